@@ -1,0 +1,41 @@
+# One command a target; all of them are `python3 -m scripts COMMAND`, which does its own set-up.
+PYTHON ?= python3
+CLUSTER ?= compose/cluster.toml
+RUN_DIR ?= run
+WANWU = $(PYTHON) -m scripts
+PLACE = --cluster "$(CLUSTER)" --run-dir "$(RUN_DIR)"
+
+.DEFAULT_GOAL := help
+.PHONY: help up down status logs rollout doctor test bench
+
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@printf '\nCLUSTER=FILE (%s) and RUN_DIR=DIR (%s) go with any of them.\n' "$(CLUSTER)" "$(RUN_DIR)"
+
+##@ Serving
+up: ## Bring the service up: set-up, workers, Nginx; ends with a real answer
+	@$(WANWU) up $(PLACE)
+
+down: ## Stop everything; what is in flight is answered first
+	@$(WANWU) down $(PLACE)
+
+rollout: ## Replace the workers one at a time, losing no request
+	@$(WANWU) rollout $(PLACE)
+
+##@ Looking
+status: ## Every slot, its worker and its state
+	@$(WANWU) status $(PLACE)
+
+logs: ## The end of every log; FOLLOW=1 goes on as they grow
+	@$(WANWU) logs $(PLACE) $(if $(FOLLOW),--follow)
+
+doctor: ## What this machine has, and what it lacks
+	@$(WANWU) doctor $(PLACE)
+
+##@ Developing
+test: ## Lint, types and all tests, with all they need; TESTS=... for some of them
+	@$(WANWU) test $(if $(TESTS),-- $(TESTS))
+
+bench: ## Start-up time and memory
+	@$(WANWU) bench $(PLACE)

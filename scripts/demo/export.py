@@ -1,0 +1,97 @@
+"""From a trained network to a model folder: OpenVINO IR (int8 where it answers alike), goldens, figures."""
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import nncf
+import numpy as np
+import openvino as ov
+import torch
+from torch import nn
+
+from scripts.demo import evaluate, folder
+from scripts.demo.classes import read_things
+from scripts.demo.decode import SIZE, decode
+from scripts.demo.network import normalise
+from scripts.demo.pictures import Picture, picture
+
+CALIBRATION = 400  # pictures of the training stream, for the int8 ranges
+LEAST_AGREEMENT = 0.98  # of int8 with f32, top-1
+SURE = 0.85  # score below which a picture is no golden one
+TRIES = 50  # pictures looked at for a golden one
+GOLDEN_SIDE = 160  # pixels, shorter side
+POSTER = ("red apple", 400)  # the picture that is posted after set-up, and its shorter side
+GOLDEN = ("cat", "penguin", "sunflower", "pizza", "bicycle", "umbrella", "guitar", "scissors")
+PACKAGES = ("torch", "openvino", "nncf", "pillow", "numpy", "emoji")
+
+
+@dataclass(frozen=True)
+class Trained:
+    network: nn.Module
+    seed: int
+    seconds: float
+
+
+def export(trained: Trained, out: Path, held_out: int) -> dict[str, Any]:
+    """Write the model folder `out` anew; the figures kept in its accuracy.json."""
+    exact = convert(trained.network)
+    small = quantise(exact, trained.seed)
+    pictures = evaluate.stream(trained.seed + evaluate.HELD_OUT, held_out)
+    networks = {"f32": evaluate.compiled(exact), "int8": evaluate.compiled(small)}
+    answers = {name: evaluate.scores(network, pictures).argmax(1) for name, network in networks.items()}
+    agreement = float(np.mean(answers["f32"] == answers["int8"]))
+    precision = "int8" if agreement >= LEAST_AGREEMENT else "f32"
+    figures = {
+        "accuracy": evaluate.accuracy(answers[precision], pictures),
+        "pictures": held_out,
+        "seed": trained.seed,
+        "classes": len(read_things()),
+        "precision": precision,
+        "f32_accuracy": evaluate.accuracy(answers["f32"], pictures),
+        "int8_accuracy": evaluate.accuracy(answers["int8"], pictures),
+        "int8_agreement": agreement,
+        "training_seconds": round(trained.seconds),
+        "versions": {package: version(package) for package in PACKAGES},
+    }
+    with tempfile.TemporaryDirectory(dir=out.parent) as workshop:
+        draft = Path(workshop) / out.name
+        draft.mkdir()
+        ov.save_model(small if precision == "int8" else exact, draft / folder.WEIGHTS, compress_to_fp16=True)
+        saved = evaluate.compiled(ov.Core().read_model(draft / folder.WEIGHTS))
+        goldens = [golden(saved, trained.seed, name, GOLDEN_SIDE) for name in GOLDEN]
+        folder.write(draft, figures, [golden(saved, trained.seed, *POSTER), *goldens])
+        shutil.rmtree(out, ignore_errors=True)
+        draft.rename(out)
+    return figures
+
+
+def convert(network: nn.Module) -> ov.Model:
+    """OpenVINO model: normalised float32 [-1, 3, SIZE, SIZE] to logits."""
+    plain = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    return ov.convert_model(
+        plain,
+        example_input=torch.zeros(1, 3, SIZE, SIZE),
+        input=[(ov.PartialShape([-1, 3, SIZE, SIZE]), ov.Type.f32)],
+    )
+
+
+def quantise(model: ov.Model, seed: int) -> ov.Model:
+    """Post-training int8, ranges taken from pictures of the training stream."""
+    pixels = [decode(one.jpeg) for one in evaluate.stream(seed, CALIBRATION)]
+    samples = [np.ascontiguousarray(normalise(torch.from_numpy(one.copy())[None]).numpy()) for one in pixels]
+    return nncf.quantize(model.clone(), nncf.Dataset(samples), subset_size=CALIBRATION)
+
+
+def golden(network: ov.CompiledModel, seed: int, name: str, side: int) -> folder.Golden:
+    """The first picture of the thing that is answered rightly and surely; `RuntimeError` after TRIES."""
+    label = [thing.english for thing in read_things()].index(name)
+    for index in range(TRIES):
+        one: Picture = picture(seed + evaluate.GOLDEN, index, label, side)
+        answer = evaluate.scores(network, [one])[0]
+        if answer.argmax() == label and answer[label] >= SURE:
+            return folder.Golden(name, label, float(answer[label]), one.jpeg)
+    raise RuntimeError(f"none of {TRIES} pictures of {name!r} was answered with a score of {SURE} or more")

@@ -1,0 +1,92 @@
+"""`make doctor`: what this machine has and what it lacks, each with its remedy. Changes nothing."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from scripts import local, supervisor
+from scripts.cluster import load_cluster
+from scripts.console import say
+from scripts.environments import SERVE
+from scripts.hardware import format_cpu_list, read_hardware
+from scripts.packages import NGINX, on_path, search_path
+from scripts.preflight import memory_faults, port_faults
+from scripts.refusal import Refusal
+from scripts.rundir import RunDir
+
+LEAST_PYTHON = (3, 11)
+
+
+def examine(cluster_file: Path, run: RunDir) -> None:
+    """Print one line a check; raises Refusal when any says no."""
+    checks: list[tuple[str, Callable[[], str]]] = [
+        ("python", _python),
+        ("nginx", _nginx),
+        ("hardware", _hardware),
+        ("plan", lambda: _plan(cluster_file, run)),
+        ("ports and memory", lambda: _room(cluster_file, run)),
+        ("packages", _packages),
+    ]
+    failed = [name for name, check in checks if not _passes(name, check)]
+    if failed:
+        raise Refusal(f"to mend before `make up`: {', '.join(failed)}")
+    say("this machine can serve")
+
+
+def _passes(name: str, check: Callable[[], str]) -> bool:
+    try:
+        say(f"ok  {name}: {check()}")
+    except Refusal as refusal:
+        for line in refusal.lines:
+            say(f"no  {name}: {line}")
+        return False
+    return True
+
+
+def _python() -> str:
+    found = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info < LEAST_PYTHON:
+        raise Refusal(f"found {found}, needed {'.'.join(map(str, LEAST_PYTHON))} or newer: install it")
+    return found
+
+
+def _nginx() -> str:
+    if not on_path("nginx"):
+        if os.geteuid() == 0 and shutil.which("apt-get"):
+            return "not installed yet; `make up` installs it"
+        raise Refusal(f"found none: run as root: apt-get install --no-install-recommends {NGINX['nginx']}")
+    nginx = shutil.which("nginx", path=search_path()) or "nginx"
+    return subprocess.run([nginx, "-v"], capture_output=True, text=True).stderr.strip()
+
+
+def _hardware() -> str:
+    hardware = read_hardware()
+    gpus = ", ".join(gpu.name for gpu in hardware.gpus) or "no GPU"
+    notes = "".join(f"; {note}" for note in hardware.notes)
+    usable = format_cpu_list([cpu.number for cpu in hardware.cpus])
+    return f"CPUs {usable}, {hardware.memory_bytes // 1_000_000} MB of memory, {gpus}{notes}"
+
+
+def _plan(cluster_file: Path, run: RunDir) -> str:
+    prepared = local.prepare(load_cluster(cluster_file), run)
+    return ", ".join(
+        f"{worker.name} on {worker.slot.gpu or 'CPU ' + format_cpu_list(worker.slot.cpus)}"
+        for worker in prepared.plan.workers
+    )
+
+
+def _room(cluster_file: Path, run: RunDir) -> str:
+    prepared = local.prepare(load_cluster(cluster_file), run)
+    faults = memory_faults(prepared.plan, prepared.hardware, prepared.models)
+    ports = [prepared.cluster.port, *(worker.port for worker in prepared.plan.workers)]
+    running = supervisor.is_running(run)
+    if faults := faults + ([] if running else port_faults(ports)):
+        raise Refusal(*faults)
+    return f"enough memory, ports {ports[0]} to {ports[-1]} {'ours' if running else 'free'}"
+
+
+def _packages() -> str:
+    return "installed" if SERVE.python.exists() else "not installed yet; `make up` installs them"

@@ -1,0 +1,105 @@
+"""The Python environments under .venv: made when first needed, from hash-locked lists, and left alone after."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.cluster import ROOT
+from scripts.console import say, step
+from scripts.packages import require
+from scripts.refusal import Refusal
+
+WORKER = ROOT / "worker/requirements"
+TORCH_CPU, TORCH_CUDA = WORKER / "torch-cpu.txt", WORKER / "torch-cuda.txt"
+NO_CPU_BUILD = re.compile(r"No matching distribution found for torch==\S+\+cpu")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment: its folder under .venv, its lock files, and whether it holds torch."""
+
+    name: str
+    locks: tuple[Path, ...]
+    torch: bool = False
+
+    @property
+    def python(self) -> Path:
+        return ROOT / ".venv" / self.name / "bin/python"
+
+
+SERVE = Environment("serve", (WORKER / "base.txt", WORKER / "local.txt"))
+SERVE_TORCH = Environment("serve-torch", SERVE.locks, torch=True)
+DEV = Environment("dev", (*SERVE.locks, ROOT / "tests/requirements.txt"), torch=True)
+
+
+def ensure(environment: Environment, nvidia: bool) -> Path:
+    """Make the environment if it is missing or its locks changed; returns its Python. Raises Refusal."""
+    stamp = environment.python.parent.parent / "installed"
+    wanted = _fingerprint(environment, nvidia)
+    if not stamp.is_file() or stamp.read_text() != wanted:
+        _create(environment)
+        _install(environment, nvidia)
+        stamp.write_text(wanted)
+    return environment.python
+
+
+def _fingerprint(environment: Environment, nvidia: bool) -> str:
+    """Changes with anything that should make the environment anew."""
+    locks = environment.locks + ((TORCH_CUDA if nvidia else TORCH_CPU,) if environment.torch else ())
+    text = "".join(lock.read_text() for lock in locks)
+    return f"{sys.version}\n{hashlib.sha256(text.encode()).hexdigest()}\n"
+
+
+def _create(environment: Environment) -> None:
+    step(f"Python environment .venv/{environment.name}")
+    folder = environment.python.parent.parent
+    shutil.rmtree(folder, ignore_errors=True)
+    require({"ensurepip": "python3-venv"}, found=_has_ensurepip)
+    made = subprocess.run([sys.executable, "-m", "venv", folder], capture_output=True, text=True)
+    if made.returncode:
+        raise Refusal(f"{folder}: cannot make a Python environment: {(made.stderr or made.stdout).strip()}")
+
+
+def _has_ensurepip(_: str) -> bool:
+    return subprocess.run([sys.executable, "-c", "import ensurepip"], capture_output=True).returncode == 0
+
+
+def _install(environment: Environment, nvidia: bool) -> None:
+    if not environment.torch:
+        _pip(environment, environment.locks)
+    elif nvidia or not _pip(environment, (*environment.locks, TORCH_CPU), unless=NO_CPU_BUILD):
+        # The one build every index has. It also runs without a GPU; it is only larger.
+        _pip(environment, (*environment.locks, TORCH_CUDA))
+
+
+def _pip(environment: Environment, locks: Sequence[Path], unless: re.Pattern[str] | None = None) -> bool:
+    """Install what `locks` pin; False when pip says `unless`. Raises Refusal when it fails for another reason."""
+    listed = [f"--requirement={lock}" for lock in locks]
+    total = len({line.split("==")[0] for lock in locks for line in lock.read_text().splitlines() if "==" in line})
+    command: list[str | Path] = [environment.python, "-m", "pip", "install", "--require-hashes", "--only-binary=:all:", *listed]
+    environ = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONUNBUFFERED": "1"}
+    said: list[str] = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environ) as pip:
+        for line in pip.stdout or ():
+            said.append(line.rstrip())
+            if line.startswith("Collecting "):
+                count = sum(line.startswith("Collecting ") for line in said)
+                say(f"   {count}/{total} {line.split()[1]}")
+            elif line.startswith("Installing "):
+                say(f"   installing {total} packages")
+    if pip.returncode == 0:
+        return True
+    if unless and any(unless.search(line) for line in said):
+        say("   no CPU build of torch within reach; taking the build with CUDA, which is larger")
+        return False
+    errors = [line for line in said if line.startswith("ERROR")] or said[-5:]
+    raise Refusal(
+        f"pip could not fill .venv/{environment.name}:", *errors,
+        "needed a package index, or the wheels in a folder that PIP_FIND_LINKS names",
+    )  # fmt: skip

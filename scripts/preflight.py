@@ -1,0 +1,51 @@
+"""What must hold before anything is started: one clear line for each thing that does not."""
+
+import errno
+import socket
+from collections.abc import Iterable, Mapping
+
+from scripts.cluster import Cluster
+from scripts.hardware import Hardware
+from scripts.models import Served
+from scripts.plan import Plan
+from scripts.refusal import Refusal
+
+MEGABYTE = 1_000_000
+# Resident megabytes of a worker before its model, measured on the demo and on ResNet-18; weights are counted twice,
+# as the file's pages and as the engine's own layout.
+BASE_MEGABYTES = {"openvino": 150, "torch": 450}
+
+
+def check(cluster: Cluster, plan: Plan, hardware: Hardware, models: Mapping[str, Served]) -> None:
+    """Raise Refusal with all that keeps this plan from running."""
+    ports = [cluster.port, *(worker.port for worker in plan.workers)]
+    if faults := [*port_faults(ports), *memory_faults(plan, hardware, models)]:
+        raise Refusal(*faults)
+
+
+def port_faults(ports: Iterable[int]) -> list[str]:
+    """A line for each port that cannot be listened on."""
+    faults = []
+    for port in ports:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("0.0.0.0", port))  # noqa: S104 - what Nginx will bind
+            except OSError as error:
+                if error.errno == errno.EACCES:
+                    faults.append(f"port {port}: only root may listen below 1024: set a higher port in cluster.toml")
+                else:
+                    faults.append(f"port {port}: already in use: end what listens there, or set another port")
+    return faults
+
+
+def memory_faults(plan: Plan, hardware: Hardware, models: Mapping[str, Served]) -> list[str]:
+    """One line when the workers of `plan` need more memory than there is."""
+    served = [models[worker.model] for worker in plan.workers]
+    needed = sum(BASE_MEGABYTES[model.engine] * MEGABYTE + 2 * model.bytes for model in served)
+    if needed <= hardware.memory_bytes:
+        return []
+    return [
+        f"memory: {len(plan.workers)} workers need about {needed // MEGABYTE} MB, found "
+        f"{hardware.memory_bytes // MEGABYTE} MB: set fewer workers in cluster.toml"
+    ]

@@ -1,0 +1,91 @@
+"""From a plan to the lists that processes read: pure, and tested as exact text."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from scripts.cluster import Cluster
+from scripts.hardware import format_cpu_list
+from scripts.plan import Plan, Worker
+
+NOTICE = "Rendered from compose/cluster.toml by scripts/render.py; a change here is lost at the next `make up`."
+GROUP = "workers"
+
+
+def members(cluster: Cluster, plan: Plan) -> str:
+    """The gate's members.json: every pool with its workers, the default model's first."""
+    address = {server.name: server.address for server in cluster.servers}
+    pools = [
+        {
+            "model": model.name,
+            "members": [
+                {
+                    "worker": worker.name,
+                    "server": worker.slot.server,
+                    "slot": worker.slot.name,
+                    "address": f"{address[worker.slot.server]}:{worker.port}",
+                }
+                for worker in plan.workers
+                if worker.model == model.name
+            ],
+        }
+        for model in cluster.models
+    ]
+    return json.dumps({"rendered": NOTICE, "pools": pools}, indent=1) + "\n"
+
+
+def listen(port: int) -> str:
+    """Nginx's listen directives."""
+    return f"# {NOTICE}\nlisten {port};\n"
+
+
+def worker_environment(cluster: Cluster, worker: Worker, bind: str) -> dict[str, str]:
+    """The WANWU_* variables of one worker that listens at `bind`."""
+    model = next(model for model in cluster.models if model.name == worker.model)
+    return {
+        "WANWU_MODEL": model.name,
+        "WANWU_MODEL_DIR": str(model.folder),
+        "WANWU_ENGINE": cluster.engine,
+        "WANWU_WORKER": worker.name,
+        "WANWU_SLOT": worker.slot.name,
+        "WANWU_CPUS": format_cpu_list(worker.slot.cpus),
+        "WANWU_GPU": worker.slot.gpu or "",
+        "WANWU_BIND": bind,
+        **{f"WANWU_{name.upper()}": str(value) for name, value in cluster.limits.items()},
+    }
+
+
+def programs(cluster: Cluster, plan: Plan, command: Mapping[str, Sequence[str | Path]], root: Path) -> str:
+    """supervisord's list of workers; `command` is each model's command line.
+
+    The workers are one group, so that they are told to stop at the same moment.
+    """
+    names = ",".join(worker.name for worker in plan.workers)
+    sections = [f"; {NOTICE}\n[group:{GROUP}]\nprograms={names}\npriority=100\n"]
+    # A worker drains, then answers what it has: only after both is it held up.
+    patience = cluster.limits["drain_s"] + cluster.limits["deadline_s"] + 5
+    for worker in plan.workers:
+        environment = worker_environment(cluster, worker, f"127.0.0.1:{worker.port}")
+        variables = ",".join(f'{name}="{_escape(value)}"' for name, value in environment.items())
+        sections.append(
+            f"[program:{worker.name}]\n"
+            f"command={' '.join(_quote(part) for part in command[worker.model])}\n"
+            f"directory={_escape(str(root))}\n"
+            f"environment={variables}\n"
+            f"stdout_logfile=%(here)s/../logs/{worker.name}.log\n"
+            "redirect_stderr=true\n"
+            "autorestart=true\n"
+            f"stopwaitsecs={patience}\n"
+            "stopasgroup=false\n"
+            "killasgroup=true\n"
+        )
+    return "\n".join(sections)
+
+
+def _escape(text: str) -> str:
+    """A value for supervisord, which expands %(name)s and ends values at a quote."""
+    return text.replace("%", "%%").replace('"', '\\"')
+
+
+def _quote(part: str | Path) -> str:
+    return f"'{_escape(str(part))}'"

@@ -1,0 +1,83 @@
+"""The local runtime's one run directory: all that it writes lies here, and `make down` takes it away."""
+
+import os
+import pwd
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.cluster import ROOT
+from scripts.refusal import Refusal
+
+LONGEST_SOCKET = 107  # bytes of sockaddr_un.sun_path, unix(7)
+LINKS = {
+    "supervisord.conf": "scripts/supervisord.conf",
+    "gateway/nginx.conf": "nginx/nginx.conf",
+    "gateway/routes.conf": "nginx/routes.conf",
+    "gateway/errors.conf": "nginx/errors.conf",
+    "gateway/web": "worker/web",
+}
+FOLDERS = ("logs", "rendered", "gateway/rendered", "gateway/tmp")
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """Paths inside the run directory."""
+
+    path: Path
+
+    @property
+    def socket(self) -> Path:
+        return self.path / "supervisord.sock"
+
+    @property
+    def pid_file(self) -> Path:
+        return self.path / "supervisord.pid"
+
+    @property
+    def config(self) -> Path:
+        return self.path / "supervisord.conf"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def members(self) -> Path:
+        return self.path / "gateway/rendered/members.json"
+
+    def create(self, rendered: Mapping[str, str], owner: pwd.struct_passwd) -> None:
+        """Make the directory anew with its links and `rendered` files (path -> text), all of them `owner`'s."""
+        self.remove()
+        try:
+            for folder in FOLDERS:
+                (self.path / folder).mkdir(parents=True)
+            for link, target in LINKS.items():
+                (self.path / link).symlink_to(ROOT / target)
+            for name, text in rendered.items():
+                (self.path / name).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise Refusal(f"{error.filename}: {error.strerror}: needed a run directory that can be written") from error
+        if os.geteuid() == 0:
+            for path in (self.path, *self.path.rglob("*")):
+                os.chown(path, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
+
+    def holds(self, rendered: Mapping[str, str]) -> bool:
+        """Whether the rendered files here are exactly `rendered`."""
+        paths = {self.path / name: text for name, text in rendered.items()}
+        return all(path.is_file() and path.read_text(encoding="utf-8") == text for path, text in paths.items())
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def run_dir(path: Path) -> RunDir:
+    """The run directory at `path`; raises Refusal when its sockets could not be reached there."""
+    found = RunDir(path.resolve())
+    if len(os.fsencode(found.socket)) > LONGEST_SOCKET:
+        raise Refusal(
+            f"{found.path}: found a path so long that sockets inside have more than {LONGEST_SOCKET} bytes: "
+            "clone into a shorter path, or give one with RUN_DIR="
+        )
+    return found

@@ -1,0 +1,35 @@
+"""`make status`: what the gateway says of every worker, as a table."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from scripts.ask import get
+from scripts.console import say
+from scripts.refusal import Refusal
+
+COLUMNS = ("server", "slot", "worker", "state", "in", "model", "version", "engine", "precision", "in_flight", "queued")
+
+
+def show(port: int) -> None:
+    """Print the table; raises Refusal when the gateway does not answer or a worker is out."""
+    code, status = get(f"http://127.0.0.1:{port}/status")
+    if code != 200:
+        raise Refusal(f"no gateway answers on port {port}: run `make up`")
+    say(table(status["workers"]))
+    if out := [worker["worker"] for worker in status["workers"] if not worker["in"]]:
+        raise Refusal(f"out of rotation: {', '.join(out)}; see `make logs`")
+
+
+def table(workers: Sequence[dict[str, Any]]) -> str:
+    """Aligned columns, one line a worker."""
+    rows = [COLUMNS, *([_cell(worker.get(column)) for column in COLUMNS] for worker in workers)]
+    widths = [max(len(row[index]) for row in rows) for index in range(len(COLUMNS))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "-" if value is None else str(value)

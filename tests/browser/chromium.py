@@ -1,0 +1,144 @@
+"""The web page in a headless Chromium, used the way a person uses it: real drags, a real clipboard, real keys."""
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
+
+CHROMEDRIVER = "/usr/bin/chromedriver"
+FLAGS = (
+    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync"
+)
+PATIENCE_S = 30  # how long a condition may take before a test is given up; nothing waits this long when all is well
+
+COPY_AS_PNG = """
+const [source, done] = arguments;
+const image = new Image();
+image.onload = () => {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [image.width, image.height];
+  canvas.getContext("2d").drawImage(image, 0, 0);
+  canvas.toBlob((png) =>
+    navigator.clipboard.write([new ClipboardItem({ "image/png": png })]).then(() => done(""), (e) => done(`${e}`)));
+};
+image.src = source;
+"""
+
+
+@contextmanager
+def chromium(profile: Path, language: str) -> Iterator[webdriver.Chrome]:
+    """A Chromium with a fresh profile whose user prefers `language`, such as "en-US"."""
+    options = webdriver.ChromeOptions()
+    for flag in (*FLAGS.split(), f"--user-data-dir={profile}", "--window-size=1280,900"):
+        options.add_argument(flag)
+    options.add_experimental_option("prefs", {"intl.accept_languages": language})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(CHROMEDRIVER))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+class Page:
+    """The page served at `endpoint`, opened with nothing remembered from earlier visits."""
+
+    def __init__(self, driver: webdriver.Chrome, endpoint: str) -> None:
+        self.driver = driver
+        self.endpoint = endpoint
+        driver.execute_cdp_cmd("Storage.clearDataForOrigin", {"origin": endpoint, "storageTypes": "all"})
+        self.log("browser")
+        self.log("performance")
+        self.open()
+
+    def open(self) -> None:
+        self.driver.get(f"{self.endpoint}/")
+        self.wait(lambda: self.text("#workers"))
+
+    def wait(self, condition: Callable[[], Any]) -> None:
+        WebDriverWait(self.driver, PATIENCE_S, poll_frequency=0.1).until(lambda _: condition())
+
+    def one(self, selector: str) -> WebElement:
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def all(self, selector: str) -> list[WebElement]:
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def text(self, selector: str) -> str:
+        """The text of the one element at `selector`, also of an element that only screen readers see."""
+        return self.one(selector).get_attribute("textContent") or ""
+
+    def texts(self, selector: str) -> list[str]:
+        return [element.get_attribute("textContent") or "" for element in self.all(selector)]
+
+    def states(self) -> list[str]:
+        """The state of every picture, in the order shown."""
+        return [card.get_attribute("data-state") or "" for card in self.all(".card")]
+
+    def best(self) -> list[str]:
+        """The first label of every picture that has an answer, in the order shown."""
+        return self.texts(".card .bars li:first-child .label")
+
+    def wait_for(self, *states: str) -> None:
+        self.wait(lambda: self.states() == list(states))
+
+    def switch_to(self, language: str) -> None:
+        self.one(f"[data-language={language}]").click()
+
+    def choose(self, *files: Path) -> None:
+        self.one("#files").send_keys("\n".join(map(str, files)))
+
+    def drop(self, *paths: Path) -> None:
+        """Drag files or folders from the desktop into the middle of the page and let go."""
+        data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+        for step in ("dragEnter", "dragOver", "drop"):
+            event = {"type": step, "x": 300, "y": 300, "data": data}
+            self.driver.execute_cdp_cmd("Input.dispatchDragEvent", event)
+
+    def paste(self, jpeg: Path) -> None:
+        """Put a picture on the clipboard (browsers keep pictures there as PNG) and press Ctrl+V."""
+        self.driver.execute_cdp_cmd(
+            "Browser.grantPermissions", {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
+        )
+        source = "data:image/jpeg;base64," + base64.b64encode(jpeg.read_bytes()).decode()
+        fault = self.driver.execute_async_script(COPY_AS_PNG, source)
+        if fault:
+            raise AssertionError(f"the picture could not be put on the clipboard: {fault}")
+        webdriver.ActionChains(self.driver).key_down(Keys.CONTROL).send_keys("v").key_up(Keys.CONTROL).perform()
+
+    @contextmanager
+    def network(self, *, offline: bool = False, latency_ms: int = 0) -> Iterator[None]:
+        """Cut or slow the browser's network while the block runs."""
+        unlimited = {"downloadThroughput": -1, "uploadThroughput": -1}
+        command = "Network.emulateNetworkConditions"
+        self.driver.execute_cdp_cmd("Network.enable", {})
+        self.driver.execute_cdp_cmd(command, {"offline": offline, "latency": latency_ms, **unlimited})
+        try:
+            yield
+        finally:
+            self.driver.execute_cdp_cmd(command, {"offline": False, "latency": 0, **unlimited})
+
+    def log(self, kind: str) -> list[dict[str, Any]]:
+        """The browser's log of this kind since it was last asked."""
+        entries: list[dict[str, Any]] = self.driver.get_log(kind)  # type: ignore[no-untyped-call]
+        return entries
+
+    def console(self) -> list[str]:
+        """What the browser's console has said since it was last asked."""
+        return [entry["message"] for entry in self.log("browser")]
+
+    def requested_hosts(self) -> set[str]:
+        """host:port of every request that left the page since this was last asked."""
+        events = [json.loads(entry["message"])["message"] for entry in self.log("performance")]
+        urls = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+        return {urlsplit(url).netloc for url in urls if not url.startswith(("blob:", "data:"))}

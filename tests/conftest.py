@@ -1,0 +1,32 @@
+"""What all tests share: one running service of the demo model."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.service import Service, create
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The demo model behind Nginx, as `make up` starts it. Its logs are printed when a test has failed."""
+    running = create(tmp_path_factory.mktemp("service"))
+    running.up()
+    yield running
+    running.down()
+
+
+@pytest.fixture(scope="session")
+def endpoint(service: Service) -> str:
+    """The gateway's address."""
+    return service.endpoint
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Add the service's logs to the report of a test that failed on it."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    running = item.funcargs.get("service") if isinstance(item, pytest.Function) else None
+    if report.failed and isinstance(running, Service):
+        report.sections.append(("service logs", running.logs()))

@@ -1,0 +1,133 @@
+"""Small real model folders for the tests: random weights, saved as the real libraries save them."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from worker.models import torchvision_ops
+
+SIZE = 32
+LABELS = {"en": ["cat", "dog", "tea"], "zh": ["猫", "狗", "茶"]}
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class Bright(torch.nn.Module):
+    """A network whose answer a person can foretell: its logits are the mean of red, green and blue, times ten."""
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return pixels.mean(dim=(2, 3)) * 10
+
+
+def picture(colour: tuple[int, int, int], size: tuple[int, int] = (48, 40)) -> Image.Image:
+    """A plain picture of `size` (width, height) with some texture, so that no codec finds it trivial."""
+    noise = np.random.default_rng(7).integers(-9, 9, (size[1], size[0], 3))
+    return Image.fromarray(np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8))
+
+
+def openvino_folder(path: Path, *, precision: str = "f32", name: str = "bright") -> Path:
+    """A prepared OpenVINO folder of Bright."""
+    import openvino as ov
+
+    path.mkdir(parents=True)
+    network = ov.convert_model(Bright(), example_input=torch.zeros(1, 3, SIZE, SIZE))
+    network.reshape([-1, 3, SIZE, SIZE])
+    ov.save_model(network, path / "model.xml")
+    return finish(path, Bright(), loader="openvino", weights="model.xml", engine="openvino", precision=precision, name=name)
+
+
+def torchvision_folder(path: Path, architecture: str = "mobilenet_v3_small", precision: str = "f32") -> Path:
+    """A torchvision folder with random weights."""
+    torchvision_ops.make_importable()
+    from torchvision.models import get_model
+
+    path.mkdir(parents=True)
+    torch.manual_seed(0)
+    network = get_model(architecture, weights=None, num_classes=3).eval()
+    torch.save(network.state_dict(), path / "weights.pth")
+    extra = f'architecture = "{architecture}"\n'
+    return finish(path, network, loader="torchvision", weights="weights.pth", precision=precision, extra=extra)
+
+
+def transformers_folder(path: Path) -> Path:
+    """A transformers folder, a tiny ViT with random weights."""
+    torchvision_ops.make_importable()
+    from transformers import ViTConfig, ViTForImageClassification
+
+    torch.manual_seed(0)
+    config = ViTConfig(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, image_size=SIZE,
+        patch_size=8, num_labels=3,
+    )  # fmt: skip
+    network = ViTForImageClassification(config).eval()
+    network.save_pretrained(path)
+    return finish(path, lambda pixels: network(pixel_values=pixels).logits, loader="transformers", weights=".")
+
+
+def finish(
+    path: Path,
+    network: Callable[[torch.Tensor], torch.Tensor],
+    *,
+    loader: str,
+    weights: str,
+    engine: str = "torch",
+    precision: str = "f32",
+    name: str = "small",
+    extra: str = "",
+    batch_sizes: Sequence[int] = (1, 4),
+) -> Path:
+    """Add labels, a golden image with the network's own answer, and model.toml."""
+    for language, lines in LABELS.items():
+        (path / f"labels.{language}.txt").write_text("\n".join(lines) + "\n")
+    (path / "golden").mkdir()
+    picture((200, 60, 60)).save(path / "golden/red.png")
+    scores = reference(network, path / "golden/red.png").softmax(-1)[0]
+    best = int(scores.argmax())
+    files = {str(file.relative_to(path)): file for file in sorted(path.rglob("*")) if file.is_file()}
+    digests = "\n".join(f'"{key}" = "{hashlib.sha256(file.read_bytes()).hexdigest()}"' for key, file in files.items())
+    (path / "model.toml").write_text(f"""
+name = "{name}"
+version = "1"
+loader = "{loader}"
+weights = "{weights}"
+{extra}
+[files]
+{digests}
+[input]
+size = [{SIZE}, {SIZE}]
+resize = 36
+interpolation = "bilinear"
+mean = {list(MEAN)}
+std = {list(STD)}
+[output]
+activation = "softmax"
+[output.labels]
+en = "labels.en.txt"
+zh = "labels.zh.txt"
+[[golden]]
+image = "golden/red.png"
+index = {best}
+label = "{LABELS["en"][best]}"
+score = {float(scores[best]):.4f}
+[engine]
+name = "{engine}"
+precision = "{precision}"
+batch_sizes = {list(batch_sizes)}
+""")
+    return path
+
+
+def reference(network: Callable[[torch.Tensor], torch.Tensor], image: Path) -> torch.Tensor:
+    """The logits [1, classes] that the libraries' own few lines give for `image`."""
+    torchvision_ops.make_importable()
+    from torchvision.transforms import v2
+
+    steps = v2.Compose([
+        v2.Resize(36, antialias=True), v2.CenterCrop(SIZE), v2.PILToTensor(),
+        v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD),
+    ])  # fmt: skip
+    with torch.inference_mode():
+        return network(steps(Image.open(image).convert("RGB")).unsqueeze(0))

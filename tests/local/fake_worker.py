@@ -1,0 +1,99 @@
+"""A small HTTP server that behaves as a test tells it to: the gateway's tests put it where a worker would be.
+
+    python3 fake_worker.py --worker demo-0 --model demo --slot this-cpu0
+
+It prints its port. `PUT /control` sets `state` and `reason` (what /readyz says) and `answer` (how it meets every other
+request): `ok`, `full` (429), `unready` (503) or `close` (reads the request, then hangs up). `GET /control` returns the
+requests it has met, oldest first.
+"""
+
+import argparse
+import json
+import threading
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+REFUSALS = {"full": HTTPStatus.TOO_MANY_REQUESTS, "unready": HTTPStatus.SERVICE_UNAVAILABLE}
+
+
+class FakeWorker(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, identity: dict[str, str], port: int) -> None:
+        super().__init__(("127.0.0.1", port), Handler)
+        self.identity = identity
+        self.lock = threading.Lock()
+        self.behaviour: dict[str, Any] = {"state": "ready", "reason": None, "answer": "ok"}
+        self.requests: list[dict[str, Any]] = []
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: FakeWorker
+
+    def handle_any(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.path == "/control":
+            self._control(body)
+        elif self.path == "/readyz":
+            self._readyz()
+        else:
+            self._request(body)
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = handle_any
+
+    def _control(self, body: bytes) -> None:
+        with self.server.lock:
+            self.server.behaviour.update(json.loads(body or "{}"))
+            self._answer(HTTPStatus.OK, {"requests": self.server.requests})
+
+    def _readyz(self) -> None:
+        state, reason = self.server.behaviour["state"], self.server.behaviour["reason"]
+        facts = {"version": "1", "engine": "openvino", "precision": "f32", "in_flight": 0, "queued": 0}
+        status = HTTPStatus.OK if state == "ready" else HTTPStatus.SERVICE_UNAVAILABLE
+        self._answer(status, {"state": state, "reason": reason, **self.server.identity, **facts})
+
+    def _request(self, body: bytes) -> None:
+        headers = [[name.lower(), value] for name, value in self.headers.items()]
+        met = {"method": self.command, "path": self.path, "bytes": len(body), "headers": headers}
+        with self.server.lock:
+            self.server.requests.append(met)
+            answer = self.server.behaviour["answer"]
+        if answer == "close":
+            self.close_connection = True
+        elif answer in REFUSALS:
+            said = {"code": answer, "message": "the worker's own words", "request_id": None}
+            self._answer(REFUSALS[answer], {"error": said}, {"Retry-After": "7"})
+        else:
+            self._answer(HTTPStatus.OK, {**self.server.identity, **met}, {"X-Request-ID": "the-worker's"})
+
+    def _answer(self, status: HTTPStatus, document: Any, headers: dict[str, str] | None = None) -> None:
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    for name in ("worker", "model", "slot"):
+        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--port", type=int, default=0)
+    options = vars(parser.parse_args())
+    server = FakeWorker(port=options.pop("port"), identity=options)
+    print(server.server_address[1], flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,268 @@
+"""A whole gateway in a folder of its own: real Nginx, real gate, scriptable workers, on free ports of 127.0.0.1."""
+
+import http.client
+import json
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+INTERVAL_S = 0.2
+# An ordinary user's PATH lacks /usr/sbin, where Debian keeps Nginx.
+NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or "nginx"
+T = TypeVar("T")
+
+
+def wait_for(what: str, condition: Callable[[], T], timeout_s: float = 30) -> T:
+    """The first true value of `condition`."""
+    until = time.monotonic() + timeout_s
+    while not (value := condition()):
+        if time.monotonic() > until:
+            raise AssertionError(f"waited {timeout_s} s in vain: {what}")
+        time.sleep(0.02)
+    return value
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def stop(process: subprocess.Popen[Any]) -> None:
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:  # one that is frozen does not hear SIGTERM
+        process.kill()
+        process.wait()
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def all(self, name: str) -> list[str]:
+        return [value for key, value in self.headers if key.lower() == name.lower()]
+
+    def header(self, name: str) -> str | None:
+        return ", ".join(self.all(name)) if self.all(name) else None
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> Any:
+        """The error's code and message; that it has the contract's shape is checked on the way."""
+        assert self.header("Content-Type") == "application/json"
+        error = self.json["error"]
+        assert set(error) == {"code", "message", "request_id"}
+        assert self.all("X-Request-ID") == [error["request_id"]]
+        return error
+
+
+def ask(
+    port: int,
+    method: str,
+    path: str,
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Reply:
+    """One request on a connection of its own; what goes wrong is raised, nothing is tried again."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request(method, path, body, dict(headers or {}))
+        response = connection.getresponse()
+        return Reply(response.status, response.getheaders(), response.read())
+    finally:
+        connection.close()
+
+
+def ask_raw(port: int, text: bytes) -> Reply:
+    """The answer to bytes that no client library would send."""
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.sendall(text)
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        return Reply(response.status, response.getheaders(), response.read())
+
+
+class Worker:
+    """A fake worker's process."""
+
+    def __init__(self, name: str, model: str, port: int = 0) -> None:
+        self.name, self.model, self.slot = name, model, f"slot-of-{name}"
+        command = [sys.executable, str(HERE / "fake_worker.py"), "--worker", name, "--model", model]
+        command += ["--slot", self.slot, "--port", str(port)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout
+        self.port = int(self.process.stdout.readline())
+
+    def set(self, **behaviour: str | None) -> None:
+        assert ask(self.port, "PUT", "/control", json.dumps(behaviour).encode()).status == 200
+
+    def met(self) -> list[dict[str, Any]]:
+        """The requests it has met but for probes."""
+        requests: list[dict[str, Any]] = ask(self.port, "GET", "/control").json["requests"]
+        return requests
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stdout
+        self.process.stdout.close()
+
+
+class Gateway:
+    """`pools` names the workers of each model. Everything lies in `home` and ends with `close`."""
+
+    def __init__(self, home: Path, pools: Mapping[str, list[str]], replace: Mapping[str, str] | None = None) -> None:
+        self.home = home
+        self.port = free_port()
+        self.stack = ExitStack()
+        for folder in ("tmp", "rendered", "web"):
+            (home / folder).mkdir()
+        for name in ("nginx.conf", "routes.conf", "errors.conf"):
+            self._place(name, replace or {})
+        (home / "rendered/listen.conf").write_text(f"listen 127.0.0.1:{self.port};\n")
+        self.workers = {name: Worker(name, model) for model, names in pools.items() for name in names}
+        for worker in self.workers.values():
+            self.stack.callback(worker.close)
+        self.pools = {model: list(names) for model, names in pools.items()}
+        self.write_members()
+        self.gate: subprocess.Popen[bytes] | None = None
+        self.nginx: subprocess.Popen[bytes] | None = None
+
+    def _place(self, name: str, replace: Mapping[str, str]) -> None:
+        text = (ROOT / "nginx" / name).read_text()
+        if not any(old in text for old in replace):
+            (self.home / name).symlink_to(ROOT / "nginx" / name)
+            return
+        for old, new in replace.items():
+            assert text.count(old) == 1
+            text = text.replace(old, new)
+        (self.home / name).write_text(text)
+
+    def __enter__(self) -> "Gateway":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stack.close()
+
+    # --- Parts ---------------------------------------------------------------------------------------------------
+
+    @property
+    def nginx_command(self) -> list[str]:
+        command = [NGINX, "-e", "stderr", "-p", str(self.home), "-c", "nginx.conf"]
+        # Nginx's processes would otherwise become `nobody`, who cannot read pytest's folders.
+        return [*command, "-g", "user root;"] if os.geteuid() == 0 else command
+
+    def _start(self, command: list[str], log: str) -> subprocess.Popen[bytes]:
+        with (self.home / f"{log}.log").open("ab") as out, (self.home / f"{log}.err").open("ab") as err:
+            process = subprocess.Popen(command, stdout=out, stderr=err)
+        self.stack.callback(stop, process)
+        return process
+
+    def start(self) -> "Gateway":
+        """Nginx and gate, until every worker is in and the reload that each new gate makes is over."""
+        self.init()
+        self.start_nginx()
+        first = self.nginx_processes()
+        self.start_gate()
+        wait_for("every worker is in", lambda: self.states_in() == set(self.workers))
+        wait_for("the first reload is over", lambda: not first & self.nginx_processes())
+        return self
+
+    def init(self) -> None:
+        subprocess.run(self._gate_command("init"), check=True)
+
+    def start_nginx(self) -> None:
+        self.nginx = self._start(self.nginx_command, "nginx")
+        wait_for("Nginx is there", self._is_listening)
+
+    def _is_listening(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def start_gate(self) -> None:
+        command = [*self._gate_command("run"), "--nginx", shlex.join(self.nginx_command)]
+        self.gate = self._start([*command, "--interval", str(INTERVAL_S)], "gate")
+
+    def _gate_command(self, command: str) -> list[str]:
+        rendered = self.home / "rendered"
+        members = ["--members", str(rendered / "members.json"), "--out", str(rendered)]
+        return [sys.executable, str(ROOT / "nginx/gate.py"), command, *members]
+
+    def add_worker(self, name: str, model: str) -> Worker:
+        worker = self.workers[name] = Worker(name, model)
+        self.stack.callback(worker.close)
+        self.pools.setdefault(model, []).append(name)
+        return worker
+
+    def restart_worker(self, name: str) -> Worker:
+        """A new process at the old address."""
+        old = self.workers[name]
+        worker = self.workers[name] = Worker(name, old.model, old.port)
+        self.stack.callback(worker.close)
+        return worker
+
+    def write_members(self) -> None:
+        pools = [
+            {"model": model, "members": [self._member(self.workers[name]) for name in names]}
+            for model, names in self.pools.items()
+        ]
+        self.write_members_text(json.dumps({"pools": pools}))
+
+    def write_members_text(self, text: str) -> None:
+        new = self.home / "rendered/members.json.new"
+        new.write_text(text)
+        new.replace(self.home / "rendered/members.json")
+
+    def _member(self, worker: Worker) -> dict[str, str]:
+        address = f"127.0.0.1:{worker.port}"
+        return {"worker": worker.name, "server": "this", "slot": worker.slot, "address": address}
+
+    # --- What can be seen ----------------------------------------------------------------------------------------
+
+    def ask(self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Reply:
+        return ask(self.port, method, path, body, headers)
+
+    def states_in(self) -> set[str]:
+        return {worker["worker"] for worker in self.ask("GET", "/status").json["workers"] if worker["in"]}
+
+    def listed(self) -> set[str]:
+        """The workers named in upstreams.conf."""
+        text = (self.home / "rendered/upstreams.conf").read_text()
+        return {name for name, worker in self.workers.items() if f":{worker.port} " in text}
+
+    def answered_by(self, path: str = "/predict", requests: int = 8) -> set[str]:
+        """The workers that answered some requests in a row, none of which may fail."""
+        replies = [self.ask("POST", path, b"picture") for _ in range(requests)]
+        assert [reply.status for reply in replies] == [200] * requests
+        return {reply.json["worker"] for reply in replies}
+
+    def nginx_processes(self) -> set[str]:
+        """The process ids below Nginx's master; every reload brings new ones, nothing else does."""
+        assert self.nginx
+        return set(Path(f"/proc/{self.nginx.pid}/task/{self.nginx.pid}/children").read_text().split())
+
+    def access_log(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.home / "nginx.log").read_text().splitlines()]
+
+    def gate_log(self, event: str) -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in (self.home / "gate.log").read_text().splitlines()]
+        return [line for line in lines if line["event"] == event]

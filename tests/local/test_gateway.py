@@ -1,0 +1,609 @@
+"""The gateway as clients and workers see it: real Nginx, real gate, workers that do as they are told.
+
+Clients never try again. What changes in its own time (the gate's view, a reload) is waited for by its condition.
+"""
+
+import json
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.local.gateway_rig import Gateway, Reply, ask_raw, stop, wait_for
+
+POOLS = {"demo": ["demo-0", "demo-1"], "other": ["other-0"]}
+PICTURE = b"\x89PNG not really"
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """One for the tests that disturb nothing."""
+    with Gateway(tmp_path_factory.mktemp("gateway"), POOLS) as gateway:
+        for name, text in {"index.html": "<p>page", "app.js": "1", "style.css": "p {}"}.items():
+            (gateway.home / "web" / name).write_text(text)
+        yield gateway.start()
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Gateway]:
+    """One of its own for a test that disturbs: two workers, one model."""
+    with Gateway(tmp_path, {"demo": ["demo-0", "demo-1"]}) as gateway:
+        yield gateway.start()
+
+
+# --- Where requests go ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "model"),
+    [
+        ("POST", "/predict", "demo"),
+        ("POST", "/predict?top_k=2&model=other", "other"),
+        ("POST", "/predict?model=demo", "demo"),
+        ("GET", "/predict", "demo"),
+        ("POST", "/models/other", "other"),
+        ("POST", "/models/oth%65r?x=a%20b", "other"),
+        ("GET", "/openapi.json", "demo"),
+        ("GET", "/v2", "demo"),
+        ("GET", "/v2/models/other", "other"),
+        ("GET", "/v2/models/other/ready", "other"),
+        ("POST", "/v2/models/other/infer", "other"),
+        ("POST", "/v2/models/other/versions/1/infer", "other"),
+    ],
+)
+def test_a_request_reaches_the_model_it_names_else_the_first(
+    gateway: Gateway, method: str, path: str, model: str
+) -> None:
+    reply = gateway.ask(method, path, PICTURE)
+    assert reply.status == 200
+    got = {key: reply.json[key] for key in ("model", "method", "path", "bytes")}
+    assert got == {"model": model, "method": method, "path": path, "bytes": len(PICTURE)}
+
+
+def test_the_workers_of_a_model_share_its_requests(gateway: Gateway) -> None:
+    assert gateway.answered_by("/predict") == {"demo-0", "demo-1"}
+
+
+@pytest.mark.parametrize("path", ["/predict?model=x", "/models/x", "/v2/models/x", "/v2/models/x/infer"])
+def test_an_unknown_model_is_404_with_the_known_ones(gateway: Gateway, path: str) -> None:
+    reply = gateway.ask("POST", path, PICTURE)
+    assert reply.status == 404
+    assert reply.error["code"] == "unknown_model"
+    assert reply.error["message"] == 'model "x" is not served here; known models: demo, other'
+
+
+@pytest.mark.parametrize("name", ["%22", "a%22%7D", "a%0Ab", "%E4%B8%87", "x" * 101, "$pool"])
+def test_a_name_that_could_break_the_answer_is_not_said_back(gateway: Gateway, name: str) -> None:
+    for path in (f"/predict?model={name}", f"/models/{name}"):
+        reply = gateway.ask("POST", path, PICTURE)
+        assert reply.status == 404
+        assert reply.error["message"] == "this model is not served here; known models: demo, other"
+
+
+def test_the_largest_body_passes(gateway: Gateway) -> None:
+    reply = gateway.ask("POST", "/predict", bytes(32 * 1024 * 1024))
+    assert reply.status == 200
+    assert reply.json["bytes"] == 32 * 1024 * 1024
+
+
+def test_what_a_client_says_of_earlier_proxies_is_not_believed(gateway: Gateway) -> None:
+    claims = {"X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "https", "X-Forwarded-Ssl": "on"}
+    seen = gateway.ask("GET", "/v2", headers={**claims, "X-Forwarded-Protocol": "ssl"}).json["headers"]
+    forwarded = [header for header in seen if header[0].startswith("x-forwarded")]
+    assert forwarded == [["x-forwarded-for", "127.0.0.1"], ["x-forwarded-proto", "http"]]
+
+
+def test_models_may_have_any_name_that_is_allowed(tmp_path: Path) -> None:
+    names = ["default", "include", "tr.u-c_k", "0" * 64]
+    with Gateway(tmp_path, {name: [f"worker-{index}"] for index, name in enumerate(names)}) as own:
+        own.start()
+        replies = [own.ask("POST", f"/predict?model={name}") for name in names]
+    assert [(reply.status, reply.json["model"]) for reply in replies] == [(200, name) for name in names]
+
+
+# --- The request id ---------------------------------------------------------------------------------------------
+
+
+def worker_saw(reply: Reply) -> list[str]:
+    return [value for name, value in reply.json["headers"] if name == "x-request-id"]
+
+
+@pytest.mark.parametrize("mine", ["a", "Az09._-", "x" * 64])
+def test_a_good_request_id_is_kept_and_returned_once(gateway: Gateway, mine: str) -> None:
+    reply = gateway.ask("POST", "/predict", PICTURE, {"X-Request-ID": mine})
+    assert reply.all("X-Request-ID") == worker_saw(reply) == [mine]
+
+
+@pytest.mark.parametrize("mine", ["", "x" * 65, 'a"b', "a b", "a\tb", "ä"])
+def test_a_bad_request_id_is_replaced(gateway: Gateway, mine: str) -> None:
+    reply = gateway.ask("POST", "/predict", PICTURE, {"X-Request-ID": mine})
+    assert reply.all("X-Request-ID") == worker_saw(reply)
+    assert len(worker_saw(reply)[0]) == 32
+
+
+def test_requests_without_an_id_get_one_each(gateway: Gateway) -> None:
+    ids = {gateway.ask("GET", path).header("X-Request-ID") for path in ("/v2", "/livez", "/", "/nope")}
+    assert len(ids) == 4
+
+
+def test_errors_name_the_request_id_of_the_client(gateway: Gateway) -> None:
+    for path in ("/nope", "/predict?model=x", "/metrics"):
+        assert gateway.ask("GET", path, headers={"X-Request-ID": "mine"}).error["request_id"] == "mine"
+
+
+# --- What the gateway refuses -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/nope", 'route "/nope"'),
+        ("/models/demo/x?y=1", 'route "/models/demo/x"'),
+        ("/models/", 'route "/models/"'),
+        ("/web/", 'route "/web/"'),
+        ("/_error", 'route "/_error"'),
+        ("/ready.json", 'route "/ready.json"'),
+        ("/%22%7D", "such route"),
+    ],
+)
+def test_an_unknown_route_is_404(gateway: Gateway, path: str, said: str) -> None:
+    reply = gateway.ask("GET", path)
+    assert reply.status == 404
+    assert reply.error["code"] == "unknown_route"
+    assert reply.error["message"] == f"no {said} here; GET /openapi.json lists the routes"
+
+
+def test_metrics_are_not_for_the_outside(gateway: Gateway) -> None:
+    reply = gateway.ask("GET", "/metrics")
+    assert (reply.status, reply.error["code"]) == (404, "unknown_route")
+    assert reply.error["message"] == (
+        "metrics are served inside the cluster network only: ask each worker for its own /metrics"
+    )
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/app.js", "/livez", "/readyz", "/status", "/v2/health/live", "/v2/health/ready"]
+)
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+def test_a_wrong_method_is_405_and_says_which_are_right(gateway: Gateway, method: str, path: str) -> None:
+    reply = gateway.ask(method, path, PICTURE)
+    assert (reply.status, reply.all("Allow")) == (405, ["GET, HEAD"])
+    assert reply.error["code"] == "method_not_allowed"
+    assert reply.error["message"] == f"{method} is not served here; use GET"
+
+
+HEAD = b"POST /predict HTTP/1.1\r\nHost: a\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_text", "status", "code"),
+    [
+        (HEAD + b"Content-Length: 33554433\r\n\r\n", 413, "body_too_large"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n2000001\r\n" + bytes(0x2000001), 413, "body_too_large"),
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414, "uri_too_long"),
+        (HEAD + b"X: " + b"a" * 9000 + b"\r\n\r\n", 431, "headers_too_large"),
+        (HEAD + b"Content-Length: x\r\n\r\n", 400, "bad_request"),
+        (HEAD + b"no colon\r\n\r\n", 400, "bad_request"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "bad_request"),
+        (HEAD + b"Transfer-Encoding: gzip\r\n\r\n", 501, "unknown_encoding"),
+        (b"POST /predict HTTP/1.1\r\n\r\n", 400, "bad_request"),
+        (b"GARBAGE\r\n\r\n", 400, "bad_request"),
+        (b"GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n", 400, "bad_request"),
+        (b"\x16\x03\x01\x02\x00\r\n\r\n", 400, "bad_request"),
+        (b"GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505, "unknown_version"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nIf-Match: x\r\n\r\n", 412, "refused"),
+    ],
+)
+def test_malformed_requests_are_refused_in_the_same_json(
+    gateway: Gateway, request_text: bytes, status: int, code: str
+) -> None:
+    reply = ask_raw(gateway.port, request_text)
+    assert (reply.status, reply.error["code"]) == (status, code)
+
+
+def test_a_body_that_is_too_large_is_told_the_limit(gateway: Gateway) -> None:
+    reply = ask_raw(gateway.port, HEAD + b"Content-Length: 33554433\r\n\r\n")
+    assert reply.error["message"] == "the request is larger than 32 MB; send fewer or smaller pictures"
+
+
+# --- What the gateway answers itself ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type", "body"),
+    [
+        ("/", "text/html; charset=utf-8", b"<p>page"),
+        ("/app.js", "text/javascript; charset=utf-8", b"1"),
+        ("/style.css", "text/css; charset=utf-8", b"p {}"),
+    ],
+)
+def test_the_web_page_and_its_files_are_served(gateway: Gateway, path: str, content_type: str, body: bytes) -> None:
+    reply = gateway.ask("GET", path)
+    assert (reply.status, reply.header("Content-Type"), reply.body) == (200, content_type, body)
+    assert reply.header("X-Content-Type-Options") == "nosniff"
+    assert reply.header("Cache-Control") == "no-cache"
+
+
+def test_the_page_may_load_nothing_from_outside(gateway: Gateway) -> None:
+    assert gateway.ask("GET", "/").header("Content-Security-Policy") == (
+        "default-src 'self'; img-src 'self' blob: data:; base-uri 'none'; frame-ancestors 'none'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/livez", {"status": "alive"}),
+        ("/readyz", {"ready": True}),
+        ("/v2/health/live", {"live": True}),
+        ("/v2/health/ready", {"ready": True}),
+    ],
+)
+def test_health_is_answered_as_json(gateway: Gateway, path: str, body: object) -> None:
+    reply = gateway.ask("GET", path)
+    assert (reply.status, reply.json) == (200, body)
+    assert reply.all("Content-Type") == ["application/json"]
+    assert reply.all("Cache-Control") == ["no-store"]
+
+
+def test_status_says_what_every_worker_said(gateway: Gateway) -> None:
+    reply = gateway.ask("GET", "/status")
+    assert reply.all("Cache-Control") == ["no-store"]
+    assert reply.json["models"] == [
+        {"name": "demo", "ready": True, "workers_in": 2, "workers": 2},
+        {"name": "other", "ready": True, "workers_in": 1, "workers": 1},
+    ]
+    worker = reply.json["workers"][2]
+    assert worker.pop("since") <= reply.json["as_of"]
+    assert worker == {
+        "worker": "other-0",
+        "server": "this",
+        "slot": "slot-of-other-0",
+        "model": "other",
+        "in": True,
+        "state": "ready",
+        "reason": None,
+        "version": "1",
+        "engine": "openvino",
+        "precision": "f32",
+        "in_flight": 0,
+        "queued": 0,
+    }
+
+
+def test_the_access_log_is_json_and_says_which_worker_answered(gateway: Gateway) -> None:
+    mine = {"X-Request-ID": "in-the-log"}
+    gateway.ask("POST", '/predict?x="', PICTURE, mine)
+    gateway.ask("POST", "/livez", PICTURE, mine)
+    with socket.create_connection(("127.0.0.1", gateway.port)) as connection:
+        connection.sendall(HEAD + b"X-Request-ID: in-the-log\r\nContent-Length: 9\r\n\r\nno")
+    lines = wait_for(
+        "three lines",
+        lambda: (lines := [x for x in gateway.access_log() if x["request_id"] == "in-the-log"])[2:] and lines,
+    )
+    passed, refused, aborted = lines
+    ports = [gateway.workers[name].port for name in POOLS["demo"]]
+    assert passed["upstream"] in [f"127.0.0.1:{port}" for port in ports]
+    assert (passed["uri"], passed["status"], passed["upstream_status"]) == ('/predict?x="', 200, "200")
+    assert set(passed) == {"time", "request_id", "method", "uri", "status", "bytes", "request_time"} | {
+        "upstream",
+        "upstream_status",
+        "upstream_time",
+    }
+    assert (refused["method"], refused["status"], refused["upstream"]) == ("POST", 405, "")
+    assert (aborted["status"], aborted["bytes"]) == (400, 0)
+
+
+def test_everything_nginx_writes_lies_in_its_folder(gateway: Gateway) -> None:
+    assert (gateway.home / "tmp/nginx.pid").read_text().strip().isdigit()
+    assert {path.name for path in (gateway.home / "tmp").iterdir()} == {
+        "nginx.pid",
+        "client_body",
+        "proxy",
+        "fastcgi",
+        "uwsgi",
+        "scgi",
+    }
+
+
+# --- The second try ---------------------------------------------------------------------------------------------
+
+
+def test_a_full_queue_is_an_answer_and_is_not_tried_elsewhere(own: Gateway) -> None:
+    for worker in own.workers.values():
+        worker.set(answer="full")
+    replies = [own.ask("POST", "/predict", PICTURE) for _ in range(10)]
+    assert [reply.status for reply in replies] == [429] * 10
+    assert replies[0].all("Retry-After") == ["7"]
+    assert replies[0].json["error"]["message"] == "the worker's own words"
+    assert sum(len(worker.met()) for worker in own.workers.values()) == 10
+
+
+@pytest.mark.parametrize("answer", ["unready", "close"])
+def test_a_post_that_one_worker_cannot_answer_is_answered_by_the_other(own: Gateway, answer: str) -> None:
+    own.workers["demo-0"].set(answer=answer)
+    replies = [own.ask("POST", "/predict", PICTURE) for _ in range(2)]
+    assert [(reply.status, reply.json["worker"], reply.json["bytes"]) for reply in replies] == [
+        (200, "demo-1", len(PICTURE))
+    ] * 2
+    met = own.workers["demo-0"].met()
+    assert [request["bytes"] for request in met] == [len(PICTURE)]
+
+
+def test_a_post_whose_worker_is_gone_is_answered_by_the_other(own: Gateway) -> None:
+    own.workers["demo-0"].close()
+    assert own.answered_by() == {"demo-1"}
+
+
+def test_when_both_say_503_the_second_one_s_answer_passes(own: Gateway) -> None:
+    for worker in own.workers.values():
+        worker.set(answer="unready")
+    reply = own.ask("POST", "/predict", PICTURE)
+    assert (reply.status, reply.all("Retry-After")) == (503, ["7"])
+    assert reply.json["error"]["message"] == "the worker's own words"
+    assert [len(worker.met()) for worker in own.workers.values()] == [1, 1]
+
+
+def test_when_no_worker_can_be_reached_the_gateway_says_503_and_when_to_come_back(own: Gateway) -> None:
+    for worker in own.workers.values():
+        worker.close()
+    reply = own.ask("POST", "/predict", PICTURE)
+    assert (reply.status, reply.all("Retry-After")) == (503, ["2"])
+    assert reply.error["code"] == "no_worker_ready"
+    assert reply.error["message"] == (
+        "no worker could take this request; wait as Retry-After says and send it again; GET /status shows the workers"
+    )
+
+
+def test_a_frozen_worker_s_request_is_answered_by_the_other_and_it_leaves(tmp_path: Path) -> None:
+    # The one figure that is shortened; test_gate.py proves that the real ones leave time for the second try.
+    with Gateway(tmp_path, {"demo": ["demo-0", "demo-1"]}, {"proxy_read_timeout 25s": "proxy_read_timeout 1s"}) as own:
+        own.start()
+        frozen = own.workers["demo-0"]
+        os.kill(frozen.process.pid, signal.SIGSTOP)
+        assert own.answered_by(requests=2) == {"demo-1"}
+        assert "504, 200" in [line["upstream_status"] for line in own.access_log()]
+        wait_for("the frozen worker is out", lambda: own.states_in() == {"demo-1"})
+        assert own.listed() == {"demo-1"}
+        os.kill(frozen.process.pid, signal.SIGCONT)
+        wait_for("it is in again", lambda: own.states_in() == {"demo-0", "demo-1"})
+
+
+def test_when_both_hang_the_answer_is_504(tmp_path: Path) -> None:
+    with Gateway(tmp_path, {"demo": ["demo-0", "demo-1"]}, {"proxy_read_timeout 25s": "proxy_read_timeout 1s"}) as own:
+        own.start()
+        for worker in own.workers.values():
+            os.kill(worker.process.pid, signal.SIGSTOP)
+        reply = own.ask("POST", "/predict", PICTURE)
+        assert (reply.status, reply.error["code"]) == (504, "deadline")
+
+
+# --- Who is in --------------------------------------------------------------------------------------------------
+
+
+class Stream:
+    """Requests one after the other, until it ends; each on a connection of its own."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.replies: list[Reply] = []
+        self.faults: list[Exception] = []
+        self.gateway = gateway
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        while not self.over.is_set():
+            try:
+                self.replies.append(self.gateway.ask("POST", "/predict", PICTURE))
+            except Exception as fault:
+                self.faults.append(fault)
+            self.over.wait(0.005)  # the cores are for the gateway
+
+    def __enter__(self) -> "Stream":
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.thread.join()
+
+    def passes(self, requests: int = 20) -> None:
+        reached = len(self.replies) + requests
+        wait_for(f"{requests} more requests", lambda: self.faults or len(self.replies) >= reached)
+
+    def only(self, worker: str) -> None:
+        """Waits until none but `worker` answers."""
+
+        def last_twenty() -> bool:
+            last = self.replies[-20:]
+            return len(last) == 20 and {reply.json.get("worker") for reply in last} == {worker}
+
+        wait_for(f"only {worker} answers", last_twenty)
+
+
+def test_draining_and_return_fail_no_request(own: Gateway) -> None:
+    with Stream(own) as stream:
+        stream.passes()
+        own.workers["demo-0"].set(state="draining")
+        wait_for("it is out", lambda: own.states_in() == {"demo-1"})
+        stream.only("demo-1")
+        own.workers["demo-0"].close()
+        stream.passes()
+        own.restart_worker("demo-0")
+        wait_for("it is in again", lambda: own.states_in() == {"demo-0", "demo-1"})
+        wait_for("it answers again", lambda: len({reply.json["worker"] for reply in stream.replies[-20:]}) == 2)
+    assert stream.faults == []
+    assert {reply.status for reply in stream.replies} == {200}
+
+
+def test_draining_is_seen_in_one_probe_and_failing_in_three(own: Gateway) -> None:
+    own.workers["demo-0"].set(state="draining")
+    wait_for("demo-0 is out", lambda: own.states_in() == {"demo-1"})
+    own.workers["demo-0"].set(state="ready")
+    wait_for("demo-0 is in", lambda: own.states_in() == {"demo-0", "demo-1"})
+    own.workers["demo-1"].set(state="broken", reason="golden image 2 is wrong")
+    wait_for("demo-1 is out", lambda: own.states_in() == {"demo-0"})
+    [broken] = [worker for worker in own.ask("GET", "/status").json["workers"] if not worker["in"]]
+    assert (broken["state"], broken["reason"]) == ("broken", "golden image 2 is wrong")
+    changes = [(line["worker"], line["from"], line["to"], line["reason"]) for line in own.gate_log("worker")]
+    assert changes[2:] == [
+        ("demo-0", "in, ready", "out, draining", None),
+        ("demo-0", "out, draining", "out, ready", None),
+        ("demo-0", "out, ready", "in, ready", None),
+        ("demo-1", "in, ready", "in, broken", "golden image 2 is wrong"),
+        ("demo-1", "in, broken", "out, broken", "golden image 2 is wrong"),
+    ]
+
+
+def test_when_all_are_out_the_last_list_stays_and_ready_is_taken_back(own: Gateway) -> None:
+    own.workers["demo-0"].set(state="broken")
+    wait_for("demo-0 is out", lambda: own.listed() == {"demo-1"})
+    own.workers["demo-1"].set(state="broken")
+    wait_for("none is in", lambda: own.states_in() == set())
+    assert own.listed() == {"demo-1"}
+    assert own.answered_by() == {"demo-1"}
+    for path in ("/readyz", "/v2/health/ready"):
+        reply = own.ask("GET", path)
+        assert (reply.status, reply.error["code"], reply.all("Retry-After")) == (503, "not_ready", ["2"])
+    own.workers["demo-0"].set(state="ready")
+    wait_for("demo-0 is in and alone", lambda: own.listed() == {"demo-0"})
+    wait_for("ready again", lambda: own.ask("GET", "/readyz").status == 200)
+
+
+def test_the_gateway_is_ready_only_when_every_model_is(tmp_path: Path) -> None:
+    with Gateway(tmp_path, POOLS) as own:
+        own.workers["other-0"].set(state="starting")
+        own.init()
+        own.start_nginx()
+        assert own.ask("GET", "/readyz").status == 503
+        own.start_gate()
+        wait_for("demo is ready", lambda: own.ask("GET", "/status").json["models"][0]["workers_in"] == 2)
+        assert own.ask("GET", "/readyz").status == 503
+        own.workers["other-0"].set(state="ready")
+        wait_for("all is ready", lambda: own.ask("GET", "/readyz").status == 200)
+
+
+# --- What the gate survives -------------------------------------------------------------------------------------
+
+
+def test_without_the_gate_nginx_serves_on_and_its_passive_checks_hold(own: Gateway) -> None:
+    assert own.gate
+    own.gate.kill()
+    own.gate.wait()
+    own.workers["demo-0"].close()
+    assert own.answered_by(requests=20) == {"demo-1"}
+    tries = [line["upstream_status"] for line in own.access_log() if line["uri"] == "/predict"]
+    assert 0 < tries.count("502, 200") <= 10
+
+
+def test_a_new_gate_drops_nobody_without_evidence(own: Gateway) -> None:
+    assert own.gate
+    own.gate.kill()
+    own.gate.wait()
+    own.workers["demo-0"].set(state="broken")
+    with Stream(own) as stream:
+        own.start_gate()
+        wait_for("demo-0 is out again", lambda: own.listed() == {"demo-1"})
+        stream.only("demo-1")
+    assert stream.faults == []
+    assert {reply.status for reply in stream.replies} == {200}
+    changes = [(line["worker"], line["from"], line["to"]) for line in own.gate_log("worker")]
+    new = [change for change in changes[2:] if change[0] == "demo-0"]
+    assert new == [
+        ("demo-0", "untested, unreachable", "untested, broken"),
+        ("demo-0", "untested, broken", "out, broken"),
+    ]
+
+
+def test_output_that_is_unchanged_reloads_nothing(own: Gateway) -> None:
+    before = own.nginx_processes()
+    for _ in range(5):
+        as_of = own.ask("GET", "/status").json["as_of"]
+        wait_for("the next probes", partial(is_newer, own, as_of))
+    own.write_members_text((own.home / "rendered/members.json").read_text() + "\n")
+    wait_for("the members are read again", lambda: len(own.gate_log("members")) == 2)
+    wait_for("the next probes", partial(is_newer, own, own.ask("GET", "/status").json["as_of"]))
+    assert own.nginx_processes() == before
+    assert len(own.gate_log("reloaded")) == 1
+
+
+def is_newer(gateway: Gateway, as_of: str) -> bool:
+    newest: str = gateway.ask("GET", "/status").json["as_of"]
+    return newest > as_of
+
+
+def test_unusable_members_are_refused_and_the_old_stay(own: Gateway) -> None:
+    own.write_members_text('{"pools": []}')
+    [refused] = wait_for("the refusal", lambda: own.gate_log("members_refused"))
+    assert refused["fault"] == "pools: needed is a list with at least one entry"
+    assert own.listed() == {"demo-0", "demo-1"}
+    own.workers["demo-0"].set(state="draining")
+    wait_for("the old are still asked", lambda: own.states_in() == {"demo-1"})
+
+
+def test_new_members_join_and_removed_ones_leave(own: Gateway) -> None:
+    own.add_worker("demo-2", "demo")
+    own.add_worker("other-0", "other")
+    own.pools["demo"].remove("demo-0")
+    own.write_members()
+    wait_for("all of the new list are in", lambda: own.states_in() == {"demo-1", "demo-2", "other-0"})
+    assert own.listed() == {"demo-1", "demo-2", "other-0"}
+    wait_for("the new model is known", lambda: own.ask("POST", "/models/other").status == 200)
+    wait_for("its worker alone", lambda: own.answered_by("/models/demo") == {"demo-1", "demo-2"})
+
+
+def test_a_list_that_nginx_refuses_is_taken_back_and_tried_again(own: Gateway) -> None:
+    listen = own.home / "rendered/listen.conf"
+    good = listen.read_text()
+    listen.write_text("nonsense;\n")
+    own.workers["demo-0"].set(state="draining")
+    rejected = wait_for("the refusal", lambda: own.gate_log("upstreams_rejected"))
+    assert 'unknown directive "nonsense"' in rejected[0]["fault"]
+    wait_for("the old list is back", lambda: own.listed() == {"demo-0", "demo-1"})
+    listen.write_text(good)
+    wait_for("the new list is in use", lambda: own.gate_log("reloaded")[-1]["servers"] == [address(own, "demo-1")])
+    assert own.listed() == {"demo-1"}
+
+
+def address(gateway: Gateway, name: str) -> str:
+    return f"127.0.0.1:{gateway.workers[name].port}"
+
+
+def test_a_reload_that_found_no_nginx_is_made_good(own: Gateway) -> None:
+    assert own.nginx
+    stop(own.nginx)
+    own.workers["demo-0"].set(state="draining")
+    wait_for("the failure", lambda: own.gate_log("reload_failed"))
+    own.start_nginx()
+    wait_for("demo-1 alone", lambda: own.gate_log("reloaded")[-1]["servers"] == [address(own, "demo-1")])
+    assert own.answered_by() == {"demo-1"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_gate_ends_cleanly_when_told_to(own: Gateway, number: signal.Signals) -> None:
+    assert own.gate
+    own.gate.send_signal(number)
+    assert own.gate.wait(30) == 0
+    assert own.gate_log("stopped")
+    assert (own.home / "gate.err").read_text() == ""
+
+
+def test_the_gate_leaves_no_half_written_file(own: Gateway) -> None:
+    files = {"listen.conf", "members.json", "ready.json", "status.json", "upstreams.conf"}
+    assert own.gate
+    stop(own.gate)
+    assert {path.name for path in (own.home / "rendered").iterdir()} == files
+    json.loads((own.home / "rendered/status.json").read_text())
+
+
+def test_the_real_page_is_allowed_by_its_own_policy() -> None:
+    page = (ROOT / "worker/web/index.html").read_text()
+    assert " style=" not in page
+    assert "<style" not in page
+    assert "<script>" not in page

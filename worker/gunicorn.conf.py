@@ -1,0 +1,55 @@
+"""gunicorn's settings for a worker: one process, pinned before any runtime is imported, drained before it ends."""
+
+import os
+import sys
+import threading
+import time
+from types import FrameType
+
+from worker import health
+from worker.logs import CONFIG
+from worker.settings import Settings, SettingsError
+from worker.slot import SlotError, pin
+
+SPARE_THREADS = 8  # so that probes and refusals are answered while every admitted image holds a thread
+EX_CONFIG = 78  # sysexits.h: wrong configuration, starting again will not help
+
+try:
+    settings = Settings.from_env(os.environ)
+    pin(settings)
+except (SettingsError, SlotError) as error:
+    sys.stderr.write(f"worker: {error}\n")
+    raise SystemExit(EX_CONFIG) from None
+
+bind = settings.bind
+workers = 1
+worker_class = "gthread"
+threads = settings.queue + SPARE_THREADS
+worker_connections = 2 * threads
+# Above nginx.conf's upstream keepalive_timeout, so that it is Nginx who closes: no request meets a closing socket.
+keepalive = 75
+graceful_timeout = settings.drain_s + settings.deadline_s + 2
+worker_tmp_dir = "/dev/shm"  # noqa: S108 - the heartbeat file: a disk that stalls must not look like a dead worker
+control_socket_disable = True
+logconfig_dict = CONFIG
+
+
+def post_worker_init(worker) -> None:  # type: ignore[no-untyped-def]
+    """Put draining before gunicorn's own stop."""
+    import signal
+
+    service = worker.wsgi.extensions["service"]
+
+    def drain() -> None:
+        # The gate needs time to see `draining` and to take this worker out; until then it answers as before.
+        time.sleep(settings.drain_s)
+        while service.admission.in_flight:
+            time.sleep(0.05)
+        worker.handle_exit(signal.SIGTERM, None)
+
+    def on_term(signum: int, frame: FrameType | None) -> None:
+        if service.health.state != health.DRAINING:
+            service.health.become(health.DRAINING)
+            threading.Thread(target=drain, name="drain", daemon=True).start()
+
+    signal.signal(signal.SIGTERM, on_term)

@@ -1,0 +1,53 @@
+"""Prometheus metrics of one worker: base units, prefix `wanwu_`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
+IMAGES = (1, 2, 4, 8, 16, 32, 64)
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """The instruments, each written by the stage it is named after."""
+
+    registry: CollectorRegistry
+    requests: Counter
+    duration: Histogram
+    queue: Histogram
+    decode: Histogram
+    inference: Histogram
+    batch_size: Histogram
+    in_flight: Gauge
+    rejected: Counter
+    model_ready: Gauge
+
+    def text(self) -> bytes:
+        """The exposition format that Prometheus scrapes."""
+        return generate_latest(self.registry)
+
+
+def create_metrics(in_flight: Callable[[], float], ready: Callable[[], float]) -> Metrics:
+    """Fresh instruments; the two gauges ask their functions at every scrape."""
+    registry = CollectorRegistry()
+
+    def seconds(name: str, what: str, labels: tuple[str, ...] = ()) -> Histogram:
+        return Histogram(f"wanwu_{name}_seconds", what, labels, buckets=SECONDS, registry=registry)
+
+    metrics = Metrics(
+        registry=registry,
+        requests=Counter("wanwu_requests", "Requests answered.", ("route", "status"), registry=registry),
+        duration=seconds("request_duration", "From request to answer.", ("route",)),
+        queue=seconds("queue", "An image's wait for the engine."),
+        decode=seconds("decode", "Decoding and scaling of an image."),
+        inference=seconds("inference", "The run of the batch an image was in."),
+        batch_size=Histogram("wanwu_batch_size_images", "Images in a batch.", buckets=IMAGES, registry=registry),
+        in_flight=Gauge("wanwu_in_flight_images", "Images admitted and not yet answered.", registry=registry),
+        rejected=Counter("wanwu_rejected", "Requests refused.", ("reason",), registry=registry),
+        model_ready=Gauge("wanwu_model_ready", "1 while this worker is ready.", registry=registry),
+    )
+    metrics.in_flight.set_function(in_flight)
+    metrics.model_ready.set_function(ready)
+    return metrics

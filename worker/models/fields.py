@@ -1,0 +1,102 @@
+"""Reading a TOML table strictly: types checked, unknown keys refused, all faults gathered before any is raised."""
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+Number = TypeVar("Number", int, float)
+
+
+class ModelError(Exception):
+    """A model folder that cannot be served; one line a fault, each with its path and remedy."""
+
+
+class Fields:
+    """One table of a TOML file. Tables inside share the list of faults; `raise_faults` ends the reading."""
+
+    def __init__(self, table: dict[str, object], source: str, path: str = "", faults: list[str] | None = None) -> None:
+        self._table = dict(table)
+        self._source, self._path = source, path
+        self._faults: list[str] = [] if faults is None else faults
+        self._inner: list[Fields] = []
+
+    def has(self, key: str) -> bool:
+        return key in self._table
+
+    def fault(self, key: str, what: str) -> None:
+        where = f"{self._path}{key}".rstrip("/")
+        self._faults.append(f"{self._source}: {where}: {what}" if where else f"{self._source}: {what}")
+
+    def text(self, key: str, default: str | None = None) -> str:
+        value = self._take(key, default)
+        if isinstance(value, str) and (value or default == ""):
+            return value
+        return self._refuse(key, value, "a text", "")
+
+    def choice(self, key: str, choices: Iterable[str]) -> str:
+        value = self._take(key, None)
+        if value in (known := tuple(choices)):
+            return str(value)
+        return self._refuse(key, value, f"one of {', '.join(known)}", known[0])
+
+    def number(self, key: str, kind: type[Number], default: Number | None = None) -> Number:
+        value = self._take(key, default)
+        if _is_number(value, kind):
+            return kind(value)
+        return self._refuse(key, value, "a whole number" if kind is int else "a number", kind(0))
+
+    def numbers(self, key: str, kind: type[Number], length: int | None) -> tuple[Number, ...]:
+        """A list of `length` numbers, or of one or more when `length` is None."""
+        value = self._take(key, None)
+        good = isinstance(value, list) and all(_is_number(item, kind) for item in value)
+        if good and (len(value) == length if length else value):
+            return tuple(kind(item) for item in value)
+        what = f"a list of {length or 'one or more'} {'whole numbers' if kind is int else 'numbers'}"
+        return self._refuse(key, value, what, (kind(1),) * (length or 1))
+
+    def table(self, key: str) -> "Fields":
+        value = self._take(key, None)
+        if not isinstance(value, dict):
+            value = self._refuse(key, value, f"a table, [{self._path.replace('/', '.')}{key}]", {})
+        return self._enter(value, f"{key}/")
+
+    def tables(self, key: str) -> list["Fields"]:
+        value = self._take(key, None)
+        if not (isinstance(value, list) and value and all(isinstance(row, dict) for row in value)):
+            value = self._refuse(key, value, f"one or more tables, [[{key}]]", [])
+        return [self._enter(row, f"{key}/{number}/") for number, row in enumerate(value)]
+
+    def rest(self) -> dict[str, object]:
+        """All keys not yet read, for a table whose keys are free."""
+        table, self._table = self._table, {}
+        return table
+
+    def raise_faults(self) -> None:
+        """Raise ModelError when anything was wrong here or in a table inside, unknown keys included."""
+        self._refuse_unknown()
+        if self._faults:
+            raise ModelError("\n".join(self._faults))
+
+    def _enter(self, table: dict[str, object], path: str) -> "Fields":
+        inner = Fields(table, self._source, self._path + path, self._faults)
+        self._inner.append(inner)
+        return inner
+
+    def _refuse_unknown(self) -> None:
+        for key in self._table:
+            self.fault(key, "is not a key known here; remove it or correct its spelling")
+        for inner in self._inner:
+            inner._refuse_unknown()
+
+    def _take(self, key: str, default: object) -> Any:
+        return self._table.pop(key, default)
+
+    def _refuse(self, key: str, value: object, needed: str, stand_in: Any) -> Any:
+        """Note the fault and go on with a stand-in, so that the other faults are found too."""
+        self.fault(key, f"needs {needed}, found {'nothing' if value is None else repr(value)}")
+        return stand_in
+
+
+def _is_number(value: object, kind: type) -> bool:
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, int) or (kind is float and isinstance(value, float))

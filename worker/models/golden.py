@@ -1,0 +1,32 @@
+"""The check before a worker is ready: its golden images must come back as model.toml says."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from worker.errors import ServiceError
+from worker.labels import activate
+from worker.models.fields import ModelError
+from worker.models.folder import ModelFolder
+
+TOLERANCE = 0.05  # of a score; engines and precisions differ below it, a wrong preprocessing does not
+
+
+def check_golden(folder: ModelFolder, logits_of: Callable[[bytes], np.ndarray]) -> None:
+    """Classify every golden image by `logits_of` (bytes -> float32 [classes]); raises ModelError on another answer."""
+    for golden in folder.golden:
+        try:
+            logits = logits_of(golden.image.read_bytes())
+        except (OSError, ServiceError) as error:
+            raise ModelError(f"{golden.image}: golden image cannot be read: {error}") from error
+        if len(logits) != folder.labels.count:
+            raise ModelError(
+                f"{folder.path}: the network has {len(logits)} outputs, the labels have {folder.labels.count} lines"
+            )
+        scores = activate(logits, folder.activation)
+        best = int(scores.argmax())
+        if best != golden.index or abs(scores[best] - golden.score) > TOLERANCE:
+            raise ModelError(
+                f"{golden.image}: answered {folder.labels.shown(best, 'both')} ({scores[best]:.3f}), "
+                f"expected {golden.label} ({golden.score:.3f}); the model, its input settings or its engine changed"
+            )

@@ -1,0 +1,29 @@
+"""Pin this process to its slot. Runs before anything imports a runtime, which reads the mask and counts once."""
+
+import os
+
+from worker.settings import Settings
+
+# Read at import by OpenMP, OpenBLAS and MKL; without them a library starts a thread for every core of the host.
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class SlotError(Exception):
+    """The slot is not what this machine has."""
+
+
+def pin(settings: Settings) -> None:
+    """Set the CPU mask, the thread counts and the visible GPU of this process and of all it will start."""
+    allowed = os.sched_getaffinity(0)
+    if not settings.cpus <= allowed:
+        raise SlotError(
+            f"slot {settings.slot} is CPUs {_list(settings.cpus)}, but this process may use only {_list(allowed)}: "
+            "run `make up` again so that the plan follows the hardware"
+        )
+    os.sched_setaffinity(0, settings.cpus)
+    os.environ |= {name: str(len(settings.cpus)) for name in THREAD_VARIABLES}
+    os.environ["CUDA_VISIBLE_DEVICES"] = settings.gpu
+
+
+def _list(cpus: frozenset[int] | set[int]) -> str:
+    return ",".join(map(str, sorted(cpus)))
