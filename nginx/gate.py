@@ -43,7 +43,7 @@ from gate_rules import (
 
 PROBE_TIMEOUT_S = 2.0  # a frozen worker still accepts connections, and never answers
 RELOAD_GAP_S = 1.0  # a reload starts every Nginx process anew and costs 200 ms or more
-RETRY_GAP_S = 3.0
+RETRY_GAP_S = 3.0  # for a list that Nginx refused, or a reload that found no Nginx
 
 
 def now() -> str:

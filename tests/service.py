@@ -1,12 +1,13 @@
-"""A whole service for the tests: `make` run on a cluster file of its own, on free ports, in a run directory of its own."""
+"""A whole service for the tests: `make` on a cluster file, ports and a run directory of its own."""
 
 import os
-import socket
+import random
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.cluster import ROOT
+from scripts.preflight import port_faults
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,11 @@ class Service:
         )
 
 
-def create(folder: Path, models: str = '[[models]]\nname = "demo"\nfolder = "worker/demo"\n', extra: str = "") -> Service:
-    """A service of two workers in `folder`, which is made."""
+DEMO = '[[models]]\nname = "demo"\nfolder = "worker/demo"\n'
+
+
+def create(folder: Path, models: str = DEMO, extra: str = "") -> Service:
+    """A service of two workers in `folder`, which is made; `extra` are more tables of the cluster's file."""
     folder.mkdir(parents=True, exist_ok=True)
     port = free_ports(3)
     cluster = folder / "cluster.toml"
@@ -59,20 +63,13 @@ def create(folder: Path, models: str = '[[models]]\nname = "demo"\nfolder = "wor
 
 
 def free_ports(count: int) -> int:
-    """The first of `count` ports in a row on which nothing listens."""
+    """The first of `count` ports in a row that can be listened on, below those that clients are given."""
     while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            first = probe.getsockname()[1]
-        if first + count < 65536 and all(_is_free(port) for port in range(first, first + count)):
+        first = random.randrange(10_000, 32_000)
+        if not port_faults(range(first, first + count)):
             return first
 
 
 def bare_environment() -> dict[str, str]:
     """The environment without what a surrounding make would hand down."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0

@@ -71,7 +71,7 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
     for size in folder.engine.batch_sizes:
         engine.infer(np.zeros((size, height, width, 3), np.uint8))
     to_pixels = partial(decode, geometry=folder.input.geometry, max_pixels=settings.max_pixels)
-    check_golden(folder, lambda image: engine.infer(to_pixels(image)[np.newaxis])[0])
+    check_golden(folder, lambda image: engine.infer(np.stack([to_pixels(image)]))[0])
     batcher = Batcher(engine.infer, folder.engine.batch_sizes, metrics.batch_size.observe)
     health.watch(batcher.busy_s, settings.inference_limit_s, _give_up)
     classifier = Classifier(to_pixels, batcher.submit, metrics)

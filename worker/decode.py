@@ -5,7 +5,7 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, UnidentifiedImageError
 
 from worker.errors import BadRequest, Undecodable, UnsupportedType
 
@@ -20,7 +20,15 @@ FORMATS = ("JPEG", "PNG", "WebP", "GIF", "BMP", "TIFF", "AVIF")
 MIME_TYPES = tuple(f"image/{name.lower()}" for name in FORMATS)
 BACKGROUND = (255, 255, 255, 255)
 ORIENTATION_TAG = 0x0112  # EXIF 2.3, tag 274
-UPRIGHT = 1
+TURNS = {  # what brings a picture stored with this orientation upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 # The limit is checked against the settings, before any pixel is read.
 Image.MAX_IMAGE_PIXELS = None
@@ -64,11 +72,14 @@ def decode(data: bytes, geometry: Geometry, max_pixels: int) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd metadata; the log is for what failed
-            image = Image.open(io.BytesIO(data), formats=_plugins(kind))
+            image = Image.open(io.BytesIO(data), formats=[kind.upper()])
             _refuse_bomb(image, max_pixels)
+            image.load()
             upright = _rgb(_oriented(image))
-    except (UnsupportedType, Undecodable):
+    except Undecodable:
         raise
+    except UnidentifiedImageError as error:  # its text is the address of our buffer
+        raise Undecodable(f"the {kind} cannot be decoded: its header is damaged or cut short, send it again") from error
     except Exception as error:  # Pillow's plugins raise whatever a broken file provokes
         raise Undecodable(
             f"the {kind} cannot be decoded ({error}); it is damaged or cut short, send it again"
@@ -97,11 +108,6 @@ def sniff(data: bytes) -> str | None:
     return None
 
 
-def _plugins(kind: str) -> list[str]:
-    # Phones write several JPEGs into one file; Pillow reads these under a name of their own.
-    return ["JPEG", "MPO"] if kind == "JPEG" else [kind.upper()]
-
-
 def _refuse_bomb(image: Image.Image, max_pixels: int) -> None:
     if image.width * image.height > max_pixels:
         raise Undecodable(
@@ -111,16 +117,16 @@ def _refuse_bomb(image: Image.Image, max_pixels: int) -> None:
 
 
 def _oriented(image: Image.Image) -> Image.Image:
+    # Not ImageOps.exif_transpose: it also rewrites the metadata, which fails where a tag of it is broken.
     try:
-        orientation = image.getexif().get(ORIENTATION_TAG, UPRIGHT)
+        turn = TURNS.get(image.getexif().get(ORIENTATION_TAG))
     except Exception:  # broken metadata is no reason to refuse good pixels
         return image
-    return image if orientation == UPRIGHT else ImageOps.exif_transpose(image)
+    return image if turn is None else image.transpose(turn)
 
 
 def _rgb(image: Image.Image) -> Image.Image:
     """Any mode to RGB: wide grey values are scaled instead of clipped, transparency lies on the background."""
-    image.load()
     if image.mode.startswith("I") or image.mode == "F":
         return _eight_bit(np.asarray(image)).convert("RGB")
     if image.has_transparency_data:

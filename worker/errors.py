@@ -10,7 +10,8 @@ class ServiceError(Exception):
 
     def __init__(self, message: str, code: str | None = None) -> None:
         super().__init__(message)
-        self.message = message
+        # JSON may hold half a surrogate pair, and a sentence that quotes one could not be sent.
+        self.message = message.encode(errors="backslashreplace").decode()
         self.code = code or self.code
 
     def body(self, request_id: str | None = None) -> dict[str, object]:

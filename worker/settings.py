@@ -82,6 +82,8 @@ def parse_cpus(text: str) -> frozenset[int]:
     if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", text):
         raise ValueError(f'not a CPU list such as "0-3,8": {text!r}')
     spans = [[int(end) for end in part.split("-")] for part in text.split(",")]
+    if backwards := [span for span in spans if span[0] > span[-1]]:
+        raise ValueError(f"a span of CPUs runs backwards: {backwards[0][0]}-{backwards[0][1]}")
     return frozenset(number for span in spans for number in range(span[0], span[-1] + 1))
 
 

@@ -86,12 +86,15 @@ def _once(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def _json(request: Request) -> Upload:
-    body = request.get_json(silent=True)
+    try:
+        body = request.get_json(silent=True)
+    except RecursionError:
+        body = None
     if not isinstance(body, dict):
         raise BadRequest('the body is not a JSON object; send {"inputs": "<base64>", "parameters": {...}}')
     if unknown := sorted(body.keys() - {"inputs", "parameters"}):
         raise BadRequest(f'unknown key "{unknown[0]}" in the JSON body; known: inputs, parameters')
-    parameters = body.get("parameters") or {}
+    parameters = {} if body.get("parameters") is None else body["parameters"]
     if not isinstance(parameters, dict):
         raise BadRequest("parameters must be a JSON object")
     inputs = body.get("inputs")

@@ -78,7 +78,7 @@ def test_an_unknown_model_is_404_with_the_known_ones(gateway: Gateway, path: str
     assert reply.error["message"] == 'model "x" is not served here; known models: demo, other'
 
 
-@pytest.mark.parametrize("name", ["%22", "a%22%7D", "a%0Ab", "%E4%B8%87", "x" * 101, "$pool"])
+@pytest.mark.parametrize("name", ["%22", "a%22%7D", "a%0Ab", "a%0A", "%E4%B8%87", "x" * 101, "$pool"])
 def test_a_name_that_could_break_the_answer_is_not_said_back(gateway: Gateway, name: str) -> None:
     for path in (f"/predict?model={name}", f"/models/{name}"):
         reply = gateway.ask("POST", path, PICTURE)

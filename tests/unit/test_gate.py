@@ -13,7 +13,6 @@ import pytest
 from worker.limits import LIMITS, MAX_BODY_BYTES
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "nginx"))  # plain files that run in a folder of their own, not a package
 
 from gate_rules import (  # noqa: E402
     KEEPALIVE_S,

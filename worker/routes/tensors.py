@@ -6,6 +6,7 @@ uint32 length and that many bytes; FP32 is little-endian.
 """
 
 import json
+import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ def read_request(request: Request, max_images: int) -> InferRequest:
     end = _header_length(request, len(body))
     try:
         head = json.loads(body[:end])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadRequest(f"the inference header is not valid JSON: {error}") from error
     if not isinstance(head, dict):
         raise BadRequest(f"the inference header must be a JSON object, found {type(head).__name__}")
@@ -76,7 +77,7 @@ def encode_answer(head: dict[str, object], outputs: Sequence[tuple[Output, np.nd
         else:
             entry["data"] = values.ravel().tolist()
         described.append(entry)
-    text = json.dumps(head | {"outputs": described}, ensure_ascii=False).encode()
+    text = json.dumps(head | {"outputs": described}, ensure_ascii=False).encode(errors="backslashreplace")
     return b"".join([text, *tensors]), len(text) if tensors else None
 
 
@@ -90,7 +91,7 @@ def _header_length(request: Request, body_length: int) -> int:
     given = request.headers.get(HEADER_LENGTH)
     if given is None:
         return body_length
-    if not given.isascii() or not given.isdigit() or int(given) > body_length:
+    if not re.fullmatch(r"[0-9]{1,18}", given) or int(given) > body_length:
         raise BadRequest(f"{HEADER_LENGTH} must be a number up to the body's {body_length} bytes, found {given!r}")
     return int(given)
 

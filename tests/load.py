@@ -1,0 +1,52 @@
+"""A steady stream of requests that never retries, and what came back of it."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+
+CLIENTS = 4
+
+
+class Load:
+    """How often each outcome was seen: a status, or the name of what went wrong."""
+
+    def __init__(self) -> None:
+        self.outcomes: Counter[str] = Counter()
+        self.workers: Counter[str] = Counter()
+
+    @property
+    def answered(self) -> int:
+        return self.outcomes["200"]
+
+
+@contextmanager
+def steady_load(endpoint: str, picture: Path, clients: int = CLIENTS) -> Iterator[Load]:
+    """Post `picture` from `clients` threads, each one request after the other, until the block ends."""
+    load, stop, body = Load(), threading.Event(), picture.read_bytes()
+
+    def client() -> None:
+        while not stop.is_set():
+            try:
+                # A connection of its own: when Nginx reloads it may close a kept one just as a request is sent.
+                answer = requests.post(
+                    f"{endpoint}/predict", data=body, headers={"Content-Type": "image/png"}, timeout=60
+                )
+                load.outcomes[str(answer.status_code)] += 1
+                if answer.ok:
+                    load.workers[answer.json()["worker"]] += 1
+            except requests.RequestException as error:
+                load.outcomes[type(error).__name__] += 1
+
+    threads = [threading.Thread(target=client) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield load
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()

@@ -1,0 +1,263 @@
+"""`make up` and its companions on the real thing: supervisord, Nginx, the gate and two workers."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from scripts.cluster import load_cluster
+from scripts.models import read_models
+from tests.folders import openvino_folder, torchvision_folder
+from tests.load import steady_load
+from tests.service import DEMO, Service, create
+from tests.wait import until
+from worker.models.folder import read_folder
+
+READY_LINE = re.compile(r"ready: (http://127\.0\.0\.1:\d+)/")
+
+
+@pytest.fixture(scope="module")
+def bright(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small prepared model folder."""
+    return openvino_folder(tmp_path_factory.mktemp("models") / "bright")
+
+
+@pytest.fixture(scope="module")
+def running(bright: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service of the small model, shared by the tests that leave it as it was."""
+    service = create(tmp_path_factory.mktemp("running"), f'[[models]]\nname = "bright"\nfolder = "{bright}"\n')
+    service.up()
+    yield service
+    service.down()
+
+
+def processes(service: Service) -> dict[str, int]:
+    """The process ids of the workers' masters, by worker name."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            environ = dict(part.split("=", 1) for part in (entry / "environ").read_text().split("\0") if "=" in part)
+            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        if environ.get("HOME") == str(service.run_dir) and "WANWU_WORKER" in environ:
+            found[int(entry.name)] = (environ["WANWU_WORKER"], parent)
+    return {name: pid for pid, (name, parent) in found.items() if parent not in found}
+
+
+def workers_in(service: Service) -> set[str]:
+    status = requests.get(f"{service.endpoint}/status", timeout=10).json()
+    return {worker["worker"] for worker in status["workers"] if worker["in"]}
+
+
+def test_up_ends_with_the_endpoint_a_curl_line_and_the_answer_in_both_languages(service: Service) -> None:
+    printed = service.up()
+    golden = read_models(load_cluster(service.cluster))["demo"].golden
+    curl = next(line.strip() for line in printed.splitlines() if line.strip().startswith("curl "))
+    answer = subprocess.run(shlex.split(curl), cwd=service.root, capture_output=True, text=True, check=True).stdout
+    best = json.loads(answer)["predictions"][0]
+    assert str(golden.relative_to(service.root)) in curl
+    assert READY_LINE.search(printed).group(1) == service.endpoint  # type: ignore[union-attr]
+    assert f"{best['score']:7.1%}  {best['label_zh']}  {best['label_en']}" in printed
+    assert re.search(r"[\u4e00-\u9fff]", best["label_zh"])
+
+
+def test_a_second_up_leaves_the_running_service_as_it_is(running: Service) -> None:
+    before = processes(running)
+    assert "-- already up" in running.up()
+    assert processes(running) == before
+
+
+def test_every_worker_is_pinned_to_cores_of_its_own(running: Service) -> None:
+    masks = [os.sched_getaffinity(pid) for pid in processes(running).values()]
+    assert len(masks) == 2
+    assert set.union(*masks) <= os.sched_getaffinity(0)
+    assert sum(map(len, masks)) == len(set.union(*masks))
+
+
+def test_everything_written_lies_in_the_run_directory(running: Service) -> None:
+    # OpenVINO's package would leave a folder `intel` in HOME, which is the run directory, and report from there.
+    assert sorted(path.name for path in running.run_dir.iterdir()) == [
+        "gateway", "logs", "rendered", "supervisord.conf", "supervisord.pid", "supervisord.sock",
+    ]  # fmt: skip
+
+
+def test_status_shows_every_slot(running: Service) -> None:
+    done = running.make("status")
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert done.returncode == 0
+    assert rows[0][:6] == ["server", "slot", "worker", "state", "in", "model"]
+    assert [row[:6] for row in rows[1:]] == [
+        ["this", f"this-cpu{n}", f"bright-{n}", "ready", "yes", "bright"] for n in (0, 1)
+    ]
+
+
+def test_logs_show_the_end_of_every_log(running: Service) -> None:
+    requests.post(f"{running.endpoint}/predict", headers={"X-Request-ID": "seen-in-the-logs"}, timeout=10)
+    until("the request is in the logs", lambda: "seen-in-the-logs" in running.make("logs").stdout)
+    for name in ("bright-0", "bright-1", "gate", "nginx", "supervisord"):
+        assert f"{name}.log <==" in running.make("logs").stdout
+
+
+def test_doctor_says_that_the_ports_are_ours(running: Service) -> None:
+    done = running.make("doctor")
+    assert done.returncode == 0, done.stdout
+    assert f"ok  ports and memory: enough memory, ports {running.port} to {running.port + 2} ours" in done.stdout
+
+
+def test_no_request_is_lost_when_a_worker_is_killed(running: Service, bright: Path) -> None:
+    victim = processes(running)["bright-0"]
+    with steady_load(running.endpoint, bright / "golden/red.png") as load:
+        until("both workers answer", lambda: len(load.workers) == 2)
+        os.killpg(os.getpgid(victim), signal.SIGKILL)
+        until("the worker is back under a new process", lambda: processes(running).get("bright-0", victim) != victim)
+        until("it is in rotation", lambda: workers_in(running) == {"bright-0", "bright-1"})
+        load.workers.clear()
+        until("it answers again", lambda: load.workers["bright-0"] > 5)
+    assert load.outcomes == {"200": load.answered}
+
+
+def test_a_rollout_replaces_every_worker_and_loses_no_request(running: Service, bright: Path) -> None:
+    before = processes(running)
+    with steady_load(running.endpoint, bright / "golden/red.png") as load:
+        done = running.make("rollout")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert processes(running).keys() == before.keys()
+    assert not set(processes(running).values()) & set(before.values())
+    assert load.outcomes == {"200": load.answered}
+    assert load.answered > 0
+
+
+def test_a_gate_that_dies_is_started_again_and_nobody_notices(running: Service, bright: Path) -> None:
+    gates = [
+        int(entry.parent.name)
+        for entry in Path("/proc").glob("[0-9]*/cmdline")
+        if f"{running.run_dir}/gateway/rendered/members.json".encode() in _read(entry)
+    ]
+    with steady_load(running.endpoint, bright / "golden/red.png") as load:
+        os.kill(gates[0], signal.SIGKILL)
+        until("a new gate says so", lambda: (running.run_dir / "logs/gate.log").read_text().count('"started"') == 2)
+    assert load.outcomes == {"200": load.answered}
+
+
+def test_down_leaves_no_process_no_port_and_no_file(bright: Path, tmp_path: Path) -> None:
+    service = create(tmp_path, f'[[models]]\nname = "bright"\nfolder = "{bright}"\n')
+    service.up()
+    assert len(processes(service)) == 2
+    service.down()
+    assert not service.run_dir.exists()
+    assert not processes(service)
+    assert [path.name for path in tmp_path.iterdir()] == ["cluster.toml"]
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", service.port)) != 0
+    assert service.make("down").stdout == "nothing is running\n"
+
+
+def test_two_models_are_reached_by_name_and_the_first_is_the_default(bright: Path, tmp_path: Path) -> None:
+    service = create(tmp_path, f'{DEMO}[[models]]\nname = "bright"\nfolder = "{bright}"\n')
+    service.up()
+    try:
+        picture = (bright / "golden/red.png").read_bytes()
+        asked = {"default": "/predict", "demo": "/predict?model=demo", "bright": "/predict?model=bright"}
+        answers = {name: _post(service, path, picture).json()["worker"] for name, path in asked.items()}
+        unknown = _post(service, "/predict?model=nope", picture)
+    finally:
+        service.down()
+    assert answers == {"default": "demo-0", "demo": "demo-0", "bright": "bright-0"}
+    assert unknown.status_code == 404
+    assert unknown.json()["error"]["message"] == 'model "nope" is not served here; known models: demo, bright'
+
+
+def test_a_model_on_the_torch_engine_gets_torch_and_answers(bright: Path, tmp_path: Path) -> None:
+    folder = torchvision_folder(tmp_path / "small")
+    service = create(tmp_path, f'[[models]]\nname = "small"\nfolder = "{folder}"\n')
+    service.up()
+    try:
+        status = requests.get(f"{service.endpoint}/status", timeout=10).json()
+        answer = _post(service, "/predict", (folder / "golden/red.png").read_bytes())
+    finally:
+        service.down()
+    assert {worker["engine"] for worker in status["workers"]} == {"torch"}
+    assert answer.json()["predictions"][0]["index"] == read_folder(folder).golden[0].index
+
+
+def _refused(service: Service, target: str = "up") -> list[str]:
+    """The lines with which `make` refuses; nothing may be left running or half-written."""
+    done = service.make(target)
+    assert done.returncode != 0
+    assert not processes(service)
+    return [line.removeprefix("!! ") for line in done.stderr.splitlines() if line.startswith("!! ")]
+
+
+def test_a_port_in_use_is_named(bright: Path, tmp_path: Path) -> None:
+    service = create(tmp_path, f'[[models]]\nname = "bright"\nfolder = "{bright}"\n')
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", service.port + 1))
+        holder.listen()
+        assert _refused(service) == [
+            f"port {service.port + 1}: already in use: end what listens there, or set another port"
+        ]
+    assert not service.run_dir.exists()
+
+
+def test_a_changed_weight_is_named_and_nothing_is_left_running(bright: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "changed"
+    shutil.copytree(bright, folder)
+    with (folder / "model.bin").open("ab") as file:
+        file.write(b"!")
+    service = create(tmp_path / "service", f'[[models]]\nname = "bright"\nfolder = "{folder}"\n')
+    (line,) = _refused(service)[-1:]
+    assert re.fullmatch(
+        rf"bright-\d is broken: {folder}/model.bin: sha256 is \w{{64}}, model.toml says \w{{64}}; copy the file again",
+        line,
+    )
+
+
+def test_a_model_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    service = create(tmp_path, '[[models]]\nname = "bright"\nfolder = "/no/such/folder"\n')
+    assert _refused(service) == [
+        f"{service.cluster}: models/0/folder: /no/such/folder/model.toml: No such file or directory: "
+        "needed a model folder; is the models volume mounted?"
+    ]
+
+
+def test_every_fault_of_the_cluster_file_is_named_at_once(tmp_path: Path) -> None:
+    service = create(tmp_path, DEMO, '[[servers]]\ngpu = "auto"\nworkers = 0\n')
+    assert _refused(service) == [
+        f'{service.cluster}: servers/0/gpu: unknown key, did you mean "gpus"?',
+        f'{service.cluster}: servers/0/workers: found 0, needed "auto" or a whole number from 1',
+    ]
+
+
+def test_a_run_directory_too_deep_for_sockets_is_named(tmp_path: Path) -> None:
+    service = create(tmp_path)
+    deep = Service(service.cluster, tmp_path / ("deep" * 30), service.port)
+    (line,) = _refused(deep)
+    assert line.startswith(f"{deep.run_dir}: found a path so long that sockets inside have more than 107 bytes")
+
+
+def test_commands_that_need_a_running_service_say_so(tmp_path: Path) -> None:
+    service = create(tmp_path)
+    assert _refused(service, "status") == [f"no gateway answers on port {service.port}: run `make up`"]
+    assert _refused(service, "rollout") == ["nothing is running here: run `make up` first"]
+    assert _refused(service, "logs") == [f"{service.run_dir}/logs: no logs: nothing was started here, run `make up`"]
+
+
+def _post(service: Service, path: str, picture: bytes) -> requests.Response:
+    return requests.post(service.endpoint + path, data=picture, headers={"Content-Type": "image/png"}, timeout=30)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""

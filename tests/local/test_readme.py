@@ -1,0 +1,83 @@
+"""The README's commands, run as a new user would: in a fresh clone, by the system's Python, one after the other."""
+
+import os
+import pwd
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts.cluster import ROOT
+from tests.service import bare_environment, free_ports
+
+# `make test` is what runs this test, so it cannot be run by it.
+RUNS_THIS = {"make test"}
+SYSTEM_PYTHON = "/usr/bin/python3"
+
+
+def commands() -> list[str]:
+    """Every command line in the README's sh blocks, without its comment."""
+    blocks = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    return [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def clone() -> Iterator[Path]:
+    """What git would clone, in a folder that any account can read: nothing installed, nothing rendered."""
+    folder = Path("/tmp") / f"wanwu-clone-{os.getpid()}"  # noqa: S108 - pytest's own folders are closed to others
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True
+    )
+    for name in listed.stdout.splitlines():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name)
+    cluster = folder / "compose/cluster.toml"
+    cluster.write_text(cluster.read_text().replace("8080", str(free_ports(3))))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_the_commands_are_found() -> None:
+    assert commands()[:3] == ["make up", "make status", "make down"]
+    assert set(commands()) >= RUNS_THIS
+
+
+def test_every_command_of_the_readme_works_in_a_fresh_clone(clone: Path) -> None:
+    port = re.search(r"^port = (\d+)", (clone / "compose/cluster.toml").read_text(), re.MULTILINE).group(1)  # type: ignore[union-attr]
+    first, *others = [line.replace("8080", port) for line in commands() if line not in RUNS_THIS]
+    others.remove("make down")
+    for line in [first, *others]:
+        printed = _run(line, clone)
+        if line == first:
+            assert f"ready: http://127.0.0.1:{port}/" in printed
+            assert re.search(r"\d+\.\d% +[\u4e00-\u9fff]+ +[a-z ]+", printed)
+            assert _accounts(clone / "run") == {_expected_account()}
+    _run("make down", clone)
+    assert not (clone / "run").exists()
+
+
+def _run(line: str, clone: Path) -> str:
+    environ = bare_environment() | {"PYTHON": SYSTEM_PYTHON}
+    environ.pop("VIRTUAL_ENV", None)
+    done = subprocess.run(["bash", "-c", line], cwd=clone, capture_output=True, text=True, env=environ)
+    assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def _accounts(run_dir: Path) -> set[str]:
+    """The accounts under which this run directory's processes run."""
+    found = set()
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if f"HOME={run_dir}\0".encode() in environ.read_bytes():
+                found.add(pwd.getpwuid(environ.parent.stat().st_uid).pw_name)
+        except OSError:
+            continue
+    return found
+
+
+def _expected_account() -> str:
+    return "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name

@@ -1,0 +1,102 @@
+"""A real worker: gunicorn with its own settings file, in a process of its own, on a free port of 127.0.0.1."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from urllib3 import encode_multipart_formdata
+
+from tests.local.gateway_rig import ROOT, Reply, ask, free_port, stop, wait_for
+from worker.settings import offline_variables
+
+COMMAND = [sys.executable, "-m", "gunicorn", "-c", "worker/gunicorn.conf.py", "worker.app:create_app()"]
+CPU = min(os.sched_getaffinity(0))
+JSON = {"Content-Type": "application/json"}
+PNG = {"Content-Type": "image/png"}
+
+
+def environment(model_dir: Path, port: int, **settings: object) -> dict[str, str]:
+    """The complete environment of a worker; `settings` replace or add WANWU_ variables, None takes one away."""
+    own: dict[str, object] = {
+        "MODEL_DIR": model_dir, "MODEL": "bright", "WORKER": "bright-0", "SLOT": "this-cpu0", "CPUS": CPU,
+        "BIND": f"127.0.0.1:{port}", "DRAIN_S": 0,
+    }  # fmt: skip
+    wanwu = {f"WANWU_{name}": str(value) for name, value in (own | settings).items() if value is not None}
+    return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")} | offline_variables() | wanwu
+
+
+class WorkerProcess:
+    """A started worker. Its log is `log`; `pid` is gunicorn's own process, `inner_pid` the one that answers."""
+
+    def __init__(self, model_dir: Path, log: Path, **settings: object) -> None:
+        self.port, self.log = free_port(), log
+        with log.open("wb") as out:
+            self.process = subprocess.Popen(
+                COMMAND, cwd=ROOT, env=environment(model_dir, self.port, **settings), stdout=out, stderr=out
+            )
+        self.pid = self.process.pid
+
+    def ask(self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Reply:
+        return ask(self.port, method, path, body, headers)
+
+    def predict(self, image: bytes, query: str = "", headers: Mapping[str, str] | None = None) -> Reply:
+        return self.ask("POST", f"/predict{query}", image, PNG | dict(headers or {}))
+
+    def state(self) -> dict[str, Any] | None:
+        """What /readyz says; None while nothing listens, an error when the process has ended."""
+        assert self.process.poll() is None, f"the worker ended with status {self.process.returncode}"
+        try:
+            state: dict[str, Any] = self.ask("GET", "/readyz").json
+        except ConnectionError:
+            return None
+        return state
+
+    def wait_until(self, wanted: str) -> dict[str, Any]:
+        """Poll /readyz until its state is `wanted`, and fail at once when it is one that cannot become that."""
+
+        def reached() -> dict[str, Any] | None:
+            found = self.state()
+            assert not (found and found["state"] == "broken" != wanted), found
+            return found if found and found["state"] == wanted else None
+
+        return wait_for(f"the worker is {wanted}", reached, timeout_s=60)
+
+    @property
+    def inner_pid(self) -> int:
+        (child,) = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return int(child)
+
+    def metric(self, sample: str) -> float:
+        """The value of one line of /metrics, named as it is written there; 0 where there is none yet."""
+        lines = self.ask("GET", "/metrics").body.decode().splitlines()
+        return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{sample} ")), 0.0)
+
+    def end(self) -> int:
+        """SIGTERM, and the exit status it leads to."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+
+@contextmanager
+def running(model_dir: Path, log: Path, *, until: str | None = "ready", **settings: object) -> Iterator[WorkerProcess]:
+    """A worker in the state `until`, ended afterwards; its log is printed, for pytest shows it when the test failed."""
+    worker = WorkerProcess(model_dir, log, **settings)
+    try:
+        if until:
+            worker.wait_until(until)
+        yield worker
+    finally:
+        stop(worker.process)
+        print(log.read_text(errors="replace"))
+
+
+def form(*images: tuple[str, bytes], field: str = "image", **fields: str) -> tuple[bytes, dict[str, str]]:
+    """The body and headers of a multipart form with `images` as (filename, bytes)."""
+    parts: list[tuple[str, Any]] = [(field, image) for image in images]
+    body, content_type = encode_multipart_formdata([*parts, *fields.items()])
+    return body, {"Content-Type": content_type}

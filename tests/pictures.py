@@ -1,0 +1,121 @@
+"""Pictures that trouble decoders, each made here from its format's definition or by Pillow; all as encoded bytes."""
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+GREY, RGB = 0, 2  # PNG specification, table 11.1: colour types
+UPRIGHT_TO_STORED = {  # how a picture is stored so that this EXIF orientation turns it upright again
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+LOSSLESS: dict[str, dict[str, Any]] = {
+    "PNG": {}, "GIF": {}, "BMP": {}, "TIFF": {}, "WebP": {"lossless": True},
+}  # fmt: skip
+LOSSY: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95}, "AVIF": {"quality": 90}}
+SERVED = LOSSLESS | LOSSY
+
+
+def photo(size: tuple[int, int] = (61, 47), seed: int = 3) -> Image.Image:
+    """Smooth colours that differ in every corner, `size` is (width, height)."""
+    corners = np.random.default_rng(seed).integers(0, 255, (4, 5, 3)).astype(np.uint8)
+    return Image.fromarray(corners).resize(size, Image.Resampling.BICUBIC)
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    """`image` as a file of format `kind`, one of SERVED."""
+    stream = io.BytesIO()
+    image.save(stream, kind, **(SERVED[kind] | options))
+    return stream.getvalue()
+
+
+def turned(image: Image.Image, orientation: int, kind: str = "PNG") -> bytes:
+    """`image` stored as a camera held at EXIF `orientation` stores it."""
+    way = UPRIGHT_TO_STORED[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return encoded(image if way is None else image.transpose(way), kind, exif=exif)
+
+
+def animation(*frames: Image.Image, kind: str = "GIF") -> bytes:
+    return encoded(frames[0], kind, save_all=True, append_images=frames[1:], duration=40, loop=0)
+
+
+def see_through(mode: str, colour: tuple[int, int, int], size: tuple[int, int] = (40, 40)) -> bytes:
+    """A PNG of `mode` whose right half is wholly transparent and whose left half is `colour`."""
+    image = Image.new("RGBA", size, (*colour, 255))
+    image.paste((0, 0, 0, 0), (size[0] // 2, 0, *size))
+    if mode == "P":
+        palette = Image.new("P", size, 0)
+        palette.putpalette([*colour, 0, 0, 0])
+        palette.paste(1, (size[0] // 2, 0, *size))
+        return encoded(palette, "PNG", transparency=1)
+    if mode == "RGB":  # one colour of the picture is declared transparent
+        return encoded(image.convert("RGB"), "PNG", transparency=(0, 0, 0))
+    return encoded(image.convert(mode), "PNG")
+
+
+def grey_16_bit(levels: np.ndarray) -> bytes:
+    """A grey PNG of 16 bits; `levels` is uint16 [height, width]."""
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in levels)
+    return png(levels.shape[1], levels.shape[0], GREY, 16, zlib.compress(rows))
+
+
+def colour_16_bit(levels: np.ndarray) -> bytes:
+    """An RGB PNG of 16 bits; `levels` is uint16 [height, width, 3]."""
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in levels)
+    return png(levels.shape[1], levels.shape[0], RGB, 16, zlib.compress(rows))
+
+
+def bomb(width: int = 50_000, height: int = 50_000) -> bytes:
+    """A PNG of a few KB that says it is `width` x `height`; its pixel data, all zero, is there as far as 1 MB of it."""
+    return png(width, height, GREY, 1, zlib.compress(bytes(1 << 20), 9))
+
+
+def whole_bomb(side: int = 20_000) -> bytes:
+    """A complete black PNG of `side` x `side` pixels, about a thousandth of what it unpacks to."""
+    packer = zlib.compressobj(9)
+    row = bytes(1 + -(-side // 8))
+    return png(side, side, GREY, 1, packer.compress(row * side) + packer.flush())
+
+
+def text_bomb() -> bytes:
+    """A small PNG with a compressed text that unpacks to 64 MB."""
+    text = b"Comment\0\0" + zlib.compress(bytes(64 << 20), 9)
+    return png(1, 1, GREY, 8, zlib.compress(b"\0\0"), _chunk(b"zTXt", text))
+
+
+def png(width: int, height: int, colour: int, bits: int, pixels: bytes, before: bytes = b"") -> bytes:
+    """A PNG of the given header and compressed `pixels`, with the chunks `before` them."""
+    header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
+    parts = [_chunk(b"IHDR", header), before, _chunk(b"IDAT", pixels), _chunk(b"IEND", b"")]
+    return PNG_SIGNATURE + b"".join(parts)
+
+
+def damaged(whole: bytes, rng: np.random.Generator, count: int) -> Iterator[bytes]:
+    """`count` variants of `whole`: cut short, or with a few bytes changed, most of them near the start."""
+    for number in range(count):
+        if number % 3 == 0:
+            yield whole[: int(rng.integers(1, len(whole)))]
+            continue
+        changed = bytearray(whole)
+        reach = len(whole) if number % 3 == 1 else min(len(whole), 160)
+        for place in rng.integers(0, reach, rng.integers(1, 9)):
+            changed[place] = rng.integers(0, 256)
+        yield bytes(changed)
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
