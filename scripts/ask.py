@@ -3,6 +3,7 @@
 import json
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,14 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a prox
 
 
 def get(url: str, timeout_s: float = 2) -> tuple[int, dict[str, Any]]:
-    """Status and JSON body of `url`; status 0 when nothing answers."""
+    """Status and JSON object of `url`, empty where it sends something else; status 0 when nothing answers."""
     try:
         with _DIRECT.open(url, timeout=timeout_s) as answer:
-            return answer.status, json.load(answer)
+            return answer.status, _json(answer.read())
     except urllib.error.HTTPError as error:
         with error:
             return error.code, _json(error.read())
-    except (OSError, ValueError):
+    except (OSError, HTTPException):
         return 0, {}
 
 
@@ -35,7 +36,7 @@ def show_answer(endpoint: str, picture: Path) -> None:
             answer = json.load(response)
     except urllib.error.HTTPError as error:
         raise Refusal(f"{endpoint}/predict answered {error.code}: {error.read().decode(errors='replace')}") from error
-    except OSError as error:
+    except (OSError, HTTPException, ValueError) as error:
         raise Refusal(f"{endpoint}/predict: no answer: {error}") from error
     shown = picture.relative_to(Path.cwd()) if picture.is_relative_to(Path.cwd()) else picture
     say(f"\n  curl -F image=@{shown} {endpoint}/predict\n")

@@ -22,25 +22,26 @@ NO_CPU_BUILD = re.compile(r"No matching distribution found for torch==\S+\+cpu")
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment: its folder under .venv, its lock files, and whether it holds torch."""
+    """A virtual environment: its folder, its lock files, and whether it holds torch."""
 
-    name: str
+    folder: Path
     locks: tuple[Path, ...]
     torch: bool = False
 
     @property
     def python(self) -> Path:
-        return ROOT / ".venv" / self.name / "bin/python"
+        return self.folder / "bin/python"
 
 
-SERVE = Environment("serve", (WORKER / "base.txt", WORKER / "local.txt"))
-SERVE_TORCH = Environment("serve-torch", SERVE.locks, torch=True)
-DEV = Environment("dev", (*SERVE.locks, ROOT / "tests/requirements.txt"), torch=True)
+HOME = ROOT / ".venv"
+SERVE = Environment(HOME / "serve", (WORKER / "base.txt", WORKER / "local.txt"))
+SERVE_TORCH = Environment(HOME / "serve-torch", SERVE.locks, torch=True)
+DEV = Environment(HOME / "dev", (*SERVE.locks, ROOT / "tests/requirements.txt"), torch=True)
 
 
 def ensure(environment: Environment, nvidia: bool) -> Path:
     """Make the environment if it is missing or its locks changed; returns its Python. Raises Refusal."""
-    stamp = environment.python.parent.parent / "installed"
+    stamp = environment.folder / "installed"
     wanted = _fingerprint(environment, nvidia)
     if not stamp.is_file() or stamp.read_text() != wanted:
         _create(environment)
@@ -57,13 +58,12 @@ def _fingerprint(environment: Environment, nvidia: bool) -> str:
 
 
 def _create(environment: Environment) -> None:
-    step(f"Python environment .venv/{environment.name}")
-    folder = environment.python.parent.parent
-    shutil.rmtree(folder, ignore_errors=True)
+    step(f"Python environment .venv/{environment.folder.name}")
     require({"ensurepip": "python3-venv"}, found=_has_ensurepip)
-    made = subprocess.run([sys.executable, "-m", "venv", folder], capture_output=True, text=True)
+    shutil.rmtree(environment.folder, ignore_errors=True)
+    made = subprocess.run([sys.executable, "-m", "venv", environment.folder], capture_output=True, text=True)
     if made.returncode:
-        raise Refusal(f"{folder}: cannot make a Python environment: {(made.stderr or made.stdout).strip()}")
+        raise Refusal(f"{environment.folder}: cannot make a Python environment: {(made.stderr or made.stdout).strip()}")
 
 
 def _has_ensurepip(_: str) -> bool:
@@ -80,9 +80,9 @@ def _install(environment: Environment, nvidia: bool) -> None:
 
 def _pip(environment: Environment, locks: Sequence[Path], unless: re.Pattern[str] | None = None) -> bool:
     """Install what `locks` pin; False when pip says `unless`. Raises Refusal when it fails for another reason."""
-    listed = [f"--requirement={lock}" for lock in locks]
+    options = ["--require-hashes", "--only-binary=:all:", *(f"--requirement={lock}" for lock in locks)]
     total = len({line.split("==")[0] for lock in locks for line in lock.read_text().splitlines() if "==" in line})
-    command: list[str | Path] = [environment.python, "-m", "pip", "install", "--require-hashes", "--only-binary=:all:", *listed]
+    command: list[str | Path] = [environment.python, "-m", "pip", "install", *options]
     environ = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONUNBUFFERED": "1"}
     said: list[str] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environ) as pip:
@@ -100,6 +100,6 @@ def _pip(environment: Environment, locks: Sequence[Path], unless: re.Pattern[str
         return False
     errors = [line for line in said if line.startswith("ERROR")] or said[-5:]
     raise Refusal(
-        f"pip could not fill .venv/{environment.name}:", *errors,
+        f"pip could not fill .venv/{environment.folder.name}:", *errors,
         "needed a package index, or the wheels in a folder that PIP_FIND_LINKS names",
     )  # fmt: skip

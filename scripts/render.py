@@ -1,15 +1,19 @@
 """From a plan to the lists that processes read: pure, and tested as exact text."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from scripts.cluster import Cluster
 from scripts.hardware import format_cpu_list
 from scripts.plan import Plan, Worker
+from scripts.refusal import Refusal
 
 NOTICE = "Rendered from compose/cluster.toml by scripts/render.py; a change here is lost at the next `make up`."
 GROUP = "workers"
+# What no quoting brings through supervisord's files: it has no escape in quotes, and takes the rest for a comment.
+UNQUOTABLE = re.compile(r"""["'\\\n]|\s([;#]|$)""")
 
 
 def members(cluster: Cluster, plan: Plan) -> str:
@@ -58,8 +62,12 @@ def worker_environment(cluster: Cluster, worker: Worker, bind: str) -> dict[str,
 def programs(cluster: Cluster, plan: Plan, command: Mapping[str, Sequence[str | Path]], root: Path) -> str:
     """supervisord's list of workers; `command` is each model's command line.
 
-    The workers are one group, so that they are told to stop at the same moment.
+    The workers are one group, so that they are told to stop at the same moment. Raises Refusal for a path that
+    supervisord cannot be told.
     """
+    paths = {root, *(model.folder for model in cluster.models), *(Path(parts[0]) for parts in command.values())}
+    if faults := [fault for path in sorted(paths) for fault in path_faults(path)]:
+        raise Refusal(*faults)
     names = ",".join(worker.name for worker in plan.workers)
     sections = [f"; {NOTICE}\n[group:{GROUP}]\nprograms={names}\npriority=100\n"]
     # A worker drains, then answers what it has: only after both is it held up.
@@ -82,9 +90,16 @@ def programs(cluster: Cluster, plan: Plan, command: Mapping[str, Sequence[str | 
     return "\n".join(sections)
 
 
+def path_faults(path: Path) -> list[str]:
+    """A line when supervisord cannot be told `path`."""
+    if not UNQUOTABLE.search(str(path)):
+        return []
+    return [f"{path}: needed a path without quotes, backslashes, line breaks, and spaces at its end or before ; or #"]
+
+
 def _escape(text: str) -> str:
-    """A value for supervisord, which expands %(name)s and ends values at a quote."""
-    return text.replace("%", "%%").replace('"', '\\"')
+    """A value for supervisord, which expands %(name)s."""
+    return text.replace("%", "%%")
 
 
 def _quote(part: str | Path) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from scripts.cluster import ROOT
 from scripts.refusal import Refusal
+from scripts.render import path_faults
 
 LONGEST_SOCKET = 107  # bytes of sockaddr_un.sun_path, unix(7)
 LINKS = {
@@ -58,6 +59,7 @@ class RunDir:
             for name, text in rendered.items():
                 (self.path / name).write_text(text, encoding="utf-8")
         except OSError as error:
+            self.remove()
             raise Refusal(f"{error.filename}: {error.strerror}: needed a run directory that can be written") from error
         if os.geteuid() == 0:
             for path in (self.path, *self.path.rglob("*")):
@@ -73,11 +75,31 @@ class RunDir:
 
 
 def run_dir(path: Path) -> RunDir:
-    """The run directory at `path`; raises Refusal when its sockets could not be reached there."""
+    """The run directory at `path`.
+
+    Raises Refusal when sockets could not be reached there, when supervisord cannot be told the path, and when
+    something else lies there: a run directory is taken away as a whole.
+    """
     found = RunDir(path.resolve())
     if len(os.fsencode(found.socket)) > LONGEST_SOCKET:
         raise Refusal(
             f"{found.path}: found a path so long that sockets inside have more than {LONGEST_SOCKET} bytes: "
             "clone into a shorter path, or give one with RUN_DIR="
         )
+    if faults := path_faults(found.path):
+        raise Refusal(*faults)
+    if "%" in str(found.path):  # which supervisord expands once more for some of its files
+        raise Refusal(f"{found.path}: needed a path without %: give one with RUN_DIR=")
+    if not _is_ours(found):
+        raise Refusal(
+            f"{found.path}: found something else than a run directory, and would not take it away: "
+            "give a path that is free with RUN_DIR="
+        )
     return found
+
+
+def _is_ours(run: RunDir) -> bool:
+    try:
+        return run.config.is_symlink() or not run.path.exists() or not any(run.path.iterdir())
+    except OSError:
+        return False

@@ -13,7 +13,7 @@ COLUMNS = ("server", "slot", "worker", "state", "in", "model", "version", "engin
 def show(port: int) -> None:
     """Print the table; raises Refusal when the gateway does not answer or a worker is out."""
     code, status = get(f"http://127.0.0.1:{port}/status")
-    if code != 200:
+    if code != 200 or "workers" not in status:
         raise Refusal(f"no gateway answers on port {port}: run `make up`")
     say(table(status["workers"]))
     if out := [worker["worker"] for worker in status["workers"] if not worker["in"]]:

@@ -12,7 +12,7 @@ from worker.models import torchvision_ops
 
 SIZE = 32
 LABELS = {"en": ["cat", "dog", "tea"], "zh": ["猫", "狗", "茶"]}
-MATRIX, TURNS_PER_BRIGHTNESS = 512, np.float32(1500)  # some 8 s of one core for a white picture, 1.5 s for a grey one
+MATRIX, TURNS_PER_BRIGHTNESS = 512, 1500  # some 8 s of one core for a white picture, 1.5 s for a grey one
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -53,7 +53,8 @@ def slow_folder(path: Path) -> Path:
     path.mkdir(parents=True)
     pixels = op.parameter([-1, 3, SIZE, SIZE], np.float32, name="pixels")
     means = op.reduce_mean(pixels, op.constant([2, 3]), keep_dims=False)
-    turns = op.relu(op.reduce_mean(means, op.constant([0, 1]))) * TURNS_PER_BRIGHTNESS
+    factor = op.constant(TURNS_PER_BRIGHTNESS, dtype=np.float32)
+    turns = op.multiply(op.relu(op.reduce_mean(means, op.constant([0, 1]))), factor)
     state, matrix = op.parameter([MATRIX, MATRIX], np.float32), op.constant(np.eye(MATRIX, dtype=np.float32))
     always = op.constant(True)
     product = op.matmul(state, matrix, False, False)
@@ -62,8 +63,9 @@ def slow_folder(path: Path) -> Path:
     loop.set_special_body_ports([-1, 1])
     loop.set_merged_input(state, matrix.output(0), product.output(0))
     end = loop.get_iter_value(product.output(0), -1)
-    nothing = op.reduce_min(end, op.constant([0, 1])) * np.float32(0)
-    ov.save_model(ov.Model([means * np.float32(10) + nothing], [pixels]), path / "model.xml")
+    nothing = op.multiply(op.reduce_min(end, op.constant([0, 1])), op.constant(0, dtype=np.float32))
+    logits = op.add(op.multiply(means, op.constant(10, dtype=np.float32)), nothing)
+    ov.save_model(ov.Model([logits], [pixels]), path / "model.xml")
     return finish(path, Bright(), loader="openvino", weights="model.xml", engine="openvino", batch_sizes=[1])
 
 
