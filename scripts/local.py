@@ -127,10 +127,10 @@ def _rendered(local: Local, pythons: dict[str, Path]) -> dict[str, str]:
 
 def _start(local: Local, python: Path, rendered: dict[str, str]) -> None:
     folders = [model.folder / "model.toml" for model in local.cluster.models]
-    account = choose_account(python, [*folders, ROOT / "worker/app.py"])
+    account = choose_account(python, [*folders, ROOT / "worker/app.py"], local.run.path.parent)
     say("   slots: " + ", ".join(f"{w.name} on CPU {format_cpu_list(w.slot.cpus)}" for w in local.plan.workers))
     if account.pw_uid == 0:
-        warn(f"running as root: account {NOBODY} cannot read this checkout or run {python.resolve()}")
+        warn(f"running as root: account {NOBODY} cannot use {ROOT}, {local.run.path} or {python.resolve()}")
     local.run.create(rendered, account)
     gate = [python, ROOT / "nginx/gate.py"]
     out = local.run.members.parent

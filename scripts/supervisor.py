@@ -38,10 +38,10 @@ def is_running(run: RunDir) -> bool:
 
 def control(run: RunDir, python: Path, *arguments: str) -> str:
     """What `supervisorctl` answers; its own exit status says too little to be of use. Raises Refusal."""
-    if not os.access(run.socket, os.W_OK):
+    if run.socket.exists() and not os.access(run.socket, os.W_OK, effective_ids=True):
         raise Refusal(f"{run.socket}: no permission: needed the account that started this service, or root")
     command: list[str | Path] = [python.parent / "supervisorctl", "-c", run.config, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=run.path).stdout
+    return subprocess.run(command, capture_output=True, text=True).stdout
 
 
 def states(run: RunDir, python: Path) -> dict[str, str]:
@@ -52,7 +52,6 @@ def states(run: RunDir, python: Path) -> dict[str, str]:
 
 def stop(run: RunDir, python: Path) -> None:
     """Stop all processes, gateway first, and wait until supervisord itself is gone. Raises Refusal."""
-    if is_running(run):
-        control(run, python, "shutdown")
+    control(run, python, "shutdown")
     while is_running(run):
         time.sleep(0.1)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,8 +13,19 @@ from worker.models import torchvision_ops
 
 SIZE = 32
 LABELS = {"en": ["cat", "dog", "tea"], "zh": ["猫", "狗", "茶"]}
-MATRIX, TURNS_PER_BRIGHTNESS = 512, 1500  # some 8 s of one core for a white picture, 1.5 s for a grey one
+MATRIX, TURNS_PER_BRIGHTNESS = 512, 3000  # on one core, 10 s for a white picture, 1.7 s for GREY
+RED, GREY = (200, 60, 60), (140, 140, 140)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def small_network() -> torch.nn.Module:
+    """Two convolutions with random weights, its answers to plain colours far enough apart to survive 8 bits."""
+    torch.manual_seed(0)
+    layers = [torch.nn.Conv2d(3, 16, 3, stride=2), torch.nn.ReLU(), torch.nn.Conv2d(16, 32, 3, stride=2), torch.nn.ReLU()]
+    head = torch.nn.Linear(32, 3)
+    with torch.no_grad():
+        head.weight *= 10
+    return torch.nn.Sequential(*layers, torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), head).eval()
 
 
 class Bright(torch.nn.Module):
@@ -29,20 +41,34 @@ def picture(colour: tuple[int, int, int], size: tuple[int, int] = (48, 40)) -> I
     return Image.fromarray(np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8))
 
 
-def openvino_folder(path: Path, *, precision: str = "f32", name: str = "bright") -> Path:
-    """A prepared OpenVINO folder of Bright."""
+def openvino_folder(
+    path: Path, *, precision: str = "f32", name: str = "bright", network: torch.nn.Module | None = None
+) -> Path:
+    """A prepared OpenVINO folder of `network` (Bright); for int8 it is quantised as a real one is."""
     import openvino as ov
 
+    network = network or Bright()
     path.mkdir(parents=True)
-    network = ov.convert_model(Bright(), example_input=torch.zeros(1, 3, SIZE, SIZE))
-    network.reshape([-1, 3, SIZE, SIZE])
-    ov.save_model(network, path / "model.xml")
-    return finish(
-        path, Bright(), loader="openvino", weights="model.xml", engine="openvino", precision=precision, name=name
-    )
+    prepared = ov.convert_model(network, example_input=torch.zeros(1, 3, SIZE, SIZE))
+    prepared.reshape([-1, 3, SIZE, SIZE])
+    ov.save_model(_quantised(prepared) if precision == "int8" else prepared, path / "model.xml", compress_to_fp16=False)
+    engine = "openvino"
+    return finish(path, network, loader=engine, weights="model.xml", engine=engine, precision=precision, name=name)
 
 
-def slow_folder(path: Path) -> Path:
+def _quantised(network: Any) -> Any:
+    import nncf
+    from nncf.quantization.range_estimator import RangeEstimatorParametersSet
+
+    rng = np.random.default_rng(5)
+    colours = rng.uniform(-2, 2, (64, 1, 3, 1, 1)) + rng.normal(0, 0.1, (64, 1, 3, SIZE, SIZE))
+    # Plain colours differ in range far more than photos do: the default, the mean of their ranges, would clip most.
+    wide = nncf.AdvancedQuantizationParameters(activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX)
+    dataset = nncf.Dataset(list(colours.astype(np.float32)))
+    return nncf.quantize(network, dataset, subset_size=64, advanced_parameters=wide)
+
+
+def slow_folder(path: Path, golden: tuple[int, int, int] = RED) -> Path:
     """A prepared OpenVINO folder of Bright whose inference takes seconds for a light picture, and no time for a dark one.
 
     A loop inside the network turns as often as the picture is brighter than the mean of ImageNet: nothing is faked.
@@ -66,7 +92,7 @@ def slow_folder(path: Path) -> Path:
     nothing = op.multiply(op.reduce_min(end, op.constant([0, 1])), op.constant(0, dtype=np.float32))
     logits = op.add(op.multiply(means, op.constant(10, dtype=np.float32)), nothing)
     ov.save_model(ov.Model([logits], [pixels]), path / "model.xml")
-    return finish(path, Bright(), loader="openvino", weights="model.xml", engine="openvino", batch_sizes=[1])
+    return finish(path, Bright(), loader="openvino", weights="model.xml", engine="openvino", batch_sizes=[1], golden=golden)
 
 
 def torchvision_folder(path: Path, architecture: str = "mobilenet_v3_small", precision: str = "f32") -> Path:
@@ -108,13 +134,14 @@ def finish(
     name: str = "small",
     extra: str = "",
     batch_sizes: Sequence[int] = (1, 4),
+    golden: tuple[int, int, int] = RED,
 ) -> Path:
     """Add labels, a golden image with the network's own answer, and model.toml."""
     for language, lines in LABELS.items():
         (path / f"labels.{language}.txt").write_text("\n".join(lines) + "\n")
     (path / "golden").mkdir()
-    picture((200, 60, 60)).save(path / "golden/red.png")
-    scores = reference(network, path / "golden/red.png").softmax(-1)[0]
+    picture(golden).save(path / "golden/one.png")
+    scores = reference(network, path / "golden/one.png").softmax(-1)[0]
     best = int(scores.argmax())
     files = {str(file.relative_to(path)): file for file in sorted(path.rglob("*")) if file.is_file()}
     digests = "\n".join(f'"{key}" = "{hashlib.sha256(file.read_bytes()).hexdigest()}"' for key, file in files.items())
@@ -138,7 +165,7 @@ activation = "softmax"
 en = "labels.en.txt"
 zh = "labels.zh.txt"
 [[golden]]
-image = "golden/red.png"
+image = "golden/one.png"
 index = {best}
 label = "{LABELS["en"][best]}"
 score = {float(scores[best]):.4f}

@@ -49,6 +49,23 @@ def turned(image: Image.Image, orientation: int, kind: str = "PNG") -> bytes:
     return encoded(image if way is None else image.transpose(way), kind, exif=exif)
 
 
+def turned_with_a_broken_tag(image: Image.Image) -> bytes:
+    """A JPEG held at orientation 6 whose EXIF also has a comment of a type that comments cannot have."""
+    entries = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0) + struct.pack("<HHIf", 0x9286, 11, 1, 1.5)
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + entries + bytes(4)
+    way = UPRIGHT_TO_STORED[6]
+    assert way is not None
+    whole = encoded(image.transpose(way), "JPEG")
+    return whole[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + whole[2:]
+
+
+def several_jpegs(image: Image.Image) -> bytes:
+    """A Multi-Picture file, as phones write it: `image`, then the same upside down."""
+    stream = io.BytesIO()
+    image.save(stream, "MPO", save_all=True, append_images=[image.rotate(180)])
+    return stream.getvalue()
+
+
 def animation(*frames: Image.Image, kind: str = "GIF") -> bytes:
     return encoded(frames[0], kind, save_all=True, append_images=frames[1:], duration=40, loop=0)
 
@@ -104,8 +121,16 @@ def png(width: int, height: int, colour: int, bits: int, pixels: bytes, before: 
     return PNG_SIGNATURE + b"".join(parts)
 
 
-def damaged(whole: bytes, rng: np.random.Generator, count: int) -> Iterator[bytes]:
-    """`count` variants of `whole`: cut short, or with a few bytes changed, most of them near the start."""
+def turned_or_moving(kind: str) -> bytes:
+    """A picture of `kind` with more in it than pixels: EXIF, or frames, or neither where the format has neither."""
+    if kind == "GIF":
+        return animation(photo(), photo().rotate(90))
+    return encoded(photo(), kind) if kind == "BMP" else turned(photo(), 6, kind)
+
+
+def damaged(whole: bytes, count: int, seed: int = 1) -> Iterator[bytes]:
+    """`count` variants of `whole`: cut short, or with a few bytes changed, anywhere or near the start."""
+    rng = np.random.default_rng(seed)
     for number in range(count):
         if number % 3 == 0:
             yield whole[: int(rng.integers(1, len(whole)))]

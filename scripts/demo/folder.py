@@ -21,9 +21,9 @@ README = """# The demo model
 It knows {classes} everyday things, in English and Chinese, **as drawings, not as photos**: it was trained on
 colour emoji glyphs only, so its answer to a photo means nothing. For photos, add a photo model.
 
-Accuracy: {accuracy:.2%} top-1 of {pictures} held-out pictures, answered by OpenVINO in {precision} through
-the decode of serving. `accuracy.json` keeps the figures; `int8_agreement` there is the share of these
-pictures on which int8 and f32 give the same answer.
+Accuracy: {accuracy:.2%} top-1 of {pictures} held-out pictures, answered by OpenVINO in {precision} through the decode
+of serving. `accuracy.json` keeps the figures; `int8_agreement` there is the share of these pictures on which
+int8 and f32 give the same answer.
 
 Train it again, in about half an hour on two cores:
 

@@ -12,7 +12,8 @@ import pytest
 
 from scripts.demo import classes, evaluate, folder, pictures
 from scripts.demo.decode import INTERPOLATION, MEAN, RESIZE, SIZE, STD, decode
-from scripts.demo.train import FOLDER, SEED, Recipe
+from scripts.demo.export import TooPoorError
+from scripts.demo.train import FOLDER, SEED, Recipe, make
 
 MODEL = tomllib.loads((FOLDER / folder.MANIFEST).read_text(encoding="utf-8"))
 FIGURES = json.loads((FOLDER / "accuracy.json").read_text(encoding="utf-8"))
@@ -184,3 +185,12 @@ def test_what_cannot_be_done_is_refused_before_training(
     )
     assert done.returncode == status
     assert done.stderr.splitlines()[-1] == message.format(**names)
+
+
+def test_a_poor_network_is_refused_and_the_folder_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(TooPoorError) as caught:
+        make(1, tmp_path / "poor", Recipe(steps=2, batch=16, held_out=20))
+    assert str(caught.value) == (
+        f"0.00% of 20 held-out pictures right, 97.00% is needed; {tmp_path}/poor was not written"
+    )
+    assert list(tmp_path.iterdir()) == []

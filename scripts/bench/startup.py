@@ -1,0 +1,96 @@
+"""How fast the service comes up and how much memory a worker holds, beside a bare import of its runtime."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+from scripts import local, render
+from scripts.ask import get
+from scripts.cluster import ROOT, Cluster, load_cluster
+from scripts.console import say, step
+from scripts.environments import SERVE
+from scripts.refusal import Refusal
+from scripts.rundir import run_dir
+from worker.settings import offline_variables
+
+ROUNDS = 3
+LIMIT_S = 60
+
+
+def measure(cluster_file: Path) -> None:
+    """Print medians of interleaved rounds. The service that is up is left alone: this one has ports of its own."""
+    with tempfile.TemporaryDirectory(prefix="wanwu-") as folder:
+        cluster = load_cluster(cluster_file)
+        own = Path(folder) / "cluster.toml"
+        own.write_text(cluster_file.read_text().replace(f"port = {cluster.port}", f"port = {cluster.port + 1000}", 1))
+        arguments = ("--cluster", str(own), "--run-dir", f"{folder}/run")
+        step("one `make up` first, so that every package is there")
+        _command("up", arguments)
+        _command("down", arguments)
+        rounds = [(_timed_up(arguments), _import_s(), *_worker(load_cluster(own), Path(folder))) for _ in range(ROUNDS)]
+    up_s, import_s, ready_s, megabytes = (median(column) for column in zip(*rounds, strict=True))
+    say(f"\nmedians of {ROUNDS} rounds")
+    say(f"  make up, packages present, to the first answer  {up_s:6.2f} s")
+    say(f"  a worker from its start to ready                {ready_s:6.2f} s   {ready_s / import_s:.1f} x its import")
+    say(f"  a bare `import openvino`                        {import_s:6.2f} s")
+    say(f"  a worker's memory, both its processes           {megabytes:6.0f} MB")
+
+
+def _timed_up(arguments: Sequence[str]) -> float:
+    seconds = _seconds(lambda: _command("up", arguments))
+    _command("down", arguments)
+    return seconds
+
+
+def _import_s() -> float:
+    return _seconds(lambda: subprocess.run([SERVE.python, "-c", "import openvino"], check=True))
+
+
+def _seconds(action: Callable[[], object]) -> float:
+    started = time.monotonic()
+    action()
+    return time.monotonic() - started
+
+
+def _command(name: str, arguments: Sequence[str]) -> None:
+    done = subprocess.run([sys.executable, "-m", "scripts", name, *arguments], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise Refusal(f"`{name}` failed:", *done.stderr.splitlines())
+
+
+def _worker(cluster: Cluster, folder: Path) -> tuple[float, float]:
+    """Seconds from start to ready, and resident megabytes after that, of the plan's first worker."""
+    started = time.monotonic()
+    with _running(cluster, folder) as (process, address):
+        while get(f"http://{address}/readyz")[0] != 200:
+            if time.monotonic() - started > LIMIT_S:
+                raise Refusal(f"the worker was not ready after {LIMIT_S} seconds")
+            time.sleep(0.02)
+        return time.monotonic() - started, _resident_megabytes(process.pid)
+
+
+@contextmanager
+def _running(cluster: Cluster, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    worker = local.prepare(cluster, run_dir(folder / "run")).plan.workers[0]
+    address = f"127.0.0.1:{worker.port}"
+    environ = offline_variables() | render.worker_environment(cluster, worker, address) | {"PATH": os.environ["PATH"]}
+    with (folder / "worker.log").open("wb") as log:
+        process = subprocess.Popen([SERVE.python, *local.GUNICORN], cwd=ROOT, env=environ, stdout=log, stderr=log)
+    try:
+        yield process, address
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _resident_megabytes(pid: int) -> float:
+    """VmRSS of a process and its children, as /proc states them (kB of 1024 bytes)."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    lines = [line for p in (pid, *children) for line in Path(f"/proc/{p}/status").read_text().splitlines()]
+    return sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) * 1024 / 1e6
