@@ -13,13 +13,14 @@ from scripts.cluster import ROOT, load_cluster
 from scripts.console import say, warn
 from scripts.refusal import Refusal
 from scripts.rundir import run_dir
+from scripts.site import prepare
 
 
 def up(options: argparse.Namespace) -> None:
-    prepared = local.prepare(load_cluster(options.cluster), run_dir(options.run_dir))
-    local.up(prepared)
-    say(f"\nready: {prepared.endpoint}/  (web page, and POST /predict)")
-    show_answer(prepared.endpoint, prepared.models[prepared.cluster.models[0].name].golden)
+    site = prepare(load_cluster(options.cluster), run_dir(options.run_dir))
+    local.up(site)
+    say(f"\nready: {site.endpoint}/  (web page, and POST /predict)")
+    show_answer(site.endpoint, site.models[site.cluster.models[0].name].golden)
 
 
 def down(options: argparse.Namespace) -> None:
@@ -35,7 +36,7 @@ def logs(options: argparse.Namespace) -> None:
 
 
 def rollout(options: argparse.Namespace) -> None:
-    local.rollout(local.prepare(load_cluster(options.cluster), run_dir(options.run_dir)))
+    local.rollout(prepare(load_cluster(options.cluster), run_dir(options.run_dir)))
 
 
 def examine(options: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts import local, supervisor
+from scripts import supervisor
 from scripts.cluster import load_cluster
 from scripts.console import say
 from scripts.environments import SERVE
@@ -16,6 +16,7 @@ from scripts.packages import NGINX, on_path, search_path
 from scripts.preflight import memory_faults, port_faults
 from scripts.refusal import Refusal
 from scripts.rundir import RunDir
+from scripts.site import prepare
 
 LEAST_PYTHON = (3, 11)
 
@@ -71,7 +72,7 @@ def _hardware() -> str:
 
 
 def _plan(cluster_file: Path, run: RunDir) -> str:
-    prepared = local.prepare(load_cluster(cluster_file), run)
+    prepared = prepare(load_cluster(cluster_file), run)
     return ", ".join(
         f"{worker.name} on {worker.slot.gpu or 'CPU ' + format_cpu_list(worker.slot.cpus)}"
         for worker in prepared.plan.workers
@@ -79,7 +80,7 @@ def _plan(cluster_file: Path, run: RunDir) -> str:
 
 
 def _room(cluster_file: Path, run: RunDir) -> str:
-    prepared = local.prepare(load_cluster(cluster_file), run)
+    prepared = prepare(load_cluster(cluster_file), run)
     faults = memory_faults(prepared.plan, prepared.hardware, prepared.models)
     ports = [prepared.cluster.port, *(worker.port for worker in prepared.plan.workers)]
     running = supervisor.is_running(run)

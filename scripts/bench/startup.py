@@ -17,6 +17,7 @@ from scripts.console import say, step
 from scripts.environments import SERVE
 from scripts.refusal import Refusal
 from scripts.rundir import run_dir
+from scripts.site import prepare
 from worker.settings import offline_variables
 
 ROUNDS = 3
@@ -77,7 +78,7 @@ def _worker(cluster: Cluster, folder: Path) -> tuple[float, float]:
 
 @contextmanager
 def _running(cluster: Cluster, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    worker = local.prepare(cluster, run_dir(folder / "run")).plan.workers[0]
+    worker = prepare(cluster, run_dir(folder / "run")).plan.workers[0]
     address = f"127.0.0.1:{worker.port}"
     environ = offline_variables() | render.worker_environment(cluster, worker, address) | {"PATH": os.environ["PATH"]}
     with (folder / "worker.log").open("wb") as log:

@@ -53,7 +53,7 @@ def export(trained: Trained, out: Path, held_out: int, least_accuracy: float) ->
     answers = {name: evaluate.scores(network, pictures).argmax(1) for name, network in networks.items()}
     agreement = float(np.mean(answers["f32"] == answers["int8"]))
     precision = "int8" if agreement >= LEAST_AGREEMENT else "f32"
-    figures = {
+    figures: dict[str, Any] = {
         "accuracy": evaluate.accuracy(answers[precision], pictures),
         "pictures": held_out,
         "seed": trained.seed,
@@ -100,9 +100,7 @@ def quantise(model: ov.Model, seed: int) -> ov.Model:
     return nncf.quantize(model.clone(), nncf.Dataset(samples), subset_size=CALIBRATION)
 
 
-def golden(
-    network: ov.CompiledModel, exact: ov.CompiledModel, seed: int, name: str, side: int
-) -> folder.Golden:
+def golden(network: ov.CompiledModel, exact: ov.CompiledModel, seed: int, name: str, side: int) -> folder.Golden:
     """The first picture of the thing that is answered rightly, surely, and by the exact network alike.
 
     `RuntimeError` after TRIES.
@@ -113,6 +111,4 @@ def golden(
         score, reference = (float(evaluate.scores(which, [one])[0, label]) for which in (network, exact))
         if score >= SURE and abs(score - reference) <= STEADY:
             return folder.Golden(name, label, score, one.jpeg)
-    raise RuntimeError(
-        f"none of {TRIES} pictures of {name!r} was answered alike by f32 and surely (from {SURE})"
-    )
+    raise RuntimeError(f"none of {TRIES} pictures of {name!r} was answered alike by f32 and surely (from {SURE})")

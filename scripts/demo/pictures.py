@@ -116,8 +116,7 @@ def _draw(rng: Rng, image: Image.Image, glyph: Image.Image) -> None:
     extent = (scale * squeeze * tilted.width, scale / squeeze * tilted.height)
     tilted = tilted.resize((max(8, int(extent[0])), max(8, int(extent[1]))), Image.Resampling.BILINEAR)
     left, top = (
-        int((full - short) / 2 + _place(rng, short, taken))
-        for full, taken in zip(image.size, tilted.size, strict=True)
+        int((full - short) / 2 + _place(rng, short, taken)) for full, taken in zip(image.size, tilted.size, strict=True)
     )
     if rng.random() < SHADOWED:
         away = int(rng.integers(1, max(2, short // 25)))

@@ -71,9 +71,7 @@ def train(seed: int, recipe: Recipe) -> Trained:
     network = build(len(read_things())).to(memory_format=torch.channels_last)
     peak = recipe.learning_rate
     optimiser = torch.optim.AdamW(network.parameters(), peak, weight_decay=recipe.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, peak, total_steps=recipe.steps, pct_start=recipe.warm_up
-    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, peak, total_steps=recipe.steps, pct_start=recipe.warm_up)
     criterion = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
     loader = DataLoader(Batches(seed, recipe), batch_size=None, num_workers=RENDERERS, prefetch_factor=4)
     right = seen = 0

@@ -21,7 +21,7 @@ class OpenVinoEngine:
         self, weights: Path, model_input: Input, precision: str, batch_sizes: Sequence[int], threads: int
     ) -> None:
         self.precision = precision
-        network = _with_preprocessing(ov.Core().read_model(weights), model_input)
+        network = with_preprocessing(ov.Core().read_model(weights), model_input)
         options = _options(precision, threads)
         self._requests = {}
         for size in batch_sizes:
@@ -36,7 +36,8 @@ class OpenVinoEngine:
         return request.get_output_tensor(0).data.copy()
 
 
-def _with_preprocessing(network: ov.Model, model_input: Input) -> ov.Model:
+def with_preprocessing(network: ov.Model, model_input: Input) -> ov.Model:
+    """`network` (normalised float32 NCHW -> logits) taking uint8 NHWC instead, and giving float32 logits."""
     steps = PrePostProcessor(network)
     steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
     steps.input().tensor().set_color_format(ColorFormat.RGB)
