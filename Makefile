@@ -2,8 +2,9 @@
 PYTHON ?= python3
 CLUSTER ?= compose/cluster.toml
 RUN_DIR ?= run
+RUNTIME ?=
 WANWU = $(PYTHON) -m scripts
-PLACE = --cluster "$(CLUSTER)" --run-dir "$(RUN_DIR)"
+PLACE = --cluster "$(CLUSTER)" --run-dir "$(RUN_DIR)" --runtime "$(RUNTIME)"
 
 .DEFAULT_GOAL := help
 .PHONY: help up down status logs rollout doctor test bench

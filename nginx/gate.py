@@ -1,10 +1,12 @@
 """The gate: asks every worker how it is, and keeps Nginx's list to those that answer.
 
-    gate.py init --members FILE --out DIR                 lists every worker, once, before Nginx starts
+    gate.py init --members FILE --out DIR                  lists every worker to be found, before Nginx starts
     gate.py run  --members FILE --out DIR --nginx COMMAND  asks for ever, and reloads Nginx on change
 
 Reads members.json (who exists). Writes into DIR: upstreams.conf (who is listed), status.json (what GET /status
 serves) and ready.json (there only while every model has a worker that is in). One JSON log line a change.
+
+Members may be host names: each question resolves its own anew, and Nginx is told addresses.
 
 Needs Python's standard library and, for `run`, Nginx. If it dies, Nginx goes on with its last list.
 """
@@ -16,12 +18,15 @@ import os
 import queue
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,7 +38,7 @@ from gate_rules import (
     Pools,
     Probe,
     choose,
-    listed_addresses,
+    listed_servers,
     next_state,
     parse_members,
     render_status,
@@ -64,9 +69,32 @@ def write_atomically(path: Path, text: str) -> None:
     os.replace(file.name, path)
 
 
-def ask(member: Member) -> Probe:
+def resolve(member: Member) -> tuple[str, int]:
+    """The IP address and the port of `member`; raises OSError, which says what is wrong with its name."""
     host, _, port = member.address.rpartition(":")
-    connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=PROBE_TIMEOUT_S)
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:  # the latter for what cannot be a name, such as "a..b"
+        raise OSError(f"{host}: {error.args[-1]}") from error
+    # Always the same, since another one would mean a reload.
+    _, address = min((family, address) for family, _, _, _, address in found)
+    return str(address[0]), int(port)
+
+
+def as_text(ip: str, port: int) -> str:
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+
+
+def ask(member: Member) -> Probe:
+    try:
+        ip, port = resolve(member)
+    except OSError as error:
+        return Probe("unreachable", str(error), now())
+    return replace(_ask_at(ip, port, member), address=as_text(ip, port))
+
+
+def _ask_at(ip: str, port: int, member: Member) -> Probe:
+    connection = http.client.HTTPConnection(ip, port, timeout=PROBE_TIMEOUT_S)
     try:
         connection.request("GET", "/readyz", headers={"Connection": "close"})
         response = connection.getresponse()
@@ -91,7 +119,7 @@ class Nginx:
         if text == self.loaded or time.monotonic() < self.not_before:
             return
         before = self.file.read_text()
-        servers = sorted(listed_addresses(text))
+        servers = sorted(listed_servers(text).values())
         gap = RETRY_GAP_S
         write_atomically(self.file, text)
         if fault := self._call("-t"):
@@ -128,7 +156,7 @@ class Gate:
         self.pools: Pools = {}
         self.peers: dict[Member, Peer] = {}
         self.askers: dict[Member, threading.Event] = {}
-        self.last = listed_addresses(nginx.file.read_text())
+        self.last = listed_servers(nginx.file.read_text())
         self.status_due = 0.0
 
     def run(self) -> None:
@@ -168,7 +196,8 @@ class Gate:
             del self.peers[member]
             self.askers.pop(member).set()
         for member in everyone - self.peers.keys():
-            self.peers[member] = Peer("untested" if member.address in self.last else "out", now())
+            before = self.last.get(member.worker)
+            self.peers[member] = Peer("untested" if before else "out", now(), address=before)
             self.askers[member] = threading.Event()
             threading.Thread(target=self._ask_on, args=(member, self.askers[member]), daemon=True).start()
         log("members", models={model: len(members) for model, members in pools.items()})
@@ -193,12 +222,12 @@ class Gate:
         if not self.pools:
             return
         listed = {model: choose(members, self.peers, self.last) for model, members in self.pools.items()}
-        self.last = {member.address for members in listed.values() for member in members}
+        self.last = {worker: address for servers in listed.values() for worker, address in servers.items()}
         self.nginx.bring(render_upstreams(listed))
         # Not before every worker was asked: a gate that just started has nothing better to say than the one before.
         if time.monotonic() >= self.status_due and all(peer.asked for peer in self.peers.values()):
             self.status_due = time.monotonic() + self.interval
-            told = listed_addresses(self.nginx.file.read_text())
+            told = listed_servers(self.nginx.file.read_text())
             write_status(self.out, render_status(self.pools, self.peers, told, now()))
 
 
@@ -212,11 +241,22 @@ def write_status(out: Path, status: dict[str, Any]) -> None:
 
 
 def init(members_file: Path, out: Path) -> None:
-    """Lists every member, since Nginx needs one and a worker that starts answers 503, which is tried elsewhere."""
+    """Lists every member that can be found: one that is starting answers 503, which is tried elsewhere."""
     pools = parse_members(members_file.read_text())
-    write_atomically(out / "upstreams.conf", render_upstreams(pools))
-    peers = {member: Peer("untested", now()) for members in pools.values() for member in members}
-    write_status(out, render_status(pools, peers, (), now()))
+    everyone = [member for members in pools.values() for member in members]
+    # All at once, since a name that is not known may take seconds to be refused.
+    with ThreadPoolExecutor(len(everyone)) as threads:
+        peers = dict(zip(everyone, threads.map(first_sight, everyone), strict=True))
+    listed = {model: choose(members, peers, ()) for model, members in pools.items()}
+    write_atomically(out / "upstreams.conf", render_upstreams(listed))
+    write_status(out, render_status(pools, peers, {}, now()))
+
+
+def first_sight(member: Member) -> Peer:
+    try:
+        return Peer("untested", now(), address=as_text(*resolve(member)))
+    except OSError:
+        return Peer("out", now())
 
 
 def run(members_file: Path, out: Path, nginx: Sequence[str], interval: float) -> None:

@@ -15,12 +15,14 @@ FACTS = ("version", "engine", "precision", "in_flight", "queued")
 # Passive checks cover the seconds the gate needs: a worker that fails at once has the fewest connections and would
 # otherwise draw every request.
 SERVER_PARAMETERS = "max_fails=3 fail_timeout=5s"
+# Nginx needs an entry in every upstream; this one it never sends to, so a pool of nobody is answered 503 at once.
+NOBODY = "    server 127.0.0.1:1 down;"
 KEEPALIVE_S = 60  # below gunicorn's 75, so that Nginx is the one to close an idle connection
 
 
 @dataclass(frozen=True)
 class Member:
-    """A worker that should exist; `address` is host:port."""
+    """A worker that should exist; `address` is host:port, and the host may be a name."""
 
     worker: str
     server: str
@@ -30,6 +32,7 @@ class Member:
 
 
 Pools = dict[str, tuple[Member, ...]]  # by model; the first is the default
+Servers = Mapping[str, str]  # by worker, the ip:port that Nginx is to use
 
 
 class MembersError(ValueError):
@@ -38,17 +41,24 @@ class MembersError(ValueError):
 
 @dataclass(frozen=True)
 class Probe:
-    """What one question brought: the worker's own state, or `unreachable`. `at` is ISO 8601, UTC."""
+    """What one question brought: the worker's own state, or `unreachable`. `at` is ISO 8601, UTC.
+
+    `address` is the ip:port that was asked, None when the member's name did not resolve.
+    """
 
     state: str
     reason: str | None
     at: str
     facts: Mapping[str, Any] = field(default_factory=dict)
+    address: str | None = None
 
 
 @dataclass(frozen=True)
 class Peer:
-    """What is known of a member. `untested`: listed, since it was so before this gate began, but not yet heard."""
+    """What is known of a member. `untested`: listed, since it was so before this gate began, but not yet heard.
+
+    `address` is the ip:port that its name led to last, None while it never led anywhere.
+    """
 
     standing: Literal["untested", "in", "out"]
     since: str
@@ -57,6 +67,7 @@ class Peer:
     facts: Mapping[str, Any] = field(default_factory=dict)
     failures: int = 0
     successes: int = 0
+    address: str | None = None
 
     @property
     def asked(self) -> bool:
@@ -141,44 +152,59 @@ def next_state(peer: Peer, probe: Probe) -> Peer:
         standing = "in"
     changed = (standing, probe.state) != (peer.standing, peer.state)
     since = probe.at if changed else peer.since
-    return Peer(standing, since, probe.state, probe.reason, probe.facts, failures, successes)
+    address = probe.address or peer.address
+    return Peer(standing, since, probe.state, probe.reason, probe.facts, failures, successes, address)
 
 
-def choose(members: Sequence[Member], peers: Mapping[Member, Peer], last: Iterable[str]) -> list[Member]:
-    """The members to list. Those that are out are omitted; when all are, the pool's `last` addresses stay."""
+def choose(members: Sequence[Member], peers: Mapping[Member, Peer], last: Iterable[str]) -> Servers:
+    """What to list of a pool. Those that are out are omitted; when all are, the workers listed `last` stay.
+
+    Nobody is listed at an address where another worker answers: containers take over the addresses of dead ones.
+    """
+    answering = {peer.address for peer in peers.values() if peer.state != "unreachable"}
+    found = {
+        member: address
+        for member in members
+        if (address := peers[member].address) and (peers[member].state != "unreachable" or address not in answering)
+    }
     kept = set(last)
-    return (
-        [member for member in members if peers[member].standing != "out"]
-        or [member for member in members if member.address in kept]
-        or list(members)
+    chosen = (
+        [member for member in found if peers[member].standing != "out"]
+        or [member for member in found if member.worker in kept]
+        or found
     )
+    return {member.worker: found[member] for member in chosen}
 
 
-def render_upstreams(listed: Mapping[str, Sequence[Member]]) -> str:
-    """upstreams.conf: an upstream for each model, and the maps that lead to it. Every listed pool has a member."""
-    first = next(iter(listed))
+def render_upstreams(pools: Mapping[str, Servers]) -> str:
+    """upstreams.conf: an upstream for each model, and the maps that lead to it.
+
+    Addresses, not names: Nginx resolves a name once, and refuses its whole configuration when one does not resolve.
+    """
+    first = next(iter(pools))
     lines = ["# Rendered by gate.py: the workers that answer. Do not edit: it is written anew at every change."]
-    for model, members in listed.items():
+    for model, servers in pools.items():
         lines += ["", f"upstream pool_{model} {{", f"    zone pool_{model} 256k;", "    least_conn;"]
-        lines += [f"    server {member.address} {SERVER_PARAMETERS};  # {member.worker}" for member in members]
+        lines += [f"    server {address} {SERVER_PARAMETERS};  # {worker}" for worker, address in servers.items()]
+        lines += [] if servers else [NOBODY]
         lines += ["    keepalive 32;", f"    keepalive_timeout {KEEPALIVE_S}s;", "}"]
     # The slash keeps a model called `default` or `include` from being read as map's own word.
     lines += ["", "map /$model $pool {", f"    / pool_{first};"]
-    lines += [f"    /{model} pool_{model};" for model in listed]
-    lines += ["}", "", 'map "" $known_models {', f'    default "{", ".join(listed)}";', "}", ""]
+    lines += [f"    /{model} pool_{model};" for model in pools]
+    lines += ["}", "", 'map "" $known_models {', f'    default "{", ".join(pools)}";', "}", ""]
     return "\n".join(lines)
 
 
-def listed_addresses(upstreams: str) -> set[str]:
-    """The addresses that a rendered upstreams.conf lists."""
-    return set(re.findall(r"^    server (\S+) ", upstreams, re.MULTILINE))
+def listed_servers(upstreams: str) -> dict[str, str]:
+    """The servers that a rendered upstreams.conf lists, of all pools together."""
+    lines = re.findall(r"^    server (\S+) .*;  # (\S+)$", upstreams, re.MULTILINE)
+    return {worker: address for address, worker in lines}
 
 
-def render_status(pools: Pools, peers: Mapping[Member, Peer], listed: Iterable[str], as_of: str) -> dict[str, Any]:
+def render_status(pools: Pools, peers: Mapping[Member, Peer], listed: Servers, as_of: str) -> dict[str, Any]:
     """What GET /status serves. In is a worker that Nginx lists and that is known to answer; one makes a model ready."""
-    told = set(listed)
     workers = [
-        _worker_status(member, peers[member], member.address in told)
+        _worker_status(member, peers[member], listed.get(member.worker))
         for members in pools.values()
         for member in members
     ]
@@ -189,7 +215,8 @@ def render_status(pools: Pools, peers: Mapping[Member, Peer], listed: Iterable[s
     return {"as_of": as_of, "models": models, "workers": workers}
 
 
-def _worker_status(member: Member, peer: Peer, listed: bool) -> dict[str, Any]:
+def _worker_status(member: Member, peer: Peer, listed: str | None) -> dict[str, Any]:
     who = {"worker": member.worker, "server": member.server, "slot": member.slot, "model": member.model}
-    how = {"in": listed and peer.standing == "in", "state": peer.state, "reason": peer.reason}
+    here = listed is not None and listed == peer.address
+    how = {"in": here and peer.standing == "in", "state": peer.state, "reason": peer.reason}
     return {**who, **how, **{name: peer.facts.get(name) for name in FACTS}, "since": peer.since}

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from scripts import doctor, local, status
+from scripts import doctor, status
 from scripts.ask import show_answer
 from scripts.bench import startup
 from scripts.checks import run_tests
@@ -13,18 +13,22 @@ from scripts.cluster import ROOT, load_cluster
 from scripts.console import say, warn
 from scripts.refusal import Refusal
 from scripts.rundir import run_dir
+from scripts.runtime import choose
 from scripts.site import prepare
 
 
 def up(options: argparse.Namespace) -> None:
-    site = prepare(load_cluster(options.cluster), run_dir(options.run_dir))
-    local.up(site)
+    run = run_dir(options.run_dir)
+    runtime = choose(options.runtime, run)
+    site = prepare(load_cluster(options.cluster), run)
+    runtime.up(site)
     say(f"\nready: {site.endpoint}/  (web page, and POST /predict)")
     show_answer(site.endpoint, site.models[site.cluster.models[0].name].golden)
 
 
 def down(options: argparse.Namespace) -> None:
-    local.down(run_dir(options.run_dir))
+    run = run_dir(options.run_dir)
+    choose(options.runtime, run).down(run)
 
 
 def show_status(options: argparse.Namespace) -> None:
@@ -32,11 +36,13 @@ def show_status(options: argparse.Namespace) -> None:
 
 
 def logs(options: argparse.Namespace) -> None:
-    local.follow_logs(run_dir(options.run_dir), options.lines, options.follow)
+    run = run_dir(options.run_dir)
+    choose(options.runtime, run).follow_logs(run, options.lines, options.follow)
 
 
 def rollout(options: argparse.Namespace) -> None:
-    local.rollout(prepare(load_cluster(options.cluster), run_dir(options.run_dir)))
+    run = run_dir(options.run_dir)
+    choose(options.runtime, run).rollout(prepare(load_cluster(options.cluster), run))
 
 
 def examine(options: argparse.Namespace) -> None:
@@ -70,7 +76,8 @@ def parser() -> argparse.ArgumentParser:
     for name, (_, summary) in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
         command.add_argument("--cluster", type=Path, default=ROOT / "compose/cluster.toml", help="the cluster's file")
-        command.add_argument("--run-dir", type=Path, default=ROOT / "run", help="where the local runtime writes")
+        command.add_argument("--run-dir", type=Path, default=ROOT / "run", help="where the service writes")
+        command.add_argument("--runtime", default="", help="local or compose; without it the best there is")
         if name == "logs":
             command.add_argument("--lines", type=int, default=20, help="of each log (20)")
             command.add_argument("--follow", action="store_true", help="go on as the logs grow")

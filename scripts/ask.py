@@ -1,6 +1,7 @@
 """Asking a worker or the gateway over HTTP, and the first real answer that `make up` ends with."""
 
 import json
+import shlex
 import urllib.error
 import urllib.request
 from http.client import HTTPException
@@ -37,9 +38,9 @@ def show_answer(endpoint: str, picture: Path) -> None:
     except urllib.error.HTTPError as error:
         raise Refusal(f"{endpoint}/predict answered {error.code}: {error.read().decode(errors='replace')}") from error
     except (OSError, HTTPException, ValueError) as error:
-        raise Refusal(f"{endpoint}/predict: no answer: {error}") from error
+        raise Refusal(f"{endpoint}/predict: no answer: {str(error).strip()}") from error
     shown = picture.relative_to(Path.cwd()) if picture.is_relative_to(Path.cwd()) else picture
-    say(f"\n  curl -F image=@{shown} {endpoint}/predict\n")
+    say(f"\n  curl -F {shlex.quote(f'image=@{shown}')} {endpoint}/predict\n")
     for row in answer["predictions"]:
         say(f"  {row['score']:7.1%}  {row['label_zh'] or ''}  {row['label_en'] or ''}")
     say(f"\n  answered by {answer['worker']} in {answer['timing_ms']['total']:.1f} ms")

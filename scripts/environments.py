@@ -17,6 +17,7 @@ from scripts.refusal import Refusal
 
 WORKER = ROOT / "worker/requirements"
 TORCH_CPU, TORCH_CUDA = WORKER / "torch-cpu.txt", WORKER / "torch-cuda.txt"
+PACKAGE_LINES = ("Collecting ", "Processing ")  # from an index, from a folder
 NO_CPU_BUILD = re.compile(r"No matching distribution found for torch==\S+\+cpu")
 
 
@@ -88,9 +89,9 @@ def _pip(environment: Environment, locks: Sequence[Path], unless: re.Pattern[str
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environ) as pip:
         for line in pip.stdout or ():
             said.append(line.rstrip())
-            if line.startswith("Collecting "):
-                count = sum(line.startswith("Collecting ") for line in said)
-                say(f"   {count}/{total} {line.split()[1]}")
+            if line.startswith(PACKAGE_LINES):
+                count = sum(line.startswith(PACKAGE_LINES) for line in said)
+                say(f"   {count}/{total} {Path(line.split(maxsplit=1)[1].partition(' (from ')[0].rstrip()).name}")
             elif line.startswith("Installing "):
                 say(f"   installing {total} packages")
     if pip.returncode == 0:

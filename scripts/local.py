@@ -61,6 +61,7 @@ def down(run: RunDir) -> None:
 def rollout(site: Site) -> None:
     """Replace the workers one at a time; each drains, and the next waits until this one is in again."""
     _require_running(site.run)
+    _wait(site)
     for worker in site.plan.workers:
         step(f"replacing {worker.name}")
         supervisor.control(site.run, SERVE.python, "restart", f"{render.GROUP}:{worker.name}")
@@ -78,8 +79,11 @@ def follow_logs(run: RunDir, lines: int, follow: bool) -> None:
 def _rendered(site: Site, pythons: dict[str, Path]) -> dict[str, str]:
     commands = {name: (python, *GUNICORN) for name, python in pythons.items()}
     return {
+        "runtime": "local\n",
         "rendered/programs.conf": render.programs(site.cluster, site.plan, commands, ROOT),
-        "gateway/rendered/members.json": render.members(site.cluster, site.plan),
+        "gateway/rendered/members.json": render.members(
+            site.cluster, site.plan, render.addresses(site.cluster, site.plan)
+        ),
         "gateway/rendered/listen.conf": render.listen(site.cluster.port),
     }
 

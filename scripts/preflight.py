@@ -11,6 +11,7 @@ from scripts.plan import Plan
 from scripts.refusal import Refusal
 
 MEGABYTE = 1_000_000
+LIMIT_FACTOR, PICTURES = 2, 2_000 * MEGABYTE
 # Resident megabytes of a worker before its model, measured on the demo and on ResNet-18; weights are counted twice,
 # as the file's pages and as the engine's own layout.
 BASE_MEGABYTES = {"openvino": 150, "torch": 450}
@@ -37,6 +38,11 @@ def port_faults(ports: Iterable[int]) -> list[str]:
                 else:
                     faults.append(f"port {port}: already in use: end what listens there, or set another port")
     return faults
+
+
+def memory_limit(model: Served) -> int:
+    """Bytes above which a worker's container is ended: room for the largest pictures in flight, not for a leak."""
+    return LIMIT_FACTOR * (BASE_MEGABYTES[model.engine] * MEGABYTE + 2 * model.bytes) + PICTURES
 
 
 def memory_faults(plan: Plan, hardware: Hardware, models: Mapping[str, Served]) -> list[str]:

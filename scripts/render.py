@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scripts.cluster import Cluster
+from scripts.cluster import Cluster, Model
 from scripts.hardware import format_cpu_list
 from scripts.plan import Plan, Worker
 from scripts.refusal import Refusal
@@ -16,9 +16,14 @@ GROUP = "workers"
 UNQUOTABLE = re.compile(r"""["'\\\n]|\s([;#]|$)""")
 
 
-def members(cluster: Cluster, plan: Plan) -> str:
-    """The gate's members.json: every pool with its workers, the default model's first."""
-    address = {server.name: server.address for server in cluster.servers}
+def addresses(cluster: Cluster, plan: Plan) -> dict[str, str]:
+    """Where each worker is reached when all processes share the server's network, by worker name."""
+    server = {server.name: server.address for server in cluster.servers}
+    return {worker.name: f"{server[worker.slot.server]}:{worker.port}" for worker in plan.workers}
+
+
+def members(cluster: Cluster, plan: Plan, address: Mapping[str, str]) -> str:
+    """The gate's members.json: every pool with its workers, the default model's first; `address` is by worker."""
     pools = [
         {
             "model": model.name,
@@ -27,7 +32,7 @@ def members(cluster: Cluster, plan: Plan) -> str:
                     "worker": worker.name,
                     "server": worker.slot.server,
                     "slot": worker.slot.name,
-                    "address": f"{address[worker.slot.server]}:{worker.port}",
+                    "address": address[worker.name],
                 }
                 for worker in plan.workers
                 if worker.model == model.name
@@ -43,12 +48,12 @@ def listen(port: int) -> str:
     return f"# {NOTICE}\nlisten {port};\n"
 
 
-def worker_environment(cluster: Cluster, worker: Worker, bind: str) -> dict[str, str]:
-    """The WANWU_* variables of one worker that listens at `bind`."""
-    model = next(model for model in cluster.models if model.name == worker.model)
+def worker_environment(cluster: Cluster, worker: Worker, bind: str, folder: str | None = None) -> dict[str, str]:
+    """The WANWU_* variables of one worker that listens at `bind`, its model folder at `folder` or where it lies."""
+    model = model_of(cluster, worker)
     return {
         "WANWU_MODEL": model.name,
-        "WANWU_MODEL_DIR": str(model.folder),
+        "WANWU_MODEL_DIR": folder or str(model.folder),
         "WANWU_ENGINE": cluster.engine,
         "WANWU_WORKER": worker.name,
         "WANWU_SLOT": worker.slot.name,
@@ -70,8 +75,6 @@ def programs(cluster: Cluster, plan: Plan, command: Mapping[str, Sequence[str | 
         raise Refusal(*faults)
     names = ",".join(worker.name for worker in plan.workers)
     sections = [f"; {NOTICE}\n[group:{GROUP}]\nprograms={names}\npriority=100\n"]
-    # A worker drains, then answers what it has: only after both is it held up.
-    patience = cluster.limits["drain_s"] + cluster.limits["deadline_s"] + 5
     for worker in plan.workers:
         environment = worker_environment(cluster, worker, f"127.0.0.1:{worker.port}")
         variables = ",".join(f'{name}="{_escape(value)}"' for name, value in environment.items())
@@ -83,11 +86,19 @@ def programs(cluster: Cluster, plan: Plan, command: Mapping[str, Sequence[str | 
             f"stdout_logfile=%(here)s/../logs/{worker.name}.log\n"
             "redirect_stderr=true\n"
             "autorestart=true\n"
-            f"stopwaitsecs={patience}\n"
-            "stopasgroup=false\n"
+            f"stopwaitsecs={patience_s(cluster)}\n"
             "killasgroup=true\n"
         )
     return "\n".join(sections)
+
+
+def patience_s(cluster: Cluster) -> int:
+    """Seconds a worker may take to stop: it drains, then answers what it has; only after both is it stuck."""
+    return cluster.limits["drain_s"] + cluster.limits["deadline_s"] + 5
+
+
+def model_of(cluster: Cluster, worker: Worker) -> Model:
+    return next(model for model in cluster.models if model.name == worker.model)
 
 
 def path_faults(path: Path) -> list[str]:

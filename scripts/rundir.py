@@ -56,14 +56,33 @@ class RunDir:
                 (self.path / folder).mkdir(parents=True)
             for link, target in LINKS.items():
                 (self.path / link).symlink_to(ROOT / target)
-            for name, text in rendered.items():
-                (self.path / name).write_text(text, encoding="utf-8")
+            self.write(rendered)
         except OSError as error:
             self.remove()
-            raise Refusal(f"{error.filename}: {error.strerror}: needed a run directory that can be written") from error
+            raise _unwritable(error) from error
         if os.geteuid() == 0:
             for path in (self.path, *self.path.rglob("*")):
                 os.chown(path, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
+
+    @property
+    def runtime(self) -> str | None:
+        """The name of the runtime that serves from here, or None when none does."""
+        try:
+            return (self.path / "runtime").read_text(encoding="utf-8").strip()
+        except OSError:
+            return None
+
+    def write(self, rendered: Mapping[str, str]) -> None:
+        """Write the `rendered` files (path -> text), each at once or not at all; raises Refusal."""
+        for name, text in rendered.items():
+            path = self.path / name
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                draft = path.with_name(f"{path.name}.new")
+                draft.write_text(text, encoding="utf-8")
+                draft.replace(path)
+            except OSError as error:
+                raise _unwritable(error) from error
 
     def holds(self, rendered: Mapping[str, str]) -> bool:
         """Whether the rendered files here are exactly `rendered`."""
@@ -72,6 +91,10 @@ class RunDir:
 
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _unwritable(error: OSError) -> Refusal:
+    return Refusal(f"{error.filename}: {error.strerror}: needed a run directory that can be written")
 
 
 def run_dir(path: Path) -> RunDir:
@@ -100,6 +123,8 @@ def run_dir(path: Path) -> RunDir:
 
 def _is_ours(run: RunDir) -> bool:
     try:
-        return run.config.is_symlink() or not run.path.exists() or not any(run.path.iterdir())
+        return (
+            run.config.is_symlink() or run.runtime is not None or not run.path.exists() or not any(run.path.iterdir())
+        )
     except OSError:
         return False

@@ -61,7 +61,7 @@ def _quantised(network: Any) -> Any:
     from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
     rng = np.random.default_rng(5)
-    colours = rng.uniform(-2, 2, (64, 1, 3, 1, 1)) + rng.normal(0, 0.1, (64, 1, 3, SIZE, SIZE))
+    colours = rng.uniform(-2.2, 2.7, (64, 1, 3, 1, 1)) + rng.normal(0, 0.1, (64, 1, 3, SIZE, SIZE))
     # Plain colours differ in range far more than photos do: the default, the mean of their ranges, would clip most.
     wide = nncf.AdvancedQuantizationParameters(activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX)
     dataset = nncf.Dataset(list(colours.astype(np.float32)))

@@ -18,6 +18,7 @@ class Service:
     run_dir: Path
     port: int
     root: Path = ROOT
+    runtime: str = "local"
 
     @property
     def endpoint(self) -> str:
@@ -25,10 +26,9 @@ class Service:
 
     def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a make target on this service; the caller judges its exit status."""
-        return subprocess.run(
-            ["make", "--no-print-directory", *arguments, f"CLUSTER={self.cluster}", f"RUN_DIR={self.run_dir}"],
-            cwd=self.root, capture_output=True, text=True, env=bare_environment(),
-        )  # fmt: skip
+        place = (f"CLUSTER={self.cluster}", f"RUN_DIR={self.run_dir}", f"RUNTIME={self.runtime}")
+        command = ["make", "--no-print-directory", *arguments, *place]
+        return subprocess.run(command, cwd=self.root, capture_output=True, text=True, env=bare_environment())
 
     def up(self) -> str:
         """Bring it up; returns what `make up` printed."""

@@ -20,6 +20,7 @@ FORMATS = ("JPEG", "PNG", "WebP", "GIF", "BMP", "TIFF", "AVIF")
 MIME_TYPES = tuple(f"image/{name.lower()}" for name in FORMATS)
 BACKGROUND = (255, 255, 255, 255)
 ORIENTATION_TAG = 0x0112  # EXIF 2.3, tag 274
+UPRIGHT = 1
 TURNS = {  # what brings a picture stored with this orientation upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -119,7 +120,7 @@ def _refuse_bomb(image: Image.Image, max_pixels: int) -> None:
 def _oriented(image: Image.Image) -> Image.Image:
     # Not ImageOps.exif_transpose: it also rewrites the metadata, which fails where a tag of it is broken.
     try:
-        turn = TURNS.get(image.getexif().get(ORIENTATION_TAG))
+        turn = TURNS.get(image.getexif().get(ORIENTATION_TAG, UPRIGHT))
     except Exception:  # broken metadata is no reason to refuse good pixels
         return image
     return image if turn is None else image.transpose(turn)

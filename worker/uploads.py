@@ -3,6 +3,7 @@
 import base64
 import binascii
 import io
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import IO
@@ -47,7 +48,7 @@ def read_upload(request: Request, max_images: int) -> Upload:
     elif request.mimetype == "application/json":
         upload = _json(request)
     elif request.mimetype.startswith("image/") or request.mimetype in RAW_TYPES:
-        body = request.get_data(cache=False)
+        body = read_body(request)
         upload = Upload(((None, body),) if body else (), {})
     else:
         raise UnsupportedType(
@@ -62,6 +63,14 @@ def read_upload(request: Request, max_images: int) -> Upload:
             "too_many_images",
         )
     return upload
+
+
+def read_body(request: Request) -> bytes:
+    """The whole body; raises RequestEntityTooLarge when it is larger than MAX_BODY_BYTES."""
+    body = request.get_data(cache=False)
+    # A chunked body was cut off at the limit without a word; asking for more is what tells.
+    request.stream.read(1)
+    return body
 
 
 def _multipart(request: Request) -> Upload:
@@ -87,8 +96,8 @@ def _once(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 def _json(request: Request) -> Upload:
     try:
-        body = request.get_json(silent=True)
-    except RecursionError:
+        body = json.loads(read_body(request))
+    except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
         raise BadRequest('the body is not a JSON object; send {"inputs": "<base64>", "parameters": {...}}')

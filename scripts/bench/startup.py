@@ -30,7 +30,7 @@ def measure(cluster_file: Path) -> None:
         cluster = load_cluster(cluster_file)
         own = Path(folder) / "cluster.toml"
         own.write_text(cluster_file.read_text().replace(f"port = {cluster.port}", f"port = {cluster.port + 1000}", 1))
-        arguments = ("--cluster", str(own), "--run-dir", f"{folder}/run")
+        arguments = ("--cluster", str(own), "--run-dir", f"{folder}/run", "--runtime", "local")
         step("one `make up` first, so that every package is there")
         _command("up", arguments)
         _command("down", arguments)

@@ -558,6 +558,43 @@ def test_new_members_join_and_removed_ones_leave(own: Gateway) -> None:
     wait_for("its worker alone", lambda: own.answered_by("/models/demo") == {"demo-1", "demo-2"})
 
 
+def name_hosts(gateway: Gateway, hosts: dict[str, str]) -> None:
+    """Members again, `hosts` instead of 127.0.0.1 for the workers that it names."""
+    members = json.loads((gateway.home / "rendered/members.json").read_text())
+    for pool in members["pools"]:
+        for member in pool["members"]:
+            host, port = member["address"].split(":")
+            member["address"] = f"{hosts.get(member['worker'], host)}:{port}"
+    gateway.write_members_text(json.dumps(members))
+
+
+def test_members_may_be_names_and_nginx_is_told_addresses(own: Gateway) -> None:
+    name_hosts(own, {"demo-0": "localhost"})
+    wait_for("both are asked anew", lambda: len(own.gate_log("members")) == 2)
+    wait_for("both are in", lambda: own.states_in() == {"demo-0", "demo-1"})
+    assert "localhost" not in (own.home / "rendered/upstreams.conf").read_text()
+    assert own.answered_by() == {"demo-0", "demo-1"}
+
+
+def test_a_name_that_leads_nowhere_is_a_worker_that_does_not_answer(tmp_path: Path) -> None:
+    with Gateway(tmp_path, POOLS) as own:
+        good = (own.home / "rendered/members.json").read_text()
+        name_hosts(own, {"demo-0": "not..a.name", "other-0": "not..a.name"})
+        own.init()
+        own.start_nginx()
+        assert own.answered_by("/models/demo") == {"demo-1"}
+        reply = own.ask("POST", "/models/other", PICTURE)
+        assert (reply.status, reply.error["code"], reply.all("Retry-After")) == (503, "no_worker_ready", ["2"])
+        own.start_gate()
+        wait_for("the only one is in", lambda: own.states_in() == {"demo-1"})
+        reasons = {worker["worker"]: worker["reason"] for worker in own.ask("GET", "/status").json["workers"]}
+        assert reasons["other-0"].startswith("not..a.name: ")
+        assert own.ask("POST", "/models/other", PICTURE).status == 503
+        own.write_members_text(good)
+        wait_for("all are in", lambda: own.states_in() == set(own.workers))
+        wait_for("the other model answers", lambda: own.ask("POST", "/models/other").status == 200)
+
+
 def test_a_list_that_nginx_refuses_is_taken_back_and_tried_again(own: Gateway) -> None:
     listen = own.home / "rendered/listen.conf"
     good = listen.read_text()

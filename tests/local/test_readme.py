@@ -60,7 +60,7 @@ def test_every_command_of_the_readme_works_in_a_fresh_clone(clone: Path) -> None
 
 
 def _run(line: str, clone: Path) -> str:
-    environ = bare_environment() | {"PYTHON": SYSTEM_PYTHON}
+    environ = bare_environment() | {"PYTHON": SYSTEM_PYTHON, "RUNTIME": "local"}
     environ.pop("VIRTUAL_ENV", None)
     done = subprocess.run(["bash", "-c", line], cwd=clone, capture_output=True, text=True, env=environ)
     assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"

@@ -21,7 +21,7 @@ from gate_rules import (  # noqa: E402
     Peer,
     Probe,
     choose,
-    listed_addresses,
+    listed_servers,
     next_state,
     parse_members,
     render_status,
@@ -35,6 +35,12 @@ A = Member("demo-0", "this", "this-cpu0", "127.0.0.1:8081", "demo")
 B = Member("demo-1", "this", "this-cpu1", "127.0.0.1:8082", "demo")
 C = Member("other-0", "this", "this-cpu2", "127.0.0.1:8083", "other")
 IN, OUT, UNTESTED = (Peer(standing, AT) for standing in ("in", "out", "untested"))
+LISTED = {"demo-0": A.address, "demo-1": B.address}
+
+
+def at(address: str, peer: Peer, state: str = "unreachable") -> Peer:
+    """`peer`, found at `address`."""
+    return replace(peer, address=address, state=state)
 
 
 def after(peer: Peer, *states: str) -> Peer:
@@ -88,26 +94,49 @@ def test_since_says_when_the_state_last_changed() -> None:
 
 
 def test_peers_that_are_out_are_omitted() -> None:
-    assert choose([A, B], {A: OUT, B: IN}, [A.address, B.address]) == [B]
+    assert choose([A, B], {A: at("10.0.0.1:1", OUT), B: at("10.0.0.2:1", IN)}, LISTED) == {"demo-1": "10.0.0.2:1"}
 
 
 def test_untested_peers_are_listed() -> None:
-    assert choose([A, B], {A: UNTESTED, B: IN}, []) == [A, B]
+    peers = {A: at("10.0.0.1:1", UNTESTED), B: at("10.0.0.2:1", IN)}
+    assert choose([A, B], peers, ()) == {"demo-0": "10.0.0.1:1", "demo-1": "10.0.0.2:1"}
 
 
 def test_when_all_peers_are_out_the_last_list_stays() -> None:
-    assert choose([A, B], {A: OUT, B: OUT}, [B.address]) == [B]
+    peers = {A: at("10.0.0.1:1", OUT), B: at("10.0.0.2:1", OUT)}
+    assert choose([A, B], peers, ["demo-1", "other-0"]) == {"demo-1": "10.0.0.2:1"}
 
 
 def test_when_all_are_out_and_none_was_listed_all_are_listed() -> None:
-    assert choose([A, B], {A: OUT, B: OUT}, ["10.0.0.1:1"]) == [A, B]
+    peers = {A: at("10.0.0.1:1", OUT), B: at("10.0.0.2:1", OUT)}
+    assert choose([A, B], peers, ["other-0"]) == {"demo-0": "10.0.0.1:1", "demo-1": "10.0.0.2:1"}
+
+
+def test_a_worker_whose_name_led_nowhere_cannot_be_listed() -> None:
+    assert choose([A, B], {A: IN, B: at("10.0.0.2:1", OUT)}, LISTED) == {"demo-1": "10.0.0.2:1"}
+    assert choose([A, B], {A: OUT, B: OUT}, LISTED) == {}
+
+
+def test_nobody_is_listed_at_an_address_where_another_worker_answers() -> None:
+    gone, newcomer = at("10.0.0.1:1", UNTESTED), at("10.0.0.1:1", OUT, "starting")
+    peers = {A: gone, B: at("10.0.0.2:1", IN, "ready"), C: newcomer}
+    assert choose([A, B], peers, LISTED) == {"demo-1": "10.0.0.2:1"}
+    assert choose([A], peers, LISTED) == {}
+    assert choose([C], peers, ()) == {"other-0": "10.0.0.1:1"}
+
+
+def test_a_worker_is_known_at_the_address_its_name_led_to_last() -> None:
+    moved = next_state(at("10.0.0.1:1", IN), Probe("ready", None, LATER, address="10.0.0.9:1"))
+    assert moved.address == "10.0.0.9:1"
+    assert next_state(moved, Probe("unreachable", "no such name", LATER)).address == "10.0.0.9:1"
+    assert next_state(OUT, Probe("unreachable", "no such name", LATER)).address is None
 
 
 # --- What Nginx is told -----------------------------------------------------------------------------------------
 
 
 def test_upstreams_are_rendered_as_this_exact_text() -> None:
-    assert render_upstreams({"demo": [A, B], "other": [C]}) == (
+    assert render_upstreams({"demo": LISTED, "other": {"other-0": "[fd00::1]:8083"}}) == (
         "# Rendered by gate.py: the workers that answer. Do not edit: it is written anew at every change.\n"
         "\n"
         "upstream pool_demo {\n"
@@ -122,7 +151,7 @@ def test_upstreams_are_rendered_as_this_exact_text() -> None:
         "upstream pool_other {\n"
         "    zone pool_other 256k;\n"
         "    least_conn;\n"
-        "    server 127.0.0.1:8083 max_fails=3 fail_timeout=5s;  # other-0\n"
+        "    server [fd00::1]:8083 max_fails=3 fail_timeout=5s;  # other-0\n"
         "    keepalive 32;\n"
         "    keepalive_timeout 60s;\n"
         "}\n"
@@ -139,9 +168,16 @@ def test_upstreams_are_rendered_as_this_exact_text() -> None:
     )
 
 
-def test_the_listed_addresses_are_read_back() -> None:
-    assert listed_addresses(render_upstreams({"demo": [A], "other": [C]})) == {A.address, C.address}
-    assert listed_addresses("") == set()
+def test_an_empty_pool_gets_an_entry_that_nginx_never_sends_to() -> None:
+    text = render_upstreams({"demo": {}, "other": {"other-0": C.address}})
+    assert "upstream pool_demo {\n    zone pool_demo 256k;\n    least_conn;\n    server 127.0.0.1:1 down;\n" in text
+    assert text.count(" down;") == 1
+
+
+def test_the_listed_servers_are_read_back() -> None:
+    pools = {"demo": LISTED, "other": {"other-0": "[fd00::1]:8083"}, "third": {}}
+    assert listed_servers(render_upstreams(pools)) == {**LISTED, "other-0": "[fd00::1]:8083"}
+    assert listed_servers("") == {}
 
 
 # --- What clients are told --------------------------------------------------------------------------------------
@@ -149,11 +185,11 @@ def test_the_listed_addresses_are_read_back() -> None:
 
 def test_status_names_every_model_and_every_worker() -> None:
     facts = {"version": "1", "engine": "openvino", "precision": "f32", "in_flight": 2, "queued": 5}
-    good = next_state(UNTESTED, Probe("ready", None, LATER, facts))
+    good = next_state(UNTESTED, Probe("ready", None, LATER, facts, A.address))
     gone = after(IN, "unreachable", "unreachable", "unreachable")
     gone = replace(gone, reason="timed out")
     unknown = {"version": None, "engine": None, "precision": None, "in_flight": None, "queued": None}
-    assert render_status({"demo": (A,), "other": (C,)}, {A: good, C: gone}, [A.address], AT) == {
+    assert render_status({"demo": (A,), "other": (C,)}, {A: good, C: gone}, {"demo-0": A.address}, AT) == {
         "as_of": AT,
         "models": [
             {"name": "demo", "ready": True, "workers_in": 1, "workers": 1},
@@ -169,13 +205,14 @@ def test_status_names_every_model_and_every_worker() -> None:
 
 
 def test_a_listed_worker_that_was_not_heard_makes_no_model_ready() -> None:
-    status = render_status({"demo": (A,)}, {A: UNTESTED}, [A.address], AT)
+    status = render_status({"demo": (A,)}, {A: at(A.address, UNTESTED)}, LISTED, AT)
     assert status["models"] == [{"name": "demo", "ready": False, "workers_in": 0, "workers": 1}]
     assert status["workers"][0]["reason"] == "not asked yet"
 
 
 def test_a_worker_is_not_in_before_nginx_lists_it() -> None:
-    status = render_status({"demo": (A, B)}, {A: IN, B: IN}, [B.address], AT)
+    peers = {A: at(A.address, IN), B: at(B.address, IN)}
+    status = render_status({"demo": (A, B)}, peers, {"demo-0": "10.0.0.1:1", "demo-1": B.address}, AT)
     assert [worker["in"] for worker in status["workers"]] == [False, True]
     assert status["models"] == [{"name": "demo", "ready": True, "workers_in": 1, "workers": 2}]
 
@@ -302,13 +339,14 @@ def test_unknown_and_missing_arguments_are_refused(arguments: list[str], fault: 
     assert done.stderr.splitlines()[-1].endswith(f"error: {fault}")
 
 
-def test_init_lists_every_member_and_calls_nothing_ready(tmp_path: Path) -> None:
+def test_init_lists_every_member_to_be_found_and_calls_nothing_ready(tmp_path: Path) -> None:
     members = tmp_path / "members.json"
-    members.write_text(document({"model": "demo", "members": [MEMBER]}, {"model": "other", "members": [OTHER]}))
+    named, nowhere = MEMBER | {"address": "localhost:8081"}, OTHER | {"address": "not..a.name:8083"}
+    members.write_text(document({"model": "demo", "members": [named]}, {"model": "other", "members": [nowhere]}))
     (tmp_path / "ready.json").write_text("of a run before")
     done = gate("init", "--members", str(members), "--out", str(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
-    assert (tmp_path / "upstreams.conf").read_text() == render_upstreams({"demo": [A], "other": [C]})
+    assert (tmp_path / "upstreams.conf").read_text() == render_upstreams({"demo": {"demo-0": A.address}, "other": {}})
     assert [model["ready"] for model in json.loads((tmp_path / "status.json").read_text())["models"]] == [False, False]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["members.json", "status.json", "upstreams.conf"]
 

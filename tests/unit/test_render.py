@@ -5,7 +5,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,17 @@ from supervisor.options import ServerOptions
 from scripts.cluster import ROOT, Cluster, parse_cluster
 from scripts.plan import Plan, plan
 from scripts.refusal import Refusal
-from scripts.render import NOTICE, listen, members, programs, worker_environment
+from scripts.render import NOTICE, addresses, listen, members, programs, worker_environment
 from tests.unit.hardware import recorded
 from worker.limits import LIMITS
 from worker.settings import Settings, offline_variables
 
 DEMO, WIDE = "/models/the demo", "/models/100% wide; really"
 PYTHON = Path("/srv/my apps/100%/bin/python")
-COMMAND = {"demo": (PYTHON, "-m", "serve()"), "wide": ("/torch/python", "-m", "serve()")}
+COMMAND: dict[str, Sequence[str | Path]] = {
+    "demo": (PYTHON, "-m", "serve()"),
+    "wide": ("/torch/python", "-m", "serve()"),
+}
 
 
 def clustered(demo: str = DEMO, limits: str = "", port: int = 8080) -> Cluster:
@@ -35,6 +38,11 @@ def clustered(demo: str = DEMO, limits: str = "", port: int = 8080) -> Cluster:
 
 def planned(cluster: Cluster, machine: str = "two-cores") -> Plan:
     return plan(cluster, {"this": recorded(machine)})
+
+
+def rendered_members(cluster: Cluster) -> str:
+    plans = planned(cluster)
+    return members(cluster, plans, addresses(cluster, plans))
 
 
 def parsed(text: str, folder: Path) -> Mapping[str, Any]:
@@ -53,7 +61,7 @@ def parsed(text: str, folder: Path) -> Mapping[str, Any]:
 
 def test_members_are_rendered_as_this_exact_text() -> None:
     cluster = clustered()
-    assert members(cluster, planned(cluster)) == (
+    assert rendered_members(cluster) == (
         "{\n"
         f' "rendered": "{NOTICE}",\n'
         ' "pools": [\n'
@@ -86,9 +94,9 @@ def test_members_are_rendered_as_this_exact_text() -> None:
 
 def test_the_gate_takes_the_rendered_members(tmp_path: Path) -> None:
     cluster = clustered()
-    (tmp_path / "members.json").write_text(members(cluster, planned(cluster)))
-    gate = [sys.executable, ROOT / "nginx/gate.py", "init", "--members", tmp_path / "members.json", "--out", tmp_path]
-    done = subprocess.run(gate, capture_output=True, text=True)
+    (tmp_path / "members.json").write_text(rendered_members(cluster))
+    gate = ["nginx/gate.py", "init", "--members", str(tmp_path / "members.json"), "--out", str(tmp_path)]
+    done = subprocess.run([sys.executable, *gate], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     status = json.loads((tmp_path / "status.json").read_text())
     assert [worker["worker"] for worker in status["workers"]] == ["demo-0", "wide-0"]
@@ -122,7 +130,6 @@ def test_programs_are_rendered_as_this_exact_text() -> None:
         "redirect_stderr=true\n"
         "autorestart=true\n"
         "stopwaitsecs=23\n"
-        "stopasgroup=false\n"
         "killasgroup=true\n"
         "\n"
         "[program:wide-0]\n"
@@ -136,7 +143,6 @@ def test_programs_are_rendered_as_this_exact_text() -> None:
         "redirect_stderr=true\n"
         "autorestart=true\n"
         "stopwaitsecs=23\n"
-        "stopasgroup=false\n"
         "killasgroup=true\n"
     )
 
@@ -204,5 +210,6 @@ def test_the_worker_takes_the_environment_that_is_rendered_for_it() -> None:
     environ = offline_variables() | worker_environment(cluster, worker, "127.0.0.1:9000")
     settings = Settings.from_env(environ)
     assert (settings.model, settings.model_dir, settings.worker) == ("demo", Path(DEMO), worker.name)
-    assert (settings.slot, settings.cpus, settings.gpu) == (worker.slot.name, set(worker.slot.cpus), worker.slot.gpu)
+    assert (settings.slot, settings.cpus) == (worker.slot.name, frozenset(worker.slot.cpus))
+    assert settings.gpu == worker.slot.gpu
     assert (settings.bind, settings.engine, settings.queue, settings.max_images) == ("127.0.0.1:9000", "auto", 7, 3)

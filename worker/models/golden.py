@@ -25,7 +25,8 @@ def check_golden(folder: ModelFolder, logits_of: Callable[[bytes], np.ndarray]) 
             )
         scores = activate(logits, folder.activation)
         best = int(scores.argmax())
-        if best != golden.index or abs(scores[best] - golden.score) > TOLERANCE:
+        # Asked this way round, for a score that is not a number is within no tolerance.
+        if best != golden.index or not abs(scores[best] - golden.score) <= TOLERANCE:
             raise ModelError(
                 f"{golden.image}: answered {folder.labels.shown(best, 'both')} ({scores[best]:.3f}), "
                 f"expected {golden.label} ({golden.score:.3f}); the model, its input settings or its engine changed"

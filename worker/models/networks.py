@@ -64,10 +64,14 @@ def _transformers(folder: ModelFolder) -> torch.nn.Module:
     """A local folder of transformers' own layout; every weight of the architecture must be in it."""
     from transformers import AutoModelForImageClassification
 
-    classifier, found = AutoModelForImageClassification.from_pretrained(
-        folder.weights, local_files_only=True, output_loading_info=True
-    )
-    missing = sorted(found["missing_keys"]) + sorted(str(key) for key in found["mismatched_keys"])
+    try:
+        classifier, found = AutoModelForImageClassification.from_pretrained(
+            folder.weights, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True
+        )
+    except Exception as error:  # transformers raises whatever a damaged folder provokes
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{folder.weights}: not a folder that transformers can load: {reason}") from error
+    missing = sorted(found["missing_keys"]) + sorted(key for key, *_ in found["mismatched_keys"])
     if missing:
         raise ModelError(f"{folder.weights}: weights missing or of another shape: {', '.join(missing[:8])}")
     return _Logits(classifier)

@@ -15,7 +15,7 @@ import numpy as np
 from flask import Request
 
 from worker.errors import BadRequest
-from worker.uploads import decode_base64
+from worker.uploads import decode_base64, read_body
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 INPUT, OUTPUT = "image", "scores"
@@ -41,7 +41,7 @@ class InferRequest:
 
 def read_request(request: Request, max_images: int) -> InferRequest:
     """Parse an infer request; raises BadRequest, saying what was found and what is needed."""
-    body = request.get_data(cache=False)
+    body = read_body(request)
     end = _header_length(request, len(body))
     try:
         head = json.loads(body[:end])

@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# Make the images' base with debootstrap, where no registry can be reached.
+#
+#     scripts/base-image.sh [--force] [--help] [TAG]
+#
+# TAG is what the Dockerfiles name in BASE (debian:bookworm-slim). Does nothing where the engine has that image, unless
+# --force is given. Otherwise, as root on Debian: takes a minimal Debian 12 from the mirror that this machine's apt uses,
+# leaves out documentation and translations as the image of that name does, and imports it. Packages that are
+# installed into images later come from the same mirror, with its security updates where apt here knows of any.
+set -euo pipefail
+
+RELEASE=bookworm
+TAG=debian:bookworm-slim
+FORCE=no
+# What a container has no reader for; licences (copyright) stay.
+EXCLUDED=('/usr/share/doc/*' '/usr/share/man/*' '/usr/share/info/*' '/usr/share/locale/*' '/usr/share/lintian/*')
+KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
+
+info() { printf -- '-- %s\n' "$*"; }
+
+fatal() {
+    printf '!! %s\n' "$*" >&2
+    exit 1
+}
+
+# "URI SUITE" for every source of Debian 12's main component that apt here knows, the release itself first.
+debian_sources() {
+    apt-get indextargets --format "\$(REPO_URI) \$(RELEASE)" 'Identifier: Packages' 'Component: main' |
+        grep -E " $RELEASE(-updates|-security)?\$" | sort -u -k 2,2 || true
+}
+
+require_debootstrap() {
+    command -v debootstrap >/dev/null && return
+    info "apt: debootstrap"
+    local said
+    said=$(apt-get -qq --yes install --no-install-recommends debootstrap 2>&1) ||
+        said=$(apt-get -qq update 2>&1 && apt-get -qq --yes install --no-install-recommends debootstrap 2>&1) ||
+        fatal "apt could not install debootstrap: $(tail -n 1 <<<"$said")"
+}
+
+make_root() {
+    local root=$1 mirror=$2 log=$3
+    debootstrap --variant=minbase --keyring="$KEYRING" "$RELEASE" "$root" "$mirror" >"$log" 2>&1 ||
+        fatal "debootstrap failed: $(grep '^E:' "$log" | head -n 1 || tail -n 1 "$log")"
+}
+
+slim() {
+    local root=$1 pattern
+    {
+        printf 'path-exclude=%s\n' "${EXCLUDED[@]}"
+        printf 'path-include=/usr/share/doc/*/copyright\n'
+    } >"$root/etc/dpkg/dpkg.cfg.d/slim"
+    find "$root/usr/share/doc" -type f ! -name copyright -delete
+    for pattern in "${EXCLUDED[@]:1}"; do
+        rm -rf "${root:?}${pattern%/*}"/*
+    done
+    rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/var/log/*.log "$root"/var/log/apt/*
+    # apt in image builds: no archives or caches are left behind, and what a package only recommends stays out.
+    printf '%s\n' 'DPkg::Post-Invoke {"rm -f /var/cache/apt/archives/*.deb || true";};' \
+        'Dir::Cache::pkgcache "";' 'Dir::Cache::srcpkgcache "";' 'APT::Install-Recommends "false";' \
+        >"$root/etc/apt/apt.conf.d/slim"
+}
+
+write_sources() {
+    local root=$1 uri suite
+    rm -f "$root/etc/apt/sources.list"
+    while read -r uri suite; do
+        printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n\n' "$uri" "$suite" "$KEYRING"
+    done >"$root/etc/apt/sources.list.d/debian.sources"
+}
+
+main() {
+    while (($#)); do
+        case $1 in
+        --force) FORCE=yes ;;
+        --help)
+            sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"
+            exit
+            ;;
+        -*) fatal "unknown argument $1: see $0 --help" ;;
+        *) TAG=$1 ;;
+        esac
+        shift
+    done
+
+    docker version >/dev/null 2>&1 || fatal "no Docker engine answers: start one, or run scripts/docker-engine.sh"
+    if [[ $FORCE == no ]] && docker image inspect "$TAG" >/dev/null 2>&1; then
+        info "image $TAG is there"
+        exit
+    fi
+    ((EUID == 0)) || fatal "only root may run debootstrap: run this as root, or \`docker load\` an image $TAG"
+    command -v apt-get >/dev/null || fatal "found no apt, needed Debian: \`docker load\` an image $TAG instead"
+    local sources mirror
+    sources=$(debian_sources)
+    mirror=${sources%% *}
+    [[ -n $mirror ]] || fatal "apt knows no mirror of Debian $RELEASE: name one in /etc/apt/sources.list.d"
+    [[ $sources != *@* ]] || fatal "apt's mirror has a password in its address, which would stay in the image: move it to /etc/apt/auth.conf.d"
+    require_debootstrap
+
+    # Not below /tmp, which may be in memory or forbid the device files that debootstrap makes.
+    work=$(mktemp -d /var/tmp/wanwu-base.XXXXXX)
+    trap 'rm -rf --one-file-system "$work"' EXIT
+    info "debootstrap: Debian $RELEASE from $mirror"
+    make_root "$work/root" "$mirror" "$work/log"
+    slim "$work/root"
+    write_sources "$work/root" <<<"$sources"
+    info "importing $TAG"
+    tar --directory "$work/root" --numeric-owner --create . |
+        docker import --change 'CMD ["bash"]' - "$TAG" >/dev/null || fatal "docker could not import $TAG"
+    info "image $TAG: $(($(docker image inspect --format '{{.Size}}' "$TAG") / 1000000)) MB"
+}
+
+main "$@"

@@ -1,0 +1,132 @@
+#!/usr/bin/env bash
+# Make a Docker engine answer on this machine, with Compose v2 and buildx.
+#
+#     scripts/docker-engine.sh [--help]
+#
+# Does nothing where an engine of version 24 or newer, Compose v2 and buildx already answer. Otherwise, as root on
+# Debian 12, whose own packages are too old (Docker 20.10, no Compose v2):
+#   1. names a newer Debian suite to apt, from the mirror that this machine already uses, at a priority so low that
+#      nothing comes from it unasked: /etc/apt/sources.list.d/wanwu-docker.sources, /etc/apt/preferences.d/wanwu-docker;
+#   2. installs the five packages of PACKAGES from it, and removes none;
+#   3. starts the engine: by systemd where it runs, else dockerd itself, detached, with its log in /var/log/dockerd.log.
+# May be run again at any time. To undo: remove the two files, and the packages with apt.
+set -euo pipefail
+
+SUITE=forky
+PACKAGES=(docker.io docker-cli docker-compose docker-buildx containerd)
+ENGINE_AT_LEAST=24
+SOURCES=/etc/apt/sources.list.d/wanwu-docker.sources
+PREFERENCES=/etc/apt/preferences.d/wanwu-docker
+LOG=/var/log/dockerd.log
+START_S=60
+
+info() { printf -- '-- %s\n' "$*"; }
+
+fatal() {
+    printf '!! %s\n' "$*" >&2
+    exit 1
+}
+
+engine_version() { docker version --format '{{.Server.Version}}' 2>/dev/null; }
+
+engine_is_new_enough() {
+    local version
+    version=$(engine_version) && ((${version%%.*} >= ENGINE_AT_LEAST))
+}
+
+plugins_answer() {
+    [[ $(docker compose version --short 2>/dev/null) =~ ^v?([0-9]+) ]] && ((BASH_REMATCH[1] >= 2)) &&
+        docker buildx version >/dev/null 2>&1
+}
+
+require_debian_12() {
+    local ID="" VERSION_ID="" PRETTY_NAME="an unknown system"
+    # shellcheck source=/dev/null
+    [[ ! -r /etc/os-release ]] || . /etc/os-release
+    [[ $ID == debian && $VERSION_ID == 12 ]] ||
+        fatal "found $PRETTY_NAME, needed Debian 12: install Docker $ENGINE_AT_LEAST or newer, Compose v2 and buildx by hand"
+}
+
+# The mirror that apt uses for Debian itself.
+debian_mirror() {
+    local uris
+    mapfile -t uris < <(apt-get indextargets --format "\$(REPO_URI)" \
+        'Identifier: Packages' 'Release: bookworm' 'Component: main')
+    [[ -n ${uris[0]-} ]] || fatal "apt knows no mirror of Debian 12's main component: name one in /etc/apt/sources.list.d"
+    printf '%s' "${uris[0]}"
+}
+
+apt() {
+    local said
+    # RUNLEVEL=1 keeps the packages from starting the engine in their own way.
+    said=$(DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq --yes "$@" 2>&1) ||
+        fatal "apt-get $1 failed: $(grep '^E:' <<<"$said" | head -n 1 || tail -n 1 <<<"$said")"
+}
+
+install_packages() {
+    local uri
+    uri=$(debian_mirror)
+    info "apt: ${PACKAGES[*]} from Debian $SUITE at $uri"
+    cat >"$SOURCES" <<-END
+		Types: deb
+		URIs: $uri
+		Suites: $SUITE
+		Components: main
+		Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+	END
+    cat >"$PREFERENCES" <<-END
+		Package: *
+		Pin: release n=$SUITE
+		Pin-Priority: 100
+
+		Package: ${PACKAGES[*]}
+		Pin: release n=$SUITE
+		Pin-Priority: 990
+	END
+    apt update
+    apt install --no-install-recommends --no-remove "${PACKAGES[@]}"
+    hash -r
+}
+
+start_engine() {
+    if [[ -d /run/systemd/system ]]; then
+        info "starting docker by systemd"
+        systemctl enable --quiet --now docker || fatal "systemd could not start docker: see journalctl --unit docker"
+    else
+        info "starting dockerd, log in $LOG"
+        # A session of its own and no open file of the caller: it lives on when the caller ends.
+        setsid --fork dockerd --storage-driver overlay2 </dev/null >>"$LOG" 2>&1
+    fi
+    local give_up=$((SECONDS + START_S))
+    while ((SECONDS < give_up)); do
+        engine_version >/dev/null && return
+        sleep 0.2
+    done
+    fatal "dockerd did not answer within $START_S seconds; $LOG ends with: $(tail -n 1 "$LOG" 2>/dev/null)"
+}
+
+main() {
+    case $* in
+    "") ;;
+    --help)
+        sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"
+        exit
+        ;;
+    *) fatal "unknown argument $*: see $0 --help" ;;
+    esac
+
+    if ! { engine_is_new_enough && plugins_answer; }; then
+        ((EUID == 0)) || fatal "no Docker engine answers, and only root may install one: run this as root"
+        if ! command -v dockerd >/dev/null || ! plugins_answer; then
+            require_debian_12
+            install_packages
+        fi
+        engine_version >/dev/null || start_engine
+        engine_is_new_enough ||
+            fatal "found engine $(engine_version), needed $ENGINE_AT_LEAST or newer: restart the one that still runs"
+        plugins_answer || fatal "the engine answers, but \`docker compose\` (v2) or \`docker buildx\` does not: see \`docker info\`"
+    fi
+    info "Docker engine $(engine_version), Compose $(docker compose version --short)"
+}
+
+main "$@"

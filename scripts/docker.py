@@ -1,0 +1,66 @@
+"""The Docker command line, and what must hold of the engine behind it."""
+
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+
+from scripts.refusal import Refusal
+
+LEAST_ENGINE = (24, 0)
+LEAST_COMPOSE = (2, 20)
+
+
+def engine_fault() -> str | None:
+    """What keeps this machine from serving with Compose, as one line; None when nothing does."""
+    try:
+        engine = _ask(["docker", "version", "--format", "{{.Server.Version}}"])
+    except FileNotFoundError:
+        return "found no docker command: install Docker, or set RUNTIME=local"
+    if engine.returncode:
+        return _unreachable(engine.stderr)
+    if _numbers(engine.stdout) < LEAST_ENGINE:
+        return f"found Docker {engine.stdout.strip()}, needed {_dotted(LEAST_ENGINE)} or newer: upgrade it"
+    compose = _ask(["docker", "compose", "version", "--short"])
+    if compose.returncode:
+        return f"found Docker without Compose v2, needed {_dotted(LEAST_COMPOSE)} or newer: install its plugin"
+    if _numbers(compose.stdout) < LEAST_COMPOSE:
+        return f"found Compose {compose.stdout.strip()}, needed {_dotted(LEAST_COMPOSE)} or newer: upgrade its plugin"
+    return None
+
+
+def run(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> str:
+    """What `docker ARGUMENTS` printed; raises Refusal with what it said when it fails."""
+    done = _ask(["docker", *arguments], environ)
+    if done.returncode:
+        said = [line for line in done.stderr.strip().splitlines() if line.strip()][-8:]
+        raise Refusal(f"`docker {arguments[0]}` failed:", *said)
+    return done.stdout
+
+
+def show(arguments: Sequence[str]) -> int:
+    """Run `docker ARGUMENTS` with its output on ours; returns its exit status."""
+    return subprocess.run(["docker", *arguments]).returncode
+
+
+def image_exists(image: str) -> bool:
+    """Whether the engine has `image`; no registry is asked."""
+    return _ask(["docker", "image", "inspect", image]).returncode == 0
+
+
+def _ask(command: Sequence[str], environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, env=environ)
+
+
+def _unreachable(said: str) -> str:
+    if "permission denied" in said.lower():
+        return "found a Docker engine whose socket this account may not use: join the group docker, or run as root"
+    reason = said.strip().splitlines()[-1] if said.strip() else "no answer"
+    return f"found no Docker engine that answers ({reason}): start it, or set RUNTIME=local"
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))

@@ -1,0 +1,289 @@
+"""Bad and odd input at a real worker: exact status and body for each, never 500, and the worker lives on."""
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from urllib3 import encode_multipart_formdata
+
+from tests import folders, pictures
+from tests.local.gateway_rig import Reply, ask_raw
+from tests.local.worker_rig import JSON, PNG, WorkerProcess, form, running
+from worker.limits import MAX_BODY_BYTES
+
+DAMAGED_A_FORMAT = 24
+
+
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
+    home = tmp_path_factory.mktemp("bad-input")
+    with running(folders.openvino_folder(home / "bright"), home / "log") as process:
+        yield process
+
+
+@pytest.fixture(autouse=True)
+def lives(worker: WorkerProcess) -> Iterator[None]:
+    """Whatever the test sends, the same process is alive and ready afterwards, and nothing unforeseen was logged."""
+    pid, logged = worker.inner_pid, worker.log.stat().st_size
+    yield
+    assert worker.inner_pid == pid
+    assert (worker.ask("GET", "/livez").json, worker.ask("GET", "/readyz").status) == ({"status": "alive"}, 200)
+    assert worker.state() == {
+        "state": "ready", "reason": None, "worker": "bright-0", "slot": "this-cpu0", "model": "bright", "version": "1",
+        "engine": "openvino", "precision": "f32", "in_flight": 0, "queued": 0,
+    }  # fmt: skip
+    new = worker.log.read_text()[logged:]
+    assert '"unforeseen"' not in new
+    assert '"classification failed"' not in new
+
+
+RED = pictures.encoded(folders.picture((200, 60, 60)), "PNG")
+RED_BASE64 = base64.b64encode(RED).decode()
+NO_OBJECT = 'the body is not a JSON object; send {"inputs": "<base64>", "parameters": {...}}'
+NO_IMAGE = "no image was sent; send one as multipart field `image` or as the body"
+NO_TYPE = "the bytes are not an image of a served type; send JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF"
+
+
+def body_of(value: object) -> tuple[bytes, dict[str, str]]:
+    return json.dumps(value).encode(), JSON
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A request, and the refusal it must meet."""
+
+    what: str
+    status: int
+    code: str
+    message: str
+    sent: tuple[bytes, dict[str, str]] = (RED, PNG)
+    query: str = ""
+    path: str = field(default="/predict")
+
+
+REFUSED = [
+    Bad("no image in a form", 400, "no_image", NO_IMAGE, form(top_k="1")),
+    Bad("no body", 400, "no_image", NO_IMAGE, (b"", PNG)),
+    Bad("no image in JSON", 400, "no_image", NO_IMAGE, body_of({"parameters": {}})),
+    Bad("an empty file", 400, "empty_image", "the image is empty (0 bytes); send the bytes of a picture", form(("a.jpg", b""))),
+    Bad("text renamed .jpg", 415, "unsupported_type", NO_TYPE, form(("a.jpg", b"This is no picture."))),
+    Bad("text declared as JPEG", 415, "unsupported_type", NO_TYPE, (b"This is no picture.", {"Content-Type": "image/jpeg"})),
+    Bad("an SVG", 415, "unsupported_type", NO_TYPE, (b"<svg/>", {"Content-Type": "image/svg+xml"})),
+    Bad("a bomb of a few KB", 422, "too_many_pixels",
+        "the image has 50000 x 50000 pixels, more than the 64000000 served; scale it down", (pictures.bomb(), PNG)),
+    Bad("a whole bomb", 422, "too_many_pixels",
+        "the image has 20000 x 20000 pixels, more than the 64000000 served; scale it down", (pictures.whole_bomb(), PNG)),
+    Bad("a damaged header", 422, "undecodable",
+        "the PNG cannot be decoded: its header is damaged or cut short, send it again", (pictures.PNG_SIGNATURE, PNG)),
+    Bad("200 files", 400, "too_many_images", "200 images were sent, at most 32 fit in one request; send them in several",
+        form(*[(f"{number}.png", RED) for number in range(200)])),
+    Bad("another field", 400, "bad_request", 'found a file in field "file"; send images in field `image`',
+        form(("a.png", RED), field="file")),
+    Bad("another content type", 415, "unsupported_type",
+        "found Content-Type application/x-www-form-urlencoded; send multipart/form-data with a field `image`, "
+        "an image as the body with Content-Type image/*, or application/json",
+        (b"image=x", {"Content-Type": "application/x-www-form-urlencoded"})),
+    Bad("top_k=0", 400, "bad_parameter", "top_k must be a whole number of at least 1, found '0'", query="?top_k=0"),
+    Bad("top_k=abc", 400, "bad_parameter", "top_k must be a whole number of at least 1, found 'abc'", query="?top_k=abc"),
+    Bad("top_k=0 in a form", 400, "bad_parameter", "top_k must be a whole number of at least 1, found '0'",
+        form(("a.png", RED), top_k="0")),
+    Bad("top_k=0 in JSON", 400, "bad_parameter", "top_k must be a whole number of at least 1, found 0",
+        body_of({"inputs": RED_BASE64, "parameters": {"top_k": 0}})),
+    Bad("threshold above 1", 400, "bad_parameter", "threshold must be a number from 0 to 1, found '1.5'", query="?threshold=1.5"),
+    Bad("labels=fr", 400, "bad_parameter", "labels must be one of zh, en, both, found 'fr'", query="?labels=fr"),
+    Bad("an unknown parameter", 400, "bad_parameter",
+        'unknown parameter "topk"; known: top_k, threshold, labels, model', query="?topk=3"),
+    Bad("a parameter twice", 400, "bad_parameter", "top_k is given twice; give it once", query="?top_k=3&top_k=3"),
+    Bad("a parameter in query and form", 400, "bad_parameter", "top_k is given twice; give it once",
+        form(("a.png", RED), top_k="3"), "?top_k=3"),
+    Bad("another model", 404, "unknown_model",
+        'this worker serves "bright", not "dark"; ask the gateway for it', query="?model=dark"),
+    Bad("half a surrogate pair", 404, "unknown_model", 'this worker serves "bright", not "\\ud800"; ask the gateway for it',
+        body_of({"inputs": RED_BASE64, "parameters": {"model": "\ud800"}})),
+    Bad("bad base64", 400, "bad_request", "inputs is not valid base64: Only base64 data is allowed",
+        body_of({"inputs": "***="})),
+    Bad("JSON that is no object", 400, "bad_request", NO_OBJECT, body_of([RED_BASE64])),
+    Bad("broken JSON", 400, "bad_request", NO_OBJECT, (b'{"inputs": ', JSON)),
+    Bad("JSON of great depth", 400, "bad_request", NO_OBJECT, (b"[" * 200_000, JSON)),
+    Bad("an unknown key in JSON", 400, "bad_request", 'unknown key "image" in the JSON body; known: inputs, parameters',
+        body_of({"image": RED_BASE64})),
+    Bad("parameters that are no object", 400, "bad_request", "parameters must be a JSON object",
+        body_of({"inputs": RED_BASE64, "parameters": [1]})),
+    Bad("two images for one", 400, "bad_request", "2 images were sent, this route takes one; send many to /predict",
+        form(("a.png", RED), ("b.png", RED)), path="/models/bright"),
+    Bad("another model by its path", 404, "unknown_model",
+        'this worker serves "bright", not "dark"; ask the gateway for it', path="/models/dark"),
+    Bad("another model to infer", 404, "unknown_model",
+        'this worker serves "bright", not "dark"; ask the gateway for it', path="/v2/models/dark/infer"),
+    Bad("another version to infer", 404, "unknown_model",
+        'version "2" is not served; the one served is 1', path="/v2/models/bright/versions/2/infer"),
+    Bad("an unknown route", 404, "unknown_route", "there is no route /classify; /openapi.json lists those there are",
+        path="/classify"),
+    Bad("a header length of many digits", 400, "bad_request",
+        f"Inference-Header-Content-Length must be a number up to the body's 2 bytes, found '{'9' * 5000}'",
+        (b"{}", JSON | {"Inference-Header-Content-Length": "9" * 5000}), path="/v2/models/bright/infer"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", REFUSED, ids=lambda bad: bad.what)
+def test_what_is_refused_is_told_why_and_what_to_do(worker: WorkerProcess, bad: Bad) -> None:
+    body, headers = bad.sent
+    reply = worker.ask("POST", bad.path + bad.query, body, headers)
+    error = reply.error
+    assert (reply.status, error["code"], error["message"]) == (bad.status, bad.code, bad.message)
+
+
+def test_a_method_that_a_route_does_not_answer_is_told_which_it_does(worker: WorkerProcess) -> None:
+    reply = worker.ask("PUT", "/predict", RED, PNG)
+    assert (reply.status, reply.error["code"]) == (405, "method_not_allowed")
+    assert reply.error["message"] == "/predict does not answer PUT; the header Allow says what it answers"
+    assert reply.header("Allow") == "OPTIONS, POST"
+
+
+@pytest.mark.parametrize("kind", pictures.SERVED)
+def test_a_picture_cut_short_is_422(worker: WorkerProcess, kind: str) -> None:
+    whole = pictures.encoded(pictures.photo((200, 160)), kind)
+    reply = worker.predict(whole[: len(whole) * 2 // 3])
+    assert (reply.status, reply.error["code"]) == (422, "undecodable")
+    message = reply.error["message"]
+    assert message.startswith(f"the {kind} cannot be decoded")
+    assert message.endswith("cut short, send it again")
+
+
+def test_a_truncated_jpegs_answer_is_exact(worker: WorkerProcess) -> None:
+    whole = pictures.encoded(pictures.photo((200, 160)), "JPEG")
+    reply = worker.predict(whole[:-2000])
+    assert reply.status == 422
+    left = reply.error["message"].partition("(image file is truncated (")[2].partition(" ")[0]
+    assert left.isdigit()
+    assert reply.json["error"] == {
+        "code": "undecodable",
+        "message": f"the JPEG cannot be decoded (image file is truncated ({left} bytes not processed)); "
+        "it is damaged or cut short, send it again",
+        "request_id": reply.header("X-Request-ID"),
+    }
+
+
+TOO_LARGE = f"the body is larger than {MAX_BODY_BYTES} bytes; send smaller or fewer images"
+
+
+BODIES = {"/predict": "image/png", "/models/bright": "application/json", "/v2/models/bright/infer": "application/json"}
+
+
+@pytest.mark.parametrize("path", BODIES)
+@pytest.mark.parametrize("size", [MAX_BODY_BYTES + 1, 1 << 50])
+def test_a_body_over_the_limit_is_413_before_it_is_sent(worker: WorkerProcess, path: str, size: int) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {BODIES[path]}\r\nContent-Length: {size}\r\n\r\n"
+    reply = ask_raw(worker.port, head.encode())
+    assert (reply.status, reply.error["code"], reply.error["message"]) == (413, "body_too_large", TOO_LARGE)
+
+
+@pytest.mark.parametrize("path", BODIES)
+def test_a_chunked_body_over_the_limit_is_413(worker: WorkerProcess, path: str) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {BODIES[path]}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunk = b"%x\r\n%b\r\n" % (1 << 20, bytes(1 << 20))
+    one_byte_more = b"1\r\n \r\n0\r\n\r\n"
+    reply = ask_raw(worker.port, head.encode() + chunk * (MAX_BODY_BYTES >> 20) + one_byte_more)
+    assert (reply.status, reply.error["code"], reply.error["message"]) == (413, "body_too_large", TOO_LARGE)
+
+
+# What looks odd but is a picture
+
+
+def predictions(reply: Reply) -> list[dict[str, Any]]:
+    assert reply.status == 200, reply.body
+    found: list[dict[str, Any]] = reply.json["predictions"]
+    return found
+
+
+def best(reply: Reply) -> tuple[str, float]:
+    row = predictions(reply)[0]
+    return row["label_en"], row["score"]
+
+
+BLUE = Image.new("RGB", (60, 44), (40, 50, 220))
+GREY_RAMP = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (64, 1))
+
+
+def test_a_16_bit_png_is_answered_as_its_8_bit_twin(worker: WorkerProcess) -> None:
+    twin = Image.fromarray(np.rint(GREY_RAMP / 257).astype(np.uint8))
+    wide, narrow = worker.predict(pictures.grey_16_bit(GREY_RAMP)), worker.predict(pictures.encoded(twin, "PNG"))
+    assert [row["label"] for row in predictions(wide)] == [row["label"] for row in predictions(narrow)]
+    assert best(wide)[1] == pytest.approx(best(narrow)[1], abs=1e-3)
+
+
+def test_a_cmyk_jpeg_is_answered_by_its_colour(worker: WorkerProcess) -> None:
+    label, score = best(worker.predict(pictures.encoded(BLUE.convert("CMYK"), "JPEG")))
+    assert (label, score > 0.99) == ("tea", True)
+
+
+def test_a_palette_with_transparency_lies_on_white(worker: WorkerProcess) -> None:
+    on_white = Image.new("RGB", (40, 40), (255, 255, 255))
+    on_white.paste((40, 50, 220), (0, 0, 20, 40))
+    found = worker.predict(pictures.see_through("P", (40, 50, 220)))
+    assert predictions(found) == predictions(worker.predict(pictures.encoded(on_white, "PNG")))
+
+
+@pytest.mark.parametrize("orientation", pictures.UPRIGHT_TO_STORED)
+def test_a_turned_photo_is_answered_as_the_upright_one(worker: WorkerProcess, orientation: int) -> None:
+    photo = pictures.photo()
+    found = worker.predict(pictures.turned(photo, orientation))
+    assert predictions(found) == predictions(worker.predict(pictures.encoded(photo, "PNG")))
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WebP"])
+def test_an_animation_is_answered_by_its_first_frame(worker: WorkerProcess, kind: str) -> None:
+    first, second = Image.new("RGB", (40, 40), (20, 210, 30)), Image.new("RGB", (40, 40), (210, 20, 30))
+    assert best(worker.predict(pictures.animation(first, second, kind=kind)))[0] == "dog"
+    assert best(worker.predict(pictures.animation(second, first, kind=kind)))[0] == "cat"
+
+
+@pytest.mark.parametrize("kind", pictures.SERVED)
+@pytest.mark.parametrize("size", [(60, 44), (1, 1)])
+def test_every_served_format_is_answered_even_with_one_pixel(
+    worker: WorkerProcess, kind: str, size: tuple[int, int]
+) -> None:
+    label, score = best(worker.predict(pictures.encoded(BLUE.resize(size), kind)))
+    assert (label, score > 0.99) == ("tea", True)
+
+
+def test_a_wrong_declared_type_is_forgiven_when_the_bytes_are_a_picture(worker: WorkerProcess) -> None:
+    assert best(worker.ask("POST", "/predict", RED, {"Content-Type": "image/jpeg"}))[0] == "cat"
+
+
+# Many
+
+
+def test_in_a_request_of_many_each_has_its_own_answer_or_error(worker: WorkerProcess) -> None:
+    whole = [("red.png", RED), ("蓝.png", pictures.encoded(BLUE, "PNG"))]
+    body, headers = form(*whole, ("cut.png", RED[:-200]), ("text.jpg", b"text"), ("empty.jpg", b""))
+    reply = worker.ask("POST", "/predict?top_k=1&labels=zh", body, headers)
+    assert reply.status == 200
+    rows = reply.json["results"]
+    assert [row["filename"] for row in rows] == ["red.png", "蓝.png", "cut.png", "text.jpg", "empty.jpg"]
+    assert [row["predictions"][0]["label"] for row in rows[:2]] == ["猫", "茶"]
+    assert [row["error"]["code"] for row in rows[2:]] == ["undecodable", "unsupported_type", "empty_image"]
+    assert set(rows[2]) == {"filename", "error"}
+
+
+def test_damaged_pictures_of_every_format_are_answered_or_refused(worker: WorkerProcess) -> None:
+    for kind in pictures.SERVED:
+        broken = list(pictures.damaged(pictures.turned_or_moving(kind), DAMAGED_A_FORMAT, seed=7))
+        assert {worker.predict(one).status for one in broken[:4]} <= {200, 415, 422}
+        body, headers = form(*[(f"{number}", one) for number, one in enumerate(broken)])
+        rows = worker.ask("POST", "/predict", body, headers).json["results"]
+        codes = {row["error"]["code"] for row in rows if "error" in row}
+        assert codes <= {"undecodable", "unsupported_type", "too_many_pixels"}
+
+
+def test_broken_forms_are_refused(worker: WorkerProcess) -> None:
+    body, content_type = encode_multipart_formdata([("image", ("a.png", RED))])
+    boundary = content_type.partition("boundary=")[2].encode()
+    for broken in (body[:-40], body.replace(boundary, b"other"), body[len(boundary) :], boundary, b"--" + boundary):
+        reply = worker.ask("POST", "/predict", broken, {"Content-Type": content_type})
+        assert (reply.status, reply.error["code"]) == (400, "no_image")

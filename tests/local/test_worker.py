@@ -1,0 +1,402 @@
+"""A worker as a process: how it starts, what it says of itself, how it refuses, hangs, drains and ends."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import folders, pictures
+from tests.local.gateway_rig import ROOT, Reply, wait_for
+from tests.local.worker_rig import COMMAND, CPU, WorkerProcess, environment, form, running
+
+EX_CONFIG, STUCK = 78, 70  # sysexits.h EX_CONFIG; worker.app.STUCK
+RED, GREY, WHITE = (pictures.encoded(folders.picture(colour), "PNG") for colour in (folders.RED, folders.GREY, (255,) * 3))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Model folders that tests may copy and must not change."""
+    home = tmp_path_factory.mktemp("made")
+    folders.openvino_folder(home / "bright")
+    folders.slow_folder(home / "slow")
+    return home
+
+
+@pytest.fixture(scope="module")
+def worker(made: Path) -> Iterator[WorkerProcess]:
+    with running(made / "bright", made / "log") as process:
+        yield process
+
+
+def later(worker: WorkerProcess, *images: bytes) -> "Future[Reply]":
+    """Send one request on a thread of its own; returns once its images are inside the worker."""
+    pool = ThreadPoolExecutor(1)
+    body, headers = form(*[("", image) for image in images])
+    answer = pool.submit(worker.ask, "POST", "/predict", body, headers)
+    pool.shutdown(wait=False)
+    wait_for("the images are inside", lambda: worker.ask("GET", "/readyz").json["in_flight"] >= len(images))
+    return answer
+
+
+# Starting
+
+
+def refused(model_dir: Path, **settings: object) -> tuple[int, str]:
+    """The exit status and the words of a worker that must not start."""
+    done = subprocess.run(
+        COMMAND, cwd=ROOT, env=environment(model_dir, 1, **settings), capture_output=True, text=True, timeout=60
+    )
+    return done.returncode, done.stderr
+
+
+def test_without_the_offline_variables_it_refuses_to_start_and_names_them_and_every_other_fault(made: Path) -> None:
+    own = {key: value for key, value in environment(made / "bright", 1, QUEUE="0", CORES="2").items() if "OFFLINE" not in key}
+    done = subprocess.run(COMMAND, cwd=ROOT, env=own, capture_output=True, text=True, timeout=60)
+    assert done.returncode == EX_CONFIG
+    lines = done.stderr.splitlines()
+    assert lines[:3] == [
+        "worker: HF_HUB_OFFLINE must be 1, found nothing: set what worker/offline.env lists",
+        "TRANSFORMERS_OFFLINE must be 1, found nothing: set what worker/offline.env lists",
+        "HF_DATASETS_OFFLINE must be 1, found nothing: set what worker/offline.env lists",
+    ]
+    assert lines[3].startswith("WANWU_CORES is not a setting; known: WANWU_BIND, ")
+    assert lines[4:] == ["WANWU_QUEUE must be 1 to 512 images, found 0"]
+
+
+def test_a_setting_that_is_not_there_is_named(made: Path) -> None:
+    assert refused(made / "bright", SLOT=None) == (
+        EX_CONFIG, "worker: WANWU_SLOT must be set: the name of the slot it is pinned to\n"
+    )  # fmt: skip
+
+
+def test_cpus_outside_the_affinity_are_refused(made: Path) -> None:
+    allowed = ",".join(map(str, sorted(os.sched_getaffinity(0))))
+    assert refused(made / "bright", CPUS="4000") == (
+        EX_CONFIG,
+        f"worker: slot this-cpu0 is CPUs 4000, but this process may use only {allowed}: "
+        "run `make up` again so that the plan follows the hardware\n",
+    )
+
+
+def test_every_thread_of_it_runs_on_the_slots_cpus(worker: WorkerProcess) -> None:
+    worker.predict(RED)
+    tasks = list(Path(f"/proc/{worker.inner_pid}/task").iterdir())
+    masks = {re.search(r"Cpus_allowed_list:\s*(\S+)", (task / "status").read_text())[1] for task in tasks}  # type: ignore[index]
+    assert len(tasks) > 3
+    assert masks == {str(CPU)}
+
+
+def test_its_settings_file_sets_mask_and_thread_counts_before_any_runtime_is_imported(made: Path) -> None:
+    code = (
+        "import json, os, runpy, sys; runpy.run_path('worker/gunicorn.conf.py');"
+        "print(json.dumps([sorted(os.sched_getaffinity(0)), os.environ['OMP_NUM_THREADS'],"
+        " sorted({'numpy', 'torch', 'openvino', 'PIL'} & set(sys.modules))]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment(made, 1), capture_output=True, check=True
+    )
+    assert json.loads(done.stdout) == [[CPU], "1", []]
+
+
+def test_it_is_starting_until_its_golden_image_was_answered(tmp_path: Path) -> None:
+    folders.slow_folder(tmp_path / "slow", golden=folders.GREY)
+    with running(tmp_path / "slow", tmp_path / "log", until="starting") as process:
+        assert process.ask("GET", "/livez").status == 200
+        assert process.ask("GET", "/v2/health/ready").status == 503
+        reply = process.predict(RED)
+        assert (reply.status, reply.header("Retry-After"), reply.error["code"]) == (503, "1", "not_ready")
+        assert reply.error["message"] == "this worker is starting; try again shortly"
+        assert process.metric("wanwu_model_ready") == 0
+        process.wait_until("ready")
+        assert process.metric("wanwu_model_ready") == 1
+        assert process.predict(RED).status == 200
+
+
+# Broken model folders
+
+
+def swap_a_byte(folder: Path) -> str:
+    weights = folder / "model.bin"
+    data = bytearray(weights.read_bytes())
+    before = sha256(data).hexdigest()
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    return f"F/model.bin: sha256 is {sha256(data).hexdigest()}, model.toml says {before}; copy the file again"
+
+
+def rewrite(folder: Path, old: str, new: str) -> None:
+    text = (folder / "model.toml").read_text()
+    assert text.count(old) == 1
+    (folder / "model.toml").write_text(text.replace(old, new))
+
+
+def expect_another_answer(folder: Path) -> str:
+    rewrite(folder, 'index = 0\nlabel = "cat"', 'index = 1\nlabel = "dog"')
+    return "F/golden/one.png: answered 猫 cat (1.000), expected dog (1.000); the model, its input settings or its engine changed"
+
+
+def expect_another_score(folder: Path) -> str:
+    rewrite(folder, "score = 1.0000", "score = 0.9")
+    return "F/golden/one.png: answered 猫 cat (1.000), expected cat (0.900); the model, its input settings or its engine changed"
+
+
+def add_a_label(folder: Path) -> str:
+    for language, word in {"en": "sun", "zh": "日"}.items():
+        file = folder / f"labels.{language}.txt"
+        before = sha256(file.read_bytes()).hexdigest()
+        file.write_text(file.read_text() + word + "\n")
+        rewrite(folder, before, sha256(file.read_bytes()).hexdigest())
+    return "F: the network has 3 outputs, the labels have 4 lines"
+
+
+def remove_model_toml(folder: Path) -> str:
+    (folder / "model.toml").unlink()
+    return "F/model.toml: not found; a model folder needs a model.toml"
+
+
+def add_a_file(folder: Path) -> str:
+    (folder / "notes.txt").write_text("mine")
+    return "F: notes.txt not listed under [files]; remove or list it"
+
+
+@pytest.mark.parametrize(
+    "spoil", [swap_a_byte, expect_another_answer, expect_another_score, add_a_label, remove_model_toml, add_a_file]
+)
+def test_a_spoiled_folder_makes_it_broken_with_the_reason(made: Path, tmp_path: Path, spoil: Callable[[Path], str]) -> None:
+    folder = tmp_path / "spoiled"
+    shutil.copytree(made / "bright", folder)
+    reason = spoil(folder).replace("F", str(folder), 1)
+    with running(folder, tmp_path / "log", until="broken") as process:
+        reply = process.ask("GET", "/readyz")
+        assert (reply.status, reply.json["state"], reply.json["reason"]) == (503, "broken", reason)
+        refusal = process.predict(RED)
+        assert (refusal.status, refusal.header("Retry-After"), refusal.error["code"]) == (503, "1", "not_ready")
+        assert refusal.error["message"] == f"this worker is broken: {reason}; try again shortly"
+        assert process.ask("GET", "/livez").json == {"status": "alive"}
+        assert process.process.poll() is None
+        assert process.end() == 0
+
+
+# What a worker on OpenVINO is made of
+
+
+def test_on_openvino_no_library_of_torch_is_mapped(worker: WorkerProcess) -> None:
+    assert best(worker.predict(RED)) == "cat"
+    maps = Path(f"/proc/{worker.inner_pid}/maps").read_text()
+    assert "libopenvino" in maps
+    assert "libtorch" not in maps
+    memory = re.search(r"VmRSS:\s*(\d+) kB", Path(f"/proc/{worker.inner_pid}/status").read_text())
+    assert memory
+    print(f"resident memory of a worker on a small OpenVINO model: {int(memory[1]) // 1024} MB")
+
+
+def test_on_openvino_torch_is_not_imported(made: Path) -> None:
+    code = (
+        "import sys, threading; from worker.app import create_app; app = create_app();"
+        "[thread.join() for thread in threading.enumerate() if thread.name == 'loader'];"
+        "print(app.extensions['service'].health.state, sorted({'torch', 'torchvision', 'transformers', 'nncf'} & set(sys.modules)))"
+    )
+    env = environment(made / "bright", 1)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout == "ready []\n"
+
+
+@pytest.mark.parametrize("make", [folders.torchvision_folder, folders.transformers_folder])
+def test_on_torch_it_serves_and_drains_as_well(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    with running(make(tmp_path / "m"), tmp_path / "log") as process:
+        assert process.predict(RED).status == 200
+        state = process.state()
+        assert state
+        assert (state["engine"], state["precision"]) == ("torch", "f32")
+        assert process.end() == 0
+    assert "Warning" not in process.log.read_text()
+
+
+def best(reply: Reply) -> str:
+    label: str = reply.json["predictions"][0]["label_en"]
+    return label
+
+
+# Answers
+
+
+def test_an_answer_has_the_contracts_form(worker: WorkerProcess) -> None:
+    reply = worker.predict(RED, "?top_k=2&labels=zh&model=bright", {"X-Request-ID": "r-1"})
+    assert (reply.status, reply.header("Content-Type")) == (200, "application/json")
+    answer = reply.json
+    assert list(answer) == ["model", "version", "worker", "request_id", "predictions", "timing_ms"]
+    assert [answer[key] for key in ("model", "version", "worker", "request_id")] == ["bright", "1", "bright-0", "r-1"]
+    assert list(answer["timing_ms"]) == ["queue", "decode", "inference", "total"]
+    assert [list(row) for row in answer["predictions"]] == [["label", "label_en", "label_zh", "index", "score"]] * 2
+    first = answer["predictions"][0]
+    assert [first[key] for key in ("label", "label_en", "label_zh", "index")] == ["猫", "cat", "猫", 0]
+    assert "猫" in reply.body.decode()
+
+
+def test_the_three_ways_to_send_an_image_give_one_answer(worker: WorkerProcess) -> None:
+    import base64
+
+    body, headers = form(("red.png", RED), top_k="2")
+    parts = worker.ask("POST", "/predict", body, headers)
+    raw = worker.predict(RED, "?top_k=2")
+    text = {"inputs": base64.b64encode(RED).decode(), "parameters": {"top_k": 2}}
+    coded = worker.ask("POST", "/predict", json.dumps(text).encode(), {"Content-Type": "application/json"})
+    assert parts.json["predictions"] == raw.json["predictions"] == coded.json["predictions"]
+    assert len(raw.json["predictions"]) == 2
+
+
+@pytest.mark.parametrize("given", ["abc", "A-1.2_z", "x" * 64])
+def test_a_request_id_is_kept(worker: WorkerProcess, given: str) -> None:
+    reply = worker.predict(RED, headers={"X-Request-ID": given})
+    assert reply.all("X-Request-ID") == [given] == [reply.json["request_id"]]
+
+
+@pytest.mark.parametrize("given", ["", "a b", "x" * 65, 'a"b', "a/b", "é"])
+def test_a_request_id_that_could_spoil_a_log_is_replaced(worker: WorkerProcess, given: str) -> None:
+    reply = worker.predict(RED, headers={"X-Request-ID": given})
+    assert re.fullmatch("[0-9a-f]{32}", reply.json["request_id"])
+    assert reply.all("X-Request-ID") == [reply.json["request_id"]]
+
+
+def test_every_line_of_the_log_is_json_and_requests_are_found_by_their_id(worker: WorkerProcess) -> None:
+    worker.predict(RED, headers={"X-Request-ID": "find-me"})
+    worker.predict(b"text", headers={"X-Request-ID": "find-me-too"})
+    lines = [json.loads(line) for line in worker.log.read_text().splitlines()]
+    assert all({"time", "level", "logger", "message"} <= set(line) for line in lines)
+    met = {line["request_id"]: line for line in lines if line["logger"] == "worker.access"}
+    for request_id, status in {"find-me": 200, "find-me-too": 415}.items():
+        found = met[request_id]
+        assert [found[key] for key in ("worker", "method", "path", "status")] == ["bright-0", "POST", "/predict", status]
+        assert found["seconds"] >= 0
+    assert not {"/livez", "/readyz", "/metrics"} & {line["path"] for line in met.values()}
+
+
+COUNTED = {  # a sample of /metrics, and by how much two good images and one refusal move it
+    'wanwu_requests_total{route="/predict",status="200"}': 1,
+    'wanwu_requests_total{route="/predict",status="400"}': 1,
+    'wanwu_request_duration_seconds_count{route="/predict"}': 2,
+    "wanwu_queue_seconds_count": 2,
+    "wanwu_decode_seconds_count": 2,
+    "wanwu_inference_seconds_count": 2,
+    "wanwu_batch_size_images_sum": 2,
+    'wanwu_rejected_total{reason="bad_parameter"}': 1,
+}
+
+
+def test_every_metric_moves_with_the_requests(worker: WorkerProcess) -> None:
+    before = {sample: worker.metric(sample) for sample in COUNTED}
+    body, headers = form(("a.png", RED), ("b.png", RED))
+    assert worker.ask("POST", "/predict", body, headers).status == 200
+    assert worker.predict(RED, "?top_k=0").status == 400
+    assert {sample: worker.metric(sample) - before[sample] for sample in COUNTED} == COUNTED
+    assert (worker.metric("wanwu_in_flight_images"), worker.metric("wanwu_model_ready")) == (0, 1)
+    assert worker.ask("GET", "/metrics").header("Content-Type") == "text/plain; version=0.0.4; charset=utf-8"
+
+
+# Overload
+
+
+def test_a_full_queue_refuses_at_once_while_probes_are_answered(made: Path, tmp_path: Path) -> None:
+    with running(made / "slow", tmp_path / "log", QUEUE=2) as process:
+        first = later(process, GREY, GREY)
+        reply = process.predict(RED, headers={"X-Request-ID": "late"})
+        assert not first.done()
+        assert (reply.status, reply.header("Retry-After")) == (429, "1")
+        assert reply.json["error"] == {
+            "code": "queue_full",
+            "message": "2 of 2 places are taken and 1 more were asked for; "
+            "send the request again after the seconds in Retry-After",
+            "request_id": "late",
+        }
+        assert process.ask("GET", "/livez").status == 200
+        state = process.state()
+        assert state
+        assert (state["state"], state["in_flight"]) == ("ready", 2)
+        assert process.metric("wanwu_in_flight_images") == 2
+        assert process.metric('wanwu_rejected_total{reason="queue_full"}') == 1
+        assert not first.done()
+        answer = first.result(60)
+        assert (answer.status, len(answer.json["results"])) == (200, 2)
+        assert process.predict(RED).status == 200
+
+
+def test_past_its_deadline_a_request_is_504_and_leaves_the_queue(made: Path, tmp_path: Path) -> None:
+    with running(made / "slow", tmp_path / "log", DEADLINE_S=1) as process:
+        first = later(process, WHITE)
+        second = later(process, WHITE)
+        for answer in (first, second):
+            reply = answer.result(60)
+            assert (reply.status, reply.error["code"]) == (504, "deadline")
+            assert reply.error["message"] == (
+                "no answer within 1 seconds: the worker is overloaded or the request too large; "
+                "send fewer images at once, or try again later"
+            )
+        state = process.state()
+        assert state
+        assert (state["state"], state["in_flight"]) == ("ready", 0)
+
+
+def test_an_inference_above_its_limit_ends_the_process_and_a_new_one_serves(made: Path, tmp_path: Path) -> None:
+    with running(made / "slow", tmp_path / "log", INFERENCE_LIMIT_S=1) as process:
+        stuck = process.inner_pid
+        with pytest.raises(ConnectionError):
+            process.predict(WHITE)
+        wait_for("a new process", lambda: children(process) not in ([], [stuck]))
+        process.wait_until("ready")
+        assert process.predict(RED).status == 200
+        lines = [json.loads(line) for line in process.log.read_text().splitlines() if line.startswith("{")]
+        assert [line["level"] for line in lines if "above its limit: ending this worker" in line["message"]] == ["critical"]
+        assert any(str(stuck) in line["message"] and f"code {STUCK}" in line["message"] for line in lines)
+
+
+def children(worker: WorkerProcess) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()]
+
+
+# Ending
+
+
+def test_while_it_drains_it_says_so_and_answers_and_then_ends(made: Path, tmp_path: Path) -> None:
+    with running(made / "bright", tmp_path / "log", DRAIN_S=4) as process:
+        process.process.terminate()
+        process.wait_until("draining")
+        assert process.ask("GET", "/readyz").status == 503
+        with ThreadPoolExecutor(8) as pool:
+            replies = list(pool.map(process.predict, [RED] * 40))
+        assert [reply.status for reply in replies] == [200] * 40
+        draining: dict[str, Any] | None = process.state()
+        assert draining
+        assert draining["state"] == "draining"
+        assert process.process.wait(60) == 0
+
+
+def test_what_is_inside_when_it_is_told_to_end_is_answered_first(made: Path, tmp_path: Path) -> None:
+    with running(made / "slow", tmp_path / "log", DRAIN_S=0) as process:
+        answers = [later(process, GREY, GREY), later(process, RED)]
+        assert not any(answer.done() for answer in answers)
+        assert process.end() == 0
+        assert [answer.result(0).status for answer in answers] == [200, 200]
+
+
+def test_a_second_signal_does_not_cut_the_drain_short(made: Path, tmp_path: Path) -> None:
+    with running(made / "slow", tmp_path / "log", DRAIN_S=0) as process:
+        answer = later(process, GREY)
+        process.process.terminate()
+        process.wait_until("draining")
+        assert process.end() == 0
+        assert answer.result(0).status == 200
+
+
+def test_a_worker_that_is_still_starting_ends_at_once(tmp_path: Path) -> None:
+    folders.slow_folder(tmp_path / "slow", golden=(255, 255, 255))
+    with running(tmp_path / "slow", tmp_path / "log", until="starting") as process:
+        assert process.end() == 0

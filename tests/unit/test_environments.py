@@ -1,0 +1,112 @@
+"""Environments, made by the real pip from a folder of wheels: no index is asked."""
+
+import hashlib
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from scripts.cluster import ROOT
+from scripts.environments import DEV, NO_CPU_BUILD, SERVE, SERVE_TORCH, TORCH_CPU, TORCH_CUDA, Environment, ensure
+from scripts.refusal import Refusal
+
+LOCKS = sorted({lock for environment in (SERVE, SERVE_TORCH, DEV) for lock in environment.locks})
+
+
+def wheel(folder: Path, version: str) -> str:
+    """Build a wheel of `tiny` in `folder`; returns the line that locks it."""
+    path = folder / f"tiny-{version}-py3-none-any.whl"
+    about = f"tiny-{version}.dist-info"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("tiny.py", f"VERSION = {version!r}\n")
+        file.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n")
+        file.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr(f"{about}/RECORD", "")
+    return f"tiny=={version} --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
+
+
+@pytest.fixture
+def pip_finds(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that pip finds wheels in, and nowhere else: what a site without an index has."""
+    folder = tmp_path_factory.mktemp("wheels")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return folder
+
+
+def installed(python: Path) -> str:
+    return subprocess.check_output([python, "-c", "import tiny; print(tiny.VERSION)"], text=True).strip()
+
+
+def test_an_environment_is_made_once_and_anew_when_a_lock_changes_or_pip_failed(
+    pip_finds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = wheel(pip_finds, "1")
+    changed = first.split("sha256:")[0] + "sha256:" + "0" * 64
+    lock = tmp_path / "lock.txt"
+    environment = Environment(tmp_path / ".venv/tiny", (lock,))
+
+    lock.write_text(first)
+    python = ensure(environment, nvidia=False)
+    assert python == tmp_path / ".venv/tiny/bin/python"
+    assert installed(python) == "1"
+    assert capsys.readouterr().out.splitlines() == [
+        "-- Python environment .venv/tiny",
+        "   1/1 tiny-1-py3-none-any.whl",
+        "   installing 1 packages",
+    ]
+
+    mark = environment.folder / "mark"
+    mark.touch()
+    assert ensure(environment, nvidia=False) == python
+    assert ensure(environment, nvidia=True) == python  # it holds no torch
+    assert mark.exists()
+    assert capsys.readouterr().out == ""
+
+    lock.write_text(changed)
+    with pytest.raises(Refusal) as refusal:
+        ensure(environment, nvidia=False)
+    said, *errors, needed = refusal.value.lines
+    assert said == "pip could not fill .venv/tiny:"
+    assert errors
+    assert all(line.startswith("ERROR: ") for line in errors)
+    assert "HASHES" in errors[0]
+    assert needed == "needed a package index, or the wheels in a folder that PIP_FIND_LINKS names"
+    assert not mark.exists()
+    assert not (environment.folder / "installed").exists()  # so the next `ensure` starts anew
+
+
+def test_pip_names_a_cpu_build_of_torch_that_it_cannot_find_as_expected(pip_finds: Path, tmp_path: Path) -> None:
+    lines = TORCH_CPU.read_text().splitlines()
+    start = next(index for index, line in enumerate(lines) if line.startswith("torch=="))
+    end = next(index for index, line in enumerate(lines[start:], start) if not line.endswith("\\"))
+    (tmp_path / "torch.txt").write_text("\n".join(lines[start : end + 1]))
+    pip = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--no-deps", "--require-hashes"]
+    done = subprocess.run([*pip, "-r", tmp_path / "torch.txt"], capture_output=True, text=True)
+    assert done.returncode != 0
+    assert NO_CPU_BUILD.search(done.stderr)
+
+
+def test_both_torch_locks_pin_the_same_torch_and_only_one_names_the_cpu_build() -> None:
+    cpu, cuda = (re.findall(r"^torch==(\S+)", lock.read_text(), re.MULTILINE) for lock in (TORCH_CPU, TORCH_CUDA))
+    assert cpu == [f"{cuda[0]}+cpu"]
+
+
+@pytest.mark.parametrize("lock", [*LOCKS, TORCH_CPU, TORCH_CUDA], ids=lambda lock: str(lock.relative_to(ROOT)))
+def test_every_package_of_a_lock_has_a_hash(lock: Path) -> None:
+    packages = re.split(r"^(?=[A-Za-z0-9])", lock.read_text(), flags=re.MULTILINE)[1:]
+    assert packages
+    assert [text.split()[0] for text in packages if "--hash=sha256:" not in text] == []
+
+
+def test_nothing_of_cuda_is_in_the_locks_for_machines_without_a_gpu() -> None:
+    for lock in (*SERVE.locks, TORCH_CPU):
+        assert not re.findall(r"^(?:nvidia|triton)\S*==", lock.read_text(), re.MULTILINE)
+
+
+def test_the_environment_that_serves_prepared_models_holds_no_torch() -> None:
+    assert not SERVE.torch
+    assert not re.findall(r"^torch\S*==", "".join(lock.read_text() for lock in SERVE.locks), re.MULTILINE)

@@ -1,0 +1,83 @@
+"""What a client may ask of an answer."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.errors import BadParameter
+from worker.parameters import HUGGING_FACE, PREDICT, Parameters, parse_parameters
+
+TEXTS = st.text("019.-aeéz猫 ", max_size=6)
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXTS, inner, max_size=2),
+    max_leaves=4,
+)
+
+
+def refusal(*sources: dict[str, object], known: tuple[str, ...] = PREDICT) -> str:
+    with pytest.raises(BadParameter) as caught:
+        parse_parameters(*sources, known=known)
+    return caught.value.message
+
+
+def test_without_any_the_defaults_hold() -> None:
+    assert parse_parameters(known=PREDICT) == Parameters(5, 0.0, "both", None, None)
+
+
+def test_text_and_json_give_the_same() -> None:
+    wanted = Parameters(top_k=3, threshold=0.5, labels="zh", model="bright")
+    text = {"top_k": "3", "threshold": "0.5", "labels": "zh", "model": "bright"}
+    json = {"top_k": 3, "threshold": 0.5, "labels": "zh", "model": "bright"}
+    assert parse_parameters(text, known=PREDICT) == parse_parameters(json, known=PREDICT) == wanted
+    assert parse_parameters({"top_k": 3.0}, {"threshold": 1}, known=PREDICT) == Parameters(top_k=3, threshold=1.0)
+
+
+def test_null_is_the_default() -> None:
+    assert parse_parameters({"top_k": None, "function_to_apply": None}, known=HUGGING_FACE) == Parameters()
+
+
+@pytest.mark.parametrize("value", [0, -1, "0", "abc", "", "1.5", 1.5, True, [], {}, float("inf"), float("nan"), "9" * 5000])
+def test_top_k_is_a_whole_number_of_at_least_1(value: object) -> None:
+    assert refusal({"top_k": value}) == f"top_k must be a whole number of at least 1, found {value!r}"
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, "2", "abc", "", "nan", float("nan"), float("inf"), False, [1], 10**400])
+def test_threshold_is_a_number_from_0_to_1(value: object) -> None:
+    assert refusal({"threshold": value}) == f"threshold must be a number from 0 to 1, found {value!r}"
+
+
+@pytest.mark.parametrize("value", ["fr", "", "ZH", 1, ["zh"]])
+def test_labels_are_of_the_languages_there_are(value: object) -> None:
+    assert refusal({"labels": value}) == f"labels must be one of zh, en, both, found {value!r}"
+
+
+def test_the_model_is_a_text() -> None:
+    assert refusal({"model": 3}) == "model must be a text, found 3"
+
+
+def test_a_function_to_apply_is_one_of_the_activations() -> None:
+    needed = "function_to_apply must be one of softmax, sigmoid, none, found 'tanh'"
+    assert refusal({"function_to_apply": "tanh"}, known=HUGGING_FACE) == needed
+
+
+def test_an_unknown_parameter_is_refused_with_those_known() -> None:
+    assert refusal({"topk": 3}) == 'unknown parameter "topk"; known: top_k, threshold, labels, model'
+    assert refusal({"function_to_apply": "none"}) == (
+        'unknown parameter "function_to_apply"; known: top_k, threshold, labels, model'
+    )
+
+
+def test_a_parameter_in_two_places_is_refused() -> None:
+    assert refusal({"top_k": 3}, {"top_k": 3}) == "top_k is given twice; give it once"
+
+
+@given(st.dictionaries(st.sampled_from([*PREDICT, "function_to_apply", "x"]), JSON_VALUES))
+def test_any_json_is_either_parsed_into_its_bounds_or_refused(given_: dict[str, object]) -> None:
+    try:
+        found = parse_parameters(given_, known=(*PREDICT, "function_to_apply"))
+    except BadParameter:
+        return
+    assert found.top_k >= 1
+    assert 0 <= found.threshold <= 1
+    assert found.labels in ("zh", "en", "both")
