@@ -7,7 +7,7 @@ WANWU = $(PYTHON) -m scripts
 PLACE = --cluster "$(CLUSTER)" --run-dir "$(RUN_DIR)" --runtime "$(RUNTIME)"
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs rollout doctor test bench
+.PHONY: help up down status logs rollout doctor wheelhouse base-image test bench
 
 help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
@@ -34,9 +34,16 @@ logs: ## The end of every log; FOLLOW=1 goes on as they grow
 doctor: ## What this machine has, and what it lacks
 	@$(WANWU) doctor $(PLACE)
 
+##@ Containers
+wheelhouse: ## Fetch the wheels that images are built from, so that a build needs no package index
+	@$(WANWU) wheelhouse $(PLACE)
+
+base-image: ## Make the images' base from Debian packages, where no registry can be reached
+	@scripts/base-image.sh
+
 ##@ Developing
 test: ## Lint, types and all tests, with all they need; TESTS=... for some of them
 	@$(WANWU) test $(if $(TESTS),-- $(TESTS))
 
-bench: ## Start-up time and memory
+bench: ## Start-up time and memory, of processes and of containers
 	@$(WANWU) bench $(PLACE)

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from scripts import doctor, status
+from scripts import doctor, status, wheelhouse
 from scripts.ask import show_answer
-from scripts.bench import startup
+from scripts.bench import containers, startup
 from scripts.checks import run_tests
 from scripts.cluster import ROOT, load_cluster
 from scripts.console import say, warn
@@ -49,12 +49,17 @@ def examine(options: argparse.Namespace) -> None:
     doctor.examine(options.cluster, run_dir(options.run_dir))
 
 
+def fill_wheelhouse(options: argparse.Namespace) -> None:
+    wheelhouse.fill(torch=True)
+
+
 def test(options: argparse.Namespace) -> None:
     run_tests(options.arguments)
 
 
 def bench(options: argparse.Namespace) -> None:
     startup.measure(options.cluster)
+    containers.measure(options.cluster)
 
 
 COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], None], str]] = {
@@ -64,6 +69,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], None], str]] = {
     "logs": (logs, "the end of every log"),
     "rollout": (rollout, "replace the workers one at a time, losing no request"),
     "doctor": (examine, "what this machine has, and what it lacks"),
+    "wheelhouse": (fill_wheelhouse, "fetch the wheels that images are built from"),
     "test": (test, "the tests, with all they need"),
     "bench": (bench, "measure start-up time and memory"),
 }

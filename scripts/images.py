@@ -64,12 +64,12 @@ def ensure(images: Iterable[Image]) -> None:
     for reference, image in missing.items():
         step(f"building {reference}")
         command = ["build", "--file", str(ROOT / image.dockerfile), "--target", image.target, "--tag", reference]
-        if docker.show([*command, "--build-arg", f"BASE={BASE}", *_given(os.environ), str(ROOT)]):
+        if docker.show([*command, *build_arguments(), str(ROOT)]):
             raise Refusal(f"the build of {reference} failed, as it says above")
 
 
-def _given(environ: Mapping[str, str]) -> list[str]:
-    """The site's own ways of reaching packages, for the build alone: none becomes part of an image."""
+def build_arguments(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """The base, and the site's own ways of reaching packages; of these none becomes part of an image."""
     proxies = [part for name in PROXIES if name in environ for part in ("--build-arg", name)]
     secrets = [
         part
@@ -77,7 +77,7 @@ def _given(environ: Mapping[str, str]) -> list[str]:
         if environ.get(name)
         for part in ("--secret", f"id={secret},src={environ[name]}")
     ]
-    return proxies + secrets
+    return ["--build-arg", f"BASE={BASE}", *proxies, *secrets]
 
 
 def _files(folders: Iterable[str]) -> Iterator[Path]:

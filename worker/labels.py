@@ -40,7 +40,10 @@ class Labels:
         return " ".join(dict.fromkeys(self.names[language][index] for language in LANGUAGES if language in self.names))
 
     def top(self, scores: np.ndarray, top_k: int, threshold: float, wanted: str) -> list[dict[str, object]]:
-        """The best `top_k` classes of `scores` [classes] that reach `threshold`, best first, as the contract's rows."""
+        """The best `top_k` classes of `scores` [classes] that reach `threshold`, best first, as the contract's rows.
+
+        A threshold of 0 keeps all: scores without an activation may be negative.
+        """
         best = np.argsort(-scores, kind="stable")[:top_k]
         return [
             {
@@ -51,5 +54,5 @@ class Labels:
                 "score": round(float(scores[index]), 6),
             }
             for index in best.tolist()
-            if scores[index] >= threshold
+            if threshold == 0 or scores[index] >= threshold
         ]

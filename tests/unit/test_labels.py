@@ -66,6 +66,10 @@ def test_only_scores_that_reach_the_threshold_are_rows() -> None:
     assert BOTH.top(SCORES, 5, 1, "en") == []
 
 
+def test_without_a_threshold_negative_scores_are_rows_too() -> None:
+    assert [row["index"] for row in BOTH.top(np.array([-2.0, 1.0, -1.0]), 5, 0, "en")] == [1, 2, 0]
+
+
 def test_equal_scores_come_in_the_order_of_their_index() -> None:
     assert [row["index"] for row in BOTH.top(np.zeros(3), 3, 0, "en")] == [0, 1, 2]
 
