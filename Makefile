@@ -1,4 +1,4 @@
-# One command a target; all of them are `python3 -m scripts COMMAND`, which does its own set-up.
+# One command a target. `python3 -m scripts COMMAND` does the work and its own set-up.
 PYTHON ?= python3
 CLUSTER ?= compose/cluster.toml
 RUN_DIR ?= run
@@ -12,7 +12,7 @@ PLACE = --cluster "$(CLUSTER)" --run-dir "$(RUN_DIR)" --runtime "$(RUNTIME)"
 help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
 	  /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@printf '\nCLUSTER=FILE (%s) and RUN_DIR=DIR (%s) go with any of them.\n' "$(CLUSTER)" "$(RUN_DIR)"
+	@printf '\nWith any of them: RUNTIME=local or compose, CLUSTER=FILE (%s), RUN_DIR=DIR (%s).\n' "$(CLUSTER)" "$(RUN_DIR)"
 
 ##@ Serving
 up: ## Bring the service up: set-up, workers, Nginx; ends with a real answer

@@ -83,7 +83,7 @@ main() {
         shift
     done
 
-    docker version >/dev/null 2>&1 || fatal "no Docker engine answers: start one, or run scripts/docker-engine.sh"
+    docker version >/dev/null 2>&1 || fatal "no Docker engine answers this account: start one, or run scripts/docker-engine.sh as root"
     if [[ $FORCE == no ]] && docker image inspect "$TAG" >/dev/null 2>&1; then
         info "image $TAG is there"
         exit

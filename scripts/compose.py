@@ -4,8 +4,11 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
-from scripts import docker, images, render, render_compose
+from scripts import docker, images, render_compose
+from scripts import render as lists
+from scripts.ask import get
 from scripts.cluster import ROOT
 from scripts.console import say, step
 from scripts.preflight import memory_faults, memory_limit, port_faults
@@ -27,7 +30,7 @@ def up(site: Site) -> None:
     fresh = not containers(site.run)
     if fresh and (faults := [*port_faults([site.cluster.port]), *memory_faults(site.plan, site.hardware, site.models)]):
         raise Refusal(*faults)
-    _render(site)
+    render(site)
     step("starting workers and the gateway")
     try:
         _compose(site.run, "up", "--detach", "--remove-orphans")
@@ -50,13 +53,21 @@ def down(run: RunDir) -> None:
 
 
 def rollout(site: Site) -> None:
-    """Replace the workers one at a time; each drains, and the next waits until this one is in again."""
+    """Replace the workers one at a time; each drains, and the next waits until this one is in again.
+
+    One that is out already comes first, so that a rollout that was aborted can be finished once its cause is gone.
+    """
     _require_engine()
     if not containers(site.run):
         raise Refusal("nothing is running here: run `make up` first")
-    _render(site)
-    _wait(site)
-    for worker in site.plan.workers:
+    render(site)
+    out, workers = _out(site), site.plan.workers
+    if len(out) > 1:
+        raise Refusal(
+            f"found {len(workers) - len(out)} of {len(workers)} workers in rotation, needed {len(workers) - 1}: "
+            f"{', '.join(out)} must be in before others are replaced; see `make logs`"
+        )
+    for worker in sorted(workers, key=lambda worker: worker.name not in out):
         step(f"replacing {worker.name}")
         _compose(site.run, "up", "--detach", "--no-deps", "--force-recreate", worker.name)
         _wait(site)
@@ -76,10 +87,18 @@ def project(run: RunDir) -> str:
 
 def arguments(run: RunDir) -> list[str]:
     """What comes after `docker` to address this run directory's project."""
-    return [
-        "compose", "--project-name", project(run), "--env-file", str(run.path / "compose.env"),
-        "--file", str(ROOT / "compose/compose.yaml"), "--file", str(run.path / "workers.yaml"),
-    ]  # fmt: skip
+    listed = [part for file in files(run) for part in ("--file", str(file))]
+    return ["compose", "--project-name", project(run), "--env-file", str(environment_file(run)), *listed]
+
+
+def files(run: RunDir) -> list[Path]:
+    """What Compose reads, in its order: the file written by hand, and the rendered list of workers."""
+    return [ROOT / "compose/compose.yaml", run.path / "workers.yaml"]
+
+
+def environment_file(run: RunDir) -> Path:
+    """The rendered variables of the first of `files`."""
+    return run.path / "compose.env"
 
 
 def containers(run: RunDir) -> dict[str, str]:
@@ -90,7 +109,8 @@ def containers(run: RunDir) -> dict[str, str]:
     return {row["Service"]: row["State"] for row in map(json.loads, rows)}
 
 
-def _render(site: Site) -> None:
+def render(site: Site) -> None:
+    """Build the images that are missing, and write all that Compose and the gateway read; raises Refusal."""
     gpu = bool(site.hardware.gpus)
     chosen = {name: images.worker_image(model.engine, gpu) for name, model in site.models.items()}
     images.ensure([images.GATEWAY, *chosen.values()])
@@ -99,14 +119,18 @@ def _render(site: Site) -> None:
     memory = {name: memory_limit(model) for name, model in site.models.items()}
     addresses = {worker.name: f"{worker.name}:{render_compose.PORT}" for worker in plan.workers}
     worker_yaml = ROOT / "compose/worker.yaml"
+    members = site.run.path / "members/members.json"
     site.run.write(
         {
             "runtime": "compose\n",
-            "compose.env": render_compose.environment(cluster, images.GATEWAY.reference, site.run.path / "members"),
-            "members/members.json": render.members(cluster, plan, addresses),
+            "compose.env": render_compose.environment(cluster, images.GATEWAY.reference, members.parent),
+            "members/members.json": lists.members(cluster, plan, addresses),
             "workers.yaml": render_compose.workers(cluster, plan, references, memory, worker_yaml),
         }
     )
+    # The gateway reads them under an account of its own, whatever the umask here.
+    members.parent.chmod(0o755)
+    members.chmod(0o644)
 
 
 def _require_engine() -> None:
@@ -120,6 +144,13 @@ def _compose(run: RunDir, *command: str) -> str:
 
 def _wait(site: Site) -> None:
     wait_in(site, lambda: _refuse_dead(site.run))
+
+
+def _out(site: Site) -> list[str]:
+    """The workers of the plan that the gateway does not send to."""
+    _, status = get(f"{site.endpoint}/status")
+    known_in = {report["worker"] for report in status.get("workers", []) if report["in"]}
+    return [worker.name for worker in site.plan.workers if worker.name not in known_in]
 
 
 def _refuse_dead(run: RunDir) -> None:

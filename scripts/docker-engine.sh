@@ -116,7 +116,7 @@ main() {
     esac
 
     if ! { engine_is_new_enough && plugins_answer; }; then
-        ((EUID == 0)) || fatal "no Docker engine answers, and only root may install one: run this as root"
+        ((EUID == 0)) || fatal "no Docker engine answers this account, and only root may install one: run this as root"
         if ! command -v dockerd >/dev/null || ! plugins_answer; then
             require_debian_12
             install_packages

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts import supervisor
+from scripts import docker, supervisor
 from scripts.cluster import load_cluster
 from scripts.console import say
 from scripts.environments import SERVE
@@ -18,7 +18,7 @@ from scripts.refusal import Refusal
 from scripts.rundir import RunDir
 from scripts.site import prepare
 
-LEAST_PYTHON = (3, 11)
+PLAN, ROOM = "plan", "ports and memory"
 
 
 def examine(cluster_file: Path, run: RunDir) -> None:
@@ -27,11 +27,16 @@ def examine(cluster_file: Path, run: RunDir) -> None:
         ("python", _python),
         ("nginx", _nginx),
         ("hardware", _hardware),
-        ("plan", lambda: _plan(cluster_file, run)),
-        ("ports and memory", lambda: _room(cluster_file, run)),
+        (PLAN, lambda: _plan(cluster_file, run)),
+        (ROOM, lambda: _room(cluster_file, run)),
         ("packages", _packages),
+        ("docker", _docker),
     ]
-    failed = [name for name, check in checks if not _passes(name, check)]
+    failed: list[str] = []
+    for name, check in checks:
+        hopeless = name == ROOM and PLAN in failed  # without a plan it could only say the same again
+        if not hopeless and not _passes(name, check):
+            failed.append(name)
     if failed:
         raise Refusal(f"to mend before `make up`: {', '.join(failed)}")
     say("this machine can serve")
@@ -48,10 +53,7 @@ def _passes(name: str, check: Callable[[], str]) -> bool:
 
 
 def _python() -> str:
-    found = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info < LEAST_PYTHON:
-        raise Refusal(f"found {found}, needed {'.'.join(map(str, LEAST_PYTHON))} or newer: install it")
-    return found
+    return ".".join(map(str, sys.version_info[:3]))  # too old a one gets no further than scripts/__init__.py
 
 
 def _nginx() -> str:
@@ -87,6 +89,11 @@ def _room(cluster_file: Path, run: RunDir) -> str:
     if faults := faults + ([] if running else port_faults(ports)):
         raise Refusal(*faults)
     return f"enough memory, ports {ports[0]} to {ports[-1]} {'ours' if running else 'free'}"
+
+
+def _docker() -> str:
+    fault = docker.engine_fault()
+    return f"`make up` takes the local runtime: {fault}" if fault else "`make up` takes the compose runtime"
 
 
 def _packages() -> str:

@@ -12,7 +12,7 @@ from scripts.console import say, step, warn
 from scripts.environments import SERVE, SERVE_TORCH, ensure
 from scripts.hardware import format_cpu_list
 from scripts.packages import NGINX, require, search_path
-from scripts.preflight import check
+from scripts.preflight import memory_faults, port_faults
 from scripts.refusal import Refusal
 from scripts.rundir import RunDir
 from scripts.site import CPU_ONLY, Site
@@ -32,13 +32,16 @@ def up(site: Site) -> None:
         name: python if model.engine == CPU_ONLY else ensure(SERVE_TORCH, nvidia) for name, model in site.models.items()
     }
     rendered = _rendered(site, pythons)
+    if faults := memory_faults(site.plan, site.hardware, site.models):
+        raise Refusal(*faults)
     if supervisor.is_running(site.run):
         if site.run.holds(rendered):
             step("already up")
             return _wait(site)
         step("the plan changed: ending what runs")
         supervisor.stop(site.run, python)
-    check(site.cluster, site.plan, site.hardware, site.models)
+    if faults := port_faults([site.cluster.port, *(worker.port for worker in site.plan.workers)]):
+        raise Refusal(*faults)
     try:
         _start(site, python, rendered)
         _wait(site)
@@ -53,6 +56,9 @@ def down(run: RunDir) -> None:
     if supervisor.is_running(run):
         step("stopping: what is in flight is answered first")
         supervisor.stop(run, SERVE.python)
+    elif supervisor.orphans(run):
+        step("supervisord is gone: ending what it left behind")
+        supervisor.end_orphans(run)
     else:
         say("nothing is running")
     run.remove()
@@ -90,6 +96,7 @@ def _rendered(site: Site, pythons: dict[str, Path]) -> dict[str, str]:
 
 def _start(site: Site, python: Path, rendered: dict[str, str]) -> None:
     folders = [model.folder / "model.toml" for model in site.cluster.models]
+    site.run.path.parent.mkdir(parents=True, exist_ok=True)
     account = choose_account(python, [*folders, ROOT / "worker/app.py"], site.run.path.parent)
     say("   slots: " + ", ".join(f"{w.name} on CPU {format_cpu_list(w.slot.cpus)}" for w in site.plan.workers))
     if account.pw_uid == 0:

@@ -4,24 +4,15 @@ import errno
 import socket
 from collections.abc import Iterable, Mapping
 
-from scripts.cluster import Cluster
 from scripts.hardware import Hardware
 from scripts.models import Served
 from scripts.plan import Plan
-from scripts.refusal import Refusal
 
 MEGABYTE = 1_000_000
 LIMIT_FACTOR, PICTURES = 2, 2_000 * MEGABYTE
 # Resident megabytes of a worker before its model, measured on the demo and on ResNet-18; weights are counted twice,
 # as the file's pages and as the engine's own layout.
 BASE_MEGABYTES = {"openvino": 150, "torch": 450}
-
-
-def check(cluster: Cluster, plan: Plan, hardware: Hardware, models: Mapping[str, Served]) -> None:
-    """Raise Refusal with all that keeps this plan from running."""
-    ports = [cluster.port, *(worker.port for worker in plan.workers)]
-    if faults := [*port_faults(ports), *memory_faults(plan, hardware, models)]:
-        raise Refusal(*faults)
 
 
 def port_faults(ports: Iterable[int]) -> list[str]:
@@ -52,6 +43,6 @@ def memory_faults(plan: Plan, hardware: Hardware, models: Mapping[str, Served]) 
     if needed <= hardware.memory_bytes:
         return []
     return [
-        f"memory: {len(plan.workers)} workers need about {needed // MEGABYTE} MB, found "
+        f"memory: about {needed // MEGABYTE} MB needed, workers: {len(plan.workers)}, found "
         f"{hardware.memory_bytes // MEGABYTE} MB: set fewer workers in cluster.toml"
     ]

@@ -19,6 +19,7 @@ LINKS = {
     "gateway/errors.conf": "nginx/errors.conf",
     "gateway/web": "worker/web",
 }
+RUNTIMES = ("local", "compose")
 FOLDERS = ("logs", "rendered", "gateway/rendered", "gateway/tmp")
 
 
@@ -68,9 +69,10 @@ class RunDir:
     def runtime(self) -> str | None:
         """The name of the runtime that serves from here, or None when none does."""
         try:
-            return (self.path / "runtime").read_text(encoding="utf-8").strip()
-        except OSError:
+            found = (self.path / "runtime").read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
             return None
+        return found if found in RUNTIMES else None
 
     def write(self, rendered: Mapping[str, str]) -> None:
         """Write the `rendered` files (path -> text), each at once or not at all; raises Refusal."""

@@ -5,7 +5,7 @@ from typing import Protocol, cast
 
 from scripts import compose, docker, local
 from scripts.refusal import Refusal
-from scripts.rundir import RunDir
+from scripts.rundir import RUNTIMES, RunDir
 from scripts.site import Site
 
 
@@ -18,7 +18,7 @@ class Runtime(Protocol):
     def follow_logs(self, run: RunDir, lines: int, follow: bool) -> None: ...
 
 
-RUNTIMES: dict[str, ModuleType] = {"local": local, "compose": compose}
+MODULES: dict[str, ModuleType] = dict(zip(RUNTIMES, (local, compose), strict=True))
 
 
 def choose(wanted: str, run: RunDir) -> Runtime:
@@ -35,4 +35,4 @@ def choose(wanted: str, run: RunDir) -> Runtime:
             "run `make down` first, or give another RUN_DIR="
         )
     name = wanted or serving or ("local" if docker.engine_fault() else "compose")
-    return cast(Runtime, RUNTIMES[name])
+    return cast(Runtime, MODULES[name])

@@ -1,7 +1,9 @@
 """supervisord, started and asked."""
 
+import contextlib
 import os
 import pwd
+import signal
 import subprocess
 import time
 from collections.abc import Mapping
@@ -11,6 +13,7 @@ from scripts.refusal import Refusal
 from scripts.rundir import RunDir
 
 START_S = 20
+ORPHANS_S = 30  # a worker drains and answers what it has
 
 
 def start(run: RunDir, python: Path, account: pwd.struct_passwd, environ: Mapping[str, str]) -> None:
@@ -55,3 +58,24 @@ def stop(run: RunDir, python: Path) -> None:
     control(run, python, "shutdown")
     while is_running(run):
         time.sleep(0.1)
+
+
+def end_orphans(run: RunDir) -> None:
+    """End what a supervisord that was killed left behind: every process whose home is this run directory."""
+    for signum in (signal.SIGTERM, signal.SIGKILL):
+        deadline = time.monotonic() + ORPHANS_S
+        for pid in orphans(run):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signum)
+        while orphans(run) and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+
+def orphans(run: RunDir) -> list[int]:
+    """The processes that were started from this run directory and still live."""
+    found = []
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if f"HOME={run.path}".encode() in environ.read_bytes().split(b"\0"):
+                found.append(int(environ.parent.name))
+    return found

@@ -12,12 +12,13 @@ from pathlib import Path
 
 from scripts.cluster import ROOT
 from scripts.console import say, step
-from scripts.environments import TORCH_CPU, WORKER
+from scripts.environments import TORCH_CPU, TORCH_CUDA, WORKER
 from scripts.packages import require
 from scripts.refusal import Refusal
 
 WHEELHOUSE = ROOT / "wheelhouse"
 BASE = WORKER / "base.txt"
+LOCKS = (BASE, TORCH_CPU, TORCH_CUDA)
 # What the images run: Debian 12's Python 3.11 and glibc 2.36. pip wants every platform that will do by name.
 TAGS = (
     "--python-version=3.11",
@@ -31,22 +32,32 @@ PIN = re.compile(r"^([a-z0-9.-]+==\S+)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)
 Pins = Mapping[str, frozenset[str]]  # "name==version" -> the sha256 of every file it may be
 
 
-def fill(torch: bool, folder: Path = WHEELHOUSE) -> None:
-    """Have in `folder` every wheel that the images without torch need, and with `torch` those of the CPU image too.
+def fill(torch: bool) -> None:
+    """Have in wheelhouse/ what the image without torch is built from, and with `torch` what the CPU image is, too.
 
-    What is there is kept, and needs no index; wheels that no lock names are removed. Raises Refusal when pip fails.
+    Raises Refusal when pip fails. Wheels for GPUs are only kept: the lists of the other images do not name them.
     """
-    wanted = [BASE, TORCH_CPU] if torch else [BASE]
-    pins = {name: hashes for lock in wanted for name, hashes in read_pins(lock.read_text()).items()}
+    collect((BASE, TORCH_CPU) if torch else (BASE,), WHEELHOUSE)
+
+
+def collect(locks: Sequence[Path], folder: Path, keep: Sequence[Path] = LOCKS) -> None:
+    """Have in `folder` every wheel that `locks` pin, and none that neither they nor `keep` name; raises Refusal.
+
+    What is there already is not asked for again, so that a full folder needs no index.
+    """
+    pins = {name: hashes for lock in locks for name, hashes in read_pins(lock.read_text()).items()}
     folder.mkdir(exist_ok=True)
     if absent := missing(pins, _hashes(folder).values()):
-        step(f"wheelhouse: {len(absent)} of {len(pins)} wheels to fetch")
-        _download(wanted, folder)
+        step(f"{folder.name}: {len(absent)} of {len(pins)} wheels to fetch")
+        _download(locks, folder)
         if absent := missing(pins, _hashes(folder).values()):
             raise Refusal(f"pip ended well, but {folder} has no wheel for {', '.join(absent)}")
-    _remove_strangers(folder)
-    size = sum(wheel.stat().st_size for wheel in folder.iterdir())
-    say(f"   {folder.name}/ holds the {len(pins)} wheels that are needed; {size / 1e6:.0f} MB in all")
+    known = {value for lock in (*locks, *keep) for each in read_pins(lock.read_text()).values() for value in each}
+    for path in (path for path, value in _hashes(folder).items() if value not in known):
+        say(f"   removing {path.name}, which no lock names")
+        path.unlink()
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    say(f"   {folder.name} holds the {len(pins)} wheels that are needed; {size / 1e6:.0f} MB in all")
 
 
 def read_pins(lock: str) -> Pins:
@@ -66,14 +77,6 @@ def _hashes(folder: Path) -> dict[Path, str]:
         with path.open("rb") as file:
             found[path] = hashlib.file_digest(file, "sha256").hexdigest()
     return found
-
-
-def _remove_strangers(folder: Path) -> None:
-    known = {value for lock in (BASE, TORCH_CPU) for hashes in read_pins(lock.read_text()).values() for value in hashes}
-    for path, value in _hashes(folder).items():
-        if value not in known:
-            say(f"   removing {path.name}, which no lock names")
-            path.unlink()
 
 
 def _download(locks: Sequence[Path], folder: Path) -> None:
@@ -99,6 +102,6 @@ def _run(command: Sequence[str], lock: Path) -> None:
     if pip.returncode:
         errors = [line for line in said if line.startswith("ERROR")] or said[-5:]
         raise Refusal(
-            f"pip could not fetch what {lock.relative_to(ROOT)} pins:", *errors,
+            f"pip could not fetch what {lock.name} pins:", *errors,
             "needed a package index that has them, or the wheels in a folder that PIP_FIND_LINKS names",
         )  # fmt: skip

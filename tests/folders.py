@@ -21,7 +21,12 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 def small_network() -> torch.nn.Module:
     """Two convolutions with random weights, its answers to plain colours far enough apart to survive 8 bits."""
     torch.manual_seed(0)
-    layers = [torch.nn.Conv2d(3, 16, 3, stride=2), torch.nn.ReLU(), torch.nn.Conv2d(16, 32, 3, stride=2), torch.nn.ReLU()]
+    layers = [
+        torch.nn.Conv2d(3, 16, 3, stride=2),
+        torch.nn.ReLU(),
+        torch.nn.Conv2d(16, 32, 3, stride=2),
+        torch.nn.ReLU(),
+    ]
     head = torch.nn.Linear(32, 3)
     with torch.no_grad():
         head.weight *= 10
@@ -69,7 +74,7 @@ def _quantised(network: Any) -> Any:
 
 
 def slow_folder(path: Path, golden: tuple[int, int, int] = RED) -> Path:
-    """A prepared OpenVINO folder of Bright whose inference takes seconds for a light picture, and no time for a dark one.
+    """A prepared OpenVINO folder of Bright: seconds of inference for a light picture, no time for a dark one.
 
     A loop inside the network turns as often as the picture is brighter than the mean of ImageNet: nothing is faked.
     """
@@ -92,7 +97,9 @@ def slow_folder(path: Path, golden: tuple[int, int, int] = RED) -> Path:
     nothing = op.multiply(op.reduce_min(end, op.constant([0, 1])), op.constant(0, dtype=np.float32))
     logits = op.add(op.multiply(means, op.constant(10, dtype=np.float32)), nothing)
     ov.save_model(ov.Model([logits], [pixels]), path / "model.xml")
-    return finish(path, Bright(), loader="openvino", weights="model.xml", engine="openvino", batch_sizes=[1], golden=golden)
+    return finish(
+        path, Bright(), loader="openvino", weights="model.xml", engine="openvino", batch_sizes=[1], golden=golden
+    )
 
 
 def torchvision_folder(path: Path, architecture: str = "mobilenet_v3_small", precision: str = "f32") -> Path:

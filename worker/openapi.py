@@ -14,8 +14,10 @@ from worker.errors import (
     UnknownModel,
     UnsupportedType,
 )
+from worker.health import BROKEN, DRAINING, READY, STARTING
 from worker.labels import ACTIVATIONS, LANGUAGES
 from worker.parameters import BOTH, HUGGING_FACE, PREDICT, Parameters
+from worker.routes.tensors import INPUT, OUTPUT
 from worker.settings import Settings
 
 Json = dict[str, Any]
@@ -24,7 +26,12 @@ DEFAULTS = Parameters()
 TEXT: Json = {"type": "string"}
 NUMBER: Json = {"type": "number"}
 COUNT: Json = {"type": "integer", "minimum": 0}
+TRUTH: Json = {"type": "boolean"}
+BYTES: Json = {"type": "string", "format": "binary"}
 NAMES: Json = {"type": ["string", "null"]}
+NAME: Json = {"name": "name", "in": "path", "required": True, "schema": TEXT}
+VERSION: Json = {"name": "version", "in": "path", "required": True, "schema": TEXT}
+BINARY = "application/octet-stream"
 PARAMETERS: dict[str, Json] = {
     "top_k": {"type": "integer", "minimum": 1, "default": DEFAULTS.top_k},
     "threshold": {"type": "number", "minimum": 0, "maximum": 1, "default": DEFAULTS.threshold},
@@ -51,29 +58,32 @@ def document(settings: Settings) -> Json:
             "/predict": {"post": _predict(settings)},
             "/models/{name}": {"post": _hugging_face()},
             "/v2": {"get": _get("The server", _object(name=TEXT, version=TEXT, extensions=_list(TEXT)))},
-            "/v2/health/live": {"get": _get("Is the server alive?", _object(live={"type": "boolean"}))},
-            "/v2/health/ready": {"get": _get("Does every model answer?", _object(ready={"type": "boolean"}), 503)},
-            "/v2/models/{name}": {
-                "get": _get("A model's inputs and outputs", {"type": "object"}, 404, 503, named=True)
-            },
-            "/v2/models/{name}/ready": {
-                "get": _get(
-                    "Does the model answer?", _object(name=TEXT, ready={"type": "boolean"}), 404, 503, named=True
-                )
-            },
-            "/v2/models/{name}/infer": {"post": _infer()},
-            "/livez": {"get": _get("Is the process alive?", _object(status=TEXT), 503)},
-            "/readyz": {"get": _get("Is it ready?", {"type": "object"}, 503)},
+            "/v2/health/live": {"get": _get("Is the server alive?", _object(live=TRUTH))},
+            "/v2/health/ready": {"get": _probe("Does every model answer?", _object(ready=TRUTH))},
+            **_model_paths(NAME),
+            **_model_paths(NAME, VERSION),
+            "/livez": {"get": _probe("Is the process alive?", _object(status={"enum": ["alive", "stuck"]}))},
+            "/readyz": {"get": _probe("Is it ready?", _ref("Report"))},
             "/openapi.json": {"get": _get("This document", {"type": "object"})},
         },
         "components": {"schemas": _schemas()},
     }
 
 
+def _model_paths(*named: Json) -> Json:
+    """The Open Inference Protocol's routes of a model, with its version or without."""
+    path = "/v2/models/{name}" + ("/versions/{version}" if VERSION in named else "")
+    ready = _object(name=TEXT, ready=TRUTH)
+    return {
+        path: {"get": _about("A model's inputs and outputs", _ref("Metadata"), *named)},
+        f"{path}/ready": {"get": _about("Does the model answer?", ready, *named, not_yet=ready)},
+        f"{path}/infer": {"post": _infer(*named)},
+    }
+
+
 def _predict(settings: Settings) -> Json:
     """Parameters may stand in the query or in the body, so the document names them in both."""
     own = {name: PARAMETERS[name] for name in PREDICT}
-    image = {"type": "string", "format": "binary"}
     return {
         "summary": f"Classify one image, or up to {settings.max_images}",
         "parameters": [{"name": name, "in": "query", "schema": schema} for name, schema in own.items()],
@@ -81,9 +91,9 @@ def _predict(settings: Settings) -> Json:
             "required": True,
             "content": {
                 "multipart/form-data": {
-                    "schema": _closed(required=["image"], image=_list(image, settings.max_images), **own),
+                    "schema": _closed(required=["image"], image=_list(BYTES, settings.max_images), **own),
                 },
-                **{mime: {"schema": image} for mime in MIME_TYPES},
+                **{mime: {"schema": BYTES} for mime in MIME_TYPES},
                 "application/json": {"schema": _inputs(own)},
             },
         },
@@ -95,11 +105,11 @@ def _hugging_face() -> Json:
     own = {name: PARAMETERS[name] for name in HUGGING_FACE}
     return {
         "summary": "The Hugging Face Inference API for image classification",
-        "parameters": [_named(), *({"name": name, "in": "query", "schema": own[name]} for name in own)],
+        "parameters": [NAME, *({"name": name, "in": "query", "schema": own[name]} for name in own)],
         "requestBody": {
             "required": True,
             "content": {
-                **{mime: {"schema": {"type": "string", "format": "binary"}} for mime in MIME_TYPES},
+                **{mime: {"schema": BYTES} for mime in MIME_TYPES},
                 "application/json": {"schema": _inputs(own)},
             },
         },
@@ -107,37 +117,63 @@ def _hugging_face() -> Json:
     }
 
 
-def _infer() -> Json:
-    tensor = _object(name={"const": "image"}, datatype={"const": "BYTES"}, shape=_list(COUNT), data=_list(TEXT))
+def _infer(*named: Json) -> Json:
+    tensor = _object(name={"const": INPUT}, datatype={"const": "BYTES"}, shape=_list(COUNT), data=_list(TEXT))
+    wanted = {"type": "object", "properties": {"binary_data": TRUTH, "classification": COUNT}}
+    output = _object(name={"const": OUTPUT}, parameters=wanted) | {"required": ["name"]}
+    properties = {"id": TEXT, "inputs": _list(tensor, 1) | {"minItems": 1}, "outputs": _list(output) | {"minItems": 1}}
+    answer = _object(model_name=TEXT, model_version=TEXT, id=TEXT, outputs=_list({"type": "object"}))
     return {
-        "summary": "The Open Inference Protocol: images as BYTES [N] (in JSON: base64)",
-        "parameters": [_named()],
+        "summary": "The Open Inference Protocol: images as BYTES [N], in JSON as base64 or as binary tensor data",
+        "parameters": list(named),
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": _object(inputs=_list(tensor, 1) | {"minItems": 1})}},
+            "content": {
+                "application/json": {"schema": _object(**properties) | {"required": ["inputs"]}},
+                BINARY: {"schema": BYTES},
+            },
         },
-        "responses": _responses({"type": "object", "required": ["model_name", "model_version", "outputs"]}),
+        "responses": _responses(answer, BINARY),
     }
 
 
-def _get(summary: str, schema: Json, *others: int, named: bool = False) -> Json:
-    responses: Json = {"200": _content("The answer", schema)}
-    responses |= {str(status): _content("Not now, or not here", {"type": "object"}) for status in others}
-    return {"summary": summary, "responses": responses} | ({"parameters": [_named()]} if named else {})
+def _get(summary: str, schema: Json, **others: Json) -> Json:
+    return {"summary": summary, "responses": {"200": _content("The answer", schema), **others}}
 
 
-def _responses(schema: Json) -> Json:
-    refusals = {str(kind.status): _content(kind.code, _ref("Error")) for kind in REFUSALS}
-    return {"200": _content("The answer", schema), **refusals}
+def _probe(summary: str, schema: Json) -> Json:
+    return _get(summary, schema, **{"503": _content("No", schema)})
+
+
+def _about(summary: str, schema: Json, *named: Json, not_yet: Json | None = None) -> Json:
+    unready = _content(NotReady.code, {"anyOf": [_ref("Error"), not_yet]} if not_yet else _ref("Error"))
+    unknown = _content(UnknownModel.code, _ref("Error"))
+    return _get(summary, schema, **{"404": unknown, "503": unready}) | {"parameters": list(named)}
+
+
+def _responses(schema: Json, *binary: str) -> Json:
+    answer = _content("The answer", schema)
+    answer["content"] |= {kind: {"schema": BYTES} for kind in binary}
+    return {"200": answer, **{str(kind.status): _refusal(kind) for kind in REFUSALS}}
+
+
+def _refusal(kind: type[ServiceError]) -> Json:
+    refusal = _content(kind.code, _ref("Error"))
+    if kind.retry_after_s is not None:
+        refusal["headers"] |= {"Retry-After": {"required": True, "schema": COUNT}}
+    return refusal
 
 
 def _schemas() -> Json:
-    prediction = _object(
-        label=TEXT, label_en=NAMES, label_zh=NAMES, index=COUNT, score=NUMBER,
-    )  # fmt: skip
+    prediction = _object(label=TEXT, label_en=NAMES, label_zh=NAMES, index=COUNT, score=NUMBER)
     timing = {"type": "object", "additionalProperties": NUMBER, "required": ["total"]}
     about: Json = {"model": TEXT, "version": TEXT, "worker": TEXT, "request_id": TEXT}
     error = {"code": TEXT, "message": TEXT}
+    report = _object(
+        state={"enum": [STARTING, READY, DRAINING, BROKEN]}, reason=NAMES, worker=TEXT, slot=TEXT, model=TEXT,
+        version=NAMES, engine=NAMES, precision=NAMES, in_flight=COUNT, queued=COUNT,
+    )  # fmt: skip
+    tensor = _object(name=TEXT, datatype=TEXT, shape=_list({"type": "integer", "minimum": -1}))
     result = {
         "type": "object",
         "required": ["filename"],
@@ -148,6 +184,10 @@ def _schemas() -> Json:
         "Answer": _object(**about, predictions=_list(_ref("Prediction")), timing_ms=timing),
         "Answers": _object(**about, results=_list(result), timing_ms=timing),
         "Error": _object(error=_object(**error, request_id=TEXT)),
+        "Report": report,
+        "Metadata": _object(
+            name=TEXT, versions=_list(TEXT), platform=TEXT, inputs=_list(tensor), outputs=_list(tensor)
+        ),
     }
 
 
@@ -169,12 +209,9 @@ def _list(items: Json, most: int | None = None) -> Json:
     return {"type": "array", "items": items} | ({"maxItems": most} if most else {})
 
 
-def _named() -> Json:
-    return {"name": "name", "in": "path", "required": True, "schema": TEXT}
-
-
 def _content(description: str, schema: Json) -> Json:
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
+    headers = {"X-Request-ID": {"required": True, "schema": TEXT}}
+    return {"description": description, "headers": headers, "content": {"application/json": {"schema": schema}}}
 
 
 def _ref(name: str) -> Json:

@@ -34,6 +34,7 @@ def measure(cluster_file: Path) -> None:
 
 def _build(image: images.Image) -> None:
     """Build `image` without any layer of an earlier build, and without giving it a name."""
-    build = ["build", "--quiet", "--no-cache", "--output=type=cacheonly", "--file", str(ROOT / image.dockerfile), "--target", image.target]
+    source = ["--file", str(ROOT / image.dockerfile), "--target", image.target]
+    build = ["build", "--quiet", "--no-cache", "--output=type=cacheonly", *source]
     if docker.show([*build, *images.build_arguments(), str(ROOT)]):
         raise Refusal(f"the build of {image.repository} failed, as it says above")

@@ -163,6 +163,16 @@ def test_down_leaves_no_process_no_port_and_no_file(bright: Path, tmp_path: Path
     assert service.make("down").stdout == "nothing is running\n"
 
 
+def test_down_ends_what_a_killed_supervisord_left_behind(bright: Path, tmp_path: Path) -> None:
+    service = create(tmp_path, f'[[models]]\nname = "bright"\nfolder = "{bright}"\n')
+    service.up()
+    os.kill(int((service.run_dir / "supervisord.pid").read_text()), signal.SIGKILL)
+    assert len(processes(service)) == 2
+    assert service.make("down").stdout == "-- supervisord is gone: ending what it left behind\n"
+    assert not processes(service)
+    assert not service.run_dir.exists()
+
+
 def test_two_models_are_reached_by_name_and_the_first_is_the_default(bright: Path, tmp_path: Path) -> None:
     service = create(tmp_path, f'{DEMO}[[models]]\nname = "bright"\nfolder = "{bright}"\n')
     service.up()

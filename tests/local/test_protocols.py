@@ -72,7 +72,9 @@ def test_the_hub_client_may_choose_the_function(hub: InferenceClient, worker: Wo
     assert by_name["softmax"] == pytest.approx(
         {label: power / sum(powers.values()) for label, power in powers.items()}, abs=1e-5
     )
-    assert by_name["sigmoid"] == pytest.approx({label: power / (1 + power) for label, power in powers.items()}, abs=1e-5)
+    assert by_name["sigmoid"] == pytest.approx(
+        {label: power / (1 + power) for label, power in powers.items()}, abs=1e-5
+    )
 
 
 def test_the_hub_client_is_told_what_is_wrong(hub: InferenceClient, worker: WorkerProcess) -> None:

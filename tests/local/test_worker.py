@@ -20,7 +20,9 @@ from tests.local.gateway_rig import ROOT, Reply, wait_for
 from tests.local.worker_rig import COMMAND, CPU, WorkerProcess, environment, form, running
 
 EX_CONFIG, STUCK = 78, 70  # sysexits.h EX_CONFIG; worker.app.STUCK
-RED, GREY, WHITE = (pictures.encoded(folders.picture(colour), "PNG") for colour in (folders.RED, folders.GREY, (255,) * 3))
+RED, GREY, WHITE = (
+    pictures.encoded(folders.picture(colour), "PNG") for colour in (folders.RED, folders.GREY, (255,) * 3)
+)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +68,11 @@ def refused(model_dir: Path, **settings: object) -> tuple[int, str]:
 
 
 def test_without_the_offline_variables_it_refuses_to_start_and_names_them_and_every_other_fault(made: Path) -> None:
-    own = {key: value for key, value in environment(made / "bright", 1, QUEUE="0", CORES="2").items() if "OFFLINE" not in key}
+    own = {
+        key: value
+        for key, value in environment(made / "bright", 1, QUEUE="0", CORES="2").items()
+        if "OFFLINE" not in key
+    }
     done = subprocess.run(COMMAND, cwd=ROOT, env=own, capture_output=True, text=True, timeout=60)
     assert done.returncode == EX_CONFIG
     lines = done.stderr.splitlines()
@@ -130,6 +136,8 @@ def test_it_is_starting_until_its_golden_image_was_answered(tmp_path: Path) -> N
 
 # Broken model folders
 
+CHANGED = "the model, its input settings or its engine changed"
+
 
 def swap_a_byte(folder: Path) -> str:
     weights = folder / "model.bin"
@@ -148,12 +156,12 @@ def rewrite(folder: Path, old: str, new: str) -> None:
 
 def expect_another_answer(folder: Path) -> str:
     rewrite(folder, 'index = 0\nlabel = "cat"', 'index = 1\nlabel = "dog"')
-    return "F/golden/one.png: answered 猫 cat (1.000), expected dog (1.000); the model, its input settings or its engine changed"
+    return f"F/golden/one.png: answered 猫 cat (1.000), expected dog (1.000); {CHANGED}"
 
 
 def expect_another_score(folder: Path) -> str:
     rewrite(folder, "score = 1.0000", "score = 0.9")
-    return "F/golden/one.png: answered 猫 cat (1.000), expected cat (0.900); the model, its input settings or its engine changed"
+    return f"F/golden/one.png: answered 猫 cat (1.000), expected cat (0.900); {CHANGED}"
 
 
 def add_a_label(folder: Path) -> str:
@@ -178,7 +186,9 @@ def add_a_file(folder: Path) -> str:
 @pytest.mark.parametrize(
     "spoil", [swap_a_byte, expect_another_answer, expect_another_score, add_a_label, remove_model_toml, add_a_file]
 )
-def test_a_spoiled_folder_makes_it_broken_with_the_reason(made: Path, tmp_path: Path, spoil: Callable[[Path], str]) -> None:
+def test_a_spoiled_folder_makes_it_broken_with_the_reason(
+    made: Path, tmp_path: Path, spoil: Callable[[Path], str]
+) -> None:
     folder = tmp_path / "spoiled"
     shutil.copytree(made / "bright", folder)
     reason = spoil(folder).replace("F", str(folder), 1)
@@ -210,7 +220,8 @@ def test_on_openvino_torch_is_not_imported(made: Path) -> None:
     code = (
         "import sys, threading; from worker.app import create_app; app = create_app();"
         "[thread.join() for thread in threading.enumerate() if thread.name == 'loader'];"
-        "print(app.extensions['service'].health.state, sorted({'torch', 'torchvision', 'transformers', 'nncf'} & set(sys.modules)))"
+        "heavy = {'torch', 'torchvision', 'transformers', 'nncf'} & set(sys.modules);"
+        "print(app.extensions['service'].health.state, sorted(heavy))"
     )
     env = environment(made / "bright", 1)
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
@@ -279,7 +290,12 @@ def test_every_line_of_the_log_is_json_and_requests_are_found_by_their_id(worker
     met = {line["request_id"]: line for line in lines if line["logger"] == "worker.access"}
     for request_id, status in {"find-me": 200, "find-me-too": 415}.items():
         found = met[request_id]
-        assert [found[key] for key in ("worker", "method", "path", "status")] == ["bright-0", "POST", "/predict", status]
+        assert [found[key] for key in ("worker", "method", "path", "status")] == [
+            "bright-0",
+            "POST",
+            "/predict",
+            status,
+        ]
         assert found["seconds"] >= 0
     assert not {"/livez", "/readyz", "/metrics"} & {line["path"] for line in met.values()}
 
@@ -356,7 +372,9 @@ def test_an_inference_above_its_limit_ends_the_process_and_a_new_one_serves(made
         process.wait_until("ready")
         assert process.predict(RED).status == 200
         lines = [json.loads(line) for line in process.log.read_text().splitlines() if line.startswith("{")]
-        assert [line["level"] for line in lines if "above its limit: ending this worker" in line["message"]] == ["critical"]
+        assert [line["level"] for line in lines if "above its limit: ending this worker" in line["message"]] == [
+            "critical"
+        ]
         assert any(str(stuck) in line["message"] and f"code {STUCK}" in line["message"] for line in lines)
 
 

@@ -59,10 +59,10 @@ class WorkerProcess:
     def wait_until(self, wanted: str) -> dict[str, Any]:
         """Poll /readyz until its state is `wanted`, and fail at once when it is one that cannot become that."""
 
-        def reached() -> dict[str, Any] | None:
-            found = self.state()
-            assert not (found and found["state"] == "broken" != wanted), found
-            return found if found and found["state"] == wanted else None
+        def reached() -> dict[str, Any]:
+            found = self.state() or {}
+            assert found.get("state") in (wanted, "starting", "ready", None), found
+            return found if found.get("state") == wanted else {}
 
         return wait_for(f"the worker is {wanted}", reached, timeout_s=60)
 

@@ -99,7 +99,7 @@ def test_root_stays_where_the_packages_cannot_be_imported(bare_python: Path, mod
     assert choose_account(bare_python, [model], model.parent) == OWN
 
 
-def test_an_ordinary_account_is_kept_without_asking_anything() -> None:
+def test_an_ordinary_account_is_kept() -> None:
     with as_nobody():
         chosen, own = choose_account(Path("/no/python"), [Path("/no/file")], Path("/no")), os.geteuid()
     assert chosen.pw_uid == own != 0

@@ -1,9 +1,12 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from scripts.ask import get, show_answer
+from scripts.cluster import ROOT
 from scripts.refusal import Refusal
 from tests.answers import answering
 from tests.service import free_ports
@@ -56,11 +59,11 @@ def test_nothing_that_answers_is_status_0() -> None:
     assert get(f"http://127.0.0.1:{free_ports(1)}/readyz") == (0, {})
 
 
-def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_ports(1)}")
-    monkeypatch.delenv("no_proxy", raising=False)
+def test_a_proxy_of_the_environment_is_not_used() -> None:
+    environ = {"http_proxy": f"http://127.0.0.1:{free_ports(1)}"}
     with answering({"/readyz": (200, json.dumps(READY).encode())}) as server:
-        assert get(f"{server.endpoint}/readyz") == (200, READY)
+        code = f"from scripts.ask import get; print(get('{server.endpoint}/readyz') == (200, {READY}))"
+        assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, env=environ, text=True) == "True\n"
 
 
 def test_the_answer_is_shown_with_the_curl_line_that_gives_it(

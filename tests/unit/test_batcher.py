@@ -50,7 +50,9 @@ sizes_with_one = st.sets(st.integers(2, 9), max_size=3).map(lambda sizes: [*size
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 249), min_size=1, max_size=40), sizes_with_one)
-def test_every_picture_gets_its_own_answer_in_batches_of_the_prepared_sizes(values: list[int], sizes: list[int]) -> None:
+def test_every_picture_gets_its_own_answer_in_batches_of_the_prepared_sizes(
+    values: list[int], sizes: list[int]
+) -> None:
     engine, seen = Engine(), list[int]()
     batcher = Batcher(engine.infer, sizes, seen.append)
     first = held(engine, batcher)
@@ -93,7 +95,7 @@ def test_a_poisoned_picture_fails_alone(values: list[int]) -> None:
     engine.gate.set()
     for value, future in zip(values, futures, strict=True):
         if value == POISON:
-            with pytest.raises(ValueError, match="^poison$"):
+            with pytest.raises(ValueError, match=r"^poison$"):
                 future.result(30)
         else:
             assert future.result(30).logits.tolist() == [value, -value]

@@ -1,4 +1,4 @@
-"""From bytes to pixels: the same pixels as torchvision's steps, and no file that ends in anything but pixels or a refusal."""
+"""From bytes to pixels: the pixels of torchvision's steps, and no file that ends in anything but those or a refusal."""
 
 import numpy as np
 import pytest
@@ -54,7 +54,7 @@ def test_without_resize_the_whole_picture_is_kept(width: int, height: int) -> No
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 400), st.integers(1, 400), st.sampled_from(["bilinear", "bicubic", "lanczos"]))
 def test_pixels_are_torchvisions_within_one_grey_level(width: int, height: int, interpolation: str) -> None:
-    """One level a pass: where a value lies on the edge of two, the passes over columns and rows may both round apart."""
+    """One level a pass: where a value lies between two, the passes over columns and rows may both round apart."""
     image = pictures.photo((width, height))
     found = pixels(pictures.encoded(image, "PNG"), Geometry((SIDE, SIDE), 36, interpolation))
     difference = np.abs(found - torchvisions(image, interpolation))
@@ -253,5 +253,6 @@ def outcome(data: bytes) -> str:
         found = decode(data, CROPPED, MANY)
     except (Undecodable, UnsupportedType):
         return "refused"
-    assert (found.shape, found.dtype) == ((SIDE, SIDE, 3), np.uint8)
+    assert found.shape == (SIDE, SIDE, 3)
+    assert found.dtype == np.uint8
     return "pixels"

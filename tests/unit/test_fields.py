@@ -18,7 +18,9 @@ def faults(read: Fields) -> list[str]:
 
 
 def test_what_is_right_is_returned() -> None:
-    top = fields("t = 'x'\nn = 1\nf = 2\nl = [1, 2.5]\nc = 'b'\n[in]\nk = 3\n[[rows]]\na = 1\n[[rows]]\na = 2\n[free]\nx = 1")
+    top = fields(
+        "t = 'x'\nn = 1\nf = 2\nl = [1, 2.5]\nc = 'b'\n[in]\nk = 3\n[[rows]]\na = 1\n[[rows]]\na = 2\n[free]\nx = 1"
+    )
     assert top.text("t") == "x"
     assert top.text("missing", "") == ""
     assert top.number("n", int) == 1

@@ -8,7 +8,12 @@ import pytest
 from worker.models.fields import ModelError
 from worker.models.folder import read_folder, sha256, verify_files
 
-FILES = {"weights.bin": b"weights", "labels.en.txt": b"cat\ndog\n", "labels.zh.txt": "猫\n狗\n".encode(), "golden/a.png": b"a"}
+FILES = {
+    "weights.bin": b"weights",
+    "labels.en.txt": b"cat\ndog\n",
+    "labels.zh.txt": "猫\n狗\n".encode(),
+    "golden/a.png": b"a",
+}
 TOML = """name = "small"
 version = "1"
 description = "two animals"
@@ -98,14 +103,26 @@ def test_no_folder_no_model_toml_and_no_toml_are_told_apart(small: Path) -> None
         ('version = "1"', "version = 1", "version: needs a text, found 1"),
         ('"torchvision"', '"onnx"', "loader: needs one of torchvision, transformers, openvino, found 'onnx'"),
         ('architecture = "resnet18"\n', "", "architecture: needs a text, found nothing"),
-        ('weights = "weights.bin"', 'weights = "w.pth"', "weights: 'w.pth' is not listed under [files]; list it with its sha256"),
+        (
+            'weights = "weights.bin"',
+            'weights = "w.pth"',
+            "weights: 'w.pth' is not listed under [files]; list it with its sha256",
+        ),
         ("[24, 32]", "[0, 32]", "input/size: must be [height, width] of at least 1 pixel, found [0, 32]"),
         ("[24, 32]", "[24]", "input/size: needs a list of 2 whole numbers, found [24]"),
         ("resize = 40", "resize = 31", "input/resize: must be at least the larger side of size [24, 32], found 31"),
-        ('"bicubic"', '"cubic"', "input/interpolation: needs one of nearest, bilinear, bicubic, lanczos, box, found 'cubic'"),
+        (
+            '"bicubic"',
+            '"cubic"',
+            "input/interpolation: needs one of nearest, bilinear, bicubic, lanczos, box, found 'cubic'",
+        ),
         ("[1, 0.2, 0.3]", "[1, 0, 0.3]", "input/std: must be above 0, found [1.0, 0.0, 0.3]"),
         ('"softmax"', '"relu"', "output/activation: needs one of softmax, sigmoid, none, found 'relu'"),
-        ('en = "labels.en.txt"\n', 'fr = "labels.en.txt"\n', "output/labels/fr: is not a key known here; remove it or correct its spelling"),
+        (
+            'en = "labels.en.txt"\n',
+            'fr = "labels.en.txt"\n',
+            "output/labels/fr: is not a key known here; remove it or correct its spelling",
+        ),
         ("index = 1", "index = 2", "golden/0/label: 'dog' is not what line 2 of the labels says ([])"),
         ("index = 1", "index = 0", "golden/0/label: 'dog' is not what line 0 of the labels says (['猫', 'cat'])"),
         ("index = 1", "index = -1", "golden/0/label: 'dog' is not what line -1 of the labels says ([])"),
@@ -113,9 +130,13 @@ def test_no_folder_no_model_toml_and_no_toml_are_told_apart(small: Path) -> None
         ('"f32"', '"fp16"', "engine/precision: needs one of f32, bf16, int8, found 'fp16'"),
         ("[1, 4]", "[4]", "engine/batch_sizes: must hold 1 and no number below it, found [4]"),
         ("[1, 4]", "[1, 0]", "engine/batch_sizes: must hold 1 and no number below it, found [1, 0]"),
-        ("[engine]", "[engine]\nthreads = 3", "engine/threads: is not a key known here; remove it or correct its spelling"),
+        (
+            "[engine]",
+            "[engine]\nthreads = 3",
+            "engine/threads: is not a key known here; remove it or correct its spelling",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_fault_has_its_place_and_what_is_needed(small: Path, old: str, new: str, fault: str) -> None:
     edit(small, old, new)
     assert f"F/model.toml: {fault}" in faults(small)

@@ -17,7 +17,9 @@ SURE = np.log(np.array([0.9, 0.06, 0.04], np.float32))  # softmax gives these sh
 
 @pytest.fixture
 def folder(tmp_path: Path) -> ModelFolder:
-    found = read_folder(folders.finish(tmp_path, lambda pixels: folders.Bright()(pixels), loader="transformers", weights="."))
+    found = read_folder(
+        folders.finish(tmp_path, lambda pixels: folders.Bright()(pixels), loader="transformers", weights=".")
+    )
     (golden,) = found.golden
     return dataclasses.replace(found, golden=(dataclasses.replace(golden, index=0, label="cat", score=0.9),))
 
@@ -52,7 +54,9 @@ def test_a_score_may_differ_by_the_tolerance_and_not_more(folder: ModelFolder, s
     if passes:
         check_golden(folder, lambda image: logits)
     else:
-        assert refusal(folder, logits).startswith(f"F/golden/one.png: answered 猫 cat ({share:.3f}), expected cat (0.900)")
+        assert refusal(folder, logits).startswith(
+            f"F/golden/one.png: answered 猫 cat ({share:.3f}), expected cat (0.900)"
+        )
 
 
 def test_a_network_with_another_number_of_outputs_is_refused(folder: ModelFolder) -> None:

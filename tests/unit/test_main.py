@@ -38,8 +38,8 @@ def test_the_commands_are_named_when_none_is_given_or_help_is_asked_for(capsys: 
     assert err.endswith("error: the following arguments are required: COMMAND\n")
     status, out, err = run(capsys, "--help")
     assert (status, err) == (0, "")
-    for name, (_, summary) in COMMANDS.items():
-        assert [line.split(maxsplit=1)[1] for line in out.splitlines() if line.startswith(f"    {name} ")] == [summary]
+    listed = dict(re.findall(r"^    ([a-z-]+)\s+(.+)$", out, re.MULTILINE))
+    assert listed == {name: summary for name, (_, summary) in COMMANDS.items()}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -37,7 +37,9 @@ def test_null_is_the_default() -> None:
     assert parse_parameters({"top_k": None, "function_to_apply": None}, known=HUGGING_FACE) == Parameters()
 
 
-@pytest.mark.parametrize("value", [0, -1, "0", "abc", "", "1.5", 1.5, True, [], {}, float("inf"), float("nan"), "9" * 5000])
+@pytest.mark.parametrize(
+    "value", [0, -1, "0", "abc", "", "1.5", 1.5, True, [], {}, float("inf"), float("nan"), "9" * 5000]
+)
 def test_top_k_is_a_whole_number_of_at_least_1(value: object) -> None:
     assert refusal({"top_k": value}) == f"top_k must be a whole number of at least 1, found {value!r}"
 

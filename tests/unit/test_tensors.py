@@ -99,7 +99,11 @@ ONE = b"\2\0\0\0hi"
         (inputs(shape=[2]), b"", "shape is [2], but 1 images were sent; needed [1]"),
         (inputs(shape=None), b"", "shape is None, but 1 images were sent; needed [1]"),
         (inputs(data=[], shape=[0]), b"", "no image was sent; put one or more into `image`"),
-        (inputs(data=["aGk="] * 4, shape=[4]), b"", "4 images were sent, at most 3 fit in one request; send them in several"),
+        (
+            inputs(data=["aGk="] * 4, shape=[4]),
+            b"",
+            "4 images were sent, at most 3 fit in one request; send them in several",
+        ),
         (inputs(data="aGk="), b"", "the input needs `data`, a list of base64 texts, or binary tensor data"),
         (inputs(data=None), b"", "the input needs `data`, a list of base64 texts, or binary tensor data"),
         (inputs(data=[1]), b"", "inputs must be a base64 text, found int"),
@@ -176,7 +180,12 @@ def test_a_json_answer_holds_the_values_in_row_order() -> None:
         "id": "r1",
         "outputs": [
             {"name": "scores", "datatype": "FP32", "shape": [2, 2], "data": [0.25, 0.75, 1.0, 0.0]},
-            {"name": "scores", "datatype": "BYTES", "shape": [2, 1], "data": ["0.750000:1:狗 dog", "1.000000:0:猫 cat"]},
+            {
+                "name": "scores",
+                "datatype": "BYTES",
+                "shape": [2, 1],
+                "data": ["0.750000:1:狗 dog", "1.000000:0:猫 cat"],
+            },
         ],
     }
 

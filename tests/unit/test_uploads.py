@@ -147,7 +147,7 @@ def test_json_that_is_not_the_contracts_is_refused(body: bytes, message: str) ->
 
 
 def test_base64_of_other_letters_is_refused() -> None:
-    with pytest.raises(BadRequest, match="^inputs is not valid base64: string argument should contain only ASCII"):
+    with pytest.raises(BadRequest, match=r"^inputs is not valid base64: string argument should contain only ASCII"):
         decode_base64("猫")
 
 
@@ -159,5 +159,5 @@ def test_a_body_of_more_than_the_limit_is_not_read() -> None:
 
 def test_a_query_is_read_and_a_parameter_twice_refused() -> None:
     assert query(request(b"", None, "/?top_k=2&labels=zh")) == {"top_k": "2", "labels": "zh"}
-    with pytest.raises(BadRequest, match="^top_k is given twice; give it once$"):
+    with pytest.raises(BadRequest, match=r"^top_k is given twice; give it once$"):
         query(request(b"", None, "/?top_k=2&top_k=2"))

@@ -1,0 +1,157 @@
+"""The image descriptions: what in them must agree with other files, and their health checks, run for real."""
+
+import configparser
+import json
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from scripts import images
+from scripts.local import GUNICORN
+from scripts.wheelhouse import LOCKS
+from worker.settings import offline_variables
+
+ROOT = Path(__file__).parents[2]
+WORKER, GATEWAY = "worker/Dockerfile", "nginx/Dockerfile"
+
+
+def instructions(dockerfile: str) -> list[str]:
+    """The Dockerfile's lines, continued ones joined, without comments."""
+    text = re.sub(r"^\s*#.*\n", "", (ROOT / dockerfile).read_text(), flags=re.MULTILINE)
+    return text.replace("\\\n", "").splitlines()
+
+
+def arguments(dockerfile: str, instruction: str) -> list[str]:
+    return [line.partition(" ")[2] for line in instructions(dockerfile) if line.startswith(f"{instruction} ")]
+
+
+def variables(dockerfile: str) -> dict[str, str]:
+    return dict(pair.split("=", 1) for line in arguments(dockerfile, "ENV") for pair in line.split())
+
+
+def test_the_worker_s_image_sets_what_keeps_libraries_offline() -> None:
+    assert offline_variables().items() <= variables(WORKER).items()
+
+
+def test_the_worker_is_started_as_the_local_runtime_starts_it() -> None:
+    assert [json.loads(line) for line in arguments(WORKER, "CMD")] == [["python3", *GUNICORN]]
+
+
+def test_every_lock_belongs_to_a_target() -> None:
+    installed = re.findall(r"--requirement=/packages/(\S+)", (ROOT / WORKER).read_text())
+    assert installed == [lock.name for lock in LOCKS]
+
+
+def test_the_targets_are_those_that_are_built() -> None:
+    for image in (images.GATEWAY, *images.WORKERS.values()):
+        stages = [line.rpartition(" AS ")[2] for line in arguments(image.dockerfile, "FROM")]
+        assert image.target in stages
+
+
+@pytest.mark.parametrize("dockerfile", [WORKER, GATEWAY])
+def test_the_base_is_named_alike_everywhere_and_nothing_of_a_site_is_an_argument(dockerfile: str) -> None:
+    assert arguments(dockerfile, "ARG") == [f"BASE={images.BASE}", "VERSION=unknown", "REVISION=unknown"]
+    assert f"TAG={images.BASE}" in (ROOT / "scripts/base-image.sh").read_text().splitlines()
+
+
+@pytest.mark.parametrize("dockerfile", [WORKER, GATEWAY])
+def test_an_image_runs_as_an_account_without_rights_that_is_named_by_number(dockerfile: str) -> None:
+    [user] = arguments(dockerfile, "USER")
+    assert re.fullmatch(r"(\d+):\1", user)
+    assert int(user.split(":")[0]) > 1000
+
+
+def test_a_build_sees_the_parts_and_the_wheels_and_no_models() -> None:
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    rules = [line for line in lines if line and not line.startswith("#")]
+    assert rules[:4] == ["*", "!nginx", "!worker", "!wheelhouse"]
+    assert {folder.rstrip("/") for folder in images.SKIPPED_FOLDERS} <= set(rules[4:])
+
+
+def test_the_gateway_s_image_has_all_that_its_nginx_conf_includes() -> None:
+    copied = [Path(name).name for line in arguments(GATEWAY, "COPY") for name in line.split()]
+    included = re.findall(r"^\s*include (\S+);", (ROOT / "nginx/nginx.conf").read_text(), re.MULTILINE)
+    rendered = {"rendered/listen.conf", "rendered/upstreams.conf"}
+    assert {"nginx.conf", "gate.py", "gate_rules.py", *included} - rendered <= set(copied)
+    assert rendered <= set(included)
+
+
+def test_the_gateway_listens_where_it_is_published_and_asked() -> None:
+    text = (ROOT / GATEWAY).read_text()
+    [port] = re.findall(r"^listen (\d+);$", text, re.MULTILINE)
+    assert f"HTTPConnection('127.0.0.1', {port}, " in text
+    assert f':{port}"]' in (ROOT / "compose/compose.yaml").read_text()
+
+
+def test_docker_waits_longer_for_the_gateway_than_supervisord_for_nginx() -> None:
+    programs = configparser.ConfigParser(interpolation=None)
+    programs.read(ROOT / "nginx/supervisord.conf")
+    grace = re.search(r"stop_grace_period: (\d+)s", (ROOT / "compose/compose.yaml").read_text())
+    assert grace
+    assert int(grace[1]) > programs.getint("program:nginx", "stopwaitsecs")
+    assert programs["program:nginx"]["stopsignal"] == "QUIT"
+
+
+# --- Health checks ----------------------------------------------------------------------------------------------
+
+
+class Answerer(BaseHTTPRequestHandler):
+    def __init__(self, status: HTTPStatus, asked: list[str], *rest: object) -> None:
+        self.status, self.asked = status, asked
+        super().__init__(*rest)  # type: ignore[arg-type]
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        self.send_response(self.status)
+        self.end_headers()
+        self.wfile.write(b"its own words")
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def answering(status: HTTPStatus, asked: list[str]) -> Iterator[str]:
+    """A server that answers `status`; yields its address."""
+    with HTTPServer(("127.0.0.1", 0), partial(Answerer, status, asked)) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def check(dockerfile: str, address: str) -> subprocess.CompletedProcess[str]:
+    """The health check of the image, with this Python; the gateway's own port becomes that of `address`."""
+    [line] = arguments(dockerfile, "HEALTHCHECK")
+    _, *command = json.loads(line.partition(" CMD ")[2])
+    program = command[-1].replace("'127.0.0.1', 8080", f"'127.0.0.1', {address.rpartition(':')[2]}")
+    environ = {"WANWU_BIND": address.replace("127.0.0.1", "0.0.0.0")}
+    return subprocess.run([sys.executable, *command[:-1], program], capture_output=True, text=True, env=environ)
+
+
+@pytest.mark.parametrize(("dockerfile", "path"), [(WORKER, "/readyz"), (GATEWAY, "/livez")])
+@pytest.mark.parametrize(("status", "exit_status"), [(HTTPStatus.OK, 0), (HTTPStatus.SERVICE_UNAVAILABLE, 1)])
+def test_an_image_is_healthy_when_the_answer_is_200(
+    dockerfile: str, path: str, status: HTTPStatus, exit_status: int
+) -> None:
+    asked: list[str] = []
+    with answering(status, asked) as address:
+        done = check(dockerfile, address)
+    assert (done.returncode, done.stdout, asked) == (exit_status, "its own words\n", [path])
+
+
+@pytest.mark.parametrize("dockerfile", [WORKER, GATEWAY])
+def test_an_image_is_not_healthy_when_nobody_answers(dockerfile: str) -> None:
+    with answering(HTTPStatus.OK, []) as address:
+        pass
+    assert check(dockerfile, address).returncode == 1
