@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scripts import docker, images, render_compose
-from scripts import render as lists
 from scripts.ask import get
 from scripts.cluster import ROOT
 from scripts.console import say, step
 from scripts.preflight import memory_faults, memory_limit, port_faults
 from scripts.refusal import Refusal
+from scripts.render import members
 from scripts.rundir import RunDir
 from scripts.site import Site
 from scripts.waiting import wait_in
@@ -119,18 +119,18 @@ def render(site: Site) -> None:
     memory = {name: memory_limit(model) for name, model in site.models.items()}
     addresses = {worker.name: f"{worker.name}:{render_compose.PORT}" for worker in plan.workers}
     worker_yaml = ROOT / "compose/worker.yaml"
-    members = site.run.path / "members/members.json"
+    known = site.run.path / "members/members.json"
     site.run.write(
         {
             "runtime": "compose\n",
-            "compose.env": render_compose.environment(cluster, images.GATEWAY.reference, members.parent),
-            "members/members.json": lists.members(cluster, plan, addresses),
+            "compose.env": render_compose.environment(cluster, images.GATEWAY.reference, known.parent),
+            "members/members.json": members(cluster, plan, addresses),
             "workers.yaml": render_compose.workers(cluster, plan, references, memory, worker_yaml),
         }
     )
     # The gateway reads them under an account of its own, whatever the umask here.
-    members.parent.chmod(0o755)
-    members.chmod(0o644)
+    known.parent.chmod(0o755)
+    known.chmod(0o644)
 
 
 def _require_engine() -> None:

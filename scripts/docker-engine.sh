@@ -3,7 +3,7 @@
 #
 #     scripts/docker-engine.sh [--help]
 #
-# Does nothing where an engine of version 24 or newer, Compose v2 and buildx already answer. Otherwise, as root on
+# Does nothing where an engine of version 25 or newer, Compose v2 and buildx already answer. Otherwise, as root on
 # Debian 12, whose own packages are too old (Docker 20.10, no Compose v2):
 #   1. names a newer Debian suite to apt, from the mirror that this machine already uses, at a priority so low that
 #      nothing comes from it unasked: /etc/apt/sources.list.d/wanwu-docker.sources, /etc/apt/preferences.d/wanwu-docker;
@@ -14,7 +14,7 @@ set -euo pipefail
 
 SUITE=forky
 PACKAGES=(docker.io docker-cli docker-compose docker-buildx containerd)
-ENGINE_AT_LEAST=24
+ENGINE_AT_LEAST=25 # the first that knows a start interval for health checks
 SOURCES=/etc/apt/sources.list.d/wanwu-docker.sources
 PREFERENCES=/etc/apt/preferences.d/wanwu-docker
 LOG=/var/log/dockerd.log

@@ -25,6 +25,7 @@ from worker.routes import hugging_face, inference_protocol, predict
 from worker.service import Loaded, Service
 from worker.settings import Settings
 
+DECODERS_PER_CPU = 2
 STUCK = 70  # exit status of a worker whose engine hangs; whoever runs it starts a new one
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
     check_golden(folder, lambda image: engine.infer(np.stack([to_pixels(image)]))[0])
     batcher = Batcher(engine.infer, folder.engine.batch_sizes, metrics.batch_size.observe)
     health.watch(batcher.busy_s, settings.inference_limit_s, _give_up)
-    classifier = Classifier(to_pixels, batcher.submit, metrics)
+    classifier = Classifier(to_pixels, batcher.submit, metrics, DECODERS_PER_CPU * len(settings.cpus))
     return Loaded(folder, engine.name, engine.precision, classifier, batcher)
 
 

@@ -1,5 +1,6 @@
 """One image's way: decode -> batch -> engine -> scores. Knows the order of the stages, not what they do."""
 
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -30,8 +31,11 @@ class Classifier:
         decode: Callable[[bytes], np.ndarray],
         submit: Callable[[np.ndarray], "Future[Inferred]"],
         metrics: Metrics,
+        decoders: int,
     ) -> None:
         self._decode, self._submit, self._metrics = decode, submit, metrics
+        # A picture of the largest size takes hundreds of megabytes while it is decoded: bound how many do at once.
+        self._decoding = threading.BoundedSemaphore(decoders)
 
     def start(self, image: bytes) -> Callable[[Deadline], Classified]:
         """Decode `image` now and queue it; the function returned waits for its answer.
@@ -39,7 +43,8 @@ class Classifier:
         Raises what decoding raises; the function raises DeadlinePassed, and then takes the image out of the queue.
         """
         started = time.monotonic()
-        pixels = self._decode(image)
+        with self._decoding:
+            pixels = self._decode(image)
         decode_s = time.monotonic() - started
         future = self._submit(pixels)
 

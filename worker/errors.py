@@ -19,6 +19,10 @@ class ServiceError(Exception):
         error = {"code": self.code, "message": self.message}
         return {"error": error | ({"request_id": request_id} if request_id else {})}
 
+    def protocol_body(self, request_id: str) -> dict[str, object]:
+        """The same as the Open Inference Protocol has it: its clients fail on an `error` that is not a text."""
+        return {"error": self.message, "code": self.code, "request_id": request_id}
+
 
 class BadRequest(ServiceError):
     status, code = 400, "bad_request"

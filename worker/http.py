@@ -16,6 +16,7 @@ from worker.uploads import InMemoryRequest
 
 REQUEST_ID = "X-Request-ID"
 VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+PROTOCOL = "/v2"
 QUIET = ("/livez", "/readyz", "/metrics")  # asked every second by machines
 
 log = logging.getLogger("worker.access")
@@ -53,7 +54,8 @@ def create(service: Service) -> Flask:
     def fail(error: Exception) -> Response:
         known = _as_service_error(error)
         service.metrics.rejected.labels(known.code).inc()
-        response = app.make_response((known.body(g.request_id), known.status))
+        body = known.protocol_body if request.path.startswith(PROTOCOL) else known.body
+        response = app.make_response((body(g.request_id), known.status))
         if known.retry_after_s is not None:
             response.headers["Retry-After"] = str(known.retry_after_s)
         if isinstance(error, HTTPException) and (allowed := getattr(error, "valid_methods", None)):
@@ -83,7 +85,9 @@ def _as_service_error(error: Exception) -> ServiceError:
         log.exception("unforeseen", extra={FIELDS: {"request_id": g.request_id}})
         return ServiceError("the worker failed on this request; its log has the details under the request id")
     if error.code == 413:
-        return BodyTooLarge(f"the body is larger than {MAX_BODY_BYTES} bytes; send smaller or fewer images")
+        return BodyTooLarge(
+            f"the body is larger than {MAX_BODY_BYTES} bytes or has too many parts; send smaller or fewer images"
+        )
     known = _FROM_FLASK.get(error.code)
     found = BadRequest(error.description or error.name)
     if known:

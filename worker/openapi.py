@@ -39,6 +39,8 @@ PARAMETERS: dict[str, Json] = {
     "model": TEXT,
     "function_to_apply": {"enum": list(ACTIVATIONS)},
 }
+ERROR: Json = {"$ref": "#/components/schemas/Error"}
+PROTOCOL_ERROR: Json = {"$ref": "#/components/schemas/ProtocolError"}
 REFUSALS: tuple[type[ServiceError], ...] = (
     BadRequest, UnknownModel, BodyTooLarge, UnsupportedType, Undecodable,
     QueueFull, ServiceError, NotReady, DeadlinePassed,
@@ -52,7 +54,7 @@ def document(settings: Settings) -> Json:
         "info": {
             "title": "Wanwu",
             "version": "1",
-            "description": "Image classification. Errors always have the shape of `Error`; 503 may be tried again.",
+            "description": "Image classification. Errors are an `Error`, below /v2 a `ProtocolError`; 503 may be tried again.",
         },
         "paths": {
             "/predict": {"post": _predict(settings)},
@@ -133,7 +135,7 @@ def _infer(*named: Json) -> Json:
                 BINARY: {"schema": BYTES},
             },
         },
-        "responses": _responses(answer, BINARY),
+        "responses": _responses(answer, BINARY, error=PROTOCOL_ERROR),
     }
 
 
@@ -146,19 +148,19 @@ def _probe(summary: str, schema: Json) -> Json:
 
 
 def _about(summary: str, schema: Json, *named: Json, not_yet: Json | None = None) -> Json:
-    unready = _content(NotReady.code, {"anyOf": [_ref("Error"), not_yet]} if not_yet else _ref("Error"))
-    unknown = _content(UnknownModel.code, _ref("Error"))
+    unready = _content(NotReady.code, {"anyOf": [PROTOCOL_ERROR, not_yet]} if not_yet else PROTOCOL_ERROR)
+    unknown = _content(UnknownModel.code, PROTOCOL_ERROR)
     return _get(summary, schema, **{"404": unknown, "503": unready}) | {"parameters": list(named)}
 
 
-def _responses(schema: Json, *binary: str) -> Json:
+def _responses(schema: Json, *binary: str, error: Json = ERROR) -> Json:
     answer = _content("The answer", schema)
     answer["content"] |= {kind: {"schema": BYTES} for kind in binary}
-    return {"200": answer, **{str(kind.status): _refusal(kind) for kind in REFUSALS}}
+    return {"200": answer, **{str(kind.status): _refusal(kind, error) for kind in REFUSALS}}
 
 
-def _refusal(kind: type[ServiceError]) -> Json:
-    refusal = _content(kind.code, _ref("Error"))
+def _refusal(kind: type[ServiceError], error: Json) -> Json:
+    refusal = _content(kind.code, error)
     if kind.retry_after_s is not None:
         refusal["headers"] |= {"Retry-After": {"required": True, "schema": COUNT}}
     return refusal
@@ -184,6 +186,7 @@ def _schemas() -> Json:
         "Answer": _object(**about, predictions=_list(_ref("Prediction")), timing_ms=timing),
         "Answers": _object(**about, results=_list(result), timing_ms=timing),
         "Error": _object(error=_object(**error, request_id=TEXT)),
+        "ProtocolError": _object(error=TEXT, code=TEXT, request_id=TEXT),
         "Report": report,
         "Metadata": _object(
             name=TEXT, versions=_list(TEXT), platform=TEXT, inputs=_list(tensor), outputs=_list(tensor)

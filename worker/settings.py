@@ -55,6 +55,11 @@ class Settings:
         values["cpus"] = _cpus(given.get("CPUS", ""), faults)
         for name in LIMITS:
             values[name] = _limit(name, given, faults)
+        if not faults and values["max_images"] > values["queue"]:  # type: ignore[operator]
+            faults.append(
+                f"{PREFIX}MAX_IMAGES must be at most {PREFIX}QUEUE, {values['queue']}, found {values['max_images']}: "
+                "a fuller request would never be let in"
+            )
         if values["engine"] not in (AUTO, *ENGINES):
             faults.append(f"{PREFIX}ENGINE must be one of {', '.join((AUTO, *ENGINES))}, found {values['engine']!r}")
         if faults:

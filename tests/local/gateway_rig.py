@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.service import free_ports
+
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 INTERVAL_S = 0.2
@@ -31,13 +33,6 @@ def wait_for(what: str, condition: Callable[[], T], timeout_s: float = 30) -> T:
             raise AssertionError(f"waited {timeout_s} s in vain: {what}")
         time.sleep(0.02)
     return value
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def stop(process: subprocess.Popen[Any]) -> None:
@@ -70,6 +65,8 @@ class Reply:
         """The error's code and message; that it has the contract's shape is checked on the way."""
         assert self.header("Content-Type") == "application/json"
         error = self.json["error"]
+        if isinstance(error, str):  # as the Open Inference Protocol has it, below /v2
+            error = {"message" if key == "error" else key: value for key, value in self.json.items()}
         assert set(error) == {"code", "message", "request_id"}
         assert self.all("X-Request-ID") == [error["request_id"]]
         return error
@@ -132,7 +129,7 @@ class Gateway:
 
     def __init__(self, home: Path, pools: Mapping[str, list[str]], replace: Mapping[str, str] | None = None) -> None:
         self.home = home
-        self.port = free_port()
+        self.port = free_ports(1)
         self.stack = ExitStack()
         for folder in ("tmp", "rendered", "web"):
             (home / folder).mkdir()
@@ -181,7 +178,8 @@ class Gateway:
         """Nginx and gate, until every worker is in and the reload that each new gate makes is over."""
         self.init()
         self.start_nginx()
-        first = self.nginx_processes()
+        # It listens before it has started the processes below it.
+        first = wait_for("Nginx's processes are there", self.nginx_processes)
         self.start_gate()
         wait_for("every worker is in", lambda: self.states_in() == set(self.workers))
         wait_for("the first reload is over", lambda: not first & self.nginx_processes())

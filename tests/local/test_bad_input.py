@@ -179,7 +179,7 @@ def test_a_truncated_jpegs_answer_is_exact(worker: WorkerProcess) -> None:
     }
 
 
-TOO_LARGE = f"the body is larger than {MAX_BODY_BYTES} bytes; send smaller or fewer images"
+TOO_LARGE = f"the body is larger than {MAX_BODY_BYTES} bytes or has too many parts; send smaller or fewer images"
 
 
 BODIES = {"/predict": "image/png", "/models/bright": "application/json", "/v2/models/bright/infer": "application/json"}

@@ -70,6 +70,13 @@ def test_the_workers_of_a_model_share_its_requests(gateway: Gateway) -> None:
     assert gateway.answered_by("/predict") == {"demo-0", "demo-1"}
 
 
+def test_errors_below_v2_are_a_text_as_that_protocol_has_it_and_an_object_elsewhere(gateway: Gateway) -> None:
+    for path in ("/v2/models/x", "/v2/nope", "/v2x"):
+        reply = gateway.ask("GET", path)
+        assert isinstance(reply.json["error"], str) == path.startswith("/v2/"), path
+        assert reply.error["code"] in ("unknown_model", "unknown_route")
+
+
 @pytest.mark.parametrize("path", ["/predict?model=x", "/models/x", "/v2/models/x", "/v2/models/x/infer"])
 def test_an_unknown_model_is_404_with_the_known_ones(gateway: Gateway, path: str) -> None:
     reply = gateway.ask("POST", path, PICTURE)

@@ -326,7 +326,7 @@ def test_every_metric_moves_with_the_requests(worker: WorkerProcess) -> None:
 
 
 def test_a_full_queue_refuses_at_once_while_probes_are_answered(made: Path, tmp_path: Path) -> None:
-    with running(made / "slow", tmp_path / "log", QUEUE=1) as process:
+    with running(made / "slow", tmp_path / "log", QUEUE=1, MAX_IMAGES=1) as process:
         first = later(process, GREY)
         reply = process.predict(RED, headers={"X-Request-ID": "late"})
         assert not first.done()

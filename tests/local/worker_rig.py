@@ -11,7 +11,8 @@ from typing import Any
 
 from urllib3 import encode_multipart_formdata
 
-from tests.local.gateway_rig import ROOT, Reply, ask, free_port, stop, wait_for
+from tests.local.gateway_rig import ROOT, Reply, ask, stop, wait_for
+from tests.service import free_ports
 from worker.settings import offline_variables
 
 COMMAND = [sys.executable, "-m", "gunicorn", "-c", "worker/gunicorn.conf.py", "worker.app:create_app()"]
@@ -34,7 +35,7 @@ class WorkerProcess:
     """A started worker. Its log is `log`; `pid` is gunicorn's own process, `inner_pid` the one that answers."""
 
     def __init__(self, model_dir: Path, log: Path, **settings: object) -> None:
-        self.port, self.log = free_port(), log
+        self.port, self.log = free_ports(1), log
         with log.open("wb") as out:
             self.process = subprocess.Popen(
                 COMMAND, cwd=ROOT, env=environment(model_dir, self.port, **settings), stdout=out, stderr=out

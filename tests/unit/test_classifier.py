@@ -33,7 +33,7 @@ def count(metrics: Metrics, stage: str) -> float | None:
 
 def test_an_image_is_decoded_run_and_measured(metrics: Metrics) -> None:
     batcher = Batcher(sums, (1,), lambda size: None)
-    found = Classifier(decode, batcher.submit, metrics).start(b"\3")(Deadline(30))
+    found = Classifier(decode, batcher.submit, metrics, 1).start(b"\3")(Deadline(30))
     assert found.logits.tolist() == [12, 12, 12]
     assert min(found.queue_s, found.decode_s, found.inference_s) >= 0
     assert [count(metrics, stage) for stage in ("decode", "queue", "inference")] == [1, 1, 1]
@@ -42,7 +42,7 @@ def test_an_image_is_decoded_run_and_measured(metrics: Metrics) -> None:
 def test_what_cannot_be_decoded_is_never_queued(metrics: Metrics) -> None:
     batcher = Batcher(sums, (1,), lambda size: None)
     with pytest.raises(Undecodable):
-        Classifier(decode, batcher.submit, metrics).start(b"bad")
+        Classifier(decode, batcher.submit, metrics, 1).start(b"bad")
     assert batcher.queued == 0
     assert count(metrics, "decode") == 0
 
@@ -56,7 +56,7 @@ def test_an_image_whose_deadline_passed_leaves_the_queue(metrics: Metrics) -> No
         ran.extend(pictures[:, 0, 0, 0].tolist())
         return sums(pictures)
 
-    classifier = Classifier(decode, Batcher(held, (1,), lambda size: None).submit, metrics)
+    classifier = Classifier(decode, Batcher(held, (1,), lambda size: None).submit, metrics, 1)
     first, late, last = (classifier.start(bytes([number])) for number in (1, 2, 3))
     assert entered.wait(30)
     with pytest.raises(DeadlinePassed, match=r"^no answer within 0\.01 seconds: "):
@@ -71,6 +71,6 @@ def test_the_failure_of_a_run_reaches_its_image(metrics: Metrics) -> None:
     def fail(pictures: np.ndarray) -> np.ndarray:
         raise ArithmeticError("overflow")
 
-    finish = Classifier(decode, Batcher(fail, (1,), lambda size: None).submit, metrics).start(b"\3")
+    finish = Classifier(decode, Batcher(fail, (1,), lambda size: None).submit, metrics, 1).start(b"\3")
     with pytest.raises(ArithmeticError, match="overflow"):
         finish(Deadline(30))

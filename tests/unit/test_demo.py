@@ -83,11 +83,7 @@ def test_the_hashes_name_every_file_and_are_true() -> None:
 
 
 def test_the_folder_holds_at_most_3_mb() -> None:
-    assert (
-        sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file())
-        <= folder.LARGEST
-        <= 3_000_000
-    )
+    assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()) <= folder.LARGEST <= 3_000_000
 
 
 def test_model_toml_states_the_preprocessing_that_was_trained() -> None:

@@ -37,5 +37,10 @@ def test_a_body_names_code_message_and_request() -> None:
     assert error.body() == {"error": wanted}
 
 
+def test_the_inference_protocol_has_the_message_as_its_error() -> None:
+    error = errors.BadRequest("no image was sent", "no_image")
+    assert error.protocol_body("r1") == {"error": "no image was sent", "code": "no_image", "request_id": "r1"}
+
+
 def test_half_a_surrogate_pair_in_a_message_is_shown_and_can_be_sent() -> None:
     assert errors.BadRequest("found \ud800, 猫").message == "found \\ud800, 猫"

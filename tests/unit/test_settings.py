@@ -43,8 +43,15 @@ def test_a_complete_environment_is_read_with_the_limits_defaults() -> None:
 @pytest.mark.parametrize("name", LIMITS)
 def test_every_limit_can_be_set_to_its_bounds(name: str) -> None:
     for value in (LIMITS[name].minimum, LIMITS[name].maximum):
-        settings = Settings.from_env(COMPLETE | {f"WANWU_{name.upper()}": str(value)})
+        room = {"WANWU_QUEUE": "512", "WANWU_MAX_IMAGES": "1"}  # a full request has to fit into the queue
+        settings = Settings.from_env(COMPLETE | room | {f"WANWU_{name.upper()}": str(value)})
         assert getattr(settings, name) == value
+
+
+def test_a_queue_smaller_than_a_full_request_is_refused() -> None:
+    assert faults(WANWU_QUEUE="8", WANWU_MAX_IMAGES="9") == [
+        "WANWU_MAX_IMAGES must be at most WANWU_QUEUE, 8, found 9: a fuller request would never be let in"
+    ]
 
 
 def test_every_fault_is_reported_at_once() -> None:

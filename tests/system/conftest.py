@@ -1,0 +1,123 @@
+"""The engine that these tests need, one service that pytest-docker starts, and others that `make` does."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pytest_docker.plugin import Services
+
+from scripts import compose, docker
+from scripts.cluster import load_cluster
+from scripts.rundir import run_dir
+from scripts.site import Site, prepare
+from tests.folders import slow_folder
+from tests.service import Service, create
+from tests.system.containers import last_logs, workers_in
+from tests.wait import until
+
+
+@pytest.fixture(scope="session", autouse=True)
+def engine() -> None:
+    """A Docker engine that will do. Without one there is nothing to test: in CI a failure, elsewhere a skip."""
+    if fault := docker.engine_fault():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"the system tests need a Docker engine: {fault}", pytrace=False)
+        pytest.skip(f"the system tests need a Docker engine: {fault}")
+
+
+@pytest.fixture(scope="session")
+def slow(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder that takes seconds for a light picture and no time for a dark one, as its golden one is."""
+    return slow_folder(tmp_path_factory.mktemp("models") / "slow")
+
+
+@pytest.fixture(scope="session")
+def described(slow: Path, tmp_path_factory: pytest.TempPathFactory) -> Service:
+    """The service that pytest-docker starts, before it is started."""
+    return compose_service(tmp_path_factory.mktemp("compose"), slow)
+
+
+@pytest.fixture(scope="session")
+def site(described: Service) -> Iterator[Site]:
+    """The service's plan, with its images built and its files rendered; whatever comes of it is taken away."""
+    planned = prepare(load_cluster(described.cluster), run_dir(described.run_dir))
+    compose.render(planned)
+    yield planned
+    # pytest-docker cleans up after what it could start; this also does after a start that failed.
+    compose.down(planned.run)
+
+
+@pytest.fixture(scope="session")
+def docker_compose_command(site: Site) -> str:
+    return f'docker compose --env-file "{compose.environment_file(site.run)}"'
+
+
+@pytest.fixture(scope="session")
+def docker_compose_file(site: Site) -> list[str]:
+    return [str(file) for file in compose.files(site.run)]
+
+
+@pytest.fixture(scope="session")
+def docker_compose_project_name(site: Site) -> str:
+    return compose.project(site.run)
+
+
+@pytest.fixture(scope="session")
+def docker_setup() -> list[str]:
+    return ["up --detach --wait"]
+
+
+@pytest.fixture(scope="session")
+def docker_cleanup() -> list[str]:
+    return ["down --remove-orphans"]
+
+
+@pytest.fixture
+def running(described: Service, site: Site, docker_services: Services) -> Service:
+    """Two workers of the slow model behind the gateway, both in rotation, whatever the test before did."""
+    everyone = {worker.name for worker in site.plan.workers}
+    until("every worker is in rotation", lambda: workers_in(described) == everyone)
+    return described
+
+
+class Kitchen:
+    """Makes services in `folder` that are taken down after the test, whatever came of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.made: list[Service] = []
+
+    def make(self, model: Path, extra: str = "") -> Service:
+        """A service of `model`, not started yet."""
+        service = compose_service(self.folder / f"service-{len(self.made)}", model, extra)
+        self.made.append(service)
+        return service
+
+
+@pytest.fixture
+def kitchen(tmp_path: Path) -> Iterator[Kitchen]:
+    """Services for one test; their containers' logs are printed when it fails."""
+    own = Kitchen(tmp_path)
+    yield own
+    for service in own.made:
+        compose.down(run_dir(service.run_dir))
+
+
+def compose_service(folder: Path, model: Path, extra: str = "") -> Service:
+    table = f'[[models]]\nname = "{model.name}"\nfolder = "{model}"\n'
+    return replace(create(folder, table, extra), runtime="compose")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Add the logs of all containers to the report of a test that failed."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    if report.failed and isinstance(item, pytest.Function):
+        kitchen = item.funcargs.get("kitchen")
+        shared = item.funcargs.get("running", item.funcargs.get("described"))
+        services = [shared] if isinstance(shared, Service) else []
+        for service in [*services, *(kitchen.made if isinstance(kitchen, Kitchen) else [])]:
+            report.sections.append((f"containers of {service.run_dir}", last_logs(service)))

@@ -1,0 +1,211 @@
+"""What keeps a service from starting in containers: one clear line each, and nothing is left running."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts import docker, images
+from scripts.cluster import ROOT
+from scripts.hardware import format_cpu_list, read_hardware
+from tests.nobody import NOBODY
+from tests.service import Service, bare_environment
+from tests.system.conftest import Kitchen
+from tests.system.containers import Container, left_over, workers_in
+from tests.wait import until
+
+WORKERS = {"slow-0", "slow-1"}
+only_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another account or start an engine")
+
+
+def refused(service: Service, target: str = "up") -> list[str]:
+    """The lines with which `make` refuses; nothing may be left running or half-written."""
+    done = service.make(target)
+    assert done.returncode != 0, done.stdout
+    assert not service.run_dir.exists()
+    return said(done)
+
+
+def said(done: subprocess.CompletedProcess[str]) -> list[str]:
+    return [line.removeprefix("!! ") for line in done.stderr.splitlines() if line.startswith("!! ")]
+
+
+def test_no_engine(kitchen: Kitchen, slow: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = kitchen.make(slow)
+    with monkeypatch.context() as patch:
+        patch.setenv("DOCKER_HOST", "unix:///nonexistent.sock")
+        lines = refused(service)
+    assert lines == [
+        "found no Docker engine that answers (Cannot connect to the Docker daemon at unix:///nonexistent.sock. "
+        "Is the docker daemon running?): start it, or set RUNTIME=local"
+    ]
+    assert left_over(service) == []
+
+
+def test_no_docker_command(kitchen: Kitchen, slow: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("make", "sh", "python3", "lscpu"):
+        (programs / name).symlink_to(str(shutil.which(name)))
+    service = kitchen.make(slow)
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", str(programs))
+        lines = refused(service)
+    assert lines == ["found no docker command: install Docker, or set RUNTIME=local"]
+
+
+@only_root
+def test_an_account_that_may_not_use_the_socket(slow: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        # An account of its own reads neither root's folders nor, perhaps, this checkout.
+        for name in ("scripts", "worker", "compose", "nginx"):
+            shutil.copytree(ROOT / name, Path(folder) / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "Makefile", folder)
+        command = ["make", "--no-print-directory", "up", "RUNTIME=compose", "PYTHON=/usr/bin/python3"]
+        done = subprocess.run(
+            command, cwd=folder, user=NOBODY.pw_uid, group=NOBODY.pw_gid, extra_groups=[], text=True,
+            capture_output=True, env=bare_environment() | {"HOME": folder},
+        )  # fmt: skip
+        assert not (Path(folder) / "run").exists()
+    assert done.returncode != 0
+    assert said(done) == [
+        "found a Docker engine whose socket this account may not use: join the group docker, or run as root"
+    ]
+
+
+# No engine or plugin that old is at hand: these programs stand in for `docker`, and give nothing but its version.
+@pytest.mark.parametrize(
+    ("engine", "compose", "line"),
+    [
+        ("20.10.24", "exit 1", "found Docker 20.10.24, needed 24.0 or newer: upgrade it"),
+        ("28.5.2", "exit 1", "found Docker without Compose v2, needed 2.20 or newer: install its plugin"),
+        ("28.5.2", "echo 2.6.1", "found Compose 2.6.1, needed 2.20 or newer: upgrade its plugin"),
+    ],
+)
+def test_an_engine_or_plugin_that_is_too_old(
+    kitchen: Kitchen, slow: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, compose: str, line: str
+) -> None:
+    program = tmp_path / "bin/docker"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\ncase "$1" in\nversion) echo {engine} ;;\ncompose) {compose} ;;\nesac\n')
+    program.chmod(0o755)
+    service = kitchen.make(slow)
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+        lines = refused(service)
+    assert lines == [line]
+
+
+def test_a_port_in_use(kitchen: Kitchen, slow: Path) -> None:
+    service = kitchen.make(slow)
+    with socket.create_server(("127.0.0.1", service.port)):
+        lines = refused(service)
+    assert lines == [f"port {service.port}: already in use: end what listens there, or set another port"]
+    assert left_over(service) == []
+
+
+def test_a_model_folder_that_is_missing_is_told_from_an_empty_one(kitchen: Kitchen, tmp_path: Path) -> None:
+    missing, empty = tmp_path / "missing", tmp_path / "empty"
+    empty.mkdir()
+    services = [kitchen.make(folder) for folder in (missing, empty)]
+    assert [refused(service) for service in services] == [
+        [f"{services[0].cluster}: models/0/folder: {missing}: No such file or directory: needed a model folder; is the models volume mounted?"],
+        [f"{services[1].cluster}: models/0/folder: {empty}/model.toml: No such file or directory: needed a model folder"],
+    ]  # fmt: skip
+    assert not missing.exists()
+
+
+def test_cpus_that_the_machine_lacks(kitchen: Kitchen, slow: Path) -> None:
+    service = kitchen.make(slow, '[[servers]]\ncpus = "0,4095"\n')
+    usable = format_cpu_list(cpu.number for cpu in read_hardware().cpus)
+    assert refused(service) == [
+        f'{service.cluster}: servers/0/cpus: found 4095, not on server "this", needed some of {usable}'
+    ]
+    assert left_over(service) == []
+
+
+def test_an_unknown_runtime(kitchen: Kitchen, slow: Path) -> None:
+    done = kitchen.make(slow).make("up", "RUNTIME=podman")
+    assert done.returncode != 0
+    assert said(done) == ["RUNTIME: found 'podman', needed one of local, compose"]
+
+
+def test_another_runtime_than_the_one_that_serves(running: Service) -> None:
+    for target in ("up", "down", "rollout"):
+        done = running.make(target, "RUNTIME=local")
+        assert done.returncode != 0
+        assert said(done) == [
+            f"{running.run_dir}: found the runtime compose serving from here, asked for was local: "
+            "run `make down` first, or give another RUN_DIR="
+        ]
+    assert workers_in(running) == WORKERS
+
+
+def test_a_second_up_leaves_the_running_service_as_it_is(running: Service) -> None:
+    parts = [Container(running, part) for part in ("gateway", *sorted(WORKERS))]
+    before = [part.inspect()["State"]["StartedAt"] for part in parts]
+    running.up()
+    assert [part.inspect()["State"]["StartedAt"] for part in parts] == before
+
+
+def test_commands_that_need_a_running_service_say_so(kitchen: Kitchen, slow: Path) -> None:
+    service = kitchen.make(slow)
+    assert refused(service, "status") == [f"no gateway answers on port {service.port}: run `make up`"]
+    assert refused(service, "rollout") == ["nothing is running here: run `make up` first"]
+    assert refused(service, "logs") == [f"{service.run_dir}: no logs: nothing was started here, run `make up`"]
+    assert service.make("down").stdout == "nothing is running\n"
+
+
+def test_down_leaves_no_container_no_network_no_port_and_no_file(kitchen: Kitchen, slow: Path) -> None:
+    service = kitchen.make(slow)
+    umask = os.umask(0o077)  # a careful administrator's: the containers' accounts read what they must all the same
+    try:
+        assert f"ready: {service.endpoint}/" in service.up()
+    finally:
+        os.umask(umask)
+    assert len(left_over(service)) == 5
+    service.down()
+    assert left_over(service) == []
+    assert not service.run_dir.exists()
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", service.port)) != 0
+
+
+@pytest.fixture
+def new_engine(tmp_path: Path) -> Iterator[str]:
+    """The address of a second engine on this machine, which has no image and finds no registry."""
+    address = f"unix://{tmp_path}/docker.sock"
+    folders = [f"--{name}={tmp_path / name}" for name in ("data-root", "exec-root", "pidfile")]
+    apart = ["--bridge=none", "--iptables=false", "--ip6tables=false", "--containerd-namespace=wanwu-test"]
+    nowhere = ["--http-proxy=http://127.0.0.1:9", "--https-proxy=http://127.0.0.1:9", "--registry-mirror=http://127.0.0.1:9"]
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(["dockerd", f"--host={address}", *folders, *apart, *nowhere], stdout=log, stderr=log)
+    try:
+        answers = ["docker", "--host", address, "version"]
+        until("it answers", lambda: subprocess.run(answers, capture_output=True).returncode == 0)
+        yield address
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@only_root
+def test_no_image_and_no_registry(
+    kitchen: Kitchen, slow: Path, new_engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = kitchen.make(slow)
+    with monkeypatch.context() as patch:
+        patch.setenv("DOCKER_HOST", new_engine)
+        lines = refused(service)
+        assert docker.run(["ps", "--all", "--quiet"]) == ""
+    names = f"{images.GATEWAY.reference}, {images.WORKERS['openvino'].reference}"
+    assert lines == [
+        f"found neither {names} nor debian:bookworm-slim to build from, and no registry answers: "
+        "`docker load` the images, or run `make base-image`"
+    ]
