@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from scripts.refusal import Refusal
 
-LEAST_ENGINE = (24, 0)
+LEAST_ENGINE = (25, 0)  # the first whose health checks can start often and go on seldom
 LEAST_COMPOSE = (2, 20)
 
 
