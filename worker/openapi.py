@@ -54,7 +54,7 @@ def document(settings: Settings) -> Json:
         "info": {
             "title": "Wanwu",
             "version": "1",
-            "description": "Image classification. Errors are an `Error`, below /v2 a `ProtocolError`; 503 may be tried again.",
+            "description": "Image classification. Errors are an `Error`, below /v2 a `ProtocolError`; repeat a 503.",
         },
         "paths": {
             "/predict": {"post": _predict(settings)},

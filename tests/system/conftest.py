@@ -17,14 +17,16 @@ from tests.service import Service, create
 from tests.system.containers import last_logs, workers_in
 from tests.wait import until
 
+NO_ENGINE = "the system tests need a Docker engine"
+
 
 @pytest.fixture(scope="session", autouse=True)
 def engine() -> None:
     """A Docker engine that will do. Without one there is nothing to test: in CI a failure, elsewhere a skip."""
     if fault := docker.engine_fault():
         if os.environ.get("CI") == "true":
-            pytest.fail(f"the system tests need a Docker engine: {fault}", pytrace=False)
-        pytest.skip(f"the system tests need a Docker engine: {fault}")
+            pytest.fail(f"{NO_ENGINE}: {fault}", pytrace=False)
+        pytest.skip(f"{NO_ENGINE}: {fault}")
 
 
 @pytest.fixture(scope="session")
@@ -112,9 +114,12 @@ def compose_service(folder: Path, model: Path, extra: str = "") -> Service:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Add the logs of all containers to the report of a test that failed."""
+    """Add the logs of all containers to the report of a test that failed; say once why all were skipped."""
     outcome = yield
     report = outcome.get_result()  # type: ignore[attr-defined]
+    if report.skipped and NO_ENGINE in str(report.longrepr):
+        # Skips are summed up by their place: here, not at every test.
+        report.longrepr = (__file__, 0, report.longrepr[2])
     if report.failed and isinstance(item, pytest.Function):
         kitchen = item.funcargs.get("kitchen")
         shared = item.funcargs.get("running", item.funcargs.get("described"))

@@ -69,6 +69,12 @@ def _end_of_log(name: str) -> str:
     return "\n".join([line for line in done.stdout.splitlines() if '"status": 200' not in line][-LOG_LINES:])
 
 
+def said(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """The lines with which `make` has refused."""
+    assert done.returncode != 0, done.stdout
+    return [line.removeprefix("!! ") for line in done.stderr.splitlines() if line.startswith("!! ")]
+
+
 def status(service: Service) -> dict[str, dict[str, Any]]:
     """What the gateway says of every worker, by name."""
     answer = requests.get(f"{service.endpoint}/status", timeout=10).json()

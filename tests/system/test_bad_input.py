@@ -161,21 +161,17 @@ def test_down_leaves_no_container_no_network_no_port_and_no_file(kitchen: Kitche
 
 
 @pytest.fixture
-def new_engine(tmp_path: Path) -> Iterator[str]:
-    """The address of a second engine on this machine, which has no image and finds no registry."""
+def bare_engine(tmp_path: Path) -> Iterator[str]:
+    """The address of a second engine, which has no image and, in a network of its own, no way to a registry."""
     address = f"unix://{tmp_path}/docker.sock"
+    # Without a network of its own it would take away the bridge of the engine that serves here.
+    command = ["unshare", "--net", "dockerd", f"--host={address}", "--bridge=none", "--containerd-namespace=wanwu-bare"]
     folders = [f"--{name}={tmp_path / name}" for name in ("data-root", "exec-root", "pidfile")]
-    apart = ["--bridge=none", "--iptables=false", "--ip6tables=false", "--containerd-namespace=wanwu-test"]
-    nowhere = [
-        "--http-proxy=http://127.0.0.1:9",
-        "--https-proxy=http://127.0.0.1:9",
-        "--registry-mirror=http://127.0.0.1:9",
-    ]
     with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen(["dockerd", f"--host={address}", *folders, *apart, *nowhere], stdout=log, stderr=log)
+        process = subprocess.Popen([*command, *folders], stdout=log, stderr=log)
     try:
-        answers = ["docker", "--host", address, "version"]
-        until("it answers", lambda: subprocess.run(answers, capture_output=True).returncode == 0)
+        asked = ["docker", "--host", address, "version"]
+        until("it answers", lambda: subprocess.run(asked, capture_output=True).returncode == 0)
         yield address
     finally:
         process.terminate()
@@ -184,11 +180,11 @@ def new_engine(tmp_path: Path) -> Iterator[str]:
 
 @only_root
 def test_no_image_and_no_registry(
-    kitchen: Kitchen, slow: Path, new_engine: str, monkeypatch: pytest.MonkeyPatch
+    kitchen: Kitchen, slow: Path, bare_engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = kitchen.make(slow)
     with monkeypatch.context() as patch:
-        patch.setenv("DOCKER_HOST", new_engine)
+        patch.setenv("DOCKER_HOST", bare_engine)
         lines = refused(service)
         assert docker.run(["ps", "--all", "--quiet"]) == ""
     names = f"{images.GATEWAY.reference}, {images.WORKERS['openvino'].reference}"

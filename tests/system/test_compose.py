@@ -263,7 +263,7 @@ def test_every_container_runs_without_rights(running: Service, part: str) -> Non
     assert config["NetworkMode"] != "host"
 
 
-@pytest.mark.parametrize(("part", "writable"), [("gateway", "/gateway/tmp"), ("slow-0", "/tmp"), ("slow-1", "/tmp")])
+@pytest.mark.parametrize(("part", "writable"), [("gateway", "/gateway/tmp"), *((name, "/tmp") for name in WORKERS)])  # noqa: S108
 def test_only_temporary_folders_can_be_written(running: Service, part: str, writable: str) -> None:
     code = (
         "import pathlib, sys\n"

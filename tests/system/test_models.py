@@ -1,18 +1,22 @@
 """Model folders in containers: on the torch engine, broken before a start, and broken between two."""
 
-import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 
+from scripts import compose
+from scripts.cluster import load_cluster
+from scripts.refusal import Refusal
+from scripts.rundir import run_dir
+from scripts.site import prepare
 from tests.folders import torchvision_folder
 from tests.load import steady_load
-from tests.service import Service
 from tests.system.conftest import Kitchen
-from tests.system.containers import Container, left_over, status, workers_in
+from tests.system.containers import Container, left_over, said, status, workers_in
 from tests.wait import until
 from worker.models.folder import read_folder
 
@@ -28,13 +32,6 @@ def model(slow: Path, tmp_path: Path) -> Path:
 def change(model: Path) -> None:
     with (model / "model.bin").open("ab") as file:
         file.write(b"!")
-
-
-def refused(service: Service, target: str) -> list[str]:
-    """The lines with which `make` refuses."""
-    done = service.make(target)
-    assert done.returncode != 0, done.stdout
-    return [line.removeprefix("!! ") for line in done.stderr.splitlines() if line.startswith("!! ")]
 
 
 def changed(worker: str) -> str:
@@ -57,10 +54,20 @@ def test_a_model_on_the_torch_engine_gets_its_image_and_answers(kitchen: Kitchen
 def test_a_changed_weight_is_named_and_nothing_is_left_running(kitchen: Kitchen, model: Path) -> None:
     change(model)
     service = kitchen.make(model)
-    (line,) = refused(service, "up")
+    (line,) = said(service.make("up"))
     assert re.fullmatch(changed(r"model-\d"), line)
     assert left_over(service) == []
     assert not service.run_dir.exists()
+
+
+def test_a_model_folder_that_goes_away_is_not_made_anew(kitchen: Kitchen, model: Path) -> None:
+    service = kitchen.make(model)
+    site = prepare(load_cluster(service.cluster), run_dir(service.run_dir))
+    shutil.rmtree(model)
+    with pytest.raises(Refusal, match=f"bind source path does not exist: {model}"):
+        compose.up(site)
+    assert not model.exists()
+    assert left_over(service) == []
 
 
 def test_a_rollout_onto_a_broken_model_ends_with_the_first_worker_and_can_be_finished(
@@ -73,7 +80,7 @@ def test_a_rollout_onto_a_broken_model_ends_with_the_first_worker_and_can_be_fin
     with steady_load(service.endpoint, model / "golden/one.png") as load:
         until("both workers answer", lambda: len(load.workers) == 2)
         change(model)
-        (line,) = refused(service, "rollout")
+        (line,) = said(service.make("rollout"))
         load.workers.clear()
         until("the other serves on", lambda: load.workers["model-1"] > 5)
     assert load.outcomes == {"200": load.answered}
@@ -90,12 +97,14 @@ def test_a_rollout_onto_a_broken_model_ends_with_the_first_worker_and_can_be_fin
 
 
 def _never_healthy(container: Container) -> None:
-    """It has been asked how it is, has said that it is broken, and the engine does not call that healthy."""
-    until("it was asked", lambda: container.inspect()["State"]["Health"]["Log"])
-    health = container.inspect()["State"]["Health"]
-    assert health["Status"] in ("starting", "unhealthy")
-    assert {check["ExitCode"] for check in health["Log"]} == {1}
-    assert json.loads(health["Log"][-1]["Output"])["state"] == "broken"
+    """It has said that it is broken when it was asked how it is, and the engine does not call that healthy."""
+
+    def health() -> Any:
+        return container.inspect()["State"]["Health"]
+
+    until("it says that it is broken", lambda: '"broken"' in "".join(check["Output"] for check in health()["Log"]))
+    assert health()["Status"] in ("starting", "unhealthy")
+    assert {check["ExitCode"] for check in health()["Log"]} == {1}
 
 
 def test_a_rollout_with_two_workers_out_would_end_the_service(kitchen: Kitchen, model: Path) -> None:
@@ -109,7 +118,7 @@ def test_a_rollout_with_two_workers_out_would_end_the_service(kitchen: Kitchen, 
         container.run("sh", "-c", "kill -9 -1")
     until("both are out", lambda: {worker["state"] for worker in status(service).values()} == {"broken"})
     until("both are out of rotation", lambda: workers_in(service) == set())
-    assert refused(service, "rollout") == [
+    assert said(service.make("rollout")) == [
         "found 0 of 2 workers in rotation, needed 1: "
         "model-0, model-1 must be in before others are replaced; see `make logs`"
     ]
