@@ -56,13 +56,16 @@ def test_every_process_of_a_worker_is_pinned_to_its_slot_and_no_two_slots_meet(r
     code = (
         "import pathlib, re\n"
         "for status in pathlib.Path('/proc').glob('[0-9]*/status'):\n"
-        "    print(re.search(r'Cpus_allowed_list:\\s+(\\S+)', status.read_text())[1])\n"
+        "    try:\n"
+        "        print(re.search(r'Cpus_allowed_list:\\s+(\\S+)', status.read_text())[1])\n"
+        "    except OSError:\n"  # a health check that has ended
+        "        pass\n"
     )
     seen = {worker.name: Container(running, worker.name).python(code).split() for worker in site.plan.workers}
     slots = {worker.name: format_cpu_list(worker.slot.cpus) for worker in site.plan.workers}
     assert {name: set(masks) for name, masks in seen.items()} == {name: {cpus} for name, cpus in slots.items()}
-    # init, gunicorn's master, the worker, and the Python that looks
-    assert {len(masks) for masks in seen.values()} == {4}
+    # init, gunicorn's master, the worker, the Python that looks, and a health check now and then
+    assert min(len(masks) for masks in seen.values()) >= 4
     cpus = [cpu for worker in site.plan.workers for cpu in worker.slot.cpus]
     assert len(cpus) == len(set(cpus)) >= 2
 
@@ -134,7 +137,6 @@ def test_a_worker_that_is_frozen_is_left_out_until_it_wakes(running: Service, go
             assert status(running)["slow-0"]["state"] == "unreachable"
         finally:
             docker.run(["unpause", victim.name])
-    assert victim.inspect()["RestartCount"] == victim.inspect()["RestartCount"]
 
 
 def test_a_rollout_replaces_every_worker(running: Service, golden: Path) -> None:
@@ -148,7 +150,9 @@ def test_a_rollout_replaces_every_worker(running: Service, golden: Path) -> None
         "-- replacing slow-1",
     ]
     assert [name for name in PARTS if after[name]["Id"] == before[name]["Id"]] == ["gateway"]
-    assert not set(left_over(running)) - {Container(running, name).name for name in PARTS} - networks(running)
+    assert set(left_over(running)) == {Container(running, name).name for name in PARTS} | {
+        f"{project(running)}_{name}" for name in ("workers", "outside")
+    }
 
 
 def test_with_all_workers_stopped_it_says_so_and_recovers_by_itself(running: Service, golden: Path) -> None:
@@ -164,7 +168,7 @@ def test_with_all_workers_stopped_it_says_so_and_recovers_by_itself(running: Ser
     assert error.keys() == {"code", "message", "request_id"}
     assert (error["code"], ready.json()["error"]["code"]) == ("no_worker_ready", "not_ready")
     assert error["request_id"] == answer.headers["X-Request-ID"]
-    assert (answer.headers["Content-Type"], answer.headers["Retry-After"]) == ("application/json; charset=utf-8", "2")
+    assert (answer.headers["Content-Type"], answer.headers["Retry-After"]) == ("application/json", "2")
     until("every worker is in rotation", lambda: workers_in(running) == set(WORKERS))
     assert predict(running, golden.read_bytes()).status_code == 200
 
@@ -221,8 +225,8 @@ def test_no_packet_leaves_the_workers_network(running: Service) -> None:
 
 def test_a_worker_has_no_default_route(running: Service) -> None:
     routes = Container(running, "slow-0").run("cat", "/proc/net/route").stdout.splitlines()[1:]
-    assert [route.split()[2] for route in routes] == ["00000000"]  # its own network alone, by no gateway
-    assert [route.split()[1] for route in routes] != ["00000000"]
+    [(destination, gateway)] = [route.split()[1:3] for route in routes]
+    assert gateway == "00000000" != destination
 
 
 def test_a_worker_reaches_nothing_that_listens_on_this_machine(running: Service) -> None:
@@ -257,13 +261,12 @@ def test_every_container_runs_without_rights(running: Service, part: str) -> Non
     assert {int(fields[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
     assert (fields["NoNewPrivs"], fields["Seccomp"]) == ("1", "2")
     config = container.inspect()["HostConfig"]
-    assert (config["Privileged"], config["PidMode"], config["NetworkMode"]) == (
-        False, "", f"{project(running)}_workers" if part != "gateway" else config["NetworkMode"],
-    )  # fmt: skip
-    assert config["NetworkMode"] != "host"
+    own = {"workers", "outside"} if part == "gateway" else {"workers"}
+    assert (config["Privileged"], config["PidMode"]) == (False, "")
+    assert container.inspect()["NetworkSettings"]["Networks"].keys() == {f"{project(running)}_{name}" for name in own}
 
 
-@pytest.mark.parametrize(("part", "writable"), [("gateway", "/gateway/tmp"), *((name, "/tmp") for name in WORKERS)])  # noqa: S108
+@pytest.mark.parametrize(("part", "writable"), [("gateway", "/gateway/tmp"), *((name, "/tmp") for name in WORKERS)])
 def test_only_temporary_folders_can_be_written(running: Service, part: str, writable: str) -> None:
     code = (
         "import pathlib, sys\n"
@@ -365,7 +368,3 @@ def test_a_model_that_is_not_served_is_404(running: Service, golden: Path) -> No
     answer = requests.post(f"{running.endpoint}/predict?model=nope", data=golden.read_bytes(), timeout=10)
     assert answer.status_code == 404
     assert answer.json()["error"]["message"] == 'model "nope" is not served here; known models: slow'
-
-
-def networks(service: Service) -> set[str]:
-    return {f"{project(service)}_{name}" for name in ("workers", "outside")}
