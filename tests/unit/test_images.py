@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from scripts import images
+from scripts.cluster import ROOT
 from scripts.images import BASE, GATEWAY, SECRETS, WORKERS, Image, build_arguments, worker_image
 
 ALL = (GATEWAY, *WORKERS.values())
@@ -16,7 +17,7 @@ ALL = (GATEWAY, *WORKERS.values())
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of what images are made of, which a test may change."""
     for folder in ("worker", "nginx"):
-        shutil.copytree(images.ROOT / folder, tmp_path / folder)
+        shutil.copytree(ROOT / folder, tmp_path / folder)
     monkeypatch.setattr(images, "ROOT", tmp_path)
     return tmp_path
 
@@ -84,7 +85,7 @@ def test_what_no_image_holds_renames_none(tree: Path) -> None:
 
 @pytest.mark.parametrize("image", ALL, ids=lambda image: image.repository)
 def test_the_name_depends_on_all_that_its_dockerfile_copies(image: Image) -> None:
-    text = (images.ROOT / image.dockerfile).read_text()
+    text = (ROOT / image.dockerfile).read_text()
     copies = [line.split()[1:] for line in re.findall(r"^COPY .*", text, re.MULTILINE)]
     sources = [
         word
@@ -125,4 +126,4 @@ def test_proxies_are_arguments_without_a_value_and_the_rest_are_secrets() -> Non
 
 @pytest.mark.parametrize("secret", SECRETS.values())
 def test_every_secret_is_one_that_a_dockerfile_asks_for(secret: str) -> None:
-    assert any(f"--mount=type=secret,id={secret}" in (images.ROOT / image.dockerfile).read_text() for image in ALL)
+    assert any(f"--mount=type=secret,id={secret}" in (ROOT / image.dockerfile).read_text() for image in ALL)
