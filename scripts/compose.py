@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scripts import docker, images, render_compose
-from scripts.ask import get
 from scripts.cluster import ROOT
 from scripts.console import say, step
 from scripts.preflight import memory_faults, memory_limit, port_faults
 from scripts.refusal import Refusal
 from scripts.render import members
+from scripts.rolling import replace_each
 from scripts.rundir import RunDir
 from scripts.site import Site
 from scripts.waiting import wait_in
@@ -53,24 +53,16 @@ def down(run: RunDir) -> None:
 
 
 def rollout(site: Site) -> None:
-    """Replace the workers one at a time; each drains, and the next waits until this one is in again.
-
-    One that is out already comes first, so that a rollout that was aborted can be finished once its cause is gone.
-    """
+    """Replace the workers one at a time, as replace_each says."""
     _require_engine()
     if not containers(site.run):
         raise Refusal("nothing is running here: run `make up` first")
     render(site)
-    out, workers = _out(site), site.plan.workers
-    if len(out) > 1:
-        raise Refusal(
-            f"found {len(workers) - len(out)} of {len(workers)} workers in rotation, needed {len(workers) - 1}: "
-            f"{', '.join(out)} must be in before others are replaced; see `make logs`"
-        )
-    for worker in sorted(workers, key=lambda worker: worker.name not in out):
-        step(f"replacing {worker.name}")
-        _compose(site.run, "up", "--detach", "--no-deps", "--force-recreate", worker.name)
-        _wait(site)
+
+    def replace(worker: str) -> None:
+        _compose(site.run, "up", "--detach", "--no-deps", "--force-recreate", worker)
+
+    replace_each(site, replace, lambda: _wait(site))
 
 
 def follow_logs(run: RunDir, lines: int, follow: bool) -> None:
@@ -144,13 +136,6 @@ def _compose(run: RunDir, *command: str) -> str:
 
 def _wait(site: Site) -> None:
     wait_in(site, lambda: _refuse_dead(site.run))
-
-
-def _out(site: Site) -> list[str]:
-    """The workers of the plan that the gateway does not send to."""
-    _, status = get(f"{site.endpoint}/status")
-    known_in = {report["worker"] for report in status.get("workers", []) if report["in"]}
-    return [worker.name for worker in site.plan.workers if worker.name not in known_in]
 
 
 def _refuse_dead(run: RunDir) -> None:

@@ -14,6 +14,7 @@ from scripts.hardware import format_cpu_list
 from scripts.packages import NGINX, require, search_path
 from scripts.preflight import memory_faults, port_faults
 from scripts.refusal import Refusal
+from scripts.rolling import replace_each
 from scripts.rundir import RunDir
 from scripts.site import CPU_ONLY, Site
 from scripts.waiting import wait_in
@@ -65,13 +66,13 @@ def down(run: RunDir) -> None:
 
 
 def rollout(site: Site) -> None:
-    """Replace the workers one at a time; each drains, and the next waits until this one is in again."""
+    """Replace the workers one at a time, as replace_each says."""
     _require_running(site.run)
-    _wait(site)
-    for worker in site.plan.workers:
-        step(f"replacing {worker.name}")
-        supervisor.control(site.run, SERVE.python, "restart", f"{render.GROUP}:{worker.name}")
-        _wait(site)
+
+    def replace(worker: str) -> None:
+        supervisor.control(site.run, SERVE.python, "restart", f"{render.GROUP}:{worker}")
+
+    replace_each(site, replace, lambda: _wait(site))
 
 
 def follow_logs(run: RunDir, lines: int, follow: bool) -> None:

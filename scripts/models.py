@@ -24,17 +24,27 @@ def read_models(cluster: Cluster) -> dict[str, Served]:
     faults: list[str] = []
     for index, model in enumerate(cluster.models):
         where = f"{cluster.source}: models/{index}/folder"
+        if fault := _absence(model.folder):
+            faults.append(f"{where}: {fault}")
+            continue
         try:
             found[model.name] = _read(model, cluster.engine)
         except OSError as error:
-            faults.append(
-                f"{where}: {error.filename}: {error.strerror}: needed a model folder; is the models volume mounted?"
-            )
+            faults.append(f"{where}: {error.filename}: {error.strerror}: needed a model folder with a model.toml")
         except (ValueError, LookupError, TypeError) as error:
             faults.append(f"{where}: {model.folder}/model.toml: cannot be read as a model folder: {error!r}")
     if faults:
         raise Refusal(*faults)
     return found
+
+
+def _absence(folder: Path) -> str | None:
+    """What is wrong with a folder that is not there, or that holds nothing; None when there is something to read."""
+    if not folder.exists():
+        return f"{folder}: no such folder: name one that is there; is the models volume mounted?"
+    if folder.is_dir() and not any(folder.iterdir()):
+        return f"{folder}: found an empty folder, needed a model folder: copy one there, or mount the models volume"
+    return None
 
 
 def _read(model: Model, wanted: str) -> Served:

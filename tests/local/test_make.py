@@ -236,8 +236,8 @@ def test_a_changed_weight_is_named_and_nothing_is_left_running(bright: Path, tmp
 def test_a_model_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     service = create(tmp_path, '[[models]]\nname = "bright"\nfolder = "/no/such/folder"\n')
     assert _refused(service) == [
-        f"{service.cluster}: models/0/folder: /no/such/folder/model.toml: No such file or directory: "
-        "needed a model folder; is the models volume mounted?"
+        f"{service.cluster}: models/0/folder: /no/such/folder: no such folder: "
+        "name one that is there; is the models volume mounted?"
     ]
 
 

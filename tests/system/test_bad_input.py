@@ -99,10 +99,11 @@ def test_a_model_folder_that_is_missing_or_empty(kitchen: Kitchen, tmp_path: Pat
     if there:
         folder.mkdir()
     service = kitchen.make(folder)
-    assert refused(service) == [
-        f"{service.cluster}: models/0/folder: {folder}/model.toml: No such file or directory: "
-        "needed a model folder; is the models volume mounted?"
-    ]
+    fault = {
+        True: "found an empty folder, needed a model folder: copy one there, or mount the models volume",
+        False: "no such folder: name one that is there; is the models volume mounted?",
+    }
+    assert refused(service) == [f"{service.cluster}: models/0/folder: {folder}: {fault[there]}"]
     assert left_over(service) == []
     assert folder.exists() == there
 

@@ -49,8 +49,7 @@ def test_the_faults_of_all_folders_are_refused_at_once(tmp_path: Path) -> None:
     good, missing = folder(tmp_path / "good"), tmp_path / "missing"
     unknown = folder(tmp_path / "unknown", GOOD.replace("torch", "tensorflow"))
     assert refused(missing, good, unknown) == [
-        f"c.toml: models/0/folder: {missing}/model.toml: No such file or directory: "
-        "needed a model folder; is the models volume mounted?",
+        f"c.toml: models/0/folder: {missing}: no such folder: name one that is there; is the models volume mounted?",
         f"c.toml: models/2/folder: {unknown}/model.toml: cannot be read as a model folder: "
         "ValueError(\"engine/name: found 'tensorflow', needed one of torch, openvino\")",
     ]
@@ -80,9 +79,17 @@ def test_a_model_toml_that_cannot_be_read_is_refused_with_the_reason(
     assert line.startswith(f"c.toml: models/0/folder: {path}/model.toml: cannot be read as a model folder: {reason}")
 
 
+def test_an_empty_folder_is_told_from_one_that_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    assert refused(tmp_path / "m") == [
+        f"c.toml: models/0/folder: {tmp_path}/m: found an empty folder, needed a model folder: "
+        "copy one there, or mount the models volume"
+    ]
+
+
 def test_a_file_in_place_of_a_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m").write_text("")
     assert refused(tmp_path / "m") == [
         f"c.toml: models/0/folder: {tmp_path}/m/model.toml: Not a directory: "
-        "needed a model folder; is the models volume mounted?"
+        "needed a model folder with a model.toml"
     ]
