@@ -214,12 +214,12 @@ def attempts(container: Container, targets: list[tuple[str, int]]) -> Any:
 def test_no_packet_leaves_the_workers_network(running: Service) -> None:
     worker = Container(running, "slow-0")
     assert attempts(worker, [("slow-1", PORT)]) == [["connected", 0]]
-    addresses = [("1.1.1.1", 443), ("8.8.8.8", 53), ("2606:4700:4700::1111", 443)]
+    addresses = [("192.0.2.1", 443), ("198.51.100.1", 53), ("2001:db8::1", 443)]  # of RFC 5737 and 3849: nobody's
     unreachable = [["OSError", errno.ENETUNREACH], ["OSError", errno.ENETUNREACH]]
     *over_ip4, over_ip6 = attempts(worker, addresses)
     assert over_ip4 == unreachable
     assert over_ip6[1] in (errno.ENETUNREACH, errno.EADDRNOTAVAIL)
-    names = [("pypi.org", 443), ("deb.debian.org", 80), ("huggingface.co", 443)]
+    names = [("example.org", 443), ("example.com", 80), ("wanwu.example", 443)]
     assert attempts(worker, names) == [["gaierror", socket.EAI_AGAIN]] * len(names)
 
 
