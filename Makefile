@@ -3,15 +3,22 @@ PYTHON ?= python3
 CLUSTER ?= compose/cluster.toml
 RUN_DIR ?= run
 RUNTIME ?=
+MODELS ?= models
 WANWU = $(PYTHON) -m scripts
+# From the command line alone: some shells have a NAME of their own.
+given = $(if $(filter command,$(firstword $(origin $(1)))),$($(1)))
 PLACE = --cluster "$(CLUSTER)" --run-dir "$(RUN_DIR)" --runtime "$(RUNTIME)"
+AT_HAND = --path "$(call given,SOURCE)" --name "$(call given,NAME)" --loader "$(call given,LOADER)" \
+  --architecture "$(call given,ARCHITECTURE)" --golden "$(call given,GOLDEN)" \
+  --labels-en "$(call given,LABELS_EN)" --labels-zh "$(call given,LABELS_ZH)" \
+  $(if $(call given,TRUST_CODE),--trust-code) $(if $(call given,FORCE),--force)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs rollout doctor wheelhouse base-image test bench
+.PHONY: help up down status logs rollout doctor models model-add model-verify wheelhouse base-image test bench
 
 help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	  /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@printf '\nWith any of them: RUNTIME=local or compose, CLUSTER=FILE (%s), RUN_DIR=DIR (%s).\n' "$(CLUSTER)" "$(RUN_DIR)"
 
 ##@ Serving
@@ -33,6 +40,16 @@ logs: ## The end of every log; FOLLOW=1 goes on as they grow
 
 doctor: ## What this machine has, and what it lacks
 	@$(WANWU) doctor $(PLACE)
+
+##@ Models
+models: ## Every model folder, and whether it is served and verified; MODELS=DIR (models) holds them
+	@$(WANWU) models $(PLACE) --models "$(MODELS)"
+
+model-add: ## Make a model folder from files at hand: SOURCE=PATH NAME=..., more in the README
+	@$(WANWU) model-add $(PLACE) --models "$(MODELS)" $(AT_HAND)
+
+model-verify: ## Check model folders as a starting worker does, no network needed; NAME=... for one, JSON=1
+	@$(WANWU) model-verify $(PLACE) --models "$(MODELS)" --name "$(call given,NAME)" $(if $(call given,JSON),--json)
 
 ##@ Containers
 wheelhouse: ## Fetch the wheels that images are built from, so that a build needs no package index

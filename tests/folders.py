@@ -1,6 +1,8 @@
 """Small real model folders for the tests: random weights, saved as the real libraries save them."""
 
+import argparse
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -128,6 +130,129 @@ def transformers_folder(path: Path) -> Path:
     network = ViTForImageClassification(config).eval()
     network.save_pretrained(path)
     return finish(path, lambda pixels: network(pixel_values=pixels).logits, loader="transformers", weights=".")
+
+
+def timm_folder(path: Path, architecture: str = "test_vit") -> Path:
+    """A folder of timm's own layout, as its push to a hub writes it."""
+    torchvision_ops.make_importable()
+    import timm
+    from timm.models import save_for_hf
+
+    torch.manual_seed(0)
+    network = timm.create_model(architecture, num_classes=3, img_size=SIZE).eval()
+    config = {"label_names": LABELS["en"]}
+    save_for_hf(network, path, model_config=config, model_args={"img_size": SIZE}, safe_serialization=True)
+    extra = f'architecture = "{architecture}"\n'
+    return finish(path, network, loader="timm", weights="model.safetensors", extra=extra)
+
+
+def resnest_folder(path: Path) -> Path:
+    """ModelScope's cv_resnest101_general_recognition, with three labels."""
+    torchvision_ops.make_importable()
+    import timm
+
+    torch.manual_seed(0)
+    network = timm.create_model("resnest101e", num_classes=3).eval()
+    path.mkdir(parents=True)
+    wrapped = {"state_dict": {f"module.{key}": value for key, value in network.state_dict().items()}}
+    torch.save(wrapped, path / "pytorch_model.pt")
+    lines = "".join(f"{index}\t{label} \t0\n" for index, label in enumerate(LABELS["zh"]))
+    (path / "meta_info.txt").write_text(lines, encoding="utf-8")
+    return finish(
+        path, network, loader="modelscope", weights="pytorch_model.pt", extra='architecture = "resnest101e"\n'
+    )
+
+
+VIT = "vit_tiny_patch16_224"
+OPENMMLAB = {  # timm's names -> OpenMMLab's
+    "cls_token": "backbone.cls_token", "pos_embed": "backbone.pos_embed",
+    "patch_embed.proj.": "backbone.patch_embed.projection.", "norm.": "backbone.ln1.", "head.": "head.layers.head.",
+    "blocks.": "backbone.layers.", ".norm1.": ".ln1.", ".norm2.": ".ln2.",
+    ".mlp.fc1.": ".ffn.layers.0.0.", ".mlp.fc2.": ".ffn.layers.1.",
+}  # fmt: skip
+
+
+def openmmlab_folder(path: Path) -> Path:
+    """ModelScope's daily-life ViT, smaller: a checkpoint of OpenMMLab with its labels in its meta."""
+    torchvision_ops.make_importable()
+    import timm
+
+    torch.manual_seed(0)
+    network = timm.create_model(VIT, num_classes=3, img_size=SIZE).eval()
+    path.mkdir(parents=True)
+    state = {_openmmlab(key): value for key, value in network.state_dict().items()}
+    config = "img_norm_cfg = dict(\n    mean=[127.5, 127.5, 127.5], std=[127.5, 127.5, 127.5], to_rgb=True)"
+    meta = {"CLASSES": LABELS["zh"], "config": config, "best": np.float64(0.9), "iter": 7}
+    torch.save({"meta": meta, "state_dict": state}, path / "pytorch_model.pt")
+    extra = f'architecture = "{VIT}"\n'
+    return finish(path, network, loader="modelscope", weights="pytorch_model.pt", extra=extra)
+
+
+def _openmmlab(key: str) -> str:
+    for ours, theirs in OPENMMLAB.items():
+        key = key.replace(ours, theirs) if ours.startswith(".") else re.sub(f"^{re.escape(ours)}", theirs, key)
+    return key
+
+
+NETWORK_CODE = """
+import torch
+from pathlib import Path
+
+Path(__file__).with_name("ran").touch()
+
+def build(classes):
+    return torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(4), torch.nn.Flatten(), torch.nn.Linear(48, classes))
+"""
+
+
+def own_network() -> torch.nn.Module:
+    """What NETWORK_CODE builds, with random weights."""
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(4), torch.nn.Flatten(), torch.nn.Linear(48, 3)).eval()
+
+
+def code_folder(path: Path, trusted: bool) -> Path:
+    """A user's own network: network.py and a state dict."""
+    path.mkdir(parents=True)
+    (path / "network.py").write_text(NETWORK_CODE)
+    network = own_network()
+    torch.save({"model": network.state_dict()}, path / "own.pth")
+    extra = "trust_code = true\n" if trusted else ""
+    return finish(path, network, loader="checkpoint", weights="own.pth", extra=extra)
+
+
+def checkpoint_folder(path: Path, architecture: str = "timm:test_resnet") -> Path:
+    """What a training script saved of an architecture that timm or torchvision has."""
+    torchvision_ops.make_importable()
+    import timm
+
+    torch.manual_seed(0)
+    network = timm.create_model(architecture.partition(":")[2], num_classes=3).eval()
+    path.mkdir(parents=True)
+    state = {f"_orig_mod.module.{key}": value for key, value in network.state_dict().items()}
+    torch.save({"model": state, "epoch": 3, "args": argparse.Namespace(lr=0.1)}, path / "last.th")
+    extra = f'architecture = "{architecture}"\n'
+    return finish(path, network, loader="checkpoint", weights="last.th", extra=extra)
+
+
+def onnx_folder(path: Path) -> Path:
+    """An ONNX network with its weights in a second file, as torch.onnx.export writes it."""
+    path.mkdir(parents=True)
+    network, batch = small_network(), torch.export.Dim("n", min=1, max=64)
+    torch.onnx.export(
+        network, (torch.zeros(2, 3, SIZE, SIZE),), path / "m.onnx", dynamic_shapes=({0: batch},), external_data=True,
+        verbose=False,
+    )  # fmt: skip
+    return finish(path, network, loader="onnx", weights="m.onnx", engine="openvino")
+
+
+def pt2_folder(path: Path) -> Path:
+    """A network exported by torch.export."""
+    path.mkdir(parents=True)
+    network, batch = small_network(), torch.export.Dim("n", min=1, max=64)
+    program = torch.export.export(network, (torch.zeros(2, 3, SIZE, SIZE),), dynamic_shapes=({0: batch},))
+    torch.export.save(program, path / "m.pt2")
+    return finish(path, network, loader="pt2", weights="m.pt2")
 
 
 def finish(

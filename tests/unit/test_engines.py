@@ -14,7 +14,7 @@ from worker.labels import activate
 from worker.models.fields import ModelError
 from worker.models.folder import ModelFolder, read_folder
 from worker.models.golden import TOLERANCE
-from worker.models.networks import load_network
+from worker.models.loaders import load_network
 
 COLOURS = [(200, 60, 60), (60, 200, 60), (60, 60, 200), (200, 200, 40), (20, 20, 20), (240, 240, 240), (90, 10, 130)]
 PIXELS = np.stack([np.asarray(folders.picture(colour, (folders.SIZE, folders.SIZE))) for colour in COLOURS])
@@ -120,7 +120,8 @@ def test_torch_cannot_run_a_prepared_openvino_network(made: Path) -> None:
     with pytest.raises(ModelError) as caught:
         load_engine(read_folder(made / "f32"), "torch", threads=1, gpu=False)
     assert str(caught.value) == (
-        f"{made / 'f32'}: engine torch cannot run loader 'openvino'; it runs torchvision, transformers: "
+        f"{made / 'f32'}: engine torch cannot run loader 'openvino'; "
+        "it runs torchvision, transformers, timm, modelscope, checkpoint, pt2: "
         "set [engine] name to the engine the folder was prepared for"
     )
 

@@ -80,6 +80,12 @@ def test_everything_model_toml_says_is_read(small: Path) -> None:
     verify_files(found)
 
 
+def test_code_is_trusted_only_where_model_toml_says_so(small: Path) -> None:
+    assert not read_folder(small).trust_code
+    edit(small, 'version = "1"', 'version = "1"\ntrust_code = true')
+    assert read_folder(small).trust_code
+
+
 def test_without_resize_the_whole_picture_is_stretched(small: Path) -> None:
     edit(small, "resize = 40\n", "")
     assert read_folder(small).input.geometry.resize is None
@@ -101,7 +107,22 @@ def test_no_folder_no_model_toml_and_no_toml_are_told_apart(small: Path) -> None
     [
         ('version = "1"\n', "", "version: needs a text, found nothing"),
         ('version = "1"', "version = 1", "version: needs a text, found 1"),
-        ('"torchvision"', '"onnx"', "loader: needs one of torchvision, transformers, openvino, found 'onnx'"),
+        (
+            '"torchvision"',
+            '"keras"',
+            "loader: needs one of torchvision, transformers, timm, modelscope, checkpoint, pt2, openvino, onnx, "
+            "found 'keras'",
+        ),
+        (
+            'loader = "torchvision"\narchitecture = "resnet18"',
+            'loader = "timm"',
+            "architecture: needs a text, found nothing",
+        ),
+        (
+            'version = "1"',
+            'version = "1"\ntrust_code = "yes"',
+            "trust_code: needs true or false, found 'yes'",
+        ),
         ('architecture = "resnet18"\n', "", "architecture: needs a text, found nothing"),
         (
             'weights = "weights.bin"',

@@ -90,6 +90,5 @@ def test_an_empty_folder_is_told_from_one_that_is_not_there(tmp_path: Path) -> N
 def test_a_file_in_place_of_a_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m").write_text("")
     assert refused(tmp_path / "m") == [
-        f"c.toml: models/0/folder: {tmp_path}/m/model.toml: Not a directory: "
-        "needed a model folder with a model.toml"
+        f"c.toml: models/0/folder: {tmp_path}/m/model.toml: Not a directory: needed a model folder with a model.toml"
     ]

@@ -5,7 +5,7 @@ from typing import Protocol
 import numpy as np
 
 from worker.models.fields import ModelError
-from worker.models.folder import ModelFolder
+from worker.models.folder import PREPARED, ModelFolder
 from worker.settings import AUTO
 
 
@@ -27,10 +27,10 @@ def load_engine(folder: ModelFolder, chosen: str, threads: int, gpu: bool) -> En
     name = spec.name if chosen == AUTO else chosen
     if name == "torch":
         from worker.engines.torch import TorchEngine
-        from worker.models.networks import load_network
+        from worker.models.loaders import load_network
 
         return TorchEngine(load_network(folder), folder.input, spec.precision, threads, gpu)
-    if folder.loader != "openvino":
+    if folder.loader not in PREPARED:
         raise ModelError(
             f'{folder.path}: engine openvino needs a prepared OpenVINO network, found loader "{folder.loader}"; '
             'set [engine] name = "torch" in model.toml'

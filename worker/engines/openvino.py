@@ -8,6 +8,7 @@ import openvino as ov
 from openvino.preprocess import ColorFormat, PrePostProcessor
 
 from worker.models.folder import Input
+from worker.models.loaders.prepared import read
 
 BYTE_RANGE = 255.0
 
@@ -21,7 +22,7 @@ class OpenVinoEngine:
         self, weights: Path, model_input: Input, precision: str, batch_sizes: Sequence[int], threads: int
     ) -> None:
         self.precision = precision
-        network = with_preprocessing(ov.Core().read_model(weights), model_input)
+        network = with_preprocessing(read(weights), model_input)
         options = _options(precision, threads)
         self._requests = {}
         for size in batch_sizes:

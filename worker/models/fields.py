@@ -32,6 +32,11 @@ class Fields:
             return value
         return self._refuse(key, value, "a text", "")
 
+    def flag(self, key: str) -> bool:
+        """True or false; false when it is not there."""
+        value = self._take(key, False)
+        return value if isinstance(value, bool) else self._refuse(key, value, "true or false", False)
+
     def choice(self, key: str, choices: Iterable[str]) -> str:
         value = self._take(key, None)
         if value in (known := tuple(choices)):

@@ -11,7 +11,9 @@ from worker.labels import ACTIVATIONS, LANGUAGES, Labels
 from worker.models.fields import Fields, ModelError
 from worker.settings import ENGINES
 
-LOADERS = ("torchvision", "transformers", "openvino")
+PREPARED = ("openvino", "onnx")  # what the openvino engine reads itself
+LOADERS = ("torchvision", "transformers", "timm", "modelscope", "checkpoint", "pt2", *PREPARED)
+BUILT_BY_NAME = ("torchvision", "timm", "modelscope")  # these need an architecture
 PRECISIONS = ("f32", "bf16", "int8")
 
 
@@ -45,13 +47,17 @@ class EngineSpec:
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """Everything `model.toml` says; `weights` is a path for the loader (a file, or the folder itself)."""
+    """Everything `model.toml` says; `weights` is a path for the loader (a file, or the folder itself).
+
+    `trust_code` lets the loader run Python from the folder.
+    """
 
     path: Path
     name: str
     version: str
     loader: str
     architecture: str
+    trust_code: bool
     weights: Path
     files: Mapping[str, str]
     input: Input
@@ -98,7 +104,8 @@ def _parse(top: Fields, path: Path) -> ModelFolder:
     loader = top.choice("loader", LOADERS)
     name, version = top.text("name"), top.text("version")
     top.text("description", "")
-    architecture = top.text("architecture", "" if loader != "torchvision" else None)
+    architecture = top.text("architecture", None if loader in BUILT_BY_NAME else "")
+    trust_code = top.flag("trust_code")
     weights = top.text("weights")
     files = {file: str(digest) for file, digest in top.table("files").rest().items()}
     if weights not in {".", *files}:
@@ -111,7 +118,7 @@ def _parse(top: Fields, path: Path) -> ModelFolder:
     engine_spec = _engine(engine)
     top.raise_faults()
     return ModelFolder(
-        path, name, version, loader, architecture, path / weights, files,
+        path, name, version, loader, architecture, trust_code, path / weights, files,
         model_input, activation, labels, golden, engine_spec,
     )  # fmt: skip
 

@@ -1,0 +1,177 @@
+"""The model folders of this machine: those under models/ and those that the cluster serves, and what is known of each.
+
+A folder counts as verified while its content hashes to what `make model-verify` last found good; the stamps lie
+outside the folders, for a folder may be mounted read-only and lists all its own files.
+"""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scripts.cluster import ROOT, SCHEMA, Cluster
+from scripts.console import say, warn
+from scripts.refusal import Refusal
+
+MODELS = ROOT / "models"
+STAMPS = ".verified.json"
+NAME = SCHEMA["models"]["name"]
+COLUMNS = ("name", "version", "size", "loader", "engine", "precision", "labels", "served", "verified")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model folder: the name it goes by, and the names that the cluster serves it under."""
+
+    name: str
+    folder: Path
+    served: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> set[str]:
+        return {self.name, *self.served}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What model.toml says, as far as it can be read; `fault` says why it cannot."""
+
+    version: str = ""
+    loader: str = ""
+    engine: str = ""
+    precision: str = ""
+    labels: dict[str, int] = field(default_factory=dict)  # lines by language
+    fault: str = ""
+
+    @property
+    def needs_torch(self) -> bool:
+        return self.engine == "torch"
+
+
+def entries(models: Path, cluster: Cluster) -> list[Entry]:
+    """Every folder of `models` by name, then the cluster's others; none twice."""
+    served: dict[Path, list[str]] = {}
+    for model in cluster.models:
+        served.setdefault(model.folder.resolve(), []).append(model.name)
+    own = sorted(path for path in _children(models) if path.is_dir() and not path.name.startswith("."))
+    found = [Entry(path.name, path, tuple(served.pop(path.resolve(), ()))) for path in own]
+    return found + [Entry(names[0], folder, tuple(names)) for folder, names in served.items()]
+
+
+def chosen(found: Sequence[Entry], name: str) -> list[Entry]:
+    """The entries called `name`, or all for ""; raises Refusal when there is none."""
+    picked = [entry for entry in found if not name or name in entry.names]
+    if not picked:
+        known = ", ".join(sorted(set().union(*(entry.names for entry in found))))
+        raise Refusal(f"NAME: found {name!r}, needed one of {known}")
+    return picked
+
+
+def read_facts(folder: Path) -> Facts:
+    """What the folder's model.toml says."""
+    try:
+        table = tomllib.loads((folder / "model.toml").read_text(encoding="utf-8"))
+        labels = {
+            language: len((folder / file).read_text(encoding="utf-8").splitlines())
+            for language, file in table["output"]["labels"].items()
+        }
+        engine = table["engine"]
+        return Facts(str(table["version"]), str(table["loader"]), str(engine["name"]), str(engine["precision"]), labels)
+    except OSError as error:
+        return Facts(fault=f"{error.filename}: {error.strerror}")
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        return Facts(fault=f"{folder}/model.toml: cannot be read as a model folder: {error!r}")
+
+
+def content_hash(folder: Path) -> str:
+    """One sha256 over the names and contents of all files of the folder; raises OSError."""
+    total = hashlib.sha256()
+    for path in files(folder):
+        with path.open("rb") as file:
+            total.update(f"{path.relative_to(folder)}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return total.hexdigest()
+
+
+def files(folder: Path) -> list[Path]:
+    """Every file of the folder, sorted."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def is_verified(models: Path, folder: Path) -> bool:
+    """Whether the folder holds what it held when it was last verified."""
+    stamp = _stamps(models).get(str(folder.resolve()))
+    return stamp is not None and stamp == content_hash(folder)
+
+
+def record(models: Path, folder: Path, good: bool) -> None:
+    """Note that the folder was found good as it is now, or take the note away."""
+    stamps = _stamps(models)
+    stamps.pop(str(folder.resolve()), None)
+    if good:
+        stamps[str(folder.resolve())] = content_hash(folder)
+    try:
+        models.mkdir(parents=True, exist_ok=True)
+        draft = models / f"{STAMPS}.new"
+        draft.write_text(json.dumps(stamps, indent=1) + "\n", encoding="utf-8")
+        draft.replace(models / STAMPS)
+    except OSError as error:
+        warn(f"{error.filename}: {error.strerror}: what was found cannot be noted for `make models`")
+
+
+def show(models: Path, cluster: Cluster) -> None:
+    """Print one line a model."""
+    rows, faults = [], []
+    for entry in entries(models, cluster):
+        facts = read_facts(entry.folder)
+        rows.append(list(_row(models, entry, facts)))
+        faults += [f"{entry.name}: {facts.fault}"] if facts.fault else []
+    table = [list(COLUMNS), *rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for row in table:
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for fault in faults:
+        warn(fault)
+
+
+def megabytes(count: int) -> str:
+    return f"{count / 1_000_000:.1f} MB"
+
+
+def check_name(name: str) -> None:
+    """Raise Refusal for a name that the cluster's file could not say."""
+    try:
+        NAME.read(name)
+    except ValueError:
+        raise Refusal(f"NAME: found {name!r}, needed {NAME.needed}") from None
+
+
+def _row(models: Path, entry: Entry, facts: Facts) -> Iterator[str]:
+    count = next(iter(facts.labels.values()), 0)
+    served = "no" if not entry.served else "yes" if entry.served == (entry.name,) else f"as {', '.join(entry.served)}"
+    yield entry.name
+    yield facts.version
+    yield megabytes(sum(path.stat().st_size for path in files(entry.folder)))
+    yield from (facts.loader, facts.engine, facts.precision)
+    yield f"{count} {'+'.join(facts.labels)}" if facts.labels else ""
+    yield served
+    yield "yes" if is_verified(models, entry.folder) else "no"
+
+
+def _children(models: Path) -> Iterator[Path]:
+    try:
+        yield from models.iterdir()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise Refusal(f"{models}: {error.strerror}: needed the folder of the model folders, MODELS=") from error
+
+
+def _stamps(models: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((models / STAMPS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,136 @@
+"""The model folders of this machine: which there are, what is said of them, and which count as verified."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from scripts import library
+from scripts.cluster import ROOT, Cluster, parse_cluster
+from scripts.library import Entry, Facts
+from scripts.refusal import Refusal
+
+DEMO = ROOT / "worker/demo"
+Capture = pytest.CaptureFixture[str]
+
+
+def clustered(**folders: Path) -> Cluster:
+    """A cluster that serves `folders` by name; `__` stands for "-"."""
+    tables = (f'[[models]]\nname = "{name.replace("__", "-")}"\nfolder = "{path}"\n' for name, path in folders.items())
+    return parse_cluster("".join(tables), "c.toml")
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    """A library of two: a copy of the demo, and a folder that is no model."""
+    shutil.copytree(DEMO, tmp_path / "models/copy")
+    (tmp_path / "models/empty").mkdir()
+    (tmp_path / "models/.copy.new").mkdir()
+    (tmp_path / "models/notes.txt").write_text("not a folder")
+    return tmp_path / "models"
+
+
+def test_the_folders_of_the_library_come_first_and_none_comes_twice(models: Path) -> None:
+    cluster = clustered(demo=DEMO, one=models / "copy", two=models / "../models/copy")
+    assert library.entries(models, cluster) == [
+        Entry("copy", models / "copy", ("one", "two")),
+        Entry("empty", models / "empty"),
+        Entry("demo", DEMO, ("demo",)),
+    ]
+
+
+def test_a_library_that_is_not_there_yet_is_empty(tmp_path: Path) -> None:
+    assert library.entries(tmp_path / "none", clustered(demo=DEMO)) == [Entry("demo", DEMO, ("demo",))]
+
+
+def test_a_model_is_chosen_by_its_folder_or_by_the_name_it_is_served_under() -> None:
+    found = [Entry("a", Path("/a"), ("first", "second")), Entry("b", Path("/b"))]
+    assert library.chosen(found, "") == found
+    assert library.chosen(found, "a") == library.chosen(found, "second") == found[:1]
+    with pytest.raises(Refusal) as refusal:
+        library.chosen(found, "c")
+    assert refusal.value.lines == ("NAME: found 'c', needed one of a, b, first, second",)
+
+
+def test_what_model_toml_says_is_read() -> None:
+    assert library.read_facts(DEMO) == Facts("1", "openvino", "openvino", "int8", {"en": 345, "zh": 345})
+    assert not library.read_facts(DEMO).needs_torch
+
+
+def test_a_folder_that_cannot_be_read_says_why(models: Path) -> None:
+    assert library.read_facts(models / "empty").fault == f"{models}/empty/model.toml: No such file or directory"
+    (models / "empty/model.toml").write_text('version = "1"\n')
+    assert library.read_facts(models / "empty").fault == (
+        f"{models}/empty/model.toml: cannot be read as a model folder: KeyError('output')"
+    )
+
+
+@pytest.mark.parametrize(("engine", "needed"), [("openvino", False), ("torch", True), ("", False)])
+def test_only_the_torch_engine_needs_torch(engine: str, needed: bool) -> None:
+    assert Facts(engine=engine).needs_torch is needed
+
+
+@pytest.mark.parametrize("change", ["byte", "name", "more", "less"])
+def test_a_verified_folder_stays_so_until_anything_in_it_changes(models: Path, change: str) -> None:
+    folder = models / "copy"
+    assert not library.is_verified(models, folder)
+    library.record(models, folder, good=True)
+    assert library.is_verified(models, folder)
+    before = folder / "model.bin"
+    if change == "byte":
+        before.write_bytes(before.read_bytes()[:-1] + b"!")
+    elif change == "name":
+        before.rename(folder / "other.bin")
+    elif change == "more":
+        (folder / "more").touch()
+    else:
+        before.unlink()
+    assert not library.is_verified(models, folder)
+
+
+def test_a_folder_that_fails_loses_its_stamp_and_others_keep_theirs(models: Path) -> None:
+    for folder in (models / "copy", DEMO):
+        library.record(models, folder, good=True)
+    library.record(models, models / "copy", good=False)
+    assert not library.is_verified(models, models / "copy")
+    assert library.is_verified(models, DEMO)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"x": 7}'])
+def test_stamps_that_cannot_be_read_are_no_stamps(models: Path, text: str) -> None:
+    (models / library.STAMPS).write_text(text)
+    assert not library.is_verified(models, DEMO)
+    library.record(models, DEMO, good=True)
+    assert library.is_verified(models, DEMO)
+
+
+def test_stamps_that_cannot_be_written_are_a_warning(tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "models").write_text("a file")
+    library.record(tmp_path / "models", DEMO, good=True)
+    assert capsys.readouterr().err == (
+        f"!! {tmp_path}/models: File exists: what was found cannot be noted for `make models`\n"
+    )
+
+
+def test_the_list_has_a_line_for_every_folder(models: Path, capsys: Capture) -> None:
+    library.record(models, models / "copy", good=True)
+    library.show(models, clustered(demo=DEMO, other=models / "copy"))
+    said = capsys.readouterr()
+    rows = [line.split() for line in said.out.splitlines()]
+    assert rows[0] == ["name", "version", "size", "loader", "engine", "precision", "labels", "served", "verified"]
+    size = library.megabytes(sum(path.stat().st_size for path in library.files(DEMO))).split()
+    version = library.read_facts(DEMO).version
+    told = [version, *size, "openvino", "openvino", "int8", "345", "en+zh"]
+    assert rows[1:] == [
+        ["copy", *told, "as", "other", "yes"],
+        ["empty", "0.0", "MB", "no", "no"],
+        ["demo", *told, "yes", "no"],
+    ]
+    assert said.err == f"!! empty: {models}/empty/model.toml: No such file or directory\n"
+
+
+def test_stamps_are_kept_by_the_folders_own_path(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(models / "copy")
+    library.record(models, tmp_path / "link", good=True)
+    assert list(json.loads((models / library.STAMPS).read_text())) == [str(models / "copy")]

@@ -1,0 +1,97 @@
+"""A state dict for an architecture of torchvision or timm, or for the user's own network in network.py.
+
+`architecture` is a name, looked for in torchvision and then in timm; "torchvision:" or "timm:" before it decides.
+network.py defines `build(classes: int)`, which returns the network; it runs only where model.toml trusts it.
+"""
+
+import importlib.util
+from pathlib import Path
+
+import timm as timm_library
+import torch
+from timm.models import get_pretrained_cfg
+from torchvision import models
+
+from worker.models.fields import ModelError
+from worker.models.folder import ModelFolder
+from worker.models.loaders import Description, guess, names, timm, torchvision
+from worker.models.loaders.state_dict import fill, read_state_dict
+
+BUILD = "build"
+# Two dimensions or more: the weights of a layer. Its first counts the outputs.
+LAYER = 2
+DEFAULT = "resnet18"
+
+
+def load(folder: ModelFolder) -> torch.nn.Module:
+    """The network with the folder's weights, every key of both."""
+    torchvision.check_hash(folder.weights)
+    state = read_state_dict(folder.weights)
+    library, architecture = _found(folder.architecture, folder.path)
+    if library == "torchvision":
+        network = torchvision.build(architecture, folder.labels.count, folder.path)
+    elif library == "timm":
+        network = timm.build(architecture, folder.labels.count, folder.input.geometry.size, folder.path)
+    else:
+        network = _own(folder)
+    fill(network, state, folder.weights, architecture or guess.NETWORK_CODE)
+    return network.eval()
+
+
+def describe(path: Path, architecture: str) -> Description:
+    """What the architecture's own library says of it; of a user's own network, ImageNet's usual preparation."""
+    weights = guess.file_in(path, guess.STATE_DICTS)
+    library, name = _found(architecture, path)
+    files = {weights.name: weights}
+    if library == "timm":
+        geometry, mean, std = timm.preprocessing(get_pretrained_cfg(name).to_dict(), path)
+    else:
+        published = models.get_model_weights(name or DEFAULT).DEFAULT
+        geometry, mean, std = torchvision.preprocessing(published)
+    if not library:
+        files[guess.NETWORK_CODE] = path / guess.NETWORK_CODE
+    return Description(
+        loader="checkpoint", architecture=architecture, weights=weights.name, files=files,
+        geometry=geometry, mean=mean, std=std, labels=names.of_classes(_classes(weights)), activation="softmax",
+    )  # fmt: skip
+
+
+def _found(architecture: str, path: Path) -> tuple[str, str]:
+    """The library that has `architecture` and its name there; nothing for the user's own. Raises ModelError."""
+    library, colon, name = architecture.rpartition(":")
+    if not architecture:
+        if path.is_file() or not (path / guess.NETWORK_CODE).is_file():
+            raise ModelError(f"{path}: a state dict needs an architecture, or a {guess.NETWORK_CODE} beside it")
+        return "", ""
+    if library in ("", "torchvision") and name in torchvision.ARCHITECTURES:
+        return "torchvision", name
+    if library in ("", "timm") and timm_library.is_model(name):
+        return "timm", name
+    where = f" in {library}" if colon else ": neither torchvision nor timm has it"
+    raise ModelError(f"{path}: no architecture {name!r}{where}; correct its spelling")
+
+
+def _own(folder: ModelFolder) -> torch.nn.Module:
+    code = folder.path / guess.NETWORK_CODE
+    if not folder.trust_code:
+        raise ModelError(
+            f"{code}: is code that would run in the worker; read it, and if you trust it "
+            "set trust_code = true in model.toml"
+        )
+    spec = importlib.util.spec_from_file_location("wanwu_network", code)
+    if spec is None or spec.loader is None:
+        raise ModelError(f"{code}: cannot be read as Python")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        network = getattr(module, BUILD)(folder.labels.count)
+    except Exception as error:  # it may be anything
+        raise ModelError(f"{code}: {BUILD}(classes) failed: {type(error).__name__}: {error}") from error
+    if not isinstance(network, torch.nn.Module):
+        raise ModelError(f"{code}: {BUILD}(classes) returned a {type(network).__name__}, needed a torch.nn.Module")
+    return network
+
+
+def _classes(weights: Path) -> int:
+    layers = [value for value in read_state_dict(weights).values() if value.ndim >= LAYER]
+    return len(layers[-1]) if layers else 0

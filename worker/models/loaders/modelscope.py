@@ -1,0 +1,110 @@
+"""ModelScope's picture classifiers from a snapshot folder, without its library: timm has their architectures.
+
+cv_resnest101_general_recognition is a ResNeSt-101 with its labels in meta_info.txt. The daily-life ViT and its
+ImageNet twin are ViTs of OpenMMLab, which name the weights otherwise and keep the labels in the checkpoint.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from worker.decode import Geometry
+from worker.models.fields import ModelError
+from worker.models.folder import ModelFolder
+from worker.models.loaders import Description, guess, names, timm
+from worker.models.loaders.state_dict import fill, plain, read_checkpoint, read_state_dict, some
+
+RESNEST, VIT = "resnest101e", "vit_base_patch16_224"
+META_INFO = "meta_info.txt"
+LABEL_FIELD = 1  # of the fields of a line of meta_info.txt, separated by tabs
+SIZE, RESIZE = 224, 256
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+OPENMMLAB = "backbone."
+# Of names in OpenMMLab's ViT to timm's, in this order.
+RENAMED = (
+    (r"^head\.layers\.head\.", "head."),
+    (r"^backbone\.ln1\.", "norm."),
+    (r"^backbone\.", ""),
+    (r"^patch_embed\.projection\.", "patch_embed.proj."),
+    (r"^layers\.(\d+)\.", r"blocks.\1."),
+    (r"\.ln([12])\.", r".norm\1."),
+    (r"\.ffn\.layers\.0\.0\.", ".mlp.fc1."),
+    (r"\.ffn\.layers\.1\.", ".mlp.fc2."),
+)
+NORMALISATION = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
+
+
+def load(folder: ModelFolder) -> torch.nn.Module:
+    """The architecture of timm with the snapshot's weights, every one of them."""
+    size = folder.input.geometry.size
+    network = timm.build(folder.architecture, folder.labels.count, size, folder.path)
+    fill(network, renamed(read_state_dict(folder.weights)), folder.weights, folder.architecture)
+    return network.eval()
+
+
+def describe(path: Path, architecture: str) -> Description:
+    """What the snapshot folder says; a ViT other than the base one needs its architecture named."""
+    weights = guess.file_in(path / guess.MODELSCOPE_WEIGHTS if path.is_dir() else path, guess.STATE_DICTS)
+    checkpoint = read_checkpoint(weights)
+    state = plain(checkpoint, weights)
+    vit = any(key.startswith(OPENMMLAB) for key in state)
+    meta = checkpoint.get("meta", {}) if isinstance(checkpoint, Mapping) else {}
+    labels = _classes(meta, weights) if vit else _meta_info(weights.parent / META_INFO)
+    mean, std = (_normalisation(meta, which) for which in NORMALISATION)
+    return Description(
+        loader="modelscope", architecture=architecture or (VIT if vit else RESNEST),
+        weights=weights.name, files={weights.name: weights},
+        geometry=Geometry((SIZE, SIZE), RESIZE, "bicubic" if vit else "bilinear"), mean=mean, std=std,
+        labels=labels, activation="softmax",
+    )  # fmt: skip
+
+
+def renamed(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """`state` under timm's names if it has OpenMMLab's, else as it is."""
+    if not any(key.startswith(OPENMMLAB) for key in state):
+        return dict(state)
+    return {_renamed(key): value for key, value in state.items()}
+
+
+def _renamed(key: str) -> str:
+    for pattern, name in RENAMED:
+        key = re.sub(pattern, name, key)
+    return key
+
+
+def _classes(meta: Any, path: Path) -> Mapping[str, tuple[str, ...]]:
+    classes = meta.get("CLASSES") if isinstance(meta, Mapping) else None
+    if not classes:
+        raise ModelError(f"{path}: has no labels; needed them in its meta['CLASSES']")
+    return _in_their_language([str(one) for one in classes], path)
+
+
+def _meta_info(path: Path) -> Mapping[str, tuple[str, ...]]:
+    if not path.is_file():
+        raise ModelError(f"{path}: not found; it has the labels, copy it from the model's snapshot")
+    try:
+        rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{path}: not UTF-8: {error}; copy the file again") from error
+    short = [number for number, row in enumerate(rows, 1) if len(row) <= LABEL_FIELD or not row[LABEL_FIELD].strip()]
+    if short:
+        raise ModelError(f"{path}: no label in line {some(map(str, short))}; needed it after the line's first tab")
+    return _in_their_language([row[LABEL_FIELD].strip() for row in rows], path)
+
+
+def _in_their_language(labels: list[str], path: Path) -> Mapping[str, tuple[str, ...]]:
+    if blank := [str(number) for number, label in enumerate(labels) if not label.strip()]:
+        raise ModelError(f"{path}: the label of class {some(blank)} is blank")
+    chinese = any("\u4e00" <= letter <= "\u9fff" for label in labels for letter in label)
+    return {"zh": tuple(labels)} if chinese else names.imagenet(labels)
+
+
+def _normalisation(meta: Any, which: str) -> tuple[float, ...]:
+    """Mean or std of 0..1 values, as the text of OpenMMLab's configuration beside the weights says it of 0..255."""
+    text = str(meta.get("config", "")) if isinstance(meta, Mapping) else ""
+    match = re.search(rf"\b{which}=\[([\d., ]+)\]", text.replace(" = ", "="))
+    values = tuple(float(value) / 255 for value in match[1].split(",") if value.strip()) if match else ()
+    return values if len(values) == len(IMAGENET_MEAN) else NORMALISATION[which]

@@ -1,0 +1,124 @@
+"""torch.export's .pt2 archives.
+
+torch.export.load trusts them: it unpickles, evaluates symbolic shapes as Python, and looks up whatever function of
+torch a node names. So the archive is held first against what an exported classifier needs, by the same reader.
+"""
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.export.pt2_archive._package import PT2ArchiveReader
+
+from worker.models.fields import ModelError
+from worker.models.folder import ModelFolder
+from worker.models.loaders import Description, guess
+from worker.models.loaders.lfs import refuse_pointer
+from worker.models.loaders.prepared import CHANNELS, exported
+from worker.models.loaders.state_dict import some
+
+MODEL = "models/model.json"
+CONFIGURATIONS = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
+SAMPLES = "data/sample_inputs/model.pt"
+OLD_PICKLES = ("data/weights/model.pt", "data/constants/model.pt")
+# Operators of torch, and arithmetic on shapes.
+OPERATOR = re.compile(
+    r"torch\.ops\.(aten|prims)\.(?!__)\w+(\.(?!__)\w+)?|torch\.sym_\w+"
+    r"|torch\.ops\.higher_order\.wrap_with_(set_grad_enabled|autocast)"
+    r"|_operator\.(add|sub|mul|floordiv|truediv|mod|neg|pow|eq|ne|lt|le|gt|ge|and_|or_|getitem)"
+)
+EXPRESSION = re.compile(
+    r"(?:(?:Symbol|Integer|Float|Rational|Add|Mul|Pow|Max|Min|Mod|FloorDiv|CleanDiv|PythonMod|Eq|Ne|Lt|Le|Gt|Ge"
+    r"|Equality|Unequality|StrictLessThan|StrictGreaterThan|LessThan|GreaterThan|And|Or|Not|true|false|True|False"
+    r"|positive|negative|integer|nonnegative|zero|real|precision|[su]\d+)(?!\w)|'[su]\d+'"
+    r"|-?\d+(?:\.\d+)?|[(),= -])*"
+)
+CHECKED = {"target": OPERATOR, "as_operator": OPERATOR, "expr_str": EXPRESSION}
+SIDES = 4
+
+
+def load(folder: ModelFolder) -> torch.nn.Module:
+    """The exported network; it must take the batches that model.toml names."""
+    batch = _taken(check(folder.weights), folder.weights)[0].get("as_int")
+    if batch is not None and folder.engine.batch_sizes != (batch,):
+        raise ModelError(
+            f"{folder.weights}: takes batches of {batch} alone, model.toml says {list(folder.engine.batch_sizes)}; "
+            "export it anew with dynamic_shapes for the first dimension"
+        )
+    try:
+        return torch.export.load(folder.weights).module()
+    except Exception as error:  # torch raises whatever a damaged file provokes
+        raise ModelError(f"{folder.weights}: not a network that torch.export can load: {error}") from error
+
+
+def describe(path: Path, architecture: str) -> Description:
+    """The size of the exported input, and ImageNet's usual preparation."""
+    main = guess.file_in(path, (".pt2",))
+    _, _, height, width = _taken(check(main), main)
+    return exported("pt2", main, [], (height["as_int"], width["as_int"]))
+
+
+def check(path: Path) -> dict[str, Any]:
+    """The archive's model.json; raises ModelError when the archive holds more than tensors and torch's operators."""
+    refuse_pointer(path)
+    try:
+        reader = PT2ArchiveReader(str(path))
+        files = set(reader.get_file_names())
+        model: dict[str, Any] = json.loads(reader.read_string(MODEL))
+        configurations = [json.loads(reader.read_string(name)) for name in CONFIGURATIONS]
+        faults = _foreign(model) + [name for name in OLD_PICKLES if name in files]
+        faults += [name for name in files if name.startswith("models/") and name != MODEL]
+        for key, entry in (pair for one in configurations for pair in one["config"].items()):
+            if entry["use_pickle"] or not entry["path_name"].startswith(("weight_", "tensor_")):
+                faults.append(f"{key} pickled")
+        if SAMPLES in files and not _safe(reader.read_bytes(SAMPLES)):
+            faults.append(SAMPLES)
+    except Exception as error:  # whatever a damaged file provokes
+        reason = str(error).splitlines()[0].partition(". ")[0]
+        raise ModelError(f"{path}: not an archive of torch.export: {reason}; copy it again") from error
+    if faults:
+        raise ModelError(
+            f"{path}: holds more than tensors and torch's operators, and was not loaded: {some(sorted(set(faults)))}; "
+            "export the network anew with torch.export.save"
+        )
+    return model
+
+
+def _taken(model: dict[str, Any], path: Path) -> list[dict[str, Any]]:
+    """The four sides of the one input, all but the first a number. Raises ModelError, about `path`."""
+    graph = model["graph_module"]
+    given = [one["user_input"]["arg"] for one in graph["signature"]["input_specs"] if "user_input" in one]
+    shapes = [graph["graph"]["tensor_values"][one["as_tensor"]["name"]]["sizes"] for one in given if "as_tensor" in one]
+    sides: list[dict[str, Any]] = shapes[0] if len(shapes) == len(given) == 1 else []
+    if len(sides) != SIDES or sides[1].get("as_int") != CHANNELS or not all("as_int" in side for side in sides[1:]):
+        raise ModelError(f"{path}: needed one input [N, 3, height, width] of fixed height and width; export it anew")
+    return sides
+
+
+def _foreign(tree: object) -> list[str]:
+    return [text for key, text in _texts(tree) if not CHECKED[key].fullmatch(text)]
+
+
+def _texts(tree: object) -> Iterator[tuple[str, str]]:
+    """Every text in `tree` that torch.export.load would look up or evaluate."""
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            if key in CHECKED and isinstance(value, str):
+                yield key, value
+            else:
+                yield from _texts(value)
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from _texts(value)
+
+
+def _safe(data: bytes) -> bool:
+    try:
+        torch.load(io.BytesIO(data), weights_only=True)
+    except Exception:  # torch.export.load would unpickle it then
+        return False
+    return True

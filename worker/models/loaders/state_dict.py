@@ -1,0 +1,146 @@
+"""Weights read safely and filled in strictly. Nothing that a file says is run."""
+
+import argparse
+import pickletools
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+
+from worker.models.fields import ModelError
+from worker.models.loaders.lfs import refuse_pointer
+
+WRAPPERS = ("state_dict_ema", "state_dict", "model")  # an average of the weights answers better than the last of them
+PREFIXES = ("module.", "_orig_mod.")  # left by DataParallel and by torch.compile
+SHOWN = 8
+
+# Plain values that training scripts leave beside the weights; none does anything when it is read.
+_SCALAR, _RECONSTRUCT = np._core.multiarray.scalar, np._core.multiarray._reconstruct  # type: ignore[attr-defined]
+HARMLESS = [
+    argparse.Namespace, np.dtype, np.ndarray,
+    *(type(np.dtype(kind)) for kind in "?bBhHiIlLqQefd"),
+    *((value, f"numpy.{core}.multiarray.{name}")
+      for core in ("core", "_core") for value, name in ((_SCALAR, "scalar"), (_RECONSTRUCT, "_reconstruct"))),
+]  # fmt: skip
+
+
+def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
+    """The state dict in `path`, without wrappers and prefixes. Raises ModelError."""
+    return plain(read_checkpoint(path), path)
+
+
+def read_checkpoint(path: Path) -> Any:
+    """All that `path` holds: safetensors, or what torch.save wrote; raises ModelError when it holds code."""
+    check_weights(path)
+    try:
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load_file(path)
+        with torch.serialization.safe_globals(HARMLESS):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever a damaged file provokes
+        raise _damaged(path, error) from error
+
+
+def check_weights(path: Path) -> None:
+    """Refuse, by ModelError, what is no weights: nothing, a Git LFS pointer, a file cut short, a pickle with code."""
+    refuse_pointer(path)
+    try:
+        if path.suffix == ".safetensors":
+            with safetensors.safe_open(path, "pt"):
+                return
+        if found := unsafe_globals(path):
+            raise ModelError(
+                f"{path}: holds code, and was not loaded: {some(found)}; "
+                "save its weights alone with torch.save(network.state_dict(), FILE)"
+            )
+    except ModelError:
+        raise
+    except Exception as error:  # whatever a damaged file provokes
+        raise _damaged(path, error) from error
+
+
+def unsafe_globals(path: Path) -> list[str]:
+    """The functions and classes, beyond harmless ones, that reading `path` would call; found without calling any."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if any(name.endswith("/constants.pkl") for name in archive.namelist()):
+                return ["TorchScript"]
+        with torch.serialization.safe_globals(HARMLESS):
+            return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(str(path)))
+    allowed = {*torch._weights_only_unpickler._get_allowed_globals(), *_names(HARMLESS)}
+    return sorted(_plain_pickle_globals(path) - allowed)
+
+
+def plain(checkpoint: object, path: Path) -> dict[str, torch.Tensor]:
+    """The state dict inside what a training script saved. Raises ModelError when there is none."""
+    while isinstance(checkpoint, Mapping) and (
+        wrapper := next((key for key in WRAPPERS if isinstance(checkpoint.get(key), Mapping)), None)
+    ):
+        checkpoint = checkpoint[wrapper]
+    if not isinstance(checkpoint, Mapping):
+        raise ModelError(f"{path}: found a {type(checkpoint).__name__}, needed a state dict")
+    if others := [str(key) for key, value in checkpoint.items() if not isinstance(value, torch.Tensor)]:
+        raise ModelError(f"{path}: needed a state dict of tensors alone, found also {some(others)}")
+    state = dict(checkpoint)
+    while state and (prefix := next((one for one in PREFIXES if all(key.startswith(one) for key in state)), None)):
+        state = {key.removeprefix(prefix): value for key, value in state.items()}
+    return state
+
+
+def fill(network: torch.nn.Module, state: Mapping[str, torch.Tensor], path: Path, architecture: str) -> None:
+    """Put `state` into `network`, every key of both and no other; raises ModelError with the keys that differ."""
+    wanted = network.state_dict()
+    shapes = [
+        f"{key} {list(state[key].shape)} instead of {list(value.shape)}"
+        for key, value in wanted.items()
+        if key in state and state[key].shape != value.shape
+    ]
+    faults = {
+        "missing": [key for key in wanted if key not in state],
+        "unexpected": [key for key in state if key not in wanted],
+        "of another shape": shapes,
+    }
+    if any(faults.values()):
+        found = "; ".join(f"{what}: {some(keys)}" for what, keys in faults.items() if keys)
+        raise ModelError(f"{path}: does not fit {architecture}: {found}")
+    network.load_state_dict(state)
+
+
+def some(names: Iterable[str]) -> str:
+    """The first few of `names`, and how many more there are."""
+    names = list(names)
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def _damaged(path: Path, error: Exception) -> ModelError:
+    said = [line for line in str(error).splitlines() if line]
+    reason = said[0].partition(". ")[0] if said else type(error).__name__
+    return ModelError(f"{path}: cannot be read: {reason}; it is damaged or cut short, copy the file again")
+
+
+def _names(allowed: Iterable[Any]) -> set[str]:
+    return {one[1] if isinstance(one, tuple) else f"{one.__module__}.{one.__name__}" for one in allowed}
+
+
+def _plain_pickle_globals(path: Path) -> set[str]:
+    """The globals of the pickles that a file begins with; the format of torch before 1.6 is a row of them."""
+    found, strings = set[str](), [""]
+    with path.open("rb") as file:
+        try:
+            while file.peek(1):
+                for opcode, argument, _ in pickletools.genops(file):
+                    if opcode.name == "GLOBAL":
+                        found.add(str(argument).replace(" ", "."))
+                    elif opcode.name == "STACK_GLOBAL":
+                        found.add(".".join(strings[-2:]))
+                    elif isinstance(argument, str):
+                        strings.append(argument)
+        except ValueError:  # the tensors' bytes begin here, or it never was a pickle
+            return found
+    return found

@@ -1,0 +1,103 @@
+"""timm: any of its architectures with weights at hand, or a folder of its own layout (config.json and weights)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from timm.data import resolve_data_config
+from timm.models import get_pretrained_cfg
+
+from worker.decode import INTERPOLATIONS, Geometry
+from worker.models.fields import ModelError
+from worker.models.folder import ModelFolder
+from worker.models.loaders import Description, guess, names
+from worker.models.loaders.state_dict import fill, read_state_dict
+
+CONFIG = "config.json"
+# In the order in which timm itself looks for them in a folder.
+WEIGHTS = ("model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth")
+
+
+def load(folder: ModelFolder) -> torch.nn.Module:
+    """The architecture with the folder's weights, made with the arguments that its config.json names."""
+    config = guess.config(folder.path / CONFIG) if (folder.path / CONFIG).is_file() else {}
+    network = build(
+        folder.architecture, folder.labels.count, folder.input.geometry.size, folder.path, _arguments(config)
+    )
+    fill(network, read_state_dict(folder.weights), folder.weights, folder.architecture)
+    return network.eval()
+
+
+def build(
+    architecture: str, classes: int, size: tuple[int, int], path: Path, arguments: Mapping[str, Any] | None = None
+) -> torch.nn.Module:
+    """The network without its weights, for pictures of `size` (height, width); raises ModelError about `path`."""
+    if not timm.is_model(architecture):
+        raise ModelError(f"{path}: timm has no architecture {architecture!r}")
+    # A network with a position for each patch is made for one size of picture; the others take any.
+    sized = {"img_size": size} if get_pretrained_cfg(architecture).fixed_input_size else {}
+    wanted = {**sized, **(arguments or {}), "num_classes": classes, "pretrained": False}
+    try:
+        network: torch.nn.Module = timm.create_model(architecture, **wanted)
+    except Exception as error:  # each architecture refuses arguments in its own way
+        raise ModelError(f"{path}: timm cannot make {architecture} of {list(size)} pixels: {error}") from error
+    return network
+
+
+def describe(path: Path, architecture: str) -> Description:
+    """What timm's own configuration of the architecture says, or the folder's config.json."""
+    config: dict[str, Any] = {}
+    if path.is_dir():
+        config = guess.config(path / CONFIG)
+        weights = next((path / name for name in WEIGHTS if (path / name).is_file()), None)
+        if weights is None:
+            raise ModelError(f"{path}: has no weights; needed one of {', '.join(WEIGHTS)}")
+        files = {CONFIG: path / CONFIG, weights.name: weights}
+    else:
+        weights, files = path, {path.name: path}
+    architecture = architecture or str(config.get("architecture", ""))
+    if not timm.is_model(architecture):
+        raise ModelError(f"{path}: timm has no architecture {architecture!r}")
+    # Older folders have the configuration at the top of config.json.
+    own = config.get("pretrained_cfg", config)
+    known = {**get_pretrained_cfg(architecture).to_dict(), **own}
+    if made_for := _arguments(config).get("img_size"):
+        known["input_size"] = (3, *((made_for, made_for) if isinstance(made_for, int) else made_for))
+    geometry, mean, std = preprocessing(known, path)
+    network = build(architecture, names.IMAGENET_CLASSES, geometry.size, path, _arguments(config))
+    state = read_state_dict(weights)
+    # By name, since some networks keep other weights after those of their last layer.
+    head = f"{known['classifier'][0] if isinstance(known['classifier'], (tuple, list)) else known['classifier']}.weight"
+    if head not in state:
+        fill(network, state, weights, architecture)  # which says how they differ
+        raise ModelError(f"{weights}: has no {head}; needed a network with a classifier")
+    english = config.get("label_names") or own.get("label_names") or own.get("labels")
+    labels = names.imagenet(english) if english else names.of_classes(len(state[head]))
+    return Description(
+        loader="timm", architecture=architecture, weights=weights.name, files=files,
+        geometry=geometry, mean=mean, std=std, labels=labels, activation="softmax",
+    )  # fmt: skip
+
+
+def preprocessing(known: dict[str, Any], path: Path) -> tuple[Geometry, tuple[float, ...], tuple[float, ...]]:
+    """Geometry, mean and std of timm's data config; raises ModelError for what model.toml cannot say."""
+    data = resolve_data_config(pretrained_cfg=known)
+    channels, *size = data["input_size"]
+    mode, crop = data["crop_mode"], data["crop_pct"]
+    if channels != 3:
+        raise ModelError(f"{path}: takes {channels} channels, needed 3")
+    if data["interpolation"] not in INTERPOLATIONS:
+        raise ModelError(f"{path}: interpolation {data['interpolation']!r} is none of {', '.join(INTERPOLATIONS)}")
+    if mode == "border" or (mode == "squash" and crop != 1):
+        raise ModelError(f"{path}: crop_mode {mode!r} with crop_pct {crop} cannot be said in model.toml's [input]")
+    # timm scales a picture for a network that is not square by the side that needs it most; so does no other here.
+    if mode == "center" and size[0] != size[1]:
+        raise ModelError(f"{path}: a centre crop of {size} pixels, which is not square, cannot be said in model.toml")
+    resize = None if mode == "squash" else int(size[0] / crop)
+    return Geometry((size[0], size[1]), resize, data["interpolation"]), tuple(data["mean"]), tuple(data["std"])
+
+
+def _arguments(config: dict[str, Any]) -> dict[str, Any]:
+    return dict(config.get("model_args", {}))

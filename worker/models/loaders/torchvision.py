@@ -1,0 +1,85 @@
+"""torchvision: any of its classification architectures, with a state dict under its own name."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from torchvision import models
+
+from worker.decode import Geometry
+from worker.models.fields import ModelError
+from worker.models.folder import ModelFolder, sha256
+from worker.models.loaders import Description, guess, names
+from worker.models.loaders.state_dict import fill, read_state_dict
+
+ARCHITECTURES = models.list_models(module=models)  # the classifiers; those for other tasks are in modules below
+HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.")
+# Their published weights want the pictures in another range than the published transforms give.
+TRANSFORMING = ("googlenet", "inception_v3")
+
+
+def load(folder: ModelFolder) -> torch.nn.Module:
+    """The architecture with the folder's weights; the last layer has as many outputs as there are labels."""
+    check_hash(folder.weights)
+    network = build(folder.architecture, folder.labels.count, folder.path)
+    if folder.architecture in TRANSFORMING and _weights(folder.weights.name):
+        network.transform_input = True
+    fill(network, read_state_dict(folder.weights), folder.weights, folder.architecture)
+    return network.eval()
+
+
+def build(architecture: str, classes: int, path: Path) -> torch.nn.Module:
+    """The network without its weights; raises ModelError, about `path`, when torchvision has no such classifier."""
+    if architecture not in ARCHITECTURES:
+        raise ModelError(f"{path}: torchvision has no classification architecture {architecture!r}")
+    fast = {"init_weights": False} if architecture in TRANSFORMING else {}
+    network: torch.nn.Module = models.get_model(architecture, weights=None, num_classes=classes, **fast)
+    return network
+
+
+def check_hash(path: Path) -> None:
+    """Hold the start of the sha256 against the one in the file's name, if it has one. Raises ModelError."""
+    if (match := HASH_IN_NAME.search(path.name)) and not (found := sha256(path)).startswith(match[1]):
+        raise ModelError(
+            f"{path}: sha256 starts with {found[: len(match[1])]}, its name says {match[1]}; download the file again"
+        )
+
+
+def describe(path: Path, architecture: str) -> Description:
+    """What the weights' metadata says; the architecture may be left out where the file has its published name."""
+    path = guess.file_in(path, guess.STATE_DICTS)
+    weights = _weights(path.name)
+    if not architecture:
+        if weights is None:
+            raise ModelError(f"{path}: not a name that torchvision publishes weights under; name the architecture")
+        architecture = next(
+            one for one in models.list_models(module=models) if weights in models.get_model_weights(one)
+        )
+    network = build(architecture, names.IMAGENET_CLASSES, path)
+    weights = weights or models.get_model_weights(architecture).DEFAULT
+    check_hash(path)
+    last = next(reversed(network.state_dict()))
+    state = read_state_dict(path)
+    if last not in state:
+        fill(network, state, path, architecture)  # which says how they differ
+    geometry, mean, std = preprocessing(weights)
+    english = weights.meta["categories"]
+    return Description(
+        loader="torchvision", architecture=architecture, weights=path.name, files={path.name: path},
+        geometry=geometry, mean=mean, std=std,
+        labels=names.imagenet(english) if len(state[last]) == len(english) else {}, activation="softmax",
+    )  # fmt: skip
+
+
+def preprocessing(weights: Any) -> tuple[Geometry, tuple[float, ...], tuple[float, ...]]:
+    """Geometry, mean and std of torchvision's transforms for `weights`."""
+    steps = weights.transforms()
+    (size,), (resize,) = steps.crop_size, steps.resize_size
+    return Geometry((size, size), resize, steps.interpolation.value), tuple(steps.mean), tuple(steps.std)
+
+
+def _weights(name: str) -> Any:
+    """The published weights with this file name, or None."""
+    known = (one for each in ARCHITECTURES for one in models.get_model_weights(each))
+    return next((one for one in known if one.url.rpartition("/")[2] == name), None)
