@@ -7,7 +7,6 @@ from hypothesis import settings
 
 from tests.service import Service, create
 
-
 # The same examples every time, and no timing: these machines are shared.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
