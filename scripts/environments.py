@@ -37,7 +37,8 @@ class Environment:
 HOME = ROOT / ".venv"
 SERVE = Environment(HOME / "serve", (WORKER / "base.txt", WORKER / "local.txt"))
 SERVE_TORCH = Environment(HOME / "serve-torch", SERVE.locks, torch=True)
-DEV = Environment(HOME / "dev", (*SERVE.locks, ROOT / "tests/requirements.txt"), torch=True)
+TOOLS = Environment(HOME / "tools", (*SERVE.locks, ROOT / "scripts/requirements/tools.txt"), torch=True)
+DEV = Environment(HOME / "dev", (*TOOLS.locks, ROOT / "tests/requirements.txt"), torch=True)
 
 
 def ensure(environment: Environment, nvidia: bool) -> Path:

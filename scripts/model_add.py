@@ -13,7 +13,7 @@ from pathlib import Path
 from scripts import library, model_tools
 from scripts.cluster import ROOT
 from scripts.console import say
-from scripts.environments import SERVE_TORCH, ensure
+from scripts.environments import ensure
 from scripts.hardware import read_hardware
 from scripts.refusal import Refusal
 
@@ -48,7 +48,7 @@ def add(order: Order) -> None:
     for signum in ENDINGS:
         signal.signal(signum, lambda number, _: sys.exit(128 + number))
     with _hidden(order) as folder:
-        python = ensure(SERVE_TORCH, nvidia=bool(read_hardware().gpus))
+        python = ensure(TOOLS, nvidia=bool(read_hardware().gpus))
         with model_tools.start(python, "add", ["--name", order.name, "--out", folder, *arguments]) as tool:
             try:
                 tool.wait()

@@ -18,7 +18,7 @@ REQUIRED = {
     "CPUS": 'the CPUs of the slot, as in "0-3,8"',
     "BIND": 'the address to listen on, as in "127.0.0.1:8081"',
 }
-OPTIONAL = {"GPU": "", "ENGINE": AUTO}
+OPTIONAL = {"GPU": "", "ENGINE": AUTO, "CACHE": ""}
 
 
 class SettingsError(Exception):
@@ -37,6 +37,7 @@ class Settings:
     bind: str
     gpu: str
     engine: str
+    cache: str  # a folder for what can be made again, or "" for none
     queue: int
     max_images: int
     max_pixels: int

@@ -9,7 +9,7 @@ from scripts.demo.decode import GEOMETRY, MEAN, STD, decode
 from scripts.demo.pictures import Picture, picture
 from worker.engines.openvino import with_preprocessing
 from worker.labels import activate
-from worker.models.folder import Input
+from worker.models.input import Input
 
 BATCH = 50
 

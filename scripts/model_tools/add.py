@@ -13,10 +13,11 @@ from scripts.model_tools.manifest import labels_file, model_toml
 from worker.errors import ServiceError
 from worker.labels import Labels, activate
 from worker.models.fields import ModelError
-from worker.models.folder import Golden, read_folder, sha256, verify_files
+from worker.models.folder import read_folder, sha256, verify_files
 from worker.models.golden import check_golden
 from worker.models.loaders import Description, describe
 from worker.models.loaders.guess import NETWORK_CODE
+from worker.models.output import Golden
 
 CHUNK = 1 << 24  # bytes copied between two looks at how far it is
 SLOW = 1 << 28  # bytes from which a file's copying is reported as it goes
@@ -109,7 +110,7 @@ def _record_answer(name: str, out: Path, found: Description, labels: Labels, pic
         raise ModelError(f"{error}\nlabels: found {labels.count}: has the network as many outputs?") from error
     check_count(labels, outputs(draft, engine))
     try:
-        scores = activate(asker(draft, engine)(picture.read_bytes()), draft.activation)
+        scores = activate(asker(draft, engine)(picture.read_bytes()), draft.output.activation)
     except ServiceError as error:
         raise ModelError(f"{picture}: {error.message}") from error
     best = int(scores.argmax())

@@ -3,9 +3,10 @@
 import json
 from collections.abc import Iterable, Mapping
 
-from worker.models.folder import PREPARED, Golden
+from worker.models.folder import PREPARED
 from worker.models.loaders import Description
 from worker.models.loaders.guess import NETWORK_CODE
+from worker.models.output import Golden
 
 BATCH_SIZES = (1, 4)
 

@@ -24,8 +24,8 @@ def verify(path: Path) -> Iterator[str]:
     yield f"{len(folder.files)} files, each with its sha256"
     engine = open_engine(folder)
     yield f"engine {engine.name} in {engine.precision}"
-    check_count(folder.labels, outputs(folder, engine))
-    yield f"{folder.labels.count} in {', '.join(folder.labels.names)}, as many as the network has outputs"
+    check_count(folder.output.labels, outputs(folder, engine))
+    yield f"{folder.output.labels.count} in {', '.join(folder.output.labels.names)}, as many as the network has outputs"
     check_golden(folder, asker(folder, engine))
     yield f"{len(folder.golden)} answered as recorded"
 

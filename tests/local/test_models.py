@@ -148,7 +148,7 @@ def test_what_was_found_out_is_said_and_written(shelf: Shelf, added: str) -> Non
     )
     shown = f"{LABELS['zh'][golden.index]} {golden.label} ({golden.score:.3f})"
     assert f"   {shown}: recorded as what every later check must get" in said
-    assert folder.labels.names == LABELS
+    assert folder.output.labels.names == LABELS
     assert folder.files.keys() == {
         "config.json", "model.safetensors", "preprocessor_config.json", "golden/red.png",
         "labels.en.txt", "labels.zh.txt",

@@ -10,10 +10,20 @@ from pathlib import Path
 import pytest
 
 from scripts.cluster import ROOT
-from scripts.environments import DEV, NO_CPU_BUILD, SERVE, SERVE_TORCH, TORCH_CPU, TORCH_CUDA, Environment, ensure
+from scripts.environments import (
+    DEV,
+    NO_CPU_BUILD,
+    SERVE,
+    SERVE_TORCH,
+    TOOLS,
+    TORCH_CPU,
+    TORCH_CUDA,
+    Environment,
+    ensure,
+)
 from scripts.refusal import Refusal
 
-LOCKS = sorted({lock for environment in (SERVE, SERVE_TORCH, DEV) for lock in environment.locks})
+LOCKS = sorted({lock for environment in (SERVE, SERVE_TORCH, TOOLS, DEV) for lock in environment.locks})
 
 
 def wheel(folder: Path, version: str) -> str:

@@ -73,7 +73,7 @@ def test_everything_model_toml_says_is_read(small: Path) -> None:
     assert found.weights == small / "weights.bin"
     assert (found.input.geometry.size, found.input.geometry.resize) == ((24, 32), 40)
     assert (found.input.mean, found.input.std) == ((0.5, 0.5, 0.0), (1.0, 0.2, 0.3))
-    assert found.labels.names == {"zh": ("猫", "狗"), "en": ("cat", "dog")}
+    assert found.output.labels.names == {"zh": ("猫", "狗"), "en": ("cat", "dog")}
     (golden,) = found.golden
     assert (golden.image, golden.index, golden.label, golden.score) == (small / "golden/a.png", 1, "dog", 0.75)
     assert (found.engine.name, found.engine.precision, found.engine.batch_sizes) == ("torch", "f32", (1, 4))

@@ -60,7 +60,7 @@ def test_a_state_dict_becomes_a_folder_that_a_worker_would_take(shelf: Path, out
     assert (folder.name, folder.version, folder.loader, folder.architecture) == (
         "small", "1", "torchvision", "mobilenet_v3_small",
     )  # fmt: skip
-    assert folder.labels.names == {"en": ("cat", "dog", "tea")}
+    assert folder.output.labels.names == {"en": ("cat", "dog", "tea")}
     assert (folder.engine.name, folder.engine.precision, folder.engine.batch_sizes) == ("torch", "f32", BATCH_SIZES)
     assert folder.golden[0].image.read_bytes() == (shelf / "red picture.png").read_bytes()
     assert "GOLDEN=" not in capsys.readouterr().out
@@ -170,7 +170,7 @@ def test_an_answer_that_changed_is_found(tmp_path: Path, capsys: Capture) -> Non
     manifest.write_text(manifest.read_text().replace(f"score = {golden.score:.4f}", "score = 0.1"))
     assert verify.main(folder) == 1
     checks = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    shown = read_folder(folder).labels.shown(golden.index, "both")
+    shown = read_folder(folder).output.labels.shown(golden.index, "both")
     assert [check["ok"] for check in checks] == [True, True, True, True, False]
     assert checks[-1]["check"] == "golden"
     assert checks[-1]["found"] == (

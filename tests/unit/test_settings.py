@@ -35,7 +35,7 @@ def test_a_complete_environment_is_read_with_the_limits_defaults() -> None:
     settings = Settings.from_env(COMPLETE | {"PATH": "/bin"})
     assert settings == Settings(
         model_dir=Path("/models/bright"), model="bright", worker="bright-0", slot="this-cpu0",
-        cpus=frozenset({0, 1, 4}), bind="127.0.0.1:8081", gpu="", engine="auto",
+        cpus=frozenset({0, 1, 4}), bind="127.0.0.1:8081", gpu="", engine="auto", cache="",
         queue=64, max_images=32, max_pixels=64_000_000, deadline_s=15, inference_limit_s=30, drain_s=3,
     )  # fmt: skip
 

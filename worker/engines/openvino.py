@@ -7,7 +7,7 @@ import numpy as np
 import openvino as ov
 from openvino.preprocess import ColorFormat, PrePostProcessor
 
-from worker.models.folder import Input
+from worker.models.input import Input
 from worker.models.loaders.prepared import read
 
 BYTE_RANGE = 255.0

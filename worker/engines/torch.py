@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from worker.models.fields import ModelError
-from worker.models.folder import Input
+from worker.models.input import Input
 
 BYTE_RANGE = 255.0
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}

@@ -6,43 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.decode import INTERPOLATIONS, Geometry
-from worker.labels import ACTIVATIONS, LANGUAGES, Labels
+from worker.models.engine import EngineSpec, read_engine
 from worker.models.fields import Fields, ModelError
-from worker.settings import ENGINES
+from worker.models.input import Input, read_input
+from worker.models.output import Golden, Output, read_golden, read_output
 
 PREPARED = ("openvino", "onnx")  # what the openvino engine reads itself
 LOADERS = ("torchvision", "transformers", "timm", "modelscope", "checkpoint", "pt2", *PREPARED)
 BUILT_BY_NAME = ("torchvision", "timm", "modelscope")  # these need an architecture
-PRECISIONS = ("f32", "bf16", "int8")
-
-
-@dataclass(frozen=True)
-class Input:
-    """What the network takes: the geometry, and mean and std of RGB values scaled to 0..1."""
-
-    geometry: Geometry
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Golden:
-    """A picture whose answer is known: its class and score must come back before the worker is ready."""
-
-    image: Path
-    index: int
-    label: str
-    score: float
-
-
-@dataclass(frozen=True)
-class EngineSpec:
-    """Which engine runs the network, in which precision, and the batch sizes it is prepared for."""
-
-    name: str
-    precision: str
-    batch_sizes: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -61,8 +32,7 @@ class ModelFolder:
     weights: Path
     files: Mapping[str, str]
     input: Input
-    activation: str
-    labels: Labels
+    output: Output
     golden: tuple[Golden, ...]
     engine: EngineSpec
 
@@ -110,68 +80,12 @@ def _parse(top: Fields, path: Path) -> ModelFolder:
     files = {file: str(digest) for file, digest in top.table("files").rest().items()}
     if weights not in {".", *files}:
         top.fault("weights", f"{weights!r} is not listed under [files]; list it with its sha256")
-    shape, output, engine = top.table("input"), top.table("output"), top.table("engine")
-    model_input = _input(shape)
-    activation = output.choice("activation", ACTIVATIONS)
-    labels = _labels(output.table("labels"), path)
-    golden = tuple(_golden(row, path, labels) for row in top.tables("golden"))
-    engine_spec = _engine(engine)
+    model_input, output, engine = (
+        read_input(top.table("input")), read_output(top.table("output"), path), read_engine(top.table("engine"))
+    )  # fmt: skip
+    golden = tuple(read_golden(row, path, output.labels) for row in top.tables("golden"))
     top.raise_faults()
     return ModelFolder(
         path, name, version, loader, architecture, trust_code, path / weights, files,
-        model_input, activation, labels, golden, engine_spec,
+        model_input, output, golden, engine,
     )  # fmt: skip
-
-
-def _input(fields: Fields) -> Input:
-    size = fields.numbers("size", int, 2)
-    resize = fields.number("resize", int, 0) or None
-    interpolation = fields.choice("interpolation", tuple(INTERPOLATIONS))
-    if min(size) < 1:
-        fields.fault("size", f"must be [height, width] of at least 1 pixel, found {list(size)}")
-    if resize is not None and resize < max(size):
-        fields.fault("resize", f"must be at least the larger side of size {list(size)}, found {resize}")
-    std = fields.numbers("std", float, 3)
-    if min(std) <= 0:
-        fields.fault("std", f"must be above 0, found {list(std)}")
-    return Input(Geometry((size[0], size[1]), resize, interpolation), fields.numbers("mean", float, 3), std)
-
-
-def _labels(fields: Fields, path: Path) -> Labels:
-    names = {language: _lines(fields, path, language) for language in LANGUAGES if fields.has(language)}
-    if not names:
-        fields.fault("", f"must name a file for at least one of: {', '.join(LANGUAGES)}")
-        return Labels({"en": ()})
-    if len({len(lines) for lines in names.values()}) > 1:
-        counts = ", ".join(f"{language} {len(lines)}" for language, lines in names.items())
-        fields.fault("", f"must have as many lines in every language, found {counts}")
-    return Labels(names)
-
-
-def _lines(fields: Fields, path: Path, language: str) -> tuple[str, ...]:
-    file = path / fields.text(language)
-    try:
-        lines = tuple(line.strip() for line in file.read_text(encoding="utf-8").splitlines())
-    except (OSError, UnicodeDecodeError) as error:
-        fields.fault(language, f"cannot be read: {error}")
-        return ()
-    if blank := [number for number, line in enumerate(lines, 1) if not line]:
-        fields.fault(language, f"{file.name} has a blank line {blank[0]}; one label a line, line number = index")
-    return lines
-
-
-def _golden(fields: Fields, path: Path, labels: Labels) -> Golden:
-    golden = Golden(
-        path / fields.text("image"), fields.number("index", int), fields.text("label"), fields.number("score", float)
-    )
-    spoken = [lines[golden.index] for lines in labels.names.values() if 0 <= golden.index < len(lines)]
-    if golden.label not in spoken:
-        fields.fault("label", f"{golden.label!r} is not what line {golden.index} of the labels says ({spoken})")
-    return golden
-
-
-def _engine(fields: Fields) -> EngineSpec:
-    sizes = fields.numbers("batch_sizes", int, None)
-    if 1 not in sizes or min(sizes) < 1:
-        fields.fault("batch_sizes", f"must hold 1 and no number below it, found {list(sizes)}")
-    return EngineSpec(fields.choice("name", ENGINES), fields.choice("precision", PRECISIONS), sizes)

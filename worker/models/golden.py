@@ -19,15 +19,16 @@ def check_golden(folder: ModelFolder, logits_of: Callable[[bytes], np.ndarray]) 
             logits = logits_of(golden.image.read_bytes())
         except (OSError, ServiceError) as error:
             raise ModelError(f"{golden.image}: golden image cannot be read: {error}") from error
-        if len(logits) != folder.labels.count:
+        labels = folder.output.labels
+        if len(logits) != labels.count:
             raise ModelError(
-                f"{folder.path}: the network has {len(logits)} outputs, the labels have {folder.labels.count} lines"
+                f"{folder.path}: the network has {len(logits)} outputs, the labels have {labels.count} lines"
             )
-        scores = activate(logits, folder.activation)
+        scores = activate(logits, folder.output.activation)
         best = int(scores.argmax())
         # Asked this way round, for a score that is not a number is within no tolerance.
         if best != golden.index or not abs(scores[best] - golden.score) <= TOLERANCE:
             raise ModelError(
-                f"{golden.image}: answered {folder.labels.shown(best, 'both')} ({scores[best]:.3f}), "
+                f"{golden.image}: answered {labels.shown(best, 'both')} ({scores[best]:.3f}), "
                 f"expected {golden.label} ({golden.score:.3f}); the model, its input settings or its engine changed"
             )

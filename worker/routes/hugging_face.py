@@ -26,8 +26,8 @@ def blueprint(service: Service) -> Blueprint:
         (result,) = service.classify(model, [upload.images[0][1]])
         if isinstance(result, ServiceError):
             raise result
-        scores = activate(result.logits, parameters.function_to_apply or model.folder.activation)
-        rows = model.folder.labels.top(scores, parameters.top_k, parameters.threshold, parameters.labels)
+        scores = activate(result.logits, parameters.function_to_apply or model.folder.output.activation)
+        rows = model.folder.output.labels.top(scores, parameters.top_k, parameters.threshold, parameters.labels)
         return jsonify([{"label": row["label"], "score": row["score"]} for row in rows])
 
     return routes

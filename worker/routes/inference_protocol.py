@@ -53,7 +53,7 @@ def blueprint(service: Service) -> Blueprint:
         if error := next((result for result in results if isinstance(result, ServiceError)), None):
             raise error
         logits = np.stack([result.logits for result in results if isinstance(result, Classified)])
-        return _answer(service, model, asked, activate(logits, model.folder.activation))
+        return _answer(service, model, asked, activate(logits, model.folder.output.activation))
 
     return routes
 
@@ -64,7 +64,7 @@ def _metadata(service: Service, model: Loaded) -> dict[str, object]:
         "versions": [model.folder.version],
         "platform": model.engine,
         "inputs": [{"name": "image", "datatype": "BYTES", "shape": [-1]}],
-        "outputs": [{"name": "scores", "datatype": "FP32", "shape": [-1, model.folder.labels.count]}],
+        "outputs": [{"name": "scores", "datatype": "FP32", "shape": [-1, model.folder.output.labels.count]}],
     }
 
 
@@ -89,7 +89,7 @@ def _tensor(model: Loaded, output: Output, scores: np.ndarray) -> np.ndarray:
         return scores.astype(np.float32)
     best = np.argsort(-scores, axis=1, kind="stable")[:, : output.classification]
     rows = [
-        [f"{row[index]:.6f}:{index}:{model.folder.labels.shown(index, 'both')}" for index in order]
+        [f"{row[index]:.6f}:{index}:{model.folder.output.labels.shown(index, 'both')}" for index in order]
         for row, order in zip(scores, best.tolist(), strict=True)
     ]
     return np.array(rows, dtype=object)

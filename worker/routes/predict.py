@@ -46,7 +46,7 @@ def blueprint(service: Service) -> Blueprint:
 
 def check_labels(model: Loaded, parameters: Parameters) -> None:
     """Raise BadParameter when labels are wanted in a language that the model has none in."""
-    languages = tuple(model.folder.labels.names)
+    languages = tuple(model.folder.output.labels.names)
     if parameters.labels not in (BOTH, *languages):
         raise BadParameter(f"this model has labels in {', '.join(languages)}, not in {parameters.labels}")
 
@@ -54,7 +54,8 @@ def check_labels(model: Loaded, parameters: Parameters) -> None:
 def _result(model: Loaded, result: Classified | ServiceError, parameters: Parameters) -> dict[str, object]:
     if isinstance(result, ServiceError):
         return result.body()
-    scores = activate(result.logits, model.folder.activation)
+    output = model.folder.output
+    scores = activate(result.logits, output.activation)
     seconds = {
         "queue": result.queue_s,
         "decode": result.decode_s,
@@ -62,7 +63,7 @@ def _result(model: Loaded, result: Classified | ServiceError, parameters: Parame
         "total": _elapsed(),
     }
     return {
-        "predictions": model.folder.labels.top(scores, parameters.top_k, parameters.threshold, parameters.labels),
+        "predictions": output.labels.top(scores, parameters.top_k, parameters.threshold, parameters.labels),
         "timing_ms": {stage: _milliseconds(spent) for stage, spent in seconds.items()},
     }
 

@@ -29,9 +29,9 @@ def load(folder: ModelFolder) -> torch.nn.Module:
     state = read_state_dict(folder.weights)
     library, architecture = _found(folder.architecture, folder.path)
     if library == "torchvision":
-        network = torchvision.build(architecture, folder.labels.count, folder.path)
+        network = torchvision.build(architecture, folder.output.labels.count, folder.path)
     elif library == "timm":
-        network = timm.build(architecture, folder.labels.count, folder.input.geometry.size, folder.path)
+        network = timm.build(architecture, folder.output.labels.count, folder.input.geometry.size, folder.path)
     else:
         network = _own(folder)
     fill(network, state, folder.weights, architecture or guess.NETWORK_CODE)
@@ -84,7 +84,7 @@ def _own(folder: ModelFolder) -> torch.nn.Module:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-        network = getattr(module, BUILD)(folder.labels.count)
+        network = getattr(module, BUILD)(folder.output.labels.count)
     except Exception as error:  # it may be anything
         raise ModelError(f"{code}: {BUILD}(classes) failed: {type(error).__name__}: {error}") from error
     if not isinstance(network, torch.nn.Module):

@@ -40,7 +40,7 @@ NORMALISATION = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
 def load(folder: ModelFolder) -> torch.nn.Module:
     """The architecture of timm with the snapshot's weights, every one of them."""
     size = folder.input.geometry.size
-    network = timm.build(folder.architecture, folder.labels.count, size, folder.path)
+    network = timm.build(folder.architecture, folder.output.labels.count, size, folder.path)
     fill(network, renamed(read_state_dict(folder.weights)), folder.weights, folder.architecture)
     return network.eval()
 

@@ -24,7 +24,7 @@ def load(folder: ModelFolder) -> torch.nn.Module:
     """The architecture with the folder's weights, made with the arguments that its config.json names."""
     config = guess.config(folder.path / CONFIG) if (folder.path / CONFIG).is_file() else {}
     network = build(
-        folder.architecture, folder.labels.count, folder.input.geometry.size, folder.path, _arguments(config)
+        folder.architecture, folder.output.labels.count, folder.input.geometry.size, folder.path, _arguments(config)
     )
     fill(network, read_state_dict(folder.weights), folder.weights, folder.architecture)
     return network.eval()

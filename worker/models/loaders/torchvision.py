@@ -22,7 +22,7 @@ TRANSFORMING = ("googlenet", "inception_v3")
 def load(folder: ModelFolder) -> torch.nn.Module:
     """The architecture with the folder's weights; the last layer has as many outputs as there are labels."""
     check_hash(folder.weights)
-    network = build(folder.architecture, folder.labels.count, folder.path)
+    network = build(folder.architecture, folder.output.labels.count, folder.path)
     if folder.architecture in TRANSFORMING and _weights(folder.weights.name):
         network.transform_input = True
     fill(network, read_state_dict(folder.weights), folder.weights, folder.architecture)
