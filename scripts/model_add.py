@@ -13,7 +13,7 @@ from pathlib import Path
 from scripts import library, model_tools
 from scripts.cluster import ROOT
 from scripts.console import say
-from scripts.environments import ensure
+from scripts.environments import TOOLS, ensure
 from scripts.hardware import read_hardware
 from scripts.refusal import Refusal
 
