@@ -8,6 +8,7 @@ from types import FrameType
 
 from worker import health
 from worker.logs import CONFIG
+from worker.memory import keep_freed
 from worker.settings import Settings, SettingsError
 from worker.slot import SlotError, pin
 
@@ -20,6 +21,8 @@ try:
 except (SettingsError, SlotError) as error:
     sys.stderr.write(f"worker: {error}\n")
     raise SystemExit(EX_CONFIG) from None
+
+keep_freed()
 
 bind = settings.bind
 workers = 1

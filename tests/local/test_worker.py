@@ -2,6 +2,7 @@
 
 import base64
 import json
+import mmap
 import os
 import re
 import shutil
@@ -106,6 +107,25 @@ def test_every_thread_of_it_runs_on_the_slots_cpus(worker: WorkerProcess) -> Non
     masks = {re.search(r"Cpus_allowed_list:\s*(\S+)", (task / "status").read_text())[1] for task in tasks}  # type: ignore[index]
     assert len(tasks) > 3
     assert masks == {str(CPU)}
+
+
+def test_pictures_are_decoded_in_memory_that_it_kept(worker: WorkerProcess) -> None:
+    width, height, requests = 500, 375, 50
+    photo = pictures.encoded(folders.picture(folders.RED, (width, height)), "JPEG")
+
+    def page_faults() -> int:
+        found = Path(f"/proc/{worker.inner_pid}/stat").read_text().rpartition(")")[2].split()
+        return int(found[7])  # minflt, proc(5)
+
+    def classify() -> None:
+        for _ in range(requests):
+            assert worker.predict(photo).status == 200
+
+    classify()
+    before = page_faults()
+    classify()
+    pages_of_pictures = requests * width * height * 4 // mmap.PAGESIZE
+    assert page_faults() - before < pages_of_pictures / 4
 
 
 def test_its_settings_file_sets_mask_and_thread_counts_before_any_runtime_is_imported(made: Path) -> None:
