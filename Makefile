@@ -8,18 +8,27 @@ WANWU = $(PYTHON) -m scripts
 # From the command line alone: some shells have a NAME of their own.
 given = $(if $(filter command,$(firstword $(origin $(1)))),$($(1)))
 PLACE = --cluster "$(CLUSTER)" --run-dir "$(RUN_DIR)" --runtime "$(RUNTIME)"
-AT_HAND = --path "$(call given,SOURCE)" --name "$(call given,NAME)" --loader "$(call given,LOADER)" \
-  --architecture "$(call given,ARCHITECTURE)" --golden "$(call given,GOLDEN)" \
+PICTURES = --calibration "$(call given,CALIBRATION)"
+MODEL = $(PICTURES) $(if $(filter 0,$(call given,PREPARE)),--no-prepare) \
+  --name "$(call given,NAME)" --loader "$(call given,LOADER)" \
+  --architecture "$(call given,ARCHITECTURE)" --channels "$(call given,CHANNELS)" --golden "$(call given,GOLDEN)" \
   --labels-en "$(call given,LABELS_EN)" --labels-zh "$(call given,LABELS_ZH)" \
+  --templates "$(call given,TEMPLATES)" \
   $(if $(call given,TRUST_CODE),--trust-code) $(if $(call given,FORCE),--force)
+MEASURE = --out "$(or $(call given,OUT),bench)" --photos "$(call given,PHOTOS)" --rounds "$(or $(call given,ROUNDS),0)" \
+  $(if $(call given,QUICK),--quick)
+PUBLISHED = --source "$(call given,SOURCE)" --revision "$(call given,REVISION)" --sha256 "$(call given,SHA256)"
+
+SERVERS = --hosts "$(call given,HOSTS)" --bundle "$(or $(call given,BUNDLE),bundle)" \
+  --models "$(call given,SOURCE)" --join "$(call given,JOIN)" --gpu "$(or $(call given,GPU),auto)"
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs rollout doctor models model-add model-verify wheelhouse base-image test bench
+.PHONY: help up down status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify use wheelhouse base-image bundle bundle-verify k8s test bench bench-peers
 
 help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@printf '\nWith any of them: RUNTIME=local or compose, CLUSTER=FILE (%s), RUN_DIR=DIR (%s).\n' "$(CLUSTER)" "$(RUN_DIR)"
+	  /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@printf '\nWith any of them: RUNTIME=local, compose or swarm, CLUSTER=FILE (%s), RUN_DIR=DIR (%s).\n' "$(CLUSTER)" "$(RUN_DIR)"
 
 ##@ Serving
 up: ## Bring the service up: set-up, workers, Nginx; ends with a real answer
@@ -31,6 +40,12 @@ down: ## Stop everything; what is in flight is answered first
 rollout: ## Replace the workers one at a time, losing no request
 	@$(WANWU) rollout $(PLACE)
 
+rollback: ## Under Swarm: bring back what served before the last change, one worker at a time
+	@$(WANWU) rollback $(PLACE)
+
+drain: ## Under Swarm: stop what runs on one server, so that it may be taken away: SERVER=...
+	@$(WANWU) drain $(PLACE) --server "$(call given,SERVER)"
+
 ##@ Looking
 status: ## Every slot, its worker and its state
 	@$(WANWU) status $(PLACE)
@@ -38,22 +53,46 @@ status: ## Every slot, its worker and its state
 logs: ## The end of every log; FOLLOW=1 goes on as they grow
 	@$(WANWU) logs $(PLACE) $(if $(FOLLOW),--follow)
 
+slots: ## This server's slots, as init-server.sh writes them; SERVER=NAME, GPU=none
+	@$(WANWU) slots $(PLACE) --server "$(call given,SERVER)" --gpu "$(or $(call given,GPU),auto)"
+
+init: ## Make bare servers members, over SSH: HOSTS="root@a root@b", BUNDLE=DIR (bundle), SOURCE=..., JOIN=..., GPU=none
+	@$(WANWU) init $(PLACE) $(SERVERS)
+
 doctor: ## What this machine has, and what it lacks
 	@$(WANWU) doctor $(PLACE)
 
 ##@ Models
-models: ## Every model folder, and whether it is served and verified; MODELS=DIR (models) holds them
-	@$(WANWU) models $(PLACE) --models "$(MODELS)"
+models: ## Every model folder, served or not; MODELS=DIR (models) holds them, NAME=... for all measured of one
+	@$(WANWU) models $(PLACE) --models "$(MODELS)" --name "$(call given,NAME)"
 
 model-add: ## Make a model folder from files at hand: SOURCE=PATH NAME=..., more in the README
-	@$(WANWU) model-add $(PLACE) --models "$(MODELS)" $(AT_HAND)
+	@$(WANWU) model-add $(PLACE) --models "$(MODELS)" --path "$(call given,SOURCE)" $(MODEL)
+
+model-fetch: ## Fetch a published model where there is a network: SOURCE=hf:ORG/NAME, more in the README
+	@$(WANWU) model-fetch $(PLACE) --models "$(MODELS)" $(PUBLISHED) $(MODEL)
+
+model-prepare: ## Measure engines on this machine again; NAME=... for one, CALIBRATION=DIR of own pictures
+	@$(WANWU) model-prepare $(PLACE) --models "$(MODELS)" --name "$(call given,NAME)" $(PICTURES)
 
 model-verify: ## Check model folders as a starting worker does, no network needed; NAME=... for one, JSON=1
 	@$(WANWU) model-verify $(PLACE) --models "$(MODELS)" --name "$(call given,NAME)" $(if $(call given,JSON),--json)
 
+use: ## Serve another model folder, losing no request: NAME=..., INSTEAD_OF=... where several are served
+	@$(WANWU) use $(PLACE) --models "$(MODELS)" --name "$(call given,NAME)" --instead-of "$(call given,INSTEAD_OF)"
+
 ##@ Containers
 wheelhouse: ## Fetch the wheels that images are built from, so that a build needs no package index
 	@$(WANWU) wheelhouse $(PLACE)
+
+bundle: ## All that bare servers need, in one directory: MODELS=a,b (the served), SYSTEMS=debian-12,... (all), OUT=DIR (bundle)
+	@$(WANWU) bundle $(PLACE) --include "$(call given,MODELS)" --systems "$(call given,SYSTEMS)" --out "$(or $(call given,OUT),bundle)"
+
+bundle-verify: ## Check a bundle wherever it was carried, no network needed; BUNDLE=DIR (bundle)
+	@$(WANWU) bundle-verify $(PLACE) --bundle "$(or $(call given,BUNDLE),bundle)"
+
+k8s: ## Manifests for Kubernetes; GPU=1 for workers with a GPU each, OUT=DIR (k8s)
+	@$(WANWU) k8s $(PLACE) --out "$(or $(call given,OUT),k8s)" $(if $(call given,GPU),--gpu)
 
 base-image: ## Make the images' base from Debian packages, where no registry can be reached
 	@scripts/base-image.sh
@@ -62,5 +101,8 @@ base-image: ## Make the images' base from Debian packages, where no registry can
 test: ## Lint, types and all tests, with all they need; TESTS=... for some of them
 	@$(WANWU) test $(if $(TESTS),-- $(TESTS))
 
-bench: ## Start-up time and memory, of processes and of containers
-	@$(WANWU) bench $(PLACE)
+bench: ## Rate, latency, memory and start-up of every way to serve; QUICK=1, ROUNDS=N (3), PHOTOS=DIR, OUT=DIR (bench)
+	@$(WANWU) bench $(PLACE) $(MEASURE)
+
+bench-peers: ## The same with MOSEC, LitServe and BentoML, installed for it
+	@$(WANWU) bench-peers $(PLACE) $(MEASURE)

@@ -4,252 +4,48 @@
     gate.py run  --members FILE --out DIR --nginx COMMAND  asks for ever, and reloads Nginx on change
 
 Reads members.json (who exists). Writes into DIR: upstreams.conf (who is listed), status.json (what GET /status
-serves) and ready.json (there only while every model has a worker that is in). One JSON log line a change.
+serves) and ready.json (there only while every model has a worker that is in; a model that is added to members.json
+later counts once it had one, so that it takes nothing away from those that serve). One JSON log line a change.
 
-Members may be host names: each question resolves its own anew, and Nginx is told addresses.
+Members may be host names: each question resolves its own anew, and Nginx is told addresses. A pool may be one name
+instead of members ("discover"): then whoever it leads to is a member, as long as it does.
 
 Needs Python's standard library and, for `run`, Nginx. If it dies, Nginx goes on with its last list.
 """
 
 import argparse
-import http.client
-import json
-import os
-import queue
 import shlex
 import signal
-import socket
-import subprocess
 import sys
-import tempfile
-import threading
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from gate_rules import (
-    Member,
-    MembersError,
-    Peer,
-    Pools,
-    Probe,
-    choose,
-    listed_servers,
-    next_state,
-    parse_members,
-    render_status,
-    render_upstreams,
-    understand,
-)
-
-PROBE_TIMEOUT_S = 2.0  # a frozen worker still accepts connections, and never answers
-RELOAD_GAP_S = 1.0  # a reload starts every Nginx process anew and costs 200 ms or more
-RETRY_GAP_S = 3.0  # for a list that Nginx refused, or a reload that found no Nginx
-
-
-def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def log(event: str, **details: Any) -> None:
-    print(json.dumps({"time": now(), "event": event, **details}), flush=True)
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Readers see the old text or the new, also after a power cut; the file is readable by all."""
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=path.name, delete=False) as file:
-        file.write(text)
-        file.flush()
-        os.fchmod(file.fileno(), 0o644)
-        os.fsync(file.fileno())
-    os.replace(file.name, path)
-
-
-def resolve(member: Member) -> tuple[str, int]:
-    """The IP address and the port of `member`; raises OSError, which says what is wrong with its name."""
-    host, _, port = member.address.rpartition(":")
-    try:
-        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:  # the latter for what cannot be a name, such as "a..b"
-        raise OSError(f"{host}: {error.args[-1]}") from error
-    # Always the same, since another one would mean a reload.
-    _, address = min((family, address) for family, _, _, _, address in found)
-    return str(address[0]), int(port)
-
-
-def as_text(ip: str, port: int) -> str:
-    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
-
-
-def ask(member: Member) -> Probe:
-    try:
-        ip, port = resolve(member)
-    except OSError as error:
-        return Probe("unreachable", str(error), now())
-    return replace(_ask_at(ip, port, member), address=as_text(ip, port))
-
-
-def _ask_at(ip: str, port: int, member: Member) -> Probe:
-    connection = http.client.HTTPConnection(ip, port, timeout=PROBE_TIMEOUT_S)
-    try:
-        connection.request("GET", "/readyz", headers={"Connection": "close"})
-        response = connection.getresponse()
-        return understand(member, response.status, response.read(65536), now())
-    except Exception as error:  # whatever it was, the worker did not answer; and the asking must go on
-        return Probe("unreachable", str(error) or type(error).__name__, now())
-    finally:
-        connection.close()
-
-
-class Nginx:
-    """Brings upstreams.conf to Nginx: written, tested, loaded; at most once in RELOAD_GAP_S."""
-
-    def __init__(self, command: Sequence[str], file: Path) -> None:
-        self.command = command
-        self.file = file
-        self.loaded: str | None = None  # None: not known, so the next text is loaded even if it is the same
-        self.not_before = 0.0
-
-    def bring(self, text: str) -> None:
-        """A text that could not be loaded is tried again with the next call that comes late enough."""
-        if text == self.loaded or time.monotonic() < self.not_before:
-            return
-        before = self.file.read_text()
-        servers = sorted(listed_servers(text).values())
-        gap = RETRY_GAP_S
-        write_atomically(self.file, text)
-        if fault := self._call("-t"):
-            write_atomically(self.file, before)
-            log("upstreams_rejected", fault=fault, servers=servers)
-        elif fault := self._call("-s", "reload"):
-            self.loaded = None  # Nginx may be down: when it starts it reads the file
-            log("reload_failed", fault=fault, servers=servers)
-        else:
-            self.loaded = text
-            gap = RELOAD_GAP_S
-            log("reloaded", servers=servers)
-        self.not_before = time.monotonic() + gap
-
-    def _call(self, *arguments: str) -> str | None:
-        """None, or what went wrong."""
-        try:
-            done = subprocess.run([*self.command, *arguments], capture_output=True, text=True, timeout=30)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            return str(error)
-        return None if done.returncode == 0 else done.stderr.strip()[-2000:] or f"exit status {done.returncode}"
-
-
-class Gate:
-    """Asks every member in a thread of its own, so that one that hangs delays no other; decides in one."""
-
-    def __init__(self, members_file: Path, out: Path, nginx: Nginx, interval: float) -> None:
-        self.members_file = members_file
-        self.out = out
-        self.nginx = nginx
-        self.interval = interval
-        self.answers: queue.SimpleQueue[tuple[Member, Probe] | None] = queue.SimpleQueue()
-        self.members_text = self.members_fault = ""
-        self.pools: Pools = {}
-        self.peers: dict[Member, Peer] = {}
-        self.askers: dict[Member, threading.Event] = {}
-        self.last = listed_servers(nginx.file.read_text())
-        self.status_due = 0.0
-
-    def run(self) -> None:
-        """Until None comes through `answers`."""
-        while True:
-            self._read_members()
-            try:
-                heard = [self.answers.get(timeout=self.interval)]
-                while not self.answers.empty():
-                    heard.append(self.answers.get())
-            except queue.Empty:
-                heard = []
-            for answer in heard:
-                if answer is None:
-                    return
-                self._hear(*answer)
-            self._publish()
-
-    def _read_members(self) -> None:
-        try:
-            text = self.members_file.read_text()
-            if text == self.members_text:
-                return
-            self.members_text = text
-            self.pools = parse_members(text)
-        except (OSError, ValueError) as error:
-            if str(error) != self.members_fault:
-                self.members_fault = str(error)
-                log("members_refused", fault=str(error), file=str(self.members_file))
-            return
-        self.members_fault = ""
-        self._ask_those(self.pools)
-
-    def _ask_those(self, pools: Pools) -> None:
-        everyone = {member for members in pools.values() for member in members}
-        for member in self.peers.keys() - everyone:
-            del self.peers[member]
-            self.askers.pop(member).set()
-        for member in everyone - self.peers.keys():
-            before = self.last.get(member.worker)
-            self.peers[member] = Peer("untested" if before else "out", now(), address=before)
-            self.askers[member] = threading.Event()
-            threading.Thread(target=self._ask_on, args=(member, self.askers[member]), daemon=True).start()
-        log("members", models={model: len(members) for model, members in pools.items()})
-
-    def _ask_on(self, member: Member, stop: threading.Event) -> None:
-        while not stop.is_set():
-            began = time.monotonic()
-            self.answers.put((member, ask(member)))
-            stop.wait(max(0.0, self.interval - (time.monotonic() - began)))
-
-    def _hear(self, member: Member, probe: Probe) -> None:
-        before = self.peers.get(member)
-        if before is None:
-            return
-        after = self.peers[member] = next_state(before, probe)
-        if (before.standing, before.state) != (after.standing, after.state):
-            said = {"from": f"{before.standing}, {before.state}", "to": f"{after.standing}, {after.state}"}
-            log("worker", worker=member.worker, **said, reason=after.reason)
-            self.status_due = 0.0
-
-    def _publish(self) -> None:
-        if not self.pools:
-            return
-        listed = {model: choose(members, self.peers, self.last) for model, members in self.pools.items()}
-        self.last = {worker: address for servers in listed.values() for worker, address in servers.items()}
-        self.nginx.bring(render_upstreams(listed))
-        # Not before every worker was asked: a gate that just started has nothing better to say than the one before.
-        if time.monotonic() >= self.status_due and all(peer.asked for peer in self.peers.values()):
-            self.status_due = time.monotonic() + self.interval
-            told = listed_servers(self.nginx.file.read_text())
-            write_status(self.out, render_status(self.pools, self.peers, told, now()))
-
-
-def write_status(out: Path, status: dict[str, Any]) -> None:
-    write_atomically(out / "status.json", json.dumps(status, indent=1) + "\n")
-    ready = out / "ready.json"
-    if not all(model["ready"] for model in status["models"]):
-        ready.unlink(missing_ok=True)
-    elif not ready.exists():
-        write_atomically(ready, '{"ready": true}\n')
+from gate_loop import Gate
+from gate_members import Member, MembersError, Name, parse_members
+from gate_out import Nginx, log, now, write_atomically, write_status
+from gate_probe import as_text, look_up, resolve
+from gate_rules import Peer, choose, render_status, render_upstreams
 
 
 def init(members_file: Path, out: Path) -> None:
     """Lists every member that can be found: one that is starting answers 503, which is tried elsewhere."""
-    pools = parse_members(members_file.read_text())
+    pools = {model: known(pool) for model, pool in parse_members(members_file.read_text()).items()}
     everyone = [member for members in pools.values() for member in members]
     # All at once, since a name that is not known may take seconds to be refused.
-    with ThreadPoolExecutor(len(everyone)) as threads:
+    with ThreadPoolExecutor(len(everyone) or 1) as threads:
         peers = dict(zip(everyone, threads.map(first_sight, everyone), strict=True))
     listed = {model: choose(members, peers, ()) for model, members in pools.items()}
     write_atomically(out / "upstreams.conf", render_upstreams(listed))
-    write_status(out, render_status(pools, peers, {}, now()))
+    write_status(out, render_status(pools, peers, {}, now()), pools)
+
+
+def known(pool: tuple[Member, ...] | Name) -> tuple[Member, ...]:
+    """The members of a pool as far as they can be told now."""
+    try:
+        return pool.members(look_up(pool.address)) if isinstance(pool, Name) else pool
+    except OSError:
+        return ()
 
 
 def first_sight(member: Member) -> Peer:

@@ -1,10 +1,12 @@
-"""The gate's rules: who exists, who is in and who is out, and what Nginx and the clients are told. All pure."""
+"""The gate's rules: who is in and who is out, and what Nginx and the clients are told. All pure."""
 
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from gate_members import Member, Pools
 
 FAILURES_TO_LEAVE = 3
 SUCCESSES_TO_ENTER = 2
@@ -19,31 +21,15 @@ SERVER_PARAMETERS = "max_fails=3 fail_timeout=5s"
 NOBODY = "    server 127.0.0.1:1 down;"
 KEEPALIVE_S = 60  # below gunicorn's 75, so that Nginx is the one to close an idle connection
 
-
-@dataclass(frozen=True)
-class Member:
-    """A worker that should exist; `address` is host:port, and the host may be a name."""
-
-    worker: str
-    server: str
-    slot: str
-    address: str
-    model: str
-
-
-Pools = dict[str, tuple[Member, ...]]  # by model; the first is the default
 Servers = Mapping[str, str]  # by worker, the ip:port that Nginx is to use
-
-
-class MembersError(ValueError):
-    """members.json is not usable; the message says where and why."""
 
 
 @dataclass(frozen=True)
 class Probe:
     """What one question brought: the worker's own state, or `unreachable`. `at` is ISO 8601, UTC.
 
-    `address` is the ip:port that was asked, None when the member's name did not resolve.
+    `address` is the ip:port that was asked, None when the member's name did not resolve. `who` is what a worker that
+    was found calls itself and its slot.
     """
 
     state: str
@@ -51,6 +37,7 @@ class Probe:
     at: str
     facts: Mapping[str, Any] = field(default_factory=dict)
     address: str | None = None
+    who: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,60 +55,11 @@ class Peer:
     failures: int = 0
     successes: int = 0
     address: str | None = None
+    who: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def asked(self) -> bool:
         return self.failures + self.successes > 0
-
-
-def parse_members(text: str) -> Pools:
-    """The pools in `text`; raises MembersError. Nginx's configuration is made of what passes here."""
-    try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise MembersError(f"not JSON: {error}") from None
-    if isinstance(document, dict) and set(document) - {"pools", "rendered"}:
-        raise MembersError(f"found keys {', '.join(document)}; needed is an object with exactly pools")
-    pools: Pools = {}
-    for at, pool in _entries(document, "", "pools", ("model", "members")):
-        model = _text(pool, at, "model", r"[a-z0-9][a-z0-9._-]{0,63}")
-        if model in pools:
-            raise MembersError(f"model {model!r} is there twice")
-        pools[model] = tuple(
-            Member(
-                worker=_text(member, where, "worker", r"[A-Za-z0-9._-]+"),
-                server=_text(member, where, "server", r".+"),
-                slot=_text(member, where, "slot", r".+"),
-                address=_text(member, where, "address", r"([A-Za-z0-9._-]+|\[[0-9a-f:]+\]):\d{1,5}"),
-                model=model,
-            )
-            for where, member in _entries(pool, at, "members", ("worker", "server", "slot", "address"))
-        )
-    everyone = [member for members in pools.values() for member in members]
-    for name in ("worker", "address"):
-        values = [getattr(member, name) for member in everyone]
-        for value in values:
-            if values.count(value) > 1:
-                raise MembersError(f"{name} {value!r} is there twice")
-    return pools
-
-
-def _entries(parent: Any, at: str, key: str, keys: tuple[str, ...]) -> Iterable[tuple[str, dict[str, Any]]]:
-    entries = parent.get(key) if isinstance(parent, dict) else None
-    if not isinstance(entries, list) or not entries:
-        raise MembersError(f"{at}/{key}".lstrip("/") + ": needed is a list with at least one entry")
-    for index, entry in enumerate(entries):
-        where = f"{at}/{key}/{index}".lstrip("/")
-        if not isinstance(entry, dict) or set(entry) != set(keys):
-            raise MembersError(f"{where}: needed is an object with exactly {', '.join(keys)}")
-        yield where, entry
-
-
-def _text(entry: dict[str, Any], at: str, key: str, pattern: str) -> str:
-    value = entry[key]
-    if not isinstance(value, str) or not re.fullmatch(pattern, value):
-        raise MembersError(f"{at}/{key}: found {value!r}, needed is text that matches {pattern}")
-    return value
 
 
 def understand(member: Member, status: int, body: bytes, at: str) -> Probe:
@@ -132,12 +70,13 @@ def understand(member: Member, status: int, body: bytes, at: str) -> Probe:
         answer = None
     if not isinstance(answer, dict) or answer.get("state") not in STATES:
         return Probe("unreachable", f"its /readyz answered {status} with no known state", at)
-    if (answer.get("worker"), answer.get("model")) != (member.worker, member.model):
-        who = f"worker {answer.get('worker')!r} of model {answer.get('model')!r}"
-        return Probe("unreachable", f"{member.address} is answered by {who}", at)
+    worker, model = answer.get("worker"), answer.get("model")
+    if model != member.model or (worker != member.worker and not member.was_found):
+        return Probe("unreachable", f"{member.address} is answered by worker {worker!r} of model {model!r}", at)
     if (answer["state"] == "ready") != (status == 200):
         return Probe("unreachable", f"its /readyz answered {status} but says {answer['state']}", at)
-    return Probe(answer["state"], answer.get("reason"), at, {name: answer.get(name) for name in FACTS})
+    who = {name: str(answer.get(name)) for name in ("worker", "slot")} if member.was_found else {}
+    return Probe(answer["state"], answer.get("reason"), at, {name: answer.get(name) for name in FACTS}, who=who)
 
 
 def next_state(peer: Peer, probe: Probe) -> Peer:
@@ -153,7 +92,8 @@ def next_state(peer: Peer, probe: Probe) -> Peer:
     changed = (standing, probe.state) != (peer.standing, peer.state)
     since = probe.at if changed else peer.since
     address = probe.address or peer.address
-    return Peer(standing, since, probe.state, probe.reason, probe.facts, failures, successes, address)
+    who = probe.who or peer.who
+    return Peer(standing, since, probe.state, probe.reason, probe.facts, failures, successes, address, who)
 
 
 def choose(members: Sequence[Member], peers: Mapping[Member, Peer], last: Iterable[str]) -> Servers:
@@ -195,10 +135,16 @@ def render_upstreams(pools: Mapping[str, Servers]) -> str:
     return "\n".join(lines)
 
 
+def listed_pools(upstreams: str) -> dict[str, dict[str, str]]:
+    """The servers that a rendered upstreams.conf lists, by model."""
+    blocks = re.findall(r"^upstream pool_(\S+) \{$(.*?)^\}$", upstreams, re.MULTILINE | re.DOTALL)
+    servers = re.compile(r"^    server (\S+) .*;  # (\S+)$", re.MULTILINE)
+    return {model: {worker: address for address, worker in servers.findall(block)} for model, block in blocks}
+
+
 def listed_servers(upstreams: str) -> dict[str, str]:
     """The servers that a rendered upstreams.conf lists, of all pools together."""
-    lines = re.findall(r"^    server (\S+) .*;  # (\S+)$", upstreams, re.MULTILINE)
-    return {worker: address for address, worker in lines}
+    return {worker: address for servers in listed_pools(upstreams).values() for worker, address in servers.items()}
 
 
 def render_status(pools: Pools, peers: Mapping[Member, Peer], listed: Servers, as_of: str) -> dict[str, Any]:
@@ -216,7 +162,10 @@ def render_status(pools: Pools, peers: Mapping[Member, Peer], listed: Servers, a
 
 
 def _worker_status(member: Member, peer: Peer, listed: str | None) -> dict[str, Any]:
-    who = {"worker": member.worker, "server": member.server, "slot": member.slot, "model": member.model}
+    worker, slot = peer.who.get("worker", member.worker), peer.who.get("slot", member.slot)
+    # A slot is named after its server: this-cpu0.
+    server = member.server or slot.rpartition("-")[0]
+    who = {"worker": worker, "server": server, "slot": slot, "model": member.model}
     here = listed is not None and listed == peer.address
     how = {"in": here and peer.standing == "in", "state": peer.state, "reason": peer.reason}
     return {**who, **how, **{name: peer.facts.get(name) for name in FACTS}, "since": peer.since}

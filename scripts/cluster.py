@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from scripts.cores import PROFILES, THROUGHPUT
 from scripts.hardware import parse_cpu_list
 from scripts.refusal import Refusal
 from worker.limits import LIMITS, Limit
@@ -39,6 +40,7 @@ class Server:
     cpus: tuple[int, ...] | None
     workers: int | None
     cores_per_worker: int | None
+    gateway: bool = True  # whether a gateway stands there, where there are several servers
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Cluster:
     source: str  # the file's name, for refusals
     port: int
     engine: str
+    profile: str
     limits: Mapping[str, int]  # every name of LIMITS
     models: tuple[Model, ...]
     servers: tuple[Server, ...]
@@ -109,6 +112,9 @@ SCHEMA: dict[str, dict[str, Key]] = {
     "": {
         "port": Key("a port from 1 to 65535", lambda value: _whole(value, 1, 65535), 8080),
         "engine": Key(" or ".join(map(json.dumps, CHOICES)), lambda value: _need(value, value in CHOICES), "auto"),
+        "profile": Key(
+            " or ".join(map(json.dumps, PROFILES)), lambda value: _need(value, value in PROFILES), THROUGHPUT
+        ),
     },
     "limits": {name: _limit(limit) for name, limit in LIMITS.items()},
     "models": {
@@ -130,6 +136,7 @@ SCHEMA: dict[str, dict[str, Key]] = {
         "cpus": Key('"auto", "none" or a list of CPUs such as "0-3,8"', _cpus, "auto"),
         "workers": Key('"auto" or a whole number from 1', _count, "auto"),
         "cores_per_worker": Key('"auto" or a whole number from 1', _count, "auto"),
+        "gateway": Key("true or false", lambda value: _need(value, isinstance(value, bool)), True),
     },
 }
 
@@ -164,6 +171,8 @@ def parse_cluster(text: str, source: str) -> Cluster:
         )
     faults += _repeated(models, "models", "name") + _repeated(servers, "servers", "name")
     faults += _repeated(servers, "servers", "address")
+    if servers and not any(server.get("gateway", True) for server in servers):
+        faults.append("servers: found gateway = false on every one, needed a gateway on one at least")
     for index, server in enumerate(servers):
         faults += [f"servers/{index}/{fault}" for fault in _contradictions(server)]
     if faults:
@@ -172,6 +181,7 @@ def parse_cluster(text: str, source: str) -> Cluster:
         source,
         top["port"],
         top["engine"],
+        top["profile"],
         limits,
         tuple(Model(**model) for model in models),
         tuple(Server(**server) for server in servers),

@@ -1,8 +1,10 @@
 """The Docker command line, and what must hold of the engine behind it."""
 
+import json
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from scripts.refusal import Refusal
 
@@ -40,6 +42,26 @@ def run(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> s
 def show(arguments: Sequence[str]) -> int:
     """Run `docker ARGUMENTS` with its output on ours; returns its exit status."""
     return subprocess.run(["docker", *arguments]).returncode
+
+
+def read(arguments: Sequence[str]) -> str:
+    """All that `docker ARGUMENTS` printed, on both its outputs, whether it failed or not."""
+    done = _ask(["docker", *arguments])
+    return done.stdout + done.stderr
+
+
+def inspect(kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
+    """What the engine knows of each node, service or task of `names`, as far as it is still there."""
+    found: list[dict[str, Any]] = json.loads(_ask(["docker", "inspect", "--type", kind, *names]).stdout or "[]")
+    return found
+
+
+def is_swarm_manager() -> bool:
+    """Whether an engine answers that manages a swarm."""
+    try:
+        return _ask(["docker", "info", "--format", "{{.Swarm.ControlAvailable}}"]).stdout.strip() == "true"
+    except FileNotFoundError:
+        return False
 
 
 def image_exists(image: str) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from scripts import docker, supervisor
 from scripts.cluster import load_cluster
 from scripts.console import say
+from scripts.cores import reason
 from scripts.environments import SERVE
 from scripts.hardware import format_cpu_list, read_hardware
 from scripts.packages import NGINX, on_path, search_path
@@ -75,10 +76,15 @@ def _hardware() -> str:
 
 def _plan(cluster_file: Path, run: RunDir) -> str:
     prepared = prepare(load_cluster(cluster_file), run)
-    return ", ".join(
+    workers = ", ".join(
         f"{worker.name} on {worker.slot.gpu or 'CPU ' + format_cpu_list(worker.slot.cpus)}"
         for worker in prepared.plan.workers
     )
+    server = prepared.cluster.servers[0]
+    left_open = server.workers is None and server.cores_per_worker is None
+    if left_open and not all(worker.slot.gpu for worker in prepared.plan.workers):
+        return f"{workers}; {reason(prepared.cluster.profile, prepared.cores)}"
+    return workers
 
 
 def _room(cluster_file: Path, run: RunDir) -> str:

@@ -38,18 +38,27 @@ HOME = ROOT / ".venv"
 SERVE = Environment(HOME / "serve", (WORKER / "base.txt", WORKER / "local.txt"))
 SERVE_TORCH = Environment(HOME / "serve-torch", SERVE.locks, torch=True)
 TOOLS = Environment(HOME / "tools", (*SERVE.locks, ROOT / "scripts/requirements/tools.txt"), torch=True)
+PEERS = Environment(HOME / "peers", (*SERVE.locks, ROOT / "scripts/requirements/peers.txt"), torch=True)
 DEV = Environment(HOME / "dev", (*TOOLS.locks, ROOT / "tests/requirements.txt"), torch=True)
 
 
 def ensure(environment: Environment, nvidia: bool) -> Path:
     """Make the environment if it is missing or its locks changed; returns its Python. Raises Refusal."""
-    stamp = environment.folder / "installed"
-    wanted = _fingerprint(environment, nvidia)
-    if not stamp.is_file() or stamp.read_text() != wanted:
+    if not is_made(environment, nvidia):
         _create(environment)
         _install(environment, nvidia)
-        stamp.write_text(wanted)
+        _stamp(environment).write_text(_fingerprint(environment, nvidia))
     return environment.python
+
+
+def is_made(environment: Environment, nvidia: bool) -> bool:
+    """Whether the environment is there, as its locks say."""
+    stamp = _stamp(environment)
+    return stamp.is_file() and stamp.read_text() == _fingerprint(environment, nvidia)
+
+
+def _stamp(environment: Environment) -> Path:
+    return environment.folder / "installed"
 
 
 def _fingerprint(environment: Environment, nvidia: bool) -> str:

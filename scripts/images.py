@@ -10,10 +10,12 @@ from scripts import docker
 from scripts.cluster import ROOT
 from scripts.console import step
 from scripts.refusal import Refusal
+from worker.models.engine import READS
 
 BASE = "debian:bookworm-slim"
 SKIPPED_FOLDERS = ("worker/demo/",)  # models are mounted, the demo as any other
 SKIPPED_PARTS = ("__pycache__",)
+PREPARED = "prepared"  # the image for all engines that run prepared networks
 PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 # A private package index, certificate authority and Debian mirror: variable -> the secret's name in the Dockerfiles.
 SECRETS = {
@@ -44,13 +46,15 @@ class Image:
 GATEWAY = Image("wanwu-gateway", "nginx/Dockerfile", "gateway", ("nginx", "worker/web"))
 WORKERS = {
     target: Image(f"wanwu-worker-{target}", "worker/Dockerfile", target, ("worker",))
-    for target in ("openvino", "torch", "cuda")
+    for target in (PREPARED, "torch", "cuda")
 }
 
 
 def worker_image(engine: str, gpu: bool) -> Image:
     """The image of a worker on `engine`; torch comes in a build for the CPU and a larger one for GPUs."""
-    return WORKERS["cuda" if gpu and engine == "torch" else engine]
+    if engine in READS:
+        return WORKERS[PREPARED]
+    return WORKERS["cuda" if gpu else "torch"]
 
 
 def ensure(images: Iterable[Image]) -> None:

@@ -1,4 +1,4 @@
-"""The model folders of this machine: those under models/ and those that the cluster serves, and what is known of each.
+"""The model folders of this machine: those under models/, those that the cluster serves and the demo, and their state.
 
 A folder counts as verified while its content hashes to what `make model-verify` last found good; the stamps lie
 outside the folders, for a folder may be mounted read-only and lists all its own files.
@@ -14,12 +14,21 @@ from typing import Any
 
 from scripts.cluster import ROOT, SCHEMA, Cluster
 from scripts.console import say, warn
+from scripts.hardware import read_hardware
 from scripts.refusal import Refusal
+from worker.machine import kind
+from worker.models.engine import ZERO_SHOT, Choice, EngineSpec, Measured, Scaling, read_engine
+from worker.models.fields import Fields, ModelError
 
 MODELS = ROOT / "models"
+DEMO = ROOT / "worker/demo"  # part of the kit, served or not
 STAMPS = ".verified.json"
 NAME = SCHEMA["models"]["name"]
-COLUMNS = ("name", "version", "size", "loader", "engine", "precision", "labels", "served", "verified")
+COLUMNS = (
+    "name", "version", "size", "loader", "engine", "precision", "images/s", "labels", "served", "verified",
+)  # fmt: skip
+MEASURED = ("machine", "engine", "precision", "images/s", "batch sizes", "alike", "largest difference", "")
+SCALING = ("machine", "cores a worker", "images/s of all workers", "ms an image")
 
 
 @dataclass(frozen=True)
@@ -41,24 +50,33 @@ class Facts:
 
     version: str = ""
     loader: str = ""
-    engine: str = ""
-    precision: str = ""
+    engine: EngineSpec | None = None
     labels: dict[str, int] = field(default_factory=dict)  # lines by language
     fault: str = ""
 
-    @property
-    def needs_torch(self) -> bool:
-        return self.engine == "torch"
+    def choice(self, machine: str) -> Choice | None:
+        """What runs the model on a machine of this kind."""
+        return self.engine.choose(machine) if self.engine else None
+
+    def images_per_s(self, machine: str) -> float | None:
+        """Of what was chosen there; None where it was not measured."""
+        rows = self.engine.measured if self.engine else ()
+        return next((row.images_per_s for row in rows if row.machine == machine and row.chosen), None)
+
+    def needs_torch(self, machine: str) -> bool:
+        choice = self.choice(machine)
+        return choice is not None and (choice.engine == "torch" or self.loader == ZERO_SHOT)
 
 
 def entries(models: Path, cluster: Cluster) -> list[Entry]:
-    """Every folder of `models` by name, then the cluster's others; none twice."""
+    """Every folder of `models` by name, then the cluster's others, then the demo; none twice."""
     served: dict[Path, list[str]] = {}
     for model in cluster.models:
         served.setdefault(model.folder.resolve(), []).append(model.name)
     own = sorted(path for path in _children(models) if path.is_dir() and not path.name.startswith("."))
     found = [Entry(path.name, path, tuple(served.pop(path.resolve(), ()))) for path in own]
-    return found + [Entry(names[0], folder, tuple(names)) for folder, names in served.items()]
+    found += [Entry(names[0], folder, tuple(names)) for folder, names in served.items()]
+    return found if DEMO.resolve() in {entry.folder.resolve() for entry in found} else [*found, Entry(DEMO.name, DEMO)]
 
 
 def chosen(found: Sequence[Entry], name: str) -> list[Entry]:
@@ -70,6 +88,11 @@ def chosen(found: Sequence[Entry], name: str) -> list[Entry]:
     return picked
 
 
+def named(found: Sequence[Entry], name: str) -> Entry:
+    """The first of `chosen` whose folder goes by `name` itself, else the first that is served under it."""
+    return sorted(chosen(found, name), key=lambda entry: entry.name != name)[0]
+
+
 def read_facts(folder: Path) -> Facts:
     """What the folder's model.toml says."""
     try:
@@ -78,8 +101,13 @@ def read_facts(folder: Path) -> Facts:
             language: len((folder / file).read_text(encoding="utf-8").splitlines())
             for language, file in table["output"]["labels"].items()
         }
-        engine = table["engine"]
-        return Facts(str(table["version"]), str(table["loader"]), str(engine["name"]), str(engine["precision"]), labels)
+        loader = str(table["loader"])
+        fields = Fields(table["engine"], f"{folder}/model.toml", "engine/")
+        engine = read_engine(fields, loader, table["files"])
+        fields.raise_faults()
+        return Facts(str(table["version"]), loader, engine, labels)
+    except ModelError as error:
+        return Facts(fault=str(error).splitlines()[0])
     except OSError as error:
         return Facts(fault=f"{error.filename}: {error.strerror}")
     except (ValueError, LookupError, TypeError, AttributeError) as error:
@@ -121,19 +149,55 @@ def record(models: Path, folder: Path, good: bool) -> None:
         warn(f"{error.filename}: {error.strerror}: what was found cannot be noted for `make models`")
 
 
-def show(models: Path, cluster: Cluster) -> None:
-    """Print one line a model."""
-    rows, faults = [], []
-    for entry in entries(models, cluster):
+def here() -> str:
+    """The kind of machine that models run on here: that of the first GPU, or of the CPUs where there is none."""
+    gpus = read_hardware().gpus
+    return kind(gpus[0].uuid if gpus else "")
+
+
+def show(models: Path, cluster: Cluster, name: str) -> None:
+    """Print one line a model; of the one called `name`, unless that is "", all that was measured, too."""
+    machine, faults = here(), []
+    rows: list[Sequence[str]] = [COLUMNS]
+    shown = chosen(entries(models, cluster), name)
+    for entry in shown:
         facts = read_facts(entry.folder)
-        rows.append(list(_row(models, entry, facts)))
+        rows.append(list(_row(models, entry, facts, machine)))
         faults += [f"{entry.name}: {facts.fault}"] if facts.fault else []
-    table = [list(COLUMNS), *rows]
+    _print(rows)
+    for entry in shown if name else ():
+        _print_measured(read_facts(entry.folder).engine)
+    for fault in faults:
+        warn(fault)
+
+
+def _print(table: Sequence[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
         say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    for fault in faults:
-        warn(fault)
+
+
+def _print_measured(engine: EngineSpec | None) -> None:
+    """Print every engine and precision on one core, then every number of cores, of every kind of machine."""
+    if engine is None or not engine.measured:
+        say("\nnot measured: `make model-prepare NAME=...` does it")
+        return
+    say("")
+    _print([MEASURED, *map(_measured, engine.measured)])
+    if engine.scaling:
+        say("")
+        _print([SCALING, *map(_scaling, engine.scaling)])
+
+
+def _measured(row: Measured) -> Sequence[str]:
+    sizes, alike = ", ".join(map(str, row.batch_sizes)), f"{row.agreement:.1%}"
+    verdict = "chosen" if row.chosen else "" if row.passed else "answers differ too often"
+    rate = f"{row.images_per_s:.1f}"
+    return row.machine, row.engine, row.precision, rate, sizes, alike, f"{row.difference:.4f}", verdict
+
+
+def _scaling(row: Scaling) -> Sequence[str]:
+    return row.machine, str(row.cores), f"{row.images_per_s:.1f}", f"{row.latency_ms:.2f}"
 
 
 def megabytes(count: int) -> str:
@@ -148,13 +212,16 @@ def check_name(name: str) -> None:
         raise Refusal(f"NAME: found {name!r}, needed {NAME.needed}") from None
 
 
-def _row(models: Path, entry: Entry, facts: Facts) -> Iterator[str]:
+def _row(models: Path, entry: Entry, facts: Facts, machine: str) -> Iterator[str]:
+    choice, rate = facts.choice(machine), facts.images_per_s(machine)
     count = next(iter(facts.labels.values()), 0)
     served = "no" if not entry.served else "yes" if entry.served == (entry.name,) else f"as {', '.join(entry.served)}"
     yield entry.name
     yield facts.version
     yield megabytes(sum(path.stat().st_size for path in files(entry.folder)))
-    yield from (facts.loader, facts.engine, facts.precision)
+    yield facts.loader
+    yield from (choice.engine, choice.precision) if choice else ("", "")
+    yield f"{rate:.1f}" if rate else "not measured" if choice else ""
     yield f"{count} {'+'.join(facts.labels)}" if facts.labels else ""
     yield served
     yield "yes" if is_verified(models, entry.folder) else "no"

@@ -1,8 +1,10 @@
 """The local runtime: workers, Nginx and gate under supervisord, on this machine and without Docker."""
 
+import contextlib
 import os
 import pwd
 import subprocess
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 from scripts import render, supervisor
@@ -16,10 +18,11 @@ from scripts.preflight import memory_faults, port_faults
 from scripts.refusal import Refusal
 from scripts.rolling import replace_each
 from scripts.rundir import RunDir
-from scripts.site import CPU_ONLY, Site
+from scripts.site import Site, afresh
 from scripts.waiting import wait_in
 from worker.settings import offline_variables
 
+MEMBERS = "gateway/rendered/members.json"
 LOG_LINES = 12
 GUNICORN = ("-m", "gunicorn", "-c", "worker/gunicorn.conf.py", "worker.app:create_app()")
 
@@ -27,27 +30,26 @@ GUNICORN = ("-m", "gunicorn", "-c", "worker/gunicorn.conf.py", "worker.app:creat
 def up(site: Site) -> None:
     """Bring everything up and wait until every worker answers; when it fails, nothing is left running."""
     require(NGINX)
-    nvidia = bool(site.hardware.gpus)
-    python = ensure(SERVE, nvidia)
-    pythons = {
-        name: python if model.engine == CPU_ONLY else ensure(SERVE_TORCH, nvidia) for name, model in site.models.items()
-    }
-    rendered = _rendered(site, pythons)
     if faults := memory_faults(site.plan, site.hardware, site.models):
         raise Refusal(*faults)
-    if supervisor.is_running(site.run):
-        if site.run.holds(rendered):
-            step("already up")
-            return _wait(site)
-        step("the plan changed: ending what runs")
-        supervisor.stop(site.run, python)
-    if faults := port_faults([site.cluster.port, *(worker.port for worker in site.plan.workers)]):
+    running = is_running(site.run)
+    if running and site.run.holds(rendered(site)):
+        step("already up")
+        return wait(site)
+    site = afresh(site)
+    files = rendered(site)
+    ports = {site.cluster.port, *(worker.port for worker in site.plan.workers)}
+    if faults := port_faults(sorted(ports - site.run.held_ports if running else ports)):
         raise Refusal(*faults)
+    if running:
+        step("the plan changed: ending what runs")
+        supervisor.stop(site.run)
     try:
-        _start(site, python, rendered)
-        _wait(site)
+        _start(site, files)
+        wait(site)
     except (Refusal, KeyboardInterrupt):
-        supervisor.stop(site.run, python)
+        supervisor.stop(site.run)
+        site.run.disown()
         raise
     return None
 
@@ -56,7 +58,7 @@ def down(run: RunDir) -> None:
     """Stop everything and take the run directory away."""
     if supervisor.is_running(run):
         step("stopping: what is in flight is answered first")
-        supervisor.stop(run, SERVE.python)
+        supervisor.stop(run)
     elif supervisor.orphans(run):
         step("supervisord is gone: ending what it left behind")
         supervisor.end_orphans(run)
@@ -67,12 +69,9 @@ def down(run: RunDir) -> None:
 
 def rollout(site: Site) -> None:
     """Replace the workers one at a time, as replace_each says."""
-    _require_running(site.run)
-
-    def replace(worker: str) -> None:
-        supervisor.control(site.run, SERVE.python, "restart", f"{render.GROUP}:{worker}")
-
-    replace_each(site, replace, lambda: _wait(site))
+    if not is_running(site.run):
+        raise Refusal("nothing is running here: run `make up` first")
+    replace_each(site, lambda worker: supervisor.restart(site.run, worker), lambda: wait(site))
 
 
 def follow_logs(run: RunDir, lines: int, follow: bool) -> None:
@@ -83,26 +82,59 @@ def follow_logs(run: RunDir, lines: int, follow: bool) -> None:
     os.execvp("tail", ["tail", f"--lines={lines}", *(["--follow=name"] if follow else []), *map(str, logs)])  # noqa: S606
 
 
-def _rendered(site: Site, pythons: dict[str, Path]) -> dict[str, str]:
-    commands = {name: (python, *GUNICORN) for name, python in pythons.items()}
+def is_running(run: RunDir) -> bool:
+    return supervisor.is_running(run)
+
+
+def rendered(site: Site) -> dict[str, str]:
+    """What lies in the run directory of `site`; the environments that it names are made. Raises Refusal."""
+    nvidia = bool(site.hardware.gpus)
+    python = ensure(SERVE, nvidia)
+    commands = {
+        name: (ensure(SERVE_TORCH, nvidia) if model.torch else python, *GUNICORN) for name, model in site.models.items()
+    }
     return {
         "runtime": "local\n",
         "rendered/programs.conf": render.programs(site.cluster, site.plan, commands, ROOT),
-        "gateway/rendered/members.json": render.members(
-            site.cluster, site.plan, render.addresses(site.cluster, site.plan)
-        ),
+        MEMBERS: render.members(site.cluster, site.plan, render.addresses(site.cluster, site.plan)),
         "gateway/rendered/listen.conf": render.listen(site.cluster.port),
     }
 
 
-def _start(site: Site, python: Path, rendered: dict[str, str]) -> None:
-    folders = [model.folder / "model.toml" for model in site.cluster.models]
+def start(run: RunDir, worker: str) -> None:
+    """Start one worker more, which the rendered files have already."""
+    supervisor.add(run, worker)
+
+
+def remove(run: RunDir, workers: Iterable[str]) -> None:
+    """Stop the workers, which answer what they have first, and forget them."""
+    supervisor.remove(run, workers)
+
+
+def wait(site: Site, workers: Collection[str] = ()) -> None:
+    """Return once `workers`, or all of the plan, are in rotation; raises Refusal with the reason when they cannot."""
+    wait_in(site, _watch(site, workers), workers)
+
+
+def gateway(run: RunDir) -> dict[int, str]:
+    """The processes that Nginx answers with: the title of each, by process id."""
+    found = {}
+    with contextlib.suppress(OSError, ValueError):
+        master = int((run.path / "gateway/tmp/nginx.pid").read_text())
+        for pid in _children(master):
+            with contextlib.suppress(OSError):  # one that has just ended
+                found[pid] = Path(f"/proc/{pid}/cmdline").read_text().strip("\0 ")
+    return found
+
+
+def _start(site: Site, files: Mapping[str, str]) -> None:
+    python, folders = SERVE.python, [model.folder / "model.toml" for model in site.cluster.models]
     site.run.path.parent.mkdir(parents=True, exist_ok=True)
     account = choose_account(python, [*folders, ROOT / "worker/app.py"], site.run.path.parent)
     say("   slots: " + ", ".join(f"{w.name} on CPU {format_cpu_list(w.slot.cpus)}" for w in site.plan.workers))
     if account.pw_uid == 0:
         warn(f"running as root: account {NOBODY} cannot use {ROOT}, {site.run.path} or {python.resolve()}")
-    site.run.create(rendered, account)
+    site.run.create(files, account)
     gate = [python, ROOT / "nginx/gate.py"]
     out = site.run.members.parent
     made = subprocess.run([*gate, "init", "--members", site.run.members, "--out", out], capture_output=True, text=True)
@@ -126,22 +158,34 @@ def _environ(run: RunDir, account: pwd.struct_passwd, gate: str) -> dict[str, st
     }
 
 
-def _wait(site: Site) -> None:
-    wait_in(site, lambda: _refuse_dead(site.run))
+def _watch(site: Site, workers: Collection[str]) -> Callable[[], None]:
+    """A look that raises Refusal, with the end of its log, for a process that ends instead of running.
+
+    That is one that supervisord has given up, and a worker that has lost a process since an earlier look: gunicorn
+    would start it again for ever.
+    """
+    watched = set(workers) or {worker.name for worker in site.plan.workers}
+    seen: dict[str, set[int]] = {name: set() for name in watched}
+
+    def look() -> None:
+        for name, process in supervisor.processes(site.run).items():
+            alive = {process.pid, *_children(process.pid)}
+            ended = name in watched and seen[name] - alive
+            if ended or (process.state == "FATAL" and name in {*watched, *supervisor.GATEWAY}):
+                raise Refusal(f"{name} ends as soon as it starts; its log ends with:", *_log_end(site.run, name))
+            if name in watched:
+                seen[name] = alive
+
+    return look
 
 
-def _refuse_dead(run: RunDir) -> None:
-    """Raise Refusal, with the end of its log, when supervisord has given a process up."""
-    dead = [name for name, state in supervisor.states(run, SERVE.python).items() if state == "FATAL"]
-    if dead:
-        raise Refusal(f"{dead[0]} ends as soon as it starts; its log ends with:", *_log_end(run, dead[0]))
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 def _log_end(run: RunDir, name: str) -> list[str]:
     log = run.logs / f"{name}.log"
     return log.read_text(errors="replace").splitlines()[-LOG_LINES:] if log.exists() else []
-
-
-def _require_running(run: RunDir) -> None:
-    if not supervisor.is_running(run):
-        raise Refusal("nothing is running here: run `make up` first")

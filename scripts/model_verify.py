@@ -46,7 +46,7 @@ def verify(models: Path, cluster: Cluster, name: str, as_json: bool) -> None:
 
 
 def _verify(models: Path, entry: Entry) -> Report:
-    environment = SERVE_TORCH if library.read_facts(entry.folder).needs_torch else SERVE
+    environment = SERVE_TORCH if library.read_facts(entry.folder).needs_torch(library.here()) else SERVE
     python = ensure(environment, nvidia=bool(read_hardware().gpus))
     report = Report(entry.name, str(entry.folder))
     for check in _checks(python, entry.folder):

@@ -1,25 +1,41 @@
 """What the control side needs to know of a model folder: that it is there, its engine, and a picture to try it on."""
 
 import tomllib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.cluster import Cluster, Model
 from scripts.refusal import Refusal
-from worker.settings import AUTO, ENGINES
+from worker.machine import kind
+from worker.models.engine import READS, ZERO_SHOT, Scaling, read_engine
+from worker.models.fields import Fields, ModelError
+from worker.settings import AUTO
+
+PREPARED_FOLDER = "prepared"  # of a model folder; a test compares it with the tool's that fills it
 
 
 @dataclass(frozen=True)
 class Served:
     """One model as the control side sees it. The worker reads the whole of model.toml and judges it."""
 
-    engine: str
+    engine: str  # what runs it on this machine
     golden: Path
-    bytes: int
+    bytes: int  # of what that engine loads
+    scaling: tuple[Scaling, ...] = ()  # what cores per worker bring on this kind of machine
+    texts: bool = False  # whether it reads texts
+
+    @property
+    def torch(self) -> bool:
+        """Whether a worker must find torch."""
+        return self.texts or self.engine not in READS
 
 
-def read_models(cluster: Cluster) -> dict[str, Served]:
-    """Every model of `cluster` by name; raises Refusal for folders that are missing or cannot be read."""
+def read_models(cluster: Cluster, machines: Collection[str] = ()) -> dict[str, Served]:
+    """Every model of `cluster` by name; raises Refusal for folders that are missing or cannot be read.
+
+    `machines` are the kinds of its slots, as worker.machine names them; without any, this machine's CPUs.
+    """
     found: dict[str, Served] = {}
     faults: list[str] = []
     for index, model in enumerate(cluster.models):
@@ -28,7 +44,9 @@ def read_models(cluster: Cluster) -> dict[str, Served]:
             faults.append(f"{where}: {fault}")
             continue
         try:
-            found[model.name] = _read(model, cluster.engine)
+            found[model.name] = _read(model, cluster.engine, machines or [kind()])
+        except ModelError as error:
+            faults += [f"{where}: {line}" for line in str(error).splitlines()]
         except OSError as error:
             faults.append(f"{where}: {error.filename}: {error.strerror}: needed a model folder with a model.toml")
         except (ValueError, LookupError, TypeError) as error:
@@ -47,10 +65,32 @@ def _absence(folder: Path) -> str | None:
     return None
 
 
-def _read(model: Model, wanted: str) -> Served:
-    table = tomllib.loads((model.folder / "model.toml").read_text(encoding="utf-8"))
-    engine = table["engine"]["name"] if wanted == AUTO else wanted
-    if engine not in ENGINES:
-        raise ValueError(f"engine/name: found {engine!r}, needed one of {', '.join(ENGINES)}")
-    size = sum(file.stat().st_size for file in model.folder.rglob("*") if file.is_file())
-    return Served(engine, model.folder / table["golden"][0]["image"], size)
+def _read(model: Model, wanted: str, machines: Collection[str]) -> Served:
+    """`model` as it runs on these kinds of machines; raises ModelError, and what a table of another shape provokes."""
+    source = model.folder / "model.toml"
+    table = tomllib.loads(source.read_text(encoding="utf-8"))
+    loader, fields = table["loader"], Fields(table["engine"], str(source), "engine/")
+    spec = read_engine(fields, loader, table["files"])
+    fields.raise_faults()
+    choices = [spec.choose(machine, wanted) for machine in machines]
+    # Where slots are of two kinds, what has torch has the other engines, too.
+    choice = next((choice for choice in choices if choice.engine not in READS), choices[0])
+    network, texts = spec.network(loader, choice.engine, choice.precision), loader == ZERO_SHOT
+    return Served(
+        choice.engine,
+        model.folder / table["golden"][0]["image"],
+        _size(model.folder, network) + (_size(model.folder, None) if network and texts else 0),
+        # What was measured is of what was chosen then.
+        tuple(row for row in spec.scaling if row.machine == kind()) if wanted == AUTO else (),
+        texts,
+    )
+
+
+def _size(folder: Path, network: str | None) -> int:
+    """Bytes of what is loaded: the prepared `network` with its weights, else all that is not prepared."""
+    if network:
+        path = folder / network
+        files = {path, path.with_suffix(".bin")} if path.suffix == ".xml" else set(path.parent.glob(f"{path.name}*"))
+    else:
+        files = set(folder.rglob("*")) - set((folder / PREPARED_FOLDER).rglob("*"))
+    return sum(file.stat().st_size for file in files if file.is_file())

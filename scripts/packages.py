@@ -9,7 +9,10 @@ from scripts.console import step
 from scripts.refusal import Refusal
 
 NGINX = {"nginx": "nginx-light"}
-TEST_TOOLS = {"chromium": "chromium", "chromedriver": "chromium-driver", "shellcheck": "shellcheck"}
+TEST_TOOLS = {
+    "chromium": "chromium", "chromedriver": "chromium-driver", "shellcheck": "shellcheck", "debootstrap": "debootstrap",
+    "ssh": "openssh-client", "mkfs.ext4": "e2fsprogs", "ip": "iproute2",
+}  # fmt: skip
 FONTS = {"/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf": "fonts-noto-color-emoji"}
 
 

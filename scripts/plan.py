@@ -40,18 +40,24 @@ class Plan:
 Core = tuple[Cpu, ...]  # the usable SMT siblings of one physical core
 
 
-def plan(cluster: Cluster, hardware: Mapping[str, Hardware], first_port: int | None = None) -> Plan:
+def plan(
+    cluster: Cluster,
+    hardware: Mapping[str, Hardware],
+    first_port: int | None = None,
+    cores: Mapping[str, int | None] | None = None,
+) -> Plan:
     """Slots for every server and a worker for every slot.
 
-    `hardware` is keyed by server name. A server's workers listen on `first_port` and the ports after it; without
-    it, on those after the gateway's. Raises Refusal for what the hardware cannot meet, all servers at once.
+    `hardware` is keyed by server name, and so are the `cores` of a worker that were measured best there. A server's
+    workers listen on `first_port` and the ports after it; without it, on those after the gateway's. Raises Refusal for
+    what the hardware cannot meet, all servers at once.
     """
     first_port = cluster.port + 1 if first_port is None else first_port
     slots: list[Slot] = []
     faults: list[str] = []
     for index, server in enumerate(cluster.servers):
         try:
-            slots += server_slots(server, hardware, len(cluster.models))
+            slots += server_slots(server, hardware, len(cluster.models), (cores or {}).get(server.name))
         except Refusal as refusal:
             faults += [f"servers/{index}/{line}" for line in refusal.lines]
     faults = faults or impossible_sums(len(cluster.models), slots, first_port)
@@ -98,7 +104,9 @@ def spread_models(models: Sequence[Model], slots: int) -> list[str]:
     return [models[index].name for _, index in sorted(places)]
 
 
-def server_slots(server: Server, hardware: Mapping[str, Hardware], models: int) -> list[Slot]:
+def server_slots(
+    server: Server, hardware: Mapping[str, Hardware], models: int, measured: int | None = None
+) -> list[Slot]:
     """The slots of one server, which is to serve so many models; raises Refusal with the path below the server."""
     if server.name not in hardware:
         raise Refusal(
@@ -107,7 +115,7 @@ def server_slots(server: Server, hardware: Mapping[str, Hardware], models: int) 
         )
     machine = hardware[server.name]
     gpus = chosen_gpus(server, machine)
-    sets = chosen_cpu_sets(server, machine, len(gpus), models)
+    sets = chosen_cpu_sets(server, machine, len(gpus), models, measured)
     if not gpus and not sets:
         raise Refusal('cpus: found "none" where no GPU was found, needed a slot: set cpus = "auto"')
     taken = {cpu for cores in sets for core in cores for cpu in core}
@@ -155,7 +163,9 @@ def near_cores(gpus: Sequence[Gpu], cores: Sequence[Core]) -> list[tuple[Gpu, Se
     ]
 
 
-def chosen_cpu_sets(server: Server, machine: Hardware, gpus: int, models: int) -> list[Sequence[Core]]:
+def chosen_cpu_sets(
+    server: Server, machine: Hardware, gpus: int, models: int, measured: int | None
+) -> list[Sequence[Core]]:
     """The cores of each CPU worker. Beside GPUs there are none unless the file asks for them."""
     if server.cpus == ():
         return []
@@ -168,7 +178,7 @@ def chosen_cpu_sets(server: Server, machine: Hardware, gpus: int, models: int) -
         )
     usable = machine.cpus if server.cpus is None else listed_cpus(server, machine)
     sharing = gpus if server.cpus is None else 0
-    return cpu_sets(list(by_node(physical_cores(usable)).values()), server, sharing, models)
+    return cpu_sets(list(by_node(physical_cores(usable)).values()), server, sharing, models, measured)
 
 
 def listed_cpus(server: Server, machine: Hardware) -> list[Cpu]:
@@ -188,14 +198,16 @@ def listed_cpus(server: Server, machine: Hardware) -> list[Cpu]:
     return [cpu for cpu in machine.cpus if cpu.number in listed]
 
 
-def cpu_sets(nodes: Sequence[Sequence[Core]], server: Server, sharing: int, models: int) -> list[Sequence[Core]]:
+def cpu_sets(
+    nodes: Sequence[Sequence[Core]], server: Server, sharing: int, models: int, measured: int | None
+) -> list[Sequence[Core]]:
     """The cores of each CPU worker; `nodes` are the cores of each NUMA node. Nothing given: `auto_sets`.
 
     Only `workers` given: the most cores that each of them can have, counting the `sharing` GPUs as workers too.
     """
     workers, size = server.workers, server.cores_per_worker
     if workers is None and size is None:
-        return auto_sets(nodes, models)
+        return auto_sets(nodes, models, measured)
     total = sum(map(len, nodes))
     if size is None:
         wanted = (workers or 0) + sharing
@@ -220,14 +232,14 @@ def cpu_sets(nodes: Sequence[Sequence[Core]], server: Server, sharing: int, mode
     ]
 
 
-def auto_sets(nodes: Sequence[Sequence[Core]], models: int) -> list[Sequence[Core]]:
+def auto_sets(nodes: Sequence[Sequence[Core]], models: int, measured: int | None) -> list[Sequence[Core]]:
     """The cores of each CPU worker where the file leaves their number and size open; all cores are used.
 
-    Up to FEW_CORES cores: one core each, where a second worker does more than a second thread. Beyond: each node
-    is divided evenly among as few workers as keep to FEW_CORES cores and give every model one, since each worker
-    holds a copy of its model.
+    Each node is divided evenly among as few workers as keep to the cores that were `measured` best and give every
+    model one. Where nothing was measured: one core each up to FEW_CORES cores, where a second worker does more than
+    a second thread; beyond, FEW_CORES, since each worker holds a copy of its model.
     """
-    most = 1 if sum(map(len, nodes)) <= FEW_CORES else FEW_CORES
+    most = measured or (1 if sum(map(len, nodes)) <= FEW_CORES else FEW_CORES)
     while most > 1 and sum(parts_of(node, most) for node in nodes) < models:
         most -= 1
     return [cores for node in nodes for cores in divide(node, parts_of(node, most))]

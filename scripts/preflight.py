@@ -12,7 +12,7 @@ MEGABYTE = 1_000_000
 LIMIT_FACTOR, PICTURES = 2, 2_000 * MEGABYTE
 # Resident megabytes of a worker before its model, measured on the demo and on ResNet-18; weights are counted twice,
 # as the file's pages and as the engine's own layout.
-BASE_MEGABYTES = {"openvino": 150, "torch": 450}
+BASE_MEGABYTES = {"openvino": 150, "onnxruntime": 150, "torch": 450}
 
 
 def port_faults(ports: Iterable[int]) -> list[str]:
@@ -33,16 +33,21 @@ def port_faults(ports: Iterable[int]) -> list[str]:
 
 def memory_limit(model: Served) -> int:
     """Bytes above which a worker's container is ended: room for the largest pictures in flight, not for a leak."""
-    return LIMIT_FACTOR * (BASE_MEGABYTES[model.engine] * MEGABYTE + 2 * model.bytes) + PICTURES
+    return LIMIT_FACTOR * _resident(model) + PICTURES
 
 
 def memory_faults(plan: Plan, hardware: Hardware, models: Mapping[str, Served]) -> list[str]:
     """One line when the workers of `plan` need more memory than there is."""
     served = [models[worker.model] for worker in plan.workers]
-    needed = sum(BASE_MEGABYTES[model.engine] * MEGABYTE + 2 * model.bytes for model in served)
+    needed = sum(map(_resident, served))
     if needed <= hardware.memory_bytes:
         return []
     return [
         f"memory: about {needed // MEGABYTE} MB needed, workers: {len(plan.workers)}, found "
         f"{hardware.memory_bytes // MEGABYTE} MB: set fewer workers in cluster.toml"
     ]
+
+
+def _resident(model: Served) -> int:
+    """Bytes that a worker of `model` holds at rest."""
+    return BASE_MEGABYTES["torch" if model.torch else model.engine] * MEGABYTE + 2 * model.bytes

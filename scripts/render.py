@@ -11,7 +11,6 @@ from scripts.plan import Plan, Worker
 from scripts.refusal import Refusal
 
 NOTICE = "Rendered from compose/cluster.toml by scripts/render.py; a change here is lost at the next `make up`."
-GROUP = "workers"
 # What no quoting brings through supervisord's files: it has no escape in quotes, and takes the rest for a comment.
 UNQUOTABLE = re.compile(r"""["'\\\n]|\s([;#]|$)""")
 
@@ -67,14 +66,12 @@ def worker_environment(cluster: Cluster, worker: Worker, bind: str, folder: str 
 def programs(cluster: Cluster, plan: Plan, command: Mapping[str, Sequence[str | Path]], root: Path) -> str:
     """supervisord's list of workers; `command` is each model's command line.
 
-    The workers are one group, so that they are told to stop at the same moment. Raises Refusal for a path that
-    supervisord cannot be told.
+    Raises Refusal for a path that supervisord cannot be told.
     """
     paths = {root, *(model.folder for model in cluster.models), *(Path(parts[0]) for parts in command.values())}
     if faults := [fault for path in sorted(paths) for fault in path_faults(path)]:
         raise Refusal(*faults)
-    names = ",".join(worker.name for worker in plan.workers)
-    sections = [f"; {NOTICE}\n[group:{GROUP}]\nprograms={names}\npriority=100\n"]
+    sections = [f"; {NOTICE}\n"]
     for worker in plan.workers:
         environment = worker_environment(cluster, worker, f"127.0.0.1:{worker.port}")
         variables = ",".join(f'{name}="{_escape(value)}"' for name, value in environment.items())
@@ -82,12 +79,13 @@ def programs(cluster: Cluster, plan: Plan, command: Mapping[str, Sequence[str | 
             f"[program:{worker.name}]\n"
             f"command={' '.join(_quote(part) for part in command[worker.model])}\n"
             f"directory={_escape(str(root))}\n"
-            f"environment={variables}\n"
+            f'environment={variables},WANWU_CACHE="%(here)s/../cache"\n'
             f"stdout_logfile=%(here)s/../logs/{worker.name}.log\n"
             "redirect_stderr=true\n"
             "autorestart=true\n"
             f"stopwaitsecs={patience_s(cluster)}\n"
             "killasgroup=true\n"
+            "priority=100\n"
         )
     return "\n".join(sections)
 

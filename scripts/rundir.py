@@ -1,9 +1,12 @@
 """The local runtime's one run directory: all that it writes lies here, and `make down` takes it away."""
 
+import json
 import os
 import pwd
+import re
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +22,9 @@ LINKS = {
     "gateway/errors.conf": "nginx/errors.conf",
     "gateway/web": "worker/web",
 }
-RUNTIMES = ("local", "compose")
-FOLDERS = ("logs", "rendered", "gateway/rendered", "gateway/tmp")
+RUNTIMES = ("local", "compose", "swarm")
+FOLDERS = ("logs", "cache", "rendered", "gateway/rendered", "gateway/tmp")
+INIT_LOGS = "init"  # where `make init` keeps what servers said
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,29 @@ class RunDir:
             return None
         return found if found in RUNTIMES else None
 
+    @property
+    def ports(self) -> dict[str, int]:
+        """The port of every worker that the local runtime has put here, by name; empty where there is none."""
+        try:
+            pools = json.loads(self.members.read_text(encoding="utf-8"))["pools"]
+            members = [member for pool in pools for member in pool["members"]]
+            return {member["worker"]: int(member["address"].rpartition(":")[2]) for member in members}
+        except (OSError, ValueError, LookupError, TypeError):
+            return {}
+
+    @property
+    def held_ports(self) -> set[int]:
+        """All ports that the local runtime's service in here listens on, the gateway's and the workers'."""
+        try:
+            listen = (self.members.parent / "listen.conf").read_text(encoding="utf-8")
+        except OSError:
+            return set()
+        return {*self.ports.values(), *map(int, re.findall(r"^listen (\d+);$", listen, re.MULTILINE))}
+
+    def disown(self) -> None:
+        """Say that no runtime serves from here; the logs stay."""
+        (self.path / "runtime").unlink(missing_ok=True)
+
     def write(self, rendered: Mapping[str, str]) -> None:
         """Write the `rendered` files (path -> text), each at once or not at all; raises Refusal."""
         for name, text in rendered.items():
@@ -82,6 +109,7 @@ class RunDir:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 draft = path.with_name(f"{path.name}.new")
                 draft.write_text(text, encoding="utf-8")
+                draft.chmod(0o644)  # read under other accounts, whatever the umask here
                 draft.replace(path)
             except OSError as error:
                 raise _unwritable(error) from error
@@ -92,7 +120,19 @@ class RunDir:
         return all(path.is_file() and path.read_text(encoding="utf-8") == text for path, text in paths.items())
 
     def remove(self) -> None:
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Take all away but the logs of `make init`, which are no part of what runs here."""
+        for path in self.contents() if self.path.is_dir() else ():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                with suppress(OSError):
+                    path.unlink()
+        with suppress(OSError):
+            self.path.rmdir()
+
+    def contents(self) -> list[Path]:
+        """All that lies in here for the sake of what runs; raises OSError."""
+        return [path for path in self.path.iterdir() if path.name != INIT_LOGS]
 
 
 def _unwritable(error: OSError) -> Refusal:
@@ -125,8 +165,6 @@ def run_dir(path: Path) -> RunDir:
 
 def _is_ours(run: RunDir) -> bool:
     try:
-        return (
-            run.config.is_symlink() or run.runtime is not None or not run.path.exists() or not any(run.path.iterdir())
-        )
+        return run.config.is_symlink() or run.runtime is not None or not run.path.exists() or not run.contents()
     except OSError:
         return False

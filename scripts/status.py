@@ -22,14 +22,17 @@ def show(port: int) -> None:
 
 def table(workers: Sequence[dict[str, Any]]) -> str:
     """Aligned columns, one line a worker."""
-    rows = [COLUMNS, *([_cell(worker.get(column)) for column in COLUMNS] for worker in workers)]
-    widths = [max(len(row[index]) for row in rows) for index in range(len(COLUMNS))]
+    return aligned([COLUMNS, *([cell(worker.get(column)) for column in COLUMNS] for worker in workers)])
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "-" if value is None else str(value)

@@ -1,19 +1,34 @@
 """supervisord, started and asked."""
 
 import contextlib
+import http.client
 import os
 import pwd
 import signal
+import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from xmlrpc.client import Fault, ServerProxy, Transport
 
 from scripts.refusal import Refusal
 from scripts.rundir import RunDir
 
 START_S = 20
 ORPHANS_S = 30  # a worker drains and answers what it has
+GATEWAY = ("gate", "nginx")  # in the order in which they stop
+ENDED = ("STOPPED", "EXITED", "FATAL")
+
+
+@dataclass(frozen=True)
+class Process:
+    """What supervisord knows of one process; `pid` is 0 while it has none."""
+
+    state: str  # RUNNING, STARTING, BACKOFF, FATAL, ...
+    pid: int
 
 
 def start(run: RunDir, python: Path, account: pwd.struct_passwd, environ: Mapping[str, str]) -> None:
@@ -39,25 +54,89 @@ def is_running(run: RunDir) -> bool:
         return False
 
 
-def control(run: RunDir, python: Path, *arguments: str) -> str:
-    """What `supervisorctl` answers; its own exit status says too little to be of use. Raises Refusal."""
-    if run.socket.exists() and not os.access(run.socket, os.W_OK, effective_ids=True):
-        raise Refusal(f"{run.socket}: no permission: needed the account that started this service, or root")
-    command: list[str | Path] = [python.parent / "supervisorctl", "-c", run.config, *arguments]
-    return subprocess.run(command, capture_output=True, text=True).stdout
+def processes(run: RunDir) -> dict[str, Process]:
+    """Every process by name; empty where no supervisord answers. Raises Refusal."""
+    rows = _ask(run, "getAllProcessInfo") or []
+    return {row["name"]: Process(row["statename"], row["pid"]) for row in rows}
 
 
-def states(run: RunDir, python: Path) -> dict[str, str]:
-    """The state of every process, by name: RUNNING, STARTING, BACKOFF, FATAL, ..."""
-    rows = [line.split() for line in control(run, python, "status").splitlines()]
-    return {row[0].rpartition(":")[2]: row[1] for row in rows if len(row) > 1}
+def restart(run: RunDir, name: str) -> None:
+    """Stop the process, and start it when it has ended. Raises Refusal."""
+    _ask(run, "stopProcessGroup", name)
+    _ask(run, "startProcessGroup", name, False)
 
 
-def stop(run: RunDir, python: Path) -> None:
+def add(run: RunDir, name: str) -> None:
+    """Start the process, which the rendered list has and supervisord does not know yet. Raises Refusal."""
+    _ask(run, "reloadConfig")
+    _ask(run, "addProcessGroup", name)
+
+
+def remove(run: RunDir, names: Iterable[str]) -> None:
+    """Stop the processes, all at the same moment, and forget them; unknown ones are passed over. Raises Refusal."""
+    left = set(names) & processes(run).keys()
+    while left:
+        for name in left:  # again and again, since one that crashes may be between two starts
+            _ask(run, "stopProcessGroup", name, False)
+        time.sleep(0.1)
+        for name in [name for name in left if processes(run)[name].state in ENDED]:
+            with contextlib.suppress(Fault):
+                _call(run, "removeProcessGroup", name)
+                left.remove(name)
+
+
+def stop(run: RunDir) -> None:
     """Stop all processes, gateway first, and wait until supervisord itself is gone. Raises Refusal."""
-    control(run, python, "shutdown")
+    names = processes(run).keys()
+    for name in GATEWAY:
+        if name in names:
+            _ask(run, "stopProcessGroup", name)
+    for name in names - set(GATEWAY):
+        # All at the same moment: each takes seconds to drain, and supervisord would end them one after another.
+        _ask(run, "stopProcessGroup", name, False)
+    _ask(run, "shutdown")
     while is_running(run):
         time.sleep(0.1)
+
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP over the run directory's socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost")
+        self.path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(os.fsencode(self.path))
+
+
+class _Transport(Transport):
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+    def make_connection(self, host: object) -> _Connection:
+        return _Connection(self.path)
+
+
+def _call(run: RunDir, method: str, *arguments: str | bool) -> Any:
+    """What supervisord answers over its socket; raises Fault where it refuses, and Refusal for a lack of rights."""
+    try:
+        with ServerProxy("http://localhost", transport=_Transport(run.socket)) as proxy:
+            return getattr(proxy.supervisor, method)(*arguments)
+    except PermissionError:
+        raise Refusal(f"{run.socket}: no permission: needed the account that started this service, or root") from None
+
+
+def _ask(run: RunDir, method: str, *arguments: str | bool) -> Any:
+    """The same, with its refusals as Refusal, and None where no supervisord answers."""
+    try:
+        return _call(run, method, *arguments)
+    except Fault as fault:
+        raise Refusal(f"supervisord refuses {method} {' '.join(map(str, arguments))}: {fault.faultString}") from None
+    except (OSError, http.client.HTTPException):
+        return None
 
 
 def end_orphans(run: RunDir) -> None:

@@ -3,7 +3,7 @@
 import argparse
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,59 @@ class Bright(torch.nn.Module):
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         return pixels.mean(dim=(2, 3)) * 10
+
+
+FRUIT = {
+    "en": ["apple", "pear", "plum", "ripe", "unripe", "light", "reddish"],
+    "zh": ["苹果", "梨", "李子", "熟", "生", "亮", "偏红"],
+    "ja": ["りんご", "なし", "すもも", "熟れた", "青い", "明るい", "赤っぽい"],
+}
+FRUIT_GROUPS = """
+[[output.groups]]
+name = "ripeness"
+classes = [3, 4]
+activation = "softmax"
+[[output.groups]]
+name = "marks"
+classes = [5, 6]
+activation = "sigmoid"
+"""
+
+
+class Fruit(torch.nn.Module):
+    """Bright, and attributes that can be foretold too: ripe is red, unripe green, and two marks that may both hold."""
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        means = pixels.mean(dim=(2, 3))
+        red, green = means[:, :1], means[:, 1:2]
+        light = means.mean(dim=1, keepdim=True)
+        return torch.cat([means * 10, red - green, green - red, light * 10, (red - light) * 10], dim=1)
+
+
+def fruit_folder(path: Path) -> Path:
+    """A prepared OpenVINO folder of Fruit, with groups of attributes, and labels in a third language."""
+    import openvino as ov
+
+    path.mkdir(parents=True)
+    prepared = ov.convert_model(Fruit(), example_input=torch.zeros(1, 3, SIZE, SIZE))
+    ov.save_model(prepared, path / "model.xml", compress_to_fp16=False)
+    return finish(
+        path, lambda pixels: Fruit()(pixels)[:, :3], loader="openvino", weights="model.xml", engine="openvino",
+        name="fruit", labels=FRUIT, groups=FRUIT_GROUPS,
+    )  # fmt: skip
+
+
+def spot(row: int, column: int, side: int) -> Image.Image:
+    """A grey picture with a spot of two colours at `row`, `column` (of SIZE), `side` pixels wide and high.
+
+    The colours make up for each other: the picture's mean colour is its ground's, and to cover a part in that colour
+    takes away nothing but the spot. Around it all lies what the geometry of these folders cuts off.
+    """
+    pixels, half = np.full((SIZE, SIZE, 3), 128, np.uint8), side // 2
+    pixels[row : row + half, column : column + side] = (248, 28, 128)
+    pixels[row + half : row + side, column : column + side] = (8, 228, 128)
+    margin = (36 - SIZE) // 2
+    return Image.fromarray(np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), constant_values=128))
 
 
 def picture(colour: tuple[int, int, int], size: tuple[int, int] = (48, 40)) -> Image.Image:
@@ -267,9 +320,11 @@ def finish(
     extra: str = "",
     batch_sizes: Sequence[int] = (1, 4),
     golden: tuple[int, int, int] = RED,
+    labels: Mapping[str, Sequence[str]] = LABELS,
+    groups: str = "",
 ) -> Path:
     """Add labels, a golden image with the network's own answer, and model.toml."""
-    for language, lines in LABELS.items():
+    for language, lines in labels.items():
         (path / f"labels.{language}.txt").write_text("\n".join(lines) + "\n")
     (path / "golden").mkdir()
     picture(golden).save(path / "golden/one.png")
@@ -277,6 +332,7 @@ def finish(
     best = int(scores.argmax())
     files = {str(file.relative_to(path)): file for file in sorted(path.rglob("*")) if file.is_file()}
     digests = "\n".join(f'"{key}" = "{hashlib.sha256(file.read_bytes()).hexdigest()}"' for key, file in files.items())
+    spoken = "\n".join(f'{language} = "labels.{language}.txt"' for language in labels)
     (path / "model.toml").write_text(f"""
 name = "{name}"
 version = "1"
@@ -294,12 +350,12 @@ std = {list(STD)}
 [output]
 activation = "softmax"
 [output.labels]
-en = "labels.en.txt"
-zh = "labels.zh.txt"
+{spoken}
+{groups}
 [[golden]]
 image = "golden/one.png"
 index = {best}
-label = "{LABELS["en"][best]}"
+label = "{labels["en"][best]}"
 score = {float(scores[best]):.4f}
 [engine]
 name = "{engine}"

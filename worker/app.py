@@ -6,16 +6,17 @@ import threading
 import time
 from functools import partial
 
-import numpy as np
 from flask import Flask
 
 from worker import health, http
 from worker.admission import Admission
 from worker.batcher import Batcher
-from worker.classifier import Classifier
-from worker.decode import decode
+from worker.classifier import Classifier, as_it_is
 from worker.engines import load_engine
+from worker.engines.warm_up import warm_up
+from worker.explainer import Explainer
 from worker.health import Health
+from worker.memory import give_back
 from worker.metrics import create_metrics
 from worker.models.fields import ModelError
 from worker.models.folder import ModelFolder, read_folder, verify_files
@@ -23,9 +24,11 @@ from worker.models.golden import check_golden
 from worker.routes import health as health_routes
 from worker.routes import hugging_face, inference_protocol, predict
 from worker.service import Loaded, Service
-from worker.settings import Settings
+from worker.settings import LEAVE, Settings
+from worker.texts import open_texts
 
 DECODERS_PER_CPU = 2
+UNFIT = 3  # exit status of a worker that leaves; gunicorn ends with it too, where any other makes it start one more
 STUCK = 70  # exit status of a worker whose engine hangs; whoever runs it starts a new one
 
 log = logging.getLogger(__name__)
@@ -54,6 +57,7 @@ def _load(service: Service) -> None:
         folder = read_folder(service.settings.model_dir)
         verify_files(folder)
         service.loaded = _compose(service, folder)
+        give_back(folder.path, service.settings.cache or folder.path)
         service.health.become(health.READY)
         log.info("ready after %.2f s", time.monotonic() - started)
     except ModelError as error:
@@ -62,21 +66,30 @@ def _load(service: Service) -> None:
     except Exception as error:
         service.health.become(health.BROKEN, f"{type(error).__name__}: {error}")
         log.exception("broken")
+    if service.health.state == health.BROKEN and service.settings.broken == LEAVE:
+        os._exit(UNFIT)
 
 
 def _compose(service: Service, folder: ModelFolder) -> Loaded:
     """decode -> batch -> engine, warmed up at every batch size and checked against the golden images."""
     settings, metrics = service.settings, service.metrics
-    engine = load_engine(folder, settings.engine, len(settings.cpus), bool(settings.gpu))
-    height, width = folder.input.geometry.size
-    for size in folder.engine.batch_sizes:
-        engine.infer(np.zeros((size, height, width, 3), np.uint8))
-    to_pixels = partial(decode, geometry=folder.input.geometry, max_pixels=settings.max_pixels)
-    check_golden(folder, lambda image: engine.infer(np.stack([to_pixels(image)]))[0])
-    batcher = Batcher(engine.infer, folder.engine.batch_sizes, metrics.batch_size.observe)
+    # A folder for each worker: one that starts must not read what another is about to write.
+    cache = settings.cache and f"{settings.cache}/{settings.worker}"
+    engine = load_engine(folder, settings.engine, len(settings.cpus), settings.gpu, cache)
+    log.info("engine %s in %s: %s", engine.name, engine.precision, engine.choice.why)
+    seconds = warm_up(engine, folder.input.shape, timed=bool(settings.gpu))
+    pictures = partial(folder.input.pictures, max_pixels=settings.max_pixels)
+    texts = open_texts(folder, settings.cache, len(settings.cpus))
+    head = texts.own if texts else as_it_is
+    answer = partial(folder.input.ask, max_pixels=settings.max_pixels, answer=lambda batch: head(engine.infer(batch)))
+    check_golden(folder, answer)
+    wait_s = folder.engine.wait_ms / 1000 if settings.gpu else 0.0
+    batcher = Batcher(engine.infer, seconds, metrics.batch_size.observe, wait_s)
     health.watch(batcher.busy_s, settings.inference_limit_s, _give_up)
-    classifier = Classifier(to_pixels, batcher.submit, metrics, DECODERS_PER_CPU * len(settings.cpus))
-    return Loaded(folder, engine.name, engine.precision, classifier, batcher)
+    decoders = DECODERS_PER_CPU * len(settings.cpus)
+    classifier = Classifier(pictures, batcher.submit, metrics, decoders, head, folder.input.merged)
+    explainer = Explainer(batcher.submit, head, folder.output)
+    return Loaded(folder, engine.name, engine.precision, engine.choice.why, classifier, batcher, explainer, texts)
 
 
 def _give_up(seconds: float) -> None:

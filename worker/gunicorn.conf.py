@@ -7,18 +7,22 @@ import time
 from types import FrameType
 
 from worker import health
+from worker.assignment import assigned
 from worker.logs import CONFIG
 from worker.memory import keep_freed
 from worker.settings import Settings, SettingsError
 from worker.slot import SlotError, pin
+from worker.volume import VolumeError, check_volume
 
 SPARE_THREADS = 8  # so that probes and refusals are answered while every admitted image holds a thread
 EX_CONFIG = 78  # sysexits.h: wrong configuration, starting again will not help
 
 try:
+    os.environ |= assigned(os.environ)
     settings = Settings.from_env(os.environ)
     pin(settings)
-except (SettingsError, SlotError) as error:
+    check_volume(settings)
+except (SettingsError, SlotError, VolumeError) as error:
     sys.stderr.write(f"worker: {error}\n")
     raise SystemExit(EX_CONFIG) from None
 

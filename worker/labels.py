@@ -5,23 +5,36 @@ from dataclasses import dataclass
 
 import numpy as np
 
-ACTIVATIONS = ("softmax", "sigmoid", "none")
-LANGUAGES = ("zh", "en")
+SOFTMAX, SIGMOID = "softmax", "sigmoid"
+ACTIVATIONS = (SOFTMAX, SIGMOID, "none")
+LANGUAGES = ("zh", "en")  # those that every row has a key for; a model may have more, or lack one
+BOTH = "both"
+
+Row = dict[str, object]
 
 
 def activate(logits: np.ndarray, activation: str) -> np.ndarray:
     """Scores of float32 `logits`, of the same shape [..., classes], by `activation` over the last axis."""
-    if activation == "softmax":
+    if activation == SOFTMAX:
         powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
         return powers / powers.sum(axis=-1, keepdims=True)
-    if activation == "sigmoid":
+    if activation == SIGMOID:
         return 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
     return logits
 
 
+def best(scores: np.ndarray, count: int) -> np.ndarray:
+    """The indices of the `count` largest of `scores` [N], largest first, equal ones in their own order."""
+    among = np.arange(len(scores))
+    if count < len(scores):  # sorting all of 54,092 would take longer than a fast network
+        # Asked this way round, for what is not a number is not below anything either.
+        among = np.flatnonzero(~(scores < np.partition(scores, -count)[-count]))
+    return among[np.argsort(-scores[among], kind="stable")][:count]
+
+
 @dataclass(frozen=True)
 class Labels:
-    """The names of every class, by language; line number is index."""
+    """The names of every class, by language code; line number is index."""
 
     names: Mapping[str, tuple[str, ...]]
 
@@ -34,25 +47,17 @@ class Labels:
         return self.names[language][index] if language in self.names else None
 
     def shown(self, index: int, wanted: str) -> str:
-        """One text for class `index`: in one language, or in all there are when `wanted` is "both"."""
+        """One text for class `index`: in the language `wanted`, or for BOTH in those of LANGUAGES that there are.
+
+        A model without either is shown in its first language.
+        """
         if wanted in self.names:
             return self.names[wanted][index]
-        return " ".join(dict.fromkeys(self.names[language][index] for language in LANGUAGES if language in self.names))
+        spoken = [language for language in LANGUAGES if language in self.names] or list(self.names)[:1]
+        return " ".join(dict.fromkeys(self.names[language][index] for language in spoken))
 
-    def top(self, scores: np.ndarray, top_k: int, threshold: float, wanted: str) -> list[dict[str, object]]:
-        """The best `top_k` classes of `scores` [classes] that reach `threshold`, best first, as the contract's rows.
-
-        A threshold of 0 keeps all: scores without an activation may be negative.
-        """
-        best = np.argsort(-scores, kind="stable")[:top_k]
-        return [
-            {
-                "label": self.shown(index, wanted),
-                "label_en": self.name(index, "en"),
-                "label_zh": self.name(index, "zh"),
-                "index": index,
-                "score": round(float(scores[index]), 6),
-            }
-            for index in best.tolist()
-            if threshold == 0 or scores[index] >= threshold
-        ]
+    def row(self, index: int, score: float, wanted: str) -> Row:
+        """Class `index` with its score as the contract has it: `label` as `wanted`, and a `label_*` per language."""
+        languages = dict.fromkeys((*sorted(LANGUAGES), *self.names))
+        names = {f"label_{language}": self.name(index, language) for language in languages}
+        return {"label": self.shown(index, wanted), **names, "index": index, "score": round(float(score), 6)}

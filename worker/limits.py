@@ -6,6 +6,9 @@
 from dataclasses import dataclass
 
 MAX_BODY_BYTES = 32 * 1024 * 1024  # nginx.conf's client_max_body_size; a test compares the two
+MAX_TILES = 64  # of one picture; each is an inference of its own
+MAX_CANDIDATE_LABELS = 256  # of one request; each goes through the text tower once for every template
+MAX_LABEL_CHARACTERS = 200  # of a candidate label, and of its template: more than any text tower reads
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,20 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from worker.admission import Admission, Deadline
 from worker.batcher import Batcher
+from worker.candidates import CANDIDATE_LABELS, Candidates
 from worker.classifier import Classified, Classifier
-from worker.errors import NotReady, ServiceError, UnknownModel
+from worker.errors import BadParameter, NotReady, ServiceError, UnknownModel
+from worker.explainer import AT_ONCE, Explainer
 from worker.health import Health
 from worker.metrics import Metrics
 from worker.models.folder import ModelFolder
 from worker.settings import Settings
+from worker.texts import Texts
 
 log = logging.getLogger(__name__)
 A = TypeVar("A")
@@ -26,8 +29,11 @@ class Loaded:
     folder: ModelFolder
     engine: str
     precision: str
+    choice: str  # why that engine, in words
     classifier: Classifier
     batcher: Batcher
+    explainer: Explainer
+    texts: Texts | None  # of a zero-shot model
 
 
 class Service:
@@ -53,19 +59,59 @@ class Service:
             raise UnknownModel(f'version "{version}" is not served; the one served is {self.loaded.folder.version}')
         return self.loaded
 
-    def classify(self, model: Loaded, images: Sequence[bytes]) -> list[Classified | ServiceError]:
+    def deadline(self) -> Deadline:
+        """When a request that begins now must be answered."""
+        return Deadline(self.settings.deadline_s)
+
+    def asked(self, model: Loaded, candidates: Candidates | None, deadline: Deadline) -> Loaded:
+        """`model` telling `candidates` apart instead of its own classes; itself when there are none.
+
+        Holds a place while the labels are read. Raises BadParameter for a model that cannot, QueueFull, DeadlinePassed.
+        """
+        if candidates is None:
+            return model
+        if model.texts is None:
+            raise BadParameter(
+                f"{CANDIDATE_LABELS} needs a zero-shot model; {self.settings.model} knows its own classes alone: "
+                f"leave {CANDIDATE_LABELS} out"
+            )
+        with self.admission.admit(1):
+            head = model.texts.head(candidates.labels, candidates.template, deadline)
+        folder = replace(model.folder, output=candidates.output(model.folder.output))
+        explainer = Explainer(model.batcher.submit, head, folder.output)
+        return replace(model, folder=folder, classifier=model.classifier.with_head(head), explainer=explainer)
+
+    def classify(
+        self, model: Loaded, images: Sequence[bytes], deadline: Deadline | None = None
+    ) -> list[Classified | ServiceError]:
         """Classify all `images`, each to its own result or its own error.
 
         All are decoded and queued before the first is waited for, so that they form batches.
         Raises QueueFull when there is no room for all of them.
         """
-        deadline = Deadline(self.settings.deadline_s)
+        deadline = deadline or self.deadline()
         with self.admission.admit(len(images)):
             started = [self._attempt(model.classifier.start, image) for image in images]
             return [
                 waiting if isinstance(waiting, ServiceError) else self._attempt(waiting, deadline)
                 for waiting in started
             ]
+
+    def explain(
+        self, model: Loaded, image: bytes, index: int | None, deadline: Deadline | None = None
+    ) -> tuple[Classified, bytes]:
+        """Classify `image` and draw, as a PNG, where the network looks for class `index`, or for its best one.
+
+        Its many inferences take turns with those of others: it holds as many places as it has pictures in the queue
+        at once. Raises QueueFull, DeadlinePassed, and what decoding raises.
+        """
+        deadline, places = deadline or self.deadline(), min(AT_ONCE, self.admission.capacity)
+        output = model.folder.output
+        with self.admission.admit(places):
+            pixels = model.classifier.decode(image)
+            found = model.classifier.start(image)(deadline)
+            chosen = int(output.best(output.scores(found.logits), 1)[0]) if index is None else index
+            return found, model.explainer.heat_map(pixels, found.logits, chosen, deadline, places)
 
     def _attempt(self, step: Callable[[A], R], argument: A) -> R | ServiceError:
         try:

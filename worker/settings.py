@@ -8,8 +8,9 @@ from pathlib import Path
 from worker.limits import LIMITS
 
 PREFIX = "WANWU_"
-ENGINES = ("torch", "openvino")
-AUTO = "auto"  # the engine that the model folder names
+ENGINES = ("torch", "openvino", "onnxruntime")
+AUTO = "auto"  # the engine that the model folder has for this kind of machine
+STAY, LEAVE = "stay", "leave"  # what a worker does that cannot serve its model
 REQUIRED = {
     "MODEL_DIR": "the model folder to serve",
     "MODEL": "the name the model is served under",
@@ -18,7 +19,7 @@ REQUIRED = {
     "CPUS": 'the CPUs of the slot, as in "0-3,8"',
     "BIND": 'the address to listen on, as in "127.0.0.1:8081"',
 }
-OPTIONAL = {"GPU": "", "ENGINE": AUTO, "CACHE": ""}
+OPTIONAL = {"GPU": "", "ENGINE": AUTO, "CACHE": "", "SLOTS": "", "VOLUME": "", "VOLUME_ID": "", "BROKEN": STAY}
 
 
 class SettingsError(Exception):
@@ -38,6 +39,10 @@ class Settings:
     gpu: str
     engine: str
     cache: str  # a folder for what can be made again, or "" for none
+    slots: str  # the file that says what the slots are which Swarm gives, or "" for the usual one
+    volume: str  # the mounted model volume, whose sentinel is checked, or "" for no check
+    volume_id: str  # which volume it must be, or "" for any
+    broken: str  # STAY and say so when the model cannot be served, or LEAVE, so that a scheduler sees it
     queue: int
     max_images: int
     max_pixels: int
@@ -63,6 +68,8 @@ class Settings:
             )
         if values["engine"] not in (AUTO, *ENGINES):
             faults.append(f"{PREFIX}ENGINE must be one of {', '.join((AUTO, *ENGINES))}, found {values['engine']!r}")
+        if values["broken"] not in (STAY, LEAVE):
+            faults.append(f"{PREFIX}BROKEN must be one of {STAY}, {LEAVE}, found {values['broken']!r}")
         if faults:
             raise SettingsError("\n".join(faults))
         return cls(**values)  # type: ignore[arg-type]

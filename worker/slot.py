@@ -2,6 +2,7 @@
 
 import os
 
+from worker.machine import UNKNOWN_GPU, kind
 from worker.settings import Settings
 
 # Read at import by OpenMP, OpenBLAS and MKL; without them a library starts a thread for every core of the host.
@@ -13,11 +14,19 @@ class SlotError(Exception):
 
 
 def pin(settings: Settings) -> None:
-    """Set the CPU mask, the thread counts and the visible GPU of this process and of all it will start."""
+    """Set the CPU mask, the thread counts and the visible GPU of this process and of all it will start.
+
+    Raises SlotError where the machine has not what the slot says.
+    """
     allowed = os.sched_getaffinity(0)
     if not settings.cpus <= allowed:
         raise SlotError(
             f"slot {settings.slot} is CPUs {_list(settings.cpus)}, but this process may use only {_list(allowed)}: "
+            "run `make up` again so that the plan follows the hardware"
+        )
+    if settings.gpu and kind(settings.gpu) == UNKNOWN_GPU:
+        raise SlotError(
+            f"slot {settings.slot} is GPU {settings.gpu}, but nvidia-smi lists none with this UUID here: "
             "run `make up` again so that the plan follows the hardware"
         )
     os.sched_setaffinity(0, settings.cpus)

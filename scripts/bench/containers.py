@@ -5,31 +5,32 @@ from pathlib import Path
 from statistics import median
 
 from scripts import docker, images
-from scripts.bench.startup import ROUNDS, command, own_service, seconds, timed_up
+from scripts.bench.commands import command
+from scripts.bench.startup import own_service, seconds, timed_up
 from scripts.cluster import ROOT
-from scripts.console import say, step
+from scripts.console import step
 from scripts.refusal import Refusal
 from scripts.wheelhouse import WHEELHOUSE
 
-BUILT = (images.WORKERS["openvino"], images.GATEWAY)
+BUILT = (images.WORKERS[images.PREPARED], images.GATEWAY)
 
 
-def measure(cluster_file: Path) -> None:
-    """Print the seconds of one build without any cache, and the median of several starts."""
+def measure(cluster_file: Path, rounds: int) -> list[str]:
+    """What one build without any cache took, and the median of so many starts."""
     if fault := docker.engine_fault():
-        return say(f"\ncontainers: not measured: {fault}")
+        return [f"containers: not measured: {fault}"]
     with own_service(cluster_file, "compose") as arguments:
         step("one `make up` in containers first, so that every image is there")
         command("up", arguments)
         command("down", arguments)
-        up_s = median(timed_up(arguments) for _ in range(ROUNDS))
+        up_s = median(timed_up(arguments) for _ in range(rounds))
     source = "a warm wheelhouse" if any(WHEELHOUSE.glob("*.whl")) else "the package index"
     step(f"building the images anew from {source}")
     build_s = sum(seconds(partial(_build, image)) for image in BUILT)
-    say(f"\ncontainers, starts as medians of {ROUNDS} rounds")
-    say(f"  make up, images present, to the first answer    {up_s:6.2f} s")
-    say(f"  both images, built anew from {source:17}  {build_s:6.2f} s")
-    return None
+    return [
+        f"`make up` in containers, images present, to its first answer: {up_s:.2f} s",
+        f"both images, built anew from {source}: {build_s:.0f} s",
+    ]
 
 
 def _build(image: images.Image) -> None:

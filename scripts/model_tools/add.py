@@ -1,6 +1,7 @@
 """`python -m scripts.model_tools.add`: fills an empty folder with a model at hand and all that serving it needs."""
 
 import argparse
+import contextlib
 import shutil
 import sys
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from scripts.console import say, step, warn
 from scripts.library import megabytes
 from scripts.model_tools.answers import asker, check_count, open_engine, outputs
 from scripts.model_tools.manifest import labels_file, model_toml
+from scripts.model_tools.texts import write_texts, zero_shot_of
 from worker.errors import ServiceError
 from worker.labels import Labels, activate
 from worker.models.fields import ModelError
@@ -18,28 +20,36 @@ from worker.models.golden import check_golden
 from worker.models.loaders import Description, describe
 from worker.models.loaders.guess import NETWORK_CODE
 from worker.models.output import Golden
+from worker.models.zero_shot import ZeroShot
 
 CHUNK = 1 << 24  # bytes copied between two looks at how far it is
 SLOW = 1 << 28  # bytes from which a file's copying is reported as it goes
+BANDS = 3  # of STAND_IN
 STAND_IN = Path(__file__).resolve().parents[2] / "worker/demo/golden/butterfly.jpg"
 
 
 def add(options: argparse.Namespace) -> None:
     """Fill `options.out`; raises ModelError with what is wrong and what to do."""
     step(f"looking at {options.source}")
-    found = describe(options.source, options.loader, options.architecture)
+    found = describe(options.source, options.loader, options.architecture, options.channels)
     _say_what_was_found(found, guessed=options.loader is None)
+    if len(found.mean) > BANDS and not options.golden:
+        raise ModelError(f"GOLDEN: found none, needed a picture of {len(found.mean)} bands, such as a TIFF")
     if NETWORK_CODE in found.files and not options.trust_code:
         raise ModelError(
             f"{options.source}: {NETWORK_CODE} is code that would run in the worker: read it, and if you trust it, "
             "say TRUST_CODE=1"
         )
     labels = _labels(found, {"en": options.labels_en, "zh": options.labels_zh}, options.source)
+    zero_shot = zero_shot_of(found, labels, options.templates)
     step("copying")
-    _copy(found, options.out)
+    _copy(found, options.out, link=bool(options.origin))
     for language, lines in labels.names.items():
         (options.out / labels_file(language)).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    _record_answer(options.name, options.out, found, labels, options.golden or STAND_IN)
+    if zero_shot:
+        write_texts(options.out, labels, zero_shot)
+    picture = options.golden or STAND_IN
+    _record_answer(options.name, options.origin, options.out, found, labels, zero_shot, picture)
     if not options.golden:
         say("   this shows that it goes on answering the same, not that it is right; GOLDEN=PICTURE takes one of yours")
 
@@ -49,9 +59,12 @@ def _say_what_was_found(found: Description, guessed: bool) -> None:
     if found.architecture:
         say(f"   architecture {found.architecture}")
     geometry = found.geometry
-    how = f"centre of the picture at {geometry.resize}" if geometry.resize else "the whole picture, stretched"
-    size = " x ".join(map(str, geometry.size))
-    say(f"   input {size}, {how}, {geometry.interpolation}, mean {list(found.mean)}, std {list(found.std)}")
+    size, scaled = (" x ".join(map(str, sides)) for sides in (geometry.size, geometry.scaled(1, 1)[::-1]))
+    at = scaled if isinstance(geometry.resize, tuple) else geometry.resize
+    how = f"centre of the picture at {at}" if geometry.resize else "the whole picture, stretched"
+    mean, std = ([round(value, 4) for value in values] for values in (found.mean, found.std))
+    channels = {1: "grey, ", 3: ""}.get(len(mean), f"{len(mean)} channels, ")
+    say(f"   input {size}, {channels}{how}, {geometry.interpolation}, mean {mean}, std {std}")
 
 
 def _labels(found: Description, files: Mapping[str, Path | None], source: Path) -> Labels:
@@ -72,15 +85,19 @@ def _labels(found: Description, files: Mapping[str, Path | None], source: Path) 
     return Labels({language: tuple(" ".join(line.split()) for line in lines) for language, lines in names.items()})
 
 
-def _copy(found: Description, out: Path) -> None:
-    """Copy the files, telling how far it is; raises ModelError when the disk has no room for them."""
+def _copy(found: Description, out: Path, link: bool) -> None:
+    """Copy the files, or link them, telling how far it is; raises ModelError when the disk has no room for them."""
     total, free = sum(path.stat().st_size for path in found.files.values()), shutil.disk_usage(out).free
-    if total > free:
+    if total > free and not link:
         raise ModelError(f"{out.parent}: found {megabytes(free)} free, needed {megabytes(total)}: make room there")
     for number, (name, path) in enumerate(found.files.items(), 1):
         size = path.stat().st_size
         say(f"   {number}/{len(found.files)} {name}, {megabytes(size)}")
         (out / name).parent.mkdir(parents=True, exist_ok=True)
+        if link:
+            with contextlib.suppress(OSError):  # some file systems know no links
+                (out / name).hardlink_to(path)
+                continue
         with path.open("rb") as source, (out / name).open("wb") as target:
             while chunk := source.read(CHUNK):
                 target.write(chunk)
@@ -88,7 +105,9 @@ def _copy(found: Description, out: Path) -> None:
                     say(f"      {target.tell() / size:.0%}")
 
 
-def _record_answer(name: str, out: Path, found: Description, labels: Labels, picture: Path) -> None:
+def _record_answer(
+    name: str, origin: str, out: Path, found: Description, labels: Labels, zero_shot: ZeroShot | None, picture: Path
+) -> None:
     """Write model.toml with what the model answers to `picture`, then check the folder as a worker does."""
     image = Path("golden") / picture.name
     (out / "golden").mkdir(exist_ok=True)
@@ -98,7 +117,7 @@ def _record_answer(name: str, out: Path, found: Description, labels: Labels, pic
 
     def write(index: int, score: float) -> None:
         label = labels.shown(index, "en")
-        text = model_toml(name, found, digests, labels.names, Golden(image, index, label, score))
+        text = model_toml(name, found, digests, labels.names, Golden(image, index, label, score), origin, zero_shot)
         (out / "model.toml").write_text(text, encoding="utf-8")
 
     write(0, 0.0)  # a first answer to be replaced: the engine is loaded from a folder that reads as any other
@@ -128,9 +147,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--name", required=True, help="the model's name")
     parser.add_argument("--loader", help="the loader; without it one is guessed")
     parser.add_argument("--architecture", default="", help="for loaders that need it")
+    parser.add_argument("--channels", type=int, help="of the pictures; without it what the network was made for")
     parser.add_argument("--labels-en", type=Path, help="English labels, one a line")
     parser.add_argument("--labels-zh", type=Path, help="Chinese labels, one a line")
+    parser.add_argument("--templates", type=Path, help="texts for a zero-shot model's labels, one a line, {} in each")
     parser.add_argument("--golden", type=Path, help="a picture whose answer is recorded")
+    parser.add_argument("--origin", default="", help="where the files were fetched from; they are linked, not copied")
     parser.add_argument("--trust-code", action="store_true", help="let the code that comes with the model run")
     options = parser.parse_args(arguments)
     try:

@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from worker.classifier import Head, as_it_is
 from worker.decode import decode
 from worker.engines import Engine, load_engine
 from worker.labels import Labels
@@ -13,21 +14,23 @@ from worker.limits import LIMITS
 from worker.models.fields import ModelError
 from worker.models.folder import ModelFolder
 from worker.settings import AUTO
+from worker.texts import open_texts
 
 
-def open_engine(folder: ModelFolder) -> Engine:
-    """The folder's own engine on all cores this process may use, warmed up at every batch size; raises ModelError."""
-    engine = load_engine(folder, AUTO, len(os.sched_getaffinity(0)), gpu=False)
-    height, width = folder.input.geometry.size
-    for size in folder.engine.batch_sizes:
-        engine.infer(np.zeros((size, height, width, 3), np.uint8))
+def open_engine(folder: ModelFolder, threads: int = 0, gpu: str = "") -> Engine:
+    """The engine that `folder` chooses, warmed up at every batch size; raises ModelError.
+
+    On so many threads, 0 for one on each core that this process may use; on the GPU with that UUID, "" for none.
+    """
+    engine = load_engine(folder, AUTO, threads or len(os.sched_getaffinity(0)), gpu)
+    for size in engine.batch_sizes:
+        engine.infer(np.zeros((size, *folder.input.shape), np.uint8))
     return engine
 
 
 def outputs(folder: ModelFolder, engine: Engine) -> int:
     """How many classes the network tells apart."""
-    height, width = folder.input.geometry.size
-    return int(engine.infer(np.zeros((1, height, width, 3), np.uint8)).shape[-1])
+    return int(head(folder)(engine.infer(np.zeros((1, *folder.input.shape), np.uint8))).shape[-1])
 
 
 def check_count(labels: Labels, found: int) -> None:
@@ -36,7 +39,22 @@ def check_count(labels: Labels, found: int) -> None:
         raise ModelError(f"labels: found {labels.count}, the network has {found} outputs: needed one for each")
 
 
+def decoder(folder: ModelFolder) -> Callable[[bytes], np.ndarray]:
+    """What takes the bytes of a picture to the whole of it as the network sees it, uint8 [H, W, C].
+
+    It raises what decoding does.
+    """
+    taken = folder.input
+    return partial(decode, geometry=taken.geometry, max_pixels=LIMITS["max_pixels"].default, wanted=taken.pixels)
+
+
+def head(folder: ModelFolder) -> Head:
+    """What makes float32 logits [..., classes] of what the folder's network gives."""
+    texts = open_texts(folder, "", len(os.sched_getaffinity(0)))
+    return texts.own if texts else as_it_is
+
+
 def asker(folder: ModelFolder, engine: Engine) -> Callable[[bytes], np.ndarray]:
     """What takes the bytes of a picture to its float32 logits [classes]; it raises what decoding raises."""
-    to_pixels = partial(decode, geometry=folder.input.geometry, max_pixels=LIMITS["max_pixels"].default)
-    return lambda image: engine.infer(np.stack([to_pixels(image)]))[0]
+    most, to_logits = LIMITS["max_pixels"].default, head(folder)
+    return partial(folder.input.ask, max_pixels=most, answer=lambda batch: to_logits(engine.infer(batch)))

@@ -3,10 +3,13 @@
 import json
 from collections.abc import Iterable, Mapping
 
+from worker.decode import ROUNDINGS
 from worker.models.folder import PREPARED
+from worker.models.input import RGB
 from worker.models.loaders import Description
 from worker.models.loaders.guess import NETWORK_CODE
 from worker.models.output import Golden
+from worker.models.zero_shot import ZeroShot
 
 BATCH_SIZES = (1, 4)
 
@@ -21,49 +24,67 @@ def model_toml(
     digests: Mapping[str, str],
     languages: Iterable[str],
     golden: Golden,
+    source: str = "",
+    zero_shot: ZeroShot | None = None,
 ) -> str:
     """The text of model.toml, which trusts the code that comes with the model, if any.
 
-    `digests` are the sha256 of all files by path; `golden.image` is relative too.
+    `digests` are the sha256 of all files by path; `golden.image` is relative too; `source` says where they are from.
     """
-    geometry = found.geometry
     lines = [
-        f"name = {_text(name)}",
+        f"name = {quoted(name)}",
         'version = "1"',
-        f"loader = {_text(found.loader)}",
-        *([f"architecture = {_text(found.architecture)}"] if found.architecture else []),
-        f"weights = {_text(found.weights)}",
+        *([f"source = {quoted(source)}"] if source else []),
+        f"loader = {quoted(found.loader)}",
+        *([f"architecture = {quoted(found.architecture)}"] if found.architecture else []),
+        f"weights = {quoted(found.weights)}",
         *(["trust_code = true"] if NETWORK_CODE in found.files else []),
         "",
         "[files]",
-        *(f"{_text(path)} = {_text(digest)}" for path, digest in digests.items()),
+        *(f"{quoted(path)} = {quoted(digest)}" for path, digest in digests.items()),
         "",
-        "[input]",
-        f"size = {list(geometry.size)}",
-        *([f"resize = {geometry.resize}"] if geometry.resize else []),
-        f"interpolation = {_text(geometry.interpolation)}",
-        f"mean = {list(found.mean)}",
-        f"std = {list(found.std)}",
+        *_input(found),
         "",
         "[output]",
-        f"activation = {_text(found.activation)}",
+        f"activation = {quoted(found.activation)}",
         "[output.labels]",
-        *(f"{language} = {_text(labels_file(language))}" for language in languages),
+        *(f"{language} = {quoted(labels_file(language))}" for language in languages),
         "",
+        *(_zero_shot(zero_shot) if zero_shot else []),
         "[[golden]]",
-        f"image = {_text(str(golden.image))}",
+        f"image = {quoted(str(golden.image))}",
         f"index = {golden.index}",
-        f"label = {_text(golden.label)}",
+        f"label = {quoted(golden.label)}",
         f"score = {golden.score:.4f}",
         "",
         "[engine]",
-        f"name = {_text('openvino' if found.loader in PREPARED else 'torch')}",
+        f"name = {quoted('openvino' if found.loader in PREPARED else 'torch')}",
         'precision = "f32"',
         f"batch_sizes = {list(BATCH_SIZES)}",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _text(value: str) -> str:
+def _input(found: Description) -> list[str]:
+    geometry, channels = found.geometry, len(found.mean)
+    resize = list(geometry.resize) if isinstance(geometry.resize, tuple) else geometry.resize
+    return [
+        "[input]",
+        *([f"channels = {channels}"] if channels != RGB else []),
+        f"size = {list(geometry.size)}",
+        *([f"resize = {resize}"] if resize else []),
+        *([f"rounding = {quoted(geometry.rounding)}"] if geometry.rounding != ROUNDINGS[0] else []),
+        f"interpolation = {quoted(geometry.interpolation)}",
+        f"mean = {list(found.mean)}",
+        f"std = {list(found.std)}",
+    ]
+
+
+def _zero_shot(zero_shot: ZeroShot) -> list[str]:
+    templates = ", ".join(map(quoted, zero_shot.templates))
+    return ["[zero_shot]", f"language = {quoted(zero_shot.language)}", f"templates = [{templates}]", ""]
+
+
+def quoted(value: str) -> str:
     """A TOML string; JSON's are the same but for DEL, which no file name or label holds on purpose."""
     return json.dumps(value, ensure_ascii=False)

@@ -5,15 +5,20 @@ The checks are those of a starting worker, in its order. The first that fails is
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from scripts.model_tools.answers import asker, check_count, open_engine, outputs
 from worker.models.fields import ModelError
-from worker.models.folder import read_folder, verify_files
+from worker.models.folder import ModelFolder, read_folder, verify_files
 from worker.models.golden import check_golden
+from worker.models.loaders import describe
 
-CHECKS = ("model.toml", "files", "loading", "labels", "golden")
+CHECKS = ("model.toml", "files", "preprocessing", "loading", "labels", "golden")
+TELLING = {
+    "transformers": "preprocessor_config.json",
+    "timm": "config.json",
+}  # by loader: where a folder says it itself
 
 
 def verify(path: Path) -> Iterator[str]:
@@ -22,12 +27,40 @@ def verify(path: Path) -> Iterator[str]:
     yield f"{folder.name} version {folder.version}, loader {folder.loader}"
     verify_files(folder)
     yield f"{len(folder.files)} files, each with its sha256"
+    yield _preprocessing(folder)
     engine = open_engine(folder)
     yield f"engine {engine.name} in {engine.precision}"
     check_count(folder.output.labels, outputs(folder, engine))
-    yield f"{folder.output.labels.count} in {', '.join(folder.output.labels.names)}, as many as the network has outputs"
+    yield _labels(folder)
     check_golden(folder, asker(folder, engine))
     yield f"{len(folder.golden)} answered as recorded"
+
+
+def _preprocessing(folder: ModelFolder) -> str:
+    """Hold [input] against what the model's own files say; raises ModelError when they differ."""
+    source = TELLING.get(folder.loader, "")
+    if source not in folder.files:
+        return "as model.toml says; no other file of the folder tells"
+    try:
+        said = describe(folder.path, folder.loader, folder.architecture)
+    except ImportError:
+        return f"as model.toml says; {folder.loader}, which reads {source}, is not in this environment"
+    written, own = folder.input, (said.geometry, _shown(said.mean), _shown(said.std))
+    if len(written.mean) != len(said.mean):
+        return f"as {source} says, fitted to {len(written.mean)} channels"
+    if (found := (written.geometry, _shown(written.mean), _shown(written.std))) != own:
+        raise ModelError(f"{folder.path}/model.toml: [input] is {found}, {source} says {own}: correct one of the two")
+    return f"as {source} says"
+
+
+def _shown(values: Sequence[float]) -> list[float]:
+    return [round(value, 6) for value in values]
+
+
+def _labels(folder: ModelFolder) -> str:
+    labels, groups = folder.output.labels, folder.output.groups
+    attributes = f", {labels.count - len(folder.output.main)} of them in {len(groups)} groups" if groups else ""
+    return f"{labels.count} in {', '.join(labels.names)}, as many as the network has outputs{attributes}"
 
 
 def main(path: Path) -> int:

@@ -12,7 +12,9 @@ import requests
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 
+from tests import folders
 from tests.browser.chromium import Page, chromium
+from tests.service import Service, create
 
 DEMO = Path(__file__).parents[2] / "worker" / "demo"
 
@@ -136,6 +138,75 @@ def test_what_the_service_refuses_is_shown_in_its_own_words_beside_what_it_answe
     page.switch_to("zh")
     assert page.texts(".card .message") == ["图片无法读取", "", "不是支持的图片格式"]
     assert not page.one("#again").is_displayed(), "sending the same files again would be refused again"
+
+
+@pytest.fixture(scope="module")
+def fruit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service whose model has attributes."""
+    home = tmp_path_factory.mktemp("fruit")
+    folder = folders.fruit_folder(home / "fruit")
+    service = create(home / "service", f'[[models]]\nname = "fruit"\nfolder = "{folder}"\n')
+    service.up()
+    yield service
+    service.down()
+
+
+def test_attributes_stand_below_the_label_in_both_languages(
+    browser: webdriver.Chrome, fruit: Service, tmp_path: Path
+) -> None:
+    page, red, black = Page(browser, fruit.endpoint), tmp_path / "red.png", tmp_path / "black.png"
+    folders.picture(folders.RED).save(red)
+    folders.picture((0, 0, 0)).save(black)
+    page.choose(red, black)
+    page.wait_for("done", "done")
+    assert page.best()[0] == "apple"
+    assert page.texts(".card .attributes dt") == ["ripeness", "marks"] * 2
+    found = page.texts(".card .attributes dd")
+    assert [found[0].split()[0], found[1].split()[0], found[3]] == ["ripe", "reddish", "none"]
+    assert found[0].endswith("%")
+    page.switch_to("zh")
+    assert [text.split()[0] for text in page.texts(".card .attributes dd")][::3] == ["熟", "无"]
+
+
+def test_a_heat_map_takes_the_pictures_place_and_gives_it_back(
+    page: Page, goldens: list[Golden], endpoint: str
+) -> None:
+    page.choose(goldens[0].path)
+    page.wait_for("done")
+    button, picture, heat = (page.one(f".card {part}") for part in (".look", ".picture", ".heat"))
+    assert (button.text, button.get_attribute("aria-pressed"), heat.is_displayed()) == (
+        "Where it looks",
+        "false",
+        False,
+    )
+    button.click()
+    page.wait(heat.is_displayed)
+    assert (button.get_attribute("aria-pressed"), picture.is_displayed()) == ("true", False)
+    data = {"image": goldens[0].path.read_bytes()}
+    wanted = requests.post(f"{endpoint}/predict?heat_map=true", files=data, timeout=30).json()["heat_map"]
+    assert heat.get_attribute("src") == wanted
+    assert page.driver.execute_script("return arguments[0].naturalWidth", heat) == 96
+    assert heat.get_attribute("alt") == f"Heat map: where it looks to see “{goldens[0].en}”"
+    assert page.text("#announcement") == heat.get_attribute("alt")
+    page.switch_to("zh")
+    assert (button.text, heat.get_attribute("alt")) == ("关注区域", f"热力图：识别为“{goldens[0].zh}”时的关注区域")
+    button.click()
+    assert (picture.is_displayed(), heat.is_displayed()) == (True, False)
+    assert page.console() == []
+
+
+def test_a_heat_map_that_did_not_come_can_be_asked_for_again_and_the_answer_stays(
+    page: Page, goldens: list[Golden]
+) -> None:
+    page.choose(goldens[0].path)
+    page.wait_for("done")
+    with page.network(offline=True):
+        page.one(".card .look").click()
+        page.wait(lambda: page.text(".card .message").startswith("The service cannot be reached."))
+        assert page.best() == [goldens[0].en]
+    page.one(".card .look").click()
+    page.wait(page.one(".card .heat").is_displayed)
+    assert page.text(".card .message") == ""
 
 
 def test_stopped_pictures_can_be_sent_again(page: Page, goldens: list[Golden]) -> None:

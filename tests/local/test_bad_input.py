@@ -14,7 +14,9 @@ from urllib3 import encode_multipart_formdata
 from tests import folders, pictures
 from tests.local.gateway_rig import Reply, ask_raw
 from tests.local.worker_rig import JSON, PNG, WorkerProcess, form, running
+from worker import machine
 from worker.limits import MAX_BODY_BYTES
+from worker.parameters import PREDICT
 
 DAMAGED_A_FORMAT = 24
 
@@ -36,6 +38,7 @@ def lives(worker: WorkerProcess) -> Iterator[None]:
     assert worker.state() == {
         "state": "ready", "reason": None, "worker": "bright-0", "slot": "this-cpu0", "model": "bright", "version": "1",
         "engine": "openvino", "precision": "f32", "in_flight": 0, "queued": 0,
+        "choice": f"the safe choice: nothing was measured on this kind of machine, {machine.kind()}",
     }  # fmt: skip
     new = worker.log.read_text()[logged:]
     assert '"unforeseen"' not in new
@@ -104,7 +107,15 @@ REFUSED = [
         "threshold must be a number from 0 to 1, found '1.5'", query="?threshold=1.5"),
     Bad("labels=fr", 400, "bad_parameter", "labels must be one of zh, en, both, found 'fr'", query="?labels=fr"),
     Bad("an unknown parameter", 400, "bad_parameter",
-        'unknown parameter "topk"; known: top_k, threshold, labels, model', query="?topk=3"),
+        f'unknown parameter "topk"; known: {", ".join(PREDICT)}', query="?topk=3"),
+    Bad("heat_map=yes", 400, "bad_parameter", "heat_map must be true or false, found 'yes'", query="?heat_map=yes"),
+    Bad("heat maps of two images", 400, "bad_parameter",
+        "heat_map is drawn for one image, found 2; send each in its own request",
+        form(("a.png", RED), ("b.png", RED)), "?heat_map=true"),
+    Bad("a class that is not there", 400, "bad_parameter",
+        "class must be the index of a class, 0 to 2, found '3'", query="?heat_map=true&class=3"),
+    Bad("a class for nothing", 400, "bad_parameter",
+        "class says what a heat map is drawn for; give it with heat_map=true", query="?class=1"),
     Bad("a parameter twice", 400, "bad_parameter", "top_k is given twice; give it once", query="?top_k=3&top_k=3"),
     Bad("a parameter in query and form", 400, "bad_parameter", "top_k is given twice; give it once",
         form(("a.png", RED), top_k="3"), "?top_k=3"),

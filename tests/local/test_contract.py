@@ -36,7 +36,7 @@ RED_BASE64 = base64.b64encode(RED).decode()
 @pytest.fixture(scope="module")
 def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
     home = tmp_path_factory.mktemp("contract")
-    with running(folders.openvino_folder(home / "bright"), home / "log") as process:
+    with running(folders.fruit_folder(home / "fruit"), home / "log", MODEL="fruit") as process:
         yield process
 
 
@@ -59,9 +59,11 @@ def sent(name: str) -> tuple[str, bytes, dict[str, str]]:
         "one image": ("/predict?top_k=2&labels=zh", RED, PNG),
         "an image in JSON": ("/predict", json.dumps({"inputs": RED_BASE64, "parameters": {"top_k": 1}}).encode(), JSON),
         "many images": ("/predict", *multipart),
-        "Hugging Face": ("/models/bright?function_to_apply=none", RED, PNG),
-        "infer": ("/v2/models/bright/infer", json.dumps({"inputs": [tensor]}).encode(), JSON),
-        "infer the best": ("/v2/models/bright/versions/1/infer", json.dumps(described).encode(), JSON),
+        "a heat map": ("/predict?heat_map=true&class=3", RED, PNG),
+        "a heat map alone": ("/predict?heat_map=true", RED, PNG | {"Accept": "image/png"}),
+        "Hugging Face": ("/models/fruit?function_to_apply=none", RED, PNG),
+        "infer": ("/v2/models/fruit/infer", json.dumps({"inputs": [tensor]}).encode(), JSON),
+        "infer the best": ("/v2/models/fruit/versions/1/infer", json.dumps(described).encode(), JSON),
     }
     return requests[name]
 
@@ -70,6 +72,8 @@ OPERATIONS = {
     "one image": "/predict",
     "an image in JSON": "/predict",
     "many images": "/predict",
+    "a heat map": "/predict",
+    "a heat map alone": "/predict",
     "Hugging Face": "/models/{name}",
     "infer": "/v2/models/{name}/infer",
     "infer the best": "/v2/models/{name}/versions/{version}/infer",
@@ -93,6 +97,14 @@ def test_a_document_that_lies_would_be_found(worker: WorkerProcess) -> None:
         schemathesis.openapi.from_dict(lie)["/predict"]["POST"].validate_response(reply)
 
 
+def test_every_part_of_an_answer_that_a_model_may_give_is_seen_here(worker: WorkerProcess) -> None:
+    (path, body, headers), answer = sent("a heat map"), DOCUMENT["components"]["schemas"]["Answer"]
+    reply = requests.post(f"http://127.0.0.1:{worker.port}{path}", body, headers=headers, timeout=60)
+    assert set(reply.json()) == set(answer["properties"])
+    kinds = {type(found) for found in reply.json()["attributes"].values()}
+    assert kinds == {dict, list}
+
+
 @schemathesis.serializer("image/avif", "image/bmp", "image/tiff")  # type: ignore[untyped-decorator]
 def as_it_is(context: schemathesis.SerializationContext, value: bytes) -> bytes:
     """Three types that the fuzzer does not know to be bytes."""
@@ -103,5 +115,5 @@ def as_it_is(context: schemathesis.SerializationContext, value: bytes) -> bytes:
 @settings(max_examples=12, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 def test_whatever_the_document_allows_is_answered_as_it_says(case: schemathesis.Case, worker: WorkerProcess) -> None:
     if case.path_parameters:
-        case.path_parameters |= {"name": "bright", "version": "1"}  # an unknown one would end every request at 404
+        case.path_parameters |= {"name": "fruit", "version": "1"}  # an unknown one would end every request at 404
     case.call_and_validate(base_url=f"http://127.0.0.1:{worker.port}", checks=CHECKS)

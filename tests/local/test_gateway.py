@@ -496,6 +496,22 @@ def test_the_gateway_is_ready_only_when_every_model_is(tmp_path: Path) -> None:
         wait_for("all is ready", lambda: own.ask("GET", "/readyz").status == 200)
 
 
+def test_a_model_that_is_added_counts_once_it_was_ready_and_until_then_takes_nothing_away(own: Gateway) -> None:
+    added = own.add_worker("other-0", "other")
+    added.set(state="starting")
+    own.write_members()
+    wait_for("the gate asks it", lambda: "starting" in (own.home / "rendered/status.json").read_text())
+    assert own.ask("GET", "/readyz").status == 200
+    added.set(state="ready")
+    wait_for("it is in", lambda: own.states_in() == {"demo-0", "demo-1", "other-0"})
+    assert own.ask("GET", "/readyz").status == 200
+    added.set(state="draining")
+    wait_for("it is missed", lambda: own.ask("GET", "/readyz").status == 503)
+    del own.pools["other"]
+    own.write_members()
+    wait_for("it is expected no more", lambda: own.ask("GET", "/readyz").status == 200)
+
+
 # --- What the gate survives -------------------------------------------------------------------------------------
 
 

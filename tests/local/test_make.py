@@ -16,6 +16,7 @@ import requests
 
 from scripts.cluster import load_cluster
 from scripts.models import read_models
+from scripts.rundir import run_dir
 from tests.folders import openvino_folder, torchvision_folder
 from tests.load import steady_load
 from tests.service import DEMO, Service, create
@@ -87,7 +88,7 @@ def test_every_worker_is_pinned_to_cores_of_its_own(running: Service) -> None:
 def test_everything_written_lies_in_the_run_directory(running: Service) -> None:
     # OpenVINO's package would leave a folder `intel` in HOME, which is the run directory, and report from there.
     assert sorted(path.name for path in running.run_dir.iterdir()) == [
-        "gateway", "logs", "rendered", "runtime", "supervisord.conf", "supervisord.pid", "supervisord.sock",
+        "cache", "gateway", "logs", "rendered", "runtime", "supervisord.conf", "supervisord.pid", "supervisord.sock",
     ]  # fmt: skip
 
 
@@ -148,6 +149,19 @@ def test_a_gate_that_dies_is_started_again_and_nobody_notices(running: Service, 
         os.kill(gates[0], signal.SIGKILL)
         until("a new gate says so", lambda: gate_starts(running) == starts + 1)
     assert load.outcomes == {"200": load.answered}
+
+
+def test_a_change_to_a_port_that_is_taken_leaves_what_runs(running: Service, bright: Path) -> None:
+    text, before = running.cluster.read_text(), processes(running)
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        running.cluster.write_text(text.replace(f"port = {running.port}", f"port = {port}"))
+        done = running.make("up")
+        running.cluster.write_text(text)
+    assert done.returncode != 0
+    assert f"!! port {port}: already in use: end what listens there, or set another port" in done.stderr.splitlines()
+    assert processes(running) == before
+    assert "-- already up" in running.up()
 
 
 def test_down_leaves_no_process_no_port_and_no_file(bright: Path, tmp_path: Path) -> None:
@@ -231,6 +245,9 @@ def test_a_changed_weight_is_named_and_nothing_is_left_running(bright: Path, tmp
         rf"bright-\d is broken: {folder}/model.bin: sha256 is \w{{64}}, model.toml says \w{{64}}; copy the file again",
         line,
     )
+    # Its logs are there still, and another runtime may serve from here now.
+    assert (service.run_dir / "logs/bright-0.log").exists()
+    assert run_dir(service.run_dir).runtime is None
 
 
 def test_a_model_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

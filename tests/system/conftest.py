@@ -73,7 +73,7 @@ def docker_setup() -> list[str]:
 
 @pytest.fixture(scope="session")
 def docker_cleanup() -> list[str]:
-    return ["down --remove-orphans"]
+    return ["down --remove-orphans --volumes"]
 
 
 @pytest.fixture

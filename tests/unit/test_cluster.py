@@ -67,6 +67,7 @@ def test_the_committed_file_serves_the_demo_model_on_this_machine() -> None:
         source="compose/cluster.toml",
         port=8080,
         engine="auto",
+        profile="throughput",
         limits={name: limit.default for name, limit in LIMITS.items()},
         models=(Model("demo", ROOT / "worker" / "demo", 1),),
         servers=(Server("this", "127.0.0.1", None, None, None, None),),
@@ -120,7 +121,7 @@ def test_all_faults_are_refused_at_once() -> None:
         """
     assert refused(text) == [
         'c.toml: prot: unknown key, did you mean "port"?',
-        'c.toml: engine: found "tensorrt", needed "auto" or "torch" or "openvino"',
+        'c.toml: engine: found "tensorrt", needed "auto" or "torch" or "openvino" or "onnxruntime"',
         "c.toml: limits/colour: unknown key, the keys here are queue, max_images, max_pixels, deadline_s,"
         " inference_limit_s, drain_s",
         "c.toml: limits/queue: found 0, needed a whole number from 1 to 512 (images)",
@@ -241,3 +242,12 @@ def test_a_missing_file_and_one_that_is_not_text_are_refused(tmp_path: Path) -> 
         load_cluster(path)
     assert str(missing.value) == (f"{path}: No such file or directory: needed a file like the one in the repository")
     assert str(binary.value) == f"{path}: byte 11 is not UTF-8: save the file as UTF-8"
+
+
+def test_a_gateway_stands_on_every_server_but_those_that_say_no_and_on_one_at_least() -> None:
+    two = f'{server("gateway = false")}[[servers]]\nname = "b"\naddress = "10.0.0.2"\n'
+    assert [one.gateway for one in parse_cluster(two, "c.toml").servers] == [False, True]
+    assert refused(server("gateway = false")) == [
+        "c.toml: servers: found gateway = false on every one, needed a gateway on one at least"
+    ]
+    assert refused(server("gateway = 1")) == ["c.toml: servers/0/gateway: found 1, needed true or false"]

@@ -1,13 +1,12 @@
-"""From bytes to pixels: the pixels of torchvision's steps, and no file that ends in anything but those or a refusal."""
+"""From bytes to pixels: every served format, and no file that ends in anything but pixels or a refusal."""
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from tests import pictures
-from worker.decode import FORMATS, INTERPOLATIONS, MIME_TYPES, Geometry, decode, sniff
+from tests.unit.test_decode_geometry import torchvisions
+from worker.decode import FORMATS, MIME_TYPES, Geometry, decode, sniff
 from worker.errors import BadRequest, ServiceError, Undecodable, UnsupportedType
 
 SIDE = 32
@@ -28,58 +27,6 @@ def refusal(kind: type[ServiceError], data: bytes, max_pixels: int = MANY) -> tu
     return caught.value.code, caught.value.message
 
 
-# Geometry
-
-SIZES = st.integers(1, 5000)
-
-
-@given(SIZES, SIZES, st.integers(1, 300), st.integers(1, 300), st.integers(0, 200))
-def test_the_kept_part_lies_inside_the_picture_and_has_the_outputs_shape(
-    width: int, height: int, out_width: int, out_height: int, margin: int
-) -> None:
-    resize = max(out_width, out_height) + margin
-    left, top, right, bottom = Geometry((out_height, out_width), resize, "bilinear").box(width, height)
-    assert 0 <= left < right <= width
-    assert 0 <= top < bottom <= height
-    scale = resize / min(width, height)
-    assert (right - left) * scale == pytest.approx(out_width, abs=1)
-    assert (bottom - top) * scale == pytest.approx(out_height, abs=1)
-
-
-@given(SIZES, SIZES)
-def test_without_resize_the_whole_picture_is_kept(width: int, height: int) -> None:
-    assert WHOLE.box(width, height) == (0, 0, width, height)
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.integers(1, 400), st.integers(1, 400), st.sampled_from(["bilinear", "bicubic", "lanczos"]))
-def test_pixels_are_torchvisions_within_one_grey_level(width: int, height: int, interpolation: str) -> None:
-    """One level a pass: where a value lies between two, the passes over columns and rows may both round apart."""
-    image = pictures.photo((width, height))
-    found = pixels(pictures.encoded(image, "PNG"), Geometry((SIDE, SIDE), 36, interpolation))
-    difference = np.abs(found - torchvisions(image, interpolation))
-    assert difference.max() <= 2
-    assert (difference > 1).mean() < 0.01
-
-
-def torchvisions(image: Image.Image, interpolation: str) -> np.ndarray:
-    from worker.models import torchvision_ops
-
-    torchvision_ops.make_importable()
-    from torchvision.transforms import InterpolationMode, v2
-
-    steps = v2.Compose([v2.Resize(36, InterpolationMode(interpolation), antialias=True), v2.CenterCrop(SIDE)])
-    return np.asarray(steps(image)).astype(int)
-
-
-@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
-def test_every_interpolation_stretches_the_whole_picture_as_pillow_does(interpolation: str) -> None:
-    image = pictures.photo()
-    found = pixels(pictures.encoded(image, "PNG"), Geometry((20, 30), None, interpolation))
-    wanted = image.resize((30, 20), INTERPOLATIONS[interpolation])
-    assert np.array_equal(found, np.asarray(wanted))
-
-
 # Formats
 
 
@@ -93,7 +40,7 @@ def test_every_served_format_is_recognised_and_decoded(kind: str) -> None:
     image = pictures.photo().quantize(64).convert("RGB")  # what a GIF can hold
     data = pictures.encoded(image, kind)
     assert sniff(data) == kind
-    assert np.abs(pixels(data) - torchvisions(image, "bilinear")).max() <= (1 if kind in pictures.LOSSLESS else 24)
+    assert np.abs(pixels(data) - torchvisions(image, CROPPED)).max() <= (1 if kind in pictures.LOSSLESS else 24)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WebP", "TIFF", "JPEG", "AVIF"])

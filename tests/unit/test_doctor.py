@@ -25,7 +25,10 @@ def cluster(tmp_path: Path) -> Path:
     """A cluster of one worker of a model folder that can be read, on free ports."""
     folder = tmp_path / "model"
     folder.mkdir()
-    (folder / "model.toml").write_text('[engine]\nname = "openvino"\n[[golden]]\nimage = "a.png"\n')
+    (folder / "model.toml").write_text(
+        'loader = "openvino"\n[files]\n[[golden]]\nimage = "a.png"\n'
+        '[engine]\nname = "openvino"\nprecision = "f32"\nbatch_sizes = [1]\n'
+    )
     (folder / "model.bin").write_bytes(b"")
     path = tmp_path / "cluster.toml"
     path.write_text(

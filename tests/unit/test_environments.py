@@ -13,6 +13,7 @@ from scripts.cluster import ROOT
 from scripts.environments import (
     DEV,
     NO_CPU_BUILD,
+    PEERS,
     SERVE,
     SERVE_TORCH,
     TOOLS,
@@ -23,7 +24,7 @@ from scripts.environments import (
 )
 from scripts.refusal import Refusal
 
-LOCKS = sorted({lock for environment in (SERVE, SERVE_TORCH, TOOLS, DEV) for lock in environment.locks})
+LOCKS = sorted({lock for environment in (SERVE, SERVE_TORCH, TOOLS, PEERS, DEV) for lock in environment.locks})
 
 
 def wheel(folder: Path, version: str) -> str:

@@ -76,3 +76,11 @@ def test_an_empty_text_is_no_text() -> None:
     top = fields("t = ''")
     top.text("t")
     assert faults(top) == ["model.toml: t: needs a text, found ''"]
+
+
+@pytest.mark.parametrize(("value", "found"), [("[]", "[]"), ("['a', 1]", "['a', 1]"), ("['']", "['']"), ("'a'", "'a'")])
+def test_a_list_of_texts_holds_one_at_least_and_nothing_else(value: str, found: str) -> None:
+    assert fields("l = ['a', '猫']").texts("l") == ("a", "猫")
+    top = fields(f"l = {value}")
+    assert top.texts("l") == ()
+    assert faults(top) == [f"model.toml: l: needs a list of one or more texts, found {found}"]

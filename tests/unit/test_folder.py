@@ -110,8 +110,8 @@ def test_no_folder_no_model_toml_and_no_toml_are_told_apart(small: Path) -> None
         (
             '"torchvision"',
             '"keras"',
-            "loader: needs one of torchvision, transformers, timm, modelscope, checkpoint, pt2, openvino, onnx, "
-            "found 'keras'",
+            "loader: needs one of torchvision, transformers, timm, modelscope, checkpoint, pt2, zero_shot, "
+            "openvino, onnx, found 'keras'",
         ),
         (
             'loader = "torchvision"\narchitecture = "resnet18"',
@@ -141,14 +141,14 @@ def test_no_folder_no_model_toml_and_no_toml_are_told_apart(small: Path) -> None
         ('"softmax"', '"relu"', "output/activation: needs one of softmax, sigmoid, none, found 'relu'"),
         (
             'en = "labels.en.txt"\n',
-            'fr = "labels.en.txt"\n',
-            "output/labels/fr: is not a key known here; remove it or correct its spelling",
+            'english = "labels.en.txt"\n',
+            "output/labels/english: is not a language code of two or three small letters, such as en",
         ),
         ("index = 1", "index = 2", "golden/0/label: 'dog' is not what line 2 of the labels says ([])"),
         ("index = 1", "index = 0", "golden/0/label: 'dog' is not what line 0 of the labels says (['猫', 'cat'])"),
         ("index = 1", "index = -1", "golden/0/label: 'dog' is not what line -1 of the labels says ([])"),
-        ('name = "torch"', 'name = "onnx"', "engine/name: needs one of torch, openvino, found 'onnx'"),
-        ('"f32"', '"fp16"', "engine/precision: needs one of f32, bf16, int8, found 'fp16'"),
+        ('name = "torch"', 'name = "onnx"', "engine/name: needs one of torch, openvino, onnxruntime, found 'onnx'"),
+        ('"f32"', '"fp8"', "engine/precision: needs one of f32, bf16, fp16, int8, found 'fp8'"),
         ("[1, 4]", "[4]", "engine/batch_sizes: must hold 1 and no number below it, found [4]"),
         ("[1, 4]", "[1, 0]", "engine/batch_sizes: must hold 1 and no number below it, found [1, 0]"),
         (

@@ -14,16 +14,15 @@ from worker.limits import LIMITS, MAX_BODY_BYTES
 
 ROOT = Path(__file__).parents[2]
 
+from gate_members import Member, MembersError, Name, parse_members  # noqa: E402
 from gate_rules import (  # noqa: E402
     KEEPALIVE_S,
-    Member,
-    MembersError,
     Peer,
     Probe,
     choose,
+    listed_pools,
     listed_servers,
     next_state,
-    parse_members,
     render_status,
     render_upstreams,
     understand,
@@ -36,6 +35,7 @@ B = Member("demo-1", "this", "this-cpu1", "127.0.0.1:8082", "demo")
 C = Member("other-0", "this", "this-cpu2", "127.0.0.1:8083", "other")
 IN, OUT, UNTESTED = (Peer(standing, AT) for standing in ("in", "out", "untested"))
 LISTED = {"demo-0": A.address, "demo-1": B.address}
+FOUND = Member("10.0.0.7:8000", "", "", "10.0.0.7:8000", "demo")  # by its pool's name
 
 
 def at(address: str, peer: Peer, state: str = "unreachable") -> Peer:
@@ -177,6 +177,7 @@ def test_an_empty_pool_gets_an_entry_that_nginx_never_sends_to() -> None:
 def test_the_listed_servers_are_read_back() -> None:
     pools = {"demo": LISTED, "other": {"other-0": "[fd00::1]:8083"}, "third": {}}
     assert listed_servers(render_upstreams(pools)) == {**LISTED, "other-0": "[fd00::1]:8083"}
+    assert listed_pools(render_upstreams(pools)) == pools
     assert listed_servers("") == {}
 
 
@@ -242,6 +243,22 @@ def test_another_worker_at_the_address_is_not_taken_for_this_one() -> None:
     assert said(200, worker="x-0", model="x") == Probe("unreachable", reason, AT)
 
 
+def test_a_worker_that_was_found_says_itself_who_it_is() -> None:
+    answer = {"state": "ready", "reason": None, "worker": "demo-b-cpu0", "slot": "b-cpu0", "model": "demo"}
+    probe = understand(FOUND, 200, json.dumps(answer).encode(), AT)
+    assert (probe.state, probe.who) == ("ready", {"worker": "demo-b-cpu0", "slot": "b-cpu0"})
+    peer = next_state(replace(IN, address=FOUND.address), probe)
+    status = render_status({"demo": (FOUND,)}, {FOUND: peer}, {FOUND.worker: FOUND.address}, LATER)["workers"][0]
+    assert [status[key] for key in ("worker", "server", "slot", "in")] == ["demo-b-cpu0", "b", "b-cpu0", True]
+    assert next_state(peer, Probe("unreachable", "timed out", LATER)).who == probe.who
+
+
+def test_another_model_at_an_address_that_was_found_is_not_taken_for_one_of_the_pool() -> None:
+    reason = "10.0.0.7:8000 is answered by worker 'x-0' of model 'x'"
+    body = json.dumps({"state": "ready", "worker": "x-0", "model": "x"}).encode()
+    assert understand(FOUND, 200, body, AT) == Probe("unreachable", reason, AT)
+
+
 @pytest.mark.parametrize(("status", "state"), [(503, "ready"), (200, "starting")])
 def test_a_status_that_contradicts_the_state_counts_as_no_answer(status: int, state: str) -> None:
     assert said(status, state=state) == Probe("unreachable", f"its /readyz answered {status} but says {state}", AT)
@@ -265,7 +282,14 @@ def test_members_are_read_in_order() -> None:
 @pytest.mark.parametrize("address", ["[fd00::1]:8080", "worker-7.lan:8080", "tasks.demo_x:1"])
 def test_addresses_may_be_names_and_ipv6(address: str) -> None:
     text = document({"model": "demo", "members": [MEMBER | {"address": address}]})
-    assert parse_members(text)["demo"][0].address == address
+    assert parse_members(text)["demo"] == (replace(A, address=address),)
+
+
+def test_a_pool_may_be_a_name_that_leads_to_its_members() -> None:
+    name = Name("demo", "tasks.wanwu_demo:8000")
+    assert parse_members(document({"model": "demo", "discover": name.address})) == {"demo": name}
+    second, first = FOUND, replace(FOUND, worker="10.0.0.1:8000", address="10.0.0.1:8000")
+    assert name.members([second.address, first.address]) == (first, second)
 
 
 @pytest.mark.parametrize(
@@ -275,7 +299,15 @@ def test_addresses_may_be_names_and_ipv6(address: str) -> None:
         ("[]", "pools: needed is a list with at least one entry"),
         ('{"pools": [], "x": 1}', "found keys pools, x; needed is an object with exactly pools"),
         (document(), "pools: needed is a list with at least one entry"),
-        (document({"model": "demo"}), "pools/0: needed is an object with exactly model, members"),
+        (document({"model": "demo"}), "pools/0: needed is an object with exactly model, members or model, discover"),
+        (
+            document({"model": "demo", "discover": "tasks.demo:8000", "members": [MEMBER]}),
+            "pools/0: needed is an object with exactly model, members or model, discover",
+        ),
+        (
+            document({"model": "demo", "discover": "tasks.demo"}),
+            "pools/0/discover: found 'tasks.demo', needed is text that matches [A-Za-z0-9._-]+:\\d{1,5}",
+        ),
         (document({"model": "demo", "members": []}), "pools/0/members: needed is a list with at least one entry"),
         (
             document({"model": "demo", "members": [MEMBER | {"weight": 2}]}),
@@ -360,8 +392,8 @@ def test_init_refuses_unusable_members_in_one_line(tmp_path: Path) -> None:
 
 
 def test_the_gate_needs_nothing_but_the_standard_library(tmp_path: Path) -> None:
-    for name in ("gate.py", "gate_rules.py"):
-        (tmp_path / name).write_text((ROOT / "nginx" / name).read_text())
+    for file in (ROOT / "nginx").glob("gate*.py"):
+        (tmp_path / file.name).write_text(file.read_text())
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import gate"]
     )

@@ -8,9 +8,11 @@ import pytest
 
 from tests import folders
 from worker.errors import Undecodable
+from worker.labels import Labels
 from worker.models.fields import ModelError
 from worker.models.folder import ModelFolder, read_folder
 from worker.models.golden import check_golden
+from worker.output import Group, Output
 
 SURE = np.log(np.array([0.9, 0.06, 0.04], np.float32))  # softmax gives these shares back
 
@@ -39,6 +41,15 @@ def test_the_expected_answer_passes_and_gets_the_images_bytes(folder: ModelFolde
 
     check_golden(folder, logits_of)
     assert seen == [(folder.path / "golden/one.png").read_bytes()]
+
+
+def test_classes_of_a_group_do_not_take_part(folder: ModelFolder) -> None:
+    labels = Labels({"zh": ("猫", "狗", "茶", "旧", "新"), "en": ("cat", "dog", "tea", "old", "new")})
+    output = Output("softmax", labels, groups=(Group("age", (3, 4), "softmax"),))
+    grouped = dataclasses.replace(folder, output=output)
+    check_golden(grouped, lambda image: np.append(SURE, np.array([9, 7], np.float32)))
+    plain = dataclasses.replace(folder, output=Output("softmax", labels))
+    assert "answered 旧 old" in refusal(plain, np.append(SURE, np.array([9, 7], np.float32)))
 
 
 def test_another_class_is_refused(folder: ModelFolder) -> None:

@@ -1,6 +1,7 @@
 """What a worker says of itself, and the watchdog that ends one whose engine hangs."""
 
 import threading
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -56,7 +57,7 @@ def test_the_watchdog_gives_up_on_an_inference_above_its_limit() -> None:
     release, gave_up = threading.Event(), threading.Event()
     seconds: list[float] = []
 
-    def hang(pictures: np.ndarray) -> np.ndarray:
+    def hang(pictures: Sequence[np.ndarray]) -> np.ndarray:
         release.wait()
         return np.zeros((len(pictures), 3), np.float32)
 
@@ -64,7 +65,7 @@ def test_the_watchdog_gives_up_on_an_inference_above_its_limit() -> None:
         seconds.append(busy)
         gave_up.set()
 
-    batcher = Batcher(hang, (1,), lambda size: None)
+    batcher = Batcher(hang, {1: 1.0}, lambda size: None)
     dog = watch(batcher.busy_s, 0.1, give_up)
     future = batcher.submit(np.zeros((2, 2, 3), np.uint8))
     assert gave_up.wait(30)

@@ -9,6 +9,7 @@ import pytest
 from scripts import images
 from scripts.cluster import ROOT
 from scripts.images import BASE, GATEWAY, SECRETS, WORKERS, Image, build_arguments, worker_image
+from worker.settings import ENGINES
 
 ALL = (GATEWAY, *WORKERS.values())
 
@@ -33,7 +34,7 @@ def changed(before: dict[str, str]) -> set[str]:
 
 def test_a_name_is_the_repository_and_twelve_hex_digits() -> None:
     names = references()
-    assert list(names) == ["wanwu-gateway", "wanwu-worker-openvino", "wanwu-worker-torch", "wanwu-worker-cuda"]
+    assert list(names) == ["wanwu-gateway", "wanwu-worker-prepared", "wanwu-worker-torch", "wanwu-worker-cuda"]
     assert all(re.fullmatch(rf"{name}:[0-9a-f]{{12}}", reference) for name, reference in names.items())
 
 
@@ -48,10 +49,10 @@ def test_the_same_tree_elsewhere_has_the_same_names(tree: Path, monkeypatch: pyt
     [
         ("nginx/nginx.conf", {"gateway"}),
         ("nginx/Dockerfile", {"gateway"}),
-        ("worker/app.py", {"openvino", "torch", "cuda"}),
-        ("worker/requirements/base.txt", {"openvino", "torch", "cuda"}),
-        ("worker/Dockerfile", {"openvino", "torch", "cuda"}),
-        ("worker/web/index.html", {"gateway", "openvino", "torch", "cuda"}),
+        ("worker/app.py", {"prepared", "torch", "cuda"}),
+        ("worker/requirements/base.txt", {"prepared", "torch", "cuda"}),
+        ("worker/Dockerfile", {"prepared", "torch", "cuda"}),
+        ("worker/web/index.html", {"gateway", "prepared", "torch", "cuda"}),
     ],
 )
 def test_one_changed_byte_renames_the_images_that_hold_it(tree: Path, file: str, targets: set[str]) -> None:
@@ -102,12 +103,12 @@ def test_the_name_depends_on_all_that_its_dockerfile_copies(image: Image) -> Non
 
 
 def test_torch_has_an_image_of_its_own_and_one_more_for_gpus() -> None:
-    chosen = {
-        (engine, gpu): worker_image(engine, gpu).target for engine in ("openvino", "torch") for gpu in (False, True)
-    }
+    chosen = {(engine, gpu): worker_image(engine, gpu).target for engine in ENGINES for gpu in (False, True)}
     assert chosen == {
-        ("openvino", False): "openvino",
-        ("openvino", True): "openvino",
+        ("openvino", False): "prepared",
+        ("openvino", True): "prepared",
+        ("onnxruntime", False): "prepared",
+        ("onnxruntime", True): "prepared",
         ("torch", False): "torch",
         ("torch", True): "cuda",
     }

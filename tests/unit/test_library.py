@@ -1,6 +1,7 @@
 """The model folders of this machine: which there are, what is said of them, and which count as verified."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pytest
 from scripts import library
 from scripts.cluster import ROOT, Cluster, parse_cluster
 from scripts.library import Entry, Facts
+from scripts.model_tools.rewrite import rewritten
 from scripts.refusal import Refusal
+from worker.models.engine import EngineSpec, Measured, Scaling
 
 DEMO = ROOT / "worker/demo"
 Capture = pytest.CaptureFixture[str]
@@ -54,8 +57,8 @@ def test_a_model_is_chosen_by_its_folder_or_by_the_name_it_is_served_under() -> 
 
 
 def test_what_model_toml_says_is_read() -> None:
-    assert library.read_facts(DEMO) == Facts("1", "openvino", "openvino", "int8", {"en": 345, "zh": 345})
-    assert not library.read_facts(DEMO).needs_torch
+    demo = EngineSpec("openvino", "int8", (1, 4))
+    assert library.read_facts(DEMO) == Facts("1", "openvino", demo, {"en": 345, "zh": 345})
 
 
 def test_a_folder_that_cannot_be_read_says_why(models: Path) -> None:
@@ -66,9 +69,25 @@ def test_a_folder_that_cannot_be_read_says_why(models: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(("engine", "needed"), [("openvino", False), ("torch", True), ("", False)])
-def test_only_the_torch_engine_needs_torch(engine: str, needed: bool) -> None:
-    assert Facts(engine=engine).needs_torch is needed
+def test_what_runs_is_what_was_chosen_for_that_kind_of_machine() -> None:
+    rows = (
+        Measured("fast", "torch", "fp16", (1,), 900.0, 1.0, 0.0, True),
+        Measured("slow", "openvino", "int8", (1,), 9.0, 1.0, 0.0, True),
+        Measured("slow", "torch", "f32", (1,), 3.0, 1.0, 0.0, False),
+    )
+    facts = Facts(engine=EngineSpec("torch", "f32", (1,), measured=rows))
+    machines = ("fast", "slow", "other")
+    assert [facts.needs_torch(machine) for machine in machines] == [True, False, True]
+    assert [facts.images_per_s(machine) for machine in machines] == [900.0, 9.0, None]
+    assert not Facts(fault="unreadable").needs_torch("fast")
+
+
+def test_what_a_worker_would_refuse_in_the_engine_is_a_fault(models: Path) -> None:
+    manifest = models / "copy/model.toml"
+    manifest.write_text(manifest.read_text().replace('name = "openvino"\nprecision', 'name = "fast"\nprecision'))
+    assert library.read_facts(models / "copy").fault == (
+        f"{manifest}: engine/name: needs one of torch, openvino, onnxruntime, found 'fast'"
+    )
 
 
 @pytest.mark.parametrize("change", ["byte", "name", "more", "less"])
@@ -115,19 +134,49 @@ def test_stamps_that_cannot_be_written_are_a_warning(tmp_path: Path, capsys: Cap
 
 def test_the_list_has_a_line_for_every_folder(models: Path, capsys: Capture) -> None:
     library.record(models, models / "copy", good=True)
-    library.show(models, clustered(demo=DEMO, other=models / "copy"))
+    library.show(models, clustered(demo=DEMO, other=models / "copy"), "")
     said = capsys.readouterr()
     rows = [line.split() for line in said.out.splitlines()]
-    assert rows[0] == ["name", "version", "size", "loader", "engine", "precision", "labels", "served", "verified"]
+    assert rows[0] == [*library.COLUMNS]
     size = library.megabytes(sum(path.stat().st_size for path in library.files(DEMO))).split()
     version = library.read_facts(DEMO).version
-    told = [version, *size, "openvino", "openvino", "int8", "345", "en+zh"]
+    told = [version, *size, "openvino", "openvino", "int8", "not", "measured", "345", "en+zh"]
     assert rows[1:] == [
         ["copy", *told, "as", "other", "yes"],
         ["empty", "0.0", "MB", "no", "no"],
         ["demo", *told, "yes", "no"],
     ]
     assert said.err == f"!! empty: {models}/empty/model.toml: No such file or directory\n"
+
+
+def test_all_that_was_measured_of_one_model_is_shown(models: Path, capsys: Capture) -> None:
+    manifest = models / "copy/model.toml"
+    spec = EngineSpec(
+        "openvino", "int8", (1, 4), scaling=(Scaling("old cpu", 2, 17.25, 6.125),),
+        measured=(
+            Measured("old cpu", "openvino", "int8", (1, 4), 12.34, 0.995, 0.01234, True),
+            Measured("gpu", "openvino", "int8", (1,), 3.0, 0.5, 0.75, False),
+            Measured("gpu", "openvino", "bf16", (1,), 2.0, 1.0, 0.0, True),
+        ),
+    )  # fmt: skip
+    manifest.write_text(rewritten(manifest.read_text(), "", {}, spec))
+    library.show(models, clustered(demo=DEMO), "copy")
+    said = [re.split("  +", line.strip()) for line in capsys.readouterr().out.splitlines()]
+    assert said[2:] == [
+        [""],
+        ["machine", "engine", "precision", "images/s", "batch sizes", "alike", "largest difference"],
+        ["old cpu", "openvino", "int8", "12.3", "1, 4", "99.5%", "0.0123", "chosen"],
+        ["gpu", "openvino", "int8", "3.0", "1", "50.0%", "0.7500", "answers differ too often"],
+        ["gpu", "openvino", "bf16", "2.0", "1", "100.0%", "0.0000", "chosen"],
+        [""],
+        ["machine", "cores a worker", "images/s of all workers", "ms an image"],
+        ["old cpu", "2", "17.2", "6.12"],
+    ]
+
+
+def test_a_model_that_was_not_measured_says_so(models: Path, capsys: Capture) -> None:
+    library.show(models, clustered(demo=DEMO), "copy")
+    assert capsys.readouterr().out.endswith("\n\nnot measured: `make model-prepare NAME=...` does it\n")
 
 
 def test_stamps_are_kept_by_the_folders_own_path(models: Path, tmp_path: Path) -> None:

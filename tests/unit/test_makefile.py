@@ -39,12 +39,12 @@ def test_make_alone_prints_every_target_under_a_section() -> None:
     assert sorted(listed) == sorted(PHONY if "help" in listed else TARGETS)
     assert all(len(line.split(maxsplit=2)) == 3 for lines in sections.values() for line in lines)
     assert blocks[-1].strip() == (
-        "With any of them: RUNTIME=local or compose, CLUSTER=FILE (compose/cluster.toml), RUN_DIR=DIR (run)."
+        "With any of them: RUNTIME=local, compose or swarm, CLUSTER=FILE (compose/cluster.toml), RUN_DIR=DIR (run)."
     )
 
 
 def test_every_target_is_phony_and_none_is_a_file() -> None:
-    assert sorted(re.findall(r"^([a-z-]+):(?!=)", TEXT, re.MULTILINE)) == sorted(PHONY)
+    assert sorted(re.findall(r"^([a-z0-9-]+):(?!=)", TEXT, re.MULTILINE)) == sorted(PHONY)
 
 
 @pytest.mark.parametrize("target", TARGETS)

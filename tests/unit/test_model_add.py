@@ -17,8 +17,9 @@ def refused(order: Order) -> list[str]:
 
 def test_every_fault_of_an_order_is_named_at_once_and_nothing_is_made(tmp_path: Path) -> None:
     order = Order(
-        tmp_path / "models", "Big Model", "", labels_en="/no/en.txt", labels_zh=str(tmp_path), golden="/no.jpg"
-    )
+        tmp_path / "models", "Big Model", "", labels_en="/no/en.txt", labels_zh=str(tmp_path), golden="/no.jpg",
+        channels="grey",
+    )  # fmt: skip
     assert refused(order) == [
         'NAME: found \'Big Model\', needed up to 63 lower-case letters, digits, ".", "_" or "-", '
         "the first a letter or digit",
@@ -26,6 +27,7 @@ def test_every_fault_of_an_order_is_named_at_once_and_nothing_is_made(tmp_path: 
         "LABELS_EN: /no/en.txt: no such file",
         f"LABELS_ZH: {tmp_path}: no such file",
         "GOLDEN: /no.jpg: no such file",
+        "CHANNELS: found 'grey', needed how many each picture has: 1 for grey, 3 for RGB, or another number",
     ]
     assert list(tmp_path.iterdir()) == []
 
@@ -57,7 +59,7 @@ def found(models: Path) -> dict[str, str]:
 
 
 def test_a_new_folder_takes_the_place_of_an_old_one(models: Path) -> None:
-    model_add._put(make(models / ".mine.new", "second"), models / "mine")
+    model_add.put(make(models / ".mine.new", "second"), models / "mine")
     assert found(models) == {"mine": "second"}
 
 
@@ -76,11 +78,11 @@ def test_the_old_model_goes_where_a_replacement_was_killed_at_its_end(models: Pa
 
 def test_a_folder_that_another_model_add_works_in_is_left_alone(models: Path) -> None:
     order = Order(models, "next", "")
-    with model_add._hidden(order) as folder:
+    with model_add.hidden(order) as folder:
         (folder / "mark").write_text("half")
         model_add._clear(models)
         assert found(models) == {"mine": "first", ".next.new": "half"}
-        with pytest.raises(Refusal) as refusal, model_add._hidden(order):
+        with pytest.raises(Refusal) as refusal, model_add.hidden(order):
             pass
     assert refusal.value.lines == (f"{folder}: another model-add makes this model now: wait for it",)
     assert found(models) == {"mine": "first"}
@@ -88,6 +90,6 @@ def test_a_folder_that_another_model_add_works_in_is_left_alone(models: Path) ->
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "models").write_text("a file")
-    with pytest.raises(Refusal) as refusal, model_add._hidden(Order(tmp_path / "models", "next", "")):
+    with pytest.raises(Refusal) as refusal, model_add.hidden(Order(tmp_path / "models", "next", "")):
         pass
     assert refusal.value.lines == (f"{tmp_path}/models: File exists: needed a folder to write in, MODELS=",)

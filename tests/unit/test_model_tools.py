@@ -8,7 +8,7 @@ import torch
 
 from scripts.model_tools import add, verify
 from scripts.model_tools.manifest import BATCH_SIZES
-from tests.folders import RED, openvino_folder, picture
+from tests.folders import MEAN, RED, SIZE, STD, fruit_folder, openvino_folder, picture, transformers_folder
 from worker.models import torchvision_ops
 from worker.models.folder import read_folder, sha256, verify_files
 
@@ -66,6 +66,17 @@ def test_a_state_dict_becomes_a_folder_that_a_worker_would_take(shelf: Path, out
     assert "GOLDEN=" not in capsys.readouterr().out
 
 
+def test_a_network_is_fitted_to_grey_pictures_where_asked(shelf: Path, out: Path, capsys: Capture) -> None:
+    assert ran(shelf, out, "weights.pth", "--labels-en", "{path}/en.txt", "--channels", "1") == 0
+    folder = read_folder(out)
+    assert folder.input.shape == (224, 224, 1)
+    assert [round(value, 3) for value in (*folder.input.mean, *folder.input.std)] == [0.449, 0.226]
+    assert (
+        "   input 224 x 224, grey, centre of the picture at 256, bilinear, mean [0.449], std [0.226]"
+        in capsys.readouterr().out.splitlines()
+    )
+
+
 @pytest.mark.parametrize(
     ("source", "arguments", "said"),
     [
@@ -101,6 +112,16 @@ def test_a_state_dict_becomes_a_folder_that_a_worker_would_take(shelf: Path, out
                 "classifier.3.weight [3, 1024] instead of [2, 1024], classifier.3.bias [3] instead of [2]",
                 "labels: found 2: has the network as many outputs?",
             ],
+        ),
+        (
+            "weights.pth",
+            ("--labels-en", "{path}/en.txt", "--channels", "4"),
+            ["GOLDEN: found none, needed a picture of 4 bands, such as a TIFF"],
+        ),
+        (
+            "weights.pth",
+            ("--labels-en", "{path}/en.txt", "--channels", "4", "--golden", "{path}/red picture.png"),
+            ["{path}/red picture.png: the image has 3 bands, the model takes 4; send one with all of them"],
         ),
         (
             "weights.pth",
@@ -163,6 +184,13 @@ def test_more_labels_than_a_prepared_network_has_outputs_are_found(tmp_path: Pat
     )
 
 
+def test_a_folder_with_attributes_is_verified_by_the_classes_that_compete(tmp_path: Path, capsys: Capture) -> None:
+    assert verify.main(fruit_folder(tmp_path / "fruit")) == 0
+    checks = {check["check"]: check["found"] for check in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert checks["labels"] == "7 in zh, en, ja, as many as the network has outputs, 4 of them in 2 groups"
+    assert checks["golden"] == "1 answered as recorded"
+
+
 def test_an_answer_that_changed_is_found(tmp_path: Path, capsys: Capture) -> None:
     folder = openvino_folder(tmp_path / "bright")
     golden = read_folder(folder).golden[0]
@@ -171,12 +199,33 @@ def test_an_answer_that_changed_is_found(tmp_path: Path, capsys: Capture) -> Non
     assert verify.main(folder) == 1
     checks = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     shown = read_folder(folder).output.labels.shown(golden.index, "both")
-    assert [check["ok"] for check in checks] == [True, True, True, True, False]
+    assert [check["ok"] for check in checks] == [True, True, True, True, True, False]
     assert checks[-1]["check"] == "golden"
     assert checks[-1]["found"] == (
         f"{golden.image}: answered {shown} ({golden.score:.3f}), expected {golden.label} (0.100); "
         "the model, its input settings or its engine changed"
     )
+
+
+def test_preprocessing_other_than_the_models_own_files_say_is_found(tmp_path: Path, capsys: Capture) -> None:
+    torchvision_ops.make_importable()
+    from transformers import ViTImageProcessor
+
+    folder = transformers_folder(tmp_path / "vit")
+    ViTImageProcessor(size={"height": SIZE, "width": SIZE}).save_pretrained(folder)
+    own, manifest = folder / "preprocessor_config.json", folder / "model.toml"
+    listed = manifest.read_text().replace("[files]\n", f'[files]\n"{own.name}" = "{sha256(own)}"\n')
+    manifest.write_text(listed)
+    assert verify.main(folder) == 1
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (last["check"], last["ok"]) == ("preprocessing", False)
+    assert last["found"].startswith(f"{manifest}: [input] is (Geometry(")
+    assert last["found"].endswith(", [0.5, 0.5, 0.5], [0.5, 0.5, 0.5]): correct one of the two")
+    as_it_says = listed.replace("resize = 36\n", "").replace(str(list(MEAN)), "[0.5, 0.5, 0.5]")
+    manifest.write_text(as_it_says.replace(str(list(STD)), "[0.5, 0.5, 0.5]"))
+    verify.main(folder)  # the golden answer is another now
+    checks = {check["check"]: check["found"] for check in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert checks["preprocessing"] == "as preprocessor_config.json says"
 
 
 def test_what_a_library_raises_is_a_finding(tmp_path: Path, capsys: Capture) -> None:

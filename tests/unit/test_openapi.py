@@ -10,8 +10,11 @@ from tests.unit.test_settings import COMPLETE
 from worker.app import create_app
 from worker.decode import MIME_TYPES
 from worker.errors import BadParameter
+from worker.labels import BOTH, LANGUAGES
+from worker.models.output import LANGUAGE
 from worker.openapi import document
 from worker.parameters import HUGGING_FACE, PREDICT, Parameters
+from worker.schemas import PARAMETERS
 from worker.settings import Settings
 
 SETTINGS = Settings.from_env(COMPLETE | {"WANWU_MAX_IMAGES": "7"})
@@ -51,10 +54,23 @@ def test_parameters_stand_in_the_query_and_in_every_body() -> None:
 
 def test_defaults_limits_and_types_are_the_workers_own() -> None:
     predict = POSTS["/predict"]
-    defaults = {one["name"]: one["schema"].get("default") for one in predict["parameters"]}
-    assert defaults == {name: getattr(Parameters(), name) for name in PREDICT}
+    schemas = {one["name"]: one["schema"] for one in predict["parameters"]}
+    own = Parameters()
+    assert {name: schema["default"] for name, schema in schemas.items() if "default" in schema} == {
+        "labels": own.labels, "heat_map": own.heat_map
+    }  # fmt: skip
+    assert f", {own.top_k} where" in schemas["top_k"]["description"]
+    assert f", {own.threshold:g} where" in schemas["threshold"]["description"]
     assert predict["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]["image"]["maxItems"] == 7
     assert set(MIME_TYPES) <= set(predict["requestBody"]["content"])
+
+
+def test_any_language_that_a_model_may_have_labels_in_can_be_asked_for() -> None:
+    pattern = PARAMETERS["labels"]["pattern"]
+    assert all(re.search(pattern, wanted) for wanted in (*LANGUAGES, BOTH, "ja"))
+    assert not re.search(pattern, "English")
+    assert pattern == f"^({LANGUAGE.pattern}|{BOTH})$"
+    assert f"^label_{LANGUAGE.pattern}$" in DOCUMENT["components"]["schemas"]["Prediction"]["patternProperties"]
 
 
 def test_every_reference_leads_somewhere() -> None:

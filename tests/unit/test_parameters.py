@@ -1,11 +1,19 @@
 """What a client may ask of an answer."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.candidates import CANDIDATES
 from worker.errors import BadParameter
+from worker.labels import Labels
+from worker.output import Output
 from worker.parameters import HUGGING_FACE, PREDICT, Parameters, parse_parameters
+
+OUTPUT = Output("softmax", Labels({"zh": ("猫", "狗"), "en": ("cat", "dog"), "ja": ("ねこ", "いぬ")}))
 
 TEXTS = st.text("019.-aeéz猫 ", max_size=6)
 JSON_VALUES = st.recursive(
@@ -15,26 +23,36 @@ JSON_VALUES = st.recursive(
 )
 
 
+def parse(*sources: Mapping[str, object], known: tuple[str, ...] = PREDICT, output: Output = OUTPUT) -> Parameters:
+    return parse_parameters(*sources, known=known, output=output)
+
+
 def refusal(*sources: dict[str, object], known: tuple[str, ...] = PREDICT) -> str:
     with pytest.raises(BadParameter) as caught:
-        parse_parameters(*sources, known=known)
+        parse(*sources, known=known)
     return caught.value.message
 
 
 def test_without_any_the_defaults_hold() -> None:
-    assert parse_parameters(known=PREDICT) == Parameters(5, 0.0, "both", None, None)
+    assert parse() == Parameters(5, 0.0, "both", None, False, None, None)
+
+
+def test_a_model_has_defaults_of_its_own_which_a_request_overrules() -> None:
+    own = replace(OUTPUT, top_k=1, threshold=0.5)
+    assert parse(output=own) == Parameters(1, 0.5)
+    assert parse({"top_k": 3}, {"threshold": 0}, output=own) == Parameters(3, 0.0)
 
 
 def test_text_and_json_give_the_same() -> None:
-    wanted = Parameters(top_k=3, threshold=0.5, labels="zh", model="bright")
-    text = {"top_k": "3", "threshold": "0.5", "labels": "zh", "model": "bright"}
-    json = {"top_k": 3, "threshold": 0.5, "labels": "zh", "model": "bright"}
-    assert parse_parameters(text, known=PREDICT) == parse_parameters(json, known=PREDICT) == wanted
-    assert parse_parameters({"top_k": 3.0}, {"threshold": 1}, known=PREDICT) == Parameters(top_k=3, threshold=1.0)
+    wanted = Parameters(top_k=3, threshold=0.5, labels="ja", model="bright", heat_map=True, class_index=1)
+    text = {"top_k": "3", "threshold": "0.5", "labels": "ja", "model": "bright", "heat_map": "true", "class": "1"}
+    json = {"top_k": 3, "threshold": 0.5, "labels": "ja", "model": "bright", "heat_map": True, "class": 1}
+    assert parse(text) == parse(json) == wanted
+    assert parse({"top_k": 3.0}, {"threshold": 1}) == Parameters(top_k=3, threshold=1.0)
 
 
 def test_null_is_the_default() -> None:
-    assert parse_parameters({"top_k": None, "function_to_apply": None}, known=HUGGING_FACE) == Parameters()
+    assert parse({"top_k": None, "function_to_apply": None}, known=HUGGING_FACE) == Parameters()
 
 
 @pytest.mark.parametrize(
@@ -51,7 +69,26 @@ def test_threshold_is_a_number_from_0_to_1(value: object) -> None:
 
 @pytest.mark.parametrize("value", ["fr", "", "ZH", 1, ["zh"]])
 def test_labels_are_of_the_languages_there_are(value: object) -> None:
-    assert refusal({"labels": value}) == f"labels must be one of zh, en, both, found {value!r}"
+    assert refusal({"labels": value}) == f"labels must be one of zh, en, ja, both, found {value!r}"
+
+
+@pytest.mark.parametrize("value", ["yes", "True", "", 1, 0.0, [], {}])
+def test_heat_map_is_true_or_false(value: object) -> None:
+    assert refusal({"heat_map": value}) == f"heat_map must be true or false, found {value!r}"
+
+
+def test_no_heat_map_may_be_said_too() -> None:
+    assert parse({"heat_map": "false"}) == parse({"heat_map": False}) == Parameters()
+
+
+@pytest.mark.parametrize("value", [2, -1, "2", "cat", "", 0.5, True, []])
+def test_class_is_the_index_of_a_class(value: object) -> None:
+    assert refusal({"class": value, "heat_map": True}) == f"class must be the index of a class, 0 to 1, found {value!r}"
+
+
+def test_a_class_without_a_heat_map_is_refused() -> None:
+    needed = "class says what a heat map is drawn for; give it with heat_map=true"
+    assert refusal({"class": 0}) == refusal({"class": 0, "heat_map": "false"}) == needed
 
 
 def test_the_model_is_a_text() -> None:
@@ -64,22 +101,22 @@ def test_a_function_to_apply_is_one_of_the_activations() -> None:
 
 
 def test_an_unknown_parameter_is_refused_with_those_known() -> None:
-    assert refusal({"topk": 3}) == 'unknown parameter "topk"; known: top_k, threshold, labels, model'
-    assert refusal({"function_to_apply": "none"}) == (
-        'unknown parameter "function_to_apply"; known: top_k, threshold, labels, model'
-    )
+    known = "top_k, threshold, labels, model, heat_map, class, candidate_labels, hypothesis_template"
+    assert refusal({"topk": 3}) == f'unknown parameter "topk"; known: {known}'
+    assert refusal({"function_to_apply": "none"}) == f'unknown parameter "function_to_apply"; known: {known}'
 
 
 def test_a_parameter_in_two_places_is_refused() -> None:
     assert refusal({"top_k": 3}, {"top_k": 3}) == "top_k is given twice; give it once"
 
 
-@given(st.dictionaries(st.sampled_from([*PREDICT, "function_to_apply", "x"]), JSON_VALUES))
+@given(st.dictionaries(st.sampled_from(sorted({*PREDICT, "function_to_apply", "x"} - {*CANDIDATES})), JSON_VALUES))
 def test_any_json_is_either_parsed_into_its_bounds_or_refused(given_: dict[str, object]) -> None:
     try:
-        found = parse_parameters(given_, known=(*PREDICT, "function_to_apply"))
+        found = parse(given_, known=(*PREDICT, "function_to_apply"))
     except BadParameter:
         return
     assert found.top_k >= 1
     assert 0 <= found.threshold <= 1
-    assert found.labels in ("zh", "en", "both")
+    assert found.labels in ("zh", "en", "ja", "both")
+    assert found.class_index in (None, 0, 1)

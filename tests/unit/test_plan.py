@@ -341,11 +341,15 @@ def machines(draw: st.DrawFn, gpus: int = 8) -> Hardware:
 def cluster_of(models: int = 1, workers: int | None = None, cores_per_worker: int | None = None) -> Cluster:
     server = Server("this", "127.0.0.1", None, None, workers, cores_per_worker)
     served = tuple(Model(f"m{index}", ROOT, index + 1) for index in range(models))
-    return Cluster("c.toml", 8080, "auto", {}, served, (server,))
+    return Cluster("c.toml", 8080, "auto", "throughput", {}, served, (server,))
 
 
 def core_count(machine: Hardware) -> int:
     return len({(cpu.numa_node, cpu.core) for cpu in machine.cpus})
+
+
+def cores_of(worker: Worker, machine: Hardware) -> set[tuple[int, int]]:
+    return {(cpu.numa_node, cpu.core) for cpu in machine.cpus if cpu.number in worker.slot.cpus}
 
 
 def check_slots(workers: tuple[Worker, ...], machine: Hardware) -> None:
@@ -377,6 +381,20 @@ def test_any_machine_is_planned_soundly_without_being_told_how(machine: Hardware
         assert Counter(worker.slot.gpu for worker in workers) == Counter(gpu.uuid for gpu in machine.gpus)
     else:
         assert sorted(cpu for worker in workers for cpu in worker.slot.cpus) == [cpu.number for cpu in machine.cpus]
+
+
+@given(machines(gpus=0), st.integers(1, 3), st.integers(1, 8))
+def test_workers_have_as_many_cores_as_was_measured_best(machine: Hardware, models: int, measured: int) -> None:
+    cores = core_count(machine)
+    if models > cores:
+        return
+    workers = plan(cluster_of(models), {"this": machine}, cores={"this": measured}).workers
+    check_slots(workers, machine)
+    assert sum(len(cores_of(worker, machine)) for worker in workers) == cores
+    assert max(len(cores_of(worker, machine)) for worker in workers) <= measured
+    per_node = Counter(node for node, _ in {(cpu.numa_node, cpu.core) for cpu in machine.cpus})
+    fewest = sum(-(-count // measured) for count in per_node.values())
+    assert len(workers) == fewest or len({worker.model for worker in workers}) == models > fewest
 
 
 @given(machines(gpus=3), st.integers(1, 12), st.none() | st.integers(1, 6))

@@ -11,10 +11,11 @@ from scripts.cluster import Cluster, parse_cluster
 from scripts.hardware import Hardware
 from scripts.models import Served
 from scripts.plan import Plan, plan
-from scripts.preflight import memory_faults, port_faults
+from scripts.preflight import BASE_MEGABYTES, memory_faults, port_faults
 from tests.nobody import as_nobody
 from tests.service import free_ports
 from tests.unit.hardware import recorded
+from worker.settings import ENGINES
 
 DEMO = '[[models]]\nname = "demo"\nfolder = "worker/demo"\n'
 LARGE = {"demo": Served("openvino", Path("a.jpg"), 100_000_000)}
@@ -86,6 +87,10 @@ def test_workers_count_their_base_and_twice_their_models_files() -> None:
     assert memory_faults(plans, with_memory(699), LARGE) == [
         "memory: about 700 MB needed, workers: 2, found 699 MB: set fewer workers in cluster.toml"
     ]
+
+
+def test_the_base_of_every_engine_is_known() -> None:
+    assert set(BASE_MEGABYTES) == set(ENGINES)
 
 
 def test_a_worker_on_torch_counts_for_more() -> None:

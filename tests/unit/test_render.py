@@ -54,9 +54,12 @@ def parsed(text: str, folder: Path) -> Mapping[str, Any]:
     options = ServerOptions()
     options.here = str(folder)
     options.read_config(str(folder / "supervisord.conf"))
-    (group,) = options.configroot.supervisord.process_group_configs
-    assert (group.name, group.priority) == ("workers", 100)
-    return {process.name: process for process in group.process_configs}
+    groups = options.configroot.supervisord.process_group_configs
+    assert {group.priority for group in groups} == {100}
+    # Each is a group of its own, since only groups can be added and removed one by one.
+    found = {group.name: group.process_configs for group in groups}
+    assert all([process.name for process in processes] == [name] for name, processes in found.items())
+    return {name: process for name, (process,) in found.items()}
 
 
 def test_members_are_rendered_as_this_exact_text() -> None:
@@ -112,14 +115,11 @@ def test_listen_is_rendered_as_this_exact_text() -> None:
 def test_programs_are_rendered_as_this_exact_text() -> None:
     limits = (
         'WANWU_QUEUE="64",WANWU_MAX_IMAGES="32",WANWU_MAX_PIXELS="64000000",WANWU_DEADLINE_S="15",'
-        'WANWU_INFERENCE_LIMIT_S="30",WANWU_DRAIN_S="3"'
+        'WANWU_INFERENCE_LIMIT_S="30",WANWU_DRAIN_S="3",WANWU_CACHE="%(here)s/../cache"'
     )
     cluster = clustered()
     assert programs(cluster, planned(cluster), COMMAND, Path("/srv/100% kit")) == (
         "; Rendered from compose/cluster.toml by scripts/render.py; a change here is lost at the next `make up`.\n"
-        "[group:workers]\n"
-        "programs=demo-0,wide-0\n"
-        "priority=100\n"
         "\n"
         "[program:demo-0]\n"
         "command='/srv/my apps/100%%/bin/python' '-m' 'serve()'\n"
@@ -131,6 +131,7 @@ def test_programs_are_rendered_as_this_exact_text() -> None:
         "autorestart=true\n"
         "stopwaitsecs=23\n"
         "killasgroup=true\n"
+        "priority=100\n"
         "\n"
         "[program:wide-0]\n"
         "command='/torch/python' '-m' 'serve()'\n"
@@ -144,6 +145,7 @@ def test_programs_are_rendered_as_this_exact_text() -> None:
         "autorestart=true\n"
         "stopwaitsecs=23\n"
         "killasgroup=true\n"
+        "priority=100\n"
     )
 
 
@@ -154,12 +156,14 @@ def test_supervisord_reads_every_value_back_as_it_was(folder: str, tmp_path: Pat
     plans = planned(cluster, "eight-gpus")
     command = {"demo": (Path(folder) / "python", "-m", "x:y()"), "wide": ("/torch/python",)}
     found = parsed(programs(cluster, plans, command, root), tmp_path)
-    assert list(found) == [worker.name for worker in plans.workers]
+    assert sorted(found) == sorted(worker.name for worker in plans.workers)
     for worker in plans.workers:
         process = found[worker.name]
         assert shlex.split(process.command) == [str(part) for part in command[worker.model]]
         assert process.directory == str(root)
+        cache = process.environment.pop("WANWU_CACHE")
         assert process.environment == worker_environment(cluster, worker, f"127.0.0.1:{worker.port}")
+        assert Path(cache).resolve() == tmp_path / "cache"
         assert Path(process.stdout_logfile).resolve() == tmp_path / f"logs/{worker.name}.log"
 
 

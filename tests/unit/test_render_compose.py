@@ -15,7 +15,7 @@ from scripts.render_compose import PORT, environment, workers
 from tests.unit.hardware import recorded
 from worker.limits import LIMITS
 
-IMAGES, MEMORY = {"demo": "wanwu-worker-openvino:0123456789ab"}, {"demo": 2_300_000_000}
+IMAGES, MEMORY = {"demo": "wanwu-worker-prepared:0123456789ab"}, {"demo": 2_300_000_000}
 WORKER_YAML = Path("/srv/wanwu/compose/worker.yaml")
 
 
@@ -37,7 +37,7 @@ def expected(number: int, cpus: str, gpu: str = "", devices: str = "") -> str:
         '    "file": "/srv/wanwu/compose/worker.yaml",\n'
         '    "service": "worker"\n'
         "   },\n"
-        '   "image": "wanwu-worker-openvino:0123456789ab",\n'
+        '   "image": "wanwu-worker-prepared:0123456789ab",\n'
         f'   "cpuset": "{cpus}",\n'
         '   "mem_limit": 2300000000,\n'
         '   "environment": {\n'
@@ -139,16 +139,22 @@ def test_compose_reads_what_was_meant(tmp_path: Path) -> None:
     read = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)["services"]
     assert list(read) == ["demo-0", "demo-1", "gateway"]
     # Compose shows a dollar sign twice again.
-    assert [read[name]["volumes"][0]["source"].replace("$$", "$") for name in ("demo-0", "gateway")] == [
-        folder, str(members)
-    ]  # fmt: skip
+    mounted = {
+        name: [(volume["type"], volume["source"].replace("$$", "$")) for volume in service["volumes"]]
+        for name, service in read.items()
+    }
+    assert mounted["demo-0"] == mounted["demo-1"] == [("volume", "cache"), ("bind", folder)]
+    assert mounted["gateway"] == [("bind", str(members))]
+    cache = next(volume["target"] for volume in read["demo-0"]["volumes"] if volume["type"] == "volume")
+    assert read["demo-0"]["environment"]["WANWU_CACHE"] == cache
+    assert f"install -d -o 10001 -g 10001 {cache}\n" in (ROOT / "worker/Dockerfile").read_text()
     assert read["gateway"]["ports"][0]["published"] == "8088"
     assert read["demo-0"]["environment"]["HF_HUB_OFFLINE"] == "1"
     for service in read.values():
         assert (service["read_only"], service["init"], service["cap_drop"]) == (True, True, ["ALL"])
         assert (service["pull_policy"], service["security_opt"]) == ("never", ["no-new-privileges:true"])
         assert service["logging"]["options"] == {"max-file": "5", "max-size": "50m"}
-        assert not any(volume["bind"].get("create_host_path") for volume in service["volumes"])
+        assert not any(volume.get("bind", {}).get("create_host_path") for volume in service["volumes"])
     assert [name for name, service in read.items() if "ports" in service] == ["gateway"]
     assert {name: list(service["networks"]) for name, service in read.items()} == {
         "demo-0": ["workers"], "demo-1": ["workers"], "gateway": ["outside", "workers"],

@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from scripts.cluster import ROOT
+from scripts.cluster import ROOT, parse_cluster
+from scripts.plan import plan
 from scripts.refusal import Refusal
+from scripts.render import addresses, listen, members
 from scripts.rundir import LONGEST_SOCKET, RunDir, run_dir
 from tests.nobody import NOBODY, as_nobody
+from tests.unit.hardware import recorded
 
 RENDERED = {"rendered/programs.conf": "; 工人\n", "gateway/rendered/listen.conf": "listen 1;\n"}
 OWN = pwd.getpwuid(os.geteuid())
@@ -133,3 +136,47 @@ def test_a_place_that_is_anothers_is_refused_in_one_line() -> None:
     with as_nobody(), pytest.raises(Refusal) as refusal:
         run_dir(path).create(RENDERED, NOBODY)
     assert refusal.value.lines == (f"{path}: Permission denied: needed a run directory that can be written",)
+
+
+def test_the_ports_that_a_local_service_was_given_are_remembered(tmp_path: Path) -> None:
+    run = run_dir(tmp_path / "run")
+    assert (run.ports, run.held_ports) == ({}, set())
+    cluster = parse_cluster('port = 9000\n[[models]]\nname = "m"\nfolder = "m"\n', "c.toml")
+    planned = plan(cluster, {"this": recorded("two-cores")})
+    listed = {"gateway/rendered/members.json": members(cluster, planned, addresses(cluster, planned))}
+    run.create(listed | {"gateway/rendered/listen.conf": listen(cluster.port)}, OWN)
+    assert run.ports == {"m-0": 9001, "m-1": 9002}
+    assert run.held_ports == {9000, 9001, 9002}
+    run.write({"gateway/rendered/members.json": "half"})
+    assert (run.ports, run.held_ports) == ({}, {9000})
+
+
+def test_a_run_directory_that_is_disowned_serves_nothing_and_keeps_its_logs(tmp_path: Path) -> None:
+    run = run_dir(tmp_path / "run")
+    run.create({"runtime": "local\n", "logs/gate.log": "why"}, OWN)
+    assert run.runtime == "local"
+    run.disown()
+    run.disown()
+    assert run.runtime is None
+    assert run_dir(run.path).logs.joinpath("gate.log").read_text() == "why"
+
+
+def test_what_is_written_can_be_read_under_other_accounts_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        run_dir(tmp_path / "run").write({"members.json": "{}"})
+    finally:
+        os.umask(before)
+    assert (tmp_path / "run/members.json").stat().st_mode & 0o777 == 0o644
+
+
+def test_what_servers_said_to_make_init_is_kept_and_in_nobodys_way(tmp_path: Path) -> None:
+    run = run_dir(tmp_path / "run")
+    (run.path / "init").mkdir(parents=True)
+    (run.path / "init/one.log").write_text("-- one\n")
+    (run.path / "logs").mkdir()
+    with pytest.raises(Refusal):
+        run_dir(run.path)
+    run.remove()
+    assert run_dir(run.path) == run
+    assert [path.name for path in run.path.rglob("*.*")] == ["one.log"]

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts import compose, docker, local
+from scripts import compose, docker, local, swarm
 from scripts.refusal import Refusal
 from scripts.rundir import RUNTIMES, RunDir
-from scripts.runtime import MODULES, Runtime, choose
+from scripts.runtime import MODULES, Runtime, Service, choose, refuse_swarm, require_swarm
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_with_nothing_asked_and_nothing_serving_an_engine_is_used_where_there_is
 def test_an_unknown_runtime_is_refused(run: RunDir) -> None:
     with pytest.raises(Refusal) as refusal:
         choose("Local", run)
-    assert str(refusal.value) == "RUNTIME: found 'Local', needed one of local, compose"
+    assert str(refusal.value) == "RUNTIME: found 'Local', needed one of local, compose, swarm"
 
 
 @pytest.mark.parametrize(("serving", "wanted"), [("local", "compose"), ("compose", "local")])
@@ -64,7 +64,33 @@ def test_another_runtime_than_the_one_that_serves_is_refused(run: RunDir, servin
 
 
 def test_every_runtime_does_all_that_a_runtime_does() -> None:
-    asked = [name for name in vars(Runtime) if not name.startswith("_")]
+    def asked(protocol: type) -> list[str]:
+        return [name for name, value in vars(protocol).items() if not name.startswith("_") and callable(value)]
+
     assert list(MODULES) == list(RUNTIMES)
-    assert all(callable(getattr(module, name)) for module in MODULES.values() for name in asked)
-    assert len(asked) == 4
+    assert all(callable(getattr(module, name)) for module in MODULES.values() for name in asked(Service))
+    assert all(callable(getattr(module, name)) for module in (local, compose) for name in asked(Runtime))
+    assert (len(asked(Service)), len(asked(Runtime))) == (5, 5)
+
+
+@pytest.mark.parametrize(("servers", "manager", "module"), [(3, True, swarm), (1, True, compose), (3, False, compose)])
+def test_several_servers_are_served_by_swarm_where_this_engine_manages_one(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch, servers: int, manager: bool, module: object
+) -> None:
+    engine(monkeypatch, None)
+    monkeypatch.setattr(docker, "is_swarm_manager", lambda: manager)
+    assert choose("", run, servers) is module
+
+
+def test_commands_of_one_runtime_are_refused_in_another(run: RunDir) -> None:
+    with pytest.raises(Refusal) as refusal:
+        require_swarm(choose("compose", run), "drain")
+    assert str(refusal.value) == (
+        "`make drain` of several servers needs the swarm runtime: run it on a manager of the swarm"
+    )
+    with pytest.raises(Refusal) as refusal:
+        refuse_swarm(choose("swarm", run))
+    assert str(refusal.value) == (
+        "under Swarm each slot has room for one worker: keep the model's name in the cluster's file, give it the other "
+        "folder, and `make up`: its workers go over one at a time, losing no request"
+    )

@@ -19,9 +19,9 @@ GIVEN = {
 }
 COMPLETE = offline_variables() | GIVEN
 KNOWN = (
-    "WANWU_BIND, WANWU_CACHE, WANWU_CPUS, WANWU_DEADLINE_S, WANWU_DRAIN_S, WANWU_ENGINE, WANWU_GPU, "
+    "WANWU_BIND, WANWU_BROKEN, WANWU_CACHE, WANWU_CPUS, WANWU_DEADLINE_S, WANWU_DRAIN_S, WANWU_ENGINE, WANWU_GPU, "
     "WANWU_INFERENCE_LIMIT_S, WANWU_MAX_IMAGES, WANWU_MAX_PIXELS, WANWU_MODEL, WANWU_MODEL_DIR, WANWU_QUEUE, "
-    "WANWU_SLOT, WANWU_WORKER"
+    "WANWU_SLOT, WANWU_SLOTS, WANWU_VOLUME, WANWU_VOLUME_ID, WANWU_WORKER"
 )
 
 
@@ -37,6 +37,7 @@ def test_a_complete_environment_is_read_with_the_limits_defaults() -> None:
     assert settings == Settings(
         model_dir=Path("/models/bright"), model="bright", worker="bright-0", slot="this-cpu0",
         cpus=frozenset({0, 1, 4}), bind="127.0.0.1:8081", gpu="", engine="auto", cache="",
+        slots="", volume="", volume_id="", broken="stay",
         queue=64, max_images=32, max_pixels=64_000_000, deadline_s=15, inference_limit_s=30, drain_s=3,
     )  # fmt: skip
 
@@ -56,14 +57,15 @@ def test_a_queue_smaller_than_a_full_request_is_refused() -> None:
 
 
 def test_every_fault_is_reported_at_once() -> None:
-    changed = {"HF_HUB_OFFLINE": "0", "WANWU_SLOTS": "1", "WANWU_BIND": None, "WANWU_CPUS": "a", "WANWU_QUEUE": "0"}
-    assert faults(**changed, WANWU_ENGINE="cuda") == [
+    changed = {"HF_HUB_OFFLINE": "0", "WANWU_SLOTHS": "1", "WANWU_BIND": None, "WANWU_CPUS": "a", "WANWU_QUEUE": "0"}
+    assert faults(**changed, WANWU_ENGINE="cuda", WANWU_BROKEN="go") == [
         "HF_HUB_OFFLINE must be 1, found 0: set what worker/offline.env lists",
-        f"WANWU_SLOTS is not a setting; known: {KNOWN}",
+        f"WANWU_SLOTHS is not a setting; known: {KNOWN}",
         'WANWU_BIND must be set: the address to listen on, as in "127.0.0.1:8081"',
         "WANWU_CPUS: not a CPU list such as \"0-3,8\": 'a'",
         "WANWU_QUEUE must be 1 to 512 images, found 0",
-        "WANWU_ENGINE must be one of auto, torch, openvino, found 'cuda'",
+        "WANWU_ENGINE must be one of auto, torch, openvino, onnxruntime, found 'cuda'",
+        "WANWU_BROKEN must be one of stay, leave, found 'go'",
     ]
 
 

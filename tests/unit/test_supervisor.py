@@ -22,15 +22,20 @@ from tests.wait import until
 OWN = pwd.getpwuid(os.geteuid())
 ASLEEP = "/bin/sh -c 'exec sleep 1000' asleep"
 PROGRAMS = f"""\
-[group:workers]
-programs=demo-0,demo-1
-priority=100
 [program:demo-0]
 command={ASLEEP}
+priority=100
 [program:demo-1]
 command={ASLEEP}
+priority=100
 """
-UP = {"demo-0": "RUNNING", "demo-1": "RUNNING", "nginx": "RUNNING", "gate": "RUNNING"}
+MORE = f"""
+[program:new-0]
+command={ASLEEP}
+"""
+SLOW = 'trap "echo told; sleep 1; echo ended; exit" TERM; while :; do sleep 0.05; done >>"$0"'
+SLOW_TO_END = "".join(f"[program:demo-{n}]\ncommand=/bin/sh -c '{SLOW}' '%(here)s/order'\n" for n in (0, 1))
+UP = {"demo-0", "demo-1", "nginx", "gate"}
 
 pytestmark = pytest.mark.skipif(not SERVE.python.exists(), reason="needs .venv/serve, which `make test` makes")
 
@@ -42,8 +47,8 @@ def run() -> Iterator[RunDir]:
         made = run_dir(Path(folder) / "run")
         yield made
         # A process told to stop before it has called exec does not hear it, and is waited for.
-        until("none is starting", lambda: "STARTING" not in supervisor.states(made, SERVE.python).values())
-        supervisor.stop(made, SERVE.python)
+        until("none is starting", lambda: "STARTING" not in states(made).values())
+        supervisor.stop(made)
 
 
 def create(run: RunDir, programs: str = PROGRAMS) -> dict[str, str]:
@@ -60,33 +65,75 @@ def start(run: RunDir, programs: str = PROGRAMS) -> None:
     supervisor.start(run, SERVE.python, OWN, create(run, programs))
 
 
+def states(run: RunDir) -> dict[str, str]:
+    return {name: process.state for name, process in supervisor.processes(run).items()}
+
+
 def running_pids(run: RunDir) -> dict[str, int]:
-    status = supervisor.control(run, SERVE.python, "status")
-    return {name: int(pid) for name, pid in re.findall(r"^(?:workers:)?(\S+) +RUNNING +pid (\d+),", status, re.M)}
+    found = supervisor.processes(run)
+    return {name: process.pid for name, process in found.items() if process.state == "RUNNING"}
+
+
+def ended(run: RunDir) -> list[str]:
+    """The processes that supervisord has stopped, in that order, as its log says."""
+    return re.findall(r"stopped: (\S+)", (run.logs / "supervisord.log").read_text())
 
 
 def test_it_starts_restarts_one_worker_and_stops_the_gateway_before_the_workers(run: RunDir) -> None:
     start(run)
     assert supervisor.is_running(run)
-    until("all run", lambda: supervisor.states(run, SERVE.python) == UP)
+    until("all run", lambda: running_pids(run).keys() == UP)
 
     before = running_pids(run)
-    assert supervisor.control(run, SERVE.python, "restart", "workers:demo-0").splitlines() == [
-        "workers:demo-0: stopped",
-        "workers:demo-0: started",
-    ]
+    supervisor.restart(run, "demo-0")
+    assert ended(run) == ["demo-0"]
+    until("all run", lambda: running_pids(run).keys() == UP)
     after = running_pids(run)
     assert {name for name, pid in after.items() if pid != before[name]} == {"demo-0"}
 
-    log = run.logs / "supervisord.log"
-    told = len(log.read_text())
-    supervisor.stop(run, SERVE.python)
+    supervisor.stop(run)
     assert not supervisor.is_running(run)
     assert not run.socket.exists()
     assert not any(Path(f"/proc/{pid}").exists() for pid in after.values())
-    stopped = re.findall(r"stopped: (\S+)", log.read_text()[told:])
-    assert stopped[:2] == ["gate", "nginx"]
-    assert set(stopped[2:]) == {"demo-0", "demo-1"}
+    assert ended(run)[1:3] == ["gate", "nginx"]
+    assert set(ended(run)[3:]) == {"demo-0", "demo-1"}
+
+
+def test_workers_are_told_to_stop_at_the_same_moment(run: RunDir) -> None:
+    start(run, SLOW_TO_END)
+    until("all run", lambda: running_pids(run).keys() == UP)
+    supervisor.stop(run)
+    assert (run.path / "rendered/order").read_text().split() == ["told", "told", "ended", "ended"]
+
+
+def test_a_worker_is_added_and_another_removed_beside_those_that_run_on(run: RunDir) -> None:
+    start(run)
+    until("all run", lambda: running_pids(run).keys() == UP)
+    before = running_pids(run)
+    run.write({"rendered/programs.conf": PROGRAMS + MORE})
+    supervisor.add(run, "new-0")
+    until("the new one runs", lambda: running_pids(run).keys() == {*UP, "new-0"})
+    assert before.items() <= running_pids(run).items()
+    supervisor.remove(run, ["demo-0", "demo-1", "unknown"])
+    assert supervisor.processes(run).keys() == {"new-0", "nginx", "gate"}
+    assert set(ended(run)) == {"demo-0", "demo-1"}
+
+
+def test_what_ends_as_soon_as_it_starts_is_removed_all_the_same(run: RunDir) -> None:
+    start(run, "[program:demo-0]\ncommand=/bin/sh -c 'sleep 0.1'\nstartsecs=0\nautorestart=true\n")
+    until("it was started again", lambda: (run.logs / "supervisord.log").read_text().count("spawned: 'demo-0'") > 2)
+    supervisor.remove(run, ["demo-0"])
+    assert supervisor.processes(run).keys() == {"nginx", "gate"}
+
+
+def test_what_the_list_does_not_have_is_refused_with_supervisords_words(run: RunDir) -> None:
+    start(run)
+    with pytest.raises(Refusal) as refusal:
+        supervisor.add(run, "new-0")
+    assert refusal.value.lines == ("supervisord refuses addProcessGroup new-0: BAD_NAME: new-0",)
+    run.write({"rendered/programs.conf": "[program:new-0]\n"})
+    with pytest.raises(Refusal, match=r"^supervisord refuses reloadConfig : CANT_REREAD: .*new-0"):
+        supervisor.add(run, "new-0")
 
 
 def test_nginx_and_gate_are_told_paths_in_the_run_directory_and_the_callers_shell_is_not_inherited(
@@ -102,7 +149,7 @@ def test_nginx_and_gate_are_told_paths_in_the_run_directory_and_the_callers_shel
     environ["GATE"] = f"'{run.path}/bin/gate'"
     (run.path / "bin/gate").symlink_to("record")
     supervisor.start(run, SERVE.python, OWN, environ)
-    until("both were told", lambda: supervisor.states(run, SERVE.python) == UP)
+    until("both were told", lambda: running_pids(run).keys() == UP)
     gateway = f"{run.path}/gateway"
     nginx = ["-e", "stderr", "-p", gateway, "-c", "nginx.conf", "-g", "user root;"]
     assert told(run, "nginx") == nginx
@@ -122,7 +169,7 @@ def told(run: RunDir, program: str) -> list[str]:
 
 def test_a_process_that_ends_at_once_is_fatal_after_a_few_tries(run: RunDir) -> None:
     start(run, "[program:broken]\ncommand=/bin/false\nstartretries=1\nstartsecs=1\n")
-    until("it was given up", lambda: supervisor.states(run, SERVE.python)["broken"] == "FATAL")
+    until("it was given up", lambda: states(run)["broken"] == "FATAL")
 
 
 @pytest.mark.parametrize(
@@ -164,10 +211,10 @@ def test_a_supervisord_that_was_killed_does_not_count_as_running(run: RunDir) ->
 
 def test_where_nothing_was_started_nothing_runs_and_stop_returns(run: RunDir) -> None:
     assert not supervisor.is_running(run)
-    assert supervisor.states(run, SERVE.python) == {}
-    supervisor.stop(run, SERVE.python)
+    assert supervisor.processes(run) == {}
+    supervisor.stop(run)
     run.create({}, OWN)
-    supervisor.stop(run, SERVE.python)
+    supervisor.stop(run)
     assert not supervisor.is_running(run)
 
 
@@ -176,7 +223,7 @@ def test_another_account_is_told_who_may_stop_it(run: RunDir) -> None:
     start(run, "")
     run.path.parent.chmod(0o755)
     with as_nobody(), pytest.raises(Refusal) as refusal:
-        supervisor.stop(run, SERVE.python)
+        supervisor.stop(run)
     assert refusal.value.lines == (
         f"{run.socket}: no permission: needed the account that started this service, or root",
     )
@@ -187,6 +234,6 @@ def test_the_configuration_names_no_path_outside_the_run_directory() -> None:
     text = re.sub(r"^;.*$", "", (ROOT / "scripts/supervisord.conf").read_text(), flags=re.M)
     paths = re.findall(r"""[^\s"'=]*/[^\s"']*""", text)
     assert "%(here)s/supervisord.sock" in paths
-    outside = {path for path in paths if not path.startswith(("%(here)s/", "unix://%(here)s/"))}
+    outside = {path for path in paths if not path.startswith("%(here)s/")}
     assert outside == {"rendered/programs.conf"}  # relative to the configuration, so inside too
     assert set(re.findall(r"%\((\w+)\)s", text)) == {"here", "ENV_GATE", "ENV_NGINX_GLOBALS"}

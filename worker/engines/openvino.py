@@ -1,47 +1,68 @@
 """The OpenVINO engine: a prepared network, with the change from bytes to normalised values inside its graph."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import openvino as ov
-from openvino.preprocess import ColorFormat, PrePostProcessor
+from openvino.preprocess import PrePostProcessor
 
+from worker.engines.batch import BYTE_RANGE, Pictures, fill, fitting
 from worker.models.input import Input
 from worker.models.loaders.prepared import read
 
-BYTE_RANGE = 255.0
+log = logging.getLogger(__name__)
 
 
 class OpenVinoEngine:
-    """Runs an IR (float32 NCHW, already normalised -> logits) on uint8 pictures [N, H, W, 3]."""
-
-    name = "openvino"
+    """Runs a network file (float32 NCHW, already normalised -> logits) on uint8 pictures [H, W, C]."""
 
     def __init__(
-        self, weights: Path, model_input: Input, precision: str, batch_sizes: Sequence[int], threads: int
+        self,
+        network: Path,
+        model_input: Input,
+        precision: str,
+        batch_sizes: Sequence[int],
+        threads: int,
+        cache: str = "",
     ) -> None:
-        self.precision = precision
-        network = with_preprocessing(read(weights), model_input)
-        options = _options(precision, threads)
-        self._requests = {}
+        model = with_preprocessing(read(network), model_input)
+        core, options = ov.Core(), _options(precision, threads) | _cached(precision, cache)
+        # A graph of fixed shape is planned once; a dynamic one would be planned anew for every new size, and one
+        # of all sizes runs a lone picture 2 to 30% slower.
+        self._batches = {}
         for size in batch_sizes:
-            # A graph of fixed shape is planned once; a dynamic one would be planned anew for every new size.
-            network.reshape([size, *model_input.geometry.size, len(model_input.mean)])
-            self._requests[size] = ov.Core().compile_model(network, "CPU", options).create_infer_request()
+            model.reshape([size, *model_input.shape])
+            self._batches[size] = _Batch(core.compile_model(model, "CPU", options).create_infer_request())
 
-    def infer(self, pictures: np.ndarray) -> np.ndarray:
-        """Logits, float32 [N, classes], of uint8 `pictures` [N, H, W, 3]; N is one of the batch sizes."""
-        request = self._requests[len(pictures)]
-        request.infer([pictures], share_inputs=True)
-        return request.get_output_tensor(0).data.copy()
+    def infer(self, pictures: Pictures) -> np.ndarray:
+        """Logits, float32 [N, classes], of uint8 `pictures`, each [H, W, C]."""
+        return self._batches[fitting(self._batches, pictures)].run(pictures)
+
+
+class _Batch:
+    """One batch size: its request, and the memory that it reads and writes every time.
+
+    Memory that is bound once saves looking at the arguments of every call: 4% of ResNet-18 in int8.
+    """
+
+    def __init__(self, request: ov.InferRequest) -> None:
+        self._request = request
+        self._pictures = np.zeros(request.get_input_tensor(0).shape, np.uint8)
+        request.set_input_tensor(ov.Tensor(self._pictures, shared_memory=True))
+
+    def run(self, pictures: Pictures) -> np.ndarray:
+        fill(self._pictures, pictures)
+        self._request.infer()
+        logits: np.ndarray = self._request.get_output_tensor(0).data[: len(pictures)].copy()
+        return logits
 
 
 def with_preprocessing(network: ov.Model, model_input: Input) -> ov.Model:
     """`network` (normalised float32 NCHW -> logits) taking uint8 NHWC instead, and giving float32 logits."""
     steps = PrePostProcessor(network)
     steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
-    steps.input().tensor().set_color_format(ColorFormat.RGB)
     steps.input().model().set_layout(ov.Layout("NCHW"))
     convert = steps.input().preprocess().convert_element_type(ov.Type.f32)
     convert.mean([value * BYTE_RANGE for value in model_input.mean])
@@ -60,3 +81,20 @@ def _options(precision: str, threads: int) -> dict[str, object]:
         # The slot's mask already pins this process; pinning again would put every worker on the first cores.
         "ENABLE_CPU_PINNING": False,
     }
+
+
+def _cached(precision: str, cache: str) -> dict[str, object]:
+    """Where compiled networks are kept for the next start.
+
+    Of int8 alone: there it takes half the time or more off compiling, 0.15 s a batch size of ResNet-18. In f32 and
+    bf16 it takes off nothing worth having, and holds the weights a second time in memory.
+    OpenVINO makes a damaged file anew, and goes on where it cannot write; only without the folder it would not start.
+    """
+    if precision != "int8" or not cache:
+        return {}
+    try:
+        Path(cache).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        log.warning("no compiled networks are kept: %s: %s", error.filename, error.strerror)
+        return {}
+    return {"CACHE_DIR": cache}

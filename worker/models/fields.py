@@ -22,6 +22,10 @@ class Fields:
     def has(self, key: str) -> bool:
         return key in self._table
 
+    def keys(self) -> set[str]:
+        """The keys not yet read."""
+        return {*self._table}
+
     def fault(self, key: str, what: str) -> None:
         where = f"{self._path}{key}".rstrip("/")
         self._faults.append(f"{self._source}: {where}: {what}" if where else f"{self._source}: {what}")
@@ -58,6 +62,22 @@ class Fields:
         what = f"a list of {length or 'one or more'} {'whole numbers' if kind is int else 'numbers'}"
         return self._refuse(key, value, what, (kind(1),) * (length or 1))
 
+    def sides(self, key: str) -> int | tuple[int, int]:
+        """A whole number, or a list of two."""
+        value = self._take(key, None)
+        if _is_number(value, int):
+            return int(value)
+        if isinstance(value, list) and len(value) == 2 and all(_is_number(side, int) for side in value):
+            return value[0], value[1]
+        return self._refuse(key, value, "a whole number or a list of 2", 1)
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """A list of one or more texts."""
+        value = self._take(key, None)
+        if isinstance(value, list) and value and all(isinstance(item, str) and item for item in value):
+            return tuple(value)
+        return self._refuse(key, value, "a list of one or more texts", ())
+
     def table(self, key: str) -> "Fields":
         value = self._take(key, None)
         if not isinstance(value, dict):
@@ -67,7 +87,7 @@ class Fields:
     def tables(self, key: str) -> list["Fields"]:
         value = self._take(key, None)
         if not (isinstance(value, list) and value and all(isinstance(row, dict) for row in value)):
-            value = self._refuse(key, value, f"one or more tables, [[{key}]]", [])
+            value = self._refuse(key, value, f"one or more tables, [[{self._path.replace('/', '.')}{key}]]", [])
         return [self._enter(row, f"{key}/{number}/") for number, row in enumerate(value)]
 
     def rest(self) -> dict[str, object]:

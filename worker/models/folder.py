@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.models.engine import EngineSpec, read_engine
+from worker.models.engine import READS, ZERO_SHOT, EngineSpec, read_engine
 from worker.models.fields import Fields, ModelError
 from worker.models.input import Input, read_input
-from worker.models.output import Golden, Output, read_golden, read_output
+from worker.models.output import Golden, read_golden, read_output
+from worker.models.zero_shot import ZeroShot, read_zero_shot
+from worker.output import Output
 
-PREPARED = ("openvino", "onnx")  # what the openvino engine reads itself
-LOADERS = ("torchvision", "transformers", "timm", "modelscope", "checkpoint", "pt2", *PREPARED)
+PREPARED = READS["openvino"]  # what no torch is needed for
+LOADERS = ("torchvision", "transformers", "timm", "modelscope", "checkpoint", "pt2", ZERO_SHOT, *PREPARED)
 BUILT_BY_NAME = ("torchvision", "timm", "modelscope")  # these need an architecture
 
 
@@ -35,6 +37,7 @@ class ModelFolder:
     output: Output
     golden: tuple[Golden, ...]
     engine: EngineSpec
+    zero_shot: ZeroShot | None = None
 
 
 def read_folder(path: Path) -> ModelFolder:
@@ -74,6 +77,7 @@ def _parse(top: Fields, path: Path) -> ModelFolder:
     loader = top.choice("loader", LOADERS)
     name, version = top.text("name"), top.text("version")
     top.text("description", "")
+    top.text("source", "")
     architecture = top.text("architecture", None if loader in BUILT_BY_NAME else "")
     trust_code = top.flag("trust_code")
     weights = top.text("weights")
@@ -81,11 +85,14 @@ def _parse(top: Fields, path: Path) -> ModelFolder:
     if weights not in {".", *files}:
         top.fault("weights", f"{weights!r} is not listed under [files]; list it with its sha256")
     model_input, output, engine = (
-        read_input(top.table("input")), read_output(top.table("output"), path), read_engine(top.table("engine"))
+        read_input(top.table("input")), read_output(top.table("output"), path),
+        read_engine(top.table("engine"), loader, files),
     )  # fmt: skip
-    golden = tuple(read_golden(row, path, output.labels) for row in top.tables("golden"))
+    golden = tuple(read_golden(row, path, output) for row in top.tables("golden"))
+    languages = tuple(output.labels.names)
+    zero_shot = read_zero_shot(top.table("zero_shot"), languages) if loader == ZERO_SHOT else None
     top.raise_faults()
     return ModelFolder(
         path, name, version, loader, architecture, trust_code, path / weights, files,
-        model_input, output, golden, engine,
+        model_input, output, golden, engine, zero_shot,
     )  # fmt: skip

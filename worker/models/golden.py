@@ -5,7 +5,6 @@ from collections.abc import Callable
 import numpy as np
 
 from worker.errors import ServiceError
-from worker.labels import activate
 from worker.models.fields import ModelError
 from worker.models.folder import ModelFolder
 
@@ -24,8 +23,8 @@ def check_golden(folder: ModelFolder, logits_of: Callable[[bytes], np.ndarray]) 
             raise ModelError(
                 f"{folder.path}: the network has {len(logits)} outputs, the labels have {labels.count} lines"
             )
-        scores = activate(logits, folder.output.activation)
-        best = int(scores.argmax())
+        scores = folder.output.scores(logits)
+        best = int(folder.output.best(scores, 1)[0])
         # Asked this way round, for a score that is not a number is within no tolerance.
         if best != golden.index or not abs(scores[best] - golden.score) <= TOLERANCE:
             raise ModelError(

@@ -1,30 +1,127 @@
-"""`[input]` of model.toml: what the network takes."""
+"""`[input]` of model.toml: what the network takes, and of which part of a picture."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
-from worker.decode import INTERPOLATIONS, Geometry
+import numpy as np
+
+from worker.decode import COLOUR, INTERPOLATIONS, ROUNDINGS, Geometry, Pixels, read
+from worker.limits import LIMITS
 from worker.models.fields import Fields
+from worker.tiles import MERGES, Tiles, merged
+
+RGB = 3
+BYTE = 255
+Answer = Callable[[np.ndarray], np.ndarray]  # uint8 [N, H, W, C] -> float32 logits [N, classes]
 
 
 @dataclass(frozen=True)
 class Input:
-    """What the network takes: the geometry, and mean and std of RGB values scaled to 0..1."""
+    """What the network takes: geometry and pixels, and mean and std of each channel's values scaled to 0..1.
+
+    `max_pixels` of a picture are taken at most, if the worker takes so many; None leaves it to the worker.
+    """
 
     geometry: Geometry
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    pixels: Pixels = COLOUR
+    max_pixels: int | None = None
+    tiles: Tiles | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of what the network sees."""
+        return *self.geometry.size, self.pixels.channels
+
+    def pictures(self, data: bytes, max_pixels: int) -> list[np.ndarray]:
+        """What the network sees of the picture `data`, all its tiles: each uint8 [H, W, C].
+
+        Raises what decoding raises, and Undecodable for too many tiles.
+        """
+        picture = read(data, min(self.max_pixels or max_pixels, max_pixels), self.pixels)
+        boxes = self.tiles.boxes(*picture.size) if self.tiles else []
+        if len(boxes) < 2:  # it is no larger than a tile
+            return [picture.scaled(self.geometry)]
+        upright, stretched = picture.upright(), replace(self.geometry, resize=None)
+        return [upright.part(box).scaled(stretched) for box in boxes]
+
+    def merged(self, logits: Sequence[np.ndarray]) -> np.ndarray:
+        """The logits [classes] of a picture, of those of its tiles."""
+        return merged(self.tiles, logits)
+
+    def ask(self, data: bytes, max_pixels: int, answer: Answer) -> np.ndarray:
+        """The logits [classes] of the picture `data`, from those that `answer` gives to each tile alone."""
+        return self.merged([answer(tile[np.newaxis])[0] for tile in self.pictures(data, max_pixels)])
 
 
 def read_input(fields: Fields) -> Input:
     """The table as an Input; what is wrong with it becomes a fault of `fields`."""
-    size = fields.numbers("size", int, 2)
-    resize = fields.number("resize", int, 0) or None
-    interpolation = fields.choice("interpolation", tuple(INTERPOLATIONS))
-    if min(size) < 1:
-        fields.fault("size", f"must be [height, width] of at least 1 pixel, found {list(size)}")
-    if resize is not None and resize < max(size):
-        fields.fault("resize", f"must be at least the larger side of size {list(size)}, found {resize}")
-    std = fields.numbers("std", float, 3)
+    pixels = _pixels(fields)
+    mean = fields.numbers("mean", float, pixels.channels)
+    std = fields.numbers("std", float, pixels.channels)
     if min(std) <= 0:
         fields.fault("std", f"must be above 0, found {list(std)}")
-    return Input(Geometry((size[0], size[1]), resize, interpolation), fields.numbers("mean", float, 3), std)
+    max_pixels = fields.number("max_pixels", int) if fields.has("max_pixels") else None
+    if max_pixels is not None and (fault := LIMITS["max_pixels"].fault(max_pixels)):
+        fields.fault("max_pixels", fault)
+    tiles = _tiles(fields.table("tiles")) if fields.has("tiles") else None
+    return Input(_geometry(fields), mean, std, pixels, max_pixels, tiles)
+
+
+def _geometry(fields: Fields) -> Geometry:
+    height, width = fields.numbers("size", int, 2)
+    if min(height, width) < 1:
+        fields.fault("size", f"must be [height, width] of at least 1 pixel, found {[height, width]}")
+    interpolation = fields.choice("interpolation", tuple(INTERPOLATIONS))
+    rounding = fields.choice("rounding", ROUNDINGS) if fields.has("rounding") else ROUNDINGS[0]
+    return Geometry((height, width), _resize(fields, height, width), interpolation, rounding)
+
+
+def _resize(fields: Fields, height: int, width: int) -> int | tuple[int, int] | None:
+    if not fields.has("resize"):
+        return None
+    sides = fields.sides("resize")
+    if isinstance(sides, int):
+        if sides < max(height, width):
+            fields.fault("resize", f"must be at least the larger side of size {[height, width]}, found {sides}")
+    elif sides[0] < height or sides[1] < width:
+        fields.fault("resize", f"must be at least size {[height, width]}, side for side, found {list(sides)}")
+    return sides
+
+
+def _pixels(fields: Fields) -> Pixels:
+    channels = fields.number("channels", int, RGB)
+    if channels < 1:
+        fields.fault("channels", f"must be at least 1, found {channels}")
+        channels = RGB
+    usual = Pixels(channels)
+    if usual.banded and fields.has("background"):
+        fields.fault("background", f"has no meaning with {channels} channels, for alpha may be one; remove it")
+    background = fields.numbers("background", int, RGB) if fields.has("background") else usual.background
+    if not all(0 <= value <= BYTE for value in background):
+        fields.fault("background", f"must be red, green and blue from 0 to {BYTE}, found {list(background)}")
+    return Pixels(channels, _range(fields), (background[0], background[1], background[2]))
+
+
+def _range(fields: Fields) -> tuple[float, float] | None:
+    if not fields.has("range"):
+        return None
+    black, white = fields.numbers("range", float, 2)
+    if black >= white:
+        fields.fault("range", f"must be [black, white], the first below the second, found {[black, white]}")
+    return black, white
+
+
+def _tiles(fields: Fields) -> Tiles:
+    size, stride = _pair(fields.sides("size")), _pair(fields.sides("stride"))
+    if min(size) < 1:
+        fields.fault("size", f"must be at least 1 pixel, found {list(size)}")
+    if not all(1 <= step <= side for step, side in zip(stride, size, strict=True)):
+        fields.fault("stride", f"must be from 1 to size {list(size)}, or parts would be left out, found {list(stride)}")
+    merge = fields.choice("merge", tuple(MERGES)) if fields.has("merge") else next(iter(MERGES))
+    return Tiles(size, stride, merge)
+
+
+def _pair(sides: int | tuple[int, int]) -> tuple[int, int]:
+    return sides if isinstance(sides, tuple) else (sides, sides)

@@ -1,18 +1,16 @@
 """`[output]` and `[[golden]]` of model.toml: what the network's numbers mean, and answers that are known."""
 
+import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.labels import ACTIVATIONS, LANGUAGES, Labels
+from worker.labels import ACTIVATIONS, LANGUAGES, SIGMOID, SOFTMAX, Labels
 from worker.models.fields import Fields
+from worker.output import REPORTED, THRESHOLD, TOP_K, Group, Output
 
-
-@dataclass(frozen=True)
-class Output:
-    """How logits become scores, and what the classes are called."""
-
-    activation: str
-    labels: Labels
+LANGUAGE = re.compile(r"[a-z]{2,3}")  # ISO 639
 
 
 @dataclass(frozen=True)
@@ -28,24 +26,38 @@ class Golden:
 def read_output(fields: Fields, path: Path) -> Output:
     """The table as an Output, its label files read from the folder `path`; faults go to `fields`."""
     activation = fields.choice("activation", ACTIVATIONS)
-    return Output(activation, _labels(fields.table("labels"), path))
+    labels = _labels(fields.table("labels"), path)
+    top_k = fields.number("top_k", int, TOP_K)
+    if top_k < 1:
+        fields.fault("top_k", f"must be at least 1, found {top_k}")
+    groups = _groups(fields, labels.count)
+    return Output(activation, labels, top_k, _share(fields, "threshold", THRESHOLD), groups)
 
 
-def read_golden(fields: Fields, path: Path, labels: Labels) -> Golden:
-    """One table as a Golden, its label held against `labels`; faults go to `fields`."""
+def read_golden(fields: Fields, path: Path, output: Output) -> Golden:
+    """One table as a Golden, held against the labels and groups of `output`; faults go to `fields`."""
     golden = Golden(
         path / fields.text("image"), fields.number("index", int), fields.text("label"), fields.number("score", float)
     )
-    spoken = [lines[golden.index] for lines in labels.names.values() if 0 <= golden.index < len(lines)]
+    spoken = [lines[golden.index] for lines in output.labels.names.values() if 0 <= golden.index < len(lines)]
     if golden.label not in spoken:
         fields.fault("label", f"{golden.label!r} is not what line {golden.index} of the labels says ({spoken})")
+    for group in output.groups:
+        if golden.index in group.classes:
+            fields.fault(
+                "index", f'{golden.index} is in group "{group.name}"; name a class that competes for the label'
+            )
     return golden
 
 
 def _labels(fields: Fields, path: Path) -> Labels:
-    names = {language: _lines(fields, path, language) for language in LANGUAGES if fields.has(language)}
+    codes = [*LANGUAGES, *sorted(fields.keys() - {*LANGUAGES})]
+    for code in codes:
+        if not LANGUAGE.fullmatch(code):
+            fields.fault(code, f"is not a language code of two or three small letters, such as {LANGUAGES[-1]}")
+    names = {code: _lines(fields, path, code) for code in codes if fields.has(code)}
     if not names:
-        fields.fault("", f"must name a file for at least one of: {', '.join(LANGUAGES)}")
+        fields.fault("", f"must name a file for at least one language, such as {' or '.join(LANGUAGES)}")
         return Labels({"en": ()})
     if len({len(lines) for lines in names.values()}) > 1:
         counts = ", ".join(f"{language} {len(lines)}" for language, lines in names.items())
@@ -63,3 +75,44 @@ def _lines(fields: Fields, path: Path, language: str) -> tuple[str, ...]:
     if blank := [number for number, line in enumerate(lines, 1) if not line]:
         fields.fault(language, f"{file.name} has a blank line {blank[0]}; one label a line, line number = index")
     return lines
+
+
+def _groups(fields: Fields, count: int) -> tuple[Group, ...]:
+    """The [[output.groups]] of a network with `count` classes."""
+    rows = fields.tables("groups") if fields.has("groups") else []
+    groups = [_group(row, count) for row in rows]
+    for number, (row, group) in enumerate(zip(rows, groups, strict=True)):
+        _refuse_overlap(row, group, groups[:number])
+    if count and {index for group in groups for index in group.classes} >= {*range(count)}:
+        fields.fault("groups", f"hold all {count} classes; leave out those that compete for the label")
+    return tuple(groups)
+
+
+def _group(fields: Fields, count: int) -> Group:
+    activation = fields.choice("activation", ACTIVATIONS)
+    classes = fields.numbers("classes", int, None)
+    outside = [index for index in classes if not 0 <= index < count]
+    if count and outside:  # without labels there is a fault already
+        fields.fault("classes", f"must be lines of the labels, 0 to {count - 1}, found {outside[0]}")
+    if activation == SOFTMAX and len(classes) == 1:
+        fields.fault("classes", f"must be two or more for {SOFTMAX}, which gives a lone class 1 whatever the picture")
+    threshold = _share(fields, "threshold", REPORTED) if activation == SIGMOID else REPORTED
+    return Group(fields.text("name"), classes, activation, threshold)
+
+
+def _refuse_overlap(fields: Fields, group: Group, before: Sequence[Group]) -> None:
+    """Note what `group` has twice, or in common with the groups before it."""
+    if twice := [index for index, times in Counter(group.classes).items() if times > 1]:
+        fields.fault("classes", f"must name each class once, found {twice[0]} twice")
+    for other in before:
+        if other.name == group.name:
+            fields.fault("name", f"{group.name!r} is the name of another group; give each its own")
+        if shared := [index for index in group.classes if index in other.classes]:
+            fields.fault("classes", f'{shared[0]} is in group "{other.name}" already; a class is in one group at most')
+
+
+def _share(fields: Fields, key: str, default: float) -> float:
+    value = fields.number(key, float, default)
+    if not 0 <= value <= 1:
+        fields.fault(key, f"must be from 0 to 1, found {value:g}")
+    return value

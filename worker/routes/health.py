@@ -44,6 +44,7 @@ def _report(service: Service) -> dict[str, object]:
         "version": loaded.folder.version if loaded else None,
         "engine": loaded.engine if loaded else None,
         "precision": loaded.precision if loaded else None,
+        "choice": loaded.choice if loaded else None,
         "in_flight": service.admission.in_flight,
         "queued": loaded.batcher.queued if loaded else 0,
     }

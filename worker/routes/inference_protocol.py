@@ -1,7 +1,8 @@
 """`/v2`: the Open Inference Protocol over HTTP, with the binary tensors that Triton's client sends by default.
 
 Input `image`: BYTES [N], each an encoded picture (in JSON: its base64). Output `scores`: FP32 [N, classes], or,
-asked for with the parameter `classification` = k, BYTES [N, k] of "score:index:label", best first.
+asked for with the parameter `classification` = k, BYTES [N, k] of "score:index:label", best first. Of a model with
+attributes `scores` are of all classes, and `classification` tells of those that compete for the label.
 """
 
 import numpy as np
@@ -10,7 +11,7 @@ from flask.typing import ResponseReturnValue
 
 from worker.classifier import Classified
 from worker.errors import ServiceError
-from worker.labels import activate
+from worker.labels import BOTH
 from worker.routes.tensors import HEADER_LENGTH, InferRequest, Output, encode_answer, read_request
 from worker.service import Loaded, Service
 
@@ -53,7 +54,7 @@ def blueprint(service: Service) -> Blueprint:
         if error := next((result for result in results if isinstance(result, ServiceError)), None):
             raise error
         logits = np.stack([result.logits for result in results if isinstance(result, Classified)])
-        return _answer(service, model, asked, activate(logits, model.folder.output.activation))
+        return _answer(service, model, asked, model.folder.output.scores(logits))
 
     return routes
 
@@ -87,9 +88,9 @@ def _tensor(model: Loaded, output: Output, scores: np.ndarray) -> np.ndarray:
     """The output as float32 [N, classes], or as an object array [N, k] of "score:index:label"."""
     if output.classification == 0:
         return scores.astype(np.float32)
-    best = np.argsort(-scores, axis=1, kind="stable")[:, : output.classification]
+    own = model.folder.output
     rows = [
-        [f"{row[index]:.6f}:{index}:{model.folder.output.labels.shown(index, 'both')}" for index in order]
-        for row, order in zip(scores, best.tolist(), strict=True)
+        [f"{row[index]:.6f}:{index}:{own.labels.shown(index, BOTH)}" for index in own.best(row, output.classification)]
+        for row in scores
     ]
     return np.array(rows, dtype=object)

@@ -1,16 +1,20 @@
 """`POST /predict`: this project's own form. One image gives one answer, several give a list of results."""
 
+import base64
 import time
 
-from flask import Blueprint, g, jsonify, request
+from flask import Blueprint, Response, g, jsonify, request
 from flask.typing import ResponseReturnValue
 
+from worker.admission import Deadline
+from worker.candidates import take_candidates
 from worker.classifier import Classified
 from worker.errors import BadParameter, ServiceError
-from worker.labels import activate
-from worker.parameters import BOTH, PREDICT, Parameters, parse_parameters
+from worker.parameters import PREDICT, Parameters, parse_parameters
 from worker.service import Loaded, Service
-from worker.uploads import query, read_upload
+from worker.uploads import Upload, query, read_upload
+
+JSON, PNG = "application/json", "image/png"
 
 
 def blueprint(service: Service) -> Blueprint:
@@ -21,41 +25,56 @@ def blueprint(service: Service) -> Blueprint:
     def predict() -> ResponseReturnValue:
         model = service.model()
         upload = read_upload(request, service.settings.max_images)
-        parameters = parse_parameters(query(request), upload.parameters, known=PREDICT)
-        check_labels(model, parameters)
+        candidates, parts = take_candidates(query(request), upload.parameters)
+        deadline = service.deadline()
+        model = service.asked(model, candidates, deadline)
+        parameters = parse_parameters(*parts, known=PREDICT, output=model.folder.output)
         service.model(parameters.model)
-        results = service.classify(model, [data for _, data in upload.images])
-        about = {
-            "model": service.settings.model,
-            "version": model.folder.version,
-            "worker": service.settings.worker,
-            "request_id": g.request_id,
-        }
+        if parameters.heat_map:
+            return _explained(service, model, upload, parameters, deadline)
+        results = service.classify(model, [data for _, data in upload.images], deadline)
         if len(results) > 1:
             rows = [
                 {"filename": name} | _result(model, result, parameters)
                 for (name, _), result in zip(upload.images, results, strict=True)
             ]
-            return jsonify(about | {"results": rows, "timing_ms": {"total": _milliseconds(_elapsed())}})
+            total = {"total": _milliseconds(_elapsed())}
+            return jsonify(_about(service, model) | {"results": rows, "timing_ms": total})
         if isinstance(results[0], ServiceError):
             raise results[0]
-        return jsonify(about | _result(model, results[0], parameters))
+        return jsonify(_about(service, model) | _result(model, results[0], parameters))
 
     return routes
 
 
-def check_labels(model: Loaded, parameters: Parameters) -> None:
-    """Raise BadParameter when labels are wanted in a language that the model has none in."""
-    languages = tuple(model.folder.output.labels.names)
-    if parameters.labels not in (BOTH, *languages):
-        raise BadParameter(f"this model has labels in {', '.join(languages)}, not in {parameters.labels}")
+def _explained(
+    service: Service, model: Loaded, upload: Upload, parameters: Parameters, deadline: Deadline
+) -> ResponseReturnValue:
+    """The answer with its heat map, or the heat map alone for a client that would rather have a picture."""
+    if len(upload.images) > 1:
+        raise BadParameter(f"heat_map is drawn for one image, found {len(upload.images)}; send each in its own request")
+    result, heat_map = service.explain(model, upload.images[0][1], parameters.class_index, deadline)
+    if request.accept_mimetypes.best_match([JSON, PNG]) == PNG:
+        return Response(heat_map, content_type=PNG)
+    url = f"data:{PNG};base64,{base64.b64encode(heat_map).decode()}"
+    return jsonify(_about(service, model) | _result(model, result, parameters) | {"heat_map": url})
+
+
+def _about(service: Service, model: Loaded) -> dict[str, object]:
+    return {
+        "model": service.settings.model,
+        "version": model.folder.version,
+        "worker": service.settings.worker,
+        "request_id": g.request_id,
+    }
 
 
 def _result(model: Loaded, result: Classified | ServiceError, parameters: Parameters) -> dict[str, object]:
     if isinstance(result, ServiceError):
         return result.body()
     output = model.folder.output
-    scores = activate(result.logits, output.activation)
+    scores = output.scores(result.logits)
+    attributes = {"attributes": output.attributes(scores, parameters.labels)} if output.groups else {}
     seconds = {
         "queue": result.queue_s,
         "decode": result.decode_s,
@@ -63,7 +82,8 @@ def _result(model: Loaded, result: Classified | ServiceError, parameters: Parame
         "total": _elapsed(),
     }
     return {
-        "predictions": output.labels.top(scores, parameters.top_k, parameters.threshold, parameters.labels),
+        "predictions": output.predictions(scores, parameters.top_k, parameters.threshold, parameters.labels),
+        **attributes,
         "timing_ms": {stage: _milliseconds(spent) for stage, spent in seconds.items()},
     }
 

@@ -1,4 +1,5 @@
 import { filesOf } from "./files.js";
+import { toggleHeat } from "./heat.js";
 import { Sender } from "./sender.js";
 import { page, percent, remember, text } from "./texts.js";
 
@@ -18,6 +19,7 @@ const sender = new Sender((item) => {
 
 function addFiles({ files, skipped = 0 }) {
   const added = Array.from(files, (file) => ({ file, model: find("model").value, card: newCard(file) }));
+  for (const item of added) item.card.querySelector(".look").onclick = () => toggleHeat(item, showHeat);
   find("note").textContent = skipped ? text("skipped", skipped) : added.length ? "" : text("nothing");
   find("cards").append(...added.map((item) => item.card));
   items.push(...added);
@@ -45,11 +47,28 @@ function newCard(file) {
 
 function showItem(item) {
   const part = (name) => item.card.querySelector(`.${name}`);
+  const { predictions = [], attributes = {} } = item.state === "done" ? item.answer : {};
+  const told = item.state === "done" ? item.heat ?? item : item;
   item.card.dataset.state = item.state;
-  part("message").textContent = messageOf(item);
-  part("reason").textContent = item.state === "failed" ? item.error?.message ?? "" : "";
-  part("bars").replaceChildren(...(item.state === "done" ? item.answer.predictions.map(newBar) : []));
+  part("message").textContent = messageOf(told);
+  part("reason").textContent = told.state === "failed" ? told.error?.message ?? "" : "";
+  part("bars").replaceChildren(...predictions.map(newBar));
+  part("attributes").replaceChildren(...Object.entries(attributes).flatMap(newAttribute));
   part("timing").textContent = detailOf(item);
+  part("look").hidden = item.state !== "done";
+  part("look").textContent = text("look");
+  part("look").setAttribute("aria-pressed", Boolean(item.heat?.shown));
+  part("picture").hidden = Boolean(item.heat?.shown);
+  part("heat").hidden = !item.heat?.shown;
+  part("heat").alt = predictions.length ? text("heat", labelOf(predictions[0])) : text("look");
+  if (item.heat?.shown) part("heat").src = item.heat.answer.heat_map;
+}
+
+function showHeat(item) {
+  showItem(item);
+  const { state, shown } = item.heat;
+  find("announcement").textContent =
+    state === "done" ? (shown ? item.card.querySelector(".heat").alt : "") : messageOf(item.heat);
 }
 
 function messageOf(item) {
@@ -75,6 +94,16 @@ function newBar(prediction) {
   row.querySelector(".score").textContent = percent(prediction.score);
   row.querySelector(".bar").style.setProperty("--score", prediction.score);
   return row;
+}
+
+/** A term and what was found: one class, or several that do not exclude each other. */
+function newAttribute([name, found]) {
+  const term = document.createElement("dt");
+  const detail = document.createElement("dd");
+  const rows = [found].flat();
+  term.textContent = name;
+  detail.textContent = rows.map((row) => `${labelOf(row)} ${percent(row.score)}`).join(" · ") || text("none");
+  return [term, detail];
 }
 
 // Summary: once for all the answers that came together

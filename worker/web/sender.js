@@ -63,8 +63,9 @@ export class Sender {
   }
 }
 
-async function post({ file, model }, signal) {
-  const query = new URLSearchParams({ top_k: 5, labels: "both", ...(model && { model }) });
+/** Asks about one picture; `more` are further parameters of /predict. What comes back is the item's next step. */
+export async function post({ file, model }, signal, more = {}) {
+  const query = new URLSearchParams({ labels: "both", ...(model && { model }), ...more });
   const body = new FormData();
   body.append("image", file);
   const start = performance.now();

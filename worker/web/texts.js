@@ -39,6 +39,9 @@ const TEXTS = {
     unexplained: (status) => `服务返回了状态 ${status}，没有说明原因。`,
     timing: (worker, total) => `${worker} 毫秒 · 往返 ${total} 毫秒`,
     request: (id) => `请求编号 ${id}`,
+    none: "无",
+    look: "关注区域",
+    heat: (label) => `热力图：识别为“${label}”时的关注区域`,
   },
   en: {
     title: "Wanwu · image classification",
@@ -76,6 +79,9 @@ const TEXTS = {
     unexplained: (status) => `The service answered with status ${status} and no explanation.`,
     timing: (worker, total) => `${worker} ms · round trip ${total} ms`,
     request: (id) => `request ${id}`,
+    none: "none",
+    look: "Where it looks",
+    heat: (label) => `Heat map: where it looks to see “${label}”`,
   },
 };
 

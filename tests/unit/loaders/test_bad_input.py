@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from tests import folders
 from tests.unit.loaders.refusals import Code, refusal
+from worker.decode import Geometry
 from worker.engines import load_engine
 from worker.models import torchvision_ops
 from worker.models.folder import ModelFolder, read_folder
@@ -42,7 +43,8 @@ def test_a_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:
 
 def test_a_loader_that_does_not_exist_is_refused_with_those_that_do(tmp_path: Path) -> None:
     assert said(tmp_path, "keras").endswith(
-        ": no loader 'keras'; there are torchvision, transformers, timm, modelscope, checkpoint, pt2, openvino, onnx"
+        ": no loader 'keras'; there are torchvision, transformers, timm, modelscope, checkpoint, pt2, zero_shot, "
+        "openvino, onnx"
     )
 
 
@@ -162,13 +164,12 @@ def test_a_folder_of_transformers_with_a_pointer_or_a_pickle_with_code_is_refuse
     assert not ran.exists()
 
 
-def test_a_processor_that_stretches_before_it_cuts_is_refused_for_now(transformers: ModelFolder) -> None:
-    from transformers import DeiTImageProcessor
+def test_a_processor_that_model_toml_cannot_describe_is_refused(transformers: ModelFolder) -> None:
+    from transformers import EfficientNetImageProcessor
 
-    DeiTImageProcessor().save_pretrained(transformers.path)
+    EfficientNetImageProcessor().save_pretrained(transformers.path)
     assert said(transformers.path) == (
-        "F/m: its processor stretches to {'height': 256, 'width': 256} and then cuts {'height': 224, 'width': 224}, "
-        "which [input] cannot say"
+        "F/m: its processor scales twice (rescale_offset, include_top), which [input] cannot say"
     )
 
 
@@ -248,6 +249,7 @@ def test_a_users_own_network_that_fails_is_refused_with_its_error(tmp_path: Path
     folder = read_folder(folders.code_folder(tmp_path / "m", trusted=True))
     (folder.path / "network.py").write_text(code)
     assert loading(folder) == f"F/network.py: {reason}"
+    assert not (folder.path / "__pycache__").exists()
 
 
 def test_a_checkpoint_without_an_architecture_or_with_an_unknown_one_is_refused(tmp_path: Path) -> None:
@@ -279,7 +281,7 @@ def test_exported_networks_without_their_weights_are_refused(onnx: Path, tmp_pat
     assert refusal(tmp_path, lambda: describe(lone)) == (
         "F/o/m.onnx.data: not found; m.onnx needs it for its weights, copy it to the same folder"
     )
-    assert refusal(tmp_path, lambda: load_engine(read_folder(xml), "auto", 1, False)) == (
+    assert refusal(tmp_path, lambda: load_engine(read_folder(xml), "auto", 1)) == (
         "F/x/model.bin: not found; model.xml needs it for its weights, copy it to the same folder"
     )
 
@@ -304,11 +306,11 @@ def test_exported_networks_cut_short_are_refused(tmp_path: Path, name: str) -> N
 def test_an_exported_network_that_takes_no_pictures_is_refused(tmp_path: Path) -> None:
     import openvino as ov
 
-    for shape in ("[2,3]", "[1,4,8,8]"):
+    for shape in ("[2,3]", "[4,8,8]"):
         taken = [(ov.PartialShape(shape), ov.Type.f32)]
         network = ov.convert_model(torch.nn.ReLU(), input=taken, example_input=torch.ones(1))
         ov.save_model(network, tmp_path / "m.xml")
-        assert said(tmp_path / "m.xml") == f"F/m.xml: takes {shape}, needed one input [N, 3, height, width]"
+        assert said(tmp_path / "m.xml") == f"F/m.xml: takes {shape}, needed one input [N, channels, height, width]"
 
 
 @pytest.fixture(scope="module")
@@ -386,6 +388,12 @@ def test_an_archive_of_torch_export_for_one_size_of_batch_is_refused_for_others(
     weights = program(tmp_path / "m.pt2", (2, 3, 8, 8))
     folder = dataclasses.replace(read_folder(exported), path=tmp_path, weights=weights)
     assert loading(folder) == (
+        "F/m.pt2: takes [channels, height, width] [3, 8, 8], model.toml says [3, 32, 32]; "
+        "set [input] channels and size to what it takes"
+    )
+    small = dataclasses.replace(folder.input, geometry=Geometry((8, 8), None, "bilinear"))
+    folder = dataclasses.replace(folder, input=small)
+    assert loading(folder) == (
         "F/m.pt2: takes batches of 2 alone, model.toml says [1, 4]; "
         "export it anew with dynamic_shapes for the first dimension"
     )
@@ -393,10 +401,10 @@ def test_an_archive_of_torch_export_for_one_size_of_batch_is_refused_for_others(
     assert load_network(dataclasses.replace(folder, engine=engine))(torch.zeros(2, 3, 8, 8)).shape == (2, 192)
 
 
-@pytest.mark.parametrize("shape", [(2, 3), (2, 4, 8, 8)])
+@pytest.mark.parametrize("shape", [(2, 3), (4, 8, 8)])
 def test_an_archive_of_torch_export_that_takes_no_pictures_is_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
     assert said(program(tmp_path / "m.pt2", shape)) == (
-        "F/m.pt2: needed one input [N, 3, height, width] of fixed height and width; export it anew"
+        "F/m.pt2: needed one input [N, channels, height, width], all but N fixed; export it anew"
     )
 
 

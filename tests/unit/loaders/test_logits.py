@@ -13,6 +13,7 @@ from tests import folders
 from tests.unit.test_engines import PIXELS, infer, plain_torch
 from worker.engines import load_engine
 from worker.models import torchvision_ops
+from worker.models.engine import ZERO_SHOT
 from worker.models.folder import LOADERS, read_folder, verify_files
 
 torchvision_ops.make_importable()
@@ -84,8 +85,10 @@ def threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def test_every_loader_is_proven_here() -> None:
-    assert {name.partition("-")[0] for name in MADE} == set(LOADERS)
+def test_every_loader_is_proven_here_or_in_a_file_of_its_own() -> None:
+    own = {ZERO_SHOT: "test_zero_shot.py"}
+    assert {name.partition("-")[0] for name in MADE} | own.keys() == set(LOADERS)
+    assert all(Path(__file__).with_name(file).is_file() for file in own.values())
 
 
 @pytest.mark.parametrize("name", MADE)
@@ -97,7 +100,7 @@ def test_the_logits_are_the_librarys(name: str, tmp_path: Path) -> None:
     found = infer(folder, PIXELS[:4])
     assert np.ptp(wanted) > 100 * FURTHEST  # the pictures can be told apart
     assert np.abs(found - wanted).max() < FURTHEST
-    batch = load_engine(folder, "auto", threads=1, gpu=False).infer(PIXELS[:4])
+    batch = load_engine(folder, "auto", threads=1).infer(PIXELS[:4])
     assert np.abs(batch - wanted).max() < FURTHEST
 
 
@@ -106,6 +109,6 @@ def test_serving_a_prepared_network_imports_no_torch(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from worker.engines import load_engine; "
         "from worker.models.folder import read_folder; "
-        f"load_engine(read_folder(Path({str(path)!r})), 'auto', 1, False); print('torch' in sys.modules)"
+        f"load_engine(read_folder(Path({str(path)!r})), 'auto', 1); print('torch' in sys.modules)"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"

@@ -5,6 +5,7 @@ network.py defines `build(classes: int)`, which returns the network; it runs onl
 """
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import timm as timm_library
@@ -14,7 +15,7 @@ from torchvision import models
 
 from worker.models.fields import ModelError
 from worker.models.folder import ModelFolder
-from worker.models.loaders import Description, guess, names, timm, torchvision
+from worker.models.loaders import Description, channels, guess, names, timm, torchvision
 from worker.models.loaders.state_dict import fill, read_state_dict
 
 BUILD = "build"
@@ -28,10 +29,9 @@ def load(folder: ModelFolder) -> torch.nn.Module:
     torchvision.check_hash(folder.weights)
     state = read_state_dict(folder.weights)
     library, architecture = _found(folder.architecture, folder.path)
-    if library == "torchvision":
-        network = torchvision.build(architecture, folder.output.labels.count, folder.path)
-    elif library == "timm":
-        network = timm.build(architecture, folder.output.labels.count, folder.input.geometry.size, folder.path)
+    if library:
+        network = _built(library, architecture, folder.output.labels.count, folder.input.geometry.size, folder.path)
+        channels.match(network, state)
     else:
         network = _own(folder)
     fill(network, state, folder.weights, architecture or guess.NETWORK_CODE)
@@ -44,16 +44,26 @@ def describe(path: Path, architecture: str) -> Description:
     library, name = _found(architecture, path)
     files = {weights.name: weights}
     if library == "timm":
-        geometry, mean, std = timm.preprocessing(get_pretrained_cfg(name).to_dict(), path)
+        geometry, *normal = timm.preprocessing(get_pretrained_cfg(name).to_dict(), path)
     else:
-        published = models.get_model_weights(name or DEFAULT).DEFAULT
-        geometry, mean, std = torchvision.preprocessing(published)
-    if not library:
+        geometry, *normal = torchvision.preprocessing(models.get_model_weights(name or DEFAULT).DEFAULT)
+    seen = channels.RGB
+    if library:
+        network = _built(library, name, names.IMAGENET_CLASSES, geometry.size, path)
+        seen = channels.of_state(network, read_state_dict(weights))
+    else:
         files[guess.NETWORK_CODE] = path / guess.NETWORK_CODE
+    mean, std = (channels.normal(values, seen) for values in normal)
     return Description(
         loader="checkpoint", architecture=architecture, weights=weights.name, files=files,
         geometry=geometry, mean=mean, std=std, labels=names.of_classes(_classes(weights)), activation="softmax",
     )  # fmt: skip
+
+
+def _built(library: str, architecture: str, classes: int, size: tuple[int, int], path: Path) -> torch.nn.Module:
+    if library == "timm":
+        return timm.build(architecture, classes, size, path)
+    return torchvision.build(architecture, classes, path)
 
 
 def _found(architecture: str, path: Path) -> tuple[str, str]:
@@ -82,6 +92,7 @@ def _own(folder: ModelFolder) -> torch.nn.Module:
     if spec is None or spec.loader is None:
         raise ModelError(f"{code}: cannot be read as Python")
     module = importlib.util.module_from_spec(spec)
+    sys.dont_write_bytecode = True  # one file more in the folder, and it would not be the model that was added
     try:
         spec.loader.exec_module(module)
         network = getattr(module, BUILD)(folder.output.labels.count)

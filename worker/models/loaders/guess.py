@@ -10,6 +10,9 @@ SUFFIXES = {".xml": "openvino", ".onnx": "onnx", ".pt2": "pt2"}
 STATE_DICTS = (".safetensors", ".pth", ".pt", ".th", ".bin", ".tar")
 MODELSCOPE_WEIGHTS = "pytorch_model.pt"
 NETWORK_CODE = "network.py"
+CONFIG, OPEN_CLIP_CONFIG = "config.json", "open_clip_config.json"
+CLIP_FAMILIES = ("clip", "chinese_clip", "siglip")
+NAFLEX = "siglip2"  # takes pictures of any shape, which no loader can; SigLIP 2 of one size is "siglip"
 
 
 def snapshot(path: Path) -> Path:
@@ -62,11 +65,25 @@ def file_in(path: Path, suffixes: tuple[str, ...]) -> Path:
     return found[0]
 
 
+def is_clip(path: Path) -> bool:
+    """Whether the folder holds a network with an image and a text tower, as transformers saves them."""
+    return _clip_family(path) in CLIP_FAMILIES
+
+
+def _clip_family(path: Path) -> object:
+    known = config(path / CONFIG) if (path / CONFIG).is_file() else {}
+    # Without its text tower, and with a layer for classes, the same family is an ordinary classifier.
+    classifies = any(str(name).endswith("ForImageClassification") for name in known.get("architectures") or ())
+    return None if classifies else known.get("model_type")
+
+
 def _of_folder(path: Path) -> str:
     if (path / NETWORK_CODE).is_file():
         return "checkpoint"
-    if (path / "config.json").is_file():
-        known = config(path / "config.json")
+    if (path / OPEN_CLIP_CONFIG).is_file() or _clip_family(path) in (*CLIP_FAMILIES, NAFLEX):
+        return "zero_shot"
+    if (path / CONFIG).is_file():
+        known = config(path / CONFIG)
         if "architecture" in known:
             return "timm"
         if "model_type" in known:

@@ -18,7 +18,7 @@ from worker.models.fields import ModelError
 from worker.models.folder import ModelFolder
 from worker.models.loaders import Description, guess
 from worker.models.loaders.lfs import refuse_pointer
-from worker.models.loaders.prepared import CHANNELS, exported
+from worker.models.loaders.prepared import exported
 from worker.models.loaders.state_dict import some
 
 MODEL = "models/model.json"
@@ -42,8 +42,15 @@ SIDES = 4
 
 
 def load(folder: ModelFolder) -> torch.nn.Module:
-    """The exported network; it must take the batches that model.toml names."""
-    batch = _taken(check(folder.weights), folder.weights)[0].get("as_int")
+    """The exported network; it must take the pictures and the batches that model.toml names."""
+    sides = _taken(check(folder.weights), folder.weights)
+    batch, shape = sides[0].get("as_int"), [side["as_int"] for side in sides[1:]]
+    height, width, channels = folder.input.shape
+    if shape != [channels, height, width]:
+        raise ModelError(
+            f"{folder.weights}: takes [channels, height, width] {shape}, model.toml says "
+            f"{[channels, height, width]}; set [input] channels and size to what it takes"
+        )
     if batch is not None and folder.engine.batch_sizes != (batch,):
         raise ModelError(
             f"{folder.weights}: takes batches of {batch} alone, model.toml says {list(folder.engine.batch_sizes)}; "
@@ -58,8 +65,8 @@ def load(folder: ModelFolder) -> torch.nn.Module:
 def describe(path: Path, architecture: str) -> Description:
     """The size of the exported input, and ImageNet's usual preparation."""
     main = guess.file_in(path, (".pt2",))
-    _, _, height, width = _taken(check(main), main)
-    return exported("pt2", main, [], (height["as_int"], width["as_int"]))
+    _, *sides = _taken(check(main), main)
+    return exported("pt2", main, [], *(side["as_int"] for side in sides))
 
 
 def check(path: Path) -> dict[str, Any]:
@@ -94,8 +101,8 @@ def _taken(model: dict[str, Any], path: Path) -> list[dict[str, Any]]:
     given = [one["user_input"]["arg"] for one in graph["signature"]["input_specs"] if "user_input" in one]
     shapes = [graph["graph"]["tensor_values"][one["as_tensor"]["name"]]["sizes"] for one in given if "as_tensor" in one]
     sides: list[dict[str, Any]] = shapes[0] if len(shapes) == len(given) == 1 else []
-    if len(sides) != SIDES or sides[1].get("as_int") != CHANNELS or not all("as_int" in side for side in sides[1:]):
-        raise ModelError(f"{path}: needed one input [N, 3, height, width] of fixed height and width; export it anew")
+    if len(sides) != SIDES or not all("as_int" in side for side in sides[1:]):
+        raise ModelError(f"{path}: needed one input [N, channels, height, width], all but N fixed; export it anew")
     return sides
 
 

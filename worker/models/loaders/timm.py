@@ -12,7 +12,7 @@ from timm.models import get_pretrained_cfg
 from worker.decode import INTERPOLATIONS, Geometry
 from worker.models.fields import ModelError
 from worker.models.folder import ModelFolder
-from worker.models.loaders import Description, guess, names
+from worker.models.loaders import Description, channels, guess, names
 from worker.models.loaders.state_dict import fill, read_state_dict
 
 CONFIG = "config.json"
@@ -26,7 +26,9 @@ def load(folder: ModelFolder) -> torch.nn.Module:
     network = build(
         folder.architecture, folder.output.labels.count, folder.input.geometry.size, folder.path, _arguments(config)
     )
-    fill(network, read_state_dict(folder.weights), folder.weights, folder.architecture)
+    state = read_state_dict(folder.weights)
+    channels.match(network, state)
+    fill(network, state, folder.weights, folder.architecture)
     return network.eval()
 
 
@@ -65,9 +67,11 @@ def describe(path: Path, architecture: str) -> Description:
     known = {**get_pretrained_cfg(architecture).to_dict(), **own}
     if made_for := _arguments(config).get("img_size"):
         known["input_size"] = (3, *((made_for, made_for) if isinstance(made_for, int) else made_for))
-    geometry, mean, std = preprocessing(known, path)
+    geometry, *normal = preprocessing(known, path)
     network = build(architecture, names.IMAGENET_CLASSES, geometry.size, path, _arguments(config))
     state = read_state_dict(weights)
+    seen = _arguments(config).get("in_chans") or channels.of_state(network, state)
+    mean, std = (channels.normal(values, seen) for values in normal)
     # By name, since some networks keep other weights after those of their last layer.
     head = f"{known['classifier'][0] if isinstance(known['classifier'], (tuple, list)) else known['classifier']}.weight"
     if head not in state:
@@ -84,19 +88,19 @@ def describe(path: Path, architecture: str) -> Description:
 def preprocessing(known: dict[str, Any], path: Path) -> tuple[Geometry, tuple[float, ...], tuple[float, ...]]:
     """Geometry, mean and std of timm's data config; raises ModelError for what model.toml cannot say."""
     data = resolve_data_config(pretrained_cfg=known)
-    channels, *size = data["input_size"]
+    _, *size = data["input_size"]
     mode, crop = data["crop_mode"], data["crop_pct"]
-    if channels != 3:
-        raise ModelError(f"{path}: takes {channels} channels, needed 3")
     if data["interpolation"] not in INTERPOLATIONS:
         raise ModelError(f"{path}: interpolation {data['interpolation']!r} is none of {', '.join(INTERPOLATIONS)}")
-    if mode == "border" or (mode == "squash" and crop != 1):
-        raise ModelError(f"{path}: crop_mode {mode!r} with crop_pct {crop} cannot be said in model.toml's [input]")
+    if mode == "border":
+        raise ModelError(f"{path}: crop_mode {mode!r} cannot be said in model.toml's [input]")
     # timm scales a picture for a network that is not square by the side that needs it most; so does no other here.
     if mode == "center" and size[0] != size[1]:
         raise ModelError(f"{path}: a centre crop of {size} pixels, which is not square, cannot be said in model.toml")
-    resize = None if mode == "squash" else int(size[0] / crop)
-    return Geometry((size[0], size[1]), resize, data["interpolation"]), tuple(data["mean"]), tuple(data["std"])
+    height, width = (int(side / crop) for side in size)
+    resize = (height, width) if mode == "squash" else height
+    geometry = Geometry((size[0], size[1]), None if resize == tuple(size) else resize, data["interpolation"])
+    return geometry, tuple(data["mean"]), tuple(data["std"])
 
 
 def _arguments(config: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from torchvision import models
 from worker.decode import Geometry
 from worker.models.fields import ModelError
 from worker.models.folder import ModelFolder, sha256
-from worker.models.loaders import Description, guess, names
+from worker.models.loaders import Description, channels, guess, names
 from worker.models.loaders.state_dict import fill, read_state_dict
 
 ARCHITECTURES = models.list_models(module=models)  # the classifiers; those for other tasks are in modules below
@@ -25,7 +25,9 @@ def load(folder: ModelFolder) -> torch.nn.Module:
     network = build(folder.architecture, folder.output.labels.count, folder.path)
     if folder.architecture in TRANSFORMING and _weights(folder.weights.name):
         network.transform_input = True
-    fill(network, read_state_dict(folder.weights), folder.weights, folder.architecture)
+    state = read_state_dict(folder.weights)
+    channels.match(network, state)
+    fill(network, state, folder.weights, folder.architecture)
     return network.eval()
 
 
@@ -63,7 +65,8 @@ def describe(path: Path, architecture: str) -> Description:
     state = read_state_dict(path)
     if last not in state:
         fill(network, state, path, architecture)  # which says how they differ
-    geometry, mean, std = preprocessing(weights)
+    geometry, *normal = preprocessing(weights)
+    mean, std = (channels.normal(values, channels.of_state(network, state)) for values in normal)
     english = weights.meta["categories"]
     return Description(
         loader="torchvision", architecture=architecture, weights=path.name, files={path.name: path},

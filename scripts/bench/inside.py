@@ -1,0 +1,83 @@
+"""This project's decoding and engine without a server: the limit of one core, and what goes inside other servers.
+
+`python -m scripts.bench.inside` runs in a serving environment and prints what it measured as JSON.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import cycle, islice
+from pathlib import Path
+
+import numpy as np
+
+from scripts.model_tools.answers import decoder, open_engine
+from worker.memory import keep_freed
+from worker.models.folder import read_folder
+from worker.output import Output
+
+TOP = 5
+
+
+@dataclass(frozen=True)
+class Inside:
+    """What `engine` runs in `precision`.
+
+    `decode`: bytes -> uint8 [H, W, C]; `infer`: uint8 [N, H, W, C] -> float32 [N, classes], N of `batch_sizes`.
+    """
+
+    engine: str
+    precision: str
+    decode: Callable[[bytes], np.ndarray]
+    infer: Callable[[np.ndarray], np.ndarray]
+    batch_sizes: Sequence[int]
+    output: Output
+
+    def answer(self, logits: np.ndarray) -> list[dict[str, object]]:
+        """What /predict answers for float32 `logits` [classes]."""
+        return self.output.predictions(self.output.scores(logits), TOP, 0.0, "both")
+
+
+def open_model(path: str, gpu: str = "") -> Inside:
+    """The model folder at `path`, on the cores that this process may use or on its GPU, warmed up."""
+    keep_freed()  # as a worker does
+    folder = read_folder(Path(path))
+    engine = open_engine(folder, gpu=gpu)
+    return Inside(engine.name, engine.precision, decoder(folder), engine.infer, engine.batch_sizes, folder.output)
+
+
+def passes(model: Inside, pictures: Sequence[bytes], size: int, seconds: float) -> Iterator[float]:
+    """Seconds of each batch of `size` pictures, decoded one after the other and inferred together."""
+    source, end = cycle(pictures), time.monotonic() + seconds
+    while (started := time.monotonic()) < end:
+        model.infer(np.stack([model.decode(picture) for picture in islice(source, size)]))
+        yield time.monotonic() - started
+
+
+def measure(model: Inside, pictures: Sequence[bytes], seconds: float, warm_s: float) -> list[dict[str, object]]:
+    """For each batch size its images, seconds, CPU seconds and the latencies in ms."""
+    rows: list[dict[str, object]] = []
+    for size in model.batch_sizes:
+        list(passes(model, pictures, size, warm_s / len(model.batch_sizes)))
+        cpu, started = time.process_time(), time.monotonic()
+        times = list(passes(model, pictures, size, seconds / len(model.batch_sizes)))
+        rows.append({
+            "batch": size, "images": size * len(times), "seconds": time.monotonic() - started,
+            "cpu_s": time.process_time() - cpu, "latencies_ms": [round(spent * 1000, 3) for spent in times],
+        })  # fmt: skip
+    return rows
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder")
+    parser.add_argument("pictures", type=Path)
+    parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--warm-s", type=float, required=True)
+    parser.add_argument("--gpu", default="", help="its UUID")
+    options = parser.parse_args()
+    bodies = [path.read_bytes() for path in sorted(options.pictures.iterdir())]
+    json.dump(measure(open_model(options.folder, options.gpu), bodies, options.seconds, options.warm_s), sys.stdout)

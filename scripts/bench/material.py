@@ -1,0 +1,126 @@
+"""What every subject works on, made once and kept in the bench's folder: weights, model folders, pictures."""
+
+import json
+import os
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+from scripts.bench.commands import command, free_ports
+from scripts.bench.servers import planned_text
+from scripts.bench.subjects import ONLY_F32, REFERENCE, SMALL, Material
+from scripts.cluster import ROOT, load_cluster
+from scripts.console import step
+from scripts.environments import TOOLS
+from scripts.refusal import Refusal
+from scripts.rundir import run_dir
+from scripts.site import prepare
+from worker import machine
+
+PICTURES, FEW = 200, 20
+WHOLE, QUICK = "material", "material-quick"
+KINDS = (".jpg", ".jpeg", ".png", ".webp")
+
+
+def gather(folder: Path, photos: Path | None, quick: bool) -> Material:
+    """All of it, in `folder`; `photos` is a folder of one's own pictures. Raises Refusal.
+
+    A `quick` one is kept apart: few pictures, and models that nothing was prepared or measured of.
+    """
+    folder = folder / (QUICK if quick else WHOLE)
+    pictures = photos or _pictures(folder / "pictures", FEW if quick else PICTURES)
+    weights = {name: _weights(folder / f"weights/{name}.pth", name) for name in (REFERENCE, SMALL)}
+    folders = {name: _model(folder / "models", name, weights[name], quick) for name in (REFERENCE, SMALL)}
+    folders[ONLY_F32] = f32_only(folders[REFERENCE], folder / "models" / ONLY_F32)
+    cluster = folder / "cluster.toml"
+    cluster.write_text(planned_text(folders[REFERENCE], free_ports(1)), encoding="utf-8")
+    slots = [worker.slot for worker in prepare(load_cluster(cluster), run_dir(folder / "run")).plan.workers]
+    cpus = frozenset(os.sched_getaffinity(0))
+    return Material(
+        folders, weights, pictures, cluster, cpus, [frozenset(slot.cpus) for slot in slots], slots[0].gpu or ""
+    )
+
+
+def own_photos(folder: Path) -> Path:
+    """`folder`, when it holds pictures and nothing else; raises Refusal."""
+    if not folder.is_dir():
+        raise Refusal(f"PHOTOS: {folder}: no such folder")
+    files = sorted(folder.iterdir())
+    if other := [file.name for file in files if file.suffix.lower() not in KINDS]:
+        raise Refusal(f"PHOTOS: {folder}: found {other[0]}, needed files ending in {', '.join(KINDS)} and no others")
+    if not files:
+        raise Refusal(f"PHOTOS: {folder}: found no pictures, needed files ending in {', '.join(KINDS)}")
+    return folder
+
+
+def _pictures(folder: Path, count: int) -> Path:
+    if not folder.is_dir():
+        step(f"{count} pictures with a photograph's statistics")
+        draft = _fresh(folder.with_name("pictures.new"))
+        _tool("photos", "--count", str(count), "--out", str(draft))
+        draft.rename(folder)
+    return folder
+
+
+def _weights(path: Path, architecture: str) -> Path:
+    if not path.is_file():
+        step(f"weights for {architecture}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(".new")
+        _tool("network", "--architecture", architecture, "--out", str(draft))
+        draft.rename(path)
+    return path
+
+
+def _tool(name: str, *arguments: str) -> None:
+    """Run a part of the bench in the environment of the model tools; raises Refusal with what it said last."""
+    argv = [str(TOOLS.python), "-m", f"scripts.bench.{name}", *arguments]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise Refusal(f"{name}: failed:", *done.stderr.splitlines()[-3:])
+
+
+def _model(models: Path, name: str, weights: Path, quick: bool) -> Path:
+    """`make model-add` on the weights, which prepares and measures them, unless it is to be `quick`."""
+    if not (models / name / "model.toml").is_file():
+        step(f"make model-add NAME={name}")
+        source = (
+            "--path",
+            str(weights),
+            "--loader",
+            "torchvision",
+            "--architecture",
+            name,
+            *(["--no-prepare"] if quick else []),
+        )
+        command("model-add", ("--models", str(models), "--name", name, *source))
+    return models / name
+
+
+def _fresh(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def f32_only(folder: Path, copy: Path) -> Path:
+    """`copy`, made from the model folder as a machine would serve it whose fastest engines do f32 and nothing else."""
+    text = (folder / "model.toml").read_text(encoding="utf-8")
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(folder, copy, copy_function=os.link, ignore=shutil.ignore_patterns("model.toml"))
+    (copy / "model.toml").write_text(without_others(text, machine.kind()), encoding="utf-8")
+    return copy
+
+
+def without_others(text: str, kind: str) -> str:
+    """model.toml's `text` with the fastest f32 engine that was measured on this `kind` of machine as the only one."""
+    engine = tomllib.loads(text)["engine"]
+    rows = [row for row in engine.get("measured", []) if row["machine"] == kind and row["precision"] == "f32"]
+    best = max(rows, key=lambda row: row["images_per_s"], default={**engine, "engine": engine["name"]})
+    prepared = [f"{name} = {json.dumps(path)}" for name, path in engine.get("prepared", {}).items()]
+    lines = [
+        "[engine]", f'name = "{best["engine"]}"', 'precision = "f32"', f"batch_sizes = {best['batch_sizes']}",
+        *(["[engine.prepared]", *prepared] if prepared else []),
+    ]  # fmt: skip
+    return text[: text.index("[engine]")] + "\n".join(lines) + "\n"

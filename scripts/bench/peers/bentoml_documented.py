@@ -1,0 +1,21 @@
+"""BentoML as its ResNet example has it: images as a multipart form, adaptive batching switched on."""
+
+import bentoml
+import torch
+from PIL.Image import Image
+
+from scripts.bench.peers import given
+
+
+@bentoml.service(traffic={"timeout": 300, "concurrency": 256})
+class Classifier:
+    def __init__(self) -> None:
+        self.model = given.network()
+        self.transform = given.transforms()
+        self.labels = given.categories()
+
+    @bentoml.api(batchable=True)  # type: ignore[untyped-decorator]
+    async def classify(self, images: list[Image]) -> list[str]:
+        with torch.no_grad():
+            batch = torch.stack([self.transform(image.convert("RGB")) for image in images])
+            return [self.labels[index] for index in self.model(batch).argmax(dim=1).tolist()]

@@ -1,0 +1,53 @@
+"""MOSEC as its ResNet-50 example has it: base64 in JSON, stages of preprocessing, batched inference and labels."""
+
+import base64
+import io
+
+import numpy as np
+import torch
+from mosec import Server, Worker
+from PIL import Image
+
+from scripts.bench.peers import given
+
+BATCH = 16
+PREPROCESSORS, INFERENCES = 4, 2
+
+
+class Preprocess(Worker):
+    def __init__(self) -> None:
+        from worker.models import torchvision_ops
+
+        torchvision_ops.make_importable()
+        self.transform = given.transforms()
+
+    def forward(self, data: dict[str, str]) -> np.ndarray:
+        image = Image.open(io.BytesIO(base64.b64decode(data["image"]))).convert("RGB")
+        return self.transform(image).numpy()
+
+
+class Inference(Worker):
+    def __init__(self) -> None:
+        self.model = given.network()
+        self.example = [np.zeros((3, 224, 224), np.float32)] * BATCH  # MOSEC warms up with it
+
+    def forward(self, data: list[np.ndarray]) -> list[int]:
+        with torch.no_grad():
+            batch = torch.stack([torch.tensor(array) for array in data])
+            return self.model(batch).argmax(dim=1).tolist()
+
+
+class Postprocess(Worker):
+    def __init__(self) -> None:
+        self.categories = given.categories()
+
+    def forward(self, data: int) -> dict[str, str]:
+        return {"category": self.categories[data]}
+
+
+if __name__ == "__main__":
+    server = Server()
+    server.append_worker(Preprocess, num=PREPROCESSORS)
+    server.append_worker(Inference, num=INFERENCES, max_batch_size=BATCH)
+    server.append_worker(Postprocess, num=1)
+    server.run()

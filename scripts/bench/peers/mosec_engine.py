@@ -1,0 +1,25 @@
+"""MOSEC with this project's decoding and engine inside: bytes in, one worker process."""
+
+import os
+
+import numpy as np
+from mosec import Server, Worker
+
+from scripts.bench.inside import open_model
+
+
+class Classify(Worker):
+    def __init__(self) -> None:
+        self.model = open_model(os.environ["BENCH_FOLDER"])
+
+    def deserialize(self, data: bytes) -> bytes:
+        return data
+
+    def forward(self, data: bytes) -> list[dict[str, object]]:
+        return self.model.answer(self.model.infer(np.stack([self.model.decode(data)]))[0])
+
+
+if __name__ == "__main__":
+    server = Server()
+    server.append_worker(Classify)
+    server.run()

@@ -1,0 +1,1 @@
+"""The bundle: one directory that carries everything to servers without internet."""

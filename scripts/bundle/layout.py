@@ -1,0 +1,44 @@
+"""What lies where in a bundle, and the sums that tell whether all of it is as it was made."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+MANIFEST, SUMS, SBOM, KIT, INIT = "MANIFEST.json", "SHA256SUMS", "sbom.json", "kit.tar.gz", "init-server.sh"
+IMAGES, MODELS, PACKAGES = "images", "models", "packages"
+WORK = ".work"  # what a run that was interrupted leaves for the next; no finished bundle has it
+PARTS = {MANIFEST, SUMS, SBOM, KIT, INIT, IMAGES, MODELS, PACKAGES, WORK}
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def files(bundle: Path) -> Iterator[str]:
+    """Every file but SHA256SUMS and unfinished ones, sorted, as a path inside the bundle."""
+    found = sorted(path for path in bundle.rglob("*") if path.is_file() or path.is_symlink())
+    names = (path.relative_to(bundle).as_posix() for path in found)
+    return (name for name in names if name != SUMS and not name.startswith(f"{WORK}/"))
+
+
+def read_sums(text: str) -> dict[str, str]:
+    """sha256 by file; raises ValueError for a line that is none of sha256sum's."""
+    sums = {}
+    for line in text.splitlines():
+        value, gap, name = line[:64], line[64:66], line[66:]
+        if gap != "  " or not name or set(value) - set("0123456789abcdef"):
+            raise ValueError(line)
+        sums[name] = value
+    return sums
+
+
+def format_sums(sums: Mapping[str, str]) -> str:
+    return "".join(f"{value}  {name}\n" for name, value in sums.items())
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file so that a reader finds the old text or the new."""
+    draft = path.with_name(f".{path.name}.new")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)

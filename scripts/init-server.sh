@@ -1,0 +1,844 @@
+#!/usr/bin/env bash
+# Make a bare server a member: packages, the model volume, offline variables, Docker, slots, images, the swarm.
+#
+#     init-server.sh --bundle DIR --models SOURCE [--first | --join TOKEN@ADDRESS] [--address ADDRESS]
+#                    [--gpu auto|none] [--dry-run]
+#     init-server.sh --uninstall [--dry-run]
+#     init-server.sh --help
+#
+# Run as root, on Debian or Ubuntu or a system derived from them. Needs no network but the one to the other servers.
+#   --bundle DIR     what `make bundle` wrote, carried here
+#   --models SOURCE  the model volume: a block device or an image file (ext4, xfs), HOST:/PATH (NFS), or a directory;
+#                    it is mounted read-only at /srv/wanwu/models and must hold the sentinel .wanwu-volume.json
+#   --first          begin a swarm; --join: enter the one whose manager answers at ADDRESS[:2377]; neither: no swarm
+#   --address        this server's address in the swarm, where it has several
+#   --gpu none       serve on CPUs though there are GPUs
+#   --dry-run        the same checks and decisions, but changes are only printed
+#   --uninstall      take back every change by the record of what was there before; models are never deleted
+#
+# First it checks: system, architecture, kernel, memory, disk, ports, clock, the bundle's sums, Docker, the volume. A
+# refusal is one line, and nothing was changed. Then every change is printed as "-> ...", and written into the record
+# before it is made. When one fails, all of this run are taken back. After a kill, run it again: it goes on where it was.
+# A second run finds nothing to change. Only what changed is restarted.
+#
+# It makes: /opt/wanwu/kit, /srv/wanwu/models, /etc/wanwu/{offline.env,hardware.json,slots.json}, and
+# /etc/profile.d/wanwu.sh; entries in /etc/docker/daemon.json and, without systemd, /etc/fstab; with systemd,
+# srv-wanwu-models.mount and a drop-in of docker.service. The record is in /var/lib/wanwu/init. A Docker of version 25
+# or newer with Compose 2.20 or newer is left alone; else the bundle's packages are installed. What Docker told the
+# kernel (its bridge, its firewall rules) stays after --uninstall until the next boot.
+set -euo pipefail
+export LC_ALL=C DEBIAN_FRONTEND=noninteractive
+umask 022
+
+KERNEL_AT_LEAST=5.10
+DOCKER_AT_LEAST=25.0
+COMPOSE_AT_LEAST=2.20
+MEMORY_MB=2000
+SPARE_MB=1000 # on the disk, beside what the bundle unpacks to
+CLOCK_S=3600  # how far behind the bundle's date a clock may be: what Swarm's certificates bear
+START_S=60
+PORTS=(tcp:2377 tcp:7946 udp:7946 udp:4789 tcp:8080)
+SYSTEMS=(debian-12 debian-13 ubuntu-22.04 ubuntu-24.04)
+
+KIT=/opt/wanwu/kit
+VOLUME=/srv/wanwu/models
+SENTINEL=.wanwu-volume.json
+OFFLINE=/etc/wanwu/offline.env
+DAEMON_JSON=/etc/docker/daemon.json
+FSTAB=/etc/fstab
+UNIT=srv-wanwu-models.mount # as systemd-escape names $VOLUME
+DROP_IN=/etc/systemd/system/docker.service.d/wanwu.conf
+DOCKER_LOG=/var/log/dockerd.log
+STATE=/var/lib/wanwu/init
+RECORD=$STATE/record     # one change a line, in their order: kind, tab, what
+DOCKER_TREES=(/var/lib/docker /var/lib/containerd /etc/docker /opt/containerd)
+RESTART=$STATE/restart   # there while Docker runs with an older configuration than the file has
+OPTIONS=ro,nodev,nosuid,noexec,nofail
+
+BUNDLE="" MODELS="" JOIN="" FIRST=no ADDRESS="" GPU=auto DRY_RUN=no UNINSTALL=no
+CHANGES=0 CHANGING=no MARK=0 NOW="" SAID=no WORK=""
+NEED_RESTART=no
+
+# --- Speaking -------------------------------------------------------------------------------------------------------
+info() { printf -- '-- %s\n' "$*"; }
+
+fatal() {
+    printf '!! %s\n' "$*" >&2
+    SAID=yes
+    exit 1
+}
+
+# The line of a failed command's output that says why.
+reason() {
+    local line
+    line=$(grep -m 1 -E '^(E:|Error)' <<<"$1" || grep -v '^[[:space:]]*$' <<<"$1" | tail -n 1)
+    printf '%s' "${line:-it said nothing}"
+}
+
+manual() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; }
+
+# --- The executor ---------------------------------------------------------------------------------------------------
+# change WHAT COMMAND...: the only way by which anything is changed. A dry run ends here.
+change() {
+    NOW=$1
+    CHANGES=$((CHANGES + 1))
+    printf -- '-> %s\n' "$NOW"
+    [[ $DRY_RUN == no ]] || return 0
+    "${@:2}"
+}
+
+recorded() { grep -qsxF -- "$1"$'\t'"$2" "$RECORD"; }
+recorded_any() { grep -qs "^$1"$'\t' "$RECORD"; }
+
+# Before the change itself, so that no kill leaves one that the record does not know.
+remember() {
+    recorded "$1" "$2" && return
+    mkdir -p "$STATE"
+    printf '%s\t%s\n' "$1" "$2" >>"$RECORD"
+    sync "$RECORD"
+}
+
+make_dir() {
+    [[ -n $1 && ! -d $1 ]] || return 0
+    make_dir "${1%/*}"
+    remember dir "$1"
+    mkdir -m 0755 "$1"
+}
+
+remember_file() {
+    if recorded file "$1" || recorded kept "$1"; then return; fi
+    if [[ -e $1 ]]; then
+        mkdir -p "$STATE/kept${1%/*}"
+        cp -a "$1" "$STATE/kept$1"
+        remember kept "$1"
+    else
+        make_dir "${1%/*}"
+        remember file "$1"
+    fi
+}
+
+write() {
+    remember_file "$1"
+    printf '%s\n' "$2" >"$1.wanwu-new"
+    chmod 0644 "$1.wanwu-new"
+    [[ ! -e $1 ]] || chmod --reference="$1" "$1.wanwu-new"
+    mv "$1.wanwu-new" "$1"
+    sha256sum "$1" | cut -d ' ' -f 1 >"$STATE/$(tr / _ <<<"$1").written"
+}
+
+# put PATH TEXT: make the file say so; returns whether it already did.
+says() { [[ -f $1 && $(<"$1") == "$2" ]]; }
+put() { says "$1" "$2" || change "write $1" write "$1" "$2"; }
+
+# --- Reading JSON without Python, which a bare server lacks ---------------------------------------------------------
+# A line "path/to/value<tab>value" for every value of a JSON text.
+flat() {
+    awk '
+        { text = text $0 "\n" }
+        function path(   level, out) {
+            for (level = 1; level <= depth; level++) out = out (level > 1 ? "/" : "") key[level]
+            return out
+        }
+        function bare(token) { return token ~ /^"/ ? substr(token, 2, length(token) - 2) : token }
+        END {
+            while (match(text, /"([^"\\]|\\.)*"|[][{},:]|[^][{},: \t\r\n"]+/)) {
+                token = substr(text, RSTART, RLENGTH)
+                text = substr(text, RSTART + RLENGTH)
+                if (token == "{" || token == "[") { depth++; list[depth] = token == "["; key[depth] = 0; value = list[depth] }
+                else if (token == "}" || token == "]") { depth--; value = list[depth] }
+                else if (token == ",") { if (list[depth]) key[depth]++; value = list[depth] }
+                else if (token == ":") value = 1
+                else if (value) print path() "\t" bare(token)
+                else key[depth] = bare(token)
+            }
+        }' "$1"
+}
+
+# manifest PATH: the value in the bundle's manifest, or nothing.
+manifest() { awk -F '\t' -v path="$1" '$1 == path { print $2; exit }' "$WORK/manifest"; }
+
+# --- Comparing ------------------------------------------------------------------------------------------------------
+at_least() { [[ $(printf '%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]]; }
+has() { command -v "$1" >/dev/null 2>&1; }
+systemd_runs() { [[ -d /run/systemd/system ]]; }
+free_mb() {
+    local path=$1
+    while [[ -n $path && ! -d $path ]]; do path=${path%/*}; done
+    df --output=avail --block-size=1000000 "${path:-/}" | tail -n 1 | tr -d ' '
+}
+
+# --- Checks: nothing here changes anything --------------------------------------------------------------------------
+check_root() {
+    ((EUID == 0)) || fatal "found account $(id -un), needed root: run this with sudo"
+    local path
+    for path in /etc /opt /srv /var/lib; do
+        [[ ! -d $path || -w $path ]] || fatal "found $path on a read-only file system, needed one to write on: mount -o remount,rw it"
+    done
+}
+
+# SYSTEM: the bundle's name of this system, a derivative's being that of what it derives from.
+detect_system() {
+    local ID="" ID_LIKE="" VERSION_ID="" VERSION_CODENAME="" UBUNTU_CODENAME="" DEBIAN_CODENAME="" PRETTY_NAME="an unknown system"
+    # shellcheck source=/dev/null
+    [[ ! -r /etc/os-release ]] || . /etc/os-release
+    SYSTEM=$ID-$VERSION_ID
+    [[ " ${SYSTEMS[*]} " != *" $SYSTEM "* ]] || return 0
+    case " $ID $ID_LIKE " in
+    *" debian "* | *" ubuntu "*)
+        case ${DEBIAN_CODENAME:-${UBUNTU_CODENAME:-$VERSION_CODENAME}} in
+        bookworm) SYSTEM=debian-12 ;;
+        trixie) SYSTEM=debian-13 ;;
+        jammy) SYSTEM=ubuntu-22.04 ;;
+        noble) SYSTEM=ubuntu-24.04 ;;
+        *) fatal "found $PRETTY_NAME, needed one of ${SYSTEMS[*]} or a system derived from them: use a server with one of these" ;;
+        esac
+        ;;
+    *) fatal "found $PRETTY_NAME, needed one of ${SYSTEMS[*]} or a system derived from them: use a server with one of these" ;;
+    esac
+}
+
+check_bundle() {
+    [[ -r $BUNDLE/MANIFEST.json && -r $BUNDLE/SHA256SUMS ]] ||
+        fatal "found no bundle in $BUNDLE (MANIFEST.json, SHA256SUMS), needed what \`make bundle\` wrote: name its directory with --bundle"
+    flat "$BUNDLE/MANIFEST.json" >"$WORK/manifest"
+    local wanted found
+    wanted=$(manifest architecture)
+    found=$(uname -m)
+    [[ $found == "$wanted" ]] || fatal "found a server of architecture $found, needed ${wanted:-one that the bundle names}: make a bundle on a machine like the server"
+    PACKAGES=$(manifest "systems/$SYSTEM/packages")
+    check_clock
+    info "checking the bundle's sums"
+    local said
+    said=$(cd "$BUNDLE" && sha256sum --check --quiet --strict SHA256SUMS 2>&1) ||
+        fatal "found a damaged bundle ($(head -n 1 <<<"$said")), needed every file as SHA256SUMS says: copy it again"
+}
+
+check_clock() {
+    local made
+    made=$(manifest created)
+    made=$(date --date="${made:-@$(stat -c %Y "$BUNDLE/MANIFEST.json")}" +%s)
+    (($(date +%s) + CLOCK_S >= made)) ||
+        fatal "found the clock at $(date -u '+%F %T') UTC, before the bundle was made ($(date -u -d "@$made" '+%F %T')): set the clock"
+}
+
+check_machine() {
+    local found needed
+    found=$(uname -r)
+    at_least "$found" "$KERNEL_AT_LEAST" || fatal "found kernel $found, needed $KERNEL_AT_LEAST or newer: upgrade it and boot anew"
+    found=$(awk '/^MemTotal:/ { print int($2 * 1024 / 1000000) }' /proc/meminfo)
+    ((found >= MEMORY_MB)) || fatal "found $found MB of memory, needed $MEMORY_MB: add memory"
+    [[ ! -s $RECORD ]] || return 0 # what is there may be ours
+    needed=$(du -sc --block-size=1000000 "$BUNDLE/images" ${PACKAGES:+"$BUNDLE/$PACKAGES"} 2>/dev/null | tail -n 1 | cut -f 1)
+    needed=$((3 * needed + SPARE_MB))
+    found=$(free_mb /var/lib/docker)
+    ((found >= needed)) || fatal "found $found MB free for /var/lib/docker, needed $needed: free some, or mount a larger disk there"
+    check_ports
+}
+
+check_ports() {
+    local entry kind port
+    for entry in "${PORTS[@]}"; do
+        kind=${entry%:*} port=${entry#*:}
+        awk -v port="$(printf ':%04X' "$port")" -v kind="$kind" '
+            substr($2, length($2) - 4) == port && (kind == "udp" || $4 == "0A") { found = 1 } END { exit !found }
+        ' "/proc/net/$kind" "/proc/net/${kind}6" 2>/dev/null || continue
+        # A Docker that is here already, in a swarm, holds Swarm's own.
+        [[ $port == 8080 || $(docker info --format '{{.Swarm.LocalNodeState}}' 2>/dev/null) != active ]] || continue
+        fatal "found port $port ($kind) in use, needed it for $([[ $port == 8080 ]] && echo the gateway || echo Docker Swarm): end what listens there"
+    done
+}
+
+# The slots are named after the server.
+check_name() {
+    NAME=$(uname -n)
+    NAME=${NAME%%.*}
+    [[ $NAME =~ ^[a-z][a-z0-9-]{0,30}$ ]] ||
+        fatal "found the host name $NAME, needed up to 31 lower-case letters, digits or \"-\", the first a letter: hostnamectl set-hostname NAME"
+}
+
+# NEED_ENGINE, NEED_COMPOSE: whether the bundle's are to be installed.
+check_docker() {
+    NEED_ENGINE=no NEED_COMPOSE=no
+    local version said
+    if ! has dockerd || ! version=$(dockerd --version 2>&1); then
+        ! has dockerd || recorded_any packages ||
+            fatal "found a Docker that does not run ($(reason "$version")), needed one that works or none: repair it, or remove it"
+        NEED_ENGINE=yes NEED_COMPOSE=yes
+        return
+    fi
+    version=$(sed -E 's/^Docker version ([0-9.]+).*/\1/' <<<"$version")
+    at_least "$version" "$DOCKER_AT_LEAST" || NEED_ENGINE=yes
+    at_least "$(docker compose version --short 2>/dev/null | sed 's/^v//')" "$COMPOSE_AT_LEAST" || NEED_COMPOSE=yes
+    [[ $NEED_ENGINE == no ]] || dpkg-query -W docker.io >/dev/null 2>&1 ||
+        fatal "found Docker $version, not from this system's packages, needed $DOCKER_AT_LEAST or newer: upgrade it, or remove it"
+    recorded_any docker || said=$(docker version 2>&1) ||
+        fatal "found Docker $version that does not answer ($(reason "$said")), needed one that works or none: start or repair it, or remove it"
+    [[ ! -e $DAEMON_JSON ]] || flat "$DAEMON_JSON" >/dev/null || fatal "found $DAEMON_JSON unreadable: repair it"
+}
+
+# WANTED: the bundle's packages that this server lacks, by name. INCOMING: these and all they need, as apt says.
+check_packages() {
+    WANTED=() INCOMING=()
+    local names=() name
+    for name in $(recorded_packages); do # which a kill may have left half-way
+        [[ $(dpkg-query -W -f '${db:Status-Abbrev}' "$name" 2>/dev/null) == ii* ]] || names+=("$name")
+    done
+    [[ $NEED_ENGINE == no ]] || names+=(docker.io docker-cli containerd)
+    [[ $NEED_COMPOSE == no ]] || names+=(docker-compose docker-compose-v2 docker-buildx)
+    has python3 || names+=(python3)
+    has make || names+=(make)
+    # With AppArmor in the kernel, Docker needs its parser.
+    [[ $(cat /sys/module/apparmor/parameters/enabled 2>/dev/null) != Y ]] || has apparmor_parser || names+=(apparmor)
+    [[ $MODELS != *:/* ]] || has mount.nfs || names+=(nfs-common)
+    ((${#names[@]})) || return 0
+    [[ -n $PACKAGES ]] || fatal "found no packages for $SYSTEM in the bundle, needed ${names[*]}: make it with SYSTEMS=$SYSTEM"
+    local_repository
+    for name in "${names[@]}"; do
+        ! grep -qxF "Package: $name" "$WORK/repository/Packages" || WANTED+=("$name")
+    done
+    local said
+    said=$(bundle_apt --simulate install --no-remove "${WANTED[@]}" 2>&1) ||
+        fatal "found packages here that the bundle's do not fit ($(reason "$said")): remove what stands against ${WANTED[*]}"
+    mapfile -t INCOMING < <(awk '$1 == "Inst" && $3 !~ /^\[/ { print $2 }' <<<"$said")
+    [[ $NEED_ENGINE == no || " ${WANTED[*]} " == *" docker.io "* ]] || fatal "found no docker.io in the bundle's $PACKAGES: make the bundle anew"
+}
+
+recorded_packages() { sed -n 's/^packages\t//p' "$RECORD" 2>/dev/null; }
+
+# apt reads the bundle as a repository of its own; this server's sources and lists stay as they are.
+local_repository() {
+    local said
+    mkdir -p "$WORK/apt/lists/partial" "$WORK/apt/archives/partial"
+    ln -sfn "$(realpath "$BUNDLE/$PACKAGES")" "$WORK/repository"
+    printf 'deb [trusted=yes] file:%s ./\n' "$WORK/repository" >"$WORK/apt/sources.list"
+    said=$(bundle_apt update 2>&1) || fatal "apt could not read the bundle's packages: $(reason "$said")"
+}
+
+bundle_apt() {
+    # RUNLEVEL=1 keeps packages from starting Docker in their own way, before it is configured.
+    RUNLEVEL=1 apt-get -qq --yes --no-install-recommends -o Dir::Etc::SourceList="$WORK/apt/sources.list" \
+        -o Dir::Etc::SourceParts=/dev/null -o Dir::Etc::PreferencesParts=/dev/null -o Dir::State::Lists="$WORK/apt/lists" \
+        -o Dir::Cache="$WORK/apt" -o Dir::Log="$WORK/apt" -o APT::Sandbox::User=root -o Dpkg::Use-Pty=0 \
+        -o DPkg::Lock::Timeout=60 "$@"
+}
+
+# WHAT, TYPE, MOUNT_OPTIONS: as a unit or fstab says them.
+check_models() {
+    MOUNT_OPTIONS=$OPTIONS
+    local uuid
+    case $MODELS in
+    *:/*) WHAT=$MODELS TYPE=nfs MOUNT_OPTIONS+=,_netdev ;;
+    *)
+        [[ -e $MODELS ]] || fatal "found nothing at $MODELS, needed the model volume: name a device, an image file, a directory or HOST:/PATH with --models"
+        MODELS=$(realpath "$MODELS")
+        [[ $MODELS != "$VOLUME" ]] || fatal "found --models $VOLUME, where the volume is mounted: name where the models come from"
+        [[ $MODELS != *[[:space:]]* ]] || fatal "found white space in $MODELS: give the volume a path without"
+        if [[ -d $MODELS ]]; then
+            WHAT=$MODELS TYPE=none MOUNT_OPTIONS=bind,$OPTIONS
+        else
+            TYPE=$(blkid -p -o value -s TYPE "$MODELS" || true)
+            uuid=$(blkid -p -o value -s UUID "$MODELS" || true)
+            [[ $TYPE == ext4 || $TYPE == xfs ]] || fatal "found ${TYPE:-no file system} on $MODELS, needed ext4 or xfs: make the volume anew"
+            if [[ -b $MODELS ]]; then WHAT=UUID=$uuid; else WHAT=$MODELS MOUNT_OPTIONS=loop,$OPTIONS; fi
+        fi
+        ;;
+    esac
+    if mountpoint -q "$VOLUME"; then
+        recorded_any mount || fatal "found $VOLUME mounted already, not by this script: unmount it"
+    fi
+    try_mount
+}
+
+# In a mount namespace of its own, which takes the mount with it when it ends.
+try_mount() {
+    local said
+    mkdir "$WORK/volume"
+    # shellcheck disable=SC2016 # the inner shell's own arguments
+    said=$(unshare --mount --propagation private sh -c '
+        mount -t "$1" -o "$2" "$3" "$4" && cat "$4/$5" >"$4.sentinel" && ls -A "$4" >"$4.names"
+    ' - "$TYPE" "${MOUNT_OPTIONS/,nofail/}" "$WHAT" "$WORK/volume" "$SENTINEL" 2>&1) || {
+        [[ $said != *"$SENTINEL"* ]] || fatal "found no $SENTINEL on $MODELS, needed a model volume: copy the bundle's models/ there whole"
+        fatal "found a volume that cannot be mounted, $MODELS ($(reason "$said")): repair it, or name another with --models"
+    }
+    flat "$WORK/volume.sentinel" >"$WORK/sentinel"
+    grep -q $'^volume\t.' "$WORK/sentinel" || fatal "found a damaged $SENTINEL on $MODELS: copy the bundle's models/ there anew"
+    local model
+    while read -r model; do
+        grep -qxF -- "$model" "$WORK/volume.names" ||
+            fatal "found no folder $model on $MODELS, which its $SENTINEL lists: copy the volume again"
+    done < <(sed -n 's,^models/\([^\t]*\)\t.*,\1,p' "$WORK/sentinel")
+}
+
+check_gpus() {
+    NVIDIA=no
+    [[ $GPU == auto ]] && has nvidia-smi && nvidia-smi -L 2>/dev/null | grep -q '^GPU ' || return 0
+    NVIDIA=yes
+    has nvidia-container-runtime ||
+        fatal "found GPUs and no NVIDIA Container Toolkit, needed it to give them to containers: install it, or serve on CPUs with --gpu none"
+}
+
+swarm_state() { docker info --format '{{.Swarm.LocalNodeState}}' 2>/dev/null || true; }
+
+# TOKEN, MANAGER
+check_swarm() {
+    [[ -n $JOIN ]] || return 0
+    TOKEN=${JOIN%%@*} MANAGER=${JOIN#*@}
+    [[ $JOIN == *@* && $TOKEN =~ ^SWMTKN-1-[0-9a-z]{50}-[0-9a-z]{25}$ ]] ||
+        fatal "found a join token of another form, needed SWMTKN-1-...@ADDRESS: run \`docker swarm join-token worker\` on the first server"
+    [[ $MANAGER == *:* ]] || MANAGER+=:2377
+    [[ $(swarm_state) != active ]] || return 0
+    # shellcheck disable=SC2016 # the inner shell's own argument
+    timeout 5 bash -c 'exec 3<>"/dev/tcp/${1%:*}/${1##*:}"' - "$MANAGER" 2>/dev/null ||
+        fatal "found no manager at $MANAGER, needed the first server's: check the address, the network, and that port ${MANAGER##*:} is open there"
+}
+
+# --- Steps: each looks whether it is needed, and changes only then --------------------------------------------------
+install_packages() {
+    local each said
+    # In the order in which they are not taken back: Docker stops first.
+    if [[ $NEED_ENGINE == yes ]]; then
+        for each in "${DOCKER_TREES[@]}"; do [[ -e $each ]] || remember tree "$each"; done
+    fi
+    ((${#INCOMING[@]} == 0)) || remember packages "${INCOMING[*]}"
+    remember_docker
+    [[ -e $STATE/before ]] || { snapshot >"$STATE/before.new" && mv "$STATE/before.new" "$STATE/before"; }
+    dpkg --configure -a >/dev/null 2>&1 || true # after a kill; what still lacks something, the next line completes
+    said=$(bundle_apt install --no-remove "${WANTED[@]}" 2>&1) ||
+        fatal "apt could not install the bundle's packages: $(reason "$said")"
+    snapshot | comm -13 "$STATE/before" - >"$STATE/brought.new"
+    mv "$STATE/brought.new" "$STATE/brought"
+    hash -r
+}
+
+# What packages' own scripts make, which dpkg does not know of: accounts, groups, and files outside /usr.
+snapshot() {
+    {
+        sed 's,^\([^:]*\):.*,group \1,' /etc/group
+        sed 's,^\([^:]*\):.*,user \1,' /etc/passwd
+        find /etc /root /var -xdev \( -path /var/lib/dpkg -o -path "${STATE%/*}" -o -path /var/lib/docker -o \
+            -path /var/lib/containerd \) -prune -o -printf 'path %p\n'
+    } | sort
+}
+
+remember_docker() { recorded_any docker || remember docker "$(docker_was)"; }
+
+docker_was() { if docker version >/dev/null 2>&1; then echo running; elif has dockerd; then echo stopped; else echo absent; fi; }
+
+step_packages() { ((${#WANTED[@]} == 0)) || change "install ${WANTED[*]} and what they need" install_packages; }
+
+# Where the kit's archive has a file: it may have all in a folder.
+in_kit() { tar -tzf "$BUNDLE/$(manifest kit)" | awk -v end="/$1" '"/" $0 ~ end "$" && !found { print; found = 1 }'; }
+
+unpack_kit() {
+    make_dir "${KIT%/*}"
+    remember tree "$KIT"
+    local inside
+    inside=$(in_kit scripts/init-server.sh)
+    inside=${inside%scripts/init-server.sh}
+    rm -rf "$KIT.new"
+    mkdir "$KIT.new"
+    tar -xzf "$BUNDLE/$(manifest kit)" -C "$KIT.new" --no-same-owner --strip-components="$(tr -cd / <<<"${inside#./}" | wc -c)"
+    rm -rf "$KIT"
+    mv "$KIT.new" "$KIT"
+    sha256sum <"$BUNDLE/$(manifest kit)" >"$STATE/kit.sha256"
+}
+
+step_kit() {
+    if [[ ! -d $KIT ]] || ! says "$STATE/kit.sha256" "$(sha256sum <"$BUNDLE/$(manifest kit)")"; then
+        change "unpack the kit into $KIT" unpack_kit
+    fi
+}
+
+mount_volume() {
+    local said
+    remember mount ""
+    if mountpoint -q "$VOLUME"; then
+        said=$(umount "$VOLUME" 2>&1) || fatal "found $VOLUME in use ($(reason "$said")): stop the workers with \`make down\`"
+    fi
+    if systemd_runs; then
+        said=$(systemctl daemon-reload 2>&1 && systemctl enable --quiet --now "$UNIT" 2>&1) ||
+            fatal "systemd could not mount $VOLUME: $(reason "$said")"
+    else
+        said=$(mount "$VOLUME" 2>&1) || fatal "$VOLUME could not be mounted: $(reason "$said")"
+    fi
+    cmp -s "$WORK/volume.sentinel" "$VOLUME/$SENTINEL" || fatal "found another volume on $VOLUME than $MODELS: look at \`findmnt $VOLUME\`"
+}
+
+unit_text() {
+    local what=$WHAT target=multi-user.target
+    [[ $what != UUID=* ]] || what=/dev/disk/by-uuid/${what#UUID=}
+    [[ $TYPE != nfs ]] || target=remote-fs.target
+    printf '%s\n' "# Written by init-server.sh." "[Unit]" "Description=Wanwu's models, read-only" "" "[Mount]" "What=$what" \
+        "Where=$VOLUME" "Type=$TYPE" "Options=$MOUNT_OPTIONS" "" "[Install]" "WantedBy=$target"
+}
+
+step_volume() {
+    [[ -d $VOLUME ]] || change "make $VOLUME" make_dir "$VOLUME"
+    local before=$CHANGES line="$WHAT $VOLUME $TYPE $MOUNT_OPTIONS 0 0"
+    if systemd_runs; then
+        put "/etc/systemd/system/$UNIT" "$(unit_text)"
+        put "$DROP_IN" "# Written by init-server.sh: no worker starts on an empty folder."$'\n'"[Unit]"$'\n'"RequiresMountsFor=$VOLUME"
+    else
+        put "$FSTAB" "$({ grep -vsE "^[^#]\S*\s+$VOLUME\s" "$FSTAB" || true; } && echo "$line")"
+    fi
+    if ((CHANGES > before)) || ! mountpoint -q "$VOLUME" || ! cmp -s "$WORK/volume.sentinel" "$VOLUME/$SENTINEL"; then
+        change "mount $WHAT on $VOLUME ($TYPE, $MOUNT_OPTIONS)" mount_volume
+    fi
+}
+
+step_offline() {
+    local text
+    text=$(tar -xzOf "$BUNDLE/$(manifest kit)" "$(in_kit worker/offline.env)" | grep -v '^#')
+    put "$OFFLINE" "# Written by init-server.sh: what keeps every library on this server, in containers, services and login shells.
+$text
+HF_HOME=/var/cache/wanwu/huggingface
+HF_HUB_CACHE=$VOLUME/.cache/huggingface/hub
+TORCH_HOME=$VOLUME/.cache/torch
+MODELSCOPE_CACHE=$VOLUME/.cache/modelscope"
+    put /etc/profile.d/wanwu.sh "# Written by init-server.sh.
+set -a
+. $OFFLINE
+set +a"
+}
+
+# kit ARGUMENTS...: Python with the kit's code, leaving no bytecode behind. Says nothing where there is neither yet.
+kit() { [[ -d $KIT ]] && has python3 && (cd "$KIT" && python3 -B "$@"); }
+
+slots() { kit -m scripts slots --server "$NAME" --gpu "$GPU"; }
+
+hardware() { kit -c 'from scripts.hardware import read_hardware; print(read_hardware().to_json())'; }
+
+write_output() {
+    local text
+    text=$("$2") || fatal "the kit could not tell this server's ${2}"
+    write "$1" "$text"
+}
+
+put_output() {
+    local text
+    if ! text=$("$2" 2>/dev/null) || ! says "$1" "$text"; then change "write $1" write_output "$1" "$2"; fi
+}
+
+step_slots() {
+    put_output /etc/wanwu/hardware.json hardware
+    put_output /etc/wanwu/slots.json slots
+}
+
+# daemon.json as it must be; everything that is not ours stays.
+daemon_json() {
+    python3 -B - "$DAEMON_JSON" /etc/wanwu/slots.json "$NVIDIA" <<'END'
+import json, sys
+from pathlib import Path
+
+daemon, slots, nvidia = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text())["slots"], sys.argv[3]
+found = json.loads(daemon.read_text()) if daemon.exists() and daemon.read_text().strip() else {}
+others = [entry for entry in found.get("node-generic-resources", []) if not entry.startswith("slot=")]
+wanted = found | {"node-generic-resources": [*others, *(f"slot={name}" for name in slots)]}
+if nvidia == "yes":
+    wanted["runtimes"] = {"nvidia": {"path": "nvidia-container-runtime"}} | found.get("runtimes", {})
+    wanted["default-runtime"] = "nvidia"
+print(daemon.read_text().rstrip("\n") if wanted == found else json.dumps(wanted, indent=4))
+END
+}
+
+write_daemon_json() {
+    local text
+    text=$(daemon_json 2>&1) || fatal "found $DAEMON_JSON, which cannot be read as JSON ($(reason "$text")): repair it"
+    remember_docker
+    touch "$RESTART"
+    write "$DAEMON_JSON" "$text"
+}
+
+step_docker() {
+    local text
+    if ! text=$(daemon_json 2>/dev/null) || ! says "$DAEMON_JSON" "$text"; then
+        change "write this server's slots into $DAEMON_JSON" write_daemon_json
+        NEED_RESTART=yes
+    fi
+    if ! docker version >/dev/null 2>&1; then
+        change "start Docker" start_docker
+    elif [[ $NEED_RESTART == yes || -e $RESTART ]]; then
+        change "restart Docker" restart_docker
+    fi
+}
+
+start_docker() {
+    remember_docker
+    rm -f "$RESTART" # it starts with what the file says now
+    if systemd_runs; then
+        systemctl daemon-reload
+        systemctl enable --quiet --now docker || fatal "systemd could not start Docker: see journalctl --unit docker"
+    else
+        [[ -e $DOCKER_LOG ]] || remember file "$DOCKER_LOG"
+        # A session of its own and no open file of the caller: it lives on when the caller ends.
+        setsid --fork dockerd </dev/null >>"$DOCKER_LOG" 2>&1 9>&-
+    fi
+    await_docker
+}
+
+await_docker() {
+    local give_up=$((SECONDS + START_S))
+    until docker version >/dev/null 2>&1; do
+        ((SECONDS < give_up)) || fatal "Docker did not answer within $START_S seconds: $(tail -n 1 "$DOCKER_LOG" 2>/dev/null || echo "see journalctl --unit docker")"
+        sleep 0.2
+    done
+}
+
+restart_docker() {
+    if systemd_runs; then
+        systemctl daemon-reload
+        systemctl restart docker || fatal "systemd could not restart Docker: see journalctl --unit docker"
+        await_docker
+        rm -f "$RESTART"
+    else
+        stop_docker
+        start_docker
+    fi
+}
+
+stop_docker() {
+    if systemd_runs; then
+        systemctl stop docker.socket docker containerd 2>/dev/null || true
+        return
+    fi
+    local pid
+    pid=$(cat /var/run/docker.pid 2>/dev/null) || return 0
+    kill "$pid" 2>/dev/null || return 0
+    while kill -0 "$pid" 2>/dev/null && [[ $(cut -d ' ' -f 3 "/proc/$pid/stat" 2>/dev/null) != Z ]]; do sleep 0.1; done
+}
+
+# A store that is containerd's names images otherwise: there, what was loaded from this file counts.
+image_is() {
+    local id
+    id=$(docker image inspect --format '{{.Id}}' "$1" 2>/dev/null) || return 1
+    [[ $id == "$2" ]] || recorded image "$1 $2 $id"
+}
+
+load_image() {
+    local said id
+    docker image inspect "$1" >/dev/null 2>&1 || remember loaded "$1"
+    said=$(docker load --quiet --input "$BUNDLE/$3" 2>&1) || fatal "Docker could not load $3: $(reason "$said")"
+    id=$(docker image inspect --format '{{.Id}}' "$1" 2>/dev/null || true)
+    if docker info --format '{{.DriverStatus}}' | grep -q io.containerd.snapshotter; then remember image "$1 $2 $id"; fi
+    image_is "$1" "$2" || fatal "found image $1 with ID ${id:-none} after loading it, needed $2: make the bundle anew"
+}
+
+step_images() {
+    local index reference id
+    for ((index = 0; ; index++)); do
+        reference=$(manifest "images/$index/reference")
+        [[ -n $reference ]] || break
+        id=$(manifest "images/$index/id")
+        image_is "$reference" "$id" || change "load image $reference" load_image "$reference" "$id" "$(manifest "images/$index/file")"
+    done
+}
+
+swarm_init() {
+    local said
+    remember swarm ""
+    said=$(docker swarm init ${ADDRESS:+--advertise-addr "$ADDRESS"} 2>&1) ||
+        fatal "Docker could not begin a swarm ($(reason "$said")): where the server has several addresses, choose one with --address"
+}
+
+swarm_join() {
+    local said
+    remember swarm ""
+    said=$(docker swarm join ${ADDRESS:+--advertise-addr "$ADDRESS"} --token "$TOKEN" "$MANAGER" 2>&1) ||
+        fatal "the manager at $MANAGER did not take this server in ($(reason "$said")): get a fresh token with \`docker swarm join-token worker\` there"
+}
+
+step_swarm() {
+    [[ $(swarm_state) != active ]] || return 0
+    if [[ $FIRST == yes ]]; then change "begin a swarm" swarm_init; fi
+    if [[ -n $JOIN ]]; then change "join the swarm of $MANAGER" swarm_join; fi
+}
+
+# --- Taking back, by the record, from its end -----------------------------------------------------------------------
+undo_to() {
+    local lines kind what
+    [[ -e $RECORD ]] || return 0
+    mapfile -t lines <"$RECORD"
+    while ((${#lines[@]} > $1)); do
+        IFS=$'\t' read -r kind what <<<"${lines[-1]}"
+        unset 'lines[-1]'
+        printf '<- %s %s\n' "$kind" "$what"
+        [[ $DRY_RUN == no ]] || continue
+        "undo_$kind" "$what"
+        sed -i '$d' "$RECORD"
+    done
+    if [[ $DRY_RUN == no && ! -s $RECORD ]]; then
+        rm -rf "$STATE"
+        rmdir --ignore-fail-on-non-empty "${STATE%/*}"
+    fi
+}
+
+undo_dir() { [[ ! -d $1 ]] || rmdir --ignore-fail-on-non-empty "$1"; }
+undo_file() { rm -f "$1" "$1.wanwu-new"; }
+# What Docker left mounted below its own folders, a kill's remains, goes first; nothing else is ever mounted there.
+undo_tree() {
+    local point
+    while read -r point; do umount "$point"; done < <(findmnt -rno TARGET | grep -E "^$1(/|\$)" | sort -r)
+    rm -rf --one-file-system "${1:?}" "$1.new"
+}
+undo_image() { :; }
+undo_loaded() { ! docker version >/dev/null 2>&1 || docker image rm --force "$1" >/dev/null 2>&1 || true; }
+undo_swarm() { [[ $(swarm_state) == inactive ]] || docker swarm leave --force >/dev/null 2>&1 || true; }
+
+# A file that someone changed since is theirs.
+undo_kept() {
+    rm -f "$1.wanwu-new"
+    local written
+    written=$(cat "$STATE/$(tr / _ <<<"$1").written" 2>/dev/null || true)
+    if [[ -e $1 && -n $written && $(sha256sum <"$1" | cut -d ' ' -f 1) != "$written" ]]; then
+        cp -a "$STATE/kept$1" "$1.before-wanwu"
+        info "$1 was changed since: left as it is; what it was before lies beside it in $1.before-wanwu"
+    else
+        cp -a "$STATE/kept$1" "$1"
+    fi
+}
+
+undo_mount() {
+    local said
+    if systemd_runs; then systemctl disable --quiet --now "$UNIT" 2>/dev/null || true; fi
+    mountpoint -q "$VOLUME" || return 0
+    said=$(umount "$VOLUME" 2>&1) || fatal "found $VOLUME in use ($(reason "$said")): end what uses it, then run --uninstall again"
+}
+
+# Once all later changes are taken back, Docker must run as it did, or not at all.
+undo_docker() {
+    case $1 in
+    running) if docker version >/dev/null 2>&1; then restart_docker; fi ;;
+    *) stop_docker ;;
+    esac
+    if systemd_runs; then systemctl daemon-reload; fi
+}
+
+# All at once, whichever run brought them: they depend on one another.
+undo_packages() {
+    local names=() name said
+    stop_docker
+    for name in $(recorded_packages); do
+        ! dpkg-query -W -f '${db:Status-Abbrev}' "$name" 2>/dev/null | grep -qv '^un' || names+=("$name")
+    done
+    dpkg --configure -a >/dev/null 2>&1 || true
+    ((${#names[@]} == 0)) || said=$(dpkg --purge "${names[@]}" 2>&1) || info "not all packages could be removed, others need them now: $(reason "$said")"
+    [[ ! -e $STATE/brought ]] || remove_brought
+}
+
+remove_brought() {
+    local kind what
+    while read -r kind what; do
+        case $kind in
+        user) ! getent passwd "$what" >/dev/null || userdel "$what" 2>/dev/null || true ;;
+        group) ! getent group "$what" >/dev/null || groupdel "$what" 2>/dev/null || true ;;
+        path)
+            if [[ -d $what && ! -L $what ]]; then
+                rmdir --ignore-fail-on-non-empty "$what"
+            else
+                rm -f "$what"
+            fi
+            ;;
+        esac
+    done < <(sort -r "$STATE/brought")
+}
+
+# --- The whole ------------------------------------------------------------------------------------------------------
+parse() {
+    while (($#)); do
+        case $1 in
+        --bundle | --models | --join | --gpu | --address)
+            (($# > 1)) || fatal "found $1 without a value: see $0 --help"
+            local name=${1#--}
+            printf -v "${name^^}" %s "$2"
+            shift
+            ;;
+        --first) FIRST=yes ;;
+        --dry-run) DRY_RUN=yes ;;
+        --uninstall) UNINSTALL=yes ;;
+        --help)
+            manual
+            exit
+            ;;
+        *) fatal "unknown argument $1: see $0 --help" ;;
+        esac
+        shift
+    done
+    [[ $GPU == auto || $GPU == none ]] || fatal "--gpu: found $GPU, needed auto or none"
+    [[ $FIRST == no || -z $JOIN ]] || fatal "found --first and --join, needed one of them: only one server begins the swarm"
+    [[ $UNINSTALL == yes || (-n $BUNDLE && -n $MODELS) ]] || fatal "needed --bundle DIR and --models SOURCE: see $0 --help"
+}
+
+finish() {
+    local status=$?
+    trap - EXIT INT TERM
+    if ((status)) && [[ $CHANGING == yes ]]; then
+        [[ $SAID == yes ]] || printf '!! %s failed, as it says above: mend that and run this again\n' "${NOW:-this}" >&2
+        info "taking this run's changes back"
+        undo_to "$MARK"
+    fi
+    [[ -z $WORK ]] || rm -rf --one-file-system "$WORK"
+    exit "$status"
+}
+
+uninstall() {
+    check_root
+    [[ -s $RECORD ]] || { info "nothing to take back: no record in $STATE" && return; }
+    undo_to 0
+    if systemd_runs && [[ $DRY_RUN == no ]]; then systemctl daemon-reload; fi
+    info "$([[ $DRY_RUN == no ]] && echo "this server is as it was before" || echo "dry run: nothing was changed")"
+}
+
+initialise() {
+    check_root
+    detect_system
+    check_bundle
+    check_machine
+    check_name
+    check_docker
+    check_gpus
+    check_models
+    check_packages
+    check_swarm
+    info "all checks passed: $NAME, $SYSTEM"
+    if [[ $DRY_RUN == no ]]; then
+        CHANGING=yes
+        [[ ! -e $RECORD ]] || MARK=$(wc -l <"$RECORD")
+    fi
+    printf '== changes begin here ==\n'
+    step_packages
+    step_kit
+    step_volume
+    step_offline
+    step_slots
+    step_docker
+    step_images
+    step_swarm
+    CHANGING=no
+    summary
+}
+
+summary() {
+    if ((CHANGES == 0)); then
+        info "nothing changed: $NAME is as it should be"
+    elif [[ $DRY_RUN == yes ]]; then
+        info "dry run: $CHANGES changes would be made, none was"
+    else
+        info "$NAME is a member, changes made: $CHANGES"
+    fi
+    if [[ $FIRST == yes && $DRY_RUN == no ]]; then
+        info "the next servers: init-server.sh --bundle DIR --models SOURCE --join $(docker swarm join-token --quiet worker)@$(docker info --format '{{.Swarm.NodeAddr}}')"
+    fi
+}
+
+main() {
+    parse "$@"
+    trap finish EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    WORK=$(mktemp -d /tmp/wanwu-init.XXXXXX)
+    exec 9</etc
+    flock --nonblock 9 || fatal "found this script at work on this server already: wait for it"
+    if [[ $UNINSTALL == yes ]]; then uninstall; else initialise; fi
+}
+
+main "$@"

@@ -1,0 +1,77 @@
+"""Pictures with a photograph's statistics, made from a seed: what calibration and load tests look at.
+
+Leaves that cover one another, their sizes falling off by a power law, give natural images their edges and their
+1/f spectrum (A. B. Lee, D. Mumford and J. Huang, "Occlusion models for natural images", 2001); each leaf has a
+texture of the same spectrum. Colours vary along the axes of natural images, far more in lightness than in hue
+(D. Ruderman, T. Cronin and C.-C. Chiao, "Statistics of cone responses to natural images", 1998).
+They show nothing that a classifier knows: the figures they give are of speed and agreement, not of accuracy.
+"""
+
+import io
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+SIZE = (500, 375)  # (width, height) of the usual photo in ImageNet
+QUALITY = 90
+LEAVES = 400
+SMALLEST, LARGEST = 0.01, 0.6  # radius of a leaf, of the picture's longer side
+CORNERS, ROUND = 9, 24  # of a leaf at most, and of the half that are ellipses
+ROUGH = 64  # what stands for a texture of TEXTURE_SPREAD
+AXES = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], np.float32)  # lightness, yellow to blue, magenta to green
+AXES /= np.linalg.norm(AXES, axis=1, keepdims=True)
+LEAF_SPREAD = np.array([95, 28, 13], np.float32)  # standard deviations along AXES, of 0..255 values
+TEXTURE_SPREAD = np.array([64, 11, 6], np.float32)
+LENS_BLUR = 0.4  # pixels
+
+
+def photo(seed: int, size: tuple[int, int] = SIZE) -> Image.Image:
+    """The RGB picture of `size` (width, height) that belongs to `seed`."""
+    rng = np.random.default_rng(seed)
+    leaves, roughness = _leaves(rng, size)
+    texture = _noise(rng, size) * TEXTURE_SPREAD @ AXES
+    pixels = leaves + texture * roughness[..., None]
+    exposed = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    return exposed.filter(ImageFilter.GaussianBlur(LENS_BLUR * max(size) / max(SIZE)))
+
+
+def jpeg(seed: int, size: tuple[int, int] = SIZE) -> bytes:
+    """`photo(seed, size)` as a camera's file: about 100 KB at the usual size."""
+    stream = io.BytesIO()
+    photo(seed, size).save(stream, "JPEG", quality=QUALITY)
+    return stream.getvalue()
+
+
+def _leaves(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Colours, float32 [H, W, 3], and how rough the texture is there, float32 [H, W] around 1."""
+    middle = rng.normal(115, 25) + rng.normal(0, LEAF_SPREAD * 0.3) @ AXES
+    fills = np.clip(middle + rng.normal(0, LEAF_SPREAD, (LEAVES + 1, 3)) @ AXES, 0, 255).astype(int).tolist()
+    rough = np.clip(rng.lognormal(4.0, 0.7, LEAVES + 1), 0, 255).astype(int).tolist()
+    colours, roughness = Image.new("RGB", size, tuple(fills[0])), Image.new("L", size, rough[0])
+    on_colours, on_roughness = ImageDraw.Draw(colours), ImageDraw.Draw(roughness)
+    for outline, fill, grey in zip(_outlines(rng, size), fills[1:], rough[1:], strict=True):
+        on_colours.polygon(outline, fill=tuple(fill))
+        on_roughness.polygon(outline, fill=grey)
+    return np.asarray(colours, np.float32), np.asarray(roughness, np.float32) / ROUGH
+
+
+def _outlines(rng: np.random.Generator, size: tuple[int, int]) -> list[list[float]]:
+    """Leaves anywhere in the picture, each x, y, x, y...: their radius has a density of its power -3."""
+    radius = (SMALLEST**-2 + rng.uniform(size=LEAVES) * (LARGEST**-2 - SMALLEST**-2)) ** -0.5 * max(size)
+    corners = np.where(rng.uniform(size=LEAVES) < 0.5, ROUND, rng.integers(3, CORNERS + 1, LEAVES))
+    step = np.minimum(np.arange(ROUND), corners[:, None] - 1) * (2 * np.pi / corners[:, None])
+    angles = step + rng.uniform(0, 2 * np.pi, (LEAVES, 1))
+    x, y = radius[:, None] * np.cos(angles), (radius * rng.uniform(0.3, 1, LEAVES))[:, None] * np.sin(angles)
+    turn = rng.uniform(0, np.pi, (LEAVES, 1))
+    points = np.stack([x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)], axis=-1)
+    return (points + rng.uniform(0, 1, (LEAVES, 1, 2)) * size).reshape(LEAVES, -1).tolist()
+
+
+def _noise(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+    """Noise with an amplitude of 1/f, float32 [H, W, axes], mean 0 and standard deviation 1 along each of AXES."""
+    width, height = size
+    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]).astype(np.float32)
+    frequency[0, 0] = np.inf
+    spectrum = rng.standard_normal((len(AXES), *frequency.shape, 2), np.float32).view(np.complex64)[..., 0] / frequency
+    noise = np.fft.irfft2(spectrum, s=(height, width))
+    return np.moveaxis(noise / noise.std(axis=(1, 2), keepdims=True), 0, -1)

@@ -1,0 +1,41 @@
+"""Model folders that nobody finds wrong before a worker starts on them: each fails there in its own way."""
+
+import hashlib
+import re
+from pathlib import Path
+
+from tests.folders import code_folder, openvino_folder
+
+CRASH = """
+import os, signal
+
+def build(classes):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def wrong_answer(path: Path) -> Path:
+    """Its golden picture was another class when that was recorded."""
+    toml = openvino_folder(path) / "model.toml"
+    text = toml.read_text()
+    said = re.search(r'^index = (\d)\nlabel = "(\w+)"$', text, re.MULTILINE)
+    assert said
+    other = {"cat": 'index = 1\nlabel = "dog"', "dog": 'index = 2\nlabel = "tea"', "tea": 'index = 0\nlabel = "cat"'}
+    toml.write_text(text.replace(said[0], other[said[2]]))
+    return path
+
+
+def wrong_weights(path: Path) -> Path:
+    """Its weights are not those that model.toml lists."""
+    with (openvino_folder(path) / "model.bin").open("ab") as file:
+        file.write(b"!")
+    return path
+
+
+def crashing(path: Path) -> Path:
+    """Its network ends the process that loads it."""
+    code, toml = code_folder(path, trusted=True) / "network.py", path / "model.toml"
+    before = hashlib.sha256(code.read_bytes()).hexdigest()
+    code.write_text(CRASH)
+    toml.write_text(toml.read_text().replace(before, hashlib.sha256(code.read_bytes()).hexdigest()))
+    return path

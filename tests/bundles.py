@@ -1,0 +1,58 @@
+"""A small bundle, made by the modules that `make bundle` is made of, around an image that no engine had to save."""
+
+import hashlib
+import io
+import json
+import tarfile
+from pathlib import Path
+
+from scripts.bundle import layout, volume
+from scripts.library import Entry
+
+REFERENCE = "wanwu-gateway:0123456789ab"
+
+
+def save_image(file: Path, reference: str = REFERENCE, config: bytes = b'{"os": "linux"}') -> str:
+    """Write an image as `docker save` does, packed; returns its ID."""
+    value = hashlib.sha256(config).hexdigest()
+    listed = [{"Config": f"blobs/sha256/{value}", "RepoTags": [reference], "Layers": []}]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(file, "w:gz") as archive:
+        for name, content in ((f"blobs/sha256/{value}", config), ("manifest.json", json.dumps(listed).encode())):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return f"sha256:{value}"
+
+
+def make_model(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "model.toml").write_text("name = 'm'\n")
+    (folder / "labels").mkdir()
+    (folder / "labels/en.txt").write_text("one\n")
+    return folder
+
+
+def make_bundle(bundle: Path, source: Path) -> Path:
+    """A whole bundle of one image and one model, with a package index that lists nothing."""
+    (bundle / layout.WORK).mkdir(parents=True)
+    found = save_image(bundle / "images/gateway.tar.gz")
+    hashes = volume.copy([Entry("m", make_model(source / "m"))], bundle, bundle / layout.WORK)
+    (bundle / layout.WORK).rmdir()
+    (bundle / "packages/debian-12").mkdir(parents=True)
+    for name in ("packages/debian-12/Packages", layout.KIT, layout.INIT, layout.SBOM):
+        (bundle / name).write_text(name)
+    manifest = {
+        "images": [{"reference": REFERENCE, "id": found, "file": "images/gateway.tar.gz"}],
+        "models": [{"name": "m", "folder": "models/m", "hash": hashes["m"], "bytes": 1}],
+        "systems": {"debian-12": {"packages": "packages/debian-12", "docker": "28"}},
+        "kit": layout.KIT,
+    }
+    (bundle / layout.MANIFEST).write_text(json.dumps(manifest))
+    write_sums(bundle)
+    return bundle
+
+
+def write_sums(bundle: Path) -> None:
+    sums = {name: layout.sha256(bundle / name) for name in layout.files(bundle)}
+    layout.write(bundle / layout.SUMS, layout.format_sums(sums))

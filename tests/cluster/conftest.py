@@ -1,0 +1,188 @@
+"""One swarm of three servers for all tests here, with two slots each, and a fourth server that may join."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from scripts import docker
+from scripts.cluster import ROOT
+from scripts.library import content_hash
+from tests.cluster.servers import Lan, Server, copy_images
+from tests.service import bare_environment
+from tests.wait import until
+
+PORT = 8080
+NAMES = ("a", "b", "c", "d")
+CPUS = sorted(os.sched_getaffinity(0))
+NETWORK = os.getpid() % 200 + 20  # of 10.N.0.0/24; others may run these tests beside us
+BUILD = """
+from scripts import images
+wanted = [images.GATEWAY, images.WORKERS[images.PREPARED]]
+images.ensure(wanted)
+print(*(image.reference for image in wanted))
+"""
+
+
+@dataclass
+class Swarm:
+    """The servers, and the files that `make` is told of; `a` is the manager and where commands are run."""
+
+    home: Path
+    servers: dict[str, Server] = field(default_factory=dict)
+
+    @property
+    def manager(self) -> Server:
+        return self.servers["a"]
+
+    @property
+    def source(self) -> Path:
+        return self.home / "cluster.toml"
+
+    @property
+    def picture(self) -> Path:
+        return self.home / "models/demo/golden/butterfly.jpg"
+
+    def write(self, names: Sequence[str], folder: str = "demo", queue: int = 64) -> None:
+        """The cluster's file."""
+        model = f'[[models]]\nname = "demo"\nfolder = "{self.home}/models/{folder}"\n'
+        text = f"port = {PORT}\n[limits]\nqueue = {queue}\ndrain_s = 1\n{model}"
+        for name in names:
+            text += f'[[servers]]\nname = "{name}"\naddress = "{self.servers[name].address}"\n'
+        self.source.write_text(text)
+
+    def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = ["make", "--no-print-directory", *arguments, f"CLUSTER={self.source}", f"RUN_DIR={self.home}/run"]
+        environ = {**bare_environment(), "DOCKER_HOST": self.manager.host}
+        return subprocess.run(command, cwd=self.home / "kit", capture_output=True, text=True, env=environ)
+
+    def made(self, *arguments: str) -> str:
+        """What a target that must succeed has printed."""
+        done = self.make(*arguments)
+        assert done.returncode == 0, f"make {' '.join(arguments)}:\n{done.stdout}{done.stderr}{self.report()}"
+        return done.stdout
+
+    def status(self, of: str = "a") -> list[dict[str, Any]]:
+        """What a server's gateway says of every worker."""
+        workers: list[dict[str, Any]] = self.get(of, "/status").json()["workers"]
+        return workers
+
+    def get(self, server: str, path: str) -> requests.Response:
+        return requests.get(f"http://{self.servers[server].address}:{PORT}{path}", timeout=10)
+
+    def slots_in(self, of: str = "a") -> set[str]:
+        return {worker["slot"] for worker in self.status(of) if worker["in"]}
+
+    def join(self, name: str) -> None:
+        token = self.manager.docker("swarm", "join-token", "--quiet", "worker").strip()
+        self.servers[name].docker("swarm", "join", "--token", token, f"{self.manager.address}:2377")
+
+    def report(self) -> str:
+        """The end of what the tasks did, for a failure's report."""
+        shown = ["{{.Name}} {{.Node}} {{.CurrentState}} {{.Error}}"]
+        tasks = self.manager.asked("stack", "ps", "wanwu", "--no-trunc", "--format", *shown).stdout
+        logs = self.manager.asked("service", "logs", "--tail", "6", "wanwu_demo")
+        return f"\n{tasks}\n{logs.stdout}{logs.stderr}"[-8000:]
+
+
+@pytest.fixture(scope="session")
+def swarm() -> Iterator[Swarm]:
+    """Three servers that serve; whatever came of them is taken away."""
+    if fault := unable():
+        if os.environ.get("CI") == "true":
+            pytest.fail(fault, pytrace=False)
+        pytest.skip(fault)
+    with ExitStack() as stack:
+        own = Swarm(Path(tempfile.mkdtemp(prefix="wanwu-", dir="/tmp")))
+        stack.callback(shutil.rmtree, own.home, ignore_errors=True)
+        lan = Lan(f"wanwu{NETWORK}", NETWORK)
+        stack.callback(lan.close)
+        for number, name in enumerate(NAMES, 1):
+            slots = {f"{name}-cpu{index}": str(CPUS[index % len(CPUS)]) for index in range(2)}
+            own.servers[name] = Server(lan, number, name, own.home / name, slots)
+            stack.callback(own.servers[name].close)
+        copy_kit(own.home / "kit")
+        make_volume(own.home / "models")
+        furnish(own)
+        own.manager.docker("swarm", "init", "--advertise-addr", own.manager.address)
+        for name in ("b", "c"):
+            own.join(name)
+        own.write(["a", "b", "c"])
+        print(own.made("up"))
+        yield own
+
+
+@pytest.fixture
+def whole(swarm: Swarm) -> Swarm:
+    """The swarm with the workers of a, b and c in rotation, whatever the test before did."""
+    expected = {slot for name in "abc" for slot in swarm.servers[name].slots}
+    until("every slot of a, b and c is in rotation", lambda: swarm.slots_in() == expected, 120)
+    return swarm
+
+
+def unable() -> str | None:
+    """Why servers cannot be made here, in one line; None when they can."""
+    if os.geteuid() != 0:
+        return "the cluster tests make namespaces: run them as root"
+    if missing := [name for name in ("dockerd", "ip", "nsenter", "unshare", "iptables") if not shutil.which(name)]:
+        return f"the cluster tests need {', '.join(missing)}: install what has them"
+    fault = docker.engine_fault()
+    return fault and f"the cluster tests take their images from an engine: {fault}"
+
+
+def copy_kit(folder: Path) -> None:
+    """What servers are given of this repository: images are named after it, and it must not change meanwhile."""
+    for part in ("scripts", "worker", "nginx", "compose"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for part in ("Makefile", ".dockerignore"):
+        shutil.copy(ROOT / part, folder)
+    if (ROOT / "wheelhouse").is_dir():
+        shutil.copytree(ROOT / "wheelhouse", folder / "wheelhouse")
+
+
+def make_volume(folder: Path) -> None:
+    """A model volume: the demo, and the demo with one byte of its network changed."""
+    for name in ("demo", "broken"):
+        shutil.copytree(ROOT / "worker/demo", folder / name)
+    weights = next((folder / "broken").rglob("*.bin"))
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1
+    weights.write_bytes(content)
+    models = {name: content_hash(folder / name) for name in ("demo", "broken")}
+    (folder / ".wanwu-volume.json").write_text(json.dumps({"volume": "tests", "models": models}))
+
+
+def furnish(swarm: Swarm) -> None:
+    """Images for every server, and their daemons started."""
+    done = subprocess.run([sys.executable, "-c", BUILD], cwd=swarm.home / "kit", capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    archive = swarm.home / "images.tar"
+    docker.run(["save", "--output", str(archive), *done.stdout.split()[-2:]])
+    first, *others = swarm.servers.values()
+    first.start()
+    first.docker("load", "--input", str(archive))
+    archive.unlink()
+    first.shut_down()
+    copy_images(first, others)
+    for server in swarm.servers.values():
+        server.start()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Add what the tasks did to the report of a test that failed."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    own = item.funcargs.get("swarm") if isinstance(item, pytest.Function) else None
+    if report.failed and isinstance(own, Swarm):
+        report.sections.append(("tasks", own.report()))

@@ -1,0 +1,90 @@
+"""A bundle of the layout that `make bundle` writes, as small as a test can do with."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts.cluster import ROOT
+from scripts.library import content_hash
+from tests.cluster.init.hosts import SCRIPT
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image of this machine's engine, saved."""
+
+    reference: str
+    id: str
+    file: Path
+
+
+def save(reference: str, folder: Path) -> Image:
+    command = ["docker", "image", "inspect", "--format", "{{.Id}}", reference]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    file = folder / f"{reference.replace(':', '-')}.tar"
+    subprocess.run(["docker", "save", "--output", str(file), reference], check=True)
+    return Image(reference, found, file)
+
+
+def make(folder: Path, packages: dict[str, Path], images: list[Image], models: list[Path], **changed: Any) -> None:
+    """Write the bundle; `packages` by system, `changed` are values of the manifest."""
+    for system, debs in packages.items():
+        shutil.copytree(debs, folder / "packages" / system, copy_function=_link)
+    (folder / "images").mkdir(parents=True)
+    for image in images:
+        _link(image.file, folder / "images" / image.file.name)
+    for model in models:
+        shutil.copytree(model, folder / "models" / model.name)
+    write_sentinel(folder / "models")
+    shutil.copy(SCRIPT, folder)
+    kit(folder / "kit.tar.gz")
+    manifest = {
+        "wanwu": {"version": "0.1.0", "revision": "test"},
+        "architecture": "x86_64",
+        "images": [
+            {"reference": image.reference, "id": image.id, "file": f"images/{image.file.name}"} for image in images
+        ],
+        "models": [{"name": model.name, "folder": f"models/{model.name}"} for model in models],
+        "systems": {system: {"packages": f"packages/{system}"} for system in packages},
+        "kit": "kit.tar.gz",
+    }
+    (folder / "MANIFEST.json").write_text(json.dumps(manifest | changed, indent=1))
+    write_sums(folder)
+
+
+def kit(file: Path) -> None:
+    """The kit as git and a work tree in the making know it."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "scripts", "worker", "compose", "Makefile"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    names = [name for name in listed.splitlines() if (ROOT / name).is_file()]
+    subprocess.run(["tar", "-czf", file, "-C", ROOT, *names], check=True)
+
+
+def write_sentinel(models: Path) -> None:
+    hashes = {folder.name: content_hash(folder) for folder in sorted(models.iterdir()) if folder.is_dir()}
+    (models / ".wanwu-volume.json").write_text(json.dumps({"volume": "test-volume", "models": hashes}))
+
+
+def write_sums(folder: Path) -> None:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "SHA256SUMS")
+    lines = [f"{_sha256(path)}  {path.relative_to(folder)}\n" for path in files]
+    (folder / "SHA256SUMS").write_text("".join(lines))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _link(source: str | Path, target: str | Path) -> None:
+    """A hard link where both are on one file system: hundreds of megabytes, copied for every test otherwise."""
+    try:
+        Path(target).hardlink_to(source)
+    except OSError:
+        shutil.copy(source, target)

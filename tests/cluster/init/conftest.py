@@ -1,0 +1,113 @@
+"""Bare Debian roots and what is carried to them, made once; the roots and packages are kept outside the repository."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts import images
+from scripts.cluster import ROOT
+from scripts.debs import SYSTEMS, Apt
+from scripts.images import WORKERS
+from tests.cluster.init import bundles
+from tests.cluster.init.bundles import Image
+from tests.cluster.init.hosts import Host, start
+
+KEPT = Path(os.environ.get("WANWU_TEST_ROOTS", "/var/tmp/wanwu-roots"))
+DEMO = ROOT / "worker/demo"
+
+
+def packages(system: str) -> Path:
+    """The folder of Docker's packages for `system`, as `make bundle` collects them."""
+    folder = KEPT / f"packages-{system}"
+    if not (folder / "Packages").exists():
+        apt = Apt(SYSTEMS[system], KEPT / f"apt-{system}")
+        apt.fetch(apt.resolve(), folder)
+    return folder
+
+
+def debian(codename: str) -> Path:
+    """A root as debootstrap makes it, never to be changed."""
+    root = KEPT / codename
+    if not root.exists():
+        KEPT.mkdir(parents=True, exist_ok=True)
+        draft = root.with_suffix(".new")
+        shutil.rmtree(draft, ignore_errors=True)
+        command = ["debootstrap", "--variant=minbase", codename, str(draft)]
+        subprocess.run(command, check=True, capture_output=True)
+        draft.rename(root)
+    return root
+
+
+def debian_with_sshd() -> Path:
+    """A Debian 12 root that also has OpenSSH's server, never to be changed."""
+    root = KEPT / "bookworm-sshd"
+    if not root.exists():
+        draft = root.with_suffix(".new")
+        shutil.rmtree(draft, ignore_errors=True)
+        subprocess.run(["cp", "--archive", debian("bookworm"), draft], check=True)
+        environ = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+        install = ["apt-get", "-qq", "--yes", "--no-install-recommends", "install", "openssh-server"]
+        for command in (["apt-get", "-qq", "update"], install):
+            subprocess.run(["chroot", draft, *command], check=True, capture_output=True, env=environ)
+        draft.rename(root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Image:
+    """An image of one small file."""
+    folder = tmp_path_factory.mktemp("tiny")
+    (folder / "file").write_text("tiny\n")
+    made = subprocess.run(["tar", "-C", folder, "-c", "file"], check=True, capture_output=True).stdout
+    subprocess.run(["docker", "import", "-", "wanwu-tiny:test"], input=made, check=True, capture_output=True)
+    return bundles.save("wanwu-tiny:test", folder)
+
+
+@pytest.fixture(scope="session")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Image:
+    images.ensure([WORKERS["prepared"]])
+    return bundles.save(WORKERS["prepared"].reference, tmp_path_factory.mktemp("worker"))
+
+
+class Site:
+    """Starts hosts, and takes them away."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.hosts: list[Host] = []
+
+    def carry(self, system: str, carried: list[Image]) -> Path:
+        """The folder that every host finds in /media, with the bundle in it."""
+        media = self.folder / "media"
+        bundles.make(media / "bundle", {system: packages(system)}, carried, [DEMO])
+        return media
+
+    def host(self, codename: str, name: str, media: Path) -> Host:
+        return self.host_of(debian(codename), name, media)
+
+    def host_of(self, made: Path, name: str, media: Path, address: str = "10.77.0.1") -> Host:
+        root = self.folder / name
+        subprocess.run(["cp", "--archive", made, root], check=True)
+        self.hosts.append(start(root, name, media, f"{address}/24"))
+        return self.hosts[-1]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    own = Site(tmp_path)
+    yield own
+    for host in own.hosts:
+        host.stop()
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory, tiny: Image) -> Iterator[Host]:
+    """A Debian 12 host that no test changes, with a bundle in /media."""
+    own = Site(tmp_path_factory.mktemp("bare"))
+    yield own.host("bookworm", "bare", own.carry("debian-12", [tiny]))
+    for host in own.hosts:
+        host.stop()

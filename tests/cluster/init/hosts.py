@@ -1,0 +1,200 @@
+"""Bare servers on this machine: each a Debian root with a mount, network, PID and UTS namespace of its own.
+
+The network has no way out. A Docker daemon inside has its data in the root and its cgroups below one of its own.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.cluster import ROOT
+from tests.wait import until
+
+SCRIPT = ROOT / "scripts/init-server.sh"
+LIMIT_S = 180
+BARE = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "TERM": "dumb"}
+# The machine's cgroups are kept aside while a fresh /sys shows the new network namespace's devices.
+PREPARE = """
+set -eu
+root=$1
+mount --make-rprivate /
+mount --bind "$root" "$root"
+mount -t proc proc "$root/proc"
+mount -t sysfs sysfs "$root/sys"
+mount --rbind /sys/fs/cgroup "$root/sys/fs/cgroup"
+mount --rbind /dev "$root/dev"
+mount -t tmpfs tmpfs "$root/run"
+mount -t tmpfs tmpfs "$root/tmp"
+mount --bind "$4" "$root/media"
+mkdir "$root/run/lock"
+hostname "$2"
+ip link set lo up
+ip link add eth0 type veth peer name way-out
+ip address add "$3" dev eth0
+ip link set eth0 up
+ip link set way-out up
+cd "$root"
+mkdir -p "$root/run/old"
+pivot_root . run/old
+umount -l /run/old
+rmdir /run/old
+exec sleep infinity
+"""
+
+
+@dataclass
+class Host:
+    """One server; `process` keeps its namespaces, and is their first process."""
+
+    name: str
+    root: Path
+    keeper: subprocess.Popen[bytes]
+    pid: int
+
+    def command(self, *arguments: str) -> list[str]:
+        namespaces = ["nsenter", f"--target={self.pid}", "--mount", "--net", "--pid", "--uts", "--root", "--wd"]
+        return [*namespaces, "env", "-i", *(f"{name}={value}" for name, value in BARE.items()), *arguments]
+
+    def run(self, *arguments: str, check: bool = False) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            self.command(*arguments), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT_S
+        )
+        assert not check or done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
+        return done
+
+    def says(self, *arguments: str) -> str:
+        """What a command prints that must succeed."""
+        return self.run(*arguments, check=True).stdout.strip()
+
+    def init(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """init-server.sh as the bundle carries it."""
+        return self.run("bash", "/media/bundle/init-server.sh", *arguments)
+
+    def init_killed_at_new_change(self, known: set[str], *arguments: str) -> tuple[set[str], str]:
+        """Run init-server.sh and kill it with all its children once it begins a change that is not in `known`.
+
+        Returns the changes that were under way or just over then, none when it came to its end, and what it printed.
+        Its output is a pipe that holds one line, so it cannot be further than the change after the one that was read.
+        """
+        output, end = os.pipe2(os.O_DIRECT | os.O_CLOEXEC)
+        fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, 4096)
+        command = self.command("setsid", "--wait", "bash", "/media/bundle/init-server.sh", *arguments)
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=end, stderr=end), open(output) as lines:
+            os.close(end)
+            printed = ""
+            for line in lines:
+                printed += line
+                if line.startswith("-> ") and line not in known:
+                    self.kill_session("init-server.sh")
+                    return {one for one in [line, *lines] if one.startswith("-> ")}, printed
+        return set(), printed
+
+    def kill_session(self, script: str) -> None:
+        """Kill every process of the session in which `script` runs, at once."""
+        sessions = {stat[3] for stat in map(_stat, self.processes()) if stat and script in _command_line(stat[0])}
+        for stat in filter(None, map(_stat, self.processes())):
+            if stat[3] in sessions:
+                _kill(stat[0])
+
+    def processes(self) -> list[int]:
+        """The machine's PIDs of all that runs in this host."""
+        own = os.readlink(f"/proc/{self.pid}/ns/pid")
+        found = []
+        for path in Path("/proc").glob("[0-9]*"):
+            try:
+                if os.readlink(path / "ns/pid") == own:
+                    found.append(int(path.name))
+            except OSError:
+                continue
+        return found
+
+    def stop(self) -> None:
+        """End all its processes, the first one last, and take its root away."""
+        self.run("docker", "swarm", "leave", "--force")
+        self.run("sh", "-c", "kill $(cat /run/docker.pid) && while [ -e /run/docker.pid ]; do sleep 0.1; done")
+        _kill(self.pid)
+        self.keeper.wait(LIMIT_S)
+        shutil.rmtree(self.root, ignore_errors=True)
+        for hierarchy in Path("/sys/fs/cgroup").iterdir():
+            _remove_cgroup(hierarchy / self.cgroup)
+
+    @property
+    def cgroup(self) -> str:
+        return f"wanwu-{self.root.name}"
+
+
+def connect(one: Host, other: Host, address: str) -> None:
+    """Lead the way out of one to the other, which gets `address` on it and loses its own dead end."""
+    subprocess.run([*_network(other), "ip", "link", "delete", "eth0"], check=True)
+    subprocess.run([*_network(one), "ip", "link", "set", "way-out", "netns", str(other.pid)], check=True)
+    for change in (["link", "set", "way-out", "name", "eth0"], ["address", "add", f"{address}/24", "dev", "eth0"],
+                   ["link", "set", "eth0", "up"]):  # fmt: skip
+        subprocess.run([*_network(other), "ip", *change], check=True)
+
+
+def _network(host: Host) -> list[str]:
+    return ["nsenter", f"--target={host.pid}", "--net"]
+
+
+def start(root: Path, name: str, media: Path, address: str = "10.77.0.1/24") -> Host:
+    """A host of the Debian `root`, which is its own from now on; it finds what was carried to it in /media."""
+    (root / "etc/docker").mkdir(parents=True, exist_ok=True)
+    (root / "etc/dpkg/dpkg.cfg.d/test").write_text("force-unsafe-io\n")
+    keeper = subprocess.Popen(
+        ["setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--net", "--pid", "--uts", "--fork", "--kill-child",
+         "bash", "-c", PREPARE, "-", str(root), name, address, str(media)],
+        stderr=root.with_suffix(".log").open("wb"), start_new_session=True,
+    )  # fmt: skip
+    host = Host(name, root, keeper, 0)
+    until(f"{name} is up", lambda: _is_up(host))
+    (root / "etc/hostname").write_text(f"{name}\n")
+    # Several engines on one kernel must not share cgroups; it also is an administrator's setting that must survive.
+    (root / "etc/docker/daemon.json").write_text(json.dumps({"cgroup-parent": f"/{host.cgroup}"}))
+    return host
+
+
+def _is_up(host: Host) -> bool:
+    assert host.keeper.poll() is None, "the host's first process has ended"
+    children = Path(f"/proc/{host.keeper.pid}/task/{host.keeper.pid}/children").read_text().split()
+    host.pid = int(children[0]) if children else 0
+    return bool(host.pid) and _command_line(host.pid).startswith("sleep")
+
+
+def _stat(pid: int) -> list[int]:
+    """PID, parent, group, session."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+    return [pid, *(int(field) for field in fields[1:4])]
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _remove_cgroup(folder: Path) -> None:
+    for path in sorted(_below(folder), reverse=True):
+        path.rmdir()
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    if folder.is_dir():
+        yield folder
+        yield from (path for path in folder.rglob("*") if path.is_dir())

@@ -1,0 +1,194 @@
+"""What init-server.sh refuses: one line with what was found and the remedy, and nothing is changed."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.init.hosts import Host
+from tests.cluster.init.trees import difference, tree
+
+BUNDLE, MODELS = "/media/bundle", "/media/bundle/models"
+TOKEN = "SWMTKN-1-" + "a" * 50 + "-" + "b" * 25
+LISTEN = "socket(S,2,1,0);bind(S,pack_sockaddr_in(8080,INADDR_ANY))||die;listen(S,1);$|=1;print 1;sleep"
+COVERED = "/proc/meminfo /etc/os-release /usr/bin/uname /media/bundle/MANIFEST.json /etc /var/lib"
+
+
+def refusal(host: Host, *arguments: str, setup: str = "true") -> str:
+    """The one line of a refusal, after `setup` there and before all that is undone."""
+    before = tree(host)
+    host.says("sh", "-c", setup)
+    try:
+        done = host.init(*(arguments or ("--bundle", BUNDLE, "--models", MODELS, "--first")))
+    finally:
+        host.says("sh", "-c", f"for path in {COVERED}; do umount -q $path; done; true")
+    assert done.returncode == 1, done.stdout
+    assert "changes begin here" not in done.stdout
+    assert difference(before, tree(host)) == ""
+    (line,) = done.stderr.splitlines()
+    return line.removeprefix("!! ")
+
+
+def over(path: str, text: str) -> str:
+    """A script that mounts a file saying `text` over `path`, which thus stays as it is."""
+    return f"printf '%s' '{text}' >/tmp/over && mount --bind /tmp/over {path}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--fast"], "unknown argument --fast: see /media/bundle/init-server.sh --help"),
+        (["--bundle"], "found --bundle without a value: see /media/bundle/init-server.sh --help"),
+        ([], "needed --bundle DIR and --models SOURCE: see /media/bundle/init-server.sh --help"),
+        (["--gpu", "some"], "--gpu: found some, needed auto or none"),
+        (
+            ["--first", "--join", "x@y"],
+            "found --first and --join, needed one of them: only one server begins the swarm",
+        ),
+        (
+            ["--bundle", "/nowhere", "--models", MODELS],
+            "found no bundle in /nowhere (MANIFEST.json, SHA256SUMS), needed what `make bundle` wrote: "
+            "name its directory with --bundle",
+        ),
+        (
+            ["--bundle", BUNDLE, "--models", "/nowhere"],
+            "found nothing at /nowhere, needed the model volume: "
+            "name a device, an image file, a directory or HOST:/PATH with --models",
+        ),
+        (
+            ["--bundle", BUNDLE, "--models", "/usr"],
+            "found no .wanwu-volume.json on /usr, needed a model volume: copy the bundle's models/ there whole",
+        ),
+        (
+            ["--bundle", BUNDLE, "--models", "/etc/passwd"],
+            "found no file system on /etc/passwd, needed ext4 or xfs: make the volume anew",
+        ),
+        (
+            ["--bundle", BUNDLE, "--models", MODELS, "--join", "SWMTKN@10.77.0.9"],
+            "found a join token of another form, needed SWMTKN-1-...@ADDRESS: "
+            "run `docker swarm join-token worker` on the first server",
+        ),
+        (
+            ["--bundle", BUNDLE, "--models", MODELS, "--join", f"{TOKEN}@10.77.0.1"],
+            "found no manager at 10.77.0.1:2377, needed the first server's: "
+            "check the address, the network, and that port 2377 is open there",
+        ),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(bare: Host, arguments: list[str], said: str) -> None:
+    if not arguments:
+        arguments = ["--first"]
+    assert refusal(bare, *arguments) == said
+
+
+def test_an_unknown_system_is_refused(bare: Host) -> None:
+    setup = over("/etc/os-release", 'ID=arch\nPRETTY_NAME="Arch Linux"\n')
+    assert refusal(bare, setup=setup) == (
+        "found Arch Linux, needed one of debian-12 debian-13 ubuntu-22.04 ubuntu-24.04 or a system derived from them: "
+        "use a server with one of these"
+    )
+
+
+def test_a_derivative_counts_as_what_it_derives_from(bare: Host) -> None:
+    release = 'ID=mint\nID_LIKE="ubuntu debian"\nVERSION_ID=22\nUBUNTU_CODENAME=noble\nVERSION_CODENAME=wilma\n'
+    assert refusal(bare, setup=over("/etc/os-release", release)) == (
+        "found no packages for ubuntu-24.04 in the bundle, needed docker.io docker-cli containerd docker-compose "
+        "docker-compose-v2 docker-buildx python3 make: make it with SYSTEMS=ubuntu-24.04"
+    )
+
+
+def test_another_architecture_is_refused(bare: Host) -> None:
+    setup = over("/usr/bin/uname", "#!/bin/sh\n[ $1 = -m ] && echo aarch64 || echo bare\n") + " && chmod 755 /tmp/over"
+    assert refusal(bare, setup=setup) == (
+        "found a server of architecture aarch64, needed x86_64: make a bundle on a machine like the server"
+    )
+
+
+def test_too_little_memory_is_refused(bare: Host) -> None:
+    assert refusal(bare, setup=over("/proc/meminfo", "MemTotal: 1000000 kB\n")) == (
+        "found 1024 MB of memory, needed 2000: add memory"
+    )
+
+
+def test_no_space_is_refused(bare: Host) -> None:
+    # A small disk where Docker's data would go, with what the system has there.
+    copied = "mkdir /tmp/lib && cp -a /var/lib/. /tmp/lib"
+    setup = f"{copied} && mount -t tmpfs -o size=300m tmpfs /var/lib && cp -a /tmp/lib/. /var/lib"
+    line = refusal(bare, setup=setup)
+    assert re.fullmatch(
+        r"found [12]\d\d MB free for /var/lib/docker, needed \d+: free some, or mount a larger disk there", line
+    )
+
+
+def test_a_read_only_root_is_refused(bare: Host) -> None:
+    assert refusal(bare, setup="mount --bind /etc /etc && mount -o remount,ro,bind /etc") == (
+        "found /etc on a read-only file system, needed one to write on: mount -o remount,rw it"
+    )
+
+
+def test_a_clock_before_the_bundle_is_refused(bare: Host) -> None:
+    manifest = json.loads(bare.says("cat", f"{BUNDLE}/MANIFEST.json")) | {"created": "2099-01-01T00:00:00Z"}
+    line = refusal(bare, setup=over(f"{BUNDLE}/MANIFEST.json", json.dumps(manifest)))
+    assert line.startswith("found the clock at 20")
+    assert line.endswith(" UTC, before the bundle was made (2099-01-01 00:00:00): set the clock")
+
+
+def test_a_flipped_byte_in_the_bundle_is_refused(bare: Host) -> None:
+    manifest = bare.says("cat", f"{BUNDLE}/MANIFEST.json").replace("0.1.0", "0.1.1")
+    assert refusal(bare, setup=over(f"{BUNDLE}/MANIFEST.json", manifest)) == (
+        "found a damaged bundle (MANIFEST.json: FAILED), needed every file as SHA256SUMS says: copy it again"
+    )
+
+
+def test_a_volume_that_cannot_be_mounted_is_refused(bare: Host, tmp_path: Path) -> None:
+    """An ext4 superblock with nothing behind it."""
+    image = tmp_path / "broken.img"
+    image.write_bytes(bytes(8 << 20))
+    subprocess.run(["mkfs.ext4", "-q", image], check=True, capture_output=True)
+    with image.open("r+b") as file:
+        file.seek(2048)
+        file.write(b"\xff" * (1 << 20))
+    place = bare.root / "broken.img"
+    place.write_bytes(image.read_bytes())
+    try:
+        line = refusal(bare, "--bundle", BUNDLE, "--models", "/broken.img")
+    finally:
+        place.unlink()
+    assert line.startswith("found a volume that cannot be mounted, /broken.img (")
+    assert line.endswith("): repair it, or name another with --models")
+
+
+def test_a_port_in_use_is_refused(bare: Host) -> None:
+    command = bare.command("setsid", "--wait", "perl", "-MSocket", "-e", LISTEN)
+    holder = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    assert holder.stdout.read(1) == b"1"
+    try:
+        assert refusal(bare) == "found port 8080 (tcp) in use, needed it for the gateway: end what listens there"
+    finally:
+        bare.kill_session("perl")
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+
+
+def test_a_docker_that_does_not_run_is_refused(bare: Host) -> None:
+    docker = bare.root / "usr/bin/dockerd"
+    docker.write_text("#!/bin/sh\necho no such library >&2\nexit 127\n")
+    docker.chmod(0o755)
+    try:
+        assert refusal(bare) == (
+            "found a Docker that does not run (no such library), needed one that works or none: repair it, or remove it"
+        )
+    finally:
+        docker.unlink()
+
+
+def test_there_is_nothing_to_uninstall_on_a_bare_server(bare: Host) -> None:
+    before = tree(bare)
+    done = bare.init("--uninstall")
+    assert done.returncode == 0
+    assert done.stdout == "-- nothing to take back: no record in /var/lib/wanwu/init\n"
+    assert difference(before, tree(bare)) == ""

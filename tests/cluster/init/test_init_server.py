@@ -1,0 +1,113 @@
+"""init-server.sh on bare Debian servers without a network, from a bundle."""
+
+import json
+import subprocess
+from pathlib import Path
+
+from tests.cluster.init.bundles import Image
+from tests.cluster.init.conftest import Site
+from tests.cluster.init.hosts import Host
+from tests.cluster.init.trees import difference, tree
+
+NOTHING = "nothing changed: {} is as it should be"
+MOUNTED = "ro,nosuid,nodev,noexec"
+CLASSIFY = """
+import http.client, sys
+worker = http.client.HTTPConnection("127.0.0.1:8000", timeout=30)
+worker.request("POST", "/predict", open(sys.argv[1], "rb").read(), {"Content-Type": "image/jpeg"})
+print(worker.getresponse().read().decode())
+"""
+
+
+def changes(output: str) -> list[str]:
+    return [line for line in output.splitlines() if line.startswith("-> ")]
+
+
+def classified(host: Host, image: str) -> str:
+    """What a worker answers for a golden picture of a cat, its model read from the host's mounted volume."""
+    settings = {
+        "MODEL_DIR": "/srv/wanwu/models/demo", "MODEL": "demo", "WORKER": "demo-0", "SLOT": "alpha-cpu0",
+        "CPUS": "0", "BIND": "127.0.0.1:8000", "VOLUME": "/srv/wanwu/models", "VOLUME_ID": "test-volume",
+    }  # fmt: skip
+    variables = [f"--env=WANWU_{name}={value}" for name, value in settings.items()]
+    volume = "--volume=/srv/wanwu/models:/srv/wanwu/models:ro"
+    place = ["--network=none", "--env-file=/etc/wanwu/offline.env", volume]
+    host.says("docker", "run", "--detach", "--name=worker", *place, *variables, image)
+    ready = "until [ $(docker inspect --format '{{.State.Health.Status}}' worker) = healthy ]; do sleep 0.2; done"
+    host.says("timeout", "60", "sh", "-c", ready)
+    picture = "/srv/wanwu/models/demo/golden/cat.jpg"
+    answer = json.loads(host.says("docker", "exec", "worker", "python3", "-c", CLASSIFY, picture))
+    host.says("docker", "rm", "--force", "worker")
+    return str(answer["predictions"][0]["label_en"])
+
+
+def test_a_bare_debian_12_becomes_a_member_with_a_folder_as_volume_and_is_as_before_after_uninstall(
+    site: Site, worker: Image
+) -> None:
+    host = site.host("bookworm", "alpha", site.carry("debian-12", [worker]))
+    order = ["--bundle", "/media/bundle", "--models", "/media/bundle/models", "--first"]
+    before = tree(host)
+
+    dry = host.init(*order, "--dry-run")
+    assert (dry.returncode, dry.stderr) == (0, "")
+    assert difference(before, tree(host)) == ""
+
+    real = host.init(*order)
+    assert (real.returncode, real.stderr) == (0, "")
+    assert changes(real.stdout) == changes(dry.stdout)
+    assert MOUNTED in host.says("findmnt", "-no", "OPTIONS", "/srv/wanwu/models")
+    daemon = json.loads((host.root / "etc/docker/daemon.json").read_text())
+    slots = json.loads((host.root / "etc/wanwu/slots.json").read_text())["slots"]
+    assert daemon == {
+        "cgroup-parent": f"/{host.cgroup}",
+        "node-generic-resources": [f"slot={name}" for name in slots],
+    }
+    told = host.says(
+        "docker", "node", "inspect", "self", "--format", "{{json .Description.Resources.GenericResources}}"
+    )
+    assert [each["NamedResourceSpec"]["Value"] for each in json.loads(told)] == sorted(slots)
+    assert host.says("sh", "-lc", "echo $HF_HUB_OFFLINE $TORCH_HOME") == "1 /srv/wanwu/models/.cache/torch"
+
+    made, engine = tree(host), host.says("cat", "/run/docker.pid")
+    again = host.init(*order)
+    assert NOTHING.format("alpha") in again.stdout
+    assert difference(made, tree(host)) == ""
+    assert host.says("cat", "/run/docker.pid") == engine
+    assert classified(host, worker.reference) == "cat"
+
+    gone = host.init("--uninstall")
+    assert (gone.returncode, gone.stderr) == (0, "")
+    assert difference(before, tree(host)) == ""
+    assert (site.folder / "media/bundle/models/demo/model.toml").exists()
+
+
+def test_a_debian_13_killed_at_every_change_becomes_a_member_all_the_same_with_an_image_file_as_volume(
+    site: Site, worker: Image
+) -> None:
+    media = site.carry("debian-13", [worker])
+    volume_image(media / "volume.img", media / "bundle/models")
+    host = site.host("trixie", "beta", media)
+    order = ["--bundle", "/media/bundle", "--models", "/media/volume.img", "--first"]
+    before = tree(host)
+    planned = {f"{line}\n" for line in changes(host.init(*order, "--dry-run").stdout)}
+
+    killed: set[str] = set()
+    while at := host.init_killed_at_new_change(killed, *order)[0]:
+        killed |= at
+    assert killed == planned
+
+    made = tree(host)
+    assert NOTHING.format("beta") in host.init(*order).stdout
+    assert difference(made, tree(host)) == ""
+    assert host.says("findmnt", "-no", "FSTYPE", "/srv/wanwu/models") == "ext4"
+    assert classified(host, worker.reference) == "cat"
+
+    gone = host.init("--uninstall")
+    assert (gone.returncode, gone.stderr) == (0, "")
+    assert difference(before, tree(host)) == ""
+
+
+def volume_image(file: Path, models: Path) -> None:
+    """An ext4 file system with the models in it."""
+    command = ["mkfs.ext4", "-q", "-d", str(models), str(file), "64M"]
+    subprocess.run(command, check=True, capture_output=True)

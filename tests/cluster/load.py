@@ -1,0 +1,86 @@
+"""An open loop: requests leave when they are due, whatever became of those before; none is sent twice."""
+
+import http.client
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PATIENCE_S = 70  # above all that the gateway may take for two tries
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One request: when it left and ended (seconds, monotonic), what came of it, and which worker answered."""
+
+    id: str
+    left: float
+    ended: float
+    outcome: str  # a status, or the name of what went wrong
+    worker: str
+
+
+@dataclass
+class OpenLoad:
+    """All requests so far."""
+
+    sent: list[Sent] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def lost(self) -> list[Sent]:
+        return [one for one in self.sent if one.outcome != "200"]
+
+    def workers(self, since: float = 0.0) -> Counter[str]:
+        """Who answered how many of the requests that left after `since`."""
+        return Counter(one.worker for one in self.sent if one.left >= since and one.worker)
+
+    def add(self, one: Sent) -> None:
+        with self.lock:
+            self.sent.append(one)
+
+
+@contextmanager
+def open_load(address: str, port: int, picture: Path, rate: float) -> Iterator[OpenLoad]:
+    """Post `picture` `rate` times a second until the block ends; then wait for what is on its way."""
+    load, stop, threads = OpenLoad(), threading.Event(), list[threading.Thread]()
+    body, run_id = picture.read_bytes(), f"{time.monotonic_ns():x}"
+
+    def send() -> None:
+        began = time.monotonic()
+        number = 0
+        while not stop.wait(max(0.0, began + number / rate - time.monotonic())):
+            arguments = (load, address, port, body, f"load-{run_id}-{number}")
+            threads.append(threading.Thread(target=_post, args=arguments))
+            threads[-1].start()
+            number += 1
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        yield load
+    finally:
+        stop.set()
+        sender.join()
+        for thread in threads:
+            thread.join()
+
+
+def _post(load: OpenLoad, address: str, port: int, body: bytes, request_id: str) -> None:
+    left, worker = time.monotonic(), ""
+    connection = http.client.HTTPConnection(address, port, timeout=PATIENCE_S)
+    try:
+        connection.request("POST", "/predict", body, {"Content-Type": "image/jpeg", "X-Request-ID": request_id})
+        answer = connection.getresponse()
+        said = answer.read()
+        outcome = str(answer.status)
+        worker = json.loads(said)["worker"] if answer.status == 200 else ""
+    except (OSError, http.client.HTTPException) as error:
+        outcome = type(error).__name__
+    finally:
+        connection.close()
+    load.add(Sent(request_id, left, time.monotonic(), outcome, worker))

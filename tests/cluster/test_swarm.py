@@ -1,0 +1,182 @@
+"""Three servers under Docker Swarm: what `make up` brings, and what a client sees while servers and workers go."""
+
+import json
+import re
+import time
+from collections import Counter
+
+import requests
+
+from tests.cluster.conftest import CPUS, PORT, Swarm
+from tests.cluster.load import OpenLoad, open_load
+from tests.wait import until
+
+RATE = 20  # requests a second
+
+EVERY_MASK = """
+import json, os
+found = {}
+for pid in filter(str.isdigit, os.listdir("/proc")):
+    with open(f"/proc/{pid}/cmdline") as file:
+        if "gunicorn" in file.read():
+            found[pid] = sorted(os.sched_getaffinity(int(pid)))
+print(json.dumps(found))
+"""
+
+
+def test_every_slot_has_a_worker_that_keeps_to_its_cpus(whole: Swarm) -> None:
+    for name in "abc":
+        server = whole.servers[name]
+        seen = {}
+        for container in server.containers("wanwu_demo"):
+            environ = server.inspect(container)[0]["Config"]["Env"]
+            [slot] = [value for key, value in (pair.split("=", 1) for pair in environ) if key == "DOCKER_RESOURCE_SLOT"]
+            masks = json.loads(server.docker("exec", container, "python3", "-c", EVERY_MASK))
+            # tini, gunicorn's master and its worker; the first passes its mask to nobody.
+            seen[slot] = {tuple(mask) for mask in masks.values()} - {tuple(CPUS)}
+        assert seen == {slot: {(int(cpus),)} for slot, cpus in server.slots.items()}
+
+
+def test_every_gateway_sends_to_every_worker_and_status_shows_all(whole: Swarm) -> None:
+    slots = {slot for name in "abc" for slot in whole.servers[name].slots}
+    for name in "abc":
+        assert whole.slots_in(name) == slots
+    lines = whole.made("status").splitlines()
+    assert {line.split()[1] for line in lines[1:7]} == slots
+    print("\n".join(lines))
+
+
+def test_a_change_reaches_every_worker_one_by_one_and_a_rollback_takes_it_back_and_nothing_is_lost(
+    whole: Swarm,
+) -> None:
+    with open_load(whole.manager.address, PORT, whole.picture, RATE) as load:
+        whole.write("abc", queue=63)
+        whole.made("up")
+        assert settings_of(whole, "WANWU_QUEUE") == {"63"}
+        whole.made("rollback")
+        assert settings_of(whole, "WANWU_QUEUE") == {"64"}
+        whole.write("abc")
+    assert not load.lost
+    print(f"\n12 workers replaced: sent {len(load.sent)}, lost {len(load.lost)}")
+
+
+def test_a_failing_update_goes_back_and_nothing_is_lost(whole: Swarm) -> None:
+    whole.write("abc", folder="broken")
+    with open_load(whole.manager.address, PORT, whole.picture, RATE) as load:
+        done = whole.make("up")
+    assert not load.lost
+    assert done.returncode != 0
+    [first, *more] = [line.removeprefix("!! ") for line in done.stderr.splitlines() if line.startswith("!! ")]
+    assert first == ("wanwu_demo: the update failed and was given up (rollback_completed): what ran before serves on")
+    assert "task: non-zero exit (3)" in more[0]
+    assert settings_of(whole, "WANWU_MODEL_DIR") == {"/models/demo"}
+    whole.write("abc")
+    whole.made("up")
+
+
+def test_a_server_that_joins_and_one_that_is_drained_cost_no_request(whole: Swarm) -> None:
+    with open_load(whole.manager.address, PORT, whole.picture, RATE) as load:
+        whole.join("d")
+        whole.write("abcd")
+        whole.made("up")
+        assert whole.slots_in("d") == {f"{name}-cpu{index}" for name in "abcd" for index in range(2)}
+        said = whole.made("drain", "SERVER=d")
+        assert not whole.servers["d"].docker("ps", "--quiet").split()
+    assert not load.lost
+    assert f"d serves no more and may be taken away: take its table out of {whole.source} and `make up`" in said
+    whole.write("abc")
+    whole.made("up")
+
+
+def test_a_gateway_that_ends_costs_the_clients_of_another_nothing(whole: Swarm) -> None:
+    other = whole.servers["b"]
+    with open_load(whole.manager.address, PORT, whole.picture, RATE) as load:
+        [gateway] = other.containers("wanwu_gateway")
+        other.docker("kill", gateway)
+        until("another one stands there", lambda: other.containers("wanwu_gateway") not in ([], [gateway]))
+        until("it sends to every worker", lambda: answers(whole, "b") and whole.slots_in("b") == whole.slots_in("a"))
+    assert not load.lost
+
+
+def test_a_server_that_is_cut_off_costs_only_what_was_on_its_way_to_it(whole: Swarm) -> None:
+    with open_load(whole.manager.address, PORT, whole.picture, RATE) as load:
+        addresses, began = worker_addresses(whole, "b"), time.monotonic()
+        whole.servers["b"].cut_off()
+        out = wait_out(whole, "b", load, began)
+    report("cut off", load, began, out)
+    judge(whole, load, addresses, out)
+    whole.servers["b"].reconnect()
+    until("it is back", lambda: whole.slots_in() >= set(whole.servers["b"].slots), 120)
+
+
+def test_a_server_without_power_costs_only_what_was_on_its_way_to_it(whole: Swarm) -> None:
+    with open_load(whole.manager.address, PORT, whole.picture, RATE) as load:
+        addresses, began = worker_addresses(whole, "c"), time.monotonic()
+        whole.servers["c"].kill()
+        out = wait_out(whole, "c", load, began)
+    report("killed", load, began, out)
+    judge(whole, load, addresses, out)
+    whole.servers["c"].reconnect()
+    whole.servers["c"].start()
+    until("it is back", lambda: whole.slots_in() >= set(whole.servers["c"].slots), 120)
+
+
+def settings_of(swarm: Swarm, name: str) -> set[str]:
+    """The values that the workers of a, b and c have been given."""
+    return {
+        pair.split("=", 1)[1]
+        for server in (swarm.servers[name] for name in "abc")
+        for container in server.inspect(*server.containers("wanwu_demo"))
+        for pair in container["Config"]["Env"]
+        if pair.startswith(f"{name}=")
+    }
+
+
+def answers(swarm: Swarm, name: str) -> bool:
+    try:
+        return swarm.get(name, "/livez").ok
+    except requests.RequestException:
+        return False
+
+
+def worker_addresses(swarm: Swarm, name: str) -> set[str]:
+    """Where the gateways reach a server's workers."""
+    server = swarm.servers[name]
+    found = server.inspect(*server.containers("wanwu_demo"))
+    return {f"{container['NetworkSettings']['Networks']['wanwu_workers']['IPAddress']}:8000" for container in found}
+
+
+def wait_out(swarm: Swarm, name: str, load: OpenLoad, began: float) -> float:
+    """When a's gateway sent nothing more to the server, by the clock of `load`; then as much again goes on."""
+    gone = set(swarm.servers[name].slots)
+    until("its workers are out of rotation", lambda: not gone & swarm.slots_in())
+    # Nginx's processes of before the reload take no new connections any more.
+    sent = len(load.sent)
+    until("requests went on", lambda: len(load.sent) >= sent + RATE)
+    out = time.monotonic()
+    sent = len(load.sent)
+    until("more requests went on", lambda: len(load.sent) >= sent + 5 * RATE)
+    return out
+
+
+def report(what: str, load: OpenLoad, began: float, out: float) -> None:
+    slowest = max(one.ended - one.left for one in load.sent)
+    lost = Counter(one.outcome for one in load.lost)
+    print(
+        f"\n{what}: out of rotation after {out - began:.1f} s (one of them to be sure); sent {len(load.sent)}, "
+        f"lost {len(load.lost)} {dict(lost)}; the slowest took {slowest:.1f} s"
+    )
+
+
+def judge(swarm: Swarm, load: OpenLoad, addresses: set[str], out: float) -> None:
+    """Whatever was lost had been sent to the lost server, and before that was out of rotation."""
+    upstreams = {}
+    for container in swarm.manager.containers("wanwu_gateway"):
+        # Nginx and the gate write to one output, so that two of their lines may meet.
+        log = swarm.manager.asked("logs", container).stdout
+        for request_id, upstream in re.findall(r'"request_id": "([^"]+)".*?"upstream": "([^"]*)"', log):
+            upstreams[request_id] = set(upstream.replace(",", " ").split())
+    assert [one for one in load.sent if one.left > out]
+    for one in load.lost:
+        assert one.left <= out, one
+        assert upstreams[one.id] & addresses, (one, upstreams[one.id])

@@ -1,0 +1,264 @@
+"""What a worker answers beside the label: languages, attributes, and heat maps of every kind of network."""
+
+import base64
+import io
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests import folders, pictures
+from tests.folders import SIZE
+from tests.local.gateway_rig import wait_for
+from tests.local.worker_rig import JSON, PNG, WorkerProcess, form, running
+from worker.explainer import AT_ONCE
+from worker.heat_map import GRID, INFERENCES
+
+RED, GREEN, BLACK, WHITE, DIM = (
+    pictures.encoded(folders.picture(colour), "PNG")
+    for colour in (folders.RED, (60, 200, 60), (0, 0, 0), (255, 255, 255), (119, 119, 119))
+)  # of which the slow folder takes 0.3 s for DIM, and so 15 s for its heat map
+ONLY_PNG = {"Accept": "image/png"}
+
+
+@pytest.fixture(scope="module")
+def fruit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
+    home = tmp_path_factory.mktemp("fruit")
+    with running(folders.fruit_folder(home / "fruit"), home / "log", MODEL="fruit") as process:
+        yield process
+
+
+def answer(worker: WorkerProcess, image: bytes, query: str = "") -> dict[str, Any]:
+    reply = worker.predict(image, query)
+    assert reply.status == 200, reply.body
+    found: dict[str, Any] = reply.json
+    return found
+
+
+# Labels and attributes
+
+
+def test_attributes_stand_beside_predictions_and_take_nothing_from_them(fruit: WorkerProcess) -> None:
+    found = answer(fruit, RED)
+    assert [row["label_en"] for row in found["predictions"]] == ["apple", "plum", "pear"]
+    assert sum(row["score"] for row in found["predictions"]) == pytest.approx(1, abs=1e-5)
+    ripeness = found["attributes"]["ripeness"]
+    assert (ripeness["label"], ripeness["label_en"], ripeness["index"]) == ("熟 ripe", "ripe", 3)
+    assert ripeness["score"] > 0.9
+    assert [row["label_en"] for row in found["attributes"]["marks"]] == ["reddish"]
+    assert list(found) == ["model", "version", "worker", "request_id", "predictions", "attributes", "timing_ms"]
+
+
+def test_another_picture_has_other_attributes(fruit: WorkerProcess) -> None:
+    found = answer(fruit, GREEN, "?labels=zh&top_k=1")
+    assert [row["label"] for row in found["predictions"]] == ["梨"]
+    assert found["attributes"]["ripeness"]["label"] == "生"
+    assert answer(fruit, WHITE)["attributes"]["marks"][0]["label_en"] == "light"
+    assert answer(fruit, BLACK)["attributes"]["marks"] != answer(fruit, WHITE)["attributes"]["marks"]
+
+
+def test_each_of_several_pictures_has_its_own_attributes(fruit: WorkerProcess) -> None:
+    body, headers = form(("a.png", RED), ("cut.png", RED[:-99]), ("b.png", GREEN))
+    results = fruit.ask("POST", "/predict", body, headers).json["results"]
+    assert [result.get("attributes", {}).get("ripeness", {}).get("label_en") for result in results] == [
+        "ripe", None, "unripe"
+    ]  # fmt: skip
+
+
+def test_labels_come_in_every_language_of_the_model(fruit: WorkerProcess) -> None:
+    (row,) = answer(fruit, RED, "?labels=ja&top_k=1")["predictions"]
+    assert (row["label"], row["label_ja"], row["label_zh"]) == ("りんご", "りんご", "苹果")
+    refusal = fruit.predict(RED, "?labels=de")
+    assert (refusal.status, refusal.error["message"]) == (400, "labels must be one of zh, en, ja, both, found 'de'")
+
+
+def test_the_other_routes_tell_of_the_classes_that_compete(fruit: WorkerProcess) -> None:
+    own = answer(fruit, RED)
+    rows = fruit.ask("POST", "/models/fruit", RED, PNG).json
+    assert rows == [{"label": row["label"], "score": row["score"]} for row in own["predictions"]]
+    tensor = {"name": "image", "datatype": "BYTES", "shape": [1], "data": [base64.b64encode(RED).decode()]}
+    request = {
+        "inputs": [tensor],
+        "outputs": [{"name": "scores"}, {"name": "scores", "parameters": {"classification": 9}}],
+    }
+    every, best = fruit.ask("POST", "/v2/models/fruit/infer", json.dumps(request).encode(), JSON).json["outputs"]
+    assert every["shape"] == [1, 7]
+    assert sum(every["data"][:3]) == pytest.approx(1, abs=1e-5)
+    assert sum(every["data"][3:5]) == pytest.approx(1, abs=1e-5)
+    assert [text.split(":")[1] for text in best["data"]] == ["0", "2", "1"]
+
+
+def test_a_model_has_defaults_of_its_own(tmp_path: Path) -> None:
+    folder = folders.fruit_folder(tmp_path / "fruit")
+    manifest = folder / "model.toml"
+    text = manifest.read_text()
+    manifest.write_text(text.replace("[output]\n", "[output]\ntop_k = 2\nthreshold = 0.2\n"))
+    with running(folder, tmp_path / "log", MODEL="fruit") as process:
+        assert [row["label_en"] for row in answer(process, RED)["predictions"]] == ["apple"]
+        assert len(answer(process, RED, "?threshold=0")["predictions"]) == 2
+        assert len(answer(process, RED, "?threshold=0&top_k=3")["predictions"]) == 3
+        rows = process.ask("POST", "/models/fruit", RED, PNG).json
+        assert len(rows) == 1
+
+
+# Heat maps
+
+
+def glow(png: bytes) -> np.ndarray:
+    """How coloured each pixel of a heat map is: int [SIZE, SIZE]."""
+    image = Image.open(io.BytesIO(png))
+    assert (image.format, image.size) == ("PNG", (SIZE, SIZE))
+    pixels = np.asarray(image.convert("RGB")).astype(int)
+    return pixels.max(axis=-1) - pixels.min(axis=-1)
+
+
+def hottest(png: bytes) -> tuple[int, int]:
+    row, column = np.unravel_index(glow(png).argmax(), (SIZE, SIZE))
+    return int(row), int(column)
+
+
+def heat_map(worker: WorkerProcess, image: bytes, query: str = "") -> bytes:
+    reply = worker.ask("POST", f"/predict?heat_map=true{query}", image, PNG | ONLY_PNG)
+    assert (reply.status, reply.header("Content-Type")) == (200, "image/png"), reply.body
+    return reply.body
+
+
+def with_red_at(row: int, column: int) -> bytes:
+    """A picture of 36 pixels a side, of which the folders' geometry cuts off 2; red enough to be an apple."""
+    pixels = np.full((36, 36, 3), (120, 90, 80), np.uint8)
+    pixels[2 + row : 10 + row, 2 + column : 10 + column] = (250, 40, 40)
+    return pictures.encoded(Image.fromarray(pixels), "PNG")
+
+
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (4, 20), (22, 8), (24, 24)])
+def test_the_hottest_point_lies_where_the_red_is_that_the_answer_is_for(
+    fruit: WorkerProcess, row: int, column: int
+) -> None:
+    found = hottest(heat_map(fruit, with_red_at(row, column)))
+    assert row <= found[0] < row + 8
+    assert column <= found[1] < column + 8
+
+
+def test_the_map_comes_in_the_answer_and_alone_to_who_would_rather_have_a_picture(fruit: WorkerProcess) -> None:
+    image = with_red_at(4, 20)
+    found = answer(fruit, image, "?heat_map=true")
+    begin, _, data = found["heat_map"].partition(",")
+    assert begin == "data:image/png;base64"
+    assert base64.b64decode(data) == heat_map(fruit, image)
+    plain = answer(fruit, image)
+    assert (found["predictions"], found["attributes"]) == (plain["predictions"], plain["attributes"])
+    assert "heat_map" not in plain
+    assert "heat_map" not in answer(fruit, image, "?heat_map=false")
+    assert fruit.predict(image, headers=ONLY_PNG).header("Content-Type") == "application/json"
+
+
+def test_the_map_of_another_class_is_another_map(fruit: WorkerProcess) -> None:
+    image = with_red_at(4, 20)
+    best = heat_map(fruit, image)
+    assert heat_map(fruit, image, "&class=0") == best
+    assert not glow(heat_map(fruit, image, "&class=1"))[4:12, 20:28].any(), "red speaks against green"
+    assert heat_map(fruit, image, "&class=3") != best, "a class of a group has a map, too"
+
+
+def test_what_no_map_can_be_drawn_for_is_refused(fruit: WorkerProcess) -> None:
+    body, headers = form(("a.png", RED), ("b.png", RED))
+    many = fruit.ask("POST", "/predict?heat_map=true", body, headers)
+    assert (many.status, many.error["code"], many.error["message"]) == (
+        400, "bad_parameter", "heat_map is drawn for one image, found 2; send each in its own request"
+    )  # fmt: skip
+    beyond = fruit.predict(RED, "?heat_map=true&class=7")
+    assert (beyond.status, beyond.error["message"]) == (400, "class must be the index of a class, 0 to 6, found '7'")
+    broken = fruit.predict(RED[:-99], "?heat_map=true", ONLY_PNG)
+    assert (broken.status, broken.error["code"]) == (422, "undecodable")
+
+
+def test_of_a_picture_in_tiles_there_is_no_map_and_of_a_single_tile_there_is(tmp_path: Path) -> None:
+    folder = folders.fruit_folder(tmp_path / "fruit")
+    manifest = folder / "model.toml"
+    tiles = f"[input.tiles]\nsize = {SIZE}\nstride = {SIZE}\nmerge = 'mean'\n[output]\n"
+    manifest.write_text(manifest.read_text().replace("[output]\n", tiles))
+    with running(folder, tmp_path / "log", MODEL="fruit") as process:
+        before = process.metric("wanwu_batch_size_images_sum")
+        reply = process.predict(RED, "?heat_map=true")
+        assert (reply.status, reply.error["code"], reply.error["message"]) == (
+            400, "bad_parameter",
+            "this model looks at the image in 4 tiles, of which there is no one heat map; ask for none",
+        )  # fmt: skip
+        assert process.metric("wanwu_batch_size_images_sum") == before, "it is refused before anything is run"
+        assert heat_map(process, pictures.encoded(folders.picture(folders.RED, (SIZE, SIZE)), "PNG"))
+
+
+KINDS: dict[str, Callable[[Path], Path]] = {
+    "convolutions, torch": folders.pt2_folder,
+    "vision transformer, torch": folders.transformers_folder,
+    "convolutions, OpenVINO": lambda path: folders.openvino_folder(path, network=folders.small_network()),
+}
+CELL = SIZE // GRID
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_hottest_point_of_every_kind_of_network_is_the_only_one_there_is_to_see(tmp_path: Path, kind: str) -> None:
+    """Their weights are random, but whatever they say of `folders.spot` they can have from its spot alone."""
+    with running(KINDS[kind](tmp_path / "model"), tmp_path / "log", MODEL="small") as process:
+        plain = scores(process, pictures.encoded(Image.new("RGB", (36, 36), (128, 128, 128)), "PNG"))
+        for row, column in ((2 * CELL, 5 * CELL), (5 * CELL, 2 * CELL)):
+            image = pictures.encoded(folders.spot(row, column, CELL), "PNG")
+            found = scores(process, image)
+            spoken_for = max(found, key=lambda index: found[index] / plain[index])
+            point = hottest(heat_map(process, image, f"&class={spoken_for}"))
+            assert row <= point[0] < row + CELL
+            assert column <= point[1] < column + CELL
+
+
+def scores(worker: WorkerProcess, image: bytes) -> dict[int, float]:
+    return {row["index"]: row["score"] for row in answer(worker, image)["predictions"]}
+
+
+# What a heat map costs
+
+
+def test_a_map_asks_about_every_place_and_then_holds_none(fruit: WorkerProcess) -> None:
+    before = fruit.metric("wanwu_batch_size_images_sum")
+    heat_map(fruit, RED)
+    assert fruit.metric("wanwu_batch_size_images_sum") == before + 1 + INFERENCES
+    assert fruit.metric("wanwu_in_flight_images") == 0
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return folders.slow_folder(tmp_path_factory.mktemp("models") / "slow")
+
+
+def test_a_map_that_outlives_its_deadline_is_504_and_leaves_nothing_behind(slow: Path, tmp_path: Path) -> None:
+    with running(slow, tmp_path / "log", DEADLINE_S=3) as process:
+        reply = process.predict(DIM, "?heat_map=true", ONLY_PNG)
+        assert (reply.status, reply.error["code"]) == (504, "deadline")
+        state = process.state()
+        assert state
+        assert state["in_flight"] == 0
+        wait_for("what was cancelled is out of the queue", lambda: (process.state() or {}).get("queued") == 0)
+        assert process.metric("wanwu_batch_size_images_sum") < INFERENCES
+        assert process.predict(RED).status == 200
+
+
+def test_a_map_holds_as_many_places_as_it_has_pictures_in_the_queue(slow: Path, tmp_path: Path) -> None:
+    queue, log = AT_ONCE + 1, tmp_path / "log"
+    with running(slow, log, QUEUE=queue, MAX_IMAGES=1, DEADLINE_S=6) as process, ThreadPoolExecutor(1) as pool:
+        drawing = pool.submit(process.predict, DIM, "?heat_map=true", ONLY_PNG)
+        wait_for("the map is being drawn", lambda: process.metric("wanwu_in_flight_images") == AT_ONCE)
+        refused = process.predict(RED, "?heat_map=true")
+        assert (refused.status, refused.error["code"]) == (429, "queue_full")
+        assert refused.error["message"].startswith(f"{AT_ONCE} of {queue} places are taken and {AT_ONCE} more")
+        assert process.predict(RED).status == 200, "one place is left for a picture, which takes its turn"
+        assert drawing.result().status == 504
+
+
+def test_a_queue_shorter_than_that_has_maps_too(tmp_path: Path) -> None:
+    folder = folders.fruit_folder(tmp_path / "fruit")
+    with running(folder, tmp_path / "log", MODEL="fruit", QUEUE=1, MAX_IMAGES=1) as process:
+        assert len(heat_map(process, RED)) > 0

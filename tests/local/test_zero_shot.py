@@ -1,0 +1,280 @@
+"""Zero-shot models through a whole worker, and through the gateway with the Hugging Face client."""
+
+import base64
+import json
+import re
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import openvino as ov
+import pytest
+import torch
+from huggingface_hub import InferenceClient
+from huggingface_hub.errors import HfHubHTTPError
+from PIL import Image
+
+from tests import folders, pictures, zero_shot_folders
+from tests.local.gateway_rig import Gateway, Reply, Worker
+from tests.local.worker_rig import JSON, WorkerProcess, running
+from worker.labels import activate
+from worker.limits import MAX_CANDIDATE_LABELS
+from worker.models.folder import ModelFolder, read_folder, sha256
+from worker.models.loaders import load_network
+
+CLOSE = 1e-4  # of a score in f32
+THINGS = zero_shot_folders.THINGS
+CANDIDATES = ["a red square", "a dog", "茶"]
+TEMPLATE = "this is {}, as it seems."
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model folder, what it was made from, and a picture of just its size, which no resizing changes."""
+
+    source: Path
+    folder: ModelFolder
+
+    @property
+    def image(self) -> Image.Image:
+        height, width = self.folder.input.geometry.size
+        return folders.picture(folders.RED, (width, height))
+
+    @property
+    def png(self) -> bytes:
+        return pictures.encoded(self.image, "PNG")
+
+    def scores(self, texts: Sequence[str]) -> list[float]:
+        """What the library's own few lines say of the picture."""
+        pixels = zero_shot_folders.prepared(self.source, self.image)
+        logits = zero_shot_folders.by_the_library(self.source, pixels, list(texts)).numpy()[0]
+        return [float(score) for score in activate(logits, self.folder.output.activation)]
+
+
+def made(home: Path, family: str) -> Model:
+    """A model of one template, so that the library's own lines say all there is to say."""
+    (home / "templates.txt").write_text("a photo of a {}.\n")
+    source = zero_shot_folders.FAMILIES[family](home / "source")
+    folders.picture(folders.RED, (64, 64)).save(home / "red.png")
+    given = ("--templates", home / "templates.txt", "--golden", home / "red.png")
+    return Model(source, read_folder(zero_shot_folders.added(source, home / family, *given)))
+
+
+def in_json(image: bytes, **parameters: object) -> bytes:
+    return json.dumps({"inputs": base64.b64encode(image).decode(), "parameters": parameters}).encode()
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return made(tmp_path_factory.mktemp("clip"), "clip")
+
+
+@pytest.fixture(scope="module")
+def worker(clip: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
+    log = tmp_path_factory.mktemp("worker") / "log"
+    with running(clip.folder.path, log, MODEL="clip", WORKER="clip-0") as process:
+        yield process
+
+
+@pytest.mark.parametrize("family", zero_shot_folders.FAMILIES)
+def test_a_worker_gives_the_librarys_scores_for_its_own_labels_and_for_a_requests(tmp_path: Path, family: str) -> None:
+    model = made(tmp_path, family)
+    body = in_json(model.png, candidate_labels=CANDIDATES, hypothesis_template=TEMPLATE)
+    with running(model.folder.path, tmp_path / "log", MODEL=family) as process:
+        own = process.predict(model.png, "?top_k=3").json["predictions"]
+        given = process.ask("POST", f"/models/{family}", body, JSON).json
+    language = model.folder.zero_shot.language if model.folder.zero_shot else ""
+    words = list(THINGS.values() if language == "zh" else THINGS)
+    wanted = model.scores([f"a photo of a {word}." for word in words])
+    assert {row["index"]: row["score"] for row in own} == pytest.approx(dict(enumerate(wanted)), abs=CLOSE)
+    assert own[0]["label_zh"] == list(THINGS.values())[own[0]["index"]]
+    wanted = model.scores([TEMPLATE.format(label) for label in CANDIDATES])
+    assert {row["label"]: row["score"] for row in given} == pytest.approx(
+        dict(zip(CANDIDATES, wanted, strict=True)), abs=CLOSE
+    )
+    assert [row["score"] for row in given] == sorted((row["score"] for row in given), reverse=True)
+
+
+# The Hugging Face client
+
+
+class Standing(Worker):
+    """A real worker in the place of one of the gateway's own."""
+
+    def __init__(self, model: str, port: int) -> None:
+        self.name, self.model, self.slot, self.port = f"{model}-0", model, "this-cpu0", port
+
+
+@pytest.fixture(scope="module")
+def gateway(clip: Model, worker: WorkerProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A real gateway before the real worker, and before one of an ordinary classifier."""
+    home = tmp_path_factory.mktemp("gateway")
+    with ExitStack() as stack:
+        bright = folders.openvino_folder(home / "bright")
+        other = stack.enter_context(running(bright, home / "log", MODEL="bright", WORKER="bright-0"))
+        (home / "gateway").mkdir()
+        gateway = stack.enter_context(Gateway(home / "gateway", {}))
+        for model, port in (("clip", worker.port), ("bright", other.port)):
+            gateway.workers[f"{model}-0"], gateway.pools[model] = Standing(model, port), [f"{model}-0"]
+        gateway.write_members()
+        yield gateway.start()
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> InferenceClient:
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    return InferenceClient(timeout=60)
+
+
+def asked(hub: InferenceClient, gateway: Gateway, image: bytes, name: str = "clip", **options: str) -> dict[str, float]:
+    url = f"http://127.0.0.1:{gateway.port}/models/{name}"
+    rows = hub.zero_shot_image_classification(image, CANDIDATES, model=url, **options)
+    return {row.label: row.score for row in rows}
+
+
+@pytest.mark.parametrize("template", [None, TEMPLATE])
+def test_the_hub_client_brings_its_own_labels_through_the_gateway(
+    hub: InferenceClient, gateway: Gateway, clip: Model, template: str | None
+) -> None:
+    options = {"hypothesis_template": template} if template else {}
+    wanted = clip.scores([(template or "a photo of a {}.").format(label) for label in CANDIDATES])
+    found = asked(hub, gateway, clip.png, **options)
+    assert found == pytest.approx(dict(zip(CANDIDATES, wanted, strict=True)), abs=CLOSE)
+
+
+def test_an_ordinary_classifier_says_that_it_knows_its_own_classes_alone(
+    hub: InferenceClient, gateway: Gateway, clip: Model
+) -> None:
+    with pytest.raises(HfHubHTTPError) as caught:
+        asked(hub, gateway, clip.png, name="bright")
+    assert caught.value.response.status_code == 400
+    error = caught.value.response.json()["error"]
+    assert (error["code"], error["message"]) == (
+        "bad_parameter",
+        "candidate_labels needs a zero-shot model; bright knows its own classes alone: leave candidate_labels out",
+    )
+
+
+# /predict
+
+
+def test_predict_takes_labels_in_its_query(worker: WorkerProcess, clip: Model) -> None:
+    reply = worker.predict(clip.png, "?candidate_labels=a%20red%20square,a%20dog,%E8%8C%B6&top_k=2")
+    wanted = clip.scores([f"a photo of a {label}." for label in CANDIDATES])
+    best = sorted(zip(wanted, CANDIDATES, strict=True), reverse=True)[:2]
+    rows = reply.json["predictions"]
+    assert [row["label"] for row in rows] == [label for _, label in best]
+    assert [row["score"] for row in rows] == pytest.approx([score for score, _ in best], abs=CLOSE)
+    assert [row["label_en"] for row in rows] == [None, None]
+
+
+def test_a_request_with_labels_leaves_the_next_as_it_was(worker: WorkerProcess, clip: Model) -> None:
+    before = worker.predict(clip.png).json["predictions"]
+    worker.predict(clip.png, "?candidate_labels=x,y")
+    assert worker.predict(clip.png).json["predictions"] == before
+
+
+def test_a_heat_map_of_a_requests_label_is_drawn(worker: WorkerProcess, clip: Model) -> None:
+    reply = worker.predict(clip.png, "?candidate_labels=x,y&heat_map=true&class=1", {"Accept": "image/png"})
+    assert reply.status == 200
+    assert reply.body.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("?candidate_labels=", "candidate_labels holds a blank text; each label needs a letter at least"),
+        ("?candidate_labels=a,b&labels=zh", "labels must be one of und, both, found 'zh'"),
+        (
+            "?hypothesis_template=a%20%7B%7D",
+            "hypothesis_template says what candidate_labels are put into; give it with candidate_labels",
+        ),
+    ],
+)
+def test_what_is_wrong_with_labels_is_said(worker: WorkerProcess, clip: Model, query: str, said: str) -> None:
+    reply = worker.predict(clip.png, query)
+    assert (reply.status, reply.error["message"]) == (400, said)
+
+
+def test_probes_are_answered_while_new_labels_are_read(clip: Model, tmp_path: Path) -> None:
+    """The first new labels of a process load the text tower, too."""
+    body = in_json(clip.png, candidate_labels=[f"thing {number}" for number in range(MAX_CANDIDATE_LABELS)])
+    answers, states = list[Reply](), list[int]()
+    with running(clip.folder.path, tmp_path / "log", MODEL="clip") as process:
+        client = threading.Thread(target=lambda: answers.append(process.ask("POST", "/predict", body, JSON)))
+        client.start()
+        while client.is_alive():
+            states.append(process.ask("GET", "/readyz").status)
+    assert [len(answer.json["predictions"]) for answer in answers] == [MAX_CANDIDATE_LABELS]
+    assert set(states) == {200}
+
+
+# The cache
+
+
+def test_labels_that_were_met_need_no_text_tower_after_a_restart(clip: Model, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    with running(clip.folder.path, tmp_path / "log", MODEL="clip", CACHE=cache) as process:
+        first = process.predict(clip.png, "?candidate_labels=a,b").json["predictions"]
+        (file,) = (cache / "texts").iterdir()
+        written = file.stat().st_mtime_ns
+    with running(clip.folder.path, tmp_path / "log2", MODEL="clip", CACHE=cache) as process:
+        assert process.predict(clip.png, "?candidate_labels=a,b").json["predictions"] == first
+        assert file.stat().st_mtime_ns == written
+        process.predict(clip.png, "?candidate_labels=a,c")
+    assert len(list((cache / "texts").iterdir())) == 2
+
+
+def test_a_changed_template_is_read_at_the_start_and_kept(clip: Model, tmp_path: Path) -> None:
+    folder, cache = Path(shutil.copytree(clip.folder.path, tmp_path / "clip")), tmp_path / "cache"
+    clip.image.save(folder / "golden/red.png")
+    wanted = clip.scores([f"a close photo of a {word}." for word in THINGS])
+    best = max(range(3), key=wanted.__getitem__)
+    changes = {
+        r'"golden/red.png" = .*': f'"golden/red.png" = "{sha256(folder / "golden/red.png")}"',
+        r"templates = .*": 'templates = ["a close photo of a {}."]', r"index = .*": f"index = {best}",
+        r"label = .*": f'label = "{list(THINGS)[best]}"', r"score = .*": f"score = {wanted[best]}",
+    }  # fmt: skip
+    manifest = folder / "model.toml"
+    for line, new in changes.items():
+        manifest.write_text(re.sub(f"(?m)^{line}$", new, manifest.read_text()))
+    for log in ("first", "second"):
+        with running(folder, tmp_path / log, MODEL="clip", CACHE=cache) as process:
+            rows = process.predict(clip.png).json["predictions"]
+        assert {row["index"]: row["score"] for row in rows} == pytest.approx(dict(enumerate(wanted)), abs=CLOSE)
+        assert len(list((cache / "texts").iterdir())) == 1
+
+
+def prepared(model: Model, folder: Path) -> Path:
+    """A copy of the model's folder whose image tower OpenVINO runs."""
+    shutil.copytree(model.folder.path, folder)
+    height, width = model.folder.input.geometry.size
+    network = ov.convert_model(load_network(model.folder), example_input=torch.zeros(1, 3, height, width))
+    network.reshape([-1, 3, height, width])
+    (folder / "prepared").mkdir()
+    ov.save_model(network, folder / "prepared/f32.xml", compress_to_fp16=False)
+    listed = [f'"{path.relative_to(folder)}" = "{sha256(path)}"' for path in sorted((folder / "prepared").iterdir())]
+    manifest = folder / "model.toml"
+    text = manifest.read_text().replace('name = "torch"', 'name = "openvino"')
+    text = text.replace("[files]\n", "\n".join(["[files]", *listed, ""]))
+    manifest.write_text(f'{text}[engine.prepared]\nopenvino-f32 = "prepared/f32.xml"\n')
+    return folder
+
+
+@pytest.mark.parametrize("family", ["clip", "open_clip_siglip"])
+def test_a_prepared_network_needs_torch_for_new_labels_alone(tmp_path: Path, family: str) -> None:
+    model = made(tmp_path, family)
+    # New labels make this worker import torch and OpenCLIP first, which is seconds even on a machine at rest.
+    with running(prepared(model, tmp_path / "prepared"), tmp_path / "log", MODEL="m", DEADLINE_S=20) as process:
+        maps = Path(f"/proc/{process.inner_pid}/maps")
+        own = process.predict(model.png).json["predictions"]
+        assert "libtorch" not in maps.read_text()
+        given = process.predict(model.png, "?candidate_labels=cat,dog").json["predictions"]
+        assert "libtorch" in maps.read_text()
+    wanted = model.scores([f"a photo of a {word}." for word in THINGS])
+    assert {row["index"]: row["score"] for row in own} == pytest.approx(dict(enumerate(wanted)), abs=CLOSE)
+    wanted = model.scores(["a photo of a cat.", "a photo of a dog."])
+    assert {row["index"]: row["score"] for row in given} == pytest.approx(dict(enumerate(wanted)), abs=CLOSE)

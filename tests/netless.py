@@ -1,0 +1,55 @@
+"""`python -m tests.netless FOLDER COMMAND...`: runs a command with no network, and prints every name it asked DNS for.
+
+It must be root of a network and a mount namespace of its own, as `unshare --net --mount` makes them: the loopback
+device is brought up, and what /etc/resolv.conf names there is a listener that answers nobody. FOLDER is for files.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+PORT = 53
+UNSHARE = ["unshare", "--net", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+HEADER = 12  # bytes of a query before the name
+
+
+def possible() -> bool:
+    """Whether this account may make such namespaces."""
+    return subprocess.run([*UNSHARE, "true"], capture_output=True).returncode == 0
+
+
+def run(folder: Path, command: list[str], environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """The command's own end and output; the last line of stdout is "asked DNS for:" and the names."""
+    whole = [*UNSHARE, sys.executable, "-m", "tests.netless", str(folder), *command]
+    return subprocess.run(whole, capture_output=True, text=True, env=environ)
+
+
+def main(folder: Path, command: list[str]) -> int:
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    servers = folder / "resolv.conf"
+    servers.write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
+    subprocess.run(["mount", "--bind", str(servers), "/etc/resolv.conf"], check=True)
+    listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    listener.bind(("127.0.0.1", PORT))
+    names: list[str] = []
+    threading.Thread(target=_listen, args=(listener, names), daemon=True).start()
+    done = subprocess.run(command)
+    print("asked DNS for:", *names, flush=True)
+    return done.returncode
+
+
+def _listen(listener: socket.socket, names: list[str]) -> None:
+    while True:
+        query = listener.recv(512)[HEADER:]
+        labels = []
+        while query[0]:
+            labels.append(query[1 : 1 + query[0]].decode())
+            query = query[1 + query[0] :]
+        names.append(".".join(labels))
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))

@@ -1,0 +1,98 @@
+"""A bundle, made by the machine's own engine and apt, and used where there is no network."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts import docker, images
+from scripts.bundle import layout
+from scripts.bundle.verify import verify
+from scripts.cluster import ROOT
+from scripts.debs import SYSTEMS
+from tests.wait import until
+
+SYSTEM = "debian-12"
+# As init-server.sh does it: apt, with the bundle's folder as its only repository.
+INSTALL = """set -eu
+mkdir -p /own/lists/partial /own/archives/partial
+echo "deb [trusted=yes] file:/packages ./" >/own/sources.list
+apt() {
+    RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get -qq --yes --no-install-recommends \
+        -o Dir::Etc::SourceList=/own/sources.list -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists=/own/lists \
+        -o Dir::Cache=/own -o APT::Sandbox::User=root "$@" >/own/said 2>&1 || { cat /own/said >&2; exit 1; }
+}
+apt update
+apt install --no-remove "$@"
+dpkg --audit
+dockerd --version
+docker compose version --short
+docker buildx version
+python3 --version
+"""
+
+
+def command(out: Path, systems: str) -> list[str]:
+    return [sys.executable, "-m", "scripts", "bundle", "--systems", systems, "--out", str(out)]
+
+
+def made(out: Path, systems: str) -> str:
+    done = subprocess.run(command(out, systems), cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def bundle(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle for one system, whose making was killed in the middle of an image, and then repeated."""
+    out = tmp_path_factory.mktemp("bundle") / "bundle"
+    with subprocess.Popen(command(out, "none"), cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True) as making:
+        until("an image is half saved", lambda: any((out / layout.WORK).glob("*.tar.gz")), 300)
+        os.killpg(making.pid, signal.SIGKILL)
+    assert not (out / layout.SUMS).exists()
+    made(out, SYSTEM)
+    return out
+
+
+def test_a_bundle_is_whole_though_its_making_was_killed(bundle: Path) -> None:
+    verify(bundle)
+    assert {path.name for path in bundle.iterdir()} == layout.PARTS - {layout.WORK} | {layout.SUMS}
+
+
+def test_the_images_ids_are_the_engines(bundle: Path) -> None:
+    listed = json.loads((bundle / layout.MANIFEST).read_text())["images"]
+    assert {image["reference"] for image in listed} == {
+        images.GATEWAY.reference,
+        images.WORKERS[images.PREPARED].reference,
+    }
+    for image in listed:
+        inspected = docker.run(["image", "inspect", "--format", "{{.Id}}", image["reference"]])
+        assert inspected.strip() == image["id"]
+        assert image["reference"] in docker.run(["load", "--input", str(bundle / image["file"])])
+
+
+def test_a_second_run_makes_nothing_anew(bundle: Path) -> None:
+    kept = [bundle / name for name in layout.files(bundle) if name.startswith(("images/", "models/demo/", "packages/"))]
+    before = {path: path.stat().st_mtime_ns for path in kept if path.name != "Packages"}
+    assert "is there" in made(bundle, SYSTEM)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    verify(bundle)
+
+
+def test_the_packages_install_on_a_bare_system_without_a_network(bundle: Path) -> None:
+    images.ensure([images.GATEWAY])  # has the base at hand
+    mount = f"{bundle / layout.PACKAGES / SYSTEM}:/packages:ro"
+    said = docker.run(
+        ["run", "--rm", "--network=none", "--volume", mount, images.BASE, "bash", "-c", INSTALL, "bash",
+         *SYSTEMS[SYSTEM].wanted]
+    )  # fmt: skip
+    version = json.loads((bundle / layout.MANIFEST).read_text())["systems"][SYSTEM]["docker"]
+    dockerd, compose, buildx, python = said.strip().splitlines()
+    assert dockerd.startswith(f"Docker version {version.partition('-')[0]},")
+    assert compose.startswith("2.")
+    assert " 0." in buildx
+    assert python.startswith("Python 3.11")

@@ -1,0 +1,100 @@
+"""`make use` on containers: another model in place of the served one, and one that is no good."""
+
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from scripts import library
+from tests.broken import wrong_weights
+from tests.folders import openvino_folder
+from tests.load import steady_load
+from tests.service import Service
+from tests.system.conftest import Kitchen
+from tests.system.containers import Container, left_over, project, said, workers_in
+from tests.wait import until
+
+
+@pytest.fixture
+def models(engine: None, tmp_path: Path) -> Path:
+    """A library of two verified models."""
+    models = tmp_path / "models"
+    for name in ("old", "new"):
+        library.record(models, openvino_folder(models / name), good=True)
+    return models
+
+
+@pytest.fixture
+def served(kitchen: Kitchen, models: Path) -> Service:
+    """Two workers of the old one."""
+    service = kitchen.make(models / "old")
+    service.up()
+    return service
+
+
+@contextmanager
+def nothing_lost(service: Service, picture: Path, after: str) -> Iterator[None]:
+    """Steady load through the block and beyond, where `after` alone answers it."""
+    with steady_load(service.endpoint, picture) as load:
+        until("requests are answered", lambda: load.answered > 20)
+        yield
+        load.workers.clear()
+        until("requests are answered", lambda: sum(load.workers.values()) > 20)
+    assert load.outcomes == {"200": load.answered}
+    assert {worker.rpartition("-")[0] for worker in load.workers} == {after}
+
+
+def started(service: Service) -> dict[str, tuple[str, str]]:
+    """Every container of the service, and when it was started."""
+    names = [name for name in left_over(service) if name.endswith("-1")]
+    parts = [name.removeprefix(f"{project(service)}-").removesuffix("-1") for name in names]
+    found = {part: Container(service, part).inspect() for part in parts}
+    return {part: (state["Id"], state["State"]["StartedAt"]) for part, state in found.items()}
+
+
+def test_a_swap_loses_no_request_and_leaves_the_gateway_as_it_is(served: Service, models: Path) -> None:
+    picture, text, before = models / "old/golden/one.png", served.cluster.read_text(), started(served)
+    with nothing_lost(served, picture, "new"):
+        done = served.make("use", "NAME=new", f"MODELS={models}")
+        assert done.returncode == 0, done.stdout + done.stderr
+    after = started(served)
+    assert after.keys() == {"gateway", "new-0", "new-1"}
+    assert after["gateway"] == before["gateway"]
+    assert workers_in(served) == {"new-0", "new-1"}
+    assert served.cluster.read_text() == text.replace('"old"', '"new"').replace(f'"{models}/old"', f'"{models}/new"')
+    gone = requests.post(f"{served.endpoint}/models/old", data=picture.read_bytes(), timeout=10)
+    assert gone.json()["error"]["message"] == 'model "old" is not served here; known models: new'
+    served.up()
+    assert started(served) == after
+
+
+def test_a_model_that_does_not_become_ready_changes_nothing(served: Service, models: Path) -> None:
+    library.record(models, wrong_weights(models / "wrong"), good=True)
+    text, before, listed = served.cluster.read_bytes(), started(served), left_over(served)
+    with nothing_lost(served, models / "old/golden/one.png", "old"):
+        lines = said(served.make("use", "NAME=wrong", f"MODELS={models}"))
+    assert re.fullmatch(
+        r"wrong-0 is broken: /models/wrong/model\.bin: sha256 is \w{64}, model\.toml says \w{64}; copy the file again",
+        lines[0],
+    )
+    assert lines[1:] == ["old serves on; nothing was changed"]
+    assert served.cluster.read_bytes() == text
+    assert (started(served), left_over(served)) == (before, listed)
+    served.up()
+    assert started(served) == before
+
+
+def test_a_worker_that_dies_while_it_starts_ends_the_swap(served: Service, models: Path) -> None:
+    before = started(served)
+    with nothing_lost(served, models / "old/golden/one.png", "old"), ThreadPoolExecutor(1) as pool:
+        using = pool.submit(served.make, "use", "NAME=new", f"MODELS={models}")
+        while not using.done():
+            Container(served, "new-0").run("sh", "-c", "kill -9 -1")
+    lines = said(using.result())
+    assert lines[0] == "new-0 ends as soon as it starts; its log ends with:"
+    assert lines[-1] == "old serves on; nothing was changed"
+    assert started(served) == before

@@ -1,0 +1,80 @@
+"""From the bytes of a picture to the pixels a network takes, in few passes and with no copy more than needed."""
+
+import io
+import warnings
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
+
+from worker.decode import jpeg
+from worker.decode.formats import FORMATS, MIME_TYPES, sniff
+from worker.decode.geometry import INTERPOLATIONS, ROUNDINGS, Geometry
+from worker.decode.picture import Picture
+from worker.decode.pixels import COLOUR, Pixels, from_image
+from worker.decode.turn import turn_of
+from worker.decode.wide import deep_colours, is_wide, narrowed
+from worker.errors import BadRequest, Undecodable, UnsupportedType
+
+__all__ = [
+    "COLOUR", "FORMATS", "INTERPOLATIONS", "MIME_TYPES", "ROUNDINGS",
+    "Geometry", "Picture", "Pixels", "decode", "read", "sniff",
+]  # fmt: skip
+
+# The limit is checked against the settings, before any pixel is read.
+Image.MAX_IMAGE_PIXELS = None
+
+
+def decode(data: bytes, geometry: Geometry, max_pixels: int, wanted: Pixels = COLOUR) -> np.ndarray:
+    """The whole picture as the network sees it, uint8 [height, width, channels]; raises what `read` raises."""
+    return read(data, max_pixels, wanted).scaled(geometry)
+
+
+def read(data: bytes, max_pixels: int, wanted: Pixels) -> Picture:
+    """Decode `data`.
+
+    Raises BadRequest (empty), UnsupportedType (not a served format) or Undecodable (broken, truncated, too large,
+    fewer bands than are wanted).
+    """
+    if not data:
+        raise BadRequest("the image is empty (0 bytes); send the bytes of a picture", "empty_image")
+    kind = sniff(data)
+    if kind is None:
+        raise UnsupportedType(f"the bytes are not an image of a served type; send {', '.join(FORMATS)}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of odd metadata; the log is for what failed
+            return _read(data, kind, max_pixels, wanted)
+    except Undecodable:
+        raise
+    except UnidentifiedImageError as error:  # its text is the address of our buffer
+        raise Undecodable(f"the {kind} cannot be decoded: its header is damaged or cut short, send it again") from error
+    except Exception as error:  # the libraries raise whatever a broken file provokes
+        raise Undecodable(
+            f"the {kind} cannot be decoded ({error}); it is damaged or cut short, send it again"
+        ) from error
+
+
+def _read(data: bytes, kind: str, max_pixels: int, wanted: Pixels) -> Picture:
+    if kind == "TIFF":
+        from worker.decode import tiff  # a tenth of a second that only those who send it wait for
+
+        if picture := tiff.decoded(data, wanted, max_pixels):
+            return picture
+    image = Image.open(io.BytesIO(data), formats=[kind.upper()])
+    if image.width * image.height > max_pixels:
+        raise Undecodable(
+            f"the image has {image.width} x {image.height} pixels, more than the {max_pixels} served; scale it down",
+            "too_many_pixels",
+        )
+    return Picture(from_image(_eight_bit(image, data, wanted), wanted), turn_of(image))
+
+
+def _eight_bit(image: ImageFile, data: bytes, wanted: Pixels) -> Image.Image:
+    """The pixels of `data`, whose header is read into `image`, in any mode of 8 bits a band."""
+    if wanted.range and image.format == "PNG" and (deep := deep_colours(data, wanted.range)):
+        return deep
+    if image.format in ("JPEG", "MPO") and (plain := jpeg.decoded(data, image)):
+        return plain
+    image.load()
+    return narrowed(image, wanted.range) if is_wide(image) else image

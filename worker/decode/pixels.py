@@ -1,0 +1,88 @@
+"""What pixels a network takes, and how a decoded picture's bands become them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from worker.errors import Undecodable
+
+GREY, RGB = 1, 3  # channels
+WHITE = (255, 255, 255)
+BANDS = ("L", "LA", "RGB", "RGBA")  # modes whose bands need no conversion
+ROWS = 256  # of a wide picture, brought to 8 bits at once
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """What a network takes: grey (1 channel), RGB (3), or a picture's bands in their order (any other number).
+
+    `range` is the stored values of wide pictures (16 bits and more, floats) that become 0 and 255, None the range of
+    their type; `background` is the RGB colour under transparency, where that is not a band of its own.
+    """
+
+    channels: int = RGB
+    range: Range | None = None
+    background: tuple[int, int, int] = WHITE
+
+    @property
+    def banded(self) -> bool:
+        return self.channels not in (GREY, RGB)
+
+
+COLOUR = Pixels()  # what most networks take
+
+
+def from_image(image: Image.Image, wanted: Pixels) -> tuple[Image.Image, ...]:
+    """`image` as is wanted, in images of 8 bits a band. Raises Undecodable when it has too few bands."""
+    if wanted.banded:
+        plain = image if image.mode in BANDS else image.convert("RGBA" if image.has_transparency_data else "RGB")
+        return chosen(plain.split(), wanted)
+    mode = "L" if wanted.channels == GREY else "RGB"
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, (*wanted.background, 255)), rgba)
+    return (image if image.mode == mode else image.convert(mode),)
+
+
+def from_values(values: np.ndarray, wanted: Pixels) -> tuple[Image.Image, ...]:
+    """The bands of `values` [H, W, bands] as images of 8 bits. Raises Undecodable when there are too few."""
+    bands = [Image.fromarray(eight_bit(values[..., band], wanted.range)) for band in range(values.shape[-1])]
+    return chosen(bands, wanted)
+
+
+def eight_bit(values: np.ndarray, given: Range | None) -> np.ndarray:
+    """`values` of any type as uint8 of the same shape: those of the `given` range, or of their type's, as 0 to 255.
+
+    Floats are 0 to 1, or 0 to 255 where one is larger. Bytes stay what they are.
+    """
+    if values.dtype == np.uint8:
+        return values
+    black, white = given or _own_range(values)
+    result = np.empty(values.shape, np.uint8)
+    for row in range(0, len(values), ROWS):
+        part = np.nan_to_num(values[row : row + ROWS].astype(np.float64), nan=black, posinf=white, neginf=black)
+        result[row : row + ROWS] = np.clip(np.rint((part - black) * (255 / (white - black))), 0, 255)
+    return result
+
+
+def _own_range(values: np.ndarray) -> Range:
+    if values.dtype == bool:
+        return 0, 1
+    if values.dtype.kind == "f":
+        return 0, 1 if np.max(values, initial=0, where=np.isfinite(values)) <= 1 else 255
+    limits = np.iinfo(values.dtype)
+    return limits.min, limits.max
+
+
+def chosen(bands: Sequence[Image.Image], wanted: Pixels) -> tuple[Image.Image, ...]:
+    """The first of `bands`, as many as are wanted; raises Undecodable when there are too few."""
+    if len(bands) < wanted.channels:
+        has = "1 band" if len(bands) == 1 else f"{len(bands)} bands"
+        raise Undecodable(
+            f"the image has {has}, the model takes {wanted.channels}; send one with all of them", "too_few_bands"
+        )
+    return tuple(bands[: wanted.channels])

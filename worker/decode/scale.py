@@ -1,0 +1,54 @@
+"""A part of a picture brought to another size, in as few passes over its pixels as there can be."""
+
+import math
+
+from PIL import Image
+
+from worker.decode.geometry import INTERPOLATIONS, JUMPING, Cut, Geometry, Span, rows_first
+from worker.decode.turn import Turn
+
+REACH = {"nearest": 1, "bilinear": 1, "bicubic": 2, "lanczos": 3, "box": 1}  # of the weights, in pixels at scale 1
+
+
+def scaled(image: Image.Image, geometry: Geometry, turn: Turn) -> Image.Image:
+    """The network's pixels of the stored `image`, upright: its centre scaled and cut in one, by Pillow's weights.
+
+    They are the pixels of the whole picture turned, scaled and cut, one after the other, within one grey level.
+    """
+    cut = geometry.cut(*turn.size(*image.size))
+    if geometry.interpolation in JUMPING:
+        return _cut(turn.upright(image), cut, geometry.interpolation)
+    # Turning comes last, when there is least to turn.
+    return turn.upright(_cut(image, turn.stored(cut), geometry.interpolation))
+
+
+def _cut(image: Image.Image, cut: Cut, interpolation: str) -> Image.Image:
+    wide = _passes(image, cut, interpolation)
+    left, top = cut.columns.skipped, cut.rows.skipped
+    right, bottom = left + cut.columns.kept, top + cut.rows.kept
+    return wide if wide.size == (right, bottom) and not left and not top else wide.crop((left, top, right, bottom))
+
+
+def _passes(image: Image.Image, cut: Cut, interpolation: str) -> Image.Image:
+    """The computed pixels, columns and rows scaled in the order of `cut`; Pillow goes by the whole picture's size."""
+    way, columns, rows = INTERPOLATIONS[interpolation], cut.columns, cut.rows
+    (left, right), (top, bottom) = columns.ends, rows.ends
+    width, height = columns.computed, rows.computed
+    if cut.rows_first == rows_first(image.size, (width, height)):
+        return image.resize((width, height), way, (left, top, right, bottom))
+    if cut.rows_first:
+        first, last = _needed(columns, interpolation)
+        needed = image.crop((first, 0, last, image.height))
+        flat = needed.resize((needed.width, height), way, (0, top, needed.width, bottom))
+        return flat.resize((width, height), way, (left - first, 0, right - first, height))
+    first, last = _needed(rows, interpolation)
+    needed = image.crop((0, first, image.width, last))
+    narrow = needed.resize((width, needed.height), way, (left, 0, right, needed.height))
+    return narrow.resize((width, height), way, (0, top - first, width, bottom - first))
+
+
+def _needed(span: Span, interpolation: str) -> tuple[int, int]:
+    """The first pixel of the picture that a computed one of `span` depends on, and that after the last."""
+    start, end = span.ends
+    reach = math.ceil(REACH[interpolation] * max(1, (end - start) / span.computed)) + 1
+    return max(0, math.floor(start) - reach), min(span.full, math.ceil(end) + reach)

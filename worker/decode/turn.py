@@ -1,0 +1,57 @@
+"""EXIF orientation: how a stored picture must be turned to be upright."""
+
+from dataclasses import dataclass, replace
+
+from PIL import Image
+
+from worker.decode.geometry import Cut
+
+ORIENTATION_TAG = 0x0112  # EXIF 2.3, tag 274
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What brings a stored picture upright: whether its sides change places, and which of its sides are mirrored."""
+
+    way: Image.Transpose | None = None
+    swapped: bool = False
+    columns_mirrored: bool = False
+    rows_mirrored: bool = False
+
+    def upright(self, image: Image.Image) -> Image.Image:
+        return image if self.way is None else image.transpose(self.way)
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) when upright, of a picture stored as `width` x `height`; and the other way round."""
+        return (height, width) if self.swapped else (width, height)
+
+    def stored(self, cut: Cut) -> Cut:
+        """`cut`, said of the upright picture, as it is for the stored one."""
+        columns, rows = (cut.rows, cut.columns) if self.swapped else (cut.columns, cut.rows)
+        return replace(
+            cut,
+            columns=columns.mirrored() if self.columns_mirrored else columns,
+            rows=rows.mirrored() if self.rows_mirrored else rows,
+            rows_first=cut.rows_first != self.swapped,
+        )
+
+
+UPRIGHT = Turn()
+TURNS = {  # by the tag's value
+    2: Turn(Image.Transpose.FLIP_LEFT_RIGHT, columns_mirrored=True),
+    3: Turn(Image.Transpose.ROTATE_180, columns_mirrored=True, rows_mirrored=True),
+    4: Turn(Image.Transpose.FLIP_TOP_BOTTOM, rows_mirrored=True),
+    5: Turn(Image.Transpose.TRANSPOSE, swapped=True),
+    6: Turn(Image.Transpose.ROTATE_270, swapped=True, rows_mirrored=True),
+    7: Turn(Image.Transpose.TRANSVERSE, swapped=True, columns_mirrored=True, rows_mirrored=True),
+    8: Turn(Image.Transpose.ROTATE_90, swapped=True, columns_mirrored=True),
+}
+
+
+def turn_of(image: Image.Image) -> Turn:
+    """What the picture's metadata says."""
+    # Not ImageOps.exif_transpose: it also rewrites the metadata, which fails where a tag of it is broken.
+    try:
+        return TURNS.get(image.getexif().get(ORIENTATION_TAG, 1), UPRIGHT)
+    except Exception:  # broken metadata is no reason to refuse good pixels
+        return UPRIGHT

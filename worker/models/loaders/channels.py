@@ -1,0 +1,112 @@
+"""Networks for pictures with another number of channels than the three they were made for: their first layer is fitted.
+
+As timm does it (adapt_input_conv): for one channel the weights of all are added up, so that a grey picture gives what
+it gave as three equal channels; for several they take turns, scaled to the same sum.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from worker.models.fields import ModelError
+from worker.models.folder import ModelFolder
+from worker.models.loaders import Description
+
+if TYPE_CHECKING:
+    import torch
+
+FITTED = ("torchvision", "transformers", "timm", "modelscope", "checkpoint")  # loaders
+GREY, RGB = 1, 3
+COUNTED = ("num_channels", "in_chans", "in_channels")  # where networks keep the number, and compare it
+PATCH = 64  # pixels a side of what a fitted layer is tried on
+CLOSE = 1e-3
+
+
+def described(found: Description, channels: int) -> Description:
+    """`found` for pictures with so many `channels`; raises ModelError where its network cannot be fitted to them."""
+    if channels == len(found.mean):
+        return found
+    if found.loader not in FITTED:
+        raise ModelError(
+            f"CHANNELS: found {channels}, but what loader {found.loader} reads takes {len(found.mean)} for good; "
+            f"{', '.join(FITTED)} can be fitted"
+        )
+    return replace(found, mean=normal(found.mean, channels), std=normal(found.std, channels))
+
+
+def normal(values: Sequence[float], channels: int) -> tuple[float, ...]:
+    """A mean or std for other `channels` than it has `values`: their mean for grey, else they take turns."""
+    if channels == GREY and len(values) > GREY:
+        return (fmean(values),)
+    return tuple(values[number % len(values)] for number in range(channels))
+
+
+def of_state(network: "torch.nn.Module", state: Mapping[str, "torch.Tensor"]) -> int:
+    """How many channels the weights `state` are for, of a `network` that was built for RGB, unless they differ more."""
+    for name, layer in _first_layers(network):
+        if (weights := state.get(f"{name}.weight")) is not None and weights.ndim == layer.weight.ndim:
+            outputs, channels, *kernel = weights.shape
+            return channels if (outputs, *kernel) == (len(layer.weight), *layer.kernel_size) else RGB
+    return RGB
+
+
+def match(network: "torch.nn.Module", state: Mapping[str, "torch.Tensor"]) -> None:
+    """Make `network` take as many channels as the weights `state` do, which are yet to be filled in."""
+    if (channels := of_state(network, state)) != RGB:
+        _refit(network, channels)
+
+
+def fit(network: "torch.nn.Module", folder: ModelFolder) -> None:
+    """Make `network` take as many channels as model.toml says. Raises ModelError where it cannot be fitted."""
+    import torch
+
+    if folder.loader not in FITTED or (folder.loader == "checkpoint" and not folder.architecture):
+        return  # an exported network, or the user's own, takes what it takes
+    channels = folder.input.pixels.channels
+    begins = next((layer for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)), None)
+    if channels == RGB or (begins is not None and begins.in_channels == channels):
+        return
+    layers = [layer for _, layer in _first_layers(network)]
+    seen = torch.rand(1, channels, PATCH, PATCH)
+    with torch.inference_mode():
+        wanted = [layer(torch.einsum("nihw,ic->nchw", seen, _mixture(channels))) for layer in layers]
+        _refit(network, channels)
+        alike = [torch.allclose(layer(seen), one, CLOSE, CLOSE) for layer, one in zip(layers, wanted, strict=True)]
+    if not alike or not all(alike):  # some layers make other weights of their weights
+        kind = type(begins).__name__ if begins is not None else "none"
+        raise ModelError(
+            f"{folder.path}: its first convolution ({kind}) cannot be fitted to {channels} channels; "
+            f"set [input] channels to what it takes, and send it such pictures"
+        )
+
+
+def _first_layers(network: "torch.nn.Module") -> list[tuple[str, "torch.nn.Conv2d"]]:
+    """The convolutions that take RGB, with their names: usually one, but some networks begin in several branches."""
+    import torch
+
+    named = [(name, layer) for name, layer in network.named_modules() if isinstance(layer, torch.nn.Conv2d)]
+    if not named or named[0][1].in_channels != RGB:
+        return []
+    return [(name, layer) for name, layer in named if layer.in_channels == RGB and layer.groups == 1]
+
+
+def _refit(network: "torch.nn.Module", channels: int) -> None:
+    import torch
+
+    for _, layer in _first_layers(network):
+        weights = torch.einsum("ochw,ic->oihw", layer.weight.detach(), _mixture(channels))
+        layer.weight = torch.nn.Parameter(weights, requires_grad=False)
+    for module in network.modules():
+        for name in COUNTED:
+            if vars(module).get(name) == RGB:
+                setattr(module, name, channels)
+
+
+def _mixture(channels: int) -> "torch.Tensor":
+    """float32 [channels, 3]: how much of red, green and blue each channel stands for."""
+    import torch
+
+    if channels == GREY:
+        return torch.ones(1, RGB)
+    return torch.eye(RGB)[[number % RGB for number in range(channels)]] * (RGB / channels)

@@ -1,0 +1,51 @@
+"""Zero-shot networks: CLIP, Chinese-CLIP and SigLIP as transformers saves them, and OpenCLIP's own folders.
+
+The network that serves is the image tower alone; the text tower is loaded only where texts are new.
+"""
+
+from pathlib import Path
+from types import ModuleType
+
+import torch
+
+from worker.models.fields import ModelError
+from worker.models.folder import ModelFolder
+from worker.models.loaders import Description, guess
+from worker.models.loaders.zero_shot.tower import Tower
+
+
+def load(folder: ModelFolder) -> torch.nn.Module:
+    """The image tower: float32 [N, 3, H, W] -> features [N, D]. Raises ModelError."""
+    network: torch.nn.Module = _library(folder.weights).image_tower(folder.weights)
+    return network.eval()
+
+
+def load_text_tower(path: Path, threads: int) -> Tower:
+    """What embeds texts, on `threads` threads of the CPU. Raises ModelError."""
+    torch.set_num_threads(threads)
+    tower: Tower = _library(path).text_tower(path)
+    return tower
+
+
+def describe(path: Path, architecture: str) -> Description:
+    """What the folder's configuration says."""
+    if not path.is_dir():
+        raise ModelError(f"{path}: not a folder; needed one with {guess.CONFIG} or {guess.OPEN_CLIP_CONFIG}")
+    described: Description = _library(path).describe(path)
+    return described
+
+
+def _library(path: Path) -> ModuleType:
+    if guess.is_clip(path):
+        from worker.models.loaders.zero_shot import clip
+
+        return clip
+    if (path / guess.OPEN_CLIP_CONFIG).is_file():
+        from worker.models.loaders.zero_shot import open_clip_folder
+
+        return open_clip_folder
+    known = guess.config(path / guess.CONFIG)
+    raise ModelError(
+        f"{path / guess.CONFIG}: found model_type {known.get('model_type')!r} of {known.get('architectures')}, needed "
+        f"{', '.join(guess.CLIP_FAMILIES)} with both towers, or a folder with {guess.OPEN_CLIP_CONFIG}"
+    )

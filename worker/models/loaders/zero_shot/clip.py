@@ -1,0 +1,106 @@
+"""CLIP, Chinese-CLIP and SigLIP: a folder with config.json, weights, preprocessor_config.json and a tokenizer's files.
+
+SigLIP 2 networks of one picture size are SigLIP here, as transformers has them; those of any shape (NaFlex) are not.
+"""
+
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+from worker.models.fields import ModelError
+from worker.models.loaders import Description, guess
+from worker.models.loaders.image_processor import preprocessing
+from worker.models.loaders.transformers import (
+    PREPROCESSOR,
+    pretrained,
+    read_processor,
+    refused,
+    weights_and_index,
+)
+from worker.models.loaders.zero_shot.tower import Tower
+
+SIGLIP = "siglip"
+VOCABULARY = {"clip": ("vocab.json", "merges.txt"), "chinese_clip": ("vocab.txt",), SIGLIP: ("spiece.model",)}
+PROCESSOR = "processor_config.json"  # where transformers 5 writes what prepares pictures and texts together
+FAST = "tokenizer.json"  # all of a tokenizer in one file
+TOKENIZER = (
+    FAST, "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model",
+    *(name for names in VOCABULARY.values() for name in names),
+)  # fmt: skip
+
+
+class ImageTower(torch.nn.Module):
+    """The features that a CLIP-like network has of pictures."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        del network.text_model  # half of the memory
+        self.network = network
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self.network.get_image_features(pixel_values=pixels).pooler_output
+
+
+def image_tower(path: Path) -> torch.nn.Module:
+    """The image tower of the folder `path`. Raises ModelError."""
+    return ImageTower(pretrained(AutoModel, path))
+
+
+def text_tower(path: Path) -> Tower:
+    """The text tower of the folder `path` with its tokenizer. Raises ModelError."""
+    network = pretrained(AutoModel, path).eval()
+    del network.vision_model
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # transformers raises whatever a damaged folder provokes
+        raise refused(path, error) from error
+    config = network.config.text_config
+    if len(tokenizer) > config.vocab_size:
+        raise ModelError(
+            f"{path}: its tokenizer has {len(tokenizer)} tokens, its text tower knows {config.vocab_size}; "
+            "copy both from the same model"
+        )
+    longest = min(tokenizer.model_max_length, config.max_position_embeddings)
+    padding = "max_length" if _family(path) == SIGLIP else True  # what SigLIP was trained with
+
+    def encode(texts: list[str]) -> torch.Tensor:
+        tokens = tokenizer(texts, padding=padding, max_length=longest, truncation=True, return_tensors="pt")
+        return network.get_text_features(**tokens).pooler_output
+
+    return Tower(encode, network.logit_scale, getattr(network, "logit_bias", None))
+
+
+def describe(path: Path) -> Description:
+    """What config.json and preprocessor_config.json say."""
+    guess.config(path / (PROCESSOR if (path / PROCESSOR).is_file() else PREPROCESSOR))
+    _require_vocabulary(path)
+    geometry, mean, std = preprocessing(read_processor(path), path)
+    takes = AutoConfig.from_pretrained(path, local_files_only=True).vision_config.image_size
+    made_for = (takes, takes) if isinstance(takes, int) else tuple(takes)
+    if geometry.size != made_for:
+        raise ModelError(
+            f"{path}: its processor gives {' x '.join(map(str, geometry.size))} pixels, its image tower takes "
+            f"{' x '.join(map(str, made_for))}; copy {PREPROCESSOR} from where the model came from"
+        )
+    names = (guess.CONFIG, PREPROCESSOR, PROCESSOR, *TOKENIZER)
+    copied = [*(path / name for name in names if (path / name).is_file()), *weights_and_index(path)]
+    family = _family(path)
+    return Description(
+        loader="zero_shot", architecture="", weights=".", files={file.name: file for file in copied},
+        geometry=geometry, mean=mean, std=std, labels={}, activation="sigmoid" if family == SIGLIP else "softmax",
+        text_language="zh" if family == "chinese_clip" else "en",
+    )  # fmt: skip
+
+
+def _family(path: Path) -> str:
+    return str(guess.config(path / guess.CONFIG)["model_type"])
+
+
+def _require_vocabulary(path: Path) -> None:
+    """Without these transformers makes a tokenizer that knows next to nothing, and does not say so."""
+    needed = VOCABULARY[_family(path)]
+    if not (path / FAST).is_file() and not all((path / name).is_file() for name in needed):
+        raise ModelError(
+            f"{path}: has no tokenizer, which labels are read with; needed {' and '.join(needed)}, or {FAST}"
+        )

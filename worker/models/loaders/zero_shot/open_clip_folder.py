@@ -1,0 +1,121 @@
+"""OpenCLIP's own folders, its `local-dir:`: open_clip_config.json, weights, and the tokenizer's files where it has one.
+
+OpenCLIP networks without a tokenizer of their own use the one that comes with the library.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+
+from worker.decode import INTERPOLATIONS, Geometry
+from worker.models.fields import ModelError
+from worker.models.loaders import Description, guess
+from worker.models.loaders.state_dict import check_weights
+from worker.models.loaders.zero_shot.clip import TOKENIZER
+from worker.models.loaders.zero_shot.tower import Tower
+
+# In the order in which OpenCLIP itself looks for them in a folder.
+WEIGHTS = (
+    "open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin",
+    "open_clip_pytorch_model.pth", "model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth",
+)  # fmt: skip
+SENTENCES = ("tokenizer.json", "spiece.model", "tokenizer.model", "vocab.txt")  # one of them is a whole vocabulary
+REASON = 300  # characters of the library's own words
+
+
+def image_tower(path: Path) -> torch.nn.Module:
+    """The image tower of the folder `path`. Raises ModelError."""
+    tower: torch.nn.Module = _network(path).visual
+    return tower
+
+
+def text_tower(path: Path) -> Tower:
+    """The text tower of the folder `path` with its tokenizer. Raises ModelError."""
+    network = _network(path).eval()
+    del network.visual
+    try:
+        tokenizer = open_clip.get_tokenizer(f"{open_clip.factory.LOCAL_DIR_PREFIX}{path}")
+    except Exception as error:  # whatever a damaged folder provokes
+        raise _refused(path, error) from error
+    known = guess.config(path / guess.OPEN_CLIP_CONFIG)["model_cfg"]["text_cfg"].get("vocab_size")
+    size = len(tokenizer.tokenizer) if hasattr(tokenizer, "tokenizer") else tokenizer.vocab_size
+    if known is not None and size > known:
+        raise ModelError(
+            f"{path}: its tokenizer has {size} tokens, its text tower knows {known}; copy both from the same model"
+        )
+    return Tower(lambda texts: network.encode_text(tokenizer(texts)), network.logit_scale, network.logit_bias)
+
+
+def describe(path: Path) -> Description:
+    """What open_clip_config.json says."""
+    config = guess.config(path / guess.OPEN_CLIP_CONFIG).get("model_cfg")
+    if not isinstance(config, dict):
+        raise ModelError(f"{path / guess.OPEN_CLIP_CONFIG}: has no model_cfg; copy it from where the model came from")
+    if "multimodal_cfg" in config:
+        raise ModelError(
+            f"{path}: is a network that writes texts (multimodal_cfg); needed one that compares with texts"
+        )
+    text = config.get("text_cfg", {})
+    if foreign := text.get("hf_model_name"):
+        raise ModelError(
+            f"{path}: its text tower is built after {foreign!r}, which is not in the folder; needed OpenCLIP's"
+        )
+    weights = _weights(path)
+    own_tokenizer = bool(text.get("hf_tokenizer_name"))
+    if own_tokenizer and not any((path / name).is_file() for name in SENTENCES):
+        raise ModelError(
+            f"{path}: has no tokenizer, which labels are read with; needed one of {', '.join(SENTENCES)}, and what "
+            "lies beside it"
+        )
+    geometry, mean, std = preprocessing(_network(path).visual.preprocess_cfg, path)
+    names = (guess.OPEN_CLIP_CONFIG, weights.name, *(TOKENIZER if own_tokenizer else ()))
+    return Description(
+        loader="zero_shot", architecture="", weights=".",
+        files={name: path / name for name in names if (path / name).is_file()},
+        geometry=geometry, mean=mean, std=std, labels={},
+        activation="sigmoid" if "init_logit_bias" in config else "softmax",  # the bias is SigLIP's
+        text_language="en",
+    )  # fmt: skip
+
+
+def preprocessing(known: dict[str, Any], path: Path) -> tuple[Geometry, tuple[float, ...], tuple[float, ...]]:
+    """Geometry, mean and std of OpenCLIP's preprocess_cfg; raises ModelError for what model.toml cannot say."""
+    size, mode = known["size"], known["resize_mode"]
+    height, width = (size, size) if isinstance(size, int) else size
+    if mode != "squash" and (mode != "shortest" or height != width):
+        raise ModelError(
+            f"{path}: resize_mode {mode!r} to {height} x {width} pixels cannot be said in model.toml's [input]"
+        )
+    interpolation = known["interpolation"]
+    if interpolation not in INTERPOLATIONS:
+        raise ModelError(f"{path}: interpolation {interpolation!r} is none of {', '.join(INTERPOLATIONS)}")
+    mean, std = (
+        tuple(values) if isinstance(values, (list, tuple)) else (values,) * 3
+        for values in (known["mean"], known["std"])
+    )
+    return Geometry((height, width), None if mode == "squash" else height, interpolation), mean, std
+
+
+def _network(path: Path) -> Any:
+    """The whole network. Raises ModelError."""
+    check_weights(_weights(path))
+    try:
+        return open_clip.create_model(f"{open_clip.factory.LOCAL_DIR_PREFIX}{path}", require_pretrained=True)
+    except Exception as error:  # whatever a damaged folder provokes
+        raise _refused(path, error) from error
+
+
+def _weights(path: Path) -> Path:
+    found = next((path / name for name in WEIGHTS if (path / name).exists()), None)
+    if found is None:
+        raise ModelError(f"{path}: has no weights; needed one of {', '.join(WEIGHTS)}")
+    return found
+
+
+def _refused(path: Path, error: Exception) -> ModelError:
+    said = " ".join(str(error).split())
+    return ModelError(
+        f"{path}: not a folder that OpenCLIP can load: {said[:REASON]}{'...' if len(said) > REASON else ''}"
+    )
