@@ -119,7 +119,7 @@ def test_cpus_that_the_machine_lacks(kitchen: Kitchen, slow: Path) -> None:
 
 def test_an_unknown_runtime(kitchen: Kitchen, slow: Path) -> None:
     service = replace(kitchen.make(slow), runtime="podman")
-    assert refused(service) == ["RUNTIME: found 'podman', needed one of local, compose"]
+    assert refused(service) == ["RUNTIME: found 'podman', needed one of local, compose, swarm"]
 
 
 def test_another_runtime_than_the_one_that_serves(running: Service) -> None:
