@@ -4,7 +4,6 @@ import io
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -41,8 +40,9 @@ def generated(folder: ModelFolder) -> Pictures:
 def own(folder: ModelFolder, place: Path) -> Pictures:
     """The pictures in `place` and below, evenly taken where there are many; raises ModelError when they are too few."""
     files = sorted(path for path in place.rglob("*") if path.is_file())
-    every = max(1, len(files) // COUNT)
-    found = list(islice(_seen(folder, (file.read_bytes() for file in files[::every])), COUNT))
+    count = min(len(files), COUNT)
+    some = (files[turn * len(files) // count] for turn in range(count))
+    found = list(_seen(folder, (file.read_bytes() for file in some)))
     if len(found) < LEAST:
         raise ModelError(
             f"{place}: found {len(found)} pictures that can be decoded, needed {LEAST} or more, best {COUNT}"
