@@ -187,7 +187,7 @@ def test_of_a_picture_in_tiles_there_is_no_map_and_of_a_single_tile_there_is(tmp
         reply = process.predict(RED, "?heat_map=true")
         assert (reply.status, reply.error["code"], reply.error["message"]) == (
             400, "bad_parameter",
-            "this model looks at the image in 4 tiles, of which there is no one heat map; ask for none",
+            "heat_map cannot show the 4 tiles that this model looks at; leave it out, or send a part of the image",
         )  # fmt: skip
         assert process.metric("wanwu_batch_size_images_sum") == before, "it is refused before anything is run"
         assert heat_map(process, pictures.encoded(folders.picture(folders.RED, (SIZE, SIZE)), "PNG"))
