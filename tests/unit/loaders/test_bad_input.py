@@ -17,6 +17,7 @@ from tests.unit.loaders.refusals import Code, refusal
 from worker.decode import Geometry
 from worker.engines import load_engine
 from worker.models import torchvision_ops
+from worker.models.fields import ModelError
 from worker.models.folder import ModelFolder, read_folder
 from worker.models.loaders import NETWORKS, describe, load_network
 
@@ -414,3 +415,18 @@ def test_the_torch_engine_does_not_run_what_openvino_reads(onnx: Path) -> None:
         f"F: engine torch cannot run loader 'onnx'; it runs {', '.join(NETWORKS)}: "
         "set [engine] name to the engine the folder was prepared for"
     )
+
+
+def test_a_date_in_a_files_name_is_no_hash_and_every_published_hash_is_one(tmp_path: Path) -> None:
+    from torchvision.models import get_model_weights
+
+    from worker.models.loaders.torchvision import ARCHITECTURES, HASH_IN_NAME, check_hash
+
+    dated = tmp_path / "mynet-20240101.pth"
+    dated.write_bytes(b"weights")
+    check_hash(dated)
+    hashed = dated.rename(tmp_path / "mynet-2024abcd.pth")
+    with pytest.raises(ModelError, match="its name says 2024abcd"):
+        check_hash(hashed)
+    published = {weights.url for architecture in ARCHITECTURES for weights in get_model_weights(architecture)}
+    assert [url for url in published if not HASH_IN_NAME.search(url)] == []

@@ -14,7 +14,8 @@ from worker.models.loaders import Description, channels, guess, names
 from worker.models.loaders.state_dict import fill, read_state_dict
 
 ARCHITECTURES = models.list_models(module=models)  # the classifiers; those for other tasks are in modules below
-HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.")
+DATE = r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\."
+HASH_IN_NAME = re.compile(rf"-(?!{DATE})([0-9a-f]{{8,64}})\.")
 # Their published weights want the pictures in another range than the published transforms give.
 TRANSFORMING = ("googlenet", "inception_v3")
 
