@@ -16,8 +16,8 @@ from scripts.console import say
 from scripts.models import read_models
 from scripts.preflight import memory_limit
 from scripts.refusal import Refusal
-from scripts.render import patience_s
-from scripts.render_swarm import CACHE, PORT, VOLUME, service_name
+from scripts.render import limits, patience_s
+from scripts.render_swarm import CACHE, PORT, VOLUME, from_volume, service_name
 from worker.settings import LEAVE
 
 NOTICE = "# Rendered from compose/cluster.toml by `make k8s`; a change here is lost at the next one.\n"
@@ -126,16 +126,7 @@ def worker(cluster: Cluster, model: Model, pod: Pod) -> list[Manifest]:
 
 
 def _environment(cluster: Cluster, model: Model) -> list[Manifest]:
-    fixed = {
-        "WANWU_MODEL": model.name,
-        "WANWU_MODEL_DIR": f"{VOLUME}/{model.folder.name}",
-        "WANWU_ENGINE": cluster.engine,
-        "WANWU_BIND": f"0.0.0.0:{PORT}",
-        "WANWU_CACHE": CACHE,
-        "WANWU_VOLUME": VOLUME,
-        "WANWU_BROKEN": LEAVE,
-        **{f"WANWU_{name.upper()}": str(value) for name, value in cluster.limits.items()},
-    }
+    fixed = from_volume(cluster, model) | {"WANWU_BROKEN": LEAVE} | limits(cluster)
     own = {"valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
     return [
         *({"name": name, **own} for name in ("WANWU_WORKER", "WANWU_SLOT")),

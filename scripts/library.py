@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.cluster import ROOT, SCHEMA, Cluster
-from scripts.console import say, warn
+from scripts.console import aligned, say, warn
 from scripts.hardware import read_hardware
 from scripts.refusal import Refusal
 from worker.machine import kind
@@ -164,17 +164,11 @@ def show(models: Path, cluster: Cluster, name: str) -> None:
         facts = read_facts(entry.folder)
         rows.append(list(_row(models, entry, facts, machine)))
         faults += [f"{entry.name}: {facts.fault}"] if facts.fault else []
-    _print(rows)
+    say(aligned(rows))
     for entry in shown if name else ():
         _print_measured(read_facts(entry.folder).engine)
     for fault in faults:
         warn(fault)
-
-
-def _print(table: Sequence[Sequence[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for row in table:
-        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _print_measured(engine: EngineSpec | None) -> None:
@@ -183,10 +177,10 @@ def _print_measured(engine: EngineSpec | None) -> None:
         say("\nnot measured: `make model-prepare NAME=...` does it")
         return
     say("")
-    _print([MEASURED, *map(_measured, engine.measured)])
+    say(aligned([MEASURED, *map(_measured, engine.measured)]))
     if engine.scaling:
         say("")
-        _print([SCALING, *map(_scaling, engine.scaling)])
+        say(aligned([SCALING, *map(_scaling, engine.scaling)]))
 
 
 def _measured(row: Measured) -> Sequence[str]:

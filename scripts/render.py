@@ -59,8 +59,13 @@ def worker_environment(cluster: Cluster, worker: Worker, bind: str, folder: str 
         "WANWU_CPUS": format_cpu_list(worker.slot.cpus),
         "WANWU_GPU": worker.slot.gpu or "",
         "WANWU_BIND": bind,
-        **{f"WANWU_{name.upper()}": str(value) for name, value in cluster.limits.items()},
+        **limits(cluster),
     }
+
+
+def limits(cluster: Cluster) -> dict[str, str]:
+    """The WANWU_* variables of the cluster's limits."""
+    return {f"WANWU_{name.upper()}": str(value) for name, value in cluster.limits.items()}
 
 
 def programs(cluster: Cluster, plan: Plan, command: Mapping[str, Sequence[str | Path]], root: Path) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scripts.cluster import Cluster, Model
-from scripts.render import NOTICE, patience_s
+from scripts.render import NOTICE, limits, patience_s
 from worker.assignment import SLOTS
 from worker.settings import LEAVE
 
@@ -89,18 +89,25 @@ def _environment(cluster: Cluster, model: Model, pool: Pool, offline: Mapping[st
     """What every task of the service is told; the rest it learns from the slot that Swarm gives it."""
     return {
         **offline,
+        **from_volume(cluster, model),
+        "WANWU_VOLUME_ID": pool.volume,
+        # An update is rolled back when its workers end, not when they stay and say what is wrong.
+        "WANWU_BROKEN": LEAVE,
+        # Swarm gives a task no GPU; the worker sees all, and uses its slot's alone.
+        **({"NVIDIA_VISIBLE_DEVICES": "all"} if pool.gpus else {}),
+        **limits(cluster),
+    }
+
+
+def from_volume(cluster: Cluster, model: Model) -> dict[str, str]:
+    """Where a container finds `model` on the model volume, and where it listens."""
+    return {
         "WANWU_MODEL": model.name,
         "WANWU_MODEL_DIR": f"{VOLUME}/{model.folder.name}",
         "WANWU_ENGINE": cluster.engine,
         "WANWU_BIND": f"0.0.0.0:{PORT}",
         "WANWU_CACHE": CACHE,
         "WANWU_VOLUME": VOLUME,
-        "WANWU_VOLUME_ID": pool.volume,
-        # An update is rolled back when its workers end, not when they stay and say what is wrong.
-        "WANWU_BROKEN": LEAVE,
-        # Swarm gives a task no GPU; the worker sees all, and uses its slot's alone.
-        **({"NVIDIA_VISIBLE_DEVICES": "all"} if pool.gpus else {}),
-        **{f"WANWU_{name.upper()}": str(value) for name, value in cluster.limits.items()},
     }
 
 

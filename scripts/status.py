@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from scripts.ask import get
-from scripts.console import say
+from scripts.console import aligned, say
 from scripts.refusal import Refusal
 
 COLUMNS = ("server", "slot", "worker", "state", "in", "model", "version", "engine", "precision", "in_flight", "queued")
@@ -23,13 +23,6 @@ def show(port: int) -> None:
 def table(workers: Sequence[dict[str, Any]]) -> str:
     """Aligned columns, one line a worker."""
     return aligned([COLUMNS, *([cell(worker.get(column)) for column in COLUMNS] for worker in workers)])
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
 
 
 def cell(value: object) -> str:

@@ -5,9 +5,9 @@ from typing import Any
 
 from scripts.ask import get
 from scripts.cluster import Cluster
-from scripts.console import say
+from scripts.console import aligned, say
 from scripts.refusal import Refusal
-from scripts.status import COLUMNS, aligned, cell
+from scripts.status import COLUMNS, cell
 from scripts.swarm_nodes import SERVER, STACK, Node, Service, Task, read_nodes, read_services, read_tasks
 from scripts.swarm_site import gateways
 

@@ -57,18 +57,19 @@ class Classifier:
         # A picture of the largest size takes hundreds of megabytes while it is decoded: bound how many do at once.
         self._decoding = threading.BoundedSemaphore(decoders)
 
-    def decode(self, image: bytes) -> np.ndarray:
-        """The one picture that the network sees of `image`, uint8 [H, W, C].
+    def start_one(self, image: bytes) -> tuple[np.ndarray, Callable[[Deadline], Classified]]:
+        """As `start`, and with it the one picture that the network sees of `image`, uint8 [H, W, C].
 
-        Raises what decoding raises, and BadParameter where the network sees it in tiles.
+        Raises what decoding raises, and BadParameter, before anything is queued, where the network sees it in tiles.
         """
+        started = time.monotonic()
         tiles = self._tiles(image)
         if len(tiles) > 1:
             raise BadParameter(
                 f"heat_map cannot show the {len(tiles)} tiles that this model looks at; "
                 "leave it out, or send a part of the image"
             )
-        return tiles[0]
+        return tiles[0], self._queue(tiles, time.monotonic() - started)
 
     def with_head(self, head: Head) -> "Classifier":
         """This one with another head: the same stages, and the same bound on what is decoded at once."""
@@ -83,7 +84,9 @@ class Classifier:
         """
         started = time.monotonic()
         tiles = self._tiles(image)
-        decode_s = time.monotonic() - started
+        return self._queue(tiles, time.monotonic() - started)
+
+    def _queue(self, tiles: Sequence[np.ndarray], decode_s: float) -> Callable[[Deadline], Classified]:
         waiting = [self._submit(tile) for tile in tiles]
 
         def finish(deadline: Deadline) -> Classified:

@@ -108,8 +108,8 @@ class Service:
         deadline, places = deadline or self.deadline(), min(AT_ONCE, self.admission.capacity)
         output = model.folder.output
         with self.admission.admit(places):
-            pixels = model.classifier.decode(image)
-            found = model.classifier.start(image)(deadline)
+            pixels, finish = model.classifier.start_one(image)
+            found = finish(deadline)
             chosen = int(output.best(output.scores(found.logits), 1)[0]) if index is None else index
             return found, model.explainer.heat_map(pixels, found.logits, chosen, deadline, places)
 

@@ -124,9 +124,9 @@ def test_when_the_deadline_passes_no_tile_stays_in_the_queue(metrics: Metrics) -
 
 def test_only_what_is_seen_as_one_picture_has_a_heat_map(metrics: Metrics) -> None:
     classifier = Classifier(decode, Batcher(sums, {1: 1.0}, lambda size: None).submit, metrics, 1)
-    assert classifier.decode(b"\1").shape == (2, 2, 3)
+    assert classifier.start_one(b"\1")[0].shape == (2, 2, 3)
     with pytest.raises(BadParameter) as caught:
-        classifier.decode(b"\1\2")
+        classifier.start_one(b"\1\2")
     assert caught.value.message == (
         "heat_map cannot show the 2 tiles that this model looks at; leave it out, or send a part of the image"
     )
