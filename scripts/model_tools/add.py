@@ -16,7 +16,7 @@ from worker.errors import ServiceError
 from worker.labels import Labels, activate
 from worker.models.fields import ModelError
 from worker.models.folder import read_folder, sha256, verify_files
-from worker.models.golden import check_golden
+from worker.models.golden import check_golden, tolerance
 from worker.models.loaders import Description, describe
 from worker.models.loaders.guess import NETWORK_CODE
 from worker.models.output import Golden
@@ -136,7 +136,7 @@ def _record_answer(
     write(best, float(scores[best]))
     folder = read_folder(out)
     verify_files(folder)
-    check_golden(folder, asker(folder, engine))
+    check_golden(folder, asker(folder, engine), tolerance(engine.precision))
     say(f"   {labels.shown(best, 'both')} ({scores[best]:.3f}): recorded as what every later check must get")
 
 

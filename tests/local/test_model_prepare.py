@@ -132,7 +132,7 @@ def test_what_cores_bring_is_measured_with_the_engine_that_was_chosen(shelf: She
 
 
 def test_progress_is_told_a_line_each(added: subprocess.CompletedProcess[str]) -> None:
-    for words in ("36 to calibrate int8 on, 24 others to compare answers on", "prepared/int8.onnx", "torch bf16: "):
+    for words in ("37 to calibrate int8 on, 24 others to compare answers on", "prepared/int8.onnx", "torch bf16: "):
         assert any(words in line for line in added.stdout.splitlines())
     assert "   24 pictures, which the reference puts into 3 classes" in added.stdout.splitlines()
 

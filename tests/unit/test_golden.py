@@ -1,6 +1,7 @@
 """The check of golden images before a worker is ready."""
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from worker.errors import Undecodable
 from worker.labels import Labels
 from worker.models.fields import ModelError
 from worker.models.folder import ModelFolder, read_folder
-from worker.models.golden import check_golden
+from worker.models.golden import check_golden, tolerance
 from worker.output import Group, Output
 
 SURE = np.log(np.array([0.9, 0.06, 0.04], np.float32))  # softmax gives these shares back
@@ -24,6 +25,10 @@ def folder(tmp_path: Path) -> ModelFolder:
     )
     (golden,) = found.golden
     return dataclasses.replace(found, golden=(dataclasses.replace(golden, index=0, label="cat", score=0.9),))
+
+
+def give(logits: np.ndarray, image: bytes) -> np.ndarray:
+    return logits
 
 
 def refusal(folder: ModelFolder, logits: np.ndarray) -> str:
@@ -57,6 +62,15 @@ def test_another_class_is_refused(folder: ModelFolder) -> None:
         "F/golden/one.png: answered 狗 dog (0.900), expected cat (0.900); "
         "the model, its input settings or its engine changed"
     )
+
+
+def test_int8_may_move_a_score_further_but_not_to_another_class(folder: ModelFolder) -> None:
+    check_golden(folder, lambda image: np.log(np.array([0.71, 0.2, 0.09], np.float32)), tolerance("int8"))
+    for found in ([0.69, 0.2, 0.11], [0.4, 0.5, 0.1]):
+        logits = np.log(np.array(found, np.float32))
+        with pytest.raises(ModelError, match=r"expected cat \(0\.900\)"):
+            check_golden(folder, partial(give, logits), tolerance("int8"))
+    assert [tolerance(precision) for precision in ("f32", "bf16", "fp16")] == [0.05] * 3
 
 
 @pytest.mark.parametrize(("share", "passes"), [(0.86, True), (0.94, True), (0.84, False), (0.96, False)])

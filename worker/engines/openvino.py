@@ -9,6 +9,7 @@ import openvino as ov
 from openvino.preprocess import PrePostProcessor
 
 from worker.engines.batch import BYTE_RANGE, Pictures, fill, fitting
+from worker.models.engine import QUANTISED
 from worker.models.input import Input
 from worker.models.loaders.prepared import read
 
@@ -90,7 +91,7 @@ def _cached(precision: str, cache: str) -> dict[str, object]:
     bf16 it takes off nothing worth having, and holds the weights a second time in memory.
     OpenVINO makes a damaged file anew, and goes on where it cannot write; only without the folder it would not start.
     """
-    if precision != "int8" or not cache:
+    if precision != QUANTISED or not cache:
         return {}
     try:
         Path(cache).mkdir(parents=True, exist_ok=True)

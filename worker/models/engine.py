@@ -15,6 +15,7 @@ PRECISIONS = {"torch": ("f32", "bf16", "fp16"), "openvino": ("f32", "bf16", "int
 READS = {"openvino": ("openvino", "onnx"), "onnxruntime": ("onnx",)}
 ZERO_SHOT = "zero_shot"  # this loader's networks read texts, too, and that by torch whatever runs the rest
 PREPARED_NAMES = ("openvino-f32", "openvino-int8", "onnxruntime-f32", "onnxruntime-int8")
+QUANTISED = "int8"
 AGREEMENT, QUANTISED_AGREEMENT = 0.99, 0.98  # the least share of pictures with the same answer as torch in f32
 
 
@@ -47,7 +48,7 @@ class Measured:
 
     @property
     def passed(self) -> bool:
-        return self.agreement >= (QUANTISED_AGREEMENT if self.precision == "int8" else AGREEMENT)
+        return self.agreement >= (QUANTISED_AGREEMENT if self.precision == QUANTISED else AGREEMENT)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,10 @@ FULL_SIZE = 340  # pixels: the network input that a picture of the usual size is
 
 @dataclass(frozen=True)
 class Pictures:
-    """What the network sees of pictures, uint8 [N, H, W, C]: none is in both sets."""
+    """What the network sees of pictures, uint8 [N, H, W, C]: none is in both sets.
+
+    The golden images calibrate, too: ranges of int8 that cut off what the folder itself vouches for would be wrong.
+    """
 
     calibration: np.ndarray
     check: np.ndarray
@@ -34,7 +37,7 @@ def generated(folder: ModelFolder) -> Pictures:
     geometry = folder.input.geometry
     scale = min(1.0, max(geometry.scaled(1, 1)) / FULL_SIZE)
     size = (round(SIZE[0] * scale), round(SIZE[1] * scale))
-    return _split(_seen(folder, (_file(seed, size, len(folder.input.mean)) for seed in range(COUNT))))
+    return _split(folder, _seen(folder, (_file(seed, size, len(folder.input.mean)) for seed in range(COUNT))))
 
 
 def own(folder: ModelFolder, place: Path) -> Pictures:
@@ -47,7 +50,7 @@ def own(folder: ModelFolder, place: Path) -> Pictures:
         raise ModelError(
             f"{place}: found {len(found)} pictures that can be decoded, needed {LEAST} or more, best {COUNT}"
         )
-    return _split(found)
+    return _split(folder, found)
 
 
 def _file(seed: int, size: tuple[int, int], channels: int) -> bytes:
@@ -68,8 +71,8 @@ def _seen(folder: ModelFolder, files: Iterable[bytes]) -> Iterator[np.ndarray]:
             yield decode(data)
 
 
-def _split(seen: Iterable[np.ndarray]) -> Pictures:
+def _split(folder: ModelFolder, seen: Iterable[np.ndarray]) -> Pictures:
     """Two of every five are for the comparison, so that both sets have something of every folder of pictures."""
-    pictures = np.stack(list(seen))
+    pictures, golden = np.stack(list(seen)), _seen(folder, (golden.image.read_bytes() for golden in folder.golden))
     checks = np.isin(np.arange(len(pictures)) % 5, (1, 3))
-    return Pictures(pictures[~checks], pictures[checks])
+    return Pictures(np.stack([*pictures[~checks], *golden]), pictures[checks])

@@ -12,13 +12,13 @@ from scripts.model_tools.prepare.apart import Failed, Place, run_apart
 from scripts.model_tools.prepare.trial import Candidate, Subject, Trial, try_out
 from scripts.plan import physical_cores
 from worker.machine import kind
-from worker.models.engine import PRECISIONS, EngineSpec, Measured, Scaling
+from worker.models.engine import PRECISIONS, QUANTISED, EngineSpec, Measured, Scaling
 from worker.models.fields import ModelError
 from worker.models.folder import PREPARED, ModelFolder
 
 TRIAL_S = 900.0  # of one trial, whose parts are bounded: whatever takes longer hangs
 MEMORY = 0.8  # of the machine's, that workers may hold together
-TORCH, EXACT, QUANTISED = "torch", "f32", "int8"
+TORCH, EXACT = "torch", "f32"
 FOR_GPU = "fp16"  # a CPU has no fast way with it
 
 
