@@ -84,10 +84,11 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
     answer = partial(folder.input.ask, max_pixels=settings.max_pixels, answer=lambda batch: head(engine.infer(batch)))
     check_golden(folder, answer, tolerance(engine.precision))
     wait_s = folder.engine.wait_ms / 1000 if settings.gpu else 0.0
-    batcher = Batcher(engine.infer, seconds, metrics.batch_size.observe, wait_s)
+    batcher = Batcher(engine.infer, seconds, partial(service.later, metrics.batch_size.observe), wait_s)
     health.watch(batcher.busy_s, settings.inference_limit_s, _give_up)
     decoders = DECODERS_PER_CPU * len(settings.cpus)
-    classifier = Classifier(pictures, batcher.submit, metrics, decoders, head, folder.input.merged)
+    observe = partial(service.later, metrics.stages)
+    classifier = Classifier(pictures, batcher.submit, observe, decoders, head, folder.input.merged)
     explainer = Explainer(batcher.submit, head, folder.output)
     return Loaded(folder, engine.name, engine.precision, engine.choice.why, classifier, batcher, explainer, texts)
 

@@ -11,9 +11,9 @@ import numpy as np
 from worker.admission import Deadline
 from worker.batcher import Inferred, Pending
 from worker.errors import BadParameter
-from worker.metrics import Metrics
 
 Merge = Callable[[Sequence[np.ndarray]], np.ndarray]  # the logits [classes] of every tile -> of the picture
+Observe = Callable[[float, float, float], None]  # seconds of every picture: queue, decoding, inference
 Head = Callable[[np.ndarray], np.ndarray]  # what a network gives, float32 [..., D] -> logits [..., classes]
 
 
@@ -47,12 +47,12 @@ class Classifier:
         self,
         decode: Callable[[bytes], Sequence[np.ndarray]],
         submit: Callable[[np.ndarray], Pending],
-        metrics: Metrics,
+        observe: Observe,
         decoders: int,
         head: Head = as_it_is,
         merge: Merge = alone,
     ) -> None:
-        self._decode, self._submit, self._metrics = decode, submit, metrics
+        self._decode, self._submit, self._observe = decode, submit, observe
         self._head, self._merge = head, merge
         # A picture of the largest size takes hundreds of megabytes while it is decoded: bound how many do at once.
         self._decoding = threading.BoundedSemaphore(decoders)
@@ -93,9 +93,7 @@ class Classifier:
             inferred = _results(waiting, deadline)
             queue_s = min(one.queue_s for one in inferred)
             inference_s = max(one.queue_s + one.inference_s for one in inferred) - queue_s
-            self._metrics.decode.observe(decode_s)
-            self._metrics.queue.observe(queue_s)
-            self._metrics.inference.observe(inference_s)
+            self._observe(queue_s, decode_s, inference_s)
             logits = self._merge([self._head(one.logits) for one in inferred])
             return Classified(logits, queue_s, decode_s, inference_s)
 

@@ -26,11 +26,11 @@ except (SettingsError, SlotError, VolumeError) as error:
     sys.stderr.write(f"worker: {error}\n")
     raise SystemExit(EX_CONFIG) from None
 
-keep_freed()
+keep_freed(len(settings.cpus))
 
 bind = settings.bind
 workers = 1
-worker_class = "gthread"
+worker_class = "worker.front.Front"
 threads = settings.queue + SPARE_THREADS
 worker_connections = 2 * threads
 # Above nginx.conf's upstream keepalive_timeout, so that it is Nginx who closes: no request meets a closing socket.

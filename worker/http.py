@@ -1,25 +1,22 @@
 """What every request shares: its id, its log line, its metrics, and errors in the contract's one shape."""
 
 import logging
-import re
-import time
-import uuid
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
+from worker import exchange
 from worker.errors import BadRequest, BodyTooLarge, ServiceError
+from worker.exchange import REQUEST_ID, Exchange
 from worker.limits import MAX_BODY_BYTES
 from worker.logs import FIELDS
 from worker.service import Service
 from worker.uploads import InMemoryRequest
 
-REQUEST_ID = "X-Request-ID"
-VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 PROTOCOL = "/v2"
-QUIET = ("/livez", "/readyz", "/metrics")  # asked every second by machines
+RETRY_AFTER = "Retry-After"
 
-log = logging.getLogger("worker.access")
+log = logging.getLogger(__name__)
 
 
 class _App(Flask):
@@ -35,29 +32,22 @@ def create(service: Service) -> Flask:
 
     @app.before_request
     def begin() -> None:
-        given = request.headers.get(REQUEST_ID, "")
-        g.request_id = given if VALID_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-        g.started = time.monotonic()
+        g.exchange = exchange.begin(request.headers.get(REQUEST_ID, ""))
 
     @app.after_request
     def end(response: Response) -> Response:
-        response.headers[REQUEST_ID] = g.request_id
-        seconds = time.monotonic() - g.started
+        response.headers[REQUEST_ID] = g.exchange.request_id
         route = request.url_rule.rule if request.url_rule else "unknown"
-        service.metrics.requests.labels(route, response.status_code).inc()
-        service.metrics.duration.labels(route).observe(seconds)
-        if route not in QUIET:
-            _log(service, response.status_code, seconds)
+        exchange.end(service, g.exchange, request.method, request.path, route, response.status_code)
         return response
 
     @app.errorhandler(Exception)
     def fail(error: Exception) -> Response:
-        known = _as_service_error(error)
-        service.metrics.rejected.labels(known.code).inc()
+        known = told(service, g.exchange, error)
         body = known.protocol_body if request.path.startswith(PROTOCOL) else known.body
-        response = app.make_response((body(g.request_id), known.status))
+        response = app.make_response((body(g.exchange.request_id), known.status))
         if known.retry_after_s is not None:
-            response.headers["Retry-After"] = str(known.retry_after_s)
+            response.headers[RETRY_AFTER] = str(known.retry_after_s)
         if isinstance(error, HTTPException) and (allowed := getattr(error, "valid_methods", None)):
             response.headers["Allow"] = ", ".join(sorted(allowed))
         return response
@@ -65,24 +55,19 @@ def create(service: Service) -> Flask:
     return app
 
 
-def _log(service: Service, status: int, seconds: float) -> None:
-    fields = {
-        "request_id": g.request_id,
-        "worker": service.settings.worker,
-        "method": request.method,
-        "path": request.path,
-        "status": status,
-        "seconds": round(seconds, 4),
-    }
-    log.info("request", extra={FIELDS: fields})
+def told(service: Service, its: Exchange, error: Exception) -> ServiceError:
+    """What the client is told of `error`, counted."""
+    known = _as_service_error(its, error)
+    service.later(service.metrics.rejected.labels(known.code).inc)
+    return known
 
 
-def _as_service_error(error: Exception) -> ServiceError:
+def _as_service_error(its: Exchange, error: Exception) -> ServiceError:
     """Flask's own errors and anything unforeseen, as the contract's errors."""
     if isinstance(error, ServiceError):
         return error
     if not isinstance(error, HTTPException) or error.code is None:
-        log.exception("unforeseen", extra={FIELDS: {"request_id": g.request_id}})
+        log.exception("unforeseen", extra={FIELDS: {"request_id": its.request_id}})
         return ServiceError("the worker failed on this request; its log has the details under the request id")
     if error.code == 413:
         return BodyTooLarge(

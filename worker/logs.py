@@ -8,12 +8,17 @@ from datetime import UTC, datetime
 FIELDS = "fields"  # the `extra` key under which a record carries its own JSON fields
 
 
+def written(seconds: float) -> str:
+    """A time in seconds since 1970 as it stands in the log."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
 class JsonFormatter(logging.Formatter):
     """One record, one JSON object on one line."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": written(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),

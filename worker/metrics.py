@@ -24,6 +24,12 @@ class Metrics:
     rejected: Counter
     model_ready: Gauge
 
+    def stages(self, queue_s: float, decode_s: float, inference_s: float) -> None:
+        """Where the time of one picture went."""
+        self.queue.observe(queue_s)
+        self.decode.observe(decode_s)
+        self.inference.observe(inference_s)
+
     def text(self) -> bytes:
         """The exposition format that Prometheus scrapes."""
         return generate_latest(self.registry)

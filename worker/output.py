@@ -54,9 +54,9 @@ class Output:
             scores[..., classes] = activate(logits[..., classes], group.activation)
         return scores
 
-    def best(self, scores: np.ndarray, count: int) -> np.ndarray:
+    def best(self, scores: np.ndarray, count: int) -> list[int]:
         """The `count` best main classes by `scores` [classes], best first."""
-        return self.main[best(scores[self.main], count)]
+        return self.main[best(scores[self.main], count)].tolist() if self.groups else best(scores, count)
 
     def predictions(self, scores: np.ndarray, top_k: int, threshold: float, wanted: str) -> list[Row]:
         """The best `top_k` main classes of `scores` [classes] that reach `threshold`, best first.
@@ -65,7 +65,7 @@ class Output:
         """
         return [
             self.labels.row(index, scores[index], wanted)
-            for index in self.best(scores, top_k).tolist()
+            for index in self.best(scores, top_k)
             if threshold == 0 or scores[index] >= threshold
         ]
 

@@ -12,6 +12,7 @@ from worker.classifier import Classified, Classifier
 from worker.errors import BadParameter, NotReady, ServiceError, UnknownModel
 from worker.explainer import AT_ONCE, Explainer
 from worker.health import Health
+from worker.later import Later
 from worker.metrics import Metrics
 from worker.models.folder import ModelFolder
 from worker.settings import Settings
@@ -41,6 +42,7 @@ class Service:
 
     def __init__(self, settings: Settings, health: Health, admission: Admission, metrics: Metrics) -> None:
         self.settings, self.health, self.admission, self.metrics = settings, health, admission, metrics
+        self.later = Later()
         self.loaded: Loaded | None = None
 
     def alive(self) -> bool:
@@ -110,7 +112,7 @@ class Service:
         with self.admission.admit(places):
             pixels, finish = model.classifier.start_one(image)
             found = finish(deadline)
-            chosen = int(output.best(output.scores(found.logits), 1)[0]) if index is None else index
+            chosen = output.best(output.scores(found.logits), 1)[0] if index is None else index
             return found, model.explainer.heat_map(pixels, found.logits, chosen, deadline, places)
 
     def _attempt(self, step: Callable[[A], R], argument: A) -> R | ServiceError:

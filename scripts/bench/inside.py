@@ -5,6 +5,7 @@
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -43,7 +44,7 @@ class Inside:
 
 def open_model(path: str, gpu: str = "") -> Inside:
     """The model folder at `path`, on the cores that this process may use or on its GPU, warmed up."""
-    keep_freed()  # as a worker does
+    keep_freed(len(os.sched_getaffinity(0)))  # as a worker does
     folder = read_folder(Path(path))
     engine = open_engine(folder, gpu=gpu)
     return Inside(engine.name, engine.precision, decoder(folder), engine.infer, engine.batch_sizes, folder.output)

@@ -305,6 +305,7 @@ def test_a_request_id_that_could_spoil_a_log_is_replaced(worker: WorkerProcess, 
 def test_every_line_of_the_log_is_json_and_requests_are_found_by_their_id(worker: WorkerProcess) -> None:
     worker.predict(RED, headers={"X-Request-ID": "find-me"})
     worker.predict(b"text", headers={"X-Request-ID": "find-me-too"})
+    wait_for("both are in the log", lambda: "find-me-too" in worker.log.read_text())
     lines = [json.loads(line) for line in worker.log.read_text().splitlines()]
     assert all({"time", "level", "logger", "message"} <= set(line) for line in lines)
     met = {line["request_id"]: line for line in lines if line["logger"] == "worker.access"}

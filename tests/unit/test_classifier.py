@@ -35,7 +35,7 @@ def count(metrics: Metrics, stage: str) -> float | None:
 
 def test_an_image_is_decoded_run_and_measured(metrics: Metrics) -> None:
     batcher = Batcher(sums, {1: 1.0}, lambda size: None)
-    found = Classifier(decode, batcher.submit, metrics, 1).start(b"\3")(Deadline(30))
+    found = Classifier(decode, batcher.submit, metrics.stages, 1).start(b"\3")(Deadline(30))
     assert found.logits.tolist() == [12, 12, 12]
     assert min(found.queue_s, found.decode_s, found.inference_s) >= 0
     assert [count(metrics, stage) for stage in ("decode", "queue", "inference")] == [1, 1, 1]
@@ -44,7 +44,7 @@ def test_an_image_is_decoded_run_and_measured(metrics: Metrics) -> None:
 def test_what_cannot_be_decoded_is_never_queued(metrics: Metrics) -> None:
     batcher = Batcher(sums, {1: 1.0}, lambda size: None)
     with pytest.raises(Undecodable):
-        Classifier(decode, batcher.submit, metrics, 1).start(b"bad")
+        Classifier(decode, batcher.submit, metrics.stages, 1).start(b"bad")
     assert batcher.queued == 0
     assert count(metrics, "decode") == 0
 
@@ -58,7 +58,7 @@ def test_an_image_whose_deadline_passed_leaves_the_queue(metrics: Metrics) -> No
         ran.extend(picture[0, 0, 0].item() for picture in pictures)
         return sums(pictures)
 
-    classifier = Classifier(decode, Batcher(held, {1: 1.0}, lambda size: None).submit, metrics, 1)
+    classifier = Classifier(decode, Batcher(held, {1: 1.0}, lambda size: None).submit, metrics.stages, 1)
     first, late, last = (classifier.start(bytes([number])) for number in (1, 2, 3))
     assert entered.wait(30)
     with pytest.raises(DeadlinePassed, match=r"^no answer within 0\.01 seconds: "):
@@ -73,7 +73,7 @@ def test_the_failure_of_a_run_reaches_its_image(metrics: Metrics) -> None:
     def fail(pictures: Sequence[np.ndarray]) -> np.ndarray:
         raise ArithmeticError("overflow")
 
-    finish = Classifier(decode, Batcher(fail, {1: 1.0}, lambda size: None).submit, metrics, 1).start(b"\3")
+    finish = Classifier(decode, Batcher(fail, {1: 1.0}, lambda size: None).submit, metrics.stages, 1).start(b"\3")
     with pytest.raises(ArithmeticError, match="overflow"):
         finish(Deadline(30))
 
@@ -91,7 +91,7 @@ def test_all_tiles_are_queued_before_the_first_is_waited_for_and_their_answers_m
         return sums(pictures)
 
     batcher = Batcher(held, {1: 1.0, 4: 4.0}, sizes.append)
-    classifier = Classifier(decode, batcher.submit, metrics, 1, lambda row: row * 10, largest)
+    classifier = Classifier(decode, batcher.submit, metrics.stages, 1, lambda row: row * 10, largest)
     finish = classifier.start(b"\1\7\2\3\4")
     assert entered.wait(30)
     gate.set()
@@ -111,7 +111,7 @@ def test_when_the_deadline_passes_no_tile_stays_in_the_queue(metrics: Metrics) -
         ran.extend(picture[0, 0, 0].item() for picture in pictures)
         return sums(pictures)
 
-    classifier = Classifier(decode, Batcher(held, {1: 1.0}, lambda size: None).submit, metrics, 1, merge=largest)
+    classifier = Classifier(decode, Batcher(held, {1: 1.0}, lambda size: None).submit, metrics.stages, 1, merge=largest)
     late = classifier.start(b"\1\2\3")
     last = classifier.start(b"\5")
     assert entered.wait(30)
@@ -123,7 +123,7 @@ def test_when_the_deadline_passes_no_tile_stays_in_the_queue(metrics: Metrics) -
 
 
 def test_only_what_is_seen_as_one_picture_has_a_heat_map(metrics: Metrics) -> None:
-    classifier = Classifier(decode, Batcher(sums, {1: 1.0}, lambda size: None).submit, metrics, 1)
+    classifier = Classifier(decode, Batcher(sums, {1: 1.0}, lambda size: None).submit, metrics.stages, 1)
     assert classifier.start_one(b"\1")[0].shape == (2, 2, 3)
     with pytest.raises(BadParameter) as caught:
         classifier.start_one(b"\1\2")

@@ -34,7 +34,7 @@ def check_golden(folder: ModelFolder, logits_of: Callable[[bytes], np.ndarray], 
                 f"{folder.path}: the network has {len(logits)} outputs, the labels have {labels.count} lines"
             )
         scores = folder.output.scores(logits)
-        best = int(folder.output.best(scores, 1)[0])
+        best = folder.output.best(scores, 1)[0]
         # Asked this way round, for a score that is not a number is within no tolerance.
         if best != golden.index or not abs(scores[best] - golden.score) <= allowed:
             raise ModelError(

@@ -24,6 +24,7 @@ def blueprint(service: Service) -> Blueprint:
 
     @routes.get("/metrics")
     def metrics() -> ResponseReturnValue:
+        service.later.now()
         return Response(service.metrics.text(), content_type=EXPOSITION_TYPE)
 
     @routes.get("/openapi.json")

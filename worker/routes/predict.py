@@ -1,7 +1,6 @@
 """`POST /predict`: this project's own form. One image gives one answer, several give a list of results."""
 
 import base64
-import time
 
 from flask import Blueprint, Response, g, jsonify, request
 from flask.typing import ResponseReturnValue
@@ -10,6 +9,7 @@ from worker.admission import Deadline
 from worker.candidates import take_candidates
 from worker.classifier import Classified
 from worker.errors import BadParameter, ServiceError
+from worker.exchange import Exchange
 from worker.parameters import PREDICT, Parameters, parse_parameters
 from worker.service import Loaded, Service
 from worker.uploads import Upload, query, read_upload
@@ -35,16 +35,30 @@ def blueprint(service: Service) -> Blueprint:
         results = service.classify(model, [data for _, data in upload.images], deadline)
         if len(results) > 1:
             rows = [
-                {"filename": name} | _result(model, result, parameters)
+                {"filename": name} | _result(g.exchange, model, result, parameters)
                 for (name, _), result in zip(upload.images, results, strict=True)
             ]
-            total = {"total": _milliseconds(_elapsed())}
-            return jsonify(_about(service, model) | {"results": rows, "timing_ms": total})
-        if isinstance(results[0], ServiceError):
-            raise results[0]
-        return jsonify(_about(service, model) | _result(model, results[0], parameters))
+            total = {"total": _milliseconds(g.exchange.elapsed())}
+            return jsonify(_about(g.exchange, service, model) | {"results": rows, "timing_ms": total})
+        return jsonify(_one(g.exchange, service, model, results[0], parameters))
 
     return routes
+
+
+def answer(service: Service, exchange: Exchange, image: bytes) -> dict[str, object]:
+    """What a request is answered that brings one `image` and asks for nothing else; raises ServiceError."""
+    model = service.model()
+    output = model.folder.output
+    (result,) = service.classify(model, [image])
+    return _one(exchange, service, model, result, Parameters(output.top_k, output.threshold))
+
+
+def _one(
+    exchange: Exchange, service: Service, model: Loaded, result: Classified | ServiceError, parameters: Parameters
+) -> dict[str, object]:
+    if isinstance(result, ServiceError):
+        raise result
+    return _about(exchange, service, model) | _result(exchange, model, result, parameters)
 
 
 def _explained(
@@ -57,19 +71,21 @@ def _explained(
     if request.accept_mimetypes.best_match([JSON, PNG]) == PNG:
         return Response(heat_map, content_type=PNG)
     url = f"data:{PNG};base64,{base64.b64encode(heat_map).decode()}"
-    return jsonify(_about(service, model) | _result(model, result, parameters) | {"heat_map": url})
+    return jsonify(_one(g.exchange, service, model, result, parameters) | {"heat_map": url})
 
 
-def _about(service: Service, model: Loaded) -> dict[str, object]:
+def _about(exchange: Exchange, service: Service, model: Loaded) -> dict[str, object]:
     return {
         "model": service.settings.model,
         "version": model.folder.version,
         "worker": service.settings.worker,
-        "request_id": g.request_id,
+        "request_id": exchange.request_id,
     }
 
 
-def _result(model: Loaded, result: Classified | ServiceError, parameters: Parameters) -> dict[str, object]:
+def _result(
+    exchange: Exchange, model: Loaded, result: Classified | ServiceError, parameters: Parameters
+) -> dict[str, object]:
     if isinstance(result, ServiceError):
         return result.body()
     output = model.folder.output
@@ -79,17 +95,13 @@ def _result(model: Loaded, result: Classified | ServiceError, parameters: Parame
         "queue": result.queue_s,
         "decode": result.decode_s,
         "inference": result.inference_s,
-        "total": _elapsed(),
+        "total": exchange.elapsed(),
     }
     return {
         "predictions": output.predictions(scores, parameters.top_k, parameters.threshold, parameters.labels),
         **attributes,
         "timing_ms": {stage: _milliseconds(spent) for stage, spent in seconds.items()},
     }
-
-
-def _elapsed() -> float:
-    return time.monotonic() - g.started
 
 
 def _milliseconds(seconds: float) -> float:
