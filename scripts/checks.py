@@ -10,6 +10,9 @@ from scripts.hardware import read_hardware
 from scripts.packages import FONTS, NGINX, TEST_TOOLS, require
 from scripts.refusal import Refusal
 
+# Two at a time: most tests wait for processes. Which of them keep to one another's company, tests/conftest.py says.
+AT_ONCE = ("--numprocesses=2", "--dist=loadgroup", "--no-loadscope-reorder")
+
 
 def run_tests(arguments: Sequence[str]) -> None:
     """Lint, type-check and test; `arguments` go to pytest, alone when given. Raises Refusal when anything fails."""
@@ -24,7 +27,7 @@ def run_tests(arguments: Sequence[str]) -> None:
         "mypy": [tools / "mypy"],
         "shellcheck": ["shellcheck", *_shell_scripts()],
     }
-    tests: list[object] = [tools / "python", "-m", "pytest", *arguments]
+    tests: list[object] = [tools / "python", "-m", "pytest", *(arguments or AT_ONCE)]
     for name, command in ({} if arguments else commands).items():
         _run(name, command)
     _run("pytest", tests)

@@ -1,12 +1,14 @@
 """The Python environments under .venv: made when first needed, from hash-locked lists, and left alone after."""
 
+import fcntl
 import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,11 +45,16 @@ DEV = Environment(HOME / "dev", (*TOOLS.locks, ROOT / "tests/requirements.txt"),
 
 
 def ensure(environment: Environment, nvidia: bool) -> Path:
-    """Make the environment if it is missing or its locks changed; returns its Python. Raises Refusal."""
+    """Make the environment if it is missing or its locks changed; returns its Python. Raises Refusal.
+
+    Of several commands that need it at once, one makes it and the others wait.
+    """
     if not is_made(environment, nvidia):
-        _create(environment)
-        _install(environment, nvidia)
-        _stamp(environment).write_text(_fingerprint(environment, nvidia))
+        with _alone(environment):
+            if not is_made(environment, nvidia):
+                _create(environment)
+                _install(environment, nvidia)
+                _stamp(environment).write_text(_fingerprint(environment, nvidia))
     return environment.python
 
 
@@ -55,6 +62,14 @@ def is_made(environment: Environment, nvidia: bool) -> bool:
     """Whether the environment is there, as its locks say."""
     stamp = _stamp(environment)
     return stamp.is_file() and stamp.read_text() == _fingerprint(environment, nvidia)
+
+
+@contextmanager
+def _alone(environment: Environment) -> Iterator[None]:
+    environment.folder.parent.mkdir(parents=True, exist_ok=True)
+    with environment.folder.with_suffix(".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _stamp(environment: Environment) -> Path:

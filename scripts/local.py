@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
-from scripts import render, supervisor
+from scripts import offline, render, supervisor
 from scripts.accounts import NOBODY, choose_account
 from scripts.cluster import ROOT
 from scripts.console import say, step, warn
@@ -20,7 +20,6 @@ from scripts.rolling import replace_each
 from scripts.rundir import RunDir
 from scripts.site import Site, afresh
 from scripts.waiting import wait_in
-from worker.settings import offline_variables
 
 MEMBERS = "gateway/rendered/members.json"
 LOG_LINES = 12
@@ -148,7 +147,7 @@ def _start(site: Site, files: Mapping[str, str]) -> None:
 
 def _environ(run: RunDir, account: pwd.struct_passwd, gate: str) -> dict[str, str]:
     """All that the processes inherit: nothing of the caller's shell but its language and where programs are."""
-    return offline_variables() | {
+    return offline.variables() | {
         "PATH": search_path(),
         "LANG": os.environ.get("LANG", "C.UTF-8"),
         "HOME": str(run.path),

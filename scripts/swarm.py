@@ -4,7 +4,7 @@ import os
 import subprocess
 from collections.abc import Mapping
 
-from scripts import docker, images, render_swarm
+from scripts import docker, images, offline, render_swarm
 from scripts.cluster import ROOT
 from scripts.console import say, step
 from scripts.preflight import memory_limit
@@ -13,7 +13,6 @@ from scripts.rundir import RunDir
 from scripts.swarm_nodes import GATEWAY, SERVER, STACK, Node, Service, read_nodes, read_services, read_tasks
 from scripts.swarm_site import SwarmSite
 from scripts.swarm_wait import ROLLED_BACK, Before, remember, wait, wait_empty, wait_gone
-from worker.settings import offline_variables
 
 MEMBERS, WORKERS = "members.json", "stack-workers.yaml"
 
@@ -112,7 +111,7 @@ def rendered(site: SwarmSite) -> dict[str, str]:
     return {
         "runtime": "swarm\n",
         MEMBERS: render_swarm.members(site.cluster, STACK),
-        WORKERS: render_swarm.workers(site.cluster, pools, offline_variables()),
+        WORKERS: render_swarm.workers(site.cluster, pools, offline.variables()),
     }
 
 

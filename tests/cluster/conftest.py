@@ -53,10 +53,13 @@ class Swarm:
     def picture(self) -> Path:
         return self.home / "models/demo/golden/butterfly.jpg"
 
-    def write(self, names: Sequence[str], folder: str = "demo", queue: int = 64) -> None:
-        """The cluster's file."""
-        model = f'[[models]]\nname = "demo"\nfolder = "{self.home}/models/{folder}"\n'
-        text = f"port = {PORT}\n[limits]\nqueue = {queue}\ndrain_s = 1\n{model}"
+    def write(
+        self, names: Sequence[str], folder: str = "demo", queue: int = 64, models: Sequence[str] = ("demo",)
+    ) -> None:
+        """The cluster's file; all `models` are the one in `folder`."""
+        text = f"port = {PORT}\n[limits]\nqueue = {queue}\ndrain_s = 1\n"
+        for model in models:
+            text += f'[[models]]\nname = "{model}"\nfolder = "{self.home}/models/{folder}"\n'
         for name in names:
             text += f'[[servers]]\nname = "{name}"\naddress = "{self.servers[name].address}"\n'
         self.source.write_text(text)

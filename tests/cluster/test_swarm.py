@@ -60,6 +60,20 @@ def test_a_change_reaches_every_worker_one_by_one_and_a_rollback_takes_it_back_a
     print(f"\n12 workers replaced: sent {len(load.sent)}, lost {len(load.lost)}")
 
 
+def test_a_rollout_replaces_every_worker_and_nothing_is_lost_and_the_logs_tell_of_all(whole: Swarm) -> None:
+    before = containers(whole)
+    with open_load(whole.manager.address, PORT, whole.picture, RATE) as load:
+        whole.made("rollout")
+    assert not load.lost
+    after = containers(whole)
+    assert len(after) == len(before) == 6
+    assert not after & before
+    lines = whole.made("logs").splitlines()
+    assert {match[1] for line in lines if (match := re.match(r"(wanwu_[a-z]+)\.\d+\.", line))} == {
+        "wanwu_demo", "wanwu_gateway"
+    }  # fmt: skip
+
+
 def test_a_failing_update_goes_back_and_nothing_is_lost(whole: Swarm) -> None:
     whole.write("abc", folder="broken")
     with open_load(whole.manager.address, PORT, whole.picture, RATE) as load:
@@ -121,6 +135,40 @@ def test_a_server_without_power_costs_only_what_was_on_its_way_to_it(whole: Swar
     until("it is back", lambda: whole.slots_in() >= set(whole.servers["c"].slots), 120)
 
 
+def test_the_manager_without_power_costs_the_clients_of_another_server_only_what_was_on_its_way_to_it(
+    whole: Swarm,
+) -> None:
+    with open_load(whole.servers["b"].address, PORT, whole.picture, RATE) as load:
+        addresses, began = worker_addresses(whole, "a"), time.monotonic()
+        whole.manager.kill()
+        out = wait_out(whole, "a", load, began, of="b")
+    report("manager killed", load, began, out)
+    judge(whole, load, addresses, out, of="b")
+    whole.manager.reconnect()
+    whole.manager.start()
+    until("it is back", lambda: answers(whole, "a") and whole.slots_in() >= set(whole.manager.slots), 120)
+
+
+def test_two_models_are_served_side_by_side_and_down_leaves_nothing_of_them(whole: Swarm) -> None:
+    whole.write("abc", models=("demo", "other"))
+    whole.made("up")
+    image = whole.picture.read_bytes()
+    for name in ("demo", "other"):
+        url = f"http://{whole.servers['b'].address}:{PORT}/predict?model={name}"
+        answer = requests.post(url, image, headers={"Content-Type": "image/jpeg"}, timeout=30)
+        assert (answer.status_code, answer.json()["model"]) == (200, name)
+    assert Counter(worker["model"] for worker in whole.status()) == {"demo": 3, "other": 3}
+    whole.made("down")
+    assert not any(whole.servers[name].docker("ps", "--quiet").split() for name in "abc")
+    assert whole.manager.docker("service", "ls", "--quiet") == ""
+    assert whole.manager.docker("config", "ls", "--quiet") == ""
+
+
+def containers(swarm: Swarm) -> set[str]:
+    """The containers of all workers of a, b and c."""
+    return {container for name in "abc" for container in swarm.servers[name].containers("wanwu_demo")}
+
+
 def settings_of(swarm: Swarm, name: str) -> set[str]:
     """The values that the workers of a, b and c have been given."""
     return {
@@ -146,10 +194,10 @@ def worker_addresses(swarm: Swarm, name: str) -> set[str]:
     return {f"{container['NetworkSettings']['Networks']['wanwu_workers']['IPAddress']}:8000" for container in found}
 
 
-def wait_out(swarm: Swarm, name: str, load: OpenLoad, began: float) -> float:
-    """When a's gateway sent nothing more to the server, by the clock of `load`; then as much again goes on."""
+def wait_out(swarm: Swarm, name: str, load: OpenLoad, began: float, of: str = "a") -> float:
+    """When the gateway `of` a server sent nothing more to server `name`, by the clock of `load`, which goes on."""
     gone = set(swarm.servers[name].slots)
-    until("its workers are out of rotation", lambda: not gone & swarm.slots_in())
+    until("its workers are out of rotation", lambda: not gone & swarm.slots_in(of))
     # Nginx's processes of before the reload take no new connections any more.
     sent = len(load.sent)
     until("requests went on", lambda: len(load.sent) >= sent + RATE)
@@ -168,12 +216,12 @@ def report(what: str, load: OpenLoad, began: float, out: float) -> None:
     )
 
 
-def judge(swarm: Swarm, load: OpenLoad, addresses: set[str], out: float) -> None:
-    """Whatever was lost had been sent to the lost server, and before that was out of rotation."""
+def judge(swarm: Swarm, load: OpenLoad, addresses: set[str], out: float, of: str = "a") -> None:
+    """Whatever the gateway `of` a server lost had been sent to the lost server, before that was out of rotation."""
     upstreams = {}
-    for container in swarm.manager.containers("wanwu_gateway"):
+    for container in swarm.servers[of].containers("wanwu_gateway"):
         # Nginx and the gate write to one output, so that two of their lines may meet.
-        log = swarm.manager.asked("logs", container).stdout
+        log = swarm.servers[of].asked("logs", container).stdout
         for request_id, upstream in re.findall(r'"request_id": "([^"]+)".*?"upstream": "([^"]*)"', log):
             upstreams[request_id] = set(upstream.replace(",", " ").split())
     assert [one for one in load.sent if one.left > out]

@@ -5,6 +5,8 @@ import re
 import subprocess
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -88,6 +90,18 @@ def test_an_environment_is_made_once_and_anew_when_a_lock_changes_or_pip_failed(
     assert needed == "needed a package index, or the wheels in a folder that PIP_FIND_LINKS names"
     assert not mark.exists()
     assert not (environment.folder / "installed").exists()  # so the next `ensure` starts anew
+
+
+def test_of_two_that_need_an_environment_at_once_one_makes_it(
+    pip_finds: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    lock = tmp_path / "lock.txt"
+    lock.write_text(wheel(pip_finds, "1"))
+    environment = Environment(tmp_path / ".venv/tiny", (lock,))
+    with ThreadPoolExecutor(2) as pool:
+        pythons = list(pool.map(partial(ensure, nvidia=False), [environment] * 2))
+    assert [installed(python) for python in pythons] == ["1", "1"]
+    assert capfd.readouterr().out.splitlines().count("-- Python environment .venv/tiny") == 1
 
 
 def test_pip_names_a_cpu_build_of_torch_that_it_cannot_find_as_expected(pip_finds: Path, tmp_path: Path) -> None:
