@@ -2,7 +2,7 @@
 
 Three things are its own. An answer leaves in one write, so that a worker that dies leaves no half of one: Nginx asks
 another worker only as long as it has nothing of an answer. A thread stays with its connection while more comes soon.
-And the commonest request, a picture alone to /predict, goes straight to the model (plain.py): after an inference all
+And the commonest request, one picture to /predict, goes straight to the model (plain.py): after an inference all
 code is cold, and the length of its way is what a request costs.
 """
 
@@ -49,9 +49,9 @@ class Front(gthread.ThreadWorker):
 
     def handle(self, conn: gthread.TConn) -> Any:
         """Answer the requests of `conn` until it has none for a while; whether to keep it, as gunicorn says that."""
-        keep = self._next(conn) if _readable(conn, 0) else super().handle(conn)
+        keep = self._next(conn) if _readable(conn) else super().handle(conn)
         # With more connections than threads, one that waits here would have another wait for its turn.
-        while keep is True and self.alive and self.nr_conns <= self.cfg.threads and _readable(conn, STAY_MS):
+        while keep is True and self.alive and self.nr_conns <= self.cfg.threads and _readable(conn):
             keep = self._next(conn)
         return keep
 
@@ -80,9 +80,13 @@ class Front(gthread.ThreadWorker):
             if request is None:
                 conn.parser.unreader.unread(data)
                 return super().handle(conn)
-            image = _whole(conn, data[request.head :], request.length)
-            if image is None:
+            body = _whole(conn, data[request.head :], request.length)
+            if body is None:
                 return False
+            image = request.picture(body)
+            if image is None:
+                conn.parser.unreader.unread(data[: request.head] + body)
+                return super().handle(conn)
             keep = self._may_keep()
             conn.sock.sendall(plain.answer(self.wsgi.extensions["service"], request.given_id, image, keep))
         except OSError:  # the client went away
@@ -93,13 +97,13 @@ class Front(gthread.ThreadWorker):
         return bool(self.alive and len(self.keepalived_conns) < self.max_keepalived)
 
 
-def _readable(conn: gthread.TConn, milliseconds: int) -> bool:
-    """Whether the next bytes of `conn` come within that time; not so if gunicorn has read them already."""
+def _readable(conn: gthread.TConn) -> bool:
+    """Whether the next bytes of `conn` come within STAY_MS; not so if gunicorn has read them already."""
     if conn.initialized and conn.parser.unreader.buf.getbuffer().nbytes:
         return False
     waiting = select.poll()
     waiting.register(conn.sock, select.POLLIN)
-    return bool(waiting.poll(milliseconds))
+    return bool(waiting.poll(STAY_MS))
 
 
 def _whole(conn: gthread.TConn, begun: bytes, length: int) -> bytes | None:

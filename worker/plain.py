@@ -1,6 +1,7 @@
-"""The short way of a request that is as plain as can be: HTTP/1.1, to /predict, one picture as the body, no wishes.
+"""The short way of a request that is as plain as can be: HTTP/1.1, to /predict, one picture, no wishes.
 
-It gives the very answer that the long way gives. What it does not know for certain it leaves to that one.
+The picture is the body, or the one file of a form. The answer is the very one that the long way gives; what is not
+known for certain is left to that one.
 """
 
 import json
@@ -17,6 +18,7 @@ from worker.http import RETRY_AFTER, told
 from worker.limits import MAX_BODY_BYTES
 from worker.routes import predict
 from worker.service import Service
+from worker.uploads import FIELD
 
 PATH = "/predict"
 HEAD = re.compile(rb"POST /predict HTTP/1\.1\r\n((?:[A-Za-z0-9-]+: ?[\x21-\x7e][\x20-\x7e]*\r\n)+)\r\n")
@@ -34,6 +36,11 @@ HARMLESS = frozenset(
 )
 TYPE, LENGTH, GIVEN_ID = b"content-type", b"content-length", REQUEST_ID.lower().encode()
 PICTURE = re.compile(rb"image/[a-z0-9.+-]+|application/octet-stream")
+FORM = re.compile(rb"multipart/form-data; ?boundary=([A-Za-z0-9_-]{1,70})")
+PART = re.compile(
+    rb'Content-Disposition: form-data; name="%s"; filename="[^"\\\r\n]+"\r\n(?:Content-Type: [\x21-\x7e]+\r\n)?\r\n'
+    % FIELD.encode()
+)
 NUMBER = re.compile(rb"[1-9][0-9]{0,8}")
 
 to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -41,11 +48,27 @@ to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """A plain request: how many bytes are its head and its body, and the id it was given, "" for none."""
+    """A plain request: how many bytes are its head and its body, and the id it was given, "" for none.
+
+    `boundary` is what stands between the parts of a form, empty where the body is the picture.
+    """
 
     head: int
     length: int
     given_id: str
+    boundary: bytes = b""
+
+    def picture(self, body: bytes) -> bytes | None:
+        """The picture in the whole `body`; None for a form that is more than one file in FIELD."""
+        if not self.boundary:
+            return body
+        edge = b"\r\n--" + self.boundary
+        first, last = edge[2:] + b"\r\n", edge + b"--\r\n"
+        part = PART.match(body, len(first))
+        if part is None or not (body.startswith(first) and body.endswith(last)):
+            return None
+        picture = body[part.end() : -len(last)]
+        return picture if picture and edge not in picture else None
 
 
 def parse(data: bytes) -> Plain | None:
@@ -62,10 +85,11 @@ def parse(data: bytes) -> Plain | None:
         if name not in (TYPE, LENGTH, GIVEN_ID) or name in taken:
             return None
         taken[name] = value.strip()
-    length = taken.get(LENGTH, b"")
-    if not NUMBER.fullmatch(length) or not PICTURE.fullmatch(taken.get(TYPE, b"")):
+    length, kind = taken.get(LENGTH, b""), taken.get(TYPE, b"")
+    form = FORM.fullmatch(kind)
+    if not NUMBER.fullmatch(length) or not (form or PICTURE.fullmatch(kind)):
         return None
-    found = Plain(match.end(), int(length), taken.get(GIVEN_ID, b"").decode())
+    found = Plain(match.end(), int(length), taken.get(GIVEN_ID, b"").decode(), form[1] if form else b"")
     return found if len(data) - found.head <= found.length <= MAX_BODY_BYTES else None
 
 

@@ -37,8 +37,8 @@ def connected(worker: WorkerProcess) -> Iterator[socket.socket]:
         yield connection
 
 
-def head(body: bytes, *more: str, path: str = "/predict") -> bytes:
-    lines = (f"POST {path} HTTP/1.1", "Host: w", "Content-Type: image/png", f"Content-Length: {len(body)}", *more)
+def head(body: bytes, *more: str, path: str = "/predict", kind: str = "image/png") -> bytes:
+    lines = (f"POST {path} HTTP/1.1", "Host: w", f"Content-Type: {kind}", f"Content-Length: {len(body)}", *more)
     return "\r\n".join((*lines, "", "")).encode()
 
 
@@ -83,6 +83,24 @@ def test_the_short_way_answers_as_the_long_way(worker: WorkerProcess, body: byte
     assert short[1]["x-request-id"] == "same"
 
 
+def in_form(*files: bytes) -> bytes:
+    part = 'Content-Disposition: form-data; name="image"; filename="一.png"\r\nContent-Type: image/png\r\n\r\n'
+    return b"".join(b"--edge\r\n" + part.encode() + file + b"\r\n" for file in files) + b"--edge--\r\n"
+
+
+@pytest.mark.parametrize("files", [[RED], [RED, RED], [b"not a picture"], [b""], []], ids=len)
+def test_the_short_way_answers_forms_as_the_long_way(worker: WorkerProcess, files: list[bytes]) -> None:
+    def told(*more: str) -> tuple[str, dict[str, Any]]:
+        body, kind = in_form(*files), "multipart/form-data; boundary=edge"
+        with connected(worker) as connection:
+            line, _, found = ask(connection, head(body, "X-Request-ID: same", *more, kind=kind) + body)
+        for result in (found, *found.get("results", [])):
+            result.pop("timing_ms", None)
+        return line.upper(), found
+
+    assert told() == told("X-Unknown: 1")
+
+
 def test_a_full_queue_refuses_in_the_same_words(made: Path, tmp_path: Path) -> None:
     with running(made / "slow", tmp_path / "log", QUEUE=1, MAX_IMAGES=1) as process:
         first = later(process, GREY)
@@ -91,7 +109,8 @@ def test_a_full_queue_refuses_in_the_same_words(made: Path, tmp_path: Path) -> N
             long = ask(other, head(RED, "X-Request-ID: r", "X-Unknown: 1") + RED)
         assert not first.done()
         assert short[2] == long[2]
-        assert (short[0], short[1]["retry-after"]) == ("HTTP/1.1 429 Too Many Requests", "1")
+        assert short[0].upper() == long[0].upper() == "HTTP/1.1 429 TOO MANY REQUESTS"
+        assert short[1]["retry-after"] == long[1]["retry-after"] == "1"
         assert first.result(60).status == 200
 
 

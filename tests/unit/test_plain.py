@@ -32,6 +32,49 @@ def test_its_body_may_still_be_on_its_way(kind: str, there: bytes) -> None:
     assert parse(data) == Plain(len(data) - len(there), 5, "")
 
 
+FORM, EDGE = "Content-Type: multipart/form-data; boundary=x-1", b"--x-1"
+FILE = b'Content-Disposition: form-data; name="image"; filename="a b.jpg"\r\n'
+
+
+def form(*parts: bytes, end: bytes = EDGE + b"--\r\n") -> bytes:
+    return b"".join(EDGE + b"\r\n" + part + b"\r\n" for part in parts) + end
+
+
+@pytest.mark.parametrize("kind", [b"", b"Content-Type: image/jpeg\r\n"])
+@pytest.mark.parametrize("picture", [b"\xff\xd8 picture", b"\r\n", b"--x-1", b"\r\n--x-"])
+def test_one_file_in_a_form_is_plain(kind: bytes, picture: bytes) -> None:
+    body = form(FILE + kind + b"\r\n" + picture)
+    found = parse(request(FORM, f"Content-Length: {len(body)}", body=body))
+    assert found
+    assert (found.length, found.boundary) == (len(body), b"x-1")
+    assert found.picture(body) == picture
+
+
+OTHER_FORMS = {
+    "two files": form(FILE + b"\r\none", FILE + b"\r\ntwo"),
+    "a parameter beside it": form(FILE + b"\r\none", b'Content-Disposition: form-data; name="top_k"\r\n\r\n1'),
+    "another field": form(FILE.replace(b"image", b"file") + b"\r\none"),
+    "no file's name": form(b'Content-Disposition: form-data; name="image"\r\n\r\none'),
+    "an empty name": form(FILE.replace(b"a b.jpg", b"") + b"\r\none"),
+    "a name with quotes": form(FILE.replace(b"a b", b'a\\"b') + b"\r\none"),
+    "a coded name": form(FILE.replace(b"filename=", b"filename*=") + b"\r\none"),
+    "another header": form(FILE + b"Content-Transfer-Encoding: base64\r\n\r\none"),
+    "an empty file": form(FILE + b"\r\n"),
+    "no part": form(),
+    "something before it": b"\r\n" + form(FILE + b"\r\none"),
+    "something after it": form(FILE + b"\r\none") + b"more",
+    "no end": form(FILE + b"\r\none", end=b""),
+    "another boundary": form(FILE + b"\r\none").replace(EDGE, b"--y-1"),
+}
+
+
+@pytest.mark.parametrize("body", OTHER_FORMS.values(), ids=OTHER_FORMS)
+def test_every_other_form_is_left_to_the_long_way(body: bytes) -> None:
+    found = parse(request(FORM, f"Content-Length: {len(body)}", body=body))
+    assert found
+    assert found.picture(body) is None
+
+
 OTHERS = {
     "another route": request(TYPE, LENGTH, line="POST /models/demo HTTP/1.1"),
     "a query": request(TYPE, LENGTH, line="POST /predict?top_k=1 HTTP/1.1"),
@@ -48,7 +91,9 @@ OTHERS = {
     "more than the body": request(TYPE, LENGTH, body=b"12345POST"),
     "a body that is too large": request(TYPE, f"Content-Length: {MAX_BODY_BYTES + 1}"),
     "chunks": request(TYPE, LENGTH, "Transfer-Encoding: chunked"),
-    "a form": request("Content-Type: multipart/form-data; boundary=x", LENGTH),
+    "a form without a boundary": request("Content-Type: multipart/form-data", LENGTH),
+    "a form with a quoted boundary": request('Content-Type: multipart/form-data; boundary="x"', LENGTH),
+    "other parts": request("Content-Type: multipart/mixed; boundary=x", LENGTH),
     "a type with parameters": request("Content-Type: image/jpeg; q=1", LENGTH),
     "two types": request(TYPE, "Content-Type: image/png", LENGTH),
     "two ids": request(TYPE, LENGTH, "X-Request-ID: a", "X-Request-ID: b"),
