@@ -84,7 +84,7 @@ NO_IMAGE = ("no_image", "no image was sent; send one as multipart field `image` 
         (b'{"inputs": null}', "application/json"),
         (b"", "multipart/form-data; boundary=x"),
         (b"no boundary was named", "multipart/form-data"),
-        encode_multipart_formdata([("top_k", "2")]),
+        encode_multipart_formdata([("top_k", "2")], boundary="x"),
     ],
 )
 def test_a_request_without_an_image_is_refused(body: bytes, content_type: str | None) -> None:
