@@ -1,17 +1,23 @@
 """`make test`: the tests, after installing all they need."""
 
 import os
+import shutil
 import subprocess
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from subprocess import STDOUT
+from tempfile import TemporaryFile
 
 from scripts.cluster import ROOT
+from scripts.console import step
 from scripts.environments import DEV, SERVE, ensure
 from scripts.hardware import read_hardware
 from scripts.packages import FONTS, NGINX, TEST_TOOLS, require
 from scripts.refusal import Refusal
 
-# Two at a time: most tests wait for processes. Which of them keep to one another's company, tests/conftest.py says.
-AT_ONCE = ("--numprocesses=2", "--dist=loadgroup", "--no-loadscope-reorder")
+# The tests that need the Docker engine, of which there is one, run beside all others: both mostly wait for processes.
+ON_ENGINE = ("tests/system", "tests/cluster")
 
 
 def run_tests(arguments: Sequence[str]) -> None:
@@ -27,15 +33,40 @@ def run_tests(arguments: Sequence[str]) -> None:
         "mypy": [tools / "mypy"],
         "shellcheck": ["shellcheck", *_shell_scripts()],
     }
-    tests: list[object] = [tools / "python", "-m", "pytest", *(arguments or AT_ONCE)]
-    for name, command in ({} if arguments else commands).items():
-        _run(name, command)
-    _run("pytest", tests)
+    pytest: list[object] = [tools / "python", "-m", "pytest"]
+    if arguments:
+        run("pytest", [*pytest, *arguments])
+        return
+    for name, command in commands.items():
+        run(name, command)
+    with beside(f"pytest {' '.join(ON_ENGINE)}", [*pytest, *ON_ENGINE]):
+        run("pytest, all others", [*pytest, *(f"--ignore={folder}" for folder in ON_ENGINE)])
 
 
-def _run(name: str, command: Sequence[object]) -> None:
-    print(f"-- {name}", flush=True)
-    status = subprocess.run([str(part) for part in command], cwd=ROOT).returncode
+def run(name: str, command: Sequence[object]) -> None:
+    step(name)
+    _judge(name, subprocess.run(list(map(str, command)), cwd=ROOT).returncode)
+
+
+@contextmanager
+def beside(name: str, command: Sequence[object]) -> Iterator[None]:
+    """Run `command` while the block runs, whatever comes of that; then show what it said, and judge it."""
+    with (
+        TemporaryFile() as said,
+        subprocess.Popen(list(map(str, command)), cwd=ROOT, stdout=said, stderr=STDOUT) as run,
+    ):
+        try:
+            yield
+        finally:
+            status = run.wait()
+            step(name)
+            said.seek(0)
+            shutil.copyfileobj(said, sys.stdout.buffer)
+            sys.stdout.flush()
+    _judge(name, status)
+
+
+def _judge(name: str, status: int) -> None:
     if status:
         raise Refusal(f"{name} failed with status {status}")
 

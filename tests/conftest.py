@@ -27,17 +27,6 @@ def endpoint(service: Service) -> str:
     return service.endpoint
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where two processes share the work: what needs the one Docker engine in one of them, first, and files whole."""
-    items.sort(key=lambda item: not _on_engine(item))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("engine" if _on_engine(item) else item.nodeid.partition("::")[0]))
-
-
-def _on_engine(item: pytest.Item) -> bool:
-    return item.nodeid.startswith(("tests/system/", "tests/cluster/"))
-
-
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Add the service's logs to the report of a test that failed on it."""
