@@ -12,10 +12,10 @@ def shell(code: str) -> list[str]:
 
 
 def test_what_runs_beside_is_shown_after_the_rest(capfd: pytest.CaptureFixture[str]) -> None:
-    with beside("engine", shell("echo from the engine's tests; echo and their faults >&2")):
+    with beside("engine", shell("echo from the engine; echo and their faults >&2")):
         run("others", shell("echo from the others"))
     assert capfd.readouterr().out.splitlines() == [
-        "-- others", "from the others", "-- engine", "from the engine's tests", "and their faults",
+        "-- others", "from the others", "-- engine", "from the engine", "and their faults",
     ]  # fmt: skip
 
 
