@@ -16,8 +16,9 @@ from scripts.hardware import read_hardware
 from scripts.packages import FONTS, NGINX, TEST_TOOLS, require
 from scripts.refusal import Refusal
 
-# The tests that need the Docker engine, of which there is one, run beside all others: both mostly wait for processes.
-ON_ENGINE = ("tests/system", "tests/cluster")
+# Two halves, that take about as long, run beside each other, for most of them is waiting for processes. Only one of
+# them has tests that need the Docker engine.
+HALF = ("tests/system", "tests/cluster", "tests/unit")
 
 
 def run_tests(arguments: Sequence[str]) -> None:
@@ -39,8 +40,8 @@ def run_tests(arguments: Sequence[str]) -> None:
         return
     for name, command in commands.items():
         run(name, command)
-    with beside(f"pytest {' '.join(ON_ENGINE)}", [*pytest, *ON_ENGINE]):
-        run("pytest, all others", [*pytest, *(f"--ignore={folder}" for folder in ON_ENGINE)])
+    with beside(f"pytest {' '.join(HALF)}", [*pytest, *HALF]):
+        run("pytest, all others", [*pytest, *(f"--ignore={folder}" for folder in HALF)])
 
 
 def run(name: str, command: Sequence[object]) -> None:

@@ -52,6 +52,7 @@ DOCKER_LOG=/var/log/dockerd.log
 STATE=/var/lib/wanwu/init
 RECORD=$STATE/record     # one change a line, in their order: kind, tab, what
 DOCKER_TREES=(/var/lib/docker /var/lib/containerd /etc/docker /opt/containerd)
+DOCKER_DIRS=(/etc/cni /etc/cni/net.d) # which containerd makes when it is a service, and others write into
 RESTART=$STATE/restart   # there while Docker runs with an older configuration than the file has
 OPTIONS=ro,nodev,nosuid,noexec,nofail
 
@@ -161,6 +162,8 @@ manifest() { awk -F '\t' -v path="$1" '$1 == path { print $2; exit }' "$WORK/man
 at_least() { [[ $(printf '%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]]; }
 has() { command -v "$1" >/dev/null 2>&1; }
 systemd_runs() { [[ -d /run/systemd/system ]]; }
+# Where the volume is missing, systemd keeps docker.service from starting, and whoever calls docker.socket waits for it.
+docker_answers() { { ! systemd_runs || systemctl --quiet is-active docker; } && docker version >/dev/null 2>&1; }
 free_mb() {
     local path=$1
     while [[ -n $path && ! -d $path ]]; do path=${path%/*}; done
@@ -243,7 +246,7 @@ check_ports() {
             substr($2, length($2) - 4) == port && (kind == "udp" || $4 == "0A") { found = 1 } END { exit !found }
         ' "/proc/net/$kind" "/proc/net/${kind}6" 2>/dev/null || continue
         # A Docker that is here already, in a swarm, holds Swarm's own.
-        [[ $port == 8080 || $(docker info --format '{{.Swarm.LocalNodeState}}' 2>/dev/null) != active ]] || continue
+        [[ $port == 8080 || $(swarm_state) != active ]] || continue
         fatal "found port $port ($kind) in use, needed it for $([[ $port == 8080 ]] && echo the gateway || echo Docker Swarm): end what listens there"
     done
 }
@@ -314,12 +317,14 @@ local_repository() {
     said=$(bundle_apt update 2>&1) || fatal "apt could not read the bundle's packages: $(reason "$said")"
 }
 
+# Keeps packages from starting Docker in their own way, before it is configured and the volume is mounted.
+quietly() { RUNLEVEL=1 SYSTEMD_OFFLINE=1 "$@"; }
+
 bundle_apt() {
-    # RUNLEVEL=1 keeps packages from starting Docker in their own way, before it is configured.
-    RUNLEVEL=1 apt-get -qq --yes --no-install-recommends -o Dir::Etc::SourceList="$WORK/apt/sources.list" \
+    quietly apt-get -qq --yes --no-install-recommends -o Dir::Etc::SourceList="$WORK/apt/sources.list" \
         -o Dir::Etc::SourceParts=/dev/null -o Dir::Etc::PreferencesParts=/dev/null -o Dir::State::Lists="$WORK/apt/lists" \
-        -o Dir::Cache="$WORK/apt" -o Dir::Log="$WORK/apt" -o APT::Sandbox::User=root -o Dpkg::Use-Pty=0 \
-        -o DPkg::Lock::Timeout=60 "$@"
+        -o Dir::State::extended_states="$WORK/apt/extended_states" -o Dir::Cache="$WORK/apt" -o Dir::Log="$WORK/apt" \
+        -o APT::Sandbox::User=root -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=60 "$@"
 }
 
 # WHAT, TYPE, MOUNT_OPTIONS: as a unit or fstab says them.
@@ -377,7 +382,7 @@ check_gpus() {
         fatal "found GPUs and no NVIDIA Container Toolkit, needed it to give them to containers: install it, or serve on CPUs with --gpu none"
 }
 
-swarm_state() { docker info --format '{{.Swarm.LocalNodeState}}' 2>/dev/null || true; }
+swarm_state() { ! docker_answers || docker info --format '{{.Swarm.LocalNodeState}}' 2>/dev/null || true; }
 
 # TOKEN, MANAGER
 check_swarm() {
@@ -398,16 +403,18 @@ install_packages() {
     # In the order in which they are not taken back: Docker stops first.
     if [[ $NEED_ENGINE == yes ]]; then
         for each in "${DOCKER_TREES[@]}"; do [[ -e $each ]] || remember tree "$each"; done
+        for each in "${DOCKER_DIRS[@]}"; do [[ -e $each ]] || remember dir "$each"; done
     fi
     ((${#INCOMING[@]} == 0)) || remember packages "${INCOMING[*]}"
     remember_docker
     [[ -e $STATE/before ]] || { snapshot >"$STATE/before.new" && mv "$STATE/before.new" "$STATE/before"; }
-    dpkg --configure -a >/dev/null 2>&1 || true # after a kill; what still lacks something, the next line completes
+    quietly dpkg --configure -a >/dev/null 2>&1 || true # after a kill; what still lacks something, the next line completes
     said=$(bundle_apt install --no-remove "${WANTED[@]}" 2>&1) ||
         fatal "apt could not install the bundle's packages: $(reason "$said")"
     snapshot | comm -13 "$STATE/before" - >"$STATE/brought.new"
     mv "$STATE/brought.new" "$STATE/brought"
     hash -r
+    [[ $NEED_ENGINE == no ]] || touch "$RESTART" # a Docker that runs is still the old one
 }
 
 # What packages' own scripts make, which dpkg does not know of: accounts, groups, and files outside /usr.
@@ -422,9 +429,12 @@ snapshot() {
 
 remember_docker() { recorded_any docker || remember docker "$(docker_was)"; }
 
-docker_was() { if docker version >/dev/null 2>&1; then echo running; elif has dockerd; then echo stopped; else echo absent; fi; }
+docker_was() { if docker_answers; then echo running; elif has dockerd; then echo stopped; else echo absent; fi; }
 
-step_packages() { ((${#WANTED[@]} == 0)) || change "install ${WANTED[*]} and what they need" install_packages; }
+step_packages() {
+    NEED_RESTART=$NEED_ENGINE
+    ((${#WANTED[@]} == 0)) || change "install ${WANTED[*]} and what they need" install_packages
+}
 
 # Where the kit's archive has a file: it may have all in a folder.
 in_kit() { tar -tzf "$BUNDLE/$(manifest kit)" | awk -v end="/$1" '"/" $0 ~ end "$" && !found { print; found = 1 }'; }
@@ -555,7 +565,7 @@ step_docker() {
         change "write this server's slots into $DAEMON_JSON" write_daemon_json
         NEED_RESTART=yes
     fi
-    if ! docker version >/dev/null 2>&1; then
+    if ! docker_answers; then
         change "start Docker" start_docker
     elif [[ $NEED_RESTART == yes || -e $RESTART ]]; then
         change "restart Docker" restart_docker
@@ -578,7 +588,7 @@ start_docker() {
 
 await_docker() {
     local give_up=$((SECONDS + START_S))
-    until docker version >/dev/null 2>&1; do
+    until docker_answers; do
         ((SECONDS < give_up)) || fatal "Docker did not answer within $START_S seconds: $(tail -n 1 "$DOCKER_LOG" 2>/dev/null || echo "see journalctl --unit docker")"
         sleep 0.2
     done
@@ -681,8 +691,8 @@ undo_tree() {
     rm -rf --one-file-system "${1:?}" "$1.new"
 }
 undo_image() { :; }
-undo_loaded() { ! docker version >/dev/null 2>&1 || docker image rm --force "$1" >/dev/null 2>&1 || true; }
-undo_swarm() { [[ $(swarm_state) == inactive ]] || docker swarm leave --force >/dev/null 2>&1 || true; }
+undo_loaded() { ! docker_answers || docker image rm --force "$1" >/dev/null 2>&1 || true; }
+undo_swarm() { [[ $(swarm_state) =~ ^(inactive)?$ ]] || docker swarm leave --force >/dev/null 2>&1 || true; }
 
 # A file that someone changed since is theirs.
 undo_kept() {
@@ -699,7 +709,11 @@ undo_kept() {
 
 undo_mount() {
     local said
-    if systemd_runs; then systemctl disable --quiet --now "$UNIT" 2>/dev/null || true; fi
+    if systemd_runs; then
+        rm -f "$DROP_IN" # else Docker would be stopped with the mount
+        systemctl daemon-reload
+        systemctl disable --quiet --now "$UNIT" 2>/dev/null || true
+    fi
     mountpoint -q "$VOLUME" || return 0
     said=$(umount "$VOLUME" 2>&1) || fatal "found $VOLUME in use ($(reason "$said")): end what uses it, then run --uninstall again"
 }
@@ -707,7 +721,7 @@ undo_mount() {
 # Once all later changes are taken back, Docker must run as it did, or not at all.
 undo_docker() {
     case $1 in
-    running) if docker version >/dev/null 2>&1; then restart_docker; fi ;;
+    running) if docker_answers; then restart_docker; fi ;;
     *) stop_docker ;;
     esac
     if systemd_runs; then systemctl daemon-reload; fi
@@ -716,11 +730,11 @@ undo_docker() {
 # All at once, whichever run brought them: they depend on one another.
 undo_packages() {
     local names=() name said
-    stop_docker
     for name in $(recorded_packages); do
         ! dpkg-query -W -f '${db:Status-Abbrev}' "$name" 2>/dev/null | grep -qv '^un' || names+=("$name")
     done
-    dpkg --configure -a >/dev/null 2>&1 || true
+    [[ " ${names[*]} " != *" docker.io "* ]] || stop_docker
+    quietly dpkg --configure -a >/dev/null 2>&1 || true
     ((${#names[@]} == 0)) || said=$(dpkg --purge "${names[@]}" 2>&1) || info "not all packages could be removed, others need them now: $(reason "$said")"
     [[ ! -e $STATE/brought ]] || remove_brought
 }

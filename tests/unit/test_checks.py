@@ -2,7 +2,7 @@
 
 import pytest
 
-from scripts.checks import ON_ENGINE, beside, run
+from scripts.checks import HALF, beside, run
 from scripts.cluster import ROOT
 from scripts.refusal import Refusal
 
@@ -37,4 +37,4 @@ def test_either_one_s_failure_fails_and_both_are_shown(
 
 
 def test_the_folders_that_run_beside_are_there() -> None:
-    assert all((ROOT / folder).is_dir() for folder in ON_ENGINE)
+    assert all((ROOT / folder).is_dir() for folder in HALF)

@@ -12,7 +12,7 @@ from scripts import images
 from scripts.cluster import ROOT
 from scripts.debs import SYSTEMS, Apt
 from scripts.images import WORKERS
-from tests.cluster.init import bundles
+from tests.cluster.init import bundles, systemd
 from tests.cluster.init.bundles import Image
 from tests.cluster.init.hosts import Host, start
 
@@ -42,19 +42,27 @@ def debian(codename: str) -> Path:
     return root
 
 
-def debian_with_sshd() -> Path:
-    """A Debian 12 root that also has OpenSSH's server, never to be changed."""
-    root = KEPT / "bookworm-sshd"
+def debian_with(name: str, *packages: str) -> Path:
+    """A Debian 12 root that has `packages` too, never to be changed."""
+    root = KEPT / f"bookworm-{name}"
     if not root.exists():
         draft = root.with_suffix(".new")
         shutil.rmtree(draft, ignore_errors=True)
         subprocess.run(["cp", "--archive", debian("bookworm"), draft], check=True)
         environ = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-        install = ["apt-get", "-qq", "--yes", "--no-install-recommends", "install", "openssh-server"]
+        install = ["apt-get", "-qq", "--yes", "--no-install-recommends", "install", *packages]
         for command in (["apt-get", "-qq", "update"], install):
             subprocess.run(["chroot", draft, *command], check=True, capture_output=True, env=environ)
         draft.rename(root)
     return root
+
+
+def debian_with_sshd() -> Path:
+    return debian_with("sshd", "openssh-server")
+
+
+def debian_with_systemd() -> Path:
+    return debian_with("systemd", *systemd.PACKAGES)
 
 
 @pytest.fixture(scope="session")
@@ -93,6 +101,19 @@ class Site:
         root = self.folder / name
         subprocess.run(["cp", "--archive", made, root], check=True)
         self.hosts.append(start(root, name, media, f"{address}/24"))
+        return self.hosts[-1]
+
+    def host_with_systemd(self, name: str, media: Path) -> Host:
+        root = self.folder / name
+        subprocess.run(["cp", "--archive", debian_with_systemd(), root], check=True)
+        systemd.configure(root)
+        self.hosts.append(start(root, name, media, first=systemd.SYSTEMD))
+        return self.hosts[-1]
+
+    def boot(self, host: Host, media: Path) -> Host:
+        """The same server started again, after it was shut down."""
+        self.hosts.remove(host)
+        self.hosts.append(start(host.root, host.name, media, first=host.first))
         return self.hosts[-1]
 
 

@@ -19,7 +19,6 @@ from tests.wait import until
 SCRIPT = ROOT / "scripts/init-server.sh"
 LIMIT_S = 180
 BARE = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "TERM": "dumb"}
-# The machine's cgroups are kept aside while a fresh /sys shows the new network namespace's devices.
 PREPARE = """
 set -eu
 root=$1
@@ -27,10 +26,9 @@ mount --make-rprivate /
 mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
 mount -t sysfs sysfs "$root/sys"
-mount --rbind /sys/fs/cgroup "$root/sys/fs/cgroup"
-mount --rbind /dev "$root/dev"
 mount -t tmpfs tmpfs "$root/run"
 mount -t tmpfs tmpfs "$root/tmp"
+eval "$5"
 mount --bind "$4" "$root/media"
 mkdir "$root/run/lock"
 hostname "$2"
@@ -44,8 +42,28 @@ mkdir -p "$root/run/old"
 pivot_root . run/old
 umount -l /run/old
 rmdir /run/old
-exec sleep infinity
+exec $6
 """
+
+
+@dataclass(frozen=True)
+class First:
+    """The first process of a host, and what it needs."""
+
+    command: str
+    enter: str = ":"
+    """A shell command before the host's namespaces are made; $0 is the name of the host's cgroup."""
+    namespaces: tuple[str, ...] = ("--mount", "--net", "--pid", "--uts")
+    prepare: str = 'mount --rbind /sys/fs/cgroup "$root/sys/fs/cgroup"; mount --rbind /dev "$root/dev"'
+    """The host's cgroups and devices, while both the machine's and those below $root can be seen."""
+    ready: str = "true"
+    """What succeeds in the host once it is up."""
+    stop: str = "kill $(cat /run/docker.pid) && while [ -e /run/docker.pid ]; do sleep 0.1; done"
+    end: int = signal.SIGKILL
+    """The signal at which the first process ends after `stop`, and all others with it."""
+
+
+SLEEP = First("sleep infinity")
 
 
 @dataclass
@@ -56,9 +74,10 @@ class Host:
     root: Path
     keeper: subprocess.Popen[bytes]
     pid: int
+    first: First
 
     def command(self, *arguments: str) -> list[str]:
-        namespaces = ["nsenter", f"--target={self.pid}", "--mount", "--net", "--pid", "--uts", "--root", "--wd"]
+        namespaces = ["nsenter", f"--target={self.pid}", *self.first.namespaces, "--root", "--wd"]
         return [*namespaces, "env", "-i", *(f"{name}={value}" for name, value in BARE.items()), *arguments]
 
     def run(self, *arguments: str, check: bool = False) -> subprocess.CompletedProcess[str]:
@@ -117,16 +136,20 @@ class Host:
     def stop(self) -> None:
         """End all its processes, the first one last, and take its root away."""
         self.run("docker", "swarm", "leave", "--force")
-        self.run("sh", "-c", "kill $(cat /run/docker.pid) && while [ -e /run/docker.pid ]; do sleep 0.1; done")
-        _kill(self.pid)
-        self.keeper.wait(LIMIT_S)
+        self.shut_down()
         shutil.rmtree(self.root, ignore_errors=True)
+
+    def shut_down(self) -> None:
+        """End all its processes, the first one last; `start` boots the same root again."""
+        self.run("sh", "-c", self.first.stop)
+        _kill(self.pid, self.first.end)
+        self.keeper.wait(LIMIT_S)
         for hierarchy in Path("/sys/fs/cgroup").iterdir():
             _remove_cgroup(hierarchy / self.cgroup)
 
     @property
     def cgroup(self) -> str:
-        return f"wanwu-{self.root.name}"
+        return _cgroup(self.root)
 
 
 def connect(one: Host, other: Host, address: str) -> None:
@@ -142,28 +165,40 @@ def _network(host: Host) -> list[str]:
     return ["nsenter", f"--target={host.pid}", "--net"]
 
 
-def start(root: Path, name: str, media: Path, address: str = "10.77.0.1/24") -> Host:
+def start(root: Path, name: str, media: Path, address: str = "10.77.0.1/24", first: First = SLEEP) -> Host:
     """A host of the Debian `root`, which is its own from now on; it finds what was carried to it in /media."""
-    (root / "etc/docker").mkdir(parents=True, exist_ok=True)
-    (root / "etc/dpkg/dpkg.cfg.d/test").write_text("force-unsafe-io\n")
+    _configure(root, name)
     keeper = subprocess.Popen(
-        ["setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--net", "--pid", "--uts", "--fork", "--kill-child",
-         "bash", "-c", PREPARE, "-", str(root), name, address, str(media)],
-        stderr=root.with_suffix(".log").open("wb"), start_new_session=True,
+        ["setpriv", "--pdeathsig=KILL", "bash", "-c", f'{first.enter}; exec "$@"', _cgroup(root),
+         "unshare", *first.namespaces, "--fork", "--kill-child",
+         "bash", "-c", PREPARE, "-", str(root), name, address, str(media), first.prepare, first.command],
+        stderr=root.with_suffix(".log").open("ab"), start_new_session=True,
     )  # fmt: skip
-    host = Host(name, root, keeper, 0)
+    host = Host(name, root, keeper, 0, first)
     until(f"{name} is up", lambda: _is_up(host))
-    (root / "etc/hostname").write_text(f"{name}\n")
-    # Several engines on one kernel must not share cgroups; it also is an administrator's setting that must survive.
-    (root / "etc/docker/daemon.json").write_text(json.dumps({"cgroup-parent": f"/{host.cgroup}"}))
     return host
+
+
+def _configure(root: Path, name: str) -> None:
+    (root / "etc/dpkg/dpkg.cfg.d/test").write_text("force-unsafe-io\n")
+    (root / "etc/hostname").write_text(f"{name}\n")
+    daemon = root / "etc/docker/daemon.json"
+    if not daemon.exists():
+        daemon.parent.mkdir(parents=True, exist_ok=True)
+        # Several engines on one kernel must not share cgroups; it also is an administrator's setting that must survive.
+        daemon.write_text(json.dumps({"cgroup-parent": f"/{_cgroup(root)}"}))
+
+
+def _cgroup(root: Path) -> str:
+    return f"wanwu-{root.name}"
 
 
 def _is_up(host: Host) -> bool:
     assert host.keeper.poll() is None, "the host's first process has ended"
     children = Path(f"/proc/{host.keeper.pid}/task/{host.keeper.pid}/children").read_text().split()
     host.pid = int(children[0]) if children else 0
-    return bool(host.pid) and _command_line(host.pid).startswith("sleep")
+    begun = bool(host.pid) and _command_line(host.pid).startswith(host.first.command)
+    return begun and host.run("sh", "-c", host.first.ready).returncode == 0
 
 
 def _stat(pid: int) -> list[int]:
@@ -182,9 +217,9 @@ def _command_line(pid: int) -> str:
         return ""
 
 
-def _kill(pid: int) -> None:
+def _kill(pid: int, number: int = signal.SIGKILL) -> None:
     try:
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
     except ProcessLookupError:
         return
 

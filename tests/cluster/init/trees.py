@@ -7,7 +7,7 @@ from tests.cluster.init.hosts import Host
 # Logs and caches, dpkg's own database (compared by what it lists) and the older copies that tools keep of their files.
 LEFT_OUT = (
     "./proc ./sys ./dev ./run ./tmp ./media ./var/lib/dpkg ./var/cache/ldconfig ./var/cache/debconf ./var/log/*.log "
-    "./etc/passwd- ./etc/group- ./etc/shadow- ./etc/gshadow- ./var/lib/docker/* ./var/lib/containerd/*"
+    "./var/log/wtmp ./etc/passwd- ./etc/group- ./etc/shadow- ./etc/gshadow- ./var/lib/docker/* ./var/lib/containerd/*"
 )
 LIST = r"""cd / && set -f && set -- $0 && cut=$1 && shift && for path; do cut="$cut -o -path $path"; done
 find . -xdev \( -path $cut \) -prune -o -type f -printf '%p %m %u:%g\n' -exec sha256sum {} + \

@@ -1,0 +1,128 @@
+"""init-server.sh on Debian servers with systemd: the mount unit, what Docker requires, what a boot makes of both."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.cluster.init.bundles import Image
+from tests.cluster.init.conftest import Site
+from tests.cluster.init.hosts import Host
+from tests.cluster.init.test_init_server import MOUNTED, NOTHING, changes, volume_image
+from tests.cluster.init.trees import difference, tree
+
+VOLUME = "/srv/wanwu/models"
+UNIT = "srv-wanwu-models.mount"
+ON = dict.fromkeys((UNIT, "docker.service", "multi-user.target"), "active")
+# An administrator's own Docker, without what else the bundle brings.
+INSTALL = """
+echo "deb [trusted=yes] file:/media/bundle/packages/debian-12 ./" >/tmp/sources.list
+set -- -qq --yes --no-install-recommends -o Dir::Etc::SourceList=/tmp/sources.list -o Dir::Etc::SourceParts=/dev/null
+apt-get "$@" update && apt-get "$@" install docker.io docker-cli
+"""
+
+
+@contextmanager
+def disk(file: Path) -> Iterator[str]:
+    """A block device that holds what is in `file`."""
+    command = ["losetup", "--find", "--show", str(file)]
+    device = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    try:
+        yield device
+    finally:
+        subprocess.run(["losetup", "--detach", device], check=True)
+
+
+def shown(host: Host, unit: str, name: str) -> str:
+    return host.says("systemctl", "show", "--value", f"--property={name}", unit)
+
+
+def states(host: Host) -> dict[str, str]:
+    return {unit: shown(host, unit, "ActiveState") for unit in ON}
+
+
+def units(host: Host) -> str:
+    """Every unit file, whether it is enabled, and which of the units that matter here systemd knows."""
+    return host.says("systemctl", "list-unit-files", "--no-legend") + host.says(
+        "systemctl", "list-units", "--all", "--no-legend", "--plain", "srv-*", "docker*", "containerd*"
+    )
+
+
+def read_in_a_container(host: Host, path: str) -> str:
+    """With the host's programs: there are none in the image."""
+    places = [f"--volume={place}:{place}:ro" for place in ("/usr", "/lib64", "/lib", VOLUME)]
+    return host.says("docker", "run", "--rm", "--network=none", *places, "wanwu-tiny:test", "/usr/bin/cat", path)
+
+
+def test_a_disk_is_mounted_before_docker_at_every_boot_and_without_it_docker_does_not_start(
+    site: Site, tiny: Image
+) -> None:
+    media = site.carry("debian-12", [tiny])
+    volume_image(media / "volume.img", media / "bundle/models")
+    with disk(media / "volume.img") as device:
+        host = site.host_with_systemd("gamma", media)
+        order = ["--bundle", "/media/bundle", "--models", device, "--first"]
+        before, units_before = tree(host), units(host)
+
+        dry = host.init(*order, "--dry-run")
+        assert (dry.returncode, dry.stderr) == (0, "")
+        assert difference(before, tree(host)) == ""
+
+        real = host.init(*order)
+        assert (real.returncode, real.stderr) == (0, "")
+        assert changes(real.stdout) == changes(dry.stdout)
+        assert states(host) == ON
+        assert MOUNTED in host.says("findmnt", "-no", "OPTIONS", VOLUME)
+        assert UNIT in shown(host, "docker", "Requires")
+        assert UNIT in shown(host, "docker", "After")
+
+        made, engine = tree(host), shown(host, "docker", "MainPID")
+        assert NOTHING.format("gamma") in host.init(*order).stdout
+        assert difference(made, tree(host)) == ""
+        assert shown(host, "docker", "MainPID") == engine
+
+        host.shut_down()
+        host = site.boot(host, media)
+        assert states(host) == ON
+        mounted = int(shown(host, UNIT, "ActiveEnterTimestampMonotonic"))
+        assert mounted < int(shown(host, "docker", "ExecMainStartTimestampMonotonic"))
+        assert '"test-volume"' in read_in_a_container(host, f"{VOLUME}/.wanwu-volume.json")
+        assert NOTHING.format("gamma") in host.init(*order).stdout
+        host.shut_down()
+
+    off = ON | {UNIT: "inactive", "docker.service": "inactive"}
+    host = site.boot(host, media)
+    assert states(host) == off
+
+    with disk(media / "volume.img") as device:
+        again = host.init("--bundle", "/media/bundle", "--models", device, "--first")
+        assert (again.returncode, again.stderr) == (0, "")
+        assert [line.split()[1] for line in changes(again.stdout)] == ["mount", "start"]
+        assert states(host) == ON
+        host.says("systemctl", "stop", UNIT)
+        assert states(host) == off
+
+    # Whoever asks Docker now waits for the disk.
+    gone = host.init("--uninstall")
+    assert (gone.returncode, gone.stderr) == (0, "")
+    assert difference(before, tree(host)) == ""
+    assert difference(units_before, units(host)) == ""
+    assert (media / "bundle/models/demo/model.toml").exists()
+
+
+def test_a_docker_that_ran_before_runs_after_uninstall(site: Site, tiny: Image) -> None:
+    media = site.carry("debian-12", [tiny])
+    host = site.host_with_systemd("delta", media)
+    host.says("sh", "-c", INSTALL)
+    before, units_before = tree(host), units(host)
+
+    real = host.init("--bundle", "/media/bundle", "--models", "/media/bundle/models", "--first")
+    assert (real.returncode, real.stderr) == (0, "")
+    assert states(host) == ON
+    assert "-> restart Docker" in changes(real.stdout)
+
+    gone = host.init("--uninstall")
+    assert (gone.returncode, gone.stderr) == (0, "")
+    assert difference(before, tree(host)) == ""
+    assert difference(units_before, units(host)) == ""
+    assert host.says("docker", "info", "--format", "{{.Swarm.LocalNodeState}}") == "inactive"
