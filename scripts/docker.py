@@ -9,15 +9,21 @@ from typing import Any
 from scripts.refusal import Refusal
 
 LEAST_ENGINE = (25, 0)  # the first whose health checks can start often and go on seldom
-LEAST_COMPOSE = (2, 20)
+LEAST_COMPOSE = (2, 24)  # the first that does without an env_file that is not there
+ANSWER_S = 20.0  # an engine that systemd keeps from starting lets its clients wait for ever
 
 
 def engine_fault() -> str | None:
     """What keeps this machine from serving with Compose, as one line; None when nothing does."""
     try:
-        engine = _ask(["docker", "version", "--format", "{{.Server.Version}}"])
+        engine = _ask(["docker", "version", "--format", "{{.Server.Version}}"], limit_s=ANSWER_S)
     except FileNotFoundError:
         return "found no docker command: install Docker, or set RUNTIME=local"
+    except subprocess.TimeoutExpired:
+        return (
+            f"found a Docker engine that does not answer within {ANSWER_S:g} seconds: look at `systemctl status docker`; "
+            "on a member of a swarm it waits for the model volume"
+        )
     if engine.returncode:
         return _unreachable(engine.stderr)
     if _numbers(engine.stdout) < LEAST_ENGINE:
@@ -59,8 +65,9 @@ def inspect(kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
 def is_swarm_manager() -> bool:
     """Whether an engine answers that manages a swarm."""
     try:
-        return _ask(["docker", "info", "--format", "{{.Swarm.ControlAvailable}}"]).stdout.strip() == "true"
-    except FileNotFoundError:
+        told = _ask(["docker", "info", "--format", "{{.Swarm.ControlAvailable}}"], limit_s=ANSWER_S)
+        return told.stdout.strip() == "true"
+    except (FileNotFoundError, subprocess.TimeoutExpired):
         return False
 
 
@@ -69,8 +76,10 @@ def image_exists(image: str) -> bool:
     return _ask(["docker", "image", "inspect", image]).returncode == 0
 
 
-def _ask(command: Sequence[str], environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, env=environ)
+def _ask(
+    command: Sequence[str], environ: Mapping[str, str] | None = None, limit_s: float | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, env=environ, timeout=limit_s)
 
 
 def _unreachable(said: str) -> str:

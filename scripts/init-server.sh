@@ -24,7 +24,7 @@
 # It makes: /opt/wanwu/kit, /srv/wanwu/models, /etc/wanwu/{offline.env,hardware.json,slots.json}, and
 # /etc/profile.d/wanwu.sh; entries in /etc/docker/daemon.json and, without systemd, /etc/fstab; with systemd,
 # srv-wanwu-models.mount and a drop-in of docker.service. The record is in /var/lib/wanwu/init. A Docker of version 25
-# or newer with Compose 2.20 or newer is left alone; else the bundle's packages are installed. What Docker told the
+# or newer with Compose 2.24 or newer is left alone; else the bundle's packages are installed. What Docker told the
 # kernel (its bridge, its firewall rules) stays after --uninstall until the next boot.
 set -euo pipefail
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
@@ -32,7 +32,7 @@ umask 022
 
 KERNEL_AT_LEAST=5.10
 DOCKER_AT_LEAST=25.0
-COMPOSE_AT_LEAST=2.20
+COMPOSE_AT_LEAST=2.24
 MEMORY_MB=2000
 SPARE_MB=1000 # on the disk, beside what the bundle unpacks to
 CLOCK_S=3600  # how far behind the bundle's date a clock may be: what Swarm's certificates bear

@@ -67,8 +67,8 @@ def test_an_account_that_may_not_use_the_socket(slow: Path) -> None:
     ("version", "compose", "line"),
     [
         ("20.10.24", "exit 1", "found Docker 20.10.24, needed 25.0 or newer: upgrade it"),
-        ("28.5.2", "exit 1", "found Docker without Compose v2, needed 2.20 or newer: install its plugin"),
-        ("28.5.2", "echo 2.6.1", "found Compose 2.6.1, needed 2.20 or newer: upgrade its plugin"),
+        ("28.5.2", "exit 1", "found Docker without Compose v2, needed 2.24 or newer: install its plugin"),
+        ("28.5.2", "echo 2.6.1", "found Compose 2.6.1, needed 2.24 or newer: upgrade its plugin"),
     ],
 )
 def test_an_engine_or_plugin_that_is_too_old(

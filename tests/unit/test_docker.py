@@ -36,15 +36,15 @@ DENIED = "permission denied while trying to connect to the Docker daemon socket 
 @pytest.mark.parametrize(
     ("version", "compose", "fault"),
     [
-        ("echo 25.0.0", "echo 2.20.0", None),
+        ("echo 25.0.0", "echo 2.24.0", None),
         ("echo 28.5.2+dfsg4", "echo 2.40.3-3", None),
         ("echo 28.5.2", "echo v2.40.3", None),
         ("echo 30.1", "echo 5.0.1", None),
         ("echo 24.0.9", "echo 2.40.3", "found Docker 24.0.9, needed 25.0 or newer: upgrade it"),
         ("echo 9.1", "echo 2.40.3", "found Docker 9.1, needed 25.0 or newer: upgrade it"),
-        ("echo 28.5.2", "echo 2.9.0", "found Compose 2.9.0, needed 2.20 or newer: upgrade its plugin"),
-        ("echo 28.5.2", "echo 1.29.2", "found Compose 1.29.2, needed 2.20 or newer: upgrade its plugin"),
-        ("echo 28.5.2", "exit 1", "found Docker without Compose v2, needed 2.20 or newer: install its plugin"),
+        ("echo 28.5.2", "echo 2.9.0", "found Compose 2.9.0, needed 2.24 or newer: upgrade its plugin"),
+        ("echo 28.5.2", "echo 1.29.2", "found Compose 1.29.2, needed 2.24 or newer: upgrade its plugin"),
+        ("echo 28.5.2", "exit 1", "found Docker without Compose v2, needed 2.24 or newer: install its plugin"),
         (
             f"echo '{DENIED}' >&2; exit 1", "echo 2.40.3",
             "found a Docker engine whose socket this account may not use: join the group docker, or run as root",
@@ -62,6 +62,21 @@ DENIED = "permission denied while trying to connect to the Docker daemon socket 
 def test_an_engine_is_judged_by_its_versions(say: FakeDocker, version: str, compose: str, fault: str | None) -> None:
     say(version, compose)
     assert docker.engine_fault() == fault
+
+
+def test_an_engine_that_never_answers_is_not_waited_for(say: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker, "ANSWER_S", 0.5)
+    say("exec sleep 600", "echo 2.40.3")
+    assert docker.engine_fault() == (
+        "found a Docker engine that does not answer within 0.5 seconds: look at `systemctl status docker`; "
+        "on a member of a swarm it waits for the model volume"
+    )
+
+
+def test_the_init_script_needs_the_same_engine() -> None:
+    script = (ROOT / "scripts/init-server.sh").read_text()
+    for name, least in {"DOCKER": docker.LEAST_ENGINE, "COMPOSE": docker.LEAST_COMPOSE}.items():
+        assert f"{name}_AT_LEAST={'.'.join(map(str, least))}\n" in script
 
 
 def test_no_docker_command_is_told_from_no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
