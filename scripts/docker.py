@@ -21,8 +21,8 @@ def engine_fault() -> str | None:
         return "found no docker command: install Docker, or set RUNTIME=local"
     except subprocess.TimeoutExpired:
         return (
-            f"found a Docker engine that does not answer within {ANSWER_S:g} seconds: look at `systemctl status docker`; "
-            "on a member of a swarm it waits for the model volume"
+            f"found a Docker engine that does not answer within {ANSWER_S:g} seconds: "
+            "look at `systemctl status docker`; on a member of a swarm it waits for the model volume"
         )
     if engine.returncode:
         return _unreachable(engine.stderr)
