@@ -198,7 +198,7 @@ def test_an_interrupt_before_the_switch_changes_nothing(
 ) -> None:
     with as_it_was(running, picture), started(running, models, "bright") as using:
         for line in using.stdout or ():
-            if "starting bright-1" in line:
+            if "starting bright-0" in line:
                 using.send_signal(number)
                 break
         using.communicate()
@@ -214,7 +214,7 @@ def test_a_command_that_was_killed_leaves_what_the_next_up_puts_right(
         text = service.cluster.read_bytes()
         with started(service, models, "bright") as using:
             for line in using.stdout or ():
-                if "starting bright-1" in line:
+                if "starting bright-0" in line:
                     using.kill()
                     break
         assert service.cluster.read_bytes() == text
