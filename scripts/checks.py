@@ -54,12 +54,12 @@ def beside(name: str, command: Sequence[object]) -> Iterator[None]:
     """Run `command` while the block runs, whatever comes of that; then show what it said, and judge it."""
     with (
         TemporaryFile() as said,
-        subprocess.Popen(list(map(str, command)), cwd=ROOT, stdout=said, stderr=STDOUT) as run,
+        subprocess.Popen(list(map(str, command)), cwd=ROOT, stdout=said, stderr=STDOUT) as process,
     ):
         try:
             yield
         finally:
-            status = run.wait()
+            status = process.wait()
             step(name)
             said.seek(0)
             shutil.copyfileobj(said, sys.stdout.buffer)

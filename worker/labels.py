@@ -58,10 +58,6 @@ class Labels:
     def count(self) -> int:
         return len(next(iter(self.names.values())))
 
-    def name(self, index: int, language: str) -> str | None:
-        """The name of class `index` in `language`, or None where the model has none."""
-        return self.names[language][index] if language in self.names else None
-
     def shown(self, index: int, wanted: str) -> str:
         """One text for class `index`: in the language `wanted`, or for BOTH in those of LANGUAGES that there are.
 

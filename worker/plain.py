@@ -17,11 +17,11 @@ from worker.exchange import REQUEST_ID
 from worker.http import RETRY_AFTER, told
 from worker.limits import MAX_BODY_BYTES
 from worker.routes import predict
+from worker.routes.predict import PATH
 from worker.service import Service
 from worker.uploads import FIELD
 
-PATH = "/predict"
-HEAD = re.compile(rb"POST /predict HTTP/1\.1\r\n((?:[A-Za-z0-9-]+: ?[\x21-\x7e][\x20-\x7e]*\r\n)+)\r\n")
+HEAD = re.compile(rb"POST %s HTTP/1\.1\r\n((?:[A-Za-z0-9-]+: ?[\x21-\x7e][\x20-\x7e]*\r\n)+)\r\n" % PATH.encode())
 # With these a request means the same whatever they say; with any that is not named here the long way decides.
 HARMLESS = frozenset(
     {
@@ -107,7 +107,7 @@ def answer(service: Service, given_id: str, image: bytes, keep: bool) -> bytes:
     text = f"{to_json(body)}\n".encode()
     head = (
         f"HTTP/1.1 {_line(status)}\r\nDate: {_date(int(time.time()))}\r\n"
-        f"Connection: {'keep-alive' if keep else 'close'}\r\nContent-Type: application/json\r\n"
+        f"Connection: {'keep-alive' if keep else 'close'}\r\nContent-Type: {predict.JSON}\r\n"
         f"Content-Length: {len(text)}\r\n{REQUEST_ID}: {its.request_id}\r\n{more}\r\n"
     )
     return head.encode() + text

@@ -17,20 +17,6 @@ READ = 1 << 20
 ITS_OWN = ("date", "server")  # of a header: the time, and that gunicorn names itself
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("models")
-    folders.openvino_folder(root / "bright")
-    folders.slow_folder(root / "slow")
-    return root
-
-
-@pytest.fixture(scope="module")
-def worker(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
-    with running(made / "bright", tmp_path_factory.mktemp("log") / "log") as process:
-        yield process
-
-
 @contextmanager
 def connected(worker: WorkerProcess) -> Iterator[socket.socket]:
     with socket.create_connection(("127.0.0.1", worker.port), timeout=30) as connection:

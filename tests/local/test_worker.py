@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -24,21 +24,6 @@ EX_CONFIG, STUCK = 78, 70  # sysexits.h EX_CONFIG; worker.app.STUCK
 RED, GREY, WHITE = (
     pictures.encoded(folders.picture(colour), "PNG") for colour in (folders.RED, folders.GREY, (255,) * 3)
 )
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Model folders that tests may copy and must not change."""
-    home = tmp_path_factory.mktemp("made")
-    folders.openvino_folder(home / "bright")
-    folders.slow_folder(home / "slow")
-    return home
-
-
-@pytest.fixture(scope="module")
-def worker(made: Path) -> Iterator[WorkerProcess]:
-    with running(made / "bright", made / "log") as process:
-        yield process
 
 
 def later(worker: WorkerProcess, *images: bytes) -> "Future[Reply]":

@@ -14,6 +14,7 @@ from worker.parameters import PREDICT, Parameters, parse_parameters
 from worker.service import Loaded, Service
 from worker.uploads import Upload, query, read_upload
 
+PATH = "/predict"
 JSON, PNG = "application/json", "image/png"
 
 
@@ -21,7 +22,7 @@ def blueprint(service: Service) -> Blueprint:
     """The route, bound to `service`."""
     routes = Blueprint("predict", __name__)
 
-    @routes.post("/predict")
+    @routes.post(PATH)
     def predict() -> ResponseReturnValue:
         model = service.model()
         upload = read_upload(request, service.settings.max_images)

@@ -23,6 +23,17 @@ def changes(output: str) -> list[str]:
     return [line for line in output.splitlines() if line.startswith("-> ")]
 
 
+def set_up_as_shown(host: Host, before: str, *order: str) -> None:
+    """Make it a member by `order`, as a dry run shows that itself leaves the tree as it was `before`."""
+    dry = host.init(*order, "--dry-run")
+    assert (dry.returncode, dry.stderr) == (0, "")
+    assert difference(before, tree(host)) == ""
+
+    real = host.init(*order)
+    assert (real.returncode, real.stderr) == (0, "")
+    assert changes(real.stdout) == changes(dry.stdout)
+
+
 def classified(host: Host, image: str) -> str:
     """What a worker answers for a golden picture of a cat, its model read from the host's mounted volume."""
     settings = {
@@ -48,13 +59,7 @@ def test_a_bare_debian_12_becomes_a_member_with_a_folder_as_volume_and_is_as_bef
     order = ["--bundle", "/media/bundle", "--models", "/media/bundle/models", "--first"]
     before = tree(host)
 
-    dry = host.init(*order, "--dry-run")
-    assert (dry.returncode, dry.stderr) == (0, "")
-    assert difference(before, tree(host)) == ""
-
-    real = host.init(*order)
-    assert (real.returncode, real.stderr) == (0, "")
-    assert changes(real.stdout) == changes(dry.stdout)
+    set_up_as_shown(host, before, *order)
     assert MOUNTED in host.says("findmnt", "-no", "OPTIONS", "/srv/wanwu/models")
     daemon = json.loads((host.root / "etc/docker/daemon.json").read_text())
     slots = json.loads((host.root / "etc/wanwu/slots.json").read_text())["slots"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.cluster.init.bundles import Image
 from tests.cluster.init.conftest import Site
 from tests.cluster.init.hosts import Host
-from tests.cluster.init.test_init_server import MOUNTED, NOTHING, changes, volume_image
+from tests.cluster.init.test_init_server import MOUNTED, NOTHING, changes, set_up_as_shown, volume_image
 from tests.cluster.init.trees import difference, tree
 
 VOLUME = "/srv/wanwu/models"
@@ -64,13 +64,7 @@ def test_a_disk_is_mounted_before_docker_at_every_boot_and_without_it_docker_doe
         order = ["--bundle", "/media/bundle", "--models", device, "--first"]
         before, units_before = tree(host), units(host)
 
-        dry = host.init(*order, "--dry-run")
-        assert (dry.returncode, dry.stderr) == (0, "")
-        assert difference(before, tree(host)) == ""
-
-        real = host.init(*order)
-        assert (real.returncode, real.stderr) == (0, "")
-        assert changes(real.stdout) == changes(dry.stdout)
+        set_up_as_shown(host, before, *order)
         assert states(host) == ON
         assert MOUNTED in host.says("findmnt", "-no", "OPTIONS", VOLUME)
         assert UNIT in shown(host, "docker", "Requires")
