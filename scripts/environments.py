@@ -20,7 +20,9 @@ from scripts.refusal import Refusal
 WORKER = ROOT / "worker/requirements"
 TORCH_CPU, TORCH_CUDA = WORKER / "torch-cpu.txt", WORKER / "torch-cuda.txt"
 PACKAGE_LINES = ("Collecting ", "Processing ")  # from an index, from a folder
-NO_CPU_BUILD = re.compile(r"No matching distribution found for torch==\S+\+cpu")
+# Where a constraints file of the site names torch, pip reports a conflict instead of a missing build.
+NO_CPU_BUILD = re.compile(r"(?:No matching distribution found for|Cannot install) (?:.* )?torch==\S+\+cpu")
+REASON_LINES = ("ERROR", "The user requested", "The conflict is caused by")
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def _pip(environment: Environment, locks: Sequence[Path], unless: re.Pattern[str
     if unless and any(unless.search(line) for line in said):
         say("   no CPU build of torch within reach; taking the build with CUDA, which is larger")
         return False
-    errors = [line for line in said if line.startswith("ERROR")] or said[-5:]
+    errors = [line for line in said if line.strip().startswith(REASON_LINES)] or said[-5:]
     raise Refusal(
         f"pip could not fill .venv/{environment.folder.name}:", *errors,
         "needed a package index, or the wheels in a folder that PIP_FIND_LINKS names",

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from scripts import environments
 from scripts.cluster import ROOT
 from scripts.environments import (
     DEV,
-    NO_CPU_BUILD,
     PEERS,
     SERVE,
     SERVE_TORCH,
@@ -104,15 +104,32 @@ def test_of_two_that_need_an_environment_at_once_one_makes_it(
     assert capfd.readouterr().out.splitlines().count("-- Python environment .venv/tiny") == 1
 
 
-def test_pip_names_a_cpu_build_of_torch_that_it_cannot_find_as_expected(pip_finds: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("constraints", ["", "torch<=99\ntorchvision<=99\n", "torch==2.0\n"])
+def test_without_a_cpu_build_the_other_lock_is_taken_whatever_the_site_constrains(
+    pip_finds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, constraints: str
+) -> None:
+    (tmp_path / "constraints.txt").write_text(constraints)
+    monkeypatch.setenv("PIP_CONSTRAINT", str(tmp_path / "constraints.txt"))
     lines = TORCH_CPU.read_text().splitlines()
     start = next(index for index, line in enumerate(lines) if line.startswith("torch=="))
     end = next(index for index, line in enumerate(lines[start:], start) if not line.endswith("\\"))
-    (tmp_path / "torch.txt").write_text("\n".join(lines[start : end + 1]))
-    pip = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--no-deps", "--require-hashes"]
-    done = subprocess.run([*pip, "-r", tmp_path / "torch.txt"], capture_output=True, text=True)
-    assert done.returncode != 0
-    assert NO_CPU_BUILD.search(done.stderr)
+    cpu, cuda = tmp_path / "cpu.txt", tmp_path / "cuda.txt"
+    cpu.write_text("\n".join(lines[start : end + 1]))
+    cuda.write_text(wheel(pip_finds, "1"))
+    monkeypatch.setattr(environments, "TORCH_CPU", cpu)
+    monkeypatch.setattr(environments, "TORCH_CUDA", cuda)
+    assert installed(ensure(Environment(tmp_path / ".venv/torch", (), torch=True), nvidia=False)) == "1"
+
+
+def test_a_constraint_that_no_lock_can_meet_is_named(
+    pip_finds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lock.txt").write_text(wheel(pip_finds, "1"))
+    (tmp_path / "constraints.txt").write_text("tiny>1\n")
+    monkeypatch.setenv("PIP_CONSTRAINT", str(tmp_path / "constraints.txt"))
+    with pytest.raises(Refusal) as refusal:
+        ensure(Environment(tmp_path / ".venv/tiny", (tmp_path / "lock.txt",)), nvidia=False)
+    assert "The user requested (constraint) tiny>1" in "\n".join(refusal.value.lines)
 
 
 def test_both_torch_locks_pin_the_same_torch_and_only_one_names_the_cpu_build() -> None:
