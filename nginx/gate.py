@@ -3,9 +3,10 @@
     gate.py init --members FILE --out DIR                  lists every worker to be found, before Nginx starts
     gate.py run  --members FILE --out DIR --nginx COMMAND  asks for ever, and reloads Nginx on change
 
-Reads members.json (who exists). Writes into DIR: upstreams.conf (who is listed), status.json (what GET /status
-serves) and ready.json (there only while every model has a worker that is in; a model that is added to members.json
-later counts once it had one, so that it takes nothing away from those that serve). One JSON log line a change.
+Reads members.json (who exists). Writes into DIR: upstreams.conf (who is listed), status.json and models.json (what
+GET /status and GET /models serve) and ready.json (there only while every model has a worker that is in; a model that
+is added to members.json later counts once it had one, so that it takes nothing away from those that serve). One JSON
+log line a change.
 
 Members may be host names: each question resolves its own anew, and Nginx is told addresses. A pool may be one name
 instead of members ("discover"): then whoever it leads to is a member, as long as it does.
@@ -25,7 +26,7 @@ from gate_loop import Gate
 from gate_members import Member, MembersError, Name, parse_members
 from gate_out import Nginx, log, now, write_atomically, write_status
 from gate_probe import as_text, look_up, resolve
-from gate_rules import Peer, choose, render_status, render_upstreams
+from gate_rules import Peer, choose, render_models, render_status, render_upstreams
 
 
 def init(members_file: Path, out: Path) -> None:
@@ -37,7 +38,8 @@ def init(members_file: Path, out: Path) -> None:
         peers = dict(zip(everyone, threads.map(first_sight, everyone), strict=True))
     listed = {model: choose(members, peers, ()) for model, members in pools.items()}
     write_atomically(out / "upstreams.conf", render_upstreams(listed))
-    write_status(out, render_status(pools, peers, {}, now()), pools)
+    status = render_status(pools, peers, {}, now())
+    write_status(out, status, render_models(status, pools, peers), pools)
 
 
 def known(pool: tuple[Member, ...] | Name) -> tuple[Member, ...]:

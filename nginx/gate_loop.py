@@ -10,7 +10,17 @@ from pathlib import Path
 from gate_members import Declared, Member, Name, Pools, parse_members
 from gate_out import Nginx, log, now, write_status
 from gate_probe import ask, look_up
-from gate_rules import Peer, Probe, choose, listed_pools, listed_servers, next_state, render_status, render_upstreams
+from gate_rules import (
+    Peer,
+    Probe,
+    choose,
+    listed_pools,
+    listed_servers,
+    next_state,
+    render_models,
+    render_status,
+    render_upstreams,
+)
 
 
 class Gate:
@@ -141,4 +151,4 @@ class Gate:
             told = listed_servers(self.nginx.file.read_text())
             status = render_status(self.pools, self.peers, told, now())
             self.counted |= {model["name"] for model in status["models"] if model["ready"]}
-            write_status(self.out, status, self.counted)
+            write_status(self.out, status, render_models(status, self.pools, self.peers), self.counted)

@@ -26,7 +26,7 @@ def log(event: str, **details: Any) -> None:
 
 def write_atomically(path: Path, text: str) -> None:
     """Readers see the old text or the new, also after a power cut; the file is readable by all."""
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=path.name, delete=False) as file:
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=path.name, delete=False) as file:
         file.write(text)
         file.flush()
         os.fchmod(file.fileno(), 0o644)
@@ -34,8 +34,9 @@ def write_atomically(path: Path, text: str) -> None:
     os.replace(file.name, path)
 
 
-def write_status(out: Path, status: dict[str, Any], counted: Container[str]) -> None:
+def write_status(out: Path, status: dict[str, Any], models: dict[str, Any], counted: Container[str]) -> None:
     write_atomically(out / "status.json", json.dumps(status, indent=1) + "\n")
+    write_atomically(out / "models.json", json.dumps(models, indent=1, ensure_ascii=False) + "\n")
     ready = out / "ready.json"
     if not all(model["ready"] for model in status["models"] if model["name"] in counted):
         ready.unlink(missing_ok=True)

@@ -38,6 +38,7 @@ class Probe:
     facts: Mapping[str, Any] = field(default_factory=dict)
     address: str | None = None
     who: Mapping[str, str] = field(default_factory=dict)
+    model_info: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Peer:
     successes: int = 0
     address: str | None = None
     who: Mapping[str, str] = field(default_factory=dict)
+    model_info: Mapping[str, Any] | None = None  # what it said of its model last
 
     @property
     def asked(self) -> bool:
@@ -76,7 +78,9 @@ def understand(member: Member, status: int, body: bytes, at: str) -> Probe:
     if (answer["state"] == "ready") != (status == 200):
         return Probe("unreachable", f"its /readyz answered {status} but says {answer['state']}", at)
     who = {name: str(answer.get(name)) for name in ("worker", "slot")} if member.was_found else {}
-    return Probe(answer["state"], answer.get("reason"), at, {name: answer.get(name) for name in FACTS}, who=who)
+    facts, info = {name: answer.get(name) for name in FACTS}, answer.get("model_info")
+    model_info = info if isinstance(info, dict) else None
+    return Probe(answer["state"], answer.get("reason"), at, facts, who=who, model_info=model_info)
 
 
 def next_state(peer: Peer, probe: Probe) -> Peer:
@@ -92,8 +96,8 @@ def next_state(peer: Peer, probe: Probe) -> Peer:
     changed = (standing, probe.state) != (peer.standing, peer.state)
     since = probe.at if changed else peer.since
     address = probe.address or peer.address
-    who = probe.who or peer.who
-    return Peer(standing, since, probe.state, probe.reason, probe.facts, failures, successes, address, who)
+    who, info = probe.who or peer.who, probe.model_info or peer.model_info
+    return Peer(standing, since, probe.state, probe.reason, probe.facts, failures, successes, address, who, info)
 
 
 def choose(members: Sequence[Member], peers: Mapping[Member, Peer], last: Iterable[str]) -> Servers:
@@ -159,6 +163,15 @@ def render_status(pools: Pools, peers: Mapping[Member, Peer], listed: Servers, a
         ins = [worker["in"] for worker in workers if worker["model"] == model]
         models.append({"name": model, "ready": any(ins), "workers_in": sum(ins), "workers": len(ins)})
     return {"as_of": as_of, "models": models, "workers": workers}
+
+
+def render_models(status: Mapping[str, Any], pools: Pools, peers: Mapping[Member, Peer]) -> dict[str, Any]:
+    """Return what GET /models serves: every model, whether it is ready, and what one of its workers says of it."""
+    models = []
+    for model in status["models"]:
+        told = (peers[member].model_info for member in pools[model["name"]])
+        models.append({"name": model["name"], "ready": model["ready"], **(next(filter(None, told), {}))})
+    return {"models": models}
 
 
 def _worker_status(member: Member, peer: Peer, listed: str | None) -> dict[str, Any]:

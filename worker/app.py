@@ -22,7 +22,7 @@ from worker.models.fields import ModelError
 from worker.models.folder import ModelFolder, read_folder, verify_files
 from worker.models.golden import check_golden, tolerance
 from worker.routes import health as health_routes
-from worker.routes import hugging_face, inference_protocol, predict
+from worker.routes import hugging_face, inference_protocol, models, predict
 from worker.service import Loaded, Service
 from worker.settings import LEAVE, Settings
 from worker.texts import open_texts
@@ -43,6 +43,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     loader = threading.Thread(target=_load, args=(service,), name="loader", daemon=True)
     app = http.create(service)
     app.register_blueprint(predict.blueprint(service))
+    app.register_blueprint(models.blueprint(service))
     app.register_blueprint(hugging_face.blueprint(service))
     app.register_blueprint(inference_protocol.blueprint(service))
     app.register_blueprint(health_routes.blueprint(service))

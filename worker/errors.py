@@ -36,6 +36,10 @@ class UnknownModel(ServiceError):
     status, code = 404, "unknown_model"
 
 
+class UnknownExample(ServiceError):
+    status, code = 404, "unknown_example"
+
+
 class BodyTooLarge(ServiceError):
     status, code = 413, "body_too_large"
 

@@ -32,6 +32,7 @@ from worker.schemas import (
 from worker.settings import Settings
 
 NAME: Json = {"name": "name", "in": "path", "required": True, "schema": TEXT}
+NUMBERED: Json = {"name": "number", "in": "path", "required": True, "schema": COUNT}
 VERSION: Json = {"name": "version", "in": "path", "required": True, "schema": TEXT}
 BINARY, PNG = "application/octet-stream", "image/png"
 ERROR, PROTOCOL_ERROR = ref("Error"), ref("ProtocolError")
@@ -52,7 +53,9 @@ def document(settings: Settings) -> Json:
         },
         "paths": {
             "/predict": {"post": _predict(settings)},
-            "/models/{name}": {"post": _hugging_face()},
+            "/models": {"get": _models()},
+            "/models/{name}": {"get": _model(), "post": _hugging_face()},
+            "/models/{name}/examples/{number}": {"get": _example()},
             "/v2": {"get": _get("The server", object_of(name=TEXT, version=TEXT, extensions=list_of(TEXT)))},
             "/v2/health/live": {"get": _get("Is the server alive?", object_of(live=TRUTH))},
             "/v2/health/ready": {"get": _probe("Does every model answer?", object_of(ready=TRUTH))},
@@ -90,12 +93,27 @@ def _predict(settings: Settings) -> Json:
                 "multipart/form-data": {
                     "schema": closed(required=["image"], image=list_of(BYTES, settings.max_images), **in_text),
                 },
-                **{mime: {"schema": BYTES} for mime in MIME_TYPES},
+                **{mime: {"schema": BYTES} for mime in MIME_TYPES.values()},
                 "application/json": {"schema": _inputs(own)},
             },
         },
         "responses": _responses({"oneOf": [ref("Answer"), ref("Answers")]}, PNG),
     }
+
+
+def _models() -> Json:
+    models = object_of(models=list_of(ref("Model")))
+    return _get("What is served", models, **{"503": _content(NotReady.code, ERROR)})
+
+
+def _model() -> Json:
+    return _about("What a model knows and takes", ref("Model"), NAME, error=ERROR)
+
+
+def _example() -> Json:
+    found = _about("An image to try the model on", {}, NAME, NUMBERED, error=ERROR)
+    found["responses"]["200"]["content"] = {mime: {"schema": BYTES} for mime in MIME_TYPES.values()}
+    return found
 
 
 def _hugging_face() -> Json:
@@ -106,7 +124,7 @@ def _hugging_face() -> Json:
         "requestBody": {
             "required": True,
             "content": {
-                **{mime: {"schema": BYTES} for mime in MIME_TYPES},
+                **{mime: {"schema": BYTES} for mime in MIME_TYPES.values()},
                 "application/json": {"schema": _inputs(own)},
             },
         },
@@ -150,9 +168,9 @@ def _probe(summary: str, schema: Json) -> Json:
     return _get(summary, schema, **{"503": _content("No", schema)})
 
 
-def _about(summary: str, schema: Json, *named: Json, not_yet: Json | None = None) -> Json:
-    unready = _content(NotReady.code, {"anyOf": [PROTOCOL_ERROR, not_yet]} if not_yet else PROTOCOL_ERROR)
-    unknown = _content(UnknownModel.code, PROTOCOL_ERROR)
+def _about(summary: str, schema: Json, *named: Json, not_yet: Json | None = None, error: Json = PROTOCOL_ERROR) -> Json:
+    unready = _content(NotReady.code, {"anyOf": [error, not_yet]} if not_yet else error)
+    unknown = _content(UnknownModel.code, error)
     return _get(summary, schema, **{"404": unknown, "503": unready}) | {"parameters": list(named)}
 
 

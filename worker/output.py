@@ -26,13 +26,17 @@ class Group:
 
 @dataclass(frozen=True)
 class Output:
-    """How logits become scores, what the classes are called, and how much of it is told unless a request says."""
+    """How logits become scores, what the classes are called, and how much of it is told unless a request says.
+
+    An answer whose best score is below `unsure_below` is not confident; None where the model states no such score.
+    """
 
     activation: str
     labels: Labels
     top_k: int = TOP_K
     threshold: float = THRESHOLD
     groups: tuple[Group, ...] = ()
+    unsure_below: float | None = None
 
     @cached_property
     def main(self) -> np.ndarray:
@@ -57,6 +61,10 @@ class Output:
     def best(self, scores: np.ndarray, count: int) -> list[int]:
         """The `count` best main classes by `scores` [classes], best first."""
         return self.main[best(scores[self.main], count)].tolist() if self.groups else best(scores, count)
+
+    def confident(self, scores: np.ndarray) -> bool | None:
+        """Return whether the best main class of `scores` [classes] reaches `unsure_below`; None where there is none."""
+        return None if self.unsure_below is None else bool(scores[self.best(scores, 1)[0]] >= self.unsure_below)
 
     def predictions(self, scores: np.ndarray, top_k: int, threshold: float, wanted: str) -> list[Row]:
         """The best `top_k` main classes of `scores` [classes] that reach `threshold`, best first.

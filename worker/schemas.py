@@ -84,6 +84,7 @@ def components() -> Json:
     report = object_of(
         state={"enum": [STARTING, READY, DRAINING, BROKEN]}, reason=NAMES, worker=TEXT, slot=TEXT, model=TEXT,
         version=NAMES, engine=NAMES, precision=NAMES, choice=NAMES, in_flight=COUNT, queued=COUNT,
+        model_info={"anyOf": [ref("Model"), {"type": "null"}]},
     )  # fmt: skip
     tensor = object_of(name=TEXT, datatype=TEXT, shape=list_of({"type": "integer", "minimum": -1}))
     return {
@@ -93,10 +94,30 @@ def components() -> Json:
         "Error": object_of(error=object_of(**error, request_id=TEXT)),
         "ProtocolError": object_of(error=TEXT, code=TEXT, request_id=TEXT),
         "Report": report,
+        "Model": _model(),
         "Metadata": object_of(
             name=TEXT, versions=list_of(TEXT), platform=TEXT, inputs=list_of(tensor), outputs=list_of(tensor)
         ),
     }
+
+
+def _model() -> Json:
+    texts = {"type": "object", "additionalProperties": TEXT, "description": "by language"}
+    example = object_of(path=TEXT, label=TEXT, label_en=NAMES, label_zh=NAMES, index=COUNT, score=NUMBER)
+    return object_of(
+        name=TEXT,
+        version=TEXT,
+        description=texts,
+        licence=NAMES,
+        languages=list_of(TEXT),
+        classes=COUNT,
+        zero_shot=TRUTH,
+        unsure_below={"type": ["number", "null"]},
+        input=object_of(height=COUNT, width=COUNT, channels=COUNT),
+        engine=TEXT,
+        precision=TEXT,
+        examples=list_of(example),
+    )
 
 
 def _prediction() -> Json:
@@ -123,9 +144,10 @@ def _answers(error: Json) -> Json:
     timing = {"type": "object", "additionalProperties": NUMBER, "required": ["total"]}
     predictions, attributes = list_of(ref("Prediction")), {"attributes": ref("Attributes")}
     heat_map = {"type": "string", "pattern": "^data:image/png;base64,", "description": "a PNG, where it was asked for"}
-    answer = object_of(**about, predictions=predictions, timing_ms=timing)
+    confident = {"type": ["boolean", "null"], "description": "null where the model states no `unsure_below`"}
+    answer = object_of(**about, confident=confident, predictions=predictions, timing_ms=timing)
     answer["properties"] |= attributes | {"heat_map": heat_map}
-    good = object_of(predictions=predictions)
+    good = object_of(confident=confident, predictions=predictions)
     good["properties"] |= attributes
     result = {
         "type": "object",

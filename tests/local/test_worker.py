@@ -255,13 +255,38 @@ def test_an_answer_has_the_contracts_form(worker: WorkerProcess) -> None:
     reply = worker.predict(RED, "?top_k=2&labels=zh&model=bright", {"X-Request-ID": "r-1"})
     assert (reply.status, reply.header("Content-Type")) == (200, "application/json")
     answer = reply.json
-    assert list(answer) == ["model", "version", "worker", "request_id", "predictions", "timing_ms"]
+    assert list(answer) == ["model", "version", "worker", "request_id", "confident", "predictions", "timing_ms"]
     assert [answer[key] for key in ("model", "version", "worker", "request_id")] == ["bright", "1", "bright-0", "r-1"]
     assert list(answer["timing_ms"]) == ["queue", "decode", "inference", "total"]
     assert [list(row) for row in answer["predictions"]] == [["label", "label_en", "label_zh", "index", "score"]] * 2
     first = answer["predictions"][0]
     assert [first[key] for key in ("label", "label_en", "label_zh", "index")] == ["猫", "cat", "猫", 0]
     assert "猫" in reply.body.decode()
+
+
+def test_clients_are_told_what_the_model_knows_and_get_images_to_try_it_on(tmp_path: Path) -> None:
+    manifest = folders.fruit_folder(tmp_path / "fruit") / "model.toml"
+    described = 'version = "1"\nlicence = "CC0-1.0"\ndescription = { en = "Fruit", zh = "水果" }'
+    text = manifest.read_text().replace('version = "1"', described).replace("[output]", "[output]\nunsure_below = 0.9")
+    manifest.write_text(text.replace("[[golden]]", "[[golden]]\nexample = true"))
+    with running(tmp_path / "fruit", tmp_path / "log", MODEL="fruit") as process:
+        info = process.ask("GET", "/models/fruit").json
+        assert process.ask("GET", "/models").json == {"models": [info]}
+        assert process.ask("GET", "/readyz").json["model_info"] == info
+        (example,) = info.pop("examples")
+        image = process.ask("GET", example["path"])
+        unknown = process.ask("GET", "/models/fruit/examples/1")
+        answer = process.predict(image.body).json
+        unsure = process.predict(GREY).json
+    assert info == {
+        "name": "fruit", "version": "1", "description": {"en": "Fruit", "zh": "水果"}, "licence": "CC0-1.0",
+        "languages": ["zh", "en", "ja"], "classes": 7, "zero_shot": False, "unsure_below": 0.9,
+        "input": {"height": 32, "width": 32, "channels": 3}, "engine": "openvino", "precision": "f32",
+    }  # fmt: skip
+    assert image.header("Content-Type") == "image/png"
+    assert answer["predictions"][0]["label"] == example["label"]
+    assert (answer["confident"], unsure["confident"]) == (True, False)
+    assert (unknown.status, unknown.json["error"]["code"]) == (404, "unknown_example")
 
 
 def test_the_three_ways_to_send_an_image_give_one_answer(worker: WorkerProcess) -> None:

@@ -80,6 +80,22 @@ def test_everything_model_toml_says_is_read(small: Path) -> None:
     verify_files(found)
 
 
+@pytest.mark.parametrize(
+    ("line", "description"),
+    [
+        ("", {}),
+        ('description = "Cats and dogs"', {"en": "Cats and dogs"}),
+        ('description = { en = "Cats and dogs", zh = "猫和狗" }', {"en": "Cats and dogs", "zh": "猫和狗"}),
+    ],
+)
+def test_a_description_is_a_text_in_english_or_one_for_each_language(
+    small: Path, line: str, description: dict[str, str]
+) -> None:
+    edit(small, 'description = "two animals"', f'licence = "CC0-1.0"\n{line}')
+    found = read_folder(small)
+    assert (found.description, found.licence) == (description, "CC0-1.0")
+
+
 def test_code_is_trusted_only_where_model_toml_says_so(small: Path) -> None:
     assert not read_folder(small).trust_code
     edit(small, 'version = "1"', 'version = "1"\ntrust_code = true')
@@ -124,6 +140,21 @@ def test_no_folder_no_model_toml_and_no_toml_are_told_apart(small: Path) -> None
             "trust_code: needs true or false, found 'yes'",
         ),
         ('architecture = "resnet18"\n', "", "architecture: needs a text, found nothing"),
+        (
+            '"two animals"',
+            "3",
+            "description: needs a text, or a table [description] with one for each language, found 3",
+        ),
+        (
+            '"two animals"',
+            '{ English = "Cats" }',
+            "description/English: is not a language code of two or three small letters, such as en",
+        ),
+        (
+            '"two animals"',
+            f'"{"c" * 501}"',
+            "description/en: holds 501 characters, at most 500 fit; shorten it",
+        ),
         (
             'weights = "weights.bin"',
             'weights = "w.pth"',

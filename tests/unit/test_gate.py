@@ -14,7 +14,7 @@ from worker.limits import LIMITS, MAX_BODY_BYTES
 
 ROOT = Path(__file__).parents[2]
 
-from gate_members import Member, MembersError, Name, parse_members  # noqa: E402
+from gate_members import Member, MembersError, Name, Pools, parse_members  # noqa: E402
 from gate_rules import (  # noqa: E402
     KEEPALIVE_S,
     Peer,
@@ -23,6 +23,7 @@ from gate_rules import (  # noqa: E402
     listed_pools,
     listed_servers,
     next_state,
+    render_models,
     render_status,
     render_upstreams,
     understand,
@@ -380,7 +381,28 @@ def test_init_lists_every_member_to_be_found_and_calls_nothing_ready(tmp_path: P
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "upstreams.conf").read_text() == render_upstreams({"demo": {"demo-0": A.address}, "other": {}})
     assert [model["ready"] for model in json.loads((tmp_path / "status.json").read_text())["models"]] == [False, False]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["members.json", "status.json", "upstreams.conf"]
+    assert json.loads((tmp_path / "models.json").read_text()) == {
+        "models": [{"name": "demo", "ready": False}, {"name": "other", "ready": False}]
+    }
+    written = ["members.json", "models.json", "status.json", "upstreams.conf"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == written
+
+
+def test_models_are_listed_as_one_of_their_workers_describes_them_even_after_it_is_gone() -> None:
+    answer = {"state": "ready", "worker": "demo-0", "model": "demo", "model_info": {"name": "demo", "classes": 2}}
+    ready = understand(A, 200, json.dumps(answer).encode(), AT)
+    gone = Probe("unreachable", "refused", LATER)
+    peers = {A: next_state(next_state(at(A.address, UNTESTED), ready), gone), C: at(C.address, OUT)}
+    pools: Pools = {"demo": (A,), "other": (C,)}
+    assert render_models(render_status(pools, peers, {}, AT), pools, peers) == {
+        "models": [{"name": "demo", "ready": False, "classes": 2}, {"name": "other", "ready": False}]
+    }
+
+
+@pytest.mark.parametrize("info", ["text", 7, None, ["list"]])
+def test_model_info_that_is_no_object_is_passed_over(info: object) -> None:
+    answer = {"state": "ready", "worker": "demo-0", "model": "demo", "model_info": info}
+    assert understand(A, 200, json.dumps(answer).encode(), AT).model_info is None
 
 
 def test_init_refuses_unusable_members_in_one_line(tmp_path: Path) -> None:

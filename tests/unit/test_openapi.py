@@ -11,7 +11,7 @@ from worker.app import create_app
 from worker.decode import MIME_TYPES
 from worker.errors import BadParameter
 from worker.labels import BOTH, LANGUAGES
-from worker.models.output import LANGUAGE
+from worker.models.fields import LANGUAGE
 from worker.openapi import document
 from worker.parameters import HUGGING_FACE, PREDICT, Parameters
 from worker.schemas import PARAMETERS
@@ -26,7 +26,7 @@ INSIDE_ONLY = {("get", "/metrics")}  # not part of the contract with clients
 def test_every_route_is_documented_and_every_documented_route_exists() -> None:
     rules = create_app(SETTINGS).url_map.iter_rules()
     routes = {
-        (method.lower(), re.sub(r"<(\w+)>", r"{\1}", rule.rule))
+        (method.lower(), re.sub(r"<(?:int:)?(\w+)>", r"{\1}", rule.rule))
         for rule in rules
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
@@ -62,7 +62,7 @@ def test_defaults_limits_and_types_are_the_workers_own() -> None:
     assert f", {own.top_k} where" in schemas["top_k"]["description"]
     assert f", {own.threshold:g} where" in schemas["threshold"]["description"]
     assert predict["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]["image"]["maxItems"] == 7
-    assert set(MIME_TYPES) <= set(predict["requestBody"]["content"])
+    assert set(MIME_TYPES.values()) <= set(predict["requestBody"]["content"])
 
 
 def test_any_language_that_a_model_may_have_labels_in_can_be_asked_for() -> None:

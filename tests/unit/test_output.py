@@ -1,5 +1,7 @@
 """From logits to answers: the label's classes, and the groups beside them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -85,6 +87,12 @@ def test_only_scores_that_reach_the_threshold_are_predicted() -> None:
     assert indices(FRUIT.predictions(scores, 5, 0.25, "en")) == [0, 1, 4]
     assert indices(FRUIT.predictions(scores, 5, 0.3, "en")) == [0]
     assert FRUIT.predictions(scores, 5, 1, "en") == []
+
+
+@pytest.mark.parametrize(("unsure_below", "confident"), [(None, None), (0.0, True), (0.5, True), (0.61, False)])
+def test_an_answer_is_confident_from_the_models_own_score_on(unsure_below: float | None, confident: object) -> None:
+    scores = np.array([0.6, 0.1, 0.9, 0.9, 0.3, 0.9, 0.9], np.float32)  # what is in a group does not count
+    assert replace(FRUIT, unsure_below=unsure_below).confident(scores) is confident
 
 
 def test_without_a_threshold_negative_scores_are_predicted_too() -> None:

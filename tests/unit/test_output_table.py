@@ -58,12 +58,15 @@ def faults(folder: Path, text: str) -> list[str]:
 
 def test_what_is_not_said_has_its_default(tmp_path: Path) -> None:
     output = read(tmp_path, BARE)
-    assert (output.top_k, output.threshold, output.groups) == (5, 0.0, ())
+    assert (output.top_k, output.threshold, output.groups, output.unsure_below) == (5, 0.0, (), None)
 
 
 def test_everything_that_is_said_is_read(tmp_path: Path) -> None:
-    output = read(tmp_path, BARE.replace("[output.l", "top_k = 1\nthreshold = 0.25\n[output.l") + GROUPS + GOLDEN)
-    assert (output.activation, output.top_k, output.threshold) == ("softmax", 1, 0.25)
+    output = read(
+        tmp_path,
+        BARE.replace("[output.l", "top_k = 1\nthreshold = 0.25\nunsure_below = 0.4\n[output.l") + GROUPS + GOLDEN,
+    )
+    assert (output.activation, output.top_k, output.threshold, output.unsure_below) == ("softmax", 1, 0.25, 0.4)
     assert output.groups == (Group("ripeness", (3, 2), "softmax"), Group("marks", (4,), "sigmoid", 0.3))
     assert output.main.tolist() == [0, 1]
 
@@ -84,6 +87,7 @@ def test_labels_may_be_in_any_language_with_those_of_the_contract_first(tmp_path
         ("[output.l", "top_k = 0\n[output.l", "output/top_k: must be at least 1, found 0"),
         ("[output.l", "top_k = 1.5\n[output.l", "output/top_k: needs a whole number, found 1.5"),
         ("[output.l", "threshold = 50\n[output.l", "output/threshold: must be from 0 to 1, found 50"),
+        ("[output.l", "unsure_below = 2\n[output.l", "output/unsure_below: must be from 0 to 1, found 2"),
         ("threshold = 0.3", "threshold = -1", "output/groups/1/threshold: must be from 0 to 1, found -1"),
         ('"ripeness"', '""', "output/groups/0/name: needs a text, found ''"),
         ("[4]", "[]", "output/groups/1/classes: needs a list of one or more whole numbers, found []"),

@@ -1,7 +1,7 @@
 """The formats that are served, told by how a file begins."""
 
 FORMATS = ("JPEG", "PNG", "WebP", "GIF", "BMP", "TIFF", "AVIF")
-MIME_TYPES = tuple(f"image/{name.lower()}" for name in FORMATS)
+MIME_TYPES = {name: f"image/{name.lower()}" for name in FORMATS}
 STARTS = {
     "JPEG": (b"\xff\xd8\xff",),
     "PNG": (b"\x89PNG\r\n\x1a\n",),

@@ -1,9 +1,11 @@
 """Reading a TOML table strictly: types checked, unknown keys refused, all faults gathered before any is raised."""
 
+import re
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
 Number = TypeVar("Number", int, float)
+LANGUAGE = re.compile(r"[a-z]{2,3}")  # ISO 639
 
 
 class ModelError(Exception):
@@ -77,6 +79,19 @@ class Fields:
         if isinstance(value, list) and value and all(isinstance(item, str) and item for item in value):
             return tuple(value)
         return self._refuse(key, value, "a list of one or more texts", ())
+
+    def description(self, key: str, longest: int) -> dict[str, str]:
+        """Return texts by language, empty where the key is missing; a text without a language is English."""
+        value = self._take(key, {})
+        texts = {"en": value} if isinstance(value, str) else value
+        if not isinstance(texts, dict) or not all(isinstance(text, str) and text for text in texts.values()):
+            return self._refuse(key, value, f"a text, or a table [{key}] with one for each language", {})
+        for language, text in texts.items():
+            if not LANGUAGE.fullmatch(language):
+                self.fault(f"{key}/{language}", "is not a language code of two or three small letters, such as en")
+            if len(text) > longest:
+                self.fault(f"{key}/{language}", f"holds {len(text)} characters, at most {longest} fit; shorten it")
+        return texts
 
     def table(self, key: str) -> "Fields":
         value = self._take(key, None)

@@ -3,7 +3,7 @@
 import hashlib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from worker.models.engine import READS, ZERO_SHOT, EngineSpec, read_engine
@@ -15,6 +15,7 @@ from worker.output import Output
 
 PREPARED = READS["openvino"]  # what no torch is needed for
 LOADERS = ("torchvision", "transformers", "timm", "modelscope", "checkpoint", "pt2", ZERO_SHOT, *PREPARED)
+LONGEST_DESCRIPTION = 500  # characters; every health check carries it
 BUILT_BY_NAME = ("torchvision", "timm", "modelscope")  # these need an architecture
 
 
@@ -38,6 +39,8 @@ class ModelFolder:
     golden: tuple[Golden, ...]
     engine: EngineSpec
     zero_shot: ZeroShot | None = None
+    description: Mapping[str, str] = field(default_factory=dict)  # by language
+    licence: str = ""
 
 
 def read_folder(path: Path) -> ModelFolder:
@@ -76,7 +79,7 @@ def sha256(path: Path) -> str:
 def _parse(top: Fields, path: Path) -> ModelFolder:
     loader = top.choice("loader", LOADERS)
     name, version = top.text("name"), top.text("version")
-    top.text("description", "")
+    description, licence = top.description("description", LONGEST_DESCRIPTION), top.text("licence", "")
     top.text("source", "")
     architecture = top.text("architecture", None if loader in BUILT_BY_NAME else "")
     trust_code = top.flag("trust_code")
@@ -94,5 +97,5 @@ def _parse(top: Fields, path: Path) -> ModelFolder:
     top.raise_faults()
     return ModelFolder(
         path, name, version, loader, architecture, trust_code, path / weights, files,
-        model_input, output, golden, engine, zero_shot,
+        model_input, output, golden, engine, zero_shot, description, licence,
     )  # fmt: skip

@@ -1,16 +1,13 @@
 """`[output]` and `[[golden]]` of model.toml: what the network's numbers mean, and answers that are known."""
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from worker.labels import ACTIVATIONS, LANGUAGES, SIGMOID, SOFTMAX, Labels
-from worker.models.fields import Fields
+from worker.models.fields import LANGUAGE, Fields
 from worker.output import REPORTED, THRESHOLD, TOP_K, Group, Output
-
-LANGUAGE = re.compile(r"[a-z]{2,3}")  # ISO 639
 
 
 @dataclass(frozen=True)
@@ -21,6 +18,7 @@ class Golden:
     index: int
     label: str
     score: float
+    example: bool = False  # whether users may see it as an image to try
 
 
 def read_output(fields: Fields, path: Path) -> Output:
@@ -31,14 +29,16 @@ def read_output(fields: Fields, path: Path) -> Output:
     if top_k < 1:
         fields.fault("top_k", f"must be at least 1, found {top_k}")
     groups = _groups(fields, labels.count)
-    return Output(activation, labels, top_k, _share(fields, "threshold", THRESHOLD), groups)
+    unsure_below = _share(fields, "unsure_below", 0.0) if fields.has("unsure_below") else None
+    return Output(activation, labels, top_k, _share(fields, "threshold", THRESHOLD), groups, unsure_below)
 
 
 def read_golden(fields: Fields, path: Path, output: Output) -> Golden:
     """One table as a Golden, held against the labels and groups of `output`; faults go to `fields`."""
     golden = Golden(
-        path / fields.text("image"), fields.number("index", int), fields.text("label"), fields.number("score", float)
-    )
+        path / fields.text("image"), fields.number("index", int), fields.text("label"), fields.number("score", float),
+        fields.flag("example"),
+    )  # fmt: skip
     spoken = [lines[golden.index] for lines in output.labels.names.values() if 0 <= golden.index < len(lines)]
     if golden.label not in spoken:
         fields.fault("label", f"{golden.label!r} is not what line {golden.index} of the labels says ({spoken})")

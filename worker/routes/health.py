@@ -4,6 +4,7 @@ from flask import Blueprint, Response, jsonify
 from flask.typing import ResponseReturnValue
 
 from worker.openapi import document
+from worker.routes.models import model_info
 from worker.service import Service
 
 EXPOSITION_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -48,4 +49,5 @@ def _report(service: Service) -> dict[str, object]:
         "choice": loaded.choice if loaded else None,
         "in_flight": service.admission.in_flight,
         "queued": loaded.batcher.queued if loaded else 0,
+        "model_info": model_info(service, loaded) if loaded else None,
     }

@@ -99,6 +99,7 @@ def _result(
         "total": exchange.elapsed(),
     }
     return {
+        "confident": output.confident(scores),
         "predictions": output.predictions(scores, parameters.top_k, parameters.threshold, parameters.labels),
         **attributes,
         "timing_ms": {stage: _milliseconds(spent) for stage, spent in seconds.items()},
