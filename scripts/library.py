@@ -1,4 +1,4 @@
-"""The model folders of this machine: those under models/, those that the cluster serves and the demo, and their state.
+"""The model folders of this machine: those under models/, those that the cluster serves, and the embedded one.
 
 A folder counts as verified while its content hashes to what `make model-verify` last found good; the stamps lie
 outside the folders, for a folder may be mounted read-only and lists all its own files.
@@ -21,11 +21,12 @@ from worker.models.engine import ZERO_SHOT, Choice, EngineSpec, Measured, Scalin
 from worker.models.fields import Fields, ModelError
 
 MODELS = ROOT / "models"
-DEMO = ROOT / "worker/demo"  # part of the kit, served or not
+EMBEDDED = ROOT / "worker/photos"  # part of the kit, served or not
 STAMPS = ".verified.json"
 NAME = SCHEMA["models"]["name"]
 COLUMNS = (
-    "name", "version", "size", "loader", "engine", "precision", "images/s", "labels", "served", "verified",
+    "name", "version", "size", "licence", "loader", "engine", "precision", "images/s", "input", "labels", "served",
+    "verified",
 )  # fmt: skip
 MEASURED = ("machine", "engine", "precision", "images/s", "batch sizes", "alike", "largest difference", "")
 SCALING = ("machine", "cores a worker", "images/s of all workers", "ms an image")
@@ -53,6 +54,9 @@ class Facts:
     engine: EngineSpec | None = None
     labels: dict[str, int] = field(default_factory=dict)  # lines by language
     fault: str = ""
+    input: tuple[int, int] | None = None  # height and width in pixels
+    licence: str = ""
+    description: dict[str, str] = field(default_factory=dict)  # by language
 
     def choice(self, machine: str) -> Choice | None:
         """What runs the model on a machine of this kind."""
@@ -69,14 +73,15 @@ class Facts:
 
 
 def entries(models: Path, cluster: Cluster) -> list[Entry]:
-    """Every folder of `models` by name, then the cluster's others, then the demo; none twice."""
+    """Every folder of `models` by name, then the cluster's others, then the embedded one; none twice."""
     served: dict[Path, list[str]] = {}
     for model in cluster.models:
         served.setdefault(model.folder.resolve(), []).append(model.name)
     own = sorted(path for path in _children(models) if path.is_dir() and not path.name.startswith("."))
     found = [Entry(path.name, path, tuple(served.pop(path.resolve(), ()))) for path in own]
     found += [Entry(names[0], folder, tuple(names)) for folder, names in served.items()]
-    return found if DEMO.resolve() in {entry.folder.resolve() for entry in found} else [*found, Entry(DEMO.name, DEMO)]
+    known = EMBEDDED.resolve() in {entry.folder.resolve() for entry in found}
+    return found if known else [*found, Entry(EMBEDDED.name, EMBEDDED)]
 
 
 def chosen(found: Sequence[Entry], name: str) -> list[Entry]:
@@ -105,7 +110,10 @@ def read_facts(folder: Path) -> Facts:
         fields = Fields(table["engine"], f"{folder}/model.toml", "engine/")
         engine = read_engine(fields, loader, table["files"])
         fields.raise_faults()
-        return Facts(str(table["version"]), loader, engine, labels)
+        height, width = table["input"]["size"]
+        top = Fields(table, f"{folder}/model.toml")
+        licence, description = top.text("licence", ""), top.description("description")
+        return Facts(str(table["version"]), loader, engine, labels, "", (height, width), licence, description)
     except ModelError as error:
         return Facts(fault=str(error).splitlines()[0])
     except OSError as error:
@@ -165,6 +173,9 @@ def show(models: Path, cluster: Cluster, name: str) -> None:
         rows.append(list(_row(models, entry, facts, machine)))
         faults += [f"{entry.name}: {facts.fault}"] if facts.fault else []
     say(aligned(rows))
+    for entry in shown:
+        for text in read_facts(entry.folder).description.values():
+            say(f"{entry.name}: {text}")
     for entry in shown if name else ():
         _print_measured(read_facts(entry.folder).engine)
     for fault in faults:
@@ -213,9 +224,11 @@ def _row(models: Path, entry: Entry, facts: Facts, machine: str) -> Iterator[str
     yield entry.name
     yield facts.version
     yield megabytes(sum(path.stat().st_size for path in files(entry.folder)))
+    yield facts.licence
     yield facts.loader
     yield from (choice.engine, choice.precision) if choice else ("", "")
     yield f"{rate:.1f}" if rate else "not measured" if choice else ""
+    yield " x ".join(map(str, facts.input)) if facts.input else ""
     yield f"{count} {'+'.join(facts.labels)}" if facts.labels else ""
     yield served
     yield "yes" if is_verified(models, entry.folder) else "no"

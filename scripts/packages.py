@@ -13,7 +13,6 @@ TEST_TOOLS = {
     "chromium": "chromium", "chromedriver": "chromium-driver", "shellcheck": "shellcheck", "debootstrap": "debootstrap",
     "ssh": "openssh-client", "mkfs.ext4": "e2fsprogs", "ip": "iproute2",
 }  # fmt: skip
-FONTS = {"/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf": "fonts-noto-color-emoji"}
 
 
 def on_path(program: str) -> bool:

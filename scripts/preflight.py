@@ -10,8 +10,8 @@ from scripts.plan import Plan
 
 MEGABYTE = 1_000_000
 LIMIT_FACTOR, PICTURES = 2, 2_000 * MEGABYTE
-# Resident megabytes of a worker before its model, measured on the demo and on ResNet-18; weights are counted twice,
-# as the file's pages and as the engine's own layout.
+# Resident megabytes of a worker before its model, measured on `photos` and on ResNet-18; weights are counted twice, as
+# the file's pages and as the engine's own layout.
 BASE_MEGABYTES = {"openvino": 150, "onnxruntime": 150, "torch": 450}
 
 

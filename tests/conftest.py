@@ -1,4 +1,4 @@
-"""What all tests share: one running service of the demo model."""
+"""What all tests share: one running service of `photos`."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ settings.load_profile("repeatable")
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The demo model behind Nginx, as `make up` starts it. Its logs are printed when a test has failed."""
+    """The photos model behind Nginx, as `make up` starts it. Its logs are printed when a test has failed."""
     running = create(tmp_path_factory.mktemp("service"))
     running.up()
     yield running

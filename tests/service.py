@@ -50,10 +50,10 @@ class Service:
         )
 
 
-DEMO = '[[models]]\nname = "demo"\nfolder = "worker/demo"\n'
+PHOTOS = '[[models]]\nname = "photos"\nfolder = "worker/photos"\n'
 
 
-def create(folder: Path, models: str = DEMO, extra: str = "") -> Service:
+def create(folder: Path, models: str = PHOTOS, extra: str = "") -> Service:
     """A service of two workers in `folder`, which is made; `extra` are more tables of the cluster's file."""
     folder.mkdir(parents=True, exist_ok=True)
     port = free_ports(3)

@@ -20,7 +20,7 @@ from worker.memory import give_back
 from worker.metrics import create_metrics
 from worker.models.fields import ModelError
 from worker.models.folder import ModelFolder, read_folder, verify_files
-from worker.models.golden import check_golden, tolerance
+from worker.models.golden import check_golden
 from worker.routes import health as health_routes
 from worker.routes import hugging_face, inference_protocol, models, predict
 from worker.service import Loaded, Service
@@ -83,7 +83,7 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
     texts = open_texts(folder, settings.cache, len(settings.cpus))
     head = texts.own if texts else as_it_is
     answer = partial(folder.input.ask, max_pixels=settings.max_pixels, answer=lambda batch: head(engine.infer(batch)))
-    check_golden(folder, answer, tolerance(engine.precision))
+    check_golden(folder, answer, engine.precision)
     wait_s = folder.engine.wait_ms / 1000 if settings.gpu else 0.0
     batcher = Batcher(engine.infer, seconds, partial(service.later, metrics.batch_size.observe), wait_s)
     health.watch(batcher.busy_s, settings.inference_limit_s, _give_up)

@@ -16,7 +16,7 @@ from worker.errors import ServiceError
 from worker.labels import Labels, activate
 from worker.models.fields import ModelError
 from worker.models.folder import read_folder, sha256, verify_files
-from worker.models.golden import check_golden, tolerance
+from worker.models.golden import check_golden
 from worker.models.loaders import Description, describe
 from worker.models.loaders.guess import NETWORK_CODE
 from worker.models.output import Golden
@@ -25,7 +25,7 @@ from worker.models.zero_shot import ZeroShot
 CHUNK = 1 << 24  # bytes copied between two looks at how far it is
 SLOW = 1 << 28  # bytes from which a file's copying is reported as it goes
 BANDS = 3  # of STAND_IN
-STAND_IN = Path(__file__).resolve().parents[2] / "worker/demo/golden/butterfly.jpg"
+STAND_IN = Path(__file__).resolve().parents[2] / "worker/photos/golden/cat.jpg"
 
 
 def add(options: argparse.Namespace) -> None:
@@ -136,11 +136,12 @@ def _record_answer(
     write(best, float(scores[best]))
     folder = read_folder(out)
     verify_files(folder)
-    check_golden(folder, asker(folder, engine), tolerance(engine.precision))
+    check_golden(folder, asker(folder, engine), engine.precision)
     say(f"   {labels.shown(best, 'both')} ({scores[best]:.3f}): recorded as what every later check must get")
 
 
-def main(arguments: list[str] | None = None) -> int:
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of `add`."""
     parser = argparse.ArgumentParser(allow_abbrev=False, description=__doc__)
     parser.add_argument("--source", type=Path, required=True, help="the model's file or folder")
     parser.add_argument("--out", type=Path, required=True, help="an empty folder to fill")
@@ -154,7 +155,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--golden", type=Path, help="a picture whose answer is recorded")
     parser.add_argument("--origin", default="", help="where the files were fetched from; they are linked, not copied")
     parser.add_argument("--trust-code", action="store_true", help="let the code that comes with the model run")
-    options = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parse(arguments)
     try:
         add(options)
     except ModelError as error:

@@ -43,7 +43,7 @@ def model_toml(
         "[files]",
         *(f"{quoted(path)} = {quoted(digest)}" for path, digest in digests.items()),
         "",
-        *_input(found),
+        *input_lines(found),
         "",
         "[output]",
         f"activation = {quoted(found.activation)}",
@@ -65,7 +65,8 @@ def model_toml(
     return "\n".join(lines) + "\n"
 
 
-def _input(found: Description) -> list[str]:
+def input_lines(found: Description) -> list[str]:
+    """Return the [input] table, line by line."""
     geometry, channels = found.geometry, len(found.mean)
     resize = list(geometry.resize) if isinstance(geometry.resize, tuple) else geometry.resize
     return [

@@ -11,7 +11,7 @@ from pathlib import Path
 from scripts.model_tools.answers import asker, check_count, open_engine, outputs
 from worker.models.fields import ModelError
 from worker.models.folder import ModelFolder, read_folder, verify_files
-from worker.models.golden import check_golden, tolerance
+from worker.models.golden import check_golden
 from worker.models.loaders import describe
 
 CHECKS = ("model.toml", "files", "preprocessing", "loading", "labels", "golden")
@@ -32,7 +32,7 @@ def verify(path: Path) -> Iterator[str]:
     yield f"engine {engine.name} in {engine.precision}"
     check_count(folder.output.labels, outputs(folder, engine))
     yield _labels(folder)
-    check_golden(folder, asker(folder, engine), tolerance(engine.precision))
+    check_golden(folder, asker(folder, engine), engine.precision)
     yield f"{len(folder.golden)} answered as recorded"
 
 

@@ -16,7 +16,7 @@ from tests import folders
 from tests.browser.chromium import Page, chromium
 from tests.service import Service, create
 
-DEMO = Path(__file__).parents[2] / "worker" / "demo"
+PHOTOS = Path(__file__).parents[2] / "worker" / "photos"
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Golden:
 
 @pytest.fixture(scope="module")
 def goldens() -> list[Golden]:
-    """The demo model's own pictures, with the labels its model.toml expects for them."""
-    model = tomllib.loads((DEMO / "model.toml").read_text())
-    chinese = (DEMO / model["output"]["labels"]["zh"]).read_text().splitlines()
-    return [Golden(DEMO / g["image"], g["label"], chinese[g["index"]]) for g in model["golden"]]
+    """The photos model's own pictures, with the labels its model.toml expects for them."""
+    model = tomllib.loads((PHOTOS / "model.toml").read_text())
+    chinese = (PHOTOS / model["output"]["labels"]["zh"]).read_text().splitlines()
+    return [Golden(PHOTOS / g["image"], g["label"], chinese[g["index"]]) for g in model["golden"]]
 
 
 @pytest.fixture(scope="module")

@@ -51,10 +51,10 @@ class Swarm:
 
     @property
     def picture(self) -> Path:
-        return self.home / "models/demo/golden/butterfly.jpg"
+        return self.home / "models/photos/golden/cat.jpg"
 
     def write(
-        self, names: Sequence[str], folder: str = "demo", queue: int = 64, models: Sequence[str] = ("demo",)
+        self, names: Sequence[str], folder: str = "photos", queue: int = 64, models: Sequence[str] = ("photos",)
     ) -> None:
         """The cluster's file; all `models` are the one in `folder`."""
         text = f"port = {PORT}\n[limits]\nqueue = {queue}\ndrain_s = 1\n"
@@ -94,7 +94,7 @@ class Swarm:
         """The end of what the tasks did, for a failure's report."""
         shown = ["{{.Name}} {{.Node}} {{.CurrentState}} {{.Error}}"]
         tasks = self.manager.asked("stack", "ps", "wanwu", "--no-trunc", "--format", *shown).stdout
-        logs = self.manager.asked("service", "logs", "--tail", "6", "wanwu_demo")
+        logs = self.manager.asked("service", "logs", "--tail", "6", "wanwu_photos")
         return f"\n{tasks}\n{logs.stdout}{logs.stderr}"[-8000:]
 
 
@@ -154,14 +154,14 @@ def copy_kit(folder: Path) -> None:
 
 
 def make_volume(folder: Path) -> None:
-    """A model volume: the demo, and the demo with one byte of its network changed."""
-    for name in ("demo", "broken"):
-        shutil.copytree(ROOT / "worker/demo", folder / name)
+    """A model volume: `photos`, and `photos` with one byte of its network changed."""
+    for name in ("photos", "broken"):
+        shutil.copytree(ROOT / "worker/photos", folder / name)
     weights = next((folder / "broken").rglob("*.bin"))
     content = bytearray(weights.read_bytes())
     content[len(content) // 2] ^= 1
     weights.write_bytes(content)
-    models = {name: content_hash(folder / name) for name in ("demo", "broken")}
+    models = {name: content_hash(folder / name) for name in ("photos", "broken")}
     (folder / ".wanwu-volume.json").write_text(json.dumps({"volume": "tests", "models": models}))
 
 

@@ -28,7 +28,7 @@ def test_every_slot_has_a_worker_that_keeps_to_its_cpus(whole: Swarm) -> None:
     for name in "abc":
         server = whole.servers[name]
         seen = {}
-        for container in server.containers("wanwu_demo"):
+        for container in server.containers("wanwu_photos"):
             environ = server.inspect(container)[0]["Config"]["Env"]
             [slot] = [value for key, value in (pair.split("=", 1) for pair in environ) if key == "DOCKER_RESOURCE_SLOT"]
             masks = json.loads(server.docker("exec", container, "python3", "-c", EVERY_MASK))
@@ -70,7 +70,7 @@ def test_a_rollout_replaces_every_worker_and_nothing_is_lost_and_the_logs_tell_o
     assert not after & before
     lines = whole.made("logs").splitlines()
     assert {match[1] for line in lines if (match := re.match(r"(wanwu_[a-z]+)\.\d+\.", line))} == {
-        "wanwu_demo", "wanwu_gateway"
+        "wanwu_photos", "wanwu_gateway"
     }  # fmt: skip
 
 
@@ -81,9 +81,9 @@ def test_a_failing_update_goes_back_and_nothing_is_lost(whole: Swarm) -> None:
     assert not load.lost
     assert done.returncode != 0
     [first, *more] = [line.removeprefix("!! ") for line in done.stderr.splitlines() if line.startswith("!! ")]
-    assert first == ("wanwu_demo: the update failed and was given up (rollback_completed): what ran before serves on")
+    assert first == ("wanwu_photos: the update failed and was given up (rollback_completed): what ran before serves on")
     assert "task: non-zero exit (3)" in more[0]
-    assert settings_of(whole, "WANWU_MODEL_DIR") == {"/models/demo"}
+    assert settings_of(whole, "WANWU_MODEL_DIR") == {"/models/photos"}
     whole.write("abc")
     whole.made("up")
 
@@ -150,14 +150,14 @@ def test_the_manager_without_power_costs_the_clients_of_another_server_only_what
 
 
 def test_two_models_are_served_side_by_side_and_down_leaves_nothing_of_them(whole: Swarm) -> None:
-    whole.write("abc", models=("demo", "other"))
+    whole.write("abc", models=("photos", "other"))
     whole.made("up")
     image = whole.picture.read_bytes()
-    for name in ("demo", "other"):
+    for name in ("photos", "other"):
         url = f"http://{whole.servers['b'].address}:{PORT}/predict?model={name}"
         answer = requests.post(url, image, headers={"Content-Type": "image/jpeg"}, timeout=30)
         assert (answer.status_code, answer.json()["model"]) == (200, name)
-    assert Counter(worker["model"] for worker in whole.status()) == {"demo": 3, "other": 3}
+    assert Counter(worker["model"] for worker in whole.status()) == {"photos": 3, "other": 3}
     whole.made("down")
     assert not any(whole.servers[name].docker("ps", "--quiet").split() for name in "abc")
     assert whole.manager.docker("service", "ls", "--quiet") == ""
@@ -166,7 +166,7 @@ def test_two_models_are_served_side_by_side_and_down_leaves_nothing_of_them(whol
 
 def containers(swarm: Swarm) -> set[str]:
     """The containers of all workers of a, b and c."""
-    return {container for name in "abc" for container in swarm.servers[name].containers("wanwu_demo")}
+    return {container for name in "abc" for container in swarm.servers[name].containers("wanwu_photos")}
 
 
 def settings_of(swarm: Swarm, name: str) -> set[str]:
@@ -174,7 +174,7 @@ def settings_of(swarm: Swarm, name: str) -> set[str]:
     return {
         pair.split("=", 1)[1]
         for server in (swarm.servers[name] for name in "abc")
-        for container in server.inspect(*server.containers("wanwu_demo"))
+        for container in server.inspect(*server.containers("wanwu_photos"))
         for pair in container["Config"]["Env"]
         if pair.startswith(f"{name}=")
     }
@@ -190,7 +190,7 @@ def answers(swarm: Swarm, name: str) -> bool:
 def worker_addresses(swarm: Swarm, name: str) -> set[str]:
     """Where the gateways reach a server's workers."""
     server = swarm.servers[name]
-    found = server.inspect(*server.containers("wanwu_demo"))
+    found = server.inspect(*server.containers("wanwu_photos"))
     return {f"{container['NetworkSettings']['Networks']['wanwu_workers']['IPAddress']}:8000" for container in found}
 
 

@@ -1,6 +1,6 @@
 """A small HTTP server that behaves as a test tells it to: the gateway's tests put it where a worker would be.
 
-    python3 fake_worker.py --worker demo-0 --model demo --slot this-cpu0
+    python3 fake_worker.py --worker photos-0 --model photos --slot this-cpu0
 
 It prints its port. `PUT /control` sets `state` and `reason` (what /readyz says) and `answer` (how it meets every other
 request): `ok`, `full` (429), `unready` (503) or `close` (reads the request, then hangs up). `GET /control` returns the

@@ -16,7 +16,8 @@ import pytest
 
 from tests.local.gateway_rig import Gateway, Reply, ask_raw, stop, wait_for
 
-POOLS = {"demo": ["demo-0", "demo-1"], "other": ["other-0"]}
+HASTY = {"proxy_read_timeout 25s": "proxy_read_timeout 1s"}
+POOLS = {"photos": ["photos-0", "photos-1"], "other": ["other-0"]}
 PICTURE = b"\x89PNG not really"
 ROOT = Path(__file__).parents[2]
 
@@ -33,7 +34,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[Gateway]:
     """One of its own for a test that disturbs: two workers, one model."""
-    with Gateway(tmp_path, {"demo": ["demo-0", "demo-1"]}) as gateway:
+    with Gateway(tmp_path, {"photos": ["photos-0", "photos-1"]}) as gateway:
         yield gateway.start()
 
 
@@ -43,14 +44,14 @@ def own(tmp_path: Path) -> Iterator[Gateway]:
 @pytest.mark.parametrize(
     ("method", "path", "model"),
     [
-        ("POST", "/predict", "demo"),
+        ("POST", "/predict", "photos"),
         ("POST", "/predict?top_k=2&model=other", "other"),
-        ("POST", "/predict?model=demo", "demo"),
-        ("GET", "/predict", "demo"),
+        ("POST", "/predict?model=photos", "photos"),
+        ("GET", "/predict", "photos"),
         ("POST", "/models/other", "other"),
         ("POST", "/models/oth%65r?x=a%20b", "other"),
-        ("GET", "/openapi.json", "demo"),
-        ("GET", "/v2", "demo"),
+        ("GET", "/openapi.json", "photos"),
+        ("GET", "/v2", "photos"),
         ("GET", "/v2/models/other", "other"),
         ("GET", "/v2/models/other/ready", "other"),
         ("POST", "/v2/models/other/infer", "other"),
@@ -67,7 +68,7 @@ def test_a_request_reaches_the_model_it_names_else_the_first(
 
 
 def test_the_workers_of_a_model_share_its_requests(gateway: Gateway) -> None:
-    assert gateway.answered_by("/predict") == {"demo-0", "demo-1"}
+    assert gateway.answered_by("/predict") == {"photos-0", "photos-1"}
 
 
 def test_errors_below_v2_are_a_text_as_that_protocol_has_it_and_an_object_elsewhere(gateway: Gateway) -> None:
@@ -82,7 +83,7 @@ def test_an_unknown_model_is_404_with_the_known_ones(gateway: Gateway, path: str
     reply = gateway.ask("POST", path, PICTURE)
     assert reply.status == 404
     assert reply.error["code"] == "unknown_model"
-    assert reply.error["message"] == 'model "x" is not served here; known models: demo, other'
+    assert reply.error["message"] == 'model "x" is not served here; known models: photos, other'
 
 
 @pytest.mark.parametrize("name", ["%22", "a%22%7D", "a%0Ab", "a%0A", "%E4%B8%87", "x" * 101, "$pool"])
@@ -90,7 +91,7 @@ def test_a_name_that_could_break_the_answer_is_not_said_back(gateway: Gateway, n
     for path in (f"/predict?model={name}", f"/models/{name}"):
         reply = gateway.ask("POST", path, PICTURE)
         assert reply.status == 404
-        assert reply.error["message"] == "this model is not served here; known models: demo, other"
+        assert reply.error["message"] == "this model is not served here; known models: photos, other"
 
 
 def test_the_largest_body_passes(gateway: Gateway) -> None:
@@ -151,7 +152,7 @@ def test_errors_name_the_request_id_of_the_client(gateway: Gateway) -> None:
     ("path", "said"),
     [
         ("/nope", 'route "/nope"'),
-        ("/models/demo/x?y=1", 'route "/models/demo/x"'),
+        ("/models/photos/x?y=1", 'route "/models/photos/x"'),
         ("/models/", 'route "/models/"'),
         ("/web/", 'route "/web/"'),
         ("/_error", 'route "/_error"'),
@@ -263,7 +264,7 @@ def test_status_says_what_every_worker_said(gateway: Gateway) -> None:
     reply = gateway.ask("GET", "/status")
     assert reply.all("Cache-Control") == ["no-store"]
     assert reply.json["models"] == [
-        {"name": "demo", "ready": True, "workers_in": 2, "workers": 2},
+        {"name": "photos", "ready": True, "workers_in": 2, "workers": 2},
         {"name": "other", "ready": True, "workers_in": 1, "workers": 1},
     ]
     worker = reply.json["workers"][2]
@@ -295,7 +296,7 @@ def test_the_access_log_is_json_and_says_which_worker_answered(gateway: Gateway)
         lambda: (lines := [x for x in gateway.access_log() if x["request_id"] == "in-the-log"])[2:] and lines,
     )
     passed, refused, aborted = lines
-    ports = [gateway.workers[name].port for name in POOLS["demo"]]
+    ports = [gateway.workers[name].port for name in POOLS["photos"]]
     assert passed["upstream"] in [f"127.0.0.1:{port}" for port in ports]
     assert (passed["uri"], passed["status"], passed["upstream_status"]) == ('/predict?x="', 200, "200")
     assert set(passed) == {"time", "request_id", "method", "uri", "status", "bytes", "request_time"} | {
@@ -334,18 +335,18 @@ def test_a_full_queue_is_an_answer_and_is_not_tried_elsewhere(own: Gateway) -> N
 
 @pytest.mark.parametrize("answer", ["unready", "close"])
 def test_a_post_that_one_worker_cannot_answer_is_answered_by_the_other(own: Gateway, answer: str) -> None:
-    own.workers["demo-0"].set(answer=answer)
+    own.workers["photos-0"].set(answer=answer)
     replies = [own.ask("POST", "/predict", PICTURE) for _ in range(2)]
     assert [(reply.status, reply.json["worker"], reply.json["bytes"]) for reply in replies] == [
-        (200, "demo-1", len(PICTURE))
+        (200, "photos-1", len(PICTURE))
     ] * 2
-    met = own.workers["demo-0"].met()
+    met = own.workers["photos-0"].met()
     assert [request["bytes"] for request in met] == [len(PICTURE)]
 
 
 def test_a_post_whose_worker_is_gone_is_answered_by_the_other(own: Gateway) -> None:
-    own.workers["demo-0"].close()
-    assert own.answered_by() == {"demo-1"}
+    own.workers["photos-0"].close()
+    assert own.answered_by() == {"photos-1"}
 
 
 def test_when_both_say_503_the_second_one_s_answer_passes(own: Gateway) -> None:
@@ -370,20 +371,20 @@ def test_when_no_worker_can_be_reached_the_gateway_says_503_and_when_to_come_bac
 
 def test_a_frozen_worker_s_request_is_answered_by_the_other_and_it_leaves(tmp_path: Path) -> None:
     # The one figure that is shortened; test_gate.py proves that the real ones leave time for the second try.
-    with Gateway(tmp_path, {"demo": ["demo-0", "demo-1"]}, {"proxy_read_timeout 25s": "proxy_read_timeout 1s"}) as own:
+    with Gateway(tmp_path, {"photos": ["photos-0", "photos-1"]}, HASTY) as own:
         own.start()
-        frozen = own.workers["demo-0"]
+        frozen = own.workers["photos-0"]
         os.kill(frozen.process.pid, signal.SIGSTOP)
-        assert own.answered_by(requests=2) == {"demo-1"}
+        assert own.answered_by(requests=2) == {"photos-1"}
         assert "504, 200" in [line["upstream_status"] for line in own.access_log()]
-        wait_for("the frozen worker is out", lambda: own.states_in() == {"demo-1"})
-        assert own.listed() == {"demo-1"}
+        wait_for("the frozen worker is out", lambda: own.states_in() == {"photos-1"})
+        assert own.listed() == {"photos-1"}
         os.kill(frozen.process.pid, signal.SIGCONT)
-        wait_for("it is in again", lambda: own.states_in() == {"demo-0", "demo-1"})
+        wait_for("it is in again", lambda: own.states_in() == {"photos-0", "photos-1"})
 
 
 def test_when_both_hang_the_answer_is_504(tmp_path: Path) -> None:
-    with Gateway(tmp_path, {"demo": ["demo-0", "demo-1"]}, {"proxy_read_timeout 25s": "proxy_read_timeout 1s"}) as own:
+    with Gateway(tmp_path, {"photos": ["photos-0", "photos-1"]}, HASTY) as own:
         own.start()
         for worker in own.workers.values():
             os.kill(worker.process.pid, signal.SIGSTOP)
@@ -437,49 +438,49 @@ class Stream:
 def test_draining_and_return_fail_no_request(own: Gateway) -> None:
     with Stream(own) as stream:
         stream.passes()
-        own.workers["demo-0"].set(state="draining")
-        wait_for("it is out", lambda: own.states_in() == {"demo-1"})
-        stream.only("demo-1")
-        own.workers["demo-0"].close()
+        own.workers["photos-0"].set(state="draining")
+        wait_for("it is out", lambda: own.states_in() == {"photos-1"})
+        stream.only("photos-1")
+        own.workers["photos-0"].close()
         stream.passes()
-        own.restart_worker("demo-0")
-        wait_for("it is in again", lambda: own.states_in() == {"demo-0", "demo-1"})
+        own.restart_worker("photos-0")
+        wait_for("it is in again", lambda: own.states_in() == {"photos-0", "photos-1"})
         wait_for("it answers again", lambda: len({reply.json["worker"] for reply in stream.replies[-20:]}) == 2)
     assert stream.faults == []
     assert {reply.status for reply in stream.replies} == {200}
 
 
 def test_draining_is_seen_in_one_probe_and_failing_in_three(own: Gateway) -> None:
-    own.workers["demo-0"].set(state="draining")
-    wait_for("demo-0 is out", lambda: own.states_in() == {"demo-1"})
-    own.workers["demo-0"].set(state="ready")
-    wait_for("demo-0 is in", lambda: own.states_in() == {"demo-0", "demo-1"})
-    own.workers["demo-1"].set(state="broken", reason="golden image 2 is wrong")
-    wait_for("demo-1 is out", lambda: own.states_in() == {"demo-0"})
+    own.workers["photos-0"].set(state="draining")
+    wait_for("photos-0 is out", lambda: own.states_in() == {"photos-1"})
+    own.workers["photos-0"].set(state="ready")
+    wait_for("photos-0 is in", lambda: own.states_in() == {"photos-0", "photos-1"})
+    own.workers["photos-1"].set(state="broken", reason="golden image 2 is wrong")
+    wait_for("photos-1 is out", lambda: own.states_in() == {"photos-0"})
     [broken] = [worker for worker in own.ask("GET", "/status").json["workers"] if not worker["in"]]
     assert (broken["state"], broken["reason"]) == ("broken", "golden image 2 is wrong")
     changes = [(line["worker"], line["from"], line["to"], line["reason"]) for line in own.gate_log("worker")]
     assert changes[2:] == [
-        ("demo-0", "in, ready", "out, draining", None),
-        ("demo-0", "out, draining", "out, ready", None),
-        ("demo-0", "out, ready", "in, ready", None),
-        ("demo-1", "in, ready", "in, broken", "golden image 2 is wrong"),
-        ("demo-1", "in, broken", "out, broken", "golden image 2 is wrong"),
+        ("photos-0", "in, ready", "out, draining", None),
+        ("photos-0", "out, draining", "out, ready", None),
+        ("photos-0", "out, ready", "in, ready", None),
+        ("photos-1", "in, ready", "in, broken", "golden image 2 is wrong"),
+        ("photos-1", "in, broken", "out, broken", "golden image 2 is wrong"),
     ]
 
 
 def test_when_all_are_out_the_last_list_stays_and_ready_is_taken_back(own: Gateway) -> None:
-    own.workers["demo-0"].set(state="broken")
-    wait_for("demo-0 is out", lambda: own.listed() == {"demo-1"})
-    own.workers["demo-1"].set(state="broken")
+    own.workers["photos-0"].set(state="broken")
+    wait_for("photos-0 is out", lambda: own.listed() == {"photos-1"})
+    own.workers["photos-1"].set(state="broken")
     wait_for("none is in", lambda: own.states_in() == set())
-    assert own.listed() == {"demo-1"}
-    assert own.answered_by() == {"demo-1"}
+    assert own.listed() == {"photos-1"}
+    assert own.answered_by() == {"photos-1"}
     for path in ("/readyz", "/v2/health/ready"):
         reply = own.ask("GET", path)
         assert (reply.status, reply.error["code"], reply.all("Retry-After")) == (503, "not_ready", ["2"])
-    own.workers["demo-0"].set(state="ready")
-    wait_for("demo-0 is in and alone", lambda: own.listed() == {"demo-0"})
+    own.workers["photos-0"].set(state="ready")
+    wait_for("photos-0 is in and alone", lambda: own.listed() == {"photos-0"})
     wait_for("ready again", lambda: own.ask("GET", "/readyz").status == 200)
 
 
@@ -490,7 +491,7 @@ def test_the_gateway_is_ready_only_when_every_model_is(tmp_path: Path) -> None:
         own.start_nginx()
         assert own.ask("GET", "/readyz").status == 503
         own.start_gate()
-        wait_for("demo is ready", lambda: own.ask("GET", "/status").json["models"][0]["workers_in"] == 2)
+        wait_for("photos is ready", lambda: own.ask("GET", "/status").json["models"][0]["workers_in"] == 2)
         assert own.ask("GET", "/readyz").status == 503
         own.workers["other-0"].set(state="ready")
         wait_for("all is ready", lambda: own.ask("GET", "/readyz").status == 200)
@@ -503,7 +504,7 @@ def test_a_model_that_is_added_counts_once_it_was_ready_and_until_then_takes_not
     wait_for("the gate asks it", lambda: "starting" in (own.home / "rendered/status.json").read_text())
     assert own.ask("GET", "/readyz").status == 200
     added.set(state="ready")
-    wait_for("it is in", lambda: own.states_in() == {"demo-0", "demo-1", "other-0"})
+    wait_for("it is in", lambda: own.states_in() == {"photos-0", "photos-1", "other-0"})
     assert own.ask("GET", "/readyz").status == 200
     added.set(state="draining")
     wait_for("it is missed", lambda: own.ask("GET", "/readyz").status == 503)
@@ -519,8 +520,8 @@ def test_without_the_gate_nginx_serves_on_and_its_passive_checks_hold(own: Gatew
     assert own.gate
     own.gate.kill()
     own.gate.wait()
-    own.workers["demo-0"].close()
-    assert own.answered_by(requests=20) == {"demo-1"}
+    own.workers["photos-0"].close()
+    assert own.answered_by(requests=20) == {"photos-1"}
     tries = [line["upstream_status"] for line in own.access_log() if line["uri"] == "/predict"]
     assert 0 < tries.count("502, 200") <= 10
 
@@ -529,18 +530,18 @@ def test_a_new_gate_drops_nobody_without_evidence(own: Gateway) -> None:
     assert own.gate
     own.gate.kill()
     own.gate.wait()
-    own.workers["demo-0"].set(state="broken")
+    own.workers["photos-0"].set(state="broken")
     with Stream(own) as stream:
         own.start_gate()
-        wait_for("demo-0 is out again", lambda: own.listed() == {"demo-1"})
-        stream.only("demo-1")
+        wait_for("photos-0 is out again", lambda: own.listed() == {"photos-1"})
+        stream.only("photos-1")
     assert stream.faults == []
     assert {reply.status for reply in stream.replies} == {200}
     changes = [(line["worker"], line["from"], line["to"]) for line in own.gate_log("worker")]
-    new = [change for change in changes[2:] if change[0] == "demo-0"]
+    new = [change for change in changes[2:] if change[0] == "photos-0"]
     assert new == [
-        ("demo-0", "untested, unreachable", "untested, broken"),
-        ("demo-0", "untested, broken", "out, broken"),
+        ("photos-0", "untested, unreachable", "untested, broken"),
+        ("photos-0", "untested, broken", "out, broken"),
     ]
 
 
@@ -565,20 +566,20 @@ def test_unusable_members_are_refused_and_the_old_stay(own: Gateway) -> None:
     own.write_members_text('{"pools": []}')
     [refused] = wait_for("the refusal", lambda: own.gate_log("members_refused"))
     assert refused["fault"] == "pools: needed is a list with at least one entry"
-    assert own.listed() == {"demo-0", "demo-1"}
-    own.workers["demo-0"].set(state="draining")
-    wait_for("the old are still asked", lambda: own.states_in() == {"demo-1"})
+    assert own.listed() == {"photos-0", "photos-1"}
+    own.workers["photos-0"].set(state="draining")
+    wait_for("the old are still asked", lambda: own.states_in() == {"photos-1"})
 
 
 def test_new_members_join_and_removed_ones_leave(own: Gateway) -> None:
-    own.add_worker("demo-2", "demo")
+    own.add_worker("photos-2", "photos")
     own.add_worker("other-0", "other")
-    own.pools["demo"].remove("demo-0")
+    own.pools["photos"].remove("photos-0")
     own.write_members()
-    wait_for("all of the new list are in", lambda: own.states_in() == {"demo-1", "demo-2", "other-0"})
-    assert own.listed() == {"demo-1", "demo-2", "other-0"}
+    wait_for("all of the new list are in", lambda: own.states_in() == {"photos-1", "photos-2", "other-0"})
+    assert own.listed() == {"photos-1", "photos-2", "other-0"}
     wait_for("the new model is known", lambda: own.ask("POST", "/models/other").status == 200)
-    wait_for("its worker alone", lambda: own.answered_by("/models/demo") == {"demo-1", "demo-2"})
+    wait_for("its worker alone", lambda: own.answered_by("/models/photos") == {"photos-1", "photos-2"})
 
 
 def name_hosts(gateway: Gateway, hosts: dict[str, str]) -> None:
@@ -592,24 +593,24 @@ def name_hosts(gateway: Gateway, hosts: dict[str, str]) -> None:
 
 
 def test_members_may_be_names_and_nginx_is_told_addresses(own: Gateway) -> None:
-    name_hosts(own, {"demo-0": "localhost"})
+    name_hosts(own, {"photos-0": "localhost"})
     wait_for("both are asked anew", lambda: len(own.gate_log("members")) == 2)
-    wait_for("both are in", lambda: own.states_in() == {"demo-0", "demo-1"})
+    wait_for("both are in", lambda: own.states_in() == {"photos-0", "photos-1"})
     assert "localhost" not in (own.home / "rendered/upstreams.conf").read_text()
-    assert own.answered_by() == {"demo-0", "demo-1"}
+    assert own.answered_by() == {"photos-0", "photos-1"}
 
 
 def test_a_name_that_leads_nowhere_is_a_worker_that_does_not_answer(tmp_path: Path) -> None:
     with Gateway(tmp_path, POOLS) as own:
         good = (own.home / "rendered/members.json").read_text()
-        name_hosts(own, {"demo-0": "not..a.name", "other-0": "not..a.name"})
+        name_hosts(own, {"photos-0": "not..a.name", "other-0": "not..a.name"})
         own.init()
         own.start_nginx()
-        assert own.answered_by("/models/demo") == {"demo-1"}
+        assert own.answered_by("/models/photos") == {"photos-1"}
         reply = own.ask("POST", "/models/other", PICTURE)
         assert (reply.status, reply.error["code"], reply.all("Retry-After")) == (503, "no_worker_ready", ["2"])
         own.start_gate()
-        wait_for("the only one is in", lambda: own.states_in() == {"demo-1"})
+        wait_for("the only one is in", lambda: own.states_in() == {"photos-1"})
         reasons = {worker["worker"]: worker["reason"] for worker in own.ask("GET", "/status").json["workers"]}
         assert reasons["other-0"].startswith("not..a.name: ")
         assert own.ask("POST", "/models/other", PICTURE).status == 503
@@ -622,13 +623,13 @@ def test_a_list_that_nginx_refuses_is_taken_back_and_tried_again(own: Gateway) -
     listen = own.home / "rendered/listen.conf"
     good = listen.read_text()
     listen.write_text("nonsense;\n")
-    own.workers["demo-0"].set(state="draining")
+    own.workers["photos-0"].set(state="draining")
     rejected = wait_for("the refusal", lambda: own.gate_log("upstreams_rejected"))
     assert 'unknown directive "nonsense"' in rejected[0]["fault"]
-    wait_for("the old list is back", lambda: own.listed() == {"demo-0", "demo-1"})
+    wait_for("the old list is back", lambda: own.listed() == {"photos-0", "photos-1"})
     listen.write_text(good)
-    wait_for("the new list is in use", lambda: own.gate_log("reloaded")[-1]["servers"] == [address(own, "demo-1")])
-    assert own.listed() == {"demo-1"}
+    wait_for("the new list is in use", lambda: own.gate_log("reloaded")[-1]["servers"] == [address(own, "photos-1")])
+    assert own.listed() == {"photos-1"}
 
 
 def address(gateway: Gateway, name: str) -> str:
@@ -638,11 +639,11 @@ def address(gateway: Gateway, name: str) -> str:
 def test_a_reload_that_found_no_nginx_is_made_good(own: Gateway) -> None:
     assert own.nginx
     stop(own.nginx)
-    own.workers["demo-0"].set(state="draining")
+    own.workers["photos-0"].set(state="draining")
     wait_for("the failure", lambda: own.gate_log("reload_failed"))
     own.start_nginx()
-    wait_for("demo-1 alone", lambda: own.gate_log("reloaded")[-1]["servers"] == [address(own, "demo-1")])
-    assert own.answered_by() == {"demo-1"}
+    wait_for("photos-1 alone", lambda: own.gate_log("reloaded")[-1]["servers"] == [address(own, "photos-1")])
+    assert own.answered_by() == {"photos-1"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

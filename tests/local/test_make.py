@@ -19,7 +19,7 @@ from scripts.models import read_models
 from scripts.rundir import run_dir
 from tests.folders import openvino_folder, torchvision_folder
 from tests.load import steady_load
-from tests.service import DEMO, Service, create
+from tests.service import PHOTOS, Service, create
 from tests.wait import until
 from worker.models.folder import read_folder
 
@@ -62,7 +62,7 @@ def workers_in(service: Service) -> set[str]:
 
 def test_up_ends_with_the_endpoint_a_curl_line_and_the_answer_in_both_languages(service: Service) -> None:
     printed = service.up()
-    golden = read_models(load_cluster(service.cluster))["demo"].golden
+    golden = read_models(load_cluster(service.cluster))["photos"].golden
     curl = next(line.strip() for line in printed.splitlines() if line.strip().startswith("curl "))
     answer = subprocess.run(shlex.split(curl), cwd=service.root, capture_output=True, text=True, check=True).stdout
     best = json.loads(answer)["predictions"][0]
@@ -188,18 +188,18 @@ def test_down_ends_what_a_killed_supervisord_left_behind(bright: Path, tmp_path:
 
 
 def test_two_models_are_reached_by_name_and_the_first_is_the_default(bright: Path, tmp_path: Path) -> None:
-    service = create(tmp_path, f'{DEMO}[[models]]\nname = "bright"\nfolder = "{bright}"\n')
+    service = create(tmp_path, f'{PHOTOS}[[models]]\nname = "bright"\nfolder = "{bright}"\n')
     service.up()
     try:
         picture = (bright / "golden/one.png").read_bytes()
-        asked = {"default": "/predict", "demo": "/predict?model=demo", "bright": "/predict?model=bright"}
+        asked = {"default": "/predict", "photos": "/predict?model=photos", "bright": "/predict?model=bright"}
         answers = {name: _post(service, path, picture).json()["worker"] for name, path in asked.items()}
         unknown = _post(service, "/predict?model=nope", picture)
     finally:
         service.down()
-    assert answers == {"default": "demo-0", "demo": "demo-0", "bright": "bright-0"}
+    assert answers == {"default": "photos-0", "photos": "photos-0", "bright": "bright-0"}
     assert unknown.status_code == 404
-    assert unknown.json()["error"]["message"] == 'model "nope" is not served here; known models: demo, bright'
+    assert unknown.json()["error"]["message"] == 'model "nope" is not served here; known models: photos, bright'
 
 
 def test_a_model_on_the_torch_engine_gets_torch_and_answers(bright: Path, tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_a_model_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_every_fault_of_the_cluster_file_is_named_at_once(tmp_path: Path) -> None:
-    service = create(tmp_path, DEMO, '[[servers]]\ngpu = "auto"\nworkers = 0\n')
+    service = create(tmp_path, PHOTOS, '[[servers]]\ngpu = "auto"\nworkers = 0\n')
     assert _refused(service) == [
         f'{service.cluster}: servers/0/gpu: unknown key, did you mean "gpus"?',
         f'{service.cluster}: servers/0/workers: found 0, needed "auto" or a whole number from 1',

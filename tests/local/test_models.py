@@ -212,7 +212,7 @@ def test_a_name_that_is_taken_is_refused_unless_forced(shelf: Shelf, added: str)
     ]
     before = shelf.held()
     _make(shelf, ["model-add", *arguments, "FORCE=1"])
-    assert shelf.held() == before - {"pets/golden/red.png"} | {"pets/golden/butterfly.jpg"}
+    assert shelf.held() == before - {"pets/golden/red.png"} | {"pets/golden/cat.jpg"}
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

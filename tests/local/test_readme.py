@@ -1,5 +1,6 @@
 """The README's commands, run as a new user would: in a fresh clone, by the system's Python, one after the other."""
 
+import json
 import os
 import pwd
 import re
@@ -7,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,12 +17,13 @@ from tests.service import bare_environment, free_ports
 
 # `make test` is what runs this test, so it cannot be run by it.
 RUNS_THIS = {"make test"}
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 SYSTEM_PYTHON = "/usr/bin/python3"
 
 
 def commands() -> list[str]:
     """Every command line in the README's sh blocks, without its comment."""
-    blocks = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
     return [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
 
 
@@ -46,6 +49,11 @@ def test_the_commands_are_found() -> None:
     assert set(commands()) >= RUNS_THIS
 
 
+def answers() -> list[dict[str, Any]]:
+    """Return the answers that the README shows."""
+    return [json.loads(block) for block in re.findall(r"^```json\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)]
+
+
 def test_every_command_of_the_readme_works_in_a_fresh_clone(clone: Path) -> None:
     port = re.search(r"^port = (\d+)", (clone / "compose/cluster.toml").read_text(), re.MULTILINE).group(1)  # type: ignore[union-attr]
     first, *others = [line.replace("8080", port) for line in commands() if line not in RUNS_THIS]
@@ -56,6 +64,13 @@ def test_every_command_of_the_readme_works_in_a_fresh_clone(clone: Path) -> None
             assert f"ready: http://127.0.0.1:{port}/" in printed
             assert re.search(r"\d+\.\d% +[\u4e00-\u9fff]+ +[a-z ]+", printed)
             assert _accounts(clone / "run") == {_expected_account()}
+        if "cat.jpg" in line and "heat_map" not in line:
+            best = json.loads(printed)["predictions"][0]
+            assert best["label_en"].endswith(" cat")
+            assert best["label_zh"].endswith("猫")
+            shown = answers()[0]["predictions"][0]
+            assert (best["label"], best["index"]) == (shown["label"], shown["index"])
+            assert best["score"] == pytest.approx(shown["score"], abs=0.05)
     _run("make down", clone)
     assert not (clone / "run").exists()
 

@@ -22,7 +22,7 @@ from tests.broken import crashing, wrong_answer, wrong_weights
 from tests.folders import openvino_folder, torchvision_folder
 from tests.load import steady_load
 from tests.local.test_make import processes, workers_in
-from tests.service import DEMO, Service, bare_environment, create
+from tests.service import PHOTOS, Service, bare_environment, create
 from tests.wait import until
 
 CLIENTS_TOLD = "requests that name {0} (/models/{0}, ?model={0}) are answered 404"
@@ -38,7 +38,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def running(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """Two workers of the demo, which every test leaves as they were."""
+    """Two workers of `photos`, which every test leaves as they were."""
     service = create(tmp_path_factory.mktemp("running"))
     service.up()
     yield service
@@ -94,28 +94,28 @@ def nothing_lost(service: Service, picture: Path, *models: str) -> Iterator[None
 
 @contextmanager
 def as_it_was(service: Service, picture: Path) -> Iterator[None]:
-    """The same processes of the demo serve after the block as before it, by the same file, and no request is lost."""
+    """The same processes of `photos` serve after the block as before it, by the same file, and no request is lost."""
     before, text = processes(service), service.cluster.read_bytes()
-    with nothing_lost(service, picture, "demo"):
+    with nothing_lost(service, picture, "photos"):
         yield
     assert service.cluster.read_bytes() == text
     assert processes(service) == before
-    assert workers_in(service) == {"demo-0", "demo-1"}
+    assert workers_in(service) == {"photos-0", "photos-1"}
     assert "-- already up" in service.up()
 
 
 def test_a_swap_and_the_way_back_lose_no_request(running: Service, models: Path, picture: Path) -> None:
-    demo = running.cluster.read_text()
-    with nothing_lost(running, picture, "demo", "bright"):
+    photos = running.cluster.read_text()
+    with nothing_lost(running, picture, "photos", "bright"):
         done = use(running, models, "bright")
         assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-2:] == [
-        f"bright is served and answers /predict; {running.cluster} says so", CLIENTS_TOLD.format("demo"),
+        f"bright is served and answers /predict; {running.cluster} says so", CLIENTS_TOLD.format("photos"),
     ]  # fmt: skip
-    assert running.cluster.read_text() == demo.replace('"demo"', '"bright"').replace(
-        '"worker/demo"', f'"{models}/bright"'
+    assert running.cluster.read_text() == photos.replace('"photos"', '"bright"').replace(
+        '"worker/photos"', f'"{models}/bright"'
     )
-    gone = requests.post(f"{running.endpoint}/models/demo", data=picture.read_bytes(), timeout=10)
+    gone = requests.post(f"{running.endpoint}/models/photos", data=picture.read_bytes(), timeout=10)
     assert (gone.status_code, gone.json()["error"]["code"]) == (404, "unknown_model")
     before = processes(running)
     assert before.keys() == workers_in(running) == {"bright-0", "bright-1"}
@@ -124,11 +124,11 @@ def test_a_swap_and_the_way_back_lose_no_request(running: Service, models: Path,
     assert running.make("rollout").returncode == 0
     assert workers_in(running) == {"bright-0", "bright-1"}
 
-    verified(models, library.DEMO)
-    with nothing_lost(running, picture, "bright", "demo"):
-        assert use(running, models, "demo").returncode == 0
-    assert running.cluster.read_text() == demo
-    assert processes(running).keys() == {"demo-0", "demo-1"}
+    verified(models, library.EMBEDDED)
+    with nothing_lost(running, picture, "bright", "photos"):
+        assert use(running, models, "photos").returncode == 0
+    assert running.cluster.read_text() == photos
+    assert processes(running).keys() == {"photos-0", "photos-1"}
 
 
 def test_a_request_that_is_still_being_sent_is_answered_by_the_old_model(
@@ -149,8 +149,8 @@ def test_a_request_that_is_still_being_sent_is_answered_by_the_old_model(
             client.sendall(body[sent:])
             status, answer = answer_of(client)
             assert using.wait() == 0
-    assert (status, answer["model"]) == (200, "demo")
-    assert use(running, models, "demo").returncode == 0
+    assert (status, answer["model"]) == (200, "photos")
+    assert use(running, models, "photos").returncode == 0
 
 
 def answer_of(client: socket.socket) -> tuple[int, dict[str, object]]:
@@ -189,7 +189,7 @@ def test_a_model_that_does_not_become_ready_changes_nothing(
     finally:
         shutil.rmtree(folder)
     assert any(re.match(reason, line) for line in lines)
-    assert lines[-1] == "demo serves on; nothing was changed"
+    assert lines[-1] == "photos serves on; nothing was changed"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -222,7 +222,7 @@ def test_a_command_that_was_killed_leaves_what_the_next_up_puts_right(
             f"{service.run_dir}: what runs is not what {service.cluster} says: run `make up` first"
         ]
         service.up()
-        assert processes(service).keys() == workers_in(service) == {"demo-0", "demo-1"}
+        assert processes(service).keys() == workers_in(service) == {"photos-0", "photos-1"}
         assert use(service, models, "bright").returncode == 0
         assert processes(service).keys() == workers_in(service) == {"bright-0", "bright-1"}
     finally:
@@ -233,22 +233,22 @@ def test_one_of_two_models_is_swapped_for_one_that_needs_torch_and_the_other_not
     models: Path, picture: Path, tmp_path: Path
 ) -> None:
     folder = verified(models, torchvision_folder(models / "small"))
-    service = create(tmp_path, f'{DEMO}[[models]]\nname = "bright"  # the other\nfolder = "{models}/bright"\n')
+    service = create(tmp_path, f'{PHOTOS}[[models]]\nname = "bright"  # the other\nfolder = "{models}/bright"\n')
     service.up()
     try:
         before = processes(service)
         assert refused(use(service, models, "bright")) == [
-            "NAME: bright is served already, beside demo: needed one that is not, "
+            "NAME: bright is served already, beside photos: needed one that is not, "
             f"or take its table out of {service.cluster} and `make up` first"
         ]
         assert refused(use(service, models, "small", "INSTEAD_OF=dome")) == [
-            "INSTEAD_OF: found 'dome', needed one of demo, bright"
+            "INSTEAD_OF: found 'dome', needed one of photos, bright"
         ]
-        with nothing_lost(service, picture, "demo"):
+        with nothing_lost(service, picture, "photos"):
             done = use(service, models, "small", "INSTEAD_OF=bright")
             assert done.returncode == 0, done.stdout + done.stderr
         asked = requests.post(f"{service.endpoint}/models/small", data=picture.read_bytes(), timeout=60)
-        assert processes(service)["demo-0"] == before["demo-0"]
+        assert processes(service)["photos-0"] == before["photos-0"]
         assert "-- already up" in service.up()
     finally:
         service.down()
@@ -261,7 +261,8 @@ def test_one_of_two_models_is_swapped_for_one_that_needs_torch_and_the_other_not
 def test_where_nothing_runs_the_file_is_changed_and_up_serves_it(models: Path, tmp_path: Path) -> None:
     service = create(tmp_path)
     done = use(service, models, "bright")
-    assert done.stdout == f"{service.cluster} names bright in place of demo; nothing is running: `make up` serves it\n"
+    said = f"{service.cluster} names bright in place of photos; nothing is running: `make up` serves it\n"
+    assert done.stdout == said
     assert f'name = "bright"\nfolder = "{models}/bright"\n' in service.cluster.read_text()
     assert use(service, models, "bright").stdout == (
         f"already served as bright: {models}/bright; `make rollout` takes up changed files\n"
@@ -290,7 +291,7 @@ def test_what_cannot_be_served_is_refused_before_anything_starts(running: Servic
     assert said == {
         "": [f"NAME: found '', needed {name}"],
         "No": [f"NAME: found 'No', needed {name}"],
-        "nope": ["NAME: found 'nope', needed one of bright, demo, empty, new"],
+        "nope": ["NAME: found 'nope', needed one of bright, photos, empty, new"],
         "empty": [f"NAME: {models}/empty/model.toml: No such file or directory"],
         "new": [f"NAME: {folder} is not verified as it is now: run `make model-verify NAME=new` first"],
     }

@@ -14,7 +14,7 @@ from tests.service import free_ports
 READY = {"state": "ready", "in_flight": 0}
 ROW = {"score": 0.98765, "label": "狗", "label_zh": "狗", "label_en": "dog", "index": 1}
 ANSWER = {
-    "worker": "demo-1",
+    "worker": "photos-1",
     "predictions": [ROW, ROW | {"score": 0.012, "label_zh": "猫", "label_en": None}],
     "timing_ms": {"queue": 0.1, "decode": 2.0, "inference": 3.0, "total": 5.25},
 }
@@ -80,7 +80,7 @@ def test_the_answer_is_shown_with_the_curl_line_that_gives_it(
         "    98.8%  狗  dog\n"
         "     1.2%  猫  \n"
         "\n"
-        "  answered by demo-1 in 5.2 ms\n"
+        "  answered by photos-1 in 5.2 ms\n"
     )
 
 

@@ -15,7 +15,7 @@ TABLE = {"a-cpu0": {"cpus": "0-3", "gpu": ""}, "a-gpu0": {"cpus": "4-7", "gpu": 
 def environ(tmp_path: Path) -> dict[str, str]:
     file = tmp_path / "slots.json"
     file.write_text(json.dumps({"server": "a", "slots": TABLE}))
-    return {"DOCKER_RESOURCE_SLOT": "a-gpu0", "WANWU_SLOTS": str(file), "WANWU_MODEL": "demo"}
+    return {"DOCKER_RESOURCE_SLOT": "a-gpu0", "WANWU_SLOTS": str(file), "WANWU_MODEL": "photos"}
 
 
 def fault(environ: dict[str, str]) -> str:
@@ -26,7 +26,7 @@ def fault(environ: dict[str, str]) -> str:
 
 def test_a_task_learns_its_cpus_its_gpu_and_its_name(environ: dict[str, str]) -> None:
     assert assigned(environ) == {
-        "WANWU_SLOT": "a-gpu0", "WANWU_CPUS": "4-7", "WANWU_GPU": "GPU-1a2b", "WANWU_WORKER": "demo-a-gpu0",
+        "WANWU_SLOT": "a-gpu0", "WANWU_CPUS": "4-7", "WANWU_GPU": "GPU-1a2b", "WANWU_WORKER": "photos-a-gpu0",
     }  # fmt: skip
 
 

@@ -110,12 +110,12 @@ def test_a_damaged_copy_is_made_anew(tmp_path: Path) -> None:
     assert content_hash(work.parent / "models/m") == content_hash(entry.folder)
 
 
-def test_the_demo_needs_the_gateway_and_the_small_worker() -> None:
+def test_the_photos_needs_the_gateway_and_the_small_worker() -> None:
     cluster = load_cluster(ROOT / "compose/cluster.toml")
-    entries = volume.choose(library.entries(library.MODELS, cluster), ("demo",))
+    entries = volume.choose(library.entries(library.MODELS, cluster), ("photos",))
     found = contents.needed_images(entries, cluster)
     assert found == [images.GATEWAY, images.WORKERS[images.PREPARED]]
-    torch = parse_cluster('engine = "torch"\n[[models]]\nname = "demo"\nfolder = "worker/demo"\n', "c.toml")
+    torch = parse_cluster('engine = "torch"\n[[models]]\nname = "photos"\nfolder = "worker/photos"\n', "c.toml")
     assert contents.needed_images(entries, torch) == [images.GATEWAY, images.WORKERS["torch"]]
 
 
@@ -147,7 +147,7 @@ def test_every_worker_image_has_its_locks() -> None:
 def bill() -> str:
     own = kit.Kit(ROOT, (), "0.1.0", "abc-dirty")
     pins = read_pins(LOCKS[0].read_text())
-    saved, models = {"wanwu-gateway:0123456789ab": f"sha256:{'1' * 64}"}, {"demo": "2" * 64}
+    saved, models = {"wanwu-gateway:0123456789ab": f"sha256:{'1' * 64}"}, {"photos": "2" * 64}
     return sbom.render(own, "2026-01-02T03:04:05+00:00", saved, models, pins, {"debian-12": read_stanzas(DEB)})
 
 

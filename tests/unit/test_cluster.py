@@ -9,7 +9,7 @@ from scripts.refusal import Refusal
 from worker.limits import LIMITS
 
 COMMITTED = ROOT / "compose" / "cluster.toml"
-MINIMAL = '[[models]]\nname = "demo"\nfolder = "worker/demo"\n'
+MINIMAL = '[[models]]\nname = "photos"\nfolder = "worker/photos"\n'
 
 
 def refused(text: str) -> list[str]:
@@ -62,14 +62,14 @@ def test_what_may_be_left_out_is_commented_out_but_for_the_port() -> None:
     assert list(shown["models"][0]) == ["name", "folder"]
 
 
-def test_the_committed_file_serves_the_demo_model_on_this_machine() -> None:
+def test_the_committed_file_serves_the_photos_model_on_this_machine() -> None:
     assert load_cluster(COMMITTED) == Cluster(
         source="compose/cluster.toml",
         port=8080,
         engine="auto",
         profile="throughput",
         limits={name: limit.default for name, limit in LIMITS.items()},
-        models=(Model("demo", ROOT / "worker" / "demo", 1),),
+        models=(Model("photos", ROOT / "worker" / "photos", 1),),
         servers=(Server("this", "127.0.0.1", None, None, None, None),),
     )
 
@@ -114,7 +114,7 @@ def test_all_faults_are_refused_at_once() -> None:
         queue = 0
         colour = 1
         [[models]]
-        name = "Demo"
+        name = "Photos"
         [[servers]]
         gpus = 3
         worker = 2
@@ -125,7 +125,7 @@ def test_all_faults_are_refused_at_once() -> None:
         "c.toml: limits/colour: unknown key, the keys here are queue, max_images, max_pixels, deadline_s,"
         " inference_limit_s, drain_s",
         "c.toml: limits/queue: found 0, needed a whole number from 1 to 512 (images)",
-        'c.toml: models/0/name: found "Demo", needed up to 63 lower-case letters, digits, ".", "_" or "-",'
+        'c.toml: models/0/name: found "Photos", needed up to 63 lower-case letters, digits, ".", "_" or "-",'
         " the first a letter or digit",
         "c.toml: models/0/folder: found nothing, needed the path of a model folder",
         'c.toml: servers/0/worker: unknown key, did you mean "workers"?',
@@ -196,7 +196,7 @@ def test_a_share_is_a_whole_number_from_1() -> None:
 def test_names_and_addresses_are_used_once() -> None:
     two_servers = "[[servers]]\n[[servers]]\n"
     assert refused(MINIMAL + MINIMAL + two_servers) == [
-        'c.toml: models/1/name: found "demo", which models/0 has: needed another name',
+        'c.toml: models/1/name: found "photos", which models/0 has: needed another name',
         'c.toml: servers/1/name: found "this", which servers/0 has: needed another name',
         'c.toml: servers/1/address: found "127.0.0.1", which servers/0 has: needed another address',
     ]

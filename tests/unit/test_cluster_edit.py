@@ -27,7 +27,7 @@ def refused(text: str, index: int = 0) -> str:
 def test_the_file_of_the_repository_keeps_its_comments() -> None:
     text = (ROOT / "compose/cluster.toml").read_text()
     edited = with_model(text, "c.toml", 0, NEW)
-    assert edited == text.replace('name = "demo"', 'name = "new"').replace('"worker/demo"', '"models/new"')
+    assert edited == text.replace('name = "photos"', 'name = "new"').replace('"worker/photos"', '"models/new"')
     assert parse_cluster(edited, "c.toml").models[0].folder == ROOT / "models/new"
 
 

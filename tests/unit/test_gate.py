@@ -31,12 +31,12 @@ from gate_rules import (  # noqa: E402
 
 AT = "2026-01-01T00:00:00.000+00:00"
 LATER = "2026-01-01T00:00:09.000+00:00"
-A = Member("demo-0", "this", "this-cpu0", "127.0.0.1:8081", "demo")
-B = Member("demo-1", "this", "this-cpu1", "127.0.0.1:8082", "demo")
+A = Member("photos-0", "this", "this-cpu0", "127.0.0.1:8081", "photos")
+B = Member("photos-1", "this", "this-cpu1", "127.0.0.1:8082", "photos")
 C = Member("other-0", "this", "this-cpu2", "127.0.0.1:8083", "other")
 IN, OUT, UNTESTED = (Peer(standing, AT) for standing in ("in", "out", "untested"))
-LISTED = {"demo-0": A.address, "demo-1": B.address}
-FOUND = Member("10.0.0.7:8000", "", "", "10.0.0.7:8000", "demo")  # by its pool's name
+LISTED = {"photos-0": A.address, "photos-1": B.address}
+FOUND = Member("10.0.0.7:8000", "", "", "10.0.0.7:8000", "photos")  # by its pool's name
 
 
 def at(address: str, peer: Peer, state: str = "unreachable") -> Peer:
@@ -95,33 +95,33 @@ def test_since_says_when_the_state_last_changed() -> None:
 
 
 def test_peers_that_are_out_are_omitted() -> None:
-    assert choose([A, B], {A: at("10.0.0.1:1", OUT), B: at("10.0.0.2:1", IN)}, LISTED) == {"demo-1": "10.0.0.2:1"}
+    assert choose([A, B], {A: at("10.0.0.1:1", OUT), B: at("10.0.0.2:1", IN)}, LISTED) == {"photos-1": "10.0.0.2:1"}
 
 
 def test_untested_peers_are_listed() -> None:
     peers = {A: at("10.0.0.1:1", UNTESTED), B: at("10.0.0.2:1", IN)}
-    assert choose([A, B], peers, ()) == {"demo-0": "10.0.0.1:1", "demo-1": "10.0.0.2:1"}
+    assert choose([A, B], peers, ()) == {"photos-0": "10.0.0.1:1", "photos-1": "10.0.0.2:1"}
 
 
 def test_when_all_peers_are_out_the_last_list_stays() -> None:
     peers = {A: at("10.0.0.1:1", OUT), B: at("10.0.0.2:1", OUT)}
-    assert choose([A, B], peers, ["demo-1", "other-0"]) == {"demo-1": "10.0.0.2:1"}
+    assert choose([A, B], peers, ["photos-1", "other-0"]) == {"photos-1": "10.0.0.2:1"}
 
 
 def test_when_all_are_out_and_none_was_listed_all_are_listed() -> None:
     peers = {A: at("10.0.0.1:1", OUT), B: at("10.0.0.2:1", OUT)}
-    assert choose([A, B], peers, ["other-0"]) == {"demo-0": "10.0.0.1:1", "demo-1": "10.0.0.2:1"}
+    assert choose([A, B], peers, ["other-0"]) == {"photos-0": "10.0.0.1:1", "photos-1": "10.0.0.2:1"}
 
 
 def test_a_worker_whose_name_led_nowhere_cannot_be_listed() -> None:
-    assert choose([A, B], {A: IN, B: at("10.0.0.2:1", OUT)}, LISTED) == {"demo-1": "10.0.0.2:1"}
+    assert choose([A, B], {A: IN, B: at("10.0.0.2:1", OUT)}, LISTED) == {"photos-1": "10.0.0.2:1"}
     assert choose([A, B], {A: OUT, B: OUT}, LISTED) == {}
 
 
 def test_nobody_is_listed_at_an_address_where_another_worker_answers() -> None:
     gone, newcomer = at("10.0.0.1:1", UNTESTED), at("10.0.0.1:1", OUT, "starting")
     peers = {A: gone, B: at("10.0.0.2:1", IN, "ready"), C: newcomer}
-    assert choose([A, B], peers, LISTED) == {"demo-1": "10.0.0.2:1"}
+    assert choose([A, B], peers, LISTED) == {"photos-1": "10.0.0.2:1"}
     assert choose([A], peers, LISTED) == {}
     assert choose([C], peers, ()) == {"other-0": "10.0.0.1:1"}
 
@@ -137,14 +137,14 @@ def test_a_worker_is_known_at_the_address_its_name_led_to_last() -> None:
 
 
 def test_upstreams_are_rendered_as_this_exact_text() -> None:
-    assert render_upstreams({"demo": LISTED, "other": {"other-0": "[fd00::1]:8083"}}) == (
+    assert render_upstreams({"photos": LISTED, "other": {"other-0": "[fd00::1]:8083"}}) == (
         "# Rendered by gate.py: the workers that answer. Do not edit: it is written anew at every change.\n"
         "\n"
-        "upstream pool_demo {\n"
-        "    zone pool_demo 256k;\n"
+        "upstream pool_photos {\n"
+        "    zone pool_photos 256k;\n"
         "    least_conn;\n"
-        "    server 127.0.0.1:8081 max_fails=3 fail_timeout=5s;  # demo-0\n"
-        "    server 127.0.0.1:8082 max_fails=3 fail_timeout=5s;  # demo-1\n"
+        "    server 127.0.0.1:8081 max_fails=3 fail_timeout=5s;  # photos-0\n"
+        "    server 127.0.0.1:8082 max_fails=3 fail_timeout=5s;  # photos-1\n"
         "    keepalive 32;\n"
         "    keepalive_timeout 60s;\n"
         "}\n"
@@ -158,25 +158,25 @@ def test_upstreams_are_rendered_as_this_exact_text() -> None:
         "}\n"
         "\n"
         "map /$model $pool {\n"
-        "    / pool_demo;\n"
-        "    /demo pool_demo;\n"
+        "    / pool_photos;\n"
+        "    /photos pool_photos;\n"
         "    /other pool_other;\n"
         "}\n"
         "\n"
         'map "" $known_models {\n'
-        '    default "demo, other";\n'
+        '    default "photos, other";\n'
         "}\n"
     )
 
 
 def test_an_empty_pool_gets_an_entry_that_nginx_never_sends_to() -> None:
-    text = render_upstreams({"demo": {}, "other": {"other-0": C.address}})
-    assert "upstream pool_demo {\n    zone pool_demo 256k;\n    least_conn;\n    server 127.0.0.1:1 down;\n" in text
+    text = render_upstreams({"photos": {}, "other": {"other-0": C.address}})
+    assert "upstream pool_photos {\n    zone pool_photos 256k;\n    least_conn;\n    server 127.0.0.1:1 down;\n" in text
     assert text.count(" down;") == 1
 
 
 def test_the_listed_servers_are_read_back() -> None:
-    pools = {"demo": LISTED, "other": {"other-0": "[fd00::1]:8083"}, "third": {}}
+    pools = {"photos": LISTED, "other": {"other-0": "[fd00::1]:8083"}, "third": {}}
     assert listed_servers(render_upstreams(pools)) == {**LISTED, "other-0": "[fd00::1]:8083"}
     assert listed_pools(render_upstreams(pools)) == pools
     assert listed_servers("") == {}
@@ -191,14 +191,14 @@ def test_status_names_every_model_and_every_worker() -> None:
     gone = after(IN, "unreachable", "unreachable", "unreachable")
     gone = replace(gone, reason="timed out")
     unknown = {"version": None, "engine": None, "precision": None, "in_flight": None, "queued": None}
-    assert render_status({"demo": (A,), "other": (C,)}, {A: good, C: gone}, {"demo-0": A.address}, AT) == {
+    assert render_status({"photos": (A,), "other": (C,)}, {A: good, C: gone}, {"photos-0": A.address}, AT) == {
         "as_of": AT,
         "models": [
-            {"name": "demo", "ready": True, "workers_in": 1, "workers": 1},
+            {"name": "photos", "ready": True, "workers_in": 1, "workers": 1},
             {"name": "other", "ready": False, "workers_in": 0, "workers": 1},
         ],
         "workers": [
-            {"worker": "demo-0", "server": "this", "slot": "this-cpu0", "model": "demo", "in": True}
+            {"worker": "photos-0", "server": "this", "slot": "this-cpu0", "model": "photos", "in": True}
             | {"state": "ready", "reason": None, "since": LATER, **facts},
             {"worker": "other-0", "server": "this", "slot": "this-cpu2", "model": "other", "in": False}
             | {"state": "unreachable", "reason": "timed out", "since": LATER, **unknown},
@@ -207,16 +207,16 @@ def test_status_names_every_model_and_every_worker() -> None:
 
 
 def test_a_listed_worker_that_was_not_heard_makes_no_model_ready() -> None:
-    status = render_status({"demo": (A,)}, {A: at(A.address, UNTESTED)}, LISTED, AT)
-    assert status["models"] == [{"name": "demo", "ready": False, "workers_in": 0, "workers": 1}]
+    status = render_status({"photos": (A,)}, {A: at(A.address, UNTESTED)}, LISTED, AT)
+    assert status["models"] == [{"name": "photos", "ready": False, "workers_in": 0, "workers": 1}]
     assert status["workers"][0]["reason"] == "not asked yet"
 
 
 def test_a_worker_is_not_in_before_nginx_lists_it() -> None:
     peers = {A: at(A.address, IN), B: at(B.address, IN)}
-    status = render_status({"demo": (A, B)}, peers, {"demo-0": "10.0.0.1:1", "demo-1": B.address}, AT)
+    status = render_status({"photos": (A, B)}, peers, {"photos-0": "10.0.0.1:1", "photos-1": B.address}, AT)
     assert [worker["in"] for worker in status["workers"]] == [False, True]
-    assert status["models"] == [{"name": "demo", "ready": True, "workers_in": 1, "workers": 2}]
+    assert status["models"] == [{"name": "photos", "ready": True, "workers_in": 1, "workers": 2}]
 
 
 # --- What a worker said -----------------------------------------------------------------------------------------
@@ -224,7 +224,8 @@ def test_a_worker_is_not_in_before_nginx_lists_it() -> None:
 
 def said(status: int, **changes: Any) -> Probe:
     facts = {"version": "1", "engine": "torch", "precision": "bf16", "in_flight": 0, "queued": 0}
-    answer = {"state": "ready", "reason": None, "worker": "demo-0", "slot": "s", "model": "demo", **facts, **changes}
+    who = {"worker": "photos-0", "slot": "s", "model": "photos"}
+    answer = {"state": "ready", "reason": None, **who, **facts, **changes}
     return understand(A, status, json.dumps(answer).encode(), AT)
 
 
@@ -245,12 +246,12 @@ def test_another_worker_at_the_address_is_not_taken_for_this_one() -> None:
 
 
 def test_a_worker_that_was_found_says_itself_who_it_is() -> None:
-    answer = {"state": "ready", "reason": None, "worker": "demo-b-cpu0", "slot": "b-cpu0", "model": "demo"}
+    answer = {"state": "ready", "reason": None, "worker": "photos-b-cpu0", "slot": "b-cpu0", "model": "photos"}
     probe = understand(FOUND, 200, json.dumps(answer).encode(), AT)
-    assert (probe.state, probe.who) == ("ready", {"worker": "demo-b-cpu0", "slot": "b-cpu0"})
+    assert (probe.state, probe.who) == ("ready", {"worker": "photos-b-cpu0", "slot": "b-cpu0"})
     peer = next_state(replace(IN, address=FOUND.address), probe)
-    status = render_status({"demo": (FOUND,)}, {FOUND: peer}, {FOUND.worker: FOUND.address}, LATER)["workers"][0]
-    assert [status[key] for key in ("worker", "server", "slot", "in")] == ["demo-b-cpu0", "b", "b-cpu0", True]
+    status = render_status({"photos": (FOUND,)}, {FOUND: peer}, {FOUND.worker: FOUND.address}, LATER)["workers"][0]
+    assert [status[key] for key in ("worker", "server", "slot", "in")] == ["photos-b-cpu0", "b", "b-cpu0", True]
     assert next_state(peer, Probe("unreachable", "timed out", LATER)).who == probe.who
 
 
@@ -267,7 +268,7 @@ def test_a_status_that_contradicts_the_state_counts_as_no_answer(status: int, st
 
 # --- Who exists -------------------------------------------------------------------------------------------------
 
-MEMBER = {"worker": "demo-0", "server": "this", "slot": "this-cpu0", "address": "127.0.0.1:8081"}
+MEMBER = {"worker": "photos-0", "server": "this", "slot": "this-cpu0", "address": "127.0.0.1:8081"}
 OTHER = {"worker": "other-0", "server": "this", "slot": "this-cpu2", "address": "127.0.0.1:8083"}
 
 
@@ -276,19 +277,19 @@ def document(*pools: Any) -> str:
 
 
 def test_members_are_read_in_order() -> None:
-    text = document({"model": "other", "members": [OTHER]}, {"model": "demo", "members": [MEMBER]})
-    assert list(parse_members(text).items()) == [("other", (C,)), ("demo", (A,))]
+    text = document({"model": "other", "members": [OTHER]}, {"model": "photos", "members": [MEMBER]})
+    assert list(parse_members(text).items()) == [("other", (C,)), ("photos", (A,))]
 
 
-@pytest.mark.parametrize("address", ["[fd00::1]:8080", "worker-7.lan:8080", "tasks.demo_x:1"])
+@pytest.mark.parametrize("address", ["[fd00::1]:8080", "worker-7.lan:8080", "tasks.photos_x:1"])
 def test_addresses_may_be_names_and_ipv6(address: str) -> None:
-    text = document({"model": "demo", "members": [MEMBER | {"address": address}]})
-    assert parse_members(text)["demo"] == (replace(A, address=address),)
+    text = document({"model": "photos", "members": [MEMBER | {"address": address}]})
+    assert parse_members(text)["photos"] == (replace(A, address=address),)
 
 
 def test_a_pool_may_be_a_name_that_leads_to_its_members() -> None:
-    name = Name("demo", "tasks.wanwu_demo:8000")
-    assert parse_members(document({"model": "demo", "discover": name.address})) == {"demo": name}
+    name = Name("photos", "tasks.wanwu_photos:8000")
+    assert parse_members(document({"model": "photos", "discover": name.address})) == {"photos": name}
     second, first = FOUND, replace(FOUND, worker="10.0.0.1:8000", address="10.0.0.1:8000")
     assert name.members([second.address, first.address]) == (first, second)
 
@@ -300,18 +301,18 @@ def test_a_pool_may_be_a_name_that_leads_to_its_members() -> None:
         ("[]", "pools: needed is a list with at least one entry"),
         ('{"pools": [], "x": 1}', "found keys pools, x; needed is an object with exactly pools"),
         (document(), "pools: needed is a list with at least one entry"),
-        (document({"model": "demo"}), "pools/0: needed is an object with exactly model, members or model, discover"),
+        (document({"model": "photos"}), "pools/0: needed is an object with exactly model, members or model, discover"),
         (
-            document({"model": "demo", "discover": "tasks.demo:8000", "members": [MEMBER]}),
+            document({"model": "photos", "discover": "tasks.photos:8000", "members": [MEMBER]}),
             "pools/0: needed is an object with exactly model, members or model, discover",
         ),
         (
-            document({"model": "demo", "discover": "tasks.demo"}),
-            "pools/0/discover: found 'tasks.demo', needed is text that matches [A-Za-z0-9._-]+:\\d{1,5}",
+            document({"model": "photos", "discover": "tasks.photos"}),
+            "pools/0/discover: found 'tasks.photos', needed is text that matches [A-Za-z0-9._-]+:\\d{1,5}",
         ),
-        (document({"model": "demo", "members": []}), "pools/0/members: needed is a list with at least one entry"),
+        (document({"model": "photos", "members": []}), "pools/0/members: needed is a list with at least one entry"),
         (
-            document({"model": "demo", "members": [MEMBER | {"weight": 2}]}),
+            document({"model": "photos", "members": [MEMBER | {"weight": 2}]}),
             "pools/0/members/0: needed is an object with exactly worker, server, slot, address",
         ),
         (
@@ -319,21 +320,21 @@ def test_a_pool_may_be_a_name_that_leads_to_its_members() -> None:
             "pools/0/model: found 'De mo', needed is text that matches [a-z0-9][a-z0-9._-]{0,63}",
         ),
         (
-            document({"model": "demo", "members": [MEMBER | {"address": "1.2.3.4:80; }"}]}),
+            document({"model": "photos", "members": [MEMBER | {"address": "1.2.3.4:80; }"}]}),
             "pools/0/members/0/address: found '1.2.3.4:80; }', needed is text that matches "
             r"([A-Za-z0-9._-]+|\[[0-9a-f:]+\]):\d{1,5}",
         ),
         (
-            document({"model": "demo", "members": [MEMBER | {"worker": 7}]}),
+            document({"model": "photos", "members": [MEMBER | {"worker": 7}]}),
             "pools/0/members/0/worker: found 7, needed is text that matches [A-Za-z0-9._-]+",
         ),
         (
-            document({"model": "demo", "members": [MEMBER]}, {"model": "demo", "members": [OTHER]}),
-            "model 'demo' is there twice",
+            document({"model": "photos", "members": [MEMBER]}, {"model": "photos", "members": [OTHER]}),
+            "model 'photos' is there twice",
         ),
-        (document({"model": "demo", "members": [MEMBER, MEMBER]}), "worker 'demo-0' is there twice"),
+        (document({"model": "photos", "members": [MEMBER, MEMBER]}), "worker 'photos-0' is there twice"),
         (
-            document({"model": "demo", "members": [MEMBER, OTHER | {"address": MEMBER["address"]}]}),
+            document({"model": "photos", "members": [MEMBER, OTHER | {"address": MEMBER["address"]}]}),
             "address '127.0.0.1:8081' is there twice",
         ),
     ],
@@ -375,33 +376,34 @@ def test_unknown_and_missing_arguments_are_refused(arguments: list[str], fault: 
 def test_init_lists_every_member_to_be_found_and_calls_nothing_ready(tmp_path: Path) -> None:
     members = tmp_path / "members.json"
     named, nowhere = MEMBER | {"address": "localhost:8081"}, OTHER | {"address": "not..a.name:8083"}
-    members.write_text(document({"model": "demo", "members": [named]}, {"model": "other", "members": [nowhere]}))
+    members.write_text(document({"model": "photos", "members": [named]}, {"model": "other", "members": [nowhere]}))
     (tmp_path / "ready.json").write_text("of a run before")
     done = gate("init", "--members", str(members), "--out", str(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
-    assert (tmp_path / "upstreams.conf").read_text() == render_upstreams({"demo": {"demo-0": A.address}, "other": {}})
+    listed = render_upstreams({"photos": {"photos-0": A.address}, "other": {}})
+    assert (tmp_path / "upstreams.conf").read_text() == listed
     assert [model["ready"] for model in json.loads((tmp_path / "status.json").read_text())["models"]] == [False, False]
     assert json.loads((tmp_path / "models.json").read_text()) == {
-        "models": [{"name": "demo", "ready": False}, {"name": "other", "ready": False}]
+        "models": [{"name": "photos", "ready": False}, {"name": "other", "ready": False}]
     }
     written = ["members.json", "models.json", "status.json", "upstreams.conf"]
     assert sorted(path.name for path in tmp_path.iterdir()) == written
 
 
 def test_models_are_listed_as_one_of_their_workers_describes_them_even_after_it_is_gone() -> None:
-    answer = {"state": "ready", "worker": "demo-0", "model": "demo", "model_info": {"name": "demo", "classes": 2}}
+    answer = {"state": "ready", "worker": "photos-0", "model": "photos", "model_info": {"name": "photos", "classes": 2}}
     ready = understand(A, 200, json.dumps(answer).encode(), AT)
     gone = Probe("unreachable", "refused", LATER)
     peers = {A: next_state(next_state(at(A.address, UNTESTED), ready), gone), C: at(C.address, OUT)}
-    pools: Pools = {"demo": (A,), "other": (C,)}
+    pools: Pools = {"photos": (A,), "other": (C,)}
     assert render_models(render_status(pools, peers, {}, AT), pools, peers) == {
-        "models": [{"name": "demo", "ready": False, "classes": 2}, {"name": "other", "ready": False}]
+        "models": [{"name": "photos", "ready": False, "classes": 2}, {"name": "other", "ready": False}]
     }
 
 
 @pytest.mark.parametrize("info", ["text", 7, None, ["list"]])
 def test_model_info_that_is_no_object_is_passed_over(info: object) -> None:
-    answer = {"state": "ready", "worker": "demo-0", "model": "demo", "model_info": info}
+    answer = {"state": "ready", "worker": "photos-0", "model": "photos", "model_info": info}
     assert understand(A, 200, json.dumps(answer).encode(), AT).model_info is None
 
 

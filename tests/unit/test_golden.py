@@ -12,7 +12,7 @@ from worker.errors import Undecodable
 from worker.labels import Labels
 from worker.models.fields import ModelError
 from worker.models.folder import ModelFolder, read_folder
-from worker.models.golden import check_golden, tolerance
+from worker.models.golden import check_golden
 from worker.output import Group, Output
 
 SURE = np.log(np.array([0.9, 0.06, 0.04], np.float32))  # softmax gives these shares back
@@ -33,7 +33,7 @@ def give(logits: np.ndarray, image: bytes) -> np.ndarray:
 
 def refusal(folder: ModelFolder, logits: np.ndarray) -> str:
     with pytest.raises(ModelError) as caught:
-        check_golden(folder, lambda image: logits)
+        check_golden(folder, lambda image: logits, "f32")
     return str(caught.value).replace(str(folder.path), "F")
 
 
@@ -44,7 +44,7 @@ def test_the_expected_answer_passes_and_gets_the_images_bytes(folder: ModelFolde
         seen.append(image)
         return SURE
 
-    check_golden(folder, logits_of)
+    check_golden(folder, logits_of, "f32")
     assert seen == [(folder.path / "golden/one.png").read_bytes()]
 
 
@@ -52,7 +52,7 @@ def test_classes_of_a_group_do_not_take_part(folder: ModelFolder) -> None:
     labels = Labels({"zh": ("猫", "狗", "茶", "旧", "新"), "en": ("cat", "dog", "tea", "old", "new")})
     output = Output("softmax", labels, groups=(Group("age", (3, 4), "softmax"),))
     grouped = dataclasses.replace(folder, output=output)
-    check_golden(grouped, lambda image: np.append(SURE, np.array([9, 7], np.float32)))
+    check_golden(grouped, lambda image: np.append(SURE, np.array([9, 7], np.float32)), "f32")
     plain = dataclasses.replace(folder, output=Output("softmax", labels))
     assert "answered 旧 old" in refusal(plain, np.append(SURE, np.array([9, 7], np.float32)))
 
@@ -65,19 +65,25 @@ def test_another_class_is_refused(folder: ModelFolder) -> None:
 
 
 def test_int8_may_move_a_score_further_but_not_to_another_class(folder: ModelFolder) -> None:
-    check_golden(folder, lambda image: np.log(np.array([0.71, 0.2, 0.09], np.float32)), tolerance("int8"))
+    check_golden(folder, lambda image: np.log(np.array([0.71, 0.2, 0.09], np.float32)), "int8")
     for found in ([0.69, 0.2, 0.11], [0.4, 0.5, 0.1]):
         logits = np.log(np.array(found, np.float32))
         with pytest.raises(ModelError, match=r"expected cat \(0\.900\)"):
-            check_golden(folder, partial(give, logits), tolerance("int8"))
-    assert [tolerance(precision) for precision in ("f32", "bf16", "fp16")] == [0.05] * 3
+            check_golden(folder, partial(give, logits), "int8")
+
+
+@pytest.mark.parametrize(("recorded", "runs"), [("f32", "bf16"), ("f32", "fp16"), ("int8", "int8")])
+def test_only_int8_beside_a_score_of_another_precision_may(folder: ModelFolder, recorded: str, runs: str) -> None:
+    own = dataclasses.replace(folder, engine=dataclasses.replace(folder.engine, precision=recorded))
+    with pytest.raises(ModelError, match=r"expected cat \(0\.900\)"):
+        check_golden(own, lambda image: np.log(np.array([0.71, 0.2, 0.09], np.float32)), runs)
 
 
 @pytest.mark.parametrize(("share", "passes"), [(0.86, True), (0.94, True), (0.84, False), (0.96, False)])
 def test_a_score_may_differ_by_the_tolerance_and_not_more(folder: ModelFolder, share: float, passes: bool) -> None:
     logits = np.log(np.array([share, 1 - share - 0.01, 0.01], np.float32))
     if passes:
-        check_golden(folder, lambda image: logits)
+        check_golden(folder, lambda image: logits, "f32")
     else:
         assert refusal(folder, logits).startswith(
             f"F/golden/one.png: answered 猫 cat ({share:.3f}), expected cat (0.900)"
@@ -97,4 +103,4 @@ def test_an_image_that_cannot_be_decoded_is_refused(folder: ModelFolder) -> None
         raise Undecodable("cut short")
 
     with pytest.raises(ModelError, match=r"golden/one.png: golden image cannot be read: cut short$"):
-        check_golden(folder, logits_of)
+        check_golden(folder, logits_of, "f32")

@@ -14,7 +14,7 @@ BEYOND_GB2312 = set("䴕狆獴鳽鸮鹀鹟")  # animals' names, as mainland list
 STRETCH = 20  # every run of so many lines has an anchor in it
 
 ANCHORS = [
-    (0, "tench", "丁鲷"),
+    (0, "tench", "丁桂鱼"),
     (1, "goldfish", "金鱼"),
     (18, "magpie", "喜鹊"),
     (30, "bullfrog", "牛蛙"),
@@ -61,7 +61,7 @@ ANCHORS = [
     (593, "harmonica", "口琴"),
     (609, "jeep", "吉普车"),
     (620, "laptop", "手提电脑"),
-    (638, "maillot", "紧身衣"),
+    (638, "maillot", "紧身连体衣"),
     (639, "maillot tank suit", "连体泳衣"),
     (657, "missile", "导弹"),
     (664, "monitor", "显示器"),

@@ -77,7 +77,7 @@ def test_a_new_a_moved_and_a_removed_file_rename_too(tree: Path) -> None:
 
 def test_what_no_image_holds_renames_none(tree: Path) -> None:
     before = references()
-    for name in ("worker/demo/model.xml", "worker/__pycache__/app.pyc", "nginx/__pycache__/gate.pyc", "README.md"):
+    for name in ("worker/photos/model.xml", "worker/__pycache__/app.pyc", "nginx/__pycache__/gate.pyc", "README.md"):
         (tree / name).parent.mkdir(exist_ok=True)
         (tree / name).write_text("changed")
     (tree / "worker/app.py").touch()

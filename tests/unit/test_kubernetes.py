@@ -16,7 +16,7 @@ from scripts.render_compose import PORT
 from worker.limits import LIMITS
 from worker.settings import OPTIONAL, PREFIX, REQUIRED, offline_variables, parse_cpus
 
-TEXT = '[[models]]\nname = "demo"\nfolder = "worker/demo"\n[[models]]\nname = "two.b"\nfolder = "/m/two"\n'
+TEXT = '[[models]]\nname = "photos"\nfolder = "worker/photos"\n[[models]]\nname = "two.b"\nfolder = "/m/two"\n'
 Manifests = dict[tuple[str, str], dict[str, Any]]
 
 
@@ -28,7 +28,7 @@ def cluster() -> Cluster:
 @pytest.fixture
 def manifests(cluster: Cluster) -> Manifests:
     """Every object by kind and name."""
-    pods = {"demo": Pod("worker:1", 2, 10**9, False), "two.b": Pod("cuda:2", 4, 10**10, True)}
+    pods = {"photos": Pod("worker:1", 2, 10**9, False), "two.b": Pod("cuda:2", 4, 10**10, True)}
     texts = render(cluster, pods, "gateway:0")
     listed = [each for text in texts.values() for each in yaml.safe_load_all(text)]
     return {(each["kind"], each["metadata"]["name"]): each for each in listed}
@@ -50,11 +50,11 @@ def test_the_gate_follows_a_name_that_leads_to_every_worker_of_a_model(manifests
         assert spec["selector"] == template["metadata"]["labels"]
         told = {each["name"]: each.get("value") for each in template["spec"]["containers"][0]["env"]}
         assert (told["WANWU_MODEL"], told["WANWU_BIND"]) == (model, f"0.0.0.0:{port}")
-    assert list(pools) == ["demo", "two.b"]
+    assert list(pools) == ["photos", "two.b"]
 
 
 def test_a_worker_is_told_every_setting_it_must_have_and_none_it_does_not_know(manifests: Manifests) -> None:
-    container = pod(manifests, "wanwu-worker-demo")["containers"][0]
+    container = pod(manifests, "wanwu-worker-photos")["containers"][0]
     told = {each["name"].removeprefix(PREFIX) for each in container["env"]} | {"CPUS", "GPU"}
     assert REQUIRED.keys() <= told <= REQUIRED.keys() | OPTIONAL.keys() | {name.upper() for name in LIMITS}
     # Kubernetes would add WANWU_..._SERVICE_HOST, which a worker refuses.
@@ -79,7 +79,7 @@ def test_a_worker_reads_its_cpus_and_its_gpu_inside_its_pod(gpu: str, tmp_path: 
 def test_pods_are_guaranteed_with_whole_cpus_or_one_gpu(manifests: Manifests) -> None:
     gpus = next(name for kind, name in manifests if kind == "Deployment" and "two-b" in name)
     for name, wanted in (
-        ("wanwu-worker-demo", {"cpu": "2", "memory": "1000000000"}),
+        ("wanwu-worker-photos", {"cpu": "2", "memory": "1000000000"}),
         (gpus, {"cpu": "4", "memory": "10000000000", "nvidia.com/gpu": "1"}),
     ):
         resources = pod(manifests, name)["containers"][0]["resources"]
@@ -119,24 +119,24 @@ def test_every_deployment_has_a_budget_and_workers_are_scaled_by_a_metric_that_t
     assert scaled.keys() == names - {"wanwu-gateway"}
     # What an autoscaler counts, a manifest must not set.
     assert all("replicas" not in manifests["Deployment", name]["spec"] for name in scaled)
-    (metric,) = scaled["wanwu-worker-demo"]["spec"]["metrics"]
+    (metric,) = scaled["wanwu-worker-photos"]["spec"]["metrics"]
     assert metric["pods"]["metric"]["name"] == METRIC
     assert f'Gauge("{METRIC}"' in (ROOT / "worker/metrics.py").read_text()
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    one = parse_cluster('[[models]]\nname = "demo"\nfolder = "worker/demo"\n', "c.toml")
+    one = parse_cluster('[[models]]\nname = "photos"\nfolder = "worker/photos"\n', "c.toml")
     with pytest.raises(Refusal) as refusal:
         write(one, tmp_path / "file", gpu=False)
     assert refusal.value.lines == (f"{tmp_path / 'file'}: File exists: name a directory that can be written with OUT=",)
 
 
 def test_the_files_are_written_and_what_they_need_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    one = parse_cluster('[[models]]\nname = "demo"\nfolder = "worker/demo"\n', "c.toml")
+    one = parse_cluster('[[models]]\nname = "photos"\nfolder = "worker/photos"\n', "c.toml")
     write(one, tmp_path / "k8s", gpu=False)
     files = sorted(path.name for path in (tmp_path / "k8s").iterdir())
-    assert files == ["wanwu-gateway.yaml", "wanwu-worker-demo.yaml"]
+    assert files == ["wanwu-gateway.yaml", "wanwu-worker-photos.yaml"]
     said = capsys.readouterr().out
     assert said.startswith(f"{tmp_path / 'k8s'}: {', '.join(files)}\nneeded on the nodes: wanwu-gateway:")
     assert said.endswith(f"\napply with: kubectl apply --filename {tmp_path / 'k8s'}\n")

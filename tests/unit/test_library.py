@@ -14,7 +14,7 @@ from scripts.model_tools.rewrite import rewritten
 from scripts.refusal import Refusal
 from worker.models.engine import EngineSpec, Measured, Scaling
 
-DEMO = ROOT / "worker/demo"
+PHOTOS = ROOT / "worker/photos"
 Capture = pytest.CaptureFixture[str]
 
 
@@ -26,8 +26,8 @@ def clustered(**folders: Path) -> Cluster:
 
 @pytest.fixture
 def models(tmp_path: Path) -> Path:
-    """A library of two: a copy of the demo, and a folder that is no model."""
-    shutil.copytree(DEMO, tmp_path / "models/copy")
+    """A library of two: a copy of `photos`, and a folder that is no model."""
+    shutil.copytree(PHOTOS, tmp_path / "models/copy")
     (tmp_path / "models/empty").mkdir()
     (tmp_path / "models/.copy.new").mkdir()
     (tmp_path / "models/notes.txt").write_text("not a folder")
@@ -35,16 +35,16 @@ def models(tmp_path: Path) -> Path:
 
 
 def test_the_folders_of_the_library_come_first_and_none_comes_twice(models: Path) -> None:
-    cluster = clustered(demo=DEMO, one=models / "copy", two=models / "../models/copy")
+    cluster = clustered(photos=PHOTOS, one=models / "copy", two=models / "../models/copy")
     assert library.entries(models, cluster) == [
         Entry("copy", models / "copy", ("one", "two")),
         Entry("empty", models / "empty"),
-        Entry("demo", DEMO, ("demo",)),
+        Entry("photos", PHOTOS, ("photos",)),
     ]
 
 
 def test_a_library_that_is_not_there_yet_is_empty(tmp_path: Path) -> None:
-    assert library.entries(tmp_path / "none", clustered(demo=DEMO)) == [Entry("demo", DEMO, ("demo",))]
+    assert library.entries(tmp_path / "none", clustered(photos=PHOTOS)) == [Entry("photos", PHOTOS, ("photos",))]
 
 
 def test_a_model_is_chosen_by_its_folder_or_by_the_name_it_is_served_under() -> None:
@@ -57,8 +57,11 @@ def test_a_model_is_chosen_by_its_folder_or_by_the_name_it_is_served_under() -> 
 
 
 def test_what_model_toml_says_is_read() -> None:
-    demo = EngineSpec("openvino", "int8", (1, 4))
-    assert library.read_facts(DEMO) == Facts("1", "openvino", demo, {"en": 345, "zh": 345})
+    facts = library.read_facts(PHOTOS)
+    engine = EngineSpec("openvino", "int8", (1, 4))
+    assert (facts.version, facts.loader, facts.engine, facts.fault) == ("1", "openvino", engine, "")
+    assert (facts.labels, facts.input, facts.licence) == ({"en": 1000, "zh": 1000}, (224, 224), "Apache-2.0")
+    assert facts.description.keys() == {"en", "zh"}
 
 
 def test_a_folder_that_cannot_be_read_says_why(models: Path) -> None:
@@ -109,24 +112,24 @@ def test_a_verified_folder_stays_so_until_anything_in_it_changes(models: Path, c
 
 
 def test_a_folder_that_fails_loses_its_stamp_and_others_keep_theirs(models: Path) -> None:
-    for folder in (models / "copy", DEMO):
+    for folder in (models / "copy", PHOTOS):
         library.record(models, folder, good=True)
     library.record(models, models / "copy", good=False)
     assert not library.is_verified(models, models / "copy")
-    assert library.is_verified(models, DEMO)
+    assert library.is_verified(models, PHOTOS)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"x": 7}'])
 def test_stamps_that_cannot_be_read_are_no_stamps(models: Path, text: str) -> None:
     (models / library.STAMPS).write_text(text)
-    assert not library.is_verified(models, DEMO)
-    library.record(models, DEMO, good=True)
-    assert library.is_verified(models, DEMO)
+    assert not library.is_verified(models, PHOTOS)
+    library.record(models, PHOTOS, good=True)
+    assert library.is_verified(models, PHOTOS)
 
 
 def test_stamps_that_cannot_be_written_are_a_warning(tmp_path: Path, capsys: Capture) -> None:
     (tmp_path / "models").write_text("a file")
-    library.record(tmp_path / "models", DEMO, good=True)
+    library.record(tmp_path / "models", PHOTOS, good=True)
     assert capsys.readouterr().err == (
         f"!! {tmp_path}/models: File exists: what was found cannot be noted for `make models`\n"
     )
@@ -134,18 +137,21 @@ def test_stamps_that_cannot_be_written_are_a_warning(tmp_path: Path, capsys: Cap
 
 def test_the_list_has_a_line_for_every_folder(models: Path, capsys: Capture) -> None:
     library.record(models, models / "copy", good=True)
-    library.show(models, clustered(demo=DEMO, other=models / "copy"), "")
+    library.show(models, clustered(photos=PHOTOS, other=models / "copy"), "")
     said = capsys.readouterr()
     rows = [line.split() for line in said.out.splitlines()]
     assert rows[0] == [*library.COLUMNS]
-    size = library.megabytes(sum(path.stat().st_size for path in library.files(DEMO))).split()
-    version = library.read_facts(DEMO).version
-    told = [version, *size, "openvino", "openvino", "int8", "not", "measured", "345", "en+zh"]
-    assert rows[1:] == [
+    size = library.megabytes(sum(path.stat().st_size for path in library.files(PHOTOS))).split()
+    version = library.read_facts(PHOTOS).version
+    engine = ["Apache-2.0", "openvino", "openvino", "int8", "not", "measured"]
+    told = [version, *size, *engine, "224", "x", "224", "1000", "en+zh"]
+    texts = [*library.read_facts(PHOTOS).description.values()]
+    assert rows[1:4] == [
         ["copy", *told, "as", "other", "yes"],
         ["empty", "0.0", "MB", "no", "no"],
-        ["demo", *told, "yes", "no"],
+        ["photos", *told, "yes", "no"],
     ]
+    assert said.out.splitlines()[4:] == [f"{name}: {text}" for name in ("copy", "photos") for text in texts]
     assert said.err == f"!! empty: {models}/empty/model.toml: No such file or directory\n"
 
 
@@ -160,9 +166,9 @@ def test_all_that_was_measured_of_one_model_is_shown(models: Path, capsys: Captu
         ),
     )  # fmt: skip
     manifest.write_text(rewritten(manifest.read_text(), "", {}, spec))
-    library.show(models, clustered(demo=DEMO), "copy")
+    library.show(models, clustered(photos=PHOTOS), "copy")
     said = [re.split("  +", line.strip()) for line in capsys.readouterr().out.splitlines()]
-    assert said[2:] == [
+    assert said[4:] == [
         [""],
         ["machine", "engine", "precision", "images/s", "batch sizes", "alike", "largest difference"],
         ["old cpu", "openvino", "int8", "12.3", "1, 4", "99.5%", "0.0123", "chosen"],
@@ -175,7 +181,7 @@ def test_all_that_was_measured_of_one_model_is_shown(models: Path, capsys: Captu
 
 
 def test_a_model_that_was_not_measured_says_so(models: Path, capsys: Capture) -> None:
-    library.show(models, clustered(demo=DEMO), "copy")
+    library.show(models, clustered(photos=PHOTOS), "copy")
     assert capsys.readouterr().out.endswith("\n\nnot measured: `make model-prepare NAME=...` does it\n")
 
 

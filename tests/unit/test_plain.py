@@ -76,7 +76,7 @@ def test_every_other_form_is_left_to_the_long_way(body: bytes) -> None:
 
 
 OTHERS = {
-    "another route": request(TYPE, LENGTH, line="POST /models/demo HTTP/1.1"),
+    "another route": request(TYPE, LENGTH, line="POST /models/photos HTTP/1.1"),
     "a query": request(TYPE, LENGTH, line="POST /predict?top_k=1 HTTP/1.1"),
     "another method": request(TYPE, LENGTH, line="PUT /predict HTTP/1.1"),
     "an older protocol": request(TYPE, LENGTH, line="POST /predict HTTP/1.0"),

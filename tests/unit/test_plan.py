@@ -12,11 +12,11 @@ from scripts.plan import Plan, Slot, Worker, plan, spread_models
 from scripts.refusal import Refusal
 from tests.unit.hardware import MACHINES, recorded
 
-DEMO = '[[models]]\nname = "demo"\nfolder = "worker/demo"\n'
-TWO_MODELS = DEMO + '[[models]]\nname = "wide"\nfolder = "wide"\n'
+PHOTOS = '[[models]]\nname = "photos"\nfolder = "worker/photos"\n'
+TWO_MODELS = PHOTOS + '[[models]]\nname = "wide"\nfolder = "wide"\n'
 
 
-def planned(machine: str, server: str = "", models: str = DEMO) -> Plan:
+def planned(machine: str, server: str = "", models: str = PHOTOS) -> Plan:
     cluster = parse_cluster(f"{models}[[servers]]\n{server}\n", "c.toml")
     return plan(cluster, {"this": recorded(machine)})
 
@@ -25,7 +25,7 @@ def cpus_of(plan: Plan) -> dict[str, str]:
     return {worker.slot.name: format_cpu_list(worker.slot.cpus) for worker in plan.workers}
 
 
-def refused(machine: str, server: str = "", models: str = DEMO) -> list[str]:
+def refused(machine: str, server: str = "", models: str = PHOTOS) -> list[str]:
     with pytest.raises(Refusal) as refusal:
         planned(machine, server, models)
     return list(refusal.value.lines)
@@ -34,8 +34,8 @@ def refused(machine: str, server: str = "", models: str = DEMO) -> list[str]:
 def test_two_cores_give_two_workers_of_one_core() -> None:
     assert planned("two-cores") == Plan(
         (
-            Worker("demo-0", "demo", Slot("this-cpu0", "this", (0,), None), 8081),
-            Worker("demo-1", "demo", Slot("this-cpu1", "this", (1,), None), 8082),
+            Worker("photos-0", "photos", Slot("this-cpu0", "this", (0,), None), 8081),
+            Worker("photos-1", "photos", Slot("this-cpu1", "this", (1,), None), 8082),
         )
     )
 
@@ -43,7 +43,7 @@ def test_two_cores_give_two_workers_of_one_core() -> None:
 def test_two_models_on_two_cores_get_one_worker_each() -> None:
     workers = planned("two-cores", models=TWO_MODELS).workers
     assert [(worker.name, worker.slot.name) for worker in workers] == [
-        ("demo-0", "this-cpu0"),
+        ("photos-0", "this-cpu0"),
         ("wide-0", "this-cpu1"),
     ]
 
@@ -151,14 +151,14 @@ def test_a_gpu_whose_numa_node_has_no_free_core_takes_cores_elsewhere() -> None:
         cpus=tuple(cpu for cpu in machine.cpus if cpu.core in (0, *range(56, 70))),
         gpus=machine.gpus[:2],
     )
-    workers = plan(parse_cluster(DEMO, "c.toml"), {"this": confined}).workers
+    workers = plan(parse_cluster(PHOTOS, "c.toml"), {"this": confined}).workers
     assert cpus_of(Plan(workers)) == {"this-gpu0": "0,112", "this-gpu1": "56-69,168-181"}
 
 
 def test_workers_have_fewer_cores_where_a_model_would_have_no_worker() -> None:
     models = "".join(f'[[models]]\nname = "m{index}"\nfolder = "m"\n' for index in range(3))
     machine = replace(recorded("mig"), gpus=(), cpus=recorded("mig").cpus[:8])
-    assert len(plan(parse_cluster(DEMO, "c.toml"), {"this": machine}).workers) == 2
+    assert len(plan(parse_cluster(PHOTOS, "c.toml"), {"this": machine}).workers) == 2
     workers = plan(parse_cluster(models, "c.toml"), {"this": machine}).workers
     assert [(worker.model, len(worker.slot.cpus)) for worker in workers] == [("m0", 2), ("m1", 3), ("m2", 3)]
 
@@ -168,7 +168,7 @@ def test_gpus_of_unknown_numa_node_go_where_the_most_cores_are_left_for_each() -
     gpus = tuple(Gpu(f"GPU-{index}", "GPU", -1, tuple(range(128))) for index in range(3))
     small_node_0 = tuple(cpu for cpu in machine.cpus if cpu.core >= 20)
     confined = replace(machine, cpus=small_node_0, gpus=gpus)
-    assert cpus_of(plan(parse_cluster(DEMO, "c.toml"), {"this": confined})) == {
+    assert cpus_of(plan(parse_cluster(PHOTOS, "c.toml"), {"this": confined})) == {
         "this-gpu2": "20-31,84-95",
         "this-gpu0": "32-47,96-111",
         "this-gpu1": "48-63,112-127",
@@ -198,7 +198,7 @@ def test_shares_are_kept_by_the_largest_remainder_with_one_worker_at_least() -> 
 
 def test_each_model_is_spread_over_numa_nodes_and_servers() -> None:
     text = (
-        DEMO
+        PHOTOS
         + '[[models]]\nname = "rare"\nfolder = "rare"\n'
         + 'share = 1\n[[models]]\nname = "often"\nfolder = "often"\nshare = 6\n'
         + '[[servers]]\nname = "a"\naddress = "10.0.0.1"\n[[servers]]\nname = "b"\naddress = "10.0.0.2"\n'
@@ -208,18 +208,18 @@ def test_each_model_is_spread_over_numa_nodes_and_servers() -> None:
     workers = plan(parse_cluster(text, "c.toml"), machines).workers
     for worker in workers:
         places[worker.model].add((worker.slot.server, worker.slot.cpus[0] // 32))
-    assert Counter(worker.model for worker in workers) == {"demo": 4, "rare": 4, "often": 24}
+    assert Counter(worker.model for worker in workers) == {"photos": 4, "rare": 4, "often": 24}
     everywhere = {("a", 0), ("a", 1), ("b", 0), ("b", 1)}
-    assert places == {"demo": everywhere, "rare": everywhere, "often": everywhere}
+    assert places == {"photos": everywhere, "rare": everywhere, "often": everywhere}
 
 
 def test_ports_count_up_on_each_server_from_the_gateways_or_the_given_one() -> None:
-    text = f'{DEMO}[[servers]]\n[[servers]]\nname = "b"\naddress = "b"\n'
+    text = f'{PHOTOS}[[servers]]\n[[servers]]\nname = "b"\naddress = "b"\n'
     cluster = parse_cluster(text, "c.toml")
     machines = {"this": recorded("two-cores"), "b": recorded("two-cores")}
     assert [worker.port for worker in plan(cluster, machines).workers] == [8081, 8082, 8081, 8082]
     names = [(worker.name, worker.port) for worker in plan(cluster, machines, 9000).workers]
-    assert names == [("demo-0", 9000), ("demo-1", 9001), ("demo-2", 9000), ("demo-3", 9001)]
+    assert names == [("photos-0", 9000), ("photos-1", 9001), ("photos-2", 9000), ("photos-3", 9001)]
 
 
 @pytest.mark.parametrize(
@@ -289,13 +289,13 @@ def test_more_models_than_slots_are_refused() -> None:
 
 
 def test_ports_beyond_the_last_are_refused() -> None:
-    assert refused("two-cores", models=f"port = 65534\n{DEMO}") == [
+    assert refused("two-cores", models=f"port = 65534\n{PHOTOS}") == [
         "c.toml: port: found 65535 for the first of 2 workers, needed at most 65534: choose a lower port"
     ]
 
 
 def test_the_faults_of_all_servers_are_refused_at_once() -> None:
-    text = f'{DEMO}[[servers]]\nworkers = 9\n[[servers]]\nname = "b"\naddress = "b"\n'
+    text = f'{PHOTOS}[[servers]]\nworkers = 9\n[[servers]]\nname = "b"\naddress = "b"\n'
     with pytest.raises(Refusal) as refusal:
         plan(parse_cluster(text, "c.toml"), {"this": recorded("two-cores")})
     assert refusal.value.lines == (

@@ -17,8 +17,8 @@ from tests.service import free_ports
 from tests.unit.hardware import recorded
 from worker.settings import ENGINES
 
-DEMO = '[[models]]\nname = "demo"\nfolder = "worker/demo"\n'
-LARGE = {"demo": Served("openvino", Path("a.jpg"), 100_000_000)}
+PHOTOS = '[[models]]\nname = "photos"\nfolder = "worker/photos"\n'
+LARGE = {"photos": Served("openvino", Path("a.jpg"), 100_000_000)}
 FIRST_FREE_TO_ALL = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 
 
@@ -27,7 +27,7 @@ def with_memory(megabytes: int) -> Hardware:
 
 
 def planned(port: int = 8080) -> tuple[Cluster, Plan]:
-    cluster = parse_cluster(f"port = {port}\n{DEMO}", "c.toml")
+    cluster = parse_cluster(f"port = {port}\n{PHOTOS}", "c.toml")
     return cluster, plan(cluster, {"this": recorded("two-cores")})
 
 
@@ -95,14 +95,14 @@ def test_the_base_of_every_engine_is_known() -> None:
 
 def test_a_worker_on_torch_counts_for_more() -> None:
     _, plans = planned()
-    models = {"demo": replace(LARGE["demo"], engine="torch")}
+    models = {"photos": replace(LARGE["photos"], engine="torch")}
     assert memory_faults(plans, with_memory(1_000), models) == [
         "memory: about 1300 MB needed, workers: 2, found 1000 MB: set fewer workers in cluster.toml"
     ]
 
 
 def test_each_model_counts_for_its_own_workers_only() -> None:
-    text = f'{DEMO}[[models]]\nname = "tiny"\nfolder = "tiny"\n'
+    text = f'{PHOTOS}[[models]]\nname = "tiny"\nfolder = "tiny"\n'
     plans = plan(parse_cluster(text, "c.toml"), {"this": recorded("two-cores")})
     models = LARGE | {"tiny": Served("openvino", Path("a.jpg"), 1_000_000)}
     assert memory_faults(plans, with_memory(502), models) == []

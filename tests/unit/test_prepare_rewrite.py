@@ -85,8 +85,8 @@ def test_writing_the_same_again_changes_nothing() -> None:
     assert rewritten(WANTED, "model.toml", {"prepared/f32.xml": "3"}, SPEC) == WANTED
 
 
-def test_the_demo_keeps_every_other_byte() -> None:
-    before = (ROOT / "worker/demo/model.toml").read_text()
+def test_the_photos_keeps_every_other_byte() -> None:
+    before = (ROOT / "worker/photos/model.toml").read_text()
     after = rewritten(before, "model.toml", {}, SPEC)
     assert after[: before.index("[engine]")] == before[: before.index("[engine]")]
 

@@ -20,17 +20,17 @@ from tests.unit.hardware import recorded
 from worker.limits import LIMITS
 from worker.settings import Settings, offline_variables
 
-DEMO, WIDE = "/models/the demo", "/models/100% wide; really"
+PHOTOS, WIDE = "/models/the photos", "/models/100% wide; really"
 PYTHON = Path("/srv/my apps/100%/bin/python")
 COMMAND: dict[str, Sequence[str | Path]] = {
-    "demo": (PYTHON, "-m", "serve()"),
+    "photos": (PYTHON, "-m", "serve()"),
     "wide": ("/torch/python", "-m", "serve()"),
 }
 
 
-def clustered(demo: str = DEMO, limits: str = "", port: int = 8080) -> Cluster:
+def clustered(photos: str = PHOTOS, limits: str = "", port: int = 8080) -> Cluster:
     return parse_cluster(
-        f'port = {port}\n[limits]\n{limits}\n[[models]]\nname = "demo"\nfolder = {json.dumps(demo)}\n'
+        f'port = {port}\n[limits]\n{limits}\n[[models]]\nname = "photos"\nfolder = {json.dumps(photos)}\n'
         f'[[models]]\nname = "wide"\nfolder = "{WIDE}"\n',
         "c.toml",
     )
@@ -69,10 +69,10 @@ def test_members_are_rendered_as_this_exact_text() -> None:
         f' "rendered": "{NOTICE}",\n'
         ' "pools": [\n'
         "  {\n"
-        '   "model": "demo",\n'
+        '   "model": "photos",\n'
         '   "members": [\n'
         "    {\n"
-        '     "worker": "demo-0",\n'
+        '     "worker": "photos-0",\n'
         '     "server": "this",\n'
         '     "slot": "this-cpu0",\n'
         '     "address": "127.0.0.1:8081"\n'
@@ -102,7 +102,7 @@ def test_the_gate_takes_the_rendered_members(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, *gate], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     status = json.loads((tmp_path / "status.json").read_text())
-    assert [worker["worker"] for worker in status["workers"]] == ["demo-0", "wide-0"]
+    assert [worker["worker"] for worker in status["workers"]] == ["photos-0", "wide-0"]
 
 
 def test_listen_is_rendered_as_this_exact_text() -> None:
@@ -121,12 +121,13 @@ def test_programs_are_rendered_as_this_exact_text() -> None:
     assert programs(cluster, planned(cluster), COMMAND, Path("/srv/100% kit")) == (
         "; Rendered from compose/cluster.toml by scripts/render.py; a change here is lost at the next `make up`.\n"
         "\n"
-        "[program:demo-0]\n"
+        "[program:photos-0]\n"
         "command='/srv/my apps/100%%/bin/python' '-m' 'serve()'\n"
         "directory=/srv/100%% kit\n"
-        'environment=WANWU_MODEL="demo",WANWU_MODEL_DIR="/models/the demo",WANWU_ENGINE="auto",WANWU_WORKER="demo-0",'
+        'environment=WANWU_MODEL="photos",WANWU_MODEL_DIR="/models/the photos",WANWU_ENGINE="auto",'
+        'WANWU_WORKER="photos-0",'
         'WANWU_SLOT="this-cpu0",WANWU_CPUS="0",WANWU_GPU="",WANWU_BIND="127.0.0.1:8081",' + limits + "\n"
-        "stdout_logfile=%(here)s/../logs/demo-0.log\n"
+        "stdout_logfile=%(here)s/../logs/photos-0.log\n"
         "redirect_stderr=true\n"
         "autorestart=true\n"
         "stopwaitsecs=23\n"
@@ -149,12 +150,12 @@ def test_programs_are_rendered_as_this_exact_text() -> None:
     )
 
 
-@pytest.mark.parametrize("folder", [DEMO, WIDE, "/a,b=c", "/#1;2", "/模型 (新)", "/%(here)d/%%s", "/$HOME/`x`"])
+@pytest.mark.parametrize("folder", [PHOTOS, WIDE, "/a,b=c", "/#1;2", "/模型 (新)", "/%(here)d/%%s", "/$HOME/`x`"])
 def test_supervisord_reads_every_value_back_as_it_was(folder: str, tmp_path: Path) -> None:
-    cluster = clustered(demo=folder)
+    cluster = clustered(photos=folder)
     root = Path(folder) / "kit"
     plans = planned(cluster, "eight-gpus")
-    command = {"demo": (Path(folder) / "python", "-m", "x:y()"), "wide": ("/torch/python",)}
+    command = {"photos": (Path(folder) / "python", "-m", "x:y()"), "wide": ("/torch/python",)}
     found = parsed(programs(cluster, plans, command, root), tmp_path)
     assert sorted(found) == sorted(worker.name for worker in plans.workers)
     for worker in plans.workers:
@@ -168,7 +169,7 @@ def test_supervisord_reads_every_value_back_as_it_was(folder: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "path", ["/it's", '/the "demo"', "/back\\slash", "/two\nlines", "/a ;b", "/a #b", "/a\t;b", "/ends with "]
+    "path", ["/it's", '/the "photos"', "/back\\slash", "/two\nlines", "/a ;b", "/a #b", "/a\t;b", "/ends with "]
 )
 @pytest.mark.parametrize("place", ["root", "command"])
 def test_paths_that_supervisord_cannot_be_told_are_refused(path: str, place: str) -> None:
@@ -182,10 +183,10 @@ def test_paths_that_supervisord_cannot_be_told_are_refused(path: str, place: str
 
 
 def test_the_folders_of_models_are_refused_likewise_and_all_at_once() -> None:
-    cluster = clustered(demo="/the 'demo'")
+    cluster = clustered(photos="/the 'photos'")
     with pytest.raises(Refusal) as refusal:
         programs(cluster, planned(cluster), COMMAND, Path("/a ;b"))
-    assert [line.split(": ")[0] for line in refusal.value.lines] == ["/a ;b", "/the 'demo'"]
+    assert [line.split(": ")[0] for line in refusal.value.lines] == ["/a ;b", "/the 'photos'"]
 
 
 # --- Figures that must agree ------------------------------------------------------------------------------------
@@ -200,7 +201,7 @@ EXTREMES = [
 def test_a_worker_has_time_to_drain_and_to_answer_before_it_is_killed(limits: dict[str, int], tmp_path: Path) -> None:
     cluster = clustered(limits="\n".join(f"{name} = {value}" for name, value in limits.items()))
     plans = planned(cluster)
-    process = parsed(programs(cluster, plans, COMMAND, ROOT), tmp_path)["demo-0"]
+    process = parsed(programs(cluster, plans, COMMAND, ROOT), tmp_path)["photos-0"]
     environ = offline_variables() | {"PATH": os.environ["PATH"]} | process.environment
     environ["WANWU_CPUS"] = str(min(os.sched_getaffinity(0)))
     read = "import runpy; print(runpy.run_path('worker/gunicorn.conf.py')['graceful_timeout'])"
@@ -213,7 +214,7 @@ def test_the_worker_takes_the_environment_that_is_rendered_for_it() -> None:
     worker = planned(cluster, "mig").workers[0]
     environ = offline_variables() | worker_environment(cluster, worker, "127.0.0.1:9000")
     settings = Settings.from_env(environ)
-    assert (settings.model, settings.model_dir, settings.worker) == ("demo", Path(DEMO), worker.name)
+    assert (settings.model, settings.model_dir, settings.worker) == ("photos", Path(PHOTOS), worker.name)
     assert (settings.slot, settings.cpus) == (worker.slot.name, frozenset(worker.slot.cpus))
     assert settings.gpu == worker.slot.gpu
     assert (settings.bind, settings.engine, settings.queue, settings.max_images) == ("127.0.0.1:9000", "auto", 7, 3)

@@ -14,21 +14,21 @@ from scripts.render import NOTICE
 from scripts.render_swarm import CACHE, SERVES, Pool, environment, members, service_name, workers
 from scripts.swarm_nodes import GATEWAY
 
-TEXT = 'port = 80\n[[models]]\nname = "demo"\nfolder = "/srv/wanwu/models/demo"\n'
+TEXT = 'port = 80\n[[models]]\nname = "photos"\nfolder = "/srv/wanwu/models/photos"\n'
 POOL = Pool(4, "wanwu-worker-prepared:0123456789ab", 2_300_000_000, "v1", gpus=False)
 CLUSTER = parse_cluster(TEXT, "c.toml")
 EXPECTED = """{
  "version": "3.13",
  "services": {
-  "demo": {
+  "photos": {
    "image": "wanwu-worker-prepared:0123456789ab",
    "networks": [
     "workers"
    ],
    "environment": {
     "HF_HUB_OFFLINE": "1",
-    "WANWU_MODEL": "demo",
-    "WANWU_MODEL_DIR": "/models/demo",
+    "WANWU_MODEL": "photos",
+    "WANWU_MODEL_DIR": "/models/photos",
     "WANWU_ENGINE": "auto",
     "WANWU_BIND": "0.0.0.0:8000",
     "WANWU_CACHE": "/cache",
@@ -131,23 +131,23 @@ EXPECTED = """{
 
 
 def test_the_services_are_rendered_as_this_exact_text() -> None:
-    assert workers(CLUSTER, {"demo": POOL}, {"HF_HUB_OFFLINE": "1"}) == f"# {NOTICE}\n{EXPECTED}"
+    assert workers(CLUSTER, {"photos": POOL}, {"HF_HUB_OFFLINE": "1"}) == f"# {NOTICE}\n{EXPECTED}"
 
 
 def test_a_service_on_gpus_sees_them_all() -> None:
     pool = Pool(1, "wanwu-worker-cuda:0123456789ab", 1, "v1", gpus=True)
-    assert '"NVIDIA_VISIBLE_DEVICES": "all"' in workers(CLUSTER, {"demo": pool}, {})
+    assert '"NVIDIA_VISIBLE_DEVICES": "all"' in workers(CLUSTER, {"photos": pool}, {})
 
 
 def test_the_gate_is_told_a_name_for_every_model() -> None:
     cluster = parse_cluster(f'{TEXT}[[models]]\nname = "wide.v2"\nfolder = "/srv/wanwu/models/wide"\n', "c.toml")
     assert json.loads(members(cluster, "wanwu"))["pools"] == [
-        {"model": "demo", "discover": "tasks.wanwu_demo:8000"},
+        {"model": "photos", "discover": "tasks.wanwu_photos:8000"},
         {"model": "wide.v2", "discover": f"tasks.wanwu_{service_name('wide.v2')}:8000"},
     ]
 
 
-@pytest.mark.parametrize("model", ["demo", "resnet-18", "a" * 40])
+@pytest.mark.parametrize("model", ["photos", "resnet-18", "a" * 40])
 def test_a_service_is_called_as_its_model_where_it_can(model: str) -> None:
     assert service_name(model) == model
 
@@ -178,7 +178,7 @@ def test_the_members_config_is_named_after_what_is_in_it() -> None:
 def test_a_stack_is_read_as_it_was_meant(tmp_path: Path) -> None:
     cluster = parse_cluster(TEXT.replace("/srv/wanwu/models", "/srv/$HOME models"), "c.toml")
     (tmp_path / "members.json").write_text(members(cluster, "wanwu"))
-    (tmp_path / "workers.yaml").write_text(workers(cluster, {"demo": POOL}, {}))
+    (tmp_path / "workers.yaml").write_text(workers(cluster, {"photos": POOL}, {}))
     variables = environment(cluster, "wanwu-gateway:0123456789ab", str(tmp_path / "members.json"), "text")
     files = [f"--compose-file={file}" for file in (ROOT / "compose/stack.yaml", tmp_path / "workers.yaml")]
     done = subprocess.run(

@@ -12,12 +12,12 @@ from scripts.rundir import RunDir
 from scripts.site import Site, afresh, keep_ports
 from tests.unit.hardware import recorded
 
-FREE = {"demo-0": 8081, "wide-0": 8082}
+FREE = {"photos-0": 8081, "wide-0": 8082}
 
 
 def clustered(port: int = 8080) -> Cluster:
     return parse_cluster(
-        f'port = {port}\n[[models]]\nname = "demo"\nfolder = "a"\n[[models]]\nname = "wide"\nfolder = "b"\n', "c.toml"
+        f'port = {port}\n[[models]]\nname = "photos"\nfolder = "a"\n[[models]]\nname = "wide"\nfolder = "b"\n', "c.toml"
     )
 
 
@@ -34,22 +34,22 @@ def test_where_nothing_runs_the_ports_are_those_of_the_plan() -> None:
 
 
 def test_workers_that_run_keep_theirs_and_new_ones_take_the_next_that_nobody_has() -> None:
-    known = {"demo-0": 8083, "gone-0": 8081}
-    assert ports(keep_ports(planned(), known, lambda port: True)) == {"demo-0": 8083, "wide-0": 8082}
-    assert ports(keep_ports(planned(), known, lambda port: port != 8082)) == {"demo-0": 8083, "wide-0": 8084}
+    known = {"photos-0": 8083, "gone-0": 8081}
+    assert ports(keep_ports(planned(), known, lambda port: True)) == {"photos-0": 8083, "wide-0": 8082}
+    assert ports(keep_ports(planned(), known, lambda port: port != 8082)) == {"photos-0": 8083, "wide-0": 8084}
     assert ports(keep_ports(planned(), {"a-0": 8081, "a-1": 8082}, lambda port: True)) == {
-        "demo-0": 8083, "wide-0": 8084,
+        "photos-0": 8083, "wide-0": 8084,
     }  # fmt: skip
 
 
 def test_where_no_port_is_left_the_gateways_must_be_lower() -> None:
     with pytest.raises(Refusal) as refusal:
         keep_ports(planned(65533), {"a-0": 65534, "a-1": 65535}, lambda port: True)
-    assert refusal.value.lines == ("port: found no free one above 65533 for demo-0: choose a lower port",)
+    assert refusal.value.lines == ("port: found no free one above 65533 for photos-0: choose a lower port",)
 
 
 def test_a_site_that_begins_afresh_has_the_ports_of_the_plan(tmp_path: Path) -> None:
     moved = keep_ports(planned(), {"a-0": 8081, "a-1": 8082}, lambda port: True)
-    models = {name: Served("openvino", Path("a.png"), 1) for name in ("demo", "wide")}
+    models = {name: Served("openvino", Path("a.png"), 1) for name in ("photos", "wide")}
     site = Site(clustered(), recorded("two-cores"), models, moved, RunDir(tmp_path))
     assert ports(afresh(site).plan) == FREE

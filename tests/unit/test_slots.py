@@ -15,7 +15,7 @@ from worker.assignment import assigned
 CPUS = tuple(Cpu(number, number, 0, 0) for number in range(8))
 HARDWARE = Hardware(CPUS, (), 16_000_000_000)
 GPU = Gpu("GPU-1234", "a GPU", 0, tuple(range(8)))
-MODEL = '[[models]]\nname = "demo"\nfolder = "worker/demo"\n'
+MODEL = '[[models]]\nname = "photos"\nfolder = "worker/photos"\n'
 SERVERS = '[[servers]]\nname = "a"\naddress = "10.0.0.1"\nworkers = 2\n[[servers]]\nname = "b"\naddress = "10.0.0.2"\n'
 
 
@@ -49,7 +49,7 @@ def test_measured_cores_are_kept_to() -> None:
 def test_a_worker_reads_its_slot_from_what_is_written(tmp_path: Path) -> None:
     file = tmp_path / "slots.json"
     file.write_text(render(cluster(), "c", HARDWARE, None))
-    environ = {"DOCKER_RESOURCE_SLOT": "c-cpu1", "WANWU_SLOTS": str(file), "WANWU_MODEL": "demo"}
+    environ = {"DOCKER_RESOURCE_SLOT": "c-cpu1", "WANWU_SLOTS": str(file), "WANWU_MODEL": "photos"}
     assert assigned(environ)["WANWU_CPUS"] == "4-7"
 
 

@@ -9,7 +9,7 @@ from tests.answers import answering
 from tests.service import free_ports
 
 READY: dict[str, Any] = {
-    "server": "this", "slot": "this-cpu0", "worker": "demo-0", "state": "ready", "in": True, "model": "demo",
+    "server": "this", "slot": "this-cpu0", "worker": "photos-0", "state": "ready", "in": True, "model": "photos",
     "version": "1", "engine": "openvino", "precision": "int8", "in_flight": 12, "queued": 0,
     "reason": None, "since": "2026-01-01T00:00:00.000+00:00",
 }  # fmt: skip
@@ -32,7 +32,7 @@ def document(*workers: dict[str, Any]) -> dict[str, tuple[int, bytes]]:
 def test_the_table_is_this_exact_text() -> None:
     assert table([READY, GONE]) == (
         "server  slot        worker  state        in   model  version  engine    precision  in_flight  queued\n"
-        "this    this-cpu0   demo-0  ready        yes  demo   1        openvino  int8       12         0\n"
+        "this    this-cpu0   photos-0  ready        yes  photos   1        openvino  int8       12         0\n"
         "this    this-gpu10  wide-0  unreachable  no   wide   -        -         -          -          -"
     )
 

@@ -22,10 +22,10 @@ from tests.wait import until
 OWN = pwd.getpwuid(os.geteuid())
 ASLEEP = "/bin/sh -c 'exec sleep 1000' asleep"
 PROGRAMS = f"""\
-[program:demo-0]
+[program:photos-0]
 command={ASLEEP}
 priority=100
-[program:demo-1]
+[program:photos-1]
 command={ASLEEP}
 priority=100
 """
@@ -34,8 +34,8 @@ MORE = f"""
 command={ASLEEP}
 """
 SLOW = 'trap "echo told; sleep 1; echo ended; exit" TERM; while :; do sleep 0.05; done >>"$0"'
-SLOW_TO_END = "".join(f"[program:demo-{n}]\ncommand=/bin/sh -c '{SLOW}' '%(here)s/order'\n" for n in (0, 1))
-UP = {"demo-0", "demo-1", "nginx", "gate"}
+SLOW_TO_END = "".join(f"[program:photos-{n}]\ncommand=/bin/sh -c '{SLOW}' '%(here)s/order'\n" for n in (0, 1))
+UP = {"photos-0", "photos-1", "nginx", "gate"}
 
 pytestmark = pytest.mark.skipif(not SERVE.python.exists(), reason="needs .venv/serve, which `make test` makes")
 
@@ -85,18 +85,18 @@ def test_it_starts_restarts_one_worker_and_stops_the_gateway_before_the_workers(
     until("all run", lambda: running_pids(run).keys() == UP)
 
     before = running_pids(run)
-    supervisor.restart(run, "demo-0")
-    assert ended(run) == ["demo-0"]
+    supervisor.restart(run, "photos-0")
+    assert ended(run) == ["photos-0"]
     until("all run", lambda: running_pids(run).keys() == UP)
     after = running_pids(run)
-    assert {name for name, pid in after.items() if pid != before[name]} == {"demo-0"}
+    assert {name for name, pid in after.items() if pid != before[name]} == {"photos-0"}
 
     supervisor.stop(run)
     assert not supervisor.is_running(run)
     assert not run.socket.exists()
     assert not any(Path(f"/proc/{pid}").exists() for pid in after.values())
     assert ended(run)[1:3] == ["gate", "nginx"]
-    assert set(ended(run)[3:]) == {"demo-0", "demo-1"}
+    assert set(ended(run)[3:]) == {"photos-0", "photos-1"}
 
 
 def test_workers_are_told_to_stop_at_the_same_moment(run: RunDir) -> None:
@@ -114,15 +114,15 @@ def test_a_worker_is_added_and_another_removed_beside_those_that_run_on(run: Run
     supervisor.add(run, "new-0")
     until("the new one runs", lambda: running_pids(run).keys() == {*UP, "new-0"})
     assert before.items() <= running_pids(run).items()
-    supervisor.remove(run, ["demo-0", "demo-1", "unknown"])
+    supervisor.remove(run, ["photos-0", "photos-1", "unknown"])
     assert supervisor.processes(run).keys() == {"new-0", "nginx", "gate"}
-    assert set(ended(run)) == {"demo-0", "demo-1"}
+    assert set(ended(run)) == {"photos-0", "photos-1"}
 
 
 def test_what_ends_as_soon_as_it_starts_is_removed_all_the_same(run: RunDir) -> None:
-    start(run, "[program:demo-0]\ncommand=/bin/sh -c 'sleep 0.1'\nstartsecs=0\nautorestart=true\n")
-    until("it was started again", lambda: (run.logs / "supervisord.log").read_text().count("spawned: 'demo-0'") > 2)
-    supervisor.remove(run, ["demo-0"])
+    start(run, "[program:photos-0]\ncommand=/bin/sh -c 'sleep 0.1'\nstartsecs=0\nautorestart=true\n")
+    until("it was started again", lambda: (run.logs / "supervisord.log").read_text().count("spawned: 'photos-0'") > 2)
+    supervisor.remove(run, ["photos-0"])
     assert supervisor.processes(run).keys() == {"nginx", "gate"}
 
 

@@ -11,7 +11,7 @@ from scripts.swarm_nodes import Node, Service, Task, comparable, node, service, 
 from scripts.swarm_site import chosen_nodes, gateways, plan
 from scripts.swarm_status import faults_of, server_row, slot_rows, waiting
 
-MODELS = '[[models]]\nname = "demo"\nfolder = "/srv/wanwu/models/demo"\n'
+MODELS = '[[models]]\nname = "photos"\nfolder = "/srv/wanwu/models/photos"\n'
 SERVERS = "".join(
     f'[[servers]]\nname = "{name}"\naddress = "10.0.0.{number}"\ngateway = {str(name != "c").lower()}\n'
     for number, name in enumerate("abc", 1)
@@ -37,10 +37,10 @@ NODE: dict[str, Any] = {
 A = Node("node-a", "host-a", "10.0.0.1", True, True, True, {"wanwu.server": "a"}, ("a-cpu2", "a-cpu10"))
 B = Node("node-b", "b", "10.0.0.2", True, True, False, {}, ("b-cpu0",))
 C = Node("node-c", "c", "10.0.0.3", True, True, False, {}, ("c-cpu0",))
-DEMO = Service("service-1", "wanwu_demo", 4, {}, "image:1", "", "", "")
+PHOTOS = Service("service-1", "wanwu_photos", 4, {}, "image:1", "", "", "")
 RUNS = Task("task-1", "service-1", "node-b", 2, "b-cpu0", "running", "running", "started", {})
 WAITS = Task("task-2", "service-1", "", 3, "", "pending", "running", "no suitable node (insufficient resources)", {})
-READY: dict[str, Any] = {"worker": "demo-b-cpu0", "server": "b", "slot": "b-cpu0", "model": "demo", "in": True}
+READY: dict[str, Any] = {"worker": "photos-b-cpu0", "server": "b", "slot": "b-cpu0", "model": "photos", "in": True}
 
 
 def refused(*nodes: Node) -> tuple[str, ...]:
@@ -76,12 +76,12 @@ def test_a_service_tells_its_replicas_and_its_last_update() -> None:
     template = {"ContainerSpec": {"Image": "image:1", "DNSConfig": {}}, "Runtime": "container"}
     found: dict[str, Any] = {
         "ID": "service-1",
-        "Spec": {"Name": "wanwu_demo", "TaskTemplate": template, "Mode": {"Replicated": {"Replicas": 4}}},
+        "Spec": {"Name": "wanwu_photos", "TaskTemplate": template, "Mode": {"Replicated": {"Replicas": 4}}},
         "UpdateStatus": {"State": "completed", "StartedAt": "t1", "Message": "update completed"},
     }
     spec = {"ContainerSpec": {"Image": "image:1"}}
     assert service(found) == Service(
-        "service-1", "wanwu_demo", 4, spec, "image:1", "completed", "t1", "update completed"
+        "service-1", "wanwu_photos", 4, spec, "image:1", "completed", "t1", "update completed"
     )
     everywhere = {**found["Spec"], "Mode": {"Global": {}}}
     assert service(found | {"Spec": everywhere}).replicas is None
@@ -124,7 +124,7 @@ def test_every_slot_gets_a_worker_and_the_models_their_shares() -> None:
     two = parse_cluster(f'{MODELS}[[models]]\nname = "wide"\nfolder = "/w"\nshare = 3\n{SERVERS}', "c.toml")
     planned = plan(two, {"a": A, "b": B, "c": C})
     assert [worker.slot.name for worker in planned.workers] == ["a-cpu2", "a-cpu10", "b-cpu0", "c-cpu0"]
-    assert sorted(worker.model for worker in planned.workers) == ["demo", "wide", "wide", "wide"]
+    assert sorted(worker.model for worker in planned.workers) == ["photos", "wide", "wide", "wide"]
 
 
 def test_more_models_than_slots_are_refused() -> None:
@@ -139,9 +139,9 @@ def test_gateways_stand_where_the_file_says() -> None:
 
 
 def test_status_has_a_row_for_every_slot_whether_filled_or_not() -> None:
-    rows = slot_rows([B, C], [DEMO], [RUNS, WAITS], [READY])
+    rows = slot_rows([B, C], [PHOTOS], [RUNS, WAITS], [READY])
     assert rows == [
-        {**READY, "task": "demo.2", "task state": "running"},
+        {**READY, "task": "photos.2", "task state": "running"},
         {"server": "c", "slot": "c-cpu0", "in": False},
     ]
     assert faults_of(rows) == ["slots without a task: c-cpu0; see `make logs`"]
@@ -149,8 +149,8 @@ def test_status_has_a_row_for_every_slot_whether_filled_or_not() -> None:
         "out of rotation: b-cpu0; see `make logs`",
         "slots without a task: c-cpu0; see `make logs`",
     ]
-    assert waiting([DEMO], [RUNS, WAITS]) == [
-        "wanwu_demo: tasks that wait for a slot: 1 (no suitable node (insufficient resources))"
+    assert waiting([PHOTOS], [RUNS, WAITS]) == [
+        "wanwu_photos: tasks that wait for a slot: 1 (no suitable node (insufficient resources))"
     ]
 
 

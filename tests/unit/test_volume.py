@@ -10,7 +10,7 @@ from tests.unit.test_settings import COMPLETE
 from worker.settings import Settings
 from worker.volume import VolumeError, check_volume, read_sentinel
 
-SETTINGS = replace(Settings.from_env(COMPLETE), model_dir=Path("/models/demo"))
+SETTINGS = replace(Settings.from_env(COMPLETE), model_dir=Path("/models/photos"))
 
 
 def write(folder: Path, *models: str) -> None:
@@ -26,9 +26,9 @@ def fault(folder: Path, identity: str = "v1") -> str:
 
 @pytest.mark.parametrize("identity", ["v1", ""])
 def test_the_volume_that_is_needed_passes(tmp_path: Path, identity: str) -> None:
-    write(tmp_path, "demo", "other")
+    write(tmp_path, "photos", "other")
     check_volume(replace(SETTINGS, volume=str(tmp_path), volume_id=identity))
-    assert read_sentinel(tmp_path) == ("v1", {"demo": "0123", "other": "0123"})
+    assert read_sentinel(tmp_path) == ("v1", {"photos": "0123", "other": "0123"})
 
 
 def test_without_a_volume_nothing_is_checked() -> None:
@@ -44,12 +44,12 @@ def test_a_missing_mount_is_called_so(tmp_path: Path) -> None:
 def test_an_empty_volume_is_called_so(tmp_path: Path) -> None:
     write(tmp_path)
     assert fault(tmp_path) == (
-        f"{tmp_path}: found the models none on the volume v1, needed demo: mount a volume that has it"
+        f"{tmp_path}: found the models none on the volume v1, needed photos: mount a volume that has it"
     )
 
 
 def test_another_volume_is_called_so(tmp_path: Path) -> None:
-    write(tmp_path, "demo")
+    write(tmp_path, "photos")
     assert fault(tmp_path, "v2") == (
         f"{tmp_path}: found the model volume v1, needed v2: mount the one that the other servers have"
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 Number = TypeVar("Number", int, float)
+LONGEST_DESCRIPTION = 500  # characters; every health check carries it
 LANGUAGE = re.compile(r"[a-z]{2,3}")  # ISO 639
 
 
@@ -80,7 +81,7 @@ class Fields:
             return tuple(value)
         return self._refuse(key, value, "a list of one or more texts", ())
 
-    def description(self, key: str, longest: int) -> dict[str, str]:
+    def description(self, key: str, longest: int = LONGEST_DESCRIPTION) -> dict[str, str]:
         """Return texts by language, empty where the key is missing; a text without a language is English."""
         value = self._take(key, {})
         texts = {"en": value} if isinstance(value, str) else value

@@ -15,7 +15,6 @@ from worker.output import Output
 
 PREPARED = READS["openvino"]  # what no torch is needed for
 LOADERS = ("torchvision", "transformers", "timm", "modelscope", "checkpoint", "pt2", ZERO_SHOT, *PREPARED)
-LONGEST_DESCRIPTION = 500  # characters; every health check carries it
 BUILT_BY_NAME = ("torchvision", "timm", "modelscope")  # these need an architecture
 
 
@@ -79,7 +78,7 @@ def sha256(path: Path) -> str:
 def _parse(top: Fields, path: Path) -> ModelFolder:
     loader = top.choice("loader", LOADERS)
     name, version = top.text("name"), top.text("version")
-    description, licence = top.description("description", LONGEST_DESCRIPTION), top.text("licence", "")
+    description, licence = top.description("description"), top.text("licence", "")
     top.text("source", "")
     architecture = top.text("architecture", None if loader in BUILT_BY_NAME else "")
     trust_code = top.flag("trust_code")

@@ -10,19 +10,17 @@ from worker.models.fields import ModelError
 from worker.models.folder import ModelFolder
 
 TOLERANCE = 0.05  # of a score; engines and precisions differ below it, a wrong preprocessing does not
-QUANTISED_TOLERANCE = 0.2  # int8 moves the score of a single picture further; whether it may serve, many decide
+# int8 moves a score that was recorded in another precision further; whether it may serve, many images decide.
+QUANTISED_TOLERANCE = 0.2
 
 
-def tolerance(precision: str) -> float:
-    """How far an engine of `precision` may be from a golden image's score."""
-    return QUANTISED_TOLERANCE if precision == QUANTISED else TOLERANCE
+def check_golden(folder: ModelFolder, logits_of: Callable[[bytes], np.ndarray], precision: str) -> None:
+    """Classify every golden image by `logits_of` (bytes -> float32 [classes]), an engine of `precision`.
 
-
-def check_golden(folder: ModelFolder, logits_of: Callable[[bytes], np.ndarray], allowed: float = TOLERANCE) -> None:
-    """Classify every golden image by `logits_of` (bytes -> float32 [classes]).
-
-    Raises ModelError on another best class, or on its score when that is more than `allowed` away.
+    Raise ModelError on another best class, or on a score that differs by more than the precision explains.
     """
+    recorded = folder.engine.precision
+    allowed = QUANTISED_TOLERANCE if precision == QUANTISED != recorded else TOLERANCE
     for golden in folder.golden:
         try:
             logits = logits_of(golden.image.read_bytes())

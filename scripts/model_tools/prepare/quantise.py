@@ -30,14 +30,20 @@ def to_openvino(source: Path, pictures: np.ndarray, model_input: Input, path: Pa
     ov.save_model(quantised(network, list(normalised(pictures, model_input))), path, compress_to_fp16=False)
 
 
-def quantised(network: ov.Model, samples: list[np.ndarray]) -> ov.Model:
-    """`network` in int8, its ranges those of `samples`, each an input of it."""
+def quantised(network: ov.Model, samples: list[np.ndarray], portable: bool = False) -> ov.Model:
+    """`network` in int8, its ranges those of `samples`, each an input of it.
+
+    A `portable` one uses 7 bits of its weights, so that a processor without VNNI, which adds pairs of products in
+    16 bits, overflows nowhere.
+    """
     kind = nncf.ModelType.TRANSFORMER if has_attention(network) else None
     preset = nncf.QuantizationPreset.MIXED  # signed where values are: activations are not all behind a ReLU
     dataset = nncf.Dataset(samples)
+    fix = nncf.OverflowFix.ENABLE if portable else None
     return nncf.quantize(
-        network, dataset, preset=preset, model_type=kind, subset_size=len(samples), fast_bias_correction=True
-    )
+        network, dataset, preset=preset, model_type=kind, subset_size=len(samples), fast_bias_correction=True,
+        advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=fix),
+    )  # fmt: skip
 
 
 def is_quantised(source: Path) -> bool:

@@ -17,7 +17,7 @@ from worker.engines import Engine
 from worker.models.engine import EngineSpec
 from worker.models.fields import ModelError
 from worker.models.folder import ModelFolder, read_folder
-from worker.models.golden import TOLERANCE, check_golden, tolerance
+from worker.models.golden import TOLERANCE, check_golden
 
 CPU_SIZES, GPU_SIZES = (1, 2, 4, 8, 16), (1, 2, 4, 8, 16, 32, 64, 128)
 GAIN = 1.03  # a larger batch must be so much faster a picture, to be worth its wait: less is noise
@@ -112,7 +112,7 @@ def _need_bf16() -> None:
 def golden_fault(folder: ModelFolder, engine: Engine) -> str:
     """Why `engine` may not answer for the folder, "" when its golden images come back as recorded."""
     try:
-        check_golden(folder, asker(folder, engine), tolerance(engine.precision))
+        check_golden(folder, asker(folder, engine), engine.precision)
     except ModelError as error:
         return str(error)
     return ""

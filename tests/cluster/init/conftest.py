@@ -17,7 +17,7 @@ from tests.cluster.init.bundles import Image
 from tests.cluster.init.hosts import Host, start
 
 KEPT = Path(os.environ.get("WANWU_TEST_ROOTS", "/var/tmp/wanwu-roots"))
-DEMO = ROOT / "worker/demo"
+PHOTOS = ROOT / "worker/photos"
 
 
 def packages(system: str) -> Path:
@@ -91,7 +91,7 @@ class Site:
     def carry(self, system: str, carried: list[Image]) -> Path:
         """The folder that every host finds in /media, with the bundle in it."""
         media = self.folder / "media"
-        bundles.make(media / "bundle", {system: packages(system)}, carried, [DEMO])
+        bundles.make(media / "bundle", {system: packages(system)}, carried, [PHOTOS])
         return media
 
     def host(self, codename: str, name: str, media: Path) -> Host:

@@ -37,7 +37,7 @@ def set_up_as_shown(host: Host, before: str, *order: str) -> None:
 def classified(host: Host, image: str) -> str:
     """What a worker answers for a golden picture of a cat, its model read from the host's mounted volume."""
     settings = {
-        "MODEL_DIR": "/srv/wanwu/models/demo", "MODEL": "demo", "WORKER": "demo-0", "SLOT": "alpha-cpu0",
+        "MODEL_DIR": "/srv/wanwu/models/photos", "MODEL": "photos", "WORKER": "photos-0", "SLOT": "alpha-cpu0",
         "CPUS": "0", "BIND": "127.0.0.1:8000", "VOLUME": "/srv/wanwu/models", "VOLUME_ID": "test-volume",
     }  # fmt: skip
     variables = [f"--env=WANWU_{name}={value}" for name, value in settings.items()]
@@ -46,7 +46,7 @@ def classified(host: Host, image: str) -> str:
     host.says("docker", "run", "--detach", "--name=worker", *place, *variables, image)
     ready = "until [ $(docker inspect --format '{{.State.Health.Status}}' worker) = healthy ]; do sleep 0.2; done"
     host.says("timeout", "60", "sh", "-c", ready)
-    picture = "/srv/wanwu/models/demo/golden/cat.jpg"
+    picture = "/srv/wanwu/models/photos/golden/cat.jpg"
     answer = json.loads(host.says("docker", "exec", "worker", "python3", "-c", CLASSIFY, picture))
     host.says("docker", "rm", "--force", "worker")
     return str(answer["predictions"][0]["label_en"])
@@ -83,7 +83,7 @@ def test_a_bare_debian_12_becomes_a_member_with_a_folder_as_volume_and_is_as_bef
     gone = host.init("--uninstall")
     assert (gone.returncode, gone.stderr) == (0, "")
     assert difference(before, tree(host)) == ""
-    assert (site.folder / "media/bundle/models/demo/model.toml").exists()
+    assert (site.folder / "media/bundle/models/photos/model.toml").exists()
 
 
 def test_a_debian_13_killed_at_every_change_becomes_a_member_all_the_same_with_an_image_file_as_volume(

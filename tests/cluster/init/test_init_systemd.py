@@ -101,7 +101,7 @@ def test_a_disk_is_mounted_before_docker_at_every_boot_and_without_it_docker_doe
     assert (gone.returncode, gone.stderr) == (0, "")
     assert difference(before, tree(host)) == ""
     assert difference(units_before, units(host)) == ""
-    assert (media / "bundle/models/demo/model.toml").exists()
+    assert (media / "bundle/models/photos/model.toml").exists()
 
 
 def test_a_docker_that_ran_before_runs_after_uninstall(site: Site, tiny: Image) -> None:
