@@ -73,7 +73,9 @@ def _require_replaceable(target: Path) -> None:
         raise Refusal(f"OUT: {target}: {error.strerror}: name another folder with OUT=") from error
     if not ours:
         other = ", ".join(sorted(held - {JSON, PAGE})[:3] or [JSON])
-        raise Refusal(f"OUT: {target}: found {other}, which is no evaluation's: name another folder with OUT=")
+        raise Refusal(
+            f"OUT: {target}: found {other}, which is not part of an evaluation: name another folder with OUT="
+        )
 
 
 def _is_evaluation(file: Path) -> bool:

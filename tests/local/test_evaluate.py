@@ -161,12 +161,12 @@ def test_an_earlier_evaluation_is_replaced_and_nothing_else(models: Path, images
     assert evaluated(models, out, "bright", images)[0]["top_1"] == 1
     (out / "thesis.txt").write_text("years of work")
     assert refused(models, out, "bright", images) == (
-        f"!! OUT: {out}: found thesis.txt, which is no evaluation's: name another folder with OUT="
+        f"!! OUT: {out}: found thesis.txt, which is not part of an evaluation: name another folder with OUT="
     )
     (out / "thesis.txt").unlink()
     (out / JSON).write_text("{}")
     assert refused(models, out, "bright", images) == (
-        f"!! OUT: {out}: found {JSON}, which is no evaluation's: name another folder with OUT="
+        f"!! OUT: {out}: found {JSON}, which is not part of an evaluation: name another folder with OUT="
     )
     assert "Not a directory" in refused(models, out / JSON, "bright", images)
 
@@ -188,11 +188,12 @@ def test_what_cannot_be_evaluated_at_all_is_refused_in_one_line(models: Path, im
         "!! IMAGES: /no/such/folder: no such folder or file: needed a folder for each class, or a CSV file"
     )
     assert refused(models, out, "bright", bare) == (
-        f"!! IMAGES: {bare}: found no images with a class but 2 other files: needed a folder for each class, with its "
+        f"!! IMAGES: {bare}: found no labelled images, but 2 other files: needed a folder for each class, with its "
         f"images inside, or a CSV file of file,label, such as IMAGES={bare}/labels.csv"
     )
     assert refused(models, out, "bright", foreign) == (
-        f"!! IMAGES: {foreign}: found no class that bright has, but cow, horse; needed some of: 猫 cat, 狗 dog, 茶 tea"
+        f"!! IMAGES: {foreign}: found the classes cow, horse, none of which bright has: "
+        "needed some of 猫 cat, 狗 dog, 茶 tea"
     )
     assert refused(models, out, "bright", broken).startswith(
         f"!! IMAGES: {broken}: none can be evaluated, cat/a.jpg: the JPEG cannot be decoded"

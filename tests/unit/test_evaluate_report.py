@@ -16,7 +16,7 @@ from scripts.model_tools.evaluate.metrics import RULE, Figures, figures
 from scripts.model_tools.evaluate.page import page
 from scripts.model_tools.evaluate.progress import Progress
 from scripts.model_tools.evaluate.report import Evaluation, Mistake, table, to_json
-from scripts.model_tools.evaluate.thumbnails import data_url
+from scripts.model_tools.evaluate.thumbnails import data_urls
 from tests.folders import RED, picture
 from worker.decode import COLOUR, Pixels
 from worker.labels import Labels
@@ -139,7 +139,7 @@ def test_the_table_tells_the_same_and_no_control_characters() -> None:
 def test_long_lists_are_cut_in_the_table_alone() -> None:
     long = replace(found(40, many_classes()), broken=[LeftOut(f"{turn}.jpg", "broken") for turn in range(600)])
     lines, source = table(long).splitlines(), page(long, ["", ""])
-    assert "the 10 classes that are recognised least" in lines
+    assert "the 10 classes with the lowest recall" in lines
     assert "broken images, left out (600)" in lines
     assert "   ... and 590 more" in lines
     assert "499.jpg" in source
@@ -158,11 +158,12 @@ def test_no_border_is_said_to_be_none() -> None:
 
 def test_a_thumbnail_is_a_small_jpeg_and_a_file_that_is_gone_has_none(tmp_path: Path) -> None:
     picture(RED, (900, 600)).save(tmp_path / "large.png")
-    url = data_url(tmp_path / "large.png", COLOUR)
+    url, none = data_urls([tmp_path / "large.png", tmp_path / "gone.png"], COLOUR)
     assert url.startswith("data:image/jpeg;base64,/9j/")
     assert len(url) < 20_000
-    assert data_url(tmp_path / "large.png", Pixels(1)).startswith("data:image/jpeg;base64,/9j/")
-    assert data_url(tmp_path / "gone.png", COLOUR) == ""
+    assert none == ""
+    (grey,) = data_urls([tmp_path / "large.png"], Pixels(1))
+    assert len(grey) < len(url)
 
 
 def test_progress_is_a_line_for_each_tenth_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:

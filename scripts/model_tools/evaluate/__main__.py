@@ -9,7 +9,7 @@ from scripts.model_tools.evaluate import JSON, PAGE
 from scripts.model_tools.evaluate.evaluation import evaluate
 from scripts.model_tools.evaluate.page import page
 from scripts.model_tools.evaluate.report import table, to_json
-from scripts.model_tools.evaluate.thumbnails import data_url
+from scripts.model_tools.evaluate.thumbnails import data_urls
 from scripts.refusal import Refusal
 from worker.models.fields import ModelError
 from worker.models.folder import read_folder
@@ -27,8 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         found, wrong = evaluate(options.folder, options.images, options.gpus)
         pixels = read_folder(options.folder).input.pixels
-        text = page(found, [data_url(path, pixels) for path in wrong])
-        (options.out / PAGE).write_text(text, encoding="utf-8", errors=ESCAPED)
+        (options.out / PAGE).write_text(page(found, data_urls(wrong, pixels)), encoding="utf-8")
         (options.out / JSON).write_text(to_json(found), encoding="utf-8", errors=ESCAPED)
         say(f"\n{table(found)}")
     except (ModelError, Refusal) as error:

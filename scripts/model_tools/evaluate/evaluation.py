@@ -85,12 +85,13 @@ def _require_images(folder: ModelFolder, place: Path, found: Dataset) -> None:
     if classes:
         known = few(labels.shown(int(index), BOTH) for index in folder.output.main)
         raise Refusal(
-            f"IMAGES: {place}: found no class that {folder.name} has, but {few(classes)}; needed some of: {known}"
+            f"IMAGES: {place}: found the classes {few(classes)}, none of which {folder.name} has: "
+            f"needed some of {known}"
         )
     others = len(found.broken) + len(found.not_images) + sum(one.images for one in found.unknown.values())
-    beside = f" but {others} other {'file' if others == 1 else 'files'}" if others else ""
+    beside = f", but {others} other {'file' if others == 1 else 'files'}" if others else ""
     raise Refusal(
-        f"IMAGES: {place}: found no images with a class{beside}: needed a folder for each class, with its "
+        f"IMAGES: {place}: found no labelled images{beside}: needed a folder for each class, with its "
         f"images inside, or a CSV file of file,label{_hint(place)}"
     )
 

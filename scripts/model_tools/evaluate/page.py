@@ -40,7 +40,7 @@ def _body(found: Evaluation, images: Sequence[str]) -> Iterator[str]:
     yield _section("", f"<dl>{''.join(_figure(*one) for one in summary(found))}</dl>")
     yield from _mistakes(found, images)
     yield from _confusions(found)
-    yield _section("Classes, least recognised first", _classes(found))
+    yield _section("Classes, lowest recall first", _classes(found))
     if found.figures.bins:
         yield _section("Calibration", _calibration(found.figures.bins))
     for title, rows in left_out(found):
@@ -56,9 +56,9 @@ def _section(title: str, content: str) -> str:
     return f"<section>{heading}{content}</section>"
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
-    first = "".join(f"<th>{text(head)}</th>" for head in heads)
-    body = "\n".join(f"<tr>{''.join(_cell(*cell) for cell in row)}</tr>" for row in rows)
+def _table(heads: Sequence[Cell], rows: Iterable[Sequence[Cell]]) -> str:
+    first = "".join(_cell("th", *head) for head in heads)
+    body = "\n".join(f"<tr>{''.join(_cell('td', *cell) for cell in row)}</tr>" for row in rows)
     return _scrolled("list", first, body)
 
 
@@ -67,18 +67,22 @@ def _scrolled(kind: str, heads: str, body: str) -> str:
     return f'<div class="scroll"><table class="{kind}">{table}</table></div>'
 
 
-def _cell(content: str, kind: str = "") -> str:
-    return f'<td class="{kind}">{content}</td>' if kind else f"<td>{content}</td>"
+def _cell(tag: str, content: str, kind: str) -> str:
+    return f'<{tag} class="{kind}">{content}</{tag}>' if kind else f"<{tag}>{content}</{tag}>"
 
 
 def _number(content: str) -> Cell:
     return content, "number"
 
 
+def _text(words: str) -> Cell:
+    return text(words), ""
+
+
 def _files(rows: Sequence[tuple[str, str]]) -> str:
-    cells = [((text(name), ""), (text(reason), "")) for name, reason in rows[:MOST_FILES]]
+    cells = [(_text(name), _text(reason)) for name, reason in rows[:MOST_FILES]]
     more = f"<p>... and {len(rows) - MOST_FILES} more</p>" if len(rows) > MOST_FILES else ""
-    return _table(("", ""), cells) + more
+    return _table((_text("name"), _text("reason")), cells) + more
 
 
 def _mistakes(found: Evaluation, images: Sequence[str]) -> Iterator[str]:
@@ -86,7 +90,7 @@ def _mistakes(found: Evaluation, images: Sequence[str]) -> Iterator[str]:
     figures = [_mistake(found, one, url) for one, url in zip(found.mistakes, images, strict=True)]
     if figures:
         yield _section(
-            "Worst mistakes: wrong, with the highest scores", f'<div class="mistakes">{"".join(figures)}</div>'
+            "Worst mistakes: wrong answers with the highest scores", f'<div class="mistakes">{"".join(figures)}</div>'
         )
 
 
@@ -102,11 +106,11 @@ def _confusions(found: Evaluation) -> Iterator[str]:
         yield _section("Confusion matrix: a row for each right class, a column for each answer", _matrix(found))
     elif pairs:
         rows = [
-            (_number(str(one.images)), (text(found.shown(one.truth)), ""), (text(found.shown(one.answered)), ""))
+            (_number(str(one.images)), _text(found.shown(one.truth)), _text(found.shown(one.answered)))
             for one in pairs[:MOST_PAIRS]
         ]
         shown = f", the first {MOST_PAIRS} of {len(pairs)} pairs" if len(pairs) > MOST_PAIRS else ""
-        yield _section(f"Most confused{shown}", _table(("images", "class", "answered as"), rows))
+        yield _section(f"Most confused{shown}", _table((_number("images"), _text("class"), _text("answered as")), rows))
 
 
 def _matrix(found: Evaluation) -> str:
@@ -130,12 +134,13 @@ def _classes(found: Evaluation) -> str:
     rows = [
         [
             *map(_number, (str(one.images), percent(one.recall), percent(one.precision))),
-            (text(found.shown(one.index)), ""),
+            _text(found.shown(one.index)),
             _number(str(one.index)),
         ]
         for one in found.weakest()
     ]
-    return _table(("images", "recall", "precision", "class", "index"), rows)
+    heads = [*map(_number, ("images", "recall", "precision")), _text("class"), _number("index")]
+    return _table(heads, rows)
 
 
 def _calibration(bins: Sequence[Bin]) -> str:
@@ -153,7 +158,8 @@ def _calibration(bins: Sequence[Bin]) -> str:
         for one in bins
     ]
     note = (
-        f'<p class="quiet">{BINS} ranges of scores. A bar is the share of right answers, the mark the mean score: '
-        "where scores can be believed, bars end at their marks.</p>"
+        f'<p class="quiet">Answers in {BINS} bins by score. Each bar is the share of right answers, each mark the '
+        "mean score: for a calibrated model, bars end at their marks.</p>"
     )
-    return note + _table(("scores", "images", "mean score", "right", ""), rows)
+    heads = [*map(_number, ("scores", "images", "mean score", "right")), _text("")]
+    return note + _table(heads, rows)

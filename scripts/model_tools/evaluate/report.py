@@ -62,7 +62,7 @@ class Evaluation:
         return self.labels.shown(index, BOTH)
 
     def weakest(self) -> list[ClassFigures]:
-        """Return the classes that have images, those that are recognised least first."""
+        """Return the classes that have images, those with the lowest recall first."""
         return sorted((one for one in self.figures.classes if one.images), key=lambda one: one.recall or 0)
 
 
@@ -90,7 +90,7 @@ def summary(found: Evaluation) -> list[tuple[str, str, str]]:
         return [*rows, ("calibration error", "-", "the scores are not probabilities")]
     return [
         *rows,
-        ("calibration error", f"{figures.calibration_error:.4f}", f"expected, of {BINS} ranges of scores"),
+        ("calibration error", f"{figures.calibration_error:.4f}", f"expected calibration error, {BINS} bins"),
         ("unsure below", *_unsure(figures)),
     ]
 
@@ -178,7 +178,7 @@ def _classes(found: Evaluation) -> Iterator[str]:
     ]
     yield ""
     few = len(rows) <= MOST_CLASSES
-    yield "classes, least recognised first" if few else f"the {FEW} classes that are recognised least"
+    yield "classes, lowest recall first" if few else f"the {FEW} classes with the lowest recall"
     yield aligned([("images", "recall", "precision", "class"), *(rows if few else rows[:FEW])])
 
 
