@@ -23,7 +23,7 @@ SERVERS = --hosts "$(call given,HOSTS)" --bundle "$(or $(call given,BUNDLE),bund
   --models "$(call given,SOURCE)" --join "$(call given,JOIN)" --gpu "$(or $(call given,GPU),auto)"
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify use wheelhouse base-image bundle bundle-verify k8s test photos bench bench-peers
+.PHONY: help up down status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate use wheelhouse base-image bundle bundle-verify k8s test photos bench bench-peers
 
 help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
@@ -77,6 +77,9 @@ model-prepare: ## Measure engines on this machine again; NAME=... for one, CALIB
 
 model-verify: ## Check model folders as a starting worker does, no network needed; NAME=... for one, JSON=1
 	@$(WANWU) model-verify $(PLACE) --models "$(MODELS)" --name "$(call given,NAME)" $(if $(call given,JSON),--json)
+
+evaluate: ## How often a model is right: NAME=..., IMAGES=DIR with a folder per class, or a CSV of file,label; OUT=DIR
+	@$(WANWU) evaluate $(PLACE) --models "$(MODELS)" --name "$(call given,NAME)" --images "$(call given,IMAGES)" --out "$(call given,OUT)"
 
 use: ## Serve another model folder, losing no request: NAME=..., INSTEAD_OF=... where several are served
 	@$(WANWU) use $(PLACE) --models "$(MODELS)" --name "$(call given,NAME)" --instead-of "$(call given,INSTEAD_OF)"

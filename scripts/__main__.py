@@ -8,6 +8,7 @@ from pathlib import Path
 
 from scripts import (
     doctor,
+    evaluate,
     init_hosts,
     kubernetes,
     library,
@@ -124,6 +125,11 @@ def verify_models(options: argparse.Namespace) -> None:
     model_verify.verify(options.models.absolute(), load_cluster(options.cluster), options.name, options.json)
 
 
+def evaluate_model(options: argparse.Namespace) -> None:
+    models, cluster = options.models.absolute(), load_cluster(options.cluster)
+    evaluate.evaluate(models, cluster, options.name, options.images, options.out)
+
+
 def list_models(options: argparse.Namespace) -> None:
     library.show(options.models.absolute(), load_cluster(options.cluster), options.name)
 
@@ -194,6 +200,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], None], str]] = {
     "model-fetch": (fetch_model, "fetch a published model and make a model folder of it"),
     "model-prepare": (prepare_models, "measure every engine on this machine again, and choose the fastest"),
     "model-verify": (verify_models, "check model folders as a starting worker does, without a network"),
+    "evaluate": (evaluate_model, "how often a model is right on labelled images"),
     "models": (list_models, "every model folder, and whether it is served and verified"),
     "use": (use_model, "serve another model folder in place of a served one, losing no request"),
     "wheelhouse": (fill_wheelhouse, "fetch the wheels that images are built from"),
@@ -218,7 +225,7 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("--cluster", type=Path, default=ROOT / "compose/cluster.toml", help="the cluster's file")
         command.add_argument("--run-dir", type=Path, default=ROOT / "run", help="where the service writes")
         command.add_argument("--runtime", default="", help="local, compose or swarm; without it the best there is")
-        if name in ("model-add", "model-fetch", "model-prepare", "model-verify", "models", "use"):
+        if name in ("model-add", "model-fetch", "model-prepare", "model-verify", "evaluate", "models", "use"):
             command.add_argument("--models", type=Path, default=library.MODELS, help="the folder of the model folders")
         if name == "model-add":
             command.add_argument(
@@ -251,6 +258,10 @@ def parser() -> argparse.ArgumentParser:
         if name == "model-verify":
             command.add_argument("--name", metavar="NAME", default="", help="this model alone")
             command.add_argument("--json", action="store_true", help="report as JSON")
+        if name == "evaluate":
+            command.add_argument("--name", metavar="NAME", default="", help="the model's folder, or a served name")
+            command.add_argument("--images", metavar="PATH", default="", help="a folder per class, or a CSV file")
+            command.add_argument("--out", metavar="DIR", default="", help="the report's folder (evaluation/NAME)")
         if name == "use":
             command.add_argument(
                 "--name", metavar="NAME", default="", help="its folder; where nothing runs, `up` serves it then"

@@ -32,9 +32,14 @@ def run(python: Path, tool: str, arguments: Sequence[str | Path], online: bool =
         except BaseException:
             process.kill()
             raise
-    if process.returncode < 0:
-        raise Refusal(f"killed by signal {-process.returncode}; is there enough memory?")
-    if process.returncode:
+    require_success(process.returncode)
+
+
+def require_success(status: int) -> None:
+    """Raise Refusal for a tool that failed, and that has said why, or was killed."""
+    if status < 0:
+        raise Refusal(f"killed by signal {-status}; is there enough memory?")
+    if status:
         raise Refusal()
 
 

@@ -109,6 +109,17 @@ def chinese() -> list[str]:
     return lines("zh")
 
 
+def test_the_synsets_are_in_the_order_of_the_classes(english: list[str]) -> None:
+    """ImageNet-1k's classes are numbered by their WordNet ids, rising."""
+    *synsets, rest = (FOLDER / "synsets.txt").read_text().split("\n")
+    assert rest == ""
+    assert len(set(synsets)) == len(synsets) == 1000
+    assert synsets == sorted(synsets)
+    assert all(re.fullmatch(r"n\d{8}", synset) for synset in synsets)
+    anchors = {"n01440764": "tench", "n02123045": "tabby", "n02510455": "giant panda", "n15075141": "toilet tissue"}
+    assert {synset: english[synsets.index(synset)] for synset in anchors} == anchors
+
+
 def is_gb2312(character: str) -> bool:
     """Whether GB 2312 has it: the mainland's own set, made of the simplified forms."""
     try:

@@ -1,0 +1,291 @@
+"""`make evaluate` on a small model that tells red, green and blue apart."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+from multiprocessing import active_children
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.cluster import ROOT
+from scripts.environments import SERVE
+from scripts.hardware import read_hardware
+from scripts.model_tools.evaluate import JSON, PAGE, run
+from scripts.model_tools.evaluate.run import Answer, answers
+from scripts.model_tools.prepare.apart import Place, everywhere
+from scripts.plan import physical_cores
+from tests.folders import fruit_folder, openvino_folder, picture
+from tests.service import bare_environment
+from tests.wait import until
+from worker.models.fields import ModelError
+
+COLOURS = {"cat": (200, 60, 60), "狗": (60, 200, 60), "Tea": (60, 60, 200)}  # what the model takes each class for
+EACH = 4
+TRUNCATED = b"\xff\xd8\xff\xe0 and no more"
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models")
+    openvino_folder(path / "bright")
+    fruit_folder(path / "fruit")
+    return path
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """A folder for each class, named in either language; one cat looks like tea."""
+    path = tmp_path / "images"
+    for name, (red, green, blue) in COLOURS.items():
+        (path / name).mkdir(parents=True)
+        for turn in range(EACH):
+            picture((red - turn, green - turn, blue - turn)).save(path / name / f"{turn}.png")
+    picture(COLOURS["Tea"]).save(path / "cat/0.png")
+    return path
+
+
+def make(models: Path, out: Path, name: str, images: Path | str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(models, out, name, images), cwd=ROOT, capture_output=True, text=True, env=bare_environment()
+    )
+
+
+def command(models: Path, out: Path, name: str, images: Path | str) -> list[str]:
+    arguments = [f"NAME={name}", f"IMAGES={images}", f"MODELS={models}", f"OUT={out}"]
+    return ["make", "--no-print-directory", "evaluate", *arguments]
+
+
+def evaluated(models: Path, out: Path, name: str, images: Path) -> tuple[dict[str, Any], list[str]]:
+    """What the JSON file says, and the lines of the table."""
+    done = make(models, out, name, images)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    assert sorted(path.name for path in out.iterdir()) == sorted([JSON, PAGE])
+    return json.loads((out / JSON).read_text()), done.stdout.splitlines()
+
+
+def refused(models: Path, out: Path, name: str, images: Path | str) -> str:
+    """The one line with which it refuses; nothing may be left beside what was there."""
+    before = sorted(out.parent.rglob("*"))
+    done = make(models, out, name, images)
+    assert done.returncode != 0, done.stdout
+    assert sorted(out.parent.rglob("*")) == before
+    said = [line for line in done.stderr.splitlines() if not line.startswith("make: ")]
+    assert len(said) == 1, done.stderr
+    return said[0]
+
+
+def test_a_folder_for_each_class_is_evaluated(models: Path, images: Path, tmp_path: Path) -> None:
+    told, lines = evaluated(models, tmp_path / "reports/first", "bright", images)
+    assert told["images"] == {"evaluated": 12, "broken": 0, "not_images": 0, "of_unknown_classes": 0}
+    assert (told["top_1"], told["top_5"]) == (11 / 12, None)
+    assert [(one["images"], one["answered"], one["right"]) for one in told["classes"]] == [
+        (4, 3, 3), (4, 4, 4), (4, 5, 4),
+    ]  # fmt: skip
+    assert told["confusions"] == [{"truth": 0, "answered": 2, "images": 1}]
+    (mistake,) = told["mistakes"]
+    assert (mistake["file"], mistake["truth"], mistake["answered"]) == ("cat/0.png", 0, 2)
+    assert told["engine"]["name"] == "openvino"
+    assert told["processes"] == min(len(physical_cores(read_hardware().cpus)), 12)
+    assert lines[0] == "-- evaluating bright by openvino in f32 on 12 images"
+    assert "top-1              91.7%" in lines
+    assert "4       75.0%   100.0%     猫 cat" in lines
+    assert lines[-1] == f"written: {tmp_path}/reports/first/{PAGE}, {tmp_path}/reports/first/{JSON}"
+    assert len(re.findall(r'<img src="data:image/jpeg;base64,', (tmp_path / "reports/first" / PAGE).read_text())) == 1
+
+
+def test_a_csv_file_gives_the_same_figures(models: Path, images: Path, tmp_path: Path) -> None:
+    rows = [f"{path.relative_to(images)},{path.parent.name}" for path in sorted(images.rglob("*.png"))]
+    (images / "labels.csv").write_text("\n".join(["file,label", *rows]), encoding="utf-8")
+    by_table, _ = evaluated(models, tmp_path / "table", "bright", images / "labels.csv")
+    by_folder, lines = evaluated(models, tmp_path / "folder", "bright", images)
+    for key in ("top_1", "classes", "confusions", "mistakes", "calibration_error", "unsure_below"):
+        assert by_table[key] == by_folder[key]
+    assert "   labels.csv: neither its name nor its bytes are those of an image" in lines
+
+
+def test_what_cannot_be_evaluated_is_listed_and_counted(models: Path, images: Path, tmp_path: Path) -> None:
+    (images / "cat/broken.jpg").write_bytes(TRUNCATED)
+    (images / "cat/empty.png").write_bytes(b"")
+    (images / "cat/page.png").write_text("<html>404</html>")
+    (images / "cat/notes.txt").write_text("not an image")
+    (images / "cat/Thumbs.db").write_bytes(b"clutter")
+    with open(os.fsencode(images) + b"/cat/\xc3\x28.jpg", "wb") as file:  # a name that is not UTF-8
+        file.write(TRUNCATED)
+    (images / "horse").mkdir()
+    picture(COLOURS["cat"]).save(images / "horse/a.png")
+    picture(COLOURS["cat"]).save(images / "alone.png")
+    told, lines = evaluated(models, tmp_path / "out", "bright", images)
+    assert told["images"] == {"evaluated": 12, "broken": 4, "not_images": 1, "of_unknown_classes": 2}
+    assert [one["file"] for one in told["broken"]] == [
+        "cat/broken.jpg",
+        "cat/empty.png",
+        "cat/page.png",
+        "cat/\udcc3(.jpg",
+    ]
+    assert [(one["class"], one["images"]) for one in told["unknown_classes"]] == [("", 1), ("horse", 1)]
+    text = (tmp_path / "out" / PAGE).read_text()
+    for title in (
+        "classes that the model does not have, 2 images left out (2)",
+        "broken images, left out (4)",
+        "other files, left out (1)",
+    ):
+        assert title in lines
+        assert title[1:] in text
+    assert "   cat/empty.png: the image is empty (0 bytes); send the bytes of a picture" in lines
+    assert "cat/\\udcc3(.jpg" in text
+
+
+def test_a_model_with_attributes_is_evaluated_on_the_classes_that_compete(
+    models: Path, images: Path, tmp_path: Path
+) -> None:
+    for before, after in zip(COLOURS, ("りんご", "pear", "ripe"), strict=True):
+        (images / before).rename(images / after)
+    told, _ = evaluated(models, tmp_path / "out", "fruit", images)
+    assert [one["index"] for one in told["classes"]] == [0, 1, 2]
+    assert told["top_1"] == 7 / 8
+    (attribute,) = told["unknown_classes"]
+    assert (attribute["class"], attribute["images"]) == ("ripe", 4)
+    assert attribute["reason"] == "an attribute of the model, none of the classes that compete for the label"
+
+
+def test_an_earlier_evaluation_is_replaced_and_nothing_else(models: Path, images: Path, tmp_path: Path) -> None:
+    out = tmp_path / "place/out"
+    out.mkdir(parents=True)
+    evaluated(models, out, "bright", images)
+    (images / "cat/0.png").unlink()
+    assert evaluated(models, out, "bright", images)[0]["top_1"] == 1
+    (out / "thesis.txt").write_text("years of work")
+    assert refused(models, out, "bright", images) == (
+        f"!! OUT: {out}: found thesis.txt, which is not part of an evaluation: name another folder with OUT="
+    )
+    (out / "thesis.txt").unlink()
+    (out / JSON).write_text("{}")
+    assert refused(models, out, "bright", images) == (
+        f"!! OUT: {out}: found {JSON}, which is not part of an evaluation: name another folder with OUT="
+    )
+    assert "Not a directory" in refused(models, out / JSON, "bright", images)
+
+
+def test_what_cannot_be_evaluated_at_all_is_refused_in_one_line(models: Path, images: Path, tmp_path: Path) -> None:
+    out, bare, foreign, broken = (tmp_path / name for name in ("home/out", "bare", "foreign", "broken"))
+    (tmp_path / "home").mkdir()
+    for folder in (bare / "cat", foreign / "horse", foreign / "cow", broken / "cat"):
+        folder.mkdir(parents=True)
+    for folder in (foreign / "horse", foreign / "cow"):
+        picture(COLOURS["cat"]).save(folder / "a.png")
+    (broken / "cat/a.jpg").write_bytes(TRUNCATED)
+    (bare / "cat/notes.txt").write_text("not an image")
+    (bare / "labels.csv").write_text("file,label\n")
+    assert refused(models, out, "bright", "") == (
+        "!! IMAGES: found nothing, needed a folder with one for each class, or a CSV file of file,label"
+    )
+    assert refused(models, out, "bright", "/no/such/folder") == (
+        "!! IMAGES: /no/such/folder: no such folder or file: needed a folder for each class, or a CSV file"
+    )
+    assert refused(models, out, "bright", bare) == (
+        f"!! IMAGES: {bare}: found no labelled images, but 2 other files: needed a folder for each class, with its "
+        f"images inside, or a CSV file of file,label, such as IMAGES={bare}/labels.csv"
+    )
+    assert refused(models, out, "bright", foreign) == (
+        f"!! IMAGES: {foreign}: found the classes cow, horse, none of which bright has: "
+        "needed some of 猫 cat, 狗 dog, 茶 tea"
+    )
+    assert refused(models, out, "bright", broken).startswith(
+        f"!! IMAGES: {broken}: none can be evaluated, cat/a.jpg: the JPEG cannot be decoded"
+    )
+    assert refused(models, out, "right", images).startswith("!! NAME: found 'right', needed one of bright, ")
+    assert refused(models, out, "", images).startswith("!! NAME: found nothing, needed one of bright, fruit")
+
+
+def test_a_damaged_model_is_refused_before_anything_is_answered(tmp_path: Path, images: Path) -> None:
+    folder = openvino_folder(tmp_path / "models/bright")
+    weights = folder / "model.bin"
+    weights.write_bytes(weights.read_bytes() + b"\0")
+    assert "model.bin: sha256 is " in refused(tmp_path / "models", tmp_path / "out", "bright", images)
+
+
+def beneath(parent: int) -> dict[int, str]:
+    """The processes that descend from `parent`, with what they run."""
+    rows = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    known = {int(line.split(None, 2)[0]): line.split(None, 2)[1:] for line in rows.splitlines()}
+    found, size = {parent}, 0
+    while len(found) > size:
+        size = len(found)
+        found |= {pid for pid, (ppid, _) in known.items() if int(ppid) in found}
+    return {pid: known[pid][1] for pid in found if pid in known}
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_ends_every_process_and_leaves_nothing(
+    models: Path, images: Path, tmp_path: Path, signum: signal.Signals
+) -> None:
+    large = picture(COLOURS["cat"], (2000, 2000))
+    large.save(images / "cat/large.png")
+    for turn in range(400):
+        (images / f"cat/large{turn}.png").hardlink_to(images / "cat/large.png")
+    (tmp_path / "home").mkdir()
+    options = {"cwd": ROOT, "env": bare_environment(), "start_new_session": True, "text": True}
+    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    words = command(models, tmp_path / "home/out", "bright", images)
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options, **heard) as process:  # type: ignore[call-overload]
+        assert any("images/s" in line for line in process.stdout)
+        started = beneath(process.pid)
+        os.killpg(process.pid, signum)
+        rest = process.communicate()[0]
+    assert process.returncode != 0
+    assert "Traceback" not in rest
+    tools = {pid: line for pid, line in started.items() if str(SERVE.python) in line}
+    assert len(tools) > 2  # the tool, and a process on each core
+    until("they have ended", lambda: not any(Path(f"/proc/{pid}").exists() for pid in tools))
+    assert list((tmp_path / "home").iterdir()) == []
+
+
+# --- The processes that answer ----------------------------------------------------------------------------------------
+
+
+def one_core() -> list[Place]:
+    return [Place(everywhere().cpus[:1])]
+
+
+def best(found: dict[int, Answer | str]) -> dict[int, int | str]:
+    return {turn: answer.best[0] if isinstance(answer, Answer) else answer for turn, answer in found.items()}
+
+
+def test_an_image_that_kills_its_process_is_left_out_and_the_others_are_answered(models: Path, images: Path) -> None:
+    files = [images / "cat/1.png", images / "狗/1.png", images / "Tea/1.png"]
+
+    def kill() -> None:
+        for process in active_children():
+            os.kill(process.pid or 0, signal.SIGKILL)
+
+    found = best(dict(answers(models / "bright", files, one_core(), kill)))
+    assert found == {0: "killed by signal SIGKILL; is there enough memory?", 1: 1, 2: 2}
+    assert active_children() == []
+
+
+def test_an_image_that_hangs_is_left_out_and_the_others_are_answered(
+    models: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "IMAGE_S", 5.0)
+    files = [images / "cat/1.png", images / "狗/1.png", images / "Tea/1.png"]
+
+    def stop() -> None:
+        for process in active_children():
+            os.kill(process.pid or 0, signal.SIGSTOP)
+
+    found = best(dict(answers(models / "bright", files, one_core(), stop)))
+    assert found == {0: "no answer within 5 s", 1: 1, 2: 2}
+    assert active_children() == []
+
+
+def test_a_model_that_cannot_be_loaded_ends_it(tmp_path: Path, images: Path) -> None:
+    folder = openvino_folder(tmp_path / "bright")
+    (folder / "model.xml").write_text("<net/>")
+    with pytest.raises(ModelError):
+        dict(answers(folder, [images / "cat/1.png"], one_core(), lambda: None))
+    assert active_children() == []
