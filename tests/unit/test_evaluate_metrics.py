@@ -1,7 +1,5 @@
 """The figures of an evaluation, held against ones that were worked out by hand."""
 
-import inspect
-
 import numpy as np
 import pytest
 
@@ -70,11 +68,11 @@ def test_a_bin_holds_its_upper_end_and_scores_of_0_and_1_have_one() -> None:
     assert [(round(one.low * 15), round(one.high * 15)) for one in bins] == [(0, 1), (2, 3), (3, 4), (14, 15)]
 
 
-def test_unsure_is_whatever_is_below_the_lowest_score_from_which_95_percent_are_right(found: Figures) -> None:
+def test_unsure_is_whatever_is_below_the_lowest_score_from_which_90_percent_are_right(found: Figures) -> None:
     assert (found.unsure_below, found.unsure) == (0.76, 4 / 6)
-    scores = np.linspace(0.5, 0.88, 20)
-    assert metrics.unsure_below(scores, np.arange(20) != 19) == 0  # 19 of 20 are right
-    assert metrics.unsure_below(scores, np.arange(20) > 1) == 0.53  # 18 of 19 are too few
+    scores = np.linspace(0.5, 0.68, 10)
+    assert metrics.unsure_below(scores, np.arange(10) != 9) == 0  # 9 of 10 are right
+    assert metrics.unsure_below(scores, np.arange(10) > 1) == 0.53  # 8 of 9 are too few
 
 
 def test_no_score_is_high_enough_where_the_highest_are_wrong() -> None:
@@ -98,7 +96,3 @@ def test_scores_that_are_no_probabilities_have_no_calibration() -> None:
 def test_all_right_leaves_nothing_confused() -> None:
     found = figures(TRUTH, np.stack([TRUTH, TRUTH + 1], axis=1), SCORES, 6, True)
     assert (found.top_1, found.confusions, found.mistakes, found.unsure_below) == (1, (), (), 0)
-
-
-def test_the_report_tells_the_rule_of_the_docstring() -> None:
-    assert metrics.RULE in " ".join((inspect.getdoc(metrics.unsure_below) or "").split())
