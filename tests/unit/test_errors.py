@@ -9,6 +9,7 @@ TABLE = {  # the contract: status, default code, Retry-After
     errors.BadRequest: (400, "bad_request", None),
     errors.BadParameter: (400, "bad_parameter", None),
     errors.UnknownModel: (404, "unknown_model", None),
+    errors.UnknownExample: (404, "unknown_example", None),
     errors.BodyTooLarge: (413, "body_too_large", None),
     errors.UnsupportedType: (415, "unsupported_type", None),
     errors.Undecodable: (422, "undecodable", None),

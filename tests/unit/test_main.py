@@ -13,7 +13,7 @@ import pytest
 from scripts.__main__ import COMMANDS, main
 from scripts.cluster import ROOT
 
-OWN_TOOLS = ("scripts.photos", "scripts.bench", "scripts.model_tools.")  # run in environments of their own
+OWN_TOOLS = ("scripts.bench", "scripts.model_tools.")  # run in environments of their own
 Capture = pytest.CaptureFixture[str]
 
 

@@ -137,7 +137,7 @@ def test_compose_reads_what_was_meant(tmp_path: Path) -> None:
     files = ["--file", str(ROOT / "compose/compose.yaml"), "--file", str(tmp_path / "workers.yaml")]
     command = ["docker", "compose", "--env-file", str(tmp_path / "compose.env"), *files, "config", "--format", "json"]
     read = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)["services"]
-    assert list(read) == ["photos-0", "photos-1", "gateway"]
+    assert list(read) == ["gateway", "photos-0", "photos-1"]
     # Compose shows a dollar sign twice again.
     mounted = {
         name: [(volume["type"], volume["source"].replace("$$", "$")) for volume in service["volumes"]]
