@@ -31,9 +31,9 @@ def document(*workers: dict[str, Any]) -> dict[str, tuple[int, bytes]]:
 
 def test_the_table_is_this_exact_text() -> None:
     assert table([READY, GONE]) == (
-        "server  slot        worker  state        in   model  version  engine    precision  in_flight  queued\n"
-        "this    this-cpu0   photos-0  ready        yes  photos   1        openvino  int8       12         0\n"
-        "this    this-gpu10  wide-0  unreachable  no   wide   -        -         -          -          -"
+        "server  slot        worker    state        in   model   version  engine    precision  in_flight  queued\n"
+        "this    this-cpu0   photos-0  ready        yes  photos  1        openvino  int8       12         0\n"
+        "this    this-gpu10  wide-0    unreachable  no   wide    -        -         -          -          -"
     )
 
 
