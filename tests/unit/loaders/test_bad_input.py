@@ -177,9 +177,10 @@ def test_a_processor_that_model_toml_cannot_describe_is_refused(transformers: Mo
 # timm and ModelScope
 
 
-def test_an_architecture_that_timm_does_not_have_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("architecture", ["resnet19", "resnet18.no_such_weights", ""])
+def test_an_architecture_that_timm_does_not_have_is_refused(tmp_path: Path, architecture: str) -> None:
     torch.save({}, tmp_path / "w.pth")
-    assert said(tmp_path / "w.pth", "timm", "resnet19") == "F/w.pth: timm has no architecture 'resnet19'"
+    assert said(tmp_path / "w.pth", "timm", architecture) == f"F/w.pth: timm has no architecture {architecture!r}"
 
 
 def test_a_folder_of_timm_without_weights_is_refused(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from tests import folders
 from worker.decode import Geometry
@@ -193,6 +194,12 @@ def test_a_checkpoint_has_its_architectures_preparation(tmp_path: Path) -> None:
     assert (found.loader, found.architecture) == ("checkpoint", "timm:test_resnet")
     assert found.geometry == Geometry((160, 160), 168, "bilinear")
     assert found.files == {"last.th": path}
+
+
+def test_a_checkpoint_has_as_many_classes_as_its_classifier_whatever_the_order_of_its_weights(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"  # which keeps them in the order of their names
+    save_file(timm.create_model("test_efficientnet", num_classes=1000).state_dict(), path)
+    assert len(describe(path, architecture="test_efficientnet").labels["en"]) == 1000
 
 
 def test_a_users_own_network_is_copied_and_not_run(tmp_path: Path) -> None:

@@ -1,78 +1,68 @@
 """A state dict for an architecture of torchvision or timm, or for the user's own network in network.py.
 
 `architecture` is a name, looked for in torchvision and then in timm; "torchvision:" or "timm:" before it decides.
+Weights with the names of efficientnet_pytorch tell it themselves.
 network.py defines `build(classes: int)`, which returns the network; it runs only where model.toml trusts it.
 """
 
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import timm as timm_library
 import torch
-from timm.models import get_pretrained_cfg
 from torchvision import models
 
 from worker.models.fields import ModelError
 from worker.models.folder import ModelFolder
-from worker.models.loaders import Description, channels, guess, names, timm, torchvision
+from worker.models.loaders import Description, efficientnet, guess, names, timm, torchvision
 from worker.models.loaders.state_dict import fill, read_state_dict
 
 BUILD = "build"
 # Two dimensions or more: the weights of a layer. Its first counts the outputs.
 LAYER = 2
+# What prepares images for a network of the user's own: ImageNet's usual preparation.
 DEFAULT = "resnet18"
+LIBRARIES = {"torchvision": torchvision, "timm": timm}
 
 
 def load(folder: ModelFolder) -> torch.nn.Module:
     """The network with the folder's weights, every key of both."""
     torchvision.check_hash(folder.weights)
-    state = read_state_dict(folder.weights)
-    library, architecture = _found(folder.architecture, folder.path)
+    library, architecture = _found(folder.architecture, folder.weights, folder.path)
     if library:
-        network = _built(library, architecture, folder.output.labels.count, folder.input.geometry.size, folder.path)
-        channels.match(network, state)
-    else:
-        network = _own(folder)
-    fill(network, state, folder.weights, architecture or guess.NETWORK_CODE)
+        network: torch.nn.Module = LIBRARIES[library].load(replace(folder, architecture=architecture))
+        return network
+    network = _own(folder)
+    fill(network, read_state_dict(folder.weights), folder.weights, guess.NETWORK_CODE)
     return network.eval()
 
 
 def describe(path: Path, architecture: str) -> Description:
     """What the architecture's own library says of it; of a user's own network, ImageNet's usual preparation."""
     weights = guess.file_in(path, guess.STATE_DICTS)
-    library, name = _found(architecture, path)
-    files = {weights.name: weights}
-    if library == "timm":
-        geometry, *normal = timm.preprocessing(get_pretrained_cfg(name).to_dict(), path)
-    else:
-        geometry, *normal = torchvision.preprocessing(models.get_model_weights(name or DEFAULT).DEFAULT)
-    seen = channels.RGB
+    library, name = _found(architecture, weights, path)
     if library:
-        network = _built(library, name, names.IMAGENET_CLASSES, geometry.size, path)
-        seen = channels.of_state(network, read_state_dict(weights))
-    else:
-        files[guess.NETWORK_CODE] = path / guess.NETWORK_CODE
-    mean, std = (channels.normal(values, seen) for values in normal)
+        found: Description = LIBRARIES[library].describe(weights, name)
+        return replace(found, loader="checkpoint", architecture=f"{library}:{found.architecture}")
+    geometry, mean, std = torchvision.preprocessing(models.get_model_weights(DEFAULT).DEFAULT)
+    files = {weights.name: weights, guess.NETWORK_CODE: path / guess.NETWORK_CODE}
     return Description(
-        loader="checkpoint", architecture=architecture, weights=weights.name, files=files,
+        loader="checkpoint", architecture="", weights=weights.name, files=files,
         geometry=geometry, mean=mean, std=std, labels=names.of_classes(_classes(weights)), activation="softmax",
     )  # fmt: skip
 
 
-def _built(library: str, architecture: str, classes: int, size: tuple[int, int], path: Path) -> torch.nn.Module:
-    if library == "timm":
-        return timm.build(architecture, classes, size, path)
-    return torchvision.build(architecture, classes, path)
-
-
-def _found(architecture: str, path: Path) -> tuple[str, str]:
+def _found(architecture: str, weights: Path, path: Path) -> tuple[str, str]:
     """The library that has `architecture` and its name there; nothing for the user's own. Raises ModelError."""
-    library, colon, name = architecture.rpartition(":")
-    if not architecture:
-        if path.is_file() or not (path / guess.NETWORK_CODE).is_file():
-            raise ModelError(f"{path}: a state dict needs an architecture, or a {guess.NETWORK_CODE} beside it")
+    if not architecture and (path / guess.NETWORK_CODE).is_file():
         return "", ""
+    library, colon, name = architecture.rpartition(":")
+    if not library and efficientnet.is_spelled(read_state_dict(weights)):
+        return "timm", name
+    if not architecture:
+        raise ModelError(f"{path}: a state dict needs an architecture, or a {guess.NETWORK_CODE} beside it")
     if library in ("", "torchvision") and name in torchvision.ARCHITECTURES:
         return "torchvision", name
     if library in ("", "timm") and timm_library.is_model(name):

@@ -1,4 +1,4 @@
-"""Which loader a model at hand is for, told by its files' names and its config.json alone."""
+"""Which loader a model at hand is for, told by its files' names, its config.json or the keys of its state dict."""
 
 import json
 from pathlib import Path
@@ -35,7 +35,7 @@ def loader_of(path: Path, architecture: str) -> str:
     if path.suffix in SUFFIXES:
         return SUFFIXES[path.suffix]
     if path.suffix in STATE_DICTS:
-        return "checkpoint" if architecture else "torchvision"
+        return "checkpoint" if architecture or _tells_its_architecture(path) else "torchvision"
     raise ModelError(
         f"{path}: not a kind of file known here; needed {', '.join((*SUFFIXES, *STATE_DICTS))}, or a folder"
     )
@@ -68,6 +68,12 @@ def file_in(path: Path, suffixes: tuple[str, ...]) -> Path:
 def is_clip(path: Path) -> bool:
     """Whether the folder holds a network with an image and a text tower, as transformers saves them."""
     return _clip_family(path) in CLIP_FAMILIES
+
+
+def _tells_its_architecture(weights: Path) -> bool:
+    from worker.models.loaders import efficientnet, state_dict  # which import torch, as reading weights does anyway
+
+    return efficientnet.is_spelled(state_dict.read_state_dict(weights))
 
 
 def _clip_family(path: Path) -> object:

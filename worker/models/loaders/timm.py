@@ -12,7 +12,7 @@ from timm.models import get_pretrained_cfg
 from worker.decode import INTERPOLATIONS, Geometry
 from worker.models.fields import ModelError
 from worker.models.folder import ModelFolder
-from worker.models.loaders import Description, channels, guess, names
+from worker.models.loaders import Description, channels, efficientnet, guess, names
 from worker.models.loaders.state_dict import fill, read_state_dict
 
 CONFIG = "config.json"
@@ -23,12 +23,11 @@ WEIGHTS = ("model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model
 def load(folder: ModelFolder) -> torch.nn.Module:
     """The architecture with the folder's weights, made with the arguments that its config.json names."""
     config = guess.config(folder.path / CONFIG) if (folder.path / CONFIG).is_file() else {}
-    network = build(
-        folder.architecture, folder.output.labels.count, folder.input.geometry.size, folder.path, _arguments(config)
-    )
-    state = read_state_dict(folder.weights)
+    architecture, state, _ = efficientnet.in_timm(folder.architecture, read_state_dict(folder.weights), folder.weights)
+    size = folder.input.geometry.size
+    network = build(architecture, folder.output.labels.count, size, folder.path, _arguments(config))
     channels.match(network, state)
-    fill(network, state, folder.weights, folder.architecture)
+    fill(network, state, folder.weights, architecture)
     return network.eval()
 
 
@@ -36,10 +35,8 @@ def build(
     architecture: str, classes: int, size: tuple[int, int], path: Path, arguments: Mapping[str, Any] | None = None
 ) -> torch.nn.Module:
     """The network without its weights, for pictures of `size` (height, width); raises ModelError about `path`."""
-    if not timm.is_model(architecture):
-        raise ModelError(f"{path}: timm has no architecture {architecture!r}")
     # A network with a position for each patch is made for one size of picture; the others take any.
-    sized = {"img_size": size} if get_pretrained_cfg(architecture).fixed_input_size else {}
+    sized = {"img_size": size} if _configuration(architecture, path)["fixed_input_size"] else {}
     wanted = {**sized, **(arguments or {}), "num_classes": classes, "pretrained": False}
     try:
         network: torch.nn.Module = timm.create_model(architecture, **wanted)
@@ -59,17 +56,16 @@ def describe(path: Path, architecture: str) -> Description:
         files = {CONFIG: path / CONFIG, weights.name: weights}
     else:
         weights, files = path, {path.name: path}
-    architecture = architecture or str(config.get("architecture", ""))
-    if not timm.is_model(architecture):
-        raise ModelError(f"{path}: timm has no architecture {architecture!r}")
+    architecture, state, differing = efficientnet.in_timm(
+        architecture or str(config.get("architecture", "")), read_state_dict(weights), weights
+    )
     # Older folders have the configuration at the top of config.json.
     own = config.get("pretrained_cfg", config)
-    known = {**get_pretrained_cfg(architecture).to_dict(), **own}
+    known = {**_configuration(architecture, path), **differing, **own}
     if made_for := _arguments(config).get("img_size"):
         known["input_size"] = (3, *((made_for, made_for) if isinstance(made_for, int) else made_for))
     geometry, *normal = preprocessing(known, path)
     network = build(architecture, names.IMAGENET_CLASSES, geometry.size, path, _arguments(config))
-    state = read_state_dict(weights)
     seen = _arguments(config).get("in_chans") or channels.of_state(network, state)
     mean, std = (channels.normal(values, seen) for values in normal)
     # By name, since some networks keep other weights after those of their last layer.
@@ -101,6 +97,15 @@ def preprocessing(known: dict[str, Any], path: Path) -> tuple[Geometry, tuple[fl
     resize = (height, width) if mode == "squash" else height
     geometry = Geometry((size[0], size[1]), None if resize == tuple(size) else resize, data["interpolation"])
     return geometry, tuple(data["mean"]), tuple(data["std"])
+
+
+def _configuration(architecture: str, path: Path) -> dict[str, Any]:
+    """Return what timm has published for the architecture; raise ModelError where it has none of that name or tag."""
+    try:
+        configuration: dict[str, Any] = get_pretrained_cfg(architecture, allow_unregistered=False).to_dict()
+    except RuntimeError as error:
+        raise ModelError(f"{path}: timm has no architecture {architecture!r}") from error
+    return configuration
 
 
 def _arguments(config: dict[str, Any]) -> dict[str, Any]:

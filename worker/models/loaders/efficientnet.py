@@ -1,0 +1,118 @@
+"""The weights of efficientnet_pytorch, and of its fork efficientnet_lite_pytorch, under timm's names.
+
+Both pad as TensorFlow does, so their networks are timm's tf_efficientnet_*. The efficientnet_* of timm and torchvision
+have weights of the same shapes, but pad evenly, and would give other answers.
+"""
+
+import re
+from collections.abc import Mapping
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from worker.models.fields import ModelError
+from worker.models.loaders.state_dict import some
+
+State = Mapping[str, torch.Tensor]
+
+STEM = "_conv_stem.weight"
+PROJECTION = re.compile(r"_blocks\.(\d+)\._project_conv\.weight")
+# By the number of blocks, the width of the last one, and whether they squeeze and excite; no two have all three alike.
+VARIANTS = {
+    (16, 320, True): "b0", (23, 320, True): "b1", (23, 352, True): "b2", (26, 384, True): "b3", (32, 448, True): "b4",
+    (39, 512, True): "b5", (45, 576, True): "b6", (55, 640, True): "b7", (61, 704, True): "b8",
+    (16, 320, False): "lite0", (21, 320, False): "lite1", (21, 352, False): "lite2", (24, 384, False): "lite3",
+    (30, 448, False): "lite4",
+}  # fmt: skip
+
+# timm's names of the layers. A block without an expansion has one pointwise convolution, and counts from there.
+LAYERS = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
+SQUEEZE = {"_se_reduce": "se.conv_reduce", "_se_expand": "se.conv_expand"}
+PLAIN = SQUEEZE | {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
+EXPANDING = SQUEEZE | {
+    "_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw", "_bn1": "bn2",
+    "_project_conv": "conv_pwl", "_bn2": "bn3",
+}  # fmt: skip
+
+# Images are prepared as timm's configuration says, which is how TensorFlow evaluates these weights. The examples of
+# efficientnet_pytorch scale the shorter side to the size that is cut, which costs b3 0.3 % of top-1, as they report.
+# For lite3 and lite4 timm has 300 and 380 pixels; the fork has TensorFlow's sizes, and TensorFlow a margin of 32.
+SIZES = {"lite3": 280, "lite4": 300}
+MARGIN = 32
+# The weights that were trained with AdvProp are published under this prefix, and want this mean and std.
+ADVPROP, HALF = "adv-", (0.5, 0.5, 0.5)
+OTHERWISE = "for a network of your own, put a network.py beside the weights"
+
+
+def is_spelled(state: State) -> bool:
+    """Return whether `state` has the names of efficientnet_pytorch."""
+    return STEM in state
+
+
+def in_timm(architecture: str, state: State, path: Path) -> tuple[str, State, dict[str, Any]]:
+    """Return timm's name of the architecture, `state` under timm's names, and what differs from timm's configuration.
+
+    An `architecture` of "" is recognised by the weights. All is returned as it is where they have other names.
+    Raise ModelError about `path` where they are of another architecture, or of none that is known.
+    """
+    if not is_spelled(state):
+        return architecture, state, {}
+    variant = _variant(state, path)
+    name, dot, tag = architecture.partition(".")
+    if name and name.replace("-", "_").removeprefix("tf_") != f"efficientnet_{variant}":
+        raise ModelError(
+            f"{path}: found the weights of efficientnet-{variant}, needed those of {architecture}: "
+            "correct the architecture, or leave it out"
+        )
+    differing: dict[str, Any] = {}
+    if size := SIZES.get(variant):
+        differing |= {"input_size": (3, size, size), "crop_pct": size / (size + MARGIN)}
+    if path.name.startswith(ADVPROP):
+        differing |= {"mean": HALF, "std": HALF}
+    return f"tf_efficientnet_{variant}{dot}{tag}", _renamed(state, path), differing
+
+
+def _variant(state: State, path: Path) -> str:
+    widths = _widths(state)
+    last = widths[-1] if widths else 0
+    squeezes = any("._se_reduce." in key for key in state)
+    if variant := VARIANTS.get((len(widths), last, squeezes)):
+        return variant
+    raise ModelError(
+        f"{path}: found the names of efficientnet_pytorch, but {len(widths)} blocks, the last {last} wide, "
+        f"{'with' if squeezes else 'without'} squeeze-and-excitation; needed one of {', '.join(VARIANTS.values())}: "
+        f"{OTHERWISE}"
+    )
+
+
+def _widths(state: State) -> list[int]:
+    """Return how many channels each block has as its output, in their order."""
+    found = {
+        int(match[1]): max(value.shape[:1], default=0)
+        for key, value in state.items()
+        if (match := PROJECTION.fullmatch(key))
+    }
+    return [found[number] for number in sorted(found)]
+
+
+def _renamed(state: State, path: Path) -> State:
+    layers = _layers(state)
+    split = {key: key.rpartition(".") for key in state}
+    if unknown := [key for key, (layer, _, _) in split.items() if layer not in layers]:
+        raise ModelError(f"{path}: found {some(unknown)}, needed the layers of efficientnet_pytorch alone: {OTHERWISE}")
+    return {f"{layers[layer]}.{kind}": state[key] for key, (layer, _, kind) in split.items()}
+
+
+def _layers(state: State) -> Mapping[str, str]:
+    """Return timm's name of every layer, by efficientnet_pytorch's."""
+    # timm counts the blocks within stages. The blocks of a stage are equally wide, and no two stages are.
+    stages = enumerate(list(widths) for _, widths in groupby(_widths(state)))
+    places = [f"blocks.{stage}.{index}" for stage, widths in stages for index in range(len(widths))]
+    layers = dict(LAYERS)
+    for number, place in enumerate(places):
+        block = f"_blocks.{number}"
+        names = EXPANDING if f"{block}._expand_conv.weight" in state else PLAIN
+        layers |= {f"{block}.{theirs}": f"{place}.{ours}" for theirs, ours in names.items()}
+    return layers
