@@ -169,8 +169,10 @@ def render_models(status: Mapping[str, Any], pools: Pools, peers: Mapping[Member
     """Return what GET /models serves: every model, whether it is ready, and what one of its workers says of it."""
     models = []
     for model in status["models"]:
-        told = (peers[member].model_info for member in pools[model["name"]])
-        models.append({"name": model["name"], "ready": model["ready"], **(next(filter(None, told), {}))})
+        # A worker that left long ago may have served another version.
+        members = sorted(pools[model["name"]], key=lambda member: peers[member].standing != "in")
+        infos = (peers[member].model_info for member in members)
+        models.append({"name": model["name"], "ready": model["ready"], **(next(filter(None, infos), {}))})
     return {"models": models}
 
 

@@ -16,7 +16,8 @@ from worker.models import torchvision_ops
 SIZE = 32
 LABELS = {"en": ["cat", "dog", "tea"], "zh": ["猫", "狗", "茶"]}
 MATRIX, TURNS_PER_BRIGHTNESS = 512, 3000  # on one core, 10 s for a white picture, 1.7 s for GREY
-RED, GREY = (200, 60, 60), (140, 140, 140)
+RED, GREEN, BLUE, GREY = (200, 60, 60), (60, 200, 60), (60, 60, 200), (140, 140, 140)
+Colour = tuple[int, int, int]
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -69,7 +70,9 @@ class Fruit(torch.nn.Module):
         return torch.cat([means * 10, red - green, green - red, light * 10, (red - light) * 10], dim=1)
 
 
-def fruit_folder(path: Path) -> Path:
+def fruit_folder(
+    path: Path, *, name: str = "fruit", extra: str = "", output: str = "", examples: Sequence[Colour] = ()
+) -> Path:
     """A prepared OpenVINO folder of Fruit, with groups of attributes, and labels in a third language."""
     import openvino as ov
 
@@ -78,7 +81,7 @@ def fruit_folder(path: Path) -> Path:
     ov.save_model(prepared, path / "model.xml", compress_to_fp16=False)
     return finish(
         path, lambda pixels: Fruit()(pixels)[:, :3], loader="openvino", weights="model.xml", engine="openvino",
-        name="fruit", labels=FRUIT, groups=FRUIT_GROUPS,
+        name=name, labels=FRUIT, groups=FRUIT_GROUPS, extra=extra, output=output, examples=examples,
     )  # fmt: skip
 
 
@@ -319,17 +322,20 @@ def finish(
     name: str = "small",
     extra: str = "",
     batch_sizes: Sequence[int] = (1, 4),
-    golden: tuple[int, int, int] = RED,
+    golden: Colour = RED,
+    examples: Sequence[Colour] = (),
     labels: Mapping[str, Sequence[str]] = LABELS,
+    output: str = "",
     groups: str = "",
 ) -> Path:
-    """Add labels, a golden image with the network's own answer, and model.toml."""
+    """Add labels, golden images with the network's own answers, and model.toml; `examples` may be seen by users."""
     for language, lines in labels.items():
         (path / f"labels.{language}.txt").write_text("\n".join(lines) + "\n")
     (path / "golden").mkdir()
     picture(golden).save(path / "golden/one.png")
-    scores = reference(network, path / "golden/one.png").softmax(-1)[0]
-    best = int(scores.argmax())
+    for number, colour in enumerate(examples):
+        picture(colour).save(path / f"golden/example-{number}.png")
+    goldens = [_golden(path, image, network, labels["en"]) for image in sorted(path.glob("golden/*.png"))]
     files = {str(file.relative_to(path)): file for file in sorted(path.rglob("*")) if file.is_file()}
     digests = "\n".join(f'"{key}" = "{hashlib.sha256(file.read_bytes()).hexdigest()}"' for key, file in files.items())
     spoken = "\n".join(f'{language} = "labels.{language}.txt"' for language in labels)
@@ -349,20 +355,31 @@ mean = {list(MEAN)}
 std = {list(STD)}
 [output]
 activation = "softmax"
+{output}
 [output.labels]
 {spoken}
 {groups}
-[[golden]]
-image = "golden/one.png"
-index = {best}
-label = "{labels["en"][best]}"
-score = {float(scores[best]):.4f}
+{"".join(goldens)}
 [engine]
 name = "{engine}"
 precision = "{precision}"
 batch_sizes = {list(batch_sizes)}
 """)
     return path
+
+
+def _golden(path: Path, image: Path, network: Callable[[torch.Tensor], torch.Tensor], labels: Sequence[str]) -> str:
+    """Return the [[golden]] table of `image`, with the answer of `network`."""
+    scores = reference(network, image).softmax(-1)[0]
+    best = int(scores.argmax())
+    return f"""
+[[golden]]
+image = "{image.relative_to(path)}"
+index = {best}
+label = "{labels[best]}"
+score = {float(scores[best]):.4f}
+{"" if image.stem == "one" else "example = true"}
+"""
 
 
 def reference(network: Callable[[torch.Tensor], torch.Tensor], image: Path) -> torch.Tensor:

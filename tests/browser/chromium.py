@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from selenium import webdriver
 from selenium.webdriver.common.by import By
@@ -56,6 +56,7 @@ class Page:
     def __init__(self, driver: webdriver.Chrome, endpoint: str) -> None:
         self.driver = driver
         self.endpoint = endpoint
+        driver.get("about:blank")  # so that a page of before, whose service may be gone, adds nothing to the logs
         driver.execute_cdp_cmd("Storage.clearDataForOrigin", {"origin": endpoint, "storageTypes": "all"})
         self.log("browser")
         self.log("performance")
@@ -79,14 +80,27 @@ class Page:
         return self.one(selector).get_attribute("textContent") or ""
 
     def texts(self, selector: str) -> list[str]:
-        return [element.get_attribute("textContent") or "" for element in self.all(selector)]
+        """The text of every element at `selector`, all read at one moment: the page may change between two."""
+        script = "return Array.from(document.querySelectorAll(arguments[0]), (element) => element.textContent)"
+        texts: list[str] = self.driver.execute_script(script, selector)
+        return texts
+
+    def requests(self, path: str) -> list[dict[str, list[str]]]:
+        """The query of every request for `path` that was answered so far."""
+        script = "return performance.getEntriesByType('resource').map((entry) => entry.name)"
+        urls = [urlsplit(url) for url in self.driver.execute_script(script)]
+        return [parse_qs(url.query) for url in urls if url.path == path]
+
+    def models_asked(self) -> list[str | None]:
+        """The model that every classification so far has named, None where it named none."""
+        return [query.get("model", [None])[0] for query in self.requests("/predict")]
 
     def states(self) -> list[str]:
-        """The state of every picture, in the order shown."""
+        """The state of every image, in the order shown."""
         return [card.get_attribute("data-state") or "" for card in self.all(".card")]
 
     def best(self) -> list[str]:
-        """The first label of every picture that has an answer, in the order shown."""
+        """The first label of every image that has an answer, in the order shown."""
         return self.texts(".card .bars li:first-child .label")
 
     def wait_for(self, *states: str) -> None:
@@ -106,14 +120,14 @@ class Page:
             self.driver.execute_cdp_cmd("Input.dispatchDragEvent", event)
 
     def paste(self, jpeg: Path) -> None:
-        """Put a picture on the clipboard (browsers keep pictures there as PNG) and press Ctrl+V."""
+        """Put an image on the clipboard (browsers keep images there as PNG) and press Ctrl+V."""
         self.driver.execute_cdp_cmd(
             "Browser.grantPermissions", {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
         )
         source = "data:image/jpeg;base64," + base64.b64encode(jpeg.read_bytes()).decode()
         fault = self.driver.execute_async_script(COPY_AS_PNG, source)
         if fault:
-            raise AssertionError(f"the picture could not be put on the clipboard: {fault}")
+            raise AssertionError(f"the image could not be put on the clipboard: {fault}")
         webdriver.ActionChains(self.driver).key_down(Keys.CONTROL).send_keys("v").key_up(Keys.CONTROL).perform()
 
     @contextmanager

@@ -51,7 +51,8 @@ def test_attributes_stand_beside_predictions_and_take_nothing_from_them(fruit: W
     assert (ripeness["label"], ripeness["label_en"], ripeness["index"]) == ("熟 ripe", "ripe", 3)
     assert ripeness["score"] > 0.9
     assert [row["label_en"] for row in found["attributes"]["marks"]] == ["reddish"]
-    assert list(found) == ["model", "version", "worker", "request_id", "predictions", "attributes", "timing_ms"]
+    about = ["model", "version", "worker", "request_id", "confident"]
+    assert list(found) == [*about, "predictions", "attributes", "timing_ms"]
 
 
 def test_another_picture_has_other_attributes(fruit: WorkerProcess) -> None:

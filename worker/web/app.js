@@ -1,24 +1,30 @@
-import { filesOf } from "./files.js";
+import { messageOf, newCard, showCard } from "./card.js";
+import { find } from "./dom.js";
+import { fileAt, filesOf } from "./files.js";
 import { toggleHeat } from "./heat.js";
-import { Sender } from "./sender.js";
-import { page, percent, remember, text } from "./texts.js";
+import { chosen, served, showModel, showNames } from "./models.js";
+import { Sender, UNKNOWN_MODEL } from "./sender.js";
+import { Service } from "./service.js";
+import { page, remember, text } from "./texts.js";
 
-const POLL_MS = 5000;
 const FINISHED = new Set(["done", "failed", "stopped"]);
-const PASSING = new Set([0, 503, 504]); // refusals that say nothing against the picture; 0: no answer at all
+// Refusals that say nothing against the image, by status or code; 0: no answer at all.
+const PASSING = new Set([0, 503, 504, UNKNOWN_MODEL]);
 
-const find = (id) => document.getElementById(id);
 const items = [];
 let latest = []; // the items last sent: what the screen reader is told about
+const service = new Service(showService);
 const sender = new Sender((item) => {
-  showItem(item);
+  showCard(item);
   scheduleSummary();
+  const replaced = item.state === "failed" && item.error?.code === UNKNOWN_MODEL;
+  if (replaced && served().includes(item.model)) service.watch();
 });
 
-// Pictures
+// Images
 
-function addFiles({ files, skipped = 0 }) {
-  const added = Array.from(files, (file) => ({ file, model: find("model").value, card: newCard(file) }));
+function addFiles({ files, skipped = 0, example = false }) {
+  const added = Array.from(files, (file) => ({ file, example, model: chosen(), card: newCard(file) }));
   for (const item of added) item.card.querySelector(".look").onclick = () => toggleHeat(item, showHeat);
   find("note").textContent = skipped ? text("skipped", skipped) : added.length ? "" : text("nothing");
   find("cards").append(...added.map((item) => item.card));
@@ -31,79 +37,18 @@ function send(some) {
   sender.add(some);
 }
 
-function newCard(file) {
-  const card = find("card").content.firstElementChild.cloneNode(true);
-  const image = card.querySelector("img");
-  image.onload = () => URL.revokeObjectURL(image.src);
-  image.onerror = () => {
-    URL.revokeObjectURL(image.src);
-    image.parentElement.classList.add("empty");
-  };
-  image.src = URL.createObjectURL(file);
-  const name = card.querySelector(".file");
-  name.textContent = name.title = file.name;
-  return card;
-}
-
-function showItem(item) {
-  const part = (name) => item.card.querySelector(`.${name}`);
-  const { predictions = [], attributes = {} } = item.state === "done" ? item.answer : {};
-  const told = item.state === "done" ? item.heat ?? item : item;
-  item.card.dataset.state = item.state;
-  part("message").textContent = messageOf(told);
-  part("reason").textContent = told.state === "failed" ? told.error?.message ?? "" : "";
-  part("bars").replaceChildren(...predictions.map(newBar));
-  part("attributes").replaceChildren(...Object.entries(attributes).flatMap(newAttribute));
-  part("timing").textContent = detailOf(item);
-  part("look").hidden = item.state !== "done";
-  part("look").textContent = text("look");
-  part("look").setAttribute("aria-pressed", Boolean(item.heat?.shown));
-  part("picture").hidden = Boolean(item.heat?.shown);
-  part("heat").hidden = !item.heat?.shown;
-  part("heat").alt = predictions.length ? text("heat", labelOf(predictions[0])) : text("look");
-  if (item.heat?.shown) part("heat").src = item.heat.answer.heat_map;
+async function tryExample(path, name) {
+  const file = await fileAt(path, name);
+  if (file) return addFiles({ files: [file], example: true });
+  find("note").textContent = text("lost");
+  service.watch();
 }
 
 function showHeat(item) {
-  showItem(item);
+  showCard(item);
   const { state, shown } = item.heat;
   find("announcement").textContent =
     state === "done" ? (shown ? item.card.querySelector(".heat").alt : "") : messageOf(item.heat);
-}
-
-function messageOf(item) {
-  if (item.state === "done") return "";
-  if (item.state === "busy") return text("busy", item.seconds);
-  if (item.state !== "failed") return text(item.state);
-  if (item.status === 0) return text("unreachable");
-  return text("refused")[item.status] ?? text("unexplained", item.status);
-}
-
-function detailOf({ state, answer, elapsed, error }) {
-  if (state === "failed" && error?.request_id) return text("request", error.request_id);
-  if (state !== "done") return "";
-  const timing = text("timing", answer.timing_ms.total.toFixed(1), Math.round(elapsed));
-  return find("model").options.length > 1 ? `${answer.model} · ${timing}` : timing;
-}
-
-const labelOf = (prediction) => prediction[`label_${page.language}`] || prediction.label;
-
-function newBar(prediction) {
-  const row = find("bar").content.firstElementChild.cloneNode(true);
-  row.querySelector(".label").textContent = labelOf(prediction);
-  row.querySelector(".score").textContent = percent(prediction.score);
-  row.querySelector(".bar").style.setProperty("--score", prediction.score);
-  return row;
-}
-
-/** A term and what was found: one class, or several that do not exclude each other. */
-function newAttribute([name, found]) {
-  const term = document.createElement("dt");
-  const detail = document.createElement("dd");
-  const rows = [found].flat();
-  term.textContent = name;
-  detail.textContent = rows.map((row) => `${labelOf(row)} ${percent(row.score)}`).join(" · ") || text("none");
-  return [term, detail];
 }
 
 // Summary: once for all the answers that came together
@@ -123,6 +68,7 @@ function showSummary() {
   const again = sendable().length;
   const running = finished < items.length;
   document.body.classList.toggle("filled", items.length > 0);
+  document.body.classList.toggle("own", items.some((item) => !item.example));
   find("results").hidden = items.length === 0;
   find("summary").textContent =
     text("summary", finished, items.length) + (unanswered ? text("unanswered", unanswered) : "");
@@ -134,49 +80,31 @@ function showSummary() {
 }
 
 const sendable = () =>
-  items.filter((item) => item.state === "stopped" || (item.state === "failed" && PASSING.has(item.status)));
+  items.filter(
+    ({ state, status, error }) =>
+      state === "stopped" || (state === "failed" && (PASSING.has(status) || PASSING.has(error?.code))),
+  );
 
-/** A single picture is read out with its answer; of many only the summary, not each as it comes. */
+/** A single image is read out with its answer; of many only the summary, not each as it comes. */
 function announcement() {
   if (latest.length !== 1) return find("summary").textContent;
   const [{ file, card }] = latest;
-  const said = card.querySelectorAll(".message, .reason, .bars li:first-child > *");
+  const said = card.querySelectorAll(".message, .reason, .doubt, .bars li:first-child > *");
   return [file.name, ...Array.from(said, (element) => element.textContent)].filter(Boolean).join(" ");
 }
 
-// Service status, asked for only while somebody looks
-
-let service;
-let poll;
-
-async function watchService() {
-  clearTimeout(poll);
-  if (document.hidden) return;
-  service = await fetch("status", { cache: "no-store" })
-    .then((response) => (response.ok ? response.json() : null))
-    .catch(() => null);
-  showService();
-  poll = setTimeout(watchService, POLL_MS);
-}
+// Service
 
 function showService() {
-  if (service === undefined) return;
-  const models = service?.models ?? [];
-  const all = models.reduce((sum, model) => sum + model.workers, 0);
-  const answering = models.reduce((sum, model) => sum + model.workers_in, 0);
-  find("workers").textContent = service ? text("workers", answering, all) : text("silent");
-  find("workers").dataset.health = answering === 0 ? "none" : answering < all ? "some" : "all";
-  if (service) showModels(models.map((model) => model.name));
-}
-
-function showModels(names) {
-  const select = find("model");
-  const known = Array.from(select.options, (option) => option.value);
-  if (known.join() === names.join()) return;
-  const chosen = select.value;
-  select.replaceChildren(...names.map((name) => new Option(name, name)));
-  if (names.includes(chosen)) select.value = chosen;
-  find("model-field").hidden = names.length < 2;
+  const { status, models } = service;
+  if (status === undefined) return;
+  const sum = (key) => status?.models.reduce((total, model) => total + model[key], 0);
+  const [answering, all] = [sum("workers_in"), sum("workers")];
+  const health = !answering ? "none" : answering < all ? "some" : "all";
+  find("workers").textContent = status ? text("workers")[health](answering, all) : text("silent");
+  find("workers").dataset.health = health;
+  if (status) showNames(status.models.map((model) => model.name));
+  showModel(models, tryExample);
 }
 
 // Language
@@ -188,7 +116,7 @@ function showLanguage() {
   for (const button of document.querySelectorAll("[data-language]")) {
     button.setAttribute("aria-pressed", button.dataset.language === page.language);
   }
-  items.forEach(showItem);
+  items.forEach(showCard);
   find("note").textContent = "";
   showSummary();
   showService();
@@ -202,6 +130,8 @@ for (const button of document.querySelectorAll("[data-language]")) {
     showLanguage();
   });
 }
+
+find("model").addEventListener("change", showService);
 
 find("files").addEventListener("change", (event) => {
   addFiles({ files: event.target.files });
@@ -228,7 +158,9 @@ find("stop").addEventListener("click", () => {
   find("summary").focus();
 });
 find("again").addEventListener("click", () => {
-  send(sendable());
+  const some = sendable();
+  for (const item of some) if (!served().includes(item.model)) item.model = chosen();
+  send(some);
   find("summary").focus();
 });
 find("clear").addEventListener("click", () => {
@@ -241,7 +173,7 @@ find("clear").addEventListener("click", () => {
   find("files").focus();
   showSummary();
 });
-document.addEventListener("visibilitychange", watchService);
+document.addEventListener("visibilitychange", () => service.watch());
 
 showLanguage();
-watchService();
+service.watch();

@@ -1,6 +1,6 @@
-// What a drop or a paste carries, as files in a steady order.
+// Files to send: what a drop or a paste carries, in a steady order, and what the service offers.
 
-/** The files of a DataTransfer, folders opened; `skipped` counts what in folders is not a picture. */
+/** The files of a DataTransfer, folders opened; `skipped` counts what in folders is not an image. */
 export async function filesOf(transfer) {
   // The entries must be asked for before the first await: the browser empties the transfer after the event.
   const dropped = Array.from(transfer.items, (item) => [item.webkitGetAsEntry?.(), item.getAsFile()]);
@@ -36,4 +36,12 @@ async function entriesOf(folder) {
     if (!some.length) return entries; // a reader hands out a hundred at a time
     entries.push(...some);
   }
+}
+
+/** The file at `path` of the service, called `name`; null when it cannot be fetched. */
+export function fileAt(path, name) {
+  return fetch(path, { cache: "force-cache" }) // the bytes that are shown already
+    .then((response) => (response.ok ? response.blob() : null))
+    .then((blob) => blob && new File([blob], name, { type: blob.type }))
+    .catch(() => null);
 }

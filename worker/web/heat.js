@@ -1,6 +1,6 @@
-// Where the network looks: a map asked for on one picture, and shown in the picture's place.
+// Where the network looks: a map asked for on one image, and shown in the image's place.
 
-import { post } from "./sender.js";
+import { post, UNKNOWN_MODEL } from "./sender.js";
 
 /**
  * Turns the heat map of `item` on or off, and asks for it the first time. `item.heat` moves through `state`:
@@ -20,5 +20,11 @@ async function* asked(item) {
     if (outcome.state === "busy") await new Promise((resolve) => setTimeout(resolve, outcome.seconds * 1000));
     outcome = await post(item, undefined, { heat_map: true });
   }
+  // A model that has taken the place of the first one looks elsewhere.
+  if (outcome.state === "done" && !sameModel(outcome.answer, item.answer)) {
+    outcome = { state: "failed", error: { code: UNKNOWN_MODEL } };
+  }
   yield { ...outcome, shown: outcome.state === "done" };
 }
+
+const sameModel = (one, other) => one.model === other.model && one.version === other.version;

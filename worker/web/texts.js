@@ -1,87 +1,109 @@
 // Every sentence of the page in both languages, and which of the two is shown.
 
-const plural = (count, one, many) => `${count} ${count === 1 ? one : many}`;
+const plural = (count, one, many) => `${number(count)} ${count === 1 ? one : many}`;
+const number = (count) => count.toLocaleString(page.language);
 
 const TEXTS = {
   zh: {
     title: "万物 · 图像识别",
-    tagline: "图片里是什么？就在自己的机器上作答，无需联网。",
-    invitation: "把图片放到这里",
-    ways: "把文件或整个文件夹拖到页面任意处，直接粘贴，或点击选择。",
+    tagline: "图片里是什么？本地离线识别。",
+    invitation: "拖放图片到此处",
+    ways: "支持图片文件或整个文件夹，拖到页面任意位置均可；也可粘贴或点击选择。",
     choose: "选择图片",
     model: "模型",
+    classes: (count) => `${number(count)} 个类别`,
+    try: "试试这些示例：",
+    lost: "示例加载失败。",
     stop: "停止",
     clear: "清空",
-    again: (count) => `重新发送 ${count} 张`,
+    again: (count) => `重试 ${count} 张`,
     status: "集群状态",
     api: "接口说明",
-    workers: (answering, all) => `${all} 个工作进程中有 ${answering} 个在应答`,
-    silent: "服务目前没有应答",
+    workers: {
+      all: (answering, all) => `服务正常 · ${answering}/${all}`,
+      some: (answering, all) => `部分可用 · ${answering}/${all}`,
+      none: (answering, all) => `暂不可用 · ${answering}/${all}`,
+    },
+    silent: "服务无响应",
     summary: (done, all) => (done === all ? `共 ${all} 张图片` : `已完成 ${done} / ${all} 张`),
     unanswered: (count) => `，${count} 张没有结果`,
-    skipped: (count) => `文件夹里有 ${count} 个文件不是图片，没有发送。`,
-    nothing: "这里面没有图片。",
+    skipped: (count) => `已跳过文件夹中的 ${count} 个非图片文件。`,
+    nothing: "未找到图片。",
     waiting: "等待中",
     sending: "识别中…",
-    busy: (seconds) => `服务正忙，${seconds} 秒后自动重新发送。`,
+    busy: (seconds) => `服务繁忙，${seconds} 秒后自动重试。`,
     stopped: "已停止，没有结果。",
-    unreachable: "无法连接服务。请检查网络，然后重新发送。",
+    unsure: (matches) => (matches ? "不太确定，最接近的是：" : "不太确定。"),
     refused: {
+      0: "无法连接服务，请检查网络后重试。",
       400: "请求有误",
       404: "没有这个模型",
       413: "文件太大",
-      415: "不是支持的图片格式",
+      415: "不支持的图片格式",
       422: "图片无法读取",
       500: "识别时出错",
       503: "暂时没有可用的工作进程",
       504: "等待超时",
+      empty_image: "文件为空",
+      unknown_model: "该模型已停止服务",
     },
     unexplained: (status) => `服务返回了状态 ${status}，没有说明原因。`,
-    timing: (worker, total) => `${worker} 毫秒 · 往返 ${total} 毫秒`,
+    timing: (worker, total) => `服务端 ${worker} ms · 总耗时 ${total} ms`,
     request: (id) => `请求编号 ${id}`,
     none: "无",
-    look: "关注区域",
-    heat: (label) => `热力图：识别为“${label}”时的关注区域`,
+    look: "热力图",
+    heat: (label) => `热力图：识别为“${label}”时模型关注的区域`,
   },
   en: {
     title: "Wanwu · image classification",
-    tagline: "What is in the picture? Answered on your own machines, offline.",
-    invitation: "Put pictures here",
-    ways: "Drop files or whole folders anywhere on this page, paste, or choose.",
-    choose: "Choose pictures",
+    tagline: "What is in the image? Classified on your own machines, offline.",
+    invitation: "Drop images here",
+    ways: "Files or whole folders, anywhere on this page. You can also paste or choose them.",
+    choose: "Choose images",
     model: "Model",
+    classes: (count) => plural(count, "class", "classes"),
+    try: "Try one:",
+    lost: "The example could not be loaded.",
     stop: "Stop",
     clear: "Clear",
-    again: (count) => `Send ${count} again`,
+    again: (count) => `Retry ${count}`,
     status: "Cluster status",
     api: "API description",
-    workers: (answering, all) => `${answering} of ${plural(all, "worker answers", "workers answer")}`,
-    silent: "The service does not answer at the moment",
-    summary: (done, all) => (done === all ? plural(all, "picture", "pictures") : `${done} of ${all} done`),
+    workers: {
+      all: (_, all) => `Online · ${plural(all, "worker", "workers")}`,
+      some: (answering, all) => `Online · ${answering} of ${plural(all, "worker", "workers")}`,
+      none: (_, all) => `Unavailable · 0 of ${plural(all, "worker", "workers")}`,
+    },
+    silent: "The service is not responding",
+    summary: (done, all) => (done === all ? plural(all, "image", "images") : `${done} of ${all} done`),
     unanswered: (count) => `, ${count} without an answer`,
-    skipped: (count) => `${plural(count, "file is not a picture and was", "files are not pictures and were")} not sent.`,
-    nothing: "There is no picture in this.",
+    skipped: (count) => `${plural(count, "file is not an image and was", "files are not images and were")} skipped.`,
+    nothing: "No images found.",
     waiting: "Waiting",
-    sending: "Looking…",
-    busy: (seconds) => `The service is busy. This picture is sent again in ${plural(seconds, "second", "seconds")}.`,
+    sending: "Classifying…",
+    busy: (seconds) => `The service is busy. Retrying in ${plural(seconds, "second", "seconds")}.`,
     stopped: "Stopped before an answer came.",
-    unreachable: "The service cannot be reached. Check the network, then send again.",
+    unsure: (matches) =>
+      ["Not sure.", "Not sure. The closest match:"][matches] ?? "Not sure. The closest matches:",
     refused: {
-      400: "The request was not understood",
+      0: "The service cannot be reached. Check the network, then retry.",
+      400: "Invalid request",
       404: "No such model",
-      413: "The file is too large",
-      415: "Not a kind of picture that is served",
-      422: "The picture cannot be read",
-      500: "Something went wrong with this picture",
-      503: "No worker is free to answer",
+      413: "File too large",
+      415: "Unsupported format",
+      422: "The image cannot be read",
+      500: "Something went wrong with this image",
+      503: "No worker is available",
       504: "The answer took too long",
+      empty_image: "The file is empty",
+      unknown_model: "This model is no longer served",
     },
     unexplained: (status) => `The service answered with status ${status} and no explanation.`,
-    timing: (worker, total) => `${worker} ms · round trip ${total} ms`,
+    timing: (worker, total) => `${worker} ms on server, ${total} ms total`,
     request: (id) => `request ${id}`,
     none: "none",
-    look: "Where it looks",
-    heat: (label) => `Heat map: where it looks to see “${label}”`,
+    look: "Heat map",
+    heat: (label) => `Heat map: where the model looks to see “${label}”`,
   },
 };
 
@@ -93,6 +115,15 @@ export const page = { language: remembered() ?? (navigator.language.startsWith("
 export function text(key, ...values) {
   const found = TEXTS[page.language][key];
   return typeof found === "function" ? found(...values) : found;
+}
+
+/** What a prediction or an example is called. */
+export const labelOf = (row) => row[`label_${page.language}`] || row.label;
+
+/** Of `texts` by language, the page's own or else the other one's, as [language, text]; two empty texts for none. */
+export function describe(texts) {
+  const found = [page.language, ...Object.keys(TEXTS)].find((language) => texts[language]);
+  return found ? [found, texts[found]] : ["", ""];
 }
 
 export function percent(score) {

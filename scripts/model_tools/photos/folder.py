@@ -44,7 +44,7 @@ def make(sources: Sources, out: Path) -> None:
         step(f"quantising it, calibrated on {CALIBRATION} crops of photographs")
         crops = sources.crops(CALIBRATION, folder.input.geometry.size)
         samples = list(quantise.normalised(crops, folder.input))
-        ov.save_model(quantise.quantised(read(exact), samples, portable=True), out / NETWORK, compress_to_fp16=True)
+        ov.save_model(quantise.quantised(read(exact), samples), out / NETWORK, compress_to_fp16=True)
     for language, lines in found.labels.items():
         _write(out / labels_file(language), "".join(f"{line}\n" for line in lines))
     _write(out / "README.md", README.read_text(encoding="utf-8").replace("{photographs}", _origins()))

@@ -1,4 +1,8 @@
-"""Post-training quantisation to int8, its ranges taken from pictures."""
+"""Post-training quantisation to int8, its ranges taken from pictures.
+
+Weights use 7 of 8 bits: a processor without VNNI adds pairs of products in 16 bits, which 8 bits would overflow, and a
+folder is served on processors of every kind.
+"""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -30,19 +34,14 @@ def to_openvino(source: Path, pictures: np.ndarray, model_input: Input, path: Pa
     ov.save_model(quantised(network, list(normalised(pictures, model_input))), path, compress_to_fp16=False)
 
 
-def quantised(network: ov.Model, samples: list[np.ndarray], portable: bool = False) -> ov.Model:
-    """`network` in int8, its ranges those of `samples`, each an input of it.
-
-    A `portable` one uses 7 bits of its weights, so that a processor without VNNI, which adds pairs of products in
-    16 bits, overflows nowhere.
-    """
+def quantised(network: ov.Model, samples: list[np.ndarray]) -> ov.Model:
+    """`network` in int8, its ranges those of `samples`, each an input of it."""
     kind = nncf.ModelType.TRANSFORMER if has_attention(network) else None
     preset = nncf.QuantizationPreset.MIXED  # signed where values are: activations are not all behind a ReLU
     dataset = nncf.Dataset(samples)
-    fix = nncf.OverflowFix.ENABLE if portable else None
     return nncf.quantize(
         network, dataset, preset=preset, model_type=kind, subset_size=len(samples), fast_bias_correction=True,
-        advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=fix),
+        advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE),
     )  # fmt: skip
 
 
@@ -81,5 +80,5 @@ def to_onnx(source: Path, pictures: np.ndarray, model_input: Input, path: Path) 
     large = sum(file.stat().st_size for file in source.parent.glob(f"{source.name}*")) > ONE_FILE
     quantize_static(
         source, path, Samples(entry.name, batches), quant_format=QuantFormat.QDQ, per_channel=True,
-        use_external_data_format=large,
+        reduce_range=True, use_external_data_format=large,
     )  # fmt: skip
