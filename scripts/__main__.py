@@ -92,7 +92,8 @@ def _servers(file: Path) -> int:
 
 
 def examine(options: argparse.Namespace) -> None:
-    doctor.examine(options.cluster, run_dir(options.run_dir))
+    run = run_dir(options.run_dir)
+    doctor.examine(options.cluster, run, choose(options.runtime, run, _servers(options.cluster)))
 
 
 def fill_wheelhouse(options: argparse.Namespace) -> None:

@@ -37,6 +37,7 @@ MEMORY_MB=2000
 SPARE_MB=1000 # on the disk, beside what the bundle unpacks to
 CLOCK_S=3600  # how far behind the bundle's date a clock may be: what Swarm's certificates bear
 START_S=60
+APT_LOCK_S=600 # an upgrade in the background may take minutes
 PORTS=(tcp:2377 tcp:7946 udp:7946 udp:4789 tcp:8080)
 SYSTEMS=(debian-12 debian-13 ubuntu-22.04 ubuntu-24.04)
 
@@ -72,7 +73,7 @@ fatal() {
 # The line of a failed command's output that says why.
 reason() {
     local line
-    line=$(grep -m 1 -E '^(E:|Error)' <<<"$1" || grep -v '^[[:space:]]*$' <<<"$1" | tail -n 1)
+    line=$(grep -m 1 -E '^(E:|Error|dpkg: error)' <<<"$1" || grep -v '^[[:space:]]*$' <<<"$1" | tail -n 1)
     printf '%s' "${line:-it said nothing}"
 }
 
@@ -310,11 +311,10 @@ recorded_packages() { sed -n 's/^packages\t//p' "$RECORD" 2>/dev/null; }
 
 # apt reads the bundle as a repository of its own; this server's sources and lists stay as they are.
 local_repository() {
-    local said
     mkdir -p "$WORK/apt/lists/partial" "$WORK/apt/archives/partial"
     ln -sfn "$(realpath "$BUNDLE/$PACKAGES")" "$WORK/repository"
     printf 'deb [trusted=yes] file:%s ./\n' "$WORK/repository" >"$WORK/apt/sources.list"
-    said=$(bundle_apt update 2>&1) || fatal "apt could not read the bundle's packages: $(reason "$said")"
+    unlocked bundle_apt update || fatal "apt could not read the bundle's packages: $(reason "$PRINTED")"
 }
 
 # Keeps packages from starting Docker in their own way, before it is configured and the volume is mounted.
@@ -324,8 +324,22 @@ bundle_apt() {
     quietly apt-get -qq --yes --no-install-recommends -o Dir::Etc::SourceList="$WORK/apt/sources.list" \
         -o Dir::Etc::SourceParts=/dev/null -o Dir::Etc::PreferencesParts=/dev/null -o Dir::State::Lists="$WORK/apt/lists" \
         -o Dir::State::extended_states="$WORK/apt/extended_states" -o Dir::Cache="$WORK/apt" -o Dir::Log="$WORK/apt" \
-        -o APT::Sandbox::User=root -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=60 "$@"
+        -o APT::Sandbox::User=root -o Dpkg::Use-Pty=0 "$@"
 }
+
+# unlocked COMMAND...: run apt or dpkg, again while another holds a lock; what it printed is in PRINTED. Apt's own
+# DPkg::Lock::Timeout says nothing while it waits, and dpkg has none.
+unlocked() {
+    local give_up=$((SECONDS + APT_LOCK_S)) told=no
+    until PRINTED=$("$@" 2>&1); do
+        is_locked && ((SECONDS < give_up)) || return 1
+        [[ $told == yes ]] || info "waiting up to $((APT_LOCK_S / 60)) minutes for another apt or dpkg: $(reason "$PRINTED")"
+        told=yes
+        sleep 1
+    done
+}
+
+is_locked() { [[ $PRINTED == *"Could not get lock "* || $PRINTED == *"lock was locked by another process"* ]]; }
 
 # WHAT, TYPE, MOUNT_OPTIONS: as a unit or fstab says them.
 check_models() {
@@ -399,7 +413,7 @@ check_swarm() {
 
 # --- Steps: each looks whether it is needed, and changes only then --------------------------------------------------
 install_packages() {
-    local each said
+    local each
     # In the order in which they are not taken back: Docker stops first.
     if [[ $NEED_ENGINE == yes ]]; then
         for each in "${DOCKER_TREES[@]}"; do [[ -e $each ]] || remember tree "$each"; done
@@ -408,9 +422,9 @@ install_packages() {
     ((${#INCOMING[@]} == 0)) || remember packages "${INCOMING[*]}"
     remember_docker
     [[ -e $STATE/before ]] || { snapshot >"$STATE/before.new" && mv "$STATE/before.new" "$STATE/before"; }
-    quietly dpkg --configure -a >/dev/null 2>&1 || true # after a kill; what still lacks something, the next line completes
-    said=$(bundle_apt install --no-remove "${WANTED[@]}" 2>&1) ||
-        fatal "apt could not install the bundle's packages: $(reason "$said")"
+    unlocked quietly dpkg --configure -a || true # after a kill; what still lacks something, the next line completes
+    unlocked bundle_apt install --no-remove "${WANTED[@]}" ||
+        fatal "apt could not install the bundle's packages: $(reason "$PRINTED")"
     snapshot | comm -13 "$STATE/before" - >"$STATE/brought.new"
     mv "$STATE/brought.new" "$STATE/brought"
     hash -r
@@ -729,13 +743,18 @@ undo_docker() {
 
 # All at once, whichever run brought them: they depend on one another.
 undo_packages() {
-    local names=() name said
+    local names=() name
     for name in $(recorded_packages); do
         ! dpkg-query -W -f '${db:Status-Abbrev}' "$name" 2>/dev/null | grep -qv '^un' || names+=("$name")
     done
     [[ " ${names[*]} " != *" docker.io "* ]] || stop_docker
-    quietly dpkg --configure -a >/dev/null 2>&1 || true
-    ((${#names[@]} == 0)) || said=$(dpkg --purge "${names[@]}" 2>&1) || info "not all packages could be removed, others need them now: $(reason "$said")"
+    if ((${#names[@]})); then
+        unlocked quietly dpkg --configure -a || true
+        unlocked dpkg --purge "${names[@]}" || {
+            ! is_locked || fatal "found dpkg at work for too long ($(reason "$PRINTED")): end that, then run --uninstall again"
+            info "not all packages could be removed, others need them now: $(reason "$PRINTED")"
+        }
+    fi
     [[ ! -e $STATE/brought ]] || remove_brought
 }
 

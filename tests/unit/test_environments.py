@@ -3,7 +3,6 @@
 import hashlib
 import re
 import subprocess
-import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
