@@ -11,6 +11,7 @@ from scripts import (
     init_hosts,
     kubernetes,
     library,
+    local,
     model_add,
     model_fetch,
     model_prepare,
@@ -56,7 +57,7 @@ def show_status(options: argparse.Namespace) -> None:
         require_swarm(choose(options.runtime, run, len(cluster.servers)), "status")
         swarm_status.show(cluster)
     else:
-        status.show(cluster.port)
+        status.show(cluster.port, local.faults_of(run))
 
 
 def logs(options: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from scripts import docker
+from scripts import docker, orphans
 from scripts.cluster import load_cluster
 from scripts.console import say
 from scripts.cores import reason
@@ -91,7 +91,7 @@ class Examination:
         site = self.site
         workers = [worker.port for worker in site.plan.workers] if self._is("local") else []
         ports = [site.cluster.port, *workers]
-        running = self.runtime.is_running(self.run)
+        running = bool(orphans.find(self.run)) if self._is("local") else self.runtime.is_running(self.run)
         faults = memory_faults(site.plan, site.hardware, site.models) + ([] if running else port_faults(ports))
         if faults:
             raise Refusal(*faults)
