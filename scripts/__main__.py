@@ -137,7 +137,8 @@ def use_model(options: argparse.Namespace) -> None:
 
 
 def initialise_hosts(options: argparse.Namespace) -> None:
-    given = (options.bundle.absolute(), options.models, options.join, options.gpu)
+    load_cluster(options.cluster)
+    given = (options.cluster, options.bundle.absolute(), options.models, options.join, options.gpu)
     init_hosts.initialise(init_hosts.Order(tuple(options.hosts.split()), *given), run_dir(options.run_dir).path)
 
 

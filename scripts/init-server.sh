@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Make a bare server a member: packages, the model volume, offline variables, Docker, slots, images, the swarm.
 #
-#     init-server.sh --bundle DIR --models SOURCE [--first | --join TOKEN@ADDRESS] [--address ADDRESS]
-#                    [--gpu auto|none] [--dry-run]
+#     init-server.sh --bundle DIR --models SOURCE [--cluster FILE] [--first | --join TOKEN@ADDRESS]
+#                    [--address ADDRESS] [--gpu auto|none] [--dry-run]
 #     init-server.sh --uninstall [--dry-run]
 #     init-server.sh --help
 #
@@ -10,6 +10,7 @@
 #   --bundle DIR     what `make bundle` wrote, carried here
 #   --models SOURCE  the model volume: a block device or an image file (ext4, xfs), HOST:/PATH (NFS), or a directory;
 #                    it is mounted read-only at /srv/wanwu/models and must hold the sentinel .wanwu-volume.json
+#   --cluster FILE   the cluster.toml whose table for this server decides its slots; without it the kit's
 #   --first          begin a swarm; --join: enter the one whose manager answers at ADDRESS[:2377]; neither: no swarm
 #   --address        this server's address in the swarm, where it has several
 #   --gpu none       serve on CPUs though there are GPUs
@@ -57,7 +58,7 @@ DOCKER_DIRS=(/etc/cni /etc/cni/net.d) # which containerd makes when it is a serv
 RESTART=$STATE/restart   # there while Docker runs with an older configuration than the file has
 OPTIONS=ro,nodev,nosuid,noexec,nofail
 
-BUNDLE="" MODELS="" JOIN="" FIRST=no ADDRESS="" GPU=auto DRY_RUN=no UNINSTALL=no
+BUNDLE="" MODELS="" CLUSTER="" JOIN="" FIRST=no ADDRESS="" GPU=auto DRY_RUN=no UNINSTALL=no
 CHANGES=0 CHANGING=no MARK=0 NOW="" SAID=no WORK=""
 NEED_RESTART=no
 
@@ -528,7 +529,9 @@ set +a"
 # kit ARGUMENTS...: Python with the kit's code, leaving no bytecode behind. Says nothing where there is neither yet.
 kit() { [[ -d $KIT ]] && has python3 && (cd "$KIT" && python3 -B "$@"); }
 
-slots() { kit -m scripts slots --server "$NAME" --gpu "$GPU"; }
+slots() { kit -m scripts slots --cluster "$(cluster_file)" --server "$NAME" --gpu "$GPU"; }
+
+cluster_file() { realpath "${CLUSTER:-$KIT/compose/cluster.toml}"; }
 
 hardware() { kit -c 'from scripts.hardware import read_hardware; print(read_hardware().to_json())'; }
 
@@ -548,16 +551,22 @@ step_slots() {
     put_output /etc/wanwu/slots.json slots
 }
 
-# daemon.json as it must be; everything that is not ours stays.
+# daemon.json as it must be; everything that is not ours stays. The label tells `make up` what the slots were made from.
 daemon_json() {
     python3 -B - "$DAEMON_JSON" /etc/wanwu/slots.json "$NVIDIA" <<'END'
 import json, sys
 from pathlib import Path
 
-daemon, slots, nvidia = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text())["slots"], sys.argv[3]
+daemon, own, nvidia = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text()), sys.argv[3]
 found = json.loads(daemon.read_text()) if daemon.exists() and daemon.read_text().strip() else {}
-others = [entry for entry in found.get("node-generic-resources", []) if not entry.startswith("slot=")]
-wanted = found | {"node-generic-resources": [*others, *(f"slot={name}" for name in slots)]}
+ours = {
+    "node-generic-resources": [f"slot={name}" for name in own["slots"]],
+    "labels": ["wanwu.slots=" + json.dumps(own["asked"])],
+}
+wanted = found | {
+    key: [*(one for one in found.get(key, []) if one.partition("=")[0] != entries[0].partition("=")[0]), *entries]
+    for key, entries in ours.items()
+}
 if nvidia == "yes":
     wanted["runtimes"] = {"nvidia": {"path": "nvidia-container-runtime"}} | found.get("runtimes", {})
     wanted["default-runtime"] = "nvidia"
@@ -779,7 +788,7 @@ remove_brought() {
 parse() {
     while (($#)); do
         case $1 in
-        --bundle | --models | --join | --gpu | --address)
+        --bundle | --models | --cluster | --join | --gpu | --address)
             (($# > 1)) || fatal "found $1 without a value: see $0 --help"
             local name=${1#--}
             printf -v "${name^^}" %s "$2"
@@ -797,6 +806,7 @@ parse() {
         shift
     done
     [[ $GPU == auto || $GPU == none ]] || fatal "--gpu: found $GPU, needed auto or none"
+    [[ -z $CLUSTER || -r $CLUSTER ]] || fatal "--cluster: found no $CLUSTER that can be read, needed a file like the kit's compose/cluster.toml"
     [[ $FIRST == no || -z $JOIN ]] || fatal "found --first and --join, needed one of them: only one server begins the swarm"
     [[ $UNINSTALL == yes || (-n $BUNDLE && -n $MODELS) ]] || fatal "needed --bundle DIR and --models SOURCE: see $0 --help"
 }

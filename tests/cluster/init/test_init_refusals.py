@@ -53,6 +53,10 @@ def over(path: str, text: str) -> str:
             "name its directory with --bundle",
         ),
         (
+            ["--bundle", BUNDLE, "--models", MODELS, "--cluster", "/nowhere"],
+            "--cluster: found no /nowhere that can be read, needed a file like the kit's compose/cluster.toml",
+        ),
+        (
             ["--bundle", BUNDLE, "--models", "/nowhere"],
             "found nothing at /nowhere, needed the model volume: "
             "name a device, an image file, a directory or HOST:/PATH with --models",
