@@ -134,7 +134,8 @@ says() { [[ -f $1 && $(<"$1") == "$2" ]]; }
 put() { says "$1" "$2" || change "write $1" write "$1" "$2"; }
 
 # --- Reading JSON without Python, which a bare server lacks ---------------------------------------------------------
-# A line "path/to/value<tab>value" for every value of a JSON text.
+# A line "path/to/value<tab>value" for every value of a JSON text. JSON's escapes are read; what a line cannot hold,
+# control characters, and the backslash itself are written as `plain` reads them.
 flat() {
     awk '
         { text = text $0 "\n" }
@@ -142,7 +143,42 @@ flat() {
             for (level = 1; level <= depth; level++) out = out (level > 1 ? "/" : "") key[level]
             return out
         }
-        function bare(token) { return token ~ /^"/ ? substr(token, 2, length(token) - 2) : token }
+        function bare(token) { return token ~ /^"/ ? decoded(substr(token, 2, length(token) - 2)) : token }
+        function decoded(rest,   out, mark, code, low) {
+            while (match(rest, /\\/)) {
+                out = out substr(rest, 1, RSTART - 1)
+                mark = substr(rest, RSTART + 1, 1)
+                rest = substr(rest, RSTART + 2)
+                if (mark == "u") {
+                    code = number(substr(rest, 1, 4))
+                    rest = substr(rest, 5)
+                    low = rest ~ /^\\u/ ? number(substr(rest, 3, 4)) : 0
+                    if (code >= 55296 && code < 56320 && low >= 56320 && low < 57344) { # a surrogate pair
+                        code = 65536 + (code - 55296) * 1024 + low - 56320
+                        rest = substr(rest, 7)
+                    }
+                    out = out utf8(code)
+                }
+                else if (mark in control) out = out utf8(control[mark])
+                else out = out (mark == "\\" ? "\\\\" : mark)
+            }
+            return out rest
+        }
+        function number(digits,   value, place) {
+            for (place = 1; place <= length(digits); place++)
+                value = 16 * value + index("0123456789abcdef", tolower(substr(digits, place, 1))) - 1
+            return value
+        }
+        function utf8(code) {
+            if (code < 32) return sprintf("\\0%03o", code)
+            if (code == 92) return "\\\\"
+            if (code < 128) return sprintf("%c", code)
+            if (code < 2048) return sprintf("%c%c", 192 + int(code / 64), tail(code, 1))
+            if (code < 65536) return sprintf("%c%c%c", 224 + int(code / 4096), tail(code, 64), tail(code, 1))
+            return sprintf("%c%c%c%c", 240 + int(code / 262144), tail(code, 4096), tail(code, 64), tail(code, 1))
+        }
+        function tail(code, unit) { return 128 + int(code / unit) % 64 }
+        BEGIN { control["b"] = 8; control["t"] = 9; control["n"] = 10; control["f"] = 12; control["r"] = 13 }
         END {
             while (match(text, /"([^"\\]|\\.)*"|[][{},:]|[^][{},: \t\r\n"]+/)) {
                 token = substr(text, RSTART, RLENGTH)
@@ -157,8 +193,10 @@ flat() {
         }' "$1"
 }
 
+plain() { printf '%b' "$1"; }
+
 # manifest PATH: the value in the bundle's manifest, or nothing.
-manifest() { awk -F '\t' -v path="$1" '$1 == path { print $2; exit }' "$WORK/manifest"; }
+manifest() { plain "$(awk -F '\t' -v path="$1" '$1 == path { print $2; exit }' "$WORK/manifest")"; }
 
 # --- Comparing ------------------------------------------------------------------------------------------------------
 at_least() { [[ $(printf '%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]]; }
@@ -375,7 +413,7 @@ try_mount() {
     mkdir "$WORK/volume"
     # shellcheck disable=SC2016 # the inner shell's own arguments
     said=$(unshare --mount --propagation private sh -c '
-        mount -t "$1" -o "$2" "$3" "$4" && cat "$4/$5" >"$4.sentinel" && ls -A "$4" >"$4.names"
+        mount -t "$1" -o "$2" "$3" "$4" && cat "$4/$5" >"$4.sentinel" && cd "$4" && find . -maxdepth 1 -printf "%f\\0" >"$4.names"
     ' - "$TYPE" "${MOUNT_OPTIONS/,nofail/}" "$WHAT" "$WORK/volume" "$SENTINEL" 2>&1) || {
         [[ $said != *"$SENTINEL"* ]] || fatal "found no $SENTINEL on $MODELS, needed a model volume: copy the bundle's models/ there whole"
         fatal "found a volume that cannot be mounted, $MODELS ($(reason "$said")): repair it, or name another with --models"
@@ -383,8 +421,9 @@ try_mount() {
     flat "$WORK/volume.sentinel" >"$WORK/sentinel"
     grep -q $'^volume\t.' "$WORK/sentinel" || fatal "found a damaged $SENTINEL on $MODELS: copy the bundle's models/ there anew"
     local model
-    while read -r model; do
-        grep -qxF -- "$model" "$WORK/volume.names" ||
+    while IFS= read -r model; do
+        model=$(plain "$model")
+        grep -qzxF -- "$model" "$WORK/volume.names" ||
             fatal "found no folder $model on $MODELS, which its $SENTINEL lists: copy the volume again"
     done < <(sed -n 's,^models/\([^\t]*\)\t.*,\1,p' "$WORK/sentinel")
 }

@@ -184,7 +184,12 @@ def read_sums(bundle: Path) -> dict[str, str]:
 
 def _missing(remote: Remote) -> list[str]:
     said = remote.ask(f"cd {REMOTE} && LC_ALL=C sha256sum --check {SUMS}.new 2>/dev/null | sed -n 's/: FAILED.*//p'")
-    return said.splitlines()
+    return [_read_name(line) for line in said.splitlines()]
+
+
+def _read_name(line: str) -> str:
+    """Return the file's name, before which sha256sum writes a backslash where the name has one, doubled."""
+    return line[1:].replace("\\\\", "\\") if line.startswith("\\") else line
 
 
 def _pack(pipe: IO[bytes], bundle: Path, names: Sequence[str]) -> None:

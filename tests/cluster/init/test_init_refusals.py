@@ -2,11 +2,13 @@
 
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from scripts.bundle.volume import sentinel
 from tests.cluster.init.hosts import Host
 from tests.cluster.init.trees import difference, tree
 
@@ -162,6 +164,33 @@ def test_a_volume_that_cannot_be_mounted_is_refused(bare: Host, tmp_path: Path) 
         place.unlink()
     assert line.startswith("found a volume that cannot be mounted, /broken.img (")
     assert line.endswith("): repair it, or name another with --models")
+
+
+NAMES = (
+    "万物", "two  words", " lead", "trail ", 'quo"te', "apo'strophe", "back\\slash", "back\\nslash", "😀", "👩\u200d🔬",
+    "é", "-x", "tab\there", "$HOME", "[a-z]*", "%s", "\x7f",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_models_are_found_whatever_their_folders_are_called(bare: Host, ascii_only: bool) -> None:
+    volume = bare.root / "odd"
+    order = ("--bundle", BUNDLE, "--models", "/odd", "--dry-run")
+    try:
+        for name in NAMES:
+            (volume / name).mkdir(parents=True)
+        listed = json.loads(sentinel(dict.fromkeys(NAMES, "0123")))
+        (volume / ".wanwu-volume.json").write_text(json.dumps(listed, ensure_ascii=ascii_only))
+        done = bare.init(*order)
+        assert (done.returncode, done.stderr) == (0, "")
+        for name in ("万物", " lead", "back\\nslash"):
+            (volume / name).rename(volume / "away")
+            assert bare.init(*order).stderr == (
+                f"!! found no folder {name} on /odd, which its .wanwu-volume.json lists: copy the volume again\n"
+            )
+            (volume / "away").rename(volume / name)
+    finally:
+        shutil.rmtree(volume)
 
 
 def test_a_port_in_use_is_refused(bare: Host) -> None:
