@@ -10,7 +10,8 @@
 #   --bundle DIR     what `make bundle` wrote, carried here
 #   --models SOURCE  the model volume: a block device or an image file (ext4, xfs), HOST:/PATH (NFS), or a directory;
 #                    it is mounted read-only at /srv/wanwu/models and must hold the sentinel .wanwu-volume.json
-#   --cluster FILE   the cluster.toml whose table for this server decides its slots; without it the kit's
+#   --cluster FILE   the cluster.toml that says the gateway's port, and in the table of this server what decides its
+#                    slots; without it the kit's
 #   --first          begin a swarm; --join: enter the one whose manager answers at ADDRESS[:2377]; neither: no swarm
 #   --address        this server's address in the swarm, where it has several
 #   --gpu none       serve on CPUs though there are GPUs
@@ -39,7 +40,8 @@ SPARE_MB=1000 # on the disk, beside what the bundle unpacks to
 CLOCK_S=3600  # how far behind the bundle's date a clock may be: what Swarm's certificates bear
 START_S=60
 APT_LOCK_S=600 # an upgrade in the background may take minutes
-PORTS=(tcp:2377 tcp:7946 udp:7946 udp:4789 tcp:8080)
+PORTS=(tcp:2377 tcp:7946 udp:7946 udp:4789) # Docker Swarm's
+PORT=8080 # the gateway's, where cluster.toml says nothing
 SYSTEMS=(debian-12 debian-13 ubuntu-22.04 ubuntu-24.04)
 
 KIT=/opt/wanwu/kit
@@ -264,6 +266,37 @@ check_clock() {
         fatal "found the clock at $(date -u '+%F %T') UTC, before the bundle was made ($(date -u -d "@$made" '+%F %T')): set the clock"
 }
 
+# The operator's cluster.toml; nothing before there is a kit.
+cluster_file() {
+    local file
+    for file in "$CLUSTER" "$KIT/compose/cluster.toml"; do
+        [[ ! -f $file ]] || { realpath "$file" && return; }
+    done
+}
+
+# PORT, as cluster.toml has it.
+check_cluster() {
+    local file found
+    file=$(cluster_file)
+    if [[ -n $file ]]; then
+        cp "$file" "$WORK/cluster.toml"
+    else
+        tar -xzOf "$BUNDLE/$(manifest kit)" "$(in_kit compose/cluster.toml)" >"$WORK/cluster.toml"
+    fi
+    found=$(awk '
+        /^[ \t]*\[/ { exit }
+        sub(/^[ \t]*["\047]?port["\047]?[ \t]*=[ \t]*/, "") { sub(/[ \t\r]*(#.*)?$/, ""); print; exit }
+    ' "$WORK/cluster.toml")
+    [[ -n $found ]] || return 0
+    [[ -n $file ]] || file="the bundle's cluster.toml"
+    PORT=${found//_/}
+    if [[ ! $PORT =~ ^[1-9][0-9]{0,4}$ ]] || ((PORT > 65535)); then
+        fatal "$file: port: found $found, needed a port from 1 to 65535: mend it there"
+    fi
+    [[ " ${PORTS[*]} " != *" tcp:$PORT "* ]] ||
+        fatal "$file: port: found $PORT, which Docker Swarm needs itself: choose another"
+}
+
 check_machine() {
     local found needed
     found=$(uname -r)
@@ -280,14 +313,14 @@ check_machine() {
 
 check_ports() {
     local entry kind port
-    for entry in "${PORTS[@]}"; do
+    for entry in "${PORTS[@]}" "tcp:$PORT"; do
         kind=${entry%:*} port=${entry#*:}
         awk -v port="$(printf ':%04X' "$port")" -v kind="$kind" '
             substr($2, length($2) - 4) == port && (kind == "udp" || $4 == "0A") { found = 1 } END { exit !found }
         ' "/proc/net/$kind" "/proc/net/${kind}6" 2>/dev/null || continue
         # A Docker that is here already, in a swarm, holds Swarm's own.
-        [[ $port == 8080 || $(swarm_state) != active ]] || continue
-        fatal "found port $port ($kind) in use, needed it for $([[ $port == 8080 ]] && echo the gateway || echo Docker Swarm): end what listens there"
+        [[ $port == "$PORT" || $(swarm_state) != active ]] || continue
+        fatal "found port $port ($kind) in use, needed it for $([[ $port == "$PORT" ]] && echo the gateway || echo Docker Swarm): end what listens there"
     done
 }
 
@@ -569,8 +602,6 @@ set +a"
 kit() { [[ -d $KIT ]] && has python3 && (cd "$KIT" && python3 -B "$@"); }
 
 slots() { kit -m scripts slots --cluster "$(cluster_file)" --server "$NAME" --gpu "$GPU"; }
-
-cluster_file() { realpath "${CLUSTER:-$KIT/compose/cluster.toml}"; }
 
 hardware() { kit -c 'from scripts.hardware import read_hardware; print(read_hardware().to_json())'; }
 
@@ -874,6 +905,7 @@ initialise() {
     check_root
     detect_system
     check_bundle
+    check_cluster
     check_machine
     check_name
     check_docker

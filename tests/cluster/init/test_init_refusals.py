@@ -4,17 +4,20 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from scripts.bundle.volume import sentinel
-from tests.cluster.init.hosts import Host
+from scripts.cluster import SCHEMA
+from tests.cluster.init.hosts import SCRIPT, Host
 from tests.cluster.init.trees import difference, tree
 
 BUNDLE, MODELS = "/media/bundle", "/media/bundle/models"
 TOKEN = "SWMTKN-1-" + "a" * 50 + "-" + "b" * 25
-LISTEN = "socket(S,2,1,0);bind(S,pack_sockaddr_in(8080,INADDR_ANY))||die;listen(S,1);$|=1;print 1;sleep"
+LISTEN = "socket(S,2,1,0);bind(S,pack_sockaddr_in(PORT,INADDR_ANY))||die;listen(S,1);$|=1;print 1;sleep"
 COVERED = "/proc/meminfo /etc/os-release /usr/bin/uname /media/bundle/MANIFEST.json /etc /var/lib"
 
 
@@ -193,18 +196,53 @@ def test_models_are_found_whatever_their_folders_are_called(bare: Host, ascii_on
         shutil.rmtree(volume)
 
 
-def test_a_port_in_use_is_refused(bare: Host) -> None:
-    command = bare.command("setsid", "--wait", "perl", "-MSocket", "-e", LISTEN)
-    holder = subprocess.Popen(command, stdout=subprocess.PIPE)
-    assert holder.stdout is not None
-    assert holder.stdout.read(1) == b"1"
-    try:
-        assert refusal(bare) == "found port 8080 (tcp) in use, needed it for the gateway: end what listens there"
-    finally:
-        bare.kill_session("perl")
-        holder.kill()
-        holder.wait()
-        holder.stdout.close()
+@contextmanager
+def listening(host: Host, port: int) -> Iterator[None]:
+    """Have something listen there."""
+    command = host.command("setsid", "--wait", "perl", "-MSocket", "-e", LISTEN.replace("PORT", str(port)))
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.read(1) == b"1"
+        try:
+            yield
+        finally:
+            host.kill_session("perl")
+            holder.kill()
+
+
+def with_port(host: Host, text: str) -> list[str]:
+    """The arguments that give a cluster.toml with these first lines."""
+    file = f"# port = 1\n{text}\n[[models]]\nport = 2\n"
+    host.says("sh", "-c", 'printf %s "$1" >/tmp/c.toml', "-", file)
+    return ["--bundle", BUNDLE, "--models", MODELS, "--first", "--cluster", "/tmp/c.toml"]
+
+
+def test_the_gateways_port_in_use_is_refused_whichever_cluster_toml_names(bare: Host) -> None:
+    said = "found port {} (tcp) in use, needed it for the gateway: end what listens there"
+    with listening(bare, 8080):
+        assert refusal(bare) == said.format(8080)
+        assert refusal(bare, *with_port(bare, 'engine = "auto"')) == said.format(8080)
+        assert bare.init(*with_port(bare, "port = 9_001"), "--dry-run").returncode == 0
+    with listening(bare, 9001):
+        for line in ("port = 9001", "port=9_001 # the gateway's", '\t"port"  =  9001\r'):
+            assert refusal(bare, *with_port(bare, line)) == said.format(9001)
+
+
+@pytest.mark.parametrize("port", ["0", "08", "65536", "-1", '"80"', "0x50", "80.0", "9999999999"])
+def test_a_port_that_is_none_is_refused(bare: Host, port: str) -> None:
+    assert refusal(bare, *with_port(bare, f"port = {port}  # a comment")) == (
+        f"/tmp/c.toml: port: found {port}, needed a port from 1 to 65535: mend it there"
+    )
+
+
+def test_a_port_that_swarm_needs_is_refused(bare: Host) -> None:
+    assert refusal(bare, *with_port(bare, "port = 2377")) == (
+        "/tmp/c.toml: port: found 2377, which Docker Swarm needs itself: choose another"
+    )
+
+
+def test_the_port_that_nobody_named_is_that_of_the_schema() -> None:
+    assert f"\nPORT={SCHEMA['']['port'].default} " in SCRIPT.read_text()
 
 
 def test_a_docker_that_does_not_run_is_refused(bare: Host) -> None:
