@@ -76,7 +76,7 @@ fatal() {
 # The line of a failed command's output that says why.
 reason() {
     local line
-    line=$(grep -m 1 -E '^(E:|Error|dpkg: error)' <<<"$1" || grep -v '^[[:space:]]*$' <<<"$1" | tail -n 1)
+    line=$(grep -m 1 -E '^(E:|Error|dpkg: error|mount: )' <<<"$1" || grep -v '^[[:space:]]*$' <<<"$1" | tail -n 1)
     printf '%s' "${line:-it said nothing}"
 }
 
@@ -440,17 +440,35 @@ check_models() {
     try_mount
 }
 
-# In a mount namespace of its own, which takes the mount with it when it ends.
-try_mount() {
-    local said
-    mkdir "$WORK/volume"
+# mounted OPTIONS COMMAND [ARGUMENT...]: run a shell command where the volume is mounted, on $0, with what it prints in
+# PRINTED. The mount namespace is its own, and takes the mount with it when it ends.
+mounted() {
     # shellcheck disable=SC2016 # the inner shell's own arguments
-    said=$(unshare --mount --propagation private sh -c '
-        mount -t "$1" -o "$2" "$3" "$4" && cat "$4/$5" >"$4.sentinel" && cd "$4" && find . -maxdepth 1 -printf "%f\\0" >"$4.names"
-    ' - "$TYPE" "${MOUNT_OPTIONS/,nofail/}" "$WHAT" "$WORK/volume" "$SENTINEL" 2>&1) || {
-        [[ $said != *"$SENTINEL"* ]] || fatal "found no $SENTINEL on $MODELS, needed a model volume: copy the bundle's models/ there whole"
-        fatal "found a volume that cannot be mounted, $MODELS ($(reason "$said")): repair it, or name another with --models"
+    PRINTED=$(unshare --mount --propagation private sh -c 'mount -t "$1" -o "$2" "$3" "$4" && cd "$4" && eval "$5"' \
+        - "$TYPE" "${MOUNT_OPTIONS/,nofail/}$1" "$WHAT" "$WORK/volume" "$2" 2>&1)
+}
+
+# unread_journal: the option that keeps a read-only mount from writing: else it carries out what a journal has left.
+unread_journal() {
+    case $TYPE in
+    ext4) echo ,noload ;;
+    xfs) echo ,norecovery ;;
+    esac
+}
+
+try_mount() {
+    mkdir "$WORK/volume"
+    local options clean=""
+    options=$(unread_journal)
+    [[ -z $options ]] || clean=", and unmount it cleanly"
+    mounted "$options" "cat $SENTINEL >../volume.sentinel && find . -maxdepth 1 -printf '%f\\0' >../volume.names" || {
+        [[ $PRINTED != *"$SENTINEL"* ]] || fatal "found no $SENTINEL on $MODELS, needed a model volume: copy the bundle's models/ there whole$clean"
+        fatal "found a volume that cannot be mounted, $MODELS ($(reason "$PRINTED")): repair it, or name another with --models"
     }
+    # A file is mounted by a loop device that cannot be written, so that trying changes nothing.
+    if [[ -f $MODELS && -z $(losetup --associated "$MODELS") ]] && ! mounted "" true; then
+        fatal "found $MODELS not unmounted cleanly ($(reason "$PRINTED")), needed one that is: mount it to write with \`mount -o loop\`, and unmount it"
+    fi
     flat "$WORK/volume.sentinel" >"$WORK/sentinel"
     grep -q $'^volume\t.' "$WORK/sentinel" || fatal "found a damaged $SENTINEL on $MODELS: copy the bundle's models/ there anew"
     local model

@@ -13,7 +13,7 @@ from scripts.refusal import Refusal
 NGINX = {"nginx": "nginx-light"}
 TEST_TOOLS = {
     "chromium": "chromium", "chromedriver": "chromium-driver", "shellcheck": "shellcheck", "debootstrap": "debootstrap",
-    "ssh": "openssh-client", "mkfs.ext4": "e2fsprogs", "ip": "iproute2",
+    "ssh": "openssh-client", "mkfs.ext4": "e2fsprogs", "mkfs.xfs": "xfsprogs", "ip": "iproute2",
 }  # fmt: skip
 FONTS = {"/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf": "fonts-noto-color-emoji"}
 ELSEWHERE = {"nginx-light": "nginx", "util-linux": "util-linux"}  # Debian's names to those of other distributions

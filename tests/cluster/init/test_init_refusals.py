@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from scripts.bundle.layout import sha256
 from scripts.bundle.volume import sentinel
 from scripts.cluster import SCHEMA
 from tests.cluster.init.hosts import SCRIPT, Host
+from tests.cluster.init.test_init_systemd import disk
 from tests.cluster.init.trees import difference, tree
 
 BUNDLE, MODELS = "/media/bundle", "/media/bundle/models"
@@ -149,6 +151,50 @@ def test_a_flipped_byte_in_the_bundle_is_refused(bare: Host) -> None:
     assert refusal(bare, setup=over(f"{BUNDLE}/MANIFEST.json", manifest)) == (
         "found a damaged bundle (MANIFEST.json: FAILED), needed every file as SHA256SUMS says: copy it again"
     )
+
+
+@pytest.fixture(params=["ext4", "xfs"])
+def dirty(request: pytest.FixtureRequest, bare: Host, tmp_path: Path) -> Iterator[Path]:
+    """A model volume in a file of the host's root whose journal holds what was not carried out: power was lost."""
+    clean, mounted, lost = tmp_path / "clean", tmp_path / "mounted", bare.root / "dirty.img"
+    with clean.open("wb") as file:
+        file.truncate(300 << 20)
+    mounted.mkdir()
+    run(f"mkfs.{request.param}", "-q", clean)
+    run("mount", "-o", "loop", clean, mounted)
+    (mounted / ".wanwu-volume.json").write_text(sentinel({}))
+    run("umount", mounted)
+    run("mount", "-o", "loop", clean, mounted)
+    (mounted / "more").write_text("more")
+    run("sync", "--file-system", mounted)
+    run("cp", "--sparse=always", clean, lost)
+    run("umount", mounted)
+    yield lost
+    lost.unlink()
+
+
+def run(*command: str | Path) -> None:
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def test_looking_at_a_disk_leaves_its_journal_alone(bare: Host, dirty: Path) -> None:
+    before = sha256(dirty)
+    with disk(dirty) as device:
+        done = bare.init("--bundle", BUNDLE, "--models", device, "--dry-run")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sha256(dirty) == before
+
+
+def test_a_file_with_a_journal_that_a_read_only_mount_cannot_carry_out_is_refused(bare: Host, dirty: Path) -> None:
+    before = sha256(dirty)
+    assert re.fullmatch(
+        r"found /dirty.img not unmounted cleanly \(.*cannot mount /dev/loop\d+ read-only.*\), needed one that is: "
+        "mount it to write with `mount -o loop`, and unmount it",
+        refusal(bare, "--bundle", BUNDLE, "--models", "/dirty.img"),
+    )
+    assert sha256(dirty) == before
+    bare.says("sh", "-c", "mkdir -p /tmp/d && mount -o loop /dirty.img /tmp/d && umount /tmp/d")
+    assert bare.init("--bundle", BUNDLE, "--models", "/dirty.img", "--dry-run").returncode == 0
 
 
 def test_a_volume_that_cannot_be_mounted_is_refused(bare: Host, tmp_path: Path) -> None:
