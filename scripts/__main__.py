@@ -12,6 +12,7 @@ from scripts import (
     init_hosts,
     kubernetes,
     library,
+    local,
     model_add,
     model_fetch,
     model_prepare,
@@ -58,7 +59,7 @@ def show_status(options: argparse.Namespace) -> None:
         require_swarm(choose(options.runtime, run, len(cluster.servers)), "status")
         swarm_status.show(cluster)
     else:
-        status.show(cluster.port)
+        status.show(cluster.port, local.faults_of(run))
 
 
 def logs(options: argparse.Namespace) -> None:
@@ -94,7 +95,8 @@ def _servers(file: Path) -> int:
 
 
 def examine(options: argparse.Namespace) -> None:
-    doctor.examine(options.cluster, run_dir(options.run_dir))
+    run = run_dir(options.run_dir)
+    doctor.examine(options.cluster, run, choose(options.runtime, run, _servers(options.cluster)))
 
 
 def fill_wheelhouse(options: argparse.Namespace) -> None:
@@ -142,7 +144,8 @@ def use_model(options: argparse.Namespace) -> None:
 
 
 def initialise_hosts(options: argparse.Namespace) -> None:
-    given = (options.bundle.absolute(), options.models, options.join, options.gpu)
+    load_cluster(options.cluster)
+    given = (options.cluster, options.bundle.absolute(), options.models, options.join, options.gpu)
     init_hosts.initialise(init_hosts.Order(tuple(options.hosts.split()), *given), run_dir(options.run_dir).path)
 
 

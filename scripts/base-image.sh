@@ -32,10 +32,11 @@ debian_sources() {
 require_debootstrap() {
     command -v debootstrap >/dev/null && return
     info "apt: debootstrap"
-    local said
-    said=$(apt-get -qq --yes install --no-install-recommends debootstrap 2>&1) ||
-        said=$(apt-get -qq update 2>&1 && apt-get -qq --yes install --no-install-recommends debootstrap 2>&1) ||
-        fatal "apt could not install debootstrap: $(tail -n 1 <<<"$said")"
+    # shellcheck source=scripts/apt.sh
+    . "$(dirname "$0")/apt.sh"
+    apt_get install --no-install-recommends debootstrap || {
+        apt_get update && apt_get install --no-install-recommends debootstrap
+    } || fatal "apt could not install debootstrap: $(apt_reason)"
 }
 
 make_root() {

@@ -56,15 +56,10 @@ debian_mirror() {
     printf '%s' "${uris[0]}"
 }
 
-apt() {
-    local said
-    # RUNLEVEL=1 keeps the packages from starting the engine in their own way.
-    said=$(DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq --yes "$@" 2>&1) ||
-        fatal "apt-get $1 failed: $(grep '^E:' <<<"$said" | head -n 1 || tail -n 1 <<<"$said")"
-}
-
 install_packages() {
     local uri
+    # shellcheck source=scripts/apt.sh
+    . "$(dirname "$0")/apt.sh"
     uri=$(debian_mirror)
     info "apt: ${PACKAGES[*]} from Debian $SUITE at $uri"
     cat >"$SOURCES" <<-END
@@ -83,8 +78,8 @@ install_packages() {
 		Pin: release n=$SUITE
 		Pin-Priority: 990
 	END
-    apt update
-    apt install --no-install-recommends --no-remove "${PACKAGES[@]}"
+    apt_get update || fatal "apt-get update failed: $(apt_reason)"
+    apt_get install --no-install-recommends --no-remove "${PACKAGES[@]}" || fatal "apt-get install failed: $(apt_reason)"
     hash -r
 }
 

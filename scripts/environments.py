@@ -14,7 +14,7 @@ from pathlib import Path
 
 from scripts.cluster import ROOT
 from scripts.console import say, step
-from scripts.packages import require
+from scripts.packages import require_ensurepip
 from scripts.refusal import Refusal
 
 WORKER = ROOT / "worker/requirements"
@@ -87,15 +87,11 @@ def _fingerprint(environment: Environment, nvidia: bool) -> str:
 
 def _create(environment: Environment) -> None:
     step(f"Python environment .venv/{environment.folder.name}")
-    require({"ensurepip": "python3-venv"}, found=_has_ensurepip)
+    require_ensurepip()
     shutil.rmtree(environment.folder, ignore_errors=True)
     made = subprocess.run([sys.executable, "-m", "venv", environment.folder], capture_output=True, text=True)
     if made.returncode:
         raise Refusal(f"{environment.folder}: cannot make a Python environment: {(made.stderr or made.stdout).strip()}")
-
-
-def _has_ensurepip(_: str) -> bool:
-    return subprocess.run([sys.executable, "-c", "import ensurepip"], capture_output=True).returncode == 0
 
 
 def _install(environment: Environment, nvidia: bool) -> None:

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 
+from scripts.packages import remedy
 from scripts.refusal import Refusal
 
 MOST_CPUS = 8192  # the largest CONFIG_NR_CPUS that Linux takes; keeps "0-999999999" from filling the memory
@@ -218,7 +219,7 @@ def _lscpu() -> str:
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
     except FileNotFoundError as error:
-        raise Refusal("lscpu is missing: install it with `apt-get install util-linux`") from error
+        raise Refusal(f"found no lscpu: {remedy(['util-linux'])}") from error
     except subprocess.CalledProcessError as error:
         raise Refusal(f"lscpu failed with status {error.returncode}: {error.stderr.strip()}") from error
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Make a bare server a member: packages, the model volume, offline variables, Docker, slots, images, the swarm.
 #
-#     init-server.sh --bundle DIR --models SOURCE [--first | --join TOKEN@ADDRESS] [--address ADDRESS]
-#                    [--gpu auto|none] [--dry-run]
+#     init-server.sh --bundle DIR --models SOURCE [--cluster FILE] [--first | --join TOKEN@ADDRESS]
+#                    [--address ADDRESS] [--gpu auto|none] [--dry-run]
 #     init-server.sh --uninstall [--dry-run]
 #     init-server.sh --help
 #
@@ -10,6 +10,8 @@
 #   --bundle DIR     what `make bundle` wrote, carried here
 #   --models SOURCE  the model volume: a block device or an image file (ext4, xfs), HOST:/PATH (NFS), or a directory;
 #                    it is mounted read-only at /srv/wanwu/models and must hold the sentinel .wanwu-volume.json
+#   --cluster FILE   the cluster.toml that says the gateway's port, and in the table of this server what decides its
+#                    slots; without it the kit's
 #   --first          begin a swarm; --join: enter the one whose manager answers at ADDRESS[:2377]; neither: no swarm
 #   --address        this server's address in the swarm, where it has several
 #   --gpu none       serve on CPUs though there are GPUs
@@ -37,7 +39,9 @@ MEMORY_MB=2000
 SPARE_MB=1000 # on the disk, beside what the bundle unpacks to
 CLOCK_S=3600  # how far behind the bundle's date a clock may be: what Swarm's certificates bear
 START_S=60
-PORTS=(tcp:2377 tcp:7946 udp:7946 udp:4789 tcp:8080)
+APT_LOCK_S=600 # an upgrade in the background may take minutes
+PORTS=(tcp:2377 tcp:7946 udp:7946 udp:4789) # Docker Swarm's
+PORT=8080 # the gateway's, where cluster.toml says nothing
 SYSTEMS=(debian-12 debian-13 ubuntu-22.04 ubuntu-24.04)
 
 KIT=/opt/wanwu/kit
@@ -56,7 +60,7 @@ DOCKER_DIRS=(/etc/cni /etc/cni/net.d) # which containerd makes when it is a serv
 RESTART=$STATE/restart   # there while Docker runs with an older configuration than the file has
 OPTIONS=ro,nodev,nosuid,noexec,nofail
 
-BUNDLE="" MODELS="" JOIN="" FIRST=no ADDRESS="" GPU=auto DRY_RUN=no UNINSTALL=no
+BUNDLE="" MODELS="" CLUSTER="" JOIN="" FIRST=no ADDRESS="" GPU=auto DRY_RUN=no UNINSTALL=no
 CHANGES=0 CHANGING=no MARK=0 NOW="" SAID=no WORK=""
 NEED_RESTART=no
 
@@ -72,7 +76,7 @@ fatal() {
 # The line of a failed command's output that says why.
 reason() {
     local line
-    line=$(grep -m 1 -E '^(E:|Error)' <<<"$1" || grep -v '^[[:space:]]*$' <<<"$1" | tail -n 1)
+    line=$(grep -m 1 -E '^(E:|Error|dpkg: error|mount: )' <<<"$1" || grep -v '^[[:space:]]*$' <<<"$1" | tail -n 1)
     printf '%s' "${line:-it said nothing}"
 }
 
@@ -132,7 +136,8 @@ says() { [[ -f $1 && $(<"$1") == "$2" ]]; }
 put() { says "$1" "$2" || change "write $1" write "$1" "$2"; }
 
 # --- Reading JSON without Python, which a bare server lacks ---------------------------------------------------------
-# A line "path/to/value<tab>value" for every value of a JSON text.
+# A line "path/to/value<tab>value" for every value of a JSON text. JSON's escapes are read; what a line cannot hold,
+# control characters, and the backslash itself are written as `plain` reads them.
 flat() {
     awk '
         { text = text $0 "\n" }
@@ -140,7 +145,42 @@ flat() {
             for (level = 1; level <= depth; level++) out = out (level > 1 ? "/" : "") key[level]
             return out
         }
-        function bare(token) { return token ~ /^"/ ? substr(token, 2, length(token) - 2) : token }
+        function bare(token) { return token ~ /^"/ ? decoded(substr(token, 2, length(token) - 2)) : token }
+        function decoded(rest,   out, mark, code, low) {
+            while (match(rest, /\\/)) {
+                out = out substr(rest, 1, RSTART - 1)
+                mark = substr(rest, RSTART + 1, 1)
+                rest = substr(rest, RSTART + 2)
+                if (mark == "u") {
+                    code = number(substr(rest, 1, 4))
+                    rest = substr(rest, 5)
+                    low = rest ~ /^\\u/ ? number(substr(rest, 3, 4)) : 0
+                    if (code >= 55296 && code < 56320 && low >= 56320 && low < 57344) { # a surrogate pair
+                        code = 65536 + (code - 55296) * 1024 + low - 56320
+                        rest = substr(rest, 7)
+                    }
+                    out = out utf8(code)
+                }
+                else if (mark in control) out = out utf8(control[mark])
+                else out = out (mark == "\\" ? "\\\\" : mark)
+            }
+            return out rest
+        }
+        function number(digits,   value, place) {
+            for (place = 1; place <= length(digits); place++)
+                value = 16 * value + index("0123456789abcdef", tolower(substr(digits, place, 1))) - 1
+            return value
+        }
+        function utf8(code) {
+            if (code < 32) return sprintf("\\0%03o", code)
+            if (code == 92) return "\\\\"
+            if (code < 128) return sprintf("%c", code)
+            if (code < 2048) return sprintf("%c%c", 192 + int(code / 64), tail(code, 1))
+            if (code < 65536) return sprintf("%c%c%c", 224 + int(code / 4096), tail(code, 64), tail(code, 1))
+            return sprintf("%c%c%c%c", 240 + int(code / 262144), tail(code, 4096), tail(code, 64), tail(code, 1))
+        }
+        function tail(code, unit) { return 128 + int(code / unit) % 64 }
+        BEGIN { control["b"] = 8; control["t"] = 9; control["n"] = 10; control["f"] = 12; control["r"] = 13 }
         END {
             while (match(text, /"([^"\\]|\\.)*"|[][{},:]|[^][{},: \t\r\n"]+/)) {
                 token = substr(text, RSTART, RLENGTH)
@@ -155,8 +195,10 @@ flat() {
         }' "$1"
 }
 
+plain() { printf '%b' "$1"; }
+
 # manifest PATH: the value in the bundle's manifest, or nothing.
-manifest() { awk -F '\t' -v path="$1" '$1 == path { print $2; exit }' "$WORK/manifest"; }
+manifest() { plain "$(awk -F '\t' -v path="$1" '$1 == path { print $2; exit }' "$WORK/manifest")"; }
 
 # --- Comparing ------------------------------------------------------------------------------------------------------
 at_least() { [[ $(printf '%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]]; }
@@ -224,6 +266,37 @@ check_clock() {
         fatal "found the clock at $(date -u '+%F %T') UTC, before the bundle was made ($(date -u -d "@$made" '+%F %T')): set the clock"
 }
 
+# The operator's cluster.toml; nothing before there is a kit.
+cluster_file() {
+    local file
+    for file in "$CLUSTER" "$KIT/compose/cluster.toml"; do
+        [[ ! -f $file ]] || { realpath "$file" && return; }
+    done
+}
+
+# PORT, as cluster.toml has it.
+check_cluster() {
+    local file found
+    file=$(cluster_file)
+    if [[ -n $file ]]; then
+        cp "$file" "$WORK/cluster.toml"
+    else
+        tar -xzOf "$BUNDLE/$(manifest kit)" "$(in_kit compose/cluster.toml)" >"$WORK/cluster.toml"
+    fi
+    found=$(awk '
+        /^[ \t]*\[/ { exit }
+        sub(/^[ \t]*["\047]?port["\047]?[ \t]*=[ \t]*/, "") { sub(/[ \t\r]*(#.*)?$/, ""); print; exit }
+    ' "$WORK/cluster.toml")
+    [[ -n $found ]] || return 0
+    [[ -n $file ]] || file="the bundle's cluster.toml"
+    PORT=${found//_/}
+    if [[ ! $PORT =~ ^[1-9][0-9]{0,4}$ ]] || ((PORT > 65535)); then
+        fatal "$file: port: found $found, needed a port from 1 to 65535: mend it there"
+    fi
+    [[ " ${PORTS[*]} " != *" tcp:$PORT "* ]] ||
+        fatal "$file: port: found $PORT, which Docker Swarm needs itself: choose another"
+}
+
 check_machine() {
     local found needed
     found=$(uname -r)
@@ -240,14 +313,14 @@ check_machine() {
 
 check_ports() {
     local entry kind port
-    for entry in "${PORTS[@]}"; do
+    for entry in "${PORTS[@]}" "tcp:$PORT"; do
         kind=${entry%:*} port=${entry#*:}
         awk -v port="$(printf ':%04X' "$port")" -v kind="$kind" '
             substr($2, length($2) - 4) == port && (kind == "udp" || $4 == "0A") { found = 1 } END { exit !found }
         ' "/proc/net/$kind" "/proc/net/${kind}6" 2>/dev/null || continue
         # A Docker that is here already, in a swarm, holds Swarm's own.
-        [[ $port == 8080 || $(swarm_state) != active ]] || continue
-        fatal "found port $port ($kind) in use, needed it for $([[ $port == 8080 ]] && echo the gateway || echo Docker Swarm): end what listens there"
+        [[ $port == "$PORT" || $(swarm_state) != active ]] || continue
+        fatal "found port $port ($kind) in use, needed it for $([[ $port == "$PORT" ]] && echo the gateway || echo Docker Swarm): end what listens there"
     done
 }
 
@@ -310,11 +383,10 @@ recorded_packages() { sed -n 's/^packages\t//p' "$RECORD" 2>/dev/null; }
 
 # apt reads the bundle as a repository of its own; this server's sources and lists stay as they are.
 local_repository() {
-    local said
     mkdir -p "$WORK/apt/lists/partial" "$WORK/apt/archives/partial"
     ln -sfn "$(realpath "$BUNDLE/$PACKAGES")" "$WORK/repository"
     printf 'deb [trusted=yes] file:%s ./\n' "$WORK/repository" >"$WORK/apt/sources.list"
-    said=$(bundle_apt update 2>&1) || fatal "apt could not read the bundle's packages: $(reason "$said")"
+    unlocked bundle_apt update || fatal "apt could not read the bundle's packages: $(reason "$PRINTED")"
 }
 
 # Keeps packages from starting Docker in their own way, before it is configured and the volume is mounted.
@@ -324,8 +396,22 @@ bundle_apt() {
     quietly apt-get -qq --yes --no-install-recommends -o Dir::Etc::SourceList="$WORK/apt/sources.list" \
         -o Dir::Etc::SourceParts=/dev/null -o Dir::Etc::PreferencesParts=/dev/null -o Dir::State::Lists="$WORK/apt/lists" \
         -o Dir::State::extended_states="$WORK/apt/extended_states" -o Dir::Cache="$WORK/apt" -o Dir::Log="$WORK/apt" \
-        -o APT::Sandbox::User=root -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=60 "$@"
+        -o APT::Sandbox::User=root -o Dpkg::Use-Pty=0 "$@"
 }
+
+# unlocked COMMAND...: run apt or dpkg, again while another holds a lock; what it printed is in PRINTED. Apt's own
+# DPkg::Lock::Timeout says nothing while it waits, and dpkg has none.
+unlocked() {
+    local give_up=$((SECONDS + APT_LOCK_S)) told=no
+    until PRINTED=$("$@" 2>&1); do
+        is_locked && ((SECONDS < give_up)) || return 1
+        [[ $told == yes ]] || info "waiting up to $((APT_LOCK_S / 60)) minutes for another apt or dpkg: $(reason "$PRINTED")"
+        told=yes
+        sleep 1
+    done
+}
+
+is_locked() { [[ $PRINTED == *"Could not get lock "* || $PRINTED == *"lock was locked by another process"* ]]; }
 
 # WHAT, TYPE, MOUNT_OPTIONS: as a unit or fstab says them.
 check_models() {
@@ -354,22 +440,41 @@ check_models() {
     try_mount
 }
 
-# In a mount namespace of its own, which takes the mount with it when it ends.
-try_mount() {
-    local said
-    mkdir "$WORK/volume"
+# mounted OPTIONS COMMAND [ARGUMENT...]: run a shell command where the volume is mounted, on $0, with what it prints in
+# PRINTED. The mount namespace is its own, and takes the mount with it when it ends.
+mounted() {
     # shellcheck disable=SC2016 # the inner shell's own arguments
-    said=$(unshare --mount --propagation private sh -c '
-        mount -t "$1" -o "$2" "$3" "$4" && cat "$4/$5" >"$4.sentinel" && ls -A "$4" >"$4.names"
-    ' - "$TYPE" "${MOUNT_OPTIONS/,nofail/}" "$WHAT" "$WORK/volume" "$SENTINEL" 2>&1) || {
-        [[ $said != *"$SENTINEL"* ]] || fatal "found no $SENTINEL on $MODELS, needed a model volume: copy the bundle's models/ there whole"
-        fatal "found a volume that cannot be mounted, $MODELS ($(reason "$said")): repair it, or name another with --models"
+    PRINTED=$(unshare --mount --propagation private sh -c 'mount -t "$1" -o "$2" "$3" "$4" && cd "$4" && eval "$5"' \
+        - "$TYPE" "${MOUNT_OPTIONS/,nofail/}$1" "$WHAT" "$WORK/volume" "$2" 2>&1)
+}
+
+# unread_journal: the option that keeps a read-only mount from writing: else it carries out what a journal has left.
+unread_journal() {
+    case $TYPE in
+    ext4) echo ,noload ;;
+    xfs) echo ,norecovery ;;
+    esac
+}
+
+try_mount() {
+    mkdir "$WORK/volume"
+    local options clean=""
+    options=$(unread_journal)
+    [[ -z $options ]] || clean=", and unmount it cleanly"
+    mounted "$options" "cat $SENTINEL >../volume.sentinel && find . -maxdepth 1 -printf '%f\\0' >../volume.names" || {
+        [[ $PRINTED != *"$SENTINEL"* ]] || fatal "found no $SENTINEL on $MODELS, needed a model volume: copy the bundle's models/ there whole$clean"
+        fatal "found a volume that cannot be mounted, $MODELS ($(reason "$PRINTED")): repair it, or name another with --models"
     }
+    # A file is mounted by a loop device that cannot be written, so that trying changes nothing.
+    if [[ -f $MODELS && -z $(losetup --associated "$MODELS") ]] && ! mounted "" true; then
+        fatal "found $MODELS not unmounted cleanly ($(reason "$PRINTED")), needed one that is: mount it to write with \`mount -o loop\`, and unmount it"
+    fi
     flat "$WORK/volume.sentinel" >"$WORK/sentinel"
     grep -q $'^volume\t.' "$WORK/sentinel" || fatal "found a damaged $SENTINEL on $MODELS: copy the bundle's models/ there anew"
     local model
-    while read -r model; do
-        grep -qxF -- "$model" "$WORK/volume.names" ||
+    while IFS= read -r model; do
+        model=$(plain "$model")
+        grep -qzxF -- "$model" "$WORK/volume.names" ||
             fatal "found no folder $model on $MODELS, which its $SENTINEL lists: copy the volume again"
     done < <(sed -n 's,^models/\([^\t]*\)\t.*,\1,p' "$WORK/sentinel")
 }
@@ -399,7 +504,7 @@ check_swarm() {
 
 # --- Steps: each looks whether it is needed, and changes only then --------------------------------------------------
 install_packages() {
-    local each said
+    local each
     # In the order in which they are not taken back: Docker stops first.
     if [[ $NEED_ENGINE == yes ]]; then
         for each in "${DOCKER_TREES[@]}"; do [[ -e $each ]] || remember tree "$each"; done
@@ -408,9 +513,9 @@ install_packages() {
     ((${#INCOMING[@]} == 0)) || remember packages "${INCOMING[*]}"
     remember_docker
     [[ -e $STATE/before ]] || { snapshot >"$STATE/before.new" && mv "$STATE/before.new" "$STATE/before"; }
-    quietly dpkg --configure -a >/dev/null 2>&1 || true # after a kill; what still lacks something, the next line completes
-    said=$(bundle_apt install --no-remove "${WANTED[@]}" 2>&1) ||
-        fatal "apt could not install the bundle's packages: $(reason "$said")"
+    unlocked quietly dpkg --configure -a || true # after a kill; what still lacks something, the next line completes
+    unlocked bundle_apt install --no-remove "${WANTED[@]}" ||
+        fatal "apt could not install the bundle's packages: $(reason "$PRINTED")"
     snapshot | comm -13 "$STATE/before" - >"$STATE/brought.new"
     mv "$STATE/brought.new" "$STATE/brought"
     hash -r
@@ -514,7 +619,7 @@ set +a"
 # kit ARGUMENTS...: Python with the kit's code, leaving no bytecode behind. Says nothing where there is neither yet.
 kit() { [[ -d $KIT ]] && has python3 && (cd "$KIT" && python3 -B "$@"); }
 
-slots() { kit -m scripts slots --server "$NAME" --gpu "$GPU"; }
+slots() { kit -m scripts slots --cluster "$(cluster_file)" --server "$NAME" --gpu "$GPU"; }
 
 hardware() { kit -c 'from scripts.hardware import read_hardware; print(read_hardware().to_json())'; }
 
@@ -534,16 +639,22 @@ step_slots() {
     put_output /etc/wanwu/slots.json slots
 }
 
-# daemon.json as it must be; everything that is not ours stays.
+# daemon.json as it must be; everything that is not ours stays. The label tells `make up` what the slots were made from.
 daemon_json() {
     python3 -B - "$DAEMON_JSON" /etc/wanwu/slots.json "$NVIDIA" <<'END'
 import json, sys
 from pathlib import Path
 
-daemon, slots, nvidia = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text())["slots"], sys.argv[3]
+daemon, own, nvidia = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text()), sys.argv[3]
 found = json.loads(daemon.read_text()) if daemon.exists() and daemon.read_text().strip() else {}
-others = [entry for entry in found.get("node-generic-resources", []) if not entry.startswith("slot=")]
-wanted = found | {"node-generic-resources": [*others, *(f"slot={name}" for name in slots)]}
+ours = {
+    "node-generic-resources": [f"slot={name}" for name in own["slots"]],
+    "labels": ["wanwu.slots=" + json.dumps(own["asked"])],
+}
+wanted = found | {
+    key: [*(one for one in found.get(key, []) if one.partition("=")[0] != entries[0].partition("=")[0]), *entries]
+    for key, entries in ours.items()
+}
 if nvidia == "yes":
     wanted["runtimes"] = {"nvidia": {"path": "nvidia-container-runtime"}} | found.get("runtimes", {})
     wanted["default-runtime"] = "nvidia"
@@ -729,13 +840,18 @@ undo_docker() {
 
 # All at once, whichever run brought them: they depend on one another.
 undo_packages() {
-    local names=() name said
+    local names=() name
     for name in $(recorded_packages); do
         ! dpkg-query -W -f '${db:Status-Abbrev}' "$name" 2>/dev/null | grep -qv '^un' || names+=("$name")
     done
     [[ " ${names[*]} " != *" docker.io "* ]] || stop_docker
-    quietly dpkg --configure -a >/dev/null 2>&1 || true
-    ((${#names[@]} == 0)) || said=$(dpkg --purge "${names[@]}" 2>&1) || info "not all packages could be removed, others need them now: $(reason "$said")"
+    if ((${#names[@]})); then
+        unlocked quietly dpkg --configure -a || true
+        unlocked dpkg --purge "${names[@]}" || {
+            ! is_locked || fatal "found dpkg at work for too long ($(reason "$PRINTED")): end that, then run --uninstall again"
+            info "not all packages could be removed, others need them now: $(reason "$PRINTED")"
+        }
+    fi
     [[ ! -e $STATE/brought ]] || remove_brought
 }
 
@@ -760,7 +876,7 @@ remove_brought() {
 parse() {
     while (($#)); do
         case $1 in
-        --bundle | --models | --join | --gpu | --address)
+        --bundle | --models | --cluster | --join | --gpu | --address)
             (($# > 1)) || fatal "found $1 without a value: see $0 --help"
             local name=${1#--}
             printf -v "${name^^}" %s "$2"
@@ -778,6 +894,7 @@ parse() {
         shift
     done
     [[ $GPU == auto || $GPU == none ]] || fatal "--gpu: found $GPU, needed auto or none"
+    [[ -z $CLUSTER || -r $CLUSTER ]] || fatal "--cluster: found no $CLUSTER that can be read, needed a file like the kit's compose/cluster.toml"
     [[ $FIRST == no || -z $JOIN ]] || fatal "found --first and --join, needed one of them: only one server begins the swarm"
     [[ $UNINSTALL == yes || (-n $BUNDLE && -n $MODELS) ]] || fatal "needed --bundle DIR and --models SOURCE: see $0 --help"
 }
@@ -806,6 +923,7 @@ initialise() {
     check_root
     detect_system
     check_bundle
+    check_cluster
     check_machine
     check_name
     check_docker

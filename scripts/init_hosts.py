@@ -23,6 +23,7 @@ from scripts.refusal import Refusal
 from scripts.rundir import INIT_LOGS
 
 REMOTE = "wanwu-bundle"  # in the home of the account there
+CLUSTER = "wanwu-cluster.toml"  # beside it: it is no part of the bundle
 SUMS = "SHA256SUMS"
 SMALL = 4_000_000  # bytes: up to there a file is sent in one stream with others, and anew when that is cut off
 CHUNK = 1 << 20
@@ -36,6 +37,7 @@ class Order:
     """What to carry where: `models` and `join` as init-server.sh takes them, "" for the bundle's own and for none."""
 
     hosts: tuple[str, ...]
+    cluster: Path  # whose [[servers]] decide the slots there
     bundle: Path
     models: str
     join: str
@@ -182,7 +184,12 @@ def read_sums(bundle: Path) -> dict[str, str]:
 
 def _missing(remote: Remote) -> list[str]:
     said = remote.ask(f"cd {REMOTE} && LC_ALL=C sha256sum --check {SUMS}.new 2>/dev/null | sed -n 's/: FAILED.*//p'")
-    return said.splitlines()
+    return [_read_name(line) for line in said.splitlines()]
+
+
+def _read_name(line: str) -> str:
+    """Return the file's name, before which sha256sum writes a backslash where the name has one, doubled."""
+    return line[1:].replace("\\\\", "\\") if line.startswith("\\") else line
 
 
 def _pack(pipe: IO[bytes], bundle: Path, names: Sequence[str]) -> None:
@@ -215,7 +222,9 @@ def _pour(path: Path, start: int, pipe: IO[bytes]) -> None:
 def _run(remote: Remote, order: Order, swarm: Sequence[str]) -> None:
     models = shlex.quote(order.models) if order.models else '"$PWD/models"'
     arguments = shlex.join(["--gpu", order.gpu, *swarm])
-    script = f'cd {REMOTE} && {AS_ROOT} bash init-server.sh --bundle "$PWD" --models {models} {arguments} 2>&1'
+    remote.ask(f"cat >{CLUSTER}", order.cluster.read_bytes())
+    place = f'--bundle "$PWD" --models {models} --cluster ../{CLUSTER}'
+    script = f"cd {REMOTE} && {AS_ROOT} bash init-server.sh {place} {arguments} 2>&1"
     step(f"{remote.host}: running init-server.sh")
     fault = result = last = ""
     command = remote.command(script)

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
-from scripts import offline, render, supervisor
+from scripts import offline, orphans, render, supervisor
 from scripts.accounts import NOBODY, choose_account
 from scripts.cluster import ROOT
 from scripts.console import say, step, warn
@@ -23,6 +23,7 @@ from scripts.waiting import wait_in
 
 MEMBERS = "gateway/rendered/members.json"
 LOG_LINES = 12
+GONE = "supervisord is gone"
 GUNICORN = ("-m", "gunicorn", "-c", "worker/gunicorn.conf.py", "worker.app:create_app()")
 
 
@@ -31,39 +32,49 @@ def up(site: Site) -> None:
     require(NGINX)
     if faults := memory_faults(site.plan, site.hardware, site.models):
         raise Refusal(*faults)
-    running = is_running(site.run)
+    running = supervisor.is_running(site.run)
     if running and site.run.holds(rendered(site)):
         step("already up")
         return wait(site)
     site = afresh(site)
     files = rendered(site)
+    if not running and orphans.find(site.run):
+        step(f"{GONE}: ending what it left behind")
+        orphans.end(site.run)
     ports = {site.cluster.port, *(worker.port for worker in site.plan.workers)}
     if faults := port_faults(sorted(ports - site.run.held_ports if running else ports)):
         raise Refusal(*faults)
     if running:
         step("the plan changed: ending what runs")
-        supervisor.stop(site.run)
+        _end(site.run)
     try:
         _start(site, files)
         wait(site)
     except (Refusal, KeyboardInterrupt):
-        supervisor.stop(site.run)
+        _end(site.run)
         site.run.disown()
         raise
     return None
 
 
 def down(run: RunDir) -> None:
-    """Stop everything and take the run directory away."""
+    """Stop everything and take the run directory away; raise Refusal where something lives on."""
+    if run.path.exists() and os.geteuid() not in (0, run.path.stat().st_uid):
+        raise Refusal(f"{run.path}: no permission: needed the account that started this service, or root")
     if supervisor.is_running(run):
         step("stopping: what is in flight is answered first")
-        supervisor.stop(run)
-    elif supervisor.orphans(run):
-        step("supervisord is gone: ending what it left behind")
-        supervisor.end_orphans(run)
+    elif orphans.find(run):
+        step(f"{GONE}: ending what it left behind")
     else:
         say("nothing is running")
-    run.remove()
+        return run.remove()
+    _end(run)
+    if busy := [port for port in sorted(run.held_ports) if port_faults([port])]:
+        listed = ", ".join(map(str, busy))
+        raise Refusal(
+            f"port {listed}: still in use, by nothing that was started from {run.path}: `ss -ltnp` says by whom"
+        )
+    return run.remove()
 
 
 def rollout(site: Site) -> None:
@@ -82,7 +93,22 @@ def follow_logs(run: RunDir, lines: int, follow: bool) -> None:
 
 
 def is_running(run: RunDir) -> bool:
+    """Whether a service runs from here; raise Refusal for one whose supervisord is gone."""
+    if faults := faults_of(run):
+        raise Refusal(*faults)
     return supervisor.is_running(run)
+
+
+def faults_of(run: RunDir) -> list[str]:
+    """Return a line where what runs from here has lost its supervisord."""
+    if supervisor.is_running(run) or not orphans.find(run):
+        return []
+    return [f"{GONE}: nothing starts a process again that ends; `make up` ends what is left and starts all anew"]
+
+
+def _end(run: RunDir) -> None:
+    supervisor.stop(run)
+    orphans.end(run)  # which it may have lost
 
 
 def rendered(site: Site) -> dict[str, str]:

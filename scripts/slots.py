@@ -1,11 +1,14 @@
 """This server's slots as /etc/wanwu/slots.json keeps them: what its workers in a swarm are pinned by.
 
-The plan's own code makes them, so that a slot is the same whichever runtime serves on it.
+The plan's own code makes them, so that a slot is the same whichever runtime serves on it. What the cluster's file asks
+for is kept beside them: init-server.sh labels the engine with it, so that `make up` can tell when the file has changed.
 """
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from scripts.cluster import SCHEMA, Cluster, Server
 from scripts.console import say
@@ -25,11 +28,26 @@ def show(cluster: Cluster, name: str, gpus: bool) -> None:
 
 
 def render(cluster: Cluster, name: str, hardware: Hardware, cores: int | None) -> str:
-    """slots.json as text; `cores` of a worker were measured best. Raises Refusal for what the hardware cannot meet."""
+    """Return slots.json; `cores` of a worker were measured best. Raise Refusal for what the hardware cannot meet."""
     server = described(cluster, name)
     slots = server_slots(server, {name: hardware}, len(cluster.models), cores)
     table = {slot.name: {"cpus": format_cpu_list(slot.cpus), "gpu": slot.gpu or ""} for slot in slots}
-    return json.dumps({"server": name, "slots": table}, indent=1)
+    return json.dumps({"server": name, "asked": asked(server), "slots": table}, indent=1)
+
+
+def asked(server: Server) -> dict[str, Any]:
+    """Return the values that decide the server's slots, by key, as the file says them; without those left "auto"."""
+    values = {
+        "gpus": _said(server.gpus, list),
+        "cpus": _said(server.cpus, format_cpu_list),
+        "workers": server.workers,
+        "cores_per_worker": server.cores_per_worker,
+    }
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _said(values: tuple[Any, ...] | None, show: Callable[[tuple[Any, ...]], Any]) -> Any:
+    return "none" if values == () else values and show(values)
 
 
 def described(cluster: Cluster, name: str) -> Server:

@@ -10,14 +10,16 @@ from scripts.refusal import Refusal
 COLUMNS = ("server", "slot", "worker", "state", "in", "model", "version", "engine", "precision", "in_flight", "queued")
 
 
-def show(port: int) -> None:
-    """Print the table; raises Refusal when the gateway does not answer or a worker is out."""
+def show(port: int, faults: Sequence[str] = ()) -> None:
+    """Print the table; raise Refusal with `faults`, and when the gateway does not answer or a worker is out."""
     code, status = get(f"http://127.0.0.1:{port}/status")
     if code != 200 or "workers" not in status:
-        raise Refusal(f"no gateway answers on port {port}: run `make up`")
+        raise Refusal(f"no gateway answers on port {port}: run `make up`", *faults)
     say(table(status["workers"]))
     if out := [worker["worker"] for worker in status["workers"] if not worker["in"]]:
-        raise Refusal(f"out of rotation: {', '.join(out)}; see `make logs`")
+        faults = [*faults, f"out of rotation: {', '.join(out)}; see `make logs`"]
+    if faults:
+        raise Refusal(*faults)
 
 
 def table(workers: Sequence[dict[str, Any]]) -> str:

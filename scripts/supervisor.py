@@ -4,7 +4,6 @@ import contextlib
 import http.client
 import os
 import pwd
-import signal
 import socket
 import subprocess
 import time
@@ -18,7 +17,6 @@ from scripts.refusal import Refusal
 from scripts.rundir import RunDir
 
 START_S = 20
-ORPHANS_S = 30  # a worker drains and answers what it has
 GATEWAY = ("gate", "nginx")  # in the order in which they stop
 ENDED = ("STOPPED", "EXITED", "FATAL")
 
@@ -137,24 +135,3 @@ def _ask(run: RunDir, method: str, *arguments: str | bool) -> Any:
         raise Refusal(f"supervisord refuses {method} {' '.join(map(str, arguments))}: {fault.faultString}") from None
     except (OSError, http.client.HTTPException):
         return None
-
-
-def end_orphans(run: RunDir) -> None:
-    """End what a supervisord that was killed left behind: every process whose home is this run directory."""
-    for signum in (signal.SIGTERM, signal.SIGKILL):
-        deadline = time.monotonic() + ORPHANS_S
-        for pid in orphans(run):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signum)
-        while orphans(run) and time.monotonic() < deadline:
-            time.sleep(0.1)
-
-
-def orphans(run: RunDir) -> list[int]:
-    """The processes that were started from this run directory and still live."""
-    found = []
-    for environ in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError):
-            if f"HOME={run.path}".encode() in environ.read_bytes().split(b"\0"):
-                found.append(int(environ.parent.name))
-    return found

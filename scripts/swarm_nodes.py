@@ -1,7 +1,8 @@
 """What Docker Swarm says of its nodes and of our tasks: JSON in, plain data out."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from scripts import docker
@@ -11,6 +12,7 @@ STACK_LABEL = "com.docker.stack.namespace"
 KIND = "slot"  # of named generic resource, in every server's daemon.json
 SERVER = "wanwu.server"  # label of a node: the name that cluster.toml gives it
 GATEWAY = "wanwu.gateway"  # label of a node: a gateway stands there
+ASKED = "wanwu.slots"  # label of an engine: what cluster.toml asked of its slots when they were made, as JSON
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Node:
     manager: bool
     labels: Mapping[str, str]
     slots: tuple[str, ...]
+    asked: Mapping[str, Any] = field(default_factory=dict)  # what they were made from: see scripts.slots.asked
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ def node(found: Mapping[str, Any]) -> Node:
         spec["Role"] == "manager",
         spec.get("Labels") or {},
         tuple(sorted(_slots(resources), key=_in_order)),
+        _asked((description.get("Engine", {}).get("Labels") or {}).get(ASKED, "{}")),
     )
 
 
@@ -130,6 +134,13 @@ def comparable(spec: Any) -> Any:
         return spec
     values = {key: comparable(value) for key, value in spec.items() if key != "Runtime"}
     return {key: value for key, value in values.items() if value not in (None, {}, [])}
+
+
+def _asked(label: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads(label))
+    except (ValueError, TypeError):  # a person's own label
+        return {}
 
 
 def _slots(resources: Sequence[Mapping[str, Any]]) -> Iterator[str]:

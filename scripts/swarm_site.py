@@ -3,9 +3,11 @@
 Which slot serves which model is Swarm's to decide; how many do is ours: as many as the plan gives each model.
 """
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from scripts import docker
 from scripts.cluster import Cluster, Server
@@ -16,6 +18,7 @@ from scripts.refusal import Refusal
 from scripts.render_swarm import PORT
 from scripts.rundir import RunDir
 from scripts.site import Site
+from scripts.slots import asked
 from scripts.swarm_nodes import KIND, SERVER, Node, read_nodes
 from worker.machine import kind
 from worker.volume import SENTINEL, VolumeError, read_sentinel
@@ -91,6 +94,7 @@ def chosen_nodes(cluster: Cluster, servers: Sequence[Server], nodes: Sequence[No
         if fault := _fault(server, node, nodes):
             faults.append(f"{cluster.source}: servers/{index}/name: {fault}")
         elif node:
+            faults += [f"{cluster.source}: servers/{index}/{line}" for line in _slot_faults(server, node)]
             found[server.name] = node
     if faults:
         raise Refusal(*faults)
@@ -111,6 +115,22 @@ def _fault(server: Server, node: Node | None, nodes: Sequence[Node]) -> str | No
     if others := [slot for slot in node.slots if slot.rpartition("-")[0] != server.name]:
         return f'found "{server.name}", which offers {", ".join(others)}, needed slots named after it: {INIT}'
     return None
+
+
+def _slot_faults(server: Server, node: Node) -> list[str]:
+    """Return a line for each key that asks for other slots than the server was initialised with."""
+    wanted = asked(server)
+    return [
+        f"{key}: found {_shown(wanted, key)}, needed {_shown(node.asked, key)}, as when {server.name} was initialised: "
+        "under Docker Swarm that sets a server's slots: write that, or initialise the server again with this file: "
+        "`make init`, or scripts/init-server.sh --cluster there"
+        for key in sorted(wanted.keys() | node.asked.keys())
+        if wanted.get(key) != node.asked.get(key)
+    ]
+
+
+def _shown(values: Mapping[str, Any], key: str) -> str:
+    return json.dumps(values.get(key, "auto"))
 
 
 def plan(cluster: Cluster, nodes: Mapping[str, Node]) -> Plan:

@@ -1,7 +1,6 @@
 """wheelhouse/: the wheels that the images are built from, so that a build needs no package index."""
 
 import hashlib
-import importlib.util
 import os
 import re
 import subprocess
@@ -13,7 +12,7 @@ from pathlib import Path
 from scripts.cluster import ROOT
 from scripts.console import say, step
 from scripts.environments import TORCH_CPU, TORCH_CUDA, WORKER
-from scripts.packages import require
+from scripts.packages import require_ensurepip
 from scripts.refusal import Refusal
 
 WHEELHOUSE = ROOT / "wheelhouse"
@@ -81,7 +80,7 @@ def _hashes(folder: Path) -> dict[Path, str]:
 
 def _download(locks: Sequence[Path], folder: Path) -> None:
     # A Python of its own, since the system's often comes without pip.
-    require({"ensurepip": "python3-venv"}, found=lambda name: importlib.util.find_spec(name) is not None)
+    require_ensurepip()
     with tempfile.TemporaryDirectory(prefix="wanwu-pip-") as own:
         venv.create(own, with_pip=True, symlinks=True)
         for lock in locks:

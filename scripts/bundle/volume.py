@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,15 +13,19 @@ from scripts.library import Entry, content_hash, files
 from scripts.refusal import Refusal
 from worker.volume import SENTINEL
 
+UNFIT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # control characters, and bytes that are not UTF-8
+
 
 def choose(found: Sequence[Entry], names: Sequence[str]) -> list[Entry]:
-    """The entries called `names`, or those that are served; raises Refusal when two have folders of one name."""
+    """Return the entries called `names`, or those that are served; raise Refusal for folders no volume can have."""
     known = {name: entry for entry in reversed(found) for name in (*entry.served, entry.name)}
     if unknown := [name for name in names if name not in known]:
         raise Refusal(f"MODELS: found {', '.join(unknown)}, needed some of {', '.join(sorted(known))}")
     picked = {entry.folder.resolve(): entry for entry in map(known.__getitem__, names)}
     chosen = list(picked.values()) or [entry for entry in found if entry.served]
     folders = [entry.folder.name for entry in chosen]
+    if unfit := [name for name in folders if UNFIT.search(name)]:
+        raise Refusal(f"MODELS: found a folder called {unfit[0]!r}, needed a name of printable UTF-8: rename it")
     if twice := {name for name in folders if folders.count(name) > 1}:
         raise Refusal(f"MODELS: found two folders called {', '.join(sorted(twice))}, needed one: rename the other")
     return chosen

@@ -9,6 +9,8 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ import requests
 
 from scripts.cluster import load_cluster
 from scripts.models import read_models
+from scripts.preflight import port_faults
 from scripts.rundir import run_dir
 from tests.folders import openvino_folder, torchvision_folder
 from tests.load import steady_load
@@ -53,6 +56,35 @@ def processes(service: Service) -> dict[str, int]:
         if environ.get("HOME") == str(service.run_dir) and "WANWU_WORKER" in environ:
             found[int(entry.name)] = (environ["WANWU_WORKER"], parent)
     return {name: pid for pid, (name, parent) in found.items() if parent not in found}
+
+
+def session(leader: int) -> dict[int, str]:
+    """The command line of every process of a session, by its id: what a supervisord started stays in its own."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            state, *numbers = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+            if int(numbers[2]) == leader and state != "Z":
+                found[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")
+    return found
+
+
+@dataclass(frozen=True)
+class Unsupervised:
+    """A service whose supervisord was killed, and the id that this had."""
+
+    service: Service
+    supervisord: int
+
+    @property
+    def left(self) -> dict[int, str]:
+        return session(self.supervisord)
+
+    def kill(self, part: str) -> None:
+        """Kill every process with `part` in its command line; none for ""."""
+        for pid in [pid for pid, line in self.left.items() if part and part in line]:
+            os.kill(pid, signal.SIGKILL)
+        until("they are gone", lambda: not part or not any(part in line for line in self.left.values()))
 
 
 def workers_in(service: Service) -> set[str]:
@@ -177,14 +209,69 @@ def test_down_leaves_no_process_no_port_and_no_file(bright: Path, tmp_path: Path
     assert service.make("down").stdout == "nothing is running\n"
 
 
-def test_down_ends_what_a_killed_supervisord_left_behind(bright: Path, tmp_path: Path) -> None:
-    service = create(tmp_path, f'[[models]]\nname = "bright"\nfolder = "{bright}"\n')
+@pytest.fixture
+def unsupervised(bright: Path, tmp_path: Path) -> Iterator[Unsupervised]:
+    """A service whose supervisord was killed."""
+    models = f'[[models]]\nname = "bright"\nfolder = "{bright}"\n'
+    service = create(tmp_path, models, "[limits]\ndrain_s = 0\n")
     service.up()
-    os.kill(int((service.run_dir / "supervisord.pid").read_text()), signal.SIGKILL)
-    assert len(processes(service)) == 2
-    assert service.make("down").stdout == "-- supervisord is gone: ending what it left behind\n"
-    assert not processes(service)
-    assert not service.run_dir.exists()
+    supervisord = int((service.run_dir / "supervisord.pid").read_text())
+    os.kill(supervisord, signal.SIGKILL)
+    until("it is gone", lambda: supervisord not in session(supervisord))
+    yield Unsupervised(service, supervisord)
+    service.make("down")
+    for pid in session(supervisord):
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_status_and_rollout_say_that_supervisord_is_gone(unsupervised: Unsupervised) -> None:
+    service = unsupervised.service
+    gone = (
+        "!! supervisord is gone: nothing starts a process again that ends; "
+        "`make up` ends what is left and starts all anew"
+    )
+    done = service.make("status")
+    assert done.returncode != 0
+    assert [line.split()[3:5] for line in done.stdout.splitlines()[1:]] == [["ready", "yes"]] * 2
+    assert gone in done.stderr.splitlines()
+    assert gone in service.make("rollout").stderr.splitlines()
+    assert f"ports {service.port} to {service.port + 2} ours" in service.make("doctor").stdout
+    assert unsupervised.left
+
+
+@pytest.mark.parametrize("also_killed", ["", "gate.py", "nginx: master", "gunicorn"])
+def test_down_ends_all_that_a_killed_supervisord_left(
+    unsupervised: Unsupervised, running: Service, also_killed: str
+) -> None:
+    others = processes(running)
+    unsupervised.kill(also_killed)
+    done = unsupervised.service.make("down")
+    assert (done.returncode, done.stdout) == (0, "-- supervisord is gone: ending what it left behind\n")
+    assert not unsupervised.left
+    assert not port_faults([unsupervised.service.port])
+    assert not unsupervised.service.run_dir.exists()
+    assert unsupervised.service.make("down").stdout == "nothing is running\n"
+    assert processes(running) == others
+    assert requests.get(f"{running.endpoint}/readyz", timeout=10).status_code == 200
+
+
+@pytest.mark.parametrize("also_killed", ["", "gate.py"])
+def test_up_ends_what_a_killed_supervisord_left_and_starts_anew(unsupervised: Unsupervised, also_killed: str) -> None:
+    unsupervised.kill(also_killed)
+    assert "-- supervisord is gone: ending what it left behind" in unsupervised.service.up().splitlines()
+    assert not unsupervised.left
+    assert workers_in(unsupervised.service) == {"bright-0", "bright-1"}
+
+
+@pytest.mark.parametrize("target", ["down", "up"])
+def test_an_nginx_of_a_run_directory_that_was_deleted_is_ended(unsupervised: Unsupervised, target: str) -> None:
+    for part in ("gate.py", "gunicorn"):
+        unsupervised.kill(part)
+    shutil.rmtree(unsupervised.service.run_dir)
+    done = unsupervised.service.make(target)
+    assert done.returncode == 0, done.stderr
+    assert "-- supervisord is gone: ending what it left behind" in done.stdout.splitlines()
+    assert not unsupervised.left
 
 
 def test_two_models_are_reached_by_name_and_the_first_is_the_default(bright: Path, tmp_path: Path) -> None:

@@ -85,6 +85,17 @@ def test_folders_of_one_name_cannot_lie_on_one_volume(tmp_path: Path) -> None:
     assert refusal.value.lines == ("MODELS: found two folders called a, needed one: rename the other",)
 
 
+@pytest.mark.parametrize("name", ["line\nbreak", "tab\t", "\x7f", "latin-\udce9"])
+def test_folders_whose_names_no_volume_can_list_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(Refusal) as refusal:
+        volume.choose([Entry("a", tmp_path / name, ("a",))], ())
+    assert refusal.value.lines == (
+        f"MODELS: found a folder called {name!r}, needed a name of printable UTF-8: rename it",
+    )
+    usual = Entry("a", tmp_path / "two words 万物 👩\u200d🔬 \\\"'", ("a",))
+    assert volume.choose([usual], ()) == [usual]
+
+
 def test_models_are_copied_once_and_others_are_taken_away(tmp_path: Path) -> None:
     bundle, work = tmp_path / "bundle", tmp_path / "bundle/.work"
     work.mkdir(parents=True)

@@ -1,10 +1,13 @@
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
-from scripts.packages import on_path, require
+from scripts import packages
+from scripts.hardware import read_hardware
+from scripts.packages import NGINX, ensurepip_package, has_ensurepip, on_path, require, require_ensurepip
 from scripts.refusal import Refusal
 from tests.nobody import as_nobody
 
@@ -70,11 +73,50 @@ def test_an_ordinary_account_is_told_the_exact_command() -> None:
         )
 
 
-def test_a_machine_without_apt_is_told_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The only folder that programs are found in, for a machine without apt."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert refused(TOOL) == (
-        "found no no-such-program: run as root: apt-get install --no-install-recommends wanwu-tool",
+    monkeypatch.setattr(packages, "search_path", lambda: str(tmp_path))
+    return tmp_path
+
+
+def test_a_machine_without_apt_is_not_told_to_run_it(elsewhere: Path) -> None:
+    assert refused(NGINX) == ("found no nginx: install nginx with your package manager",)
+    assert refused(TOOL | NGINX) == (
+        "found no no-such-program, nginx: install what Debian calls nginx-light wanwu-tool with your package manager",
     )
+
+
+@pytest.mark.parametrize("manager", ["dnf", "yum", "zypper"])
+def test_another_package_manager_is_named_with_its_command(elsewhere: Path, manager: str) -> None:
+    (elsewhere / manager).write_text("#!/bin/sh\n")
+    (elsewhere / manager).chmod(0o755)
+    assert refused(NGINX) == (f"found no nginx: run as root: {manager} install nginx",)
+    with pytest.raises(Refusal, match=rf"^found no lscpu: run as root: {manager} install util-linux$"):
+        read_hardware()
+
+
+def test_ensurepip_is_a_package_of_the_systems_python_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "has_ensurepip", lambda: False)
+    monkeypatch.setattr(sys, "base_prefix", "/usr")
+    monkeypatch.setattr(sys, "version_info", (3, 12, 3))
+    assert ensurepip_package() == {"ensurepip": "python3.12-venv"}
+    monkeypatch.setattr(sys, "base_prefix", "/opt/python")
+    with pytest.raises(Refusal) as refusal:
+        require_ensurepip()
+    assert refusal.value.lines == (
+        f"found no ensurepip in {sys.executable}, which is not the system's Python: needed a Python with it: "
+        "give another one with PYTHON=, such as PYTHON=/usr/bin/python3",
+    )
+
+
+def test_a_folder_that_a_removed_package_left_is_no_ensurepip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert has_ensurepip()
+    (tmp_path / "ensurepip").mkdir()
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "ensurepip")
+    assert not has_ensurepip()
 
 
 @needs_apt

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts.cluster import Cluster, parse_cluster
+from scripts.cluster import SCHEMA, Cluster, Server, parse_cluster
 from scripts.hardware import Cpu, Gpu, Hardware
 from scripts.plan import plan
 from scripts.refusal import Refusal
-from scripts.slots import render
+from scripts.slots import asked, render
 from worker.assignment import assigned
 
 CPUS = tuple(Cpu(number, number, 0, 0) for number in range(8))
@@ -27,6 +27,7 @@ def test_a_server_of_the_file_has_the_slots_that_the_plan_gives_it() -> None:
     found = json.loads(render(cluster(SERVERS), "a", HARDWARE, None))
     assert found == {
         "server": "a",
+        "asked": {"workers": 2},
         "slots": {"a-cpu0": {"cpus": "0-3", "gpu": ""}, "a-cpu1": {"cpus": "4-7", "gpu": ""}},
     }
     planned = plan(cluster(SERVERS), {"a": HARDWARE, "b": HARDWARE})
@@ -37,6 +38,7 @@ def test_a_server_that_the_file_does_not_name_yet_has_those_of_every_default() -
     machine = Hardware(CPUS, (GPU,), 16_000_000_000)
     assert json.loads(render(cluster(), "c", machine, None)) == {
         "server": "c",
+        "asked": {},
         "slots": {"c-gpu0": {"cpus": "0-7", "gpu": "GPU-1234"}},
     }
 
@@ -59,3 +61,25 @@ def test_a_name_that_the_file_could_not_say_is_refused() -> None:
     assert refused.value.lines == (
         "--server: found 'Server_1', needed up to 31 lower-case letters, digits or \"-\", the first a letter",
     )
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"gpus": "none", "workers": 2, "cores_per_worker": 1},
+        {"gpus": ["GPU-2", "GPU-1"], "cpus": "none"},
+        {"cpus": "0-3,8"},
+    ],
+)
+def test_what_the_file_asks_of_the_slots_is_kept_as_the_file_says_it(values: dict[str, object]) -> None:
+    lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
+    (server,) = cluster(f'[[servers]]\nname = "a"\n{lines}').servers
+    assert asked(server) == values
+    assert json.loads(json.dumps(asked(server))) == values
+
+
+def test_the_keys_that_decide_the_slots_are_those_that_the_plan_reads() -> None:
+    """Every key of a server but those that say who it is and whether a gateway stands there."""
+    every = Server("a", "", (), (), 1, 1)
+    assert asked(every).keys() == SCHEMA["servers"].keys() - {"name", "address", "gateway"}

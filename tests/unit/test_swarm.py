@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from scripts.cluster import parse_cluster
+from scripts.cluster import ROOT, Cluster, parse_cluster
 from scripts.refusal import Refusal
-from scripts.swarm_nodes import Node, Service, Task, comparable, node, service, task
+from scripts.swarm_nodes import ASKED, Node, Service, Task, comparable, node, service, task
 from scripts.swarm_site import chosen_nodes, gateways, plan
 from scripts.swarm_status import faults_of, server_row, slot_rows, waiting
 
@@ -118,6 +118,41 @@ def test_every_server_that_cannot_serve_is_named_with_the_remedy() -> None:
         'c.toml: servers/2/name: found "c", which offers x-cpu0, needed slots named after it: '
         "run scripts/init-server.sh there",
     )
+
+
+def with_keys(server: str, lines: str) -> Cluster:
+    return parse_cluster(MODELS + SERVERS.replace(f'name = "{server}"\n', f'name = "{server}"\n{lines}\n'), "c.toml")
+
+
+def test_keys_that_the_slots_were_not_made_from_are_refused_one_by_one() -> None:
+    cluster = with_keys("b", 'gpus = "none"\nworkers = 1')
+    remedy = (
+        "as when b was initialised: under Docker Swarm that sets a server's slots: write that, or initialise the "
+        "server again with this file: `make init`, or scripts/init-server.sh --cluster there"
+    )
+    with pytest.raises(Refusal) as refusal:
+        chosen_nodes(cluster, cluster.servers, [A, replace(B, asked={"workers": 2, "cpus": "0-1"}), C])
+    assert refusal.value.lines == (
+        f'c.toml: servers/1/cpus: found "auto", needed "0-1", {remedy}',
+        f'c.toml: servers/1/gpus: found "none", needed "auto", {remedy}',
+        f"c.toml: servers/1/workers: found 1, needed 2, {remedy}",
+    )
+
+
+def test_keys_that_the_slots_were_made_from_are_taken() -> None:
+    cluster = with_keys("b", 'cpus = "0,1"\nworkers = 1')
+    made = replace(B, asked={"workers": 1, "cpus": "0-1"})
+    assert chosen_nodes(cluster, cluster.servers, [A, made, C])["b"] == made
+
+
+@pytest.mark.parametrize("label", ["of a person", "[]", "7"])
+def test_a_node_tells_what_its_slots_were_made_from(label: str) -> None:
+    def labelled(text: str) -> dict[str, Any]:
+        return NODE | {"Description": NODE["Description"] | {"Engine": {"Labels": {"wanwu.slots": text}}}}
+
+    assert node(labelled('{"workers": 2}')) == replace(A, asked={"workers": 2})
+    assert node(labelled(label)) == A
+    assert f'"labels": ["{ASKED}=" + ' in (ROOT / "scripts/init-server.sh").read_text()
 
 
 def test_every_slot_gets_a_worker_and_the_models_their_shares() -> None:

@@ -88,10 +88,10 @@ class Site:
         self.folder = folder
         self.hosts: list[Host] = []
 
-    def carry(self, system: str, carried: list[Image]) -> Path:
-        """The folder that every host finds in /media, with the bundle in it."""
+    def carry(self, system: str, carried: list[Image], *models: Path) -> Path:
+        """The folder that every host finds in /media, with the bundle in it, which has `models` beside `photos`."""
         media = self.folder / "media"
-        bundles.make(media / "bundle", {system: packages(system)}, carried, [PHOTOS])
+        bundles.make(media / "bundle", {system: packages(system)}, carried, [PHOTOS, *models])
         return media
 
     def host(self, codename: str, name: str, media: Path) -> Host:

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 from scripts.cluster import ROOT
+from tests.bundles import make_model
 from tests.cluster.init.bundles import Image
 from tests.cluster.init.conftest import Site, debian_with_sshd
 from tests.cluster.init.hosts import Host, connect
@@ -13,6 +14,7 @@ from tests.service import bare_environment
 
 THERE = "/root/wanwu-bundle"
 ORDER = ("--bundle", THERE, "--models", f"{THERE}/models")
+ODD = """ 万物 "two" 'words' \\ $HOME 😀"""
 EXPIRED = "SWMTKN-1-" + "a" * 50 + "-" + "b" * 25
 # sshd takes the connection from its standard input, as inetd gives it: no network leads into these hosts.
 CONFIG = """
@@ -56,7 +58,8 @@ def nodes(host: Host) -> list[str]:
 
 
 def test_two_bare_servers_become_a_swarm_and_one_that_is_not_there_is_named(site: Site, tiny: Image) -> None:
-    media = site.carry("debian-12", [tiny])
+    odd = make_model(site.folder / ODD)
+    media = site.carry("debian-12", [tiny], odd)
     empty = site.folder / "empty"
     empty.mkdir()
     one = site.host_of(debian_with_sshd(), "one", empty)
@@ -79,6 +82,8 @@ def test_two_bare_servers_become_a_swarm_and_one_that_is_not_there_is_named(site
     assert nodes(one) == ["one Ready", "two Ready"]
     assert (site.folder / "run/init/two.log").read_text().count("-> ") == 13
     assert os.stat(site.folder / "run/init/one.log").st_mode & 0o777 == 0o600
+
+    assert one.says("ls", "/srv/wanwu/models").splitlines() == [ODD.strip(), "photos"]
 
     again = make_init(site.folder, program, "one two")
     assert again.returncode == 0, again.stderr

@@ -2,17 +2,24 @@
 
 import json
 import re
+import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.cluster.init.hosts import Host
+from scripts.bundle.layout import sha256
+from scripts.bundle.volume import sentinel
+from scripts.cluster import SCHEMA
+from tests.cluster.init.hosts import SCRIPT, Host
+from tests.cluster.init.test_init_systemd import disk
 from tests.cluster.init.trees import difference, tree
 
 BUNDLE, MODELS = "/media/bundle", "/media/bundle/models"
 TOKEN = "SWMTKN-1-" + "a" * 50 + "-" + "b" * 25
-LISTEN = "socket(S,2,1,0);bind(S,pack_sockaddr_in(8080,INADDR_ANY))||die;listen(S,1);$|=1;print 1;sleep"
+LISTEN = "socket(S,2,1,0);bind(S,pack_sockaddr_in(PORT,INADDR_ANY))||die;listen(S,1);$|=1;print 1;sleep"
 COVERED = "/proc/meminfo /etc/os-release /usr/bin/uname /media/bundle/MANIFEST.json /etc /var/lib"
 
 
@@ -51,6 +58,10 @@ def over(path: str, text: str) -> str:
             ["--bundle", "/nowhere", "--models", MODELS],
             "found no bundle in /nowhere (MANIFEST.json, SHA256SUMS), needed what `make bundle` wrote: "
             "name its directory with --bundle",
+        ),
+        (
+            ["--bundle", BUNDLE, "--models", MODELS, "--cluster", "/nowhere"],
+            "--cluster: found no /nowhere that can be read, needed a file like the kit's compose/cluster.toml",
         ),
         (
             ["--bundle", BUNDLE, "--models", "/nowhere"],
@@ -142,6 +153,50 @@ def test_a_flipped_byte_in_the_bundle_is_refused(bare: Host) -> None:
     )
 
 
+@pytest.fixture(params=["ext4", "xfs"])
+def dirty(request: pytest.FixtureRequest, bare: Host, tmp_path: Path) -> Iterator[Path]:
+    """A model volume in a file of the host's root whose journal holds what was not carried out: power was lost."""
+    clean, mounted, lost = tmp_path / "clean", tmp_path / "mounted", bare.root / "dirty.img"
+    with clean.open("wb") as file:
+        file.truncate(300 << 20)
+    mounted.mkdir()
+    run(f"mkfs.{request.param}", "-q", clean)
+    run("mount", "-o", "loop", clean, mounted)
+    (mounted / ".wanwu-volume.json").write_text(sentinel({}))
+    run("umount", mounted)
+    run("mount", "-o", "loop", clean, mounted)
+    (mounted / "more").write_text("more")
+    run("sync", "--file-system", mounted)
+    run("cp", "--sparse=always", clean, lost)
+    run("umount", mounted)
+    yield lost
+    lost.unlink()
+
+
+def run(*command: str | Path) -> None:
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def test_looking_at_a_disk_leaves_its_journal_alone(bare: Host, dirty: Path) -> None:
+    before = sha256(dirty)
+    with disk(dirty) as device:
+        done = bare.init("--bundle", BUNDLE, "--models", device, "--dry-run")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sha256(dirty) == before
+
+
+def test_a_file_with_a_journal_that_a_read_only_mount_cannot_carry_out_is_refused(bare: Host, dirty: Path) -> None:
+    before = sha256(dirty)
+    assert re.fullmatch(
+        r"found /dirty.img not unmounted cleanly \(.*cannot mount /dev/loop\d+ read-only.*\), needed one that is: "
+        "mount it to write with `mount -o loop`, and unmount it",
+        refusal(bare, "--bundle", BUNDLE, "--models", "/dirty.img"),
+    )
+    assert sha256(dirty) == before
+    bare.says("sh", "-c", "mkdir -p /tmp/d && mount -o loop /dirty.img /tmp/d && umount /tmp/d")
+    assert bare.init("--bundle", BUNDLE, "--models", "/dirty.img", "--dry-run").returncode == 0
+
+
 def test_a_volume_that_cannot_be_mounted_is_refused(bare: Host, tmp_path: Path) -> None:
     """An ext4 superblock with nothing behind it."""
     image = tmp_path / "broken.img"
@@ -160,18 +215,80 @@ def test_a_volume_that_cannot_be_mounted_is_refused(bare: Host, tmp_path: Path) 
     assert line.endswith("): repair it, or name another with --models")
 
 
-def test_a_port_in_use_is_refused(bare: Host) -> None:
-    command = bare.command("setsid", "--wait", "perl", "-MSocket", "-e", LISTEN)
-    holder = subprocess.Popen(command, stdout=subprocess.PIPE)
-    assert holder.stdout is not None
-    assert holder.stdout.read(1) == b"1"
+NAMES = (
+    "万物", "two  words", " lead", "trail ", 'quo"te', "apo'strophe", "back\\slash", "back\\nslash", "😀", "👩\u200d🔬",
+    "é", "-x", "tab\there", "$HOME", "[a-z]*", "%s", "\x7f",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_models_are_found_whatever_their_folders_are_called(bare: Host, ascii_only: bool) -> None:
+    volume = bare.root / "odd"
+    order = ("--bundle", BUNDLE, "--models", "/odd", "--dry-run")
     try:
-        assert refusal(bare) == "found port 8080 (tcp) in use, needed it for the gateway: end what listens there"
+        for name in NAMES:
+            (volume / name).mkdir(parents=True)
+        listed = json.loads(sentinel(dict.fromkeys(NAMES, "0123")))
+        (volume / ".wanwu-volume.json").write_text(json.dumps(listed, ensure_ascii=ascii_only))
+        done = bare.init(*order)
+        assert (done.returncode, done.stderr) == (0, "")
+        for name in ("万物", " lead", "back\\nslash"):
+            (volume / name).rename(volume / "away")
+            assert bare.init(*order).stderr == (
+                f"!! found no folder {name} on /odd, which its .wanwu-volume.json lists: copy the volume again\n"
+            )
+            (volume / "away").rename(volume / name)
     finally:
-        bare.kill_session("perl")
-        holder.kill()
-        holder.wait()
-        holder.stdout.close()
+        shutil.rmtree(volume)
+
+
+@contextmanager
+def listening(host: Host, port: int) -> Iterator[None]:
+    """Have something listen there."""
+    command = host.command("setsid", "--wait", "perl", "-MSocket", "-e", LISTEN.replace("PORT", str(port)))
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.read(1) == b"1"
+        try:
+            yield
+        finally:
+            host.kill_session("perl")
+            holder.kill()
+
+
+def with_port(host: Host, text: str) -> list[str]:
+    """The arguments that give a cluster.toml with these first lines."""
+    file = f"# port = 1\n{text}\n[[models]]\nport = 2\n"
+    host.says("sh", "-c", 'printf %s "$1" >/tmp/c.toml', "-", file)
+    return ["--bundle", BUNDLE, "--models", MODELS, "--first", "--cluster", "/tmp/c.toml"]
+
+
+def test_the_gateways_port_in_use_is_refused_whichever_cluster_toml_names(bare: Host) -> None:
+    said = "found port {} (tcp) in use, needed it for the gateway: end what listens there"
+    with listening(bare, 8080):
+        assert refusal(bare) == said.format(8080)
+        assert refusal(bare, *with_port(bare, 'engine = "auto"')) == said.format(8080)
+        assert bare.init(*with_port(bare, "port = 9_001"), "--dry-run").returncode == 0
+    with listening(bare, 9001):
+        for line in ("port = 9001", "port=9_001 # the gateway's", '\t"port"  =  9001\r'):
+            assert refusal(bare, *with_port(bare, line)) == said.format(9001)
+
+
+@pytest.mark.parametrize("port", ["0", "08", "65536", "-1", '"80"', "0x50", "80.0", "9999999999"])
+def test_a_port_that_is_none_is_refused(bare: Host, port: str) -> None:
+    assert refusal(bare, *with_port(bare, f"port = {port}  # a comment")) == (
+        f"/tmp/c.toml: port: found {port}, needed a port from 1 to 65535: mend it there"
+    )
+
+
+def test_a_port_that_swarm_needs_is_refused(bare: Host) -> None:
+    assert refusal(bare, *with_port(bare, "port = 2377")) == (
+        "/tmp/c.toml: port: found 2377, which Docker Swarm needs itself: choose another"
+    )
+
+
+def test_the_port_that_nobody_named_is_that_of_the_schema() -> None:
+    assert f"\nPORT={SCHEMA['']['port'].default} " in SCRIPT.read_text()
 
 
 def test_a_docker_that_does_not_run_is_refused(bare: Host) -> None:

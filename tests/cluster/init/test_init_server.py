@@ -4,10 +4,17 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
+
+from scripts.cluster import parse_cluster
+from scripts.refusal import Refusal
+from scripts.swarm_nodes import Node, node
+from scripts.swarm_site import chosen_nodes
 from tests.cluster.init.bundles import Image
 from tests.cluster.init.conftest import Site
 from tests.cluster.init.hosts import Host
 from tests.cluster.init.trees import difference, tree
+from tests.wait import until
 
 NOTHING = "nothing changed: {} is as it should be"
 MOUNTED = "ro,nosuid,nodev,noexec"
@@ -66,6 +73,7 @@ def test_a_bare_debian_12_becomes_a_member_with_a_folder_as_volume_and_is_as_bef
     assert daemon == {
         "cgroup-parent": f"/{host.cgroup}",
         "node-generic-resources": [f"slot={name}" for name in slots],
+        "labels": ["wanwu.slots={}"],
     }
     told = host.says(
         "docker", "node", "inspect", "self", "--format", "{{json .Description.Resources.GenericResources}}"
@@ -118,3 +126,40 @@ def volume_image(file: Path, models: Path) -> None:
     """An ext4 file system with the models in it."""
     command = ["mkfs.ext4", "-q", "-d", str(models), str(file), "64M"]
     subprocess.run(command, check=True, capture_output=True)
+
+
+def test_the_slots_are_those_that_the_operators_file_asks_for_and_the_manager_can_tell(site: Site, tiny: Image) -> None:
+    media = site.carry("debian-12", [tiny])
+    host = site.host("bookworm", "epsilon", media)
+    models = '[[models]]\nname = "photos"\nfolder = "worker/photos"\n'
+    table = '[[servers]]\nname = "epsilon"\naddress = "10.77.0.1"\n'
+    order = ["--bundle", "/media/bundle", "--models", "/media/bundle/models", "--first", "--cluster", "/media/c.toml"]
+    (media / "c.toml").write_text(f'{models}{table}cpus = "0"\nworkers = 1\n')
+    set_up_as_shown(host, tree(host), *order)
+
+    assert slots(host) == {"epsilon-cpu0": {"cpus": "0", "gpu": ""}}
+    one = parse_cluster((media / "c.toml").read_text(), "c.toml")
+    assert chosen_nodes(one, one.servers, [own_node(host)])["epsilon"].slots == ("epsilon-cpu0",)
+    other = parse_cluster(models + table, "c.toml")
+    with pytest.raises(Refusal) as refusal:
+        chosen_nodes(other, other.servers, [own_node(host)])
+    assert [line.partition(",")[0] for line in refusal.value.lines] == [
+        'c.toml: servers/0/cpus: found "auto"', 'c.toml: servers/0/workers: found "auto"'
+    ]  # fmt: skip
+
+    (media / "c.toml").write_text(models + table)
+    again = host.init(*order)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert [line.split()[1] for line in changes(again.stdout)] == ["write", "write", "restart"]
+    until("the engine tells what its slots are made from now", lambda: own_node(host).asked == {})
+    assert chosen_nodes(other, other.servers, [own_node(host)])["epsilon"].slots == tuple(slots(host))
+
+
+def slots(host: Host) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = json.loads((host.root / "etc/wanwu/slots.json").read_text())["slots"]
+    return found
+
+
+def own_node(host: Host) -> Node:
+    """What the swarm's manager says of itself."""
+    return node(json.loads(host.says("docker", "node", "inspect", "self"))[0])
