@@ -6,36 +6,30 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from scripts import (
-    doctor,
-    evaluate,
-    init_hosts,
-    kubernetes,
-    library,
-    local,
-    model_add,
-    model_fetch,
-    model_prepare,
-    model_verify,
-    photos,
-    slots,
-    status,
-    swarm,
-    swarm_site,
-    swarm_status,
-    use,
-    wheelhouse,
-)
-from scripts.ask import show_answer
+from scripts.base.console import say, warn
+from scripts.base.errors import Refusal
+from scripts.base.http import show_answer
 from scripts.bench.run import OUT, Measurement, measure
 from scripts.bundle import run as bundle
 from scripts.bundle import verify as bundle_verify
-from scripts.checks import run_tests
-from scripts.cluster import ROOT, load_cluster
-from scripts.console import say, warn
-from scripts.refusal import Refusal
-from scripts.rundir import run_dir
-from scripts.runtime import choose, plan, refuse_swarm, require_swarm
+from scripts.cluster import slots
+from scripts.cluster.config import ROOT, load_cluster
+from scripts.commands import doctor, init_hosts, kubernetes, use
+from scripts.commands.run_tests import run_tests
+from scripts.host import wheelhouse
+from scripts.models import add as model_add
+from scripts.models import evaluate, photos
+from scripts.models import fetch as model_fetch
+from scripts.models import prepare as model_prepare
+from scripts.models import store as library
+from scripts.models import verify as model_verify
+from scripts.runtimes import status
+from scripts.runtimes.choice import choose, plan, refuse_swarm, require_swarm
+from scripts.runtimes.local import runtime as local
+from scripts.runtimes.run_directory import run_dir
+from scripts.runtimes.swarm import deployment as swarm_site
+from scripts.runtimes.swarm import runtime as swarm
+from scripts.runtimes.swarm import status as swarm_status
 
 
 def up(options: argparse.Namespace) -> None:

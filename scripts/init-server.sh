@@ -621,7 +621,7 @@ kit() { [[ -d $KIT ]] && has python3 && (cd "$KIT" && python3 -B "$@"); }
 
 slots() { kit -m scripts slots --cluster "$(cluster_file)" --server "$NAME" --gpu "$GPU"; }
 
-hardware() { kit -c 'from scripts.hardware import read_hardware; print(read_hardware().to_json())'; }
+hardware() { kit -c 'from scripts.cluster.hardware import read_hardware; print(read_hardware().to_json())'; }
 
 write_output() {
     local text

@@ -7,7 +7,7 @@ import tarfile
 from pathlib import Path
 
 from scripts.bundle import layout, volume
-from scripts.library import Entry
+from scripts.models.store import Entry
 
 REFERENCE = "wanwu-gateway:0123456789ab"
 

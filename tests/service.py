@@ -6,8 +6,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.cluster import ROOT
-from scripts.preflight import port_faults
+from scripts.cluster.config import ROOT
+from scripts.runtimes.preflight import port_faults
 
 
 @dataclass(frozen=True)

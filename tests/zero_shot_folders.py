@@ -161,7 +161,7 @@ def _sentence_pieces() -> bytes:
 
 def added(source: Path, out: Path, *arguments: str | Path) -> Path:
     """The folder `out` as `make model-add` fills it from `source`, with the labels of THINGS and more `arguments`."""
-    from scripts.model_tools import add
+    from scripts.models.tools import add
 
     out.mkdir(parents=True)
     given: list[str | Path] = ["--source", source, "--out", out, "--name", out.name]

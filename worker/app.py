@@ -8,24 +8,25 @@ from functools import partial
 
 from flask import Flask
 
-from worker import health, http
-from worker.admission import Admission
-from worker.batcher import Batcher
-from worker.classifier import Classifier, as_it_is
+from worker.api import flask_app as http
+from worker.api.routes import health as health_routes
+from worker.api.routes import hugging_face, inference_protocol, models, predict
+from worker.api.service import Loaded, Service
+from worker.contract.fields import ModelError
+from worker.contract.settings import LEAVE, Settings
 from worker.engines import load_engine
 from worker.engines.warm_up import warm_up
-from worker.explainer import Explainer
-from worker.health import Health
-from worker.memory import give_back
-from worker.metrics import create_metrics
-from worker.models.fields import ModelError
 from worker.models.folder import ModelFolder, read_folder, verify_files
 from worker.models.golden import check_golden
-from worker.routes import health as health_routes
-from worker.routes import hugging_face, inference_protocol, models, predict
-from worker.service import Loaded, Service
-from worker.settings import LEAVE, Settings
-from worker.texts import open_texts
+from worker.pipeline.admission import Admission
+from worker.pipeline.batcher import Batcher
+from worker.pipeline.classifier import Classifier, as_it_is
+from worker.pipeline.explainer import Explainer
+from worker.pipeline.text_embeddings import open_texts
+from worker.process import health
+from worker.process.health import Health
+from worker.process.memory import give_back
+from worker.process.metrics import create_metrics
 
 DECODERS_PER_CPU = 2
 UNFIT = 3  # exit status of a worker that leaves; gunicorn ends with it too, where any other makes it start one more

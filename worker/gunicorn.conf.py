@@ -6,13 +6,13 @@ import threading
 import time
 from types import FrameType
 
-from worker import health
-from worker.assignment import assigned
-from worker.logs import CONFIG
-from worker.memory import keep_freed
-from worker.settings import Settings, SettingsError
-from worker.slot import SlotError, pin
-from worker.volume import VolumeError, check_volume
+from worker.contract.settings import Settings, SettingsError
+from worker.contract.swarm_slot import SlotError, assigned
+from worker.contract.volume import VolumeError, check_volume
+from worker.process import health
+from worker.process.logs import CONFIG
+from worker.process.memory import keep_freed
+from worker.process.slot import pin
 
 SPARE_THREADS = 8  # so that probes and refusals are answered while every admitted image holds a thread
 EX_CONFIG = 78  # sysexits.h: wrong configuration, starting again will not help
@@ -30,7 +30,7 @@ keep_freed(len(settings.cpus))
 
 bind = settings.bind
 workers = 1
-worker_class = "worker.front.Front"
+worker_class = "worker.api.server.Front"
 threads = settings.queue + SPARE_THREADS
 worker_connections = 2 * threads
 # Above nginx.conf's upstream keepalive_timeout, so that it is Nginx who closes: no request meets a closing socket.

@@ -5,9 +5,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from scripts.cluster import ROOT
-from scripts.preflight import port_faults
-from scripts.refusal import Refusal
+from scripts.base.errors import Refusal
+from scripts.cluster.config import ROOT
+from scripts.runtimes.preflight import port_faults
 
 PORTS = (10_000, 32_000)  # below those that clients are given
 

@@ -4,13 +4,13 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from scripts import docker, images
+from scripts.base.console import step
+from scripts.base.errors import Refusal
 from scripts.bench.commands import command
 from scripts.bench.startup import own_service, seconds, timed_up
-from scripts.cluster import ROOT
-from scripts.console import step
-from scripts.refusal import Refusal
-from scripts.wheelhouse import WHEELHOUSE
+from scripts.cluster.config import ROOT
+from scripts.host import docker, images
+from scripts.host.wheelhouse import WHEELHOUSE
 
 BUILT = (images.WORKERS[images.PREPARED], images.GATEWAY)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from scripts.bench.subjects import CLIENTS, DOCUMENTED, Load
 from scripts.bench.summary import Row
-from worker.models.engine import AGREEMENT, QUANTISED, QUANTISED_AGREEMENT
+from worker.contract.engine import AGREEMENT, QUANTISED, QUANTISED_AGREEMENT
 
 SAME_ENGINE = "mosec-engine"
 READY_S, MEMORY_MB = 2.0, 250.0

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.model_tools.answers import decoder, open_engine
-from worker.memory import keep_freed
+from scripts.models.tools.answers import decoder, open_engine
 from worker.models.folder import read_folder
-from worker.output import Output
+from worker.models.scores import Output
+from worker.process.memory import keep_freed
 
 TOP = 5
 

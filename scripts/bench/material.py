@@ -7,16 +7,16 @@ import subprocess
 import tomllib
 from pathlib import Path
 
+from scripts.base.console import step
+from scripts.base.errors import Refusal
 from scripts.bench.commands import command, free_ports
 from scripts.bench.servers import planned_text
 from scripts.bench.subjects import ONLY_F32, REFERENCE, SMALL, Material
-from scripts.cluster import ROOT, load_cluster
-from scripts.console import step
-from scripts.environments import TOOLS
-from scripts.refusal import Refusal
-from scripts.rundir import run_dir
-from scripts.site import prepare
-from worker import machine
+from scripts.cluster.config import ROOT, load_cluster
+from scripts.host.environments import TOOLS
+from scripts.runtimes.deployment import prepare
+from scripts.runtimes.run_directory import run_dir
+from worker.contract import machine
 
 PICTURES, FEW = 200, 20
 WHOLE, QUICK = "material", "material-quick"

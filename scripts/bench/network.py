@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from scripts.model_tools.pictures import photo
+from scripts.models.tools.pictures import photo
 from worker.models import torchvision_ops
 
 torchvision_ops.make_importable()

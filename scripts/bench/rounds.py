@@ -8,15 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from scripts.base.console import say, step, warn
+from scripts.base.errors import Refusal
 from scripts.bench import procfs
 from scripts.bench.client import Job
 from scripts.bench.servers import Running, running
 from scripts.bench.subjects import INSIDE, Load, Material, Subject
 from scripts.bench.summary import Sample, percentile
-from scripts.cluster import ROOT
-from scripts.console import say, step, warn
-from scripts.environments import SERVE_TORCH
-from scripts.refusal import Refusal
+from scripts.cluster.config import ROOT
+from scripts.host.environments import SERVE_TORCH
 
 
 class Rounds:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from scripts.base.console import say
 from scripts.bench import containers, startup
 from scripts.bench.figures import Model, figures
 from scripts.bench.material import gather, own_photos
@@ -18,11 +19,10 @@ from scripts.bench.rounds import Rounds, pinned
 from scripts.bench.servers import server_environ
 from scripts.bench.subjects import CLIENTS, DOCUMENTED, REFERENCE, Material, own, peers
 from scripts.bench.summary import Sample, rows
-from scripts.cluster import ROOT
-from scripts.console import say
-from scripts.environments import PEERS, SERVE, SERVE_TORCH, TOOLS, ensure, is_made
-from scripts.hardware import format_cpu_list, read_hardware
-from worker.machine import kind
+from scripts.cluster.config import ROOT
+from scripts.cluster.hardware import format_cpu_list, read_hardware
+from scripts.host.environments import PEERS, SERVE, SERVE_TORCH, TOOLS, ensure, is_made
+from worker.contract.machine import kind
 
 OUT = ROOT / "bench"
 ROUNDS, SECONDS, WARM_S = 3, 4.0, 1.0

@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.base.errors import Refusal
 from scripts.bench import procfs
 from scripts.bench.commands import command, free_ports
 from scripts.bench.requests import content
 from scripts.bench.subjects import SERVICE, Material, Subject
-from scripts.cluster import ROOT
-from scripts.hardware import format_cpu_list
-from scripts.refusal import Refusal
-from worker.settings import offline_variables
+from scripts.cluster.config import ROOT
+from scripts.cluster.hardware import format_cpu_list
+from worker.contract.settings import offline_variables
 
 START_S = 120  # a server that takes longer does not start
 END_S = 15  # after which a server that was told to end is killed

@@ -10,16 +10,17 @@ from http import HTTPStatus
 from pathlib import Path
 from statistics import median
 
-from scripts import local, render
-from scripts.ask import get
+from scripts.base.console import step
+from scripts.base.errors import Refusal
+from scripts.base.http import get
 from scripts.bench.commands import command, free_ports
-from scripts.cluster import ROOT, Cluster, load_cluster
-from scripts.console import step
-from scripts.environments import SERVE, SERVE_TORCH
-from scripts.refusal import Refusal
-from scripts.rundir import run_dir
-from scripts.site import CPU_ONLY, prepare
-from worker.settings import offline_variables
+from scripts.cluster.config import ROOT, Cluster, load_cluster
+from scripts.host.environments import SERVE, SERVE_TORCH
+from scripts.render import common as render
+from scripts.runtimes.deployment import CPU_ONLY, prepare
+from scripts.runtimes.local import runtime as local
+from scripts.runtimes.run_directory import run_dir
+from worker.contract.settings import offline_variables
 
 LIMIT_S = 60
 

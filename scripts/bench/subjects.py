@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.environments import PEERS, SERVE_TORCH
+from scripts.host.environments import PEERS, SERVE_TORCH
 
 REFERENCE = "resnet18"
 SMALL = "mobilenet_v3_small"

@@ -6,17 +6,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts import images
+from scripts.base.console import say, step, warn
+from scripts.base.errors import Refusal
 from scripts.bundle import saved, volume
 from scripts.bundle.kit import Kit
 from scripts.bundle.layout import IMAGES, MODELS, PACKAGES
-from scripts.cluster import Cluster
-from scripts.console import say, step, warn
-from scripts.debs import SYSTEMS, Apt, Package
-from scripts.images import Image, worker_image
-from scripts.library import Entry, here, read_facts
-from scripts.refusal import Refusal
-from worker.models.engine import ZERO_SHOT
+from scripts.cluster.config import Cluster
+from scripts.host import images
+from scripts.host.debs import SYSTEMS, Apt, Package
+from scripts.host.images import Image, worker_image
+from scripts.models.store import Entry, here, read_facts
+from worker.contract.engine import ZERO_SHOT
 
 NONE = "none"  # SYSTEMS=none: no packages, for servers that have Docker
 SPARE = 100_000_000

@@ -7,8 +7,8 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.cluster import ROOT
-from scripts.refusal import Refusal
+from scripts.base.errors import Refusal
+from scripts.cluster.config import ROOT
 
 
 @dataclass(frozen=True)

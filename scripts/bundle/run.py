@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from scripts import docker, images, library, model_verify
+from scripts.base.console import say, step, warn
+from scripts.base.errors import Refusal
 from scripts.bundle import contents, kit, layout, saved, sbom, volume
 from scripts.bundle.contents import Contents
 from scripts.bundle.kit import Kit
 from scripts.bundle.layout import WORK
-from scripts.cluster import ROOT, Cluster
-from scripts.console import say, step, warn
-from scripts.debs import Package
-from scripts.library import Entry
-from scripts.refusal import Refusal
-from scripts.wheelhouse import read_pins
+from scripts.cluster.config import ROOT, Cluster
+from scripts.host import docker, images
+from scripts.host.debs import Package
+from scripts.host.wheelhouse import read_pins
+from scripts.models import store as library
+from scripts.models import verify as model_verify
+from scripts.models.store import Entry
 
 OUT = ROOT / "bundle"
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from scripts import docker
+from scripts.base.console import say, step
+from scripts.base.errors import Refusal
 from scripts.bundle.layout import IMAGES
-from scripts.console import say, step
-from scripts.refusal import Refusal
+from scripts.host import docker
 
 LEVEL = 1  # a worker's image becomes 0.37 of its size, with 75 MB/s; more effort brings little
 CHUNK = 1 << 20

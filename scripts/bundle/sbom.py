@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from scripts import images
 from scripts.bundle.kit import Kit
-from scripts.debs import Package
-from scripts.environments import TORCH_CPU, TORCH_CUDA
-from scripts.wheelhouse import BASE
+from scripts.host import images
+from scripts.host.debs import Package
+from scripts.host.environments import TORCH_CPU, TORCH_CUDA
+from scripts.host.wheelhouse import BASE
 
 # What each worker's image is built from beside Debian's Python.
 LOCKS = {images.PREPARED: (BASE,), "torch": (BASE, TORCH_CPU), "cuda": (BASE, TORCH_CUDA)}

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from scripts.base.console import say
+from scripts.base.errors import Refusal
 from scripts.bundle import layout, saved
-from scripts.console import say
-from scripts.library import content_hash
-from scripts.refusal import Refusal
-from worker.volume import VolumeError, read_sentinel
+from scripts.models.store import content_hash
+from worker.contract.volume import VolumeError, read_sentinel
 
 AGAIN = "carry it over again"
 UNFINISHED = "finish it with `make bundle` where it was made, or carry it over whole"

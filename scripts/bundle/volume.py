@@ -7,11 +7,11 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from scripts.base.console import say, step
+from scripts.base.errors import Refusal
 from scripts.bundle.layout import MODELS, write
-from scripts.console import say, step
-from scripts.library import Entry, content_hash, files
-from scripts.refusal import Refusal
-from worker.volume import SENTINEL
+from scripts.models.store import Entry, content_hash, files
+from worker.contract.volume import SENTINEL
 
 UNFIT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # control characters, and bytes that are not UTF-8
 

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 import requests
 
-from scripts import docker
-from scripts.cluster import ROOT
-from scripts.library import content_hash
+from scripts.cluster.config import ROOT
+from scripts.host import docker
+from scripts.models.store import content_hash
 from tests.cluster.servers import Lan, Server, copy_images
 from tests.service import bare_environment
 from tests.wait import until
@@ -27,7 +27,7 @@ NAMES = ("a", "b", "c", "d")
 CPUS = sorted(os.sched_getaffinity(0))
 NETWORK = os.getpid() % 200 + 20  # of 10.N.0.0/24; others may run these tests beside us
 BUILD = """
-from scripts import images
+from scripts.host import images
 wanted = [images.GATEWAY, images.WORKERS[images.PREPARED]]
 images.ensure(wanted)
 print(*(image.reference for image in wanted))

@@ -203,7 +203,7 @@ class Gateway:
     def _gate_command(self, command: str) -> list[str]:
         rendered = self.home / "rendered"
         members = ["--members", str(rendered / "members.json"), "--out", str(rendered)]
-        return [sys.executable, str(ROOT / "nginx/gate.py"), command, *members]
+        return [sys.executable, "-m", "nginx.gate", command, *members]
 
     def add_worker(self, name: str, model: str) -> Worker:
         worker = self.workers[name] = Worker(name, model)

@@ -14,9 +14,9 @@ from urllib3 import encode_multipart_formdata
 from tests import folders, pictures
 from tests.local.gateway_rig import Reply, ask_raw
 from tests.local.worker_rig import JSON, PNG, WorkerProcess, form, running
-from worker import machine
-from worker.limits import MAX_BODY_BYTES
-from worker.parameters import PREDICT
+from worker.api.parameters import PREDICT
+from worker.contract import machine
+from worker.contract.limits import MAX_BODY_BYTES
 
 DAMAGED_A_FORMAT = 24
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from scripts.bench.subjects import own
-from scripts.cluster import ROOT
+from scripts.cluster.config import ROOT
 from tests.service import bare_environment
 
 OURS = [subject.name for subject in own(1, 1)]

@@ -20,8 +20,8 @@ from schemathesis.specs.openapi.checks import (
 
 from tests import folders, pictures
 from tests.local.worker_rig import JSON, PNG, WorkerProcess, environment, form, running
-from worker.openapi import document
-from worker.settings import Settings
+from worker.api.openapi import document
+from worker.contract.settings import Settings
 
 CHECKS = [
     not_a_server_error, status_code_conformance, content_type_conformance, response_headers_conformance,

@@ -6,7 +6,7 @@ import pytest
 
 from tests import folders, pictures
 from tests.local.worker_rig import running
-from worker import machine
+from worker.contract import machine
 
 RED = pictures.encoded(folders.picture(folders.RED), "PNG")
 ROW = """[[engine.measured]]

@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
-from scripts.cluster import ROOT
-from scripts.environments import SERVE
-from scripts.hardware import read_hardware
-from scripts.model_tools.evaluate import JSON, PAGE, run
-from scripts.model_tools.evaluate.run import Answer, answers
-from scripts.model_tools.prepare.apart import Place, everywhere
-from scripts.plan import physical_cores
+from scripts.cluster.config import ROOT
+from scripts.cluster.hardware import read_hardware
+from scripts.cluster.plan import physical_cores
+from scripts.host.environments import SERVE
+from scripts.models.tools.evaluate import JSON, PAGE, run
+from scripts.models.tools.evaluate.run import Answer, answers
+from scripts.models.tools.prepare.apart import Place, everywhere
 from tests.folders import fruit_folder, openvino_folder, picture
 from tests.service import bare_environment
 from tests.wait import until
-from worker.models.fields import ModelError
+from worker.contract.fields import ModelError
 
 COLOURS = {"cat": (200, 60, 60), "狗": (60, 200, 60), "Tea": (60, 60, 200)}  # what the model takes each class for
 EACH = 4

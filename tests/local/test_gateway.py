@@ -664,7 +664,7 @@ def test_the_gate_leaves_no_half_written_file(own: Gateway) -> None:
 
 
 def test_the_real_page_is_allowed_by_its_own_policy() -> None:
-    page = (ROOT / "worker/web/index.html").read_text()
+    page = (ROOT / "nginx/web/index.html").read_text()
     assert " style=" not in page
     assert "<style" not in page
     assert "<script>" not in page

@@ -12,7 +12,7 @@ import tifffile
 import torch
 from PIL import Image
 
-from scripts.model_tools.manifest import labels_file, model_toml
+from scripts.models.tools.manifest import labels_file, model_toml
 from tests import pictures
 from tests.local.worker_rig import WorkerProcess, running
 from worker.decode import Geometry

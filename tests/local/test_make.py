@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from scripts.cluster import load_cluster
-from scripts.models import read_models
-from scripts.preflight import port_faults
-from scripts.rundir import run_dir
+from scripts.cluster.config import load_cluster
+from scripts.cluster.models import read_models
+from scripts.runtimes.preflight import port_faults
+from scripts.runtimes.run_directory import run_dir
 from tests.folders import openvino_folder, torchvision_folder
 from tests.load import steady_load
 from tests.service import PHOTOS, Service, create

@@ -11,8 +11,8 @@ import onnx
 import pytest
 import torch
 
-from scripts.cluster import ROOT
-from scripts.model_tools.fetch import PARTIAL
+from scripts.cluster.config import ROOT
+from scripts.models.tools.fetch import PARTIAL
 from tests import hubs, netless
 from tests.folders import LABELS, RED, SIZE, onnx_folder, picture
 from tests.hubs import COMMIT, Hub

@@ -12,11 +12,11 @@ import pytest
 import requests
 import torch
 
-from scripts.cluster import ROOT
+from scripts.cluster.config import ROOT
 from tests.folders import picture
 from tests.service import Service, bare_environment, create
-from worker.machine import kind
-from worker.models.engine import Measured
+from worker.contract.engine import Measured
+from worker.contract.machine import kind
 from worker.models.folder import read_folder, sha256, verify_files
 
 NETWORK = """

@@ -14,7 +14,7 @@ import requests
 import torch
 from PIL import Image
 
-from scripts.cluster import ROOT
+from scripts.cluster.config import ROOT
 from tests.folders import RED, SIZE, picture
 from tests.service import Service, bare_environment, create
 from worker.models import torchvision_ops

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests import folders, netless
-from tests.unit.loaders.test_logits import FURTHEST, MADE
+from tests.unit.worker.models.loaders.test_logits import FURTHEST, MADE
 
 RESIZE = 36  # what the folders scale pictures to: one of that size is only cut, alike by everybody
 LINES = {name: index for index, name in enumerate(folders.LABELS["en"])}

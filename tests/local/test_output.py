@@ -16,8 +16,8 @@ from tests import folders, pictures
 from tests.folders import SIZE
 from tests.local.gateway_rig import wait_for
 from tests.local.worker_rig import JSON, PNG, WorkerProcess, form, running
-from worker.explainer import AT_ONCE
-from worker.heat_map import GRID, INFERENCES
+from worker.pipeline.explainer import AT_ONCE
+from worker.pipeline.heat_map import GRID, INFERENCES
 
 RED, GREEN, BLACK, WHITE, DIM = (
     pictures.encoded(folders.picture(colour), "PNG")

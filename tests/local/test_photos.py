@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.cluster import ROOT
+from scripts.cluster.config import ROOT
 from tests.service import bare_environment
 
 PHOTOS = ROOT / "worker/photos"

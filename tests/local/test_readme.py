@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from scripts.cluster import ROOT
+from scripts.cluster.config import ROOT
 from tests.service import bare_environment, free_ports
 
 # `make test` is what runs this test, so it cannot be run by it.

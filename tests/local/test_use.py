@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from scripts import library
+from scripts.models import store as library
 from tests.broken import crashing, wrong_answer, wrong_weights
 from tests.folders import openvino_folder, torchvision_folder
 from tests.load import steady_load

@@ -20,9 +20,9 @@ from PIL import Image
 from tests import folders, pictures, zero_shot_folders
 from tests.local.gateway_rig import Gateway, Reply, Worker
 from tests.local.worker_rig import JSON, WorkerProcess, running
-from worker.labels import activate
-from worker.limits import MAX_CANDIDATE_LABELS
+from worker.contract.limits import MAX_CANDIDATE_LABELS
 from worker.models.folder import ModelFolder, read_folder, sha256
+from worker.models.labels import activate
 from worker.models.loaders import load_network
 
 CLOSE = 1e-4  # of a score in f32

@@ -13,7 +13,7 @@ from urllib3 import encode_multipart_formdata
 
 from tests.local.gateway_rig import ROOT, Reply, ask, stop, wait_for
 from tests.service import free_ports
-from worker.settings import offline_variables
+from worker.contract.settings import offline_variables
 
 COMMAND = [sys.executable, "-m", "gunicorn", "-c", "worker/gunicorn.conf.py", "worker.app:create_app()"]
 CPU = min(os.sched_getaffinity(0))

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from pytest_docker.plugin import Services
 
-from scripts import compose, docker
-from scripts.cluster import load_cluster
-from scripts.rundir import run_dir
-from scripts.site import Site, prepare
+from scripts.cluster.config import load_cluster
+from scripts.host import docker
+from scripts.runtimes.compose import runtime as compose
+from scripts.runtimes.deployment import Site, prepare
+from scripts.runtimes.run_directory import run_dir
 from tests.folders import slow_folder
 from tests.service import Service, create
 from tests.system.containers import last_logs, workers_in

@@ -7,8 +7,9 @@ from typing import Any
 
 import requests
 
-from scripts import compose, docker
-from scripts.rundir import RunDir
+from scripts.host import docker
+from scripts.runtimes.compose import runtime as compose
+from scripts.runtimes.run_directory import RunDir
 from tests.service import Service
 
 LIMIT_S = 60  # for a command that hangs

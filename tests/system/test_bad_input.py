@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts import docker, images
-from scripts.cluster import ROOT
-from scripts.hardware import format_cpu_list, read_hardware
+from scripts.cluster.config import ROOT
+from scripts.cluster.hardware import format_cpu_list, read_hardware
+from scripts.host import docker, images
 from tests.nobody import NOBODY
 from tests.service import Service, bare_environment
 from tests.system.conftest import Kitchen

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts import docker, images
 from scripts.bundle import layout
 from scripts.bundle.verify import verify
-from scripts.cluster import ROOT
-from scripts.debs import SYSTEMS
+from scripts.cluster.config import ROOT
+from scripts.host import docker, images
+from scripts.host.debs import SYSTEMS
 from tests.wait import until
 
 SYSTEM = "debian-12"

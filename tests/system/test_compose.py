@@ -14,19 +14,19 @@ from typing import Any
 import pytest
 import requests
 
-from scripts import docker
-from scripts.cluster import ROOT
-from scripts.hardware import format_cpu_list
-from scripts.preflight import memory_limit
-from scripts.render import patience_s
-from scripts.render_compose import PORT
-from scripts.site import Site
+from scripts.cluster.config import ROOT
+from scripts.cluster.hardware import format_cpu_list
+from scripts.host import docker
+from scripts.render.common import patience_s
+from scripts.render.compose import PORT
+from scripts.runtimes.deployment import Site
+from scripts.runtimes.preflight import memory_limit
 from tests.folders import picture
 from tests.load import steady_load
 from tests.service import Service
 from tests.system.containers import Container, left_over, project, status, workers_in
 from tests.wait import until
-from worker.settings import offline_variables
+from worker.contract.settings import offline_variables
 
 LIGHT = (170, 170, 170)  # four seconds on one core
 WORKERS = ("slow-0", "slow-1")
@@ -178,7 +178,7 @@ def test_a_gate_that_is_killed_is_started_again(running: Service, golden: Path) 
     kill = (
         "import os, pathlib, signal\n"
         "for file in pathlib.Path('/proc').glob('[0-9]*/cmdline'):\n"
-        "    if file.read_bytes().split(b'\\0')[1:3] == [b'/gateway/gate.py', b'run']:\n"
+        "    if file.read_bytes().split(b'\\0')[1:4] == [b'-m', b'gate', b'run']:\n"
         "        os.kill(int(file.parent.name), signal.SIGKILL)\n"
         "        print('killed')\n"
     )
@@ -347,7 +347,7 @@ def health(service: Service, part: str) -> Any:
 def test_the_gateway_serves_the_web_page(running: Service) -> None:
     answer = requests.get(running.endpoint, timeout=10)
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
-    assert answer.content == (ROOT / "worker/web/index.html").read_bytes()
+    assert answer.content == (ROOT / "nginx/web/index.html").read_bytes()
 
 
 def test_status_lists_every_worker(running: Service) -> None:

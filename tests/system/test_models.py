@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import requests
 
-from scripts import compose
-from scripts.cluster import load_cluster
-from scripts.refusal import Refusal
-from scripts.rundir import run_dir
-from scripts.site import prepare
+from scripts.base.errors import Refusal
+from scripts.cluster.config import load_cluster
+from scripts.runtimes.compose import runtime as compose
+from scripts.runtimes.deployment import prepare
+from scripts.runtimes.run_directory import run_dir
 from tests.folders import torchvision_folder
 from tests.load import steady_load
 from tests.system.conftest import Kitchen

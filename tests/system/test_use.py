@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from scripts import library
+from scripts.models import store as library
 from tests.broken import wrong_weights
 from tests.folders import openvino_folder
 from tests.load import steady_load

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
+from worker.contract.errors import BadRequest, Undecodable, UnsupportedType
 from worker.decode import jpeg
 from worker.decode.formats import FORMATS, MIME_TYPES, sniff
 from worker.decode.geometry import INTERPOLATIONS, ROUNDINGS, Geometry
@@ -14,7 +15,6 @@ from worker.decode.picture import Picture
 from worker.decode.pixels import COLOUR, Pixels, from_image
 from worker.decode.turn import turn_of
 from worker.decode.wide import deep_colours, is_wide, narrowed
-from worker.errors import BadRequest, Undecodable, UnsupportedType
 
 __all__ = [
     "COLOUR", "FORMATS", "INTERPOLATIONS", "MIME_TYPES", "ROUNDINGS",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from worker.errors import Undecodable
+from worker.contract.errors import Undecodable
 
 GREY, RGB = 1, 3  # channels
 WHITE = (255, 255, 255)

@@ -10,10 +10,10 @@ import tifffile
 from PIL import Image
 from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC, PREDICTOR, TiffPage
 
+from worker.contract.errors import Undecodable
 from worker.decode.picture import Picture
 from worker.decode.pixels import RGB, Pixels, eight_bit, from_image, from_values
 from worker.decode.turn import ORIENTATION_TAG, TURNS, UPRIGHT
-from worker.errors import Undecodable
 
 DEFLATE = (COMPRESSION.DEFLATE, COMPRESSION.ADOBE_DEFLATE)
 READABLE = (COMPRESSION.NONE, *DEFLATE)  # the others need more than tifffile alone

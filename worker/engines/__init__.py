@@ -6,10 +6,10 @@ from typing import Protocol
 
 import numpy as np
 
-from worker import machine
+from worker.contract import machine
+from worker.contract.engine import READS, Choice, no_network
+from worker.contract.fields import ModelError
 from worker.engines.batch import Pictures
-from worker.models.engine import READS, Choice, no_network
-from worker.models.fields import ModelError
 from worker.models.folder import ModelFolder
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
+from worker.contract.fields import ModelError
 from worker.engines.batch import BYTE_RANGE, Pictures, fill, fitting
-from worker.models.fields import ModelError
 from worker.models.input import Input
 from worker.models.loaders.beside import beside
 

@@ -8,8 +8,8 @@ import numpy as np
 import openvino as ov
 from openvino.preprocess import PrePostProcessor
 
+from worker.contract.engine import QUANTISED
 from worker.engines.batch import BYTE_RANGE, Pictures, fill, fitting
-from worker.models.engine import QUANTISED
 from worker.models.input import Input
 from worker.models.loaders.prepared import read
 

@@ -7,8 +7,8 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from worker.contract.fields import ModelError
 from worker.engines.batch import BYTE_RANGE, Pictures, fill, fitting
-from worker.models.fields import ModelError
 from worker.models.input import Input
 
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

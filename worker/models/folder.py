@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from worker.models.engine import READS, ZERO_SHOT, EngineSpec, read_engine
-from worker.models.fields import Fields, ModelError
+from worker.contract.engine import READS, ZERO_SHOT, EngineSpec, read_engine
+from worker.contract.fields import Fields, ModelError
 from worker.models.input import Input, read_input
 from worker.models.output import Golden, read_golden, read_output
+from worker.models.scores import Output
 from worker.models.zero_shot import ZeroShot, read_zero_shot
-from worker.output import Output
 
 PREPARED = READS["openvino"]  # what no torch is needed for
 LOADERS = ("torchvision", "transformers", "timm", "modelscope", "checkpoint", "pt2", ZERO_SHOT, *PREPARED)

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from worker.errors import ServiceError
-from worker.models.engine import QUANTISED
-from worker.models.fields import ModelError
+from worker.contract.engine import QUANTISED
+from worker.contract.errors import ServiceError
+from worker.contract.fields import ModelError
 from worker.models.folder import ModelFolder
 
 TOLERANCE = 0.05  # of a score; engines and precisions differ below it, a wrong preprocessing does not

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from worker.contract.fields import Fields
+from worker.contract.limits import LIMITS
 from worker.decode import COLOUR, INTERPOLATIONS, ROUNDINGS, Geometry, Pixels, read
-from worker.limits import LIMITS
-from worker.models.fields import Fields
-from worker.tiles import MERGES, Tiles, merged
+from worker.models.tiles import MERGES, Tiles, merged
 
 RGB = 3
 BYTE = 255

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.labels import ACTIVATIONS, LANGUAGES, SIGMOID, SOFTMAX, Labels
-from worker.models.fields import LANGUAGE, Fields
-from worker.output import REPORTED, THRESHOLD, TOP_K, Group, Output
+from worker.contract.fields import LANGUAGE, Fields
+from worker.models.labels import ACTIVATIONS, LANGUAGES, SIGMOID, SOFTMAX, Labels
+from worker.models.scores import REPORTED, THRESHOLD, TOP_K, Group, Output
 
 
 @dataclass(frozen=True)

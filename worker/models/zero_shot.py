@@ -16,7 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
-from worker.models.fields import Fields
+from worker.contract.fields import Fields
 
 PLACE = "{}"  # where a template takes the label
 FOLDER = "texts"  # of embeddings, in a model folder and in a worker's cache

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.cluster import ROOT
-from scripts.library import content_hash
+from scripts.cluster.config import ROOT
+from scripts.models.store import content_hash
 from tests.cluster.init.hosts import SCRIPT
 
 

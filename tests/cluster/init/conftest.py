@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts import images
-from scripts.cluster import ROOT
-from scripts.debs import SYSTEMS, Apt
-from scripts.images import WORKERS
+from scripts.cluster.config import ROOT
+from scripts.host import images
+from scripts.host.debs import SYSTEMS, Apt
+from scripts.host.images import WORKERS
 from tests.cluster.init import bundles, systemd
 from tests.cluster.init.bundles import Image
 from tests.cluster.init.hosts import Host, start

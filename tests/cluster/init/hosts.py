@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.cluster import ROOT
+from scripts.cluster.config import ROOT
 from tests.wait import until
 
 SCRIPT = ROOT / "scripts/init-server.sh"

@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from scripts.cluster import ROOT
+from scripts.cluster.config import ROOT
 from tests.bundles import make_model
 from tests.cluster.init.bundles import Image
 from tests.cluster.init.conftest import Site, debian_with_sshd

@@ -12,7 +12,7 @@ import pytest
 
 from scripts.bundle.layout import sha256
 from scripts.bundle.volume import sentinel
-from scripts.cluster import SCHEMA
+from scripts.cluster.config import SCHEMA
 from tests.cluster.init.hosts import SCRIPT, Host
 from tests.cluster.init.test_init_systemd import disk
 from tests.cluster.init.trees import difference, tree

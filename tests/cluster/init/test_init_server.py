@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.cluster import parse_cluster
-from scripts.refusal import Refusal
-from scripts.swarm_nodes import Node, node
-from scripts.swarm_site import chosen_nodes
+from scripts.base.errors import Refusal
+from scripts.cluster.config import parse_cluster
+from scripts.runtimes.swarm.deployment import chosen_nodes
+from scripts.runtimes.swarm.nodes import Node, node
 from tests.cluster.init.bundles import Image
 from tests.cluster.init.conftest import Site
 from tests.cluster.init.hosts import Host

@@ -11,9 +11,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from worker.contract.engine import ZERO_SHOT
+from worker.contract.fields import ModelError
 from worker.decode import Geometry
-from worker.models.engine import ZERO_SHOT
-from worker.models.fields import ModelError
 from worker.models.folder import LOADERS, PREPARED, ModelFolder
 from worker.models.loaders import guess
 

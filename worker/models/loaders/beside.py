@@ -4,7 +4,7 @@ import mmap
 import re
 from pathlib import Path
 
-from worker.models.fields import ModelError
+from worker.contract.fields import ModelError
 from worker.models.loaders.lfs import refuse_pointer
 
 LOCATION = re.compile(rb"\n\x08location\x12(.)", re.DOTALL)  # ONNX: names a file with weights, after its length

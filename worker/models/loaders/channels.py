@@ -9,7 +9,7 @@ from dataclasses import replace
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from worker.models.fields import ModelError
+from worker.contract.fields import ModelError
 from worker.models.folder import ModelFolder
 from worker.models.loaders import Description
 

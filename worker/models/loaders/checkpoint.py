@@ -14,7 +14,7 @@ import timm as timm_library
 import torch
 from torchvision import models
 
-from worker.models.fields import ModelError
+from worker.contract.fields import ModelError
 from worker.models.folder import ModelFolder
 from worker.models.loaders import Description, efficientnet, guess, names, timm, torchvision
 from worker.models.loaders.state_dict import fill, read_state_dict

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from worker.models.fields import ModelError
+from worker.contract.fields import ModelError
 from worker.models.loaders.state_dict import some
 
 State = Mapping[str, torch.Tensor]

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from worker.models.fields import ModelError
+from worker.contract.fields import ModelError
 
 SUFFIXES = {".xml": "openvino", ".onnx": "onnx", ".pt2": "pt2"}
 STATE_DICTS = (".safetensors", ".pth", ".pt", ".th", ".bin", ".tar")

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from worker.contract.fields import ModelError
 from worker.decode import INTERPOLATIONS, Geometry, Picture
-from worker.models.fields import ModelError
 from worker.models.loaders.channels import GREY, RGB, normal
 
 CONVNEXT_STRETCHES_FROM = 384  # pixels; below it, the picture is scaled and cut

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from worker.models.fields import ModelError
+from worker.contract.fields import ModelError
 
 POINTER = b"version https://git-lfs"
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
+from worker.contract.fields import ModelError
 from worker.decode import Geometry
-from worker.models.fields import ModelError
 from worker.models.folder import ModelFolder
 from worker.models.loaders import Description, guess, names, timm
 from worker.models.loaders.state_dict import fill, plain, read_checkpoint, read_state_dict, some

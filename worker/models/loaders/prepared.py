@@ -7,8 +7,8 @@ from pathlib import Path
 
 import openvino as ov
 
+from worker.contract.fields import ModelError
 from worker.decode import Geometry
-from worker.models.fields import ModelError
 from worker.models.folder import PREPARED
 from worker.models.loaders import Description, guess
 from worker.models.loaders.beside import beside

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.export.pt2_archive._package import PT2ArchiveReader
 
-from worker.models.fields import ModelError
+from worker.contract.fields import ModelError
 from worker.models.folder import ModelFolder
 from worker.models.loaders import Description, guess
 from worker.models.loaders.lfs import refuse_pointer

@@ -12,7 +12,7 @@ import safetensors
 import safetensors.torch
 import torch
 
-from worker.models.fields import ModelError
+from worker.contract.fields import ModelError
 from worker.models.loaders.lfs import refuse_pointer
 
 WRAPPERS = ("state_dict_ema", "state_dict", "model")  # an average of the weights answers better than the last of them

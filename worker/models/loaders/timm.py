@@ -9,8 +9,8 @@ import torch
 from timm.data import resolve_data_config
 from timm.models import get_pretrained_cfg
 
+from worker.contract.fields import ModelError
 from worker.decode import INTERPOLATIONS, Geometry
-from worker.models.fields import ModelError
 from worker.models.folder import ModelFolder
 from worker.models.loaders import Description, channels, efficientnet, guess, names
 from worker.models.loaders.state_dict import fill, read_state_dict

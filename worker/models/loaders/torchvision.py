@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torchvision import models
 
+from worker.contract.fields import ModelError
 from worker.decode import Geometry
-from worker.models.fields import ModelError
 from worker.models.folder import ModelFolder, sha256
 from worker.models.loaders import Description, channels, guess, names
 from worker.models.loaders.state_dict import fill, read_state_dict

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
 
-from worker.models.fields import ModelError
+from worker.contract.fields import ModelError
 from worker.models.folder import ModelFolder
 from worker.models.loaders import Description, guess, names
 from worker.models.loaders.channels import RGB

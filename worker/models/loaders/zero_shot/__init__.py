@@ -8,7 +8,7 @@ from types import ModuleType
 
 import torch
 
-from worker.models.fields import ModelError
+from worker.contract.fields import ModelError
 from worker.models.folder import ModelFolder
 from worker.models.loaders import Description, guess
 from worker.models.loaders.zero_shot.tower import Tower

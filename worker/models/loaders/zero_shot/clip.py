@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
-from worker.models.fields import ModelError
+from worker.contract.fields import ModelError
 from worker.models.loaders import Description, guess
 from worker.models.loaders.image_processor import preprocessing
 from worker.models.loaders.transformers import (

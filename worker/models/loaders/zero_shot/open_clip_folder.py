@@ -9,8 +9,8 @@ from typing import Any
 import open_clip
 import torch
 
+from worker.contract.fields import ModelError
 from worker.decode import INTERPOLATIONS, Geometry
-from worker.models.fields import ModelError
 from worker.models.loaders import Description, guess
 from worker.models.loaders.state_dict import check_weights
 from worker.models.loaders.zero_shot.clip import TOKENIZER

@@ -1,0 +1,1 @@
+"""The gate: the health checker beside Nginx. Standard library only."""

@@ -1,0 +1,82 @@
+"""What the gate puts out: log lines, files, and the list that Nginx loads."""
+
+import json
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Container, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .rules import listed_servers
+
+RELOAD_GAP_S = 1.0  # a reload starts every Nginx process anew and costs 200 ms or more
+RETRY_GAP_S = 3.0  # for a list that Nginx refused, or a reload that found no Nginx
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def log(event: str, **details: Any) -> None:
+    print(json.dumps({"time": now(), "event": event, **details}), flush=True)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Readers see the old text or the new, also after a power cut; the file is readable by all."""
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=path.name, delete=False) as file:
+        file.write(text)
+        file.flush()
+        os.fchmod(file.fileno(), 0o644)
+        os.fsync(file.fileno())
+    os.replace(file.name, path)
+
+
+def write_status(out: Path, status: dict[str, Any], models: dict[str, Any], counted: Container[str]) -> None:
+    write_atomically(out / "status.json", json.dumps(status, indent=1) + "\n")
+    write_atomically(out / "models.json", json.dumps(models, indent=1, ensure_ascii=False) + "\n")
+    ready = out / "ready.json"
+    if not all(model["ready"] for model in status["models"] if model["name"] in counted):
+        ready.unlink(missing_ok=True)
+    elif not ready.exists():
+        write_atomically(ready, '{"ready": true}\n')
+
+
+class Nginx:
+    """Brings upstreams.conf to Nginx: written, tested, loaded; at most once in RELOAD_GAP_S."""
+
+    def __init__(self, command: Sequence[str], file: Path) -> None:
+        self.command = command
+        self.file = file
+        self.loaded: str | None = None  # None: not known, so the next text is loaded even if it is the same
+        self.not_before = 0.0
+
+    def bring(self, text: str) -> None:
+        """A text that could not be loaded is tried again with the next call that comes late enough."""
+        if text == self.loaded or time.monotonic() < self.not_before:
+            return
+        before = self.file.read_text()
+        servers = sorted(listed_servers(text).values())
+        gap = RETRY_GAP_S
+        write_atomically(self.file, text)
+        if fault := self._call("-t"):
+            write_atomically(self.file, before)
+            log("upstreams_rejected", fault=fault, servers=servers)
+        elif fault := self._call("-s", "reload"):
+            self.loaded = None  # Nginx may be down: when it starts it reads the file
+            log("reload_failed", fault=fault, servers=servers)
+        else:
+            self.loaded = text
+            gap = RELOAD_GAP_S
+            log("reloaded", servers=servers)
+        self.not_before = time.monotonic() + gap
+
+    def _call(self, *arguments: str) -> str | None:
+        """None, or what went wrong."""
+        try:
+            done = subprocess.run([*self.command, *arguments], capture_output=True, text=True, timeout=30)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return str(error)
+        return None if done.returncode == 0 else done.stderr.strip()[-2000:] or f"exit status {done.returncode}"

@@ -1,0 +1,54 @@
+"""Asking a worker or the gateway over HTTP, and the first real answer that `make up` ends with."""
+
+import json
+import shlex
+import urllib.error
+import urllib.request
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+from scripts.base.console import say
+from scripts.base.errors import Refusal
+
+TIMEOUT_S = 30
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy has no business on this machine
+
+
+def get(url: str, timeout_s: float = 2) -> tuple[int, dict[str, Any]]:
+    """Status and JSON object of `url`, empty where it sends something else; status 0 when nothing answers."""
+    try:
+        with _DIRECT.open(url, timeout=timeout_s) as answer:
+            return answer.status, _json(answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, _json(error.read())
+    except (OSError, HTTPException):
+        return 0, {}
+
+
+def show_answer(endpoint: str, picture: Path) -> None:
+    """Post `picture` to the endpoint and print the curl line that does the same, and the answer. Raises Refusal."""
+    request = urllib.request.Request(  # noqa: S310 - our own endpoint
+        f"{endpoint}/predict?top_k=3", data=picture.read_bytes(), headers={"Content-Type": "application/octet-stream"}
+    )
+    try:
+        with _DIRECT.open(request, timeout=TIMEOUT_S) as response:
+            answer = json.load(response)
+    except urllib.error.HTTPError as error:
+        raise Refusal(f"{endpoint}/predict answered {error.code}: {error.read().decode(errors='replace')}") from error
+    except (OSError, HTTPException, ValueError) as error:
+        raise Refusal(f"{endpoint}/predict: no answer: {str(error).strip()}") from error
+    shown = picture.relative_to(Path.cwd()) if picture.is_relative_to(Path.cwd()) else picture
+    say(f"\n  curl -F {shlex.quote(f'image=@{shown}')} {endpoint}/predict\n")
+    for row in answer["predictions"]:
+        say(f"  {row['score']:7.1%}  {row['label_zh'] or ''}  {row['label_en'] or ''}")
+    say(f"\n  answered by {answer['worker']} in {answer['timing_ms']['total']:.1f} ms")
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,252 @@
+"""`compose/cluster.toml`, read and checked: all its faults are refused at once, with path, value and remedy.
+
+The comments of the file are the schema's documentation; a test compares the two.
+"""
+
+import ipaddress
+import json
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from scripts.base.errors import Refusal
+from scripts.cluster.cores import PROFILES, THROUGHPUT
+from scripts.cluster.hardware import parse_cpu_list
+from worker.contract.limits import LIMITS, Limit
+from worker.contract.settings import AUTO, ENGINES
+
+ROOT = Path(__file__).resolve().parents[2]
+CHOICES = (AUTO, *ENGINES)
+
+
+@dataclass(frozen=True)
+class Model:
+    name: str
+    folder: Path  # absolute
+    share: int
+
+
+@dataclass(frozen=True)
+class Server:
+    """None stands for "auto", an empty tuple for "none"."""
+
+    name: str
+    address: str
+    gpus: tuple[str, ...] | None
+    cpus: tuple[int, ...] | None
+    workers: int | None
+    cores_per_worker: int | None
+    gateway: bool = True  # whether a gateway stands there, where there are several servers
+
+
+@dataclass(frozen=True)
+class Cluster:
+    source: str  # the file's name, for refusals
+    port: int
+    engine: str
+    profile: str
+    limits: Mapping[str, int]  # every name of LIMITS
+    models: tuple[Model, ...]
+    servers: tuple[Server, ...]
+
+
+REQUIRED = object()
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key of a table: `read` turns what TOML holds into what the program uses, or raises ValueError."""
+
+    needed: str
+    read: Callable[[Any], Any]
+    default: object = REQUIRED  # as it would be written in the file
+
+
+def _need(value: Any, fits: bool) -> Any:
+    if not fits:
+        raise ValueError
+    return value
+
+
+def _text(pattern: str) -> Callable[[Any], Any]:
+    return lambda value: _need(value, isinstance(value, str) and re.fullmatch(pattern, value) is not None)
+
+
+def _whole(value: Any, least: int, most: float = float("inf")) -> Any:
+    return _need(value, type(value) is int and least <= value <= most)
+
+
+def _count(value: Any) -> Any:
+    return None if value == "auto" else _whole(value, 1)
+
+
+def _address(value: Any) -> Any:
+    _text(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")(value)
+    return str(ipaddress.IPv4Address(value)) if re.fullmatch(r"[\d.]+", value) else value
+
+
+def _gpus(value: Any) -> Any:
+    if value in ("auto", "none"):
+        return None if value == "auto" else ()
+    uuid = _text(r"(GPU|MIG)-[0-9A-Za-z/-]+")
+    _need(value, isinstance(value, list) and value != [])
+    return _need(tuple(uuid(item) for item in value), len(set(value)) == len(value))
+
+
+def _cpus(value: Any) -> Any:
+    if value in ("auto", "none"):
+        return None if value == "auto" else ()
+    return parse_cpu_list(_text(r".*\S.*")(value))
+
+
+def _limit(limit: Limit) -> Key:
+    needed = f"a whole number from {limit.minimum} to {limit.maximum} ({limit.unit})"
+    return Key(needed, lambda value: _need(value, limit.fault(value) is None), limit.default)
+
+
+SCHEMA: dict[str, dict[str, Key]] = {
+    "": {
+        "port": Key("a port from 1 to 65535", lambda value: _whole(value, 1, 65535), 8080),
+        "engine": Key(" or ".join(map(json.dumps, CHOICES)), lambda value: _need(value, value in CHOICES), "auto"),
+        "profile": Key(
+            " or ".join(map(json.dumps, PROFILES)), lambda value: _need(value, value in PROFILES), THROUGHPUT
+        ),
+    },
+    "limits": {name: _limit(limit) for name, limit in LIMITS.items()},
+    "models": {
+        "name": Key(
+            'up to 63 lower-case letters, digits, ".", "_" or "-", the first a letter or digit',
+            _text(r"[a-z0-9][a-z0-9._-]{0,62}"),
+        ),
+        "folder": Key("the path of a model folder", lambda value: ROOT / _text(r"[^\0\n]+")(value)),
+        "share": Key("a whole number from 1", lambda value: _whole(value, 1), 1),
+    },
+    "servers": {
+        "name": Key(
+            'up to 31 lower-case letters, digits or "-", the first a letter',
+            _text(r"[a-z][a-z0-9-]{0,30}"),
+            "this",
+        ),
+        "address": Key("a host name or an IPv4 address", _address, "127.0.0.1"),
+        "gpus": Key('"auto", "none" or a list of GPU UUIDs', _gpus, "auto"),
+        "cpus": Key('"auto", "none" or a list of CPUs such as "0-3,8"', _cpus, "auto"),
+        "workers": Key('"auto" or a whole number from 1', _count, "auto"),
+        "cores_per_worker": Key('"auto" or a whole number from 1', _count, "auto"),
+        "gateway": Key("true or false", lambda value: _need(value, isinstance(value, bool)), True),
+    },
+}
+
+
+def load_cluster(path: Path) -> Cluster:
+    """The cluster that the file at `path` describes; raises Refusal, naming every fault."""
+    source = str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+    try:
+        return parse_cluster(path.read_text(encoding="utf-8"), source)
+    except OSError as error:
+        raise Refusal(f"{source}: {error.strerror}: needed a file like the one in the repository") from error
+    except UnicodeDecodeError as error:
+        raise Refusal(f"{source}: byte {error.start} is not UTF-8: save the file as UTF-8") from error
+
+
+def parse_cluster(text: str, source: str) -> Cluster:
+    """The cluster that `text` describes; `source` is its name in the Refusal that lists every fault."""
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise Refusal(f"{source}: not valid TOML: {error}") from error
+    faults = _unknown(found, [*SCHEMA[""], *filter(None, SCHEMA)], "")
+    top = _read({name: found[name] for name in SCHEMA[""] if name in found}, "", "", faults)
+    limits = _read(found.get("limits", {}), "limits", "limits", faults)
+    models = _read_all(found.get("models", []), "models", faults)
+    servers = _read_all(found.get("servers", [{}]), "servers", faults)
+
+    if limits.get("max_images", 0) > limits.get("queue", float("inf")):
+        faults.append(
+            f"limits/max_images: found {limits['max_images']}, needed at most {limits['queue']}, the queue:"
+            " lower max_images or raise queue"
+        )
+    faults += _repeated(models, "models", "name") + _repeated(servers, "servers", "name")
+    faults += _repeated(servers, "servers", "address")
+    if servers and not any(server.get("gateway", True) for server in servers):
+        faults.append("servers: found gateway = false on every one, needed a gateway on one at least")
+    for index, server in enumerate(servers):
+        faults += [f"servers/{index}/{fault}" for fault in _contradictions(server)]
+    if faults:
+        raise Refusal(*(f"{source}: {fault}" for fault in faults))
+    return Cluster(
+        source,
+        top["port"],
+        top["engine"],
+        top["profile"],
+        limits,
+        tuple(Model(**model) for model in models),
+        tuple(Server(**server) for server in servers),
+    )
+
+
+def _read_all(tables: object, section: str, faults: list[str]) -> list[dict[str, Any]]:
+    if not isinstance(tables, list) or not tables:
+        faults.append(f"{section}: found {_show(tables)}, needed one or several [[{section}]] tables")
+        return []
+    return [_read(table, section, f"{section}/{index}", faults) for index, table in enumerate(tables)]
+
+
+def _read(table: object, section: str, path: str, faults: list[str]) -> dict[str, Any]:
+    """The values of one table as far as they are sound; what is not is added to `faults`."""
+    if not isinstance(table, dict):
+        faults.append(f"{path}: found {_show(table)}, needed a table")
+        return {}
+    faults += _unknown(table, list(SCHEMA[section]), path)
+    values = {}
+    for name, key in SCHEMA[section].items():
+        value = table.get(name, key.default)
+        try:
+            values[name] = key.read(value)
+        except ValueError:
+            shown = "nothing" if value is REQUIRED else _show(value)
+            faults.append(f"{_join(path, name)}: found {shown}, needed {key.needed}")
+    return values
+
+
+def _unknown(table: Mapping[str, object], known: list[str], path: str) -> list[str]:
+    faults = []
+    for name in sorted(table.keys() - set(known)):
+        nearest = get_close_matches(name, known, 1)
+        remedy = f'did you mean "{nearest[0]}"?' if nearest else f"the keys here are {', '.join(known)}"
+        faults.append(f"{_join(path, name)}: unknown key, {remedy}")
+    return faults
+
+
+def _repeated(tables: list[dict[str, Any]], section: str, name: str) -> list[str]:
+    first: dict[str, int] = {}
+    return [
+        f"{section}/{index}/{name}: found {_show(table[name])}, which {section}/{holder} has: needed another {name}"
+        for index, table in enumerate(tables)
+        if name in table and (holder := first.setdefault(table[name], index)) != index
+    ]
+
+
+def _contradictions(server: Mapping[str, Any]) -> list[str]:
+    if server.get("cpus") != ():
+        return []
+    faults = [
+        f'{name}: found {server[name]} beside cpus = "none", needed "auto": a CPU worker needs CPUs'
+        for name in ("workers", "cores_per_worker")
+        if server.get(name) is not None
+    ]
+    if server.get("gpus") == ():
+        faults.append('gpus: found "none" beside cpus = "none", needed one of the two to serve on')
+    return faults
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}/{name}" if path else name
+
+
+def _show(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,249 @@
+"""What this process may use of the machine: CPUs with their cores and NUMA nodes, GPUs, memory.
+
+`describe` is pure, so that recorded texts of other machines can be tried; `read_hardware` gathers the texts.
+CPUs come from lscpu rather than /sys: one text says it all, lists only CPUs that are online, and numbers
+cores uniquely where core_id in /sys repeats from socket to socket.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from itertools import groupby
+from pathlib import Path, PurePosixPath
+
+from scripts.base.errors import Refusal
+from scripts.base.programs import remedy
+
+MOST_CPUS = 8192  # the largest CONFIG_NR_CPUS that Linux takes; keeps "0-999999999" from filling the memory
+SMI_PATIENCE_S = 30  # a first call initialises every GPU, some seconds each; a dead driver never answers
+UNKNOWN_NODE = -1  # as /sys says it
+GPU_LINE = re.compile(r"GPU \d+: (.+) \(UUID: (\S+)\)\s*")
+MIG_LINE = re.compile(r"\s+MIG (\S+)\s+Device\s+\d+: \(UUID: (\S+)\)\s*")
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """One hardware thread, by the kernel's number; CPUs of one `core` are SMT siblings."""
+
+    number: int
+    core: int
+    socket: int
+    numa_node: int
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU, or one MIG device of a GPU that is split; `cpus` are the usable CPUs near it."""
+
+    uuid: str
+    name: str
+    numa_node: int  # UNKNOWN_NODE where the machine does not say
+    cpus: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Hardware:
+    cpus: tuple[Cpu, ...]  # only those that the affinity mask and the cgroup's cpuset leave to this process
+    gpus: tuple[Gpu, ...]
+    memory_bytes: int  # the machine's, or the cgroup's limit where that is less
+    forbidden_cpus: tuple[int, ...] = ()  # online, but kept from this process
+    notes: tuple[str, ...] = ()  # what a doctor should tell: a driver that does not answer
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Hardware":
+        """The Hardware that `to_json` wrote; raises Refusal when `text` is something else."""
+        try:
+            found = json.loads(text)
+            found["cpus"] = tuple(Cpu(**cpu) for cpu in found["cpus"])
+            found["gpus"] = tuple(Gpu(**{**gpu, "cpus": tuple(gpu["cpus"])}) for gpu in found["gpus"])
+            found["forbidden_cpus"] = tuple(found["forbidden_cpus"])
+            found["notes"] = tuple(found["notes"])
+            return cls(**found)
+        except (ValueError, TypeError, KeyError) as error:
+            raise Refusal(f"not a hardware description ({error!r}): write it anew") from error
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What the machine says, word for word; an empty text says nothing."""
+
+    lscpu: str  # lscpu -p=CPU,CORE,SOCKET,NODE
+    affinity: frozenset[int]
+    meminfo: str  # /proc/meminfo
+    cpuset: str = ""  # cpuset.cpus.effective (cgroup v2) or cpuset.effective_cpus (v1)
+    memory_limits: tuple[str, ...] = ()  # memory.max or memory.limit_in_bytes, of the cgroup and all above it
+    smi_list: str = ""  # nvidia-smi -L
+    smi_query: str = ""  # nvidia-smi --query-gpu=index,uuid,name,pci.bus_id --format=csv,noheader
+    pci: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # PCI address: numa_node, local_cpulist
+
+
+def describe(texts: Texts) -> Hardware:
+    """The hardware that the texts tell of; raises Refusal when no CPU can be read from them."""
+    online = parse_lscpu(texts.lscpu)
+    usable = texts.affinity
+    if texts.cpuset.strip():
+        usable &= frozenset(parse_cpu_list(texts.cpuset))
+    cpus = tuple(cpu for cpu in online if cpu.number in usable)
+    if not cpus:
+        listed = format_cpu_list(cpu.number for cpu in online)
+        raise Refusal(
+            f'found no usable CPU: lscpu lists "{listed}", the affinity mask and the cgroup cpuset leave'
+            f' "{format_cpu_list(usable)}": allow this process a CPU that is online'
+        )
+    gpus, notes = parse_gpus(texts.smi_list, texts.smi_query, texts.pci, {cpu.number for cpu in cpus})
+    return Hardware(
+        cpus,
+        gpus,
+        parse_memory(texts.meminfo, texts.memory_limits),
+        tuple(cpu.number for cpu in online if cpu.number not in usable),
+        notes,
+    )
+
+
+def parse_lscpu(text: str) -> tuple[Cpu, ...]:
+    """CPUs by number. Where a column is empty each CPU is a core, and all are on one socket and one node."""
+    cpus = []
+    for line in text.splitlines():
+        if re.fullmatch(r"\d+(,\d*){3}", line):
+            number, core, socket, node = line.split(",")
+            cpus.append(Cpu(int(number), int(core or number), int(socket or 0), int(node or 0)))
+    return tuple(sorted(cpus, key=lambda cpu: cpu.number))
+
+
+def parse_cpu_list(text: str) -> tuple[int, ...]:
+    """CPU numbers, ascending, of the kernel's list syntax ("0-3,8"); raises ValueError for anything else."""
+    numbers: set[int] = set()
+    for part in text.strip().split(","):
+        match = re.fullmatch(r"\s*([0-9]{1,4})(?:-([0-9]{1,4}))?\s*", part)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if first > last or last >= MOST_CPUS:
+            raise ValueError(f"not a CPU list: {text.strip()!r}")
+        numbers.update(range(first, last + 1))
+    return tuple(sorted(numbers))
+
+
+def format_cpu_list(numbers: Iterable[int]) -> str:
+    """The shortest list syntax of the numbers; the other way of `parse_cpu_list`."""
+    parts = []
+    for _, group in groupby(enumerate(sorted(numbers)), lambda item: item[1] - item[0]):
+        run = [number for _, number in group]
+        parts.append(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}")
+    return ",".join(parts)
+
+
+def parse_memory(meminfo: str, limits: Iterable[str]) -> int:
+    """Bytes: MemTotal, or the smallest cgroup limit ("max" is none). Raises Refusal without MemTotal."""
+    total = re.search(r"^MemTotal:\s+(\d+) kB$", meminfo, re.MULTILINE)
+    if total is None:
+        raise Refusal("/proc/meminfo has no MemTotal line: mount /proc")
+    return min([int(total[1]) * 1024, *(int(limit) for limit in limits if limit.strip().isdigit())])
+
+
+def parse_gpus(
+    smi_list: str, smi_query: str, pci: Mapping[str, tuple[str, str]], usable: set[int]
+) -> tuple[tuple[Gpu, ...], tuple[str, ...]]:
+    """GPUs, each replaced by its MIG devices where it has some; and what was no GPU, as notes."""
+    address_of = pci_addresses(smi_query)
+    gpus: list[Gpu] = []
+    notes = []
+    parent = None
+    for line in smi_list.splitlines():
+        if match := GPU_LINE.fullmatch(line):
+            node, near = pci.get(address_of.get(match[2], ""), ("", ""))
+            cpus = set(parse_cpu_list(near)) if near.strip() else usable
+            parent = Gpu(match[2], match[1], int(node or UNKNOWN_NODE), tuple(sorted(cpus & usable)))
+            gpus.append(parent)
+        elif parent and (match := MIG_LINE.fullmatch(line)):
+            if gpus[-1] is parent:
+                gpus.pop()
+            gpus.append(Gpu(match[2], f"{parent.name} MIG {match[1]}", parent.numa_node, parent.cpus))
+        elif line.strip():
+            notes.append(f"nvidia-smi -L: {line.strip()}")
+    return tuple(gpus), tuple(notes)
+
+
+def pci_addresses(smi_query: str) -> dict[str, str]:
+    """UUID to PCI address as /sys spells it: small letters, a domain of four digits and not eight."""
+    rows = re.findall(r"^\d+, (\S+), .+, ([0-9A-F]+):([0-9A-F]+:[0-9A-F]+\.\d)$", smi_query, re.MULTILINE)
+    return {uuid: f"{int(domain, 16):04x}:{device.lower()}" for uuid, domain, device in rows}
+
+
+def cgroup_files(own_cgroups: str, controller: str, v1_name: str, v2_name: str) -> list[PurePosixPath]:
+    """Where the kernel may keep a controller's file, from this process's cgroup up to the root.
+
+    `own_cgroups` is /proc/self/cgroup. In a container the path it gives may not exist: only the root does.
+    """
+    files = []
+    for line in own_cgroups.splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers and controller not in controllers.split(","):
+            continue
+        mount = PurePosixPath("/sys/fs/cgroup") / controllers
+        below = PurePosixPath(path.lstrip("/"))
+        name = v1_name if controllers else v2_name
+        files += [mount / parent / name for parent in dict.fromkeys((below, *below.parents))]
+    return files
+
+
+def read_hardware() -> Hardware:
+    """This machine, as this process may use it. Raises Refusal when lscpu is missing or fails."""
+    own_cgroups = _contents("/proc/self/cgroup")
+    cpusets = cgroup_files(own_cgroups, "cpuset", "cpuset.effective_cpus", "cpuset.cpus.effective")
+    limits = cgroup_files(own_cgroups, "memory", "memory.limit_in_bytes", "memory.max")
+    smi_list = _nvidia_smi("-L")
+    query = ("--query-gpu=index,uuid,name,pci.bus_id", "--format=csv,noheader")
+    smi_query = _nvidia_smi(*query) if "UUID" in smi_list else ""
+    return describe(
+        Texts(
+            lscpu=_lscpu(),
+            affinity=frozenset(os.sched_getaffinity(0)),
+            meminfo=_contents("/proc/meminfo"),
+            cpuset=next(filter(str.strip, map(_contents, cpusets)), ""),
+            memory_limits=tuple(map(_contents, limits)),
+            smi_list=smi_list,
+            smi_query=smi_query,
+            pci={address: _pci(address) for address in pci_addresses(smi_query).values()},
+        )
+    )
+
+
+def _lscpu() -> str:
+    command = ["lscpu", "-p=CPU,CORE,SOCKET,NODE"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    except FileNotFoundError as error:
+        raise Refusal(f"found no lscpu: {remedy(['util-linux'])}") from error
+    except subprocess.CalledProcessError as error:
+        raise Refusal(f"lscpu failed with status {error.returncode}: {error.stderr.strip()}") from error
+
+
+def _nvidia_smi(*arguments: str) -> str:
+    """What it printed, errors included: `parse_gpus` turns what is no GPU into notes."""
+    if shutil.which("nvidia-smi") is None:
+        return ""
+    command = ["nvidia-smi", *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SMI_PATIENCE_S, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{error}\n"
+    said = done.stdout + done.stderr
+    return said if said.strip() or not done.returncode else f"failed with status {done.returncode}\n"
+
+
+def _pci(address: str) -> tuple[str, str]:
+    device = f"/sys/bus/pci/devices/{address}"
+    return _contents(f"{device}/numa_node"), _contents(f"{device}/local_cpulist")
+
+
+def _contents(path: str | PurePosixPath) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError:
+        return ""

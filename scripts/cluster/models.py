@@ -1,0 +1,96 @@
+"""What the control side needs to know of a model folder: that it is there, its engine, and a picture to try it on."""
+
+import tomllib
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.base.errors import Refusal
+from scripts.cluster.config import Cluster, Model
+from worker.contract.engine import READS, ZERO_SHOT, Scaling, read_engine
+from worker.contract.fields import Fields, ModelError
+from worker.contract.machine import kind
+from worker.contract.settings import AUTO
+
+PREPARED_FOLDER = "prepared"  # of a model folder; a test compares it with the tool's that fills it
+
+
+@dataclass(frozen=True)
+class Served:
+    """One model as the control side sees it. The worker reads the whole of model.toml and judges it."""
+
+    engine: str  # what runs it on this machine
+    golden: Path
+    bytes: int  # of what that engine loads
+    scaling: tuple[Scaling, ...] = ()  # what cores per worker bring on this kind of machine
+    texts: bool = False  # whether it reads texts
+
+    @property
+    def torch(self) -> bool:
+        """Whether a worker must find torch."""
+        return self.texts or self.engine not in READS
+
+
+def read_models(cluster: Cluster, machines: Collection[str] = ()) -> dict[str, Served]:
+    """Every model of `cluster` by name; raises Refusal for folders that are missing or cannot be read.
+
+    `machines` are the kinds of its slots, as worker.machine names them; without any, this machine's CPUs.
+    """
+    found: dict[str, Served] = {}
+    faults: list[str] = []
+    for index, model in enumerate(cluster.models):
+        where = f"{cluster.source}: models/{index}/folder"
+        if fault := _absence(model.folder):
+            faults.append(f"{where}: {fault}")
+            continue
+        try:
+            found[model.name] = _read(model, cluster.engine, machines or [kind()])
+        except ModelError as error:
+            faults += [f"{where}: {line}" for line in str(error).splitlines()]
+        except OSError as error:
+            faults.append(f"{where}: {error.filename}: {error.strerror}: needed a model folder with a model.toml")
+        except (ValueError, LookupError, TypeError) as error:
+            faults.append(f"{where}: {model.folder}/model.toml: cannot be read as a model folder: {error!r}")
+    if faults:
+        raise Refusal(*faults)
+    return found
+
+
+def _absence(folder: Path) -> str | None:
+    """What is wrong with a folder that is not there, or that holds nothing; None when there is something to read."""
+    if not folder.exists():
+        return f"{folder}: no such folder: name one that is there; is the models volume mounted?"
+    if folder.is_dir() and not any(folder.iterdir()):
+        return f"{folder}: found an empty folder, needed a model folder: copy one there, or mount the models volume"
+    return None
+
+
+def _read(model: Model, wanted: str, machines: Collection[str]) -> Served:
+    """`model` as it runs on these kinds of machines; raises ModelError, and what a table of another shape provokes."""
+    source = model.folder / "model.toml"
+    table = tomllib.loads(source.read_text(encoding="utf-8"))
+    loader, fields = table["loader"], Fields(table["engine"], str(source), "engine/")
+    spec = read_engine(fields, loader, table["files"])
+    fields.raise_faults()
+    choices = [spec.choose(machine, wanted) for machine in machines]
+    # Where slots are of two kinds, what has torch has the other engines, too.
+    choice = next((choice for choice in choices if choice.engine not in READS), choices[0])
+    network, texts = spec.network(loader, choice.engine, choice.precision), loader == ZERO_SHOT
+    return Served(
+        choice.engine,
+        model.folder / table["golden"][0]["image"],
+        _size(model.folder, network) + (_size(model.folder, None) if network and texts else 0),
+        # What was measured is of what was chosen then.
+        tuple(row for row in spec.scaling if row.machine == kind()) if wanted == AUTO else (),
+        texts,
+    )
+
+
+def _size(folder: Path, network: str | None) -> int:
+    """Bytes of what is loaded: the prepared `network` with its weights, else all that is not prepared."""
+    if network:
+        path = folder / network
+        files = {path, path.with_suffix(".bin")} if path.suffix == ".xml" else set(path.parent.glob(f"{path.name}*"))
+    else:
+        files = set(folder.rglob("*")) - set((folder / PREPARED_FOLDER).rglob("*"))
+    return sum(file.stat().st_size for file in files if file.is_file())

@@ -1,0 +1,80 @@
+"""`make test`: the tests, after installing all they need."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from subprocess import STDOUT
+from tempfile import TemporaryFile
+
+from scripts.base.console import step
+from scripts.base.errors import Refusal
+from scripts.cluster.config import ROOT
+from scripts.cluster.hardware import read_hardware
+from scripts.host.environments import DEV, SERVE, ensure
+from scripts.host.packages import NGINX, TEST_TOOLS, require
+
+# Two halves, that take about as long, run beside each other, for most of them is waiting for processes. Only one of
+# them has tests that need the Docker engine.
+HALF = ("tests/system", "tests/cluster", "tests/unit")
+
+
+def run_tests(arguments: Sequence[str]) -> None:
+    """Lint, type-check and test; `arguments` go to pytest, alone when given. Raises Refusal when anything fails."""
+    require(NGINX | TEST_TOOLS)
+    nvidia = bool(read_hardware().gpus)
+    ensure(SERVE, nvidia)
+    tools = ensure(DEV, nvidia).parent
+    commands: dict[str, list[object]] = {
+        "ruff check": [tools / "ruff", "check"],
+        "ruff format": [tools / "ruff", "format", "--check"],
+        "mypy": [tools / "mypy"],
+        "shellcheck": ["shellcheck", *_shell_scripts()],
+    }
+    pytest: list[object] = [tools / "python", "-m", "pytest"]
+    if arguments:
+        run("pytest", [*pytest, *arguments])
+        return
+    for name, command in commands.items():
+        run(name, command)
+    with beside(f"pytest {' '.join(HALF)}", [*pytest, *HALF]):
+        run("pytest, all others", [*pytest, *(f"--ignore={folder}" for folder in HALF)])
+
+
+def run(name: str, command: Sequence[object]) -> None:
+    step(name)
+    _judge(name, subprocess.run(list(map(str, command)), cwd=ROOT).returncode)
+
+
+@contextmanager
+def beside(name: str, command: Sequence[object]) -> Iterator[None]:
+    """Run `command` while the block runs, whatever comes of that; then show what it said, and judge it."""
+    with (
+        TemporaryFile() as said,
+        subprocess.Popen(list(map(str, command)), cwd=ROOT, stdout=said, stderr=STDOUT) as process,
+    ):
+        try:
+            yield
+        finally:
+            status = process.wait()
+            step(name)
+            said.seek(0)
+            shutil.copyfileobj(said, sys.stdout.buffer)
+            sys.stdout.flush()
+    _judge(name, status)
+
+
+def _judge(name: str, status: int) -> None:
+    if status:
+        raise Refusal(f"{name} failed with status {status}")
+
+
+def _shell_scripts() -> list[str]:
+    """Every file that git knows and that starts as a shell script."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [
+        name
+        for name in listed.splitlines()
+        if (ROOT / name).is_file() and (ROOT / name).read_bytes()[:64].startswith((b"#!/usr/bin/env bash", b"#!/bin/"))
+    ]

@@ -1,0 +1,89 @@
+"""`make use`: another model folder in place of a served model, in the cluster's file and in the running service."""
+
+from functools import partial
+from pathlib import Path
+
+from scripts.base.console import say
+from scripts.base.errors import Refusal
+from scripts.base.http import get
+from scripts.cluster import edit as cluster_edit
+from scripts.cluster.config import ROOT, Cluster, Model, load_cluster, parse_cluster
+from scripts.models import store as library
+from scripts.models.store import Entry
+from scripts.runtimes.choice import Runtime
+from scripts.runtimes.deployment import Site, prepare
+from scripts.runtimes.run_directory import RunDir
+from scripts.runtimes.swap import carry_out, plan_swap
+
+
+def use(runtime: Runtime, run: RunDir, models: Path, path: Path, name: str, instead_of: str) -> None:
+    """Serve the model folder called `name` in place of the model `instead_of`, or of the first one for "".
+
+    A running service goes over to it and loses no request; where none runs, only the file at `path` is changed.
+    Raises Refusal when that cannot be, after everything has gone back to what it was.
+    """
+    library.check_name(name)
+    cluster = load_cluster(path)
+    target = _target(cluster, name, instead_of)
+    entry = library.named(library.entries(models, cluster), name)
+    if name == target.name or entry.folder.resolve() == target.folder.resolve():
+        say(f"already served as {target.name}: {_written(target.folder)}; `make rollout` takes up changed files")
+        return
+    _refuse_unfit(models, entry)
+    before = path.read_bytes().decode()
+    values = {"name": name, "folder": _written(entry.folder)}
+    after = cluster_edit.with_model(before, cluster.source, cluster.models.index(target), values)
+    cluster_edit.require_replaceable(path)
+    old, new = prepare(cluster, run), prepare(parse_cluster(after, cluster.source), run)
+    write = partial(cluster_edit.replace_text, path, before, after)
+    if not runtime.is_running(run):
+        _refuse_elsewhere(old)
+        write()
+        say(f"{cluster.source} names {name} in place of {target.name}; nothing is running: `make up` serves it")
+        return
+    swap = plan_swap(target.name, name, old, new)
+    if not run.holds(runtime.rendered(old)):
+        raise Refusal(f"{run.path}: what runs is not what {cluster.source} says: run `make up` first")
+    carry_out(runtime, swap, write)
+    default = " and answers /predict" if target is cluster.models[0] else ""
+    say(f"\n{name} is served{default}; {cluster.source} says so")
+    say(f"requests that name {target.name} (/models/{target.name}, ?model={target.name}) are answered 404")
+
+
+def _target(cluster: Cluster, name: str, instead_of: str) -> Model:
+    """The served model that gives its place; raises Refusal when there is none, or `name` is served beside it."""
+    served = {model.name: model for model in cluster.models}
+    target = served.get(instead_of or cluster.models[0].name)
+    if target is None:
+        raise Refusal(f"INSTEAD_OF: found {instead_of!r}, needed one of {', '.join(served)}")
+    if name in served and name != target.name:
+        raise Refusal(
+            f"NAME: {name} is served already, beside {target.name}: needed one that is not, "
+            f"or take its table out of {cluster.source} and `make up` first"
+        )
+    return target
+
+
+def _refuse_unfit(models: Path, entry: Entry) -> None:
+    """Raise Refusal for a folder that a worker could not serve, as far as can be told without starting one."""
+    if fault := library.read_facts(entry.folder).fault:
+        raise Refusal(f"NAME: {fault}")
+    if not library.is_verified(models, entry.folder):
+        raise Refusal(
+            f"NAME: {entry.folder} is not verified as it is now: run `make model-verify NAME={entry.name}` first"
+        )
+
+
+def _refuse_elsewhere(site: Site) -> None:
+    """Raise Refusal where the service seems to run from another directory: it would not be what the file says."""
+    status, _ = get(f"{site.endpoint}/status")
+    if status:
+        raise Refusal(
+            f"{site.run.path}: nothing runs from here, but port {site.cluster.port} is answered: "
+            "give the RUN_DIR= of the service, or end what answers there"
+        )
+
+
+def _written(folder: Path) -> str:
+    """As the cluster's file names it."""
+    return str(folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder)

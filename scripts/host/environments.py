@@ -1,0 +1,129 @@
+"""The Python environments under .venv: made when first needed, from hash-locked lists, and left alone after."""
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.base.console import say, step
+from scripts.base.errors import Refusal
+from scripts.cluster.config import ROOT
+from scripts.host.packages import require_ensurepip
+
+WORKER = ROOT / "worker/requirements"
+TORCH_CPU, TORCH_CUDA = WORKER / "torch-cpu.txt", WORKER / "torch-cuda.txt"
+PACKAGE_LINES = ("Collecting ", "Processing ")  # from an index, from a folder
+# Where a constraints file of the site names torch, pip reports a conflict instead of a missing build.
+NO_CPU_BUILD = re.compile(r"(?:No matching distribution found for|Cannot install) (?:.* )?torch==\S+\+cpu")
+REASON_LINES = ("ERROR", "The user requested", "The conflict is caused by")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment: its folder, its lock files, and whether it holds torch."""
+
+    folder: Path
+    locks: tuple[Path, ...]
+    torch: bool = False
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "bin/python"
+
+
+HOME = ROOT / ".venv"
+SERVE = Environment(HOME / "serve", (WORKER / "base.txt", WORKER / "local.txt"))
+SERVE_TORCH = Environment(HOME / "serve-torch", SERVE.locks, torch=True)
+TOOLS = Environment(HOME / "tools", (*SERVE.locks, ROOT / "scripts/requirements/tools.txt"), torch=True)
+PEERS = Environment(HOME / "peers", (*SERVE.locks, ROOT / "scripts/requirements/peers.txt"), torch=True)
+DEV = Environment(HOME / "dev", (*TOOLS.locks, ROOT / "tests/requirements.txt"), torch=True)
+
+
+def ensure(environment: Environment, nvidia: bool) -> Path:
+    """Make the environment if it is missing or its locks changed; returns its Python. Raises Refusal.
+
+    Of several commands that need it at once, one makes it and the others wait.
+    """
+    if not is_made(environment, nvidia):
+        with _alone(environment):
+            if not is_made(environment, nvidia):
+                _create(environment)
+                _install(environment, nvidia)
+                _stamp(environment).write_text(_fingerprint(environment, nvidia))
+    return environment.python
+
+
+def is_made(environment: Environment, nvidia: bool) -> bool:
+    """Whether the environment is there, as its locks say."""
+    stamp = _stamp(environment)
+    return stamp.is_file() and stamp.read_text() == _fingerprint(environment, nvidia)
+
+
+@contextmanager
+def _alone(environment: Environment) -> Iterator[None]:
+    environment.folder.parent.mkdir(parents=True, exist_ok=True)
+    with environment.folder.with_suffix(".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _stamp(environment: Environment) -> Path:
+    return environment.folder / "installed"
+
+
+def _fingerprint(environment: Environment, nvidia: bool) -> str:
+    """Changes with anything that should make the environment anew."""
+    locks = environment.locks + ((TORCH_CUDA if nvidia else TORCH_CPU,) if environment.torch else ())
+    text = "".join(lock.read_text() for lock in locks)
+    return f"{sys.version}\n{hashlib.sha256(text.encode()).hexdigest()}\n"
+
+
+def _create(environment: Environment) -> None:
+    step(f"Python environment .venv/{environment.folder.name}")
+    require_ensurepip()
+    shutil.rmtree(environment.folder, ignore_errors=True)
+    made = subprocess.run([sys.executable, "-m", "venv", environment.folder], capture_output=True, text=True)
+    if made.returncode:
+        raise Refusal(f"{environment.folder}: cannot make a Python environment: {(made.stderr or made.stdout).strip()}")
+
+
+def _install(environment: Environment, nvidia: bool) -> None:
+    if not environment.torch:
+        _pip(environment, environment.locks)
+    elif nvidia or not _pip(environment, (*environment.locks, TORCH_CPU), unless=NO_CPU_BUILD):
+        # The one build every index has. It also runs without a GPU; it is only larger.
+        _pip(environment, (*environment.locks, TORCH_CUDA))
+
+
+def _pip(environment: Environment, locks: Sequence[Path], unless: re.Pattern[str] | None = None) -> bool:
+    """Install what `locks` pin; False when pip says `unless`. Raises Refusal when it fails for another reason."""
+    options = ["--require-hashes", "--only-binary=:all:", *(f"--requirement={lock}" for lock in locks)]
+    total = len({line.split("==")[0] for lock in locks for line in lock.read_text().splitlines() if "==" in line})
+    command: list[str | Path] = [environment.python, "-m", "pip", "install", *options]
+    environ = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONUNBUFFERED": "1"}
+    said: list[str] = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environ) as pip:
+        for line in pip.stdout or ():
+            said.append(line.rstrip())
+            if line.startswith(PACKAGE_LINES):
+                count = sum(line.startswith(PACKAGE_LINES) for line in said)
+                say(f"   {count}/{total} {Path(line.split(maxsplit=1)[1].partition(' (from ')[0].rstrip()).name}")
+            elif line.startswith("Installing "):
+                say(f"   installing {total} packages")
+    if pip.returncode == 0:
+        return True
+    if unless and any(unless.search(line) for line in said):
+        say("   no CPU build of torch within reach; taking the build with CUDA, which is larger")
+        return False
+    errors = [line for line in said if line.strip().startswith(REASON_LINES)] or said[-5:]
+    raise Refusal(
+        f"pip could not fill .venv/{environment.folder.name}:", *errors,
+        "needed a package index, or the wheels in a folder that PIP_FIND_LINKS names",
+    )  # fmt: skip

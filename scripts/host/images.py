@@ -1,0 +1,93 @@
+"""The images: named after their content, so that a tag says what is inside and nothing is built twice."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.base.console import step
+from scripts.base.errors import Refusal
+from scripts.cluster.config import ROOT
+from scripts.host import docker
+from worker.contract.engine import READS
+
+BASE = "debian:bookworm-slim"
+SKIPPED_FOLDERS = ("worker/photos/",)  # models are mounted, the embedded one as any other
+SKIPPED_PARTS = ("__pycache__",)
+PREPARED = "prepared"  # the image for all engines that run prepared networks
+PROXIES = ("http_proxy", "https_proxy", "no_proxy")
+# A private package index, certificate authority and Debian mirror: variable -> the secret's name in the Dockerfiles.
+SECRETS = {
+    "PIP_CONFIG_FILE": "pip.conf",
+    "PIP_CERT": "ca-certificates.crt",
+    "WANWU_DEBIAN_SOURCES": "debian.sources",
+}
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image: its repository, and the Dockerfile, target and folders that it is built from."""
+
+    repository: str
+    dockerfile: str
+    target: str
+    sources: tuple[str, ...]
+
+    @property
+    def reference(self) -> str:
+        """repository:tag, the tag being twelve hex digits of the sha256 over the sources' paths and bytes."""
+        digest = hashlib.sha256()
+        for path in sorted(_files(self.sources)):
+            digest.update(f"{path.relative_to(ROOT)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+        return f"{self.repository}:{digest.hexdigest()[:12]}"
+
+
+GATEWAY = Image("wanwu-gateway", "nginx/Dockerfile", "gateway", ("nginx",))
+WORKERS = {
+    target: Image(f"wanwu-worker-{target}", "worker/Dockerfile", target, ("worker",))
+    for target in (PREPARED, "torch", "cuda")
+}
+
+
+def worker_image(engine: str, gpu: bool) -> Image:
+    """The image of a worker on `engine`; torch comes in a build for the CPU and a larger one for GPUs."""
+    if engine in READS:
+        return WORKERS[PREPARED]
+    return WORKERS["cuda" if gpu else "torch"]
+
+
+def ensure(images: Iterable[Image]) -> None:
+    """Build what the engine lacks; raises Refusal when the base cannot be had or a build fails."""
+    missing = {image.reference: image for image in images if not docker.image_exists(image.reference)}
+    if missing and not docker.image_exists(BASE) and docker.show(["pull", "--quiet", BASE]):
+        raise Refusal(
+            f"found neither {', '.join(missing)} nor {BASE} to build from, and no registry answers: "
+            "`docker load` the images, or run `make base-image`"
+        )
+    for reference, image in missing.items():
+        step(f"building {reference}")
+        command = ["build", "--file", str(ROOT / image.dockerfile), "--target", image.target, "--tag", reference]
+        if docker.show([*command, *build_arguments(), str(ROOT)]):
+            raise Refusal(f"the build of {reference} failed, as it says above")
+
+
+def build_arguments(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """The base, and the site's own ways of reaching packages; of these none becomes part of an image."""
+    proxies = [part for name in PROXIES if name in environ for part in ("--build-arg", name)]
+    secrets = [
+        part
+        for name, secret in SECRETS.items()
+        if environ.get(name)
+        for part in ("--secret", f"id={secret},src={environ[name]}")
+    ]
+    return ["--build-arg", f"BASE={BASE}", *proxies, *secrets]
+
+
+def _files(folders: Iterable[str]) -> Iterator[Path]:
+    for folder in folders:
+        for path in (ROOT / folder).rglob("*"):
+            name = path.relative_to(ROOT).as_posix()
+            skipped = name.startswith(SKIPPED_FOLDERS) or any(part in SKIPPED_PARTS for part in path.parts)
+            if path.is_file() and not skipped:
+                yield path

@@ -1,0 +1,118 @@
+"""`make evaluate`: how often a model is right on labelled images, as a table, JSON and a page with the images.
+
+The report is written beside its place and moved there at the end, in place of an earlier one.
+"""
+
+import json
+import os
+import signal
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from scripts.base.console import say
+from scripts.base.errors import Refusal
+from scripts.cluster.config import ROOT, Cluster
+from scripts.cluster.hardware import read_hardware
+from scripts.host.environments import SERVE, SERVE_TORCH, ensure
+from scripts.models import add as model_add
+from scripts.models import store as library
+from scripts.models import tools as model_tools
+from scripts.models.store import Facts
+from scripts.models.tools.evaluate import FORMAT, JSON, PAGE
+from worker.contract.machine import kind
+
+OUT = ROOT / "evaluation"
+
+
+def evaluate(models: Path, cluster: Cluster, name: str, images: str, out: str) -> None:
+    """Evaluate the model called `name` on `images`, into the folder `out`, "" for one of the model's name under OUT.
+
+    Raise Refusal when no image can be evaluated, and then leave everything as it was.
+    """
+    entries = library.entries(models, cluster)
+    if not name:
+        raise Refusal(f"NAME: found nothing, needed one of {', '.join(entry.name for entry in entries)}")
+    entry = library.named(entries, name)
+    place, target = _images(images), Path(out).absolute() if out else OUT / entry.name
+    _require_replaceable(target)
+    facts = library.read_facts(entry.folder)
+    if facts.fault:
+        raise Refusal(facts.fault)
+    on_gpus = _is_for_gpus(facts)
+    environment = SERVE_TORCH if facts.needs_torch(library.here() if on_gpus else kind()) else SERVE
+    model_add.be_tidy()
+    python = ensure(environment, nvidia=bool(read_hardware().gpus))
+    with _draft(target) as draft:
+        arguments = ["--folder", str(entry.folder), "--images", str(place), "--out", str(draft)]
+        _run(python, [*arguments, *(["--gpus"] if on_gpus else [])])
+    shown = target.relative_to(ROOT) if target.is_relative_to(ROOT) else target
+    say(f"\nwritten: {shown / PAGE}, {shown / JSON}")
+
+
+def _images(images: str) -> Path:
+    if not images:
+        raise Refusal("IMAGES: found nothing, needed a folder with one for each class, or a CSV file of file,label")
+    place = Path(images).absolute()
+    if not place.is_dir() and not place.is_file():
+        raise Refusal(f"IMAGES: {images}: no such folder or file: needed a folder for each class, or a CSV file")
+    return place
+
+
+def _is_for_gpus(facts: Facts) -> bool:
+    """Tell whether workers run the model on GPUs here: torch alone does."""
+    choice = facts.choice(library.here()) if read_hardware().gpus else None
+    return choice is not None and choice.engine == "torch"
+
+
+def _require_replaceable(target: Path) -> None:
+    """Raise Refusal unless `target` is free, an empty folder, or an earlier evaluation."""
+    try:
+        held = {path.name for path in target.iterdir()} if os.path.lexists(target) else set()
+        ours = not held or (held <= {JSON, PAGE} and _is_evaluation(target / JSON))
+    except OSError as error:
+        raise Refusal(f"OUT: {target}: {error.strerror}: name another folder with OUT=") from error
+    if not ours:
+        other = ", ".join(sorted(held - {JSON, PAGE})[:3] or [JSON])
+        raise Refusal(
+            f"OUT: {target}: found {other}, which is not part of an evaluation: name another folder with OUT="
+        )
+
+
+def _is_evaluation(file: Path) -> bool:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return isinstance(found, dict) and found.get("format") == FORMAT
+
+
+@contextmanager
+def _draft(target: Path) -> Iterator[Path]:
+    """Yield an empty folder that takes the place of `target` where the block ends well, and is gone otherwise."""
+    place = target.resolve()
+    near = next(parent for parent in place.parents if parent.is_dir())
+    try:
+        with tempfile.TemporaryDirectory(prefix=".evaluation-", dir=near) as shelf:
+            draft = Path(shelf) / "new"
+            draft.mkdir()
+            yield draft
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if place.exists():
+                place.rename(Path(shelf) / "old")
+            draft.rename(place)
+    except OSError as error:
+        raise Refusal(f"OUT: {target}: {error.strerror}: name a folder that can be written with OUT=") from error
+
+
+def _run(python: Path, arguments: Sequence[str]) -> None:
+    """Run the tool; whatever ends this process first ends all of the tool's, which an interrupt does not reach."""
+    with model_tools.start(python, "evaluate", arguments, start_new_session=True) as tool:
+        try:
+            tool.wait()
+        except BaseException:
+            with suppress(ProcessLookupError):
+                os.killpg(tool.pid, signal.SIGKILL)
+            raise
+    model_tools.require_success(tool.returncode)

@@ -1,0 +1,120 @@
+"""`make model-fetch`: what serving a published model needs, fetched and held to its hashes, then made a model folder.
+
+What was fetched lies in a folder of its own until the model folder stands, so that an attempt that ends early, for
+whatever reason, is gone on from by the next.
+"""
+
+import contextlib
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from scripts.base.console import warn
+from scripts.base.errors import Refusal
+from scripts.cluster.config import ROOT
+from scripts.cluster.hardware import read_hardware
+from scripts.host.environments import TOOLS, ensure
+from scripts.models import add as model_add
+from scripts.models import store as library
+from scripts.models import tools as model_tools
+from scripts.models.add import Order
+
+HIDDEN = ".fetch"  # in the folder of the model folders
+REPORT = "fetched.json"  # what the tool says of what it fetched
+KINDS = ("hf", "ms", "torchvision", "timm")
+ADDRESS = re.compile(r"https?://[^/\s]+/\S+")
+NAMED = re.compile(rf"({'|'.join(KINDS)}):[\w-][\w.-]*(/[\w-][\w.-]*)?")
+SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+LONGEST = 63  # letters of a model's name
+
+
+def fetch(order: Order, revision: str = "", sha256: str = "") -> None:
+    """Make the folder that `order` describes of what its source holds; raises Refusal.
+
+    Where `order` names no model, loader or architecture, those of the source are taken.
+    """
+    order = replace(order, name=order.name or default_name(order.source))
+    if found := _faults(order, revision, sha256):
+        raise Refusal(*found)
+    model_add.be_tidy()
+    with _kept(order.models, order.source, revision) as folder:
+        python = ensure(TOOLS, nvidia=bool(read_hardware().gpus))
+        given = {"--source": order.source, "--revision": revision, "--sha256": sha256, "--into": str(folder)}
+        arguments = [part for flag, value in given.items() if value for part in (flag, value)]
+        model_tools.run(python, "fetch", arguments, online=True)
+        model_add.add(_of_fetched(order, folder))
+
+
+def default_name(source: str) -> str:
+    """The source's last part, as a model may be called; "" when nothing is left of it."""
+    last = Path(unquote(urlsplit(source).path)).stem if ADDRESS.fullmatch(source) else re.split("[:/]", source)[-1]
+    return re.sub(r"[^a-z0-9._-]+", "-", last.lower()).lstrip("._-")[:LONGEST]
+
+
+def _faults(order: Order, revision: str, sha256: str) -> list[str]:
+    """Everything that is wrong before anything is fetched."""
+    source, address = order.source, bool(ADDRESS.fullmatch(order.source))
+    known = address or NAMED.fullmatch(source)
+    found = model_add.name_faults(order) if known or order.name else []
+    if not known:
+        needed = "hf:ORGANISATION/NAME, ms:ORGANISATION/NAME, torchvision:NAME, timm:NAME or http(s)://HOST/FILE"
+        found.append(f"SOURCE: found {source or 'nothing'}, needed {needed}")
+    if revision and address:
+        found.append("REVISION: an address has none: leave it out")
+    if sha256 and not address:
+        found.append("SHA256: only for an address: what else is fetched comes with its hashes")
+    elif sha256 and not SHA256.fullmatch(sha256):
+        found.append(f"SHA256: found {sha256}, needed 64 hexadecimal digits")
+    return found + model_add.file_faults(order)
+
+
+@contextlib.contextmanager
+def _kept(models: Path, source: str, revision: str) -> Iterator[Path]:
+    """The folder to fetch into, locked. Once the model stands it goes; before, only when there is nothing in it."""
+    place = f"{source}@{revision}"
+    readable = re.sub(r"[^\w.-]+", "--", source.partition("?")[0])[-LONGEST:]
+    folder = models / HIDDEN / f"{readable}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
+    try:
+        models.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refusal(f"{error.filename}: {error.strerror}: needed a folder to write in, MODELS=") from error
+    with contextlib.ExitStack() as lock:
+        try:
+            lock.enter_context(model_add.locked(folder))
+        except BlockingIOError as error:
+            raise Refusal(f"{folder}: another model-fetch fetches this now: wait for it") from error
+        try:
+            yield folder
+            shutil.rmtree(folder)
+        except BaseException:
+            _say_what_is_kept(folder)
+            raise
+        finally:
+            with contextlib.suppress(OSError):  # it holds what others fetch
+                folder.parent.rmdir()
+
+
+def _say_what_is_kept(folder: Path) -> None:
+    size = sum(path.stat().st_size for path in library.files(folder))
+    if not size:
+        shutil.rmtree(folder)
+        return
+    shown = folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder
+    warn(f"kept: {library.megabytes(size)} in {shown}: the same command goes on from there; or `rm -r {shown}`")
+
+
+def _of_fetched(order: Order, folder: Path) -> Order:
+    report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    return replace(
+        order,
+        source=report["path"],
+        loader=order.loader or report["loader"],
+        architecture=order.architecture or report["architecture"],
+        origin=report["source"],
+    )

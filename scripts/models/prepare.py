@@ -1,0 +1,52 @@
+"""`make model-prepare`: a model measured on this machine again, in a copy that takes its folder's place in the end."""
+
+import os
+import shutil
+from pathlib import Path
+
+from scripts.base.console import say, step
+from scripts.base.errors import Refusal
+from scripts.cluster.config import Cluster
+from scripts.cluster.hardware import read_hardware
+from scripts.host.environments import TOOLS, ensure
+from scripts.models import add as model_add
+from scripts.models import store as library
+from scripts.models.add import Order
+from scripts.models.store import Entry
+
+
+def prepare(models: Path, cluster: Cluster, name: str, calibration: str) -> None:
+    """Prepare the folder called `name`, or all that are served for "".
+
+    On the pictures in `calibration`, or on generated ones for "". Raises Refusal, and then leaves the folder that it
+    came to as it was.
+    """
+    entries = [entry for entry in library.chosen(library.entries(models, cluster), name) if name or entry.served]
+    if faults := model_add.calibration_faults(calibration):
+        raise Refusal(*faults)
+    model_add.be_tidy()
+    python = ensure(TOOLS, nvidia=bool(read_hardware().gpus))
+    for entry in entries:
+        _prepare(models, entry, python, calibration)
+    if served := [entry.name for entry in entries if entry.served]:
+        say(f"\nprepared: to serve {', '.join(served)} so, run `make rollout`")
+
+
+def _prepare(models: Path, entry: Entry, python: Path, calibration: str) -> None:
+    target = entry.folder.resolve()
+    step(f"preparing {entry.name}")
+    if fault := library.read_facts(target).fault:
+        raise Refusal(fault)
+    with model_add.hidden(Order(target.parent, target.name, "")) as folder:
+        shutil.copytree(target, folder, copy_function=_linked, dirs_exist_ok=True)
+        model_add.prepare(python, folder, target, calibration)
+        model_add.put(folder, target)
+    library.record(models, target, good=True)
+
+
+def _linked(source: str, target: str) -> None:
+    """A second name for the file where the file system and its owner allow one, else a copy."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

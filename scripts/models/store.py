@@ -1,0 +1,251 @@
+"""The model folders of this machine: those under models/, those that the cluster serves, and the embedded one.
+
+A folder counts as verified while its content hashes to what `make model-verify` last found good; the stamps lie
+outside the folders, for a folder may be mounted read-only and lists all its own files.
+"""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scripts.base.console import aligned, say, warn
+from scripts.base.errors import Refusal
+from scripts.cluster.config import ROOT, SCHEMA, Cluster
+from scripts.cluster.hardware import read_hardware
+from worker.contract.engine import ZERO_SHOT, Choice, EngineSpec, Measured, Scaling, read_engine
+from worker.contract.fields import Fields, ModelError
+from worker.contract.machine import kind
+
+MODELS = ROOT / "models"
+EMBEDDED = ROOT / "worker/photos"  # part of the kit, served or not
+STAMPS = ".verified.json"
+NAME = SCHEMA["models"]["name"]
+COLUMNS = (
+    "name", "version", "size", "licence", "loader", "engine", "precision", "images/s", "input", "labels", "served",
+    "verified",
+)  # fmt: skip
+MEASURED = ("machine", "engine", "precision", "images/s", "batch sizes", "alike", "largest difference", "")
+SCALING = ("machine", "cores a worker", "images/s of all workers", "ms an image")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model folder: the name it goes by, and the names that the cluster serves it under."""
+
+    name: str
+    folder: Path
+    served: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> set[str]:
+        return {self.name, *self.served}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What model.toml says, as far as it can be read; `fault` says why it cannot."""
+
+    version: str = ""
+    loader: str = ""
+    engine: EngineSpec | None = None
+    labels: dict[str, int] = field(default_factory=dict)  # lines by language
+    fault: str = ""
+    input: tuple[int, int] | None = None  # height and width in pixels
+    licence: str = ""
+    description: dict[str, str] = field(default_factory=dict)  # by language
+
+    def choice(self, machine: str) -> Choice | None:
+        """What runs the model on a machine of this kind."""
+        return self.engine.choose(machine) if self.engine else None
+
+    def images_per_s(self, machine: str) -> float | None:
+        """Of what was chosen there; None where it was not measured."""
+        rows = self.engine.measured if self.engine else ()
+        return next((row.images_per_s for row in rows if row.machine == machine and row.chosen), None)
+
+    def needs_torch(self, machine: str) -> bool:
+        choice = self.choice(machine)
+        return choice is not None and (choice.engine == "torch" or self.loader == ZERO_SHOT)
+
+
+def entries(models: Path, cluster: Cluster) -> list[Entry]:
+    """Every folder of `models` by name, then the cluster's others, then the embedded one; none twice."""
+    served: dict[Path, list[str]] = {}
+    for model in cluster.models:
+        served.setdefault(model.folder.resolve(), []).append(model.name)
+    own = sorted(path for path in _children(models) if path.is_dir() and not path.name.startswith("."))
+    found = [Entry(path.name, path, tuple(served.pop(path.resolve(), ()))) for path in own]
+    found += [Entry(names[0], folder, tuple(names)) for folder, names in served.items()]
+    known = EMBEDDED.resolve() in {entry.folder.resolve() for entry in found}
+    return found if known else [*found, Entry(EMBEDDED.name, EMBEDDED)]
+
+
+def chosen(found: Sequence[Entry], name: str) -> list[Entry]:
+    """The entries called `name`, or all for ""; raises Refusal when there is none."""
+    picked = [entry for entry in found if not name or name in entry.names]
+    if not picked:
+        known = ", ".join(sorted(set().union(*(entry.names for entry in found))))
+        raise Refusal(f"NAME: found {name!r}, needed one of {known}")
+    return picked
+
+
+def named(found: Sequence[Entry], name: str) -> Entry:
+    """The first of `chosen` whose folder goes by `name` itself, else the first that is served under it."""
+    return sorted(chosen(found, name), key=lambda entry: entry.name != name)[0]
+
+
+def read_facts(folder: Path) -> Facts:
+    """What the folder's model.toml says."""
+    try:
+        table = tomllib.loads((folder / "model.toml").read_text(encoding="utf-8"))
+        labels = {
+            language: len((folder / file).read_text(encoding="utf-8").splitlines())
+            for language, file in table["output"]["labels"].items()
+        }
+        loader = str(table["loader"])
+        fields = Fields(table["engine"], f"{folder}/model.toml", "engine/")
+        engine = read_engine(fields, loader, table["files"])
+        fields.raise_faults()
+        height, width = table["input"]["size"]
+        top = Fields(table, f"{folder}/model.toml")
+        licence, description = top.text("licence", ""), top.description("description")
+        return Facts(str(table["version"]), loader, engine, labels, "", (height, width), licence, description)
+    except ModelError as error:
+        return Facts(fault=str(error).splitlines()[0])
+    except OSError as error:
+        return Facts(fault=f"{error.filename}: {error.strerror}")
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        return Facts(fault=f"{folder}/model.toml: cannot be read as a model folder: {error!r}")
+
+
+def content_hash(folder: Path) -> str:
+    """One sha256 over the names and contents of all files of the folder; raises OSError."""
+    total = hashlib.sha256()
+    for path in files(folder):
+        with path.open("rb") as file:
+            total.update(f"{path.relative_to(folder)}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return total.hexdigest()
+
+
+def files(folder: Path) -> list[Path]:
+    """Every file of the folder, sorted."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def is_verified(models: Path, folder: Path) -> bool:
+    """Whether the folder holds what it held when it was last verified."""
+    stamp = _stamps(models).get(str(folder.resolve()))
+    return stamp is not None and stamp == content_hash(folder)
+
+
+def record(models: Path, folder: Path, good: bool) -> None:
+    """Note that the folder was found good as it is now, or take the note away."""
+    stamps = _stamps(models)
+    stamps.pop(str(folder.resolve()), None)
+    if good:
+        stamps[str(folder.resolve())] = content_hash(folder)
+    try:
+        models.mkdir(parents=True, exist_ok=True)
+        draft = models / f"{STAMPS}.new"
+        draft.write_text(json.dumps(stamps, indent=1) + "\n", encoding="utf-8")
+        draft.replace(models / STAMPS)
+    except OSError as error:
+        warn(f"{error.filename}: {error.strerror}: what was found cannot be noted for `make models`")
+
+
+def here() -> str:
+    """The kind of machine that models run on here: that of the first GPU, or of the CPUs where there is none."""
+    gpus = read_hardware().gpus
+    return kind(gpus[0].uuid if gpus else "")
+
+
+def show(models: Path, cluster: Cluster, name: str) -> None:
+    """Print one line a model; of the one called `name`, unless that is "", all that was measured, too."""
+    machine, faults = here(), []
+    rows: list[Sequence[str]] = [COLUMNS]
+    shown = chosen(entries(models, cluster), name)
+    for entry in shown:
+        facts = read_facts(entry.folder)
+        rows.append(list(_row(models, entry, facts, machine)))
+        faults += [f"{entry.name}: {facts.fault}"] if facts.fault else []
+    say(aligned(rows))
+    for entry in shown:
+        for text in read_facts(entry.folder).description.values():
+            say(f"{entry.name}: {text}")
+    for entry in shown if name else ():
+        _print_measured(read_facts(entry.folder).engine)
+    for fault in faults:
+        warn(fault)
+
+
+def _print_measured(engine: EngineSpec | None) -> None:
+    """Print every engine and precision on one core, then every number of cores, of every kind of machine."""
+    if engine is None or not engine.measured:
+        say("\nnot measured: `make model-prepare NAME=...` does it")
+        return
+    say("")
+    say(aligned([MEASURED, *map(_measured, engine.measured)]))
+    if engine.scaling:
+        say("")
+        say(aligned([SCALING, *map(_scaling, engine.scaling)]))
+
+
+def _measured(row: Measured) -> Sequence[str]:
+    sizes, alike = ", ".join(map(str, row.batch_sizes)), f"{row.agreement:.1%}"
+    verdict = "chosen" if row.chosen else "" if row.passed else "answers differ too often"
+    rate = f"{row.images_per_s:.1f}"
+    return row.machine, row.engine, row.precision, rate, sizes, alike, f"{row.difference:.4f}", verdict
+
+
+def _scaling(row: Scaling) -> Sequence[str]:
+    return row.machine, str(row.cores), f"{row.images_per_s:.1f}", f"{row.latency_ms:.2f}"
+
+
+def megabytes(count: int) -> str:
+    return f"{count / 1_000_000:.1f} MB"
+
+
+def check_name(name: str) -> None:
+    """Raise Refusal for a name that the cluster's file could not say."""
+    try:
+        NAME.read(name)
+    except ValueError:
+        raise Refusal(f"NAME: found {name!r}, needed {NAME.needed}") from None
+
+
+def _row(models: Path, entry: Entry, facts: Facts, machine: str) -> Iterator[str]:
+    choice, rate = facts.choice(machine), facts.images_per_s(machine)
+    count = next(iter(facts.labels.values()), 0)
+    served = "no" if not entry.served else "yes" if entry.served == (entry.name,) else f"as {', '.join(entry.served)}"
+    yield entry.name
+    yield facts.version
+    yield megabytes(sum(path.stat().st_size for path in files(entry.folder)))
+    yield facts.licence
+    yield facts.loader
+    yield from (choice.engine, choice.precision) if choice else ("", "")
+    yield f"{rate:.1f}" if rate else "not measured" if choice else ""
+    yield " x ".join(map(str, facts.input)) if facts.input else ""
+    yield f"{count} {'+'.join(facts.labels)}" if facts.labels else ""
+    yield served
+    yield "yes" if is_verified(models, entry.folder) else "no"
+
+
+def _children(models: Path) -> Iterator[Path]:
+    try:
+        yield from models.iterdir()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise Refusal(f"{models}: {error.strerror}: needed the folder of the model folders, MODELS=") from error
+
+
+def _stamps(models: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((models / STAMPS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

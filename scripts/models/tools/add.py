@@ -1,0 +1,178 @@
+"""`python -m scripts.models.tools.add`: fills an empty folder with a model at hand and all that serving it needs."""
+
+import argparse
+import contextlib
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from scripts.base.console import say, step, warn
+from scripts.models.store import megabytes
+from scripts.models.tools.answers import asker, check_count, open_engine, outputs
+from scripts.models.tools.manifest import labels_file, model_toml
+from scripts.models.tools.texts import write_texts, zero_shot_of
+from worker.contract.errors import ServiceError
+from worker.contract.fields import ModelError
+from worker.models.folder import read_folder, sha256, verify_files
+from worker.models.golden import check_golden
+from worker.models.labels import Labels, activate
+from worker.models.loaders import Description, describe
+from worker.models.loaders.guess import NETWORK_CODE
+from worker.models.output import Golden
+from worker.models.zero_shot import ZeroShot
+
+CHUNK = 1 << 24  # bytes copied between two looks at how far it is
+SLOW = 1 << 28  # bytes from which a file's copying is reported as it goes
+BANDS = 3  # of STAND_IN
+STAND_IN = Path(__file__).resolve().parents[3] / "worker/photos/golden/cat.jpg"
+
+
+def add(options: argparse.Namespace) -> None:
+    """Fill `options.out`; raises ModelError with what is wrong and what to do."""
+    step(f"looking at {options.source}")
+    found = describe(options.source, options.loader, options.architecture, options.channels)
+    _say_what_was_found(found, guessed=options.loader is None)
+    if len(found.mean) > BANDS and not options.golden:
+        raise ModelError(f"GOLDEN: found none, needed a picture of {len(found.mean)} bands, such as a TIFF")
+    if NETWORK_CODE in found.files and not options.trust_code:
+        raise ModelError(
+            f"{options.source}: {NETWORK_CODE} is code that would run in the worker: read it, and if you trust it, "
+            "say TRUST_CODE=1"
+        )
+    labels = _labels(found, {"en": options.labels_en, "zh": options.labels_zh}, options.source)
+    zero_shot = zero_shot_of(found, labels, options.templates)
+    step("copying")
+    _copy(found, options.out, link=bool(options.origin))
+    for language, lines in labels.names.items():
+        (options.out / labels_file(language)).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    if zero_shot:
+        write_texts(options.out, labels, zero_shot)
+    picture = options.golden or STAND_IN
+    _record_answer(options.name, options.origin, options.out, found, labels, zero_shot, picture)
+    if not options.golden:
+        say("   this shows that it goes on answering the same, not that it is right; GOLDEN=PICTURE takes one of yours")
+
+
+def _say_what_was_found(found: Description, guessed: bool) -> None:
+    say(f"   loader {found.loader}" + (" (a guess; LOADER= overrides it)" if guessed else ""))
+    if found.architecture:
+        say(f"   architecture {found.architecture}")
+    geometry = found.geometry
+    size, scaled = (" x ".join(map(str, sides)) for sides in (geometry.size, geometry.scaled(1, 1)[::-1]))
+    at = scaled if isinstance(geometry.resize, tuple) else geometry.resize
+    how = f"centre of the picture at {at}" if geometry.resize else "the whole picture, stretched"
+    mean, std = ([round(value, 4) for value in values] for values in (found.mean, found.std))
+    channels = {1: "grey, ", 3: ""}.get(len(mean), f"{len(mean)} channels, ")
+    say(f"   input {size}, {channels}{how}, {geometry.interpolation}, mean {mean}, std {std}")
+
+
+def _labels(found: Description, files: Mapping[str, Path | None], source: Path) -> Labels:
+    """The labels in the files given, and those that came with the model in languages that no file is given for."""
+    names = {language: lines for language, lines in found.labels.items() if lines}
+    for language, file in files.items():
+        if file:
+            try:
+                names[language] = tuple(file.read_text(encoding="utf-8-sig").splitlines())
+            except UnicodeDecodeError as error:
+                raise ModelError(f"{file}: byte {error.start} is not UTF-8: save the file as UTF-8") from error
+    if not any(names.values()):
+        raise ModelError(f"{source}: found no labels: give LABELS_EN=FILE or LABELS_ZH=FILE, one label a line")
+    if len({len(lines) for lines in names.values()}) > 1:
+        counts = ", ".join(f"{language} {len(lines)}" for language, lines in names.items())
+        raise ModelError(f"labels: found {counts}, needed as many in every language")
+    # A library may keep labels elsewhere than in lines, and then with line breaks.
+    return Labels({language: tuple(" ".join(line.split()) for line in lines) for language, lines in names.items()})
+
+
+def _copy(found: Description, out: Path, link: bool) -> None:
+    """Copy the files, or link them, telling how far it is; raises ModelError when the disk has no room for them."""
+    total, free = sum(path.stat().st_size for path in found.files.values()), shutil.disk_usage(out).free
+    if total > free and not link:
+        raise ModelError(f"{out.parent}: found {megabytes(free)} free, needed {megabytes(total)}: make room there")
+    for number, (name, path) in enumerate(found.files.items(), 1):
+        size = path.stat().st_size
+        say(f"   {number}/{len(found.files)} {name}, {megabytes(size)}")
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        if link:
+            with contextlib.suppress(OSError):  # some file systems know no links
+                (out / name).hardlink_to(path)
+                continue
+        with path.open("rb") as source, (out / name).open("wb") as target:
+            while chunk := source.read(CHUNK):
+                target.write(chunk)
+                if size >= SLOW:
+                    say(f"      {target.tell() / size:.0%}")
+
+
+def _record_answer(
+    name: str, origin: str, out: Path, found: Description, labels: Labels, zero_shot: ZeroShot | None, picture: Path
+) -> None:
+    """Write model.toml with what the model answers to `picture`, then check the folder as a worker does."""
+    image = Path("golden") / picture.name
+    (out / "golden").mkdir(exist_ok=True)
+    shutil.copyfile(picture, out / image)
+    files = sorted(path for path in out.rglob("*") if path.is_file())
+    digests = {path.relative_to(out).as_posix(): sha256(path) for path in files}
+
+    def write(index: int, score: float) -> None:
+        label = labels.shown(index, "en")
+        text = model_toml(name, found, digests, labels.names, Golden(image, index, label, score), origin, zero_shot)
+        (out / "model.toml").write_text(text, encoding="utf-8")
+
+    write(0, 0.0)  # a first answer to be replaced: the engine is loaded from a folder that reads as any other
+    step(f"asking it about {picture.name}")
+    draft = read_folder(out)
+    try:
+        engine = open_engine(draft)
+    except ModelError as error:
+        raise ModelError(f"{error}\nlabels: found {labels.count}: has the network as many outputs?") from error
+    check_count(labels, outputs(draft, engine))
+    try:
+        scores = activate(asker(draft, engine)(picture.read_bytes()), draft.output.activation)
+    except ServiceError as error:
+        raise ModelError(f"{picture}: {error.message}") from error
+    best = int(scores.argmax())
+    write(best, float(scores[best]))
+    folder = read_folder(out)
+    verify_files(folder)
+    check_golden(folder, asker(folder, engine), engine.precision)
+    say(f"   {labels.shown(best, 'both')} ({scores[best]:.3f}): recorded as what every later check must get")
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of `add`."""
+    parser = argparse.ArgumentParser(allow_abbrev=False, description=__doc__)
+    parser.add_argument("--source", type=Path, required=True, help="the model's file or folder")
+    parser.add_argument("--out", type=Path, required=True, help="an empty folder to fill")
+    parser.add_argument("--name", required=True, help="the model's name")
+    parser.add_argument("--loader", help="the loader; without it one is guessed")
+    parser.add_argument("--architecture", default="", help="for loaders that need it")
+    parser.add_argument("--channels", type=int, help="of the pictures; without it what the network was made for")
+    parser.add_argument("--labels-en", type=Path, help="English labels, one a line")
+    parser.add_argument("--labels-zh", type=Path, help="Chinese labels, one a line")
+    parser.add_argument("--templates", type=Path, help="texts for a zero-shot model's labels, one a line, {} in each")
+    parser.add_argument("--golden", type=Path, help="a picture whose answer is recorded")
+    parser.add_argument("--origin", default="", help="where the files were fetched from; they are linked, not copied")
+    parser.add_argument("--trust-code", action="store_true", help="let the code that comes with the model run")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parse(arguments)
+    try:
+        add(options)
+    except ModelError as error:
+        source = options.source if options.source.is_dir() else options.source.parent
+        # The hidden folder is gone when this is read.
+        for line in str(error).replace(str(options.out), str(source)).splitlines():
+            warn(line)
+        return 1
+    except OSError as error:
+        warn(f"{error.filename or options.out.parent}: {error.strerror}: needed room, and leave to read and write")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""Small copies of images, as data URLs for a page."""
+
+import base64
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from scripts.models.tools.prepare.apart import Failed, everywhere, run_apart
+from worker.contract.limits import LIMITS
+from worker.decode import Pixels, read
+
+SIDE, QUALITY = 240, 80  # pixels of the longer side; of the JPEG
+RGB = 3
+LIMIT_S = 300.0
+
+
+def data_urls(paths: Sequence[Path], pixels: Pixels) -> list[str]:
+    """Return a JPEG of every image at `paths` in the colours that a network of `pixels` sees, "" where there is none.
+
+    They are made in a process of their own: a report is worth more than its images.
+    """
+    try:
+        return run_apart(everywhere(), LIMIT_S, _data_urls, paths, pixels)
+    except Failed:
+        return [""] * len(paths)
+
+
+def _data_urls(paths: Sequence[Path], pixels: Pixels) -> list[str]:
+    return [_data_url(path, pixels) for path in paths]
+
+
+def _data_url(path: Path, pixels: Pixels) -> str:
+    try:
+        bands = read(path.read_bytes(), LIMITS["max_pixels"].default, pixels).upright().bands
+        image = Image.merge("RGB", bands[:RGB]) if len(bands) >= RGB else bands[0]
+        image.thumbnail((SIDE, SIDE))
+        stream = io.BytesIO()
+        image.save(stream, "JPEG", quality=QUALITY)
+    except Exception:  # a file that was taken away meanwhile
+        return ""
+    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"

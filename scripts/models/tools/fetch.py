@@ -1,0 +1,106 @@
+"""`python -m scripts.models.tools.fetch`: brings a model's files from where it is published, and holds them to hashes.
+
+The files come to lie in DIR/files, and DIR/fetched.json says where from, and what a model folder is to be made with.
+What an earlier attempt left there is gone on from.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from scripts.base.console import say, step, warn
+from scripts.models.store import megabytes
+from scripts.models.tools.sources import FetchError, Plan, digests
+
+FILES, REPORT = "files", "fetched.json"
+PARTIAL = (".part", ".incomplete")  # what this and ModelScope's client call a file that is not all there
+
+
+def fetch(source: str, revision: str, sha256: str, into: Path) -> None:
+    """Fetch `source` into the folder `into`; raises FetchError, or what the clients raise."""
+    step(f"asking for {source}")
+    plan = plan_for(source, revision, sha256)
+    folder = into / FILES
+    folder.mkdir(parents=True, exist_ok=True)
+    _download(plan, folder)
+    path = folder / plan.files[0].path if len(plan.files) == 1 else folder
+    report = {"source": plan.source, "path": str(path), "loader": plan.loader, "architecture": plan.architecture}
+    (into / REPORT).write_text(json.dumps(report), encoding="utf-8")
+
+
+def plan_for(source: str, revision: str = "", sha256: str = "") -> Plan:
+    """What to fetch for `source`. The libraries behind it are imported only now, for some take seconds."""
+    kind, _, name = source.partition(":")
+    if kind in ("http", "https"):
+        from scripts.models.tools.sources import http
+
+        return http.plan(source, f"sha256:{sha256.lower()}" if sha256 else "")
+    if kind == "hf":
+        from scripts.models.tools.sources import hugging_face
+
+        return hugging_face.plan(name, revision)
+    if kind == "ms":
+        from scripts.models.tools.sources import modelscope
+
+        return modelscope.plan(name, revision)
+    from worker.models import torchvision_ops
+
+    torchvision_ops.make_importable()
+    from scripts.models.tools.sources import libraries
+
+    return (libraries.torchvision_plan if kind == "torchvision" else libraries.timm_plan)(name, revision)
+
+
+def _download(plan: Plan, folder: Path) -> None:
+    """Fetch what is not there yet, and take away what is no part of the plan any more."""
+    wanted = {folder / remote.path: remote for remote in plan.files}
+    for path in folder.iterdir():
+        if path.is_file() and path not in wanted and path.suffix not in PARTIAL:
+            path.unlink()
+    missing = {path: remote for path, remote in wanted.items() if not digests.good(path, remote)}
+    total = sum(remote.size or 0 for remote in missing.values())
+    say(f"   {plan.source}: {megabytes(total)} to fetch, {len(missing)} of {len(plan.files)} files")
+    _check_room(total, folder)
+    for number, (path, remote) in enumerate(missing.items(), 1):
+        say(
+            f"   {number}/{len(missing)} {remote.path}" + ("" if remote.size is None else f", {megabytes(remote.size)}")
+        )
+        path.unlink(missing_ok=True)
+        plan.get(remote, folder)
+        digests.check(path, remote)
+
+
+def _check_room(total: int, folder: Path) -> None:
+    there = sum(path.stat().st_size for path in folder.iterdir() if path.suffix in PARTIAL)
+    free = shutil.disk_usage(folder).free
+    if total - there > free:
+        raise FetchError(f"{folder}: found {megabytes(free)} free, needed {megabytes(total - there)}: make room there")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(allow_abbrev=False, description=__doc__)
+    parser.add_argument("--source", required=True, help="hf:, ms:, torchvision: or timm: and a name; or an address")
+    parser.add_argument("--into", type=Path, required=True, help="the folder to fetch into")
+    parser.add_argument("--revision", default="", help="which of its versions")
+    parser.add_argument("--sha256", default="", help="of the file at an address")
+    options = parser.parse_args(arguments)
+    try:
+        fetch(options.source, options.revision, options.sha256, options.into)
+    except FetchError as error:
+        for line in str(error).splitlines():
+            warn(line)
+        return 1
+    except Exception as error:
+        from scripts.models.tools.sources.trouble import explained
+
+        if not (told := explained(error, options.source)):
+            raise
+        warn(told)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,130 @@
+"""Every engine and precision that can run a folder's network, tried on this machine; progress is told as it goes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from scripts.base.console import say, warn
+from scripts.cluster.hardware import Hardware
+from scripts.cluster.plan import physical_cores
+from scripts.models.tools.prepare import judge, scaling
+from scripts.models.tools.prepare.apart import Failed, Place, run_apart
+from scripts.models.tools.prepare.trial import Candidate, Subject, Trial, try_out
+from worker.contract.engine import PRECISIONS, QUANTISED, EngineSpec, Measured, Scaling
+from worker.contract.fields import ModelError
+from worker.contract.machine import kind
+from worker.models.folder import PREPARED, ModelFolder
+
+TRIAL_S = 900.0  # of one trial, whose parts are bounded: whatever takes longer hangs
+MEMORY = 0.8  # of the machine's, that workers may hold together
+TORCH, EXACT = "torch", "f32"
+FOR_GPU = "fp16"  # a CPU has no fast way with it
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What is tried, and where; `quantised` says whether the folder's own weights are int8 already."""
+
+    folder: ModelFolder
+    subject: Subject
+    hardware: Hardware
+    quantised: bool
+
+    def core(self, gpu: str = "") -> Place:
+        """The last core: the first ones serve whatever else runs here."""
+        return Place(scaling.numbers(physical_cores(self.hardware.cpus)[-1:]), gpu)
+
+
+def candidates(bench: Bench) -> Iterator[Candidate]:
+    """All that might run the network here, those of the CPUs first; one GPU of a kind stands for the others."""
+    cpus = kind()
+    for engine, precisions in PRECISIONS.items():
+        for precision in precisions:
+            if precision != FOR_GPU and _has_network(bench, engine, precision):
+                yield Candidate(engine, precision, cpus)
+    gpus = {kind(gpu.uuid): gpu.uuid for gpu in reversed(bench.hardware.gpus)}
+    for name, uuid in gpus.items() if bench.folder.loader not in PREPARED else ():
+        yield from (Candidate(TORCH, precision, name, uuid) for precision in PRECISIONS[TORCH])
+
+
+def _has_network(bench: Bench, engine: str, precision: str) -> bool:
+    """Whether there is something for the engine to run that is what `precision` says."""
+    spec = EngineSpec(TORCH, EXACT, (1,), prepared=bench.subject.prepared)
+    network = spec.network(bench.folder.loader, engine, precision)
+    if network == "":  # the folder's own weights, in whatever precision they are
+        return bench.quantised == (precision == QUANTISED)
+    return network is not None
+
+
+def tried(bench: Bench) -> Iterator[tuple[Measured, Trial]]:
+    """The row of every candidate that runs and answers the golden images, and its trial.
+
+    The first is what all are held against: torch in f32, or a network that is prepared already as it is. Raises
+    ModelError when that one does not run.
+    """
+    reference, *others = candidates(bench)
+    if reference.engine != TORCH:
+        say(f"   answers are held against {reference} itself: this folder has no network for torch")
+    first = _trial(bench, reference)
+    if first is None:
+        raise ModelError(f"{bench.folder.path}: {reference} must run, for the others are held against it")
+    _say_how_varied(first.logits[:, bench.folder.output.main].argmax(1))
+    yield _row(bench, reference, first, first), first
+    for candidate in others:
+        if trial := _trial(bench, candidate):
+            yield _row(bench, candidate, trial, first), trial
+
+
+def _trial(bench: Bench, candidate: Candidate) -> Trial | None:
+    """What `candidate` does on one core, or None after telling why it cannot serve."""
+    place = bench.core(candidate.gpu)
+    try:
+        trial = run_apart(place, TRIAL_S, try_out, bench.subject, candidate, len(place.cpus))
+    except Failed as failure:
+        warn(f"{candidate} is left out, for it cannot run: {failure}")
+        return None
+    if trial.fault:
+        warn(f"{candidate} is left out, for it answers wrongly: {trial.fault}")
+        return None
+    return trial
+
+
+def _row(bench: Bench, candidate: Candidate, trial: Trial, reference: Trial) -> Measured:
+    row = judge.measured(candidate, trial, reference.logits, bench.folder.output)
+    say(f"   {candidate}: {told(row)}")
+    return row
+
+
+def _say_how_varied(best: np.ndarray) -> None:
+    """Tell how much agreeing with the answers `best` can mean."""
+    kinds = len(np.unique(best))
+    say(f"   {len(best)} pictures, which the reference puts into {kinds} {'class' if kinds == 1 else 'classes'}")
+    if kinds == 1:
+        warn("all pictures get the same answer, so that agreeing means little: CALIBRATION=DIR takes telling ones")
+
+
+def told(row: Measured) -> str:
+    """What was measured, in words."""
+    verdict = "" if row.passed else ": too few"
+    return (
+        f"{row.images_per_s:.1f} images/s, {row.agreement:.1%} answered alike{verdict}, "
+        f"largest difference of a score {row.difference:.4f}, batch sizes {', '.join(map(str, row.batch_sizes))}"
+    )
+
+
+def scaled(bench: Bench, row: Measured, memory: int) -> Iterator[Scaling]:
+    """What cores per worker bring with the engine of `row`, a worker of which holds `memory` bytes."""
+    for size in scaling.sizes(bench.hardware.cpus):
+        at = scaling.places(bench.hardware.cpus, size)
+        team = f"{len(at)} x {size} {'core' if size == 1 else 'cores'}"
+        if len(at) * memory > bench.hardware.memory_bytes * MEMORY:
+            warn(f"{team} is left out, for it does not fit into the memory")
+            continue
+        try:
+            found = scaling.measure(bench.subject, Candidate(row.engine, row.precision, row.machine), at, size)
+        except Failed as failure:
+            warn(f"{team} is left out: {failure}")
+            continue
+        say(f"   {team}: {found.images_per_s:.1f} images/s, {found.latency_ms:.2f} ms an image")
+        yield found

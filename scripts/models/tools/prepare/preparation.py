@@ -1,0 +1,85 @@
+"""A model folder prepared on this machine, step by step; what each step found goes into its model.toml."""
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from scripts.base.console import say, step, warn
+from scripts.cluster.hardware import read_hardware
+from scripts.models.tools.prepare import calibration, networks
+from scripts.models.tools.prepare.measure import EXACT, Bench, scaled, tried
+from scripts.models.tools.prepare.table import table, with_scaling
+from scripts.models.tools.prepare.trial import Subject, Trial
+from scripts.models.tools.rewrite import rewritten
+from worker.contract.engine import EngineSpec, Measured, Scaling
+from worker.contract.machine import kind
+from worker.models.folder import ModelFolder, read_folder, sha256, verify_files
+
+BUSY = 0.5  # of the CPUs at work for others: figures would then tell of them
+
+
+def prepare(path: Path, own: Path | None) -> None:
+    """Prepare the folder at `path`, on the pictures in `own` or on generated ones; raises ModelError."""
+    folder = read_folder(path)
+    verify_files(folder)
+    _warn_where_busy()
+    with tempfile.TemporaryDirectory(dir=path) as shelf:
+        spec = _engine(folder, Path(shelf), own)
+    networks.tidy(path, spec.prepared.values())
+    digests = {str(file.relative_to(path)): sha256(file) for file in networks.files(path)}
+    manifest, draft = path / "model.toml", path / "model.toml.new"
+    draft.write_text(rewritten(manifest.read_text(encoding="utf-8"), str(manifest), digests, spec), encoding="utf-8")
+    draft.replace(manifest)
+    verify_files(read_folder(path))
+
+
+def _engine(folder: ModelFolder, shelf: Path, own: Path | None) -> EngineSpec:
+    """What [engine] is to say after everything was made and tried."""
+    calibrated, compared = _pictures(folder, own, shelf)
+    # Own pictures are given for better ranges: the int8 that is there has those of others.
+    held = {name: file for name, file in folder.engine.prepared.items() if own is None or name.endswith(EXACT)}
+    step("converting")
+    hardware, quantised = read_hardware(), networks.holds_int8(folder)
+    prepared = networks.made(folder, held, quantised, calibrated)
+    bench = Bench(folder, Subject(folder.path, prepared, compared), hardware, quantised)
+    step("measuring on one core")
+    trials = list(tried(bench))
+    spec = table(folder.engine, folder.loader, prepared, prepared.keys() - held.keys(), [row for row, _ in trials])
+    for row in spec.measured:
+        if row.chosen and row.machine in {row.machine for row, _ in trials}:
+            say(f"   chosen for {row.machine}: {row.engine} {row.precision}")
+    return with_scaling(spec, list(_scaling(bench, spec, trials)))
+
+
+def _warn_where_busy() -> None:
+    """Warn when others use the cores that are to be measured; asked before the first own work."""
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    if load > BUSY * cores:
+        warn(
+            f"this machine is busy: load {load:.1f} on {cores} CPUs; figures will be low, measure again when it is not"
+        )
+
+
+def _scaling(bench: Bench, spec: EngineSpec, trials: Sequence[tuple[Measured, Trial]]) -> Iterator[Scaling]:
+    """What cores per worker bring here, with what was chosen for the CPUs of this machine."""
+    choice = spec.choose(kind())
+    for row, trial in trials:
+        if (row.machine, row.engine, row.precision) == (kind(), choice.engine, choice.precision):
+            step("measuring all cores at once")
+            yield from scaled(bench, row, trial.memory)
+
+
+def _pictures(folder: ModelFolder, own: Path | None, shelf: Path) -> tuple[Path, Path]:
+    """Two .npy files: pictures to calibrate on, and others to compare answers on."""
+    step(f"pictures: {own or 'generated'}")
+    if own is None:
+        say("   they show nothing a classifier knows; CALIBRATION=DIR takes pictures of your own, which is better")
+    pictures = calibration.own(folder, own) if own else calibration.generated(folder)
+    paths = shelf / "calibration.npy", shelf / "compared.npy"
+    np.save(paths[0], pictures.calibration)
+    np.save(paths[1], pictures.check)
+    say(f"   {len(pictures.calibration)} to calibrate int8 on, {len(pictures.check)} others to compare answers on")
+    return paths

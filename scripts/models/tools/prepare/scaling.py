@@ -1,0 +1,60 @@
+"""A whole machine at work: as many workers as its cores make, each with so many, all busy at once."""
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from scripts.cluster.hardware import Cpu
+from scripts.cluster.plan import Core, by_node, physical_cores
+from scripts.models.tools.prepare.apart import SPAWN, Apart, Place
+from scripts.models.tools.prepare.trial import Candidate, Subject, opened
+from worker.contract.engine import Scaling
+
+MOST_CORES = 8  # of one worker: more never served more images, and seldom one sooner
+WORK_S, LOAD_S = 1.5, 120.0
+
+
+def sizes(cpus: Sequence[Cpu]) -> list[int]:
+    """The numbers of cores a worker is tried with: 1, 2, 4... up to those of the largest NUMA node."""
+    largest = max(map(len, by_node(physical_cores(cpus)).values()))
+    return [size for size in (1, 2, 4, MOST_CORES) if size <= largest]
+
+
+def places(cpus: Sequence[Cpu], size: int) -> list[Place]:
+    """As many sets of `size` cores as there are, none across NUMA nodes; a core's SMT siblings stay together."""
+    nodes = by_node(physical_cores(cpus)).values()
+    runs = [node[start : start + size] for node in nodes for start in range(0, len(node) - size + 1, size)]
+    return [Place(numbers(run)) for run in runs]
+
+
+def numbers(cores: Sequence[Core]) -> tuple[int, ...]:
+    return tuple(sorted(cpu.number for core in cores for cpu in core))
+
+
+def measure(subject: Subject, candidate: Candidate, at: Sequence[Place], cores: int) -> Scaling:
+    """All of `at` busy at once with one picture after another; raises Failed when one of them fails."""
+    together = SPAWN.Barrier(len(at))
+    with ExitStack() as stack:
+        workers = [
+            stack.enter_context(Apart(place, keep_busy, subject, candidate, len(place.cpus), together)) for place in at
+        ]
+        times = [worker.result(LOAD_S + WORK_S) for worker in workers]
+    images_per_s = sum(len(seconds) / sum(seconds) for seconds in times)
+    latency = median(second for seconds in times for second in seconds)
+    return Scaling(candidate.machine, cores, images_per_s, latency * 1000)
+
+
+def keep_busy(subject: Subject, candidate: Candidate, threads: int, together: Any) -> list[float]:
+    """The seconds that each picture took, one after the other for WORK_S from when all have loaded."""
+    _, engine = opened(subject, candidate, (1,), threads)
+    picture = np.load(subject.pictures, mmap_mode="r")[:1].copy()
+    together.wait(LOAD_S)
+    edges = [time.perf_counter()]
+    while edges[-1] - edges[0] < WORK_S:
+        engine.infer(picture)
+        edges.append(time.perf_counter())
+    return np.diff(edges).tolist()

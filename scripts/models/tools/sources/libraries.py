@@ -1,0 +1,51 @@
+"""torchvision's and timm's own weights, from where their metadata says they are."""
+
+import os
+
+import timm
+from timm.models import get_pretrained_cfg
+from torchvision import models
+
+from scripts.models.tools.sources import MIRRORS, FetchError, Plan, hugging_face
+from scripts.models.tools.sources.http import plan as plan_address
+from worker.models.loaders.torchvision import ARCHITECTURES, HASH_IN_NAME
+
+PYTORCH = "https://download.pytorch.org"
+
+
+def torchvision_plan(architecture: str, revision: str = "") -> Plan:
+    """The weights of an architecture that are named `revision`, such as IMAGENET1K_V1, or torchvision's best."""
+    if architecture not in ARCHITECTURES:
+        raise FetchError(f"SOURCE: torchvision has no classification architecture {architecture!r}")
+    known = models.get_model_weights(architecture)
+    names = [one.name for one in known]
+    if revision and revision not in names:
+        raise FetchError(f"REVISION: found {revision!r}, needed one of {', '.join(names)}")
+    weights = known[revision] if revision else known.DEFAULT
+    mirror = os.environ.get(MIRRORS["torchvision"], "").rstrip("/")
+    address = weights.url.replace(PYTORCH, mirror, 1) if mirror else weights.url
+    source = f"torchvision:{architecture}@{weights.name}"
+    return plan_address(address, _digest(weights.url), source, "torchvision", architecture)
+
+
+def timm_plan(name: str, revision: str = "") -> Plan:
+    """What timm itself would load for `name`: a repository of the Hub, or else a file."""
+    try:
+        known = get_pretrained_cfg(name) if timm.is_model(name) else None
+    except RuntimeError:  # an architecture, but none of the names of its weights
+        known = None
+    if known is None or not (known.hf_hub_id or known.url):
+        raise FetchError(f"SOURCE: timm has no weights for {name!r}")
+    if known.hf_hub_id:
+        return hugging_face.plan(known.hf_hub_id, revision, "timm")
+    if revision:
+        raise FetchError(
+            f"REVISION: found {revision!r}, but timm's weights for {name!r} have no versions: leave it out"
+        )
+    return plan_address(known.url, _digest(known.url), f"timm:{name}", "timm", name)
+
+
+def _digest(address: str) -> str:
+    """The beginning of the sha256 that both libraries write into the names of their files."""
+    match = HASH_IN_NAME.search(address.rpartition("/")[2])
+    return f"sha256:{match[1]}" if match else ""

@@ -1,0 +1,82 @@
+"""`python -m scripts.models.tools.verify FOLDER`: one JSON line a check, as each is done; 1 when one fails.
+
+The checks are those of a starting worker, in its order. The first that fails is the last, for the others need it.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from scripts.models.tools.answers import asker, check_count, open_engine, outputs
+from worker.contract.fields import ModelError
+from worker.models.folder import ModelFolder, read_folder, verify_files
+from worker.models.golden import check_golden
+from worker.models.loaders import describe
+
+CHECKS = ("model.toml", "files", "preprocessing", "loading", "labels", "golden")
+TELLING = {
+    "transformers": "preprocessor_config.json",
+    "timm": "config.json",
+}  # by loader: where a folder says it itself
+
+
+def verify(path: Path) -> Iterator[str]:
+    """What each of CHECKS found, in their order; raises ModelError from the one that fails."""
+    folder = read_folder(path)
+    yield f"{folder.name} version {folder.version}, loader {folder.loader}"
+    verify_files(folder)
+    yield f"{len(folder.files)} files, each with its sha256"
+    yield _preprocessing(folder)
+    engine = open_engine(folder)
+    yield f"engine {engine.name} in {engine.precision}"
+    check_count(folder.output.labels, outputs(folder, engine))
+    yield _labels(folder)
+    check_golden(folder, asker(folder, engine), engine.precision)
+    yield f"{len(folder.golden)} answered as recorded"
+
+
+def _preprocessing(folder: ModelFolder) -> str:
+    """Hold [input] against what the model's own files say; raises ModelError when they differ."""
+    source = TELLING.get(folder.loader, "")
+    if source not in folder.files:
+        return "as model.toml says; no other file of the folder tells"
+    try:
+        said = describe(folder.path, folder.loader, folder.architecture)
+    except ImportError:
+        return f"as model.toml says; {folder.loader}, which reads {source}, is not in this environment"
+    written, own = folder.input, (said.geometry, _shown(said.mean), _shown(said.std))
+    if len(written.mean) != len(said.mean):
+        return f"as {source} says, fitted to {len(written.mean)} channels"
+    if (found := (written.geometry, _shown(written.mean), _shown(written.std))) != own:
+        raise ModelError(f"{folder.path}/model.toml: [input] is {found}, {source} says {own}: correct one of the two")
+    return f"as {source} says"
+
+
+def _shown(values: Sequence[float]) -> list[float]:
+    return [round(value, 6) for value in values]
+
+
+def _labels(folder: ModelFolder) -> str:
+    labels, groups = folder.output.labels, folder.output.groups
+    attributes = f", {labels.count - len(folder.output.main)} of them in {len(groups)} groups" if groups else ""
+    return f"{labels.count} in {', '.join(labels.names)}, as many as the network has outputs{attributes}"
+
+
+def main(path: Path) -> int:
+    steps = verify(path)
+    for name in CHECKS:
+        try:
+            found, ok = next(steps), True
+        except ModelError as error:
+            found, ok = str(error), False
+        except Exception as error:  # a library's own complaint is a finding too
+            found, ok = f"{type(error).__name__}: {error}", False
+        print(json.dumps({"check": name, "ok": ok, "found": found}), flush=True)
+        if not ok:
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,66 @@
+"""`make model-verify`: every check a starting worker makes, without starting one, and a report of it."""
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scripts.base.console import say
+from scripts.base.errors import Refusal
+from scripts.cluster.config import Cluster
+from scripts.cluster.hardware import read_hardware
+from scripts.host.environments import SERVE, SERVE_TORCH, ensure
+from scripts.models import store as library
+from scripts.models import tools as model_tools
+from scripts.models.store import Entry
+
+
+@dataclass(frozen=True)
+class Report:
+    """One folder's checks, in the order in which they were made, up to the first that failed."""
+
+    name: str
+    folder: str
+    checks: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return bool(self.checks) and all(check["ok"] for check in self.checks)
+
+
+def verify(models: Path, cluster: Cluster, name: str, as_json: bool) -> None:
+    """Check the folder called `name`, or every one for "", and print a report; raises Refusal when any fails."""
+    entries = library.chosen(library.entries(models, cluster), name)
+    # What is said meanwhile must not end up in the JSON.
+    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+        reports = [_verify(models, entry) for entry in entries]
+    if as_json:
+        say(json.dumps([asdict(report) | {"ok": report.ok} for report in reports], indent=1, ensure_ascii=False))
+    if failed := [report.name for report in reports if not report.ok]:
+        raise Refusal(f"failed: {', '.join(failed)}; see above, and do not serve what is not verified")
+    if not as_json:
+        say(f"verified: {', '.join(report.name for report in reports)}")
+
+
+def _verify(models: Path, entry: Entry) -> Report:
+    environment = SERVE_TORCH if library.read_facts(entry.folder).needs_torch(library.here()) else SERVE
+    python = ensure(environment, nvidia=bool(read_hardware().gpus))
+    report = Report(entry.name, str(entry.folder))
+    for check in _checks(python, entry.folder):
+        report.checks.append(check)
+        say(f"{'ok' if check['ok'] else 'no'}  {entry.name}: {check['check']}: {check['found']}")
+    library.record(models, entry.folder, report.ok)
+    return report
+
+
+def _checks(python: Path, folder: Path) -> Iterator[dict[str, Any]]:
+    """The checks as they are made, by a process of their own: what a damaged file does to a library ends there."""
+    with model_tools.start(python, "verify", [folder], stdout=subprocess.PIPE) as tool:
+        for line in tool.stdout or ():
+            yield json.loads(line)
+    if tool.returncode < 0:
+        yield {"check": "ending", "ok": False, "found": f"killed by signal {-tool.returncode}; is there enough memory?"}

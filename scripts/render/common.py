@@ -1,0 +1,120 @@
+"""From a plan to the lists that processes read: pure, and tested as exact text."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from scripts.base.errors import Refusal
+from scripts.cluster.config import Cluster, Model
+from scripts.cluster.hardware import format_cpu_list
+from scripts.cluster.plan import Plan, Worker
+
+NOTICE = "Rendered from compose/cluster.toml by scripts/render; a change here is lost at the next `make up`."
+# What no quoting brings through supervisord's files: it has no escape in quotes, and takes the rest for a comment.
+UNQUOTABLE = re.compile(r"""["'\\\n]|\s([;#]|$)""")
+
+
+def addresses(cluster: Cluster, plan: Plan) -> dict[str, str]:
+    """Where each worker is reached when all processes share the server's network, by worker name."""
+    server = {server.name: server.address for server in cluster.servers}
+    return {worker.name: f"{server[worker.slot.server]}:{worker.port}" for worker in plan.workers}
+
+
+def members(cluster: Cluster, plan: Plan, address: Mapping[str, str]) -> str:
+    """The gate's members.json: every pool with its workers, the default model's first; `address` is by worker."""
+    pools = [
+        {
+            "model": model.name,
+            "members": [
+                {
+                    "worker": worker.name,
+                    "server": worker.slot.server,
+                    "slot": worker.slot.name,
+                    "address": address[worker.name],
+                }
+                for worker in plan.workers
+                if worker.model == model.name
+            ],
+        }
+        for model in cluster.models
+    ]
+    return json.dumps({"rendered": NOTICE, "pools": pools}, indent=1) + "\n"
+
+
+def listen(port: int) -> str:
+    """Nginx's listen directives."""
+    return f"# {NOTICE}\nlisten {port};\n"
+
+
+def worker_environment(cluster: Cluster, worker: Worker, bind: str, folder: str | None = None) -> dict[str, str]:
+    """The WANWU_* variables of one worker that listens at `bind`, its model folder at `folder` or where it lies."""
+    model = model_of(cluster, worker)
+    return {
+        "WANWU_MODEL": model.name,
+        "WANWU_MODEL_DIR": folder or str(model.folder),
+        "WANWU_ENGINE": cluster.engine,
+        "WANWU_WORKER": worker.name,
+        "WANWU_SLOT": worker.slot.name,
+        "WANWU_CPUS": format_cpu_list(worker.slot.cpus),
+        "WANWU_GPU": worker.slot.gpu or "",
+        "WANWU_BIND": bind,
+        **limits(cluster),
+    }
+
+
+def limits(cluster: Cluster) -> dict[str, str]:
+    """The WANWU_* variables of the cluster's limits."""
+    return {f"WANWU_{name.upper()}": str(value) for name, value in cluster.limits.items()}
+
+
+def programs(cluster: Cluster, plan: Plan, command: Mapping[str, Sequence[str | Path]], root: Path) -> str:
+    """supervisord's list of workers; `command` is each model's command line.
+
+    Raises Refusal for a path that supervisord cannot be told.
+    """
+    paths = {root, *(model.folder for model in cluster.models), *(Path(parts[0]) for parts in command.values())}
+    if faults := [fault for path in sorted(paths) for fault in path_faults(path)]:
+        raise Refusal(*faults)
+    sections = [f"; {NOTICE}\n"]
+    for worker in plan.workers:
+        environment = worker_environment(cluster, worker, f"127.0.0.1:{worker.port}")
+        variables = ",".join(f'{name}="{_escape(value)}"' for name, value in environment.items())
+        sections.append(
+            f"[program:{worker.name}]\n"
+            f"command={' '.join(_quote(part) for part in command[worker.model])}\n"
+            f"directory={_escape(str(root))}\n"
+            f'environment={variables},WANWU_CACHE="%(here)s/../cache"\n'
+            f"stdout_logfile=%(here)s/../logs/{worker.name}.log\n"
+            "redirect_stderr=true\n"
+            "autorestart=true\n"
+            f"stopwaitsecs={patience_s(cluster)}\n"
+            "killasgroup=true\n"
+            "priority=100\n"
+        )
+    return "\n".join(sections)
+
+
+def patience_s(cluster: Cluster) -> int:
+    """Seconds a worker may take to stop: it drains, then answers what it has; only after both is it stuck."""
+    return cluster.limits["drain_s"] + cluster.limits["deadline_s"] + 5
+
+
+def model_of(cluster: Cluster, worker: Worker) -> Model:
+    return next(model for model in cluster.models if model.name == worker.model)
+
+
+def path_faults(path: Path) -> list[str]:
+    """A line when supervisord cannot be told `path`."""
+    if not UNQUOTABLE.search(str(path)):
+        return []
+    return [f"{path}: needed a path without quotes, backslashes, line breaks, and spaces at its end or before ; or #"]
+
+
+def _escape(text: str) -> str:
+    """A value for supervisord, which expands %(name)s."""
+    return text.replace("%", "%%")
+
+
+def _quote(part: str | Path) -> str:
+    return f"'{_escape(str(part))}'"

@@ -1,0 +1,63 @@
+"""From a plan to what Docker Compose reads: pure, and tested as exact text."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from scripts.cluster.config import Cluster
+from scripts.cluster.hardware import format_cpu_list
+from scripts.cluster.plan import Plan, Worker
+from scripts.render.common import NOTICE, model_of, patience_s, worker_environment
+
+PORT = 8000  # of every worker, inside its own container
+MODELS = "/models"  # where a worker's container has its model folder
+
+
+def environment(cluster: Cluster, gateway_image: str, members_folder: Path) -> str:
+    """The variables of compose.yaml, as an env file."""
+    variables = {
+        "WANWU_PORT": cluster.port,
+        "WANWU_GATEWAY_IMAGE": gateway_image,
+        "WANWU_MEMBERS": members_folder,
+    }
+    return f"# {NOTICE}\n" + "".join(f"{name}='{value}'\n" for name, value in variables.items())
+
+
+def workers(
+    cluster: Cluster, plan: Plan, images: Mapping[str, str], memory: Mapping[str, int], worker_yaml: Path
+) -> str:
+    """The list of workers, each extending `worker_yaml`; `images` and `memory` (bytes) are by model. JSON is YAML."""
+    extends = {"extends": {"file": str(worker_yaml), "service": "worker"}}
+    services = {
+        worker.name: extends | _worker(cluster, worker, images[worker.model], memory[worker.model])
+        for worker in plan.workers
+    }
+    # A dollar sign would be taken for a variable.
+    return f"# {NOTICE}\n" + json.dumps({"services": services}, indent=1).replace("$", "$$") + "\n"
+
+
+def _worker(cluster: Cluster, worker: Worker, image: str, memory: int) -> dict[str, object]:
+    model = model_of(cluster, worker)
+    inside = f"{MODELS}/{model.name}"
+    service: dict[str, object] = {
+        "image": image,
+        # A set of CPUs, never a quota: runtimes start as many threads as they see CPUs, and a quota hides none.
+        "cpuset": format_cpu_list(worker.slot.cpus),
+        "mem_limit": memory,
+        "environment": worker_environment(cluster, worker, f"0.0.0.0:{PORT}", inside),
+        "volumes": [
+            {
+                "type": "bind",
+                "source": str(model.folder),
+                "target": inside,
+                "read_only": True,
+                # A folder that is missing is an error, not an empty folder made by the engine.
+                "bind": {"create_host_path": False},
+            }
+        ],
+        "stop_grace_period": f"{patience_s(cluster)}s",
+    }
+    if worker.slot.gpu:
+        device = {"driver": "nvidia", "device_ids": [worker.slot.gpu], "capabilities": ["gpu"]}
+        service["deploy"] = {"resources": {"reservations": {"devices": [device]}}}
+    return service

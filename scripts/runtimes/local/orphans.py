@@ -1,0 +1,89 @@
+"""What lives of a run directory without a supervisord: found by what it cannot shed, and ended."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from scripts.base.errors import Refusal
+from scripts.runtimes.run_directory import RunDir
+
+PATIENCE_S = 30  # a worker drains, and Nginx answers what it has taken
+PROC = Path("/proc")
+
+
+def find(run: RunDir) -> dict[int, str]:
+    """Return the title of every process that was started from this run directory, by its id.
+
+    supervisord, gate and workers are told by their environment, which all children inherit. Nginx writes its title over
+    that: it stands in the run directory, which the kernel remembers after it was taken away.
+    """
+    own = _mounts("self")
+    found = {}
+    for pid in (int(path.name) for path in PROC.glob("[0-9]*")):
+        with suppress(OSError):  # it has ended, or is another account's
+            # Another container's paths may read alike.
+            if pid != os.getpid() and _mounts(pid) == own and (_has_environment(pid, run) or _is_nginx(pid, run)):
+                found[pid] = _title(pid)
+    return found
+
+
+def end(run: RunDir) -> None:
+    """End them all, the gateway first; raise Refusal with those that live on."""
+    for chosen, signum in PHASES:
+        _signal(run, chosen, signum)
+    if left := find(run):
+        listed = ", ".join(f"{pid} ({title})" for pid, title in left.items())
+        raise Refusal(
+            f"{run.path}: found processes that cannot be ended: {listed}: needed root, or the account of these"
+        )
+
+
+def _any(_: str) -> bool:
+    return True
+
+
+# supervisord first, which would start the others again.
+PHASES: tuple[tuple[Callable[[str], bool], int], ...] = (
+    (lambda title: "/supervisord -c " in title, signal.SIGTERM),
+    (lambda title: title.startswith("nginx: "), signal.SIGQUIT),
+    (_any, signal.SIGTERM),
+    (_any, signal.SIGKILL),
+)
+
+
+def _signal(run: RunDir, chosen: Callable[[str], bool], signum: int) -> None:
+    """Send the signal to the chosen ones, and wait until they are gone or PATIENCE_S seconds are over."""
+    deadline = time.monotonic() + PATIENCE_S
+    told: set[int] = set()
+    while pids := {pid for pid, title in find(run).items() if chosen(title)}:
+        for pid in pids - told:  # some may have been started meanwhile
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signum)
+        told |= pids
+        if time.monotonic() >= deadline:
+            return
+        time.sleep(0.1)
+
+
+def _mounts(pid: int | str) -> str:
+    return os.readlink(PROC / f"{pid}/ns/mnt")
+
+
+def _title(pid: int) -> str:
+    return (PROC / f"{pid}/cmdline").read_text(errors="replace").replace("\0", " ").strip()
+
+
+def _has_environment(pid: int, run: RunDir) -> bool:
+    variables = (PROC / f"{pid}/environ").read_bytes().split(b"\0")
+    # A person's HOME may be a run directory, too.
+    return b"HOME=" + os.fsencode(run.path) in variables and any(entry.startswith(b"GATE=") for entry in variables)
+
+
+def _is_nginx(pid: int, run: RunDir) -> bool:
+    folder = os.readlink(PROC / f"{pid}/cwd")
+    removed = f"{run.path} (deleted)"
+    stands_there = folder == str(run.path) or (folder == removed and not os.path.lexists(removed))
+    return stands_there and _title(pid).startswith("nginx: ")

@@ -1,0 +1,137 @@
+"""supervisord, started and asked."""
+
+import contextlib
+import http.client
+import os
+import pwd
+import socket
+import subprocess
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xmlrpc.client import Fault, ServerProxy, Transport
+
+from scripts.base.errors import Refusal
+from scripts.runtimes.run_directory import RunDir
+
+START_S = 20
+GATEWAY = ("gate", "nginx")  # in the order in which they stop
+ENDED = ("STOPPED", "EXITED", "FATAL")
+
+
+@dataclass(frozen=True)
+class Process:
+    """What supervisord knows of one process; `pid` is 0 while it has none."""
+
+    state: str  # RUNNING, STARTING, BACKOFF, FATAL, ...
+    pid: int
+
+
+def start(run: RunDir, python: Path, account: pwd.struct_passwd, environ: Mapping[str, str]) -> None:
+    """Start supervisord under `account` with just `environ`; raises Refusal when it does not come up."""
+    as_account = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+    done = subprocess.run(
+        [python.parent / "supervisord", "-c", run.config], env=environ, capture_output=True, text=True, **as_account
+    )  # type: ignore[call-overload]
+    deadline = time.monotonic() + START_S
+    while done.returncode == 0 and time.monotonic() < deadline:
+        if is_running(run):
+            return
+        time.sleep(0.05)
+    raise Refusal(f"supervisord did not start: {(done.stderr or done.stdout).strip() or 'see ' + str(run.logs)}")
+
+
+def is_running(run: RunDir) -> bool:
+    """Whether a supervisord of this run directory lives."""
+    try:
+        pid = int(run.pid_file.read_text())
+        return str(run.config).encode() in Path(f"/proc/{pid}/cmdline").read_bytes() and run.socket.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def processes(run: RunDir) -> dict[str, Process]:
+    """Every process by name; empty where no supervisord answers. Raises Refusal."""
+    rows = _ask(run, "getAllProcessInfo") or []
+    return {row["name"]: Process(row["statename"], row["pid"]) for row in rows}
+
+
+def restart(run: RunDir, name: str) -> None:
+    """Stop the process, and start it when it has ended. Raises Refusal."""
+    _ask(run, "stopProcessGroup", name)
+    _ask(run, "startProcessGroup", name, False)
+
+
+def add(run: RunDir, name: str) -> None:
+    """Start the process, which the rendered list has and supervisord does not know yet. Raises Refusal."""
+    _ask(run, "reloadConfig")
+    _ask(run, "addProcessGroup", name)
+
+
+def remove(run: RunDir, names: Iterable[str]) -> None:
+    """Stop the processes, all at the same moment, and forget them; unknown ones are passed over. Raises Refusal."""
+    left = set(names) & processes(run).keys()
+    while left:
+        for name in left:  # again and again, since one that crashes may be between two starts
+            _ask(run, "stopProcessGroup", name, False)
+        time.sleep(0.1)
+        for name in [name for name in left if processes(run)[name].state in ENDED]:
+            with contextlib.suppress(Fault):
+                _call(run, "removeProcessGroup", name)
+                left.remove(name)
+
+
+def stop(run: RunDir) -> None:
+    """Stop all processes, gateway first, and wait until supervisord itself is gone. Raises Refusal."""
+    names = processes(run).keys()
+    for name in GATEWAY:
+        if name in names:
+            _ask(run, "stopProcessGroup", name)
+    for name in names - set(GATEWAY):
+        # All at the same moment: each takes seconds to drain, and supervisord would end them one after another.
+        _ask(run, "stopProcessGroup", name, False)
+    _ask(run, "shutdown")
+    while is_running(run):
+        time.sleep(0.1)
+
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP over the run directory's socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost")
+        self.path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(os.fsencode(self.path))
+
+
+class _Transport(Transport):
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+    def make_connection(self, host: object) -> _Connection:
+        return _Connection(self.path)
+
+
+def _call(run: RunDir, method: str, *arguments: str | bool) -> Any:
+    """What supervisord answers over its socket; raises Fault where it refuses, and Refusal for a lack of rights."""
+    try:
+        with ServerProxy("http://localhost", transport=_Transport(run.socket)) as proxy:
+            return getattr(proxy.supervisor, method)(*arguments)
+    except PermissionError:
+        raise Refusal(f"{run.socket}: no permission: needed the account that started this service, or root") from None
+
+
+def _ask(run: RunDir, method: str, *arguments: str | bool) -> Any:
+    """The same, with its refusals as Refusal, and None where no supervisord answers."""
+    try:
+        return _call(run, method, *arguments)
+    except Fault as fault:
+        raise Refusal(f"supervisord refuses {method} {' '.join(map(str, arguments))}: {fault.faultString}") from None
+    except (OSError, http.client.HTTPException):
+        return None

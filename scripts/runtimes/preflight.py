@@ -1,0 +1,53 @@
+"""What must hold before anything is started: one clear line for each thing that does not."""
+
+import errno
+import socket
+from collections.abc import Iterable, Mapping
+
+from scripts.cluster.hardware import Hardware
+from scripts.cluster.models import Served
+from scripts.cluster.plan import Plan
+
+MEGABYTE = 1_000_000
+LIMIT_FACTOR, PICTURES = 2, 2_000 * MEGABYTE
+# Resident megabytes of a worker before its model, measured on `photos` and on ResNet-18; weights are counted twice, as
+# the file's pages and as the engine's own layout.
+BASE_MEGABYTES = {"openvino": 150, "onnxruntime": 150, "torch": 450}
+
+
+def port_faults(ports: Iterable[int]) -> list[str]:
+    """A line for each port that cannot be listened on."""
+    faults = []
+    for port in ports:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("0.0.0.0", port))  # noqa: S104 - what Nginx will bind
+            except OSError as error:
+                if error.errno == errno.EACCES:
+                    faults.append(f"port {port}: only root may listen below 1024: set a higher port in cluster.toml")
+                else:
+                    faults.append(f"port {port}: already in use: end what listens there, or set another port")
+    return faults
+
+
+def memory_limit(model: Served) -> int:
+    """Bytes above which a worker's container is ended: room for the largest pictures in flight, not for a leak."""
+    return LIMIT_FACTOR * _resident(model) + PICTURES
+
+
+def memory_faults(plan: Plan, hardware: Hardware, models: Mapping[str, Served]) -> list[str]:
+    """One line when the workers of `plan` need more memory than there is."""
+    served = [models[worker.model] for worker in plan.workers]
+    needed = sum(map(_resident, served))
+    if needed <= hardware.memory_bytes:
+        return []
+    return [
+        f"memory: about {needed // MEGABYTE} MB needed, workers: {len(plan.workers)}, found "
+        f"{hardware.memory_bytes // MEGABYTE} MB: set fewer workers in cluster.toml"
+    ]
+
+
+def _resident(model: Served) -> int:
+    """Bytes that a worker of `model` holds at rest."""
+    return BASE_MEGABYTES["torch" if model.torch else model.engine] * MEGABYTE + 2 * model.bytes

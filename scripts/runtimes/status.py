@@ -1,0 +1,33 @@
+"""`make status`: what the gateway says of every worker, as a table."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from scripts.base.console import aligned, say
+from scripts.base.errors import Refusal
+from scripts.base.http import get
+
+COLUMNS = ("server", "slot", "worker", "state", "in", "model", "version", "engine", "precision", "in_flight", "queued")
+
+
+def show(port: int, faults: Sequence[str] = ()) -> None:
+    """Print the table; raise Refusal with `faults`, and when the gateway does not answer or a worker is out."""
+    code, status = get(f"http://127.0.0.1:{port}/status")
+    if code != 200 or "workers" not in status:
+        raise Refusal(f"no gateway answers on port {port}: run `make up`", *faults)
+    say(table(status["workers"]))
+    if out := [worker["worker"] for worker in status["workers"] if not worker["in"]]:
+        faults = [*faults, f"out of rotation: {', '.join(out)}; see `make logs`"]
+    if faults:
+        raise Refusal(*faults)
+
+
+def table(workers: Sequence[dict[str, Any]]) -> str:
+    """Aligned columns, one line a worker."""
+    return aligned([COLUMNS, *([cell(worker.get(column)) for column in COLUMNS] for worker in workers)])
+
+
+def cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "-" if value is None else str(value)

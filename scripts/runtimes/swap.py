@@ -1,0 +1,160 @@
+"""Replacing all workers of one model by workers of another while clients go on asking: the same in every runtime.
+
+The new workers come up beside the old ones, on their own slots' cores. Only when all of them are in rotation does the
+gateway send to them instead, and only when nothing is on its way to the old ones any more are those stopped. Until
+`commit` has returned everything goes back to the old ones, whatever happens.
+"""
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from scripts.base.console import say, step, warn
+from scripts.base.errors import Refusal
+from scripts.base.http import get
+from scripts.runtimes.choice import Runtime
+from scripts.runtimes.deployment import Site
+from scripts.runtimes.preflight import memory_faults
+
+TAKEN_UP_S = 60  # the gate looks once a second, and leaves Nginx some seconds between two reloads
+FINISHING = "shutting down"  # in the title of an Nginx process of before a reload
+Files = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Swap:
+    """From the site `old` to `new`, which has the model `entering` in place of `leaving`; `both` has the two."""
+
+    leaving: str
+    entering: str
+    old: Site
+    both: Site
+    new: Site
+
+    def workers(self, model: str) -> list[str]:
+        return [worker.name for worker in self.both.plan.workers if worker.model == model]
+
+
+def plan_swap(leaving: str, entering: str, old: Site, new: Site) -> Swap:
+    """Raises Refusal where the two models cannot serve beside each other."""
+    staying, kept = ([worker for worker in site.plan.workers if worker.model not in (leaving, entering)]
+                     for site in (old, new))  # fmt: skip
+    by_hand = f"write {entering} into {old.cluster.source} in place of {leaving} and `make up`, which stops all first"
+    if staying != kept:
+        others = ", ".join(model.name for model in old.cluster.models if model.name != leaving)
+        raise Refusal(f"{entering} needs other slots than {leaving} and would move the workers of {others}: {by_hand}")
+    added = [worker for worker in new.plan.workers if worker.model == entering]
+    models = (*old.cluster.models, *(model for model in new.cluster.models if model.name == entering))
+    both = replace(
+        new,
+        cluster=replace(old.cluster, models=models),
+        models={**old.models, **new.models},
+        plan=replace(old.plan, workers=(*old.plan.workers, *added)),
+    )
+    if faults := memory_faults(both.plan, both.hardware, both.models):
+        raise Refusal(*faults, f"needed for {leaving} and {entering} beside each other; or {by_hand}")
+    return Swap(leaving, entering, old, both, new)
+
+
+def carry_out(runtime: Runtime, swap: Swap, commit: Callable[[], None]) -> None:
+    """Replace the workers; `commit` makes it last once nobody is sent to the old ones.
+
+    Raises Refusal with the reason, and whatever interrupts it, after everything has gone back.
+    """
+    before, meanwhile, after = (runtime.rendered(site) for site in (swap.old, swap.both, swap.new))
+    run = swap.old.run
+    with _terminated_as_interrupted():
+        try:
+            run.write(meanwhile)
+            _bring_in(runtime, swap)
+            processes = runtime.gateway(run).keys()
+            _hand_over(runtime, swap.old, after, swap.leaving)
+            commit()
+        except BaseException as fault:  # Ctrl-C, too
+            _go_back(runtime, swap, before)
+            if isinstance(fault, Refusal):
+                raise Refusal(*fault.lines, f"{swap.leaving} serves on; nothing was changed") from fault
+            raise
+        try:
+            _wait_finished(runtime, swap.old, processes)
+        finally:
+            step(f"stopping {swap.leaving}: what is in flight is answered first")
+            runtime.remove(run, swap.workers(swap.leaving))
+            run.write(after)
+
+
+def _bring_in(runtime: Runtime, swap: Swap) -> None:
+    for worker in swap.workers(swap.entering):
+        step(f"starting {worker} beside {swap.leaving}")
+        runtime.start(swap.old.run, worker)
+        runtime.wait(swap.both, [worker])
+
+
+def _go_back(runtime: Runtime, swap: Swap, before: Files) -> None:
+    """As far as it can be done: what is refused is said, and the rest is done."""
+    run, workers = swap.old.run, swap.workers(swap.entering)
+    with _uninterrupted():
+        undoing: list[Callable[[], None]] = [
+            lambda: _hand_over(runtime, swap.old, before, swap.entering),
+            lambda: _wait_finished(runtime, swap.old, ()),
+            lambda: runtime.remove(run, workers),
+            lambda: run.write(before),
+        ]
+        for undo in undoing:
+            try:
+                undo()
+            except Refusal as refusal:
+                for line in refusal.lines:
+                    warn(line)
+
+
+def _hand_over(runtime: Runtime, site: Site, files: Files, forgotten: str) -> None:
+    """Give the gate the list of `files`; returns once an Nginx answers that knows no model `forgotten`."""
+    step(f"the gateway leaves {forgotten}")
+    site.run.write({runtime.MEMBERS: files[runtime.MEMBERS]})
+    deadline = time.monotonic() + TAKEN_UP_S
+    while time.monotonic() < deadline:
+        code, _ = get(f"{site.endpoint}/v2/models/{forgotten}/ready")
+        _, status = get(f"{site.endpoint}/status")
+        if code == 404 and forgotten not in [worker["model"] for worker in status.get("workers", [])]:
+            return
+        time.sleep(0.1)
+    raise Refusal(f"the gateway still sends to {forgotten} after {TAKEN_UP_S} seconds; see `make logs`")
+
+
+def _wait_finished(runtime: Runtime, site: Site, before: Collection[int]) -> None:
+    """Return once no Nginx process of `before` the last reload is left: each may have requests still to pass on.
+
+    nginx.conf's worker_shutdown_timeout bounds that.
+    """
+
+    def finishing() -> bool:
+        return any(pid in before or FINISHING in title for pid, title in runtime.gateway(site.run).items())
+
+    if finishing():
+        say("   waiting for what is on its way")
+    while finishing():
+        time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM ends what is inside as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Neither Ctrl-C nor SIGTERM ends what is inside."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

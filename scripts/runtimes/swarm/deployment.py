@@ -1,0 +1,164 @@
+"""Several servers, planned from what the nodes of the swarm offer: what the swarm runtime starts from.
+
+Which slot serves which model is Swarm's to decide; how many do is ours: as many as the plan gives each model.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scripts.base.errors import Refusal
+from scripts.cluster.config import Cluster, Server
+from scripts.cluster.hardware import read_hardware
+from scripts.cluster.models import read_models
+from scripts.cluster.plan import Plan, Slot, Worker, impossible_sums, spread_models
+from scripts.cluster.slots import asked
+from scripts.host import docker
+from scripts.render.swarm import PORT
+from scripts.runtimes.deployment import Site
+from scripts.runtimes.run_directory import RunDir
+from scripts.runtimes.swarm.nodes import KIND, SERVER, Node, read_nodes
+from worker.contract.machine import kind
+from worker.contract.volume import SENTINEL, VolumeError, read_sentinel
+
+INIT = "run scripts/init-server.sh there"
+GPU = "-gpu"  # in the name of a slot that has one, as scripts.plan names them
+
+
+@dataclass(frozen=True)
+class SwarmSite(Site):
+    """A cluster of several servers; `nodes` are the swarm's, by the servers' names."""
+
+    nodes: Mapping[str, Node]
+    volumes: Mapping[str, str]  # the id of the volume that each model lies on
+
+    @property
+    def endpoint(self) -> str:
+        return next(iter(self.gateways.values()))
+
+    @property
+    def gateways(self) -> dict[str, str]:
+        """Where each server with a gateway answers."""
+        return gateways(self.cluster)
+
+    @property
+    def replicas(self) -> Counter[str]:
+        """How many workers each model gets."""
+        return Counter(worker.model for worker in self.plan.workers)
+
+    @property
+    def has_gpus(self) -> bool:
+        return any(GPU in worker.slot.name for worker in self.plan.workers)
+
+
+def gateways(cluster: Cluster) -> dict[str, str]:
+    return {server.name: f"http://{server.address}:{cluster.port}" for server in cluster.servers if server.gateway}
+
+
+def prepare(cluster: Cluster, run: RunDir, away: Sequence[str] = ()) -> SwarmSite:
+    """Plan `cluster` for the swarm that this engine manages, without the servers called `away`; raises Refusal."""
+    if not docker.is_swarm_manager():
+        raise Refusal(
+            "found no engine that manages a swarm, needed one for several servers: run this on the server that was "
+            "initialised with --first, or on another manager"
+        )
+    staying = [server for server in cluster.servers if server.name not in away]
+    nodes = chosen_nodes(cluster, staying, read_nodes())
+    hardware = read_hardware()
+    kinds = [*dict.fromkeys(gpu.name for gpu in hardware.gpus), kind()]
+    models = read_models(cluster, kinds)
+    return SwarmSite(cluster, hardware, models, plan(cluster, nodes), run, nodes, volumes(cluster))
+
+
+def without(cluster: Cluster, run: RunDir, server: str) -> tuple[SwarmSite, str, Node]:
+    """`cluster` planned without `server`, which is to be drained, its name and its node; raises Refusal."""
+    known = [one.name for one in cluster.servers]
+    if server not in known or known == [server]:
+        raise Refusal(f"SERVER: found {server!r}, needed one of {', '.join(known)}, beside another that goes on")
+    node = next((node for node in read_nodes() if server in (node.labels.get(SERVER), node.hostname)), None)
+    if node is None:
+        raise Refusal(f"SERVER: found {server!r}, which is no node of this swarm: take it out of {cluster.source}")
+    return prepare(cluster, run, [server]), server, node
+
+
+def chosen_nodes(cluster: Cluster, servers: Sequence[Server], nodes: Sequence[Node]) -> dict[str, Node]:
+    """The node of each server, by the server's name; raises Refusal for all that have none that can serve."""
+    found: dict[str, Node] = {}
+    faults = []
+    for index, server in enumerate(cluster.servers):
+        if server not in servers:
+            continue
+        node = next((node for node in nodes if server.name in (node.labels.get(SERVER), node.hostname)), None)
+        if fault := _fault(server, node, nodes):
+            faults.append(f"{cluster.source}: servers/{index}/name: {fault}")
+        elif node:
+            faults += [f"{cluster.source}: servers/{index}/{line}" for line in _slot_faults(server, node)]
+            found[server.name] = node
+    if faults:
+        raise Refusal(*faults)
+    return found
+
+
+def _fault(server: Server, node: Node | None, nodes: Sequence[Node]) -> str | None:
+    if node is None:
+        known = ", ".join(node.hostname for node in nodes)
+        return f'found "{server.name}", and no node of the swarm is called so, needed one of {known}: {INIT}'
+    if not node.ready:
+        return (
+            f'found "{server.name}", which does not answer, needed a server that runs: start it, or '
+            f"`make drain SERVER={server.name}` and take it out of the file"
+        )
+    if not node.slots:
+        return f'found "{server.name}", whose engine offers no resource "{KIND}", needed one for each worker: {INIT}'
+    if others := [slot for slot in node.slots if slot.rpartition("-")[0] != server.name]:
+        return f'found "{server.name}", which offers {", ".join(others)}, needed slots named after it: {INIT}'
+    return None
+
+
+def _slot_faults(server: Server, node: Node) -> list[str]:
+    """Return a line for each key that asks for other slots than the server was initialised with."""
+    wanted = asked(server)
+    return [
+        f"{key}: found {_shown(wanted, key)}, needed {_shown(node.asked, key)}, as when {server.name} was initialised: "
+        "under Docker Swarm that sets a server's slots: write that, or initialise the server again with this file: "
+        "`make init`, or scripts/init-server.sh --cluster there"
+        for key in sorted(wanted.keys() | node.asked.keys())
+        if wanted.get(key) != node.asked.get(key)
+    ]
+
+
+def _shown(values: Mapping[str, Any], key: str) -> str:
+    return json.dumps(values.get(key, "auto"))
+
+
+def plan(cluster: Cluster, nodes: Mapping[str, Node]) -> Plan:
+    """A worker for every slot of the nodes, the models spread over them as scripts.plan does; raises Refusal."""
+    slots = [Slot(name, server, (), None) for server, node in nodes.items() for name in node.slots]
+    if faults := impossible_sums(len(cluster.models), slots, PORT):
+        raise Refusal(*(f"{cluster.source}: {fault}" for fault in faults))
+    models = spread_models(cluster.models, len(slots))
+    return Plan(
+        tuple(Worker(f"{model}-{slot.name}", model, slot, PORT) for slot, model in zip(slots, models, strict=True))
+    )
+
+
+def volumes(cluster: Cluster) -> dict[str, str]:
+    """The id of the model volume that each model's folder lies on, by model; raises Refusal where there is none."""
+    found: dict[str, str] = {}
+    faults = []
+    for index, model in enumerate(cluster.models):
+        where = f"{cluster.source}: models/{index}/folder: found {model.folder}"
+        try:
+            identity, held = read_sentinel(model.folder.parent)
+        except VolumeError as error:
+            faults.append(f"{where}, needed a folder of the model volume, with {SENTINEL} beside it: {error}")
+            continue
+        if model.folder.name not in held:
+            listed = ", ".join(held) or "none"
+            faults.append(f"{where}, which the volume {identity} does not list, needed one of {listed}")
+        found[model.name] = identity
+    if faults:
+        raise Refusal(*faults)
+    return found

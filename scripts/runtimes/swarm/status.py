@@ -1,0 +1,85 @@
+"""`make status` of several servers: every slot with its task and worker, every server with its gateway."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from scripts.base.console import aligned, say
+from scripts.base.errors import Refusal
+from scripts.base.http import get
+from scripts.cluster.config import Cluster
+from scripts.runtimes.status import COLUMNS, cell
+from scripts.runtimes.swarm.deployment import gateways
+from scripts.runtimes.swarm.nodes import SERVER, STACK, Node, Service, Task, read_nodes, read_services, read_tasks
+
+SLOT_COLUMNS = (*COLUMNS[:2], "task", "task state", *COLUMNS[2:])
+SERVER_COLUMNS = ("server", "state", "serves", "manager", "slots", "filled", "gateway")
+WAITING = ("new", "pending", "assigned", "accepted", "preparing", "ready", "starting")
+
+
+def show(cluster: Cluster) -> None:
+    """Print both tables; raises Refusal when a slot, a worker or a gateway is not as it should be."""
+    nodes, services = read_nodes(), read_services()
+    if not services:
+        raise Refusal("nothing is running in this swarm: run `make up`")
+    tasks = [task for task in read_tasks(services) if task.wanted == "running" or task.running]
+    said: dict[str, list[dict[str, Any]] | None] = {
+        server: get(f"{url}/status")[1].get("workers") for server, url in gateways(cluster).items()
+    }
+    workers = next((found for found in said.values() if found), [])
+    slots = slot_rows(nodes, services, tasks, workers)
+    say(aligned([SLOT_COLUMNS, *([cell(row.get(column)) for column in SLOT_COLUMNS] for row in slots)]))
+    servers = [server_row(node, tasks, said) for node in nodes]
+    say("\n" + aligned([SERVER_COLUMNS, *servers]))
+    faults = faults_of(slots) + waiting(services, tasks)
+    silent = [server for server, found in said.items() if found is None]
+    faults += [f"no gateway answers on {server}" for server in silent]
+    if faults:
+        raise Refusal(*faults)
+
+
+def slot_rows(
+    nodes: Sequence[Node], services: Sequence[Service], tasks: Sequence[Task], workers: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """One row a slot of every node: the task that Swarm gave it to, and what the gateway says of its worker."""
+    names = {service.id: service.name.removeprefix(f"{STACK}_") for service in services}
+    holder = {(task.node, task.slot): task for task in tasks}
+    worker = {report["slot"]: report for report in workers}
+    rows = []
+    for node in nodes:
+        for slot in node.slots:
+            task = holder.get((node.id, slot))
+            held = {"task": f"{names[task.service]}.{task.number}", "task state": task.state} if task else {}
+            rows.append({"server": _name(node), "slot": slot, **held, **worker.get(slot, {"in": False})})
+    return rows
+
+
+def server_row(node: Node, tasks: Sequence[Task], said: Mapping[str, object]) -> list[str]:
+    name = _name(node)
+    filled = sum(task.node == node.id and task.slot != "" and task.running for task in tasks)
+    gateway = "-" if name not in said else "answers" if said[name] is not None else "silent"
+    state = "ready" if node.ready else "down"
+    return [name, state, cell(node.active), cell(node.manager), str(len(node.slots)), str(filled), gateway]
+
+
+def faults_of(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    out = [row["slot"] for row in rows if "task" in row and not row["in"]]
+    empty = [row["slot"] for row in rows if "task" not in row]
+    return [
+        f"{what}: {', '.join(slots)}; see `make logs`"
+        for what, slots in (("out of rotation", out), ("slots without a task", empty))
+        if slots
+    ]
+
+
+def waiting(services: Sequence[Service], tasks: Sequence[Task]) -> list[str]:
+    """A line for each service that has tasks which no node took, with Swarm's reason."""
+    lines = []
+    for service in services:
+        found = [task for task in tasks if task.service == service.id and task.state in WAITING and not task.slot]
+        if found and service.replicas is not None:
+            lines.append(f"{service.name}: tasks that wait for a slot: {len(found)} ({found[0].said})")
+    return lines
+
+
+def _name(node: Node) -> str:
+    return node.labels.get(SERVER, node.hostname)

@@ -1,0 +1,153 @@
+"""Waiting until the swarm does what it was told, and saying what happens meanwhile."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from scripts.base.console import say
+from scripts.base.errors import Refusal
+from scripts.base.http import get
+from scripts.host import docker
+from scripts.render.swarm import service_name
+from scripts.runtimes.swarm.deployment import SwarmSite
+from scripts.runtimes.swarm.nodes import (
+    GATEWAY,
+    SERVER,
+    STACK,
+    Node,
+    Service,
+    Task,
+    read_nodes,
+    read_services,
+    read_tasks,
+)
+
+WAIT_S = 600  # many workers one after the other, each with a large network to load
+LOOK_S = 0.5
+LOG_LINES = 6
+CHANGING = ("updating", "rollback_started")
+ROLLED_BACK = "rollback_completed"
+GIVEN_UP = (ROLLED_BACK, "rollback_paused", "paused")
+ENDED = ("failed", "rejected", "complete", "shutdown", "orphaned", "remove")
+FAILED = ("failed", "rejected")
+PATIENCE = 3  # failures of a first start's tasks; an update is rolled back at its first
+
+
+@dataclass(frozen=True)
+class Before:
+    """What there was before a change: tasks by id, and when each service's last update began."""
+
+    tasks: frozenset[str]
+    updates: frozenset[tuple[str, str]]
+
+
+def remember() -> Before:
+    services = read_services()
+    return Before(
+        frozenset(task.id for task in read_tasks(services)),
+        frozenset((service.id, service.updated) for service in services),
+    )
+
+
+def wait(site: SwarmSite, before: Before, accepted: str = "") -> None:
+    """Return once every task is as its service says, and in rotation at every gateway.
+
+    Raises Refusal with what Swarm and the worker said when an update was given up, unless that is the `accepted` end,
+    or when tasks of a first start end; and after WAIT_S seconds.
+    """
+    seen: dict[str, str] = {}
+
+    def arrived() -> bool:
+        services = read_services()
+        tasks = [task for task in read_tasks(services) if task.id not in before.tasks or task.wanted == "running"]
+        _tell(services, tasks, before, seen)
+        for service in services:
+            _refuse_given_up(service, tasks, before, accepted)
+        return all(_is_settled(service, tasks) for service in services) and _are_in(site, services)
+
+    _until(arrived, "the swarm is not as it should be")
+
+
+def wait_empty(node: Node) -> None:
+    """Return once nothing runs on the node; one that does not answer runs nothing that anybody could reach."""
+
+    def is_empty() -> bool:
+        tasks = read_tasks(read_services())
+        return not node.ready or all(task.node != node.id or task.state in ENDED for task in tasks)
+
+    _until(is_empty, f"{node.hostname} still runs tasks")
+
+
+def wait_gone() -> None:
+    """Return once no server that answers has a task of the stack."""
+
+    def is_gone() -> bool:
+        nodes = [node.id for node in read_nodes() if node.ready]
+        return not docker.run(["node", "ps", "--quiet", "--filter", f"name={STACK}_", *nodes]).split()
+
+    _until(is_gone, "tasks are still there")
+
+
+def _until(arrived: Callable[[], bool], otherwise: str) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not arrived():
+        if time.monotonic() > deadline:
+            raise Refusal(f"{otherwise} after {WAIT_S} seconds; see `make status` and `make logs`")
+        time.sleep(LOOK_S)
+
+
+def _tell(services: Sequence[Service], tasks: Iterable[Task], before: Before, seen: dict[str, str]) -> None:
+    """Say of every new task that it runs, or why it does not."""
+    names = {service.id: service.name.removeprefix(f"{STACK}_") for service in services}
+    for task in tasks:
+        if task.id not in before.tasks and seen.get(task.id) != task.state and task.state in ("running", *FAILED):
+            seen[task.id] = task.state
+            place = task.slot or f"task {task.id[:12]}"
+            say(f"   {names[task.service]} on {place}: {task.state}{f', {task.said}' if task.state in FAILED else ''}")
+
+
+def _refuse_given_up(service: Service, tasks: Sequence[Task], before: Before, accepted: str) -> None:
+    """Raise Refusal when the service has gone back, or when its first tasks end again and again."""
+    failed = [
+        task for task in tasks if task.service == service.id and task.state in FAILED and task.id not in before.tasks
+    ]
+    is_new = (service.id, service.updated) not in before.updates
+    if is_new and service.update in GIVEN_UP and service.update != accepted:
+        what = "what ran before serves on" if service.update == ROLLED_BACK else "see `make status`"
+        raise Refusal(f"{service.name}: the update failed and was given up ({service.update}): {what}", *_why(failed))
+    if not service.update and len(failed) >= PATIENCE:
+        raise Refusal(f"{service.name}: its tasks end as soon as they start:", *_why(failed))
+
+
+def _why(failed: Sequence[Task]) -> list[str]:
+    """What Swarm says of the task that failed last, and the end of its log."""
+    if not failed:
+        return []
+    log = docker.read(["service", "logs", "--raw", "--tail", str(LOG_LINES), failed[0].id])
+    return [f"{failed[0].slot or failed[0].id[:12]}: {failed[0].said}", *log.splitlines()]
+
+
+def _is_settled(service: Service, tasks: Sequence[Task]) -> bool:
+    """Whether as many tasks as there should be run, all of them made from what the service says now."""
+    own = [task for task in tasks if task.service == service.id and task.wanted == "running"]
+    current = [task for task in own if task.running and task.spec == service.spec]
+    wanted = sum(_has_gateway(node) for node in read_nodes()) if service.replicas is None else service.replicas
+    return service.update not in CHANGING and len(own) == len(current) == wanted
+
+
+def _has_gateway(node: Node) -> bool:
+    return node.active and node.ready and node.labels.get(GATEWAY) == "true"
+
+
+def _are_in(site: SwarmSite, services: Sequence[Service]) -> bool:
+    """Whether every gateway sends to every worker."""
+    standing = {node.labels.get(SERVER) for node in read_nodes() if _has_gateway(node)}
+    counts = {service.name: service.replicas for service in services}
+    wanted = {model.name: counts.get(f"{STACK}_{service_name(model.name)}") for model in site.cluster.models}
+    return all(_listed(url) == wanted for server, url in site.gateways.items() if server in standing)
+
+
+def _listed(gateway: str) -> dict[str, int]:
+    """How many workers of each model a gateway sends to."""
+    _, status = get(f"{gateway}/status")
+    return {model["name"]: model["workers_in"] for model in status.get("models", [])}

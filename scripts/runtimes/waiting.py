@@ -1,0 +1,47 @@
+"""Waiting until the gateway sends to every worker, and saying what happens meanwhile."""
+
+import time
+from collections.abc import Callable, Collection
+from typing import Any
+
+from scripts.base.console import say
+from scripts.base.errors import Refusal
+from scripts.base.http import get
+from scripts.runtimes.deployment import Site
+
+READY_S = 300  # for a large network on the torch engine; a prepared one takes two
+LOOK_S = 1.0  # between looks for dead processes, which take more than asking the gateway does
+
+
+def wait_in(site: Site, refuse_dead: Callable[[], None], names: Collection[str] = ()) -> None:
+    """Return once the gateway has just the workers of the plan, and those called `names`, or all, are in rotation.
+
+    Raises Refusal with the reason when one of them is broken, when `refuse_dead` raises it, or after READY_S seconds.
+    """
+    everyone = {worker.name for worker in site.plan.workers}
+    awaited = set(names) or everyone
+    seen: dict[str, str] = {}
+    now = time.monotonic()
+    deadline, look_for_dead = now + READY_S, now + LOOK_S
+    while (now := time.monotonic()) < deadline:
+        reports = _reports(site)
+        for name, report in reports.items():
+            if name in awaited and report["state"] != seen.get(name):
+                seen[name] = report["state"]
+                say(f"   {name} {seen[name]}")
+            if name in awaited and report["state"] == "broken":
+                raise Refusal(f"{name} is broken: {report['reason']}")
+        if reports.keys() == everyone and all(reports[name]["in"] for name in awaited):
+            return
+        if now >= look_for_dead:
+            refuse_dead()
+            look_for_dead = now + LOOK_S
+        time.sleep(0.1)
+    missing = ", ".join(name for name in sorted(awaited) if seen.get(name) != "ready")
+    raise Refusal(f"not in rotation after {READY_S} seconds: {missing or 'the gateway'}; see `make logs`")
+
+
+def _reports(site: Site) -> dict[str, dict[str, Any]]:
+    """What the gateway's status says of every worker, by name; nothing while it does not answer."""
+    _, status = get(f"{site.endpoint}/status")
+    return {report["worker"]: report for report in status.get("workers", [])}

@@ -1,0 +1,458 @@
+"""The gate's rules, and the figures in nginx.conf that must agree with others."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from worker.contract.limits import LIMITS, MAX_BODY_BYTES
+
+ROOT = Path(__file__).parents[3]
+
+from nginx.gate.members import Member, MembersError, Name, Pools, parse_members  # noqa: E402
+from nginx.gate.rules import (  # noqa: E402
+    KEEPALIVE_S,
+    Peer,
+    Probe,
+    choose,
+    listed_pools,
+    listed_servers,
+    next_state,
+    render_models,
+    render_status,
+    render_upstreams,
+    understand,
+)
+
+AT = "2026-01-01T00:00:00.000+00:00"
+LATER = "2026-01-01T00:00:09.000+00:00"
+A = Member("photos-0", "this", "this-cpu0", "127.0.0.1:8081", "photos")
+B = Member("photos-1", "this", "this-cpu1", "127.0.0.1:8082", "photos")
+C = Member("other-0", "this", "this-cpu2", "127.0.0.1:8083", "other")
+IN, OUT, UNTESTED = (Peer(standing, AT) for standing in ("in", "out", "untested"))
+LISTED = {"photos-0": A.address, "photos-1": B.address}
+FOUND = Member("10.0.0.7:8000", "", "", "10.0.0.7:8000", "photos")  # by its pool's name
+
+
+def at(address: str, peer: Peer, state: str = "unreachable") -> Peer:
+    """`peer`, found at `address`."""
+    return replace(peer, address=address, state=state)
+
+
+def after(peer: Peer, *states: str) -> Peer:
+    for state in states:
+        peer = next_state(peer, Probe(state, None, LATER))
+    return peer
+
+
+# --- Who is in --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", ["unreachable", "starting", "broken"])
+def test_a_peer_goes_out_at_the_third_failure_in_a_row(state: str) -> None:
+    assert after(IN, state, state).standing == "in"
+    assert after(IN, state, state, state).standing == "out"
+
+
+def test_failures_of_different_kinds_add_up() -> None:
+    assert after(IN, "unreachable", "starting", "broken").standing == "out"
+
+
+def test_one_success_makes_the_count_of_failures_start_anew() -> None:
+    assert after(IN, "broken", "broken", "ready", "broken", "broken").standing == "in"
+
+
+def test_a_draining_peer_goes_out_at_once() -> None:
+    assert after(IN, "draining").standing == "out"
+    assert after(UNTESTED, "draining").standing == "out"
+
+
+def test_a_peer_comes_in_at_the_second_success_in_a_row() -> None:
+    assert after(OUT, "ready").standing == "out"
+    assert after(OUT, "ready", "unreachable", "ready").standing == "out"
+    assert after(OUT, "ready", "ready").standing == "in"
+
+
+def test_an_untested_peer_is_in_at_its_first_success_and_out_at_its_third_failure() -> None:
+    assert after(UNTESTED, "ready").standing == "in"
+    assert after(UNTESTED, "starting", "starting").standing == "untested"
+    assert after(UNTESTED, "starting", "starting", "starting").standing == "out"
+
+
+def test_since_says_when_the_state_last_changed() -> None:
+    ready = next_state(IN, Probe("ready", None, "t1"))
+    assert ready.since == "t1"
+    assert next_state(ready, Probe("ready", None, "t2")).since == "t1"
+    assert next_state(ready, Probe("broken", "gone", "t3")).since == "t3"
+
+
+# --- Who is listed ----------------------------------------------------------------------------------------------
+
+
+def test_peers_that_are_out_are_omitted() -> None:
+    assert choose([A, B], {A: at("10.0.0.1:1", OUT), B: at("10.0.0.2:1", IN)}, LISTED) == {"photos-1": "10.0.0.2:1"}
+
+
+def test_untested_peers_are_listed() -> None:
+    peers = {A: at("10.0.0.1:1", UNTESTED), B: at("10.0.0.2:1", IN)}
+    assert choose([A, B], peers, ()) == {"photos-0": "10.0.0.1:1", "photos-1": "10.0.0.2:1"}
+
+
+def test_when_all_peers_are_out_the_last_list_stays() -> None:
+    peers = {A: at("10.0.0.1:1", OUT), B: at("10.0.0.2:1", OUT)}
+    assert choose([A, B], peers, ["photos-1", "other-0"]) == {"photos-1": "10.0.0.2:1"}
+
+
+def test_when_all_are_out_and_none_was_listed_all_are_listed() -> None:
+    peers = {A: at("10.0.0.1:1", OUT), B: at("10.0.0.2:1", OUT)}
+    assert choose([A, B], peers, ["other-0"]) == {"photos-0": "10.0.0.1:1", "photos-1": "10.0.0.2:1"}
+
+
+def test_a_worker_whose_name_led_nowhere_cannot_be_listed() -> None:
+    assert choose([A, B], {A: IN, B: at("10.0.0.2:1", OUT)}, LISTED) == {"photos-1": "10.0.0.2:1"}
+    assert choose([A, B], {A: OUT, B: OUT}, LISTED) == {}
+
+
+def test_nobody_is_listed_at_an_address_where_another_worker_answers() -> None:
+    gone, newcomer = at("10.0.0.1:1", UNTESTED), at("10.0.0.1:1", OUT, "starting")
+    peers = {A: gone, B: at("10.0.0.2:1", IN, "ready"), C: newcomer}
+    assert choose([A, B], peers, LISTED) == {"photos-1": "10.0.0.2:1"}
+    assert choose([A], peers, LISTED) == {}
+    assert choose([C], peers, ()) == {"other-0": "10.0.0.1:1"}
+
+
+def test_a_worker_is_known_at_the_address_its_name_led_to_last() -> None:
+    moved = next_state(at("10.0.0.1:1", IN), Probe("ready", None, LATER, address="10.0.0.9:1"))
+    assert moved.address == "10.0.0.9:1"
+    assert next_state(moved, Probe("unreachable", "no such name", LATER)).address == "10.0.0.9:1"
+    assert next_state(OUT, Probe("unreachable", "no such name", LATER)).address is None
+
+
+# --- What Nginx is told -----------------------------------------------------------------------------------------
+
+
+def test_upstreams_are_rendered_as_this_exact_text() -> None:
+    assert render_upstreams({"photos": LISTED, "other": {"other-0": "[fd00::1]:8083"}}) == (
+        "# Rendered by the gate: the workers that answer. Do not edit: it is written anew at every change.\n"
+        "\n"
+        "upstream pool_photos {\n"
+        "    zone pool_photos 256k;\n"
+        "    least_conn;\n"
+        "    server 127.0.0.1:8081 max_fails=3 fail_timeout=5s;  # photos-0\n"
+        "    server 127.0.0.1:8082 max_fails=3 fail_timeout=5s;  # photos-1\n"
+        "    keepalive 32;\n"
+        "    keepalive_timeout 60s;\n"
+        "}\n"
+        "\n"
+        "upstream pool_other {\n"
+        "    zone pool_other 256k;\n"
+        "    least_conn;\n"
+        "    server [fd00::1]:8083 max_fails=3 fail_timeout=5s;  # other-0\n"
+        "    keepalive 32;\n"
+        "    keepalive_timeout 60s;\n"
+        "}\n"
+        "\n"
+        "map /$model $pool {\n"
+        "    / pool_photos;\n"
+        "    /photos pool_photos;\n"
+        "    /other pool_other;\n"
+        "}\n"
+        "\n"
+        'map "" $known_models {\n'
+        '    default "photos, other";\n'
+        "}\n"
+    )
+
+
+def test_an_empty_pool_gets_an_entry_that_nginx_never_sends_to() -> None:
+    text = render_upstreams({"photos": {}, "other": {"other-0": C.address}})
+    assert "upstream pool_photos {\n    zone pool_photos 256k;\n    least_conn;\n    server 127.0.0.1:1 down;\n" in text
+    assert text.count(" down;") == 1
+
+
+def test_the_listed_servers_are_read_back() -> None:
+    pools = {"photos": LISTED, "other": {"other-0": "[fd00::1]:8083"}, "third": {}}
+    assert listed_servers(render_upstreams(pools)) == {**LISTED, "other-0": "[fd00::1]:8083"}
+    assert listed_pools(render_upstreams(pools)) == pools
+    assert listed_servers("") == {}
+
+
+# --- What clients are told --------------------------------------------------------------------------------------
+
+
+def test_status_names_every_model_and_every_worker() -> None:
+    facts = {"version": "1", "engine": "openvino", "precision": "f32", "in_flight": 2, "queued": 5}
+    good = next_state(UNTESTED, Probe("ready", None, LATER, facts, A.address))
+    gone = after(IN, "unreachable", "unreachable", "unreachable")
+    gone = replace(gone, reason="timed out")
+    unknown = {"version": None, "engine": None, "precision": None, "in_flight": None, "queued": None}
+    assert render_status({"photos": (A,), "other": (C,)}, {A: good, C: gone}, {"photos-0": A.address}, AT) == {
+        "as_of": AT,
+        "models": [
+            {"name": "photos", "ready": True, "workers_in": 1, "workers": 1},
+            {"name": "other", "ready": False, "workers_in": 0, "workers": 1},
+        ],
+        "workers": [
+            {"worker": "photos-0", "server": "this", "slot": "this-cpu0", "model": "photos", "in": True}
+            | {"state": "ready", "reason": None, "since": LATER, **facts},
+            {"worker": "other-0", "server": "this", "slot": "this-cpu2", "model": "other", "in": False}
+            | {"state": "unreachable", "reason": "timed out", "since": LATER, **unknown},
+        ],
+    }
+
+
+def test_a_listed_worker_that_was_not_heard_makes_no_model_ready() -> None:
+    status = render_status({"photos": (A,)}, {A: at(A.address, UNTESTED)}, LISTED, AT)
+    assert status["models"] == [{"name": "photos", "ready": False, "workers_in": 0, "workers": 1}]
+    assert status["workers"][0]["reason"] == "not asked yet"
+
+
+def test_a_worker_is_not_in_before_nginx_lists_it() -> None:
+    peers = {A: at(A.address, IN), B: at(B.address, IN)}
+    status = render_status({"photos": (A, B)}, peers, {"photos-0": "10.0.0.1:1", "photos-1": B.address}, AT)
+    assert [worker["in"] for worker in status["workers"]] == [False, True]
+    assert status["models"] == [{"name": "photos", "ready": True, "workers_in": 1, "workers": 2}]
+
+
+# --- What a worker said -----------------------------------------------------------------------------------------
+
+
+def said(status: int, **changes: Any) -> Probe:
+    facts = {"version": "1", "engine": "torch", "precision": "bf16", "in_flight": 0, "queued": 0}
+    who = {"worker": "photos-0", "slot": "s", "model": "photos"}
+    answer = {"state": "ready", "reason": None, **who, **facts, **changes}
+    return understand(A, status, json.dumps(answer).encode(), AT)
+
+
+def test_a_worker_is_taken_at_its_word() -> None:
+    facts = {"version": "1", "engine": "torch", "precision": "bf16", "in_flight": 0, "queued": 0}
+    assert said(200) == Probe("ready", None, AT, facts)
+    assert said(503, state="broken", reason="no memory") == Probe("broken", "no memory", AT, facts)
+
+
+@pytest.mark.parametrize("body", [b"", b"OK", b"[]", b'{"state": "fine"}', b"\xff"])
+def test_an_answer_without_a_known_state_counts_as_none(body: bytes) -> None:
+    assert understand(A, 200, body, AT) == Probe("unreachable", "its /readyz answered 200 with no known state", AT)
+
+
+def test_another_worker_at_the_address_is_not_taken_for_this_one() -> None:
+    reason = "127.0.0.1:8081 is answered by worker 'x-0' of model 'x'"
+    assert said(200, worker="x-0", model="x") == Probe("unreachable", reason, AT)
+
+
+def test_a_worker_that_was_found_says_itself_who_it_is() -> None:
+    answer = {"state": "ready", "reason": None, "worker": "photos-b-cpu0", "slot": "b-cpu0", "model": "photos"}
+    probe = understand(FOUND, 200, json.dumps(answer).encode(), AT)
+    assert (probe.state, probe.who) == ("ready", {"worker": "photos-b-cpu0", "slot": "b-cpu0"})
+    peer = next_state(replace(IN, address=FOUND.address), probe)
+    status = render_status({"photos": (FOUND,)}, {FOUND: peer}, {FOUND.worker: FOUND.address}, LATER)["workers"][0]
+    assert [status[key] for key in ("worker", "server", "slot", "in")] == ["photos-b-cpu0", "b", "b-cpu0", True]
+    assert next_state(peer, Probe("unreachable", "timed out", LATER)).who == probe.who
+
+
+def test_another_model_at_an_address_that_was_found_is_not_taken_for_one_of_the_pool() -> None:
+    reason = "10.0.0.7:8000 is answered by worker 'x-0' of model 'x'"
+    body = json.dumps({"state": "ready", "worker": "x-0", "model": "x"}).encode()
+    assert understand(FOUND, 200, body, AT) == Probe("unreachable", reason, AT)
+
+
+@pytest.mark.parametrize(("status", "state"), [(503, "ready"), (200, "starting")])
+def test_a_status_that_contradicts_the_state_counts_as_no_answer(status: int, state: str) -> None:
+    assert said(status, state=state) == Probe("unreachable", f"its /readyz answered {status} but says {state}", AT)
+
+
+# --- Who exists -------------------------------------------------------------------------------------------------
+
+MEMBER = {"worker": "photos-0", "server": "this", "slot": "this-cpu0", "address": "127.0.0.1:8081"}
+OTHER = {"worker": "other-0", "server": "this", "slot": "this-cpu2", "address": "127.0.0.1:8083"}
+
+
+def document(*pools: Any) -> str:
+    return json.dumps({"pools": list(pools)})
+
+
+def test_members_are_read_in_order() -> None:
+    text = document({"model": "other", "members": [OTHER]}, {"model": "photos", "members": [MEMBER]})
+    assert list(parse_members(text).items()) == [("other", (C,)), ("photos", (A,))]
+
+
+@pytest.mark.parametrize("address", ["[fd00::1]:8080", "worker-7.lan:8080", "tasks.photos_x:1"])
+def test_addresses_may_be_names_and_ipv6(address: str) -> None:
+    text = document({"model": "photos", "members": [MEMBER | {"address": address}]})
+    assert parse_members(text)["photos"] == (replace(A, address=address),)
+
+
+def test_a_pool_may_be_a_name_that_leads_to_its_members() -> None:
+    name = Name("photos", "tasks.wanwu_photos:8000")
+    assert parse_members(document({"model": "photos", "discover": name.address})) == {"photos": name}
+    second, first = FOUND, replace(FOUND, worker="10.0.0.1:8000", address="10.0.0.1:8000")
+    assert name.members([second.address, first.address]) == (first, second)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("{", "not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
+        ("[]", "pools: needed is a list with at least one entry"),
+        ('{"pools": [], "x": 1}', "found keys pools, x; needed is an object with exactly pools"),
+        (document(), "pools: needed is a list with at least one entry"),
+        (document({"model": "photos"}), "pools/0: needed is an object with exactly model, members or model, discover"),
+        (
+            document({"model": "photos", "discover": "tasks.photos:8000", "members": [MEMBER]}),
+            "pools/0: needed is an object with exactly model, members or model, discover",
+        ),
+        (
+            document({"model": "photos", "discover": "tasks.photos"}),
+            "pools/0/discover: found 'tasks.photos', needed is text that matches [A-Za-z0-9._-]+:\\d{1,5}",
+        ),
+        (document({"model": "photos", "members": []}), "pools/0/members: needed is a list with at least one entry"),
+        (
+            document({"model": "photos", "members": [MEMBER | {"weight": 2}]}),
+            "pools/0/members/0: needed is an object with exactly worker, server, slot, address",
+        ),
+        (
+            document({"model": "De mo", "members": [MEMBER]}),
+            "pools/0/model: found 'De mo', needed is text that matches [a-z0-9][a-z0-9._-]{0,63}",
+        ),
+        (
+            document({"model": "photos", "members": [MEMBER | {"address": "1.2.3.4:80; }"}]}),
+            "pools/0/members/0/address: found '1.2.3.4:80; }', needed is text that matches "
+            r"([A-Za-z0-9._-]+|\[[0-9a-f:]+\]):\d{1,5}",
+        ),
+        (
+            document({"model": "photos", "members": [MEMBER | {"worker": 7}]}),
+            "pools/0/members/0/worker: found 7, needed is text that matches [A-Za-z0-9._-]+",
+        ),
+        (
+            document({"model": "photos", "members": [MEMBER]}, {"model": "photos", "members": [OTHER]}),
+            "model 'photos' is there twice",
+        ),
+        (document({"model": "photos", "members": [MEMBER, MEMBER]}), "worker 'photos-0' is there twice"),
+        (
+            document({"model": "photos", "members": [MEMBER, OTHER | {"address": MEMBER["address"]}]}),
+            "address '127.0.0.1:8081' is there twice",
+        ),
+    ],
+)
+def test_unusable_members_are_refused_with_place_and_remedy(text: str, fault: str) -> None:
+    with pytest.raises(MembersError) as caught:
+        parse_members(text)
+    assert str(caught.value) == fault
+
+
+# --- The command line -------------------------------------------------------------------------------------------
+
+
+def gate(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "nginx.gate", *arguments]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (["init", "--members", "m", "--out", ".", "--fast"], "unrecognized arguments: --fast"),
+        (["init", "--member", "m", "--out", "."], "the following arguments are required: --members"),
+        (["init", "--members", "m", "--out", ".", "--nginx", "nginx"], "unrecognized arguments: --nginx nginx"),
+        (["run", "--members", "m", "--out", "."], "the following arguments are required: --nginx"),
+        (
+            ["run", "--members", "m", "--out", ".", "--nginx", "nginx", "--interval", "0"],
+            "argument --interval: needed is a number above 0, at most 60; found 0",
+        ),
+        ([], "the following arguments are required: command"),
+    ],
+)
+def test_unknown_and_missing_arguments_are_refused(arguments: list[str], fault: str) -> None:
+    done = gate(*arguments)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].endswith(f"error: {fault}")
+
+
+def test_init_lists_every_member_to_be_found_and_calls_nothing_ready(tmp_path: Path) -> None:
+    members = tmp_path / "members.json"
+    named, nowhere = MEMBER | {"address": "localhost:8081"}, OTHER | {"address": "not..a.name:8083"}
+    members.write_text(document({"model": "photos", "members": [named]}, {"model": "other", "members": [nowhere]}))
+    (tmp_path / "ready.json").write_text("of a run before")
+    done = gate("init", "--members", str(members), "--out", str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    listed = render_upstreams({"photos": {"photos-0": A.address}, "other": {}})
+    assert (tmp_path / "upstreams.conf").read_text() == listed
+    assert [model["ready"] for model in json.loads((tmp_path / "status.json").read_text())["models"]] == [False, False]
+    assert json.loads((tmp_path / "models.json").read_text()) == {
+        "models": [{"name": "photos", "ready": False}, {"name": "other", "ready": False}]
+    }
+    written = ["members.json", "models.json", "status.json", "upstreams.conf"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == written
+
+
+def test_models_are_listed_as_one_of_their_workers_describes_them_even_after_it_is_gone() -> None:
+    answer = {"state": "ready", "worker": "photos-0", "model": "photos", "model_info": {"name": "photos", "classes": 2}}
+    ready = understand(A, 200, json.dumps(answer).encode(), AT)
+    gone = Probe("unreachable", "refused", LATER)
+    peers = {A: next_state(next_state(at(A.address, UNTESTED), ready), gone), C: at(C.address, OUT)}
+    pools: Pools = {"photos": (A,), "other": (C,)}
+    assert render_models(render_status(pools, peers, {}, AT), pools, peers) == {
+        "models": [{"name": "photos", "ready": False, "classes": 2}, {"name": "other", "ready": False}]
+    }
+
+
+@pytest.mark.parametrize("info", ["text", 7, None, ["list"]])
+def test_model_info_that_is_no_object_is_passed_over(info: object) -> None:
+    answer = {"state": "ready", "worker": "photos-0", "model": "photos", "model_info": info}
+    assert understand(A, 200, json.dumps(answer).encode(), AT).model_info is None
+
+
+def test_init_refuses_unusable_members_in_one_line(tmp_path: Path) -> None:
+    members = tmp_path / "members.json"
+    members.write_text(document())
+    done = gate("init", "--members", str(members), "--out", str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr == f"gate: {members}: pools: needed is a list with at least one entry\n"
+
+
+def test_the_gate_needs_nothing_but_the_standard_library(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "nginx/gate", tmp_path / "gate")
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import gate.__main__"]
+    )
+    assert done.returncode == 0
+
+
+# --- Figures that must agree ------------------------------------------------------------------------------------
+
+
+def figure(directive: str, unit: str) -> int:
+    """The number that nginx.conf gives `directive`, once."""
+    text = (ROOT / "nginx/nginx.conf").read_text()
+    found = re.findall(rf"^\s*{directive} (\d+){unit};", text, re.MULTILINE)
+    assert len(found) == 1
+    return int(found[0])
+
+
+def test_nginx_takes_bodies_as_large_as_the_worker_does_and_says_so() -> None:
+    megabytes = figure("client_max_body_size", "m")
+    assert megabytes * 1024 * 1024 == MAX_BODY_BYTES
+    assert f"larger than {megabytes} MB" in (ROOT / "nginx/errors.conf").read_text()
+
+
+def test_nginx_waits_longer_than_the_longest_deadline_of_a_worker() -> None:
+    assert figure("proxy_read_timeout", "s") > LIMITS["deadline_s"].maximum
+
+
+def test_a_worker_that_hangs_leaves_time_for_the_second_try() -> None:
+    spent = figure("proxy_connect_timeout", "s") + figure("proxy_read_timeout", "s")
+    assert figure("proxy_next_upstream_timeout", "s") > spent
+    assert figure("worker_shutdown_timeout", "s") > spent + figure("proxy_read_timeout", "s")
+
+
+def test_nginx_closes_idle_connections_before_gunicorn_does() -> None:
+    text = (ROOT / "worker/gunicorn.conf.py").read_text()
+    keepalive = re.search(r"^keepalive = (\d+)", text, re.MULTILINE)
+    assert keepalive
+    assert int(keepalive[1]) > KEEPALIVE_S

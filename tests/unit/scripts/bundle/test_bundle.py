@@ -1,0 +1,175 @@
+"""The parts of a bundle, each made for itself: the kit, the models, the choice of images, the bill of materials."""
+
+import json
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from scripts.base.errors import Refusal
+from scripts.bundle import contents, kit, sbom, volume
+from scripts.bundle.run import _claim
+from scripts.cluster.config import ROOT, load_cluster, parse_cluster
+from scripts.host import images
+from scripts.host.debs import read_stanzas
+from scripts.host.wheelhouse import LOCKS, read_pins
+from scripts.models import store as library
+from scripts.models.store import Entry, content_hash
+from tests.bundles import make_model
+from worker.contract.volume import read_sentinel
+
+DEB = "Package: libc++\nVersion: 1:2+x\nArchitecture: amd64\nFilename: ./libc.deb\nSize: 1\nSHA256: " + "a" * 64 + "\n"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A small git checkout with a tracked, a new and an ignored file, and a script."""
+    root = tmp_path / "checkout"
+    root.mkdir()
+    (root / "pyproject.toml").write_text('[project]\nversion = "1.2"\n')
+    (root / ".gitignore").write_text("/ignored\n")
+    (root / "run.sh").write_text("#!/bin/sh\n")
+    (root / "run.sh").chmod(0o700)
+    git(root, "init", "--quiet")
+    git(root, "add", ".")
+    git(root, "-c", "user.name=n", "-c", "user.email=e@e", "commit", "--quiet", "--message=first")
+    (root / "ignored").write_text("")
+    return root
+
+
+def git(root: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_the_kit_is_what_git_knows(checkout: Path) -> None:
+    clean = kit.read_kit(checkout)
+    assert clean.files == (".gitignore", "pyproject.toml", "run.sh")
+    assert (clean.version, clean.revision) == ("1.2", git(checkout, "rev-parse", "HEAD"))
+    (checkout / "new").write_text("new")
+    dirty = kit.read_kit(checkout)
+    assert "new" in dirty.files
+    assert dirty.revision == f"{clean.revision}-dirty"
+
+
+def test_the_same_kit_is_the_same_bytes_and_says_nothing_of_who_packed_it(checkout: Path, tmp_path: Path) -> None:
+    kit.pack(kit.read_kit(checkout), tmp_path / "a.tar.gz", tmp_path / "draft")
+    (checkout / "run.sh").touch()
+    kit.pack(kit.read_kit(checkout), tmp_path / "b.tar.gz", tmp_path / "draft")
+    assert (tmp_path / "a.tar.gz").read_bytes() == (tmp_path / "b.tar.gz").read_bytes()
+    with tarfile.open(tmp_path / "a.tar.gz") as archive:
+        modes = {member.name: (member.mode, member.uid, member.uname) for member in archive}
+    assert modes["run.sh"] == (0o755, 0, "")
+    assert modes["pyproject.toml"] == (0o644, 0, "")
+
+
+def test_a_folder_that_git_does_not_know_has_no_kit(tmp_path: Path) -> None:
+    with pytest.raises(Refusal) as refusal:
+        kit.read_kit(tmp_path)
+    (line,) = refusal.value.lines
+    assert line.startswith(f"{tmp_path}: found no git checkout (fatal: not a git repository")
+    assert line.endswith("), needed one: git knows the kit's files")
+
+
+def test_the_served_models_are_taken_or_those_that_are_named(tmp_path: Path) -> None:
+    a, b, c = (Entry(name, tmp_path / name, served) for name, served in (("a", ("x",)), ("b", ()), ("c", ("c",))))
+    assert volume.choose([a, b, c], ()) == [a, c]
+    assert volume.choose([a, b, c], ("b", "x", "a")) == [b, a]
+    with pytest.raises(Refusal) as refusal:
+        volume.choose([a, b, c], ("d", "a"))
+    assert refusal.value.lines == ("MODELS: found d, needed some of a, b, c, x",)
+
+
+def test_folders_of_one_name_cannot_lie_on_one_volume(tmp_path: Path) -> None:
+    with pytest.raises(Refusal) as refusal:
+        volume.choose([Entry("a", tmp_path / "one/a", ("a",)), Entry("a", tmp_path / "two/a", ("b",))], ())
+    assert refusal.value.lines == ("MODELS: found two folders called a, needed one: rename the other",)
+
+
+@pytest.mark.parametrize("name", ["line\nbreak", "tab\t", "\x7f", "latin-\udce9"])
+def test_folders_whose_names_no_volume_can_list_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(Refusal) as refusal:
+        volume.choose([Entry("a", tmp_path / name, ("a",))], ())
+    assert refusal.value.lines == (
+        f"MODELS: found a folder called {name!r}, needed a name of printable UTF-8: rename it",
+    )
+    usual = Entry("a", tmp_path / "two words 万物 👩\u200d🔬 \\\"'", ("a",))
+    assert volume.choose([usual], ()) == [usual]
+
+
+def test_models_are_copied_once_and_others_are_taken_away(tmp_path: Path) -> None:
+    bundle, work = tmp_path / "bundle", tmp_path / "bundle/.work"
+    work.mkdir(parents=True)
+    one, two = (Entry(name, make_model(tmp_path / name)) for name in ("one", "two"))
+    hashes = volume.copy([one, two], bundle, work)
+    assert hashes == {name: content_hash(tmp_path / name) for name in ("one", "two")}
+    identity, listed = read_sentinel(bundle / "models")
+    assert listed == hashes
+    before = (bundle / "models/one/model.toml").stat()
+    volume.copy([one], bundle, work)
+    assert (bundle / "models/one/model.toml").stat() == before
+    assert read_sentinel(bundle / "models")[0] != identity
+    assert sorted(path.name for path in (bundle / "models").iterdir()) == [".wanwu-volume.json", "one"]
+
+
+def test_a_damaged_copy_is_made_anew(tmp_path: Path) -> None:
+    work = tmp_path / "bundle/.work"
+    work.mkdir(parents=True)
+    entry = Entry("m", make_model(tmp_path / "m"))
+    volume.copy([entry], work.parent, work)
+    (work.parent / "models/m/model.toml").write_text("half")
+    volume.copy([entry], work.parent, work)
+    assert content_hash(work.parent / "models/m") == content_hash(entry.folder)
+
+
+def test_the_photos_needs_the_gateway_and_the_small_worker() -> None:
+    cluster = load_cluster(ROOT / "compose/cluster.toml")
+    entries = volume.choose(library.entries(library.MODELS, cluster), ("photos",))
+    found = contents.needed_images(entries, cluster)
+    assert found == [images.GATEWAY, images.WORKERS[images.PREPARED]]
+    torch = parse_cluster('engine = "torch"\n[[models]]\nname = "photos"\nfolder = "worker/photos"\n', "c.toml")
+    assert contents.needed_images(entries, torch) == [images.GATEWAY, images.WORKERS["torch"]]
+
+
+def test_unknown_systems_are_refused() -> None:
+    with pytest.raises(Refusal) as refusal:
+        contents.check_systems(["debian-12", "debian-9"])
+    assert refusal.value.lines == (
+        "SYSTEMS: found debian-9, needed some of debian-12, debian-13, ubuntu-22.04, ubuntu-24.04, or none",
+    )
+
+
+def test_a_directory_of_other_things_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(Refusal) as refusal:
+        _claim(tmp_path)
+    assert refusal.value.lines == (
+        f"{tmp_path}: found thesis.txt, which is no part of a bundle: name a new directory with OUT=",
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_every_worker_image_has_its_locks() -> None:
+    assert sbom.LOCKS.keys() == images.WORKERS.keys()
+    assert {lock for locks in sbom.LOCKS.values() for lock in locks} == set(LOCKS)
+    assert sbom.locks_of([images.GATEWAY.reference]) == []
+    assert sbom.locks_of([images.WORKERS[images.PREPARED].reference]) == list(sbom.LOCKS[images.PREPARED])
+
+
+def bill() -> str:
+    own = kit.Kit(ROOT, (), "0.1.0", "abc-dirty")
+    pins = read_pins(LOCKS[0].read_text())
+    saved, models = {"wanwu-gateway:0123456789ab": f"sha256:{'1' * 64}"}, {"photos": "2" * 64}
+    return sbom.render(own, "2026-01-02T03:04:05+00:00", saved, models, pins, {"debian-12": read_stanzas(DEB)})
+
+
+def test_the_bill_of_materials_names_each_part_once_with_its_sum() -> None:
+    document = json.loads(bill())
+    parts = {part["bom-ref"]: part for part in document["components"]}
+    assert len(parts) == len(document["components"])
+    assert all(part["hashes"] for part in parts.values())
+    purl = "pkg:deb/debian/libc%2B%2B@1%3A2%2Bx?arch=amd64&distro=debian-12"
+    assert parts[purl]["hashes"] == [{"alg": "SHA-256", "content": "a" * 64}]
+    pins = {part["purl"] for part in parts.values() if part.get("purl", "").startswith("pkg:pypi/")}
+    assert len(pins) == len(read_pins(LOCKS[0].read_text()))
+    assert bill() == bill()

@@ -1,0 +1,113 @@
+"""A bundle that was carried: every way in which it may have arrived otherwise is said in one line."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from scripts.base.errors import Refusal
+from scripts.bundle import layout
+from scripts.bundle.verify import verify
+from scripts.models.store import content_hash
+from tests.bundles import REFERENCE, make_bundle, save_image, write_sums
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    return make_bundle(tmp_path / "bundle", tmp_path / "source")
+
+
+def faults(bundle: Path) -> list[str]:
+    with pytest.raises(Refusal) as refusal:
+        verify(bundle)
+    return [line.removeprefix(f"{bundle}/") for line in refusal.value.lines]
+
+
+def rewrite(bundle: Path, part: str, **changed: object) -> None:
+    """Change the first entry of a part of the manifest, and the sums with it."""
+    path = bundle / layout.MANIFEST
+    manifest = json.loads(path.read_text())
+    manifest[part][0] |= changed
+    path.write_text(json.dumps(manifest))
+    write_sums(bundle)
+
+
+def test_a_whole_bundle_is_said_to_be_whole(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    verify(bundle)
+    assert capsys.readouterr().out.startswith(f"whole: {bundle}, 9 files, ")
+
+
+def test_sha256sum_reads_the_sums(bundle: Path) -> None:
+    subprocess.run(["sha256sum", "--check", "--strict", "--quiet", layout.SUMS], cwd=bundle, check=True)
+
+
+def test_a_flipped_bit_is_found_in_every_file(bundle: Path) -> None:
+    for name in list(layout.files(bundle)):
+        good = (bundle / name).read_bytes()
+        needed = layout.sha256(bundle / name)
+        (bundle / name).write_bytes(bytes([good[0] ^ 1]) + good[1:])
+        found = layout.sha256(bundle / name)
+        assert faults(bundle) == [f"{name}: found sha256 {found}, needed {needed}: carry it over again"]
+        (bundle / name).write_bytes(good)
+
+
+def test_a_missing_and_an_extra_file_are_found(bundle: Path) -> None:
+    needed = layout.sha256(bundle / "models/m/labels/en.txt")
+    (bundle / "models/m/labels/en.txt").unlink()
+    (bundle / "models/m/notes").write_text("")
+    assert faults(bundle) == [
+        f"models/m/labels/en.txt: found nothing, needed the file with sha256 {needed}: carry it over again",
+        "models/m/notes: found a file that SHA256SUMS does not list, needed none: remove it",
+    ]
+
+
+def test_a_bundle_without_sums_is_unfinished(bundle: Path) -> None:
+    (bundle / layout.SUMS).unlink()
+    assert faults(bundle) == [
+        "SHA256SUMS: found nothing, needed the sums of a finished bundle: "
+        "finish it with `make bundle` where it was made, or carry it over whole"
+    ]
+
+
+def test_sums_that_are_none_are_said_to_be_so(bundle: Path) -> None:
+    (bundle / layout.SUMS).write_text("hello\n")
+    assert faults(bundle) == [
+        "SHA256SUMS: found 'hello', needed a sha256 and a path in every line: carry it over again"
+    ]
+
+
+def test_an_image_of_another_id_or_name_is_found_without_an_engine(bundle: Path) -> None:
+    wanted = json.loads((bundle / layout.MANIFEST).read_text())["images"][0]["id"]
+    other = save_image(bundle / "images/gateway.tar.gz", config=b"{}")
+    write_sums(bundle)
+    assert faults(bundle) == [
+        f"images/gateway.tar.gz: found image {REFERENCE} with ID {other}, needed {REFERENCE} with ID {wanted}: "
+        "finish it with `make bundle` where it was made, or carry it over whole"
+    ]
+
+
+def test_a_file_that_is_no_image_is_found(bundle: Path) -> None:
+    (bundle / "images/gateway.tar.gz").write_text("not an archive")
+    write_sums(bundle)
+    (line,) = faults(bundle)
+    assert line.startswith("images/gateway.tar.gz: found no image that can be read (")
+    assert line.endswith(f"), needed {REFERENCE}: carry it over again")
+
+
+def test_a_model_that_the_manifest_or_the_sentinel_does_not_mean_is_found(bundle: Path) -> None:
+    found = content_hash(bundle / "models/m")
+    rewrite(bundle, "models", hash="0")
+    assert faults(bundle) == [
+        f"models/m: found content hash {found}, needed 0: carry it over again",
+        f"models: found {found} in the sentinel for m, needed 0: carry it over again",
+    ]
+
+
+def test_a_manifest_of_another_shape_is_one_line(bundle: Path) -> None:
+    (bundle / layout.MANIFEST).write_text("{}")
+    write_sums(bundle)
+    assert faults(bundle) == [
+        "MANIFEST.json: found what cannot be read (KeyError('kit')), needed a bundle's manifest: "
+        "finish it with `make bundle` where it was made, or carry it over whole"
+    ]

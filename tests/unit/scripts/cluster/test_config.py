@@ -1,0 +1,253 @@
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from scripts.base.errors import Refusal
+from scripts.cluster.config import ROOT, SCHEMA, Cluster, Model, Server, load_cluster, parse_cluster
+from worker.contract.limits import LIMITS
+
+COMMITTED = ROOT / "compose" / "cluster.toml"
+MINIMAL = '[[models]]\nname = "photos"\nfolder = "worker/photos"\n'
+
+
+def refused(text: str) -> list[str]:
+    with pytest.raises(Refusal) as refusal:
+        parse_cluster(text, "c.toml")
+    return list(refusal.value.lines)
+
+
+def server(lines: str) -> str:
+    return f"{MINIMAL}[[servers]]\n{lines}\n"
+
+
+def documented() -> dict[str, set[str]]:
+    """Table to keys, as the committed file shows them, commented out or not."""
+    keys: dict[str, set[str]] = {"": set()}
+    table = ""
+    for line in COMMITTED.read_text().splitlines():
+        if header := re.match(r"\[+(\w+)\]+", line):
+            table = header[1]
+            keys[table] = set()
+        elif key := re.match(r"(?:# )?(\w+) = \S.* # \S", line):
+            keys[table].add(key[1])
+    return keys
+
+
+def uncommented() -> str:
+    return re.sub(r"^# (\w+ = )", r"\1", COMMITTED.read_text(), flags=re.MULTILINE)
+
+
+def test_every_key_is_documented_and_every_documented_key_exists() -> None:
+    assert documented() == {table: set(keys) for table, keys in SCHEMA.items()}
+
+
+def test_the_documentation_lists_tables_and_keys_in_the_order_of_the_schema() -> None:
+    shown = tomllib.loads(uncommented())
+    tables = {"": shown, "limits": shown["limits"], "models": shown["models"][0], "servers": shown["servers"][0]}
+    assert [name for name in shown if name in SCHEMA] == [name for name in SCHEMA if name]
+    for table, keys in SCHEMA.items():
+        assert [key for key in tables[table] if key not in SCHEMA] == list(keys)
+
+
+def test_the_defaults_that_the_comments_show_are_the_defaults() -> None:
+    assert parse_cluster(uncommented(), "compose/cluster.toml") == load_cluster(COMMITTED)
+
+
+def test_what_may_be_left_out_is_commented_out_but_for_the_port() -> None:
+    shown = tomllib.loads(COMMITTED.read_text())
+    assert list(shown) == ["port", "limits", "models", "servers"]
+    assert (shown["limits"], shown["servers"]) == ({}, [{}])
+    assert list(shown["models"][0]) == ["name", "folder"]
+
+
+def test_the_committed_file_serves_the_photos_model_on_this_machine() -> None:
+    assert load_cluster(COMMITTED) == Cluster(
+        source="compose/cluster.toml",
+        port=8080,
+        engine="auto",
+        profile="throughput",
+        limits={name: limit.default for name, limit in LIMITS.items()},
+        models=(Model("photos", ROOT / "worker" / "photos", 1),),
+        servers=(Server("this", "127.0.0.1", None, None, None, None),),
+    )
+
+
+def test_a_file_with_one_model_only_means_the_same_as_the_committed_one() -> None:
+    assert parse_cluster(MINIMAL, "compose/cluster.toml") == load_cluster(COMMITTED)
+
+
+def test_every_value_can_be_given() -> None:
+    text = """
+        port = 80
+        engine = "openvino"
+        limits.queue = 8
+        limits.max_images = 8
+        models = [{name = "a", folder = "/srv/a"}, {name = "b.2_x-y", folder = "b", share = 3}]
+        [[servers]]
+        name = "gpu-1"
+        address = "10.0.0.7"
+        gpus = ["GPU-3f1c8a52-77d0", "MIG-GPU-1/2/0"]
+        cpus = "0-2, 8"
+        workers = 2
+        cores_per_worker = 1
+        [[servers]]
+        name = "b"
+        address = "b.example.org"
+        gpus = "none"
+        """
+    cluster = parse_cluster(text, "c.toml")
+    assert (cluster.port, cluster.engine, cluster.limits["queue"]) == (80, "openvino", 8)
+    assert cluster.models == (Model("a", Path("/srv/a"), 1), Model("b.2_x-y", ROOT / "b", 3))
+    assert cluster.servers == (
+        Server("gpu-1", "10.0.0.7", ("GPU-3f1c8a52-77d0", "MIG-GPU-1/2/0"), (0, 1, 2, 8), 2, 1),
+        Server("b", "b.example.org", (), None, None, None),
+    )
+
+
+def test_all_faults_are_refused_at_once() -> None:
+    text = """
+        prot = 8080
+        engine = "tensorrt"
+        [limits]
+        queue = 0
+        colour = 1
+        [[models]]
+        name = "Photos"
+        [[servers]]
+        gpus = 3
+        worker = 2
+        """
+    assert refused(text) == [
+        'c.toml: prot: unknown key, did you mean "port"?',
+        'c.toml: engine: found "tensorrt", needed "auto" or "torch" or "openvino" or "onnxruntime"',
+        "c.toml: limits/colour: unknown key, the keys here are queue, max_images, max_pixels, deadline_s,"
+        " inference_limit_s, drain_s",
+        "c.toml: limits/queue: found 0, needed a whole number from 1 to 512 (images)",
+        'c.toml: models/0/name: found "Photos", needed up to 63 lower-case letters, digits, ".", "_" or "-",'
+        " the first a letter or digit",
+        "c.toml: models/0/folder: found nothing, needed the path of a model folder",
+        'c.toml: servers/0/worker: unknown key, did you mean "workers"?',
+        'c.toml: servers/0/gpus: found 3, needed "auto", "none" or a list of GPU UUIDs',
+    ]
+
+
+@pytest.mark.parametrize("value", ["0", "65536", "true", "8080.0", '"8080"'])
+def test_a_port_is_a_whole_number_from_1_to_65535(value: str) -> None:
+    assert refused(f"port = {value}\n{MINIMAL}") == [f"c.toml: port: found {value}, needed a port from 1 to 65535"]
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_limit_is_bounded_by_what_the_worker_accepts(name: str) -> None:
+    limit = LIMITS[name]
+    needed = f"needed a whole number from {limit.minimum} to {limit.maximum} ({limit.unit})"
+    for value in (limit.minimum - 1, limit.maximum + 1):
+        line = f"c.toml: limits/{name}: found {value}, {needed}"
+        assert refused(f"{MINIMAL}[limits]\n{name} = {value}") == [line]
+
+
+def test_a_request_cannot_hold_more_images_than_the_queue() -> None:
+    assert refused(f"{MINIMAL}[limits]\nqueue = 31") == [
+        "c.toml: limits/max_images: found 32, needed at most 31, the queue: lower max_images or raise queue"
+    ]
+
+
+@pytest.mark.parametrize("value", ["[]", '"all"', '["0"]', '["GPU-1", "GPU-1"]', '["GPU-1", 2]', "[[]]", "true"])
+def test_gpus_are_uuids_each_once(value: str) -> None:
+    assert refused(server(f"gpus = {value}")) == [
+        f'c.toml: servers/0/gpus: found {value}, needed "auto", "none" or a list of GPU UUIDs'
+    ]
+
+
+@pytest.mark.parametrize("value", ['""', '"3-1"', '"0,"', '"a"', '"0-9999"', '"-1"', "[0, 1]", "3"])
+def test_cpus_are_a_cpu_list(value: str) -> None:
+    assert refused(server(f"cpus = {value}")) == [
+        f'c.toml: servers/0/cpus: found {value}, needed "auto", "none" or a list of CPUs such as "0-3,8"'
+    ]
+
+
+@pytest.mark.parametrize("key", ["workers", "cores_per_worker"])
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "false", '"none"'])
+def test_numbers_of_workers_and_cores_start_at_1(key: str, value: str) -> None:
+    assert refused(server(f"{key} = {value}")) == [
+        f'c.toml: servers/0/{key}: found {value}, needed "auto" or a whole number from 1'
+    ]
+
+
+@pytest.mark.parametrize("value", ['""', '"::1"', '"10.0.0.256"', '"10.1"', '"http://a"', '"a b"', '"-a"', "1"])
+def test_an_address_is_a_host_name_or_an_ipv4_address(value: str) -> None:
+    assert refused(server(f"address = {value}")) == [
+        f"c.toml: servers/0/address: found {value}, needed a host name or an IPv4 address"
+    ]
+
+
+@pytest.mark.parametrize("value", ['"This"', '"1"', '"a=b"', '"a,b"', '""', '"a\\n"', f'"{"a" * 32}"'])
+def test_a_server_name_can_be_part_of_a_slot_name(value: str) -> None:
+    assert refused(server(f"name = {value}")) == [
+        f'c.toml: servers/0/name: found {value}, needed up to 31 lower-case letters, digits or "-", the first a letter'
+    ]
+
+
+def test_a_share_is_a_whole_number_from_1() -> None:
+    assert refused(MINIMAL + "share = 0") == ["c.toml: models/0/share: found 0, needed a whole number from 1"]
+
+
+def test_names_and_addresses_are_used_once() -> None:
+    two_servers = "[[servers]]\n[[servers]]\n"
+    assert refused(MINIMAL + MINIMAL + two_servers) == [
+        'c.toml: models/1/name: found "photos", which models/0 has: needed another name',
+        'c.toml: servers/1/name: found "this", which servers/0 has: needed another name',
+        'c.toml: servers/1/address: found "127.0.0.1", which servers/0 has: needed another address',
+    ]
+
+
+def test_without_cpus_nothing_can_be_said_about_cpu_workers() -> None:
+    assert refused(server('cpus = "none"\ngpus = "none"\nworkers = 2\ncores_per_worker = 1')) == [
+        'c.toml: servers/0/workers: found 2 beside cpus = "none", needed "auto": a CPU worker needs CPUs',
+        'c.toml: servers/0/cores_per_worker: found 1 beside cpus = "none", needed "auto": a CPU worker needs CPUs',
+        'c.toml: servers/0/gpus: found "none" beside cpus = "none", needed one of the two to serve on',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("", "models: found [], needed one or several [[models]] tables"),
+        ("models = []", "models: found [], needed one or several [[models]] tables"),
+        ('[models]\nname = "a"', 'models: found {"name": "a"}, needed one or several [[models]] tables'),
+        ("models = [1]", "models/0: found 1, needed a table"),
+        (f"limits = 1\n{MINIMAL}", "limits: found 1, needed a table"),
+        (f"servers = []\n{MINIMAL}", "servers: found [], needed one or several [[servers]] tables"),
+        (f"port = 2020-01-01\n{MINIMAL}", 'port: found "2020-01-01", needed a port from 1 to 65535'),
+        ("port = 1 1", "not valid TOML: Expected newline or end of document after a statement (at line 1, column 10)"),
+    ],
+)
+def test_a_file_of_another_shape_is_refused(text: str, line: str) -> None:
+    assert refused(text) == [f"c.toml: {line}"]
+
+
+def test_a_long_value_is_shown_by_its_beginning() -> None:
+    assert refused(f'port = "{"9" * 200}"\n{MINIMAL}') == [
+        f'c.toml: port: found "{"9" * 76}..., needed a port from 1 to 65535'
+    ]
+
+
+def test_a_missing_file_and_one_that_is_not_text_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.toml"
+    with pytest.raises(Refusal) as missing:
+        load_cluster(path)
+    path.write_bytes(b"port = 1 # \xff")
+    with pytest.raises(Refusal) as binary:
+        load_cluster(path)
+    assert str(missing.value) == (f"{path}: No such file or directory: needed a file like the one in the repository")
+    assert str(binary.value) == f"{path}: byte 11 is not UTF-8: save the file as UTF-8"
+
+
+def test_a_gateway_stands_on_every_server_but_those_that_say_no_and_on_one_at_least() -> None:
+    two = f'{server("gateway = false")}[[servers]]\nname = "b"\naddress = "10.0.0.2"\n'
+    assert [one.gateway for one in parse_cluster(two, "c.toml").servers] == [False, True]
+    assert refused(server("gateway = false")) == [
+        "c.toml: servers: found gateway = false on every one, needed a gateway on one at least"
+    ]
+    assert refused(server("gateway = 1")) == ["c.toml: servers/0/gateway: found 1, needed true or false"]

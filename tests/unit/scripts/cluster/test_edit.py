@@ -1,0 +1,110 @@
+"""Another model folder in the cluster's file, and not one other byte changed."""
+
+import os
+import stat
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scripts.base.errors import Refusal
+from scripts.cluster.config import ROOT, parse_cluster
+from scripts.cluster.edit import replace_text, require_replaceable, with_model
+from tests.nobody import as_nobody
+
+NEW = {"name": "new", "folder": "models/new"}
+
+
+def refused(text: str, index: int = 0) -> str:
+    with pytest.raises(Refusal) as refusal:
+        with_model(text, "c.toml", index, NEW)
+    (line,) = refusal.value.lines
+    return line
+
+
+def test_the_file_of_the_repository_keeps_its_comments() -> None:
+    text = (ROOT / "compose/cluster.toml").read_text()
+    edited = with_model(text, "c.toml", 0, NEW)
+    assert edited == text.replace('name = "photos"', 'name = "new"').replace('"worker/photos"', '"models/new"')
+    assert parse_cluster(edited, "c.toml").models[0].folder == ROOT / "models/new"
+
+
+@pytest.mark.parametrize("index", [0, 1])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[[models]]\nname = "a"\nfolder = "a"\n[[models]]\nname = "b"\nfolder = "b"\n',
+        "\r\n[[ models ]] # one\r\n\tfolder='a'#x\r\n name   =\t'a'  # y\r\n[[models]]\r\nname='b'\r\nfolder='b'",
+        '[[models]]\nname = "a"\nfolder = "a"\n[limits]\nqueue = 40\n[[models]]\nname = "b"\nfolder = "a\\"]#b"\n',
+        '# [[models]]\n[[models]]\n# name = "x"\nname = "模"\nfolder = "a"\n\n[[models]]\nfolder = "b"\nname = "b"',
+    ],
+)
+def test_only_the_two_values_of_the_one_table_change(text: str, index: int) -> None:
+    before, edited = tomllib.loads(text), with_model(text, "c.toml", index, NEW)
+    before["models"][index] |= NEW
+    assert tomllib.loads(edited) == before
+    old = text.split("\n")
+    changed = [(line, old[number]) for number, line in enumerate(edited.split("\n")) if line != old[number]]
+    assert len(edited.split("\n")) == len(old)
+    assert {line.split("=")[0].strip() for line, _ in changed} == {"name", "folder"}
+    assert all(new.endswith(was[-3:]) for new, was in changed if "#" in was.replace("]#b", ""))
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"])))
+def test_whatever_a_folder_is_called_it_is_read_back_as_it_was(folder: str) -> None:
+    text = '[[models]]\nname = "a"  # here\nfolder = "a"  # there\n'
+    edited = with_model(text, "c.toml", 0, {"name": "a", "folder": folder})
+    assert tomllib.loads(edited)["models"] == [{"name": "a", "folder": folder}]
+    assert edited.endswith("  # there\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'models = [{name = "a", folder = "a"}]\n',
+        '[[models]]\nname = """a"""\nfolder = "a"\n',
+        '[[models]]\n"name" = "a"\nfolder = "a"\n',
+        '[["models"]]\nname = "a"\nfolder = "a"\n',
+        '[[models]]\nname = "a"\n',
+        'note = """\n[[models]]\nname = "x"\nfolder = "x"\n"""\n[[models]]\nname = "a"\nfolder = "a"\n',
+    ],
+)
+def test_what_is_written_in_another_way_is_left_to_its_writer(text: str) -> None:
+    assert refused(text) == (
+        "c.toml: models/0: cannot be edited safely, needed a [[models]] table with name and folder on lines of their "
+        'own: write name = "new", folder = "models/new" there yourself, then `make up`'
+    )
+
+
+def test_a_file_is_replaced_with_its_mode_and_through_its_link(tmp_path: Path) -> None:
+    file, link = tmp_path / "real.toml", tmp_path / "cluster.toml"
+    file.write_bytes(b"old\r\n")
+    file.chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown(file, 12345, 54321)
+    link.symlink_to(file)
+    before = file.stat()
+    require_replaceable(link)
+    replace_text(link, "old\r\n", "new 新\r\n")
+    after = file.stat()
+    assert (link.is_symlink(), file.read_bytes()) == (True, "new 新\r\n".encode())
+    assert (stat.S_IMODE(after.st_mode), after.st_uid, after.st_gid) == (0o640, before.st_uid, before.st_gid)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cluster.toml", "real.toml"]
+
+
+def test_a_file_that_somebody_changed_meanwhile_stays_theirs(tmp_path: Path) -> None:
+    file = tmp_path / "cluster.toml"
+    file.write_text("theirs")
+    with pytest.raises(Refusal) as refusal:
+        replace_text(file, "old", "new")
+    assert refusal.value.lines == (f"{file}: was changed meanwhile: it stays as it is now",)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["theirs"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another account for a moment")
+def test_a_file_that_cannot_be_replaced_is_named_beforehand() -> None:
+    with as_nobody(), pytest.raises(Refusal) as refusal:
+        require_replaceable(Path("/cluster.toml"))
+    assert refusal.value.lines == ("/cluster.toml: cannot be changed: needed a folder / that can be written",)

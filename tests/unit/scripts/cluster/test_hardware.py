@@ -1,0 +1,224 @@
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scripts.base.errors import Refusal
+from scripts.cluster.hardware import (
+    Cpu,
+    Gpu,
+    Hardware,
+    cgroup_files,
+    describe,
+    format_cpu_list,
+    parse_cpu_list,
+    parse_gpus,
+    parse_lscpu,
+    parse_memory,
+    pci_addresses,
+    read_hardware,
+)
+from tests.unit.hardware import FOLDER, MACHINES, recorded, texts
+
+
+def test_two_cores() -> None:
+    assert recorded("two-cores") == Hardware(
+        cpus=(Cpu(0, 0, 0, 0), Cpu(1, 1, 0, 0)), gpus=(), memory_bytes=24684092 * 1024
+    )
+
+
+def test_smt_siblings_share_a_core_and_sockets_do_not() -> None:
+    cpus = recorded("two-sockets").cpus
+    assert len(cpus) == 128
+    assert (cpus[31], cpus[95]) == (Cpu(31, 31, 0, 0), Cpu(95, 31, 0, 0))
+    assert (cpus[32], cpus[96]) == (Cpu(32, 32, 1, 1), Cpu(96, 32, 1, 1))
+
+
+def test_eight_gpus_know_their_numa_nodes_and_near_cpus() -> None:
+    gpus = recorded("eight-gpus").gpus
+    assert [gpu.numa_node for gpu in gpus] == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert {format_cpu_list(gpu.cpus) for gpu in gpus[:4]} == {"0-55,112-167"}
+    assert {format_cpu_list(gpu.cpus) for gpu in gpus[4:]} == {"56-111,168-223"}
+    assert gpus[0].uuid == "GPU-3f1c8a52-77d0-4b1e-9a63-0c5d2e9f4b10"
+    assert gpus[0].name == "NVIDIA H100 80GB HBM3"
+
+
+def test_mig_devices_stand_in_for_their_gpu() -> None:
+    machine = recorded("mig")
+    assert [(gpu.uuid, gpu.name, gpu.numa_node) for gpu in machine.gpus] == [
+        ("MIG-1d7f52a6-90c3-5b48-a6ee-03f4c8b1d972", "NVIDIA A100-PCIE-40GB MIG 3g.20gb", -1),
+        ("MIG-8c20e4b7-5f6d-5a13-9d04-b7e8a25c61f0", "NVIDIA A100-PCIE-40GB MIG 3g.20gb", -1),
+        ("GPU-e07c3d58-1b92-4f6a-8ad5-4c9e2f70b186", "NVIDIA A100-PCIE-40GB", -1),
+    ]
+    assert {gpu.cpus for gpu in machine.gpus} == {tuple(range(32))}
+
+
+def test_a_broken_driver_means_no_gpu_and_a_note() -> None:
+    machine = recorded("broken-driver")
+    assert machine.gpus == ()
+    assert machine.notes == (
+        "nvidia-smi -L: NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver."
+        " Make sure that the latest NVIDIA driver is installed and running.",
+    )
+
+
+def test_one_lost_gpu_does_not_hide_the_others() -> None:
+    said = texts("eight-gpus")
+    lost = "Unable to determine the device handle for gpu 0000:1B:00.0: GPU is lost.\n"
+    rest = "".join(said.smi_list.splitlines(keepends=True)[1:])
+    machine = describe(replace(said, smi_list=lost + rest))
+    assert machine.gpus == recorded("eight-gpus").gpus[1:]
+    assert machine.notes == (f"nvidia-smi -L: {lost.strip()}",)
+
+
+def test_a_gpu_that_sys_does_not_know_has_every_usable_cpu_near() -> None:
+    gpus, notes = parse_gpus("GPU 0: NVIDIA T4 (UUID: GPU-1)\n", "", {}, {4, 2})
+    assert (gpus, notes) == ((Gpu("GPU-1", "NVIDIA T4", -1, (2, 4)),), ())
+
+
+def test_pci_addresses_are_spelt_as_in_sys() -> None:
+    query = "0, GPU-1, NVIDIA T4, 00000000:AF:00.0\n1, GPU-2, A, B, C, 00010000:0B:00.1\n[Unknown Error]\n"
+    assert pci_addresses(query) == {"GPU-1": "0000:af:00.0", "GPU-2": "10000:0b:00.1"}
+
+
+def test_only_cpus_that_the_cgroup_allows_are_usable() -> None:
+    machine = recorded("odd-cgroup")
+    assert [cpu.number for cpu in machine.cpus] == [1, 3, 5]
+    assert machine.forbidden_cpus == (0, 2, 4, 6, 7)
+    assert machine.memory_bytes == 2 * 1024**3
+
+
+def test_only_cpus_in_the_affinity_mask_are_usable() -> None:
+    machine = describe(replace(texts("eight-gpus"), affinity=frozenset({3, 115, 60})))
+    assert [cpu.number for cpu in machine.cpus] == [3, 60, 115]
+    assert [gpu.cpus for gpu in machine.gpus[3:5]] == [(3, 115), (60,)]
+
+
+def test_without_a_usable_cpu_both_lists_are_named() -> None:
+    with pytest.raises(Refusal) as refusal:
+        describe(replace(texts("odd-cgroup"), affinity=frozenset({0, 2})))
+    assert str(refusal.value) == (
+        'found no usable CPU: lscpu lists "0-7", the affinity mask and the cgroup cpuset leave "":'
+        " allow this process a CPU that is online"
+    )
+
+
+def test_empty_columns_of_lscpu_make_each_cpu_a_core_of_one_node() -> None:
+    assert parse_lscpu("# CPU,Core,Socket,Node\n1,,,\n0,,,\n") == (Cpu(0, 0, 0, 0), Cpu(1, 1, 0, 0))
+
+
+def test_memory_is_the_smallest_of_the_machine_and_its_limits() -> None:
+    meminfo = "MemTotal:       1000 kB\n"
+    assert parse_memory(meminfo, ["max\n", ""]) == 1_024_000
+    assert parse_memory(meminfo, ["9223372036854771712\n"]) == 1_024_000
+    assert parse_memory(meminfo, ["600000\n", "500000\n"]) == 500_000
+    with pytest.raises(Refusal, match=r"^/proc/meminfo has no MemTotal line: mount /proc$"):
+        parse_memory("", [])
+
+
+def test_cpu_lists_are_read_as_the_kernel_writes_them() -> None:
+    assert parse_cpu_list("0-2,8\n") == (0, 1, 2, 8)
+    assert parse_cpu_list(" 3 , 1 ") == (1, 3)
+    for wrong in ("", "a", "2-1", "1,,2", "1-", "8192", "0-99999", "\u0663"):
+        with pytest.raises(ValueError, match="not a CPU list"):
+            parse_cpu_list(wrong)
+
+
+@given(st.sets(st.integers(0, 8191), min_size=1, max_size=40))
+def test_a_cpu_list_that_is_written_reads_back(numbers: set[int]) -> None:
+    assert parse_cpu_list(format_cpu_list(numbers)) == tuple(sorted(numbers))
+
+
+def test_cgroup_v2_files_are_looked_for_upwards() -> None:
+    assert cgroup_files("0::/system.slice/a.service\n", "memory", "v1", "memory.max") == [
+        PurePosixPath("/sys/fs/cgroup/system.slice/a.service/memory.max"),
+        PurePosixPath("/sys/fs/cgroup/system.slice/memory.max"),
+        PurePosixPath("/sys/fs/cgroup/memory.max"),
+    ]
+
+
+def test_cgroup_v1_files_are_looked_for_under_their_controller() -> None:
+    own = "4:memory:/docker/1f\n3:cpu,cpuacct:/\n2:cpuset:/\n1:name=systemd:/\n0::/\n"
+    assert cgroup_files(own, "memory", "memory.limit_in_bytes", "memory.max") == [
+        PurePosixPath("/sys/fs/cgroup/memory/docker/1f/memory.limit_in_bytes"),
+        PurePosixPath("/sys/fs/cgroup/memory/docker/memory.limit_in_bytes"),
+        PurePosixPath("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+        PurePosixPath("/sys/fs/cgroup/memory.max"),
+    ]
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_description_reads_back_from_json(machine: str) -> None:
+    assert Hardware.from_json(recorded(machine).to_json()) == recorded(machine)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"cpus": [], "gpus": [], "forbidden_cpus": [], "notes": []}'])
+def test_json_that_is_no_description_is_refused(text: str) -> None:
+    with pytest.raises(Refusal, match=r"^not a hardware description \(.+\): write it anew$"):
+        Hardware.from_json(text)
+
+
+def test_this_machine_is_read_within_its_own_bounds() -> None:
+    machine = read_hardware()
+    assert {cpu.number for cpu in machine.cpus} <= os.sched_getaffinity(0)
+    assert 0 < machine.memory_bytes <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_a_process_confined_to_one_cpu_reads_one_cpu() -> None:
+    chosen = max(os.sched_getaffinity(0))
+    script = (
+        f"import os; os.sched_setaffinity(0, {{{chosen}}});"
+        "from scripts.cluster.hardware import read_hardware; print(read_hardware().to_json())"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert [cpu.number for cpu in Hardware.from_json(done.stdout).cpus] == [chosen]
+
+
+def nvidia_smi_that(does: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Puts a stand-in for nvidia-smi first on the PATH: the driver and its GPUs are not on every machine."""
+    program = folder / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\n{does}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
+def test_gpus_are_read_from_nvidia_smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = FOLDER / "eight-gpus"
+    nvidia_smi_that(
+        f'case "$*" in -L) cat {said}/nvidia-smi-L.txt;;'
+        f" '--query-gpu=index,uuid,name,pci.bus_id --format=csv,noheader') cat {said}/nvidia-smi-query.txt;;"
+        " *) exit 2;; esac",
+        tmp_path,
+        monkeypatch,
+    )
+    machine = read_hardware()
+    assert [gpu.uuid for gpu in machine.gpus] == [gpu.uuid for gpu in recorded("eight-gpus").gpus]
+    assert machine.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("does", "note"),
+    [
+        ("echo No devices were found; exit 6", "nvidia-smi -L: No devices were found"),
+        ("echo 'Failed to initialize NVML' >&2; exit 255", "nvidia-smi -L: Failed to initialize NVML"),
+        ("exit 9", "nvidia-smi -L: failed with status 9"),
+    ],
+)
+def test_a_failing_nvidia_smi_is_noted(does: str, note: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nvidia_smi_that(does, tmp_path, monkeypatch)
+    machine = read_hardware()
+    assert (machine.gpus, machine.notes) == ((), (note,))
+
+
+def test_a_missing_lscpu_is_refused_with_the_package_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Refusal) as refusal:
+        read_hardware()
+    assert str(refusal.value) == "found no lscpu: install util-linux with your package manager"

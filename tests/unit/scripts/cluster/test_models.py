@@ -1,0 +1,159 @@
+from pathlib import Path
+
+import pytest
+
+from scripts.base.errors import Refusal
+from scripts.cluster import models
+from scripts.cluster.config import ROOT, Cluster, load_cluster, parse_cluster
+from scripts.cluster.models import Served, read_models
+from scripts.models.tools import rewrite
+from worker.contract.machine import kind
+
+GOOD = """loader = "timm"
+[files]
+"prepared/f32.xml" = ""
+"prepared/f32.onnx" = ""
+[[golden]]
+image = "golden/a.jpg"
+[[golden]]
+image = "golden/b.jpg"
+[engine]
+name = "torch"
+precision = "f32"
+batch_sizes = [1]
+"""
+MEASURED = """[engine.prepared]
+openvino-f32 = "prepared/f32.xml"
+onnxruntime-f32 = "prepared/f32.onnx"
+""" + "".join(
+    f"""[[engine.measured]]
+machine = "{machine}"
+engine = "{engine}"
+precision = "{precision}"
+batch_sizes = [1]
+images_per_s = 9
+agreement = 1
+difference = 0
+chosen = true
+"""
+    for machine, engine, precision in (
+        (kind(), "openvino", "bf16"), ("NVIDIA H200", "torch", "fp16"), ("NVIDIA T4", "onnxruntime", "f32")
+    )
+)  # fmt: skip
+
+
+def folder(path: Path, text: str | bytes = GOOD) -> Path:
+    (path / "golden").mkdir(parents=True)
+    (path / "model.toml").write_bytes(text.encode() if isinstance(text, str) else text)
+    (path / "golden/a.jpg").write_bytes(b"1234")
+    (path / "prepared").mkdir()
+    for name, size in {"f32.xml": 10, "f32.bin": 200, "f32.onnx": 3000, "f32.onnx.data": 40_000}.items():
+        (path / "prepared" / name).write_bytes(b"x" * size)
+    return path
+
+
+def clustered(*folders: Path, engine: str = "auto") -> Cluster:
+    models = "".join(f'[[models]]\nname = "m{index}"\nfolder = "{path}"\n' for index, path in enumerate(folders))
+    return parse_cluster(f'engine = "{engine}"\n{models}', "c.toml")
+
+
+def refused(*folders: Path) -> list[str]:
+    with pytest.raises(Refusal) as refusal:
+        read_models(clustered(*folders))
+    return list(refusal.value.lines)
+
+
+def test_a_model_is_read_with_its_engine_first_golden_picture_and_all_its_bytes(tmp_path: Path) -> None:
+    path = folder(tmp_path / "m")
+    (path / "weights").write_bytes(b"x" * 1000)
+    assert read_models(clustered(path)) == {"m0": Served("torch", path / "golden/a.jpg", 1004 + len(GOOD))}
+
+
+@pytest.mark.parametrize(
+    ("machines", "engine", "size"),
+    [
+        ((), "openvino", 210),
+        (("NVIDIA T4",), "onnxruntime", 43_000),
+        (("NVIDIA H200",), "torch", 4 + len(GOOD + MEASURED)),
+        (("NVIDIA T4", kind()), "onnxruntime", 43_000),
+        ((kind(), "NVIDIA H200"), "torch", 4 + len(GOOD + MEASURED)),
+        (("NVIDIA T5",), "torch", 4 + len(GOOD + MEASURED)),
+    ],
+)
+def test_the_engine_is_the_one_that_runs_on_these_kinds_of_machines_and_its_network_what_counts(
+    tmp_path: Path, machines: tuple[str, ...], engine: str, size: int
+) -> None:
+    path = folder(tmp_path / "m", GOOD + MEASURED)
+    assert read_models(clustered(path), machines) == {"m0": Served(engine, path / "golden/a.jpg", size)}
+
+
+def test_what_reads_texts_needs_torch_and_all_its_weights_whatever_runs_the_rest(tmp_path: Path) -> None:
+    text = (GOOD + MEASURED).replace('loader = "timm"', 'loader = "zero_shot"')
+    path = folder(tmp_path / "m", text)
+    (found,) = read_models(clustered(path)).values()
+    assert (found.engine, found.texts, found.torch) == ("openvino", True, True)
+    assert found.bytes == 210 + 4 + len(text)
+    assert not Served("openvino", path, 1).torch
+    assert Served("torch", path, 1).torch
+
+
+def test_prepared_networks_lie_where_the_tool_puts_them() -> None:
+    assert models.PREPARED_FOLDER == rewrite.PREPARED_FOLDER
+
+
+def test_the_clusters_engine_comes_before_the_folders(tmp_path: Path) -> None:
+    path = folder(tmp_path / "m")
+    assert read_models(clustered(path, engine="openvino"))["m0"].engine == "openvino"
+
+
+def test_the_committed_cluster_has_its_model() -> None:
+    served = read_models(load_cluster(ROOT / "compose/cluster.toml"))
+    assert served["photos"].engine == "openvino"
+    assert served["photos"].golden.is_file()
+    assert served["photos"].bytes < 7_000_000
+
+
+def test_the_faults_of_all_folders_are_refused_at_once(tmp_path: Path) -> None:
+    good, missing = folder(tmp_path / "good"), tmp_path / "missing"
+    unknown = folder(tmp_path / "unknown", GOOD.replace("torch", "tensorflow"))
+    assert refused(missing, good, unknown) == [
+        f"c.toml: models/0/folder: {missing}: no such folder: name one that is there; is the models volume mounted?",
+        f"c.toml: models/2/folder: {unknown}/model.toml: engine/name: needs one of torch, openvino, onnxruntime, "
+        "found 'tensorflow'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[engine", "TOMLDecodeError("),
+        (b"\xff", "UnicodeDecodeError("),
+        ("", "KeyError('loader')"),
+        ('loader = "timm"\nengine = "torch"\n', "ValueError("),
+        (GOOD.replace("[files]", "[other]"), "KeyError('files')"),
+        (GOOD.replace("[[golden]]", "[[other]]"), "KeyError('golden')"),
+        ("golden = []\n" + GOOD.replace("[[golden]]", "[[other]]"), "IndexError("),
+        (GOOD.replace('"golden/a.jpg"', "7"), "TypeError("),
+    ],
+)
+def test_a_model_toml_that_cannot_be_read_is_refused_with_the_reason(
+    tmp_path: Path, text: str | bytes, reason: str
+) -> None:
+    path = folder(tmp_path / "m", text)
+    (line,) = refused(path)
+    assert line.startswith(f"c.toml: models/0/folder: {path}/model.toml: cannot be read as a model folder: {reason}")
+
+
+def test_an_empty_folder_is_told_from_one_that_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    assert refused(tmp_path / "m") == [
+        f"c.toml: models/0/folder: {tmp_path}/m: found an empty folder, needed a model folder: "
+        "copy one there, or mount the models volume"
+    ]
+
+
+def test_a_file_in_place_of_a_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "m").write_text("")
+    assert refused(tmp_path / "m") == [
+        f"c.toml: models/0/folder: {tmp_path}/m/model.toml: Not a directory: needed a model folder with a model.toml"
+    ]

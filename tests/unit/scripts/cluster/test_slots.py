@@ -1,0 +1,85 @@
+"""This server's slots, as /etc/wanwu/slots.json keeps them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from scripts.base.errors import Refusal
+from scripts.cluster.config import SCHEMA, Cluster, Server, parse_cluster
+from scripts.cluster.hardware import Cpu, Gpu, Hardware
+from scripts.cluster.plan import plan
+from scripts.cluster.slots import asked, render
+from worker.contract.swarm_slot import assigned
+
+CPUS = tuple(Cpu(number, number, 0, 0) for number in range(8))
+HARDWARE = Hardware(CPUS, (), 16_000_000_000)
+GPU = Gpu("GPU-1234", "a GPU", 0, tuple(range(8)))
+MODEL = '[[models]]\nname = "photos"\nfolder = "worker/photos"\n'
+SERVERS = '[[servers]]\nname = "a"\naddress = "10.0.0.1"\nworkers = 2\n[[servers]]\nname = "b"\naddress = "10.0.0.2"\n'
+
+
+def cluster(extra: str = "") -> Cluster:
+    return parse_cluster(MODEL + extra, "cluster.toml")
+
+
+def test_a_server_of_the_file_has_the_slots_that_the_plan_gives_it() -> None:
+    found = json.loads(render(cluster(SERVERS), "a", HARDWARE, None))
+    assert found == {
+        "server": "a",
+        "asked": {"workers": 2},
+        "slots": {"a-cpu0": {"cpus": "0-3", "gpu": ""}, "a-cpu1": {"cpus": "4-7", "gpu": ""}},
+    }
+    planned = plan(cluster(SERVERS), {"a": HARDWARE, "b": HARDWARE})
+    assert list(found["slots"]) == [worker.slot.name for worker in planned.workers if worker.slot.server == "a"]
+
+
+def test_a_server_that_the_file_does_not_name_yet_has_those_of_every_default() -> None:
+    machine = Hardware(CPUS, (GPU,), 16_000_000_000)
+    assert json.loads(render(cluster(), "c", machine, None)) == {
+        "server": "c",
+        "asked": {},
+        "slots": {"c-gpu0": {"cpus": "0-7", "gpu": "GPU-1234"}},
+    }
+
+
+def test_measured_cores_are_kept_to() -> None:
+    found = json.loads(render(cluster(), "c", HARDWARE, 2))
+    assert [slot["cpus"] for slot in found["slots"].values()] == ["0-1", "2-3", "4-5", "6-7"]
+
+
+def test_a_worker_reads_its_slot_from_what_is_written(tmp_path: Path) -> None:
+    file = tmp_path / "slots.json"
+    file.write_text(render(cluster(), "c", HARDWARE, None))
+    environ = {"DOCKER_RESOURCE_SLOT": "c-cpu1", "WANWU_SLOTS": str(file), "WANWU_MODEL": "photos"}
+    assert assigned(environ)["WANWU_CPUS"] == "4-7"
+
+
+def test_a_name_that_the_file_could_not_say_is_refused() -> None:
+    with pytest.raises(Refusal) as refused:
+        render(cluster(), "Server_1", HARDWARE, None)
+    assert refused.value.lines == (
+        "--server: found 'Server_1', needed up to 31 lower-case letters, digits or \"-\", the first a letter",
+    )
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"gpus": "none", "workers": 2, "cores_per_worker": 1},
+        {"gpus": ["GPU-2", "GPU-1"], "cpus": "none"},
+        {"cpus": "0-3,8"},
+    ],
+)
+def test_what_the_file_asks_of_the_slots_is_kept_as_the_file_says_it(values: dict[str, object]) -> None:
+    lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
+    (server,) = cluster(f'[[servers]]\nname = "a"\n{lines}').servers
+    assert asked(server) == values
+    assert json.loads(json.dumps(asked(server))) == values
+
+
+def test_the_keys_that_decide_the_slots_are_those_that_the_plan_reads() -> None:
+    """Every key of a server but those that say who it is and whether a gateway stands there."""
+    every = Server("a", "", (), (), 1, 1)
+    assert asked(every).keys() == SCHEMA["servers"].keys() - {"name", "address", "gateway"}

@@ -1,0 +1,200 @@
+import os
+import platform
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts.base.errors import Refusal
+from scripts.base.programs import on_path
+from scripts.cluster.config import ROOT
+from scripts.cluster.hardware import format_cpu_list, read_hardware
+from scripts.commands.doctor import examine
+from scripts.host import environments
+from scripts.host.environments import SERVE
+from scripts.runtimes.choice import choose
+from scripts.runtimes.compose import runtime as compose
+from scripts.runtimes.run_directory import run_dir
+from tests.nobody import NOBODY, as_nobody
+from tests.service import free_ports
+
+Capture = pytest.CaptureFixture[str]
+HARDWARE = read_hardware()
+TERABYTES_4 = 1 << 42
+# A mount namespace in which the system's Python has no ensurepip, as on Debian without python3-venv.
+WITHOUT_ENSUREPIP = 'mount -t tmpfs tmpfs "$(/usr/bin/python3 -c "import ensurepip as e; print(e.__path__[0])")"'
+AS_NOBODY = ("setpriv", f"--reuid={NOBODY.pw_uid}", f"--regid={NOBODY.pw_gid}", "--clear-groups")
+
+pytestmark = pytest.mark.skipif(not on_path("nginx"), reason="needs Nginx, which `make test` installs")
+
+
+@pytest.fixture
+def readable() -> Iterator[Path]:
+    """A folder that every account can read, and only this one can write."""
+    with tempfile.TemporaryDirectory(prefix="wanwu-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture
+def cluster(readable: Path) -> Path:
+    """A cluster of one worker of a model folder that can be read, on free ports."""
+    folder = readable / "model"
+    folder.mkdir()
+    (folder / "model.toml").write_text(
+        'loader = "openvino"\n[files]\n[[golden]]\nimage = "a.png"\n'
+        '[engine]\nname = "openvino"\nprecision = "f32"\nbatch_sizes = [1]\n'
+    )
+    (folder / "model.bin").write_bytes(b"")
+    path = readable / "cluster.toml"
+    path.write_text(
+        f'port = {free_ports(2)}\n[[models]]\nname = "m"\nfolder = "{folder}"\n[[servers]]\nworkers = 1\n'
+        "cores_per_worker = 1\n"
+    )
+    return path
+
+
+def port_of(cluster: Path) -> int:
+    return int(re.findall(r"^port = (\d+)", cluster.read_text())[0])
+
+
+def diagnose(cluster: Path, runtime: str = "local") -> None:
+    run = run_dir(cluster.parent / "run")
+    examine(cluster, run, choose(runtime, run))
+
+
+def refused(cluster: Path, capsys: Capture) -> tuple[list[str], list[str]]:
+    """What doctor refuses with, and the lines it printed that say no."""
+    with pytest.raises(Refusal) as refusal:
+        diagnose(cluster)
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) >= 6
+    return list(refusal.value.lines), [line for line in printed if not line.startswith("ok  ")]
+
+
+def test_a_machine_that_can_serve_is_told_so_line_by_line_and_nothing_is_changed(
+    cluster: Path, capsys: Capture
+) -> None:
+    before = sorted(cluster.parent.rglob("*"))
+    diagnose(cluster)
+    port, cpus = port_of(cluster), HARDWARE.cpus
+    usable = format_cpu_list(cpu.number for cpu in cpus)
+    packages = "installed" if SERVE.python.exists() else "not installed yet; `make up` installs them"
+    expected = [
+        rf"ok  python: {re.escape(platform.python_version())}",
+        r"ok  runtime: `make up` takes the local runtime.*",
+        rf"ok  hardware: CPUs {usable}, {HARDWARE.memory_bytes // 1_000_000} MB of memory, .+",
+        r"ok  plan: m-0 on CPU [\d,-]+",
+        rf"ok  ports and memory: enough memory, ports {port} to {port + 1} free",
+        rf"ok  folders: {cluster.parent}/run( and {environments.HOME})? can be written",
+        r"ok  nginx: nginx version: nginx/[\d.]+.*",
+        rf"ok  packages: {packages}",
+        r"this machine can serve",
+    ]
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == len(expected)
+    for line, pattern in zip(printed, expected, strict=True):
+        assert re.fullmatch(pattern, line)
+    assert sorted(cluster.parent.rglob("*")) == before
+
+
+def test_a_port_in_use_is_named_and_the_other_checks_go_on(cluster: Path, capsys: Capture) -> None:
+    port = port_of(cluster)
+    with socket.create_server(("127.0.0.1", port)):
+        assert refused(cluster, capsys) == (
+            ["to mend before `make up`: ports and memory"],
+            [f"no  ports and memory: port {port}: already in use: end what listens there, or set another port"],
+        )
+
+
+def test_too_little_memory_is_named(cluster: Path, capsys: Capture) -> None:
+    with (cluster.parent / "model/model.bin").open("ab") as weights:
+        weights.truncate(TERABYTES_4)  # sparse: it takes no room
+    lines, said = refused(cluster, capsys)
+    assert lines == ["to mend before `make up`: ports and memory"]
+    assert said == [
+        "no  ports and memory: memory: about 8796243 MB needed, workers: 1, "
+        f"found {HARDWARE.memory_bytes // 1_000_000} MB: set fewer workers in cluster.toml"
+    ]
+
+
+def test_what_cannot_be_planned_is_named_with_all_its_lines(cluster: Path, capsys: Capture) -> None:
+    text = cluster.read_text()
+    cluster.write_text(text.replace("workers = 1", 'workers = 0\ngpu = "auto"', 1))
+    lines, said = refused(cluster, capsys)
+    assert lines == ["to mend before `make up`: plan"]
+    assert said == [
+        f'no  plan: {cluster}: servers/0/gpu: unknown key, did you mean "gpus"?',
+        f'no  plan: {cluster}: servers/0/workers: found 0, needed "auto" or a whole number from 1',
+    ]
+
+
+def test_for_compose_an_engine_is_needed_and_neither_nginx_nor_packages(
+    cluster: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{cluster.parent}/no.sock")
+    with pytest.raises(Refusal) as refusal:
+        examine(cluster, run_dir(cluster.parent / "run"), compose)
+    assert refusal.value.lines == ("to mend before `make up`: runtime",)
+    said = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in said] == ["ok  python", "no  runtime", "ok  folders"]
+    assert said[1].startswith("no  runtime: found no ")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another account for a moment")
+def test_a_folder_that_cannot_be_written_is_named(cluster: Path, capsys: Capture) -> None:
+    with as_nobody(), pytest.raises(Refusal, match="folders"):
+        diagnose(cluster)
+    folder = cluster.parent
+    assert (
+        f"no  folders: {folder}: found no right to write there, needed it for {folder}/run: give another with RUN_DIR="
+    ) in capsys.readouterr().out.splitlines()
+
+
+@pytest.fixture
+def bare_kit(readable: Path) -> Path:
+    """A copy of the kit that belongs to nobody, without environments."""
+    root = readable / "kit"
+    for folder in ("scripts", "worker", "nginx", "compose"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    os.chown(root, NOBODY.pw_uid, NOBODY.pw_gid)
+    return root
+
+
+needs_namespaces = pytest.mark.skipif(
+    os.geteuid() != 0 or not Path("/usr/bin/python3").exists() or shutil.which("unshare") is None,
+    reason="only root can hide a folder of the system's Python",
+)
+
+
+def without_ensurepip(root: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    script = f'{WITHOUT_ENSUREPIP} && exec "$@"'
+    return subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script, "-", *command], cwd=root, capture_output=True, text=True
+    )
+
+
+@needs_namespaces
+def test_python_without_ensurepip_is_named_with_the_package_of_its_own_version(bare_kit: Path) -> None:
+    version = subprocess.check_output(
+        ["/usr/bin/python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], text=True
+    ).strip()
+    remedy = f"found no ensurepip: run as root: apt-get install --no-install-recommends python{version}-venv"
+    local = ("/usr/bin/python3", "-B", "-m", "scripts")
+    done = without_ensurepip(bare_kit, *AS_NOBODY, *local, "doctor", "--runtime=local")
+    assert done.returncode == 1
+    assert f"no  packages: {remedy}" in done.stdout.splitlines(), done.stdout + done.stderr
+    assert done.stderr == "!! to mend before `make up`: packages\n"
+
+    refused = without_ensurepip(bare_kit, *AS_NOBODY, *local, "up", "--runtime=local")
+    assert (refused.returncode, refused.stderr) == (1, f"!! {remedy}\n")
+
+    root = without_ensurepip(bare_kit, *local, "doctor", "--runtime=local")
+    assert root.returncode == 0, root.stdout
+    said = f"ok  packages: not installed yet; `make up` installs them, and python{version}-venv for it"
+    assert said in root.stdout.splitlines()

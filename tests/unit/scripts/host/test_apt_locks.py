@@ -1,0 +1,136 @@
+"""Waiting for another apt, whichever lock it holds: the real apt, with folders of its own."""
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from scripts.base.errors import Refusal
+from scripts.cluster.config import ROOT
+from scripts.host import packages
+from scripts.host.packages import require
+
+TOOL = {"no-such-program": "wanwu-tool"}
+CONTROL = "Package: wanwu-tool\nVersion: 1\nArchitecture: all\nMaintainer: n <n@example.org>\nDescription: to try apt\n"
+LOCKS = ("lists/lock", "archives/lock", "dpkg/lock-frontend")
+# What each of our ways to call apt runs, as a program.
+CALLERS = {
+    "packages.py": [sys.executable, "-c", f"from scripts.host.packages import require; require({TOOL})"],
+    "apt.sh": ["bash", "-c", ". scripts/apt.sh; { apt_get update && apt_get install wanwu-tool; } || apt_reason"],
+}
+# init-server.sh without its last line, which runs it.
+INIT = 'set +e; . <(sed "\\$d" scripts/init-server.sh); unlocked "$@" || { reason "$PRINTED"; exit 1; }'
+WAITING = re.compile(r"-- waiting up to 10 minutes for another apt.*\d+.*")
+
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("apt-get") is None, reason="only root installs, and only with apt"
+)
+
+
+@pytest.fixture
+def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The real apt with lists, archives and records of its own, a repository of one package, and no dpkg behind it."""
+    for folder in ("lists/partial", "archives/partial", "dpkg", "repository", "package/DEBIAN", "etc"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "package/DEBIAN/control").write_text(CONTROL)
+    deb = tmp_path / "repository/wanwu-tool.deb"
+    subprocess.run(["dpkg-deb", "--build", tmp_path / "package", deb], check=True, capture_output=True)
+    content = deb.read_bytes()
+    (tmp_path / "repository/Packages").write_text(
+        f"{CONTROL}Filename: ./wanwu-tool.deb\nSize: {len(content)}\nSHA256: {hashlib.sha256(content).hexdigest()}\n"
+    )
+    (tmp_path / "dpkg/status").touch()
+    (tmp_path / "sources.list").write_text(f"deb [trusted=yes] copy:{tmp_path}/repository ./\n")
+    (tmp_path / "apt.conf").write_text(
+        f'Dir::State "{tmp_path}"; Dir::State::status "{tmp_path}/dpkg/status"; Dir::Cache "{tmp_path}";\n'
+        f'Dir::Etc "{tmp_path}/etc"; Dir::Etc::sourcelist "{tmp_path}/sources.list"; Dir::Log "{tmp_path}";\n'
+        'Dir::Bin::dpkg "/bin/true"; APT::Sandbox::User "root";\n'
+    )
+    monkeypatch.setenv("APT_CONFIG", str(tmp_path / "apt.conf"))
+    return tmp_path
+
+
+@contextmanager
+def held(lock: Path) -> Iterator[None]:
+    """Hold the lock as another apt does."""
+    with lock.open("w") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        yield
+
+
+def waited(lock: Path, command: Sequence[str | Path]) -> tuple[int, str]:
+    """Run the command while the lock is held, until it says that it waits; return its status and what it said then."""
+    with ExitStack() as holding:
+        holding.enter_context(held(lock))
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            waits = any(WAITING.fullmatch(line.rstrip()) for line in process.stdout)
+            holding.close()
+            rest = process.stdout.read()
+    assert waits, "it ended without waiting"
+    return process.returncode, rest
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("caller", CALLERS)
+def test_whatever_lock_another_apt_holds_is_waited_for(apt: Path, caller: str, lock: str) -> None:
+    assert waited(apt / lock, CALLERS[caller]) == (0, "")
+
+
+def test_init_server_waits_for_apt_and_for_dpkg(apt: Path) -> None:
+    init = ["bash", "-c", INIT, "-"]
+    subprocess.run(["apt-get", "-qq", "update"], check=True)
+    assert waited(apt / "dpkg/lock-frontend", [*init, "apt-get", "-qq", "--yes", "install", "wanwu-tool"]) == (0, "")
+    for folder in ("updates", "info", "triggers"):
+        (apt / "dpkg" / folder).mkdir()
+    for lock in ("lock-frontend", "lock"):
+        assert waited(apt / "dpkg" / lock, [*init, "dpkg", f"--admindir={apt}/dpkg", "--configure", "-a"]) == (0, "")
+
+
+def test_waiting_ends_and_names_the_holder(apt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "LOCK_S", 0)
+    with held(apt / "lists/lock"):
+        with pytest.raises(Refusal) as refusal:
+            require(TOOL)
+        script = ". scripts/apt.sh; APT_LOCK_S=0; apt_get update || apt_reason"
+        said = subprocess.run(["bash", "-c", script], cwd=ROOT, capture_output=True, text=True).stdout
+    holder = f"{apt}/lists/lock. It is held by process {os.getpid()} "
+    assert refusal.value.lines[0].startswith(f"another apt still holds {holder}")
+    assert refusal.value.lines[0].endswith(": wait for it to end, or end it, and run this again")
+    assert said.startswith(f"E: Could not get lock {holder}")
+
+
+def test_other_faults_are_not_waited_for(apt: Path) -> None:
+    (apt / "sources.list").write_text(f"deb [trusted=yes] copy:{apt}/nowhere ./\n")
+    with pytest.raises(Refusal):
+        require(TOOL)
+
+
+def test_all_wait_equally_long() -> None:
+    scripts = [(ROOT / "scripts" / name).read_text() for name in ("apt.sh", "init-server.sh")]
+    assert [re.findall(r"^APT_LOCK_S=(\d+)", text, re.MULTILINE) for text in scripts] == [[str(packages.LOCK_S)]] * 2
+
+
+def test_apt_get_is_called_by_nothing_else_that_changes_this_machine() -> None:
+    """Every other call only reads, or works on lists and locks of its own."""
+    shell = [".ci/run", *(str(path.relative_to(ROOT)) for path in (ROOT / "scripts").glob("*.sh"))]
+    calls = {
+        (name, line.strip().partition("apt-get")[2].split()[0])
+        for name in shell
+        for line in (ROOT / name).read_text().splitlines()
+        if re.search(r"(^|[\s(])apt-get ", line) and not re.match(r"\s*#|.*(fatal|info|printf) ", line)
+    }
+    assert calls == {
+        ("scripts/apt.sh", "-qq"),
+        ("scripts/init-server.sh", "-qq"),
+        ("scripts/docker-engine.sh", "indextargets"),
+        ("scripts/base-image.sh", "indextargets"),
+    }

@@ -1,0 +1,96 @@
+"""Packages for bare servers: where they come from, and that the scripts agree on the engine. No mirror is asked."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from scripts.base.errors import Refusal
+from scripts.cluster.config import ROOT
+from scripts.host.debs import ENGINE, NEWER, SYSTEMS, Apt, mirrors, preferences, read_stanzas, sources
+
+HERE = {
+    "bookworm": "http://mirror/debian/",
+    "bookworm-updates": "http://other/debian/",
+    "bookworm-security": "http://mirror/security/",
+}
+INDEX = """Package: b
+Version: 1:2.0+x-1
+Architecture: amd64
+Depends: c (>= 1),
+ d
+Filename: pool/main/b/b_2.0+x-1_amd64.deb
+Size: 12
+SHA256: 00
+
+Package: c
+Version: 1
+Filename: ./c_1_all.deb
+Size: 3
+SHA256: 11
+"""
+
+
+def test_the_engine_is_the_one_that_docker_engine_sh_installs() -> None:
+    script = (ROOT / "scripts/docker-engine.sh").read_text()
+    assert re.findall(r"^SUITE=(.+)$", script, re.MULTILINE) == [NEWER]
+    assert re.findall(r"^PACKAGES=\((.+)\)$", script, re.MULTILINE) == [" ".join(ENGINE)]
+    pins = re.findall(r"^\t\t((?:Package|Pin|Pin-Priority): .+)$", script, re.MULTILINE)
+    written = "\n".join(pins).replace("$SUITE", NEWER).replace("${PACKAGES[*]}", " ".join(ENGINE))
+    assert preferences(SYSTEMS["debian-12"]).split() == written.split()
+
+
+def test_the_systems_are_those_that_init_server_sh_knows() -> None:
+    script = (ROOT / "scripts/init-server.sh").read_text()
+    assert re.findall(r"^SYSTEMS=\((.+)\)", script, re.MULTILINE) == [" ".join(SYSTEMS)]
+
+
+def test_a_system_takes_the_mirrors_that_this_machine_uses_for_its_distribution() -> None:
+    for name in ("debian-12", "debian-13"):
+        assert mirrors(SYSTEMS[name], HERE, {}) == ["http://mirror/debian/", "http://mirror/security/"]
+    assert mirrors(SYSTEMS["debian-13"], {"trixie": "http://t"}, {}) == ["http://t"]
+
+
+def test_a_mirror_that_was_named_comes_first() -> None:
+    environ = {"WANWU_DEBIAN_MIRROR": "http://d", "WANWU_UBUNTU_MIRROR": "http://u"}
+    assert mirrors(SYSTEMS["debian-12"], HERE, environ) == ["http://d", "http://mirror/security/"]
+    assert mirrors(SYSTEMS["ubuntu-24.04"], HERE, environ) == ["http://u"]
+
+
+def test_without_a_mirror_the_variable_that_names_one_is_said() -> None:
+    with pytest.raises(Refusal) as refusal:
+        mirrors(SYSTEMS["ubuntu-22.04"], HERE, {})
+    assert refusal.value.lines == (
+        "ubuntu-22.04: found no mirror of Ubuntu in apt's sources: name one in WANWU_UBUNTU_MIRROR",
+    )
+
+
+def test_sources_are_as_apt_reads_them() -> None:
+    assert sources(SYSTEMS["debian-13"], ["http://m"], ("", "-updates")) == (
+        "Types: deb\nURIs: http://m\nSuites: trixie trixie-updates\nComponents: main\n"
+        "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
+    )
+    assert f"Suites: {NEWER}\n" in sources(SYSTEMS["debian-13"], ["http://m"], ())
+    assert "Components: main universe\n" in sources(SYSTEMS["ubuntu-24.04"], ["http://m"], ("",))
+
+
+def test_nothing_is_pinned_where_the_systems_own_engine_will_do() -> None:
+    assert preferences(SYSTEMS["ubuntu-24.04"]) == ""
+
+
+def test_an_index_is_read_stanza_by_stanza() -> None:
+    first, second = read_stanzas(INDEX)
+    assert (first.name, first.version, first.file, first.bytes) == ("b", "1:2.0+x-1", "b_2.0+x-1_amd64.deb", 12)
+    assert (second.name, second.sha256) == ("c", "11")
+    assert first.stanza.endswith("SHA256: 00")
+
+
+@pytest.mark.skipif(shutil.which("apt-get") is None, reason="needs apt")
+def test_a_mirror_that_does_not_answer_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANWU_DEBIAN_MIRROR", f"file:{tmp_path}/none")
+    monkeypatch.setenv("WANWU_DEBIAN_SECURITY_MIRROR", f"file:{tmp_path}/none")
+    with pytest.raises(Refusal) as refusal:
+        Apt(SYSTEMS["debian-12"], tmp_path / "apt").resolve()
+    (line,) = refusal.value.lines
+    assert line.startswith("debian-12: apt-get update failed: E: The repository 'file:")

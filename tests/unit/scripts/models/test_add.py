@@ -1,0 +1,95 @@
+"""What model-add refuses before it sets anything up, and what it mends that a killed one left."""
+
+from pathlib import Path
+
+import pytest
+
+from scripts.base.errors import Refusal
+from scripts.models import add as model_add
+from scripts.models.add import Order, add
+
+
+def refused(order: Order) -> list[str]:
+    with pytest.raises(Refusal) as refusal:
+        add(order)
+    return list(refusal.value.lines)
+
+
+def test_every_fault_of_an_order_is_named_at_once_and_nothing_is_made(tmp_path: Path) -> None:
+    order = Order(
+        tmp_path / "models", "Big Model", "", labels_en="/no/en.txt", labels_zh=str(tmp_path), golden="/no.jpg",
+        channels="grey",
+    )  # fmt: skip
+    assert refused(order) == [
+        'NAME: found \'Big Model\', needed up to 63 lower-case letters, digits, ".", "_" or "-", '
+        "the first a letter or digit",
+        "SOURCE: found nothing, needed the path of the model's file or folder",
+        "LABELS_EN: /no/en.txt: no such file",
+        f"LABELS_ZH: {tmp_path}: no such file",
+        "GOLDEN: /no.jpg: no such file",
+        "CHANNELS: found 'grey', needed how many each picture has: 1 for grey, 3 for RGB, or another number",
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_is_taken_is_refused(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    (models / "copy").mkdir(parents=True)
+    assert refused(Order(models, "copy", "/no/model.pth")) == [
+        f"{models}/copy: is there already: give another NAME=, or FORCE=1 to replace it",
+        "SOURCE: /no/model.pth: no such file or folder",
+    ]
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    """One model with a file that tells which it is."""
+    make(tmp_path / "mine", "first")
+    return tmp_path
+
+
+def make(folder: Path, mark: str) -> Path:
+    folder.mkdir()
+    (folder / "mark").write_text(mark)
+    return folder
+
+
+def found(models: Path) -> dict[str, str]:
+    return {folder.name: (folder / "mark").read_text() for folder in models.iterdir()}
+
+
+def test_a_new_folder_takes_the_place_of_an_old_one(models: Path) -> None:
+    model_add.put(make(models / ".mine.new", "second"), models / "mine")
+    assert found(models) == {"mine": "second"}
+
+
+def test_a_model_is_back_where_a_replacement_was_killed_half_way(models: Path) -> None:
+    (models / "mine").rename(models / ".mine.old")
+    make(models / ".mine.new", "second")
+    model_add._clear(models)
+    assert found(models) == {"mine": "first"}
+
+
+def test_the_old_model_goes_where_a_replacement_was_killed_at_its_end(models: Path) -> None:
+    make(models / ".mine.old", "zeroth")
+    model_add._clear(models)
+    assert found(models) == {"mine": "first"}
+
+
+def test_a_folder_that_another_model_add_works_in_is_left_alone(models: Path) -> None:
+    order = Order(models, "next", "")
+    with model_add.hidden(order) as folder:
+        (folder / "mark").write_text("half")
+        model_add._clear(models)
+        assert found(models) == {"mine": "first", ".next.new": "half"}
+        with pytest.raises(Refusal) as refusal, model_add.hidden(order):
+            pass
+    assert refusal.value.lines == (f"{folder}: another model-add makes this model now: wait for it",)
+    assert found(models) == {"mine": "first"}
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "models").write_text("a file")
+    with pytest.raises(Refusal) as refusal, model_add.hidden(Order(tmp_path / "models", "next", "")):
+        pass
+    assert refusal.value.lines == (f"{tmp_path}/models: File exists: needed a folder to write in, MODELS=",)

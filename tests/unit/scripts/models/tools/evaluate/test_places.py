@@ -1,0 +1,39 @@
+"""Where the processes of an evaluation run."""
+
+from pathlib import Path
+
+import pytest
+
+from scripts.cluster.hardware import Cpu, Gpu, Hardware
+from scripts.models.tools.evaluate.run import COPIES, PROCESS_BYTES, places
+from scripts.models.tools.prepare.apart import Place
+from scripts.models.tools.prepare.measure import MEMORY
+
+WEIGHTS = 1_000_000
+CPUS = tuple(Cpu(number, number % 4, 0, 0) for number in range(8))  # four cores with two threads each
+GPUS = tuple(Gpu(f"GPU-{number}", "a GPU", 0, tuple(range(8))) for number in range(2))
+HELD = PROCESS_BYTES + COPIES * WEIGHTS
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "weights").write_bytes(bytes(WEIGHTS))
+    return tmp_path
+
+
+def hardware(processes: float) -> Hardware:
+    """A machine in whose memory there is room for so many processes."""
+    return Hardware(CPUS, GPUS, int(processes * HELD / MEMORY))
+
+
+def test_there_is_a_process_on_every_core(folder: Path) -> None:
+    assert places(hardware(4.1), folder, False) == [Place((0, 4)), Place((1, 5)), Place((2, 6)), Place((3, 7))]
+
+
+def test_where_memory_is_short_a_process_has_several_cores(folder: Path) -> None:
+    assert places(hardware(3.9), folder, False) == [Place((0, 1, 4, 5)), Place((2, 3, 6, 7))]
+    assert places(hardware(0.1), folder, False) == [Place(tuple(range(8)))]
+
+
+def test_beside_every_gpu_there_is_one(folder: Path) -> None:
+    assert places(hardware(4.1), folder, True) == [Place((0, 1, 4, 5), "GPU-0"), Place((2, 3, 6, 7), "GPU-1")]

@@ -1,0 +1,81 @@
+"""Which files of a repository are fetched: what serving needs, and no second form of the same weights."""
+
+import pytest
+
+from scripts.models.tools.sources import FetchError
+from scripts.models.tools.sources.layout import needed
+
+REPOSITORIES = {
+    "transformers, with every form of the weights": (
+        [".gitattributes", "README.md", "config.json", "flax_model.msgpack", "model.safetensors",
+         "preprocessor_config.json", "pytorch_model.bin", "tf_model.h5", "onnx/model.onnx", "train.py"],
+        ["config.json", "model.safetensors", "preprocessor_config.json"],
+    ),
+    "pickles alone, in parts": (
+        ["config.json", "preprocessor_config.json", "pytorch_model-00001-of-00002.bin",
+         "pytorch_model-00002-of-00002.bin", "pytorch_model.bin.index.json", "training_args.bin"],
+        ["config.json", "preprocessor_config.json", "pytorch_model-00001-of-00002.bin",
+         "pytorch_model-00002-of-00002.bin", "pytorch_model.bin.index.json"],
+    ),
+    "Chinese-CLIP": (
+        ["clip_cn_vit-b-16.pt", "config.json", "preprocessor_config.json", "pytorch_model.bin", "vocab.txt"],
+        ["config.json", "preprocessor_config.json", "pytorch_model.bin", "vocab.txt"],
+    ),
+    "SigLIP": (
+        ["config.json", "model.safetensors", "preprocessor_config.json", "special_tokens_map.json", "spiece.model",
+         "tokenizer.json", "tokenizer_config.json"],
+        ["config.json", "model.safetensors", "preprocessor_config.json", "special_tokens_map.json", "spiece.model",
+         "tokenizer.json", "tokenizer_config.json"],
+    ),
+    "OpenCLIP": (
+        ["open_clip_config.json", "open_clip_model.safetensors", "open_clip_pytorch_model.bin",
+         "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json"],
+        ["open_clip_config.json", "open_clip_model.safetensors", "special_tokens_map.json", "tokenizer.json",
+         "tokenizer_config.json"],
+    ),
+    "OpenCLIP beside the image tower alone": (
+        ["config.json", "model.safetensors", "open_clip_config.json", "open_clip_model.safetensors", "tokenizer.json"],
+        ["config.json", "open_clip_config.json", "open_clip_model.safetensors", "tokenizer.json"],
+    ),
+    "OpenCLIP beside the same model of transformers": (
+        ["config.json", "model.safetensors", "open_clip_config.json", "open_clip_pytorch_model.bin",
+         "preprocessor_config.json", "tokenizer.json"],
+        ["config.json", "model.safetensors", "preprocessor_config.json", "tokenizer.json"],
+    ),
+    "ModelScope": (
+        ["README.md", "configuration.json", "meta_info.txt", "pytorch_model.pt", "resources/a.jpg"],
+        ["configuration.json", "meta_info.txt", "pytorch_model.pt"],
+    ),
+    "ONNX with its data": (
+        ["label.txt", "model.onnx", "model.onnx_data"],
+        ["label.txt", "model.onnx", "model.onnx_data"],
+    ),
+    "one file under a name of its own": (["README.md", "best.pth"], ["best.pth"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("paths", "wanted"), REPOSITORIES.values(), ids=REPOSITORIES.keys())
+def test_what_serving_needs_is_fetched_once(paths: list[str], wanted: list[str]) -> None:
+    assert needed("hf:org/name", paths) == wanted
+
+
+def test_what_timm_names_is_fetched_for_timm() -> None:
+    paths = ["config.json", "model.safetensors", "open_clip_config.json", "open_clip_model.safetensors"]
+    assert needed("timm:name", paths, "timm") == ["config.json", "model.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("paths", "found"),
+    [
+        ([], "nothing"),
+        (["README.md", "tf_model.h5", "onnx/model.onnx"], "README.md, tf_model.h5"),
+        (["a.pth", "b.pth"], "a.pth, b.pth"),
+    ],
+)
+def test_a_repository_without_weights_is_refused(paths: list[str], found: str) -> None:
+    with pytest.raises(FetchError) as error:
+        needed("hf:org/name", paths)
+    assert str(error.value) == (
+        f"hf:org/name: found {found}, needed weights such as model.safetensors: "
+        "choose a repository that a loader can read"
+    )

@@ -1,0 +1,133 @@
+"""torchvision's and timm's own weights: what their metadata says is fetched, and becomes a model folder."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from scripts.models.tools import add, fetch
+from scripts.models.tools.fetch import plan_for
+from scripts.models.tools.sources import FetchError
+from tests import hubs
+from tests.hubs import Hub
+from worker.models import torchvision_ops
+from worker.models.folder import read_folder, verify_files
+
+torchvision_ops.make_importable()
+
+import timm  # noqa: E402
+from timm.models import _registry  # noqa: E402
+from torchvision import models  # noqa: E402
+
+ARCHITECTURE, TIMM = "mobilenet_v3_small", "test_resnet.r160_in1k"
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+    with hubs.running() as hub:
+        for name, value in hub.environ(tmp_path).items():
+            monkeypatch.setenv(name, value)
+        yield hub
+
+
+def saved(network: torch.nn.Module, path: Path) -> tuple[str, bytes]:
+    """A state dict under a name that says its hash, as both libraries publish theirs."""
+    torch.save(network.state_dict(), path)
+    data = path.read_bytes()
+    return f"random-{hashlib.sha256(data).hexdigest()[:8]}.pth", data
+
+
+def made(folder: Path, source: str) -> Path:
+    """The model folder that comes of `source`."""
+    out = folder / "out"
+    out.mkdir()
+    assert fetch.main(["--source", source, "--into", str(folder / "into")]) == 0
+    report = json.loads((folder / "into" / fetch.REPORT).read_text())
+    command = ["--source", report["path"], "--loader", report["loader"], "--architecture", report["architecture"]]
+    assert add.main([*command, "--origin", report["source"], "--out", str(out), "--name", "made"]) == 0
+    return out
+
+
+def test_weights_of_torchvision_become_a_model(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Published weights are none of ours to have: random ones stand in, under a name that torchvision then knows."""
+    torch.manual_seed(0)
+    name, data = saved(models.get_model(ARCHITECTURE, weights=None), tmp_path / "weights")
+    published = models.get_model_weights(ARCHITECTURE).DEFAULT
+    monkeypatch.setattr(published.value, "url", f"https://download.pytorch.org/models/{name}")
+    hub.files[f"/models/{name}"] = data
+    folder = made(tmp_path, f"torchvision:{ARCHITECTURE}")
+    assert (folder / name).read_bytes() == data
+    assert f'source = "torchvision:{ARCHITECTURE}@IMAGENET1K_V1"\n' in (folder / "model.toml").read_text()
+    read = read_folder(folder)
+    verify_files(read)
+    assert (read.loader, read.architecture, read.output.labels.count) == ("torchvision", ARCHITECTURE, 1000)
+
+
+def test_weights_of_timm_outside_the_hub_become_a_model(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    name, data = saved(timm.create_model(TIMM.partition(".")[0]), tmp_path / "weights")
+    known = replace(_registry._model_pretrained_cfgs[TIMM], hf_hub_id=None, url=f"{hub.address}/releases/{name}")
+    monkeypatch.setitem(_registry._model_pretrained_cfgs, TIMM, known)
+    hub.files[f"/releases/{name}"] = data
+    folder = made(tmp_path, f"timm:{TIMM}")
+    assert (folder / name).read_bytes() == data
+    assert f'source = "timm:{TIMM}"\n' in (folder / "model.toml").read_text()
+    assert read_folder(folder).loader == "timm"
+
+
+def test_weights_that_do_not_hash_to_what_their_name_says_are_refused(
+    hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub.files["/models/resnet18-f37072fd.pth"] = b"not these"
+    assert fetch.main(["--source", "torchvision:resnet18", "--into", str(tmp_path / "into")]) == 1
+    found = hashlib.sha256(b"not these").hexdigest()[:8]
+    assert capsys.readouterr().err == (
+        f"!! {tmp_path}/into/files/resnet18-f37072fd.pth: found sha256 {found}, needed f37072fd: it is removed; "
+        "fetch it again, and from another mirror if that does not help\n"
+    )
+    assert list((tmp_path / "into/files").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("revision", "recorded", "file"),
+    [
+        ("", "IMAGENET1K_V2", "resnet50-11ad3fa6.pth"),
+        ("IMAGENET1K_V1", "IMAGENET1K_V1", "resnet50-0676ba61.pth"),
+    ],
+)
+def test_torchvision_s_best_weights_are_taken_unless_others_are_named(
+    hub: Hub, revision: str, recorded: str, file: str
+) -> None:
+    hub.files[f"/models/{file}"] = b"1234"
+    plan = plan_for("torchvision:resnet50", revision)
+    (remote,) = plan.files
+    digest = file.removeprefix("resnet50-").removesuffix(".pth")
+    assert (remote.path, remote.size, remote.digest) == (file, 4, f"sha256:{digest}")
+    assert (plan.source, plan.loader) == (f"torchvision:resnet50@{recorded}", "torchvision")
+    assert [one.path for one in hub.asked] == [f"/models/{file}"]
+
+
+@pytest.mark.parametrize(
+    ("source", "revision", "said"),
+    [
+        ("torchvision:resnet19", "", "SOURCE: torchvision has no classification architecture 'resnet19'"),
+        ("torchvision:resnet50", "V3", "REVISION: found 'V3', needed one of IMAGENET1K_V1, IMAGENET1K_V2"),
+        ("timm:resnet19", "", "SOURCE: timm has no weights for 'resnet19'"),
+        ("timm:resnet18.nobody", "", "SOURCE: timm has no weights for 'resnet18.nobody'"),
+        (
+            "timm:gcvit_base.in1k",
+            "v2",
+            "REVISION: found 'v2', but timm's weights for 'gcvit_base.in1k' have no versions: leave it out",
+        ),
+    ],
+)
+def test_what_a_library_does_not_have_is_refused(source: str, revision: str, said: str) -> None:
+    with pytest.raises(FetchError) as error:
+        plan_for(source, revision)
+    assert str(error.value) == said

@@ -1,0 +1,249 @@
+"""The tool behind `make model-add`, on small real models: what it refuses, word for word."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from scripts.models.tools import add, verify
+from scripts.models.tools.manifest import BATCH_SIZES
+from tests.folders import MEAN, RED, SIZE, STD, fruit_folder, openvino_folder, picture, transformers_folder
+from worker.models import torchvision_ops
+from worker.models.folder import read_folder, sha256, verify_files
+
+Capture = pytest.CaptureFixture[str]
+NO_LABELS = "{path}/weights.pth: found no labels: give LABELS_EN=FILE or LABELS_ZH=FILE, one label a line"
+MOBILENET = ("--loader", "torchvision", "--architecture", "mobilenet_v3_small")
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files at hand: a state dict for three classes, label files, a picture, and things that only look like them."""
+    torchvision_ops.make_importable()
+    from torchvision.models import get_model
+
+    path = tmp_path_factory.mktemp("shelf")
+    torch.manual_seed(0)
+    torch.save(get_model("mobilenet_v3_small", weights=None, num_classes=3).state_dict(), path / "weights.pth")
+    picture(RED).save(path / "red picture.png")
+    texts = {
+        "en.txt": "cat\ndog\ntea\n",
+        "two.txt": "cat\ndog\n",
+        "blank.txt": "cat\n\ntea\n",
+        "empty.txt": "",
+        "mark.txt": "\ufeffcat\ndog\ntea\n",
+        "pointer.pth": "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+    }
+    for name, text in texts.items():
+        (path / name).write_text(text, encoding="utf-8")
+    (path / "latin.txt").write_bytes(b"caf\xe9\n")
+    return path
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out"
+
+
+def ran(shelf: Path, out: Path, source: str, *arguments: str) -> int:
+    command = ["--source", str(shelf / source), "--out", str(out), "--name", "small", *MOBILENET]
+    return add.main([*command, *(part.format(path=shelf) for part in arguments)])
+
+
+def test_a_state_dict_becomes_a_folder_that_a_worker_would_take(shelf: Path, out: Path, capsys: Capture) -> None:
+    picked = ("--labels-en", "{path}/mark.txt", "--golden", "{path}/red picture.png")
+    assert ran(shelf, out, "weights.pth", *picked) == 0
+    folder = read_folder(out)
+    verify_files(folder)
+    assert (folder.name, folder.version, folder.loader, folder.architecture) == (
+        "small", "1", "torchvision", "mobilenet_v3_small",
+    )  # fmt: skip
+    assert folder.output.labels.names == {"en": ("cat", "dog", "tea")}
+    assert (folder.engine.name, folder.engine.precision, folder.engine.batch_sizes) == ("torch", "f32", BATCH_SIZES)
+    assert folder.golden[0].image.read_bytes() == (shelf / "red picture.png").read_bytes()
+    assert "GOLDEN=" not in capsys.readouterr().out
+
+
+def test_a_network_is_fitted_to_grey_pictures_where_asked(shelf: Path, out: Path, capsys: Capture) -> None:
+    assert ran(shelf, out, "weights.pth", "--labels-en", "{path}/en.txt", "--channels", "1") == 0
+    folder = read_folder(out)
+    assert folder.input.shape == (224, 224, 1)
+    assert [round(value, 3) for value in (*folder.input.mean, *folder.input.std)] == [0.449, 0.226]
+    assert (
+        "   input 224 x 224, grey, centre of the picture at 256, bilinear, mean [0.449], std [0.226]"
+        in capsys.readouterr().out.splitlines()
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "arguments", "said"),
+    [
+        ("weights.pth", (), [NO_LABELS]),
+        (
+            "weights.pth",
+            ("--labels-en", "{path}/empty.txt"),
+            [NO_LABELS],
+        ),
+        (
+            "weights.pth",
+            ("--labels-zh", "{path}/latin.txt"),
+            ["{path}/latin.txt: byte 3 is not UTF-8: save the file as UTF-8"],
+        ),
+        (
+            "weights.pth",
+            ("--labels-en", "{path}/en.txt", "--labels-zh", "{path}/two.txt"),
+            ["labels: found en 3, zh 2, needed as many in every language"],
+        ),
+        (
+            "weights.pth",
+            ("--labels-en", "{path}/blank.txt"),
+            [
+                "{path}/model.toml: output/labels/en: labels.en.txt has a blank line 2; "
+                "one label a line, line number = index"
+            ],
+        ),
+        (
+            "weights.pth",
+            ("--labels-en", "{path}/two.txt"),
+            [
+                "{path}/weights.pth: does not fit mobilenet_v3_small: of another shape: "
+                "classifier.3.weight [3, 1024] instead of [2, 1024], classifier.3.bias [3] instead of [2]",
+                "labels: found 2: has the network as many outputs?",
+            ],
+        ),
+        (
+            "weights.pth",
+            ("--labels-en", "{path}/en.txt", "--channels", "4"),
+            ["GOLDEN: found none, needed a picture of 4 bands, such as a TIFF"],
+        ),
+        (
+            "weights.pth",
+            ("--labels-en", "{path}/en.txt", "--channels", "4", "--golden", "{path}/red picture.png"),
+            ["{path}/red picture.png: the image has 3 bands, the model takes 4; send one with all of them"],
+        ),
+        (
+            "weights.pth",
+            ("--labels-en", "{path}/en.txt", "--golden", "{path}/two.txt"),
+            [
+                "{path}/two.txt: the bytes are not an image of a served type; "
+                "send JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF"
+            ],
+        ),
+        ("pointer.pth", (), ["{path}/pointer.pth: a Git LFS pointer, not the weights; fetch them with `git lfs pull`"]),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_added_is_refused_with_the_reason(
+    shelf: Path, out: Path, capsys: Capture, source: str, arguments: tuple[str, ...], said: list[str]
+) -> None:
+    assert ran(shelf, out, source, *arguments) == 1
+    wanted = [f"!! {line.format(path=shelf)}" for line in said]
+    assert capsys.readouterr().err.splitlines() == wanted
+
+
+CODE = """
+import torch
+
+def build(classes: int) -> torch.nn.Module:
+    return torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, classes))
+"""
+
+
+def test_code_that_comes_with_a_model_runs_only_where_it_is_trusted(
+    tmp_path: Path, shelf: Path, capsys: Capture
+) -> None:
+    own, out = tmp_path / "own", tmp_path / "out"
+    own.mkdir()
+    out.mkdir()
+    (own / "network.py").write_text(CODE)
+    torch.save({"2.weight": torch.eye(3), "2.bias": torch.zeros(3)}, own / "weights.pth")
+    command = ["--source", str(own), "--out", str(out), "--name", "own", "--labels-en", str(shelf / "en.txt")]
+    assert add.main(command) == 1
+    assert capsys.readouterr().err == (
+        f"!! {own}: network.py is code that would run in the worker: read it, and if you trust it, say TRUST_CODE=1\n"
+    )
+    assert not any(out.iterdir())
+    assert add.main([*command, "--trust-code"]) == 0
+    assert read_folder(out).trust_code
+
+
+def test_more_labels_than_a_prepared_network_has_outputs_are_found(tmp_path: Path, capsys: Capture) -> None:
+    folder = openvino_folder(tmp_path / "bright")
+    manifest = folder / "model.toml"
+    labels = folder / "labels.en.txt"
+    labels.write_text("cat\ndog\ntea\ntoo many\n")
+    text = manifest.read_text().replace('zh = "labels.zh.txt"\n', "")
+    digest = sha256(labels)
+    lines = [f'"labels.en.txt" = "{digest}"' if line.startswith('"labels.en') else line for line in text.splitlines()]
+    manifest.write_text("\n".join(lines))
+    assert verify.main(folder) == 1
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == (
+        '{"check": "labels", "ok": false, "found": "labels: found 4, the network has 3 outputs: needed one for each"}'
+    )
+
+
+def test_a_folder_with_attributes_is_verified_by_the_classes_that_compete(tmp_path: Path, capsys: Capture) -> None:
+    assert verify.main(fruit_folder(tmp_path / "fruit")) == 0
+    checks = {check["check"]: check["found"] for check in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert checks["labels"] == "7 in zh, en, ja, as many as the network has outputs, 4 of them in 2 groups"
+    assert checks["golden"] == "1 answered as recorded"
+
+
+def test_an_answer_that_changed_is_found(tmp_path: Path, capsys: Capture) -> None:
+    folder = openvino_folder(tmp_path / "bright")
+    golden = read_folder(folder).golden[0]
+    manifest = folder / "model.toml"
+    manifest.write_text(manifest.read_text().replace(f"score = {golden.score:.4f}", "score = 0.1"))
+    assert verify.main(folder) == 1
+    checks = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    shown = read_folder(folder).output.labels.shown(golden.index, "both")
+    assert [check["ok"] for check in checks] == [True, True, True, True, True, False]
+    assert checks[-1]["check"] == "golden"
+    assert checks[-1]["found"] == (
+        f"{golden.image}: answered {shown} ({golden.score:.3f}), expected {golden.label} (0.100); "
+        "the model, its input settings or its engine changed"
+    )
+
+
+def test_preprocessing_other_than_the_models_own_files_say_is_found(tmp_path: Path, capsys: Capture) -> None:
+    torchvision_ops.make_importable()
+    from transformers import ViTImageProcessor
+
+    folder = transformers_folder(tmp_path / "vit")
+    ViTImageProcessor(size={"height": SIZE, "width": SIZE}).save_pretrained(folder)
+    own, manifest = folder / "preprocessor_config.json", folder / "model.toml"
+    listed = manifest.read_text().replace("[files]\n", f'[files]\n"{own.name}" = "{sha256(own)}"\n')
+    manifest.write_text(listed)
+    assert verify.main(folder) == 1
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (last["check"], last["ok"]) == ("preprocessing", False)
+    assert last["found"].startswith(f"{manifest}: [input] is (Geometry(")
+    assert last["found"].endswith(", [0.5, 0.5, 0.5], [0.5, 0.5, 0.5]): correct one of the two")
+    as_it_says = listed.replace("resize = 36\n", "").replace(str(list(MEAN)), "[0.5, 0.5, 0.5]")
+    manifest.write_text(as_it_says.replace(str(list(STD)), "[0.5, 0.5, 0.5]"))
+    verify.main(folder)  # the golden answer is another now
+    checks = {check["check"]: check["found"] for check in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert checks["preprocessing"] == "as preprocessor_config.json says"
+
+
+def test_what_a_library_raises_is_a_finding(tmp_path: Path, capsys: Capture) -> None:
+    folder = openvino_folder(tmp_path / "bright")
+    manifest, network = folder / "model.toml", folder / "model.xml"
+    before = sha256(network)
+    network.write_text("<net/>")
+    manifest.write_text(manifest.read_text().replace(before, sha256(network)))
+    assert verify.main(folder) == 1
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (last["check"], last["ok"]) == ("loading", False)
+    assert last["found"]
+
+
+def test_a_full_disk_is_named(shelf: Path, out: Path, capsys: Capture) -> None:
+    """Everything written to this device fails as on a disk without room."""
+    (out / "labels.en.txt").symlink_to("/dev/full")
+    assert ran(shelf, out, "weights.pth", "--labels-en", "{path}/en.txt") == 1
+    assert capsys.readouterr().err == (
+        f"!! {out.parent}: No space left on device: needed room, and leave to read and write\n"
+    )

@@ -1,0 +1,113 @@
+"""`model-add` of a zero-shot network: which labels it reads in which templates, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from scripts.models.tools import add, verify
+from scripts.models.tools.texts import TEMPLATES, read_templates
+from tests import zero_shot_folders
+from tests.folders import openvino_folder
+from worker.models.folder import read_folder, verify_files
+from worker.models.zero_shot import PLACE, ZeroShot, head_file
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("shelf")
+    for name in ("clip", "chinese_clip"):
+        zero_shot_folders.FAMILIES[name](home / name)
+    files = {
+        "en.txt": "cat\ndog\n", "zh.txt": "猫\n狗\n", "blank.txt": "cat\n \n", "templates.txt": "a {}\nthe {}.\n",
+        "half.txt": "a {}\na photo\n", "gap.txt": "a {}\n\nthe {}\n", "empty.txt": "",
+    }  # fmt: skip
+    for name, text in files.items():
+        (home / name).write_text(text, encoding="utf-8")
+    (home / "latin.txt").write_bytes(b"caf\xe9 {}\n")
+    return home
+
+
+def ran(shelf: Path, out: Path, source: str, *arguments: str) -> int:
+    out.mkdir()
+    command = ["--source", str(shelf / source), "--out", str(out), "--name", "small"]
+    return add.main([*command, *(part.format(path=shelf) for part in arguments)])
+
+
+EN, ZH = ("--labels-en", "{path}/en.txt"), ("--labels-zh", "{path}/zh.txt")
+
+
+@pytest.mark.parametrize(
+    ("source", "arguments", "wanted"),
+    [
+        ("clip", (*EN, *ZH), ZeroShot("en", TEMPLATES["en"])),
+        ("clip", ZH, ZeroShot("zh", TEMPLATES["zh"])),
+        ("chinese_clip", (*EN, *ZH), ZeroShot("zh", TEMPLATES["zh"])),
+        ("chinese_clip", EN, ZeroShot("en", TEMPLATES["en"])),
+        ("clip", (*EN, *ZH, "--templates", "{path}/templates.txt"), ZeroShot("en", ("a {}", "the {}."))),
+    ],
+)
+def test_labels_are_read_in_the_language_of_the_network_where_there_are_such(
+    shelf: Path, tmp_path: Path, source: str, arguments: tuple[str, ...], wanted: ZeroShot
+) -> None:
+    assert ran(shelf, tmp_path / "out", source, *arguments) == 0
+    folder = read_folder(tmp_path / "out")
+    verify_files(folder)
+    assert folder.zero_shot == wanted
+    labels = folder.output.labels.names[wanted.language]
+    assert head_file(folder.files, labels, wanted.templates) in folder.files
+
+
+def test_what_was_added_passes_its_verification(shelf: Path, tmp_path: Path, capsys: Capture) -> None:
+    ran(shelf, tmp_path / "out", "clip", *EN)
+    capsys.readouterr()
+    assert verify.main(tmp_path / "out") == 0
+    assert '"found": "2 in en, as many as the network has outputs"' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "{path}/clip: found no labels: give LABELS_EN=FILE or LABELS_ZH=FILE, one label a line"),
+        (("--labels-en", "{path}/blank.txt"), "labels: line 2 of those in en is blank; one label a line"),
+        (
+            (*EN, "--templates", "{path}/half.txt"),
+            "{path}/half.txt: line 2 must hold {{}} once, where the label goes, found 'a photo'",
+        ),
+        (
+            (*EN, "--templates", "{path}/gap.txt"),
+            "{path}/gap.txt: line 2 must hold {{}} once, where the label goes, found ''",
+        ),
+        (
+            (*EN, "--templates", "{path}/empty.txt"),
+            "{path}/empty.txt: is empty; needed one template a line, such as a photo of a {{}}.",
+        ),
+        (
+            (*EN, "--templates", "{path}/latin.txt"),
+            "{path}/latin.txt: byte 3 is not UTF-8: save the file as UTF-8",
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_added_is_refused_with_the_reason(
+    shelf: Path, tmp_path: Path, capsys: Capture, arguments: tuple[str, ...], said: str
+) -> None:
+    assert ran(shelf, tmp_path / "out", "clip", *arguments) == 1
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("!! ")]
+    assert lines == [f"!! {said.format(path=shelf)}"]
+
+
+def test_templates_are_for_networks_that_read_texts(tmp_path: Path, capsys: Capture) -> None:
+    bright = openvino_folder(tmp_path / "bright")
+    templates = tmp_path / "templates.txt"
+    templates.write_text("a {}\n")
+    arguments = ["--labels-en", str(bright / "labels.en.txt"), "--templates", str(templates)]
+    assert ran(bright, tmp_path / "out", "model.xml", *arguments) == 1
+    assert capsys.readouterr().err == "!! TEMPLATES: loader openvino reads no texts: leave it out\n"
+
+
+def test_the_kits_own_templates_are_good_ones(tmp_path: Path) -> None:
+    for language, templates in TEMPLATES.items():
+        (tmp_path / language).write_text("\n".join(templates), encoding="utf-8")
+        assert read_templates(tmp_path / language) == templates
+        assert len({template.replace(PLACE, "") for template in templates}) == len(templates)

@@ -1,0 +1,220 @@
+"""Rendered lists, as exact text and as their readers read them."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from supervisor.options import ServerOptions
+
+from scripts.base.errors import Refusal
+from scripts.cluster.config import ROOT, Cluster, parse_cluster
+from scripts.cluster.plan import Plan, plan
+from scripts.render.common import NOTICE, addresses, listen, members, programs, worker_environment
+from tests.unit.hardware import recorded
+from worker.contract.limits import LIMITS
+from worker.contract.settings import Settings, offline_variables
+
+PHOTOS, WIDE = "/models/the photos", "/models/100% wide; really"
+PYTHON = Path("/srv/my apps/100%/bin/python")
+COMMAND: dict[str, Sequence[str | Path]] = {
+    "photos": (PYTHON, "-m", "serve()"),
+    "wide": ("/torch/python", "-m", "serve()"),
+}
+
+
+def clustered(photos: str = PHOTOS, limits: str = "", port: int = 8080) -> Cluster:
+    return parse_cluster(
+        f'port = {port}\n[limits]\n{limits}\n[[models]]\nname = "photos"\nfolder = {json.dumps(photos)}\n'
+        f'[[models]]\nname = "wide"\nfolder = "{WIDE}"\n',
+        "c.toml",
+    )
+
+
+def planned(cluster: Cluster, machine: str = "two-cores") -> Plan:
+    return plan(cluster, {"this": recorded(machine)})
+
+
+def rendered_members(cluster: Cluster) -> str:
+    plans = planned(cluster)
+    return members(cluster, plans, addresses(cluster, plans))
+
+
+def parsed(text: str, folder: Path) -> Mapping[str, Any]:
+    """The workers as supervisord's own reader understands `text`, by name."""
+    (folder / "rendered").mkdir()
+    (folder / "logs").mkdir()
+    (folder / "rendered/programs.conf").write_text(text)
+    (folder / "supervisord.conf").write_text("[supervisord]\n[include]\nfiles=rendered/programs.conf\n")
+    options = ServerOptions()
+    options.here = str(folder)
+    options.read_config(str(folder / "supervisord.conf"))
+    groups = options.configroot.supervisord.process_group_configs
+    assert {group.priority for group in groups} == {100}
+    # Each is a group of its own, since only groups can be added and removed one by one.
+    found = {group.name: group.process_configs for group in groups}
+    assert all([process.name for process in processes] == [name] for name, processes in found.items())
+    return {name: process for name, (process,) in found.items()}
+
+
+def test_members_are_rendered_as_this_exact_text() -> None:
+    cluster = clustered()
+    assert rendered_members(cluster) == (
+        "{\n"
+        f' "rendered": "{NOTICE}",\n'
+        ' "pools": [\n'
+        "  {\n"
+        '   "model": "photos",\n'
+        '   "members": [\n'
+        "    {\n"
+        '     "worker": "photos-0",\n'
+        '     "server": "this",\n'
+        '     "slot": "this-cpu0",\n'
+        '     "address": "127.0.0.1:8081"\n'
+        "    }\n"
+        "   ]\n"
+        "  },\n"
+        "  {\n"
+        '   "model": "wide",\n'
+        '   "members": [\n'
+        "    {\n"
+        '     "worker": "wide-0",\n'
+        '     "server": "this",\n'
+        '     "slot": "this-cpu1",\n'
+        '     "address": "127.0.0.1:8082"\n'
+        "    }\n"
+        "   ]\n"
+        "  }\n"
+        " ]\n"
+        "}\n"
+    )
+
+
+def test_the_gate_takes_the_rendered_members(tmp_path: Path) -> None:
+    cluster = clustered()
+    (tmp_path / "members.json").write_text(rendered_members(cluster))
+    gate = ["-m", "nginx.gate", "init", "--members", str(tmp_path / "members.json"), "--out", str(tmp_path)]
+    done = subprocess.run([sys.executable, *gate], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    status = json.loads((tmp_path / "status.json").read_text())
+    assert [worker["worker"] for worker in status["workers"]] == ["photos-0", "wide-0"]
+
+
+def test_listen_is_rendered_as_this_exact_text() -> None:
+    assert listen(8080) == (
+        "# Rendered from compose/cluster.toml by scripts/render; a change here is lost at the next `make up`.\n"
+        "listen 8080;\n"
+    )
+
+
+def test_programs_are_rendered_as_this_exact_text() -> None:
+    limits = (
+        'WANWU_QUEUE="64",WANWU_MAX_IMAGES="32",WANWU_MAX_PIXELS="64000000",WANWU_DEADLINE_S="15",'
+        'WANWU_INFERENCE_LIMIT_S="30",WANWU_DRAIN_S="3",WANWU_CACHE="%(here)s/../cache"'
+    )
+    cluster = clustered()
+    assert programs(cluster, planned(cluster), COMMAND, Path("/srv/100% kit")) == (
+        "; Rendered from compose/cluster.toml by scripts/render; a change here is lost at the next `make up`.\n"
+        "\n"
+        "[program:photos-0]\n"
+        "command='/srv/my apps/100%%/bin/python' '-m' 'serve()'\n"
+        "directory=/srv/100%% kit\n"
+        'environment=WANWU_MODEL="photos",WANWU_MODEL_DIR="/models/the photos",WANWU_ENGINE="auto",'
+        'WANWU_WORKER="photos-0",'
+        'WANWU_SLOT="this-cpu0",WANWU_CPUS="0",WANWU_GPU="",WANWU_BIND="127.0.0.1:8081",' + limits + "\n"
+        "stdout_logfile=%(here)s/../logs/photos-0.log\n"
+        "redirect_stderr=true\n"
+        "autorestart=true\n"
+        "stopwaitsecs=23\n"
+        "killasgroup=true\n"
+        "priority=100\n"
+        "\n"
+        "[program:wide-0]\n"
+        "command='/torch/python' '-m' 'serve()'\n"
+        "directory=/srv/100%% kit\n"
+        'environment=WANWU_MODEL="wide",WANWU_MODEL_DIR="/models/100%% wide; really",WANWU_ENGINE="auto",'
+        'WANWU_WORKER="wide-0",WANWU_SLOT="this-cpu1",WANWU_CPUS="1",WANWU_GPU="",WANWU_BIND="127.0.0.1:8082",'
+        + limits
+        + "\n"
+        "stdout_logfile=%(here)s/../logs/wide-0.log\n"
+        "redirect_stderr=true\n"
+        "autorestart=true\n"
+        "stopwaitsecs=23\n"
+        "killasgroup=true\n"
+        "priority=100\n"
+    )
+
+
+@pytest.mark.parametrize("folder", [PHOTOS, WIDE, "/a,b=c", "/#1;2", "/模型 (新)", "/%(here)d/%%s", "/$HOME/`x`"])
+def test_supervisord_reads_every_value_back_as_it_was(folder: str, tmp_path: Path) -> None:
+    cluster = clustered(photos=folder)
+    root = Path(folder) / "kit"
+    plans = planned(cluster, "eight-gpus")
+    command = {"photos": (Path(folder) / "python", "-m", "x:y()"), "wide": ("/torch/python",)}
+    found = parsed(programs(cluster, plans, command, root), tmp_path)
+    assert sorted(found) == sorted(worker.name for worker in plans.workers)
+    for worker in plans.workers:
+        process = found[worker.name]
+        assert shlex.split(process.command) == [str(part) for part in command[worker.model]]
+        assert process.directory == str(root)
+        cache = process.environment.pop("WANWU_CACHE")
+        assert process.environment == worker_environment(cluster, worker, f"127.0.0.1:{worker.port}")
+        assert Path(cache).resolve() == tmp_path / "cache"
+        assert Path(process.stdout_logfile).resolve() == tmp_path / f"logs/{worker.name}.log"
+
+
+@pytest.mark.parametrize(
+    "path", ["/it's", '/the "photos"', "/back\\slash", "/two\nlines", "/a ;b", "/a #b", "/a\t;b", "/ends with "]
+)
+@pytest.mark.parametrize("place", ["root", "command"])
+def test_paths_that_supervisord_cannot_be_told_are_refused(path: str, place: str) -> None:
+    cluster = clustered()
+    command = COMMAND if place == "root" else COMMAND | {"wide": (Path(path), "-m")}
+    with pytest.raises(Refusal) as refusal:
+        programs(cluster, planned(cluster), command, Path(path if place == "root" else "/srv"))
+    assert refusal.value.lines == (
+        f"{path}: needed a path without quotes, backslashes, line breaks, and spaces at its end or before ; or #",
+    )
+
+
+def test_the_folders_of_models_are_refused_likewise_and_all_at_once() -> None:
+    cluster = clustered(photos="/the 'photos'")
+    with pytest.raises(Refusal) as refusal:
+        programs(cluster, planned(cluster), COMMAND, Path("/a ;b"))
+    assert [line.split(": ")[0] for line in refusal.value.lines] == ["/a ;b", "/the 'photos'"]
+
+
+# --- Figures that must agree ------------------------------------------------------------------------------------
+
+EXTREMES = [
+    pytest.param({name: getattr(limit, bound) for name, limit in LIMITS.items()}, id=bound)
+    for bound in ("default", "minimum", "maximum")
+]
+
+
+@pytest.mark.parametrize("limits", EXTREMES)
+def test_a_worker_has_time_to_drain_and_to_answer_before_it_is_killed(limits: dict[str, int], tmp_path: Path) -> None:
+    cluster = clustered(limits="\n".join(f"{name} = {value}" for name, value in limits.items()))
+    plans = planned(cluster)
+    process = parsed(programs(cluster, plans, COMMAND, ROOT), tmp_path)["photos-0"]
+    environ = offline_variables() | {"PATH": os.environ["PATH"]} | process.environment
+    environ["WANWU_CPUS"] = str(min(os.sched_getaffinity(0)))
+    read = "import runpy; print(runpy.run_path('worker/gunicorn.conf.py')['graceful_timeout'])"
+    graceful = int(subprocess.check_output([sys.executable, "-c", read], cwd=ROOT, env=environ, text=True))
+    assert limits["drain_s"] + limits["deadline_s"] < graceful < process.stopwaitsecs
+
+
+def test_the_worker_takes_the_environment_that_is_rendered_for_it() -> None:
+    cluster = clustered(limits="queue = 7\nmax_images = 3")
+    worker = planned(cluster, "mig").workers[0]
+    environ = offline_variables() | worker_environment(cluster, worker, "127.0.0.1:9000")
+    settings = Settings.from_env(environ)
+    assert (settings.model, settings.model_dir, settings.worker) == ("photos", Path(PHOTOS), worker.name)
+    assert (settings.slot, settings.cpus) == (worker.slot.name, frozenset(worker.slot.cpus))
+    assert settings.gpu == worker.slot.gpu
+    assert (settings.bind, settings.engine, settings.queue, settings.max_images) == ("127.0.0.1:9000", "auto", 7, 3)

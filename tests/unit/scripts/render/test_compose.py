@@ -1,0 +1,161 @@
+"""What Compose reads, as exact text and as its own reader understands it."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.cluster.config import ROOT, parse_cluster
+from scripts.cluster.plan import plan
+from scripts.render.common import NOTICE
+from scripts.render.compose import PORT, environment, workers
+from tests.unit.hardware import recorded
+from worker.contract.limits import LIMITS
+
+IMAGES, MEMORY = {"photos": "wanwu-worker-prepared:0123456789ab"}, {"photos": 2_300_000_000}
+WORKER_YAML = Path("/srv/wanwu/compose/worker.yaml")
+
+
+def rendered(machine: str, folder: str = "/models/photos", more: str = "", worker_yaml: Path = WORKER_YAML) -> str:
+    cluster = parse_cluster(f'[[models]]\nname = "photos"\nfolder = {json.dumps(folder)}\n{more}', "c.toml")
+    return workers(cluster, plan(cluster, {"this": recorded(machine)}), IMAGES, MEMORY, worker_yaml)
+
+
+def services(text: str) -> dict[str, Any]:
+    """The rendered services; the first line is a comment, and what follows is JSON."""
+    found: dict[str, Any] = json.loads(text.split("\n", 1)[1])["services"]
+    return found
+
+
+def expected(number: int, cpus: str, gpu: str = "", devices: str = "") -> str:
+    return (
+        f'  "photos-{number}": {{\n'
+        '   "extends": {\n'
+        '    "file": "/srv/wanwu/compose/worker.yaml",\n'
+        '    "service": "worker"\n'
+        "   },\n"
+        '   "image": "wanwu-worker-prepared:0123456789ab",\n'
+        f'   "cpuset": "{cpus}",\n'
+        '   "mem_limit": 2300000000,\n'
+        '   "environment": {\n'
+        '    "WANWU_MODEL": "photos",\n'
+        '    "WANWU_MODEL_DIR": "/models/photos",\n'
+        '    "WANWU_ENGINE": "auto",\n'
+        f'    "WANWU_WORKER": "photos-{number}",\n'
+        f'    "WANWU_SLOT": "this-{"gpu" if gpu else "cpu"}{number}",\n'
+        f'    "WANWU_CPUS": "{cpus}",\n'
+        f'    "WANWU_GPU": "{gpu}",\n'
+        f'    "WANWU_BIND": "0.0.0.0:{PORT}",\n'
+        '    "WANWU_QUEUE": "64",\n'
+        '    "WANWU_MAX_IMAGES": "32",\n'
+        '    "WANWU_MAX_PIXELS": "64000000",\n'
+        '    "WANWU_DEADLINE_S": "15",\n'
+        '    "WANWU_INFERENCE_LIMIT_S": "30",\n'
+        '    "WANWU_DRAIN_S": "3"\n'
+        "   },\n"
+        '   "volumes": [\n'
+        "    {\n"
+        '     "type": "bind",\n'
+        '     "source": "/srv/models/photos",\n'
+        '     "target": "/models/photos",\n'
+        '     "read_only": true,\n'
+        '     "bind": {\n'
+        '      "create_host_path": false\n'
+        "     }\n"
+        "    }\n"
+        "   ],\n"
+        f'   "stop_grace_period": "23s"{devices}\n'
+        "  }"
+    )
+
+
+def test_workers_on_cpus_are_rendered_as_this_exact_text() -> None:
+    assert rendered("two-cores", "/srv/models/photos") == (
+        f'# {NOTICE}\n{{\n "services": {{\n{expected(0, "0")},\n{expected(1, "1")}\n }}\n}}\n'
+    )
+
+
+def test_a_worker_on_a_gpu_is_rendered_with_its_uuid_as_this_exact_text() -> None:
+    text = rendered("eight-gpus", "/srv/models/photos")
+    gpu = recorded("eight-gpus").gpus[0].uuid
+    first = services(text)["photos-0"]
+    devices = (
+        ',\n   "deploy": {\n    "resources": {\n     "reservations": {\n      "devices": [\n       {\n'
+        '        "driver": "nvidia",\n'
+        f'        "device_ids": [\n         "{gpu}"\n        ],\n'
+        '        "capabilities": [\n         "gpu"\n        ]\n       }\n      ]\n     }\n    }\n   }'
+    )
+    assert text.startswith(f'# {NOTICE}\n{{\n "services": {{\n{expected(0, first["cpuset"], gpu, devices)},\n')
+    given = [
+        device["device_ids"]
+        for service in services(text).values()
+        for device in service["deploy"]["resources"]["reservations"]["devices"]
+    ]
+    assert given == [[gpu.uuid] for gpu in recorded("eight-gpus").gpus]
+
+
+@pytest.mark.parametrize("machine", ["two-cores", "two-sockets", "eight-gpus", "mig"])
+def test_no_worker_has_a_quota_and_each_has_a_set_of_cpus(machine: str) -> None:
+    for service in services(rendered(machine)).values():
+        assert service["cpuset"] == service["environment"]["WANWU_CPUS"]
+        assert not service.keys() & {"cpus", "cpu_quota", "cpu_shares", "cpu_period"}
+        assert "limits" not in service.get("deploy", {}).get("resources", {})
+
+
+def test_every_limit_reaches_the_worker_and_the_time_to_stop_exceeds_the_time_to_drain() -> None:
+    more = "[limits]\ndrain_s = 7\ndeadline_s = 11\n"
+    service = services(rendered("two-cores", more=more))["photos-0"]
+    assert {f"WANWU_{name.upper()}" for name in LIMITS} <= service["environment"].keys()
+    assert service["environment"]["WANWU_DRAIN_S"] == "7"
+    assert service["stop_grace_period"] == "23s"
+
+
+def test_the_environment_is_rendered_as_this_exact_text() -> None:
+    cluster = parse_cluster('port = 80\n[[models]]\nname = "photos"\nfolder = "/models/photos"\n', "c.toml")
+    assert environment(cluster, "wanwu-gateway:0123456789ab", Path("/srv/my run/members")) == (
+        f"# {NOTICE}\n"
+        "WANWU_PORT='80'\n"
+        "WANWU_GATEWAY_IMAGE='wanwu-gateway:0123456789ab'\n"
+        "WANWU_MEMBERS='/srv/my run/members'\n"
+    )
+
+
+def test_a_dollar_sign_in_a_path_is_no_variable() -> None:
+    assert '"source": "/models/$${HOME} $$1"' in rendered("two-cores", "/models/${HOME} $1")
+
+
+@pytest.mark.skipif(not shutil.which("docker"), reason="needs the docker command, to read as Compose does; no engine")
+def test_compose_reads_what_was_meant(tmp_path: Path) -> None:
+    folder = "/models/${HOME} $1 it's 100%"
+    cluster = parse_cluster('port = 8088\n[[models]]\nname = "photos"\nfolder = "/models"\n', "c.toml")
+    members = tmp_path / "a run: $HOME #1"
+    (tmp_path / "compose.env").write_text(environment(cluster, "wanwu-gateway:0123456789ab", members))
+    (tmp_path / "workers.yaml").write_text(rendered("two-cores", folder, worker_yaml=ROOT / "compose/worker.yaml"))
+    files = ["--file", str(ROOT / "compose/compose.yaml"), "--file", str(tmp_path / "workers.yaml")]
+    command = ["docker", "compose", "--env-file", str(tmp_path / "compose.env"), *files, "config", "--format", "json"]
+    read = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)["services"]
+    assert list(read) == ["gateway", "photos-0", "photos-1"]
+    # Compose shows a dollar sign twice again.
+    mounted = {
+        name: [(volume["type"], volume["source"].replace("$$", "$")) for volume in service["volumes"]]
+        for name, service in read.items()
+    }
+    assert mounted["photos-0"] == mounted["photos-1"] == [("volume", "cache"), ("bind", folder)]
+    assert mounted["gateway"] == [("bind", str(members))]
+    cache = next(volume["target"] for volume in read["photos-0"]["volumes"] if volume["type"] == "volume")
+    assert read["photos-0"]["environment"]["WANWU_CACHE"] == cache
+    assert f"install -d -o 10001 -g 10001 {cache}\n" in (ROOT / "worker/Dockerfile").read_text()
+    assert read["gateway"]["ports"][0]["published"] == "8088"
+    assert read["photos-0"]["environment"]["HF_HUB_OFFLINE"] == "1"
+    for service in read.values():
+        assert (service["read_only"], service["init"], service["cap_drop"]) == (True, True, ["ALL"])
+        assert (service["pull_policy"], service["security_opt"]) == ("never", ["no-new-privileges:true"])
+        assert service["logging"]["options"] == {"max-file": "5", "max-size": "50m"}
+        assert not any(volume.get("bind", {}).get("create_host_path") for volume in service["volumes"])
+    assert [name for name, service in read.items() if "ports" in service] == ["gateway"]
+    assert {name: list(service["networks"]) for name, service in read.items()} == {
+        "photos-0": ["workers"], "photos-1": ["workers"], "gateway": ["outside", "workers"],
+    }  # fmt: skip

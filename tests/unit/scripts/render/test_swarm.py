@@ -1,0 +1,203 @@
+"""What Docker Swarm reads, as exact text and as the stack's own reader understands it."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from scripts.cluster.config import ROOT, parse_cluster
+from scripts.render.common import NOTICE
+from scripts.render.swarm import CACHE, SERVES, Pool, environment, members, service_name, workers
+from scripts.runtimes.swarm.nodes import GATEWAY
+
+TEXT = 'port = 80\n[[models]]\nname = "photos"\nfolder = "/srv/wanwu/models/photos"\n'
+POOL = Pool(4, "wanwu-worker-prepared:0123456789ab", 2_300_000_000, "v1", gpus=False)
+CLUSTER = parse_cluster(TEXT, "c.toml")
+EXPECTED = """{
+ "version": "3.13",
+ "services": {
+  "photos": {
+   "image": "wanwu-worker-prepared:0123456789ab",
+   "networks": [
+    "workers"
+   ],
+   "environment": {
+    "HF_HUB_OFFLINE": "1",
+    "WANWU_MODEL": "photos",
+    "WANWU_MODEL_DIR": "/models/photos",
+    "WANWU_ENGINE": "auto",
+    "WANWU_BIND": "0.0.0.0:8000",
+    "WANWU_CACHE": "/cache",
+    "WANWU_VOLUME": "/models",
+    "WANWU_VOLUME_ID": "v1",
+    "WANWU_BROKEN": "leave",
+    "WANWU_QUEUE": "64",
+    "WANWU_MAX_IMAGES": "32",
+    "WANWU_MAX_PIXELS": "64000000",
+    "WANWU_DEADLINE_S": "15",
+    "WANWU_INFERENCE_LIMIT_S": "30",
+    "WANWU_DRAIN_S": "3"
+   },
+   "volumes": [
+    {
+     "type": "bind",
+     "source": "/srv/wanwu/models",
+     "target": "/models",
+     "read_only": true
+    },
+    {
+     "type": "bind",
+     "source": "/etc/wanwu/slots.json",
+     "target": "/etc/wanwu/slots.json",
+     "read_only": true
+    },
+    {
+     "type": "volume",
+     "source": "cache",
+     "target": "/cache"
+    },
+    {
+     "type": "tmpfs",
+     "target": "/tmp"
+    }
+   ],
+   "read_only": true,
+   "cap_drop": [
+    "ALL"
+   ],
+   "init": true,
+   "stop_grace_period": "23s",
+   "logging": {
+    "driver": "json-file",
+    "options": {
+     "max-size": "50m",
+     "max-file": "5"
+    }
+   },
+   "deploy": {
+    "replicas": 4,
+    "endpoint_mode": "dnsrr",
+    "placement": {
+     "constraints": [
+      "node.labels.wanwu.serves == true"
+     ],
+     "preferences": [
+      {
+       "spread": "node.id"
+      }
+     ]
+    },
+    "update_config": {
+     "parallelism": 1,
+     "order": "stop-first",
+     "monitor": "10s",
+     "failure_action": "rollback"
+    },
+    "rollback_config": {
+     "parallelism": 1,
+     "order": "stop-first",
+     "monitor": "10s",
+     "failure_action": "pause"
+    },
+    "restart_policy": {
+     "condition": "any",
+     "delay": "2s"
+    },
+    "resources": {
+     "limits": {
+      "memory": "2300000000",
+      "pids": 1024
+     },
+     "reservations": {
+      "generic_resources": [
+       {
+        "discrete_resource_spec": {
+         "kind": "slot",
+         "value": 1
+        }
+       }
+      ]
+     }
+    }
+   }
+  }
+ }
+}
+"""
+
+
+def test_the_services_are_rendered_as_this_exact_text() -> None:
+    assert workers(CLUSTER, {"photos": POOL}, {"HF_HUB_OFFLINE": "1"}) == f"# {NOTICE}\n{EXPECTED}"
+
+
+def test_a_service_on_gpus_sees_them_all() -> None:
+    pool = Pool(1, "wanwu-worker-cuda:0123456789ab", 1, "v1", gpus=True)
+    assert '"NVIDIA_VISIBLE_DEVICES": "all"' in workers(CLUSTER, {"photos": pool}, {})
+
+
+def test_the_gate_is_told_a_name_for_every_model() -> None:
+    cluster = parse_cluster(f'{TEXT}[[models]]\nname = "wide.v2"\nfolder = "/srv/wanwu/models/wide"\n', "c.toml")
+    assert json.loads(members(cluster, "wanwu"))["pools"] == [
+        {"model": "photos", "discover": "tasks.wanwu_photos:8000"},
+        {"model": "wide.v2", "discover": f"tasks.wanwu_{service_name('wide.v2')}:8000"},
+    ]
+
+
+@pytest.mark.parametrize("model", ["photos", "resnet-18", "a" * 40])
+def test_a_service_is_called_as_its_model_where_it_can(model: str) -> None:
+    assert service_name(model) == model
+
+
+@pytest.mark.parametrize("model", ["wide.v2", "wide_v2", "a-", "a" * 63])
+def test_a_model_whose_name_no_service_can_have_gets_one_of_its_own(model: str) -> None:
+    name = service_name(model)
+    assert name != model
+    assert re.fullmatch(r"[a-z0-9](-*[a-z0-9]+)*", name)
+    assert len(f"wanwu_{name}") <= 63
+
+
+def test_two_models_never_share_a_service() -> None:
+    names = ["wide.v2", "wide_v2", "wide-v2", "a" * 62, "a" * 63]
+    assert len({service_name(name) for name in names}) == len(names)
+
+
+def test_the_members_config_is_named_after_what_is_in_it() -> None:
+    first, second = (environment(CLUSTER, "image", "/run/members.json", text) for text in ("one", "two"))
+    assert first["WANWU_PORT"] == "80"
+    assert first["WANWU_MEMBERS_NAME"] == "wanwu-members-7692c3ad3540"
+    assert first["WANWU_MEMBERS_NAME"] != second["WANWU_MEMBERS_NAME"]
+
+
+@pytest.mark.skipif(
+    not shutil.which("docker"), reason="needs the docker command, to read as a stack is read; no engine"
+)
+def test_a_stack_is_read_as_it_was_meant(tmp_path: Path) -> None:
+    cluster = parse_cluster(TEXT.replace("/srv/wanwu/models", "/srv/$HOME models"), "c.toml")
+    (tmp_path / "members.json").write_text(members(cluster, "wanwu"))
+    (tmp_path / "workers.yaml").write_text(workers(cluster, {"photos": POOL}, {}))
+    variables = environment(cluster, "wanwu-gateway:0123456789ab", str(tmp_path / "members.json"), "text")
+    files = [f"--compose-file={file}" for file in (ROOT / "compose/stack.yaml", tmp_path / "workers.yaml")]
+    done = subprocess.run(
+        ["docker", "stack", "config", *files], env={**os.environ, **variables}, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "source: /srv/$HOME models" in done.stdout
+    for said in (
+        "image: wanwu-gateway:0123456789ab",
+        "published: 80",
+        "mode: host",
+        f"name: {variables['WANWU_MEMBERS_NAME']}",
+        f"file: {tmp_path}/members.json",
+        f"- node.labels.{GATEWAY} == true",
+        f"- node.labels.{SERVES} == true",
+    ):
+        assert said in done.stdout
+    assert done.stdout.count("endpoint_mode: dnsrr") == 2
+
+
+def test_what_can_be_made_again_lies_where_the_image_has_room_for_it() -> None:
+    assert f"install -d -o 10001 -g 10001 {CACHE}\n" in (ROOT / "worker/Dockerfile").read_text()

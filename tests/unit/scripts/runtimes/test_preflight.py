@@ -1,0 +1,109 @@
+import errno
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from scripts.cluster.config import Cluster, parse_cluster
+from scripts.cluster.hardware import Hardware
+from scripts.cluster.models import Served
+from scripts.cluster.plan import Plan, plan
+from scripts.runtimes.preflight import BASE_MEGABYTES, memory_faults, port_faults
+from tests.nobody import as_nobody
+from tests.service import free_ports
+from tests.unit.hardware import recorded
+from worker.contract.settings import ENGINES
+
+PHOTOS = '[[models]]\nname = "photos"\nfolder = "worker/photos"\n'
+LARGE = {"photos": Served("openvino", Path("a.jpg"), 100_000_000)}
+FIRST_FREE_TO_ALL = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+
+
+def with_memory(megabytes: int) -> Hardware:
+    return replace(recorded("two-cores"), memory_bytes=megabytes * 1_000_000)
+
+
+def planned(port: int = 8080) -> tuple[Cluster, Plan]:
+    cluster = parse_cluster(f"port = {port}\n{PHOTOS}", "c.toml")
+    return cluster, plan(cluster, {"this": recorded("two-cores")})
+
+
+@pytest.fixture
+def held() -> Iterator[ExitStack]:
+    """Sockets that are closed after the test."""
+    with ExitStack() as stack:
+        yield stack
+
+
+def listening(held: ExitStack, address: str, port: int = 0) -> int:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = held.enter_context(socket.socket(family))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((address, port))
+    listener.listen()
+    return int(listener.getsockname()[1])
+
+
+def test_ports_that_are_free_are_no_fault_and_stay_free() -> None:
+    first = free_ports(3)
+    assert port_faults(range(first, first + 3)) == []
+    assert port_faults(range(first, first + 3)) == []
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "127.0.0.1", "::"])
+def test_a_port_that_somebody_listens_on_is_named(address: str, held: ExitStack) -> None:
+    try:
+        port = listening(held, address)
+    except OSError as error:
+        if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+            raise
+        pytest.skip("this machine has no IPv6")
+    assert port_faults([port]) == [f"port {port}: already in use: end what listens there, or set another port"]
+
+
+def test_a_port_whose_last_connection_only_lingers_is_free() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            server.accept()[0].close()  # who closes first is left in TIME_WAIT
+            assert client.recv(1) == b""
+    with socket.socket() as plain, pytest.raises(OSError, match="in use"):
+        plain.bind(("127.0.0.1", port))
+    assert port_faults([port]) == []
+
+
+@pytest.mark.skipif(int(FIRST_FREE_TO_ALL.read_text()) <= 80, reason="everyone may listen on port 80 here")
+def test_an_ordinary_account_is_told_that_low_ports_are_roots() -> None:
+    with as_nobody():
+        assert port_faults([80]) == ["port 80: only root may listen below 1024: set a higher port in cluster.toml"]
+
+
+def test_workers_count_their_base_and_twice_their_models_files() -> None:
+    _, plans = planned()
+    assert memory_faults(plans, with_memory(700), LARGE) == []
+    assert memory_faults(plans, with_memory(699), LARGE) == [
+        "memory: about 700 MB needed, workers: 2, found 699 MB: set fewer workers in cluster.toml"
+    ]
+
+
+def test_the_base_of_every_engine_is_known() -> None:
+    assert set(BASE_MEGABYTES) == set(ENGINES)
+
+
+def test_a_worker_on_torch_counts_for_more() -> None:
+    _, plans = planned()
+    models = {"photos": replace(LARGE["photos"], engine="torch")}
+    assert memory_faults(plans, with_memory(1_000), models) == [
+        "memory: about 1300 MB needed, workers: 2, found 1000 MB: set fewer workers in cluster.toml"
+    ]
+
+
+def test_each_model_counts_for_its_own_workers_only() -> None:
+    text = f'{PHOTOS}[[models]]\nname = "tiny"\nfolder = "tiny"\n'
+    plans = plan(parse_cluster(text, "c.toml"), {"this": recorded("two-cores")})
+    models = LARGE | {"tiny": Served("openvino", Path("a.jpg"), 1_000_000)}
+    assert memory_faults(plans, with_memory(502), models) == []
+    assert len(memory_faults(plans, with_memory(501), models)) == 1

@@ -1,0 +1,55 @@
+"""Which two models can serve beside each other for the length of a swap; the swap itself is tested on real services."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from scripts.base.errors import Refusal
+from scripts.cluster.config import parse_cluster
+from scripts.cluster.hardware import Hardware
+from scripts.cluster.models import Served
+from scripts.cluster.plan import plan
+from scripts.runtimes.deployment import Site, keep_ports
+from scripts.runtimes.run_directory import RunDir
+from scripts.runtimes.swap import plan_swap
+from tests.unit.hardware import recorded
+
+BY_HAND = "write new into c.toml in place of old and `make up`, which stops all first"
+
+
+def site(*names: str, machine: Hardware | None = None, known: dict[str, int] | None = None) -> Site:
+    cluster = parse_cluster("".join(f'[[models]]\nname = "{name}"\nfolder = "{name}"\n' for name in names), "c.toml")
+    hardware = machine or recorded("two-cores")
+    planned = keep_ports(plan(cluster, {"this": hardware}), known or {}, lambda port: True)
+    models = {name: Served("openvino", Path("a.png"), 100_000_000) for name in names}
+    return Site(cluster, hardware, models, planned, RunDir(Path("/run-of-swap")))
+
+
+def test_the_new_model_comes_last_and_its_workers_beside_those_that_they_replace() -> None:
+    old = site("old", "kept")
+    swap = plan_swap("old", "new", old, site("new", "kept", known={"old-0": 8081, "kept-0": 8082}))
+    assert [model.name for model in swap.both.cluster.models] == ["old", "kept", "new"]
+    assert [(worker.name, worker.slot.name, worker.port) for worker in swap.both.plan.workers] == [
+        ("old-0", "this-cpu0", 8081), ("kept-0", "this-cpu1", 8082), ("new-0", "this-cpu0", 8083),
+    ]  # fmt: skip
+    assert (swap.workers("old"), swap.workers("new")) == (["old-0"], ["new-0"])
+
+
+def test_both_must_fit_into_the_memory() -> None:
+    machine = replace(recorded("two-cores"), memory_bytes=1_399_000_000)
+    old, new = site("old", machine=machine), site("new", machine=machine)
+    with pytest.raises(Refusal) as refusal:
+        plan_swap("old", "new", old, new)
+    fault, remedy = refusal.value.lines
+    assert fault.startswith("memory: about 1400 MB needed, workers: 4, found 1399 MB")
+    assert remedy == f"needed for old and new beside each other; or {BY_HAND}"
+    enough = replace(machine, memory_bytes=1_400_000_000)
+    assert plan_swap("old", "new", replace(old, hardware=enough), replace(new, hardware=enough))
+
+
+def test_a_model_that_would_move_the_others_is_left_to_up() -> None:
+    moved = site("new", "kept", known={"kept-0": 9000})
+    with pytest.raises(Refusal) as refusal:
+        plan_swap("old", "new", site("old", "kept"), moved)
+    assert refusal.value.lines == (f"new needs other slots than old and would move the workers of kept: {BY_HAND}",)

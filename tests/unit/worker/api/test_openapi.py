@@ -1,0 +1,78 @@
+"""The OpenAPI document against what the worker is made of: routes, parameters, errors and limits."""
+
+import json
+import re
+
+import pytest
+
+from tests.unit.worker.contract.test_errors import TABLE
+from tests.unit.worker.contract.test_settings import COMPLETE
+from worker.api.openapi import document
+from worker.api.parameters import HUGGING_FACE, PREDICT, Parameters
+from worker.api.schemas import PARAMETERS
+from worker.app import create_app
+from worker.contract.errors import BadParameter
+from worker.contract.fields import LANGUAGE
+from worker.contract.settings import Settings
+from worker.decode import MIME_TYPES
+from worker.models.labels import BOTH, LANGUAGES
+
+SETTINGS = Settings.from_env(COMPLETE | {"WANWU_MAX_IMAGES": "7"})
+DOCUMENT = document(SETTINGS)
+POSTS = {path: methods["post"] for path, methods in DOCUMENT["paths"].items() if "post" in methods}
+INSIDE_ONLY = {("get", "/metrics")}  # not part of the contract with clients
+
+
+def test_every_route_is_documented_and_every_documented_route_exists() -> None:
+    rules = create_app(SETTINGS).url_map.iter_rules()
+    routes = {
+        (method.lower(), re.sub(r"<(?:int:)?(\w+)>", r"{\1}", rule.rule))
+        for rule in rules
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    documented = {(method, path) for path, methods in DOCUMENT["paths"].items() for method in methods}
+    assert routes - INSIDE_ONLY == documented
+
+
+@pytest.mark.parametrize("path", POSTS)
+def test_every_status_of_the_contract_is_documented_with_its_retry_after(path: str) -> None:
+    responses = POSTS[path]["responses"]
+    refusals = {str(status): retry for kind, (status, _, retry) in TABLE.items() if kind is not BadParameter}
+    assert set(responses) == {"200", *refusals}
+    retried = {status for status, response in responses.items() if "Retry-After" in response["headers"]}
+    assert retried == {status for status, retry in refusals.items() if retry}
+
+
+def test_parameters_stand_in_the_query_and_in_every_body() -> None:
+    predict, hub = POSTS["/predict"], POSTS["/models/{name}"]
+    content = predict["requestBody"]["content"]
+    assert [one["name"] for one in predict["parameters"]] == list(PREDICT)
+    assert list(content["multipart/form-data"]["schema"]["properties"]) == ["image", *PREDICT]
+    assert list(content["application/json"]["schema"]["properties"]["parameters"]["properties"]) == list(PREDICT)
+    assert [one["name"] for one in hub["parameters"]] == ["name", *HUGGING_FACE]
+
+
+def test_defaults_limits_and_types_are_the_workers_own() -> None:
+    predict = POSTS["/predict"]
+    schemas = {one["name"]: one["schema"] for one in predict["parameters"]}
+    own = Parameters()
+    assert {name: schema["default"] for name, schema in schemas.items() if "default" in schema} == {
+        "labels": own.labels, "heat_map": own.heat_map
+    }  # fmt: skip
+    assert f", {own.top_k} where" in schemas["top_k"]["description"]
+    assert f", {own.threshold:g} where" in schemas["threshold"]["description"]
+    assert predict["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]["image"]["maxItems"] == 7
+    assert set(MIME_TYPES.values()) <= set(predict["requestBody"]["content"])
+
+
+def test_any_language_that_a_model_may_have_labels_in_can_be_asked_for() -> None:
+    pattern = PARAMETERS["labels"]["pattern"]
+    assert all(re.search(pattern, wanted) for wanted in (*LANGUAGES, BOTH, "ja"))
+    assert not re.search(pattern, "English")
+    assert pattern == f"^({LANGUAGE.pattern}|{BOTH})$"
+    assert f"^label_{LANGUAGE.pattern}$" in DOCUMENT["components"]["schemas"]["Prediction"]["patternProperties"]
+
+
+def test_every_reference_leads_somewhere() -> None:
+    named = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(DOCUMENT)))
+    assert named == set(DOCUMENT["components"]["schemas"])

@@ -1,0 +1,195 @@
+"""The Open Inference Protocol's bytes, held against tritonclient's own serialiser."""
+
+import base64
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+import tritonclient.http as triton
+from flask import Flask, Request
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tritonclient.utils import deserialize_bytes_tensor, serialize_byte_tensor
+
+from worker.api.routes.tensors import HEADER_LENGTH, InferRequest, Output, encode_answer, read_request
+from worker.api.uploads import InMemoryRequest
+from worker.contract.errors import BadRequest
+
+APP = Flask("test")
+APP.request_class = InMemoryRequest
+PICTURES = st.lists(st.binary(max_size=40), min_size=1, max_size=5)
+
+
+def request(body: bytes, header_length: object = None) -> Request:
+    headers = {} if header_length is None else {HEADER_LENGTH: str(header_length)}
+    with APP.test_request_context("/", method="POST", data=body, headers=headers) as context:
+        return context.request
+
+
+def tritons(pictures: list[bytes], binary: bool, outputs: list[Any] | None = None, name: str = "") -> Request:
+    """The request that tritonclient would send."""
+    tensor = triton.InferInput("image", [len(pictures)], "BYTES")
+    texts = pictures if binary else [base64.b64encode(one) for one in pictures]
+    tensor.set_data_from_numpy(np.array(texts, dtype=object), binary_data=binary)
+    body, length = triton.InferenceServerClient.generate_request_body([tensor], outputs=outputs, request_id=name)
+    return request(body if isinstance(body, bytes) else body.encode(), length)
+
+
+def refusal(body: object, raw: bytes = b"", header_length: object = None) -> str:
+    head = body if isinstance(body, bytes) else json.dumps(body).encode()
+    length = header_length if header_length is not None else (len(head) if raw else None)
+    with pytest.raises(BadRequest) as caught:
+        read_request(request(head + raw, length), max_images=3)
+    return caught.value.message
+
+
+def inputs(**changed: object) -> dict[str, object]:
+    tensor: dict[str, object] = {"name": "image", "datatype": "BYTES", "shape": [1], "data": ["aGk="]} | changed
+    return {"inputs": [{key: value for key, value in tensor.items() if value is not None}]}
+
+
+def binary(size: object, **changed: object) -> dict[str, object]:
+    return inputs(data=None, parameters={"binary_data_size": size}, **changed)
+
+
+# Requests
+
+
+@settings(deadline=None)
+@given(PICTURES, st.booleans())
+def test_what_tritonclient_sends_is_read_back(pictures: list[bytes], as_binary: bool) -> None:
+    found = read_request(tritons(pictures, as_binary, name="r1"), max_images=5)
+    # Without named outputs the client asks for binary ones by a parameter of the whole request.
+    assert found == InferRequest(tuple(pictures), (Output(True, 0),), "r1")
+
+
+def test_the_outputs_wanted_are_read() -> None:
+    wanted = [
+        triton.InferRequestedOutput("scores", binary_data=True),
+        triton.InferRequestedOutput("scores", binary_data=False, class_count=3),
+    ]
+    found = read_request(tritons([b"x"], True, wanted), max_images=1)
+    assert found.outputs == (Output(True, 0), Output(False, 3))
+
+
+def test_plain_json_asks_for_a_json_answer() -> None:
+    found = read_request(request(json.dumps(inputs()).encode()), max_images=1)
+    assert found == InferRequest((b"hi",), (Output(False, 0),), "")
+
+
+def test_a_shape_of_one_column_is_taken() -> None:
+    assert read_request(request(json.dumps(inputs(shape=[1, 1])).encode()), 1).images == (b"hi",)
+
+
+SHORT = b"\5\0\0\0hi"
+ONE = b"\2\0\0\0hi"
+
+
+@pytest.mark.parametrize(
+    ("head", "raw", "message"),
+    [
+        ([], b"", "the inference header must be a JSON object, found list"),
+        ({}, b"", "inputs must hold exactly one tensor, named `image`"),
+        ({"inputs": []}, b"", "inputs must hold exactly one tensor, named `image`"),
+        ({"inputs": [1]}, b"", "inputs must hold exactly one tensor, named `image`"),
+        ({"inputs": [{}, {}]}, b"", "inputs must hold exactly one tensor, named `image`"),
+        (inputs(name="x"), b"", "the input must be `image` of BYTES, found `x` of BYTES"),
+        (inputs(datatype="FP32"), b"", "the input must be `image` of BYTES, found `image` of FP32"),
+        (inputs(shape=[2]), b"", "shape is [2], but 1 images were sent; needed [1]"),
+        (inputs(shape=None), b"", "shape is None, but 1 images were sent; needed [1]"),
+        (inputs(data=[], shape=[0]), b"", "no image was sent; put one or more into `image`"),
+        (
+            inputs(data=["aGk="] * 4, shape=[4]),
+            b"",
+            "4 images were sent, at most 3 fit in one request; send them in several",
+        ),
+        (inputs(data="aGk="), b"", "the input needs `data`, a list of base64 texts, or binary tensor data"),
+        (inputs(data=None), b"", "the input needs `data`, a list of base64 texts, or binary tensor data"),
+        (inputs(data=[1]), b"", "inputs must be a base64 text, found int"),
+        (inputs(data=["aGk"]), b"", "inputs is not valid base64: Incorrect padding"),
+        (inputs(parameters=3), b"", "parameters must be a JSON object, found 3"),
+        (binary(7), ONE, "binary_data_size is 7, but 6 bytes follow the inference header"),
+        (binary("6"), ONE, "binary_data_size is '6', but 6 bytes follow the inference header"),
+        (binary(3), b"\1\0\0", "the binary tensor ends inside the length of an element"),
+        (binary(6), SHORT, "an element says it has 5 bytes, more than the binary tensor holds"),
+        (binary(6, shape=[2]), ONE, "shape is [2], but 1 images were sent; needed [1]"),
+        (inputs() | {"id": 3}, b"", "id must be a text, found 3"),
+        (inputs() | {"outputs": []}, b"", "outputs must be a list of one or more tensors"),
+        (inputs() | {"outputs": ["scores"]}, b"", "outputs must be a list of one or more tensors"),
+        (inputs() | {"outputs": [{"name": "x"}]}, b"", "unknown output `x`; the one there is: scores"),
+        (inputs() | {"outputs": [{}]}, b"", "unknown output `None`; the one there is: scores"),
+    ],
+)
+def test_a_request_that_is_not_the_protocols_is_refused(head: object, raw: bytes, message: str) -> None:
+    assert refusal(head, raw) == message
+
+
+@pytest.mark.parametrize("classification", [-1, True, 1.5, "3", None])
+def test_classification_is_a_number_of_classes(classification: object) -> None:
+    wanted = [{"name": "scores", "parameters": {"classification": classification}}]
+    needed = f"classification must be a whole number of classes, found {classification!r}"
+    assert refusal(inputs() | {"outputs": wanted}) == needed
+
+
+@pytest.mark.parametrize("length", ["-1", "7", "x", "", "1.5", "\u0663", "9" * 5000])
+def test_the_headers_length_is_a_number_within_the_body(length: str) -> None:
+    message = f"{HEADER_LENGTH} must be a number up to the body's 6 bytes, found "
+    assert refusal(b"123456", header_length=length).startswith(message)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 200_000])
+def test_a_header_that_is_no_json_is_refused(body: bytes) -> None:
+    assert refusal(body).startswith("the inference header is not valid JSON: ")
+
+
+@given(st.binary(max_size=40), st.integers(0, 60))
+def test_any_binary_tensor_is_read_or_refused(raw: bytes, size: int) -> None:
+    head = json.dumps(binary(size)).encode()
+    try:
+        found = read_request(request(head + raw, len(head)), max_images=3)
+    except BadRequest:
+        return
+    assert serialize_byte_tensor(np.array(found.images, dtype=object)).item() == raw
+
+
+# Answers
+
+SCORES = np.array([[0.25, 0.75], [1.0, 0.0]], np.float32)
+TEXTS = np.array([["0.750000:1:狗 dog"], ["1.000000:0:猫 cat"]], dtype=object)
+
+
+def test_scores_and_texts_are_what_tritonclient_reads() -> None:
+    body, length = encode_answer({"model_name": "m"}, [(Output(True, 0), SCORES), (Output(True, 1), TEXTS)])
+    assert length is not None
+    head, raw = json.loads(body[:length]), body[length:]
+    sizes = [output["parameters"]["binary_data_size"] for output in head["outputs"]]
+    assert sum(sizes) == len(raw)
+    assert np.array_equal(np.frombuffer(raw[: sizes[0]], "<f4").reshape(2, 2), SCORES)
+    assert [text.decode() for text in deserialize_bytes_tensor(raw[sizes[0] :])] == TEXTS.ravel().tolist()
+    assert [(output["name"], output["datatype"], output["shape"]) for output in head["outputs"]] == [
+        ("scores", "FP32", [2, 2]),
+        ("scores", "BYTES", [2, 1]),
+    ]
+
+
+def test_a_json_answer_holds_the_values_in_row_order() -> None:
+    body, length = encode_answer({"id": "r1"}, [(Output(False, 0), SCORES), (Output(False, 1), TEXTS)])
+    assert length is None
+    assert json.loads(body) == {
+        "id": "r1",
+        "outputs": [
+            {"name": "scores", "datatype": "FP32", "shape": [2, 2], "data": [0.25, 0.75, 1.0, 0.0]},
+            {
+                "name": "scores",
+                "datatype": "BYTES",
+                "shape": [2, 1],
+                "data": ["0.750000:1:狗 dog", "1.000000:0:猫 cat"],
+            },
+        ],
+    }
+
+
+def test_half_a_surrogate_pair_in_an_id_comes_back_as_it_was() -> None:
+    body, _ = encode_answer({"id": "\ud800"}, [(Output(False, 0), SCORES)])
+    assert json.loads(body)["id"] == "\ud800"

@@ -1,0 +1,163 @@
+"""From a request's body to images and parameters."""
+
+import base64
+import json
+from collections.abc import Mapping
+
+import pytest
+from flask import Flask, Request
+from hypothesis import given
+from hypothesis import strategies as st
+from urllib3 import encode_multipart_formdata
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from worker.api.uploads import InMemoryRequest, Upload, decode_base64, query, read_upload
+from worker.contract.errors import BadRequest, ServiceError, UnsupportedType
+from worker.contract.limits import MAX_BODY_BYTES
+
+APP = Flask("test")
+APP.request_class = InMemoryRequest
+TWO = [("image", ("a.png", b"one")), ("image", ("猫.png", b"two"))]
+
+
+def request(body: bytes, content_type: str | None, path: str = "/") -> Request:
+    with APP.test_request_context(path, method="POST", data=body, content_type=content_type) as context:
+        return context.request
+
+
+def read(body: bytes, content_type: str | None, max_images: int = 3) -> Upload:
+    return read_upload(request(body, content_type), max_images)
+
+
+def read_json(body: object) -> Upload:
+    return read(body if isinstance(body, bytes) else json.dumps(body).encode(), "application/json")
+
+
+def refusal(kind: type[ServiceError], body: bytes, content_type: str | None) -> tuple[str, str]:
+    with pytest.raises(kind) as caught:
+        read(body, content_type)
+    return caught.value.code, caught.value.message
+
+
+def base64_of(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+@pytest.mark.parametrize("content_type", ["image/png", "image/x-unheard-of", "application/octet-stream", None])
+def test_a_raw_body_is_one_image(content_type: str | None) -> None:
+    assert read(b"bytes", content_type) == Upload(((None, b"bytes"),), {})
+
+
+def test_a_form_holds_images_with_their_names_and_parameters() -> None:
+    body, content_type = encode_multipart_formdata([*TWO, ("top_k", "2")])
+    assert read(body, content_type) == Upload((("a.png", b"one"), ("猫.png", b"two")), {"top_k": "2"})
+
+
+def test_uploads_larger_than_a_spool_stay_in_memory() -> None:
+    body, content_type = encode_multipart_formdata([("image", ("a.png", bytes(1 << 20)))])
+    sent = request(body, content_type)
+    with sent.files["image"].stream as stream:
+        assert type(stream).__name__ == "BytesIO"
+
+
+@given(st.binary(max_size=60), st.booleans())
+def test_json_carries_any_bytes_as_base64(data: bytes, as_url: bool) -> None:
+    prefix = "data:image/png;base64," if as_url else ""
+    upload = read_json({"inputs": prefix + base64_of(data), "parameters": {"top_k": 2}})
+    assert upload == Upload(((None, data),), {"top_k": 2})
+
+
+@pytest.mark.parametrize("parameters", [{}, {"parameters": None}, {"parameters": {}}])
+def test_json_needs_no_parameters(parameters: Mapping[str, object]) -> None:
+    assert read_json({"inputs": "", **parameters}) == Upload(((None, b""),), {})
+
+
+NO_IMAGE = ("no_image", "no image was sent; send one as multipart field `image` or as the body")
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"", None),
+        (b"", "image/png"),
+        (b"{}", "application/json"),
+        (b'{"inputs": null}', "application/json"),
+        (b"", "multipart/form-data; boundary=x"),
+        (b"no boundary was named", "multipart/form-data"),
+        encode_multipart_formdata([("top_k", "2")], boundary="x"),
+    ],
+)
+def test_a_request_without_an_image_is_refused(body: bytes, content_type: str | None) -> None:
+    assert refusal(BadRequest, body, content_type) == NO_IMAGE
+
+
+def test_too_many_images_are_refused_with_how_many_fit() -> None:
+    body, content_type = encode_multipart_formdata(TWO * 2)
+    assert refusal(BadRequest, body, content_type) == (
+        "too_many_images",
+        "4 images were sent, at most 3 fit in one request; send them in several",
+    )
+
+
+def test_a_file_in_another_field_is_refused() -> None:
+    body, content_type = encode_multipart_formdata([*TWO, ("file", ("a.png", b"one"))])
+    message = 'found a file in field "file"; send images in field `image`'
+    assert refusal(BadRequest, body, content_type) == ("bad_request", message)
+
+
+def test_a_field_given_twice_is_refused() -> None:
+    body, content_type = encode_multipart_formdata([*TWO, ("top_k", "2"), ("top_k", "3")])
+    assert refusal(BadRequest, body, content_type) == ("bad_parameter", "top_k is given twice; give it once")
+
+
+@pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "text/plain", "application/xml"])
+def test_another_content_type_is_refused_with_those_there_are(content_type: str) -> None:
+    message = (
+        f"found Content-Type {content_type}; send multipart/form-data with a field `image`, "
+        "an image as the body with Content-Type image/*, or application/json"
+    )
+    assert refusal(UnsupportedType, b"image=x", content_type) == ("unsupported_type", message)
+
+
+NO_OBJECT = 'the body is not a JSON object; send {"inputs": "<base64>", "parameters": {...}}'
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"[1]", NO_OBJECT),
+        (b"null", NO_OBJECT),
+        (b"{", NO_OBJECT),
+        (b"", NO_OBJECT),
+        (b"\xff", NO_OBJECT),
+        (b"[" * 200_000, NO_OBJECT),
+        (b'{"top_k": ' + b"9" * 5000 + b"}", NO_OBJECT),
+        (b'{"image": "", "a": 1}', 'unknown key "a" in the JSON body; known: inputs, parameters'),
+        (rb'{"\ud800": 1}', 'unknown key "\\ud800" in the JSON body; known: inputs, parameters'),
+        (b'{"inputs": "", "parameters": []}', "parameters must be a JSON object"),
+        (b'{"inputs": "", "parameters": 0}', "parameters must be a JSON object"),
+        (b'{"inputs": ["aaaa"]}', "inputs must be a base64 text, found list"),
+        (b'{"inputs": 3}', "inputs must be a base64 text, found int"),
+        (b'{"inputs": "aGk"}', "inputs is not valid base64: Incorrect padding"),
+        (b'{"inputs": "a*k="}', "inputs is not valid base64: Only base64 data is allowed"),
+    ],
+)
+def test_json_that_is_not_the_contracts_is_refused(body: bytes, message: str) -> None:
+    assert refusal(BadRequest, body, "application/json") == ("bad_request", message)
+
+
+def test_base64_of_other_letters_is_refused() -> None:
+    with pytest.raises(BadRequest, match=r"^inputs is not valid base64: string argument should contain only ASCII"):
+        decode_base64("猫")
+
+
+def test_a_body_of_more_than_the_limit_is_not_read() -> None:
+    with pytest.raises(RequestEntityTooLarge):
+        read(bytes(MAX_BODY_BYTES + 1), "image/png")
+    assert len(read(bytes(MAX_BODY_BYTES), "image/png").images[0][1]) == MAX_BODY_BYTES
+
+
+def test_a_query_is_read_and_a_parameter_twice_refused() -> None:
+    assert query(request(b"", None, "/?top_k=2&labels=zh")) == {"top_k": "2", "labels": "zh"}
+    with pytest.raises(BadRequest, match=r"^top_k is given twice; give it once$"):
+        query(request(b"", None, "/?top_k=2&top_k=2"))

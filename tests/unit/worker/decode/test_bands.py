@@ -1,0 +1,270 @@
+"""Networks of any number of channels: which bands of which picture they get, and what is refused."""
+
+import io
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from tests import pictures
+from worker.contract.errors import Undecodable
+from worker.decode import Geometry, Pixels, decode
+
+HEIGHT, WIDTH = 24, 32
+AS_IT_IS = Geometry((HEIGHT, WIDTH), None, "bilinear")
+MANY = 10**6
+RNG = np.random.default_rng(1)
+PLAIN: list[dict[str, Any]] = [
+    {},
+    {"compression": "deflate"},
+    {"compression": "deflate", "predictor": True},
+    {"rowsperstrip": 5},
+    {"tile": (16, 16), "compression": "deflate"},
+]
+
+
+def seen(data: bytes, channels: int = 3, **wanted: Any) -> np.ndarray:
+    return decode(data, AS_IT_IS, MANY, Pixels(channels, **wanted))
+
+
+def refusal(data: bytes, channels: int = 3, max_pixels: int = MANY) -> tuple[str, str]:
+    with pytest.raises(Undecodable) as caught:
+        decode(data, AS_IT_IS, max_pixels, Pixels(channels))
+    return caught.value.code, caught.value.message
+
+
+def tiff(values: np.ndarray, planar: str = "contig", **options: Any) -> bytes:
+    """`values` [H, W, bands] as a TIFF, its bands side by side or one after the other (planar = "separate")."""
+    stream = io.BytesIO()
+    laid = values.squeeze() if planar == "contig" else np.moveaxis(values, -1, 0)
+    layout = {"planarconfig": planar} if laid.ndim > 2 else {}
+    tifffile.imwrite(stream, laid, **({"photometric": "minisblack"} | layout | options))
+    return stream.getvalue()
+
+
+def values(bands: int, kind: Any) -> np.ndarray:
+    """Random ones of the whole range of `kind`; floats from 0 to 1."""
+    shape = (HEIGHT, WIDTH, bands)
+    if np.dtype(kind).kind == "f":
+        return RNG.random(shape).astype(kind)
+    limits = np.iinfo(kind)
+    return RNG.integers(limits.min, limits.max, shape, kind, endpoint=True)
+
+
+def as_bytes(stored: np.ndarray) -> np.ndarray:
+    """The range of the type brought to 0..255."""
+    if stored.dtype.kind == "f":
+        return np.rint(stored.astype(float) * 255)
+    limits = np.iinfo(stored.dtype)
+    return np.rint((stored.astype(float) - limits.min) / (int(limits.max) - int(limits.min)) * 255)
+
+
+# Grey
+
+
+def test_a_grey_network_sees_colours_as_pillow_makes_them_grey() -> None:
+    image = pictures.photo((WIDTH, HEIGHT))
+    assert np.array_equal(seen(pictures.encoded(image, "PNG"), 1)[..., 0], np.asarray(image.convert("L")))
+    jpeg = pictures.encoded(image, "JPEG")
+    assert np.array_equal(seen(jpeg, 1)[..., 0], np.asarray(Image.open(io.BytesIO(jpeg)).convert("L")))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WebP"])
+def test_a_grey_picture_is_one_channel_or_three_alike(kind: str) -> None:
+    data = pictures.encoded(pictures.photo((WIDTH, HEIGHT)).convert("L"), kind)
+    grey, colour = seen(data, 1), seen(data, 3)
+    assert grey.shape == (HEIGHT, WIDTH, 1)
+    assert grey.dtype == np.uint8
+    assert np.array_equal(grey.repeat(3, axis=-1), colour)
+
+
+def test_transparency_lies_on_the_background_of_the_model() -> None:
+    data = pictures.encoded(Image.new("RGBA", (WIDTH, HEIGHT), (200, 10, 10, 0)), "PNG")
+    assert seen(data, background=(0, 20, 255))[0, 0].tolist() == [0, 20, 255]
+    assert seen(data, 1, background=(10, 10, 10))[0, 0].tolist() == [10]
+
+
+# Other numbers
+
+
+def test_alpha_is_the_fourth_band_where_four_are_wanted() -> None:
+    image = pictures.photo((WIDTH, HEIGHT))
+    image.putalpha(pictures.photo((WIDTH, HEIGHT), seed=4).convert("L"))
+    assert np.array_equal(seen(pictures.encoded(image, "PNG"), 4), np.asarray(image))
+
+
+def test_each_band_is_scaled_by_itself_whatever_alpha_says() -> None:
+    image = Image.fromarray(values(4, np.uint8), "RGBA")
+    small = decode(pictures.encoded(image, "PNG"), Geometry((7, 9), None, "bicubic"), MANY, Pixels(4))
+    for band, wanted in enumerate(image.split()):
+        assert np.array_equal(small[..., band], np.asarray(wanted.resize((9, 7), Image.Resampling.BICUBIC)))
+
+
+@pytest.mark.parametrize("options", PLAIN)
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.int16, np.uint32])
+def test_the_bands_of_a_tiff_come_in_their_order(planar: str, kind: Any, options: dict[str, Any]) -> None:
+    stored = values(6, kind)
+    assert np.array_equal(seen(tiff(stored, planar, **options), 6), as_bytes(stored))
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_floats_from_0_to_1_are_black_to_white(kind: Any) -> None:
+    stored = values(5, kind)
+    assert np.array_equal(seen(tiff(stored), 5), as_bytes(stored))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_either_order_of_bytes_is_read(order: str) -> None:
+    stored = values(5, np.uint16)
+    assert np.array_equal(seen(tiff(stored, byteorder=order), 5), as_bytes(stored))
+
+
+def test_of_more_bands_than_are_wanted_the_first_are_taken() -> None:
+    stored = values(8, np.uint16)
+    assert np.array_equal(seen(tiff(stored), 5), as_bytes(stored)[..., :5])
+    assert np.array_equal(seen(tiff(stored), 3), as_bytes(stored)[..., :3])
+    assert np.array_equal(seen(tiff(stored), 1), as_bytes(stored)[..., :1])
+
+
+def test_a_turned_tiff_of_many_bands_is_brought_upright() -> None:
+    stored = values(5, np.uint16)
+    data = tiff(np.rot90(stored), extratags=[(274, "H", 1, 6, True)])
+    assert np.array_equal(seen(data, 5), as_bytes(stored))
+
+
+# Wide values
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+def test_16_bit_colours_of_a_tiff_are_scaled_and_not_cut_off(planar: str) -> None:
+    stored = values(3, np.uint16)
+    data = tiff(stored, planar, photometric="rgb")
+    assert np.array_equal(seen(data), as_bytes(stored))
+    assert np.array_equal(seen(data, 1)[..., 0], np.asarray(Image.fromarray(seen(data)).convert("L")))
+
+
+@pytest.mark.parametrize(("extra", "shown"), [("unassalpha", 191), ("assocalpha", 255)])
+def test_alpha_of_16_bits_lies_on_the_background_too(extra: str, shown: int) -> None:
+    """Half of black over white; or of a colour that is multiplied already, and brighter than its alpha."""
+    half, level = 32768, 32768
+    stored = np.full((HEIGHT, WIDTH, 4), (level, level, level, half), np.uint16)
+    found = seen(tiff(stored, photometric="rgb", extrasamples=[extra]))
+    assert np.abs(found.astype(int) - shown).max() <= 1
+
+
+def test_the_range_says_which_stored_values_are_black_and_white() -> None:
+    stored = np.tile(np.linspace(0, 4095, WIDTH).astype(np.uint16), (HEIGHT, 1))[..., np.newaxis]
+    wanted = np.rint(np.clip((stored.astype(float) - 1000) / 2000, 0, 1) * 255)
+    many = tiff(stored.repeat(5, -1))
+    assert np.array_equal(seen(many, 5, range=(1000, 3000)), wanted.repeat(5, -1))
+    for grey in (tiff(stored), pictures.grey_16_bit(stored[..., 0])):
+        assert np.array_equal(seen(grey, 1, range=(1000, 3000)), wanted)
+    colours = pictures.colour_16_bit(stored.repeat(3, -1))
+    assert np.array_equal(seen(colours, range=(1000, 3000)), wanted.repeat(3, -1))
+    floats = tiff(stored.astype(np.float32))
+    assert np.array_equal(seen(floats, 1, range=(1000, 3000)), wanted)
+
+
+def test_the_range_leaves_bytes_and_alpha_as_they_are() -> None:
+    image = pictures.photo((WIDTH, HEIGHT))
+    assert np.array_equal(seen(pictures.encoded(image, "PNG"), range=(0, 100)), np.asarray(image))
+    stored = np.full((HEIGHT, WIDTH, 4), (1000, 1000, 1000, 65535), np.uint16)
+    data = tiff(stored, photometric="rgb", extrasamples=["unassalpha"])
+    assert np.unique(seen(data, range=(0, 1000))).tolist() == [255]
+
+
+def test_16_bit_pngs_with_transparency_have_a_range_too() -> None:
+    for mode, deep in (("RGBA", (500, 250, 0, 65535)), ("LA", (500, 65535))):
+        levels = np.full((HEIGHT, WIDTH, len(deep)), deep, np.uint16)
+        rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in levels)
+        data = pictures.png(WIDTH, HEIGHT, {"RGBA": 6, "LA": 4}[mode], 16, zlib.compress(rows))
+        found = seen(data, range=(0, 1000))[0, 0].tolist()
+        assert found == {"RGBA": [128, 64, 0], "LA": [128, 128, 128]}[mode]
+
+
+def test_white_is_zero_where_the_tiff_says_so() -> None:
+    stored = values(1, np.uint16)
+    assert np.array_equal(seen(tiff(stored, photometric="miniswhite"), 1), 255 - as_bytes(stored))
+
+
+def test_a_wide_grey_tiff_that_pillow_unpacks_is_left_to_it() -> None:
+    ramp = np.tile(np.linspace(0, 65535, WIDTH).astype(np.uint16), (HEIGHT, 1))
+    data = pictures.encoded(Image.fromarray(ramp), "TIFF", compression="tiff_lzw")
+    assert np.array_equal(seen(data, 1)[..., 0], as_bytes(ramp))
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("mode", "channels", "has"),
+    [("RGB", 4, "3 bands"), ("L", 2, "1 band"), ("RGBA", 5, "4 bands"), ("P", 4, "3 bands")],
+)
+def test_a_picture_with_too_few_bands_is_refused(mode: str, channels: int, has: str) -> None:
+    data = pictures.encoded(pictures.photo().convert(mode), "PNG")
+    assert refusal(data, channels) == (
+        "too_few_bands",
+        f"the image has {has}, the model takes {channels}; send one with all of them",
+    )
+
+
+def test_a_tiff_with_too_few_bands_is_refused() -> None:
+    assert refusal(tiff(values(5, np.uint16)), 6) == (
+        "too_few_bands",
+        "the image has 5 bands, the model takes 6; send one with all of them",
+    )
+
+
+def test_what_more_would_be_needed_to_unpack_is_refused_with_the_remedy() -> None:
+    small = tiff(values(5, np.uint16), compression="deflate")
+    lzw = small.replace((32946).to_bytes(2, "little"), (5).to_bytes(2, "little"), 1)
+    assert refusal(lzw, 5) == (
+        "unsupported_compression",
+        "the TIFF has 5 bands of 16 bits compressed by LZW; save it without compression, or with Deflate",
+    )
+
+
+def test_bands_count_as_pixels_do() -> None:
+    most = HEIGHT * WIDTH
+    assert decode(tiff(values(5, np.uint16)), AS_IT_IS, most, Pixels(5)).shape == (HEIGHT, WIDTH, 5)
+    assert refusal(tiff(values(6, np.uint16)), 5, most) == (
+        "too_many_pixels",
+        "the image has 32 x 24 pixels of 6 bands, 4608 values, more than the 3840 served; scale it down",
+    )
+
+
+@pytest.mark.parametrize("options", PLAIN)
+def test_a_tiff_of_many_bands_cut_short_is_refused(options: dict[str, Any]) -> None:
+    whole = tiff(values(5, np.uint16), **options)
+    code, message = refusal(whole[:-1], 5)
+    assert (code, message) == (
+        "undecodable",
+        "the TIFF cannot be decoded (it ends before its last pixel); it is damaged or cut short, send it again",
+    )
+
+
+def test_a_strip_that_unpacks_to_more_than_its_pixels_is_refused() -> None:
+    whole = tiff(np.zeros((HEIGHT, WIDTH, 5), np.uint16), compression="deflate")
+    bomb = zlib.compress(bytes(1 << 24), 9)
+    with tifffile.TiffFile(io.BytesIO(whole)) as file:
+        start, count = file.pages.first.dataoffsets[0], file.pages.first.databytecounts[0]
+        where = file.pages.first.tags["StripByteCounts"].valueoffset
+    grown = bytearray(whole[:start] + bomb)
+    grown[where : where + 4] = len(bomb).to_bytes(4, "little")
+    assert count < len(bomb)
+    assert "unpacks to more than it holds" in refusal(bytes(grown), 5)[1]
+
+
+@pytest.mark.parametrize("options", PLAIN[:2])
+def test_damaged_tiffs_of_many_bands_end_in_pixels_or_a_refusal(options: dict[str, Any]) -> None:
+    ends = set[object]()
+    for data in pictures.damaged(tiff(values(5, np.uint16), **options), 200):
+        try:
+            ends.add(seen(data, 5).shape)
+        except Exception as error:
+            ends.add(type(error).__name__)
+    assert {"Undecodable", (HEIGHT, WIDTH, 5)} <= ends <= {"Undecodable", "UnsupportedType", (HEIGHT, WIDTH, 5)}

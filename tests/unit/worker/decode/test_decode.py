@@ -1,0 +1,205 @@
+"""From bytes to pixels: every served format, and no file that ends in anything but pixels or a refusal."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests import pictures
+from tests.unit.worker.decode.test_geometry import torchvisions
+from worker.contract.errors import BadRequest, ServiceError, Undecodable, UnsupportedType
+from worker.decode import FORMATS, MIME_TYPES, Geometry, decode, sniff
+
+SIDE = 32
+MANY = 64_000_000
+CROPPED = Geometry((SIDE, SIDE), 36, "bilinear")
+WHOLE = Geometry((SIDE, SIDE), None, "bilinear")
+DAMAGED_A_FORMAT = 400
+
+
+def pixels(data: bytes, geometry: Geometry = CROPPED) -> np.ndarray:
+    """As int, so that differences do not wrap."""
+    return decode(data, geometry, MANY).astype(int)
+
+
+def refusal(kind: type[ServiceError], data: bytes, max_pixels: int = MANY) -> tuple[str, str]:
+    with pytest.raises(kind) as caught:
+        decode(data, CROPPED, max_pixels)
+    return caught.value.code, caught.value.message
+
+
+# Formats
+
+
+def test_what_is_served_is_what_the_tests_make() -> None:
+    assert set(FORMATS) == set(pictures.SERVED)
+    assert " ".join(MIME_TYPES.values()) == "image/jpeg image/png image/webp image/gif image/bmp image/tiff image/avif"
+
+
+@pytest.mark.parametrize("kind", pictures.SERVED)
+def test_every_served_format_is_recognised_and_decoded(kind: str) -> None:
+    image = pictures.photo().quantize(64).convert("RGB")  # what a GIF can hold
+    data = pictures.encoded(image, kind)
+    assert sniff(data) == kind
+    assert np.abs(pixels(data) - torchvisions(image, CROPPED)).max() <= (1 if kind in pictures.LOSSLESS else 24)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WebP", "TIFF", "JPEG", "AVIF"])
+@pytest.mark.parametrize("orientation", pictures.UPRIGHT_TO_STORED)
+def test_a_turned_photo_gives_the_pixels_of_the_upright_one(kind: str, orientation: int) -> None:
+    image = pictures.photo()
+    difference = np.abs(pixels(pictures.turned(image, orientation, kind)) - pixels(pictures.encoded(image, kind)))
+    assert difference.max() <= (0 if kind in pictures.LOSSLESS else 10)
+
+
+def test_a_turned_photo_is_turned_even_where_another_tag_is_broken() -> None:
+    image = pictures.photo()
+    upright = pixels(pictures.encoded(image, "JPEG"))
+    broken = pictures.turned_with_a_broken_tag(image)
+    assert np.abs(pixels(broken) - upright).max() <= 10
+
+
+def test_a_phones_several_jpegs_in_one_file_are_the_first_of_them() -> None:
+    image = pictures.photo()
+    assert np.array_equal(pixels(pictures.several_jpegs(image)), pixels(pictures.encoded(image, "JPEG", quality=75)))
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WebP", "PNG"])
+def test_an_animation_is_its_first_frame(kind: str) -> None:
+    first, second = Image.new("RGB", (40, 40), (10, 200, 10)), Image.new("RGB", (40, 40), (200, 10, 10))
+    assert np.abs(pixels(pictures.animation(first, second, kind=kind)) - (10, 200, 10)).max() <= 3
+
+
+@pytest.mark.parametrize(
+    ("mode", "seen"), [("RGBA", (200, 10, 10)), ("P", (200, 10, 10)), ("RGB", (200, 10, 10)), ("LA", (67, 67, 67))]
+)
+def test_what_is_transparent_lies_on_white(mode: str, seen: tuple[int, int, int]) -> None:
+    found = pixels(pictures.see_through(mode, (200, 10, 10)), WHOLE)
+    assert found[16, 4].tolist() == list(seen)
+    assert found[16, 28].tolist() == [255, 255, 255]
+
+
+def test_half_transparent_is_half_white() -> None:
+    data = pictures.encoded(Image.new("RGBA", (40, 40), (0, 0, 0, 128)), "PNG")
+    assert np.unique(pixels(data)).tolist() == [127]
+
+
+def test_a_cmyk_jpeg_has_its_colours() -> None:
+    data = pictures.encoded(Image.new("RGB", (40, 40), (220, 40, 30)).convert("CMYK"), "JPEG")
+    assert np.abs(pixels(data) - (220, 40, 30)).max() <= 4
+
+
+def test_a_16_bit_grey_ramp_is_scaled_and_not_clipped() -> None:
+    ramp = np.tile(np.linspace(0, 65535, SIDE).astype(np.uint16), (SIDE, 1))
+    found = pixels(pictures.grey_16_bit(ramp), WHOLE)
+    assert np.abs(found - np.rint(ramp / 257)[..., np.newaxis]).max() <= 1
+
+
+def test_16_bit_colours_are_scaled_and_not_clipped() -> None:
+    levels = np.full((40, 40, 3), (60000, 300, 30000), np.uint16)
+    assert np.abs(pixels(pictures.colour_16_bit(levels)) - (233, 1, 117)).max() <= 1
+
+
+@pytest.mark.parametrize("top", [1, 255])
+def test_a_tiff_of_floats_is_taken_as_0_to_1_or_as_0_to_255(top: float) -> None:
+    ramp = np.tile(np.linspace(0, top, SIDE, dtype=np.float32), (SIDE, 1))
+    found = pixels(pictures.encoded(Image.fromarray(ramp), "TIFF"), WHOLE)
+    assert np.abs(found - np.rint(ramp * 255 / top)[..., np.newaxis]).max() <= 1
+
+
+def test_a_tiff_of_floats_with_nan_and_infinity_is_decoded() -> None:
+    values = np.full((SIDE, SIDE), np.nan, np.float32)
+    values[:, :16] = np.inf
+    assert np.unique(pixels(pictures.encoded(Image.fromarray(values), "TIFF"), WHOLE)).tolist() == [0, 255]
+
+
+@pytest.mark.parametrize("kind", pictures.SERVED)
+@pytest.mark.parametrize("geometry", [CROPPED, WHOLE])
+def test_a_picture_of_one_pixel_is_its_colour_everywhere(kind: str, geometry: Geometry) -> None:
+    data = pictures.encoded(Image.new("RGB", (1, 1), (250, 250, 250)), kind)
+    assert np.abs(pixels(data, geometry) - 250).max() <= 3
+
+
+@pytest.mark.parametrize("size", [(1, 3000), (3000, 1), (2, 999)])
+def test_a_very_long_picture_is_decoded(size: tuple[int, int]) -> None:
+    assert pixels(pictures.encoded(pictures.photo(size), "PNG")).shape == (SIDE, SIDE, 3)
+
+
+# Refusals
+
+
+def test_an_empty_image_is_refused() -> None:
+    assert refusal(BadRequest, b"") == ("empty_image", "the image is empty (0 bytes); send the bytes of a picture")
+
+
+@pytest.mark.parametrize("data", [b"not a picture", b"<svg/>", b"%PDF-1.7", b"\0", b"RIFF....WAVE", b"II*", bytes(12)])
+def test_what_is_no_served_type_is_refused_with_those_that_are(data: bytes) -> None:
+    assert refusal(UnsupportedType, data) == (
+        "unsupported_type",
+        "the bytes are not an image of a served type; send JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF",
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "size"), [(pictures.bomb(), "50000 x 50000"), (pictures.whole_bomb(), "20000 x 20000")]
+)
+def test_a_bomb_is_refused_by_its_header(data: bytes, size: str) -> None:
+    assert refusal(Undecodable, data) == (
+        "too_many_pixels",
+        f"the image has {size} pixels, more than the 64000000 served; scale it down",
+    )
+
+
+def test_a_bomb_is_a_few_kilobytes() -> None:
+    assert len(pictures.bomb()) < 4096
+
+
+def test_a_compressed_text_that_unpacks_to_much_is_refused() -> None:
+    code, message = refusal(Undecodable, pictures.text_bomb())
+    assert code == "undecodable"
+    assert message.startswith("the PNG cannot be decoded (Decompressed data too large")
+
+
+def test_the_limit_of_pixels_is_the_last_number_served() -> None:
+    data = pictures.encoded(pictures.photo((40, 50)), "PNG")
+    assert decode(data, CROPPED, 2000).shape == (SIDE, SIDE, 3)
+    assert refusal(Undecodable, data, 1999)[0] == "too_many_pixels"
+
+
+@pytest.mark.parametrize("kind", pictures.SERVED)
+def test_a_picture_cut_short_is_refused(kind: str) -> None:
+    whole = pictures.encoded(pictures.photo((200, 160)), kind)
+    code, message = refusal(Undecodable, whole[: len(whole) * 2 // 3])
+    assert code == "undecodable"
+    assert message.startswith(f"the {kind} cannot be decoded")
+    assert message.endswith("cut short, send it again")
+
+
+@pytest.mark.parametrize("kind", pictures.SERVED)
+def test_a_header_without_a_picture_is_refused(kind: str) -> None:
+    start = pictures.encoded(pictures.photo(), kind)[:12]
+    assert refusal(Undecodable, start + b"garbage" * 20)[0] == "undecodable"
+
+
+def test_a_damaged_header_is_refused_without_the_address_of_a_buffer() -> None:
+    assert refusal(Undecodable, pictures.PNG_SIGNATURE + b"garbage") == (
+        "undecodable",
+        "the PNG cannot be decoded: its header is damaged or cut short, send it again",
+    )
+
+
+@pytest.mark.parametrize("kind", pictures.SERVED)
+def test_damaged_files_end_in_pixels_or_a_refusal(kind: str) -> None:
+    whole = [pictures.encoded(pictures.photo(), kind), pictures.turned_or_moving(kind)]
+    answers = [outcome(data) for one in whole for data in pictures.damaged(one, DAMAGED_A_FORMAT // 2)]
+    assert answers.count("refused") > DAMAGED_A_FORMAT // 10
+    assert answers.count("pixels") > 0
+
+
+def outcome(data: bytes) -> str:
+    try:
+        found = decode(data, CROPPED, MANY)
+    except (Undecodable, UnsupportedType):
+        return "refused"
+    assert found.shape == (SIDE, SIDE, 3)
+    assert found.dtype == np.uint8
+    return "pixels"

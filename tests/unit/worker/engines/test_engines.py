@@ -1,0 +1,316 @@
+"""The engines' numbers against the libraries' own few lines, on real small networks."""
+
+import dataclasses
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from scripts.models.tools.prepare import convert
+from tests import folders
+from worker.contract.engine import EngineSpec
+from worker.contract.fields import ModelError
+from worker.engines import Engine, load_engine
+from worker.engines.batch import fitting
+from worker.engines.warm_up import warm_up
+from worker.models.folder import ModelFolder, read_folder
+from worker.models.golden import TOLERANCE
+from worker.models.labels import activate
+from worker.models.loaders import load_network
+
+COLOURS = [(200, 60, 60), (60, 200, 60), (60, 60, 200), (200, 200, 40), (20, 20, 20), (240, 240, 240), (90, 10, 130)]
+PIXELS = np.stack([np.asarray(folders.picture(colour, (folders.SIZE, folders.SIZE))) for colour in COLOURS])
+# What each precision may move a logit by; the logits of these pictures span more than 3.
+MOVES = {"f32": 1e-4, "bf16": 0.05, "int8": 0.1}
+SHAPE = (folders.SIZE, folders.SIZE, 3)
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    home = tmp_path_factory.mktemp("folders")
+    for precision in MOVES:
+        folders.openvino_folder(home / precision, precision=precision, network=folders.small_network())
+    folders.torchvision_folder(home / "torchvision")
+    folders.transformers_folder(home / "transformers")
+    folders.onnx_folder(home / "onnx")
+    threads = torch.get_num_threads()
+    yield home
+    torch.set_num_threads(threads)
+
+
+def told(
+    folder: ModelFolder, engine: str, precision: str = "f32", prepared: Mapping[str, str] | None = None
+) -> ModelFolder:
+    """`folder` with nothing but that engine to choose."""
+    return dataclasses.replace(folder, engine=EngineSpec(engine, precision, (1, 4), prepared=prepared or {}))
+
+
+def load(folder: ModelFolder, wanted: str = "auto", threads: int = 1) -> Engine:
+    return load_engine(folder, wanted, threads)
+
+
+def plain_torch(network: torch.nn.Module, pixels: np.ndarray) -> np.ndarray:
+    """The logits of `pixels`, uint8 [N, H, W, 3], as a torch tutorial computes them."""
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (folders.MEAN, folders.STD))
+    with torch.inference_mode():
+        found: np.ndarray = network((torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255 - mean) / std).numpy()
+    return found
+
+
+def infer(folder: ModelFolder, pixels: np.ndarray) -> np.ndarray:
+    """The engine's logits, each picture in a batch of its own."""
+    engine = load(folder)
+    return np.concatenate([engine.infer([one]) for one in pixels])
+
+
+@pytest.mark.parametrize("precision", MOVES)
+def test_openvino_gives_torchs_answers(made: Path, precision: str) -> None:
+    folder = read_folder(made / precision)
+    wanted = plain_torch(folders.small_network(), PIXELS)
+    found = infer(folder, PIXELS)
+    assert found.dtype == np.float32
+    assert np.ptp(wanted) > 3
+    assert np.abs(found - wanted).max() < MOVES[precision]
+    assert np.abs(activate(found, "softmax") - activate(wanted, "softmax")).max() < TOLERANCE
+    assert found.argmax(1).tolist() == wanted.argmax(1).tolist()
+
+
+def test_a_quantised_network_is_quantised(made: Path) -> None:
+    assert "FakeQuantize" in (made / "int8/model.xml").read_text()
+    assert "FakeQuantize" not in (made / "f32/model.xml").read_text()
+
+
+@pytest.mark.parametrize("name", ["torchvision", "transformers"])
+def test_torch_f32_gives_the_librarys_answers(made: Path, name: str) -> None:
+    folder = read_folder(made / name)
+    wanted = plain_torch(load_network(folder), PIXELS)
+    assert np.abs(infer(folder, PIXELS) - wanted).max() < 1e-4
+
+
+def test_torch_bf16_is_near_torch_f32(made: Path) -> None:
+    folder = read_folder(made / "transformers")
+    f32, bf16 = infer(folder, PIXELS), infer(told(folder, "torch", "bf16"), PIXELS)
+    assert 0 < np.abs(f32 - bf16).max() < 0.05
+    assert np.abs(activate(f32, "softmax") - activate(bf16, "softmax")).max() < TOLERANCE
+
+
+def test_onnxruntime_gives_torchs_answers_from_a_users_own_file(made: Path) -> None:
+    wanted = plain_torch(folders.small_network(), PIXELS)
+    assert np.abs(infer(told(read_folder(made / "onnx"), "onnxruntime"), PIXELS) - wanted).max() < 1e-4
+
+
+def test_onnxruntime_gives_torchs_answers_from_a_file_that_takes_bytes(made: Path, tmp_path: Path) -> None:
+    folder = read_folder(made / "f32")
+    convert.to_onnx(folders.small_network(), folder.input, tmp_path / "bytes.onnx")
+    bytes_folder = told(folder, "onnxruntime", prepared={"onnxruntime-f32": str(tmp_path / "bytes.onnx")})
+    assert np.abs(infer(bytes_folder, PIXELS) - plain_torch(folders.small_network(), PIXELS)).max() < 1e-4
+
+
+def test_a_prepared_network_comes_before_the_folders_own_weights(made: Path) -> None:
+    folder, prepared = read_folder(made / "f32"), {"openvino-int8": str(made / "int8/model.xml")}
+    found = infer(told(folder, "openvino", "int8", prepared), PIXELS)
+    assert np.array_equal(found, infer(read_folder(made / "int8"), PIXELS))
+    assert np.array_equal(infer(told(folder, "openvino", "f32", prepared), PIXELS), infer(folder, PIXELS))
+
+
+ENGINES = {
+    "openvino": ("f32", "openvino", "f32"),
+    "openvino int8": ("int8", "openvino", "int8"),
+    "onnxruntime": ("onnx", "onnxruntime", "f32"),
+    "torch": ("torchvision", "torch", "f32"),
+    "torch bf16": ("transformers", "torch", "bf16"),
+}
+every_engine = pytest.mark.parametrize("name", ENGINES)
+
+
+def engine_of(made: Path, name: str) -> Engine:
+    folder, engine, precision = ENGINES[name]
+    return load(told(read_folder(made / folder), engine, precision))
+
+
+@every_engine
+def test_a_picture_is_answered_alike_alone_in_a_batch_and_in_one_that_is_partly_empty(made: Path, name: str) -> None:
+    engine = engine_of(made, name)
+    near = 0.02 if name == "torch bf16" else 1e-4
+    alone = np.concatenate([engine.infer([one]) for one in PIXELS[:4]])
+    for count in (2, 3, 4):
+        found = engine.infer(PIXELS[:count])
+        assert found.shape == alone[:count].shape
+        assert np.abs(found - alone[:count]).max() < near
+
+
+@every_engine
+def test_an_answer_is_not_overwritten_by_the_next_one(made: Path, name: str) -> None:
+    engine = engine_of(made, name)
+    first = engine.infer(PIXELS[:1])
+    kept = first.copy()
+    engine.infer(PIXELS[1:2])
+    assert np.array_equal(first, kept)
+    assert first.dtype == np.float32
+
+
+@every_engine
+def test_a_picture_may_be_read_only_as_decoders_give_it(made: Path, name: str) -> None:
+    engine, picture = engine_of(made, name), PIXELS[0].copy()
+    picture.flags.writeable = False
+    assert np.array_equal(engine.infer([picture]), engine.infer(PIXELS[:1]))
+
+
+@every_engine
+def test_more_pictures_than_the_largest_batch_are_refused(made: Path, name: str) -> None:
+    with pytest.raises(ValueError, match=r"^5 pictures at once, the engine was prepared for 1, 4$"):
+        engine_of(made, name).infer(PIXELS[:5])
+
+
+def test_the_smallest_batch_that_holds_them_is_used() -> None:
+    assert [fitting([8, 1, 4], PIXELS[:count]) for count in (1, 2, 4, 5, 7)] == [1, 4, 4, 8, 8]
+
+
+@every_engine
+def test_warming_up_runs_every_size_and_measures_them_where_that_is_asked(made: Path, name: str) -> None:
+    engine = engine_of(made, name)
+    assert warm_up(engine, SHAPE, timed=False) == {1: 1.0, 4: 4.0}
+    assert min(warm_up(engine, SHAPE, timed=True).values()) > 0
+
+
+def test_an_engine_says_what_it_is_and_why(made: Path) -> None:
+    engine = load(read_folder(made / "int8"))
+    assert (engine.name, engine.precision, engine.batch_sizes) == ("openvino", "int8", (1, 4))
+    assert engine.choice.why.startswith("the safe choice: nothing was measured on this kind of machine, ")
+
+
+def test_an_engine_that_is_asked_for_by_name_comes_before_the_folders(made: Path) -> None:
+    engine = load(read_folder(made / "onnx"), "onnxruntime")
+    assert (engine.name, engine.precision) == ("onnxruntime", "f32")
+    assert engine.choice.why.startswith("engine onnxruntime was asked for; in f32: nothing was measured on this kind ")
+
+
+def test_torch_uses_the_slots_number_of_threads(made: Path) -> None:
+    load(read_folder(made / "torchvision"), threads=2)
+    assert torch.get_num_threads() == 2
+
+
+MASKED = """
+import os, re, sys
+from pathlib import Path
+cpu = max(os.sched_getaffinity(0))
+os.sched_setaffinity(0, {cpu})
+import numpy as np
+from worker.engines import load_engine
+from worker.models.folder import read_folder
+engine = load_engine(read_folder(Path(sys.argv[1])), sys.argv[2], threads=2)
+for _ in range(3):
+    engine.infer(np.zeros((4, 32, 32, 3), np.uint8))
+tasks = [(task / "status").read_text() for task in Path("/proc/self/task").iterdir()]
+masks = {re.search(r"Cpus_allowed_list:\\s*(\\S+)", task)[1] for task in tasks}
+print(sys.argv[2] in " ".join(sys.modules), masks == {str(cpu)}, len(tasks))
+"""
+
+
+@pytest.mark.parametrize(("folder", "engine"), [("f32", "openvino"), ("onnx", "onnxruntime"), ("torchvision", "torch")])
+def test_no_thread_of_an_engine_leaves_the_mask_of_its_process(made: Path, folder: str, engine: str) -> None:
+    command = [sys.executable, "-c", MASKED, str(made / folder), engine]
+    done = subprocess.run(command, cwd=Path(__file__).parents[4], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[:2] == ["True", "True"]
+
+
+@pytest.mark.parametrize(("folder", "engine"), [("f32", "openvino"), ("onnx", "onnxruntime")])
+def test_engines_for_prepared_networks_import_neither_torch_nor_each_other(
+    made: Path, folder: str, engine: str
+) -> None:
+    show = (
+        "import sys; from pathlib import Path; from worker.engines import load_engine; "
+        "from worker.models.folder import read_folder; "
+        f"load_engine(read_folder(Path({str(made / folder)!r})), {engine!r}, 1); "
+        "print(*{name.partition('.')[0] for name in sys.modules} & {'torch', 'openvino', 'onnxruntime'})"
+    )
+    command = [sys.executable, "-c", show]
+    done = subprocess.run(command, cwd=Path(__file__).parents[4], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [engine]
+
+
+def test_compiled_networks_are_kept_in_int8_alone(made: Path, tmp_path: Path) -> None:
+    for name in ("f32", "int8"):
+        cache = tmp_path / name
+        first = load_engine(read_folder(made / name), "auto", 1, cache=str(cache)).infer(PIXELS[:4])
+        assert len(list(cache.glob("*.blob"))) == (2 if name == "int8" else 0)
+        assert np.array_equal(
+            load_engine(read_folder(made / name), "auto", 1, cache=str(cache)).infer(PIXELS[:4]), first
+        )
+
+
+@pytest.mark.parametrize("damage", [b"", b"\0" * 5000])
+def test_a_damaged_cache_is_made_anew(made: Path, tmp_path: Path, damage: bytes) -> None:
+    def answers() -> np.ndarray:
+        return load_engine(read_folder(made / "int8"), "auto", 1, cache=str(tmp_path)).infer(PIXELS[:4])
+
+    wanted = answers()
+    for blob in tmp_path.glob("*.blob"):
+        blob.chmod(0o600)
+        blob.write_bytes(damage)
+    assert np.array_equal(answers(), wanted)
+    assert all(blob.read_bytes() != damage for blob in tmp_path.glob("*.blob"))
+
+
+@pytest.mark.parametrize("place", ["file/cache", "/proc/cache"])
+def test_without_room_for_a_cache_the_engine_starts_all_the_same(
+    made: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, place: str
+) -> None:
+    (tmp_path / "file").touch()
+    engine = load_engine(read_folder(made / "int8"), "auto", 1, cache=str(tmp_path / place))
+    assert engine.infer(PIXELS[:1]).shape == (1, 3)
+    assert caplog.messages[0].startswith("no compiled networks are kept: ")
+
+
+@pytest.mark.parametrize(("engine", "readable"), [("openvino", "openvino or onnx"), ("onnxruntime", "onnx")])
+def test_an_engine_cannot_run_what_was_not_prepared_for_it(made: Path, engine: str, readable: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        load(read_folder(made / "torchvision"), engine)
+    assert str(caught.value) == (
+        f"{made / 'torchvision'}: {engine} in f32 needs {engine}-f32 under [engine.prepared], or loader {readable}, "
+        'found loader "torchvision": prepare the model again'
+    )
+
+
+def test_torch_cannot_run_a_prepared_openvino_network(made: Path) -> None:
+    with pytest.raises(ModelError) as caught:
+        load(read_folder(made / "f32"), "torch")
+    assert str(caught.value).startswith(
+        f"{made / 'f32'}: engine torch cannot run loader 'openvino'; it runs torchvision, "
+    )
+
+
+def test_torch_runs_fp16_on_a_gpu_alone(made: Path) -> None:
+    with pytest.raises(ModelError) as caught:
+        load(told(read_folder(made / "torchvision"), "torch", "fp16"))
+    assert str(caught.value) == "engine torch runs fp16 on a GPU alone; prepare the model on this kind of machine"
+
+
+@pytest.mark.parametrize("data", [b"", b"nothing like a network", b"\x08\x08" * 50])
+def test_a_file_that_is_no_onnx_network_is_refused(made: Path, tmp_path: Path, data: bytes) -> None:
+    file = tmp_path / "m.onnx"
+    file.write_bytes(data)
+    folder = told(read_folder(made / "torchvision"), "onnxruntime", prepared={"onnxruntime-f32": str(file)})
+    with pytest.raises(ModelError) as caught:
+        load(folder)
+    assert re.fullmatch(
+        re.escape(f"{file}: not a network that ONNX Runtime can read: ") + "[^\n]+; copy it again", str(caught.value)
+    )
+
+
+@needs_gpu
+@pytest.mark.parametrize("precision", ["f32", "bf16", "fp16"])
+def test_a_gpu_gives_the_answers_of_the_cpu(made: Path, precision: str) -> None:
+    folder = read_folder(made / "transformers")
+    engine = load_engine(told(folder, "torch", precision), "auto", 1, gpu=os.environ.get("CUDA_VISIBLE_DEVICES", "0"))
+    wanted = infer(folder, PIXELS)
+    for count in (1, 3, 4):
+        found = engine.infer(PIXELS[:count])
+        assert np.abs(activate(found, "softmax") - activate(wanted[:count], "softmax")).max() < TOLERANCE

@@ -1,0 +1,433 @@
+"""Damaged, foreign and dangerous models: one line with the path, what was found and what to do; nothing is run."""
+
+import dataclasses
+import io
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from tests import folders
+from tests.unit.worker.models.loaders.refusals import Code, refusal
+from worker.contract.fields import ModelError
+from worker.decode import Geometry
+from worker.engines import load_engine
+from worker.models import torchvision_ops
+from worker.models.folder import ModelFolder, read_folder
+from worker.models.loaders import NETWORKS, describe, load_network
+
+torchvision_ops.make_importable()
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"
+FETCH = "a Git LFS pointer, not the weights; fetch them with `git lfs pull`"
+
+
+def said(path: Path, loader: str | None = None, architecture: str = "") -> str:
+    return refusal(path.parent, lambda: describe(path, loader, architecture))
+
+
+def loading(folder: ModelFolder) -> str:
+    return refusal(folder.path, lambda: load_network(folder))
+
+
+# What is at hand
+
+
+def test_a_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    assert said(tmp_path / "m") == "F/m: does not exist; check the path"
+
+
+def test_a_loader_that_does_not_exist_is_refused_with_those_that_do(tmp_path: Path) -> None:
+    assert said(tmp_path, "keras").endswith(
+        ": no loader 'keras'; there are torchvision, transformers, timm, modelscope, checkpoint, pt2, zero_shot, "
+        "openvino, onnx"
+    )
+
+
+def test_a_file_of_no_known_kind_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "m.h5").touch()
+    assert said(tmp_path / "m.h5") == (
+        "F/m.h5: not a kind of file known here; "
+        "needed .xml, .onnx, .pt2, .safetensors, .pth, .pt, .th, .bin, .tar, or a folder"
+    )
+
+
+def test_a_folder_that_nothing_tells_the_loader_of_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    assert said(tmp_path / "m") == (
+        "F/m: cannot tell what kind of model this is; needed a config.json with model_type (transformers) or "
+        "architecture (timm), a pytorch_model.pt (modelscope), or a .xml, .onnx, .pt2 file: name the loader"
+    )
+
+
+def test_a_hugging_face_cache_without_its_reference_or_its_snapshot_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "m/snapshots").mkdir(parents=True)
+    assert said(tmp_path / "m") == ("F/m/refs/main: not found; name one of the folders in F/m/snapshots instead")
+    (tmp_path / "m/refs").mkdir()
+    (tmp_path / "m/refs/main").write_text("abc")
+    assert said(tmp_path / "m") == (
+        "F/m/snapshots/abc: not found, though F/m/refs/main names it; download the model again"
+    )
+
+
+# torchvision
+
+
+def test_weights_under_a_name_nobody_publishes_need_an_architecture(tmp_path: Path) -> None:
+    torch.save({}, tmp_path / "w.pth")
+    assert said(tmp_path / "w.pth") == (
+        "F/w.pth: not a name that torchvision publishes weights under; name the architecture"
+    )
+
+
+@pytest.mark.parametrize("architecture", ["resnet19", "fcn_resnet50"])
+def test_what_is_no_classifier_of_torchvision_is_refused(tmp_path: Path, architecture: str) -> None:
+    torch.save({}, tmp_path / "w.pth")
+    assert said(tmp_path / "w.pth", "torchvision", architecture) == (
+        f"F/w.pth: torchvision has no classification architecture {architecture!r}"
+    )
+
+
+def test_weights_whose_hash_is_not_the_one_in_their_name_are_refused(tmp_path: Path) -> None:
+    folder = read_folder(folders.torchvision_folder(tmp_path / "m"))
+    weights = Path(shutil.copy(folder.weights, folder.path / "mobilenet_v3_small-047dcff4.pth"))
+    renamed = dataclasses.replace(folder, weights=weights)
+    found = f"sha256 starts with {folder.files['weights.pth'][:8]}, its name says 047dcff4; download the file again"
+    assert loading(renamed) == f"F/mobilenet_v3_small-047dcff4.pth: {found}"
+    assert said(weights) == f"F/mobilenet_v3_small-047dcff4.pth: {found}"
+
+
+def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
+    folder = read_folder(folders.torchvision_folder(tmp_path / "m"))
+    other = loading(dataclasses.replace(folder, architecture="resnet18"))
+    assert other.startswith("F/weights.pth: does not fit resnet18: missing: conv1.weight, bn1.weight, bn1.bias, ")
+    assert " and 114 more; unexpected: features.0.0.weight, " in other
+
+
+# transformers
+
+
+@pytest.fixture
+def transformers(tmp_path: Path) -> ModelFolder:
+    return read_folder(folders.transformers_folder(tmp_path / "m"))
+
+
+def test_a_folder_of_transformers_without_its_processor_is_refused(transformers: ModelFolder) -> None:
+    assert said(transformers.path) == (
+        "F/m/preprocessor_config.json: not found; copy it from where the model came from"
+    )
+
+
+def test_a_folder_of_transformers_with_a_weight_missing_or_of_another_shape_is_refused(
+    transformers: ModelFolder,
+) -> None:
+    file = transformers.path / "model.safetensors"
+    whole = load_file(file)
+    for state in (
+        {key: value for key, value in whole.items() if key != "classifier.bias"},
+        whole | {"classifier.bias": torch.zeros(9)},
+    ):
+        save_file(state, file, metadata={"format": "pt"})
+        assert loading(transformers) == "F: does not fit vit: missing or of another shape: classifier.bias"
+
+
+def test_a_folder_of_transformers_without_a_model_type_is_refused(transformers: ModelFolder) -> None:
+    config = transformers.path / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"model_type": "", "architectures": []}))
+    assert loading(transformers).startswith("F: not a folder that transformers can load: ")
+
+
+def test_a_config_that_is_no_json_is_refused(transformers: ModelFolder) -> None:
+    (transformers.path / "config.json").write_text("{")
+    assert said(transformers.path).startswith("F/m/config.json: not valid JSON: ")
+    (transformers.path / "config.json").write_text("[]")
+    assert said(transformers.path) == "F/m/config.json: found a list, needed a JSON object"
+
+
+def test_a_folder_of_transformers_without_weights_is_refused(transformers: ModelFolder) -> None:
+    (transformers.path / "model.safetensors").unlink()
+    wanted = "has no weights; needed model.safetensors or pytorch_model.bin, or these in parts with their .index.json"
+    assert loading(transformers) == f"F: {wanted}"
+
+
+def test_a_folder_of_transformers_with_a_pointer_or_a_pickle_with_code_is_refused(transformers: ModelFolder) -> None:
+    (transformers.path / "model.safetensors").write_text(POINTER)
+    assert loading(transformers) == f"F/model.safetensors: {FETCH}"
+    (transformers.path / "model.safetensors").unlink()
+    ran = transformers.path.parent / "ran"
+    torch.save({"classifier.bias": Code(ran)}, transformers.path / "pytorch_model.bin")
+    assert loading(transformers).startswith("F/pytorch_model.bin: holds code, and was not loaded: posix.system;")
+    assert not ran.exists()
+
+
+def test_a_processor_that_model_toml_cannot_describe_is_refused(transformers: ModelFolder) -> None:
+    from transformers import EfficientNetImageProcessor
+
+    EfficientNetImageProcessor().save_pretrained(transformers.path)
+    assert said(transformers.path) == (
+        "F/m: its processor scales twice (rescale_offset, include_top), which [input] cannot say"
+    )
+
+
+# timm and ModelScope
+
+
+@pytest.mark.parametrize("architecture", ["resnet19", "resnet18.no_such_weights", ""])
+def test_an_architecture_that_timm_does_not_have_is_refused(tmp_path: Path, architecture: str) -> None:
+    torch.save({}, tmp_path / "w.pth")
+    assert said(tmp_path / "w.pth", "timm", architecture) == f"F/w.pth: timm has no architecture {architecture!r}"
+
+
+def test_a_folder_of_timm_without_weights_is_refused(tmp_path: Path) -> None:
+    path = folders.timm_folder(tmp_path / "m")
+    (path / "model.safetensors").unlink()
+    assert said(path) == (
+        "F/m: has no weights; needed one of model.safetensors, pytorch_model.bin, pytorch_model.pth, model.pth"
+    )
+
+
+def test_a_folder_of_timm_for_another_architecture_is_refused(tmp_path: Path) -> None:
+    folder = read_folder(folders.timm_folder(tmp_path / "m"))
+    assert loading(dataclasses.replace(folder, architecture="test_vit2")) == (
+        "F: timm cannot make test_vit2 of [32, 32] pixels: Token pooling needs the class token."
+    )
+
+
+def test_a_folder_of_timm_with_a_weight_missing_is_refused(tmp_path: Path) -> None:
+    folder = read_folder(folders.timm_folder(tmp_path / "m"))
+    state = load_file(folder.weights)
+    del state["head.bias"]
+    save_file(state, folder.weights)
+    assert loading(folder) == "F/model.safetensors: does not fit test_vit: missing: head.bias"
+
+
+def test_a_snapshot_without_labels_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    torch.save({"fc.weight": torch.zeros(3, 2)}, tmp_path / "m/pytorch_model.pt")
+    assert said(tmp_path / "m") == (
+        "F/m/meta_info.txt: not found; it has the labels, copy it from the model's snapshot"
+    )
+    (tmp_path / "m/meta_info.txt").write_text("0\t猫\n1\n2\t \n", encoding="utf-8")
+    assert said(tmp_path / "m") == ("F/m/meta_info.txt: no label in line 2, 3; needed it after the line's first tab")
+    (tmp_path / "m/meta_info.txt").write_bytes(b"0\t\xff\n")
+    assert said(tmp_path / "m").startswith("F/m/meta_info.txt: not UTF-8: ")
+    torch.save({"state_dict": {"backbone.cls_token": torch.zeros(1)}, "meta": {}}, tmp_path / "m/pytorch_model.pt")
+    assert said(tmp_path / "m") == "F/m/pytorch_model.pt: has no labels; needed them in its meta['CLASSES']"
+
+
+def test_a_snapshot_with_a_key_too_many_is_refused(tmp_path: Path) -> None:
+    folder = read_folder(folders.openmmlab_folder(tmp_path / "m"))
+    state = torch.load(folder.weights, weights_only=False)["state_dict"]
+    torch.save({"state_dict": state | {"neck.bias": torch.zeros(1)}}, folder.weights)
+    assert loading(folder) == f"F/pytorch_model.pt: does not fit {folders.VIT}: unexpected: neck.bias"
+
+
+# Checkpoints
+
+
+def test_a_users_own_network_is_not_run_without_trust(tmp_path: Path) -> None:
+    folder = read_folder(folders.code_folder(tmp_path / "m", trusted=False))
+    assert loading(folder) == (
+        "F/network.py: is code that would run in the worker; read it, and if you trust it "
+        "set trust_code = true in model.toml"
+    )
+    assert not (folder.path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("", "build(classes) failed: AttributeError: module 'wanwu_network' has no attribute 'build'"),
+        ("def build(classes):\n    return 1 / 0\n", "build(classes) failed: ZeroDivisionError: division by zero"),
+        ("def build(classes):\n    return classes\n", "build(classes) returned a int, needed a torch.nn.Module"),
+    ],
+)
+def test_a_users_own_network_that_fails_is_refused_with_its_error(tmp_path: Path, code: str, reason: str) -> None:
+    folder = read_folder(folders.code_folder(tmp_path / "m", trusted=True))
+    (folder.path / "network.py").write_text(code)
+    assert loading(folder) == f"F/network.py: {reason}"
+    assert not (folder.path / "__pycache__").exists()
+
+
+def test_a_checkpoint_without_an_architecture_or_with_an_unknown_one_is_refused(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(1)}, tmp_path / "w.pth")
+    assert said(tmp_path / "w.pth", "checkpoint") == (
+        "F/w.pth: a state dict needs an architecture, or a network.py beside it"
+    )
+    assert said(tmp_path / "w.pth", "checkpoint", "resnet19") == (
+        "F/w.pth: no architecture 'resnet19': neither torchvision nor timm has it; correct its spelling"
+    )
+    assert said(tmp_path / "w.pth", "checkpoint", "torchvision:test_vit") == (
+        "F/w.pth: no architecture 'test_vit' in torchvision; correct its spelling"
+    )
+
+
+# Exported networks
+
+
+@pytest.mark.parametrize(("suffix", "main"), [(".xml", "m.xml"), (".onnx", "m.onnx"), (".pt2", "m.pt2")])
+def test_exported_networks_that_are_pointers_are_refused(tmp_path: Path, suffix: str, main: str) -> None:
+    (tmp_path / main).write_text(POINTER)
+    assert said(tmp_path / main) == f"F/{main}: {FETCH}"
+
+
+def test_exported_networks_without_their_weights_are_refused(onnx: Path, tmp_path: Path) -> None:
+    lone, xml = shutil.copytree(onnx, tmp_path / "o"), folders.openvino_folder(tmp_path / "x")
+    (lone / "m.onnx.data").unlink()
+    (xml / "model.bin").unlink()
+    assert refusal(tmp_path, lambda: describe(lone)) == (
+        "F/o/m.onnx.data: not found; m.onnx needs it for its weights, copy it to the same folder"
+    )
+    assert refusal(tmp_path, lambda: load_engine(read_folder(xml), "auto", 1)) == (
+        "F/x/model.bin: not found; model.xml needs it for its weights, copy it to the same folder"
+    )
+
+
+def test_an_onnx_network_with_weights_elsewhere_is_refused(onnx: Path, tmp_path: Path) -> None:
+    network = shutil.copytree(onnx, tmp_path / "o") / "m.onnx"
+    network.write_bytes(network.read_bytes().replace(b"m.onnx.data", b"../etc/pass"))
+    assert refusal(tmp_path, lambda: describe(network)) == (
+        "F/o/m.onnx: has weights in F/o/../etc/pass; needed them in the same folder"
+    )
+
+
+@pytest.mark.parametrize("name", ["m.onnx", "m.xml"])
+def test_exported_networks_cut_short_are_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"\x08\x0a\x12\x07")
+    (tmp_path / "m.bin").touch()
+    found = said(tmp_path / name)
+    assert found.startswith(f"F/{name}: not a network that OpenVINO can read: ")
+    assert found.endswith("; copy it again")
+
+
+def test_an_exported_network_that_takes_no_pictures_is_refused(tmp_path: Path) -> None:
+    import openvino as ov
+
+    for shape in ("[2,3]", "[4,8,8]"):
+        taken = [(ov.PartialShape(shape), ov.Type.f32)]
+        network = ov.convert_model(torch.nn.ReLU(), input=taken, example_input=torch.ones(1))
+        ov.save_model(network, tmp_path / "m.xml")
+        assert said(tmp_path / "m.xml") == f"F/m.xml: takes {shape}, needed one input [N, channels, height, width]"
+
+
+@pytest.fixture(scope="module")
+def onnx(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return folders.onnx_folder(tmp_path_factory.mktemp("onnx") / "m")
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return folders.pt2_folder(tmp_path_factory.mktemp("pt2") / "m")
+
+
+def rewritten(source: Path, target: Path, changes: dict[str, Callable[[bytes], bytes]]) -> Path:
+    """A copy of the archive with some of its files changed, or added."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as new:
+        root = old.namelist()[0].partition("/")[0]
+        for name in old.namelist():
+            new.writestr(name, changes.pop(name.partition("/")[2], bytes)(old.read(name)))
+        for name, content in changes.items():
+            new.writestr(f"{root}/{name}", content(b""))
+    return target
+
+
+def code(path: Path) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(Code(path), buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "fault"),
+    [
+        ("models/model.json", b"torch.ops.aten.relu.default", b"torch.hub.os.system", "torch.hub.os.system"),
+        ("models/model.json", b"torch.ops.aten.relu.default", b"_operator.methodcaller", "_operator.methodcaller"),
+        ("models/model.json", b"torch.ops.aten.relu.default", b"#eval", "#eval"),
+        ("models/model.json", b"Symbol('", b"exec('pass') or Symbol('", "exec('pass') or Symbol('s"),
+        ("data/weights/model_weights_config.json", b'"use_pickle": false', b'"use_pickle": true', "0.bias pickled"),
+        ("data/weights/model_weights_config.json", b'"weight_0"', b'"opaque_obj_0"', "0.weight pickled"),
+        ("data/sample_inputs/model.pt", b"", b"code", "data/sample_inputs/model.pt"),
+        ("data/weights/model.pt", b"", b"code", "data/weights/model.pt"),
+        ("models/other.json", b"", b"{}", "models/other.json"),
+    ],
+)
+def test_an_archive_of_torch_export_with_more_than_tensors_and_operators_is_refused(
+    exported: Path, tmp_path: Path, name: str, old: bytes, new: bytes, fault: str
+) -> None:
+    def change(content: bytes) -> bytes:
+        assert old in content
+        return code(tmp_path / "ran") if new == b"code" else content.replace(old, new) if old else new
+
+    path = rewritten(exported / "m.pt2", tmp_path / "m.pt2", {name: change})
+    folder = dataclasses.replace(read_folder(exported), path=tmp_path, weights=path)
+    for found in (loading(folder), said(path)):
+        assert found.startswith("F/m.pt2: holds more than tensors and torch's operators, and was not loaded: ")
+        assert fault in found
+        assert found.endswith("; export the network anew with torch.export.save")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_an_archive_of_torch_export_cut_short_is_refused(exported: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.pt2").write_bytes((exported / "m.pt2").read_bytes()[:3000])
+    assert said(tmp_path / "m.pt2") == (
+        "F/m.pt2: not an archive of torch.export: PytorchStreamReader failed reading zip archive: "
+        "failed finding central directory; copy it again"
+    )
+
+
+def program(path: Path, shape: tuple[int, ...]) -> Path:
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.ReLU())
+    torch.export.save(torch.export.export(network, (torch.zeros(shape),)), path)
+    return path
+
+
+def test_an_archive_of_torch_export_for_one_size_of_batch_is_refused_for_others(exported: Path, tmp_path: Path) -> None:
+    weights = program(tmp_path / "m.pt2", (2, 3, 8, 8))
+    folder = dataclasses.replace(read_folder(exported), path=tmp_path, weights=weights)
+    assert loading(folder) == (
+        "F/m.pt2: takes [channels, height, width] [3, 8, 8], model.toml says [3, 32, 32]; "
+        "set [input] channels and size to what it takes"
+    )
+    small = dataclasses.replace(folder.input, geometry=Geometry((8, 8), None, "bilinear"))
+    folder = dataclasses.replace(folder, input=small)
+    assert loading(folder) == (
+        "F/m.pt2: takes batches of 2 alone, model.toml says [1, 4]; "
+        "export it anew with dynamic_shapes for the first dimension"
+    )
+    engine = dataclasses.replace(folder.engine, batch_sizes=(2,))
+    assert load_network(dataclasses.replace(folder, engine=engine))(torch.zeros(2, 3, 8, 8)).shape == (2, 192)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (4, 8, 8)])
+def test_an_archive_of_torch_export_that_takes_no_pictures_is_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    assert said(program(tmp_path / "m.pt2", shape)) == (
+        "F/m.pt2: needed one input [N, channels, height, width], all but N fixed; export it anew"
+    )
+
+
+def test_the_torch_engine_does_not_run_what_openvino_reads(onnx: Path) -> None:
+    folder = read_folder(onnx)
+    assert loading(folder) == (
+        f"F: engine torch cannot run loader 'onnx'; it runs {', '.join(NETWORKS)}: "
+        "set [engine] name to the engine the folder was prepared for"
+    )
+
+
+def test_a_date_in_a_files_name_is_no_hash_and_every_published_hash_is_one(tmp_path: Path) -> None:
+    from torchvision.models import get_model_weights
+
+    from worker.models.loaders.torchvision import ARCHITECTURES, HASH_IN_NAME, check_hash
+
+    dated = tmp_path / "mynet-20240101.pth"
+    dated.write_bytes(b"weights")
+    check_hash(dated)
+    hashed = dated.rename(tmp_path / "mynet-2024abcd.pth")
+    with pytest.raises(ModelError, match="its name says 2024abcd"):
+        check_hash(hashed)
+    published = {weights.url for architecture in ARCHITECTURES for weights in get_model_weights(architecture)}
+    assert [url for url in published if not HASH_IN_NAME.search(url)] == []

@@ -1,0 +1,215 @@
+"""Networks for other numbers of channels: made so by their users, or fitted from the three they were made for."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests import folders
+from worker.contract.fields import ModelError
+from worker.decode import Pixels
+from worker.models import torchvision_ops
+from worker.models.folder import ModelFolder, read_folder
+from worker.models.input import Input
+from worker.models.loaders import Description, channels, describe, load_network
+
+torchvision_ops.make_importable()
+import timm  # noqa: E402
+from timm.models import save_for_hf  # noqa: E402
+from torchvision.models import get_model  # noqa: E402
+from transformers import (  # noqa: E402
+    AutoModelForImageClassification,
+    PretrainedConfig,
+    ResNetConfig,
+    SwinConfig,
+    ViTConfig,
+    ViTImageProcessor,
+)
+
+CLOSE = 1e-4
+SIDE = folders.SIZE
+TINY: dict[str, Any] = {
+    "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16, "image_size": SIDE,
+    "patch_size": 8,
+}  # fmt: skip
+SMALL: dict[str, PretrainedConfig] = {
+    "vit": ViTConfig(**TINY),
+    "resnet": ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1]),
+    "swin": SwinConfig(image_size=SIDE, patch_size=4, embed_dim=8, depths=[1], num_heads=[2], window_size=4),
+}
+
+
+@pytest.fixture(scope="module")
+def any_folder(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
+    return read_folder(folders.torchvision_folder(tmp_path_factory.mktemp("any") / "m"))
+
+
+def made(path: Path, kind: str) -> ModelFolder:
+    """A folder of a network for RGB: of torchvision, of timm, or of transformers."""
+    library, _, name = kind.partition(":")
+    if library == "torchvision":
+        return read_folder(folders.torchvision_folder(path, name))
+    if library == "checkpoint":
+        return read_folder(folders.checkpoint_folder(path, name))
+    if library == "timm":
+        return read_folder(folders.timm_folder(path, name))
+    torch.manual_seed(0)
+    SMALL[name].num_labels = 3
+    network = AutoModelForImageClassification.from_config(SMALL[name]).eval()
+    network.save_pretrained(path)
+    answers = lambda pixels: network(pixel_values=pixels).logits  # noqa: E731
+    return read_folder(folders.finish(path, answers, loader="transformers", weights="."))
+
+
+def fitted(folder: ModelFolder, count: int) -> torch.nn.Module:
+    """Its network for `count` channels, as model.toml asks for it."""
+    model_input = Input(folder.input.geometry, (0.5,) * count, (0.5,) * count, Pixels(count))
+    return load_network(dataclasses.replace(folder, input=model_input))
+
+
+def answers(network: torch.nn.Module, pixels: torch.Tensor) -> np.ndarray:
+    with torch.inference_mode():
+        found: np.ndarray = network(pixels).numpy()
+    return found
+
+
+KINDS = [
+    "torchvision:mobilenet_v3_small", "timm:test_vit", "checkpoint:timm:test_resnet", "transformers:vit",
+    "transformers:resnet", "transformers:swin",
+]  # fmt: skip
+
+
+def assert_alike(found: np.ndarray, wanted: np.ndarray) -> None:
+    """Random networks give small numbers: what tells two pictures apart must be far larger than the difference."""
+    assert np.abs(found - wanted).max() < min(CLOSE, np.ptp(wanted, axis=0).max() / 100)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_grey_picture_gives_what_it_gave_as_three_equal_channels(tmp_path: Path, kind: str) -> None:
+    folder = made(tmp_path / "m", kind)
+    grey = torch.rand(2, 1, SIDE, SIDE) * 4 - 2
+    wanted = answers(load_network(folder), grey.expand(-1, 3, -1, -1))
+    assert_alike(answers(fitted(folder, 1), grey), wanted)
+
+
+@pytest.mark.parametrize("kind", ["torchvision:mobilenet_v3_small", "timm:test_vit", "transformers:swin"])
+@pytest.mark.parametrize("count", [2, 4, 6, 7])
+def test_more_channels_take_turns_at_the_weights_of_three(tmp_path: Path, kind: str, count: int) -> None:
+    folder = made(tmp_path / "m", kind)
+    bands = torch.rand(2, count, SIDE, SIDE)
+    mixed = torch.stack([bands[:, start::3].sum(1) * 3 / count for start in range(3)], dim=1)
+    assert_alike(answers(fitted(folder, count), bands), answers(load_network(folder), mixed))
+
+
+class TwoBranches(torch.nn.Module):
+    """A network whose picture goes into two convolutions, as those of crossvit and repvgg do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fine, self.coarse = torch.nn.Conv2d(3, 4, 3), torch.nn.Conv2d(3, 4, 5, padding=1)
+        self.later = torch.nn.Conv2d(4, 3, 1)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self.later(self.fine(pixels) + self.coarse(pixels)).mean(dim=(2, 3))
+
+
+def test_all_branches_that_a_picture_goes_into_are_fitted(any_folder: ModelFolder) -> None:
+    torch.manual_seed(0)
+    network, grey = TwoBranches().eval(), torch.rand(2, 1, SIDE, SIDE)
+    wanted = answers(network, grey.expand(-1, 3, -1, -1))
+    model_input = Input(any_folder.input.geometry, (0.5,), (0.5,), Pixels(1))
+    channels.fit(network, dataclasses.replace(any_folder, input=model_input))
+    assert_alike(answers(network, grey), wanted)
+    assert network.later.in_channels == 4
+
+
+@pytest.mark.parametrize("architecture", ["resnetv2_50x1_bit", "eca_nfnet_l0"])
+def test_a_layer_that_makes_other_weights_of_its_weights_is_not_fitted(tmp_path: Path, architecture: str) -> None:
+    folder = made(tmp_path / "m", f"checkpoint:timm:{architecture}")
+    with pytest.raises(ModelError) as caught:
+        fitted(folder, 1)
+    kind = {"resnetv2_50x1_bit": "StdConv2d", "eca_nfnet_l0": "ScaledStdConv2d"}[architecture]
+    assert str(caught.value) == (
+        f"{folder.path}: its first convolution ({kind}) cannot be fitted to 1 channels; "
+        "set [input] channels to what it takes, and send it such pictures"
+    )
+
+
+# Made for other channels by their users
+
+
+def assert_read_and_loaded(
+    found: Description, path: Path, network: Callable[[torch.Tensor], torch.Tensor], count: int, like: ModelFolder
+) -> None:
+    """What was `found` at `path` has `count` channels, and gives with them what `network` gives."""
+    assert (len(found.mean), len(found.std)) == (count, count)
+    folder = dataclasses.replace(
+        like, path=path, input=Input(found.geometry, found.mean, found.std, Pixels(count)), loader=found.loader,
+        architecture=found.architecture, weights=path / found.weights,
+    )  # fmt: skip
+    pixels = torch.rand(2, count, SIDE, SIDE)
+    with torch.inference_mode():
+        assert (load_network(folder)(pixels) - network(pixels)).abs().max() < CLOSE
+
+
+@pytest.mark.parametrize("count", [1, 5])
+@pytest.mark.parametrize("loader", ["torchvision", "checkpoint"])
+def test_a_state_dict_says_how_many_channels_it_is_for(
+    tmp_path: Path, any_folder: ModelFolder, loader: str, count: int
+) -> None:
+    torch.manual_seed(0)
+    network = get_model("resnet18", weights=None, num_classes=3)
+    network.conv1 = torch.nn.Conv2d(count, 64, 7, stride=2, padding=3, bias=False)
+    torch.save(network.eval().state_dict(), tmp_path / "w.pth")
+    found = describe(tmp_path / "w.pth", loader, "resnet18")
+    assert_read_and_loaded(found, tmp_path, network, count, any_folder)
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_a_folder_of_timm_says_how_many_channels_it_is_for(tmp_path: Path, any_folder: ModelFolder, count: int) -> None:
+    network = timm.create_model("test_vit", num_classes=3, img_size=SIDE, in_chans=count).eval()
+    arguments = {"img_size": SIDE, "in_chans": count}
+    save_for_hf(network, tmp_path, model_config={"label_names": ["a", "b", "c"]}, model_args=arguments)
+    assert_read_and_loaded(describe(tmp_path), tmp_path, network, count, any_folder)
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_a_folder_of_transformers_says_how_many_channels_it_is_for(
+    tmp_path: Path, any_folder: ModelFolder, count: int
+) -> None:
+    network = AutoModelForImageClassification.from_config(ViTConfig(**TINY, num_channels=count, num_labels=3)).eval()
+    network.save_pretrained(tmp_path)
+    normal = {"image_mean": [0.5] * count, "image_std": [0.5] * count}
+    ViTImageProcessor(size={"height": SIDE, "width": SIDE}, **normal).save_pretrained(tmp_path)
+    logits = lambda pixels: network(pixel_values=pixels).logits  # noqa: E731
+    assert_read_and_loaded(describe(tmp_path), tmp_path, logits, count, any_folder)
+
+
+@pytest.mark.parametrize("loader", ["onnx", "pt2", "openvino"])
+def test_an_exported_network_says_how_many_channels_it_is_for(tmp_path: Path, loader: str) -> None:
+    network = torch.nn.Sequential(torch.nn.Conv2d(4, 3, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()).eval()
+    example = (torch.zeros(1, 4, SIDE, SIDE),)
+    if loader == "onnx":
+        path = tmp_path / "m.onnx"
+        torch.onnx.export(network, example, path, verbose=False)
+    elif loader == "pt2":
+        path = tmp_path / "m.pt2"
+        torch.export.save(torch.export.export(network, example), path)
+    else:
+        import openvino as ov
+
+        path = tmp_path / "m.xml"
+        ov.save_model(ov.convert_model(network, example_input=example, input=[1, 4, SIDE, SIDE]), path)
+    found = describe(path)
+    assert (found.loader, found.geometry.size) == (loader, (SIDE, SIDE))
+    assert found.mean == (0.485, 0.456, 0.406, 0.485)
+    with pytest.raises(ModelError) as caught:
+        channels.described(found, 1)
+    assert str(caught.value) == (
+        f"CHANNELS: found 1, but what loader {loader} reads takes 4 for good; "
+        "torchvision, transformers, timm, modelscope, checkpoint can be fitted"
+    )

@@ -1,0 +1,207 @@
+"""The pixels that a network sees against those of its library's own preparation, both brought back to grey levels.
+
+Where nothing is cut off they are the same bit for bit. Where scaling and cutting are one step here and two in the
+library, they are within one grey level.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests import pictures
+from worker.contract.fields import ModelError
+from worker.decode import Geometry, decode
+from worker.models import torchvision_ops
+from worker.models.loaders import image_processor
+
+torchvision_ops.make_importable()
+import transformers  # noqa: E402
+from timm.data import create_transform, resolve_data_config  # noqa: E402
+from timm.models import get_pretrained_cfg  # noqa: E402
+from torchvision import models  # noqa: E402
+
+from worker.models.loaders import timm, torchvision  # noqa: E402
+
+Prepared = tuple[Geometry, tuple[float, ...], tuple[float, ...]]
+SIZES = [
+    (500, 375), (333, 500), (300, 300), (257, 256), (255, 301), (224, 224), (223, 225), (97, 64), (1, 1), (90, 400),
+    (500, 61), (448, 224), (29, 2),
+]  # fmt: skip
+NOWHERE = Path("m")
+
+
+def apart(found: Prepared, library: Callable[[Image.Image], Any]) -> list[float]:
+    """How far the pixels of each of SIZES, smooth or full of edges, are from the library's float [3, H, W]."""
+    geometry, *normal = found
+    mean, std = (np.array(values).reshape(-1, 1, 1) for values in normal)
+    furthest = []
+    for size in SIZES:
+        edges = np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3), np.uint8)
+        for image in (pictures.photo(size), Image.fromarray(edges)):
+            wanted = (np.asarray(library(image), np.float64) * std + mean) * 255
+            pixels = decode(pictures.encoded(image, "BMP"), geometry, 10**6).transpose(2, 0, 1)
+            assert pixels.shape == wanted.shape
+            furthest.append(float(np.abs(pixels - wanted).max()))
+    return furthest
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ResNet18_Weights.IMAGENET1K_V1", "ResNet50_Weights.IMAGENET1K_V2", "MobileNet_V3_Large_Weights.IMAGENET1K_V2",
+        "ViT_B_16_Weights.IMAGENET1K_V1", "EfficientNet_B0_Weights.IMAGENET1K_V1", "Swin_T_Weights.IMAGENET1K_V1",
+        "Inception_V3_Weights.IMAGENET1K_V1",
+    ],
+)  # fmt: skip
+def test_torchvisions_preparation_within_one_grey_level(name: str) -> None:
+    weights = models.get_weight(name)
+    assert max(apart(torchvision.preprocessing(weights), weights.transforms())) < 1.01
+
+
+def timms(architecture: str, **changes: Any) -> tuple[Prepared, Callable[[Image.Image], Any]]:
+    known = {**get_pretrained_cfg(architecture).to_dict(), **changes}
+    library = create_transform(**resolve_data_config(pretrained_cfg=known), is_training=False)
+    return timm.preprocessing(known, NOWHERE), library
+
+
+@pytest.mark.parametrize(
+    ("architecture", "changes"),
+    [
+        ("resnet18", {}),
+        ("vit_tiny_patch16_224", {}),
+        ("test_resnet", {}),
+        ("efficientnet_b0", {}),
+        ("resnest101e", {}),
+        ("convnext_atto", {"crop_pct": 0.95}),
+        ("resnet18", {"crop_mode": "squash", "crop_pct": 0.9}),
+        ("resnet18", {"input_size": (3, 160, 224), "crop_mode": "squash", "crop_pct": 0.875}),
+    ],
+)
+def test_timms_preparation_within_one_grey_level(architecture: str, changes: dict[str, Any]) -> None:
+    assert max(apart(*timms(architecture, **changes))) < 1.01
+
+
+def test_timms_preparation_bit_for_bit_where_all_of_the_picture_is_seen() -> None:
+    assert max(apart(*timms("vit_tiny_patch16_224", crop_mode="squash", crop_pct=1.0))) < 1e-3
+
+
+@pytest.mark.parametrize(
+    "changes", [{"crop_mode": "border"}, {"input_size": (3, 160, 224)}], ids=["border", "not square"]
+)
+def test_what_timm_does_and_model_toml_cannot_say_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match=r"cannot be said in model\.toml"):
+        timms("resnet18", **changes)
+
+
+def of_transformers(family: str, **settings: Any) -> tuple[Any, Prepared]:
+    processor = getattr(transformers, f"{family}ImageProcessorPil")(**settings)
+    return processor, image_processor.preprocessing(processor, NOWHERE)
+
+
+def given_by(processor: Any) -> Callable[[Image.Image], Any]:
+    def library(image: Image.Image) -> np.ndarray:
+        pixels = np.asarray(processor(image, return_tensors="np")["pixel_values"][0])
+        return pixels[::-1] if image_processor.flips(processor) else pixels
+
+    return library
+
+
+@pytest.mark.parametrize(
+    ("family", "settings"),
+    [
+        ("ViT", {}),
+        ("ViT", {"size": {"height": 96, "width": 64}, "resample": 3}),
+        ("Beit", {}),
+        ("Pvt", {}),
+        ("Siglip", {}),
+        ("Segformer", {"size": {"height": 128, "width": 128}}),
+        ("ConvNext", {"size": {"shortest_edge": 384}}),
+        ("DeiT", {"size": {"height": 224, "width": 224}}),
+    ],
+)
+def test_transformers_preparation_bit_for_bit_where_all_of_the_picture_is_seen(
+    family: str, settings: dict[str, Any]
+) -> None:
+    processor, prepared = of_transformers(family, **settings)
+    assert prepared[0].resize is None
+    assert max(apart(prepared, given_by(processor))) < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("family", "settings"),
+    [
+        ("DeiT", {}),
+        ("DeiT", {"size": {"height": 250, "width": 301}, "crop_size": {"height": 199, "width": 224}}),
+        ("ConvNext", {"size": {"shortest_edge": 224}}),
+        ("CLIP", {}),
+        ("Bit", {"size": {"shortest_edge": 256}}),
+        ("Levit", {}),
+        ("MobileNetV1", {}),
+        ("MobileNetV2", {"size": {"shortest_edge": 255}}),
+        ("MobileViT", {"size": {"shortest_edge": 288}, "crop_size": {"height": 256, "width": 256}}),
+        ("PoolFormer", {}),
+        ("PoolFormer", {"size": {"height": 192, "width": 224}, "crop_size": {"height": 192, "width": 224}}),
+    ],
+)
+def test_transformers_preparation_within_one_grey_level(family: str, settings: dict[str, Any]) -> None:
+    processor, prepared = of_transformers(family, **settings)
+    assert prepared[0].rounding == "down"
+    assert max(apart(prepared, given_by(processor))) < 1.01
+
+
+@pytest.mark.parametrize(
+    ("family", "settings", "reason"),
+    [
+        ("ViT", {"do_resize": False}, "its processor does not resize, so its network has no size; set do_resize"),
+        (
+            "EfficientNet",
+            {},
+            "its processor scales twice (rescale_offset, include_top), which [input] cannot say",
+        ),
+        (
+            "MobileViT",
+            {},
+            "its processor cuts (256, 256) from pictures of 224, and pads them; needed a smaller cut",
+        ),
+        (
+            "CLIP",
+            {"do_center_crop": False},
+            "its processor keeps each picture's shape ({'shortest_edge': 224}); needed one fixed size",
+        ),
+        (
+            "CLIP",
+            {"size": {"shortest_edge": 224, "longest_edge": 300}},
+            "its processor keeps each picture's shape ({'longest_edge': 300, 'shortest_edge': 224}); "
+            "needed one fixed size",
+        ),
+        (
+            "Perceiver",
+            {"size": {"height": 256, "width": 256}, "crop_size": {"height": 224, "width": 224}},
+            "its processor, PerceiverImageProcessorPil, prepares pictures in a way that [input] cannot say; "
+            "needed one that scales them and then cuts their centre",
+        ),
+        (
+            "TextNet",
+            {"do_center_crop": True, "size": {"shortest_edge": 250}},
+            "its processor, TextNetImageProcessorPil, prepares pictures in a way that [input] cannot say; "
+            "needed one that scales them and then cuts their centre",
+        ),
+    ],
+)
+def test_what_transformers_does_and_model_toml_cannot_say_is_refused(
+    family: str, settings: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(ModelError) as caught:
+        of_transformers(family, **settings)
+    assert str(caught.value) == f"m: {reason}"
+
+
+def test_a_grey_network_of_transformers_has_one_mean_and_std() -> None:
+    processor = transformers.ViTImageProcessorPil(image_mean=[0.1], image_std=[0.3], size={"height": 28, "width": 28})
+    geometry, mean, std = image_processor.preprocessing(processor, NOWHERE, 1)
+    assert geometry == Geometry((28, 28), None, "bilinear")
+    assert np.allclose((mean, std), ((0.1,), (0.3,)))

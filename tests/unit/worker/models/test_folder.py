@@ -1,0 +1,250 @@
+"""A model folder: model.toml read strictly, every file held against its sha256."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from worker.contract.fields import ModelError
+from worker.models.folder import read_folder, sha256, verify_files
+
+FILES = {
+    "weights.bin": b"weights",
+    "labels.en.txt": b"cat\ndog\n",
+    "labels.zh.txt": "猫\n狗\n".encode(),
+    "golden/a.png": b"a",
+}
+TOML = """name = "small"
+version = "1"
+description = "two animals"
+loader = "torchvision"
+architecture = "resnet18"
+weights = "weights.bin"
+[files]
+{files}
+[input]
+size = [24, 32]
+resize = 40
+interpolation = "bicubic"
+mean = [0.5, 0.5, 0]
+std = [1, 0.2, 0.3]
+[output]
+activation = "softmax"
+[output.labels]
+en = "labels.en.txt"
+zh = "labels.zh.txt"
+[[golden]]
+image = "golden/a.png"
+index = 1
+label = "dog"
+score = 0.75
+[engine]
+name = "torch"
+precision = "f32"
+batch_sizes = [1, 4]
+"""
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    for name, data in FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    listed = "\n".join(f'"{name}" = "{hashlib.sha256(data).hexdigest()}"' for name, data in FILES.items())
+    (tmp_path / "model.toml").write_text(TOML.format(files=listed))
+    return tmp_path
+
+
+def edit(folder: Path, old: str, new: str) -> None:
+    text = (folder / "model.toml").read_text()
+    assert text.count(old) == 1
+    (folder / "model.toml").write_text(text.replace(old, new))
+
+
+def faults(folder: Path) -> list[str]:
+    with pytest.raises(ModelError) as caught:
+        read_folder(folder)
+    return str(caught.value).replace(str(folder), "F").splitlines()
+
+
+def test_everything_model_toml_says_is_read(small: Path) -> None:
+    found = read_folder(small)
+    assert (found.name, found.version, found.loader, found.architecture) == ("small", "1", "torchvision", "resnet18")
+    assert found.weights == small / "weights.bin"
+    assert (found.input.geometry.size, found.input.geometry.resize) == ((24, 32), 40)
+    assert (found.input.mean, found.input.std) == ((0.5, 0.5, 0.0), (1.0, 0.2, 0.3))
+    assert found.output.labels.names == {"zh": ("猫", "狗"), "en": ("cat", "dog")}
+    (golden,) = found.golden
+    assert (golden.image, golden.index, golden.label, golden.score) == (small / "golden/a.png", 1, "dog", 0.75)
+    assert (found.engine.name, found.engine.precision, found.engine.batch_sizes) == ("torch", "f32", (1, 4))
+    verify_files(found)
+
+
+@pytest.mark.parametrize(
+    ("line", "description"),
+    [
+        ("", {}),
+        ('description = "Cats and dogs"', {"en": "Cats and dogs"}),
+        ('description = { en = "Cats and dogs", zh = "猫和狗" }', {"en": "Cats and dogs", "zh": "猫和狗"}),
+    ],
+)
+def test_a_description_is_a_text_in_english_or_one_for_each_language(
+    small: Path, line: str, description: dict[str, str]
+) -> None:
+    edit(small, 'description = "two animals"', f'licence = "CC0-1.0"\n{line}')
+    found = read_folder(small)
+    assert (found.description, found.licence) == (description, "CC0-1.0")
+
+
+def test_code_is_trusted_only_where_model_toml_says_so(small: Path) -> None:
+    assert not read_folder(small).trust_code
+    edit(small, 'version = "1"', 'version = "1"\ntrust_code = true')
+    assert read_folder(small).trust_code
+
+
+def test_without_resize_the_whole_picture_is_stretched(small: Path) -> None:
+    edit(small, "resize = 40\n", "")
+    assert read_folder(small).input.geometry.resize is None
+
+
+def test_no_folder_no_model_toml_and_no_toml_are_told_apart(small: Path) -> None:
+    missing = small / "elsewhere"
+    assert faults(missing) == ["F: no such model folder; check the path and that the models volume is mounted"]
+    (small / "model.toml").write_text("name = ")
+    assert faults(small)[0].startswith("F/model.toml: not valid TOML: Invalid value")
+    (small / "model.toml").write_bytes(b"\xff")
+    assert faults(small)[0].startswith("F/model.toml: not valid TOML: 'utf-8' codec can't decode byte 0xff")
+    (small / "model.toml").unlink()
+    assert faults(small) == ["F/model.toml: not found; a model folder needs a model.toml"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ('version = "1"\n', "", "version: needs a text, found nothing"),
+        ('version = "1"', "version = 1", "version: needs a text, found 1"),
+        (
+            '"torchvision"',
+            '"keras"',
+            "loader: needs one of torchvision, transformers, timm, modelscope, checkpoint, pt2, zero_shot, "
+            "openvino, onnx, found 'keras'",
+        ),
+        (
+            'loader = "torchvision"\narchitecture = "resnet18"',
+            'loader = "timm"',
+            "architecture: needs a text, found nothing",
+        ),
+        (
+            'version = "1"',
+            'version = "1"\ntrust_code = "yes"',
+            "trust_code: needs true or false, found 'yes'",
+        ),
+        ('architecture = "resnet18"\n', "", "architecture: needs a text, found nothing"),
+        (
+            '"two animals"',
+            "3",
+            "description: needs a text, or a table [description] with one for each language, found 3",
+        ),
+        (
+            '"two animals"',
+            '{ English = "Cats" }',
+            "description/English: is not a language code of two or three small letters, such as en",
+        ),
+        (
+            '"two animals"',
+            f'"{"c" * 501}"',
+            "description/en: holds 501 characters, at most 500 fit; shorten it",
+        ),
+        (
+            'weights = "weights.bin"',
+            'weights = "w.pth"',
+            "weights: 'w.pth' is not listed under [files]; list it with its sha256",
+        ),
+        ("[24, 32]", "[0, 32]", "input/size: must be [height, width] of at least 1 pixel, found [0, 32]"),
+        ("[24, 32]", "[24]", "input/size: needs a list of 2 whole numbers, found [24]"),
+        ("resize = 40", "resize = 31", "input/resize: must be at least the larger side of size [24, 32], found 31"),
+        (
+            '"bicubic"',
+            '"cubic"',
+            "input/interpolation: needs one of nearest, bilinear, bicubic, lanczos, box, found 'cubic'",
+        ),
+        ("[1, 0.2, 0.3]", "[1, 0, 0.3]", "input/std: must be above 0, found [1.0, 0.0, 0.3]"),
+        ('"softmax"', '"relu"', "output/activation: needs one of softmax, sigmoid, none, found 'relu'"),
+        (
+            'en = "labels.en.txt"\n',
+            'english = "labels.en.txt"\n',
+            "output/labels/english: is not a language code of two or three small letters, such as en",
+        ),
+        ("index = 1", "index = 2", "golden/0/label: 'dog' is not what line 2 of the labels says ([])"),
+        ("index = 1", "index = 0", "golden/0/label: 'dog' is not what line 0 of the labels says (['猫', 'cat'])"),
+        ("index = 1", "index = -1", "golden/0/label: 'dog' is not what line -1 of the labels says ([])"),
+        ('name = "torch"', 'name = "onnx"', "engine/name: needs one of torch, openvino, onnxruntime, found 'onnx'"),
+        ('"f32"', '"fp8"', "engine/precision: needs one of f32, bf16, fp16, int8, found 'fp8'"),
+        ("[1, 4]", "[4]", "engine/batch_sizes: must hold 1 and no number below it, found [4]"),
+        ("[1, 4]", "[1, 0]", "engine/batch_sizes: must hold 1 and no number below it, found [1, 0]"),
+        (
+            "[engine]",
+            "[engine]\nthreads = 3",
+            "engine/threads: is not a key known here; remove it or correct its spelling",
+        ),
+    ],
+)
+def test_a_fault_has_its_place_and_what_is_needed(small: Path, old: str, new: str, fault: str) -> None:
+    edit(small, old, new)
+    assert f"F/model.toml: {fault}" in faults(small)
+
+
+def test_an_empty_model_toml_names_all_that_is_missing(small: Path) -> None:
+    (small / "model.toml").write_text("")
+    missing = faults(small)
+    for key in ("loader", "name", "version", "weights", "files", "input", "output", "golden", "engine"):
+        assert any(line.startswith(f"F/model.toml: {key}: ") for line in missing), key
+
+
+def test_labels_must_be_as_many_in_every_language(small: Path) -> None:
+    (small / "labels.zh.txt").write_text("猫\n狗\n茶\n")
+    assert faults(small) == ["F/model.toml: output/labels: must have as many lines in every language, found zh 3, en 2"]
+
+
+def test_a_blank_label_is_refused_with_its_line(small: Path) -> None:
+    (small / "labels.zh.txt").write_text("猫\n \n")
+    assert faults(small) == [
+        "F/model.toml: output/labels/zh: labels.zh.txt has a blank line 2; one label a line, line number = index"
+    ]
+
+
+def test_labels_that_cannot_be_read_are_refused(small: Path) -> None:
+    (small / "labels.zh.txt").unlink()
+    found = [line for line in faults(small) if "output/labels/zh" in line]
+    assert found == [
+        "F/model.toml: output/labels/zh: cannot be read: [Errno 2] No such file or directory: 'F/labels.zh.txt'"
+    ]
+
+
+def verdict(folder: Path) -> str:
+    with pytest.raises(ModelError) as caught:
+        verify_files(read_folder(folder))
+    return str(caught.value).replace(str(folder), "F")
+
+
+def test_a_changed_byte_is_found(small: Path) -> None:
+    (small / "weights.bin").write_bytes(b"Weights")
+    assert verdict(small) == (
+        f"F/weights.bin: sha256 is {hashlib.sha256(b'Weights').hexdigest()}, "
+        f"model.toml says {hashlib.sha256(b'weights').hexdigest()}; copy the file again"
+    )
+
+
+def test_a_missing_file_is_found(small: Path) -> None:
+    (small / "golden/a.png").unlink()
+    assert verdict(small) == "F: missing golden/a.png; copy the model folder again"
+
+
+def test_an_unlisted_file_is_found(small: Path) -> None:
+    (small / "golden/b.png").write_bytes(b"b")
+    assert verdict(small) == "F: golden/b.png not listed under [files]; remove or list it"
+
+
+def test_sha256_is_that_of_the_whole_file(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(bytes(1 << 20))
+    assert sha256(tmp_path / "x") == hashlib.sha256(bytes(1 << 20)).hexdigest()

@@ -1,0 +1,44 @@
+"""torchvision beside a torch that its compiled operators do not fit, in processes of their own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[4]
+BROKEN = """
+import torch
+load = torch.ops.load_library
+def unfit(path):
+    if "torchvision" in path:
+        raise OSError("undefined symbol")
+    return load(path)
+torch.ops.load_library = unfit  # what a CPU build of torch does with operators built for CUDA
+"""
+USE = """
+import torch
+from torchvision.models import get_model
+print(tuple(get_model("mobilenet_v3_small", weights=None, num_classes=3).eval()(torch.zeros(1, 3, 32, 32)).shape))
+"""
+MAKE = "from worker.models.torchvision_ops import make_importable\nmake_importable()\nmake_importable()\n"
+
+
+def run(code: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_one_that_does_not_fit_dies_at_import_without_the_declarations() -> None:
+    done = run(BROKEN + USE)
+    assert done.returncode == 1
+    assert "does not exist" in done.stderr
+
+
+def test_and_classifies_with_them() -> None:
+    done = run(BROKEN + MAKE + USE)
+    assert (done.returncode, done.stdout) == (0, "(1, 3)\n"), done.stderr
+
+
+def test_where_torchvision_is_not_installed_nothing_is_done() -> None:
+    missing = "import sys, importlib.util as u\nfind = u.find_spec\n"
+    missing += "u.find_spec = lambda name, *rest: None if name == 'torchvision' else find(name, *rest)\n"
+    done = run(missing + MAKE + "from worker.models import torchvision_ops\nprint(torchvision_ops._declared)\n")
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr

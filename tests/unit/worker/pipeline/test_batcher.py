@@ -1,0 +1,226 @@
+"""The engine's thread: every picture gets its own answer, in batches of the sizes the engine was prepared for."""
+
+import threading
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from worker.pipeline.batcher import Batcher, Pending, quickest
+
+POISON = 250
+
+
+def picture(value: int) -> np.ndarray:
+    return np.full((2, 2, 3), value, np.uint8)
+
+
+class Engine:
+    """Answers each picture with its own value, and fails on a batch that holds POISON; `gate` holds it up."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Event()
+        self.batches: list[list[int]] = []
+
+    def infer(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
+        self.entered.set()
+        assert self.gate.wait(30)
+        values = [picture[0, 0, 0].item() for picture in pictures]
+        self.batches.append(values)
+        if POISON in values:
+            raise ValueError("poison")
+        return np.array([[value, -value] for value in values], np.float32)
+
+
+def as_many(sizes: Iterable[int]) -> dict[int, float]:
+    """What batches take where a batch of two takes as long as two of one."""
+    return {size: float(size) for size in sizes}
+
+
+def held(engine: Engine, batcher: Batcher) -> Pending:
+    """One picture in a run that `engine.gate` holds up, so that all submitted after it wait together."""
+    engine.gate.clear()
+    engine.entered.clear()
+    first = batcher.submit(picture(1))
+    assert engine.entered.wait(30)
+    return first
+
+
+sizes_with_one = st.sets(st.integers(2, 9), max_size=3).map(lambda sizes: [*sizes, 1])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 249), min_size=1, max_size=40), sizes_with_one)
+def test_every_picture_gets_its_own_answer_in_batches_of_the_prepared_sizes(
+    values: list[int], sizes: list[int]
+) -> None:
+    engine, seen = Engine(), list[int]()
+    batcher = Batcher(engine.infer, as_many(sizes), seen.append)
+    first = held(engine, batcher)
+    pendings = [batcher.submit(picture(value)) for value in values]
+    engine.gate.set()
+    assert [pending.result(30).logits.tolist() for pending in [first, *pendings]] == [[v, -v] for v in [1, *values]]
+    assert set(seen) <= set(sizes)
+    assert seen == [len(batch) for batch in engine.batches]
+    assert [value for batch in engine.batches for value in batch] == [1, *values]
+
+
+def test_waiting_pictures_go_in_the_largest_batches_that_fit() -> None:
+    engine = Engine()
+    batcher = Batcher(engine.infer, as_many((1, 2, 4)), lambda size: None)
+    held(engine, batcher)
+    pendings = [batcher.submit(picture(value)) for value in range(7)]
+    assert batcher.queued == 7
+    engine.gate.set()
+    pendings[-1].result(30)
+    assert engine.batches == [[1], [0, 1, 2, 3], [4, 5], [6]]
+
+
+def test_a_lone_picture_goes_at_once_and_alone() -> None:
+    engine = Engine()
+    batcher = Batcher(engine.infer, as_many((1, 4)), lambda size: None)
+    answer = batcher.submit(picture(9)).result(30)
+    assert engine.batches == [[9]]
+    assert answer.queue_s >= 0
+    assert answer.inference_s >= 0
+    assert batcher.queued == 0
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sampled_from([5, 6, POISON]), min_size=1, max_size=16))
+def test_a_poisoned_picture_fails_alone(values: list[int]) -> None:
+    engine = Engine()
+    batcher = Batcher(engine.infer, as_many((1, 4)), lambda size: None)
+    held(engine, batcher)
+    pendings = [batcher.submit(picture(value)) for value in values]
+    engine.gate.set()
+    for value, pending in zip(values, pendings, strict=True):
+        if value == POISON:
+            with pytest.raises(ValueError, match=r"^poison$"):
+                pending.result(30)
+        else:
+            assert pending.result(30).logits.tolist() == [value, -value]
+    assert batcher.alive
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(2, 200), st.booleans()), min_size=1, max_size=16))
+def test_cancelled_pictures_are_never_run(values: list[tuple[int, bool]]) -> None:
+    engine = Engine()
+    batcher = Batcher(engine.infer, as_many((1, 4)), lambda size: None)
+    first = held(engine, batcher)
+    pendings = [(batcher.submit(picture(value)), cancel) for value, cancel in values]
+    for pending, cancel in pendings:
+        if cancel:
+            pending.cancel()
+    engine.gate.set()
+    kept = [value for value, cancel in values if not cancel]
+    assert first.result(30).logits.tolist() == [1, -1]
+    assert [pending.result(30).logits[0] for pending, cancel in pendings if not cancel] == kept
+    batcher.submit(picture(0)).result(30)
+    assert [value for batch in engine.batches for value in batch] == [1, *kept, 0]
+
+
+def test_what_runs_is_timed_and_an_idle_batcher_is_not() -> None:
+    engine = Engine()
+    batcher = Batcher(engine.infer, as_many((1,)), lambda size: None)
+    assert batcher.busy_s() == 0
+    first = held(engine, batcher)
+    before = batcher.busy_s()
+    assert batcher.busy_s() > before > 0
+    engine.gate.set()
+    first.result(30)
+    assert batcher.busy_s() == 0
+
+
+def test_a_failed_run_leaves_the_batcher_idle_and_alive() -> None:
+    batcher = Batcher(Engine().infer, as_many((1,)), lambda size: None)
+    with pytest.raises(ValueError, match="poison"):
+        batcher.submit(picture(POISON)).result(30)
+    assert batcher.alive
+    assert batcher.busy_s() == 0
+    assert batcher.submit(picture(3)).result(30).logits.tolist() == [3, -3]
+
+
+def test_an_answer_can_be_asked_for_again_and_is_waited_for_no_longer_than_said() -> None:
+    engine = Engine()
+    batcher = Batcher(engine.infer, as_many((1,)), lambda size: None)
+    first = held(engine, batcher)
+    for timeout in (0.0, -1.0, 0.01):
+        with pytest.raises(TimeoutError):
+            first.result(timeout)
+    engine.gate.set()
+    assert first.result(30) is first.result(0)
+
+
+def test_a_batch_runs_partly_empty_where_that_is_quicker() -> None:
+    engine = Engine()
+    batcher = Batcher(engine.infer, {1: 1.0, 4: 1.5, 8: 2.9}, lambda size: None)
+    held(engine, batcher)
+    pendings = [batcher.submit(picture(value)) for value in range(11)]
+    engine.gate.set()
+    pendings[-1].result(30)
+    assert engine.batches == [[1], [0, 1, 2, 3, 4, 5, 6, 7], [8, 9, 10]]
+
+
+def test_what_comes_while_a_batch_runs_joins_those_left_over() -> None:
+    engine, late = Engine(), list[Pending]()
+
+    def infer(pictures: Sequence[np.ndarray]) -> np.ndarray:
+        if len(pictures) == 2 and not late:
+            late.append(batcher.submit(picture(8)))
+        return engine.infer(pictures)
+
+    batcher = Batcher(infer, as_many((1, 2)), lambda size: None)
+    held(engine, batcher)
+    pendings = [batcher.submit(picture(value)) for value in (5, 6, 7)]
+    engine.gate.set()
+    pendings[-1].result(30)
+    assert engine.batches == [[1], [5, 6], [7, 8]]
+
+
+def test_a_picture_waits_for_company_only_where_that_is_asked_for_and_no_longer() -> None:
+    engine = Engine()
+    batcher = Batcher(engine.infer, as_many((1, 4)), lambda size: None, wait_s=60)
+    together = [batcher.submit(picture(value)) for value in range(4)]
+    together[-1].result(30)
+    assert engine.batches == [[0, 1, 2, 3]]
+    batcher = Batcher(engine.infer, as_many((1, 4)), lambda size: None, wait_s=0.05)
+    assert batcher.submit(picture(9)).result(30).queue_s >= 0.05
+
+
+def partitions(waiting: int, seconds: dict[int, float]) -> float:
+    """The least time that all ways of running `waiting` pictures take, tried one by one."""
+    if waiting <= 0:
+        return 0.0
+    return min(spent + partitions(waiting - size, seconds) for size, spent in seconds.items())
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(st.integers(2, 7), st.integers(1, 20), max_size=2), st.integers(1, 20))
+def test_of_all_ways_to_run_what_waits_the_quickest_is_taken(more: dict[int, int], alone: int) -> None:
+    seconds = {1: float(alone)} | {size: float(spent) for size, spent in more.items()}
+    take = quickest(seconds)
+    assert take[0] == 0
+    for waiting in range(1, max(seconds) + 1):
+        size = min((size for size in seconds if size >= take[waiting]), key=lambda size: seconds[size])
+        assert seconds[size] + partitions(waiting - take[waiting], seconds) == partitions(waiting, seconds)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "take"),
+    [
+        ({1: 1.0}, [0, 1]),
+        ({1: 1.0, 4: 4.0}, [0, 1, 1, 1, 4]),  # a CPU: nothing runs empty
+        ({1: 1.0, 4: 4.4}, [0, 1, 1, 1, 1]),  # a batch that is slower than its pictures is never run
+        ({1: 1.0, 4: 1.1}, [0, 1, 2, 3, 4]),  # a GPU that is not full
+        ({1: 1.0, 2: 1.9, 4: 2.2}, [0, 1, 2, 3, 4]),
+        ({1: 1.0, 2: 1.2, 4: 4.0}, [0, 1, 2, 2, 2]),
+    ],
+)
+def test_how_many_run_at_once_follows_from_what_batches_take(seconds: dict[int, float], take: list[int]) -> None:
+    assert quickest(seconds) == take

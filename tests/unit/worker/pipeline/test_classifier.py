@@ -1,0 +1,132 @@
+"""One image's way through the stages, with a real batcher and real metrics."""
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from worker.contract.errors import BadParameter, DeadlinePassed, Undecodable
+from worker.pipeline.admission import Deadline
+from worker.pipeline.batcher import Batcher
+from worker.pipeline.classifier import Classifier
+from worker.process.metrics import Metrics, create_metrics
+
+
+def decode(data: bytes) -> list[np.ndarray]:
+    """A tile for every byte, of its value."""
+    if data == b"bad":
+        raise Undecodable("bad")
+    return [np.full((2, 2, 3), value, np.uint8) for value in data]
+
+
+def sums(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    return np.stack(pictures).astype(np.float32).sum(axis=(1, 2))
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return create_metrics(lambda: 0, lambda: 1)
+
+
+def count(metrics: Metrics, stage: str) -> float | None:
+    return metrics.registry.get_sample_value(f"wanwu_{stage}_seconds_count")
+
+
+def test_an_image_is_decoded_run_and_measured(metrics: Metrics) -> None:
+    batcher = Batcher(sums, {1: 1.0}, lambda size: None)
+    found = Classifier(decode, batcher.submit, metrics.stages, 1).start(b"\3")(Deadline(30))
+    assert found.logits.tolist() == [12, 12, 12]
+    assert min(found.queue_s, found.decode_s, found.inference_s) >= 0
+    assert [count(metrics, stage) for stage in ("decode", "queue", "inference")] == [1, 1, 1]
+
+
+def test_what_cannot_be_decoded_is_never_queued(metrics: Metrics) -> None:
+    batcher = Batcher(sums, {1: 1.0}, lambda size: None)
+    with pytest.raises(Undecodable):
+        Classifier(decode, batcher.submit, metrics.stages, 1).start(b"bad")
+    assert batcher.queued == 0
+    assert count(metrics, "decode") == 0
+
+
+def test_an_image_whose_deadline_passed_leaves_the_queue(metrics: Metrics) -> None:
+    gate, entered, ran = threading.Event(), threading.Event(), list[int]()
+
+    def held(pictures: Sequence[np.ndarray]) -> np.ndarray:
+        entered.set()
+        assert gate.wait(30)
+        ran.extend(picture[0, 0, 0].item() for picture in pictures)
+        return sums(pictures)
+
+    classifier = Classifier(decode, Batcher(held, {1: 1.0}, lambda size: None).submit, metrics.stages, 1)
+    first, late, last = (classifier.start(bytes([number])) for number in (1, 2, 3))
+    assert entered.wait(30)
+    with pytest.raises(DeadlinePassed, match=r"^no answer within 0\.01 seconds: "):
+        late(Deadline(0.01))
+    gate.set()
+    assert first(Deadline(30)).logits[0] == 4
+    assert last(Deadline(30)).logits[0] == 12
+    assert ran == [1, 3]
+
+
+def test_the_failure_of_a_run_reaches_its_image(metrics: Metrics) -> None:
+    def fail(pictures: Sequence[np.ndarray]) -> np.ndarray:
+        raise ArithmeticError("overflow")
+
+    finish = Classifier(decode, Batcher(fail, {1: 1.0}, lambda size: None).submit, metrics.stages, 1).start(b"\3")
+    with pytest.raises(ArithmeticError, match="overflow"):
+        finish(Deadline(30))
+
+
+def largest(logits: Sequence[np.ndarray]) -> np.ndarray:
+    return np.max(logits, axis=0)
+
+
+def test_all_tiles_are_queued_before_the_first_is_waited_for_and_their_answers_merged(metrics: Metrics) -> None:
+    gate, entered, sizes = threading.Event(), threading.Event(), list[int]()
+
+    def held(pictures: Sequence[np.ndarray]) -> np.ndarray:
+        entered.set()
+        assert gate.wait(30)
+        return sums(pictures)
+
+    batcher = Batcher(held, {1: 1.0, 4: 4.0}, sizes.append)
+    classifier = Classifier(decode, batcher.submit, metrics.stages, 1, lambda row: row * 10, largest)
+    finish = classifier.start(b"\1\7\2\3\4")
+    assert entered.wait(30)
+    gate.set()
+    found = finish(Deadline(30))
+    assert found.logits.tolist() == [280, 280, 280]
+    assert (sorted(sizes), sum(sizes)) == ([1, 4], 5)
+    assert min(found.queue_s, found.decode_s, found.inference_s) >= 0
+    assert [count(metrics, stage) for stage in ("decode", "queue", "inference")] == [1, 1, 1]
+
+
+def test_when_the_deadline_passes_no_tile_stays_in_the_queue(metrics: Metrics) -> None:
+    gate, entered, ran = threading.Event(), threading.Event(), list[int]()
+
+    def held(pictures: Sequence[np.ndarray]) -> np.ndarray:
+        entered.set()
+        assert gate.wait(30)
+        ran.extend(picture[0, 0, 0].item() for picture in pictures)
+        return sums(pictures)
+
+    classifier = Classifier(decode, Batcher(held, {1: 1.0}, lambda size: None).submit, metrics.stages, 1, merge=largest)
+    late = classifier.start(b"\1\2\3")
+    last = classifier.start(b"\5")
+    assert entered.wait(30)
+    with pytest.raises(DeadlinePassed):
+        late(Deadline(0.01))
+    gate.set()
+    assert last(Deadline(30)).logits[0] == 20
+    assert ran == [1, 5]
+
+
+def test_only_what_is_seen_as_one_picture_has_a_heat_map(metrics: Metrics) -> None:
+    classifier = Classifier(decode, Batcher(sums, {1: 1.0}, lambda size: None).submit, metrics.stages, 1)
+    assert classifier.start_one(b"\1")[0].shape == (2, 2, 3)
+    with pytest.raises(BadParameter) as caught:
+        classifier.start_one(b"\1\2")
+    assert caught.value.message == (
+        "heat_map cannot show the 2 tiles that this model looks at; leave it out, or send a part of the image"
+    )

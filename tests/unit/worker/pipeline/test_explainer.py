@@ -1,0 +1,116 @@
+"""Heat maps by a real batcher: what is asked, how much at once, and what is left when time runs out."""
+
+import io
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from worker.contract.errors import DeadlinePassed
+from worker.models.labels import Labels
+from worker.models.scores import Group, Output
+from worker.pipeline.admission import Deadline
+from worker.pipeline.batcher import Batcher, Infer
+from worker.pipeline.classifier import Head, as_it_is
+from worker.pipeline.explainer import AT_ONCE, Explainer
+from worker.pipeline.heat_map import INFERENCES, draw, evidence, heat, occlusions
+
+LABELS = Labels({"en": ("red", "green", "blue")})
+OUTPUT = Output("softmax", LABELS)
+PICTURE = np.random.default_rng(1).integers(0, 255, (24, 16, 3)).astype(np.uint8)
+
+
+def colours(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """A network whose logits are the mean red, green and blue."""
+    return np.stack(pictures).astype(np.float32).mean(axis=(1, 2))
+
+
+LOGITS = colours([PICTURE])[0]
+
+
+def explainer(infer: Infer = colours, output: Output = OUTPUT, head: Head = as_it_is) -> tuple[Explainer, Batcher]:
+    batcher = Batcher(infer, {1: 1.0, 4: 4.0}, lambda size: None)
+    return Explainer(batcher.submit, head, output), batcher
+
+
+def expected(logits_of: Infer, index: int, output: Output = OUTPUT) -> bytes:
+    """The same map, step by step."""
+    rivals = output.rivals(index)
+    known, *covered = (evidence(logits_of([one])[0], index, rivals) for one in (PICTURE, *occlusions(PICTURE)))
+    return draw(PICTURE, heat(known - np.array(covered)))
+
+
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_the_map_is_that_of_the_class_asked_for(index: int) -> None:
+    found = explainer()[0].heat_map(PICTURE, LOGITS, index, Deadline(30), AT_ONCE)
+    assert found == expected(colours, index)
+    assert Image.open(io.BytesIO(found)).size == (16, 24)
+
+
+def test_in_a_group_a_class_is_held_against_its_group_alone() -> None:
+    grouped = Output("softmax", LABELS, groups=(Group("warmth", (0, 2), "softmax"),))
+    found = explainer(output=grouped)[0].heat_map(PICTURE, LOGITS, 0, Deadline(30), AT_ONCE)
+    assert found == expected(colours, 0, grouped) != expected(colours, 0)
+
+
+def test_the_head_of_the_model_is_asked_too() -> None:
+    def head(outputs: np.ndarray) -> np.ndarray:
+        return -outputs[..., ::-1]
+
+    found = explainer(head=head)[0].heat_map(PICTURE, head(LOGITS), 0, Deadline(30), AT_ONCE)
+    assert found == expected(lambda pictures: head(colours(pictures)), 0)
+
+
+@pytest.mark.parametrize("at_once", [1, 3, AT_ONCE, 500])
+def test_all_places_are_asked_about_and_no_more_at_once_than_allowed(at_once: int) -> None:
+    seen, most = 0, 0
+
+    def watched(pictures: Sequence[np.ndarray]) -> np.ndarray:
+        nonlocal seen, most
+        seen += len(pictures)
+        most = max(most, batcher.queued + len(pictures))
+        return colours(pictures)
+
+    asking, batcher = explainer(watched)
+    asking.heat_map(PICTURE, LOGITS, 0, Deadline(30), at_once)
+    assert seen == INFERENCES
+    assert most <= at_once
+
+
+def test_past_the_deadline_nothing_of_it_is_left_in_the_queue() -> None:
+    gate, entered, ran = threading.Event(), threading.Event(), list[int]()
+
+    def held(pictures: Sequence[np.ndarray]) -> np.ndarray:
+        entered.set()
+        assert gate.wait(30)
+        ran.append(len(pictures))
+        return colours(pictures)
+
+    asking, batcher = explainer(held)
+    first = batcher.submit(PICTURE)
+    assert entered.wait(30)
+    with pytest.raises(DeadlinePassed, match=r"^no answer within 0\.01 seconds: "):
+        asking.heat_map(PICTURE, LOGITS, 0, Deadline(0.01), AT_ONCE)
+    gate.set()
+    assert first.result(30).logits.shape == (3,)
+    assert batcher.submit(PICTURE).result(30).logits.shape == (3,)
+    assert sum(ran) == 2
+
+
+def test_the_failure_of_a_run_is_raised_and_nothing_of_it_is_left_in_the_queue() -> None:
+    failed = threading.Event()
+
+    def fail_once(pictures: Sequence[np.ndarray]) -> np.ndarray:
+        if not failed.is_set():
+            failed.set()
+            raise ArithmeticError("overflow")
+        return colours(pictures)
+
+    batcher = Batcher(fail_once, {1: 1.0}, lambda size: None)
+    asking = Explainer(batcher.submit, as_it_is, OUTPUT)
+    with pytest.raises(ArithmeticError, match="overflow"):
+        asking.heat_map(PICTURE, LOGITS, 0, Deadline(30), AT_ONCE)
+    assert batcher.submit(PICTURE).result(30).logits.shape == (3,)
+    assert batcher.queued == 0

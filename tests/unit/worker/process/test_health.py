@@ -1,0 +1,83 @@
+"""What a worker says of itself, and the watchdog that ends one whose engine hangs."""
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from worker.contract.errors import NotReady
+from worker.pipeline.batcher import Batcher
+from worker.process.health import BROKEN, DRAINING, READY, STARTING, Health, watch
+
+
+def refusal(health: Health) -> str:
+    with pytest.raises(NotReady) as caught:
+        health.require_answering()
+    return caught.value.message
+
+
+def test_a_worker_starts_as_starting_and_does_not_answer() -> None:
+    health = Health()
+    assert (health.state, health.ready) == (STARTING, False)
+    assert refusal(health) == "this worker is starting; try again shortly"
+
+
+def test_a_ready_worker_answers() -> None:
+    health = Health()
+    health.become(READY)
+    assert health.ready
+    health.require_answering()
+
+
+def test_a_broken_worker_says_why() -> None:
+    health = Health()
+    health.become(BROKEN, "weights.pth: changed")
+    assert (health.state, health.reason, health.ready) == (BROKEN, "weights.pth: changed", False)
+    assert refusal(health) == "this worker is broken: weights.pth: changed; try again shortly"
+
+
+def test_a_draining_worker_is_not_ready_but_answers_when_it_was_ready_before() -> None:
+    health = Health()
+    health.become(READY)
+    health.become(DRAINING)
+    assert not health.ready
+    health.require_answering()
+
+
+def test_a_worker_that_drains_before_it_was_ready_never_answers() -> None:
+    health = Health()
+    health.become(DRAINING)
+    health.become(READY)
+    assert health.state == DRAINING
+    assert refusal(health) == "this worker is draining; try again shortly"
+
+
+def test_the_watchdog_gives_up_on_an_inference_above_its_limit() -> None:
+    release, gave_up = threading.Event(), threading.Event()
+    seconds: list[float] = []
+
+    def hang(pictures: Sequence[np.ndarray]) -> np.ndarray:
+        release.wait()
+        return np.zeros((len(pictures), 3), np.float32)
+
+    def give_up(busy: float) -> None:
+        seconds.append(busy)
+        gave_up.set()
+
+    batcher = Batcher(hang, {1: 1.0}, lambda size: None)
+    dog = watch(batcher.busy_s, 0.1, give_up)
+    future = batcher.submit(np.zeros((2, 2, 3), np.uint8))
+    assert gave_up.wait(30)
+    assert seconds[0] > 0.1
+    release.set()
+    assert future.result(30).logits.shape == (3,)
+    dog.join(30)
+    assert not dog.is_alive()
+
+
+def test_the_watchdog_counts_one_inference_and_not_many() -> None:
+    turns = iter([0.0, 0.09, 0.05, 0.1, 0.11])
+    seconds: list[float] = []
+    watch(lambda: next(turns), 0.1, seconds.append).join(30)
+    assert seconds == [0.11]

@@ -1,0 +1,192 @@
+"""The contract as an OpenAPI 3.1 document, made from the same limits and names that the worker obeys."""
+
+from worker.api.parameters import HUGGING_FACE, PREDICT
+from worker.api.routes.tensors import INPUT, OUTPUT
+from worker.api.schemas import (
+    BYTES,
+    COUNT,
+    IN_TEXT,
+    NUMBER,
+    PARAMETERS,
+    TEXT,
+    TRUTH,
+    Json,
+    closed,
+    components,
+    list_of,
+    object_of,
+    ref,
+)
+from worker.contract.errors import (
+    BadRequest,
+    BodyTooLarge,
+    DeadlinePassed,
+    NotReady,
+    QueueFull,
+    ServiceError,
+    Undecodable,
+    UnknownModel,
+    UnsupportedType,
+)
+from worker.contract.settings import Settings
+from worker.decode import MIME_TYPES
+
+NAME: Json = {"name": "name", "in": "path", "required": True, "schema": TEXT}
+NUMBERED: Json = {"name": "number", "in": "path", "required": True, "schema": COUNT}
+VERSION: Json = {"name": "version", "in": "path", "required": True, "schema": TEXT}
+BINARY, PNG = "application/octet-stream", "image/png"
+ERROR, PROTOCOL_ERROR = ref("Error"), ref("ProtocolError")
+REFUSALS: tuple[type[ServiceError], ...] = (
+    BadRequest, UnknownModel, BodyTooLarge, UnsupportedType, Undecodable,
+    QueueFull, ServiceError, NotReady, DeadlinePassed,
+)  # fmt: skip
+
+
+def document(settings: Settings) -> Json:
+    """The OpenAPI document of a worker with `settings`."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Wanwu",
+            "version": "1",
+            "description": "Image classification. Errors are an `Error`, below /v2 a `ProtocolError`; repeat a 503.",
+        },
+        "paths": {
+            "/predict": {"post": _predict(settings)},
+            "/models": {"get": _models()},
+            "/models/{name}": {"get": _model(), "post": _hugging_face()},
+            "/models/{name}/examples/{number}": {"get": _example()},
+            "/v2": {"get": _get("The server", object_of(name=TEXT, version=TEXT, extensions=list_of(TEXT)))},
+            "/v2/health/live": {"get": _get("Is the server alive?", object_of(live=TRUTH))},
+            "/v2/health/ready": {"get": _probe("Does every model answer?", object_of(ready=TRUTH))},
+            **_model_paths(NAME),
+            **_model_paths(NAME, VERSION),
+            "/livez": {"get": _probe("Is the process alive?", object_of(status={"enum": ["alive", "stuck"]}))},
+            "/readyz": {"get": _probe("Is it ready?", ref("Report"))},
+            "/openapi.json": {"get": _get("This document", {"type": "object"})},
+        },
+        "components": {"schemas": components()},
+    }
+
+
+def _model_paths(*named: Json) -> Json:
+    """The Open Inference Protocol's routes of a model, with its version or without."""
+    path = "/v2/models/{name}" + ("/versions/{version}" if VERSION in named else "")
+    ready = object_of(name=TEXT, ready=TRUTH)
+    return {
+        path: {"get": _about("A model's inputs and outputs", ref("Metadata"), *named)},
+        f"{path}/ready": {"get": _about("Does the model answer?", ready, *named, not_yet=ready)},
+        f"{path}/infer": {"post": _infer(*named)},
+    }
+
+
+def _predict(settings: Settings) -> Json:
+    """Parameters may stand in the query or in the body, so the document names them in both."""
+    own = {name: PARAMETERS[name] for name in PREDICT}
+    in_text = {name: IN_TEXT[name] for name in PREDICT}
+    return {
+        "summary": f"Classify one image, or up to {settings.max_images}",
+        "parameters": [{"name": name, "in": "query", "schema": schema} for name, schema in in_text.items()],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": {
+                    "schema": closed(required=["image"], image=list_of(BYTES, settings.max_images), **in_text),
+                },
+                **{mime: {"schema": BYTES} for mime in MIME_TYPES.values()},
+                "application/json": {"schema": _inputs(own)},
+            },
+        },
+        "responses": _responses({"oneOf": [ref("Answer"), ref("Answers")]}, PNG),
+    }
+
+
+def _models() -> Json:
+    models = object_of(models=list_of(ref("Model")))
+    return _get("What is served", models, **{"503": _content(NotReady.code, ERROR)})
+
+
+def _model() -> Json:
+    return _about("What a model knows and takes", ref("Model"), NAME, error=ERROR)
+
+
+def _example() -> Json:
+    found = _about("An image to try the model on", {}, NAME, NUMBERED, error=ERROR)
+    found["responses"]["200"]["content"] = {mime: {"schema": BYTES} for mime in MIME_TYPES.values()}
+    return found
+
+
+def _hugging_face() -> Json:
+    own = {name: PARAMETERS[name] for name in HUGGING_FACE}
+    return {
+        "summary": "The Hugging Face Inference API for image classification, zero-shot likewise",
+        "parameters": [NAME, *({"name": name, "in": "query", "schema": IN_TEXT[name]} for name in own)],
+        "requestBody": {
+            "required": True,
+            "content": {
+                **{mime: {"schema": BYTES} for mime in MIME_TYPES.values()},
+                "application/json": {"schema": _inputs(own)},
+            },
+        },
+        "responses": _responses(list_of(object_of(label=TEXT, score=NUMBER))),
+    }
+
+
+def _infer(*named: Json) -> Json:
+    tensor = object_of(name={"const": INPUT}, datatype={"const": "BYTES"}, shape=list_of(COUNT), data=list_of(TEXT))
+    wanted = {"type": "object", "properties": {"binary_data": TRUTH, "classification": COUNT}}
+    output = object_of(name={"const": OUTPUT}, parameters=wanted) | {"required": ["name"]}
+    inputs, outputs = list_of(tensor, 1) | {"minItems": 1}, list_of(output) | {"minItems": 1}
+    answer = object_of(model_name=TEXT, model_version=TEXT, id=TEXT, outputs=list_of({"type": "object"}))
+    return {
+        "summary": "The Open Inference Protocol: images as BYTES [N], in JSON as base64 or as binary tensor data",
+        "parameters": list(named),
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": object_of(id=TEXT, inputs=inputs, outputs=outputs) | {"required": ["inputs"]}
+                },
+                BINARY: {"schema": BYTES},
+            },
+        },
+        "responses": _responses(answer, BINARY, error=PROTOCOL_ERROR),
+    }
+
+
+def _inputs(parameters: dict[str, Json]) -> Json:
+    options = {"type": "object", "properties": parameters, "additionalProperties": False}
+    inputs = {"type": "string", "contentEncoding": "base64"}
+    return closed(required=["inputs"], inputs=inputs, parameters=options)
+
+
+def _get(summary: str, schema: Json, **others: Json) -> Json:
+    return {"summary": summary, "responses": {"200": _content("The answer", schema), **others}}
+
+
+def _probe(summary: str, schema: Json) -> Json:
+    return _get(summary, schema, **{"503": _content("No", schema)})
+
+
+def _about(summary: str, schema: Json, *named: Json, not_yet: Json | None = None, error: Json = PROTOCOL_ERROR) -> Json:
+    unready = _content(NotReady.code, {"anyOf": [error, not_yet]} if not_yet else error)
+    unknown = _content(UnknownModel.code, error)
+    return _get(summary, schema, **{"404": unknown, "503": unready}) | {"parameters": list(named)}
+
+
+def _responses(schema: Json, *binary: str, error: Json = ERROR) -> Json:
+    answer = _content("The answer", schema)
+    answer["content"] |= {kind: {"schema": BYTES} for kind in binary}
+    return {"200": answer, **{str(kind.status): _refusal(kind, error) for kind in REFUSALS}}
+
+
+def _refusal(kind: type[ServiceError], error: Json) -> Json:
+    refusal = _content(kind.code, error)
+    if kind.retry_after_s is not None:
+        refusal["headers"] |= {"Retry-After": {"required": True, "schema": COUNT}}
+    return refusal
+
+
+def _content(description: str, schema: Json) -> Json:
+    headers = {"X-Request-ID": {"required": True, "schema": TEXT}}
+    return {"description": description, "headers": headers, "content": {"application/json": {"schema": schema}}}

@@ -1,0 +1,117 @@
+"""What a client may ask of an answer: parsed from text or JSON alike, anything unknown refused."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from worker.api.candidates import CANDIDATES
+from worker.contract.errors import BadParameter
+from worker.models.labels import ACTIVATIONS, BOTH
+from worker.models.scores import THRESHOLD, TOP_K, Output
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """How many classes, from which score on, named in which language; `model` only has to match.
+
+    `heat_map` asks for one, of class `class_index`, or of the best when that is None.
+    `function_to_apply` is the Hugging Face name for an activation other than the model's own.
+    """
+
+    top_k: int = TOP_K
+    threshold: float = THRESHOLD
+    labels: str = BOTH
+    model: str | None = None
+    heat_map: bool = False
+    class_index: int | None = None
+    function_to_apply: str | None = None
+
+
+PREDICT = ("top_k", "threshold", "labels", "model", "heat_map", "class", *CANDIDATES)
+HUGGING_FACE = ("top_k", "threshold", "labels", "function_to_apply", *CANDIDATES)
+FIELDS = {"class": "class_index"}  # where a parameter's name is a word of Python's
+FLAGS = {"true": True, "false": False}
+
+Parse = Callable[[str, object], object]
+
+
+def parse_parameters(*sources: Mapping[str, object], known: tuple[str, ...], output: Output) -> Parameters:
+    """Merge the parameters of a request's parts, CANDIDATES already taken, over the defaults of the model's `output`.
+
+    Raises BadParameter, naming parameter, finding and need.
+    """
+    given: dict[str, object] = {}
+    for source in sources:
+        for name, value in source.items():
+            if name not in known:
+                raise BadParameter(f'unknown parameter "{name}"; known: {", ".join(known)}')
+            if name in given:
+                raise BadParameter(f"{name} is given twice; give it once")
+            given[name] = value
+    parsers = _parsers(output)
+    parsed = {FIELDS.get(name, name): parsers[name](name, value) for name, value in given.items() if value is not None}
+    parameters = replace(Parameters(output.top_k, output.threshold), **parsed)  # type: ignore[arg-type]
+    if parameters.class_index is not None and not parameters.heat_map:
+        raise BadParameter("class says what a heat map is drawn for; give it with heat_map=true")
+    return parameters
+
+
+def _parsers(output: Output) -> dict[str, Parse]:
+    return {
+        "top_k": _whole("a whole number of at least 1", 1),
+        "threshold": _share,
+        "labels": _one_of(*output.labels.names, BOTH),
+        "model": _text,
+        "heat_map": _flag,
+        "class": _whole(f"the index of a class, 0 to {output.labels.count - 1}", 0, output.labels.count - 1),
+        "function_to_apply": _one_of(*ACTIVATIONS),
+    }
+
+
+def _whole(needed: str, lowest: int, highest: int | None = None) -> Parse:
+    def parse(name: str, value: object) -> int:
+        try:
+            if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+                raise ValueError
+            number = int(value)  # type: ignore[call-overload]
+            if number < lowest or (highest is not None and number > highest):
+                raise ValueError
+        except (TypeError, ValueError, OverflowError):
+            raise BadParameter(f"{name} must be {needed}, found {value!r}") from None
+        return int(number)
+
+    return parse
+
+
+def _share(name: str, value: object) -> float:
+    try:
+        if isinstance(value, bool):
+            raise ValueError
+        number = float(value)  # type: ignore[arg-type]
+        if not 0 <= number <= 1:
+            raise ValueError
+    except (TypeError, ValueError, OverflowError):
+        raise BadParameter(f"{name} must be a number from 0 to 1, found {value!r}") from None
+    return number
+
+
+def _flag(name: str, value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value in FLAGS:
+        return FLAGS[value]
+    raise BadParameter(f"{name} must be true or false, found {value!r}")
+
+
+def _one_of(*choices: str) -> Parse:
+    def parse(name: str, value: object) -> str:
+        if value not in choices:
+            raise BadParameter(f"{name} must be one of {', '.join(choices)}, found {value!r}")
+        return str(value)
+
+    return parse
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise BadParameter(f"{name} must be a text, found {value!r}")
+    return value

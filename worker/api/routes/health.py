@@ -1,0 +1,53 @@
+"""Health, metrics and the contract itself: what machines ask a worker."""
+
+from flask import Blueprint, Response, jsonify
+from flask.typing import ResponseReturnValue
+
+from worker.api.openapi import document
+from worker.api.routes.models import model_info
+from worker.api.service import Service
+
+EXPOSITION_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def blueprint(service: Service) -> Blueprint:
+    """The routes, bound to `service`."""
+    routes = Blueprint("health", __name__)
+
+    @routes.get("/livez")
+    def livez() -> ResponseReturnValue:
+        alive = service.alive()
+        return jsonify(status="alive" if alive else "stuck"), 200 if alive else 503
+
+    @routes.get("/readyz")
+    def readyz() -> ResponseReturnValue:
+        return jsonify(_report(service)), 200 if service.health.ready else 503
+
+    @routes.get("/metrics")
+    def metrics() -> ResponseReturnValue:
+        service.later.now()
+        return Response(service.metrics.text(), content_type=EXPOSITION_TYPE)
+
+    @routes.get("/openapi.json")
+    def openapi() -> ResponseReturnValue:
+        return jsonify(document(service.settings))
+
+    return routes
+
+
+def _report(service: Service) -> dict[str, object]:
+    settings, loaded = service.settings, service.loaded
+    return {
+        "state": service.health.state,
+        "reason": service.health.reason,
+        "worker": settings.worker,
+        "slot": settings.slot,
+        "model": settings.model,
+        "version": loaded.folder.version if loaded else None,
+        "engine": loaded.engine if loaded else None,
+        "precision": loaded.precision if loaded else None,
+        "choice": loaded.choice if loaded else None,
+        "in_flight": service.admission.in_flight,
+        "queued": loaded.batcher.queued if loaded else 0,
+        "model_info": model_info(service, loaded) if loaded else None,
+    }

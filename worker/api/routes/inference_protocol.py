@@ -1,0 +1,96 @@
+"""`/v2`: the Open Inference Protocol over HTTP, with the binary tensors that Triton's client sends by default.
+
+Input `image`: BYTES [N], each an encoded picture (in JSON: its base64). Output `scores`: FP32 [N, classes], or,
+asked for with the parameter `classification` = k, BYTES [N, k] of "score:index:label", best first. Of a model with
+attributes `scores` are of all classes, and `classification` tells of those that compete for the label.
+"""
+
+import numpy as np
+from flask import Blueprint, Response, g, jsonify, request
+from flask.typing import ResponseReturnValue
+
+from worker.api.routes.tensors import HEADER_LENGTH, InferRequest, Output, encode_answer, read_request
+from worker.api.service import Loaded, Service
+from worker.contract.errors import ServiceError
+from worker.models.labels import BOTH
+from worker.pipeline.classifier import Classified
+
+SERVER = {"name": "wanwu", "version": "1", "extensions": ["classification", "binary_tensor_data"]}
+
+
+def blueprint(service: Service) -> Blueprint:
+    """The routes, bound to `service`; every one that names a model exists with and without a version."""
+    routes = Blueprint("inference_protocol", __name__, url_prefix="/v2")
+
+    @routes.get("")
+    def server() -> ResponseReturnValue:
+        return jsonify(SERVER)
+
+    @routes.get("/health/live")
+    def live() -> ResponseReturnValue:
+        return jsonify(live=True)
+
+    @routes.get("/health/ready")
+    def ready() -> ResponseReturnValue:
+        return jsonify(ready=service.health.ready), 200 if service.health.ready else 503
+
+    @routes.get("/models/<name>")
+    @routes.get("/models/<name>/versions/<version>")
+    def metadata(name: str, version: str | None = None) -> ResponseReturnValue:
+        return jsonify(_metadata(service, service.model(name, version)))
+
+    @routes.get("/models/<name>/ready")
+    @routes.get("/models/<name>/versions/<version>/ready")
+    def model_ready(name: str, version: str | None = None) -> ResponseReturnValue:
+        service.model(name, version)
+        return jsonify(name=name, ready=service.health.ready), 200 if service.health.ready else 503
+
+    @routes.post("/models/<name>/infer")
+    @routes.post("/models/<name>/versions/<version>/infer")
+    def infer(name: str, version: str | None = None) -> ResponseReturnValue:
+        model = service.model(name, version)
+        asked = read_request(request, service.settings.max_images)
+        results = service.classify(model, asked.images)
+        if error := next((result for result in results if isinstance(result, ServiceError)), None):
+            raise error
+        logits = np.stack([result.logits for result in results if isinstance(result, Classified)])
+        return _answer(service, model, asked, model.folder.output.scores(logits))
+
+    return routes
+
+
+def _metadata(service: Service, model: Loaded) -> dict[str, object]:
+    return {
+        "name": service.settings.model,
+        "versions": [model.folder.version],
+        "platform": model.engine,
+        "inputs": [{"name": "image", "datatype": "BYTES", "shape": [-1]}],
+        "outputs": [{"name": "scores", "datatype": "FP32", "shape": [-1, model.folder.output.labels.count]}],
+    }
+
+
+def _answer(service: Service, model: Loaded, asked: InferRequest, scores: np.ndarray) -> Response:
+    head = {
+        "model_name": service.settings.model,
+        "model_version": model.folder.version,
+        "id": asked.identifier or g.exchange.request_id,
+    }
+    outputs = [(output, _tensor(model, output, scores)) for output in asked.outputs]
+    body, header_length = encode_answer(head, outputs)
+    if header_length is None:
+        return Response(body, content_type="application/json")
+    answer = Response(body, content_type="application/octet-stream")
+    answer.headers[HEADER_LENGTH] = str(header_length)
+    return answer
+
+
+def _tensor(model: Loaded, output: Output, scores: np.ndarray) -> np.ndarray:
+    """The output as float32 [N, classes], or as an object array [N, k] of "score:index:label"."""
+    if output.classification == 0:
+        return scores.astype(np.float32)
+    own = model.folder.output
+    rows = [
+        [f"{row[index]:.6f}:{index}:{own.labels.shown(index, BOTH)}" for index in own.best(row, output.classification)]
+        for row in scores
+    ]
+    return np.array(rows, dtype=object)

@@ -1,0 +1,60 @@
+"""`GET /models` and below: what this worker serves, and images to try it on."""
+
+from flask import Blueprint, Response, jsonify
+from flask.typing import ResponseReturnValue
+
+from worker.api.service import Loaded, Service
+from worker.contract.errors import UnknownExample
+from worker.decode import MIME_TYPES, sniff
+from worker.models.labels import BOTH
+from worker.models.output import Golden
+
+
+def blueprint(service: Service) -> Blueprint:
+    """Return the routes, bound to `service`."""
+    routes = Blueprint("models", __name__)
+
+    @routes.get("/models")
+    def models() -> ResponseReturnValue:
+        return jsonify(models=[model_info(service, service.model())])
+
+    @routes.get("/models/<name>")
+    def model(name: str) -> ResponseReturnValue:
+        return jsonify(model_info(service, service.model(name)))
+
+    @routes.get("/models/<name>/examples/<int:number>")
+    def example(name: str, number: int) -> ResponseReturnValue:
+        found = _examples(service.model(name))
+        if number >= len(found):
+            raise UnknownExample(f'model "{name}" has {len(found)} example images; GET /models/{name} lists them')
+        data = found[number].image.read_bytes()
+        return Response(data, content_type=MIME_TYPES[sniff(data) or ""])
+
+    return routes
+
+
+def model_info(service: Service, model: Loaded) -> dict[str, object]:
+    """Return what clients need to know of `model` before they send an image."""
+    name, folder, output = service.settings.model, model.folder, model.folder.output
+    height, width, channels = folder.input.shape
+    return {
+        "name": name,
+        "version": folder.version,
+        "description": dict(folder.description),
+        "licence": folder.licence or None,
+        "languages": list(output.labels.names),
+        "classes": output.labels.count,
+        "zero_shot": folder.zero_shot is not None,
+        "unsure_below": output.unsure_below,
+        "input": {"height": height, "width": width, "channels": channels},
+        "engine": model.engine,
+        "precision": model.precision,
+        "examples": [
+            {"path": f"/models/{name}/examples/{number}"} | output.labels.row(golden.index, golden.score, BOTH)
+            for number, golden in enumerate(_examples(model))
+        ],
+    }
+
+
+def _examples(model: Loaded) -> list[Golden]:
+    return [golden for golden in model.folder.golden if golden.example]

@@ -1,0 +1,110 @@
+"""`POST /predict`: this project's own form. One image gives one answer, several give a list of results."""
+
+import base64
+
+from flask import Blueprint, Response, g, jsonify, request
+from flask.typing import ResponseReturnValue
+
+from worker.api.candidates import take_candidates
+from worker.api.parameters import PREDICT, Parameters, parse_parameters
+from worker.api.request_context import Exchange
+from worker.api.service import Loaded, Service
+from worker.api.uploads import Upload, query, read_upload
+from worker.contract.errors import BadParameter, ServiceError
+from worker.pipeline.admission import Deadline
+from worker.pipeline.classifier import Classified
+
+PATH = "/predict"
+JSON, PNG = "application/json", "image/png"
+
+
+def blueprint(service: Service) -> Blueprint:
+    """The route, bound to `service`."""
+    routes = Blueprint("predict", __name__)
+
+    @routes.post(PATH)
+    def predict() -> ResponseReturnValue:
+        model = service.model()
+        upload = read_upload(request, service.settings.max_images)
+        candidates, parts = take_candidates(query(request), upload.parameters)
+        deadline = service.deadline()
+        model = service.asked(model, candidates, deadline)
+        parameters = parse_parameters(*parts, known=PREDICT, output=model.folder.output)
+        service.model(parameters.model)
+        if parameters.heat_map:
+            return _explained(service, model, upload, parameters, deadline)
+        results = service.classify(model, [data for _, data in upload.images], deadline)
+        if len(results) > 1:
+            rows = [
+                {"filename": name} | _result(g.exchange, model, result, parameters)
+                for (name, _), result in zip(upload.images, results, strict=True)
+            ]
+            total = {"total": _milliseconds(g.exchange.elapsed())}
+            return jsonify(_about(g.exchange, service, model) | {"results": rows, "timing_ms": total})
+        return jsonify(_one(g.exchange, service, model, results[0], parameters))
+
+    return routes
+
+
+def answer(service: Service, exchange: Exchange, image: bytes) -> dict[str, object]:
+    """What a request is answered that brings one `image` and asks for nothing else; raises ServiceError."""
+    model = service.model()
+    output = model.folder.output
+    (result,) = service.classify(model, [image])
+    return _one(exchange, service, model, result, Parameters(output.top_k, output.threshold))
+
+
+def _one(
+    exchange: Exchange, service: Service, model: Loaded, result: Classified | ServiceError, parameters: Parameters
+) -> dict[str, object]:
+    if isinstance(result, ServiceError):
+        raise result
+    return _about(exchange, service, model) | _result(exchange, model, result, parameters)
+
+
+def _explained(
+    service: Service, model: Loaded, upload: Upload, parameters: Parameters, deadline: Deadline
+) -> ResponseReturnValue:
+    """The answer with its heat map, or the heat map alone for a client that would rather have a picture."""
+    if len(upload.images) > 1:
+        raise BadParameter(f"heat_map is drawn for one image, found {len(upload.images)}; send each in its own request")
+    result, heat_map = service.explain(model, upload.images[0][1], parameters.class_index, deadline)
+    if request.accept_mimetypes.best_match([JSON, PNG]) == PNG:
+        return Response(heat_map, content_type=PNG)
+    url = f"data:{PNG};base64,{base64.b64encode(heat_map).decode()}"
+    return jsonify(_one(g.exchange, service, model, result, parameters) | {"heat_map": url})
+
+
+def _about(exchange: Exchange, service: Service, model: Loaded) -> dict[str, object]:
+    return {
+        "model": service.settings.model,
+        "version": model.folder.version,
+        "worker": service.settings.worker,
+        "request_id": exchange.request_id,
+    }
+
+
+def _result(
+    exchange: Exchange, model: Loaded, result: Classified | ServiceError, parameters: Parameters
+) -> dict[str, object]:
+    if isinstance(result, ServiceError):
+        return result.body()
+    output = model.folder.output
+    scores = output.scores(result.logits)
+    attributes = {"attributes": output.attributes(scores, parameters.labels)} if output.groups else {}
+    seconds = {
+        "queue": result.queue_s,
+        "decode": result.decode_s,
+        "inference": result.inference_s,
+        "total": exchange.elapsed(),
+    }
+    return {
+        "confident": output.confident(scores),
+        "predictions": output.predictions(scores, parameters.top_k, parameters.threshold, parameters.labels),
+        **attributes,
+        "timing_ms": {stage: _milliseconds(spent) for stage, spent in seconds.items()},
+    }
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 2)

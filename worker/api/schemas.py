@@ -1,0 +1,157 @@
+"""The words that the OpenAPI document is written in: JSON schemas of what goes in and out."""
+
+from typing import Any
+
+from worker.api.candidates import CANDIDATE_LABELS, HYPOTHESIS_TEMPLATE
+from worker.contract.limits import MAX_CANDIDATE_LABELS, MAX_LABEL_CHARACTERS
+from worker.models.labels import ACTIVATIONS
+from worker.models.scores import THRESHOLD, TOP_K
+from worker.process.health import BROKEN, DRAINING, READY, STARTING
+
+Json = dict[str, Any]
+
+TEXT: Json = {"type": "string"}
+NUMBER: Json = {"type": "number"}
+COUNT: Json = {"type": "integer", "minimum": 0}
+TRUTH: Json = {"type": "boolean"}
+BYTES: Json = {"type": "string", "format": "binary"}
+NAMES: Json = {"type": ["string", "null"]}
+LABEL: Json = TEXT | {"minLength": 1, "maxLength": MAX_LABEL_CHARACTERS}
+# Models differ in defaults, languages and classes, and one document describes them all.
+PARAMETERS: dict[str, Json] = {
+    "top_k": {
+        "type": "integer",
+        "minimum": 1,
+        "description": f"how many classes; without it what the model's folder says, {TOP_K} where that says nothing",
+    },
+    "threshold": {
+        "type": "number",
+        "minimum": 0,
+        "maximum": 1,
+        "description": "only classes with at least this score; "
+        f"without it what the model's folder says, {THRESHOLD:g} where that says nothing",
+    },
+    "labels": {
+        "type": "string",
+        "pattern": "^([a-z]{2,3}|both)$",
+        "default": "both",
+        "description": "what `label` holds: a language that the model has labels in, or both Chinese and English",
+    },
+    "model": TEXT,
+    "heat_map": {
+        "type": "boolean",
+        "default": False,
+        "description": "draw where the network looks, on a single image; with `Accept: image/png` that alone comes",
+    },
+    "class": COUNT | {"description": "with heat_map: the index of the class to draw it for; without it the best one's"},
+    "function_to_apply": {"enum": list(ACTIVATIONS)},
+    CANDIDATE_LABELS: {
+        "anyOf": [{"type": "array", "items": LABEL, "minItems": 1, "maxItems": MAX_CANDIDATE_LABELS}, TEXT],
+        "description": "for a zero-shot model, what to tell apart; outside JSON with commas between, or as a JSON list",
+    },
+    HYPOTHESIS_TEMPLATE: LABEL | {"description": "the text that each of candidate_labels is put into, in place of {}"},
+}
+
+
+# A list has no form of its own in a query or a form: there it is one text.
+IN_TEXT: dict[str, Json] = PARAMETERS | {
+    CANDIDATE_LABELS: TEXT | {"description": PARAMETERS[CANDIDATE_LABELS]["description"]}
+}
+
+
+def object_of(**properties: Json) -> Json:
+    """An object that has all of `properties`, and may have more."""
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def closed(required: list[str], **properties: Json) -> Json:
+    """An object that has those of `properties` that are `required`, and nothing but `properties`."""
+    return object_of(**properties) | {"required": required, "additionalProperties": False}
+
+
+def list_of(items: Json, most: int | None = None) -> Json:
+    return {"type": "array", "items": items} | ({"maxItems": most} if most else {})
+
+
+def ref(name: str) -> Json:
+    """One of `components`, by its name."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def components() -> Json:
+    """What the document defines by name."""
+    error = {"code": TEXT, "message": TEXT}
+    report = object_of(
+        state={"enum": [STARTING, READY, DRAINING, BROKEN]}, reason=NAMES, worker=TEXT, slot=TEXT, model=TEXT,
+        version=NAMES, engine=NAMES, precision=NAMES, choice=NAMES, in_flight=COUNT, queued=COUNT,
+        model_info={"anyOf": [ref("Model"), {"type": "null"}]},
+    )  # fmt: skip
+    tensor = object_of(name=TEXT, datatype=TEXT, shape=list_of({"type": "integer", "minimum": -1}))
+    return {
+        "Prediction": _prediction(),
+        "Attributes": _attributes(),
+        **_answers(error),
+        "Error": object_of(error=object_of(**error, request_id=TEXT)),
+        "ProtocolError": object_of(error=TEXT, code=TEXT, request_id=TEXT),
+        "Report": report,
+        "Model": _model(),
+        "Metadata": object_of(
+            name=TEXT, versions=list_of(TEXT), platform=TEXT, inputs=list_of(tensor), outputs=list_of(tensor)
+        ),
+    }
+
+
+def _model() -> Json:
+    texts = {"type": "object", "additionalProperties": TEXT, "description": "by language"}
+    example = object_of(path=TEXT, label=TEXT, label_en=NAMES, label_zh=NAMES, index=COUNT, score=NUMBER)
+    return object_of(
+        name=TEXT,
+        version=TEXT,
+        description=texts,
+        licence=NAMES,
+        languages=list_of(TEXT),
+        classes=COUNT,
+        zero_shot=TRUTH,
+        unsure_below={"type": ["number", "null"]},
+        input=object_of(height=COUNT, width=COUNT, channels=COUNT),
+        engine=TEXT,
+        precision=TEXT,
+        examples=list_of(example),
+    )
+
+
+def _prediction() -> Json:
+    named = object_of(label=TEXT, label_en=NAMES, label_zh=NAMES, index=COUNT, score=NUMBER)
+    return named | {
+        "patternProperties": {"^label_[a-z]{2,3}$": NAMES},
+        "description": "a class, with a `label_*` for every further language that the model has labels in",
+    }
+
+
+def _attributes() -> Json:
+    one = ref("Prediction")
+    return {
+        "type": "object",
+        "additionalProperties": {"oneOf": [one, list_of(one)]},
+        "description": "of a model with groups of attributes: the best class of each, "
+        "or where its classes do not exclude each other all that reach its threshold, best first",
+    }
+
+
+def _answers(error: Json) -> Json:
+    """An answer to one image, and to several."""
+    about: Json = {"model": TEXT, "version": TEXT, "worker": TEXT, "request_id": TEXT}
+    timing = {"type": "object", "additionalProperties": NUMBER, "required": ["total"]}
+    predictions, attributes = list_of(ref("Prediction")), {"attributes": ref("Attributes")}
+    heat_map = {"type": "string", "pattern": "^data:image/png;base64,", "description": "a PNG, where it was asked for"}
+    confident = {"type": ["boolean", "null"], "description": "null where the model states no `unsure_below`"}
+    answer = object_of(**about, confident=confident, predictions=predictions, timing_ms=timing)
+    answer["properties"] |= attributes | {"heat_map": heat_map}
+    good = object_of(confident=confident, predictions=predictions)
+    good["properties"] |= attributes
+    result = {
+        "type": "object",
+        "required": ["filename"],
+        "oneOf": [good, object_of(error=object_of(**error))],
+    }
+    return {"Answer": answer, "Answers": object_of(**about, results=list_of(result), timing_ms=timing)}

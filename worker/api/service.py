@@ -1,0 +1,125 @@
+"""What the routes see of a worker: its settings, its health, its door, and the model once it is loaded."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from worker.api.candidates import CANDIDATE_LABELS, Candidates
+from worker.contract.errors import BadParameter, NotReady, ServiceError, UnknownModel
+from worker.contract.settings import Settings
+from worker.models.folder import ModelFolder
+from worker.pipeline.admission import Admission, Deadline
+from worker.pipeline.batcher import Batcher
+from worker.pipeline.classifier import Classified, Classifier
+from worker.pipeline.explainer import AT_ONCE, Explainer
+from worker.pipeline.text_embeddings import Texts
+from worker.process.deferred import Later
+from worker.process.health import Health
+from worker.process.metrics import Metrics
+
+log = logging.getLogger(__name__)
+A = TypeVar("A")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model that answers: its folder, the engine that runs it, and the way an image takes through it."""
+
+    folder: ModelFolder
+    engine: str
+    precision: str
+    choice: str  # why that engine, in words
+    classifier: Classifier
+    batcher: Batcher
+    explainer: Explainer
+    texts: Texts | None  # of a zero-shot model
+
+
+class Service:
+    """One worker's state, shared by its request threads."""
+
+    def __init__(self, settings: Settings, health: Health, admission: Admission, metrics: Metrics) -> None:
+        self.settings, self.health, self.admission, self.metrics = settings, health, admission, metrics
+        self.later = Later()
+        self.loaded: Loaded | None = None
+
+    def alive(self) -> bool:
+        """Whether the engine thread makes progress; True while there is none yet."""
+        batcher = self.loaded.batcher if self.loaded else None
+        return batcher is None or (batcher.alive and batcher.busy_s() <= self.settings.inference_limit_s)
+
+    def model(self, name: str | None = None, version: str | None = None) -> Loaded:
+        """The loaded model; raises UnknownModel when another is named, NotReady when it cannot answer now."""
+        if name not in (None, self.settings.model):
+            raise UnknownModel(f'this worker serves "{self.settings.model}", not "{name}"; ask the gateway for it')
+        self.health.require_answering()
+        if self.loaded is None:
+            raise NotReady("this worker has no model loaded yet; try again shortly")
+        if version not in (None, self.loaded.folder.version):
+            raise UnknownModel(f'version "{version}" is not served; the one served is {self.loaded.folder.version}')
+        return self.loaded
+
+    def deadline(self) -> Deadline:
+        """When a request that begins now must be answered."""
+        return Deadline(self.settings.deadline_s)
+
+    def asked(self, model: Loaded, candidates: Candidates | None, deadline: Deadline) -> Loaded:
+        """`model` telling `candidates` apart instead of its own classes; itself when there are none.
+
+        Holds a place while the labels are read. Raises BadParameter for a model that cannot, QueueFull, DeadlinePassed.
+        """
+        if candidates is None:
+            return model
+        if model.texts is None:
+            raise BadParameter(
+                f"{CANDIDATE_LABELS} needs a zero-shot model; {self.settings.model} knows its own classes alone: "
+                f"leave {CANDIDATE_LABELS} out"
+            )
+        with self.admission.admit(1):
+            head = model.texts.head(candidates.labels, candidates.template, deadline)
+        folder = replace(model.folder, output=candidates.output(model.folder.output))
+        explainer = Explainer(model.batcher.submit, head, folder.output)
+        return replace(model, folder=folder, classifier=model.classifier.with_head(head), explainer=explainer)
+
+    def classify(
+        self, model: Loaded, images: Sequence[bytes], deadline: Deadline | None = None
+    ) -> list[Classified | ServiceError]:
+        """Classify all `images`, each to its own result or its own error.
+
+        All are decoded and queued before the first is waited for, so that they form batches.
+        Raises QueueFull when there is no room for all of them.
+        """
+        deadline = deadline or self.deadline()
+        with self.admission.admit(len(images)):
+            started = [self._attempt(model.classifier.start, image) for image in images]
+            return [
+                waiting if isinstance(waiting, ServiceError) else self._attempt(waiting, deadline)
+                for waiting in started
+            ]
+
+    def explain(
+        self, model: Loaded, image: bytes, index: int | None, deadline: Deadline | None = None
+    ) -> tuple[Classified, bytes]:
+        """Classify `image` and draw, as a PNG, where the network looks for class `index`, or for its best one.
+
+        Its many inferences take turns with those of others: it holds as many places as it has pictures in the queue
+        at once. Raises QueueFull, DeadlinePassed, and what decoding raises.
+        """
+        deadline, places = deadline or self.deadline(), min(AT_ONCE, self.admission.capacity)
+        output = model.folder.output
+        with self.admission.admit(places):
+            pixels, finish = model.classifier.start_one(image)
+            found = finish(deadline)
+            chosen = output.best(output.scores(found.logits), 1)[0] if index is None else index
+            return found, model.explainer.heat_map(pixels, found.logits, chosen, deadline, places)
+
+    def _attempt(self, step: Callable[[A], R], argument: A) -> R | ServiceError:
+        try:
+            return step(argument)
+        except ServiceError as error:
+            return error
+        except Exception:
+            log.exception("classification failed")
+            return ServiceError("the worker failed on this image; its log has the details under the request id")

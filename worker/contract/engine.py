@@ -1,0 +1,185 @@
+"""`[engine]` of model.toml: what can run the network, what was measured of it, and the choice for one machine.
+
+Standard library only: the control side chooses by the same code.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from worker.contract.fields import Fields
+from worker.contract.settings import AUTO, ENGINES
+
+PRECISIONS = {"torch": ("f32", "bf16", "fp16"), "openvino": ("f32", "bf16", "int8"), "onnxruntime": ("f32", "int8")}
+# The loaders whose weights an engine reads as they are; those of all others are networks that torch builds.
+READS = {"openvino": ("openvino", "onnx"), "onnxruntime": ("onnx",)}
+ZERO_SHOT = "zero_shot"  # this loader's networks read texts, too, and that by torch whatever runs the rest
+PREPARED_NAMES = ("openvino-f32", "openvino-int8", "onnxruntime-f32", "onnxruntime-int8")
+QUANTISED = "int8"
+AGREEMENT, QUANTISED_AGREEMENT = 0.99, 0.98  # the least share of pictures with the same answer as torch in f32
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What runs the network on one machine, with which batch sizes, and the reason in words."""
+
+    engine: str
+    precision: str
+    batch_sizes: tuple[int, ...]
+    why: str
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one engine in one precision did on one kind of machine (worker.machine.kind).
+
+    `images_per_s` is of one core, or of the GPU; `agreement` the share of calibration pictures answered as torch in
+    f32 answers them, `difference` the largest of a score; `batch_sizes` are those that are faster than smaller ones.
+    """
+
+    machine: str
+    engine: str
+    precision: str
+    batch_sizes: tuple[int, ...]
+    images_per_s: float
+    agreement: float
+    difference: float
+    chosen: bool
+
+    @property
+    def passed(self) -> bool:
+        return self.agreement >= (QUANTISED_AGREEMENT if self.precision == QUANTISED else AGREEMENT)
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """A whole machine of one kind, all its workers with `cores` each busy at once: images/s, and the median latency."""
+
+    machine: str
+    cores: int
+    images_per_s: float
+    latency_ms: float
+
+
+@dataclass(frozen=True)
+class EngineSpec:
+    """The table: the safe choice for machines that nothing was measured on, and all that was.
+
+    `prepared` holds networks converted once: by a name of PREPARED_NAMES, their paths inside the folder. `wait_ms` is
+    how long a picture waits for others to share its batch on a GPU.
+    """
+
+    name: str
+    precision: str
+    batch_sizes: tuple[int, ...]
+    wait_ms: float = 0.0
+    prepared: Mapping[str, str] = field(default_factory=dict)
+    measured: tuple[Measured, ...] = ()
+    scaling: tuple[Scaling, ...] = ()
+
+    def network(self, loader: str, engine: str, precision: str) -> str | None:
+        """The prepared file that `engine` runs, "" for the folder's own weights, None where it can run neither."""
+        file = self.prepared.get(_prepared_for(engine, precision))
+        return file or ("" if _reads(engine, loader) else None)
+
+    def choose(self, machine: str, wanted: str = AUTO) -> Choice:
+        """What runs on a machine of this kind: the row chosen there, or the fastest that passed of the engine `wanted`.
+
+        Where nothing fitting was measured it is the safe choice, or `wanted` in f32.
+        """
+        rows = [row for row in self.measured if row.machine == machine and row.passed and row.engine == wanted]
+        if wanted == AUTO:
+            rows = [row for row in self.measured if row.machine == machine and row.chosen]
+        if rows:
+            best = max(rows, key=lambda row: row.images_per_s)
+            why = f"the fastest that was measured on this kind of machine, {machine}"
+            return Choice(best.engine, best.precision, best.batch_sizes, _asked(why, wanted))
+        why = f"nothing was measured on this kind of machine, {machine}"
+        if wanted in (AUTO, self.name):
+            return Choice(self.name, self.precision, self.batch_sizes, _asked(f"the safe choice: {why}", wanted))
+        return Choice(wanted, "f32", self.batch_sizes, _asked(f"in f32: {why}", wanted))
+
+
+def read_engine(fields: Fields, loader: str, files: Collection[str]) -> EngineSpec:
+    """The table as an EngineSpec, of a folder with this `loader` and these listed `files`; faults go to `fields`."""
+    engine, precision = _engine(fields, "name")
+    wait_ms = fields.number("wait_ms", float, 0.0)
+    if wait_ms < 0:
+        fields.fault("wait_ms", f"must be 0 or more milliseconds, found {wait_ms}")
+    prepared = _prepared(fields.table("prepared"), files) if fields.has("prepared") else {}
+    rows = fields.tables("measured") if fields.has("measured") else []
+    measured = tuple(map(_measured, rows))
+    scaling = tuple(map(_scaling, fields.tables("scaling"))) if fields.has("scaling") else ()
+    spec = EngineSpec(engine, precision, _sizes(fields), wait_ms, prepared, measured, scaling)
+    for table, row in zip(rows, measured, strict=True):
+        if spec.network(loader, row.engine, row.precision) is None:
+            table.fault("engine", no_network(loader, row.engine, row.precision))
+    chosen = Counter(row.machine for row in measured if row.chosen)
+    for machine in dict.fromkeys(row.machine for row in measured):
+        if chosen[machine] != 1:
+            fields.fault("measured", f'needs one chosen row of machine "{machine}", found {chosen[machine]}')
+    return spec
+
+
+def no_network(loader: str, engine: str, precision: str) -> str:
+    """Why `engine` has nothing to run, as the end of a sentence, with what it needs."""
+    if engine not in READS:
+        return f'{engine} cannot run loader "{loader}": needs one of the loaders that build a network'
+    return (
+        f"{engine} in {precision} needs {_prepared_for(engine, precision)} under [engine.prepared], or loader "
+        f'{" or ".join(READS[engine])}, found loader "{loader}": prepare the model again'
+    )
+
+
+def _asked(why: str, wanted: str) -> str:
+    return why if wanted == AUTO else f"engine {wanted} was asked for; {why}"
+
+
+def _prepared_for(engine: str, precision: str) -> str:
+    """The name under [engine.prepared]; a network in f32 is what runs in bf16, too."""
+    return f"{engine}-{'int8' if precision == 'int8' else 'f32'}"
+
+
+def _reads(engine: str, loader: str) -> bool:
+    return loader in READS[engine] if engine in READS else not any(loader in loaders for loaders in READS.values())
+
+
+def _engine(fields: Fields, key: str) -> tuple[str, str]:
+    name = fields.choice(key, ENGINES)
+    precision = fields.choice("precision", dict.fromkeys(one for known in PRECISIONS.values() for one in known))
+    if precision not in PRECISIONS[name]:
+        fields.fault("precision", f"engine {name} runs {', '.join(PRECISIONS[name])}, found {precision!r}")
+    return name, precision
+
+
+def _sizes(fields: Fields) -> tuple[int, ...]:
+    sizes = fields.numbers("batch_sizes", int, None)
+    if 1 not in sizes or min(sizes) < 1:
+        fields.fault("batch_sizes", f"must hold 1 and no number below it, found {list(sizes)}")
+    return sizes
+
+
+def _prepared(fields: Fields, files: Collection[str]) -> dict[str, str]:
+    found = {name: fields.text(name) for name in PREPARED_NAMES if fields.has(name)}
+    for name, file in found.items():
+        if file not in files:
+            fields.fault(name, f"{file!r} is not listed under [files]; list it with its sha256")
+    return found
+
+
+def _measured(fields: Fields) -> Measured:
+    machine = fields.text("machine")
+    engine, precision = _engine(fields, "engine")
+    speed, agreement, difference = (
+        fields.number(key, float) for key in ("images_per_s", "agreement", "difference")
+    )  # fmt: skip
+    return Measured(
+        machine, engine, precision, _sizes(fields), speed, agreement, difference, fields.flag("chosen")
+    )  # fmt: skip
+
+
+def _scaling(fields: Fields) -> Scaling:
+    return Scaling(
+        fields.text("machine"), fields.number("cores", int), fields.number("images_per_s", float),
+        fields.number("latency_ms", float),
+    )  # fmt: skip

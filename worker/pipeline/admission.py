@@ -1,0 +1,54 @@
+"""The door: how many images may wait or be worked on at once, and until when an answer is worth having."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from worker.contract.errors import DeadlinePassed, QueueFull
+
+
+class Admission:
+    """Counts the images inside; refuses those above `capacity` at once instead of letting them queue unseen."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.in_flight = 0
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def admit(self, images: int) -> Iterator[None]:
+        """Hold a place for `images` images; raises QueueFull when there are not that many left."""
+        with self._lock:
+            if self.in_flight + images > self.capacity:
+                raise QueueFull(
+                    f"{self.in_flight} of {self.capacity} places are taken and {images} more were asked for; "
+                    "send the request again after the seconds in Retry-After"
+                )
+            self.in_flight += images
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.in_flight -= images
+
+
+class Deadline:
+    """A moment `seconds` from now on the monotonic clock."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._end = time.monotonic() + seconds
+
+    def left(self) -> float:
+        """Seconds left; raises DeadlinePassed when there are none."""
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise self.passed()
+        return left
+
+    def passed(self) -> DeadlinePassed:
+        return DeadlinePassed(
+            f"no answer within {self.seconds:g} seconds: the worker is overloaded or the request too large; "
+            "send fewer images at once, or try again later"
+        )

@@ -1,0 +1,51 @@
+"""What this worker says of itself: starting, ready, draining or broken."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from worker.contract.errors import NotReady
+
+STARTING, READY, DRAINING, BROKEN = "starting", "ready", "draining", "broken"
+
+
+class Health:
+    """The worker's state, safe to read from any thread; `reason` says why when it is broken."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.state = STARTING
+        self.reason: str | None = None
+        self._answering = False
+
+    def become(self, state: str, reason: str | None = None) -> None:
+        """Move to `state`. Draining is final: a worker on its way out never becomes ready again."""
+        with self._lock:
+            if self.state != DRAINING:
+                self.state, self.reason = state, reason
+                self._answering = state == READY or (state == DRAINING and self._answering)
+
+    @property
+    def ready(self) -> bool:
+        return self.state == READY
+
+    def require_answering(self) -> None:
+        """Raise NotReady unless requests are answered now: ready, or draining after having been ready."""
+        if not self._answering:
+            raise NotReady(f"this worker is {self.state}{f': {self.reason}' if self.reason else ''}; try again shortly")
+
+
+def watch(busy_s: Callable[[], float], limit_s: float, give_up: Callable[[float], None]) -> threading.Thread:
+    """Start a watchdog that calls `give_up` with the seconds once one inference outlives `limit_s`.
+
+    A runtime that hangs holds no Python lock, so only another thread can notice, and only a new process helps.
+    """
+
+    def loop() -> None:
+        while (busy := busy_s()) <= limit_s:
+            time.sleep(min(1.0, limit_s / 4))
+        give_up(busy)
+
+    thread = threading.Thread(target=loop, name="watchdog", daemon=True)
+    thread.start()
+    return thread
