@@ -19,7 +19,7 @@ State = Mapping[str, torch.Tensor]
 
 STEM = "_conv_stem.weight"
 PROJECTION = re.compile(r"_blocks\.(\d+)\._project_conv\.weight")
-# By the number of blocks, the width of the last one, and whether they squeeze and excite; no two have all three alike.
+# By the number of blocks, the width of the last one, and whether they squeeze and excite: no two variants are alike.
 VARIANTS = {
     (16, 320, True): "b0", (23, 320, True): "b1", (23, 352, True): "b2", (26, 384, True): "b3", (32, 448, True): "b4",
     (39, 512, True): "b5", (45, 576, True): "b6", (55, 640, True): "b7", (61, 704, True): "b8",
@@ -37,7 +37,7 @@ EXPANDING = SQUEEZE | {
 }  # fmt: skip
 
 # Images are prepared as timm's configuration says, which is how TensorFlow evaluates these weights. The examples of
-# efficientnet_pytorch scale the shorter side to the size that is cut, which costs b3 0.3 % of top-1, as they report.
+# efficientnet_pytorch leave no margin around what is cut; its README blames that for 0.3 points of b3's top-1.
 # For lite3 and lite4 timm has 300 and 380 pixels; the fork has TensorFlow's sizes, and TensorFlow a margin of 32.
 SIZES = {"lite3": 280, "lite4": 300}
 MARGIN = 32
