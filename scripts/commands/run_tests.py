@@ -18,6 +18,7 @@ from scripts.host.packages import NGINX, TEST_TOOLS, require
 # Two halves, that take about as long, run beside each other, for most of them is waiting for processes. Only one of
 # them has tests that need the Docker engine.
 HALF = ("tests/system", "tests/cluster", "tests/unit")
+SLOWEST = 30  # tests that are listed with their seconds
 
 
 def run_tests(arguments: Sequence[str]) -> None:
@@ -38,8 +39,13 @@ def run_tests(arguments: Sequence[str]) -> None:
         return
     for name, command in commands.items():
         run(name, command)
-    with beside(f"pytest {' '.join(HALF)}", [*pytest, *HALF]):
-        run("pytest, all others", [*pytest, *(f"--ignore={folder}" for folder in HALF)])
+    with beside(f"pytest {' '.join(HALF)}", [*pytest, *_timed("half"), *HALF]):
+        run("pytest, all others", [*pytest, *_timed("others"), *(f"--ignore={folder}" for folder in HALF)])
+
+
+def _timed(name: str) -> list[str]:
+    """Return what makes pytest say where its time went: on the screen, and every test in a JUnit file."""
+    return [f"--durations={SLOWEST}", f"--junitxml={ROOT}/.pytest_cache/junit-{name}.xml"]
 
 
 def run(name: str, command: Sequence[object]) -> None:
