@@ -63,6 +63,7 @@ def carry_out(runtime: Runtime, swap: Swap, commit: Callable[[], None]) -> None:
 
     Raises Refusal with the reason, and whatever interrupts it, after everything has gone back.
     """
+    runtime.build(swap.both)
     before, meanwhile, after = (runtime.rendered(site) for site in (swap.old, swap.both, swap.new))
     run = swap.old.run
     with _terminated_as_interrupted():

@@ -46,7 +46,8 @@ def described(slow: Path, tmp_path_factory: pytest.TempPathFactory) -> Service:
 def site(described: Service) -> Iterator[Site]:
     """The service's plan, with its images built and its files rendered; whatever comes of it is taken away."""
     planned = prepare(load_cluster(described.cluster), run_dir(described.run_dir))
-    compose.render(planned)
+    compose.build(planned)
+    compose.write(planned)
     yield planned
     # pytest-docker cleans up after what it could start; this also does after a start that failed.
     compose.down(planned.run)

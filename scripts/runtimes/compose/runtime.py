@@ -10,6 +10,7 @@ from scripts.base.console import say, step
 from scripts.base.errors import Refusal
 from scripts.cluster.config import ROOT
 from scripts.host import docker, images
+from scripts.host.images import Image
 from scripts.render import compose as render_compose
 from scripts.render.common import members
 from scripts.runtimes.deployment import Site
@@ -34,7 +35,8 @@ def up(site: Site) -> None:
         if faults := [*port_faults([site.cluster.port]), *memory_faults(site.plan, site.hardware, site.models)]:
             raise Refusal(*faults)
         site.run.remove()  # what a runtime left that serves no more
-    render(site)
+    build(site)
+    write(site)
     step("starting workers and the gateway")
     try:
         _compose(site.run, "up", "--detach", "--remove-orphans")
@@ -60,7 +62,8 @@ def rollout(site: Site) -> None:
     """Replace the workers one at a time, as replace_each says."""
     if not is_running(site.run):
         raise Refusal("nothing is running here: run `make up` first")
-    render(site)
+    build(site)
+    write(site)
 
     def replace(worker: str) -> None:
         _compose(site.run, "up", "--detach", "--no-deps", "--force-recreate", worker)
@@ -109,21 +112,28 @@ def is_running(run: RunDir) -> bool:
     return bool(containers(run))
 
 
-def render(site: Site) -> None:
-    """Build the images that are missing, and write all that Compose and the gateway read; raises Refusal."""
+def build(site: Site) -> None:
+    """Build the images that the containers of `site` run, where they are missing; raise Refusal."""
+    images.ensure([images.GATEWAY, *_worker_images(site).values()])
+
+
+def write(site: Site) -> None:
+    """Write all that Compose and the gateway read."""
     site.run.write(rendered(site))
     # The gateway looks in under an account of its own, whatever the umask here.
     (site.run.path / MEMBERS).parent.chmod(0o755)
 
 
-def rendered(site: Site) -> dict[str, str]:
-    """What lies in the run directory of `site`; the images that it names are built. Raises Refusal."""
+def _worker_images(site: Site) -> dict[str, Image]:
     gpu = bool(site.hardware.gpus)
     engines = {name: "torch" if model.torch else model.engine for name, model in site.models.items()}
-    chosen = {name: images.worker_image(engine, gpu) for name, engine in engines.items()}
-    images.ensure([images.GATEWAY, *chosen.values()])
+    return {name: images.worker_image(engine, gpu) for name, engine in engines.items()}
+
+
+def rendered(site: Site) -> dict[str, str]:
+    """Return what lies in the run directory of `site`: path to text. Builds nothing."""
     cluster, plan = site.cluster, site.plan
-    references = {name: image.reference for name, image in chosen.items()}
+    references = {name: image.reference for name, image in _worker_images(site).items()}
     memory = {name: memory_limit(model) for name, model in site.models.items()}
     addresses = {worker.name: f"{worker.name}:{render_compose.PORT}" for worker in plan.workers}
     worker_yaml = ROOT / "compose/worker.yaml"

@@ -12,8 +12,9 @@ from scripts.base.errors import Refusal
 from scripts.base.programs import search_path
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import format_cpu_list
+from scripts.cluster.models import Served
 from scripts.host import offline
-from scripts.host.environments import SERVE, SERVE_TORCH, ensure
+from scripts.host.environments import SERVE, SERVE_TORCH, Environment, ensure
 from scripts.host.packages import NGINX, require
 from scripts.render import common as render
 from scripts.runtimes.deployment import Site, afresh
@@ -41,6 +42,7 @@ def up(site: Site) -> None:
         step("already up")
         return wait(site)
     site = afresh(site)
+    build(site)
     files = rendered(site)
     if not running and orphans.find(site.run):
         step(f"{GONE}: ending what it left behind")
@@ -115,13 +117,19 @@ def _end(run: RunDir) -> None:
     orphans.end(run)  # which it may have lost
 
 
+def build(site: Site) -> None:
+    """Make the Python environments that the processes of `site` run in, where they are missing; raise Refusal."""
+    for environment in {SERVE, *(_environment(model) for model in site.models.values())}:
+        ensure(environment, nvidia=bool(site.hardware.gpus))
+
+
+def _environment(model: Served) -> Environment:
+    return SERVE_TORCH if model.torch else SERVE
+
+
 def rendered(site: Site) -> dict[str, str]:
-    """What lies in the run directory of `site`; the environments that it names are made. Raises Refusal."""
-    nvidia = bool(site.hardware.gpus)
-    python = ensure(SERVE, nvidia)
-    commands = {
-        name: (ensure(SERVE_TORCH, nvidia) if model.torch else python, *GUNICORN) for name, model in site.models.items()
-    }
+    """Return what lies in the run directory of `site`: path to text. Makes nothing."""
+    commands = {name: (_environment(model).python, *GUNICORN) for name, model in site.models.items()}
     return {
         "runtime": "local\n",
         "rendered/programs.conf": render.programs(site.cluster, site.plan, commands, ROOT),
