@@ -19,7 +19,7 @@ from scripts.models.tools.evaluate import JSON, PAGE, run
 from scripts.models.tools.evaluate.run import Answer, answers
 from scripts.models.tools.prepare.apart import Place, everywhere
 from tests.folders import fruit_folder, openvino_folder, picture
-from tests.service import bare_environment
+from tests.service import bare_environment, hear_signals
 from tests.wait import until
 from worker.contract.fields import ModelError
 
@@ -230,7 +230,7 @@ def test_an_interrupt_ends_every_process_and_leaves_nothing(
         (images / f"cat/large{turn}.png").hardlink_to(images / "cat/large.png")
     (tmp_path / "home").mkdir()
     options = {"cwd": ROOT, "env": bare_environment(), "start_new_session": True, "text": True}
-    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    heard = {"preexec_fn": hear_signals}
     words = command(models, tmp_path / "home/out", "bright", images)
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options, **heard) as process:  # type: ignore[call-overload]
         assert any("images/s" in line for line in process.stdout)

@@ -16,7 +16,7 @@ from scripts.models.tools.fetch import PARTIAL
 from tests import hubs, netless
 from tests.folders import LABELS, RED, SIZE, onnx_folder, picture
 from tests.hubs import COMMIT, Hub
-from tests.service import bare_environment
+from tests.service import bare_environment, hear_signals
 from tests.wait import until
 from worker.models import torchvision_ops
 from worker.models.folder import read_folder
@@ -194,7 +194,7 @@ def test_a_fetch_that_is_ended_goes_on_where_it_was(shop: Shop, kind: str, signu
     shop.hub.mend()
     shop.hub.stalled["model.safetensors"] = half
     arguments = (f"SOURCE={kind}:org/Tiny-ViT", f"NAME={kind}-{signum.name.lower()}")
-    options = {"cwd": ROOT, "env": shop.environ, "start_new_session": True, "text": True}
+    options = {"cwd": ROOT, "env": shop.environ, "start_new_session": True, "text": True, "preexec_fn": hear_signals}
     with subprocess.Popen(shop.command("model-fetch", *arguments), stdout=subprocess.PIPE, **options) as process:  # type: ignore[call-overload]
         until("a part of the file is on the disk", lambda: sum(part.stat().st_size for part in shop.parts()))
         os.killpg(process.pid, signum)

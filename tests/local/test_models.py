@@ -16,7 +16,7 @@ from PIL import Image
 
 from scripts.cluster.config import ROOT
 from tests.folders import RED, SIZE, picture
-from tests.service import Service, bare_environment, create
+from tests.service import Service, bare_environment, create, hear_signals
 from worker.models import torchvision_ops
 from worker.models.folder import LOADERS, read_folder
 
@@ -118,6 +118,7 @@ def end_amid_adding(shelf: Shelf, signum: signal.Signals) -> int:
         f"MODELS={shelf.models}", f"CLUSTER={shelf.service.cluster}", f"RUN_DIR={shelf.service.run_dir}",
     ]  # fmt: skip
     options = {"cwd": ROOT, "env": bare_environment(), "start_new_session": True, "text": True}
+    options["preexec_fn"] = hear_signals
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options) as process:  # type: ignore[call-overload]
         assert any(line.startswith("-- looking at") for line in process.stdout)  # seconds before it is done
         assert ".next.new" in shelf.held()

@@ -22,7 +22,7 @@ from tests.broken import crashing, wrong_answer, wrong_weights
 from tests.folders import openvino_folder, torchvision_folder
 from tests.load import steady_load
 from tests.local.test_make import processes, workers_in
-from tests.service import PHOTOS, Service, bare_environment, create
+from tests.service import PHOTOS, Service, bare_environment, create, hear_signals
 from tests.wait import until
 
 CLIENTS_TOLD = "requests that name {0} (/models/{0}, ?model={0}) are answered 404"
@@ -165,7 +165,7 @@ def started(service: Service, models: Path, name: str) -> Iterator[subprocess.Po
     place = ["--cluster", service.cluster, "--run-dir", service.run_dir, "--runtime", "local", "--models", models]
     command = [sys.executable, "-m", "scripts", "use", *map(str, place), "--name", name]
     with subprocess.Popen(
-        command, cwd=service.root, stdout=subprocess.PIPE, text=True, env=bare_environment()
+        command, cwd=service.root, stdout=subprocess.PIPE, text=True, env=bare_environment(), preexec_fn=hear_signals
     ) as using:
         yield using
 

@@ -12,6 +12,7 @@ import pytest
 
 from scripts.__main__ import COMMANDS, main
 from scripts.cluster.config import ROOT
+from tests.service import hear_signals
 
 OWN_TOOLS = ("scripts.bench", "scripts.models.tools.")  # run in environments of their own
 Capture = pytest.CaptureFixture[str]
@@ -124,8 +125,7 @@ def test_no_command_touches_a_directory_that_is_no_run_directory(command: str, t
 def test_an_interrupt_ends_a_command_without_a_traceback(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "cluster.toml")  # reading it waits for ever
     command = [sys.executable, "-m", "scripts", "status", "--cluster", str(tmp_path / "cluster.toml")]
-    # A shell lets what it starts in the background ignore interrupts, and that is inherited.
-    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), "text": True}
+    heard = {"preexec_fn": hear_signals, "text": True}
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **heard) as process:  # type: ignore[call-overload]
         writer = os.open(tmp_path / "cluster.toml", os.O_WRONLY)  # returns once it is being read
         process.send_signal(signal.SIGINT)
