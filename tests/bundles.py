@@ -8,6 +8,7 @@ from pathlib import Path
 
 from scripts.bundle import layout, volume
 from scripts.models.store import Entry
+from worker.contract.files import sha256, write_atomically
 
 REFERENCE = "wanwu-gateway:0123456789ab"
 
@@ -54,5 +55,5 @@ def make_bundle(bundle: Path, source: Path) -> Path:
 
 
 def write_sums(bundle: Path) -> None:
-    sums = {name: layout.sha256(bundle / name) for name in layout.files(bundle)}
-    layout.write(bundle / layout.SUMS, layout.format_sums(sums))
+    sums = {name: sha256(bundle / name) for name in layout.files(bundle)}
+    write_atomically(bundle / layout.SUMS, layout.format_sums(sums))

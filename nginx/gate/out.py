@@ -27,11 +27,15 @@ def log(event: str, **details: Any) -> None:
 def write_atomically(path: Path, text: str) -> None:
     """Readers see the old text or the new, also after a power cut; the file is readable by all."""
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=path.name, delete=False) as file:
-        file.write(text)
-        file.flush()
-        os.fchmod(file.fileno(), 0o644)
-        os.fsync(file.fileno())
-    os.replace(file.name, path)
+        try:
+            file.write(text)
+            file.flush()
+            os.fchmod(file.fileno(), 0o644)
+            os.fsync(file.fileno())
+            os.replace(file.name, path)
+        except BaseException:  # such as a full disk
+            os.unlink(file.name)
+            raise
 
 
 def write_status(out: Path, status: dict[str, Any], models: dict[str, Any], counted: Container[str]) -> None:

@@ -1,6 +1,5 @@
 """What lies where in a bundle, and the sums that tell whether all of it is as it was made."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -8,11 +7,6 @@ MANIFEST, SUMS, SBOM, KIT, INIT = "MANIFEST.json", "SHA256SUMS", "sbom.json", "k
 IMAGES, MODELS, PACKAGES = "images", "models", "packages"
 WORK = ".work"  # what a run that was interrupted leaves for the next; no finished bundle has it
 PARTS = {MANIFEST, SUMS, SBOM, KIT, INIT, IMAGES, MODELS, PACKAGES, WORK}
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def files(bundle: Path) -> Iterator[str]:
@@ -35,10 +29,3 @@ def read_sums(text: str) -> dict[str, str]:
 
 def format_sums(sums: Mapping[str, str]) -> str:
     return "".join(f"{value}  {name}\n" for name, value in sums.items())
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file so that a reader finds the old text or the new."""
-    draft = path.with_name(f".{path.name}.new")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)

@@ -21,6 +21,7 @@ from scripts.host.wheelhouse import read_pins
 from scripts.models import store as library
 from scripts.models import verify as model_verify
 from scripts.models.store import Entry
+from worker.contract.files import sha256, write_atomically
 
 OUT = ROOT / "bundle"
 
@@ -103,8 +104,8 @@ def _fill(found: Contents, out: Path) -> None:
     _remove_others(out, found)
     _describe(found, out, inside, hashes)
     shutil.rmtree(work)
-    sums = {name: layout.sha256(out / name) for name in layout.files(out)}
-    layout.write(out / layout.SUMS, layout.format_sums(sums))
+    sums = {name: sha256(out / name) for name in layout.files(out)}
+    write_atomically(out / layout.SUMS, layout.format_sums(sums))
 
 
 def _remove_others(out: Path, found: Contents) -> None:
@@ -123,7 +124,7 @@ def _describe(found: Contents, out: Path, inside: dict[str, str], hashes: dict[s
     packages = {system: listed for system, (_, listed) in found.packages.items()}
     pins = {name: value for lock in sbom.locks_of(found.images) for name, value in read_pins(lock.read_text()).items()}
     bill = sbom.render(found.kit, created, inside, hashes, pins, packages)
-    layout.write(out / layout.SBOM, bill)
+    write_atomically(out / layout.SBOM, bill)
     manifest = {
         "created": created,
         "wanwu": {"version": found.kit.version, "revision": found.kit.revision},
@@ -146,7 +147,7 @@ def _describe(found: Contents, out: Path, inside: dict[str, str], hashes: dict[s
         "kit": layout.KIT,
         "bytes": sum((out / name).stat().st_size for name in layout.files(out) if name != layout.MANIFEST),
     }
-    layout.write(out / layout.MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+    write_atomically(out / layout.MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
 
 
 def _system(system: str, listed: Sequence[Package]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from scripts.base.console import say
 from scripts.base.errors import Refusal
 from scripts.bundle import layout, saved
 from scripts.models.store import content_hash
+from worker.contract.files import sha256
 from worker.contract.volume import VolumeError, read_sentinel
 
 AGAIN = "carry it over again"
@@ -56,7 +57,7 @@ def _file_faults(bundle: Path, sums: Mapping[str, str]) -> Iterator[str]:
 
 def _content_fault(path: Path, name: str, needed: str) -> Iterator[str]:
     try:
-        found = layout.sha256(path)
+        found = sha256(path)
     except OSError as error:
         yield f"{name}: {error.strerror}: needed a file that can be read: {AGAIN}"
         return

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from scripts.base.console import say, step
 from scripts.base.errors import Refusal
-from scripts.bundle.layout import MODELS, write
+from scripts.bundle.layout import MODELS
 from scripts.models.store import Entry, content_hash, files
+from worker.contract.files import write_atomically
 from worker.contract.volume import SENTINEL
 
 UNFIT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # control characters, and bytes that are not UTF-8
@@ -53,7 +54,7 @@ def copy(entries: Sequence[Entry], bundle: Path, work: Path) -> dict[str, str]:
     for path in models.iterdir():
         if path.is_dir() and path.name not in hashes:
             shutil.rmtree(path)
-    write(models / SENTINEL, sentinel(hashes))
+    write_atomically(models / SENTINEL, sentinel(hashes))
     return hashes
 
 

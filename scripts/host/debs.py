@@ -3,7 +3,6 @@
 Nothing of this machine's own apt is touched; only its mirrors, proxies and credentials are used.
 """
 
-import hashlib
 import os
 import re
 import shutil
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from scripts.base.console import say
 from scripts.base.errors import Refusal
+from worker.contract.files import sha256
 
 ARCHITECTURE = "amd64"
 NEWER = "forky"  # the Debian suite that has a Docker new enough; a test compares it with docker-engine.sh, and ENGINE
@@ -251,7 +251,4 @@ def _listed(package: Package) -> str:
 
 
 def _is(path: Path, package: Package) -> bool:
-    if not path.is_file() or path.stat().st_size != package.bytes:
-        return False
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == package.sha256
+    return path.is_file() and path.stat().st_size == package.bytes and sha256(path) == package.sha256

@@ -1,6 +1,5 @@
 """wheelhouse/: the wheels that the images are built from, so that a build needs no package index."""
 
-import hashlib
 import os
 import re
 import subprocess
@@ -14,6 +13,7 @@ from scripts.base.errors import Refusal
 from scripts.cluster.config import ROOT
 from scripts.host.environments import TORCH_CPU, TORCH_CUDA, WORKER
 from scripts.host.packages import require_ensurepip
+from worker.contract.files import sha256
 
 WHEELHOUSE = ROOT / "wheelhouse"
 BASE = WORKER / "base.txt"
@@ -71,11 +71,7 @@ def missing(pins: Pins, hashes: Iterable[str]) -> list[str]:
 
 
 def _hashes(folder: Path) -> dict[Path, str]:
-    found = {}
-    for path in filter(Path.is_file, sorted(folder.iterdir())):
-        with path.open("rb") as file:
-            found[path] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
+    return {path: sha256(path) for path in sorted(folder.iterdir()) if path.is_file()}
 
 
 def _download(locks: Sequence[Path], folder: Path) -> None:

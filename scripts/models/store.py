@@ -18,6 +18,7 @@ from scripts.cluster.config import ROOT, SCHEMA, Cluster
 from scripts.cluster.hardware import read_hardware
 from worker.contract.engine import ZERO_SHOT, Choice, EngineSpec, Measured, Scaling, read_engine
 from worker.contract.fields import Fields, ModelError
+from worker.contract.files import sha256, write_atomically
 from worker.contract.machine import kind
 
 MODELS = ROOT / "models"
@@ -126,8 +127,7 @@ def content_hash(folder: Path) -> str:
     """One sha256 over the names and contents of all files of the folder; raises OSError."""
     total = hashlib.sha256()
     for path in files(folder):
-        with path.open("rb") as file:
-            total.update(f"{path.relative_to(folder)}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+        total.update(f"{path.relative_to(folder)}\0{sha256(path)}\n".encode())
     return total.hexdigest()
 
 
@@ -150,9 +150,7 @@ def record(models: Path, folder: Path, good: bool) -> None:
         stamps[str(folder.resolve())] = content_hash(folder)
     try:
         models.mkdir(parents=True, exist_ok=True)
-        draft = models / f"{STAMPS}.new"
-        draft.write_text(json.dumps(stamps, indent=1) + "\n", encoding="utf-8")
-        draft.replace(models / STAMPS)
+        write_atomically(models / STAMPS, json.dumps(stamps, indent=1) + "\n")
     except OSError as error:
         warn(f"{error.filename}: {error.strerror}: what was found cannot be noted for `make models`")
 

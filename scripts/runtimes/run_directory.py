@@ -13,6 +13,7 @@ from pathlib import Path
 from scripts.base.errors import Refusal
 from scripts.cluster.config import ROOT
 from scripts.render.common import path_faults
+from worker.contract.files import write_atomically
 
 LONGEST_SOCKET = 107  # bytes of sockaddr_un.sun_path, unix(7)
 LINKS = {
@@ -107,10 +108,7 @@ class RunDir:
             path = self.path / name
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                draft = path.with_name(f"{path.name}.new")
-                draft.write_text(text, encoding="utf-8")
-                draft.chmod(0o644)  # read under other accounts, whatever the umask here
-                draft.replace(path)
+                write_atomically(path, text)
             except OSError as error:
                 raise _unwritable(error) from error
 

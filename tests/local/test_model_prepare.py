@@ -16,8 +16,9 @@ from scripts.cluster.config import ROOT
 from tests.folders import picture
 from tests.service import Service, bare_environment, create
 from worker.contract.engine import Measured
+from worker.contract.files import sha256
 from worker.contract.machine import kind
-from worker.models.folder import read_folder, sha256, verify_files
+from worker.models.folder import read_folder, verify_files
 
 NETWORK = """
 import torch

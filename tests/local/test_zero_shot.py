@@ -20,8 +20,9 @@ from PIL import Image
 from tests import folders, pictures, zero_shot_folders
 from tests.local.gateway_rig import Gateway, Reply, Worker
 from tests.local.worker_rig import JSON, WorkerProcess, running
+from worker.contract.files import sha256
 from worker.contract.limits import MAX_CANDIDATE_LABELS
-from worker.models.folder import ModelFolder, read_folder, sha256
+from worker.models.folder import ModelFolder, read_folder
 from worker.models.labels import activate
 from worker.models.loaders import load_network
 

@@ -1,6 +1,5 @@
 """A model folder: `model.toml` read strictly, and every file held against its sha256."""
 
-import hashlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from worker.contract.engine import READS, ZERO_SHOT, EngineSpec, read_engine
 from worker.contract.fields import Fields, ModelError
+from worker.contract.files import sha256
 from worker.models.input import Input, read_input
 from worker.models.output import Golden, read_golden, read_output
 from worker.models.scores import Output
@@ -67,12 +67,6 @@ def verify_files(folder: ModelFolder) -> None:
         found = sha256(folder.path / name)
         if found != wanted:
             raise ModelError(f"{folder.path / name}: sha256 is {found}, model.toml says {wanted}; copy the file again")
-
-
-def sha256(path: Path) -> str:
-    """The file's sha256 in lower-case hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _parse(top: Fields, path: Path) -> ModelFolder:

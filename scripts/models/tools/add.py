@@ -14,7 +14,8 @@ from scripts.models.tools.manifest import labels_file, model_toml
 from scripts.models.tools.texts import write_texts, zero_shot_of
 from worker.contract.errors import ServiceError
 from worker.contract.fields import ModelError
-from worker.models.folder import read_folder, sha256, verify_files
+from worker.contract.files import sha256
+from worker.models.folder import read_folder, verify_files
 from worker.models.golden import check_golden
 from worker.models.labels import Labels, activate
 from worker.models.loaders import Description, describe

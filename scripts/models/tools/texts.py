@@ -6,7 +6,7 @@ from pathlib import Path
 from scripts.base.console import say, step
 from worker.contract.engine import ZERO_SHOT
 from worker.contract.fields import ModelError
-from worker.models.folder import sha256
+from worker.contract.files import sha256
 from worker.models.labels import Labels
 from worker.models.loaders import Description, load_text_tower
 from worker.models.zero_shot import ZeroShot, embed, head_file, template_fault

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from scripts.bundle.layout import sha256
 from scripts.bundle.volume import sentinel
 from scripts.cluster.config import SCHEMA
 from tests.cluster.init.hosts import SCRIPT, Host
 from tests.cluster.init.test_init_systemd import disk
 from tests.cluster.init.trees import difference, tree
+from worker.contract.files import sha256
 
 BUNDLE, MODELS = "/media/bundle", "/media/bundle/models"
 TOKEN = "SWMTKN-1-" + "a" * 50 + "-" + "b" * 25

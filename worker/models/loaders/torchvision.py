@@ -8,8 +8,9 @@ import torch
 from torchvision import models
 
 from worker.contract.fields import ModelError
+from worker.contract.files import sha256
 from worker.decode import Geometry
-from worker.models.folder import ModelFolder, sha256
+from worker.models.folder import ModelFolder
 from worker.models.loaders import Description, channels, guess, names
 from worker.models.loaders.state_dict import fill, read_state_dict
 

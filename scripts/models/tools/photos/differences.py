@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-from worker.models.folder import sha256
+from worker.contract.files import sha256
 
 
 def differences(before: Path, after: Path) -> Iterator[str]:

@@ -13,7 +13,8 @@ from scripts.models.tools.manifest import BATCH_SIZES, input_lines, labels_file,
 from scripts.models.tools.photos.sources import GOLDEN, WEIGHTS, Sources
 from scripts.models.tools.prepare import convert, quantise
 from worker.contract.fields import ModelError
-from worker.models.folder import ModelFolder, read_folder, sha256, verify_files
+from worker.contract.files import sha256
+from worker.models.folder import ModelFolder, read_folder, verify_files
 from worker.models.golden import check_golden
 from worker.models.loaders import Description, describe, load_network
 from worker.models.loaders.prepared import read

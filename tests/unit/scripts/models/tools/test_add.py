@@ -9,8 +9,9 @@ import torch
 from scripts.models.tools import add, verify
 from scripts.models.tools.manifest import BATCH_SIZES
 from tests.folders import MEAN, RED, SIZE, STD, fruit_folder, openvino_folder, picture, transformers_folder
+from worker.contract.files import sha256
 from worker.models import torchvision_ops
-from worker.models.folder import read_folder, sha256, verify_files
+from worker.models.folder import read_folder, verify_files
 
 Capture = pytest.CaptureFixture[str]
 NO_LABELS = "{path}/weights.pth: found no labels: give LABELS_EN=FILE or LABELS_ZH=FILE, one label a line"

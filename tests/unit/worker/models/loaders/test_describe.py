@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import save_file
 
 from tests import folders
+from worker.contract.files import sha256
 from worker.decode import Geometry
 from worker.models import torchvision_ops
-from worker.models.folder import sha256
 from worker.models.loaders import describe, names
 
 torchvision_ops.make_importable()
