@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from scripts.base.console import say, step, warn
+from scripts.cluster.config import ROOT
 from scripts.models.store import megabytes
 from scripts.models.tools.answers import asker, check_count, open_engine, outputs
 from scripts.models.tools.manifest import labels_file, model_toml
@@ -26,7 +27,7 @@ from worker.models.zero_shot import ZeroShot
 CHUNK = 1 << 24  # bytes copied between two looks at how far it is
 SLOW = 1 << 28  # bytes from which a file's copying is reported as it goes
 BANDS = 3  # of STAND_IN
-STAND_IN = Path(__file__).resolve().parents[3] / "worker/photos/golden/cat.jpg"
+STAND_IN = ROOT / "worker/photos/golden/cat.jpg"
 
 
 def add(options: argparse.Namespace) -> None:

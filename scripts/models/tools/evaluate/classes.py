@@ -3,12 +3,12 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 
+from scripts.cluster.config import ROOT
 from worker.models.labels import Labels
 from worker.models.scores import Output
 
-IMAGENET = Path(__file__).parents[3] / "worker/imagenet"
+IMAGENET = ROOT / "worker/imagenet"
 SYNSET = re.compile(r"n\d{8}(?!\d)")  # a WordNet 3.0 id of a noun: what names or folders of ImageNet begin with
 ALIKE = 0.9  # of the 1,000 first names: libraries spell some of them differently
 MOST_DIGITS = 9  # of an index
