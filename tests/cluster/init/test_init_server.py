@@ -86,7 +86,7 @@ def test_a_bare_debian_12_becomes_a_member_with_a_folder_as_volume_and_is_as_bef
     assert NOTHING.format("alpha") in again.stdout
     assert difference(made, tree(host)) == ""
     assert host.says("cat", "/run/docker.pid") == engine
-    assert classified(host, worker.reference) == "cat"
+    assert classified(host, worker.reference) == "Egyptian cat"
 
     gone = host.init("--uninstall")
     assert (gone.returncode, gone.stderr) == (0, "")
@@ -115,7 +115,7 @@ def test_a_debian_13_killed_at_every_change_becomes_a_member_all_the_same_with_a
     assert NOTHING.format("beta") in host.init(*order).stdout
     assert difference(made, tree(host)) == ""
     assert host.says("findmnt", "-no", "FSTYPE", "/srv/wanwu/models") == "ext4"
-    assert classified(host, worker.reference) == "cat"
+    assert classified(host, worker.reference) == "Egyptian cat"
 
     gone = host.init("--uninstall")
     assert (gone.returncode, gone.stderr) == (0, "")
