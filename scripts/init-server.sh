@@ -11,20 +11,27 @@
 #   --models SOURCE  the model volume: a block device or an image file (ext4, xfs), HOST:/PATH (NFS), or a directory;
 #                    it is mounted read-only at /srv/wanwu/models and must hold the sentinel .wanwu-volume.json
 #   --cluster FILE   the cluster.toml that says the gateway's port, and in the table of this server what decides its
-#                    slots; without it the kit's
+#                    slots; without it /etc/wanwu/cluster.toml. Where there is none yet it is written from this file,
+#                    or from the kit's; after that nothing here changes it
 #   --first          begin a swarm; --join: enter the one whose manager answers at ADDRESS[:2377]; neither: no swarm
 #   --address        this server's address in the swarm, where it has several
 #   --gpu none       serve on CPUs though there are GPUs
 #   --dry-run        the same checks and decisions, but changes are only printed
-#   --uninstall      take back every change by the record of what was there before; models are never deleted
+#   --uninstall      take back every change by the record of what was there before; models are never deleted, nor is
+#                    a cluster.toml that was edited
 #
 # First it checks: system, architecture, kernel, memory, disk, ports, clock, the bundle's sums, Docker, the volume. A
 # refusal is one line, and nothing was changed. Then every change is printed as "-> ...", and written into the record
 # before it is made. When one fails, all of this run are taken back. After a kill, run it again: it goes on where it was.
 # A second run finds nothing to change. Only what changed is restarted.
 #
-# It makes: /opt/wanwu/kit, /srv/wanwu/models, /etc/wanwu/{offline.env,hardware.json,slots.json}, and
-# /etc/profile.d/wanwu.sh; entries in /etc/docker/daemon.json and, without systemd, /etc/fstab; with systemd,
+# Each kit has a folder of its own, /opt/wanwu/kit-REVISION; /opt/wanwu/kit is a link to the one that serves, and the one
+# before is kept: `ln -sfn kit-REVISION /opt/wanwu/kit` goes back to it. What is not code lies outside, behind links in
+# every kit: compose/cluster.toml is /etc/wanwu/cluster.toml, run/ and models/ are in /var/lib/wanwu. A kit makes its
+# .venv/ anew where one is needed.
+#
+# It makes: /opt/wanwu, /srv/wanwu/models, /etc/wanwu/{cluster.toml,offline.env,hardware.json,slots.json}, /var/lib/wanwu
+# and /etc/profile.d/wanwu.sh; entries in /etc/docker/daemon.json and, without systemd, /etc/fstab; with systemd,
 # srv-wanwu-models.mount and a drop-in of docker.service. The record is in /var/lib/wanwu/init. A Docker of version 25
 # or newer with Compose 2.24 or newer is left alone; else the bundle's packages are installed. What Docker told the
 # kernel (its bridge, its firewall rules) stays after --uninstall until the next boot.
@@ -44,7 +51,10 @@ PORTS=(tcp:2377 tcp:7946 udp:7946 udp:4789) # Docker Swarm's
 PORT=8080 # the gateway's, where cluster.toml says nothing
 SYSTEMS=(debian-12 debian-13 ubuntu-22.04 ubuntu-24.04)
 
-KIT=/opt/wanwu/kit
+KITS=/opt/wanwu
+KIT=$KITS/kit # a link to the kit that serves
+CLUSTER_FILE=/etc/wanwu/cluster.toml
+KEPT=/var/lib/wanwu
 VOLUME=/srv/wanwu/models
 SENTINEL=.wanwu-volume.json
 OFFLINE=/etc/wanwu/offline.env
@@ -53,7 +63,7 @@ FSTAB=/etc/fstab
 UNIT=srv-wanwu-models.mount # as systemd-escape names $VOLUME
 DROP_IN=/etc/systemd/system/docker.service.d/wanwu.conf
 DOCKER_LOG=/var/log/dockerd.log
-STATE=/var/lib/wanwu/init
+STATE=$KEPT/init
 RECORD=$STATE/record     # one change a line, in their order: kind, tab, what
 DOCKER_TREES=(/var/lib/docker /var/lib/containerd /etc/docker /opt/containerd)
 DOCKER_DIRS=(/etc/cni /etc/cni/net.d) # which containerd makes when it is a service, and others write into
@@ -96,8 +106,9 @@ recorded() { grep -qsxF -- "$1"$'\t'"$2" "$RECORD"; }
 recorded_any() { grep -qs "^$1"$'\t' "$RECORD"; }
 
 # Before the change itself, so that no kill leaves one that the record does not know.
-remember() {
-    recorded "$1" "$2" && return
+remember() { recorded "$1" "$2" || record "$1" "$2"; }
+
+record() {
     mkdir -p "$STATE"
     printf '%s\t%s\n' "$1" "$2" >>"$RECORD"
     sync "$RECORD"
@@ -269,7 +280,7 @@ check_clock() {
 # The operator's cluster.toml; nothing before there is a kit.
 cluster_file() {
     local file
-    for file in "$CLUSTER" "$KIT/compose/cluster.toml"; do
+    for file in "$CLUSTER" "$CLUSTER_FILE" "$KIT/compose/cluster.toml"; do
         [[ ! -f $file ]] || { realpath "$file" && return; }
     done
 }
@@ -283,6 +294,9 @@ check_cluster() {
     else
         tar -xzOf "$BUNDLE/$(manifest kit)" "$(in_kit compose/cluster.toml)" >"$WORK/cluster.toml"
     fi
+    if [[ -n $CLUSTER && -f $CLUSTER_FILE ]] && ! cmp -s "$CLUSTER" "$CLUSTER_FILE"; then
+        info "$CLUSTER decides the slots and the port; $CLUSTER_FILE, which is another, stays as it is"
+    fi
     found=$(awk '
         /^[ \t]*\[/ { exit }
         sub(/^[ \t]*["\047]?port["\047]?[ \t]*=[ \t]*/, "") { sub(/[ \t\r]*(#.*)?$/, ""); print; exit }
@@ -295,6 +309,29 @@ check_cluster() {
     fi
     [[ " ${PORTS[*]} " != *" tcp:$PORT "* ]] ||
         fatal "$file: port: found $PORT, which Docker Swarm needs itself: choose another"
+}
+
+# KIT_DIR, KIT_SUM: where the bundle's kit is to lie, and the sum of its archive.
+check_kit() {
+    local revision
+    revision=$(manifest wanwu/revision)
+    KIT_SUM=$(sha256sum <"$BUNDLE/$(manifest kit)" | cut -d ' ' -f 1)
+    [[ $revision =~ ^[0-9A-Za-z]+(-dirty)?$ ]] || revision=$KIT_SUM
+    KIT_DIR=$KITS/kit-${revision:0:12}
+    [[ $revision != *-dirty ]] || KIT_DIR+=-dirty-${KIT_SUM:0:8}
+    if [[ ! -L $KIT ]]; then # as earlier versions of this script unpacked it, with a run/ of its own
+        check_not_served "$KIT/run"
+    elif [[ -f $KIT/compose/cluster.toml && ! -L $KIT/compose/cluster.toml ]]; then
+        cmp -s "$KIT/compose/cluster.toml" "$CLUSTER_FILE" ||
+            fatal "found a file $KIT/compose/cluster.toml where a link to $CLUSTER_FILE was, needed one of the two: move it there, or remove it"
+    fi
+}
+
+check_not_served() {
+    local runtime
+    runtime=$(cat "$1/runtime" 2>/dev/null || true)
+    [[ ! $runtime =~ ^(local|compose)$ ]] ||
+        fatal "found a service ($runtime) that runs from $1, needed none while that is taken away: cd $KIT && make down"
 }
 
 check_machine() {
@@ -545,23 +582,110 @@ step_packages() {
 in_kit() { tar -tzf "$BUNDLE/$(manifest kit)" | awk -v end="/$1" '"/" $0 ~ end "$" && !found { print; found = 1 }'; }
 
 unpack_kit() {
-    make_dir "${KIT%/*}"
-    remember tree "$KIT"
-    local inside
+    make_dir "$KITS"
+    remember tree "$KIT_DIR"
+    remember tree "$KEPT/run"
+    local inside new=$KIT_DIR.new
     inside=$(in_kit scripts/init-server.sh)
     inside=${inside%scripts/init-server.sh}
-    rm -rf "$KIT.new"
-    mkdir "$KIT.new"
-    tar -xzf "$BUNDLE/$(manifest kit)" -C "$KIT.new" --no-same-owner --strip-components="$(tr -cd / <<<"${inside#./}" | wc -c)"
-    rm -rf "$KIT"
-    mv "$KIT.new" "$KIT"
-    sha256sum <"$BUNDLE/$(manifest kit)" >"$STATE/kit.sha256"
+    rm -rf "$new"
+    mkdir "$new"
+    tar -xzf "$BUNDLE/$(manifest kit)" -C "$new" --no-same-owner --strip-components="$(tr -cd / <<<"${inside#./}" | wc -c)"
+    mv "$new/compose/cluster.toml" "$new/compose/cluster.default.toml"
+    ln -s "$CLUSTER_FILE" "$new/compose/cluster.toml"
+    ln -s "$KEPT/run" "$KEPT/models" "$new"
+    printf '%s\n' "$KIT_SUM" >"$new/.sha256"
+    rm -rf "$KIT_DIR"
+    mv "$new" "$KIT_DIR"
+}
+
+# Its cluster.toml and its models become the server's, before the folder of it is moved.
+migrate_kit() {
+    local models=$KIT/models
+    make_dir "${CLUSTER_FILE%/*}"
+    if [[ ! -e $CLUSTER_FILE ]]; then
+        save "$KIT/compose/cluster.toml" "$CLUSTER_FILE"
+    elif ! cmp -s "$KIT/compose/cluster.toml" "$CLUSTER_FILE"; then
+        save "$KIT/compose/cluster.toml" "$CLUSTER_FILE.of-old-kit"
+        info "$CLUSTER_FILE stays; the old kit's is $CLUSTER_FILE.of-old-kit"
+    fi
+    ln -sf "$CLUSTER_FILE" "$KIT/compose/cluster.toml"
+    if [[ -d $models && ! -L $models && ! -e $KEPT/models ]]; then
+        rm -rf "$KEPT/models.new"
+        # Links cost nothing, where both lie on one file system.
+        cp --archive --link "$models" "$KEPT/models.new" 2>/dev/null || {
+            rm -rf "$KEPT/models.new"
+            cp --archive "$models" "$KEPT/models.new"
+        }
+        mv --no-target-directory "$KEPT/models.new" "$KEPT/models"
+        rm -rf "$models"
+        ln -s "$KEPT/models" "$models"
+    fi
+    remember moved "$KIT $KITS/kit-before"
+    rm -rf "$KITS/kit-before"
+    mv "$KIT" "$KITS/kit-before"
+}
+
+save() {
+    cp --preserve "$1" "$2.wanwu-new"
+    mv "$2.wanwu-new" "$2"
+}
+
+seed_cluster() {
+    make_dir "${CLUSTER_FILE%/*}"
+    remember own "$CLUSTER_FILE"
+    cp "${CLUSTER:-$KIT_DIR/compose/cluster.default.toml}" "$CLUSTER_FILE.wanwu-new"
+    chmod 0644 "$CLUSTER_FILE.wanwu-new"
+    mv "$CLUSTER_FILE.wanwu-new" "$CLUSTER_FILE"
+    sha256sum <"$CLUSTER_FILE" >"$STATE/cluster.written"
+}
+
+point_to() {
+    rm -f "$KIT.new"
+    ln -s "$1" "$KIT.new"
+    mv --no-target-directory "$KIT.new" "$KIT"
+}
+
+link_kit() {
+    record link "$BEFORE"
+    point_to "${KIT_DIR##*/}"
 }
 
 step_kit() {
-    if [[ ! -d $KIT ]] || ! says "$STATE/kit.sha256" "$(sha256sum <"$BUNDLE/$(manifest kit)")"; then
-        change "unpack the kit into $KIT" unpack_kit
+    BEFORE=$(readlink "$KIT" || true)
+    local migrating=no
+    if [[ -d $KIT && ! -L $KIT ]]; then
+        migrating=yes
+        change "make the cluster.toml in $KIT this server's $CLUSTER_FILE, and keep that kit as $KITS/kit-before" migrate_kit
     fi
+    says "$KIT_DIR/.sha256" "$KIT_SUM" || change "unpack the kit into $KIT_DIR" unpack_kit
+    [[ -d $KEPT/models || $migrating == yes ]] || change "make $KEPT/models" make_dir "$KEPT/models"
+    [[ -e $CLUSTER_FILE || $migrating == yes ]] || change "write $CLUSTER_FILE, which is yours from then on" seed_cluster
+    [[ $BEFORE == "${KIT_DIR##*/}" ]] || change "make $KIT a link to $KIT_DIR" link_kit
+}
+
+# Of the kits there are, the one that serves and the one before it stay, or else the newest other.
+step_old_kits() {
+    local kits kit before=$BEFORE
+    [[ $before != "${KIT_DIR##*/}" ]] || before=$({ sed -n 's/^link\t//p' "$RECORD" 2>/dev/null || true; } | tail -n 1)
+    mapfile -t kits < <({ find "$KITS" -maxdepth 1 -name 'kit-*' ! -name '*.new' ! -path "$KIT_DIR" -printf '%T@ %f\n' 2>/dev/null || true; } |
+        sort -rn | cut -d ' ' -f 2)
+    [[ -n $before && -d $KITS/$before ]] || before=${kits[0]-}
+    for kit in "${kits[@]}"; do
+        if [[ $kit == "$before" ]]; then
+            continue
+        elif in_use "$kit"; then
+            info "$KITS/$kit stays, as something still runs from it"
+        else
+            change "remove the old kit $KITS/$kit" rm -rf --one-file-system "${KITS:?}/$kit"
+        fi
+    done
+}
+
+# A process stands in it, or a container has mounted a part of it.
+in_use() {
+    grep -qsF "${KITS##*/}/$1/" /proc/[0-9]*/mountinfo ||
+        { readlink /proc/[0-9]*/cwd 2>/dev/null || true; } | awk -v kit="$KITS/$1/" 'index($0 "/", kit) == 1 { found = 1 } END { exit !found }'
 }
 
 mount_volume() {
@@ -632,6 +756,7 @@ write_output() {
 put_output() {
     local text
     if ! text=$("$2" 2>/dev/null) || ! says "$1" "$text"; then change "write $1" write_output "$1" "$2"; fi
+    [[ $DRY_RUN == no || -z $text ]] || printf '%s\n' "$text" >"$WORK/${1##*/}"
 }
 
 step_slots() {
@@ -641,7 +766,9 @@ step_slots() {
 
 # daemon.json as it must be; everything that is not ours stays. The label tells `make up` what the slots were made from.
 daemon_json() {
-    python3 -B - "$DAEMON_JSON" /etc/wanwu/slots.json "$NVIDIA" <<'END'
+    local slots=$WORK/slots.json # what a dry run would have written
+    [[ -e $slots ]] || slots=/etc/wanwu/slots.json
+    python3 -B - "$DAEMON_JSON" "$slots" "$NVIDIA" <<'END'
 import json, sys
 from pathlib import Path
 
@@ -801,6 +928,18 @@ undo_tree() {
     while read -r point; do umount "$point"; done < <(findmnt -rno TARGET | grep -E "^$1(/|\$)" | sort -r)
     rm -rf --one-file-system "${1:?}" "$1.new"
 }
+undo_link() {
+    if [[ -n $1 && -d $KITS/$1 ]]; then point_to "$1"; elif [[ -L $KIT ]]; then rm -f "$KIT" "$KIT.new"; fi
+}
+undo_moved() {
+    local from=${1% *} to=${1#* }
+    [[ ! -d $to || -e $from ]] || mv "$to" "$from"
+}
+# What nobody has edited since.
+undo_own() {
+    rm -f "$1.wanwu-new"
+    [[ ! -e $1 || $(sha256sum <"$1") != "$(cat "$STATE/cluster.written" 2>/dev/null)" ]] || rm -f "$1"
+}
 undo_image() { :; }
 undo_loaded() { ! docker_answers || docker image rm --force "$1" >/dev/null 2>&1 || true; }
 undo_swarm() { [[ $(swarm_state) =~ ^(inactive)?$ ]] || docker swarm leave --force >/dev/null 2>&1 || true; }
@@ -914,15 +1053,24 @@ finish() {
 uninstall() {
     check_root
     [[ -s $RECORD ]] || { info "nothing to take back: no record in $STATE" && return; }
+    check_not_served "$KEPT/run"
     undo_to 0
     if systemd_runs && [[ $DRY_RUN == no ]]; then systemctl daemon-reload; fi
-    info "$([[ $DRY_RUN == no ]] && echo "this server is as it was before" || echo "dry run: nothing was changed")"
+    local left=()
+    [[ ! -e $CLUSTER_FILE ]] || left+=("$CLUSTER_FILE")
+    [[ ! -e $KEPT/models ]] || left+=("$KEPT/models")
+    if [[ $DRY_RUN == yes ]]; then
+        info "dry run: nothing was changed"
+    else
+        info "this server is as it was before$([[ -z ${left[*]} ]] || echo ", but for what is yours and stays: ${left[*]}")"
+    fi
 }
 
 initialise() {
     check_root
     detect_system
     check_bundle
+    check_kit
     check_cluster
     check_machine
     check_name
@@ -945,7 +1093,8 @@ initialise() {
     step_docker
     step_images
     step_swarm
-    CHANGING=no
+    CHANGING=no # an old kit cannot be brought back
+    step_old_kits
     summary
 }
 
@@ -957,7 +1106,10 @@ summary() {
     else
         info "$NAME is a member, changes made: $CHANGES"
     fi
-    if [[ $FIRST == yes && $DRY_RUN == no ]]; then
+    [[ $DRY_RUN == no ]] || return 0
+    [[ $(swarm_state) == active && $(docker info --format '{{.Swarm.ControlAvailable}}') == false ]] ||
+        info "to serve: write servers and models into $CLUSTER_FILE, then: cd $KIT && make up"
+    if [[ $FIRST == yes ]]; then
         info "the next servers: init-server.sh --bundle DIR --models SOURCE --join $(docker swarm join-token --quiet worker)@$(docker info --format '{{.Swarm.NodeAddr}}')"
     fi
 }

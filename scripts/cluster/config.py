@@ -143,6 +143,7 @@ SCHEMA: dict[str, dict[str, Key]] = {
 
 def load_cluster(path: Path) -> Cluster:
     """The cluster that the file at `path` describes; raises Refusal, naming every fault."""
+    path = path.resolve() if path.is_symlink() else path  # on a server the kit has a link to /etc/wanwu/cluster.toml
     source = str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
     try:
         return parse_cluster(path.read_text(encoding="utf-8"), source)

@@ -29,6 +29,7 @@ SMALL = 4_000_000  # bytes: up to there a file is sent in one stream with others
 CHUNK = 1 << 20
 SSH_OPTIONS = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=15")
 SSH_FAILED = 255  # ssh's own status, not that of what it ran
+SERVE = "-- to serve: "  # how init-server.sh begins the line that says what to do next
 AS_ROOT = '$([ "$(id -u)" = 0 ] || echo sudo -n)'
 
 
@@ -226,14 +227,16 @@ def _run(remote: Remote, order: Order, swarm: Sequence[str]) -> None:
     place = f'--bundle "$PWD" --models {models} --cluster ../{CLUSTER}'
     script = f"cd {REMOTE} && {AS_ROOT} bash init-server.sh {place} {arguments} 2>&1"
     step(f"{remote.host}: running init-server.sh")
-    fault = result = last = ""
+    fault = result = serve = last = ""
     command = remote.command(script)
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as ssh:
         for line in ssh.stdout or ():
             remote.note(line)
             last = line.decode(errors="replace").strip()
             fault = fault or (last if last.startswith("!! ") else "")
+            serve = last.removeprefix("-- ") if last.startswith(SERVE) else serve
             result = last.removeprefix("-- ") if "nothing changed" in last or "changes made" in last else result
     if ssh.returncode:
         raise remote.refusal(ssh.returncode, fault or last)
-    step(f"{remote.host}: {result}")
+    for said in filter(None, (result, serve)):
+        step(f"{remote.host}: {said}")

@@ -1,9 +1,11 @@
 """A bundle of the layout that `make bundle` writes, as small as a test can do with."""
 
 import hashlib
+import io
 import json
 import shutil
 import subprocess
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,3 +90,21 @@ def _link(source: str | Path, target: str | Path) -> None:
         Path(target).hardlink_to(source)
     except OSError:
         shutil.copy(source, target)
+
+
+def renew(folder: Path, revision: str) -> None:
+    """Make the bundle that of a later revision, which its kit says in a file."""
+    archive, draft = folder / "kit.tar.gz", folder / "kit.new"
+    content = f"{revision}\n".encode()
+    with tarfile.open(archive) as old, tarfile.open(draft, "w:gz") as new:
+        for member in old.getmembers():
+            if member.name != "REVISION":
+                new.addfile(member, old.extractfile(member) if member.isfile() else None)
+        added = tarfile.TarInfo("REVISION")
+        added.size = len(content)
+        new.addfile(added, io.BytesIO(content))
+    draft.replace(archive)
+    manifest = json.loads((folder / "MANIFEST.json").read_text())
+    manifest["wanwu"]["revision"] = revision
+    (folder / "MANIFEST.json").write_text(json.dumps(manifest, indent=1))
+    write_sums(folder)

@@ -9,12 +9,26 @@ from tests.bundles import make_model
 from tests.cluster.init.bundles import Image
 from tests.cluster.init.conftest import Site, debian_with_sshd
 from tests.cluster.init.hosts import Host, connect
+from tests.cluster.init.test_init_server import slots
 from tests.cluster.init.trees import difference, tree
 from tests.service import bare_environment
 
 THERE = "/root/wanwu-bundle"
 ORDER = ("--bundle", THERE, "--models", f"{THERE}/models")
 ODD = """ 万物 "two" 'words' \\ $HOME 😀"""
+CLUSTER = """[[models]]
+name = "demo"
+folder = "worker/demo"
+[[servers]]
+name = "one"
+address = "10.77.0.1"
+workers = 2
+[[servers]]
+name = "two"
+address = "10.77.0.2"
+workers = 1
+"""
+CHANGES = 16  # of a bare server without systemd
 EXPIRED = "SWMTKN-1-" + "a" * 50 + "-" + "b" * 25
 # sshd takes the connection from its standard input, as inetd gives it: no network leads into these hosts.
 CONFIG = """
@@ -49,7 +63,7 @@ def ssh(folder: Path, hosts: list[Host]) -> str:
 def make_init(folder: Path, program: str, hosts: str) -> subprocess.CompletedProcess[str]:
     command = ["make", "--no-print-directory", "init", f"HOSTS={hosts}", f"BUNDLE={folder / 'media/bundle'}"]
     environ = bare_environment() | {"WANWU_SSH": program}
-    command.append(f"RUN_DIR={folder / 'run'}")
+    command += [f"CLUSTER={folder / 'cluster.toml'}", f"RUN_DIR={folder / 'run'}"]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environ)
 
 
@@ -72,17 +86,24 @@ def test_two_bare_servers_become_a_swarm_and_one_that_is_not_there_is_named(site
     place.parent.mkdir(parents=True)
     place.with_name(f"{place.name}.part").write_bytes(large.read_bytes()[:5_000_000])
     (one.root / "root/wanwu-bundle/MANIFEST.json").write_text("damaged")
+    cluster = site.folder / "cluster.toml"
+    cluster.write_text(CLUSTER)
 
     done = make_init(site.folder, program, "one two root@nowhere.invalid")
     lines = [line for line in done.stderr.splitlines() if line.startswith("!! ")]
     assert [line.partition(" (")[0] for line in lines] == ["!! root@nowhere.invalid: not reached"], done.stderr
     assert done.returncode != 0
-    assert "-- one: one is a member, changes made: 13" in done.stdout
-    assert "-- two: two is a member, changes made: 13" in done.stdout
+    assert f"-- one: one is a member, changes made: {CHANGES}" in done.stdout
+    assert f"-- two: two is a member, changes made: {CHANGES}" in done.stdout
+    assert [line for line in done.stdout.splitlines() if "make up" in line] == [
+        "-- one: to serve: write servers and models into /etc/wanwu/cluster.toml, then: cd /opt/wanwu/kit && make up"
+    ]
     assert nodes(one) == ["one Ready", "two Ready"]
-    assert (site.folder / "run/init/two.log").read_text().count("-> ") == 13
+    assert (site.folder / "run/init/two.log").read_text().count("-> ") == CHANGES
     assert os.stat(site.folder / "run/init/one.log").st_mode & 0o777 == 0o600
 
+    assert (len(slots(one)), len(slots(two))) == (2, 1)
+    assert two.says("cat", "/etc/wanwu/cluster.toml") == CLUSTER.strip()
     assert one.says("ls", "/srv/wanwu/models").splitlines() == [ODD.strip(), "photos"]
 
     again = make_init(site.folder, program, "one two")

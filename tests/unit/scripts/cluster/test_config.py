@@ -244,6 +244,14 @@ def test_a_missing_file_and_one_that_is_not_text_are_refused(tmp_path: Path) -> 
     assert str(binary.value) == f"{path}: byte 11 is not UTF-8: save the file as UTF-8"
 
 
+def test_a_link_is_named_by_where_it_leads(tmp_path: Path) -> None:
+    (tmp_path / "etc.toml").write_text("port = 0\n")
+    (tmp_path / "link.toml").symlink_to("etc.toml")
+    with pytest.raises(Refusal) as refusal:
+        load_cluster(tmp_path / "link.toml")
+    assert refusal.value.lines[0].startswith(f"{tmp_path}/etc.toml: port: found 0")
+
+
 def test_a_gateway_stands_on_every_server_but_those_that_say_no_and_on_one_at_least() -> None:
     two = f'{server("gateway = false")}[[servers]]\nname = "b"\naddress = "10.0.0.2"\n'
     assert [one.gateway for one in parse_cluster(two, "c.toml").servers] == [False, True]
