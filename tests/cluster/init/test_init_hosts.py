@@ -17,8 +17,8 @@ THERE = "/root/wanwu-bundle"
 ORDER = ("--bundle", THERE, "--models", f"{THERE}/models")
 ODD = """ 万物 "two" 'words' \\ $HOME 😀"""
 CLUSTER = """[[models]]
-name = "demo"
-folder = "worker/demo"
+name = "photos"
+folder = "worker/photos"
 [[servers]]
 name = "one"
 address = "10.77.0.1"
