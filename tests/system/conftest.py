@@ -17,6 +17,7 @@ from tests.folders import slow_folder
 from tests.service import Service, create
 from tests.system.containers import last_logs, workers_in
 from tests.wait import until
+from worker.contract.limits import LIMITS
 
 NO_ENGINE = "the system tests need a Docker engine"
 
@@ -39,7 +40,8 @@ def slow(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def described(slow: Path, tmp_path_factory: pytest.TempPathFactory) -> Service:
     """The service that pytest-docker starts, before it is started."""
-    return compose_service(tmp_path_factory.mktemp("compose"), slow)
+    longest = LIMITS["deadline_s"].maximum  # a busy machine makes slow requests slower still
+    return compose_service(tmp_path_factory.mktemp("compose"), slow, f"[limits]\ndeadline_s = {longest}\n")
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ from tests.system.containers import Container, left_over, project, status, worke
 from tests.wait import until
 from worker.contract.settings import offline_variables
 
-LIGHT = (145, 145, 145)  # two seconds on one core: a seventh of the deadline, for a busy machine takes longer
+DARK, FAINT = 115, 122  # grey levels: the slow model answers the one at once, the other in a second or so
+SLOW_S = 3  # long enough for the gate to see it, and a seventh of the deadline
 WORKERS = ("slow-0", "slow-1")
 PARTS = ("gateway", *WORKERS)
 
@@ -43,10 +45,17 @@ def predict(service: Service, body: bytes) -> requests.Response:
     return requests.post(f"{service.endpoint}/predict", data=body, headers={"Content-Type": "image/png"}, timeout=60)
 
 
-def light() -> bytes:
+def grey(level: int) -> bytes:
     file = io.BytesIO()
-    picture(LIGHT).save(file, "PNG")
+    picture((level, level, level)).save(file, "PNG")
     return file.getvalue()
+
+
+@cache
+def light(service: Service) -> bytes:
+    """Return an image that keeps a worker busy for about SLOW_S seconds, as its processor answers a faint one."""
+    faint_s = predict(service, grey(FAINT)).json()["timing_ms"]["inference"] / 1000
+    return grey(DARK + round((FAINT - DARK) * SLOW_S / faint_s))
 
 
 # --- Pinning and balancing ----------------------------------------------------------------------------------------
@@ -73,9 +82,9 @@ def test_every_process_of_a_worker_is_pinned_to_its_slot_and_no_two_slots_meet(r
 def test_a_fast_request_never_queues_behind_a_slow_one(running: Service, golden: Path) -> None:
     fast = golden.read_bytes()
     with ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(predict, running, light())
+        slow = pool.submit(predict, running, light(running))
         until("the slow one is inside a worker", lambda: busy(running))
-        answers = [predict(running, fast) for _ in range(20)]
+        answers = [predict(running, fast) for _ in range(10)]
         assert not slow.done()
         workers = {answer.json()["worker"] for answer in answers}
     assert {answer.status_code for answer in [slow.result(), *answers]} == {200}
@@ -85,9 +94,9 @@ def test_a_fast_request_never_queues_behind_a_slow_one(running: Service, golden:
 
 def test_two_slow_requests_go_to_two_workers(running: Service) -> None:
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(predict, running, light())
+        first = pool.submit(predict, running, light(running))
         until("the first is inside a worker", lambda: busy(running))
-        second = pool.submit(predict, running, light())
+        second = pool.submit(predict, running, light(running))
     assert {first.result().json()["worker"], second.result().json()["worker"]} == set(WORKERS)
 
 
