@@ -40,7 +40,10 @@ def write_atomically(path: Path, text: str) -> None:
 
 def write_status(out: Path, status: dict[str, Any], models: dict[str, Any], counted: Container[str]) -> None:
     write_atomically(out / "status.json", json.dumps(status, indent=1) + "\n")
-    write_atomically(out / "models.json", json.dumps(models, indent=1, ensure_ascii=False) + "\n")
+    about, text = out / "models.json", json.dumps(models, indent=1, ensure_ascii=False) + "\n"
+    # It seldom changes, and a write waits for the disk.
+    if not about.exists() or about.read_text(encoding="utf-8") != text:
+        write_atomically(about, text)
     ready = out / "ready.json"
     if not all(model["ready"] for model in status["models"] if model["name"] in counted):
         ready.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from scripts.base.console import step
 from scripts.base.errors import Refusal
 from scripts.cluster.config import ROOT
+from scripts.cluster.models import Served
 from scripts.host import docker
 from worker.contract.engine import READS
 
@@ -55,6 +56,11 @@ def worker_image(engine: str, gpu: bool) -> Image:
     if engine in READS:
         return WORKERS[PREPARED]
     return WORKERS["cuda" if gpu else "torch"]
+
+
+def worker_images(models: Mapping[str, Served], gpu: bool) -> dict[str, Image]:
+    """Return the image of each model's workers, by the model's name."""
+    return {name: worker_image("torch" if model.torch else model.engine, gpu) for name, model in models.items()}
 
 
 def ensure(images: Iterable[Image]) -> None:

@@ -165,17 +165,16 @@ def show(models: Path, cluster: Cluster, name: str) -> None:
     """Print one line a model; of the one called `name`, unless that is "", all that was measured, too."""
     machine, faults = here(), []
     rows: list[Sequence[str]] = [COLUMNS]
-    shown = chosen(entries(models, cluster), name)
-    for entry in shown:
-        facts = read_facts(entry.folder)
+    shown = [(entry, read_facts(entry.folder)) for entry in chosen(entries(models, cluster), name)]
+    for entry, facts in shown:
         rows.append(list(_row(models, entry, facts, machine)))
         faults += [f"{entry.name}: {facts.fault}"] if facts.fault else []
     say(aligned(rows))
-    for entry in shown:
-        for text in read_facts(entry.folder).description.values():
+    for entry, facts in shown:
+        for text in facts.description.values():
             say(f"{entry.name}: {text}")
-    for entry in shown if name else ():
-        _print_measured(read_facts(entry.folder).engine)
+    for _, facts in shown if name else ():
+        _print_measured(facts.engine)
     for fault in faults:
         warn(fault)
 

@@ -125,9 +125,7 @@ def write(site: Site) -> None:
 
 
 def _worker_images(site: Site) -> dict[str, Image]:
-    gpu = bool(site.hardware.gpus)
-    engines = {name: "torch" if model.torch else model.engine for name, model in site.models.items()}
-    return {name: images.worker_image(engine, gpu) for name, engine in engines.items()}
+    return images.worker_images(site.models, gpu=bool(site.hardware.gpus))
 
 
 def rendered(site: Site) -> dict[str, str]:

@@ -8,7 +8,6 @@ from scripts.base.console import say, step
 from scripts.base.errors import Refusal
 from scripts.cluster.config import ROOT
 from scripts.host import docker, images, offline
-from scripts.host.images import Image
 from scripts.render import swarm as render_swarm
 from scripts.runtimes.preflight import memory_limit
 from scripts.runtimes.run_directory import RunDir
@@ -96,19 +95,12 @@ def is_running(run: RunDir) -> bool:
 
 def build(site: SwarmSite) -> None:
     """Build the images that the tasks of `site` run, where they are missing; raise Refusal."""
-    images.ensure([images.GATEWAY, *_worker_images(site).values()])
-
-
-def _worker_images(site: SwarmSite) -> dict[str, Image]:
-    return {
-        name: images.worker_image("torch" if model.torch else model.engine, site.has_gpus)
-        for name, model in site.models.items()
-    }
+    images.ensure([images.GATEWAY, *images.worker_images(site.models, site.has_gpus).values()])
 
 
 def rendered(site: SwarmSite) -> dict[str, str]:
     """Return what lies in the run directory of `site`: path to text. Builds nothing."""
-    chosen = _worker_images(site)
+    chosen = images.worker_images(site.models, site.has_gpus)
     pools = {
         model.name: render_swarm.Pool(
             site.replicas[model.name],
