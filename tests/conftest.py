@@ -1,15 +1,20 @@
 """What all tests share: one running service of `photos`."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 
+from nginx.gate.__main__ import INTERVAL
 from tests.service import Service, create
 
 # The same examples every time, and no timing: these machines are shared.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
+
+# Every service here has a gate that looks often: most of what is waited for is that it has seen a worker come or go.
+os.environ.setdefault(INTERVAL, "0.2")
 
 
 @pytest.fixture(scope="session")

@@ -51,6 +51,8 @@ class Service:
         )
 
 
+# Of a service whose workers may end before the gate has left them: for tests of something else.
+NO_DRAIN = "[limits]\ndrain_s = 0\n"
 PHOTOS = '[[models]]\nname = "photos"\nfolder = "worker/photos"\n'
 
 

@@ -15,6 +15,7 @@ Needs Python's standard library and, for `run`, Nginx. If it dies, Nginx goes on
 """
 
 import argparse
+import os
 import shlex
 import signal
 import sys
@@ -27,6 +28,9 @@ from .members import Member, MembersError, Name, parse_members
 from .out import Nginx, log, now, write_atomically, write_status
 from .probe import as_text, look_up, resolve
 from .rules import Peer, choose, render_models, render_status, render_upstreams
+
+INTERVAL = "GATE_INTERVAL"  # environment variable: how often the gate looks, where the command line does not say
+INTERVAL_S = "1"
 
 
 def init(members_file: Path, out: Path) -> None:
@@ -60,7 +64,7 @@ def first_sight(member: Member) -> Peer:
 def run(members_file: Path, out: Path, nginx: Sequence[str], interval: float) -> None:
     if not (out / "upstreams.conf").exists():
         init(members_file, out)
-    gate = Gate(members_file, out, Nginx(nginx, out / "upstreams.conf"), interval)
+    gate = Gate(members_file, out, Nginx(nginx, out / "upstreams.conf", interval), interval)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: gate.answers.put(None))
     log("started", interval_s=interval)
@@ -84,7 +88,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         command.add_argument("--members", type=Path, required=True, help="members.json: who exists")
         command.add_argument("--out", type=Path, required=True, help="where the rendered files go")
     always.add_argument("--nginx", type=shlex.split, required=True, help='such as "nginx -p P -c nginx.conf"')
-    always.add_argument("--interval", type=seconds, default=1.0, help="seconds between two questions (1)")
+    how_often = f"seconds between two questions, and between two reloads ({INTERVAL}, else {INTERVAL_S})"
+    always.add_argument("--interval", type=seconds, default=os.environ.get(INTERVAL, INTERVAL_S), help=how_often)
     return parser.parse_args(arguments)
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 from .rules import listed_servers
 
-RELOAD_GAP_S = 1.0  # a reload starts every Nginx process anew and costs 200 ms or more
 RETRY_GAP_S = 3.0  # for a list that Nginx refused, or a reload that found no Nginx
 
 
@@ -52,11 +51,15 @@ def write_status(out: Path, status: dict[str, Any], models: dict[str, Any], coun
 
 
 class Nginx:
-    """Brings upstreams.conf to Nginx: written, tested, loaded; at most once in RELOAD_GAP_S."""
+    """Bring upstreams.conf to Nginx: write, test, load it; at most once in `gap_s` seconds.
 
-    def __init__(self, command: Sequence[str], file: Path) -> None:
+    A reload starts every Nginx process anew and costs 200 ms or more.
+    """
+
+    def __init__(self, command: Sequence[str], file: Path, gap_s: float) -> None:
         self.command = command
         self.file = file
+        self.gap_s = gap_s
         self.loaded: str | None = None  # None: not known, so the next text is loaded even if it is the same
         self.not_before = 0.0
 
@@ -76,7 +79,7 @@ class Nginx:
             log("reload_failed", fault=fault, servers=servers)
         else:
             self.loaded = text
-            gap = RELOAD_GAP_S
+            gap = self.gap_s
             log("reloaded", servers=servers)
         self.not_before = time.monotonic() + gap
 

@@ -15,6 +15,7 @@ PORT = 8000  # of every worker, inside its own container
 VOLUME = "/models"  # where a worker's container has the model volume
 CACHE = "/cache"
 SERVES = "wanwu.serves"  # label of a node that gets workers
+MONITOR = "10s"  # how long Swarm watches a change after its last task before it calls it done
 SERVICE_NAME = 40  # characters of a model's name that its service keeps; Swarm allows 63 for all
 
 
@@ -44,27 +45,31 @@ def members(cluster: Cluster, stack: str) -> str:
     return json.dumps({"rendered": NOTICE, "pools": pools}, indent=1) + "\n"
 
 
-def environment(cluster: Cluster, gateway_image: str, members_file: str, members_text: str) -> dict[str, str]:
-    """The variables of stack.yaml."""
+def environment(
+    cluster: Cluster, gateway_image: str, members_file: str, members_text: str, monitor: str = MONITOR
+) -> dict[str, str]:
+    """Return the variables of stack.yaml."""
     return {
         "WANWU_PORT": str(cluster.port),
         "WANWU_GATEWAY_IMAGE": gateway_image,
         "WANWU_MEMBERS": members_file,
+        "WANWU_MONITOR": monitor,
         "WANWU_MEMBERS_NAME": f"wanwu-members-{hashlib.sha256(members_text.encode()).hexdigest()[:12]}",
     }
 
 
-def workers(cluster: Cluster, pools: Mapping[str, Pool], offline: Mapping[str, str]) -> str:
+def workers(cluster: Cluster, pools: Mapping[str, Pool], offline: Mapping[str, str], monitor: str = MONITOR) -> str:
     """The list of worker services, one a model; `pools` are by model, `offline` the variables of offline.env."""
     services = {
-        service_name(model.name): _service(cluster, model, pools[model.name], offline) for model in cluster.models
+        service_name(model.name): _service(cluster, model, pools[model.name], offline, monitor)
+        for model in cluster.models
     }
     # A dollar sign would be taken for a variable.
     text = json.dumps({"version": "3.13", "services": services}, indent=1).replace("$", "$$")
     return f"# {NOTICE}\n{text}\n"
 
 
-def _service(cluster: Cluster, model: Model, pool: Pool, offline: Mapping[str, str]) -> dict[str, object]:
+def _service(cluster: Cluster, model: Model, pool: Pool, offline: Mapping[str, str], monitor: str) -> dict[str, object]:
     return {
         "image": pool.image,
         "networks": ["workers"],
@@ -81,7 +86,7 @@ def _service(cluster: Cluster, model: Model, pool: Pool, offline: Mapping[str, s
         "init": True,
         "stop_grace_period": f"{patience_s(cluster)}s",
         "logging": {"driver": "json-file", "options": {"max-size": "50m", "max-file": "5"}},
-        "deploy": _deploy(pool),
+        "deploy": _deploy(pool, monitor),
     }
 
 
@@ -111,10 +116,10 @@ def from_volume(cluster: Cluster, model: Model) -> dict[str, str]:
     }
 
 
-def _deploy(pool: Pool) -> dict[str, object]:
+def _deploy(pool: Pool, monitor: str) -> dict[str, object]:
     # A slot has room for one: the old worker leaves before the new one comes. An update goes on when the new one is
     # healthy, which is what its /readyz calls ready, and counts one that ends before as failed, however long it took.
-    change = {"parallelism": 1, "order": "stop-first", "monitor": "10s"}
+    change = {"parallelism": 1, "order": "stop-first", "monitor": monitor}
     slot = {"discrete_resource_spec": {"kind": "slot", "value": 1}}
     return {
         "replicas": pool.replicas,

@@ -1,4 +1,4 @@
-"""One swarm of three servers for all tests here, with two slots each, and a fourth server that may join."""
+"""One swarm of three servers for all tests here, the first with two slots, and a fourth server that may join."""
 
 import json
 import os
@@ -15,17 +15,23 @@ from typing import Any
 import pytest
 import requests
 
+from nginx.gate.__main__ import INTERVAL
 from scripts.cluster.config import ROOT
 from scripts.host import docker
 from scripts.models.store import content_hash
+from tests.cluster.load import AT_ONCE
 from tests.cluster.servers import Lan, Server, copy_images
 from tests.service import bare_environment
 from tests.wait import until
+from worker.contract.limits import LIMITS
 
 PORT = 8080
-NAMES = ("a", "b", "c", "d")
+SLOTS = {"a": 2, "b": 1, "c": 1, "d": 1}  # as few as show that there may be several: all share this machine's CPUs
 CPUS = sorted(os.sched_getaffinity(0))
 NETWORK = os.getpid() % 200 + 20  # of 10.N.0.0/24; others may run these tests beside us
+QUEUE = AT_ONCE + 16  # of one worker, which thus refuses nothing
+# Several gateways ask all workers. And Swarm is seen to call a change done soon after its last task runs.
+PATIENCE = {INTERVAL: "0.5", "WANWU_MONITOR": "2s"}
 BUILD = """
 from scripts.host import images
 wanted = [images.GATEWAY, images.WORKERS[images.PREPARED]]
@@ -54,10 +60,11 @@ class Swarm:
         return self.home / "models/photos/golden/cat.jpg"
 
     def write(
-        self, names: Sequence[str], folder: str = "photos", queue: int = 64, models: Sequence[str] = ("photos",)
+        self, names: Sequence[str], folder: str = "photos", queue: int = QUEUE, models: Sequence[str] = ("photos",)
     ) -> None:
         """The cluster's file; all `models` are the one in `folder`."""
-        text = f"port = {PORT}\n[limits]\nqueue = {queue}\ndrain_s = 1\n"
+        longest = LIMITS["deadline_s"].maximum  # on a busy machine
+        text = f"port = {PORT}\n[limits]\nqueue = {queue}\ndrain_s = 1\ndeadline_s = {longest}\n"
         for model in models:
             text += f'[[models]]\nname = "{model}"\nfolder = "{self.home}/models/{folder}"\n'
         for name in names:
@@ -66,7 +73,7 @@ class Swarm:
 
     def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = ["make", "--no-print-directory", *arguments, f"CLUSTER={self.source}", f"RUN_DIR={self.home}/run"]
-        environ = {**bare_environment(), "DOCKER_HOST": self.manager.host}
+        environ = {**bare_environment(), **PATIENCE, "DOCKER_HOST": self.manager.host}
         return subprocess.run(command, cwd=self.home / "kit", capture_output=True, text=True, env=environ)
 
     def made(self, *arguments: str) -> str:
@@ -85,6 +92,10 @@ class Swarm:
 
     def slots_in(self, of: str = "a") -> set[str]:
         return {worker["slot"] for worker in self.status(of) if worker["in"]}
+
+    def slots(self, names: str = "abc") -> set[str]:
+        """Return the slots that these servers offer."""
+        return {slot for name in names for slot in self.servers[name].slots}
 
     def join(self, name: str) -> None:
         token = self.manager.docker("swarm", "join-token", "--quiet", "worker").strip()
@@ -110,8 +121,8 @@ def swarm() -> Iterator[Swarm]:
         stack.callback(shutil.rmtree, own.home, ignore_errors=True)
         lan = Lan(f"wanwu{NETWORK}", NETWORK)
         stack.callback(lan.close)
-        for number, name in enumerate(NAMES, 1):
-            slots = {f"{name}-cpu{index}": str(CPUS[index % len(CPUS)]) for index in range(2)}
+        for number, (name, count) in enumerate(SLOTS.items(), 1):
+            slots = {f"{name}-cpu{index}": str(CPUS[(number + index) % len(CPUS)]) for index in range(count)}
             own.servers[name] = Server(lan, number, name, own.home / name, slots)
             stack.callback(own.servers[name].close)
         copy_kit(own.home / "kit")
@@ -128,8 +139,7 @@ def swarm() -> Iterator[Swarm]:
 @pytest.fixture
 def whole(swarm: Swarm) -> Swarm:
     """The swarm with the workers of a, b and c in rotation, whatever the test before did."""
-    expected = {slot for name in "abc" for slot in swarm.servers[name].slots}
-    until("every slot of a, b and c is in rotation", lambda: swarm.slots_in() == expected, 120)
+    until("every slot of a, b and c is in rotation", lambda: swarm.slots_in() == swarm.slots(), 120)
     return swarm
 
 

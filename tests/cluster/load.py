@@ -1,4 +1,7 @@
-"""An open loop: requests leave when they are due, whatever became of those before; none is sent twice."""
+"""An open loop: requests leave when they are due, whatever became of those before; none is sent twice.
+
+Only when AT_ONCE are on their way is one waited for: a machine that is busy slows the load, and fills no queue.
+"""
 
 import http.client
 import json
@@ -10,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+AT_ONCE = 48  # less than the queue of one worker: were all of them with that one, it would refuse none
 PATIENCE_S = 70  # above all that the gateway may take for two tries
 
 
@@ -46,18 +50,22 @@ class OpenLoad:
 
 @contextmanager
 def open_load(address: str, port: int, picture: Path, rate: float) -> Iterator[OpenLoad]:
-    """Post `picture` `rate` times a second until the block ends; then wait for what is on its way."""
+    """Post `picture` at most `rate` times a second until the block ends; then wait for what is on its way."""
     load, stop, threads = OpenLoad(), threading.Event(), list[threading.Thread]()
+    room = threading.Semaphore(AT_ONCE)
     body, run_id = picture.read_bytes(), f"{time.monotonic_ns():x}"
 
+    def post(number: int) -> None:
+        with room:
+            _post(load, address, port, body, f"load-{run_id}-{number}")
+
     def send() -> None:
-        began = time.monotonic()
-        number = 0
-        while not stop.wait(max(0.0, began + number / rate - time.monotonic())):
-            arguments = (load, address, port, body, f"load-{run_id}-{number}")
-            threads.append(threading.Thread(target=_post, args=arguments))
-            threads[-1].start()
-            number += 1
+        due = time.monotonic()
+        while not stop.wait(max(0.0, due - time.monotonic())):
+            with room:  # there is some now
+                threads.append(threading.Thread(target=post, args=(len(threads),)))
+                threads[-1].start()
+            due = max(due, time.monotonic()) + 1 / rate
 
     sender = threading.Thread(target=send)
     sender.start()

@@ -96,10 +96,11 @@ class Server:
         if not (NAMESPACES / self.namespace).exists():
             run("ip", "netns", "add", self.namespace)
             self.lan.plug_in(self.namespace, self.name, self.address)
+        network = ["nsenter", f"--net={NAMESPACES / self.namespace}"]
         separate = ["unshare", "--mount", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc"]
         with (self.home / "dockerd.log").open("ab") as log:
             self.process = subprocess.Popen(
-                ["nsenter", f"--net={NAMESPACES / self.namespace}", *separate, "bash", "-c", SETUP],
+                ["setpriv", "--pdeathsig=KILL", *network, *separate, "bash", "-c", SETUP],
                 env={**os.environ, "HOME": str(self.home), "NAME": self.name, "CGROUP": self.cgroup},
                 stdout=log,
                 stderr=log,

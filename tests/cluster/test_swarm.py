@@ -7,11 +7,11 @@ from collections import Counter
 
 import requests
 
-from tests.cluster.conftest import CPUS, PORT, Swarm
+from tests.cluster.conftest import CPUS, PORT, QUEUE, Swarm
 from tests.cluster.load import OpenLoad, open_load
 from tests.wait import until
 
-RATE = 20  # requests a second
+RATE = 10  # requests a second: what two cores answer while workers start on them
 
 EVERY_MASK = """
 import json, os
@@ -38,11 +38,10 @@ def test_every_slot_has_a_worker_that_keeps_to_its_cpus(whole: Swarm) -> None:
 
 
 def test_every_gateway_sends_to_every_worker_and_status_shows_all(whole: Swarm) -> None:
-    slots = {slot for name in "abc" for slot in whole.servers[name].slots}
     for name in "abc":
-        assert whole.slots_in(name) == slots
+        assert whole.slots_in(name) == whole.slots()
     lines = whole.made("status").splitlines()
-    assert {line.split()[1] for line in lines[1:7]} == slots
+    assert {line.split()[1] for line in lines[1 : 1 + len(whole.slots())]} == whole.slots()
     print("\n".join(lines))
 
 
@@ -50,14 +49,14 @@ def test_a_change_reaches_every_worker_one_by_one_and_a_rollback_takes_it_back_a
     whole: Swarm,
 ) -> None:
     with open_load(whole.manager.address, PORT, whole.picture, RATE) as load:
-        whole.write("abc", queue=63)
+        whole.write("abc", queue=QUEUE - 1)
         whole.made("up")
-        assert settings_of(whole, "WANWU_QUEUE") == {"63"}
+        assert settings_of(whole, "WANWU_QUEUE") == {str(QUEUE - 1)}
         whole.made("rollback")
-        assert settings_of(whole, "WANWU_QUEUE") == {"64"}
+        assert settings_of(whole, "WANWU_QUEUE") == {str(QUEUE)}
         whole.write("abc")
     assert not load.lost
-    print(f"\n12 workers replaced: sent {len(load.sent)}, lost {len(load.lost)}")
+    print(f"\nevery worker replaced twice: sent {len(load.sent)}, lost {len(load.lost)}")
 
 
 def test_a_rollout_replaces_every_worker_and_nothing_is_lost_and_the_logs_tell_of_all(whole: Swarm) -> None:
@@ -66,7 +65,7 @@ def test_a_rollout_replaces_every_worker_and_nothing_is_lost_and_the_logs_tell_o
         whole.made("rollout")
     assert not load.lost
     after = containers(whole)
-    assert len(after) == len(before) == 6
+    assert len(after) == len(before) == len(whole.slots())
     assert not after & before
     lines = whole.made("logs").splitlines()
     assert {match[1] for line in lines if (match := re.match(r"(wanwu_[a-z]+)\.\d+\.", line))} == {
@@ -93,7 +92,7 @@ def test_a_server_that_joins_and_one_that_is_drained_cost_no_request(whole: Swar
         whole.join("d")
         whole.write("abcd")
         whole.made("up")
-        assert whole.slots_in("d") == {f"{name}-cpu{index}" for name in "abcd" for index in range(2)}
+        assert whole.slots_in("d") == whole.slots("abcd")
         said = whole.made("drain", "SERVER=d")
         assert not whole.servers["d"].docker("ps", "--quiet").split()
     assert not load.lost
@@ -157,7 +156,7 @@ def test_two_models_are_served_side_by_side_and_down_leaves_nothing_of_them(whol
         url = f"http://{whole.servers['b'].address}:{PORT}/predict?model={name}"
         answer = requests.post(url, image, headers={"Content-Type": "image/jpeg"}, timeout=30)
         assert (answer.status_code, answer.json()["model"]) == (200, name)
-    assert Counter(worker["model"] for worker in whole.status()) == {"photos": 3, "other": 3}
+    assert Counter(worker["model"] for worker in whole.status()) == {"photos": 2, "other": 2}
     whole.made("down")
     assert not any(whole.servers[name].docker("ps", "--quiet").split() for name in "abc")
     assert whole.manager.docker("service", "ls", "--quiet") == ""

@@ -41,7 +41,7 @@ def slow(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def described(slow: Path, tmp_path_factory: pytest.TempPathFactory) -> Service:
     """The service that pytest-docker starts, before it is started."""
     longest = LIMITS["deadline_s"].maximum  # a busy machine makes slow requests slower still
-    return compose_service(tmp_path_factory.mktemp("compose"), slow, f"[limits]\ndeadline_s = {longest}\n")
+    return compose_service(tmp_path_factory.mktemp("compose"), slow, f"deadline_s = {longest}\ndrain_s = 1\n")
 
 
 @pytest.fixture(scope="session")
@@ -95,11 +95,16 @@ class Kitchen:
         self.folder = folder
         self.made: list[Service] = []
 
-    def make(self, model: Path, extra: str = "") -> Service:
-        """A service of `model`, not started yet."""
-        service = compose_service(self.folder / f"service-{len(self.made)}", model, extra)
+    def make(self, model: Path, limits: str = "drain_s = 0\n", extra: str = "") -> Service:
+        """Return a service of `model`, not started yet."""
+        service = compose_service(self.folder / f"service-{len(self.made)}", model, limits, extra)
         self.made.append(service)
         return service
+
+    def close(self) -> None:
+        """Take down all that was made, whatever came of it."""
+        for service in self.made:
+            compose.down(run_dir(service.run_dir))
 
 
 @pytest.fixture
@@ -107,13 +112,13 @@ def kitchen(tmp_path: Path) -> Iterator[Kitchen]:
     """Services for one test; their containers' logs are printed when it fails."""
     own = Kitchen(tmp_path)
     yield own
-    for service in own.made:
-        compose.down(run_dir(service.run_dir))
+    own.close()
 
 
-def compose_service(folder: Path, model: Path, extra: str = "") -> Service:
+def compose_service(folder: Path, model: Path, limits: str, extra: str = "") -> Service:
+    """Return a service of `model` in containers; `extra` are more tables of the cluster's file."""
     table = f'[[models]]\nname = "{model.name}"\nfolder = "{model}"\n'
-    return replace(create(folder, table, extra), runtime="compose")
+    return replace(create(folder, table, f"[limits]\n{limits}{extra}"), runtime="compose")
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -126,7 +131,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
         report.longrepr = (__file__, 0, report.longrepr[2])
     if report.failed and isinstance(item, pytest.Function):
         kitchen = item.funcargs.get("kitchen")
-        shared = item.funcargs.get("running", item.funcargs.get("described"))
-        services = [shared] if isinstance(shared, Service) else []
-        for service in [*services, *(kitchen.made if isinstance(kitchen, Kitchen) else [])]:
+        shared = {given for given in item.funcargs.values() if isinstance(given, Service)}
+        for service in [*shared, *(kitchen.made if isinstance(kitchen, Kitchen) else [])]:
             report.sections.append((f"containers of {service.run_dir}", last_logs(service)))

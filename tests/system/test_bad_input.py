@@ -109,7 +109,7 @@ def test_a_model_folder_that_is_missing_or_empty(kitchen: Kitchen, tmp_path: Pat
 
 
 def test_cpus_that_the_machine_lacks(kitchen: Kitchen, slow: Path) -> None:
-    service = kitchen.make(slow, '[[servers]]\ncpus = "0,4095"\n')
+    service = kitchen.make(slow, extra='[[servers]]\ncpus = "0,4095"\n')
     usable = format_cpu_list(cpu.number for cpu in read_hardware().cpus)
     assert refused(service) == [
         f'{service.cluster}: servers/0/cpus: found 4095, not on server "this", needed some of {usable}'

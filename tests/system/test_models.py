@@ -70,10 +70,10 @@ def test_a_model_folder_that_goes_away_is_not_made_anew(kitchen: Kitchen, model:
     assert left_over(service) == []
 
 
-def test_a_rollout_onto_a_broken_model_ends_with_the_first_worker_and_can_be_finished(
+def test_a_rollout_onto_a_broken_model_ends_with_the_first_worker_and_with_two_out_it_does_not_begin(
     kitchen: Kitchen, model: Path
 ) -> None:
-    service = kitchen.make(model)
+    service = kitchen.make(model, "drain_s = 1\n")
     service.up()
     good = (model / "model.bin").read_bytes()
     before = {name: Container(service, name).inspect()["Id"] for name in WORKERS}
@@ -93,7 +93,21 @@ def test_a_rollout_onto_a_broken_model_ends_with_the_first_worker_and_can_be_fin
     done = service.make("rollout")
     assert done.returncode == 0, done.stderr
     assert workers_in(service) == WORKERS
-    assert not {Container(service, name).inspect()["Id"] for name in WORKERS} & set(before.values())
+    containers = [Container(service, name) for name in sorted(WORKERS)]
+    replaced = [container.inspect()["Id"] for container in containers]
+    assert not set(replaced) & set(before.values())
+
+    # Weights that are read at a start alone: both come back broken.
+    change(model)
+    for container in containers:
+        container.run("sh", "-c", "kill -9 -1")
+    until("both are out", lambda: {worker["state"] for worker in status(service).values()} == {"broken"})
+    until("both are out of rotation", lambda: workers_in(service) == set())
+    assert said(service.make("rollout")) == [
+        "found 0 of 2 workers in rotation, needed 1: "
+        "model-0, model-1 must be in before others are replaced; see `make logs`"
+    ]
+    assert [container.inspect()["Id"] for container in containers] == replaced
 
 
 def _never_healthy(container: Container) -> None:
@@ -105,21 +119,3 @@ def _never_healthy(container: Container) -> None:
     until("it says that it is broken", lambda: '"broken"' in "".join(check["Output"] for check in health()["Log"]))
     assert health()["Status"] in ("starting", "unhealthy")
     assert {check["ExitCode"] for check in health()["Log"]} == {1}
-
-
-def test_a_rollout_with_two_workers_out_would_end_the_service(kitchen: Kitchen, model: Path) -> None:
-    service = kitchen.make(model)
-    service.up()
-    containers = [Container(service, name) for name in sorted(WORKERS)]
-    before = [container.inspect()["Id"] for container in containers]
-    # Weights that are read at a start alone: both come back broken.
-    change(model)
-    for container in containers:
-        container.run("sh", "-c", "kill -9 -1")
-    until("both are out", lambda: {worker["state"] for worker in status(service).values()} == {"broken"})
-    until("both are out of rotation", lambda: workers_in(service) == set())
-    assert said(service.make("rollout")) == [
-        "found 0 of 2 workers in rotation, needed 1: "
-        "model-0, model-1 must be in before others are replaced; see `make logs`"
-    ]
-    assert [container.inspect()["Id"] for container in containers] == before

@@ -29,6 +29,7 @@ MEMBERS = "gateway/rendered/members.json"
 LOG_LINES = 12
 GONE = "supervisord is gone"
 GATE_HOME = ROOT / "nginx"
+HANDED_DOWN = ("LANG", "GATE_INTERVAL")
 GUNICORN = ("-m", "gunicorn", "-c", "worker/gunicorn.conf.py", "worker.app:create_app()")
 
 
@@ -185,16 +186,18 @@ def _start(site: Site, files: Mapping[str, str]) -> None:
 
 
 def _environ(run: RunDir, account: pwd.struct_passwd, gate: str) -> dict[str, str]:
-    """All that the processes inherit: nothing of the caller's shell but its language and where programs are."""
-    return offline.variables() | {
+    """Return all that the processes inherit: of the caller's shell only HANDED_DOWN and where programs are."""
+    handed_down = {name: os.environ[name] for name in HANDED_DOWN if name in os.environ}
+    own = {
         "PATH": search_path(),
-        "LANG": os.environ.get("LANG", "C.UTF-8"),
+        "LANG": "C.UTF-8",
         "HOME": str(run.path),
         "GATE": gate,
         "GATE_HOME": str(GATE_HOME),
         # As root, Nginx would hand its work to an account that cannot read the checkout either.
         "NGINX_GLOBALS": "user root;" if account.pw_uid == 0 else "",
     }
+    return offline.variables() | own | handed_down
 
 
 def _watch(site: Site, workers: Collection[str]) -> Callable[[], None]:

@@ -114,7 +114,7 @@ def rendered(site: SwarmSite) -> dict[str, str]:
     return {
         "runtime": "swarm\n",
         MEMBERS: render_swarm.members(site.cluster, STACK),
-        WORKERS: render_swarm.workers(site.cluster, pools, offline.variables()),
+        WORKERS: render_swarm.workers(site.cluster, pools, offline.variables(), _monitor()),
     }
 
 
@@ -125,12 +125,17 @@ def replicas(site: SwarmSite) -> dict[str, int]:
 
 def _deploy(site: SwarmSite, files: Mapping[str, str]) -> None:
     variables = render_swarm.environment(
-        site.cluster, images.GATEWAY.reference, str(site.run.path / MEMBERS), files[MEMBERS]
+        site.cluster, images.GATEWAY.reference, str(site.run.path / MEMBERS), files[MEMBERS], _monitor()
     )
     listed = [f"--compose-file={file}" for file in (ROOT / "compose/stack.yaml", site.run.path / WORKERS)]
     # No registry is asked: the images are on every server, under names that say what is in them.
     options = ["--detach=true", "--prune", "--resolve-image=never"]
     docker.run(["stack", "deploy", *options, *listed, STACK], {**os.environ, **variables})
+
+
+def _monitor() -> str:
+    """Return how long Swarm watches a change: WANWU_MONITOR, where someone cannot wait."""
+    return os.environ.get("WANWU_MONITOR", render_swarm.MONITOR)
 
 
 def _refuse_left_over(site: SwarmSite) -> None:

@@ -35,10 +35,10 @@ def save(reference: str, folder: Path) -> Image:
 def make(folder: Path, packages: dict[str, Path], images: list[Image], models: list[Path], **changed: Any) -> None:
     """Write the bundle; `packages` by system, `changed` are values of the manifest."""
     for system, debs in packages.items():
-        shutil.copytree(debs, folder / "packages" / system, copy_function=_link)
+        shutil.copytree(debs, folder / "packages" / system, copy_function=link)
     (folder / "images").mkdir(parents=True)
     for image in images:
-        _link(image.file, folder / "images" / image.file.name)
+        link(image.file, folder / "images" / image.file.name)
     for model in models:
         shutil.copytree(model, folder / "models" / model.name)
     write_sentinel(folder / "models")
@@ -47,14 +47,25 @@ def make(folder: Path, packages: dict[str, Path], images: list[Image], models: l
     manifest = {
         "wanwu": {"version": "0.1.0", "revision": "test"},
         "architecture": "x86_64",
-        "images": [
-            {"reference": image.reference, "id": image.id, "file": f"images/{image.file.name}"} for image in images
-        ],
+        "images": [_listed(image) for image in images],
         "models": [{"name": model.name, "folder": f"models/{model.name}"} for model in models],
         "systems": {system: {"packages": f"packages/{system}"} for system in packages},
         "kit": "kit.tar.gz",
     }
     (folder / "MANIFEST.json").write_text(json.dumps(manifest | changed, indent=1))
+    write_sums(folder)
+
+
+def _listed(image: Image) -> dict[str, str]:
+    return {"reference": image.reference, "id": image.id, "file": f"images/{image.file.name}"}
+
+
+def add_image(folder: Path, image: Image) -> None:
+    """Make the bundle one that has `image`, too."""
+    link(image.file, folder / "images" / image.file.name)
+    manifest = json.loads((folder / "MANIFEST.json").read_text())
+    manifest["images"].append(_listed(image))
+    (folder / "MANIFEST.json").write_text(json.dumps(manifest, indent=1))
     write_sums(folder)
 
 
@@ -84,7 +95,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _link(source: str | Path, target: str | Path) -> None:
+def link(source: str | Path, target: str | Path) -> None:
     """A hard link where both are on one file system: hundreds of megabytes, copied for every test otherwise."""
     try:
         Path(target).hardlink_to(source)

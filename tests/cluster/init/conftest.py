@@ -14,7 +14,7 @@ from scripts.host.debs import SYSTEMS, Apt
 from scripts.host.images import WORKERS
 from tests.cluster.init import bundles, systemd
 from tests.cluster.init.bundles import Image
-from tests.cluster.init.hosts import Host, start
+from tests.cluster.init.hosts import Host, copy_root, start
 
 KEPT = Path(os.environ.get("WANWU_TEST_ROOTS", "/var/tmp/wanwu-roots"))
 PHOTOS = ROOT / "worker/photos"
@@ -39,7 +39,7 @@ def debian(codename: str) -> Path:
         command = ["debootstrap", "--variant=minbase", codename, str(draft)]
         subprocess.run(command, check=True, capture_output=True)
         draft.rename(root)
-    return root
+    return _without_packages(root)
 
 
 def debian_with(name: str, *packages: str) -> Path:
@@ -54,6 +54,14 @@ def debian_with(name: str, *packages: str) -> Path:
         for command in (["apt-get", "-qq", "update"], install):
             subprocess.run(["chroot", draft, *command], check=True, capture_output=True, env=environ)
         draft.rename(root)
+    return _without_packages(root)
+
+
+def _without_packages(root: Path) -> Path:
+    """Take away what apt has downloaded, which would be copied to every host."""
+    for pattern in ("var/cache/apt/archives/*.deb", "var/cache/apt/*.bin", "var/lib/apt/lists/*_*"):
+        for path in root.glob(pattern):
+            path.unlink()
     return root
 
 
@@ -99,21 +107,21 @@ class Site:
 
     def host_of(self, made: Path, name: str, media: Path, address: str = "10.77.0.1") -> Host:
         root = self.folder / name
-        subprocess.run(["cp", "--archive", made, root], check=True)
-        self.hosts.append(start(root, name, media, f"{address}/24"))
+        copy_root(made, root)
+        self.hosts.append(start(made, root, name, media, f"{address}/24"))
         return self.hosts[-1]
 
     def host_with_systemd(self, name: str, media: Path) -> Host:
-        root = self.folder / name
-        subprocess.run(["cp", "--archive", debian_with_systemd(), root], check=True)
+        base, root = debian_with_systemd(), self.folder / name
+        copy_root(base, root)
         systemd.configure(root)
-        self.hosts.append(start(root, name, media, first=systemd.SYSTEMD))
+        self.hosts.append(start(base, root, name, media, first=systemd.SYSTEMD))
         return self.hosts[-1]
 
     def boot(self, host: Host, media: Path) -> Host:
         """The same server started again, after it was shut down."""
         self.hosts.remove(host)
-        self.hosts.append(start(host.root, host.name, media, first=host.first))
+        self.hosts.append(start(host.base, host.root, host.name, media, first=host.first))
         return self.hosts[-1]
 
 

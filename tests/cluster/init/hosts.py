@@ -1,6 +1,7 @@
 """Bare servers on this machine: each a Debian root with a mount, network, PID and UTS namespace of its own.
 
-The network has no way out. A Docker daemon inside has its data in the root and its cgroups below one of its own.
+A root has its own files but for /usr, most of all, which is an overlay over the one that all share. The network has no
+way out. A Docker daemon inside has its data in the root and its cgroups below one of its own.
 """
 
 import fcntl
@@ -24,6 +25,8 @@ set -eu
 root=$1
 mount --make-rprivate /
 mount --bind "$root" "$root"
+mkdir -p "$root.usr/upper" "$root.usr/work" "$root/usr"
+mount -t overlay overlay -o "lowerdir=$7/usr,upperdir=$root.usr/upper,workdir=$root.usr/work" "$root/usr"
 mount -t proc proc "$root/proc"
 mount -t sysfs sysfs "$root/sys"
 mount -t tmpfs tmpfs "$root/run"
@@ -71,7 +74,10 @@ class Host:
     """One server; `process` keeps its namespaces, and is their first process."""
 
     name: str
+    base: Path
+    """The Debian root that it was made from."""
     root: Path
+    """Its own root as this machine sees it, without /usr."""
     keeper: subprocess.Popen[bytes]
     pid: int
     first: First
@@ -137,7 +143,8 @@ class Host:
         """End all its processes, the first one last, and take its root away."""
         self.run("docker", "swarm", "leave", "--force")
         self.shut_down()
-        shutil.rmtree(self.root, ignore_errors=True)
+        for folder in (self.root, self.root.with_suffix(".usr")):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def shut_down(self) -> None:
         """End all its processes, the first one last; `start` boots the same root again."""
@@ -165,16 +172,24 @@ def _network(host: Host) -> list[str]:
     return ["nsenter", f"--target={host.pid}", "--net"]
 
 
-def start(root: Path, name: str, media: Path, address: str = "10.77.0.1/24", first: First = SLEEP) -> Host:
-    """A host of the Debian `root`, which is its own from now on; it finds what was carried to it in /media."""
+def copy_root(base: Path, root: Path) -> None:
+    """Make `root` a copy of the Debian root `base`, but for its /usr."""
+    root.mkdir(0o755)
+    own = [path for path in base.iterdir() if path.name != "usr"]
+    subprocess.run(["cp", "--archive", *own, root], check=True)
+
+
+def start(base: Path, root: Path, name: str, media: Path, address: str = "10.77.0.1/24", first: First = SLEEP) -> Host:
+    """Start a host of `root`, which is its own and was copied from `base`; what was carried to it is in /media."""
     _configure(root, name)
     keeper = subprocess.Popen(
         ["setpriv", "--pdeathsig=KILL", "bash", "-c", f'{first.enter}; exec "$@"', _cgroup(root),
          "unshare", *first.namespaces, "--fork", "--kill-child",
-         "bash", "-c", PREPARE, "-", str(root), name, address, str(media), first.prepare, first.command],
+         "bash", "-c", PREPARE, "-", str(root), name, address, str(media), first.prepare, first.command,
+         str(base)],
         stderr=root.with_suffix(".log").open("ab"), start_new_session=True,
     )  # fmt: skip
-    host = Host(name, root, keeper, 0, first)
+    host = Host(name, base, root, keeper, 0, first)
     until(f"{name} is up", lambda: _is_up(host))
     return host
 

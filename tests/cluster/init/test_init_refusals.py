@@ -14,7 +14,7 @@ from scripts.bundle.volume import sentinel
 from scripts.cluster.config import SCHEMA
 from tests.cluster.init.hosts import SCRIPT, Host
 from tests.cluster.init.test_init_systemd import disk
-from tests.cluster.init.trees import difference, tree
+from tests.cluster.init.trees import difference, stamps
 from worker.contract.files import sha256
 
 BUNDLE, MODELS = "/media/bundle", "/media/bundle/models"
@@ -25,7 +25,7 @@ COVERED = "/proc/meminfo /etc/os-release /usr/bin/uname /media/bundle/MANIFEST.j
 
 def refusal(host: Host, *arguments: str, setup: str = "true") -> str:
     """The one line of a refusal, after `setup` there and before all that is undone."""
-    before = tree(host)
+    before = stamps(host)
     host.says("sh", "-c", setup)
     try:
         done = host.init(*(arguments or ("--bundle", BUNDLE, "--models", MODELS, "--first")))
@@ -33,7 +33,7 @@ def refusal(host: Host, *arguments: str, setup: str = "true") -> str:
         host.says("sh", "-c", f"for path in {COVERED}; do umount -q $path; done; true")
     assert done.returncode == 1, done.stdout
     assert "changes begin here" not in done.stdout
-    assert difference(before, tree(host)) == ""
+    assert difference(before, stamps(host)) == ""
     (line,) = done.stderr.splitlines()
     return line.removeprefix("!! ")
 
@@ -292,20 +292,19 @@ def test_the_port_that_nobody_named_is_that_of_the_schema() -> None:
 
 
 def test_a_docker_that_does_not_run_is_refused(bare: Host) -> None:
-    docker = bare.root / "usr/bin/dockerd"
-    docker.write_text("#!/bin/sh\necho no such library >&2\nexit 127\n")
-    docker.chmod(0o755)
+    program = "#!/bin/sh\necho no such library >&2\nexit 127\n"
+    bare.says("sh", "-c", 'printf %s "$0" >/usr/bin/dockerd && chmod 755 /usr/bin/dockerd', program)
     try:
         assert refusal(bare) == (
             "found a Docker that does not run (no such library), needed one that works or none: repair it, or remove it"
         )
     finally:
-        docker.unlink()
+        bare.says("rm", "/usr/bin/dockerd")
 
 
 def test_there_is_nothing_to_uninstall_on_a_bare_server(bare: Host) -> None:
-    before = tree(bare)
+    before = stamps(bare)
     done = bare.init("--uninstall")
     assert done.returncode == 0
     assert done.stdout == "-- nothing to take back: no record in /var/lib/wanwu/init\n"
-    assert difference(before, tree(bare)) == ""
+    assert difference(before, stamps(bare)) == ""

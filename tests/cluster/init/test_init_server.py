@@ -10,6 +10,7 @@ from scripts.base.errors import Refusal
 from scripts.cluster.config import parse_cluster
 from scripts.runtimes.swarm.deployment import chosen_nodes
 from scripts.runtimes.swarm.nodes import Node, node
+from tests.cluster.init import bundles
 from tests.cluster.init.bundles import Image
 from tests.cluster.init.conftest import Site
 from tests.cluster.init.hosts import Host
@@ -95,9 +96,9 @@ def test_a_bare_debian_12_becomes_a_member_with_a_folder_as_volume_and_is_as_bef
 
 
 def test_a_debian_13_killed_at_every_change_becomes_a_member_all_the_same_with_an_image_file_as_volume(
-    site: Site, worker: Image
+    site: Site, tiny: Image, worker: Image
 ) -> None:
-    media = site.carry("debian-13", [worker])
+    media = site.carry("debian-13", [tiny])  # which is read whole at every start
     volume_image(media / "volume.img", media / "bundle/models")
     host = site.host("trixie", "beta", media)
     order = ["--bundle", "/media/bundle", "--models", "/media/volume.img", "--first"]
@@ -110,6 +111,12 @@ def test_a_debian_13_killed_at_every_change_becomes_a_member_all_the_same_with_a
         killed |= at
         at, printed = host.init_killed_at_new_change(killed, *order)
     assert killed == planned, printed
+
+    bundles.add_image(media / "bundle", worker)
+    at, printed = host.init_killed_at_new_change(killed, *order)
+    assert at == {f"-> load image {worker.reference}\n"}, printed
+    again = host.init(*order)
+    assert (again.returncode, again.stderr) == (0, "")
 
     made = tree(host)
     assert NOTHING.format("beta") in host.init(*order).stdout

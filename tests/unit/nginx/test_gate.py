@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from scripts.runtimes.local.runtime import HANDED_DOWN
 from worker.contract.limits import LIMITS, MAX_BODY_BYTES
 
 ROOT = Path(__file__).parents[3]
 
+from nginx.gate.__main__ import INTERVAL  # noqa: E402
 from nginx.gate.members import Member, MembersError, Name, Pools, parse_members  # noqa: E402
 from nginx.gate.rules import (  # noqa: E402
     KEEPALIVE_S,
@@ -424,7 +426,21 @@ def test_the_gate_needs_nothing_but_the_standard_library(tmp_path: Path) -> None
     assert done.returncode == 0
 
 
+def test_how_often_it_looks_can_be_said_by_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(INTERVAL, "0")
+    done = gate("run", "--members", "m", "--out", str(tmp_path), "--nginx", "nginx")
+    assert done.returncode == 2
+    fault = "argument --interval: needed is a number above 0, at most 60; found 0"
+    assert done.stderr.splitlines()[-1].endswith(f"error: {fault}")
+
+
 # --- Figures that must agree ------------------------------------------------------------------------------------
+
+
+def test_every_runtime_hands_that_variable_down() -> None:
+    assert INTERVAL in HANDED_DOWN
+    for name in ("compose.yaml", "stack.yaml"):
+        assert f"environment: [{INTERVAL}]" in (ROOT / "compose" / name).read_text()
 
 
 def figure(directive: str, unit: str) -> int:

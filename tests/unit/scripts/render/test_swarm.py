@@ -11,7 +11,7 @@ import pytest
 
 from scripts.cluster.config import ROOT, parse_cluster
 from scripts.render.common import NOTICE
-from scripts.render.swarm import CACHE, SERVES, Pool, environment, members, service_name, workers
+from scripts.render.swarm import CACHE, MONITOR, SERVES, Pool, environment, members, service_name, workers
 from scripts.runtimes.swarm.nodes import GATEWAY
 
 TEXT = 'port = 80\n[[models]]\nname = "photos"\nfolder = "/srv/wanwu/models/photos"\n'
@@ -139,6 +139,14 @@ def test_a_service_on_gpus_sees_them_all() -> None:
     assert '"NVIDIA_VISIBLE_DEVICES": "all"' in workers(CLUSTER, {"photos": pool}, {})
 
 
+def test_a_change_is_watched_as_long_as_was_asked_for() -> None:
+    asked = (
+        workers(CLUSTER, {"photos": POOL}, {}, "2s"),
+        environment(CLUSTER, "image", "/run/members.json", "text", "2s")["WANWU_MONITOR"],
+    )
+    assert (asked[0].count('"monitor": "2s"'), asked[1]) == (2, "2s")
+
+
 def test_the_gate_is_told_a_name_for_every_model() -> None:
     cluster = parse_cluster(f'{TEXT}[[models]]\nname = "wide.v2"\nfolder = "/srv/wanwu/models/wide"\n', "c.toml")
     assert json.loads(members(cluster, "wanwu"))["pools"] == [
@@ -186,6 +194,7 @@ def test_a_stack_is_read_as_it_was_meant(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "source: /srv/$HOME models" in done.stdout
+    assert done.stdout.count(f"monitor: {MONITOR}\n") == 4
     for said in (
         "image: wanwu-gateway:0123456789ab",
         "published: 80",
