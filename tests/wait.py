@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-LIMIT_S = 60
+LIMIT_S = 180  # for a machine that does much else
 
 
 def until(what: str, holds: Callable[[], object], limit_s: float = LIMIT_S) -> None:

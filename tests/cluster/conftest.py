@@ -88,7 +88,7 @@ class Swarm:
         return workers
 
     def get(self, server: str, path: str) -> requests.Response:
-        return requests.get(f"http://{self.servers[server].address}:{PORT}{path}", timeout=10)
+        return requests.get(f"http://{self.servers[server].address}:{PORT}{path}", timeout=60)
 
     def slots_in(self, of: str = "a") -> set[str]:
         return {worker["slot"] for worker in self.status(of) if worker["in"]}
@@ -139,7 +139,7 @@ def swarm() -> Iterator[Swarm]:
 @pytest.fixture
 def whole(swarm: Swarm) -> Swarm:
     """The swarm with the workers of a, b and c in rotation, whatever the test before did."""
-    until("every slot of a, b and c is in rotation", lambda: swarm.slots_in() == swarm.slots(), 120)
+    until("every slot of a, b and c is in rotation", lambda: swarm.slots_in() == swarm.slots())
     return swarm
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.wait import until
+from tests.wait import LIMIT_S, until
 
 SETUP = """
 set -eu
@@ -30,7 +30,6 @@ exec dockerd "$@" --cgroup-parent "$CGROUP" --storage-driver overlay2
 """
 CGROUPS = Path("/sys/fs/cgroup")
 NAMESPACES = Path("/run/netns")
-START_S = 60
 
 
 class Lan:
@@ -105,7 +104,7 @@ class Server:
                 stdout=log,
                 stderr=log,
             )
-        until(f"the daemon of {self.name} answers", lambda: self.asked("version").returncode == 0, START_S)
+        until(f"the daemon of {self.name} answers", lambda: self.asked("version").returncode == 0)
 
     def docker(self, *arguments: str) -> str:
         """What `docker ARGUMENTS` printed on this server."""
@@ -134,7 +133,7 @@ class Server:
         assert self.process
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         os.kill(int(children[0]), signal.SIGTERM)
-        self.process.wait(START_S)
+        self.process.wait(LIMIT_S)
 
     def kill(self) -> None:
         """Take the power away: the cable is dead before any process is, so nobody is told."""
@@ -158,7 +157,7 @@ class Server:
             self.process.kill()
             self.process.wait()
         # Only when the last mount is gone can the folder be taken away.
-        until(f"{self.name} is off", lambda: not self._processes(), START_S)
+        until(f"{self.name} is off", lambda: not self._processes())
 
     def _processes(self) -> list[str]:
         """Whatever still runs in one of the server's cgroups."""

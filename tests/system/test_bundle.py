@@ -51,7 +51,9 @@ def bundle(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle for one system, whose making was killed in the middle of an image, and then repeated."""
     out = tmp_path_factory.mktemp("bundle") / "bundle"
     with subprocess.Popen(command(out, "none"), cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True) as making:
-        until("an image is half saved", lambda: any((out / layout.WORK).glob("*.tar.gz")), 300)
+        draft = out / layout.WORK
+        until("an image is half saved", lambda: making.poll() is not None or any(draft.glob("*.tar.gz")), 300)
+        assert making.poll() is None
         os.killpg(making.pid, signal.SIGKILL)
     assert not (out / layout.SUMS).exists()
     made(out, SYSTEM)

@@ -21,6 +21,7 @@ from tests.wait import until
 from worker.models.folder import read_folder
 
 WORKERS = {"model-0", "model-1"}
+TIMED_OUT = -1  # the exit code of a health check that a busy machine did not finish
 
 
 @pytest.fixture
@@ -118,4 +119,5 @@ def _never_healthy(container: Container) -> None:
 
     until("it says that it is broken", lambda: '"broken"' in "".join(check["Output"] for check in health()["Log"]))
     assert health()["Status"] in ("starting", "unhealthy")
-    assert {check["ExitCode"] for check in health()["Log"]} == {1}
+    ended = {check["ExitCode"] for check in health()["Log"]} - {TIMED_OUT}
+    assert ended == {1}

@@ -74,13 +74,15 @@ def debian_with_systemd() -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Image:
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
     """An image of one small file."""
     folder = tmp_path_factory.mktemp("tiny")
     (folder / "file").write_text("tiny\n")
     made = subprocess.run(["tar", "-C", folder, "-c", "file"], check=True, capture_output=True).stdout
     subprocess.run(["docker", "import", "-", "wanwu-tiny:test"], input=made, check=True, capture_output=True)
-    return bundles.save("wanwu-tiny:test", folder)
+    image = bundles.save("wanwu-tiny:test", folder)
+    yield image
+    subprocess.run(["docker", "image", "rm", image.id], capture_output=True)
 
 
 @pytest.fixture(scope="session")

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.cluster.config import ROOT
-from tests.wait import until
+from tests.wait import LIMIT_S, until
 
 SCRIPT = ROOT / "scripts/init-server.sh"
-LIMIT_S = 180
 BARE = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "TERM": "dumb"}
 PREPARE = """
 set -eu

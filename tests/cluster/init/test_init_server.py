@@ -53,7 +53,7 @@ def classified(host: Host, image: str) -> str:
     place = ["--network=none", "--env-file=/etc/wanwu/offline.env", volume]
     host.says("docker", "run", "--detach", "--name=worker", *place, *variables, image)
     ready = "until [ $(docker inspect --format '{{.State.Health.Status}}' worker) = healthy ]; do sleep 0.2; done"
-    host.says("timeout", "60", "sh", "-c", ready)
+    host.says("sh", "-c", ready)
     picture = "/srv/wanwu/models/photos/golden/cat.jpg"
     answer = json.loads(host.says("docker", "exec", "worker", "python3", "-c", CLASSIFY, picture))
     host.says("docker", "rm", "--force", "worker")
