@@ -19,6 +19,7 @@ from nginx.gate.__main__ import INTERVAL
 from scripts.cluster.config import ROOT
 from scripts.host import docker
 from scripts.models.store import content_hash
+from tests.cluster.init.bundles import link
 from tests.cluster.load import AT_ONCE
 from tests.cluster.servers import Lan, Server, copy_images
 from tests.service import bare_environment
@@ -160,7 +161,7 @@ def copy_kit(folder: Path) -> None:
     for part in ("Makefile", ".dockerignore"):
         shutil.copy(ROOT / part, folder)
     if (ROOT / "wheelhouse").is_dir():
-        shutil.copytree(ROOT / "wheelhouse", folder / "wheelhouse")
+        shutil.copytree(ROOT / "wheelhouse", folder / "wheelhouse", copy_function=link)
 
 
 def make_volume(folder: Path) -> None:
