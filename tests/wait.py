@@ -3,13 +3,17 @@
 import time
 from collections.abc import Callable
 
+LOOK_S = 0.05
 LIMIT_S = 180  # for a machine that does much else
 
 
 def until(what: str, holds: Callable[[], object], limit_s: float = LIMIT_S) -> None:
     """Return once `holds()` is true; fails with `what` was waited for when that takes longer than `limit_s`."""
     end = time.monotonic() + limit_s
-    while not holds():
-        if time.monotonic() > end:
+    while True:
+        began = time.monotonic()
+        if holds():
+            return
+        if began > end:
             raise AssertionError(f"still not so after {limit_s} s: {what}")
-        time.sleep(0.05)
+        time.sleep(max(LOOK_S, time.monotonic() - began))  # what is dear to look at is looked at less often

@@ -63,7 +63,8 @@ def wait(site: SwarmSite, before: Before, accepted: str = "") -> None:
         _tell(services, tasks, before, seen)
         for service in services:
             _refuse_given_up(service, tasks, before, accepted)
-        return all(_is_settled(service, tasks) for service in services) and _are_in(site, services)
+        standing = [node for node in read_nodes() if _has_gateway(node)]
+        return all(_is_settled(service, tasks, standing) for service in services) and _are_in(site, services, standing)
 
     _until(arrived, "the swarm is not as it should be")
 
@@ -127,11 +128,11 @@ def _why(failed: Sequence[Task]) -> list[str]:
     return [f"{failed[0].slot or failed[0].id[:12]}: {failed[0].said}", *log.splitlines()]
 
 
-def _is_settled(service: Service, tasks: Sequence[Task]) -> bool:
+def _is_settled(service: Service, tasks: Sequence[Task], standing: Sequence[Node]) -> bool:
     """Whether as many tasks as there should be run, all of them made from what the service says now."""
     own = [task for task in tasks if task.service == service.id and task.wanted == "running"]
     current = [task for task in own if task.running and task.spec == service.spec]
-    wanted = sum(_has_gateway(node) for node in read_nodes()) if service.replicas is None else service.replicas
+    wanted = len(standing) if service.replicas is None else service.replicas
     return service.update not in CHANGING and len(own) == len(current) == wanted
 
 
@@ -139,12 +140,12 @@ def _has_gateway(node: Node) -> bool:
     return node.active and node.ready and node.labels.get(GATEWAY) == "true"
 
 
-def _are_in(site: SwarmSite, services: Sequence[Service]) -> bool:
-    """Whether every gateway sends to every worker."""
-    standing = {node.labels.get(SERVER) for node in read_nodes() if _has_gateway(node)}
+def _are_in(site: SwarmSite, services: Sequence[Service], standing: Sequence[Node]) -> bool:
+    """Whether the gateway of every `standing` node sends to every worker."""
+    servers = {node.labels.get(SERVER) for node in standing}
     counts = {service.name: service.replicas for service in services}
     wanted = {model.name: counts.get(f"{STACK}_{service_name(model.name)}") for model in site.cluster.models}
-    return all(_listed(url) == wanted for server, url in site.gateways.items() if server in standing)
+    return all(_listed(url) == wanted for server, url in site.gateways.items() if server in servers)
 
 
 def _listed(gateway: str) -> dict[str, int]:
