@@ -14,12 +14,9 @@ from scripts.base.errors import Refusal
 from scripts.base.programs import on_path
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import format_cpu_list, read_hardware
-from scripts.commands.doctor import examine
+from scripts.commands import NoOptions, Place, doctor
 from scripts.host import environments
 from scripts.host.environments import SERVE
-from scripts.runtimes.choice import choose
-from scripts.runtimes.compose import runtime as compose
-from scripts.runtimes.run_directory import run_dir
 from tests.nobody import NOBODY, as_nobody
 from tests.service import free_ports
 
@@ -64,8 +61,7 @@ def port_of(cluster: Path) -> int:
 
 
 def diagnose(cluster: Path, runtime: str = "local") -> None:
-    run = run_dir(cluster.parent / "run")
-    examine(cluster, run, choose(runtime, run))
+    doctor.run(Place(cluster, cluster.parent / "run", runtime), NoOptions())
 
 
 def refused(cluster: Path, capsys: Capture) -> tuple[list[str], list[str]]:
@@ -139,7 +135,7 @@ def test_for_compose_an_engine_is_needed_and_neither_nginx_nor_packages(
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{cluster.parent}/no.sock")
     with pytest.raises(Refusal) as refusal:
-        examine(cluster, run_dir(cluster.parent / "run"), compose)
+        diagnose(cluster, "compose")
     assert refusal.value.lines == ("to mend before `make up`: runtime",)
     said = capsys.readouterr().out.splitlines()
     assert [line.partition(":")[0] for line in said] == ["ok  python", "no  runtime", "ok  folders"]
