@@ -63,6 +63,9 @@ def from_json(kind: type[T], text: str) -> T:
 
 
 def _restored(hint: Any, value: Any) -> Any:
+    """Return `value` of a JSON object as what an option of this type holds."""
+    if isinstance(value, list):
+        return tuple(value)
     return Path(value) if isinstance(value, str) and Path in (hint, *get_args(hint)) else value
 
 

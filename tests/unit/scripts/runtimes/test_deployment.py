@@ -1,14 +1,17 @@
 """Which ports workers have: those after the gateway's, or those that a running service has given them."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from scripts.base.errors import Refusal
-from scripts.cluster.config import parse_cluster
+from scripts.cluster import models
+from scripts.cluster.config import ROOT, parse_cluster
 from scripts.cluster.models import Served
 from scripts.cluster.plan import plan
-from scripts.runtimes.deployment import Deployment, reuse_ports, with_default_ports
+from scripts.runtimes import deployment
+from scripts.runtimes.deployment import Deployment, plan_here, reuse_ports, with_default_ports
 from scripts.runtimes.run_directory import RunDir
 from tests.unit.hardware import recorded
 
@@ -19,9 +22,9 @@ def planned(port: int = 8080) -> Deployment:
     cluster = parse_cluster(
         f'port = {port}\n[[models]]\nname = "photos"\nfolder = "a"\n[[models]]\nname = "wide"\nfolder = "b"\n', "c.toml"
     )
-    models = {name: Served("openvino", Path("a.png"), 1) for name in ("photos", "wide")}
+    served = {name: Served("openvino", Path("a.png"), 1) for name in ("photos", "wide")}
     hardware = recorded("two-cores")
-    return Deployment(cluster, hardware, models, plan(cluster, {"this": hardware}), RunDir(Path("/run")))
+    return Deployment(cluster, hardware, served, plan(cluster, {"this": hardware}), RunDir(Path("/run")))
 
 
 def ports(known: dict[str, int], free: bool = True, taken: int = 0) -> dict[str, int]:
@@ -62,3 +65,16 @@ def test_ports_beyond_the_last_are_refused() -> None:
 def test_ports_that_were_reused_can_be_given_anew() -> None:
     moved = reuse_ports(planned(), {"a-0": 8081, "a-1": 8082}, lambda port: True)
     assert with_default_ports(moved).ports == FREE
+
+
+def test_planning_reads_every_model_once_also_where_a_gpu_is_of_no_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deployment, "read_hardware", lambda: recorded("eight-gpus"))
+    read = Counter[Path]()
+    monkeypatch.setattr(models, "_read", lambda folder, real=models._read: (read.update([folder]), real(folder))[1])
+    cluster = parse_cluster(f'[[models]]\nname = "photos"\nfolder = "{ROOT}/worker/photos"\n', "c.toml")
+    found = plan_here(cluster, RunDir(tmp_path))
+    assert found.hardware.gpus == ()
+    assert read == {ROOT / "worker/photos": 1}
+    assert list(tmp_path.iterdir()) == []
