@@ -6,21 +6,21 @@ RUNTIME ?=
 MODELS ?= models
 WANWU = $(PYTHON) -m scripts
 # From the command line alone: some shells have a NAME of their own.
-given = $(if $(filter command,$(firstword $(origin $(1)))),$($(1)))
+option = $(if $(filter command,$(firstword $(origin $(1)))),$($(1)))
 PLACE = --cluster "$(CLUSTER)" --run-dir "$(RUN_DIR)" --runtime "$(RUNTIME)"
-PICTURES = --calibration "$(call given,CALIBRATION)"
-MODEL = $(PICTURES) $(if $(filter 0,$(call given,PREPARE)),--no-prepare) \
-  --name "$(call given,NAME)" --loader "$(call given,LOADER)" \
-  --architecture "$(call given,ARCHITECTURE)" --channels "$(call given,CHANNELS)" --golden "$(call given,GOLDEN)" \
-  --labels-en "$(call given,LABELS_EN)" --labels-zh "$(call given,LABELS_ZH)" \
-  --templates "$(call given,TEMPLATES)" \
-  $(if $(call given,TRUST_CODE),--trust-code) $(if $(call given,FORCE),--force)
-MEASURE = --out "$(or $(call given,OUT),bench)" --photos "$(call given,PHOTOS)" --rounds "$(or $(call given,ROUNDS),0)" \
-  $(if $(call given,QUICK),--quick)
-PUBLISHED = --source "$(call given,SOURCE)" --revision "$(call given,REVISION)" --sha256 "$(call given,SHA256)"
+PICTURES = --calibration "$(call option,CALIBRATION)"
+MODEL = $(PICTURES) $(if $(filter 0,$(call option,PREPARE)),--no-prepare) \
+  --name "$(call option,NAME)" --loader "$(call option,LOADER)" \
+  --architecture "$(call option,ARCHITECTURE)" --channels "$(call option,CHANNELS)" --golden "$(call option,GOLDEN)" \
+  --labels-en "$(call option,LABELS_EN)" --labels-zh "$(call option,LABELS_ZH)" \
+  --templates "$(call option,TEMPLATES)" \
+  $(if $(call option,TRUST_CODE),--trust-code) $(if $(call option,FORCE),--force)
+MEASURE = --out "$(or $(call option,OUT),bench)" --photos "$(call option,PHOTOS)" --rounds "$(or $(call option,ROUNDS),0)" \
+  $(if $(call option,QUICK),--quick)
+PUBLISHED = --source "$(call option,SOURCE)" --revision "$(call option,REVISION)" --sha256 "$(call option,SHA256)"
 
-SERVERS = --hosts "$(call given,HOSTS)" --bundle "$(or $(call given,BUNDLE),bundle)" \
-  --models "$(call given,SOURCE)" --join "$(call given,JOIN)" --gpu "$(or $(call given,GPU),auto)"
+SERVERS = --hosts "$(call option,HOSTS)" --bundle "$(or $(call option,BUNDLE),bundle)" \
+  --models "$(call option,SOURCE)" --join "$(call option,JOIN)" --gpu "$(or $(call option,GPU),auto)"
 
 .DEFAULT_GOAL := help
 .PHONY: help up down status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate use wheelhouse base-image bundle bundle-verify k8s test photos bench bench-peers
@@ -44,7 +44,7 @@ rollback: ## Under Swarm: bring back what served before the last change, one wor
 	@$(WANWU) rollback $(PLACE)
 
 drain: ## Under Swarm: stop what runs on one server, so that it may be taken away: SERVER=...
-	@$(WANWU) drain $(PLACE) --server "$(call given,SERVER)"
+	@$(WANWU) drain $(PLACE) --server "$(call option,SERVER)"
 
 ##@ Looking
 status: ## Every slot, its worker and its state
@@ -54,7 +54,7 @@ logs: ## The end of every log; FOLLOW=1 goes on as they grow
 	@$(WANWU) logs $(PLACE) $(if $(FOLLOW),--follow)
 
 slots: ## This server's slots, as init-server.sh writes them; SERVER=NAME, GPU=none
-	@$(WANWU) slots $(PLACE) --server "$(call given,SERVER)" --gpu "$(or $(call given,GPU),auto)"
+	@$(WANWU) slots $(PLACE) --server "$(call option,SERVER)" --gpu "$(or $(call option,GPU),auto)"
 
 init: ## Make bare servers members, over SSH: HOSTS="root@a root@b", BUNDLE=DIR (bundle), SOURCE=..., JOIN=..., GPU=none
 	@$(WANWU) init $(PLACE) $(SERVERS)
@@ -64,38 +64,38 @@ doctor: ## What this machine has, and what it lacks
 
 ##@ Models
 models: ## Every model folder, served or not; MODELS=DIR (models) holds them, NAME=... for all measured of one
-	@$(WANWU) models $(PLACE) --models "$(MODELS)" --name "$(call given,NAME)"
+	@$(WANWU) models $(PLACE) --models "$(MODELS)" --name "$(call option,NAME)"
 
 model-add: ## Make a model folder from files at hand: SOURCE=PATH NAME=..., more in the README
-	@$(WANWU) model-add $(PLACE) --models "$(MODELS)" --path "$(call given,SOURCE)" $(MODEL)
+	@$(WANWU) model-add $(PLACE) --models "$(MODELS)" --source "$(call option,SOURCE)" $(MODEL)
 
 model-fetch: ## Fetch a published model where there is a network: SOURCE=hf:ORG/NAME, more in the README
 	@$(WANWU) model-fetch $(PLACE) --models "$(MODELS)" $(PUBLISHED) $(MODEL)
 
 model-prepare: ## Measure engines on this machine again; NAME=... for one, CALIBRATION=DIR of own pictures
-	@$(WANWU) model-prepare $(PLACE) --models "$(MODELS)" --name "$(call given,NAME)" $(PICTURES)
+	@$(WANWU) model-prepare $(PLACE) --models "$(MODELS)" --name "$(call option,NAME)" $(PICTURES)
 
 model-verify: ## Check model folders as a starting worker does, no network needed; NAME=... for one, JSON=1
-	@$(WANWU) model-verify $(PLACE) --models "$(MODELS)" --name "$(call given,NAME)" $(if $(call given,JSON),--json)
+	@$(WANWU) model-verify $(PLACE) --models "$(MODELS)" --name "$(call option,NAME)" $(if $(call option,JSON),--json)
 
 evaluate: ## How often a model is right: NAME=..., IMAGES=DIR with a folder per class, or a CSV of file,label; OUT=DIR
-	@$(WANWU) evaluate $(PLACE) --models "$(MODELS)" --name "$(call given,NAME)" --images "$(call given,IMAGES)" --out "$(call given,OUT)"
+	@$(WANWU) evaluate $(PLACE) --models "$(MODELS)" --name "$(call option,NAME)" --images "$(call option,IMAGES)" --out "$(call option,OUT)"
 
 use: ## Serve another model folder, losing no request: NAME=..., INSTEAD_OF=... where several are served
-	@$(WANWU) use $(PLACE) --models "$(MODELS)" --name "$(call given,NAME)" --instead-of "$(call given,INSTEAD_OF)"
+	@$(WANWU) use $(PLACE) --models "$(MODELS)" --name "$(call option,NAME)" --instead-of "$(call option,INSTEAD_OF)"
 
 ##@ Containers
 wheelhouse: ## Fetch the wheels that images are built from, so that a build needs no package index
 	@$(WANWU) wheelhouse $(PLACE)
 
 bundle: ## All that bare servers need, in one directory: MODELS=a,b (the served), SYSTEMS=debian-12,... (all), OUT=DIR (bundle)
-	@$(WANWU) bundle $(PLACE) --include "$(call given,MODELS)" --systems "$(call given,SYSTEMS)" --out "$(or $(call given,OUT),bundle)"
+	@$(WANWU) bundle $(PLACE) --include "$(call option,MODELS)" --systems "$(call option,SYSTEMS)" --out "$(or $(call option,OUT),bundle)"
 
 bundle-verify: ## Check a bundle wherever it was carried, no network needed; BUNDLE=DIR (bundle)
-	@$(WANWU) bundle-verify $(PLACE) --bundle "$(or $(call given,BUNDLE),bundle)"
+	@$(WANWU) bundle-verify $(PLACE) --bundle "$(or $(call option,BUNDLE),bundle)"
 
 k8s: ## Manifests for Kubernetes; GPU=1 for workers with a GPU each, OUT=DIR (k8s)
-	@$(WANWU) k8s $(PLACE) --out "$(or $(call given,OUT),k8s)" $(if $(call given,GPU),--gpu)
+	@$(WANWU) k8s $(PLACE) --out "$(or $(call option,OUT),k8s)" $(if $(call option,GPU),--gpu)
 
 base-image: ## Make the images' base from Debian packages, where no registry can be reached
 	@scripts/base-image.sh
@@ -105,7 +105,7 @@ test: ## Lint, types and all tests, with all they need; TESTS=... for some of th
 	@$(WANWU) test $(if $(TESTS),-- $(TESTS))
 
 photos: ## Make the embedded model folder again, and say how it differs; WHEELS=DIR, OUT=DIR (worker/photos)
-	@$(WANWU) photos $(PLACE) --wheels "$(call given,WHEELS)" --out "$(or $(call given,OUT),worker/photos)"
+	@$(WANWU) photos $(PLACE) --wheels "$(call option,WHEELS)" --out "$(or $(call option,OUT),worker/photos)"
 
 bench: ## Rate, latency, memory and start-up of every way to serve; QUICK=1, ROUNDS=N (3), PHOTOS=DIR, OUT=DIR (bench)
 	@$(WANWU) bench $(PLACE) $(MEASURE)

@@ -162,13 +162,14 @@ def _sentence_pieces() -> bytes:
 def added(source: Path, out: Path, *arguments: str | Path) -> Path:
     """The folder `out` as `make model-add` fills it from `source`, with the labels of THINGS and more `arguments`."""
     from scripts.models.tools import add
+    from tests.options import model_add
 
     out.mkdir(parents=True)
-    given: list[str | Path] = ["--source", source, "--out", out, "--name", out.name]
+    given: list[str | Path] = ["--source", source, "--name", out.name]
     for language, lines in (("en", THINGS), ("zh", THINGS.values())):
         file = source.with_name(f"{language}.txt")
         file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         given += [f"--labels-{language}", file]
-    if status := add.main([str(argument) for argument in (*given, *arguments)]):
+    if status := add.main(out, model_add(*given, *arguments)):
         raise AssertionError(f"model-add ended with {status}")
     return out

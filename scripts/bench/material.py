@@ -14,7 +14,7 @@ from scripts.bench.servers import planned_text
 from scripts.bench.subjects import ONLY_F32, REFERENCE, SMALL, Material
 from scripts.cluster.config import ROOT, load_cluster
 from scripts.host.environments import TOOLS
-from scripts.runtimes.deployment import prepare
+from scripts.runtimes.deployment import plan_here
 from scripts.runtimes.run_directory import run_dir
 from worker.contract import machine
 
@@ -35,7 +35,7 @@ def gather(folder: Path, photos: Path | None, quick: bool) -> Material:
     folders[ONLY_F32] = f32_only(folders[REFERENCE], folder / "models" / ONLY_F32)
     cluster = folder / "cluster.toml"
     cluster.write_text(planned_text(folders[REFERENCE], free_ports(1)), encoding="utf-8")
-    slots = [worker.slot for worker in prepare(load_cluster(cluster), run_dir(folder / "run")).plan.workers]
+    slots = [worker.slot for worker in plan_here(load_cluster(cluster), run_dir(folder / "run")).plan.workers]
     cpus = frozenset(os.sched_getaffinity(0))
     return Material(
         folders, weights, pictures, cluster, cpus, [frozenset(slot.cpus) for slot in slots], slots[0].gpu or ""
@@ -86,7 +86,7 @@ def _model(models: Path, name: str, weights: Path, quick: bool) -> Path:
     if not (models / name / "model.toml").is_file():
         step(f"make model-add NAME={name}")
         source = (
-            "--path",
+            "--source",
             str(weights),
             "--loader",
             "torchvision",

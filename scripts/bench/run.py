@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
 from scripts.base.console import say
+from scripts.base.options import Flag
 from scripts.bench import containers, startup
 from scripts.bench.figures import Model, figures
 from scripts.bench.material import gather, own_photos
@@ -30,42 +32,40 @@ QUICK_SECONDS, QUICK_WARM_S = 1.0, 0.2
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """What was asked for: how many rounds (0: the usual number), on which pictures, into which folder."""
+class BenchOptions:
+    """How many rounds (0: the usual number), on which images, into which folder."""
 
-    cluster: Path
-    out: Path = OUT
-    photos: str = ""
-    rounds: int = 0
-    quick: bool = False
-    with_peers: bool = False
+    out: Annotated[Path, Flag("the folder that the results go to")] = OUT
+    photos: Annotated[str, Flag("a folder of images to send", "DIR")] = ""
+    rounds: Annotated[int, Flag("of which the medians are taken (3)")] = 0
+    quick: Annotated[bool, Flag("one short round, to see that all of it works")] = False
 
     @property
     def count(self) -> int:
-        """How many rounds."""
+        """Return the number of rounds."""
         return self.rounds or (1 if self.quick else ROUNDS)
 
 
-def measure(order: Measurement) -> None:
-    """Measure all there is, write the report, the plot and the raw samples, and show the report. Raises Refusal."""
-    started = time.monotonic()
-    photos = own_photos(Path(order.photos)) if order.photos else None
-    has_peers = _environments(order.with_peers) and (order.with_peers or not order.quick)
-    (order.out / "logs").mkdir(parents=True, exist_ok=True)
-    material = gather(order.out, photos, order.quick)
+def measure(options: BenchOptions, cluster: Path, with_peers: bool) -> None:
+    """Measure all there is, write the report, the plot and the raw samples, and show the report; raise Refusal."""
+    started, out = time.monotonic(), options.out.absolute()
+    photos = own_photos(Path(options.photos)) if options.photos else None
+    has_peers = _environments(with_peers) and (with_peers or not options.quick)
+    (out / "logs").mkdir(parents=True, exist_ok=True)
+    material = gather(out, photos, options.quick)
     subjects = own(len(material.slots), len(material.slots[0])) + (peers(len(material.cpus)) if has_peers else [])
-    times = (QUICK_SECONDS, QUICK_WARM_S) if order.quick else (SECONDS, WARM_S)
-    rounds = Rounds(material, order.out / "logs", *times)
-    rounds.run(subjects, order.count)
-    model = _model(material, startup.ready_s(material.cluster, order.count))
-    beside = startup.measure(order.cluster, order.count)
-    beside += [] if order.quick else containers.measure(order.cluster, order.count)
-    about = [*_machine(material, order.count), _spent(time.monotonic() - started, rounds.samples)]
+    times = (QUICK_SECONDS, QUICK_WARM_S) if options.quick else (SECONDS, WARM_S)
+    rounds = Rounds(material, out / "logs", *times)
+    rounds.run(subjects, options.count)
+    model = _model(material, startup.ready_s(material.cluster, options.count))
+    beside = startup.measure(cluster, options.count)
+    beside += [] if options.quick else containers.measure(cluster, options.count)
+    about = [*_machine(material, options.count), _spent(time.monotonic() - started, rounds.samples)]
     names = [subject.name for subject in subjects]
     found = rows(sorted(rounds.samples, key=lambda sample: names.index(sample.subject)))
     reached = figures(found, len(material.slots), [name for name in names if name.endswith(DOCUMENTED)], model)
     run = Run(about, subjects, found, rounds.faults, reached, [*_notes(model, has_peers), *beside])
-    write(order.out, run, rounds.samples)
+    write(out, run, rounds.samples)
 
 
 def _environments(with_peers: bool) -> bool:

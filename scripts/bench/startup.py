@@ -17,8 +17,8 @@ from scripts.bench.commands import command, free_ports
 from scripts.cluster.config import ROOT, Cluster, load_cluster
 from scripts.host.environments import SERVE, SERVE_TORCH
 from scripts.render import common as render
-from scripts.runtimes.deployment import CPU_ONLY, prepare
-from scripts.runtimes.local import runtime as local
+from scripts.runtimes.deployment import CPU_ONLY
+from scripts.runtimes.local.runtime import GUNICORN, LocalRuntime
 from scripts.runtimes.run_directory import run_dir
 from worker.contract.settings import offline_variables
 
@@ -85,13 +85,13 @@ def _worker_s(arguments: Sequence[str]) -> float:
 
 @contextmanager
 def _running(cluster: Cluster, place: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    site = prepare(cluster, run_dir(place))
-    worker = site.plan.workers[0]
-    address = f"127.0.0.1:{worker.port}"
+    deployment = LocalRuntime().plan(cluster, run_dir(place))
+    worker = deployment.plan.workers[0]
+    address = f"127.0.0.1:{deployment.ports[worker.name]}"
     environ = offline_variables() | render.worker_environment(cluster, worker, address) | {"PATH": os.environ["PATH"]}
-    python = (SERVE if site.models[worker.model].engine in CPU_ONLY else SERVE_TORCH).python
+    python = (SERVE if deployment.models[worker.model].engine in CPU_ONLY else SERVE_TORCH).python
     with place.with_name("worker.log").open("wb") as log:
-        process = subprocess.Popen([python, *local.GUNICORN], cwd=ROOT, env=environ, stdout=log, stderr=log)
+        process = subprocess.Popen([python, *GUNICORN], cwd=ROOT, env=environ, stdout=log, stderr=log)
     try:
         yield process, address
     finally:

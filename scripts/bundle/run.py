@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
 from scripts.base.console import say, step, warn
 from scripts.base.errors import Refusal
+from scripts.base.options import Flag
 from scripts.bundle import contents, kit, layout, saved, sbom, volume
 from scripts.bundle.contents import Contents
 from scripts.bundle.kit import Kit
@@ -20,6 +22,7 @@ from scripts.host.debs import Package
 from scripts.host.wheelhouse import read_pins
 from scripts.models import store as library
 from scripts.models import verify as model_verify
+from scripts.models.options import VerifyOptions
 from scripts.models.store import Entry
 from worker.contract.files import sha256, write_atomically
 
@@ -27,34 +30,37 @@ OUT = ROOT / "bundle"
 
 
 @dataclass(frozen=True)
-class Order:
-    """What is asked for: `models` and `systems` by name, empty for the usual ones; `out` is the bundle."""
+class BundleOptions:
+    """What goes into a bundle, and where it is written."""
 
-    cluster: Cluster
-    library: Path
-    models: tuple[str, ...]
-    systems: tuple[str, ...]
-    out: Path
+    include: Annotated[str, Flag("models, separated by commas; else the served", "NAMES")] = ""
+    systems: Annotated[str, Flag("separated by commas; none for no packages", "NAMES")] = ""
+    out: Annotated[Path, Flag("the bundle's directory")] = OUT
 
 
-def make(order: Order) -> None:
-    """Write the bundle, or make one whole that is unfinished or of older parts; raises Refusal."""
+def make(options: BundleOptions, cluster: Cluster) -> None:
+    """Write the bundle, or make one whole that is unfinished or of older parts; raise Refusal."""
+    out, systems = options.out.absolute(), _names(options.systems)
     if fault := docker.engine_fault():
         raise Refusal(fault)
-    contents.check_systems(order.systems)
-    entries = volume.choose(library.entries(order.library, order.cluster), order.models)
+    contents.check_systems(systems)
+    entries = volume.choose(library.entries(library.MODELS, cluster), _names(options.include))
     own = kit.read_kit()
-    _claim(order.out)
+    _claim(out)
     try:
-        found = _decide(order, own, entries)
-        contents.announce(found, order.out)
+        found = _decide(own, entries, systems, cluster, out)
+        contents.announce(found, out)
     except Refusal:
-        _release(order.out)
+        _release(out)
         raise
-    (order.out / layout.SUMS).unlink(missing_ok=True)
-    _fill(found, order.out)
-    total = sum(path.stat().st_size for path in order.out.rglob("*") if path.is_file())
-    say(f"\nbundle: {order.out}, {total / 1e6:.1f} MB; `make bundle-verify` checks it wherever it is carried")
+    (out / layout.SUMS).unlink(missing_ok=True)
+    _fill(found, out)
+    total = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    say(f"\nbundle: {out}, {total / 1e6:.1f} MB; `make bundle-verify` checks it wherever it is carried")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for name in text.split(",") if name)
 
 
 def _claim(out: Path) -> None:
@@ -77,16 +83,16 @@ def _release(out: Path) -> None:
         out.rmdir()
 
 
-def _decide(order: Order, own: Kit, entries: Sequence[Entry]) -> Contents:
+def _decide(own: Kit, entries: Sequence[Entry], systems: Sequence[str], cluster: Cluster, out: Path) -> Contents:
     if own.revision.endswith("-dirty"):
         warn(f"files differ from revision {own.revision[:12]}: the kit is the files as they are")
     for entry in entries:
-        if not library.is_verified(order.library, entry.folder):
+        if not library.is_verified(library.MODELS, entry.folder):
             step(f"verifying model {entry.name}")
-            model_verify.verify(order.library, order.cluster, entry.name, as_json=False)
-    needed = contents.needed_images(entries, order.cluster)
+            model_verify.verify(VerifyOptions(name=entry.name), cluster)
+    needed = contents.needed_images(entries, cluster)
     images.ensure(needed)
-    packages = contents.resolve_packages(order.systems, order.out / WORK)
+    packages = contents.resolve_packages(systems, out / WORK)
     return Contents(own, tuple(image.reference for image in needed), tuple(entries), packages)
 
 

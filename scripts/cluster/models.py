@@ -1,13 +1,13 @@
 """What the control side needs to know of a model folder: that it is there, its engine, and a picture to try it on."""
 
 import tomllib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.base.errors import Refusal
-from scripts.cluster.config import Cluster, Model
-from worker.contract.engine import READS, ZERO_SHOT, Scaling, read_engine
+from scripts.cluster.config import Cluster
+from worker.contract.engine import READS, ZERO_SHOT, EngineSpec, Scaling, read_engine
 from worker.contract.fields import Fields, ModelError
 from worker.contract.machine import kind
 from worker.contract.settings import AUTO
@@ -31,12 +31,48 @@ class Served:
         return self.texts or self.engine not in READS
 
 
+@dataclass(frozen=True)
+class Spec:
+    """What model.toml says of one model, whatever machine it runs on."""
+
+    folder: Path
+    loader: str
+    golden: Path
+    engine: EngineSpec
+
+    def served(self, wanted: str, machines: Collection[str]) -> Served:
+        """Return the model as it runs on these kinds of machines, on the engine `wanted` or the best."""
+        choices = [self.engine.choose(machine, wanted) for machine in machines]
+        # Where slots are of two kinds, what has torch has the other engines, too.
+        choice = next((choice for choice in choices if choice.engine not in READS), choices[0])
+        network = self.engine.network(self.loader, choice.engine, choice.precision)
+        texts = self.loader == ZERO_SHOT
+        return Served(
+            choice.engine,
+            self.golden,
+            _size(self.folder, network) + (_size(self.folder, None) if network and texts else 0),
+            # What was measured is of what was chosen then.
+            tuple(row for row in self.engine.scaling if row.machine == kind()) if wanted == AUTO else (),
+            texts,
+        )
+
+
 def read_models(cluster: Cluster, machines: Collection[str] = ()) -> dict[str, Served]:
-    """Every model of `cluster` by name; raises Refusal for folders that are missing or cannot be read.
+    """Return every model of `cluster` by name; raise Refusal for folders that are missing or cannot be read.
 
     `machines` are the kinds of its slots, as worker.machine names them; without any, this machine's CPUs.
     """
-    found: dict[str, Served] = {}
+    return served(read_specs(cluster), cluster.engine, machines or [kind()])
+
+
+def served(specs: Mapping[str, Spec], wanted: str, machines: Collection[str]) -> dict[str, Served]:
+    """Return every model as it runs on these kinds of machines, by name."""
+    return {name: spec.served(wanted, machines) for name, spec in specs.items()}
+
+
+def read_specs(cluster: Cluster) -> dict[str, Spec]:
+    """Return what the model.toml of every model of `cluster` says, by name; raise Refusal for all that is wrong."""
+    found: dict[str, Spec] = {}
     faults: list[str] = []
     for index, model in enumerate(cluster.models):
         where = f"{cluster.source}: models/{index}/folder"
@@ -44,7 +80,7 @@ def read_models(cluster: Cluster, machines: Collection[str] = ()) -> dict[str, S
             faults.append(f"{where}: {fault}")
             continue
         try:
-            found[model.name] = _read(model, cluster.engine, machines or [kind()])
+            found[model.name] = _read(model.folder)
         except ModelError as error:
             faults += [f"{where}: {line}" for line in str(error).splitlines()]
         except OSError as error:
@@ -65,25 +101,14 @@ def _absence(folder: Path) -> str | None:
     return None
 
 
-def _read(model: Model, wanted: str, machines: Collection[str]) -> Served:
-    """`model` as it runs on these kinds of machines; raises ModelError, and what a table of another shape provokes."""
-    source = model.folder / "model.toml"
+def _read(folder: Path) -> Spec:
+    """Return what model.toml says; raise ModelError, and what a table of another shape provokes."""
+    source = folder / "model.toml"
     table = tomllib.loads(source.read_text(encoding="utf-8"))
     loader, fields = table["loader"], Fields(table["engine"], str(source), "engine/")
     spec = read_engine(fields, loader, table["files"])
     fields.raise_faults()
-    choices = [spec.choose(machine, wanted) for machine in machines]
-    # Where slots are of two kinds, what has torch has the other engines, too.
-    choice = next((choice for choice in choices if choice.engine not in READS), choices[0])
-    network, texts = spec.network(loader, choice.engine, choice.precision), loader == ZERO_SHOT
-    return Served(
-        choice.engine,
-        model.folder / table["golden"][0]["image"],
-        _size(model.folder, network) + (_size(model.folder, None) if network and texts else 0),
-        # What was measured is of what was chosen then.
-        tuple(row for row in spec.scaling if row.machine == kind()) if wanted == AUTO else (),
-        texts,
-    )
+    return Spec(folder, loader, folder / table["golden"][0]["image"], spec)
 
 
 def _size(folder: Path, network: str | None) -> int:

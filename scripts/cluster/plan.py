@@ -29,7 +29,6 @@ class Worker:
     name: str
     model: str
     slot: Slot
-    port: int
 
 
 @dataclass(frozen=True)
@@ -40,19 +39,12 @@ class Plan:
 Core = tuple[Cpu, ...]  # the usable SMT siblings of one physical core
 
 
-def plan(
-    cluster: Cluster,
-    hardware: Mapping[str, Hardware],
-    first_port: int | None = None,
-    cores: Mapping[str, int | None] | None = None,
-) -> Plan:
-    """Slots for every server and a worker for every slot.
+def plan(cluster: Cluster, hardware: Mapping[str, Hardware], cores: Mapping[str, int | None] | None = None) -> Plan:
+    """Return slots for every server and a worker for every slot.
 
-    `hardware` is keyed by server name, and so are the `cores` of a worker that were measured best there. A server's
-    workers listen on `first_port` and the ports after it; without it, on those after the gateway's. Raises Refusal for
-    what the hardware cannot meet, all servers at once.
+    `hardware` is keyed by server name, and so are the `cores` of a worker that were measured best there. Raise Refusal
+    for what the hardware cannot meet, all servers at once.
     """
-    first_port = cluster.port + 1 if first_port is None else first_port
     slots: list[Slot] = []
     faults: list[str] = []
     for index, server in enumerate(cluster.servers):
@@ -60,34 +52,26 @@ def plan(
             slots += server_slots(server, hardware, len(cluster.models), (cores or {}).get(server.name))
         except Refusal as refusal:
             faults += [f"servers/{index}/{line}" for line in refusal.lines]
-    faults = faults or impossible_sums(len(cluster.models), slots, first_port)
-    if faults:
+    if faults := faults or too_few_slots(len(cluster.models), slots):
         raise Refusal(*(f"{cluster.source}: {fault}" for fault in faults))
 
-    of_model, on_server = Counter[str](), Counter[str]()
+    of_model = Counter[str]()
     workers = []
     for slot, model in zip(slots, spread_models(cluster.models, len(slots)), strict=True):
         name = f"{model}-{of_model[model]}"
-        workers.append(Worker(name, model, slot, first_port + on_server[slot.server]))
+        workers.append(Worker(name, model, slot))
         of_model[model] += 1
-        on_server[slot.server] += 1
     return Plan(tuple(workers))
 
 
-def impossible_sums(models: int, slots: Sequence[Slot], first_port: int) -> list[str]:
-    faults = []
-    if models > len(slots):
-        faults.append(
-            f"models: found {models} models for {_count(len(slots), 'slot')}, needed a slot for each:"
-            " remove models, add servers, or ask for more workers of fewer cores"
-        )
-    most = max(Counter(slot.server for slot in slots).values())
-    if first_port + most - 1 > 65535:
-        faults.append(
-            f"port: found {first_port} for the first of {_count(most, 'worker')},"
-            f" needed at most {65536 - most}: choose a lower port"
-        )
-    return faults
+def too_few_slots(models: int, slots: Sequence[Slot]) -> list[str]:
+    """Return a line where there are more models than slots."""
+    if models <= len(slots):
+        return []
+    return [
+        f"models: found {models} models for {_count(len(slots), 'slot')}, needed a slot for each:"
+        " remove models, add servers, or ask for more workers of fewer cores"
+    ]
 
 
 def spread_models(models: Sequence[Model], slots: int) -> list[str]:

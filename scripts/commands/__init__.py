@@ -1,0 +1,58 @@
+"""What a command is, and which commands there are: every module of this folder is one, named after its file.
+
+`model_add.py` is `python3 -m scripts model-add`. A module declares `COMMAND`; only the module of the command that runs
+is imported.
+"""
+
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
+
+from scripts.base.options import Flag
+from scripts.cluster.config import ROOT, Cluster, load_cluster
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Own = TypeVar("Own", bound="DataclassInstance")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which service a command concerns; every command takes these options."""
+
+    cluster: Annotated[Path, Flag("the cluster's file")] = ROOT / "compose/cluster.toml"
+    run_dir: Annotated[Path, Flag("where the service writes")] = ROOT / "run"
+    runtime: Annotated[str, Flag("local, compose or swarm; without it the best this machine has")] = ""
+
+    def load_cluster(self) -> Cluster:
+        """Return the cluster of the file; raise Refusal for its faults."""
+        return load_cluster(self.cluster)
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """For commands that take none of their own."""
+
+
+@dataclass(frozen=True)
+class Command(Generic[Own]):
+    """One command: its help text, its own options, and what it does with them; `run` raises Refusal."""
+
+    help: str
+    options: type[Own]
+    run: Callable[[Place, Own], None]
+
+
+def names() -> list[str]:
+    """Return the names of all commands, sorted."""
+    return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
+
+
+def load(name: str) -> Command[Any]:
+    """Return the command called `name`."""
+    command: Command[Any] = import_module(f"{__name__}.{name.replace('-', '_')}").COMMAND
+    return command

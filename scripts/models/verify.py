@@ -16,6 +16,7 @@ from scripts.cluster.hardware import read_hardware
 from scripts.host.environments import SERVE, SERVE_TORCH, ensure
 from scripts.models import store as library
 from scripts.models import tools as model_tools
+from scripts.models.options import VerifyOptions
 from scripts.models.store import Entry
 
 
@@ -32,17 +33,17 @@ class Report:
         return bool(self.checks) and all(check["ok"] for check in self.checks)
 
 
-def verify(models: Path, cluster: Cluster, name: str, as_json: bool) -> None:
-    """Check the folder called `name`, or every one for "", and print a report; raises Refusal when any fails."""
-    entries = library.chosen(library.entries(models, cluster), name)
+def verify(options: VerifyOptions, cluster: Cluster) -> None:
+    """Check the folder of that name, or every one, and print a report; raise Refusal when any fails."""
+    entries = library.chosen(library.entries(options.models, cluster), options.name)
     # What is said meanwhile must not end up in the JSON.
-    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
-        reports = [_verify(models, entry) for entry in entries]
-    if as_json:
+    with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
+        reports = [_verify(options.models, entry) for entry in entries]
+    if options.json:
         say(json.dumps([asdict(report) | {"ok": report.ok} for report in reports], indent=1, ensure_ascii=False))
     if failed := [report.name for report in reports if not report.ok]:
         raise Refusal(f"failed: {', '.join(failed)}; see above, and do not serve what is not verified")
-    if not as_json:
+    if not options.json:
         say(f"verified: {', '.join(report.name for report in reports)}")
 
 
@@ -59,7 +60,7 @@ def _verify(models: Path, entry: Entry) -> Report:
 
 def _checks(python: Path, folder: Path) -> Iterator[dict[str, Any]]:
     """The checks as they are made, by a process of their own: what a damaged file does to a library ends there."""
-    with model_tools.start(python, "verify", [folder], stdout=subprocess.PIPE) as tool:
+    with model_tools.start(python, "verify", folder, stdout=subprocess.PIPE) as tool:
         for line in tool.stdout or ():
             yield json.loads(line)
     if tool.returncode < 0:

@@ -15,10 +15,10 @@ NOTICE = "Rendered from compose/cluster.toml by scripts/render; a change here is
 UNQUOTABLE = re.compile(r"""["'\\\n]|\s([;#]|$)""")
 
 
-def addresses(cluster: Cluster, plan: Plan) -> dict[str, str]:
-    """Where each worker is reached when all processes share the server's network, by worker name."""
+def addresses(cluster: Cluster, plan: Plan, ports: Mapping[str, int]) -> dict[str, str]:
+    """Return where each worker is reached when all processes share the server's network, by worker name."""
     server = {server.name: server.address for server in cluster.servers}
-    return {worker.name: f"{server[worker.slot.server]}:{worker.port}" for worker in plan.workers}
+    return {worker.name: f"{server[worker.slot.server]}:{ports[worker.name]}" for worker in plan.workers}
 
 
 def members(cluster: Cluster, plan: Plan, address: Mapping[str, str]) -> str:
@@ -68,17 +68,19 @@ def limits(cluster: Cluster) -> dict[str, str]:
     return {f"WANWU_{name.upper()}": str(value) for name, value in cluster.limits.items()}
 
 
-def programs(cluster: Cluster, plan: Plan, command: Mapping[str, Sequence[str | Path]], root: Path) -> str:
-    """supervisord's list of workers; `command` is each model's command line.
+def programs(
+    cluster: Cluster, plan: Plan, ports: Mapping[str, int], command: Mapping[str, Sequence[str | Path]], root: Path
+) -> str:
+    """Return supervisord's list of workers; `ports` are by worker, `command` is each model's command line.
 
-    Raises Refusal for a path that supervisord cannot be told.
+    Raise Refusal for a path that supervisord cannot be told.
     """
     paths = {root, *(model.folder for model in cluster.models), *(Path(parts[0]) for parts in command.values())}
     if faults := [fault for path in sorted(paths) for fault in path_faults(path)]:
         raise Refusal(*faults)
     sections = [f"; {NOTICE}\n"]
     for worker in plan.workers:
-        environment = worker_environment(cluster, worker, f"127.0.0.1:{worker.port}")
+        environment = worker_environment(cluster, worker, f"127.0.0.1:{ports[worker.name]}")
         variables = ",".join(f'{name}="{_escape(value)}"' for name, value in environment.items())
         sections.append(
             f"[program:{worker.name}]\n"

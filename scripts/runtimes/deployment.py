@@ -1,79 +1,104 @@
 """One server's cluster, planned: what every runtime on one machine starts from."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from scripts.base.errors import Refusal
 from scripts.cluster.config import Cluster
-from scripts.cluster.cores import best
-from scripts.cluster.hardware import Hardware, read_hardware
-from scripts.cluster.models import Served, read_models
-from scripts.cluster.plan import Plan, Worker, plan
-from scripts.runtimes.preflight import port_faults
+from scripts.cluster.cores import best, reason
+from scripts.cluster.hardware import Hardware, format_cpu_list, read_hardware
+from scripts.cluster.models import Served, read_specs, served
+from scripts.cluster.plan import Plan, Slot, plan
 from scripts.runtimes.run_directory import RunDir
 from worker.contract.engine import READS
 from worker.contract.machine import kind
 
 CPU_ONLY = frozenset(READS)  # the engines that need neither a GPU nor torch
+LAST_PORT = 65535
 
 
 @dataclass(frozen=True)
-class Site:
-    """A cluster of one server, planned for this machine, and the directory it is run in."""
+class Deployment:
+    """A planned cluster, and the directory it is run in."""
 
     cluster: Cluster
     hardware: Hardware
     models: Mapping[str, Served]
     plan: Plan
     run: RunDir
+    ports: Mapping[str, int] = field(default_factory=dict)  # by worker, where all share the machine's network
 
     @property
     def cores(self) -> int | None:
         """How many cores a CPU worker serves best with, as far as it was measured."""
-        measured = [(model.share, self.models[model.name].scaling) for model in self.cluster.models]
-        return best(self.cluster.profile, measured)
+        return _measured_cores(self.cluster, self.models)
 
     @property
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.cluster.port}"
 
+    def describe(self) -> str:
+        """Return which worker has which cores or GPU, and why."""
+        server = self.cluster.servers[0]
+        left_open = server.workers is None and server.cores_per_worker is None
+        why = left_open and not all(worker.slot.gpu for worker in self.plan.workers)
+        return self.plan_text() + (f"; {reason(self.cluster.profile, self.cores)}" if why else "")
 
-def prepare(cluster: Cluster, run: RunDir) -> Site:
-    """Plan `cluster` for this machine; raises Refusal. Changes nothing."""
+    def plan_text(self) -> str:
+        """Return which worker has which cores or GPU."""
+        return ", ".join(f"{worker.name} on {_place(worker.slot)}" for worker in self.plan.workers)
+
+
+def plan_here(cluster: Cluster, run: RunDir) -> Deployment:
+    """Plan `cluster` for this machine, without ports; raise Refusal. Changes nothing."""
     if len(cluster.servers) > 1:
         raise Refusal(
             f"{cluster.source}: found {len(cluster.servers)} servers, this runtime serves on one: "
             "keep one [[servers]] table"
         )
-    hardware = read_hardware()
-    models = read_models(cluster, [*dict.fromkeys(gpu.name for gpu in hardware.gpus), kind()])
+    hardware, specs = read_hardware(), read_specs(cluster)
+    models = served(specs, cluster.engine, [*dict.fromkeys(gpu.name for gpu in hardware.gpus), kind()])
     if all(model.engine in CPU_ONLY for model in models.values()):
         # A GPU that no engine here can use must not stand in for the cores.
-        hardware, models = replace(hardware, gpus=()), read_models(cluster)
-    site = afresh(Site(cluster, hardware, models, Plan(()), run))
-    return replace(site, plan=keep_ports(site.plan, run.ports, lambda port: not port_faults([port])))
+        hardware, models = replace(hardware, gpus=()), served(specs, cluster.engine, [kind()])
+    name = cluster.servers[0].name
+    planned = plan(cluster, {name: hardware}, cores={name: _measured_cores(cluster, models)})
+    return Deployment(cluster, hardware, models, planned, run)
 
 
-def afresh(site: Site) -> Site:
-    """`site` with the ports that its workers have where nothing runs yet; raises Refusal."""
-    server = site.cluster.servers[0].name
-    return replace(site, plan=plan(site.cluster, {server: site.hardware}, cores={server: site.cores}))
+def with_default_ports(deployment: Deployment) -> Deployment:
+    """Return `deployment` with the ports that its workers have where nothing runs yet; raise Refusal."""
+    cluster, workers = deployment.cluster, deployment.plan.workers
+    first, count = cluster.port + 1, len(workers)
+    if cluster.port + count > LAST_PORT:
+        raise Refusal(
+            f"{cluster.source}: port: found {first} for the first of {count} worker{'' if count == 1 else 's'}, "
+            f"needed at most {LAST_PORT + 1 - count}: choose a lower port"
+        )
+    return replace(deployment, ports={worker.name: port for port, worker in enumerate(workers, first)})
 
 
-def keep_ports(planned: Plan, known: Mapping[str, int], is_free: Callable[[int], bool]) -> Plan:
-    """The plan with the ports of workers that run already, by name; beside those the others take the next free ones.
+def reuse_ports(deployment: Deployment, known: Mapping[str, int], is_free: Callable[[int], bool]) -> Deployment:
+    """Return `deployment` with the ports of workers that run already, by name; the others take the next free ones.
 
-    Raises Refusal when there are none left.
+    Raise Refusal when there are none left.
     """
     if not known:
-        return planned
-    first = min(worker.port for worker in planned.workers)
-    rest = (port for port in range(first, 65536) if port not in known.values() and is_free(port))
-
-    def kept(worker: Worker) -> Worker:
+        return with_default_ports(deployment)
+    first = deployment.cluster.port + 1
+    rest = (port for port in range(first, LAST_PORT + 1) if port not in known.values() and is_free(port))
+    ports = {}
+    for worker in deployment.plan.workers:
         port = known[worker.name] if worker.name in known else next(rest, None)
         if port is None:
             raise Refusal(f"port: found no free one above {first - 1} for {worker.name}: choose a lower port")
-        return replace(worker, port=port)
+        ports[worker.name] = port
+    return replace(deployment, ports=ports)
 
-    return Plan(tuple(map(kept, planned.workers)))
+
+def _measured_cores(cluster: Cluster, models: Mapping[str, Served]) -> int | None:
+    return best(cluster.profile, [(model.share, models[model.name].scaling) for model in cluster.models])
+
+
+def _place(slot: Slot) -> str:
+    return slot.gpu or (f"CPU {format_cpu_list(slot.cpus)}" if slot.cpus else slot.name)

@@ -5,16 +5,16 @@ from collections.abc import Callable
 from scripts.base.console import step
 from scripts.base.errors import Refusal
 from scripts.base.http import get
-from scripts.runtimes.deployment import Site
+from scripts.runtimes.deployment import Deployment
 
 
-def replace_each(site: Site, replace: Callable[[str], None], wait: Callable[[], None]) -> None:
+def replace_each(deployment: Deployment, replace: Callable[[str], None], wait: Callable[[], None]) -> None:
     """`replace` each worker, by name; it drains, and `wait` returns when all are in rotation again.
 
     One that is out already comes first, so that a rollout that was aborted can be finished once its cause is gone.
     Raises Refusal when more than one is out, or what `wait` raises: fewer than all but one never serve.
     """
-    out, workers = out_of_rotation(site), site.plan.workers
+    out, workers = out_of_rotation(deployment), deployment.plan.workers
     if len(out) > 1:
         raise Refusal(
             f"found {len(workers) - len(out)} of {len(workers)} workers in rotation, needed {len(workers) - 1}: "
@@ -26,8 +26,8 @@ def replace_each(site: Site, replace: Callable[[str], None], wait: Callable[[], 
         wait()
 
 
-def out_of_rotation(site: Site) -> list[str]:
+def out_of_rotation(deployment: Deployment) -> list[str]:
     """The workers of the plan that the gateway does not send to, as it says itself."""
-    _, status = get(f"{site.endpoint}/status")
+    _, status = get(f"{deployment.endpoint}/status")
     working = {report["worker"] for report in status.get("workers", []) if report["in"]}
-    return [worker.name for worker in site.plan.workers if worker.name not in working]
+    return [worker.name for worker in deployment.plan.workers if worker.name not in working]

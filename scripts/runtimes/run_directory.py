@@ -23,7 +23,6 @@ LINKS = {
     "gateway/errors.conf": "nginx/errors.conf",
     "gateway/web": "nginx/web",
 }
-RUNTIMES = ("local", "compose", "swarm")
 FOLDERS = ("logs", "cache", "rendered", "gateway/rendered", "gateway/tmp")
 INIT_LOGS = "init"  # where `make init` keeps what servers said
 
@@ -77,6 +76,8 @@ class RunDir:
             found = (self.path / "runtime").read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError):
             return None
+        from scripts.runtimes.choice import RUNTIMES  # which imports this module
+
         return found if found in RUNTIMES else None
 
     @property

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from scripts.base.console import say, step, warn
 from scripts.base.errors import Refusal
 from scripts.base.http import get
-from scripts.runtimes.choice import Runtime
-from scripts.runtimes.deployment import Site
+from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.preflight import memory_faults
+from scripts.runtimes.runtime import SideBySide
 
 TAKEN_UP_S = 60  # the gate looks once a second, and leaves Nginx some seconds between two reloads
 FINISHING = "shutting down"  # in the title of an Nginx process of before a reload
@@ -25,22 +25,24 @@ Files = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Swap:
-    """From the site `old` to `new`, which has the model `entering` in place of `leaving`; `both` has the two."""
+    """From the deployment `old` to `new`, which has the model `entering` in place of `leaving`; `both` has the two."""
 
     leaving: str
     entering: str
-    old: Site
-    both: Site
-    new: Site
+    old: Deployment
+    both: Deployment
+    new: Deployment
 
     def workers(self, model: str) -> list[str]:
         return [worker.name for worker in self.both.plan.workers if worker.model == model]
 
 
-def plan_swap(leaving: str, entering: str, old: Site, new: Site) -> Swap:
+def plan_swap(leaving: str, entering: str, old: Deployment, new: Deployment) -> Swap:
     """Raises Refusal where the two models cannot serve beside each other."""
-    staying, kept = ([worker for worker in site.plan.workers if worker.model not in (leaving, entering)]
-                     for site in (old, new))  # fmt: skip
+    staying, kept = (
+        [(worker, one.ports.get(worker.name)) for worker in one.plan.workers if worker.model not in (leaving, entering)]
+        for one in (old, new)
+    )
     by_hand = f"write {entering} into {old.cluster.source} in place of {leaving} and `make up`, which stops all first"
     if staying != kept:
         others = ", ".join(model.name for model in old.cluster.models if model.name != leaving)
@@ -52,19 +54,20 @@ def plan_swap(leaving: str, entering: str, old: Site, new: Site) -> Swap:
         cluster=replace(old.cluster, models=models),
         models={**old.models, **new.models},
         plan=replace(old.plan, workers=(*old.plan.workers, *added)),
+        ports={**new.ports, **old.ports},
     )
     if faults := memory_faults(both.plan, both.hardware, both.models):
         raise Refusal(*faults, f"needed for {leaving} and {entering} beside each other; or {by_hand}")
     return Swap(leaving, entering, old, both, new)
 
 
-def carry_out(runtime: Runtime, swap: Swap, commit: Callable[[], None]) -> None:
+def carry_out(runtime: SideBySide, swap: Swap, commit: Callable[[], None]) -> None:
     """Replace the workers; `commit` makes it last once nobody is sent to the old ones.
 
     Raises Refusal with the reason, and whatever interrupts it, after everything has gone back.
     """
-    runtime.build(swap.both)
-    before, meanwhile, after = (runtime.rendered(site) for site in (swap.old, swap.both, swap.new))
+    runtime.build_artifacts(swap.both)
+    before, meanwhile, after = (runtime.render(one) for one in (swap.old, swap.both, swap.new))
     run = swap.old.run
     with _terminated_as_interrupted():
         try:
@@ -86,14 +89,14 @@ def carry_out(runtime: Runtime, swap: Swap, commit: Callable[[], None]) -> None:
             run.write(after)
 
 
-def _bring_in(runtime: Runtime, swap: Swap) -> None:
+def _bring_in(runtime: SideBySide, swap: Swap) -> None:
     for worker in swap.workers(swap.entering):
         step(f"starting {worker} beside {swap.leaving}")
         runtime.start(swap.old.run, worker)
         runtime.wait(swap.both, [worker])
 
 
-def _go_back(runtime: Runtime, swap: Swap, before: Files) -> None:
+def _go_back(runtime: SideBySide, swap: Swap, before: Files) -> None:
     """As far as it can be done: what is refused is said, and the rest is done."""
     run, workers = swap.old.run, swap.workers(swap.entering)
     with _uninterrupted():
@@ -111,28 +114,28 @@ def _go_back(runtime: Runtime, swap: Swap, before: Files) -> None:
                     warn(line)
 
 
-def _hand_over(runtime: Runtime, site: Site, files: Files, forgotten: str) -> None:
+def _hand_over(runtime: SideBySide, deployment: Deployment, files: Files, forgotten: str) -> None:
     """Give the gate the list of `files`; returns once an Nginx answers that knows no model `forgotten`."""
     step(f"the gateway leaves {forgotten}")
-    site.run.write({runtime.MEMBERS: files[runtime.MEMBERS]})
+    deployment.run.write({runtime.members: files[runtime.members]})
     deadline = time.monotonic() + TAKEN_UP_S
     while time.monotonic() < deadline:
-        code, _ = get(f"{site.endpoint}/v2/models/{forgotten}/ready")
-        _, status = get(f"{site.endpoint}/status")
+        code, _ = get(f"{deployment.endpoint}/v2/models/{forgotten}/ready")
+        _, status = get(f"{deployment.endpoint}/status")
         if code == 404 and forgotten not in [worker["model"] for worker in status.get("workers", [])]:
             return
         time.sleep(0.1)
     raise Refusal(f"the gateway still sends to {forgotten} after {TAKEN_UP_S} seconds; see `make logs`")
 
 
-def _wait_finished(runtime: Runtime, site: Site, before: Collection[int]) -> None:
+def _wait_finished(runtime: SideBySide, deployment: Deployment, before: Collection[int]) -> None:
     """Return once no Nginx process of `before` the last reload is left: each may have requests still to pass on.
 
     nginx.conf's worker_shutdown_timeout bounds that.
     """
 
     def finishing() -> bool:
-        return any(pid in before or FINISHING in title for pid, title in runtime.gateway(site.run).items())
+        return any(pid in before or FINISHING in title for pid, title in runtime.gateway(deployment.run).items())
 
     if finishing():
         say("   waiting for what is on its way")

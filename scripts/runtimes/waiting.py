@@ -7,24 +7,24 @@ from typing import Any
 from scripts.base.console import say
 from scripts.base.errors import Refusal
 from scripts.base.http import get
-from scripts.runtimes.deployment import Site
+from scripts.runtimes.deployment import Deployment
 
 READY_S = 300  # for a large network on the torch engine; a prepared one takes two
 LOOK_S = 1.0  # between looks for dead processes, which take more than asking the gateway does
 
 
-def wait_in(site: Site, refuse_dead: Callable[[], None], names: Collection[str] = ()) -> None:
+def wait_in(deployment: Deployment, refuse_dead: Callable[[], None], names: Collection[str] = ()) -> None:
     """Return once the gateway has just the workers of the plan, and those called `names`, or all, are in rotation.
 
     Raises Refusal with the reason when one of them is broken, when `refuse_dead` raises it, or after READY_S seconds.
     """
-    everyone = {worker.name for worker in site.plan.workers}
+    everyone = {worker.name for worker in deployment.plan.workers}
     awaited = set(names) or everyone
     seen: dict[str, str] = {}
     now = time.monotonic()
     deadline, look_for_dead = now + READY_S, now + LOOK_S
     while (now := time.monotonic()) < deadline:
-        reports = _reports(site)
+        reports = _reports(deployment)
         for name, report in reports.items():
             if name in awaited and report["state"] != seen.get(name):
                 seen[name] = report["state"]
@@ -41,7 +41,7 @@ def wait_in(site: Site, refuse_dead: Callable[[], None], names: Collection[str] 
     raise Refusal(f"not in rotation after {READY_S} seconds: {missing or 'the gateway'}; see `make logs`")
 
 
-def _reports(site: Site) -> dict[str, dict[str, Any]]:
+def _reports(deployment: Deployment) -> dict[str, dict[str, Any]]:
     """What the gateway's status says of every worker, by name; nothing while it does not answer."""
-    _, status = get(f"{site.endpoint}/status")
+    _, status = get(f"{deployment.endpoint}/status")
     return {report["worker"]: report for report in status.get("workers", [])}

@@ -10,8 +10,9 @@ from pytest_docker.plugin import Services
 
 from scripts.cluster.config import load_cluster
 from scripts.host import docker
-from scripts.runtimes.compose import runtime as compose
-from scripts.runtimes.deployment import Site, prepare
+from scripts.runtimes.compose import containers
+from scripts.runtimes.compose.runtime import ComposeRuntime
+from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.run_directory import run_dir
 from tests.folders import slow_folder
 from tests.service import Service, create
@@ -45,10 +46,11 @@ def described(slow: Path, tmp_path_factory: pytest.TempPathFactory) -> Service:
 
 
 @pytest.fixture(scope="session")
-def site(described: Service) -> Iterator[Site]:
+def deployment(described: Service) -> Iterator[Deployment]:
     """The service's plan, with its images built and its files rendered; whatever comes of it is taken away."""
-    planned = prepare(load_cluster(described.cluster), run_dir(described.run_dir))
-    compose.build(planned)
+    compose = ComposeRuntime()
+    planned = compose.plan(load_cluster(described.cluster), run_dir(described.run_dir))
+    compose.build_artifacts(planned)
     compose.write(planned)
     yield planned
     # pytest-docker cleans up after what it could start; this also does after a start that failed.
@@ -56,18 +58,18 @@ def site(described: Service) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="session")
-def docker_compose_command(site: Site) -> str:
-    return f'docker compose --env-file "{compose.environment_file(site.run)}"'
+def docker_compose_command(deployment: Deployment) -> str:
+    return f'docker compose --env-file "{containers.environment_file(deployment.run)}"'
 
 
 @pytest.fixture(scope="session")
-def docker_compose_file(site: Site) -> list[str]:
-    return [str(file) for file in compose.files(site.run)]
+def docker_compose_file(deployment: Deployment) -> list[str]:
+    return [str(file) for file in containers.files(deployment.run)]
 
 
 @pytest.fixture(scope="session")
-def docker_compose_project_name(site: Site) -> str:
-    return compose.project(site.run)
+def docker_compose_project_name(deployment: Deployment) -> str:
+    return containers.project(deployment.run)
 
 
 @pytest.fixture(scope="session")
@@ -81,9 +83,9 @@ def docker_cleanup() -> list[str]:
 
 
 @pytest.fixture
-def running(described: Service, site: Site, docker_services: Services) -> Service:
+def running(described: Service, deployment: Deployment, docker_services: Services) -> Service:
     """Two workers of the slow model behind the gateway, both in rotation, whatever the test before did."""
-    everyone = {worker.name for worker in site.plan.workers}
+    everyone = {worker.name for worker in deployment.plan.workers}
     until("every worker is in rotation", lambda: workers_in(described) == everyone)
     return described
 
@@ -104,7 +106,7 @@ class Kitchen:
     def close(self) -> None:
         """Take down all that was made, whatever came of it."""
         for service in self.made:
-            compose.down(run_dir(service.run_dir))
+            ComposeRuntime().down(run_dir(service.run_dir))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import requests
 
 from scripts.host import docker
-from scripts.runtimes.compose import runtime as compose
+from scripts.runtimes.compose import containers
 from scripts.runtimes.run_directory import RunDir
 from tests.service import Service
 
@@ -48,7 +48,7 @@ class Container:
 
 
 def project(service: Service) -> str:
-    return compose.project(RunDir(service.run_dir.resolve()))
+    return containers.project(RunDir(service.run_dir.resolve()))
 
 
 def left_over(service: Service) -> list[str]:

@@ -21,7 +21,7 @@ from scripts.cluster.hardware import format_cpu_list
 from scripts.host import docker
 from scripts.render.common import patience_s
 from scripts.render.compose import PORT
-from scripts.runtimes.deployment import Site
+from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.preflight import memory_limit
 from tests.folders import picture
 from tests.load import steady_load
@@ -62,7 +62,9 @@ def light(service: Service) -> bytes:
 # --- Pinning and balancing ----------------------------------------------------------------------------------------
 
 
-def test_every_process_of_a_worker_is_pinned_to_its_slot_and_no_two_slots_meet(running: Service, site: Site) -> None:
+def test_every_process_of_a_worker_is_pinned_to_its_slot_and_no_two_slots_meet(
+    running: Service, deployment: Deployment
+) -> None:
     code = (
         "import pathlib, re\n"
         "for status in pathlib.Path('/proc').glob('[0-9]*/status'):\n"
@@ -71,12 +73,12 @@ def test_every_process_of_a_worker_is_pinned_to_its_slot_and_no_two_slots_meet(r
         "    except OSError:\n"  # a health check that has ended
         "        pass\n"
     )
-    seen = {worker.name: Container(running, worker.name).python(code).split() for worker in site.plan.workers}
-    slots = {worker.name: format_cpu_list(worker.slot.cpus) for worker in site.plan.workers}
+    seen = {worker.name: Container(running, worker.name).python(code).split() for worker in deployment.plan.workers}
+    slots = {worker.name: format_cpu_list(worker.slot.cpus) for worker in deployment.plan.workers}
     assert {name: set(masks) for name, masks in seen.items()} == {name: {cpus} for name, cpus in slots.items()}
     # init, gunicorn's master, the worker, the Python that looks, and a health check now and then
     assert min(len(masks) for masks in seen.values()) >= 4
-    cpus = [cpu for worker in site.plan.workers for cpu in worker.slot.cpus]
+    cpus = [cpu for worker in deployment.plan.workers for cpu in worker.slot.cpus]
     assert len(cpus) == len(set(cpus)) >= 2
 
 
@@ -302,26 +304,26 @@ def test_no_container_is_given_the_engine(running: Service, part: str) -> None:
     assert container.run("ls", "/run/docker.sock", "/var/run/docker.sock").returncode != 0
 
 
-def test_memory_processes_and_logs_have_limits(running: Service, site: Site) -> None:
+def test_memory_processes_and_logs_have_limits(running: Service, deployment: Deployment) -> None:
     for part in PARTS:
         config = Container(running, part).inspect()["HostConfig"]
         assert config["LogConfig"] == {"Type": "json-file", "Config": {"max-size": "50m", "max-file": "5"}}
         assert config["RestartPolicy"]["Name"] == "unless-stopped"
-        wanted = (1 << 30, 256) if part == "gateway" else (memory_limit(site.models["slow"]), 1024)
+        wanted = (1 << 30, 256) if part == "gateway" else (memory_limit(deployment.models["slow"]), 1024)
         assert (config["Memory"], config["PidsLimit"]) == wanted
 
 
-def test_a_worker_has_a_set_of_cpus_and_no_quota(running: Service, site: Site) -> None:
-    for worker in site.plan.workers:
+def test_a_worker_has_a_set_of_cpus_and_no_quota(running: Service, deployment: Deployment) -> None:
+    for worker in deployment.plan.workers:
         config = Container(running, worker.name).inspect()["HostConfig"]
         quotas = ("NanoCpus", "CpuQuota", "CpuPeriod", "CpuShares")
         assert [config[name] for name in quotas] == [0, 0, 0, 0]
         assert config["CpusetCpus"] == format_cpu_list(worker.slot.cpus)
 
 
-def test_a_worker_may_take_its_time_to_drain(running: Service, site: Site) -> None:
+def test_a_worker_may_take_its_time_to_drain(running: Service, deployment: Deployment) -> None:
     stop_s = {Container(running, name).inspect()["Config"]["StopTimeout"] for name in WORKERS}
-    assert stop_s == {patience_s(site.cluster)}
+    assert stop_s == {patience_s(deployment.cluster)}
 
 
 # --- What the containers are told ----------------------------------------------------------------------------------

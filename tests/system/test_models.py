@@ -10,8 +10,7 @@ import requests
 
 from scripts.base.errors import Refusal
 from scripts.cluster.config import load_cluster
-from scripts.runtimes.compose import runtime as compose
-from scripts.runtimes.deployment import prepare
+from scripts.runtimes.compose.runtime import ComposeRuntime
 from scripts.runtimes.run_directory import run_dir
 from tests.folders import torchvision_folder
 from tests.load import steady_load
@@ -63,10 +62,10 @@ def test_a_changed_weight_is_named_and_nothing_is_left_running(kitchen: Kitchen,
 
 def test_a_model_folder_that_goes_away_is_not_made_anew(kitchen: Kitchen, model: Path) -> None:
     service = kitchen.make(model)
-    site = prepare(load_cluster(service.cluster), run_dir(service.run_dir))
+    planned = ComposeRuntime().plan(load_cluster(service.cluster), run_dir(service.run_dir))
     shutil.rmtree(model)
     with pytest.raises(Refusal, match=f"bind source path does not exist: {model}"):
-        compose.up(site)
+        ComposeRuntime().bring_up(planned)
     assert not model.exists()
     assert left_over(service) == []
 

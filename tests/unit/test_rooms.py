@@ -9,7 +9,7 @@ import pytest
 from scripts.cluster.config import ROOT
 
 # Top down: each room may import itself and those before it.
-SCRIPTS = ("base", "cluster", "render", "host", "runtimes", "models", "bundle", "commands", "bench", "__main__")
+SCRIPTS = ("base", "cluster", "render", "host", "runtimes", "models", "bundle", "bench", "commands", "__main__")
 WORKER = ("contract", "decode", "models", "engines", "process", "pipeline", "api", "app")
 RUNTIMES = ("local", "compose", "swarm")
 

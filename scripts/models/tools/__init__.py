@@ -1,32 +1,74 @@
-"""What `make model-add`, `model-fetch` and `model-verify` run in an environment, on the worker's own code.
+"""What commands for model folders run in an environment, on the worker's own code: `start` and `run` start a tool.
 
-This file alone needs nothing but the standard library: it starts them.
+A tool is `python -m scripts.models.tools.NAME FOLDER`, and reads its options from standard input as JSON. This file
+needs nothing but the standard library.
 """
 
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from scripts.base.console import warn
 from scripts.base.errors import Refusal
+from scripts.base.options import from_json, to_json
 from scripts.cluster.config import ROOT
+from worker.contract.fields import ModelError
 from worker.contract.settings import offline_variables
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
+
+
+@dataclass(frozen=True)
+class PrepareTask:
+    """For `prepare`: the folder of calibration images, and the path that faults name instead of the draft's."""
+
+    shown: Path
+    calibration: Path | None = None
+
+
+@dataclass(frozen=True)
+class EvaluateTask:
+    """For `evaluate`: the model folder, the labelled images, and whether to run on this machine's GPUs."""
+
+    model: Path
+    images: Path
+    on_gpus: bool
+
+
+@dataclass(frozen=True)
+class PhotosTask:
+    """For `photos`: the folder of pinned wheels, the file that pins them, the model folder to compare with."""
+
+    wheels: Path
+    lock: Path
+    before: Path
 
 
 def start(
-    python: Path, tool: str, arguments: Sequence[str | Path], online: bool = False, **options: Any
+    python: Path, tool: str, folder: Path, options: "DataclassInstance | None" = None, online: bool = False, **more: Any
 ) -> "subprocess.Popen[str]":
-    """The running `tool`, from the root, and kept off the network unless `online`; `options` are Popen's."""
-    command: list[str | Path] = [python, "-m", f"{__name__}.{tool}", *arguments]
+    """Return the running `tool`, which was sent its options, offline unless `online`; `more` are Popen's arguments."""
+    command: list[str | Path] = [python, "-m", f"{__name__}.{tool}", folder]
     added = _quiet_variables() if online else offline_variables() | {"HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-    return subprocess.Popen(command, cwd=ROOT, env=os.environ | added, text=True, **options)
+    process = subprocess.Popen(command, cwd=ROOT, env=os.environ | added, text=True, stdin=subprocess.PIPE, **more)
+    if process.stdin:
+        with suppress(BrokenPipeError), process.stdin as pipe:  # where it has ended, its status says why
+            pipe.write(to_json(options) if options else "")
+        process.stdin = None
+    return process
 
 
-def run(python: Path, tool: str, arguments: Sequence[str | Path], online: bool = False) -> None:
-    """Run `tool` to its end; it ends with this process. Raises Refusal when it fails, and it has then said why."""
-    with start(python, tool, arguments, online) as process:
+def run(python: Path, tool: str, folder: Path, options: "DataclassInstance", online: bool = False) -> None:
+    """Run `tool` to its end; it ends with this process. Raise Refusal when it fails, after it has said why."""
+    with start(python, tool, folder, options, online) as process:
         try:
             process.wait()
         except BaseException:
@@ -43,8 +85,31 @@ def require_success(status: int) -> None:
         raise Refusal()
 
 
+def received(kind: type[T]) -> tuple[Path, T]:
+    """Return the folder and the options that `start` gave to this process."""
+    return Path(sys.argv[1]), from_json(kind, sys.stdin.read())
+
+
+def reported(work: Callable[[], None], draft: Path, shown: Path, place: Path) -> int:
+    """Return the exit status of `work`: 1 after its fault was printed.
+
+    Faults name `shown` instead of the `draft`, which is gone when they are read, and `place` where a full disk has no
+    other name.
+    """
+    try:
+        work()
+    except (ModelError, Refusal) as error:
+        for line in str(error).replace(str(draft), str(shown)).splitlines():
+            warn(line)
+        return 1
+    except OSError as error:
+        warn(f"{error.filename or place}: {error.strerror}: needed room, and leave to read and write")
+        return 1
+    return 0
+
+
 def _quiet_variables() -> dict[str, str]:
-    """What keeps the libraries from telling others about this machine, and from bars where no terminal shows them."""
+    """Return what keeps libraries from reporting on this machine, and from progress bars where no terminal is."""
     quiet = {name: value for name, value in offline_variables().items() if not name.endswith("_OFFLINE")}
     bars = {} if sys.stderr.isatty() else {"TQDM_DISABLE": "1"}
     return quiet | bars | {"MODELSCOPE_LOG_LEVEL": "CRITICAL"}

@@ -1,15 +1,16 @@
-"""`python -m scripts.models.tools.add`: fills an empty folder with a model at hand and all that serving it needs."""
+"""`python -m scripts.models.tools.add`: fill an empty folder with a model at hand and all that serving it needs."""
 
-import argparse
 import contextlib
 import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from scripts.base.console import say, step, warn
+from scripts.base.console import say, step
 from scripts.cluster.config import ROOT
+from scripts.models.options import AddModelOptions
 from scripts.models.store import megabytes
+from scripts.models.tools import received, reported
 from scripts.models.tools.answers import asker, check_count, open_engine, outputs
 from scripts.models.tools.manifest import labels_file, model_toml
 from scripts.models.tools.texts import write_texts, zero_shot_of
@@ -30,30 +31,35 @@ BANDS = 3  # of STAND_IN
 STAND_IN = ROOT / "worker/photos/golden/cat.jpg"
 
 
-def add(options: argparse.Namespace) -> None:
-    """Fill `options.out`; raises ModelError with what is wrong and what to do."""
-    step(f"looking at {options.source}")
-    found = describe(options.source, options.loader, options.architecture, options.channels)
-    _say_what_was_found(found, guessed=options.loader is None)
-    if len(found.mean) > BANDS and not options.golden:
+def add(out: Path, options: AddModelOptions) -> None:
+    """Fill the empty folder `out`; raise ModelError with what is wrong and what to do."""
+    source, templates, golden = Path(options.source), _path(options.templates), _path(options.golden)
+    step(f"looking at {source}")
+    channels = int(options.channels) if options.channels else None
+    found = describe(source, options.loader or None, options.architecture, channels)
+    _say_what_was_found(found, guessed=not options.loader)
+    if len(found.mean) > BANDS and not golden:
         raise ModelError(f"GOLDEN: found none, needed a picture of {len(found.mean)} bands, such as a TIFF")
     if NETWORK_CODE in found.files and not options.trust_code:
         raise ModelError(
-            f"{options.source}: {NETWORK_CODE} is code that would run in the worker: read it, and if you trust it, "
+            f"{source}: {NETWORK_CODE} is code that would run in the worker: read it, and if you trust it, "
             "say TRUST_CODE=1"
         )
-    labels = _labels(found, {"en": options.labels_en, "zh": options.labels_zh}, options.source)
-    zero_shot = zero_shot_of(found, labels, options.templates)
+    labels = _labels(found, {"en": _path(options.labels_en), "zh": _path(options.labels_zh)}, source)
+    zero_shot = zero_shot_of(found, labels, templates)
     step("copying")
-    _copy(found, options.out, link=bool(options.origin))
+    _copy(found, out, link=bool(options.origin))
     for language, lines in labels.names.items():
-        (options.out / labels_file(language)).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        (out / labels_file(language)).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     if zero_shot:
-        write_texts(options.out, labels, zero_shot)
-    picture = options.golden or STAND_IN
-    _record_answer(options.name, options.origin, options.out, found, labels, zero_shot, picture)
-    if not options.golden:
+        write_texts(out, labels, zero_shot)
+    _record_answer(options.name, options.origin, out, found, labels, zero_shot, golden or STAND_IN)
+    if not golden:
         say("   this shows that it goes on answering the same, not that it is right; GOLDEN=PICTURE takes one of yours")
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
 
 
 def _say_what_was_found(found: Description, guessed: bool) -> None:
@@ -142,39 +148,11 @@ def _record_answer(
     say(f"   {labels.shown(best, 'both')} ({scores[best]:.3f}): recorded as what every later check must get")
 
 
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of `add`."""
-    parser = argparse.ArgumentParser(allow_abbrev=False, description=__doc__)
-    parser.add_argument("--source", type=Path, required=True, help="the model's file or folder")
-    parser.add_argument("--out", type=Path, required=True, help="an empty folder to fill")
-    parser.add_argument("--name", required=True, help="the model's name")
-    parser.add_argument("--loader", help="the loader; without it one is guessed")
-    parser.add_argument("--architecture", default="", help="for loaders that need it")
-    parser.add_argument("--channels", type=int, help="of the pictures; without it what the network was made for")
-    parser.add_argument("--labels-en", type=Path, help="English labels, one a line")
-    parser.add_argument("--labels-zh", type=Path, help="Chinese labels, one a line")
-    parser.add_argument("--templates", type=Path, help="texts for a zero-shot model's labels, one a line, {} in each")
-    parser.add_argument("--golden", type=Path, help="a picture whose answer is recorded")
-    parser.add_argument("--origin", default="", help="where the files were fetched from; they are linked, not copied")
-    parser.add_argument("--trust-code", action="store_true", help="let the code that comes with the model run")
-    return parser.parse_args(arguments)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    options = parse(arguments)
-    try:
-        add(options)
-    except ModelError as error:
-        source = options.source if options.source.is_dir() else options.source.parent
-        # The hidden folder is gone when this is read.
-        for line in str(error).replace(str(options.out), str(source)).splitlines():
-            warn(line)
-        return 1
-    except OSError as error:
-        warn(f"{error.filename or options.out.parent}: {error.strerror}: needed room, and leave to read and write")
-        return 1
-    return 0
+def main(out: Path, options: AddModelOptions) -> int:
+    source = Path(options.source)
+    shown = source if source.is_dir() else source.parent
+    return reported(lambda: add(out, options), out, shown, out.parent)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*received(AddModelOptions)))

@@ -1,27 +1,28 @@
-"""`python -m scripts.models.tools.fetch`: brings a model's files from where it is published, and holds them to hashes.
+"""`python -m scripts.models.tools.fetch`: bring a model's files from where it is published, and hold them to hashes.
 
-The files come to lie in DIR/files, and DIR/fetched.json says where from, and what a model folder is to be made with.
+The files come to lie in FOLDER/files; FOLDER/fetched.json says where from, and how to make a model folder of them.
 What an earlier attempt left there is gone on from.
 """
 
-import argparse
 import json
 import shutil
 import sys
 from pathlib import Path
 
 from scripts.base.console import say, step, warn
+from scripts.models.options import FetchModelOptions
 from scripts.models.store import megabytes
+from scripts.models.tools import received
 from scripts.models.tools.sources import FetchError, Plan, digests
 
 FILES, REPORT = "files", "fetched.json"
 PARTIAL = (".part", ".incomplete")  # what this and ModelScope's client call a file that is not all there
 
 
-def fetch(source: str, revision: str, sha256: str, into: Path) -> None:
-    """Fetch `source` into the folder `into`; raises FetchError, or what the clients raise."""
-    step(f"asking for {source}")
-    plan = plan_for(source, revision, sha256)
+def fetch(into: Path, options: FetchModelOptions) -> None:
+    """Fetch the source into the folder `into`; raise FetchError, or what the clients raise."""
+    step(f"asking for {options.source}")
+    plan = plan_for(options.source, options.revision, options.sha256)
     folder = into / FILES
     folder.mkdir(parents=True, exist_ok=True)
     _download(plan, folder)
@@ -79,15 +80,9 @@ def _check_room(total: int, folder: Path) -> None:
         raise FetchError(f"{folder}: found {megabytes(free)} free, needed {megabytes(total - there)}: make room there")
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(allow_abbrev=False, description=__doc__)
-    parser.add_argument("--source", required=True, help="hf:, ms:, torchvision: or timm: and a name; or an address")
-    parser.add_argument("--into", type=Path, required=True, help="the folder to fetch into")
-    parser.add_argument("--revision", default="", help="which of its versions")
-    parser.add_argument("--sha256", default="", help="of the file at an address")
-    options = parser.parse_args(arguments)
+def main(into: Path, options: FetchModelOptions) -> int:
     try:
-        fetch(options.source, options.revision, options.sha256, options.into)
+        fetch(into, options)
     except FetchError as error:
         for line in str(error).splitlines():
             warn(line)
@@ -103,4 +98,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(*received(FetchModelOptions)))

@@ -1,116 +1,160 @@
 """The local runtime: workers, Nginx and gate under supervisord, on this machine and without Docker."""
 
-import contextlib
 import os
 import pwd
 import subprocess
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from scripts.base.console import say, step, warn
 from scripts.base.errors import Refusal
 from scripts.base.programs import search_path
-from scripts.cluster.config import ROOT
+from scripts.cluster.config import ROOT, Cluster
 from scripts.cluster.hardware import format_cpu_list
 from scripts.cluster.models import Served
-from scripts.host import offline
+from scripts.host import docker, offline
 from scripts.host.environments import SERVE, SERVE_TORCH, Environment, ensure
 from scripts.host.packages import NGINX, require
 from scripts.render import common as render
-from scripts.runtimes.deployment import Site, afresh
-from scripts.runtimes.local import orphans, supervisor
+from scripts.runtimes.deployment import Deployment, plan_here, reuse_ports, with_default_ports
+from scripts.runtimes.local import orphans, processes, setup, supervisor
 from scripts.runtimes.local.accounts import NOBODY, choose_account
 from scripts.runtimes.preflight import memory_faults, port_faults
 from scripts.runtimes.rolling import replace_each
 from scripts.runtimes.run_directory import RunDir
+from scripts.runtimes.runtime import Checks, SideBySide
 from scripts.runtimes.waiting import wait_in
 
-MEMBERS = "gateway/rendered/members.json"
-LOG_LINES = 12
 GONE = "supervisord is gone"
 GATE_HOME = ROOT / "nginx"
 HANDED_DOWN = ("LANG", "GATE_INTERVAL")
 GUNICORN = ("-m", "gunicorn", "-c", "worker/gunicorn.conf.py", "worker.app:create_app()")
 
 
-def up(site: Site) -> None:
-    """Bring everything up and wait until every worker answers; when it fails, nothing is left running."""
-    require(NGINX)
-    if faults := memory_faults(site.plan, site.hardware, site.models):
-        raise Refusal(*faults)
-    running = supervisor.is_running(site.run)
-    if running and site.run.holds(rendered(site)):
-        step("already up")
-        return wait(site)
-    site = afresh(site)
-    build(site)
-    files = rendered(site)
-    if not running and orphans.find(site.run):
-        step(f"{GONE}: ending what it left behind")
-        orphans.end(site.run)
-    ports = {site.cluster.port, *(worker.port for worker in site.plan.workers)}
-    if faults := port_faults(sorted(ports - site.run.held_ports if running else ports)):
-        raise Refusal(*faults)
-    if running:
-        step("the plan changed: ending what runs")
-        _end(site.run)
-    try:
-        _start(site, files)
-        wait(site)
-    except (Refusal, KeyboardInterrupt):
-        _end(site.run)
-        site.run.disown()
-        raise
-    return None
+class LocalRuntime(SideBySide):
+    """supervisord on this machine; it needs no Docker, and the workers have ports of the machine's own."""
 
+    name = "local"
+    members = "gateway/rendered/members.json"
 
-def down(run: RunDir) -> None:
-    """Stop everything and take the run directory away; raise Refusal where something lives on."""
-    if run.path.exists() and os.geteuid() not in (0, run.path.stat().st_uid):
-        raise Refusal(f"{run.path}: no permission: needed the account that started this service, or root")
-    if supervisor.is_running(run):
-        step("stopping: what is in flight is answered first")
-    elif orphans.find(run):
-        step(f"{GONE}: ending what it left behind")
-    else:
-        say("nothing is running")
+    def suits(self, servers: int) -> bool:
+        return True
+
+    def plan(self, cluster: Cluster, run: RunDir) -> Deployment:
+        return _as_it_runs(plan_here(cluster, run))
+
+    def up(self, cluster: Cluster, run: RunDir) -> Deployment:
+        """Bring everything up and wait until every worker answers; when it fails, nothing is left running."""
+        planned = plan_here(cluster, run)
+        deployment = with_default_ports(planned)
+        require(NGINX)
+        if faults := memory_faults(planned.plan, planned.hardware, planned.models):
+            raise Refusal(*faults)
+        running = supervisor.is_running(run)
+        if running and run.holds(self.render(unchanged := _as_it_runs(planned))):
+            step("already up")
+            self.wait(unchanged)
+            return unchanged
+        self.build_artifacts(deployment)
+        if not running and orphans.find(run):
+            step(f"{GONE}: ending what it left behind")
+            orphans.end(run)
+        ports = {cluster.port, *deployment.ports.values()}
+        if faults := port_faults(sorted(ports - run.held_ports if running else ports)):
+            raise Refusal(*faults)
+        if running:
+            step("the plan changed: ending what runs")
+            _end(run)
+        try:
+            _start(deployment, self.render(deployment))
+            self.wait(deployment)
+        except (Refusal, KeyboardInterrupt):
+            _end(run)
+            run.disown()
+            raise
+        return deployment
+
+    def down(self, run: RunDir) -> None:
+        """Stop everything and take the run directory away; raise Refusal where something lives on."""
+        if run.path.exists() and os.geteuid() not in (0, run.path.stat().st_uid):
+            raise Refusal(f"{run.path}: no permission: needed the account that started this service, or root")
+        if supervisor.is_running(run):
+            step("stopping: what is in flight is answered first")
+        elif orphans.find(run):
+            step(f"{GONE}: ending what it left behind")
+        else:
+            say("nothing is running")
+            return run.remove()
+        _end(run)
+        if busy := [port for port in sorted(run.held_ports) if port_faults([port])]:
+            listed = ", ".join(map(str, busy))
+            raise Refusal(
+                f"port {listed}: still in use, by nothing that was started from {run.path}: `ss -ltnp` says by whom"
+            )
         return run.remove()
-    _end(run)
-    if busy := [port for port in sorted(run.held_ports) if port_faults([port])]:
-        listed = ", ".join(map(str, busy))
-        raise Refusal(
-            f"port {listed}: still in use, by nothing that was started from {run.path}: `ss -ltnp` says by whom"
-        )
-    return run.remove()
+
+    def rollout(self, cluster: Cluster, run: RunDir) -> None:
+        deployment = self.plan(cluster, run)
+        if not self.is_running(run):
+            raise Refusal("nothing is running here: run `make up` first")
+        replace_each(deployment, lambda worker: supervisor.restart(run, worker), lambda: self.wait(deployment))
+
+    def follow_logs(self, run: RunDir, lines: int, follow: bool) -> None:
+        logs = sorted(run.logs.glob("*.log"))
+        if not logs:
+            raise Refusal(f"{run.logs}: no logs: nothing was started here, run `make up`")
+        os.execvp("tail", ["tail", f"--lines={lines}", *(["--follow=name"] if follow else []), *map(str, logs)])  # noqa: S606
+
+    def is_running(self, run: RunDir) -> bool:
+        """Tell whether a service runs from here; raise Refusal for one whose supervisord is gone."""
+        if faults := self.faults(run):
+            raise Refusal(*faults)
+        return supervisor.is_running(run)
+
+    def faults(self, run: RunDir) -> list[str]:
+        """Return a line where what runs from here has lost its supervisord."""
+        if supervisor.is_running(run) or not orphans.find(run):
+            return []
+        return [f"{GONE}: nothing starts a process again that ends; `make up` ends what is left and starts all anew"]
+
+    def check_choice(self) -> str:
+        fault = docker.engine_fault()
+        return f"`make up` takes the local runtime{f': {fault}' if fault else ''}"
+
+    def checks(self, run: RunDir, deployment: Deployment | None) -> Checks:
+        return setup.checks(run, deployment, _environments(deployment) if deployment else {SERVE})
+
+    def build_artifacts(self, deployment: Deployment) -> None:
+        """Make the Python environments that the processes run in, where they are missing."""
+        for environment in _environments(deployment):
+            ensure(environment, nvidia=bool(deployment.hardware.gpus))
+
+    def render(self, deployment: Deployment) -> dict[str, str]:
+        cluster, plan, ports = deployment.cluster, deployment.plan, deployment.ports
+        commands = {name: (_environment(model).python, *GUNICORN) for name, model in deployment.models.items()}
+        return {
+            "runtime": f"{self.name}\n",
+            "rendered/programs.conf": render.programs(cluster, plan, ports, commands, ROOT),
+            self.members: render.members(cluster, plan, render.addresses(cluster, plan, ports)),
+            "gateway/rendered/listen.conf": render.listen(cluster.port),
+        }
+
+    def start(self, run: RunDir, worker: str) -> None:
+        supervisor.add(run, worker)
+
+    def remove(self, run: RunDir, workers: Iterable[str]) -> None:
+        supervisor.remove(run, workers)
+
+    def wait(self, deployment: Deployment, workers: Collection[str] = ()) -> None:
+        wait_in(deployment, processes.watch(deployment, workers), workers)
+
+    def gateway(self, run: RunDir) -> dict[int, str]:
+        return processes.nginx_workers(run)
 
 
-def rollout(site: Site) -> None:
-    """Replace the workers one at a time, as replace_each says."""
-    if not is_running(site.run):
-        raise Refusal("nothing is running here: run `make up` first")
-    replace_each(site, lambda worker: supervisor.restart(site.run, worker), lambda: wait(site))
-
-
-def follow_logs(run: RunDir, lines: int, follow: bool) -> None:
-    """Show the end of every log, and with `follow` all that comes after."""
-    logs = sorted(run.logs.glob("*.log"))
-    if not logs:
-        raise Refusal(f"{run.logs}: no logs: nothing was started here, run `make up`")
-    os.execvp("tail", ["tail", f"--lines={lines}", *(["--follow=name"] if follow else []), *map(str, logs)])  # noqa: S606
-
-
-def is_running(run: RunDir) -> bool:
-    """Whether a service runs from here; raise Refusal for one whose supervisord is gone."""
-    if faults := faults_of(run):
-        raise Refusal(*faults)
-    return supervisor.is_running(run)
-
-
-def faults_of(run: RunDir) -> list[str]:
-    """Return a line where what runs from here has lost its supervisord."""
-    if supervisor.is_running(run) or not orphans.find(run):
-        return []
-    return [f"{GONE}: nothing starts a process again that ends; `make up` ends what is left and starts all anew"]
+def _as_it_runs(planned: Deployment) -> Deployment:
+    """Return `planned` with the ports of the workers that run already."""
+    return reuse_ports(planned, planned.run.ports, lambda port: not port_faults([port]))
 
 
 def _end(run: RunDir) -> None:
@@ -118,71 +162,34 @@ def _end(run: RunDir) -> None:
     orphans.end(run)  # which it may have lost
 
 
-def build(site: Site) -> None:
-    """Make the Python environments that the processes of `site` run in, where they are missing; raise Refusal."""
-    for environment in {SERVE, *(_environment(model) for model in site.models.values())}:
-        ensure(environment, nvidia=bool(site.hardware.gpus))
+def _environments(deployment: Deployment) -> set[Environment]:
+    return {SERVE, *(_environment(model) for model in deployment.models.values())}
 
 
 def _environment(model: Served) -> Environment:
     return SERVE_TORCH if model.torch else SERVE
 
 
-def rendered(site: Site) -> dict[str, str]:
-    """Return what lies in the run directory of `site`: path to text. Makes nothing."""
-    commands = {name: (_environment(model).python, *GUNICORN) for name, model in site.models.items()}
-    return {
-        "runtime": "local\n",
-        "rendered/programs.conf": render.programs(site.cluster, site.plan, commands, ROOT),
-        MEMBERS: render.members(site.cluster, site.plan, render.addresses(site.cluster, site.plan)),
-        "gateway/rendered/listen.conf": render.listen(site.cluster.port),
-    }
-
-
-def start(run: RunDir, worker: str) -> None:
-    """Start one worker more, which the rendered files have already."""
-    supervisor.add(run, worker)
-
-
-def remove(run: RunDir, workers: Iterable[str]) -> None:
-    """Stop the workers, which answer what they have first, and forget them."""
-    supervisor.remove(run, workers)
-
-
-def wait(site: Site, workers: Collection[str] = ()) -> None:
-    """Return once `workers`, or all of the plan, are in rotation; raises Refusal with the reason when they cannot."""
-    wait_in(site, _watch(site, workers), workers)
-
-
-def gateway(run: RunDir) -> dict[int, str]:
-    """The processes that Nginx answers with: the title of each, by process id."""
-    found = {}
-    with contextlib.suppress(OSError, ValueError):
-        master = int((run.path / "gateway/tmp/nginx.pid").read_text())
-        for pid in _children(master):
-            with contextlib.suppress(OSError):  # one that has just ended
-                found[pid] = Path(f"/proc/{pid}/cmdline").read_text().strip("\0 ")
-    return found
-
-
-def _start(site: Site, files: Mapping[str, str]) -> None:
-    python, folders = SERVE.python, [model.folder / "model.toml" for model in site.cluster.models]
-    site.run.path.parent.mkdir(parents=True, exist_ok=True)
-    account = choose_account(python, [*folders, ROOT / "worker/app.py"], site.run.path.parent)
-    say("   slots: " + ", ".join(f"{w.name} on CPU {format_cpu_list(w.slot.cpus)}" for w in site.plan.workers))
+def _start(deployment: Deployment, files: Mapping[str, str]) -> None:
+    python, folders = SERVE.python, [model.folder / "model.toml" for model in deployment.cluster.models]
+    deployment.run.path.parent.mkdir(parents=True, exist_ok=True)
+    account = choose_account(python, [*folders, ROOT / "worker/app.py"], deployment.run.path.parent)
+    say("   slots: " + ", ".join(f"{w.name} on CPU {format_cpu_list(w.slot.cpus)}" for w in deployment.plan.workers))
     if account.pw_uid == 0:
-        warn(f"running as root: account {NOBODY} cannot use {ROOT}, {site.run.path} or {python.resolve()}")
-    site.run.create(files, account)
+        warn(f"running as root: account {NOBODY} cannot use {ROOT}, {deployment.run.path} or {python.resolve()}")
+    deployment.run.create(files, account)
     gate: list[str | Path] = [python, "-m", "gate"]
-    out = site.run.members.parent
-    command = [*gate, "init", "--members", site.run.members, "--out", out]
+    out = deployment.run.members.parent
+    command = [*gate, "init", "--members", deployment.run.members, "--out", out]
     made = subprocess.run(command, cwd=GATE_HOME, capture_output=True, text=True)
     if made.returncode:
         raise Refusal(f"the gate refuses its members: {made.stderr.strip()}")
     for file in out.iterdir():
         os.chown(file, account.pw_uid, account.pw_gid)
     step("starting workers, Nginx and the gate")
-    supervisor.start(site.run, python, account, _environ(site.run, account, " ".join(f"'{part}'" for part in gate)))
+    supervisor.start(
+        deployment.run, python, account, _environ(deployment.run, account, " ".join(f"'{part}'" for part in gate))
+    )
 
 
 def _environ(run: RunDir, account: pwd.struct_passwd, gate: str) -> dict[str, str]:
@@ -198,36 +205,3 @@ def _environ(run: RunDir, account: pwd.struct_passwd, gate: str) -> dict[str, st
         "NGINX_GLOBALS": "user root;" if account.pw_uid == 0 else "",
     }
     return offline.variables() | own | handed_down
-
-
-def _watch(site: Site, workers: Collection[str]) -> Callable[[], None]:
-    """A look that raises Refusal, with the end of its log, for a process that ends instead of running.
-
-    That is one that supervisord has given up, and a worker that has lost a process since an earlier look: gunicorn
-    would start it again for ever.
-    """
-    watched = set(workers) or {worker.name for worker in site.plan.workers}
-    seen: dict[str, set[int]] = {name: set() for name in watched}
-
-    def look() -> None:
-        for name, process in supervisor.processes(site.run).items():
-            alive = {process.pid, *_children(process.pid)}
-            ended = name in watched and seen[name] - alive
-            if ended or (process.state == "FATAL" and name in {*watched, *supervisor.GATEWAY}):
-                raise Refusal(f"{name} ends as soon as it starts; its log ends with:", *_log_end(site.run, name))
-            if name in watched:
-                seen[name] = alive
-
-    return look
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
-
-
-def _log_end(run: RunDir, name: str) -> list[str]:
-    log = run.logs / f"{name}.log"
-    return log.read_text(errors="replace").splitlines()[-LOG_LINES:] if log.exists() else []

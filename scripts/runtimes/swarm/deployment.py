@@ -6,18 +6,17 @@ Which slot serves which model is Swarm's to decide; how many do is ours: as many
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from scripts.base.errors import Refusal
 from scripts.cluster.config import Cluster, Server
 from scripts.cluster.hardware import read_hardware
 from scripts.cluster.models import read_models
-from scripts.cluster.plan import Plan, Slot, Worker, impossible_sums, spread_models
+from scripts.cluster.plan import Plan, Slot, Worker, spread_models, too_few_slots
 from scripts.cluster.slots import asked
 from scripts.host import docker
-from scripts.render.swarm import PORT
-from scripts.runtimes.deployment import Site
+from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.swarm.nodes import KIND, SERVER, Node, read_nodes
 from worker.contract.machine import kind
@@ -28,15 +27,18 @@ GPU = "-gpu"  # in the name of a slot that has one, as scripts.plan names them
 
 
 @dataclass(frozen=True)
-class SwarmSite(Site):
-    """A cluster of several servers; `nodes` are the swarm's, by the servers' names."""
+class SwarmDeployment(Deployment):
+    """A planned cluster of several servers; `nodes` are the swarm's, by the servers' names."""
 
-    nodes: Mapping[str, Node]
-    volumes: Mapping[str, str]  # the id of the volume that each model lies on
+    nodes: Mapping[str, Node] = field(default_factory=dict)
+    volumes: Mapping[str, str] = field(default_factory=dict)  # the id of the volume that each model lies on
 
     @property
     def endpoint(self) -> str:
         return next(iter(self.gateways.values()))
+
+    def describe(self) -> str:
+        return self.plan_text()
 
     @property
     def gateways(self) -> dict[str, str]:
@@ -57,7 +59,7 @@ def gateways(cluster: Cluster) -> dict[str, str]:
     return {server.name: f"http://{server.address}:{cluster.port}" for server in cluster.servers if server.gateway}
 
 
-def prepare(cluster: Cluster, run: RunDir, away: Sequence[str] = ()) -> SwarmSite:
+def plan_servers(cluster: Cluster, run: RunDir, away: Sequence[str] = ()) -> SwarmDeployment:
     """Plan `cluster` for the swarm that this engine manages, without the servers called `away`; raises Refusal."""
     if not docker.is_swarm_manager():
         raise Refusal(
@@ -69,18 +71,19 @@ def prepare(cluster: Cluster, run: RunDir, away: Sequence[str] = ()) -> SwarmSit
     hardware = read_hardware()
     kinds = [*dict.fromkeys(gpu.name for gpu in hardware.gpus), kind()]
     models = read_models(cluster, kinds)
-    return SwarmSite(cluster, hardware, models, plan(cluster, nodes), run, nodes, volumes(cluster))
+    planned, held = plan(cluster, nodes), volumes(cluster)
+    return SwarmDeployment(cluster, hardware, models, planned, run, nodes=nodes, volumes=held)
 
 
-def without(cluster: Cluster, run: RunDir, server: str) -> tuple[SwarmSite, str, Node]:
-    """`cluster` planned without `server`, which is to be drained, its name and its node; raises Refusal."""
+def plan_without(cluster: Cluster, run: RunDir, server: str) -> tuple[SwarmDeployment, Node]:
+    """Return `cluster` planned without `server`, which is to be drained, and its node; raise Refusal."""
     known = [one.name for one in cluster.servers]
     if server not in known or known == [server]:
         raise Refusal(f"SERVER: found {server!r}, needed one of {', '.join(known)}, beside another that goes on")
     node = next((node for node in read_nodes() if server in (node.labels.get(SERVER), node.hostname)), None)
     if node is None:
         raise Refusal(f"SERVER: found {server!r}, which is no node of this swarm: take it out of {cluster.source}")
-    return prepare(cluster, run, [server]), server, node
+    return plan_servers(cluster, run, [server]), node
 
 
 def chosen_nodes(cluster: Cluster, servers: Sequence[Server], nodes: Sequence[Node]) -> dict[str, Node]:
@@ -136,12 +139,10 @@ def _shown(values: Mapping[str, Any], key: str) -> str:
 def plan(cluster: Cluster, nodes: Mapping[str, Node]) -> Plan:
     """A worker for every slot of the nodes, the models spread over them as scripts.plan does; raises Refusal."""
     slots = [Slot(name, server, (), None) for server, node in nodes.items() for name in node.slots]
-    if faults := impossible_sums(len(cluster.models), slots, PORT):
+    if faults := too_few_slots(len(cluster.models), slots):
         raise Refusal(*(f"{cluster.source}: {fault}" for fault in faults))
     models = spread_models(cluster.models, len(slots))
-    return Plan(
-        tuple(Worker(f"{model}-{slot.name}", model, slot, PORT) for slot, model in zip(slots, models, strict=True))
-    )
+    return Plan(tuple(Worker(f"{model}-{slot.name}", model, slot) for slot, model in zip(slots, models, strict=True)))
 
 
 def volumes(cluster: Cluster) -> dict[str, str]:

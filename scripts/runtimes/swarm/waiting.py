@@ -9,7 +9,7 @@ from scripts.base.errors import Refusal
 from scripts.base.http import get
 from scripts.host import docker
 from scripts.render.swarm import service_name
-from scripts.runtimes.swarm.deployment import SwarmSite
+from scripts.runtimes.swarm.deployment import SwarmDeployment
 from scripts.runtimes.swarm.nodes import (
     GATEWAY,
     SERVER,
@@ -49,7 +49,7 @@ def remember() -> Before:
     )
 
 
-def wait(site: SwarmSite, before: Before, accepted: str = "") -> None:
+def wait(deployment: SwarmDeployment, before: Before, accepted: str = "") -> None:
     """Return once every task is as its service says, and in rotation at every gateway.
 
     Raises Refusal with what Swarm and the worker said when an update was given up, unless that is the `accepted` end,
@@ -64,7 +64,8 @@ def wait(site: SwarmSite, before: Before, accepted: str = "") -> None:
         for service in services:
             _refuse_given_up(service, tasks, before, accepted)
         standing = [node for node in read_nodes() if _has_gateway(node)]
-        return all(_is_settled(service, tasks, standing) for service in services) and _are_in(site, services, standing)
+        settled = all(_is_settled(service, tasks, standing) for service in services)
+        return settled and _are_in(deployment, services, standing)
 
     _until(arrived, "the swarm is not as it should be")
 
@@ -140,12 +141,12 @@ def _has_gateway(node: Node) -> bool:
     return node.active and node.ready and node.labels.get(GATEWAY) == "true"
 
 
-def _are_in(site: SwarmSite, services: Sequence[Service], standing: Sequence[Node]) -> bool:
-    """Whether the gateway of every `standing` node sends to every worker."""
+def _are_in(deployment: SwarmDeployment, services: Sequence[Service], standing: Sequence[Node]) -> bool:
+    """Tell whether the gateway of every `standing` node sends to every worker."""
     servers = {node.labels.get(SERVER) for node in standing}
     counts = {service.name: service.replicas for service in services}
-    wanted = {model.name: counts.get(f"{STACK}_{service_name(model.name)}") for model in site.cluster.models}
-    return all(_listed(url) == wanted for server, url in site.gateways.items() if server in servers)
+    wanted = {model.name: counts.get(f"{STACK}_{service_name(model.name)}") for model in deployment.cluster.models}
+    return all(_listed(url) == wanted for server, url in deployment.gateways.items() if server in servers)
 
 
 def _listed(gateway: str) -> dict[str, int]:

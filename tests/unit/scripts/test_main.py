@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from scripts.__main__ import COMMANDS, main
+from scripts import commands
+from scripts.__main__ import main
 from scripts.cluster.config import ROOT
 from tests.service import hear_signals
 
 OWN_TOOLS = ("scripts.bench", "scripts.models.tools.")  # run in environments of their own
 Capture = pytest.CaptureFixture[str]
+HELP = {name: commands.load(name).help for name in commands.names()}
 
 
 def run(capsys: Capture, *arguments: object) -> tuple[int, str, str]:
@@ -40,15 +42,15 @@ def test_the_commands_are_named_when_none_is_given_or_help_is_asked_for(capsys: 
     status, out, err = run(capsys, "--help")
     assert (status, err) == (0, "")
     listed = dict(re.findall(r"^    ([a-z0-9-]+)\s+(.+)$", out, re.MULTILINE))
-    assert listed == {name: summary for name, (_, summary) in COMMANDS.items()}
+    assert listed == HELP
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", HELP)
 def test_every_command_has_help(command: str, capsys: Capture) -> None:
     status, out, err = run(capsys, command, "--help")
     assert (status, err) == (0, "")
     assert out.startswith(f"usage: python3 -m scripts {command} ")
-    assert f"\n{COMMANDS[command][1]}\n" in out
+    assert f"\n{HELP[command]}\n" in out
     flags = re.findall(r"^  (?:-\w, )?(--[a-z-]+)(?: [A-Z_]+)?(.*)$", out, re.MULTILINE)
     assert {"--cluster", "--run-dir"} <= {flag for flag, _ in flags}
     assert [flag for flag, text in flags if not text.strip()] == []
@@ -147,8 +149,18 @@ def test_the_command_line_starts_without_any_package() -> None:
     code = "import runpy; sys.argv = ['scripts', '--help']; runpy.run_module('scripts', run_name='__main__')"
     done = bare_python(code)
     assert (done.returncode, done.stderr) == (0, "")
-    assert COMMANDS["up"][1] in done.stdout
+    assert HELP["logs"] in done.stdout
     assert bare_python("import requests").returncode != 0
+
+
+def test_a_command_imports_nothing_of_others() -> None:
+    code = (
+        "import contextlib; from scripts.__main__ import main\n"
+        "with contextlib.suppress(SystemExit): main(['logs', '--help'])\n"
+        "print(*(name for name in sys.modules if name.startswith(('scripts.commands.', 'scripts.bench'))))"
+    )
+    done = bare_python(code)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "scripts.commands.logs")
 
 
 def test_every_module_that_sets_up_needs_nothing_but_the_standard_library() -> None:

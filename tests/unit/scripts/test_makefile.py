@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.__main__ import COMMANDS, parser
+from scripts import commands
+from scripts.__main__ import parser
 from scripts.cluster.config import ROOT
 from tests.service import bare_environment
 
@@ -62,8 +63,26 @@ def test_every_target_runs_a_command_that_takes_its_arguments_or_a_script(target
         assert options.runtime == ""
 
 
-def test_every_command_has_a_target() -> None:
-    assert COMMANDS.keys() <= set(TARGETS)
+def test_every_target_has_a_command_or_a_script_and_every_command_a_target() -> None:
+    scripts = {path.stem for path in (ROOT / "scripts").glob("*.sh")}
+    assert set(commands.names()) <= set(TARGETS)
+    assert set(TARGETS) - set(commands.names()) <= scripts
+
+
+@pytest.mark.parametrize("target", sorted({*TARGETS} & {*commands.names()}))
+def test_what_a_target_passes_by_default_is_what_the_command_does_without(target: str) -> None:
+    """One default each: what the Makefile spells out is what the command line has."""
+    passed, bare = parser(target).parse_args(ran(target)[3:]), parser(target).parse_args([target])
+    differing = {
+        name: (value, getattr(passed, name))
+        for name, value in vars(bare).items()
+        if (ROOT / value if isinstance(value, Path) else value) != whole(getattr(passed, name))
+    }
+    assert differing == {}
+
+
+def whole(value: object) -> object:
+    return ROOT / value if isinstance(value, Path) else value
 
 
 def test_the_variables_reach_the_command_whole() -> None:

@@ -7,7 +7,8 @@ from tempfile import TemporaryDirectory
 import openvino as ov
 
 from scripts.base.console import say, step
-from scripts.models.tools.add import add, parse
+from scripts.models.options import AddModelOptions
+from scripts.models.tools.add import add
 from scripts.models.tools.answers import asker, open_engine
 from scripts.models.tools.manifest import BATCH_SIZES, input_lines, labels_file, quoted
 from scripts.models.tools.photos.sources import GOLDEN, WEIGHTS, Sources
@@ -57,7 +58,7 @@ def make(sources: Sources, out: Path) -> None:
 def _added(weights: Path, source: Path, golden: Path) -> ModelFolder:
     """Return the model folder `source`, made of `weights` as users make theirs."""
     source.mkdir()
-    add(parse([f"--source={weights}", f"--out={source}", f"--name={NAME}", f"--golden={golden}"]))
+    add(source, AddModelOptions(name=NAME, source=str(weights), golden=str(golden)))
     return read_folder(source)
 
 

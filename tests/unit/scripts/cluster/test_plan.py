@@ -34,8 +34,8 @@ def refused(machine: str, server: str = "", models: str = PHOTOS) -> list[str]:
 def test_two_cores_give_two_workers_of_one_core() -> None:
     assert planned("two-cores") == Plan(
         (
-            Worker("photos-0", "photos", Slot("this-cpu0", "this", (0,), None), 8081),
-            Worker("photos-1", "photos", Slot("this-cpu1", "this", (1,), None), 8082),
+            Worker("photos-0", "photos", Slot("this-cpu0", "this", (0,), None)),
+            Worker("photos-1", "photos", Slot("this-cpu1", "this", (1,), None)),
         )
     )
 
@@ -213,15 +213,6 @@ def test_each_model_is_spread_over_numa_nodes_and_servers() -> None:
     assert places == {"photos": everywhere, "rare": everywhere, "often": everywhere}
 
 
-def test_ports_count_up_on_each_server_from_the_gateways_or_the_given_one() -> None:
-    text = f'{PHOTOS}[[servers]]\n[[servers]]\nname = "b"\naddress = "b"\n'
-    cluster = parse_cluster(text, "c.toml")
-    machines = {"this": recorded("two-cores"), "b": recorded("two-cores")}
-    assert [worker.port for worker in plan(cluster, machines).workers] == [8081, 8082, 8081, 8082]
-    names = [(worker.name, worker.port) for worker in plan(cluster, machines, 9000).workers]
-    assert names == [("photos-0", 9000), ("photos-1", 9001), ("photos-2", 9000), ("photos-3", 9001)]
-
-
 @pytest.mark.parametrize(
     ("machine", "server", "line"),
     [
@@ -288,12 +279,6 @@ def test_more_models_than_slots_are_refused() -> None:
     ]
 
 
-def test_ports_beyond_the_last_are_refused() -> None:
-    assert refused("two-cores", models=f"port = 65534\n{PHOTOS}") == [
-        "c.toml: port: found 65535 for the first of 2 workers, needed at most 65534: choose a lower port"
-    ]
-
-
 def test_the_faults_of_all_servers_are_refused_at_once() -> None:
     text = f'{PHOTOS}[[servers]]\nworkers = 9\n[[servers]]\nname = "b"\naddress = "b"\n'
     with pytest.raises(Refusal) as refusal:
@@ -353,7 +338,7 @@ def cores_of(worker: Worker, machine: Hardware) -> set[tuple[int, int]]:
 
 
 def check_slots(workers: tuple[Worker, ...], machine: Hardware) -> None:
-    """Disjoint, inside the allowed CPUs, inside one NUMA node, siblings together, names and ports unique."""
+    """Disjoint, inside the allowed CPUs, inside one NUMA node, siblings together, names unique."""
     cpu_of = {cpu.number: cpu for cpu in machine.cpus}
     used = [cpu for worker in workers for cpu in worker.slot.cpus]
     assert len(used) == len(set(used))
@@ -363,7 +348,7 @@ def check_slots(workers: tuple[Worker, ...], machine: Hardware) -> None:
         assert len({node for node, _ in cores}) == 1
         siblings = {cpu.number for cpu in machine.cpus if (cpu.numa_node, cpu.core) in cores}
         assert set(worker.slot.cpus) == siblings
-    for values in ([w.name for w in workers], [w.slot.name for w in workers], [w.port for w in workers]):
+    for values in ([w.name for w in workers], [w.slot.name for w in workers]):
         assert len(values) == len(set(values))
 
 

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import platform
 import re
@@ -12,14 +13,14 @@ import pytest
 
 from scripts.base.errors import Refusal
 from scripts.base.programs import on_path
-from scripts.cluster.config import ROOT
+from scripts.cluster.config import ROOT, Cluster
 from scripts.cluster.hardware import format_cpu_list, read_hardware
-from scripts.commands.doctor import examine
+from scripts.commands import NoOptions, Place, doctor
 from scripts.host import environments
 from scripts.host.environments import SERVE
-from scripts.runtimes.choice import choose
-from scripts.runtimes.compose import runtime as compose
-from scripts.runtimes.run_directory import run_dir
+from scripts.runtimes.deployment import Deployment, plan_here
+from scripts.runtimes.local import runtime as local
+from scripts.runtimes.run_directory import RunDir
 from tests.nobody import NOBODY, as_nobody
 from tests.service import free_ports
 
@@ -64,8 +65,7 @@ def port_of(cluster: Path) -> int:
 
 
 def diagnose(cluster: Path, runtime: str = "local") -> None:
-    run = run_dir(cluster.parent / "run")
-    examine(cluster, run, choose(runtime, run))
+    doctor.run(Place(cluster, cluster.parent / "run", runtime), NoOptions())
 
 
 def refused(cluster: Path, capsys: Capture) -> tuple[list[str], list[str]]:
@@ -139,11 +139,29 @@ def test_for_compose_an_engine_is_needed_and_neither_nginx_nor_packages(
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{cluster.parent}/no.sock")
     with pytest.raises(Refusal) as refusal:
-        examine(cluster, run_dir(cluster.parent / "run"), compose)
+        diagnose(cluster, "compose")
     assert refusal.value.lines == ("to mend before `make up`: runtime",)
     said = capsys.readouterr().out.splitlines()
     assert [line.partition(":")[0] for line in said] == ["ok  python", "no  runtime", "ok  folders"]
     assert said[1].startswith("no  runtime: found no ")
+
+
+@pytest.mark.parametrize("text", ["", "workers = 999\n"])
+def test_the_cluster_is_planned_once_whether_that_works_or_not(
+    cluster: Path, text: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.write_text(cluster.read_text().replace("workers = 1\n", text, 1))
+    planned: list[Cluster] = []
+
+    def counted(cluster: Cluster, run: RunDir) -> Deployment:
+        planned.append(cluster)
+        return plan_here(cluster, run)
+
+    monkeypatch.setattr(local, "plan_here", counted)
+    with contextlib.suppress(Refusal):
+        diagnose(cluster)
+    assert len(planned) == 1
+    assert ("no  plan: " in capsys.readouterr().out) == bool(text)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another account for a moment")

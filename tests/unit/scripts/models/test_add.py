@@ -6,21 +6,26 @@ import pytest
 
 from scripts.base.errors import Refusal
 from scripts.models import add as model_add
-from scripts.models.add import Order, add
+from scripts.models.add import add
+from scripts.models.options import AddModelOptions
 
 
-def refused(order: Order) -> list[str]:
+def refused(options: AddModelOptions) -> list[str]:
     with pytest.raises(Refusal) as refusal:
-        add(order)
+        add(options)
     return list(refusal.value.lines)
 
 
-def test_every_fault_of_an_order_is_named_at_once_and_nothing_is_made(tmp_path: Path) -> None:
-    order = Order(
-        tmp_path / "models", "Big Model", "", labels_en="/no/en.txt", labels_zh=str(tmp_path), golden="/no.jpg",
+def test_every_fault_of_the_options_is_named_at_once_and_nothing_is_made(tmp_path: Path) -> None:
+    options = AddModelOptions(
+        models=tmp_path / "models",
+        name="Big Model",
+        labels_en="/no/en.txt",
+        labels_zh=str(tmp_path),
+        golden="/no.jpg",
         channels="grey",
-    )  # fmt: skip
-    assert refused(order) == [
+    )
+    assert refused(options) == [
         'NAME: found \'Big Model\', needed up to 63 lower-case letters, digits, ".", "_" or "-", '
         "the first a letter or digit",
         "SOURCE: found nothing, needed the path of the model's file or folder",
@@ -35,7 +40,7 @@ def test_every_fault_of_an_order_is_named_at_once_and_nothing_is_made(tmp_path: 
 def test_a_name_that_is_taken_is_refused(tmp_path: Path) -> None:
     models = tmp_path / "models"
     (models / "copy").mkdir(parents=True)
-    assert refused(Order(models, "copy", "/no/model.pth")) == [
+    assert refused(AddModelOptions(models=models, name="copy", source="/no/model.pth")) == [
         f"{models}/copy: is there already: give another NAME=, or FORCE=1 to replace it",
         "SOURCE: /no/model.pth: no such file or folder",
     ]
@@ -77,12 +82,11 @@ def test_the_old_model_goes_where_a_replacement_was_killed_at_its_end(models: Pa
 
 
 def test_a_folder_that_another_model_add_works_in_is_left_alone(models: Path) -> None:
-    order = Order(models, "next", "")
-    with model_add.hidden(order) as folder:
+    with model_add.hidden(models / "next") as folder:
         (folder / "mark").write_text("half")
         model_add._clear(models)
         assert found(models) == {"mine": "first", ".next.new": "half"}
-        with pytest.raises(Refusal) as refusal, model_add.hidden(order):
+        with pytest.raises(Refusal) as refusal, model_add.hidden(models / "next"):
             pass
     assert refusal.value.lines == (f"{folder}: another model-add makes this model now: wait for it",)
     assert found(models) == {"mine": "first"}
@@ -90,6 +94,6 @@ def test_a_folder_that_another_model_add_works_in_is_left_alone(models: Path) ->
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "models").write_text("a file")
-    with pytest.raises(Refusal) as refusal, model_add.hidden(Order(tmp_path / "models", "next", "")):
+    with pytest.raises(Refusal) as refusal, model_add.hidden(tmp_path / "models/next"):
         pass
     assert refusal.value.lines == (f"{tmp_path}/models: File exists: needed a folder to write in, MODELS=",)

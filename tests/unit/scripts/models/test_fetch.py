@@ -6,16 +6,16 @@ import pytest
 
 from scripts.base.errors import Refusal
 from scripts.models import fetch as model_fetch
-from scripts.models.add import Order
+from scripts.models.options import FetchModelOptions
 from scripts.models.tools.fetch import REPORT
 from scripts.models.tools.sources import MIRRORS
 
 NEEDED = "needed hf:ORGANISATION/NAME, ms:ORGANISATION/NAME, torchvision:NAME, timm:NAME or http(s)://HOST/FILE"
 
 
-def refused(order: Order, revision: str = "", sha256: str = "") -> list[str]:
+def refused(options: FetchModelOptions) -> list[str]:
     with pytest.raises(Refusal) as refusal:
-        model_fetch.fetch(order, revision, sha256)
+        model_fetch.fetch(options)
     return list(refusal.value.lines)
 
 
@@ -36,8 +36,15 @@ def test_a_model_is_called_after_the_last_part_of_its_source(source: str, name: 
 
 
 def test_every_fault_is_named_at_once_and_nothing_is_made(tmp_path: Path) -> None:
-    order = Order(tmp_path / "models", "Big Model", "resnet18", labels_en="/no/en.txt", golden="/no.jpg")
-    assert refused(order, sha256="ab") == [
+    options = FetchModelOptions(
+        models=tmp_path / "models",
+        name="Big Model",
+        source="resnet18",
+        sha256="ab",
+        labels_en="/no/en.txt",
+        golden="/no.jpg",
+    )
+    assert refused(options) == [
         'NAME: found \'Big Model\', needed up to 63 lower-case letters, digits, ".", "_" or "-", '
         "the first a letter or digit",
         f"SOURCE: found resnet18, {NEEDED}",
@@ -63,12 +70,12 @@ def test_every_fault_is_named_at_once_and_nothing_is_made(tmp_path: Path) -> Non
 def test_a_source_that_is_none_is_refused(
     tmp_path: Path, source: str, revision: str, sha256: str, said: list[str]
 ) -> None:
-    assert refused(Order(tmp_path, "", source), revision, sha256) == said
+    assert refused(FetchModelOptions(models=tmp_path, source=source, revision=revision, sha256=sha256)) == said
 
 
 def test_a_name_that_is_taken_is_refused_before_anything_is_fetched(tmp_path: Path) -> None:
     (tmp_path / "resnet18").mkdir()
-    assert refused(Order(tmp_path, "", "torchvision:resnet18")) == [
+    assert refused(FetchModelOptions(models=tmp_path, source="torchvision:resnet18")) == [
         f"{tmp_path}/resnet18: is there already: give another NAME=, or FORCE=1 to replace it"
     ]
 

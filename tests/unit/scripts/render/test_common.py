@@ -40,9 +40,13 @@ def planned(cluster: Cluster, machine: str = "two-cores") -> Plan:
     return plan(cluster, {"this": recorded(machine)})
 
 
+def ports(plans: Plan) -> dict[str, int]:
+    return {worker.name: port for port, worker in enumerate(plans.workers, 8081)}
+
+
 def rendered_members(cluster: Cluster) -> str:
     plans = planned(cluster)
-    return members(cluster, plans, addresses(cluster, plans))
+    return members(cluster, plans, addresses(cluster, plans, ports(plans)))
 
 
 def parsed(text: str, folder: Path) -> Mapping[str, Any]:
@@ -118,7 +122,8 @@ def test_programs_are_rendered_as_this_exact_text() -> None:
         'WANWU_INFERENCE_LIMIT_S="30",WANWU_DRAIN_S="3",WANWU_CACHE="%(here)s/../cache"'
     )
     cluster = clustered()
-    assert programs(cluster, planned(cluster), COMMAND, Path("/srv/100% kit")) == (
+    plans = planned(cluster)
+    assert programs(cluster, plans, ports(plans), COMMAND, Path("/srv/100% kit")) == (
         "; Rendered from compose/cluster.toml by scripts/render; a change here is lost at the next `make up`.\n"
         "\n"
         "[program:photos-0]\n"
@@ -156,14 +161,14 @@ def test_supervisord_reads_every_value_back_as_it_was(folder: str, tmp_path: Pat
     root = Path(folder) / "kit"
     plans = planned(cluster, "eight-gpus")
     command = {"photos": (Path(folder) / "python", "-m", "x:y()"), "wide": ("/torch/python",)}
-    found = parsed(programs(cluster, plans, command, root), tmp_path)
+    found = parsed(programs(cluster, plans, ports(plans), command, root), tmp_path)
     assert sorted(found) == sorted(worker.name for worker in plans.workers)
     for worker in plans.workers:
         process = found[worker.name]
         assert shlex.split(process.command) == [str(part) for part in command[worker.model]]
         assert process.directory == str(root)
         cache = process.environment.pop("WANWU_CACHE")
-        assert process.environment == worker_environment(cluster, worker, f"127.0.0.1:{worker.port}")
+        assert process.environment == worker_environment(cluster, worker, f"127.0.0.1:{ports(plans)[worker.name]}")
         assert Path(cache).resolve() == tmp_path / "cache"
         assert Path(process.stdout_logfile).resolve() == tmp_path / f"logs/{worker.name}.log"
 
@@ -174,9 +179,10 @@ def test_supervisord_reads_every_value_back_as_it_was(folder: str, tmp_path: Pat
 @pytest.mark.parametrize("place", ["root", "command"])
 def test_paths_that_supervisord_cannot_be_told_are_refused(path: str, place: str) -> None:
     cluster = clustered()
+    plans = planned(cluster)
     command = COMMAND if place == "root" else COMMAND | {"wide": (Path(path), "-m")}
     with pytest.raises(Refusal) as refusal:
-        programs(cluster, planned(cluster), command, Path(path if place == "root" else "/srv"))
+        programs(cluster, plans, ports(plans), command, Path(path if place == "root" else "/srv"))
     assert refusal.value.lines == (
         f"{path}: needed a path without quotes, backslashes, line breaks, and spaces at its end or before ; or #",
     )
@@ -184,8 +190,9 @@ def test_paths_that_supervisord_cannot_be_told_are_refused(path: str, place: str
 
 def test_the_folders_of_models_are_refused_likewise_and_all_at_once() -> None:
     cluster = clustered(photos="/the 'photos'")
+    plans = planned(cluster)
     with pytest.raises(Refusal) as refusal:
-        programs(cluster, planned(cluster), COMMAND, Path("/a ;b"))
+        programs(cluster, plans, ports(plans), COMMAND, Path("/a ;b"))
     assert [line.split(": ")[0] for line in refusal.value.lines] == ["/a ;b", "/the 'photos'"]
 
 
@@ -201,7 +208,7 @@ EXTREMES = [
 def test_a_worker_has_time_to_drain_and_to_answer_before_it_is_killed(limits: dict[str, int], tmp_path: Path) -> None:
     cluster = clustered(limits="\n".join(f"{name} = {value}" for name, value in limits.items()))
     plans = planned(cluster)
-    process = parsed(programs(cluster, plans, COMMAND, ROOT), tmp_path)["photos-0"]
+    process = parsed(programs(cluster, plans, ports(plans), COMMAND, ROOT), tmp_path)["photos-0"]
     environ = offline_variables() | {"PATH": os.environ["PATH"]} | process.environment
     environ["WANWU_CPUS"] = str(min(os.sched_getaffinity(0)))
     read = "import runpy; print(runpy.run_path('worker/gunicorn.conf.py')['graceful_timeout'])"

@@ -1,55 +1,80 @@
 """Which ports workers have: those after the gateway's, or those that a running service has given them."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from scripts.base.errors import Refusal
-from scripts.cluster.config import Cluster, parse_cluster
+from scripts.cluster import models
+from scripts.cluster.config import ROOT, parse_cluster
 from scripts.cluster.models import Served
-from scripts.cluster.plan import Plan, plan
-from scripts.runtimes.deployment import Site, afresh, keep_ports
+from scripts.cluster.plan import plan
+from scripts.runtimes import deployment
+from scripts.runtimes.deployment import Deployment, plan_here, reuse_ports, with_default_ports
 from scripts.runtimes.run_directory import RunDir
 from tests.unit.hardware import recorded
 
 FREE = {"photos-0": 8081, "wide-0": 8082}
 
 
-def clustered(port: int = 8080) -> Cluster:
-    return parse_cluster(
+def planned(port: int = 8080) -> Deployment:
+    cluster = parse_cluster(
         f'port = {port}\n[[models]]\nname = "photos"\nfolder = "a"\n[[models]]\nname = "wide"\nfolder = "b"\n', "c.toml"
     )
+    served = {name: Served("openvino", Path("a.png"), 1) for name in ("photos", "wide")}
+    hardware = recorded("two-cores")
+    return Deployment(cluster, hardware, served, plan(cluster, {"this": hardware}), RunDir(Path("/run")))
 
 
-def planned(port: int = 8080) -> Plan:
-    return plan(clustered(port), {"this": recorded("two-cores")})
+def ports(known: dict[str, int], free: bool = True, taken: int = 0) -> dict[str, int]:
+    return dict(reuse_ports(planned(), known, lambda port: free and port != taken).ports)
 
 
-def ports(found: Plan) -> dict[str, int]:
-    return {worker.name: worker.port for worker in found.workers}
+def test_a_plan_has_no_ports() -> None:
+    assert planned().ports == {}
 
 
-def test_where_nothing_runs_the_ports_are_those_of_the_plan() -> None:
-    assert ports(keep_ports(planned(), {}, lambda port: False)) == FREE
+def test_where_nothing_runs_the_ports_are_those_after_the_gateways() -> None:
+    assert with_default_ports(planned()).ports == FREE
+    assert ports({}, free=False) == FREE
 
 
 def test_workers_that_run_keep_theirs_and_new_ones_take_the_next_that_nobody_has() -> None:
     known = {"photos-0": 8083, "gone-0": 8081}
-    assert ports(keep_ports(planned(), known, lambda port: True)) == {"photos-0": 8083, "wide-0": 8082}
-    assert ports(keep_ports(planned(), known, lambda port: port != 8082)) == {"photos-0": 8083, "wide-0": 8084}
-    assert ports(keep_ports(planned(), {"a-0": 8081, "a-1": 8082}, lambda port: True)) == {
-        "photos-0": 8083, "wide-0": 8084,
-    }  # fmt: skip
+    assert ports(known) == {"photos-0": 8083, "wide-0": 8082}
+    assert ports(known, taken=8082) == {"photos-0": 8083, "wide-0": 8084}
+    assert ports({"a-0": 8081, "a-1": 8082}) == {"photos-0": 8083, "wide-0": 8084}
 
 
 def test_where_no_port_is_left_the_gateways_must_be_lower() -> None:
     with pytest.raises(Refusal) as refusal:
-        keep_ports(planned(65533), {"a-0": 65534, "a-1": 65535}, lambda port: True)
+        reuse_ports(planned(65533), {"a-0": 65534, "a-1": 65535}, lambda port: True)
     assert refusal.value.lines == ("port: found no free one above 65533 for photos-0: choose a lower port",)
 
 
-def test_a_site_that_begins_afresh_has_the_ports_of_the_plan(tmp_path: Path) -> None:
-    moved = keep_ports(planned(), {"a-0": 8081, "a-1": 8082}, lambda port: True)
-    models = {name: Served("openvino", Path("a.png"), 1) for name in ("photos", "wide")}
-    site = Site(clustered(), recorded("two-cores"), models, moved, RunDir(tmp_path))
-    assert ports(afresh(site).plan) == FREE
+def test_ports_beyond_the_last_are_refused() -> None:
+    with pytest.raises(Refusal) as refusal:
+        with_default_ports(planned(65534))
+    assert refusal.value.lines == (
+        "c.toml: port: found 65535 for the first of 2 workers, needed at most 65534: choose a lower port",
+    )
+    assert with_default_ports(planned(65533)).ports == {"photos-0": 65534, "wide-0": 65535}
+
+
+def test_ports_that_were_reused_can_be_given_anew() -> None:
+    moved = reuse_ports(planned(), {"a-0": 8081, "a-1": 8082}, lambda port: True)
+    assert with_default_ports(moved).ports == FREE
+
+
+def test_planning_reads_every_model_once_also_where_a_gpu_is_of_no_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deployment, "read_hardware", lambda: recorded("eight-gpus"))
+    read = Counter[Path]()
+    monkeypatch.setattr(models, "_read", lambda folder, real=models._read: (read.update([folder]), real(folder))[1])
+    cluster = parse_cluster(f'[[models]]\nname = "photos"\nfolder = "{ROOT}/worker/photos"\n', "c.toml")
+    found = plan_here(cluster, RunDir(tmp_path))
+    assert found.hardware.gpus == ()
+    assert read == {ROOT / "worker/photos": 1}
+    assert list(tmp_path.iterdir()) == []

@@ -9,31 +9,33 @@ from scripts.cluster.config import ROOT, parse_cluster
 from scripts.cluster.models import read_models
 from scripts.cluster.plan import plan
 from scripts.host import environments
-from scripts.runtimes.compose import runtime as compose
-from scripts.runtimes.deployment import Site
-from scripts.runtimes.local import runtime as local
+from scripts.runtimes.compose.runtime import ComposeRuntime
+from scripts.runtimes.deployment import Deployment, with_default_ports
+from scripts.runtimes.local.runtime import LocalRuntime
 from scripts.runtimes.run_directory import RunDir
+from scripts.runtimes.runtime import SideBySide
 from tests.unit.hardware import recorded
 
 
 @pytest.fixture
-def deployment(tmp_path: Path) -> Site:
+def deployment(tmp_path: Path) -> Deployment:
     text = f'[[models]]\nname = "photos"\nfolder = "{ROOT}/worker/photos"\n'
     cluster, hardware = parse_cluster(text, "c.toml"), recorded("two-cores")
     models = read_models(cluster)
-    return Site(cluster, hardware, models, plan(cluster, {"this": hardware}), RunDir(tmp_path / "run"))
+    planned = plan(cluster, {"this": hardware})
+    return with_default_ports(Deployment(cluster, hardware, models, planned, RunDir(tmp_path / "run")))
 
 
-@pytest.mark.parametrize("runtime", [local, compose])
+@pytest.mark.parametrize("runtime", [LocalRuntime(), ComposeRuntime()])
 def test_rendering_starts_nothing_and_makes_nothing(
-    deployment: Site, runtime: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, runtime: SideBySide, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def started(*arguments: object, **_: object) -> None:
         raise AssertionError(f"started {arguments}")
 
     monkeypatch.setattr(subprocess.Popen, "__init__", started)
     monkeypatch.setattr(environments, "ensure", started)
-    files = runtime.rendered(deployment)  # type: ignore[attr-defined]
+    files = runtime.render(deployment)
     assert files["runtime"].strip() in ("local", "compose")
     assert "photos-0" in "".join(files.values())
     assert list(tmp_path.iterdir()) == []

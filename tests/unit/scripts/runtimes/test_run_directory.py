@@ -143,7 +143,11 @@ def test_the_ports_that_a_local_service_was_given_are_remembered(tmp_path: Path)
     assert (run.ports, run.held_ports) == ({}, set())
     cluster = parse_cluster('port = 9000\n[[models]]\nname = "m"\nfolder = "m"\n', "c.toml")
     planned = plan(cluster, {"this": recorded("two-cores")})
-    listed = {"gateway/rendered/members.json": members(cluster, planned, addresses(cluster, planned))}
+    listed = {
+        "gateway/rendered/members.json": members(
+            cluster, planned, addresses(cluster, planned, {"m-0": 9001, "m-1": 9002})
+        )
+    }
     run.create(listed | {"gateway/rendered/listen.conf": listen(cluster.port)}, OWN)
     assert run.ports == {"m-0": 9001, "m-1": 9002}
     assert run.held_ports == {9000, 9001, 9002}

@@ -10,7 +10,7 @@ from scripts.cluster.config import parse_cluster
 from scripts.cluster.hardware import Hardware
 from scripts.cluster.models import Served
 from scripts.cluster.plan import plan
-from scripts.runtimes.deployment import Site, keep_ports
+from scripts.runtimes.deployment import Deployment, reuse_ports
 from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.swap import plan_swap
 from tests.unit.hardware import recorded
@@ -18,19 +18,19 @@ from tests.unit.hardware import recorded
 BY_HAND = "write new into c.toml in place of old and `make up`, which stops all first"
 
 
-def site(*names: str, machine: Hardware | None = None, known: dict[str, int] | None = None) -> Site:
+def deployed(*names: str, machine: Hardware | None = None, known: dict[str, int] | None = None) -> Deployment:
     cluster = parse_cluster("".join(f'[[models]]\nname = "{name}"\nfolder = "{name}"\n' for name in names), "c.toml")
     hardware = machine or recorded("two-cores")
-    planned = keep_ports(plan(cluster, {"this": hardware}), known or {}, lambda port: True)
     models = {name: Served("openvino", Path("a.png"), 100_000_000) for name in names}
-    return Site(cluster, hardware, models, planned, RunDir(Path("/run-of-swap")))
+    planned = Deployment(cluster, hardware, models, plan(cluster, {"this": hardware}), RunDir(Path("/run-of-swap")))
+    return reuse_ports(planned, known or {}, lambda port: True)
 
 
 def test_the_new_model_comes_last_and_its_workers_beside_those_that_they_replace() -> None:
-    old = site("old", "kept")
-    swap = plan_swap("old", "new", old, site("new", "kept", known={"old-0": 8081, "kept-0": 8082}))
+    old = deployed("old", "kept")
+    swap = plan_swap("old", "new", old, deployed("new", "kept", known={"old-0": 8081, "kept-0": 8082}))
     assert [model.name for model in swap.both.cluster.models] == ["old", "kept", "new"]
-    assert [(worker.name, worker.slot.name, worker.port) for worker in swap.both.plan.workers] == [
+    assert [(worker.name, worker.slot.name, swap.both.ports[worker.name]) for worker in swap.both.plan.workers] == [
         ("old-0", "this-cpu0", 8081), ("kept-0", "this-cpu1", 8082), ("new-0", "this-cpu0", 8083),
     ]  # fmt: skip
     assert (swap.workers("old"), swap.workers("new")) == (["old-0"], ["new-0"])
@@ -38,7 +38,7 @@ def test_the_new_model_comes_last_and_its_workers_beside_those_that_they_replace
 
 def test_both_must_fit_into_the_memory() -> None:
     machine = replace(recorded("two-cores"), memory_bytes=1_399_000_000)
-    old, new = site("old", machine=machine), site("new", machine=machine)
+    old, new = deployed("old", machine=machine), deployed("new", machine=machine)
     with pytest.raises(Refusal) as refusal:
         plan_swap("old", "new", old, new)
     fault, remedy = refusal.value.lines
@@ -49,7 +49,7 @@ def test_both_must_fit_into_the_memory() -> None:
 
 
 def test_a_model_that_would_move_the_others_is_left_to_up() -> None:
-    moved = site("new", "kept", known={"kept-0": 9000})
+    moved = deployed("new", "kept", known={"kept-0": 9000})
     with pytest.raises(Refusal) as refusal:
-        plan_swap("old", "new", site("old", "kept"), moved)
+        plan_swap("old", "new", deployed("old", "kept"), moved)
     assert refusal.value.lines == (f"new needs other slots than old and would move the workers of kept: {BY_HAND}",)

@@ -9,6 +9,7 @@ import torch
 from scripts.models.tools import add, verify
 from scripts.models.tools.manifest import BATCH_SIZES
 from tests.folders import MEAN, RED, SIZE, STD, fruit_folder, openvino_folder, picture, transformers_folder
+from tests.options import model_add
 from worker.contract.files import sha256
 from worker.models import torchvision_ops
 from worker.models.folder import read_folder, verify_files
@@ -49,8 +50,8 @@ def out(tmp_path: Path) -> Path:
 
 
 def ran(shelf: Path, out: Path, source: str, *arguments: str) -> int:
-    command = ["--source", str(shelf / source), "--out", str(out), "--name", "small", *MOBILENET]
-    return add.main([*command, *(part.format(path=shelf) for part in arguments)])
+    command = ["--source", shelf / source, "--name", "small", *MOBILENET]
+    return add.main(out, model_add(*command, *(part.format(path=shelf) for part in arguments)))
 
 
 def test_a_state_dict_becomes_a_folder_that_a_worker_would_take(shelf: Path, out: Path, capsys: Capture) -> None:
@@ -159,13 +160,13 @@ def test_code_that_comes_with_a_model_runs_only_where_it_is_trusted(
     out.mkdir()
     (own / "network.py").write_text(CODE)
     torch.save({"2.weight": torch.eye(3), "2.bias": torch.zeros(3)}, own / "weights.pth")
-    command = ["--source", str(own), "--out", str(out), "--name", "own", "--labels-en", str(shelf / "en.txt")]
-    assert add.main(command) == 1
+    command = ["--source", own, "--name", "own", "--labels-en", shelf / "en.txt"]
+    assert add.main(out, model_add(*command)) == 1
     assert capsys.readouterr().err == (
         f"!! {own}: network.py is code that would run in the worker: read it, and if you trust it, say TRUST_CODE=1\n"
     )
     assert not any(out.iterdir())
-    assert add.main([*command, "--trust-code"]) == 0
+    assert add.main(out, model_add(*command, "--trust-code")) == 0
     assert read_folder(out).trust_code
 
 

@@ -8,6 +8,7 @@ from scripts.models.tools import add, verify
 from scripts.models.tools.texts import TEMPLATES, read_templates
 from tests import zero_shot_folders
 from tests.folders import openvino_folder
+from tests.options import model_add
 from worker.models.folder import read_folder, verify_files
 from worker.models.zero_shot import PLACE, ZeroShot, head_file
 
@@ -31,8 +32,8 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def ran(shelf: Path, out: Path, source: str, *arguments: str) -> int:
     out.mkdir()
-    command = ["--source", str(shelf / source), "--out", str(out), "--name", "small"]
-    return add.main([*command, *(part.format(path=shelf) for part in arguments)])
+    command = ["--source", shelf / source, "--name", "small"]
+    return add.main(out, model_add(*command, *(part.format(path=shelf) for part in arguments)))
 
 
 EN, ZH = ("--labels-en", "{path}/en.txt"), ("--labels-zh", "{path}/zh.txt")

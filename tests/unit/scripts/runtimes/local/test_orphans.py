@@ -16,7 +16,7 @@ import pytest
 from scripts.base.errors import Refusal
 from scripts.base.programs import search_path
 from scripts.runtimes.local import orphans
-from scripts.runtimes.local import runtime as local
+from scripts.runtimes.local.runtime import LocalRuntime
 from scripts.runtimes.run_directory import RunDir, run_dir
 from tests.nobody import as_nobody
 from tests.wait import until
@@ -73,7 +73,7 @@ def test_what_was_started_from_a_run_directory_is_found_by_its_environment(machi
     pid = machine.sleep(machine.folder, HOME=str(run.path), GATE="gate")
     assert orphans.find(run) == {pid: "sleep 1000"}
     with pytest.raises(Refusal, match=r"^supervisord is gone: .*`make up` .* starts all anew$"):
-        local.is_running(run)
+        LocalRuntime().is_running(run)
 
 
 @needs_nginx
@@ -134,12 +134,12 @@ def test_what_cannot_be_ended_is_named_and_the_run_directory_stays(
     run = machine.run()
     machine.folder.chmod(0o755)
     with as_nobody(), pytest.raises(Refusal) as refusal:
-        local.down(run)
+        LocalRuntime().down(run)
     assert refusal.value.lines == (f"{run.path}: no permission: needed the account that started this service, or root",)
     pid = machine.sleep(machine.folder, HOME=str(run.path), GATE="gate")
     monkeypatch.setattr(orphans, "PHASES", ())
     with pytest.raises(Refusal) as refusal:
-        local.down(run)
+        LocalRuntime().down(run)
     assert refusal.value.lines == (
         f"{run.path}: found processes that cannot be ended: {pid} (sleep 1000): needed root, or the account of these",
     )
@@ -153,9 +153,9 @@ def test_a_port_that_is_still_in_use_fails_the_command(machine: Machine) -> None
         run.write({"gateway/rendered/listen.conf": f"listen {port};\n"})
         machine.sleep(machine.folder, HOME=str(run.path), GATE="gate")
         with pytest.raises(Refusal) as refusal:
-            local.down(run)
+            LocalRuntime().down(run)
     assert refusal.value.lines == (
         f"port {port}: still in use, by nothing that was started from {run.path}: `ss -ltnp` says by whom",
     )
-    local.down(run)
+    LocalRuntime().down(run)
     assert not run.path.exists()

@@ -9,6 +9,7 @@ import torch
 
 from scripts.models.tools import add
 from tests import folders
+from tests.options import model_add
 from tests.unit.worker.models.loaders.refusals import refusal
 from worker.decode import Geometry
 from worker.models import torchvision_ops
@@ -84,7 +85,7 @@ def b0(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def added(source: Path, out: Path, *arguments: str) -> ModelFolder:
     out.mkdir()
-    assert add.main(["--source", str(source), "--out", str(out), "--name", "m", *arguments]) == 0
+    assert add.main(out, model_add("--source", source, "--name", "m", *arguments)) == 0
     return read_folder(out)
 
 

@@ -17,6 +17,7 @@ from scripts.models import tools as model_tools
 from scripts.models.tools.fetch import FILES, PARTIAL, REPORT
 from tests import hubs
 from tests.hubs import COMMIT, Hub
+from tests.options import model_fetch
 
 VIT = "org/tiny"
 WEIGHTS = bytes(range(256)) * 400
@@ -41,10 +42,10 @@ class Desk:
 
     def fetch(self, source: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        command = ["--source", source, "--into", str(self.path / "into"), *arguments]
-        with model_tools.start(Path(sys.executable), "fetch", command, online=True, **pipes) as tool:
+        options = model_fetch("--source", source, *arguments)
+        with model_tools.start(Path(sys.executable), "fetch", self.path / "into", options, True, **pipes) as tool:
             out, err = tool.communicate()
-        return subprocess.CompletedProcess(command, tool.returncode, out, err)
+        return subprocess.CompletedProcess(tool.args, tool.returncode, out, err)
 
     def refused(self, source: str, *arguments: str) -> list[str]:
         """The lines with which it refuses."""

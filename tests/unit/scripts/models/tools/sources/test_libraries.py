@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from scripts.models.options import AddModelOptions, FetchModelOptions
 from scripts.models.tools import add, fetch
 from scripts.models.tools.fetch import plan_for
 from scripts.models.tools.sources import FetchError
@@ -45,10 +46,16 @@ def made(folder: Path, source: str) -> Path:
     """The model folder that comes of `source`."""
     out = folder / "out"
     out.mkdir()
-    assert fetch.main(["--source", source, "--into", str(folder / "into")]) == 0
+    assert fetch.main(folder / "into", FetchModelOptions(source=source)) == 0
     report = json.loads((folder / "into" / fetch.REPORT).read_text())
-    command = ["--source", report["path"], "--loader", report["loader"], "--architecture", report["architecture"]]
-    assert add.main([*command, "--origin", report["source"], "--out", str(out), "--name", "made"]) == 0
+    options = AddModelOptions(
+        name="made",
+        source=report["path"],
+        loader=report["loader"],
+        architecture=report["architecture"],
+        origin=report["source"],
+    )
+    assert add.main(out, options) == 0
     return out
 
 
@@ -85,7 +92,7 @@ def test_weights_that_do_not_hash_to_what_their_name_says_are_refused(
     hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hub.files["/models/resnet18-f37072fd.pth"] = b"not these"
-    assert fetch.main(["--source", "torchvision:resnet18", "--into", str(tmp_path / "into")]) == 1
+    assert fetch.main(tmp_path / "into", FetchModelOptions(source="torchvision:resnet18")) == 1
     found = hashlib.sha256(b"not these").hexdigest()[:8]
     assert capsys.readouterr().err == (
         f"!! {tmp_path}/into/files/resnet18-f37072fd.pth: found sha256 {found}, needed f37072fd: it is removed; "

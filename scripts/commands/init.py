@@ -4,135 +4,88 @@ The first host begins the swarm and the others join it, unless a token of anothe
 none. What a host has already is not sent again, what was cut off goes on where it stopped, and every file is summed.
 """
 
-import os
 import shlex
 import shutil
 import subprocess
 import tarfile
-import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Annotated
 
 from scripts.base.console import step
 from scripts.base.errors import Refusal
-from scripts.runtimes.run_directory import INIT_LOGS
+from scripts.base.options import Flag
+from scripts.bundle.run import OUT
+from scripts.commands import Command, Place
+from scripts.host.remote import Remote
+from scripts.runtimes.run_directory import INIT_LOGS, run_dir
 
 REMOTE = "wanwu-bundle"  # in the home of the account there
 CLUSTER = "wanwu-cluster.toml"  # beside it: it is no part of the bundle
 SUMS = "SHA256SUMS"
 SMALL = 4_000_000  # bytes: up to there a file is sent in one stream with others, and anew when that is cut off
 CHUNK = 1 << 20
-SSH_OPTIONS = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=15")
-SSH_FAILED = 255  # ssh's own status, not that of what it ran
 SERVE = "-- to serve: "  # how init-server.sh begins the line that says what to do next
 AS_ROOT = '$([ "$(id -u)" = 0 ] || echo sudo -n)'
+Install = Callable[[Remote, Sequence[str]], None]
 
 
 @dataclass(frozen=True)
-class Order:
+class InitOptions:
     """What to carry where: `models` and `join` as init-server.sh takes them, "" for the bundle's own and for none."""
 
-    hosts: tuple[str, ...]
-    cluster: Path  # whose [[servers]] decide the slots there
-    bundle: Path
-    models: str
-    join: str
-    gpu: str
+    hosts: Annotated[str, Flag("user@host, one or several, separated by spaces")] = ""
+    bundle: Annotated[Path, Flag("what `make bundle` wrote")] = OUT
+    models: Annotated[str, Flag("there; without it the bundle's own", "SOURCE")] = ""
+    join: Annotated[str, Flag("a swarm that there is already", "TOKEN@ADDRESS")] = ""
+    gpu: Annotated[str, Flag("none: CPUs alone", choices=("auto", "none"))] = "auto"
 
 
-@dataclass(frozen=True)
-class Remote:
-    """One server, as ssh knows it, and the log of what was done there."""
-
-    host: str
-    log: Path
-
-    def command(self, script: str) -> list[str]:
-        """`WANWU_SSH` stands in for "ssh", as in "ssh -F FILE"."""
-        return [*shlex.split(os.environ.get("WANWU_SSH", "ssh")), *SSH_OPTIONS, self.host, script]
-
-    def ask(self, script: str, given: bytes = b"") -> str:
-        """What a script there prints; raises Refusal when it fails."""
-        done = subprocess.run(self.command(script), input=given, capture_output=True)
-        self._judge(done.returncode, done.stderr)
-        return done.stdout.decode()
-
-    def send(self, script: str, write: Callable[[IO[bytes]], None]) -> None:
-        """Run a script there and `write` into its input; raises Refusal when it fails."""
-        with tempfile.TemporaryFile() as said:
-            command = self.command(script)
-            with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said) as ssh:
-                _feed(ssh, write)
-            said.seek(0)
-            self._judge(ssh.returncode, said.read())
-
-    def note(self, text: bytes) -> None:
-        with self.log.open("ab") as log:
-            log.write(text)
-
-    def refusal(self, status: int, said: str) -> Refusal:
-        why = (said.strip().splitlines() or ["it said nothing"])[-1].removeprefix("!! ")
-        if status == SSH_FAILED:
-            return Refusal(f"{self.host}: not reached ({why}): needed one that lets this account in by its SSH key")
-        return Refusal(f"{self.host}: {why}; all it said is in {self.log}")
-
-    def _judge(self, status: int, said: bytes) -> None:
-        self.note(said)
-        if status:
-            raise self.refusal(status, said.decode(errors="replace"))
-
-
-def _feed(ssh: subprocess.Popen[bytes], write: Callable[[IO[bytes]], None]) -> None:
-    with suppress(BrokenPipeError):  # where it ends early, its exit status says so, too
-        if ssh.stdin:
-            with ssh.stdin as pipe:
-                write(pipe)
-
-
-def initialise(order: Order, run: Path) -> None:
-    """Make every host a member. Raises Refusal with a line for each that could not be made one; the others are."""
-    remotes = _remotes(order, run)
+def run(place: Place, options: InitOptions) -> None:
+    """Make every host a member; raise Refusal with a line for each that could not be made one, after all others are."""
+    place.load_cluster()  # refuses its faults before anything is sent
+    remotes = _remotes(options, run_dir(place.run_dir).path)
     faults: dict[str, str] = {}
-    _each(remotes, lambda remote: _carry(remote, order.bundle), faults)
+    _each(remotes, lambda remote: _carry(remote, options.bundle.absolute()), faults)
     ready = [remote for remote in remotes if remote.host not in faults]
-    if order.join or len(remotes) == 1:
-        join = ["--join", order.join] if order.join else []
-        _each(ready, lambda remote: _run(remote, order, join), faults)
+    install = partial(_install, options=options, cluster=place.cluster)
+    if options.join or len(remotes) == 1:
+        join = ["--join", options.join] if options.join else []
+        _each(ready, lambda remote: install(remote, join), faults)
     else:
-        _swarm(remotes[0], ready, order, faults)
+        _swarm(remotes[0], ready, install, faults)
     if faults:
         raise Refusal(*(faults[remote.host] for remote in remotes if remote.host in faults))
 
 
-def _remotes(order: Order, run: Path) -> list[Remote]:
-    if not order.hosts:
+def _remotes(options: InitOptions, run: Path) -> list[Remote]:
+    hosts, bundle = options.hosts.split(), options.bundle.absolute()
+    if not hosts:
         raise Refusal('HOSTS: found none, needed the servers: make init HOSTS="root@a root@b"')
-    if repeated := sorted({host for host in order.hosts if order.hosts.count(host) > 1}):
+    if repeated := sorted({host for host in hosts if hosts.count(host) > 1}):
         raise Refusal(f"HOSTS: found {repeated[0]} twice, needed each server once")
-    if odd := [host for host in order.hosts if host.startswith("-") or "/" in host]:
+    if odd := [host for host in hosts if host.startswith("-") or "/" in host]:
         raise Refusal(f"HOSTS: found {odd[0]}, needed the form user@host")
-    if not (order.bundle / SUMS).is_file():
-        raise Refusal(f"{order.bundle}: found no {SUMS}, needed a bundle: run `make bundle`, or name one with BUNDLE=")
+    if not (bundle / SUMS).is_file():
+        raise Refusal(f"{bundle}: found no {SUMS}, needed a bundle: run `make bundle`, or name one with BUNDLE=")
     logs = run / INIT_LOGS
     logs.mkdir(parents=True, exist_ok=True)
-    remotes = [Remote(host, logs / f"{host.rpartition('@')[2]}.log") for host in order.hosts]
+    remotes = [Remote(host, logs / f"{host.rpartition('@')[2]}.log") for host in hosts]
     for remote in remotes:
         remote.log.unlink(missing_ok=True)
         remote.log.touch(0o600)  # init-server.sh tells the token that lets servers join
     return remotes
 
 
-def _swarm(first: Remote, ready: Sequence[Remote], order: Order, faults: dict[str, str]) -> None:
-    """The first host, and once it has a swarm all others at once."""
+def _swarm(first: Remote, ready: Sequence[Remote], install: Install, faults: dict[str, str]) -> None:
+    """Install the first host, and once it has a swarm all others at once."""
     join: list[str] = []
 
     def begin(remote: Remote) -> None:
-        _run(remote, order, ["--first"])
+        install(remote, ["--first"])
         token = remote.ask(f"{AS_ROOT} docker swarm join-token --quiet worker").strip()
         address = remote.ask(f"{AS_ROOT} docker info --format '{{{{.Swarm.NodeAddr}}}}'").strip()
         join.extend(["--join", f"{token}@{address}"])
@@ -141,7 +94,7 @@ def _swarm(first: Remote, ready: Sequence[Remote], order: Order, faults: dict[st
     if first in ready:
         _each([first], begin, faults)
     if join:
-        _each(others, lambda remote: _run(remote, order, join), faults)
+        _each(others, lambda remote: install(remote, join), faults)
     else:
         faults |= {other.host: f"{other.host}: not begun, as {first.host} has no swarm to join" for other in others}
 
@@ -220,10 +173,11 @@ def _pour(path: Path, start: int, pipe: IO[bytes]) -> None:
         shutil.copyfileobj(file, pipe, CHUNK)
 
 
-def _run(remote: Remote, order: Order, swarm: Sequence[str]) -> None:
-    models = shlex.quote(order.models) if order.models else '"$PWD/models"'
-    arguments = shlex.join(["--gpu", order.gpu, *swarm])
-    remote.ask(f"cat >{CLUSTER}", order.cluster.read_bytes())
+def _install(remote: Remote, swarm: Sequence[str], options: InitOptions, cluster: Path) -> None:
+    """Run init-server.sh there with the cluster's file, and say what it says of its result."""
+    models = shlex.quote(options.models) if options.models else '"$PWD/models"'
+    arguments = shlex.join(["--gpu", options.gpu, *swarm])
+    remote.ask(f"cat >{CLUSTER}", cluster.read_bytes())
     place = f'--bundle "$PWD" --models {models} --cluster ../{CLUSTER}'
     script = f"cd {REMOTE} && {AS_ROOT} bash init-server.sh {place} {arguments} 2>&1"
     step(f"{remote.host}: running init-server.sh")
@@ -240,3 +194,6 @@ def _run(remote: Remote, order: Order, swarm: Sequence[str]) -> None:
         raise remote.refusal(ssh.returncode, fault or last)
     for said in filter(None, (result, serve)):
         step(f"{remote.host}: {said}")
+
+
+COMMAND = Command("make bare servers members, over SSH", InitOptions, run)

@@ -1,4 +1,4 @@
-"""`make k8s`: manifests for those who run Kubernetes. Rendered from the cluster's file; nothing is applied.
+"""From the cluster's file to manifests for those who run Kubernetes: pure.
 
 A worker has whole CPUs of its own where the kubelet's CPU manager is static, since its pod is Guaranteed; it reads
 which ones from its own mask. The autoscaler needs an adapter that serves the workers' metrics as pod metrics.
@@ -7,18 +7,12 @@ which ones from its own mask. The autoscaler needs an adapter that serves the wo
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from scripts.base.console import say
-from scripts.base.errors import Refusal
 from scripts.cluster.config import Cluster, Model
-from scripts.cluster.models import read_models
-from scripts.commands import yaml
-from scripts.host import images
+from scripts.render import yaml
 from scripts.render.common import limits, patience_s
 from scripts.render.swarm import CACHE, PORT, VOLUME, from_volume, service_name
-from scripts.runtimes.preflight import memory_limit
 from worker.contract.settings import LEAVE
 
 NOTICE = "# Rendered from compose/cluster.toml by `make k8s`; a change here is lost at the next one.\n"
@@ -47,26 +41,6 @@ class Pod:
     cpus: int
     memory: int
     gpu: bool
-
-
-def write(cluster: Cluster, out: Path, gpu: bool) -> None:
-    """Write a file for the gateway and one for each model, its workers with a GPU each or none; raises Refusal."""
-    cores = cluster.servers[0].cores_per_worker or 1
-    pods = {}
-    for name, model in read_models(cluster).items():
-        image = images.WORKERS["cuda"] if gpu else images.worker_image("torch" if model.torch else model.engine, False)
-        pods[name] = Pod(image.reference, cores, memory_limit(model), gpu)
-    files = render(cluster, pods, images.GATEWAY.reference)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for file, text in files.items():
-            (out / file).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise Refusal(f"{error.filename}: {error.strerror}: name a directory that can be written with OUT=") from error
-    say(f"{out}: {', '.join(files)}")
-    needed = {images.GATEWAY.reference, *(pod.image for pod in pods.values())}
-    say(f"needed on the nodes: {', '.join(sorted(needed))}; and a model volume of `make bundle` at {ON_NODES}")
-    say(f"apply with: kubectl apply --filename {out}")
 
 
 def render(cluster: Cluster, pods: Mapping[str, Pod], gateway_image: str) -> dict[str, str]:

@@ -5,13 +5,17 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from subprocess import STDOUT
 from tempfile import TemporaryFile
+from typing import Annotated
 
 from scripts.base.console import step
 from scripts.base.errors import Refusal
+from scripts.base.options import Flag
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
+from scripts.commands import Command, Place
 from scripts.host.environments import DEV, SERVE, ensure
 from scripts.host.packages import NGINX, TEST_TOOLS, require
 
@@ -21,8 +25,16 @@ HALF = ("tests/system", "tests/cluster", "tests/unit")
 SLOWEST = 30  # tests that are listed with their seconds
 
 
-def run_tests(arguments: Sequence[str]) -> None:
-    """Lint, type-check and test; `arguments` go to pytest, alone when given. Raises Refusal when anything fails."""
+@dataclass(frozen=True)
+class Options:
+    """Arguments for pytest, which then runs alone."""
+
+    arguments: Annotated[tuple[str, ...], Flag("for pytest, after --")] = ()
+
+
+def run(place: Place, options: Options) -> None:
+    """Lint, type-check and test; raise Refusal when anything fails."""
+    arguments = options.arguments
     require(NGINX | TEST_TOOLS)
     nvidia = bool(read_hardware().gpus)
     ensure(SERVE, nvidia)
@@ -35,12 +47,12 @@ def run_tests(arguments: Sequence[str]) -> None:
     }
     pytest: list[object] = [tools / "python", "-m", "pytest"]
     if arguments:
-        run("pytest", [*pytest, *arguments])
+        check("pytest", [*pytest, *arguments])
         return
     for name, command in commands.items():
-        run(name, command)
+        check(name, command)
     with beside(f"pytest {' '.join(HALF)}", [*pytest, *_timed("half"), *HALF]):
-        run("pytest, all others", [*pytest, *_timed("others"), *(f"--ignore={folder}" for folder in HALF)])
+        check("pytest, all others", [*pytest, *_timed("others"), *(f"--ignore={folder}" for folder in HALF)])
 
 
 def _timed(name: str) -> list[str]:
@@ -48,7 +60,8 @@ def _timed(name: str) -> list[str]:
     return [f"--durations={SLOWEST}", f"--junitxml={ROOT}/.pytest_cache/junit-{name}.xml"]
 
 
-def run(name: str, command: Sequence[object]) -> None:
+def check(name: str, command: Sequence[object]) -> None:
+    """Run `command`; raise Refusal when it fails."""
     step(name)
     _judge(name, subprocess.run(list(map(str, command)), cwd=ROOT).returncode)
 
@@ -84,3 +97,6 @@ def _shell_scripts() -> list[str]:
         for name in listed.splitlines()
         if (ROOT / name).is_file() and (ROOT / name).read_bytes()[:64].startswith((b"#!/usr/bin/env bash", b"#!/bin/"))
     ]
+
+
+COMMAND = Command("run lint, types and tests, with all they need", Options, run)

@@ -5,7 +5,7 @@ import yaml as reader
 from hypothesis import given
 from hypothesis import strategies as some
 
-from scripts.commands.yaml import dump
+from scripts.render.yaml import dump
 
 TEXT = some.text(
     some.characters(codec="utf-8", exclude_categories=["Cs", "Cc"], exclude_characters="\u2028\u2029\ufeff")

@@ -11,8 +11,9 @@ import yaml
 from nginx.gate.members import Name, parse_members
 from scripts.base.errors import Refusal
 from scripts.cluster.config import ROOT, Cluster, parse_cluster
-from scripts.commands.kubernetes import COMMAND, METRIC, USER, Pod, render, write
+from scripts.commands.k8s import write
 from scripts.render.compose import PORT
+from scripts.render.kubernetes import COMMAND, METRIC, USER, Pod, render
 from worker.contract.limits import LIMITS
 from worker.contract.settings import OPTIONAL, PREFIX, REQUIRED, offline_variables, parse_cpus
 

@@ -7,7 +7,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from scripts.cluster.config import ROOT, load_cluster
-from scripts.commands.kubernetes import Pod, render
+from scripts.render.kubernetes import Pod, render
 from tests.unit.scripts.bundle.test_bundle import bill
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from scripts.base.errors import Refusal
 from scripts.cluster.config import ROOT
-from scripts.commands.run_tests import HALF, beside, run
+from scripts.commands.test import HALF, beside, check
 
 
 def shell(code: str) -> list[str]:
@@ -13,7 +13,7 @@ def shell(code: str) -> list[str]:
 
 def test_what_runs_beside_is_shown_after_the_rest(capfd: pytest.CaptureFixture[str]) -> None:
     with beside("engine", shell("echo from the engine; echo and their faults >&2")):
-        run("others", shell("echo from the others"))
+        check("others", shell("echo from the others"))
     assert capfd.readouterr().out.splitlines() == [
         "-- others", "from the others", "-- engine", "from the engine", "and their faults",
     ]  # fmt: skip
@@ -31,7 +31,7 @@ def test_either_one_s_failure_fails_and_both_are_shown(
     engine: int, others: int, message: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(Refusal) as refusal, beside("engine", shell(f"sleep 0.2; echo one; exit {engine}")):
-        run("others", shell(f"echo two; exit {others}"))
+        check("others", shell(f"echo two; exit {others}"))
     assert str(refusal.value) == message
     assert capfd.readouterr().out.splitlines() == ["-- others", "two", "-- engine", "one"]
 

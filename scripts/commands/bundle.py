@@ -1,0 +1,12 @@
+"""`make bundle`: put all that bare servers need into one directory."""
+
+from scripts.bundle.run import BundleOptions, make
+from scripts.commands import Command, Place
+
+
+def run(place: Place, options: BundleOptions) -> None:
+    """Write the bundle."""
+    make(options, place.load_cluster())
+
+
+COMMAND = Command("put all that bare servers need into one directory", BundleOptions, run)

@@ -1,0 +1,25 @@
+"""`make bundle-verify`: check a bundle, wherever it was carried."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from scripts.base.options import Flag
+from scripts.bundle.run import OUT
+from scripts.bundle.verify import verify
+from scripts.commands import Command, Place
+
+
+@dataclass(frozen=True)
+class Options:
+    """Which bundle to check."""
+
+    bundle: Annotated[Path, Flag("the bundle's directory")] = OUT
+
+
+def run(place: Place, options: Options) -> None:
+    """Verify the bundle."""
+    verify(options.bundle)
+
+
+COMMAND = Command("check a bundle, wherever it was carried", Options, run)

@@ -1,0 +1,51 @@
+"""`make k8s`: write manifests for those who run Kubernetes; nothing is applied."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from scripts.base.console import say
+from scripts.base.errors import Refusal
+from scripts.base.options import Flag
+from scripts.cluster.config import ROOT, Cluster
+from scripts.cluster.models import read_models
+from scripts.commands import Command, Place
+from scripts.host import images
+from scripts.render.kubernetes import ON_NODES, Pod, render
+from scripts.runtimes.preflight import memory_limit
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where the manifests are written, and whether workers have GPUs."""
+
+    out: Annotated[Path, Flag("the manifests' folder")] = ROOT / "k8s"
+    gpu: Annotated[bool, Flag("a GPU for every worker")] = False
+
+
+def run(place: Place, options: Options) -> None:
+    """Write a file for the gateway and one for each model's workers."""
+    write(place.load_cluster(), options.out, options.gpu)
+
+
+def write(cluster: Cluster, out: Path, gpu: bool) -> None:
+    """Write the files of `cluster` into `out`, each worker with a GPU or none; raise Refusal."""
+    cores = cluster.servers[0].cores_per_worker or 1
+    pods = {}
+    for name, model in read_models(cluster).items():
+        image = images.WORKERS["cuda"] if gpu else images.worker_image("torch" if model.torch else model.engine, False)
+        pods[name] = Pod(image.reference, cores, memory_limit(model), gpu)
+    files = render(cluster, pods, images.GATEWAY.reference)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for file, text in files.items():
+            (out / file).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Refusal(f"{error.filename}: {error.strerror}: name a directory that can be written with OUT=") from error
+    say(f"{out}: {', '.join(files)}")
+    needed = {images.GATEWAY.reference, *(pod.image for pod in pods.values())}
+    say(f"needed on the nodes: {', '.join(sorted(needed))}; and a model volume of `make bundle` at {ON_NODES}")
+    say(f"apply with: kubectl apply --filename {out}")
+
+
+COMMAND = Command("write manifests for Kubernetes", Options, run)

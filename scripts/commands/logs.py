@@ -1,0 +1,27 @@
+"""`make logs`: show the end of every log."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from scripts.base.options import Flag
+from scripts.commands import Command, Place
+from scripts.runtimes.choice import choose, count_servers
+from scripts.runtimes.run_directory import run_dir
+
+
+@dataclass(frozen=True)
+class Options:
+    """How much of the logs to show."""
+
+    lines: Annotated[int, Flag("of each log (20)")] = 20
+    follow: Annotated[bool, Flag("go on as the logs grow")] = False
+
+
+def run(place: Place, options: Options) -> None:
+    """Show the logs of what runs from the run directory."""
+    directory = run_dir(place.run_dir)
+    runtime = choose(place.runtime, directory, count_servers(place.cluster))
+    runtime.follow_logs(directory, options.lines, options.follow)
+
+
+COMMAND = Command("show the end of every log", Options, run)

@@ -1,0 +1,13 @@
+"""`make model-prepare`: measure every engine on this machine again."""
+
+from scripts.commands import Command, Place
+from scripts.models.options import PrepareOptions
+from scripts.models.prepare import prepare
+
+
+def run(place: Place, options: PrepareOptions) -> None:
+    """Prepare one model folder, or all that are served."""
+    prepare(options, place.load_cluster())
+
+
+COMMAND = Command("measure every engine on this machine again, and choose the fastest", PrepareOptions, run)

@@ -1,0 +1,13 @@
+"""`make model-verify`: check model folders as a starting worker does."""
+
+from scripts.commands import Command, Place
+from scripts.models.options import VerifyOptions
+from scripts.models.verify import verify
+
+
+def run(place: Place, options: VerifyOptions) -> None:
+    """Verify one model folder, or all."""
+    verify(options, place.load_cluster())
+
+
+COMMAND = Command("check model folders as a starting worker does, without a network", VerifyOptions, run)

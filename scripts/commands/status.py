@@ -1,0 +1,14 @@
+"""`make status`: show every slot, its worker and its state."""
+
+from scripts.commands import Command, NoOptions, Place
+from scripts.runtimes.choice import choose
+from scripts.runtimes.run_directory import run_dir
+
+
+def run(place: Place, options: NoOptions) -> None:
+    """Print the tables; raise Refusal when something is not as it should be."""
+    cluster, directory = place.load_cluster(), run_dir(place.run_dir)
+    choose(place.runtime, directory, len(cluster.servers)).show_status(cluster, directory)
+
+
+COMMAND = Command("show every slot, its worker and its state", NoOptions, run)

@@ -1,0 +1,65 @@
+"""A server over SSH: scripts run there, data sent there, and the log of all that was said."""
+
+import os
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from scripts.base.errors import Refusal
+
+SSH_OPTIONS = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=15")
+SSH_FAILED = 255  # ssh's own status, not that of what it ran
+
+
+@dataclass(frozen=True)
+class Remote:
+    """One server, as ssh knows it, and the log of what was done there."""
+
+    host: str
+    log: Path
+
+    def command(self, script: str) -> list[str]:
+        """`WANWU_SSH` stands in for "ssh", as in "ssh -F FILE"."""
+        return [*shlex.split(os.environ.get("WANWU_SSH", "ssh")), *SSH_OPTIONS, self.host, script]
+
+    def ask(self, script: str, given: bytes = b"") -> str:
+        """What a script there prints; raises Refusal when it fails."""
+        done = subprocess.run(self.command(script), input=given, capture_output=True)
+        self._judge(done.returncode, done.stderr)
+        return done.stdout.decode()
+
+    def send(self, script: str, write: Callable[[IO[bytes]], None]) -> None:
+        """Run a script there and `write` into its input; raises Refusal when it fails."""
+        with tempfile.TemporaryFile() as said:
+            command = self.command(script)
+            with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said) as ssh:
+                _feed(ssh, write)
+            said.seek(0)
+            self._judge(ssh.returncode, said.read())
+
+    def note(self, text: bytes) -> None:
+        with self.log.open("ab") as log:
+            log.write(text)
+
+    def refusal(self, status: int, said: str) -> Refusal:
+        why = (said.strip().splitlines() or ["it said nothing"])[-1].removeprefix("!! ")
+        if status == SSH_FAILED:
+            return Refusal(f"{self.host}: not reached ({why}): needed one that lets this account in by its SSH key")
+        return Refusal(f"{self.host}: {why}; all it said is in {self.log}")
+
+    def _judge(self, status: int, said: bytes) -> None:
+        self.note(said)
+        if status:
+            raise self.refusal(status, said.decode(errors="replace"))
+
+
+def _feed(ssh: subprocess.Popen[bytes], write: Callable[[IO[bytes]], None]) -> None:
+    with suppress(BrokenPipeError):  # where it ends early, its exit status says so, too
+        if ssh.stdin:
+            with ssh.stdin as pipe:
+                write(pipe)

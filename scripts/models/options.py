@@ -1,0 +1,86 @@
+"""What the commands for model folders are asked for; an empty text stands for what was left out.
+
+Each option is declared here once: the command line reads it, and the tool in its own environment gets it as JSON.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from scripts.base.options import Flag
+from scripts.models.store import MODELS
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """The folder of the model folders, and the name of one of them."""
+
+    models: Annotated[Path, Flag("the folder of the model folders")] = MODELS
+    name: Annotated[str, Flag("this model alone")] = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "models", self.models.absolute())  # tools run in another directory
+
+    @property
+    def target(self) -> Path:
+        """The model folder of that name."""
+        return self.models / self.name
+
+
+@dataclass(frozen=True)
+class PrepareOptions(ModelOptions):
+    """What to measure a model on."""
+
+    calibration: Annotated[str, Flag("a folder of your own images to measure on", "DIR")] = ""
+
+
+@dataclass(frozen=True)
+class AddModelOptions(PrepareOptions):
+    """What a model folder is made of."""
+
+    name: Annotated[str, Flag("the new model's name")] = ""
+    source: Annotated[str, Flag("the model's file or folder", "PATH")] = ""
+    loader: Annotated[str, Flag("the loader; without it one is detected", "NAME")] = ""
+    architecture: Annotated[str, Flag("where the loader needs one", "NAME")] = ""
+    channels: Annotated[str, Flag("fit the network to images of this many channels", "N")] = ""
+    labels_en: Annotated[str, Flag("a file of English labels, one a line", "FILE")] = ""
+    labels_zh: Annotated[str, Flag("a file of Chinese labels, one a line", "FILE")] = ""
+    templates: Annotated[str, Flag("texts for a zero-shot model's labels", "FILE")] = ""
+    golden: Annotated[str, Flag("an image whose answer later checks must get again", "FILE")] = ""
+    trust_code: Annotated[bool, Flag("let the network.py beside the weights run")] = False
+    force: Annotated[bool, Flag("replace a model folder of that name")] = False
+    prepare: Annotated[bool, Flag("measure nothing yet")] = True
+    origin: str = ""  # where the files were fetched from; they are then linked, not copied
+
+
+@dataclass(frozen=True)
+class FetchModelOptions(AddModelOptions):
+    """What to fetch, and what a model folder is made of."""
+
+    source: Annotated[str, Flag("hf:ORG/NAME, ms:ORG/NAME, torchvision:NAME, timm:NAME or URL")] = ""
+    revision: Annotated[str, Flag("a branch, tag or commit; or the name of weights")] = ""
+    sha256: Annotated[str, Flag("of the file at a URL")] = ""
+
+
+@dataclass(frozen=True)
+class EvaluateOptions(ModelOptions):
+    """Which model to evaluate, and on what."""
+
+    name: Annotated[str, Flag("the model's folder, or the name it is served under")] = ""
+    images: Annotated[str, Flag("a folder for each class, or a CSV file", "PATH")] = ""
+    out: Annotated[str, Flag("the report's folder (evaluation/NAME)", "DIR")] = ""
+
+
+@dataclass(frozen=True)
+class VerifyOptions(ModelOptions):
+    """Which models to verify, and how to report."""
+
+    json: Annotated[bool, Flag("report as JSON")] = False
+
+
+@dataclass(frozen=True)
+class UseOptions(ModelOptions):
+    """Which model folder takes the place of which served model."""
+
+    name: Annotated[str, Flag("its folder; where nothing runs, `up` serves it then")] = ""
+    instead_of: Annotated[str, Flag("this served model, not the first", "NAME")] = ""

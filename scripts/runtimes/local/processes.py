@@ -1,0 +1,56 @@
+"""The processes below supervisord, as /proc shows them."""
+
+import contextlib
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from scripts.base.errors import Refusal
+from scripts.runtimes.deployment import Deployment
+from scripts.runtimes.local import supervisor
+from scripts.runtimes.run_directory import RunDir
+
+LOG_LINES = 12
+
+
+def watch(deployment: Deployment, workers: Collection[str]) -> Callable[[], None]:
+    """Return a look that raises Refusal, with the end of its log, for a process that ends instead of running.
+
+    That is one that supervisord has given up, and a worker that has lost a process since an earlier look: gunicorn
+    would start it again for ever.
+    """
+    watched = set(workers) or {worker.name for worker in deployment.plan.workers}
+    seen: dict[str, set[int]] = {name: set() for name in watched}
+
+    def look() -> None:
+        for name, process in supervisor.processes(deployment.run).items():
+            alive = {process.pid, *_children(process.pid)}
+            ended = name in watched and seen[name] - alive
+            if ended or (process.state == "FATAL" and name in {*watched, *supervisor.GATEWAY}):
+                raise Refusal(f"{name} ends as soon as it starts; its log ends with:", *_log_end(deployment.run, name))
+            if name in watched:
+                seen[name] = alive
+
+    return look
+
+
+def nginx_workers(run: RunDir) -> dict[int, str]:
+    """Return the processes that Nginx answers with: the title of each, by process id."""
+    found = {}
+    with contextlib.suppress(OSError, ValueError):
+        master = int((run.path / "gateway/tmp/nginx.pid").read_text())
+        for pid in _children(master):
+            with contextlib.suppress(OSError):  # one that has just ended
+                found[pid] = Path(f"/proc/{pid}/cmdline").read_text().strip("\0 ")
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def _log_end(run: RunDir, name: str) -> list[str]:
+    log = run.logs / f"{name}.log"
+    return log.read_text(errors="replace").splitlines()[-LOG_LINES:] if log.exists() else []

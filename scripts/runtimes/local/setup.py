@@ -1,0 +1,47 @@
+"""What `make doctor` looks at for the local runtime: ports, folders, Nginx, and the Python environments."""
+
+import shutil
+import subprocess
+from collections.abc import Collection
+from functools import partial
+
+from scripts.base.programs import search_path
+from scripts.host.environments import HOME, Environment, is_made
+from scripts.host.packages import NGINX, ensurepip_package, has_ensurepip, installable
+from scripts.runtimes.checks import room, writable
+from scripts.runtimes.deployment import Deployment
+from scripts.runtimes.local import orphans
+from scripts.runtimes.run_directory import RunDir
+from scripts.runtimes.runtime import Checks
+
+
+def checks(run: RunDir, deployment: Deployment | None, environments: Collection[Environment]) -> Checks:
+    """Return the checks by name; `deployment` is None where the cluster cannot be planned."""
+    nvidia = deployment is not None and bool(deployment.hardware.gpus)
+    complete = all(is_made(environment, nvidia) for environment in environments)
+    folders = {run.path: "give another with RUN_DIR="}
+    if not complete:
+        folders[HOME] = "unpack the kit where it can be written"
+    others: Checks = {
+        "folders": partial(writable, folders),
+        "nginx": _nginx,
+        "packages": partial(_packages, complete),
+    }
+    if deployment is None:
+        return others
+    ports = [deployment.cluster.port, *deployment.ports.values()]
+    return {"ports and memory": lambda: room(deployment, ports, running=bool(orphans.find(run))), **others}
+
+
+def _nginx() -> str:
+    if installable(NGINX):
+        return "not installed yet; `make up` installs it"
+    nginx = shutil.which("nginx", path=search_path()) or "nginx"
+    return subprocess.run([nginx, "-v"], capture_output=True, text=True).stderr.strip()
+
+
+def _packages(complete: bool) -> str:
+    if complete:
+        return "installed"
+    own = installable(ensurepip_package(), has_ensurepip)
+    return f"not installed yet; `make up` installs them{f', and {own[0]} for it' if own else ''}"
