@@ -12,7 +12,8 @@ PICTURES = --calibration "$(call given,CALIBRATION)"
 MODEL = $(PICTURES) $(if $(filter 0,$(call given,PREPARE)),--no-prepare) \
   --name "$(call given,NAME)" --loader "$(call given,LOADER)" \
   --architecture "$(call given,ARCHITECTURE)" --channels "$(call given,CHANNELS)" --golden "$(call given,GOLDEN)" \
-  --labels-en "$(call given,LABELS_EN)" --labels-zh "$(call given,LABELS_ZH)" \
+  --labels "$(call given,LABELS)" \
+  $(foreach one,$(filter LABELS_%,$(.VARIABLES)),$(if $(call given,$(one)),--retired "$(one)=$($(one))")) \
   --templates "$(call given,TEMPLATES)" \
   $(if $(call given,TRUST_CODE),--trust-code) $(if $(call given,FORCE),--force)
 MEASURE = --out "$(or $(call given,OUT),bench)" --photos "$(call given,PHOTOS)" --rounds "$(or $(call given,ROUNDS),0)" \

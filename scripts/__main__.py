@@ -106,10 +106,11 @@ def fetch_model(options: argparse.Namespace) -> None:
 
 
 def _order(options: argparse.Namespace, source: str) -> model_add.Order:
-    given = (source, options.loader, options.architecture, options.labels_en, options.labels_zh, options.golden)
+    given = (source, options.loader, options.architecture, options.labels, options.golden)
     flags = (options.trust_code, options.force)
     order = model_add.Order(options.models.absolute(), options.name, *given, *flags, options.templates)
-    return replace(order, prepare=options.prepare, calibration=options.calibration, channels=options.channels)
+    more = {"channels": options.channels, "retired": tuple(options.retired)}
+    return replace(order, prepare=options.prepare, calibration=options.calibration, **more)
 
 
 def prepare_models(options: argparse.Namespace) -> None:
@@ -239,8 +240,8 @@ def parser() -> argparse.ArgumentParser:
             command.add_argument("--loader", metavar="NAME", default="", help="the loader; without it one is guessed")
             command.add_argument("--architecture", metavar="NAME", default="", help="where the loader needs to be told")
             command.add_argument("--channels", metavar="N", default="", help="fit the network to pictures of so many")
-            command.add_argument("--labels-en", metavar="FILE", default="", help="a file of English labels, one a line")
-            command.add_argument("--labels-zh", metavar="FILE", default="", help="a file of Chinese labels, one a line")
+            command.add_argument("--labels", metavar="LANGUAGE:FILE,...", default="", help="files with a label a line")
+            command.add_argument("--retired", action="append", default=[], help=argparse.SUPPRESS)
             command.add_argument("--templates", metavar="FILE", default="", help="texts for a zero-shot model's labels")
             command.add_argument(
                 "--golden", metavar="FILE", default="", help="a picture whose answer later checks must get again"

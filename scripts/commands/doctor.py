@@ -17,7 +17,7 @@ from scripts.cluster.cores import reason
 from scripts.cluster.hardware import format_cpu_list, read_hardware
 from scripts.cluster.plan import Slot
 from scripts.host import docker
-from scripts.host.environments import HOME, SERVE, SERVE_TORCH, is_made
+from scripts.host.environments import HOME, SERVE, is_made, serving
 from scripts.host.packages import NGINX, ensurepip_package, has_ensurepip, installable
 from scripts.runtimes.choice import MODULES, Runtime, plan
 from scripts.runtimes.deployment import Site
@@ -122,10 +122,11 @@ class Examination:
     def _unmade(self) -> bool:
         """Whether a Python environment is missing that the models need, as far as these can be read."""
         try:
-            torch, nvidia = any(model.torch for model in self.site.models.values()), bool(self.site.hardware.gpus)
+            nvidia = bool(self.site.hardware.gpus)
+            needed = {serving(model.needs) for model in self.site.models.values()}
         except Refusal:
-            torch = nvidia = False
-        return not all(is_made(environment, nvidia) for environment in (SERVE, *([SERVE_TORCH] if torch else [])))
+            needed, nvidia = set(), False
+        return not all(is_made(environment, nvidia) for environment in {SERVE, *needed})
 
 
 def _python() -> str:

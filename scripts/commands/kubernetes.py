@@ -19,6 +19,7 @@ from scripts.host import images
 from scripts.render.common import limits, patience_s
 from scripts.render.swarm import CACHE, PORT, VOLUME, from_volume, service_name
 from scripts.runtimes.preflight import memory_limit
+from worker.contract.engines import TORCH_ENGINE
 from worker.contract.settings import LEAVE
 
 NOTICE = "# Rendered from compose/cluster.toml by `make k8s`; a change here is lost at the next one.\n"
@@ -54,7 +55,7 @@ def write(cluster: Cluster, out: Path, gpu: bool) -> None:
     cores = cluster.servers[0].cores_per_worker or 1
     pods = {}
     for name, model in read_models(cluster).items():
-        image = images.WORKERS["cuda"] if gpu else images.worker_image("torch" if model.torch else model.engine, False)
+        image = images.worker_image(TORCH_ENGINE if gpu else model.needs, gpu)
         pods[name] = Pod(image.reference, cores, memory_limit(model), gpu)
     files = render(cluster, pods, images.GATEWAY.reference)
     try:

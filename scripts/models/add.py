@@ -17,6 +17,8 @@ from scripts.cluster.hardware import read_hardware
 from scripts.host.environments import TOOLS, ensure
 from scripts.models import store as library
 from scripts.models import tools as model_tools
+from scripts.models.labels import file_faults as label_file_faults
+from scripts.models.labels import read_labels, retired_faults
 
 NEW, OLD = ".new", ".old"  # of hidden folders beside the one that is made or replaced
 ENDINGS = (signal.SIGTERM, signal.SIGHUP)
@@ -31,8 +33,7 @@ class Order:
     source: str
     loader: str = ""
     architecture: str = ""
-    labels_en: str = ""
-    labels_zh: str = ""
+    labels: str = ""  # LANGUAGE:FILE, by commas
     golden: str = ""
     trust_code: bool = False
     force: bool = False
@@ -41,6 +42,7 @@ class Order:
     calibration: str = ""  # a folder of pictures
     origin: str = ""  # where the files were fetched from
     channels: str = ""  # a whole number
+    retired: tuple[str, ...] = ()  # NAME=FILE of variables that LABELS replaced
 
     @property
     def target(self) -> Path:
@@ -95,10 +97,12 @@ def name_faults(order: Order) -> list[str]:
 
 
 def file_faults(order: Order) -> list[str]:
-    """Which of the files that go with the model are not there."""
+    """Return a line for each of the files that go with the model which is not there or cannot be used."""
+    labels, faults = read_labels(order.labels)
+    faults += retired_faults(order.retired) + label_file_faults(labels)
     given = {name: path for name, path in _files(order).items() if path}
-    missing = [f"{variable}: {path}: no such file" for variable, path in given.items() if not Path(path).is_file()]
-    return missing + _channels_faults(order.channels) + calibration_faults(order.calibration)
+    faults += [f"{variable}: {path}: no such file" for variable, path in given.items() if not Path(path).is_file()]
+    return faults + _channels_faults(order.channels) + calibration_faults(order.calibration)
 
 
 def _channels_faults(channels: str) -> list[str]:
@@ -108,8 +112,7 @@ def _channels_faults(channels: str) -> list[str]:
 
 
 def _files(order: Order) -> dict[str, str]:
-    labels = {"LABELS_EN": order.labels_en, "LABELS_ZH": order.labels_zh}
-    return labels | {"TEMPLATES": order.templates, "GOLDEN": order.golden}
+    return {"TEMPLATES": order.templates, "GOLDEN": order.golden}
 
 
 def _arguments(order: Order) -> list[str]:
@@ -122,10 +125,12 @@ def _arguments(order: Order) -> list[str]:
     if found := name_faults(order) + source + file_faults(order):
         raise Refusal(*found)
     paths = {"SOURCE": order.source, **_files(order)}
-    flags = {f"--{name.lower().replace('_', '-')}": str(Path(path).absolute()) for name, path in paths.items() if path}
+    flags = {f"--{name.lower()}": str(Path(path).absolute()) for name, path in paths.items() if path}
     flags |= {"--loader": order.loader, "--architecture": order.architecture, "--origin": order.origin}
     flags["--channels"] = order.channels
     given = [part for flag, value in flags.items() if value for part in (flag, value)]
+    for language, path in read_labels(order.labels)[0].items():
+        given += ["--labels", f"{language}:{Path(path).absolute()}"]
     return [*given, *(["--trust-code"] if order.trust_code else [])]
 
 

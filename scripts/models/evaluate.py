@@ -15,12 +15,13 @@ from scripts.base.console import say
 from scripts.base.errors import Refusal
 from scripts.cluster.config import ROOT, Cluster
 from scripts.cluster.hardware import read_hardware
-from scripts.host.environments import SERVE, SERVE_TORCH, ensure
+from scripts.host.environments import ensure, serving
 from scripts.models import add as model_add
 from scripts.models import store as library
 from scripts.models import tools as model_tools
 from scripts.models.store import Facts
 from scripts.models.tools.evaluate import FORMAT, JSON, PAGE
+from worker.contract.engines import ENGINES
 from worker.contract.machine import kind
 
 OUT = ROOT / "evaluation"
@@ -41,9 +42,8 @@ def evaluate(models: Path, cluster: Cluster, name: str, images: str, out: str) -
     if facts.fault:
         raise Refusal(facts.fault)
     on_gpus = _is_for_gpus(facts)
-    environment = SERVE_TORCH if facts.needs_torch(library.here() if on_gpus else kind()) else SERVE
     model_add.be_tidy()
-    python = ensure(environment, nvidia=bool(read_hardware().gpus))
+    python = ensure(serving(facts.needs(library.here() if on_gpus else kind())), nvidia=bool(read_hardware().gpus))
     with _draft(target) as draft:
         arguments = ["--folder", str(entry.folder), "--images", str(place), "--out", str(draft)]
         _run(python, [*arguments, *(["--gpus"] if on_gpus else [])])
@@ -61,9 +61,9 @@ def _images(images: str) -> Path:
 
 
 def _is_for_gpus(facts: Facts) -> bool:
-    """Tell whether workers run the model on GPUs here: torch alone does."""
+    """Return whether workers run the model on GPUs here."""
     choice = facts.choice(library.here()) if read_hardware().gpus else None
-    return choice is not None and choice.engine == "torch"
+    return choice is not None and bool(ENGINES[choice.engine].gpu)
 
 
 def _require_replaceable(target: Path) -> None:

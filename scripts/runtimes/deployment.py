@@ -11,10 +11,8 @@ from scripts.cluster.models import Served, read_models
 from scripts.cluster.plan import Plan, Worker, plan
 from scripts.runtimes.preflight import port_faults
 from scripts.runtimes.run_directory import RunDir
-from worker.contract.engine import READS
+from worker.contract.engines import ENGINES
 from worker.contract.machine import kind
-
-CPU_ONLY = frozenset(READS)  # the engines that need neither a GPU nor torch
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ def prepare(cluster: Cluster, run: RunDir) -> Site:
         )
     hardware = read_hardware()
     models = read_models(cluster, [*dict.fromkeys(gpu.name for gpu in hardware.gpus), kind()])
-    if all(model.engine in CPU_ONLY for model in models.values()):
+    if not any(ENGINES[model.engine].gpu for model in models.values()):
         # A GPU that no engine here can use must not stand in for the cores.
         hardware, models = replace(hardware, gpus=()), read_models(cluster)
     site = afresh(Site(cluster, hardware, models, Plan(()), run))

@@ -4,11 +4,12 @@ import argparse
 import contextlib
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.base.console import say, step, warn
 from scripts.cluster.config import ROOT
+from scripts.models.labels import EXAMPLE
 from scripts.models.store import megabytes
 from scripts.models.tools.answers import asker, check_count, open_engine, outputs
 from scripts.models.tools.manifest import labels_file, model_toml
@@ -16,11 +17,11 @@ from scripts.models.tools.texts import write_texts, zero_shot_of
 from worker.contract.errors import ServiceError
 from worker.contract.fields import ModelError
 from worker.contract.files import sha256
+from worker.contract.loaders.checkpoint import NETWORK_CODE
 from worker.models.folder import read_folder, verify_files
 from worker.models.golden import check_golden
 from worker.models.labels import Labels, activate
 from worker.models.loaders import Description, describe
-from worker.models.loaders.guess import NETWORK_CODE
 from worker.models.output import Golden
 from worker.models.zero_shot import ZeroShot
 
@@ -42,14 +43,14 @@ def add(options: argparse.Namespace) -> None:
             f"{options.source}: {NETWORK_CODE} is code that would run in the worker: read it, and if you trust it, "
             "say TRUST_CODE=1"
         )
-    labels = _labels(found, {"en": options.labels_en, "zh": options.labels_zh}, options.source)
+    labels = _labels(found, options.labels, options.source)
     zero_shot = zero_shot_of(found, labels, options.templates)
     step("copying")
     _copy(found, options.out, link=bool(options.origin))
     for language, lines in labels.names.items():
         (options.out / labels_file(language)).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     if zero_shot:
-        write_texts(options.out, labels, zero_shot)
+        write_texts(options.out, found.loader, labels, zero_shot)
     picture = options.golden or STAND_IN
     _record_answer(options.name, options.origin, options.out, found, labels, zero_shot, picture)
     if not options.golden:
@@ -69,17 +70,16 @@ def _say_what_was_found(found: Description, guessed: bool) -> None:
     say(f"   input {size}, {channels}{how}, {geometry.interpolation}, mean {mean}, std {std}")
 
 
-def _labels(found: Description, files: Mapping[str, Path | None], source: Path) -> Labels:
-    """The labels in the files given, and those that came with the model in languages that no file is given for."""
+def _labels(found: Description, files: Sequence[tuple[str, Path]], source: Path) -> Labels:
+    """Return the labels in `files`, by language, and those that came with the model in other languages."""
     names = {language: lines for language, lines in found.labels.items() if lines}
-    for language, file in files.items():
-        if file:
-            try:
-                names[language] = tuple(file.read_text(encoding="utf-8-sig").splitlines())
-            except UnicodeDecodeError as error:
-                raise ModelError(f"{file}: byte {error.start} is not UTF-8: save the file as UTF-8") from error
+    for language, file in files:
+        try:
+            names[language] = tuple(file.read_text(encoding="utf-8-sig").splitlines())
+        except UnicodeDecodeError as error:
+            raise ModelError(f"{file}: byte {error.start} is not UTF-8: save the file as UTF-8") from error
     if not any(names.values()):
-        raise ModelError(f"{source}: found no labels: give LABELS_EN=FILE or LABELS_ZH=FILE, one label a line")
+        raise ModelError(f"{source}: found no labels: give LABELS={EXAMPLE} or one of them, one label a line")
     if len({len(lines) for lines in names.values()}) > 1:
         counts = ", ".join(f"{language} {len(lines)}" for language, lines in names.items())
         raise ModelError(f"labels: found {counts}, needed as many in every language")
@@ -151,13 +151,19 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--loader", help="the loader; without it one is guessed")
     parser.add_argument("--architecture", default="", help="for loaders that need it")
     parser.add_argument("--channels", type=int, help="of the pictures; without it what the network was made for")
-    parser.add_argument("--labels-en", type=Path, help="English labels, one a line")
-    parser.add_argument("--labels-zh", type=Path, help="Chinese labels, one a line")
+    parser.add_argument(
+        "--labels", type=_language_and_file, action="append", default=[], help="LANGUAGE:FILE, one label a line"
+    )
     parser.add_argument("--templates", type=Path, help="texts for a zero-shot model's labels, one a line, {} in each")
     parser.add_argument("--golden", type=Path, help="a picture whose answer is recorded")
     parser.add_argument("--origin", default="", help="where the files were fetched from; they are linked, not copied")
     parser.add_argument("--trust-code", action="store_true", help="let the code that comes with the model run")
     return parser.parse_args(arguments)
+
+
+def _language_and_file(text: str) -> tuple[str, Path]:
+    language, _, file = text.partition(":")
+    return language, Path(file)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -12,9 +12,8 @@ from scripts.base.errors import Refusal
 from scripts.base.programs import search_path
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import format_cpu_list
-from scripts.cluster.models import Served
 from scripts.host import offline
-from scripts.host.environments import SERVE, SERVE_TORCH, Environment, ensure
+from scripts.host.environments import SERVE, ensure, serving
 from scripts.host.packages import NGINX, require
 from scripts.render import common as render
 from scripts.runtimes.deployment import Site, afresh
@@ -119,17 +118,13 @@ def _end(run: RunDir) -> None:
 
 def build(site: Site) -> None:
     """Make the Python environments that the processes of `site` run in, where they are missing; raise Refusal."""
-    for environment in {SERVE, *(_environment(model) for model in site.models.values())}:
+    for environment in {SERVE, *(serving(model.needs) for model in site.models.values())}:
         ensure(environment, nvidia=bool(site.hardware.gpus))
-
-
-def _environment(model: Served) -> Environment:
-    return SERVE_TORCH if model.torch else SERVE
 
 
 def rendered(site: Site) -> dict[str, str]:
     """Return what lies in the run directory of `site`: path to text. Makes nothing."""
-    commands = {name: (_environment(model).python, *GUNICORN) for name, model in site.models.items()}
+    commands = {name: (serving(model.needs).python, *GUNICORN) for name, model in site.models.items()}
     return {
         "runtime": "local\n",
         "rendered/programs.conf": render.programs(site.cluster, site.plan, commands, ROOT),

@@ -17,15 +17,15 @@ def refused(order: Order) -> list[str]:
 
 def test_every_fault_of_an_order_is_named_at_once_and_nothing_is_made(tmp_path: Path) -> None:
     order = Order(
-        tmp_path / "models", "Big Model", "", labels_en="/no/en.txt", labels_zh=str(tmp_path), golden="/no.jpg",
+        tmp_path / "models", "Big Model", "", labels=f"en:/no/en.txt,zh:{tmp_path}", golden="/no.jpg",
         channels="grey",
     )  # fmt: skip
     assert refused(order) == [
         'NAME: found \'Big Model\', needed up to 63 lower-case letters, digits, ".", "_" or "-", '
         "the first a letter or digit",
         "SOURCE: found nothing, needed the path of the model's file or folder",
-        "LABELS_EN: /no/en.txt: no such file",
-        f"LABELS_ZH: {tmp_path}: no such file",
+        "LABELS: en: /no/en.txt: no such file",
+        f"LABELS: zh: {tmp_path}: no such file",
         "GOLDEN: /no.jpg: no such file",
         "CHANNELS: found 'grey', needed how many each picture has: 1 for grey, 3 for RGB, or another number",
     ]

@@ -36,13 +36,13 @@ def test_a_model_is_called_after_the_last_part_of_its_source(source: str, name: 
 
 
 def test_every_fault_is_named_at_once_and_nothing_is_made(tmp_path: Path) -> None:
-    order = Order(tmp_path / "models", "Big Model", "resnet18", labels_en="/no/en.txt", golden="/no.jpg")
+    order = Order(tmp_path / "models", "Big Model", "resnet18", labels="en:/no/en.txt", golden="/no.jpg")
     assert refused(order, sha256="ab") == [
         'NAME: found \'Big Model\', needed up to 63 lower-case letters, digits, ".", "_" or "-", '
         "the first a letter or digit",
         f"SOURCE: found resnet18, {NEEDED}",
         "SHA256: only for an address: what else is fetched comes with its hashes",
-        "LABELS_EN: /no/en.txt: no such file",
+        "LABELS: en: /no/en.txt: no such file",
         "GOLDEN: /no.jpg: no such file",
     ]
     assert list(tmp_path.iterdir()) == []
