@@ -12,7 +12,8 @@ PICTURES = --calibration "$(call option,CALIBRATION)"
 MODEL = $(PICTURES) $(if $(filter 0,$(call option,PREPARE)),--no-prepare) \
   --name "$(call option,NAME)" --loader "$(call option,LOADER)" \
   --architecture "$(call option,ARCHITECTURE)" --channels "$(call option,CHANNELS)" --golden "$(call option,GOLDEN)" \
-  --labels-en "$(call option,LABELS_EN)" --labels-zh "$(call option,LABELS_ZH)" \
+  --labels "$(call option,LABELS)" \
+  --retired "$(foreach one,$(filter LABELS_%,$(.VARIABLES)),$(if $(call option,$(one)),$(one)=$($(one))))" \
   --templates "$(call option,TEMPLATES)" \
   $(if $(call option,TRUST_CODE),--trust-code) $(if $(call option,FORCE),--force)
 MEASURE = --out "$(or $(call option,OUT),bench)" --photos "$(call option,PHOTOS)" --rounds "$(or $(call option,ROUNDS),0)" \

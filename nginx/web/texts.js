@@ -120,9 +120,9 @@ export function text(key, ...values) {
 /** What a prediction or an example is called. */
 export const labelOf = (row) => row[`label_${page.language}`] || row.label;
 
-/** Of `texts` by language, the page's own or else the other one's, as [language, text]; two empty texts for none. */
+/** Of `texts` by language, the page's own, else its other one's, else any, as [language, text]; "" and "" for none. */
 export function describe(texts) {
-  const found = [page.language, ...Object.keys(TEXTS)].find((language) => texts[language]);
+  const found = [page.language, ...Object.keys(TEXTS), ...Object.keys(texts)].find((language) => texts[language]);
   return found ? [found, texts[found]] : ["", ""];
 }
 

@@ -15,9 +15,8 @@ from scripts.base.errors import Refusal
 from scripts.base.http import get
 from scripts.bench.commands import command, free_ports
 from scripts.cluster.config import ROOT, Cluster, load_cluster
-from scripts.host.environments import SERVE, SERVE_TORCH
+from scripts.host.environments import SERVE, serving
 from scripts.render import common as render
-from scripts.runtimes.deployment import CPU_ONLY
 from scripts.runtimes.local.runtime import GUNICORN, LocalRuntime
 from scripts.runtimes.run_directory import run_dir
 from worker.contract.settings import offline_variables
@@ -89,7 +88,7 @@ def _running(cluster: Cluster, place: Path) -> Iterator[tuple[subprocess.Popen[b
     worker = deployment.plan.workers[0]
     address = f"127.0.0.1:{deployment.ports[worker.name]}"
     environ = offline_variables() | render.worker_environment(cluster, worker, address) | {"PATH": os.environ["PATH"]}
-    python = (SERVE if deployment.models[worker.model].engine in CPU_ONLY else SERVE_TORCH).python
+    python = serving(deployment.models[worker.model].needs).python
     with place.with_name("worker.log").open("wb") as log:
         process = subprocess.Popen([python, *GUNICORN], cwd=ROOT, env=environ, stdout=log, stderr=log)
     try:

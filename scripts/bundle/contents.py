@@ -16,7 +16,8 @@ from scripts.host import images
 from scripts.host.debs import SYSTEMS, Apt, Package
 from scripts.host.images import Image, worker_image
 from scripts.models.store import Entry, here, read_facts
-from worker.contract.engine import ZERO_SHOT
+from worker.contract.engines import needed_by
+from worker.contract.loaders import reads_texts
 
 NONE = "none"  # SYSTEMS=none: no packages, for servers that have Docker
 SPARE = 100_000_000
@@ -52,7 +53,7 @@ def needed_images(entries: Iterable[Entry], cluster: Cluster) -> list[Image]:
         for machine in {here(), *(row.machine for row in facts.engine.measured)}:
             engine = facts.engine.choose(machine, cluster.engine).engine
             gpu = not machine.startswith(platform.machine())
-            chosen.append(worker_image("torch" if facts.loader == ZERO_SHOT else engine, gpu))
+            chosen.append(worker_image(needed_by(engine, reads_texts(facts.loader)), gpu))
     return list(dict.fromkeys(chosen))
 
 

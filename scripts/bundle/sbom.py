@@ -11,11 +11,10 @@ from urllib.parse import quote
 from scripts.bundle.kit import Kit
 from scripts.host import images
 from scripts.host.debs import Package
-from scripts.host.environments import TORCH_CPU, TORCH_CUDA
-from scripts.host.wheelhouse import BASE
+from scripts.host.environments import WORKER
 
 # What each worker's image is built from beside Debian's Python.
-LOCKS = {images.PREPARED: (BASE,), "torch": (BASE, TORCH_CPU), "cuda": (BASE, TORCH_CUDA)}
+LOCKS = {image.target: tuple(WORKER / f"{name}.txt" for name in image.requirements) for image in images.DECLARED}
 Component = dict[str, Any]
 
 

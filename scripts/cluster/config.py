@@ -16,8 +16,9 @@ from typing import Any
 from scripts.base.errors import Refusal
 from scripts.cluster.cores import PROFILES, THROUGHPUT
 from scripts.cluster.hardware import parse_cpu_list
+from worker.contract.engines import ENGINES
 from worker.contract.limits import LIMITS, Limit
-from worker.contract.settings import AUTO, ENGINES
+from worker.contract.settings import AUTO
 
 ROOT = Path(__file__).resolve().parents[2]
 CHOICES = (AUTO, *ENGINES)

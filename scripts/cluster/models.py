@@ -7,8 +7,11 @@ from pathlib import Path
 
 from scripts.base.errors import Refusal
 from scripts.cluster.config import Cluster
-from worker.contract.engine import READS, ZERO_SHOT, EngineSpec, Scaling, read_engine
+from worker.contract.declarations import EngineDeclaration
+from worker.contract.engine import EngineSpec, Scaling, read_engine
+from worker.contract.engines import ENGINES, needed_by, network_files
 from worker.contract.fields import Fields, ModelError
+from worker.contract.loaders import reads_texts
 from worker.contract.machine import kind
 from worker.contract.settings import AUTO
 
@@ -26,9 +29,9 @@ class Served:
     texts: bool = False  # whether it reads texts
 
     @property
-    def torch(self) -> bool:
-        """Whether a worker must find torch."""
-        return self.texts or self.engine not in READS
+    def needs(self) -> EngineDeclaration:
+        """The engine whose packages and memory a worker needs."""
+        return needed_by(self.engine, self.texts)
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,9 @@ class Spec:
         """Return the model as it runs on these kinds of machines, on the engine `wanted` or the best."""
         choices = [self.engine.choose(machine, wanted) for machine in machines]
         # Where slots are of two kinds, what has torch has the other engines, too.
-        choice = next((choice for choice in choices if choice.engine not in READS), choices[0])
+        choice = next((choice for choice in choices if ENGINES[choice.engine].torch), choices[0])
         network = self.engine.network(self.loader, choice.engine, choice.precision)
-        texts = self.loader == ZERO_SHOT
+        texts = reads_texts(self.loader)
         return Served(
             choice.engine,
             self.golden,
@@ -114,8 +117,7 @@ def _read(folder: Path) -> Spec:
 def _size(folder: Path, network: str | None) -> int:
     """Bytes of what is loaded: the prepared `network` with its weights, else all that is not prepared."""
     if network:
-        path = folder / network
-        files = {path, path.with_suffix(".bin")} if path.suffix == ".xml" else set(path.parent.glob(f"{path.name}*"))
+        files = {folder / file for file in network_files(network)}
     else:
         files = set(folder.rglob("*")) - set((folder / PREPARED_FOLDER).rglob("*"))
     return sum(file.stat().st_size for file in files if file.is_file())

@@ -13,6 +13,7 @@ from scripts.commands import Command, Place
 from scripts.host import images
 from scripts.render.kubernetes import ON_NODES, Pod, render
 from scripts.runtimes.preflight import memory_limit
+from worker.contract.engines import TORCH_ENGINE
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def write(cluster: Cluster, out: Path, gpu: bool) -> None:
     cores = cluster.servers[0].cores_per_worker or 1
     pods = {}
     for name, model in read_models(cluster).items():
-        image = images.WORKERS["cuda"] if gpu else images.worker_image("torch" if model.torch else model.engine, False)
+        image = images.worker_image(TORCH_ENGINE if gpu else model.needs, gpu)
         pods[name] = Pod(image.reference, cores, memory_limit(model), gpu)
     files = render(cluster, pods, images.GATEWAY.reference)
     try:

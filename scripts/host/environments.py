@@ -16,6 +16,8 @@ from scripts.base.console import say, step
 from scripts.base.errors import Refusal
 from scripts.cluster.config import ROOT
 from scripts.host.packages import require_ensurepip
+from worker.contract.declarations import EngineDeclaration
+from worker.contract.engines import ENGINES
 
 WORKER = ROOT / "worker/requirements"
 TORCH_CPU, TORCH_CUDA = WORKER / "torch-cpu.txt", WORKER / "torch-cuda.txt"
@@ -38,12 +40,27 @@ class Environment:
         return self.folder / "bin/python"
 
 
+def _further(engine: EngineDeclaration) -> tuple[Path, ...]:
+    """Return the lists that `engine` needs beside base.txt; torch's are of its Environment."""
+    return () if engine.torch else tuple(WORKER / f"{name}.txt" for name in engine.image.requirements if name != "base")
+
+
 HOME = ROOT / ".venv"
 SERVE = Environment(HOME / "serve", (WORKER / "base.txt", WORKER / "local.txt"))
 SERVE_TORCH = Environment(HOME / "serve-torch", SERVE.locks, torch=True)
-TOOLS = Environment(HOME / "tools", (*SERVE.locks, ROOT / "scripts/requirements/tools.txt"), torch=True)
+# What engines need that are neither in the base nor torch's; the tools measure them all.
+FURTHER = tuple(dict.fromkeys(lock for engine in ENGINES.values() for lock in _further(engine)))
+TOOLS = Environment(HOME / "tools", (*SERVE.locks, *FURTHER, ROOT / "scripts/requirements/tools.txt"), torch=True)
 PEERS = Environment(HOME / "peers", (*SERVE.locks, ROOT / "scripts/requirements/peers.txt"), torch=True)
 DEV = Environment(HOME / "dev", (*TOOLS.locks, ROOT / "tests/requirements.txt"), torch=True)
+
+
+def serving(engine: EngineDeclaration) -> Environment:
+    """Return the environment of workers that need what `engine` does."""
+    if engine.torch:
+        return SERVE_TORCH
+    further = _further(engine)
+    return Environment(HOME / f"serve-{engine.name}", (*SERVE.locks, *further)) if further else SERVE
 
 
 def ensure(environment: Environment, nvidia: bool) -> Path:

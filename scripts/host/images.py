@@ -11,12 +11,13 @@ from scripts.base.errors import Refusal
 from scripts.cluster.config import ROOT
 from scripts.cluster.models import Served
 from scripts.host import docker
-from worker.contract.engine import READS
+from worker.contract.declarations import BASE_IMAGE, EngineDeclaration
+from worker.contract.engines import ENGINES
 
 BASE = "debian:bookworm-slim"
 SKIPPED_FOLDERS = ("worker/photos/",)  # models are mounted, the embedded one as any other
 SKIPPED_PARTS = ("__pycache__",)
-PREPARED = "prepared"  # the image for all engines that run prepared networks
+PREPARED = BASE_IMAGE.target
 PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 # A private package index, certificate authority and Debian mirror: variable -> the secret's name in the Dockerfiles.
 SECRETS = {
@@ -45,22 +46,23 @@ class Image:
 
 
 GATEWAY = Image("wanwu-gateway", "nginx/Dockerfile", "gateway", ("nginx",))
+DECLARED = tuple(
+    dict.fromkeys([BASE_IMAGE, *(image for engine in ENGINES.values() for image in (engine.image, engine.gpu_image))])
+)
 WORKERS = {
-    target: Image(f"wanwu-worker-{target}", "worker/Dockerfile", target, ("worker",))
-    for target in (PREPARED, "torch", "cuda")
+    image.target: Image(f"wanwu-worker-{image.target}", "worker/Dockerfile", image.target, ("worker",))
+    for image in DECLARED
 }
 
 
-def worker_image(engine: str, gpu: bool) -> Image:
-    """The image of a worker on `engine`; torch comes in a build for the CPU and a larger one for GPUs."""
-    if engine in READS:
-        return WORKERS[PREPARED]
-    return WORKERS["cuda" if gpu else "torch"]
+def worker_image(engine: EngineDeclaration, gpu: bool) -> Image:
+    """Return the image of a worker that needs what `engine` does, on a GPU or not."""
+    return WORKERS[(engine.gpu_image if gpu else engine.image).target]
 
 
 def worker_images(models: Mapping[str, Served], gpu: bool) -> dict[str, Image]:
     """Return the image of each model's workers, by the model's name."""
-    return {name: worker_image("torch" if model.torch else model.engine, gpu) for name, model in models.items()}
+    return {name: worker_image(model.needs, gpu) for name, model in models.items()}
 
 
 def ensure(images: Iterable[Image]) -> None:

@@ -11,13 +11,13 @@ from pathlib import Path
 from scripts.base.console import say, step
 from scripts.base.errors import Refusal
 from scripts.cluster.config import ROOT
-from scripts.host.environments import TORCH_CPU, TORCH_CUDA, WORKER
+from scripts.host.environments import FURTHER, TORCH_CPU, TORCH_CUDA, WORKER
 from scripts.host.packages import require_ensurepip
 from worker.contract.files import sha256
 
 WHEELHOUSE = ROOT / "wheelhouse"
 BASE = WORKER / "base.txt"
-LOCKS = (BASE, TORCH_CPU, TORCH_CUDA)
+LOCKS = (BASE, *FURTHER, TORCH_CPU, TORCH_CUDA)
 # What the images run: Debian 12's Python 3.11 and glibc 2.36. pip wants every platform that will do by name.
 TAGS = (
     "--python-version=3.11",
@@ -32,11 +32,11 @@ Pins = Mapping[str, frozenset[str]]  # "name==version" -> the sha256 of every fi
 
 
 def fill(torch: bool) -> None:
-    """Have in wheelhouse/ what the image without torch is built from, and with `torch` what the CPU image is, too.
+    """Have in wheelhouse/ what the images without torch are built from, and with `torch` what its CPU image is, too.
 
     Raises Refusal when pip fails. Wheels for GPUs are only kept: the lists of the other images do not name them.
     """
-    collect((BASE, TORCH_CPU) if torch else (BASE,), WHEELHOUSE)
+    collect((BASE, *FURTHER, *([TORCH_CPU] if torch else [])), WHEELHOUSE)
 
 
 def collect(locks: Sequence[Path], folder: Path, keep: Sequence[Path] = LOCKS) -> None:

@@ -18,12 +18,14 @@ from scripts.cluster.hardware import read_hardware
 from scripts.host.environments import TOOLS, ensure
 from scripts.models import store as library
 from scripts.models import tools as model_tools
+from scripts.models.labels import file_faults as label_file_faults
+from scripts.models.labels import read_labels, retired_faults
 from scripts.models.options import AddModelOptions
 from scripts.models.tools import PrepareTask
 
 NEW, OLD = ".new", ".old"  # of hidden folders beside the one that is made or replaced
 ENDINGS = (signal.SIGTERM, signal.SIGHUP)
-FILES = ("labels_en", "labels_zh", "templates", "golden")  # options that name a file
+FILES = ("templates", "golden")  # options that name a file
 
 
 def add(options: AddModelOptions) -> None:
@@ -77,11 +79,13 @@ def name_faults(options: AddModelOptions) -> list[str]:
 
 def file_faults(options: AddModelOptions) -> list[str]:
     """Return which of the files that go with the model are missing, and what is wrong with its other options."""
+    labels, faults = read_labels(options.labels)
+    faults += retired_faults(options.retired) + label_file_faults(labels)
     paths = {name: getattr(options, name) for name in FILES}
-    missing = [
+    faults += [
         f"{name.upper()}: {path}: no such file" for name, path in paths.items() if path and not Path(path).is_file()
     ]
-    return missing + _channels_faults(options.channels) + calibration_faults(options.calibration)
+    return faults + _channels_faults(options.channels) + calibration_faults(options.calibration)
 
 
 def _channels_faults(channels: str) -> list[str]:
@@ -104,7 +108,8 @@ def _with_absolute_paths(options: AddModelOptions) -> AddModelOptions:
     """Return `options` as the tool needs them, which runs in another directory."""
     paths = {name: getattr(options, name) for name in ("source", *FILES)}
     absolute: dict[str, Any] = {name: str(Path(path).absolute()) for name, path in paths.items() if path}
-    return replace(options, **absolute)
+    labels = {language: Path(path).absolute() for language, path in read_labels(options.labels)[0].items()}
+    return replace(options, labels=",".join(f"{language}:{path}" for language, path in labels.items()), **absolute)
 
 
 @contextlib.contextmanager

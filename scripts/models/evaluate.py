@@ -15,7 +15,7 @@ from scripts.base.console import say
 from scripts.base.errors import Refusal
 from scripts.cluster.config import ROOT, Cluster
 from scripts.cluster.hardware import read_hardware
-from scripts.host.environments import SERVE, SERVE_TORCH, ensure
+from scripts.host.environments import ensure, serving
 from scripts.models import add as model_add
 from scripts.models import store as library
 from scripts.models import tools as model_tools
@@ -23,6 +23,7 @@ from scripts.models.options import EvaluateOptions
 from scripts.models.store import Facts
 from scripts.models.tools import EvaluateTask
 from scripts.models.tools.evaluate import FORMAT, JSON, PAGE
+from worker.contract.engines import ENGINES
 from worker.contract.machine import kind
 
 OUT = ROOT / "evaluation"
@@ -43,9 +44,8 @@ def evaluate(options: EvaluateOptions, cluster: Cluster) -> None:
     if facts.fault:
         raise Refusal(facts.fault)
     on_gpus = _is_for_gpus(facts)
-    environment = SERVE_TORCH if facts.needs_torch(library.here() if on_gpus else kind()) else SERVE
     model_add.be_tidy()
-    python = ensure(environment, nvidia=bool(read_hardware().gpus))
+    python = ensure(serving(facts.needs(library.here() if on_gpus else kind())), nvidia=bool(read_hardware().gpus))
     with _draft(target) as draft:
         _run(python, draft, EvaluateTask(model=entry.folder, images=place, on_gpus=on_gpus))
     shown = target.relative_to(ROOT) if target.is_relative_to(ROOT) else target
@@ -62,9 +62,9 @@ def _images(images: str) -> Path:
 
 
 def _is_for_gpus(facts: Facts) -> bool:
-    """Tell whether workers run the model on GPUs here: torch alone does."""
+    """Return whether workers run the model on GPUs here."""
     choice = facts.choice(library.here()) if read_hardware().gpus else None
-    return choice is not None and choice.engine == "torch"
+    return choice is not None and bool(ENGINES[choice.engine].gpu)
 
 
 def _require_replaceable(target: Path) -> None:

@@ -43,8 +43,8 @@ class AddModelOptions(PrepareOptions):
     loader: Annotated[str, Flag("the loader; without it one is detected", "NAME")] = ""
     architecture: Annotated[str, Flag("where the loader needs one", "NAME")] = ""
     channels: Annotated[str, Flag("fit the network to images of this many channels", "N")] = ""
-    labels_en: Annotated[str, Flag("a file of English labels, one a line", "FILE")] = ""
-    labels_zh: Annotated[str, Flag("a file of Chinese labels, one a line", "FILE")] = ""
+    labels: Annotated[str, Flag("files with one label a line, by language", "LANGUAGE:FILE,...")] = ""
+    retired: Annotated[str, Flag("variables of before, to be refused with the remedy", "NAME=FILE ...")] = ""
     templates: Annotated[str, Flag("texts for a zero-shot model's labels", "FILE")] = ""
     golden: Annotated[str, Flag("an image whose answer later checks must get again", "FILE")] = ""
     trust_code: Annotated[bool, Flag("let the network.py beside the weights run")] = False

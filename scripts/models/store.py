@@ -16,9 +16,12 @@ from scripts.base.console import aligned, say, warn
 from scripts.base.errors import Refusal
 from scripts.cluster.config import ROOT, SCHEMA, Cluster
 from scripts.cluster.hardware import read_hardware
-from worker.contract.engine import ZERO_SHOT, Choice, EngineSpec, Measured, Scaling, read_engine
+from worker.contract.declarations import EngineDeclaration
+from worker.contract.engine import Choice, EngineSpec, Measured, Scaling, read_engine
+from worker.contract.engines import SAFE, needed_by
 from worker.contract.fields import Fields, ModelError
 from worker.contract.files import sha256, write_atomically
+from worker.contract.loaders import reads_texts
 from worker.contract.machine import kind
 
 MODELS = ROOT / "models"
@@ -68,9 +71,10 @@ class Facts:
         rows = self.engine.measured if self.engine else ()
         return next((row.images_per_s for row in rows if row.machine == machine and row.chosen), None)
 
-    def needs_torch(self, machine: str) -> bool:
+    def needs(self, machine: str) -> EngineDeclaration:
+        """The engine whose packages it takes to run the model there; the safe one where model.toml cannot be read."""
         choice = self.choice(machine)
-        return choice is not None and (choice.engine == "torch" or self.loader == ZERO_SHOT)
+        return needed_by(choice.engine, reads_texts(self.loader)) if choice else SAFE
 
 
 def entries(models: Path, cluster: Cluster) -> list[Entry]:

@@ -13,7 +13,7 @@ from scripts.base.console import say
 from scripts.base.errors import Refusal
 from scripts.cluster.config import Cluster
 from scripts.cluster.hardware import read_hardware
-from scripts.host.environments import SERVE, SERVE_TORCH, ensure
+from scripts.host.environments import ensure, serving
 from scripts.models import store as library
 from scripts.models import tools as model_tools
 from scripts.models.options import VerifyOptions
@@ -48,8 +48,7 @@ def verify(options: VerifyOptions, cluster: Cluster) -> None:
 
 
 def _verify(models: Path, entry: Entry) -> Report:
-    environment = SERVE_TORCH if library.read_facts(entry.folder).needs_torch(library.here()) else SERVE
-    python = ensure(environment, nvidia=bool(read_hardware().gpus))
+    python = ensure(serving(library.read_facts(entry.folder).needs(library.here())), nvidia=bool(read_hardware().gpus))
     report = Report(entry.name, str(entry.folder))
     for check in _checks(python, entry.folder):
         report.checks.append(check)

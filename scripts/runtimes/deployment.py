@@ -10,10 +10,9 @@ from scripts.cluster.hardware import Hardware, format_cpu_list, read_hardware
 from scripts.cluster.models import Served, read_specs, served
 from scripts.cluster.plan import Plan, Slot, plan
 from scripts.runtimes.run_directory import RunDir
-from worker.contract.engine import READS
+from worker.contract.engines import ENGINES
 from worker.contract.machine import kind
 
-CPU_ONLY = frozenset(READS)  # the engines that need neither a GPU nor torch
 LAST_PORT = 65535
 
 
@@ -58,7 +57,7 @@ def plan_here(cluster: Cluster, run: RunDir) -> Deployment:
         )
     hardware, specs = read_hardware(), read_specs(cluster)
     models = served(specs, cluster.engine, [*dict.fromkeys(gpu.name for gpu in hardware.gpus), kind()])
-    if all(model.engine in CPU_ONLY for model in models.values()):
+    if not any(ENGINES[model.engine].gpu for model in models.values()):
         # A GPU that no engine here can use must not stand in for the cores.
         hardware, models = replace(hardware, gpus=()), served(specs, cluster.engine, [kind()])
     name = cluster.servers[0].name

@@ -10,9 +10,6 @@ from scripts.cluster.plan import Plan
 
 MEGABYTE = 1_000_000
 LIMIT_FACTOR, PICTURES = 2, 2_000 * MEGABYTE
-# Resident megabytes of a worker before its model, measured on `photos` and on ResNet-18; weights are counted twice, as
-# the file's pages and as the engine's own layout.
-BASE_MEGABYTES = {"openvino": 150, "onnxruntime": 150, "torch": 450}
 
 
 def port_faults(ports: Iterable[int]) -> list[str]:
@@ -49,5 +46,5 @@ def memory_faults(plan: Plan, hardware: Hardware, models: Mapping[str, Served]) 
 
 
 def _resident(model: Served) -> int:
-    """Bytes that a worker of `model` holds at rest."""
-    return BASE_MEGABYTES["torch" if model.torch else model.engine] * MEGABYTE + 2 * model.bytes
+    """Bytes that a worker of `model` holds at rest; weights count as the file's pages and as the engine's own."""
+    return model.needs.memory_mb * MEGABYTE + 2 * model.bytes

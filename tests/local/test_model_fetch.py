@@ -120,11 +120,11 @@ FILES = {
 @pytest.fixture(scope="module")
 def stocked(shop: Shop) -> Shop:
     """The library with a model from every kind of source, each with another of the options."""
-    shop.fetched("SOURCE=hf:org/Tiny-ViT", f"LABELS_ZH={shop.path}/zh.txt", "REVISION=main")
+    shop.fetched("SOURCE=hf:org/Tiny-ViT", f"LABELS=zh:{shop.path}/zh.txt", "REVISION=main")
     shop.fetched("SOURCE=ms:org/Tiny-ViT", "NAME=ms", f"GOLDEN={shop.path}/red.png", "REVISION=v1")
     shop.fetched(f"SOURCE=timm:{TIMM}", "NAME=timm")
     address = f"{shop.hub.address}/downloads/small.onnx"
-    shop.fetched(f"SOURCE={address}", f"LABELS_EN={shop.path}/en.txt", "LOADER=onnx")
+    shop.fetched(f"SOURCE={address}", f"LABELS=en:{shop.path}/en.txt", "LOADER=onnx")
     return shop
 
 
@@ -159,7 +159,7 @@ def test_options_work_as_with_files_at_hand(stocked: Shop) -> None:
     assert stocked.refused("SOURCE=hf:org/Tiny-ViT") == [
         f"{stocked.models}/tiny-vit: is there already: give another NAME=, or FORCE=1 to replace it"
     ]
-    stocked.fetched("SOURCE=hf:org/Tiny-ViT", f"LABELS_ZH={stocked.path}/zh.txt", "FORCE=1")
+    stocked.fetched("SOURCE=hf:org/Tiny-ViT", f"LABELS=zh:{stocked.path}/zh.txt", "FORCE=1")
 
 
 @pytest.mark.skipif(not netless.possible(), reason="this account may not make namespaces")
@@ -179,11 +179,14 @@ def test_a_model_that_cannot_be_made_leaves_its_download_for_the_next_attempt(sh
     source = f"SOURCE={shop.hub.address}/downloads/small.onnx"
     why, kept = shop.refused(source, "NAME=again")
     (folder,) = (shop.models / ".fetch").iterdir()
-    assert why == f"{folder}/files/small.onnx: found no labels: give LABELS_EN=FILE or LABELS_ZH=FILE, one label a line"
+    assert (
+        why
+        == f"{folder}/files/small.onnx: found no labels: give LABELS=zh:FILE,en:FILE or one of them, one label a line"
+    )
     assert kept.endswith(f" MB in {folder}: the same command goes on from there; or `rm -r {folder}`")
     assert shop.held() == before | {".fetch"}
     shop.hub.mend()
-    shop.fetched(source, "NAME=again", f"LABELS_EN={shop.path}/en.txt", "FORCE=1")
+    shop.fetched(source, "NAME=again", f"LABELS=en:{shop.path}/en.txt", "FORCE=1")
     assert shop.held() == before | {"again"}
 
 

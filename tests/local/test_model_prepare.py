@@ -100,7 +100,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
 @pytest.fixture(scope="module")
 def added(shelf: Shelf) -> subprocess.CompletedProcess[str]:
     """How adding it went."""
-    own = (f"SOURCE={shelf.path}/own", "NAME=colours", f"LABELS_EN={shelf.path}/en.txt", "TRUST_CODE=1")
+    own = (f"SOURCE={shelf.path}/own", "NAME=colours", f"LABELS=en:{shelf.path}/en.txt", "TRUST_CODE=1")
     done = shelf.make("model-add", *own, f"CALIBRATION={shelf.path}/pictures", f"GOLDEN={shelf.path}/pictures/red0.png")
     assert done.returncode == 0, done.stdout + done.stderr
     return done

@@ -17,8 +17,9 @@ from PIL import Image
 from scripts.cluster.config import ROOT
 from tests.folders import RED, SIZE, picture
 from tests.service import Service, bare_environment, create, hear_signals
+from worker.contract.loaders import LOADERS
 from worker.models import torchvision_ops
-from worker.models.folder import LOADERS, read_folder
+from worker.models.folder import read_folder
 
 LABELS = {"en": ("cat", "dog", "tea"), "zh": ("猫", "狗", "茶")}
 CLOSE = 1e-4  # of a score in f32
@@ -94,10 +95,10 @@ def readme_commands(shelf: Shelf) -> list[list[str]]:
     stand_ins = {
         "SOURCE=/media/usb/resnet18-f37072fd.pth": [
             f"SOURCE={shelf.path}/weights.pth", "LOADER=torchvision", "ARCHITECTURE=mobilenet_v3_small",
-            f"LABELS_EN={shelf.path}/en.txt",
+            f"LABELS=en:{shelf.path}/en.txt",
         ],
         "SOURCE=/media/usb/pets-vit": [f"SOURCE={shelf.path}/vit"],
-        "LABELS_ZH=/media/usb/pets.zh.txt": [f"LABELS_ZH={shelf.path}/zh.txt"],
+        "LABELS=zh:/media/usb/pets.zh.txt": [f"LABELS=zh:{shelf.path}/zh.txt"],
         "GOLDEN=/media/usb/cat.jpg": [f"GOLDEN={shelf.path}/red.png"],
     }  # fmt: skip
     assert block
@@ -207,7 +208,7 @@ def test_a_flipped_byte_is_found_and_the_model_no_longer_verified(shelf: Shelf, 
 
 
 def test_a_name_that_is_taken_is_refused_unless_forced(shelf: Shelf, added: str) -> None:
-    arguments = (f"SOURCE={shelf.path}/vit", "NAME=pets", f"LABELS_ZH={shelf.path}/zh.txt")
+    arguments = (f"SOURCE={shelf.path}/vit", "NAME=pets", f"LABELS=zh:{shelf.path}/zh.txt")
     assert shelf.refused(*arguments) == [
         f"{shelf.models}/pets: is there already: give another NAME=, or FORCE=1 to replace it"
     ]

@@ -32,13 +32,13 @@ def environment(model_dir: Path, port: int, **settings: object) -> dict[str, str
 
 
 class WorkerProcess:
-    """A started worker. Its log is `log`; `pid` is gunicorn's own process, `inner_pid` the one that answers."""
+    """A started worker of the code at `root`; `pid` is gunicorn's own process, `inner_pid` the one that answers."""
 
-    def __init__(self, model_dir: Path, log: Path, **settings: object) -> None:
+    def __init__(self, model_dir: Path, log: Path, root: str | Path = ROOT, **settings: object) -> None:
         self.port, self.log = free_ports(1), log
         with log.open("wb") as out:
             self.process = subprocess.Popen(
-                COMMAND, cwd=ROOT, env=environment(model_dir, self.port, **settings), stdout=out, stderr=out
+                COMMAND, cwd=root, env=environment(model_dir, self.port, **settings), stdout=out, stderr=out
             )
         self.pid = self.process.pid
 
@@ -84,9 +84,11 @@ class WorkerProcess:
 
 
 @contextmanager
-def running(model_dir: Path, log: Path, *, until: str | None = "ready", **settings: object) -> Iterator[WorkerProcess]:
+def running(
+    model_dir: Path, log: Path, *, until: str | None = "ready", root: str | Path = ROOT, **settings: object
+) -> Iterator[WorkerProcess]:
     """A worker in the state `until`, ended afterwards; its log is printed, for pytest shows it when the test failed."""
-    worker = WorkerProcess(model_dir, log, **settings)
+    worker = WorkerProcess(model_dir, log, root, **settings)
     try:
         if until:
             worker.wait_until(until)

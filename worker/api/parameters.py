@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 from worker.api.candidates import CANDIDATES
 from worker.contract.errors import BadParameter
-from worker.models.labels import ACTIVATIONS, BOTH
+from worker.contract.languages import BOTH
+from worker.models.labels import ACTIVATIONS
 from worker.models.scores import THRESHOLD, TOP_K, Output
 
 

@@ -3,6 +3,8 @@
 from typing import Any
 
 from worker.api.candidates import CANDIDATE_LABELS, HYPOTHESIS_TEMPLATE
+from worker.contract.languages import BOTH
+from worker.contract.languages import PATTERN as LANGUAGE
 from worker.contract.limits import MAX_CANDIDATE_LABELS, MAX_LABEL_CHARACTERS
 from worker.models.labels import ACTIVATIONS
 from worker.models.scores import THRESHOLD, TOP_K
@@ -33,8 +35,8 @@ PARAMETERS: dict[str, Json] = {
     },
     "labels": {
         "type": "string",
-        "pattern": "^([a-z]{2,3}|both)$",
-        "default": "both",
+        "pattern": f"^({LANGUAGE}|{BOTH})$",
+        "default": BOTH,
         "description": "what `label` holds: a language that the model has labels in, or both Chinese and English",
     },
     "model": TEXT,
@@ -123,7 +125,7 @@ def _model() -> Json:
 def _prediction() -> Json:
     named = object_of(label=TEXT, label_en=NAMES, label_zh=NAMES, index=COUNT, score=NUMBER)
     return named | {
-        "patternProperties": {"^label_[a-z]{2,3}$": NAMES},
+        "patternProperties": {f"^label_{LANGUAGE}$": NAMES},
         "description": "a class, with a `label_*` for every further language that the model has labels in",
     }
 

@@ -7,15 +7,12 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from worker.contract.declarations import INT8
+from worker.contract.engines import ENGINES, readers, reads
 from worker.contract.fields import Fields
-from worker.contract.settings import AUTO, ENGINES
+from worker.contract.settings import AUTO
 
-PRECISIONS = {"torch": ("f32", "bf16", "fp16"), "openvino": ("f32", "bf16", "int8"), "onnxruntime": ("f32", "int8")}
-# The loaders whose weights an engine reads as they are; those of all others are networks that torch builds.
-READS = {"openvino": ("openvino", "onnx"), "onnxruntime": ("onnx",)}
-ZERO_SHOT = "zero_shot"  # this loader's networks read texts, too, and that by torch whatever runs the rest
-PREPARED_NAMES = ("openvino-f32", "openvino-int8", "onnxruntime-f32", "onnxruntime-int8")
-QUANTISED = "int8"
+EXACT, QUANTISED = "f32", INT8
 AGREEMENT, QUANTISED_AGREEMENT = 0.99, 0.98  # the least share of pictures with the same answer as torch in f32
 
 
@@ -65,7 +62,7 @@ class Scaling:
 class EngineSpec:
     """The table: the safe choice for machines that nothing was measured on, and all that was.
 
-    `prepared` holds networks converted once: by a name of PREPARED_NAMES, their paths inside the folder. `wait_ms` is
+    `prepared` holds networks converted once: by name (prepared_names), their paths inside the folder. `wait_ms` is
     how long a picture waits for others to share its batch on a GPU.
     """
 
@@ -79,8 +76,8 @@ class EngineSpec:
 
     def network(self, loader: str, engine: str, precision: str) -> str | None:
         """The prepared file that `engine` runs, "" for the folder's own weights, None where it can run neither."""
-        file = self.prepared.get(_prepared_for(engine, precision))
-        return file or ("" if _reads(engine, loader) else None)
+        file = self.prepared.get(ENGINES[engine].prepared_name(precision) or "")
+        return file or ("" if reads(engine, loader) else None)
 
     def choose(self, machine: str, wanted: str = AUTO) -> Choice:
         """What runs on a machine of this kind: the row chosen there, or the fastest that passed of the engine `wanted`.
@@ -97,7 +94,7 @@ class EngineSpec:
         why = f"nothing was measured on this kind of machine, {machine}"
         if wanted in (AUTO, self.name):
             return Choice(self.name, self.precision, self.batch_sizes, _asked(f"the safe choice: {why}", wanted))
-        return Choice(wanted, "f32", self.batch_sizes, _asked(f"in f32: {why}", wanted))
+        return Choice(wanted, EXACT, self.batch_sizes, _asked(f"in f32: {why}", wanted))
 
 
 def read_engine(fields: Fields, loader: str, files: Collection[str]) -> EngineSpec:
@@ -123,32 +120,32 @@ def read_engine(fields: Fields, loader: str, files: Collection[str]) -> EngineSp
 
 def no_network(loader: str, engine: str, precision: str) -> str:
     """Why `engine` has nothing to run, as the end of a sentence, with what it needs."""
-    if engine not in READS:
+    if ENGINES[engine].torch:
         return f'{engine} cannot run loader "{loader}": needs one of the loaders that build a network'
+    prepared, readable = ENGINES[engine].prepared_name(precision), " or ".join(readers(engine))
+    if prepared is None:
+        return f'{engine} cannot run loader "{loader}": needs loader {readable}'
     return (
-        f"{engine} in {precision} needs {_prepared_for(engine, precision)} under [engine.prepared], or loader "
-        f'{" or ".join(READS[engine])}, found loader "{loader}": prepare the model again'
+        f"{engine} in {precision} needs {prepared} under [engine.prepared], or loader {readable}, "
+        f'found loader "{loader}": prepare the model again'
     )
+
+
+def prepared_names() -> tuple[str, ...]:
+    """Return every name that [engine.prepared] may list."""
+    names = (engine.prepared_name(precision) for engine in ENGINES.values() for precision in engine.precisions)
+    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def _asked(why: str, wanted: str) -> str:
     return why if wanted == AUTO else f"engine {wanted} was asked for; {why}"
 
 
-def _prepared_for(engine: str, precision: str) -> str:
-    """The name under [engine.prepared]; a network in f32 is what runs in bf16, too."""
-    return f"{engine}-{'int8' if precision == 'int8' else 'f32'}"
-
-
-def _reads(engine: str, loader: str) -> bool:
-    return loader in READS[engine] if engine in READS else not any(loader in loaders for loaders in READS.values())
-
-
 def _engine(fields: Fields, key: str) -> tuple[str, str]:
     name = fields.choice(key, ENGINES)
-    precision = fields.choice("precision", dict.fromkeys(one for known in PRECISIONS.values() for one in known))
-    if precision not in PRECISIONS[name]:
-        fields.fault("precision", f"engine {name} runs {', '.join(PRECISIONS[name])}, found {precision!r}")
+    precision = fields.choice("precision", dict.fromkeys(one for known in ENGINES.values() for one in known.precisions))
+    if precision not in ENGINES[name].precisions:
+        fields.fault("precision", f"engine {name} runs {', '.join(ENGINES[name].precisions)}, found {precision!r}")
     return name, precision
 
 
@@ -160,7 +157,7 @@ def _sizes(fields: Fields) -> tuple[int, ...]:
 
 
 def _prepared(fields: Fields, files: Collection[str]) -> dict[str, str]:
-    found = {name: fields.text(name) for name in PREPARED_NAMES if fields.has(name)}
+    found = {name: fields.text(name) for name in prepared_names() if fields.has(name)}
     for name, file in found.items():
         if file not in files:
             fields.fault(name, f"{file!r} is not listed under [files]; list it with its sha256")

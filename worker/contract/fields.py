@@ -1,12 +1,12 @@
 """Reading a TOML table strictly: types checked, unknown keys refused, all faults gathered before any is raised."""
 
-import re
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
+from worker.contract import languages
+
 Number = TypeVar("Number", int, float)
 LONGEST_DESCRIPTION = 500  # characters; every health check carries it
-LANGUAGE = re.compile(r"[a-z]{2,3}")  # ISO 639
 
 
 class ModelError(Exception):
@@ -88,8 +88,8 @@ class Fields:
         if not isinstance(texts, dict) or not all(isinstance(text, str) and text for text in texts.values()):
             return self._refuse(key, value, f"a text, or a table [{key}] with one for each language", {})
         for language, text in texts.items():
-            if not LANGUAGE.fullmatch(language):
-                self.fault(f"{key}/{language}", "is not a language code of two or three small letters, such as en")
+            if fault := languages.fault(language):
+                self.fault(f"{key}/{language}", fault)
             if len(text) > longest:
                 self.fault(f"{key}/{language}", f"holds {len(text)} characters, at most {longest} fit; shorten it")
         return texts

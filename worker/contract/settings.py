@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from worker.contract.engines import ENGINES
 from worker.contract.limits import LIMITS
 
 PREFIX = "WANWU_"
-ENGINES = ("torch", "openvino", "onnxruntime")
 AUTO = "auto"  # the engine that the model folder has for this kind of machine
 STAY, LEAVE = "stay", "leave"  # what a worker does that cannot serve its model
 REQUIRED = {

@@ -1,25 +1,18 @@
 """The engines, behind one face. Each is imported only when it is chosen: torch costs 200 MB and two seconds."""
 
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Protocol
+import importlib
+from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 
 from worker.contract import machine
-from worker.contract.engine import READS, Choice, no_network
+from worker.contract.engine import Choice, no_network
+from worker.contract.engines import ENGINES
 from worker.contract.fields import ModelError
 from worker.engines.batch import Pictures
+from worker.engines.runner import Runner, Task
 from worker.models.folder import ModelFolder
-
-
-class Runner(Protocol):
-    """What runs a network: pictures, each uint8 [H, W, C] -> float32 logits [N, classes], N up to the largest batch.
-
-    One call at a time: the memory that pictures are copied into is used again.
-    """
-
-    def infer(self, pictures: Pictures) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -56,26 +49,23 @@ def load_engine(folder: ModelFolder, wanted: str, threads: int, gpu: str = "", c
     return Engine(choice, _runner(folder, choice, threads, bool(gpu), cache))
 
 
+def require_support(engine: str, precision: str) -> None:
+    """Raise ModelError where this CPU lacks what `engine` needs in `precision`, and would compute in another."""
+    module = _module(engine)
+    if hasattr(module, "require_support"):
+        module.require_support(precision)
+
+
 def _runner(folder: ModelFolder, choice: Choice, threads: int, gpu: bool, cache: str) -> Runner:
     prepared = folder.engine.network(folder.loader, choice.engine, choice.precision)
-    if prepared is None and choice.engine in READS:
+    if prepared is None and not ENGINES[choice.engine].torch:
         raise ModelError(f"{folder.path}: {no_network(folder.loader, choice.engine, choice.precision)}")
     network = folder.path / prepared if prepared else folder.weights
-    if choice.engine == "openvino":
-        return _openvino(folder, choice, network, threads, cache)
-    if choice.engine == "onnxruntime":
-        from worker.engines.onnxruntime import OnnxRuntimeEngine
-
-        return OnnxRuntimeEngine(network, folder.input, choice.batch_sizes, threads)
-    from worker.engines.torch import TorchEngine
-    from worker.models.loaders import load_network
-
-    # Some networks are exported for one batch size, and their loader compares.
-    fitted = replace(folder, engine=replace(folder.engine, batch_sizes=choice.batch_sizes))
-    return TorchEngine(load_network(fitted), folder.input, choice.precision, choice.batch_sizes, threads, gpu)
+    runner: Runner = _module(choice.engine).open_network(
+        Task(folder, network, choice.precision, choice.batch_sizes, threads, gpu, cache)
+    )
+    return runner
 
 
-def _openvino(folder: ModelFolder, choice: Choice, network: Path, threads: int, cache: str) -> Runner:
-    from worker.engines.openvino import OpenVinoEngine
-
-    return OpenVinoEngine(network, folder.input, choice.precision, choice.batch_sizes, threads, cache)
+def _module(engine: str) -> ModuleType:
+    return importlib.import_module(f"{__name__}.{engine}")

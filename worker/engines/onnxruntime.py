@@ -13,11 +13,17 @@ import onnxruntime as ort
 
 from worker.contract.fields import ModelError
 from worker.engines.batch import BYTE_RANGE, Pictures, fill, fitting
+from worker.engines.runner import Task
 from worker.models.input import Input
 from worker.models.loaders.beside import beside
 
 BYTES = "tensor(uint8)"
 ERRORS_ONLY = 3  # of onnxruntime's severities; its warnings are about its own optimiser
+
+
+def open_network(task: Task) -> "OnnxRuntimeEngine":
+    """Open the network of `task`. Raise ModelError."""
+    return OnnxRuntimeEngine(task.network, task.folder.input, task.batch_sizes, task.threads)
 
 
 class OnnxRuntimeEngine:

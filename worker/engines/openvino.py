@@ -9,11 +9,24 @@ import openvino as ov
 from openvino.preprocess import PrePostProcessor
 
 from worker.contract.engine import QUANTISED
+from worker.contract.fields import ModelError
 from worker.engines.batch import BYTE_RANGE, Pictures, fill, fitting
+from worker.engines.runner import Task
 from worker.models.input import Input
 from worker.models.loaders.prepared import read
 
 log = logging.getLogger(__name__)
+
+
+def open_network(task: Task) -> "OpenVinoEngine":
+    """Open the network of `task`. Raise ModelError."""
+    return OpenVinoEngine(task.network, task.folder.input, task.precision, task.batch_sizes, task.threads, task.cache)
+
+
+def require_support(precision: str) -> None:
+    """Raise ModelError where OpenVINO would run in f32 instead without a word."""
+    if precision == "bf16" and "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise ModelError("this CPU has no instructions for bf16")
 
 
 class OpenVinoEngine:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -9,13 +10,23 @@ import torch
 
 from worker.contract.fields import ModelError
 from worker.engines.batch import BYTE_RANGE, Pictures, fill, fitting
+from worker.engines.runner import Task
 from worker.models.input import Input
+from worker.models.loaders import load_network
 
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 TRIAL_RUNS = 3  # before a capture: libraries choose their kernels and take their workspaces in the first runs
 
 Forward = Callable[[torch.Tensor], torch.Tensor]  # uint8 [N, H, W, C] -> float32 logits [N, classes], on the device
 log = logging.getLogger(__name__)
+
+
+def open_network(task: Task) -> "TorchEngine":
+    """Build the network of `task`. Raise ModelError."""
+    # Some networks are exported for one batch size, and their loader compares.
+    engine = replace(task.folder.engine, batch_sizes=tuple(task.batch_sizes))
+    network = load_network(replace(task.folder, engine=engine))
+    return TorchEngine(network, task.folder.input, task.precision, task.batch_sizes, task.threads, task.gpu)
 
 
 class TorchEngine:

@@ -5,17 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from worker.contract.engine import READS, ZERO_SHOT, EngineSpec, read_engine
+from worker.contract.engine import EngineSpec, read_engine
 from worker.contract.fields import Fields, ModelError
 from worker.contract.files import sha256
+from worker.contract.loaders import LOADERS
 from worker.models.input import Input, read_input
 from worker.models.output import Golden, read_golden, read_output
 from worker.models.scores import Output
 from worker.models.zero_shot import ZeroShot, read_zero_shot
-
-PREPARED = READS["openvino"]  # what no torch is needed for
-LOADERS = ("torchvision", "transformers", "timm", "modelscope", "checkpoint", "pt2", ZERO_SHOT, *PREPARED)
-BUILT_BY_NAME = ("torchvision", "timm", "modelscope")  # these need an architecture
 
 
 @dataclass(frozen=True)
@@ -71,10 +68,11 @@ def verify_files(folder: ModelFolder) -> None:
 
 def _parse(top: Fields, path: Path) -> ModelFolder:
     loader = top.choice("loader", LOADERS)
+    declared = LOADERS[loader]
     name, version = top.text("name"), top.text("version")
     description, licence = top.description("description"), top.text("licence", "")
     top.text("source", "")
-    architecture = top.text("architecture", None if loader in BUILT_BY_NAME else "")
+    architecture = top.text("architecture", None if declared.needs_architecture else "")
     trust_code = top.flag("trust_code")
     weights = top.text("weights")
     files = {file: str(digest) for file, digest in top.table("files").rest().items()}
@@ -86,7 +84,7 @@ def _parse(top: Fields, path: Path) -> ModelFolder:
     )  # fmt: skip
     golden = tuple(read_golden(row, path, output) for row in top.tables("golden"))
     languages = tuple(output.labels.names)
-    zero_shot = read_zero_shot(top.table("zero_shot"), languages) if loader == ZERO_SHOT else None
+    zero_shot = read_zero_shot(top.table("zero_shot"), languages) if declared.reads_texts else None
     top.raise_faults()
     return ModelFolder(
         path, name, version, loader, architecture, trust_code, path / weights, files,

@@ -9,7 +9,6 @@ import numpy as np
 SOFTMAX, SIGMOID = "softmax", "sigmoid"
 ACTIVATIONS = (SOFTMAX, SIGMOID, "none")
 LANGUAGES = ("zh", "en")  # those that every row has a key for; a model may have more, or lack one
-BOTH = "both"
 FEW = 10  # of the best, found one after the other sooner than by sorting
 
 Row = dict[str, object]

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.contract.fields import LANGUAGE, Fields
+from worker.contract import languages
+from worker.contract.fields import Fields
 from worker.models.labels import ACTIVATIONS, LANGUAGES, SIGMOID, SOFTMAX, Labels
 from worker.models.scores import REPORTED, THRESHOLD, TOP_K, Group, Output
 
@@ -53,8 +54,8 @@ def read_golden(fields: Fields, path: Path, output: Output) -> Golden:
 def _labels(fields: Fields, path: Path) -> Labels:
     codes = [*LANGUAGES, *sorted(fields.keys() - {*LANGUAGES})]
     for code in codes:
-        if not LANGUAGE.fullmatch(code):
-            fields.fault(code, f"is not a language code of two or three small letters, such as {LANGUAGES[-1]}")
+        if fault := languages.fault(code):
+            fields.fault(code, fault)
     names = {code: _lines(fields, path, code) for code in codes if fields.has(code)}
     if not names:
         fields.fault("", f"must name a file for at least one language, such as {' or '.join(LANGUAGES)}")

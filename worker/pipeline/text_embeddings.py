@@ -122,6 +122,6 @@ def open_texts(folder: ModelFolder, cache: str, threads: int) -> Texts | None:
     def tower() -> TextTower:
         from worker.models.loaders import load_text_tower
 
-        return load_text_tower(folder.weights, threads)
+        return load_text_tower(folder.loader, folder.weights, threads)
 
     return Texts(folder, folder.zero_shot, cache, tower)

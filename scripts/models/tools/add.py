@@ -3,11 +3,12 @@
 import contextlib
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.base.console import say, step
 from scripts.cluster.config import ROOT
+from scripts.models.labels import EXAMPLE, read_labels
 from scripts.models.options import AddModelOptions
 from scripts.models.store import megabytes
 from scripts.models.tools import received, reported
@@ -17,11 +18,11 @@ from scripts.models.tools.texts import write_texts, zero_shot_of
 from worker.contract.errors import ServiceError
 from worker.contract.fields import ModelError
 from worker.contract.files import sha256
+from worker.contract.loaders.checkpoint import NETWORK_CODE
 from worker.models.folder import read_folder, verify_files
 from worker.models.golden import check_golden
 from worker.models.labels import Labels, activate
 from worker.models.loaders import Description, describe
-from worker.models.loaders.guess import NETWORK_CODE
 from worker.models.output import Golden
 from worker.models.zero_shot import ZeroShot
 
@@ -45,14 +46,14 @@ def add(out: Path, options: AddModelOptions) -> None:
             f"{source}: {NETWORK_CODE} is code that would run in the worker: read it, and if you trust it, "
             "say TRUST_CODE=1"
         )
-    labels = _labels(found, {"en": _path(options.labels_en), "zh": _path(options.labels_zh)}, source)
+    labels = _labels(found, {language: Path(file) for language, file in read_labels(options.labels)[0].items()}, source)
     zero_shot = zero_shot_of(found, labels, templates)
     step("copying")
     _copy(found, out, link=bool(options.origin))
     for language, lines in labels.names.items():
         (out / labels_file(language)).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     if zero_shot:
-        write_texts(out, labels, zero_shot)
+        write_texts(out, found.loader, labels, zero_shot)
     _record_answer(options.name, options.origin, out, found, labels, zero_shot, golden or STAND_IN)
     if not golden:
         say("   this shows that it goes on answering the same, not that it is right; GOLDEN=PICTURE takes one of yours")
@@ -75,17 +76,16 @@ def _say_what_was_found(found: Description, guessed: bool) -> None:
     say(f"   input {size}, {channels}{how}, {geometry.interpolation}, mean {mean}, std {std}")
 
 
-def _labels(found: Description, files: Mapping[str, Path | None], source: Path) -> Labels:
-    """The labels in the files given, and those that came with the model in languages that no file is given for."""
+def _labels(found: Description, files: Sequence[tuple[str, Path]], source: Path) -> Labels:
+    """Return the labels in `files`, by language, and those that came with the model in other languages."""
     names = {language: lines for language, lines in found.labels.items() if lines}
-    for language, file in files.items():
-        if file:
-            try:
-                names[language] = tuple(file.read_text(encoding="utf-8-sig").splitlines())
-            except UnicodeDecodeError as error:
-                raise ModelError(f"{file}: byte {error.start} is not UTF-8: save the file as UTF-8") from error
+    for language, file in files:
+        try:
+            names[language] = tuple(file.read_text(encoding="utf-8-sig").splitlines())
+        except UnicodeDecodeError as error:
+            raise ModelError(f"{file}: byte {error.start} is not UTF-8: save the file as UTF-8") from error
     if not any(names.values()):
-        raise ModelError(f"{source}: found no labels: give LABELS_EN=FILE or LABELS_ZH=FILE, one label a line")
+        raise ModelError(f"{source}: found no labels: give LABELS={EXAMPLE} or one of them, one label a line")
     if len({len(lines) for lines in names.values()}) > 1:
         counts = ", ".join(f"{language} {len(lines)}" for language, lines in names.items())
         raise ModelError(f"labels: found {counts}, needed as many in every language")

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Iterable, Mapping
 
+from worker.contract.engines import first_for
+from worker.contract.loaders.checkpoint import NETWORK_CODE
 from worker.decode import ROUNDINGS
-from worker.models.folder import PREPARED
 from worker.models.input import RGB
 from worker.models.loaders import Description
-from worker.models.loaders.guess import NETWORK_CODE
 from worker.models.output import Golden
 from worker.models.zero_shot import ZeroShot
 
@@ -58,7 +58,7 @@ def model_toml(
         f"score = {golden.score:.4f}",
         "",
         "[engine]",
-        f"name = {quoted('openvino' if found.loader in PREPARED else 'torch')}",
+        f"name = {quoted(first_for(found.loader).name)}",
         'precision = "f32"',
         f"batch_sizes = {list(BATCH_SIZES)}",
     ]

@@ -4,14 +4,15 @@ import os
 from pathlib import Path
 
 from scripts.base.console import say, step
-from worker.contract.engine import ZERO_SHOT
 from worker.contract.fields import ModelError
 from worker.contract.files import sha256
+from worker.contract.languages import primary
+from worker.contract.loaders import reads_texts
 from worker.models.labels import Labels
 from worker.models.loaders import Description, load_text_tower
-from worker.models.zero_shot import ZeroShot, embed, head_file, template_fault
+from worker.models.zero_shot import PLACE, ZeroShot, embed, head_file, template_fault
 
-TEMPLATES = {
+TEMPLATES = {  # by language; in any other labels stand alone
     "en": ("a photo of a {}.", "a photo of the {}.", "a close-up photo of a {}."),
     "zh": ("一张{}的照片。", "{}的照片。", "一张{}的特写照片。"),
 }
@@ -20,12 +21,20 @@ MANY, STEPS = 500, 10  # texts from which progress is told, and the percent betw
 
 def zero_shot_of(found: Description, labels: Labels, templates: Path | None) -> ZeroShot | None:
     """What is done with the labels of a zero-shot network, None for any other. Raises ModelError."""
-    if found.loader != ZERO_SHOT:
+    if not reads_texts(found.loader):
         if templates:
             raise ModelError(f"TEMPLATES: loader {found.loader} reads no texts: leave it out")
         return None
-    language = found.text_language if found.text_language in labels.names else next(iter(labels.names))
-    return ZeroShot(language, read_templates(templates) if templates else TEMPLATES[language])
+    read = (language for language in labels.names if primary(language) == found.text_language)
+    language = next(read, next(iter(labels.names)))
+    return ZeroShot(language, read_templates(templates) if templates else _usual(language))
+
+
+def _usual(language: str) -> tuple[str, ...]:
+    if found := TEMPLATES.get(primary(language)):
+        return found
+    say(f"   there are no templates in {language}: each label is read alone; TEMPLATES=FILE takes yours")
+    return (PLACE,)
 
 
 def read_templates(file: Path) -> tuple[str, ...]:
@@ -42,14 +51,17 @@ def read_templates(file: Path) -> tuple[str, ...]:
     return lines
 
 
-def write_texts(out: Path, labels: Labels, zero_shot: ZeroShot) -> None:
-    """Embed the labels by the network in the folder `out`, so that no worker has to. Raises ModelError."""
+def write_texts(out: Path, loader: str, labels: Labels, zero_shot: ZeroShot) -> None:
+    """Embed the labels by the network in the folder `out` that `loader` reads, so that no worker has to.
+
+    Raise ModelError.
+    """
     lines, templates = labels.names[zero_shot.language], zero_shot.templates
     if blank := [number for number, line in enumerate(lines, 1) if not line]:
         raise ModelError(f"labels: line {blank[0]} of those in {zero_shot.language} is blank; one label a line")
     step(f"reading {len(lines)} labels in {len(templates)} templates, such as {templates[0].format(lines[0])}")
     files = {path.name: sha256(path) for path in out.iterdir() if path.is_file()}
-    tower = load_text_tower(out, len(os.sched_getaffinity(0)))
+    tower = load_text_tower(loader, out, len(os.sched_getaffinity(0)))
     said = 0
 
     def tell(share: float) -> None:

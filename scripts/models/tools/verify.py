@@ -10,15 +10,12 @@ from pathlib import Path
 
 from scripts.models.tools.answers import asker, check_count, open_engine, outputs
 from worker.contract.fields import ModelError
+from worker.contract.loaders import LOADERS
 from worker.models.folder import ModelFolder, read_folder, verify_files
 from worker.models.golden import check_golden
 from worker.models.loaders import describe
 
 CHECKS = ("model.toml", "files", "preprocessing", "loading", "labels", "golden")
-TELLING = {
-    "transformers": "preprocessor_config.json",
-    "timm": "config.json",
-}  # by loader: where a folder says it itself
 
 
 def verify(path: Path) -> Iterator[str]:
@@ -38,7 +35,7 @@ def verify(path: Path) -> Iterator[str]:
 
 def _preprocessing(folder: ModelFolder) -> str:
     """Hold [input] against what the model's own files say; raises ModelError when they differ."""
-    source = TELLING.get(folder.loader, "")
+    source = LOADERS[folder.loader].described_by
     if source not in folder.files:
         return "as model.toml says; no other file of the folder tells"
     try:

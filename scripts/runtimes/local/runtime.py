@@ -11,9 +11,8 @@ from scripts.base.errors import Refusal
 from scripts.base.programs import search_path
 from scripts.cluster.config import ROOT, Cluster
 from scripts.cluster.hardware import format_cpu_list
-from scripts.cluster.models import Served
 from scripts.host import docker, offline
-from scripts.host.environments import SERVE, SERVE_TORCH, Environment, ensure
+from scripts.host.environments import SERVE, Environment, ensure, serving
 from scripts.host.packages import NGINX, require
 from scripts.render import common as render
 from scripts.runtimes.deployment import Deployment, plan_here, reuse_ports, with_default_ports
@@ -131,7 +130,7 @@ class LocalRuntime(SideBySide):
 
     def render(self, deployment: Deployment) -> dict[str, str]:
         cluster, plan, ports = deployment.cluster, deployment.plan, deployment.ports
-        commands = {name: (_environment(model).python, *GUNICORN) for name, model in deployment.models.items()}
+        commands = {name: (serving(model.needs).python, *GUNICORN) for name, model in deployment.models.items()}
         return {
             "runtime": f"{self.name}\n",
             "rendered/programs.conf": render.programs(cluster, plan, ports, commands, ROOT),
@@ -163,11 +162,7 @@ def _end(run: RunDir) -> None:
 
 
 def _environments(deployment: Deployment) -> set[Environment]:
-    return {SERVE, *(_environment(model) for model in deployment.models.values())}
-
-
-def _environment(model: Served) -> Environment:
-    return SERVE_TORCH if model.torch else SERVE
+    return {SERVE, *(serving(model.needs) for model in deployment.models.values())}
 
 
 def _start(deployment: Deployment, files: Mapping[str, str]) -> None:

@@ -93,3 +93,11 @@ def test_the_variables_reach_the_command_whole() -> None:
     assert not parser().parse_args(ran("logs")[3:]).follow
     tests = parser().parse_args(ran("test", "TESTS=tests/unit -k 'a or b'")[3:]).arguments
     assert tests == ["tests/unit", "-k", "a or b"]
+
+
+def test_labels_in_several_languages_are_one_variable_and_what_it_replaced_is_passed_on_to_be_refused() -> None:
+    given = ran("model-add", "LABELS=zh:/of 2026/zh.txt,ja:/ja.txt", "LABELS_EN=/of 2026/en.txt")
+    options = parser().parse_args(given[3:])
+    assert options.labels == "zh:/of 2026/zh.txt,ja:/ja.txt"
+    assert options.retired.split(maxsplit=0) == ["LABELS_EN=/of 2026/en.txt"]
+    assert not parser().parse_args(ran("model-add")[3:]).retired.strip()

@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from worker.api.routes.tensors import HEADER_LENGTH, InferRequest, Output, encode_answer, read_request
 from worker.api.service import Loaded, Service
 from worker.contract.errors import ServiceError
-from worker.models.labels import BOTH
+from worker.contract.languages import BOTH
 from worker.pipeline.classifier import Classified
 
 SERVER = {"name": "wanwu", "version": "1", "extensions": ["classification", "binary_tensor_data"]}

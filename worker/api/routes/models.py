@@ -5,8 +5,8 @@ from flask.typing import ResponseReturnValue
 
 from worker.api.service import Loaded, Service
 from worker.contract.errors import UnknownExample
+from worker.contract.languages import BOTH
 from worker.decode import MIME_TYPES, sniff
-from worker.models.labels import BOTH
 from worker.models.output import Golden
 
 

@@ -1,7 +1,8 @@
 """The loaders: one module each, imported only when its turn comes, so that no model costs another's libraries.
 
-A module offers `load(folder) -> torch.nn.Module`, unless the openvino engine runs what it holds, and
-`describe(path, architecture) -> Description`.
+worker/contract/loaders declares them. A module offers `describe(path, architecture) -> Description`; one whose networks
+torch builds `load(folder) -> torch.nn.Module`, any other `is_quantised(path) -> bool`; one that reads texts
+`load_text_tower(path, threads)`. Where loaders read files of one kind, `recognises(path, architecture)` decides.
 """
 
 import importlib
@@ -11,20 +12,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from worker.contract.engine import ZERO_SHOT
+from worker.contract.declarations import TORCH
 from worker.contract.fields import ModelError
+from worker.contract.loaders import LOADERS, declaring, format_of
 from worker.decode import Geometry
-from worker.models.folder import LOADERS, PREPARED, ModelFolder
+from worker.models.folder import ModelFolder
 from worker.models.loaders import guess
 
 if TYPE_CHECKING:
     import torch
 
     from worker.models.zero_shot import TextTower
-
-# ONNX files and OpenVINO's own are read by the same library.
-MODULES = {loader: "prepared" if loader in PREPARED else loader for loader in LOADERS}
-NETWORKS = tuple(loader for loader in LOADERS if loader not in PREPARED)
 
 
 @dataclass(frozen=True)
@@ -52,8 +50,8 @@ def describe(path: Path, loader: str | None = None, architecture: str = "", chan
     if not path.exists():
         raise ModelError(f"{path}: does not exist; check the path")
     path = guess.snapshot(path)
-    chosen = loader or guess.loader_of(path, architecture)
-    if chosen not in MODULES:
+    chosen = loader or guess.loader_of(path, lambda name: _recognises(name, path, architecture))
+    if chosen not in LOADERS:
         raise ModelError(f"{path}: no loader {chosen!r}; there are {', '.join(LOADERS)}")
     described: Description = _module(chosen).describe(path, architecture)
     return _channels().described(described, channels) if channels else described
@@ -61,23 +59,34 @@ def describe(path: Path, loader: str | None = None, architecture: str = "", chan
 
 def load_network(folder: ModelFolder) -> "torch.nn.Module":
     """The folder's network in eval mode: float32 [N, C, H, W] -> float32 logits [N, classes]. Raises ModelError."""
-    if folder.loader not in NETWORKS:
+    if format_of(folder.loader) != TORCH:
         raise ModelError(
             f"{folder.path}: engine torch cannot run loader {folder.loader!r}; "
-            f"it runs {', '.join(NETWORKS)}: set [engine] name to the engine the folder was prepared for"
+            f"it runs {', '.join(declaring(format=TORCH))}: set [engine] name to the engine the folder was prepared for"
         )
     network: torch.nn.Module = _module(folder.loader).load(folder)
     _channels().fit(network, folder)
     return network
 
 
-def load_text_tower(path: Path, threads: int) -> "TextTower":
-    """What embeds texts with the zero-shot network in the folder `path`, on `threads` threads.
+def load_text_tower(loader: str, path: Path, threads: int) -> "TextTower":
+    """Return what embeds texts with the network in the folder `path` that `loader` reads, on `threads` threads.
 
     Raises ModelError, and ImportError where torch is not installed.
     """
-    tower: TextTower = _module(ZERO_SHOT).load_text_tower(path, threads)
+    tower: TextTower = _module(loader).load_text_tower(path, threads)
     return tower
+
+
+def is_quantised(loader: str, path: Path) -> bool:
+    """Return whether the network in the file `path`, which `loader` reads, is int8 already. Raise ModelError."""
+    return format_of(loader) != TORCH and bool(_module(loader).is_quantised(path))
+
+
+def _recognises(loader: str, path: Path, architecture: str) -> bool:
+    """Return whether `loader` takes the file `path`, whose kind other loaders read, too."""
+    module = _module(loader)
+    return bool(module.recognises(path, architecture)) if hasattr(module, "recognises") else True
 
 
 def _channels() -> ModuleType:
@@ -85,8 +94,8 @@ def _channels() -> ModuleType:
 
 
 def _module(loader: str) -> ModuleType:
-    if loader not in PREPARED:
+    if format_of(loader) == TORCH:
         from worker.models import torchvision_ops
 
         torchvision_ops.make_importable()  # timm and transformers import torchvision, too
-    return importlib.import_module(f"worker.models.loaders.{MODULES[loader]}")
+    return importlib.import_module(f"worker.models.loaders.{LOADERS[loader].code}")

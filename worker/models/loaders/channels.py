@@ -10,13 +10,13 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from worker.contract.fields import ModelError
+from worker.contract.loaders import LOADERS, declaring
 from worker.models.folder import ModelFolder
 from worker.models.loaders import Description
 
 if TYPE_CHECKING:
     import torch
 
-FITTED = ("torchvision", "transformers", "timm", "modelscope", "checkpoint")  # loaders
 GREY, RGB = 1, 3
 COUNTED = ("num_channels", "in_chans", "in_channels")  # where networks keep the number, and compare it
 PATCH = 64  # pixels a side of what a fitted layer is tried on
@@ -27,10 +27,10 @@ def described(found: Description, channels: int) -> Description:
     """`found` for pictures with so many `channels`; raises ModelError where its network cannot be fitted to them."""
     if channels == len(found.mean):
         return found
-    if found.loader not in FITTED:
+    if not LOADERS[found.loader].can_refit:
         raise ModelError(
             f"CHANNELS: found {channels}, but what loader {found.loader} reads takes {len(found.mean)} for good; "
-            f"{', '.join(FITTED)} can be fitted"
+            f"{', '.join(declaring(can_refit=True))} can be fitted"
         )
     return replace(found, mean=normal(found.mean, channels), std=normal(found.std, channels))
 
@@ -61,7 +61,7 @@ def fit(network: "torch.nn.Module", folder: ModelFolder) -> None:
     """Make `network` take as many channels as model.toml says. Raises ModelError where it cannot be fitted."""
     import torch
 
-    if folder.loader not in FITTED or (folder.loader == "checkpoint" and not folder.architecture):
+    if not LOADERS[folder.loader].can_refit or (folder.loader == "checkpoint" and not folder.architecture):
         return  # an exported network, or the user's own, takes what it takes
     channels = folder.input.pixels.channels
     begins = next((layer for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)), None)

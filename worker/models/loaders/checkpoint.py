@@ -15,6 +15,8 @@ import torch
 from torchvision import models
 
 from worker.contract.fields import ModelError
+from worker.contract.loaders.checkpoint import NETWORK_CODE
+from worker.contract.model_files import STATE_DICTS
 from worker.models.folder import ModelFolder
 from worker.models.loaders import Description, efficientnet, guess, names, timm, torchvision
 from worker.models.loaders.state_dict import fill, read_state_dict
@@ -35,34 +37,39 @@ def load(folder: ModelFolder) -> torch.nn.Module:
         network: torch.nn.Module = LIBRARIES[library].load(replace(folder, architecture=architecture))
         return network
     network = _own(folder)
-    fill(network, read_state_dict(folder.weights), folder.weights, guess.NETWORK_CODE)
+    fill(network, read_state_dict(folder.weights), folder.weights, NETWORK_CODE)
     return network.eval()
 
 
 def describe(path: Path, architecture: str) -> Description:
     """What the architecture's own library says of it; of a user's own network, ImageNet's usual preparation."""
-    weights = guess.file_in(path, guess.STATE_DICTS)
+    weights = guess.file_in(path, STATE_DICTS)
     library, name = _found(architecture, weights, path)
     if library:
         found: Description = LIBRARIES[library].describe(weights, name)
         return replace(found, loader="checkpoint", architecture=f"{library}:{found.architecture}")
     geometry, mean, std = torchvision.preprocessing(models.get_model_weights(DEFAULT).DEFAULT)
-    files = {weights.name: weights, guess.NETWORK_CODE: path / guess.NETWORK_CODE}
+    files = {weights.name: weights, NETWORK_CODE: path / NETWORK_CODE}
     return Description(
         loader="checkpoint", architecture="", weights=weights.name, files=files,
         geometry=geometry, mean=mean, std=std, labels=names.of_classes(_classes(weights)), activation="softmax",
     )  # fmt: skip
 
 
+def recognises(path: Path, architecture: str) -> bool:
+    """Return whether the architecture of the state dict in the file `path` is told, by `architecture` or its names."""
+    return bool(architecture) or efficientnet.is_spelled(read_state_dict(path))
+
+
 def _found(architecture: str, weights: Path, path: Path) -> tuple[str, str]:
     """The library that has `architecture` and its name there; nothing for the user's own. Raises ModelError."""
-    if not architecture and (path / guess.NETWORK_CODE).is_file():
+    if not architecture and (path / NETWORK_CODE).is_file():
         return "", ""
     library, colon, name = architecture.rpartition(":")
     if not library and efficientnet.is_spelled(read_state_dict(weights)):
         return "timm", name
     if not architecture:
-        raise ModelError(f"{path}: a state dict needs an architecture, or a {guess.NETWORK_CODE} beside it")
+        raise ModelError(f"{path}: a state dict needs an architecture, or a {NETWORK_CODE} beside it")
     if library in ("", "torchvision") and name in torchvision.ARCHITECTURES:
         return "torchvision", name
     if library in ("", "timm") and timm_library.is_model(name):
@@ -72,7 +79,7 @@ def _found(architecture: str, weights: Path, path: Path) -> tuple[str, str]:
 
 
 def _own(folder: ModelFolder) -> torch.nn.Module:
-    code = folder.path / guess.NETWORK_CODE
+    code = folder.path / NETWORK_CODE
     if not folder.trust_code:
         raise ModelError(
             f"{code}: is code that would run in the worker; read it, and if you trust it "

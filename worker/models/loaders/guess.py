@@ -1,18 +1,10 @@
-"""Which loader a model at hand is for, told by its files' names, its config.json or the keys of its state dict."""
+"""Which loader a model at hand is for: the first that recognises it by what its declaration looks for."""
 
-import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from worker.contract.fields import ModelError
-
-SUFFIXES = {".xml": "openvino", ".onnx": "onnx", ".pt2": "pt2"}
-STATE_DICTS = (".safetensors", ".pth", ".pt", ".th", ".bin", ".tar")
-MODELSCOPE_WEIGHTS = "pytorch_model.pt"
-NETWORK_CODE = "network.py"
-CONFIG, OPEN_CLIP_CONFIG = "config.json", "open_clip_config.json"
-CLIP_FAMILIES = ("clip", "chinese_clip", "siglip")
-NAFLEX = "siglip2"  # takes pictures of any shape, which no loader can; SigLIP 2 of one size is "siglip"
+from worker.contract.loaders import LOADERS
 
 
 def snapshot(path: Path) -> Path:
@@ -28,78 +20,49 @@ def snapshot(path: Path) -> Path:
     return found
 
 
-def loader_of(path: Path, architecture: str) -> str:
-    """The loader for the file or folder `path`. Raises ModelError when nothing tells it."""
+def loader_of(path: Path, recognises: Callable[[str], bool]) -> str:
+    """Return the loader for the file or folder `path`. Raise ModelError when nothing tells it.
+
+    `recognises` says of a loader, by its name, whether it takes a file of a kind that others read, too.
+    """
     if path.is_dir():
         return _of_folder(path)
-    if path.suffix in SUFFIXES:
-        return SUFFIXES[path.suffix]
-    if path.suffix in STATE_DICTS:
-        return "checkpoint" if architecture or _tells_its_architecture(path) else "torchvision"
-    raise ModelError(
-        f"{path}: not a kind of file known here; needed {', '.join((*SUFFIXES, *STATE_DICTS))}, or a folder"
-    )
+    if len(found := readers(path.suffix)) > 1:
+        found = [name for name in found if recognises(name)]
+    if found:
+        return found[0]
+    raise ModelError(f"{path}: not a kind of file known here; needed {', '.join(suffixes())}, or a folder")
 
 
-def config(path: Path) -> dict[str, Any]:
-    """The JSON object in the file `path`. Raises ModelError."""
-    if not path.is_file():
-        raise ModelError(f"{path}: not found; copy it from where the model came from")
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{path}: not valid JSON: {error}; copy the file again") from error
-    if not isinstance(found, dict):
-        raise ModelError(f"{path}: found a {type(found).__name__}, needed a JSON object")
-    return found
+def readers(suffix: str) -> list[str]:
+    """Return the loaders that read single files ending in `suffix`, by precedence."""
+    return [name for name, loader in LOADERS.items() if suffix in loader.suffixes]
 
 
-def file_in(path: Path, suffixes: tuple[str, ...]) -> Path:
-    """`path` if it is a file, or the one file of a folder that ends in one of `suffixes`. Raises ModelError."""
+def suffixes() -> tuple[str, ...]:
+    """Return what the names of single files end in that loaders read."""
+    return tuple(dict.fromkeys(suffix for loader in LOADERS.values() for suffix in loader.suffixes))
+
+
+def file_in(path: Path, endings: tuple[str, ...]) -> Path:
+    """`path` if it is a file, or the one file of a folder that ends in one of `endings`. Raises ModelError."""
     if path.is_file():
         return path
-    found = sorted(file for file in path.iterdir() if file.suffix in suffixes)
+    found = sorted(file for file in path.iterdir() if file.suffix in endings)
     if len(found) != 1:
         names = ", ".join(file.name for file in found) or "none"
-        raise ModelError(f"{path}: needed one file ending in {' or '.join(suffixes)}, found {names}; name the file")
+        raise ModelError(f"{path}: needed one file ending in {' or '.join(endings)}, found {names}; name the file")
     return found[0]
 
 
-def is_clip(path: Path) -> bool:
-    """Whether the folder holds a network with an image and a text tower, as transformers saves them."""
-    return _clip_family(path) in CLIP_FAMILIES
-
-
-def _tells_its_architecture(weights: Path) -> bool:
-    from worker.models.loaders import efficientnet, state_dict  # which import torch, as reading weights does anyway
-
-    return efficientnet.is_spelled(state_dict.read_state_dict(weights))
-
-
-def _clip_family(path: Path) -> object:
-    known = config(path / CONFIG) if (path / CONFIG).is_file() else {}
-    # Without its text tower, and with a layer for classes, the same family is an ordinary classifier.
-    classifies = any(str(name).endswith("ForImageClassification") for name in known.get("architectures") or ())
-    return None if classifies else known.get("model_type")
-
-
 def _of_folder(path: Path) -> str:
-    if (path / NETWORK_CODE).is_file():
-        return "checkpoint"
-    if (path / OPEN_CLIP_CONFIG).is_file() or _clip_family(path) in (*CLIP_FAMILIES, NAFLEX):
-        return "zero_shot"
-    if (path / CONFIG).is_file():
-        known = config(path / CONFIG)
-        if "architecture" in known:
-            return "timm"
-        if "model_type" in known:
-            return "transformers"
-    if (path / MODELSCOPE_WEIGHTS).is_file():
-        return "modelscope"
-    kinds = {SUFFIXES[file.suffix] for file in path.iterdir() if file.suffix in SUFFIXES}
+    if found := next((name for name, loader in LOADERS.items() if loader.detects(path)), None):
+        return found
+    own = {suffix: names[0] for suffix in suffixes() if len(names := readers(suffix)) == 1}
+    kinds = {own[file.suffix] for file in path.iterdir() if file.suffix in own}
     if len(kinds) == 1:
         return kinds.pop()
+    signs = ", ".join(f"{loader.sign} ({name})" for name, loader in LOADERS.items() if loader.sign)
     raise ModelError(
-        f"{path}: cannot tell what kind of model this is; needed a config.json with model_type (transformers) or "
-        f"architecture (timm), a {MODELSCOPE_WEIGHTS} (modelscope), or a {', '.join(SUFFIXES)} file: name the loader"
+        f"{path}: cannot tell what kind of model this is; needed {signs}, or a {', '.join(own)} file: name the loader"
     )

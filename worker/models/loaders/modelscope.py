@@ -12,13 +12,14 @@ from typing import Any
 import torch
 
 from worker.contract.fields import ModelError
+from worker.contract.loaders.modelscope import META_INFO, WEIGHTS
+from worker.contract.model_files import STATE_DICTS
 from worker.decode import Geometry
 from worker.models.folder import ModelFolder
 from worker.models.loaders import Description, guess, names, timm
 from worker.models.loaders.state_dict import fill, plain, read_checkpoint, read_state_dict, some
 
 RESNEST, VIT = "resnest101e", "vit_base_patch16_224"
-META_INFO = "meta_info.txt"
 LABEL_FIELD = 1  # of the fields of a line of meta_info.txt, separated by tabs
 SIZE, RESIZE = 224, 256
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -47,7 +48,7 @@ def load(folder: ModelFolder) -> torch.nn.Module:
 
 def describe(path: Path, architecture: str) -> Description:
     """What the snapshot folder says; a ViT other than the base one needs its architecture named."""
-    weights = guess.file_in(path / guess.MODELSCOPE_WEIGHTS if path.is_dir() else path, guess.STATE_DICTS)
+    weights = guess.file_in(path / WEIGHTS if path.is_dir() else path, STATE_DICTS)
     checkpoint = read_checkpoint(weights)
     state = plain(checkpoint, weights)
     vit = any(key.startswith(OPENMMLAB) for key in state)

@@ -8,8 +8,8 @@ from pathlib import Path
 import openvino as ov
 
 from worker.contract.fields import ModelError
+from worker.contract.loaders import LOADERS
 from worker.decode import Geometry
-from worker.models.folder import PREPARED
 from worker.models.loaders import Description, guess
 from worker.models.loaders.beside import beside
 from worker.models.loaders.channels import RGB, normal
@@ -17,17 +17,14 @@ from worker.models.loaders.channels import RGB, normal
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 USUAL = (1, RGB, 224, 224)  # [N, C, H, W]
 CROPPED = 256 / 224  # of the shorter side before the cut to the size after
-FORMATS = dict(zip(PREPARED, (".xml", ".onnx"), strict=True))
 
 
 def describe(path: Path, architecture: str) -> Description:
     """The size of the network's input, its files, and ImageNet's usual preparation."""
-    suffix = ".onnx" if path.suffix == ".onnx" else FORMATS["openvino"]
-    if path.is_dir():
-        suffix = ".onnx" if any(file.suffix == ".onnx" for file in path.iterdir()) else suffix
-    main = guess.file_in(path, (suffix,))
-    weights = beside(main)
-    return exported("onnx" if suffix == ".onnx" else "openvino", main, weights, *input_shape(main))
+    onnx = any(file.suffix == ".onnx" for file in ([path] if path.is_file() else path.iterdir()))
+    loader = "onnx" if onnx else "openvino"
+    main = guess.file_in(path, LOADERS[loader].suffixes)
+    return exported(loader, main, beside(main), *input_shape(main))
 
 
 def exported(loader: str, main: Path, weights: list[Path], channels: int, height: int, width: int) -> Description:
@@ -49,6 +46,11 @@ def read(path: Path) -> ov.Model:
     except Exception as error:  # OpenVINO raises whatever a damaged file provokes
         reason = " ".join(str(error).split("\n")[-2:]).strip() or str(error)
         raise ModelError(f"{path}: not a network that OpenVINO can read: {reason}; copy it again") from error
+
+
+def is_quantised(path: Path) -> bool:
+    """Return whether the network in `path` is int8 already. Raise ModelError."""
+    return any(operation.get_type_name() == "FakeQuantize" for operation in read(path).get_ops())
 
 
 def input_shape(path: Path) -> tuple[int, int, int]:

@@ -10,19 +10,19 @@ from timm.data import resolve_data_config
 from timm.models import get_pretrained_cfg
 
 from worker.contract.fields import ModelError
+from worker.contract.model_files import CONFIG, read_config, read_json
 from worker.decode import INTERPOLATIONS, Geometry
 from worker.models.folder import ModelFolder
-from worker.models.loaders import Description, channels, efficientnet, guess, names
+from worker.models.loaders import Description, channels, efficientnet, names
 from worker.models.loaders.state_dict import fill, read_state_dict
 
-CONFIG = "config.json"
 # In the order in which timm itself looks for them in a folder.
 WEIGHTS = ("model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth")
 
 
 def load(folder: ModelFolder) -> torch.nn.Module:
     """The architecture with the folder's weights, made with the arguments that its config.json names."""
-    config = guess.config(folder.path / CONFIG) if (folder.path / CONFIG).is_file() else {}
+    config = read_config(folder.path)
     architecture, state, _ = efficientnet.in_timm(folder.architecture, read_state_dict(folder.weights), folder.weights)
     size = folder.input.geometry.size
     network = build(architecture, folder.output.labels.count, size, folder.path, _arguments(config))
@@ -49,7 +49,7 @@ def describe(path: Path, architecture: str) -> Description:
     """What timm's own configuration of the architecture says, or the folder's config.json."""
     config: dict[str, Any] = {}
     if path.is_dir():
-        config = guess.config(path / CONFIG)
+        config = read_json(path / CONFIG)
         weights = next((path / name for name in WEIGHTS if (path / name).is_file()), None)
         if weights is None:
             raise ModelError(f"{path}: has no weights; needed one of {', '.join(WEIGHTS)}")

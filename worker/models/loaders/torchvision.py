@@ -9,6 +9,7 @@ from torchvision import models
 
 from worker.contract.fields import ModelError
 from worker.contract.files import sha256
+from worker.contract.model_files import STATE_DICTS
 from worker.decode import Geometry
 from worker.models.folder import ModelFolder
 from worker.models.loaders import Description, channels, guess, names
@@ -52,7 +53,7 @@ def check_hash(path: Path) -> None:
 
 def describe(path: Path, architecture: str) -> Description:
     """What the weights' metadata says; the architecture may be left out where the file has its published name."""
-    path = guess.file_in(path, guess.STATE_DICTS)
+    path = guess.file_in(path, STATE_DICTS)
     weights = _weights(path.name)
     if not architecture:
         if weights is None:

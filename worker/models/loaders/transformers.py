@@ -8,13 +8,13 @@ import torch
 from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
 
 from worker.contract.fields import ModelError
+from worker.contract.model_files import CONFIG, PREPROCESSOR, read_json
 from worker.models.folder import ModelFolder
-from worker.models.loaders import Description, guess, names
+from worker.models.loaders import Description, names
 from worker.models.loaders.channels import RGB
 from worker.models.loaders.image_processor import flips, preprocessing
 from worker.models.loaders.state_dict import check_weights, some
 
-CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 INDEX = ".index.json"  # of weights in several files
 
@@ -50,7 +50,7 @@ def pretrained(kind: Any, path: Path) -> torch.nn.Module:
     """
     for file in weight_files(path):
         check_weights(file)
-    config = guess.config(path / CONFIG)
+    config = read_json(path / CONFIG)
     try:
         network, found = kind.from_pretrained(
             path, local_files_only=True, trust_remote_code=False, output_loading_info=True,
@@ -71,7 +71,7 @@ def describe(path: Path, architecture: str) -> Description:
     if not path.is_dir():
         raise ModelError(f"{path}: not a folder; needed one with {CONFIG}, {PREPROCESSOR} and weights")
     for needed in (CONFIG, PREPROCESSOR):
-        guess.config(path / needed)
+        read_json(path / needed)
     copied = [path / CONFIG, path / PREPROCESSOR, *weights_and_index(path)]
     geometry, mean, std = preprocessing(read_processor(path), path, getattr(_config(path), "num_channels", RGB))
     return Description(
@@ -95,7 +95,7 @@ def weight_files(path: Path) -> list[Path]:
         if (path / name).exists():
             return [path / name]
         if (path / f"{name}{INDEX}").is_file():
-            return [path / part for part in sorted(set(guess.config(path / f"{name}{INDEX}")["weight_map"].values()))]
+            return [path / part for part in sorted(set(read_json(path / f"{name}{INDEX}")["weight_map"].values()))]
     raise ModelError(f"{path}: has no weights; needed {' or '.join(WEIGHTS)}, or these in parts with their {INDEX}")
 
 

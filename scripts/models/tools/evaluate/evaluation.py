@@ -17,9 +17,10 @@ from scripts.models.tools.evaluate.progress import Progress
 from scripts.models.tools.evaluate.report import Evaluation, Mistake, counted, few, readable
 from scripts.models.tools.evaluate.run import Answer, answers, places
 from scripts.models.tools.prepare.apart import Place
+from worker.contract.languages import BOTH
 from worker.contract.machine import kind
 from worker.models.folder import ModelFolder, read_folder, verify_files
-from worker.models.labels import BOTH, SIGMOID, SOFTMAX
+from worker.models.labels import SIGMOID, SOFTMAX
 
 PROBABILITIES = (SOFTMAX, SIGMOID)  # activations whose scores are from 0 to 1
 

@@ -10,7 +10,8 @@ from scripts.base.console import aligned
 from scripts.models.tools.evaluate import FORMAT
 from scripts.models.tools.evaluate.dataset import LeftOut, Unknown
 from scripts.models.tools.evaluate.metrics import BINS, RULE, TOP, ClassFigures, Figures
-from worker.models.labels import BOTH, Labels
+from worker.contract.languages import BOTH
+from worker.models.labels import Labels
 
 FEW = 10  # rows of a list in the table
 MOST_CLASSES = 30  # that are all in the table, and whose confusion matrix is shown whole

@@ -12,7 +12,7 @@ from scripts.models.tools.add import add
 from scripts.models.tools.answers import asker, open_engine
 from scripts.models.tools.manifest import BATCH_SIZES, input_lines, labels_file, quoted
 from scripts.models.tools.photos.sources import GOLDEN, WEIGHTS, Sources
-from scripts.models.tools.prepare import convert, quantise
+from scripts.models.tools.prepare.converters import openvino, samples
 from worker.contract.fields import ModelError
 from worker.contract.files import sha256
 from worker.models.folder import ModelFolder, read_folder, verify_files
@@ -42,11 +42,11 @@ def make(sources: Sources, out: Path) -> None:
         weights.write_bytes(sources.state_dict())
         found, folder = describe(weights), _added(weights, source, out / GOLDEN[0].path)
         step("converting the network")
-        convert.to_openvino(load_network(folder), folder.input, exact)
+        openvino.convert(load_network(folder), folder.input, exact)
         step(f"quantising it, calibrated on {CALIBRATION} crops of photographs")
         crops = sources.crops(CALIBRATION, folder.input.geometry.size)
-        samples = list(quantise.normalised(crops, folder.input))
-        ov.save_model(quantise.quantised(read(exact), samples), out / NETWORK, compress_to_fp16=True)
+        inputs = list(samples.normalised(crops, folder.input))
+        ov.save_model(openvino.quantised(read(exact), inputs), out / NETWORK, compress_to_fp16=True)
     for language, lines in found.labels.items():
         _write(out / labels_file(language), "".join(f"{line}\n" for line in lines))
     _write(out / "README.md", README.read_text(encoding="utf-8").replace("{photographs}", _origins()))

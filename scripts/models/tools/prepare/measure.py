@@ -11,15 +11,14 @@ from scripts.cluster.plan import physical_cores
 from scripts.models.tools.prepare import judge, scaling
 from scripts.models.tools.prepare.apart import Failed, Place, run_apart
 from scripts.models.tools.prepare.trial import Candidate, Subject, Trial, try_out
-from worker.contract.engine import PRECISIONS, QUANTISED, EngineSpec, Measured, Scaling
+from worker.contract.engine import EXACT, QUANTISED, EngineSpec, Measured, Scaling
+from worker.contract.engines import ENGINES
 from worker.contract.fields import ModelError
 from worker.contract.machine import kind
-from worker.models.folder import PREPARED, ModelFolder
+from worker.models.folder import ModelFolder
 
 TRIAL_S = 900.0  # of one trial, whose parts are bounded: whatever takes longer hangs
 MEMORY = 0.8  # of the machine's, that workers may hold together
-TORCH, EXACT = "torch", "f32"
-FOR_GPU = "fp16"  # a CPU has no fast way with it
 
 
 @dataclass(frozen=True)
@@ -39,18 +38,17 @@ class Bench:
 def candidates(bench: Bench) -> Iterator[Candidate]:
     """All that might run the network here, those of the CPUs first; one GPU of a kind stands for the others."""
     cpus = kind()
-    for engine, precisions in PRECISIONS.items():
-        for precision in precisions:
-            if precision != FOR_GPU and _has_network(bench, engine, precision):
-                yield Candidate(engine, precision, cpus)
+    for name, engine in ENGINES.items():
+        yield from (Candidate(name, one, cpus) for one in engine.cpu if _has_network(bench, name, one))
     gpus = {kind(gpu.uuid): gpu.uuid for gpu in reversed(bench.hardware.gpus)}
-    for name, uuid in gpus.items() if bench.folder.loader not in PREPARED else ():
-        yield from (Candidate(TORCH, precision, name, uuid) for precision in PRECISIONS[TORCH])
+    for machine, uuid in gpus.items():
+        for name, engine in ENGINES.items():
+            yield from (Candidate(name, one, machine, uuid) for one in engine.gpu if _has_network(bench, name, one))
 
 
 def _has_network(bench: Bench, engine: str, precision: str) -> bool:
     """Whether there is something for the engine to run that is what `precision` says."""
-    spec = EngineSpec(TORCH, EXACT, (1,), prepared=bench.subject.prepared)
+    spec = EngineSpec(engine, EXACT, (1,), prepared=bench.subject.prepared)
     network = spec.network(bench.folder.loader, engine, precision)
     if network == "":  # the folder's own weights, in whatever precision they are
         return bench.quantised == (precision == QUANTISED)
@@ -64,7 +62,7 @@ def tried(bench: Bench) -> Iterator[tuple[Measured, Trial]]:
     ModelError when that one does not run.
     """
     reference, *others = candidates(bench)
-    if reference.engine != TORCH:
+    if not ENGINES[reference.engine].torch:
         say(f"   answers are held against {reference} itself: this folder has no network for torch")
     first = _trial(bench, reference)
     if first is None:

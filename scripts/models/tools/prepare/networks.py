@@ -10,26 +10,23 @@ import numpy as np
 from scripts.base.console import say, warn
 from scripts.models.tools.prepare.apart import Failed, everywhere, run_apart
 from scripts.models.tools.rewrite import PREPARED_FOLDER
-from worker.contract.engine import EngineSpec
+from worker.contract.declarations import TORCH, PreparedNetworks
+from worker.contract.engine import EXACT, QUANTISED, EngineSpec
+from worker.contract.engines import ENGINES, network_files
 from worker.contract.fields import ModelError
-from worker.models.folder import PREPARED, ModelFolder, read_folder
-from worker.models.loaders import load_network
+from worker.contract.loaders import format_of
+from worker.models.folder import ModelFolder, read_folder
+from worker.models.loaders import is_quantised, load_network
 
 LIMIT_S = 3600.0  # of one conversion: a giant on few old cores; whatever takes longer hangs
-FILES = {  # by engine and precision; int8 is made of f32
-    ("openvino", "f32"): "f32.xml",
-    ("onnxruntime", "f32"): "f32.onnx",
-    ("openvino", "int8"): "int8.xml",
-    ("onnxruntime", "int8"): "int8.onnx",
-}
 
 
 def holds_int8(folder: ModelFolder) -> bool:
     """Whether the folder's own weights are an int8 network; raises ModelError when they cannot be read."""
-    if folder.loader not in PREPARED:
+    if format_of(folder.loader) == TORCH:
         return False
     try:
-        return run_apart(everywhere(), LIMIT_S, _is_quantised, folder.weights)
+        return run_apart(everywhere(), LIMIT_S, is_quantised, folder.loader, folder.weights)
     except Failed as failure:
         raise ModelError(f"{folder.weights}: cannot be read: {failure}") from failure
 
@@ -41,13 +38,13 @@ def made(folder: ModelFolder, prepared: Mapping[str, str], quantised: bool, pict
     calibrated on, uint8 [N, H, W, C]. What cannot be made is told.
     """
     known = dict(prepared)
-    for (engine, precision), file in FILES.items():
-        name = f"{engine}-{precision}"
+    for name, (engine, kind, precision) in wanted().items():
         source = None if name in known or quantised else _source(folder, known, engine, precision)
         if source is None:
             continue
         try:
-            _make(folder, name, source, pictures, file)
+            file = f"{precision}{kind.suffix}"
+            _make(folder, (kind.name, precision), source, pictures, file)
             known[name] = f"{PREPARED_FOLDER}/{file}"
             say(f"   {known[name]}")
         except Failed as failure:
@@ -55,11 +52,24 @@ def made(folder: ModelFolder, prepared: Mapping[str, str], quantised: bool, pict
     return known
 
 
+def wanted() -> dict[str, tuple[str, PreparedNetworks, str]]:
+    """Return what can be prepared by name: an engine that runs it, its kind and its precision.
+
+    Those in f32 come first, for int8 is made of them.
+    """
+    found: dict[str, tuple[str, PreparedNetworks, str]] = {}
+    for precision in (EXACT, QUANTISED):
+        for name, engine in ENGINES.items():
+            if engine.prepared and precision in engine.precisions:
+                found.setdefault(engine.prepared.called(precision), (name, engine.prepared, precision))
+    return found
+
+
 def _source(folder: ModelFolder, known: Mapping[str, str], engine: str, precision: str) -> Path | None:
     """What the network is made of: f32 of what torch builds, int8 of the engine's f32; None where there is no such."""
-    if precision == "f32":
-        return None if folder.loader in PREPARED else folder.weights
-    file = EngineSpec("", "", (), prepared=known).network(folder.loader, engine, "f32")
+    if precision == EXACT:
+        return folder.weights if format_of(folder.loader) == TORCH else None
+    file = EngineSpec("", "", (), prepared=known).network(folder.loader, engine, EXACT)
     return None if file is None else folder.path / file if file else folder.weights
 
 
@@ -70,7 +80,7 @@ def files(folder: Path) -> list[Path]:
 
 def tidy(folder: Path, kept: Collection[str]) -> None:
     """Take away the prepared files of all networks but those at `kept`, paths inside the folder at `folder`."""
-    of_kept = {folder / part for file in kept for part in (file, *_weights_of(file))}
+    of_kept = {folder / part for file in kept for part in network_files(file)}
     for path in files(folder):
         if path not in of_kept:
             path.unlink()
@@ -78,47 +88,25 @@ def tidy(folder: Path, kept: Collection[str]) -> None:
         (folder / PREPARED_FOLDER).rmdir()
 
 
-def _weights_of(file: str) -> tuple[str, ...]:
-    """Where a network may keep its weights beside its own file: OpenVINO's always does, ONNX when it is large."""
-    return (f"{file.removesuffix('.xml')}.bin",) if file.endswith(".xml") else (f"{file}.data",)
-
-
-def _make(folder: ModelFolder, name: str, source: Path, pictures: Path, file: str) -> None:
+def _make(folder: ModelFolder, kind: tuple[str, str], source: Path, pictures: Path, file: str) -> None:
     """Make one network in a folder of its own and move it to its place; raises Failed."""
     target = folder.path / PREPARED_FOLDER
     target.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.path) as draft:
-        run_apart(
-            everywhere(),
-            LIMIT_S,
-            make,
-            folder.path,
-            name,
-            source,
-            pictures,
-            Path(draft) / file,
-        )
+        run_apart(everywhere(), LIMIT_S, make, folder.path, kind, source, pictures, Path(draft) / file)
         for path in Path(draft).iterdir():
             path.replace(target / path.name)
 
 
-def _is_quantised(weights: Path) -> bool:
-    from scripts.models.tools.prepare import quantise
+def make(folder: Path, kind: tuple[str, str], source: Path, pictures: Path, target: Path) -> None:
+    """Write `target`, a network of `kind` (converter and precision), which is loaded after this process is pinned.
 
-    return quantise.is_quantised(weights)
+    In f32 it is made of the folder's own weights, in int8 of the network `source`.
+    """
+    from scripts.models.tools.prepare.converters import converter
 
-
-def make(folder: Path, name: str, source: Path, pictures: Path, target: Path) -> None:
-    """Write `target`, the network called `name`: f32 from the folder's own weights, int8 from the network `source`."""
-    from scripts.models.tools.prepare import convert, quantise
-
-    read = read_folder(folder)
-    match name:
-        case "openvino-f32":
-            convert.to_openvino(load_network(read), read.input, target)
-        case "onnxruntime-f32":
-            convert.to_onnx(load_network(read), read.input, target)
-        case "openvino-int8":
-            quantise.to_openvino(source, np.load(pictures), read.input, target)
-        case "onnxruntime-int8":
-            quantise.to_onnx(source, np.load(pictures), read.input, target)
+    (name, precision), read = kind, read_folder(folder)
+    if precision == QUANTISED:
+        converter(name).quantise(source, np.load(pictures), read.input, target)
+    else:
+        converter(name).convert(load_network(read), read.input, target)

@@ -10,11 +10,11 @@ import numpy as np
 from scripts.base.console import say, step, warn
 from scripts.cluster.hardware import read_hardware
 from scripts.models.tools.prepare import calibration, networks
-from scripts.models.tools.prepare.measure import EXACT, Bench, scaled, tried
+from scripts.models.tools.prepare.measure import Bench, scaled, tried
 from scripts.models.tools.prepare.table import table, with_scaling
 from scripts.models.tools.prepare.trial import Subject, Trial
 from scripts.models.tools.rewrite import rewritten
-from worker.contract.engine import EngineSpec, Measured, Scaling
+from worker.contract.engine import EXACT, EngineSpec, Measured, Scaling
 from worker.contract.files import sha256, write_atomically
 from worker.contract.machine import kind
 from worker.models.folder import ModelFolder, read_folder, verify_files

@@ -5,8 +5,7 @@ from dataclasses import replace
 
 from scripts.models.tools.prepare.judge import with_choice
 from worker.contract.engine import EngineSpec, Measured, Scaling
-
-SAFE = ("openvino", "f32")  # runs on every CPU and needs no torch
+from worker.contract.engines import SAFE
 
 
 def table(
@@ -25,8 +24,9 @@ def table(
     rows = with_choice([*kept, *new])
     used = {_file(whole, loader, row) for row in rows}
     left = {row.machine for row in rows}
-    safe = any((row.engine, row.precision) == SAFE and row.passed for row in new)
-    name, precision = SAFE if safe else (before.name, before.precision)
+    exact = SAFE.name, SAFE.cpu[0]
+    safe = any((row.engine, row.precision) == exact and row.passed for row in new)
+    name, precision = exact if safe else (before.name, before.precision)
     return replace(
         before, name=name, precision=precision, measured=tuple(rows),
         prepared={name: file for name, file in prepared.items() if file in used},

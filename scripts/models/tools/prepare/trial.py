@@ -15,7 +15,7 @@ import numpy as np
 from scripts.models.tools.answers import asker, head, open_engine
 from worker.contract.engine import EngineSpec
 from worker.contract.fields import ModelError
-from worker.engines import Engine
+from worker.engines import Engine, require_support
 from worker.models.folder import ModelFolder, read_folder
 from worker.models.golden import TOLERANCE, check_golden
 
@@ -94,19 +94,10 @@ def try_out(subject: Subject, candidate: Candidate, threads: int) -> Trial:
 def opened(subject: Subject, candidate: Candidate, sizes: Sequence[int], threads: int) -> tuple[ModelFolder, Engine]:
     """The folder with nothing but `candidate` to choose from, and its engine, warmed up at all `sizes`."""
     folder = read_folder(subject.folder)
-    if (candidate.engine, candidate.precision) == ("openvino", "bf16"):
-        _need_bf16()
+    require_support(candidate.engine, candidate.precision)
     spec = EngineSpec(candidate.engine, candidate.precision, tuple(sizes), prepared=subject.prepared)
     folder = replace(folder, engine=spec)
     return folder, open_engine(folder, threads, candidate.gpu)
-
-
-def _need_bf16() -> None:
-    """Raise ModelError where OpenVINO would run in f32 instead without a word."""
-    import openvino as ov
-
-    if "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        raise ModelError("this CPU has no instructions for bf16")
 
 
 def golden_fault(folder: ModelFolder, engine: Engine) -> str:

@@ -5,30 +5,17 @@ from collections.abc import Sequence
 from fnmatch import fnmatch
 
 from scripts.models.tools.sources import FetchError
-from worker.models.loaders.guess import MODELSCOPE_WEIGHTS, OPEN_CLIP_CONFIG, STATE_DICTS, SUFFIXES
+from worker.contract.loaders import LOADERS, zero_shot
+from worker.contract.loaders.zero_shot import OPEN_CLIP_CONFIG
+from worker.contract.model_files import PREPROCESSOR
+from worker.models.loaders.guess import suffixes
 
 SHOWN = 8  # names in a message
-PREPROCESSOR = "preprocessor_config.json"
-SETTINGS = (
-    "config.json", PREPROCESSOR, "processor_config.json", "configuration.json", OPEN_CLIP_CONFIG,
-    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-    "vocab.json", "vocab.txt", "merges.txt", "*.model",  # sentencepiece's
-    "meta_info.txt", "*label*.txt",
-)  # fmt: skip
-# The first form that is there is taken: what a loader reads before what it reads for want of that, and in each case
-# safetensors before pickles.
-WEIGHTS = (
-    r"model\.safetensors",
-    r"model(\.safetensors\.index\.json|-\d{5}-of-\d{5}\.safetensors)",
-    r"pytorch_model\.bin",
-    r"pytorch_model(\.bin\.index\.json|-\d{5}-of-\d{5}\.bin)",
-    re.escape(MODELSCOPE_WEIGHTS),
-    r"(pytorch_)?model\.pth",
-    r"openvino_model\.(xml|bin)",
-    r"model\.onnx([._]data)?",
-)
+SETTINGS = tuple(dict.fromkeys(pattern for loader in LOADERS.values() for pattern in loader.settings))
+# The first form that is there is taken, by the loaders' precedence, and each of them names safetensors before pickles.
+WEIGHTS = tuple(dict.fromkeys(form for loader in LOADERS.values() for form in loader.weights))
 # A repository may hold a model twice, as OpenCLIP's and as another library's: its settings must be of the same one.
-OPEN_CLIP = (r"open_clip_(pytorch_)?model\.safetensors", r"open_clip_pytorch_model\.bin")
+OPEN_CLIP = zero_shot.LOADER.weights
 
 
 def needed(source: str, paths: Sequence[str], loader: str = "") -> list[str]:
@@ -36,9 +23,9 @@ def needed(source: str, paths: Sequence[str], loader: str = "") -> list[str]:
     top = [path for path in paths if "/" not in path]
     if loader or PREPROCESSOR in top or OPEN_CLIP_CONFIG not in top:
         top = [path for path in top if path != OPEN_CLIP_CONFIG]
-        weights = _weights(top, WEIGHTS)
+        weights = _weights(top, [form for form in WEIGHTS if form not in OPEN_CLIP])
     else:
-        weights = _weights(top, OPEN_CLIP + WEIGHTS)
+        weights = _weights(top, WEIGHTS)
     if not weights:
         raise FetchError(
             f"{source}: found {_some(sorted(top)) or 'nothing'}, needed weights such as model.safetensors: "
@@ -55,5 +42,5 @@ def _weights(paths: Sequence[str], forms: Sequence[str]) -> list[str]:
     for form in forms:
         if found := [path for path in paths if re.fullmatch(form, path)]:
             return found
-    single = [path for path in paths if path.endswith((*STATE_DICTS, *SUFFIXES))]
+    single = [path for path in paths if path.endswith(suffixes())]
     return single if len(single) == 1 else []

@@ -91,10 +91,10 @@ def test_what_reads_texts_needs_torch_and_all_its_weights_whatever_runs_the_rest
     text = (GOOD + MEASURED).replace('loader = "timm"', 'loader = "zero_shot"')
     path = folder(tmp_path / "m", text)
     (found,) = read_models(clustered(path)).values()
-    assert (found.engine, found.texts, found.torch) == ("openvino", True, True)
+    assert (found.engine, found.texts, found.needs.torch) == ("openvino", True, True)
     assert found.bytes == 210 + 4 + len(text)
-    assert not Served("openvino", path, 1).torch
-    assert Served("torch", path, 1).torch
+    assert not Served("openvino", path, 1).needs.torch
+    assert Served("torch", path, 1).needs.torch
 
 
 def test_prepared_networks_lie_where_the_tool_puts_them() -> None:

@@ -9,7 +9,7 @@ import pytest
 from scripts.cluster.config import ROOT
 from scripts.host import images
 from scripts.host.images import BASE, GATEWAY, SECRETS, WORKERS, Image, build_arguments, worker_image
-from worker.contract.settings import ENGINES
+from worker.contract.engines import ENGINES
 
 ALL = (GATEWAY, *WORKERS.values())
 
@@ -108,7 +108,7 @@ def test_the_name_depends_on_all_that_its_dockerfile_copies(image: Image) -> Non
 
 
 def test_torch_has_an_image_of_its_own_and_one_more_for_gpus() -> None:
-    chosen = {(engine, gpu): worker_image(engine, gpu).target for engine in ENGINES for gpu in (False, True)}
+    chosen = {(name, gpu): worker_image(one, gpu).target for name, one in ENGINES.items() for gpu in (False, True)}
     assert chosen == {
         ("openvino", False): "prepared",
         ("openvino", True): "prepared",

@@ -20,8 +20,7 @@ def test_every_fault_of_the_options_is_named_at_once_and_nothing_is_made(tmp_pat
     options = AddModelOptions(
         models=tmp_path / "models",
         name="Big Model",
-        labels_en="/no/en.txt",
-        labels_zh=str(tmp_path),
+        labels=f"en:/no/en.txt,zh:{tmp_path}",
         golden="/no.jpg",
         channels="grey",
     )
@@ -29,8 +28,8 @@ def test_every_fault_of_the_options_is_named_at_once_and_nothing_is_made(tmp_pat
         'NAME: found \'Big Model\', needed up to 63 lower-case letters, digits, ".", "_" or "-", '
         "the first a letter or digit",
         "SOURCE: found nothing, needed the path of the model's file or folder",
-        "LABELS_EN: /no/en.txt: no such file",
-        f"LABELS_ZH: {tmp_path}: no such file",
+        "LABELS: en: /no/en.txt: no such file",
+        f"LABELS: zh: {tmp_path}: no such file",
         "GOLDEN: /no.jpg: no such file",
         "CHANNELS: found 'grey', needed how many each picture has: 1 for grey, 3 for RGB, or another number",
     ]

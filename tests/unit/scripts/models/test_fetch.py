@@ -41,7 +41,7 @@ def test_every_fault_is_named_at_once_and_nothing_is_made(tmp_path: Path) -> Non
         name="Big Model",
         source="resnet18",
         sha256="ab",
-        labels_en="/no/en.txt",
+        labels="en:/no/en.txt",
         golden="/no.jpg",
     )
     assert refused(options) == [
@@ -49,7 +49,7 @@ def test_every_fault_is_named_at_once_and_nothing_is_made(tmp_path: Path) -> Non
         "the first a letter or digit",
         f"SOURCE: found resnet18, {NEEDED}",
         "SHA256: only for an address: what else is fetched comes with its hashes",
-        "LABELS_EN: /no/en.txt: no such file",
+        "LABELS: en: /no/en.txt: no such file",
         "GOLDEN: /no.jpg: no such file",
     ]
     assert list(tmp_path.iterdir()) == []

@@ -80,9 +80,9 @@ def test_what_runs_is_what_was_chosen_for_that_kind_of_machine() -> None:
     )
     facts = Facts(engine=EngineSpec("torch", "f32", (1,), measured=rows))
     machines = ("fast", "slow", "other")
-    assert [facts.needs_torch(machine) for machine in machines] == [True, False, True]
+    assert [facts.needs(machine).torch for machine in machines] == [True, False, True]
     assert [facts.images_per_s(machine) for machine in machines] == [900.0, 9.0, None]
-    assert not Facts(fault="unreadable").needs_torch("fast")
+    assert not Facts(fault="unreadable").needs("fast").torch
 
 
 def test_what_a_worker_would_refuse_in_the_engine_is_a_fault(models: Path) -> None:

@@ -11,11 +11,10 @@ from scripts.cluster.config import Cluster, parse_cluster
 from scripts.cluster.hardware import Hardware
 from scripts.cluster.models import Served
 from scripts.cluster.plan import Plan, plan
-from scripts.runtimes.preflight import BASE_MEGABYTES, memory_faults, port_faults
+from scripts.runtimes.preflight import memory_faults, port_faults
 from tests.nobody import as_nobody
 from tests.service import free_ports
 from tests.unit.hardware import recorded
-from worker.contract.settings import ENGINES
 
 PHOTOS = '[[models]]\nname = "photos"\nfolder = "worker/photos"\n'
 LARGE = {"photos": Served("openvino", Path("a.jpg"), 100_000_000)}
@@ -87,10 +86,6 @@ def test_workers_count_their_base_and_twice_their_models_files() -> None:
     assert memory_faults(plans, with_memory(699), LARGE) == [
         "memory: about 700 MB needed, workers: 2, found 699 MB: set fewer workers in cluster.toml"
     ]
-
-
-def test_the_base_of_every_engine_is_known() -> None:
-    assert set(BASE_MEGABYTES) == set(ENGINES)
 
 
 def test_a_worker_on_torch_counts_for_more() -> None:

@@ -12,10 +12,10 @@ from worker.api.parameters import HUGGING_FACE, PREDICT, Parameters
 from worker.api.schemas import PARAMETERS
 from worker.app import create_app
 from worker.contract.errors import BadParameter
-from worker.contract.fields import LANGUAGE
+from worker.contract.languages import BOTH, PATTERN
 from worker.contract.settings import Settings
 from worker.decode import MIME_TYPES
-from worker.models.labels import BOTH, LANGUAGES
+from worker.models.labels import LANGUAGES
 
 SETTINGS = Settings.from_env(COMPLETE | {"WANWU_MAX_IMAGES": "7"})
 DOCUMENT = document(SETTINGS)
@@ -68,9 +68,9 @@ def test_defaults_limits_and_types_are_the_workers_own() -> None:
 def test_any_language_that_a_model_may_have_labels_in_can_be_asked_for() -> None:
     pattern = PARAMETERS["labels"]["pattern"]
     assert all(re.search(pattern, wanted) for wanted in (*LANGUAGES, BOTH, "ja"))
-    assert not re.search(pattern, "English")
-    assert pattern == f"^({LANGUAGE.pattern}|{BOTH})$"
-    assert f"^label_{LANGUAGE.pattern}$" in DOCUMENT["components"]["schemas"]["Prediction"]["patternProperties"]
+    assert not re.search(pattern, "en_GB")
+    assert pattern == f"^({PATTERN}|{BOTH})$"
+    assert f"^label_{PATTERN}$" in DOCUMENT["components"]["schemas"]["Prediction"]["patternProperties"]
 
 
 def test_every_reference_leads_somewhere() -> None:

@@ -5,9 +5,9 @@ import tomllib
 
 import pytest
 
-from worker.contract.engine import PRECISIONS, PREPARED_NAMES, Choice, EngineSpec, Measured, Scaling, read_engine
+from worker.contract.engine import Choice, EngineSpec, Measured, Scaling, prepared_names, read_engine
+from worker.contract.engines import ENGINES
 from worker.contract.fields import Fields, ModelError
-from worker.contract.settings import ENGINES
 
 OURS, OTHERS = "x86_64 avx2", "NVIDIA H200"
 FILES = ("weights.pth", "prepared/f32.xml", "prepared/int8.xml", "prepared/f32.onnx")
@@ -139,9 +139,10 @@ def test_what_an_engine_runs_is_prepared_or_the_folders_own_or_nothing(
 
 
 def test_the_names_of_prepared_networks_are_those_that_are_looked_for() -> None:
-    spec = EngineSpec("torch", "f32", (1,), prepared={name: name for name in PREPARED_NAMES})
-    looked_for = {spec.network("timm", engine, precision) for engine in ENGINES for precision in PRECISIONS[engine]}
-    assert looked_for == {"", *PREPARED_NAMES}
+    spec = EngineSpec("torch", "f32", (1,), prepared={name: name for name in prepared_names()})
+    runs = [(name, precision) for name, engine in ENGINES.items() for precision in engine.precisions]
+    looked_for = {spec.network("timm", *one) for one in runs}
+    assert looked_for == {"", *prepared_names()}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from scripts.models.tools.prepare import convert
+from scripts.models.tools.prepare.converters import onnxruntime
 from tests import folders
 from worker.contract.engine import EngineSpec
 from worker.contract.fields import ModelError
@@ -108,7 +108,7 @@ def test_onnxruntime_gives_torchs_answers_from_a_users_own_file(made: Path) -> N
 
 def test_onnxruntime_gives_torchs_answers_from_a_file_that_takes_bytes(made: Path, tmp_path: Path) -> None:
     folder = read_folder(made / "f32")
-    convert.to_onnx(folders.small_network(), folder.input, tmp_path / "bytes.onnx")
+    onnxruntime.convert(folders.small_network(), folder.input, tmp_path / "bytes.onnx")
     bytes_folder = told(folder, "onnxruntime", prepared={"onnxruntime-f32": str(tmp_path / "bytes.onnx")})
     assert np.abs(infer(bytes_folder, PIXELS) - plain_torch(folders.small_network(), PIXELS)).max() < 1e-4
 
@@ -283,7 +283,7 @@ def test_torch_cannot_run_a_prepared_openvino_network(made: Path) -> None:
     with pytest.raises(ModelError) as caught:
         load(read_folder(made / "f32"), "torch")
     assert str(caught.value).startswith(
-        f"{made / 'f32'}: engine torch cannot run loader 'openvino'; it runs torchvision, "
+        f"{made / 'f32'}: engine torch cannot run loader 'openvino'; it runs checkpoint, "
     )
 
 

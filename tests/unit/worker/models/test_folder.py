@@ -127,7 +127,7 @@ def test_no_folder_no_model_toml_and_no_toml_are_told_apart(small: Path) -> None
         (
             '"torchvision"',
             '"keras"',
-            "loader: needs one of torchvision, transformers, timm, modelscope, checkpoint, pt2, zero_shot, "
+            "loader: needs one of checkpoint, zero_shot, transformers, timm, modelscope, torchvision, pt2, "
             "openvino, onnx, found 'keras'",
         ),
         (
@@ -148,8 +148,8 @@ def test_no_folder_no_model_toml_and_no_toml_are_told_apart(small: Path) -> None
         ),
         (
             '"two animals"',
-            '{ English = "Cats" }',
-            "description/English: is not a language code of two or three small letters, such as en",
+            '{ en_GB = "Cats" }',
+            "description/en_GB: is not a language code of 2 to 8 letters or digits, such as en, ja or zh-Hant",
         ),
         (
             '"two animals"',
@@ -173,8 +173,8 @@ def test_no_folder_no_model_toml_and_no_toml_are_told_apart(small: Path) -> None
         ('"softmax"', '"relu"', "output/activation: needs one of softmax, sigmoid, none, found 'relu'"),
         (
             'en = "labels.en.txt"\n',
-            'english = "labels.en.txt"\n',
-            "output/labels/english: is not a language code of two or three small letters, such as en",
+            'EN = "labels.en.txt"\n',
+            "output/labels/EN: must be written en",
         ),
         ("index = 1", "index = 2", "golden/0/label: 'dog' is not what line 2 of the labels says ([])"),
         ("index = 1", "index = 0", "golden/0/label: 'dog' is not what line 0 of the labels says (['猫', 'cat'])"),

@@ -81,8 +81,8 @@ def test_labels_may_be_in_any_language_with_those_of_the_contract_first(tmp_path
     ("old", "new", "fault"),
     [
         (
-            'en = "en', 'English = "en',
-            "output/labels/English: is not a language code of two or three small letters, such as en",
+            'en = "en', 'en_GB = "en',
+            "output/labels/en_GB: is not a language code of 2 to 8 letters or digits, such as en, ja or zh-Hant",
         ),
         ("[output.l", "top_k = 0\n[output.l", "output/top_k: must be at least 1, found 0"),
         ("[output.l", "top_k = 1.5\n[output.l", "output/top_k: needs a whole number, found 1.5"),

@@ -38,7 +38,7 @@ class Counted:
 
     def __call__(self) -> TextTower:
         self.loads += 1
-        return load_text_tower(self.folder.weights, 1)
+        return load_text_tower("zero_shot", self.folder.weights, 1)
 
 
 def opened(folder: ModelFolder, cache: Path | str = "", tower: Tower | None = None) -> tuple[Texts, Counted]:
@@ -141,7 +141,7 @@ class Held:
 
 
 def test_a_deadline_ends_the_wait_and_soon_the_work(folder: ModelFolder) -> None:
-    held = Held(load_text_tower(folder.weights, 1))
+    held = Held(load_text_tower("zero_shot", folder.weights, 1))
     found, _ = opened(folder, tower=lambda: held)
     with pytest.raises(DeadlinePassed, match=r"^no answer within 0\.2 seconds: "):
         found.head(["late"] * 100, TEMPLATE, Deadline(0.2))
@@ -152,7 +152,7 @@ def test_a_deadline_ends_the_wait_and_soon_the_work(folder: ModelFolder) -> None
 
 
 def test_who_waits_for_the_same_labels_is_answered_by_the_same_work(folder: ModelFolder) -> None:
-    held = Held(load_text_tower(folder.weights, 1))
+    held = Held(load_text_tower("zero_shot", folder.weights, 1))
     found, _ = opened(folder, tower=lambda: held)
     answers: list[np.ndarray] = []
     clients = [threading.Thread(target=lambda: answers.append(asked(found))) for _ in range(4)]

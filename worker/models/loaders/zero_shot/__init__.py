@@ -9,8 +9,10 @@ from types import ModuleType
 import torch
 
 from worker.contract.fields import ModelError
+from worker.contract.loaders.zero_shot import CLIP_FAMILIES, OPEN_CLIP_CONFIG, is_clip
+from worker.contract.model_files import CONFIG, read_json
 from worker.models.folder import ModelFolder
-from worker.models.loaders import Description, guess
+from worker.models.loaders import Description
 from worker.models.loaders.zero_shot.tower import Tower
 
 
@@ -30,22 +32,22 @@ def load_text_tower(path: Path, threads: int) -> Tower:
 def describe(path: Path, architecture: str) -> Description:
     """What the folder's configuration says."""
     if not path.is_dir():
-        raise ModelError(f"{path}: not a folder; needed one with {guess.CONFIG} or {guess.OPEN_CLIP_CONFIG}")
+        raise ModelError(f"{path}: not a folder; needed one with {CONFIG} or {OPEN_CLIP_CONFIG}")
     described: Description = _library(path).describe(path)
     return described
 
 
 def _library(path: Path) -> ModuleType:
-    if guess.is_clip(path):
+    if is_clip(path):
         from worker.models.loaders.zero_shot import clip
 
         return clip
-    if (path / guess.OPEN_CLIP_CONFIG).is_file():
+    if (path / OPEN_CLIP_CONFIG).is_file():
         from worker.models.loaders.zero_shot import open_clip_folder
 
         return open_clip_folder
-    known = guess.config(path / guess.CONFIG)
+    known = read_json(path / CONFIG)
     raise ModelError(
-        f"{path / guess.CONFIG}: found model_type {known.get('model_type')!r} of {known.get('architectures')}, needed "
-        f"{', '.join(guess.CLIP_FAMILIES)} with both towers, or a folder with {guess.OPEN_CLIP_CONFIG}"
+        f"{path / CONFIG}: found model_type {known.get('model_type')!r} of {known.get('architectures')}, needed "
+        f"{', '.join(CLIP_FAMILIES)} with both towers, or a folder with {OPEN_CLIP_CONFIG}"
     )

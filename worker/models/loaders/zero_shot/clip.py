@@ -9,10 +9,11 @@ import torch
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from worker.contract.fields import ModelError
-from worker.models.loaders import Description, guess
+from worker.contract.loaders.zero_shot import PROCESSOR
+from worker.contract.model_files import CONFIG, PREPROCESSOR, read_json
+from worker.models.loaders import Description
 from worker.models.loaders.image_processor import preprocessing
 from worker.models.loaders.transformers import (
-    PREPROCESSOR,
     pretrained,
     read_processor,
     refused,
@@ -22,7 +23,6 @@ from worker.models.loaders.zero_shot.tower import Tower
 
 SIGLIP = "siglip"
 VOCABULARY = {"clip": ("vocab.json", "merges.txt"), "chinese_clip": ("vocab.txt",), SIGLIP: ("spiece.model",)}
-PROCESSOR = "processor_config.json"  # where transformers 5 writes what prepares pictures and texts together
 FAST = "tokenizer.json"  # all of a tokenizer in one file
 TOKENIZER = (
     FAST, "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model",
@@ -73,7 +73,7 @@ def text_tower(path: Path) -> Tower:
 
 def describe(path: Path) -> Description:
     """What config.json and preprocessor_config.json say."""
-    guess.config(path / (PROCESSOR if (path / PROCESSOR).is_file() else PREPROCESSOR))
+    read_json(path / (PROCESSOR if (path / PROCESSOR).is_file() else PREPROCESSOR))
     _require_vocabulary(path)
     geometry, mean, std = preprocessing(read_processor(path), path)
     takes = AutoConfig.from_pretrained(path, local_files_only=True).vision_config.image_size
@@ -83,7 +83,7 @@ def describe(path: Path) -> Description:
             f"{path}: its processor gives {' x '.join(map(str, geometry.size))} pixels, its image tower takes "
             f"{' x '.join(map(str, made_for))}; copy {PREPROCESSOR} from where the model came from"
         )
-    names = (guess.CONFIG, PREPROCESSOR, PROCESSOR, *TOKENIZER)
+    names = (CONFIG, PREPROCESSOR, PROCESSOR, *TOKENIZER)
     copied = [*(path / name for name in names if (path / name).is_file()), *weights_and_index(path)]
     family = _family(path)
     return Description(
@@ -94,7 +94,7 @@ def describe(path: Path) -> Description:
 
 
 def _family(path: Path) -> str:
-    return str(guess.config(path / guess.CONFIG)["model_type"])
+    return str(read_json(path / CONFIG)["model_type"])
 
 
 def _require_vocabulary(path: Path) -> None:

@@ -10,8 +10,10 @@ import open_clip
 import torch
 
 from worker.contract.fields import ModelError
+from worker.contract.loaders.zero_shot import OPEN_CLIP_CONFIG
+from worker.contract.model_files import read_json
 from worker.decode import INTERPOLATIONS, Geometry
-from worker.models.loaders import Description, guess
+from worker.models.loaders import Description
 from worker.models.loaders.state_dict import check_weights
 from worker.models.loaders.zero_shot.clip import TOKENIZER
 from worker.models.loaders.zero_shot.tower import Tower
@@ -39,7 +41,7 @@ def text_tower(path: Path) -> Tower:
         tokenizer = open_clip.get_tokenizer(f"{open_clip.factory.LOCAL_DIR_PREFIX}{path}")
     except Exception as error:  # whatever a damaged folder provokes
         raise _refused(path, error) from error
-    known = guess.config(path / guess.OPEN_CLIP_CONFIG)["model_cfg"]["text_cfg"].get("vocab_size")
+    known = read_json(path / OPEN_CLIP_CONFIG)["model_cfg"]["text_cfg"].get("vocab_size")
     size = len(tokenizer.tokenizer) if hasattr(tokenizer, "tokenizer") else tokenizer.vocab_size
     if known is not None and size > known:
         raise ModelError(
@@ -50,9 +52,9 @@ def text_tower(path: Path) -> Tower:
 
 def describe(path: Path) -> Description:
     """What open_clip_config.json says."""
-    config = guess.config(path / guess.OPEN_CLIP_CONFIG).get("model_cfg")
+    config = read_json(path / OPEN_CLIP_CONFIG).get("model_cfg")
     if not isinstance(config, dict):
-        raise ModelError(f"{path / guess.OPEN_CLIP_CONFIG}: has no model_cfg; copy it from where the model came from")
+        raise ModelError(f"{path / OPEN_CLIP_CONFIG}: has no model_cfg; copy it from where the model came from")
     if "multimodal_cfg" in config:
         raise ModelError(
             f"{path}: is a network that writes texts (multimodal_cfg); needed one that compares with texts"
@@ -70,7 +72,7 @@ def describe(path: Path) -> Description:
             "lies beside it"
         )
     geometry, mean, std = preprocessing(_network(path).visual.preprocess_cfg, path)
-    names = (guess.OPEN_CLIP_CONFIG, weights.name, *(TOKENIZER if own_tokenizer else ()))
+    names = (OPEN_CLIP_CONFIG, weights.name, *(TOKENIZER if own_tokenizer else ()))
     return Description(
         loader="zero_shot", architecture="", weights=".",
         files={name: path / name for name in names if (path / name).is_file()},

@@ -15,7 +15,7 @@ from worker.models import torchvision_ops
 from worker.models.folder import read_folder, verify_files
 
 Capture = pytest.CaptureFixture[str]
-NO_LABELS = "{path}/weights.pth: found no labels: give LABELS_EN=FILE or LABELS_ZH=FILE, one label a line"
+NO_LABELS = "{path}/weights.pth: found no labels: give LABELS=zh:FILE,en:FILE or one of them, one label a line"
 MOBILENET = ("--loader", "torchvision", "--architecture", "mobilenet_v3_small")
 
 
@@ -55,7 +55,7 @@ def ran(shelf: Path, out: Path, source: str, *arguments: str) -> int:
 
 
 def test_a_state_dict_becomes_a_folder_that_a_worker_would_take(shelf: Path, out: Path, capsys: Capture) -> None:
-    picked = ("--labels-en", "{path}/mark.txt", "--golden", "{path}/red picture.png")
+    picked = ("--labels", "en:{path}/mark.txt", "--golden", "{path}/red picture.png")
     assert ran(shelf, out, "weights.pth", *picked) == 0
     folder = read_folder(out)
     verify_files(folder)
@@ -69,7 +69,7 @@ def test_a_state_dict_becomes_a_folder_that_a_worker_would_take(shelf: Path, out
 
 
 def test_a_network_is_fitted_to_grey_pictures_where_asked(shelf: Path, out: Path, capsys: Capture) -> None:
-    assert ran(shelf, out, "weights.pth", "--labels-en", "{path}/en.txt", "--channels", "1") == 0
+    assert ran(shelf, out, "weights.pth", "--labels", "en:{path}/en.txt", "--channels", "1") == 0
     folder = read_folder(out)
     assert folder.input.shape == (224, 224, 1)
     assert [round(value, 3) for value in (*folder.input.mean, *folder.input.std)] == [0.449, 0.226]
@@ -85,22 +85,22 @@ def test_a_network_is_fitted_to_grey_pictures_where_asked(shelf: Path, out: Path
         ("weights.pth", (), [NO_LABELS]),
         (
             "weights.pth",
-            ("--labels-en", "{path}/empty.txt"),
+            ("--labels", "en:{path}/empty.txt"),
             [NO_LABELS],
         ),
         (
             "weights.pth",
-            ("--labels-zh", "{path}/latin.txt"),
+            ("--labels", "zh:{path}/latin.txt"),
             ["{path}/latin.txt: byte 3 is not UTF-8: save the file as UTF-8"],
         ),
         (
             "weights.pth",
-            ("--labels-en", "{path}/en.txt", "--labels-zh", "{path}/two.txt"),
+            ("--labels", "en:{path}/en.txt", "--labels", "zh:{path}/two.txt"),
             ["labels: found en 3, zh 2, needed as many in every language"],
         ),
         (
             "weights.pth",
-            ("--labels-en", "{path}/blank.txt"),
+            ("--labels", "en:{path}/blank.txt"),
             [
                 "{path}/model.toml: output/labels/en: labels.en.txt has a blank line 2; "
                 "one label a line, line number = index"
@@ -108,7 +108,7 @@ def test_a_network_is_fitted_to_grey_pictures_where_asked(shelf: Path, out: Path
         ),
         (
             "weights.pth",
-            ("--labels-en", "{path}/two.txt"),
+            ("--labels", "en:{path}/two.txt"),
             [
                 "{path}/weights.pth: does not fit mobilenet_v3_small: of another shape: "
                 "classifier.3.weight [3, 1024] instead of [2, 1024], classifier.3.bias [3] instead of [2]",
@@ -117,17 +117,17 @@ def test_a_network_is_fitted_to_grey_pictures_where_asked(shelf: Path, out: Path
         ),
         (
             "weights.pth",
-            ("--labels-en", "{path}/en.txt", "--channels", "4"),
+            ("--labels", "en:{path}/en.txt", "--channels", "4"),
             ["GOLDEN: found none, needed a picture of 4 bands, such as a TIFF"],
         ),
         (
             "weights.pth",
-            ("--labels-en", "{path}/en.txt", "--channels", "4", "--golden", "{path}/red picture.png"),
+            ("--labels", "en:{path}/en.txt", "--channels", "4", "--golden", "{path}/red picture.png"),
             ["{path}/red picture.png: the image has 3 bands, the model takes 4; send one with all of them"],
         ),
         (
             "weights.pth",
-            ("--labels-en", "{path}/en.txt", "--golden", "{path}/two.txt"),
+            ("--labels", "en:{path}/en.txt", "--golden", "{path}/two.txt"),
             [
                 "{path}/two.txt: the bytes are not an image of a served type; "
                 "send JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF"
@@ -160,7 +160,7 @@ def test_code_that_comes_with_a_model_runs_only_where_it_is_trusted(
     out.mkdir()
     (own / "network.py").write_text(CODE)
     torch.save({"2.weight": torch.eye(3), "2.bias": torch.zeros(3)}, own / "weights.pth")
-    command = ["--source", own, "--name", "own", "--labels-en", shelf / "en.txt"]
+    command = ["--source", own, "--name", "own", "--labels", f"en:{shelf / 'en.txt'}"]
     assert add.main(out, model_add(*command)) == 1
     assert capsys.readouterr().err == (
         f"!! {own}: network.py is code that would run in the worker: read it, and if you trust it, say TRUST_CODE=1\n"
@@ -245,7 +245,7 @@ def test_what_a_library_raises_is_a_finding(tmp_path: Path, capsys: Capture) -> 
 def test_a_full_disk_is_named(shelf: Path, out: Path, capsys: Capture) -> None:
     """Everything written to this device fails as on a disk without room."""
     (out / "labels.en.txt").symlink_to("/dev/full")
-    assert ran(shelf, out, "weights.pth", "--labels-en", "{path}/en.txt") == 1
+    assert ran(shelf, out, "weights.pth", "--labels", "en:{path}/en.txt") == 1
     assert capsys.readouterr().err == (
         f"!! {out.parent}: No space left on device: needed room, and leave to read and write\n"
     )

@@ -36,7 +36,7 @@ def ran(shelf: Path, out: Path, source: str, *arguments: str) -> int:
     return add.main(out, model_add(*command, *(part.format(path=shelf) for part in arguments)))
 
 
-EN, ZH = ("--labels-en", "{path}/en.txt"), ("--labels-zh", "{path}/zh.txt")
+EN, ZH = ("--labels", "en:{path}/en.txt"), ("--labels", "zh:{path}/zh.txt")
 
 
 @pytest.mark.parametrize(
@@ -70,8 +70,8 @@ def test_what_was_added_passes_its_verification(shelf: Path, tmp_path: Path, cap
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "{path}/clip: found no labels: give LABELS_EN=FILE or LABELS_ZH=FILE, one label a line"),
-        (("--labels-en", "{path}/blank.txt"), "labels: line 2 of those in en is blank; one label a line"),
+        ((), "{path}/clip: found no labels: give LABELS=zh:FILE,en:FILE or one of them, one label a line"),
+        (("--labels", "en:{path}/blank.txt"), "labels: line 2 of those in en is blank; one label a line"),
         (
             (*EN, "--templates", "{path}/half.txt"),
             "{path}/half.txt: line 2 must hold {{}} once, where the label goes, found 'a photo'",
@@ -102,7 +102,7 @@ def test_templates_are_for_networks_that_read_texts(tmp_path: Path, capsys: Capt
     bright = openvino_folder(tmp_path / "bright")
     templates = tmp_path / "templates.txt"
     templates.write_text("a {}\n")
-    arguments = ["--labels-en", str(bright / "labels.en.txt"), "--templates", str(templates)]
+    arguments = ["--labels", f"en:{bright / 'labels.en.txt'}", "--templates", str(templates)]
     assert ran(bright, tmp_path / "out", "model.xml", *arguments) == 1
     assert capsys.readouterr().err == "!! TEMPLATES: loader openvino reads no texts: leave it out\n"
 

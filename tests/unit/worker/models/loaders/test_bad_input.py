@@ -14,12 +14,14 @@ from safetensors.torch import load_file, save_file
 
 from tests import folders
 from tests.unit.worker.models.loaders.refusals import Code, refusal
+from worker.contract.declarations import TORCH
 from worker.contract.fields import ModelError
+from worker.contract.loaders import declaring
 from worker.decode import Geometry
 from worker.engines import load_engine
 from worker.models import torchvision_ops
 from worker.models.folder import ModelFolder, read_folder
-from worker.models.loaders import NETWORKS, describe, load_network
+from worker.models.loaders import describe, load_network
 
 torchvision_ops.make_importable()
 
@@ -44,7 +46,7 @@ def test_a_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:
 
 def test_a_loader_that_does_not_exist_is_refused_with_those_that_do(tmp_path: Path) -> None:
     assert said(tmp_path, "keras").endswith(
-        ": no loader 'keras'; there are torchvision, transformers, timm, modelscope, checkpoint, pt2, zero_shot, "
+        ": no loader 'keras'; there are checkpoint, zero_shot, transformers, timm, modelscope, torchvision, pt2, "
         "openvino, onnx"
     )
 
@@ -53,15 +55,17 @@ def test_a_file_of_no_known_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m.h5").touch()
     assert said(tmp_path / "m.h5") == (
         "F/m.h5: not a kind of file known here; "
-        "needed .xml, .onnx, .pt2, .safetensors, .pth, .pt, .th, .bin, .tar, or a folder"
+        "needed .safetensors, .pth, .pt, .th, .bin, .tar, .pt2, .xml, .onnx, or a folder"
     )
 
 
 def test_a_folder_that_nothing_tells_the_loader_of_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m").mkdir()
     assert said(tmp_path / "m") == (
-        "F/m: cannot tell what kind of model this is; needed a config.json with model_type (transformers) or "
-        "architecture (timm), a pytorch_model.pt (modelscope), or a .xml, .onnx, .pt2 file: name the loader"
+        "F/m: cannot tell what kind of model this is; needed network.py (checkpoint), open_clip_config.json, or "
+        "config.json with model_type clip, chinese_clip, siglip (zero_shot), config.json with model_type "
+        "(transformers), config.json with architecture (timm), pytorch_model.pt (modelscope), or a .pt2, .xml, .onnx "
+        "file: name the loader"
     )
 
 
@@ -413,7 +417,7 @@ def test_an_archive_of_torch_export_that_takes_no_pictures_is_refused(tmp_path: 
 def test_the_torch_engine_does_not_run_what_openvino_reads(onnx: Path) -> None:
     folder = read_folder(onnx)
     assert loading(folder) == (
-        f"F: engine torch cannot run loader 'onnx'; it runs {', '.join(NETWORKS)}: "
+        f"F: engine torch cannot run loader 'onnx'; it runs {', '.join(declaring(format=TORCH))}: "
         "set [engine] name to the engine the folder was prepared for"
     )
 

@@ -211,5 +211,5 @@ def test_an_exported_network_says_how_many_channels_it_is_for(tmp_path: Path, lo
         channels.described(found, 1)
     assert str(caught.value) == (
         f"CHANNELS: found 1, but what loader {loader} reads takes 4 for good; "
-        "torchvision, transformers, timm, modelscope, checkpoint can be fitted"
+        "checkpoint, transformers, timm, modelscope, torchvision can be fitted"
     )

@@ -135,7 +135,7 @@ def test_a_checkpoint_of_imagenet_is_added_without_a_word_about_it(
 
 def test_a_fine_tuned_checkpoint_is_added_from_under_its_wrapper_and_prefix(b0: Path, tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("cat\ndog\ntea\ncup\npot\n")
-    folder = added(b0, tmp_path / "m", "--labels-en", str(tmp_path / "labels.txt"))
+    folder = added(b0, tmp_path / "m", "--labels", f"en:{tmp_path / 'labels.txt'}")
     assert (folder.loader, folder.architecture) == ("checkpoint", "timm:tf_efficientnet_b0")
     assert folder.input.geometry == Geometry((224, 224), 256, "bicubic")
     assert (folder.input.mean, folder.input.std) == IMAGENET

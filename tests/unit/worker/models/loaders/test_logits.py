@@ -11,10 +11,10 @@ import torch
 
 from tests import folders
 from tests.unit.worker.engines.test_engines import PIXELS, infer, plain_torch
-from worker.contract.engine import ZERO_SHOT
+from worker.contract.loaders import LOADERS
 from worker.engines import load_engine
 from worker.models import torchvision_ops
-from worker.models.folder import LOADERS, read_folder, verify_files
+from worker.models.folder import read_folder, verify_files
 
 torchvision_ops.make_importable()
 import timm  # noqa: E402
@@ -86,7 +86,7 @@ def threads() -> Iterator[None]:
 
 
 def test_every_loader_is_proven_here_or_in_a_file_of_its_own() -> None:
-    own = {ZERO_SHOT: "test_zero_shot.py"}
+    own = {"zero_shot": "test_zero_shot.py"}
     assert {name.partition("-")[0] for name in MADE} | own.keys() == set(LOADERS)
     assert all(Path(__file__).with_name(file).is_file() for file in own.values())
 

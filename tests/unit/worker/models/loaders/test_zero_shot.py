@@ -48,7 +48,7 @@ def test_features_and_texts_give_the_librarys_logits(shelf: Path, tmp_path: Path
     pixels = torch.rand(4, 3, *folder.input.geometry.size) * 2 - 1
     with torch.inference_mode():
         features = load_network(folder)(pixels).numpy()
-    tower = load_text_tower(folder.weights, 1)
+    tower = load_text_tower("zero_shot", folder.weights, 1)
     wanted = zero_shot_folders.by_the_library(shelf / family, pixels, [f"a photo of {label}." for label in LABELS])
     logits = embed(tower, LABELS, ["a photo of {}."], unwatched)(features)
     assert logits.shape == (4, 3)
@@ -62,7 +62,7 @@ def test_several_templates_are_their_mean_at_length_1(shelf: Path, tmp_path: Pat
     pixels = torch.rand(4, 3, *folder.input.geometry.size) * 2 - 1
     with torch.inference_mode():
         features = load_network(folder)(pixels).numpy()
-    tower, templates = load_text_tower(folder.weights, 1), ["a photo of {}.", "一张{}的照片。"]
+    tower, templates = load_text_tower("zero_shot", folder.weights, 1), ["a photo of {}.", "一张{}的照片。"]
     head = embed(tower, LABELS, templates, unwatched)
     each = [
         zero_shot_folders.by_the_library(shelf / family, pixels, [template.format(label) for label in LABELS]).numpy()
@@ -75,7 +75,7 @@ def test_several_templates_are_their_mean_at_length_1(shelf: Path, tmp_path: Pat
 
 def test_a_long_label_is_cut_as_the_library_cuts_it(shelf: Path, family: str) -> None:
     long = "a very long label " * 20
-    found = load_text_tower(shelf / family, 1).embed([long, "cat"])
+    found = load_text_tower("zero_shot", shelf / family, 1).embed([long, "cat"])
     assert found.shape[0] == 2
     assert np.linalg.norm(found, axis=1) == pytest.approx([1, 1])
 
@@ -144,7 +144,7 @@ def test_a_folder_as_transformers_5_writes_it_is_the_same(own: Callable[[str], P
     found = describe(path)
     assert (found.geometry, found.mean, found.std) == (before.geometry, before.mean, before.std)
     assert set(found.files) >= {"processor_config.json", "tokenizer.json"}
-    assert load_text_tower(path, 1).embed(["cat"]).shape == (1, 24)
+    assert load_text_tower("zero_shot", path, 1).embed(["cat"]).shape == (1, 24)
 
 
 # What is refused
@@ -243,7 +243,7 @@ def test_a_tokenizer_of_another_model_is_refused(own: Callable[[str], Path]) -> 
     words = (path / "vocab.txt").read_text(encoding="utf-8")
     count = len(words.splitlines())
     (path / "vocab.txt").write_text(f"{words}more\n", encoding="utf-8")
-    assert refusal(path.parent, lambda: load_text_tower(path, 1)) == (
+    assert refusal(path.parent, lambda: load_text_tower("zero_shot", path, 1)) == (
         f"F/m: its tokenizer has {count + 1} tokens, its text tower knows {count}; copy both from the same model"
     )
 

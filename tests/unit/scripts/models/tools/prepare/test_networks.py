@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from scripts.models.tools.prepare import networks, quantise
+from scripts.models.tools.prepare import networks
+from scripts.models.tools.prepare.converters.samples import normalised
 from scripts.models.tools.prepare.trial import Candidate, Subject, opened
 from tests.folders import SIZE, checkpoint_folder, code_folder, onnx_folder, openvino_folder, small_network, timm_folder
 from worker.models.folder import read_folder
@@ -37,7 +38,7 @@ def logits(folder: Path, prepared: dict[str, str], engine: str, precision: str, 
 def by_torch(folder: Path, pictures: np.ndarray) -> np.ndarray:
     read = read_folder(folder)
     with torch.inference_mode():
-        values = np.concatenate(list(quantise.normalised(pictures, read.input)))
+        values = np.concatenate(list(normalised(pictures, read.input)))
         found: np.ndarray = load_network(read)(torch.from_numpy(values)).numpy()
     return found
 
@@ -71,7 +72,7 @@ def test_int8_alone_is_made_of_a_network_that_is_prepared(tmp_path: Path, pictur
     folder, some = onnx_folder(tmp_path / "onnx"), np.load(pictures)[:4]
     prepared = networks.made(read_folder(folder), {}, False, pictures)
     assert list(prepared) == ["openvino-int8", "onnxruntime-int8"]
-    values = np.concatenate(list(quantise.normalised(some, read_folder(folder).input)))
+    values = np.concatenate(list(normalised(some, read_folder(folder).input)))
     wanted = small_network()(torch.from_numpy(values)).detach().numpy()
     for engine in ("openvino", "onnxruntime"):
         assert np.abs(logits(folder, prepared, engine, "f32", some) - wanted).max() < CLOSE

@@ -1,17 +1,19 @@
-"""The network of a folder in the formats of the other engines: float32, any batch size."""
+"""ONNX networks that take bytes: their input is uint8 [N, H, W, C]."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import openvino as ov
+import numpy as np
+import onnx
 import torch
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 
+from scripts.models.tools.prepare.converters.samples import BYTE_RANGE, normalised
 from worker.models.input import Input
 
-TRACED = 2  # pictures in the example batch: with 1, a network's code may take the batch for a dimension to drop
+TRACED = 2  # images in the example batch: with 1, a network's code may take the batch for a dimension to drop
 ONE_FILE = 1_800_000_000  # bytes of weights that a single ONNX file can hold: protobuf ends at 2 GiB
 OPSET = 18  # of ONNX; every part of it is known to the locked onnxruntime and its quantiser
-BYTE_RANGE = 255.0
 
 
 class FromBytes(torch.nn.Module):
@@ -28,16 +30,7 @@ class FromBytes(torch.nn.Module):
         return self.network((pixels - self.mean) * self.scale)
 
 
-def to_openvino(network: torch.nn.Module, model_input: Input, path: Path) -> None:
-    """Write `path` (.xml, and .bin beside it): float32 [N, C, H, W], normalised -> logits."""
-    shape = [len(model_input.mean), *model_input.geometry.size]
-    converted = ov.convert_model(
-        network, example_input=torch.zeros(TRACED, *shape), input=[(ov.PartialShape([-1, *shape]), ov.Type.f32)]
-    )
-    ov.save_model(converted, path, compress_to_fp16=False)
-
-
-def to_onnx(network: torch.nn.Module, model_input: Input, path: Path) -> None:
+def convert(network: torch.nn.Module, model_input: Input, path: Path) -> None:
     """Write `path`: uint8 [N, H, W, C] -> float32 logits, with its weights inside unless they are too many."""
     height, width = model_input.geometry.size
     whole = FromBytes(network, model_input.mean, model_input.std).eval()
@@ -47,3 +40,25 @@ def to_onnx(network: torch.nn.Module, model_input: Input, path: Path) -> None:
         whole, (example,), path, dynamo=True, dynamic_shapes=({0: torch.export.Dim.DYNAMIC},), opset_version=OPSET,
         input_names=["pictures"], output_names=["logits"], external_data=weights > ONE_FILE, verbose=False,
     )  # fmt: skip
+
+
+def quantise(source: Path, pictures: np.ndarray, model_input: Input, path: Path) -> None:
+    """Write `path`, the float32 ONNX network in `source` in int8 of QDQ form, taking what that takes."""
+    entry = onnx.load(source, load_external_data=False).graph.input[0]
+    takes_bytes = entry.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    batches = (picture[None] for picture in pictures) if takes_bytes else normalised(pictures, model_input)
+    large = sum(file.stat().st_size for file in source.parent.glob(f"{source.name}*")) > ONE_FILE
+    quantize_static(
+        source, path, Samples(entry.name, batches), quant_format=QuantFormat.QDQ, per_channel=True,
+        reduce_range=True, use_external_data_format=large,
+    )  # fmt: skip
+
+
+class Samples(CalibrationDataReader):
+    """Batches for a network's input `name`, one at a time."""
+
+    def __init__(self, name: str, batches: Iterable[np.ndarray]) -> None:
+        self._batches = ({name: batch} for batch in batches)
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        return next(self._batches, None)

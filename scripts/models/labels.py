@@ -1,0 +1,49 @@
+"""`LABELS=zh:FILE,en:FILE`: files of labels by language, as `model-add` and `model-fetch` take them."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from worker.contract.languages import FORM, canonical, is_language
+
+EXAMPLE = "zh:FILE,en:FILE"
+NEXT_RETIRED = re.compile(r"\s+(?=LABELS_\w+=)")
+NEXT = re.compile(r",(?=[^,:/]*:)")  # a comma before the next language, not one in a file's name
+
+
+def read_labels(text: str) -> tuple[dict[str, str], list[str]]:
+    """Return the files by language that `text` lists, and a line for each fault in it."""
+    files: dict[str, str] = {}
+    faults = []
+    for part in NEXT.split(text) if text else ():
+        code, colon, path = part.partition(":")
+        code = code.strip()
+        language = canonical(code)
+        if not colon or not path or "/" in code:
+            faults.append(f"LABELS: found {part!r}, needed LANGUAGE:FILE, one or several such as {EXAMPLE}")
+        elif not is_language(code):
+            faults.append(f"LABELS: found {code!r}, needed {FORM}")
+        elif language in files:
+            faults.append(f"LABELS: found {language} twice, needed each language once: keep one of its files")
+        else:
+            files[language] = path
+    return files, faults
+
+
+def file_faults(files: Mapping[str, str]) -> list[str]:
+    """Return a line for each of `files`, by language, that is not there or holds nothing."""
+    faults = []
+    for language, path in files.items():
+        place = f"LABELS: {language}: {path}"
+        if not Path(path).is_file():
+            faults.append(f"{place}: no such file")
+        elif not Path(path).read_bytes().strip():
+            faults.append(f"{place}: found an empty file, needed one label a line")
+    return faults
+
+
+def retired_faults(variables: str) -> list[str]:
+    """Return a line where `variables`, "NAME=FILE ...", hold some that once named a file of labels in one language."""
+    files = dict(variable.split("=", 1) for variable in sorted(NEXT_RETIRED.split(variables.strip())) if variable)
+    labels = ",".join(f"{canonical(name.removeprefix('LABELS_'))}:{path}" for name, path in files.items())
+    return [f"{', '.join(files)}: no longer a variable: give LABELS={labels}"] if files else []

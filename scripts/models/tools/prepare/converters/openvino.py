@@ -1,0 +1,56 @@
+"""Networks in OpenVINO's own format.
+
+Weights in int8 use 7 of 8 bits: a processor without VNNI adds pairs of products in 16 bits, which 8 bits would
+overflow, and a folder is served on processors of every kind.
+"""
+
+from pathlib import Path
+
+import nncf
+import numpy as np
+import openvino as ov
+import torch
+
+from scripts.models.tools.prepare.converters.samples import normalised
+from worker.models.input import Input
+from worker.models.loaders.prepared import read
+
+TRACED = 2  # images in the example batch: with 1, a network's code may take the batch for a dimension to drop
+
+
+def convert(network: torch.nn.Module, model_input: Input, path: Path) -> None:
+    """Write `path` (.xml, and .bin beside it): float32 [N, C, H, W], normalised -> logits."""
+    shape = [len(model_input.mean), *model_input.geometry.size]
+    converted = ov.convert_model(
+        network, example_input=torch.zeros(TRACED, *shape), input=[(ov.PartialShape([-1, *shape]), ov.Type.f32)]
+    )
+    ov.save_model(converted, path, compress_to_fp16=False)
+
+
+def quantise(source: Path, pictures: np.ndarray, model_input: Input, path: Path) -> None:
+    """Write `path`, the float32 network in `source` in int8, calibrated on uint8 `pictures` [N, H, W, C]."""
+    network = read(source)
+    ov.save_model(quantised(network, list(normalised(pictures, model_input))), path, compress_to_fp16=False)
+
+
+def quantised(network: ov.Model, samples: list[np.ndarray]) -> ov.Model:
+    """`network` in int8, its ranges those of `samples`, each an input of it."""
+    kind = nncf.ModelType.TRANSFORMER if has_attention(network) else None
+    preset = nncf.QuantizationPreset.MIXED  # signed where values are: activations are not all behind a ReLU
+    dataset = nncf.Dataset(samples)
+    return nncf.quantize(
+        network, dataset, preset=preset, model_type=kind, subset_size=len(samples), fast_bias_correction=True,
+        advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE),
+    )  # fmt: skip
+
+
+def has_attention(network: ov.Model) -> bool:
+    """Whether the graph multiplies what comes out of a softmax with something: attention weights with values."""
+    kinds = {operation.get_type_name() for operation in network.get_ops()}
+    fed = (
+        target.get_node().get_type_name()
+        for operation in network.get_ops()
+        if operation.get_type_name() == "Softmax"
+        for target in operation.output(0).get_target_inputs()
+    )
+    return "ScaledDotProductAttention" in kinds or "MatMul" in fed

@@ -1,0 +1,64 @@
+"""Loaders as they are declared: what each recognises, by names of files and configurations alone."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from scripts.cluster.config import ROOT
+from worker.contract.declarations import TORCH
+from worker.contract.fields import ModelError
+from worker.contract.loaders import LOADERS, declaring, format_of, reads_texts
+
+
+def detecting(folder: Path) -> list[str]:
+    return [name for name, loader in LOADERS.items() if loader.detects(folder)]
+
+
+@pytest.mark.parametrize("name", LOADERS)
+def test_a_loader_has_its_code(name: str) -> None:
+    places = (f"{LOADERS[name].code}.py", f"{name}/__init__.py")
+    code = next(path for place in places if (path := ROOT / "worker/models/loaders" / place).is_file())
+    offered = set(re.findall(r"^def (\w+)", code.read_text(), re.MULTILINE))
+    assert offered >= {"describe", "load" if LOADERS[name].format == TORCH else "is_quantised"}
+    assert ("load_text_tower" in offered) is LOADERS[name].reads_texts
+
+
+@pytest.mark.parametrize(
+    ("files", "loader"),
+    [
+        ({"network.py": "", "config.json": {"model_type": "vit"}}, "checkpoint"),
+        ({"open_clip_config.json": {}, "config.json": {"architecture": "vit"}}, "zero_shot"),
+        ({"config.json": {"model_type": "clip", "architectures": ["CLIPModel"]}}, "zero_shot"),
+        ({"config.json": {"model_type": "siglip2"}}, "zero_shot"),
+        ({"config.json": {"model_type": "clip", "architectures": ["CLIPForImageClassification"]}}, "transformers"),
+        ({"config.json": {"model_type": "vit"}, "model.onnx": ""}, "transformers"),
+        ({"config.json": {"model_type": "timm_wrapper", "architecture": "vit"}}, "timm"),
+        ({"pytorch_model.pt": "", "configuration.json": {}}, "modelscope"),
+        ({"model.onnx": ""}, None),
+    ],
+)
+def test_the_first_loader_that_detects_a_folder_is_its_own(
+    tmp_path: Path, files: dict[str, object], loader: str | None
+) -> None:
+    for name, content in files.items():
+        (tmp_path / name).write_text(content if isinstance(content, str) else json.dumps(content))
+    assert next(iter(detecting(tmp_path)), None) == loader
+
+
+def test_a_damaged_configuration_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(ModelError, match=r"config\.json: not valid JSON: .*; copy the file again"):
+        detecting(tmp_path)
+
+
+def test_what_is_asked_of_all_loaders() -> None:
+    assert declaring(reads_texts=True) == ("zero_shot",)
+    assert set(declaring(format=TORCH)) == LOADERS.keys() - {"openvino", "onnx"}
+    assert (format_of("onnx"), format_of("unheard-of")) == ("onnx", TORCH)
+    assert (reads_texts("zero_shot"), reads_texts("timm"), reads_texts("unheard-of")) == (True, False, False)
+
+
+def test_no_two_loaders_share_a_precedence() -> None:
+    assert len({loader.precedence for loader in LOADERS.values()}) == len(LOADERS)

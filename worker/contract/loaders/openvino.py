@@ -1,0 +1,12 @@
+"""Networks in OpenVINO's own format: an .xml, and its weights in a .bin beside it."""
+
+from worker.contract.declarations import LoaderDeclaration
+
+LOADER = LoaderDeclaration(
+    name="openvino",
+    precedence=80,
+    module="prepared",
+    format="openvino",
+    suffixes=(".xml",),
+    weights=(r"openvino_model\.(xml|bin)",),
+)

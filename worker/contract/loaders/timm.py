@@ -1,0 +1,23 @@
+"""timm's architectures with weights at hand, or a folder of its own layout: config.json and weights."""
+
+from pathlib import Path
+
+from worker.contract.declarations import LoaderDeclaration
+from worker.contract.model_files import CONFIG, read_config
+
+
+def _detects(folder: Path) -> bool:
+    return "architecture" in read_config(folder)
+
+
+LOADER = LoaderDeclaration(
+    name="timm",
+    precedence=40,
+    detects=_detects,
+    sign=f"{CONFIG} with architecture",
+    needs_architecture=True,
+    can_refit=True,
+    described_by=CONFIG,
+    settings=(CONFIG,),
+    weights=(r"model\.safetensors", r"pytorch_model\.bin", r"(pytorch_)?model\.pth"),
+)

@@ -1,0 +1,28 @@
+"""Image classifiers as transformers saves them: config.json, preprocessor_config.json and weights."""
+
+from pathlib import Path
+
+from worker.contract.declarations import LoaderDeclaration
+from worker.contract.model_files import CONFIG, PREPROCESSOR, read_config
+
+
+def _detects(folder: Path) -> bool:
+    known = read_config(folder)
+    return "model_type" in known and "architecture" not in known  # with both it is timm's
+
+
+LOADER = LoaderDeclaration(
+    name="transformers",
+    precedence=30,
+    detects=_detects,
+    sign=f"{CONFIG} with model_type",
+    can_refit=True,
+    described_by=PREPROCESSOR,
+    settings=(CONFIG, PREPROCESSOR),
+    weights=(
+        r"model\.safetensors",
+        r"model(\.safetensors\.index\.json|-\d{5}-of-\d{5}\.safetensors)",
+        r"pytorch_model\.bin",
+        r"pytorch_model(\.bin\.index\.json|-\d{5}-of-\d{5}\.bin)",
+    ),
+)

@@ -1,0 +1,28 @@
+"""Files that loaders know models by: names that several of them look for, and configurations read as JSON."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from worker.contract.fields import ModelError
+
+CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
+STATE_DICTS = (".safetensors", ".pth", ".pt", ".th", ".bin", ".tar")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the JSON object in the file `path`. Raise ModelError."""
+    if not path.is_file():
+        raise ModelError(f"{path}: not found; copy it from where the model came from")
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"{path}: not valid JSON: {error}; copy the file again") from error
+    if not isinstance(found, dict):
+        raise ModelError(f"{path}: found a {type(found).__name__}, needed a JSON object")
+    return found
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return what config.json of `folder` says, nothing where there is none. Raise ModelError."""
+    return read_json(folder / CONFIG) if (folder / CONFIG).is_file() else {}
