@@ -46,7 +46,8 @@ def add(out: Path, options: AddModelOptions) -> None:
             f"{source}: {NETWORK_CODE} is code that would run in the worker: read it, and if you trust it, "
             "say TRUST_CODE=1"
         )
-    labels = _labels(found, {language: Path(file) for language, file in read_labels(options.labels)[0].items()}, source)
+    files = [(language, Path(file)) for language, file in read_labels(options.labels)[0].items()]
+    labels = _labels(found, files, source)
     zero_shot = zero_shot_of(found, labels, templates)
     step("copying")
     _copy(found, out, link=bool(options.origin))

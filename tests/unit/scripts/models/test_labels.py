@@ -55,7 +55,7 @@ def test_a_file_must_be_there_and_hold_labels(tmp_path: Path) -> None:
 
 
 def test_what_labels_replaced_is_refused_with_what_to_give() -> None:
-    assert retired_faults([]) == []
+    assert retired_faults("") == []
     assert retired_faults("LABELS_EN=/a b.txt") == ["LABELS_EN: no longer a variable: give LABELS=en:/a b.txt"]
     assert retired_faults("LABELS_ZH=z.txt LABELS_EN=e.txt") == [
         "LABELS_EN, LABELS_ZH: no longer a variable: give LABELS=en:e.txt,zh:z.txt"
