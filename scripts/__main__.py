@@ -30,6 +30,7 @@ from scripts.runtimes.run_directory import run_dir
 from scripts.runtimes.swarm import deployment as swarm_site
 from scripts.runtimes.swarm import runtime as swarm
 from scripts.runtimes.swarm import status as swarm_status
+from worker.contract.version import VERSION
 
 
 def up(options: argparse.Namespace) -> None:
@@ -167,6 +168,10 @@ def make_photos(options: argparse.Namespace) -> None:
     photos.make(options.out.absolute(), options.wheels)
 
 
+def show_version(options: argparse.Namespace) -> None:
+    say(VERSION)
+
+
 def test(options: argparse.Namespace) -> None:
     run_tests(options.arguments)
 
@@ -208,6 +213,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], None], str]] = {
     "init": (initialise_hosts, "make bare servers members, over SSH"),
     "photos": (make_photos, "make the embedded model folder again, from the pinned wheels that it comes from"),
     "test": (test, "the tests, with all they need"),
+    "version": (show_version, "the version of this checkout or kit"),
     "bench": (bench, "measure rate, latency, processor time, memory and start-up, beside other ways to serve"),
     "bench-peers": (bench_peers, "the same with other model servers, which are installed for it"),
 }

@@ -12,10 +12,11 @@ from flask.typing import ResponseReturnValue
 from worker.api.routes.tensors import HEADER_LENGTH, InferRequest, Output, encode_answer, read_request
 from worker.api.service import Loaded, Service
 from worker.contract.errors import ServiceError
+from worker.contract.version import VERSION
 from worker.models.labels import BOTH
 from worker.pipeline.classifier import Classified
 
-SERVER = {"name": "wanwu", "version": "1", "extensions": ["classification", "binary_tensor_data"]}
+SERVER = {"name": "wanwu", "version": VERSION, "extensions": ["classification", "binary_tensor_data"]}
 
 
 def blueprint(service: Service) -> Blueprint:
