@@ -23,7 +23,7 @@ SERVERS = --hosts "$(call given,HOSTS)" --bundle "$(or $(call given,BUNDLE),bund
   --models "$(call given,SOURCE)" --join "$(call given,JOIN)" --gpu "$(or $(call given,GPU),auto)"
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate use wheelhouse base-image bundle bundle-verify k8s test version photos bench bench-peers
+.PHONY: help up down status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate use wheelhouse base-image bundle bundle-verify k8s test format lock version photos bench bench-peers
 
 help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
@@ -103,6 +103,12 @@ base-image: ## Make the images' base from Debian packages, where no registry can
 ##@ Developing
 test: ## Lint, types and all tests, with all they need; TESTS=... for some of them
 	@$(WANWU) test $(if $(TESTS),-- $(TESTS))
+
+format: ## Mend what ruff can mend by itself, and lay out the Python code
+	@$(WANWU) format
+
+lock: ## Make every lock file again from its .in file; UPGRADE=all, or names, takes the newest
+	@$(WANWU) lock --upgrade "$(call given,UPGRADE)"
 
 version: ## The version of this checkout or kit
 	@$(WANWU) version

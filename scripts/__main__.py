@@ -14,9 +14,11 @@ from scripts.bundle import run as bundle
 from scripts.bundle import verify as bundle_verify
 from scripts.cluster import slots
 from scripts.cluster.config import ROOT, load_cluster
-from scripts.commands import doctor, init_hosts, kubernetes, use
+from scripts.cluster.hardware import read_hardware
+from scripts.commands import checks, doctor, init_hosts, kubernetes, lock, use
 from scripts.commands.run_tests import run_tests
 from scripts.host import wheelhouse
+from scripts.host.environments import DEV, ensure
 from scripts.models import add as model_add
 from scripts.models import evaluate, photos
 from scripts.models import fetch as model_fetch
@@ -168,6 +170,14 @@ def make_photos(options: argparse.Namespace) -> None:
     photos.make(options.out.absolute(), options.wheels)
 
 
+def format_code(options: argparse.Namespace) -> None:
+    checks.format_code(ensure(DEV, bool(read_hardware().gpus)).parent)
+
+
+def make_locks(options: argparse.Namespace) -> None:
+    lock.make(options.upgrade)
+
+
 def show_version(options: argparse.Namespace) -> None:
     say(VERSION)
 
@@ -213,6 +223,8 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], None], str]] = {
     "init": (initialise_hosts, "make bare servers members, over SSH"),
     "photos": (make_photos, "make the embedded model folder again, from the pinned wheels that it comes from"),
     "test": (test, "the tests, with all they need"),
+    "format": (format_code, "mend what ruff can mend by itself, and lay out the Python code"),
+    "lock": (make_locks, "make every lock file again from its .in file"),
     "version": (show_version, "the version of this checkout or kit"),
     "bench": (bench, "measure rate, latency, processor time, memory and start-up, beside other ways to serve"),
     "bench-peers": (bench_peers, "the same with other model servers, which are installed for it"),
@@ -301,6 +313,10 @@ def parser() -> argparse.ArgumentParser:
         if name == "slots":
             command.add_argument("--server", metavar="NAME", default="", help="its name; without it the host's own")
             command.add_argument("--gpu", choices=("auto", "none"), default="auto", help="none: CPUs alone")
+        if name == "lock":
+            command.add_argument(
+                "--upgrade", metavar="NAMES", default="", help="packages to take the newest of, or all"
+            )
         if name == "test":
             command.add_argument("arguments", nargs="*", help="for pytest, after --")
     return top

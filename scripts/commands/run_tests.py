@@ -9,9 +9,9 @@ from subprocess import STDOUT
 from tempfile import TemporaryFile
 
 from scripts.base.console import step
-from scripts.base.errors import Refusal
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
+from scripts.commands.checks import judge, run, run_checks
 from scripts.host.environments import DEV, SERVE, ensure
 from scripts.host.packages import NGINX, TEST_TOOLS, require
 
@@ -27,18 +27,11 @@ def run_tests(arguments: Sequence[str]) -> None:
     nvidia = bool(read_hardware().gpus)
     ensure(SERVE, nvidia)
     tools = ensure(DEV, nvidia).parent
-    commands: dict[str, list[object]] = {
-        "ruff check": [tools / "ruff", "check"],
-        "ruff format": [tools / "ruff", "format", "--check"],
-        "mypy": [tools / "mypy"],
-        "shellcheck": ["shellcheck", *_shell_scripts()],
-    }
     pytest: list[object] = [tools / "python", "-m", "pytest"]
     if arguments:
         run("pytest", [*pytest, *arguments])
         return
-    for name, command in commands.items():
-        run(name, command)
+    run_checks(tools)
     with beside(f"pytest {' '.join(HALF)}", [*pytest, *_timed("half"), *HALF]):
         run("pytest, all others", [*pytest, *_timed("others"), *(f"--ignore={folder}" for folder in HALF)])
 
@@ -46,11 +39,6 @@ def run_tests(arguments: Sequence[str]) -> None:
 def _timed(name: str) -> list[str]:
     """Return what makes pytest say where its time went: on the screen, and every test in a JUnit file."""
     return [f"--durations={SLOWEST}", f"--junitxml={ROOT}/.pytest_cache/junit-{name}.xml"]
-
-
-def run(name: str, command: Sequence[object]) -> None:
-    step(name)
-    _judge(name, subprocess.run(list(map(str, command)), cwd=ROOT).returncode)
 
 
 @contextmanager
@@ -68,19 +56,4 @@ def beside(name: str, command: Sequence[object]) -> Iterator[None]:
             said.seek(0)
             shutil.copyfileobj(said, sys.stdout.buffer)
             sys.stdout.flush()
-    _judge(name, status)
-
-
-def _judge(name: str, status: int) -> None:
-    if status:
-        raise Refusal(f"{name} failed with status {status}")
-
-
-def _shell_scripts() -> list[str]:
-    """Every file that git knows and that starts as a shell script."""
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return [
-        name
-        for name in listed.splitlines()
-        if (ROOT / name).is_file() and (ROOT / name).read_bytes()[:64].startswith((b"#!/usr/bin/env bash", b"#!/bin/"))
-    ]
+    judge(name, status)

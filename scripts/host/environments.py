@@ -43,6 +43,7 @@ SERVE = Environment(HOME / "serve", (WORKER / "base.txt", WORKER / "local.txt"))
 SERVE_TORCH = Environment(HOME / "serve-torch", SERVE.locks, torch=True)
 TOOLS = Environment(HOME / "tools", (*SERVE.locks, ROOT / "scripts/requirements/tools.txt"), torch=True)
 PEERS = Environment(HOME / "peers", (*SERVE.locks, ROOT / "scripts/requirements/peers.txt"), torch=True)
+LOCK = Environment(HOME / "lock", (ROOT / "scripts/requirements/lock.txt",))
 DEV = Environment(HOME / "dev", (*TOOLS.locks, ROOT / "tests/requirements.txt"), torch=True)
 
 

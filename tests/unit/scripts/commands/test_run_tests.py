@@ -4,7 +4,8 @@ import pytest
 
 from scripts.base.errors import Refusal
 from scripts.cluster.config import ROOT
-from scripts.commands.run_tests import HALF, beside, run
+from scripts.commands.checks import run
+from scripts.commands.run_tests import HALF, beside
 
 
 def shell(code: str) -> list[str]:
