@@ -23,7 +23,7 @@ SERVERS = --hosts "$(call given,HOSTS)" --bundle "$(or $(call given,BUNDLE),bund
   --models "$(call given,SOURCE)" --join "$(call given,JOIN)" --gpu "$(or $(call given,GPU),auto)"
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate use wheelhouse base-image bundle bundle-verify k8s test format lock version photos bench bench-peers
+.PHONY: help up down status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate use wheelhouse base-image bundle bundle-verify k8s test format lock version release photos bench bench-peers
 
 help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
@@ -112,6 +112,9 @@ lock: ## Make every lock file again from its .in file; UPGRADE=all, or names, ta
 
 version: ## The version of this checkout or kit
 	@$(WANWU) version
+
+release: ## Check that this tree is the release VERSION=X.Y.Z, and tag it
+	@$(WANWU) release --version "$(call given,VERSION)"
 
 photos: ## Make the embedded model folder again, and say how it differs; WHEELS=DIR, OUT=DIR (worker/photos)
 	@$(WANWU) photos $(PLACE) --wheels "$(call given,WHEELS)" --out "$(or $(call given,OUT),worker/photos)"

@@ -15,7 +15,7 @@ from scripts.bundle import verify as bundle_verify
 from scripts.cluster import slots
 from scripts.cluster.config import ROOT, load_cluster
 from scripts.cluster.hardware import read_hardware
-from scripts.commands import checks, doctor, init_hosts, kubernetes, lock, use
+from scripts.commands import checks, doctor, init_hosts, kubernetes, lock, release, use
 from scripts.commands.run_tests import run_tests
 from scripts.host import wheelhouse
 from scripts.host.environments import DEV, ensure
@@ -178,6 +178,10 @@ def make_locks(options: argparse.Namespace) -> None:
     lock.make(options.upgrade)
 
 
+def tag_release(options: argparse.Namespace) -> None:
+    release.release(options.version)
+
+
 def show_version(options: argparse.Namespace) -> None:
     say(VERSION)
 
@@ -225,6 +229,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], None], str]] = {
     "test": (test, "the tests, with all they need"),
     "format": (format_code, "mend what ruff can mend by itself, and lay out the Python code"),
     "lock": (make_locks, "make every lock file again from its .in file"),
+    "release": (tag_release, "check that this tree is a release, and tag it"),
     "version": (show_version, "the version of this checkout or kit"),
     "bench": (bench, "measure rate, latency, processor time, memory and start-up, beside other ways to serve"),
     "bench-peers": (bench_peers, "the same with other model servers, which are installed for it"),
@@ -313,6 +318,8 @@ def parser() -> argparse.ArgumentParser:
         if name == "slots":
             command.add_argument("--server", metavar="NAME", default="", help="its name; without it the host's own")
             command.add_argument("--gpu", choices=("auto", "none"), default="auto", help="none: CPUs alone")
+        if name == "release":
+            command.add_argument("--version", metavar="X.Y.Z", default="", help="what the code says, too")
         if name == "lock":
             command.add_argument(
                 "--upgrade", metavar="NAMES", default="", help="packages to take the newest of, or all"
