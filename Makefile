@@ -24,7 +24,7 @@ SERVERS = --hosts "$(call option,HOSTS)" --bundle "$(or $(call option,BUNDLE),bu
   --models "$(call option,SOURCE)" --join "$(call option,JOIN)" --gpu "$(or $(call option,GPU),auto)"
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate use wheelhouse base-image bundle bundle-verify k8s test photos bench bench-peers
+.PHONY: help up down status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate use wheelhouse base-image bundle bundle-verify k8s test format lock version release photos bench bench-peers
 
 help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
@@ -104,6 +104,18 @@ base-image: ## Make the images' base from Debian packages, where no registry can
 ##@ Developing
 test: ## Lint, types and all tests, with all they need; TESTS=... for some of them
 	@$(WANWU) test $(if $(TESTS),-- $(TESTS))
+
+format: ## Mend what ruff can mend by itself, and lay out the Python code
+	@$(WANWU) format
+
+lock: ## Make every lock file again from its .in file; UPGRADE=all, or names, takes the newest
+	@$(WANWU) lock --upgrade "$(call option,UPGRADE)"
+
+version: ## The version of this checkout or kit
+	@$(WANWU) version
+
+release: ## Check that this tree is the release VERSION=X.Y.Z, and tag it
+	@$(WANWU) release --version "$(call option,VERSION)"
 
 photos: ## Make the embedded model folder again, and say how it differs; WHEELS=DIR, OUT=DIR (worker/photos)
 	@$(WANWU) photos $(PLACE) --wheels "$(call option,WHEELS)" --out "$(or $(call option,OUT),worker/photos)"

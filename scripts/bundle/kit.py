@@ -3,12 +3,12 @@
 import gzip
 import subprocess
 import tarfile
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.base.errors import Refusal
 from scripts.cluster.config import ROOT
+from worker.contract.version import VERSION
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,7 @@ def read_kit(root: Path = ROOT) -> Kit:
     listed = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
     files = sorted({name for name in listed if name and (root / name).is_file()})
     dirty = "-dirty" if _git(root, "status", "--porcelain").strip() else ""
-    version = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    return Kit(root, tuple(files), version, _git(root, "rev-parse", "HEAD").strip() + dirty)
+    return Kit(root, tuple(files), VERSION, _git(root, "rev-parse", "HEAD").strip() + dirty)
 
 
 def pack(kit: Kit, file: Path, draft: Path) -> None:

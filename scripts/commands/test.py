@@ -11,11 +11,12 @@ from tempfile import TemporaryFile
 from typing import Annotated
 
 from scripts.base.console import step
-from scripts.base.errors import Refusal
 from scripts.base.options import Flag
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
 from scripts.commands import Command, Place
+from scripts.host.checks import judge, run_checks
+from scripts.host.checks import run as check
 from scripts.host.environments import DEV, SERVE, ensure
 from scripts.host.packages import NGINX, TEST_TOOLS, require
 
@@ -39,18 +40,11 @@ def run(place: Place, options: Options) -> None:
     nvidia = bool(read_hardware().gpus)
     ensure(SERVE, nvidia)
     tools = ensure(DEV, nvidia).parent
-    commands: dict[str, list[object]] = {
-        "ruff check": [tools / "ruff", "check"],
-        "ruff format": [tools / "ruff", "format", "--check"],
-        "mypy": [tools / "mypy"],
-        "shellcheck": ["shellcheck", *_shell_scripts()],
-    }
     pytest: list[object] = [tools / "python", "-m", "pytest"]
     if arguments:
         check("pytest", [*pytest, *arguments])
         return
-    for name, command in commands.items():
-        check(name, command)
+    run_checks(tools)
     with beside(f"pytest {' '.join(HALF)}", [*pytest, *_timed("half"), *HALF]):
         check("pytest, all others", [*pytest, *_timed("others"), *(f"--ignore={folder}" for folder in HALF)])
 
@@ -58,12 +52,6 @@ def run(place: Place, options: Options) -> None:
 def _timed(name: str) -> list[str]:
     """Return what makes pytest say where its time went: on the screen, and every test in a JUnit file."""
     return [f"--durations={SLOWEST}", f"--junitxml={ROOT}/.pytest_cache/junit-{name}.xml"]
-
-
-def check(name: str, command: Sequence[object]) -> None:
-    """Run `command`; raise Refusal when it fails."""
-    step(name)
-    _judge(name, subprocess.run(list(map(str, command)), cwd=ROOT).returncode)
 
 
 @contextmanager
@@ -81,22 +69,7 @@ def beside(name: str, command: Sequence[object]) -> Iterator[None]:
             said.seek(0)
             shutil.copyfileobj(said, sys.stdout.buffer)
             sys.stdout.flush()
-    _judge(name, status)
-
-
-def _judge(name: str, status: int) -> None:
-    if status:
-        raise Refusal(f"{name} failed with status {status}")
-
-
-def _shell_scripts() -> list[str]:
-    """Every file that git knows and that starts as a shell script."""
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return [
-        name
-        for name in listed.splitlines()
-        if (ROOT / name).is_file() and (ROOT / name).read_bytes()[:64].startswith((b"#!/usr/bin/env bash", b"#!/bin/"))
-    ]
+    judge(name, status)
 
 
 COMMAND = Command("run lint, types and tests, with all they need", Options, run)

@@ -52,6 +52,7 @@ SERVE_TORCH = Environment(HOME / "serve-torch", SERVE.locks, torch=True)
 FURTHER = tuple(dict.fromkeys(lock for engine in ENGINES.values() for lock in _further(engine)))
 TOOLS = Environment(HOME / "tools", (*SERVE.locks, *FURTHER, ROOT / "scripts/requirements/tools.txt"), torch=True)
 PEERS = Environment(HOME / "peers", (*SERVE.locks, ROOT / "scripts/requirements/peers.txt"), torch=True)
+LOCK = Environment(HOME / "lock", (ROOT / "scripts/requirements/lock.txt",))
 DEV = Environment(HOME / "dev", (*TOOLS.locks, ROOT / "tests/requirements.txt"), torch=True)
 
 

@@ -13,6 +13,7 @@ from scripts.cluster.models import Served
 from scripts.host import docker
 from worker.contract.declarations import BASE_IMAGE, EngineDeclaration
 from worker.contract.engines import ENGINES
+from worker.contract.version import VERSION
 
 BASE = "debian:bookworm-slim"
 SKIPPED_FOLDERS = ("worker/photos/",)  # models are mounted, the embedded one as any other
@@ -38,8 +39,8 @@ class Image:
 
     @property
     def reference(self) -> str:
-        """repository:tag, the tag being twelve hex digits of the sha256 over the sources' paths and bytes."""
-        digest = hashlib.sha256()
+        """Return repository:tag, the tag being twelve hex digits of a sha256: of the version and the sources."""
+        digest = hashlib.sha256(VERSION.encode())  # which a label of the image states
         for path in sorted(_files(self.sources)):
             digest.update(f"{path.relative_to(ROOT)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
         return f"{self.repository}:{digest.hexdigest()[:12]}"
@@ -81,7 +82,7 @@ def ensure(images: Iterable[Image]) -> None:
 
 
 def build_arguments(environ: Mapping[str, str] = os.environ) -> list[str]:
-    """The base, and the site's own ways of reaching packages; of these none becomes part of an image."""
+    """Return the base, the version, and the site's own ways of reaching packages, which become part of no image."""
     proxies = [part for name in PROXIES if name in environ for part in ("--build-arg", name)]
     secrets = [
         part
@@ -89,7 +90,7 @@ def build_arguments(environ: Mapping[str, str] = os.environ) -> list[str]:
         if environ.get(name)
         for part in ("--secret", f"id={secret},src={environ[name]}")
     ]
-    return ["--build-arg", f"BASE={BASE}", *proxies, *secrets]
+    return ["--build-arg", f"BASE={BASE}", "--build-arg", f"VERSION={VERSION}", *proxies, *secrets]
 
 
 def _files(folders: Iterable[str]) -> Iterator[Path]:

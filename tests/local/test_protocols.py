@@ -13,6 +13,7 @@ from tritonclient.utils import InferenceServerException
 
 from tests import folders, pictures
 from tests.local.worker_rig import WorkerProcess, running
+from worker.contract.version import VERSION
 
 COLOURS = {"cat": (200, 60, 60), "dog": (60, 200, 60), "tea": (60, 60, 200)}
 IMAGES = {label: pictures.encoded(folders.picture(colour), "PNG") for label, colour in COLOURS.items()}
@@ -107,7 +108,7 @@ def test_the_triton_client_finds_server_and_model(client: triton.InferenceServer
     assert not client.is_model_ready("dark")
     assert not client.is_model_ready("bright", "2")
     assert client.get_server_metadata() == {
-        "name": "wanwu", "version": "1", "extensions": ["classification", "binary_tensor_data"],
+        "name": "wanwu", "version": VERSION, "extensions": ["classification", "binary_tensor_data"],
     }  # fmt: skip
     assert client.get_model_metadata("bright") == {
         "name": "bright",

@@ -59,7 +59,7 @@ def test_the_targets_are_those_that_are_built() -> None:
 
 @pytest.mark.parametrize("dockerfile", [WORKER, GATEWAY])
 def test_the_base_is_named_alike_everywhere_and_nothing_of_a_site_is_an_argument(dockerfile: str) -> None:
-    assert arguments(dockerfile, "ARG") == [f"BASE={images.BASE}", "VERSION=unknown", "REVISION=unknown"]
+    assert arguments(dockerfile, "ARG") == [f"BASE={images.BASE}", "VERSION=unknown"]
     assert f"TAG={images.BASE}" in (ROOT / "scripts/base-image.sh").read_text().splitlines()
 
 

@@ -29,11 +29,12 @@ from worker.contract.errors import (
     UnsupportedType,
 )
 from worker.contract.settings import Settings
+from worker.contract.version import VERSION
 from worker.decode import MIME_TYPES
 
 NAME: Json = {"name": "name", "in": "path", "required": True, "schema": TEXT}
 NUMBERED: Json = {"name": "number", "in": "path", "required": True, "schema": COUNT}
-VERSION: Json = {"name": "version", "in": "path", "required": True, "schema": TEXT}
+VERSIONED: Json = {"name": "version", "in": "path", "required": True, "schema": TEXT}
 BINARY, PNG = "application/octet-stream", "image/png"
 ERROR, PROTOCOL_ERROR = ref("Error"), ref("ProtocolError")
 REFUSALS: tuple[type[ServiceError], ...] = (
@@ -48,7 +49,7 @@ def document(settings: Settings) -> Json:
         "openapi": "3.1.0",
         "info": {
             "title": "Wanwu",
-            "version": "1",
+            "version": VERSION,
             "description": "Image classification. Errors are an `Error`, below /v2 a `ProtocolError`; repeat a 503.",
         },
         "paths": {
@@ -60,7 +61,7 @@ def document(settings: Settings) -> Json:
             "/v2/health/live": {"get": _get("Is the server alive?", object_of(live=TRUTH))},
             "/v2/health/ready": {"get": _probe("Does every model answer?", object_of(ready=TRUTH))},
             **_model_paths(NAME),
-            **_model_paths(NAME, VERSION),
+            **_model_paths(NAME, VERSIONED),
             "/livez": {"get": _probe("Is the process alive?", object_of(status={"enum": ["alive", "stuck"]}))},
             "/readyz": {"get": _probe("Is it ready?", ref("Report"))},
             "/openapi.json": {"get": _get("This document", {"type": "object"})},
@@ -71,7 +72,7 @@ def document(settings: Settings) -> Json:
 
 def _model_paths(*named: Json) -> Json:
     """The Open Inference Protocol's routes of a model, with its version or without."""
-    path = "/v2/models/{name}" + ("/versions/{version}" if VERSION in named else "")
+    path = "/v2/models/{name}" + ("/versions/{version}" if VERSIONED in named else "")
     ready = object_of(name=TEXT, ready=TRUTH)
     return {
         path: {"get": _about("A model's inputs and outputs", ref("Metadata"), *named)},

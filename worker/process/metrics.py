@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+
+from worker.contract.version import VERSION
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
 IMAGES = (1, 2, 4, 8, 16, 32, 64)
@@ -54,6 +56,7 @@ def create_metrics(in_flight: Callable[[], float], ready: Callable[[], float]) -
         rejected=Counter("wanwu_rejected", "Requests refused.", ("reason",), registry=registry),
         model_ready=Gauge("wanwu_model_ready", "1 while this worker is ready.", registry=registry),
     )
+    Info("wanwu_build", "1; its label is the version of the worker.", registry=registry).info({"version": VERSION})
     metrics.in_flight.set_function(in_flight)
     metrics.model_ready.set_function(ready)
     return metrics

@@ -13,6 +13,7 @@ from typing import Any
 from scripts.cluster.config import ROOT
 from scripts.models.store import content_hash
 from tests.cluster.init.hosts import SCRIPT
+from worker.contract.version import VERSION
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def make(folder: Path, packages: dict[str, Path], images: list[Image], models: l
     shutil.copy(SCRIPT, folder)
     kit(folder / "kit.tar.gz")
     manifest = {
-        "wanwu": {"version": "0.1.0", "revision": "test"},
+        "wanwu": {"version": VERSION, "revision": "test"},
         "architecture": "x86_64",
         "images": [_listed(image) for image in images],
         "models": [{"name": model.name, "folder": f"models/{model.name}"} for model in models],

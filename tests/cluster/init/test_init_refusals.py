@@ -16,6 +16,7 @@ from tests.cluster.init.hosts import SCRIPT, Host
 from tests.cluster.init.test_init_systemd import disk
 from tests.cluster.init.trees import difference, stamps
 from worker.contract.files import sha256
+from worker.contract.version import VERSION
 
 BUNDLE, MODELS = "/media/bundle", "/media/bundle/models"
 TOKEN = "SWMTKN-1-" + "a" * 50 + "-" + "b" * 25
@@ -147,7 +148,7 @@ def test_a_clock_before_the_bundle_is_refused(bare: Host) -> None:
 
 
 def test_a_flipped_byte_in_the_bundle_is_refused(bare: Host) -> None:
-    manifest = bare.says("cat", f"{BUNDLE}/MANIFEST.json").replace("0.1.0", "0.1.1")
+    manifest = bare.says("cat", f"{BUNDLE}/MANIFEST.json").replace(VERSION, "0.0.0")
     assert refusal(bare, setup=over(f"{BUNDLE}/MANIFEST.json", manifest)) == (
         "found a damaged bundle (MANIFEST.json: FAILED), needed every file as SHA256SUMS says: copy it again"
     )

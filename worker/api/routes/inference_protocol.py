@@ -13,9 +13,10 @@ from worker.api.routes.tensors import HEADER_LENGTH, InferRequest, Output, encod
 from worker.api.service import Loaded, Service
 from worker.contract.errors import ServiceError
 from worker.contract.languages import BOTH
+from worker.contract.version import VERSION
 from worker.pipeline.classifier import Classified
 
-SERVER = {"name": "wanwu", "version": "1", "extensions": ["classification", "binary_tensor_data"]}
+SERVER = {"name": "wanwu", "version": VERSION, "extensions": ["classification", "binary_tensor_data"]}
 
 
 def blueprint(service: Service) -> Blueprint:

@@ -17,6 +17,7 @@ from scripts.host.wheelhouse import LOCKS, read_pins
 from scripts.models import store as library
 from scripts.models.store import Entry, content_hash
 from tests.bundles import make_model
+from worker.contract.version import VERSION
 from worker.contract.volume import read_sentinel
 
 DEB = "Package: libc++\nVersion: 1:2+x\nArchitecture: amd64\nFilename: ./libc.deb\nSize: 1\nSHA256: " + "a" * 64 + "\n"
@@ -27,7 +28,7 @@ def checkout(tmp_path: Path) -> Path:
     """A small git checkout with a tracked, a new and an ignored file, and a script."""
     root = tmp_path / "checkout"
     root.mkdir()
-    (root / "pyproject.toml").write_text('[project]\nversion = "1.2"\n')
+    (root / "notes.txt").write_text("")
     (root / ".gitignore").write_text("/ignored\n")
     (root / "run.sh").write_text("#!/bin/sh\n")
     (root / "run.sh").chmod(0o700)
@@ -44,8 +45,8 @@ def git(root: Path, *arguments: str) -> str:
 
 def test_the_kit_is_what_git_knows(checkout: Path) -> None:
     clean = kit.read_kit(checkout)
-    assert clean.files == (".gitignore", "pyproject.toml", "run.sh")
-    assert (clean.version, clean.revision) == ("1.2", git(checkout, "rev-parse", "HEAD"))
+    assert clean.files == (".gitignore", "notes.txt", "run.sh")
+    assert (clean.version, clean.revision) == (VERSION, git(checkout, "rev-parse", "HEAD"))
     (checkout / "new").write_text("new")
     dirty = kit.read_kit(checkout)
     assert "new" in dirty.files
@@ -60,7 +61,7 @@ def test_the_same_kit_is_the_same_bytes_and_says_nothing_of_who_packed_it(checko
     with tarfile.open(tmp_path / "a.tar.gz") as archive:
         modes = {member.name: (member.mode, member.uid, member.uname) for member in archive}
     assert modes["run.sh"] == (0o755, 0, "")
-    assert modes["pyproject.toml"] == (0o644, 0, "")
+    assert modes["notes.txt"] == (0o644, 0, "")
 
 
 def test_a_folder_that_git_does_not_know_has_no_kit(tmp_path: Path) -> None:
@@ -157,7 +158,7 @@ def test_every_worker_image_has_its_locks() -> None:
 
 
 def bill() -> str:
-    own = kit.Kit(ROOT, (), "0.1.0", "abc-dirty")
+    own = kit.Kit(ROOT, (), VERSION, "abc-dirty")
     pins = read_pins(LOCKS[0].read_text())
     saved, models = {"wanwu-gateway:0123456789ab": f"sha256:{'1' * 64}"}, {"photos": "2" * 64}
     return sbom.render(own, "2026-01-02T03:04:05+00:00", saved, models, pins, {"debian-12": read_stanzas(DEB)})

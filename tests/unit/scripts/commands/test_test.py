@@ -4,7 +4,8 @@ import pytest
 
 from scripts.base.errors import Refusal
 from scripts.cluster.config import ROOT
-from scripts.commands.test import HALF, beside, check
+from scripts.commands.test import HALF, beside
+from scripts.host.checks import run as check
 
 
 def shell(code: str) -> list[str]:

@@ -10,8 +10,10 @@ from scripts.cluster.config import ROOT
 from scripts.host import images
 from scripts.host.images import BASE, GATEWAY, SECRETS, WORKERS, Image, build_arguments, worker_image
 from worker.contract.engines import ENGINES
+from worker.contract.version import VERSION
 
 ALL = (GATEWAY, *WORKERS.values())
+OWN = ["--build-arg", f"BASE={BASE}", "--build-arg", f"VERSION={VERSION}"]
 
 
 @pytest.fixture
@@ -119,13 +121,19 @@ def test_torch_has_an_image_of_its_own_and_one_more_for_gpus() -> None:
     }
 
 
-def test_a_build_is_given_the_base_alone_where_a_site_says_nothing() -> None:
-    assert build_arguments({"HOME": "/root"}) == ["--build-arg", f"BASE={BASE}"]
+def test_a_new_version_renames_all_for_each_states_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = references()
+    monkeypatch.setattr(images, "VERSION", "99.0.0")
+    assert changed(before) == {image.repository.rpartition("-")[2] for image in ALL}
+
+
+def test_a_build_takes_only_the_base_and_the_version_where_a_site_says_nothing() -> None:
+    assert build_arguments({"HOME": "/root"}) == OWN
 
 
 def test_proxies_are_arguments_without_a_value_and_the_rest_are_secrets() -> None:
     environ = {"https_proxy": "http://user:password@proxy", "PIP_CONFIG_FILE": "/etc/pip.conf", "PIP_CERT": ""}
-    assert build_arguments(environ)[2:] == [
+    assert build_arguments(environ)[len(OWN) :] == [
         "--build-arg", "https_proxy", "--secret", "id=pip.conf,src=/etc/pip.conf",
     ]  # fmt: skip
 

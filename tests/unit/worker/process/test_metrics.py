@@ -5,6 +5,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from worker.process.metrics import create_metrics
 
 NAMED = {
+    "wanwu_build_info": "gauge",
     "wanwu_requests": "counter",
     "wanwu_request_duration_seconds": "histogram",
     "wanwu_queue_seconds": "histogram",

@@ -1,0 +1,14 @@
+"""`make format`: lay out the Python code, and mend what can be mended without a person."""
+
+from scripts.cluster.hardware import read_hardware
+from scripts.commands import Command, NoOptions, Place
+from scripts.host.checks import format_code
+from scripts.host.environments import DEV, ensure
+
+
+def run(place: Place, options: NoOptions) -> None:
+    """Format the code with the development environment's ruff."""
+    format_code(ensure(DEV, bool(read_hardware().gpus)).parent)
+
+
+COMMAND = Command("format the code, and fix what ruff can fix by itself", NoOptions, run)

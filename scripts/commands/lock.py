@@ -1,0 +1,163 @@
+"""`make lock`: makes every lock file again from its .in file with the pinned uv; all of them, or none is changed.
+
+A lock keeps its pins where they still fit, so that one whose .in files did not change comes out identical.
+scripts/requirements/photos.txt is written by hand: it pins what the embedded model was made from.
+"""
+
+import ast
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from scripts.base.console import say, step
+from scripts.base.errors import Refusal
+from scripts.base.options import Flag
+from scripts.cluster.config import ROOT
+from scripts.commands import Command, Place
+from scripts.host.environments import LOCK, ensure
+from scripts.host.wheelhouse import read_pins
+from worker.contract.files import write_atomically
+
+TARGET = ("--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_28")  # what the images run
+SECTIONS = ("global", "install", ":env:")  # of pip's configuration, each overruling those before it
+# Where packages come from: pip's option -> uv's variable. Further indexes (extra-index-url) are left out: where one has
+# another file of a version that a lock pins, uv lets go of the pin.
+SOURCES = {"index-url": "UV_DEFAULT_INDEX", "trusted-host": "UV_INSECURE_HOST", "cert": "SSL_CERT_FILE"}
+UNREACHED = "Failed to fetch"  # uv's words
+ALL = "all"
+CPU_BUILD = "needed its build for the CPU alone, such as 2.13.0+cpu: have PIP_FIND_LINKS name a folder or page with it"
+GPU_BUILD = "needed its build for GPUs, without a local version: have PIP_INDEX_URL name an index with it"
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A lock file and the .in file beside it; `local_builds` where torch must be the build for the CPU alone.
+
+    That build has a local version, such as 2.13.0+cpu, and is where pip's find-links say, not on the index.
+    """
+
+    source: str
+    target: str
+    local_builds: bool
+
+    @property
+    def arguments(self) -> list[str]:
+        """Return uv's arguments; it writes them into the first lines of the lock."""
+        hidden = ["--no-emit-index-url", *(["--no-emit-find-links"] if self.local_builds else [])]
+        names = [Path(self.source).name, "-o", Path(self.target).name]
+        return ["pip", "compile", "--generate-hashes", *TARGET, *hidden, *names]
+
+
+# In this order: those above constrain those below.
+LOCKS = (
+    Lock("scripts/requirements/lock.in", "scripts/requirements/lock.txt", local_builds=False),
+    Lock("worker/requirements/base.in", "worker/requirements/base.txt", local_builds=False),
+    Lock("worker/requirements/local.in", "worker/requirements/local.txt", local_builds=False),
+    Lock("worker/requirements/torch.in", "worker/requirements/torch-cuda.txt", local_builds=False),
+    Lock("worker/requirements/torch.in", "worker/requirements/torch-cpu.txt", local_builds=True),
+    Lock("scripts/requirements/tools.in", "scripts/requirements/tools.txt", local_builds=True),
+    Lock("scripts/requirements/peers.in", "scripts/requirements/peers.txt", local_builds=True),
+    Lock("tests/requirements.in", "tests/requirements.txt", local_builds=True),
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to upgrade."""
+
+    upgrade: Annotated[str, Flag("packages to take the newest of, or all", "NAMES")] = ""
+
+
+def run(place: Place, options: Options) -> None:
+    """Make every lock again."""
+    make(options.upgrade)
+
+
+def make(upgrade: str) -> None:
+    """Make every lock again; `upgrade` names the packages to take the newest of, or ALL. Raise Refusal."""
+    python = ensure(LOCK, nvidia=False)
+    listed = subprocess.run([python, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True).stdout
+    with tempfile.TemporaryDirectory(prefix="wanwu-lock-") as name:
+        draft = Path(name)
+        for path in {path for lock in LOCKS for path in (lock.source, lock.target) if (ROOT / path).exists()}:
+            (draft / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / path, draft / path)
+        for lock in LOCKS:
+            step(lock.target)
+            compile_lock(python.with_name("uv"), lock, draft, listed, upgrade.replace(",", " ").split())
+        _replace(draft)
+
+
+def compile_lock(uv: Path, lock: Lock, root: Path, listed: str, upgrade: Sequence[str] = ()) -> None:
+    """Make `lock` again in the tree at `root`, from where `pip config list`, which printed `listed`, says.
+
+    Raise Refusal when no index answers, when nothing fits, or for the wrong build of torch.
+    """
+    options = ["--upgrade"] if list(upgrade) == [ALL] else [f"--upgrade-package={package}" for package in upgrade]
+    command = [str(uv), *lock.arguments, *options]
+    environ = variables(listed, lock.local_builds)
+    done = subprocess.run(command, cwd=(root / lock.target).parent, capture_output=True, text=True, env=environ)
+    if done.returncode:
+        _refuse(lock, done.stderr.strip().splitlines())
+    pins = read_pins((root / lock.target).read_text(encoding="utf-8"))
+    torch = next((pin for pin in pins if pin.startswith("torch==")), None)
+    if torch and ("+" in torch) != lock.local_builds:
+        raise Refusal(
+            f"{lock.target}: found {torch}, {CPU_BUILD if lock.local_builds else GPU_BUILD}; nothing was changed"
+        )
+
+
+def variables(listed: str, local_builds: bool, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return uv's environment: packages come from pip's index, as `pip config list` says, and from nowhere else.
+
+    `local_builds` adds pip's find-links.
+    """
+    found: dict[str, str] = {}
+    rows = [line.partition("=") for line in listed.splitlines()]
+    for section in SECTIONS:
+        for key, _, value in rows:
+            if key.startswith(f"{section}."):
+                found[key.removeprefix(f"{section}.")] = " ".join(str(ast.literal_eval(value)).split())
+    own = {variable: found[option] for option, variable in SOURCES.items() if found.get(option)}
+    if local_builds and found.get("find-links"):
+        own["UV_FIND_LINKS"] = found["find-links"].replace(" ", ",")
+    return {name: value for name, value in environ.items() if not name.startswith("UV_")} | own | {"UV_NO_CONFIG": "1"}
+
+
+def _refuse(lock: Lock, said: Sequence[str]) -> None:
+    lines = [line.strip() for line in said if line.strip().startswith(("error:", "cause:"))] or said[-5:]
+    if any(UNREACHED in line for line in lines):
+        raise Refusal(
+            f"{lock.target}: no package index answered:", *lines,
+            "needed a network with one, or a mirror that PIP_INDEX_URL names; nothing was changed",
+        )  # fmt: skip
+    raise Refusal(
+        f"{lock.target}: found no versions that {lock.source} and its constraints allow:", *lines, "nothing was changed"
+    )
+
+
+def _replace(draft: Path) -> None:
+    """Put the locks in `draft` that differ in place of this tree's, and say what changed."""
+    changed = [lock for lock in LOCKS if _text(draft / lock.target) != _text(ROOT / lock.target)]
+    for lock in changed:
+        before, after = (read_pins(_text(root / lock.target)) for root in (ROOT, draft))
+        say(f"   {lock.target}: {_listed(before.keys() - after.keys())} -> {_listed(after.keys() - before.keys())}")
+    for lock in changed:
+        write_atomically(ROOT / lock.target, _text(draft / lock.target))
+    say(f"   {len(changed)} of {len(LOCKS)} lock files changed")
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def _listed(pins: Iterable[str]) -> str:
+    return ", ".join(sorted(pins)) or "no pin"
+
+
+COMMAND = Command("make every lock file again from its .in file", Options, run)

@@ -1,0 +1,104 @@
+"""`make release`: checks that the tree is one release, and tags it. Everything found wrong is said at once."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+from scripts.base.console import say
+from scripts.base.errors import Refusal
+from scripts.base.options import Flag
+from scripts.cluster.config import ROOT
+from scripts.commands import Command, Place
+from worker.contract.version import VERSION
+
+CHANGELOG = "CHANGELOG.md"
+UNRELEASED = "[Unreleased]"
+ENTRY = re.compile(r"^- \S", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to release."""
+
+    version: Annotated[str, Flag("the version that the code states", "X.Y.Z")] = ""
+
+
+def run(place: Place, options: Options) -> None:
+    """Check and tag this checkout."""
+    release(options.version)
+
+
+def release(version: str, root: Path = ROOT) -> None:
+    """Tag HEAD of the checkout at `root` as `version`, with its section of the changelog; raise Refusal."""
+    sections = read_sections((root / CHANGELOG).read_text(encoding="utf-8"))
+    if faults := [*_version_faults(version), *changelog_faults(sections, version), *_tree_faults(root, version)]:
+        raise Refusal(*faults)
+    notes = next(text for title, text in sections.items() if title.startswith(f"[{version}]"))
+    message = f"Wanwu {version}\n\n{notes}"
+    # Git would take the headings of the notes for comments.
+    _git(root, "tag", "--annotate", "--cleanup=whitespace", "--message", message, tag(version))
+    say(f"tagged {tag(version)}; what is left: git push origin {tag(version)}, and make bundle from a clone of it")
+
+
+def tag(version: str) -> str:
+    return f"v{version}"
+
+
+def read_sections(changelog: str) -> dict[str, str]:
+    """Return the text below each `## ` heading, by the heading's text, in the file's order."""
+    _, *parts = re.split(r"^## ", changelog, flags=re.MULTILINE)
+    return {title.strip(): text.strip() for title, _, text in (part.partition("\n") for part in parts)}
+
+
+def changelog_faults(sections: dict[str, str], version: str) -> Iterator[str]:
+    """Yield what keeps a changelog with these `sections` from releasing `version`."""
+    first = next(iter(sections), "nothing")
+    if first != UNRELEASED:
+        yield f'{CHANGELOG}: found "{first}" first, needed "## {UNRELEASED}": put that section on top'
+    elif ENTRY.search(sections[UNRELEASED]):
+        yield f"{CHANGELOG}: found entries under {UNRELEASED}, needed none: move them to the section of {version}"
+    titles = [title for title in sections if title.startswith(f"[{version}]")]
+    if not titles:
+        yield f'{CHANGELOG}: found no section of {version}, needed "## [{version}] - {date.today()}": add it'
+        return
+    if not _dated(titles[0].removeprefix(f"[{version}]")):
+        yield f'{CHANGELOG}: found "{titles[0]}", needed "[{version}] - {date.today()}": write the day of the release'
+    if not ENTRY.search(sections[titles[0]]):
+        yield f"{CHANGELOG}: found no entry under {version}, needed one: list what users notice"
+
+
+def _dated(text: str) -> bool:
+    try:
+        return text.startswith(" - ") and bool(date.fromisoformat(text.removeprefix(" - ")))
+    except ValueError:
+        return False
+
+
+def _version_faults(version: str) -> Iterator[str]:
+    if version != VERSION:
+        yield (
+            f"VERSION: found {version or 'nothing'}, needed {VERSION}, as the code says: "
+            f"give VERSION={VERSION}, or set another in worker/contract/version.py and commit it"
+        )
+
+
+def _tree_faults(root: Path, version: str) -> Iterator[str]:
+    if changed := _git(root, "status", "--porcelain").splitlines():
+        files = ", ".join(line[3:] for line in changed[:3]) + (", ..." if len(changed) > 3 else "")
+        yield f"{root}: found changes ({files}), needed none: commit them first"
+    if _git(root, "tag", "--list", tag(version)):
+        yield f"{root}: found the tag {tag(version)}, needed a new version: set it in worker/contract/version.py"
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True)
+    if done.returncode:
+        raise Refusal(f"{root}: git {arguments[0]} failed:", *done.stderr.strip().splitlines())
+    return done.stdout.strip("\n")
+
+
+COMMAND = Command("check that this tree is a release, and tag it", Options, run)

@@ -1,0 +1,13 @@
+"""`make version`: print the version of this checkout or kit."""
+
+from scripts.base.console import say
+from scripts.commands import Command, NoOptions, Place
+from worker.contract.version import VERSION
+
+
+def run(place: Place, options: NoOptions) -> None:
+    """Print the version."""
+    say(VERSION)
+
+
+COMMAND = Command("print the version of this checkout or kit", NoOptions, run)

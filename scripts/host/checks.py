@@ -1,0 +1,63 @@
+"""The checks of the code that `make test` runs before any test; the pre-commit hooks are compared with them."""
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from scripts.base.console import step
+from scripts.base.errors import Refusal
+from scripts.cluster.config import ROOT
+
+# Each check's name and command. A program comes from the development environment where that has it.
+CHECKS = {
+    "ruff check": ("ruff", "check"),
+    "ruff format": ("ruff", "format", "--check"),
+    "mypy": ("mypy",),
+    "shellcheck": ("shellcheck",),  # and every file of shell_scripts()
+}
+FIXES = {"ruff check --fix": ("ruff", "check", "--fix"), "ruff format": ("ruff", "format")}
+SHEBANGS = (b"#!/usr/bin/env bash", b"#!/bin/")
+
+
+def run_checks(tools: Path) -> None:
+    """Run every check with the programs in the folder `tools`; raise Refusal for the first that fails."""
+    for name, command in CHECKS.items():
+        run(name, [*_found(command, tools), *(shell_scripts() if command == ("shellcheck",) else ())])
+
+
+def format_code(tools: Path) -> None:
+    """Mend and lay out the Python code by the ruff in `tools`; raise Refusal where a fault is left to mend by hand."""
+    faults: list[str] = []
+    for name, command in FIXES.items():
+        try:
+            run(name, _found(command, tools))
+        except Refusal as refusal:
+            faults += refusal.lines
+    if faults:
+        raise Refusal(*faults)
+
+
+def run(name: str, command: Sequence[object]) -> None:
+    step(name)
+    judge(name, subprocess.run(list(map(str, command)), cwd=ROOT).returncode)
+
+
+def judge(name: str, status: int) -> None:
+    if status:
+        raise Refusal(f"{name} failed with status {status}")
+
+
+def shell_scripts() -> list[str]:
+    """Return every file that git knows and that starts as a shell script."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [
+        name
+        for name in listed.splitlines()
+        if (ROOT / name).is_file() and (ROOT / name).read_bytes()[:64].startswith(SHEBANGS)
+    ]
+
+
+def _found(command: Sequence[str], tools: Path) -> list[str]:
+    program, *arguments = command
+    own = tools / program
+    return [str(own) if own.exists() else program, *arguments]
