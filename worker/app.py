@@ -8,12 +8,12 @@ from functools import partial
 
 from flask import Flask
 
-from worker.api import flask_app as http
+from worker.api import flask_app
 from worker.api.routes import health as health_routes
 from worker.api.routes import hugging_face, inference_protocol, models, predict
 from worker.api.service import Loaded, Service
 from worker.contract.fields import ModelError
-from worker.contract.settings import LEAVE, Settings
+from worker.contract.settings import EXIT, Settings, process_settings
 from worker.engines import load_engine
 from worker.engines.warm_up import warm_up
 from worker.models.folder import ModelFolder, read_folder, verify_files
@@ -36,13 +36,13 @@ log = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """The WSGI application. It answers at once; the model loads behind it until `/readyz` says ready."""
-    settings = settings or Settings.from_env(os.environ)
+    """Return the WSGI application. It answers at once; the model loads behind it until `/readyz` says ready."""
+    settings = settings or process_settings()
     state, admission = Health(), Admission(settings.queue)
     metrics = create_metrics(lambda: admission.in_flight, lambda: state.ready)
     service = Service(settings, state, admission, metrics)
     loader = threading.Thread(target=_load, args=(service,), name="loader", daemon=True)
-    app = http.create(service)
+    app = flask_app.create(service)
     app.register_blueprint(predict.blueprint(service))
     app.register_blueprint(models.blueprint(service))
     app.register_blueprint(hugging_face.blueprint(service))
@@ -68,7 +68,7 @@ def _load(service: Service) -> None:
     except Exception as error:
         service.health.become(health.BROKEN, f"{type(error).__name__}: {error}")
         log.exception("broken")
-    if service.health.state == health.BROKEN and service.settings.broken == LEAVE:
+    if service.health.state == health.BROKEN and service.settings.on_load_error == EXIT:
         os._exit(UNFIT)
 
 
@@ -86,10 +86,10 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
     answer = partial(folder.input.ask, max_pixels=settings.max_pixels, answer=lambda batch: head(engine.infer(batch)))
     check_golden(folder, answer, engine.precision)
     wait_s = folder.engine.wait_ms / 1000 if settings.gpu else 0.0
-    batcher = Batcher(engine.infer, seconds, partial(service.later, metrics.batch_size.observe), wait_s)
+    batcher = Batcher(engine.infer, seconds, partial(service.deferred, metrics.batch_size.observe), wait_s)
     health.watch(batcher.busy_s, settings.inference_limit_s, _give_up)
     decoders = DECODERS_PER_CPU * len(settings.cpus)
-    observe = partial(service.later, metrics.stages)
+    observe = partial(service.deferred, metrics.stages)
     classifier = Classifier(pictures, batcher.submit, observe, decoders, head, folder.input.merged)
     explainer = Explainer(batcher.submit, head, folder.output)
     return Loaded(folder, engine.name, engine.precision, engine.choice.why, classifier, batcher, explainer, texts)

@@ -6,7 +6,7 @@ import threading
 import time
 from types import FrameType
 
-from worker.contract.settings import Settings, SettingsError
+from worker.contract.settings import SettingsError, process_settings
 from worker.contract.swarm_slot import SlotError, assigned
 from worker.contract.volume import VolumeError, check_volume
 from worker.process import health
@@ -19,7 +19,7 @@ EX_CONFIG = 78  # sysexits.h: wrong configuration, starting again will not help
 
 try:
     os.environ |= assigned(os.environ)
-    settings = Settings.from_env(os.environ)
+    settings = process_settings()
     pin(settings)
     check_volume(settings)
 except (SettingsError, SlotError, VolumeError) as error:
@@ -30,7 +30,7 @@ keep_freed(len(settings.cpus))
 
 bind = settings.bind
 workers = 1
-worker_class = "worker.api.server.Front"
+worker_class = "worker.api.http_server.PredictWorker"
 threads = settings.queue + SPARE_THREADS
 worker_connections = 2 * threads
 # Above nginx.conf's upstream keepalive_timeout, so that it is Nginx who closes: no request meets a closing socket.

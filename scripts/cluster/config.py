@@ -16,12 +16,10 @@ from typing import Any
 from scripts.base.errors import Refusal
 from scripts.cluster.cores import PROFILES, THROUGHPUT
 from scripts.cluster.hardware import parse_cpu_list
-from worker.contract.engines import ENGINES
-from worker.contract.limits import LIMITS, Limit
-from worker.contract.settings import AUTO
+from worker.contract.limits import queue_fault
+from worker.contract.settings import LIMITS_TABLE, SETTINGS, TOP
 
 ROOT = Path(__file__).resolve().parents[2]
-CHOICES = (AUTO, *ENGINES)
 
 
 @dataclass(frozen=True)
@@ -48,11 +46,14 @@ class Server:
 class Cluster:
     source: str  # the file's name, for refusals
     port: int
-    engine: str
     profile: str
-    limits: Mapping[str, int]  # every name of LIMITS
+    settings: Mapping[str, Any]  # every setting of a worker that the file has a key for, by name
     models: tuple[Model, ...]
     servers: tuple[Server, ...]
+
+    @property
+    def engine(self) -> str:
+        return str(self.settings["engine"])
 
 
 REQUIRED = object()
@@ -104,20 +105,23 @@ def _cpus(value: Any) -> Any:
     return parse_cpu_list(_text(r".*\S.*")(value))
 
 
-def _limit(limit: Limit) -> Key:
-    needed = f"a whole number from {limit.minimum} to {limit.maximum} ({limit.unit})"
-    return Key(needed, lambda value: _need(value, limit.fault(value) is None), limit.default)
+def _settings(table: str) -> dict[str, Key]:
+    """Return the keys of the worker's settings in `table`."""
+    found = [setting for setting in SETTINGS.values() if setting.table == table]
+    return {
+        one.name: Key(one.needed, one.from_toml, one.parse(one.default) if one.default else REQUIRED) for one in found
+    }
 
 
 SCHEMA: dict[str, dict[str, Key]] = {
     "": {
         "port": Key("a port from 1 to 65535", lambda value: _whole(value, 1, 65535), 8080),
-        "engine": Key(" or ".join(map(json.dumps, CHOICES)), lambda value: _need(value, value in CHOICES), "auto"),
+        **_settings(TOP),
         "profile": Key(
             " or ".join(map(json.dumps, PROFILES)), lambda value: _need(value, value in PROFILES), THROUGHPUT
         ),
     },
-    "limits": {name: _limit(limit) for name, limit in LIMITS.items()},
+    LIMITS_TABLE: _settings(LIMITS_TABLE),
     "models": {
         "name": Key(
             'up to 63 lower-case letters, digits, ".", "_" or "-", the first a letter or digit',
@@ -162,15 +166,12 @@ def parse_cluster(text: str, source: str) -> Cluster:
         raise Refusal(f"{source}: not valid TOML: {error}") from error
     faults = _unknown(found, [*SCHEMA[""], *filter(None, SCHEMA)], "")
     top = _read({name: found[name] for name in SCHEMA[""] if name in found}, "", "", faults)
-    limits = _read(found.get("limits", {}), "limits", "limits", faults)
+    limits = _read(found.get(LIMITS_TABLE, {}), LIMITS_TABLE, LIMITS_TABLE, faults)
     models = _read_all(found.get("models", []), "models", faults)
     servers = _read_all(found.get("servers", [{}]), "servers", faults)
 
-    if limits.get("max_images", 0) > limits.get("queue", float("inf")):
-        faults.append(
-            f"limits/max_images: found {limits['max_images']}, needed at most {limits['queue']}, the queue:"
-            " lower max_images or raise queue"
-        )
+    if fault := queue_fault(limits):
+        faults.append(f"{LIMITS_TABLE}/max_images: {fault}")
     faults += _repeated(models, "models", "name") + _repeated(servers, "servers", "name")
     faults += _repeated(servers, "servers", "address")
     if servers and not any(server.get("gateway", True) for server in servers):
@@ -182,9 +183,8 @@ def parse_cluster(text: str, source: str) -> Cluster:
     return Cluster(
         source,
         top["port"],
-        top["engine"],
         top["profile"],
-        limits,
+        {name: value for name, value in (top | limits).items() if name in SETTINGS},
         tuple(Model(**model) for model in models),
         tuple(Server(**server) for server in servers),
     )

@@ -9,6 +9,7 @@ from scripts.base.errors import Refusal
 from scripts.cluster.config import Cluster, Model
 from scripts.cluster.hardware import format_cpu_list
 from scripts.cluster.plan import Plan, Worker
+from worker.contract.settings import SETTINGS, to_env
 
 NOTICE = "Rendered from compose/cluster.toml by scripts/render; a change here is lost at the next `make up`."
 # What no quoting brings through supervisord's files: it has no escape in quotes, and takes the rest for a comment.
@@ -50,22 +51,16 @@ def listen(port: int) -> str:
 def worker_environment(cluster: Cluster, worker: Worker, bind: str, folder: str | None = None) -> dict[str, str]:
     """The WANWU_* variables of one worker that listens at `bind`, its model folder at `folder` or where it lies."""
     model = model_of(cluster, worker)
-    return {
-        "WANWU_MODEL": model.name,
-        "WANWU_MODEL_DIR": folder or str(model.folder),
-        "WANWU_ENGINE": cluster.engine,
-        "WANWU_WORKER": worker.name,
-        "WANWU_SLOT": worker.slot.name,
-        "WANWU_CPUS": format_cpu_list(worker.slot.cpus),
-        "WANWU_GPU": worker.slot.gpu or "",
-        "WANWU_BIND": bind,
-        **limits(cluster),
-    }
-
-
-def limits(cluster: Cluster) -> dict[str, str]:
-    """The WANWU_* variables of the cluster's limits."""
-    return {f"WANWU_{name.upper()}": str(value) for name, value in cluster.limits.items()}
+    return to_env(
+        model=model.name,
+        model_dir=folder or model.folder,
+        worker=worker.name,
+        slot=worker.slot.name,
+        cpus=format_cpu_list(worker.slot.cpus),
+        gpu=worker.slot.gpu or "",
+        bind=bind,
+        **cluster.settings,
+    )
 
 
 def programs(
@@ -86,7 +81,7 @@ def programs(
             f"[program:{worker.name}]\n"
             f"command={' '.join(_quote(part) for part in command[worker.model])}\n"
             f"directory={_escape(str(root))}\n"
-            f'environment={variables},WANWU_CACHE="%(here)s/../cache"\n'
+            f'environment={variables},{SETTINGS["cache"].variable}="%(here)s/../cache"\n'
             f"stdout_logfile=%(here)s/../logs/{worker.name}.log\n"
             "redirect_stderr=true\n"
             "autorestart=true\n"
@@ -99,7 +94,7 @@ def programs(
 
 def patience_s(cluster: Cluster) -> int:
     """Seconds a worker may take to stop: it drains, then answers what it has; only after both is it stuck."""
-    return cluster.limits["drain_s"] + cluster.limits["deadline_s"] + 5
+    return int(cluster.settings["drain_s"]) + int(cluster.settings["deadline_s"]) + 5
 
 
 def model_of(cluster: Cluster, worker: Worker) -> Model:

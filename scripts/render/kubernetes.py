@@ -11,9 +11,9 @@ from typing import Any
 
 from scripts.cluster.config import Cluster, Model
 from scripts.render import yaml
-from scripts.render.common import limits, patience_s
+from scripts.render.common import patience_s
 from scripts.render.swarm import CACHE, PORT, VOLUME, from_volume, service_name
-from worker.contract.settings import LEAVE
+from worker.contract.settings import SETTINGS
 
 NOTICE = "# Rendered from compose/cluster.toml by `make k8s`; a change here is lost at the next one.\n"
 GATEWAY, GATEWAY_PORT = "wanwu-gateway", 8080
@@ -26,8 +26,8 @@ ON_NODES = "/srv/wanwu/models"  # where scripts/init-server.sh mounts the model 
 START = (2, 150)  # seconds between looks, and looks, until a worker that does not get ready is started again
 # Which CPUs and GPU it was given a worker learns only inside its pod.
 COMMAND = (
-    "export WANWU_CPUS=\"$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status)\" "
-    'WANWU_GPU="${NVIDIA_VISIBLE_DEVICES:-}" '
+    f"export {SETTINGS['cpus'].variable}=\"$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status)\" "
+    f'{SETTINGS["gpu"].variable}="${{NVIDIA_VISIBLE_DEVICES:-}}" '
     '&& exec python3 -m gunicorn -c worker/gunicorn.conf.py "worker.app:create_app()"'
 )
 Manifest = dict[str, Any]
@@ -101,10 +101,10 @@ def worker(cluster: Cluster, model: Model, pod: Pod) -> list[Manifest]:
 
 
 def _environment(cluster: Cluster, model: Model) -> list[Manifest]:
-    fixed = from_volume(cluster, model) | {"WANWU_BROKEN": LEAVE} | limits(cluster)
+    fixed = from_volume(cluster, model)
     own = {"valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
     return [
-        *({"name": name, **own} for name in ("WANWU_WORKER", "WANWU_SLOT")),
+        *({"name": name, **own} for name in (SETTINGS["worker"].variable, SETTINGS["slot"].variable)),
         *({"name": name, "value": value} for name, value in fixed.items()),
     ]
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scripts.cluster.config import Cluster, Model
-from scripts.render.common import NOTICE, limits, patience_s
-from worker.contract.settings import LEAVE
+from scripts.render.common import NOTICE, patience_s
+from worker.contract.settings import EXIT, to_env
 from worker.contract.swarm_slot import SLOTS
 
 PORT = 8000  # of every worker, inside its own container
@@ -95,25 +95,24 @@ def _environment(cluster: Cluster, model: Model, pool: Pool, offline: Mapping[st
     return {
         **offline,
         **from_volume(cluster, model),
-        "WANWU_VOLUME_ID": pool.volume,
-        # An update is rolled back when its workers end, not when they stay and say what is wrong.
-        "WANWU_BROKEN": LEAVE,
+        **to_env(volume_id=pool.volume),
         # Swarm gives a task no GPU; the worker sees all, and uses its slot's alone.
         **({"NVIDIA_VISIBLE_DEVICES": "all"} if pool.gpus else {}),
-        **limits(cluster),
     }
 
 
 def from_volume(cluster: Cluster, model: Model) -> dict[str, str]:
-    """Where a container finds `model` on the model volume, and where it listens."""
-    return {
-        "WANWU_MODEL": model.name,
-        "WANWU_MODEL_DIR": f"{VOLUME}/{model.folder.name}",
-        "WANWU_ENGINE": cluster.engine,
-        "WANWU_BIND": f"0.0.0.0:{PORT}",
-        "WANWU_CACHE": CACHE,
-        "WANWU_VOLUME": VOLUME,
-    }
+    """Return the settings of every container that serves `model` from the model volume, by variable."""
+    return to_env(
+        model=model.name,
+        model_dir=f"{VOLUME}/{model.folder.name}",
+        bind=f"0.0.0.0:{PORT}",
+        cache=CACHE,
+        volume=VOLUME,
+        # An update is rolled back when its workers end, not when they keep running and say what is wrong.
+        on_load_error=EXIT,
+        **cluster.settings,
+    )
 
 
 def _deploy(pool: Pool, monitor: str) -> dict[str, object]:

@@ -91,6 +91,4 @@ def test_a_grey_network_that_looks_in_tiles_finds_what_is_in_one_of_them(tmp_pat
         assert worker.metric("wanwu_batch_size_images_sum") == 12
         refused = worker.predict(pictures.encoded(Image.new("L", (SIZE * 9, SIZE * 8)), "PNG"))
     assert refused.status == 422
-    assert refused.json["error"]["message"] == (
-        "the image has 144 x 128 pixels, 72 tiles of this model, more than the 64 served; scale it down"
-    )
+    assert refused.json["error"]["code"] == "too_many_tiles"

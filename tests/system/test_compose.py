@@ -172,7 +172,7 @@ def test_with_all_workers_stopped_it_says_so_and_recovers_by_itself(running: Ser
     assert (answer.status_code, ready.status_code) == (503, 503)
     error = answer.json()["error"]
     assert error.keys() == {"code", "message", "request_id"}
-    assert (error["code"], ready.json()["error"]["code"]) == ("no_worker_ready", "not_ready")
+    assert (error["code"], ready.json()["error"]["code"]) == ("not_ready", "not_ready")
     assert error["request_id"] == answer.headers["X-Request-ID"]
     assert (answer.headers["Content-Type"], answer.headers["Retry-After"]) == ("application/json", "2")
     until("every worker is in rotation", lambda: workers_in(running) == set(WORKERS))
@@ -375,4 +375,4 @@ def test_logs_show_every_container(running: Service, golden: Path) -> None:
 def test_a_model_that_is_not_served_is_404(running: Service, golden: Path) -> None:
     answer = requests.post(f"{running.endpoint}/predict?model=nope", data=golden.read_bytes(), timeout=10)
     assert answer.status_code == 404
-    assert answer.json()["error"]["message"] == 'model "nope" is not served here; known models: slow'
+    assert answer.json()["error"]["code"] == "unknown_model"

@@ -6,7 +6,8 @@ import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from worker.contract.errors import BadParameter
+from worker.api.uploads import repeated_parameter
+from worker.contract.errors import ErrorCode, ServiceError
 from worker.contract.limits import MAX_CANDIDATE_LABELS, MAX_LABEL_CHARACTERS
 from worker.models.labels import Labels
 from worker.models.scores import Output
@@ -33,14 +34,14 @@ class Candidates:
 def take_candidates(*parts: Mapping[str, object]) -> tuple[Candidates | None, list[dict[str, object]]]:
     """The candidate labels in the `parts` of a request, None when there are none, and the parts without them.
 
-    Raises BadParameter, naming parameter, finding and need.
+    Raise ServiceError BAD_PARAMETER.
     """
     labels, template = (_one(name, parts) for name in CANDIDATES)
     rest = [{name: value for name, value in part.items() if name not in CANDIDATES} for part in parts]
     if labels is None:
         if template is not None:
-            raise BadParameter(
-                f"{HYPOTHESIS_TEMPLATE} says what {CANDIDATE_LABELS} are put into; give it with {CANDIDATE_LABELS}"
+            raise _bad_parameter(
+                f"found {HYPOTHESIS_TEMPLATE} alone, needed {CANDIDATE_LABELS} that are put into it: send both or none"
             )
         return None, rest
     return Candidates(_labels(labels), None if template is None else _template(template)), rest
@@ -49,7 +50,7 @@ def take_candidates(*parts: Mapping[str, object]) -> tuple[Candidates | None, li
 def _one(name: str, parts: tuple[Mapping[str, object], ...]) -> object:
     found = [part[name] for part in parts if part.get(name) is not None]
     if len(found) > 1:
-        raise BadParameter(f"{name} is given twice; give it once")
+        raise repeated_parameter(name)
     return found[0] if found else None
 
 
@@ -57,12 +58,12 @@ def _labels(value: object) -> tuple[str, ...]:
     listed = _listed(value) if isinstance(value, str) else value
     if not isinstance(listed, list) or not listed or not all(isinstance(label, str) for label in listed):
         found = reprlib.repr(value)  # it may be megabytes
-        raise BadParameter(
-            f"{CANDIDATE_LABELS} must be a list of texts, or one text with commas between them, found {found}"
+        raise _bad_parameter(
+            f"found {CANDIDATE_LABELS} {found}, needed labels: send a list of strings, or one string with commas"
         )
     if len(listed) > MAX_CANDIDATE_LABELS:
-        raise BadParameter(
-            f"{CANDIDATE_LABELS} must be at most {MAX_CANDIDATE_LABELS}, found {len(listed)}; send fewer"
+        raise _bad_parameter(
+            f"found {len(listed)} {CANDIDATE_LABELS}, needed at most {MAX_CANDIDATE_LABELS}: send fewer"
         )
     return tuple(_text(CANDIDATE_LABELS, label) for label in listed)
 
@@ -79,21 +80,29 @@ def _listed(text: str) -> object:
 
 def _template(value: object) -> str:
     if not isinstance(value, str):
-        raise BadParameter(f"{HYPOTHESIS_TEMPLATE} must be a text, found {reprlib.repr(value)}")
+        raise _bad_parameter(f"found {HYPOTHESIS_TEMPLATE} {reprlib.repr(value)}, needed a string: correct it")
     template = _text(HYPOTHESIS_TEMPLATE, value)
     if fault := template_fault(template):
-        raise BadParameter(f"{HYPOTHESIS_TEMPLATE} {fault}")
+        raise _bad_parameter(f"{HYPOTHESIS_TEMPLATE} {fault}")
     return template
 
 
 def _text(name: str, text: str) -> str:
     stripped = text.strip()
     if not stripped:
-        raise BadParameter(f"{name} holds a blank text; each label needs a letter at least")
+        raise _bad_parameter(f"found a blank text in {name}, needed one letter at least: fill or remove it")
     if len(stripped) > MAX_LABEL_CHARACTERS:
-        raise BadParameter(f"{name} holds {len(stripped)} characters, at most {MAX_LABEL_CHARACTERS} fit; shorten it")
+        raise _bad_parameter(
+            f"found {len(stripped)} characters in {name}, needed at most {MAX_LABEL_CHARACTERS}: shorten it"
+        )
     try:
         stripped.encode()
     except UnicodeEncodeError as error:  # half a surrogate pair, which JSON can hold
-        raise BadParameter(f"{name} holds half a character, found {stripped!r}; send whole ones") from error
+        raise _bad_parameter(
+            f"found half a character in {name} {stripped!r}, needed whole ones: correct its encoding"
+        ) from error
     return stripped
+
+
+def _bad_parameter(message: str) -> ServiceError:
+    return ServiceError(ErrorCode.BAD_PARAMETER, message)

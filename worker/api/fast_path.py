@@ -1,7 +1,7 @@
-"""The short way of a request that is as plain as can be: HTTP/1.1, to /predict, one picture, no wishes.
+"""The fast path: a `POST /predict` over HTTP/1.1 with one image and no parameters, answered without Flask.
 
-The picture is the body, or the one file of a form. The answer is the very one that the long way gives; what is not
-known for certain is left to that one.
+The image is the body, or the one file of a form. The answer equals that of the Flask application; a request with
+anything that is not known here is left to Flask.
 """
 
 import json
@@ -12,9 +12,7 @@ from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 
-from worker.api import request_context as exchange
-from worker.api.flask_app import RETRY_AFTER, told
-from worker.api.request_context import REQUEST_ID
+from worker.api.request_context import REQUEST_ID, RETRY_AFTER, begin, end, to_service_error
 from worker.api.routes import predict
 from worker.api.routes.predict import PATH
 from worker.api.service import Service
@@ -22,8 +20,8 @@ from worker.api.uploads import FIELD
 from worker.contract.limits import MAX_BODY_BYTES
 
 HEAD = re.compile(rb"POST %s HTTP/1\.1\r\n((?:[A-Za-z0-9-]+: ?[\x21-\x7e][\x20-\x7e]*\r\n)+)\r\n" % PATH.encode())
-# With these a request means the same whatever they say; with any that is not named here the long way decides.
-HARMLESS = frozenset(
+# Headers whose values change nothing of the answer; a request with any other is left to Flask.
+IGNORED_HEADERS = frozenset(
     {
         b"host",
         b"user-agent",
@@ -34,8 +32,8 @@ HARMLESS = frozenset(
         b"x-forwarded-proto",
     }
 )
-TYPE, LENGTH, GIVEN_ID = b"content-type", b"content-length", REQUEST_ID.lower().encode()
-PICTURE = re.compile(rb"image/[a-z0-9.+-]+|application/octet-stream")
+TYPE, LENGTH, CLIENT_ID = b"content-type", b"content-length", REQUEST_ID.lower().encode()
+IMAGE = re.compile(rb"image/[a-z0-9.+-]+|application/octet-stream")
 FORM = re.compile(rb"multipart/form-data; ?boundary=([A-Za-z0-9_-]{1,70})")
 PART = re.compile(
     rb'Content-Disposition: form-data; name="%s"; filename="[^"\\\r\n]+"\r\n(?:Content-Type: [\x21-\x7e]+\r\n)?\r\n'
@@ -47,19 +45,19 @@ to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
-class Plain:
-    """A plain request: how many bytes are its head and its body, and the id it was given, "" for none.
+class SimpleRequest:
+    """A request that takes the fast path: the bytes of its head and its body, and the client's id, "" for none.
 
-    `boundary` is what stands between the parts of a form, empty where the body is the picture.
+    `boundary` separates the parts of a form; it is empty where the body is the image.
     """
 
     head: int
     length: int
-    given_id: str
+    client_id: str
     boundary: bytes = b""
 
-    def picture(self, body: bytes) -> bytes | None:
-        """The picture in the whole `body`; None for a form that is more than one file in FIELD."""
+    def image(self, body: bytes) -> bytes | None:
+        """Return the image in the whole `body`; None for a form that is more than one file in FIELD."""
         if not self.boundary:
             return body
         edge = b"\r\n--" + self.boundary
@@ -67,12 +65,12 @@ class Plain:
         part = PART.match(body, len(first))
         if part is None or not (body.startswith(first) and body.endswith(last)):
             return None
-        picture = body[part.end() : -len(last)]
-        return picture if picture and edge not in picture else None
+        image = body[part.end() : -len(last)]
+        return image if image and edge not in image else None
 
 
-def parse(data: bytes) -> Plain | None:
-    """The request that `data` begins with; None when it is not plain, or not wholly there up to its body."""
+def parse(data: bytes) -> SimpleRequest | None:
+    """Return the request that `data` begins with; None when it is not simple, or its head is not complete."""
     match = HEAD.match(data)
     if match is None:
         return None
@@ -80,35 +78,35 @@ def parse(data: bytes) -> Plain | None:
     for line in match[1][:-2].split(b"\r\n"):
         name, _, value = line.partition(b":")
         name = name.lower()
-        if name in HARMLESS:
+        if name in IGNORED_HEADERS:
             continue
-        if name not in (TYPE, LENGTH, GIVEN_ID) or name in taken:
+        if name not in (TYPE, LENGTH, CLIENT_ID) or name in taken:
             return None
         taken[name] = value.strip()
     length, kind = taken.get(LENGTH, b""), taken.get(TYPE, b"")
     form = FORM.fullmatch(kind)
-    if not NUMBER.fullmatch(length) or not (form or PICTURE.fullmatch(kind)):
+    if not NUMBER.fullmatch(length) or not (form or IMAGE.fullmatch(kind)):
         return None
-    found = Plain(match.end(), int(length), taken.get(GIVEN_ID, b"").decode(), form[1] if form else b"")
+    found = SimpleRequest(match.end(), int(length), taken.get(CLIENT_ID, b"").decode(), form[1] if form else b"")
     return found if len(data) - found.head <= found.length <= MAX_BODY_BYTES else None
 
 
-def answer(service: Service, given_id: str, image: bytes, keep: bool) -> bytes:
-    """The whole answer, headers and body, to a plain request that brought `image`."""
-    its, more = exchange.begin(given_id), ""
+def answer(service: Service, client_id: str, image: bytes, keep: bool) -> bytes:
+    """Return the whole answer, headers and body, to a simple request with `image`; `keep` keeps the connection."""
+    context, more = begin(client_id, "POST", PATH), ""
     try:
-        status, body = 200, predict.answer(service, its, image)
+        status, body = 200, predict.answer(service, context, image)
     except Exception as error:
-        known = told(service, its, error)
-        status, body = known.status, known.body(its.request_id)
-        if known.retry_after_s is not None:
-            more = f"{RETRY_AFTER}: {known.retry_after_s}\r\n"
-    exchange.end(service, its, "POST", PATH, PATH, status)
+        found = to_service_error(service, context, error)
+        status, body = found.code.status, found.body(context.request_id)
+        if found.code.retry_after_s is not None:
+            more = f"{RETRY_AFTER}: {found.code.retry_after_s}\r\n"
+    end(service, context, PATH, status)
     text = f"{to_json(body)}\n".encode()
     head = (
         f"HTTP/1.1 {_line(status)}\r\nDate: {_date(int(time.time()))}\r\n"
         f"Connection: {'keep-alive' if keep else 'close'}\r\nContent-Type: {predict.JSON}\r\n"
-        f"Content-Length: {len(text)}\r\n{REQUEST_ID}: {its.request_id}\r\n{more}\r\n"
+        f"Content-Length: {len(text)}\r\n{REQUEST_ID}: {context.request_id}\r\n{more}\r\n"
     )
     return head.encode() + text
 

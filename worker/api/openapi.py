@@ -17,17 +17,7 @@ from worker.api.schemas import (
     object_of,
     ref,
 )
-from worker.contract.errors import (
-    BadRequest,
-    BodyTooLarge,
-    DeadlinePassed,
-    NotReady,
-    QueueFull,
-    ServiceError,
-    Undecodable,
-    UnknownModel,
-    UnsupportedType,
-)
+from worker.contract.error_codes import ErrorCode, Sender
 from worker.contract.settings import Settings
 from worker.contract.version import VERSION
 from worker.decode import MIME_TYPES
@@ -37,10 +27,7 @@ NUMBERED: Json = {"name": "number", "in": "path", "required": True, "schema": CO
 VERSIONED: Json = {"name": "version", "in": "path", "required": True, "schema": TEXT}
 BINARY, PNG = "application/octet-stream", "image/png"
 ERROR, PROTOCOL_ERROR = ref("Error"), ref("ProtocolError")
-REFUSALS: tuple[type[ServiceError], ...] = (
-    BadRequest, UnknownModel, BodyTooLarge, UnsupportedType, Undecodable,
-    QueueFull, ServiceError, NotReady, DeadlinePassed,
-)  # fmt: skip
+NOT_TO_IMAGES = (ErrorCode.UNKNOWN_EXAMPLE, ErrorCode.UNKNOWN_ROUTE, ErrorCode.METHOD_NOT_ALLOWED)
 
 
 def document(settings: Settings) -> Json:
@@ -104,7 +91,7 @@ def _predict(settings: Settings) -> Json:
 
 def _models() -> Json:
     models = object_of(models=list_of(ref("Model")))
-    return _get("What is served", models, **{"503": _content(NotReady.code, ERROR)})
+    return _get("What is served", models, **{"503": _refusal(ERROR, ErrorCode.NOT_READY)})
 
 
 def _model() -> Json:
@@ -113,6 +100,7 @@ def _model() -> Json:
 
 def _example() -> Json:
     found = _about("An image to try the model on", {}, NAME, NUMBERED, error=ERROR)
+    found["responses"]["404"] = _refusal(ERROR, ErrorCode.UNKNOWN_MODEL, ErrorCode.UNKNOWN_EXAMPLE)
     found["responses"]["200"]["content"] = {mime: {"schema": BYTES} for mime in MIME_TYPES.values()}
     return found
 
@@ -170,20 +158,33 @@ def _probe(summary: str, schema: Json) -> Json:
 
 
 def _about(summary: str, schema: Json, *named: Json, not_yet: Json | None = None, error: Json = PROTOCOL_ERROR) -> Json:
-    unready = _content(NotReady.code, {"anyOf": [error, not_yet]} if not_yet else error)
-    unknown = _content(UnknownModel.code, error)
+    # A model that is known but not ready says so in its own form, without the header of an error.
+    unready = _refusal(error, ErrorCode.NOT_READY)
+    if not_yet:
+        unready = _content(ErrorCode.NOT_READY.value, {"anyOf": [error, not_yet]})
+    unknown = _refusal(error, ErrorCode.UNKNOWN_MODEL)
     return _get(summary, schema, **{"404": unknown, "503": unready}) | {"parameters": list(named)}
 
 
 def _responses(schema: Json, *binary: str, error: Json = ERROR) -> Json:
     answer = _content("The answer", schema)
     answer["content"] |= {kind: {"schema": BYTES} for kind in binary}
-    return {"200": answer, **{str(kind.status): _refusal(kind, error) for kind in REFUSALS}}
+    return {"200": answer, **_refusals(error)}
 
 
-def _refusal(kind: type[ServiceError], error: Json) -> Json:
-    refusal = _content(kind.code, error)
-    if kind.retry_after_s is not None:
+def _refusals(error: Json) -> Json:
+    """Return what a worker may answer to an image instead, by status."""
+    by_status: dict[str, list[ErrorCode]] = {}
+    for code in ErrorCode:
+        if code.sender is not Sender.GATEWAY and code not in NOT_TO_IMAGES:
+            by_status.setdefault(str(code.status), []).append(code)
+    return {status: _refusal(error, *codes) for status, codes in by_status.items()}
+
+
+def _refusal(error: Json, *codes: ErrorCode) -> Json:
+    """Return one status of the contract, which all of `codes` have."""
+    refusal = _content(", ".join(codes), error)
+    if codes[0].retry_after_s is not None:
         refusal["headers"] |= {"Retry-After": {"required": True, "schema": COUNT}}
     return refusal
 

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from worker.api.candidates import CANDIDATES
-from worker.contract.errors import BadParameter
+from worker.api.uploads import repeated_parameter
+from worker.contract.errors import ErrorCode, ServiceError
 from worker.contract.languages import BOTH
 from worker.models.labels import ACTIVATIONS
 from worker.models.scores import THRESHOLD, TOP_K, Output
@@ -38,21 +39,26 @@ Parse = Callable[[str, object], object]
 def parse_parameters(*sources: Mapping[str, object], known: tuple[str, ...], output: Output) -> Parameters:
     """Merge the parameters of a request's parts, CANDIDATES already taken, over the defaults of the model's `output`.
 
-    Raises BadParameter, naming parameter, finding and need.
+    Raise ServiceError BAD_PARAMETER.
     """
     given: dict[str, object] = {}
     for source in sources:
         for name, value in source.items():
             if name not in known:
-                raise BadParameter(f'unknown parameter "{name}"; known: {", ".join(known)}')
+                raise ServiceError(
+                    ErrorCode.BAD_PARAMETER,
+                    f'found parameter "{name}", needed one of {", ".join(known)}: correct its name or remove it',
+                )
             if name in given:
-                raise BadParameter(f"{name} is given twice; give it once")
+                raise repeated_parameter(name)
             given[name] = value
     parsers = _parsers(output)
     parsed = {FIELDS.get(name, name): parsers[name](name, value) for name, value in given.items() if value is not None}
     parameters = replace(Parameters(output.top_k, output.threshold), **parsed)  # type: ignore[arg-type]
     if parameters.class_index is not None and not parameters.heat_map:
-        raise BadParameter("class says what a heat map is drawn for; give it with heat_map=true")
+        raise ServiceError(
+            ErrorCode.BAD_PARAMETER, "found class without a heat map, needed heat_map=true: send both or none"
+        )
     return parameters
 
 
@@ -77,7 +83,7 @@ def _whole(needed: str, lowest: int, highest: int | None = None) -> Parse:
             if number < lowest or (highest is not None and number > highest):
                 raise ValueError
         except (TypeError, ValueError, OverflowError):
-            raise BadParameter(f"{name} must be {needed}, found {value!r}") from None
+            raise _bad_value(name, value, needed) from None
         return int(number)
 
     return parse
@@ -91,7 +97,7 @@ def _share(name: str, value: object) -> float:
         if not 0 <= number <= 1:
             raise ValueError
     except (TypeError, ValueError, OverflowError):
-        raise BadParameter(f"{name} must be a number from 0 to 1, found {value!r}") from None
+        raise _bad_value(name, value, "a number from 0 to 1") from None
     return number
 
 
@@ -100,13 +106,13 @@ def _flag(name: str, value: object) -> bool:
         return value
     if isinstance(value, str) and value in FLAGS:
         return FLAGS[value]
-    raise BadParameter(f"{name} must be true or false, found {value!r}")
+    raise _bad_value(name, value, "true or false")
 
 
 def _one_of(*choices: str) -> Parse:
     def parse(name: str, value: object) -> str:
         if value not in choices:
-            raise BadParameter(f"{name} must be one of {', '.join(choices)}, found {value!r}")
+            raise _bad_value(name, value, f"one of {', '.join(choices)}")
         return str(value)
 
     return parse
@@ -114,5 +120,9 @@ def _one_of(*choices: str) -> Parse:
 
 def _text(name: str, value: object) -> str:
     if not isinstance(value, str):
-        raise BadParameter(f"{name} must be a text, found {value!r}")
+        raise _bad_value(name, value, "a string")
     return value
+
+
+def _bad_value(name: str, value: object, needed: str) -> ServiceError:
+    return ServiceError(ErrorCode.BAD_PARAMETER, f"found {name} {value!r}, needed {needed}: correct it")

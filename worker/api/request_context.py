@@ -1,4 +1,4 @@
-"""One request from its beginning to its line in the log, whichever way it came in: its id and its metrics."""
+"""One request, whichever path it takes: its id, its log line, its metrics, and what it hears of an error."""
 
 import logging
 import os
@@ -6,53 +6,91 @@ import re
 import time
 from dataclasses import dataclass
 
+from werkzeug.exceptions import HTTPException
+
 from worker.api.service import Service
+from worker.contract.errors import ErrorCode, ServiceError, internal_error
+from worker.contract.limits import MAX_BODY_BYTES
 from worker.process.logs import FIELDS, written
 
 REQUEST_ID = "X-Request-ID"
+RETRY_AFTER = "Retry-After"
 VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-QUIET = ("/livez", "/readyz", "/metrics")  # asked every second by machines
+QUIET = ("/livez", "/readyz", "/metrics")  # machines ask for these every second
 
-log = logging.getLogger("worker.access")
+access_log = logging.getLogger("worker.access")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
-    """A request's id, and when it began on the monotonic clock, in seconds."""
+class RequestContext:
+    """A request's id, its method and path, and its start on the monotonic clock in seconds."""
 
     request_id: str
+    method: str
+    path: str
     started: float
 
     def elapsed(self) -> float:
-        """Seconds since it began."""
+        """Return the seconds since the start."""
         return time.monotonic() - self.started
 
 
-def begin(given: str) -> Exchange:
-    """A request that begins now, under the id it was given, or its own where that could spoil a log."""
-    return Exchange(given if VALID_REQUEST_ID.fullmatch(given) else os.urandom(16).hex(), time.monotonic())
+def begin(client_id: str, method: str, path: str) -> RequestContext:
+    """Start a request under the client's id, or under a new one where the client's could spoil a log."""
+    request_id = client_id if VALID_REQUEST_ID.fullmatch(client_id) else os.urandom(16).hex()
+    return RequestContext(request_id, method, path, time.monotonic())
 
 
-def end(service: Service, exchange: Exchange, method: str, path: str, route: str, status: int) -> None:
-    """Measure the answered request and log it; `route` is the rule that `path` fell under."""
-    service.later(_account, service, exchange, (method, path, route, status), exchange.elapsed(), time.time())
+def end(service: Service, context: RequestContext, route: str, status: int) -> None:
+    """Count, measure and log the answered request soon; `route` is the rule that its path matched."""
+    service.deferred(_account, service, context, route, status, context.elapsed(), time.time())
 
 
-def _account(
-    service: Service, exchange: Exchange, request: tuple[str, str, str, int], seconds: float, ended: float
-) -> None:
-    method, path, route, status = request
+def _account(service: Service, context: RequestContext, route: str, status: int, seconds: float, ended: float) -> None:
     service.metrics.requests.labels(route, status).inc()
     service.metrics.duration.labels(route).observe(seconds)
     if route in QUIET:
         return
     fields = {
         "time": written(ended),
-        "request_id": exchange.request_id,
+        "request_id": context.request_id,
         "worker": service.settings.worker,
-        "method": method,
-        "path": path,
+        "method": context.method,
+        "path": context.path,
         "status": status,
         "seconds": round(seconds, 4),
     }
-    log.info("request", extra={FIELDS: fields})
+    access_log.info("request", extra={FIELDS: fields})
+
+
+def to_service_error(service: Service, context: RequestContext, error: Exception) -> ServiceError:
+    """Return `error` as the client hears of it, counted by its code."""
+    found = _to_service_error(context, error)
+    service.deferred(service.metrics.rejected.labels(found.code.value).inc)
+    return found
+
+
+def _to_service_error(context: RequestContext, error: Exception) -> ServiceError:
+    if isinstance(error, ServiceError):
+        return error
+    if not isinstance(error, HTTPException):
+        log.exception("unforeseen", extra={FIELDS: {"request_id": context.request_id}})
+        return internal_error()
+    if error.code == ErrorCode.BODY_TOO_LARGE.status:
+        return ServiceError(
+            ErrorCode.BODY_TOO_LARGE,
+            f"found a body with too many parts or of more than {MAX_BODY_BYTES} bytes, needed less: "
+            "send fewer or smaller images",
+        )
+    if error.code == ErrorCode.METHOD_NOT_ALLOWED.status:
+        return ServiceError(
+            ErrorCode.METHOD_NOT_ALLOWED,
+            f"found method {context.method}, needed one that {context.path} takes: the header Allow lists them",
+        )
+    if error.code == ErrorCode.UNKNOWN_ROUTE.status:
+        return ServiceError(
+            ErrorCode.UNKNOWN_ROUTE,
+            f"found no route {context.path}, needed one that is served: GET /openapi.json lists them",
+        )
+    return ServiceError(ErrorCode.BAD_REQUEST, error.description or error.name)

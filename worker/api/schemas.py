@@ -3,6 +3,7 @@
 from typing import Any
 
 from worker.api.candidates import CANDIDATE_LABELS, HYPOTHESIS_TEMPLATE
+from worker.contract.error_codes import ErrorCode
 from worker.contract.languages import BOTH
 from worker.contract.languages import PATTERN as LANGUAGE
 from worker.contract.limits import MAX_CANDIDATE_LABELS, MAX_LABEL_CHARACTERS
@@ -82,7 +83,7 @@ def ref(name: str) -> Json:
 
 def components() -> Json:
     """What the document defines by name."""
-    error = {"code": TEXT, "message": TEXT}
+    error = {"code": ref("ErrorCode"), "message": TEXT}
     report = object_of(
         state={"enum": [STARTING, READY, DRAINING, BROKEN]}, reason=NAMES, worker=TEXT, slot=TEXT, model=TEXT,
         version=NAMES, engine=NAMES, precision=NAMES, choice=NAMES, in_flight=COUNT, queued=COUNT,
@@ -94,13 +95,20 @@ def components() -> Json:
         "Attributes": _attributes(),
         **_answers(error),
         "Error": object_of(error=object_of(**error, request_id=TEXT)),
-        "ProtocolError": object_of(error=TEXT, code=TEXT, request_id=TEXT),
+        "ProtocolError": object_of(error=TEXT, code=ref("ErrorCode"), request_id=TEXT),
+        "ErrorCode": _error_code(),
         "Report": report,
         "Model": _model(),
         "Metadata": object_of(
             name=TEXT, versions=list_of(TEXT), platform=TEXT, inputs=list_of(tensor), outputs=list_of(tensor)
         ),
     }
+
+
+def _error_code() -> Json:
+    """The codes of the worker and of the gateway, each with its status and what to do."""
+    lines = [f"- `{code.value}` ({code.status}): {code.meaning} {code.remedy}" for code in ErrorCode]
+    return {"enum": [code.value for code in ErrorCode], "description": "\n".join(lines)}
 
 
 def _model() -> Json:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from worker.api.candidates import CANDIDATE_LABELS, Candidates
-from worker.contract.errors import BadParameter, NotReady, ServiceError, UnknownModel
+from worker.contract.errors import ErrorCode, ServiceError, internal_error
 from worker.contract.settings import Settings
 from worker.models.folder import ModelFolder
 from worker.pipeline.admission import Admission, Deadline
@@ -14,7 +14,7 @@ from worker.pipeline.batcher import Batcher
 from worker.pipeline.classifier import Classified, Classifier
 from worker.pipeline.explainer import AT_ONCE, Explainer
 from worker.pipeline.text_embeddings import Texts
-from worker.process.deferred import Later
+from worker.process.deferred import DeferredCalls
 from worker.process.health import Health
 from worker.process.metrics import Metrics
 
@@ -42,7 +42,7 @@ class Service:
 
     def __init__(self, settings: Settings, health: Health, admission: Admission, metrics: Metrics) -> None:
         self.settings, self.health, self.admission, self.metrics = settings, health, admission, metrics
-        self.later = Later()
+        self.deferred = DeferredCalls()
         self.loaded: Loaded | None = None
 
     def alive(self) -> bool:
@@ -51,14 +51,24 @@ class Service:
         return batcher is None or (batcher.alive and batcher.busy_s() <= self.settings.inference_limit_s)
 
     def model(self, name: str | None = None, version: str | None = None) -> Loaded:
-        """The loaded model; raises UnknownModel when another is named, NotReady when it cannot answer now."""
+        """Return the loaded model; raise ServiceError UNKNOWN_MODEL for another, NOT_READY while it cannot answer."""
         if name not in (None, self.settings.model):
-            raise UnknownModel(f'this worker serves "{self.settings.model}", not "{name}"; ask the gateway for it')
+            raise ServiceError(
+                ErrorCode.UNKNOWN_MODEL,
+                f'found model "{name}", needed "{self.settings.model}", which this worker serves: '
+                "send the request to the gateway",
+            )
         self.health.require_answering()
         if self.loaded is None:
-            raise NotReady("this worker has no model loaded yet; try again shortly")
+            raise ServiceError(
+                ErrorCode.NOT_READY, "found no model loaded yet, needed one: try again after the seconds in Retry-After"
+            )
         if version not in (None, self.loaded.folder.version):
-            raise UnknownModel(f'version "{version}" is not served; the one served is {self.loaded.folder.version}')
+            raise ServiceError(
+                ErrorCode.UNKNOWN_MODEL,
+                f'found version "{version}", needed {self.loaded.folder.version}, the one served: correct it or '
+                "leave it out",
+            )
         return self.loaded
 
     def deadline(self) -> Deadline:
@@ -68,14 +78,16 @@ class Service:
     def asked(self, model: Loaded, candidates: Candidates | None, deadline: Deadline) -> Loaded:
         """`model` telling `candidates` apart instead of its own classes; itself when there are none.
 
-        Holds a place while the labels are read. Raises BadParameter for a model that cannot, QueueFull, DeadlinePassed.
+        Hold a place while the labels are read. Raise ServiceError: BAD_PARAMETER for a model that is not zero-shot,
+        QUEUE_FULL, DEADLINE.
         """
         if candidates is None:
             return model
         if model.texts is None:
-            raise BadParameter(
-                f"{CANDIDATE_LABELS} needs a zero-shot model; {self.settings.model} knows its own classes alone: "
-                f"leave {CANDIDATE_LABELS} out"
+            raise ServiceError(
+                ErrorCode.BAD_PARAMETER,
+                f"found {CANDIDATE_LABELS} for {self.settings.model}, which knows its own classes alone, "
+                f"needed a zero-shot model: leave {CANDIDATE_LABELS} out",
             )
         with self.admission.admit(1):
             head = model.texts.head(candidates.labels, candidates.template, deadline)
@@ -89,7 +101,7 @@ class Service:
         """Classify all `images`, each to its own result or its own error.
 
         All are decoded and queued before the first is waited for, so that they form batches.
-        Raises QueueFull when there is no room for all of them.
+        Raise ServiceError QUEUE_FULL when there is no room for all of them.
         """
         deadline = deadline or self.deadline()
         with self.admission.admit(len(images)):
@@ -105,7 +117,7 @@ class Service:
         """Classify `image` and draw, as a PNG, where the network looks for class `index`, or for its best one.
 
         Its many inferences take turns with those of others: it holds as many places as it has pictures in the queue
-        at once. Raises QueueFull, DeadlinePassed, and what decoding raises.
+        at once. Raise ServiceError QUEUE_FULL, DEADLINE, and what decoding raises.
         """
         deadline, places = deadline or self.deadline(), min(AT_ONCE, self.admission.capacity)
         output = model.folder.output
@@ -122,4 +134,4 @@ class Service:
             return error
         except Exception:
             log.exception("classification failed")
-            return ServiceError("the worker failed on this image; its log has the details under the request id")
+            return internal_error()

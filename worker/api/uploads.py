@@ -10,7 +10,7 @@ from typing import IO
 
 from flask import Request
 
-from worker.contract.errors import BadRequest, UnsupportedType
+from worker.contract.errors import ErrorCode, ServiceError
 from worker.contract.limits import MAX_BODY_BYTES
 
 FIELD = "image"
@@ -42,7 +42,7 @@ class Upload:
 
 
 def read_upload(request: Request, max_images: int) -> Upload:
-    """Read what was sent; raises BadRequest or UnsupportedType, saying what was found and what to send."""
+    """Read what was sent; raise ServiceError where it is not what the route takes."""
     if request.mimetype == "multipart/form-data":
         upload = _multipart(request)
     elif request.mimetype == "application/json":
@@ -51,18 +51,26 @@ def read_upload(request: Request, max_images: int) -> Upload:
         body = read_body(request)
         upload = Upload(((None, body),) if body else (), {})
     else:
-        raise UnsupportedType(
-            f"found Content-Type {request.mimetype}; send multipart/form-data with a field `{FIELD}`, "
-            "an image as the body with Content-Type image/*, or application/json"
+        raise ServiceError(
+            ErrorCode.UNSUPPORTED_TYPE,
+            f"found Content-Type {request.mimetype}, needed multipart/form-data, image/* or application/json: "
+            f"send the image as the multipart field `{FIELD}`, as the body, or as base64 in JSON",
         )
     if not upload.images:
-        raise BadRequest(f"no image was sent; send one as multipart field `{FIELD}` or as the body", "no_image")
-    if len(upload.images) > max_images:
-        raise BadRequest(
-            f"{len(upload.images)} images were sent, at most {max_images} fit in one request; send them in several",
-            "too_many_images",
+        raise ServiceError(
+            ErrorCode.NO_IMAGE, f"found no image, needed one: send it as the multipart field `{FIELD}` or as the body"
         )
+    check_count(len(upload.images), max_images)
     return upload
+
+
+def check_count(images: int, max_images: int) -> None:
+    """Raise ServiceError for more images than one request may hold."""
+    if images > max_images:
+        raise ServiceError(
+            ErrorCode.TOO_MANY_IMAGES,
+            f"found {images} images, needed at most {max_images} in one request: send them in several",
+        )
 
 
 def read_body(request: Request) -> bytes:
@@ -75,13 +83,15 @@ def read_body(request: Request) -> bytes:
 
 def _multipart(request: Request) -> Upload:
     if unknown := [name for name in request.files if name != FIELD]:
-        raise BadRequest(f'found a file in field "{unknown[0]}"; send images in field `{FIELD}`')
+        raise ServiceError(
+            ErrorCode.BAD_REQUEST, f'found a file in field "{unknown[0]}", needed field `{FIELD}`: rename the field'
+        )
     images = tuple((file.filename, file.read()) for file in request.files.getlist(FIELD))
     return Upload(images, _once(request.form.items(multi=True)))
 
 
 def query(request: Request) -> Mapping[str, str]:
-    """The query's parameters; raises BadRequest when one is given twice."""
+    """Return the query's parameters; raise ServiceError when one is repeated."""
     return _once(request.args.items(multi=True))
 
 
@@ -89,9 +99,14 @@ def _once(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in pairs:
         if name in found:
-            raise BadRequest(f"{name} is given twice; give it once", "bad_parameter")
+            raise repeated_parameter(name)
         found[name] = value
     return found
+
+
+def repeated_parameter(name: str) -> ServiceError:
+    """Return the error of a parameter that a request has more than once."""
+    return ServiceError(ErrorCode.BAD_PARAMETER, f"found parameter {name} twice, needed it once: remove one")
 
 
 def _json(request: Request) -> Upload:
@@ -100,12 +115,21 @@ def _json(request: Request) -> Upload:
     except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
-        raise BadRequest('the body is not a JSON object; send {"inputs": "<base64>", "parameters": {...}}')
+        raise ServiceError(
+            ErrorCode.BAD_REQUEST,
+            'found a body that is no JSON object, needed one: send {"inputs": "<base64>", "parameters": {...}}',
+        )
     if unknown := sorted(body.keys() - {"inputs", "parameters"}):
-        raise BadRequest(f'unknown key "{unknown[0]}" in the JSON body; known: inputs, parameters')
+        raise ServiceError(
+            ErrorCode.BAD_REQUEST,
+            f'found key "{unknown[0]}" in the JSON body, needed inputs and parameters alone: remove or rename it',
+        )
     parameters = {} if body.get("parameters") is None else body["parameters"]
     if not isinstance(parameters, dict):
-        raise BadRequest("parameters must be a JSON object")
+        raise ServiceError(
+            ErrorCode.BAD_REQUEST,
+            f'found parameters of type {type(parameters).__name__}, needed a JSON object: send "parameters": {{...}}',
+        )
     inputs = body.get("inputs")
     if inputs is None:
         return Upload((), parameters)
@@ -113,12 +137,17 @@ def _json(request: Request) -> Upload:
 
 
 def decode_base64(text: object) -> bytes:
-    """The bytes of base64 `text`, a data: URL's prefix allowed; raises BadRequest when it is none."""
+    """Return the bytes of base64 `text`, a data: URL's prefix allowed; raise ServiceError when it is none."""
     if not isinstance(text, str):
-        raise BadRequest(f"inputs must be a base64 text, found {type(text).__name__}")
+        raise ServiceError(
+            ErrorCode.BAD_REQUEST,
+            f"found an image of type {type(text).__name__}, needed a string: send it in base64",
+        )
     if text.startswith("data:"):
         text = text.partition(",")[2]
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise BadRequest(f"inputs is not valid base64: {error}") from error
+        raise ServiceError(
+            ErrorCode.BAD_REQUEST, f"found an image that is not valid base64 ({error}), needed base64: encode it again"
+        ) from error

@@ -1,12 +1,14 @@
-"""Every limit a request can meet: its default, its bounds and its unit, named once.
+"""Every limit that a request can meet: its default, its bounds and its unit, declared once.
 
-`compose/cluster.toml` sets them in `[limits]`, the worker reads them as `WANWU_<NAME>`.
+`compose/cluster.toml` sets those of LIMITS in `[limits]`, the worker reads them as `WANWU_<NAME>`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 MAX_BODY_BYTES = 32 * 1024 * 1024  # nginx.conf's client_max_body_size; a test compares the two
-MAX_TILES = 64  # of one picture; each is an inference of its own
+MAX_TILES = 64  # of one image; each is an inference of its own
 MAX_CANDIDATE_LABELS = 256  # of one request; each goes through the text tower once for every template
 MAX_LABEL_CHARACTERS = 200  # of a candidate label, and of its template: more than any text tower reads
 
@@ -20,13 +22,14 @@ class Limit:
     maximum: int
     unit: str
 
-    def fault(self, value: object) -> str | None:
-        """What is wrong with `value`, or None: a sentence's end, to follow the name of the setting."""
-        if isinstance(value, bool) or not isinstance(value, int):
-            return f"must be a whole number of {self.unit}, found {value!r}"
-        if not self.minimum <= value <= self.maximum:
-            return f"must be {self.minimum} to {self.maximum} {self.unit}, found {value}"
-        return None
+    @property
+    def needed(self) -> str:
+        """What a value must be, as the end of "needed ..."."""
+        return f"a whole number from {self.minimum} to {self.maximum} ({self.unit})"
+
+    def allows(self, value: object) -> bool:
+        """Return whether `value` is a whole number within the bounds."""
+        return type(value) is int and self.minimum <= value <= self.maximum
 
 
 LIMITS = {
@@ -38,3 +41,11 @@ LIMITS = {
     "inference_limit_s": Limit(30, 1, 600, "seconds"),
     "drain_s": Limit(3, 0, 60, "seconds"),
 }
+
+
+def queue_fault(values: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with a full request that is larger than the queue, None where it fits or one is missing."""
+    images, queue = values.get("max_images", 0), values.get("queue", float("inf"))
+    if images <= queue:
+        return None
+    return f"found {images}, needed at most {queue}, the queue: lower max_images or raise queue"

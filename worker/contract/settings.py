@@ -1,25 +1,26 @@
-"""What a worker is told through its environment: read once, frozen, every fault reported at once."""
+"""The settings of a worker: declared once, read from the environment, every fault reported at once.
 
+A field of Settings is the whole declaration: its name, type, default and unit, and the table of cluster.toml that holds
+a key of the same name, where there is one. From it follow the variable WANWU_<NAME> that the worker reads, the
+variables that scripts/render writes for every runtime, and the key of cluster.toml with its checks.
+"""
+
+import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from worker.contract.engines import ENGINES
-from worker.contract.limits import LIMITS
+from worker.contract.limits import LIMITS, queue_fault
 
 PREFIX = "WANWU_"
 AUTO = "auto"  # the engine that the model folder has for this kind of machine
-STAY, LEAVE = "stay", "leave"  # what a worker does that cannot serve its model
-REQUIRED = {
-    "MODEL_DIR": "the model folder to serve",
-    "MODEL": "the name the model is served under",
-    "WORKER": "this worker's name",
-    "SLOT": "the name of the slot it is pinned to",
-    "CPUS": 'the CPUs of the slot, as in "0-3,8"',
-    "BIND": 'the address to listen on, as in "127.0.0.1:8081"',
-}
-OPTIONAL = {"GPU": "", "ENGINE": AUTO, "CACHE": "", "SLOTS": "", "VOLUME": "", "VOLUME_ID": "", "BROKEN": STAY}
+KEEP_RUNNING, EXIT = "keep_running", "exit"  # what a worker does that cannot load its model
+TOP, LIMITS_TABLE = "", "limits"  # tables of cluster.toml
+FORMER_NAMES = {"BROKEN": f"ON_LOAD_ERROR: set that to {KEEP_RUNNING} or {EXIT} instead"}
 
 
 class SettingsError(Exception):
@@ -27,71 +28,41 @@ class SettingsError(Exception):
 
 
 @dataclass(frozen=True)
-class Settings:
-    """One worker's place (slot, CPUs, GPU UUID), its model and its limits (units: see worker.limits)."""
+class Setting:
+    """The declaration of one setting."""
 
-    model_dir: Path
-    model: str
-    worker: str
-    slot: str
-    cpus: frozenset[int]
-    bind: str
-    gpu: str
-    engine: str
-    cache: str  # a folder for what can be made again, or "" for none
-    slots: str  # the file that says what the slots are which Swarm gives, or "" for the usual one
-    volume: str  # the mounted model volume, whose sentinel is checked, or "" for no check
-    volume_id: str  # which volume it must be, or "" for any
-    broken: str  # STAY and say so when the model cannot be served, or LEAVE, so that a scheduler sees it
-    queue: int
-    max_images: int
-    max_pixels: int
-    deadline_s: int
-    inference_limit_s: int
-    drain_s: int
+    name: str
+    needed: str  # what a value must be, as the end of "needed ..."
+    parse: Callable[[str], Any] = str  # from a variable's text; raises ValueError
+    default: str | None = None  # a variable's text; None where it must be set
+    unit: str = ""
+    toml_type: type = str
+    table: str | None = None  # of cluster.toml, TOP or another; None where the file has no such key
 
-    @classmethod
-    def from_env(cls, environ: Mapping[str, str]) -> "Settings":
-        """Read the settings from `environ`; raises SettingsError naming every fault."""
-        given = {key.removeprefix(PREFIX): value for key, value in environ.items() if key.startswith(PREFIX)}
-        values: dict[str, object] = {key.lower(): given.get(key, default) for key, default in OPTIONAL.items()}
-        faults = offline_faults(environ) + _unknown(given) + _missing(given)
-        values |= {key.lower(): given.get(key, "") for key in REQUIRED}
-        values["model_dir"] = Path(given.get("MODEL_DIR", ""))
-        values["cpus"] = _cpus(given.get("CPUS", ""), faults)
-        for name in LIMITS:
-            values[name] = _limit(name, given, faults)
-        if not faults and values["max_images"] > values["queue"]:  # type: ignore[operator]
-            faults.append(
-                f"{PREFIX}MAX_IMAGES must be at most {PREFIX}QUEUE, {values['queue']}, found {values['max_images']}: "
-                "a fuller request would never be let in"
-            )
-        if values["engine"] not in (AUTO, *ENGINES):
-            faults.append(f"{PREFIX}ENGINE must be one of {', '.join((AUTO, *ENGINES))}, found {values['engine']!r}")
-        if values["broken"] not in (STAY, LEAVE):
-            faults.append(f"{PREFIX}BROKEN must be one of {STAY}, {LEAVE}, found {values['broken']!r}")
-        if faults:
-            raise SettingsError("\n".join(faults))
-        return cls(**values)  # type: ignore[arg-type]
+    @property
+    def variable(self) -> str:
+        """The environment variable that holds it."""
+        return PREFIX + self.name.upper()
 
+    def from_toml(self, value: object) -> Any:
+        """Return a value of cluster.toml as the program uses it; raise ValueError."""
+        if type(value) is not self.toml_type:
+            raise ValueError
+        return self.parse(str(value))
 
-def offline_variables() -> dict[str, str]:
-    """The variables that keep every library on this machine, from offline.env."""
-    lines = (Path(__file__).parents[1] / "offline.env").read_text().splitlines()
-    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
-
-
-def offline_faults(environ: Mapping[str, str]) -> list[str]:
-    """A line for each offline variable that is not set as offline.env says."""
-    return [
-        f"{name} must be {needed}, found {environ.get(name, 'nothing')}: set what worker/offline.env lists"
-        for name, needed in offline_variables().items()
-        if environ.get(name) != needed
-    ]
+    def from_env(self, environ: Mapping[str, str]) -> Any:
+        """Return the value in `environ`, or the default; raise ValueError with what was found."""
+        text = environ.get(self.variable, self.default)
+        if text is None or (text == "" and self.default is None):
+            raise ValueError(f"{self.variable}: found nothing, needed {self.needed}: set it")
+        try:
+            return self.parse(text)
+        except ValueError as error:
+            raise ValueError(f"{self.variable}: found {text!r}, needed {self.needed}: correct it") from error
 
 
 def parse_cpus(text: str) -> frozenset[int]:
-    """The numbers of a kernel CPU list such as "0-3,8"; raises ValueError when it is not one."""
+    """Return the numbers of a kernel CPU list such as "0-3,8"; raise ValueError when it is not one."""
     if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", text):
         raise ValueError(f'not a CPU list such as "0-3,8": {text!r}')
     spans = [[int(end) for end in part.split("-")] for part in text.split(",")]
@@ -100,31 +71,110 @@ def parse_cpus(text: str) -> frozenset[int]:
     return frozenset(number for span in spans for number in range(span[0], span[-1] + 1))
 
 
-def _cpus(text: str, faults: list[str]) -> frozenset[int]:
-    try:
-        return parse_cpus(text) if text else frozenset()
-    except ValueError as error:
-        faults.append(f"{PREFIX}CPUS: {error}")
-        return frozenset()
+def _setting(needed: str, **more: object) -> dict[str, object]:
+    """Return the metadata of a field of Settings: what Setting takes beside the name."""
+    return {"needed": needed, **more}
 
 
-def _limit(name: str, given: Mapping[str, str], faults: list[str]) -> int:
-    text = given.get(name.upper(), str(LIMITS[name].default))
-    value = int(text) if re.fullmatch(r"-?\d+", text) else text
-    if fault := LIMITS[name].fault(value):
-        faults.append(f"{PREFIX}{name.upper()} {fault}")
-        return LIMITS[name].default
-    return int(value)
+def _choice(*choices: str, table: str | None = None) -> dict[str, object]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError
+        return text
+
+    return _setting(f"one of {', '.join(choices)}", parse=parse, default=choices[0], table=table)
 
 
-def _unknown(given: Mapping[str, str]) -> list[str]:
-    known = sorted([*REQUIRED, *OPTIONAL, *(name.upper() for name in LIMITS)])
+def _limit(name: str) -> dict[str, object]:
+    limit = LIMITS[name]
+
+    def parse(text: str) -> int:
+        value = int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else None
+        if not limit.allows(value):
+            raise ValueError
+        return int(text)
+
+    return _setting(
+        limit.needed, parse=parse, default=str(limit.default), unit=limit.unit, toml_type=int, table=LIMITS_TABLE
+    )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One worker's place (slot, CPUs, GPU), its model and its limits."""
+
+    model_dir: Path = field(metadata=_setting("the path of the model folder to serve", parse=Path))
+    model: str = field(metadata=_setting("the name that the model is served under"))
+    worker: str = field(metadata=_setting("this worker's name"))
+    slot: str = field(metadata=_setting("the name of the slot that it is pinned to"))
+    cpus: frozenset[int] = field(metadata=_setting('the CPUs of the slot, as in "0-3,8"', parse=parse_cpus))
+    bind: str = field(metadata=_setting('the address to listen on, as in "127.0.0.1:8081"'))
+    gpu: str = field(metadata=_setting("the UUID of the slot's GPU, or nothing", default=""))
+    cache: str = field(metadata=_setting("a folder for what can be made again, or nothing", default=""))
+    volume: str = field(
+        metadata=_setting("the mounted model volume, whose sentinel is checked, or nothing", default="")
+    )
+    volume_id: str = field(metadata=_setting("the id that the model volume must have, or nothing", default=""))
+    on_load_error: str = field(metadata=_choice(KEEP_RUNNING, EXIT))  # EXIT where a scheduler rolls an update back
+    engine: str = field(metadata=_choice(AUTO, *ENGINES, table=TOP))
+    queue: int = field(metadata=_limit("queue"))
+    max_images: int = field(metadata=_limit("max_images"))
+    max_pixels: int = field(metadata=_limit("max_pixels"))
+    deadline_s: int = field(metadata=_limit("deadline_s"))
+    inference_limit_s: int = field(metadata=_limit("inference_limit_s"))
+    drain_s: int = field(metadata=_limit("drain_s"))
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> "Settings":
+        """Return the settings in `environ`; raise SettingsError naming every fault."""
+        faults, values = offline_faults(environ) + _unknown(environ), dict[str, Any]()
+        for setting in SETTINGS.values():
+            try:
+                values[setting.name] = setting.from_env(environ)
+            except ValueError as error:
+                faults.append(str(error))
+        if fault := queue_fault(values):
+            faults.append(f"{SETTINGS['max_images'].variable}: {fault}")
+        if faults:
+            raise SettingsError("\n".join(faults))
+        return cls(**values)
+
+
+SETTINGS = {one.name: Setting(one.name, **one.metadata) for one in fields(Settings)}
+
+
+@cache
+def process_settings() -> Settings:
+    """Return this process's settings, parsed once: a worker that gunicorn forks has them from its parent."""
+    return Settings.from_env(os.environ)
+
+
+def to_env(**values: object) -> dict[str, str]:
+    """Return the variables that hold the settings `values`; raise KeyError for a name that is no setting."""
+    return {SETTINGS[name].variable: str(value) for name, value in values.items()}
+
+
+def offline_variables() -> dict[str, str]:
+    """Return the variables that keep every library on this machine, from offline.env."""
+    lines = (Path(__file__).parents[1] / "offline.env").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def offline_faults(environ: Mapping[str, str]) -> list[str]:
+    """Return a line for each offline variable that is not set as offline.env says."""
     return [
-        f"{PREFIX}{key} is not a setting; known: {', '.join(PREFIX + name for name in known)}"
-        for key in sorted(given)
-        if key not in known
+        f"{name}: found {environ.get(name, 'nothing')}, needed {needed}: set what worker/offline.env lists"
+        for name, needed in offline_variables().items()
+        if environ.get(name) != needed
     ]
 
 
-def _missing(given: Mapping[str, str]) -> list[str]:
-    return [f"{PREFIX}{key} must be set: {what}" for key, what in REQUIRED.items() if not given.get(key)]
+def _unknown(environ: Mapping[str, str]) -> list[str]:
+    known = sorted(setting.variable for setting in SETTINGS.values())
+    faults = []
+    for variable in sorted(name for name in environ if name.startswith(PREFIX) and name not in known):
+        if new := FORMER_NAMES.get(variable.removeprefix(PREFIX)):
+            faults.append(f"{variable}: found a setting's former name, needed {PREFIX}{new}")
+        else:
+            faults.append(f"{variable}: found no such setting, needed one of {', '.join(known)}: remove or rename it")
+    return faults

@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from worker.contract.settings import SETTINGS, to_env
+
 GIVEN = "DOCKER_RESOURCE_SLOT"  # what Swarm calls the named generic resource `slot` that it has reserved
 SLOTS = "/etc/wanwu/slots.json"
 REMEDY = "run scripts/init-server.sh on this server"
@@ -13,21 +15,17 @@ class SlotError(Exception):
     """The slot is not what this machine has."""
 
 
-def assigned(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables of the slot that Swarm gave, as worker.settings reads them; none where it gave none.
+def assigned(environ: Mapping[str, str], file: Path = Path(SLOTS)) -> dict[str, str]:
+    """Return the settings' variables of the slot that Swarm gave; none where it gave none.
 
-    Raises SlotError when this server's file of slots does not know it.
+    Raise SlotError when this server's `file` of slots does not know it.
     """
     name = environ.get(GIVEN, "")
     if not name:
         return {}
-    slot = _slot(Path(environ.get("WANWU_SLOTS") or SLOTS), name)
-    return {
-        "WANWU_SLOT": name,
-        "WANWU_CPUS": slot["cpus"],
-        "WANWU_GPU": slot["gpu"],
-        "WANWU_WORKER": f"{environ.get('WANWU_MODEL', '')}-{name}",
-    }
+    slot = _slot(file, name)
+    model = environ.get(SETTINGS["model"].variable, "")
+    return to_env(slot=name, cpus=slot["cpus"], gpu=slot["gpu"], worker=f"{model}-{name}")
 
 
 def _slot(file: Path, name: str) -> Mapping[str, str]:

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
-from worker.contract.errors import BadRequest, Undecodable, UnsupportedType
+from worker.contract.errors import ErrorCode, ServiceError
 from worker.decode import jpeg
 from worker.decode.formats import FORMATS, MIME_TYPES, sniff
 from worker.decode.geometry import INTERPOLATIONS, ROUNDINGS, Geometry
@@ -33,26 +33,33 @@ def decode(data: bytes, geometry: Geometry, max_pixels: int, wanted: Pixels = CO
 def read(data: bytes, max_pixels: int, wanted: Pixels) -> Picture:
     """Decode `data`.
 
-    Raises BadRequest (empty), UnsupportedType (not a served format) or Undecodable (broken, truncated, too large,
-    fewer bands than are wanted).
+    Raise ServiceError: EMPTY_IMAGE, UNSUPPORTED_TYPE, or with status 422 for what is damaged, cut short, too large, or
+    has fewer bands than are wanted.
     """
     if not data:
-        raise BadRequest("the image is empty (0 bytes); send the bytes of a picture", "empty_image")
+        raise ServiceError(ErrorCode.EMPTY_IMAGE, "found 0 bytes, needed those of an image: send the whole file")
     kind = sniff(data)
     if kind is None:
-        raise UnsupportedType(f"the bytes are not an image of a served type; send {', '.join(FORMATS)}")
+        raise ServiceError(
+            ErrorCode.UNSUPPORTED_TYPE, f"found no image of a served type, needed one: send {', '.join(FORMATS)}"
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd metadata; the log is for what failed
             return _read(data, kind, max_pixels, wanted)
-    except Undecodable:
+    except ServiceError:
         raise
     except UnidentifiedImageError as error:  # its text is the address of our buffer
-        raise Undecodable(f"the {kind} cannot be decoded: its header is damaged or cut short, send it again") from error
+        raise _undecodable(kind, "its header is damaged or cut short") from error
     except Exception as error:  # the libraries raise whatever a broken file provokes
-        raise Undecodable(
-            f"the {kind} cannot be decoded ({error}); it is damaged or cut short, send it again"
-        ) from error
+        raise _undecodable(kind, f"it is damaged or cut short: {error}") from error
+
+
+def _undecodable(kind: str, reason: str) -> ServiceError:
+    return ServiceError(
+        ErrorCode.UNDECODABLE,
+        f"found {kind} data that cannot be decoded ({reason}), needed a whole image: send it again",
+    )
 
 
 def _read(data: bytes, kind: str, max_pixels: int, wanted: Pixels) -> Picture:
@@ -63,9 +70,9 @@ def _read(data: bytes, kind: str, max_pixels: int, wanted: Pixels) -> Picture:
             return picture
     image = Image.open(io.BytesIO(data), formats=[kind.upper()])
     if image.width * image.height > max_pixels:
-        raise Undecodable(
-            f"the image has {image.width} x {image.height} pixels, more than the {max_pixels} served; scale it down",
-            "too_many_pixels",
+        raise ServiceError(
+            ErrorCode.TOO_MANY_PIXELS,
+            f"found {image.width} x {image.height} pixels, needed at most {max_pixels} in all: scale the image down",
         )
     return Picture(from_image(_eight_bit(image, data, wanted), wanted), turn_of(image))
 

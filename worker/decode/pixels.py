@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from worker.contract.errors import Undecodable
+from worker.contract.errors import ErrorCode, ServiceError
 
 GREY, RGB = 1, 3  # channels
 WHITE = (255, 255, 255)
@@ -37,7 +37,7 @@ COLOUR = Pixels()  # what most networks take
 
 
 def from_image(image: Image.Image, wanted: Pixels) -> tuple[Image.Image, ...]:
-    """`image` as is wanted, in images of 8 bits a band. Raises Undecodable when it has too few bands."""
+    """`image` as is wanted, in images of 8 bits a band. Raise ServiceError when it has too few bands."""
     if wanted.banded:
         plain = image if image.mode in BANDS else image.convert("RGBA" if image.has_transparency_data else "RGB")
         return chosen(plain.split(), wanted)
@@ -49,7 +49,7 @@ def from_image(image: Image.Image, wanted: Pixels) -> tuple[Image.Image, ...]:
 
 
 def from_values(values: np.ndarray, wanted: Pixels) -> tuple[Image.Image, ...]:
-    """The bands of `values` [H, W, bands] as images of 8 bits. Raises Undecodable when there are too few."""
+    """The bands of `values` [H, W, bands] as images of 8 bits. Raise ServiceError when there are too few."""
     bands = [Image.fromarray(eight_bit(values[..., band], wanted.range)) for band in range(values.shape[-1])]
     return chosen(bands, wanted)
 
@@ -79,10 +79,11 @@ def _own_range(values: np.ndarray) -> Range:
 
 
 def chosen(bands: Sequence[Image.Image], wanted: Pixels) -> tuple[Image.Image, ...]:
-    """The first of `bands`, as many as are wanted; raises Undecodable when there are too few."""
+    """The first of `bands`, as many as are wanted; raise ServiceError when there are too few."""
     if len(bands) < wanted.channels:
         has = "1 band" if len(bands) == 1 else f"{len(bands)} bands"
-        raise Undecodable(
-            f"the image has {has}, the model takes {wanted.channels}; send one with all of them", "too_few_bands"
+        raise ServiceError(
+            ErrorCode.TOO_FEW_BANDS,
+            f"found an image of {has}, needed {wanted.channels} for this model: send one with all of them",
         )
     return tuple(bands[: wanted.channels])

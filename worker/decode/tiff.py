@@ -10,7 +10,7 @@ import tifffile
 from PIL import Image
 from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC, PREDICTOR, TiffPage
 
-from worker.contract.errors import Undecodable
+from worker.contract.errors import ErrorCode, ServiceError
 from worker.decode.picture import Picture
 from worker.decode.pixels import RGB, Pixels, eight_bit, from_image, from_values
 from worker.decode.turn import ORIENTATION_TAG, TURNS, UPRIGHT
@@ -28,7 +28,7 @@ logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it tells of odd meta
 def decoded(data: bytes, wanted: Pixels, max_pixels: int) -> Picture | None:
     """The first page as is wanted; None for what is Pillow's to read or to judge.
 
-    Raises Undecodable, and whatever a damaged file provokes.
+    Raise ServiceError, and whatever a damaged file provokes.
     """
     try:
         page = tifffile.TiffFile(io.BytesIO(data)).pages.first
@@ -61,19 +61,20 @@ def _refuse_unreadable(page: TiffPage) -> None:
     if page.compression not in READABLE or page.predictor not in (PREDICTOR.NONE, PREDICTOR.HORIZONTAL):
         name = getattr(page.compression, "name", page.compression)
         how = "a floating point predictor" if page.compression in READABLE else name
-        raise Undecodable(
-            f"the TIFF has {page.samplesperpixel} bands of {page.bitspersample} bits compressed by {how}; "
-            "save it without compression, or with Deflate",
-            "unsupported_compression",
+        raise ServiceError(
+            ErrorCode.UNSUPPORTED_COMPRESSION,
+            f"found a TIFF of {page.samplesperpixel} bands of {page.bitspersample} bits compressed by {how}, "
+            "needed Deflate or none: save it so",
         )
 
 
 def _refuse_too_much(page: TiffPage, data: bytes, most: int) -> None:
-    """Raise Undecodable where more than `most` values would be read, ValueError where the file has not all of them."""
+    """Raise ServiceError where more than `most` values would be read, ValueError where the file has not all of them."""
     if (values := page.imagewidth * page.imagelength * page.imagedepth * page.samplesperpixel) > most:
         shape = f"{page.imagewidth} x {page.imagelength} pixels of {page.samplesperpixel} bands"
-        raise Undecodable(
-            f"the image has {shape}, {values} values, more than the {most} served; scale it down", "too_many_pixels"
+        raise ServiceError(
+            ErrorCode.TOO_MANY_PIXELS,
+            f"found {shape}, {values} values, needed at most {most} values: scale the image down",
         )
     if (share := math.prod(page.chunks)) > most:
         raise ValueError(f"a part of it has {share} values, more than the {most} served")

@@ -37,7 +37,7 @@ class Input:
     def pictures(self, data: bytes, max_pixels: int) -> list[np.ndarray]:
         """What the network sees of the picture `data`, all its tiles: each uint8 [H, W, C].
 
-        Raises what decoding raises, and Undecodable for too many tiles.
+        Raises what decoding raises, and ServiceError for too many tiles.
         """
         picture = read(data, min(self.max_pixels or max_pixels, max_pixels), self.pixels)
         boxes = self.tiles.boxes(*picture.size) if self.tiles else []
@@ -63,8 +63,8 @@ def read_input(fields: Fields) -> Input:
     if min(std) <= 0:
         fields.fault("std", f"must be above 0, found {list(std)}")
     max_pixels = fields.number("max_pixels", int) if fields.has("max_pixels") else None
-    if max_pixels is not None and (fault := LIMITS["max_pixels"].fault(max_pixels)):
-        fields.fault("max_pixels", fault)
+    if max_pixels is not None and not LIMITS["max_pixels"].allows(max_pixels):
+        fields.fault("max_pixels", f"needs {LIMITS['max_pixels'].needed}, found {max_pixels}")
     tiles = _tiles(fields.table("tiles")) if fields.has("tiles") else None
     return Input(_geometry(fields), mean, std, pixels, max_pixels, tiles)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from worker.contract.errors import Undecodable
+from worker.contract.errors import ErrorCode, ServiceError
 from worker.contract.limits import MAX_TILES
 
 Merge = Callable[[Sequence[np.ndarray]], np.ndarray]  # float32 logits [classes] of every tile -> of the picture
@@ -30,14 +30,14 @@ class Tiles:
     def boxes(self, width: int, height: int) -> list[tuple[int, int, int, int]]:
         """(left, top, right, bottom) of each, row by row: together the whole picture, the last ones moved to its edge.
 
-        Where the picture is smaller than a tile, so are they. Raises Undecodable for more than MAX_TILES.
+        Where the picture is smaller than a tile, so are they. Raises ServiceError for more than MAX_TILES.
         """
         count = _count(width, self.size[1], self.stride[1]) * _count(height, self.size[0], self.stride[0])
         if count > MAX_TILES:
-            raise Undecodable(
-                f"the image has {width} x {height} pixels, {count} tiles of this model, more than the {MAX_TILES} "
-                "served; scale it down",
-                "too_many_tiles",
+            raise ServiceError(
+                ErrorCode.TOO_MANY_TILES,
+                f"found {width} x {height} pixels, {count} tiles of this model, needed at most {MAX_TILES} tiles: "
+                "scale the image down",
             )
         return [
             (left, top, right, bottom)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from worker.contract.errors import DeadlinePassed, QueueFull
+from worker.contract.errors import ErrorCode, ServiceError
 
 
 class Admission:
@@ -18,12 +18,13 @@ class Admission:
 
     @contextmanager
     def admit(self, images: int) -> Iterator[None]:
-        """Hold a place for `images` images; raises QueueFull when there are not that many left."""
+        """Hold a place for `images` images; raise ServiceError QUEUE_FULL when there are not that many left."""
         with self._lock:
             if self.in_flight + images > self.capacity:
-                raise QueueFull(
-                    f"{self.in_flight} of {self.capacity} places are taken and {images} more were asked for; "
-                    "send the request again after the seconds in Retry-After"
+                raise ServiceError(
+                    ErrorCode.QUEUE_FULL,
+                    f"found {self.in_flight} of {self.capacity} places taken, needed {images} more: "
+                    "send the request again after the seconds in Retry-After",
                 )
             self.in_flight += images
         try:
@@ -41,14 +42,15 @@ class Deadline:
         self._end = time.monotonic() + seconds
 
     def left(self) -> float:
-        """Seconds left; raises DeadlinePassed when there are none."""
+        """Return the seconds left; raise ServiceError DEADLINE when there are none."""
         left = self._end - time.monotonic()
         if left <= 0:
             raise self.passed()
         return left
 
-    def passed(self) -> DeadlinePassed:
-        return DeadlinePassed(
-            f"no answer within {self.seconds:g} seconds: the worker is overloaded or the request too large; "
-            "send fewer images at once, or try again later"
+    def passed(self) -> ServiceError:
+        return ServiceError(
+            ErrorCode.DEADLINE,
+            f"found no answer after {self.seconds:g} seconds, needed one by then: "
+            "send fewer images at once, or try again later",
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from worker.contract.errors import BadParameter
+from worker.contract.errors import ErrorCode, ServiceError
 from worker.pipeline.admission import Deadline
 from worker.pipeline.batcher import Inferred, Pending
 
@@ -60,14 +60,16 @@ class Classifier:
     def start_one(self, image: bytes) -> tuple[np.ndarray, Callable[[Deadline], Classified]]:
         """As `start`, and with it the one picture that the network sees of `image`, uint8 [H, W, C].
 
-        Raises what decoding raises, and BadParameter, before anything is queued, where the network sees it in tiles.
+        Raise what decoding raises, and ServiceError BAD_PARAMETER, before anything is queued, where the network sees
+        it in tiles.
         """
         started = time.monotonic()
         tiles = self._tiles(image)
         if len(tiles) > 1:
-            raise BadParameter(
-                f"heat_map cannot show the {len(tiles)} tiles that this model looks at; "
-                "leave it out, or send a part of the image"
+            raise ServiceError(
+                ErrorCode.BAD_PARAMETER,
+                f"found {len(tiles)} tiles that this model looks at, needed a single one for heat_map: "
+                "leave heat_map out, or send a part of the image",
             )
         return tiles[0], self._queue(tiles, time.monotonic() - started)
 
@@ -80,7 +82,7 @@ class Classifier:
     def start(self, image: bytes) -> Callable[[Deadline], Classified]:
         """Decode `image` now and queue it, all its tiles; the function returned waits for its answer.
 
-        Raises what decoding raises; the function raises DeadlinePassed, and then takes the image out of the queue.
+        Raise what decoding raises; the function raises ServiceError DEADLINE and then takes the image out of the queue.
         """
         started = time.monotonic()
         tiles = self._tiles(image)

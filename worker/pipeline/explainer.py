@@ -26,7 +26,7 @@ class Explainer:
         """A PNG of `pixels`, uint8 [H, W, C] as the network sees them, glowing where it looks for class `index`.
 
         `logits` [classes] are its answer to them; never more than `at_once` pictures are in the queue for this.
-        Raises DeadlinePassed, which leaves none in the queue.
+        Raises ServiceError DEADLINE, which leaves none in the queue.
         """
         rivals = self._output.rivals(index)
         known = evidence(logits, index, rivals)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from worker.contract.errors import BadParameter
+from worker.contract.errors import ErrorCode, ServiceError
 from worker.contract.fields import ModelError
 from worker.models.folder import ModelFolder
 from worker.models.zero_shot import (
@@ -55,7 +55,7 @@ class Texts:
     def head(self, labels: Sequence[str], template: str | None, deadline: Deadline) -> TextHead:
         """The head of `labels` in `template`, or in the model's own templates when that is None.
 
-        Raises DeadlinePassed, and BadParameter where torch is not installed.
+        Raises ServiceError DEADLINE, and BAD_PARAMETER where torch is not installed.
         """
         templates = (template,) if template else self._zero_shot.templates
         name = head_file(self._folder.files, labels, templates)
@@ -67,9 +67,10 @@ class Texts:
         except TimeoutError as error:
             raise deadline.passed() from error
         except ImportError as error:
-            raise BadParameter(
-                "this worker runs without torch, which reading new labels needs; send labels that it has met before, "
-                "or leave candidate_labels out"
+            raise ServiceError(
+                ErrorCode.BAD_PARAMETER,
+                "found new candidate_labels, needed torch to read them, which this worker runs without: "
+                "send labels that it has met before, or leave candidate_labels out",
             ) from error
         finally:
             future.cancel()

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from worker.contract.errors import NotReady
+from worker.contract.errors import ErrorCode, ServiceError
 
 STARTING, READY, DRAINING, BROKEN = "starting", "ready", "draining", "broken"
 
@@ -30,9 +30,10 @@ class Health:
         return self.state == READY
 
     def require_answering(self) -> None:
-        """Raise NotReady unless requests are answered now: ready, or draining after having been ready."""
+        """Raise ServiceError NOT_READY unless requests are answered now: ready, or draining after having been ready."""
         if not self._answering:
-            raise NotReady(f"this worker is {self.state}{f': {self.reason}' if self.reason else ''}; try again shortly")
+            found = f"{self.state}: {self.reason}" if self.reason else self.state
+            raise ServiceError(ErrorCode.NOT_READY, f"found this worker {found}, needed it ready: try again shortly")
 
 
 def watch(busy_s: Callable[[], float], limit_s: float, give_up: Callable[[float], None]) -> threading.Thread:

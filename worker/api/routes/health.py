@@ -25,7 +25,7 @@ def blueprint(service: Service) -> Blueprint:
 
     @routes.get("/metrics")
     def metrics() -> ResponseReturnValue:
-        service.later.now()
+        service.deferred.flush()
         return Response(service.metrics.text(), content_type=EXPOSITION_TYPE)
 
     @routes.get("/openapi.json")

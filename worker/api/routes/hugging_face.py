@@ -7,7 +7,7 @@ from worker.api.candidates import take_candidates
 from worker.api.parameters import HUGGING_FACE, parse_parameters
 from worker.api.service import Service
 from worker.api.uploads import query, read_upload
-from worker.contract.errors import BadRequest, ServiceError
+from worker.contract.errors import ServiceError
 
 
 def blueprint(service: Service) -> Blueprint:
@@ -17,9 +17,7 @@ def blueprint(service: Service) -> Blueprint:
     @routes.post("/models/<name>")
     def classify(name: str) -> ResponseReturnValue:
         model = service.model(name)
-        upload = read_upload(request, service.settings.max_images)
-        if len(upload.images) > 1:
-            raise BadRequest(f"{len(upload.images)} images were sent, this route takes one; send many to /predict")
+        upload = read_upload(request, max_images=1)
         candidates, parts = take_candidates(query(request), upload.parameters)
         deadline = service.deadline()
         model = service.asked(model, candidates, deadline)

@@ -74,7 +74,7 @@ def _answer(service: Service, model: Loaded, asked: InferRequest, scores: np.nda
     head = {
         "model_name": service.settings.model,
         "model_version": model.folder.version,
-        "id": asked.identifier or g.exchange.request_id,
+        "id": asked.identifier or g.context.request_id,
     }
     outputs = [(output, _tensor(model, output, scores)) for output in asked.outputs]
     body, header_length = encode_answer(head, outputs)

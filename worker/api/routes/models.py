@@ -4,7 +4,7 @@ from flask import Blueprint, Response, jsonify
 from flask.typing import ResponseReturnValue
 
 from worker.api.service import Loaded, Service
-from worker.contract.errors import UnknownExample
+from worker.contract.errors import ErrorCode, ServiceError
 from worker.contract.languages import BOTH
 from worker.decode import MIME_TYPES, sniff
 from worker.models.output import Golden
@@ -26,7 +26,11 @@ def blueprint(service: Service) -> Blueprint:
     def example(name: str, number: int) -> ResponseReturnValue:
         found = _examples(service.model(name))
         if number >= len(found):
-            raise UnknownExample(f'model "{name}" has {len(found)} example images; GET /models/{name} lists them')
+            raise ServiceError(
+                ErrorCode.UNKNOWN_EXAMPLE,
+                f'found example {number}, needed one of the {len(found)} that model "{name}" has: '
+                f"GET /models/{name} lists them",
+            )
         data = found[number].image.read_bytes()
         return Response(data, content_type=MIME_TYPES[sniff(data) or ""])
 

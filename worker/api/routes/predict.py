@@ -7,10 +7,10 @@ from flask.typing import ResponseReturnValue
 
 from worker.api.candidates import take_candidates
 from worker.api.parameters import PREDICT, Parameters, parse_parameters
-from worker.api.request_context import Exchange
+from worker.api.request_context import RequestContext
 from worker.api.service import Loaded, Service
 from worker.api.uploads import Upload, query, read_upload
-from worker.contract.errors import BadParameter, ServiceError
+from worker.contract.errors import ErrorCode, ServiceError
 from worker.pipeline.admission import Deadline
 from worker.pipeline.classifier import Classified
 
@@ -36,30 +36,30 @@ def blueprint(service: Service) -> Blueprint:
         results = service.classify(model, [data for _, data in upload.images], deadline)
         if len(results) > 1:
             rows = [
-                {"filename": name} | _result(g.exchange, model, result, parameters)
+                {"filename": name} | _result(g.context, model, result, parameters)
                 for (name, _), result in zip(upload.images, results, strict=True)
             ]
-            total = {"total": _milliseconds(g.exchange.elapsed())}
-            return jsonify(_about(g.exchange, service, model) | {"results": rows, "timing_ms": total})
-        return jsonify(_one(g.exchange, service, model, results[0], parameters))
+            total = {"total": _milliseconds(g.context.elapsed())}
+            return jsonify(_about(g.context, service, model) | {"results": rows, "timing_ms": total})
+        return jsonify(_one(g.context, service, model, results[0], parameters))
 
     return routes
 
 
-def answer(service: Service, exchange: Exchange, image: bytes) -> dict[str, object]:
+def answer(service: Service, context: RequestContext, image: bytes) -> dict[str, object]:
     """What a request is answered that brings one `image` and asks for nothing else; raises ServiceError."""
     model = service.model()
     output = model.folder.output
     (result,) = service.classify(model, [image])
-    return _one(exchange, service, model, result, Parameters(output.top_k, output.threshold))
+    return _one(context, service, model, result, Parameters(output.top_k, output.threshold))
 
 
 def _one(
-    exchange: Exchange, service: Service, model: Loaded, result: Classified | ServiceError, parameters: Parameters
+    context: RequestContext, service: Service, model: Loaded, result: Classified | ServiceError, parameters: Parameters
 ) -> dict[str, object]:
     if isinstance(result, ServiceError):
         raise result
-    return _about(exchange, service, model) | _result(exchange, model, result, parameters)
+    return _about(context, service, model) | _result(context, model, result, parameters)
 
 
 def _explained(
@@ -67,25 +67,28 @@ def _explained(
 ) -> ResponseReturnValue:
     """The answer with its heat map, or the heat map alone for a client that would rather have a picture."""
     if len(upload.images) > 1:
-        raise BadParameter(f"heat_map is drawn for one image, found {len(upload.images)}; send each in its own request")
+        raise ServiceError(
+            ErrorCode.BAD_PARAMETER,
+            f"found {len(upload.images)} images, needed one for heat_map: send each in its own request",
+        )
     result, heat_map = service.explain(model, upload.images[0][1], parameters.class_index, deadline)
     if request.accept_mimetypes.best_match([JSON, PNG]) == PNG:
         return Response(heat_map, content_type=PNG)
     url = f"data:{PNG};base64,{base64.b64encode(heat_map).decode()}"
-    return jsonify(_one(g.exchange, service, model, result, parameters) | {"heat_map": url})
+    return jsonify(_one(g.context, service, model, result, parameters) | {"heat_map": url})
 
 
-def _about(exchange: Exchange, service: Service, model: Loaded) -> dict[str, object]:
+def _about(context: RequestContext, service: Service, model: Loaded) -> dict[str, object]:
     return {
         "model": service.settings.model,
         "version": model.folder.version,
         "worker": service.settings.worker,
-        "request_id": exchange.request_id,
+        "request_id": context.request_id,
     }
 
 
 def _result(
-    exchange: Exchange, model: Loaded, result: Classified | ServiceError, parameters: Parameters
+    context: RequestContext, model: Loaded, result: Classified | ServiceError, parameters: Parameters
 ) -> dict[str, object]:
     if isinstance(result, ServiceError):
         return result.body()
@@ -96,7 +99,7 @@ def _result(
         "queue": result.queue_s,
         "decode": result.decode_s,
         "inference": result.inference_s,
-        "total": exchange.elapsed(),
+        "total": context.elapsed(),
     }
     return {
         "confident": output.confident(scores),

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from flask import Request
 
-from worker.api.uploads import decode_base64, read_body
-from worker.contract.errors import BadRequest
+from worker.api.uploads import check_count, decode_base64, read_body
+from worker.contract.errors import ErrorCode, ServiceError
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 INPUT, OUTPUT = "image", "scores"
@@ -40,24 +40,22 @@ class InferRequest:
 
 
 def read_request(request: Request, max_images: int) -> InferRequest:
-    """Parse an infer request; raises BadRequest, saying what was found and what is needed."""
+    """Parse an infer request; raise ServiceError where it is not what the protocol says."""
     body = read_body(request)
     end = _header_length(request, len(body))
     try:
         head = json.loads(body[:end])
     except (ValueError, RecursionError) as error:
-        raise BadRequest(f"the inference header is not valid JSON: {error}") from error
+        raise _bad_request(
+            f"found an inference header that is not valid JSON ({error}), needed JSON: correct it"
+        ) from error
     if not isinstance(head, dict):
-        raise BadRequest(f"the inference header must be a JSON object, found {type(head).__name__}")
+        raise _bad_request(f"found an inference header of type {type(head).__name__}, needed a JSON object: correct it")
     images = _images(head.get("inputs"), body[end:])
-    if len(images) > max_images:
-        raise BadRequest(
-            f"{len(images)} images were sent, at most {max_images} fit in one request; send them in several",
-            "too_many_images",
-        )
+    check_count(len(images), max_images)
     identifier = head.get("id", "")
     if not isinstance(identifier, str):
-        raise BadRequest(f"id must be a text, found {identifier!r}")
+        raise _bad_request(f"found id {identifier!r}, needed a string: correct it")
     return InferRequest(images, _outputs(head), identifier)
 
 
@@ -92,22 +90,26 @@ def _header_length(request: Request, body_length: int) -> int:
     if given is None:
         return body_length
     if not re.fullmatch(r"[0-9]{1,18}", given) or int(given) > body_length:
-        raise BadRequest(f"{HEADER_LENGTH} must be a number up to the body's {body_length} bytes, found {given!r}")
+        raise _bad_request(
+            f"found {HEADER_LENGTH} {given!r}, needed a number up to the body's {body_length} bytes: correct it"
+        )
     return int(given)
 
 
 def _images(inputs: object, raw: bytes) -> tuple[bytes, ...]:
     if not (isinstance(inputs, list) and len(inputs) == 1 and isinstance(inputs[0], dict)):
-        raise BadRequest(f"inputs must hold exactly one tensor, named `{INPUT}`")
+        raise _bad_request(f"found inputs that are not one tensor, needed exactly one: send `{INPUT}`")
     tensor = inputs[0]
     if tensor.get("name") != INPUT or tensor.get("datatype") != "BYTES":
         found = f"`{tensor.get('name')}` of {tensor.get('datatype')}"
-        raise BadRequest(f"the input must be `{INPUT}` of BYTES, found {found}")
+        raise _bad_request(f"found the input {found}, needed `{INPUT}` of BYTES: correct it")
     images = _elements(tensor, raw)
     if tensor.get("shape") not in ([len(images)], [len(images), 1]):
-        raise BadRequest(f"shape is {tensor.get('shape')}, but {len(images)} images were sent; needed [{len(images)}]")
+        raise _bad_request(
+            f"found shape {tensor.get('shape')} of {len(images)} images, needed [{len(images)}]: correct it"
+        )
     if not images:
-        raise BadRequest(f"no image was sent; put one or more into `{INPUT}`", "no_image")
+        raise ServiceError(ErrorCode.NO_IMAGE, f"found no image, needed at least one: put it into `{INPUT}`")
     return images
 
 
@@ -116,18 +118,26 @@ def _elements(tensor: dict[str, object], raw: bytes) -> tuple[bytes, ...]:
     if size is None:
         data = tensor.get("data")
         if not isinstance(data, list):
-            raise BadRequest("the input needs `data`, a list of base64 texts, or binary tensor data")
+            raise _bad_request(
+                "found an input without `data`, needed a list of base64 strings or binary tensor data: send one of them"
+            )
         return tuple(decode_base64(text) for text in data)
     if size != len(raw):
-        raise BadRequest(f"binary_data_size is {size!r}, but {len(raw)} bytes follow the inference header")
+        raise _bad_request(
+            f"found binary_data_size {size!r}, needed {len(raw)}, the bytes after the inference header: correct it"
+        )
     found, position = [], 0
     while position < len(raw):
         if len(raw) - position < LENGTH.size:
-            raise BadRequest("the binary tensor ends inside the length of an element")
+            raise _bad_request(
+                "found a binary tensor that ends inside the length of an element, needed whole elements: send all of it"
+            )
         (length,) = LENGTH.unpack_from(raw, position)
         position += LENGTH.size + length
         if position > len(raw):
-            raise BadRequest(f"an element says it has {length} bytes, more than the binary tensor holds")
+            raise _bad_request(
+                f"found an element of {length} bytes, needed no more than the binary tensor holds: correct its length"
+            )
         found.append(raw[position - length : position])
     return tuple(found)
 
@@ -138,22 +148,29 @@ def _outputs(head: dict[str, object]) -> tuple[Output, ...]:
     if wanted is None:
         return (Output(binary_default, 0),)
     if not (isinstance(wanted, list) and wanted and all(isinstance(entry, dict) for entry in wanted)):
-        raise BadRequest("outputs must be a list of one or more tensors")
+        raise _bad_request("found outputs that are no list of tensors, needed one or more: correct or leave them out")
     return tuple(_output(entry, binary_default) for entry in wanted)
 
 
 def _output(entry: dict[str, object], binary_default: bool) -> Output:
     if entry.get("name") != OUTPUT:
-        raise BadRequest(f"unknown output `{entry.get('name')}`; the one there is: {OUTPUT}")
+        raise _bad_request(f"found output `{entry.get('name')}`, needed `{OUTPUT}`, the only one: correct its name")
     parameters = _parameters(entry)
     classification = parameters.get("classification", 0)
     if isinstance(classification, bool) or not isinstance(classification, int) or classification < 0:
-        raise BadRequest(f"classification must be a whole number of classes, found {classification!r}")
+        raise ServiceError(
+            ErrorCode.BAD_PARAMETER,
+            f"found classification {classification!r}, needed a whole number of classes: correct it",
+        )
     return Output(parameters.get("binary_data", binary_default) is True, classification)
 
 
 def _parameters(table: dict[str, object]) -> dict[str, object]:
     parameters = table.get("parameters", {})
     if not isinstance(parameters, dict):
-        raise BadRequest(f"parameters must be a JSON object, found {parameters!r}")
+        raise _bad_request(f"found parameters {parameters!r}, needed a JSON object: correct them")
     return parameters
+
+
+def _bad_request(message: str) -> ServiceError:
+    return ServiceError(ErrorCode.BAD_REQUEST, message)

@@ -7,6 +7,7 @@ import pytest
 from scripts.base.errors import Refusal
 from scripts.cluster.config import ROOT, SCHEMA, Cluster, Model, Server, load_cluster, parse_cluster
 from worker.contract.limits import LIMITS
+from worker.contract.settings import SETTINGS
 
 COMMITTED = ROOT / "compose" / "cluster.toml"
 MINIMAL = '[[models]]\nname = "photos"\nfolder = "worker/photos"\n'
@@ -66,9 +67,8 @@ def test_the_committed_file_serves_the_photos_model_on_this_machine() -> None:
     assert load_cluster(COMMITTED) == Cluster(
         source="compose/cluster.toml",
         port=8080,
-        engine="auto",
         profile="throughput",
-        limits={name: limit.default for name, limit in LIMITS.items()},
+        settings={one.name: one.from_env({}) for one in SETTINGS.values() if one.table is not None},
         models=(Model("photos", ROOT / "worker" / "photos", 1),),
         servers=(Server("this", "127.0.0.1", None, None, None, None),),
     )
@@ -98,7 +98,7 @@ def test_every_value_can_be_given() -> None:
         gpus = "none"
         """
     cluster = parse_cluster(text, "c.toml")
-    assert (cluster.port, cluster.engine, cluster.limits["queue"]) == (80, "openvino", 8)
+    assert (cluster.port, cluster.engine, cluster.settings["queue"]) == (80, "openvino", 8)
     assert cluster.models == (Model("a", Path("/srv/a"), 1), Model("b.2_x-y", ROOT / "b", 3))
     assert cluster.servers == (
         Server("gpu-1", "10.0.0.7", ("GPU-3f1c8a52-77d0", "MIG-GPU-1/2/0"), (0, 1, 2, 8), 2, 1),
@@ -121,7 +121,7 @@ def test_all_faults_are_refused_at_once() -> None:
         """
     assert refused(text) == [
         'c.toml: prot: unknown key, did you mean "port"?',
-        'c.toml: engine: found "tensorrt", needed "auto" or "torch" or "openvino" or "onnxruntime"',
+        'c.toml: engine: found "tensorrt", needed one of auto, torch, openvino, onnxruntime',
         "c.toml: limits/colour: unknown key, the keys here are queue, max_images, max_pixels, deadline_s,"
         " inference_limit_s, drain_s",
         "c.toml: limits/queue: found 0, needed a whole number from 1 to 512 (images)",

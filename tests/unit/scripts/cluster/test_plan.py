@@ -326,7 +326,7 @@ def machines(draw: st.DrawFn, gpus: int = 8) -> Hardware:
 def cluster_of(models: int = 1, workers: int | None = None, cores_per_worker: int | None = None) -> Cluster:
     server = Server("this", "127.0.0.1", None, None, workers, cores_per_worker)
     served = tuple(Model(f"m{index}", ROOT, index + 1) for index in range(models))
-    return Cluster("c.toml", 8080, "auto", "throughput", {}, served, (server,))
+    return Cluster("c.toml", 8080, "throughput", {"engine": "auto"}, served, (server,))
 
 
 def core_count(machine: Hardware) -> int:

@@ -51,8 +51,8 @@ def test_measured_cores_are_kept_to() -> None:
 def test_a_worker_reads_its_slot_from_what_is_written(tmp_path: Path) -> None:
     file = tmp_path / "slots.json"
     file.write_text(render(cluster(), "c", HARDWARE, None))
-    environ = {"DOCKER_RESOURCE_SLOT": "c-cpu1", "WANWU_SLOTS": str(file), "WANWU_MODEL": "photos"}
-    assert assigned(environ)["WANWU_CPUS"] == "4-7"
+    environ = {"DOCKER_RESOURCE_SLOT": "c-cpu1", "WANWU_MODEL": "photos"}
+    assert assigned(environ, file)["WANWU_CPUS"] == "4-7"
 
 
 def test_a_name_that_the_file_could_not_say_is_refused() -> None:

@@ -17,6 +17,7 @@ from scripts.cluster.config import ROOT, Cluster, parse_cluster
 from scripts.cluster.plan import Plan, plan
 from scripts.render.common import NOTICE, addresses, listen, members, programs, worker_environment
 from tests.unit.hardware import recorded
+from tests.unit.scripts.render import FROM_THE_FILE
 from worker.contract.limits import LIMITS
 from worker.contract.settings import Settings, offline_variables
 
@@ -117,10 +118,8 @@ def test_listen_is_rendered_as_this_exact_text() -> None:
 
 
 def test_programs_are_rendered_as_this_exact_text() -> None:
-    limits = (
-        'WANWU_QUEUE="64",WANWU_MAX_IMAGES="32",WANWU_MAX_PIXELS="64000000",WANWU_DEADLINE_S="15",'
-        'WANWU_INFERENCE_LIMIT_S="30",WANWU_DRAIN_S="3",WANWU_CACHE="%(here)s/../cache"'
-    )
+    from_the_file = ",".join(f'{name}="{value}"' for name, value in FROM_THE_FILE.items())
+    rest = f'{from_the_file},WANWU_CACHE="%(here)s/../cache"'
     cluster = clustered()
     plans = planned(cluster)
     assert programs(cluster, plans, ports(plans), COMMAND, Path("/srv/100% kit")) == (
@@ -129,9 +128,8 @@ def test_programs_are_rendered_as_this_exact_text() -> None:
         "[program:photos-0]\n"
         "command='/srv/my apps/100%%/bin/python' '-m' 'serve()'\n"
         "directory=/srv/100%% kit\n"
-        'environment=WANWU_MODEL="photos",WANWU_MODEL_DIR="/models/the photos",WANWU_ENGINE="auto",'
-        'WANWU_WORKER="photos-0",'
-        'WANWU_SLOT="this-cpu0",WANWU_CPUS="0",WANWU_GPU="",WANWU_BIND="127.0.0.1:8081",' + limits + "\n"
+        'environment=WANWU_MODEL="photos",WANWU_MODEL_DIR="/models/the photos",WANWU_WORKER="photos-0",'
+        'WANWU_SLOT="this-cpu0",WANWU_CPUS="0",WANWU_GPU="",WANWU_BIND="127.0.0.1:8081",' + rest + "\n"
         "stdout_logfile=%(here)s/../logs/photos-0.log\n"
         "redirect_stderr=true\n"
         "autorestart=true\n"
@@ -142,9 +140,9 @@ def test_programs_are_rendered_as_this_exact_text() -> None:
         "[program:wide-0]\n"
         "command='/torch/python' '-m' 'serve()'\n"
         "directory=/srv/100%% kit\n"
-        'environment=WANWU_MODEL="wide",WANWU_MODEL_DIR="/models/100%% wide; really",WANWU_ENGINE="auto",'
+        'environment=WANWU_MODEL="wide",WANWU_MODEL_DIR="/models/100%% wide; really",'
         'WANWU_WORKER="wide-0",WANWU_SLOT="this-cpu1",WANWU_CPUS="1",WANWU_GPU="",WANWU_BIND="127.0.0.1:8082",'
-        + limits
+        + rest
         + "\n"
         "stdout_logfile=%(here)s/../logs/wide-0.log\n"
         "redirect_stderr=true\n"

@@ -13,7 +13,7 @@ from scripts.cluster.plan import plan
 from scripts.render.common import NOTICE
 from scripts.render.compose import PORT, environment, workers
 from tests.unit.hardware import recorded
-from worker.contract.limits import LIMITS
+from tests.unit.scripts.render import FROM_THE_FILE
 
 IMAGES, MEMORY = {"photos": "wanwu-worker-prepared:0123456789ab"}, {"photos": 2_300_000_000}
 WORKER_YAML = Path("/srv/wanwu/compose/worker.yaml")
@@ -43,19 +43,13 @@ def expected(number: int, cpus: str, gpu: str = "", devices: str = "") -> str:
         '   "environment": {\n'
         '    "WANWU_MODEL": "photos",\n'
         '    "WANWU_MODEL_DIR": "/models/photos",\n'
-        '    "WANWU_ENGINE": "auto",\n'
         f'    "WANWU_WORKER": "photos-{number}",\n'
         f'    "WANWU_SLOT": "this-{"gpu" if gpu else "cpu"}{number}",\n'
         f'    "WANWU_CPUS": "{cpus}",\n'
         f'    "WANWU_GPU": "{gpu}",\n'
         f'    "WANWU_BIND": "0.0.0.0:{PORT}",\n'
-        '    "WANWU_QUEUE": "64",\n'
-        '    "WANWU_MAX_IMAGES": "32",\n'
-        '    "WANWU_MAX_PIXELS": "64000000",\n'
-        '    "WANWU_DEADLINE_S": "15",\n'
-        '    "WANWU_INFERENCE_LIMIT_S": "30",\n'
-        '    "WANWU_DRAIN_S": "3"\n'
-        "   },\n"
+        + ",\n".join(f'    "{name}": "{value}"' for name, value in FROM_THE_FILE.items())
+        + "\n   },\n"
         '   "volumes": [\n'
         "    {\n"
         '     "type": "bind",\n'
@@ -108,7 +102,7 @@ def test_no_worker_has_a_quota_and_each_has_a_set_of_cpus(machine: str) -> None:
 def test_every_limit_reaches_the_worker_and_the_time_to_stop_exceeds_the_time_to_drain() -> None:
     more = "[limits]\ndrain_s = 7\ndeadline_s = 11\n"
     service = services(rendered("two-cores", more=more))["photos-0"]
-    assert {f"WANWU_{name.upper()}" for name in LIMITS} <= service["environment"].keys()
+    assert service["environment"].keys() >= FROM_THE_FILE.keys()
     assert service["environment"]["WANWU_DRAIN_S"] == "7"
     assert service["stop_grace_period"] == "23s"
 

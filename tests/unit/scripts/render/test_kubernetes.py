@@ -14,8 +14,7 @@ from scripts.cluster.config import ROOT, Cluster, parse_cluster
 from scripts.commands.k8s import write
 from scripts.render.compose import PORT
 from scripts.render.kubernetes import COMMAND, METRIC, USER, Pod, render
-from worker.contract.limits import LIMITS
-from worker.contract.settings import OPTIONAL, PREFIX, REQUIRED, offline_variables, parse_cpus
+from worker.contract.settings import SETTINGS, offline_variables, parse_cpus
 
 TEXT = '[[models]]\nname = "photos"\nfolder = "worker/photos"\n[[models]]\nname = "two.b"\nfolder = "/m/two"\n'
 Manifests = dict[tuple[str, str], dict[str, Any]]
@@ -56,8 +55,10 @@ def test_the_gate_follows_a_name_that_leads_to_every_worker_of_a_model(manifests
 
 def test_a_worker_is_told_every_setting_it_must_have_and_none_it_does_not_know(manifests: Manifests) -> None:
     container = pod(manifests, "wanwu-worker-photos")["containers"][0]
-    told = {each["name"].removeprefix(PREFIX) for each in container["env"]} | {"CPUS", "GPU"}
-    assert REQUIRED.keys() <= told <= REQUIRED.keys() | OPTIONAL.keys() | {name.upper() for name in LIMITS}
+    written = {each["name"] for each in container["env"]} | {"WANWU_CPUS", "WANWU_GPU"}
+    required = {setting.variable for setting in SETTINGS.values() if setting.default is None}
+    of_the_file = {setting.variable for setting in SETTINGS.values() if setting.table is not None}
+    assert required | of_the_file <= written <= {setting.variable for setting in SETTINGS.values()}
     # Kubernetes would add WANWU_..._SERVICE_HOST, which a worker refuses.
     assert all(not pod(manifests, name)["enableServiceLinks"] for kind, name in manifests if kind == "Deployment")
     text = (ROOT / "worker/Dockerfile").read_text()

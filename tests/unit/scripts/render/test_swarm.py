@@ -13,6 +13,7 @@ from scripts.cluster.config import ROOT, parse_cluster
 from scripts.render.common import NOTICE
 from scripts.render.swarm import CACHE, MONITOR, SERVES, Pool, environment, members, service_name, workers
 from scripts.runtimes.swarm.nodes import GATEWAY
+from tests.unit.scripts.render import FROM_THE_FILE
 
 TEXT = 'port = 80\n[[models]]\nname = "photos"\nfolder = "/srv/wanwu/models/photos"\n'
 POOL = Pool(4, "wanwu-worker-prepared:0123456789ab", 2_300_000_000, "v1", gpus=False)
@@ -29,18 +30,12 @@ EXPECTED = """{
     "HF_HUB_OFFLINE": "1",
     "WANWU_MODEL": "photos",
     "WANWU_MODEL_DIR": "/models/photos",
-    "WANWU_ENGINE": "auto",
     "WANWU_BIND": "0.0.0.0:8000",
     "WANWU_CACHE": "/cache",
     "WANWU_VOLUME": "/models",
-    "WANWU_VOLUME_ID": "v1",
-    "WANWU_BROKEN": "leave",
-    "WANWU_QUEUE": "64",
-    "WANWU_MAX_IMAGES": "32",
-    "WANWU_MAX_PIXELS": "64000000",
-    "WANWU_DEADLINE_S": "15",
-    "WANWU_INFERENCE_LIMIT_S": "30",
-    "WANWU_DRAIN_S": "3"
+    "WANWU_ON_LOAD_ERROR": "exit",
+FROM_THE_FILE
+    "WANWU_VOLUME_ID": "v1"
    },
    "volumes": [
     {
@@ -131,7 +126,9 @@ EXPECTED = """{
 
 
 def test_the_services_are_rendered_as_this_exact_text() -> None:
-    assert workers(CLUSTER, {"photos": POOL}, {"HF_HUB_OFFLINE": "1"}) == f"# {NOTICE}\n{EXPECTED}"
+    settings = "".join(f'    "{name}": "{value}",\n' for name, value in FROM_THE_FILE.items())
+    expected = EXPECTED.replace("FROM_THE_FILE\n", settings)
+    assert workers(CLUSTER, {"photos": POOL}, {"HF_HUB_OFFLINE": "1"}) == f"# {NOTICE}\n{expected}"
 
 
 def test_a_service_on_gpus_sees_them_all() -> None:

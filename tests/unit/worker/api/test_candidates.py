@@ -3,19 +3,16 @@
 import numpy as np
 import pytest
 
+from tests.errors import code_of, error_of
 from worker.api.candidates import Candidates, take_candidates
-from worker.contract.errors import BadParameter
+from worker.contract.errors import ErrorCode
 from worker.contract.limits import MAX_CANDIDATE_LABELS, MAX_LABEL_CHARACTERS
 from worker.models.labels import Labels
 from worker.models.scores import Output
 
-NEEDED = "candidate_labels must be a list of texts, or one text with commas between them, found "
 
-
-def refusal(*parts: dict[str, object]) -> str:
-    with pytest.raises(BadParameter) as caught:
-        take_candidates(*parts)
-    return caught.value.message
+def refused(*parts: dict[str, object]) -> bool:
+    return code_of(take_candidates, *parts) is ErrorCode.BAD_PARAMETER
 
 
 @pytest.mark.parametrize(
@@ -45,61 +42,43 @@ def test_without_labels_there_are_no_candidates() -> None:
     assert take_candidates(parts, {}) == (None, [{"top_k": 3}, {}])
 
 
-@pytest.mark.parametrize(
-    ("given", "found"),
-    [([], "[]"), ([1], "[1]"), (3, "3"), ({"a": 1}, "{'a': 1}"), ("[1", "'[1'"), ("[]", "'[]'")],
-)
-def test_what_is_no_list_of_texts_is_refused(given: object, found: str) -> None:
-    assert refusal({"candidate_labels": given}) == NEEDED + found
+@pytest.mark.parametrize("given", [[], [1], 3, {"a": 1}, "[1", "[]"])
+def test_what_is_no_list_of_texts_is_refused(given: object) -> None:
+    assert refused({"candidate_labels": given})
 
 
 def test_a_long_finding_is_cut() -> None:
-    assert len(refusal({"candidate_labels": [1] * 1_000_000})) < 200
+    assert len(error_of(take_candidates, {"candidate_labels": [1] * 1_000_000}).message) < 200
 
 
 @pytest.mark.parametrize("given", ["", "cat,,dog", ["cat", " "]])
 def test_a_blank_label_is_refused(given: object) -> None:
-    assert refusal({"candidate_labels": given}) == (
-        "candidate_labels holds a blank text; each label needs a letter at least"
-    )
+    assert refused({"candidate_labels": given})
 
 
 def test_labels_are_bounded_in_number_and_length() -> None:
     full = ["x" * MAX_LABEL_CHARACTERS] * MAX_CANDIDATE_LABELS
     assert take_candidates({"candidate_labels": full})[0] == Candidates(tuple(full), None)
-    assert refusal({"candidate_labels": [*full, "y"]}) == "candidate_labels must be at most 256, found 257; send fewer"
-    assert refusal({"candidate_labels": ["y" * 201]}) == (
-        "candidate_labels holds 201 characters, at most 200 fit; shorten it"
-    )
+    assert refused({"candidate_labels": [*full, "y"]})
+    assert refused({"candidate_labels": ["y" * (MAX_LABEL_CHARACTERS + 1)]})
 
 
 def test_half_a_character_is_refused() -> None:
-    assert refusal({"candidate_labels": ["\ud83d"]}) == (
-        "candidate_labels holds half a character, found '\\ud83d'; send whole ones"
-    )
+    assert refused({"candidate_labels": ["\ud83d"]})
 
 
-@pytest.mark.parametrize(
-    ("template", "said"),
-    [
-        ("a photo", "hypothesis_template must hold {} once, where the label goes, found 'a photo'"),
-        (["{}"], "hypothesis_template must be a text, found ['{}']"),
-        ("{}" + "x" * 200, "hypothesis_template holds 202 characters, at most 200 fit; shorten it"),
-    ],
-)
-def test_a_template_has_one_place_for_the_label(template: object, said: str) -> None:
-    assert refusal({"candidate_labels": ["cat"], "hypothesis_template": template}) == said
+@pytest.mark.parametrize("template", ["a photo", ["{}"], "{}" + "x" * MAX_LABEL_CHARACTERS])
+def test_a_template_has_one_place_for_the_label(template: object) -> None:
+    assert refused({"candidate_labels": ["cat"], "hypothesis_template": template})
 
 
 def test_a_template_alone_is_refused() -> None:
-    assert refusal({"hypothesis_template": "a {}"}) == (
-        "hypothesis_template says what candidate_labels are put into; give it with candidate_labels"
-    )
+    assert refused({"hypothesis_template": "a {}"})
 
 
 def test_labels_in_two_places_are_refused() -> None:
     given: dict[str, object] = {"candidate_labels": ["cat"]}
-    assert refusal(given, given) == "candidate_labels is given twice; give it once"
+    assert refused(given, given)
 
 
 def test_an_answer_holds_all_candidates_by_the_models_own_activation() -> None:

@@ -1,8 +1,8 @@
-"""Which requests take the short way."""
+"""Which requests take the fast path."""
 
 import pytest
 
-from worker.api.fast_path import Plain, parse
+from worker.api.fast_path import SimpleRequest, parse
 from worker.contract.limits import MAX_BODY_BYTES
 
 HOST = "Host: wanwu:8080"
@@ -13,23 +13,23 @@ def request(*headers: str, line: str = "POST /predict HTTP/1.1", body: bytes = b
     return "\r\n".join((line, *headers, "", "")).encode("latin-1") + body
 
 
-def test_a_picture_alone_is_plain() -> None:
+def test_an_image_alone_is_simple() -> None:
     data = request(HOST, "User-Agent: curl/8.0", "Accept: */*", TYPE, LENGTH)
-    assert parse(data) == Plain(len(data) - 5, 5, "")
+    assert parse(data) == SimpleRequest(len(data) - 5, 5, "")
 
 
-def test_as_nginx_passes_it_on_it_is_plain_and_keeps_its_id() -> None:
+def test_as_nginx_passes_it_on_it_is_simple_and_keeps_its_id() -> None:
     data = request(
         HOST, "X-Request-ID: r-1", "X-Forwarded-For: 10.0.0.7", "X-Forwarded-Proto: https", "content-length:5", TYPE
     )
-    assert parse(data) == Plain(len(data) - 5, 5, "r-1")
+    assert parse(data) == SimpleRequest(len(data) - 5, 5, "r-1")
 
 
 @pytest.mark.parametrize("kind", ["image/png", "image/svg+xml", "application/octet-stream"])
 @pytest.mark.parametrize("there", [b"", b"1234", b"12345"], ids=len)
 def test_its_body_may_still_be_on_its_way(kind: str, there: bytes) -> None:
     data = request(f"Content-Type: {kind}", LENGTH, body=there)
-    assert parse(data) == Plain(len(data) - len(there), 5, "")
+    assert parse(data) == SimpleRequest(len(data) - len(there), 5, "")
 
 
 FORM, EDGE = "Content-Type: multipart/form-data; boundary=x-1", b"--x-1"
@@ -42,12 +42,12 @@ def form(*parts: bytes, end: bytes = EDGE + b"--\r\n") -> bytes:
 
 @pytest.mark.parametrize("kind", [b"", b"Content-Type: image/jpeg\r\n"])
 @pytest.mark.parametrize("picture", [b"\xff\xd8 picture", b"\r\n", b"--x-1", b"\r\n--x-"])
-def test_one_file_in_a_form_is_plain(kind: bytes, picture: bytes) -> None:
+def test_one_file_in_a_form_is_simple(kind: bytes, picture: bytes) -> None:
     body = form(FILE + kind + b"\r\n" + picture)
     found = parse(request(FORM, f"Content-Length: {len(body)}", body=body))
     assert found
     assert (found.length, found.boundary) == (len(body), b"x-1")
-    assert found.picture(body) == picture
+    assert found.image(body) == picture
 
 
 OTHER_FORMS = {
@@ -69,10 +69,10 @@ OTHER_FORMS = {
 
 
 @pytest.mark.parametrize("body", OTHER_FORMS.values(), ids=OTHER_FORMS)
-def test_every_other_form_is_left_to_the_long_way(body: bytes) -> None:
+def test_every_other_form_is_left_to_flask(body: bytes) -> None:
     found = parse(request(FORM, f"Content-Length: {len(body)}", body=body))
     assert found
-    assert found.picture(body) is None
+    assert found.image(body) is None
 
 
 OTHERS = {
@@ -113,5 +113,5 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("data", OTHERS.values(), ids=OTHERS)
-def test_all_others_are_left_to_the_long_way(data: bytes) -> None:
+def test_all_others_are_left_to_flask(data: bytes) -> None:
     assert parse(data) is None

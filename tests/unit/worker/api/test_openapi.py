@@ -5,13 +5,12 @@ import re
 
 import pytest
 
-from tests.unit.worker.contract.test_errors import TABLE
 from tests.unit.worker.contract.test_settings import COMPLETE
-from worker.api.openapi import document
+from worker.api.openapi import NOT_TO_IMAGES, document
 from worker.api.parameters import HUGGING_FACE, PREDICT, Parameters
 from worker.api.schemas import PARAMETERS
 from worker.app import create_app
-from worker.contract.errors import BadParameter
+from worker.contract.error_codes import ErrorCode, Sender
 from worker.contract.languages import BOTH, PATTERN
 from worker.contract.settings import Settings
 from worker.decode import MIME_TYPES
@@ -37,10 +36,20 @@ def test_every_route_is_documented_and_every_documented_route_exists() -> None:
 @pytest.mark.parametrize("path", POSTS)
 def test_every_status_of_the_contract_is_documented_with_its_retry_after(path: str) -> None:
     responses = POSTS[path]["responses"]
-    refusals = {str(status): retry for kind, (status, _, retry) in TABLE.items() if kind is not BadParameter}
-    assert set(responses) == {"200", *refusals}
+    codes = [code for code in ErrorCode if code.sender is not Sender.GATEWAY and code not in NOT_TO_IMAGES]
+    assert set(responses) == {"200", *(str(code.status) for code in codes)}
+    assert all(code.value in responses[str(code.status)]["description"].split(", ") for code in codes)
     retried = {status for status, response in responses.items() if "Retry-After" in response["headers"]}
-    assert retried == {status for status, retry in refusals.items() if retry}
+    assert retried == {str(code.status) for code in codes if code.retry_after_s} == {"429", "503"}
+
+
+def test_the_codes_are_an_enum_that_says_what_each_means() -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+    assert schemas["ErrorCode"]["enum"] == [code.value for code in ErrorCode]
+    assert all(code.meaning in schemas["ErrorCode"]["description"] for code in ErrorCode)
+    named = {"$ref": "#/components/schemas/ErrorCode"}
+    assert schemas["Error"]["properties"]["error"]["properties"]["code"] == named
+    assert schemas["ProtocolError"]["properties"]["code"] == named
 
 
 def test_parameters_stand_in_the_query_and_in_every_body() -> None:

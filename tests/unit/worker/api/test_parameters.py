@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.errors import code_of
 from worker.api.candidates import CANDIDATES
 from worker.api.parameters import HUGGING_FACE, PREDICT, Parameters, parse_parameters
-from worker.contract.errors import BadParameter
+from worker.contract.errors import ErrorCode, ServiceError
 from worker.models.labels import Labels
 from worker.models.scores import Output
 
@@ -27,10 +28,8 @@ def parse(*sources: Mapping[str, object], known: tuple[str, ...] = PREDICT, outp
     return parse_parameters(*sources, known=known, output=output)
 
 
-def refusal(*sources: dict[str, object], known: tuple[str, ...] = PREDICT) -> str:
-    with pytest.raises(BadParameter) as caught:
-        parse(*sources, known=known)
-    return caught.value.message
+def refused(*sources: dict[str, object], known: tuple[str, ...] = PREDICT) -> bool:
+    return code_of(parse, *sources, known=known) is ErrorCode.BAD_PARAMETER
 
 
 def test_without_any_the_defaults_hold() -> None:
@@ -59,22 +58,22 @@ def test_null_is_the_default() -> None:
     "value", [0, -1, "0", "abc", "", "1.5", 1.5, True, [], {}, float("inf"), float("nan"), "9" * 5000]
 )
 def test_top_k_is_a_whole_number_of_at_least_1(value: object) -> None:
-    assert refusal({"top_k": value}) == f"top_k must be a whole number of at least 1, found {value!r}"
+    assert refused({"top_k": value})
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.1, "2", "abc", "", "nan", float("nan"), float("inf"), False, [1], 10**400])
 def test_threshold_is_a_number_from_0_to_1(value: object) -> None:
-    assert refusal({"threshold": value}) == f"threshold must be a number from 0 to 1, found {value!r}"
+    assert refused({"threshold": value})
 
 
 @pytest.mark.parametrize("value", ["fr", "", "ZH", 1, ["zh"]])
 def test_labels_are_of_the_languages_there_are(value: object) -> None:
-    assert refusal({"labels": value}) == f"labels must be one of zh, en, ja, both, found {value!r}"
+    assert refused({"labels": value})
 
 
 @pytest.mark.parametrize("value", ["yes", "True", "", 1, 0.0, [], {}])
 def test_heat_map_is_true_or_false(value: object) -> None:
-    assert refusal({"heat_map": value}) == f"heat_map must be true or false, found {value!r}"
+    assert refused({"heat_map": value})
 
 
 def test_no_heat_map_may_be_said_too() -> None:
@@ -83,38 +82,36 @@ def test_no_heat_map_may_be_said_too() -> None:
 
 @pytest.mark.parametrize("value", [2, -1, "2", "cat", "", 0.5, True, []])
 def test_class_is_the_index_of_a_class(value: object) -> None:
-    assert refusal({"class": value, "heat_map": True}) == f"class must be the index of a class, 0 to 1, found {value!r}"
+    assert refused({"class": value, "heat_map": True})
 
 
 def test_a_class_without_a_heat_map_is_refused() -> None:
-    needed = "class says what a heat map is drawn for; give it with heat_map=true"
-    assert refusal({"class": 0}) == refusal({"class": 0, "heat_map": "false"}) == needed
+    assert refused({"class": 0})
+    assert refused({"class": 0, "heat_map": "false"})
 
 
 def test_the_model_is_a_text() -> None:
-    assert refusal({"model": 3}) == "model must be a text, found 3"
+    assert refused({"model": 3})
 
 
 def test_a_function_to_apply_is_one_of_the_activations() -> None:
-    needed = "function_to_apply must be one of softmax, sigmoid, none, found 'tanh'"
-    assert refusal({"function_to_apply": "tanh"}, known=HUGGING_FACE) == needed
+    assert refused({"function_to_apply": "tanh"}, known=HUGGING_FACE)
 
 
-def test_an_unknown_parameter_is_refused_with_those_known() -> None:
-    known = "top_k, threshold, labels, model, heat_map, class, candidate_labels, hypothesis_template"
-    assert refusal({"topk": 3}) == f'unknown parameter "topk"; known: {known}'
-    assert refusal({"function_to_apply": "none"}) == f'unknown parameter "function_to_apply"; known: {known}'
+def test_an_unknown_parameter_is_refused() -> None:
+    assert refused({"topk": 3})
+    assert refused({"function_to_apply": "none"})
 
 
 def test_a_parameter_in_two_places_is_refused() -> None:
-    assert refusal({"top_k": 3}, {"top_k": 3}) == "top_k is given twice; give it once"
+    assert refused({"top_k": 3}, {"top_k": 3})
 
 
 @given(st.dictionaries(st.sampled_from(sorted({*PREDICT, "function_to_apply", "x"} - {*CANDIDATES})), JSON_VALUES))
 def test_any_json_is_either_parsed_into_its_bounds_or_refused(given_: dict[str, object]) -> None:
     try:
         found = parse(given_, known=(*PREDICT, "function_to_apply"))
-    except BadParameter:
+    except ServiceError:
         return
     assert found.top_k >= 1
     assert 0 <= found.threshold <= 1

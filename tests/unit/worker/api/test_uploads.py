@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from urllib3 import encode_multipart_formdata
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from tests.errors import code_of
 from worker.api.uploads import InMemoryRequest, Upload, decode_base64, query, read_upload
-from worker.contract.errors import BadRequest, ServiceError, UnsupportedType
+from worker.contract.errors import ErrorCode
 from worker.contract.limits import MAX_BODY_BYTES
 
 APP = Flask("test")
@@ -33,10 +34,8 @@ def read_json(body: object) -> Upload:
     return read(body if isinstance(body, bytes) else json.dumps(body).encode(), "application/json")
 
 
-def refusal(kind: type[ServiceError], body: bytes, content_type: str | None) -> tuple[str, str]:
-    with pytest.raises(kind) as caught:
-        read(body, content_type)
-    return caught.value.code, caught.value.message
+def refusal(body: bytes, content_type: str | None) -> ErrorCode:
+    return code_of(read, body, content_type)
 
 
 def base64_of(data: bytes) -> str:
@@ -72,9 +71,6 @@ def test_json_needs_no_parameters(parameters: Mapping[str, object]) -> None:
     assert read_json({"inputs": "", **parameters}) == Upload(((None, b""),), {})
 
 
-NO_IMAGE = ("no_image", "no image was sent; send one as multipart field `image` or as the body")
-
-
 @pytest.mark.parametrize(
     ("body", "content_type"),
     [
@@ -88,67 +84,55 @@ NO_IMAGE = ("no_image", "no image was sent; send one as multipart field `image` 
     ],
 )
 def test_a_request_without_an_image_is_refused(body: bytes, content_type: str | None) -> None:
-    assert refusal(BadRequest, body, content_type) == NO_IMAGE
+    assert refusal(body, content_type) is ErrorCode.NO_IMAGE
 
 
-def test_too_many_images_are_refused_with_how_many_fit() -> None:
+def test_too_many_images_are_refused() -> None:
     body, content_type = encode_multipart_formdata(TWO * 2)
-    assert refusal(BadRequest, body, content_type) == (
-        "too_many_images",
-        "4 images were sent, at most 3 fit in one request; send them in several",
-    )
+    assert refusal(body, content_type) is ErrorCode.TOO_MANY_IMAGES
 
 
 def test_a_file_in_another_field_is_refused() -> None:
     body, content_type = encode_multipart_formdata([*TWO, ("file", ("a.png", b"one"))])
-    message = 'found a file in field "file"; send images in field `image`'
-    assert refusal(BadRequest, body, content_type) == ("bad_request", message)
+    assert refusal(body, content_type) is ErrorCode.BAD_REQUEST
 
 
 def test_a_field_given_twice_is_refused() -> None:
     body, content_type = encode_multipart_formdata([*TWO, ("top_k", "2"), ("top_k", "3")])
-    assert refusal(BadRequest, body, content_type) == ("bad_parameter", "top_k is given twice; give it once")
+    assert refusal(body, content_type) is ErrorCode.BAD_PARAMETER
 
 
 @pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "text/plain", "application/xml"])
-def test_another_content_type_is_refused_with_those_there_are(content_type: str) -> None:
-    message = (
-        f"found Content-Type {content_type}; send multipart/form-data with a field `image`, "
-        "an image as the body with Content-Type image/*, or application/json"
-    )
-    assert refusal(UnsupportedType, b"image=x", content_type) == ("unsupported_type", message)
-
-
-NO_OBJECT = 'the body is not a JSON object; send {"inputs": "<base64>", "parameters": {...}}'
+def test_another_content_type_is_refused(content_type: str) -> None:
+    assert refusal(b"image=x", content_type) is ErrorCode.UNSUPPORTED_TYPE
 
 
 @pytest.mark.parametrize(
-    ("body", "message"),
+    "body",
     [
-        (b"[1]", NO_OBJECT),
-        (b"null", NO_OBJECT),
-        (b"{", NO_OBJECT),
-        (b"", NO_OBJECT),
-        (b"\xff", NO_OBJECT),
-        (b"[" * 200_000, NO_OBJECT),
-        (b'{"top_k": ' + b"9" * 5000 + b"}", NO_OBJECT),
-        (b'{"image": "", "a": 1}', 'unknown key "a" in the JSON body; known: inputs, parameters'),
-        (rb'{"\ud800": 1}', 'unknown key "\\ud800" in the JSON body; known: inputs, parameters'),
-        (b'{"inputs": "", "parameters": []}', "parameters must be a JSON object"),
-        (b'{"inputs": "", "parameters": 0}', "parameters must be a JSON object"),
-        (b'{"inputs": ["aaaa"]}', "inputs must be a base64 text, found list"),
-        (b'{"inputs": 3}', "inputs must be a base64 text, found int"),
-        (b'{"inputs": "aGk"}', "inputs is not valid base64: Incorrect padding"),
-        (b'{"inputs": "a*k="}', "inputs is not valid base64: Only base64 data is allowed"),
+        b"[1]",
+        b"null",
+        b"{",
+        b"",
+        b"\xff",
+        b"[" * 200_000,
+        b'{"top_k": ' + b"9" * 5000 + b"}",
+        b'{"image": "", "a": 1}',
+        rb'{"\ud800": 1}',
+        b'{"inputs": "", "parameters": []}',
+        b'{"inputs": "", "parameters": 0}',
+        b'{"inputs": ["aaaa"]}',
+        b'{"inputs": 3}',
+        b'{"inputs": "aGk"}',
+        b'{"inputs": "a*k="}',
     ],
 )
-def test_json_that_is_not_the_contracts_is_refused(body: bytes, message: str) -> None:
-    assert refusal(BadRequest, body, "application/json") == ("bad_request", message)
+def test_json_that_is_not_the_contracts_is_refused(body: bytes) -> None:
+    assert refusal(body, "application/json") is ErrorCode.BAD_REQUEST
 
 
 def test_base64_of_other_letters_is_refused() -> None:
-    with pytest.raises(BadRequest, match=r"^inputs is not valid base64: string argument should contain only ASCII"):
-        decode_base64("猫")
+    assert code_of(decode_base64, "猫") is ErrorCode.BAD_REQUEST
 
 
 def test_a_body_of_more_than_the_limit_is_not_read() -> None:
@@ -159,5 +143,4 @@ def test_a_body_of_more_than_the_limit_is_not_read() -> None:
 
 def test_a_query_is_read_and_a_parameter_twice_refused() -> None:
     assert query(request(b"", None, "/?top_k=2&labels=zh")) == {"top_k": "2", "labels": "zh"}
-    with pytest.raises(BadRequest, match=r"^top_k is given twice; give it once$"):
-        query(request(b"", None, "/?top_k=2&top_k=2"))
+    assert code_of(query, request(b"", None, "/?top_k=2&top_k=2")) is ErrorCode.BAD_PARAMETER

@@ -1,13 +1,25 @@
 """The environment of a worker: read strictly, every fault reported at once."""
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scripts.cluster.config import ROOT
 from worker.contract.limits import LIMITS
-from worker.contract.settings import Settings, SettingsError, offline_faults, offline_variables, parse_cpus
+from worker.contract.settings import (
+    SETTINGS,
+    Settings,
+    SettingsError,
+    offline_faults,
+    offline_variables,
+    parse_cpus,
+    to_env,
+)
 
 GIVEN = {
     "WANWU_MODEL_DIR": "/models/bright",
@@ -18,11 +30,6 @@ GIVEN = {
     "WANWU_BIND": "127.0.0.1:8081",
 }
 COMPLETE = offline_variables() | GIVEN
-KNOWN = (
-    "WANWU_BIND, WANWU_BROKEN, WANWU_CACHE, WANWU_CPUS, WANWU_DEADLINE_S, WANWU_DRAIN_S, WANWU_ENGINE, WANWU_GPU, "
-    "WANWU_INFERENCE_LIMIT_S, WANWU_MAX_IMAGES, WANWU_MAX_PIXELS, WANWU_MODEL, WANWU_MODEL_DIR, WANWU_QUEUE, "
-    "WANWU_SLOT, WANWU_SLOTS, WANWU_VOLUME, WANWU_VOLUME_ID, WANWU_WORKER"
-)
 
 
 def faults(**changed: str | None) -> list[str]:
@@ -32,14 +39,20 @@ def faults(**changed: str | None) -> list[str]:
     return str(caught.value).splitlines()
 
 
-def test_a_complete_environment_is_read_with_the_limits_defaults() -> None:
+def test_a_complete_environment_is_read_with_the_defaults_of_the_rest() -> None:
     settings = Settings.from_env(COMPLETE | {"PATH": "/bin"})
-    assert settings == Settings(
-        model_dir=Path("/models/bright"), model="bright", worker="bright-0", slot="this-cpu0",
-        cpus=frozenset({0, 1, 4}), bind="127.0.0.1:8081", gpu="", engine="auto", cache="",
-        slots="", volume="", volume_id="", broken="stay",
-        queue=64, max_images=32, max_pixels=64_000_000, deadline_s=15, inference_limit_s=30, drain_s=3,
-    )  # fmt: skip
+    given: dict[str, object] = {
+        "model_dir": Path("/models/bright"),
+        "model": "bright",
+        "worker": "bright-0",
+        "slot": "this-cpu0",
+        "cpus": frozenset({0, 1, 4}),
+        "bind": "127.0.0.1:8081",
+    }
+    found = vars(settings)
+    assert {name: found[name] for name in given} == given
+    assert (settings.engine, settings.gpu, settings.on_load_error) == ("auto", "", "keep_running")
+    assert {name: found[name] for name in LIMITS} == {name: limit.default for name, limit in LIMITS.items()}
 
 
 @pytest.mark.parametrize("name", LIMITS)
@@ -52,47 +65,49 @@ def test_every_limit_can_be_set_to_its_bounds(name: str) -> None:
 
 def test_a_queue_smaller_than_a_full_request_is_refused() -> None:
     assert faults(WANWU_QUEUE="8", WANWU_MAX_IMAGES="9") == [
-        "WANWU_MAX_IMAGES must be at most WANWU_QUEUE, 8, found 9: a fuller request would never be let in"
+        "WANWU_MAX_IMAGES: found 9, needed at most 8, the queue: lower max_images or raise queue"
     ]
 
 
 def test_every_fault_is_reported_at_once() -> None:
     changed = {"HF_HUB_OFFLINE": "0", "WANWU_SLOTHS": "1", "WANWU_BIND": None, "WANWU_CPUS": "a", "WANWU_QUEUE": "0"}
-    assert faults(**changed, WANWU_ENGINE="cuda", WANWU_BROKEN="go") == [
-        "HF_HUB_OFFLINE must be 1, found 0: set what worker/offline.env lists",
-        f"WANWU_SLOTHS is not a setting; known: {KNOWN}",
-        'WANWU_BIND must be set: the address to listen on, as in "127.0.0.1:8081"',
-        "WANWU_CPUS: not a CPU list such as \"0-3,8\": 'a'",
-        "WANWU_QUEUE must be 1 to 512 images, found 0",
-        "WANWU_ENGINE must be one of auto, torch, openvino, onnxruntime, found 'cuda'",
-        "WANWU_BROKEN must be one of stay, leave, found 'go'",
+    known = ", ".join(sorted(setting.variable for setting in SETTINGS.values()))
+    assert faults(**changed, WANWU_ENGINE="cuda", WANWU_ON_LOAD_ERROR="go") == [
+        "HF_HUB_OFFLINE: found 0, needed 1: set what worker/offline.env lists",
+        f"WANWU_SLOTHS: found no such setting, needed one of {known}: remove or rename it",
+        "WANWU_CPUS: found 'a', needed the CPUs of the slot, as in \"0-3,8\": correct it",
+        'WANWU_BIND: found nothing, needed the address to listen on, as in "127.0.0.1:8081": set it',
+        "WANWU_ON_LOAD_ERROR: found 'go', needed one of keep_running, exit: correct it",
+        "WANWU_ENGINE: found 'cuda', needed one of auto, torch, openvino, onnxruntime: correct it",
+        "WANWU_QUEUE: found '0', needed a whole number from 1 to 512 (images): correct it",
     ]
 
 
-@pytest.mark.parametrize(
-    ("value", "fault"),
-    [
-        ("", "must be a whole number of seconds, found ''"),
-        ("soon", "must be a whole number of seconds, found 'soon'"),
-        ("1.5", "must be a whole number of seconds, found '1.5'"),
-        ("21", "must be 1 to 20 seconds, found 21"),
-        ("-1", "must be 1 to 20 seconds, found -1"),
-    ],
-)
-def test_a_wrong_limit_is_named_with_what_it_may_be(value: str, fault: str) -> None:
-    assert faults(WANWU_DEADLINE_S=value) == [f"WANWU_DEADLINE_S {fault}"]
+@pytest.mark.parametrize("value", ["stay", "leave", "exit"])
+def test_the_former_name_of_a_setting_is_refused_with_the_new_one(value: str) -> None:
+    assert faults(WANWU_BROKEN=value) == [
+        "WANWU_BROKEN: found a setting's former name, needed WANWU_ON_LOAD_ERROR: set that to keep_running or exit "
+        "instead"
+    ]
+
+
+@pytest.mark.parametrize("value", ["", "soon", "1.5", "21", "-1", "9" * 5000, "\u0661"])
+def test_a_wrong_limit_is_named_with_what_it_may_be(value: str) -> None:
+    assert faults(WANWU_DEADLINE_S=value) == [
+        f"WANWU_DEADLINE_S: found {value!r}, needed a whole number from 1 to 20 (seconds): correct it"
+    ]
 
 
 @pytest.mark.parametrize("name", GIVEN)
 def test_each_required_setting_must_be_there_and_not_empty(name: str) -> None:
     for value in (None, ""):
         (fault,) = faults(**{name: value})
-        assert fault.startswith(f"{name} must be set: ")
+        assert fault.startswith(f"{name}: found nothing, needed ")
 
 
 def test_without_offline_variables_each_is_named() -> None:
     assert offline_faults({}) == [
-        f"{name} must be 1, found nothing: set what worker/offline.env lists"
+        f"{name}: found nothing, needed 1: set what worker/offline.env lists"
         for name in (
             "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE",
             "HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_XET", "DO_NOT_TRACK",
@@ -114,9 +129,66 @@ def test_what_is_no_cpu_list_is_refused(text: str) -> None:
 
 
 def test_a_span_that_runs_backwards_is_refused() -> None:
-    assert faults(WANWU_CPUS="1,5-3") == ["WANWU_CPUS: a span of CPUs runs backwards: 5-3"]
+    assert faults(WANWU_CPUS="1,5-3")[0].startswith("WANWU_CPUS: found '1,5-3', needed ")
 
 
 @given(st.sets(st.integers(0, 300), min_size=1))
 def test_a_list_of_numbers_is_read_back(cpus: set[int]) -> None:
     assert parse_cpus(",".join(map(str, cpus))) == cpus
+
+
+# --- One declaration --------------------------------------------------------------------------------------------
+
+
+def test_a_setting_with_a_default_may_be_left_out_and_the_default_is_sound() -> None:
+    assert {setting.name for setting in SETTINGS.values() if setting.default is None} == {
+        name.removeprefix("WANWU_").lower() for name in GIVEN
+    }
+    for setting in SETTINGS.values():
+        if setting.default is not None:
+            assert setting.from_env({}) == setting.parse(setting.default)
+
+
+def test_what_is_written_for_a_worker_is_what_it_reads() -> None:
+    values: dict[str, object] = {"model_dir": "/m", "model": "m", "worker": "w", "slot": "s", "cpus": "0", "bind": "b"}
+    settings = Settings.from_env(offline_variables() | to_env(**values, queue=7, max_images=3, gpu="GPU-1"))
+    assert (settings.model_dir, settings.queue, settings.max_images, settings.gpu) == (Path("/m"), 7, 3, "GPU-1")
+    with pytest.raises(KeyError):
+        to_env(queues=7)
+
+
+VARIABLE = re.compile(r"WANWU_[A-Z_]+")
+OF_THE_GATEWAY = {"WANWU_PORT", "WANWU_GATEWAY_IMAGE", "WANWU_MEMBERS", "WANWU_MEMBERS_NAME"}
+STATIC = ("compose/worker.yaml", "compose/compose.yaml", "compose/stack.yaml", "worker/Dockerfile")
+
+
+@pytest.mark.parametrize("file", STATIC)
+def test_files_written_by_hand_name_no_setting_that_is_not_there(file: str) -> None:
+    found = set(VARIABLE.findall((ROOT / file).read_text(encoding="utf-8"))) - OF_THE_GATEWAY
+    assert found <= {setting.variable for setting in SETTINGS.values()}
+
+
+def test_no_program_spells_a_settings_variable_but_the_declaration() -> None:
+    wanted = {setting.variable for setting in SETTINGS.values()}
+    wrong = [
+        (str(path.relative_to(ROOT)), name)
+        for folder in ("worker", "scripts")
+        for path in (ROOT / folder).rglob("*.py")
+        for name in VARIABLE.findall(path.read_text(encoding="utf-8"))
+        if name in wanted
+    ]
+    assert wrong == []
+
+
+def test_a_process_parses_its_settings_once() -> None:
+    calls = [
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "worker").rglob("*.py")
+        if "Settings.from_env(" in path.read_text(encoding="utf-8")
+    ]
+    assert calls == ["worker/contract/settings.py"]
+    code = "from worker.contract import settings as s; print(s.process_settings() is s.process_settings())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=COMPLETE, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "True\n"

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from tests import pictures
-from worker.contract.errors import Undecodable
+from tests.errors import error_of
+from worker.contract.errors import ErrorCode, ServiceError
 from worker.decode import Geometry, decode, jpeg, sniff
 
 DAMAGED = 600
@@ -32,7 +33,7 @@ def found(data: bytes) -> bytes | None:
     try:
         width, height = opened(data).size
         return decode(data, Geometry((height, width), None, "nearest"), 10**6).tobytes()
-    except (Undecodable, OSError):
+    except (ServiceError, OSError):
         return None
 
 
@@ -89,7 +90,6 @@ def test_damaged_pictures_are_what_pillow_makes_of_them() -> None:
 
 def test_a_truncated_picture_is_refused_in_pillows_words() -> None:
     whole = pictures.encoded(pictures.photo((200, 160)), "JPEG")
-    with pytest.raises(Undecodable) as caught:
-        decode(whole[: len(whole) // 2], WHOLE, 10**6)
-    assert caught.value.message.startswith("the JPEG cannot be decoded (image file is truncated (")
-    assert caught.value.message.endswith(" bytes not processed)); it is damaged or cut short, send it again")
+    error = error_of(decode, whole[: len(whole) // 2], WHOLE, 10**6)
+    assert error.code is ErrorCode.UNDECODABLE
+    assert "image file is truncated (" in error.message

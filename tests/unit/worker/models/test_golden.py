@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests import folders
-from worker.contract.errors import Undecodable
+from worker.contract.errors import ErrorCode, ServiceError
 from worker.contract.fields import ModelError
 from worker.models.folder import ModelFolder, read_folder
 from worker.models.golden import check_golden
@@ -100,7 +100,7 @@ def test_not_a_number_is_refused(folder: ModelFolder) -> None:
 
 def test_an_image_that_cannot_be_decoded_is_refused(folder: ModelFolder) -> None:
     def logits_of(image: bytes) -> np.ndarray:
-        raise Undecodable("cut short")
+        raise ServiceError(ErrorCode.UNDECODABLE, "cut short")
 
     with pytest.raises(ModelError, match=r"golden/one.png: golden image cannot be read: cut short$"):
         check_golden(folder, logits_of, "f32")

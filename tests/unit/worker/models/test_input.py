@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from tests import pictures
-from worker.contract.errors import Undecodable
+from tests.errors import error_of
+from worker.contract.errors import ErrorCode
 from worker.contract.fields import Fields, ModelError
 from worker.decode import Geometry, Pixels
 from worker.models.input import Input, read_input
@@ -105,7 +106,7 @@ def test_mean_and_std_have_as_many_values_as_there_are_channels(channels: int) -
             GREY.replace("channels = 1", "channels = 4") + "background = [0, 0, 0]",
             "background: has no meaning with 4 channels, for alpha may be one; remove it",
         ),
-        (PLAIN + "max_pixels = 999", "max_pixels: must be 1000 to 1000000000 pixels, found 999"),
+        (PLAIN + "max_pixels = 999", "max_pixels: needs a whole number from 1000 to 1000000000 (pixels), found 999"),
         (PLAIN + "max_pixels = 1.5", "max_pixels: needs a whole number, found 1.5"),
         (PLAIN + "tiles = 512", "tiles: needs a table, [input.tiles], found 512"),
         (PLAIN + TILES.replace("[20, 30]", "0"), "tiles/size: must be at least 1 pixel, found [0, 0]"),
@@ -138,8 +139,9 @@ def test_the_lower_of_both_limits_of_pixels_counts() -> None:
     data = pictures.encoded(pictures.photo((40, 50)), "PNG")
     limited = read(PLAIN + "max_pixels = 1999")
     for model, worker, limit in ((limited, MANY, 1999), (read(PLAIN), 1500, 1500), (limited, 1000, 1000)):
-        with pytest.raises(Undecodable, match=f"40 x 50 pixels, more than the {limit} served"):
-            model.pictures(data, worker)
+        error = error_of(model.pictures, data, worker)
+        assert error.code is ErrorCode.TOO_MANY_PIXELS
+        assert f"needed at most {limit} " in error.message
     assert len(limited.pictures(pictures.encoded(pictures.photo((40, 40)), "PNG"), MANY)) == 1
 
 

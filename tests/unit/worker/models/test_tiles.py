@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.contract.errors import Undecodable
+from tests.errors import code_of
+from worker.contract.errors import ErrorCode, ServiceError
 from worker.contract.limits import MAX_TILES
 from worker.models.tiles import Tiles, merged
 
@@ -21,7 +22,7 @@ def test_tiles_cover_the_whole_picture_and_nothing_beyond(
     tiles = Tiles((tile_height, tile_width), stride, "mean")
     try:
         boxes = tiles.boxes(width, height)
-    except Undecodable:
+    except ServiceError:
         return
     covered = np.zeros((height, width), bool)
     for left, top, right, bottom in boxes:
@@ -51,12 +52,7 @@ def test_the_limit_of_tiles_is_the_last_number_served() -> None:
     side = 10 * (MAX_TILES - 1) + 10
     tiles = Tiles((10, 10), (10, 10), "mean")
     assert len(tiles.boxes(side, 10)) == MAX_TILES
-    with pytest.raises(Undecodable) as caught:
-        tiles.boxes(side + 1, 10)
-    assert (caught.value.code, caught.value.message) == (
-        "too_many_tiles",
-        "the image has 641 x 10 pixels, 65 tiles of this model, more than the 64 served; scale it down",
-    )
+    assert code_of(tiles.boxes, side + 1, 10) is ErrorCode.TOO_MANY_TILES
 
 
 def test_logits_are_merged_by_their_mean_or_their_maximum() -> None:

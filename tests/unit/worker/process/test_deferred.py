@@ -1,4 +1,4 @@
-"""Work that no answer waits for."""
+"""Calls that no answer waits for."""
 
 import logging
 import subprocess
@@ -8,36 +8,36 @@ from pathlib import Path
 import pytest
 
 from tests.wait import until
-from worker.process.deferred import Later
+from worker.process.deferred import DeferredCalls
 
 ROOT = Path(__file__).parents[4]
 
 
-def test_what_is_noted_is_done_in_its_order_when_asked_for() -> None:
-    later, done = Later(), list[int]()
+def test_calls_are_done_in_their_order_when_flushed() -> None:
+    deferred, done = DeferredCalls(), list[int]()
     for number in range(100):
-        later(done.append, number)
-    later.now()
+        deferred(done.append, number)
+    deferred.flush()
     assert done == list(range(100))
 
 
-def test_what_is_noted_is_done_soon_without_being_asked_for() -> None:
-    later, done = Later(), list[str]()
-    later(done.append, "soon")
+def test_calls_are_done_soon_without_a_flush() -> None:
+    deferred, done = DeferredCalls(), list[str]()
+    deferred(done.append, "soon")
     until("it is done", lambda: done == ["soon"])
 
 
 def test_what_fails_is_logged_and_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    later, done = Later(), list[str]()
-    later(int, "no number")
-    later(done.append, "next")
+    deferred, done = DeferredCalls(), list[str]()
+    deferred(int, "no number")
+    deferred(done.append, "next")
     with caplog.at_level(logging.ERROR):
-        later.now()
+        deferred.flush()
     assert done == ["next"]
     assert "no number" in caplog.text
 
 
-def test_what_is_noted_last_is_done_before_the_process_ends() -> None:
-    code = "from worker.process.deferred import Later; Later()(print, 'the end')"
+def test_the_last_call_is_done_before_the_process_ends() -> None:
+    code = "from worker.process.deferred import DeferredCalls; DeferredCalls()(print, 'the end')"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "the end\n"

@@ -1,4 +1,4 @@
-"""The worker's own way with connections: whole answers, and a short way that answers as the long one does."""
+"""The worker's HTTP server: whole answers, and a fast path that answers as Flask does."""
 
 import json
 import socket
@@ -56,17 +56,17 @@ BODIES = {"a picture": RED, "no picture": b"not a picture", "half a picture": RE
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_the_short_way_answers_as_the_long_way(worker: WorkerProcess, body: bytes) -> None:
-    def told(*more: str) -> tuple[str, dict[str, str], dict[str, Any]]:
+def test_the_fast_path_answers_as_flask_does(worker: WorkerProcess, body: bytes) -> None:
+    def answered(*more: str) -> tuple[str, dict[str, str], dict[str, Any]]:
         with connected(worker) as connection:
             line, headers, found = ask(connection, head(body, "X-Request-ID: same", *more) + body)
         found.pop("timing_ms", None)
         headers = {name: value for name, value in headers.items() if name not in (*ITS_OWN, "content-length")}
         return line.upper(), headers, found
 
-    short, long = told(), told("X-Unknown: 1")
-    assert short == long
-    assert short[1]["x-request-id"] == "same"
+    fast, flask = answered(), answered("X-Unknown: 1")
+    assert fast == flask
+    assert fast[1]["x-request-id"] == "same"
 
 
 def in_form(*files: bytes) -> bytes:
@@ -75,8 +75,8 @@ def in_form(*files: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("files", [[RED], [RED, RED], [b"not a picture"], [b""], []], ids=len)
-def test_the_short_way_answers_forms_as_the_long_way(worker: WorkerProcess, files: list[bytes]) -> None:
-    def told(*more: str) -> tuple[str, dict[str, Any]]:
+def test_the_fast_path_answers_forms_as_flask_does(worker: WorkerProcess, files: list[bytes]) -> None:
+    def answered(*more: str) -> tuple[str, dict[str, Any]]:
         body, kind = in_form(*files), "multipart/form-data; boundary=edge"
         with connected(worker) as connection:
             line, _, found = ask(connection, head(body, "X-Request-ID: same", *more, kind=kind) + body)
@@ -84,32 +84,32 @@ def test_the_short_way_answers_forms_as_the_long_way(worker: WorkerProcess, file
             result.pop("timing_ms", None)
         return line.upper(), found
 
-    assert told() == told("X-Unknown: 1")
+    assert answered() == answered("X-Unknown: 1")
 
 
 def test_a_full_queue_refuses_in_the_same_words(made: Path, tmp_path: Path) -> None:
     with running(made / "slow", tmp_path / "log", QUEUE=1, MAX_IMAGES=1) as process:
         first = later(process, GREY)
         with connected(process) as one, connected(process) as other:
-            short = ask(one, head(RED, "X-Request-ID: r") + RED)
-            long = ask(other, head(RED, "X-Request-ID: r", "X-Unknown: 1") + RED)
+            fast = ask(one, head(RED, "X-Request-ID: r") + RED)
+            flask = ask(other, head(RED, "X-Request-ID: r", "X-Unknown: 1") + RED)
         assert not first.done()
-        assert short[2] == long[2]
-        assert short[0].upper() == long[0].upper() == "HTTP/1.1 429 TOO MANY REQUESTS"
-        assert short[1]["retry-after"] == long[1]["retry-after"] == "1"
+        assert fast[2] == flask[2]
+        assert fast[0].upper() == flask[0].upper() == "HTTP/1.1 429 TOO MANY REQUESTS"
+        assert fast[1]["retry-after"] == flask[1]["retry-after"] == "1"
         assert first.result(60).status == 200
 
 
-def test_both_ways_are_counted_and_logged_alike(worker: WorkerProcess) -> None:
+def test_both_paths_are_counted_and_logged_alike(worker: WorkerProcess) -> None:
     counted = 'wanwu_requests_total{route="/predict",status="200"}'
     before = worker.metric(counted), worker.metric("wanwu_decode_seconds_count")
     with connected(worker) as connection:
-        ask(connection, head(RED, "X-Request-ID: short-way") + RED)
-        ask(connection, head(RED, "X-Request-ID: long-way", "X-Unknown: 1") + RED)
+        ask(connection, head(RED, "X-Request-ID: fast") + RED)
+        ask(connection, head(RED, "X-Request-ID: flask", "X-Unknown: 1") + RED)
     assert (worker.metric(counted), worker.metric("wanwu_decode_seconds_count")) == (before[0] + 2, before[1] + 2)
     lines = [json.loads(line) for line in worker.log.read_text().splitlines()]
-    short, long = (next(line for line in lines if line.get("request_id") == name) for name in ("short-way", "long-way"))
-    assert [short.keys(), short["path"], short["status"]] == [long.keys(), "/predict", 200]
+    fast, flask = (next(line for line in lines if line.get("request_id") == name) for name in ("fast", "flask"))
+    assert [fast.keys(), fast["path"], fast["status"]] == [flask.keys(), "/predict", 200]
 
 
 def test_requests_in_pieces_and_one_after_the_other_are_answered_on_one_connection(worker: WorkerProcess) -> None:

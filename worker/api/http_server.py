@@ -1,9 +1,9 @@
-"""gunicorn's threaded worker, for few and busy connections: Nginx's.
+"""gunicorn's threaded worker, adapted to few and busy connections, as Nginx keeps them.
 
-Three things are its own. An answer leaves in one write, so that a worker that dies leaves no half of one: Nginx asks
-another worker only as long as it has nothing of an answer. A thread stays with its connection while more comes soon.
-And the commonest request, one picture to /predict, goes straight to the model (plain.py): after an inference all
-code is cold, and the length of its way is what a request costs.
+It differs in three ways. An answer leaves in one write, so that a worker that dies leaves no half of one: Nginx asks
+another worker only as long as it has received nothing. A thread stays with its connection while the next request comes
+soon. The most common request, one image to /predict, takes the fast path: after an inference all code has left the
+processor's caches, and each line that a request runs through costs time.
 """
 
 import select
@@ -13,9 +13,9 @@ from gunicorn import util
 from gunicorn.http import wsgi
 from gunicorn.workers import gthread
 
-from worker.api import fast_path as plain
+from worker.api import fast_path
 
-STAY_MS = 20  # how long a thread waits for its connection's next request; a busy client sends it in one
+NEXT_REQUEST_MS = 20  # how long a thread waits for its connection's next request; a busy client sends it in one
 READ_BYTES = 128 * 1024
 
 
@@ -44,11 +44,11 @@ class WholeAnswer(wsgi.Response):
         util.write(self.sock, head + data)
 
 
-class Front(gthread.ThreadWorker):
-    """Named in gunicorn.conf.py; `self.wsgi` is worker.app's."""
+class PredictWorker(gthread.ThreadWorker):
+    """The worker class that gunicorn.conf.py names; `self.wsgi` is worker.app's application."""
 
     def handle(self, conn: gthread.TConn) -> Any:
-        """Answer the requests of `conn` until it has none for a while; whether to keep it, as gunicorn says that."""
+        """Answer the requests of `conn` until none comes for a while; return what gunicorn's own method does."""
         keep = self._next(conn) if _readable(conn) else super().handle(conn)
         # With more connections than threads, one that waits here would have another wait for its turn.
         while keep is True and self.alive and self.nr_conns <= self.cfg.threads and _readable(conn):
@@ -56,7 +56,7 @@ class Front(gthread.ThreadWorker):
         return keep
 
     def handle_request(self, req: Any, conn: gthread.TConn) -> bool:
-        """As gunicorn's, with whole answers, and without the hooks and limits that gunicorn.conf.py does not set."""
+        """Do as gunicorn does, with whole answers, without the hooks and limits that gunicorn.conf.py does not set."""
         response, environ = wsgi.create(req, conn.sock, conn.client, conn.server, self.cfg, WholeAnswer)
         environ["wsgi.multithread"] = True
         if not self._may_keep():
@@ -71,24 +71,24 @@ class Front(gthread.ThreadWorker):
         return not response.should_close()
 
     def _next(self, conn: gthread.TConn) -> Any:
-        """Answer the request that has come; whether to keep the connection."""
+        """Answer the request that has come, on the fast path or by Flask; return whether to keep the connection."""
         try:
             conn.sock.setblocking(True)
             conn.init()
             data = conn.sock.recv(READ_BYTES)
-            request = plain.parse(data)
+            request = fast_path.parse(data)
             if request is None:
                 conn.parser.unreader.unread(data)
                 return super().handle(conn)
             body = _whole(conn, data[request.head :], request.length)
             if body is None:
                 return False
-            image = request.picture(body)
+            image = request.image(body)
             if image is None:
                 conn.parser.unreader.unread(data[: request.head] + body)
                 return super().handle(conn)
             keep = self._may_keep()
-            conn.sock.sendall(plain.answer(self.wsgi.extensions["service"], request.given_id, image, keep))
+            conn.sock.sendall(fast_path.answer(self.wsgi.extensions["service"], request.client_id, image, keep))
         except OSError:  # the client went away
             return False
         return keep
@@ -98,16 +98,16 @@ class Front(gthread.ThreadWorker):
 
 
 def _readable(conn: gthread.TConn) -> bool:
-    """Whether the next bytes of `conn` come within STAY_MS; not so if gunicorn has read them already."""
+    """Return whether the next bytes of `conn` come within NEXT_REQUEST_MS; False if gunicorn has read them already."""
     if conn.initialized and conn.parser.unreader.buf.getbuffer().nbytes:
         return False
     waiting = select.poll()
     waiting.register(conn.sock, select.POLLIN)
-    return bool(waiting.poll(STAY_MS))
+    return bool(waiting.poll(NEXT_REQUEST_MS))
 
 
 def _whole(conn: gthread.TConn, begun: bytes, length: int) -> bytes | None:
-    """The body of `length` bytes that `begun` is the begin of; None when the client leaves before its end."""
+    """Return the body of `length` bytes that starts with `begun`; None when the client leaves before its end."""
     parts = [begun]
     missing = length - len(begun)
     while missing:

@@ -1,0 +1,118 @@
+"""The codes against all that uses them: Nginx, the worker's sources, the reference, and the clients of old."""
+
+import ast
+import re
+
+import pytest
+
+from scripts.cluster.config import ROOT
+from worker.contract.error_codes import RETRIED_STATUSES, ErrorCode, Sender
+
+NGINX = ROOT / "nginx"
+ERRORS_CONF = (NGINX / "errors.conf").read_text(encoding="utf-8")
+REFERENCE = ROOT / "worker/reference/errors.md"
+COLUMNS = ("code", "status", "sent by", "Nginx asks another worker", "meaning", "what the client should do")
+# Clients rely on these: a code may be added, but none renamed or removed.
+STABLE = {
+    "bad_request": 400, "bad_parameter": 400, "no_image": 400, "empty_image": 400, "too_many_images": 400,
+    "unknown_model": 404, "unknown_example": 404, "unknown_route": 404, "method_not_allowed": 405, "refused": 412,
+    "body_too_large": 413, "uri_too_long": 414, "unsupported_type": 415, "undecodable": 422, "too_many_pixels": 422,
+    "too_many_tiles": 422, "too_few_bands": 422, "unsupported_compression": 422, "queue_full": 429,
+    "headers_too_large": 431, "internal": 500, "gateway_failed": 500, "unknown_encoding": 501, "not_ready": 503,
+    "deadline": 504, "unknown_version": 505,
+}  # fmt: skip
+
+
+def nginx_map(name: str) -> dict[str, str]:
+    """Return the map of errors.conf that defines variable `name`: its values by key."""
+    block = re.search(rf"^map \S+ \${name} {{\n(.*?)^}}$", ERRORS_CONF, re.MULTILINE | re.DOTALL)
+    assert block, name
+    rows = [re.fullmatch(r"\s+(\S+)\s+(.+);", line) for line in block[1].splitlines()]
+    assert all(rows), block[1]
+    return {row[1]: row[2] for row in rows if row}
+
+
+def gateway_codes() -> dict[str, set[str]]:
+    """Return the codes that Nginx answers each status with; "default" is the status of all others."""
+    return {
+        status: set(nginx_map("not_found_code").values()) if value.startswith("$") else {value}
+        for status, value in nginx_map("error_code").items()
+    }
+
+
+def row(code: ErrorCode) -> str:
+    cells = (
+        f"`{code.value}`",
+        code.status,
+        code.sender.value,
+        "yes" if code.retried else "no",
+        code.meaning,
+        code.remedy,
+    )
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def test_every_code_that_clients_know_is_there_with_its_status() -> None:
+    assert {code.value: code.status for code in ErrorCode} == STABLE
+
+
+def test_codes_are_spelt_as_their_names_and_stand_in_the_order_of_their_statuses() -> None:
+    assert [code.value for code in ErrorCode] == [code.name.lower() for code in ErrorCode]
+    assert [code.status for code in ErrorCode] == sorted(code.status for code in ErrorCode)
+
+
+def test_nginx_answers_with_the_codes_that_are_said_to_be_its_own() -> None:
+    found = set.union(*gateway_codes().values())
+    assert found == {code.value for code in ErrorCode if code.sender is not Sender.WORKER}
+
+
+def test_nginx_answers_each_code_with_its_status() -> None:
+    for status, codes in gateway_codes().items():
+        assert {str(STABLE[code]) for code in codes} == {"412" if status == "default" else status}
+
+
+def test_every_status_that_nginx_can_fail_with_has_a_code_and_a_message() -> None:
+    handled = set(re.findall(r"\b[3-5]\d\d\b", " ".join(re.findall(r"^error_page .*;$", ERRORS_CONF, re.MULTILINE))))
+    own = {"494", "502"}  # Nginx's own; clients see 431 and 503
+    unnamed = {"403", "412"}  # what "default" stands for
+    assert set(nginx_map("error_code")) == handled - own - unnamed | {"default"}
+    assert nginx_map("error_code").keys() == nginx_map("error_message").keys()
+    assert nginx_map("not_found_code").keys() == nginx_map("not_found_message").keys()
+
+
+def test_no_other_file_of_nginx_words_an_error() -> None:
+    for file in NGINX.glob("*.conf"):
+        if file.name != "errors.conf":
+            assert not re.search(r'"(code|error)"|\breturn [45]\d\d [\'"]', file.read_text(encoding="utf-8")), file.name
+
+
+def test_nginx_asks_another_worker_after_the_statuses_that_are_said_to_be_retried() -> None:
+    (conditions,) = re.findall(r"^\s*proxy_next_upstream (.*);$", (NGINX / "nginx.conf").read_text(), re.MULTILINE)
+    assert {int(status) for status in re.findall(r"http_(\d+)", conditions)} == RETRIED_STATUSES
+    assert {code for code in ErrorCode if code.retried} == {ErrorCode.NOT_READY}
+
+
+def test_the_worker_raises_every_code_that_is_said_to_be_its_own_and_no_other() -> None:
+    raised = set()
+    for file in (ROOT / "worker").rglob("*.py"):
+        if file.name not in ("error_codes.py", "openapi.py"):
+            tree = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+            raised |= {
+                node.attr
+                for node in tree
+                if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "ErrorCode"
+            }
+    assert raised == {code.name for code in ErrorCode if code.sender is not Sender.GATEWAY}
+
+
+def test_the_reference_lists_every_code_as_it_is() -> None:
+    lines = [line for line in REFERENCE.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    assert lines[0] == f"| {' | '.join(COLUMNS)} |"
+    assert lines[2:] == [row(code) for code in ErrorCode]
+
+
+@pytest.mark.parametrize("code", ErrorCode)
+def test_meaning_and_remedy_are_sentences(code: ErrorCode) -> None:
+    for text in (code.meaning, code.remedy):
+        assert re.fullmatch(r"[A-Z].*\.", text)
+        assert "|" not in text

@@ -1,0 +1,193 @@
+"""The code of every error that a client can meet, with its HTTP status, its meaning and its remedy.
+
+The worker raises ServiceError with a code, nginx/errors.conf answers with the same codes, and /openapi.json and
+worker/reference/errors.md list them; tests hold them together. Clients rely on the codes: none is ever renamed.
+"""
+
+from enum import Enum, StrEnum
+
+RETRIED_STATUSES = frozenset({503})  # a worker's answers after which Nginx asks another worker, once
+WORKER_RETRY_S = 1  # the Retry-After of a worker whose queue is full or that is not ready
+
+
+class Sender(Enum):
+    """Which part of the service answers with a code."""
+
+    WORKER = "worker"
+    GATEWAY = "gateway"
+    BOTH = "worker, gateway"
+
+
+WORKER, GATEWAY, BOTH = Sender
+
+
+class ErrorCode(StrEnum):
+    """A code, its HTTP status, who sends it, what it means and what the client should do."""
+
+    status: int
+    sender: Sender
+    meaning: str
+    remedy: str
+
+    def __new__(cls, code: str, status: int, sender: Sender, meaning: str, remedy: str) -> "ErrorCode":
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.status, member.sender, member.meaning, member.remedy = status, sender, meaning, remedy
+        return member
+
+    BAD_REQUEST = (
+        "bad_request",
+        400,
+        BOTH,
+        "The request is malformed, or not of the form that its route takes.",
+        "Correct it as the message says.",
+    )
+    BAD_PARAMETER = (
+        "bad_parameter",
+        400,
+        WORKER,
+        "A parameter is unknown, repeated, or has a value that is not allowed.",
+        "Correct or remove the parameter.",
+    )
+    NO_IMAGE = (
+        "no_image",
+        400,
+        WORKER,
+        "The request holds no image.",
+        "Send one as the multipart field `image` or as the body.",
+    )
+    EMPTY_IMAGE = (
+        "empty_image",
+        400,
+        WORKER,
+        "An image has no bytes.",
+        "Check that the file was read before it was sent.",
+    )
+    TOO_MANY_IMAGES = (
+        "too_many_images",
+        400,
+        WORKER,
+        "The request holds more images than its route takes at once.",
+        "Send them in several requests.",
+    )
+    UNKNOWN_MODEL = (
+        "unknown_model",
+        404,
+        BOTH,
+        "No model of this name, or no such version, is served.",
+        "Choose one that the message or GET /models lists.",
+    )
+    UNKNOWN_EXAMPLE = (
+        "unknown_example",
+        404,
+        WORKER,
+        "The model has no example image of this number.",
+        "Choose one that GET /models/NAME lists.",
+    )
+    UNKNOWN_ROUTE = (
+        "unknown_route",
+        404,
+        BOTH,
+        "Nothing is served at this address.",
+        "Choose a route that GET /openapi.json lists.",
+    )
+    METHOD_NOT_ALLOWED = (
+        "method_not_allowed",
+        405,
+        BOTH,
+        "The route does not take this method.",
+        "Use one that the header Allow lists.",
+    )
+    REFUSED = (
+        "refused",
+        412,
+        GATEWAY,
+        "A condition such as If-Match does not hold; also a file that is not public, 403.",
+        "Leave the condition out.",
+    )
+    BODY_TOO_LARGE = (
+        "body_too_large",
+        413,
+        BOTH,
+        "The body is larger than the service takes, or has too many parts.",
+        "Send fewer or smaller images.",
+    )
+    URI_TOO_LONG = ("uri_too_long", 414, GATEWAY, "The address is too long.", "Send parameters in the body.")
+    UNSUPPORTED_TYPE = (
+        "unsupported_type",
+        415,
+        WORKER,
+        "The body or an image has a type that is not served.",
+        "Send a type that the message lists.",
+    )
+    UNDECODABLE = ("undecodable", 422, WORKER, "An image is damaged or cut short.", "Send a whole file.")
+    TOO_MANY_PIXELS = ("too_many_pixels", 422, WORKER, "An image has more pixels than are served.", "Scale it down.")
+    TOO_MANY_TILES = (
+        "too_many_tiles",
+        422,
+        WORKER,
+        "An image makes more tiles than the model is run on.",
+        "Scale it down.",
+    )
+    TOO_FEW_BANDS = (
+        "too_few_bands",
+        422,
+        WORKER,
+        "An image has fewer bands than the model takes.",
+        "Send an image with all bands.",
+    )
+    UNSUPPORTED_COMPRESSION = (
+        "unsupported_compression",
+        422,
+        WORKER,
+        "A TIFF is compressed in a way that is not served.",
+        "Save it without compression, or with Deflate.",
+    )
+    QUEUE_FULL = (
+        "queue_full",
+        429,
+        WORKER,
+        "The worker has no room for the images of this request.",
+        "Send it again after the seconds in Retry-After.",
+    )
+    HEADERS_TOO_LARGE = ("headers_too_large", 431, GATEWAY, "A header is too long.", "Send shorter headers.")
+    INTERNAL = (
+        "internal",
+        500,
+        WORKER,
+        "The worker failed on this request.",
+        "Report the request ID; the worker's log has the details.",
+    )
+    GATEWAY_FAILED = (
+        "gateway_failed",
+        500,
+        GATEWAY,
+        "The gateway failed on this request.",
+        "Report the request ID; the gateway's error log has the details.",
+    )
+    UNKNOWN_ENCODING = (
+        "unknown_encoding",
+        501,
+        GATEWAY,
+        "The request's Transfer-Encoding is not served.",
+        "Use chunked or Content-Length.",
+    )
+    NOT_READY = (
+        "not_ready",
+        503,
+        BOTH,
+        "No worker is ready to answer.",
+        "Send the request again after the seconds in Retry-After; GET /status shows the workers.",
+    )
+    DEADLINE = ("deadline", 504, BOTH, "No answer was ready in time.", "Send fewer images at once, or try again later.")
+    UNKNOWN_VERSION = ("unknown_version", 505, GATEWAY, "The HTTP version is not served.", "Use HTTP/1.1.")
+
+    @property
+    def retried(self) -> bool:
+        """Whether Nginx asks another worker when one answers with this code."""
+        return self.status in RETRIED_STATUSES and self.sender is not Sender.GATEWAY
+
+    @property
+    def retry_after_s(self) -> int | None:
+        """Seconds of a worker's Retry-After header; None where it sends none."""
+        return WORKER_RETRY_S if self.status in (429, 503) else None
