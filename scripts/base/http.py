@@ -42,7 +42,8 @@ def show_answer(endpoint: str, picture: Path) -> None:
     shown = picture.relative_to(Path.cwd()) if picture.is_relative_to(Path.cwd()) else picture
     say(f"\n  curl -F {shlex.quote(f'image=@{shown}')} {endpoint}/predict\n")
     for row in answer["predictions"]:
-        say(f"  {row['score']:7.1%}  {row['label_zh'] or ''}  {row['label_en'] or ''}")
+        names = [row[key] for key in ("label_zh", "label_en") if row[key]] or [row["label"]]
+        say(f"  {row['score']:7.1%}  {'  '.join(names)}")
     say(f"\n  answered by {answer['worker']} in {answer['timing_ms']['total']:.1f} ms")
 
 

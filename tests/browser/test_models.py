@@ -16,6 +16,7 @@ from tests.browser.chromium import Page
 from tests.browser.conftest import DESCRIBED, EXAMPLES, Sample
 from tests.service import NO_DRAIN, Service, create
 
+JAPANESE = "7 つの果物"
 ENGLISH_ONLY = 'description = "Light and dark <b>things</b>"'
 
 
@@ -181,9 +182,10 @@ def test_a_model_served_alone_is_replaced_while_images_are_sent_and_none_is_lost
         page.choose(samples[2].path)
         page.wait_for("done")
         toml = models / "plums/model.toml"
-        toml.write_text(toml.read_text().replace('version = "1"', 'version = "2"\ndescription = "7 new ones"'))
+        toml.write_text(toml.read_text().replace('version = "1"', f'version = "2"\ndescription.ja = "{JAPANESE}"'))
         assert service.make("rollout").returncode == 0
-        page.wait(lambda: page.text("#knows") == "plums · 7 new ones")
+        page.wait(lambda: page.text("#knows") == f"plums · {JAPANESE}")
+        assert page.one("#knows span").get_attribute("lang") == "ja"
         page.one(".card .look").click()
         page.wait(lambda: page.text(".card .message") == "This model is no longer served")
         assert page.best() == ["plum"], "the answer of the model that was served stays"

@@ -34,7 +34,7 @@ class PreparedNetworks:
     """
 
     name: str
-    suffix: str  # of the network's file
+    suffix: str  # of the network's file; no other kind has it
     weights_suffix: str  # in place of `suffix`: of the file with the weights, which may be missing
 
     def called(self, precision: str) -> str:

@@ -15,7 +15,11 @@ READY = {"state": "ready", "in_flight": 0}
 ROW = {"score": 0.98765, "label": "狗", "label_zh": "狗", "label_en": "dog", "index": 1}
 ANSWER = {
     "worker": "photos-1",
-    "predictions": [ROW, ROW | {"score": 0.012, "label_zh": "猫", "label_en": None}],
+    "predictions": [
+        ROW,
+        ROW | {"score": 0.012, "label_zh": "猫", "label_en": None},
+        {"score": 0.011, "label": "兎", "label_zh": None, "label_en": None, "label_ja": "兎", "index": 2},
+    ],
     "timing_ms": {"queue": 0.1, "decode": 2.0, "inference": 3.0, "total": 5.25},
 }
 
@@ -78,7 +82,8 @@ def test_the_answer_is_shown_with_the_curl_line_that_gives_it(
         f"  curl -F 'image=@{picture}' {server.endpoint}/predict\n"
         "\n"
         "    98.8%  狗  dog\n"
-        "     1.2%  猫  \n"
+        "     1.2%  猫\n"
+        "     1.1%  兎\n"
         "\n"
         "  answered by photos-1 in 5.2 ms\n"
     )

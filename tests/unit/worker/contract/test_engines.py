@@ -37,6 +37,11 @@ def test_an_engine_has_its_code_its_lists_and_its_converter(engine: EngineDeclar
         assert "\ndef quantise(" in converter
 
 
+def test_kinds_of_prepared_networks_have_suffixes_of_their_own() -> None:
+    kinds = {engine.prepared for engine in ENGINES.values() if engine.prepared}
+    assert len({kind.suffix for kind in kinds}) == len({kind.name for kind in kinds}) == len(kinds)
+
+
 @every_engine
 def test_some_loader_reads_what_an_engine_runs(engine: EngineDeclaration) -> None:
     formats = {loader.format for loader in LOADERS.values()}
