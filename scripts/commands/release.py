@@ -35,7 +35,11 @@ def run(place: Place, options: Options) -> None:
 def release(version: str, root: Path = ROOT) -> None:
     """Tag HEAD of the checkout at `root` as `version`, with its section of the changelog; raise Refusal."""
     sections = read_sections((root / CHANGELOG).read_text(encoding="utf-8"))
-    if faults := [*_version_faults(version), *changelog_faults(sections, version), *_tree_faults(root, version)]:
+    if faults := [
+        *_version_faults(version),
+        *changelog_faults(sections, version or VERSION),
+        *_tree_faults(root, version),
+    ]:
         raise Refusal(*faults)
     notes = next(text for title, text in sections.items() if title.startswith(f"[{version}]"))
     message = f"Wanwu {version}\n\n{notes}"

@@ -1,7 +1,7 @@
 """The code of every error that a client can meet, with its HTTP status, its meaning and its remedy.
 
 The worker raises ServiceError with a code, nginx/errors.conf answers with the same codes, and /openapi.json and
-worker/reference/errors.md list them; tests hold them together. Clients rely on the codes: none is ever renamed.
+compose/reference/errors.md list them; tests hold them together. Clients rely on the codes: none is ever renamed.
 """
 
 from enum import Enum, StrEnum

@@ -47,16 +47,17 @@ def create_metrics(in_flight: Callable[[], float], ready: Callable[[], float]) -
     metrics = Metrics(
         registry=registry,
         requests=Counter("wanwu_requests", "Requests answered.", ("route", "status"), registry=registry),
-        duration=seconds("request_duration", "From request to answer.", ("route",)),
-        queue=seconds("queue", "An image's wait for the engine."),
-        decode=seconds("decode", "Decoding and scaling of an image."),
-        inference=seconds("inference", "The run of the batch an image was in."),
+        duration=seconds("request_duration", "Seconds from the request to its answer.", ("route",)),
+        queue=seconds("queue", "Seconds that an image waited for the engine."),
+        decode=seconds("decode", "Seconds to decode and scale an image."),
+        inference=seconds("inference", "Seconds that the engine took for the batch an image was in."),
         batch_size=Histogram("wanwu_batch_size_images", "Images in a batch.", buckets=IMAGES, registry=registry),
         in_flight=Gauge("wanwu_in_flight_images", "Images admitted and not yet answered.", registry=registry),
-        rejected=Counter("wanwu_rejected", "Requests refused.", ("reason",), registry=registry),
-        model_ready=Gauge("wanwu_model_ready", "1 while this worker is ready.", registry=registry),
+        rejected=Counter("wanwu_rejected", "Requests refused, by the error's code.", ("reason",), registry=registry),
+        model_ready=Gauge("wanwu_model_ready", "1 while this worker is ready to answer, else 0.", registry=registry),
     )
-    Info("wanwu_build", "1; its label is the version of the worker.", registry=registry).info({"version": VERSION})
+    build = Info("wanwu_build", "Always 1; its label states the worker's version.", registry=registry)
+    build.info({"version": VERSION})
     metrics.in_flight.set_function(in_flight)
     metrics.model_ready.set_function(ready)
     return metrics

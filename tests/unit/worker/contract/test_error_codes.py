@@ -10,7 +10,7 @@ from worker.contract.error_codes import RETRIED_STATUSES, ErrorCode, Sender
 
 NGINX = ROOT / "nginx"
 ERRORS_CONF = (NGINX / "errors.conf").read_text(encoding="utf-8")
-REFERENCE = ROOT / "worker/reference/errors.md"
+REFERENCE = ROOT / "compose/reference/errors.md"
 COLUMNS = ("code", "status", "sent by", "Nginx asks another worker", "meaning", "what the client should do")
 # Clients rely on these: a code may be added, but none renamed or removed.
 STABLE = {
