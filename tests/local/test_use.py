@@ -291,7 +291,7 @@ def test_what_cannot_be_served_is_refused_before_anything_starts(running: Servic
     assert said == {
         "": [f"NAME: found '', needed {name}"],
         "No": [f"NAME: found 'No', needed {name}"],
-        "nope": ["NAME: found 'nope', needed one of bright, photos, empty, new"],
+        "nope": ["NAME: found 'nope', needed one of bright, empty, new, photos"],
         "empty": [f"NAME: {models}/empty/model.toml: No such file or directory"],
         "new": [f"NAME: {folder} is not verified as it is now: run `make model-verify NAME=new` first"],
     }
