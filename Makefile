@@ -8,8 +8,8 @@ WANWU = $(PYTHON) -m scripts
 # From the command line alone: some shells have a NAME of their own.
 given = $(if $(filter command,$(firstword $(origin $(1)))),$($(1)))
 PLACE = --cluster "$(CLUSTER)" --run-dir "$(RUN_DIR)" --runtime "$(RUNTIME)"
-PICTURES = --calibration "$(call given,CALIBRATION)"
-MODEL = $(PICTURES) $(if $(filter 0,$(call given,PREPARE)),--no-prepare) \
+PICTURES = --calibration "$(call given,CALIBRATION)" --prepare "$(call given,PREPARE)"
+MODEL = $(PICTURES) \
   --name "$(call given,NAME)" --loader "$(call given,LOADER)" \
   --architecture "$(call given,ARCHITECTURE)" --channels "$(call given,CHANNELS)" --golden "$(call given,GOLDEN)" \
   --labels-en "$(call given,LABELS_EN)" --labels-zh "$(call given,LABELS_ZH)" \
@@ -72,7 +72,7 @@ model-add: ## Make a model folder from files at hand: SOURCE=PATH NAME=..., more
 model-fetch: ## Fetch a published model where there is a network: SOURCE=hf:ORG/NAME, more in the README
 	@$(WANWU) model-fetch $(PLACE) --models "$(MODELS)" $(PUBLISHED) $(MODEL)
 
-model-prepare: ## Measure engines on this machine again; NAME=... for one, CALIBRATION=DIR of own pictures
+model-prepare: ## Measure engines on this machine again; NAME=... for one, CALIBRATION=DIR of own pictures, PREPARE=quick
 	@$(WANWU) model-prepare $(PLACE) --models "$(MODELS)" --name "$(call given,NAME)" $(PICTURES)
 
 model-verify: ## Check model folders as a starting worker does, no network needed; NAME=... for one, JSON=1

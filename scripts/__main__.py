@@ -114,7 +114,7 @@ def _order(options: argparse.Namespace, source: str) -> model_add.Order:
 
 def prepare_models(options: argparse.Namespace) -> None:
     models, cluster = options.models.absolute(), load_cluster(options.cluster)
-    model_prepare.prepare(models, cluster, options.name, options.calibration)
+    model_prepare.prepare(models, cluster, options.name, options.calibration, options.prepare)
 
 
 def verify_models(options: argparse.Namespace) -> None:
@@ -247,7 +247,6 @@ def parser() -> argparse.ArgumentParser:
             )
             command.add_argument("--trust-code", action="store_true", help="let the network.py beside the weights run")
             command.add_argument("--force", action="store_true", help="replace a model folder of that name")
-            command.add_argument("--no-prepare", dest="prepare", action="store_false", help="measure nothing yet")
         if name in ("model-add", "model-fetch", "model-prepare"):
             command.add_argument("--calibration", metavar="DIR", default="", help="pictures of your own to measure on")
         if name in ("model-prepare", "models"):
@@ -255,6 +254,7 @@ def parser() -> argparse.ArgumentParser:
         if name == "model-verify":
             command.add_argument("--name", metavar="NAME", default="", help="this model alone")
             command.add_argument("--json", action="store_true", help="report as JSON")
+            command.add_argument("--prepare", metavar="HOW", default="", help="quick: less; 0: add it unmeasured")
         if name == "evaluate":
             command.add_argument("--name", metavar="NAME", default="", help="the model's folder, or a served name")
             command.add_argument("--images", metavar="PATH", default="", help="a folder per class, or a CSV file")

@@ -92,7 +92,7 @@ def _model(models: Path, name: str, weights: Path, quick: bool) -> Path:
             "torchvision",
             "--architecture",
             name,
-            *(["--no-prepare"] if quick else []),
+            *(["--prepare", "0"] if quick else []),
         )
         command("model-add", ("--models", str(models), "--name", name, *source))
     return models / name

@@ -19,6 +19,7 @@ from scripts.models import store as library
 from scripts.models import tools as model_tools
 
 NEW, OLD = ".new", ".old"  # of hidden folders beside the one that is made or replaced
+UNPREPARED, QUICK = "0", "quick"  # what PREPARE= may say
 ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 
 
@@ -37,7 +38,7 @@ class Order:
     trust_code: bool = False
     force: bool = False
     templates: str = ""
-    prepare: bool = True
+    prepare: str = ""  # "" measures thoroughly, UNPREPARED not at all, QUICK for a short while
     calibration: str = ""  # a folder of pictures
     origin: str = ""  # where the files were fetched from
     channels: str = ""  # a whole number
@@ -54,8 +55,8 @@ def add(order: Order) -> None:
     with hidden(order) as folder:
         python = ensure(TOOLS, nvidia=bool(read_hardware().gpus))
         model_tools.run(python, "add", ["--name", order.name, "--out", folder, *arguments])
-        if order.prepare:
-            prepare(python, folder, order.target, order.calibration)
+        if order.prepare != UNPREPARED:
+            prepare(python, folder, order.target, order.calibration, order.prepare == QUICK)
         put(folder, order.target)
     library.record(order.models, order.target, good=True)
     shown = order.target.relative_to(ROOT) if order.target.is_relative_to(ROOT) else order.target
@@ -63,10 +64,18 @@ def add(order: Order) -> None:
     say(f'  [[models]]\n  name = "{order.name}"\n  folder = "{shown}"')
 
 
-def prepare(python: Path, folder: Path, target: Path, calibration: str) -> None:
+def prepare(python: Path, folder: Path, target: Path, calibration: str, quick: bool = False) -> None:
     """Prepare `folder`, a draft of `target`, on pictures in `calibration`, "" for generated ones; raises Refusal."""
     pictures = ["--calibration", str(Path(calibration).absolute())] if calibration else []
-    model_tools.run(python, "prepare", ["--folder", folder, "--shown", target, *pictures])
+    effort = ["--quick"] if quick else []
+    model_tools.run(python, "prepare", ["--folder", folder, "--shown", target, *pictures, *effort])
+
+
+def effort_faults(found: str, *known: str) -> list[str]:
+    """Return what is wrong with `found`, what PREPARE= says: it is to be one of `known`, or ""."""
+    if found in ("", *known):
+        return []
+    return [f"PREPARE: found {found!r}, needed {' or '.join(known)}, or nothing to measure thoroughly"]
 
 
 def calibration_faults(calibration: str) -> list[str]:
@@ -98,7 +107,8 @@ def file_faults(order: Order) -> list[str]:
     """Which of the files that go with the model are not there."""
     given = {name: path for name, path in _files(order).items() if path}
     missing = [f"{variable}: {path}: no such file" for variable, path in given.items() if not Path(path).is_file()]
-    return missing + _channels_faults(order.channels) + calibration_faults(order.calibration)
+    efforts = effort_faults(order.prepare, UNPREPARED, QUICK)
+    return missing + _channels_faults(order.channels) + calibration_faults(order.calibration) + efforts
 
 
 def _channels_faults(channels: str) -> list[str]:

@@ -15,31 +15,31 @@ from scripts.models.add import Order
 from scripts.models.store import Entry
 
 
-def prepare(models: Path, cluster: Cluster, name: str, calibration: str) -> None:
+def prepare(models: Path, cluster: Cluster, name: str, calibration: str, effort: str = "") -> None:
     """Prepare the folder called `name`, or all that are served for "".
 
-    On the pictures in `calibration`, or on generated ones for "". Raises Refusal, and then leaves the folder that it
-    came to as it was.
+    On the pictures in `calibration`, or on generated ones for "". `effort` is what PREPARE= said. Raises Refusal, and
+    then leaves the folder that it came to as it was.
     """
     entries = [entry for entry in library.chosen(library.entries(models, cluster), name) if name or entry.served]
-    if faults := model_add.calibration_faults(calibration):
+    if faults := model_add.calibration_faults(calibration) + model_add.effort_faults(effort, model_add.QUICK):
         raise Refusal(*faults)
     model_add.be_tidy()
     python = ensure(TOOLS, nvidia=bool(read_hardware().gpus))
     for entry in entries:
-        _prepare(models, entry, python, calibration)
+        _prepare(models, entry, python, calibration, effort == model_add.QUICK)
     if served := [entry.name for entry in entries if entry.served]:
         say(f"\nprepared: to serve {', '.join(served)} so, run `make rollout`")
 
 
-def _prepare(models: Path, entry: Entry, python: Path, calibration: str) -> None:
+def _prepare(models: Path, entry: Entry, python: Path, calibration: str, quick: bool) -> None:
     target = entry.folder.resolve()
     step(f"preparing {entry.name}")
     if fault := library.read_facts(target).fault:
         raise Refusal(fault)
     with model_add.hidden(Order(target.parent, target.name, "")) as folder:
         shutil.copytree(target, folder, copy_function=_linked, dirs_exist_ok=True)
-        model_add.prepare(python, folder, target, calibration)
+        model_add.prepare(python, folder, target, calibration, quick)
         model_add.put(folder, target)
     library.record(models, target, good=True)
 

@@ -18,7 +18,7 @@ def refused(order: Order) -> list[str]:
 def test_every_fault_of_an_order_is_named_at_once_and_nothing_is_made(tmp_path: Path) -> None:
     order = Order(
         tmp_path / "models", "Big Model", "", labels_en="/no/en.txt", labels_zh=str(tmp_path), golden="/no.jpg",
-        channels="grey",
+        channels="grey", prepare="slowly",
     )  # fmt: skip
     assert refused(order) == [
         'NAME: found \'Big Model\', needed up to 63 lower-case letters, digits, ".", "_" or "-", '
@@ -28,6 +28,7 @@ def test_every_fault_of_an_order_is_named_at_once_and_nothing_is_made(tmp_path: 
         f"LABELS_ZH: {tmp_path}: no such file",
         "GOLDEN: /no.jpg: no such file",
         "CHANNELS: found 'grey', needed how many each picture has: 1 for grey, 3 for RGB, or another number",
+        "PREPARE: found 'slowly', needed 0 or quick, or nothing to measure thoroughly",
     ]
     assert list(tmp_path.iterdir()) == []
 
