@@ -16,7 +16,7 @@ MODEL = $(PICTURES) \
   --templates "$(call given,TEMPLATES)" \
   $(if $(call given,TRUST_CODE),--trust-code) $(if $(call given,FORCE),--force)
 MEASURE = --out "$(or $(call given,OUT),bench)" --photos "$(call given,PHOTOS)" --rounds "$(or $(call given,ROUNDS),0)" \
-  $(if $(call given,QUICK),--quick)
+  $(if $(call given,QUICK),--quick) --subjects "$(call given,SUBJECTS)"
 PUBLISHED = --source "$(call given,SOURCE)" --revision "$(call given,REVISION)" --sha256 "$(call given,SHA256)"
 
 SERVERS = --hosts "$(call given,HOSTS)" --bundle "$(or $(call given,BUNDLE),bundle)" \
@@ -107,7 +107,7 @@ test: ## Lint, types and all tests, with all they need; TESTS=... for some of th
 photos: ## Make the embedded model folder again, and say how it differs; WHEELS=DIR, OUT=DIR (worker/photos)
 	@$(WANWU) photos $(PLACE) --wheels "$(call given,WHEELS)" --out "$(or $(call given,OUT),worker/photos)"
 
-bench: ## Rate, latency, memory and start-up of every way to serve; QUICK=1, ROUNDS=N (3), PHOTOS=DIR, OUT=DIR (bench)
+bench: ## Rate, latency, memory and start-up of every way to serve; QUICK=1, ROUNDS=N (3), SUBJECTS=a,b (all), PHOTOS=DIR, OUT=DIR (bench)
 	@$(WANWU) bench $(PLACE) $(MEASURE)
 
 bench-peers: ## The same with MOSEC, LitServe and BentoML, installed for it

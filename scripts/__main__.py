@@ -181,7 +181,7 @@ def bench_peers(options: argparse.Namespace) -> None:
 
 def _measurement(options: argparse.Namespace, with_peers: bool) -> Measurement:
     given = (options.out.absolute(), options.photos, options.rounds, options.quick)
-    return Measurement(options.cluster, *given, with_peers)
+    return Measurement(options.cluster, *given, with_peers, [name for name in options.subjects.split(",") if name])
 
 
 COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], None], str]] = {
@@ -279,6 +279,7 @@ def parser() -> argparse.ArgumentParser:
             command.add_argument("--wheels", metavar="DIR", default="", help="the wheels; else pip fetches them")
         if name == "bundle":
             command.add_argument("--include", metavar="NAMES", default="", help="models, by commas; else the served")
+            command.add_argument("--subjects", metavar="NAMES", default="", help="of those to measure, by commas")
             command.add_argument("--systems", metavar="NAMES", default="", help="by commas; none for no packages")
             command.add_argument("--out", type=Path, default=bundle.OUT, help="the bundle's directory")
         if name == "k8s":

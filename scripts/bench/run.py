@@ -17,7 +17,7 @@ from scripts.bench.material import gather, own_photos
 from scripts.bench.report import Run, markdown
 from scripts.bench.rounds import Rounds, pinned
 from scripts.bench.servers import server_environ
-from scripts.bench.subjects import CLIENTS, DOCUMENTED, REFERENCE, Material, own, peers
+from scripts.bench.subjects import CLIENTS, DOCUMENTED, REFERENCE, Material, models_of, own, peers, require_known
 from scripts.bench.summary import Sample, rows
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import format_cpu_list, read_hardware
@@ -31,7 +31,10 @@ QUICK_SECONDS, QUICK_WARM_S = 1.0, 0.2
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was asked for: how many rounds (0: the usual number), on which pictures, into which folder."""
+    """What was asked for: how many rounds (0: the usual number), on which pictures, into which folder.
+
+    `subjects` are the names of those to measure, none for all.
+    """
 
     cluster: Path
     out: Path = OUT
@@ -39,6 +42,7 @@ class Measurement:
     rounds: int = 0
     quick: bool = False
     with_peers: bool = False
+    subjects: Sequence[str] = ()
 
     @property
     def count(self) -> int:
@@ -50,10 +54,12 @@ def measure(order: Measurement) -> None:
     """Measure all there is, write the report, the plot and the raw samples, and show the report. Raises Refusal."""
     started = time.monotonic()
     photos = own_photos(Path(order.photos)) if order.photos else None
+    require_known(order.subjects, order.with_peers)
     has_peers = _environments(order.with_peers) and (order.with_peers or not order.quick)
     (order.out / "logs").mkdir(parents=True, exist_ok=True)
-    material = gather(order.out, photos, order.quick)
+    material = gather(order.out, photos, order.quick, models_of(order.subjects))
     subjects = own(len(material.slots), len(material.slots[0])) + (peers(len(material.cpus)) if has_peers else [])
+    subjects = [subject for subject in subjects if not order.subjects or subject.name in order.subjects]
     times = (QUICK_SECONDS, QUICK_WARM_S) if order.quick else (SECONDS, WARM_S)
     rounds = Rounds(material, order.out / "logs", *times)
     rounds.run(subjects, order.count)
