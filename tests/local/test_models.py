@@ -15,9 +15,10 @@ import torch
 from PIL import Image
 
 from scripts.cluster.config import ROOT
+from tests import in_process
 from tests.efficientnet import network_of, theirs
 from tests.folders import RED, SIZE, picture
-from tests.service import Service, bare_environment, create, hear_signals
+from tests.service import NO_DRAIN, Service, bare_environment, create
 from worker.models import torchvision_ops
 from worker.models.folder import LOADERS, read_folder
 
@@ -37,8 +38,9 @@ class Shelf:
         return self.path / "models"
 
     def make(self, target: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a target. Nothing is prepared: that has tests of its own, and takes a minute a model."""
-        return self.service.make(target, f"MODELS={self.models}", "PREPARE=0", *arguments)
+        """Run a target in this process. Nothing is prepared: that has tests of its own, and takes a minute a model."""
+        place = (f"CLUSTER={self.service.cluster}", f"RUN_DIR={self.service.run_dir}")
+        return in_process.make(target, f"MODELS={self.models}", "PREPARE=0", *place, *arguments)
 
     def refused(self, *arguments: str, target: str = "model-add") -> list[str]:
         """The lines with which `make` refuses; the library must be as it was."""
@@ -74,7 +76,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
         (path / f"{language}.txt").write_text("\n".join(lines) + "\n")
         picture(RED, (SIZE, SIZE)).save(path / "red.png")
     models = f'[[models]]\nname = "pets"\nfolder = "{path}/models/pets"\n'
-    return Shelf(path, create(path / "service", models))
+    return Shelf(path, create(path / "service", models, NO_DRAIN))
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +84,12 @@ def added(shelf: Shelf) -> str:
     """Three models added by the README's commands, after another attempt was killed outright; what was last printed."""
     end_amid_adding(shelf, signal.SIGKILL)
     assert shelf.held() >= {".next.new"}
-    printed = [_make(shelf, words) for words in readme_commands(shelf)]
+    *others, last = readme_commands(shelf)
+    for words in others:
+        _succeed(shelf.make(*words))
+    printed = _succeed(shelf.service.make(*last, f"MODELS={shelf.models}", "PREPARE=0"))
     assert {name for name in shelf.held() if "/" not in name} == {"resnet", "ours", "pets"}
-    return printed[-1]
+    return printed
 
 
 def readme_commands(shelf: Shelf) -> list[list[str]]:
@@ -109,8 +114,7 @@ def readme_commands(shelf: Shelf) -> list[list[str]]:
     return [[part for word in words for part in stand_ins.get(word, [word])] for words in lines]
 
 
-def _make(shelf: Shelf, words: list[str]) -> str:
-    done = shelf.make(*words)
+def _succeed(done: subprocess.CompletedProcess[str]) -> str:
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -122,7 +126,6 @@ def end_amid_adding(shelf: Shelf, signum: signal.Signals) -> int:
         f"MODELS={shelf.models}", f"CLUSTER={shelf.service.cluster}", f"RUN_DIR={shelf.service.run_dir}",
     ]  # fmt: skip
     options = {"cwd": ROOT, "env": bare_environment(), "start_new_session": True, "text": True}
-    options["preexec_fn"] = hear_signals
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options) as process:  # type: ignore[call-overload]
         assert any(line.startswith("-- looking at") for line in process.stdout)  # seconds before it is done
         assert ".next.new" in shelf.held()
@@ -216,7 +219,7 @@ def test_a_name_that_is_taken_is_refused_unless_forced(shelf: Shelf, added: str)
         f"{shelf.models}/pets: is there already: give another NAME=, or FORCE=1 to replace it"
     ]
     before = shelf.held()
-    _make(shelf, ["model-add", *arguments, "FORCE=1"])
+    _succeed(shelf.make("model-add", *arguments, "FORCE=1"))
     assert shelf.held() == before - {"pets/golden/red.png"} | {"pets/golden/cat.jpg"}
 
 

@@ -63,8 +63,9 @@ def _labels(folder: ModelFolder) -> str:
     return f"{labels.count} in {', '.join(labels.names)}, as many as the network has outputs{attributes}"
 
 
-def main(path: Path) -> int:
-    steps = verify(path)
+def main(arguments: list[str]) -> int:
+    (path,) = arguments
+    steps = verify(Path(path))
     for name in CHECKS:
         try:
             found, ok = next(steps), True
@@ -79,4 +80,4 @@ def main(path: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(sys.argv[1:]))

@@ -178,7 +178,7 @@ def test_more_labels_than_a_prepared_network_has_outputs_are_found(tmp_path: Pat
     digest = sha256(labels)
     lines = [f'"labels.en.txt" = "{digest}"' if line.startswith('"labels.en') else line for line in text.splitlines()]
     manifest.write_text("\n".join(lines))
-    assert verify.main(folder) == 1
+    assert verify.main([str(folder)]) == 1
     last = capsys.readouterr().out.splitlines()[-1]
     assert last == (
         '{"check": "labels", "ok": false, "found": "labels: found 4, the network has 3 outputs: needed one for each"}'
@@ -186,7 +186,7 @@ def test_more_labels_than_a_prepared_network_has_outputs_are_found(tmp_path: Pat
 
 
 def test_a_folder_with_attributes_is_verified_by_the_classes_that_compete(tmp_path: Path, capsys: Capture) -> None:
-    assert verify.main(fruit_folder(tmp_path / "fruit")) == 0
+    assert verify.main([str(fruit_folder(tmp_path / "fruit"))]) == 0
     checks = {check["check"]: check["found"] for check in map(json.loads, capsys.readouterr().out.splitlines())}
     assert checks["labels"] == "7 in zh, en, ja, as many as the network has outputs, 4 of them in 2 groups"
     assert checks["golden"] == "1 answered as recorded"
@@ -197,7 +197,7 @@ def test_an_answer_that_changed_is_found(tmp_path: Path, capsys: Capture) -> Non
     golden = read_folder(folder).golden[0]
     manifest = folder / "model.toml"
     manifest.write_text(manifest.read_text().replace(f"score = {golden.score:.4f}", "score = 0.1"))
-    assert verify.main(folder) == 1
+    assert verify.main([str(folder)]) == 1
     checks = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     shown = read_folder(folder).output.labels.shown(golden.index, "both")
     assert [check["ok"] for check in checks] == [True, True, True, True, True, False]
@@ -217,14 +217,14 @@ def test_preprocessing_other_than_the_models_own_files_say_is_found(tmp_path: Pa
     own, manifest = folder / "preprocessor_config.json", folder / "model.toml"
     listed = manifest.read_text().replace("[files]\n", f'[files]\n"{own.name}" = "{sha256(own)}"\n')
     manifest.write_text(listed)
-    assert verify.main(folder) == 1
+    assert verify.main([str(folder)]) == 1
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (last["check"], last["ok"]) == ("preprocessing", False)
     assert last["found"].startswith(f"{manifest}: [input] is (Geometry(")
     assert last["found"].endswith(", [0.5, 0.5, 0.5], [0.5, 0.5, 0.5]): correct one of the two")
     as_it_says = listed.replace("resize = 36\n", "").replace(str(list(MEAN)), "[0.5, 0.5, 0.5]")
     manifest.write_text(as_it_says.replace(str(list(STD)), "[0.5, 0.5, 0.5]"))
-    verify.main(folder)  # the golden answer is another now
+    verify.main([str(folder)])  # the golden answer is another now
     checks = {check["check"]: check["found"] for check in map(json.loads, capsys.readouterr().out.splitlines())}
     assert checks["preprocessing"] == "as preprocessor_config.json says"
 
@@ -235,7 +235,7 @@ def test_what_a_library_raises_is_a_finding(tmp_path: Path, capsys: Capture) -> 
     before = sha256(network)
     network.write_text("<net/>")
     manifest.write_text(manifest.read_text().replace(before, sha256(network)))
-    assert verify.main(folder) == 1
+    assert verify.main([str(folder)]) == 1
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (last["check"], last["ok"]) == ("loading", False)
     assert last["found"]

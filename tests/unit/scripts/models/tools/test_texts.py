@@ -62,7 +62,7 @@ def test_labels_are_read_in_the_language_of_the_network_where_there_are_such(
 def test_what_was_added_passes_its_verification(shelf: Path, tmp_path: Path, capsys: Capture) -> None:
     ran(shelf, tmp_path / "out", "clip", *EN)
     capsys.readouterr()
-    assert verify.main(tmp_path / "out") == 0
+    assert verify.main([str(tmp_path / "out")]) == 0
     assert '"found": "2 in en, as many as the network has outputs"' in capsys.readouterr().out
 
 
