@@ -239,7 +239,7 @@ def test_status_and_rollout_say_that_supervisord_is_gone(unsupervised: Unsupervi
     assert unsupervised.left
 
 
-@pytest.mark.parametrize("also_killed", ["", "gate.py", "nginx: master", "gunicorn"])
+@pytest.mark.parametrize("also_killed", ["", "-m gate", "nginx: master", "gunicorn"])
 def test_down_ends_all_that_a_killed_supervisord_left(
     unsupervised: Unsupervised, running: Service, also_killed: str
 ) -> None:
@@ -255,7 +255,7 @@ def test_down_ends_all_that_a_killed_supervisord_left(
     assert requests.get(f"{running.endpoint}/readyz", timeout=10).status_code == 200
 
 
-@pytest.mark.parametrize("also_killed", ["", "gate.py"])
+@pytest.mark.parametrize("also_killed", ["", "-m gate"])
 def test_up_ends_what_a_killed_supervisord_left_and_starts_anew(unsupervised: Unsupervised, also_killed: str) -> None:
     unsupervised.kill(also_killed)
     assert "-- supervisord is gone: ending what it left behind" in unsupervised.service.up().splitlines()
@@ -265,7 +265,7 @@ def test_up_ends_what_a_killed_supervisord_left_and_starts_anew(unsupervised: Un
 
 @pytest.mark.parametrize("target", ["down", "up"])
 def test_an_nginx_of_a_run_directory_that_was_deleted_is_ended(unsupervised: Unsupervised, target: str) -> None:
-    for part in ("gate.py", "gunicorn"):
+    for part in ("-m gate", "gunicorn"):
         unsupervised.kill(part)
     shutil.rmtree(unsupervised.service.run_dir)
     done = unsupervised.service.make(target)
