@@ -8,8 +8,8 @@ WANWU = $(PYTHON) -m scripts
 # From the command line alone: some shells have a NAME of their own.
 option = $(if $(filter command,$(firstword $(origin $(1)))),$($(1)))
 PLACE = --cluster "$(CLUSTER)" --run-dir "$(RUN_DIR)" --runtime "$(RUNTIME)"
-PICTURES = --calibration "$(call option,CALIBRATION)"
-MODEL = $(PICTURES) $(if $(filter 0,$(call option,PREPARE)),--no-prepare) \
+PICTURES = --calibration "$(call option,CALIBRATION)" --prepare "$(call option,PREPARE)"
+MODEL = $(PICTURES) \
   --name "$(call option,NAME)" --loader "$(call option,LOADER)" \
   --architecture "$(call option,ARCHITECTURE)" --channels "$(call option,CHANNELS)" --golden "$(call option,GOLDEN)" \
   --labels "$(call option,LABELS)" \
@@ -17,14 +17,14 @@ MODEL = $(PICTURES) $(if $(filter 0,$(call option,PREPARE)),--no-prepare) \
   --templates "$(call option,TEMPLATES)" \
   $(if $(call option,TRUST_CODE),--trust-code) $(if $(call option,FORCE),--force)
 MEASURE = --out "$(or $(call option,OUT),bench)" --photos "$(call option,PHOTOS)" --rounds "$(or $(call option,ROUNDS),0)" \
-  $(if $(call option,QUICK),--quick)
+  $(if $(call option,QUICK),--quick) --subjects "$(call option,SUBJECTS)"
 PUBLISHED = --source "$(call option,SOURCE)" --revision "$(call option,REVISION)" --sha256 "$(call option,SHA256)"
 
 SERVERS = --hosts "$(call option,HOSTS)" --bundle "$(or $(call option,BUNDLE),bundle)" \
   --models "$(call option,SOURCE)" --join "$(call option,JOIN)" --gpu "$(or $(call option,GPU),auto)"
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate use wheelhouse base-image bundle bundle-verify k8s test format lock version release photos bench bench-peers
+.PHONY: help up down status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate use wheelhouse base-image bundle bundle-verify k8s test test-unit format lock version release photos bench bench-peers
 
 help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
@@ -73,7 +73,7 @@ model-add: ## Make a model folder from files at hand: SOURCE=PATH NAME=..., more
 model-fetch: ## Fetch a published model where there is a network: SOURCE=hf:ORG/NAME, more in the README
 	@$(WANWU) model-fetch $(PLACE) --models "$(MODELS)" $(PUBLISHED) $(MODEL)
 
-model-prepare: ## Measure engines on this machine again; NAME=... for one, CALIBRATION=DIR of own pictures
+model-prepare: ## Measure engines on this machine again; NAME=... for one, CALIBRATION=DIR of own pictures, PREPARE=quick
 	@$(WANWU) model-prepare $(PLACE) --models "$(MODELS)" --name "$(call option,NAME)" $(PICTURES)
 
 model-verify: ## Check model folders as a starting worker does, no network needed; NAME=... for one, JSON=1
@@ -105,6 +105,9 @@ base-image: ## Make the images' base from Debian packages, where no registry can
 test: ## Lint, types and all tests, with all they need; TESTS=... for some of them
 	@$(WANWU) test $(if $(TESTS),-- $(TESTS))
 
+test-unit: ## The tests that start no process, within two minutes
+	@$(WANWU) test-unit $(PLACE)
+
 format: ## Mend what ruff can mend by itself, and lay out the Python code
 	@$(WANWU) format
 
@@ -120,7 +123,7 @@ release: ## Check that this tree is the release VERSION=X.Y.Z, and tag it
 photos: ## Make the embedded model folder again, and say how it differs; WHEELS=DIR, OUT=DIR (worker/photos)
 	@$(WANWU) photos $(PLACE) --wheels "$(call option,WHEELS)" --out "$(or $(call option,OUT),worker/photos)"
 
-bench: ## Rate, latency, memory and start-up of every way to serve; QUICK=1, ROUNDS=N (3), PHOTOS=DIR, OUT=DIR (bench)
+bench: ## Rate, latency, memory and start-up of every way to serve; QUICK=1, ROUNDS=N (3), SUBJECTS=a,b (all), PHOTOS=DIR, OUT=DIR (bench)
 	@$(WANWU) bench $(PLACE) $(MEASURE)
 
 bench-peers: ## The same with MOSEC, LitServe and BentoML, installed for it

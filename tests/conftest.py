@@ -1,13 +1,14 @@
 """What all tests share: one running service of `photos`."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 
 from nginx.gate.__main__ import INTERVAL
-from tests.service import Service, create
+from tests.service import NO_DRAIN, Service, create
 
 # The same examples every time, and no timing: these machines are shared.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -17,10 +18,20 @@ settings.load_profile("repeatable")
 os.environ.setdefault(INTERVAL, "0.2")
 
 
+def pytest_configure() -> None:
+    """Let what tests start hear interrupts and hang-ups, which `nohup` and a shell's `&` have all of it ignore.
+
+    A signal that is caught here is as usual again in every program that is started; one that is ignored is not.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The photos model behind Nginx, as `make up` starts it. Its logs are printed when a test has failed."""
-    running = create(tmp_path_factory.mktemp("service"))
+    running = create(tmp_path_factory.mktemp("service"), extra=NO_DRAIN)
     running.up()
     yield running
     running.down()

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from tests.kept_folders import kept
 from worker.models import torchvision_ops
 
 SIZE = 32
@@ -70,6 +71,7 @@ class Fruit(torch.nn.Module):
         return torch.cat([means * 10, red - green, green - red, light * 10, (red - light) * 10], dim=1)
 
 
+@kept
 def fruit_folder(
     path: Path, *, name: str = "fruit", extra: str = "", output: str = "", examples: Sequence[Colour] = ()
 ) -> Path:
@@ -104,6 +106,7 @@ def picture(colour: tuple[int, int, int], size: tuple[int, int] = (48, 40)) -> I
     return Image.fromarray(np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8))
 
 
+@kept
 def openvino_folder(
     path: Path, *, precision: str = "f32", name: str = "bright", network: torch.nn.Module | None = None
 ) -> Path:
@@ -131,6 +134,7 @@ def _quantised(network: Any) -> Any:
     return nncf.quantize(network, dataset, subset_size=64, advanced_parameters=wide)
 
 
+@kept
 def slow_folder(path: Path, golden: tuple[int, int, int] = RED) -> Path:
     """A prepared OpenVINO folder of Bright: seconds of inference for a light picture, no time for a dark one.
 
@@ -160,6 +164,7 @@ def slow_folder(path: Path, golden: tuple[int, int, int] = RED) -> Path:
     )
 
 
+@kept
 def torchvision_folder(path: Path, architecture: str = "mobilenet_v3_small", precision: str = "f32") -> Path:
     """A torchvision folder with random weights."""
     torchvision_ops.make_importable()
@@ -173,6 +178,7 @@ def torchvision_folder(path: Path, architecture: str = "mobilenet_v3_small", pre
     return finish(path, network, loader="torchvision", weights="weights.pth", precision=precision, extra=extra)
 
 
+@kept
 def transformers_folder(path: Path) -> Path:
     """A transformers folder, a tiny ViT with random weights."""
     torchvision_ops.make_importable()
@@ -188,6 +194,7 @@ def transformers_folder(path: Path) -> Path:
     return finish(path, lambda pixels: network(pixel_values=pixels).logits, loader="transformers", weights=".")
 
 
+@kept
 def timm_folder(path: Path, architecture: str = "test_vit") -> Path:
     """A folder of timm's own layout, as its push to a hub writes it."""
     torchvision_ops.make_importable()
@@ -202,6 +209,7 @@ def timm_folder(path: Path, architecture: str = "test_vit") -> Path:
     return finish(path, network, loader="timm", weights="model.safetensors", extra=extra)
 
 
+@kept
 def resnest_folder(path: Path) -> Path:
     """ModelScope's cv_resnest101_general_recognition, with three labels."""
     torchvision_ops.make_importable()
@@ -228,6 +236,7 @@ OPENMMLAB = {  # timm's names -> OpenMMLab's
 }  # fmt: skip
 
 
+@kept
 def openmmlab_folder(path: Path) -> Path:
     """ModelScope's daily-life ViT, smaller: a checkpoint of OpenMMLab with its labels in its meta."""
     torchvision_ops.make_importable()
@@ -277,6 +286,7 @@ def code_folder(path: Path, trusted: bool) -> Path:
     return finish(path, network, loader="checkpoint", weights="own.pth", extra=extra)
 
 
+@kept
 def checkpoint_folder(path: Path, architecture: str = "timm:test_resnet") -> Path:
     """What a training script saved of an architecture that timm or torchvision has."""
     torchvision_ops.make_importable()
@@ -291,6 +301,7 @@ def checkpoint_folder(path: Path, architecture: str = "timm:test_resnet") -> Pat
     return finish(path, network, loader="checkpoint", weights="last.th", extra=extra)
 
 
+@kept
 def onnx_folder(path: Path) -> Path:
     """An ONNX network with its weights in a second file, as torch.onnx.export writes it."""
     path.mkdir(parents=True)
@@ -302,6 +313,7 @@ def onnx_folder(path: Path) -> Path:
     return finish(path, network, loader="onnx", weights="m.onnx", engine="openvino")
 
 
+@kept
 def pt2_folder(path: Path) -> Path:
     """A network exported by torch.export."""
     path.mkdir(parents=True)

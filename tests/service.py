@@ -2,7 +2,6 @@
 
 import os
 import random
-import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,12 +70,6 @@ def free_ports(count: int) -> int:
         first = random.randrange(10_000, 32_000)
         if not port_faults(range(first, first + count)):
             return first
-
-
-def hear_signals() -> None:
-    """Let a child hear interrupts and hang-ups, which `nohup` and a shell's `&` have it ignore: a preexec_fn."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
 
 
 def bare_environment() -> dict[str, str]:

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
 
 from scripts.base.console import step
@@ -23,16 +24,17 @@ WHOLE, QUICK = "material", "material-quick"
 KINDS = (".jpg", ".jpeg", ".png", ".webp")
 
 
-def gather(folder: Path, photos: Path | None, quick: bool) -> Material:
-    """All of it, in `folder`; `photos` is a folder of one's own pictures. Raises Refusal.
+def gather(folder: Path, photos: Path | None, quick: bool, models: Collection[str]) -> Material:
+    """All of it for `models`, in `folder`; `photos` is a folder of one's own pictures. Raises Refusal.
 
     A `quick` one is kept apart: few pictures, and models that nothing was prepared or measured of.
     """
     folder = folder / (QUICK if quick else WHOLE)
     pictures = photos or _pictures(folder / "pictures", FEW if quick else PICTURES)
-    weights = {name: _weights(folder / f"weights/{name}.pth", name) for name in (REFERENCE, SMALL)}
-    folders = {name: _model(folder / "models", name, weights[name], quick) for name in (REFERENCE, SMALL)}
-    folders[ONLY_F32] = f32_only(folders[REFERENCE], folder / "models" / ONLY_F32)
+    weights = {name: _weights(folder / f"weights/{name}.pth", name) for name in (REFERENCE, SMALL) if name in models}
+    folders = {name: _model(folder / "models", name, path, quick) for name, path in weights.items()}
+    if ONLY_F32 in models:
+        folders[ONLY_F32] = f32_only(folders[REFERENCE], folder / "models" / ONLY_F32)
     cluster = folder / "cluster.toml"
     cluster.write_text(planned_text(folders[REFERENCE], free_ports(1)), encoding="utf-8")
     slots = [worker.slot for worker in plan_here(load_cluster(cluster), run_dir(folder / "run")).plan.workers]
@@ -92,7 +94,7 @@ def _model(models: Path, name: str, weights: Path, quick: bool) -> Path:
             "torchvision",
             "--architecture",
             name,
-            *(["--no-prepare"] if quick else []),
+            *(["--prepare", "0"] if quick else []),
         )
         command("model-add", ("--models", str(models), "--name", name, *source))
     return models / name

@@ -19,7 +19,7 @@ from scripts.bench.material import gather, own_photos
 from scripts.bench.report import Run, markdown
 from scripts.bench.rounds import Rounds, pinned
 from scripts.bench.servers import server_environ
-from scripts.bench.subjects import CLIENTS, DOCUMENTED, REFERENCE, Material, own, peers
+from scripts.bench.subjects import CLIENTS, DOCUMENTED, REFERENCE, Material, models_of, own, peers, require_known
 from scripts.bench.summary import Sample, rows
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import format_cpu_list, read_hardware
@@ -33,12 +33,18 @@ QUICK_SECONDS, QUICK_WARM_S = 1.0, 0.2
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """How many rounds (0: the usual number), on which images, into which folder."""
+    """How many rounds (0: the usual number), of what, on which images, into which folder."""
 
     out: Annotated[Path, Flag("the folder that the results go to")] = OUT
     photos: Annotated[str, Flag("a folder of images to send", "DIR")] = ""
     rounds: Annotated[int, Flag("of which the medians are taken (3)")] = 0
     quick: Annotated[bool, Flag("one short round, to see that all of it works")] = False
+    subjects: Annotated[str, Flag("what to measure, by commas; without it everything", "NAMES")] = ""
+
+    @property
+    def chosen(self) -> list[str]:
+        """Return the names of the subjects to measure, none for all."""
+        return [name for name in self.subjects.split(",") if name]
 
     @property
     def count(self) -> int:
@@ -50,10 +56,12 @@ def measure(options: BenchOptions, cluster: Path, with_peers: bool) -> None:
     """Measure all there is, write the report, the plot and the raw samples, and show the report; raise Refusal."""
     started, out = time.monotonic(), options.out.absolute()
     photos = own_photos(Path(options.photos)) if options.photos else None
+    require_known(options.chosen, with_peers)
     has_peers = _environments(with_peers) and (with_peers or not options.quick)
     (out / "logs").mkdir(parents=True, exist_ok=True)
-    material = gather(out, photos, options.quick)
+    material = gather(out, photos, options.quick, models_of(options.chosen))
     subjects = own(len(material.slots), len(material.slots[0])) + (peers(len(material.cpus)) if has_peers else [])
+    subjects = [subject for subject in subjects if not options.chosen or subject.name in options.chosen]
     times = (QUICK_SECONDS, QUICK_WARM_S) if options.quick else (SECONDS, WARM_S)
     rounds = Rounds(material, out / "logs", *times)
     rounds.run(subjects, options.count)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.base.errors import Refusal
 from scripts.host.environments import PEERS, SERVE_TORCH
 
 REFERENCE = "resnet18"
@@ -113,6 +114,19 @@ def own(workers: int, threads: int) -> list[Subject]:
         Subject("small-article", "the articles' way, MobileNetV3-small", SERVER, SMALL, form="multipart",
                 command=article(workers), workers=workers, threads=threads),
     ]  # fmt: skip
+
+
+def require_known(names: Sequence[str], with_peers: bool) -> None:
+    """Raise Refusal where one of `names` is no subject."""
+    known = [subject.name for subject in (*own(1, 1), *(peers(1) if with_peers else []))]
+    if unknown := [name for name in names if name not in known]:
+        raise Refusal(f"SUBJECTS: found {', '.join(unknown)}, needed some of {','.join(known)}")
+
+
+def models_of(names: Sequence[str]) -> set[str]:
+    """Return the names of the models that subjects called `names` are measured with, all for none."""
+    used = {subject.model for subject in (*own(1, 1), *peers(1)) if not names or subject.name in names}
+    return used | {REFERENCE}  # the one that is compared with torch, and whose worker's start is timed
 
 
 def article(workers: int) -> Sequence[str | Path]:

@@ -1,29 +1,29 @@
-"""`make test`: the tests, after installing all they need."""
+"""`make test`: all tests, after installing what they need."""
 
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from subprocess import STDOUT
-from tempfile import TemporaryFile
 from typing import Annotated
 
-from scripts.base.console import step
 from scripts.base.options import Flag
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
 from scripts.commands import Command, Place
-from scripts.host.checks import judge, run_checks
-from scripts.host.checks import run as check
+from scripts.host import checks
 from scripts.host.environments import DEV, SERVE, ensure
+from scripts.host.lanes import run_beside
 from scripts.host.packages import NGINX, TEST_TOOLS, require
 
-# Two halves, that take about as long, run beside each other, for most of them is waiting for processes. Only one of
-# them has tests that need the Docker engine.
-HALF = ("tests/system", "tests/cluster", "tests/unit")
-SLOWEST = 30  # tests that are listed with their seconds
+UNIT = "tests/unit"
+# The lanes run beside each other, for most of what they do is waiting for processes. They share nothing but the cores:
+# `system` uses the Docker engine of this machine, `cluster` starts engines of its own.
+LANES: Mapping[str, Sequence[str]] = {
+    "unit": [UNIT, "tests/parts"],
+    "local": ["tests/local", "tests/browser"],
+    "system": ["tests/system"],
+    "cluster": ["tests/cluster"],
+}
+REPORTS = ROOT / ".pytest_cache"
+SLOWEST = 30  # tests of a lane that are listed with their seconds
 
 
 @dataclass(frozen=True)
@@ -35,41 +35,20 @@ class Options:
 
 def run(place: Place, options: Options) -> None:
     """Lint, type-check and test; raise Refusal when anything fails."""
-    arguments = options.arguments
     require(NGINX | TEST_TOOLS)
     nvidia = bool(read_hardware().gpus)
     ensure(SERVE, nvidia)
-    tools = ensure(DEV, nvidia).parent
-    pytest: list[object] = [tools / "python", "-m", "pytest"]
-    if arguments:
-        check("pytest", [*pytest, *arguments])
+    python = ensure(DEV, nvidia)
+    if options.arguments:
+        checks.run("pytest", [python, "-m", "pytest", *options.arguments])
         return
-    run_checks(tools)
-    with beside(f"pytest {' '.join(HALF)}", [*pytest, *_timed("half"), *HALF]):
-        check("pytest, all others", [*pytest, *_timed("others"), *(f"--ignore={folder}" for folder in HALF)])
+    checks.run_checks(python.parent)
+    run_beside({lane: [python, *pytest_arguments(lane), *folders] for lane, folders in LANES.items()}, REPORTS)
 
 
-def _timed(name: str) -> list[str]:
-    """Return what makes pytest say where its time went: on the screen, and every test in a JUnit file."""
-    return [f"--durations={SLOWEST}", f"--junitxml={ROOT}/.pytest_cache/junit-{name}.xml"]
-
-
-@contextmanager
-def beside(name: str, command: Sequence[object]) -> Iterator[None]:
-    """Run `command` while the block runs, whatever comes of that; then show what it said, and judge it."""
-    with (
-        TemporaryFile() as said,
-        subprocess.Popen(list(map(str, command)), cwd=ROOT, stdout=said, stderr=STDOUT) as process,
-    ):
-        try:
-            yield
-        finally:
-            status = process.wait()
-            step(name)
-            said.seek(0)
-            shutil.copyfileobj(said, sys.stdout.buffer)
-            sys.stdout.flush()
-    judge(name, status)
+def pytest_arguments(lane: str) -> list[str]:
+    """Return what makes pytest report where its time went: on the screen, and every test in a JUnit file."""
+    return ["-m", "pytest", f"--durations={SLOWEST}", f"--junitxml={REPORTS}/junit-{lane}.xml"]
 
 
 COMMAND = Command("run lint, types and tests, with all they need", Options, run)

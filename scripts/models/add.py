@@ -24,6 +24,7 @@ from scripts.models.options import AddModelOptions
 from scripts.models.tools import PrepareTask
 
 NEW, OLD = ".new", ".old"  # of hidden folders beside the one that is made or replaced
+UNPREPARED, QUICK = "0", "quick"  # what PREPARE= may say
 ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 FILES = ("templates", "golden")  # options that name a file
 
@@ -37,8 +38,8 @@ def add(options: AddModelOptions) -> None:
     with hidden(target) as folder:
         python = ensure(TOOLS, nvidia=bool(read_hardware().gpus))
         model_tools.run(python, "add", folder, _with_absolute_paths(options))
-        if options.prepare:
-            prepare(python, folder, target, options.calibration)
+        if options.prepare != UNPREPARED:
+            prepare(python, folder, target, options.calibration, options.prepare == QUICK)
         put(folder, target)
     library.record(options.models, target, good=True)
     shown = target.relative_to(ROOT) if target.is_relative_to(ROOT) else target
@@ -46,10 +47,17 @@ def add(options: AddModelOptions) -> None:
     say(f'  [[models]]\n  name = "{options.name}"\n  folder = "{shown}"')
 
 
-def prepare(python: Path, folder: Path, target: Path, calibration: str) -> None:
+def prepare(python: Path, folder: Path, target: Path, calibration: str, quick: bool = False) -> None:
     """Prepare `folder`, a draft of `target`, on images in `calibration`, "" for generated ones; raise Refusal."""
-    task = PrepareTask(shown=target, calibration=Path(calibration).absolute() if calibration else None)
+    task = PrepareTask(target, Path(calibration).absolute() if calibration else None, quick)
     model_tools.run(python, "prepare", folder, task)
+
+
+def effort_faults(found: str, *known: str) -> list[str]:
+    """Return what is wrong with `found`, what PREPARE= says: it is to be one of `known`, or ""."""
+    if found in ("", *known):
+        return []
+    return [f"PREPARE: found {found!r}, needed {' or '.join(known)}, or nothing to measure thoroughly"]
 
 
 def calibration_faults(calibration: str) -> list[str]:
@@ -85,7 +93,8 @@ def file_faults(options: AddModelOptions) -> list[str]:
     faults += [
         f"{name.upper()}: {path}: no such file" for name, path in paths.items() if path and not Path(path).is_file()
     ]
-    return faults + _channels_faults(options.channels) + calibration_faults(options.calibration)
+    efforts = effort_faults(options.prepare, UNPREPARED, QUICK)
+    return faults + _channels_faults(options.channels) + calibration_faults(options.calibration) + efforts
 
 
 def _channels_faults(channels: str) -> list[str]:

@@ -32,6 +32,7 @@ class PrepareOptions(ModelOptions):
     """What to measure a model on."""
 
     calibration: Annotated[str, Flag("a folder of your own images to measure on", "DIR")] = ""
+    prepare: Annotated[str, Flag("quick: measure for a shorter time; 0: add it unmeasured", "HOW")] = ""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,6 @@ class AddModelOptions(PrepareOptions):
     golden: Annotated[str, Flag("an image whose answer later checks must get again", "FILE")] = ""
     trust_code: Annotated[bool, Flag("let the network.py beside the weights run")] = False
     force: Annotated[bool, Flag("replace a model folder of that name")] = False
-    prepare: Annotated[bool, Flag("measure nothing yet")] = True
     origin: str = ""  # where the files were fetched from; they are then linked, not copied
 
 

@@ -22,24 +22,25 @@ def prepare(options: PrepareOptions, cluster: Cluster) -> None:
     """
     models, name = options.models, options.name
     entries = [entry for entry in library.chosen(library.entries(models, cluster), name) if name or entry.served]
-    if faults := model_add.calibration_faults(options.calibration):
+    faults = model_add.calibration_faults(options.calibration)
+    if faults := faults + model_add.effort_faults(options.prepare, model_add.QUICK):
         raise Refusal(*faults)
     model_add.be_tidy()
     python = ensure(TOOLS, nvidia=bool(read_hardware().gpus))
     for entry in entries:
-        _prepare(models, entry, python, options.calibration)
+        _prepare(models, entry, python, options.calibration, options.prepare == model_add.QUICK)
     if served := [entry.name for entry in entries if entry.served]:
         say(f"\nprepared: to serve {', '.join(served)} so, run `make rollout`")
 
 
-def _prepare(models: Path, entry: Entry, python: Path, calibration: str) -> None:
+def _prepare(models: Path, entry: Entry, python: Path, calibration: str, quick: bool) -> None:
     target = entry.folder.resolve()
     step(f"preparing {entry.name}")
     if fault := library.read_facts(target).fault:
         raise Refusal(fault)
     with model_add.hidden(target) as folder:
         shutil.copytree(target, folder, copy_function=_linked, dirs_exist_ok=True)
-        model_add.prepare(python, folder, target, calibration)
+        model_add.prepare(python, folder, target, calibration, quick)
         model_add.put(folder, target)
     library.record(models, target, good=True)
 

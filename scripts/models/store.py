@@ -198,6 +198,7 @@ def _print_measured(engine: EngineSpec | None) -> None:
 def _measured(row: Measured) -> Sequence[str]:
     sizes, alike = ", ".join(map(str, row.batch_sizes)), f"{row.agreement:.1%}"
     verdict = "chosen" if row.chosen else "" if row.passed else "answers differ too often"
+    verdict = ", ".join(filter(None, (verdict, "measured quickly" if row.quick else "")))
     rate = f"{row.images_per_s:.1f}"
     return row.machine, row.engine, row.precision, rate, sizes, alike, f"{row.difference:.4f}", verdict
 

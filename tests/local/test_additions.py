@@ -87,11 +87,10 @@ class Kit:
     model: Path
     said: str
 
-    def run(self, *command: str) -> str:
-        """Run `command` in the copy; return what it prints."""
-        done = subprocess.run(
-            command, cwd=self.root, capture_output=True, text=True, env=os.environ | offline_variables()
-        )
+    def run(self, *command: str, options: object = None) -> str:
+        """Run `command` in the copy, its standard input the JSON of `options`; return what it prints."""
+        environ, text = os.environ | offline_variables(), json.dumps(options)
+        done = subprocess.run(command, cwd=self.root, capture_output=True, text=True, env=environ, input=text)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -113,10 +112,13 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Kit:
     picture(RED).save(home / "red.png")
     made = Kit(root, home / "colours", "")
     made.model.mkdir()
-    arguments = ["--source", str(home / "colours.table"), "--out", str(made.model), "--name", "colours"]
-    arguments += ["--golden", str(home / "red.png")]
-    arguments += [part for language in languages for part in ("--labels", f"{language}:{home / language}.txt")]
-    said = made.run(sys.executable, "-m", "scripts.models.tools.add", *arguments)
+    options = {
+        "source": str(home / "colours.table"),
+        "name": "colours",
+        "golden": str(home / "red.png"),
+        "labels": ",".join(f"{language}:{home / language}.txt" for language in languages),
+    }
+    said = made.run(sys.executable, "-m", "scripts.models.tools.add", str(made.model), options=options)
     return Kit(root, made.model, said)
 
 
@@ -163,7 +165,7 @@ def test_the_control_side_reads_the_declaration_by_a_bare_interpreter(kit: Kit) 
 def test_model_prepare_measures_the_engine(kit: Kit, tmp_path: Path) -> None:
     folder = tmp_path / "prepared"
     shutil.copytree(kit.model, folder)
-    said = kit.run(sys.executable, "-m", "scripts.models.tools.prepare", "--folder", str(folder))
+    said = kit.run(sys.executable, "-m", "scripts.models.tools.prepare", str(folder), options={"shown": str(folder)})
     assert "answers are held against arithmetic f32 itself" in said
     assert ": arithmetic f32\n" in said
     assert 'engine = "arithmetic"\n' in (folder / "model.toml").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""`make bench` as one run: every subject started, loaded and ended, and the results written."""
+"""`make bench` as one run: subjects of every kind started, loaded and ended, and the results written."""
 
 import json
 import os
@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from scripts.bench.subjects import own
 from scripts.cluster.config import ROOT
 from tests.service import bare_environment
 
-OURS = [subject.name for subject in own(1, 1)]
+# One of each kind, and what each is served with: the others differ from these in a model or a form alone.
+SUBJECTS = ("client", "inside", "worker", "service", "article")
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ def make(*arguments: str) -> "subprocess.CompletedProcess[str]":
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
     out = tmp_path_factory.mktemp("bench")
-    run = make("bench", "QUICK=1", f"OUT={out}")
+    run = make("bench", "QUICK=1", f"OUT={out}", f"SUBJECTS={','.join(SUBJECTS)}")
     assert run.returncode == 0, run.stdout + run.stderr
     return Done(run.stdout, out, json.loads((out / "results.json").read_text()))
 
 
 def test_every_subject_was_started_and_answered_every_request(done: Done) -> None:
     assert done.results["faults"] == {}
-    assert {row["subject"] for row in done.results["rows"]} == set(OURS)
+    assert {row["subject"] for row in done.results["rows"]} == set(SUBJECTS)
     failed = [(row["subject"], row["load"], row["errors"]) for row in done.results["rows"] if row["errors"]]
     assert failed == []
 
@@ -92,8 +92,19 @@ def environments() -> Iterator[tuple[int, bytes]]:
             continue
 
 
-def test_a_folder_of_own_photos_that_is_not_there_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
-    run = make("bench", "QUICK=1", f"OUT={tmp_path}", f"PHOTOS={tmp_path / 'none'}")
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("PHOTOS=/no/photos", "PHOTOS: /no/photos: no such folder"),
+        (
+            "SUBJECTS=worker,docker,nginx",
+            "SUBJECTS: found docker, nginx, needed some of "
+            "client,inside,worker,multipart,service,article,f32,small,small-article",
+        ),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_anything_is(tmp_path: Path, argument: str, said: str) -> None:
+    run = make("bench", "QUICK=1", f"OUT={tmp_path}", argument)
     assert run.returncode == 2
-    assert run.stderr.splitlines()[0] == f"!! PHOTOS: {tmp_path / 'none'}: no such folder"
+    assert run.stderr.splitlines()[0] == f"!! {said}"
     assert os.listdir(tmp_path) == []

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+from collections.abc import Callable
 from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from scripts.host.environments import SERVE
 from scripts.models.tools.evaluate import JSON, PAGE, run
 from scripts.models.tools.evaluate.run import Answer, answers
 from scripts.models.tools.prepare.apart import Place, everywhere
+from tests import in_process
 from tests.folders import fruit_folder, openvino_folder, picture
-from tests.service import bare_environment, hear_signals
+from tests.service import bare_environment
 from tests.wait import until
 from worker.contract.fields import ModelError
 
@@ -49,9 +51,13 @@ def images(tmp_path: Path) -> Path:
 
 
 def make(models: Path, out: Path, name: str, images: Path | str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(models, out, name, images), cwd=ROOT, capture_output=True, text=True, env=bare_environment()
-    )
+    """Run it in this process, but for those that answer."""
+    return in_process.make(*command(models, out, name, images)[2:])
+
+
+def by_make(models: Path, out: Path, name: str, images: Path | str) -> subprocess.CompletedProcess[str]:
+    words = command(models, out, name, images)
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, env=bare_environment())
 
 
 def command(models: Path, out: Path, name: str, images: Path | str) -> list[str]:
@@ -59,9 +65,11 @@ def command(models: Path, out: Path, name: str, images: Path | str) -> list[str]
     return ["make", "--no-print-directory", "evaluate", *arguments]
 
 
-def evaluated(models: Path, out: Path, name: str, images: Path) -> tuple[dict[str, Any], list[str]]:
+def evaluated(
+    models: Path, out: Path, name: str, images: Path, ran: Callable[..., subprocess.CompletedProcess[str]] = make
+) -> tuple[dict[str, Any], list[str]]:
     """What the JSON file says, and the lines of the table."""
-    done = make(models, out, name, images)
+    done = ran(models, out, name, images)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     assert sorted(path.name for path in out.iterdir()) == sorted([JSON, PAGE])
@@ -80,7 +88,7 @@ def refused(models: Path, out: Path, name: str, images: Path | str) -> str:
 
 
 def test_a_folder_for_each_class_is_evaluated(models: Path, images: Path, tmp_path: Path) -> None:
-    told, lines = evaluated(models, tmp_path / "reports/first", "bright", images)
+    told, lines = evaluated(models, tmp_path / "reports/first", "bright", images, by_make)
     assert told["images"] == {"evaluated": 12, "broken": 0, "not_images": 0, "of_unknown_classes": 0}
     assert (told["top_1"], told["top_5"]) == (11 / 12, None)
     assert [(one["images"], one["answered"], one["right"]) for one in told["classes"]] == [
@@ -230,9 +238,8 @@ def test_an_interrupt_ends_every_process_and_leaves_nothing(
         (images / f"cat/large{turn}.png").hardlink_to(images / "cat/large.png")
     (tmp_path / "home").mkdir()
     options = {"cwd": ROOT, "env": bare_environment(), "start_new_session": True, "text": True}
-    heard = {"preexec_fn": hear_signals}
     words = command(models, tmp_path / "home/out", "bright", images)
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options, **heard) as process:  # type: ignore[call-overload]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options) as process:  # type: ignore[call-overload]
         assert any("images/s" in line for line in process.stdout)
         started = beneath(process.pid)
         os.killpg(process.pid, signum)

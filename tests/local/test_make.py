@@ -22,7 +22,7 @@ from scripts.runtimes.preflight import port_faults
 from scripts.runtimes.run_directory import run_dir
 from tests.folders import openvino_folder, torchvision_folder
 from tests.load import steady_load
-from tests.service import PHOTOS, Service, create
+from tests.service import NO_DRAIN, PHOTOS, Service, create
 from tests.wait import until
 from worker.models.folder import read_folder
 
@@ -197,7 +197,7 @@ def test_a_change_to_a_port_that_is_taken_leaves_what_runs(running: Service, bri
 
 
 def test_down_leaves_no_process_no_port_and_no_file(bright: Path, tmp_path: Path) -> None:
-    service = create(tmp_path, f'[[models]]\nname = "bright"\nfolder = "{bright}"\n')
+    service = create(tmp_path, f'[[models]]\nname = "bright"\nfolder = "{bright}"\n', NO_DRAIN)
     service.up()
     assert len(processes(service)) == 2
     service.down()
@@ -213,7 +213,7 @@ def test_down_leaves_no_process_no_port_and_no_file(bright: Path, tmp_path: Path
 def unsupervised(bright: Path, tmp_path: Path) -> Iterator[Unsupervised]:
     """A service whose supervisord was killed."""
     models = f'[[models]]\nname = "bright"\nfolder = "{bright}"\n'
-    service = create(tmp_path, models, "[limits]\ndrain_s = 0\n")
+    service = create(tmp_path, models, NO_DRAIN)
     service.up()
     supervisord = int((service.run_dir / "supervisord.pid").read_text())
     os.kill(supervisord, signal.SIGKILL)
@@ -239,7 +239,7 @@ def test_status_and_rollout_say_that_supervisord_is_gone(unsupervised: Unsupervi
     assert unsupervised.left
 
 
-@pytest.mark.parametrize("also_killed", ["", "gate.py", "nginx: master", "gunicorn"])
+@pytest.mark.parametrize("also_killed", ["", "-m gate", "nginx: master", "gunicorn"])
 def test_down_ends_all_that_a_killed_supervisord_left(
     unsupervised: Unsupervised, running: Service, also_killed: str
 ) -> None:
@@ -255,7 +255,7 @@ def test_down_ends_all_that_a_killed_supervisord_left(
     assert requests.get(f"{running.endpoint}/readyz", timeout=10).status_code == 200
 
 
-@pytest.mark.parametrize("also_killed", ["", "gate.py"])
+@pytest.mark.parametrize("also_killed", ["", "-m gate"])
 def test_up_ends_what_a_killed_supervisord_left_and_starts_anew(unsupervised: Unsupervised, also_killed: str) -> None:
     unsupervised.kill(also_killed)
     assert "-- supervisord is gone: ending what it left behind" in unsupervised.service.up().splitlines()
@@ -265,7 +265,7 @@ def test_up_ends_what_a_killed_supervisord_left_and_starts_anew(unsupervised: Un
 
 @pytest.mark.parametrize("target", ["down", "up"])
 def test_an_nginx_of_a_run_directory_that_was_deleted_is_ended(unsupervised: Unsupervised, target: str) -> None:
-    for part in ("gate.py", "gunicorn"):
+    for part in ("-m gate", "gunicorn"):
         unsupervised.kill(part)
     shutil.rmtree(unsupervised.service.run_dir)
     done = unsupervised.service.make(target)
@@ -275,7 +275,7 @@ def test_an_nginx_of_a_run_directory_that_was_deleted_is_ended(unsupervised: Uns
 
 
 def test_two_models_are_reached_by_name_and_the_first_is_the_default(bright: Path, tmp_path: Path) -> None:
-    service = create(tmp_path, f'{PHOTOS}[[models]]\nname = "bright"\nfolder = "{bright}"\n')
+    service = create(tmp_path, f'{PHOTOS}[[models]]\nname = "bright"\nfolder = "{bright}"\n', NO_DRAIN)
     service.up()
     try:
         picture = (bright / "golden/one.png").read_bytes()
@@ -292,7 +292,7 @@ def test_two_models_are_reached_by_name_and_the_first_is_the_default(bright: Pat
 
 def test_a_model_on_the_torch_engine_gets_torch_and_answers(bright: Path, tmp_path: Path) -> None:
     folder = torchvision_folder(tmp_path / "small")
-    service = create(tmp_path, f'[[models]]\nname = "small"\nfolder = "{folder}"\n')
+    service = create(tmp_path, f'[[models]]\nname = "small"\nfolder = "{folder}"\n', NO_DRAIN)
     service.up()
     try:
         status = requests.get(f"{service.endpoint}/status", timeout=10).json()
@@ -327,7 +327,7 @@ def test_a_changed_weight_is_named_and_nothing_is_left_running(bright: Path, tmp
     shutil.copytree(bright, folder)
     with (folder / "model.bin").open("ab") as file:
         file.write(b"!")
-    service = create(tmp_path / "service", f'[[models]]\nname = "bright"\nfolder = "{folder}"\n')
+    service = create(tmp_path / "service", f'[[models]]\nname = "bright"\nfolder = "{folder}"\n', NO_DRAIN)
     (line,) = _refused(service)[-1:]
     assert re.fullmatch(
         rf"bright-\d is broken: {folder}/model.bin: sha256 is \w{{64}}, model.toml says \w{{64}}; copy the file again",

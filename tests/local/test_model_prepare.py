@@ -14,7 +14,7 @@ import torch
 
 from scripts.cluster.config import ROOT
 from tests.folders import picture
-from tests.service import Service, bare_environment, create
+from tests.service import NO_DRAIN, Service, bare_environment, create
 from worker.contract.engine import Measured
 from worker.contract.files import sha256
 from worker.contract.machine import kind
@@ -94,14 +94,16 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
             shade = tuple(value - number for value in colour)
             picture((shade[0], shade[1], shade[2])).save(path / f"pictures/{name}{number}.png")
     (path / "pictures/notes.txt").write_text("not a picture")
-    return Shelf(path, create(path / "service", f'[[models]]\nname = "colours"\nfolder = "{path}/models/colours"\n'))
+    models = f'[[models]]\nname = "colours"\nfolder = "{path}/models/colours"\n'
+    return Shelf(path, create(path / "service", models, NO_DRAIN))
 
 
 @pytest.fixture(scope="module")
 def added(shelf: Shelf) -> subprocess.CompletedProcess[str]:
     """How adding it went."""
     own = (f"SOURCE={shelf.path}/own", "NAME=colours", f"LABELS=en:{shelf.path}/en.txt", "TRUST_CODE=1")
-    done = shelf.make("model-add", *own, f"CALIBRATION={shelf.path}/pictures", f"GOLDEN={shelf.path}/pictures/red0.png")
+    pictures = (f"CALIBRATION={shelf.path}/pictures", f"GOLDEN={shelf.path}/pictures/red0.png")
+    done = shelf.make("model-add", *own, *pictures, "PREPARE=quick")
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 
@@ -119,6 +121,7 @@ def test_every_engine_is_measured_and_the_fastest_that_passes_is_chosen(
     assert chosen.images_per_s == max(row.images_per_s for row in found if row.passed)
     exact = [row for row in found if row.precision == "f32"]
     assert all((row.agreement, round(row.difference, 4)) == (1, 0) for row in exact)
+    assert all(row.quick for row in found)
     assert all(0 <= row.difference < 0.1 and row.images_per_s > 0 and row.batch_sizes[0] == 1 for row in found)
 
 
@@ -177,7 +180,7 @@ def test_a_worker_serves_by_what_was_chosen(shelf: Shelf) -> None:
 def test_measuring_again_keeps_what_is_there_and_other_machines_rows(shelf: Shelf) -> None:
     shelf.manifest.write_text(shelf.manifest.read_text() + OF_ANOTHER)
     before, files = shelf.manifest.read_text(), held(shelf.folder)
-    done = shelf.make("model-prepare", "NAME=colours")
+    done = shelf.make("model-prepare", "NAME=colours", "PREPARE=quick")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "prepared: to serve colours so, run `make rollout`"
     after = shelf.manifest.read_text()
@@ -186,6 +189,18 @@ def test_measuring_again_keeps_what_is_there_and_other_machines_rows(shelf: Shel
     assert {name for name, digest in held(shelf.folder).items() if digest != files[name]} <= {"model.toml"}
     assert [row.machine for row in rows(shelf) if row.machine != kind()] == ["another"]
     assert {row.machine for row in rows(shelf) if row.chosen} == {kind(), "another"}
+
+
+@pytest.mark.usefixtures("added")
+def test_measuring_thoroughly_replaces_what_was_measured_quickly_and_calibrates_anew(shelf: Shelf) -> None:
+    files = held(shelf.folder)
+    done = shelf.make("model-prepare", "NAME=colours")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "   301 to calibrate int8 on, 200 others to compare answers on" in done.stdout.splitlines()
+    assert {row.quick for row in rows(shelf) if row.machine == kind()} == {False}
+    changed = {name for name, digest in held(shelf.folder).items() if files.get(name) != digest}
+    assert {"model.toml", "prepared/int8.onnx"} <= changed
+    assert not [name for name in changed if "f32" in name]
 
 
 @pytest.mark.usefixtures("added")
@@ -205,7 +220,7 @@ def test_preparing_that_is_ended_leaves_the_folder_as_it_was(shelf: Shelf) -> No
 
 
 @pytest.mark.usefixtures("added")
-def test_pictures_that_cannot_be_measured_on_are_refused(shelf: Shelf, tmp_path: Path) -> None:
+def test_what_cannot_be_measured_on_or_so_is_refused(shelf: Shelf, tmp_path: Path) -> None:
     assert shelf.refused("CALIBRATION=/no/pictures") == [
         "CALIBRATION: /no/pictures: no such folder: needed one with pictures"
     ]
@@ -213,6 +228,7 @@ def test_pictures_that_cannot_be_measured_on_are_refused(shelf: Shelf, tmp_path:
     assert shelf.refused(f"CALIBRATION={tmp_path}") == [
         f"{tmp_path}: found 1 pictures that can be decoded, needed 50 or more, best 500"
     ]
+    assert shelf.refused("PREPARE=0") == ["PREPARE: found '0', needed quick, or nothing to measure thoroughly"]
 
 
 @pytest.mark.usefixtures("added")

@@ -22,7 +22,7 @@ from tests.broken import crashing, wrong_answer, wrong_weights
 from tests.folders import openvino_folder, torchvision_folder
 from tests.load import steady_load
 from tests.local.test_make import processes, workers_in
-from tests.service import PHOTOS, Service, bare_environment, create, hear_signals
+from tests.service import NO_DRAIN, PHOTOS, Service, bare_environment, create
 from tests.wait import until
 
 CLIENTS_TOLD = "requests that name {0} (/models/{0}, ?model={0}) are answered 404"
@@ -39,7 +39,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def running(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Two workers of `photos`, which every test leaves as they were."""
-    service = create(tmp_path_factory.mktemp("running"))
+    service = create(tmp_path_factory.mktemp("running"), extra=NO_DRAIN)
     service.up()
     yield service
     service.down()
@@ -165,7 +165,7 @@ def started(service: Service, models: Path, name: str) -> Iterator[subprocess.Po
     place = ["--cluster", service.cluster, "--run-dir", service.run_dir, "--runtime", "local", "--models", models]
     command = [sys.executable, "-m", "scripts", "use", *map(str, place), "--name", name]
     with subprocess.Popen(
-        command, cwd=service.root, stdout=subprocess.PIPE, text=True, env=bare_environment(), preexec_fn=hear_signals
+        command, cwd=service.root, stdout=subprocess.PIPE, text=True, env=bare_environment()
     ) as using:
         yield using
 
@@ -208,7 +208,7 @@ def test_an_interrupt_before_the_switch_changes_nothing(
 def test_a_command_that_was_killed_leaves_what_the_next_up_puts_right(
     models: Path, picture: Path, tmp_path: Path
 ) -> None:
-    service = create(tmp_path)
+    service = create(tmp_path, extra=NO_DRAIN)
     service.up()
     try:
         text = service.cluster.read_bytes()
@@ -233,7 +233,8 @@ def test_one_of_two_models_is_swapped_for_one_that_needs_torch_and_the_other_not
     models: Path, picture: Path, tmp_path: Path
 ) -> None:
     folder = verified(models, torchvision_folder(models / "small"))
-    service = create(tmp_path, f'{PHOTOS}[[models]]\nname = "bright"  # the other\nfolder = "{models}/bright"\n')
+    other = f'[[models]]\nname = "bright"  # the other\nfolder = "{models}/bright"\n'
+    service = create(tmp_path, PHOTOS + other, NO_DRAIN)
     service.up()
     try:
         before = processes(service)
@@ -291,7 +292,7 @@ def test_what_cannot_be_served_is_refused_before_anything_starts(running: Servic
     assert said == {
         "": [f"NAME: found '', needed {name}"],
         "No": [f"NAME: found 'No', needed {name}"],
-        "nope": ["NAME: found 'nope', needed one of bright, photos, empty, new"],
+        "nope": ["NAME: found 'nope', needed one of bright, empty, new, photos"],
         "empty": [f"NAME: {models}/empty/model.toml: No such file or directory"],
         "new": [f"NAME: {folder} is not verified as it is now: run `make model-verify NAME=new` first"],
     }

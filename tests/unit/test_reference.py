@@ -13,7 +13,8 @@ import pytest
 from prometheus_client import Info
 
 from scripts.cluster.config import REQUIRED, ROOT, SCHEMA
-from worker.contract.engine import AGREEMENT, PRECISIONS, QUANTISED_AGREEMENT
+from worker.contract.engine import AGREEMENT, QUANTISED_AGREEMENT
+from worker.contract.engines import ENGINES
 from worker.contract.fields import LONGEST_DESCRIPTION, Fields, ModelError
 from worker.models.folder import ModelFolder, read_folder
 from worker.process.metrics import create_metrics
@@ -253,5 +254,6 @@ def test_the_default_of_a_key_is_what_the_reader_takes_without_it(key: str, tmp_
 def test_the_numbers_that_the_page_names_are_the_code_s() -> None:
     assert f"at most {LONGEST_DESCRIPTION} characters" in MODEL_TOML["description"][2]
     assert f"from {AGREEMENT} on, int8 from {QUANTISED_AGREEMENT} on" in MODEL_TOML["engine.measured.agreement"][2]
+    precisions = {name: engine.precisions for name, engine in ENGINES.items()}
     known = MODEL_TOML["engine.precision"][2].replace(" and ", ", ")
-    assert all(re.search(rf"`{engine}` (runs )?{', '.join(names)}", known) for engine, names in PRECISIONS.items())
+    assert all(re.search(rf"`{engine}` (runs )?{', '.join(names)}", known) for engine, names in precisions.items())

@@ -31,7 +31,8 @@ class Measured:
     """What one engine in one precision did on one kind of machine (worker.machine.kind).
 
     `images_per_s` is of one core, or of the GPU; `agreement` the share of calibration pictures answered as torch in
-    f32 answers them, `difference` the largest of a score; `batch_sizes` are those that are faster than smaller ones.
+    f32 answers them, `difference` the largest of a score; `batch_sizes` are those that are faster than smaller ones;
+    `quick` says that it was seen on fewer images and timed for a shorter while.
     """
 
     machine: str
@@ -42,6 +43,7 @@ class Measured:
     agreement: float
     difference: float
     chosen: bool
+    quick: bool = False
 
     @property
     def passed(self) -> bool:
@@ -171,7 +173,8 @@ def _measured(fields: Fields) -> Measured:
         fields.number(key, float) for key in ("images_per_s", "agreement", "difference")
     )  # fmt: skip
     return Measured(
-        machine, engine, precision, _sizes(fields), speed, agreement, difference, fields.flag("chosen")
+        machine, engine, precision, _sizes(fields), speed, agreement, difference, fields.flag("chosen"),
+        fields.flag("quick"),
     )  # fmt: skip
 
 

@@ -28,10 +28,11 @@ T = TypeVar("T", bound="DataclassInstance")
 
 @dataclass(frozen=True)
 class PrepareTask:
-    """For `prepare`: the folder of calibration images, and the path that faults name instead of the draft's."""
+    """For `prepare`: the path that faults name instead of the draft's, the calibration images, and how thoroughly."""
 
     shown: Path
     calibration: Path | None = None
+    quick: bool = False
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,7 @@ def _measured(row: Measured) -> list[str]:
         f"agreement = {row.agreement:.4f}",
         f"difference = {row.difference:.6f}",
         f"chosen = {str(row.chosen).lower()}",
+        *(["quick = true"] if row.quick else []),
     ]
 
 

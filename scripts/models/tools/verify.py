@@ -60,8 +60,8 @@ def _labels(folder: ModelFolder) -> str:
     return f"{labels.count} in {', '.join(labels.names)}, as many as the network has outputs{attributes}"
 
 
-def main(path: Path) -> int:
-    steps = verify(path)
+def main(folder: Path) -> int:
+    steps = verify(folder)
     for name in CHECKS:
         try:
             found, ok = next(steps), True

@@ -1,21 +1,13 @@
 """The command line, as a shell sees it."""
 
-import os
-import pkgutil
 import re
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from scripts import commands
 from scripts.__main__ import main
-from scripts.cluster.config import ROOT
-from tests.service import hear_signals
 
-OWN_TOOLS = ("scripts.bench", "scripts.models.tools.")  # run in environments of their own
 Capture = pytest.CaptureFixture[str]
 HELP = {name: commands.load(name).help for name in commands.names()}
 
@@ -76,18 +68,6 @@ def test_what_is_unknown_or_abbreviated_is_refused(arguments: list[str], fault: 
     assert fault in err.splitlines()[-1]
 
 
-def test_a_refusal_is_printed_line_by_line_without_a_traceback(tmp_path: Path) -> None:
-    cluster = tmp_path / "cluster.toml"
-    cluster.write_text("port = 0\nengine = 7\n[[models]]\nname = 'm'\nfolder = 'm'\n")
-    command = [sys.executable, "-m", "scripts", "status", "--cluster", str(cluster)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == (
-        f"!! {cluster}: port: found 0, needed a port from 1 to 65535\n"
-        f'!! {cluster}: engine: found 7, needed "auto" or "torch" or "openvino" or "onnxruntime"\n'
-    )
-
-
 @pytest.mark.parametrize("command", ["up", "rollout"])
 def test_a_cluster_file_with_faults_leaves_nothing_behind(command: str, tmp_path: Path, capsys: Capture) -> None:
     cluster = tmp_path / "cluster.toml"
@@ -122,61 +102,3 @@ def test_no_command_touches_a_directory_that_is_no_run_directory(command: str, t
         "give a path that is free with RUN_DIR=\n",
     )
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
-
-
-def test_an_interrupt_ends_a_command_without_a_traceback(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "cluster.toml")  # reading it waits for ever
-    command = [sys.executable, "-m", "scripts", "status", "--cluster", str(tmp_path / "cluster.toml")]
-    heard = {"preexec_fn": hear_signals, "text": True}
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **heard) as process:  # type: ignore[call-overload]
-        writer = os.open(tmp_path / "cluster.toml", os.O_WRONLY)  # returns once it is being read
-        process.send_signal(signal.SIGINT)
-        said, complaint = process.communicate()
-        os.close(writer)
-    assert (process.returncode, said, complaint) == (130, "", "!! interrupted\n")
-
-
-# --- Only the standard library ----------------------------------------------------------------------------------
-
-
-def bare_python(code: str) -> subprocess.CompletedProcess[str]:
-    """Python from the repository's root with an empty environment, no site-packages and no user folder."""
-    command = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {code}"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={"PATH": os.environ["PATH"]})
-
-
-def test_the_command_line_starts_without_any_package() -> None:
-    code = "import runpy; sys.argv = ['scripts', '--help']; runpy.run_module('scripts', run_name='__main__')"
-    done = bare_python(code)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert HELP["logs"] in done.stdout
-    assert bare_python("import requests").returncode != 0
-
-
-def test_a_command_imports_nothing_of_others() -> None:
-    code = (
-        "import contextlib; from scripts.__main__ import main\n"
-        "with contextlib.suppress(SystemExit): main(['logs', '--help'])\n"
-        "print(*(name for name in sys.modules if name.startswith(('scripts.commands.', 'scripts.bench'))))"
-    )
-    done = bare_python(code)
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "scripts.commands.logs")
-
-
-def test_every_module_that_sets_up_needs_nothing_but_the_standard_library() -> None:
-    found = pkgutil.walk_packages([str(ROOT / "scripts")], "scripts.")
-    modules = [module.name for module in found if not module.name.startswith(OWN_TOOLS)]
-    assert {
-        "scripts.runtimes.local.runtime",
-        "scripts.cluster.plan",
-        "scripts.render.common",
-        "scripts.__main__",
-    } <= set(modules)
-    code = (
-        f"import importlib; [importlib.import_module(name) for name in {modules!r}]; "
-        "found = {name.partition('.')[0] for name, module in sys.modules.items() if module}; "
-        "print(*sorted(found - sys.stdlib_module_names))"
-    )
-    done = bare_python(code)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.split() == ["__main__", "scripts", "worker"]

@@ -24,6 +24,9 @@ def report(out: Path, task: EvaluateTask) -> None:
     say(f"\n{table(found)}")
 
 
+def main(folder: Path, task: EvaluateTask) -> int:
+    return reported(lambda: report(folder, task), folder, folder, task.images)
+
+
 if __name__ == "__main__":
-    folder, task = received(EvaluateTask)
-    sys.exit(reported(lambda: report(folder, task), folder, folder, task.images))
+    sys.exit(main(*received(EvaluateTask)))

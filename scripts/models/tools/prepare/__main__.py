@@ -3,8 +3,10 @@
 import sys
 
 from scripts.models.tools import PrepareTask, received, reported
+from scripts.models.tools.prepare.effort import QUICK, WHOLE
 from scripts.models.tools.prepare.preparation import prepare
 
 if __name__ == "__main__":
     folder, task = received(PrepareTask)
-    sys.exit(reported(lambda: prepare(folder, task.calibration), folder, task.shown, task.shown))
+    effort = QUICK if task.quick else WHOLE
+    sys.exit(reported(lambda: prepare(folder, task.calibration, effort), folder, task.shown, task.shown))

@@ -11,11 +11,11 @@ import tifffile
 
 from scripts.models.tools.answers import decoder
 from scripts.models.tools.pictures import SIZE, jpeg, photo
+from scripts.models.tools.prepare.effort import WHOLE
 from worker.contract.errors import ServiceError
 from worker.contract.fields import ModelError
 from worker.models.folder import ModelFolder
 
-COUNT = 500  # pictures: 300 calibrate, as many as nncf takes by default; 200 show a difference of half a percent
 LEAST = 50  # own pictures: with fewer, one answer more or less decides
 GREY, RGB = 1, 3  # channels
 FULL_SIZE = 340  # pixels: the network input that a picture of the usual size is made for
@@ -32,23 +32,23 @@ class Pictures:
     check: np.ndarray
 
 
-def generated(folder: ModelFolder) -> Pictures:
-    """Pictures with a photograph's statistics, in proportion to the network's input."""
+def generated(folder: ModelFolder, count: int = WHOLE.images) -> Pictures:
+    """Return `count` images with a photograph's statistics, in proportion to the network's input."""
     geometry = folder.input.geometry
     scale = min(1.0, max(geometry.scaled(1, 1)) / FULL_SIZE)
     size = (round(SIZE[0] * scale), round(SIZE[1] * scale))
-    return _split(folder, _seen(folder, (_file(seed, size, len(folder.input.mean)) for seed in range(COUNT))))
+    return _split(folder, _seen(folder, (_file(seed, size, len(folder.input.mean)) for seed in range(count))))
 
 
-def own(folder: ModelFolder, place: Path) -> Pictures:
-    """The pictures in `place` and below, evenly taken where there are many; raises ModelError when they are too few."""
+def own(folder: ModelFolder, place: Path, most: int = WHOLE.images) -> Pictures:
+    """Return the images in `place` and below, `most` of them evenly taken. Raise ModelError when there are too few."""
     files = sorted(path for path in place.rglob("*") if path.is_file())
-    count = min(len(files), COUNT)
+    count = min(len(files), most)
     some = (files[turn * len(files) // count] for turn in range(count))
     found = list(_seen(folder, (file.read_bytes() for file in some)))
     if len(found) < LEAST:
         raise ModelError(
-            f"{place}: found {len(found)} pictures that can be decoded, needed {LEAST} or more, best {COUNT}"
+            f"{place}: found {len(found)} pictures that can be decoded, needed {LEAST} or more, best {WHOLE.images}"
         )
     return _split(folder, found)
 
@@ -57,7 +57,7 @@ def _file(seed: int, size: tuple[int, int], channels: int) -> bytes:
     """A picture as a file: JPEG, or for a network of bands a TIFF with that many, taken from several photos."""
     if channels in (GREY, RGB):
         return jpeg(seed, size)
-    photos = [np.asarray(photo(seed + COUNT * turn, size)) for turn in range(-(-channels // RGB))]
+    photos = [np.asarray(photo(seed + WHOLE.images * turn, size)) for turn in range(-(-channels // RGB))]
     stream = io.BytesIO()
     tifffile.imwrite(stream, np.concatenate(photos, axis=-1)[..., :channels], planarconfig="contig")
     return stream.getvalue()

@@ -22,13 +22,16 @@ def agreement(reference: np.ndarray, found: np.ndarray, main: np.ndarray) -> flo
     return float(np.mean(picked >= ours.max(1) - TIE))
 
 
-def measured(candidate: Candidate, trial: Trial, reference: np.ndarray, output: Output) -> Measured:
+def measured(
+    candidate: Candidate, trial: Trial, reference: np.ndarray, output: Output, quick: bool = False
+) -> Measured:
     """The row of `candidate`, not yet chosen, compared on as many pictures as both were asked about."""
     count = min(len(reference), len(trial.logits))
     ours, theirs = reference[:count], trial.logits[:count]
     return Measured(
         candidate.machine, candidate.engine, candidate.precision, trial.batch_sizes, rate(candidate, trial),
         agreement(ours, theirs, output.main), float(np.abs(output.scores(ours) - output.scores(theirs)).max()), False,
+        quick,
     )  # fmt: skip
 
 

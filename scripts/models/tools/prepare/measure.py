@@ -89,7 +89,7 @@ def _trial(bench: Bench, candidate: Candidate) -> Trial | None:
 
 
 def _row(bench: Bench, candidate: Candidate, trial: Trial, reference: Trial) -> Measured:
-    row = judge.measured(candidate, trial, reference.logits, bench.folder.output)
+    row = judge.measured(candidate, trial, reference.logits, bench.folder.output, quick=bench.subject.effort.quick)
     say(f"   {candidate}: {told(row)}")
     return row
 

@@ -10,6 +10,7 @@ import numpy as np
 from scripts.base.console import say, step, warn
 from scripts.cluster.hardware import read_hardware
 from scripts.models.tools.prepare import calibration, networks
+from scripts.models.tools.prepare.effort import WHOLE, Effort
 from scripts.models.tools.prepare.measure import Bench, scaled, tried
 from scripts.models.tools.prepare.table import table, with_scaling
 from scripts.models.tools.prepare.trial import Subject, Trial
@@ -22,13 +23,13 @@ from worker.models.folder import ModelFolder, read_folder, verify_files
 BUSY = 0.5  # of the CPUs at work for others: figures would then tell of them
 
 
-def prepare(path: Path, own: Path | None) -> None:
+def prepare(path: Path, own: Path | None, effort: Effort = WHOLE) -> None:
     """Prepare the folder at `path`, on the pictures in `own` or on generated ones; raises ModelError."""
     folder = read_folder(path)
     verify_files(folder)
     _warn_where_busy()
     with tempfile.TemporaryDirectory(dir=path) as shelf:
-        spec = _engine(folder, Path(shelf), own)
+        spec = _engine(folder, Path(shelf), own, effort)
     networks.tidy(path, spec.prepared.values())
     digests = {str(file.relative_to(path)): sha256(file) for file in networks.files(path)}
     manifest = path / "model.toml"
@@ -36,15 +37,16 @@ def prepare(path: Path, own: Path | None) -> None:
     verify_files(read_folder(path))
 
 
-def _engine(folder: ModelFolder, shelf: Path, own: Path | None) -> EngineSpec:
+def _engine(folder: ModelFolder, shelf: Path, own: Path | None, effort: Effort) -> EngineSpec:
     """What [engine] is to say after everything was made and tried."""
-    calibrated, compared = _pictures(folder, own, shelf)
-    # Own pictures are given for better ranges: the int8 that is there has those of others.
-    held = {name: file for name, file in folder.engine.prepared.items() if own is None or name.endswith(EXACT)}
+    calibrated, compared = _pictures(folder, own, shelf, effort)
+    # Own pictures, or more of them, are given for better ranges: the int8 that is there has those of others.
+    better = own is not None or (not effort.quick and any(row.quick for row in folder.engine.measured))
+    held = {name: file for name, file in folder.engine.prepared.items() if not better or name.endswith(EXACT)}
     step("converting")
     hardware, quantised = read_hardware(), networks.holds_int8(folder)
     prepared = networks.made(folder, held, quantised, calibrated)
-    bench = Bench(folder, Subject(folder.path, prepared, compared), hardware, quantised)
+    bench = Bench(folder, Subject(folder.path, prepared, compared, effort), hardware, quantised)
     step("measuring on one core")
     trials = list(tried(bench))
     spec = table(folder.engine, folder.loader, prepared, prepared.keys() - held.keys(), [row for row, _ in trials])
@@ -72,12 +74,13 @@ def _scaling(bench: Bench, spec: EngineSpec, trials: Sequence[tuple[Measured, Tr
             yield from scaled(bench, row, trial.memory)
 
 
-def _pictures(folder: ModelFolder, own: Path | None, shelf: Path) -> tuple[Path, Path]:
+def _pictures(folder: ModelFolder, own: Path | None, shelf: Path, effort: Effort) -> tuple[Path, Path]:
     """Two .npy files: pictures to calibrate on, and others to compare answers on."""
     step(f"pictures: {own or 'generated'}")
     if own is None:
         say("   they show nothing a classifier knows; CALIBRATION=DIR takes pictures of your own, which is better")
-    pictures = calibration.own(folder, own) if own else calibration.generated(folder)
+    count = effort.images
+    pictures = calibration.own(folder, own, count) if own else calibration.generated(folder, count)
     paths = shelf / "calibration.npy", shelf / "compared.npy"
     np.save(paths[0], pictures.calibration)
     np.save(paths[1], pictures.check)

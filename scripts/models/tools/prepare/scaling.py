@@ -15,7 +15,7 @@ from scripts.models.tools.prepare.trial import Candidate, Subject, opened
 from worker.contract.engine import Scaling
 
 MOST_CORES = 8  # of one worker: more never served more images, and seldom one sooner
-WORK_S, LOAD_S = 1.5, 120.0
+LOAD_S = 120.0
 
 
 def sizes(cpus: Sequence[Cpu]) -> list[int]:
@@ -42,19 +42,19 @@ def measure(subject: Subject, candidate: Candidate, at: Sequence[Place], cores: 
         workers = [
             stack.enter_context(Apart(place, keep_busy, subject, candidate, len(place.cpus), together)) for place in at
         ]
-        times = [worker.result(LOAD_S + WORK_S) for worker in workers]
+        times = [worker.result(LOAD_S + subject.effort.work_s) for worker in workers]
     images_per_s = sum(len(seconds) / sum(seconds) for seconds in times)
     latency = median(second for seconds in times for second in seconds)
     return Scaling(candidate.machine, cores, images_per_s, latency * 1000)
 
 
 def keep_busy(subject: Subject, candidate: Candidate, threads: int, together: Any) -> list[float]:
-    """The seconds that each picture took, one after the other for WORK_S from when all have loaded."""
+    """The seconds that each picture took, one after the other, from when all have loaded."""
     _, engine = opened(subject, candidate, (1,), threads)
     picture = np.load(subject.pictures, mmap_mode="r")[:1].copy()
     together.wait(LOAD_S)
     edges = [time.perf_counter()]
-    while edges[-1] - edges[0] < WORK_S:
+    while edges[-1] - edges[0] < subject.effort.work_s:
         engine.infer(picture)
         edges.append(time.perf_counter())
     return np.diff(edges).tolist()

@@ -13,6 +13,7 @@ from statistics import median
 import numpy as np
 
 from scripts.models.tools.answers import asker, head, open_engine
+from scripts.models.tools.prepare.effort import WHOLE, Effort
 from worker.contract.engine import EngineSpec
 from worker.contract.fields import ModelError
 from worker.engines import Engine, require_support
@@ -21,10 +22,9 @@ from worker.models.golden import TOLERANCE, check_golden
 
 CPU_SIZES, GPU_SIZES = (1, 2, 4, 8, 16), (1, 2, 4, 8, 16, 32, 64, 128)
 GAIN = 1.03  # a larger batch must be so much faster a picture, to be worth its wait: less is noise
-CHECK_S, LEAST = 20.0, 50  # answers are compared for so long, and on so many pictures at least
+LEAST = 50  # images that answers are compared on, however long that takes
 LONGEST_BATCH_S = 1.0  # what a batch may take: whoever comes next waits for it
-MEASURE_S, LEAST_ROUNDS, MOST_ROUNDS = 5.0, 3, 15
-TURN_S = 0.05  # of runs of one size in a round, where one run is shorter
+LEAST_ROUNDS, MOST_ROUNDS = 3, 15
 KILOBYTE = 1024
 
 
@@ -48,6 +48,7 @@ class Subject:
     folder: Path
     prepared: Mapping[str, str]
     pictures: Path
+    effort: Effort = WHOLE
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def try_out(subject: Subject, candidate: Candidate, threads: int) -> Trial:
     """Try `candidate` on the cores that this process is pinned to; raises ModelError when it cannot run the network."""
     pictures = np.load(subject.pictures)
     folder, engine = opened(subject, candidate, (1,), threads)
-    logits, fault = _answers(folder, engine, pictures), golden_fault(folder, engine)
+    logits, fault = _answers(folder, engine, pictures, subject.effort.check_s), golden_fault(folder, engine)
     most = LONGEST_BATCH_S / _timed(engine, pictures[:1], 0)
     sizes = [size for size in (GPU_SIZES if candidate.gpu else CPU_SIZES) if size == 1 or size <= most]
     try:
@@ -88,7 +89,7 @@ def try_out(subject: Subject, candidate: Candidate, threads: int) -> Trial:
         sizes = [1]
     sound = [size for size in sizes if size == 1 or _alike(folder, engine, pictures, logits, size)]
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KILOBYTE
-    return Trial(logits, fault, _seconds(engine, pictures, sound), memory)
+    return Trial(logits, fault, _seconds(engine, pictures, sound, subject.effort), memory)
 
 
 def opened(subject: Subject, candidate: Candidate, sizes: Sequence[int], threads: int) -> tuple[ModelFolder, Engine]:
@@ -109,11 +110,11 @@ def golden_fault(folder: ModelFolder, engine: Engine) -> str:
     return ""
 
 
-def _answers(folder: ModelFolder, engine: Engine, pictures: np.ndarray) -> np.ndarray:
+def _answers(folder: ModelFolder, engine: Engine, pictures: np.ndarray, limit_s: float) -> np.ndarray:
     started, rows = time.monotonic(), []
     for picture in pictures:
         rows.append(engine.infer(picture[None])[0])
-        if len(rows) >= LEAST and time.monotonic() - started > CHECK_S:
+        if len(rows) >= LEAST and time.monotonic() - started > limit_s:
             break
     return head(folder)(np.stack(rows))
 
@@ -129,14 +130,14 @@ def _alike(folder: ModelFolder, engine: Engine, pictures: np.ndarray, logits: np
     return bool(difference <= TOLERANCE)
 
 
-def _seconds(engine: Engine, pictures: np.ndarray, sizes: Sequence[int]) -> dict[int, float]:
+def _seconds(engine: Engine, pictures: np.ndarray, sizes: Sequence[int], effort: Effort) -> dict[int, float]:
     """Seconds a picture at each size: medians of rounds in which every size has its turn, so that none has luck."""
     batches = {size: pictures[np.arange(size) % len(pictures)] for size in sizes}
     found: dict[int, list[float]] = {size: [] for size in sizes}
-    started = time.monotonic()
-    while len(found[1]) < LEAST_ROUNDS or (len(found[1]) < MOST_ROUNDS and time.monotonic() - started < MEASURE_S):
+    end = time.monotonic() + effort.measure_s
+    while len(found[1]) < LEAST_ROUNDS or (len(found[1]) < MOST_ROUNDS and time.monotonic() < end):
         for size, batch in batches.items():
-            found[size].append(_timed(engine, batch, TURN_S) / size)
+            found[size].append(_timed(engine, batch, effort.turn_s) / size)
     return {size: median(times) for size, times in found.items()}
 
 

@@ -1,13 +1,10 @@
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from scripts.base.errors import Refusal
 from scripts.base.http import get, show_answer
-from scripts.cluster.config import ROOT
 from tests.answers import answering
 from tests.service import free_ports
 
@@ -61,13 +58,6 @@ def test_get_tells_status_and_object_of_whatever_answers(
 
 def test_nothing_that_answers_is_status_0() -> None:
     assert get(f"http://127.0.0.1:{free_ports(1)}/readyz") == (0, {})
-
-
-def test_a_proxy_of_the_environment_is_not_used() -> None:
-    environ = {"http_proxy": f"http://127.0.0.1:{free_ports(1)}"}
-    with answering({"/readyz": (200, json.dumps(READY).encode())}) as server:
-        code = f"from scripts.base.http import get; print(get('{server.endpoint}/readyz') == (200, {READY}))"
-        assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, env=environ, text=True) == "True\n"
 
 
 def test_the_answer_is_shown_with_the_curl_line_that_gives_it(

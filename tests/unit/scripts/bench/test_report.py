@@ -1,13 +1,9 @@
 """From samples to the report: pure functions of data, and the plot that is drawn of them."""
 
-import json
-import subprocess
-import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from scripts.bench.figures import Figure, Model, figures
 from scripts.bench.report import Run, markdown
@@ -100,19 +96,6 @@ def a_run() -> Run:
 
 def test_the_report_says_all_and_reads_as_plain_text() -> None:
     assert markdown(a_run()) == (Path(__file__).with_name("bench_report.md")).read_text()
-
-
-def test_the_plot_is_drawn_of_the_raw_results(tmp_path: Path) -> None:
-    run = a_run()
-    titles = {subject.name: subject.title for subject in run.subjects}
-    results = {"about": run.about, "titles": titles, "rows": [asdict(row) for row in run.rows]}
-    (tmp_path / "results.json").write_text(json.dumps(results))
-    command = [sys.executable, "-m", "scripts.bench.plot", str(tmp_path / "results.json"), str(tmp_path / "plot.png")]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    with Image.open(tmp_path / "plot.png") as image:
-        assert image.format == "PNG"
-        assert image.width > 1000
-        assert len(image.convert("RGB").getcolors(1 << 24) or []) > 10
 
 
 @pytest.mark.parametrize("subject", own(2, 1) + peers(2), ids=lambda subject: subject.name)

@@ -1,8 +1,6 @@
 """The parts of a bundle, each made for itself: the kit, the models, the choice of images, the bill of materials."""
 
 import json
-import subprocess
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -10,66 +8,16 @@ import pytest
 from scripts.base.errors import Refusal
 from scripts.bundle import contents, kit, sbom, volume
 from scripts.bundle.run import _claim
-from scripts.cluster.config import ROOT, load_cluster, parse_cluster
+from scripts.cluster.config import ROOT
 from scripts.host import images
 from scripts.host.debs import read_stanzas
 from scripts.host.wheelhouse import LOCKS, read_pins
-from scripts.models import store as library
 from scripts.models.store import Entry, content_hash
 from tests.bundles import make_model
 from worker.contract.version import VERSION
 from worker.contract.volume import read_sentinel
 
 DEB = "Package: libc++\nVersion: 1:2+x\nArchitecture: amd64\nFilename: ./libc.deb\nSize: 1\nSHA256: " + "a" * 64 + "\n"
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """A small git checkout with a tracked, a new and an ignored file, and a script."""
-    root = tmp_path / "checkout"
-    root.mkdir()
-    (root / "notes.txt").write_text("")
-    (root / ".gitignore").write_text("/ignored\n")
-    (root / "run.sh").write_text("#!/bin/sh\n")
-    (root / "run.sh").chmod(0o700)
-    git(root, "init", "--quiet")
-    git(root, "add", ".")
-    git(root, "-c", "user.name=n", "-c", "user.email=e@e", "commit", "--quiet", "--message=first")
-    (root / "ignored").write_text("")
-    return root
-
-
-def git(root: Path, *arguments: str) -> str:
-    return subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def test_the_kit_is_what_git_knows(checkout: Path) -> None:
-    clean = kit.read_kit(checkout)
-    assert clean.files == (".gitignore", "notes.txt", "run.sh")
-    assert (clean.version, clean.revision) == (VERSION, git(checkout, "rev-parse", "HEAD"))
-    (checkout / "new").write_text("new")
-    dirty = kit.read_kit(checkout)
-    assert "new" in dirty.files
-    assert dirty.revision == f"{clean.revision}-dirty"
-
-
-def test_the_same_kit_is_the_same_bytes_and_says_nothing_of_who_packed_it(checkout: Path, tmp_path: Path) -> None:
-    kit.pack(kit.read_kit(checkout), tmp_path / "a.tar.gz", tmp_path / "draft")
-    (checkout / "run.sh").touch()
-    kit.pack(kit.read_kit(checkout), tmp_path / "b.tar.gz", tmp_path / "draft")
-    assert (tmp_path / "a.tar.gz").read_bytes() == (tmp_path / "b.tar.gz").read_bytes()
-    with tarfile.open(tmp_path / "a.tar.gz") as archive:
-        modes = {member.name: (member.mode, member.uid, member.uname) for member in archive}
-    assert modes["run.sh"] == (0o755, 0, "")
-    assert modes["notes.txt"] == (0o644, 0, "")
-
-
-def test_a_folder_that_git_does_not_know_has_no_kit(tmp_path: Path) -> None:
-    with pytest.raises(Refusal) as refusal:
-        kit.read_kit(tmp_path)
-    (line,) = refusal.value.lines
-    assert line.startswith(f"{tmp_path}: found no git checkout (fatal: not a git repository")
-    assert line.endswith("), needed one: git knows the kit's files")
 
 
 def test_the_served_models_are_taken_or_those_that_are_named(tmp_path: Path) -> None:
@@ -121,15 +69,6 @@ def test_a_damaged_copy_is_made_anew(tmp_path: Path) -> None:
     (work.parent / "models/m/model.toml").write_text("half")
     volume.copy([entry], work.parent, work)
     assert content_hash(work.parent / "models/m") == content_hash(entry.folder)
-
-
-def test_the_photos_needs_the_gateway_and_the_small_worker() -> None:
-    cluster = load_cluster(ROOT / "compose/cluster.toml")
-    entries = volume.choose(library.entries(library.MODELS, cluster), ("photos",))
-    found = contents.needed_images(entries, cluster)
-    assert found == [images.GATEWAY, images.WORKERS[images.PREPARED]]
-    torch = parse_cluster('engine = "torch"\n[[models]]\nname = "photos"\nfolder = "worker/photos"\n', "c.toml")
-    assert contents.needed_images(entries, torch) == [images.GATEWAY, images.WORKERS["torch"]]
 
 
 def test_unknown_systems_are_refused() -> None:

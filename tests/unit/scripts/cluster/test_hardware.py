@@ -1,8 +1,5 @@
-import os
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import pytest
 from hypothesis import given
@@ -21,9 +18,8 @@ from scripts.cluster.hardware import (
     parse_lscpu,
     parse_memory,
     pci_addresses,
-    read_hardware,
 )
-from tests.unit.hardware import FOLDER, MACHINES, recorded, texts
+from tests.unit.hardware import MACHINES, recorded, texts
 
 
 def test_two_cores() -> None:
@@ -161,64 +157,3 @@ def test_a_description_reads_back_from_json(machine: str) -> None:
 def test_json_that_is_no_description_is_refused(text: str) -> None:
     with pytest.raises(Refusal, match=r"^not a hardware description \(.+\): write it anew$"):
         Hardware.from_json(text)
-
-
-def test_this_machine_is_read_within_its_own_bounds() -> None:
-    machine = read_hardware()
-    assert {cpu.number for cpu in machine.cpus} <= os.sched_getaffinity(0)
-    assert 0 < machine.memory_bytes <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def test_a_process_confined_to_one_cpu_reads_one_cpu() -> None:
-    chosen = max(os.sched_getaffinity(0))
-    script = (
-        f"import os; os.sched_setaffinity(0, {{{chosen}}});"
-        "from scripts.cluster.hardware import read_hardware; print(read_hardware().to_json())"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert [cpu.number for cpu in Hardware.from_json(done.stdout).cpus] == [chosen]
-
-
-def nvidia_smi_that(does: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Puts a stand-in for nvidia-smi first on the PATH: the driver and its GPUs are not on every machine."""
-    program = folder / "nvidia-smi"
-    program.write_text(f"#!/bin/sh\n{does}\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-
-
-def test_gpus_are_read_from_nvidia_smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = FOLDER / "eight-gpus"
-    nvidia_smi_that(
-        f'case "$*" in -L) cat {said}/nvidia-smi-L.txt;;'
-        f" '--query-gpu=index,uuid,name,pci.bus_id --format=csv,noheader') cat {said}/nvidia-smi-query.txt;;"
-        " *) exit 2;; esac",
-        tmp_path,
-        monkeypatch,
-    )
-    machine = read_hardware()
-    assert [gpu.uuid for gpu in machine.gpus] == [gpu.uuid for gpu in recorded("eight-gpus").gpus]
-    assert machine.notes == ()
-
-
-@pytest.mark.parametrize(
-    ("does", "note"),
-    [
-        ("echo No devices were found; exit 6", "nvidia-smi -L: No devices were found"),
-        ("echo 'Failed to initialize NVML' >&2; exit 255", "nvidia-smi -L: Failed to initialize NVML"),
-        ("exit 9", "nvidia-smi -L: failed with status 9"),
-    ],
-)
-def test_a_failing_nvidia_smi_is_noted(does: str, note: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    nvidia_smi_that(does, tmp_path, monkeypatch)
-    machine = read_hardware()
-    assert (machine.gpus, machine.notes) == ((), (note,))
-
-
-def test_a_missing_lscpu_is_refused_with_the_package_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(Refusal) as refusal:
-        read_hardware()
-    assert str(refusal.value) == "found no lscpu: install util-linux with your package manager"

@@ -1,4 +1,3 @@
-import os
 from collections import Counter, defaultdict
 from dataclasses import replace
 
@@ -7,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts.base.errors import Refusal
-from scripts.cluster.config import ROOT, Cluster, Model, Server, load_cluster, parse_cluster
-from scripts.cluster.hardware import Cpu, Gpu, Hardware, format_cpu_list, read_hardware
+from scripts.cluster.config import ROOT, Cluster, Model, Server, parse_cluster
+from scripts.cluster.hardware import Cpu, Gpu, Hardware, format_cpu_list
 from scripts.cluster.plan import Plan, Slot, Worker, plan, spread_models
 from tests.unit.hardware import MACHINES, recorded
 
@@ -289,14 +288,6 @@ def test_the_faults_of_all_servers_are_refused_at_once() -> None:
         'c.toml: servers/1/name: found "b", whose hardware was not read, needed one of this:'
         " read its hardware or take the server out",
     )
-
-
-def test_the_committed_cluster_is_planned_on_the_real_machine() -> None:
-    workers = plan(load_cluster(ROOT / "compose" / "cluster.toml"), {"this": read_hardware()}).workers
-    used = [cpu for worker in workers for cpu in worker.slot.cpus]
-    assert used
-    assert len(used) == len(set(used))
-    assert set(used) <= os.sched_getaffinity(0)
 
 
 @st.composite

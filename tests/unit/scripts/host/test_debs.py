@@ -1,14 +1,12 @@
 """Packages for bare servers: where they come from, and that the scripts agree on the engine. No mirror is asked."""
 
 import re
-import shutil
-from pathlib import Path
 
 import pytest
 
 from scripts.base.errors import Refusal
 from scripts.cluster.config import ROOT
-from scripts.host.debs import ENGINE, NEWER, SYSTEMS, Apt, mirrors, preferences, read_stanzas, sources
+from scripts.host.debs import ENGINE, NEWER, SYSTEMS, mirrors, preferences, read_stanzas, sources
 
 HERE = {
     "bookworm": "http://mirror/debian/",
@@ -84,13 +82,3 @@ def test_an_index_is_read_stanza_by_stanza() -> None:
     assert (first.name, first.version, first.file, first.bytes) == ("b", "1:2.0+x-1", "b_2.0+x-1_amd64.deb", 12)
     assert (second.name, second.sha256) == ("c", "11")
     assert first.stanza.endswith("SHA256: 00")
-
-
-@pytest.mark.skipif(shutil.which("apt-get") is None, reason="needs apt")
-def test_a_mirror_that_does_not_answer_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WANWU_DEBIAN_MIRROR", f"file:{tmp_path}/none")
-    monkeypatch.setenv("WANWU_DEBIAN_SECURITY_MIRROR", f"file:{tmp_path}/none")
-    with pytest.raises(Refusal) as refusal:
-        Apt(SYSTEMS["debian-12"], tmp_path / "apt").resolve()
-    (line,) = refusal.value.lines
-    assert line.startswith("debian-12: apt-get update failed: E: The repository 'file:")

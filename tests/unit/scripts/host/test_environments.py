@@ -1,18 +1,11 @@
 """Environments, made by the real pip from a folder of wheels: no index is asked."""
 
-import hashlib
 import re
-import subprocess
-import zipfile
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
 from scripts.cluster.config import ROOT
-from scripts.host import environments
 from scripts.host.environments import (
     DEV,
     PEERS,
@@ -21,114 +14,9 @@ from scripts.host.environments import (
     TOOLS,
     TORCH_CPU,
     TORCH_CUDA,
-    Environment,
-    ensure,
 )
 
 LOCKS = sorted({lock for environment in (SERVE, SERVE_TORCH, TOOLS, PEERS, DEV) for lock in environment.locks})
-
-
-def wheel(folder: Path, version: str) -> str:
-    """Build a wheel of `tiny` in `folder`; returns the line that locks it."""
-    path = folder / f"tiny-{version}-py3-none-any.whl"
-    about = f"tiny-{version}.dist-info"
-    with zipfile.ZipFile(path, "w") as file:
-        file.writestr("tiny.py", f"VERSION = {version!r}\n")
-        file.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n")
-        file.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        file.writestr(f"{about}/RECORD", "")
-    return f"tiny=={version} --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
-
-
-@pytest.fixture
-def pip_finds(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder that pip finds wheels in, and nowhere else: what a site without an index has."""
-    folder = tmp_path_factory.mktemp("wheels")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    return folder
-
-
-def installed(python: Path) -> str:
-    return subprocess.check_output([python, "-c", "import tiny; print(tiny.VERSION)"], text=True).strip()
-
-
-def test_an_environment_is_made_once_and_anew_when_a_lock_changes_or_pip_failed(
-    pip_finds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    first = wheel(pip_finds, "1")
-    changed = first.split("sha256:")[0] + "sha256:" + "0" * 64
-    lock = tmp_path / "lock.txt"
-    environment = Environment(tmp_path / ".venv/tiny", (lock,))
-
-    lock.write_text(first)
-    python = ensure(environment, nvidia=False)
-    assert python == tmp_path / ".venv/tiny/bin/python"
-    assert installed(python) == "1"
-    assert capsys.readouterr().out.splitlines() == [
-        "-- Python environment .venv/tiny",
-        "   1/1 tiny-1-py3-none-any.whl",
-        "   installing 1 packages",
-    ]
-
-    mark = environment.folder / "mark"
-    mark.touch()
-    assert ensure(environment, nvidia=False) == python
-    assert ensure(environment, nvidia=True) == python  # it holds no torch
-    assert mark.exists()
-    assert capsys.readouterr().out == ""
-
-    lock.write_text(changed)
-    with pytest.raises(Refusal) as refusal:
-        ensure(environment, nvidia=False)
-    said, *errors, needed = refusal.value.lines
-    assert said == "pip could not fill .venv/tiny:"
-    assert errors
-    assert all(line.startswith("ERROR: ") for line in errors)
-    assert "HASHES" in errors[0]
-    assert needed == "needed a package index, or the wheels in a folder that PIP_FIND_LINKS names"
-    assert not mark.exists()
-    assert not (environment.folder / "installed").exists()  # so the next `ensure` starts anew
-
-
-def test_of_two_that_need_an_environment_at_once_one_makes_it(
-    pip_finds: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    lock = tmp_path / "lock.txt"
-    lock.write_text(wheel(pip_finds, "1"))
-    environment = Environment(tmp_path / ".venv/tiny", (lock,))
-    with ThreadPoolExecutor(2) as pool:
-        pythons = list(pool.map(partial(ensure, nvidia=False), [environment] * 2))
-    assert [installed(python) for python in pythons] == ["1", "1"]
-    assert capfd.readouterr().out.splitlines().count("-- Python environment .venv/tiny") == 1
-
-
-@pytest.mark.parametrize("constraints", ["", "torch<=99\ntorchvision<=99\n", "torch==2.0\n"])
-def test_without_a_cpu_build_the_other_lock_is_taken_whatever_the_site_constrains(
-    pip_finds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, constraints: str
-) -> None:
-    (tmp_path / "constraints.txt").write_text(constraints)
-    monkeypatch.setenv("PIP_CONSTRAINT", str(tmp_path / "constraints.txt"))
-    lines = TORCH_CPU.read_text().splitlines()
-    start = next(index for index, line in enumerate(lines) if line.startswith("torch=="))
-    end = next(index for index, line in enumerate(lines[start:], start) if not line.endswith("\\"))
-    cpu, cuda = tmp_path / "cpu.txt", tmp_path / "cuda.txt"
-    cpu.write_text("\n".join(lines[start : end + 1]))
-    cuda.write_text(wheel(pip_finds, "1"))
-    monkeypatch.setattr(environments, "TORCH_CPU", cpu)
-    monkeypatch.setattr(environments, "TORCH_CUDA", cuda)
-    assert installed(ensure(Environment(tmp_path / ".venv/torch", (), torch=True), nvidia=False)) == "1"
-
-
-def test_a_constraint_that_no_lock_can_meet_is_named(
-    pip_finds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "lock.txt").write_text(wheel(pip_finds, "1"))
-    (tmp_path / "constraints.txt").write_text("tiny>1\n")
-    monkeypatch.setenv("PIP_CONSTRAINT", str(tmp_path / "constraints.txt"))
-    with pytest.raises(Refusal) as refusal:
-        ensure(Environment(tmp_path / ".venv/tiny", (tmp_path / "lock.txt",)), nvidia=False)
-    assert "The user requested (constraint) tiny>1" in "\n".join(refusal.value.lines)
 
 
 def test_both_torch_locks_pin_the_same_torch_and_only_one_names_the_cpu_build() -> None:

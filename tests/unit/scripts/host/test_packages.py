@@ -1,5 +1,3 @@
-import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -8,49 +6,17 @@ import pytest
 from scripts.base import programs
 from scripts.base.errors import Refusal
 from scripts.base.programs import on_path
-from scripts.cluster.hardware import read_hardware
 from scripts.host import packages
 from scripts.host.packages import NGINX, ensurepip_package, has_ensurepip, require, require_ensurepip
 from tests.nobody import as_nobody
 
 TOOL = {"no-such-program": "wanwu-tool"}
-PACKAGE = """\
-Package: wanwu-tool
-Version: 1
-Architecture: all
-Maintainer: nobody <nobody@example.org>
-Description: a package to try apt with
-Filename: ./wanwu-tool.deb
-Size: 1
-SHA256: 0000000000000000000000000000000000000000000000000000000000000000
-"""
-needs_apt = pytest.mark.skipif(
-    os.geteuid() != 0 or shutil.which("apt-get") is None, reason="only root installs, and only with apt"
-)
 
 
 def refused(programs: dict[str, str]) -> tuple[str, ...]:
     with pytest.raises(Refusal) as refusal:
         require(programs)
     return refusal.value.lines
-
-
-@pytest.fixture
-def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The real apt with sources, lists and records of its own, which only says what it would install."""
-    for folder in ("state/lists/partial", "cache/archives/partial", "etc/apt.conf.d", "repository"):
-        (tmp_path / folder).mkdir(parents=True)
-    for folder in ("preferences.d", "sources.list.d"):
-        (tmp_path / "etc" / folder).mkdir()
-    (tmp_path / "etc/sources.list").write_text("")
-    (tmp_path / "status").write_text("")
-    (tmp_path / "repository/Packages").write_text(PACKAGE)
-    (tmp_path / "apt.conf").write_text(
-        f'Dir::State "{tmp_path}/state";\nDir::State::status "{tmp_path}/status";\nDir::Cache "{tmp_path}/cache";\n'
-        f'Dir::Etc "{tmp_path}/etc";\nAPT::Get::Simulate "true";\nAPT::Sandbox::User "root";\n'
-    )
-    monkeypatch.setenv("APT_CONFIG", str(tmp_path / "apt.conf"))
-    return tmp_path
 
 
 def test_nothing_is_done_where_everything_is_there(capfd: pytest.CaptureFixture[str]) -> None:
@@ -90,15 +56,6 @@ def test_a_machine_without_apt_is_not_told_to_run_it(elsewhere: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("manager", ["dnf", "yum", "zypper"])
-def test_another_package_manager_is_named_with_its_command(elsewhere: Path, manager: str) -> None:
-    (elsewhere / manager).write_text("#!/bin/sh\n")
-    (elsewhere / manager).chmod(0o755)
-    assert refused(NGINX) == (f"found no nginx: run as root: {manager} install nginx",)
-    with pytest.raises(Refusal, match=rf"^found no lscpu: run as root: {manager} install util-linux$"):
-        read_hardware()
-
-
 def test_ensurepip_is_a_package_of_the_systems_python_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packages, "has_ensurepip", lambda: False)
     monkeypatch.setattr(sys, "base_prefix", "/usr")
@@ -119,29 +76,3 @@ def test_a_folder_that_a_removed_package_left_is_no_ensurepip(monkeypatch: pytes
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     monkeypatch.delitem(sys.modules, "ensurepip")
     assert not has_ensurepip()
-
-
-@needs_apt
-def test_what_apt_does_not_know_is_refused_with_apts_own_words(apt: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    lines = refused(TOOL | {"other": "another"})
-    assert lines[0] == "apt could not install another wanwu-tool:"
-    assert set(lines[1:]) == {"E: Unable to locate package another", "E: Unable to locate package wanwu-tool"}
-    assert capfd.readouterr() == ("-- apt: another wanwu-tool\n", "")
-
-
-@needs_apt
-def test_lists_are_fetched_when_those_at_hand_do_not_serve(apt: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    (apt / "etc/sources.list").write_text(f"deb [trusted=yes] copy:{apt}/repository ./\n")
-    assert not list((apt / "state/lists").glob("*Packages*"))
-    require(TOOL)
-    assert list((apt / "state/lists").glob("*Packages*"))
-    assert capfd.readouterr() == ("-- apt: wanwu-tool\n", "")
-
-
-@needs_apt
-def test_lists_that_serve_are_not_fetched_again(apt: Path) -> None:
-    (apt / "etc/sources.list").write_text(f"deb [trusted=yes] copy:{apt}/repository ./\n")
-    require(TOOL)
-    (apt / "repository/Packages").unlink()
-    require(TOOL)
-    assert list((apt / "state/lists").glob("*Packages*"))

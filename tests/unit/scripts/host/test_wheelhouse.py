@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
 from scripts.host.wheelhouse import LOCKS, collect, missing, read_pins
 
 
@@ -43,32 +42,6 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_what_is_missing_is_fetched_and_what_no_lock_names_is_removed(
-    tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    one, two, other, stranger = (make_wheel(source, name) for name in ("one", "two", "other", "stranger"))
-    lock, kept = write_lock(tmp_path / "lock.txt", one, two), write_lock(tmp_path / "kept.txt", other)
-    folder = tmp_path / "wheelhouse"
-    folder.mkdir()
-    for wheel in (one, other, stranger):
-        (folder / wheel.name).write_bytes(wheel.read_bytes())
-    collect([lock], folder, keep=[kept])
-    assert {path.name for path in folder.iterdir()} == {one.name, two.name, other.name}
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "-- wheelhouse: 1 of 2 wheels to fetch"
-    assert "   removing stranger-1.0-py3-none-any.whl, which no lock names" in lines
-    assert lines[-1] == "   wheelhouse holds the 2 wheels that are needed; 0 MB in all"
-
-
-def test_a_damaged_wheel_is_fetched_anew(tmp_path: Path, source: Path) -> None:
-    wheel = make_wheel(source, "one")
-    folder = tmp_path / "wheelhouse"
-    folder.mkdir()
-    (folder / wheel.name).write_bytes(wheel.read_bytes()[:-1])
-    collect([write_lock(tmp_path / "lock.txt", wheel)], folder, keep=[])
-    assert (folder / wheel.name).read_bytes() == wheel.read_bytes()
-
-
 def test_a_full_wheelhouse_needs_neither_pip_nor_an_index(
     tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -76,26 +49,6 @@ def test_a_full_wheelhouse_needs_neither_pip_nor_an_index(
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "nothing"))
     collect([lock], source, keep=[])
     assert capsys.readouterr().out == "   source holds the 1 wheels that are needed; 0 MB in all\n"
-
-
-def test_a_wheel_that_cannot_be_had_is_refused_by_name(tmp_path: Path, source: Path) -> None:
-    lock = write_lock(tmp_path / "lock.txt", make_wheel(tmp_path, "one"))
-    source.mkdir()
-    with pytest.raises(Refusal) as caught:
-        collect([lock], tmp_path / "wheelhouse", keep=[])
-    assert caught.value.lines[0] == "pip could not fetch what lock.txt pins:"
-    assert "No matching distribution found for one==1.0" in caught.value.lines[-2]
-    assert caught.value.lines[-1] == (
-        "needed a package index that has them, or the wheels in a folder that PIP_FIND_LINKS names"
-    )
-
-
-def test_a_wheel_with_another_hash_is_refused(tmp_path: Path, source: Path) -> None:
-    wheel = make_wheel(source, "one")
-    lock = write_lock(tmp_path / "lock.txt", wheel)
-    wheel.write_bytes(wheel.read_bytes() + b"\n")
-    with pytest.raises(Refusal, match="THESE PACKAGES DO NOT MATCH THE HASHES"):
-        collect([lock], tmp_path / "wheelhouse", keep=[])
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)

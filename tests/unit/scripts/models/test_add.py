@@ -23,6 +23,7 @@ def test_every_fault_of_the_options_is_named_at_once_and_nothing_is_made(tmp_pat
         labels=f"en:/no/en.txt,zh:{tmp_path}",
         golden="/no.jpg",
         channels="grey",
+        prepare="slowly",
     )
     assert refused(options) == [
         'NAME: found \'Big Model\', needed up to 63 lower-case letters, digits, ".", "_" or "-", '
@@ -32,6 +33,7 @@ def test_every_fault_of_the_options_is_named_at_once_and_nothing_is_made(tmp_pat
         f"LABELS: zh: {tmp_path}: no such file",
         "GOLDEN: /no.jpg: no such file",
         "CHANNELS: found 'grey', needed how many each picture has: 1 for grey, 3 for RGB, or another number",
+        "PREPARE: found 'slowly', needed 0 or quick, or nothing to measure thoroughly",
     ]
     assert list(tmp_path.iterdir()) == []
 

@@ -1,10 +1,7 @@
 """Rendered lists, as exact text and as their readers read them."""
 
 import json
-import os
 import shlex
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,12 +10,11 @@ import pytest
 from supervisor.options import ServerOptions
 
 from scripts.base.errors import Refusal
-from scripts.cluster.config import ROOT, Cluster, parse_cluster
+from scripts.cluster.config import Cluster, parse_cluster
 from scripts.cluster.plan import Plan, plan
 from scripts.render.common import NOTICE, addresses, listen, members, programs, worker_environment
 from tests.unit.hardware import recorded
 from tests.unit.scripts.render import FROM_THE_FILE
-from worker.contract.limits import LIMITS
 from worker.contract.settings import Settings, offline_variables
 
 PHOTOS, WIDE = "/models/the photos", "/models/100% wide; really"
@@ -98,16 +94,6 @@ def test_members_are_rendered_as_this_exact_text() -> None:
         " ]\n"
         "}\n"
     )
-
-
-def test_the_gate_takes_the_rendered_members(tmp_path: Path) -> None:
-    cluster = clustered()
-    (tmp_path / "members.json").write_text(rendered_members(cluster))
-    gate = ["-m", "nginx.gate", "init", "--members", str(tmp_path / "members.json"), "--out", str(tmp_path)]
-    done = subprocess.run([sys.executable, *gate], cwd=ROOT, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-    status = json.loads((tmp_path / "status.json").read_text())
-    assert [worker["worker"] for worker in status["workers"]] == ["photos-0", "wide-0"]
 
 
 def test_listen_is_rendered_as_this_exact_text() -> None:
@@ -192,26 +178,6 @@ def test_the_folders_of_models_are_refused_likewise_and_all_at_once() -> None:
     with pytest.raises(Refusal) as refusal:
         programs(cluster, plans, ports(plans), COMMAND, Path("/a ;b"))
     assert [line.split(": ")[0] for line in refusal.value.lines] == ["/a ;b", "/the 'photos'"]
-
-
-# --- Figures that must agree ------------------------------------------------------------------------------------
-
-EXTREMES = [
-    pytest.param({name: getattr(limit, bound) for name, limit in LIMITS.items()}, id=bound)
-    for bound in ("default", "minimum", "maximum")
-]
-
-
-@pytest.mark.parametrize("limits", EXTREMES)
-def test_a_worker_has_time_to_drain_and_to_answer_before_it_is_killed(limits: dict[str, int], tmp_path: Path) -> None:
-    cluster = clustered(limits="\n".join(f"{name} = {value}" for name, value in limits.items()))
-    plans = planned(cluster)
-    process = parsed(programs(cluster, plans, ports(plans), COMMAND, ROOT), tmp_path)["photos-0"]
-    environ = offline_variables() | {"PATH": os.environ["PATH"]} | process.environment
-    environ["WANWU_CPUS"] = str(min(os.sched_getaffinity(0)))
-    read = "import runpy; print(runpy.run_path('worker/gunicorn.conf.py')['graceful_timeout'])"
-    graceful = int(subprocess.check_output([sys.executable, "-c", read], cwd=ROOT, env=environ, text=True))
-    assert limits["drain_s"] + limits["deadline_s"] < graceful < process.stopwaitsecs
 
 
 def test_the_worker_takes_the_environment_that_is_rendered_for_it() -> None:

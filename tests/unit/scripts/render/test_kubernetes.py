@@ -1,7 +1,5 @@
 """Manifests for Kubernetes: what they promise, against what the worker, the gate and the images need."""
 
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +11,8 @@ from scripts.base.errors import Refusal
 from scripts.cluster.config import ROOT, Cluster, parse_cluster
 from scripts.commands.k8s import write
 from scripts.render.compose import PORT
-from scripts.render.kubernetes import COMMAND, METRIC, USER, Pod, render
-from worker.contract.settings import SETTINGS, offline_variables, parse_cpus
+from scripts.render.kubernetes import METRIC, USER, Pod, render
+from worker.contract.settings import SETTINGS, offline_variables
 
 TEXT = '[[models]]\nname = "photos"\nfolder = "worker/photos"\n[[models]]\nname = "two.b"\nfolder = "/m/two"\n'
 Manifests = dict[tuple[str, str], dict[str, Any]]
@@ -64,18 +62,6 @@ def test_a_worker_is_told_every_setting_it_must_have_and_none_it_does_not_know(m
     text = (ROOT / "worker/Dockerfile").read_text()
     assert all(f"{name}={value}" in text for name, value in offline_variables().items())
     assert all(word in text for word in ("gunicorn", "worker/gunicorn.conf.py", "worker.app:create_app()"))
-
-
-@pytest.mark.parametrize("gpu", ["", "GPU-1234"])
-def test_a_worker_reads_its_cpus_and_its_gpu_inside_its_pod(gpu: str, tmp_path: Path) -> None:
-    (tmp_path / "python3").write_text('#!/bin/sh\necho "$WANWU_CPUS $WANWU_GPU|$*"\n')
-    (tmp_path / "python3").chmod(0o755)
-    environ = {"PATH": f"{tmp_path}:{os.environ['PATH']}", **({"NVIDIA_VISIBLE_DEVICES": gpu} if gpu else {})}
-    done = subprocess.run(["sh", "-c", COMMAND], capture_output=True, text=True, env=environ, check=True)
-    place, _, arguments = done.stdout.strip().partition("|")
-    cpus, _, found = place.partition(" ")
-    assert (set(parse_cpus(cpus)), found) == (os.sched_getaffinity(0), gpu)
-    assert arguments == "-m gunicorn -c worker/gunicorn.conf.py worker.app:create_app()"
 
 
 def test_pods_are_guaranteed_with_whole_cpus_or_one_gpu(manifests: Manifests) -> None:

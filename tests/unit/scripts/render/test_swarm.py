@@ -1,18 +1,13 @@
 """What Docker Swarm reads, as exact text and as the stack's own reader understands it."""
 
 import json
-import os
 import re
-import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
 
 from scripts.cluster.config import ROOT, parse_cluster
 from scripts.render.common import NOTICE
-from scripts.render.swarm import CACHE, MONITOR, SERVES, Pool, environment, members, service_name, workers
-from scripts.runtimes.swarm.nodes import GATEWAY
+from scripts.render.swarm import CACHE, Pool, environment, members, service_name, workers
 from tests.unit.scripts.render import FROM_THE_FILE
 
 TEXT = 'port = 80\n[[models]]\nname = "photos"\nfolder = "/srv/wanwu/models/photos"\n'
@@ -175,34 +170,6 @@ def test_the_members_config_is_named_after_what_is_in_it() -> None:
     assert first["WANWU_PORT"] == "80"
     assert first["WANWU_MEMBERS_NAME"] == "wanwu-members-7692c3ad3540"
     assert first["WANWU_MEMBERS_NAME"] != second["WANWU_MEMBERS_NAME"]
-
-
-@pytest.mark.skipif(
-    not shutil.which("docker"), reason="needs the docker command, to read as a stack is read; no engine"
-)
-def test_a_stack_is_read_as_it_was_meant(tmp_path: Path) -> None:
-    cluster = parse_cluster(TEXT.replace("/srv/wanwu/models", "/srv/$HOME models"), "c.toml")
-    (tmp_path / "members.json").write_text(members(cluster, "wanwu"))
-    (tmp_path / "workers.yaml").write_text(workers(cluster, {"photos": POOL}, {}))
-    variables = environment(cluster, "wanwu-gateway:0123456789ab", str(tmp_path / "members.json"), "text")
-    files = [f"--compose-file={file}" for file in (ROOT / "compose/stack.yaml", tmp_path / "workers.yaml")]
-    done = subprocess.run(
-        ["docker", "stack", "config", *files], env={**os.environ, **variables}, capture_output=True, text=True
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "source: /srv/$HOME models" in done.stdout
-    assert done.stdout.count(f"monitor: {MONITOR}\n") == 4
-    for said in (
-        "image: wanwu-gateway:0123456789ab",
-        "published: 80",
-        "mode: host",
-        f"name: {variables['WANWU_MEMBERS_NAME']}",
-        f"file: {tmp_path}/members.json",
-        f"- node.labels.{GATEWAY} == true",
-        f"- node.labels.{SERVES} == true",
-    ):
-        assert said in done.stdout
-    assert done.stdout.count("endpoint_mode: dnsrr") == 2
 
 
 def test_what_can_be_made_again_lies_where_the_image_has_room_for_it() -> None:

@@ -1,16 +1,11 @@
 """Calls that no answer waits for."""
 
 import logging
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from tests.wait import until
 from worker.process.deferred import DeferredCalls
-
-ROOT = Path(__file__).parents[4]
 
 
 def test_calls_are_done_in_their_order_when_flushed() -> None:
@@ -35,9 +30,3 @@ def test_what_fails_is_logged_and_stops_nothing(caplog: pytest.LogCaptureFixture
         deferred.flush()
     assert done == ["next"]
     assert "no number" in caplog.text
-
-
-def test_the_last_call_is_done_before_the_process_ends() -> None:
-    code = "from worker.process.deferred import DeferredCalls; DeferredCalls()(print, 'the end')"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout == "the end\n"

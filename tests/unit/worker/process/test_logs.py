@@ -2,14 +2,10 @@
 
 import json
 import logging
-import subprocess
 import sys
 from datetime import datetime
-from pathlib import Path
 
 from worker.process.logs import FIELDS, JsonFormatter
-
-ROOT = Path(__file__).parents[4]
 
 
 def line(message: str, *arguments: object, **extra: object) -> str:
@@ -41,13 +37,3 @@ def test_an_exception_is_part_of_its_line() -> None:
     text = JsonFormatter().format(record)
     assert "\n" not in text
     assert json.loads(text)["exception"].endswith("ValueError: what went wrong")
-
-
-def test_the_configuration_sends_every_logger_to_standard_output() -> None:
-    code = (
-        "import logging.config; from worker.process.logs import CONFIG; logging.config.dictConfig(CONFIG);"
-        "[logging.getLogger(name).info('hello') for name in ('worker.app', 'gunicorn.error')]"
-    )
-    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert [json.loads(text)["logger"] for text in shown.stdout.splitlines()] == ["worker.app", "gunicorn.error"]
-    assert shown.stderr == ""

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,9 +15,6 @@ from scripts.models.tools.evaluate.metrics import RULE, Figures, figures
 from scripts.models.tools.evaluate.page import page
 from scripts.models.tools.evaluate.progress import Progress
 from scripts.models.tools.evaluate.report import Evaluation, Mistake, table, to_json
-from scripts.models.tools.evaluate.thumbnails import data_urls
-from tests.folders import RED, picture
-from worker.decode import COLOUR, Pixels
 from worker.models.labels import Labels
 
 VOID = {"meta", "img", "br"}
@@ -154,16 +150,6 @@ def test_no_border_is_said_to_be_none() -> None:
     bare = replace(counts, calibration_error=None, bins=())
     assert "calibration error  -      (the scores are not probabilities)" in table(found(3, bare)).splitlines()
     assert "Calibration</h2>" not in page(found(3, bare), ["", ""])
-
-
-def test_a_thumbnail_is_a_small_jpeg_and_a_file_that_is_gone_has_none(tmp_path: Path) -> None:
-    picture(RED, (900, 600)).save(tmp_path / "large.png")
-    url, none = data_urls([tmp_path / "large.png", tmp_path / "gone.png"], COLOUR)
-    assert url.startswith("data:image/jpeg;base64,/9j/")
-    assert len(url) < 20_000
-    assert none == ""
-    (grey,) = data_urls([tmp_path / "large.png"], Pixels(1))
-    assert len(grey) < len(url)
 
 
 def test_progress_is_a_line_for_each_tenth_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -47,13 +47,10 @@ def test_own_pictures_are_all_taken_and_none_is_in_both_sets(folder: ModelFolder
     assert len({one.tobytes() for one in shown}) == 60
 
 
-def test_of_many_own_pictures_some_of_everywhere_are_taken(
-    folder: ModelFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(calibration, "COUNT", 50)
+def test_of_many_own_pictures_some_of_everywhere_are_taken(folder: ModelFolder, tmp_path: Path) -> None:
     for number in range(120):
         picture((number * 2, 100, 100)).save(tmp_path / f"{number:03}.png")
-    found = calibration.own(folder, tmp_path)
+    found = calibration.own(folder, tmp_path, 50)
     reds = np.array([one[..., 0].mean() / 2 for one in (*found.calibration[:-1], *found.check)])
     assert len(reds) == 50
     assert np.histogram(reds, 5, (0, 120))[0].min() >= 8

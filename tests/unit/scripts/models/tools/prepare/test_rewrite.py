@@ -1,6 +1,7 @@
 """model.toml written anew with what was prepared and measured: only [engine] and the list of files change."""
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,12 @@ image = "g"
 
 def test_only_engine_and_prepared_files_change() -> None:
     assert rewritten(TEXT, "model.toml", {"prepared/f32.xml": "3"}, SPEC) == WANTED
+
+
+def test_what_was_measured_quickly_says_so() -> None:
+    quick = replace(SPEC, measured=(replace(ROW, quick=True),))
+    wanted = WANTED.replace("chosen = true\n", "chosen = true\nquick = true\n")
+    assert rewritten(TEXT, "model.toml", {"prepared/f32.xml": "3"}, quick) == wanted
 
 
 def test_writing_the_same_again_changes_nothing() -> None:

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from scripts.models.tools.prepare import measure, trial
+from scripts.models.tools.prepare.effort import QUICK
 from scripts.models.tools.prepare.measure import Bench
 from scripts.models.tools.prepare.trial import Candidate, Subject, try_out
 from tests.folders import SIZE, Bright, checkpoint_folder, finish, onnx_folder, openvino_folder, small_network
 from tests.unit.hardware import recorded
-from worker.contract.fields import ModelError
-from worker.contract.machine import UNKNOWN_GPU, kind
+from worker.contract.machine import kind
 from worker.models.folder import read_folder
 
 PREPARED = {
@@ -21,12 +21,7 @@ PREPARED = {
     "onnxruntime-f32": "prepared/f32.onnx", "onnxruntime-int8": "prepared/int8.onnx",
 }  # fmt: skip
 OPENVINO = Candidate("openvino", "f32", "")
-
-
-@pytest.fixture(autouse=True)
-def _briefly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial, "TURN_S", 0.001)
-    monkeypatch.setattr(trial, "MEASURE_S", 0.0)
+BRIEF = replace(QUICK, turn_s=0.001, measure_s=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +32,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_an_engine_is_timed_at_every_batch_size_and_asked_about_every_picture(tmp_path: Path, pictures: Path) -> None:
-    found = try_out(Subject(openvino_folder(tmp_path / "bright"), {}, pictures), OPENVINO, 1)
+    found = try_out(Subject(openvino_folder(tmp_path / "bright"), {}, pictures, BRIEF), OPENVINO, 1)
     assert found.logits.shape == (20, 3)
     assert found.fault == ""
     assert set(found.seconds) == set(trial.CPU_SIZES)
@@ -57,7 +52,7 @@ def test_batch_sizes_that_change_the_answers_are_left_out(tmp_path: Path, pictur
     colours[0, ..., 0] = colours[1, ..., 2] = 255
     np.save(tmp_path / "colours.npy", colours)
     folder = openvino_folder(tmp_path / "whole", network=OfWholeBatch())
-    found = try_out(Subject(folder, {}, tmp_path / "colours.npy"), OPENVINO, 1)
+    found = try_out(Subject(folder, {}, tmp_path / "colours.npy", BRIEF), OPENVINO, 1)
     assert found.batch_sizes == (1,)
     assert set(found.seconds) == {1}
 
@@ -68,7 +63,7 @@ def test_a_network_exported_for_one_picture_is_tried_with_one(tmp_path: Path, pi
     network = small_network()
     torch.export.save(torch.export.export(network, (torch.zeros(1, 3, SIZE, SIZE),)), path / "m.pt2")
     finish(path, network, loader="pt2", weights="m.pt2", batch_sizes=[1])
-    found = try_out(Subject(path, {}, pictures), Candidate("torch", "f32", ""), 1)
+    found = try_out(Subject(path, {}, pictures, BRIEF), Candidate("torch", "f32", ""), 1)
     assert (set(found.seconds), found.logits.shape) == ({1}, (20, 3))
 
 
@@ -77,12 +72,12 @@ def test_another_answer_to_a_golden_image_is_a_fault(tmp_path: Path, pictures: P
     manifest = folder / "model.toml"
     golden = read_folder(folder).golden[0]
     manifest.write_text(manifest.read_text().replace(f"score = {golden.score:.4f}", "score = 0.1"))
-    assert "expected cat (0.100)" in try_out(Subject(folder, {}, pictures), OPENVINO, 1).fault
+    assert "expected cat (0.100)" in try_out(Subject(folder, {}, pictures, BRIEF), OPENVINO, 1).fault
 
 
 def bench(folder: Path, quantised: bool = False, machine: str = "two-cores") -> Bench:
     prepared = PREPARED if "checkpoint" in folder.name else {}
-    return Bench(read_folder(folder), Subject(folder, prepared, folder), recorded(machine), quantised)
+    return Bench(read_folder(folder), Subject(folder, prepared, folder, BRIEF), recorded(machine), quantised)
 
 
 def test_all_that_can_run_is_tried(tmp_path: Path) -> None:
@@ -97,40 +92,3 @@ def test_all_that_can_run_is_tried(tmp_path: Path) -> None:
     assert list(map(str, measure.candidates(bench(ready, quantised=True)))) == ["openvino int8"]
     exported = list(map(str, measure.candidates(bench(onnx_folder(tmp_path / "onnx")))))
     assert exported == ["openvino f32", "openvino bf16", "onnxruntime f32"]
-
-
-def test_one_gpu_of_a_kind_is_tried_where_torch_builds_the_network(tmp_path: Path) -> None:
-    """No GPU is here, so that all those recorded are of the unknown kind."""
-    folder = checkpoint_folder(tmp_path / "checkpoint")
-    found = [one for one in measure.candidates(bench(folder, machine="eight-gpus")) if one.gpu]
-    first = recorded("eight-gpus").gpus[0].uuid
-    assert [(str(one), one.machine, one.gpu) for one in found] == [
-        (f"torch {precision} on the GPU", UNKNOWN_GPU, first) for precision in ("f32", "bf16", "fp16")
-    ]
-    ready = openvino_folder(tmp_path / "ready")
-    assert not [one for one in measure.candidates(bench(ready, machine="eight-gpus")) if one.gpu]
-
-
-def test_what_cannot_run_is_left_out_in_a_line_and_the_rest_goes_on(
-    tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = openvino_folder(tmp_path / "bright")
-    given = bench(folder)
-    given = replace(given, subject=replace(given.subject, pictures=pictures, prepared={"openvino-int8": "no.xml"}))
-    rows = {row.precision: row for row, _ in measure.tried(given)}
-    said = capsys.readouterr()
-    assert "!! openvino int8 is left out, for it cannot run: " in said.err
-    assert {"f32"} <= rows.keys() <= {"f32", "bf16"}
-    assert (rows["f32"].agreement, rows["f32"].difference) == (1, 0)
-    assert "   answers are held against openvino f32 itself: this folder has no network for torch" in said.out
-
-
-def test_a_reference_that_cannot_run_ends_it(
-    tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = openvino_folder(tmp_path / "bright")
-    given = bench(folder)
-    (folder / "model.xml").write_text("<net/>")
-    with pytest.raises(ModelError, match=r"bright: openvino f32 must run, for the others are held against it$"):
-        list(measure.tried(given))
-    assert "openvino f32 is left out, for it cannot run: " in capsys.readouterr().err

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -39,7 +39,7 @@ class Machine:
     def start(self, command: list[str], cwd: Path, environ: Mapping[str, str]) -> int:
         process = subprocess.Popen(command, cwd=cwd, env={"PATH": "/usr/bin:/bin", **environ}, start_new_session=True)
         self.stack.callback(process.wait)
-        self.stack.callback(process.kill)
+        self.stack.callback(_kill_all, process.pid)
         return process.pid
 
     def sleep(self, cwd: Path, **environ: str) -> int:
@@ -53,6 +53,12 @@ class Machine:
         master = self.start([NGINX, "-e", "stderr", "-p", str(own), "-c", "nginx.conf"], cwd, {})
         until("its worker is there", lambda: children(master))
         return master
+
+
+def _kill_all(leader: int) -> None:
+    """End a process with those below it: an Nginx whose master is killed alone goes on."""
+    with suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
 
 
 def children(pid: int) -> list[int]:

@@ -1,0 +1,16 @@
+"""`make test-unit`: the tests that start no process, and so need no package of the system."""
+
+from scripts.cluster.hardware import read_hardware
+from scripts.commands import Command, NoOptions, Place
+from scripts.commands.test import UNIT, pytest_arguments
+from scripts.host import checks
+from scripts.host.environments import DEV, ensure
+
+
+def run(place: Place, options: NoOptions) -> None:
+    """Run them; raise Refusal when one fails."""
+    python = ensure(DEV, nvidia=bool(read_hardware().gpus))
+    checks.run("pytest", [python, *pytest_arguments("unit"), UNIT])
+
+
+COMMAND = Command("run the tests that start no process", NoOptions, run)

@@ -1,0 +1,79 @@
+"""Commands that run beside each other, each in a lane of its own, and what failed in any of them."""
+
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scripts.base.console import aligned, say, step
+from scripts.base.errors import Refusal
+from scripts.cluster.config import ROOT
+
+FAULTS = ("FAILED ", "ERROR ")  # how pytest's summary starts the line of a test that did not pass
+LOOK_S = 0.2
+
+
+@dataclass
+class Lane:
+    """A command at work; what it prints goes to the file `output`."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    output: Path
+    started_s: float = field(default_factory=time.monotonic)
+    minutes: float = 0.0
+
+    def has_ended(self) -> bool:
+        self.minutes = (time.monotonic() - self.started_s) / 60
+        return self.process.poll() is not None
+
+    def printed(self) -> str:
+        return self.output.read_text(encoding="utf-8", errors="replace")
+
+    def failures(self) -> list[str]:
+        """Return a line for each test that did not pass, and one for the lane; none when all passed."""
+        if not self.process.returncode:
+            return []
+        found = [line for line in self.printed().splitlines() if line.startswith(FAULTS)]
+        return [*found, f"{self.name} failed with status {self.process.returncode}"]
+
+
+def run_beside(commands: Mapping[str, Sequence[object]], folder: Path) -> None:
+    """Run all `commands`, by the names of their lanes, to the end of each; what they print goes to files in `folder`.
+
+    Show what a lane printed as soon as it has ended, then the minutes of all. Raise Refusal with what failed in any.
+    """
+    folder.mkdir(exist_ok=True)
+    step(f"pytest in lanes beside each other, which write {folder}/lane-*.log: {', '.join(commands)}")
+    with ExitStack() as stack:
+        running = [stack.enter_context(_start(name, command, folder)) for name, command in commands.items()]
+        ended = []
+        for lane in _as_they_end(running):
+            step(f"pytest, lane {lane.name}")
+            say(lane.printed().rstrip())
+            ended.append(lane)
+        step("minutes of each lane")
+        say(aligned([("  ", lane.name, f"{lane.minutes:.1f}") for lane in ended]))
+        if failures := [line for lane in ended for line in lane.failures()]:
+            raise Refusal(*failures)
+
+
+@contextmanager
+def _start(name: str, command: Sequence[object], folder: Path) -> Iterator[Lane]:
+    path = folder / f"lane-{name}.log"
+    with (
+        path.open("wb") as output,
+        subprocess.Popen(list(map(str, command)), cwd=ROOT, stdout=output, stderr=subprocess.STDOUT) as process,
+    ):
+        yield Lane(name, process, path)
+
+
+def _as_they_end(lanes: Sequence[Lane]) -> Iterator[Lane]:
+    running = list(lanes)
+    while running:
+        time.sleep(LOOK_S)
+        for lane in [lane for lane in running if lane.has_ended()]:
+            running.remove(lane)
+            yield lane

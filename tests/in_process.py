@@ -1,0 +1,83 @@
+"""What `make` runs, inside the test's own process: a new one needs seconds to import torch.
+
+make itself is asked what it would run, so that its variables and the command line are on the way as always. Their
+tools run here, too, but `fetch`: its libraries read their settings when they are imported.
+"""
+
+import importlib
+import os
+import shlex
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import chdir, contextmanager, nullcontext, redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from scripts.__main__ import main
+from scripts.base.options import from_json, to_json
+from scripts.cluster.config import ROOT
+from scripts.models import tools
+from scripts.models.add import ENDINGS
+from tests.service import bare_environment
+from worker.contract.settings import offline_variables
+
+MODULES = {name: f"{tools.__name__}.{name}" for name in ("add", "verify")}
+MODULES["evaluate"] = f"{tools.__name__}.evaluate.__main__"
+START = tools.start
+
+
+def make(*words: str, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a target with its variables and more of an environment; return as `subprocess.run` of make would."""
+    command = ["make", "--dry-run", "--no-print-directory", *words]
+    planned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env=bare_environment())
+    out, err = StringIO(), StringIO()
+    with (
+        redirect_stdout(out), redirect_stderr(err), chdir(ROOT), _tidied(), patch.dict(os.environ, environ or {}),
+        patch.object(tools, "start", _start),
+    ):  # fmt: skip
+        status = main(shlex.split(planned.stdout)[3:])  # after python3 -m scripts
+    return subprocess.CompletedProcess(command, status, out.getvalue(), err.getvalue())
+
+
+class Ended:
+    """A tool that has run here, as its caller sees a process."""
+
+    def __init__(self, status: int, printed: str) -> None:
+        self.returncode, self.stdout = status, StringIO(printed)
+
+    def wait(self) -> int:
+        return self.returncode
+
+    def __enter__(self) -> "Ended":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def _start(python: Path, tool: str, folder: Path, options: Any = None, online: bool = False, **more: Any) -> Any:
+    """Run `tool` here in place of starting it; with a pipe for its output that is kept."""
+    if tool not in MODULES:
+        return START(python, tool, folder, options, online, **more)
+    kept = StringIO()
+    where = redirect_stdout(kept) if more.get("stdout") == subprocess.PIPE else nullcontext()
+    # The options go through JSON, as on the way into another process.
+    received = [from_json(type(options), to_json(options))] if options else []
+    with where, patch.dict(os.environ, offline_variables()):
+        status = importlib.import_module(MODULES[tool]).main(folder, *received)
+    return Ended(status, kept.getvalue())
+
+
+@contextmanager
+def _tidied() -> Iterator[None]:
+    """Give this process back the umask and the ends of signals that a command changes for itself."""
+    umask, handlers = os.umask(0o022), {number: signal.getsignal(number) for number in ENDINGS}
+    try:
+        yield
+    finally:
+        os.umask(umask)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

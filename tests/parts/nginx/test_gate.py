@@ -1,0 +1,100 @@
+"""The gate's rules, and the figures in nginx.conf that must agree with others."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nginx.gate.__main__ import INTERVAL
+
+ROOT = Path(__file__).parents[3]
+
+from nginx.gate.members import Member  # noqa: E402
+from nginx.gate.rules import (  # noqa: E402
+    render_upstreams,
+)
+
+A = Member("photos-0", "this", "this-cpu0", "127.0.0.1:8081", "photos")
+
+
+# --- Who exists -------------------------------------------------------------------------------------------------
+
+MEMBER = {"worker": "photos-0", "server": "this", "slot": "this-cpu0", "address": "127.0.0.1:8081"}
+OTHER = {"worker": "other-0", "server": "this", "slot": "this-cpu2", "address": "127.0.0.1:8083"}
+
+
+def document(*pools: Any) -> str:
+    return json.dumps({"pools": list(pools)})
+
+
+# --- The command line -------------------------------------------------------------------------------------------
+
+
+def gate(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "nginx.gate", *arguments]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (["init", "--members", "m", "--out", ".", "--fast"], "unrecognized arguments: --fast"),
+        (["init", "--member", "m", "--out", "."], "the following arguments are required: --members"),
+        (["init", "--members", "m", "--out", ".", "--nginx", "nginx"], "unrecognized arguments: --nginx nginx"),
+        (["run", "--members", "m", "--out", "."], "the following arguments are required: --nginx"),
+        (
+            ["run", "--members", "m", "--out", ".", "--nginx", "nginx", "--interval", "0"],
+            "argument --interval: needed is a number above 0, at most 60; found 0",
+        ),
+        ([], "the following arguments are required: command"),
+    ],
+)
+def test_unknown_and_missing_arguments_are_refused(arguments: list[str], fault: str) -> None:
+    done = gate(*arguments)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].endswith(f"error: {fault}")
+
+
+def test_init_lists_every_member_to_be_found_and_calls_nothing_ready(tmp_path: Path) -> None:
+    members = tmp_path / "members.json"
+    named, nowhere = MEMBER | {"address": "localhost:8081"}, OTHER | {"address": "not..a.name:8083"}
+    members.write_text(document({"model": "photos", "members": [named]}, {"model": "other", "members": [nowhere]}))
+    (tmp_path / "ready.json").write_text("of a run before")
+    done = gate("init", "--members", str(members), "--out", str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    listed = render_upstreams({"photos": {"photos-0": A.address}, "other": {}})
+    assert (tmp_path / "upstreams.conf").read_text() == listed
+    assert [model["ready"] for model in json.loads((tmp_path / "status.json").read_text())["models"]] == [False, False]
+    assert json.loads((tmp_path / "models.json").read_text()) == {
+        "models": [{"name": "photos", "ready": False}, {"name": "other", "ready": False}]
+    }
+    written = ["members.json", "models.json", "status.json", "upstreams.conf"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == written
+
+
+def test_init_refuses_unusable_members_in_one_line(tmp_path: Path) -> None:
+    members = tmp_path / "members.json"
+    members.write_text(document())
+    done = gate("init", "--members", str(members), "--out", str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr == f"gate: {members}: pools: needed is a list with at least one entry\n"
+
+
+def test_the_gate_needs_nothing_but_the_standard_library(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "nginx/gate", tmp_path / "gate")
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import gate.__main__"]
+    )
+    assert done.returncode == 0
+
+
+def test_how_often_it_looks_can_be_said_by_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(INTERVAL, "0")
+    done = gate("run", "--members", "m", "--out", str(tmp_path), "--nginx", "nginx")
+    assert done.returncode == 2
+    fault = "argument --interval: needed is a number above 0, at most 60; found 0"
+    assert done.stderr.splitlines()[-1].endswith(f"error: {fault}")

@@ -1,0 +1,111 @@
+"""What is said of an engine that will not do, and of one that is not there."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scripts.base.errors import Refusal
+from scripts.cluster.config import ROOT
+from scripts.host import docker
+
+FakeDocker = Callable[[str, str], None]
+
+
+@pytest.fixture
+def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDocker:
+    """Put a `docker` in front that runs one shell line for `docker version`, and one for `docker compose`."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    def write(version: str, compose: str) -> None:
+        program = tmp_path / "docker"
+        program.write_text(
+            f'#!/bin/sh\ncase "$1" in\nversion) {version} ;;\ncompose) {compose} ;;\n*) exit 9 ;;\nesac\n'
+        )
+        program.chmod(0o755)
+
+    return write
+
+
+DENIED = "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock"
+
+
+@pytest.mark.parametrize(
+    ("version", "compose", "fault"),
+    [
+        ("echo 25.0.0", "echo 2.24.0", None),
+        ("echo 28.5.2+dfsg4", "echo 2.40.3-3", None),
+        ("echo 28.5.2", "echo v2.40.3", None),
+        ("echo 30.1", "echo 5.0.1", None),
+        ("echo 24.0.9", "echo 2.40.3", "found Docker 24.0.9, needed 25.0 or newer: upgrade it"),
+        ("echo 9.1", "echo 2.40.3", "found Docker 9.1, needed 25.0 or newer: upgrade it"),
+        ("echo 28.5.2", "echo 2.9.0", "found Compose 2.9.0, needed 2.24 or newer: upgrade its plugin"),
+        ("echo 28.5.2", "echo 1.29.2", "found Compose 1.29.2, needed 2.24 or newer: upgrade its plugin"),
+        ("echo 28.5.2", "exit 1", "found Docker without Compose v2, needed 2.24 or newer: install its plugin"),
+        (
+            f"echo '{DENIED}' >&2; exit 1", "echo 2.40.3",
+            "found a Docker engine whose socket this account may not use: join the group docker, or run as root",
+        ),
+        (
+            "echo first >&2; echo 'Is it running?' >&2; exit 1", "echo 2.40.3",
+            "found no Docker engine that answers (Is it running?): start it, or set RUNTIME=local",
+        ),
+        (
+            "exit 1", "echo 2.40.3",
+            "found no Docker engine that answers (no answer): start it, or set RUNTIME=local",
+        ),
+    ],
+)  # fmt: skip
+def test_an_engine_is_judged_by_its_versions(say: FakeDocker, version: str, compose: str, fault: str | None) -> None:
+    say(version, compose)
+    assert docker.engine_fault() == fault
+
+
+def test_an_engine_that_never_answers_is_not_waited_for(say: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker, "ANSWER_S", 0.5)
+    say("exec sleep 600", "echo 2.40.3")
+    assert docker.engine_fault() == (
+        "found a Docker engine that does not answer within 0.5 seconds: look at `systemctl status docker`; "
+        "on a member of a swarm it waits for the model volume"
+    )
+
+
+def test_no_docker_command_is_told_from_no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert docker.engine_fault() == "found no docker command: install Docker, or set RUNTIME=local"
+
+
+def test_what_docker_prints_is_returned_and_what_it_complains_of_is_refused(say: FakeDocker) -> None:
+    say("echo one; echo two", "echo out; printf 'why\\n\\nnot\\n' >&2; exit 3")
+    assert docker.run(["version"]) == "one\ntwo\n"
+    with pytest.raises(Refusal) as refusal:
+        docker.run(["compose", "up"])
+    assert refusal.value.lines == ("`docker compose` failed:", "why", "not")
+
+
+SYSTEM_TESTS = [
+    sys.executable,
+    "-m",
+    "pytest",
+    "tests/system/test_compose.py",
+    "-k",
+    "route or quota",
+    "-p",
+    "no:cacheprovider",
+]
+
+
+@pytest.mark.parametrize("ci", ["", "true"])
+def test_without_an_engine_the_system_tests_are_skipped_in_one_line_and_fail_in_ci(ci: str) -> None:
+    environ = os.environ | {"DOCKER_HOST": "unix:///nonexistent.sock", "CI": ci, "COLUMNS": "400"}
+    done = subprocess.run(SYSTEM_TESTS, cwd=ROOT, env=environ, capture_output=True, text=True)
+    reason = (
+        "the system tests need a Docker engine: found no Docker engine that answers (Cannot connect to the Docker "
+        "daemon at unix:///nonexistent.sock. Is the docker daemon running?): start it, or set RUNTIME=local"
+    )
+    skips = [line for line in done.stdout.splitlines() if line.startswith("SKIPPED")]
+    assert (done.returncode, len(skips)) == ((1, 0) if ci else (0, 1)), done.stdout
+    assert reason in (done.stdout if ci else skips[0])

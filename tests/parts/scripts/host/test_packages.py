@@ -1,0 +1,92 @@
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from scripts.base import programs
+from scripts.base.errors import Refusal
+from scripts.cluster.hardware import read_hardware
+from scripts.host.packages import NGINX, require
+
+TOOL = {"no-such-program": "wanwu-tool"}
+PACKAGE = """\
+Package: wanwu-tool
+Version: 1
+Architecture: all
+Maintainer: nobody <nobody@example.org>
+Description: a package to try apt with
+Filename: ./wanwu-tool.deb
+Size: 1
+SHA256: 0000000000000000000000000000000000000000000000000000000000000000
+"""
+needs_apt = pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("apt-get") is None, reason="only root installs, and only with apt"
+)
+
+
+def refused(programs: dict[str, str]) -> tuple[str, ...]:
+    with pytest.raises(Refusal) as refusal:
+        require(programs)
+    return refusal.value.lines
+
+
+@pytest.fixture
+def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The real apt with sources, lists and records of its own, which only says what it would install."""
+    for folder in ("state/lists/partial", "cache/archives/partial", "etc/apt.conf.d", "repository"):
+        (tmp_path / folder).mkdir(parents=True)
+    for folder in ("preferences.d", "sources.list.d"):
+        (tmp_path / "etc" / folder).mkdir()
+    (tmp_path / "etc/sources.list").write_text("")
+    (tmp_path / "status").write_text("")
+    (tmp_path / "repository/Packages").write_text(PACKAGE)
+    (tmp_path / "apt.conf").write_text(
+        f'Dir::State "{tmp_path}/state";\nDir::State::status "{tmp_path}/status";\nDir::Cache "{tmp_path}/cache";\n'
+        f'Dir::Etc "{tmp_path}/etc";\nAPT::Get::Simulate "true";\nAPT::Sandbox::User "root";\n'
+    )
+    monkeypatch.setenv("APT_CONFIG", str(tmp_path / "apt.conf"))
+    return tmp_path
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The only folder that programs are found in, for a machine without apt."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(programs, "search_path", lambda: str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize("manager", ["dnf", "yum", "zypper"])
+def test_another_package_manager_is_named_with_its_command(elsewhere: Path, manager: str) -> None:
+    (elsewhere / manager).write_text("#!/bin/sh\n")
+    (elsewhere / manager).chmod(0o755)
+    assert refused(NGINX) == (f"found no nginx: run as root: {manager} install nginx",)
+    with pytest.raises(Refusal, match=rf"^found no lscpu: run as root: {manager} install util-linux$"):
+        read_hardware()
+
+
+@needs_apt
+def test_what_apt_does_not_know_is_refused_with_apts_own_words(apt: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    lines = refused(TOOL | {"other": "another"})
+    assert lines[0] == "apt could not install another wanwu-tool:"
+    assert set(lines[1:]) == {"E: Unable to locate package another", "E: Unable to locate package wanwu-tool"}
+    assert capfd.readouterr() == ("-- apt: another wanwu-tool\n", "")
+
+
+@needs_apt
+def test_lists_are_fetched_when_those_at_hand_do_not_serve(apt: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (apt / "etc/sources.list").write_text(f"deb [trusted=yes] copy:{apt}/repository ./\n")
+    assert not list((apt / "state/lists").glob("*Packages*"))
+    require(TOOL)
+    assert list((apt / "state/lists").glob("*Packages*"))
+    assert capfd.readouterr() == ("-- apt: wanwu-tool\n", "")
+
+
+@needs_apt
+def test_lists_that_serve_are_not_fetched_again(apt: Path) -> None:
+    (apt / "etc/sources.list").write_text(f"deb [trusted=yes] copy:{apt}/repository ./\n")
+    require(TOOL)
+    (apt / "repository/Packages").unlink()
+    require(TOOL)
+    assert list((apt / "state/lists").glob("*Packages*"))

@@ -1,0 +1,125 @@
+"""Small networks converted and quantised: the other engines answer as torch does."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from scripts.models.tools.prepare import networks
+from scripts.models.tools.prepare.converters.samples import normalised
+from scripts.models.tools.prepare.trial import Candidate, Subject, opened
+from tests.folders import SIZE, checkpoint_folder, code_folder, onnx_folder, openvino_folder, small_network, timm_folder
+from worker.models.folder import read_folder
+from worker.models.loaders import load_network
+
+Capture = pytest.CaptureFixture[str]
+CLOSE = 1e-4  # of a logit, in f32
+NAMES = ["openvino-f32", "onnxruntime-f32", "openvino-int8", "onnxruntime-int8"]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty plain pictures with some texture."""
+    rng = np.random.default_rng(1)
+    plain = rng.integers(20, 235, (20, 1, 1, 3)) + rng.integers(-20, 20, (20, SIZE, SIZE, 3))
+    path = tmp_path_factory.mktemp("pictures") / "pictures.npy"
+    np.save(path, plain.astype(np.uint8))
+    return path
+
+
+def logits(folder: Path, prepared: dict[str, str], engine: str, precision: str, pictures: np.ndarray) -> np.ndarray:
+    """All pictures answered at once."""
+    subject, candidate = Subject(folder, prepared, folder), Candidate(engine, precision, "")
+    return opened(subject, candidate, (1, len(pictures)), 1)[1].infer(pictures)
+
+
+def by_torch(folder: Path, pictures: np.ndarray) -> np.ndarray:
+    read = read_folder(folder)
+    with torch.inference_mode():
+        values = np.concatenate(list(normalised(pictures, read.input)))
+        found: np.ndarray = load_network(read)(torch.from_numpy(values)).numpy()
+    return found
+
+
+@pytest.mark.parametrize("make", [timm_folder, checkpoint_folder])
+def test_a_convolutional_network_and_a_vit_answer_alike_in_every_engine(
+    make: Callable[[Path], Path], tmp_path: Path, pictures: Path
+) -> None:
+    folder = make(tmp_path / "model")
+    prepared = networks.made(read_folder(folder), {}, False, pictures)
+    assert list(prepared) == NAMES
+    some = np.load(pictures)[:8]
+    wanted = by_torch(folder, some)
+    for engine in ("openvino", "onnxruntime"):
+        assert np.abs(logits(folder, prepared, engine, "f32", some) - wanted).max() < CLOSE
+        int8 = logits(folder, prepared, engine, "int8", some)
+        assert 0 < np.abs(int8 - wanted).max() < 0.2 * np.ptp(wanted) + 0.05
+    assert {path.name for path in networks.files(folder)} == {
+        "f32.xml", "f32.bin", "f32.onnx", "int8.xml", "int8.bin", "int8.onnx",
+    }  # fmt: skip
+
+
+def test_what_is_there_is_not_made_again(tmp_path: Path, pictures: Path, capsys: Capture) -> None:
+    folder = code_folder(tmp_path / "own", trusted=True)
+    held = dict.fromkeys(NAMES[:3], "prepared/other")
+    assert networks.made(read_folder(folder), held, False, pictures) == dict.fromkeys(NAMES[:3], "prepared/other")
+    assert "onnxruntime-int8 is left out, for it cannot be made: " in capsys.readouterr().err
+
+
+def test_int8_alone_is_made_of_a_network_that_is_prepared(tmp_path: Path, pictures: Path) -> None:
+    folder, some = onnx_folder(tmp_path / "onnx"), np.load(pictures)[:4]
+    prepared = networks.made(read_folder(folder), {}, False, pictures)
+    assert list(prepared) == ["openvino-int8", "onnxruntime-int8"]
+    values = np.concatenate(list(normalised(some, read_folder(folder).input)))
+    wanted = small_network()(torch.from_numpy(values)).detach().numpy()
+    for engine in ("openvino", "onnxruntime"):
+        assert np.abs(logits(folder, prepared, engine, "f32", some) - wanted).max() < CLOSE
+        assert 0 < np.abs(logits(folder, prepared, engine, "int8", some) - wanted).max() < 0.2 * np.ptp(wanted)
+
+
+@pytest.mark.parametrize("precision", ["f32", "int8"])
+def test_a_network_that_is_int8_already_is_found_out(precision: str, tmp_path: Path, pictures: Path) -> None:
+    folder = read_folder(openvino_folder(tmp_path / "bright", precision=precision))
+    quantised = networks.holds_int8(folder)
+    assert quantised is (precision == "int8")
+    assert list(networks.made(folder, {}, quantised, pictures)) == ([] if quantised else ["openvino-int8"])
+
+
+UNKNOWN_TO_OTHERS = """
+import torch
+
+class Odd(torch.nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.head = torch.nn.Linear(3, classes)
+
+    def forward(self, pixels):
+        return self.head(torch.special.airy_ai(pixels.mean(dim=(2, 3))))
+
+def build(classes):
+    return Odd(classes)
+"""
+
+
+def test_an_operator_that_no_other_engine_knows_leaves_them_out_in_a_line_each(
+    tmp_path: Path, pictures: Path, capsys: Capture
+) -> None:
+    folder = code_folder(tmp_path / "own", trusted=True)
+    (folder / "network.py").write_text(UNKNOWN_TO_OTHERS)
+    torch.save({"head.weight": torch.eye(3), "head.bias": torch.zeros(3)}, folder / "own.pth")
+    assert networks.made(read_folder(folder), {}, False, pictures) == {}
+    said = capsys.readouterr().err.splitlines()
+    assert [line.partition(": ")[0] for line in said] == [
+        f"!! {name} is left out, for it cannot be made" for name in NAMES[:2]
+    ]
+    assert all(line.partition(": ")[2] for line in said)
+    assert networks.files(folder) == []
+
+
+def test_a_folder_that_cannot_be_read_as_a_network_is_a_fault_of_its_weights(tmp_path: Path) -> None:
+    folder = openvino_folder(tmp_path / "bright")
+    (folder / "model.xml").write_text("<net/>")
+    with pytest.raises(Exception, match=r"model\.xml: cannot be read: .*model\.xml: not a network that OpenVINO can"):
+        networks.holds_int8(read_folder(folder))

@@ -1,0 +1,43 @@
+"""What Docker Swarm reads, as exact text and as the stack's own reader understands it."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from scripts.cluster.config import ROOT, parse_cluster
+from scripts.render.swarm import MONITOR, SERVES, Pool, environment, members, workers
+from scripts.runtimes.swarm.nodes import GATEWAY
+
+TEXT = 'port = 80\n[[models]]\nname = "photos"\nfolder = "/srv/wanwu/models/photos"\n'
+POOL = Pool(4, "wanwu-worker-prepared:0123456789ab", 2_300_000_000, "v1", gpus=False)
+
+
+@pytest.mark.skipif(
+    not shutil.which("docker"), reason="needs the docker command, to read as a stack is read; no engine"
+)
+def test_a_stack_is_read_as_it_was_meant(tmp_path: Path) -> None:
+    cluster = parse_cluster(TEXT.replace("/srv/wanwu/models", "/srv/$HOME models"), "c.toml")
+    (tmp_path / "members.json").write_text(members(cluster, "wanwu"))
+    (tmp_path / "workers.yaml").write_text(workers(cluster, {"photos": POOL}, {}))
+    variables = environment(cluster, "wanwu-gateway:0123456789ab", str(tmp_path / "members.json"), "text")
+    files = [f"--compose-file={file}" for file in (ROOT / "compose/stack.yaml", tmp_path / "workers.yaml")]
+    done = subprocess.run(
+        ["docker", "stack", "config", *files], env={**os.environ, **variables}, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "source: /srv/$HOME models" in done.stdout
+    assert done.stdout.count(f"monitor: {MONITOR}\n") == 4
+    for said in (
+        "image: wanwu-gateway:0123456789ab",
+        "published: 80",
+        "mode: host",
+        f"name: {variables['WANWU_MEMBERS_NAME']}",
+        f"file: {tmp_path}/members.json",
+        f"- node.labels.{GATEWAY} == true",
+        f"- node.labels.{SERVES} == true",
+    ):
+        assert said in done.stdout
+    assert done.stdout.count("endpoint_mode: dnsrr") == 2

@@ -1,0 +1,220 @@
+"""The real supervisord on the real supervisord.conf, with sleeping processes in place of workers, Nginx and gate."""
+
+import os
+import pwd
+import re
+import shlex
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts.base.errors import Refusal
+from scripts.host.environments import SERVE
+from scripts.runtimes.local import supervisor
+from scripts.runtimes.run_directory import RunDir, run_dir
+from tests.nobody import as_nobody
+from tests.wait import until
+
+OWN = pwd.getpwuid(os.geteuid())
+ASLEEP = "/bin/sh -c 'exec sleep 1000' asleep"
+PROGRAMS = f"""\
+[program:photos-0]
+command={ASLEEP}
+priority=100
+[program:photos-1]
+command={ASLEEP}
+priority=100
+"""
+MORE = f"""
+[program:new-0]
+command={ASLEEP}
+"""
+SLOW = 'trap "echo told; sleep 1; echo ended; exit" TERM; while :; do sleep 0.05; done >>"$0"'
+SLOW_TO_END = "".join(f"[program:photos-{n}]\ncommand=/bin/sh -c '{SLOW}' '%(here)s/order'\n" for n in (0, 1))
+UP = {"photos-0", "photos-1", "nginx", "gate"}
+
+pytestmark = pytest.mark.skipif(not SERVE.python.exists(), reason="needs .venv/serve, which `make test` makes")
+
+
+@pytest.fixture
+def run() -> Iterator[RunDir]:
+    """A run directory in a short path with a space in it; what is left running there is stopped."""
+    with tempfile.TemporaryDirectory(prefix="wan wu-") as folder:
+        made = run_dir(Path(folder) / "run")
+        yield made
+        # A process told to stop before it has called exec does not hear it, and is waited for.
+        until("none is starting", lambda: "STARTING" not in states(made).values())
+        supervisor.stop(made)
+
+
+def create(run: RunDir, programs: str = PROGRAMS) -> dict[str, str]:
+    """The run directory with `programs`; returns the environment to start with, whose `nginx` sleeps too."""
+    run.create({"rendered/programs.conf": programs}, OWN)
+    nginx = run.path / "bin/nginx"
+    nginx.parent.mkdir()
+    nginx.write_text("#!/bin/sh\nexec sleep 1000\n")
+    nginx.chmod(0o755)
+    return {"PATH": f"{nginx.parent}:/usr/bin:/bin", "GATE": ASLEEP, "GATE_HOME": "/", "NGINX_GLOBALS": "user root;"}
+
+
+def start(run: RunDir, programs: str = PROGRAMS) -> None:
+    supervisor.start(run, SERVE.python, OWN, create(run, programs))
+
+
+def states(run: RunDir) -> dict[str, str]:
+    return {name: process.state for name, process in supervisor.processes(run).items()}
+
+
+def running_pids(run: RunDir) -> dict[str, int]:
+    found = supervisor.processes(run)
+    return {name: process.pid for name, process in found.items() if process.state == "RUNNING"}
+
+
+def ended(run: RunDir) -> list[str]:
+    """The processes that supervisord has stopped, in that order, as its log says."""
+    return re.findall(r"stopped: (\S+)", (run.logs / "supervisord.log").read_text())
+
+
+def test_it_starts_restarts_one_worker_and_stops_the_gateway_before_the_workers(run: RunDir) -> None:
+    start(run)
+    assert supervisor.is_running(run)
+    until("all run", lambda: running_pids(run).keys() == UP)
+
+    before = running_pids(run)
+    supervisor.restart(run, "photos-0")
+    assert ended(run) == ["photos-0"]
+    until("all run", lambda: running_pids(run).keys() == UP)
+    after = running_pids(run)
+    assert {name for name, pid in after.items() if pid != before[name]} == {"photos-0"}
+
+    supervisor.stop(run)
+    assert not supervisor.is_running(run)
+    assert not run.socket.exists()
+    assert not any(Path(f"/proc/{pid}").exists() for pid in after.values())
+    assert ended(run)[1:3] == ["gate", "nginx"]
+    assert set(ended(run)[3:]) == {"photos-0", "photos-1"}
+
+
+def test_workers_are_told_to_stop_at_the_same_moment(run: RunDir) -> None:
+    start(run, SLOW_TO_END)
+    until("all run", lambda: running_pids(run).keys() == UP)
+    supervisor.stop(run)
+    assert (run.path / "rendered/order").read_text().split() == ["told", "told", "ended", "ended"]
+
+
+def test_a_worker_is_added_and_another_removed_beside_those_that_run_on(run: RunDir) -> None:
+    start(run)
+    until("all run", lambda: running_pids(run).keys() == UP)
+    before = running_pids(run)
+    run.write({"rendered/programs.conf": PROGRAMS + MORE})
+    supervisor.add(run, "new-0")
+    until("the new one runs", lambda: running_pids(run).keys() == {*UP, "new-0"})
+    assert before.items() <= running_pids(run).items()
+    supervisor.remove(run, ["photos-0", "photos-1", "unknown"])
+    assert supervisor.processes(run).keys() == {"new-0", "nginx", "gate"}
+    assert set(ended(run)) == {"photos-0", "photos-1"}
+
+
+def test_what_ends_as_soon_as_it_starts_is_removed_all_the_same(run: RunDir) -> None:
+    start(run, "[program:photos-0]\ncommand=/bin/sh -c 'sleep 0.1'\nstartsecs=0\nautorestart=true\n")
+    until("it was started again", lambda: (run.logs / "supervisord.log").read_text().count("spawned: 'photos-0'") > 2)
+    supervisor.remove(run, ["photos-0"])
+    assert supervisor.processes(run).keys() == {"nginx", "gate"}
+
+
+def test_what_the_list_does_not_have_is_refused_with_supervisords_words(run: RunDir) -> None:
+    start(run)
+    with pytest.raises(Refusal) as refusal:
+        supervisor.add(run, "new-0")
+    assert refusal.value.lines == ("supervisord refuses addProcessGroup new-0: BAD_NAME: new-0",)
+    run.write({"rendered/programs.conf": "[program:new-0]\n"})
+    with pytest.raises(Refusal, match=r"^supervisord refuses reloadConfig : CANT_REREAD: .*new-0"):
+        supervisor.add(run, "new-0")
+
+
+def test_nginx_and_gate_are_told_paths_in_the_run_directory_and_the_callers_shell_is_not_inherited(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OF_THE_CALLERS_SHELL", "1")
+    environ = create(run)
+    record = run.path / "bin/record"
+    record.write_text('#!/bin/sh\nenv > "$0.env"\nprintf "%s\\n" "$@" > "$0.args"\nexec sleep 1000\n')
+    record.chmod(0o755)
+    (run.path / "bin/nginx").unlink()
+    (run.path / "bin/nginx").symlink_to("record")
+    environ["GATE"] = f"'{run.path}/bin/gate'"
+    (run.path / "bin/gate").symlink_to("record")
+    supervisor.start(run, SERVE.python, OWN, environ)
+    until("both were told", lambda: running_pids(run).keys() == UP)
+    gateway = f"{run.path}/gateway"
+    nginx = ["-e", "stderr", "-p", gateway, "-c", "nginx.conf", "-g", "user root;"]
+    assert told(run, "nginx") == nginx
+    *gate, command = told(run, "gate")
+    assert gate == [
+        "run", "--members", f"{gateway}/rendered/members.json", "--out", f"{gateway}/rendered", "--nginx",
+    ]  # fmt: skip
+    assert shlex.split(command) == ["nginx", *nginx]
+    seen = (run.path / "bin/gate.env").read_text()
+    assert "NGINX_GLOBALS=user root;" in seen
+    assert "OF_THE_CALLERS_SHELL" not in seen
+
+
+def told(run: RunDir, program: str) -> list[str]:
+    return (run.path / f"bin/{program}.args").read_text().splitlines()
+
+
+def test_a_process_that_ends_at_once_is_fatal_after_a_few_tries(run: RunDir) -> None:
+    start(run, "[program:broken]\ncommand=/bin/false\nstartretries=1\nstartsecs=1\n")
+    until("it was given up", lambda: states(run)["broken"] == "FATAL")
+
+
+@pytest.mark.parametrize(
+    ("programs", "reason"),
+    [
+        ("[program:x]\ncommand=%(nothing)s\n", "contains names ('nothing') which cannot be expanded"),
+        ("[program:x]\n", "program section program:x does not specify a command"),
+    ],
+)
+def test_a_configuration_that_supervisord_refuses_is_refused_with_its_words(
+    run: RunDir, programs: str, reason: str
+) -> None:
+    with pytest.raises(Refusal) as refusal:
+        start(run, programs)
+    assert str(refusal.value).startswith("supervisord did not start: Error: ")
+    assert reason in str(refusal.value)
+    assert not supervisor.is_running(run)
+
+
+def test_a_second_supervisord_in_the_same_run_directory_is_refused(run: RunDir) -> None:
+    environ = create(run)
+    supervisor.start(run, SERVE.python, OWN, environ)
+    with pytest.raises(Refusal, match=r"^supervisord did not start: Error: Another program is already listening"):
+        supervisor.start(run, SERVE.python, OWN, environ)
+    assert supervisor.is_running(run)
+
+
+def test_a_supervisord_that_was_killed_does_not_count_as_running(run: RunDir) -> None:
+    start(run, "")
+    pid = int(run.pid_file.read_text())
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    for process in (pid, *map(int, children)):
+        os.kill(process, signal.SIGKILL)
+    until("it is gone", lambda: not supervisor.is_running(run))
+    run.pid_file.write_text(str(os.getpid()))  # the number was given to another process
+    assert run.socket.exists()
+    assert not supervisor.is_running(run)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another account for a moment")
+def test_another_account_is_told_who_may_stop_it(run: RunDir) -> None:
+    start(run, "")
+    run.path.parent.chmod(0o755)
+    with as_nobody(), pytest.raises(Refusal) as refusal:
+        supervisor.stop(run)
+    assert refusal.value.lines == (
+        f"{run.socket}: no permission: needed the account that started this service, or root",
+    )
+    assert supervisor.is_running(run)

@@ -1,0 +1,66 @@
+"""The engines' numbers against the libraries' own few lines, on real small networks."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests import folders
+
+# What each precision may move a logit by; the logits of these pictures span more than 3.
+MOVES = {"f32": 1e-4, "bf16": 0.05, "int8": 0.1}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    home = tmp_path_factory.mktemp("folders")
+    for precision in MOVES:
+        folders.openvino_folder(home / precision, precision=precision, network=folders.small_network())
+    folders.torchvision_folder(home / "torchvision")
+    folders.transformers_folder(home / "transformers")
+    folders.onnx_folder(home / "onnx")
+    threads = torch.get_num_threads()
+    yield home
+    torch.set_num_threads(threads)
+
+
+MASKED = """
+import os, re, sys
+from pathlib import Path
+cpu = max(os.sched_getaffinity(0))
+os.sched_setaffinity(0, {cpu})
+import numpy as np
+from worker.engines import load_engine
+from worker.models.folder import read_folder
+engine = load_engine(read_folder(Path(sys.argv[1])), sys.argv[2], threads=2)
+for _ in range(3):
+    engine.infer(np.zeros((4, 32, 32, 3), np.uint8))
+tasks = [(task / "status").read_text() for task in Path("/proc/self/task").iterdir()]
+masks = {re.search(r"Cpus_allowed_list:\\s*(\\S+)", task)[1] for task in tasks}
+print(sys.argv[2] in " ".join(sys.modules), masks == {str(cpu)}, len(tasks))
+"""
+
+
+@pytest.mark.parametrize(("folder", "engine"), [("f32", "openvino"), ("onnx", "onnxruntime"), ("torchvision", "torch")])
+def test_no_thread_of_an_engine_leaves_the_mask_of_its_process(made: Path, folder: str, engine: str) -> None:
+    command = [sys.executable, "-c", MASKED, str(made / folder), engine]
+    done = subprocess.run(command, cwd=Path(__file__).parents[4], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[:2] == ["True", "True"]
+
+
+@pytest.mark.parametrize(("folder", "engine"), [("f32", "openvino"), ("onnx", "onnxruntime")])
+def test_engines_for_prepared_networks_import_neither_torch_nor_each_other(
+    made: Path, folder: str, engine: str
+) -> None:
+    show = (
+        "import sys; from pathlib import Path; from worker.engines import load_engine; "
+        "from worker.models.folder import read_folder; "
+        f"load_engine(read_folder(Path({str(made / folder)!r})), {engine!r}, 1); "
+        "print(*{name.partition('.')[0] for name in sys.modules} & {'torch', 'openvino', 'onnxruntime'})"
+    )
+    command = [sys.executable, "-c", show]
+    done = subprocess.run(command, cwd=Path(__file__).parents[4], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [engine]

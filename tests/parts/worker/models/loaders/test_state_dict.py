@@ -1,0 +1,25 @@
+"""State dicts: read without running anything, unwrapped, and filled in strictly."""
+
+import pickle
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.unit.worker.models.loaders.refusals import Code, refusal
+from worker.models.loaders.state_dict import read_state_dict
+
+
+def read(path: Path) -> dict[str, torch.Tensor]:
+    return read_state_dict(path)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_plain_pickle_with_code_in_it_is_refused_and_nothing_is_run(tmp_path: Path, protocol: int) -> None:
+    path = tmp_path / "w.bin"
+    path.write_bytes(pickle.dumps({"a": Code(tmp_path / "ran")}, protocol))
+    assert "holds code, and was not loaded: posix.system;" in refusal(tmp_path, lambda: read(path))
+    assert not (tmp_path / "ran").exists()
+    subprocess.run(["python3", "-c", f"import pickle; pickle.load(open({str(path)!r}, 'rb'))"], check=True)
+    assert (tmp_path / "ran").exists()  # so the file was a real danger
