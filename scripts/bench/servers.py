@@ -7,10 +7,12 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from scripts._vendor import tomlkit
 from scripts.base.errors import Refusal
 from scripts.bench import procfs
 from scripts.bench.commands import command, free_ports
@@ -67,16 +69,18 @@ def _service(subject: Subject, material: Material, logs: Path) -> Iterator[Runni
 
 def cluster_text(subject: Subject, material: Material, port: int) -> str:
     """The cluster's file; with nothing but the first worker for a subject of one slot."""
-    alone = (
-        f'gpus = ["{material.gpu}"]' if material.gpu else f'cpus = "{format_cpu_list(material.slots[0])}"\nworkers = 1'
+    gpu: dict[str, Any] = {"gpus": [material.gpu]}
+    cpu: dict[str, Any] = {"cpus": format_cpu_list(material.slots[0]), "workers": 1}
+    return planned_text(
+        material.folders[subject.model], port, [gpu if material.gpu else cpu] if subject.one_slot else []
     )
-    servers = f"\n[[servers]]\n{alone}\n" if subject.one_slot else ""
-    return planned_text(material.folders[subject.model], port) + servers
 
 
-def planned_text(folder: Path, port: int) -> str:
+def planned_text(folder: Path, port: int, servers: Sequence[Mapping[str, Any]] = ()) -> str:
     """The cluster's file for one model, with as many workers as the plan makes of it."""
-    return f'port = {port}\n\n[limits]\ndrain_s = 0\n\n[[models]]\nname = "bench"\nfolder = "{folder}"\n'
+    models = [{"name": "bench", "folder": str(folder)}]
+    table = {"port": port, "limits": {"drain_s": 0}, "models": models, **({"servers": servers} if servers else {})}
+    return str(tomlkit.dumps(table))
 
 
 def _gunicorns(pid: int) -> list[int]:

@@ -158,7 +158,7 @@ def parse_cluster(text: str, source: str) -> Cluster:
     try:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise Refusal(f"{source}: not valid TOML: {error}") from error
+        raise Refusal(f"{source}: not valid TOML: {error}: correct it there") from error
     faults = _unknown(found, [*SCHEMA[""], *filter(None, SCHEMA)], "")
     top = _read({name: found[name] for name in SCHEMA[""] if name in found}, "", "", faults)
     limits = _read(found.get("limits", {}), "limits", "limits", faults)

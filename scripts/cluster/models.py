@@ -1,6 +1,5 @@
 """What the control side needs to know of a model folder: that it is there, its engine, and a picture to try it on."""
 
-import tomllib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from scripts.base.errors import Refusal
 from scripts.cluster.config import Cluster, Model
 from worker.contract.engine import READS, ZERO_SHOT, Scaling, read_engine
-from worker.contract.fields import Fields, ModelError
+from worker.contract.fields import Fields, ModelError, read_toml
 from worker.contract.machine import kind
 from worker.contract.settings import AUTO
 
@@ -68,7 +67,7 @@ def _absence(folder: Path) -> str | None:
 def _read(model: Model, wanted: str, machines: Collection[str]) -> Served:
     """`model` as it runs on these kinds of machines; raises ModelError, and what a table of another shape provokes."""
     source = model.folder / "model.toml"
-    table = tomllib.loads(source.read_text(encoding="utf-8"))
+    table = read_toml(source)
     loader, fields = table["loader"], Fields(table["engine"], str(source), "engine/")
     spec = read_engine(fields, loader, table["files"])
     fields.raise_faults()

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts._vendor import tomlkit
 from scripts.base.console import say
 from scripts.base.errors import Refusal
 from scripts.cluster.config import ROOT
@@ -60,7 +61,7 @@ def add(order: Order) -> None:
     library.record(order.models, order.target, good=True)
     shown = order.target.relative_to(ROOT) if order.target.is_relative_to(ROOT) else order.target
     say(f"\nadded: {shown}. To serve it, put this into the cluster's file, first to make it the default:\n")
-    say(f'  [[models]]\n  name = "{order.name}"\n  folder = "{shown}"')
+    say(f'  [[models]]\n  name = "{order.name}"\n  folder = {tomlkit.item(str(shown)).as_string()}')
 
 
 def prepare(python: Path, folder: Path, target: Path, calibration: str) -> None:

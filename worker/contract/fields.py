@@ -1,7 +1,9 @@
 """Reading a TOML table strictly: types checked, unknown keys refused, all faults gathered before any is raised."""
 
 import re
+import tomllib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, TypeVar
 
 Number = TypeVar("Number", int, float)
@@ -11,6 +13,16 @@ LANGUAGE = re.compile(r"[a-z]{2,3}")  # ISO 639
 
 class ModelError(Exception):
     """A model folder that cannot be served; one line a fault, each with its path and remedy."""
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the table that the TOML file holds; raise OSError, or ModelError with the line that is no TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ModelError(f"{path}: not valid TOML: {error}: correct it there") from error
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{path}: byte {error.start} is not UTF-8: save the file as UTF-8") from error
 
 
 class Fields:
