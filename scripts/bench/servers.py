@@ -14,12 +14,13 @@ from typing import Any
 
 from scripts._vendor import tomlkit
 from scripts.base.errors import Refusal
+from scripts.base.waiting import wait_until
 from scripts.bench import procfs
 from scripts.bench.commands import command, free_ports
 from scripts.bench.requests import content
 from scripts.bench.subjects import SERVICE, Material, Subject
 from scripts.cluster.config import ROOT
-from scripts.cluster.hardware import format_cpu_list
+from worker.contract.cpu_list import format_cpu_list
 from worker.contract.settings import offline_variables
 
 START_S = 120  # a server that takes longer does not start
@@ -133,20 +134,25 @@ def server_environ(model: str, material: Material, port: int) -> dict[str, str]:
 def _await_answer(process: subprocess.Popen[bytes], subject: Subject, material: Material, port: int, log: Path) -> None:
     """Return once a picture is answered with 200; raises Refusal when the process ends or that takes too long."""
     kind, body = content(subject.form, subject.path, min(material.pictures.iterdir()).read_bytes())
-    said, end_s = "nothing", time.monotonic() + START_S
-    while time.monotonic() < end_s and process.poll() is None:
+    said = "nothing"
+
+    def is_settled() -> bool:
+        nonlocal said
+        if process.poll() is not None:
+            return True
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_S)
         try:
             connection.request("POST", subject.path, body, {"Content-Type": kind})
             answer = connection.getresponse()
             said = f"{answer.status}: {answer.read(200).decode(errors='replace')}"
-            if answer.status == http.client.OK:
-                return
+            return answer.status == http.client.OK
         except (OSError, http.client.HTTPException):
-            pass
+            return False
         finally:
             connection.close()
-        time.sleep(0.05)
+
+    if wait_until(is_settled, START_S, 0.05) and process.poll() is None:
+        return
     ended = f"ended with status {process.returncode}" if process.poll() is not None else f"answered {said}"
     last = log.read_text(errors="replace").splitlines()[-LOG_LINES:]
     raise Refusal(f"{subject.title}: did not start: it {ended}; {log} ends with:", *last)

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from scripts.bundle.kit import Kit
+from scripts.cluster.config import ROOT
 from scripts.host import images
 from scripts.host.debs import Package
 from scripts.host.environments import TORCH_CPU, TORCH_CUDA
@@ -16,6 +17,7 @@ from scripts.host.wheelhouse import BASE
 
 # What each worker's image is built from beside Debian's Python.
 LOCKS = {images.PREPARED: (BASE,), "torch": (BASE, TORCH_CPU), "cuda": (BASE, TORCH_CUDA)}
+VENDORED = ROOT / "scripts/_vendor/requirements.txt"  # what the kit itself carries
 Component = dict[str, Any]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from scripts.base.errors import Refusal
 from scripts.cluster.cores import PROFILES, THROUGHPUT
-from scripts.cluster.hardware import parse_cpu_list
+from worker.contract.cpu_list import parse_cpu_list
 from worker.contract.limits import LIMITS, Limit
 from worker.contract.settings import AUTO, ENGINES
 

@@ -2,13 +2,13 @@
 
 import contextlib
 import os
-import shutil
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
 from scripts._vendor import tomlkit
 from scripts.base.errors import Refusal
+from worker.contract.files import write_atomically
 
 
 def with_model(text: str, source: str, index: int, values: Mapping[str, str]) -> str:
@@ -48,17 +48,9 @@ def require_replaceable(path: Path) -> None:
 def replace_text(path: Path, before: str, after: str) -> None:
     """Write `after` into the file at `path`, at once or not at all; raises Refusal, also where it is not `before`."""
     file = path.resolve()  # a link stays a link
-    draft = file.with_name(f".{file.name}.new")
     try:
         if file.read_bytes() != before.encode():
             raise Refusal(f"{path}: was changed meanwhile: it stays as it is now")
-        draft.write_bytes(after.encode())
-        shutil.copymode(file, draft)
-        if os.geteuid() == 0:
-            os.chown(draft, file.stat().st_uid, file.stat().st_gid)
-        draft.replace(file)
+        write_atomically(file, after, keep_access=True)
     except OSError as error:
         raise Refusal(f"{error.filename}: {error.strerror}: needed a file that can be replaced") from error
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink()

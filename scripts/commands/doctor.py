@@ -14,7 +14,7 @@ from scripts.base.errors import Refusal
 from scripts.base.programs import search_path
 from scripts.cluster.config import load_cluster
 from scripts.cluster.cores import reason
-from scripts.cluster.hardware import format_cpu_list, read_hardware
+from scripts.cluster.hardware import read_hardware
 from scripts.cluster.plan import Slot
 from scripts.host import docker
 from scripts.host.environments import HOME, SERVE, SERVE_TORCH, is_made
@@ -24,6 +24,7 @@ from scripts.runtimes.deployment import Site
 from scripts.runtimes.local import orphans
 from scripts.runtimes.preflight import memory_faults, port_faults
 from scripts.runtimes.run_directory import RunDir
+from worker.contract.cpu_list import format_cpu_list
 
 # After one of these that fails the next could only say the same again.
 CHAIN = ("runtime", "hardware", "plan", "ports and memory")

@@ -7,13 +7,13 @@ gateway send to them instead, and only when nothing is on its way to the old one
 
 import contextlib
 import signal
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from scripts.base.console import say, step, warn
 from scripts.base.errors import Refusal
 from scripts.base.http import get
+from scripts.base.waiting import wait_until
 from scripts.runtimes.choice import Runtime
 from scripts.runtimes.deployment import Site
 from scripts.runtimes.preflight import memory_faults
@@ -115,14 +115,14 @@ def _hand_over(runtime: Runtime, site: Site, files: Files, forgotten: str) -> No
     """Give the gate the list of `files`; returns once an Nginx answers that knows no model `forgotten`."""
     step(f"the gateway leaves {forgotten}")
     site.run.write({runtime.MEMBERS: files[runtime.MEMBERS]})
-    deadline = time.monotonic() + TAKEN_UP_S
-    while time.monotonic() < deadline:
+
+    def is_forgotten() -> bool:
         code, _ = get(f"{site.endpoint}/v2/models/{forgotten}/ready")
         _, status = get(f"{site.endpoint}/status")
-        if code == 404 and forgotten not in [worker["model"] for worker in status.get("workers", [])]:
-            return
-        time.sleep(0.1)
-    raise Refusal(f"the gateway still sends to {forgotten} after {TAKEN_UP_S} seconds; see `make logs`")
+        return code == 404 and forgotten not in [worker["model"] for worker in status.get("workers", [])]
+
+    if not wait_until(is_forgotten, TAKEN_UP_S):
+        raise Refusal(f"the gateway still sends to {forgotten} after {TAKEN_UP_S} seconds; see `make logs`")
 
 
 def _wait_finished(runtime: Runtime, site: Site, before: Collection[int]) -> None:
@@ -136,8 +136,7 @@ def _wait_finished(runtime: Runtime, site: Site, before: Collection[int]) -> Non
 
     if finishing():
         say("   waiting for what is on its way")
-    while finishing():
-        time.sleep(0.2)
+    wait_until(lambda: not finishing(), every_s=0.2)
 
 
 @contextlib.contextmanager

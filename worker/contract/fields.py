@@ -25,6 +25,13 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ModelError(f"{path}: byte {error.start} is not UTF-8: save the file as UTF-8") from error
 
 
+def some(names: Iterable[str], most: int = 8) -> str:
+    """Return the first `most` of the names for a message, and how many more there are."""
+    listed = list(names)
+    more = f" and {len(listed) - most} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more
+
+
 class Fields:
     """One table of a TOML file. Tables inside share the list of faults; `raise_faults` ends the reading."""
 

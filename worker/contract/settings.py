@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from worker.contract.cpu_list import parse_cpu_list
+from worker.contract.files import read_variables
 from worker.contract.limits import LIMITS
 
 PREFIX = "WANWU_"
@@ -77,8 +79,7 @@ class Settings:
 
 def offline_variables() -> dict[str, str]:
     """The variables that keep every library on this machine, from offline.env."""
-    lines = (Path(__file__).parents[1] / "offline.env").read_text().splitlines()
-    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    return read_variables(Path(__file__).parents[1] / "offline.env")
 
 
 def offline_faults(environ: Mapping[str, str]) -> list[str]:
@@ -90,19 +91,9 @@ def offline_faults(environ: Mapping[str, str]) -> list[str]:
     ]
 
 
-def parse_cpus(text: str) -> frozenset[int]:
-    """The numbers of a kernel CPU list such as "0-3,8"; raises ValueError when it is not one."""
-    if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", text):
-        raise ValueError(f'not a CPU list such as "0-3,8": {text!r}')
-    spans = [[int(end) for end in part.split("-")] for part in text.split(",")]
-    if backwards := [span for span in spans if span[0] > span[-1]]:
-        raise ValueError(f"a span of CPUs runs backwards: {backwards[0][0]}-{backwards[0][1]}")
-    return frozenset(number for span in spans for number in range(span[0], span[-1] + 1))
-
-
 def _cpus(text: str, faults: list[str]) -> frozenset[int]:
     try:
-        return parse_cpus(text) if text else frozenset()
+        return frozenset(parse_cpu_list(text) if text else ())
     except ValueError as error:
         faults.append(f"{PREFIX}CPUS: {error}")
         return frozenset()

@@ -11,7 +11,6 @@ from scripts.base.console import say, step, warn
 from scripts.base.errors import Refusal
 from scripts.base.programs import search_path
 from scripts.cluster.config import ROOT
-from scripts.cluster.hardware import format_cpu_list
 from scripts.cluster.models import Served
 from scripts.host import offline
 from scripts.host.environments import SERVE, SERVE_TORCH, Environment, ensure
@@ -24,6 +23,7 @@ from scripts.runtimes.preflight import memory_faults, port_faults
 from scripts.runtimes.rolling import replace_each
 from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.waiting import wait_in
+from worker.contract.cpu_list import format_cpu_list
 
 MEMBERS = "gateway/rendered/members.json"
 LOG_LINES = 12

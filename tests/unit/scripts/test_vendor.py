@@ -3,16 +3,17 @@
 import base64
 import csv
 import hashlib
-import re
 from pathlib import Path
 
 import pytest
 
 from scripts._vendor import tomlkit
+from scripts.bundle.sbom import VENDORED
 from scripts.cluster.config import ROOT
+from scripts.host.wheelhouse import read_pins
 
 VENDOR = ROOT / "scripts/_vendor"
-PINS = re.findall(r"^(\S+)==(\S+) --hash=sha256:[0-9a-f]{64}$", (VENDOR / "requirements.txt").read_text(), re.MULTILINE)
+PINS = [pin.split("==") for pin in read_pins(VENDORED.read_text())]
 OWN = {"README.md", "__init__.py", "requirements.txt"}
 
 
@@ -22,7 +23,8 @@ def files(folder: Path) -> set[str]:
 
 
 def test_there_are_at_most_three_and_nothing_beside_them() -> None:
-    assert len(PINS) == len((VENDOR / "requirements.txt").read_text().splitlines()) <= 3
+    assert 1 <= len(PINS) <= 3
+    assert len(VENDORED.read_text().splitlines()) == 2 * len(PINS)  # one hash each, and nothing else
     folders = {folder for name, version in PINS for folder in (name, f"{name}-{version}.dist-info")}
     assert {path.name for path in VENDOR.iterdir() if path.name != "__pycache__"} == OWN | folders
 

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
 
-from worker.contract.fields import ModelError
+from worker.contract.fields import ModelError, some
 from worker.models.folder import ModelFolder
 from worker.models.loaders import Description, guess, names
 from worker.models.loaders.channels import RGB
 from worker.models.loaders.image_processor import flips, preprocessing
-from worker.models.loaders.state_dict import check_weights, some
+from worker.models.loaders.state_dict import check_weights
 
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")

@@ -6,12 +6,12 @@ from pathlib import Path
 import openvino as ov
 import torch
 
+from worker.engines.batch import BYTE_RANGE
 from worker.models.input import Input
 
 TRACED = 2  # pictures in the example batch: with 1, a network's code may take the batch for a dimension to drop
 ONE_FILE = 1_800_000_000  # bytes of weights that a single ONNX file can hold: protobuf ends at 2 GiB
 OPSET = 18  # of ONNX; every part of it is known to the locked onnxruntime and its quantiser
-BYTE_RANGE = 255.0
 
 
 class FromBytes(torch.nn.Module):

@@ -14,10 +14,9 @@ import openvino as ov
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 
 from scripts.models.tools.prepare.convert import ONE_FILE
+from worker.engines.batch import BYTE_RANGE
 from worker.models.input import Input
 from worker.models.loaders.prepared import read
-
-BYTE_RANGE = 255.0
 
 
 def normalised(pictures: np.ndarray, model_input: Input) -> Iterator[np.ndarray]:

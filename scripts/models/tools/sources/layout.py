@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from fnmatch import fnmatch
 
 from scripts.models.tools.sources import FetchError
+from worker.contract.fields import some
 from worker.models.loaders.guess import MODELSCOPE_WEIGHTS, OPEN_CLIP_CONFIG, STATE_DICTS, SUFFIXES
 
-SHOWN = 8  # names in a message
 PREPROCESSOR = "preprocessor_config.json"
 SETTINGS = (
     "config.json", PREPROCESSOR, "processor_config.json", "configuration.json", OPEN_CLIP_CONFIG,
@@ -41,14 +41,10 @@ def needed(source: str, paths: Sequence[str], loader: str = "") -> list[str]:
         weights = _weights(top, OPEN_CLIP + WEIGHTS)
     if not weights:
         raise FetchError(
-            f"{source}: found {_some(sorted(top)) or 'nothing'}, needed weights such as model.safetensors: "
+            f"{source}: found {some(sorted(top)) or 'nothing'}, needed weights such as model.safetensors: "
             "choose a repository that a loader can read"
         )
     return sorted({path for path in top if any(fnmatch(path, pattern) for pattern in SETTINGS)} | set(weights))
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 def _weights(paths: Sequence[str], forms: Sequence[str]) -> list[str]:

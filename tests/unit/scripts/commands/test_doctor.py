@@ -13,7 +13,7 @@ import pytest
 from scripts.base.errors import Refusal
 from scripts.base.programs import on_path
 from scripts.cluster.config import ROOT
-from scripts.cluster.hardware import format_cpu_list, read_hardware
+from scripts.cluster.hardware import read_hardware
 from scripts.commands.doctor import examine
 from scripts.host import environments
 from scripts.host.environments import SERVE
@@ -22,6 +22,7 @@ from scripts.runtimes.compose import runtime as compose
 from scripts.runtimes.run_directory import run_dir
 from tests.nobody import NOBODY, as_nobody
 from tests.service import free_ports
+from worker.contract.cpu_list import format_cpu_list
 
 Capture = pytest.CaptureFixture[str]
 HARDWARE = read_hardware()

@@ -3,11 +3,9 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from worker.contract.limits import LIMITS
-from worker.contract.settings import Settings, SettingsError, offline_faults, offline_variables, parse_cpus
+from worker.contract.settings import Settings, SettingsError, offline_faults, offline_variables
 
 GIVEN = {
     "WANWU_MODEL_DIR": "/models/bright",
@@ -98,25 +96,3 @@ def test_without_offline_variables_each_is_named() -> None:
             "HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_XET", "DO_NOT_TRACK",
         )
     ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("text", "cpus"), [("0", {0}), ("0-3,8", {0, 1, 2, 3, 8}), ("7,5", {5, 7}), ("2-2", {2}), ("1,1-2", {1, 2})]
-)
-def test_a_cpu_list_is_read_as_the_kernel_writes_it(text: str, cpus: set[int]) -> None:
-    assert parse_cpus(text) == cpus
-
-
-@pytest.mark.parametrize("text", ["", "-1", "1-", "a", "0,", "0 1", "0-1-2", "0x1"])
-def test_what_is_no_cpu_list_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="not a CPU list such as"):
-        parse_cpus(text)
-
-
-def test_a_span_that_runs_backwards_is_refused() -> None:
-    assert faults(WANWU_CPUS="1,5-3") == ["WANWU_CPUS: a span of CPUs runs backwards: 5-3"]
-
-
-@given(st.sets(st.integers(0, 300), min_size=1))
-def test_a_list_of_numbers_is_read_back(cpus: set[int]) -> None:
-    assert parse_cpus(",".join(map(str, cpus))) == cpus
