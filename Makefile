@@ -95,7 +95,7 @@ bundle: ## All that bare servers need, in one directory: MODELS=a,b (the served)
 bundle-verify: ## Check a bundle wherever it was carried, no network needed; BUNDLE=DIR (bundle)
 	@$(WANWU) bundle-verify $(PLACE) --bundle "$(or $(call option,BUNDLE),bundle)"
 
-k8s: ## Manifests for Kubernetes; GPU=1 for workers with a GPU each, OUT=DIR (k8s)
+k8s: ## A Kustomize overlay for Kubernetes; GPU=1 for workers with a GPU each, OUT=DIR (k8s)
 	@$(WANWU) k8s $(PLACE) --out "$(or $(call option,OUT),k8s)" $(if $(call option,GPU),--gpu)
 
 base-image: ## Make the images' base from Debian packages, where no registry can be reached

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Make a Docker engine answer on this machine, with Compose v2 and buildx.
+# Make a Docker engine answer on this machine, with Compose and buildx.
 #
 #     scripts/docker-engine.sh [--help]
 #
-# Does nothing where an engine of version 25 or newer, Compose v2 and buildx already answer. Otherwise, as root on
-# Debian 12, whose own packages are too old (Docker 20.10, no Compose v2):
+# Does nothing where an engine of version 25 or newer, Compose 2.24 or newer and buildx already answer. Otherwise, as
+# root on Debian 12, whose own packages are too old (Docker 20.10, no Compose v2):
 #   1. names a newer Debian suite to apt, from the mirror that this machine already uses, at a priority so low that
 #      nothing comes from it unasked: /etc/apt/sources.list.d/wanwu-docker.sources, /etc/apt/preferences.d/wanwu-docker;
 #   2. installs the five packages of PACKAGES from it, and removes none;
@@ -14,7 +14,9 @@ set -euo pipefail
 
 SUITE=forky
 PACKAGES=(docker.io docker-cli docker-compose docker-buildx containerd)
-ENGINE_AT_LEAST=25 # the first that knows a start interval for health checks
+# As in scripts/host/docker.py, which says why.
+DOCKER_AT_LEAST=25.0
+COMPOSE_AT_LEAST=2.24
 SOURCES=/etc/apt/sources.list.d/wanwu-docker.sources
 PREFERENCES=/etc/apt/preferences.d/wanwu-docker
 LOG=/var/log/dockerd.log
@@ -29,22 +31,21 @@ fatal() {
 
 engine_version() { docker version --format '{{.Server.Version}}' 2>/dev/null; }
 
-engine_is_new_enough() {
-    local version
-    version=$(engine_version) && ((${version%%.*} >= ENGINE_AT_LEAST))
-}
+compose_version() { docker compose version --short 2>/dev/null | sed 's/^v//'; }
 
-plugins_answer() {
-    [[ $(docker compose version --short 2>/dev/null) =~ ^v?([0-9]+) ]] && ((BASH_REMATCH[1] >= 2)) &&
-        docker buildx version >/dev/null 2>&1
-}
+# at_least FOUND NEEDED: whether version FOUND is NEEDED or newer.
+at_least() { [[ $(printf '%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]]; }
+
+engine_is_new_enough() { at_least "$(engine_version)" "$DOCKER_AT_LEAST"; }
+
+plugins_answer() { at_least "$(compose_version)" "$COMPOSE_AT_LEAST" && docker buildx version >/dev/null 2>&1; }
 
 require_debian_12() {
     local ID="" VERSION_ID="" PRETTY_NAME="an unknown system"
     # shellcheck source=/dev/null
     [[ ! -r /etc/os-release ]] || . /etc/os-release
     [[ $ID == debian && $VERSION_ID == 12 ]] ||
-        fatal "found $PRETTY_NAME, needed Debian 12: install Docker $ENGINE_AT_LEAST or newer, Compose v2 and buildx by hand"
+        fatal "found $PRETTY_NAME, needed Debian 12: install Docker $DOCKER_AT_LEAST or newer, Compose $COMPOSE_AT_LEAST or newer and buildx by hand"
 }
 
 # The mirror that apt uses for Debian itself.
@@ -118,10 +119,10 @@ main() {
         fi
         engine_version >/dev/null || start_engine
         engine_is_new_enough ||
-            fatal "found engine $(engine_version), needed $ENGINE_AT_LEAST or newer: restart the one that still runs"
-        plugins_answer || fatal "the engine answers, but \`docker compose\` (v2) or \`docker buildx\` does not: see \`docker info\`"
+            fatal "found engine $(engine_version), needed $DOCKER_AT_LEAST or newer: restart the one that still runs"
+        plugins_answer || fatal "found Compose '$(compose_version)', needed $COMPOSE_AT_LEAST or newer and \`docker buildx\`: see \`docker info\`"
     fi
-    info "Docker engine $(engine_version), Compose $(docker compose version --short)"
+    info "Docker engine $(engine_version), Compose $(compose_version)"
 }
 
 main "$@"

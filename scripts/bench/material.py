@@ -1,6 +1,5 @@
 """What every subject works on, made once and kept in the bench's folder: weights, model folders, pictures."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -8,6 +7,7 @@ import tomllib
 from collections.abc import Collection
 from pathlib import Path
 
+from scripts._vendor import tomlkit
 from scripts.base.console import step
 from scripts.base.errors import Refusal
 from scripts.bench.commands import command, free_ports
@@ -120,9 +120,11 @@ def without_others(text: str, kind: str) -> str:
     engine = tomllib.loads(text)["engine"]
     rows = [row for row in engine.get("measured", []) if row["machine"] == kind and row["precision"] == "f32"]
     best = max(rows, key=lambda row: row["images_per_s"], default={**engine, "engine": engine["name"]})
-    prepared = [f"{name} = {json.dumps(path)}" for name, path in engine.get("prepared", {}).items()]
-    lines = [
-        "[engine]", f'name = "{best["engine"]}"', 'precision = "f32"', f"batch_sizes = {best['batch_sizes']}",
-        *(["[engine.prepared]", *prepared] if prepared else []),
-    ]  # fmt: skip
-    return text[: text.index("[engine]")] + "\n".join(lines) + "\n"
+    document = tomlkit.parse(text)
+    document["engine"] = {
+        "name": best["engine"],
+        "precision": "f32",
+        "batch_sizes": best["batch_sizes"],
+        **({"prepared": engine["prepared"]} if "prepared" in engine else {}),
+    }
+    return str(tomlkit.dumps(document))

@@ -22,8 +22,9 @@ from scripts.bench.servers import server_environ
 from scripts.bench.subjects import CLIENTS, DOCUMENTED, REFERENCE, Material, models_of, own, peers, require_known
 from scripts.bench.summary import Sample, rows
 from scripts.cluster.config import ROOT
-from scripts.cluster.hardware import format_cpu_list, read_hardware
+from scripts.cluster.hardware import read_hardware
 from scripts.host.environments import PEERS, SERVE, SERVE_TORCH, TOOLS, ensure, is_made
+from worker.contract.cpu_list import format_cpu_list
 from worker.contract.machine import kind
 
 OUT = ROOT / "bench"

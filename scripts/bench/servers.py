@@ -7,17 +7,20 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from scripts._vendor import tomlkit
 from scripts.base.errors import Refusal
+from scripts.base.waiting import wait_until
 from scripts.bench import procfs
 from scripts.bench.commands import command, free_ports
 from scripts.bench.requests import content
 from scripts.bench.subjects import SERVICE, Material, Subject
 from scripts.cluster.config import ROOT
-from scripts.cluster.hardware import format_cpu_list
+from worker.contract.cpu_list import format_cpu_list
 from worker.contract.settings import offline_variables
 
 START_S = 120  # a server that takes longer does not start
@@ -67,16 +70,18 @@ def _service(subject: Subject, material: Material, logs: Path) -> Iterator[Runni
 
 def cluster_text(subject: Subject, material: Material, port: int) -> str:
     """The cluster's file; with nothing but the first worker for a subject of one slot."""
-    alone = (
-        f'gpus = ["{material.gpu}"]' if material.gpu else f'cpus = "{format_cpu_list(material.slots[0])}"\nworkers = 1'
+    gpu: dict[str, Any] = {"gpus": [material.gpu]}
+    cpu: dict[str, Any] = {"cpus": format_cpu_list(material.slots[0]), "workers": 1}
+    return planned_text(
+        material.folders[subject.model], port, [gpu if material.gpu else cpu] if subject.one_slot else []
     )
-    servers = f"\n[[servers]]\n{alone}\n" if subject.one_slot else ""
-    return planned_text(material.folders[subject.model], port) + servers
 
 
-def planned_text(folder: Path, port: int) -> str:
+def planned_text(folder: Path, port: int, servers: Sequence[Mapping[str, Any]] = ()) -> str:
     """The cluster's file for one model, with as many workers as the plan makes of it."""
-    return f'port = {port}\n\n[limits]\ndrain_s = 0\n\n[[models]]\nname = "bench"\nfolder = "{folder}"\n'
+    models = [{"name": "bench", "folder": str(folder)}]
+    table = {"port": port, "limits": {"drain_s": 0}, "models": models, **({"servers": servers} if servers else {})}
+    return str(tomlkit.dumps(table))
 
 
 def _gunicorns(pid: int) -> list[int]:
@@ -129,20 +134,25 @@ def server_environ(model: str, material: Material, port: int) -> dict[str, str]:
 def _await_answer(process: subprocess.Popen[bytes], subject: Subject, material: Material, port: int, log: Path) -> None:
     """Return once a picture is answered with 200; raises Refusal when the process ends or that takes too long."""
     kind, body = content(subject.form, subject.path, min(material.pictures.iterdir()).read_bytes())
-    said, end_s = "nothing", time.monotonic() + START_S
-    while time.monotonic() < end_s and process.poll() is None:
+    said = "nothing"
+
+    def is_settled() -> bool:
+        nonlocal said
+        if process.poll() is not None:
+            return True
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_S)
         try:
             connection.request("POST", subject.path, body, {"Content-Type": kind})
             answer = connection.getresponse()
             said = f"{answer.status}: {answer.read(200).decode(errors='replace')}"
-            if answer.status == http.client.OK:
-                return
+            return answer.status == http.client.OK
         except (OSError, http.client.HTTPException):
-            pass
+            return False
         finally:
             connection.close()
-        time.sleep(0.05)
+
+    if wait_until(is_settled, START_S, 0.05) and process.poll() is None:
+        return
     ended = f"ended with status {process.returncode}" if process.poll() is not None else f"answered {said}"
     last = log.read_text(errors="replace").splitlines()[-LOG_LINES:]
     raise Refusal(f"{subject.title}: did not start: it {ended}; {log} ends with:", *last)

@@ -13,6 +13,7 @@ from statistics import median
 from scripts.base.console import step
 from scripts.base.errors import Refusal
 from scripts.base.http import get
+from scripts.base.waiting import wait_until
 from scripts.bench.commands import command, free_ports
 from scripts.cluster.config import ROOT, Cluster, load_cluster
 from scripts.host.environments import SERVE, serving
@@ -75,10 +76,12 @@ def _worker_s(arguments: Sequence[str]) -> float:
     cluster, place = load_cluster(Path(arguments[1])), Path(arguments[3])
     started = time.monotonic()
     with _running(cluster, place) as (process, address):
-        while get(f"http://{address}/readyz")[0] != HTTPStatus.OK:
-            if process.poll() is not None or time.monotonic() - started > LIMIT_S:
-                raise Refusal(f"the worker was not ready after {LIMIT_S} seconds")
-            time.sleep(0.02)
+
+        def is_ready_or_ended() -> bool:
+            return process.poll() is not None or get(f"http://{address}/readyz")[0] == HTTPStatus.OK
+
+        if not wait_until(is_ready_or_ended, LIMIT_S, 0.02) or process.poll() is not None:
+            raise Refusal(f"the worker was not ready after {LIMIT_S} seconds")
         return time.monotonic() - started
 
 

@@ -3,9 +3,13 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from scripts.base.errors import Refusal
+
 MANIFEST, SUMS, SBOM, KIT, INIT = "MANIFEST.json", "SHA256SUMS", "sbom.json", "kit.tar.gz", "init-server.sh"
 IMAGES, MODELS, PACKAGES = "images", "models", "packages"
 WORK = ".work"  # what a run that was interrupted leaves for the next; no finished bundle has it
+AGAIN = "carry it over again"
+UNFINISHED = "finish it with `make bundle` where it was made, or carry it over whole"
 PARTS = {MANIFEST, SUMS, SBOM, KIT, INIT, IMAGES, MODELS, PACKAGES, WORK}
 
 
@@ -16,13 +20,20 @@ def files(bundle: Path) -> Iterator[str]:
     return (name for name in names if name != SUMS and not name.startswith(f"{WORK}/"))
 
 
-def read_sums(text: str) -> dict[str, str]:
-    """sha256 by file; raises ValueError for a line that is none of sha256sum's."""
+def read_sums(bundle: Path) -> dict[str, str]:
+    """Return the sha256 of every file of the bundle by its path; raise Refusal for what SHA256SUMS never says."""
+    path = bundle / SUMS
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise Refusal(f"{path}: found nothing, needed the sums of a finished bundle: {UNFINISHED}") from None
+    except (OSError, UnicodeError) as error:
+        raise Refusal(f"{path}: {error}: needed a file that can be read: {AGAIN}") from error
     sums = {}
     for line in text.splitlines():
         value, gap, name = line[:64], line[64:66], line[66:]
         if gap != "  " or not name or set(value) - set("0123456789abcdef"):
-            raise ValueError(line)
+            raise Refusal(f"{path}: found {line!r}, needed a sha256 and a path in every line: {AGAIN}")
         sums[name] = value
     return sums
 

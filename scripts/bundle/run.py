@@ -128,7 +128,8 @@ def _remove_others(out: Path, found: Contents) -> None:
 def _describe(found: Contents, out: Path, inside: dict[str, str], hashes: dict[str, str]) -> None:
     created = datetime.now(UTC).isoformat(timespec="seconds")
     packages = {system: listed for system, (_, listed) in found.packages.items()}
-    pins = {name: value for lock in sbom.locks_of(found.images) for name, value in read_pins(lock.read_text()).items()}
+    locks = [sbom.VENDORED, *sbom.locks_of(found.images)]
+    pins = {name: value for lock in locks for name, value in read_pins(lock.read_text()).items()}
     bill = sbom.render(found.kit, created, inside, hashes, pins, packages)
     write_atomically(out / layout.SBOM, bill)
     manifest = {

@@ -9,12 +9,14 @@ from typing import Any
 from urllib.parse import quote
 
 from scripts.bundle.kit import Kit
+from scripts.cluster.config import ROOT
 from scripts.host import images
 from scripts.host.debs import Package
 from scripts.host.environments import WORKER
 
 # What each worker's image is built from beside Debian's Python.
 LOCKS = {image.target: tuple(WORKER / f"{name}.txt" for name in image.requirements) for image in images.DECLARED}
+VENDORED = ROOT / "scripts/_vendor/requirements.txt"  # what the kit itself carries
 Component = dict[str, Any]
 
 

@@ -8,12 +8,10 @@ from typing import Any
 from scripts.base.console import say
 from scripts.base.errors import Refusal
 from scripts.bundle import layout, saved
+from scripts.bundle.layout import AGAIN, UNFINISHED
 from scripts.models.store import content_hash
 from worker.contract.files import sha256
 from worker.contract.volume import VolumeError, read_sentinel
-
-AGAIN = "carry it over again"
-UNFINISHED = "finish it with `make bundle` where it was made, or carry it over whole"
 
 
 def verify(bundle: Path) -> None:
@@ -21,24 +19,12 @@ def verify(bundle: Path) -> None:
 
     Images, models and packages are looked into only when every file is as it was.
     """
-    sums = _sums(bundle)
+    sums = layout.read_sums(bundle)
     faults = list(_file_faults(bundle, sums)) or list(_manifest_faults(bundle, sums))
     if faults:
         raise Refusal(*(f"{bundle}/{fault}" for fault in faults))
     total = sum((bundle / name).stat().st_size for name in sums)
     say(f"whole: {bundle}, {len(sums)} files, {total / 1e6:.1f} MB")
-
-
-def _sums(bundle: Path) -> dict[str, str]:
-    path = bundle / layout.SUMS
-    try:
-        return layout.read_sums(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise Refusal(f"{path}: found nothing, needed the sums of a finished bundle: {UNFINISHED}") from None
-    except (OSError, UnicodeError) as error:
-        raise Refusal(f"{path}: {error}: needed a file that can be read: {AGAIN}") from error
-    except ValueError as error:
-        raise Refusal(f"{path}: found {str(error)!r}, needed a sha256 and a path in every line: {AGAIN}") from None
 
 
 def _file_faults(bundle: Path, sums: Mapping[str, str]) -> Iterator[str]:

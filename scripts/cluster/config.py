@@ -15,7 +15,7 @@ from typing import Any
 
 from scripts.base.errors import Refusal
 from scripts.cluster.cores import PROFILES, THROUGHPUT
-from scripts.cluster.hardware import parse_cpu_list
+from worker.contract.cpu_list import parse_cpu_list
 from worker.contract.limits import queue_fault
 from worker.contract.settings import LIMITS_TABLE, SETTINGS, TOP
 
@@ -163,7 +163,7 @@ def parse_cluster(text: str, source: str) -> Cluster:
     try:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise Refusal(f"{source}: not valid TOML: {error}") from error
+        raise Refusal(f"{source}: not valid TOML: {error}: correct it there") from error
     faults = _unknown(found, [*SCHEMA[""], *filter(None, SCHEMA)], "")
     top = _read({name: found[name] for name in SCHEMA[""] if name in found}, "", "", faults)
     limits = _read(found.get(LIMITS_TABLE, {}), LIMITS_TABLE, LIMITS_TABLE, faults)

@@ -1,40 +1,41 @@
-"""Naming another model folder in the cluster's file, and leaving every other byte of it as it is."""
+"""Naming another model folder in the cluster's file, and leaving every other line of it as it is."""
 
 import contextlib
-import json
 import os
-import re
-import shutil
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+from scripts._vendor import tomlkit
 from scripts.base.errors import Refusal
-
-MODELS_HEADER = re.compile(r"[ \t]*\[\[[ \t]*models[ \t]*\]\][ \t]*(#.*)?\r?")
-ANY_HEADER = re.compile(r"[ \t]*\[")
-STRING = r""""(?:[^"\\]|\\.)*"|'[^']*'"""
+from worker.contract.files import write_atomically
 
 
 def with_model(text: str, source: str, index: int, values: Mapping[str, str]) -> str:
-    """`text` with the keys `values` set in the [[models]] table `index`; pure.
+    """Return `text` with the keys `values` set in table `index` of `models`; pure.
 
-    Only the values of keys that stand on lines of their own are replaced. The result is read again and compared with
-    what was meant; raises Refusal where it says anything else, as for tables or keys written in another way.
+    Raise Refusal where another line would change, too, as where other tables stand between those of the models.
     """
     meant = tomllib.loads(text)
     meant["models"][index] |= values
-    edited = _replaced(text, index, values)
-    try:
-        if edited is not None and tomllib.loads(edited) == meant:
-            return edited
-    except tomllib.TOMLDecodeError:
-        pass
-    wanted = ", ".join(f"{key} = {_quoted(value)}" for key, value in values.items())
+    edited = ""
+    with contextlib.suppress(tomlkit.exceptions.TOMLKitError):  # it refuses some of what tomllib reads
+        document = tomlkit.parse(text)
+        document["models"][index].update(values)
+        edited = tomlkit.dumps(document)
+    if tomllib.loads(edited) == meant and _changed_lines(text, edited) <= len(values):
+        return edited
+    wanted = ", ".join(f"{key} = {tomlkit.item(value).as_string()}" for key, value in values.items())
     raise Refusal(
-        f"{source}: models/{index}: cannot be edited safely, needed a [[models]] table with {' and '.join(values)} on "
-        f"lines of their own: write {wanted} there yourself, then `make up`"
+        f"{source}: models/{index}: cannot be edited without moving other lines, needed [[models]] tables one after "
+        f"another: write {wanted} there yourself, then `make up`"
     )
+
+
+def _changed_lines(before: str, after: str) -> float:
+    """Return how many lines differ, infinitely many where their numbers do."""
+    old, new = before.split("\n"), after.split("\n")
+    return sum(map(str.__ne__, old, new)) if len(old) == len(new) else float("inf")
 
 
 def require_replaceable(path: Path) -> None:
@@ -47,38 +48,9 @@ def require_replaceable(path: Path) -> None:
 def replace_text(path: Path, before: str, after: str) -> None:
     """Write `after` into the file at `path`, at once or not at all; raises Refusal, also where it is not `before`."""
     file = path.resolve()  # a link stays a link
-    draft = file.with_name(f".{file.name}.new")
     try:
         if file.read_bytes() != before.encode():
             raise Refusal(f"{path}: was changed meanwhile: it stays as it is now")
-        draft.write_bytes(after.encode())
-        shutil.copymode(file, draft)
-        if os.geteuid() == 0:
-            os.chown(draft, file.stat().st_uid, file.stat().st_gid)
-        draft.replace(file)
+        write_atomically(file, after, keep_access=True)
     except OSError as error:
         raise Refusal(f"{error.filename}: {error.strerror}: needed a file that can be replaced") from error
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink()
-
-
-def _replaced(text: str, index: int, values: Mapping[str, str]) -> str | None:
-    """The text with the values in the table's lines, or None when one is not found exactly once."""
-    lines = text.split("\n")
-    starts = [number for number, line in enumerate(lines) if MODELS_HEADER.fullmatch(line)]
-    if index >= len(starts):
-        return None
-    start = starts[index] + 1
-    end = next((number for number in range(start, len(lines)) if ANY_HEADER.match(lines[number])), len(lines))
-    for key, value in values.items():
-        pattern = re.compile(rf"([ \t]*{key}[ \t]*=[ \t]*)(?:{STRING})")
-        found = [number for number in range(start, end) if pattern.match(lines[number])]
-        if len(found) != 1:
-            return None
-        lines[found[0]] = pattern.sub(lambda match, value=value: match[1] + _quoted(value), lines[found[0]], count=1)  # type: ignore[misc]
-    return "\n".join(lines)
-
-
-def _quoted(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False)

@@ -8,21 +8,17 @@ cores uniquely where core_id in /sys repeats from socket to socket.
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from itertools import groupby
 from pathlib import Path, PurePosixPath
 
 from scripts.base.errors import Refusal
 from scripts.base.programs import remedy
+from worker.contract import nvidia
+from worker.contract.cpu_list import format_cpu_list, parse_cpu_list
 
-MOST_CPUS = 8192  # the largest CONFIG_NR_CPUS that Linux takes; keeps "0-999999999" from filling the memory
-SMI_PATIENCE_S = 30  # a first call initialises every GPU, some seconds each; a dead driver never answers
 UNKNOWN_NODE = -1  # as /sys says it
-GPU_LINE = re.compile(r"GPU \d+: (.+) \(UUID: (\S+)\)\s*")
-MIG_LINE = re.compile(r"\s+MIG (\S+)\s+Device\s+\d+: \(UUID: (\S+)\)\s*")
 
 
 @dataclass(frozen=True)
@@ -117,27 +113,6 @@ def parse_lscpu(text: str) -> tuple[Cpu, ...]:
     return tuple(sorted(cpus, key=lambda cpu: cpu.number))
 
 
-def parse_cpu_list(text: str) -> tuple[int, ...]:
-    """CPU numbers, ascending, of the kernel's list syntax ("0-3,8"); raises ValueError for anything else."""
-    numbers: set[int] = set()
-    for part in text.strip().split(","):
-        match = re.fullmatch(r"\s*([0-9]{1,4})(?:-([0-9]{1,4}))?\s*", part)
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-        if first > last or last >= MOST_CPUS:
-            raise ValueError(f"not a CPU list: {text.strip()!r}")
-        numbers.update(range(first, last + 1))
-    return tuple(sorted(numbers))
-
-
-def format_cpu_list(numbers: Iterable[int]) -> str:
-    """The shortest list syntax of the numbers; the other way of `parse_cpu_list`."""
-    parts = []
-    for _, group in groupby(enumerate(sorted(numbers)), lambda item: item[1] - item[0]):
-        run = [number for _, number in group]
-        parts.append(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}")
-    return ",".join(parts)
-
-
 def parse_memory(meminfo: str, limits: Iterable[str]) -> int:
     """Bytes: MemTotal, or the smallest cgroup limit ("max" is none). Raises Refusal without MemTotal."""
     total = re.search(r"^MemTotal:\s+(\d+) kB$", meminfo, re.MULTILINE)
@@ -151,22 +126,15 @@ def parse_gpus(
 ) -> tuple[tuple[Gpu, ...], tuple[str, ...]]:
     """GPUs, each replaced by its MIG devices where it has some; and what was no GPU, as notes."""
     address_of = pci_addresses(smi_query)
-    gpus: list[Gpu] = []
-    notes = []
-    parent = None
-    for line in smi_list.splitlines():
-        if match := GPU_LINE.fullmatch(line):
-            node, near = pci.get(address_of.get(match[2], ""), ("", ""))
-            cpus = set(parse_cpu_list(near)) if near.strip() else usable
-            parent = Gpu(match[2], match[1], int(node or UNKNOWN_NODE), tuple(sorted(cpus & usable)))
-            gpus.append(parent)
-        elif parent and (match := MIG_LINE.fullmatch(line)):
-            if gpus[-1] is parent:
-                gpus.pop()
-            gpus.append(Gpu(match[2], f"{parent.name} MIG {match[1]}", parent.numa_node, parent.cpus))
-        elif line.strip():
-            notes.append(f"nvidia-smi -L: {line.strip()}")
-    return tuple(gpus), tuple(notes)
+    listed, others = nvidia.parse_list(smi_list)
+    gpus = []
+    for gpu in listed:
+        if any(device.parent == gpu.uuid for device in listed):
+            continue
+        node, near = pci.get(address_of.get(gpu.parent or gpu.uuid, ""), ("", ""))
+        cpus = usable & set(parse_cpu_list(near)) if near.strip() else usable
+        gpus.append(Gpu(gpu.uuid, gpu.name, int(node or UNKNOWN_NODE), tuple(sorted(cpus))))
+    return tuple(gpus), tuple(f"nvidia-smi -L: {line}" for line in others)
 
 
 def pci_addresses(smi_query: str) -> dict[str, str]:
@@ -197,9 +165,9 @@ def read_hardware() -> Hardware:
     own_cgroups = _contents("/proc/self/cgroup")
     cpusets = cgroup_files(own_cgroups, "cpuset", "cpuset.effective_cpus", "cpuset.cpus.effective")
     limits = cgroup_files(own_cgroups, "memory", "memory.limit_in_bytes", "memory.max")
-    smi_list = _nvidia_smi("-L")
+    smi_list = nvidia.smi("-L")
     query = ("--query-gpu=index,uuid,name,pci.bus_id", "--format=csv,noheader")
-    smi_query = _nvidia_smi(*query) if "UUID" in smi_list else ""
+    smi_query = nvidia.smi(*query) if "UUID" in smi_list else ""
     return describe(
         Texts(
             lscpu=_lscpu(),
@@ -222,19 +190,6 @@ def _lscpu() -> str:
         raise Refusal(f"found no lscpu: {remedy(['util-linux'])}") from error
     except subprocess.CalledProcessError as error:
         raise Refusal(f"lscpu failed with status {error.returncode}: {error.stderr.strip()}") from error
-
-
-def _nvidia_smi(*arguments: str) -> str:
-    """What it printed, errors included: `parse_gpus` turns what is no GPU into notes."""
-    if shutil.which("nvidia-smi") is None:
-        return ""
-    command = ["nvidia-smi", *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SMI_PATIENCE_S, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"{error}\n"
-    said = done.stdout + done.stderr
-    return said if said.strip() or not done.returncode else f"failed with status {done.returncode}\n"
 
 
 def _pci(address: str) -> tuple[str, str]:

@@ -1,6 +1,5 @@
 """What the control side needs to know of a model folder: that it is there, its engine, and a picture to try it on."""
 
-import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from scripts.cluster.config import Cluster
 from worker.contract.declarations import EngineDeclaration
 from worker.contract.engine import EngineSpec, Scaling, read_engine
 from worker.contract.engines import ENGINES, needed_by, network_files
-from worker.contract.fields import Fields, ModelError
+from worker.contract.fields import Fields, ModelError, read_toml
 from worker.contract.loaders import reads_texts
 from worker.contract.machine import kind
 from worker.contract.settings import AUTO
@@ -107,7 +106,7 @@ def _absence(folder: Path) -> str | None:
 def _read(folder: Path) -> Spec:
     """Return what model.toml says; raise ModelError, and what a table of another shape provokes."""
     source = folder / "model.toml"
-    table = tomllib.loads(source.read_text(encoding="utf-8"))
+    table = read_toml(source)
     loader, fields = table["loader"], Fields(table["engine"], str(source), "engine/")
     spec = read_engine(fields, loader, table["files"])
     fields.raise_faults()

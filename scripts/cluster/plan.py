@@ -11,7 +11,8 @@ from itertools import groupby, pairwise
 
 from scripts.base.errors import Refusal
 from scripts.cluster.config import Cluster, Model, Server
-from scripts.cluster.hardware import Cpu, Gpu, Hardware, format_cpu_list
+from scripts.cluster.hardware import Cpu, Gpu, Hardware
+from worker.contract.cpu_list import format_cpu_list
 
 FEW_CORES = 4
 

@@ -14,9 +14,10 @@ from scripts.base.console import say
 from scripts.base.errors import Refusal
 from scripts.cluster.config import SCHEMA, Cluster, Server
 from scripts.cluster.cores import best
-from scripts.cluster.hardware import Hardware, format_cpu_list, read_hardware
+from scripts.cluster.hardware import Hardware, read_hardware
 from scripts.cluster.models import read_models
 from scripts.cluster.plan import server_slots
+from worker.contract.cpu_list import format_cpu_list
 
 NAME = SCHEMA["servers"]["name"]
 

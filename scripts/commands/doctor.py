@@ -5,11 +5,12 @@ from collections.abc import Callable
 
 from scripts.base.console import say
 from scripts.base.errors import Refusal
-from scripts.cluster.hardware import format_cpu_list, read_hardware
+from scripts.cluster.hardware import read_hardware
 from scripts.commands import Command, NoOptions, Place
 from scripts.runtimes.choice import choose, count_servers
 from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.run_directory import run_dir
+from worker.contract.cpu_list import format_cpu_list
 
 
 def run(place: Place, options: NoOptions) -> None:

@@ -18,6 +18,7 @@ from typing import IO, Annotated
 from scripts.base.console import step
 from scripts.base.errors import Refusal
 from scripts.base.options import Flag
+from scripts.bundle.layout import SUMS, read_sums
 from scripts.bundle.run import OUT
 from scripts.commands import Command, Place
 from scripts.host.remote import Remote
@@ -25,7 +26,6 @@ from scripts.runtimes.run_directory import INIT_LOGS, run_dir
 
 REMOTE = "wanwu-bundle"  # in the home of the account there
 CLUSTER = "wanwu-cluster.toml"  # beside it: it is no part of the bundle
-SUMS = "SHA256SUMS"
 SMALL = 4_000_000  # bytes: up to there a file is sent in one stream with others, and anew when that is cut off
 CHUNK = 1 << 20
 SERVE = "-- to serve: "  # how init-server.sh begins the line that says what to do next
@@ -128,12 +128,6 @@ def _carry(remote: Remote, bundle: Path) -> None:
     if damaged := _missing(remote):
         raise Refusal(f"{remote.host}: found {damaged[0]} damaged after copying: look at its disk, run this again")
     remote.ask(f"mv {REMOTE}/{SUMS}.new {REMOTE}/{SUMS}")
-
-
-def read_sums(bundle: Path) -> dict[str, str]:
-    """sha256 by file, as SHA256SUMS has them."""
-    lines = (bundle / SUMS).read_text(encoding="utf-8").splitlines()
-    return {line[66:]: line[:64] for line in lines if line}
 
 
 def _missing(remote: Remote) -> list[str]:

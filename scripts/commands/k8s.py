@@ -1,4 +1,4 @@
-"""`make k8s`: write manifests for those who run Kubernetes; nothing is applied."""
+"""`make k8s`: write a Kustomize overlay for those who run Kubernetes; nothing is applied."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +11,10 @@ from scripts.cluster.config import ROOT, Cluster
 from scripts.cluster.models import read_models
 from scripts.commands import Command, Place
 from scripts.host import images
-from scripts.render.kubernetes import ON_NODES, Pod, render
+from scripts.render.kubernetes import VOLUME, Pod, render
 from scripts.runtimes.preflight import memory_limit
 from worker.contract.engines import TORCH_ENGINE
+from worker.contract.files import write_atomically
 
 
 @dataclass(frozen=True)
@@ -25,28 +26,28 @@ class Options:
 
 
 def run(place: Place, options: Options) -> None:
-    """Write a file for the gateway and one for each model's workers."""
+    """Write the overlay."""
     write(place.load_cluster(), options.out, options.gpu)
 
 
 def write(cluster: Cluster, out: Path, gpu: bool) -> None:
-    """Write the files of `cluster` into `out`, each worker with a GPU or none; raise Refusal."""
+    """Write the overlay into `out`, each worker with a GPU or none; raise Refusal."""
     cores = cluster.servers[0].cores_per_worker or 1
     pods = {}
     for name, model in read_models(cluster).items():
         image = images.worker_image(TORCH_ENGINE if gpu else model.needs, gpu)
         pods[name] = Pod(image.reference, cores, memory_limit(model), gpu)
-    files = render(cluster, pods, images.GATEWAY.reference)
+    files = render(cluster, pods, images.GATEWAY.reference, out.resolve())
     try:
-        out.mkdir(parents=True, exist_ok=True)
         for file, text in files.items():
-            (out / file).write_text(text, encoding="utf-8")
+            (out / file).parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(out / file, text)
     except OSError as error:
         raise Refusal(f"{error.filename}: {error.strerror}: name a directory that can be written with OUT=") from error
     say(f"{out}: {', '.join(files)}")
     needed = {images.GATEWAY.reference, *(pod.image for pod in pods.values())}
-    say(f"needed on the nodes: {', '.join(sorted(needed))}; and a model volume of `make bundle` at {ON_NODES}")
-    say(f"apply with: kubectl apply --filename {out}")
+    say(f"needed on the nodes: {', '.join(sorted(needed))}; and a model volume of `make bundle` at {VOLUME}")
+    say(f"apply with: kubectl apply --kustomize {out}")
 
 
 COMMAND = Command("write manifests for Kubernetes", Options, run)

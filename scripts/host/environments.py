@@ -2,7 +2,6 @@
 
 import fcntl
 import hashlib
-import os
 import re
 import shutil
 import subprocess
@@ -16,15 +15,14 @@ from scripts.base.console import say, step
 from scripts.base.errors import Refusal
 from scripts.cluster.config import ROOT
 from scripts.host.packages import require_ensurepip
+from scripts.host.pip import reason, run_pip
 from worker.contract.declarations import EngineDeclaration
 from worker.contract.engines import ENGINES
 
 WORKER = ROOT / "worker/requirements"
 TORCH_CPU, TORCH_CUDA = WORKER / "torch-cpu.txt", WORKER / "torch-cuda.txt"
-PACKAGE_LINES = ("Collecting ", "Processing ")  # from an index, from a folder
 # Where a constraints file of the site names torch, pip reports a conflict instead of a missing build.
 NO_CPU_BUILD = re.compile(r"(?:No matching distribution found for|Cannot install) (?:.* )?torch==\S+\+cpu")
-REASON_LINES = ("ERROR", "The user requested", "The conflict is caused by")
 
 
 @dataclass(frozen=True)
@@ -124,24 +122,14 @@ def _pip(environment: Environment, locks: Sequence[Path], unless: re.Pattern[str
     """Install what `locks` pin; False when pip says `unless`. Raises Refusal when it fails for another reason."""
     options = ["--require-hashes", "--only-binary=:all:", *(f"--requirement={lock}" for lock in locks)]
     total = len({line.split("==")[0] for lock in locks for line in lock.read_text().splitlines() if "==" in line})
-    command: list[str | Path] = [environment.python, "-m", "pip", "install", *options]
-    environ = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONUNBUFFERED": "1"}
-    said: list[str] = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environ) as pip:
-        for line in pip.stdout or ():
-            said.append(line.rstrip())
-            if line.startswith(PACKAGE_LINES):
-                count = sum(line.startswith(PACKAGE_LINES) for line in said)
-                say(f"   {count}/{total} {Path(line.split(maxsplit=1)[1].partition(' (from ')[0].rstrip()).name}")
-            elif line.startswith("Installing "):
-                say(f"   installing {total} packages")
-    if pip.returncode == 0:
-        return True
-    if unless and any(unless.search(line) for line in said):
+    done, said = run_pip(environment.python, ["install", *options], total)
+    if not done and unless and any(unless.search(line) for line in said):
         say("   no CPU build of torch within reach; taking the build with CUDA, which is larger")
         return False
-    errors = [line for line in said if line.strip().startswith(REASON_LINES)] or said[-5:]
-    raise Refusal(
-        f"pip could not fill .venv/{environment.folder.name}:", *errors,
-        "needed a package index, or the wheels in a folder that PIP_FIND_LINKS names",
-    )  # fmt: skip
+    if not done:
+        raise Refusal(
+            f"pip could not fill .venv/{environment.folder.name}:",
+            *reason(said),
+            "needed a package index, or the wheels in a folder that PIP_FIND_LINKS names",
+        )
+    return True

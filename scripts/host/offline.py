@@ -1,13 +1,12 @@
 """What keeps every library offline on this server: the kit's list, and over it what init-server.sh wrote here."""
 
-import re
 from pathlib import Path
 
 from scripts.base.errors import Refusal
+from worker.contract.files import read_variables
 from worker.contract.settings import offline_variables
 
 SERVER = Path("/etc/wanwu/offline.env")
-LINE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 
 
 def variables(server: Path = SERVER) -> dict[str, str]:
@@ -16,10 +15,9 @@ def variables(server: Path = SERVER) -> dict[str, str]:
 
 
 def _read(file: Path) -> dict[str, str]:
-    lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
-    found = [(line, LINE.fullmatch(line)) for line in lines]
-    if wrong := next((line for line, match in found if match is None), None):
+    try:
+        return read_variables(file)
+    except ValueError as error:
         raise Refusal(
-            f"{file}: found {wrong!r}, needed NAME=value: run scripts/init-server.sh again, it writes the file"
-        )
-    return {match[1]: match[2] for _, match in found if match}
+            f"{file}: found {str(error)!r}, needed NAME=value: run scripts/init-server.sh again, it writes the file"
+        ) from error

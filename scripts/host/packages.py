@@ -3,12 +3,12 @@
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 
 from scripts.base.console import step
 from scripts.base.errors import Refusal
 from scripts.base.programs import on_path, remedy
+from scripts.base.waiting import wait_until
 
 NGINX = {"nginx": "nginx-light"}
 TEST_TOOLS = {
@@ -79,19 +79,29 @@ def _apt(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
     apt's own DPkg::Lock::Timeout covers neither the lock on its lists nor that on its archives.
     """
+    done = _apt_once(arguments)
+    if not _met_lock(done):
+        return done
+    holder = done.stderr.partition(LOCKED)[2].splitlines()[0]
+    step(f"waiting up to {LOCK_S // 60} minutes for another apt, which holds {holder}")
+
+    def is_free() -> bool:
+        nonlocal done
+        done = _apt_once(arguments)
+        return not _met_lock(done)
+
+    if not wait_until(is_free, LOCK_S, LOOK_S):
+        holder = done.stderr.partition(LOCKED)[2].splitlines()[0]
+        raise Refusal(f"another apt still holds {holder}: wait for it to end, or end it, and run this again")
+    return done
+
+
+def _met_lock(done: subprocess.CompletedProcess[str]) -> bool:
+    return done.returncode != 0 and LOCKED in done.stderr
+
+
+def _apt_once(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
     # RUNLEVEL=1 keeps a package's own service from starting: Nginx's would take port 80.
     environ = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1", "LC_ALL": "C.UTF-8"}
     command = ["apt-get", "-qq", "--yes", *arguments]
-    deadline = time.monotonic() + LOCK_S
-    told = False
-    while True:
-        done = subprocess.run(command, env=environ, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-        if not done.returncode or LOCKED not in done.stderr:
-            return done
-        holder = done.stderr.partition(LOCKED)[2].splitlines()[0]
-        if time.monotonic() >= deadline:
-            raise Refusal(f"another apt still holds {holder}: wait for it to end, or end it, and run this again")
-        if not told:
-            step(f"waiting up to {LOCK_S // 60} minutes for another apt, which holds {holder}")
-        told = True
-        time.sleep(LOOK_S)
+    return subprocess.run(command, env=environ, capture_output=True, text=True, stdin=subprocess.DEVNULL)

@@ -1,8 +1,6 @@
 """wheelhouse/: the wheels that the images are built from, so that a build needs no package index."""
 
-import os
 import re
-import subprocess
 import tempfile
 import venv
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +11,7 @@ from scripts.base.errors import Refusal
 from scripts.cluster.config import ROOT
 from scripts.host.environments import FURTHER, TORCH_CPU, TORCH_CUDA, WORKER
 from scripts.host.packages import require_ensurepip
+from scripts.host.pip import reason, run_pip
 from worker.contract.files import sha256
 
 WHEELHOUSE = ROOT / "wheelhouse"
@@ -81,22 +80,12 @@ def _download(locks: Sequence[Path], folder: Path) -> None:
         venv.create(own, with_pip=True, symlinks=True)
         for lock in locks:
             arguments = ["--no-deps", "--require-hashes", "--only-binary=:all:", *TAGS, f"--dest={folder}"]
-            _run([f"{own}/bin/python", "-m", "pip", "download", *arguments, f"--requirement={lock}"], lock)
-
-
-def _run(command: Sequence[str], lock: Path) -> None:
-    total, count = len(read_pins(lock.read_text())), 0
-    environ = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONUNBUFFERED": "1"}
-    said: list[str] = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environ) as pip:
-        for line in pip.stdout or ():
-            said.append(line.rstrip())
-            if match := re.match(r"(Collecting|Processing) (\S+)", line):
-                count += 1
-                say(f"   {count}/{total} {Path(match[2]).name}")
-    if pip.returncode:
-        errors = [line for line in said if line.startswith("ERROR")] or said[-5:]
-        raise Refusal(
-            f"pip could not fetch what {lock.name} pins:", *errors,
-            "needed a package index that has them, or the wheels in a folder that PIP_FIND_LINKS names",
-        )  # fmt: skip
+            total = len(read_pins(lock.read_text()))
+            command = ["download", *arguments, f"--requirement={lock}"]
+            done, said = run_pip(Path(own) / "bin/python", command, total)
+            if not done:
+                raise Refusal(
+                    f"pip could not fetch what {lock.name} pins:",
+                    *reason(said),
+                    "needed a package index that has them, or the wheels in a folder that PIP_FIND_LINKS names",
+                )

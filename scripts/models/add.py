@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from scripts._vendor import tomlkit
 from scripts.base.console import say
 from scripts.base.errors import Refusal
 from scripts.cluster.config import ROOT
@@ -44,7 +45,7 @@ def add(options: AddModelOptions) -> None:
     library.record(options.models, target, good=True)
     shown = target.relative_to(ROOT) if target.is_relative_to(ROOT) else target
     say(f"\nadded: {shown}. To serve it, put this into the cluster's file, first to make it the default:\n")
-    say(f'  [[models]]\n  name = "{options.name}"\n  folder = "{shown}"')
+    say(f'  [[models]]\n  name = "{options.name}"\n  folder = {tomlkit.item(str(shown)).as_string()}')
 
 
 def prepare(python: Path, folder: Path, target: Path, calibration: str, quick: bool = False) -> None:

@@ -6,7 +6,6 @@ outside the folders, for a folder may be mounted read-only and lists all its own
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ from scripts.cluster.hardware import read_hardware
 from worker.contract.declarations import EngineDeclaration
 from worker.contract.engine import Choice, EngineSpec, Measured, Scaling, read_engine
 from worker.contract.engines import SAFE, needed_by
-from worker.contract.fields import Fields, ModelError
+from worker.contract.fields import Fields, ModelError, read_toml
 from worker.contract.files import sha256, write_atomically
 from worker.contract.loaders import reads_texts
 from worker.contract.machine import kind
@@ -106,7 +105,7 @@ def named(found: Sequence[Entry], name: str) -> Entry:
 def read_facts(folder: Path) -> Facts:
     """What the folder's model.toml says."""
     try:
-        table = tomllib.loads((folder / "model.toml").read_text(encoding="utf-8"))
+        table = read_toml(folder / "model.toml")
         labels = {
             language: len((folder / file).read_text(encoding="utf-8").splitlines())
             for language, file in table["output"]["labels"].items()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from scripts.base.errors import Refusal
 from scripts.cluster.config import Cluster, Model
-from scripts.cluster.hardware import format_cpu_list
 from scripts.cluster.plan import Plan, Worker
+from worker.contract.cpu_list import format_cpu_list
 from worker.contract.settings import SETTINGS, to_env
 
 NOTICE = "Rendered from compose/cluster.toml by scripts/render; a change here is lost at the next `make up`."

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from scripts.cluster.config import Cluster
-from scripts.cluster.hardware import format_cpu_list
 from scripts.cluster.plan import Plan, Worker
 from scripts.render.common import NOTICE, model_of, patience_s, worker_environment
+from worker.contract.cpu_list import format_cpu_list
 
 PORT = 8000  # of every worker, inside its own container
 MODELS = "/models"  # where a worker's container has its model folder

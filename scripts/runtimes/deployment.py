@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 from scripts.base.errors import Refusal
 from scripts.cluster.config import Cluster
 from scripts.cluster.cores import best, reason
-from scripts.cluster.hardware import Hardware, format_cpu_list, read_hardware
+from scripts.cluster.hardware import Hardware, read_hardware
 from scripts.cluster.models import Served, read_specs, served
 from scripts.cluster.plan import Plan, Slot, plan
 from scripts.runtimes.run_directory import RunDir
+from worker.contract.cpu_list import format_cpu_list
 from worker.contract.engines import ENGINES
 from worker.contract.machine import kind
 

@@ -7,13 +7,13 @@ gateway send to them instead, and only when nothing is on its way to the old one
 
 import contextlib
 import signal
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from scripts.base.console import say, step, warn
 from scripts.base.errors import Refusal
 from scripts.base.http import get
+from scripts.base.waiting import wait_until
 from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.preflight import memory_faults
 from scripts.runtimes.runtime import SideBySide
@@ -118,14 +118,14 @@ def _hand_over(runtime: SideBySide, deployment: Deployment, files: Files, forgot
     """Give the gate the list of `files`; returns once an Nginx answers that knows no model `forgotten`."""
     step(f"the gateway leaves {forgotten}")
     deployment.run.write({runtime.members: files[runtime.members]})
-    deadline = time.monotonic() + TAKEN_UP_S
-    while time.monotonic() < deadline:
+
+    def is_forgotten() -> bool:
         code, _ = get(f"{deployment.endpoint}/v2/models/{forgotten}/ready")
         _, status = get(f"{deployment.endpoint}/status")
-        if code == 404 and forgotten not in [worker["model"] for worker in status.get("workers", [])]:
-            return
-        time.sleep(0.1)
-    raise Refusal(f"the gateway still sends to {forgotten} after {TAKEN_UP_S} seconds; see `make logs`")
+        return code == 404 and forgotten not in [worker["model"] for worker in status.get("workers", [])]
+
+    if not wait_until(is_forgotten, TAKEN_UP_S):
+        raise Refusal(f"the gateway still sends to {forgotten} after {TAKEN_UP_S} seconds; see `make logs`")
 
 
 def _wait_finished(runtime: SideBySide, deployment: Deployment, before: Collection[int]) -> None:
@@ -139,8 +139,7 @@ def _wait_finished(runtime: SideBySide, deployment: Deployment, before: Collecti
 
     if finishing():
         say("   waiting for what is on its way")
-    while finishing():
-        time.sleep(0.2)
+    wait_until(lambda: not finishing(), every_s=0.2)
 
 
 @contextlib.contextmanager

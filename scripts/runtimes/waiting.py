@@ -7,6 +7,7 @@ from typing import Any
 from scripts.base.console import say
 from scripts.base.errors import Refusal
 from scripts.base.http import get
+from scripts.base.waiting import wait_until
 from scripts.runtimes.deployment import Deployment
 
 READY_S = 300  # for a large network on the torch engine; a prepared one takes two
@@ -21,9 +22,10 @@ def wait_in(deployment: Deployment, refuse_dead: Callable[[], None], names: Coll
     everyone = {worker.name for worker in deployment.plan.workers}
     awaited = set(names) or everyone
     seen: dict[str, str] = {}
-    now = time.monotonic()
-    deadline, look_for_dead = now + READY_S, now + LOOK_S
-    while (now := time.monotonic()) < deadline:
+    look_for_dead = time.monotonic() + LOOK_S
+
+    def are_in() -> bool:
+        nonlocal look_for_dead
         reports = _reports(deployment)
         for name, report in reports.items():
             if name in awaited and report["state"] != seen.get(name):
@@ -32,13 +34,15 @@ def wait_in(deployment: Deployment, refuse_dead: Callable[[], None], names: Coll
             if name in awaited and report["state"] == "broken":
                 raise Refusal(f"{name} is broken: {report['reason']}")
         if reports.keys() == everyone and all(reports[name]["in"] for name in awaited):
-            return
-        if now >= look_for_dead:
+            return True
+        if time.monotonic() >= look_for_dead:
             refuse_dead()
-            look_for_dead = now + LOOK_S
-        time.sleep(0.1)
-    missing = ", ".join(name for name in sorted(awaited) if seen.get(name) != "ready")
-    raise Refusal(f"not in rotation after {READY_S} seconds: {missing or 'the gateway'}; see `make logs`")
+            look_for_dead = time.monotonic() + LOOK_S
+        return False
+
+    if not wait_until(are_in, READY_S):
+        missing = ", ".join(name for name in sorted(awaited) if seen.get(name) != "ready")
+        raise Refusal(f"not in rotation after {READY_S} seconds: {missing or 'the gateway'}; see `make logs`")
 
 
 def _reports(deployment: Deployment) -> dict[str, dict[str, Any]]:

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from scripts.cluster.config import ROOT
-from scripts.cluster.hardware import format_cpu_list, read_hardware
+from scripts.cluster.hardware import read_hardware
 from scripts.host import docker, images
 from tests.nobody import NOBODY
 from tests.service import Service, bare_environment
 from tests.system.conftest import Kitchen
 from tests.system.containers import Container, left_over, said, workers_in
 from tests.wait import until
+from worker.contract.cpu_list import format_cpu_list
 
 WORKERS = {"slow-0", "slow-1"}
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another account or start an engine")

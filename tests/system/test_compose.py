@@ -17,7 +17,6 @@ import pytest
 import requests
 
 from scripts.cluster.config import ROOT
-from scripts.cluster.hardware import format_cpu_list
 from scripts.host import docker
 from scripts.render.common import patience_s
 from scripts.render.compose import PORT
@@ -28,6 +27,7 @@ from tests.load import steady_load
 from tests.service import Service
 from tests.system.containers import Container, left_over, project, status, workers_in
 from tests.wait import until
+from worker.contract.cpu_list import format_cpu_list
 from worker.contract.settings import offline_variables
 
 DARK, FAINT = 115, 122  # grey levels: the slow model answers the one at once, the other in a second or so

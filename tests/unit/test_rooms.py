@@ -9,7 +9,19 @@ import pytest
 from scripts.cluster.config import ROOT
 
 # Top down: each room may import itself and those before it.
-SCRIPTS = ("base", "cluster", "render", "host", "runtimes", "models", "bundle", "bench", "commands", "__main__")
+SCRIPTS = (
+    "_vendor",
+    "base",
+    "cluster",
+    "render",
+    "host",
+    "runtimes",
+    "models",
+    "bundle",
+    "bench",
+    "commands",
+    "__main__",
+)
 WORKER = ("contract", "decode", "models", "engines", "process", "pipeline", "api", "app")
 RUNTIMES = ("local", "compose", "swarm")
 

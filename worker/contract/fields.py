@@ -1,6 +1,8 @@
 """Reading a TOML table strictly: types checked, unknown keys refused, all faults gathered before any is raised."""
 
+import tomllib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from worker.contract import languages
@@ -11,6 +13,23 @@ LONGEST_DESCRIPTION = 500  # characters; every health check carries it
 
 class ModelError(Exception):
     """A model folder that cannot be served; one line a fault, each with its path and remedy."""
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the table that the TOML file holds; raise OSError, or ModelError with the line that is no TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ModelError(f"{path}: not valid TOML: {error}: correct it there") from error
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{path}: byte {error.start} is not UTF-8: save the file as UTF-8") from error
+
+
+def some(names: Iterable[str], most: int = 8) -> str:
+    """Return the first `most` of the names for a message, and how many more there are."""
+    listed = list(names)
+    more = f" and {len(listed) - most} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more
 
 
 class Fields:

@@ -5,25 +5,23 @@ Standard library only: the control side asks too, to choose the environment or i
 
 import platform
 import re
-import subprocess
 from pathlib import Path
 
+from worker.contract import nvidia
+
 CPUINFO = Path("/proc/cpuinfo")
-SMI_PATIENCE_S = 30  # a first call initialises every GPU, some seconds each
 # What engines choose their kernels by: as the kernel spells it, of x86 and of Arm.
 FEATURES = (
     "amx_bf16", "amx_fp16", "amx_int8", "avx2", "avx512_bf16", "avx512_fp16", "avx512_vnni", "avx512f", "avx_vnni",
     "asimddp", "asimdhp", "bf16", "i8mm", "sve", "sve2",
 )  # fmt: skip
 FLAGS = re.compile(r"^(?:flags|Features)\s*:(.*)$", re.MULTILINE)
-GPU_LINE = re.compile(r"GPU \d+: (?P<name>.+) \(UUID: (?P<uuid>\S+)\)\s*")
-MIG_LINE = re.compile(r"\s+MIG (?P<name>\S+)\s+Device\s+\d+: \(UUID: (?P<uuid>\S+)\)\s*")
 UNKNOWN_GPU = "unknown GPU"
 
 
 def kind(gpu: str = "") -> str:
     """The kind of the GPU with this UUID, or of this machine's CPUs: equal where one measurement holds for both."""
-    return gpu_kind(_smi_list(), gpu) if gpu else cpu_kind(platform.machine(), CPUINFO.read_text(encoding="utf-8"))
+    return gpu_kind(nvidia.smi("-L"), gpu) if gpu else cpu_kind(platform.machine(), CPUINFO.read_text(encoding="utf-8"))
 
 
 def cpu_kind(architecture: str, cpuinfo: str) -> str:
@@ -35,20 +33,4 @@ def cpu_kind(architecture: str, cpuinfo: str) -> str:
 
 def gpu_kind(smi_list: str, uuid: str) -> str:
     """The name that `nvidia-smi -L` gives the GPU, or the MIG device, with this UUID; UNKNOWN_GPU for none."""
-    parent = ""
-    for line in smi_list.splitlines():
-        if match := GPU_LINE.fullmatch(line):
-            name = parent = match["name"]
-        elif match := MIG_LINE.fullmatch(line):
-            name = f"{parent} MIG {match['name']}"
-        if match and match["uuid"] == uuid:
-            return name
-    return UNKNOWN_GPU
-
-
-def _smi_list() -> str:
-    try:
-        command = ["nvidia-smi", "-L"]
-        return subprocess.run(command, capture_output=True, text=True, timeout=SMI_PATIENCE_S, check=False).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
+    return next((gpu.name for gpu in nvidia.parse_list(smi_list)[0] if gpu.uuid == uuid), UNKNOWN_GPU)

@@ -13,7 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from worker.contract.cpu_list import parse_cpu_list
 from worker.contract.engines import ENGINES
+from worker.contract.files import read_variables
 from worker.contract.limits import LIMITS, queue_fault
 
 PREFIX = "WANWU_"
@@ -61,14 +63,8 @@ class Setting:
             raise ValueError(f"{self.variable}: found {text!r}, needed {self.needed}: correct it") from error
 
 
-def parse_cpus(text: str) -> frozenset[int]:
-    """Return the numbers of a kernel CPU list such as "0-3,8"; raise ValueError when it is not one."""
-    if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", text):
-        raise ValueError(f'not a CPU list such as "0-3,8": {text!r}')
-    spans = [[int(end) for end in part.split("-")] for part in text.split(",")]
-    if backwards := [span for span in spans if span[0] > span[-1]]:
-        raise ValueError(f"a span of CPUs runs backwards: {backwards[0][0]}-{backwards[0][1]}")
-    return frozenset(number for span in spans for number in range(span[0], span[-1] + 1))
+def _cpus(text: str) -> frozenset[int]:
+    return frozenset(parse_cpu_list(text))
 
 
 def _setting(needed: str, **more: object) -> dict[str, object]:
@@ -107,7 +103,7 @@ class Settings:
     model: str = field(metadata=_setting("the name that the model is served under"))
     worker: str = field(metadata=_setting("this worker's name"))
     slot: str = field(metadata=_setting("the name of the slot that it is pinned to"))
-    cpus: frozenset[int] = field(metadata=_setting('the CPUs of the slot, as in "0-3,8"', parse=parse_cpus))
+    cpus: frozenset[int] = field(metadata=_setting('the CPUs of the slot, as in "0-3,8"', parse=_cpus))
     bind: str = field(metadata=_setting('the address to listen on, as in "127.0.0.1:8081"'))
     gpu: str = field(metadata=_setting("the UUID of the slot's GPU, or nothing", default=""))
     cache: str = field(metadata=_setting("a folder for what can be made again, or nothing", default=""))
@@ -156,8 +152,7 @@ def to_env(**values: object) -> dict[str, str]:
 
 def offline_variables() -> dict[str, str]:
     """Return the variables that keep every library on this machine, from offline.env."""
-    lines = (Path(__file__).parents[1] / "offline.env").read_text().splitlines()
-    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    return read_variables(Path(__file__).parents[1] / "offline.env")
 
 
 def offline_faults(environ: Mapping[str, str]) -> list[str]:

@@ -1,12 +1,11 @@
 """A model folder: `model.toml` read strictly, and every file held against its sha256."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from worker.contract.engine import EngineSpec, read_engine
-from worker.contract.fields import Fields, ModelError
+from worker.contract.fields import Fields, ModelError, read_toml
 from worker.contract.files import sha256
 from worker.contract.loaders import LOADERS
 from worker.models.input import Input, read_input
@@ -46,11 +45,7 @@ def read_folder(path: Path) -> ModelFolder:
         raise ModelError(f"{path}: no such model folder; check the path and that the models volume is mounted")
     if not source.is_file():
         raise ModelError(f"{source}: not found; a model folder needs a model.toml")
-    try:
-        table = tomllib.loads(source.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ModelError(f"{source}: not valid TOML: {error}") from error
-    return _parse(Fields(table, str(source)), path)
+    return _parse(Fields(read_toml(source), str(source)), path)
 
 
 def verify_files(folder: ModelFolder) -> None:

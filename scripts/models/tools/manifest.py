@@ -1,8 +1,9 @@
 """model.toml as text, from what was found out of a model. Pure."""
 
-import json
 from collections.abc import Iterable, Mapping
+from typing import Any
 
+from scripts._vendor import tomlkit
 from worker.contract.engines import first_for
 from worker.contract.loaders.checkpoint import NETWORK_CODE
 from worker.decode import ROUNDINGS
@@ -27,65 +28,57 @@ def model_toml(
     source: str = "",
     zero_shot: ZeroShot | None = None,
 ) -> str:
-    """The text of model.toml, which trusts the code that comes with the model, if any.
+    """Return the text of model.toml, which trusts the code that comes with the model, if any.
 
     `digests` are the sha256 of all files by path; `golden.image` is relative too; `source` says where they are from.
     """
-    lines = [
-        f"name = {quoted(name)}",
-        'version = "1"',
-        *([f"source = {quoted(source)}"] if source else []),
-        f"loader = {quoted(found.loader)}",
-        *([f"architecture = {quoted(found.architecture)}"] if found.architecture else []),
-        f"weights = {quoted(found.weights)}",
-        *(["trust_code = true"] if NETWORK_CODE in found.files else []),
-        "",
-        "[files]",
-        *(f"{quoted(path)} = {quoted(digest)}" for path, digest in digests.items()),
-        "",
-        *input_lines(found),
-        "",
-        "[output]",
-        f"activation = {quoted(found.activation)}",
-        "[output.labels]",
-        *(f"{language} = {quoted(labels_file(language))}" for language in languages),
-        "",
-        *(_zero_shot(zero_shot) if zero_shot else []),
-        "[[golden]]",
-        f"image = {quoted(str(golden.image))}",
-        f"index = {golden.index}",
-        f"label = {quoted(golden.label)}",
-        f"score = {golden.score:.4f}",
-        "",
-        "[engine]",
-        f"name = {quoted(first_for(found.loader).name)}",
-        'precision = "f32"',
-        f"batch_sizes = {list(BATCH_SIZES)}",
-    ]
-    return "\n".join(lines) + "\n"
+    table: dict[str, Any] = {"name": name, "version": "1"}
+    if source:
+        table["source"] = source
+    table["loader"] = found.loader
+    if found.architecture:
+        table["architecture"] = found.architecture
+    table["weights"] = found.weights
+    if NETWORK_CODE in found.files:
+        table["trust_code"] = True
+    table |= {"files": dict(digests), "input": input_table(found), "output": output_table(found, languages)}
+    if zero_shot:
+        table["zero_shot"] = {"language": zero_shot.language, "templates": list(zero_shot.templates)}
+    table["golden"] = [golden_table(golden)]
+    table["engine"] = engine_table(first_for(found.loader).name, "f32")
+    return to_text(table)
 
 
-def input_lines(found: Description) -> list[str]:
-    """Return the [input] table, line by line."""
+def to_text(table: Mapping[str, Any]) -> str:
+    """Return `table` as TOML, in its order."""
+    return str(tomlkit.dumps(table))
+
+
+def input_table(found: Description) -> dict[str, Any]:
     geometry, channels = found.geometry, len(found.mean)
-    resize = list(geometry.resize) if isinstance(geometry.resize, tuple) else geometry.resize
-    return [
-        "[input]",
-        *([f"channels = {channels}"] if channels != RGB else []),
-        f"size = {list(geometry.size)}",
-        *([f"resize = {resize}"] if resize else []),
-        *([f"rounding = {quoted(geometry.rounding)}"] if geometry.rounding != ROUNDINGS[0] else []),
-        f"interpolation = {quoted(geometry.interpolation)}",
-        f"mean = {list(found.mean)}",
-        f"std = {list(found.std)}",
-    ]
+    table: dict[str, Any] = {"channels": channels} if channels != RGB else {}
+    table["size"] = list(geometry.size)
+    if geometry.resize:
+        table["resize"] = list(geometry.resize) if isinstance(geometry.resize, tuple) else geometry.resize
+    if geometry.rounding != ROUNDINGS[0]:
+        table["rounding"] = geometry.rounding
+    return table | {"interpolation": geometry.interpolation, "mean": list(found.mean), "std": list(found.std)}
 
 
-def _zero_shot(zero_shot: ZeroShot) -> list[str]:
-    templates = ", ".join(map(quoted, zero_shot.templates))
-    return ["[zero_shot]", f"language = {quoted(zero_shot.language)}", f"templates = [{templates}]", ""]
+def output_table(found: Description, languages: Iterable[str], **more: Any) -> dict[str, Any]:
+    labels = {language: labels_file(language) for language in languages}
+    return {"activation": found.activation, **more, "labels": labels}
 
 
-def quoted(value: str) -> str:
-    """A TOML string; JSON's are the same but for DEL, which no file name or label holds on purpose."""
-    return json.dumps(value, ensure_ascii=False)
+def golden_table(golden: Golden) -> dict[str, Any]:
+    return {
+        "image": str(golden.image),
+        "index": golden.index,
+        "label": golden.label,
+        "score": round(golden.score, 4),
+        **({"example": True} if golden.example else {}),
+    }
+
+
+def engine_table(name: str, precision: str) -> dict[str, Any]:
+    return {"name": name, "precision": precision, "batch_sizes": list(BATCH_SIZES)}

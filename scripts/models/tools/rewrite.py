@@ -1,133 +1,109 @@
-"""model.toml with its [engine] and what [files] says of prepared networks put anew, all else byte for byte. Pure."""
+"""model.toml with its [engine] and what [files] says of prepared networks put anew, all else as it is. Pure."""
 
-import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from typing import Any
 
-from scripts.models.tools.manifest import quoted
+from scripts._vendor import tomlkit
 from worker.contract.engine import EngineSpec, Measured, Scaling
 from worker.contract.fields import ModelError
 
 PREPARED_FOLDER = "prepared"  # inside a model folder; all of it belongs to the preparation
-HEADER = re.compile(r"^[ \t]*\[\[?(?P<path>[^\]\n]+)\]", re.MULTILINE)
-GAP = re.compile(r"(?:^[ \t]*(?:#[^\n]*)?(?:\n|\Z))+\Z", re.MULTILINE)  # ends a text: blank lines and comments
-
-
-@dataclass(frozen=True)
-class Section:
-    """A table as it is written: its name, the blank lines and comments above its header, the header and its lines."""
-
-    name: str
-    gap: str
-    body: str
-
-    @property
-    def of_engine(self) -> bool:
-        return self.name.split(".")[0].strip() == "engine"
 
 
 def rewritten(text: str, source: str, digests: Mapping[str, str], engine: EngineSpec) -> str:
-    """`text`, a model.toml, with `engine`, and with the sha256 `digests` of all prepared files by path.
+    """Return `text`, a model.toml, with `engine`, and with the sha256 `digests` of all prepared files by path.
 
-    `source` is its name in the ModelError raised when it is laid out so that this cannot be done line by line.
+    Raise ModelError, about `source`, where the tables are laid out so that comments would be lost.
     """
     before = tomllib.loads(text)
-    sections = [_relisted(section, digests) for section in _sections(text)]
-    result = "".join(section.gap + section.body for section in _with_engine(sections, engine))
+    kept = {path: digest for path, digest in before["files"].items() if not path.startswith(f"{PREPARED_FOLDER}/")}
+    wanted = before | {"files": kept | dict(digests), "engine": engine_table(engine)}
     try:
-        after = tomllib.loads(result)
-    except tomllib.TOMLDecodeError:
-        after = {}
-    kept = {path: digest for path, digest in before["files"].items() if not _is_prepared(path)}
-    wanted = before | {
-        "files": kept | dict(digests),
-        "engine": tomllib.loads("\n".join(engine_lines(engine)))["engine"],
-    }
-    if after != wanted:
+        result = _edited(text, wanted["files"], wanted["engine"])
+    except (tomlkit.exceptions.TOMLKitError, AttributeError):  # the latter for tables in pieces
+        result = ""
+    if not result or tomllib.loads(result) != wanted:
         raise ModelError(
-            f"{source}: found [files] or [engine] in another layout than a table under its own header: "
-            "write each as one, then prepare the model again"
+            f"{source}: found the tables of [engine] or [files] with others between them: "
+            "write them one after another, then prepare the model again"
         )
     return result
 
 
-def engine_lines(engine: EngineSpec) -> list[str]:
-    """[engine] and the tables below it, line by line."""
-    lines = [
-        "[engine]",
-        f"name = {quoted(engine.name)}",
-        f"precision = {quoted(engine.precision)}",
-        f"batch_sizes = {list(engine.batch_sizes)}",
-        *([f"wait_ms = {engine.wait_ms}"] if engine.wait_ms else []),
-    ]
+def engine_table(engine: EngineSpec) -> dict[str, Any]:
+    """Return [engine] and the tables below it."""
+    table: dict[str, Any] = {
+        "name": engine.name,
+        "precision": engine.precision,
+        "batch_sizes": list(engine.batch_sizes),
+    }
+    if engine.wait_ms:
+        table["wait_ms"] = engine.wait_ms
     if engine.prepared:
-        lines += ["", "[engine.prepared]", *(f"{name} = {quoted(file)}" for name, file in engine.prepared.items())]
-    for row in engine.measured:
-        lines += ["", "[[engine.measured]]", *_measured(row)]
-    for speed in engine.scaling:
-        lines += ["", "[[engine.scaling]]", *_scaling(speed)]
-    return lines
+        table["prepared"] = dict(engine.prepared)
+    if engine.measured:
+        table["measured"] = [_measured(row) for row in engine.measured]
+    if engine.scaling:
+        table["scaling"] = [_scaling(row) for row in engine.scaling]
+    return table
 
 
-def _measured(row: Measured) -> list[str]:
-    return [
-        f"machine = {quoted(row.machine)}",
-        f"engine = {quoted(row.engine)}",
-        f"precision = {quoted(row.precision)}",
-        f"batch_sizes = {list(row.batch_sizes)}",
-        f"images_per_s = {row.images_per_s:.1f}",
-        f"agreement = {row.agreement:.4f}",
-        f"difference = {row.difference:.6f}",
-        f"chosen = {str(row.chosen).lower()}",
-        *(["quick = true"] if row.quick else []),
-    ]
+def _measured(row: Measured) -> dict[str, Any]:
+    return {
+        "machine": row.machine,
+        "engine": row.engine,
+        "precision": row.precision,
+        "batch_sizes": list(row.batch_sizes),
+        "images_per_s": round(row.images_per_s, 1),
+        "agreement": round(row.agreement, 4),
+        "difference": round(row.difference, 6),
+        "chosen": row.chosen,
+        **({"quick": True} if row.quick else {}),
+    }
 
 
-def _scaling(row: Scaling) -> list[str]:
-    return [
-        f"machine = {quoted(row.machine)}",
-        f"cores = {row.cores}",
-        f"images_per_s = {row.images_per_s:.1f}",
-        f"latency_ms = {row.latency_ms:.2f}",
-    ]
+def _scaling(row: Scaling) -> dict[str, Any]:
+    return {
+        "machine": row.machine,
+        "cores": row.cores,
+        "images_per_s": round(row.images_per_s, 1),
+        "latency_ms": round(row.latency_ms, 2),
+    }
 
 
-def _relisted(section: Section, digests: Mapping[str, str]) -> Section:
-    """[files] with what is prepared now in place of what was; any other section as it is."""
-    if section.name.strip() != "files":
-        return section
-    kept = [line for line in section.body.splitlines(keepends=True) if not _is_prepared(line.strip().strip("\"'"))]
-    new = [f"{quoted(path)} = {quoted(digest)}\n" for path, digest in digests.items()]
-    return replace(section, body="".join(kept + new))
+def _edited(text: str, files: Mapping[str, str], engine: Mapping[str, Any]) -> str:
+    document = tomlkit.parse(text)
+    listed, tail = document["files"], _cut_tail(document["files"])
+    for path in listed.keys() - files.keys():
+        listed.remove(path)
+    for path in [path for path, digest in files.items() if listed.get(path) != digest]:
+        listed[path] = files[path]
+    _put_back(listed, tail)
+    tail = _cut_tail(document["engine"])
+    document["engine"] = engine
+    _cut_tail(document["engine"])  # a line break
+    _put_back(document["engine"], tail)
+    return str(tomlkit.dumps(document))
 
 
-def _with_engine(sections: list[Section], engine: EngineSpec) -> list[Section]:
-    """The new tables stand where the first of the old ones stood."""
-    new = "\n".join(engine_lines(engine)) + "\n"
-    result: list[Section] = []
-    for section in sections:
-        if not section.of_engine:
-            result.append(section)
-        elif not any(one.of_engine for one in result):
-            result.append(replace(section, body=new))
-    return result
+def _cut_tail(table: Any) -> list[Any]:
+    """Take away the blank lines and comments that end the table: they belong to what follows."""
+    tail: list[Any] = []
+    for body in (table.value.body, _last_table(table).value.body):
+        while body and body[-1][0] is None:
+            tail.insert(0, body.pop()[1])
+    return tail
 
 
-def _sections(text: str) -> list[Section]:
-    """All of `text`, in order: what stands before the first header and after the last table have no name."""
-    headers = list(HEADER.finditer(text))
-    edges = [0, *(header.start() for header in headers), len(text)]
-    parts = [text[start:end] for start, end in pairwise(edges)]
-    sections, gap = [], ""
-    for name, part in zip(["", *(header["path"] for header in headers)], parts, strict=True):
-        found = GAP.search(part)
-        end = found.start() if found else len(part)
-        sections.append(Section(name, gap, part[:end]))
-        gap = part[end:]
-    return [*sections, Section("", gap, "")]
+def _put_back(table: Any, tail: list[Any]) -> None:
+    _last_table(table).value.body.extend((None, item) for item in tail)
 
 
-def _is_prepared(path: str) -> bool:
-    return path.startswith(f"{PREPARED_FOLDER}/")
+def _last_table(table: Any) -> Any:
+    """Return the table whose lines end `table`: itself, or the last one below it."""
+    while True:
+        children = [item for _, item in table.value.body if isinstance(item, (tomlkit.items.Table, tomlkit.items.AoT))]
+        if not children:
+            return table
+        table = children[-1].body[-1] if isinstance(children[-1], tomlkit.items.AoT) else children[-1]

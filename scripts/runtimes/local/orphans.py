@@ -2,12 +2,12 @@
 
 import os
 import signal
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from scripts.base.errors import Refusal
+from scripts.base.waiting import wait_until
 from scripts.runtimes.run_directory import RunDir
 
 PATIENCE_S = 30  # a worker drains, and Nginx answers what it has taken
@@ -56,16 +56,17 @@ PHASES: tuple[tuple[Callable[[str], bool], int], ...] = (
 
 def _signal(run: RunDir, chosen: Callable[[str], bool], signum: int) -> None:
     """Send the signal to the chosen ones, and wait until they are gone or PATIENCE_S seconds are over."""
-    deadline = time.monotonic() + PATIENCE_S
     told: set[int] = set()
-    while pids := {pid for pid, title in find(run).items() if chosen(title)}:
+
+    def are_gone() -> bool:
+        pids = {pid for pid, title in find(run).items() if chosen(title)}
         for pid in pids - told:  # some may have been started meanwhile
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signum)
-        told |= pids
-        if time.monotonic() >= deadline:
-            return
-        time.sleep(0.1)
+        told.update(pids)
+        return not pids
+
+    wait_until(are_gone, PATIENCE_S)
 
 
 def _mounts(pid: int | str) -> str:

@@ -10,7 +10,6 @@ from scripts.base.console import say, step, warn
 from scripts.base.errors import Refusal
 from scripts.base.programs import search_path
 from scripts.cluster.config import ROOT, Cluster
-from scripts.cluster.hardware import format_cpu_list
 from scripts.host import docker, offline
 from scripts.host.environments import SERVE, Environment, ensure, serving
 from scripts.host.packages import NGINX, require
@@ -23,6 +22,7 @@ from scripts.runtimes.rolling import replace_each
 from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.runtime import Checks, SideBySide
 from scripts.runtimes.waiting import wait_in
+from worker.contract.cpu_list import format_cpu_list
 
 GONE = "supervisord is gone"
 GATE_HOME = ROOT / "nginx"

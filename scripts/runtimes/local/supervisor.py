@@ -14,6 +14,7 @@ from typing import Any
 from xmlrpc.client import Fault, ServerProxy, Transport
 
 from scripts.base.errors import Refusal
+from scripts.base.waiting import wait_until
 from scripts.runtimes.run_directory import RunDir
 
 START_S = 20
@@ -35,12 +36,8 @@ def start(run: RunDir, python: Path, account: pwd.struct_passwd, environ: Mappin
     done = subprocess.run(
         [python.parent / "supervisord", "-c", run.config], env=environ, capture_output=True, text=True, **as_account
     )  # type: ignore[call-overload]
-    deadline = time.monotonic() + START_S
-    while done.returncode == 0 and time.monotonic() < deadline:
-        if is_running(run):
-            return
-        time.sleep(0.05)
-    raise Refusal(f"supervisord did not start: {(done.stderr or done.stdout).strip() or 'see ' + str(run.logs)}")
+    if done.returncode or not wait_until(lambda: is_running(run), START_S, 0.05):
+        raise Refusal(f"supervisord did not start: {(done.stderr or done.stdout).strip() or 'see ' + str(run.logs)}")
 
 
 def is_running(run: RunDir) -> bool:
@@ -93,8 +90,7 @@ def stop(run: RunDir) -> None:
         # All at the same moment: each takes seconds to drain, and supervisord would end them one after another.
         _ask(run, "stopProcessGroup", name, False)
     _ask(run, "shutdown")
-    while is_running(run):
-        time.sleep(0.1)
+    wait_until(lambda: not is_running(run))
 
 
 class _Connection(http.client.HTTPConnection):

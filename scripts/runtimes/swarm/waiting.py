@@ -1,12 +1,12 @@
 """Waiting until the swarm does what it was told, and saying what happens meanwhile."""
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from scripts.base.console import say
 from scripts.base.errors import Refusal
 from scripts.base.http import get
+from scripts.base.waiting import wait_until
 from scripts.host import docker
 from scripts.render.swarm import service_name
 from scripts.runtimes.swarm.deployment import SwarmDeployment
@@ -91,11 +91,8 @@ def wait_gone() -> None:
 
 
 def _until(arrived: Callable[[], bool], otherwise: str) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not arrived():
-        if time.monotonic() > deadline:
-            raise Refusal(f"{otherwise} after {WAIT_S} seconds; see `make status` and `make logs`")
-        time.sleep(LOOK_S)
+    if not wait_until(arrived, WAIT_S, LOOK_S):
+        raise Refusal(f"{otherwise} after {WAIT_S} seconds; see `make status` and `make logs`")
 
 
 def _tell(services: Sequence[Service], tasks: Iterable[Task], before: Before, seen: dict[str, str]) -> None:

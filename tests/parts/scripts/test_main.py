@@ -13,6 +13,7 @@ from scripts import commands
 from scripts.cluster.config import ROOT
 
 OWN_TOOLS = ("scripts.bench", "scripts.models.tools.")  # run in environments of their own
+VENDORED = "scripts._vendor."  # known by their own names, not by this one
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +44,7 @@ def test_an_interrupt_ends_a_command_without_a_traceback(tmp_path: Path) -> None
     assert (process.returncode, said, complaint) == (130, "", "!! interrupted\n")
 
 
-# --- Only the standard library ----------------------------------------------------------------------------------
+# --- Only the standard library, and what scripts/_vendor holds ----------------------------------------------------
 
 
 def bare_python(code: str) -> subprocess.CompletedProcess[str]:
@@ -70,9 +71,9 @@ def test_a_command_imports_nothing_of_others() -> None:
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "scripts.commands.logs")
 
 
-def test_every_module_that_sets_up_needs_nothing_but_the_standard_library() -> None:
+def test_every_module_that_sets_up_needs_nothing_but_the_standard_library_and_what_is_vendored() -> None:
     found = pkgutil.walk_packages([str(ROOT / "scripts")], "scripts.")
-    modules = [module.name for module in found if not module.name.startswith(OWN_TOOLS)]
+    modules = [module.name for module in found if not module.name.startswith((*OWN_TOOLS, VENDORED))]
     assert {
         "scripts.runtimes.local.runtime",
         "scripts.cluster.plan",
@@ -81,9 +82,13 @@ def test_every_module_that_sets_up_needs_nothing_but_the_standard_library() -> N
     } <= set(modules)
     code = (
         f"import importlib; [importlib.import_module(name) for name in {modules!r}]; "
-        "found = {name.partition('.')[0] for name, module in sys.modules.items() if module}; "
-        "print(*sorted(found - sys.stdlib_module_names))"
+        "found = {name.partition('.')[0] for name, module in sys.modules.items() if module} - {'__main__'}; "
+        "print(*(f'{name}={sys.modules[name].__file__}' for name in sorted(found - sys.stdlib_module_names)))"
     )
     done = bare_python(code)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.split() == ["__main__", "scripts", "worker"]
+    assert dict(one.split("=", 1) for one in done.stdout.split()) == {
+        "scripts": f"{ROOT}/scripts/__init__.py",
+        "tomlkit": f"{ROOT}/scripts/_vendor/tomlkit/__init__.py",
+        "worker": f"{ROOT}/worker/__init__.py",
+    }

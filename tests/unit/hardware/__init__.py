@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from scripts.cluster.hardware import Hardware, Texts, describe, parse_cpu_list
+from scripts.cluster.hardware import Hardware, Texts, describe
+from worker.contract.cpu_list import parse_cpu_list
 
 FOLDER = Path(__file__).parent
 MACHINES = sorted(folder.parent.name for folder in FOLDER.glob("*/lscpu.txt"))

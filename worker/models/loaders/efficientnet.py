@@ -12,8 +12,7 @@ from typing import Any
 
 import torch
 
-from worker.contract.fields import ModelError
-from worker.models.loaders.state_dict import some
+from worker.contract.fields import ModelError, some
 
 State = Mapping[str, torch.Tensor]
 

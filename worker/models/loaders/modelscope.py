@@ -11,13 +11,13 @@ from typing import Any
 
 import torch
 
-from worker.contract.fields import ModelError
+from worker.contract.fields import ModelError, some
 from worker.contract.loaders.modelscope import META_INFO, WEIGHTS
 from worker.contract.model_files import STATE_DICTS
 from worker.decode import Geometry
 from worker.models.folder import ModelFolder
 from worker.models.loaders import Description, guess, names, timm
-from worker.models.loaders.state_dict import fill, plain, read_checkpoint, read_state_dict, some
+from worker.models.loaders.state_dict import fill, plain, read_checkpoint, read_state_dict
 
 RESNEST, VIT = "resnest101e", "vit_base_patch16_224"
 LABEL_FIELD = 1  # of the fields of a line of meta_info.txt, separated by tabs

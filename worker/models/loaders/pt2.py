@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.export.pt2_archive._package import PT2ArchiveReader
 
-from worker.contract.fields import ModelError
+from worker.contract.fields import ModelError, some
 from worker.models.folder import ModelFolder
 from worker.models.loaders import Description, guess
+from worker.models.loaders.compat import open_pt2
 from worker.models.loaders.lfs import refuse_pointer
 from worker.models.loaders.prepared import exported
-from worker.models.loaders.state_dict import some
 
 MODEL = "models/model.json"
 CONFIGURATIONS = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
@@ -73,7 +72,7 @@ def check(path: Path) -> dict[str, Any]:
     """The archive's model.json; raises ModelError when the archive holds more than tensors and torch's operators."""
     refuse_pointer(path)
     try:
-        reader = PT2ArchiveReader(str(path))
+        reader = open_pt2(path)
         files = set(reader.get_file_names())
         model: dict[str, Any] = json.loads(reader.read_string(MODEL))
         configurations = [json.loads(reader.read_string(name)) for name in CONFIGURATIONS]

@@ -12,20 +12,19 @@ import safetensors
 import safetensors.torch
 import torch
 
-from worker.contract.fields import ModelError
+from worker.contract.fields import ModelError, some
+from worker.models.loaders.compat import NUMPY_RECONSTRUCT, NUMPY_SCALAR, weights_only_globals
 from worker.models.loaders.lfs import refuse_pointer
 
 WRAPPERS = ("state_dict_ema", "state_dict", "model")  # an average of the weights answers better than the last of them
 PREFIXES = ("module.", "_orig_mod.")  # left by DataParallel and by torch.compile
-SHOWN = 8
 
 # Plain values that training scripts leave beside the weights; none does anything when it is read.
-_SCALAR, _RECONSTRUCT = np._core.multiarray.scalar, np._core.multiarray._reconstruct  # type: ignore[attr-defined]
 HARMLESS = [
     argparse.Namespace, np.dtype, np.ndarray,
     *(type(np.dtype(kind)) for kind in "?bBhHiIlLqQefd"),
     *((value, f"numpy.{core}.multiarray.{name}")
-      for core in ("core", "_core") for value, name in ((_SCALAR, "scalar"), (_RECONSTRUCT, "_reconstruct"))),
+      for core in ("core", "_core") for value, name in ((NUMPY_SCALAR, "scalar"), (NUMPY_RECONSTRUCT, "_reconstruct"))),
 ]  # fmt: skip
 
 
@@ -72,7 +71,7 @@ def unsafe_globals(path: Path) -> list[str]:
                 return ["TorchScript"]
         with torch.serialization.safe_globals(HARMLESS):
             return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(str(path)))
-    allowed = {*torch._weights_only_unpickler._get_allowed_globals(), *_names(HARMLESS)}
+    allowed = weights_only_globals() | _names(HARMLESS)
     return sorted(_plain_pickle_globals(path) - allowed)
 
 
@@ -109,13 +108,6 @@ def fill(network: torch.nn.Module, state: Mapping[str, torch.Tensor], path: Path
         found = "; ".join(f"{what}: {some(keys)}" for what, keys in faults.items() if keys)
         raise ModelError(f"{path}: does not fit {architecture}: {found}")
     network.load_state_dict(state)
-
-
-def some(names: Iterable[str]) -> str:
-    """The first few of `names`, and how many more there are."""
-    names = list(names)
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
 
 
 def _damaged(path: Path, error: Exception) -> ModelError:

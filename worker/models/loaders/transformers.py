@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
 
-from worker.contract.fields import ModelError
+from worker.contract.fields import ModelError, some
 from worker.contract.model_files import CONFIG, PREPROCESSOR, read_json
 from worker.models.folder import ModelFolder
 from worker.models.loaders import Description, names
 from worker.models.loaders.channels import RGB
 from worker.models.loaders.image_processor import flips, preprocessing
-from worker.models.loaders.state_dict import check_weights, some
+from worker.models.loaders.state_dict import check_weights
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 INDEX = ".index.json"  # of weights in several files

@@ -10,6 +10,7 @@ from scripts.base.console import aligned
 from scripts.models.tools.evaluate import FORMAT
 from scripts.models.tools.evaluate.dataset import LeftOut, Unknown
 from scripts.models.tools.evaluate.metrics import BINS, RULE, TOP, ClassFigures, Figures
+from worker.contract.fields import some
 from worker.contract.languages import BOTH
 from worker.models.labels import Labels
 
@@ -195,6 +196,4 @@ def _list(title: str, rows: Sequence[str]) -> Iterator[str]:
 
 def few(names: Iterable[str]) -> str:
     """Return the first names of a list, and how many more there are."""
-    listed = list(names)
-    more = f" and {len(listed) - FEW} more" if len(listed) > FEW else ""
-    return ", ".join(map(readable, listed[:FEW])) + more
+    return some(map(readable, names), FEW)

@@ -10,7 +10,7 @@ from scripts.base.console import say, step
 from scripts.models.options import AddModelOptions
 from scripts.models.tools.add import add
 from scripts.models.tools.answers import asker, open_engine
-from scripts.models.tools.manifest import BATCH_SIZES, input_lines, labels_file, quoted
+from scripts.models.tools.manifest import engine_table, golden_table, input_table, labels_file, output_table, to_text
 from scripts.models.tools.photos.sources import GOLDEN, WEIGHTS, Sources
 from scripts.models.tools.prepare.converters import openvino, samples
 from worker.contract.fields import ModelError
@@ -19,6 +19,7 @@ from worker.models.folder import ModelFolder, read_folder, verify_files
 from worker.models.golden import check_golden
 from worker.models.loaders import Description, describe, load_network
 from worker.models.loaders.prepared import read
+from worker.models.output import Golden
 
 NAME, VERSION, NETWORK, PRECISION = "photos", "1", "model.xml", "int8"
 CALIBRATION = 600  # crops: with 300, a third more distance from the answers in f32
@@ -86,32 +87,25 @@ def _record(out: Path, found: Description) -> None:
 
 def model_toml(found: Description, digests: Mapping[str, str], classes: Sequence[int], scores: Sequence[float]) -> str:
     """Return the text of model.toml: the sha256 `digests` by path, and class and score of each photograph of GOLDEN."""
-    lines = [
-        f"name = {quoted(NAME)}",
-        f"version = {quoted(VERSION)}",
-        'licence = "Apache-2.0"',
-        'loader = "openvino"',
-        f"weights = {quoted(NETWORK)}",
-        "",
-        "[description]",
-        *(f"{language} = {quoted(text)}" for language, text in DESCRIPTION.items()),
-        "",
-        "[files]",
-        *(f"{quoted(path)} = {quoted(digest)}" for path, digest in digests.items()),
-        "",
-        *input_lines(found),
-        "",
-        "[output]",
-        'activation = "softmax"',
-        f"unsure_below = {UNSURE_BELOW}",
-        "[output.labels]",
-        *(f"{language} = {quoted(labels_file(language))}" for language in found.labels),
-    ]
-    for photograph, index, score in zip(GOLDEN, classes, scores, strict=True):
-        lines += ["", "[[golden]]", f"image = {quoted(photograph.path)}", f"index = {index}"]
-        lines += [f"label = {quoted(photograph.label)}", f"score = {score:.4f}", "example = true"]
-    lines += ["", "[engine]", 'name = "openvino"', f"precision = {quoted(PRECISION)}"]
-    return "\n".join([*lines, f"batch_sizes = {list(BATCH_SIZES)}"]) + "\n"
+    answers = zip(GOLDEN, classes, scores, strict=True)
+    return to_text(
+        {
+            "name": NAME,
+            "version": VERSION,
+            "licence": "Apache-2.0",
+            "loader": "openvino",
+            "weights": NETWORK,
+            "description": DESCRIPTION,
+            "files": dict(digests),
+            "input": input_table(found),
+            "output": output_table(found, found.labels, unsure_below=UNSURE_BELOW),
+            "golden": [
+                golden_table(Golden(Path(one.path), index, one.label, score, example=True))
+                for one, index, score in answers
+            ],
+            "engine": engine_table("openvino", PRECISION),
+        }
+    )
 
 
 def _origins() -> str:

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from fnmatch import fnmatch
 
 from scripts.models.tools.sources import FetchError
+from worker.contract.fields import some
 from worker.contract.loaders import LOADERS, zero_shot
 from worker.contract.loaders.zero_shot import OPEN_CLIP_CONFIG
 from worker.contract.model_files import PREPROCESSOR
 from worker.models.loaders.guess import suffixes
 
-SHOWN = 8  # names in a message
 SETTINGS = tuple(dict.fromkeys(pattern for loader in LOADERS.values() for pattern in loader.settings))
 # The first form that is there is taken, by the loaders' precedence, and each of them names safetensors before pickles.
 WEIGHTS = tuple(dict.fromkeys(form for loader in LOADERS.values() for form in loader.weights))
@@ -28,14 +28,10 @@ def needed(source: str, paths: Sequence[str], loader: str = "") -> list[str]:
         weights = _weights(top, WEIGHTS)
     if not weights:
         raise FetchError(
-            f"{source}: found {_some(sorted(top)) or 'nothing'}, needed weights such as model.safetensors: "
+            f"{source}: found {some(sorted(top)) or 'nothing'}, needed weights such as model.safetensors: "
             "choose a repository that a loader can read"
         )
     return sorted({path for path in top if any(fnmatch(path, pattern) for pattern in SETTINGS)} | set(weights))
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 def _weights(paths: Sequence[str], forms: Sequence[str]) -> list[str]:

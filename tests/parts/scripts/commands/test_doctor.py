@@ -14,7 +14,7 @@ import pytest
 from scripts.base.errors import Refusal
 from scripts.base.programs import on_path
 from scripts.cluster.config import ROOT, Cluster
-from scripts.cluster.hardware import format_cpu_list, read_hardware
+from scripts.cluster.hardware import read_hardware
 from scripts.commands import NoOptions, Place, doctor
 from scripts.host import environments
 from scripts.host.environments import SERVE
@@ -23,6 +23,7 @@ from scripts.runtimes.local import runtime as local
 from scripts.runtimes.run_directory import RunDir
 from tests.nobody import NOBODY, as_nobody
 from tests.service import free_ports
+from worker.contract.cpu_list import format_cpu_list
 
 Capture = pytest.CaptureFixture[str]
 HARDWARE = read_hardware()

@@ -220,7 +220,11 @@ def test_without_cpus_nothing_can_be_said_about_cpu_workers() -> None:
         (f"limits = 1\n{MINIMAL}", "limits: found 1, needed a table"),
         (f"servers = []\n{MINIMAL}", "servers: found [], needed one or several [[servers]] tables"),
         (f"port = 2020-01-01\n{MINIMAL}", 'port: found "2020-01-01", needed a port from 1 to 65535'),
-        ("port = 1 1", "not valid TOML: Expected newline or end of document after a statement (at line 1, column 10)"),
+        (
+            "port = 1 1",
+            "not valid TOML: Expected newline or end of document after a statement (at line 1, column 10): "
+            "correct it there",
+        ),
     ],
 )
 def test_a_file_of_another_shape_is_refused(text: str, line: str) -> None:

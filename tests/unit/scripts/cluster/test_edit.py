@@ -1,4 +1,4 @@
-"""Another model folder in the cluster's file, and not one other byte changed."""
+"""Another model folder in the cluster's file, and not one other line changed."""
 
 import os
 import stat
@@ -36,8 +36,9 @@ def test_the_file_of_the_repository_keeps_its_comments() -> None:
     "text",
     [
         '[[models]]\nname = "a"\nfolder = "a"\n[[models]]\nname = "b"\nfolder = "b"\n',
-        "\r\n[[ models ]] # one\r\n\tfolder='a'#x\r\n name   =\t'a'  # y\r\n[[models]]\r\nname='b'\r\nfolder='b'",
-        '[[models]]\nname = "a"\nfolder = "a"\n[limits]\nqueue = 40\n[[models]]\nname = "b"\nfolder = "a\\"]#b"\n',
+        "\r\n[[ models ]] # one\r\n\tfolder='a'#x\r\n name   =\t'a'  # y\r\n[[ models ]]\r\nname='b'\r\nfolder='b'",
+        '[[models]]\nname = "a"\nfolder = "a"\n[[models]]\nname = "b"\nfolder = "a\\"]#b"\n[limits]\nqueue = 40\n',
+        '[[models]]\nname = """a"""\nfolder = "a"\n[[models]]\nfolder = "b"\nname = "b"\n',
         '# [[models]]\n[[models]]\n# name = "x"\nname = "模"\nfolder = "a"\n\n[[models]]\nfolder = "b"\nname = "b"',
     ],
 )
@@ -60,21 +61,31 @@ def test_whatever_a_folder_is_called_it_is_read_back_as_it_was(folder: str) -> N
     assert edited.endswith("  # there\n")
 
 
+def test_inline_tables_are_edited_in_place() -> None:
+    text = 'models = [\n  {name = "a", folder = "a"}, # one\n  {folder = "b", name = "b"} ] # two\n'
+    assert with_model(text, "c.toml", 1, NEW) == text.replace('"b"', '"models/new"', 1).replace('"b"', '"new"', 1)
+
+
+def test_text_that_looks_like_a_table_is_left_alone() -> None:
+    text = 'note = """\n[[models]]\nname = "x"\nfolder = "x"\n"""\n[[models]]\nname = "a"\nfolder = "a"\n'
+    assert with_model(text, "c.toml", 0, NEW) == text[: text.index('[[models]]\nname = "a')] + (
+        '[[models]]\nname = "new"\nfolder = "models/new"\n'
+    )
+
+
 @pytest.mark.parametrize(
     "text",
     [
-        'models = [{name = "a", folder = "a"}]\n',
-        '[[models]]\nname = """a"""\nfolder = "a"\n',
-        '[[models]]\n"name" = "a"\nfolder = "a"\n',
-        '[["models"]]\nname = "a"\nfolder = "a"\n',
+        '[[models]]\nname = "a"\nfolder = "a"\n[limits]\nqueue = 40\n[[models]]\nname = "b"\nfolder = "b"\n',
+        '[[ models ]]\nname = "a"\nfolder = "a"\n[[models]]\nname = "b"\nfolder = "b"\n',
+        '[[models]]\nname = """\na"""\nfolder = "a"\n',
         '[[models]]\nname = "a"\n',
-        'note = """\n[[models]]\nname = "x"\nfolder = "x"\n"""\n[[models]]\nname = "a"\nfolder = "a"\n',
     ],
 )
-def test_what_is_written_in_another_way_is_left_to_its_writer(text: str) -> None:
+def test_a_file_in_which_other_lines_would_move_is_left_to_its_writer(text: str) -> None:
     assert refused(text) == (
-        "c.toml: models/0: cannot be edited safely, needed a [[models]] table with name and folder on lines of their "
-        'own: write name = "new", folder = "models/new" there yourself, then `make up`'
+        "c.toml: models/0: cannot be edited without moving other lines, needed [[models]] tables one after another: "
+        'write name = "new", folder = "models/new" there yourself, then `make up`'
     )
 
 

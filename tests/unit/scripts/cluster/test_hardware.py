@@ -2,8 +2,6 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from scripts.base.errors import Refusal
 from scripts.cluster.hardware import (
@@ -12,14 +10,13 @@ from scripts.cluster.hardware import (
     Hardware,
     cgroup_files,
     describe,
-    format_cpu_list,
-    parse_cpu_list,
     parse_gpus,
     parse_lscpu,
     parse_memory,
     pci_addresses,
 )
 from tests.unit.hardware import MACHINES, recorded, texts
+from worker.contract.cpu_list import format_cpu_list
 
 
 def test_two_cores() -> None:
@@ -115,19 +112,6 @@ def test_memory_is_the_smallest_of_the_machine_and_its_limits() -> None:
     assert parse_memory(meminfo, ["600000\n", "500000\n"]) == 500_000
     with pytest.raises(Refusal, match=r"^/proc/meminfo has no MemTotal line: mount /proc$"):
         parse_memory("", [])
-
-
-def test_cpu_lists_are_read_as_the_kernel_writes_them() -> None:
-    assert parse_cpu_list("0-2,8\n") == (0, 1, 2, 8)
-    assert parse_cpu_list(" 3 , 1 ") == (1, 3)
-    for wrong in ("", "a", "2-1", "1,,2", "1-", "8192", "0-99999", "\u0663"):
-        with pytest.raises(ValueError, match="not a CPU list"):
-            parse_cpu_list(wrong)
-
-
-@given(st.sets(st.integers(0, 8191), min_size=1, max_size=40))
-def test_a_cpu_list_that_is_written_reads_back(numbers: set[int]) -> None:
-    assert parse_cpu_list(format_cpu_list(numbers)) == tuple(sorted(numbers))
 
 
 def test_cgroup_v2_files_are_looked_for_upwards() -> None:

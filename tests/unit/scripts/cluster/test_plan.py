@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from scripts.base.errors import Refusal
 from scripts.cluster.config import ROOT, Cluster, Model, Server, parse_cluster
-from scripts.cluster.hardware import Cpu, Gpu, Hardware, format_cpu_list
+from scripts.cluster.hardware import Cpu, Gpu, Hardware
 from scripts.cluster.plan import Plan, Slot, Worker, plan, spread_models
 from tests.unit.hardware import MACHINES, recorded
+from worker.contract.cpu_list import format_cpu_list
 
 PHOTOS = '[[models]]\nname = "photos"\nfolder = "worker/photos"\n'
 TWO_MODELS = PHOTOS + '[[models]]\nname = "wide"\nfolder = "wide"\n'

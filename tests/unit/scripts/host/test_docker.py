@@ -1,10 +1,13 @@
 """What is said of an engine that will not do, and of one that is not there."""
 
+import pytest
+
 from scripts.cluster.config import ROOT
 from scripts.host import docker
 
 
-def test_the_init_script_needs_the_same_engine() -> None:
-    script = (ROOT / "scripts/init-server.sh").read_text()
-    for name, least in {"DOCKER": docker.LEAST_ENGINE, "COMPOSE": docker.LEAST_COMPOSE}.items():
-        assert f"{name}_AT_LEAST={'.'.join(map(str, least))}\n" in script
+@pytest.mark.parametrize("name", ["init-server.sh", "docker-engine.sh"])
+def test_the_scripts_that_install_docker_need_the_same_versions(name: str) -> None:
+    script = (ROOT / "scripts" / name).read_text()
+    for what, least in {"DOCKER": docker.LEAST_ENGINE, "COMPOSE": docker.LEAST_COMPOSE}.items():
+        assert f"{what}_AT_LEAST={'.'.join(map(str, least))}\n" in script

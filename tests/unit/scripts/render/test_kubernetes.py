@@ -1,5 +1,6 @@
-"""Manifests for Kubernetes: what they promise, against what the worker, the gate and the images need."""
+"""The Kustomize base and the overlay that `make k8s` writes: against what the worker, the gate and the images need."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,106 +11,170 @@ from nginx.gate.members import Name, parse_members
 from scripts.base.errors import Refusal
 from scripts.cluster.config import ROOT, Cluster, parse_cluster
 from scripts.commands.k8s import write
-from scripts.render.compose import PORT
-from scripts.render.kubernetes import METRIC, USER, Pod, render
-from worker.contract.settings import SETTINGS, offline_variables
+from scripts.render import swarm
+from scripts.render.kubernetes import BASE, NOTICE, VOLUME, Pod, render
+from worker.contract.settings import EXIT, SETTINGS, offline_variables
 
 TEXT = '[[models]]\nname = "photos"\nfolder = "worker/photos"\n[[models]]\nname = "two.b"\nfolder = "/m/two"\n'
-Manifests = dict[tuple[str, str], dict[str, Any]]
+OUT = Path("/somewhere/else")
+USER = 10001
+Manifest = dict[str, Any]
 
 
 @pytest.fixture
 def cluster() -> Cluster:
-    return parse_cluster(TEXT, "c.toml")
+    return parse_cluster(f"port = 9001\n{TEXT}", "c.toml")
 
 
 @pytest.fixture
-def manifests(cluster: Cluster) -> Manifests:
-    """Every object by kind and name."""
+def overlay(cluster: Cluster) -> dict[str, Manifest]:
+    """Every rendered file, read."""
     pods = {"photos": Pod("worker:1", 2, 10**9, False), "two.b": Pod("cuda:2", 4, 10**10, True)}
-    texts = render(cluster, pods, "gateway:0")
-    listed = [each for text in texts.values() for each in yaml.safe_load_all(text)]
-    return {(each["kind"], each["metadata"]["name"]): each for each in listed}
+    texts = render(cluster, pods, "gateway:0", OUT)
+    assert all(text.startswith(NOTICE) for name, text in texts.items() if name != "members.json")
+    return {name: yaml.safe_load(text) for name, text in texts.items()}
 
 
-def pod(manifests: Manifests, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = manifests["Deployment", name]["spec"]["template"]["spec"]
+def base(name: str) -> dict[str, Manifest]:
+    """The objects of a base by kind."""
+    listed = yaml.safe_load_all((BASE / name / f"{name}.yaml").read_text())
+    return {each["kind"]: each for each in listed}
+
+
+def pod(name: str) -> Manifest:
+    found: Manifest = base(name)["Deployment"]["spec"]["template"]["spec"]
     return found
 
 
-def test_the_gate_follows_a_name_that_leads_to_every_worker_of_a_model(manifests: Manifests) -> None:
-    pools = parse_members(manifests["ConfigMap", "wanwu-gateway"]["data"]["members.json"])
-    for model, pool in pools.items():
-        assert isinstance(pool, Name)
-        service, _, port = pool.address.partition(":")
-        spec = manifests["Service", service]["spec"]
-        assert (spec["clusterIP"], spec["publishNotReadyAddresses"], int(port)) == ("None", True, PORT)
-        template = manifests["Deployment", service]["spec"]["template"]
-        assert spec["selector"] == template["metadata"]["labels"]
-        told = {each["name"]: each.get("value") for each in template["spec"]["containers"][0]["env"]}
-        assert (told["WANWU_MODEL"], told["WANWU_BIND"]) == (model, f"0.0.0.0:{port}")
+# --- The overlay ----------------------------------------------------------------------------------------------------
+
+
+def test_the_overlay_names_the_base_and_a_folder_for_each_model(overlay: dict[str, Manifest]) -> None:
+    gateway, photos, two = (name for name in overlay if name.endswith("kustomization.yaml"))
+    assert (photos, two.startswith("two-b-")) == ("photos/kustomization.yaml", True)
+    resources = overlay[gateway]["resources"]
+    assert (OUT / resources[0]).resolve() == BASE / "gateway"
+    assert [f"{name}/kustomization.yaml" for name in resources[1:]] == [photos, two]
+    for name in (photos, two):
+        (worker,) = overlay[name]["resources"]
+        assert (OUT / Path(name).parent / worker).resolve() == BASE / "worker"
+
+
+def test_images_and_the_port_are_the_cluster_s(overlay: dict[str, Manifest]) -> None:
+    assert [each["images"] for name, each in overlay.items() if name.endswith("kustomization.yaml")] == [
+        [{"name": "wanwu-gateway", "newName": "gateway", "newTag": "0"}],
+        [{"name": "wanwu-worker", "newName": "worker", "newTag": "1"}],
+        [{"name": "wanwu-worker", "newName": "cuda", "newTag": "2"}],
+    ]
+    assert {pod(name)["containers"][0]["image"] for name in ("gateway", "worker")} == {"wanwu-gateway", "wanwu-worker"}
+    (patch,) = overlay["kustomization.yaml"]["patches"]
+    assert json.loads(patch["patch"]) == [{"op": "replace", "path": "/spec/ports/0/port", "value": 9001}]
+    assert base("gateway")["Service"]["spec"]["ports"][0]["port"]
+
+
+def test_the_gate_s_list_leads_to_the_service_of_every_model(overlay: dict[str, Manifest]) -> None:
+    pools = parse_members(json.dumps(overlay["members.json"]))
+    suffixes = [each["nameSuffix"] for each in overlay.values() if "nameSuffix" in each]
+    service = base("worker")["Service"]
     assert list(pools) == ["photos", "two.b"]
+    for (model, pool), suffix in zip(pools.items(), suffixes, strict=True):
+        assert isinstance(pool, Name)
+        assert pool.address == f"{service['metadata']['name']}{suffix}:{service['spec']['ports'][0]['port']}", model
+    assert overlay["kustomization.yaml"]["configMapGenerator"] == [
+        {"name": pod("gateway")["volumes"][0]["configMap"]["name"], "files": ["members.json"]}
+    ]
 
 
-def test_a_worker_is_told_every_setting_it_must_have_and_none_it_does_not_know(manifests: Manifests) -> None:
-    container = pod(manifests, "wanwu-worker-photos")["containers"][0]
-    written = {each["name"] for each in container["env"]} | {"WANWU_CPUS", "WANWU_GPU"}
+def test_pods_are_guaranteed_with_whole_cpus_or_one_gpu(overlay: dict[str, Manifest]) -> None:
+    found = [
+        each["spec"]["template"]["spec"]["containers"][0]["resources"]
+        for name, each in overlay.items()
+        if name.endswith("worker.yaml")
+    ]
+    assert found == [
+        {"requests": listed, "limits": listed}
+        for listed in (
+            {"cpu": "2", "memory": "1000000000"},
+            {"cpu": "4", "memory": "10000000000", "nvidia.com/gpu": "1"},
+        )
+    ]
+
+
+def test_a_worker_gets_every_setting_it_must_have_and_none_it_does_not_know(overlay: dict[str, Manifest]) -> None:
+    own = overlay["photos/worker.yaml"]["spec"]["template"]["spec"]["containers"][0]["env"]
+    common = pod("worker")["containers"][0]["env"]
+    names = [each["name"] for each in [*own, *common]] + ["WANWU_CPUS", "WANWU_GPU"]
+    assert len(names) == len(set(names))
     required = {setting.variable for setting in SETTINGS.values() if setting.default is None}
     of_the_file = {setting.variable for setting in SETTINGS.values() if setting.table is not None}
-    assert required | of_the_file <= written <= {setting.variable for setting in SETTINGS.values()}
+    assert required | of_the_file <= set(names) <= {setting.variable for setting in SETTINGS.values()}
+    assert {"name": "WANWU_ON_LOAD_ERROR", "value": EXIT} in own
+    assert {
+        "name": "WANWU_BIND",
+        "value": f"0.0.0.0:{pod('worker')['containers'][0]['ports'][0]['containerPort']}",
+    } in own
     # Kubernetes would add WANWU_..._SERVICE_HOST, which a worker refuses.
-    assert all(not pod(manifests, name)["enableServiceLinks"] for kind, name in manifests if kind == "Deployment")
+    assert [pod(name)["enableServiceLinks"] for name in ("gateway", "worker")] == [False, False]
     text = (ROOT / "worker/Dockerfile").read_text()
     assert all(f"{name}={value}" in text for name, value in offline_variables().items())
-    assert all(word in text for word in ("gunicorn", "worker/gunicorn.conf.py", "worker.app:create_app()"))
 
 
-def test_pods_are_guaranteed_with_whole_cpus_or_one_gpu(manifests: Manifests) -> None:
-    gpus = next(name for kind, name in manifests if kind == "Deployment" and "two-b" in name)
-    for name, wanted in (
-        ("wanwu-worker-photos", {"cpu": "2", "memory": "1000000000"}),
-        (gpus, {"cpu": "4", "memory": "10000000000", "nvidia.com/gpu": "1"}),
-    ):
-        resources = pod(manifests, name)["containers"][0]["resources"]
-        assert resources["requests"] == resources["limits"] == wanted
+# --- The base -------------------------------------------------------------------------------------------------------
 
 
-def test_nothing_runs_as_root_or_writes_to_its_root_or_speaks_to_the_cluster(manifests: Manifests) -> None:
-    names = [name for kind, name in manifests if kind == "Deployment"]
-    assert len(names) == 3
-    for name in names:
-        spec = pod(manifests, name)
-        assert spec["automountServiceAccountToken"] is False
-        assert (spec["securityContext"]["runAsNonRoot"], spec["securityContext"]["runAsUser"]) == (True, USER)
-        (container,) = spec["containers"]
-        assert container["securityContext"] == {
-            "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
-        }  # fmt: skip
-        mounts = {mount["name"]: mount["readOnly"] for mount in container["volumeMounts"]}
-        given = {volume["name"]: volume for volume in spec["volumes"]}
-        assert mounts == {name: "emptyDir" not in volume for name, volume in given.items()}
+@pytest.mark.parametrize("name", ["gateway", "worker"])
+def test_nothing_runs_as_root_or_writes_to_its_root_or_speaks_to_the_cluster(name: str) -> None:
+    spec = pod(name)
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": USER,
+        "runAsGroup": USER,
+        "fsGroup": USER,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    (container,) = spec["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    mounts = {mount["name"]: mount.get("readOnly", False) for mount in container["volumeMounts"]}
+    assert mounts == {volume["name"]: "emptyDir" not in volume for volume in spec["volumes"]}
     for file in ("worker/Dockerfile", "nginx/Dockerfile"):
         assert f"USER {USER}:{USER}\n" in (ROOT / file).read_text()
 
 
-def test_probes_ask_what_the_design_says(manifests: Manifests) -> None:
-    for name in (name for kind, name in manifests if kind == "Deployment"):
-        (container,) = pod(manifests, name)["containers"]
-        asked = {probe: container[f"{probe}Probe"]["httpGet"] for probe in ("liveness", "readiness", "startup")}
-        assert {probe: ask["port"] for probe, ask in asked.items()} == dict.fromkeys(asked, "http")
-        assert (asked["liveness"]["path"], asked["readiness"]["path"]) == ("/livez", "/readyz")
+def test_folders_and_ports_are_those_of_a_worker_under_swarm() -> None:
+    spec = pod("worker")
+    (container,) = spec["containers"]
+    paths = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert (paths["models"], paths["cache"]) == (swarm.VOLUME, swarm.CACHE)
+    assert container["ports"] == [{"name": "http", "containerPort": swarm.PORT}]
+    assert base("worker")["Service"]["spec"] == {
+        "clusterIP": "None",
+        "publishNotReadyAddresses": True,
+        "ports": [{"name": "http", "port": swarm.PORT, "targetPort": "http"}],
+    }
+    assert spec["volumes"][0]["hostPath"] == {"path": VOLUME, "type": "Directory"}
+    assert f"VOLUME={VOLUME}\n" in (ROOT / "scripts/init-server.sh").read_text()
 
 
-def test_every_deployment_has_a_budget_and_workers_are_scaled_by_a_metric_that_they_have(manifests: Manifests) -> None:
-    names = {name for kind, name in manifests if kind == "Deployment"}
-    assert {name for kind, name in manifests if kind == "PodDisruptionBudget"} == names
-    scaled = {name: each for (kind, name), each in manifests.items() if kind == "HorizontalPodAutoscaler"}
-    assert scaled.keys() == names - {"wanwu-gateway"}
+@pytest.mark.parametrize("name", ["gateway", "worker"])
+def test_probes_ask_what_the_design_says(name: str) -> None:
+    (container,) = pod(name)["containers"]
+    probes = {probe: container[f"{probe}Probe"]["httpGet"] for probe in ("liveness", "readiness", "startup")}
+    assert {probe["port"] for probe in probes.values()} == {"http"}
+    assert (probes["liveness"]["path"], probes["readiness"]["path"]) == ("/livez", "/readyz")
+
+
+def test_every_deployment_has_a_budget_and_workers_are_scaled_by_a_metric_that_they_have() -> None:
+    assert {base(name)["PodDisruptionBudget"]["spec"]["maxUnavailable"] for name in ("gateway", "worker")} == {1}
     # What an autoscaler counts, a manifest must not set.
-    assert all("replicas" not in manifests["Deployment", name]["spec"] for name in scaled)
-    (metric,) = scaled["wanwu-worker-photos"]["spec"]["metrics"]
-    assert metric["pods"]["metric"]["name"] == METRIC
-    assert f'Gauge("{METRIC}"' in (ROOT / "worker/process/metrics.py").read_text()
+    assert "replicas" not in base("worker")["Deployment"]["spec"]
+    (metric,) = base("worker")["HorizontalPodAutoscaler"]["spec"]["metrics"]
+    name = metric["pods"]["metric"]["name"]
+    assert f'Gauge("{name}"' in (ROOT / "worker/process/metrics.py").read_text()
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
@@ -123,8 +188,9 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 def test_the_files_are_written_and_what_they_need_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one = parse_cluster('[[models]]\nname = "photos"\nfolder = "worker/photos"\n', "c.toml")
     write(one, tmp_path / "k8s", gpu=False)
-    files = sorted(path.name for path in (tmp_path / "k8s").iterdir())
-    assert files == ["wanwu-gateway.yaml", "wanwu-worker-photos.yaml"]
+    files = ["kustomization.yaml", "members.json", "photos/kustomization.yaml", "photos/worker.yaml"]
+    found = (path for path in (tmp_path / "k8s").rglob("*") if path.is_file())
+    assert sorted(path.relative_to(tmp_path / "k8s").as_posix() for path in found) == files
     said = capsys.readouterr().out
     assert said.startswith(f"{tmp_path / 'k8s'}: {', '.join(files)}\nneeded on the nodes: wanwu-gateway:")
-    assert said.endswith(f"\napply with: kubectl apply --filename {tmp_path / 'k8s'}\n")
+    assert said.endswith(f"\napply with: kubectl apply --kustomize {tmp_path / 'k8s'}\n")

@@ -4,7 +4,7 @@ import tomllib
 
 import pytest
 
-from worker.contract.fields import Fields, ModelError
+from worker.contract.fields import Fields, ModelError, some
 
 
 def fields(text: str) -> Fields:
@@ -84,3 +84,9 @@ def test_a_list_of_texts_holds_one_at_least_and_nothing_else(value: str, found: 
     top = fields(f"l = {value}")
     assert top.texts("l") == ()
     assert faults(top) == [f"model.toml: l: needs a list of one or more texts, found {found}"]
+
+
+def test_some_names_are_the_first_eight_and_how_many_more() -> None:
+    assert some("abc") == "a, b, c"
+    assert some("abcdefgh") == "a, b, c, d, e, f, g, h"
+    assert some("abcdefghi") == "a, b, c, d, e, f, g, h and 1 more"

@@ -6,8 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from scripts.cluster.config import ROOT
 from worker.contract.limits import LIMITS
@@ -17,7 +15,6 @@ from worker.contract.settings import (
     SettingsError,
     offline_faults,
     offline_variables,
-    parse_cpus,
     to_env,
 )
 
@@ -115,26 +112,8 @@ def test_without_offline_variables_each_is_named() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("text", "cpus"), [("0", {0}), ("0-3,8", {0, 1, 2, 3, 8}), ("7,5", {5, 7}), ("2-2", {2}), ("1,1-2", {1, 2})]
-)
-def test_a_cpu_list_is_read_as_the_kernel_writes_it(text: str, cpus: set[int]) -> None:
-    assert parse_cpus(text) == cpus
-
-
-@pytest.mark.parametrize("text", ["", "-1", "1-", "a", "0,", "0 1", "0-1-2", "0x1"])
-def test_what_is_no_cpu_list_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="not a CPU list such as"):
-        parse_cpus(text)
-
-
 def test_a_span_that_runs_backwards_is_refused() -> None:
     assert faults(WANWU_CPUS="1,5-3")[0].startswith("WANWU_CPUS: found '1,5-3', needed ")
-
-
-@given(st.sets(st.integers(0, 300), min_size=1))
-def test_a_list_of_numbers_is_read_back(cpus: set[int]) -> None:
-    assert parse_cpus(",".join(map(str, cpus))) == cpus
 
 
 # --- One declaration --------------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ import onnx
 import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 
-from scripts.models.tools.prepare.converters.samples import BYTE_RANGE, normalised
+from scripts.models.tools.prepare.converters.samples import normalised
+from worker.engines.batch import BYTE_RANGE
 from worker.models.input import Input
 
 TRACED = 2  # images in the example batch: with 1, a network's code may take the batch for a dimension to drop

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from tests.unit.worker.models.loaders.refusals import Code, refusal
-from worker.models.loaders.state_dict import fill, read_checkpoint, read_state_dict, some
+from worker.models.loaders.state_dict import fill, read_checkpoint, read_state_dict
 
 STATE = {"a": torch.ones(2), "b": torch.zeros(3)}
 DAMAGED = "it is damaged or cut short, copy the file again"
@@ -126,9 +126,3 @@ def test_keys_that_differ_are_listed_and_refused(tmp_path: Path) -> None:
         "F/w.pth: does not fit x: missing: n2.weight, n3.weight, n4.weight, n5.weight, n6.weight, n7.weight, "
         "n8.weight, n9.weight and 2 more; unexpected: other; of another shape: n0.weight [2, 1] instead of [1, 1]"
     )
-
-
-def test_some_names_are_the_first_eight_and_how_many_more() -> None:
-    assert some("abc") == "a, b, c"
-    assert some("abcdefgh") == "a, b, c, d, e, f, g, h"
-    assert some("abcdefghi") == "a, b, c, d, e, f, g, h and 1 more"

@@ -1,0 +1,32 @@
+"""Running pip, with a line for each package as it comes."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from scripts.base.console import say
+
+PACKAGE_LINES = ("Collecting ", "Processing ")  # from an index, from a folder
+REASON_LINES = ("ERROR", "The user requested", "The conflict is caused by")
+
+
+def run_pip(python: Path, arguments: list[str], total: int) -> tuple[bool, list[str]]:
+    """Run `pip ARGUMENTS`, which `total` packages are expected of; return whether it succeeded, and what it printed."""
+    environ = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONUNBUFFERED": "1"}
+    command = [str(python), "-m", "pip", *arguments]
+    said: list[str] = []
+    count = 0
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environ) as pip:
+        for line in pip.stdout or ():
+            said.append(line.rstrip())
+            if line.startswith(PACKAGE_LINES):
+                count += 1
+                say(f"   {count}/{total} {Path(line.split(maxsplit=1)[1].partition(' (from ')[0].rstrip()).name}")
+            elif line.startswith("Installing "):
+                say(f"   installing {total} packages")
+    return pip.returncode == 0, said
+
+
+def reason(said: list[str]) -> list[str]:
+    """Return those of the lines that pip printed which say why it failed."""
+    return [line for line in said if line.strip().startswith(REASON_LINES)] or said[-5:]

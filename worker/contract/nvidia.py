@@ -1,0 +1,48 @@
+"""What nvidia-smi tells of this machine's GPUs."""
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+
+SMI_PATIENCE_S = 30  # a first call initialises every GPU, some seconds each; a dead driver never answers
+GPU_LINE = re.compile(r"GPU \d+: (?P<name>.+) \(UUID: (?P<uuid>\S+)\)\s*")
+MIG_LINE = re.compile(r"\s+MIG (?P<name>\S+)\s+Device\s+\d+: \(UUID: (?P<uuid>\S+)\)\s*")
+
+
+@dataclass(frozen=True)
+class ListedGpu:
+    """A GPU, or a MIG device of the GPU whose UUID is `parent`."""
+
+    uuid: str
+    name: str
+    parent: str = ""
+
+
+def parse_list(text: str) -> tuple[list[ListedGpu], list[str]]:
+    """Return what `nvidia-smi -L` lists, each GPU before its MIG devices, and the lines that name neither."""
+    found: list[ListedGpu] = []
+    others = []
+    parent: ListedGpu | None = None
+    for line in text.splitlines():
+        if match := GPU_LINE.fullmatch(line):
+            parent = ListedGpu(match["uuid"], match["name"])
+            found.append(parent)
+        elif parent and (match := MIG_LINE.fullmatch(line)):
+            found.append(ListedGpu(match["uuid"], f"{parent.name} MIG {match['name']}", parent.uuid))
+        elif line.strip():
+            others.append(line.strip())
+    return found, others
+
+
+def smi(*arguments: str) -> str:
+    """Return what `nvidia-smi ARGUMENTS` printed, errors included; nothing where there is no such program."""
+    if shutil.which("nvidia-smi") is None:
+        return ""
+    command = ["nvidia-smi", *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SMI_PATIENCE_S, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{error}\n"
+    said = done.stdout + done.stderr
+    return said if said.strip() or not done.returncode else f"failed with status {done.returncode}\n"
