@@ -8,8 +8,8 @@ WANWU = $(PYTHON) -m scripts
 # From the command line alone: some shells have a NAME of their own.
 option = $(if $(filter command,$(firstword $(origin $(1)))),$($(1)))
 PLACE = --cluster "$(CLUSTER)" --run-dir "$(RUN_DIR)" --runtime "$(RUNTIME)"
-PICTURES = --calibration "$(call option,CALIBRATION)" --prepare "$(call option,PREPARE)"
-MODEL = $(PICTURES) \
+IMAGES = --calibration "$(call option,CALIBRATION)" --prepare "$(call option,PREPARE)"
+MODEL = $(IMAGES) \
   --name "$(call option,NAME)" --loader "$(call option,LOADER)" \
   --architecture "$(call option,ARCHITECTURE)" --channels "$(call option,CHANNELS)" --golden "$(call option,GOLDEN)" \
   --labels "$(call option,LABELS)" \
@@ -73,8 +73,8 @@ model-add: ## Make a model folder from files at hand: SOURCE=PATH NAME=..., more
 model-fetch: ## Fetch a published model where there is a network: SOURCE=hf:ORG/NAME, more in the README
 	@$(WANWU) model-fetch $(PLACE) --models "$(MODELS)" $(PUBLISHED) $(MODEL)
 
-model-prepare: ## Measure engines on this machine again; NAME=... for one, CALIBRATION=DIR of own pictures, PREPARE=quick
-	@$(WANWU) model-prepare $(PLACE) --models "$(MODELS)" --name "$(call option,NAME)" $(PICTURES)
+model-prepare: ## Measure engines on this machine again; NAME=... for one, CALIBRATION=DIR of own images, PREPARE=quick
+	@$(WANWU) model-prepare $(PLACE) --models "$(MODELS)" --name "$(call option,NAME)" $(IMAGES)
 
 model-verify: ## Check model folders as a starting worker does, no network needed; NAME=... for one, JSON=1
 	@$(WANWU) model-verify $(PLACE) --models "$(MODELS)" --name "$(call option,NAME)" $(if $(call option,JSON),--json)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from scripts import commands
 from scripts.base.console import warn
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.base.options import add_flags, read_flags
 from scripts.commands import Place
 
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     command = commands.load(parsed.command)
     try:
         command.run(read_flags(Place, parsed), read_flags(command.options, parsed))
-    except Refusal as refusal:
+    except CommandError as refusal:
         for line in refusal.lines:
             warn(line)
         return 1

@@ -7,7 +7,7 @@ import tarfile
 from pathlib import Path
 
 from scripts.bundle import layout, volume
-from scripts.models.store import Entry
+from scripts.models.model_store import StoredModel
 from worker.contract.files import sha256, write_atomically
 
 REFERENCE = "wanwu-gateway:0123456789ab"
@@ -38,7 +38,7 @@ def make_bundle(bundle: Path, source: Path) -> Path:
     """A whole bundle of one image and one model, with a package index that lists nothing."""
     (bundle / layout.WORK).mkdir(parents=True)
     found = save_image(bundle / "images/gateway.tar.gz")
-    hashes = volume.copy([Entry("m", make_model(source / "m"))], bundle, bundle / layout.WORK)
+    hashes = volume.copy([StoredModel("m", make_model(source / "m"))], bundle, bundle / layout.WORK)
     (bundle / layout.WORK).rmdir()
     (bundle / "packages/debian-12").mkdir(parents=True)
     for name in ("packages/debian-12/Packages", layout.KIT, layout.INIT, layout.SBOM):

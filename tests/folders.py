@@ -16,7 +16,7 @@ from worker.models import torchvision_ops
 
 SIZE = 32
 LABELS = {"en": ["cat", "dog", "tea"], "zh": ["猫", "狗", "茶"]}
-MATRIX, TURNS_PER_BRIGHTNESS = 512, 3000  # on one core, 10 s for a white picture, 1.7 s for GREY
+MATRIX, TURNS_PER_BRIGHTNESS = 512, 3000  # on one core, 10 s for a white image, 1.7 s for GREY
 RED, GREEN, BLUE, GREY = (200, 60, 60), (60, 200, 60), (60, 60, 200), (140, 140, 140)
 Colour = tuple[int, int, int]
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -88,9 +88,9 @@ def fruit_folder(
 
 
 def spot(row: int, column: int, side: int) -> Image.Image:
-    """A grey picture with a spot of two colours at `row`, `column` (of SIZE), `side` pixels wide and high.
+    """A grey image with a spot of two colours at `row`, `column` (of SIZE), `side` pixels wide and high.
 
-    The colours make up for each other: the picture's mean colour is its ground's, and to cover a part in that colour
+    The colours make up for each other: the image's mean colour is its ground's, and to cover a part in that colour
     takes away nothing but the spot. Around it all lies what the geometry of these folders cuts off.
     """
     pixels, half = np.full((SIZE, SIZE, 3), 128, np.uint8), side // 2
@@ -100,8 +100,8 @@ def spot(row: int, column: int, side: int) -> Image.Image:
     return Image.fromarray(np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), constant_values=128))
 
 
-def picture(colour: tuple[int, int, int], size: tuple[int, int] = (48, 40)) -> Image.Image:
-    """A plain picture of `size` (width, height) with some texture, so that no codec finds it trivial."""
+def image(colour: tuple[int, int, int], size: tuple[int, int] = (48, 40)) -> Image.Image:
+    """A plain image of `size` (width, height) with some texture, so that no codec finds it trivial."""
     noise = np.random.default_rng(7).integers(-9, 9, (size[1], size[0], 3))
     return Image.fromarray(np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8))
 
@@ -136,9 +136,9 @@ def _quantised(network: Any) -> Any:
 
 @kept
 def slow_folder(path: Path, golden: tuple[int, int, int] = RED) -> Path:
-    """A prepared OpenVINO folder of Bright: seconds of inference for a light picture, no time for a dark one.
+    """A prepared OpenVINO folder of Bright: seconds of inference for a light image, no time for a dark one.
 
-    A loop inside the network turns as often as the picture is brighter than the mean of ImageNet: nothing is faked.
+    A loop inside the network turns as often as the image is brighter than the mean of ImageNet: nothing is faked.
     """
     import openvino as ov
     from openvino import opset13 as op
@@ -344,9 +344,9 @@ def finish(
     for language, lines in labels.items():
         (path / f"labels.{language}.txt").write_text("\n".join(lines) + "\n")
     (path / "golden").mkdir()
-    picture(golden).save(path / "golden/one.png")
+    image(golden).save(path / "golden/one.png")
     for number, colour in enumerate(examples):
-        picture(colour).save(path / f"golden/example-{number}.png")
+        image(colour).save(path / f"golden/example-{number}.png")
     goldens = [_golden(path, image, network, labels["en"]) for image in sorted(path.glob("golden/*.png"))]
     files = {str(file.relative_to(path)): file for file in sorted(path.rglob("*")) if file.is_file()}
     digests = "\n".join(f'"{key}" = "{hashlib.sha256(file.read_bytes()).hexdigest()}"' for key, file in files.items())

@@ -24,9 +24,9 @@ class Load:
 
 
 @contextmanager
-def steady_load(endpoint: str, picture: Path, clients: int = CLIENTS) -> Iterator[Load]:
-    """Post `picture` from `clients` threads, each one request after the other, until the block ends."""
-    load, stop, body = Load(), threading.Event(), picture.read_bytes()
+def steady_load(endpoint: str, image: Path, clients: int = CLIENTS) -> Iterator[Load]:
+    """Post `image` from `clients` threads, each one request after the other, until the block ends."""
+    load, stop, body = Load(), threading.Event(), image.read_bytes()
 
     def client() -> None:
         while not stop.is_set():

@@ -118,7 +118,7 @@ def by_the_library(path: Path, pixels: torch.Tensor, texts: list[str]) -> torch.
 
 
 def prepared(path: Path, image: Any) -> torch.Tensor:
-    """The picture as the library's own preprocessing gives it, float32 [1, 3, H, W]."""
+    """The image as the library's own preprocessing gives it, float32 [1, 3, H, W]."""
     if (path / "open_clip_config.json").is_file():
         config = json.loads((path / "open_clip_config.json").read_text())
         size = config["model_cfg"]["vision_cfg"]["image_size"]

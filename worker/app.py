@@ -20,12 +20,12 @@ from worker.models.folder import ModelFolder, read_folder, verify_files
 from worker.models.golden import check_golden
 from worker.pipeline.admission import Admission
 from worker.pipeline.batcher import Batcher
-from worker.pipeline.classifier import Classifier, as_it_is
+from worker.pipeline.classifier import Classifier, identity
 from worker.pipeline.explainer import Explainer
 from worker.pipeline.text_embeddings import open_texts
 from worker.process import health
 from worker.process.health import Health
-from worker.process.memory import give_back
+from worker.process.memory import release_memory
 from worker.process.metrics import create_metrics
 
 DECODERS_PER_CPU = 2
@@ -59,7 +59,7 @@ def _load(service: Service) -> None:
         folder = read_folder(service.settings.model_dir)
         verify_files(folder)
         service.loaded = _compose(service, folder)
-        give_back(folder.path, service.settings.cache or folder.path)
+        release_memory(folder.path, service.settings.cache or folder.path)
         service.health.become(health.READY)
         log.info("ready after %.2f s", time.monotonic() - started)
     except ModelError as error:
@@ -80,9 +80,9 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
     engine = load_engine(folder, settings.engine, len(settings.cpus), settings.gpu, cache)
     log.info("engine %s in %s: %s", engine.name, engine.precision, engine.choice.why)
     seconds = warm_up(engine, folder.input.shape, timed=bool(settings.gpu))
-    pictures = partial(folder.input.pictures, max_pixels=settings.max_pixels)
+    images = partial(folder.input.images, max_pixels=settings.max_pixels)
     texts = open_texts(folder, settings.cache, len(settings.cpus))
-    head = texts.own if texts else as_it_is
+    head = texts.own if texts else identity
     answer = partial(folder.input.ask, max_pixels=settings.max_pixels, answer=lambda batch: head(engine.infer(batch)))
     check_golden(folder, answer, engine.precision)
     wait_s = folder.engine.wait_ms / 1000 if settings.gpu else 0.0
@@ -90,7 +90,7 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
     health.watch(batcher.busy_s, settings.inference_limit_s, _give_up)
     decoders = DECODERS_PER_CPU * len(settings.cpus)
     observe = partial(service.deferred, metrics.stages)
-    classifier = Classifier(pictures, batcher.submit, observe, decoders, head, folder.input.merged)
+    classifier = Classifier(images, batcher.submit, observe, decoders, head, folder.input.merged)
     explainer = Explainer(batcher.submit, head, folder.output)
     return Loaded(folder, engine.name, engine.precision, engine.choice.why, classifier, batcher, explainer, texts)
 

@@ -11,7 +11,7 @@ from worker.contract.swarm_slot import SlotError, assigned
 from worker.contract.volume import VolumeError, check_volume
 from worker.process import health
 from worker.process.logs import CONFIG
-from worker.process.memory import keep_freed
+from worker.process.memory import tune_malloc
 from worker.process.slot import pin
 
 SPARE_THREADS = 8  # so that probes and refusals are answered while every admitted image holds a thread
@@ -26,7 +26,7 @@ except (SettingsError, SlotError, VolumeError) as error:
     sys.stderr.write(f"worker: {error}\n")
     raise SystemExit(EX_CONFIG) from None
 
-keep_freed(len(settings.cpus))
+tune_malloc(len(settings.cpus))
 
 bind = settings.bind
 workers = 1

@@ -27,7 +27,7 @@ from .loop import Gate
 from .members import Member, MembersError, Name, parse_members
 from .out import Nginx, log, now, write_atomically, write_status
 from .probe import as_text, look_up, resolve
-from .rules import Peer, choose, render_models, render_status, render_upstreams
+from .rules import Peer, render_models, render_status, render_upstreams, select_servers
 
 INTERVAL = "GATE_INTERVAL"  # environment variable: how often the gate looks, where the command line does not say
 INTERVAL_S = "1"
@@ -39,8 +39,8 @@ def init(members_file: Path, out: Path) -> None:
     everyone = [member for members in pools.values() for member in members]
     # All at once, since a name that is not known may take seconds to be refused.
     with ThreadPoolExecutor(len(everyone) or 1) as threads:
-        peers = dict(zip(everyone, threads.map(first_sight, everyone), strict=True))
-    listed = {model: choose(members, peers, ()) for model, members in pools.items()}
+        peers = dict(zip(everyone, threads.map(initial_peer, everyone), strict=True))
+    listed = {model: select_servers(members, peers, ()) for model, members in pools.items()}
     write_atomically(out / "upstreams.conf", render_upstreams(listed))
     status = render_status(pools, peers, {}, now())
     write_status(out, status, render_models(status, pools, peers), pools)
@@ -54,7 +54,7 @@ def known(pool: tuple[Member, ...] | Name) -> tuple[Member, ...]:
         return ()
 
 
-def first_sight(member: Member) -> Peer:
+def initial_peer(member: Member) -> Peer:
     try:
         return Peer("untested", now(), address=as_text(*resolve(member)))
     except OSError:

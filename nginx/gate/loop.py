@@ -13,13 +13,13 @@ from .probe import ask, look_up
 from .rules import (
     Peer,
     Probe,
-    choose,
     listed_pools,
     listed_servers,
     next_state,
     render_models,
     render_status,
     render_upstreams,
+    select_servers,
 )
 
 
@@ -115,7 +115,7 @@ class Gate:
 
     def _ask(self, member: Member) -> Callable[[], None]:
         probe = ask(member)
-        return lambda: self._hear(member, probe)
+        return lambda: self._record_probe(member, probe)
 
     def _look_up(self, name: Name) -> Callable[[], None]:
         try:
@@ -129,7 +129,7 @@ class Gate:
             self.found[name] = members
             self._ask_those_declared()
 
-    def _hear(self, member: Member, probe: Probe) -> None:
+    def _record_probe(self, member: Member, probe: Probe) -> None:
         before = self.peers.get(member)
         if before is None:
             return
@@ -142,9 +142,9 @@ class Gate:
     def _publish(self) -> None:
         if not self.pools:
             return
-        listed = {model: choose(members, self.peers, self.last) for model, members in self.pools.items()}
+        listed = {model: select_servers(members, self.peers, self.last) for model, members in self.pools.items()}
         self.last = {worker: address for servers in listed.values() for worker, address in servers.items()}
-        self.nginx.bring(render_upstreams(listed))
+        self.nginx.apply(render_upstreams(listed))
         # Not before every worker was asked: a gate that just started has nothing better to say than the one before.
         if time.monotonic() >= self.status_due and all(peer.asked for peer in self.peers.values()):
             self.status_due = time.monotonic() + self.interval

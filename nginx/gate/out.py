@@ -63,7 +63,7 @@ class Nginx:
         self.loaded: str | None = None  # None: not known, so the next text is loaded even if it is the same
         self.not_before = 0.0
 
-    def bring(self, text: str) -> None:
+    def apply(self, text: str) -> None:
         """A text that could not be loaded is tried again with the next call that comes late enough."""
         if text == self.loaded or time.monotonic() < self.not_before:
             return

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from .members import Member
 from .out import now
-from .rules import Probe, understand
+from .rules import Probe, parse_readyz
 
 PROBE_TIMEOUT_S = 2.0  # a frozen worker still accepts connections, and never answers
 
@@ -48,7 +48,7 @@ def _ask_at(ip: str, port: int, member: Member) -> Probe:
     try:
         connection.request("GET", "/readyz", headers={"Connection": "close"})
         response = connection.getresponse()
-        return understand(member, response.status, response.read(65536), now())
+        return parse_readyz(member, response.status, response.read(65536), now())
     except Exception as error:  # whatever it was, the worker did not answer; and the asking must go on
         return Probe("unreachable", str(error) or type(error).__name__, now())
     finally:

@@ -18,7 +18,7 @@ FACTS = ("version", "engine", "precision", "in_flight", "queued")
 # otherwise draw every request.
 SERVER_PARAMETERS = "max_fails=3 fail_timeout=5s"
 # Nginx needs an entry in every upstream; this one it never sends to, so a pool of nobody is answered 503 at once.
-NOBODY = "    server 127.0.0.1:1 down;"
+PLACEHOLDER_SERVER = "    server 127.0.0.1:1 down;"
 KEEPALIVE_S = 60  # below gunicorn's 75, so that Nginx is the one to close an idle connection
 
 Servers = Mapping[str, str]  # by worker, the ip:port that Nginx is to use
@@ -64,7 +64,7 @@ class Peer:
         return self.failures + self.successes > 0
 
 
-def understand(member: Member, status: int, body: bytes, at: str) -> Probe:
+def parse_readyz(member: Member, status: int, body: bytes, at: str) -> Probe:
     """The probe that an answer of /readyz amounts to; anything but a worker's own words is `unreachable`."""
     try:
         answer = json.loads(body)
@@ -100,7 +100,7 @@ def next_state(peer: Peer, probe: Probe) -> Peer:
     return Peer(standing, since, probe.state, probe.reason, probe.facts, failures, successes, address, who, info)
 
 
-def choose(members: Sequence[Member], peers: Mapping[Member, Peer], last: Iterable[str]) -> Servers:
+def select_servers(members: Sequence[Member], peers: Mapping[Member, Peer], last: Iterable[str]) -> Servers:
     """What to list of a pool. Those that are out are omitted; when all are, the workers listed `last` stay.
 
     Nobody is listed at an address where another worker answers: containers take over the addresses of dead ones.
@@ -130,7 +130,7 @@ def render_upstreams(pools: Mapping[str, Servers]) -> str:
     for model, servers in pools.items():
         lines += ["", f"upstream pool_{model} {{", f"    zone pool_{model} 256k;", "    least_conn;"]
         lines += [f"    server {address} {SERVER_PARAMETERS};  # {worker}" for worker, address in servers.items()]
-        lines += [] if servers else [NOBODY]
+        lines += [] if servers else [PLACEHOLDER_SERVER]
         lines += ["    keepalive 32;", f"    keepalive_timeout {KEEPALIVE_S}s;", "}"]
     # The slash keeps a model called `default` or `include` from being read as map's own word.
     lines += ["", "map /$model $pool {", f"    / pool_{first};"]

@@ -36,7 +36,7 @@ export function showCard(item) {
   part("look").hidden = item.state !== "done";
   part("look").textContent = text("look");
   part("look").setAttribute("aria-pressed", Boolean(item.heat?.shown));
-  part("picture").hidden = Boolean(item.heat?.shown);
+  part("image").hidden = Boolean(item.heat?.shown);
   part("heat").hidden = !item.heat?.shown;
   part("heat").alt = predictions.length ? text("heat", labelOf(predictions[0])) : text("look");
   if (item.heat?.shown) part("heat").src = item.heat.answer.heat_map;

@@ -1,7 +1,7 @@
 """The one way in which a command of `scripts` says no."""
 
 
-class Refusal(Exception):
+class CommandError(Exception):
     """What was found, what is needed and what to do, in one or several lines for the user.
 
     The command line prints `str(refusal)` to standard error and exits with status 1.

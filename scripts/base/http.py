@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.base.console import say
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 
 TIMEOUT_S = 30
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy has no business on this machine
@@ -27,19 +27,21 @@ def get(url: str, timeout_s: float = 2) -> tuple[int, dict[str, Any]]:
         return 0, {}
 
 
-def show_answer(endpoint: str, picture: Path) -> None:
-    """Post `picture` to the endpoint and print the curl line that does the same, and the answer. Raises Refusal."""
+def show_answer(endpoint: str, image: Path) -> None:
+    """Post `image` to the endpoint and print the curl line that does the same, and the answer. Raises CommandError."""
     request = urllib.request.Request(  # noqa: S310 - our own endpoint
-        f"{endpoint}/predict?top_k=3", data=picture.read_bytes(), headers={"Content-Type": "application/octet-stream"}
+        f"{endpoint}/predict?top_k=3", data=image.read_bytes(), headers={"Content-Type": "application/octet-stream"}
     )
     try:
         with _DIRECT.open(request, timeout=TIMEOUT_S) as response:
             answer = json.load(response)
     except urllib.error.HTTPError as error:
-        raise Refusal(f"{endpoint}/predict answered {error.code}: {error.read().decode(errors='replace')}") from error
+        raise CommandError(
+            f"{endpoint}/predict answered {error.code}: {error.read().decode(errors='replace')}"
+        ) from error
     except (OSError, HTTPException, ValueError) as error:
-        raise Refusal(f"{endpoint}/predict: no answer: {str(error).strip()}") from error
-    shown = picture.relative_to(Path.cwd()) if picture.is_relative_to(Path.cwd()) else picture
+        raise CommandError(f"{endpoint}/predict: no answer: {str(error).strip()}") from error
+    shown = image.relative_to(Path.cwd()) if image.is_relative_to(Path.cwd()) else image
     say(f"\n  curl -F {shlex.quote(f'image=@{shown}')} {endpoint}/predict\n")
     for row in answer["predictions"]:
         names = [row[key] for key in ("label_zh", "label_en") if row[key]] or [row["label"]]

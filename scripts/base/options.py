@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -55,10 +55,10 @@ def to_json(options: "DataclassInstance") -> str:
 
 
 def from_json(kind: type[T], text: str) -> T:
-    """Return the options of `kind` that `to_json` wrote; raise Refusal for an unknown key."""
+    """Return the options of `kind` that `to_json` wrote; raise CommandError for an unknown key."""
     hints, values = get_type_hints(kind), json.loads(text)
     if unknown := sorted(values.keys() - hints.keys()):
-        raise Refusal(f"{kind.__name__}: found {', '.join(unknown)}, needed some of {', '.join(hints)}")
+        raise CommandError(f"{kind.__name__}: found {', '.join(unknown)}, needed some of {', '.join(hints)}")
     return kind(**{name: _restored(hints[name], value) for name, value in values.items()})
 
 

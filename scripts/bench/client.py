@@ -35,7 +35,7 @@ class Job:
     addresses: Sequence[str]
     path: str
     form: str
-    pictures: str
+    images: str
     clients: int
     seconds: float
     warm_s: float
@@ -58,9 +58,9 @@ class Outcome:
 
 def run(job: Job) -> Outcome:
     """Warm up for `warm_s`, then measure for `seconds`."""
-    pictures = [path.read_bytes() for path in sorted(Path(job.pictures).iterdir())]
-    random.Random(job.seed).shuffle(pictures)  # noqa: S311 - a fixed order
-    requests = [request_bytes(job.form, job.path, picture) for picture in pictures]
+    images = [path.read_bytes() for path in sorted(Path(job.images).iterdir())]
+    random.Random(job.seed).shuffle(images)  # noqa: S311 - a fixed order
+    requests = [request_bytes(job.form, job.path, image) for image in images]
     client = Client(job.addresses, requests, job.clients if job.rate is None else OPEN_CONNECTIONS)
     try:
         _closed(client, job.clients, job.warm_s, Outcome(), ())

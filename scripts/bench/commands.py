@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
 from scripts.runtimes.preflight import port_faults
 
@@ -13,10 +13,10 @@ PORTS = (10_000, 32_000)  # below those that clients are given
 
 
 def command(name: str, arguments: Sequence[str]) -> None:
-    """Run a command of `scripts`; raises Refusal with what it said when it fails."""
+    """Run a command of `scripts`; raises CommandError with what it said when it fails."""
     done = subprocess.run([sys.executable, "-m", "scripts", name, *arguments], cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
-        raise Refusal(f"`{name}` failed:", *done.stderr.splitlines())
+        raise CommandError(f"`{name}` failed:", *done.stderr.splitlines())
 
 
 def free_ports(count: int) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import median
 
 from scripts.base.console import step
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.bench.commands import command
 from scripts.bench.startup import own_service, seconds, timed_up
 from scripts.cluster.config import ROOT
@@ -37,5 +37,5 @@ def _build(image: images.Image) -> None:
     """Build `image` without any layer of an earlier build, and without giving it a name."""
     source = ["--file", str(ROOT / image.dockerfile), "--target", image.target]
     build = ["build", "--quiet", "--no-cache", "--output=type=cacheonly", *source]
-    if docker.show([*build, *images.build_arguments(), str(ROOT)]):
-        raise Refusal(f"the build of {image.repository} failed, as it says above")
+    if docker.run_streaming([*build, *images.build_arguments(), str(ROOT)]):
+        raise CommandError(f"the build of {image.repository} failed, as it says above")

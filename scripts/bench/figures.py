@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scripts.bench.subjects import CLIENTS, DOCUMENTED, Load
 from scripts.bench.summary import Row
+from scripts.bench.targets import CLIENTS, DOCUMENTED, Load
 from worker.contract.engine import AGREEMENT, QUANTISED, QUANTISED_AGREEMENT
 
 SAME_ENGINE = "mosec-engine"
@@ -33,14 +33,14 @@ class Figure:
 class Model:
     """The reference model as it is served: what runs it, how it agrees with torch in f32, and a worker's start.
 
-    `difference` is the largest of a score, over so many `pictures`.
+    `difference` is the largest of a score, over so many `images`.
     """
 
     engine: str
     precision: str
     agreement: float
     difference: float
-    pictures: int
+    images: int
     ready_s: float
 
     @property

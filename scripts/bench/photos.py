@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from scripts.models.tools.pictures import jpeg
+from scripts.models.tools.images import jpeg
 
 # (width, height) by how often: ImageNet's photos have 500 pixels on the long side, two of three lying, and a few more.
 SIZES = [(500, 375)] * 5 + [(375, 500)] * 2 + [(500, 333)] * 2 + [(333, 500), (500, 400), (400, 300), (640, 480)]

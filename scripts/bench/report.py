@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scripts.bench.figures import Figure
-from scripts.bench.subjects import Subject
 from scripts.bench.summary import Row
+from scripts.bench.targets import Subject
 
 HEAD = (
     "measured", "load", "images/s", "lowest-highest", "p50 ms", "p99 ms", "errors", "CPU ms/image", "client CPU ms",

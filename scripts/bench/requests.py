@@ -21,9 +21,9 @@ class Answer:
     closes: bool
 
 
-def request_bytes(form: str, path: str, picture: bytes) -> bytes:
-    """A whole POST of `picture` to `path`, as the server's own documentation has it sent."""
-    kind, body = content(form, path, picture)
+def request_bytes(form: str, path: str, image: bytes) -> bytes:
+    """A whole POST of `image` to `path`, as the server's own documentation has it sent."""
+    kind, body = content(form, path, image)
     head = (
         f"POST {path} HTTP/1.1\r\nHost: bench\r\nAccept: */*\r\n"
         f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -31,10 +31,10 @@ def request_bytes(form: str, path: str, picture: bytes) -> bytes:
     return head.encode() + body
 
 
-def content(form: str, path: str, picture: bytes) -> tuple[str, bytes]:
+def content(form: str, path: str, image: bytes) -> tuple[str, bytes]:
     """Content-Type and body of a request in that form."""
     if form == "raw":
-        return "image/jpeg", picture
+        return "image/jpeg", image
     if form == "multipart":
         name = FIELDS.get(path, FIELD)
         part = (
@@ -42,9 +42,9 @@ def content(form: str, path: str, picture: bytes) -> tuple[str, bytes]:
             "Content-Type: image/jpeg\r\n\r\n"
         )
         end = f"\r\n--{BOUNDARY}--\r\n"
-        return f"multipart/form-data; boundary={BOUNDARY}", part.encode() + picture + end.encode()
+        return f"multipart/form-data; boundary={BOUNDARY}", part.encode() + image + end.encode()
     key = form.removeprefix("json:")
-    return "application/json", json.dumps({key: base64.b64encode(picture).decode()}).encode()
+    return "application/json", json.dumps({key: base64.b64encode(image).decode()}).encode()
 
 
 def read_answer(received: bytes) -> Answer | None:

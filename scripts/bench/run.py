@@ -15,12 +15,12 @@ from scripts.base.console import say
 from scripts.base.options import Flag
 from scripts.bench import containers, startup
 from scripts.bench.figures import Model, figures
-from scripts.bench.material import gather, own_photos
+from scripts.bench.fixtures import gather, own_photos
 from scripts.bench.report import Run, markdown
-from scripts.bench.rounds import Rounds, pinned
+from scripts.bench.runner import Rounds, pinned
 from scripts.bench.servers import server_environ
-from scripts.bench.subjects import CLIENTS, DOCUMENTED, REFERENCE, Material, models_of, own, peers, require_known
 from scripts.bench.summary import Sample, rows
+from scripts.bench.targets import CLIENTS, DOCUMENTED, REFERENCE, Material, models_of, own, peers, require_known
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
 from scripts.host.environments import PEERS, SERVE, SERVE_TORCH, TOOLS, ensure, is_made
@@ -54,7 +54,7 @@ class BenchOptions:
 
 
 def measure(options: BenchOptions, cluster: Path, with_peers: bool) -> None:
-    """Measure all there is, write the report, the plot and the raw samples, and show the report; raise Refusal."""
+    """Measure all there is, write the report, the plot and the raw samples, and show the report; raise CommandError."""
     started, out = time.monotonic(), options.out.absolute()
     photos = own_photos(Path(options.photos)) if options.photos else None
     require_known(options.chosen, with_peers)
@@ -89,7 +89,7 @@ def _model(material: Material, ready_s: float) -> Model:
     """How the reference model that is served agrees with the articles' way, asked on the slot that it is served on."""
     argv = [
         str(SERVE_TORCH.python), "-m", "scripts.bench.agreement", str(material.folders[REFERENCE]),
-        str(material.pictures), "--gpu", material.gpu,
+        str(material.images), "--gpu", material.gpu,
     ]  # fmt: skip
     environ = server_environ(REFERENCE, material, 0)
     return Model(**json.loads(pinned(argv, material.cpus, environ=environ)), ready_s=ready_s)
@@ -99,12 +99,12 @@ def _machine(material: Material, rounds: int) -> list[str]:
     """Where and how it was measured."""
     name = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     slots = "; ".join(format_cpu_list(slot) for slot in material.slots)
-    size = sum(path.stat().st_size for path in material.pictures.iterdir())
-    count = len(list(material.pictures.iterdir()))
+    size = sum(path.stat().st_size for path in material.images.iterdir())
+    count = len(list(material.images.iterdir()))
     return [
         f"{name[1] if name else platform.machine()}, {len(material.cpus)} CPUs ({kind(material.gpu)}), "
         f"Linux {platform.release()}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        f"medians of {rounds} interleaved rounds; every load is warmed up before; {count} pictures, "
+        f"medians of {rounds} interleaved rounds; every load is warmed up before; {count} images, "
         f"{size / count / 1000:.0f} KB on average",
         f"client: one process, kept connections, the same for every server; a closed loop of {CLIENTS} clients unless "
         "said otherwise, latency from the moment a request was due; open loops send at Poisson times",
@@ -123,7 +123,7 @@ def _spent(seconds: float, samples: Sequence[Sample]) -> str:
 def _notes(model: Model, has_peers: bool) -> list[str]:
     served = (
         f"the reference model, ResNet-18 with random weights, is served by {model.engine} in {model.precision}; on "
-        f"{model.pictures} pictures its largest difference of a score from torch f32 is {model.difference:.4f}"
+        f"{model.images} images its largest difference of a score from torch f32 is {model.difference:.4f}"
     )
     absent = "peers are left out: `make bench-peers` installs MOSEC, LitServe and BentoML and measures them too"
     return [served] if has_peers else [served, absent]

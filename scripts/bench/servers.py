@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from scripts._vendor import tomlkit
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.base.waiting import wait_until
 from scripts.bench import procfs
 from scripts.bench.commands import command, free_ports
 from scripts.bench.requests import content
-from scripts.bench.subjects import SERVICE, Material, Subject
+from scripts.bench.targets import SERVICE, Material, Subject
 from scripts.cluster.config import ROOT
 from worker.contract.cpu_list import format_cpu_list
 from worker.contract.settings import offline_variables
@@ -40,7 +40,7 @@ class Running:
 
 @contextlib.contextmanager
 def running(subject: Subject, material: Material, logs: Path) -> Iterator[Running]:
-    """`subject`, answering. Raises Refusal, with the end of its log in `logs`, when it does not come to that."""
+    """`subject`, answering. Raises CommandError, with the end of its log in `logs`, when it does not come to that."""
     with (_service if subject.kind == SERVICE else _server)(subject, material, logs) as found:
         yield found
 
@@ -132,8 +132,8 @@ def server_environ(model: str, material: Material, port: int) -> dict[str, str]:
 
 
 def _await_answer(process: subprocess.Popen[bytes], subject: Subject, material: Material, port: int, log: Path) -> None:
-    """Return once a picture is answered with 200; raises Refusal when the process ends or that takes too long."""
-    kind, body = content(subject.form, subject.path, min(material.pictures.iterdir()).read_bytes())
+    """Return once an image is answered with 200; raises CommandError when the process ends or that takes too long."""
+    kind, body = content(subject.form, subject.path, min(material.images.iterdir()).read_bytes())
     said = "nothing"
 
     def is_settled() -> bool:
@@ -155,7 +155,7 @@ def _await_answer(process: subprocess.Popen[bytes], subject: Subject, material: 
         return
     ended = f"ended with status {process.returncode}" if process.poll() is not None else f"answered {said}"
     last = log.read_text(errors="replace").splitlines()[-LOG_LINES:]
-    raise Refusal(f"{subject.title}: did not start: it {ended}; {log} ends with:", *last)
+    raise CommandError(f"{subject.title}: did not start: it {ended}; {log} ends with:", *last)
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 
 from scripts.base.console import step
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.base.http import get
 from scripts.base.waiting import wait_until
 from scripts.bench.commands import command, free_ports
@@ -81,7 +81,7 @@ def _worker_s(arguments: Sequence[str]) -> float:
             return process.poll() is not None or get(f"http://{address}/readyz")[0] == HTTPStatus.OK
 
         if not wait_until(is_ready_or_ended, LIMIT_S, 0.02) or process.poll() is not None:
-            raise Refusal(f"the worker was not ready after {LIMIT_S} seconds")
+            raise CommandError(f"the worker was not ready after {LIMIT_S} seconds")
         return time.monotonic() - started
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.base.console import say, step, warn
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.bundle import saved, volume
 from scripts.bundle.kit import Kit
 from scripts.bundle.layout import IMAGES, MODELS, PACKAGES
@@ -15,7 +15,7 @@ from scripts.cluster.config import Cluster
 from scripts.host import images
 from scripts.host.debs import SYSTEMS, Apt, Package
 from scripts.host.images import Image, worker_image
-from scripts.models.store import Entry, here, read_facts
+from scripts.models.model_store import StoredModel, machine_kind_here, read_summary
 from worker.contract.engines import needed_by
 from worker.contract.loaders import reads_texts
 
@@ -29,7 +29,7 @@ class Contents:
 
     kit: Kit
     images: tuple[str, ...]
-    models: tuple[Entry, ...]
+    models: tuple[StoredModel, ...]
     packages: dict[str, tuple[Apt, list[Package]]]
 
     def sizes(self) -> list[tuple[str, str, int]]:
@@ -43,14 +43,14 @@ class Contents:
         return [*rows, ("kit", self.kit.revision[:12], self.kit.bytes)]
 
 
-def needed_images(entries: Iterable[Entry], cluster: Cluster) -> list[Image]:
+def needed_images(entries: Iterable[StoredModel], cluster: Cluster) -> list[Image]:
     """The gateway's, and the workers' for every kind of machine that the models were measured on, and for this one."""
     chosen = [images.GATEWAY]
     for entry in entries:
-        facts = read_facts(entry.folder)
+        facts = read_summary(entry.folder)
         if facts.engine is None:
-            raise Refusal(f"{entry.name}: {facts.fault}")
-        for machine in {here(), *(row.machine for row in facts.engine.measured)}:
+            raise CommandError(f"{entry.name}: {facts.fault}")
+        for machine in {machine_kind_here(), *(row.machine for row in facts.engine.measured)}:
             engine = facts.engine.choose(machine, cluster.engine).engine
             gpu = not machine.startswith(platform.machine())
             chosen.append(worker_image(needed_by(engine, reads_texts(facts.loader)), gpu))
@@ -58,30 +58,30 @@ def needed_images(entries: Iterable[Entry], cluster: Cluster) -> list[Image]:
 
 
 def check_systems(names: Sequence[str]) -> None:
-    """Raise Refusal for a system that is not known."""
+    """Raise CommandError for a system that is not known."""
     if unknown := [name for name in names if name not in (*SYSTEMS, NONE)]:
-        raise Refusal(f"SYSTEMS: found {', '.join(unknown)}, needed some of {', '.join(SYSTEMS)}, or {NONE}")
+        raise CommandError(f"SYSTEMS: found {', '.join(unknown)}, needed some of {', '.join(SYSTEMS)}, or {NONE}")
 
 
 def resolve_packages(names: Sequence[str], work: Path) -> dict[str, tuple[Apt, list[Package]]]:
-    """The packages of the systems called `names`, or of all that can be reached; raises Refusal."""
+    """The packages of the systems called `names`, or of all that can be reached; raises CommandError."""
     found = {}
     for name in SYSTEMS if not names else [name for name in names if name != NONE]:
         step(f"resolving packages of {name}")
         try:
             apt = Apt(SYSTEMS[name], work / f"apt-{name}")
             found[name] = (apt, apt.resolve())
-        except Refusal as refusal:
+        except CommandError as refusal:
             if names:
                 raise
             warn(f"left out {refusal}")
     if not found and not names:
-        raise Refusal(f"no system's packages can be had, as said above: needed a mirror, or SYSTEMS={NONE}")
+        raise CommandError(f"no system's packages can be had, as said above: needed a mirror, or SYSTEMS={NONE}")
     return found
 
 
 def announce(contents: Contents, bundle: Path) -> None:
-    """Print what comes, and how large; raises Refusal when there is no room for what is not there yet."""
+    """Print what comes, and how large; raises CommandError when there is no room for what is not there yet."""
     rows = contents.sizes()
     for part, what, size in rows:
         say(f"   {part:<9} {size / 1e6:>8.1f} MB  {what}")
@@ -90,7 +90,7 @@ def announce(contents: Contents, bundle: Path) -> None:
     free = shutil.disk_usage(bundle).free
     say(f"   {'in all':<9} {total / 1e6:>8.1f} MB, about; {free / 1e6:.0f} MB are free in {bundle}")
     if free < total - there + SPARE:
-        raise Refusal(
+        raise CommandError(
             f"{bundle}: found {free / 1e6:.0f} MB free, needed {(total - there + SPARE) / 1e6:.0f} MB more: "
             "make room, or name another place with OUT="
         )

@@ -6,7 +6,7 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
 from worker.contract.version import VERSION
 
@@ -57,6 +57,6 @@ def _git(root: Path, *arguments: str) -> str:
         return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError) as error:
         said = getattr(error, "stderr", None) or str(error)
-        raise Refusal(
+        raise CommandError(
             f"{root}: found no git checkout ({said.strip().splitlines()[0]}), needed one: git knows the kit's files"
         ) from error

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 
 MANIFEST, SUMS, SBOM, KIT, INIT = "MANIFEST.json", "SHA256SUMS", "sbom.json", "kit.tar.gz", "init-server.sh"
 IMAGES, MODELS, PACKAGES = "images", "models", "packages"
@@ -21,19 +21,19 @@ def files(bundle: Path) -> Iterator[str]:
 
 
 def read_sums(bundle: Path) -> dict[str, str]:
-    """Return the sha256 of every file of the bundle by its path; raise Refusal for what SHA256SUMS never says."""
+    """Return the sha256 of every file of the bundle by its path; raise CommandError for what SHA256SUMS never says."""
     path = bundle / SUMS
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise Refusal(f"{path}: found nothing, needed the sums of a finished bundle: {UNFINISHED}") from None
+        raise CommandError(f"{path}: found nothing, needed the sums of a finished bundle: {UNFINISHED}") from None
     except (OSError, UnicodeError) as error:
-        raise Refusal(f"{path}: {error}: needed a file that can be read: {AGAIN}") from error
+        raise CommandError(f"{path}: {error}: needed a file that can be read: {AGAIN}") from error
     sums = {}
     for line in text.splitlines():
         value, gap, name = line[:64], line[64:66], line[66:]
         if gap != "  " or not name or set(value) - set("0123456789abcdef"):
-            raise Refusal(f"{path}: found {line!r}, needed a sha256 and a path in every line: {AGAIN}")
+            raise CommandError(f"{path}: found {line!r}, needed a sha256 and a path in every line: {AGAIN}")
         sums[name] = value
     return sums
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 from scripts.base.console import say, step, warn
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.base.options import Flag
 from scripts.bundle import contents, kit, layout, saved, sbom, volume
 from scripts.bundle.contents import Contents
@@ -20,10 +20,10 @@ from scripts.cluster.config import ROOT, Cluster
 from scripts.host import docker, images
 from scripts.host.debs import Package
 from scripts.host.wheelhouse import read_pins
-from scripts.models import store as library
+from scripts.models import model_store as library
 from scripts.models import verify as model_verify
+from scripts.models.model_store import StoredModel
 from scripts.models.options import VerifyOptions
-from scripts.models.store import Entry
 from worker.contract.files import sha256, write_atomically
 
 OUT = ROOT / "bundle"
@@ -39,10 +39,10 @@ class BundleOptions:
 
 
 def make(options: BundleOptions, cluster: Cluster) -> None:
-    """Write the bundle, or make one whole that is unfinished or of older parts; raise Refusal."""
+    """Write the bundle, or make one whole that is unfinished or of older parts; raise CommandError."""
     out, systems = options.out.absolute(), _names(options.systems)
     if fault := docker.engine_fault():
-        raise Refusal(fault)
+        raise CommandError(fault)
     contents.check_systems(systems)
     entries = volume.choose(library.entries(library.MODELS, cluster), _names(options.include))
     own = kit.read_kit()
@@ -50,7 +50,7 @@ def make(options: BundleOptions, cluster: Cluster) -> None:
     try:
         found = _decide(own, entries, systems, cluster, out)
         contents.announce(found, out)
-    except Refusal:
+    except CommandError:
         _release(out)
         raise
     (out / layout.SUMS).unlink(missing_ok=True)
@@ -68,10 +68,12 @@ def _claim(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         if strange := sorted({path.name for path in out.iterdir()} - layout.PARTS):
-            raise Refusal(f"{out}: found {strange[0]}, which is no part of a bundle: name a new directory with OUT=")
+            raise CommandError(
+                f"{out}: found {strange[0]}, which is no part of a bundle: name a new directory with OUT="
+            )
         (out / WORK).mkdir(exist_ok=True)
     except OSError as error:
-        raise Refusal(f"{out}: {error.strerror}: name a directory that can be written with OUT=") from error
+        raise CommandError(f"{out}: {error.strerror}: name a directory that can be written with OUT=") from error
 
 
 def _release(out: Path) -> None:
@@ -83,7 +85,7 @@ def _release(out: Path) -> None:
         out.rmdir()
 
 
-def _decide(own: Kit, entries: Sequence[Entry], systems: Sequence[str], cluster: Cluster, out: Path) -> Contents:
+def _decide(own: Kit, entries: Sequence[StoredModel], systems: Sequence[str], cluster: Cluster, out: Path) -> Contents:
     if own.revision.endswith("-dirty"):
         warn(f"files differ from revision {own.revision[:12]}: the kit is the files as they are")
     for entry in entries:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from scripts.base.console import say, step
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.bundle.layout import IMAGES
 from scripts.host import docker
 
@@ -40,7 +40,7 @@ def size(reference: str) -> int:
 
 
 def save(reference: str, bundle: Path, work: Path) -> Inside:
-    """Have the image in the bundle, and return what its file says; raises Refusal. A finished file is kept."""
+    """Have the image in the bundle, and return what its file says; raises CommandError. A finished file is kept."""
     file = bundle / file_of(reference)
     if file.is_file() and (kept := _kept(file, reference)):
         say(f"   {file.name} is there")
@@ -51,7 +51,7 @@ def save(reference: str, bundle: Path, work: Path) -> Inside:
     _pack(reference, draft)
     found = inside(draft)
     if found.reference != reference:
-        raise Refusal(f"{reference}: `docker save` wrote {found.reference}: see `docker image ls`")
+        raise CommandError(f"{reference}: `docker save` wrote {found.reference}: see `docker image ls`")
     draft.replace(file)
     say(f"   {file.name}, {file.stat().st_size / 1e6:.0f} MB")
     return found
@@ -93,4 +93,4 @@ def _pack(reference: str, draft: Path) -> None:
             packed.write(chunk)
         said = saving.stderr.read().decode().strip() if saving.stderr else ""
     if saving.returncode:
-        raise Refusal(f"{reference}: `docker save` failed: {said}")
+        raise CommandError(f"{reference}: `docker save` failed: {said}")

@@ -6,23 +6,23 @@ from pathlib import Path
 from typing import Any
 
 from scripts.base.console import say
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.bundle import layout, saved
 from scripts.bundle.layout import AGAIN, UNFINISHED
-from scripts.models.store import content_hash
+from scripts.models.model_store import content_hash
 from worker.contract.files import sha256
 from worker.contract.volume import VolumeError, read_sentinel
 
 
 def verify(bundle: Path) -> None:
-    """Check every file against its sum, and what the manifest says against the files; raises Refusal, a line a fault.
+    """Check every file against its sum, and what the manifest says against the files; raises CommandError, a line a fault.
 
     Images, models and packages are looked into only when every file is as it was.
     """
     sums = layout.read_sums(bundle)
     faults = list(_file_faults(bundle, sums)) or list(_manifest_faults(bundle, sums))
     if faults:
-        raise Refusal(*(f"{bundle}/{fault}" for fault in faults))
+        raise CommandError(*(f"{bundle}/{fault}" for fault in faults))
     total = sum((bundle / name).stat().st_size for name in sums)
     say(f"whole: {bundle}, {len(sums)} files, {total / 1e6:.1f} MB")
 

@@ -8,35 +8,35 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from scripts.base.console import say, step
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.bundle.layout import MODELS
-from scripts.models.store import Entry, content_hash, files
+from scripts.models.model_store import StoredModel, content_hash, files
 from worker.contract.files import write_atomically
 from worker.contract.volume import SENTINEL
 
 UNFIT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # control characters, and bytes that are not UTF-8
 
 
-def choose(found: Sequence[Entry], names: Sequence[str]) -> list[Entry]:
-    """Return the entries called `names`, or those that are served; raise Refusal for folders no volume can have."""
+def choose(found: Sequence[StoredModel], names: Sequence[str]) -> list[StoredModel]:
+    """Return the entries called `names`, or those that are served; raise CommandError for folders no volume can have."""
     known = {name: entry for entry in reversed(found) for name in (*entry.served, entry.name)}
     if unknown := [name for name in names if name not in known]:
-        raise Refusal(f"MODELS: found {', '.join(unknown)}, needed some of {', '.join(sorted(known))}")
+        raise CommandError(f"MODELS: found {', '.join(unknown)}, needed some of {', '.join(sorted(known))}")
     picked = {entry.folder.resolve(): entry for entry in map(known.__getitem__, names)}
     chosen = list(picked.values()) or [entry for entry in found if entry.served]
     folders = [entry.folder.name for entry in chosen]
     if unfit := [name for name in folders if UNFIT.search(name)]:
-        raise Refusal(f"MODELS: found a folder called {unfit[0]!r}, needed a name of printable UTF-8: rename it")
+        raise CommandError(f"MODELS: found a folder called {unfit[0]!r}, needed a name of printable UTF-8: rename it")
     if twice := {name for name in folders if folders.count(name) > 1}:
-        raise Refusal(f"MODELS: found two folders called {', '.join(sorted(twice))}, needed one: rename the other")
+        raise CommandError(f"MODELS: found two folders called {', '.join(sorted(twice))}, needed one: rename the other")
     return chosen
 
 
-def size(entries: Sequence[Entry]) -> int:
+def size(entries: Sequence[StoredModel]) -> int:
     return sum(path.stat().st_size for entry in entries for path in files(entry.folder))
 
 
-def copy(entries: Sequence[Entry], bundle: Path, work: Path) -> dict[str, str]:
+def copy(entries: Sequence[StoredModel], bundle: Path, work: Path) -> dict[str, str]:
     """Have exactly these model folders in the bundle, with the sentinel; their content hashes by folder."""
     models = bundle / MODELS
     models.mkdir(exist_ok=True)
@@ -50,7 +50,7 @@ def copy(entries: Sequence[Entry], bundle: Path, work: Path) -> dict[str, str]:
         step(f"copying model {name}")
         _copy(entry.folder, models / name, work / name)
         if content_hash(models / name) != hashes[name]:
-            raise Refusal(f"{entry.folder}: changed while it was copied: run `make bundle` again")
+            raise CommandError(f"{entry.folder}: changed while it was copied: run `make bundle` again")
     for path in models.iterdir():
         if path.is_dir() and path.name not in hashes:
             shutil.rmtree(path)

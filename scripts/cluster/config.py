@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.cores import PROFILES, THROUGHPUT
 from worker.contract.cpu_list import parse_cpu_list
 from worker.contract.limits import queue_fault
@@ -147,23 +147,23 @@ SCHEMA: dict[str, dict[str, Key]] = {
 
 
 def load_cluster(path: Path) -> Cluster:
-    """The cluster that the file at `path` describes; raises Refusal, naming every fault."""
+    """The cluster that the file at `path` describes; raises CommandError, naming every fault."""
     path = path.resolve() if path.is_symlink() else path  # on a server the kit has a link to /etc/wanwu/cluster.toml
     source = str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
     try:
         return parse_cluster(path.read_text(encoding="utf-8"), source)
     except OSError as error:
-        raise Refusal(f"{source}: {error.strerror}: needed a file like the one in the repository") from error
+        raise CommandError(f"{source}: {error.strerror}: needed a file like the one in the repository") from error
     except UnicodeDecodeError as error:
-        raise Refusal(f"{source}: byte {error.start} is not UTF-8: save the file as UTF-8") from error
+        raise CommandError(f"{source}: byte {error.start} is not UTF-8: save the file as UTF-8") from error
 
 
 def parse_cluster(text: str, source: str) -> Cluster:
-    """The cluster that `text` describes; `source` is its name in the Refusal that lists every fault."""
+    """The cluster that `text` describes; `source` is its name in the CommandError that lists every fault."""
     try:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise Refusal(f"{source}: not valid TOML: {error}: correct it there") from error
+        raise CommandError(f"{source}: not valid TOML: {error}: correct it there") from error
     faults = _unknown(found, [*SCHEMA[""], *filter(None, SCHEMA)], "")
     top = _read({name: found[name] for name in SCHEMA[""] if name in found}, "", "", faults)
     limits = _read(found.get(LIMITS_TABLE, {}), LIMITS_TABLE, LIMITS_TABLE, faults)
@@ -179,7 +179,7 @@ def parse_cluster(text: str, source: str) -> Cluster:
     for index, server in enumerate(servers):
         faults += [f"servers/{index}/{fault}" for fault in _contradictions(server)]
     if faults:
-        raise Refusal(*(f"{source}: {fault}" for fault in faults))
+        raise CommandError(*(f"{source}: {fault}" for fault in faults))
     return Cluster(
         source,
         top["port"],

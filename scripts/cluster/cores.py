@@ -11,7 +11,7 @@ NOISE = 0.03  # two that differ by less are alike; then fewer cores, for a worke
 def best(profile: str, models: Sequence[tuple[int, Sequence[Scaling]]]) -> int | None:
     """The cores of one worker that serve `models` best: the share of each, and what was measured of it on this machine.
 
-    For throughput the most images/s of the whole machine, for latency the shortest time of one picture; of several
+    For throughput the most images/s of the whole machine, for latency the shortest time of one image; of several
     models the mean by their shares, each against its own best. None where not all were measured with the same cores.
     """
     tables = [{row.cores: row for row in rows} for _, rows in models]

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.base.programs import remedy
 from worker.contract import nvidia
 from worker.contract.cpu_list import format_cpu_list, parse_cpu_list
@@ -54,7 +54,7 @@ class Hardware:
 
     @classmethod
     def from_json(cls, text: str) -> "Hardware":
-        """The Hardware that `to_json` wrote; raises Refusal when `text` is something else."""
+        """The Hardware that `to_json` wrote; raises CommandError when `text` is something else."""
         try:
             found = json.loads(text)
             found["cpus"] = tuple(Cpu(**cpu) for cpu in found["cpus"])
@@ -63,7 +63,7 @@ class Hardware:
             found["notes"] = tuple(found["notes"])
             return cls(**found)
         except (ValueError, TypeError, KeyError) as error:
-            raise Refusal(f"not a hardware description ({error!r}): write it anew") from error
+            raise CommandError(f"not a hardware description ({error!r}): write it anew") from error
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Texts:
 
 
 def describe(texts: Texts) -> Hardware:
-    """The hardware that the texts tell of; raises Refusal when no CPU can be read from them."""
+    """The hardware that the texts tell of; raises CommandError when no CPU can be read from them."""
     online = parse_lscpu(texts.lscpu)
     usable = texts.affinity
     if texts.cpuset.strip():
@@ -89,7 +89,7 @@ def describe(texts: Texts) -> Hardware:
     cpus = tuple(cpu for cpu in online if cpu.number in usable)
     if not cpus:
         listed = format_cpu_list(cpu.number for cpu in online)
-        raise Refusal(
+        raise CommandError(
             f'found no usable CPU: lscpu lists "{listed}", the affinity mask and the cgroup cpuset leave'
             f' "{format_cpu_list(usable)}": allow this process a CPU that is online'
         )
@@ -114,10 +114,10 @@ def parse_lscpu(text: str) -> tuple[Cpu, ...]:
 
 
 def parse_memory(meminfo: str, limits: Iterable[str]) -> int:
-    """Bytes: MemTotal, or the smallest cgroup limit ("max" is none). Raises Refusal without MemTotal."""
+    """Bytes: MemTotal, or the smallest cgroup limit ("max" is none). Raises CommandError without MemTotal."""
     total = re.search(r"^MemTotal:\s+(\d+) kB$", meminfo, re.MULTILINE)
     if total is None:
-        raise Refusal("/proc/meminfo has no MemTotal line: mount /proc")
+        raise CommandError("/proc/meminfo has no MemTotal line: mount /proc")
     return min([int(total[1]) * 1024, *(int(limit) for limit in limits if limit.strip().isdigit())])
 
 
@@ -161,7 +161,7 @@ def cgroup_files(own_cgroups: str, controller: str, v1_name: str, v2_name: str) 
 
 
 def read_hardware() -> Hardware:
-    """This machine, as this process may use it. Raises Refusal when lscpu is missing or fails."""
+    """This machine, as this process may use it. Raises CommandError when lscpu is missing or fails."""
     own_cgroups = _contents("/proc/self/cgroup")
     cpusets = cgroup_files(own_cgroups, "cpuset", "cpuset.effective_cpus", "cpuset.cpus.effective")
     limits = cgroup_files(own_cgroups, "memory", "memory.limit_in_bytes", "memory.max")
@@ -187,9 +187,9 @@ def _lscpu() -> str:
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
     except FileNotFoundError as error:
-        raise Refusal(f"found no lscpu: {remedy(['util-linux'])}") from error
+        raise CommandError(f"found no lscpu: {remedy(['util-linux'])}") from error
     except subprocess.CalledProcessError as error:
-        raise Refusal(f"lscpu failed with status {error.returncode}: {error.stderr.strip()}") from error
+        raise CommandError(f"lscpu failed with status {error.returncode}: {error.stderr.strip()}") from error
 
 
 def _pci(address: str) -> tuple[str, str]:

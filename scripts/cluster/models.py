@@ -1,10 +1,10 @@
-"""What the control side needs to know of a model folder: that it is there, its engine, and a picture to try it on."""
+"""What the control side needs to know of a model folder: that it is there, its engine, and an image to try it on."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import Cluster
 from worker.contract.declarations import EngineDeclaration
 from worker.contract.engine import EngineSpec, Scaling, read_engine
@@ -18,7 +18,7 @@ PREPARED_FOLDER = "prepared"  # of a model folder; a test compares it with the t
 
 
 @dataclass(frozen=True)
-class Served:
+class ModelInfo:
     """One model as the control side sees it. The worker reads the whole of model.toml and judges it."""
 
     engine: str  # what runs it on this machine
@@ -42,14 +42,14 @@ class Spec:
     golden: Path
     engine: EngineSpec
 
-    def served(self, wanted: str, machines: Collection[str]) -> Served:
+    def served(self, wanted: str, machines: Collection[str]) -> ModelInfo:
         """Return the model as it runs on these kinds of machines, on the engine `wanted` or the best."""
         choices = [self.engine.choose(machine, wanted) for machine in machines]
         # Where slots are of two kinds, what has torch has the other engines, too.
         choice = next((choice for choice in choices if ENGINES[choice.engine].torch), choices[0])
         network = self.engine.network(self.loader, choice.engine, choice.precision)
         texts = reads_texts(self.loader)
-        return Served(
+        return ModelInfo(
             choice.engine,
             self.golden,
             _size(self.folder, network) + (_size(self.folder, None) if network and texts else 0),
@@ -59,21 +59,21 @@ class Spec:
         )
 
 
-def read_models(cluster: Cluster, machines: Collection[str] = ()) -> dict[str, Served]:
-    """Return every model of `cluster` by name; raise Refusal for folders that are missing or cannot be read.
+def read_models(cluster: Cluster, machines: Collection[str] = ()) -> dict[str, ModelInfo]:
+    """Return every model of `cluster` by name; raise CommandError for folders that are missing or cannot be read.
 
     `machines` are the kinds of its slots, as worker.machine names them; without any, this machine's CPUs.
     """
     return served(read_specs(cluster), cluster.engine, machines or [kind()])
 
 
-def served(specs: Mapping[str, Spec], wanted: str, machines: Collection[str]) -> dict[str, Served]:
+def served(specs: Mapping[str, Spec], wanted: str, machines: Collection[str]) -> dict[str, ModelInfo]:
     """Return every model as it runs on these kinds of machines, by name."""
     return {name: spec.served(wanted, machines) for name, spec in specs.items()}
 
 
 def read_specs(cluster: Cluster) -> dict[str, Spec]:
-    """Return what the model.toml of every model of `cluster` says, by name; raise Refusal for all that is wrong."""
+    """Return what the model.toml of every model of `cluster` says, by name; raise CommandError for all that is wrong."""
     found: dict[str, Spec] = {}
     faults: list[str] = []
     for index, model in enumerate(cluster.models):
@@ -90,7 +90,7 @@ def read_specs(cluster: Cluster) -> dict[str, Spec]:
         except (ValueError, LookupError, TypeError) as error:
             faults.append(f"{where}: {model.folder}/model.toml: cannot be read as a model folder: {error!r}")
     if faults:
-        raise Refusal(*faults)
+        raise CommandError(*faults)
     return found
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import Cluster, Model, Server
 from scripts.cluster.hardware import Cpu, Gpu, Hardware
 from worker.contract.cpu_list import format_cpu_list
@@ -43,7 +43,7 @@ Core = tuple[Cpu, ...]  # the usable SMT siblings of one physical core
 def plan(cluster: Cluster, hardware: Mapping[str, Hardware], cores: Mapping[str, int | None] | None = None) -> Plan:
     """Return slots for every server and a worker for every slot.
 
-    `hardware` is keyed by server name, and so are the `cores` of a worker that were measured best there. Raise Refusal
+    `hardware` is keyed by server name, and so are the `cores` of a worker that were measured best there. Raise CommandError
     for what the hardware cannot meet, all servers at once.
     """
     slots: list[Slot] = []
@@ -51,10 +51,10 @@ def plan(cluster: Cluster, hardware: Mapping[str, Hardware], cores: Mapping[str,
     for index, server in enumerate(cluster.servers):
         try:
             slots += server_slots(server, hardware, len(cluster.models), (cores or {}).get(server.name))
-        except Refusal as refusal:
+        except CommandError as refusal:
             faults += [f"servers/{index}/{line}" for line in refusal.lines]
     if faults := faults or too_few_slots(len(cluster.models), slots):
-        raise Refusal(*(f"{cluster.source}: {fault}" for fault in faults))
+        raise CommandError(*(f"{cluster.source}: {fault}" for fault in faults))
 
     of_model = Counter[str]()
     workers = []
@@ -92,9 +92,9 @@ def spread_models(models: Sequence[Model], slots: int) -> list[str]:
 def server_slots(
     server: Server, hardware: Mapping[str, Hardware], models: int, measured: int | None = None
 ) -> list[Slot]:
-    """The slots of one server, which is to serve so many models; raises Refusal with the path below the server."""
+    """The slots of one server, which is to serve so many models; raises CommandError with the path below the server."""
     if server.name not in hardware:
-        raise Refusal(
+        raise CommandError(
             f'name: found "{server.name}", whose hardware was not read,'
             f" needed one of {', '.join(hardware) or 'none'}: read its hardware or take the server out"
         )
@@ -102,7 +102,7 @@ def server_slots(
     gpus = chosen_gpus(server, machine)
     sets = chosen_cpu_sets(server, machine, len(gpus), models, measured)
     if not gpus and not sets:
-        raise Refusal('cpus: found "none" where no GPU was found, needed a slot: set cpus = "auto"')
+        raise CommandError('cpus: found "none" where no GPU was found, needed a slot: set cpus = "auto"')
     taken = {cpu for cores in sets for core in cores for cpu in core}
     free = [core for core in physical_cores(machine.cpus) if taken.isdisjoint(core)]
     return [
@@ -118,7 +118,7 @@ def chosen_gpus(server: Server, machine: Hardware) -> list[Gpu]:
     if unknown := [uuid for uuid in server.gpus if uuid not in known]:
         listed, choice = ", ".join(unknown), ", ".join(known)
         needed = f"some of {choice}" if known else '"auto" or "none": no GPU is there'
-        raise Refusal(f'gpus: found {listed}, unknown to server "{server.name}", needed {needed}')
+        raise CommandError(f'gpus: found {listed}, unknown to server "{server.name}", needed {needed}')
     return [known[uuid] for uuid in server.gpus]
 
 
@@ -128,7 +128,7 @@ def near_cores(gpus: Sequence[Gpu], cores: Sequence[Core]) -> list[tuple[Gpu, Se
     A GPU whose node is unknown or has no core left goes where the most cores are left for each GPU, near first.
     """
     if len(gpus) > len(cores):
-        raise Refusal(
+        raise CommandError(
             f"gpus: found {_count(len(gpus), 'GPU')} for {_count(len(cores), 'free core')},"
             " needed a core for each: list fewer GPUs, ask for fewer CPU workers, or allow more CPUs"
         )
@@ -157,7 +157,7 @@ def chosen_cpu_sets(
     if server.cpus is None and server.workers is None and gpus:
         if server.cores_per_worker is None:
             return []
-        raise Refusal(
+        raise CommandError(
             f"cores_per_worker: found {server.cores_per_worker} on a server that works with its GPUs only,"
             ' needed "auto": or ask for CPU workers with workers or cpus, or set gpus = "none"'
         )
@@ -179,7 +179,7 @@ def listed_cpus(server: Server, machine: Hardware) -> list[Cpu]:
         if numbers
     ]
     if faults:
-        raise Refusal(*faults)
+        raise CommandError(*faults)
     return [cpu for cpu in machine.cpus if cpu.number in listed]
 
 
@@ -201,9 +201,9 @@ def cpu_sets(
     room = [len(node) // size for node in nodes]
     if not sum(room):
         largest = max(map(len, nodes))
-        raise Refusal(f"cores_per_worker: found {size}, needed at most {largest}, the cores of one NUMA node")
+        raise CommandError(f"cores_per_worker: found {size}, needed at most {largest}, the cores of one NUMA node")
     if workers is not None and workers > sum(room):
-        raise Refusal(
+        raise CommandError(
             f"workers: found {_count(workers, 'worker')} of {_count(size, 'core')} each,"
             f" needed at most {sum(room)} on {_count(total, 'core')} in {_count(len(nodes), 'NUMA node')}:"
             " lower workers or cores_per_worker"

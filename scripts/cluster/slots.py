@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from scripts.base.console import say
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import SCHEMA, Cluster, Server
 from scripts.cluster.cores import best
 from scripts.cluster.hardware import Hardware, read_hardware
@@ -23,13 +23,13 @@ NAME = SCHEMA["servers"]["name"]
 
 
 def show(cluster: Cluster, name: str, gpus: bool) -> None:
-    """Print the slots of the server `name`, "" being this host's own name, on its hardware; raises Refusal."""
+    """Print the slots of the server `name`, "" being this host's own name, on its hardware; raises CommandError."""
     hardware, name = read_hardware(), name or os.uname().nodename.partition(".")[0]
     say(render(cluster, name, hardware if gpus else replace(hardware, gpus=()), measured_cores(cluster)))
 
 
 def render(cluster: Cluster, name: str, hardware: Hardware, cores: int | None) -> str:
-    """Return slots.json; `cores` of a worker were measured best. Raise Refusal for what the hardware cannot meet."""
+    """Return slots.json; `cores` of a worker were measured best. Raise CommandError for what the hardware cannot meet."""
     server = described(cluster, name)
     slots = server_slots(server, {name: hardware}, len(cluster.models), cores)
     table = {slot.name: {"cpus": format_cpu_list(slot.cpus), "gpu": slot.gpu or ""} for slot in slots}
@@ -54,12 +54,12 @@ def _said(values: tuple[Any, ...] | None, show: Callable[[tuple[Any, ...]], Any]
 def described(cluster: Cluster, name: str) -> Server:
     """The server as the cluster's file has it, or with every default where it is not in there yet.
 
-    Raises Refusal for a name that the file could not say.
+    Raises CommandError for a name that the file could not say.
     """
     try:
         NAME.read(name)
     except ValueError:
-        raise Refusal(f"--server: found {name!r}, needed {NAME.needed}") from None
+        raise CommandError(f"--server: found {name!r}, needed {NAME.needed}") from None
     default = Server(name, "", None, None, None, None)
     return next((server for server in cluster.servers if server.name == name), default)
 
@@ -68,6 +68,6 @@ def measured_cores(cluster: Cluster) -> int | None:
     """How many cores a CPU worker serves best with; None where not all models are here, or were measured."""
     try:
         models = read_models(cluster)
-    except Refusal:
+    except CommandError:
         return None
     return best(cluster.profile, [(model.share, models[model.name].scaling) for model in cluster.models])

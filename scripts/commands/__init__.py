@@ -29,7 +29,7 @@ class Place:
     runtime: Annotated[str, Flag("local, compose or swarm; without it the best this machine has")] = ""
 
     def load_cluster(self) -> Cluster:
-        """Return the cluster of the file; raise Refusal for its faults."""
+        """Return the cluster of the file; raise CommandError for its faults."""
         return load_cluster(self.cluster)
 
 
@@ -40,7 +40,7 @@ class NoOptions:
 
 @dataclass(frozen=True)
 class Command(Generic[Own]):
-    """One command: its help text, its own options, and what it does with them; `run` raises Refusal."""
+    """One command: its help text, its own options, and what it does with them; `run` raises CommandError."""
 
     help: str
     options: type[Own]

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 
 from scripts.base.console import say
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.hardware import read_hardware
 from scripts.commands import Command, NoOptions, Place
 from scripts.runtimes.choice import choose, count_servers
@@ -14,7 +14,7 @@ from worker.contract.cpu_list import format_cpu_list
 
 
 def run(place: Place, options: NoOptions) -> None:
-    """Print one line a check; raise Refusal when any fails."""
+    """Print one line a check; raise CommandError when any fails."""
     directory = run_dir(place.run_dir)
     runtime = choose(place.runtime, directory, count_servers(place.cluster))
     failed: list[str] = []
@@ -38,14 +38,14 @@ def run(place: Place, options: NoOptions) -> None:
     for name, check in runtime.checks(directory, planned[0] if planned else None).items():
         passes(name, check)
     if failed:
-        raise Refusal(f"to mend before `make up`: {', '.join(failed)}")
+        raise CommandError(f"to mend before `make up`: {', '.join(failed)}")
     say("this machine can serve")
 
 
 def _passes(name: str, check: Callable[[], str]) -> bool:
     try:
         say(f"ok  {name}: {check()}")
-    except Refusal as refusal:
+    except CommandError as refusal:
         for line in refusal.lines:
             say(f"no  {name}: {line}")
         return False

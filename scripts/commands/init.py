@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Annotated
 
 from scripts.base.console import step
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.base.options import Flag
 from scripts.bundle.layout import SUMS, read_sums
 from scripts.bundle.run import OUT
@@ -45,7 +45,7 @@ class InitOptions:
 
 
 def run(place: Place, options: InitOptions) -> None:
-    """Make every host a member; raise Refusal with a line for each that could not be made one, after all others are."""
+    """Make every host a member; raise CommandError with a line for each that could not be made one, after all others are."""
     place.load_cluster()  # refuses its faults before anything is sent
     remotes = _remotes(options, run_dir(place.run_dir).path)
     faults: dict[str, str] = {}
@@ -58,19 +58,19 @@ def run(place: Place, options: InitOptions) -> None:
     else:
         _swarm(remotes[0], ready, install, faults)
     if faults:
-        raise Refusal(*(faults[remote.host] for remote in remotes if remote.host in faults))
+        raise CommandError(*(faults[remote.host] for remote in remotes if remote.host in faults))
 
 
 def _remotes(options: InitOptions, run: Path) -> list[Remote]:
     hosts, bundle = options.hosts.split(), options.bundle.absolute()
     if not hosts:
-        raise Refusal('HOSTS: found none, needed the servers: make init HOSTS="root@a root@b"')
+        raise CommandError('HOSTS: found none, needed the servers: make init HOSTS="root@a root@b"')
     if repeated := sorted({host for host in hosts if hosts.count(host) > 1}):
-        raise Refusal(f"HOSTS: found {repeated[0]} twice, needed each server once")
+        raise CommandError(f"HOSTS: found {repeated[0]} twice, needed each server once")
     if odd := [host for host in hosts if host.startswith("-") or "/" in host]:
-        raise Refusal(f"HOSTS: found {odd[0]}, needed the form user@host")
+        raise CommandError(f"HOSTS: found {odd[0]}, needed the form user@host")
     if not (bundle / SUMS).is_file():
-        raise Refusal(f"{bundle}: found no {SUMS}, needed a bundle: run `make bundle`, or name one with BUNDLE=")
+        raise CommandError(f"{bundle}: found no {SUMS}, needed a bundle: run `make bundle`, or name one with BUNDLE=")
     logs = run / INIT_LOGS
     logs.mkdir(parents=True, exist_ok=True)
     remotes = [Remote(host, logs / f"{host.rpartition('@')[2]}.log") for host in hosts]
@@ -105,7 +105,7 @@ def _each(remotes: Sequence[Remote], work: Callable[[Remote], None], faults: dic
     def attempt(remote: Remote) -> None:
         try:
             work(remote)
-        except Refusal as refusal:
+        except CommandError as refusal:
             faults[remote.host] = refusal.lines[0]
 
     with ThreadPoolExecutor(max(1, len(remotes))) as pool:
@@ -126,7 +126,7 @@ def _carry(remote: Remote, bundle: Path) -> None:
         if name not in small:
             _send_large(remote, bundle / name, name, sums[name])
     if damaged := _missing(remote):
-        raise Refusal(f"{remote.host}: found {damaged[0]} damaged after copying: look at its disk, run this again")
+        raise CommandError(f"{remote.host}: found {damaged[0]} damaged after copying: look at its disk, run this again")
     remote.ask(f"mv {REMOTE}/{SUMS}.new {REMOTE}/{SUMS}")
 
 
@@ -158,7 +158,7 @@ def _send_large(remote: Remote, path: Path, name: str, wanted: str) -> None:
             remote.ask(f"mv {place}.part {place}")
             return
         remote.ask(f"rm -f {place}.part")
-    raise Refusal(f"{remote.host}: {name} does not arrive as {SUMS} says: check it here with `make bundle-verify`")
+    raise CommandError(f"{remote.host}: {name} does not arrive as {SUMS} says: check it here with `make bundle-verify`")
 
 
 def _pour(path: Path, start: int, pipe: IO[bytes]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from scripts.base.console import say
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.base.options import Flag
 from scripts.cluster.config import ROOT, Cluster
 from scripts.cluster.models import read_models
@@ -31,7 +31,7 @@ def run(place: Place, options: Options) -> None:
 
 
 def write(cluster: Cluster, out: Path, gpu: bool) -> None:
-    """Write the overlay into `out`, each worker with a GPU or none; raise Refusal."""
+    """Write the overlay into `out`, each worker with a GPU or none; raise CommandError."""
     cores = cluster.servers[0].cores_per_worker or 1
     pods = {}
     for name, model in read_models(cluster).items():
@@ -43,7 +43,9 @@ def write(cluster: Cluster, out: Path, gpu: bool) -> None:
             (out / file).parent.mkdir(parents=True, exist_ok=True)
             write_atomically(out / file, text)
     except OSError as error:
-        raise Refusal(f"{error.filename}: {error.strerror}: name a directory that can be written with OUT=") from error
+        raise CommandError(
+            f"{error.filename}: {error.strerror}: name a directory that can be written with OUT="
+        ) from error
     say(f"{out}: {', '.join(files)}")
     needed = {images.GATEWAY.reference, *(pod.image for pod in pods.values())}
     say(f"needed on the nodes: {', '.join(sorted(needed))}; and a model volume of `make bundle` at {VOLUME}")

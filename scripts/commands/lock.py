@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated
 
 from scripts.base.console import say, step
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.base.options import Flag
 from scripts.cluster.config import ROOT
 from scripts.commands import Command, Place
@@ -79,7 +79,7 @@ def run(place: Place, options: Options) -> None:
 
 
 def make(upgrade: str) -> None:
-    """Make every lock again; `upgrade` names the packages to take the newest of, or ALL. Raise Refusal."""
+    """Make every lock again; `upgrade` names the packages to take the newest of, or ALL. Raise CommandError."""
     python = ensure(LOCK, nvidia=False)
     listed = subprocess.run([python, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True).stdout
     with tempfile.TemporaryDirectory(prefix="wanwu-lock-") as name:
@@ -96,7 +96,7 @@ def make(upgrade: str) -> None:
 def compile_lock(uv: Path, lock: Lock, root: Path, listed: str, upgrade: Sequence[str] = ()) -> None:
     """Make `lock` again in the tree at `root`, from where `pip config list`, which printed `listed`, says.
 
-    Raise Refusal when no index answers, when nothing fits, or for the wrong build of torch.
+    Raise CommandError when no index answers, when nothing fits, or for the wrong build of torch.
     """
     options = ["--upgrade"] if list(upgrade) == [ALL] else [f"--upgrade-package={package}" for package in upgrade]
     command = [str(uv), *lock.arguments, *options]
@@ -107,7 +107,7 @@ def compile_lock(uv: Path, lock: Lock, root: Path, listed: str, upgrade: Sequenc
     pins = read_pins((root / lock.target).read_text(encoding="utf-8"))
     torch = next((pin for pin in pins if pin.startswith("torch==")), None)
     if torch and ("+" in torch) != lock.local_builds:
-        raise Refusal(
+        raise CommandError(
             f"{lock.target}: found {torch}, {CPU_BUILD if lock.local_builds else GPU_BUILD}; nothing was changed"
         )
 
@@ -132,11 +132,11 @@ def variables(listed: str, local_builds: bool, environ: Mapping[str, str] = os.e
 def _refuse(lock: Lock, said: Sequence[str]) -> None:
     lines = [line.strip() for line in said if line.strip().startswith(("error:", "cause:"))] or said[-5:]
     if any(UNREACHED in line for line in lines):
-        raise Refusal(
+        raise CommandError(
             f"{lock.target}: no package index answered:", *lines,
             "needed a network with one, or a mirror that PIP_INDEX_URL names; nothing was changed",
         )  # fmt: skip
-    raise Refusal(
+    raise CommandError(
         f"{lock.target}: found no versions that {lock.source} and its constraints allow:", *lines, "nothing was changed"
     )
 

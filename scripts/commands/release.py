@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 from scripts.base.console import say
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.base.options import Flag
 from scripts.cluster.config import ROOT
 from scripts.commands import Command, Place
@@ -33,14 +33,14 @@ def run(place: Place, options: Options) -> None:
 
 
 def release(version: str, root: Path = ROOT) -> None:
-    """Tag HEAD of the checkout at `root` as `version`, with its section of the changelog; raise Refusal."""
+    """Tag HEAD of the checkout at `root` as `version`, with its section of the changelog; raise CommandError."""
     sections = read_sections((root / CHANGELOG).read_text(encoding="utf-8"))
     if faults := [
         *_version_faults(version),
         *changelog_faults(sections, version or VERSION),
         *_tree_faults(root, version),
     ]:
-        raise Refusal(*faults)
+        raise CommandError(*faults)
     notes = next(text for title, text in sections.items() if title.startswith(f"[{version}]"))
     message = f"Wanwu {version}\n\n{notes}"
     # Git would take the headings of the notes for comments.
@@ -101,7 +101,7 @@ def _tree_faults(root: Path, version: str) -> Iterator[str]:
 def _git(root: Path, *arguments: str) -> str:
     done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True)
     if done.returncode:
-        raise Refusal(f"{root}: git {arguments[0]} failed:", *done.stderr.strip().splitlines())
+        raise CommandError(f"{root}: git {arguments[0]} failed:", *done.stderr.strip().splitlines())
     return done.stdout.strip("\n")
 
 

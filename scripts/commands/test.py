@@ -34,7 +34,7 @@ class Options:
 
 
 def run(place: Place, options: Options) -> None:
-    """Lint, type-check and test; raise Refusal when anything fails."""
+    """Lint, type-check and test; raise CommandError when anything fails."""
     require(NGINX | TEST_TOOLS)
     nvidia = bool(read_hardware().gpus)
     ensure(SERVE, nvidia)

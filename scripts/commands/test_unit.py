@@ -8,7 +8,7 @@ from scripts.host.environments import DEV, ensure
 
 
 def run(place: Place, options: NoOptions) -> None:
-    """Run them; raise Refusal when one fails."""
+    """Run them; raise CommandError when one fails."""
     python = ensure(DEV, nvidia=bool(read_hardware().gpus))
     checks.run("pytest", [python, *pytest_arguments("unit"), UNIT])
 

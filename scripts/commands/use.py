@@ -4,25 +4,25 @@ from functools import partial
 from pathlib import Path
 
 from scripts.base.console import say
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.base.http import get
 from scripts.cluster import edit as cluster_edit
 from scripts.cluster.config import ROOT, Cluster, Model, load_cluster, parse_cluster
 from scripts.commands import Command, Place
-from scripts.models import store as library
+from scripts.models import model_store as library
+from scripts.models.model_store import StoredModel
 from scripts.models.options import UseOptions
-from scripts.models.store import Entry
 from scripts.runtimes.choice import choose, count_servers
 from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.run_directory import run_dir
-from scripts.runtimes.swap import carry_out, plan_swap
+from scripts.runtimes.swap import execute, plan_swap
 
 
 def run(place: Place, options: UseOptions) -> None:
     """Serve a model folder in place of a served model, the first one where none is named.
 
     A running service goes over to it and loses no request; where none runs, only the cluster's file is changed. Raise
-    Refusal when that cannot be, after everything has gone back to what it was.
+    CommandError when that cannot be, after everything has gone back to what it was.
     """
     here, models, path, name = run_dir(place.run_dir), options.models, place.cluster, options.name
     runtime = choose(place.runtime, here, count_servers(path)).side_by_side()
@@ -47,42 +47,42 @@ def run(place: Place, options: UseOptions) -> None:
         return
     swap = plan_swap(target.name, name, old, new)
     if not here.holds(runtime.render(old)):
-        raise Refusal(f"{here.path}: what runs is not what {cluster.source} says: run `make up` first")
-    carry_out(runtime, swap, write)
+        raise CommandError(f"{here.path}: what runs is not what {cluster.source} says: run `make up` first")
+    execute(runtime, swap, write)
     default = " and answers /predict" if target is cluster.models[0] else ""
     say(f"\n{name} is served{default}; {cluster.source} says so")
     say(f"requests that name {target.name} (/models/{target.name}, ?model={target.name}) are answered 404")
 
 
 def _target(cluster: Cluster, name: str, instead_of: str) -> Model:
-    """The served model that gives its place; raises Refusal when there is none, or `name` is served beside it."""
+    """The served model that gives its place; raises CommandError when there is none, or `name` is served beside it."""
     served = {model.name: model for model in cluster.models}
     target = served.get(instead_of or cluster.models[0].name)
     if target is None:
-        raise Refusal(f"INSTEAD_OF: found {instead_of!r}, needed one of {', '.join(served)}")
+        raise CommandError(f"INSTEAD_OF: found {instead_of!r}, needed one of {', '.join(served)}")
     if name in served and name != target.name:
-        raise Refusal(
+        raise CommandError(
             f"NAME: {name} is served already, beside {target.name}: needed one that is not, "
             f"or take its table out of {cluster.source} and `make up` first"
         )
     return target
 
 
-def _refuse_unfit(models: Path, entry: Entry) -> None:
-    """Raise Refusal for a folder that a worker could not serve, as far as can be told without starting one."""
-    if fault := library.read_facts(entry.folder).fault:
-        raise Refusal(f"NAME: {fault}")
+def _refuse_unfit(models: Path, entry: StoredModel) -> None:
+    """Raise CommandError for a folder that a worker could not serve, as far as can be told without starting one."""
+    if fault := library.read_summary(entry.folder).fault:
+        raise CommandError(f"NAME: {fault}")
     if not library.is_verified(models, entry.folder):
-        raise Refusal(
+        raise CommandError(
             f"NAME: {entry.folder} is not verified as it is now: run `make model-verify NAME={entry.name}` first"
         )
 
 
 def _refuse_elsewhere(deployment: Deployment) -> None:
-    """Raise Refusal where the service seems to run from another directory: it would not be what the file says."""
+    """Raise CommandError where the service seems to run from another directory: it would not be what the file says."""
     status, _ = get(f"{deployment.endpoint}/status")
     if status:
-        raise Refusal(
+        raise CommandError(
             f"{deployment.run.path}: nothing runs from here, but port {deployment.cluster.port} is answered: "
             "give the RUN_DIR= of the service, or end what answers there"
         )

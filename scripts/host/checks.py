@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.base.console import step
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
 
 # Each check's name and command. A program comes from the development environment where that has it.
@@ -20,21 +20,21 @@ SHEBANGS = (b"#!/usr/bin/env bash", b"#!/bin/")
 
 
 def run_checks(tools: Path) -> None:
-    """Run every check with the programs in the folder `tools`; raise Refusal for the first that fails."""
+    """Run every check with the programs in the folder `tools`; raise CommandError for the first that fails."""
     for name, command in CHECKS.items():
         run(name, [*_found(command, tools), *(shell_scripts() if command == ("shellcheck",) else ())])
 
 
 def format_code(tools: Path) -> None:
-    """Mend and lay out the Python code by the ruff in `tools`; raise Refusal where a fault is left to mend by hand."""
+    """Mend and lay out the Python code by the ruff in `tools`; raise CommandError where a fault is left to mend by hand."""
     faults: list[str] = []
     for name, command in FIXES.items():
         try:
             run(name, _found(command, tools))
-        except Refusal as refusal:
+        except CommandError as refusal:
             faults += refusal.lines
     if faults:
-        raise Refusal(*faults)
+        raise CommandError(*faults)
 
 
 def run(name: str, command: Sequence[object]) -> None:
@@ -44,7 +44,7 @@ def run(name: str, command: Sequence[object]) -> None:
 
 def judge(name: str, status: int) -> None:
     if status:
-        raise Refusal(f"{name} failed with status {status}")
+        raise CommandError(f"{name} failed with status {status}")
 
 
 def shell_scripts() -> list[str]:

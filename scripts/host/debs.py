@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.base.console import say
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from worker.contract.files import sha256
 
 ARCHITECTURE = "amd64"
@@ -84,12 +84,14 @@ class Package:
 
 
 class Apt:
-    """An apt with lists, status and settings below `root` alone, for `system`; raises Refusal where it cannot be."""
+    """An apt with lists, status and settings below `root` alone, for `system`; raises CommandError where it cannot be."""
 
     def __init__(self, system: System, root: Path) -> None:
         self.system, self.root = system, root
         if shutil.which("apt-get") is None:
-            raise Refusal("found no apt-get to collect packages with, needed Debian or Ubuntu: or set SYSTEMS=none")
+            raise CommandError(
+                "found no apt-get to collect packages with, needed Debian or Ubuntu: or set SYSTEMS=none"
+            )
         uris = mirrors(system, _known_sources(), os.environ)
         for folder in ("lists/partial", "archives/partial", "suite", "all"):
             (root / folder).mkdir(parents=True, exist_ok=True)
@@ -101,7 +103,7 @@ class Apt:
         (root / "apt.conf").write_text(_settings(root))
 
     def resolve(self) -> list[Package]:
-        """Every package that `system.wanted` needs on a system as debootstrap's minbase makes it; raises Refusal."""
+        """Every package that `system.wanted` needs on a system as debootstrap's minbase makes it; raises CommandError."""
         (self.root / "status").write_text("")
         self._run("update", "-o", "APT::Update::Error-Mode=any")
         required = [package.name for package in self._required()]
@@ -110,14 +112,14 @@ class Apt:
         return self._closure(self.system.wanted, "all")
 
     def fetch(self, packages: Sequence[Package], folder: Path) -> None:
-        """Have exactly the packages in `folder`, and their index; what is there already is kept. Raises Refusal."""
+        """Have exactly the packages in `folder`, and their index; what is there already is kept. Raises CommandError."""
         folder.mkdir(parents=True, exist_ok=True)
         absent = [package for package in packages if not _is(folder / package.file, package)]
         self._download(absent)
         for package in absent:
             found = next((path for path in (self.root / "archives").iterdir() if _is(path, package)), None)
             if found is None:
-                raise Refusal(f"{self.system.name}: apt brought no {package.file} as its index has it: try again")
+                raise CommandError(f"{self.system.name}: apt brought no {package.file} as its index has it: try again")
             found.replace(folder / package.file)
         kept = {INDEX, *(package.file for package in packages)}
         for path in folder.iterdir():
@@ -136,7 +138,7 @@ class Apt:
                     say(f"   {got[1]}/{len(packages)} {got[2]} {got[3]}, {got[4]}")
             complaint = (apt.stderr.read() if apt.stderr else "").splitlines()
         if apt.returncode:
-            raise Refusal(self._fault("download", complaint))
+            raise CommandError(self._fault("download", complaint))
 
     def _required(self) -> list[Package]:
         shown = self._run("indextargets", "--format", "$(FILENAME)", "Identifier: Packages", sources="suite")
@@ -154,7 +156,7 @@ class Apt:
         with self._start(sources, command, *arguments) as apt:
             said, complaint = apt.communicate()
         if apt.returncode:
-            raise Refusal(self._fault(command, complaint.splitlines()))
+            raise CommandError(self._fault(command, complaint.splitlines()))
         return said
 
     def _start(self, sources: str, command: str, *arguments: str, cwd: Path | None = None) -> "subprocess.Popen[str]":
@@ -174,7 +176,7 @@ def mirrors(system: System, known: Mapping[str, str], environ: Mapping[str, str]
     """The mirror of `system`, and that of its security updates where it is another one.
 
     `known` are this machine's own by suite; WANWU_DEBIAN_MIRROR, WANWU_DEBIAN_SECURITY_MIRROR and WANWU_UBUNTU_MIRROR
-    come first. Raises Refusal when there is none.
+    come first. Raises CommandError when there is none.
     """
     prefix = f"WANWU_{system.distribution.upper()}"
     family = [one for one in SYSTEMS.values() if one.distribution == system.distribution]
@@ -184,7 +186,9 @@ def mirrors(system: System, known: Mapping[str, str], environ: Mapping[str, str]
     found = [given or other for given, other in zip(named, own, strict=True)]
     if not found[0]:
         distribution = system.distribution.capitalize()
-        raise Refusal(f"{system.name}: found no mirror of {distribution} in apt's sources: name one in {prefix}_MIRROR")
+        raise CommandError(
+            f"{system.name}: found no mirror of {distribution} in apt's sources: name one in {prefix}_MIRROR"
+        )
     return [uri for uri in found if uri]
 
 

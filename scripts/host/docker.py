@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 
 LEAST_ENGINE = (25, 0)  # the first whose health checks can start often and go on seldom
 LEAST_COMPOSE = (2, 24)  # the first that does without an env_file that is not there
@@ -37,20 +37,20 @@ def engine_fault() -> str | None:
 
 
 def run(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> str:
-    """What `docker ARGUMENTS` printed; raises Refusal with what it said when it fails."""
+    """What `docker ARGUMENTS` printed; raises CommandError with what it said when it fails."""
     done = _ask(["docker", *arguments], environ)
     if done.returncode:
         said = [line for line in done.stderr.strip().splitlines() if line.strip()][-8:]
-        raise Refusal(f"`docker {arguments[0]}` failed:", *said)
+        raise CommandError(f"`docker {arguments[0]}` failed:", *said)
     return done.stdout
 
 
-def show(arguments: Sequence[str]) -> int:
+def run_streaming(arguments: Sequence[str]) -> int:
     """Run `docker ARGUMENTS` with its output on ours; returns its exit status."""
     return subprocess.run(["docker", *arguments]).returncode
 
 
-def read(arguments: Sequence[str]) -> str:
+def run_combined_output(arguments: Sequence[str]) -> str:
     """All that `docker ARGUMENTS` printed, on both its outputs, whether it failed or not."""
     done = _ask(["docker", *arguments])
     return done.stdout + done.stderr

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.base.console import say, step
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
 from scripts.host.packages import require_ensurepip
 from scripts.host.pip import reason, run_pip
@@ -63,7 +63,7 @@ def serving(engine: EngineDeclaration) -> Environment:
 
 
 def ensure(environment: Environment, nvidia: bool) -> Path:
-    """Make the environment if it is missing or its locks changed; returns its Python. Raises Refusal.
+    """Make the environment if it is missing or its locks changed; returns its Python. Raises CommandError.
 
     Of several commands that need it at once, one makes it and the others wait.
     """
@@ -107,7 +107,9 @@ def _create(environment: Environment) -> None:
     shutil.rmtree(environment.folder, ignore_errors=True)
     made = subprocess.run([sys.executable, "-m", "venv", environment.folder], capture_output=True, text=True)
     if made.returncode:
-        raise Refusal(f"{environment.folder}: cannot make a Python environment: {(made.stderr or made.stdout).strip()}")
+        raise CommandError(
+            f"{environment.folder}: cannot make a Python environment: {(made.stderr or made.stdout).strip()}"
+        )
 
 
 def _install(environment: Environment, nvidia: bool) -> None:
@@ -119,7 +121,7 @@ def _install(environment: Environment, nvidia: bool) -> None:
 
 
 def _pip(environment: Environment, locks: Sequence[Path], unless: re.Pattern[str] | None = None) -> bool:
-    """Install what `locks` pin; False when pip says `unless`. Raises Refusal when it fails for another reason."""
+    """Install what `locks` pin; False when pip says `unless`. Raises CommandError when it fails for another reason."""
     options = ["--require-hashes", "--only-binary=:all:", *(f"--requirement={lock}" for lock in locks)]
     total = len({line.split("==")[0] for lock in locks for line in lock.read_text().splitlines() if "==" in line})
     done, said = run_pip(environment.python, ["install", *options], total)
@@ -127,7 +129,7 @@ def _pip(environment: Environment, locks: Sequence[Path], unless: re.Pattern[str
         say("   no CPU build of torch within reach; taking the build with CUDA, which is larger")
         return False
     if not done:
-        raise Refusal(
+        raise CommandError(
             f"pip could not fill .venv/{environment.folder.name}:",
             *reason(said),
             "needed a package index, or the wheels in a folder that PIP_FIND_LINKS names",

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.base.console import step
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
-from scripts.cluster.models import Served
+from scripts.cluster.models import ModelInfo
 from scripts.host import docker
 from worker.contract.declarations import BASE_IMAGE, EngineDeclaration
 from worker.contract.engines import ENGINES
@@ -61,24 +61,24 @@ def worker_image(engine: EngineDeclaration, gpu: bool) -> Image:
     return WORKERS[(engine.gpu_image if gpu else engine.image).target]
 
 
-def worker_images(models: Mapping[str, Served], gpu: bool) -> dict[str, Image]:
+def worker_images(models: Mapping[str, ModelInfo], gpu: bool) -> dict[str, Image]:
     """Return the image of each model's workers, by the model's name."""
     return {name: worker_image(model.needs, gpu) for name, model in models.items()}
 
 
 def ensure(images: Iterable[Image]) -> None:
-    """Build what the engine lacks; raises Refusal when the base cannot be had or a build fails."""
+    """Build what the engine lacks; raises CommandError when the base cannot be had or a build fails."""
     missing = {image.reference: image for image in images if not docker.image_exists(image.reference)}
-    if missing and not docker.image_exists(BASE) and docker.show(["pull", "--quiet", BASE]):
-        raise Refusal(
+    if missing and not docker.image_exists(BASE) and docker.run_streaming(["pull", "--quiet", BASE]):
+        raise CommandError(
             f"found neither {', '.join(missing)} nor {BASE} to build from, and no registry answers: "
             "`docker load` the images, or run `make base-image`"
         )
     for reference, image in missing.items():
         step(f"building {reference}")
         command = ["build", "--file", str(ROOT / image.dockerfile), "--target", image.target, "--tag", reference]
-        if docker.show([*command, *build_arguments(), str(ROOT)]):
-            raise Refusal(f"the build of {reference} failed, as it says above")
+        if docker.run_streaming([*command, *build_arguments(), str(ROOT)]):
+            raise CommandError(f"the build of {reference} failed, as it says above")
 
 
 def build_arguments(environ: Mapping[str, str] = os.environ) -> list[str]:

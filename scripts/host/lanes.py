@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scripts.base.console import aligned, say, step
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
 
 FAULTS = ("FAILED ", "ERROR ")  # how pytest's summary starts the line of a test that did not pass
@@ -43,7 +43,7 @@ class Lane:
 def run_beside(commands: Mapping[str, Sequence[object]], folder: Path) -> None:
     """Run all `commands`, by the names of their lanes, to the end of each; what they print goes to files in `folder`.
 
-    Show what a lane printed as soon as it has ended, then the minutes of all. Raise Refusal with what failed in any.
+    Show what a lane printed as soon as it has ended, then the minutes of all. Raise CommandError with what failed in any.
     """
     folder.mkdir(exist_ok=True)
     step(f"pytest in lanes beside each other, which write {folder}/lane-*.log: {', '.join(commands)}")
@@ -57,7 +57,7 @@ def run_beside(commands: Mapping[str, Sequence[object]], folder: Path) -> None:
         step("minutes of each lane")
         say(aligned([("  ", lane.name, f"{lane.minutes:.1f}") for lane in ended]))
         if failures := [line for lane in ended for line in lane.failures()]:
-            raise Refusal(*failures)
+            raise CommandError(*failures)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from worker.contract.files import read_variables
 from worker.contract.settings import offline_variables
 
@@ -10,7 +10,7 @@ SERVER = Path("/etc/wanwu/offline.env")
 
 
 def variables(server: Path = SERVER) -> dict[str, str]:
-    """The variables that workers on this server are started with; raises Refusal for a file that is no such list."""
+    """The variables that workers on this server are started with; raises CommandError for a file that is no such list."""
     return offline_variables() | (_read(server) if server.is_file() else {})
 
 
@@ -18,6 +18,6 @@ def _read(file: Path) -> dict[str, str]:
     try:
         return read_variables(file)
     except ValueError as error:
-        raise Refusal(
+        raise CommandError(
             f"{file}: found {str(error)!r}, needed NAME=value: run scripts/init-server.sh again, it writes the file"
         ) from error

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from scripts.base.console import step
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.base.programs import on_path, remedy
 from scripts.base.waiting import wait_until
 
@@ -21,33 +21,33 @@ LOOK_S = 1
 
 
 def require(programs: Mapping[str, str], found: Callable[[str], bool] = on_path) -> None:
-    """Install what is missing of `programs` (name to Debian package); raise Refusal where that cannot be done."""
+    """Install what is missing of `programs` (name to Debian package); raise CommandError where that cannot be done."""
     if packages := installable(programs, found):
         step(f"apt: {' '.join(packages)}")
         _install(packages)
 
 
 def installable(programs: Mapping[str, str], found: Callable[[str], bool] = on_path) -> list[str]:
-    """Return the packages that `require` would install; raise Refusal where this account or system cannot."""
+    """Return the packages that `require` would install; raise CommandError where this account or system cannot."""
     missing = [program for program in programs if not found(program)]
     packages = sorted({programs[program] for program in missing})
     if missing and (os.geteuid() != 0 or not on_path("apt-get")):
-        raise Refusal(f"found no {', '.join(missing)}: {remedy(packages)}")
+        raise CommandError(f"found no {', '.join(missing)}: {remedy(packages)}")
     return packages
 
 
 def require_ensurepip() -> None:
-    """Have the running Python able to make environments with pip; raise Refusal where that cannot be done."""
+    """Have the running Python able to make environments with pip; raise CommandError where that cannot be done."""
     require(ensurepip_package(), found=has_ensurepip)
 
 
 def ensurepip_package() -> dict[str, str]:
     """Return the Debian package that has ensurepip for the running Python, as `require` takes it.
 
-    Raise Refusal for a Python without ensurepip that is not the distribution's: no package completes that.
+    Raise CommandError for a Python without ensurepip that is not the distribution's: no package completes that.
     """
     if sys.base_prefix != "/usr" and not has_ensurepip():
-        raise Refusal(
+        raise CommandError(
             f"found no ensurepip in {sys.executable}, which is not the system's Python: needed a Python with it: "
             "give another one with PYTHON=, such as PYTHON=/usr/bin/python3"
         )
@@ -71,11 +71,11 @@ def _install(packages: Sequence[str]) -> None:
         done = _apt(arguments)
         if done.returncode == 0 and arguments is install:
             return
-    raise Refusal(f"apt could not install {' '.join(packages)}:", *done.stderr.strip().splitlines()[-3:])
+    raise CommandError(f"apt could not install {' '.join(packages)}:", *done.stderr.strip().splitlines()[-3:])
 
 
 def _apt(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Run apt-get, and again while another apt holds a lock; raise Refusal when one is held for LOCK_S seconds.
+    """Run apt-get, and again while another apt holds a lock; raise CommandError when one is held for LOCK_S seconds.
 
     apt's own DPkg::Lock::Timeout covers neither the lock on its lists nor that on its archives.
     """
@@ -92,7 +92,7 @@ def _apt(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
     if not wait_until(is_free, LOCK_S, LOOK_S):
         holder = done.stderr.partition(LOCKED)[2].splitlines()[0]
-        raise Refusal(f"another apt still holds {holder}: wait for it to end, or end it, and run this again")
+        raise CommandError(f"another apt still holds {holder}: wait for it to end, or end it, and run this again")
     return done
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 
 SSH_OPTIONS = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=15")
 SSH_FAILED = 255  # ssh's own status, not that of what it ran
@@ -28,13 +28,13 @@ class Remote:
         return [*shlex.split(os.environ.get("WANWU_SSH", "ssh")), *SSH_OPTIONS, self.host, script]
 
     def ask(self, script: str, given: bytes = b"") -> str:
-        """What a script there prints; raises Refusal when it fails."""
+        """What a script there prints; raises CommandError when it fails."""
         done = subprocess.run(self.command(script), input=given, capture_output=True)
         self._judge(done.returncode, done.stderr)
         return done.stdout.decode()
 
     def send(self, script: str, write: Callable[[IO[bytes]], None]) -> None:
-        """Run a script there and `write` into its input; raises Refusal when it fails."""
+        """Run a script there and `write` into its input; raises CommandError when it fails."""
         with tempfile.TemporaryFile() as said:
             command = self.command(script)
             with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said) as ssh:
@@ -46,11 +46,13 @@ class Remote:
         with self.log.open("ab") as log:
             log.write(text)
 
-    def refusal(self, status: int, said: str) -> Refusal:
+    def refusal(self, status: int, said: str) -> CommandError:
         why = (said.strip().splitlines() or ["it said nothing"])[-1].removeprefix("!! ")
         if status == SSH_FAILED:
-            return Refusal(f"{self.host}: not reached ({why}): needed one that lets this account in by its SSH key")
-        return Refusal(f"{self.host}: {why}; all it said is in {self.log}")
+            return CommandError(
+                f"{self.host}: not reached ({why}): needed one that lets this account in by its SSH key"
+            )
+        return CommandError(f"{self.host}: {why}; all it said is in {self.log}")
 
     def _judge(self, status: int, said: bytes) -> None:
         self.note(said)

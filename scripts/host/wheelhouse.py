@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from scripts.base.console import say, step
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
 from scripts.host.environments import FURTHER, TORCH_CPU, TORCH_CUDA, WORKER
 from scripts.host.packages import require_ensurepip
@@ -33,13 +33,13 @@ Pins = Mapping[str, frozenset[str]]  # "name==version" -> the sha256 of every fi
 def fill(torch: bool) -> None:
     """Have in wheelhouse/ what the images without torch are built from, and with `torch` what its CPU image is, too.
 
-    Raises Refusal when pip fails. Wheels for GPUs are only kept: the lists of the other images do not name them.
+    Raises CommandError when pip fails. Wheels for GPUs are only kept: the lists of the other images do not name them.
     """
     collect((BASE, *FURTHER, *([TORCH_CPU] if torch else [])), WHEELHOUSE)
 
 
 def collect(locks: Sequence[Path], folder: Path, keep: Sequence[Path] = LOCKS) -> None:
-    """Have in `folder` every wheel that `locks` pin, and none that neither they nor `keep` name; raises Refusal.
+    """Have in `folder` every wheel that `locks` pin, and none that neither they nor `keep` name; raises CommandError.
 
     What is there already is not asked for again, so that a full folder needs no index.
     """
@@ -49,7 +49,7 @@ def collect(locks: Sequence[Path], folder: Path, keep: Sequence[Path] = LOCKS) -
         step(f"{folder.name}: {len(absent)} of {len(pins)} wheels to fetch")
         _download(locks, folder)
         if absent := missing(pins, _hashes(folder).values()):
-            raise Refusal(f"pip ended well, but {folder} has no wheel for {', '.join(absent)}")
+            raise CommandError(f"pip ended well, but {folder} has no wheel for {', '.join(absent)}")
     known = {value for lock in (*locks, *keep) for each in read_pins(lock.read_text()).values() for value in each}
     for path in (path for path, value in _hashes(folder).items() if value not in known):
         say(f"   removing {path.name}, which no lock names")
@@ -84,7 +84,7 @@ def _download(locks: Sequence[Path], folder: Path) -> None:
             command = ["download", *arguments, f"--requirement={lock}"]
             done, said = run_pip(Path(own) / "bin/python", command, total)
             if not done:
-                raise Refusal(
+                raise CommandError(
                     f"pip could not fetch what {lock.name} pins:",
                     *reason(said),
                     "needed a package index that has them, or the wheels in a folder that PIP_FIND_LINKS names",

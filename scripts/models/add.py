@@ -13,11 +13,11 @@ from typing import Any
 
 from scripts._vendor import tomlkit
 from scripts.base.console import say
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
 from scripts.host.environments import TOOLS, ensure
-from scripts.models import store as library
+from scripts.models import model_store as library
 from scripts.models import tools as model_tools
 from scripts.models.labels import file_faults as label_file_faults
 from scripts.models.labels import read_labels, retired_faults
@@ -31,17 +31,17 @@ FILES = ("templates", "golden")  # options that name a file
 
 
 def add(options: AddModelOptions) -> None:
-    """Make the model folder that `options` describe; raise Refusal, and then leave nothing behind."""
+    """Make the model folder that `options` describe; raise CommandError, and then leave nothing behind."""
     if found := _faults(options):
-        raise Refusal(*found)
+        raise CommandError(*found)
     target = options.target
-    be_tidy()
-    with hidden(target) as folder:
+    set_umask_and_signals()
+    with staging_folder(target) as folder:
         python = ensure(TOOLS, nvidia=bool(read_hardware().gpus))
         model_tools.run(python, "add", folder, _with_absolute_paths(options))
         if options.prepare != UNPREPARED:
             prepare(python, folder, target, options.calibration, options.prepare == QUICK)
-        put(folder, target)
+        install_folder(folder, target)
     library.record(options.models, target, good=True)
     shown = target.relative_to(ROOT) if target.is_relative_to(ROOT) else target
     say(f"\nadded: {shown}. To serve it, put this into the cluster's file, first to make it the default:\n")
@@ -49,7 +49,7 @@ def add(options: AddModelOptions) -> None:
 
 
 def prepare(python: Path, folder: Path, target: Path, calibration: str, quick: bool = False) -> None:
-    """Prepare `folder`, a draft of `target`, on images in `calibration`, "" for generated ones; raise Refusal."""
+    """Prepare `folder`, a draft of `target`, on images in `calibration`, "" for generated ones; raise CommandError."""
     task = PrepareTask(target, Path(calibration).absolute() if calibration else None, quick)
     model_tools.run(python, "prepare", folder, task)
 
@@ -62,13 +62,13 @@ def effort_faults(found: str, *known: str) -> list[str]:
 
 
 def calibration_faults(calibration: str) -> list[str]:
-    """What is wrong with the place of the pictures, "" for none."""
+    """What is wrong with the place of the images, "" for none."""
     if calibration and not Path(calibration).is_dir():
-        return [f"CALIBRATION: {calibration}: no such folder: needed one with pictures"]
+        return [f"CALIBRATION: {calibration}: no such folder: needed one with images"]
     return []
 
 
-def be_tidy() -> None:
+def set_umask_and_signals() -> None:
     """Let what is made be read by the account that serves, and let a signal's end clean up as any other does."""
     os.umask(0o022)
     for signum in ENDINGS:
@@ -79,7 +79,7 @@ def name_faults(options: AddModelOptions) -> list[str]:
     """Return what is wrong with the name, and with putting a model in its place."""
     try:
         library.check_name(options.name)
-    except Refusal as refusal:
+    except CommandError as refusal:
         return list(refusal.lines)
     if options.target.exists() and not options.force:
         return [f"{options.target}: is there already: give another NAME=, or FORCE=1 to replace it"]
@@ -101,7 +101,7 @@ def file_faults(options: AddModelOptions) -> list[str]:
 def _channels_faults(channels: str) -> list[str]:
     if not channels or (channels.isdecimal() and int(channels)):
         return []
-    return [f"CHANNELS: found {channels!r}, needed how many each picture has: 1 for grey, 3 for RGB, or another number"]
+    return [f"CHANNELS: found {channels!r}, needed how many each image has: 1 for grey, 3 for RGB, or another number"]
 
 
 def _faults(options: AddModelOptions) -> list[str]:
@@ -123,7 +123,7 @@ def _with_absolute_paths(options: AddModelOptions) -> AddModelOptions:
 
 
 @contextlib.contextmanager
-def hidden(target: Path) -> Iterator[Path]:
+def staging_folder(target: Path) -> Iterator[Path]:
     """Yield a new folder beside `target`, locked while it is worked in, and gone afterwards unless it was moved."""
     folder = target.with_name(f".{target.name}{NEW}")
     try:
@@ -132,8 +132,8 @@ def hidden(target: Path) -> Iterator[Path]:
         folder.mkdir()
     except OSError as error:
         if folder.is_dir():
-            raise Refusal(f"{folder}: another model-add makes this model now: wait for it") from error
-        raise Refusal(f"{error.filename}: {error.strerror}: needed a folder to write in, MODELS=") from error
+            raise CommandError(f"{folder}: another model-add makes this model now: wait for it") from error
+        raise CommandError(f"{error.filename}: {error.strerror}: needed a folder to write in, MODELS=") from error
     with locked(folder):
         try:
             yield folder
@@ -165,7 +165,7 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def put(folder: Path, target: Path) -> None:
+def install_folder(folder: Path, target: Path) -> None:
     """Move the finished folder to its place; what was there goes once the new one stands."""
     old = target.with_name(f".{target.name}{OLD}")
     if target.exists():

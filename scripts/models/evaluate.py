@@ -12,15 +12,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from scripts.base.console import say
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, Cluster
 from scripts.cluster.hardware import read_hardware
 from scripts.host.environments import ensure, serving
 from scripts.models import add as model_add
-from scripts.models import store as library
+from scripts.models import model_store as library
 from scripts.models import tools as model_tools
+from scripts.models.model_store import ModelSummary
 from scripts.models.options import EvaluateOptions
-from scripts.models.store import Facts
 from scripts.models.tools import EvaluateTask
 from scripts.models.tools.evaluate import FORMAT, JSON, PAGE
 from worker.contract.engines import ENGINES
@@ -32,20 +32,22 @@ OUT = ROOT / "evaluation"
 def evaluate(options: EvaluateOptions, cluster: Cluster) -> None:
     """Evaluate a model on labelled images, into a folder: `out`, or one of the model's name under OUT.
 
-    Raise Refusal when no image can be evaluated, and then leave everything as it was.
+    Raise CommandError when no image can be evaluated, and then leave everything as it was.
     """
     entries = library.entries(options.models, cluster)
     if not options.name:
-        raise Refusal(f"NAME: found nothing, needed one of {', '.join(entry.name for entry in entries)}")
+        raise CommandError(f"NAME: found nothing, needed one of {', '.join(entry.name for entry in entries)}")
     entry = library.named(entries, options.name)
     place, target = _images(options.images), Path(options.out).absolute() if options.out else OUT / entry.name
     _require_replaceable(target)
-    facts = library.read_facts(entry.folder)
+    facts = library.read_summary(entry.folder)
     if facts.fault:
-        raise Refusal(facts.fault)
+        raise CommandError(facts.fault)
     on_gpus = _is_for_gpus(facts)
-    model_add.be_tidy()
-    python = ensure(serving(facts.needs(library.here() if on_gpus else kind())), nvidia=bool(read_hardware().gpus))
+    model_add.set_umask_and_signals()
+    python = ensure(
+        serving(facts.needs(library.machine_kind_here() if on_gpus else kind())), nvidia=bool(read_hardware().gpus)
+    )
     with _draft(target) as draft:
         _run(python, draft, EvaluateTask(model=entry.folder, images=place, on_gpus=on_gpus))
     shown = target.relative_to(ROOT) if target.is_relative_to(ROOT) else target
@@ -54,29 +56,31 @@ def evaluate(options: EvaluateOptions, cluster: Cluster) -> None:
 
 def _images(images: str) -> Path:
     if not images:
-        raise Refusal("IMAGES: found nothing, needed a folder with one for each class, or a CSV file of file,label")
+        raise CommandError(
+            "IMAGES: found nothing, needed a folder with one for each class, or a CSV file of file,label"
+        )
     place = Path(images).absolute()
     if not place.is_dir() and not place.is_file():
-        raise Refusal(f"IMAGES: {images}: no such folder or file: needed a folder for each class, or a CSV file")
+        raise CommandError(f"IMAGES: {images}: no such folder or file: needed a folder for each class, or a CSV file")
     return place
 
 
-def _is_for_gpus(facts: Facts) -> bool:
+def _is_for_gpus(facts: ModelSummary) -> bool:
     """Return whether workers run the model on GPUs here."""
-    choice = facts.choice(library.here()) if read_hardware().gpus else None
+    choice = facts.choice(library.machine_kind_here()) if read_hardware().gpus else None
     return choice is not None and bool(ENGINES[choice.engine].gpu)
 
 
 def _require_replaceable(target: Path) -> None:
-    """Raise Refusal unless `target` is free, an empty folder, or an earlier evaluation."""
+    """Raise CommandError unless `target` is free, an empty folder, or an earlier evaluation."""
     try:
         held = {path.name for path in target.iterdir()} if os.path.lexists(target) else set()
         ours = not held or (held <= {JSON, PAGE} and _is_evaluation(target / JSON))
     except OSError as error:
-        raise Refusal(f"OUT: {target}: {error.strerror}: name another folder with OUT=") from error
+        raise CommandError(f"OUT: {target}: {error.strerror}: name another folder with OUT=") from error
     if not ours:
         other = ", ".join(sorted(held - {JSON, PAGE})[:3] or [JSON])
-        raise Refusal(
+        raise CommandError(
             f"OUT: {target}: found {other}, which is not part of an evaluation: name another folder with OUT="
         )
 
@@ -104,7 +108,7 @@ def _draft(target: Path) -> Iterator[Path]:
                 place.rename(Path(shelf) / "old")
             draft.rename(place)
     except OSError as error:
-        raise Refusal(f"OUT: {target}: {error.strerror}: name a folder that can be written with OUT=") from error
+        raise CommandError(f"OUT: {target}: {error.strerror}: name a folder that can be written with OUT=") from error
 
 
 def _run(python: Path, draft: Path, task: EvaluateTask) -> None:

@@ -15,12 +15,12 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from scripts.base.console import warn
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
 from scripts.host.environments import TOOLS, ensure
 from scripts.models import add as model_add
-from scripts.models import store as library
+from scripts.models import model_store as library
 from scripts.models import tools as model_tools
 from scripts.models.options import AddModelOptions, FetchModelOptions
 
@@ -34,14 +34,14 @@ LONGEST = 63  # letters of a model's name
 
 
 def fetch(options: FetchModelOptions) -> None:
-    """Fetch what `options` describe, and make a model folder of it; raise Refusal.
+    """Fetch what `options` describe, and make a model folder of it; raise CommandError.
 
     Name, loader and architecture that were left out are those of the source.
     """
     options = replace(options, name=options.name or default_name(options.source))
     if found := _faults(options):
-        raise Refusal(*found)
-    model_add.be_tidy()
+        raise CommandError(*found)
+    model_add.set_umask_and_signals()
     with _kept(options.models, options.source, options.revision) as folder:
         python = ensure(TOOLS, nvidia=bool(read_hardware().gpus))
         model_tools.run(python, "fetch", folder, options, online=True)
@@ -82,12 +82,12 @@ def _kept(models: Path, source: str, revision: str) -> Iterator[Path]:
         models.mkdir(parents=True, exist_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Refusal(f"{error.filename}: {error.strerror}: needed a folder to write in, MODELS=") from error
+        raise CommandError(f"{error.filename}: {error.strerror}: needed a folder to write in, MODELS=") from error
     with contextlib.ExitStack() as lock:
         try:
             lock.enter_context(model_add.locked(folder))
         except BlockingIOError as error:
-            raise Refusal(f"{folder}: another model-fetch fetches this now: wait for it") from error
+            raise CommandError(f"{folder}: another model-fetch fetches this now: wait for it") from error
         try:
             yield folder
             shutil.rmtree(folder)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from scripts.base.options import Flag
-from scripts.models.store import MODELS
+from scripts.models.model_store import MODELS
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Annotated
 
 from scripts.base.console import say
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.base.options import Flag
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
 from scripts.host.environments import HOME, TOOLS, ensure
 from scripts.host.wheelhouse import collect
 from scripts.models import tools as model_tools
-from scripts.models.add import be_tidy, hidden, put
-from scripts.models.store import EMBEDDED
+from scripts.models.add import install_folder, set_umask_and_signals, staging_folder
+from scripts.models.model_store import EMBEDDED
 from scripts.models.tools import PhotosTask
 
 LOCK = ROOT / "scripts/requirements/photos.txt"
@@ -29,17 +29,19 @@ class PhotosOptions:
 
 
 def make(options: PhotosOptions) -> None:
-    """Make the folder and say how it differs from what was there; raise Refusal and leave it as it was."""
+    """Make the folder and say how it differs from what was there; raise CommandError and leave it as it was."""
     out, wheels = options.out.absolute(), options.wheels
     if out.exists() and not (out / "model.toml").is_file():
-        raise Refusal(f"OUT: {out}: found no model.toml in it, needed a model folder or a new name: it is not replaced")
-    be_tidy()
+        raise CommandError(
+            f"OUT: {out}: found no model.toml in it, needed a model folder or a new name: it is not replaced"
+        )
+    set_umask_and_signals()
     if not wheels:
         WHEELS.parent.mkdir(exist_ok=True)
         collect((LOCK,), WHEELS, keep=())
     place = Path(wheels).absolute() if wheels else WHEELS
     python = ensure(TOOLS, nvidia=bool(read_hardware().gpus))
-    with hidden(out) as draft:
+    with staging_folder(out) as draft:
         model_tools.run(python, "photos", draft, PhotosTask(wheels=place, lock=LOCK, before=out))
-        put(draft, out)
+        install_folder(draft, out)
     say(f"wrote {out}")

@@ -5,27 +5,27 @@ import shutil
 from pathlib import Path
 
 from scripts.base.console import say, step
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import Cluster
 from scripts.cluster.hardware import read_hardware
 from scripts.host.environments import TOOLS, ensure
 from scripts.models import add as model_add
-from scripts.models import store as library
+from scripts.models import model_store as library
+from scripts.models.model_store import StoredModel
 from scripts.models.options import PrepareOptions
-from scripts.models.store import Entry
 
 
 def prepare(options: PrepareOptions, cluster: Cluster) -> None:
     """Prepare the folder of that name, or all that are served where no name is given.
 
-    Raise Refusal, and then leave the folder that it came to as it was.
+    Raise CommandError, and then leave the folder that it came to as it was.
     """
     models, name = options.models, options.name
     entries = [entry for entry in library.chosen(library.entries(models, cluster), name) if name or entry.served]
     faults = model_add.calibration_faults(options.calibration)
     if faults := faults + model_add.effort_faults(options.prepare, model_add.QUICK):
-        raise Refusal(*faults)
-    model_add.be_tidy()
+        raise CommandError(*faults)
+    model_add.set_umask_and_signals()
     python = ensure(TOOLS, nvidia=bool(read_hardware().gpus))
     for entry in entries:
         _prepare(models, entry, python, options.calibration, options.prepare == model_add.QUICK)
@@ -33,15 +33,15 @@ def prepare(options: PrepareOptions, cluster: Cluster) -> None:
         say(f"\nprepared: to serve {', '.join(served)} so, run `make rollout`")
 
 
-def _prepare(models: Path, entry: Entry, python: Path, calibration: str, quick: bool) -> None:
+def _prepare(models: Path, entry: StoredModel, python: Path, calibration: str, quick: bool) -> None:
     target = entry.folder.resolve()
     step(f"preparing {entry.name}")
-    if fault := library.read_facts(target).fault:
-        raise Refusal(fault)
-    with model_add.hidden(target) as folder:
+    if fault := library.read_summary(target).fault:
+        raise CommandError(fault)
+    with model_add.staging_folder(target) as folder:
         shutil.copytree(target, folder, copy_function=_linked, dirs_exist_ok=True)
         model_add.prepare(python, folder, target, calibration, quick)
-        model_add.put(folder, target)
+        model_add.install_folder(folder, target)
     library.record(models, target, good=True)
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from scripts.base.console import say
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import Cluster
 from scripts.cluster.hardware import read_hardware
 from scripts.host.environments import ensure, serving
-from scripts.models import store as library
+from scripts.models import model_store as library
 from scripts.models import tools as model_tools
+from scripts.models.model_store import StoredModel
 from scripts.models.options import VerifyOptions
-from scripts.models.store import Entry
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Report:
 
 
 def verify(options: VerifyOptions, cluster: Cluster) -> None:
-    """Check the folder of that name, or every one, and print a report; raise Refusal when any fails."""
+    """Check the folder of that name, or every one, and print a report; raise CommandError when any fails."""
     entries = library.chosen(library.entries(options.models, cluster), options.name)
     # What is said meanwhile must not end up in the JSON.
     with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
@@ -42,13 +42,16 @@ def verify(options: VerifyOptions, cluster: Cluster) -> None:
     if options.json:
         say(json.dumps([asdict(report) | {"ok": report.ok} for report in reports], indent=1, ensure_ascii=False))
     if failed := [report.name for report in reports if not report.ok]:
-        raise Refusal(f"failed: {', '.join(failed)}; see above, and do not serve what is not verified")
+        raise CommandError(f"failed: {', '.join(failed)}; see above, and do not serve what is not verified")
     if not options.json:
         say(f"verified: {', '.join(report.name for report in reports)}")
 
 
-def _verify(models: Path, entry: Entry) -> Report:
-    python = ensure(serving(library.read_facts(entry.folder).needs(library.here())), nvidia=bool(read_hardware().gpus))
+def _verify(models: Path, entry: StoredModel) -> Report:
+    python = ensure(
+        serving(library.read_summary(entry.folder).needs(library.machine_kind_here())),
+        nvidia=bool(read_hardware().gpus),
+    )
     report = Report(entry.name, str(entry.folder))
     for check in _checks(python, entry.folder):
         report.checks.append(check)

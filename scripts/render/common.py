@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import Cluster, Model
 from scripts.cluster.plan import Plan, Worker
 from worker.contract.cpu_list import format_cpu_list
@@ -68,11 +68,11 @@ def programs(
 ) -> str:
     """Return supervisord's list of workers; `ports` are by worker, `command` is each model's command line.
 
-    Raise Refusal for a path that supervisord cannot be told.
+    Raise CommandError for a path that supervisord cannot be told.
     """
     paths = {root, *(model.folder for model in cluster.models), *(Path(parts[0]) for parts in command.values())}
     if faults := [fault for path in sorted(paths) for fault in path_faults(path)]:
-        raise Refusal(*faults)
+        raise CommandError(*faults)
     sections = [f"; {NOTICE}\n"]
     for worker in plan.workers:
         environment = worker_environment(cluster, worker, f"127.0.0.1:{ports[worker.name]}")

@@ -1,10 +1,10 @@
-"""What `make doctor` looks at for every runtime on one machine: each returns what it found, or raises Refusal."""
+"""What `make doctor` looks at for every runtime on one machine: each returns what it found, or raises CommandError."""
 
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.preflight import memory_faults, port_faults
 
@@ -13,7 +13,7 @@ def room(deployment: Deployment, ports: Sequence[int], running: bool) -> str:
     """Check the memory, and unless the service is `running` its `ports`."""
     faults = memory_faults(deployment.plan, deployment.hardware, deployment.models)
     if faults := faults + ([] if running else port_faults(ports)):
-        raise Refusal(*faults)
+        raise CommandError(*faults)
     shown = f"ports {ports[0]} to {ports[-1]}" if len(ports) > 1 else f"port {ports[0]}"
     return f"enough memory, {shown} {'ours' if running else 'free'}"
 
@@ -23,5 +23,5 @@ def writable(folders: Mapping[Path, str]) -> str:
     for folder, remedy in folders.items():
         nearest = next(path for path in (folder, *folder.parents) if path.exists())
         if not os.access(nearest, os.W_OK, effective_ids=True):
-            raise Refusal(f"{nearest}: found no right to write there, needed it for {folder}: {remedy}")
+            raise CommandError(f"{nearest}: found no right to write there, needed it for {folder}: {remedy}")
     return f"{' and '.join(map(str, folders))} can be written"

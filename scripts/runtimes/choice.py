@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import load_cluster
 from scripts.runtimes.compose.runtime import ComposeRuntime
 from scripts.runtimes.local.runtime import LocalRuntime
@@ -19,13 +19,13 @@ RUNTIMES: dict[str, Runtime] = {
 def choose(wanted: str, run: RunDir, servers: int = 1) -> Runtime:
     """Return the runtime named `wanted`; for "" the one that serves from `run`, else the best for so many `servers`.
 
-    Raise Refusal for an unknown name, and for another runtime than the one that serves from `run`.
+    Raise CommandError for an unknown name, and for another runtime than the one that serves from `run`.
     """
     if wanted and wanted not in RUNTIMES:
-        raise Refusal(f"RUNTIME: found {wanted!r}, needed one of {', '.join(RUNTIMES)}")
+        raise CommandError(f"RUNTIME: found {wanted!r}, needed one of {', '.join(RUNTIMES)}")
     serving = run.runtime
     if wanted and serving and wanted != serving:
-        raise Refusal(
+        raise CommandError(
             f"{run.path}: found the runtime {serving} serving from here, asked for was {wanted}: "
             "run `make down` first, or give another RUN_DIR="
         )
@@ -38,5 +38,5 @@ def count_servers(file: Path) -> int:
     """Return how many servers the cluster's file has; 1 for a file with faults, so that a service can be stopped."""
     try:
         return len(load_cluster(file).servers)
-    except Refusal:
+    except CommandError:
         return 1

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import Cluster
 from scripts.cluster.cores import best, reason
 from scripts.cluster.hardware import Hardware, read_hardware
-from scripts.cluster.models import Served, read_specs, served
+from scripts.cluster.models import ModelInfo, read_specs, served
 from scripts.cluster.plan import Plan, Slot, plan
 from scripts.runtimes.run_directory import RunDir
 from worker.contract.cpu_list import format_cpu_list
@@ -23,7 +23,7 @@ class Deployment:
 
     cluster: Cluster
     hardware: Hardware
-    models: Mapping[str, Served]
+    models: Mapping[str, ModelInfo]
     plan: Plan
     run: RunDir
     ports: Mapping[str, int] = field(default_factory=dict)  # by worker, where all share the machine's network
@@ -50,9 +50,9 @@ class Deployment:
 
 
 def plan_here(cluster: Cluster, run: RunDir) -> Deployment:
-    """Plan `cluster` for this machine, without ports; raise Refusal. Changes nothing."""
+    """Plan `cluster` for this machine, without ports; raise CommandError. Changes nothing."""
     if len(cluster.servers) > 1:
-        raise Refusal(
+        raise CommandError(
             f"{cluster.source}: found {len(cluster.servers)} servers, this runtime serves on one: "
             "keep one [[servers]] table"
         )
@@ -67,11 +67,11 @@ def plan_here(cluster: Cluster, run: RunDir) -> Deployment:
 
 
 def with_default_ports(deployment: Deployment) -> Deployment:
-    """Return `deployment` with the ports that its workers have where nothing runs yet; raise Refusal."""
+    """Return `deployment` with the ports that its workers have where nothing runs yet; raise CommandError."""
     cluster, workers = deployment.cluster, deployment.plan.workers
     first, count = cluster.port + 1, len(workers)
     if cluster.port + count > LAST_PORT:
-        raise Refusal(
+        raise CommandError(
             f"{cluster.source}: port: found {first} for the first of {count} worker{'' if count == 1 else 's'}, "
             f"needed at most {LAST_PORT + 1 - count}: choose a lower port"
         )
@@ -81,7 +81,7 @@ def with_default_ports(deployment: Deployment) -> Deployment:
 def reuse_ports(deployment: Deployment, known: Mapping[str, int], is_free: Callable[[int], bool]) -> Deployment:
     """Return `deployment` with the ports of workers that run already, by name; the others take the next free ones.
 
-    Raise Refusal when there are none left.
+    Raise CommandError when there are none left.
     """
     if not known:
         return with_default_ports(deployment)
@@ -91,12 +91,12 @@ def reuse_ports(deployment: Deployment, known: Mapping[str, int], is_free: Calla
     for worker in deployment.plan.workers:
         port = known[worker.name] if worker.name in known else next(rest, None)
         if port is None:
-            raise Refusal(f"port: found no free one above {first - 1} for {worker.name}: choose a lower port")
+            raise CommandError(f"port: found no free one above {first - 1} for {worker.name}: choose a lower port")
         ports[worker.name] = port
     return replace(deployment, ports=ports)
 
 
-def _measured_cores(cluster: Cluster, models: Mapping[str, Served]) -> int | None:
+def _measured_cores(cluster: Cluster, models: Mapping[str, ModelInfo]) -> int | None:
     return best(cluster.profile, [(model.share, models[model.name].scaling) for model in cluster.models])
 
 

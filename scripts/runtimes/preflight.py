@@ -5,11 +5,11 @@ import socket
 from collections.abc import Iterable, Mapping
 
 from scripts.cluster.hardware import Hardware
-from scripts.cluster.models import Served
+from scripts.cluster.models import ModelInfo
 from scripts.cluster.plan import Plan
 
 MEGABYTE = 1_000_000
-LIMIT_FACTOR, PICTURES = 2, 2_000 * MEGABYTE
+LIMIT_FACTOR, IMAGES = 2, 2_000 * MEGABYTE
 
 
 def port_faults(ports: Iterable[int]) -> list[str]:
@@ -28,12 +28,12 @@ def port_faults(ports: Iterable[int]) -> list[str]:
     return faults
 
 
-def memory_limit(model: Served) -> int:
-    """Bytes above which a worker's container is ended: room for the largest pictures in flight, not for a leak."""
-    return LIMIT_FACTOR * _resident(model) + PICTURES
+def memory_limit(model: ModelInfo) -> int:
+    """Bytes above which a worker's container is ended: room for the largest images in flight, not for a leak."""
+    return LIMIT_FACTOR * _resident(model) + IMAGES
 
 
-def memory_faults(plan: Plan, hardware: Hardware, models: Mapping[str, Served]) -> list[str]:
+def memory_faults(plan: Plan, hardware: Hardware, models: Mapping[str, ModelInfo]) -> list[str]:
     """One line when the workers of `plan` need more memory than there is."""
     served = [models[worker.model] for worker in plan.workers]
     needed = sum(map(_resident, served))
@@ -45,6 +45,6 @@ def memory_faults(plan: Plan, hardware: Hardware, models: Mapping[str, Served]) 
     ]
 
 
-def _resident(model: Served) -> int:
+def _resident(model: ModelInfo) -> int:
     """Bytes that a worker of `model` holds at rest; weights count as the file's pages and as the engine's own."""
     return model.needs.memory_mb * MEGABYTE + 2 * model.bytes

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from scripts.base.console import step
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.base.http import get
 from scripts.runtimes.deployment import Deployment
 
@@ -12,11 +12,11 @@ def replace_each(deployment: Deployment, replace: Callable[[str], None], wait: C
     """`replace` each worker, by name; it drains, and `wait` returns when all are in rotation again.
 
     One that is out already comes first, so that a rollout that was aborted can be finished once its cause is gone.
-    Raises Refusal when more than one is out, or what `wait` raises: fewer than all but one never serve.
+    Raises CommandError when more than one is out, or what `wait` raises: fewer than all but one never serve.
     """
     out, workers = out_of_rotation(deployment), deployment.plan.workers
     if len(out) > 1:
-        raise Refusal(
+        raise CommandError(
             f"found {len(workers) - len(out)} of {len(workers)} workers in rotation, needed {len(workers) - 1}: "
             f"{', '.join(out)} must be in before others are replaced; see `make logs`"
         )

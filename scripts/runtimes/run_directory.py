@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
 from scripts.render.common import path_faults
 from worker.contract.files import write_atomically
@@ -104,7 +104,7 @@ class RunDir:
         (self.path / "runtime").unlink(missing_ok=True)
 
     def write(self, rendered: Mapping[str, str]) -> None:
-        """Write the `rendered` files (path -> text), each at once or not at all; raises Refusal."""
+        """Write the `rendered` files (path -> text), each at once or not at all; raises CommandError."""
         for name, text in rendered.items():
             path = self.path / name
             try:
@@ -134,28 +134,28 @@ class RunDir:
         return [path for path in self.path.iterdir() if path.name != INIT_LOGS]
 
 
-def _unwritable(error: OSError) -> Refusal:
-    return Refusal(f"{error.filename}: {error.strerror}: needed a run directory that can be written")
+def _unwritable(error: OSError) -> CommandError:
+    return CommandError(f"{error.filename}: {error.strerror}: needed a run directory that can be written")
 
 
 def run_dir(path: Path) -> RunDir:
     """The run directory at `path`.
 
-    Raises Refusal when sockets could not be reached there, when supervisord cannot be told the path, and when
+    Raises CommandError when sockets could not be reached there, when supervisord cannot be told the path, and when
     something else lies there: a run directory is taken away as a whole.
     """
     found = RunDir(path.resolve())
     if len(os.fsencode(found.socket)) > LONGEST_SOCKET:
-        raise Refusal(
+        raise CommandError(
             f"{found.path}: found a path so long that sockets inside have more than {LONGEST_SOCKET} bytes: "
             "clone into a shorter path, or give one with RUN_DIR="
         )
     if faults := path_faults(found.path):
-        raise Refusal(*faults)
+        raise CommandError(*faults)
     if "%" in str(found.path):  # which supervisord expands once more for some of its files
-        raise Refusal(f"{found.path}: needed a path without %: give one with RUN_DIR=")
+        raise CommandError(f"{found.path}: needed a path without %: give one with RUN_DIR=")
     if not _is_ours(found):
-        raise Refusal(
+        raise CommandError(
             f"{found.path}: found something else than a run directory, and would not take it away: "
             "give a path that is free with RUN_DIR="
         )

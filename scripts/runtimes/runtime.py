@@ -4,18 +4,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import ClassVar
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import Cluster
 from scripts.host import docker
 from scripts.runtimes import status
 from scripts.runtimes.deployment import Deployment, plan_here
 from scripts.runtimes.run_directory import RunDir
 
-Checks = Mapping[str, Callable[[], str]]  # what `make doctor` looks at: each returns what it found, or raises Refusal
+Checks = Mapping[
+    str, Callable[[], str]
+]  # what `make doctor` looks at: each returns what it found, or raises CommandError
 
 
 class Runtime(ABC):
-    """How the workers and gateways of a cluster are run. All methods raise Refusal with what to do."""
+    """How the workers and gateways of a cluster are run. All methods raise CommandError with what to do."""
 
     name: ClassVar[str]
 
@@ -52,9 +54,9 @@ class Runtime(ABC):
         """Tell whether a service runs from `run`."""
 
     def check_choice(self) -> str:
-        """Return what `make doctor` says of choosing this runtime; raise Refusal where it cannot run anything."""
+        """Return what `make doctor` says of choosing this runtime; raise CommandError where it cannot run anything."""
         if fault := docker.engine_fault():
-            raise Refusal(fault)
+            raise CommandError(fault)
         return f"`make up` takes the {self.name} runtime"
 
     def checks(self, run: RunDir, deployment: Deployment | None) -> Checks:
@@ -71,7 +73,7 @@ class Runtime(ABC):
 
     def side_by_side(self) -> "SideBySide":
         """Return this runtime, if workers of two models can run beside each other on a slot."""
-        raise Refusal(
+        raise CommandError(
             f"under {self.name.title()} each slot has room for one worker: keep the model's name in the cluster's "
             "file, give it the other folder, and `make up`: its workers go over one at a time, losing no request"
         )
@@ -88,7 +90,7 @@ class SideBySide(Runtime):
     def show_status(self, cluster: Cluster, run: RunDir) -> None:
         if len(cluster.servers) > 1:
             raise needs_swarm("status")
-        status.show(cluster.port, self.faults(run))
+        status.print_status(cluster.port, self.faults(run))
 
     def faults(self, run: RunDir) -> list[str]:
         """Return a line for each thing that is wrong with what runs from `run`, beyond what the gateway knows."""
@@ -122,6 +124,8 @@ class SideBySide(Runtime):
         """Return the processes that Nginx answers with: the title of each, by process id."""
 
 
-def needs_swarm(command: str) -> Refusal:
+def needs_swarm(command: str) -> CommandError:
     """Return the refusal of a command that one machine's runtimes do not have."""
-    return Refusal(f"`make {command}` of several servers needs the swarm runtime: run it on a manager of the swarm")
+    return CommandError(
+        f"`make {command}` of several servers needs the swarm runtime: run it on a manager of the swarm"
+    )

@@ -4,22 +4,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from scripts.base.console import aligned, say
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.base.http import get
 
 COLUMNS = ("server", "slot", "worker", "state", "in", "model", "version", "engine", "precision", "in_flight", "queued")
 
 
-def show(port: int, faults: Sequence[str] = ()) -> None:
-    """Print the table; raise Refusal with `faults`, and when the gateway does not answer or a worker is out."""
+def print_status(port: int, faults: Sequence[str] = ()) -> None:
+    """Print the table; raise CommandError with `faults`, and when the gateway does not answer or a worker is out."""
     code, status = get(f"http://127.0.0.1:{port}/status")
     if code != 200 or "workers" not in status:
-        raise Refusal(f"no gateway answers on port {port}: run `make up`", *faults)
+        raise CommandError(f"no gateway answers on port {port}: run `make up`", *faults)
     say(table(status["workers"]))
     if out := [worker["worker"] for worker in status["workers"] if not worker["in"]]:
         faults = [*faults, f"out of rotation: {', '.join(out)}; see `make logs`"]
     if faults:
-        raise Refusal(*faults)
+        raise CommandError(*faults)
 
 
 def table(workers: Sequence[dict[str, Any]]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from scripts.base.console import say, step, warn
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.base.http import get
 from scripts.base.waiting import wait_until
 from scripts.runtimes.deployment import Deployment
@@ -38,7 +38,7 @@ class Swap:
 
 
 def plan_swap(leaving: str, entering: str, old: Deployment, new: Deployment) -> Swap:
-    """Raises Refusal where the two models cannot serve beside each other."""
+    """Raises CommandError where the two models cannot serve beside each other."""
     staying, kept = (
         [(worker, one.ports.get(worker.name)) for worker in one.plan.workers if worker.model not in (leaving, entering)]
         for one in (old, new)
@@ -46,7 +46,9 @@ def plan_swap(leaving: str, entering: str, old: Deployment, new: Deployment) -> 
     by_hand = f"write {entering} into {old.cluster.source} in place of {leaving} and `make up`, which stops all first"
     if staying != kept:
         others = ", ".join(model.name for model in old.cluster.models if model.name != leaving)
-        raise Refusal(f"{entering} needs other slots than {leaving} and would move the workers of {others}: {by_hand}")
+        raise CommandError(
+            f"{entering} needs other slots than {leaving} and would move the workers of {others}: {by_hand}"
+        )
     added = [worker for worker in new.plan.workers if worker.model == entering]
     models = (*old.cluster.models, *(model for model in new.cluster.models if model.name == entering))
     both = replace(
@@ -57,14 +59,14 @@ def plan_swap(leaving: str, entering: str, old: Deployment, new: Deployment) -> 
         ports={**new.ports, **old.ports},
     )
     if faults := memory_faults(both.plan, both.hardware, both.models):
-        raise Refusal(*faults, f"needed for {leaving} and {entering} beside each other; or {by_hand}")
+        raise CommandError(*faults, f"needed for {leaving} and {entering} beside each other; or {by_hand}")
     return Swap(leaving, entering, old, both, new)
 
 
-def carry_out(runtime: SideBySide, swap: Swap, commit: Callable[[], None]) -> None:
+def execute(runtime: SideBySide, swap: Swap, commit: Callable[[], None]) -> None:
     """Replace the workers; `commit` makes it last once nobody is sent to the old ones.
 
-    Raises Refusal with the reason, and whatever interrupts it, after everything has gone back.
+    Raises CommandError with the reason, and whatever interrupts it, after everything has gone back.
     """
     runtime.build_artifacts(swap.both)
     before, meanwhile, after = (runtime.render(one) for one in (swap.old, swap.both, swap.new))
@@ -72,14 +74,14 @@ def carry_out(runtime: SideBySide, swap: Swap, commit: Callable[[], None]) -> No
     with _terminated_as_interrupted():
         try:
             run.write(meanwhile)
-            _bring_in(runtime, swap)
+            _start_entering(runtime, swap)
             processes = runtime.gateway(run).keys()
-            _hand_over(runtime, swap.old, after, swap.leaving)
+            _switch_traffic(runtime, swap.old, after, swap.leaving)
             commit()
         except BaseException as fault:  # Ctrl-C, too
-            _go_back(runtime, swap, before)
-            if isinstance(fault, Refusal):
-                raise Refusal(*fault.lines, f"{swap.leaving} serves on; nothing was changed") from fault
+            _roll_back(runtime, swap, before)
+            if isinstance(fault, CommandError):
+                raise CommandError(*fault.lines, f"{swap.leaving} serves on; nothing was changed") from fault
             raise
         try:
             _wait_finished(runtime, swap.old, processes)
@@ -89,19 +91,19 @@ def carry_out(runtime: SideBySide, swap: Swap, commit: Callable[[], None]) -> No
             run.write(after)
 
 
-def _bring_in(runtime: SideBySide, swap: Swap) -> None:
+def _start_entering(runtime: SideBySide, swap: Swap) -> None:
     for worker in swap.workers(swap.entering):
         step(f"starting {worker} beside {swap.leaving}")
         runtime.start(swap.old.run, worker)
         runtime.wait(swap.both, [worker])
 
 
-def _go_back(runtime: SideBySide, swap: Swap, before: Files) -> None:
+def _roll_back(runtime: SideBySide, swap: Swap, before: Files) -> None:
     """As far as it can be done: what is refused is said, and the rest is done."""
     run, workers = swap.old.run, swap.workers(swap.entering)
     with _uninterrupted():
         undoing: list[Callable[[], None]] = [
-            lambda: _hand_over(runtime, swap.old, before, swap.entering),
+            lambda: _switch_traffic(runtime, swap.old, before, swap.entering),
             lambda: _wait_finished(runtime, swap.old, ()),
             lambda: runtime.remove(run, workers),
             lambda: run.write(before),
@@ -109,12 +111,12 @@ def _go_back(runtime: SideBySide, swap: Swap, before: Files) -> None:
         for undo in undoing:
             try:
                 undo()
-            except Refusal as refusal:
+            except CommandError as refusal:
                 for line in refusal.lines:
                     warn(line)
 
 
-def _hand_over(runtime: SideBySide, deployment: Deployment, files: Files, forgotten: str) -> None:
+def _switch_traffic(runtime: SideBySide, deployment: Deployment, files: Files, forgotten: str) -> None:
     """Give the gate the list of `files`; returns once an Nginx answers that knows no model `forgotten`."""
     step(f"the gateway leaves {forgotten}")
     deployment.run.write({runtime.members: files[runtime.members]})
@@ -125,7 +127,7 @@ def _hand_over(runtime: SideBySide, deployment: Deployment, files: Files, forgot
         return code == 404 and forgotten not in [worker["model"] for worker in status.get("workers", [])]
 
     if not wait_until(is_forgotten, TAKEN_UP_S):
-        raise Refusal(f"the gateway still sends to {forgotten} after {TAKEN_UP_S} seconds; see `make logs`")
+        raise CommandError(f"the gateway still sends to {forgotten} after {TAKEN_UP_S} seconds; see `make logs`")
 
 
 def _wait_finished(runtime: SideBySide, deployment: Deployment, before: Collection[int]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from scripts.base.console import say
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.base.http import get
 from scripts.base.waiting import wait_until
 from scripts.runtimes.deployment import Deployment
@@ -17,7 +17,7 @@ LOOK_S = 1.0  # between looks for dead processes, which take more than asking th
 def wait_in(deployment: Deployment, refuse_dead: Callable[[], None], names: Collection[str] = ()) -> None:
     """Return once the gateway has just the workers of the plan, and those called `names`, or all, are in rotation.
 
-    Raises Refusal with the reason when one of them is broken, when `refuse_dead` raises it, or after READY_S seconds.
+    Raises CommandError with the reason when one of them is broken, when `refuse_dead` raises it, or after READY_S seconds.
     """
     everyone = {worker.name for worker in deployment.plan.workers}
     awaited = set(names) or everyone
@@ -32,7 +32,7 @@ def wait_in(deployment: Deployment, refuse_dead: Callable[[], None], names: Coll
                 seen[name] = report["state"]
                 say(f"   {name} {seen[name]}")
             if name in awaited and report["state"] == "broken":
-                raise Refusal(f"{name} is broken: {report['reason']}")
+                raise CommandError(f"{name} is broken: {report['reason']}")
         if reports.keys() == everyone and all(reports[name]["in"] for name in awaited):
             return True
         if time.monotonic() >= look_for_dead:
@@ -42,7 +42,7 @@ def wait_in(deployment: Deployment, refuse_dead: Callable[[], None], names: Coll
 
     if not wait_until(are_in, READY_S):
         missing = ", ".join(name for name in sorted(awaited) if seen.get(name) != "ready")
-        raise Refusal(f"not in rotation after {READY_S} seconds: {missing or 'the gateway'}; see `make logs`")
+        raise CommandError(f"not in rotation after {READY_S} seconds: {missing or 'the gateway'}; see `make logs`")
 
 
 def _reports(deployment: Deployment) -> dict[str, dict[str, Any]]:

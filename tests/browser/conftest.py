@@ -57,7 +57,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
     labels = zip(folders.FRUIT["en"], folders.FRUIT["zh"], strict=True)
     found = [Sample(home / f"{en}.jpg", en, zh) for (en, zh), _ in zip(labels, EXAMPLES, strict=False)]
     for sample, colour in zip(found, EXAMPLES, strict=True):
-        folders.picture(colour, (480, 400)).save(sample.path)
+        folders.image(colour, (480, 400)).save(sample.path)
     return found
 
 
@@ -65,5 +65,5 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
 def doubtful(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An image in ImageNet's mean colour, in which no fruit stands out."""
     path = tmp_path_factory.mktemp("doubtful") / "mud.png"
-    folders.picture((124, 116, 104)).save(path)
+    folders.image((124, 116, 104)).save(path)
     return path

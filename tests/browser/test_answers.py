@@ -34,7 +34,7 @@ def test_what_the_service_refuses_is_shown_in_its_own_words_beside_what_it_answe
 
 def test_attributes_stand_below_the_label_in_both_languages(page: Page, samples: list[Sample], tmp_path: Path) -> None:
     black = tmp_path / "black.png"
-    folders.picture((0, 0, 0)).save(black)
+    folders.image((0, 0, 0)).save(black)
     page.choose(samples[0].path, black)
     page.wait_for("done", "done")
     assert page.best()[0] == "apple"
@@ -49,11 +49,11 @@ def test_attributes_stand_below_the_label_in_both_languages(page: Page, samples:
 def test_a_heat_map_takes_the_images_place_and_gives_it_back(page: Page, samples: list[Sample], endpoint: str) -> None:
     page.choose(samples[0].path)
     page.wait_for("done")
-    button, picture, heat = (page.one(f".card {part}") for part in (".look", ".picture", ".heat"))
+    button, image, heat = (page.one(f".card {part}") for part in (".look", ".image", ".heat"))
     assert (button.text, button.get_attribute("aria-pressed"), heat.is_displayed()) == ("Heat map", "false", False)
     button.click()
     page.wait(heat.is_displayed)
-    assert (button.get_attribute("aria-pressed"), picture.is_displayed()) == ("true", False)
+    assert (button.get_attribute("aria-pressed"), image.is_displayed()) == ("true", False)
     data = {"image": samples[0].path.read_bytes()}
     wanted = requests.post(f"{endpoint}/predict?heat_map=true", files=data, timeout=30).json()["heat_map"]
     assert heat.get_attribute("src") == wanted
@@ -63,7 +63,7 @@ def test_a_heat_map_takes_the_images_place_and_gives_it_back(page: Page, samples
     page.switch_to("zh")
     assert (button.text, heat.get_attribute("alt")) == ("热力图", f"热力图：识别为“{samples[0].zh}”时模型关注的区域")
     button.click()
-    assert (picture.is_displayed(), heat.is_displayed()) == (True, False)
+    assert (image.is_displayed(), heat.is_displayed()) == (True, False)
     assert page.console() == []
 
 

@@ -18,7 +18,7 @@ import requests
 from nginx.gate.__main__ import INTERVAL
 from scripts.cluster.config import ROOT
 from scripts.host import docker
-from scripts.models.store import content_hash
+from scripts.models.model_store import content_hash
 from tests.cluster.init.bundles import link
 from tests.cluster.load import AT_ONCE
 from tests.cluster.servers import Lan, Server, copy_images
@@ -57,7 +57,7 @@ class Swarm:
         return self.home / "cluster.toml"
 
     @property
-    def picture(self) -> Path:
+    def image(self) -> Path:
         return self.home / "models/photos/golden/cat.jpg"
 
     def write(

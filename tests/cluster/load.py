@@ -49,11 +49,11 @@ class OpenLoad:
 
 
 @contextmanager
-def open_load(address: str, port: int, picture: Path, rate: float) -> Iterator[OpenLoad]:
-    """Post `picture` at most `rate` times a second until the block ends; then wait for what is on its way."""
+def open_load(address: str, port: int, image: Path, rate: float) -> Iterator[OpenLoad]:
+    """Post `image` at most `rate` times a second until the block ends; then wait for what is on its way."""
     load, stop, threads = OpenLoad(), threading.Event(), list[threading.Thread]()
     room = threading.Semaphore(AT_ONCE)
-    body, run_id = picture.read_bytes(), f"{time.monotonic_ns():x}"
+    body, run_id = image.read_bytes(), f"{time.monotonic_ns():x}"
 
     def post(number: int) -> None:
         with room:

@@ -48,7 +48,7 @@ def test_every_gateway_sends_to_every_worker_and_status_shows_all(whole: Swarm) 
 def test_a_change_reaches_every_worker_one_by_one_and_a_rollback_takes_it_back_and_nothing_is_lost(
     whole: Swarm,
 ) -> None:
-    with open_load(whole.manager.address, PORT, whole.picture, RATE) as load:
+    with open_load(whole.manager.address, PORT, whole.image, RATE) as load:
         whole.write("abc", queue=QUEUE - 1)
         whole.made("up")
         assert settings_of(whole, "WANWU_QUEUE") == {str(QUEUE - 1)}
@@ -61,7 +61,7 @@ def test_a_change_reaches_every_worker_one_by_one_and_a_rollback_takes_it_back_a
 
 def test_a_rollout_replaces_every_worker_and_nothing_is_lost_and_the_logs_tell_of_all(whole: Swarm) -> None:
     before = containers(whole)
-    with open_load(whole.manager.address, PORT, whole.picture, RATE) as load:
+    with open_load(whole.manager.address, PORT, whole.image, RATE) as load:
         whole.made("rollout")
     assert not load.lost
     after = containers(whole)
@@ -75,7 +75,7 @@ def test_a_rollout_replaces_every_worker_and_nothing_is_lost_and_the_logs_tell_o
 
 def test_a_failing_update_goes_back_and_nothing_is_lost(whole: Swarm) -> None:
     whole.write("abc", folder="broken")
-    with open_load(whole.manager.address, PORT, whole.picture, RATE) as load:
+    with open_load(whole.manager.address, PORT, whole.image, RATE) as load:
         done = whole.make("up")
     assert not load.lost
     assert done.returncode != 0
@@ -88,7 +88,7 @@ def test_a_failing_update_goes_back_and_nothing_is_lost(whole: Swarm) -> None:
 
 
 def test_a_server_that_joins_and_one_that_is_drained_cost_no_request(whole: Swarm) -> None:
-    with open_load(whole.manager.address, PORT, whole.picture, RATE) as load:
+    with open_load(whole.manager.address, PORT, whole.image, RATE) as load:
         whole.join("d")
         whole.write("abcd")
         whole.made("up")
@@ -103,7 +103,7 @@ def test_a_server_that_joins_and_one_that_is_drained_cost_no_request(whole: Swar
 
 def test_a_gateway_that_ends_costs_the_clients_of_another_nothing(whole: Swarm) -> None:
     other = whole.servers["b"]
-    with open_load(whole.manager.address, PORT, whole.picture, RATE) as load:
+    with open_load(whole.manager.address, PORT, whole.image, RATE) as load:
         [gateway] = other.containers("wanwu_gateway")
         other.docker("kill", gateway)
         until("another one stands there", lambda: other.containers("wanwu_gateway") not in ([], [gateway]))
@@ -112,7 +112,7 @@ def test_a_gateway_that_ends_costs_the_clients_of_another_nothing(whole: Swarm) 
 
 
 def test_a_server_that_is_cut_off_costs_only_what_was_on_its_way_to_it(whole: Swarm) -> None:
-    with open_load(whole.manager.address, PORT, whole.picture, RATE) as load:
+    with open_load(whole.manager.address, PORT, whole.image, RATE) as load:
         addresses, began = worker_addresses(whole, "b"), time.monotonic()
         whole.servers["b"].cut_off()
         out = wait_out(whole, "b", load, began)
@@ -123,7 +123,7 @@ def test_a_server_that_is_cut_off_costs_only_what_was_on_its_way_to_it(whole: Sw
 
 
 def test_a_server_without_power_costs_only_what_was_on_its_way_to_it(whole: Swarm) -> None:
-    with open_load(whole.manager.address, PORT, whole.picture, RATE) as load:
+    with open_load(whole.manager.address, PORT, whole.image, RATE) as load:
         addresses, began = worker_addresses(whole, "c"), time.monotonic()
         whole.servers["c"].kill()
         out = wait_out(whole, "c", load, began)
@@ -137,7 +137,7 @@ def test_a_server_without_power_costs_only_what_was_on_its_way_to_it(whole: Swar
 def test_the_manager_without_power_costs_the_clients_of_another_server_only_what_was_on_its_way_to_it(
     whole: Swarm,
 ) -> None:
-    with open_load(whole.servers["b"].address, PORT, whole.picture, RATE) as load:
+    with open_load(whole.servers["b"].address, PORT, whole.image, RATE) as load:
         addresses, began = worker_addresses(whole, "a"), time.monotonic()
         whole.manager.kill()
         out = wait_out(whole, "a", load, began, of="b")
@@ -151,7 +151,7 @@ def test_the_manager_without_power_costs_the_clients_of_another_server_only_what
 def test_two_models_are_served_side_by_side_and_down_leaves_nothing_of_them(whole: Swarm) -> None:
     whole.write("abc", models=("photos", "other"))
     whole.made("up")
-    image = whole.picture.read_bytes()
+    image = whole.image.read_bytes()
     for name in ("photos", "other"):
         url = f"http://{whole.servers['b'].address}:{PORT}/predict?model={name}"
         answer = requests.post(url, image, headers={"Content-Type": "image/jpeg"}, timeout=30)

@@ -1,6 +1,6 @@
-"""`python -m tests.local.offline_service HOME PICTURE FOLDER...`: a service of one real worker for every model folder.
+"""`python -m tests.local.offline_service HOME IMAGE FOLDER...`: a service of one real worker for every model folder.
 
-Asks each model about the picture, a PNG, through Nginx, and prints the logits by model as one line of JSON.
+Asks each model about the image, a PNG, through Nginx, and prints the logits by model as one line of JSON.
 """
 
 import json
@@ -8,7 +8,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.local.gateway_rig import Gateway
+from tests.local.gateway_harness import Gateway
 from tests.local.worker_rig import PNG, WorkerProcess, running
 
 
@@ -20,15 +20,15 @@ class Member:
         self.process, self.port = process, process.port
 
 
-def logits(gateway: Gateway, model: str, picture: bytes) -> list[float]:
-    reply = gateway.ask("POST", f"/models/{model}?function_to_apply=none&top_k=1000&labels=en", picture, PNG)
+def logits(gateway: Gateway, model: str, image: bytes) -> list[float]:
+    reply = gateway.ask("POST", f"/models/{model}?function_to_apply=none&top_k=1000&labels=en", image, PNG)
     if reply.status != 200:
         raise SystemExit(f"{model}: {reply.body.decode()}")
     scores = {row["label"]: row["score"] for row in reply.json}
     return [scores[label] for label in sorted(scores)]
 
 
-def main(home: Path, picture: Path, folders: list[Path]) -> None:
+def main(home: Path, image: Path, folders: list[Path]) -> None:
     with ExitStack() as stack:
         names = {folder.name: folder for folder in folders}
         members = {}
@@ -40,7 +40,7 @@ def main(home: Path, picture: Path, folders: list[Path]) -> None:
         gateway.pools |= {name: [name] for name in names}
         gateway.write_members()
         gateway.start()
-        answers = {name: logits(gateway, name, picture.read_bytes()) for name in names}
+        answers = {name: logits(gateway, name, image.read_bytes()) for name in names}
     print(json.dumps(answers), flush=True)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from scripts.cluster.config import ROOT
-from tests.folders import BLUE, RED, picture
+from tests.folders import BLUE, RED, image
 from tests.local.worker_rig import running
 from worker.contract.settings import offline_variables
 
@@ -35,8 +35,8 @@ class Arithmetic:
     def __init__(self, matrix):
         self._matrix = matrix
 
-    def infer(self, pictures):
-        return np.stack([picture.mean(axis=(0, 1)) / 255 for picture in pictures]).astype(np.float32) @ self._matrix
+    def infer(self, images):
+        return np.stack([image.mean(axis=(0, 1)) / 255 for image in images]).astype(np.float32) @ self._matrix
 
 def open_network(task):
     return Arithmetic(np.loadtxt(task.network, dtype=np.float32))
@@ -109,7 +109,7 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Kit:
     languages = {"en": "red\ngreen\nblue\n", "ja": "赤\n緑\n青\n", "pt-BR": "vermelho\nverde\nazul\n"}
     for language, text in languages.items():
         (home / f"{language}.txt").write_text(text, encoding="utf-8")
-    picture(RED).save(home / "red.png")
+    image(RED).save(home / "red.png")
     made = Kit(root, home / "colours", "")
     made.model.mkdir()
     options = {
@@ -139,7 +139,7 @@ def test_the_folder_passes_every_check_that_a_worker_makes(kit: Kit) -> None:
 
 def test_a_worker_answers_by_the_engine_in_every_language(kit: Kit, tmp_path: Path) -> None:
     stream = io.BytesIO()
-    picture(BLUE).save(stream, "PNG")
+    image(BLUE).save(stream, "PNG")
     with running(kit.model, tmp_path / "log", root=kit.root, MODEL="colours", ENGINE="arithmetic") as worker:
         state = worker.state() or {}
         assert (state["engine"], state["model_info"]["languages"]) == ("arithmetic", ["en", "ja", "pt-BR"])

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from urllib3 import encode_multipart_formdata
 
-from tests import folders, pictures
-from tests.local.gateway_rig import Reply, ask_raw
+from tests import folders, images
+from tests.local.gateway_harness import Reply, ask_raw
 from tests.local.worker_rig import JSON, PNG, WorkerProcess, form, running
 from worker.contract import machine
 from worker.contract.limits import MAX_BODY_BYTES
@@ -46,7 +46,7 @@ def lives(worker: WorkerProcess) -> Iterator[None]:
     assert '"classification failed"' not in new
 
 
-RED = pictures.encoded(folders.picture((200, 60, 60)), "PNG")
+RED = images.encoded(folders.image((200, 60, 60)), "PNG")
 RED_BASE64 = base64.b64encode(RED).decode()
 
 
@@ -72,12 +72,12 @@ REFUSED = [
     Bad("no body", 400, "no_image", (b"", PNG)),
     Bad("no image in JSON", 400, "no_image", body_of({"parameters": {}})),
     Bad("an empty file", 400, "empty_image", form(("a.jpg", b""))),
-    Bad("text renamed .jpg", 415, "unsupported_type", form(("a.jpg", b"This is no picture."))),
-    Bad("text declared as JPEG", 415, "unsupported_type", (b"This is no picture.", {"Content-Type": "image/jpeg"})),
+    Bad("text renamed .jpg", 415, "unsupported_type", form(("a.jpg", b"This is no image."))),
+    Bad("text declared as JPEG", 415, "unsupported_type", (b"This is no image.", {"Content-Type": "image/jpeg"})),
     Bad("an SVG", 415, "unsupported_type", (b"<svg/>", {"Content-Type": "image/svg+xml"})),
-    Bad("a bomb of a few KB", 422, "too_many_pixels", (pictures.bomb(), PNG)),
-    Bad("a whole bomb", 422, "too_many_pixels", (pictures.whole_bomb(), PNG)),
-    Bad("a damaged header", 422, "undecodable", (pictures.PNG_SIGNATURE, PNG)),
+    Bad("a bomb of a few KB", 422, "too_many_pixels", (images.bomb(), PNG)),
+    Bad("a whole bomb", 422, "too_many_pixels", (images.whole_bomb(), PNG)),
+    Bad("a damaged header", 422, "undecodable", (images.PNG_SIGNATURE, PNG)),
     Bad("200 files", 400, "too_many_images", form(*[(f"{number}.png", RED) for number in range(200)])),
     Bad("another field", 400, "bad_request", form(("a.png", RED), field="file")),
     Bad(
@@ -141,15 +141,15 @@ def test_a_method_that_a_route_does_not_answer_is_told_which_it_does(worker: Wor
     assert reply.header("Allow") == "OPTIONS, POST"
 
 
-@pytest.mark.parametrize("kind", pictures.SERVED)
-def test_a_picture_cut_short_is_422(worker: WorkerProcess, kind: str) -> None:
-    whole = pictures.encoded(pictures.photo((200, 160)), kind)
+@pytest.mark.parametrize("kind", images.SERVED)
+def test_an_image_cut_short_is_422(worker: WorkerProcess, kind: str) -> None:
+    whole = images.encoded(images.photo((200, 160)), kind)
     reply = worker.predict(whole[: len(whole) * 2 // 3])
     assert (reply.status, reply.error["code"]) == (422, "undecodable")
 
 
 def test_a_truncated_jpegs_answer_is_exact(worker: WorkerProcess) -> None:
-    whole = pictures.encoded(pictures.photo((200, 160)), "JPEG")
+    whole = images.encoded(images.photo((200, 160)), "JPEG")
     reply = worker.predict(whole[:-2000])
     assert reply.status == 422
     left = reply.error["message"].partition("image file is truncated (")[2].partition(" ")[0]
@@ -182,7 +182,7 @@ def test_a_chunked_body_over_the_limit_is_413(worker: WorkerProcess, path: str) 
     assert (reply.status, reply.error["code"]) == (413, "body_too_large")
 
 
-# What looks odd but is a picture
+# What looks odd but is an image
 
 
 def predictions(reply: Reply) -> list[dict[str, Any]]:
@@ -202,47 +202,47 @@ GREY_RAMP = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (64, 1))
 
 def test_a_16_bit_png_is_answered_as_its_8_bit_twin(worker: WorkerProcess) -> None:
     twin = Image.fromarray(np.rint(GREY_RAMP / 257).astype(np.uint8))
-    wide, narrow = worker.predict(pictures.grey_16_bit(GREY_RAMP)), worker.predict(pictures.encoded(twin, "PNG"))
+    wide, narrow = worker.predict(images.grey_16_bit(GREY_RAMP)), worker.predict(images.encoded(twin, "PNG"))
     assert [row["label"] for row in predictions(wide)] == [row["label"] for row in predictions(narrow)]
     assert best(wide)[1] == pytest.approx(best(narrow)[1], abs=1e-3)
 
 
 def test_a_cmyk_jpeg_is_answered_by_its_colour(worker: WorkerProcess) -> None:
-    label, score = best(worker.predict(pictures.encoded(BLUE.convert("CMYK"), "JPEG")))
+    label, score = best(worker.predict(images.encoded(BLUE.convert("CMYK"), "JPEG")))
     assert (label, score > 0.99) == ("tea", True)
 
 
 def test_a_palette_with_transparency_lies_on_white(worker: WorkerProcess) -> None:
     on_white = Image.new("RGB", (40, 40), (255, 255, 255))
     on_white.paste((40, 50, 220), (0, 0, 20, 40))
-    found = worker.predict(pictures.see_through("P", (40, 50, 220)))
-    assert predictions(found) == predictions(worker.predict(pictures.encoded(on_white, "PNG")))
+    found = worker.predict(images.see_through("P", (40, 50, 220)))
+    assert predictions(found) == predictions(worker.predict(images.encoded(on_white, "PNG")))
 
 
-@pytest.mark.parametrize("orientation", pictures.UPRIGHT_TO_STORED)
+@pytest.mark.parametrize("orientation", images.UPRIGHT_TO_STORED)
 def test_a_turned_photo_is_answered_as_the_upright_one(worker: WorkerProcess, orientation: int) -> None:
-    photo = pictures.photo()
-    found = worker.predict(pictures.turned(photo, orientation))
-    assert predictions(found) == predictions(worker.predict(pictures.encoded(photo, "PNG")))
+    photo = images.photo()
+    found = worker.predict(images.turned(photo, orientation))
+    assert predictions(found) == predictions(worker.predict(images.encoded(photo, "PNG")))
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WebP"])
 def test_an_animation_is_answered_by_its_first_frame(worker: WorkerProcess, kind: str) -> None:
     first, second = Image.new("RGB", (40, 40), (20, 210, 30)), Image.new("RGB", (40, 40), (210, 20, 30))
-    assert best(worker.predict(pictures.animation(first, second, kind=kind)))[0] == "dog"
-    assert best(worker.predict(pictures.animation(second, first, kind=kind)))[0] == "cat"
+    assert best(worker.predict(images.animation(first, second, kind=kind)))[0] == "dog"
+    assert best(worker.predict(images.animation(second, first, kind=kind)))[0] == "cat"
 
 
-@pytest.mark.parametrize("kind", pictures.SERVED)
+@pytest.mark.parametrize("kind", images.SERVED)
 @pytest.mark.parametrize("size", [(60, 44), (1, 1)])
 def test_every_served_format_is_answered_even_with_one_pixel(
     worker: WorkerProcess, kind: str, size: tuple[int, int]
 ) -> None:
-    label, score = best(worker.predict(pictures.encoded(BLUE.resize(size), kind)))
+    label, score = best(worker.predict(images.encoded(BLUE.resize(size), kind)))
     assert (label, score > 0.99) == ("tea", True)
 
 
-def test_a_wrong_declared_type_is_forgiven_when_the_bytes_are_a_picture(worker: WorkerProcess) -> None:
+def test_a_wrong_declared_type_is_forgiven_when_the_bytes_are_an_image(worker: WorkerProcess) -> None:
     assert best(worker.ask("POST", "/predict", RED, {"Content-Type": "image/jpeg"}))[0] == "cat"
 
 
@@ -250,7 +250,7 @@ def test_a_wrong_declared_type_is_forgiven_when_the_bytes_are_a_picture(worker: 
 
 
 def test_in_a_request_of_many_each_has_its_own_answer_or_error(worker: WorkerProcess) -> None:
-    whole = [("red.png", RED), ("蓝.png", pictures.encoded(BLUE, "PNG"))]
+    whole = [("red.png", RED), ("蓝.png", images.encoded(BLUE, "PNG"))]
     body, headers = form(*whole, ("cut.png", RED[:-200]), ("text.jpg", b"text"), ("empty.jpg", b""))
     reply = worker.ask("POST", "/predict?top_k=1&labels=zh", body, headers)
     assert reply.status == 200
@@ -261,9 +261,9 @@ def test_in_a_request_of_many_each_has_its_own_answer_or_error(worker: WorkerPro
     assert set(rows[2]) == {"filename", "error"}
 
 
-def test_damaged_pictures_of_every_format_are_answered_or_refused(worker: WorkerProcess) -> None:
-    for kind in pictures.SERVED:
-        broken = list(pictures.damaged(pictures.turned_or_moving(kind), DAMAGED_A_FORMAT, seed=7))
+def test_damaged_images_of_every_format_are_answered_or_refused(worker: WorkerProcess) -> None:
+    for kind in images.SERVED:
+        broken = list(images.damaged(images.turned_or_moving(kind), DAMAGED_A_FORMAT, seed=7))
         assert {worker.predict(one).status for one in broken[:4]} <= {200, 415, 422}
         body, headers = form(*[(f"{number}", one) for number, one in enumerate(broken)])
         rows = worker.ask("POST", "/predict", body, headers).json["results"]

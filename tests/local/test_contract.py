@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests import folders, pictures
+from tests import folders, images
 from tests.local.worker_rig import JSON, PNG, WorkerProcess, environment, form, running
 from worker.api.openapi import document
 from worker.contract.settings import Settings
@@ -29,7 +29,7 @@ CHECKS = [
 ]  # fmt: skip
 DOCUMENT = document(Settings.from_env(environment(Path(), 1)))
 CONTRACT = schemathesis.openapi.from_dict(DOCUMENT)
-RED = pictures.encoded(folders.picture(folders.RED), "PNG")
+RED = images.encoded(folders.image(folders.RED), "PNG")
 RED_BASE64 = base64.b64encode(RED).decode()
 
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from tests import folders, pictures
+from tests import folders, images
 from tests.local.worker_rig import running
 from worker.contract import machine
 
-RED = pictures.encoded(folders.picture(folders.RED), "PNG")
+RED = images.encoded(folders.image(folders.RED), "PNG")
 ROW = """[[engine.measured]]
 machine = "{machine}"
 engine = "onnxruntime"

@@ -18,9 +18,9 @@ from scripts.cluster.plan import physical_cores
 from scripts.host.environments import SERVE
 from scripts.models.tools.evaluate import JSON, PAGE, run
 from scripts.models.tools.evaluate.run import Answer, answers
-from scripts.models.tools.prepare.apart import Place, everywhere
+from scripts.models.tools.prepare.isolated import Place, everywhere
 from tests import in_process
-from tests.folders import fruit_folder, openvino_folder, picture
+from tests.folders import fruit_folder, image, openvino_folder
 from tests.service import bare_environment
 from tests.wait import until
 from worker.contract.fields import ModelError
@@ -45,8 +45,8 @@ def images(tmp_path: Path) -> Path:
     for name, (red, green, blue) in COLOURS.items():
         (path / name).mkdir(parents=True)
         for turn in range(EACH):
-            picture((red - turn, green - turn, blue - turn)).save(path / name / f"{turn}.png")
-    picture(COLOURS["Tea"]).save(path / "cat/0.png")
+            image((red - turn, green - turn, blue - turn)).save(path / name / f"{turn}.png")
+    image(COLOURS["Tea"]).save(path / "cat/0.png")
     return path
 
 
@@ -125,8 +125,8 @@ def test_what_cannot_be_evaluated_is_listed_and_counted(models: Path, images: Pa
     with open(os.fsencode(images) + b"/cat/\xc3\x28.jpg", "wb") as file:  # a name that is not UTF-8
         file.write(TRUNCATED)
     (images / "horse").mkdir()
-    picture(COLOURS["cat"]).save(images / "horse/a.png")
-    picture(COLOURS["cat"]).save(images / "alone.png")
+    image(COLOURS["cat"]).save(images / "horse/a.png")
+    image(COLOURS["cat"]).save(images / "alone.png")
     told, lines = evaluated(models, tmp_path / "out", "bright", images)
     assert told["images"] == {"evaluated": 12, "broken": 4, "not_images": 1, "of_unknown_classes": 2}
     assert [one["file"] for one in told["broken"]] == [
@@ -144,7 +144,7 @@ def test_what_cannot_be_evaluated_is_listed_and_counted(models: Path, images: Pa
     ):
         assert title in lines
         assert title[1:] in text
-    assert "   cat/empty.png: the image is empty (0 bytes); send the bytes of a picture" in lines
+    assert "   cat/empty.png: the image is empty (0 bytes); send the bytes of an image" in lines
     assert "cat/\\udcc3(.jpg" in text
 
 
@@ -185,7 +185,7 @@ def test_what_cannot_be_evaluated_at_all_is_refused_in_one_line(models: Path, im
     for folder in (bare / "cat", foreign / "horse", foreign / "cow", broken / "cat"):
         folder.mkdir(parents=True)
     for folder in (foreign / "horse", foreign / "cow"):
-        picture(COLOURS["cat"]).save(folder / "a.png")
+        image(COLOURS["cat"]).save(folder / "a.png")
     (broken / "cat/a.jpg").write_bytes(TRUNCATED)
     (bare / "cat/notes.txt").write_text("not an image")
     (bare / "labels.csv").write_text("file,label\n")
@@ -232,7 +232,7 @@ def beneath(parent: int) -> dict[int, str]:
 def test_an_interrupt_ends_every_process_and_leaves_nothing(
     models: Path, images: Path, tmp_path: Path, signum: signal.Signals
 ) -> None:
-    large = picture(COLOURS["cat"], (2000, 2000))
+    large = image(COLOURS["cat"], (2000, 2000))
     large.save(images / "cat/large.png")
     for turn in range(400):
         (images / f"cat/large{turn}.png").hardlink_to(images / "cat/large.png")

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.local.gateway_rig import Gateway, Reply, ask_raw, stop, wait_for
+from tests.local.gateway_harness import Gateway, Reply, ask_raw, stop, wait_for
 
 HASTY = {"proxy_read_timeout 25s": "proxy_read_timeout 1s"}
 POOLS = {"photos": ["photos-0", "photos-1"], "other": ["other-0"]}
-PICTURE = b"\x89PNG not really"
+IMAGE = b"\x89PNG not really"
 ROOT = Path(__file__).parents[2]
 
 
@@ -61,10 +61,10 @@ def own(tmp_path: Path) -> Iterator[Gateway]:
 def test_a_request_reaches_the_model_it_names_else_the_first(
     gateway: Gateway, method: str, path: str, model: str
 ) -> None:
-    reply = gateway.ask(method, path, PICTURE)
+    reply = gateway.ask(method, path, IMAGE)
     assert reply.status == 200
     got = {key: reply.json[key] for key in ("model", "method", "path", "bytes")}
-    assert got == {"model": model, "method": method, "path": path, "bytes": len(PICTURE)}
+    assert got == {"model": model, "method": method, "path": path, "bytes": len(IMAGE)}
 
 
 def test_the_workers_of_a_model_share_its_requests(gateway: Gateway) -> None:
@@ -80,7 +80,7 @@ def test_errors_below_v2_are_a_text_as_that_protocol_has_it_and_an_object_elsewh
 
 @pytest.mark.parametrize("path", ["/predict?model=x", "/models/x", "/v2/models/x", "/v2/models/x/infer"])
 def test_an_unknown_model_is_404_with_the_known_ones(gateway: Gateway, path: str) -> None:
-    reply = gateway.ask("POST", path, PICTURE)
+    reply = gateway.ask("POST", path, IMAGE)
     assert reply.status == 404
     assert reply.error["code"] == "unknown_model"
     assert "photos, other" in reply.error["message"]
@@ -89,7 +89,7 @@ def test_an_unknown_model_is_404_with_the_known_ones(gateway: Gateway, path: str
 @pytest.mark.parametrize("name", ["%22", "a%22%7D", "a%0Ab", "a%0A", "%E4%B8%87", "x" * 101, "$pool"])
 def test_a_name_that_could_break_the_answer_is_not_said_back(gateway: Gateway, name: str) -> None:
     for path in (f"/predict?model={name}", f"/models/{name}"):
-        reply = gateway.ask("POST", path, PICTURE)
+        reply = gateway.ask("POST", path, IMAGE)
         assert reply.status == 404
         assert reply.error["code"] == "unknown_model"
         assert reply.error["message"].startswith("found an unknown model, ")
@@ -125,13 +125,13 @@ def worker_saw(reply: Reply) -> list[str]:
 
 @pytest.mark.parametrize("mine", ["a", "Az09._-", "x" * 64])
 def test_a_good_request_id_is_kept_and_returned_once(gateway: Gateway, mine: str) -> None:
-    reply = gateway.ask("POST", "/predict", PICTURE, {"X-Request-ID": mine})
+    reply = gateway.ask("POST", "/predict", IMAGE, {"X-Request-ID": mine})
     assert reply.all("X-Request-ID") == worker_saw(reply) == [mine]
 
 
 @pytest.mark.parametrize("mine", ["", "x" * 65, 'a"b', "a b", "a\tb", "ä"])
 def test_a_bad_request_id_is_replaced(gateway: Gateway, mine: str) -> None:
-    reply = gateway.ask("POST", "/predict", PICTURE, {"X-Request-ID": mine})
+    reply = gateway.ask("POST", "/predict", IMAGE, {"X-Request-ID": mine})
     assert reply.all("X-Request-ID") == worker_saw(reply)
     assert len(worker_saw(reply)[0]) == 32
 
@@ -179,7 +179,7 @@ def test_metrics_are_not_for_the_outside(gateway: Gateway) -> None:
 )
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
 def test_a_wrong_method_is_405_and_says_which_are_right(gateway: Gateway, method: str, path: str) -> None:
-    reply = gateway.ask(method, path, PICTURE)
+    reply = gateway.ask(method, path, IMAGE)
     assert (reply.status, reply.all("Allow")) == (405, ["GET, HEAD"])
     assert reply.error["code"] == "method_not_allowed"
     assert method in reply.error["message"]
@@ -281,8 +281,8 @@ def test_status_says_what_every_worker_said(gateway: Gateway) -> None:
 
 def test_the_access_log_is_json_and_says_which_worker_answered(gateway: Gateway) -> None:
     mine = {"X-Request-ID": "in-the-log"}
-    gateway.ask("POST", '/predict?x="', PICTURE, mine)
-    gateway.ask("POST", "/livez", PICTURE, mine)
+    gateway.ask("POST", '/predict?x="', IMAGE, mine)
+    gateway.ask("POST", "/livez", IMAGE, mine)
     with socket.create_connection(("127.0.0.1", gateway.port)) as connection:
         connection.sendall(HEAD + b"X-Request-ID: in-the-log\r\nContent-Length: 9\r\n\r\nno")
     lines = wait_for(
@@ -320,7 +320,7 @@ def test_everything_nginx_writes_lies_in_its_folder(gateway: Gateway) -> None:
 def test_a_full_queue_is_an_answer_and_is_not_tried_elsewhere(own: Gateway) -> None:
     for worker in own.workers.values():
         worker.set(answer="full")
-    replies = [own.ask("POST", "/predict", PICTURE) for _ in range(10)]
+    replies = [own.ask("POST", "/predict", IMAGE) for _ in range(10)]
     assert [reply.status for reply in replies] == [429] * 10
     assert replies[0].all("Retry-After") == ["7"]
     assert replies[0].json["error"]["message"] == "the worker's own words"
@@ -330,12 +330,12 @@ def test_a_full_queue_is_an_answer_and_is_not_tried_elsewhere(own: Gateway) -> N
 @pytest.mark.parametrize("answer", ["unready", "close"])
 def test_a_post_that_one_worker_cannot_answer_is_answered_by_the_other(own: Gateway, answer: str) -> None:
     own.workers["photos-0"].set(answer=answer)
-    replies = [own.ask("POST", "/predict", PICTURE) for _ in range(2)]
+    replies = [own.ask("POST", "/predict", IMAGE) for _ in range(2)]
     assert [(reply.status, reply.json["worker"], reply.json["bytes"]) for reply in replies] == [
-        (200, "photos-1", len(PICTURE))
+        (200, "photos-1", len(IMAGE))
     ] * 2
     met = own.workers["photos-0"].met()
-    assert [request["bytes"] for request in met] == [len(PICTURE)]
+    assert [request["bytes"] for request in met] == [len(IMAGE)]
 
 
 def test_a_post_whose_worker_is_gone_is_answered_by_the_other(own: Gateway) -> None:
@@ -346,7 +346,7 @@ def test_a_post_whose_worker_is_gone_is_answered_by_the_other(own: Gateway) -> N
 def test_when_both_say_503_the_second_one_s_answer_passes(own: Gateway) -> None:
     for worker in own.workers.values():
         worker.set(answer="unready")
-    reply = own.ask("POST", "/predict", PICTURE)
+    reply = own.ask("POST", "/predict", IMAGE)
     assert (reply.status, reply.all("Retry-After")) == (503, ["7"])
     assert reply.json["error"]["message"] == "the worker's own words"
     assert [len(worker.met()) for worker in own.workers.values()] == [1, 1]
@@ -355,7 +355,7 @@ def test_when_both_say_503_the_second_one_s_answer_passes(own: Gateway) -> None:
 def test_when_no_worker_can_be_reached_the_gateway_says_503_and_when_to_come_back(own: Gateway) -> None:
     for worker in own.workers.values():
         worker.close()
-    reply = own.ask("POST", "/predict", PICTURE)
+    reply = own.ask("POST", "/predict", IMAGE)
     assert (reply.status, reply.all("Retry-After")) == (503, ["2"])
     assert reply.error["code"] == "not_ready"
 
@@ -379,7 +379,7 @@ def test_when_both_hang_the_answer_is_504(tmp_path: Path) -> None:
         own.start()
         for worker in own.workers.values():
             os.kill(worker.process.pid, signal.SIGSTOP)
-        reply = own.ask("POST", "/predict", PICTURE)
+        reply = own.ask("POST", "/predict", IMAGE)
         assert (reply.status, reply.error["code"]) == (504, "deadline")
 
 
@@ -399,7 +399,7 @@ class Stream:
     def _run(self) -> None:
         while not self.over.is_set():
             try:
-                self.replies.append(self.gateway.ask("POST", "/predict", PICTURE))
+                self.replies.append(self.gateway.ask("POST", "/predict", IMAGE))
             except Exception as fault:
                 self.faults.append(fault)
             self.over.wait(0.005)  # the cores are for the gateway
@@ -598,13 +598,13 @@ def test_a_name_that_leads_nowhere_is_a_worker_that_does_not_answer(tmp_path: Pa
         own.init()
         own.start_nginx()
         assert own.answered_by("/models/photos") == {"photos-1"}
-        reply = own.ask("POST", "/models/other", PICTURE)
+        reply = own.ask("POST", "/models/other", IMAGE)
         assert (reply.status, reply.error["code"], reply.all("Retry-After")) == (503, "not_ready", ["2"])
         own.start_gate()
         wait_for("the only one is in", lambda: own.states_in() == {"photos-1"})
         reasons = {worker["worker"]: worker["reason"] for worker in own.ask("GET", "/status").json["workers"]}
         assert reasons["other-0"].startswith("not..a.name: ")
-        assert own.ask("POST", "/models/other", PICTURE).status == 503
+        assert own.ask("POST", "/models/other", IMAGE).status == 503
         own.write_members_text(good)
         wait_for("all are in", lambda: own.states_in() == set(own.workers))
         wait_for("the other model answers", lambda: own.ask("POST", "/models/other").status == 200)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests import folders, pictures
+from tests import folders, images
 from tests.local.test_worker import GREY, RED, later
 from tests.local.worker_rig import WorkerProcess, running
 
@@ -52,7 +52,7 @@ def test_an_answer_leaves_in_one_write(worker: WorkerProcess, path: str) -> None
             ask(connection, head(RED, path=path) + RED)
 
 
-BODIES = {"a picture": RED, "no picture": b"not a picture", "half a picture": RED[: len(RED) // 2]}
+BODIES = {"an image": RED, "no image": b"not an image", "half an image": RED[: len(RED) // 2]}
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
@@ -74,7 +74,7 @@ def in_form(*files: bytes) -> bytes:
     return b"".join(b"--edge\r\n" + part.encode() + file + b"\r\n" for file in files) + b"--edge--\r\n"
 
 
-@pytest.mark.parametrize("files", [[RED], [RED, RED], [b"not a picture"], [b""], []], ids=len)
+@pytest.mark.parametrize("files", [[RED], [RED, RED], [b"not an image"], [b""], []], ids=len)
 def test_the_fast_path_answers_forms_as_flask_does(worker: WorkerProcess, files: list[bytes]) -> None:
     def answered(*more: str) -> tuple[str, dict[str, Any]]:
         body, kind = in_form(*files), "multipart/form-data; boundary=edge"
@@ -113,7 +113,7 @@ def test_both_paths_are_counted_and_logged_alike(worker: WorkerProcess) -> None:
 
 
 def test_requests_in_pieces_and_one_after_the_other_are_answered_on_one_connection(worker: WorkerProcess) -> None:
-    photo = pictures.encoded(folders.picture(folders.RED, (1500, 1200)), "PNG")
+    photo = images.encoded(folders.image(folders.RED, (1500, 1200)), "PNG")
     with connected(worker) as connection:
         for body in (RED, photo):
             whole = head(body) + body
@@ -138,7 +138,7 @@ def test_requests_sent_without_waiting_are_answered_in_their_order(worker: Worke
     )
 
 
-def test_a_client_that_leaves_before_the_end_of_its_picture_disturbs_nobody(worker: WorkerProcess) -> None:
+def test_a_client_that_leaves_before_the_end_of_its_image_disturbs_nobody(worker: WorkerProcess) -> None:
     for _ in range(20):
         with connected(worker) as connection:
             connection.sendall(head(RED) + RED[:10])

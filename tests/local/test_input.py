@@ -1,4 +1,4 @@
-"""Workers of models that take other pictures than RGB, or look at large ones in tiles, asked over HTTP."""
+"""Workers of models that take other images than RGB, or look at large ones in tiles, asked over HTTP."""
 
 import hashlib
 import io
@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from scripts.models.tools.manifest import labels_file, model_toml
-from tests import pictures
+from tests import images
 from tests.local.worker_rig import WorkerProcess, running
 from worker.decode import Geometry
 from worker.models.loaders import Description
@@ -76,19 +76,19 @@ def test_the_bands_of_a_tiff_reach_the_network_in_their_order(bands: WorkerProce
     assert found == pytest.approx({f"band {number}": number / 4 for number in range(5)}, abs=0.01)
 
 
-def test_a_picture_with_fewer_bands_is_refused_over_http(bands: WorkerProcess) -> None:
-    reply = bands.predict(pictures.encoded(pictures.photo(), "PNG"))
+def test_an_image_with_fewer_bands_is_refused_over_http(bands: WorkerProcess) -> None:
+    reply = bands.predict(images.encoded(images.photo(), "PNG"))
     assert reply.status == 422
     assert reply.json["error"]["code"] == "too_few_bands"
 
 
 def test_a_grey_network_that_looks_in_tiles_finds_what_is_in_one_of_them(tmp_path: Path) -> None:
-    white = pictures.encoded(Image.new("L", (SIZE, SIZE), 255), "PNG")
+    white = images.encoded(Image.new("L", (SIZE, SIZE), 255), "PNG")
     image = Image.new("RGB", (SIZE * 4, SIZE * 3))
     image.paste((255, 255, 255), (SIZE * 2, SIZE, SIZE * 3, SIZE * 2))
     with running(folder(tmp_path / "m", 1, white, 1.0, TILES), tmp_path / "log") as worker:
-        assert scores(worker, pictures.encoded(image, "PNG")) == {"band 0": pytest.approx(1, abs=0.01)}
+        assert scores(worker, images.encoded(image, "PNG")) == {"band 0": pytest.approx(1, abs=0.01)}
         assert worker.metric("wanwu_batch_size_images_sum") == 12
-        refused = worker.predict(pictures.encoded(Image.new("L", (SIZE * 9, SIZE * 8)), "PNG"))
+        refused = worker.predict(images.encoded(Image.new("L", (SIZE * 9, SIZE * 8)), "PNG"))
     assert refused.status == 422
     assert refused.json["error"]["code"] == "too_many_tiles"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.commands import lock
 from scripts.commands.lock import ALL, Lock
 from scripts.host.environments import LOCK, Environment, ensure
@@ -75,7 +75,7 @@ def pins(path: Path) -> list[str]:
 
 
 def refused(upgrade: str = "") -> tuple[str, ...]:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         lock.make(upgrade)
     return refusal.value.lines
 

@@ -278,10 +278,10 @@ def test_two_models_are_reached_by_name_and_the_first_is_the_default(bright: Pat
     service = create(tmp_path, f'{PHOTOS}[[models]]\nname = "bright"\nfolder = "{bright}"\n', NO_DRAIN)
     service.up()
     try:
-        picture = (bright / "golden/one.png").read_bytes()
+        image = (bright / "golden/one.png").read_bytes()
         asked = {"default": "/predict", "photos": "/predict?model=photos", "bright": "/predict?model=bright"}
-        answers = {name: _post(service, path, picture).json()["worker"] for name, path in asked.items()}
-        unknown = _post(service, "/predict?model=nope", picture)
+        answers = {name: _post(service, path, image).json()["worker"] for name, path in asked.items()}
+        unknown = _post(service, "/predict?model=nope", image)
     finally:
         service.down()
     assert answers == {"default": "photos-0", "photos": "photos-0", "bright": "bright-0"}
@@ -373,8 +373,8 @@ def gate_starts(service: Service) -> int:
     return (service.run_dir / "logs/gate.log").read_text().count('"started"')
 
 
-def _post(service: Service, path: str, picture: bytes) -> requests.Response:
-    return requests.post(service.endpoint + path, data=picture, headers={"Content-Type": "image/png"}, timeout=30)
+def _post(service: Service, path: str, image: bytes) -> requests.Response:
+    return requests.post(service.endpoint + path, data=image, headers={"Content-Type": "image/png"}, timeout=30)
 
 
 def _read(path: Path) -> bytes:

@@ -22,9 +22,9 @@ from PIL import Image
 from urllib3 import encode_multipart_formdata
 from werkzeug.exceptions import MethodNotAllowed, NotFound, RequestEntityTooLarge
 
-from tests import folders, pictures
+from tests import folders, images
 from tests.errors import error_of
-from tests.local.gateway_rig import Gateway, ask_raw
+from tests.local.gateway_harness import Gateway, ask_raw
 from tests.local.worker_rig import PNG as IMAGE_PNG
 from tests.local.worker_rig import WorkerProcess, running
 from tests.local.worker_rig import form as multipart
@@ -53,7 +53,7 @@ APP = Flask("test")
 APP.request_class = InMemoryRequest
 SETTINGS = replace(Settings.from_env(COMPLETE), model="bright")
 OUTPUT = Output("softmax", Labels({"zh": ("猫", "狗"), "en": ("cat", "dog")}))
-PNG = pictures.encoded(pictures.photo((40, 50)), "PNG")
+PNG = images.encoded(images.photo((40, 50)), "PNG")
 IN_BASE64 = base64.b64encode(PNG).decode()
 Raise = Callable[[], object]
 
@@ -272,7 +272,7 @@ WORKER: list[tuple[ErrorCode, str, Raise]] = [
      "found no image of a served type, needed one: send JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF", decoded(b"<svg/>")),
     (ErrorCode.UNDECODABLE,
      "found PNG data that cannot be decoded (its header is damaged or cut short), needed a whole image: send it again",
-     decoded(pictures.PNG_SIGNATURE)),
+     decoded(images.PNG_SIGNATURE)),
     (ErrorCode.UNDECODABLE,
      "found TIFF data that cannot be decoded (it is damaged or cut short: it ends before its last pixel), "
      "needed a whole image: send it again", decoded(tiff()[:-1], 5)),
@@ -285,7 +285,7 @@ WORKER: list[tuple[ErrorCode, str, Raise]] = [
      "found an image of 3 bands, needed 4 for this model: send one with all of them", decoded(PNG, 4)),
     (ErrorCode.TOO_FEW_BANDS,
      "found an image of 1 band, needed 2 for this model: send one with all of them",
-     decoded(pictures.encoded(Image.new("L", (4, 4)), "PNG"), 2)),
+     decoded(images.encoded(Image.new("L", (4, 4)), "PNG"), 2)),
     (ErrorCode.UNSUPPORTED_COMPRESSION,
      "found a TIFF of 5 bands of 16 bits compressed by LZW, needed Deflate or none: save it so", decoded(lzw(), 5)),
     (ErrorCode.TOO_MANY_TILES,

@@ -13,9 +13,9 @@ import torch
 
 from scripts.cluster.config import ROOT
 from scripts.models.tools.fetch import PARTIAL
-from tests import hubs, in_process, netless
-from tests.folders import LABELS, RED, SIZE, onnx_folder, picture
-from tests.hubs import COMMIT, Hub
+from tests import fake_hubs, in_process, no_network
+from tests.fake_hubs import COMMIT, Hub
+from tests.folders import LABELS, RED, SIZE, image, onnx_folder
 from tests.service import bare_environment
 from tests.wait import until
 from worker.models import torchvision_ops
@@ -69,14 +69,14 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     path = tmp_path_factory.mktemp("shop")
     (path / "home").mkdir()
     vit, own = transformers_repository(path / "vit"), timm_repository(path / "timm")
-    with hubs.running() as hub:
+    with fake_hubs.running() as hub:
         hub.repositories["org/Tiny-ViT"] = vit
         hub.repositories[f"timm/{TIMM}.r160_in1k"] = own
         network = onnx.load(onnx_folder(path / "onnx") / "m.onnx")
         hub.files["/downloads/small.onnx"] = network.SerializeToString()
         for language, lines in LABELS.items():
             (path / f"{language}.txt").write_text("\n".join(lines) + "\n")
-        picture(RED).save(path / "red.png")
+        image(RED).save(path / "red.png")
         yield Shop(hub, path)
 
 
@@ -163,12 +163,12 @@ def test_options_work_as_with_files_at_hand(stocked: Shop) -> None:
     stocked.fetched("SOURCE=hf:org/Tiny-ViT", f"LABELS=zh:{stocked.path}/zh.txt", "FORCE=1")
 
 
-@pytest.mark.skipif(not netless.possible(), reason="this account may not make namespaces")
+@pytest.mark.skipif(not no_network.possible(), reason="this account may not make namespaces")
 def test_fetched_models_verify_without_a_network_and_ask_dns_for_nothing(stocked: Shop, tmp_path: Path) -> None:
     environ = stocked.environ | {"PYTHONPATH": str(ROOT)}
-    control = netless.run(tmp_path, ["getent", "hosts", "huggingface.co"], environ)
+    control = no_network.run(tmp_path, ["getent", "hosts", "huggingface.co"], environ)
     assert "huggingface.co" in control.stdout.splitlines()[-1].split()
-    done = netless.run(tmp_path, stocked.command("model-verify"), environ)
+    done = no_network.run(tmp_path, stocked.command("model-verify"), environ)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-2:] == ["verified: ms, small, timm, tiny-vit, photos", "asked DNS for:"]
 

@@ -13,7 +13,7 @@ import requests
 import torch
 
 from scripts.cluster.config import ROOT
-from tests.folders import picture
+from tests.folders import image
 from tests.service import NO_DRAIN, Service, bare_environment, create
 from worker.contract.engine import Measured
 from worker.contract.files import sha256
@@ -45,8 +45,8 @@ chosen = true
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """A network of the user's own that tells plain colours apart, pictures of them, and a service to serve it."""
+class ModelWorkspace:
+    """A network of the user's own that tells plain colours apart, images of them, and a service to serve it."""
 
     path: Path
     service: Service
@@ -82,38 +82,38 @@ def held(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> ModelWorkspace:
     path = tmp_path_factory.mktemp("shelf")
     (path / "own").mkdir()
     (path / "own/network.py").write_text(NETWORK)
     torch.save({"2.weight": torch.eye(3) * 10, "2.bias": torch.zeros(3)}, path / "own/own.pth")
     (path / "en.txt").write_text("\n".join(COLOURS) + "\n")
-    (path / "pictures").mkdir()
+    (path / "images").mkdir()
     for number in range(20):
         for name, colour in COLOURS.items():
             shade = tuple(value - number for value in colour)
-            picture((shade[0], shade[1], shade[2])).save(path / f"pictures/{name}{number}.png")
-    (path / "pictures/notes.txt").write_text("not a picture")
+            image((shade[0], shade[1], shade[2])).save(path / f"images/{name}{number}.png")
+    (path / "images/notes.txt").write_text("not an image")
     models = f'[[models]]\nname = "colours"\nfolder = "{path}/models/colours"\n'
-    return Shelf(path, create(path / "service", models, NO_DRAIN))
+    return ModelWorkspace(path, create(path / "service", models, NO_DRAIN))
 
 
 @pytest.fixture(scope="module")
-def added(shelf: Shelf) -> subprocess.CompletedProcess[str]:
+def added(shelf: ModelWorkspace) -> subprocess.CompletedProcess[str]:
     """How adding it went."""
     own = (f"SOURCE={shelf.path}/own", "NAME=colours", f"LABELS=en:{shelf.path}/en.txt", "TRUST_CODE=1")
-    pictures = (f"CALIBRATION={shelf.path}/pictures", f"GOLDEN={shelf.path}/pictures/red0.png")
-    done = shelf.make("model-add", *own, *pictures, "PREPARE=quick")
+    images = (f"CALIBRATION={shelf.path}/images", f"GOLDEN={shelf.path}/images/red0.png")
+    done = shelf.make("model-add", *own, *images, "PREPARE=quick")
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 
 
-def rows(shelf: Shelf) -> list[Measured]:
+def rows(shelf: ModelWorkspace) -> list[Measured]:
     return list(read_folder(shelf.folder).engine.measured)
 
 
 def test_every_engine_is_measured_and_the_fastest_that_passes_is_chosen(
-    shelf: Shelf, added: subprocess.CompletedProcess[str]
+    shelf: ModelWorkspace, added: subprocess.CompletedProcess[str]
 ) -> None:
     found = [row for row in rows(shelf) if row.machine == kind()]
     assert {(row.engine, row.precision) for row in found} - {("openvino", "bf16")} == CPU_ROWS, added.stderr
@@ -126,7 +126,7 @@ def test_every_engine_is_measured_and_the_fastest_that_passes_is_chosen(
 
 
 @pytest.mark.usefixtures("added")
-def test_what_cores_bring_is_measured_with_the_engine_that_was_chosen(shelf: Shelf) -> None:
+def test_what_cores_bring_is_measured_with_the_engine_that_was_chosen(shelf: ModelWorkspace) -> None:
     scaling = read_folder(shelf.folder).engine.scaling
     assert [row.cores for row in scaling][:1] == [1]
     assert {row.machine for row in scaling} == {kind()}
@@ -138,18 +138,18 @@ def test_what_cores_bring_is_measured_with_the_engine_that_was_chosen(shelf: She
 def test_progress_is_told_a_line_each(added: subprocess.CompletedProcess[str]) -> None:
     for words in ("37 to calibrate int8 on, 24 others to compare answers on", "prepared/int8.onnx", "torch bf16: "):
         assert any(words in line for line in added.stdout.splitlines())
-    assert "   24 pictures, which the reference puts into 3 classes" in added.stdout.splitlines()
+    assert "   24 images, which the reference puts into 3 classes" in added.stdout.splitlines()
 
 
 @pytest.mark.usefixtures("added")
-def test_the_safe_choice_for_other_machines_is_openvino_in_f32(shelf: Shelf) -> None:
+def test_the_safe_choice_for_other_machines_is_openvino_in_f32(shelf: ModelWorkspace) -> None:
     verify_files(read_folder(shelf.folder))
     assert (shelf.engine()["name"], shelf.engine()["precision"]) == ("openvino", "f32")
     assert read_folder(shelf.folder).engine.choose("of another kind").engine == "openvino"
 
 
 @pytest.mark.usefixtures("added")
-def test_the_table_shows_what_runs_here_and_all_that_was_measured(shelf: Shelf) -> None:
+def test_the_table_shows_what_runs_here_and_all_that_was_measured(shelf: ModelWorkspace) -> None:
     (chosen,) = [row for row in rows(shelf) if row.chosen and row.machine == kind()]
     shown = shelf.make("models").stdout.splitlines()
     (line,) = [line for line in shown if line.startswith("colours ")]
@@ -160,12 +160,12 @@ def test_the_table_shows_what_runs_here_and_all_that_was_measured(shelf: Shelf) 
 
 
 @pytest.mark.usefixtures("added")
-def test_a_worker_serves_by_what_was_chosen(shelf: Shelf) -> None:
+def test_a_worker_serves_by_what_was_chosen(shelf: ModelWorkspace) -> None:
     (chosen,) = [row for row in rows(shelf) if row.chosen and row.machine == kind()]
     shelf.service.up()
     try:
         status = requests.get(f"{shelf.service.endpoint}/status", timeout=10).json()
-        blue = (shelf.path / "pictures/blue3.png").read_bytes()
+        blue = (shelf.path / "images/blue3.png").read_bytes()
         header = {"Content-Type": "image/png"}
         answer = requests.post(f"{shelf.service.endpoint}/predict", data=blue, headers=header, timeout=30).json()
     finally:
@@ -177,7 +177,7 @@ def test_a_worker_serves_by_what_was_chosen(shelf: Shelf) -> None:
 
 
 @pytest.mark.usefixtures("added")
-def test_measuring_again_keeps_what_is_there_and_other_machines_rows(shelf: Shelf) -> None:
+def test_measuring_again_keeps_what_is_there_and_other_machines_rows(shelf: ModelWorkspace) -> None:
     shelf.manifest.write_text(shelf.manifest.read_text() + OF_ANOTHER)
     before, files = shelf.manifest.read_text(), held(shelf.folder)
     done = shelf.make("model-prepare", "NAME=colours", "PREPARE=quick")
@@ -192,7 +192,7 @@ def test_measuring_again_keeps_what_is_there_and_other_machines_rows(shelf: Shel
 
 
 @pytest.mark.usefixtures("added")
-def test_measuring_thoroughly_replaces_what_was_measured_quickly_and_calibrates_anew(shelf: Shelf) -> None:
+def test_measuring_thoroughly_replaces_what_was_measured_quickly_and_calibrates_anew(shelf: ModelWorkspace) -> None:
     files = held(shelf.folder)
     done = shelf.make("model-prepare", "NAME=colours")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -204,7 +204,7 @@ def test_measuring_thoroughly_replaces_what_was_measured_quickly_and_calibrates_
 
 
 @pytest.mark.usefixtures("added")
-def test_preparing_that_is_ended_leaves_the_folder_as_it_was(shelf: Shelf) -> None:
+def test_preparing_that_is_ended_leaves_the_folder_as_it_was(shelf: ModelWorkspace) -> None:
     before = held(shelf.path / "models")
     command = ["make", "--no-print-directory", "model-prepare", "NAME=colours", f"MODELS={shelf.path}/models"]
     command += [f"CLUSTER={shelf.service.cluster}", f"RUN_DIR={shelf.service.run_dir}"]
@@ -220,19 +220,19 @@ def test_preparing_that_is_ended_leaves_the_folder_as_it_was(shelf: Shelf) -> No
 
 
 @pytest.mark.usefixtures("added")
-def test_what_cannot_be_measured_on_or_so_is_refused(shelf: Shelf, tmp_path: Path) -> None:
-    assert shelf.refused("CALIBRATION=/no/pictures") == [
-        "CALIBRATION: /no/pictures: no such folder: needed one with pictures"
+def test_what_cannot_be_measured_on_or_so_is_refused(shelf: ModelWorkspace, tmp_path: Path) -> None:
+    assert shelf.refused("CALIBRATION=/no/images") == [
+        "CALIBRATION: /no/images: no such folder: needed one with images"
     ]
-    picture((9, 9, 9)).save(tmp_path / "one.png")
+    image((9, 9, 9)).save(tmp_path / "one.png")
     assert shelf.refused(f"CALIBRATION={tmp_path}") == [
-        f"{tmp_path}: found 1 pictures that can be decoded, needed 50 or more, best 500"
+        f"{tmp_path}: found 1 images that can be decoded, needed 50 or more, best 500"
     ]
     assert shelf.refused("PREPARE=0") == ["PREPARE: found '0', needed quick, or nothing to measure thoroughly"]
 
 
 @pytest.mark.usefixtures("added")
-def test_a_changed_file_is_named_where_it_lies_and_nothing_is_prepared(shelf: Shelf) -> None:
+def test_a_changed_file_is_named_where_it_lies_and_nothing_is_prepared(shelf: ModelWorkspace) -> None:
     labels = shelf.folder / "labels.en.txt"
     before = labels.read_text()
     labels.write_text("RED\ngreen\nblue\n")

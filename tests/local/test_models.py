@@ -17,7 +17,7 @@ from PIL import Image
 from scripts.cluster.config import ROOT
 from tests import in_process
 from tests.efficientnet import network_of, theirs
-from tests.folders import RED, SIZE, picture
+from tests.folders import RED, SIZE, image
 from tests.service import NO_DRAIN, Service, bare_environment, create
 from worker.contract.loaders import LOADERS
 from worker.models import torchvision_ops
@@ -28,7 +28,7 @@ CLOSE = 1e-4  # of a score in f32
 
 
 @dataclass(frozen=True)
-class Shelf:
+class ModelWorkspace:
     """Models at hand, as their libraries save them, and a service whose library is empty at first."""
 
     path: Path
@@ -57,7 +57,7 @@ class Shelf:
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> ModelWorkspace:
     """A transformers folder, state dicts of torchvision and efficientnet_pytorch, and label files."""
     torchvision_ops.make_importable()
     from torchvision.models import get_model
@@ -75,13 +75,13 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
     torch.save(theirs(network_of("b0", classes=3)), path / "efficientnet-b0-ours.pth")
     for language, lines in LABELS.items():
         (path / f"{language}.txt").write_text("\n".join(lines) + "\n")
-        picture(RED, (SIZE, SIZE)).save(path / "red.png")
+        image(RED, (SIZE, SIZE)).save(path / "red.png")
     models = f'[[models]]\nname = "pets"\nfolder = "{path}/models/pets"\n'
-    return Shelf(path, create(path / "service", models, NO_DRAIN))
+    return ModelWorkspace(path, create(path / "service", models, NO_DRAIN))
 
 
 @pytest.fixture(scope="module")
-def added(shelf: Shelf) -> str:
+def added(shelf: ModelWorkspace) -> str:
     """Three models added by the README's commands, after another attempt was killed outright; what was last printed."""
     end_amid_adding(shelf, signal.SIGKILL)
     assert shelf.held() >= {".next.new"}
@@ -93,7 +93,7 @@ def added(shelf: Shelf) -> str:
     return printed
 
 
-def readme_commands(shelf: Shelf) -> list[list[str]]:
+def readme_commands(shelf: ModelWorkspace) -> list[list[str]]:
     """The words after `make` of the README's examples, on files like those that they name."""
     block = re.search(
         r"^```text\n(make model-add .*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
@@ -120,7 +120,7 @@ def _succeed(done: subprocess.CompletedProcess[str]) -> str:
     return done.stdout
 
 
-def end_amid_adding(shelf: Shelf, signum: signal.Signals) -> int:
+def end_amid_adding(shelf: ModelWorkspace, signum: signal.Signals) -> int:
     """Start `make model-add` in a process group of its own, send it `signum` while it works; its exit status."""
     command = [
         "make", "--no-print-directory", "model-add", "NAME=next", f"SOURCE={shelf.path}/vit",
@@ -147,13 +147,13 @@ def by_the_library(folder: Path, image: Path) -> list[float]:
     return [float(score) for score in logits.softmax(-1)[0]]
 
 
-def test_what_was_found_out_is_said_and_written(shelf: Shelf, added: str) -> None:
+def test_what_was_found_out_is_said_and_written(shelf: ModelWorkspace, added: str) -> None:
     folder = read_folder(shelf.models / "pets")
     (golden,) = folder.golden
     said = added.splitlines()
     assert "   loader transformers (a guess; LOADER= overrides it)" in said
     assert (
-        f"   input {SIZE} x {SIZE}, the whole picture, stretched, bilinear, mean [0.5, 0.5, 0.5], std [0.5, 0.5, 0.5]"
+        f"   input {SIZE} x {SIZE}, the whole image, stretched, bilinear, mean [0.5, 0.5, 0.5], std [0.5, 0.5, 0.5]"
         in said
     )
     shown = f"{LABELS['zh'][golden.index]} {golden.label} ({golden.score:.3f})"
@@ -166,7 +166,7 @@ def test_what_was_found_out_is_said_and_written(shelf: Shelf, added: str) -> Non
     assert golden.score == pytest.approx(by_the_library(shelf.path / "vit", golden.image)[golden.index], abs=0.01)
 
 
-def test_an_added_model_is_served_and_answers_as_its_library_does(shelf: Shelf, added: str) -> None:
+def test_an_added_model_is_served_and_answers_as_its_library_does(shelf: ModelWorkspace, added: str) -> None:
     service = shelf.service
     service.up()
     try:
@@ -183,7 +183,7 @@ def test_an_added_model_is_served_and_answers_as_its_library_does(shelf: Shelf, 
     assert served in [row.split() for row in rows]
 
 
-def test_a_flipped_byte_is_found_and_the_model_no_longer_verified(shelf: Shelf, added: str) -> None:
+def test_a_flipped_byte_is_found_and_the_model_no_longer_verified(shelf: ModelWorkspace, added: str) -> None:
     good = shelf.make("model-verify", "NAME=pets")
     assert good.returncode == 0
     assert good.stdout.splitlines() == [
@@ -214,7 +214,7 @@ def test_a_flipped_byte_is_found_and_the_model_no_longer_verified(shelf: Shelf, 
     assert [row.split()[-2:] for row in rows if row.startswith("pets ")] == [["yes", "no"]]
 
 
-def test_a_name_that_is_taken_is_refused_unless_forced(shelf: Shelf, added: str) -> None:
+def test_a_name_that_is_taken_is_refused_unless_forced(shelf: ModelWorkspace, added: str) -> None:
     arguments = (f"SOURCE={shelf.path}/vit", "NAME=pets", f"LABELS=zh:{shelf.path}/zh.txt")
     assert shelf.refused(*arguments) == [
         f"{shelf.models}/pets: is there already: give another NAME=, or FORCE=1 to replace it"
@@ -225,7 +225,7 @@ def test_a_name_that_is_taken_is_refused_unless_forced(shelf: Shelf, added: str)
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_add_that_is_interrupted_leaves_nothing(shelf: Shelf, added: str, signum: signal.Signals) -> None:
+def test_an_add_that_is_interrupted_leaves_nothing(shelf: ModelWorkspace, added: str, signum: signal.Signals) -> None:
     before = shelf.held()
     assert end_amid_adding(shelf, signum) != 0
     assert shelf.held() == before
@@ -239,7 +239,7 @@ def test_an_add_that_is_interrupted_leaves_nothing(shelf: Shelf, added: str, sig
     ],
 )
 def test_what_cannot_be_added_is_refused_and_nothing_is_left(
-    shelf: Shelf, added: str, arguments: list[str], said: list[str]
+    shelf: ModelWorkspace, added: str, arguments: list[str], said: list[str]
 ) -> None:
     loaders = ", ".join(LOADERS)
     wanted = [line.format(path=shelf.path, loaders=loaders) for line in said]

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests import folders, pictures
+from tests import folders, images
 from tests.folders import SIZE
-from tests.local.gateway_rig import wait_for
+from tests.local.gateway_harness import wait_for
 from tests.local.worker_rig import JSON, PNG, WorkerProcess, form, running
 from worker.pipeline.explainer import AT_ONCE
 from worker.pipeline.heat_map import GRID, INFERENCES
 
 RED, GREEN, BLACK, WHITE, DIM = (
-    pictures.encoded(folders.picture(colour), "PNG")
+    images.encoded(folders.image(colour), "PNG")
     for colour in (folders.RED, (60, 200, 60), (0, 0, 0), (255, 255, 255), (119, 119, 119))
 )  # of which the slow folder takes 0.3 s for DIM, and so 15 s for its heat map
 ONLY_PNG = {"Accept": "image/png"}
@@ -55,7 +55,7 @@ def test_attributes_stand_beside_predictions_and_take_nothing_from_them(fruit: W
     assert list(found) == [*about, "predictions", "attributes", "timing_ms"]
 
 
-def test_another_picture_has_other_attributes(fruit: WorkerProcess) -> None:
+def test_another_image_has_other_attributes(fruit: WorkerProcess) -> None:
     found = answer(fruit, GREEN, "?labels=zh&top_k=1")
     assert [row["label"] for row in found["predictions"]] == ["梨"]
     assert found["attributes"]["ripeness"]["label"] == "生"
@@ -63,7 +63,7 @@ def test_another_picture_has_other_attributes(fruit: WorkerProcess) -> None:
     assert answer(fruit, BLACK)["attributes"]["marks"] != answer(fruit, WHITE)["attributes"]["marks"]
 
 
-def test_each_of_several_pictures_has_its_own_attributes(fruit: WorkerProcess) -> None:
+def test_each_of_several_images_has_its_own_attributes(fruit: WorkerProcess) -> None:
     body, headers = form(("a.png", RED), ("cut.png", RED[:-99]), ("b.png", GREEN))
     results = fruit.ask("POST", "/predict", body, headers).json["results"]
     assert [result.get("attributes", {}).get("ripeness", {}).get("label_en") for result in results] == [
@@ -130,10 +130,10 @@ def heat_map(worker: WorkerProcess, image: bytes, query: str = "") -> bytes:
 
 
 def with_red_at(row: int, column: int) -> bytes:
-    """A picture of 36 pixels a side, of which the folders' geometry cuts off 2; red enough to be an apple."""
+    """An image of 36 pixels a side, of which the folders' geometry cuts off 2; red enough to be an apple."""
     pixels = np.full((36, 36, 3), (120, 90, 80), np.uint8)
     pixels[2 + row : 10 + row, 2 + column : 10 + column] = (250, 40, 40)
-    return pictures.encoded(Image.fromarray(pixels), "PNG")
+    return images.encoded(Image.fromarray(pixels), "PNG")
 
 
 @pytest.mark.parametrize(("row", "column"), [(0, 0), (4, 20), (22, 8), (24, 24)])
@@ -145,7 +145,7 @@ def test_the_hottest_point_lies_where_the_red_is_that_the_answer_is_for(
     assert column <= found[1] < column + 8
 
 
-def test_the_map_comes_in_the_answer_and_alone_to_who_would_rather_have_a_picture(fruit: WorkerProcess) -> None:
+def test_the_map_comes_in_the_answer_and_alone_to_who_would_rather_have_an_image(fruit: WorkerProcess) -> None:
     image = with_red_at(4, 20)
     found = answer(fruit, image, "?heat_map=true")
     begin, _, data = found["heat_map"].partition(",")
@@ -176,7 +176,7 @@ def test_what_no_map_can_be_drawn_for_is_refused(fruit: WorkerProcess) -> None:
     assert (broken.status, broken.error["code"]) == (422, "undecodable")
 
 
-def test_of_a_picture_in_tiles_there_is_no_map_and_of_a_single_tile_there_is(tmp_path: Path) -> None:
+def test_of_an_image_in_tiles_there_is_no_map_and_of_a_single_tile_there_is(tmp_path: Path) -> None:
     folder = folders.fruit_folder(tmp_path / "fruit")
     manifest = folder / "model.toml"
     tiles = f"[input.tiles]\nsize = {SIZE}\nstride = {SIZE}\nmerge = 'mean'\n[output]\n"
@@ -186,7 +186,7 @@ def test_of_a_picture_in_tiles_there_is_no_map_and_of_a_single_tile_there_is(tmp
         reply = process.predict(RED, "?heat_map=true")
         assert (reply.status, reply.error["code"]) == (400, "bad_parameter")
         assert process.metric("wanwu_batch_size_images_sum") == before, "it is refused before anything is run"
-        assert heat_map(process, pictures.encoded(folders.picture(folders.RED, (SIZE, SIZE)), "PNG"))
+        assert heat_map(process, images.encoded(folders.image(folders.RED, (SIZE, SIZE)), "PNG"))
 
 
 KINDS: dict[str, Callable[[Path], Path]] = {
@@ -201,9 +201,9 @@ CELL = SIZE // GRID
 def test_the_hottest_point_of_every_kind_of_network_is_the_only_one_there_is_to_see(tmp_path: Path, kind: str) -> None:
     """Their weights are random, but whatever they say of `folders.spot` they can have from its spot alone."""
     with running(KINDS[kind](tmp_path / "model"), tmp_path / "log", MODEL="small") as process:
-        plain = scores(process, pictures.encoded(Image.new("RGB", (36, 36), (128, 128, 128)), "PNG"))
+        plain = scores(process, images.encoded(Image.new("RGB", (36, 36), (128, 128, 128)), "PNG"))
         for row, column in ((2 * CELL, 5 * CELL), (5 * CELL, 2 * CELL)):
-            image = pictures.encoded(folders.spot(row, column, CELL), "PNG")
+            image = images.encoded(folders.spot(row, column, CELL), "PNG")
             found = scores(process, image)
             spoken_for = max(found, key=lambda index: found[index] / plain[index])
             point = hottest(heat_map(process, image, f"&class={spoken_for}"))
@@ -242,14 +242,14 @@ def test_a_map_that_outlives_its_deadline_is_504_and_leaves_nothing_behind(slow:
         assert process.predict(RED).status == 200
 
 
-def test_a_map_holds_as_many_places_as_it_has_pictures_in_the_queue(slow: Path, tmp_path: Path) -> None:
+def test_a_map_holds_as_many_places_as_it_has_images_in_the_queue(slow: Path, tmp_path: Path) -> None:
     queue, log = AT_ONCE + 1, tmp_path / "log"
     with running(slow, log, QUEUE=queue, MAX_IMAGES=1, DEADLINE_S=6) as process, ThreadPoolExecutor(1) as pool:
         drawing = pool.submit(process.predict, DIM, "?heat_map=true", ONLY_PNG)
         wait_for("the map is being drawn", lambda: process.metric("wanwu_in_flight_images") == AT_ONCE)
         refused = process.predict(RED, "?heat_map=true")
         assert (refused.status, refused.error["code"]) == (429, "queue_full")
-        assert process.predict(RED).status == 200, "one place is left for a picture, which takes its turn"
+        assert process.predict(RED).status == 200, "one place is left for an image, which takes its turn"
         assert drawing.result().status == 504
 
 

@@ -11,12 +11,12 @@ from huggingface_hub import ImageClassificationOutputElement, InferenceClient
 from huggingface_hub.errors import HfHubHTTPError
 from tritonclient.utils import InferenceServerException
 
-from tests import folders, pictures
+from tests import folders, images
 from tests.local.worker_rig import WorkerProcess, running
 from worker.contract.version import VERSION
 
 COLOURS = {"cat": (200, 60, 60), "dog": (60, 200, 60), "tea": (60, 60, 200)}
-IMAGES = {label: pictures.encoded(folders.picture(colour), "PNG") for label, colour in COLOURS.items()}
+IMAGES = {label: images.encoded(folders.image(colour), "PNG") for label, colour in COLOURS.items()}
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_the_hub_client_classifies_bytes(hub: InferenceClient, worker: WorkerPro
 
 
 def test_the_hub_client_classifies_a_file(hub: InferenceClient, worker: WorkerProcess, tmp_path: Path) -> None:
-    file = tmp_path / "picture.png"
+    file = tmp_path / "image.png"
     file.write_bytes(IMAGES["tea"])
     assert classify(hub, worker, file)[0][0] == "茶 tea"
 
@@ -80,7 +80,7 @@ def test_the_hub_client_may_choose_the_function(hub: InferenceClient, worker: Wo
 
 def test_the_hub_client_is_told_what_is_wrong(hub: InferenceClient, worker: WorkerProcess) -> None:
     with pytest.raises(HfHubHTTPError, match="415") as caught:
-        classify(hub, worker, b"This is no picture.")
+        classify(hub, worker, b"This is no image.")
     assert caught.value.response.json()["error"]["code"] == "unsupported_type"
 
 

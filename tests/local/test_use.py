@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from scripts.models import store as library
-from tests.broken import crashing, wrong_answer, wrong_weights
+from scripts.models import model_store as library
 from tests.folders import openvino_folder, torchvision_folder
+from tests.invalid_models import crashing, wrong_answer, wrong_weights
 from tests.load import steady_load
 from tests.local.test_make import processes, workers_in
 from tests.service import NO_DRAIN, PHOTOS, Service, bare_environment, create
@@ -46,7 +46,7 @@ def running(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @pytest.fixture
-def picture(models: Path) -> Path:
+def image(models: Path) -> Path:
     return models / "bright/golden/one.png"
 
 
@@ -66,7 +66,7 @@ def refused(done: subprocess.CompletedProcess[str]) -> list[str]:
 
 
 @contextmanager
-def nothing_lost(service: Service, picture: Path, *models: str) -> Iterator[None]:
+def nothing_lost(service: Service, image: Path, *models: str) -> Iterator[None]:
     """Steady load; each request of it must be answered by one of `models`, and /readyz say yes throughout."""
     ready, stop = Counter[int](), threading.Event()
 
@@ -75,7 +75,7 @@ def nothing_lost(service: Service, picture: Path, *models: str) -> Iterator[None
             ready[requests.get(f"{service.endpoint}/readyz", timeout=10).status_code] += 1
 
     looking = threading.Thread(target=look)
-    with steady_load(service.endpoint, picture) as load:
+    with steady_load(service.endpoint, image) as load:
         until("requests are answered", lambda: load.answered > 20)
         looking.start()
         try:
@@ -93,10 +93,10 @@ def nothing_lost(service: Service, picture: Path, *models: str) -> Iterator[None
 
 
 @contextmanager
-def as_it_was(service: Service, picture: Path) -> Iterator[None]:
+def as_it_was(service: Service, image: Path) -> Iterator[None]:
     """The same processes of `photos` serve after the block as before it, by the same file, and no request is lost."""
     before, text = processes(service), service.cluster.read_bytes()
-    with nothing_lost(service, picture, "photos"):
+    with nothing_lost(service, image, "photos"):
         yield
     assert service.cluster.read_bytes() == text
     assert processes(service) == before
@@ -104,9 +104,9 @@ def as_it_was(service: Service, picture: Path) -> Iterator[None]:
     assert "-- already up" in service.up()
 
 
-def test_a_swap_and_the_way_back_lose_no_request(running: Service, models: Path, picture: Path) -> None:
+def test_a_swap_and_the_way_back_lose_no_request(running: Service, models: Path, image: Path) -> None:
     photos = running.cluster.read_text()
-    with nothing_lost(running, picture, "photos", "bright"):
+    with nothing_lost(running, image, "photos", "bright"):
         done = use(running, models, "bright")
         assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-2:] == [
@@ -115,7 +115,7 @@ def test_a_swap_and_the_way_back_lose_no_request(running: Service, models: Path,
     assert running.cluster.read_text() == photos.replace('"photos"', '"bright"').replace(
         '"worker/photos"', f'"{models}/bright"'
     )
-    gone = requests.post(f"{running.endpoint}/models/photos", data=picture.read_bytes(), timeout=10)
+    gone = requests.post(f"{running.endpoint}/models/photos", data=image.read_bytes(), timeout=10)
     assert (gone.status_code, gone.json()["error"]["code"]) == (404, "unknown_model")
     before = processes(running)
     assert before.keys() == workers_in(running) == {"bright-0", "bright-1"}
@@ -125,16 +125,16 @@ def test_a_swap_and_the_way_back_lose_no_request(running: Service, models: Path,
     assert workers_in(running) == {"bright-0", "bright-1"}
 
     verified(models, library.EMBEDDED)
-    with nothing_lost(running, picture, "bright", "photos"):
+    with nothing_lost(running, image, "bright", "photos"):
         assert use(running, models, "photos").returncode == 0
     assert running.cluster.read_text() == photos
     assert processes(running).keys() == {"photos-0", "photos-1"}
 
 
 def test_a_request_that_is_still_being_sent_is_answered_by_the_old_model(
-    running: Service, models: Path, picture: Path
+    running: Service, models: Path, image: Path
 ) -> None:
-    body = picture.read_bytes()
+    body = image.read_bytes()
     head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {len(body)}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", running.port)) as client:
         client.sendall(head.encode() + body[:1])
@@ -179,11 +179,11 @@ BROKEN = [
 
 @pytest.mark.parametrize(("make", "reason"), BROKEN)
 def test_a_model_that_does_not_become_ready_changes_nothing(
-    running: Service, models: Path, picture: Path, make: Callable[[Path], Path], reason: str
+    running: Service, models: Path, image: Path, make: Callable[[Path], Path], reason: str
 ) -> None:
     folder = verified(models, make(models / "wrong"))
     try:
-        with as_it_was(running, picture):
+        with as_it_was(running, image):
             lines = refused(use(running, models, "wrong"))
         assert "wrong" not in json.dumps(requests.get(f"{running.endpoint}/status", timeout=10).json())
     finally:
@@ -194,9 +194,9 @@ def test_a_model_that_does_not_become_ready_changes_nothing(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_before_the_switch_changes_nothing(
-    running: Service, models: Path, picture: Path, number: signal.Signals
+    running: Service, models: Path, image: Path, number: signal.Signals
 ) -> None:
-    with as_it_was(running, picture), started(running, models, "bright") as using:
+    with as_it_was(running, image), started(running, models, "bright") as using:
         for line in using.stdout or ():
             if "starting bright-0" in line:
                 using.send_signal(number)
@@ -206,7 +206,7 @@ def test_an_interrupt_before_the_switch_changes_nothing(
 
 
 def test_a_command_that_was_killed_leaves_what_the_next_up_puts_right(
-    models: Path, picture: Path, tmp_path: Path
+    models: Path, image: Path, tmp_path: Path
 ) -> None:
     service = create(tmp_path, extra=NO_DRAIN)
     service.up()
@@ -230,7 +230,7 @@ def test_a_command_that_was_killed_leaves_what_the_next_up_puts_right(
 
 
 def test_one_of_two_models_is_swapped_for_one_that_needs_torch_and_the_other_notices_nothing(
-    models: Path, picture: Path, tmp_path: Path
+    models: Path, image: Path, tmp_path: Path
 ) -> None:
     folder = verified(models, torchvision_folder(models / "small"))
     other = f'[[models]]\nname = "bright"  # the other\nfolder = "{models}/bright"\n'
@@ -245,10 +245,10 @@ def test_one_of_two_models_is_swapped_for_one_that_needs_torch_and_the_other_not
         assert refused(use(service, models, "small", "INSTEAD_OF=dome")) == [
             "INSTEAD_OF: found 'dome', needed one of photos, bright"
         ]
-        with nothing_lost(service, picture, "photos"):
+        with nothing_lost(service, image, "photos"):
             done = use(service, models, "small", "INSTEAD_OF=bright")
             assert done.returncode == 0, done.stdout + done.stderr
-        asked = requests.post(f"{service.endpoint}/models/small", data=picture.read_bytes(), timeout=60)
+        asked = requests.post(f"{service.endpoint}/models/small", data=image.read_bytes(), timeout=60)
         assert processes(service)["photos-0"] == before["photos-0"]
         assert "-- already up" in service.up()
     finally:

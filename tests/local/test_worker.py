@@ -16,14 +16,12 @@ from typing import Any
 
 import pytest
 
-from tests import folders, pictures
-from tests.local.gateway_rig import ROOT, Reply, wait_for
+from tests import folders, images
+from tests.local.gateway_harness import ROOT, Reply, wait_for
 from tests.local.worker_rig import COMMAND, CPU, WorkerProcess, environment, form, running
 
 EX_CONFIG, STUCK = 78, 70  # sysexits.h EX_CONFIG; worker.app.STUCK
-RED, GREY, WHITE = (
-    pictures.encoded(folders.picture(colour), "PNG") for colour in (folders.RED, folders.GREY, (255,) * 3)
-)
+RED, GREY, WHITE = (images.encoded(folders.image(colour), "PNG") for colour in (folders.RED, folders.GREY, (255,) * 3))
 
 
 def later(worker: WorkerProcess, *images: bytes) -> "Future[Reply]":
@@ -94,9 +92,9 @@ def test_every_thread_of_it_runs_on_the_slots_cpus(worker: WorkerProcess) -> Non
     assert masks == {str(CPU)}
 
 
-def test_pictures_are_decoded_in_memory_that_it_kept(worker: WorkerProcess) -> None:
+def test_images_are_decoded_in_memory_that_it_kept(worker: WorkerProcess) -> None:
     width, height, requests = 500, 375, 50
-    photo = pictures.encoded(folders.picture(folders.RED, (width, height)), "JPEG")
+    photo = images.encoded(folders.image(folders.RED, (width, height)), "JPEG")
 
     def page_faults() -> int:
         found = Path(f"/proc/{worker.inner_pid}/stat").read_text().rpartition(")")[2].split()
@@ -109,8 +107,8 @@ def test_pictures_are_decoded_in_memory_that_it_kept(worker: WorkerProcess) -> N
     classify()
     before = page_faults()
     classify()
-    pages_of_pictures = requests * width * height * 4 // mmap.PAGESIZE
-    assert page_faults() - before < pages_of_pictures / 4
+    pages_of_images = requests * width * height * 4 // mmap.PAGESIZE
+    assert page_faults() - before < pages_of_images / 4
 
 
 def test_its_settings_file_sets_mask_and_thread_counts_before_any_runtime_is_imported(made: Path) -> None:

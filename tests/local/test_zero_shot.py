@@ -17,8 +17,8 @@ from huggingface_hub import InferenceClient
 from huggingface_hub.errors import HfHubHTTPError
 from PIL import Image
 
-from tests import folders, pictures, zero_shot_folders
-from tests.local.gateway_rig import Gateway, Reply, Worker
+from tests import folders, images, zero_shot_folders
+from tests.local.gateway_harness import Gateway, Reply, Worker
 from tests.local.worker_rig import JSON, WorkerProcess, running
 from worker.contract.files import sha256
 from worker.contract.limits import MAX_CANDIDATE_LABELS
@@ -34,7 +34,7 @@ TEMPLATE = "this is {}, as it seems."
 
 @dataclass(frozen=True)
 class Model:
-    """A model folder, what it was made from, and a picture of just its size, which no resizing changes."""
+    """A model folder, what it was made from, and an image of just its size, which no resizing changes."""
 
     source: Path
     folder: ModelFolder
@@ -42,14 +42,14 @@ class Model:
     @property
     def image(self) -> Image.Image:
         height, width = self.folder.input.geometry.size
-        return folders.picture(folders.RED, (width, height))
+        return folders.image(folders.RED, (width, height))
 
     @property
     def png(self) -> bytes:
-        return pictures.encoded(self.image, "PNG")
+        return images.encoded(self.image, "PNG")
 
     def scores(self, texts: Sequence[str]) -> list[float]:
-        """What the library's own few lines say of the picture."""
+        """What the library's own few lines say of the image."""
         pixels = zero_shot_folders.prepared(self.source, self.image)
         logits = zero_shot_folders.by_the_library(self.source, pixels, list(texts)).numpy()[0]
         return [float(score) for score in activate(logits, self.folder.output.activation)]
@@ -59,7 +59,7 @@ def made(home: Path, family: str) -> Model:
     """A model of one template, so that the library's own lines say all there is to say."""
     (home / "templates.txt").write_text("a photo of a {}.\n")
     source = zero_shot_folders.FAMILIES[family](home / "source")
-    folders.picture(folders.RED, (64, 64)).save(home / "red.png")
+    folders.image(folders.RED, (64, 64)).save(home / "red.png")
     given = ("--templates", home / "templates.txt", "--golden", home / "red.png")
     return Model(source, read_folder(zero_shot_folders.added(source, home / family, *given)))
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from urllib3 import encode_multipart_formdata
 
-from tests.local.gateway_rig import ROOT, Reply, ask, stop, wait_for
+from tests.local.gateway_harness import ROOT, Reply, ask, stop, wait_for
 from tests.service import free_ports
 from worker.contract.settings import offline_variables
 

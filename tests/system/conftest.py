@@ -34,7 +34,7 @@ def engine() -> None:
 
 @pytest.fixture(scope="session")
 def slow(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model folder that takes seconds for a light picture and no time for a dark one, as its golden one is."""
+    """A model folder that takes seconds for a light image and no time for a dark one, as its golden one is."""
     return slow_folder(tmp_path_factory.mktemp("models") / "slow")
 
 
@@ -90,7 +90,7 @@ def running(described: Service, deployment: Deployment, docker_services: Service
     return described
 
 
-class Kitchen:
+class ServiceFactory:
     """Makes services in `folder` that are taken down after the test, whatever came of them."""
 
     def __init__(self, folder: Path) -> None:
@@ -110,9 +110,9 @@ class Kitchen:
 
 
 @pytest.fixture
-def kitchen(tmp_path: Path) -> Iterator[Kitchen]:
+def kitchen(tmp_path: Path) -> Iterator[ServiceFactory]:
     """Services for one test; their containers' logs are printed when it fails."""
-    own = Kitchen(tmp_path)
+    own = ServiceFactory(tmp_path)
     yield own
     own.close()
 
@@ -134,5 +134,5 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     if report.failed and isinstance(item, pytest.Function):
         kitchen = item.funcargs.get("kitchen")
         shared = {given for given in item.funcargs.values() if isinstance(given, Service)}
-        for service in [*shared, *(kitchen.made if isinstance(kitchen, Kitchen) else [])]:
+        for service in [*shared, *(kitchen.made if isinstance(kitchen, ServiceFactory) else [])]:
             report.sections.append((f"containers of {service.run_dir}", last_logs(service)))

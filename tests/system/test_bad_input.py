@@ -14,10 +14,10 @@ import pytest
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
 from scripts.host import docker, images
-from tests.nobody import NOBODY
 from tests.service import Service, bare_environment
-from tests.system.conftest import Kitchen
+from tests.system.conftest import ServiceFactory
 from tests.system.containers import Container, left_over, said, workers_in
+from tests.unprivileged_user import UNPRIVILEGED
 from tests.wait import until
 from worker.contract.cpu_list import format_cpu_list
 
@@ -32,7 +32,7 @@ def refused(service: Service, target: str = "up") -> list[str]:
     return lines
 
 
-def test_no_engine(kitchen: Kitchen, slow: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_engine(kitchen: ServiceFactory, slow: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     service = kitchen.make(slow)
     with monkeypatch.context() as patch:
         patch.setenv("DOCKER_HOST", "unix:///nonexistent.sock")
@@ -54,7 +54,7 @@ def test_an_account_that_may_not_use_the_socket(slow: Path) -> None:
         shutil.copy(ROOT / "Makefile", folder)
         command = ["make", "--no-print-directory", "up", "RUNTIME=compose", "PYTHON=/usr/bin/python3"]
         done = subprocess.run(
-            command, cwd=folder, user=NOBODY.pw_uid, group=NOBODY.pw_gid, extra_groups=[], text=True,
+            command, cwd=folder, user=UNPRIVILEGED.pw_uid, group=UNPRIVILEGED.pw_gid, extra_groups=[], text=True,
             capture_output=True, env=bare_environment() | {"HOME": folder},
         )  # fmt: skip
         assert not (Path(folder) / "run").exists()
@@ -73,7 +73,13 @@ def test_an_account_that_may_not_use_the_socket(slow: Path) -> None:
     ],
 )
 def test_an_engine_or_plugin_that_is_too_old(
-    kitchen: Kitchen, slow: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, compose: str, line: str
+    kitchen: ServiceFactory,
+    slow: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    version: str,
+    compose: str,
+    line: str,
 ) -> None:
     program = tmp_path / "bin/docker"
     program.parent.mkdir()
@@ -86,7 +92,7 @@ def test_an_engine_or_plugin_that_is_too_old(
     assert lines == [line]
 
 
-def test_a_port_in_use(kitchen: Kitchen, slow: Path) -> None:
+def test_a_port_in_use(kitchen: ServiceFactory, slow: Path) -> None:
     service = kitchen.make(slow)
     with socket.create_server(("127.0.0.1", service.port)):
         lines = refused(service)
@@ -95,7 +101,7 @@ def test_a_port_in_use(kitchen: Kitchen, slow: Path) -> None:
 
 
 @pytest.mark.parametrize("there", [False, True])
-def test_a_model_folder_that_is_missing_or_empty(kitchen: Kitchen, tmp_path: Path, there: bool) -> None:
+def test_a_model_folder_that_is_missing_or_empty(kitchen: ServiceFactory, tmp_path: Path, there: bool) -> None:
     folder = tmp_path / "model"
     if there:
         folder.mkdir()
@@ -109,7 +115,7 @@ def test_a_model_folder_that_is_missing_or_empty(kitchen: Kitchen, tmp_path: Pat
     assert folder.exists() == there
 
 
-def test_cpus_that_the_machine_lacks(kitchen: Kitchen, slow: Path) -> None:
+def test_cpus_that_the_machine_lacks(kitchen: ServiceFactory, slow: Path) -> None:
     service = kitchen.make(slow, extra='[[servers]]\ncpus = "0,4095"\n')
     usable = format_cpu_list(cpu.number for cpu in read_hardware().cpus)
     assert refused(service) == [
@@ -118,7 +124,7 @@ def test_cpus_that_the_machine_lacks(kitchen: Kitchen, slow: Path) -> None:
     assert left_over(service) == []
 
 
-def test_an_unknown_runtime(kitchen: Kitchen, slow: Path) -> None:
+def test_an_unknown_runtime(kitchen: ServiceFactory, slow: Path) -> None:
     service = replace(kitchen.make(slow), runtime="podman")
     assert refused(service) == ["RUNTIME: found 'podman', needed one of local, compose, swarm"]
 
@@ -139,7 +145,7 @@ def test_a_second_up_leaves_the_running_service_as_it_is(running: Service) -> No
     assert [part.inspect()["State"]["StartedAt"] for part in parts] == before
 
 
-def test_commands_that_need_a_running_service_say_so(kitchen: Kitchen, slow: Path) -> None:
+def test_commands_that_need_a_running_service_say_so(kitchen: ServiceFactory, slow: Path) -> None:
     service = kitchen.make(slow)
     assert refused(service, "status") == [f"no gateway answers on port {service.port}: run `make up`"]
     assert refused(service, "rollout") == ["nothing is running here: run `make up` first"]
@@ -147,7 +153,7 @@ def test_commands_that_need_a_running_service_say_so(kitchen: Kitchen, slow: Pat
     assert service.make("down").stdout == "nothing is running\n"
 
 
-def test_down_leaves_no_container_no_network_no_port_and_no_file(kitchen: Kitchen, slow: Path) -> None:
+def test_down_leaves_no_container_no_network_no_port_and_no_file(kitchen: ServiceFactory, slow: Path) -> None:
     service = kitchen.make(slow)
     umask = os.umask(0o077)  # a careful administrator's: the containers' accounts read what they must all the same
     try:
@@ -182,7 +188,7 @@ def bare_engine(tmp_path: Path) -> Iterator[str]:
 
 @only_root
 def test_no_image_and_no_registry(
-    kitchen: Kitchen, slow: Path, bare_engine: str, monkeypatch: pytest.MonkeyPatch
+    kitchen: ServiceFactory, slow: Path, bare_engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = kitchen.make(slow)
     with monkeypatch.context() as patch:

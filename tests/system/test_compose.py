@@ -22,7 +22,7 @@ from scripts.render.common import patience_s
 from scripts.render.compose import PORT
 from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.preflight import memory_limit
-from tests.folders import picture
+from tests.folders import image
 from tests.load import steady_load
 from tests.service import Service
 from tests.system.containers import Container, left_over, project, status, workers_in
@@ -38,7 +38,7 @@ PARTS = ("gateway", *WORKERS)
 
 @pytest.fixture
 def golden(slow: Path) -> Path:
-    """A picture that is answered at once."""
+    """An image that is answered at once."""
     return slow / "golden/one.png"
 
 
@@ -48,7 +48,7 @@ def predict(service: Service, body: bytes) -> requests.Response:
 
 def grey(level: int) -> bytes:
     file = io.BytesIO()
-    picture((level, level, level)).save(file, "PNG")
+    image((level, level, level)).save(file, "PNG")
     return file.getvalue()
 
 

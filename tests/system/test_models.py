@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import requests
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import load_cluster
 from scripts.runtimes.compose.runtime import ComposeRuntime
 from scripts.runtimes.run_directory import run_dir
 from tests.folders import torchvision_folder
 from tests.load import steady_load
-from tests.system.conftest import Kitchen
+from tests.system.conftest import ServiceFactory
 from tests.system.containers import Container, left_over, said, status, workers_in
 from tests.wait import until
 from worker.models.folder import read_folder
@@ -40,7 +40,7 @@ def changed(worker: str) -> str:
     return rf"{worker} is broken: {file}: sha256 is \w{{64}}, model.toml says \w{{64}}; copy the file again"
 
 
-def test_a_model_on_the_torch_engine_gets_its_image_and_answers(kitchen: Kitchen, tmp_path: Path) -> None:
+def test_a_model_on_the_torch_engine_gets_its_image_and_answers(kitchen: ServiceFactory, tmp_path: Path) -> None:
     folder = torchvision_folder(tmp_path / "small")
     service = kitchen.make(folder)
     service.up()
@@ -51,7 +51,7 @@ def test_a_model_on_the_torch_engine_gets_its_image_and_answers(kitchen: Kitchen
     assert Container(service, "small-0").inspect()["Config"]["Image"].startswith("wanwu-worker-torch:")
 
 
-def test_a_changed_weight_is_named_and_nothing_is_left_running(kitchen: Kitchen, model: Path) -> None:
+def test_a_changed_weight_is_named_and_nothing_is_left_running(kitchen: ServiceFactory, model: Path) -> None:
     change(model)
     service = kitchen.make(model)
     (line,) = said(service.make("up"))
@@ -60,18 +60,18 @@ def test_a_changed_weight_is_named_and_nothing_is_left_running(kitchen: Kitchen,
     assert not service.run_dir.exists()
 
 
-def test_a_model_folder_that_goes_away_is_not_made_anew(kitchen: Kitchen, model: Path) -> None:
+def test_a_model_folder_that_goes_away_is_not_made_anew(kitchen: ServiceFactory, model: Path) -> None:
     service = kitchen.make(model)
     planned = ComposeRuntime().plan(load_cluster(service.cluster), run_dir(service.run_dir))
     shutil.rmtree(model)
-    with pytest.raises(Refusal, match=f"bind source path does not exist: {model}"):
+    with pytest.raises(CommandError, match=f"bind source path does not exist: {model}"):
         ComposeRuntime().bring_up(planned)
     assert not model.exists()
     assert left_over(service) == []
 
 
 def test_a_rollout_onto_a_broken_model_ends_with_the_first_worker_and_with_two_out_it_does_not_begin(
-    kitchen: Kitchen, model: Path
+    kitchen: ServiceFactory, model: Path
 ) -> None:
     service = kitchen.make(model, "drain_s = 1\n")
     service.up()

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from scripts.models import store as library
+from scripts.models import model_store as library
 from tests.folders import openvino_folder
 from tests.load import steady_load
 from tests.service import Service
-from tests.system.conftest import Kitchen
+from tests.system.conftest import ServiceFactory
 from tests.system.containers import Container, left_over, project, said, workers_in
 from tests.wait import until
 
@@ -29,7 +29,7 @@ def models(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def served(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Two workers of the old one, until the last test swaps them."""
-    kitchen = Kitchen(tmp_path_factory.mktemp("served"))
+    kitchen = ServiceFactory(tmp_path_factory.mktemp("served"))
     service = kitchen.make(models / "old")
     try:
         service.up()
@@ -39,9 +39,9 @@ def served(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 
 @contextmanager
-def nothing_lost(service: Service, picture: Path, after: str) -> Iterator[None]:
+def nothing_lost(service: Service, image: Path, after: str) -> Iterator[None]:
     """Steady load through the block and beyond, where `after` alone answers it."""
-    with steady_load(service.endpoint, picture) as load:
+    with steady_load(service.endpoint, image) as load:
         until("requests are answered", lambda: load.answered > 20)
         yield
         load.workers.clear()
@@ -74,8 +74,8 @@ def test_a_worker_that_dies_while_it_starts_ends_the_swap_and_changes_nothing(se
 
 
 def test_a_swap_loses_no_request_and_leaves_the_gateway_as_it_is(served: Service, models: Path) -> None:
-    picture, text, before = models / "old/golden/one.png", served.cluster.read_text(), started(served)
-    with nothing_lost(served, picture, "new"):
+    image, text, before = models / "old/golden/one.png", served.cluster.read_text(), started(served)
+    with nothing_lost(served, image, "new"):
         done = served.make("use", "NAME=new", f"MODELS={models}")
         assert done.returncode == 0, done.stdout + done.stderr
     after = started(served)
@@ -83,7 +83,7 @@ def test_a_swap_loses_no_request_and_leaves_the_gateway_as_it_is(served: Service
     assert after["gateway"] == before["gateway"]
     assert workers_in(served) == {"new-0", "new-1"}
     assert served.cluster.read_text() == text.replace('"old"', '"new"').replace(f'"{models}/old"', f'"{models}/new"')
-    gone = requests.post(f"{served.endpoint}/models/old", data=picture.read_bytes(), timeout=10)
+    gone = requests.post(f"{served.endpoint}/models/old", data=image.read_bytes(), timeout=10)
     assert gone.json()["error"]["code"] == "unknown_model"
     served.up()
     assert started(served) == after

@@ -116,7 +116,7 @@ class Service:
     ) -> tuple[Classified, bytes]:
         """Classify `image` and draw, as a PNG, where the network looks for class `index`, or for its best one.
 
-        Its many inferences take turns with those of others: it holds as many places as it has pictures in the queue
+        Its many inferences take turns with those of others: it holds as many places as it has images in the queue
         at once. Raise ServiceError QUEUE_FULL, DEADLINE, and what decoding raises.
         """
         deadline, places = deadline or self.deadline(), min(AT_ONCE, self.admission.capacity)

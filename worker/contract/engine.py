@@ -13,7 +13,7 @@ from worker.contract.fields import Fields
 from worker.contract.settings import AUTO
 
 EXACT, QUANTISED = "f32", INT8
-AGREEMENT, QUANTISED_AGREEMENT = 0.99, 0.98  # the least share of pictures with the same answer as torch in f32
+AGREEMENT, QUANTISED_AGREEMENT = 0.99, 0.98  # the least share of images with the same answer as torch in f32
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Choice:
 class Measured:
     """What one engine in one precision did on one kind of machine (worker.machine.kind).
 
-    `images_per_s` is of one core, or of the GPU; `agreement` the share of calibration pictures answered as torch in
+    `images_per_s` is of one core, or of the GPU; `agreement` the share of calibration images answered as torch in
     f32 answers them, `difference` the largest of a score; `batch_sizes` are those that are faster than smaller ones;
     `quick` says that it was seen on fewer images and timed for a shorter while.
     """
@@ -65,7 +65,7 @@ class EngineSpec:
     """The table: the safe choice for machines that nothing was measured on, and all that was.
 
     `prepared` holds networks converted once: by name (prepared_names), their paths inside the folder. `wait_ms` is
-    how long a picture waits for others to share its batch on a GPU.
+    how long an image waits for others to share its batch on a GPU.
     """
 
     name: str

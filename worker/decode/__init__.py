@@ -1,4 +1,4 @@
-"""From the bytes of a picture to the pixels a network takes, in few passes and with no copy more than needed."""
+"""From the bytes of an image to the pixels a network takes, in few passes and with no copy more than needed."""
 
 import io
 import warnings
@@ -9,16 +9,25 @@ from PIL.ImageFile import ImageFile
 
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.decode import jpeg
+from worker.decode.decoded_image import DecodedImage
 from worker.decode.formats import FORMATS, MIME_TYPES, sniff
 from worker.decode.geometry import INTERPOLATIONS, ROUNDINGS, Geometry
-from worker.decode.picture import Picture
 from worker.decode.pixels import COLOUR, Pixels, from_image
 from worker.decode.turn import turn_of
 from worker.decode.wide import deep_colours, is_wide, narrowed
 
 __all__ = [
-    "COLOUR", "FORMATS", "INTERPOLATIONS", "MIME_TYPES", "ROUNDINGS",
-    "Geometry", "Picture", "Pixels", "decode", "read", "sniff",
+    "COLOUR",
+    "FORMATS",
+    "INTERPOLATIONS",
+    "MIME_TYPES",
+    "ROUNDINGS",
+    "DecodedImage",
+    "Geometry",
+    "Pixels",
+    "decode",
+    "read",
+    "sniff",
 ]  # fmt: skip
 
 # The limit is checked against the settings, before any pixel is read.
@@ -26,11 +35,11 @@ Image.MAX_IMAGE_PIXELS = None
 
 
 def decode(data: bytes, geometry: Geometry, max_pixels: int, wanted: Pixels = COLOUR) -> np.ndarray:
-    """The whole picture as the network sees it, uint8 [height, width, channels]; raises what `read` raises."""
+    """The whole image as the network sees it, uint8 [height, width, channels]; raises what `read` raises."""
     return read(data, max_pixels, wanted).scaled(geometry)
 
 
-def read(data: bytes, max_pixels: int, wanted: Pixels) -> Picture:
+def read(data: bytes, max_pixels: int, wanted: Pixels) -> DecodedImage:
     """Decode `data`.
 
     Raise ServiceError: EMPTY_IMAGE, UNSUPPORTED_TYPE, or with status 422 for what is damaged, cut short, too large, or
@@ -62,19 +71,19 @@ def _undecodable(kind: str, reason: str) -> ServiceError:
     )
 
 
-def _read(data: bytes, kind: str, max_pixels: int, wanted: Pixels) -> Picture:
+def _read(data: bytes, kind: str, max_pixels: int, wanted: Pixels) -> DecodedImage:
     if kind == "TIFF":
         from worker.decode import tiff  # a tenth of a second that only those who send it wait for
 
-        if picture := tiff.decoded(data, wanted, max_pixels):
-            return picture
+        if decoded := tiff.decoded(data, wanted, max_pixels):
+            return decoded
     image = Image.open(io.BytesIO(data), formats=[kind.upper()])
     if image.width * image.height > max_pixels:
         raise ServiceError(
             ErrorCode.TOO_MANY_PIXELS,
             f"found {image.width} x {image.height} pixels, needed at most {max_pixels} in all: scale the image down",
         )
-    return Picture(from_image(_eight_bit(image, data, wanted), wanted), turn_of(image))
+    return DecodedImage(from_image(_eight_bit(image, data, wanted), wanted), turn_of(image))
 
 
 def _eight_bit(image: ImageFile, data: bytes, wanted: Pixels) -> Image.Image:

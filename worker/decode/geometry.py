@@ -1,4 +1,4 @@
-"""Which part of a picture a network sees, and at what size. Pure arithmetic."""
+"""Which part of an image a network sees, and at what size. Pure arithmetic."""
 
 import math
 from dataclasses import dataclass, replace
@@ -13,10 +13,10 @@ INTERPOLATIONS = {
     "box": Image.Resampling.BOX,
 }
 # Their weights jump instead of fading out, so that a rounding error of a position can move a whole pixel's weight.
-JUMPING = ("nearest", "box")
+DISCONTINUOUS_FILTERS = ("nearest", "box")
 ROUNDINGS = ("even", "down")
 # How much of a side, in what is kept of it, may be computed for the sake of exact positions: where that is welcome, and
-# where it is needed. A picture 16 times as long as wide is none that a network was trained on, but takes memory.
+# where it is needed. An image 16 times as long as wide is none that a network was trained on, but takes memory.
 ROOM, MOST = 1.15, 16
 
 Size = tuple[int, int]
@@ -24,11 +24,11 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Geometry:
-    """How a picture is brought to the network's size.
+    """How an image is brought to the network's size.
 
-    `size` is (height, width) in pixels. With `resize` the shorter side is scaled to it, or the whole picture to it
+    `size` is (height, width) in pixels. With `resize` the shorter side is scaled to it, or the whole image to it
     where it is a (height, width), and `size` is cut from the centre, as torchvision's Resize and CenterCrop do;
-    without, the whole picture is stretched to `size`. Half a pixel of margin goes to the `even` side in torchvision
+    without, the whole image is stretched to `size`. Half a pixel of margin goes to the `even` side in torchvision
     and timm, and `down` in transformers.
     """
 
@@ -38,7 +38,7 @@ class Geometry:
     rounding: str = "even"
 
     def scaled(self, width: int, height: int) -> Size:
-        """What the whole of a `width` x `height` picture is scaled to before the cut, as (width, height)."""
+        """What the whole of a `width` x `height` image is scaled to before the cut, as (width, height)."""
         if self.resize is None:
             return self.size[1], self.size[0]
         if isinstance(self.resize, tuple):
@@ -47,7 +47,7 @@ class Geometry:
         return int(self.resize * width / short), int(self.resize * height / short)  # torchvision rounds down, too
 
     def cut(self, width: int, height: int) -> "Cut":
-        """How the network's pixels are got of a `width` x `height` picture."""
+        """How the network's pixels are got of a `width` x `height` image."""
         scaled = self.scaled(width, height)
         columns, rows = self._span(width, scaled[0], self.size[1]), self._span(height, scaled[1], self.size[0])
         order = rows_first((width, height), scaled)
@@ -64,7 +64,7 @@ class Geometry:
     def _span(self, full: int, scaled: int, kept: int) -> "Span":
         start = self._margin(scaled - kept)
         span = Span(full, scaled, start, start + kept, 0, kept)
-        if self.interpolation in JUMPING:
+        if self.interpolation in DISCONTINUOUS_FILTERS:
             return span.whole()
         widened = span.widened()
         return widened if widened.computed <= ROOM * kept else span
@@ -94,7 +94,7 @@ class Span:
         return self == self.widened()
 
     def widened(self) -> "Span":
-        """As much more computed as makes its ends exact: whole numbers of the picture's pixels, halves, quarters..."""
+        """As much more computed as makes its ends exact: whole numbers of the image's pixels, halves, quarters..."""
         step = _odd_part(self.scaled // math.gcd(self.full, self.scaled))
         first, last = self.first // step * step, min(self.scaled, -(-self.last // step) * step)
         return replace(self, first=first, last=last, skipped=self.skipped + self.first - first)
@@ -107,7 +107,7 @@ class Span:
 
     @property
     def ends(self) -> tuple[float, float]:
-        """Where the computed pixels begin and end, in the picture's own."""
+        """Where the computed pixels begin and end, in the image's own."""
         return self.first * self.full / self.scaled, min(self.last * self.full / self.scaled, self.full)
 
     def mirrored(self) -> "Span":
@@ -117,7 +117,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Cut:
-    """The spans of a picture's columns and rows, and which are scaled first: between the two, values are rounded."""
+    """The spans of an image's columns and rows, and which are scaled first: between the two, values are rounded."""
 
     columns: Span
     rows: Span
@@ -135,7 +135,7 @@ class Cut:
 
 
 def rows_first(size: Size, to: Size) -> bool:
-    """Whether Pillow scales the rows of a picture of `size` (width, height) before its columns.
+    """Whether Pillow scales the rows of an image of `size` (width, height) before its columns.
 
     It does, since 13.0, where that takes away more than twice as many rows as columns; found by trying, and the
     tests of parity would show another rule.

@@ -1,4 +1,4 @@
-"""What pixels a network takes, and how a decoded picture's bands become them."""
+"""What pixels a network takes, and how a decoded image's bands become them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from worker.contract.errors import ErrorCode, ServiceError
 GREY, RGB = 1, 3  # channels
 WHITE = (255, 255, 255)
 BANDS = ("L", "LA", "RGB", "RGBA")  # modes whose bands need no conversion
-ROWS = 256  # of a wide picture, brought to 8 bits at once
+ROWS = 256  # of a wide image, brought to 8 bits at once
 
 Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """What a network takes: grey (1 channel), RGB (3), or a picture's bands in their order (any other number).
+    """What a network takes: grey (1 channel), RGB (3), or an image's bands in their order (any other number).
 
-    `range` is the stored values of wide pictures (16 bits and more, floats) that become 0 and 255, None the range of
+    `range` is the stored values of wide images (16 bits and more, floats) that become 0 and 255, None the range of
     their type; `background` is the RGB colour under transparency, where that is not a band of its own.
     """
 

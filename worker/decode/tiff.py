@@ -11,7 +11,7 @@ from PIL import Image
 from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC, PREDICTOR, TiffPage
 
 from worker.contract.errors import ErrorCode, ServiceError
-from worker.decode.picture import Picture
+from worker.decode.decoded_image import DecodedImage
 from worker.decode.pixels import RGB, Pixels, eight_bit, from_image, from_values
 from worker.decode.turn import ORIENTATION_TAG, TURNS, UPRIGHT
 
@@ -25,7 +25,7 @@ GREY_ALPHA, RGBA = 2, 4  # bands
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it tells of odd metadata; the log is for what failed
 
 
-def decoded(data: bytes, wanted: Pixels, max_pixels: int) -> Picture | None:
+def decoded(data: bytes, wanted: Pixels, max_pixels: int) -> DecodedImage | None:
     """The first page as is wanted; None for what is Pillow's to read or to judge.
 
     Raise ServiceError, and whatever a damaged file provokes.
@@ -45,7 +45,7 @@ def decoded(data: bytes, wanted: Pixels, max_pixels: int) -> Picture | None:
         values = 255 - eight_bit(values, wanted.range)
     bands = from_values(values, wanted) if wanted.banded else from_image(_coloured(values, page, wanted), wanted)
     tag = page.tags.get(ORIENTATION_TAG)
-    return Picture(bands, TURNS.get(tag.value if tag else 1, UPRIGHT))
+    return DecodedImage(bands, TURNS.get(tag.value if tag else 1, UPRIGHT))
 
 
 def _is_pillows(page: TiffPage, wanted: Pixels) -> bool:
@@ -88,7 +88,7 @@ def _refuse_too_much(page: TiffPage, data: bytes, most: int) -> None:
 
 
 def _coloured(values: np.ndarray, page: TiffPage, wanted: Pixels) -> Image.Image:
-    """`values` [H, W, bands] as a picture of 8 bits a band: RGB or grey, and alpha where the page says it comes next.
+    """`values` [H, W, bands] as an image of 8 bits a band: RGB or grey, and alpha where the page says it comes next.
 
     Bands that are no colours are taken in their order, where RGB is wanted and there are enough.
     """

@@ -1,4 +1,4 @@
-"""EXIF orientation: how a stored picture must be turned to be upright."""
+"""EXIF orientation: how a stored image must be turned to be upright."""
 
 from dataclasses import dataclass, replace
 
@@ -11,7 +11,7 @@ ORIENTATION_TAG = 0x0112  # EXIF 2.3, tag 274
 
 @dataclass(frozen=True)
 class Turn:
-    """What brings a stored picture upright: whether its sides change places, and which of its sides are mirrored."""
+    """What brings a stored image upright: whether its sides change places, and which of its sides are mirrored."""
 
     way: Image.Transpose | None = None
     swapped: bool = False
@@ -22,11 +22,11 @@ class Turn:
         return image if self.way is None else image.transpose(self.way)
 
     def size(self, width: int, height: int) -> tuple[int, int]:
-        """(width, height) when upright, of a picture stored as `width` x `height`; and the other way round."""
+        """(width, height) when upright, of an image stored as `width` x `height`; and the other way round."""
         return (height, width) if self.swapped else (width, height)
 
     def stored(self, cut: Cut) -> Cut:
-        """`cut`, said of the upright picture, as it is for the stored one."""
+        """`cut`, said of the upright image, as it is for the stored one."""
         columns, rows = (cut.rows, cut.columns) if self.swapped else (cut.columns, cut.rows)
         return replace(
             cut,
@@ -49,7 +49,7 @@ TURNS = {  # by the tag's value
 
 
 def turn_of(image: Image.Image) -> Turn:
-    """What the picture's metadata says."""
+    """What the image's metadata says."""
     # Not ImageOps.exif_transpose: it also rewrites the metadata, which fails where a tag of it is broken.
     try:
         return TURNS.get(image.getexif().get(ORIENTATION_TAG, 1), UPRIGHT)

@@ -1,4 +1,4 @@
-"""Pictures of more than 8 bits a band, as Pillow opens them."""
+"""Inputs of more than 8 bits a band, as Pillow opens them."""
 
 import io
 

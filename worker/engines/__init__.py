@@ -10,7 +10,7 @@ from worker.contract import machine
 from worker.contract.engine import Choice, no_network
 from worker.contract.engines import ENGINES
 from worker.contract.fields import ModelError
-from worker.engines.batch import Pictures
+from worker.engines.batch import Inputs
 from worker.engines.runner import Runner, Task
 from worker.models.folder import ModelFolder
 
@@ -34,9 +34,9 @@ class Engine:
     def batch_sizes(self) -> tuple[int, ...]:
         return self.choice.batch_sizes
 
-    def infer(self, pictures: Pictures) -> np.ndarray:
-        """Float32 logits [N, classes] of `pictures`, each uint8 [H, W, C], in the smallest batch that holds them."""
-        return self.runner.infer(pictures)
+    def infer(self, images: Inputs) -> np.ndarray:
+        """Float32 logits [N, classes] of `images`, each uint8 [H, W, C], in the smallest batch that holds them."""
+        return self.runner.infer(images)
 
 
 def load_engine(folder: ModelFolder, wanted: str, threads: int, gpu: str = "", cache: str = "") -> Engine:

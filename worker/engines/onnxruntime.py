@@ -12,10 +12,10 @@ import numpy as np
 import onnxruntime as ort
 
 from worker.contract.fields import ModelError
-from worker.engines.batch import BYTE_RANGE, Pictures, fill, fitting
+from worker.engines.batch import BYTE_RANGE, Inputs, fill, fitting
 from worker.engines.runner import Task
 from worker.models.input import Input
-from worker.models.loaders.beside import beside
+from worker.models.loaders.companion_files import companion_files
 
 BYTES = "tensor(uint8)"
 ERRORS_ONLY = 3  # of onnxruntime's severities; its warnings are about its own optimiser
@@ -27,10 +27,10 @@ def open_network(task: Task) -> "OnnxRuntimeEngine":
 
 
 class OnnxRuntimeEngine:
-    """Runs an ONNX network on uint8 pictures [H, W, C]."""
+    """Runs an ONNX network on uint8 images [H, W, C]."""
 
     def __init__(self, network: Path, model_input: Input, batch_sizes: Sequence[int], threads: int) -> None:
-        beside(network)  # refuses weights that are missing, and what stands in for files
+        companion_files(network)  # refuses weights that are missing, and what stands in for files
         try:
             self._session = ort.InferenceSession(network, _options(threads), providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime raises whatever a damaged file provokes
@@ -40,14 +40,14 @@ class OnnxRuntimeEngine:
         self._mean, self._scale = _per_channel(model_input)
         self._batches = {size: self._memory(size, model_input) for size in batch_sizes}
 
-    def infer(self, pictures: Pictures) -> np.ndarray:
-        """Logits, float32 [N, classes], of uint8 `pictures`, each [H, W, C]."""
-        batch = self._batches[fitting(self._batches, pictures)]
+    def infer(self, images: Inputs) -> np.ndarray:
+        """Logits, float32 [N, classes], of uint8 `images`, each [H, W, C]."""
+        batch = self._batches[fitting(self._batches, images)]
         if self._input.type == BYTES:
-            fill(batch, pictures)
+            fill(batch, images)
         else:
-            self._normalise(batch, pictures)
-        logits = self._session.run(None, {self._input.name: batch})[0][: len(pictures)]
+            self._normalise(batch, images)
+        logits = self._session.run(None, {self._input.name: batch})[0][: len(images)]
         return np.asarray(logits, np.float32)
 
     def _memory(self, size: int, model_input: Input) -> np.ndarray:
@@ -56,9 +56,9 @@ class OnnxRuntimeEngine:
             return np.zeros((size, height, width, channels), np.uint8)
         return np.zeros((size, channels, height, width), np.float32)
 
-    def _normalise(self, batch: np.ndarray, pictures: Pictures) -> None:
-        for row, picture in zip(batch, pictures, strict=False):
-            np.subtract(picture.transpose(2, 0, 1), self._mean, out=row)
+    def _normalise(self, batch: np.ndarray, images: Inputs) -> None:
+        for row, image in zip(batch, images, strict=False):
+            np.subtract(image.transpose(2, 0, 1), self._mean, out=row)
             np.multiply(row, self._scale, out=row)
 
 

@@ -10,7 +10,7 @@ from openvino.preprocess import PrePostProcessor
 
 from worker.contract.engine import QUANTISED
 from worker.contract.fields import ModelError
-from worker.engines.batch import BYTE_RANGE, Pictures, fill, fitting
+from worker.engines.batch import BYTE_RANGE, Inputs, fill, fitting
 from worker.engines.runner import Task
 from worker.models.input import Input
 from worker.models.loaders.prepared import read
@@ -30,7 +30,7 @@ def require_support(precision: str) -> None:
 
 
 class OpenVinoEngine:
-    """Runs a network file (float32 NCHW, already normalised -> logits) on uint8 pictures [H, W, C]."""
+    """Runs a network file (float32 NCHW, already normalised -> logits) on uint8 images [H, W, C]."""
 
     def __init__(
         self,
@@ -44,15 +44,15 @@ class OpenVinoEngine:
         model = with_preprocessing(read(network), model_input)
         core, options = ov.Core(), _options(precision, threads) | _cached(precision, cache)
         # A graph of fixed shape is planned once; a dynamic one would be planned anew for every new size, and one
-        # of all sizes runs a lone picture 2 to 30% slower.
+        # of all sizes runs a single image 2 to 30% slower.
         self._batches = {}
         for size in batch_sizes:
             model.reshape([size, *model_input.shape])
             self._batches[size] = _Batch(core.compile_model(model, "CPU", options).create_infer_request())
 
-    def infer(self, pictures: Pictures) -> np.ndarray:
-        """Logits, float32 [N, classes], of uint8 `pictures`, each [H, W, C]."""
-        return self._batches[fitting(self._batches, pictures)].run(pictures)
+    def infer(self, images: Inputs) -> np.ndarray:
+        """Logits, float32 [N, classes], of uint8 `images`, each [H, W, C]."""
+        return self._batches[fitting(self._batches, images)].run(images)
 
 
 class _Batch:
@@ -63,13 +63,13 @@ class _Batch:
 
     def __init__(self, request: ov.InferRequest) -> None:
         self._request = request
-        self._pictures = np.zeros(request.get_input_tensor(0).shape, np.uint8)
-        request.set_input_tensor(ov.Tensor(self._pictures, shared_memory=True))
+        self._images = np.zeros(request.get_input_tensor(0).shape, np.uint8)
+        request.set_input_tensor(ov.Tensor(self._images, shared_memory=True))
 
-    def run(self, pictures: Pictures) -> np.ndarray:
-        fill(self._pictures, pictures)
+    def run(self, images: Inputs) -> np.ndarray:
+        fill(self._images, images)
         self._request.infer()
-        logits: np.ndarray = self._request.get_output_tensor(0).data[: len(pictures)].copy()
+        logits: np.ndarray = self._request.get_output_tensor(0).data[: len(images)].copy()
         return logits
 
 

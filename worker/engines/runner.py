@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from worker.engines.batch import Pictures
+from worker.engines.batch import Inputs
 from worker.models.folder import ModelFolder
 
 
@@ -17,7 +17,7 @@ class Runner(Protocol):
     One call at a time: the memory that images are copied into is used again.
     """
 
-    def infer(self, pictures: Pictures) -> np.ndarray: ...
+    def infer(self, images: Inputs) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)

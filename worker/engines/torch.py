@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from worker.contract.fields import ModelError
-from worker.engines.batch import BYTE_RANGE, Pictures, fill, fitting
+from worker.engines.batch import BYTE_RANGE, Inputs, fill, fitting
 from worker.engines.runner import Task
 from worker.models.input import Input
 from worker.models.loaders import load_network
@@ -30,7 +30,7 @@ def open_network(task: Task) -> "TorchEngine":
 
 
 class TorchEngine:
-    """Runs a network (float32 NCHW, normalised -> logits) on uint8 pictures [H, W, C]."""
+    """Runs a network (float32 NCHW, normalised -> logits) on uint8 images [H, W, C]."""
 
     def __init__(
         self,
@@ -51,15 +51,15 @@ class TorchEngine:
         prepare = _graphs() if gpu else Eager
         self._batches = {size: prepare(forward, (size, *shape), device) for size in batch_sizes}
 
-    def infer(self, pictures: Pictures) -> np.ndarray:
-        """Logits, float32 [N, classes], of uint8 `pictures`, each [H, W, C]."""
-        return self._batches[fitting(self._batches, pictures)].run(pictures)
+    def infer(self, images: Inputs) -> np.ndarray:
+        """Logits, float32 [N, classes], of uint8 `images`, each [H, W, C]."""
+        return self._batches[fitting(self._batches, images)].run(images)
 
 
 class Batch(Protocol):
     """One batch size and its memory."""
 
-    def run(self, pictures: Pictures) -> np.ndarray: ...
+    def run(self, images: Inputs) -> np.ndarray: ...
 
 
 class Eager:
@@ -69,11 +69,11 @@ class Eager:
         self._forward, self._device = forward, device
         self._host = torch.zeros(shape, dtype=torch.uint8, pin_memory=device.type == "cuda")
 
-    def run(self, pictures: Pictures) -> np.ndarray:
-        fill(self._host.numpy(), pictures)
+    def run(self, images: Inputs) -> np.ndarray:
+        fill(self._host.numpy(), images)
         with torch.inference_mode():
             logits = self._forward(self._host.to(self._device, non_blocking=True))
-        return logits[: len(pictures)].cpu().numpy()
+        return logits[: len(images)].cpu().numpy()
 
 
 class Captured:
@@ -84,21 +84,21 @@ class Captured:
 
     def __init__(self, forward: Forward, shape: tuple[int, ...], device: torch.device, pool: object) -> None:
         self._host = torch.zeros(shape, dtype=torch.uint8, pin_memory=True)
-        self._pictures = torch.zeros(shape, dtype=torch.uint8, device=device)
+        self._images = torch.zeros(shape, dtype=torch.uint8, device=device)
         self._graph = torch.cuda.CUDAGraph()
         with torch.inference_mode():
             self._try(forward)
             with torch.cuda.graph(self._graph, pool=pool):
-                self._logits = forward(self._pictures)
+                self._logits = forward(self._images)
         self._answer = torch.empty(self._logits.shape, pin_memory=True)
 
-    def run(self, pictures: Pictures) -> np.ndarray:
-        fill(self._host.numpy(), pictures)
-        self._pictures.copy_(self._host, non_blocking=True)
+    def run(self, images: Inputs) -> np.ndarray:
+        fill(self._host.numpy(), images)
+        self._images.copy_(self._host, non_blocking=True)
         self._graph.replay()
         self._answer.copy_(self._logits, non_blocking=True)
         torch.cuda.current_stream().synchronize()
-        return self._answer[: len(pictures)].numpy().copy()
+        return self._answer[: len(images)].numpy().copy()
 
     def _try(self, forward: Forward) -> None:
         """Run it beside the stream that is captured, as captures ask for."""
@@ -106,7 +106,7 @@ class Captured:
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             for _ in range(TRIAL_RUNS):
-                forward(self._pictures)
+                forward(self._images)
         torch.cuda.current_stream().wait_stream(aside)
 
 
@@ -135,9 +135,9 @@ def _forward(network: torch.nn.Module, model_input: Input, dtype: torch.dtype, d
     )
     scale = 1 / std
 
-    def forward(pictures: torch.Tensor) -> torch.Tensor:
+    def forward(images: torch.Tensor) -> torch.Tensor:
         # NHWC seen as NCHW is channels_last already: no copy.
-        pixels = pictures.permute(0, 3, 1, 2).to(torch.float32)
+        pixels = images.permute(0, 3, 1, 2).to(torch.float32)
         return network(((pixels - mean) * scale).to(dtype)).float()
 
     return forward

@@ -11,10 +11,10 @@ TIMED_RUNS = 5
 
 
 def warm_up(engine: Engine, shape: tuple[int, int, int], timed: bool) -> dict[int, float]:
-    """Run every batch size on pictures of `shape` [H, W, C]; returns what each takes, to compare them by.
+    """Run every batch size on images of `shape` [H, W, C]; returns what each takes, to compare them by.
 
-    That is seconds where `timed`, on a GPU, which runs a batch in little more time than one picture. On a CPU it is
-    the number of pictures: it takes as long, and neighbours that start at the same time would spoil a measurement.
+    That is seconds where `timed`, on a GPU, which runs a batch in little more time than one image. On a CPU it is
+    the number of images: it takes as long, and neighbours that start at the same time would spoil a measurement.
     """
     for size in engine.batch_sizes:
         _run(engine, size, shape)

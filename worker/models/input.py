@@ -1,4 +1,4 @@
-"""`[input]` of model.toml: what the network takes, and of which part of a picture."""
+"""`[input]` of model.toml: what the network takes, and of which part of an image."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ Answer = Callable[[np.ndarray], np.ndarray]  # uint8 [N, H, W, C] -> float32 log
 class Input:
     """What the network takes: geometry and pixels, and mean and std of each channel's values scaled to 0..1.
 
-    `max_pixels` of a picture are taken at most, if the worker takes so many; None leaves it to the worker.
+    `max_pixels` of an image are taken at most, if the worker takes so many; None leaves it to the worker.
     """
 
     geometry: Geometry
@@ -34,25 +34,25 @@ class Input:
         """(height, width, channels) of what the network sees."""
         return *self.geometry.size, self.pixels.channels
 
-    def pictures(self, data: bytes, max_pixels: int) -> list[np.ndarray]:
-        """What the network sees of the picture `data`, all its tiles: each uint8 [H, W, C].
+    def images(self, data: bytes, max_pixels: int) -> list[np.ndarray]:
+        """What the network sees of the image `data`, all its tiles: each uint8 [H, W, C].
 
         Raises what decoding raises, and ServiceError for too many tiles.
         """
-        picture = read(data, min(self.max_pixels or max_pixels, max_pixels), self.pixels)
-        boxes = self.tiles.boxes(*picture.size) if self.tiles else []
+        image = read(data, min(self.max_pixels or max_pixels, max_pixels), self.pixels)
+        boxes = self.tiles.boxes(*image.size) if self.tiles else []
         if len(boxes) < 2:  # it is no larger than a tile
-            return [picture.scaled(self.geometry)]
-        upright, stretched = picture.upright(), replace(self.geometry, resize=None)
+            return [image.scaled(self.geometry)]
+        upright, stretched = image.upright(), replace(self.geometry, resize=None)
         return [upright.part(box).scaled(stretched) for box in boxes]
 
     def merged(self, logits: Sequence[np.ndarray]) -> np.ndarray:
-        """The logits [classes] of a picture, of those of its tiles."""
+        """The logits [classes] of an image, of those of its tiles."""
         return merged(self.tiles, logits)
 
     def ask(self, data: bytes, max_pixels: int, answer: Answer) -> np.ndarray:
-        """The logits [classes] of the picture `data`, from those that `answer` gives to each tile alone."""
-        return self.merged([answer(tile[np.newaxis])[0] for tile in self.pictures(data, max_pixels)])
+        """The logits [classes] of the image `data`, from those that `answer` gives to each tile alone."""
+        return self.merged([answer(tile[np.newaxis])[0] for tile in self.images(data, max_pixels)])
 
 
 def read_input(fields: Fields) -> Input:

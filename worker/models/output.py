@@ -13,7 +13,7 @@ from worker.models.scores import REPORTED, THRESHOLD, TOP_K, Group, Output
 
 @dataclass(frozen=True)
 class Golden:
-    """A picture whose answer is known: its class and score must come back before the worker is ready."""
+    """An image whose answer is known: its class and score must come back before the worker is ready."""
 
     image: Path
     index: int
@@ -96,7 +96,7 @@ def _group(fields: Fields, count: int) -> Group:
     if count and outside:  # without labels there is a fault already
         fields.fault("classes", f"must be lines of the labels, 0 to {count - 1}, found {outside[0]}")
     if activation == SOFTMAX and len(classes) == 1:
-        fields.fault("classes", f"must be two or more for {SOFTMAX}, which gives a lone class 1 whatever the picture")
+        fields.fault("classes", f"must be two or more for {SOFTMAX}, which gives a lone class 1 whatever the image")
     threshold = _share(fields, "threshold", REPORTED) if activation == SIGMOID else REPORTED
     return Group(fields.text("name"), classes, activation, threshold)
 

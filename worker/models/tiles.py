@@ -1,4 +1,4 @@
-"""Large pictures in overlapping tiles: which parts they are cut into, and how the answers are made one."""
+"""Large images in overlapping tiles: which parts they are cut into, and how the answers are made one."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ import numpy as np
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.contract.limits import MAX_TILES
 
-Merge = Callable[[Sequence[np.ndarray]], np.ndarray]  # float32 logits [classes] of every tile -> of the picture
+Merge = Callable[[Sequence[np.ndarray]], np.ndarray]  # float32 logits [classes] of every tile -> of the image
 # Of logits, so that the activation and all that follows stays what it is. Under a softmax their mean is that of the
 # scores, multiplied instead of added; under a sigmoid, whose scores rise with the logits, their maximum is that of the
 # scores.
@@ -21,16 +21,16 @@ MERGES: dict[str, Merge] = {
 
 @dataclass(frozen=True)
 class Tiles:
-    """Tiles of `size` (height, width) in pixels of the picture, one every `stride` (down, across)."""
+    """Tiles of `size` (height, width) in pixels of the image, one every `stride` (down, across)."""
 
     size: tuple[int, int]
     stride: tuple[int, int]
     merge: str
 
     def boxes(self, width: int, height: int) -> list[tuple[int, int, int, int]]:
-        """(left, top, right, bottom) of each, row by row: together the whole picture, the last ones moved to its edge.
+        """(left, top, right, bottom) of each, row by row: together the whole image, the last ones moved to its edge.
 
-        Where the picture is smaller than a tile, so are they. Raises ServiceError for more than MAX_TILES.
+        Where the image is smaller than a tile, so are they. Raises ServiceError for more than MAX_TILES.
         """
         count = _count(width, self.size[1], self.stride[1]) * _count(height, self.size[0], self.stride[0])
         if count > MAX_TILES:
@@ -47,7 +47,7 @@ class Tiles:
 
 
 def merged(tiles: Tiles | None, logits: Sequence[np.ndarray]) -> np.ndarray:
-    """The logits [classes] of a picture, of those of its tiles; without tiles there is one."""
+    """The logits [classes] of an image, of those of its tiles; without tiles there is one."""
     return logits[0] if tiles is None or len(logits) == 1 else MERGES[tiles.merge](logits)
 
 

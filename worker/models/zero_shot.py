@@ -1,6 +1,6 @@
 """`[zero_shot]` of model.toml, and what it leads to: labels as texts, their embeddings, and logits from both.
 
-A zero-shot network gives the features of a picture; its classes are texts. Embedding texts needs torch and the text
+A zero-shot network gives the features of an image; its classes are texts. Embedding texts needs torch and the text
 tower, so the result is kept in a file named after all that it depends on.
 """
 

@@ -13,7 +13,7 @@ Infer = Callable[[Sequence[np.ndarray]], np.ndarray]
 
 @dataclass(frozen=True, slots=True)
 class Inferred:
-    """One picture's float32 logits [classes], and the seconds it waited and ran."""
+    """One image's float32 logits [classes], and the seconds it waited and ran."""
 
     logits: np.ndarray
     queue_s: float
@@ -21,16 +21,16 @@ class Inferred:
 
 
 class Pending:
-    """One picture on its way through the engine.
+    """One image on its way through the engine.
 
-    A bare lock: a Future of the standard library, with its condition, took 0.2 ms more a picture, for its code is
+    A bare lock: a Future of the standard library, with its condition, took 0.2 ms more an image, for its code is
     cold after every inference.
     """
 
-    __slots__ = ("_answer", "_done", "cancelled", "picture", "submitted")
+    __slots__ = ("_answer", "_done", "cancelled", "image", "submitted")
 
-    def __init__(self, picture: np.ndarray) -> None:
-        self.picture, self.submitted, self.cancelled = picture, time.monotonic(), False
+    def __init__(self, image: np.ndarray) -> None:
+        self.image, self.submitted, self.cancelled = image, time.monotonic(), False
         self._answer: Inferred | Exception | None = None
         self._done = threading.Lock()
         self._done.acquire()
@@ -48,35 +48,35 @@ class Pending:
         """Nobody waits for it any more: it is not run, unless it runs already."""
         self.cancelled = True
 
-    def settle(self, answer: Inferred | Exception) -> None:
+    def set_result(self, answer: Inferred | Exception) -> None:
         """Give it its answer, once."""
         self._answer = answer
         self._done.release()
 
 
 class Batcher:
-    """Feeds `infer` (pictures, each uint8 [H, W, C] -> float32 [N, classes]).
+    """Feeds `infer` (images, each uint8 [H, W, C] -> float32 [N, classes]).
 
-    `seconds` holds every prepared batch size and what it takes, in any unit: of many waiting pictures those batches
-    are run that together take least (`quickest`). A lone picture goes at once, and batches form while the engine is
-    busy, so batching costs nothing where it gains nothing; only with `wait_s` does a picture wait for company, that
-    many seconds from its arrival. `observe` hears how many pictures were in every batch.
+    `seconds` holds every prepared batch size and what it takes, in any unit: of many waiting images those batches
+    are run that together take least (`quickest`). A single image goes at once, and batches form while the engine is
+    busy, so batching costs nothing where it gains nothing; only with `wait_s` does an image wait for company, that
+    many seconds from its arrival. `observe` hears how many images were in every batch.
     """
 
     def __init__(
         self, infer: Infer, seconds: Mapping[int, float], observe: Callable[[int], None], wait_s: float = 0.0
     ) -> None:
         self._infer, self._observe, self._wait_s = infer, observe, wait_s
-        self._take = quickest(seconds)
+        self._take = plan_batches(seconds)
         self._waiting: queue.SimpleQueue[Pending] = queue.SimpleQueue()
         self._taken: list[Pending] = []
         self._since: float | None = None
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
-    def submit(self, picture: np.ndarray) -> Pending:
-        """Queue one picture, uint8 [H, W, C]."""
-        pending = Pending(picture)
+    def submit(self, image: np.ndarray) -> Pending:
+        """Queue one image, uint8 [H, W, C]."""
+        pending = Pending(image)
         self._waiting.put(pending)
         return pending
 
@@ -115,7 +115,7 @@ class Batcher:
     def _answer(self, batch: list[Pending]) -> None:
         started = self._since = time.monotonic()
         try:
-            logits = self._infer([pending.picture for pending in batch])
+            logits = self._infer([pending.image for pending in batch])
         except Exception as error:
             self._blame(batch, error)
             return
@@ -124,18 +124,18 @@ class Batcher:
         seconds = time.monotonic() - started
         self._observe(len(batch))
         for pending, row in zip(batch, logits, strict=True):
-            pending.settle(Inferred(row, started - pending.submitted, seconds))
+            pending.set_result(Inferred(row, started - pending.submitted, seconds))
 
     def _blame(self, batch: list[Pending], error: Exception) -> None:
-        """A batch failed: run its pictures one by one, so that one bad picture fails alone."""
+        """A batch failed: run its images one by one, so that one bad image fails alone."""
         if len(batch) == 1:
-            batch[0].settle(error)
+            batch[0].set_result(error)
             return
         for pending in batch:
             self._answer([pending])
 
 
-def quickest(seconds: Mapping[int, float]) -> list[int]:
+def plan_batches(seconds: Mapping[int, float]) -> list[int]:
     """How many to run at once when n are waiting, for n from 0 to the largest batch size.
 
     That is the first batch of the quickest way through all n, given the `seconds` of each size; a batch may run partly

@@ -12,18 +12,18 @@ from worker.contract.errors import ErrorCode, ServiceError
 from worker.pipeline.admission import Deadline
 from worker.pipeline.batcher import Inferred, Pending
 
-Merge = Callable[[Sequence[np.ndarray]], np.ndarray]  # the logits [classes] of every tile -> of the picture
-Observe = Callable[[float, float, float], None]  # seconds of every picture: queue, decoding, inference
+Merge = Callable[[Sequence[np.ndarray]], np.ndarray]  # the logits [classes] of every tile -> of the image
+Observe = Callable[[float, float, float], None]  # seconds of every image: queue, decoding, inference
 Head = Callable[[np.ndarray], np.ndarray]  # what a network gives, float32 [..., D] -> logits [..., classes]
 
 
-def as_it_is(outputs: np.ndarray) -> np.ndarray:
+def identity(outputs: np.ndarray) -> np.ndarray:
     """The head of a network that gives logits itself."""
     return outputs
 
 
-def alone(logits: Sequence[np.ndarray]) -> np.ndarray:
-    """The logits of a picture that is its only tile."""
+def single_tile(logits: Sequence[np.ndarray]) -> np.ndarray:
+    """The logits of an image that is its only tile."""
     return logits[0]
 
 
@@ -49,16 +49,16 @@ class Classifier:
         submit: Callable[[np.ndarray], Pending],
         observe: Observe,
         decoders: int,
-        head: Head = as_it_is,
-        merge: Merge = alone,
+        head: Head = identity,
+        merge: Merge = single_tile,
     ) -> None:
         self._decode, self._submit, self._observe = decode, submit, observe
         self._head, self._merge = head, merge
-        # A picture of the largest size takes hundreds of megabytes while it is decoded: bound how many do at once.
+        # An image of the largest size takes hundreds of megabytes while it is decoded: bound how many do at once.
         self._decoding = threading.BoundedSemaphore(decoders)
 
     def start_one(self, image: bytes) -> tuple[np.ndarray, Callable[[Deadline], Classified]]:
-        """As `start`, and with it the one picture that the network sees of `image`, uint8 [H, W, C].
+        """As `start`, and with it the one image that the network sees of `image`, uint8 [H, W, C].
 
         Raise what decoding raises, and ServiceError BAD_PARAMETER, before anything is queued, where the network sees
         it in tiles.

@@ -1,4 +1,4 @@
-"""Where a network looks: what its answer loses when a part of the picture is covered.
+"""Where a network looks: what its answer loses when a part of the image is covered.
 
 The method is the occlusion of Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks" (2014),
 section 4.2. It needs nothing but answers, so that every network on every engine has a map.
@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 # 7 x 7 places, as fine as the last layer of a ResNet at 224 pixels; a covering patch is large enough (1/16 of the
-# picture) to hide what a class is told by, and overlaps its neighbours, so that every cell is judged by up to four.
+# image) to hide what a class is told by, and overlaps its neighbours, so that every cell is judged by up to four.
 GRID, PATCH = 8, 2  # cells a side
 PLACES = GRID - PATCH + 1
 INFERENCES = PLACES**2
@@ -67,7 +67,7 @@ def draw(pixels: np.ndarray, heat_map: np.ndarray) -> bytes:
 
 
 def _grey(pixels: np.ndarray) -> np.ndarray:
-    """Brightness, float [H, W, 1]: of pictures that are not RGB the first channel's."""
+    """Brightness, float [H, W, 1]: of images that are not RGB the first channel's."""
     if pixels.shape[-1] != 3:
         return pixels[..., :1].astype(float)
     return (pixels @ np.array([RED, GREEN, BLUE]))[..., None]

@@ -27,7 +27,7 @@ from worker.models.zero_shot import (
 )
 from worker.pipeline.admission import Deadline
 
-HELD, KEPT = 32, 256  # heads in memory, and in the cache; a head of the most labels takes about 1 MB
+MEMORY_ENTRIES, DISK_ENTRIES = 32, 256  # heads in memory, and in the cache; a head of the most labels takes about 1 MB
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ class Texts:
     def _hold(self, name: str, head: TextHead) -> TextHead:
         with self._lock:
             self._held[name] = head
-            if len(self._held) > HELD:
+            if len(self._held) > MEMORY_ENTRIES:
                 self._held.popitem(last=False)
         return head
 
@@ -109,7 +109,7 @@ class Texts:
         try:
             head.save(Path(self._cache) / name)
             kept = sorted((Path(self._cache) / FOLDER).glob("*.npz"), key=lambda path: path.stat().st_mtime)
-            for old in kept[:-KEPT]:
+            for old in kept[:-DISK_ENTRIES]:
                 old.unlink(missing_ok=True)
         except OSError as error:  # it can be made again: no reason not to answer
             log.warning("cannot keep text embeddings: %s", error)

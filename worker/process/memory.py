@@ -1,4 +1,4 @@
-"""The process's memory: what serving frees is kept for the next picture, what only loading needed is given back."""
+"""The process's memory: what serving frees is kept for the next image, what only loading needed is given back."""
 
 import ctypes
 import re
@@ -7,15 +7,15 @@ from pathlib import Path
 # Parameters of glibc's mallopt(3), with the values of malloc.h.
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8
 MEGABYTE = 1 << 20
-# 32 MB is the most that glibc takes for a block from its own heap: a decoded picture of 10 million pixels.
+# 32 MB is the most that glibc takes for a block from its own heap: a decoded image of 10 million pixels.
 KEPT = {M_MMAP_THRESHOLD: 32 * MEGABYTE, M_TRIM_THRESHOLD: 256 * MEGABYTE, M_TOP_PAD: 16 * MEGABYTE}
 
 
-def keep_freed(cpus: int) -> None:
+def tune_malloc(cpus: int) -> None:
     """Set KEPT, and one heap for each of so many CPUs, where the C library is glibc; elsewhere nothing is changed.
 
-    Without it every picture of some hundred kilobytes is mapped, cleared page by page on first touch, and unmapped
-    again: a sixth of a small model's processor time per request. With a heap for each thread, the picture that one
+    Without it every image of some hundred kilobytes is mapped, cleared page by page on first touch, and unmapped
+    again: a sixth of a small model's processor time per request. With a heap for each thread, the image that one
     decodes finds nothing in the processor's caches of those that the others did.
     """
     library = ctypes.CDLL(None)
@@ -29,7 +29,7 @@ MAPPED = re.compile(r"^(?P<start>[0-9a-f]+)-(?P<end>[0-9a-f]+) r--s \S+ \S+ \S+ 
 MADV_DONTNEED = 4  # of madvise(2)
 
 
-def give_back(*folders: str | Path) -> None:
+def release_memory(*folders: str | Path) -> None:
     """Return freed heap to the kernel, and the pages of files mapped from `folders`, which come again when read.
 
     OpenVINO keeps its weights mapped beside the layout it made of them, ONNX Runtime leaves as much heap behind: of

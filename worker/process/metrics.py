@@ -27,7 +27,7 @@ class Metrics:
     model_ready: Gauge
 
     def stages(self, queue_s: float, decode_s: float, inference_s: float) -> None:
-        """Where the time of one picture went."""
+        """Where the time of one image went."""
         self.queue.observe(queue_s)
         self.decode.observe(decode_s)
         self.inference.observe(inference_s)

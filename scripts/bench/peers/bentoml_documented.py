@@ -4,15 +4,15 @@ import bentoml
 import torch
 from PIL.Image import Image
 
-from scripts.bench.peers import given
+from scripts.bench.peers import common
 
 
 @bentoml.service(traffic={"timeout": 300, "concurrency": 256})
 class Classifier:
     def __init__(self) -> None:
-        self.model = given.network()
-        self.transform = given.transforms()
-        self.labels = given.categories()
+        self.model = common.network()
+        self.transform = common.transforms()
+        self.labels = common.categories()
 
     @bentoml.api(batchable=True)  # type: ignore[untyped-decorator]
     async def classify(self, images: list[Image]) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import bentoml
 import numpy as np
 
-from scripts.bench.inside import open_model
+from scripts.bench.in_process import open_model
 
 
 @bentoml.service(workers=1, traffic={"timeout": 300, "concurrency": 256})

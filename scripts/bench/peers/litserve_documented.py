@@ -10,16 +10,16 @@ import litserve
 import torch
 from PIL import Image
 
-from scripts.bench.peers import given
+from scripts.bench.peers import common
 
 BATCH, TIMEOUT_S = 8, 0.01
 
 
 class Classifier(litserve.LitAPI):
     def setup(self, device: str) -> None:
-        self.model = given.network().to(device)
-        self.transform = given.transforms()
-        self.labels = given.categories()
+        self.model = common.network().to(device)
+        self.transform = common.transforms()
+        self.labels = common.categories()
         self.pool = ThreadPoolExecutor(os.cpu_count())
 
     def decode_request(self, request: dict[str, str]) -> str:
@@ -44,4 +44,4 @@ class Classifier(litserve.LitAPI):
 
 if __name__ == "__main__":
     api = Classifier(max_batch_size=BATCH, batch_timeout=TIMEOUT_S)
-    litserve.LitServer(api, accelerator="cpu").run(port=given.PORT, generate_client_file=False)
+    litserve.LitServer(api, accelerator="cpu").run(port=common.PORT, generate_client_file=False)

@@ -7,8 +7,8 @@ from typing import Any
 import litserve
 import numpy as np
 
-from scripts.bench.inside import open_model
-from scripts.bench.peers import given
+from scripts.bench.in_process import open_model
+from scripts.bench.peers import common
 
 
 class Classifier(litserve.LitAPI):
@@ -26,4 +26,4 @@ class Classifier(litserve.LitAPI):
 
 
 if __name__ == "__main__":
-    litserve.LitServer(Classifier(), accelerator="cpu").run(port=given.PORT, generate_client_file=False)
+    litserve.LitServer(Classifier(), accelerator="cpu").run(port=common.PORT, generate_client_file=False)

@@ -8,7 +8,7 @@ import torch
 from mosec import Server, Worker
 from PIL import Image
 
-from scripts.bench.peers import given
+from scripts.bench.peers import common
 
 BATCH = 16
 PREPROCESSORS, INFERENCES = 4, 2
@@ -19,7 +19,7 @@ class Preprocess(Worker):
         from worker.models import torchvision_ops
 
         torchvision_ops.make_importable()
-        self.transform = given.transforms()
+        self.transform = common.transforms()
 
     def forward(self, data: dict[str, str]) -> np.ndarray:
         image = Image.open(io.BytesIO(base64.b64decode(data["image"]))).convert("RGB")
@@ -28,7 +28,7 @@ class Preprocess(Worker):
 
 class Inference(Worker):
     def __init__(self) -> None:
-        self.model = given.network()
+        self.model = common.network()
         self.example = [np.zeros((3, 224, 224), np.float32)] * BATCH  # MOSEC warms up with it
 
     def forward(self, data: list[np.ndarray]) -> list[int]:
@@ -39,7 +39,7 @@ class Inference(Worker):
 
 class Postprocess(Worker):
     def __init__(self) -> None:
-        self.categories = given.categories()
+        self.categories = common.categories()
 
     def forward(self, data: int) -> dict[str, str]:
         return {"category": self.categories[data]}

@@ -5,7 +5,7 @@ import os
 import numpy as np
 from mosec import Server, Worker
 
-from scripts.bench.inside import open_model
+from scripts.bench.in_process import open_model
 
 
 class Classify(Worker):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from scripts.base.console import warn
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.base.options import from_json, to_json
 from scripts.cluster.config import ROOT
 from worker.contract.fields import ModelError
@@ -68,7 +68,7 @@ def start(
 
 
 def run(python: Path, tool: str, folder: Path, options: "DataclassInstance", online: bool = False) -> None:
-    """Run `tool` to its end; it ends with this process. Raise Refusal when it fails, after it has said why."""
+    """Run `tool` to its end; it ends with this process. Raise CommandError when it fails, after it has said why."""
     with start(python, tool, folder, options, online) as process:
         try:
             process.wait()
@@ -79,11 +79,11 @@ def run(python: Path, tool: str, folder: Path, options: "DataclassInstance", onl
 
 
 def require_success(status: int) -> None:
-    """Raise Refusal for a tool that failed, and that has said why, or was killed."""
+    """Raise CommandError for a tool that failed, and that has said why, or was killed."""
     if status < 0:
-        raise Refusal(f"killed by signal {-status}; is there enough memory?")
+        raise CommandError(f"killed by signal {-status}; is there enough memory?")
     if status:
-        raise Refusal()
+        raise CommandError()
 
 
 def received(kind: type[T]) -> tuple[Path, T]:
@@ -99,7 +99,7 @@ def reported(work: Callable[[], None], draft: Path, shown: Path, place: Path) ->
     """
     try:
         work()
-    except (ModelError, Refusal) as error:
+    except (ModelError, CommandError) as error:
         for line in str(error).replace(str(draft), str(shown)).splitlines():
             warn(line)
         return 1

@@ -9,8 +9,8 @@ from pathlib import Path
 from scripts.base.console import say, step
 from scripts.cluster.config import ROOT
 from scripts.models.labels import EXAMPLE, read_labels
+from scripts.models.model_store import megabytes
 from scripts.models.options import AddModelOptions
-from scripts.models.store import megabytes
 from scripts.models.tools import received, reported
 from scripts.models.tools.answers import asker, check_count, open_engine, outputs
 from scripts.models.tools.manifest import labels_file, model_toml
@@ -40,7 +40,7 @@ def add(out: Path, options: AddModelOptions) -> None:
     found = describe(source, options.loader or None, options.architecture, channels)
     _say_what_was_found(found, guessed=not options.loader)
     if len(found.mean) > BANDS and not golden:
-        raise ModelError(f"GOLDEN: found none, needed a picture of {len(found.mean)} bands, such as a TIFF")
+        raise ModelError(f"GOLDEN: found none, needed an image of {len(found.mean)} bands, such as a TIFF")
     if NETWORK_CODE in found.files and not options.trust_code:
         raise ModelError(
             f"{source}: {NETWORK_CODE} is code that would run in the worker: read it, and if you trust it, "
@@ -57,7 +57,7 @@ def add(out: Path, options: AddModelOptions) -> None:
         write_texts(out, found.loader, labels, zero_shot)
     _record_answer(options.name, options.origin, out, found, labels, zero_shot, golden or STAND_IN)
     if not golden:
-        say("   this shows that it goes on answering the same, not that it is right; GOLDEN=PICTURE takes one of yours")
+        say("   this shows that it goes on answering the same, not that it is right; GOLDEN=IMAGE takes one of yours")
 
 
 def _path(text: str) -> Path | None:
@@ -71,7 +71,7 @@ def _say_what_was_found(found: Description, guessed: bool) -> None:
     geometry = found.geometry
     size, scaled = (" x ".join(map(str, sides)) for sides in (geometry.size, geometry.scaled(1, 1)[::-1]))
     at = scaled if isinstance(geometry.resize, tuple) else geometry.resize
-    how = f"centre of the picture at {at}" if geometry.resize else "the whole picture, stretched"
+    how = f"centre of the image at {at}" if geometry.resize else "the whole image, stretched"
     mean, std = ([round(value, 4) for value in values] for values in (found.mean, found.std))
     channels = {1: "grey, ", 3: ""}.get(len(mean), f"{len(mean)} channels, ")
     say(f"   input {size}, {channels}{how}, {geometry.interpolation}, mean {mean}, std {std}")
@@ -115,12 +115,12 @@ def _copy(found: Description, out: Path, link: bool) -> None:
 
 
 def _record_answer(
-    name: str, origin: str, out: Path, found: Description, labels: Labels, zero_shot: ZeroShot | None, picture: Path
+    name: str, origin: str, out: Path, found: Description, labels: Labels, zero_shot: ZeroShot | None, image: Path
 ) -> None:
-    """Write model.toml with what the model answers to `picture`, then check the folder as a worker does."""
-    image = Path("golden") / picture.name
+    """Write model.toml with what the model answers to `image`, then check the folder as a worker does."""
+    image = Path("golden") / image.name
     (out / "golden").mkdir(exist_ok=True)
-    shutil.copyfile(picture, out / image)
+    shutil.copyfile(image, out / image)
     files = sorted(path for path in out.rglob("*") if path.is_file())
     digests = {path.relative_to(out).as_posix(): sha256(path) for path in files}
 
@@ -130,7 +130,7 @@ def _record_answer(
         (out / "model.toml").write_text(text, encoding="utf-8")
 
     write(0, 0.0)  # a first answer to be replaced: the engine is loaded from a folder that reads as any other
-    step(f"asking it about {picture.name}")
+    step(f"asking it about {image.name}")
     draft = read_folder(out)
     try:
         engine = open_engine(draft)
@@ -138,9 +138,9 @@ def _record_answer(
         raise ModelError(f"{error}\nlabels: found {labels.count}: has the network as many outputs?") from error
     check_count(labels, outputs(draft, engine))
     try:
-        scores = activate(asker(draft, engine)(picture.read_bytes()), draft.output.activation)
+        scores = activate(asker(draft, engine)(image.read_bytes()), draft.output.activation)
     except ServiceError as error:
-        raise ModelError(f"{picture}: {error.message}") from error
+        raise ModelError(f"{image}: {error.message}") from error
     best = int(scores.argmax())
     write(best, float(scores[best]))
     folder = read_folder(out)

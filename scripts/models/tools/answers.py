@@ -13,7 +13,7 @@ from worker.decode import decode
 from worker.engines import Engine, load_engine
 from worker.models.folder import ModelFolder
 from worker.models.labels import Labels
-from worker.pipeline.classifier import Head, as_it_is
+from worker.pipeline.classifier import Head, identity
 from worker.pipeline.text_embeddings import open_texts
 
 
@@ -40,7 +40,7 @@ def check_count(labels: Labels, found: int) -> None:
 
 
 def decoder(folder: ModelFolder) -> Callable[[bytes], np.ndarray]:
-    """What takes the bytes of a picture to the whole of it as the network sees it, uint8 [H, W, C].
+    """What takes the bytes of an image to the whole of it as the network sees it, uint8 [H, W, C].
 
     It raises what decoding does.
     """
@@ -51,10 +51,10 @@ def decoder(folder: ModelFolder) -> Callable[[bytes], np.ndarray]:
 def head(folder: ModelFolder) -> Head:
     """What makes float32 logits [..., classes] of what the folder's network gives."""
     texts = open_texts(folder, "", len(os.sched_getaffinity(0)))
-    return texts.own if texts else as_it_is
+    return texts.own if texts else identity
 
 
 def asker(folder: ModelFolder, engine: Engine) -> Callable[[bytes], np.ndarray]:
-    """What takes the bytes of a picture to its float32 logits [classes]; it raises what decoding raises."""
+    """What takes the bytes of an image to its float32 logits [classes]; it raises what decoding raises."""
     most, to_logits = LIMITS["max_pixels"].default, head(folder)
     return partial(folder.input.ask, max_pixels=most, answer=lambda batch: to_logits(engine.infer(batch)))

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from scripts.base.console import say, step, warn
+from scripts.models.model_store import megabytes
 from scripts.models.options import FetchModelOptions
-from scripts.models.store import megabytes
 from scripts.models.tools import received
 from scripts.models.tools.sources import FetchError, Plan, digests
 
@@ -88,7 +88,7 @@ def main(into: Path, options: FetchModelOptions) -> int:
             warn(line)
         return 1
     except Exception as error:
-        from scripts.models.tools.sources.trouble import explained
+        from scripts.models.tools.sources.fetch_errors import explained
 
         if not (told := explained(error, options.source)):
             raise

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
 from scripts.host import docker
 from scripts.runtimes.deployment import Deployment
@@ -51,7 +51,7 @@ def run_compose(run: RunDir, *command: str) -> str:
 
 
 def watch(deployment: Deployment, workers: Collection[str]) -> Callable[[], None]:
-    """Return a look that raises Refusal, with the end of its log, when a container ended instead of running.
+    """Return a look that raises CommandError, with the end of its log, when a container ended instead of running.
 
     So did a worker's that has lost a process since an earlier look: gunicorn would start it again for ever.
     """
@@ -65,7 +65,7 @@ def watch(deployment: Deployment, workers: Collection[str]) -> Callable[[], None
                 lost, seen[service] = seen[service] - alive, alive
             if lost or (state in DOWN and service in {*watched, "gateway"}):
                 log = run_compose(deployment.run, "logs", "--no-log-prefix", "--tail", str(LOG_LINES), service)
-                raise Refusal(f"{service} ends as soon as it starts; its log ends with:", *log.splitlines())
+                raise CommandError(f"{service} ends as soon as it starts; its log ends with:", *log.splitlines())
 
     return look
 
@@ -93,6 +93,6 @@ def _processes(run: RunDir, service: str) -> dict[int, tuple[int, str]]:
     """Parent and title of every process of a container, by its id on this machine; empty while it does not run."""
     try:
         rows = docker.run(["top", f"{project(run)}-{service}-1", "-o", "pid,ppid,args"]).splitlines()[1:]
-    except Refusal:
+    except CommandError:
         return {}
     return {int(pid): (int(parent), title) for pid, parent, title in (row.split(maxsplit=2) for row in rows)}

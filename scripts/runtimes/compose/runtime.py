@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from functools import partial
 
 from scripts.base.console import say, step
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, Cluster
 from scripts.host import docker, images
 from scripts.host.images import Image
@@ -41,7 +41,7 @@ class ComposeRuntime(SideBySide):
         if fresh:
             memory = memory_faults(deployment.plan, deployment.hardware, deployment.models)
             if faults := [*port_faults([deployment.cluster.port]), *memory]:
-                raise Refusal(*faults)
+                raise CommandError(*faults)
             run.remove()  # what a runtime left that serves no more
         self.build_artifacts(deployment)
         self.write(deployment)
@@ -49,7 +49,7 @@ class ComposeRuntime(SideBySide):
         try:
             run_compose(run, "up", "--detach", "--remove-orphans")
             self.wait(deployment)
-        except (Refusal, KeyboardInterrupt):
+        except (CommandError, KeyboardInterrupt):
             if fresh:
                 self.down(run)
             raise
@@ -67,7 +67,7 @@ class ComposeRuntime(SideBySide):
     def rollout(self, cluster: Cluster, run: RunDir) -> None:
         deployment = self.plan(cluster, run)
         if not self.is_running(run):
-            raise Refusal("nothing is running here: run `make up` first")
+            raise CommandError("nothing is running here: run `make up` first")
         self.build_artifacts(deployment)
         self.write(deployment)
 
@@ -78,8 +78,8 @@ class ComposeRuntime(SideBySide):
 
     def follow_logs(self, run: RunDir, lines: int, follow: bool) -> None:
         if run.runtime is None:
-            raise Refusal(f"{run.path}: no logs: nothing was started here, run `make up`")
-        docker.show([*arguments(run), "logs", "--tail", str(lines), *(["--follow"] if follow else [])])
+            raise CommandError(f"{run.path}: no logs: nothing was started here, run `make up`")
+        docker.run_streaming([*arguments(run), "logs", "--tail", str(lines), *(["--follow"] if follow else [])])
 
     def is_running(self, run: RunDir) -> bool:
         _require_engine()
@@ -135,4 +135,4 @@ def _worker_images(deployment: Deployment) -> dict[str, Image]:
 
 def _require_engine() -> None:
     if fault := docker.engine_fault():
-        raise Refusal(fault)
+        raise CommandError(fault)

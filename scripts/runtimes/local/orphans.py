@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.base.waiting import wait_until
 from scripts.runtimes.run_directory import RunDir
 
@@ -31,12 +31,12 @@ def find(run: RunDir) -> dict[int, str]:
 
 
 def end(run: RunDir) -> None:
-    """End them all, the gateway first; raise Refusal with those that live on."""
+    """End them all, the gateway first; raise CommandError with those that live on."""
     for chosen, signum in PHASES:
         _signal(run, chosen, signum)
     if left := find(run):
         listed = ", ".join(f"{pid} ({title})" for pid, title in left.items())
-        raise Refusal(
+        raise CommandError(
             f"{run.path}: found processes that cannot be ended: {listed}: needed root, or the account of these"
         )
 

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.local import supervisor
 from scripts.runtimes.run_directory import RunDir
@@ -13,7 +13,7 @@ LOG_LINES = 12
 
 
 def watch(deployment: Deployment, workers: Collection[str]) -> Callable[[], None]:
-    """Return a look that raises Refusal, with the end of its log, for a process that ends instead of running.
+    """Return a look that raises CommandError, with the end of its log, for a process that ends instead of running.
 
     That is one that supervisord has given up, and a worker that has lost a process since an earlier look: gunicorn
     would start it again for ever.
@@ -26,7 +26,9 @@ def watch(deployment: Deployment, workers: Collection[str]) -> Callable[[], None
             alive = {process.pid, *_children(process.pid)}
             ended = name in watched and seen[name] - alive
             if ended or (process.state == "FATAL" and name in {*watched, *supervisor.GATEWAY}):
-                raise Refusal(f"{name} ends as soon as it starts; its log ends with:", *_log_end(deployment.run, name))
+                raise CommandError(
+                    f"{name} ends as soon as it starts; its log ends with:", *_log_end(deployment.run, name)
+                )
             if name in watched:
                 seen[name] = alive
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from scripts.base.console import say, step, warn
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.base.programs import search_path
 from scripts.cluster.config import ROOT, Cluster
 from scripts.host import docker, offline
@@ -48,7 +48,7 @@ class LocalRuntime(SideBySide):
         deployment = with_default_ports(planned)
         require(NGINX)
         if faults := memory_faults(planned.plan, planned.hardware, planned.models):
-            raise Refusal(*faults)
+            raise CommandError(*faults)
         running = supervisor.is_running(run)
         if running and run.holds(self.render(unchanged := _as_it_runs(planned))):
             step("already up")
@@ -60,23 +60,23 @@ class LocalRuntime(SideBySide):
             orphans.end(run)
         ports = {cluster.port, *deployment.ports.values()}
         if faults := port_faults(sorted(ports - run.held_ports if running else ports)):
-            raise Refusal(*faults)
+            raise CommandError(*faults)
         if running:
             step("the plan changed: ending what runs")
             _end(run)
         try:
             _start(deployment, self.render(deployment))
             self.wait(deployment)
-        except (Refusal, KeyboardInterrupt):
+        except (CommandError, KeyboardInterrupt):
             _end(run)
             run.disown()
             raise
         return deployment
 
     def down(self, run: RunDir) -> None:
-        """Stop everything and take the run directory away; raise Refusal where something lives on."""
+        """Stop everything and take the run directory away; raise CommandError where something lives on."""
         if run.path.exists() and os.geteuid() not in (0, run.path.stat().st_uid):
-            raise Refusal(f"{run.path}: no permission: needed the account that started this service, or root")
+            raise CommandError(f"{run.path}: no permission: needed the account that started this service, or root")
         if supervisor.is_running(run):
             step("stopping: what is in flight is answered first")
         elif orphans.find(run):
@@ -87,7 +87,7 @@ class LocalRuntime(SideBySide):
         _end(run)
         if busy := [port for port in sorted(run.held_ports) if port_faults([port])]:
             listed = ", ".join(map(str, busy))
-            raise Refusal(
+            raise CommandError(
                 f"port {listed}: still in use, by nothing that was started from {run.path}: `ss -ltnp` says by whom"
             )
         return run.remove()
@@ -95,19 +95,19 @@ class LocalRuntime(SideBySide):
     def rollout(self, cluster: Cluster, run: RunDir) -> None:
         deployment = self.plan(cluster, run)
         if not self.is_running(run):
-            raise Refusal("nothing is running here: run `make up` first")
+            raise CommandError("nothing is running here: run `make up` first")
         replace_each(deployment, lambda worker: supervisor.restart(run, worker), lambda: self.wait(deployment))
 
     def follow_logs(self, run: RunDir, lines: int, follow: bool) -> None:
         logs = sorted(run.logs.glob("*.log"))
         if not logs:
-            raise Refusal(f"{run.logs}: no logs: nothing was started here, run `make up`")
+            raise CommandError(f"{run.logs}: no logs: nothing was started here, run `make up`")
         os.execvp("tail", ["tail", f"--lines={lines}", *(["--follow=name"] if follow else []), *map(str, logs)])  # noqa: S606
 
     def is_running(self, run: RunDir) -> bool:
-        """Tell whether a service runs from here; raise Refusal for one whose supervisord is gone."""
+        """Tell whether a service runs from here; raise CommandError for one whose supervisord is gone."""
         if faults := self.faults(run):
-            raise Refusal(*faults)
+            raise CommandError(*faults)
         return supervisor.is_running(run)
 
     def faults(self, run: RunDir) -> list[str]:
@@ -178,7 +178,7 @@ def _start(deployment: Deployment, files: Mapping[str, str]) -> None:
     command = [*gate, "init", "--members", deployment.run.members, "--out", out]
     made = subprocess.run(command, cwd=GATE_HOME, capture_output=True, text=True)
     if made.returncode:
-        raise Refusal(f"the gate refuses its members: {made.stderr.strip()}")
+        raise CommandError(f"the gate refuses its members: {made.stderr.strip()}")
     for file in out.iterdir():
         os.chown(file, account.pw_uid, account.pw_gid)
     step("starting workers, Nginx and the gate")

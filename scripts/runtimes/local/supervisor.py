@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from xmlrpc.client import Fault, ServerProxy, Transport
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.base.waiting import wait_until
 from scripts.runtimes.run_directory import RunDir
 
@@ -31,13 +31,15 @@ class Process:
 
 
 def start(run: RunDir, python: Path, account: pwd.struct_passwd, environ: Mapping[str, str]) -> None:
-    """Start supervisord under `account` with just `environ`; raises Refusal when it does not come up."""
+    """Start supervisord under `account` with just `environ`; raises CommandError when it does not come up."""
     as_account = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
     done = subprocess.run(
         [python.parent / "supervisord", "-c", run.config], env=environ, capture_output=True, text=True, **as_account
     )  # type: ignore[call-overload]
     if done.returncode or not wait_until(lambda: is_running(run), START_S, 0.05):
-        raise Refusal(f"supervisord did not start: {(done.stderr or done.stdout).strip() or 'see ' + str(run.logs)}")
+        raise CommandError(
+            f"supervisord did not start: {(done.stderr or done.stdout).strip() or 'see ' + str(run.logs)}"
+        )
 
 
 def is_running(run: RunDir) -> bool:
@@ -50,25 +52,25 @@ def is_running(run: RunDir) -> bool:
 
 
 def processes(run: RunDir) -> dict[str, Process]:
-    """Every process by name; empty where no supervisord answers. Raises Refusal."""
+    """Every process by name; empty where no supervisord answers. Raises CommandError."""
     rows = _ask(run, "getAllProcessInfo") or []
     return {row["name"]: Process(row["statename"], row["pid"]) for row in rows}
 
 
 def restart(run: RunDir, name: str) -> None:
-    """Stop the process, and start it when it has ended. Raises Refusal."""
+    """Stop the process, and start it when it has ended. Raises CommandError."""
     _ask(run, "stopProcessGroup", name)
     _ask(run, "startProcessGroup", name, False)
 
 
 def add(run: RunDir, name: str) -> None:
-    """Start the process, which the rendered list has and supervisord does not know yet. Raises Refusal."""
+    """Start the process, which the rendered list has and supervisord does not know yet. Raises CommandError."""
     _ask(run, "reloadConfig")
     _ask(run, "addProcessGroup", name)
 
 
 def remove(run: RunDir, names: Iterable[str]) -> None:
-    """Stop the processes, all at the same moment, and forget them; unknown ones are passed over. Raises Refusal."""
+    """Stop the processes, all at the same moment, and forget them; unknown ones are passed over. Raises CommandError."""
     left = set(names) & processes(run).keys()
     while left:
         for name in left:  # again and again, since one that crashes may be between two starts
@@ -81,7 +83,7 @@ def remove(run: RunDir, names: Iterable[str]) -> None:
 
 
 def stop(run: RunDir) -> None:
-    """Stop all processes, gateway first, and wait until supervisord itself is gone. Raises Refusal."""
+    """Stop all processes, gateway first, and wait until supervisord itself is gone. Raises CommandError."""
     names = processes(run).keys()
     for name in GATEWAY:
         if name in names:
@@ -115,19 +117,23 @@ class _Transport(Transport):
 
 
 def _call(run: RunDir, method: str, *arguments: str | bool) -> Any:
-    """What supervisord answers over its socket; raises Fault where it refuses, and Refusal for a lack of rights."""
+    """What supervisord answers over its socket; raises Fault where it refuses, and CommandError for a lack of rights."""
     try:
         with ServerProxy("http://localhost", transport=_Transport(run.socket)) as proxy:
             return getattr(proxy.supervisor, method)(*arguments)
     except PermissionError:
-        raise Refusal(f"{run.socket}: no permission: needed the account that started this service, or root") from None
+        raise CommandError(
+            f"{run.socket}: no permission: needed the account that started this service, or root"
+        ) from None
 
 
 def _ask(run: RunDir, method: str, *arguments: str | bool) -> Any:
-    """The same, with its refusals as Refusal, and None where no supervisord answers."""
+    """The same, with its refusals as CommandError, and None where no supervisord answers."""
     try:
         return _call(run, method, *arguments)
     except Fault as fault:
-        raise Refusal(f"supervisord refuses {method} {' '.join(map(str, arguments))}: {fault.faultString}") from None
+        raise CommandError(
+            f"supervisord refuses {method} {' '.join(map(str, arguments))}: {fault.faultString}"
+        ) from None
     except (OSError, http.client.HTTPException):
         return None

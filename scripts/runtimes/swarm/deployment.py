@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import Cluster, Server
 from scripts.cluster.hardware import read_hardware
 from scripts.cluster.models import read_models
@@ -60,9 +60,9 @@ def gateways(cluster: Cluster) -> dict[str, str]:
 
 
 def plan_servers(cluster: Cluster, run: RunDir, away: Sequence[str] = ()) -> SwarmDeployment:
-    """Plan `cluster` for the swarm that this engine manages, without the servers called `away`; raises Refusal."""
+    """Plan `cluster` for the swarm that this engine manages, without the servers called `away`; raises CommandError."""
     if not docker.is_swarm_manager():
-        raise Refusal(
+        raise CommandError(
             "found no engine that manages a swarm, needed one for several servers: run this on the server that was "
             "initialised with --first, or on another manager"
         )
@@ -76,18 +76,18 @@ def plan_servers(cluster: Cluster, run: RunDir, away: Sequence[str] = ()) -> Swa
 
 
 def plan_without(cluster: Cluster, run: RunDir, server: str) -> tuple[SwarmDeployment, Node]:
-    """Return `cluster` planned without `server`, which is to be drained, and its node; raise Refusal."""
+    """Return `cluster` planned without `server`, which is to be drained, and its node; raise CommandError."""
     known = [one.name for one in cluster.servers]
     if server not in known or known == [server]:
-        raise Refusal(f"SERVER: found {server!r}, needed one of {', '.join(known)}, beside another that goes on")
+        raise CommandError(f"SERVER: found {server!r}, needed one of {', '.join(known)}, beside another that goes on")
     node = next((node for node in read_nodes() if server in (node.labels.get(SERVER), node.hostname)), None)
     if node is None:
-        raise Refusal(f"SERVER: found {server!r}, which is no node of this swarm: take it out of {cluster.source}")
+        raise CommandError(f"SERVER: found {server!r}, which is no node of this swarm: take it out of {cluster.source}")
     return plan_servers(cluster, run, [server]), node
 
 
 def chosen_nodes(cluster: Cluster, servers: Sequence[Server], nodes: Sequence[Node]) -> dict[str, Node]:
-    """The node of each server, by the server's name; raises Refusal for all that have none that can serve."""
+    """The node of each server, by the server's name; raises CommandError for all that have none that can serve."""
     found: dict[str, Node] = {}
     faults = []
     for index, server in enumerate(cluster.servers):
@@ -100,7 +100,7 @@ def chosen_nodes(cluster: Cluster, servers: Sequence[Server], nodes: Sequence[No
             faults += [f"{cluster.source}: servers/{index}/{line}" for line in _slot_faults(server, node)]
             found[server.name] = node
     if faults:
-        raise Refusal(*faults)
+        raise CommandError(*faults)
     return found
 
 
@@ -137,16 +137,16 @@ def _shown(values: Mapping[str, Any], key: str) -> str:
 
 
 def plan(cluster: Cluster, nodes: Mapping[str, Node]) -> Plan:
-    """A worker for every slot of the nodes, the models spread over them as scripts.plan does; raises Refusal."""
+    """A worker for every slot of the nodes, the models spread over them as scripts.plan does; raises CommandError."""
     slots = [Slot(name, server, (), None) for server, node in nodes.items() for name in node.slots]
     if faults := too_few_slots(len(cluster.models), slots):
-        raise Refusal(*(f"{cluster.source}: {fault}" for fault in faults))
+        raise CommandError(*(f"{cluster.source}: {fault}" for fault in faults))
     models = spread_models(cluster.models, len(slots))
     return Plan(tuple(Worker(f"{model}-{slot.name}", model, slot) for slot, model in zip(slots, models, strict=True)))
 
 
 def volumes(cluster: Cluster) -> dict[str, str]:
-    """The id of the model volume that each model's folder lies on, by model; raises Refusal where there is none."""
+    """The id of the model volume that each model's folder lies on, by model; raises CommandError where there is none."""
     found: dict[str, str] = {}
     faults = []
     for index, model in enumerate(cluster.models):
@@ -161,5 +161,5 @@ def volumes(cluster: Cluster) -> dict[str, str]:
             faults.append(f"{where}, which the volume {identity} does not list, needed one of {listed}")
         found[model.name] = identity
     if faults:
-        raise Refusal(*faults)
+        raise CommandError(*faults)
     return found

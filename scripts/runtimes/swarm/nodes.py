@@ -64,7 +64,7 @@ class Service:
 
 
 def read_nodes() -> list[Node]:
-    """All nodes, by their host names; raises Refusal."""
+    """All nodes, by their host names; raises CommandError."""
     ids = docker.run(["node", "ls", "--quiet"]).split()
     return sorted(map(node, docker.inspect("node", ids)), key=lambda one: one.hostname)
 

@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Mapping
 
 from scripts.base.console import say, step
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, Cluster
 from scripts.host import docker, images, offline
 from scripts.render import swarm as render_swarm
@@ -49,7 +49,7 @@ class SwarmRuntime(Runtime):
         try:
             _deploy(deployment, files)
             wait(deployment, before)
-        except (Refusal, KeyboardInterrupt):
+        except (CommandError, KeyboardInterrupt):
             if fresh:
                 self.down(run)
             raise
@@ -67,11 +67,11 @@ class SwarmRuntime(Runtime):
         run.remove()
 
     def rollout(self, cluster: Cluster, run: RunDir) -> None:
-        """Replace the workers one at a time, one service after the other; raise Refusal where some do not run."""
+        """Replace the workers one at a time, one service after the other; raise CommandError where some do not run."""
         _change(self.plan(cluster, run), ["service", "update", "--force"])
 
     def rollback(self, cluster: Cluster, run: RunDir) -> None:
-        """Bring back what every model's service was before its last change, one worker at a time; raise Refusal."""
+        """Bring back what every model's service was before its last change, one worker at a time; raise CommandError."""
         _change(self.plan(cluster, run), ["service", "rollback"], accepted=ROLLED_BACK)
 
     def drain(self, cluster: Cluster, run: RunDir, server: str) -> None:
@@ -93,7 +93,7 @@ class SwarmRuntime(Runtime):
 
     def follow_logs(self, run: RunDir, lines: int, follow: bool) -> None:
         if not self.is_running(run):
-            raise Refusal("no logs: nothing was started in this swarm, run `make up`")
+            raise CommandError("no logs: nothing was started in this swarm, run `make up`")
         options = ["--tail", str(lines), *(["--follow"] if follow else [])]
         shown = [subprocess.Popen(["docker", "service", "logs", *options, service.name]) for service in read_services()]
         for process in shown:
@@ -102,11 +102,11 @@ class SwarmRuntime(Runtime):
     def is_running(self, run: RunDir) -> bool:
         """Tell whether the swarm has our stack, wherever it was started from."""
         if not docker.is_swarm_manager():
-            raise Refusal("found no engine that manages a swarm: run this on a manager, or give another RUNTIME=")
+            raise CommandError("found no engine that manages a swarm: run this on a manager, or give another RUNTIME=")
         return bool(read_services())
 
     def build_images(self, deployment: SwarmDeployment) -> None:
-        """Build the images that the tasks run, where they are missing; raise Refusal."""
+        """Build the images that the tasks run, where they are missing; raise CommandError."""
         images.ensure([images.GATEWAY, *images.worker_images(deployment.models, deployment.has_gpus).values()])
 
     def render(self, deployment: SwarmDeployment) -> dict[str, str]:
@@ -150,13 +150,13 @@ def _monitor() -> str:
 
 
 def _refuse_left_over(deployment: SwarmDeployment) -> None:
-    """Raise Refusal when tasks run on a server that the file no longer names."""
+    """Raise CommandError when tasks run on a server that the file no longer names."""
     serving = {task.node for task in read_tasks(read_services()) if task.running}
     chosen = {node.id for node in deployment.nodes.values()}
     for node in read_nodes():
         if node.id in serving - chosen and node.active and node.ready:
             name = node.labels.get(SERVER, node.hostname)
-            raise Refusal(
+            raise CommandError(
                 f"{deployment.cluster.source}: servers: {name} still serves and is not there: "
                 f"put it back, `make drain SERVER={name}`, and take it out then"
             )
@@ -186,15 +186,15 @@ def _change(deployment: SwarmDeployment, command: list[str], accepted: str = "")
 
 
 def _complete_services() -> list[Service]:
-    """The models' services; raises Refusal where there are none, or where fewer tasks run than should."""
+    """The models' services; raises CommandError where there are none, or where fewer tasks run than should."""
     services = [service for service in read_services() if service.replicas is not None]
     if not services:
-        raise Refusal("nothing is running here: run `make up` first")
+        raise CommandError("nothing is running here: run `make up` first")
     tasks = read_tasks(services)
     for service in services:
         running = sum(task.running and task.service == service.id for task in tasks)
         if running < (service.replicas or 0):
-            raise Refusal(
+            raise CommandError(
                 f"{service.name}: found {running} of {service.replicas} workers running, needed all before others are "
                 "replaced; see `make status`"
             )

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scripts.base.console import aligned, say
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.base.http import get
 from scripts.cluster.config import Cluster
 from scripts.runtimes.status import COLUMNS, cell
@@ -17,10 +17,10 @@ WAITING = ("new", "pending", "assigned", "accepted", "preparing", "ready", "star
 
 
 def show(cluster: Cluster) -> None:
-    """Print both tables; raises Refusal when a slot, a worker or a gateway is not as it should be."""
+    """Print both tables; raises CommandError when a slot, a worker or a gateway is not as it should be."""
     nodes, services = read_nodes(), read_services()
     if not services:
-        raise Refusal("nothing is running in this swarm: run `make up`")
+        raise CommandError("nothing is running in this swarm: run `make up`")
     tasks = [task for task in read_tasks(services) if task.wanted == "running" or task.running]
     said: dict[str, list[dict[str, Any]] | None] = {
         server: get(f"{url}/status")[1].get("workers") for server, url in gateways(cluster).items()
@@ -34,7 +34,7 @@ def show(cluster: Cluster) -> None:
     silent = [server for server, found in said.items() if found is None]
     faults += [f"no gateway answers on {server}" for server in silent]
     if faults:
-        raise Refusal(*faults)
+        raise CommandError(*faults)
 
 
 def slot_rows(

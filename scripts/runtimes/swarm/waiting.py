@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from scripts.base.console import say
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.base.http import get
 from scripts.base.waiting import wait_until
 from scripts.host import docker
@@ -52,7 +52,7 @@ def remember() -> Before:
 def wait(deployment: SwarmDeployment, before: Before, accepted: str = "") -> None:
     """Return once every task is as its service says, and in rotation at every gateway.
 
-    Raises Refusal with what Swarm and the worker said when an update was given up, unless that is the `accepted` end,
+    Raises CommandError with what Swarm and the worker said when an update was given up, unless that is the `accepted` end,
     or when tasks of a first start end; and after WAIT_S seconds.
     """
     seen: dict[str, str] = {}
@@ -92,7 +92,7 @@ def wait_gone() -> None:
 
 def _until(arrived: Callable[[], bool], otherwise: str) -> None:
     if not wait_until(arrived, WAIT_S, LOOK_S):
-        raise Refusal(f"{otherwise} after {WAIT_S} seconds; see `make status` and `make logs`")
+        raise CommandError(f"{otherwise} after {WAIT_S} seconds; see `make status` and `make logs`")
 
 
 def _tell(services: Sequence[Service], tasks: Iterable[Task], before: Before, seen: dict[str, str]) -> None:
@@ -106,23 +106,25 @@ def _tell(services: Sequence[Service], tasks: Iterable[Task], before: Before, se
 
 
 def _refuse_given_up(service: Service, tasks: Sequence[Task], before: Before, accepted: str) -> None:
-    """Raise Refusal when the service has gone back, or when its first tasks end again and again."""
+    """Raise CommandError when the service has gone back, or when its first tasks end again and again."""
     failed = [
         task for task in tasks if task.service == service.id and task.state in FAILED and task.id not in before.tasks
     ]
     is_new = (service.id, service.updated) not in before.updates
     if is_new and service.update in GIVEN_UP and service.update != accepted:
         what = "what ran before serves on" if service.update == ROLLED_BACK else "see `make status`"
-        raise Refusal(f"{service.name}: the update failed and was given up ({service.update}): {what}", *_why(failed))
+        raise CommandError(
+            f"{service.name}: the update failed and was given up ({service.update}): {what}", *_why(failed)
+        )
     if not service.update and len(failed) >= PATIENCE:
-        raise Refusal(f"{service.name}: its tasks end as soon as they start:", *_why(failed))
+        raise CommandError(f"{service.name}: its tasks end as soon as they start:", *_why(failed))
 
 
 def _why(failed: Sequence[Task]) -> list[str]:
     """What Swarm says of the task that failed last, and the end of its log."""
     if not failed:
         return []
-    log = docker.read(["service", "logs", "--raw", "--tail", str(LOG_LINES), failed[0].id])
+    log = docker.run_combined_output(["service", "logs", "--raw", "--tail", str(LOG_LINES), failed[0].id])
     return [f"{failed[0].slot or failed[0].id[:12]}: {failed[0].said}", *log.splitlines()]
 
 

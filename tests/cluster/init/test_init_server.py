@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import parse_cluster
 from scripts.runtimes.swarm.deployment import chosen_nodes
 from scripts.runtimes.swarm.nodes import Node, node
@@ -43,7 +43,7 @@ def set_up_as_shown(host: Host, before: str, *order: str) -> None:
 
 
 def classified(host: Host, image: str) -> str:
-    """What a worker answers for a golden picture of a cat, its model read from the host's mounted volume."""
+    """What a worker answers for a golden image of a cat, its model read from the host's mounted volume."""
     settings = {
         "MODEL_DIR": "/srv/wanwu/models/photos", "MODEL": "photos", "WORKER": "photos-0", "SLOT": "alpha-cpu0",
         "CPUS": "0", "BIND": "127.0.0.1:8000", "VOLUME": "/srv/wanwu/models", "VOLUME_ID": "test-volume",
@@ -54,8 +54,8 @@ def classified(host: Host, image: str) -> str:
     host.says("docker", "run", "--detach", "--name=worker", *place, *variables, image)
     ready = "until [ $(docker inspect --format '{{.State.Health.Status}}' worker) = healthy ]; do sleep 0.2; done"
     host.says("sh", "-c", ready)
-    picture = "/srv/wanwu/models/photos/golden/cat.jpg"
-    answer = json.loads(host.says("docker", "exec", "worker", "python3", "-c", CLASSIFY, picture))
+    image = "/srv/wanwu/models/photos/golden/cat.jpg"
+    answer = json.loads(host.says("docker", "exec", "worker", "python3", "-c", CLASSIFY, image))
     host.says("docker", "rm", "--force", "worker")
     return str(answer["predictions"][0]["label_en"])
 
@@ -148,7 +148,7 @@ def test_the_slots_are_those_that_the_operators_file_asks_for_and_the_manager_ca
     one = parse_cluster((media / "c.toml").read_text(), "c.toml")
     assert chosen_nodes(one, one.servers, [own_node(host)])["epsilon"].slots == ("epsilon-cpu0",)
     other = parse_cluster(models + table, "c.toml")
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         chosen_nodes(other, other.servers, [own_node(host)])
     assert [line.partition(",")[0] for line in refusal.value.lines] == [
         'c.toml: servers/0/cpus: found "auto"', 'c.toml: servers/0/workers: found "auto"'

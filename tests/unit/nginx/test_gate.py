@@ -19,14 +19,14 @@ from nginx.gate.rules import (  # noqa: E402
     KEEPALIVE_S,
     Peer,
     Probe,
-    choose,
     listed_pools,
     listed_servers,
     next_state,
+    parse_readyz,
     render_models,
     render_status,
     render_upstreams,
-    understand,
+    select_servers,
 )
 
 AT = "2026-01-01T00:00:00.000+00:00"
@@ -95,35 +95,37 @@ def test_since_says_when_the_state_last_changed() -> None:
 
 
 def test_peers_that_are_out_are_omitted() -> None:
-    assert choose([A, B], {A: at("10.0.0.1:1", OUT), B: at("10.0.0.2:1", IN)}, LISTED) == {"photos-1": "10.0.0.2:1"}
+    assert select_servers([A, B], {A: at("10.0.0.1:1", OUT), B: at("10.0.0.2:1", IN)}, LISTED) == {
+        "photos-1": "10.0.0.2:1"
+    }
 
 
 def test_untested_peers_are_listed() -> None:
     peers = {A: at("10.0.0.1:1", UNTESTED), B: at("10.0.0.2:1", IN)}
-    assert choose([A, B], peers, ()) == {"photos-0": "10.0.0.1:1", "photos-1": "10.0.0.2:1"}
+    assert select_servers([A, B], peers, ()) == {"photos-0": "10.0.0.1:1", "photos-1": "10.0.0.2:1"}
 
 
 def test_when_all_peers_are_out_the_last_list_stays() -> None:
     peers = {A: at("10.0.0.1:1", OUT), B: at("10.0.0.2:1", OUT)}
-    assert choose([A, B], peers, ["photos-1", "other-0"]) == {"photos-1": "10.0.0.2:1"}
+    assert select_servers([A, B], peers, ["photos-1", "other-0"]) == {"photos-1": "10.0.0.2:1"}
 
 
 def test_when_all_are_out_and_none_was_listed_all_are_listed() -> None:
     peers = {A: at("10.0.0.1:1", OUT), B: at("10.0.0.2:1", OUT)}
-    assert choose([A, B], peers, ["other-0"]) == {"photos-0": "10.0.0.1:1", "photos-1": "10.0.0.2:1"}
+    assert select_servers([A, B], peers, ["other-0"]) == {"photos-0": "10.0.0.1:1", "photos-1": "10.0.0.2:1"}
 
 
 def test_a_worker_whose_name_led_nowhere_cannot_be_listed() -> None:
-    assert choose([A, B], {A: IN, B: at("10.0.0.2:1", OUT)}, LISTED) == {"photos-1": "10.0.0.2:1"}
-    assert choose([A, B], {A: OUT, B: OUT}, LISTED) == {}
+    assert select_servers([A, B], {A: IN, B: at("10.0.0.2:1", OUT)}, LISTED) == {"photos-1": "10.0.0.2:1"}
+    assert select_servers([A, B], {A: OUT, B: OUT}, LISTED) == {}
 
 
 def test_nobody_is_listed_at_an_address_where_another_worker_answers() -> None:
     gone, newcomer = at("10.0.0.1:1", UNTESTED), at("10.0.0.1:1", OUT, "starting")
     peers = {A: gone, B: at("10.0.0.2:1", IN, "ready"), C: newcomer}
-    assert choose([A, B], peers, LISTED) == {"photos-1": "10.0.0.2:1"}
-    assert choose([A], peers, LISTED) == {}
-    assert choose([C], peers, ()) == {"other-0": "10.0.0.1:1"}
+    assert select_servers([A, B], peers, LISTED) == {"photos-1": "10.0.0.2:1"}
+    assert select_servers([A], peers, LISTED) == {}
+    assert select_servers([C], peers, ()) == {"other-0": "10.0.0.1:1"}
 
 
 def test_a_worker_is_known_at_the_address_its_name_led_to_last() -> None:
@@ -226,7 +228,7 @@ def said(status: int, **changes: Any) -> Probe:
     facts = {"version": "1", "engine": "torch", "precision": "bf16", "in_flight": 0, "queued": 0}
     who = {"worker": "photos-0", "slot": "s", "model": "photos"}
     answer = {"state": "ready", "reason": None, **who, **facts, **changes}
-    return understand(A, status, json.dumps(answer).encode(), AT)
+    return parse_readyz(A, status, json.dumps(answer).encode(), AT)
 
 
 def test_a_worker_is_taken_at_its_word() -> None:
@@ -237,7 +239,7 @@ def test_a_worker_is_taken_at_its_word() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"OK", b"[]", b'{"state": "fine"}', b"\xff"])
 def test_an_answer_without_a_known_state_counts_as_none(body: bytes) -> None:
-    assert understand(A, 200, body, AT) == Probe("unreachable", "its /readyz answered 200 with no known state", AT)
+    assert parse_readyz(A, 200, body, AT) == Probe("unreachable", "its /readyz answered 200 with no known state", AT)
 
 
 def test_another_worker_at_the_address_is_not_taken_for_this_one() -> None:
@@ -247,7 +249,7 @@ def test_another_worker_at_the_address_is_not_taken_for_this_one() -> None:
 
 def test_a_worker_that_was_found_says_itself_who_it_is() -> None:
     answer = {"state": "ready", "reason": None, "worker": "photos-b-cpu0", "slot": "b-cpu0", "model": "photos"}
-    probe = understand(FOUND, 200, json.dumps(answer).encode(), AT)
+    probe = parse_readyz(FOUND, 200, json.dumps(answer).encode(), AT)
     assert (probe.state, probe.who) == ("ready", {"worker": "photos-b-cpu0", "slot": "b-cpu0"})
     peer = next_state(replace(IN, address=FOUND.address), probe)
     status = render_status({"photos": (FOUND,)}, {FOUND: peer}, {FOUND.worker: FOUND.address}, LATER)["workers"][0]
@@ -258,7 +260,7 @@ def test_a_worker_that_was_found_says_itself_who_it_is() -> None:
 def test_another_model_at_an_address_that_was_found_is_not_taken_for_one_of_the_pool() -> None:
     reason = "10.0.0.7:8000 is answered by worker 'x-0' of model 'x'"
     body = json.dumps({"state": "ready", "worker": "x-0", "model": "x"}).encode()
-    assert understand(FOUND, 200, body, AT) == Probe("unreachable", reason, AT)
+    assert parse_readyz(FOUND, 200, body, AT) == Probe("unreachable", reason, AT)
 
 
 @pytest.mark.parametrize(("status", "state"), [(503, "ready"), (200, "starting")])
@@ -347,7 +349,7 @@ def test_unusable_members_are_refused_with_place_and_remedy(text: str, fault: st
 
 def test_models_are_listed_as_one_of_their_workers_describes_them_even_after_it_is_gone() -> None:
     answer = {"state": "ready", "worker": "photos-0", "model": "photos", "model_info": {"name": "photos", "classes": 2}}
-    ready = understand(A, 200, json.dumps(answer).encode(), AT)
+    ready = parse_readyz(A, 200, json.dumps(answer).encode(), AT)
     gone = Probe("unreachable", "refused", LATER)
     peers = {A: next_state(next_state(at(A.address, UNTESTED), ready), gone), C: at(C.address, OUT)}
     pools: Pools = {"photos": (A,), "other": (C,)}
@@ -359,7 +361,7 @@ def test_models_are_listed_as_one_of_their_workers_describes_them_even_after_it_
 @pytest.mark.parametrize("info", ["text", 7, None, ["list"]])
 def test_model_info_that_is_no_object_is_passed_over(info: object) -> None:
     answer = {"state": "ready", "worker": "photos-0", "model": "photos", "model_info": info}
-    assert understand(A, 200, json.dumps(answer).encode(), AT).model_info is None
+    assert parse_readyz(A, 200, json.dumps(answer).encode(), AT).model_info is None
 
 
 # --- Figures that must agree ------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """`/v2`: the Open Inference Protocol over HTTP, with the binary tensors that Triton's client sends by default.
 
-Input `image`: BYTES [N], each an encoded picture (in JSON: its base64). Output `scores`: FP32 [N, classes], or,
+Input `image`: BYTES [N], each an encoded image (in JSON: its base64). Output `scores`: FP32 [N, classes], or,
 asked for with the parameter `classification` = k, BYTES [N, k] of "score:index:label", best first. Of a model with
 attributes `scores` are of all classes, and `classification` tells of those that compete for the label.
 """

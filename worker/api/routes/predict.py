@@ -65,7 +65,7 @@ def _one(
 def _explained(
     service: Service, model: Loaded, upload: Upload, parameters: Parameters, deadline: Deadline
 ) -> ResponseReturnValue:
-    """The answer with its heat map, or the heat map alone for a client that would rather have a picture."""
+    """The answer with its heat map, or the heat map alone for a client that would rather have an image."""
     if len(upload.images) > 1:
         raise ServiceError(
             ErrorCode.BAD_PARAMETER,

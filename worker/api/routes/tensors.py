@@ -32,7 +32,7 @@ class Output:
 
 @dataclass(frozen=True)
 class InferRequest:
-    """The encoded pictures of a request, the outputs it wants, and its own identifier ("" when it has none)."""
+    """The encoded images of a request, the outputs it wants, and its own identifier ("" when it has none)."""
 
     images: tuple[bytes, ...]
     outputs: tuple[Output, ...]

@@ -44,7 +44,7 @@ class Description:
 def describe(path: Path, loader: str | None = None, architecture: str = "", channels: int | None = None) -> Description:
     """What is known of the model at `path`, a file or a folder; guesses the loader when it is None.
 
-    With `channels` it is for pictures of so many, and its first layer is to be fitted to them.
+    With `channels` it is for images of so many, and its first layer is to be fitted to them.
     Runs no code from the files. Raises ModelError with what was found and what to do.
     """
     if not path.exists():

@@ -1,6 +1,6 @@
-"""Networks for pictures with another number of channels than the three they were made for: their first layer is fitted.
+"""Networks for images with another number of channels than the three they were made for: their first layer is fitted.
 
-As timm does it (adapt_input_conv): for one channel the weights of all are added up, so that a grey picture gives what
+As timm does it (adapt_input_conv): for one channel the weights of all are added up, so that a grey image gives what
 it gave as three equal channels; for several they take turns, scaled to the same sum.
 """
 
@@ -24,7 +24,7 @@ CLOSE = 1e-3
 
 
 def described(found: Description, channels: int) -> Description:
-    """`found` for pictures with so many `channels`; raises ModelError where its network cannot be fitted to them."""
+    """`found` for images with so many `channels`; raises ModelError where its network cannot be fitted to them."""
     if channels == len(found.mean):
         return found
     if not LOADERS[found.loader].can_refit:
@@ -77,7 +77,7 @@ def fit(network: "torch.nn.Module", folder: ModelFolder) -> None:
         kind = type(begins).__name__ if begins is not None else "none"
         raise ModelError(
             f"{folder.path}: its first convolution ({kind}) cannot be fitted to {channels} channels; "
-            f"set [input] channels to what it takes, and send it such pictures"
+            f"set [input] channels to what it takes, and send it such images"
         )
 
 

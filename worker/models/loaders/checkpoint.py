@@ -18,7 +18,7 @@ from worker.contract.fields import ModelError
 from worker.contract.loaders.checkpoint import NETWORK_CODE
 from worker.contract.model_files import STATE_DICTS
 from worker.models.folder import ModelFolder
-from worker.models.loaders import Description, efficientnet, guess, names, timm, torchvision
+from worker.models.loaders import Description, efficientnet, guess, imagenet_labels, timm, torchvision
 from worker.models.loaders.state_dict import fill, read_state_dict
 
 BUILD = "build"
@@ -52,7 +52,7 @@ def describe(path: Path, architecture: str) -> Description:
     files = {weights.name: weights, NETWORK_CODE: path / NETWORK_CODE}
     return Description(
         loader="checkpoint", architecture="", weights=weights.name, files=files,
-        geometry=geometry, mean=mean, std=std, labels=names.of_classes(_classes(weights)), activation="softmax",
+        geometry=geometry, mean=mean, std=std, labels=imagenet_labels.of_classes(_classes(weights)), activation="softmax",
     )  # fmt: skip
 
 

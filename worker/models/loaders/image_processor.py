@@ -1,4 +1,4 @@
-"""What an image processor of transformers does to a picture, in the words of model.toml's [input].
+"""What an image processor of transformers does to an image, in the words of model.toml's [input].
 
 What it does is read from its settings, and then tried: a family that goes its own way is refused, not guessed at.
 """
@@ -10,13 +10,13 @@ import numpy as np
 from PIL import Image
 
 from worker.contract.fields import ModelError
-from worker.decode import INTERPOLATIONS, Geometry, Picture
+from worker.decode import INTERPOLATIONS, DecodedImage, Geometry
 from worker.models.loaders.channels import GREY, RGB, normal
 
-CONVNEXT_STRETCHES_FROM = 384  # pixels; below it, the picture is scaled and cut
+CONVNEXT_STRETCHES_FROM = 384  # pixels; below it, the image is scaled and cut
 LEVIT_SCALE = 256 / 224
 MODES = {GREY: "L", RGB: "RGB"}
-# Pictures, as (width, height), that leave odd margins and have unusual shapes, and what may lie between two ways of
+# Inputs, as (width, height), that leave odd margins and have unusual shapes, and what may lie between two ways of
 # rounding them, in grey levels.
 TRIED = ((333, 251), (250, 91), (97, 402))
 CLOSE = 2.01
@@ -60,13 +60,13 @@ def _geometry(processor: Any, interpolation: str, path: Path) -> Geometry:
     lowest = (scaled, scaled) if isinstance(scaled, int) else scaled
     if lowest[0] < cut[0] or lowest[1] < cut[1]:
         raise ModelError(
-            f"{path}: its processor cuts {cut} from pictures of {scaled}, and pads them; needed a smaller cut"
+            f"{path}: its processor cuts {cut} from images of {scaled}, and pads them; needed a smaller cut"
         )
     return Geometry(cut, scaled, interpolation, "down")
 
 
 def _scaled_to(processor: Any, path: Path) -> int | Size:
-    """What pictures are scaled to: their shorter side, or all of them to a (height, width)."""
+    """What images are scaled to: their shorter side, or all of them to a (height, width)."""
     size = {key: value for key, value in dict(processor.size).items() if value}
     family, share = type(processor).__name__, getattr(processor, "crop_pct", None) or 1
     if size.keys() == {"shortest_edge"}:
@@ -90,7 +90,7 @@ def _cut(processor: Any) -> Size | None:
 
 def _keeps_shape(processor: Any, path: Path) -> ModelError:
     size = {key: value for key, value in dict(processor.size).items() if value}
-    return ModelError(f"{path}: its processor keeps each picture's shape ({size}); needed one fixed size")
+    return ModelError(f"{path}: its processor keeps each image's shape ({size}); needed one fixed size")
 
 
 def _try(processor: Any, geometry: Geometry, mean: Normal, std: Normal, path: Path) -> None:
@@ -101,13 +101,13 @@ def _try(processor: Any, geometry: Geometry, mean: Normal, std: Normal, path: Pa
         noise = np.random.default_rng(0).integers(0, 256, (size[1], size[0], len(mean)), np.uint8)
         image = Image.fromarray(noise.squeeze(), MODES[len(mean)])
         theirs = np.moveaxis(np.asarray(processor(image, return_tensors="np")["pixel_values"][0]), 0, -1)
-        ours = Picture((image,)).scaled(geometry)
+        ours = DecodedImage((image,)).scaled(geometry)
         if theirs.shape == ours.shape:
             levels = (theirs[..., ::-1] if flips(processor) else theirs) * np.array(std) + np.array(mean)
             apart = np.abs(levels * 255 - ours)
             if apart.max() < CLOSE and (apart > CLOSE / 2).mean() < MANY:
                 continue
         raise ModelError(
-            f"{path}: its processor, {type(processor).__name__}, prepares pictures in a way that [input] cannot say; "
+            f"{path}: its processor, {type(processor).__name__}, prepares images in a way that [input] cannot say; "
             "needed one that scales them and then cuts their centre"
         )

@@ -1,4 +1,4 @@
-"""ModelScope's picture classifiers from a snapshot folder, without its library: timm has their architectures.
+"""ModelScope's image classifiers from a snapshot folder, without its library: timm has their architectures.
 
 cv_resnest101_general_recognition is a ResNeSt-101 with its labels in meta_info.txt. The daily-life ViT and its
 ImageNet twin are ViTs of OpenMMLab, which name the weights otherwise and keep the labels in the checkpoint.
@@ -16,7 +16,7 @@ from worker.contract.loaders.modelscope import META_INFO, WEIGHTS
 from worker.contract.model_files import STATE_DICTS
 from worker.decode import Geometry
 from worker.models.folder import ModelFolder
-from worker.models.loaders import Description, guess, names, timm
+from worker.models.loaders import Description, guess, imagenet_labels, timm
 from worker.models.loaders.state_dict import fill, plain, read_checkpoint, read_state_dict
 
 RESNEST, VIT = "resnest101e", "vit_base_patch16_224"
@@ -100,7 +100,7 @@ def _in_their_language(labels: list[str], path: Path) -> Mapping[str, tuple[str,
     if blank := [str(number) for number, label in enumerate(labels) if not label.strip()]:
         raise ModelError(f"{path}: the label of class {some(blank)} is blank")
     chinese = any("\u4e00" <= letter <= "\u9fff" for label in labels for letter in label)
-    return {"zh": tuple(labels)} if chinese else names.imagenet(labels)
+    return {"zh": tuple(labels)} if chinese else imagenet_labels.imagenet(labels)
 
 
 def _normalisation(meta: Any, which: str) -> tuple[float, ...]:

@@ -1,6 +1,6 @@
 """Networks that the openvino engine reads itself: OpenVINO's own format, and ONNX with its weights in it or beside it.
 
-They say what size they take, and nothing of how a picture is prepared: the usual values of ImageNet stand in.
+They say what size they take, and nothing of how an image is prepared: the usual values of ImageNet stand in.
 """
 
 from pathlib import Path
@@ -11,8 +11,8 @@ from worker.contract.fields import ModelError
 from worker.contract.loaders import LOADERS
 from worker.decode import Geometry
 from worker.models.loaders import Description, guess
-from worker.models.loaders.beside import beside
 from worker.models.loaders.channels import RGB, normal
+from worker.models.loaders.companion_files import companion_files
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 USUAL = (1, RGB, 224, 224)  # [N, C, H, W]
@@ -24,7 +24,7 @@ def describe(path: Path, architecture: str) -> Description:
     onnx = any(file.suffix == ".onnx" for file in ([path] if path.is_file() else path.iterdir()))
     loader = "onnx" if onnx else "openvino"
     main = guess.file_in(path, LOADERS[loader].suffixes)
-    return exported(loader, main, beside(main), *input_shape(main))
+    return exported(loader, main, companion_files(main), *input_shape(main))
 
 
 def exported(loader: str, main: Path, weights: list[Path], channels: int, height: int, width: int) -> Description:
@@ -40,7 +40,7 @@ def exported(loader: str, main: Path, weights: list[Path], channels: int, height
 
 def read(path: Path) -> ov.Model:
     """The network in `path`; raises ModelError when it is none, or lacks its weights."""
-    beside(path)
+    companion_files(path)
     try:
         return ov.Core().read_model(path)
     except Exception as error:  # OpenVINO raises whatever a damaged file provokes

@@ -41,7 +41,7 @@ SIDES = 4
 
 
 def load(folder: ModelFolder) -> torch.nn.Module:
-    """The exported network; it must take the pictures and the batches that model.toml names."""
+    """The exported network; it must take the images and the batches that model.toml names."""
     sides = _taken(check(folder.weights), folder.weights)
     batch, shape = sides[0].get("as_int"), [side["as_int"] for side in sides[1:]]
     height, width, channels = folder.input.shape

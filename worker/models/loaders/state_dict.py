@@ -20,7 +20,7 @@ WRAPPERS = ("state_dict_ema", "state_dict", "model")  # an average of the weight
 PREFIXES = ("module.", "_orig_mod.")  # left by DataParallel and by torch.compile
 
 # Plain values that training scripts leave beside the weights; none does anything when it is read.
-HARMLESS = [
+SAFE_GLOBALS = [
     argparse.Namespace, np.dtype, np.ndarray,
     *(type(np.dtype(kind)) for kind in "?bBhHiIlLqQefd"),
     *((value, f"numpy.{core}.multiarray.{name}")
@@ -39,7 +39,7 @@ def read_checkpoint(path: Path) -> Any:
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
-        with torch.serialization.safe_globals(HARMLESS):
+        with torch.serialization.safe_globals(SAFE_GLOBALS):
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a damaged file provokes
         raise _damaged(path, error) from error
@@ -69,9 +69,9 @@ def unsafe_globals(path: Path) -> list[str]:
         with zipfile.ZipFile(path) as archive:
             if any(name.endswith("/constants.pkl") for name in archive.namelist()):
                 return ["TorchScript"]
-        with torch.serialization.safe_globals(HARMLESS):
+        with torch.serialization.safe_globals(SAFE_GLOBALS):
             return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(str(path)))
-    allowed = weights_only_globals() | _names(HARMLESS)
+    allowed = weights_only_globals() | _names(SAFE_GLOBALS)
     return sorted(_plain_pickle_globals(path) - allowed)
 
 

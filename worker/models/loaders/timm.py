@@ -13,7 +13,7 @@ from worker.contract.fields import ModelError
 from worker.contract.model_files import CONFIG, read_config, read_json
 from worker.decode import INTERPOLATIONS, Geometry
 from worker.models.folder import ModelFolder
-from worker.models.loaders import Description, channels, efficientnet, names
+from worker.models.loaders import Description, channels, efficientnet, imagenet_labels
 from worker.models.loaders.state_dict import fill, read_state_dict
 
 # In the order in which timm itself looks for them in a folder.
@@ -34,8 +34,8 @@ def load(folder: ModelFolder) -> torch.nn.Module:
 def build(
     architecture: str, classes: int, size: tuple[int, int], path: Path, arguments: Mapping[str, Any] | None = None
 ) -> torch.nn.Module:
-    """The network without its weights, for pictures of `size` (height, width); raises ModelError about `path`."""
-    # A network with a position for each patch is made for one size of picture; the others take any.
+    """The network without its weights, for images of `size` (height, width); raises ModelError about `path`."""
+    # A network with a position for each patch is made for one size of image; the others take any.
     sized = {"img_size": size} if _configuration(architecture, path)["fixed_input_size"] else {}
     wanted = {**sized, **(arguments or {}), "num_classes": classes, "pretrained": False}
     try:
@@ -65,7 +65,7 @@ def describe(path: Path, architecture: str) -> Description:
     if made_for := _arguments(config).get("img_size"):
         known["input_size"] = (3, *((made_for, made_for) if isinstance(made_for, int) else made_for))
     geometry, *normal = preprocessing(known, path)
-    network = build(architecture, names.IMAGENET_CLASSES, geometry.size, path, _arguments(config))
+    network = build(architecture, imagenet_labels.IMAGENET_CLASSES, geometry.size, path, _arguments(config))
     seen = _arguments(config).get("in_chans") or channels.of_state(network, state)
     mean, std = (channels.normal(values, seen) for values in normal)
     # By name, since some networks keep other weights after those of their last layer.
@@ -74,7 +74,7 @@ def describe(path: Path, architecture: str) -> Description:
         fill(network, state, weights, architecture)  # which says how they differ
         raise ModelError(f"{weights}: has no {head}; needed a network with a classifier")
     english = config.get("label_names") or own.get("label_names") or own.get("labels")
-    labels = names.imagenet(english) if english else names.of_classes(len(state[head]))
+    labels = imagenet_labels.imagenet(english) if english else imagenet_labels.of_classes(len(state[head]))
     return Description(
         loader="timm", architecture=architecture, weights=weights.name, files=files,
         geometry=geometry, mean=mean, std=std, labels=labels, activation="softmax",
@@ -90,7 +90,7 @@ def preprocessing(known: dict[str, Any], path: Path) -> tuple[Geometry, tuple[fl
         raise ModelError(f"{path}: interpolation {data['interpolation']!r} is none of {', '.join(INTERPOLATIONS)}")
     if mode == "border":
         raise ModelError(f"{path}: crop_mode {mode!r} cannot be said in model.toml's [input]")
-    # timm scales a picture for a network that is not square by the side that needs it most; so does no other here.
+    # timm scales an image for a network that is not square by the side that needs it most; so does no other here.
     if mode == "center" and size[0] != size[1]:
         raise ModelError(f"{path}: a centre crop of {size} pixels, which is not square, cannot be said in model.toml")
     height, width = (int(side / crop) for side in size)

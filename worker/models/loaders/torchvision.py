@@ -12,13 +12,13 @@ from worker.contract.files import sha256
 from worker.contract.model_files import STATE_DICTS
 from worker.decode import Geometry
 from worker.models.folder import ModelFolder
-from worker.models.loaders import Description, channels, guess, names
+from worker.models.loaders import Description, channels, guess, imagenet_labels
 from worker.models.loaders.state_dict import fill, read_state_dict
 
 ARCHITECTURES = models.list_models(module=models)  # the classifiers; those for other tasks are in modules below
 DATE = r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\."
 HASH_IN_NAME = re.compile(rf"-(?!{DATE})([0-9a-f]{{8,64}})\.")
-# Their published weights want the pictures in another range than the published transforms give.
+# Their published weights want the images in another range than the published transforms give.
 TRANSFORMING = ("googlenet", "inception_v3")
 
 
@@ -61,7 +61,7 @@ def describe(path: Path, architecture: str) -> Description:
         architecture = next(
             one for one in models.list_models(module=models) if weights in models.get_model_weights(one)
         )
-    network = build(architecture, names.IMAGENET_CLASSES, path)
+    network = build(architecture, imagenet_labels.IMAGENET_CLASSES, path)
     weights = weights or models.get_model_weights(architecture).DEFAULT
     check_hash(path)
     last = next(reversed(network.state_dict()))
@@ -74,7 +74,7 @@ def describe(path: Path, architecture: str) -> Description:
     return Description(
         loader="torchvision", architecture=architecture, weights=path.name, files={path.name: path},
         geometry=geometry, mean=mean, std=std,
-        labels=names.imagenet(english) if len(state[last]) == len(english) else {}, activation="softmax",
+        labels=imagenet_labels.imagenet(english) if len(state[last]) == len(english) else {}, activation="softmax",
     )  # fmt: skip
 
 

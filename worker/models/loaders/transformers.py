@@ -10,7 +10,7 @@ from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassi
 from worker.contract.fields import ModelError, some
 from worker.contract.model_files import CONFIG, PREPROCESSOR, read_json
 from worker.models.folder import ModelFolder
-from worker.models.loaders import Description, names
+from worker.models.loaders import Description, imagenet_labels
 from worker.models.loaders.channels import RGB
 from worker.models.loaders.image_processor import flips, preprocessing
 from worker.models.loaders.state_dict import check_weights
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class Logits(torch.nn.Module):
-    """A classifier of transformers that gives its logits alone, to pictures in RGB."""
+    """A classifier of transformers that gives its logits alone, to images in RGB."""
 
     def __init__(self, classifier: torch.nn.Module, flipped: bool) -> None:
         super().__init__()
@@ -103,8 +103,8 @@ def _labels(path: Path) -> dict[str, tuple[str, ...]]:
     config = _config(path)
     named = [str(config.id2label[index]) for index in range(config.num_labels)]
     if named == [f"LABEL_{index}" for index in range(config.num_labels)]:  # what transformers makes up for want of any
-        return dict(names.of_classes(config.num_labels))
-    return dict(names.imagenet(named))
+        return dict(imagenet_labels.of_classes(config.num_labels))
+    return dict(imagenet_labels.imagenet(named))
 
 
 def _activation(path: Path) -> str:

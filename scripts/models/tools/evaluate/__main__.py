@@ -16,7 +16,7 @@ ESCAPED = "backslashreplace"  # file names may hold bytes that are no text; in J
 
 
 def report(out: Path, task: EvaluateTask) -> None:
-    """Write the report of an evaluation into the folder `out`; raise ModelError, Refusal or OSError."""
+    """Write the report of an evaluation into the folder `out`; raise ModelError, CommandError or OSError."""
     found, wrong = evaluate(task.model, task.images, task.on_gpus)
     pixels = read_folder(task.model).input.pixels
     (out / PAGE).write_text(page(found, data_urls(wrong, pixels)), encoding="utf-8")

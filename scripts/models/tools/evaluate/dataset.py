@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.models.tools.evaluate.classes import Classes, UnknownClass
 from worker.decode import sniff
 
@@ -73,7 +73,7 @@ class _Labelled:
 def read(place: Path, classes: Classes) -> Dataset:
     """Return the images of `place`: a folder with a folder for each class, or a CSV file of FILE,LABEL.
 
-    Images at a folder's top have the class of the synset that their names begin with. Raise Refusal for a CSV file
+    Images at a folder's top have the class of the synset that their names begin with. Raise CommandError for a CSV file
     that cannot be read; what else is wrong is part of the result.
     """
     found = Dataset()
@@ -161,18 +161,18 @@ def _rows(place: Path) -> Iterator[tuple[int, list[str]]]:
     try:
         text = place.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise Refusal(
+        raise CommandError(
             f"IMAGES: {place}: byte {error.start} is not UTF-8: needed a folder, or a CSV file of {FILE},{LABEL} "
             "saved as UTF-8"
         ) from error
     except OSError as error:
-        raise Refusal(f"IMAGES: {place}: {error.strerror}: needed leave to read it") from error
+        raise CommandError(f"IMAGES: {place}: {error.strerror}: needed leave to read it") from error
     first = text.lstrip().partition("\n")[0]
     reader = csv.reader(io.StringIO(text), delimiter=next((mark for mark in DELIMITERS if mark in first), ","))
     try:
         yield from ((reader.line_num, row) for row in reader if any(cell.strip() for cell in row))
     except csv.Error as error:
-        raise Refusal(f"IMAGES: {place}: line {reader.line_num}: {error}: needed {FILE},{LABEL}") from error
+        raise CommandError(f"IMAGES: {place}: line {reader.line_num}: {error}: needed {FILE},{LABEL}") from error
 
 
 def _header(row: list[str]) -> tuple[int, int] | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from scripts.base.console import step
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.hardware import read_hardware
 from scripts.models.tools.evaluate import dataset
 from scripts.models.tools.evaluate.classes import Classes
@@ -16,7 +16,7 @@ from scripts.models.tools.evaluate.metrics import Figures, figures
 from scripts.models.tools.evaluate.progress import Progress
 from scripts.models.tools.evaluate.report import Evaluation, Mistake, counted, few, readable
 from scripts.models.tools.evaluate.run import Answer, answers, places
-from scripts.models.tools.prepare.apart import Place
+from scripts.models.tools.prepare.isolated import Place
 from worker.contract.languages import BOTH
 from worker.contract.machine import kind
 from worker.models.folder import ModelFolder, read_folder, verify_files
@@ -28,7 +28,7 @@ PROBABILITIES = (SOFTMAX, SIGMOID)  # activations whose scores are from 0 to 1
 def evaluate(path: Path, place: Path, on_gpus: bool) -> tuple[Evaluation, list[Path]]:
     """Return the evaluation of the folder at `path` on the images of `place`, and the files of its mistakes.
 
-    Raise ModelError when the folder cannot serve, and Refusal when no image can be evaluated.
+    Raise ModelError when the folder cannot serve, and CommandError when no image can be evaluated.
     """
     folder = read_folder(path)
     verify_files(folder)
@@ -41,7 +41,7 @@ def evaluate(path: Path, place: Path, on_gpus: bool) -> tuple[Evaluation, list[P
     answered, seconds = _answer(path, found, at)
     if not answered:
         first = found.broken[0]
-        raise Refusal(f"IMAGES: {place}: none can be evaluated, {first.file}: {readable(first.reason)}")
+        raise CommandError(f"IMAGES: {place}: none can be evaluated, {first.file}: {readable(first.reason)}")
     counts = _figures(folder, answered)
     wrong = [answered[position] for position in counts.mistakes]
     mistakes = [Mistake(image.name, image.truth, answer.best[0], answer.score) for image, answer in wrong]
@@ -85,13 +85,13 @@ def _require_images(folder: ModelFolder, place: Path, found: Dataset) -> None:
     labels = folder.output.labels
     if classes:
         known = few(labels.shown(int(index), BOTH) for index in folder.output.main)
-        raise Refusal(
+        raise CommandError(
             f"IMAGES: {place}: found the classes {few(classes)}, none of which {folder.name} has: "
             f"needed some of {known}"
         )
     others = len(found.broken) + len(found.not_images) + sum(one.images for one in found.unknown.values())
     beside = f", but {others} other {'file' if others == 1 else 'files'}" if others else ""
-    raise Refusal(
+    raise CommandError(
         f"IMAGES: {place}: found no labelled images{beside}: needed a folder for each class, with its "
         f"images inside, or a CSV file of file,label{_hint(place)}"
     )

@@ -18,7 +18,7 @@ from scripts.cluster.plan import near_cores, physical_cores
 from scripts.models.tools.answers import asker, check_count, open_engine, outputs
 from scripts.models.tools.evaluate.metrics import TOP
 from scripts.models.tools.prepare import scaling
-from scripts.models.tools.prepare.apart import ENDING_S, SPAWN, Apart, Failed, Place
+from scripts.models.tools.prepare.isolated import ENDING_S, SPAWN, Failed, IsolatedProcess, Place
 from scripts.models.tools.prepare.measure import MEMORY
 from worker.contract.errors import ServiceError
 from worker.contract.fields import ModelError
@@ -97,7 +97,7 @@ class Evaluator:
         self.fault = ""  # why it goes on no longer
         self._patience_s, self._heard_s = LOAD_S, time.monotonic()
         self.connection, theirs = SPAWN.Pipe()
-        self._process = Apart(place, answer_all, theirs, folder, len(place.cpus), place.gpu)
+        self._process = IsolatedProcess(place, answer_all, theirs, folder, len(place.cpus), place.gpu)
         theirs.close()
 
     def send(self, position: int, path: Path) -> None:

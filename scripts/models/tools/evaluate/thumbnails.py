@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from scripts.models.tools.prepare.apart import Failed, everywhere, run_apart
+from scripts.models.tools.prepare.isolated import Failed, everywhere, run_isolated
 from worker.contract.limits import LIMITS
 from worker.decode import Pixels, read
 
@@ -22,7 +22,7 @@ def data_urls(paths: Sequence[Path], pixels: Pixels) -> list[str]:
     They are made in a process of their own: a report is worth more than its images.
     """
     try:
-        return run_apart(everywhere(), LIMIT_S, _data_urls, paths, pixels)
+        return run_isolated(everywhere(), LIMIT_S, _data_urls, paths, pixels)
     except Failed:
         return [""] * len(paths)
 

@@ -8,9 +8,9 @@ import numpy as np
 from scripts.base.console import say, warn
 from scripts.cluster.hardware import Hardware
 from scripts.cluster.plan import physical_cores
-from scripts.models.tools.prepare import judge, scaling
-from scripts.models.tools.prepare.apart import Failed, Place, run_apart
-from scripts.models.tools.prepare.trial import Candidate, Subject, Trial, try_out
+from scripts.models.tools.prepare import scaling, select
+from scripts.models.tools.prepare.benchmark import BenchmarkResult, Candidate, Subject, run_benchmark
+from scripts.models.tools.prepare.isolated import Failed, Place, run_isolated
 from worker.contract.engine import EXACT, QUANTISED, EngineSpec, Measured, Scaling
 from worker.contract.engines import ENGINES
 from worker.contract.fields import ModelError
@@ -55,7 +55,7 @@ def _has_network(bench: Bench, engine: str, precision: str) -> bool:
     return network is not None
 
 
-def tried(bench: Bench) -> Iterator[tuple[Measured, Trial]]:
+def tried(bench: Bench) -> Iterator[tuple[Measured, BenchmarkResult]]:
     """The row of every candidate that runs and answers the golden images, and its trial.
 
     The first is what all are held against: torch in f32, or a network that is prepared already as it is. Raises
@@ -74,11 +74,11 @@ def tried(bench: Bench) -> Iterator[tuple[Measured, Trial]]:
             yield _row(bench, candidate, trial, first), trial
 
 
-def _trial(bench: Bench, candidate: Candidate) -> Trial | None:
+def _trial(bench: Bench, candidate: Candidate) -> BenchmarkResult | None:
     """What `candidate` does on one core, or None after telling why it cannot serve."""
     place = bench.core(candidate.gpu)
     try:
-        trial = run_apart(place, TRIAL_S, try_out, bench.subject, candidate, len(place.cpus))
+        trial = run_isolated(place, TRIAL_S, run_benchmark, bench.subject, candidate, len(place.cpus))
     except Failed as failure:
         warn(f"{candidate} is left out, for it cannot run: {failure}")
         return None
@@ -88,8 +88,8 @@ def _trial(bench: Bench, candidate: Candidate) -> Trial | None:
     return trial
 
 
-def _row(bench: Bench, candidate: Candidate, trial: Trial, reference: Trial) -> Measured:
-    row = judge.measured(candidate, trial, reference.logits, bench.folder.output, quick=bench.subject.effort.quick)
+def _row(bench: Bench, candidate: Candidate, trial: BenchmarkResult, reference: BenchmarkResult) -> Measured:
+    row = select.measured(candidate, trial, reference.logits, bench.folder.output, quick=bench.subject.effort.quick)
     say(f"   {candidate}: {told(row)}")
     return row
 
@@ -97,9 +97,9 @@ def _row(bench: Bench, candidate: Candidate, trial: Trial, reference: Trial) -> 
 def _say_how_varied(best: np.ndarray) -> None:
     """Tell how much agreeing with the answers `best` can mean."""
     kinds = len(np.unique(best))
-    say(f"   {len(best)} pictures, which the reference puts into {kinds} {'class' if kinds == 1 else 'classes'}")
+    say(f"   {len(best)} images, which the reference puts into {kinds} {'class' if kinds == 1 else 'classes'}")
     if kinds == 1:
-        warn("all pictures get the same answer, so that agreeing means little: CALIBRATION=DIR takes telling ones")
+        warn("all images get the same answer, so that agreeing means little: CALIBRATION=DIR takes telling ones")
 
 
 def told(row: Measured) -> str:

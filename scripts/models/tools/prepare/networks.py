@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from scripts.base.console import say, warn
-from scripts.models.tools.prepare.apart import Failed, everywhere, run_apart
+from scripts.models.tools.prepare.isolated import Failed, everywhere, run_isolated
 from scripts.models.tools.rewrite import PREPARED_FOLDER
 from worker.contract.declarations import TORCH, PreparedNetworks
 from worker.contract.engine import EXACT, QUANTISED, EngineSpec
@@ -26,15 +26,15 @@ def holds_int8(folder: ModelFolder) -> bool:
     if format_of(folder.loader) == TORCH:
         return False
     try:
-        return run_apart(everywhere(), LIMIT_S, is_quantised, folder.loader, folder.weights)
+        return run_isolated(everywhere(), LIMIT_S, is_quantised, folder.loader, folder.weights)
     except Failed as failure:
         raise ModelError(f"{folder.weights}: cannot be read: {failure}") from failure
 
 
-def made(folder: ModelFolder, prepared: Mapping[str, str], quantised: bool, pictures: Path) -> dict[str, str]:
+def made(folder: ModelFolder, prepared: Mapping[str, str], quantised: bool, images: Path) -> dict[str, str]:
     """`prepared`, networks by name, and those it lacks, made now: paths inside the folder.
 
-    `quantised` says whether the folder's own weights are int8 already; `pictures` is a .npy file of what int8 is
+    `quantised` says whether the folder's own weights are int8 already; `images` is a .npy file of what int8 is
     calibrated on, uint8 [N, H, W, C]. What cannot be made is told.
     """
     known = dict(prepared)
@@ -44,7 +44,7 @@ def made(folder: ModelFolder, prepared: Mapping[str, str], quantised: bool, pict
             continue
         try:
             file = f"{precision}{kind.suffix}"
-            _make(folder, (kind.name, precision), source, pictures, file)
+            _make(folder, (kind.name, precision), source, images, file)
             known[name] = f"{PREPARED_FOLDER}/{file}"
             say(f"   {known[name]}")
         except Failed as failure:
@@ -88,17 +88,17 @@ def tidy(folder: Path, kept: Collection[str]) -> None:
         (folder / PREPARED_FOLDER).rmdir()
 
 
-def _make(folder: ModelFolder, kind: tuple[str, str], source: Path, pictures: Path, file: str) -> None:
+def _make(folder: ModelFolder, kind: tuple[str, str], source: Path, images: Path, file: str) -> None:
     """Make one network in a folder of its own and move it to its place; raises Failed."""
     target = folder.path / PREPARED_FOLDER
     target.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.path) as draft:
-        run_apart(everywhere(), LIMIT_S, make, folder.path, kind, source, pictures, Path(draft) / file)
+        run_isolated(everywhere(), LIMIT_S, make, folder.path, kind, source, images, Path(draft) / file)
         for path in Path(draft).iterdir():
             path.replace(target / path.name)
 
 
-def make(folder: Path, kind: tuple[str, str], source: Path, pictures: Path, target: Path) -> None:
+def make(folder: Path, kind: tuple[str, str], source: Path, images: Path, target: Path) -> None:
     """Write `target`, a network of `kind` (converter and precision), which is loaded after this process is pinned.
 
     In f32 it is made of the folder's own weights, in int8 of the network `source`.
@@ -107,6 +107,6 @@ def make(folder: Path, kind: tuple[str, str], source: Path, pictures: Path, targ
 
     (name, precision), read = kind, read_folder(folder)
     if precision == QUANTISED:
-        converter(name).quantise(source, np.load(pictures), read.input, target)
+        converter(name).quantise(source, np.load(images), read.input, target)
     else:
         converter(name).convert(load_network(read), read.input, target)

@@ -10,10 +10,10 @@ import numpy as np
 from scripts.base.console import say, step, warn
 from scripts.cluster.hardware import read_hardware
 from scripts.models.tools.prepare import calibration, networks
+from scripts.models.tools.prepare.benchmark import BenchmarkResult, Subject
 from scripts.models.tools.prepare.effort import WHOLE, Effort
 from scripts.models.tools.prepare.measure import Bench, scaled, tried
-from scripts.models.tools.prepare.table import table, with_scaling
-from scripts.models.tools.prepare.trial import Subject, Trial
+from scripts.models.tools.prepare.merge import merge_measurements, with_scaling
 from scripts.models.tools.rewrite import rewritten
 from worker.contract.engine import EXACT, EngineSpec, Measured, Scaling
 from worker.contract.files import sha256, write_atomically
@@ -24,7 +24,7 @@ BUSY = 0.5  # of the CPUs at work for others: figures would then tell of them
 
 
 def prepare(path: Path, own: Path | None, effort: Effort = WHOLE) -> None:
-    """Prepare the folder at `path`, on the pictures in `own` or on generated ones; raises ModelError."""
+    """Prepare the folder at `path`, on the images in `own` or on generated ones; raises ModelError."""
     folder = read_folder(path)
     verify_files(folder)
     _warn_where_busy()
@@ -39,8 +39,8 @@ def prepare(path: Path, own: Path | None, effort: Effort = WHOLE) -> None:
 
 def _engine(folder: ModelFolder, shelf: Path, own: Path | None, effort: Effort) -> EngineSpec:
     """What [engine] is to say after everything was made and tried."""
-    calibrated, compared = _pictures(folder, own, shelf, effort)
-    # Own pictures, or more of them, are given for better ranges: the int8 that is there has those of others.
+    calibrated, compared = _images(folder, own, shelf, effort)
+    # Own images, or more of them, are given for better ranges: the int8 that is there has those of others.
     better = own is not None or (not effort.quick and any(row.quick for row in folder.engine.measured))
     held = {name: file for name, file in folder.engine.prepared.items() if not better or name.endswith(EXACT)}
     step("converting")
@@ -49,7 +49,9 @@ def _engine(folder: ModelFolder, shelf: Path, own: Path | None, effort: Effort) 
     bench = Bench(folder, Subject(folder.path, prepared, compared, effort), hardware, quantised)
     step("measuring on one core")
     trials = list(tried(bench))
-    spec = table(folder.engine, folder.loader, prepared, prepared.keys() - held.keys(), [row for row, _ in trials])
+    spec = merge_measurements(
+        folder.engine, folder.loader, prepared, prepared.keys() - held.keys(), [row for row, _ in trials]
+    )
     for row in spec.measured:
         if row.chosen and row.machine in {row.machine for row, _ in trials}:
             say(f"   chosen for {row.machine}: {row.engine} {row.precision}")
@@ -65,7 +67,7 @@ def _warn_where_busy() -> None:
         )
 
 
-def _scaling(bench: Bench, spec: EngineSpec, trials: Sequence[tuple[Measured, Trial]]) -> Iterator[Scaling]:
+def _scaling(bench: Bench, spec: EngineSpec, trials: Sequence[tuple[Measured, BenchmarkResult]]) -> Iterator[Scaling]:
     """What cores per worker bring here, with what was chosen for the CPUs of this machine."""
     choice = spec.choose(kind())
     for row, trial in trials:
@@ -74,15 +76,15 @@ def _scaling(bench: Bench, spec: EngineSpec, trials: Sequence[tuple[Measured, Tr
             yield from scaled(bench, row, trial.memory)
 
 
-def _pictures(folder: ModelFolder, own: Path | None, shelf: Path, effort: Effort) -> tuple[Path, Path]:
-    """Two .npy files: pictures to calibrate on, and others to compare answers on."""
-    step(f"pictures: {own or 'generated'}")
+def _images(folder: ModelFolder, own: Path | None, shelf: Path, effort: Effort) -> tuple[Path, Path]:
+    """Two .npy files: images to calibrate on, and others to compare answers on."""
+    step(f"images: {own or 'generated'}")
     if own is None:
-        say("   they show nothing a classifier knows; CALIBRATION=DIR takes pictures of your own, which is better")
+        say("   they show nothing a classifier knows; CALIBRATION=DIR takes images of your own, which is better")
     count = effort.images
-    pictures = calibration.own(folder, own, count) if own else calibration.generated(folder, count)
+    images = calibration.own(folder, own, count) if own else calibration.generated(folder, count)
     paths = shelf / "calibration.npy", shelf / "compared.npy"
-    np.save(paths[0], pictures.calibration)
-    np.save(paths[1], pictures.check)
-    say(f"   {len(pictures.calibration)} to calibrate int8 on, {len(pictures.check)} others to compare answers on")
+    np.save(paths[0], images.calibration)
+    np.save(paths[1], images.check)
+    say(f"   {len(images.calibration)} to calibrate int8 on, {len(images.check)} others to compare answers on")
     return paths

@@ -10,8 +10,8 @@ import numpy as np
 
 from scripts.cluster.hardware import Cpu
 from scripts.cluster.plan import Core, by_node, physical_cores
-from scripts.models.tools.prepare.apart import SPAWN, Apart, Place
-from scripts.models.tools.prepare.trial import Candidate, Subject, opened
+from scripts.models.tools.prepare.benchmark import Candidate, Subject, opened
+from scripts.models.tools.prepare.isolated import SPAWN, IsolatedProcess, Place
 from worker.contract.engine import Scaling
 
 MOST_CORES = 8  # of one worker: more never served more images, and seldom one sooner
@@ -36,11 +36,12 @@ def numbers(cores: Sequence[Core]) -> tuple[int, ...]:
 
 
 def measure(subject: Subject, candidate: Candidate, at: Sequence[Place], cores: int) -> Scaling:
-    """All of `at` busy at once with one picture after another; raises Failed when one of them fails."""
+    """All of `at` busy at once with one image after another; raises Failed when one of them fails."""
     together = SPAWN.Barrier(len(at))
     with ExitStack() as stack:
         workers = [
-            stack.enter_context(Apart(place, keep_busy, subject, candidate, len(place.cpus), together)) for place in at
+            stack.enter_context(IsolatedProcess(place, keep_busy, subject, candidate, len(place.cpus), together))
+            for place in at
         ]
         times = [worker.result(LOAD_S + subject.effort.work_s) for worker in workers]
     images_per_s = sum(len(seconds) / sum(seconds) for seconds in times)
@@ -49,12 +50,12 @@ def measure(subject: Subject, candidate: Candidate, at: Sequence[Place], cores: 
 
 
 def keep_busy(subject: Subject, candidate: Candidate, threads: int, together: Any) -> list[float]:
-    """The seconds that each picture took, one after the other, from when all have loaded."""
+    """The seconds that each image took, one after the other, from when all have loaded."""
     _, engine = opened(subject, candidate, (1,), threads)
-    picture = np.load(subject.pictures, mmap_mode="r")[:1].copy()
+    image = np.load(subject.images, mmap_mode="r")[:1].copy()
     together.wait(LOAD_S)
     edges = [time.perf_counter()]
     while edges[-1] - edges[0] < subject.effort.work_s:
-        engine.infer(picture)
+        engine.infer(image)
         edges.append(time.perf_counter())
     return np.diff(edges).tolist()

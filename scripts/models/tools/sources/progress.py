@@ -6,7 +6,7 @@ from typing import Any
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from scripts.base.console import say
-from scripts.models.store import megabytes
+from scripts.models.model_store import megabytes
 
 LARGE = 10_000_000  # bytes from which a file's progress is told
 PARTS = 10  # how often

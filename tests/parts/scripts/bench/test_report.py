@@ -10,8 +10,8 @@ from PIL import Image
 
 from scripts.bench.figures import Model, figures
 from scripts.bench.report import Run
-from scripts.bench.subjects import own, peers
 from scripts.bench.summary import Sample, rows
+from scripts.bench.targets import own, peers
 from scripts.cluster.config import ROOT
 
 MODEL = Model("openvino", "int8", 0.985, 0.01, 200, 1.234)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.bench import procfs
 from scripts.bench.servers import end, running
-from scripts.bench.subjects import REFERENCE, SERVER, Material, Subject
+from scripts.bench.targets import REFERENCE, SERVER, Material, Subject
 from tests.wait import until
 
 FAMILY = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600)'])"
@@ -26,11 +26,11 @@ def start(code: str) -> "subprocess.Popen[bytes]":
 
 @pytest.fixture
 def material(tmp_path: Path) -> Material:
-    (tmp_path / "pictures").mkdir()
-    (tmp_path / "pictures/one.jpg").write_bytes(b"\xff\xd8\xff")
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/one.jpg").write_bytes(b"\xff\xd8\xff")
     names = {REFERENCE: tmp_path / "model"}
     cpus = frozenset(os.sched_getaffinity(0))
-    return Material(names, names, tmp_path / "pictures", tmp_path / "cluster.toml", cpus, [frozenset({min(cpus)})])
+    return Material(names, names, tmp_path / "images", tmp_path / "cluster.toml", cpus, [frozenset({min(cpus)})])
 
 
 @pytest.mark.parametrize("code", [FAMILY, STUBBORN], ids=["obedient", "stubborn"])
@@ -68,7 +68,7 @@ def test_processor_time_and_memory_are_those_of_a_process_and_all_below_it() -> 
 
 def test_a_server_that_ends_at_once_is_refused_with_the_end_of_its_log(material: Material, tmp_path: Path) -> None:
     subject = Subject("x", "some server", SERVER, REFERENCE, command=(sys.executable, "-c", "print('why'); exit(3) #"))
-    with pytest.raises(Refusal) as refusal, running(subject, material, tmp_path):
+    with pytest.raises(CommandError) as refusal, running(subject, material, tmp_path):
         pass
     assert refusal.value.lines == (
         f"some server: did not start: it ended with status 3; {tmp_path / 'x.log'} ends with:", "why"

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.bundle import contents, kit, volume
 from scripts.cluster.config import ROOT, load_cluster, parse_cluster
 from scripts.host import images
-from scripts.models import store as library
+from scripts.models import model_store as library
 from worker.contract.version import VERSION
 
 
@@ -56,7 +56,7 @@ def test_the_same_kit_is_the_same_bytes_and_says_nothing_of_who_packed_it(checko
 
 
 def test_a_folder_that_git_does_not_know_has_no_kit(tmp_path: Path) -> None:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         kit.read_kit(tmp_path)
     (line,) = refusal.value.lines
     assert line.startswith(f"{tmp_path}: found no git checkout (fatal: not a git repository")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.hardware import (
     Hardware,
     read_hardware,
@@ -69,6 +69,6 @@ def test_a_missing_lscpu_is_refused_with_the_package_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         read_hardware()
     assert str(refusal.value) == "found no lscpu: install util-linux with your package manager"

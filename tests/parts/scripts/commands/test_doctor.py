@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.base.programs import on_path
 from scripts.cluster.config import ROOT, Cluster
 from scripts.cluster.hardware import read_hardware
@@ -21,8 +21,8 @@ from scripts.host.environments import SERVE
 from scripts.runtimes.deployment import Deployment, plan_here
 from scripts.runtimes.local import runtime as local
 from scripts.runtimes.run_directory import RunDir
-from tests.nobody import NOBODY, as_nobody
 from tests.service import free_ports
+from tests.unprivileged_user import UNPRIVILEGED, as_unprivileged
 from worker.contract.cpu_list import format_cpu_list
 
 Capture = pytest.CaptureFixture[str]
@@ -30,7 +30,7 @@ HARDWARE = read_hardware()
 TERABYTES_4 = 1 << 42
 # A mount namespace in which the system's Python has no ensurepip, as on Debian without python3-venv.
 WITHOUT_ENSUREPIP = 'mount -t tmpfs tmpfs "$(/usr/bin/python3 -c "import ensurepip as e; print(e.__path__[0])")"'
-AS_NOBODY = ("setpriv", f"--reuid={NOBODY.pw_uid}", f"--regid={NOBODY.pw_gid}", "--clear-groups")
+AS_NOBODY = ("setpriv", f"--reuid={UNPRIVILEGED.pw_uid}", f"--regid={UNPRIVILEGED.pw_gid}", "--clear-groups")
 
 pytestmark = pytest.mark.skipif(not on_path("nginx"), reason="needs Nginx, which `make test` installs")
 
@@ -71,7 +71,7 @@ def diagnose(cluster: Path, runtime: str = "local") -> None:
 
 def refused(cluster: Path, capsys: Capture) -> tuple[list[str], list[str]]:
     """What doctor refuses with, and the lines it printed that say no."""
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         diagnose(cluster)
     printed = capsys.readouterr().out.splitlines()
     assert len(printed) >= 6
@@ -139,7 +139,7 @@ def test_for_compose_an_engine_is_needed_and_neither_nginx_nor_packages(
     cluster: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{cluster.parent}/no.sock")
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         diagnose(cluster, "compose")
     assert refusal.value.lines == ("to mend before `make up`: runtime",)
     said = capsys.readouterr().out.splitlines()
@@ -159,7 +159,7 @@ def test_the_cluster_is_planned_once_whether_that_works_or_not(
         return plan_here(cluster, run)
 
     monkeypatch.setattr(local, "plan_here", counted)
-    with contextlib.suppress(Refusal):
+    with contextlib.suppress(CommandError):
         diagnose(cluster)
     assert len(planned) == 1
     assert ("no  plan: " in capsys.readouterr().out) == bool(text)
@@ -167,7 +167,7 @@ def test_the_cluster_is_planned_once_whether_that_works_or_not(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another account for a moment")
 def test_a_folder_that_cannot_be_written_is_named(cluster: Path, capsys: Capture) -> None:
-    with as_nobody(), pytest.raises(Refusal, match="folders"):
+    with as_unprivileged(), pytest.raises(CommandError, match="folders"):
         diagnose(cluster)
     folder = cluster.parent
     assert (
@@ -181,7 +181,7 @@ def bare_kit(readable: Path) -> Path:
     root = readable / "kit"
     for folder in ("scripts", "worker", "nginx", "compose"):
         shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    os.chown(root, NOBODY.pw_uid, NOBODY.pw_gid)
+    os.chown(root, UNPRIVILEGED.pw_uid, UNPRIVILEGED.pw_gid)
     return root
 
 

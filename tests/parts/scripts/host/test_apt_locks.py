@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
 from scripts.host import packages
 from scripts.host.packages import require
@@ -98,7 +98,7 @@ def test_init_server_waits_for_apt_and_for_dpkg(apt: Path) -> None:
 def test_waiting_ends_and_names_the_holder(apt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packages, "LOCK_S", 0)
     with held(apt / "lists/lock"):
-        with pytest.raises(Refusal) as refusal:
+        with pytest.raises(CommandError) as refusal:
             require(TOOL)
         script = ". scripts/apt.sh; APT_LOCK_S=0; apt_get update || apt_reason"
         said = subprocess.run(["bash", "-c", script], cwd=ROOT, capture_output=True, text=True).stdout
@@ -110,7 +110,7 @@ def test_waiting_ends_and_names_the_holder(apt: Path, monkeypatch: pytest.Monkey
 
 def test_other_faults_are_not_waited_for(apt: Path) -> None:
     (apt / "sources.list").write_text(f"deb [trusted=yes] copy:{apt}/nowhere ./\n")
-    with pytest.raises(Refusal):
+    with pytest.raises(CommandError):
         require(TOOL)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.host.debs import SYSTEMS, Apt
 
 
@@ -13,7 +13,7 @@ from scripts.host.debs import SYSTEMS, Apt
 def test_a_mirror_that_does_not_answer_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANWU_DEBIAN_MIRROR", f"file:{tmp_path}/none")
     monkeypatch.setenv("WANWU_DEBIAN_SECURITY_MIRROR", f"file:{tmp_path}/none")
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         Apt(SYSTEMS["debian-12"], tmp_path / "apt").resolve()
     (line,) = refusal.value.lines
     assert line.startswith("debian-12: apt-get update failed: E: The repository 'file:")

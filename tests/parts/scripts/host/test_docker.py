@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
 from scripts.host import docker
 
@@ -81,7 +81,7 @@ def test_no_docker_command_is_told_from_no_engine(tmp_path: Path, monkeypatch: p
 def test_what_docker_prints_is_returned_and_what_it_complains_of_is_refused(say: FakeDocker) -> None:
     say("echo one; echo two", "echo out; printf 'why\\n\\nnot\\n' >&2; exit 3")
     assert docker.run(["version"]) == "one\ntwo\n"
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         docker.run(["compose", "up"])
     assert refusal.value.lines == ("`docker compose` failed:", "why", "not")
 

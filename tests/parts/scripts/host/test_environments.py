@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.host import environments
 from scripts.host.environments import (
     TORCH_CPU,
@@ -69,7 +69,7 @@ def test_an_environment_is_made_once_and_anew_when_a_lock_changes_or_pip_failed(
     assert capsys.readouterr().out == ""
 
     lock.write_text(changed)
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         ensure(environment, nvidia=False)
     said, *errors, needed = refusal.value.lines
     assert said == "pip could not fill .venv/tiny:"
@@ -116,6 +116,6 @@ def test_a_constraint_that_no_lock_can_meet_is_named(
     (tmp_path / "lock.txt").write_text(wheel(pip_finds, "1"))
     (tmp_path / "constraints.txt").write_text("tiny>1\n")
     monkeypatch.setenv("PIP_CONSTRAINT", str(tmp_path / "constraints.txt"))
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         ensure(Environment(tmp_path / ".venv/tiny", (tmp_path / "lock.txt",)), nvidia=False)
     assert "The user requested (constraint) tiny>1" in "\n".join(refusal.value.lines)

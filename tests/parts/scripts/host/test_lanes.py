@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.host.lanes import run_beside
 
 
@@ -14,7 +14,7 @@ def shell(code: str) -> list[str]:
 
 
 def refused(lanes: dict[str, list[str]], folder: Path) -> list[str]:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         run_beside(lanes, folder)
     return list(refusal.value.lines)
 

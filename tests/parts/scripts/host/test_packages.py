@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from scripts.base import programs
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.hardware import read_hardware
 from scripts.host.packages import NGINX, require
 
@@ -26,7 +26,7 @@ needs_apt = pytest.mark.skipif(
 
 
 def refused(programs: dict[str, str]) -> tuple[str, ...]:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         require(programs)
     return refusal.value.lines
 
@@ -62,7 +62,7 @@ def test_another_package_manager_is_named_with_its_command(elsewhere: Path, mana
     (elsewhere / manager).write_text("#!/bin/sh\n")
     (elsewhere / manager).chmod(0o755)
     assert refused(NGINX) == (f"found no nginx: run as root: {manager} install nginx",)
-    with pytest.raises(Refusal, match=rf"^found no lscpu: run as root: {manager} install util-linux$"):
+    with pytest.raises(CommandError, match=rf"^found no lscpu: run as root: {manager} install util-linux$"):
         read_hardware()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.host.wheelhouse import collect
 
 
@@ -72,7 +72,7 @@ def test_a_damaged_wheel_is_fetched_anew(tmp_path: Path, source: Path) -> None:
 def test_a_wheel_that_cannot_be_had_is_refused_by_name(tmp_path: Path, source: Path) -> None:
     lock = write_lock(tmp_path / "lock.txt", make_wheel(tmp_path, "one"))
     source.mkdir()
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(CommandError) as caught:
         collect([lock], tmp_path / "wheelhouse", keep=[])
     assert caught.value.lines[0] == "pip could not fetch what lock.txt pins:"
     assert "No matching distribution found for one==1.0" in caught.value.lines[-2]
@@ -85,5 +85,5 @@ def test_a_wheel_with_another_hash_is_refused(tmp_path: Path, source: Path) -> N
     wheel = make_wheel(source, "one")
     lock = write_lock(tmp_path / "lock.txt", wheel)
     wheel.write_bytes(wheel.read_bytes() + b"\n")
-    with pytest.raises(Refusal, match="THESE PACKAGES DO NOT MATCH THE HASHES"):
+    with pytest.raises(CommandError, match="THESE PACKAGES DO NOT MATCH THE HASHES"):
         collect([lock], tmp_path / "wheelhouse", keep=[])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scripts.cluster.config import ROOT, Cluster, parse_cluster
-from scripts.models import store as library
+from scripts.models import model_store as library
 from scripts.models.tools.rewrite import rewritten
 from worker.contract.engine import EngineSpec, Measured, Scaling
 
@@ -38,10 +38,10 @@ def test_the_list_has_a_line_for_every_folder(models: Path, capsys: Capture) -> 
     rows = [line.split() for line in said.out.splitlines()]
     assert rows[0] == [*library.COLUMNS]
     size = library.megabytes(sum(path.stat().st_size for path in library.files(PHOTOS))).split()
-    version = library.read_facts(PHOTOS).version
+    version = library.read_summary(PHOTOS).version
     engine = ["Apache-2.0", "openvino", "openvino", "int8", "not", "measured"]
     told = [version, *size, *engine, "224", "x", "224", "1000", "en+zh"]
-    texts = [*library.read_facts(PHOTOS).description.values()]
+    texts = [*library.read_summary(PHOTOS).description.values()]
     assert rows[1:4] == [
         ["copy", *told, "as", "other", "yes"],
         ["empty", "0.0", "MB", "no", "no"],

@@ -10,7 +10,7 @@ import torch
 
 from tests import folders
 
-# What each precision may move a logit by; the logits of these pictures span more than 3.
+# What each precision may move a logit by; the logits of these images span more than 3.
 MOVES = {"f32": 1e-4, "bf16": 0.05, "int8": 0.1}
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.base.http import get, show_answer
 from tests.answers import answering
 from tests.service import free_ports
@@ -22,15 +22,15 @@ ANSWER = {
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Path:
+def image(tmp_path: Path) -> Path:
     path = tmp_path / "狗 1.png"
     path.write_bytes(b"\x89PNG")
     return path
 
 
-def refused(endpoint: str, picture: Path) -> tuple[str, ...]:
-    with pytest.raises(Refusal) as refusal:
-        show_answer(endpoint, picture)
+def refused(endpoint: str, image: Path) -> tuple[str, ...]:
+    with pytest.raises(CommandError) as refusal:
+        show_answer(endpoint, image)
     return refusal.value.lines
 
 
@@ -60,16 +60,14 @@ def test_nothing_that_answers_is_status_0() -> None:
     assert get(f"http://127.0.0.1:{free_ports(1)}/readyz") == (0, {})
 
 
-def test_the_answer_is_shown_with_the_curl_line_that_gives_it(
-    picture: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_answer_is_shown_with_the_curl_line_that_gives_it(image: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with answering({"/predict?top_k=3": (200, json.dumps(ANSWER).encode())}) as server:
-        show_answer(server.endpoint, picture)
+        show_answer(server.endpoint, image)
     ((asked, headers, body),) = server.asked
     assert (asked, headers["Content-Type"], body) == ("POST /predict?top_k=3", "application/octet-stream", b"\x89PNG")
     assert capsys.readouterr().out == (
         "\n"
-        f"  curl -F 'image=@{picture}' {server.endpoint}/predict\n"
+        f"  curl -F 'image=@{image}' {server.endpoint}/predict\n"
         "\n"
         "    98.8%  狗  dog\n"
         "     1.2%  猫\n"
@@ -79,30 +77,30 @@ def test_the_answer_is_shown_with_the_curl_line_that_gives_it(
     )
 
 
-def test_a_picture_below_the_current_directory_is_named_from_there(
-    picture: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_an_image_below_the_current_directory_is_named_from_there(
+    image: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plain = picture.rename(picture.with_name("dog.png"))
+    plain = image.rename(image.with_name("dog.png"))
     monkeypatch.chdir(plain.parent.parent)
     with answering({"/predict?top_k=3": (200, json.dumps(ANSWER).encode())}) as server:
         show_answer(server.endpoint, plain)
     assert f"  curl -F image=@{plain.parent.name}/dog.png {server.endpoint}/predict\n" in capsys.readouterr().out
 
 
-def test_an_error_is_refused_with_its_status_and_body(picture: Path) -> None:
+def test_an_error_is_refused_with_its_status_and_body(image: Path) -> None:
     body = '{"error": {"code": "undecodable", "message": "坏了"}}'
     with answering({"/predict?top_k=3": (422, body.encode())}) as server:
-        assert refused(server.endpoint, picture) == (f"{server.endpoint}/predict answered 422: {body}",)
+        assert refused(server.endpoint, image) == (f"{server.endpoint}/predict answered 422: {body}",)
 
 
-def test_no_answer_is_refused_with_the_reason(picture: Path) -> None:
+def test_no_answer_is_refused_with_the_reason(image: Path) -> None:
     endpoint = f"http://127.0.0.1:{free_ports(1)}"
-    assert refused(endpoint, picture) == (
+    assert refused(endpoint, image) == (
         f"{endpoint}/predict: no answer: <urlopen error [Errno 111] Connection refused>",
     )
     with answering({"/predict?top_k=3": b"SSH-2.0\r\n"}) as server:
-        assert refused(server.endpoint, picture) == (f"{server.endpoint}/predict: no answer: SSH-2.0",)
+        assert refused(server.endpoint, image) == (f"{server.endpoint}/predict: no answer: SSH-2.0",)
     with answering({"/predict?top_k=3": (200, b"<html>")}) as server:
-        assert refused(server.endpoint, picture) == (
+        assert refused(server.endpoint, image) == (
             f"{server.endpoint}/predict: no answer: Expecting value: line 1 column 1 (char 0)",
         )

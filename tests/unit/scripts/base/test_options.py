@@ -9,7 +9,7 @@ from typing import Annotated
 import pytest
 
 from scripts import commands
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.base.options import Flag, add_flags, from_json, read_flags, to_json
 
 
@@ -67,7 +67,7 @@ def test_json_brings_back_what_was_written_whatever_bytes_a_path_has() -> None:
 
 
 def test_an_unknown_key_in_json_is_refused() -> None:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         from_json(Options, json.dumps({"lines": 1, "line": 2}))
     assert refusal.value.lines == (
         "Options: found line, needed some of lines, out_dir, gpu, follow, prepare, arguments, origin, calibration",

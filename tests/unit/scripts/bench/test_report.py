@@ -7,8 +7,8 @@ import pytest
 
 from scripts.bench.figures import Figure, Model, figures
 from scripts.bench.report import Run, markdown
-from scripts.bench.subjects import own, peers
 from scripts.bench.summary import Sample, percentile, rows
+from scripts.bench.targets import own, peers
 from scripts.cluster.config import ROOT
 
 MODEL = Model("openvino", "int8", 0.985, 0.01, 200, 1.234)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
-from scripts.bench.material import own_photos, without_others
+from scripts.base.errors import CommandError
+from scripts.bench.fixtures import own_photos, without_others
 from scripts.bench.servers import cluster_text
-from scripts.bench.subjects import REFERENCE, SERVICE, Load, Material, Subject
+from scripts.bench.targets import REFERENCE, SERVICE, Load, Material, Subject
 from scripts.cluster.config import load_cluster
 from scripts.cluster.hardware import Cpu, Hardware
 from scripts.cluster.plan import plan
@@ -17,11 +17,11 @@ from scripts.cluster.plan import plan
 
 @pytest.fixture
 def material(tmp_path: Path) -> Material:
-    (tmp_path / "pictures").mkdir()
-    (tmp_path / "pictures/one.jpg").write_bytes(b"\xff\xd8\xff")
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/one.jpg").write_bytes(b"\xff\xd8\xff")
     names = {REFERENCE: tmp_path / "model"}
     cpus = frozenset(os.sched_getaffinity(0))
-    return Material(names, names, tmp_path / "pictures", tmp_path / "cluster.toml", cpus, [frozenset({min(cpus)})])
+    return Material(names, names, tmp_path / "images", tmp_path / "cluster.toml", cpus, [frozenset({min(cpus)})])
 
 
 def test_a_service_of_one_slot_has_one_worker_on_that_slot(material: Material, tmp_path: Path) -> None:
@@ -88,15 +88,15 @@ def test_f32_only_is_the_safe_engine_where_nothing_was_measured() -> None:
     assert table["engine"]["batch_sizes"] == [1, 4]
 
 
-def test_own_photos_are_a_folder_of_pictures_and_nothing_else(tmp_path: Path) -> None:
+def test_own_photos_are_a_folder_of_images_and_nothing_else(tmp_path: Path) -> None:
     def refused(folder: Path) -> str:
-        with pytest.raises(Refusal) as refusal:
+        with pytest.raises(CommandError) as refusal:
             own_photos(folder)
         return "\n".join(refusal.value.lines)
 
     assert refused(tmp_path / "none") == f"PHOTOS: {tmp_path / 'none'}: no such folder"
     needed = "needed files ending in .jpg, .jpeg, .png, .webp"
-    assert refused(tmp_path) == f"PHOTOS: {tmp_path}: found no pictures, {needed}"
+    assert refused(tmp_path) == f"PHOTOS: {tmp_path}: found no images, {needed}"
     (tmp_path / "a.JPG").touch()
     assert own_photos(tmp_path) == tmp_path
     (tmp_path / "notes.txt").touch()

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.bundle import contents, kit, sbom, volume
 from scripts.bundle.run import _claim
 from scripts.cluster.config import ROOT
 from scripts.host import images
 from scripts.host.debs import read_stanzas
 from scripts.host.wheelhouse import LOCKS, read_pins
-from scripts.models.store import Entry, content_hash
+from scripts.models.model_store import StoredModel, content_hash
 from tests.bundles import make_model
 from worker.contract.version import VERSION
 from worker.contract.volume import read_sentinel
@@ -21,35 +21,35 @@ DEB = "Package: libc++\nVersion: 1:2+x\nArchitecture: amd64\nFilename: ./libc.de
 
 
 def test_the_served_models_are_taken_or_those_that_are_named(tmp_path: Path) -> None:
-    a, b, c = (Entry(name, tmp_path / name, served) for name, served in (("a", ("x",)), ("b", ()), ("c", ("c",))))
+    a, b, c = (StoredModel(name, tmp_path / name, served) for name, served in (("a", ("x",)), ("b", ()), ("c", ("c",))))
     assert volume.choose([a, b, c], ()) == [a, c]
     assert volume.choose([a, b, c], ("b", "x", "a")) == [b, a]
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         volume.choose([a, b, c], ("d", "a"))
     assert refusal.value.lines == ("MODELS: found d, needed some of a, b, c, x",)
 
 
 def test_folders_of_one_name_cannot_lie_on_one_volume(tmp_path: Path) -> None:
-    with pytest.raises(Refusal) as refusal:
-        volume.choose([Entry("a", tmp_path / "one/a", ("a",)), Entry("a", tmp_path / "two/a", ("b",))], ())
+    with pytest.raises(CommandError) as refusal:
+        volume.choose([StoredModel("a", tmp_path / "one/a", ("a",)), StoredModel("a", tmp_path / "two/a", ("b",))], ())
     assert refusal.value.lines == ("MODELS: found two folders called a, needed one: rename the other",)
 
 
 @pytest.mark.parametrize("name", ["line\nbreak", "tab\t", "\x7f", "latin-\udce9"])
 def test_folders_whose_names_no_volume_can_list_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(Refusal) as refusal:
-        volume.choose([Entry("a", tmp_path / name, ("a",))], ())
+    with pytest.raises(CommandError) as refusal:
+        volume.choose([StoredModel("a", tmp_path / name, ("a",))], ())
     assert refusal.value.lines == (
         f"MODELS: found a folder called {name!r}, needed a name of printable UTF-8: rename it",
     )
-    usual = Entry("a", tmp_path / "two words 万物 👩\u200d🔬 \\\"'", ("a",))
+    usual = StoredModel("a", tmp_path / "two words 万物 👩\u200d🔬 \\\"'", ("a",))
     assert volume.choose([usual], ()) == [usual]
 
 
 def test_models_are_copied_once_and_others_are_taken_away(tmp_path: Path) -> None:
     bundle, work = tmp_path / "bundle", tmp_path / "bundle/.work"
     work.mkdir(parents=True)
-    one, two = (Entry(name, make_model(tmp_path / name)) for name in ("one", "two"))
+    one, two = (StoredModel(name, make_model(tmp_path / name)) for name in ("one", "two"))
     hashes = volume.copy([one, two], bundle, work)
     assert hashes == {name: content_hash(tmp_path / name) for name in ("one", "two")}
     identity, listed = read_sentinel(bundle / "models")
@@ -64,7 +64,7 @@ def test_models_are_copied_once_and_others_are_taken_away(tmp_path: Path) -> Non
 def test_a_damaged_copy_is_made_anew(tmp_path: Path) -> None:
     work = tmp_path / "bundle/.work"
     work.mkdir(parents=True)
-    entry = Entry("m", make_model(tmp_path / "m"))
+    entry = StoredModel("m", make_model(tmp_path / "m"))
     volume.copy([entry], work.parent, work)
     (work.parent / "models/m/model.toml").write_text("half")
     volume.copy([entry], work.parent, work)
@@ -72,7 +72,7 @@ def test_a_damaged_copy_is_made_anew(tmp_path: Path) -> None:
 
 
 def test_unknown_systems_are_refused() -> None:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         contents.check_systems(["debian-12", "debian-9"])
     assert refusal.value.lines == (
         "SYSTEMS: found debian-9, needed some of debian-12, debian-13, ubuntu-22.04, ubuntu-24.04, or none",
@@ -81,7 +81,7 @@ def test_unknown_systems_are_refused() -> None:
 
 def test_a_directory_of_other_things_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         _claim(tmp_path)
     assert refusal.value.lines == (
         f"{tmp_path}: found thesis.txt, which is no part of a bundle: name a new directory with OUT=",

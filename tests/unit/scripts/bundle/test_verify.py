@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.bundle import layout
 from scripts.bundle.verify import verify
-from scripts.models.store import content_hash
+from scripts.models.model_store import content_hash
 from tests.bundles import REFERENCE, make_bundle, save_image, write_sums
 from worker.contract.files import sha256
 
@@ -19,7 +19,7 @@ def bundle(tmp_path: Path) -> Path:
 
 
 def faults(bundle: Path) -> list[str]:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         verify(bundle)
     return [line.removeprefix(f"{bundle}/") for line in refusal.value.lines]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, SCHEMA, Cluster, Model, Server, load_cluster, parse_cluster
 from worker.contract.limits import LIMITS
 from worker.contract.settings import SETTINGS
@@ -14,7 +14,7 @@ MINIMAL = '[[models]]\nname = "photos"\nfolder = "worker/photos"\n'
 
 
 def refused(text: str) -> list[str]:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         parse_cluster(text, "c.toml")
     return list(refusal.value.lines)
 
@@ -239,10 +239,10 @@ def test_a_long_value_is_shown_by_its_beginning() -> None:
 
 def test_a_missing_file_and_one_that_is_not_text_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "cluster.toml"
-    with pytest.raises(Refusal) as missing:
+    with pytest.raises(CommandError) as missing:
         load_cluster(path)
     path.write_bytes(b"port = 1 # \xff")
-    with pytest.raises(Refusal) as binary:
+    with pytest.raises(CommandError) as binary:
         load_cluster(path)
     assert str(missing.value) == (f"{path}: No such file or directory: needed a file like the one in the repository")
     assert str(binary.value) == f"{path}: byte 11 is not UTF-8: save the file as UTF-8"
@@ -251,7 +251,7 @@ def test_a_missing_file_and_one_that_is_not_text_are_refused(tmp_path: Path) -> 
 def test_a_link_is_named_by_where_it_leads(tmp_path: Path) -> None:
     (tmp_path / "etc.toml").write_text("port = 0\n")
     (tmp_path / "link.toml").symlink_to("etc.toml")
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         load_cluster(tmp_path / "link.toml")
     assert refusal.value.lines[0].startswith(f"{tmp_path}/etc.toml: port: found 0")
 

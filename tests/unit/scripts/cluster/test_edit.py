@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, parse_cluster
 from scripts.cluster.edit import replace_text, require_replaceable, with_model
-from tests.nobody import as_nobody
+from tests.unprivileged_user import as_unprivileged
 
 NEW = {"name": "new", "folder": "models/new"}
 
 
 def refused(text: str, index: int = 0) -> str:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         with_model(text, "c.toml", index, NEW)
     (line,) = refusal.value.lines
     return line
@@ -108,7 +108,7 @@ def test_a_file_is_replaced_with_its_mode_and_through_its_link(tmp_path: Path) -
 def test_a_file_that_somebody_changed_meanwhile_stays_theirs(tmp_path: Path) -> None:
     file = tmp_path / "cluster.toml"
     file.write_text("theirs")
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         replace_text(file, "old", "new")
     assert refusal.value.lines == (f"{file}: was changed meanwhile: it stays as it is now",)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["theirs"]
@@ -116,6 +116,6 @@ def test_a_file_that_somebody_changed_meanwhile_stays_theirs(tmp_path: Path) -> 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another account for a moment")
 def test_a_file_that_cannot_be_replaced_is_named_beforehand() -> None:
-    with as_nobody(), pytest.raises(Refusal) as refusal:
+    with as_unprivileged(), pytest.raises(CommandError) as refusal:
         require_replaceable(Path("/cluster.toml"))
     assert refusal.value.lines == ("/cluster.toml: cannot be changed: needed a folder / that can be written",)

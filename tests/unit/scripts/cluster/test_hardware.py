@@ -3,7 +3,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.hardware import (
     Cpu,
     Gpu,
@@ -93,7 +93,7 @@ def test_only_cpus_in_the_affinity_mask_are_usable() -> None:
 
 
 def test_without_a_usable_cpu_both_lists_are_named() -> None:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         describe(replace(texts("odd-cgroup"), affinity=frozenset({0, 2})))
     assert str(refusal.value) == (
         'found no usable CPU: lscpu lists "0-7", the affinity mask and the cgroup cpuset leave "":'
@@ -110,7 +110,7 @@ def test_memory_is_the_smallest_of_the_machine_and_its_limits() -> None:
     assert parse_memory(meminfo, ["max\n", ""]) == 1_024_000
     assert parse_memory(meminfo, ["9223372036854771712\n"]) == 1_024_000
     assert parse_memory(meminfo, ["600000\n", "500000\n"]) == 500_000
-    with pytest.raises(Refusal, match=r"^/proc/meminfo has no MemTotal line: mount /proc$"):
+    with pytest.raises(CommandError, match=r"^/proc/meminfo has no MemTotal line: mount /proc$"):
         parse_memory("", [])
 
 
@@ -139,5 +139,5 @@ def test_a_description_reads_back_from_json(machine: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"cpus": [], "gpus": [], "forbidden_cpus": [], "notes": []}'])
 def test_json_that_is_no_description_is_refused(text: str) -> None:
-    with pytest.raises(Refusal, match=r"^not a hardware description \(.+\): write it anew$"):
+    with pytest.raises(CommandError, match=r"^not a hardware description \(.+\): write it anew$"):
         Hardware.from_json(text)

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster import models
 from scripts.cluster.config import ROOT, Cluster, load_cluster, parse_cluster
-from scripts.cluster.models import Served, read_models
+from scripts.cluster.models import ModelInfo, read_models
 from scripts.models.tools import rewrite
 from worker.contract.machine import kind
 
@@ -58,15 +58,15 @@ def clustered(*folders: Path, engine: str = "auto") -> Cluster:
 
 
 def refused(*folders: Path) -> list[str]:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         read_models(clustered(*folders))
     return list(refusal.value.lines)
 
 
-def test_a_model_is_read_with_its_engine_first_golden_picture_and_all_its_bytes(tmp_path: Path) -> None:
+def test_a_model_is_read_with_its_engine_first_golden_image_and_all_its_bytes(tmp_path: Path) -> None:
     path = folder(tmp_path / "m")
     (path / "weights").write_bytes(b"x" * 1000)
-    assert read_models(clustered(path)) == {"m0": Served("torch", path / "golden/a.jpg", 1004 + len(GOOD))}
+    assert read_models(clustered(path)) == {"m0": ModelInfo("torch", path / "golden/a.jpg", 1004 + len(GOOD))}
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_the_engine_is_the_one_that_runs_on_these_kinds_of_machines_and_its_netw
     tmp_path: Path, machines: tuple[str, ...], engine: str, size: int
 ) -> None:
     path = folder(tmp_path / "m", GOOD + MEASURED)
-    assert read_models(clustered(path), machines) == {"m0": Served(engine, path / "golden/a.jpg", size)}
+    assert read_models(clustered(path), machines) == {"m0": ModelInfo(engine, path / "golden/a.jpg", size)}
 
 
 def test_what_reads_texts_needs_torch_and_all_its_weights_whatever_runs_the_rest(tmp_path: Path) -> None:
@@ -93,8 +93,8 @@ def test_what_reads_texts_needs_torch_and_all_its_weights_whatever_runs_the_rest
     (found,) = read_models(clustered(path)).values()
     assert (found.engine, found.texts, found.needs.torch) == ("openvino", True, True)
     assert found.bytes == 210 + 4 + len(text)
-    assert not Served("openvino", path, 1).needs.torch
-    assert Served("torch", path, 1).needs.torch
+    assert not ModelInfo("openvino", path, 1).needs.torch
+    assert ModelInfo("torch", path, 1).needs.torch
 
 
 def test_prepared_networks_lie_where_the_tool_puts_them() -> None:

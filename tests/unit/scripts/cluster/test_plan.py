@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, Cluster, Model, Server, parse_cluster
 from scripts.cluster.hardware import Cpu, Gpu, Hardware
 from scripts.cluster.plan import Plan, Slot, Worker, plan, spread_models
@@ -26,7 +26,7 @@ def cpus_of(plan: Plan) -> dict[str, str]:
 
 
 def refused(machine: str, server: str = "", models: str = PHOTOS) -> list[str]:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         planned(machine, server, models)
     return list(refusal.value.lines)
 
@@ -281,7 +281,7 @@ def test_more_models_than_slots_are_refused() -> None:
 
 def test_the_faults_of_all_servers_are_refused_at_once() -> None:
     text = f'{PHOTOS}[[servers]]\nworkers = 9\n[[servers]]\nname = "b"\naddress = "b"\n'
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         plan(parse_cluster(text, "c.toml"), {"this": recorded("two-cores")})
     assert refusal.value.lines == (
         "c.toml: servers/0/workers: found 9 workers of 1 core each, needed at most 2 on 2 cores in 1 NUMA node:"
@@ -348,7 +348,7 @@ def check_slots(workers: tuple[Worker, ...], machine: Hardware) -> None:
 def test_any_machine_is_planned_soundly_without_being_told_how(machine: Hardware, models: int) -> None:
     cores = core_count(machine)
     if len(machine.gpus) > cores or models > (len(machine.gpus) or cores):
-        with pytest.raises(Refusal):
+        with pytest.raises(CommandError):
             plan(cluster_of(models), {"this": machine})
         return
     workers = plan(cluster_of(models), {"this": machine}).workers
@@ -383,7 +383,7 @@ def test_given_workers_are_planned_soundly_or_refused(
     left = core_count(machine) - workers * (cores_per_worker or 1)
     cluster = cluster_of(1, workers, cores_per_worker)
     if workers > room or left < len(machine.gpus):
-        with pytest.raises(Refusal):
+        with pytest.raises(CommandError):
             plan(cluster, {"this": machine})
         return
     result = plan(cluster, {"this": machine}).workers

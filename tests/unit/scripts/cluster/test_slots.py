@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import SCHEMA, Cluster, Server, parse_cluster
 from scripts.cluster.hardware import Cpu, Gpu, Hardware
 from scripts.cluster.plan import plan
@@ -56,7 +56,7 @@ def test_a_worker_reads_its_slot_from_what_is_written(tmp_path: Path) -> None:
 
 
 def test_a_name_that_the_file_could_not_say_is_refused() -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(CommandError) as refused:
         render(cluster(), "Server_1", HARDWARE, None)
     assert refused.value.lines == (
         "--server: found 'Server_1', needed up to 31 lower-case letters, digits or \"-\", the first a letter",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
 from scripts.commands.release import CHANGELOG, UNRELEASED, read_sections, release
 from worker.contract.version import VERSION
@@ -37,7 +37,7 @@ def write(root: Path, changelog: str) -> None:
 
 
 def refused(root: Path, version: str = VERSION) -> list[str]:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         release(version, root)
     assert git(root, "tag") == git(root, "tag", "--list", "kept")
     return list(refusal.value.lines)
@@ -51,7 +51,7 @@ def test_a_release_is_tagged_with_its_section_of_the_changelog(
     message = git(checkout, "tag", "--list", "--format=%(contents)", f"v{VERSION}")
     assert message == f"Wanwu {VERSION}\n\n### Added\n\n- A thing."
     assert capsys.readouterr().out.startswith(f"tagged v{VERSION}; ")
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         release(VERSION, checkout)
     assert refusal.value.lines == (
         f"{checkout}: found the tag v{VERSION}, needed a new version: set it in worker/contract/version.py",

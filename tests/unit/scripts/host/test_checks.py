@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
 from scripts.host import checks
 from scripts.host.checks import CHECKS, FIXES, run_checks, shell_scripts
@@ -59,7 +59,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_check_that_fails_ends_the_checks(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         run_checks(TOOLS)
     assert str(refusal.value) == "ruff check failed with status 1"
     assert "I001" in capfd.readouterr().out
@@ -75,7 +75,7 @@ def test_format_mends_and_lays_out_what_the_checks_refuse(tree: Path, capfd: pyt
 
 def test_format_lays_out_the_rest_where_a_fault_is_left_and_fails(tree: Path) -> None:
     (tree / "module.py").write_text("print( undefined )\n")
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         checks.format_code(TOOLS)
     assert refusal.value.lines == ("ruff check --fix failed with status 1",)
     assert (tree / "module.py").read_text() == "print(undefined)\n"

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
 from scripts.host.debs import ENGINE, NEWER, SYSTEMS, mirrors, preferences, read_stanzas, sources
 
@@ -57,7 +57,7 @@ def test_a_mirror_that_was_named_comes_first() -> None:
 
 
 def test_without_a_mirror_the_variable_that_names_one_is_said() -> None:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         mirrors(SYSTEMS["ubuntu-22.04"], HERE, {})
     assert refusal.value.lines == (
         "ubuntu-22.04: found no mirror of Ubuntu in apt's sources: name one in WANWU_UBUNTU_MIRROR",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
 from scripts.host.offline import SERVER, variables
 from worker.contract.settings import offline_variables
@@ -24,7 +24,7 @@ def test_what_a_server_says_is_added_and_wins(tmp_path: Path) -> None:
 def test_a_line_that_is_no_variable_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "offline.env"
     file.write_text("HF_HUB_OFFLINE=1\nexport A=1\n")
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         variables(file)
     assert str(refusal.value) == (
         f"{file}: found 'export A=1', needed NAME=value: run scripts/init-server.sh again, it writes the file"

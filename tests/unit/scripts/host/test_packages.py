@@ -4,17 +4,17 @@ from pathlib import Path
 import pytest
 
 from scripts.base import programs
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.base.programs import on_path
 from scripts.host import packages
 from scripts.host.packages import NGINX, ensurepip_package, has_ensurepip, require, require_ensurepip
-from tests.nobody import as_nobody
+from tests.unprivileged_user import as_unprivileged
 
 TOOL = {"no-such-program": "wanwu-tool"}
 
 
 def refused(programs: dict[str, str]) -> tuple[str, ...]:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         require(programs)
     return refusal.value.lines
 
@@ -32,7 +32,7 @@ def test_programs_of_sbin_are_found_on_an_ordinary_users_path(monkeypatch: pytes
 
 
 def test_an_ordinary_account_is_told_the_exact_command() -> None:
-    with as_nobody():
+    with as_unprivileged():
         assert refused(TOOL) == (
             "found no no-such-program: run as root: apt-get install --no-install-recommends wanwu-tool",
         )
@@ -62,7 +62,7 @@ def test_ensurepip_is_a_package_of_the_systems_python_alone(monkeypatch: pytest.
     monkeypatch.setattr(sys, "version_info", (3, 12, 3))
     assert ensurepip_package() == {"ensurepip": "python3.12-venv"}
     monkeypatch.setattr(sys, "base_prefix", "/opt/python")
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         require_ensurepip()
     assert refusal.value.lines == (
         f"found no ensurepip in {sys.executable}, which is not the system's Python: needed a Python with it: "

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.models import add as model_add
 from scripts.models.add import add
 from scripts.models.options import AddModelOptions
 
 
 def refused(options: AddModelOptions) -> list[str]:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         add(options)
     return list(refusal.value.lines)
 
@@ -32,7 +32,7 @@ def test_every_fault_of_the_options_is_named_at_once_and_nothing_is_made(tmp_pat
         "LABELS: en: /no/en.txt: no such file",
         f"LABELS: zh: {tmp_path}: no such file",
         "GOLDEN: /no.jpg: no such file",
-        "CHANNELS: found 'grey', needed how many each picture has: 1 for grey, 3 for RGB, or another number",
+        "CHANNELS: found 'grey', needed how many each image has: 1 for grey, 3 for RGB, or another number",
         "PREPARE: found 'slowly', needed 0 or quick, or nothing to measure thoroughly",
     ]
     assert list(tmp_path.iterdir()) == []
@@ -65,7 +65,7 @@ def found(models: Path) -> dict[str, str]:
 
 
 def test_a_new_folder_takes_the_place_of_an_old_one(models: Path) -> None:
-    model_add.put(make(models / ".mine.new", "second"), models / "mine")
+    model_add.install_folder(make(models / ".mine.new", "second"), models / "mine")
     assert found(models) == {"mine": "second"}
 
 
@@ -83,11 +83,11 @@ def test_the_old_model_goes_where_a_replacement_was_killed_at_its_end(models: Pa
 
 
 def test_a_folder_that_another_model_add_works_in_is_left_alone(models: Path) -> None:
-    with model_add.hidden(models / "next") as folder:
+    with model_add.staging_folder(models / "next") as folder:
         (folder / "mark").write_text("half")
         model_add._clear(models)
         assert found(models) == {"mine": "first", ".next.new": "half"}
-        with pytest.raises(Refusal) as refusal, model_add.hidden(models / "next"):
+        with pytest.raises(CommandError) as refusal, model_add.staging_folder(models / "next"):
             pass
     assert refusal.value.lines == (f"{folder}: another model-add makes this model now: wait for it",)
     assert found(models) == {"mine": "first"}
@@ -95,6 +95,6 @@ def test_a_folder_that_another_model_add_works_in_is_left_alone(models: Path) ->
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "models").write_text("a file")
-    with pytest.raises(Refusal) as refusal, model_add.hidden(tmp_path / "models/next"):
+    with pytest.raises(CommandError) as refusal, model_add.staging_folder(tmp_path / "models/next"):
         pass
     assert refusal.value.lines == (f"{tmp_path}/models: File exists: needed a folder to write in, MODELS=",)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.models import fetch as model_fetch
 from scripts.models.options import FetchModelOptions
 from scripts.models.tools.fetch import REPORT
@@ -14,7 +14,7 @@ NEEDED = "needed hf:ORGANISATION/NAME, ms:ORGANISATION/NAME, torchvision:NAME, t
 
 
 def refused(options: FetchModelOptions) -> list[str]:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         model_fetch.fetch(options)
     return list(refusal.value.lines)
 
@@ -85,10 +85,10 @@ def test_what_was_fetched_is_kept_until_the_model_stands(tmp_path: Path, capsys:
         with model_fetch._kept(tmp_path, "hf:org/name", "") as folder:
             (folder / "half").write_bytes(bytes(2_500_000))
             if fails:
-                raise Refusal("no")
+                raise CommandError("no")
         return folder
 
-    with pytest.raises(Refusal):
+    with pytest.raises(CommandError):
         attempt(fails=True)
     (kept,) = (tmp_path / ".fetch").iterdir()
     assert (kept / "half").is_file()
@@ -100,15 +100,15 @@ def test_what_was_fetched_is_kept_until_the_model_stands(tmp_path: Path, capsys:
 
 
 def test_nothing_is_kept_where_nothing_was_fetched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(Refusal), model_fetch._kept(tmp_path, "hf:org/name", ""):
-        raise Refusal("no")
+    with pytest.raises(CommandError), model_fetch._kept(tmp_path, "hf:org/name", ""):
+        raise CommandError("no")
     assert list(tmp_path.iterdir()) == []
     assert capsys.readouterr().err == ""
 
 
 def test_two_attempts_at_once_do_not_share_a_folder(tmp_path: Path) -> None:
     with model_fetch._kept(tmp_path, "hf:org/name", "") as folder:
-        with pytest.raises(Refusal) as refusal, model_fetch._kept(tmp_path, "hf:org/name", ""):
+        with pytest.raises(CommandError) as refusal, model_fetch._kept(tmp_path, "hf:org/name", ""):
             pass
         assert refusal.value.lines == (f"{folder}: another model-fetch fetches this now: wait for it",)
         with model_fetch._kept(tmp_path, "hf:org/name", "v2") as other:
@@ -118,7 +118,7 @@ def test_two_attempts_at_once_do_not_share_a_folder(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "models").write_text("a file")
-    with pytest.raises(Refusal) as refusal, model_fetch._kept(tmp_path / "models", "hf:org/name", ""):
+    with pytest.raises(CommandError) as refusal, model_fetch._kept(tmp_path / "models", "hf:org/name", ""):
         pass
     assert refusal.value.lines == (f"{tmp_path}/models: File exists: needed a folder to write in, MODELS=",)
 

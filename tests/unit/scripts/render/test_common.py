@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from supervisor.options import ServerOptions
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import Cluster, parse_cluster
 from scripts.cluster.plan import Plan, plan
 from scripts.render.common import NOTICE, addresses, listen, members, programs, worker_environment
@@ -165,7 +165,7 @@ def test_paths_that_supervisord_cannot_be_told_are_refused(path: str, place: str
     cluster = clustered()
     plans = planned(cluster)
     command = COMMAND if place == "root" else COMMAND | {"wide": (Path(path), "-m")}
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         programs(cluster, plans, ports(plans), command, Path(path if place == "root" else "/srv"))
     assert refusal.value.lines == (
         f"{path}: needed a path without quotes, backslashes, line breaks, and spaces at its end or before ; or #",
@@ -175,7 +175,7 @@ def test_paths_that_supervisord_cannot_be_told_are_refused(path: str, place: str
 def test_the_folders_of_models_are_refused_likewise_and_all_at_once() -> None:
     cluster = clustered(photos="/the 'photos'")
     plans = planned(cluster)
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         programs(cluster, plans, ports(plans), COMMAND, Path("/a ;b"))
     assert [line.split(": ")[0] for line in refusal.value.lines] == ["/a ;b", "/the 'photos'"]
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from nginx.gate.members import Name, parse_members
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, Cluster, parse_cluster
 from scripts.commands.k8s import write
 from scripts.render import swarm
@@ -180,7 +180,7 @@ def test_every_deployment_has_a_budget_and_workers_are_scaled_by_a_metric_that_t
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     one = parse_cluster('[[models]]\nname = "photos"\nfolder = "worker/photos"\n', "c.toml")
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         write(one, tmp_path / "file", gpu=False)
     assert refusal.value.lines == (f"{tmp_path / 'file'}: File exists: name a directory that can be written with OUT=",)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, parse_cluster
 from scripts.host import docker
 from scripts.runtimes.choice import RUNTIMES, choose
@@ -49,7 +49,7 @@ def test_with_nothing_asked_and_nothing_serving_an_engine_is_used_where_there_is
 
 
 def test_an_unknown_runtime_is_refused(run: RunDir) -> None:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         choose("Local", run)
     assert str(refusal.value) == "RUNTIME: found 'Local', needed one of local, compose, swarm"
 
@@ -57,7 +57,7 @@ def test_an_unknown_runtime_is_refused(run: RunDir) -> None:
 @pytest.mark.parametrize(("serving", "wanted"), [("local", "compose"), ("compose", "local")])
 def test_another_runtime_than_the_one_that_serves_is_refused(run: RunDir, serving: str, wanted: str) -> None:
     run.write({"runtime": f"{serving}\n"})
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         choose(wanted, run)
     assert str(refusal.value) == (
         f"{run.path}: found the runtime {serving} serving from here, asked for was {wanted}: "
@@ -102,7 +102,7 @@ def test_what_only_several_servers_have_is_refused_on_one(run: RunDir, name: str
         "drain": lambda: runtime.drain(SEVERAL, run, "b"),
     }
     for command, attempt in attempts.items():
-        with pytest.raises(Refusal) as refusal:
+        with pytest.raises(CommandError) as refusal:
             attempt()
         assert str(refusal.value) == (
             f"`make {command}` of several servers needs the swarm runtime: run it on a manager of the swarm"
@@ -113,7 +113,7 @@ def test_workers_of_two_models_run_side_by_side_where_slots_have_room() -> None:
     assert {name for name in ("local", "compose") if RUNTIMES[name].side_by_side() is RUNTIMES[name]} == {
         "local", "compose",
     }  # fmt: skip
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         RUNTIMES["swarm"].side_by_side()
     assert str(refusal.value) == (
         "under Swarm each slot has room for one worker: keep the model's name in the cluster's file, give it the other "

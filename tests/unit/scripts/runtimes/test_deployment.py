@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster import models
 from scripts.cluster.config import ROOT, parse_cluster
-from scripts.cluster.models import Served
+from scripts.cluster.models import ModelInfo
 from scripts.cluster.plan import plan
 from scripts.runtimes import deployment
 from scripts.runtimes.deployment import Deployment, plan_here, reuse_ports, with_default_ports
@@ -22,7 +22,7 @@ def planned(port: int = 8080) -> Deployment:
     cluster = parse_cluster(
         f'port = {port}\n[[models]]\nname = "photos"\nfolder = "a"\n[[models]]\nname = "wide"\nfolder = "b"\n', "c.toml"
     )
-    served = {name: Served("openvino", Path("a.png"), 1) for name in ("photos", "wide")}
+    served = {name: ModelInfo("openvino", Path("a.png"), 1) for name in ("photos", "wide")}
     hardware = recorded("two-cores")
     return Deployment(cluster, hardware, served, plan(cluster, {"this": hardware}), RunDir(Path("/run")))
 
@@ -48,13 +48,13 @@ def test_workers_that_run_keep_theirs_and_new_ones_take_the_next_that_nobody_has
 
 
 def test_where_no_port_is_left_the_gateways_must_be_lower() -> None:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         reuse_ports(planned(65533), {"a-0": 65534, "a-1": 65535}, lambda port: True)
     assert refusal.value.lines == ("port: found no free one above 65533 for photos-0: choose a lower port",)
 
 
 def test_ports_beyond_the_last_are_refused() -> None:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         with_default_ports(planned(65534))
     assert refusal.value.lines == (
         "c.toml: port: found 65535 for the first of 2 workers, needed at most 65534: choose a lower port",

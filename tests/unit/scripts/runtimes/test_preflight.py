@@ -9,15 +9,15 @@ import pytest
 
 from scripts.cluster.config import Cluster, parse_cluster
 from scripts.cluster.hardware import Hardware
-from scripts.cluster.models import Served
+from scripts.cluster.models import ModelInfo
 from scripts.cluster.plan import Plan, plan
 from scripts.runtimes.preflight import memory_faults, port_faults
-from tests.nobody import as_nobody
 from tests.service import free_ports
 from tests.unit.hardware import recorded
+from tests.unprivileged_user import as_unprivileged
 
 PHOTOS = '[[models]]\nname = "photos"\nfolder = "worker/photos"\n'
-LARGE = {"photos": Served("openvino", Path("a.jpg"), 100_000_000)}
+LARGE = {"photos": ModelInfo("openvino", Path("a.jpg"), 100_000_000)}
 FIRST_FREE_TO_ALL = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 
 
@@ -76,7 +76,7 @@ def test_a_port_whose_last_connection_only_lingers_is_free() -> None:
 
 @pytest.mark.skipif(int(FIRST_FREE_TO_ALL.read_text()) <= 80, reason="everyone may listen on port 80 here")
 def test_an_ordinary_account_is_told_that_low_ports_are_roots() -> None:
-    with as_nobody():
+    with as_unprivileged():
         assert port_faults([80]) == ["port 80: only root may listen below 1024: set a higher port in cluster.toml"]
 
 
@@ -99,6 +99,6 @@ def test_a_worker_on_torch_counts_for_more() -> None:
 def test_each_model_counts_for_its_own_workers_only() -> None:
     text = f'{PHOTOS}[[models]]\nname = "tiny"\nfolder = "tiny"\n'
     plans = plan(parse_cluster(text, "c.toml"), {"this": recorded("two-cores")})
-    models = LARGE | {"tiny": Served("openvino", Path("a.jpg"), 1_000_000)}
+    models = LARGE | {"tiny": ModelInfo("openvino", Path("a.jpg"), 1_000_000)}
     assert memory_faults(plans, with_memory(502), models) == []
     assert len(memory_faults(plans, with_memory(501), models)) == 1

@@ -4,20 +4,20 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, parse_cluster
 from scripts.cluster.plan import plan
 from scripts.render.common import addresses, listen, members
 from scripts.runtimes.run_directory import LONGEST_SOCKET, RunDir, run_dir
-from tests.nobody import NOBODY, as_nobody
 from tests.unit.hardware import recorded
+from tests.unprivileged_user import UNPRIVILEGED, as_unprivileged
 
 RENDERED = {"rendered/programs.conf": "; 工人\n", "gateway/rendered/listen.conf": "listen 1;\n"}
 OWN = pwd.getpwuid(os.geteuid())
 
 
 def refused(path: Path) -> tuple[str, ...]:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         run_dir(path)
     return refusal.value.lines
 
@@ -59,10 +59,10 @@ def test_every_file_nginx_includes_is_linked_or_rendered(tmp_path: Path) -> None
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_as_root_all_of_it_is_given_to_the_account_and_nothing_outside(tmp_path: Path) -> None:
     run = run_dir(tmp_path / "run")
-    run.create(RENDERED, NOBODY)
+    run.create(RENDERED, UNPRIVILEGED)
     everything = [run.path, *run.path.rglob("*")]
-    assert {path.lstat().st_uid for path in everything} == {NOBODY.pw_uid}
-    assert {path.lstat().st_gid for path in everything} == {NOBODY.pw_gid}
+    assert {path.lstat().st_uid for path in everything} == {UNPRIVILEGED.pw_uid}
+    assert {path.lstat().st_gid for path in everything} == {UNPRIVILEGED.pw_gid}
     assert (ROOT / "nginx/nginx.conf").stat().st_uid == ROOT.stat().st_uid
 
 
@@ -125,7 +125,7 @@ def test_a_directory_or_file_that_is_no_run_directory_is_never_taken_away(tmp_pa
 
 
 def test_a_place_that_cannot_be_written_is_refused_and_left_as_it_was() -> None:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         run_dir(Path("/proc/run")).create(RENDERED, OWN)
     assert refusal.value.lines == ("/proc/run: No such file or directory: needed a run directory that can be written",)
     assert not Path("/proc/run").exists()
@@ -133,8 +133,8 @@ def test_a_place_that_cannot_be_written_is_refused_and_left_as_it_was() -> None:
 
 def test_a_place_that_is_anothers_is_refused_in_one_line() -> None:
     path = Path("/run-of-wanwu")
-    with as_nobody(), pytest.raises(Refusal) as refusal:
-        run_dir(path).create(RENDERED, NOBODY)
+    with as_unprivileged(), pytest.raises(CommandError) as refusal:
+        run_dir(path).create(RENDERED, UNPRIVILEGED)
     assert refusal.value.lines == (f"{path}: Permission denied: needed a run directory that can be written",)
 
 
@@ -179,7 +179,7 @@ def test_what_servers_said_to_make_init_is_kept_and_in_nobodys_way(tmp_path: Pat
     (run.path / "init").mkdir(parents=True)
     (run.path / "init/one.log").write_text("-- one\n")
     (run.path / "logs").mkdir()
-    with pytest.raises(Refusal):
+    with pytest.raises(CommandError):
         run_dir(run.path)
     run.remove()
     assert run_dir(run.path) == run

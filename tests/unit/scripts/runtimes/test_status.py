@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from scripts.base.errors import Refusal
-from scripts.runtimes.status import show, table
+from scripts.base.errors import CommandError
+from scripts.runtimes.status import print_status, table
 from tests.answers import answering
 from tests.service import free_ports
 
@@ -20,8 +20,8 @@ GONE = READY | {
 
 
 def refused(port: int) -> tuple[str, ...]:
-    with pytest.raises(Refusal) as refusal:
-        show(port)
+    with pytest.raises(CommandError) as refusal:
+        print_status(port)
     return refusal.value.lines
 
 
@@ -43,7 +43,7 @@ def test_a_table_without_workers_has_its_head() -> None:
 
 def test_what_the_gateway_says_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     with answering(document(READY)) as server:
-        show(server.port)
+        print_status(server.port)
     assert capsys.readouterr().out == table([READY]) + "\n"
     assert [asked for asked, _, _ in server.asked] == ["GET /status"]
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import parse_cluster
 from scripts.cluster.hardware import Hardware
-from scripts.cluster.models import Served
+from scripts.cluster.models import ModelInfo
 from scripts.cluster.plan import plan
 from scripts.runtimes.deployment import Deployment, reuse_ports
 from scripts.runtimes.run_directory import RunDir
@@ -21,7 +21,7 @@ BY_HAND = "write new into c.toml in place of old and `make up`, which stops all 
 def deployed(*names: str, machine: Hardware | None = None, known: dict[str, int] | None = None) -> Deployment:
     cluster = parse_cluster("".join(f'[[models]]\nname = "{name}"\nfolder = "{name}"\n' for name in names), "c.toml")
     hardware = machine or recorded("two-cores")
-    models = {name: Served("openvino", Path("a.png"), 100_000_000) for name in names}
+    models = {name: ModelInfo("openvino", Path("a.png"), 100_000_000) for name in names}
     planned = Deployment(cluster, hardware, models, plan(cluster, {"this": hardware}), RunDir(Path("/run-of-swap")))
     return reuse_ports(planned, known or {}, lambda port: True)
 
@@ -39,7 +39,7 @@ def test_the_new_model_comes_last_and_its_workers_beside_those_that_they_replace
 def test_both_must_fit_into_the_memory() -> None:
     machine = replace(recorded("two-cores"), memory_bytes=1_399_000_000)
     old, new = deployed("old", machine=machine), deployed("new", machine=machine)
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         plan_swap("old", "new", old, new)
     fault, remedy = refusal.value.lines
     assert fault.startswith("memory: about 1400 MB needed, workers: 4, found 1399 MB")
@@ -50,6 +50,6 @@ def test_both_must_fit_into_the_memory() -> None:
 
 def test_a_model_that_would_move_the_others_is_left_to_up() -> None:
     moved = deployed("new", "kept", known={"kept-0": 9000})
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         plan_swap("old", "new", deployed("old", "kept"), moved)
     assert refusal.value.lines == (f"new needs other slots than old and would move the workers of kept: {BY_HAND}",)

@@ -41,13 +41,13 @@ def form(*parts: bytes, end: bytes = EDGE + b"--\r\n") -> bytes:
 
 
 @pytest.mark.parametrize("kind", [b"", b"Content-Type: image/jpeg\r\n"])
-@pytest.mark.parametrize("picture", [b"\xff\xd8 picture", b"\r\n", b"--x-1", b"\r\n--x-"])
-def test_one_file_in_a_form_is_simple(kind: bytes, picture: bytes) -> None:
-    body = form(FILE + kind + b"\r\n" + picture)
+@pytest.mark.parametrize("image", [b"\xff\xd8 image", b"\r\n", b"--x-1", b"\r\n--x-"])
+def test_one_file_in_a_form_is_simple(kind: bytes, image: bytes) -> None:
+    body = form(FILE + kind + b"\r\n" + image)
     found = parse(request(FORM, f"Content-Length: {len(body)}", body=body))
     assert found
     assert (found.length, found.boundary) == (len(body), b"x-1")
-    assert found.image(body) == picture
+    assert found.image(body) == image
 
 
 OTHER_FORMS = {

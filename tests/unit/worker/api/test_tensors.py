@@ -19,7 +19,7 @@ from worker.contract.errors import ErrorCode, ServiceError
 
 APP = Flask("test")
 APP.request_class = InMemoryRequest
-PICTURES = st.lists(st.binary(max_size=40), min_size=1, max_size=5)
+IMAGES = st.lists(st.binary(max_size=40), min_size=1, max_size=5)
 
 
 def request(body: bytes, header_length: object = None) -> Request:
@@ -28,10 +28,10 @@ def request(body: bytes, header_length: object = None) -> Request:
         return context.request
 
 
-def tritons(pictures: list[bytes], binary: bool, outputs: list[Any] | None = None, name: str = "") -> Request:
+def tritons(images: list[bytes], binary: bool, outputs: list[Any] | None = None, name: str = "") -> Request:
     """The request that tritonclient would send."""
-    tensor = triton.InferInput("image", [len(pictures)], "BYTES")
-    texts = pictures if binary else [base64.b64encode(one) for one in pictures]
+    tensor = triton.InferInput("image", [len(images)], "BYTES")
+    texts = images if binary else [base64.b64encode(one) for one in images]
     tensor.set_data_from_numpy(np.array(texts, dtype=object), binary_data=binary)
     body, length = triton.InferenceServerClient.generate_request_body([tensor], outputs=outputs, request_id=name)
     return request(body if isinstance(body, bytes) else body.encode(), length)
@@ -56,11 +56,11 @@ def binary(size: object, **changed: object) -> dict[str, object]:
 
 
 @settings(deadline=None)
-@given(PICTURES, st.booleans())
-def test_what_tritonclient_sends_is_read_back(pictures: list[bytes], as_binary: bool) -> None:
-    found = read_request(tritons(pictures, as_binary, name="r1"), max_images=5)
+@given(IMAGES, st.booleans())
+def test_what_tritonclient_sends_is_read_back(images: list[bytes], as_binary: bool) -> None:
+    found = read_request(tritons(images, as_binary, name="r1"), max_images=5)
     # Without named outputs the client asks for binary ones by a parameter of the whole request.
-    assert found == InferRequest(tuple(pictures), (Output(True, 0),), "r1")
+    assert found == InferRequest(tuple(images), (Output(True, 0),), "r1")
 
 
 def test_the_outputs_wanted_are_read() -> None:

@@ -1,4 +1,4 @@
-"""Networks of any number of channels: which bands of which picture they get, and what is refused."""
+"""Networks of any number of channels: which bands of which image they get, and what is refused."""
 
 import io
 import zlib
@@ -9,7 +9,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from tests import pictures
+from tests import images
 from tests.errors import code_of, error_of
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.decode import Geometry, Pixels, decode
@@ -65,15 +65,15 @@ def as_bytes(stored: np.ndarray) -> np.ndarray:
 
 
 def test_a_grey_network_sees_colours_as_pillow_makes_them_grey() -> None:
-    image = pictures.photo((WIDTH, HEIGHT))
-    assert np.array_equal(seen(pictures.encoded(image, "PNG"), 1)[..., 0], np.asarray(image.convert("L")))
-    jpeg = pictures.encoded(image, "JPEG")
+    image = images.photo((WIDTH, HEIGHT))
+    assert np.array_equal(seen(images.encoded(image, "PNG"), 1)[..., 0], np.asarray(image.convert("L")))
+    jpeg = images.encoded(image, "JPEG")
     assert np.array_equal(seen(jpeg, 1)[..., 0], np.asarray(Image.open(io.BytesIO(jpeg)).convert("L")))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WebP"])
-def test_a_grey_picture_is_one_channel_or_three_alike(kind: str) -> None:
-    data = pictures.encoded(pictures.photo((WIDTH, HEIGHT)).convert("L"), kind)
+def test_a_grey_image_is_one_channel_or_three_alike(kind: str) -> None:
+    data = images.encoded(images.photo((WIDTH, HEIGHT)).convert("L"), kind)
     grey, colour = seen(data, 1), seen(data, 3)
     assert grey.shape == (HEIGHT, WIDTH, 1)
     assert grey.dtype == np.uint8
@@ -81,7 +81,7 @@ def test_a_grey_picture_is_one_channel_or_three_alike(kind: str) -> None:
 
 
 def test_transparency_lies_on_the_background_of_the_model() -> None:
-    data = pictures.encoded(Image.new("RGBA", (WIDTH, HEIGHT), (200, 10, 10, 0)), "PNG")
+    data = images.encoded(Image.new("RGBA", (WIDTH, HEIGHT), (200, 10, 10, 0)), "PNG")
     assert seen(data, background=(0, 20, 255))[0, 0].tolist() == [0, 20, 255]
     assert seen(data, 1, background=(10, 10, 10))[0, 0].tolist() == [10]
 
@@ -90,14 +90,14 @@ def test_transparency_lies_on_the_background_of_the_model() -> None:
 
 
 def test_alpha_is_the_fourth_band_where_four_are_wanted() -> None:
-    image = pictures.photo((WIDTH, HEIGHT))
-    image.putalpha(pictures.photo((WIDTH, HEIGHT), seed=4).convert("L"))
-    assert np.array_equal(seen(pictures.encoded(image, "PNG"), 4), np.asarray(image))
+    image = images.photo((WIDTH, HEIGHT))
+    image.putalpha(images.photo((WIDTH, HEIGHT), seed=4).convert("L"))
+    assert np.array_equal(seen(images.encoded(image, "PNG"), 4), np.asarray(image))
 
 
 def test_each_band_is_scaled_by_itself_whatever_alpha_says() -> None:
     image = Image.fromarray(values(4, np.uint8), "RGBA")
-    small = decode(pictures.encoded(image, "PNG"), Geometry((7, 9), None, "bicubic"), MANY, Pixels(4))
+    small = decode(images.encoded(image, "PNG"), Geometry((7, 9), None, "bicubic"), MANY, Pixels(4))
     for band, wanted in enumerate(image.split()):
         assert np.array_equal(small[..., band], np.asarray(wanted.resize((9, 7), Image.Resampling.BICUBIC)))
 
@@ -160,17 +160,17 @@ def test_the_range_says_which_stored_values_are_black_and_white() -> None:
     wanted = np.rint(np.clip((stored.astype(float) - 1000) / 2000, 0, 1) * 255)
     many = tiff(stored.repeat(5, -1))
     assert np.array_equal(seen(many, 5, range=(1000, 3000)), wanted.repeat(5, -1))
-    for grey in (tiff(stored), pictures.grey_16_bit(stored[..., 0])):
+    for grey in (tiff(stored), images.grey_16_bit(stored[..., 0])):
         assert np.array_equal(seen(grey, 1, range=(1000, 3000)), wanted)
-    colours = pictures.colour_16_bit(stored.repeat(3, -1))
+    colours = images.colour_16_bit(stored.repeat(3, -1))
     assert np.array_equal(seen(colours, range=(1000, 3000)), wanted.repeat(3, -1))
     floats = tiff(stored.astype(np.float32))
     assert np.array_equal(seen(floats, 1, range=(1000, 3000)), wanted)
 
 
 def test_the_range_leaves_bytes_and_alpha_as_they_are() -> None:
-    image = pictures.photo((WIDTH, HEIGHT))
-    assert np.array_equal(seen(pictures.encoded(image, "PNG"), range=(0, 100)), np.asarray(image))
+    image = images.photo((WIDTH, HEIGHT))
+    assert np.array_equal(seen(images.encoded(image, "PNG"), range=(0, 100)), np.asarray(image))
     stored = np.full((HEIGHT, WIDTH, 4), (1000, 1000, 1000, 65535), np.uint16)
     data = tiff(stored, photometric="rgb", extrasamples=["unassalpha"])
     assert np.unique(seen(data, range=(0, 1000))).tolist() == [255]
@@ -180,7 +180,7 @@ def test_16_bit_pngs_with_transparency_have_a_range_too() -> None:
     for mode, deep in (("RGBA", (500, 250, 0, 65535)), ("LA", (500, 65535))):
         levels = np.full((HEIGHT, WIDTH, len(deep)), deep, np.uint16)
         rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in levels)
-        data = pictures.png(WIDTH, HEIGHT, {"RGBA": 6, "LA": 4}[mode], 16, zlib.compress(rows))
+        data = images.png(WIDTH, HEIGHT, {"RGBA": 6, "LA": 4}[mode], 16, zlib.compress(rows))
         found = seen(data, range=(0, 1000))[0, 0].tolist()
         assert found == {"RGBA": [128, 64, 0], "LA": [128, 128, 128]}[mode]
 
@@ -192,7 +192,7 @@ def test_white_is_zero_where_the_tiff_says_so() -> None:
 
 def test_a_wide_grey_tiff_that_pillow_unpacks_is_left_to_it() -> None:
     ramp = np.tile(np.linspace(0, 65535, WIDTH).astype(np.uint16), (HEIGHT, 1))
-    data = pictures.encoded(Image.fromarray(ramp), "TIFF", compression="tiff_lzw")
+    data = images.encoded(Image.fromarray(ramp), "TIFF", compression="tiff_lzw")
     assert np.array_equal(seen(data, 1)[..., 0], as_bytes(ramp))
 
 
@@ -201,7 +201,7 @@ def test_a_wide_grey_tiff_that_pillow_unpacks_is_left_to_it() -> None:
 
 @pytest.mark.parametrize(("mode", "channels"), [("RGB", 4), ("L", 2), ("RGBA", 5), ("P", 4)])
 def test_an_image_with_too_few_bands_is_refused(mode: str, channels: int) -> None:
-    data = pictures.encoded(pictures.photo().convert(mode), "PNG")
+    data = images.encoded(images.photo().convert(mode), "PNG")
     assert refusal(data, channels) is ErrorCode.TOO_FEW_BANDS
 
 
@@ -242,7 +242,7 @@ def test_a_strip_that_unpacks_to_more_than_its_pixels_is_refused() -> None:
 @pytest.mark.parametrize("options", PLAIN[:2])
 def test_damaged_tiffs_of_many_bands_end_in_pixels_or_a_refusal(options: dict[str, Any]) -> None:
     ends = set[object]()
-    for data in pictures.damaged(tiff(values(5, np.uint16), **options), 200):
+    for data in images.damaged(tiff(values(5, np.uint16), **options), 200):
         try:
             ends.add(seen(data, 5).shape)
         except ServiceError as error:

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests import pictures
-from worker.decode import INTERPOLATIONS, Geometry, Picture
+from tests import images
+from worker.decode import INTERPOLATIONS, DecodedImage, Geometry
 from worker.decode.geometry import rows_first
 from worker.decode.scale import scaled
 from worker.decode.turn import TURNS, UPRIGHT
@@ -45,11 +45,11 @@ def torchvisions(image: Image.Image, geometry: Geometry) -> np.ndarray:
 
 
 def ours(image: Image.Image, geometry: Geometry) -> np.ndarray:
-    return Picture((image,)).scaled(geometry).astype(int)
+    return DecodedImage((image,)).scaled(geometry).astype(int)
 
 
 @given(SIZES, SIZES, st.integers(1, 300), st.integers(1, 300), st.integers(0, 200))
-def test_the_kept_part_lies_inside_the_picture_and_has_the_outputs_shape(
+def test_the_kept_part_lies_inside_the_image_and_has_the_outputs_shape(
     width: int, height: int, out_width: int, out_height: int, margin: int
 ) -> None:
     resize = max(out_width, out_height) + margin
@@ -63,7 +63,7 @@ def test_the_kept_part_lies_inside_the_picture_and_has_the_outputs_shape(
 
 
 @given(SIZES, SIZES)
-def test_without_resize_the_whole_picture_is_kept(width: int, height: int) -> None:
+def test_without_resize_the_whole_image_is_kept(width: int, height: int) -> None:
     cut = Geometry((SIDE, SIDE), None, "bilinear").cut(width, height)
     assert (cut.columns.ends, cut.rows.ends) == ((0, width), (0, height))
     assert (cut.columns.computed, cut.rows.computed) == (SIDE, SIDE)
@@ -71,7 +71,7 @@ def test_without_resize_the_whole_picture_is_kept(width: int, height: int) -> No
 
 @settings(max_examples=40, deadline=None)
 @given(SIZES, SIZES, st.sampled_from([*INTERPOLATIONS]))
-def test_the_whole_picture_stretched_is_torchvisions_bit_for_bit(width: int, height: int, interpolation: str) -> None:
+def test_the_whole_image_stretched_is_torchvisions_bit_for_bit(width: int, height: int, interpolation: str) -> None:
     geometry = Geometry((20, 30), None, interpolation)
     assert np.array_equal(ours(sharp((width, height)), geometry), torchvisions(sharp((width, height)), geometry))
 
@@ -88,7 +88,7 @@ def test_nearest_and_box_are_torchvisions_bit_for_bit(size: tuple[int, int], int
 def test_any_size_is_torchvisions_within_one_grey_level(
     size: tuple[int, int], interpolation: str, resize: int, smooth: bool
 ) -> None:
-    image = (pictures.photo if smooth else sharp)(size)
+    image = (images.photo if smooth else sharp)(size)
     geometry = Geometry((SIDE, SIDE), resize, interpolation)
     assert np.abs(ours(image, geometry) - torchvisions(image, geometry)).max() <= 1
 
@@ -98,11 +98,11 @@ def test_any_size_is_torchvisions_within_one_grey_level(
 def test_the_shapes_of_photos_are_torchvisions_within_one_grey_level(interpolation: str, resize: int) -> None:
     geometry = Geometry((224, 224), resize, interpolation)
     for size in PHOTOS:
-        for image in (pictures.photo(size), sharp(size)):
+        for image in (images.photo(size), sharp(size)):
             assert np.abs(ours(image, geometry) - torchvisions(image, geometry)).max() <= 1, size
 
 
-def test_a_picture_is_stretched_to_a_pair_and_then_cut() -> None:
+def test_an_image_is_stretched_to_a_pair_and_then_cut() -> None:
     for size in PHOTOS:
         geometry = Geometry((48, 64), (63, 81), "bicubic")
         assert np.abs(ours(sharp(size), geometry) - torchvisions(sharp(size), geometry)).max() <= 1
@@ -110,14 +110,14 @@ def test_a_picture_is_stretched_to_a_pair_and_then_cut() -> None:
 
 @pytest.mark.parametrize(("rounding", "starts"), [("even", [0, 2, 2, 4]), ("down", [0, 1, 2, 3])])
 def test_half_a_pixel_of_margin_goes_where_the_library_puts_it(rounding: str, starts: list[int]) -> None:
-    picture = Image.fromarray(np.arange(40, dtype=np.uint8)[np.newaxis].repeat(40, 0))
-    found = [ours(picture, Geometry((size, size), 40, "bilinear", rounding))[0, 0, 0] for size in (39, 37, 35, 33)]
+    image = Image.fromarray(np.arange(40, dtype=np.uint8)[np.newaxis].repeat(40, 0))
+    found = [ours(image, Geometry((size, size), 40, "bilinear", rounding))[0, 0, 0] for size in (39, 37, 35, 33)]
     assert found == starts
 
 
 @pytest.mark.parametrize("orientation", TURNS)
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
-def test_a_picture_turned_when_it_is_small_is_the_one_turned_when_it_was_large(
+def test_an_image_turned_when_it_is_small_is_the_one_turned_when_it_was_large(
     orientation: int, interpolation: str
 ) -> None:
     for size in PHOTOS:
@@ -129,7 +129,7 @@ def test_a_picture_turned_when_it_is_small_is_the_one_turned_when_it_was_large(
 
 
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
-def test_a_line_of_pixels_does_not_become_a_picture_of_gigabytes(interpolation: str) -> None:
+def test_a_line_of_pixels_does_not_become_an_image_of_gigabytes(interpolation: str) -> None:
     geometry = Geometry((224, 224), 256, interpolation)
     for size in ((65_000, 1), (1, 65_000)):
         cut = geometry.cut(*size)

@@ -23,8 +23,8 @@ from worker.models.labels import activate
 from worker.models.loaders import load_network
 
 COLOURS = [(200, 60, 60), (60, 200, 60), (60, 60, 200), (200, 200, 40), (20, 20, 20), (240, 240, 240), (90, 10, 130)]
-PIXELS = np.stack([np.asarray(folders.picture(colour, (folders.SIZE, folders.SIZE))) for colour in COLOURS])
-# What each precision may move a logit by; the logits of these pictures span more than 3.
+PIXELS = np.stack([np.asarray(folders.image(colour, (folders.SIZE, folders.SIZE))) for colour in COLOURS])
+# What each precision may move a logit by; the logits of these images span more than 3.
 MOVES = {"f32": 1e-4, "bf16": 0.05, "int8": 0.1}
 SHAPE = (folders.SIZE, folders.SIZE, 3)
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -63,7 +63,7 @@ def plain_torch(network: torch.nn.Module, pixels: np.ndarray) -> np.ndarray:
 
 
 def infer(folder: ModelFolder, pixels: np.ndarray) -> np.ndarray:
-    """The engine's logits, each picture in a batch of its own."""
+    """The engine's logits, each image in a batch of its own."""
     engine = load(folder)
     return np.concatenate([engine.infer([one]) for one in pixels])
 
@@ -134,7 +134,7 @@ def engine_of(made: Path, name: str) -> Engine:
 
 
 @every_engine
-def test_a_picture_is_answered_alike_alone_in_a_batch_and_in_one_that_is_partly_empty(made: Path, name: str) -> None:
+def test_an_image_is_answered_alike_alone_in_a_batch_and_in_one_that_is_partly_empty(made: Path, name: str) -> None:
     engine = engine_of(made, name)
     near = 0.02 if name == "torch bf16" else 1e-4
     alone = np.concatenate([engine.infer([one]) for one in PIXELS[:4]])
@@ -155,15 +155,15 @@ def test_an_answer_is_not_overwritten_by_the_next_one(made: Path, name: str) -> 
 
 
 @every_engine
-def test_a_picture_may_be_read_only_as_decoders_give_it(made: Path, name: str) -> None:
-    engine, picture = engine_of(made, name), PIXELS[0].copy()
-    picture.flags.writeable = False
-    assert np.array_equal(engine.infer([picture]), engine.infer(PIXELS[:1]))
+def test_an_image_may_be_read_only_as_decoders_give_it(made: Path, name: str) -> None:
+    engine, image = engine_of(made, name), PIXELS[0].copy()
+    image.flags.writeable = False
+    assert np.array_equal(engine.infer([image]), engine.infer(PIXELS[:1]))
 
 
 @every_engine
-def test_more_pictures_than_the_largest_batch_are_refused(made: Path, name: str) -> None:
-    with pytest.raises(ValueError, match=r"^5 pictures at once, the engine was prepared for 1, 4$"):
+def test_more_images_than_the_largest_batch_are_refused(made: Path, name: str) -> None:
+    with pytest.raises(ValueError, match=r"^5 images at once, the engine was prepared for 1, 4$"):
         engine_of(made, name).infer(PIXELS[:5])
 
 

@@ -103,7 +103,7 @@ def test_code_is_trusted_only_where_model_toml_says_so(small: Path) -> None:
     assert read_folder(small).trust_code
 
 
-def test_without_resize_the_whole_picture_is_stretched(small: Path) -> None:
+def test_without_resize_the_whole_image_is_stretched(small: Path) -> None:
     edit(small, "resize = 40\n", "")
     assert read_folder(small).input.geometry.resize is None
 

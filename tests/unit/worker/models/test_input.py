@@ -1,4 +1,4 @@
-"""`[input]` of model.toml: what is read, what is refused word for word, and the pictures that come of it."""
+"""`[input]` of model.toml: what is read, what is refused word for word, and the images that come of it."""
 
 import tomllib
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests import pictures
+from tests import images
 from tests.errors import error_of
 from worker.contract.errors import ErrorCode
 from worker.contract.fields import Fields, ModelError
@@ -127,27 +127,27 @@ def test_a_fault_has_its_place_and_what_is_needed(text: str, fault: str) -> None
     assert fault in faults(text)
 
 
-# Pictures
+# Inputs
 
 
 def test_a_grey_network_is_given_one_channel() -> None:
-    (found,) = read(GREY).pictures(pictures.encoded(pictures.photo(), "PNG"), MANY)
+    (found,) = read(GREY).images(images.encoded(images.photo(), "PNG"), MANY)
     assert (found.shape, found.dtype.name) == ((24, 32, 1), "uint8")
 
 
 def test_the_lower_of_both_limits_of_pixels_counts() -> None:
-    data = pictures.encoded(pictures.photo((40, 50)), "PNG")
+    data = images.encoded(images.photo((40, 50)), "PNG")
     limited = read(PLAIN + "max_pixels = 1999")
     for model, worker, limit in ((limited, MANY, 1999), (read(PLAIN), 1500, 1500), (limited, 1000, 1000)):
-        error = error_of(model.pictures, data, worker)
+        error = error_of(model.images, data, worker)
         assert error.code is ErrorCode.TOO_MANY_PIXELS
         assert f"needed at most {limit} " in error.message
-    assert len(limited.pictures(pictures.encoded(pictures.photo((40, 40)), "PNG"), MANY)) == 1
+    assert len(limited.images(images.encoded(images.photo((40, 40)), "PNG"), MANY)) == 1
 
 
-def test_each_tile_is_its_part_of_the_upright_picture_brought_to_size() -> None:
-    image, model = pictures.photo((61, 47)), read(PLAIN + "resize = 40" + TILES)
-    found = model.pictures(pictures.turned(image, 6), MANY)
+def test_each_tile_is_its_part_of_the_upright_image_brought_to_size() -> None:
+    image, model = images.photo((61, 47)), read(PLAIN + "resize = 40" + TILES)
+    found = model.images(images.turned(image, 6), MANY)
     assert model.tiles
     boxes = model.tiles.boxes(61, 47)
     assert len(found) == len(boxes) > 4
@@ -156,17 +156,17 @@ def test_each_tile_is_its_part_of_the_upright_picture_brought_to_size() -> None:
         assert np.array_equal(tile, np.asarray(wanted))
 
 
-def test_a_picture_no_larger_than_a_tile_is_prepared_as_without_tiles() -> None:
-    data = pictures.encoded(pictures.photo((30, 20)), "PNG")
-    (tiled,), (plain,) = (read(PLAIN + "resize = 40" + more).pictures(data, MANY) for more in (TILES, ""))
+def test_an_image_no_larger_than_a_tile_is_prepared_as_without_tiles() -> None:
+    data = images.encoded(images.photo((30, 20)), "PNG")
+    (tiled,), (plain,) = (read(PLAIN + "resize = 40" + more).images(data, MANY) for more in (TILES, ""))
     assert np.array_equal(tiled, plain)
 
 
 def test_the_answers_to_all_tiles_become_one() -> None:
-    """Asked for its mean, a picture that is white in one corner alone is black to most tiles."""
+    """Asked for its mean, an image that is white in one corner alone is black to most tiles."""
     image = Image.new("L", (60, 40))
     image.paste(255, (50, 30, 60, 40))
-    data = pictures.encoded(image, "PNG")
+    data = images.encoded(image, "PNG")
 
     def brightness(batch: np.ndarray) -> np.ndarray:
         return batch.astype(np.float32).mean(axis=(1, 2))

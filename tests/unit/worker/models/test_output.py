@@ -97,7 +97,7 @@ def test_labels_may_be_in_any_language_with_those_of_the_contract_first(tmp_path
         ("[4]", "[3]", 'output/groups/1/classes: 3 is in group "ripeness" already; a class is in one group at most'),
         (
             "[3, 2]", "[3]",
-            "output/groups/0/classes: must be two or more for softmax, which gives a lone class 1 whatever the picture",
+            "output/groups/0/classes: must be two or more for softmax, which gives a lone class 1 whatever the image",
         ),
         ('"marks"', '"ripeness"', "output/groups/1/name: 'ripeness' is the name of another group; give each its own"),
         ("[4]", "[0, 1, 4]", "output/groups: hold all 5 classes; leave out those that compete for the label"),

@@ -1,4 +1,4 @@
-"""Tiles: together the whole picture, as few as that takes, and their answers made one."""
+"""Tiles: together the whole image, as few as that takes, and their answers made one."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ SIDES = st.integers(1, 30)
 
 
 @given(st.integers(1, 60), st.integers(1, 60), SIDES, SIDES, st.data())
-def test_tiles_cover_the_whole_picture_and_nothing_beyond(
+def test_tiles_cover_the_whole_image_and_nothing_beyond(
     width: int, height: int, tile_width: int, tile_height: int, data: st.DataObject
 ) -> None:
     stride = data.draw(st.tuples(st.integers(1, tile_height), st.integers(1, tile_width)))
@@ -40,7 +40,7 @@ def test_the_last_tile_of_a_row_and_of_a_column_is_moved_to_the_edge() -> None:
 
 
 @pytest.mark.parametrize("size", [(6, 4), (1, 1), (6, 1), (2, 4)])
-def test_a_picture_no_larger_than_a_tile_is_one_tile(size: tuple[int, int]) -> None:
+def test_an_image_no_larger_than_a_tile_is_one_tile(size: tuple[int, int]) -> None:
     assert SMALL.boxes(*size) == [(0, 0, *size)]
 
 

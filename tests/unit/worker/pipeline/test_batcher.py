@@ -1,4 +1,4 @@
-"""The engine's thread: every picture gets its own answer, in batches of the sizes the engine was prepared for."""
+"""The engine's thread: every image gets its own answer, in batches of the sizes the engine was prepared for."""
 
 import threading
 from collections.abc import Iterable, Sequence
@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.pipeline.batcher import Batcher, Pending, quickest
+from worker.pipeline.batcher import Batcher, Pending, plan_batches
 
 POISON = 250
 
 
-def picture(value: int) -> np.ndarray:
+def image(value: int) -> np.ndarray:
     return np.full((2, 2, 3), value, np.uint8)
 
 
 class Engine:
-    """Answers each picture with its own value, and fails on a batch that holds POISON; `gate` holds it up."""
+    """Answers each image with its own value, and fails on a batch that holds POISON; `gate` holds it up."""
 
     def __init__(self) -> None:
         self.gate = threading.Event()
@@ -26,10 +26,10 @@ class Engine:
         self.entered = threading.Event()
         self.batches: list[list[int]] = []
 
-    def infer(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
+    def infer(self, images: Sequence[np.ndarray]) -> np.ndarray:
         self.entered.set()
         assert self.gate.wait(30)
-        values = [picture[0, 0, 0].item() for picture in pictures]
+        values = [image[0, 0, 0].item() for image in images]
         self.batches.append(values)
         if POISON in values:
             raise ValueError("poison")
@@ -42,10 +42,10 @@ def as_many(sizes: Iterable[int]) -> dict[int, float]:
 
 
 def held(engine: Engine, batcher: Batcher) -> Pending:
-    """One picture in a run that `engine.gate` holds up, so that all submitted after it wait together."""
+    """One image in a run that `engine.gate` holds up, so that all submitted after it wait together."""
     engine.gate.clear()
     engine.entered.clear()
-    first = batcher.submit(picture(1))
+    first = batcher.submit(image(1))
     assert engine.entered.wait(30)
     return first
 
@@ -55,13 +55,11 @@ sizes_with_one = st.sets(st.integers(2, 9), max_size=3).map(lambda sizes: [*size
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 249), min_size=1, max_size=40), sizes_with_one)
-def test_every_picture_gets_its_own_answer_in_batches_of_the_prepared_sizes(
-    values: list[int], sizes: list[int]
-) -> None:
+def test_every_image_gets_its_own_answer_in_batches_of_the_prepared_sizes(values: list[int], sizes: list[int]) -> None:
     engine, seen = Engine(), list[int]()
     batcher = Batcher(engine.infer, as_many(sizes), seen.append)
     first = held(engine, batcher)
-    pendings = [batcher.submit(picture(value)) for value in values]
+    pendings = [batcher.submit(image(value)) for value in values]
     engine.gate.set()
     assert [pending.result(30).logits.tolist() for pending in [first, *pendings]] == [[v, -v] for v in [1, *values]]
     assert set(seen) <= set(sizes)
@@ -69,21 +67,21 @@ def test_every_picture_gets_its_own_answer_in_batches_of_the_prepared_sizes(
     assert [value for batch in engine.batches for value in batch] == [1, *values]
 
 
-def test_waiting_pictures_go_in_the_largest_batches_that_fit() -> None:
+def test_waiting_images_go_in_the_largest_batches_that_fit() -> None:
     engine = Engine()
     batcher = Batcher(engine.infer, as_many((1, 2, 4)), lambda size: None)
     held(engine, batcher)
-    pendings = [batcher.submit(picture(value)) for value in range(7)]
+    pendings = [batcher.submit(image(value)) for value in range(7)]
     assert batcher.queued == 7
     engine.gate.set()
     pendings[-1].result(30)
     assert engine.batches == [[1], [0, 1, 2, 3], [4, 5], [6]]
 
 
-def test_a_lone_picture_goes_at_once_and_alone() -> None:
+def test_a_lone_image_goes_at_once_and_alone() -> None:
     engine = Engine()
     batcher = Batcher(engine.infer, as_many((1, 4)), lambda size: None)
-    answer = batcher.submit(picture(9)).result(30)
+    answer = batcher.submit(image(9)).result(30)
     assert engine.batches == [[9]]
     assert answer.queue_s >= 0
     assert answer.inference_s >= 0
@@ -92,11 +90,11 @@ def test_a_lone_picture_goes_at_once_and_alone() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.sampled_from([5, 6, POISON]), min_size=1, max_size=16))
-def test_a_poisoned_picture_fails_alone(values: list[int]) -> None:
+def test_a_poisoned_image_fails_alone(values: list[int]) -> None:
     engine = Engine()
     batcher = Batcher(engine.infer, as_many((1, 4)), lambda size: None)
     held(engine, batcher)
-    pendings = [batcher.submit(picture(value)) for value in values]
+    pendings = [batcher.submit(image(value)) for value in values]
     engine.gate.set()
     for value, pending in zip(values, pendings, strict=True):
         if value == POISON:
@@ -109,11 +107,11 @@ def test_a_poisoned_picture_fails_alone(values: list[int]) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(2, 200), st.booleans()), min_size=1, max_size=16))
-def test_cancelled_pictures_are_never_run(values: list[tuple[int, bool]]) -> None:
+def test_cancelled_images_are_never_run(values: list[tuple[int, bool]]) -> None:
     engine = Engine()
     batcher = Batcher(engine.infer, as_many((1, 4)), lambda size: None)
     first = held(engine, batcher)
-    pendings = [(batcher.submit(picture(value)), cancel) for value, cancel in values]
+    pendings = [(batcher.submit(image(value)), cancel) for value, cancel in values]
     for pending, cancel in pendings:
         if cancel:
             pending.cancel()
@@ -121,7 +119,7 @@ def test_cancelled_pictures_are_never_run(values: list[tuple[int, bool]]) -> Non
     kept = [value for value, cancel in values if not cancel]
     assert first.result(30).logits.tolist() == [1, -1]
     assert [pending.result(30).logits[0] for pending, cancel in pendings if not cancel] == kept
-    batcher.submit(picture(0)).result(30)
+    batcher.submit(image(0)).result(30)
     assert [value for batch in engine.batches for value in batch] == [1, *kept, 0]
 
 
@@ -140,10 +138,10 @@ def test_what_runs_is_timed_and_an_idle_batcher_is_not() -> None:
 def test_a_failed_run_leaves_the_batcher_idle_and_alive() -> None:
     batcher = Batcher(Engine().infer, as_many((1,)), lambda size: None)
     with pytest.raises(ValueError, match="poison"):
-        batcher.submit(picture(POISON)).result(30)
+        batcher.submit(image(POISON)).result(30)
     assert batcher.alive
     assert batcher.busy_s() == 0
-    assert batcher.submit(picture(3)).result(30).logits.tolist() == [3, -3]
+    assert batcher.submit(image(3)).result(30).logits.tolist() == [3, -3]
 
 
 def test_an_answer_can_be_asked_for_again_and_is_waited_for_no_longer_than_said() -> None:
@@ -161,7 +159,7 @@ def test_a_batch_runs_partly_empty_where_that_is_quicker() -> None:
     engine = Engine()
     batcher = Batcher(engine.infer, {1: 1.0, 4: 1.5, 8: 2.9}, lambda size: None)
     held(engine, batcher)
-    pendings = [batcher.submit(picture(value)) for value in range(11)]
+    pendings = [batcher.submit(image(value)) for value in range(11)]
     engine.gate.set()
     pendings[-1].result(30)
     assert engine.batches == [[1], [0, 1, 2, 3, 4, 5, 6, 7], [8, 9, 10]]
@@ -170,31 +168,31 @@ def test_a_batch_runs_partly_empty_where_that_is_quicker() -> None:
 def test_what_comes_while_a_batch_runs_joins_those_left_over() -> None:
     engine, late = Engine(), list[Pending]()
 
-    def infer(pictures: Sequence[np.ndarray]) -> np.ndarray:
-        if len(pictures) == 2 and not late:
-            late.append(batcher.submit(picture(8)))
-        return engine.infer(pictures)
+    def infer(images: Sequence[np.ndarray]) -> np.ndarray:
+        if len(images) == 2 and not late:
+            late.append(batcher.submit(image(8)))
+        return engine.infer(images)
 
     batcher = Batcher(infer, as_many((1, 2)), lambda size: None)
     held(engine, batcher)
-    pendings = [batcher.submit(picture(value)) for value in (5, 6, 7)]
+    pendings = [batcher.submit(image(value)) for value in (5, 6, 7)]
     engine.gate.set()
     pendings[-1].result(30)
     assert engine.batches == [[1], [5, 6], [7, 8]]
 
 
-def test_a_picture_waits_for_company_only_where_that_is_asked_for_and_no_longer() -> None:
+def test_an_image_waits_for_company_only_where_that_is_asked_for_and_no_longer() -> None:
     engine = Engine()
     batcher = Batcher(engine.infer, as_many((1, 4)), lambda size: None, wait_s=60)
-    together = [batcher.submit(picture(value)) for value in range(4)]
+    together = [batcher.submit(image(value)) for value in range(4)]
     together[-1].result(30)
     assert engine.batches == [[0, 1, 2, 3]]
     batcher = Batcher(engine.infer, as_many((1, 4)), lambda size: None, wait_s=0.05)
-    assert batcher.submit(picture(9)).result(30).queue_s >= 0.05
+    assert batcher.submit(image(9)).result(30).queue_s >= 0.05
 
 
 def partitions(waiting: int, seconds: dict[int, float]) -> float:
-    """The least time that all ways of running `waiting` pictures take, tried one by one."""
+    """The least time that all ways of running `waiting` images take, tried one by one."""
     if waiting <= 0:
         return 0.0
     return min(spent + partitions(waiting - size, seconds) for size, spent in seconds.items())
@@ -204,7 +202,7 @@ def partitions(waiting: int, seconds: dict[int, float]) -> float:
 @given(st.dictionaries(st.integers(2, 7), st.integers(1, 20), max_size=2), st.integers(1, 20))
 def test_of_all_ways_to_run_what_waits_the_quickest_is_taken(more: dict[int, int], alone: int) -> None:
     seconds = {1: float(alone)} | {size: float(spent) for size, spent in more.items()}
-    take = quickest(seconds)
+    take = plan_batches(seconds)
     assert take[0] == 0
     for waiting in range(1, max(seconds) + 1):
         size = min((size for size in seconds if size >= take[waiting]), key=lambda size: seconds[size])
@@ -216,11 +214,11 @@ def test_of_all_ways_to_run_what_waits_the_quickest_is_taken(more: dict[int, int
     [
         ({1: 1.0}, [0, 1]),
         ({1: 1.0, 4: 4.0}, [0, 1, 1, 1, 4]),  # a CPU: nothing runs empty
-        ({1: 1.0, 4: 4.4}, [0, 1, 1, 1, 1]),  # a batch that is slower than its pictures is never run
+        ({1: 1.0, 4: 4.4}, [0, 1, 1, 1, 1]),  # a batch that is slower than its images is never run
         ({1: 1.0, 4: 1.1}, [0, 1, 2, 3, 4]),  # a GPU that is not full
         ({1: 1.0, 2: 1.9, 4: 2.2}, [0, 1, 2, 3, 4]),
         ({1: 1.0, 2: 1.2, 4: 4.0}, [0, 1, 2, 2, 2]),
     ],
 )
 def test_how_many_run_at_once_follows_from_what_batches_take(seconds: dict[int, float], take: list[int]) -> None:
-    assert quickest(seconds) == take
+    assert plan_batches(seconds) == take

@@ -21,8 +21,8 @@ def decode(data: bytes) -> list[np.ndarray]:
     return [np.full((2, 2, 3), value, np.uint8) for value in data]
 
 
-def sums(pictures: Sequence[np.ndarray]) -> np.ndarray:
-    return np.stack(pictures).astype(np.float32).sum(axis=(1, 2))
+def sums(images: Sequence[np.ndarray]) -> np.ndarray:
+    return np.stack(images).astype(np.float32).sum(axis=(1, 2))
 
 
 @pytest.fixture
@@ -53,11 +53,11 @@ def test_what_cannot_be_decoded_is_never_queued(metrics: Metrics) -> None:
 def test_an_image_whose_deadline_passed_leaves_the_queue(metrics: Metrics) -> None:
     gate, entered, ran = threading.Event(), threading.Event(), list[int]()
 
-    def held(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    def held(images: Sequence[np.ndarray]) -> np.ndarray:
         entered.set()
         assert gate.wait(30)
-        ran.extend(picture[0, 0, 0].item() for picture in pictures)
-        return sums(pictures)
+        ran.extend(image[0, 0, 0].item() for image in images)
+        return sums(images)
 
     classifier = Classifier(decode, Batcher(held, {1: 1.0}, lambda size: None).submit, metrics.stages, 1)
     first, late, last = (classifier.start(bytes([number])) for number in (1, 2, 3))
@@ -70,7 +70,7 @@ def test_an_image_whose_deadline_passed_leaves_the_queue(metrics: Metrics) -> No
 
 
 def test_the_failure_of_a_run_reaches_its_image(metrics: Metrics) -> None:
-    def fail(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    def fail(images: Sequence[np.ndarray]) -> np.ndarray:
         raise ArithmeticError("overflow")
 
     finish = Classifier(decode, Batcher(fail, {1: 1.0}, lambda size: None).submit, metrics.stages, 1).start(b"\3")
@@ -85,10 +85,10 @@ def largest(logits: Sequence[np.ndarray]) -> np.ndarray:
 def test_all_tiles_are_queued_before_the_first_is_waited_for_and_their_answers_merged(metrics: Metrics) -> None:
     gate, entered, sizes = threading.Event(), threading.Event(), list[int]()
 
-    def held(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    def held(images: Sequence[np.ndarray]) -> np.ndarray:
         entered.set()
         assert gate.wait(30)
-        return sums(pictures)
+        return sums(images)
 
     batcher = Batcher(held, {1: 1.0, 4: 4.0}, sizes.append)
     classifier = Classifier(decode, batcher.submit, metrics.stages, 1, lambda row: row * 10, largest)
@@ -105,11 +105,11 @@ def test_all_tiles_are_queued_before_the_first_is_waited_for_and_their_answers_m
 def test_when_the_deadline_passes_no_tile_stays_in_the_queue(metrics: Metrics) -> None:
     gate, entered, ran = threading.Event(), threading.Event(), list[int]()
 
-    def held(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    def held(images: Sequence[np.ndarray]) -> np.ndarray:
         entered.set()
         assert gate.wait(30)
-        ran.extend(picture[0, 0, 0].item() for picture in pictures)
-        return sums(pictures)
+        ran.extend(image[0, 0, 0].item() for image in images)
+        return sums(images)
 
     classifier = Classifier(decode, Batcher(held, {1: 1.0}, lambda size: None).submit, metrics.stages, 1, merge=largest)
     late = classifier.start(b"\1\2\3")
@@ -121,7 +121,7 @@ def test_when_the_deadline_passes_no_tile_stays_in_the_queue(metrics: Metrics) -
     assert ran == [1, 5]
 
 
-def test_only_what_is_seen_as_one_picture_has_a_heat_map(metrics: Metrics) -> None:
+def test_only_what_is_seen_as_one_image_has_a_heat_map(metrics: Metrics) -> None:
     classifier = Classifier(decode, Batcher(sums, {1: 1.0}, lambda size: None).submit, metrics.stages, 1)
     assert classifier.start_one(b"\1")[0].shape == (2, 2, 3)
     assert code_of(classifier.start_one, b"\1\2") is ErrorCode.BAD_PARAMETER

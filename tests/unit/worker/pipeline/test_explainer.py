@@ -14,24 +14,24 @@ from worker.models.labels import Labels
 from worker.models.scores import Group, Output
 from worker.pipeline.admission import Deadline
 from worker.pipeline.batcher import Batcher, Infer
-from worker.pipeline.classifier import Head, as_it_is
+from worker.pipeline.classifier import Head, identity
 from worker.pipeline.explainer import AT_ONCE, Explainer
 from worker.pipeline.heat_map import INFERENCES, draw, evidence, heat, occlusions
 
 LABELS = Labels({"en": ("red", "green", "blue")})
 OUTPUT = Output("softmax", LABELS)
-PICTURE = np.random.default_rng(1).integers(0, 255, (24, 16, 3)).astype(np.uint8)
+IMAGE = np.random.default_rng(1).integers(0, 255, (24, 16, 3)).astype(np.uint8)
 
 
-def colours(pictures: Sequence[np.ndarray]) -> np.ndarray:
+def colours(images: Sequence[np.ndarray]) -> np.ndarray:
     """A network whose logits are the mean red, green and blue."""
-    return np.stack(pictures).astype(np.float32).mean(axis=(1, 2))
+    return np.stack(images).astype(np.float32).mean(axis=(1, 2))
 
 
-LOGITS = colours([PICTURE])[0]
+LOGITS = colours([IMAGE])[0]
 
 
-def explainer(infer: Infer = colours, output: Output = OUTPUT, head: Head = as_it_is) -> tuple[Explainer, Batcher]:
+def explainer(infer: Infer = colours, output: Output = OUTPUT, head: Head = identity) -> tuple[Explainer, Batcher]:
     batcher = Batcher(infer, {1: 1.0, 4: 4.0}, lambda size: None)
     return Explainer(batcher.submit, head, output), batcher
 
@@ -39,20 +39,20 @@ def explainer(infer: Infer = colours, output: Output = OUTPUT, head: Head = as_i
 def expected(logits_of: Infer, index: int, output: Output = OUTPUT) -> bytes:
     """The same map, step by step."""
     rivals = output.rivals(index)
-    known, *covered = (evidence(logits_of([one])[0], index, rivals) for one in (PICTURE, *occlusions(PICTURE)))
-    return draw(PICTURE, heat(known - np.array(covered)))
+    known, *covered = (evidence(logits_of([one])[0], index, rivals) for one in (IMAGE, *occlusions(IMAGE)))
+    return draw(IMAGE, heat(known - np.array(covered)))
 
 
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_the_map_is_that_of_the_class_asked_for(index: int) -> None:
-    found = explainer()[0].heat_map(PICTURE, LOGITS, index, Deadline(30), AT_ONCE)
+    found = explainer()[0].heat_map(IMAGE, LOGITS, index, Deadline(30), AT_ONCE)
     assert found == expected(colours, index)
     assert Image.open(io.BytesIO(found)).size == (16, 24)
 
 
 def test_in_a_group_a_class_is_held_against_its_group_alone() -> None:
     grouped = Output("softmax", LABELS, groups=(Group("warmth", (0, 2), "softmax"),))
-    found = explainer(output=grouped)[0].heat_map(PICTURE, LOGITS, 0, Deadline(30), AT_ONCE)
+    found = explainer(output=grouped)[0].heat_map(IMAGE, LOGITS, 0, Deadline(30), AT_ONCE)
     assert found == expected(colours, 0, grouped) != expected(colours, 0)
 
 
@@ -60,22 +60,22 @@ def test_the_head_of_the_model_is_asked_too() -> None:
     def head(outputs: np.ndarray) -> np.ndarray:
         return -outputs[..., ::-1]
 
-    found = explainer(head=head)[0].heat_map(PICTURE, head(LOGITS), 0, Deadline(30), AT_ONCE)
-    assert found == expected(lambda pictures: head(colours(pictures)), 0)
+    found = explainer(head=head)[0].heat_map(IMAGE, head(LOGITS), 0, Deadline(30), AT_ONCE)
+    assert found == expected(lambda images: head(colours(images)), 0)
 
 
 @pytest.mark.parametrize("at_once", [1, 3, AT_ONCE, 500])
 def test_all_places_are_asked_about_and_no_more_at_once_than_allowed(at_once: int) -> None:
     seen, most = 0, 0
 
-    def watched(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    def watched(images: Sequence[np.ndarray]) -> np.ndarray:
         nonlocal seen, most
-        seen += len(pictures)
-        most = max(most, batcher.queued + len(pictures))
-        return colours(pictures)
+        seen += len(images)
+        most = max(most, batcher.queued + len(images))
+        return colours(images)
 
     asking, batcher = explainer(watched)
-    asking.heat_map(PICTURE, LOGITS, 0, Deadline(30), at_once)
+    asking.heat_map(IMAGE, LOGITS, 0, Deadline(30), at_once)
     assert seen == INFERENCES
     assert most <= at_once
 
@@ -83,34 +83,34 @@ def test_all_places_are_asked_about_and_no_more_at_once_than_allowed(at_once: in
 def test_past_the_deadline_nothing_of_it_is_left_in_the_queue() -> None:
     gate, entered, ran = threading.Event(), threading.Event(), list[int]()
 
-    def held(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    def held(images: Sequence[np.ndarray]) -> np.ndarray:
         entered.set()
         assert gate.wait(30)
-        ran.append(len(pictures))
-        return colours(pictures)
+        ran.append(len(images))
+        return colours(images)
 
     asking, batcher = explainer(held)
-    first = batcher.submit(PICTURE)
+    first = batcher.submit(IMAGE)
     assert entered.wait(30)
-    assert code_of(asking.heat_map, PICTURE, LOGITS, 0, Deadline(0.01), AT_ONCE) is ErrorCode.DEADLINE
+    assert code_of(asking.heat_map, IMAGE, LOGITS, 0, Deadline(0.01), AT_ONCE) is ErrorCode.DEADLINE
     gate.set()
     assert first.result(30).logits.shape == (3,)
-    assert batcher.submit(PICTURE).result(30).logits.shape == (3,)
+    assert batcher.submit(IMAGE).result(30).logits.shape == (3,)
     assert sum(ran) == 2
 
 
 def test_the_failure_of_a_run_is_raised_and_nothing_of_it_is_left_in_the_queue() -> None:
     failed = threading.Event()
 
-    def fail_once(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    def fail_once(images: Sequence[np.ndarray]) -> np.ndarray:
         if not failed.is_set():
             failed.set()
             raise ArithmeticError("overflow")
-        return colours(pictures)
+        return colours(images)
 
     batcher = Batcher(fail_once, {1: 1.0}, lambda size: None)
-    asking = Explainer(batcher.submit, as_it_is, OUTPUT)
+    asking = Explainer(batcher.submit, identity, OUTPUT)
     with pytest.raises(ArithmeticError, match="overflow"):
-        asking.heat_map(PICTURE, LOGITS, 0, Deadline(30), AT_ONCE)
-    assert batcher.submit(PICTURE).result(30).logits.shape == (3,)
+        asking.heat_map(IMAGE, LOGITS, 0, Deadline(30), AT_ONCE)
+    assert batcher.submit(IMAGE).result(30).logits.shape == (3,)
     assert batcher.queued == 0

@@ -24,7 +24,7 @@ def losses(hot: dict[tuple[int, int], float]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("shape", [(32, 32, 3), (225, 97, 3), (16, 24, 1), (40, 8, 6)])
-def test_every_pixel_is_covered_and_every_patch_has_the_pictures_mean_colour(shape: tuple[int, int, int]) -> None:
+def test_every_pixel_is_covered_and_every_patch_has_the_images_mean_colour(shape: tuple[int, int, int]) -> None:
     pixels = np.random.default_rng(2).integers(0, 100, shape).astype(np.uint8)
     pixels[0] = 255  # so that no other pixel has the mean colour
     pixels[1:, ..., 0] |= 1
@@ -37,7 +37,7 @@ def test_every_pixel_is_covered_and_every_patch_has_the_pictures_mean_colour(sha
     assert all((one[there] == colour).all() for one, there in zip(covered, changed, strict=True))
 
 
-def test_a_patch_is_a_sixteenth_of_the_picture_and_they_go_row_by_row() -> None:
+def test_a_patch_is_a_sixteenth_of_the_image_and_they_go_row_by_row() -> None:
     pixels = np.zeros((32, 64, 3), np.uint8)
     pixels[:, ::2] = 200
     covered = [(one != pixels).any(axis=-1) for one in occlusions(pixels)]
@@ -48,7 +48,7 @@ def test_a_patch_is_a_sixteenth_of_the_picture_and_they_go_row_by_row() -> None:
         assert (columns.min(), columns.max() + 1) == (column * 8, column * 8 + 16)
 
 
-def test_a_picture_of_one_pixel_can_be_covered_too() -> None:
+def test_an_image_of_one_pixel_can_be_covered_too() -> None:
     assert len(list(occlusions(np.zeros((1, 1, 3), np.uint8)))) == INFERENCES
 
 
@@ -101,7 +101,7 @@ def glow(png: bytes) -> np.ndarray:
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 5])
-def test_the_picture_is_drawn_in_grey_with_colour_where_it_is_hot(channels: int) -> None:
+def test_the_image_is_drawn_in_grey_with_colour_where_it_is_hot(channels: int) -> None:
     pixels = np.random.default_rng(3).integers(0, 255, (40, 56, channels)).astype(np.uint8)
     found = glow(draw(pixels, heat(losses({(5, 1): 1.0}))))
     assert found.shape == (40, 56)
@@ -112,7 +112,7 @@ def test_the_picture_is_drawn_in_grey_with_colour_where_it_is_hot(channels: int)
     assert found[:, 35:].max() < 3
 
 
-def test_a_map_without_heat_is_the_picture_in_grey() -> None:
+def test_a_map_without_heat_is_the_image_in_grey() -> None:
     pixels = np.random.default_rng(3).integers(0, 255, (40, 56, 3)).astype(np.uint8)
     found = np.asarray(Image.open(io.BytesIO(draw(pixels, np.zeros((GRID, GRID))))))
     grey = np.asarray(Image.fromarray(pixels).convert("L"))

@@ -55,9 +55,9 @@ def test_the_watchdog_gives_up_on_an_inference_above_its_limit() -> None:
     release, gave_up = threading.Event(), threading.Event()
     seconds: list[float] = []
 
-    def hang(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    def hang(images: Sequence[np.ndarray]) -> np.ndarray:
         release.wait()
-        return np.zeros((len(pictures), 3), np.float32)
+        return np.zeros((len(images), 3), np.float32)
 
     def give_up(busy: float) -> None:
         seconds.append(busy)

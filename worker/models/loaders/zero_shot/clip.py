@@ -1,6 +1,6 @@
 """CLIP, Chinese-CLIP and SigLIP: a folder with config.json, weights, preprocessor_config.json and a tokenizer's files.
 
-SigLIP 2 networks of one picture size are SigLIP here, as transformers has them; those of any shape (NaFlex) are not.
+SigLIP 2 networks of one image size are SigLIP here, as transformers has them; those of any shape (NaFlex) are not.
 """
 
 from pathlib import Path
@@ -31,7 +31,7 @@ TOKENIZER = (
 
 
 class ImageTower(torch.nn.Module):
-    """The features that a CLIP-like network has of pictures."""
+    """The features that a CLIP-like network has of images."""
 
     def __init__(self, network: torch.nn.Module) -> None:
         super().__init__()

@@ -19,8 +19,8 @@ class Converter(Protocol):
     def convert(self, network: torch.nn.Module, model_input: Input, path: Path) -> None:
         """Write `network` (float32 [N, C, H, W], normalised -> logits) in f32, for any batch size."""
 
-    def quantise(self, source: Path, pictures: np.ndarray, model_input: Input, path: Path) -> None:
-        """Write the f32 network in the file `source` in int8, calibrated on uint8 `pictures` [N, H, W, C]."""
+    def quantise(self, source: Path, images: np.ndarray, model_input: Input, path: Path) -> None:
+        """Write the f32 network in the file `source` in int8, calibrated on uint8 `images` [N, H, W, C]."""
 
 
 def converter(kind: str) -> Converter:

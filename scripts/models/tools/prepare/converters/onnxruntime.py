@@ -26,8 +26,8 @@ class FromBytes(torch.nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1) * BYTE_RANGE)
         self.register_buffer("scale", 1 / (torch.tensor(std).view(1, -1, 1, 1) * BYTE_RANGE))
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        pixels = pictures.permute(0, 3, 1, 2).to(torch.float32)
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        pixels = images.permute(0, 3, 1, 2).to(torch.float32)
         return self.network((pixels - self.mean) * self.scale)
 
 
@@ -39,15 +39,15 @@ def convert(network: torch.nn.Module, model_input: Input, path: Path) -> None:
     weights = sum(one.numel() * one.element_size() for one in network.parameters())
     torch.onnx.export(
         whole, (example,), path, dynamo=True, dynamic_shapes=({0: torch.export.Dim.DYNAMIC},), opset_version=OPSET,
-        input_names=["pictures"], output_names=["logits"], external_data=weights > ONE_FILE, verbose=False,
+        input_names=["images"], output_names=["logits"], external_data=weights > ONE_FILE, verbose=False,
     )  # fmt: skip
 
 
-def quantise(source: Path, pictures: np.ndarray, model_input: Input, path: Path) -> None:
+def quantise(source: Path, images: np.ndarray, model_input: Input, path: Path) -> None:
     """Write `path`, the float32 ONNX network in `source` in int8 of QDQ form, taking what that takes."""
     entry = onnx.load(source, load_external_data=False).graph.input[0]
     takes_bytes = entry.type.tensor_type.elem_type == onnx.TensorProto.UINT8
-    batches = (picture[None] for picture in pictures) if takes_bytes else normalised(pictures, model_input)
+    batches = (image[None] for image in images) if takes_bytes else normalised(images, model_input)
     large = sum(file.stat().st_size for file in source.parent.glob(f"{source.name}*")) > ONE_FILE
     quantize_static(
         source, path, Samples(entry.name, batches), quant_format=QuantFormat.QDQ, per_channel=True,

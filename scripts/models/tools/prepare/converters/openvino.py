@@ -27,10 +27,10 @@ def convert(network: torch.nn.Module, model_input: Input, path: Path) -> None:
     ov.save_model(converted, path, compress_to_fp16=False)
 
 
-def quantise(source: Path, pictures: np.ndarray, model_input: Input, path: Path) -> None:
-    """Write `path`, the float32 network in `source` in int8, calibrated on uint8 `pictures` [N, H, W, C]."""
+def quantise(source: Path, images: np.ndarray, model_input: Input, path: Path) -> None:
+    """Write `path`, the float32 network in `source` in int8, calibrated on uint8 `images` [N, H, W, C]."""
     network = read(source)
-    ov.save_model(quantised(network, list(normalised(pictures, model_input))), path, compress_to_fp16=False)
+    ov.save_model(quantised(network, list(normalised(images, model_input))), path, compress_to_fp16=False)
 
 
 def quantised(network: ov.Model, samples: list[np.ndarray]) -> ov.Model:

@@ -9,9 +9,9 @@ from worker.models.input import Input
 BYTE_RANGE = 255.0
 
 
-def normalised(pictures: np.ndarray, model_input: Input) -> Iterator[np.ndarray]:
-    """Each of uint8 `pictures` [N, H, W, C] as float32 [1, C, H, W], as the network sees it."""
+def normalised(images: np.ndarray, model_input: Input) -> Iterator[np.ndarray]:
+    """Each of uint8 `images` [N, H, W, C] as float32 [1, C, H, W], as the network sees it."""
     mean, std = np.array(model_input.mean, np.float32), np.array(model_input.std, np.float32)
-    for picture in pictures:
-        values = (picture.astype(np.float32) / BYTE_RANGE - mean) / std
+    for image in images:
+        values = (image.astype(np.float32) / BYTE_RANGE - mean) / std
         yield np.ascontiguousarray(values.transpose(2, 0, 1)[None])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scripts.runtimes.local.accounts import choose_account
-from tests.nobody import NOBODY, as_nobody
+from tests.unprivileged_user import UNPRIVILEGED, as_unprivileged
 
 OWN = pwd.getpwuid(os.geteuid())
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root chooses an account")
@@ -28,7 +28,7 @@ def readable_python() -> Path | None:
     """A Python of this version that an ordinary account can run, as Debian's is; the caller's own may lie in a home."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     for python in (Path(sys.base_prefix) / "bin" / version, Path("/usr/bin") / version):
-        with as_nobody():
+        with as_unprivileged():
             if os.access(python, os.X_OK, effective_ids=True):
                 return python
     return None
@@ -65,7 +65,7 @@ def model(open_folder: Path) -> Path:
 
 @as_root
 def test_root_gives_way_to_nobody_who_can_run_python_and_read_every_path(python: Path, model: Path) -> None:
-    assert choose_account(python, [model], model.parent) == NOBODY
+    assert choose_account(python, [model], model.parent) == UNPRIVILEGED
 
 
 @as_root

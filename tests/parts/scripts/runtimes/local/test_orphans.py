@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.base.programs import search_path
 from scripts.runtimes.local import orphans
 from scripts.runtimes.local.runtime import LocalRuntime
 from scripts.runtimes.run_directory import RunDir, run_dir
-from tests.nobody import as_nobody
+from tests.unprivileged_user import as_unprivileged
 from tests.wait import until
 
 NGINX = shutil.which("nginx", path=search_path())
@@ -78,7 +78,7 @@ def test_what_was_started_from_a_run_directory_is_found_by_its_environment(machi
     run = machine.run()
     pid = machine.sleep(machine.folder, HOME=str(run.path), GATE="gate")
     assert orphans.find(run) == {pid: "sleep 1000"}
-    with pytest.raises(Refusal, match=r"^supervisord is gone: .*`make up` .* starts all anew$"):
+    with pytest.raises(CommandError, match=r"^supervisord is gone: .*`make up` .* starts all anew$"):
         LocalRuntime().is_running(run)
 
 
@@ -139,12 +139,12 @@ def test_what_cannot_be_ended_is_named_and_the_run_directory_stays(
 ) -> None:
     run = machine.run()
     machine.folder.chmod(0o755)
-    with as_nobody(), pytest.raises(Refusal) as refusal:
+    with as_unprivileged(), pytest.raises(CommandError) as refusal:
         LocalRuntime().down(run)
     assert refusal.value.lines == (f"{run.path}: no permission: needed the account that started this service, or root",)
     pid = machine.sleep(machine.folder, HOME=str(run.path), GATE="gate")
     monkeypatch.setattr(orphans, "PHASES", ())
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         LocalRuntime().down(run)
     assert refusal.value.lines == (
         f"{run.path}: found processes that cannot be ended: {pid} (sleep 1000): needed root, or the account of these",
@@ -158,7 +158,7 @@ def test_a_port_that_is_still_in_use_fails_the_command(machine: Machine) -> None
         port = holder.getsockname()[1]
         run.write({"gateway/rendered/listen.conf": f"listen {port};\n"})
         machine.sleep(machine.folder, HOME=str(run.path), GATE="gate")
-        with pytest.raises(Refusal) as refusal:
+        with pytest.raises(CommandError) as refusal:
             LocalRuntime().down(run)
     assert refusal.value.lines == (
         f"port {port}: still in use, by nothing that was started from {run.path}: `ss -ltnp` says by whom",

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.host.environments import SERVE
 from scripts.runtimes.local import supervisor
 from scripts.runtimes.run_directory import RunDir, run_dir
-from tests.nobody import as_nobody
+from tests.unprivileged_user import as_unprivileged
 from tests.wait import until
 
 OWN = pwd.getpwuid(os.geteuid())
@@ -127,11 +127,11 @@ def test_what_ends_as_soon_as_it_starts_is_removed_all_the_same(run: RunDir) -> 
 
 def test_what_the_list_does_not_have_is_refused_with_supervisords_words(run: RunDir) -> None:
     start(run)
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         supervisor.add(run, "new-0")
     assert refusal.value.lines == ("supervisord refuses addProcessGroup new-0: BAD_NAME: new-0",)
     run.write({"rendered/programs.conf": "[program:new-0]\n"})
-    with pytest.raises(Refusal, match=r"^supervisord refuses reloadConfig : CANT_REREAD: .*new-0"):
+    with pytest.raises(CommandError, match=r"^supervisord refuses reloadConfig : CANT_REREAD: .*new-0"):
         supervisor.add(run, "new-0")
 
 
@@ -181,7 +181,7 @@ def test_a_process_that_ends_at_once_is_fatal_after_a_few_tries(run: RunDir) -> 
 def test_a_configuration_that_supervisord_refuses_is_refused_with_its_words(
     run: RunDir, programs: str, reason: str
 ) -> None:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         start(run, programs)
     assert str(refusal.value).startswith("supervisord did not start: Error: ")
     assert reason in str(refusal.value)
@@ -191,7 +191,7 @@ def test_a_configuration_that_supervisord_refuses_is_refused_with_its_words(
 def test_a_second_supervisord_in_the_same_run_directory_is_refused(run: RunDir) -> None:
     environ = create(run)
     supervisor.start(run, SERVE.python, OWN, environ)
-    with pytest.raises(Refusal, match=r"^supervisord did not start: Error: Another program is already listening"):
+    with pytest.raises(CommandError, match=r"^supervisord did not start: Error: Another program is already listening"):
         supervisor.start(run, SERVE.python, OWN, environ)
     assert supervisor.is_running(run)
 
@@ -212,7 +212,7 @@ def test_a_supervisord_that_was_killed_does_not_count_as_running(run: RunDir) ->
 def test_another_account_is_told_who_may_stop_it(run: RunDir) -> None:
     start(run, "")
     run.path.parent.chmod(0o755)
-    with as_nobody(), pytest.raises(Refusal) as refusal:
+    with as_unprivileged(), pytest.raises(CommandError) as refusal:
         supervisor.stop(run)
     assert refusal.value.lines == (
         f"{run.socket}: no permission: needed the account that started this service, or root",

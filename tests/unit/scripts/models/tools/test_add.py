@@ -8,7 +8,7 @@ import torch
 
 from scripts.models.tools import add, verify
 from scripts.models.tools.manifest import BATCH_SIZES
-from tests.folders import MEAN, RED, SIZE, STD, fruit_folder, openvino_folder, picture, transformers_folder
+from tests.folders import MEAN, RED, SIZE, STD, fruit_folder, image, openvino_folder, transformers_folder
 from tests.options import model_add
 from worker.contract.files import sha256
 from worker.models import torchvision_ops
@@ -21,14 +21,14 @@ MOBILENET = ("--loader", "torchvision", "--architecture", "mobilenet_v3_small")
 
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Files at hand: a state dict for three classes, label files, a picture, and things that only look like them."""
+    """Files at hand: a state dict for three classes, label files, an image, and things that only look like them."""
     torchvision_ops.make_importable()
     from torchvision.models import get_model
 
     path = tmp_path_factory.mktemp("shelf")
     torch.manual_seed(0)
     torch.save(get_model("mobilenet_v3_small", weights=None, num_classes=3).state_dict(), path / "weights.pth")
-    picture(RED).save(path / "red picture.png")
+    image(RED).save(path / "red image.png")
     texts = {
         "en.txt": "cat\ndog\ntea\n",
         "two.txt": "cat\ndog\n",
@@ -55,7 +55,7 @@ def ran(shelf: Path, out: Path, source: str, *arguments: str) -> int:
 
 
 def test_a_state_dict_becomes_a_folder_that_a_worker_would_take(shelf: Path, out: Path, capsys: Capture) -> None:
-    picked = ("--labels", "en:{path}/mark.txt", "--golden", "{path}/red picture.png")
+    picked = ("--labels", "en:{path}/mark.txt", "--golden", "{path}/red image.png")
     assert ran(shelf, out, "weights.pth", *picked) == 0
     folder = read_folder(out)
     verify_files(folder)
@@ -64,17 +64,17 @@ def test_a_state_dict_becomes_a_folder_that_a_worker_would_take(shelf: Path, out
     )  # fmt: skip
     assert folder.output.labels.names == {"en": ("cat", "dog", "tea")}
     assert (folder.engine.name, folder.engine.precision, folder.engine.batch_sizes) == ("torch", "f32", BATCH_SIZES)
-    assert folder.golden[0].image.read_bytes() == (shelf / "red picture.png").read_bytes()
+    assert folder.golden[0].image.read_bytes() == (shelf / "red image.png").read_bytes()
     assert "GOLDEN=" not in capsys.readouterr().out
 
 
-def test_a_network_is_fitted_to_grey_pictures_where_asked(shelf: Path, out: Path, capsys: Capture) -> None:
+def test_a_network_is_fitted_to_grey_images_where_asked(shelf: Path, out: Path, capsys: Capture) -> None:
     assert ran(shelf, out, "weights.pth", "--labels", "en:{path}/en.txt", "--channels", "1") == 0
     folder = read_folder(out)
     assert folder.input.shape == (224, 224, 1)
     assert [round(value, 3) for value in (*folder.input.mean, *folder.input.std)] == [0.449, 0.226]
     assert (
-        "   input 224 x 224, grey, centre of the picture at 256, bilinear, mean [0.449], std [0.226]"
+        "   input 224 x 224, grey, centre of the image at 256, bilinear, mean [0.449], std [0.226]"
         in capsys.readouterr().out.splitlines()
     )
 
@@ -118,12 +118,12 @@ def test_a_network_is_fitted_to_grey_pictures_where_asked(shelf: Path, out: Path
         (
             "weights.pth",
             ("--labels", "en:{path}/en.txt", "--channels", "4"),
-            ["GOLDEN: found none, needed a picture of 4 bands, such as a TIFF"],
+            ["GOLDEN: found none, needed an image of 4 bands, such as a TIFF"],
         ),
         (
             "weights.pth",
-            ("--labels", "en:{path}/en.txt", "--channels", "4", "--golden", "{path}/red picture.png"),
-            ["{path}/red picture.png: the image has 3 bands, the model takes 4; send one with all of them"],
+            ("--labels", "en:{path}/en.txt", "--channels", "4", "--golden", "{path}/red image.png"),
+            ["{path}/red image.png: the image has 3 bands, the model takes 4; send one with all of them"],
         ),
         (
             "weights.pth",

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, Cluster, parse_cluster
 from scripts.runtimes.swarm.deployment import chosen_nodes, gateways, plan
 from scripts.runtimes.swarm.nodes import ASKED, Node, Service, Task, comparable, node, service, task
@@ -44,7 +44,7 @@ READY: dict[str, Any] = {"worker": "photos-b-cpu0", "server": "b", "slot": "b-cp
 
 
 def refused(*nodes: Node) -> tuple[str, ...]:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         chosen_nodes(CLUSTER, CLUSTER.servers, nodes)
     return refusal.value.lines
 
@@ -130,7 +130,7 @@ def test_keys_that_the_slots_were_not_made_from_are_refused_one_by_one() -> None
         "as when b was initialised: under Docker Swarm that sets a server's slots: write that, or initialise the "
         "server again with this file: `make init`, or scripts/init-server.sh --cluster there"
     )
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         chosen_nodes(cluster, cluster.servers, [A, replace(B, asked={"workers": 2, "cpus": "0-1"}), C])
     assert refusal.value.lines == (
         f'c.toml: servers/1/cpus: found "auto", needed "0-1", {remedy}',
@@ -164,7 +164,7 @@ def test_every_slot_gets_a_worker_and_the_models_their_shares() -> None:
 
 def test_more_models_than_slots_are_refused() -> None:
     two = parse_cluster(f'{MODELS}[[models]]\nname = "wide"\nfolder = "/w"\n{SERVERS}', "c.toml")
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         plan(two, {"b": B})
     assert refusal.value.lines[0].startswith("c.toml: models: found 2 models for 1 slot, needed a slot for each")
 

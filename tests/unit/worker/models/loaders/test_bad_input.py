@@ -309,7 +309,7 @@ def test_exported_networks_cut_short_are_refused(tmp_path: Path, name: str) -> N
     assert found.endswith("; copy it again")
 
 
-def test_an_exported_network_that_takes_no_pictures_is_refused(tmp_path: Path) -> None:
+def test_an_exported_network_that_takes_no_images_is_refused(tmp_path: Path) -> None:
     import openvino as ov
 
     for shape in ("[2,3]", "[4,8,8]"):
@@ -408,7 +408,7 @@ def test_an_archive_of_torch_export_for_one_size_of_batch_is_refused_for_others(
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (4, 8, 8)])
-def test_an_archive_of_torch_export_that_takes_no_pictures_is_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+def test_an_archive_of_torch_export_that_takes_no_images_is_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
     assert said(program(tmp_path / "m.pt2", shape)) == (
         "F/m.pt2: needed one input [N, channels, height, width], all but N fixed; export it anew"
     )

@@ -84,12 +84,12 @@ KINDS = [
 
 
 def assert_alike(found: np.ndarray, wanted: np.ndarray) -> None:
-    """Random networks give small numbers: what tells two pictures apart must be far larger than the difference."""
+    """Random networks give small numbers: what tells two images apart must be far larger than the difference."""
     assert np.abs(found - wanted).max() < min(CLOSE, np.ptp(wanted, axis=0).max() / 100)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_grey_picture_gives_what_it_gave_as_three_equal_channels(tmp_path: Path, kind: str) -> None:
+def test_a_grey_image_gives_what_it_gave_as_three_equal_channels(tmp_path: Path, kind: str) -> None:
     folder = made(tmp_path / "m", kind)
     grey = torch.rand(2, 1, SIDE, SIDE) * 4 - 2
     wanted = answers(load_network(folder), grey.expand(-1, 3, -1, -1))
@@ -106,7 +106,7 @@ def test_more_channels_take_turns_at_the_weights_of_three(tmp_path: Path, kind: 
 
 
 class TwoBranches(torch.nn.Module):
-    """A network whose picture goes into two convolutions, as those of crossvit and repvgg do."""
+    """A network whose image goes into two convolutions, as those of crossvit and repvgg do."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -117,7 +117,7 @@ class TwoBranches(torch.nn.Module):
         return self.later(self.fine(pixels) + self.coarse(pixels)).mean(dim=(2, 3))
 
 
-def test_all_branches_that_a_picture_goes_into_are_fitted(any_folder: ModelFolder) -> None:
+def test_all_branches_that_an_image_goes_into_are_fitted(any_folder: ModelFolder) -> None:
     torch.manual_seed(0)
     network, grey = TwoBranches().eval(), torch.rand(2, 1, SIDE, SIDE)
     wanted = answers(network, grey.expand(-1, 3, -1, -1))
@@ -135,7 +135,7 @@ def test_a_layer_that_makes_other_weights_of_its_weights_is_not_fitted(tmp_path:
     kind = {"resnetv2_50x1_bit": "StdConv2d", "eca_nfnet_l0": "ScaledStdConv2d"}[architecture]
     assert str(caught.value) == (
         f"{folder.path}: its first convolution ({kind}) cannot be fitted to 1 channels; "
-        "set [input] channels to what it takes, and send it such pictures"
+        "set [input] channels to what it takes, and send it such images"
     )
 
 

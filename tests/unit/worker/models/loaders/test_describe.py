@@ -1,4 +1,4 @@
-"""What is said of a model at hand: its files, labels and preparation of pictures; test_parity.py compares pixels."""
+"""What is said of a model at hand: its files, labels and preparation of images; test_parity.py compares pixels."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests import folders
 from worker.contract.files import sha256
 from worker.decode import Geometry
 from worker.models import torchvision_ops
-from worker.models.loaders import describe, names
+from worker.models.loaders import describe, imagenet_labels
 
 torchvision_ops.make_importable()
 import timm  # noqa: E402
@@ -59,12 +59,12 @@ def test_chinese_stands_beside_the_categories_of_imagenet_where_the_kit_has_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chinese = tmp_path / "zh.txt"
-    monkeypatch.setattr(names, "IMAGENET_ZH", chinese)
-    assert set(names.of_classes(1000)) == {"en"}
+    monkeypatch.setattr(imagenet_labels, "IMAGENET_ZH", chinese)
+    assert set(imagenet_labels.of_classes(1000)) == {"en"}
     chinese.write_text("".join(f"名{index}\n" for index in range(1000)), encoding="utf-8")
-    assert names.of_classes(1000)["zh"][999] == "名999"
-    assert set(names.imagenet(["cat"] * 1000)) == {"en"}
-    assert names.of_classes(999) == {}
+    assert imagenet_labels.of_classes(1000)["zh"][999] == "名999"
+    assert set(imagenet_labels.imagenet(["cat"] * 1000)) == {"en"}
+    assert imagenet_labels.of_classes(999) == {}
 
 
 def vit(path: Path, processor: Any, **options: Any) -> Path:

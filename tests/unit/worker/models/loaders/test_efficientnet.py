@@ -15,7 +15,7 @@ from tests.unit.worker.models.loaders.refusals import refusal
 from worker.decode import Geometry
 from worker.models import torchvision_ops
 from worker.models.folder import ModelFolder, read_folder
-from worker.models.loaders import describe, load_network, names
+from worker.models.loaders import describe, imagenet_labels, load_network
 from worker.models.loaders.efficientnet import VARIANTS, in_timm
 
 torchvision_ops.make_importable()
@@ -96,7 +96,7 @@ def test_a_checkpoint_of_imagenet_is_added_without_a_word_about_it(
     assert (folder.loader, folder.architecture) == ("checkpoint", "timm:tf_efficientnet_lite0")
     assert folder.input.geometry == Geometry((224, 224), 256, "bicubic")
     assert (folder.input.mean, folder.input.std) == HALF
-    assert folder.output.labels.names["en"] == names.of_classes(1000)["en"]
+    assert folder.output.labels.names["en"] == imagenet_labels.of_classes(1000)["en"]
     assert "   architecture timm:tf_efficientnet_lite0" in capsys.readouterr().out.splitlines()
     assert_answers_as(network, folder)
 

@@ -96,7 +96,7 @@ def test_the_logits_are_the_librarys(name: str, tmp_path: Path) -> None:
     verify_files(folder)
     wanted = plain_torch(library(folder.path), PIXELS[:4])
     found = infer(folder, PIXELS[:4])
-    assert np.ptp(wanted) > 100 * FURTHEST  # the pictures can be told apart
+    assert np.ptp(wanted) > 100 * FURTHEST  # the images can be told apart
     assert np.abs(found - wanted).max() < FURTHEST
     batch = load_engine(folder, "auto", threads=1).infer(PIXELS[:4])
     assert np.abs(batch - wanted).max() < FURTHEST

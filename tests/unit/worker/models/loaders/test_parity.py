@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests import pictures
+from tests import images
 from worker.contract.fields import ModelError
 from worker.decode import Geometry, decode
 from worker.models import torchvision_ops
@@ -41,9 +41,9 @@ def apart(found: Prepared, library: Callable[[Image.Image], Any]) -> list[float]
     furthest = []
     for size in SIZES:
         edges = np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3), np.uint8)
-        for image in (pictures.photo(size), Image.fromarray(edges)):
+        for image in (images.photo(size), Image.fromarray(edges)):
             wanted = (np.asarray(library(image), np.float64) * std + mean) * 255
-            pixels = decode(pictures.encoded(image, "BMP"), geometry, 10**6).transpose(2, 0, 1)
+            pixels = decode(images.encoded(image, "BMP"), geometry, 10**6).transpose(2, 0, 1)
             assert pixels.shape == wanted.shape
             furthest.append(float(np.abs(pixels - wanted).max()))
     return furthest
@@ -85,7 +85,7 @@ def test_timms_preparation_within_one_grey_level(architecture: str, changes: dic
     assert max(apart(*timms(architecture, **changes))) < 1.01
 
 
-def test_timms_preparation_bit_for_bit_where_all_of_the_picture_is_seen() -> None:
+def test_timms_preparation_bit_for_bit_where_all_of_the_image_is_seen() -> None:
     assert max(apart(*timms("vit_tiny_patch16_224", crop_mode="squash", crop_pct=1.0))) < 1e-3
 
 
@@ -123,7 +123,7 @@ def given_by(processor: Any) -> Callable[[Image.Image], Any]:
         ("DeiT", {"size": {"height": 224, "width": 224}}),
     ],
 )
-def test_transformers_preparation_bit_for_bit_where_all_of_the_picture_is_seen(
+def test_transformers_preparation_bit_for_bit_where_all_of_the_image_is_seen(
     family: str, settings: dict[str, Any]
 ) -> None:
     processor, prepared = of_transformers(family, **settings)
@@ -165,29 +165,29 @@ def test_transformers_preparation_within_one_grey_level(family: str, settings: d
         (
             "MobileViT",
             {},
-            "its processor cuts (256, 256) from pictures of 224, and pads them; needed a smaller cut",
+            "its processor cuts (256, 256) from images of 224, and pads them; needed a smaller cut",
         ),
         (
             "CLIP",
             {"do_center_crop": False},
-            "its processor keeps each picture's shape ({'shortest_edge': 224}); needed one fixed size",
+            "its processor keeps each image's shape ({'shortest_edge': 224}); needed one fixed size",
         ),
         (
             "CLIP",
             {"size": {"shortest_edge": 224, "longest_edge": 300}},
-            "its processor keeps each picture's shape ({'longest_edge': 300, 'shortest_edge': 224}); "
+            "its processor keeps each image's shape ({'longest_edge': 300, 'shortest_edge': 224}); "
             "needed one fixed size",
         ),
         (
             "Perceiver",
             {"size": {"height": 256, "width": 256}, "crop_size": {"height": 224, "width": 224}},
-            "its processor, PerceiverImageProcessorPil, prepares pictures in a way that [input] cannot say; "
+            "its processor, PerceiverImageProcessorPil, prepares images in a way that [input] cannot say; "
             "needed one that scales them and then cuts their centre",
         ),
         (
             "TextNet",
             {"do_center_crop": True, "size": {"shortest_edge": 250}},
-            "its processor, TextNetImageProcessorPil, prepares pictures in a way that [input] cannot say; "
+            "its processor, TextNetImageProcessorPil, prepares images in a way that [input] cannot say; "
             "needed one that scales them and then cuts their centre",
         ),
     ],

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests import pictures, zero_shot_folders
+from tests import images, zero_shot_folders
 from tests.folders import SIZE
 from tests.unit.worker.models.loaders.refusals import Code, refusal
 from worker.decode import Geometry, decode
@@ -100,12 +100,12 @@ def test_a_folder_says_what_it_needs(
 
 
 @pytest.mark.parametrize("size", [(300, 300), (64, 160), (333, 251), (90, 400)])
-def test_pictures_are_prepared_as_the_library_prepares_them(shelf: Path, family: str, size: tuple[int, int]) -> None:
+def test_images_are_prepared_as_the_library_prepares_them(shelf: Path, family: str, size: tuple[int, int]) -> None:
     """Within one grey level."""
-    found, image = describe(shelf / family), pictures.photo(size)
+    found, image = describe(shelf / family), images.photo(size)
     mean, std = (np.array(values).reshape(3, 1, 1) for values in (found.mean, found.std))
     wanted = (zero_shot_folders.prepared(shelf / family, image)[0].numpy() * std + mean) * 255
-    pixels = decode(pictures.encoded(image, "PNG"), found.geometry, 10**6).transpose(2, 0, 1)
+    pixels = decode(images.encoded(image, "PNG"), found.geometry, 10**6).transpose(2, 0, 1)
     assert pixels.shape == wanted.shape
     assert np.abs(pixels - wanted).max() < 1.01
 
@@ -135,7 +135,7 @@ def test_all_that_is_needed_is_copied_and_nothing_else(shelf: Path, family: str,
 
 
 def test_a_folder_as_transformers_5_writes_it_is_the_same(own: Callable[[str], Path]) -> None:
-    """With all that prepares pictures and texts in two files."""
+    """With all that prepares images and texts in two files."""
     path = own("clip")
     before = describe(path)
     AutoProcessor.from_pretrained(path).save_pretrained(path)

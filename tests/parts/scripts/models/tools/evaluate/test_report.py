@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from scripts.models.tools.evaluate.thumbnails import data_urls
-from tests.folders import RED, picture
+from tests.folders import RED, image
 from worker.decode import COLOUR, Pixels
 
 
 def test_a_thumbnail_is_a_small_jpeg_and_a_file_that_is_gone_has_none(tmp_path: Path) -> None:
-    picture(RED, (900, 600)).save(tmp_path / "large.png")
+    image(RED, (900, 600)).save(tmp_path / "large.png")
     url, none = data_urls([tmp_path / "large.png", tmp_path / "gone.png"], COLOUR)
     assert url.startswith("data:image/jpeg;base64,/9j/")
     assert len(url) < 20_000

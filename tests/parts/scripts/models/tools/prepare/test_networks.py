@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from scripts.models.tools.prepare import networks
+from scripts.models.tools.prepare.benchmark import Candidate, Subject, opened
 from scripts.models.tools.prepare.converters.samples import normalised
-from scripts.models.tools.prepare.trial import Candidate, Subject, opened
 from tests.folders import SIZE, checkpoint_folder, code_folder, onnx_folder, openvino_folder, small_network, timm_folder
 from worker.models.folder import read_folder
 from worker.models.loaders import load_network
@@ -20,37 +20,37 @@ NAMES = ["openvino-f32", "onnxruntime-f32", "openvino-int8", "onnxruntime-int8"]
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty plain pictures with some texture."""
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty plain images with some texture."""
     rng = np.random.default_rng(1)
     plain = rng.integers(20, 235, (20, 1, 1, 3)) + rng.integers(-20, 20, (20, SIZE, SIZE, 3))
-    path = tmp_path_factory.mktemp("pictures") / "pictures.npy"
+    path = tmp_path_factory.mktemp("images") / "images.npy"
     np.save(path, plain.astype(np.uint8))
     return path
 
 
-def logits(folder: Path, prepared: dict[str, str], engine: str, precision: str, pictures: np.ndarray) -> np.ndarray:
-    """All pictures answered at once."""
+def logits(folder: Path, prepared: dict[str, str], engine: str, precision: str, images: np.ndarray) -> np.ndarray:
+    """All images answered at once."""
     subject, candidate = Subject(folder, prepared, folder), Candidate(engine, precision, "")
-    return opened(subject, candidate, (1, len(pictures)), 1)[1].infer(pictures)
+    return opened(subject, candidate, (1, len(images)), 1)[1].infer(images)
 
 
-def by_torch(folder: Path, pictures: np.ndarray) -> np.ndarray:
+def by_torch(folder: Path, images: np.ndarray) -> np.ndarray:
     read = read_folder(folder)
     with torch.inference_mode():
-        values = np.concatenate(list(normalised(pictures, read.input)))
+        values = np.concatenate(list(normalised(images, read.input)))
         found: np.ndarray = load_network(read)(torch.from_numpy(values)).numpy()
     return found
 
 
 @pytest.mark.parametrize("make", [timm_folder, checkpoint_folder])
 def test_a_convolutional_network_and_a_vit_answer_alike_in_every_engine(
-    make: Callable[[Path], Path], tmp_path: Path, pictures: Path
+    make: Callable[[Path], Path], tmp_path: Path, images: Path
 ) -> None:
     folder = make(tmp_path / "model")
-    prepared = networks.made(read_folder(folder), {}, False, pictures)
+    prepared = networks.made(read_folder(folder), {}, False, images)
     assert list(prepared) == NAMES
-    some = np.load(pictures)[:8]
+    some = np.load(images)[:8]
     wanted = by_torch(folder, some)
     for engine in ("openvino", "onnxruntime"):
         assert np.abs(logits(folder, prepared, engine, "f32", some) - wanted).max() < CLOSE
@@ -61,16 +61,16 @@ def test_a_convolutional_network_and_a_vit_answer_alike_in_every_engine(
     }  # fmt: skip
 
 
-def test_what_is_there_is_not_made_again(tmp_path: Path, pictures: Path, capsys: Capture) -> None:
+def test_what_is_there_is_not_made_again(tmp_path: Path, images: Path, capsys: Capture) -> None:
     folder = code_folder(tmp_path / "own", trusted=True)
     held = dict.fromkeys(NAMES[:3], "prepared/other")
-    assert networks.made(read_folder(folder), held, False, pictures) == dict.fromkeys(NAMES[:3], "prepared/other")
+    assert networks.made(read_folder(folder), held, False, images) == dict.fromkeys(NAMES[:3], "prepared/other")
     assert "onnxruntime-int8 is left out, for it cannot be made: " in capsys.readouterr().err
 
 
-def test_int8_alone_is_made_of_a_network_that_is_prepared(tmp_path: Path, pictures: Path) -> None:
-    folder, some = onnx_folder(tmp_path / "onnx"), np.load(pictures)[:4]
-    prepared = networks.made(read_folder(folder), {}, False, pictures)
+def test_int8_alone_is_made_of_a_network_that_is_prepared(tmp_path: Path, images: Path) -> None:
+    folder, some = onnx_folder(tmp_path / "onnx"), np.load(images)[:4]
+    prepared = networks.made(read_folder(folder), {}, False, images)
     assert list(prepared) == ["openvino-int8", "onnxruntime-int8"]
     values = np.concatenate(list(normalised(some, read_folder(folder).input)))
     wanted = small_network()(torch.from_numpy(values)).detach().numpy()
@@ -80,11 +80,11 @@ def test_int8_alone_is_made_of_a_network_that_is_prepared(tmp_path: Path, pictur
 
 
 @pytest.mark.parametrize("precision", ["f32", "int8"])
-def test_a_network_that_is_int8_already_is_found_out(precision: str, tmp_path: Path, pictures: Path) -> None:
+def test_a_network_that_is_int8_already_is_found_out(precision: str, tmp_path: Path, images: Path) -> None:
     folder = read_folder(openvino_folder(tmp_path / "bright", precision=precision))
     quantised = networks.holds_int8(folder)
     assert quantised is (precision == "int8")
-    assert list(networks.made(folder, {}, quantised, pictures)) == ([] if quantised else ["openvino-int8"])
+    assert list(networks.made(folder, {}, quantised, images)) == ([] if quantised else ["openvino-int8"])
 
 
 UNKNOWN_TO_OTHERS = """
@@ -104,12 +104,12 @@ def build(classes):
 
 
 def test_an_operator_that_no_other_engine_knows_leaves_them_out_in_a_line_each(
-    tmp_path: Path, pictures: Path, capsys: Capture
+    tmp_path: Path, images: Path, capsys: Capture
 ) -> None:
     folder = code_folder(tmp_path / "own", trusted=True)
     (folder / "network.py").write_text(UNKNOWN_TO_OTHERS)
     torch.save({"head.weight": torch.eye(3), "head.bias": torch.zeros(3)}, folder / "own.pth")
-    assert networks.made(read_folder(folder), {}, False, pictures) == {}
+    assert networks.made(read_folder(folder), {}, False, images) == {}
     said = capsys.readouterr().err.splitlines()
     assert [line.partition(": ")[0] for line in said] == [
         f"!! {name} is left out, for it cannot be made" for name in NAMES[:2]

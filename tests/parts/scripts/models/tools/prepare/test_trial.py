@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from scripts.models.tools.prepare import measure
+from scripts.models.tools.prepare.benchmark import Subject
 from scripts.models.tools.prepare.effort import QUICK
 from scripts.models.tools.prepare.measure import Bench
-from scripts.models.tools.prepare.trial import Subject
 from tests.folders import SIZE, checkpoint_folder, openvino_folder
 from tests.unit.hardware import recorded
 from worker.contract.fields import ModelError
@@ -24,8 +24,8 @@ BRIEF = replace(QUICK, turn_s=0.001, measure_s=0.0)
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("pictures") / "pictures.npy"
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("images") / "images.npy"
     np.save(path, np.random.default_rng(1).integers(0, 255, (20, SIZE, SIZE, 3)).astype(np.uint8))
     return path
 
@@ -48,11 +48,11 @@ def test_one_gpu_of_a_kind_is_tried_where_torch_builds_the_network(tmp_path: Pat
 
 
 def test_what_cannot_run_is_left_out_in_a_line_and_the_rest_goes_on(
-    tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, images: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = openvino_folder(tmp_path / "bright")
     given = bench(folder)
-    given = replace(given, subject=replace(given.subject, pictures=pictures, prepared={"openvino-int8": "no.xml"}))
+    given = replace(given, subject=replace(given.subject, images=images, prepared={"openvino-int8": "no.xml"}))
     rows = {row.precision: row for row, _ in measure.tried(given)}
     said = capsys.readouterr()
     assert "!! openvino int8 is left out, for it cannot run: " in said.err
@@ -61,9 +61,7 @@ def test_what_cannot_run_is_left_out_in_a_line_and_the_rest_goes_on(
     assert "   answers are held against openvino f32 itself: this folder has no network for torch" in said.out
 
 
-def test_a_reference_that_cannot_run_ends_it(
-    tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_reference_that_cannot_run_ends_it(tmp_path: Path, images: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = openvino_folder(tmp_path / "bright")
     given = bench(folder)
     (folder / "model.xml").write_text("<net/>")

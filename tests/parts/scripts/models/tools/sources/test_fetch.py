@@ -15,8 +15,8 @@ import pytest
 
 from scripts.models import tools as model_tools
 from scripts.models.tools.fetch import FILES, PARTIAL, REPORT
-from tests import hubs
-from tests.hubs import COMMIT, Hub
+from tests import fake_hubs
+from tests.fake_hubs import COMMIT, Hub
 from tests.options import model_fetch
 
 VIT = "org/tiny"
@@ -68,7 +68,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     folder = tmp_path_factory.mktemp("repository")
     for name, data in {**SMALL, "model.safetensors": WEIGHTS, "tf_model.h5": WEIGHTS, "README.md": b"# tiny\n"}.items():
         (folder / name).write_bytes(data)
-    with hubs.running() as hub:
+    with fake_hubs.running() as hub:
         hub.repositories[VIT] = folder
         yield hub
 
@@ -251,7 +251,7 @@ def test_a_proxy_is_used(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         (
             f"hf:{VIT}",
-            hubs.GATED,
+            fake_hubs.GATED,
             (),
             f"hf:{VIT}: gated: accept its terms at {{hub}}/{VIT}, then set HF_TOKEN to a token of yours",
         ),

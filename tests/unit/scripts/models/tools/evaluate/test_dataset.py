@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.models.tools.evaluate.classes import Classes, UnknownClass, is_imagenet_1k
 from scripts.models.tools.evaluate.dataset import Dataset, read
-from tests.folders import GREY, RED, picture
+from tests.folders import GREY, RED, image
 from worker.models.labels import Labels
 from worker.models.scores import Group, Output
 
@@ -41,7 +41,7 @@ def unknown(found: Dataset) -> dict[str, tuple[int, str]]:
 
 def save(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture(RED).save(path)
+    image(RED).save(path)
 
 
 @pytest.mark.parametrize(
@@ -185,15 +185,15 @@ def test_rows_of_a_csv_file_that_cannot_be_used_are_listed(tmp_path: Path) -> No
 
 
 def test_a_csv_file_that_is_none_is_refused(tmp_path: Path) -> None:
-    picture(GREY).save(tmp_path / "image.jpg")
+    image(GREY).save(tmp_path / "image.jpg")
     (tmp_path / "long.csv").write_text("a.png," + "x" * 200_000)
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(CommandError) as refused:
         read(tmp_path / "image.jpg", classes(PETS))
     assert str(refused.value) == (
         f"IMAGES: {tmp_path}/image.jpg: byte 0 is not UTF-8: needed a folder, or a CSV file of file,label "
         "saved as UTF-8"
     )
     with pytest.raises(
-        Refusal, match=r"long.csv: line 1: field larger than field limit \(131072\): needed file,label$"
+        CommandError, match=r"long.csv: line 1: field larger than field limit \(131072\): needed file,label$"
     ):
         read(tmp_path / "long.csv", classes(PETS))

@@ -6,7 +6,7 @@ import pytest
 
 from scripts.cluster.hardware import Cpu, Gpu, Hardware
 from scripts.models.tools.evaluate.run import COPIES, PROCESS_BYTES, places
-from scripts.models.tools.prepare.apart import Place
+from scripts.models.tools.prepare.isolated import Place
 from scripts.models.tools.prepare.measure import MEMORY
 
 WEIGHTS = 1_000_000

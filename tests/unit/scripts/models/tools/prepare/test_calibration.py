@@ -1,4 +1,4 @@
-"""The pictures that a model is prepared on, as its own decoding shows them to the network."""
+"""The images that a model is prepared on, as its own decoding shows them to the network."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 from scripts.models.tools.answers import decoder
 from scripts.models.tools.prepare import calibration
-from tests.folders import SIZE, openvino_folder, picture
+from tests.folders import SIZE, image, openvino_folder
 from worker.contract.fields import ModelError
 from worker.decode import Pixels
 from worker.models.folder import ModelFolder, read_folder
@@ -20,7 +20,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
 
 
 @pytest.mark.parametrize(("channels", "golden"), [(1, 1), (3, 1), (7, 0)], ids=str)
-def test_generated_pictures_fit_networks_of_any_number_of_channels(
+def test_generated_images_fit_networks_of_any_number_of_channels(
     folder: ModelFolder, channels: int, golden: int
 ) -> None:
     values = (0.5,) * channels
@@ -32,12 +32,12 @@ def test_generated_pictures_fit_networks_of_any_number_of_channels(
     assert all(found.check[..., channel].std() > 30 for channel in range(channels))
 
 
-def test_own_pictures_are_all_taken_and_none_is_in_both_sets(folder: ModelFolder, tmp_path: Path) -> None:
+def test_own_images_are_all_taken_and_none_is_in_both_sets(folder: ModelFolder, tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
-    (tmp_path / "notes.txt").write_text("not a picture")
+    (tmp_path / "notes.txt").write_text("not an image")
     for number in range(60):
         place = tmp_path / "below" if number % 2 else tmp_path
-        picture((number * 4, 100, 100)).save(place / f"{number:02}.png")
+        image((number * 4, 100, 100)).save(place / f"{number:02}.png")
     found = calibration.own(folder, tmp_path)
     assert (len(found.calibration), len(found.check)) == (36 + 1, 24)
     assert found.calibration[-1].tobytes() == decoder(folder)(folder.golden[0].image.read_bytes()).tobytes()
@@ -47,17 +47,17 @@ def test_own_pictures_are_all_taken_and_none_is_in_both_sets(folder: ModelFolder
     assert len({one.tobytes() for one in shown}) == 60
 
 
-def test_of_many_own_pictures_some_of_everywhere_are_taken(folder: ModelFolder, tmp_path: Path) -> None:
+def test_of_many_own_images_some_of_everywhere_are_taken(folder: ModelFolder, tmp_path: Path) -> None:
     for number in range(120):
-        picture((number * 2, 100, 100)).save(tmp_path / f"{number:03}.png")
+        image((number * 2, 100, 100)).save(tmp_path / f"{number:03}.png")
     found = calibration.own(folder, tmp_path, 50)
     reds = np.array([one[..., 0].mean() / 2 for one in (*found.calibration[:-1], *found.check)])
     assert len(reds) == 50
     assert np.histogram(reds, 5, (0, 120))[0].min() >= 8
 
 
-def test_too_few_own_pictures_are_refused(folder: ModelFolder, tmp_path: Path) -> None:
-    picture((9, 9, 9)).save(tmp_path / "one.png")
+def test_too_few_own_images_are_refused(folder: ModelFolder, tmp_path: Path) -> None:
+    image((9, 9, 9)).save(tmp_path / "one.png")
     with pytest.raises(ModelError) as refusal:
         calibration.own(folder, tmp_path)
-    assert str(refusal.value) == (f"{tmp_path}: found 1 pictures that can be decoded, needed 50 or more, best 500")
+    assert str(refusal.value) == (f"{tmp_path}: found 1 images that can be decoded, needed 50 or more, best 500")

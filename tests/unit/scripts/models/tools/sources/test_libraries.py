@@ -13,8 +13,8 @@ from scripts.models.options import AddModelOptions, FetchModelOptions
 from scripts.models.tools import add, fetch
 from scripts.models.tools.fetch import plan_for
 from scripts.models.tools.sources import FetchError
-from tests import hubs
-from tests.hubs import Hub
+from tests import fake_hubs
+from tests.fake_hubs import Hub
 from worker.models import torchvision_ops
 from worker.models.folder import read_folder, verify_files
 
@@ -29,7 +29,7 @@ ARCHITECTURE, TIMM = "mobilenet_v3_small", "test_resnet.r160_in1k"
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    with hubs.running() as hub:
+    with fake_hubs.running() as hub:
         for name, value in hub.environ(tmp_path).items():
             monkeypatch.setenv(name, value)
         yield hub

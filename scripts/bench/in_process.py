@@ -18,7 +18,7 @@ import numpy as np
 from scripts.models.tools.answers import decoder, open_engine
 from worker.models.folder import read_folder
 from worker.models.scores import Output
-from worker.process.memory import keep_freed
+from worker.process.memory import tune_malloc
 
 TOP = 5
 
@@ -44,27 +44,27 @@ class Inside:
 
 def open_model(path: str, gpu: str = "") -> Inside:
     """The model folder at `path`, on the cores that this process may use or on its GPU, warmed up."""
-    keep_freed(len(os.sched_getaffinity(0)))  # as a worker does
+    tune_malloc(len(os.sched_getaffinity(0)))  # as a worker does
     folder = read_folder(Path(path))
     engine = open_engine(folder, gpu=gpu)
     return Inside(engine.name, engine.precision, decoder(folder), engine.infer, engine.batch_sizes, folder.output)
 
 
-def passes(model: Inside, pictures: Sequence[bytes], size: int, seconds: float) -> Iterator[float]:
-    """Seconds of each batch of `size` pictures, decoded one after the other and inferred together."""
-    source, end = cycle(pictures), time.monotonic() + seconds
+def passes(model: Inside, images: Sequence[bytes], size: int, seconds: float) -> Iterator[float]:
+    """Seconds of each batch of `size` images, decoded one after the other and inferred together."""
+    source, end = cycle(images), time.monotonic() + seconds
     while (started := time.monotonic()) < end:
-        model.infer(np.stack([model.decode(picture) for picture in islice(source, size)]))
+        model.infer(np.stack([model.decode(image) for image in islice(source, size)]))
         yield time.monotonic() - started
 
 
-def measure(model: Inside, pictures: Sequence[bytes], seconds: float, warm_s: float) -> list[dict[str, object]]:
+def measure(model: Inside, images: Sequence[bytes], seconds: float, warm_s: float) -> list[dict[str, object]]:
     """For each batch size its images, seconds, CPU seconds and the latencies in ms."""
     rows: list[dict[str, object]] = []
     for size in model.batch_sizes:
-        list(passes(model, pictures, size, warm_s / len(model.batch_sizes)))
+        list(passes(model, images, size, warm_s / len(model.batch_sizes)))
         cpu, started = time.process_time(), time.monotonic()
-        times = list(passes(model, pictures, size, seconds / len(model.batch_sizes)))
+        times = list(passes(model, images, size, seconds / len(model.batch_sizes)))
         rows.append({
             "batch": size, "images": size * len(times), "seconds": time.monotonic() - started,
             "cpu_s": time.process_time() - cpu, "latencies_ms": [round(spent * 1000, 3) for spent in times],
@@ -75,10 +75,10 @@ def measure(model: Inside, pictures: Sequence[bytes], seconds: float, warm_s: fl
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("folder")
-    parser.add_argument("pictures", type=Path)
+    parser.add_argument("images", type=Path)
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--warm-s", type=float, required=True)
     parser.add_argument("--gpu", default="", help="its UUID")
     options = parser.parse_args()
-    bodies = [path.read_bytes() for path in sorted(options.pictures.iterdir())]
+    bodies = [path.read_bytes() for path in sorted(options.images.iterdir())]
     json.dump(measure(open_model(options.folder, options.gpu), bodies, options.seconds, options.warm_s), sys.stdout)

@@ -1,4 +1,4 @@
-"""Pictures with a photograph's statistics, made from a seed: what calibration and load tests look at.
+"""Inputs with a photograph's statistics, made from a seed: what calibration and load tests look at.
 
 Leaves that cover one another, their sizes falling off by a power law, give natural images their edges and their
 1/f spectrum (A. B. Lee, D. Mumford and J. Huang, "Occlusion models for natural images", 2001); each leaf has a
@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFilter
 SIZE = (500, 375)  # (width, height) of the usual photo in ImageNet
 QUALITY = 90
 LEAVES = 400
-SMALLEST, LARGEST = 0.01, 0.6  # radius of a leaf, of the picture's longer side
+SMALLEST, LARGEST = 0.01, 0.6  # radius of a leaf, of the image's longer side
 CORNERS, ROUND = 9, 24  # of a leaf at most, and of the half that are ellipses
 ROUGH = 64  # what stands for a texture of TEXTURE_SPREAD
 AXES = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], np.float32)  # lightness, yellow to blue, magenta to green
@@ -26,7 +26,7 @@ LENS_BLUR = 0.4  # pixels
 
 
 def photo(seed: int, size: tuple[int, int] = SIZE) -> Image.Image:
-    """The RGB picture of `size` (width, height) that belongs to `seed`."""
+    """The RGB image of `size` (width, height) that belongs to `seed`."""
     rng = np.random.default_rng(seed)
     leaves, roughness = _leaves(rng, size)
     texture = _noise(rng, size) * TEXTURE_SPREAD @ AXES
@@ -56,7 +56,7 @@ def _leaves(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray
 
 
 def _outlines(rng: np.random.Generator, size: tuple[int, int]) -> list[list[float]]:
-    """Leaves anywhere in the picture, each x, y, x, y...: their radius has a density of its power -3."""
+    """Leaves anywhere in the image, each x, y, x, y...: their radius has a density of its power -3."""
     radius = (SMALLEST**-2 + rng.uniform(size=LEAVES) * (LARGEST**-2 - SMALLEST**-2)) ** -0.5 * max(size)
     corners = np.where(rng.uniform(size=LEAVES) < 0.5, ROUND, rng.integers(3, CORNERS + 1, LEAVES))
     step = np.minimum(np.arange(ROUND), corners[:, None] - 1) * (2 * np.pi / corners[:, None])

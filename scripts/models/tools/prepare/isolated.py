@@ -36,7 +36,7 @@ def everywhere() -> Place:
     return Place(tuple(sorted(os.sched_getaffinity(0))))
 
 
-class Apart:
+class IsolatedProcess:
     """A process that runs `function(*arguments)` at `place`; leaving its context ends it."""
 
     def __init__(self, place: Place, function: Callable[..., Any], *arguments: Any) -> None:
@@ -45,7 +45,7 @@ class Apart:
         self._process.start()
         results.close()
 
-    def __enter__(self) -> "Apart":
+    def __enter__(self) -> "IsolatedProcess":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -67,9 +67,9 @@ class Apart:
         return result
 
 
-def run_apart(place: Place, limit_s: float, function: Callable[..., Result], *arguments: Any) -> Result:
+def run_isolated(place: Place, limit_s: float, function: Callable[..., Result], *arguments: Any) -> Result:
     """The result of `function(*arguments)` in a process at `place`; raises Failed."""
-    with Apart(place, function, *arguments) as process:
+    with IsolatedProcess(place, function, *arguments) as process:
         result: Result = process.result(limit_s)
     return result
 

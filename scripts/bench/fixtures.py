@@ -1,4 +1,4 @@
-"""What every subject works on, made once and kept in the bench's folder: weights, model folders, pictures."""
+"""What every subject works on, made once and kept in the bench's folder: weights, model folders, images."""
 
 import os
 import shutil
@@ -9,28 +9,28 @@ from pathlib import Path
 
 from scripts._vendor import tomlkit
 from scripts.base.console import step
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.bench.commands import command, free_ports
 from scripts.bench.servers import planned_text
-from scripts.bench.subjects import ONLY_F32, REFERENCE, SMALL, Material
+from scripts.bench.targets import ONLY_F32, REFERENCE, SMALL, Material
 from scripts.cluster.config import ROOT, load_cluster
 from scripts.host.environments import TOOLS
 from scripts.runtimes.deployment import plan_here
 from scripts.runtimes.run_directory import run_dir
 from worker.contract import machine
 
-PICTURES, FEW = 200, 20
+IMAGES, FEW = 200, 20
 WHOLE, QUICK = "material", "material-quick"
 KINDS = (".jpg", ".jpeg", ".png", ".webp")
 
 
 def gather(folder: Path, photos: Path | None, quick: bool, models: Collection[str]) -> Material:
-    """All of it for `models`, in `folder`; `photos` is a folder of one's own pictures. Raises Refusal.
+    """All of it for `models`, in `folder`; `photos` is a folder of one's own images. Raises CommandError.
 
-    A `quick` one is kept apart: few pictures, and models that nothing was prepared or measured of.
+    A `quick` one is kept apart: few images, and models that nothing was prepared or measured of.
     """
     folder = folder / (QUICK if quick else WHOLE)
-    pictures = photos or _pictures(folder / "pictures", FEW if quick else PICTURES)
+    images = photos or _images(folder / "images", FEW if quick else IMAGES)
     weights = {name: _weights(folder / f"weights/{name}.pth", name) for name in (REFERENCE, SMALL) if name in models}
     folders = {name: _model(folder / "models", name, path, quick) for name, path in weights.items()}
     if ONLY_F32 in models:
@@ -40,26 +40,28 @@ def gather(folder: Path, photos: Path | None, quick: bool, models: Collection[st
     slots = [worker.slot for worker in plan_here(load_cluster(cluster), run_dir(folder / "run")).plan.workers]
     cpus = frozenset(os.sched_getaffinity(0))
     return Material(
-        folders, weights, pictures, cluster, cpus, [frozenset(slot.cpus) for slot in slots], slots[0].gpu or ""
+        folders, weights, images, cluster, cpus, [frozenset(slot.cpus) for slot in slots], slots[0].gpu or ""
     )
 
 
 def own_photos(folder: Path) -> Path:
-    """`folder`, when it holds pictures and nothing else; raises Refusal."""
+    """`folder`, when it holds images and nothing else; raises CommandError."""
     if not folder.is_dir():
-        raise Refusal(f"PHOTOS: {folder}: no such folder")
+        raise CommandError(f"PHOTOS: {folder}: no such folder")
     files = sorted(folder.iterdir())
     if other := [file.name for file in files if file.suffix.lower() not in KINDS]:
-        raise Refusal(f"PHOTOS: {folder}: found {other[0]}, needed files ending in {', '.join(KINDS)} and no others")
+        raise CommandError(
+            f"PHOTOS: {folder}: found {other[0]}, needed files ending in {', '.join(KINDS)} and no others"
+        )
     if not files:
-        raise Refusal(f"PHOTOS: {folder}: found no pictures, needed files ending in {', '.join(KINDS)}")
+        raise CommandError(f"PHOTOS: {folder}: found no images, needed files ending in {', '.join(KINDS)}")
     return folder
 
 
-def _pictures(folder: Path, count: int) -> Path:
+def _images(folder: Path, count: int) -> Path:
     if not folder.is_dir():
-        step(f"{count} pictures with a photograph's statistics")
-        draft = _fresh(folder.with_name("pictures.new"))
+        step(f"{count} images with a photograph's statistics")
+        draft = _fresh(folder.with_name("images.new"))
         _tool("photos", "--count", str(count), "--out", str(draft))
         draft.rename(folder)
     return folder
@@ -76,11 +78,11 @@ def _weights(path: Path, architecture: str) -> Path:
 
 
 def _tool(name: str, *arguments: str) -> None:
-    """Run a part of the bench in the environment of the model tools; raises Refusal with what it said last."""
+    """Run a part of the bench in the environment of the model tools; raises CommandError with what it said last."""
     argv = [str(TOOLS.python), "-m", f"scripts.bench.{name}", *arguments]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
-        raise Refusal(f"{name}: failed:", *done.stderr.splitlines()[-3:])
+        raise CommandError(f"{name}: failed:", *done.stderr.splitlines()[-3:])
 
 
 def _model(models: Path, name: str, weights: Path, quick: bool) -> Path:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from scripts.models.tools.prepare.apart import Apart, Failed, Place, everywhere, run_apart
+from scripts.models.tools.prepare.isolated import Failed, IsolatedProcess, Place, everywhere, run_isolated
 from worker.contract.fields import ModelError
 
 LIMIT_S = 60.0
@@ -30,11 +30,11 @@ def chatter() -> int:
 
 
 def test_a_process_is_pinned_before_anything_else() -> None:
-    assert run_apart(ONE, LIMIT_S, surroundings) == (set(ONE.cpus), "1", "GPU-1")
+    assert run_isolated(ONE, LIMIT_S, surroundings) == (set(ONE.cpus), "1", "GPU-1")
 
 
 def test_what_a_library_prints_is_not_seen(capfd: pytest.CaptureFixture[str]) -> None:
-    assert run_apart(ONE, LIMIT_S, chatter) == 6
+    assert run_isolated(ONE, LIMIT_S, chatter) == 6
     assert capfd.readouterr() == ("", "")
 
 
@@ -50,11 +50,11 @@ def test_what_a_library_prints_is_not_seen(capfd: pytest.CaptureFixture[str]) ->
 )
 def test_a_process_that_fails_says_why_in_one_line(function: object, arguments: tuple[object, ...], said: str) -> None:
     with pytest.raises(Failed) as failure:
-        run_apart(ONE, LIMIT_S, function, *arguments)  # type: ignore[arg-type]
+        run_isolated(ONE, LIMIT_S, function, *arguments)  # type: ignore[arg-type]
     assert str(failure.value) == said
 
 
 def test_a_process_that_hangs_is_given_up_and_ended() -> None:
-    with Apart(ONE, time.sleep, 600) as process, pytest.raises(Failed, match=r"^no result within 0 s$"):
+    with IsolatedProcess(ONE, time.sleep, 600) as process, pytest.raises(Failed, match=r"^no result within 0 s$"):
         process.result(0.3)
     assert not process._process.is_alive()

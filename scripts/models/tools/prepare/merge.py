@@ -3,12 +3,12 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from scripts.models.tools.prepare.judge import with_choice
+from scripts.models.tools.prepare.select import with_choice
 from worker.contract.engine import EngineSpec, Measured, Scaling
 from worker.contract.engines import SAFE
 
 
-def table(
+def merge_measurements(
     before: EngineSpec, loader: str, prepared: Mapping[str, str], fresh: Collection[str], new: Sequence[Measured]
 ) -> EngineSpec:
     """`before` with the rows measured now in place of those that their machines had.

@@ -5,16 +5,16 @@ import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-NOBODY = pwd.getpwnam("nobody")
+UNPRIVILEGED = pwd.getpwnam("nobody")
 
 
 @contextmanager
-def as_nobody() -> Iterator[None]:
+def as_unprivileged() -> Iterator[None]:
     """Be `nobody` inside the block; who is an ordinary account already stays it."""
     if os.geteuid() != 0:
         yield
         return
-    os.seteuid(NOBODY.pw_uid)
+    os.seteuid(UNPRIVILEGED.pw_uid)
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""A decoded picture, before it is brought to a network's size."""
+"""A decoded image, before it is brought to a network's size."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from worker.decode.turn import UPRIGHT, Turn
 
 
 @dataclass(frozen=True)
-class Picture:
+class DecodedImage:
     """The bands that a network takes, in one image or several of 8 bits a band, and how they are turned upright."""
 
     bands: tuple[Image.Image, ...]
@@ -30,9 +30,9 @@ class Picture:
         pixels = np.asarray(small[0])
         return pixels if pixels.ndim > 2 else pixels[..., np.newaxis]
 
-    def upright(self) -> "Picture":
-        return Picture(tuple(self.turn.upright(band) for band in self.bands))
+    def upright(self) -> "DecodedImage":
+        return DecodedImage(tuple(self.turn.upright(band) for band in self.bands))
 
-    def part(self, box: tuple[int, int, int, int]) -> "Picture":
-        """What lies in `box`, (left, top, right, bottom) in pixels of this picture, which must be upright."""
-        return Picture(tuple(band.crop(box) for band in self.bands))
+    def part(self, box: tuple[int, int, int, int]) -> "DecodedImage":
+        """What lies in `box`, (left, top, right, bottom) in pixels of this image, which must be upright."""
+        return DecodedImage(tuple(band.crop(box) for band in self.bands))

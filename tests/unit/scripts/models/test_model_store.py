@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, Cluster, parse_cluster
-from scripts.models import store as library
-from scripts.models.store import Entry, Facts
+from scripts.models import model_store as library
+from scripts.models.model_store import ModelSummary, StoredModel
 from worker.contract.engine import EngineSpec, Measured
 
 PHOTOS = ROOT / "worker/photos"
@@ -35,27 +35,27 @@ def models(tmp_path: Path) -> Path:
 def test_the_folders_of_the_library_come_first_and_none_comes_twice(models: Path) -> None:
     cluster = clustered(photos=PHOTOS, one=models / "copy", two=models / "../models/copy")
     assert library.entries(models, cluster) == [
-        Entry("copy", models / "copy", ("one", "two")),
-        Entry("empty", models / "empty"),
-        Entry("photos", PHOTOS, ("photos",)),
+        StoredModel("copy", models / "copy", ("one", "two")),
+        StoredModel("empty", models / "empty"),
+        StoredModel("photos", PHOTOS, ("photos",)),
     ]
 
 
 def test_a_library_that_is_not_there_yet_is_empty(tmp_path: Path) -> None:
-    assert library.entries(tmp_path / "none", clustered(photos=PHOTOS)) == [Entry("photos", PHOTOS, ("photos",))]
+    assert library.entries(tmp_path / "none", clustered(photos=PHOTOS)) == [StoredModel("photos", PHOTOS, ("photos",))]
 
 
 def test_a_model_is_chosen_by_its_folder_or_by_the_name_it_is_served_under() -> None:
-    found = [Entry("a", Path("/a"), ("first", "second")), Entry("b", Path("/b"))]
+    found = [StoredModel("a", Path("/a"), ("first", "second")), StoredModel("b", Path("/b"))]
     assert library.chosen(found, "") == found
     assert library.chosen(found, "a") == library.chosen(found, "second") == found[:1]
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(CommandError) as refusal:
         library.chosen(found, "c")
     assert refusal.value.lines == ("NAME: found 'c', needed one of a, b, first, second",)
 
 
 def test_what_model_toml_says_is_read() -> None:
-    facts = library.read_facts(PHOTOS)
+    facts = library.read_summary(PHOTOS)
     engine = EngineSpec("openvino", "int8", (1, 4))
     assert (facts.version, facts.loader, facts.engine, facts.fault) == ("1", "openvino", engine, "")
     assert (facts.labels, facts.input, facts.licence) == ({"en": 1000, "zh": 1000}, (224, 224), "Apache-2.0")
@@ -63,9 +63,9 @@ def test_what_model_toml_says_is_read() -> None:
 
 
 def test_a_folder_that_cannot_be_read_says_why(models: Path) -> None:
-    assert library.read_facts(models / "empty").fault == f"{models}/empty/model.toml: No such file or directory"
+    assert library.read_summary(models / "empty").fault == f"{models}/empty/model.toml: No such file or directory"
     (models / "empty/model.toml").write_text('version = "1"\n')
-    assert library.read_facts(models / "empty").fault == (
+    assert library.read_summary(models / "empty").fault == (
         f"{models}/empty/model.toml: cannot be read as a model folder: KeyError('output')"
     )
 
@@ -76,17 +76,17 @@ def test_what_runs_is_what_was_chosen_for_that_kind_of_machine() -> None:
         Measured("slow", "openvino", "int8", (1,), 9.0, 1.0, 0.0, True),
         Measured("slow", "torch", "f32", (1,), 3.0, 1.0, 0.0, False),
     )
-    facts = Facts(engine=EngineSpec("torch", "f32", (1,), measured=rows))
+    facts = ModelSummary(engine=EngineSpec("torch", "f32", (1,), measured=rows))
     machines = ("fast", "slow", "other")
     assert [facts.needs(machine).torch for machine in machines] == [True, False, True]
     assert [facts.images_per_s(machine) for machine in machines] == [900.0, 9.0, None]
-    assert not Facts(fault="unreadable").needs("fast").torch
+    assert not ModelSummary(fault="unreadable").needs("fast").torch
 
 
 def test_what_a_worker_would_refuse_in_the_engine_is_a_fault(models: Path) -> None:
     manifest = models / "copy/model.toml"
     manifest.write_text(manifest.read_text().replace('name = "openvino"\nprecision', 'name = "fast"\nprecision'))
-    assert library.read_facts(models / "copy").fault == (
+    assert library.read_summary(models / "copy").fault == (
         f"{manifest}: engine/name: needs one of torch, openvino, onnxruntime, found 'fast'"
     )
 

@@ -15,7 +15,7 @@ def build(classes):
 
 
 def wrong_answer(path: Path) -> Path:
-    """Its golden picture was another class when that was recorded."""
+    """Its golden image was another class when that was recorded."""
     toml = openvino_folder(path) / "model.toml"
     text = toml.read_text()
     said = re.search(r'^index = (\d)\nlabel = "(\w+)"$', text, re.MULTILINE)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from scripts.models.tools.prepare import measure, trial
+from scripts.models.tools.prepare import benchmark, measure
+from scripts.models.tools.prepare.benchmark import Candidate, Subject, run_benchmark
 from scripts.models.tools.prepare.effort import QUICK
 from scripts.models.tools.prepare.measure import Bench
-from scripts.models.tools.prepare.trial import Candidate, Subject, try_out
 from tests.folders import SIZE, Bright, checkpoint_folder, finish, onnx_folder, openvino_folder, small_network
 from tests.unit.hardware import recorded
 from worker.contract.machine import kind
@@ -25,54 +25,54 @@ BRIEF = replace(QUICK, turn_s=0.001, measure_s=0.0)
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("pictures") / "pictures.npy"
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("images") / "images.npy"
     np.save(path, np.random.default_rng(1).integers(0, 255, (20, SIZE, SIZE, 3)).astype(np.uint8))
     return path
 
 
-def test_an_engine_is_timed_at_every_batch_size_and_asked_about_every_picture(tmp_path: Path, pictures: Path) -> None:
-    found = try_out(Subject(openvino_folder(tmp_path / "bright"), {}, pictures, BRIEF), OPENVINO, 1)
+def test_an_engine_is_timed_at_every_batch_size_and_asked_about_every_image(tmp_path: Path, images: Path) -> None:
+    found = run_benchmark(Subject(openvino_folder(tmp_path / "bright"), {}, images, BRIEF), OPENVINO, 1)
     assert found.logits.shape == (20, 3)
     assert found.fault == ""
-    assert set(found.seconds) == set(trial.CPU_SIZES)
+    assert set(found.seconds) == set(benchmark.CPU_SIZES)
     assert all(0 < seconds < 1 for seconds in found.seconds.values())
     assert 10_000_000 < found.memory < 10_000_000_000
 
 
 class OfWholeBatch(Bright):
-    """What a conversion that mistook the batch gives: right for one picture, not for several."""
+    """What a conversion that mistook the batch gives: right for one image, not for several."""
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         return super().forward(pixels).mean(dim=0, keepdim=True).expand(pixels.shape[0], 3)
 
 
-def test_batch_sizes_that_change_the_answers_are_left_out(tmp_path: Path, pictures: Path) -> None:
+def test_batch_sizes_that_change_the_answers_are_left_out(tmp_path: Path, images: Path) -> None:
     colours = np.full((4, SIZE, SIZE, 3), 128, np.uint8)
     colours[0, ..., 0] = colours[1, ..., 2] = 255
     np.save(tmp_path / "colours.npy", colours)
     folder = openvino_folder(tmp_path / "whole", network=OfWholeBatch())
-    found = try_out(Subject(folder, {}, tmp_path / "colours.npy", BRIEF), OPENVINO, 1)
+    found = run_benchmark(Subject(folder, {}, tmp_path / "colours.npy", BRIEF), OPENVINO, 1)
     assert found.batch_sizes == (1,)
     assert set(found.seconds) == {1}
 
 
-def test_a_network_exported_for_one_picture_is_tried_with_one(tmp_path: Path, pictures: Path) -> None:
+def test_a_network_exported_for_one_image_is_tried_with_one(tmp_path: Path, images: Path) -> None:
     path = tmp_path / "one"
     path.mkdir()
     network = small_network()
     torch.export.save(torch.export.export(network, (torch.zeros(1, 3, SIZE, SIZE),)), path / "m.pt2")
     finish(path, network, loader="pt2", weights="m.pt2", batch_sizes=[1])
-    found = try_out(Subject(path, {}, pictures, BRIEF), Candidate("torch", "f32", ""), 1)
+    found = run_benchmark(Subject(path, {}, images, BRIEF), Candidate("torch", "f32", ""), 1)
     assert (set(found.seconds), found.logits.shape) == ({1}, (20, 3))
 
 
-def test_another_answer_to_a_golden_image_is_a_fault(tmp_path: Path, pictures: Path) -> None:
+def test_another_answer_to_a_golden_image_is_a_fault(tmp_path: Path, images: Path) -> None:
     folder = openvino_folder(tmp_path / "bright")
     manifest = folder / "model.toml"
     golden = read_folder(folder).golden[0]
     manifest.write_text(manifest.read_text().replace(f"score = {golden.score:.4f}", "score = 0.1"))
-    assert "expected cat (0.100)" in try_out(Subject(folder, {}, pictures, BRIEF), OPENVINO, 1).fault
+    assert "expected cat (0.100)" in run_benchmark(Subject(folder, {}, images, BRIEF), OPENVINO, 1).fault
 
 
 def bench(folder: Path, quantised: bool = False, machine: str = "two-cores") -> Bench:

@@ -9,12 +9,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from scripts.base.console import say, step, warn
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.bench import procfs
 from scripts.bench.client import Job
 from scripts.bench.servers import Running, running
-from scripts.bench.subjects import INSIDE, Load, Material, Subject
 from scripts.bench.summary import Sample, percentile
+from scripts.bench.targets import INSIDE, Load, Material, Subject
 from scripts.cluster.config import ROOT
 from scripts.host.environments import SERVE_TORCH
 
@@ -42,14 +42,14 @@ class Rounds:
                 for sample in measured:
                     self.samples.append(replace(sample, round=number))
                     say(f"   {sample.load:24} {sample.rate:8.1f} images/s   p99 {sample.p99_ms:8.1f} ms")
-            except Refusal as refusal:
+            except CommandError as refusal:
                 self.faults[subject.name] = "\n".join(refusal.lines)
                 warn(self.faults[subject.name])
 
     def _inside(self, subject: Subject) -> Iterator[Sample]:
         argv = [
             str(SERVE_TORCH.python), "-m", "scripts.bench.inside", str(self.material.folders[subject.model]),
-            str(self.material.pictures), "--seconds", str(self.seconds), "--warm-s", str(self.warm_s),
+            str(self.material.images), "--seconds", str(self.seconds), "--warm-s", str(self.warm_s),
             "--gpu", self.material.gpu,
         ]  # fmt: skip
         for row in json.loads(pinned(argv, self.material.server_cpus(subject))):
@@ -72,7 +72,7 @@ class Rounds:
         rate = None if load.share is None else load.share * best
         addresses = server.workers if load.direct else [server.address]
         job = Job(
-            addresses, subject.path, subject.form, str(self.material.pictures), load.clients, self.seconds,
+            addresses, subject.path, subject.form, str(self.material.images), load.clients, self.seconds,
             self.warm_s, rate, pids=server.pids,
         )  # fmt: skip
         argv = [sys.executable, "-m", "scripts.bench.client"]
@@ -88,11 +88,11 @@ class Rounds:
 
 
 def pinned(argv: Sequence[str], cpus: frozenset[int], text: str = "", environ: Mapping[str, str] | None = None) -> str:
-    """What a program on `cpus` prints, given `text`; raises Refusal with the end of its complaint."""
+    """What a program on `cpus` prints, given `text`; raises CommandError with the end of its complaint."""
     done = subprocess.run(
         argv, cwd=ROOT, env=environ, input=text, capture_output=True, text=True,
         preexec_fn=lambda: os.sched_setaffinity(0, cpus),
     )  # fmt: skip
     if done.returncode:
-        raise Refusal(f"{' '.join(argv[1:3])}: failed:", *done.stderr.splitlines()[-3:])
+        raise CommandError(f"{' '.join(argv[1:3])}: failed:", *done.stderr.splitlines()[-3:])
     return done.stdout

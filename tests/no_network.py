@@ -1,4 +1,4 @@
-"""`python -m tests.netless FOLDER COMMAND...`: runs a command with no network, and prints every name it asked DNS for.
+"""`python -m tests.no_network FOLDER COMMAND...`: runs a command with no network, and prints every name it asked DNS for.
 
 It must be root of a network and a mount namespace of its own, as `unshare --net --mount` makes them: the loopback
 device is brought up, and what /etc/resolv.conf names there is a listener that answers nobody. FOLDER is for files.
@@ -23,7 +23,7 @@ def possible() -> bool:
 
 def run(folder: Path, command: list[str], environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """The command's own end and output; the last line of stdout is "asked DNS for:" and the names."""
-    whole = [*UNSHARE, sys.executable, "-m", "tests.netless", str(folder), *command]
+    whole = [*UNSHARE, sys.executable, "-m", "tests.no_network", str(folder), *command]
     return subprocess.run(whole, capture_output=True, text=True, env=environ)
 
 

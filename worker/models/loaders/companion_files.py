@@ -10,7 +10,7 @@ from worker.models.loaders.lfs import refuse_pointer
 LOCATION = re.compile(rb"\n\x08location\x12(.)", re.DOTALL)  # ONNX: names a file with weights, after its length
 
 
-def beside(main: Path) -> list[Path]:
+def companion_files(main: Path) -> list[Path]:
     """The files that hold the weights of `main`, an .xml of OpenVINO or an .onnx.
 
     Raises ModelError when one of them all is not there, or only a Git LFS pointer to it.

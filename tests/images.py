@@ -1,4 +1,4 @@
-"""Pictures that trouble decoders, each made here from its format's definition or by Pillow; all as encoded bytes."""
+"""Inputs that trouble decoders, each made here from its format's definition or by Pillow; all as encoded bytes."""
 
 import io
 import struct
@@ -11,7 +11,7 @@ from PIL import Image
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREY, RGB = 0, 2  # PNG specification, table 11.1: colour types
-UPRIGHT_TO_STORED = {  # how a picture is stored so that this EXIF orientation turns it upright again
+UPRIGHT_TO_STORED = {  # how an image is stored so that this EXIF orientation turns it upright again
     1: None,
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -60,7 +60,7 @@ def turned_with_a_broken_tag(image: Image.Image) -> bytes:
 
 
 def several_jpegs(image: Image.Image) -> bytes:
-    """A Multi-Picture file, as phones write it: `image`, then the same upside down."""
+    """A Multi-DecodedImage file, as phones write it: `image`, then the same upside down."""
     stream = io.BytesIO()
     image.save(stream, "MPO", save_all=True, append_images=[image.rotate(180)])
     return stream.getvalue()
@@ -79,7 +79,7 @@ def see_through(mode: str, colour: tuple[int, int, int], size: tuple[int, int] =
         palette.putpalette([*colour, 0, 0, 0])
         palette.paste(1, (size[0] // 2, 0, *size))
         return encoded(palette, "PNG", transparency=1)
-    if mode == "RGB":  # one colour of the picture is declared transparent
+    if mode == "RGB":  # one colour of the image is declared transparent
         return encoded(image.convert("RGB"), "PNG", transparency=(0, 0, 0))
     return encoded(image.convert(mode), "PNG")
 
@@ -122,7 +122,7 @@ def png(width: int, height: int, colour: int, bits: int, pixels: bytes, before: 
 
 
 def turned_or_moving(kind: str) -> bytes:
-    """A picture of `kind` with more in it than pixels: EXIF, or frames, or neither where the format has neither."""
+    """An image of `kind` with more in it than pixels: EXIF, or frames, or neither where the format has neither."""
     if kind == "GIF":
         return animation(photo(), photo().rotate(90))
     return encoded(photo(), kind) if kind == "BMP" else turned(photo(), 6, kind)

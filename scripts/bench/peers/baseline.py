@@ -6,12 +6,12 @@ import torch
 from flask import Flask, Response, jsonify, request
 from PIL import Image
 
-from scripts.bench.peers import given
+from scripts.bench.peers import common
 
 app = Flask(__name__)
-model = given.network()
-transform = given.transforms()
-labels = given.categories()
+model = common.network()
+transform = common.transforms()
+labels = common.categories()
 
 
 @app.route("/predict", methods=["POST"])
@@ -20,7 +20,7 @@ def predict() -> Response:
     batch = transform(image).unsqueeze(0)
     with torch.no_grad():
         scores = torch.nn.functional.softmax(model(batch)[0], dim=0)
-    best, indices = torch.topk(scores, given.TOP)
+    best, indices = torch.topk(scores, common.TOP)
     return jsonify([
         {"label": labels[index], "score": float(score)} for score, index in zip(best, indices.tolist(), strict=True)
     ])  # fmt: skip

@@ -249,7 +249,7 @@ class Gateway:
 
     def answered_by(self, path: str = "/predict", requests: int = 8) -> set[str]:
         """The workers that answered some requests in a row, none of which may fail."""
-        replies = [self.ask("POST", path, b"picture") for _ in range(requests)]
+        replies = [self.ask("POST", path, b"image") for _ in range(requests)]
         assert [reply.status for reply in replies] == [200] * requests
         return {reply.json["worker"] for reply in replies}
 

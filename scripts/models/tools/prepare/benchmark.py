@@ -21,7 +21,7 @@ from worker.models.folder import ModelFolder, read_folder
 from worker.models.golden import TOLERANCE, check_golden
 
 CPU_SIZES, GPU_SIZES = (1, 2, 4, 8, 16), (1, 2, 4, 8, 16, 32, 64, 128)
-GAIN = 1.03  # a larger batch must be so much faster a picture, to be worth its wait: less is noise
+GAIN = 1.03  # a larger batch must be so much faster an image, to be worth its wait: less is noise
 LEAST = 50  # images that answers are compared on, however long that takes
 LONGEST_BATCH_S = 1.0  # what a batch may take: whoever comes next waits for it
 LEAST_ROUNDS, MOST_ROUNDS = 3, 15
@@ -43,17 +43,17 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is tried: a model folder, its prepared networks by name, and a .npy file of pictures [N, H, W, C]."""
+    """What is tried: a model folder, its prepared networks by name, and a .npy file of images [N, H, W, C]."""
 
     folder: Path
     prepared: Mapping[str, str]
-    pictures: Path
+    images: Path
     effort: Effort = WHOLE
 
 
 @dataclass(frozen=True)
-class Trial:
-    """Float32 logits [N, classes], the fault of the golden check or "", seconds a picture by batch size, bytes held."""
+class BenchmarkResult:
+    """Float32 logits [N, classes], the fault of the golden check or "", seconds an image by batch size, bytes held."""
 
     logits: np.ndarray
     fault: str
@@ -62,12 +62,12 @@ class Trial:
 
     @property
     def batch_sizes(self) -> tuple[int, ...]:
-        """1, and each size that is faster a picture than all smaller ones by more than noise."""
+        """1, and each size that is faster an image than all smaller ones by more than noise."""
         return worth_having(self.seconds)
 
 
 def worth_having(seconds: Mapping[int, float]) -> tuple[int, ...]:
-    """Of the batch sizes in `seconds` (a picture) those that beat every smaller one by GAIN; the smallest always."""
+    """Of the batch sizes in `seconds` (an image) those that beat every smaller one by GAIN; the smallest always."""
     best, *others = sorted(seconds)
     kept = [best]
     for size in others:
@@ -76,20 +76,20 @@ def worth_having(seconds: Mapping[int, float]) -> tuple[int, ...]:
     return tuple(kept)
 
 
-def try_out(subject: Subject, candidate: Candidate, threads: int) -> Trial:
+def run_benchmark(subject: Subject, candidate: Candidate, threads: int) -> BenchmarkResult:
     """Try `candidate` on the cores that this process is pinned to; raises ModelError when it cannot run the network."""
-    pictures = np.load(subject.pictures)
+    images = np.load(subject.images)
     folder, engine = opened(subject, candidate, (1,), threads)
-    logits, fault = _answers(folder, engine, pictures, subject.effort.check_s), golden_fault(folder, engine)
-    most = LONGEST_BATCH_S / _timed(engine, pictures[:1], 0)
+    logits, fault = _answers(folder, engine, images, subject.effort.check_s), golden_fault(folder, engine)
+    most = LONGEST_BATCH_S / _timed(engine, images[:1], 0)
     sizes = [size for size in (GPU_SIZES if candidate.gpu else CPU_SIZES) if size == 1 or size <= most]
     try:
         folder, engine = opened(subject, candidate, sizes, threads)
     except ModelError:  # some networks are exported for one batch size
         sizes = [1]
-    sound = [size for size in sizes if size == 1 or _alike(folder, engine, pictures, logits, size)]
+    sound = [size for size in sizes if size == 1 or _alike(folder, engine, images, logits, size)]
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KILOBYTE
-    return Trial(logits, fault, _seconds(engine, pictures, sound, subject.effort), memory)
+    return BenchmarkResult(logits, fault, _seconds(engine, images, sound, subject.effort), memory)
 
 
 def opened(subject: Subject, candidate: Candidate, sizes: Sequence[int], threads: int) -> tuple[ModelFolder, Engine]:
@@ -110,29 +110,29 @@ def golden_fault(folder: ModelFolder, engine: Engine) -> str:
     return ""
 
 
-def _answers(folder: ModelFolder, engine: Engine, pictures: np.ndarray, limit_s: float) -> np.ndarray:
+def _answers(folder: ModelFolder, engine: Engine, images: np.ndarray, limit_s: float) -> np.ndarray:
     started, rows = time.monotonic(), []
-    for picture in pictures:
-        rows.append(engine.infer(picture[None])[0])
+    for image in images:
+        rows.append(engine.infer(image[None])[0])
         if len(rows) >= LEAST and time.monotonic() - started > limit_s:
             break
     return head(folder)(np.stack(rows))
 
 
-def _alike(folder: ModelFolder, engine: Engine, pictures: np.ndarray, logits: np.ndarray, size: int) -> bool:
-    """Whether a batch of `size` is answered as its pictures are one by one: a conversion may have fixed the size."""
+def _alike(folder: ModelFolder, engine: Engine, images: np.ndarray, logits: np.ndarray, size: int) -> bool:
+    """Whether a batch of `size` is answered as its images are one by one: a conversion may have fixed the size."""
     chosen = np.arange(size) % len(logits)
     try:
-        batch = head(folder)(engine.infer(pictures[chosen]))
+        batch = head(folder)(engine.infer(images[chosen]))
     except Exception:  # whatever an engine raises: it cannot run this size
         return False
     difference = np.abs(folder.output.scores(batch) - folder.output.scores(logits[chosen])).max()
     return bool(difference <= TOLERANCE)
 
 
-def _seconds(engine: Engine, pictures: np.ndarray, sizes: Sequence[int], effort: Effort) -> dict[int, float]:
-    """Seconds a picture at each size: medians of rounds in which every size has its turn, so that none has luck."""
-    batches = {size: pictures[np.arange(size) % len(pictures)] for size in sizes}
+def _seconds(engine: Engine, images: np.ndarray, sizes: Sequence[int], effort: Effort) -> dict[int, float]:
+    """Seconds an image at each size: medians of rounds in which every size has its turn, so that none has luck."""
+    batches = {size: images[np.arange(size) % len(images)] for size in sizes}
     found: dict[int, list[float]] = {size: [] for size in sizes}
     end = time.monotonic() + effort.measure_s
     while len(found[1]) < LEAST_ROUNDS or (len(found[1]) < MOST_ROUNDS and time.monotonic() < end):

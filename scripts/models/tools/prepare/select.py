@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from scripts.models.tools.prepare.trial import Candidate, Trial
+from scripts.models.tools.prepare.benchmark import BenchmarkResult, Candidate
 from worker.contract.engine import Measured
 from worker.models.scores import Output
 
@@ -13,7 +13,7 @@ TIE = 0.01  # of a logit, 1% of a softmax's score: so close, the reference itsel
 
 
 def agreement(reference: np.ndarray, found: np.ndarray, main: np.ndarray) -> float:
-    """The share of pictures whose best class among `main` is the reference's own; both are logits [N, classes].
+    """The share of images whose best class among `main` is the reference's own; both are logits [N, classes].
 
     A class that the reference puts within TIE of its best counts as its best, too.
     """
@@ -23,9 +23,9 @@ def agreement(reference: np.ndarray, found: np.ndarray, main: np.ndarray) -> flo
 
 
 def measured(
-    candidate: Candidate, trial: Trial, reference: np.ndarray, output: Output, quick: bool = False
+    candidate: Candidate, trial: BenchmarkResult, reference: np.ndarray, output: Output, quick: bool = False
 ) -> Measured:
-    """The row of `candidate`, not yet chosen, compared on as many pictures as both were asked about."""
+    """The row of `candidate`, not yet chosen, compared on as many images as both were asked about."""
     count = min(len(reference), len(trial.logits))
     ours, theirs = reference[:count], trial.logits[:count]
     return Measured(
@@ -35,8 +35,8 @@ def measured(
     )  # fmt: skip
 
 
-def rate(candidate: Candidate, trial: Trial) -> float:
-    """Images/s: on a CPU one by one, as a lone picture is answered; on a GPU at its best, for that is to be filled."""
+def rate(candidate: Candidate, trial: BenchmarkResult) -> float:
+    """Images/s: on a CPU one by one, as a single image is answered; on a GPU at its best, for that is to be filled."""
     return 1 / (min(trial.seconds.values()) if candidate.gpu else trial.seconds[1])
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.host.environments import PEERS, SERVE_TORCH
 
 REFERENCE = "resnet18"
@@ -50,7 +50,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Material:
-    """What every subject works on: model folders and weights by name, the pictures' folder, the machine's slots.
+    """What every subject works on: model folders and weights by name, the images' folder, the machine's slots.
 
     `cluster` is the file of the service; `slots` are the CPUs of each of its workers; `gpu` the UUID of the first one's
     GPU, or "".
@@ -58,7 +58,7 @@ class Material:
 
     folders: Mapping[str, Path]
     weights: Mapping[str, Path]
-    pictures: Path
+    images: Path
     cluster: Path
     cpus: frozenset[int]
     slots: Sequence[frozenset[int]]
@@ -117,10 +117,10 @@ def own(workers: int, threads: int) -> list[Subject]:
 
 
 def require_known(names: Sequence[str], with_peers: bool) -> None:
-    """Raise Refusal where one of `names` is no subject."""
+    """Raise CommandError where one of `names` is no subject."""
     known = [subject.name for subject in (*own(1, 1), *(peers(1) if with_peers else []))]
     if unknown := [name for name in names if name not in known]:
-        raise Refusal(f"SUBJECTS: found {', '.join(unknown)}, needed some of {','.join(known)}")
+        raise CommandError(f"SUBJECTS: found {', '.join(unknown)}, needed some of {','.join(known)}")
 
 
 def models_of(names: Sequence[str]) -> set[str]:

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scripts.models.tools.prepare import judge
-from scripts.models.tools.prepare.table import table
-from scripts.models.tools.prepare.trial import Candidate, Trial, worth_having
+from scripts.models.tools.prepare import select
+from scripts.models.tools.prepare.benchmark import BenchmarkResult, Candidate, worth_having
+from scripts.models.tools.prepare.merge import merge_measurements
 from worker.contract.engine import EngineSpec, Measured, Scaling
 from worker.models.labels import Labels
 from worker.models.scores import Group, Output
@@ -19,33 +19,33 @@ ROW = Measured("here", "torch", "f32", (1,), 10.0, 1.0, 0.0, False)
 
 
 def test_the_same_best_class_is_agreement_whatever_its_score() -> None:
-    assert judge.agreement(REFERENCE, REFERENCE * 2 + 1, ALL) == 1
-    assert judge.agreement(REFERENCE, np.roll(REFERENCE, 1, axis=1), ALL) == 0
-    assert judge.agreement(REFERENCE, REFERENCE * np.array([[1], [1], [-1], [1]], np.float32), ALL) == 0.75
+    assert select.agreement(REFERENCE, REFERENCE * 2 + 1, ALL) == 1
+    assert select.agreement(REFERENCE, np.roll(REFERENCE, 1, axis=1), ALL) == 0
+    assert select.agreement(REFERENCE, REFERENCE * np.array([[1], [1], [-1], [1]], np.float32), ALL) == 0.75
 
 
 def test_where_the_reference_itself_has_not_decided_either_answer_agrees() -> None:
     other = REFERENCE.copy()
     other[1] = [0.0, 2.005, 2.0]
-    assert judge.agreement(REFERENCE, other, ALL) == 1
+    assert select.agreement(REFERENCE, other, ALL) == 1
     other[1] = [3.0, 2.0, 2.005]
-    assert judge.agreement(REFERENCE, other, ALL) == 0.75
+    assert select.agreement(REFERENCE, other, ALL) == 0.75
 
 
 def test_classes_of_groups_do_not_compete_for_the_label() -> None:
     other = REFERENCE + np.array([0, 0, 99], np.float32)
-    assert judge.agreement(REFERENCE, other, np.array([0, 1])) == 1
+    assert select.agreement(REFERENCE, other, np.array([0, 1])) == 1
 
 
-def trial(logits: np.ndarray = REFERENCE) -> Trial:
-    return Trial(logits, "", {1: 0.02, 2: 0.0199, 4: 0.01, 8: 0.0101}, 100)
+def trial(logits: np.ndarray = REFERENCE) -> BenchmarkResult:
+    return BenchmarkResult(logits, "", {1: 0.02, 2: 0.0199, 4: 0.01, 8: 0.0101}, 100)
 
 
 def test_a_row_tells_speed_agreement_and_the_largest_difference_of_a_score() -> None:
     shifted = REFERENCE.copy()
     shifted[0] = [1.0, 3.0, 0.0]
     output = Output("softmax", LABELS)
-    row = judge.measured(Candidate("openvino", "int8", "here"), trial(shifted), REFERENCE, output)
+    row = select.measured(Candidate("openvino", "int8", "here"), trial(shifted), REFERENCE, output)
     scores = output.scores(REFERENCE[0])
     assert (row.machine, row.engine, row.precision, row.batch_sizes) == ("here", "openvino", "int8", (1, 4))
     assert (row.images_per_s, row.agreement, row.chosen) == (50.0, 0.75, False)
@@ -56,19 +56,19 @@ def test_scores_are_compared_as_each_class_is_scored() -> None:
     grouped = Output("softmax", LABELS, groups=(Group("ripe", (2,), "sigmoid"),))
     other = REFERENCE.copy()
     other[3, 2] = 9.0
-    row = judge.measured(Candidate("openvino", "f32", "here"), trial(other), REFERENCE, grouped)
+    row = select.measured(Candidate("openvino", "f32", "here"), trial(other), REFERENCE, grouped)
     assert row.agreement == 1
     assert row.difference == pytest.approx(1 / (1 + np.exp(-9)) - 0.5)
 
 
-def test_only_pictures_that_both_were_asked_about_are_compared() -> None:
-    row = judge.measured(Candidate("torch", "f32", "here"), trial(REFERENCE[:2]), REFERENCE, Output("softmax", LABELS))
+def test_only_images_that_both_were_asked_about_are_compared() -> None:
+    row = select.measured(Candidate("torch", "f32", "here"), trial(REFERENCE[:2]), REFERENCE, Output("softmax", LABELS))
     assert (row.agreement, row.difference) == (1, 0)
 
 
 def test_a_gpu_is_measured_full_and_a_cpu_one_by_one() -> None:
-    assert judge.rate(Candidate("torch", "fp16", "gpu", "GPU-1"), trial()) == 100
-    assert judge.rate(Candidate("torch", "bf16", "cpu"), trial()) == 50
+    assert select.rate(Candidate("torch", "fp16", "gpu", "GPU-1"), trial()) == 100
+    assert select.rate(Candidate("torch", "bf16", "cpu"), trial()) == 50
 
 
 @pytest.mark.parametrize(
@@ -95,11 +95,11 @@ def test_the_fastest_that_passes_is_chosen_on_each_machine() -> None:
         replace(ROW, machine="there", chosen=True),
         replace(ROW, machine="there", engine="openvino", images_per_s=5.0),
     ]
-    assert [row.chosen for row in judge.with_choice(rows)] == [False, False, True, False, True, False]
+    assert [row.chosen for row in select.with_choice(rows)] == [False, False, True, False, True, False]
 
 
 def test_a_machine_where_nothing_passes_has_no_rows() -> None:
-    assert judge.with_choice([replace(ROW, agreement=0.5), replace(ROW, machine="there")]) == [
+    assert select.with_choice([replace(ROW, agreement=0.5), replace(ROW, machine="there")]) == [
         replace(ROW, machine="there", chosen=True)
     ]
 
@@ -115,7 +115,7 @@ NEW = [replace(ROW, images_per_s=11.0), replace(ROW, engine="openvino", images_p
 
 
 def test_rows_of_this_machine_are_replaced_and_those_of_others_kept() -> None:
-    spec = table(BEFORE, "timm", PREPARED, (), NEW)
+    spec = merge_measurements(BEFORE, "timm", PREPARED, (), NEW)
     assert spec.measured == (*BEFORE.measured[1:], NEW[0], replace(NEW[1], chosen=True))
     assert spec.scaling == BEFORE.scaling[1:]
     assert spec.prepared == PREPARED
@@ -123,11 +123,11 @@ def test_rows_of_this_machine_are_replaced_and_those_of_others_kept() -> None:
 
 
 def test_another_machines_rows_of_a_network_made_anew_go() -> None:
-    spec = table(BEFORE, "timm", PREPARED, {"openvino-int8"}, NEW)
+    spec = merge_measurements(BEFORE, "timm", PREPARED, {"openvino-int8"}, NEW)
     assert [row for row in spec.measured if row.machine == "there"] == [replace(ROW, machine="there", chosen=True)]
     assert spec.prepared == {"openvino-f32": "prepared/f32.xml"}
 
 
 def test_the_safe_choice_stays_where_openvino_in_f32_does_not_pass() -> None:
-    spec = table(BEFORE, "timm", PREPARED, (), [ROW, replace(NEW[1], agreement=0.9)])
+    spec = merge_measurements(BEFORE, "timm", PREPARED, (), [ROW, replace(NEW[1], agreement=0.9)])
     assert (spec.name, spec.precision) == ("torch", "f32")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.base.console import aligned, say, warn
-from scripts.base.errors import Refusal
+from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, SCHEMA, Cluster
 from scripts.cluster.hardware import read_hardware
 from worker.contract.declarations import EngineDeclaration
@@ -36,7 +36,7 @@ SCALING = ("machine", "cores a worker", "images/s of all workers", "ms an image"
 
 
 @dataclass(frozen=True)
-class Entry:
+class StoredModel:
     """One model folder: the name it goes by, and the names that the cluster serves it under."""
 
     name: str
@@ -49,7 +49,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Facts:
+class ModelSummary:
     """What model.toml says, as far as it can be read; `fault` says why it cannot."""
 
     version: str = ""
@@ -76,33 +76,33 @@ class Facts:
         return needed_by(choice.engine, reads_texts(self.loader)) if choice else SAFE
 
 
-def entries(models: Path, cluster: Cluster) -> list[Entry]:
+def entries(models: Path, cluster: Cluster) -> list[StoredModel]:
     """Every folder of `models` by name, then the cluster's others, then the embedded one; none twice."""
     served: dict[Path, list[str]] = {}
     for model in cluster.models:
         served.setdefault(model.folder.resolve(), []).append(model.name)
     own = sorted(path for path in _children(models) if path.is_dir() and not path.name.startswith("."))
-    found = [Entry(path.name, path, tuple(served.pop(path.resolve(), ()))) for path in own]
-    found += [Entry(names[0], folder, tuple(names)) for folder, names in served.items()]
+    found = [StoredModel(path.name, path, tuple(served.pop(path.resolve(), ()))) for path in own]
+    found += [StoredModel(names[0], folder, tuple(names)) for folder, names in served.items()]
     known = EMBEDDED.resolve() in {entry.folder.resolve() for entry in found}
-    return found if known else [*found, Entry(EMBEDDED.name, EMBEDDED)]
+    return found if known else [*found, StoredModel(EMBEDDED.name, EMBEDDED)]
 
 
-def chosen(found: Sequence[Entry], name: str) -> list[Entry]:
-    """The entries called `name`, or all for ""; raises Refusal when there is none."""
+def chosen(found: Sequence[StoredModel], name: str) -> list[StoredModel]:
+    """The entries called `name`, or all for ""; raises CommandError when there is none."""
     picked = [entry for entry in found if not name or name in entry.names]
     if not picked:
         known = ", ".join(sorted(set().union(*(entry.names for entry in found))))
-        raise Refusal(f"NAME: found {name!r}, needed one of {known}")
+        raise CommandError(f"NAME: found {name!r}, needed one of {known}")
     return picked
 
 
-def named(found: Sequence[Entry], name: str) -> Entry:
+def named(found: Sequence[StoredModel], name: str) -> StoredModel:
     """The first of `chosen` whose folder goes by `name` itself, else the first that is served under it."""
     return sorted(chosen(found, name), key=lambda entry: entry.name != name)[0]
 
 
-def read_facts(folder: Path) -> Facts:
+def read_summary(folder: Path) -> ModelSummary:
     """What the folder's model.toml says."""
     try:
         table = read_toml(folder / "model.toml")
@@ -117,13 +117,13 @@ def read_facts(folder: Path) -> Facts:
         height, width = table["input"]["size"]
         top = Fields(table, f"{folder}/model.toml")
         licence, description = top.text("licence", ""), top.description("description")
-        return Facts(str(table["version"]), loader, engine, labels, "", (height, width), licence, description)
+        return ModelSummary(str(table["version"]), loader, engine, labels, "", (height, width), licence, description)
     except ModelError as error:
-        return Facts(fault=str(error).splitlines()[0])
+        return ModelSummary(fault=str(error).splitlines()[0])
     except OSError as error:
-        return Facts(fault=f"{error.filename}: {error.strerror}")
+        return ModelSummary(fault=f"{error.filename}: {error.strerror}")
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        return Facts(fault=f"{folder}/model.toml: cannot be read as a model folder: {error!r}")
+        return ModelSummary(fault=f"{folder}/model.toml: cannot be read as a model folder: {error!r}")
 
 
 def content_hash(folder: Path) -> str:
@@ -158,7 +158,7 @@ def record(models: Path, folder: Path, good: bool) -> None:
         warn(f"{error.filename}: {error.strerror}: what was found cannot be noted for `make models`")
 
 
-def here() -> str:
+def machine_kind_here() -> str:
     """The kind of machine that models run on here: that of the first GPU, or of the CPUs where there is none."""
     gpus = read_hardware().gpus
     return kind(gpus[0].uuid if gpus else "")
@@ -166,9 +166,9 @@ def here() -> str:
 
 def show(models: Path, cluster: Cluster, name: str) -> None:
     """Print one line a model; of the one called `name`, unless that is "", all that was measured, too."""
-    machine, faults = here(), []
+    machine, faults = machine_kind_here(), []
     rows: list[Sequence[str]] = [COLUMNS]
-    shown = [(entry, read_facts(entry.folder)) for entry in chosen(entries(models, cluster), name)]
+    shown = [(entry, read_summary(entry.folder)) for entry in chosen(entries(models, cluster), name)]
     for entry, facts in shown:
         rows.append(list(_row(models, entry, facts, machine)))
         faults += [f"{entry.name}: {facts.fault}"] if facts.fault else []
@@ -211,14 +211,14 @@ def megabytes(count: int) -> str:
 
 
 def check_name(name: str) -> None:
-    """Raise Refusal for a name that the cluster's file could not say."""
+    """Raise CommandError for a name that the cluster's file could not say."""
     try:
         NAME.read(name)
     except ValueError:
-        raise Refusal(f"NAME: found {name!r}, needed {NAME.needed}") from None
+        raise CommandError(f"NAME: found {name!r}, needed {NAME.needed}") from None
 
 
-def _row(models: Path, entry: Entry, facts: Facts, machine: str) -> Iterator[str]:
+def _row(models: Path, entry: StoredModel, facts: ModelSummary, machine: str) -> Iterator[str]:
     choice, rate = facts.choice(machine), facts.images_per_s(machine)
     count = next(iter(facts.labels.values()), 0)
     served = "no" if not entry.served else "yes" if entry.served == (entry.name,) else f"as {', '.join(entry.served)}"
@@ -241,7 +241,7 @@ def _children(models: Path) -> Iterator[Path]:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise Refusal(f"{models}: {error.strerror}: needed the folder of the model folders, MODELS=") from error
+        raise CommandError(f"{models}: {error.strerror}: needed the folder of the model folders, MODELS=") from error
 
 
 def _stamps(models: Path) -> dict[str, Any]:
