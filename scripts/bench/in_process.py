@@ -1,6 +1,6 @@
 """This project's decoding and engine without a server: the limit of one core, and what goes inside other servers.
 
-`python -m scripts.bench.inside` runs in a serving environment and prints what it measured as JSON.
+`python -m scripts.bench.in_process` runs in a serving environment and prints what it measured as JSON.
 """
 
 import argparse

@@ -48,7 +48,7 @@ class Rounds:
 
     def _inside(self, subject: Subject) -> Iterator[Sample]:
         argv = [
-            str(SERVE_TORCH.python), "-m", "scripts.bench.inside", str(self.material.folders[subject.model]),
+            str(SERVE_TORCH.python), "-m", "scripts.bench.in_process", str(self.material.folders[subject.model]),
             str(self.material.images), "--seconds", str(self.seconds), "--warm-s", str(self.warm_s),
             "--gpu", self.material.gpu,
         ]  # fmt: skip

@@ -131,7 +131,7 @@ def models_of(names: Sequence[str]) -> set[str]:
 
 def article(workers: int) -> Sequence[str | Path]:
     """gunicorn with as many processes as the service has workers, of its ordinary kind: no article sets another."""
-    app = "scripts.bench.peers.article:app"
+    app = "scripts.bench.peers.baseline:app"
     return (SERVE_TORCH.python, "-m", "gunicorn", "--workers", str(workers), app, "--bind")
 
 
