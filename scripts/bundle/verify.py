@@ -15,7 +15,7 @@ from worker.contract.volume import VolumeError, read_sentinel
 
 
 def verify(bundle: Path) -> None:
-    """Check every file against its sum, and what the manifest says against the files; raises CommandError, a line a fault.
+    """Check every file against its checksum and against the manifest; raise CommandError with a line for each fault.
 
     Images, models and packages are looked into only when every file is as it was.
     """

@@ -18,7 +18,10 @@ UNFIT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # control characters, and b
 
 
 def choose(found: Sequence[StoredModel], names: Sequence[str]) -> list[StoredModel]:
-    """Return the entries called `names`, or those that are served; raise CommandError for folders no volume can have."""
+    """Return the entries called `names`, or those that are served.
+
+    Raise CommandError for folders no volume can have.
+    """
     known = {name: entry for entry in reversed(found) for name in (*entry.served, entry.name)}
     if unknown := [name for name in names if name not in known]:
         raise CommandError(f"MODELS: found {', '.join(unknown)}, needed some of {', '.join(sorted(known))}")

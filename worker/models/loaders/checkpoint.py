@@ -52,7 +52,8 @@ def describe(path: Path, architecture: str) -> Description:
     files = {weights.name: weights, NETWORK_CODE: path / NETWORK_CODE}
     return Description(
         loader="checkpoint", architecture="", weights=weights.name, files=files,
-        geometry=geometry, mean=mean, std=std, labels=imagenet_labels.of_classes(_classes(weights)), activation="softmax",
+        geometry=geometry, mean=mean, std=std, labels=imagenet_labels.of_classes(_classes(weights)),
+        activation="softmax",
     )  # fmt: skip
 
 
