@@ -1,8 +1,6 @@
 """The environment of a worker: read strictly, every fault reported at once."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from worker.contract.settings import (
     SettingsError,
     offline_faults,
     offline_variables,
+    process_settings,
     to_env,
 )
 
@@ -159,15 +158,17 @@ def test_no_program_spells_a_settings_variable_but_the_declaration() -> None:
     assert wrong == []
 
 
-def test_a_process_parses_its_settings_once() -> None:
+def test_a_process_parses_its_settings_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = [
         str(path.relative_to(ROOT))
         for path in (ROOT / "worker").rglob("*.py")
         if "Settings.from_env(" in path.read_text(encoding="utf-8")
     ]
     assert calls == ["worker/contract/settings.py"]
-    code = "from worker.contract import settings as s; print(s.process_settings() is s.process_settings())"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=COMPLETE, capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "True\n"
+    for name, value in COMPLETE.items():
+        monkeypatch.setenv(name, value)
+    process_settings.cache_clear()
+    try:
+        assert process_settings() is process_settings()
+    finally:
+        process_settings.cache_clear()
