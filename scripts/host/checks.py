@@ -26,7 +26,7 @@ def run_checks(tools: Path) -> None:
 
 
 def format_code(tools: Path) -> None:
-    """Mend and lay out the Python code by the ruff in `tools`; raise CommandError where a fault is left to mend by hand."""
+    """Fix and format the Python code with the ruff in `tools`; raise CommandError if a fault must be fixed by hand."""
     faults: list[str] = []
     for name, command in FIXES.items():
         try:

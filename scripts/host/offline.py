@@ -10,7 +10,7 @@ SERVER = Path("/etc/wanwu/offline.env")
 
 
 def variables(server: Path = SERVER) -> dict[str, str]:
-    """The variables that workers on this server are started with; raises CommandError for a file that is no such list."""
+    """Return the variables that this server's workers are started with; raise CommandError for a malformed file."""
     return offline_variables() | (_read(server) if server.is_file() else {})
 
 

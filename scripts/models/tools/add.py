@@ -118,15 +118,15 @@ def _record_answer(
     name: str, origin: str, out: Path, found: Description, labels: Labels, zero_shot: ZeroShot | None, image: Path
 ) -> None:
     """Write model.toml with what the model answers to `image`, then check the folder as a worker does."""
-    image = Path("golden") / image.name
+    golden = Path("golden") / image.name
     (out / "golden").mkdir(exist_ok=True)
-    shutil.copyfile(image, out / image)
+    shutil.copyfile(image, out / golden)
     files = sorted(path for path in out.rglob("*") if path.is_file())
     digests = {path.relative_to(out).as_posix(): sha256(path) for path in files}
 
     def write(index: int, score: float) -> None:
         label = labels.shown(index, "en")
-        text = model_toml(name, found, digests, labels.names, Golden(image, index, label, score), origin, zero_shot)
+        text = model_toml(name, found, digests, labels.names, Golden(golden, index, label, score), origin, zero_shot)
         (out / "model.toml").write_text(text, encoding="utf-8")
 
     write(0, 0.0)  # a first answer to be replaced: the engine is loaded from a folder that reads as any other

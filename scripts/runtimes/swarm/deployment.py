@@ -146,7 +146,7 @@ def plan(cluster: Cluster, nodes: Mapping[str, Node]) -> Plan:
 
 
 def volumes(cluster: Cluster) -> dict[str, str]:
-    """The id of the model volume that each model's folder lies on, by model; raises CommandError where there is none."""
+    """Return the id of the volume that holds each model's folder, by model; raise CommandError if one has none."""
     found: dict[str, str] = {}
     faults = []
     for index, model in enumerate(cluster.models):

@@ -27,20 +27,20 @@ def pinned(**settings: str) -> list[object]:
     return found
 
 
-def test_a_process_has_the_slots_cpus_thread_counts_and_no_gpu() -> None:
+def test_a_process_gets_the_slots_cpus_and_thread_counts_and_no_gpu() -> None:
     cpu = max(os.sched_getaffinity(0))
     assert pinned(WANWU_CPUS=str(cpu)) == [[cpu], ["1", "1", "1", ""]]
 
 
 def driver(folder: Path, uuid: str) -> str:
-    """A folder for PATH whose nvidia-smi lists one GPU."""
+    """Return a folder for PATH whose nvidia-smi lists one GPU."""
     program = folder / "nvidia-smi"
     program.write_text(f"#!/bin/sh\necho 'GPU 0: NVIDIA H200 (UUID: {uuid})'\n")
     program.chmod(0o755)
     return str(folder)
 
 
-def test_a_slot_with_a_gpu_sees_that_one(tmp_path: Path) -> None:
+def test_a_slot_with_a_gpu_sees_only_that_gpu(tmp_path: Path) -> None:
     cpus = sorted(os.sched_getaffinity(0))[:2]
     count = str(len(cpus))
     listed = ",".join(map(str, cpus))

@@ -1,4 +1,4 @@
-"""Pinning a process to its slot, in processes of their own: a mask cannot be widened again."""
+"""Pinning a process to its slot, in processes of their own, so that the test process keeps its CPUs."""
 
 import dataclasses
 import os
@@ -13,7 +13,7 @@ from worker.process.slot import pin
 
 
 def driver(folder: Path, uuid: str) -> str:
-    """A folder for PATH whose nvidia-smi lists one GPU."""
+    """Return a directory for PATH whose nvidia-smi lists one GPU."""
     program = folder / "nvidia-smi"
     program.write_text(f"#!/bin/sh\necho 'GPU 0: NVIDIA H200 (UUID: {uuid})'\n")
     program.chmod(0o755)
@@ -32,7 +32,7 @@ def test_cpus_that_this_process_may_not_use_are_refused() -> None:
     assert sorted(os.sched_getaffinity(0)) == allowed
 
 
-def test_a_gpu_that_is_not_there_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_gpu_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", driver(tmp_path, "GPU-9z"), prepend=":")
     here = frozenset(os.sched_getaffinity(0))
     with pytest.raises(SlotError) as caught:
