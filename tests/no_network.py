@@ -1,4 +1,4 @@
-"""`python -m tests.no_network FOLDER COMMAND...`: run a command with no network and print every name it looked up.
+"""`python -m tests.no_network FOLDER COMMAND...`: run a command with no network, and print every name it asked for.
 
 It must be root of a network and a mount namespace of its own, as `unshare --net --mount` makes them: the loopback
 device is brought up, and what /etc/resolv.conf names there is a listener that answers nobody. FOLDER is for files.

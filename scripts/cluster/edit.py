@@ -46,7 +46,10 @@ def require_replaceable(path: Path) -> None:
 
 
 def replace_text(path: Path, before: str, after: str) -> None:
-    """Replace the text of the file at `path` atomically; raise CommandError, also if the text is not `before`."""
+    """Write `after` into the file at `path`, at once or not at all.
+
+    Raise CommandError, also where it is not `before`.
+    """
     file = path.resolve()  # a link stays a link
     try:
         if file.read_bytes() != before.encode():

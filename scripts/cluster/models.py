@@ -73,7 +73,10 @@ def served(specs: Mapping[str, Spec], wanted: str, machines: Collection[str]) ->
 
 
 def read_specs(cluster: Cluster) -> dict[str, Spec]:
-    """Return the spec in the model.toml of every model of `cluster`, by name; raise CommandError with all faults."""
+    """Return what the model.toml of every model of `cluster` says, by name.
+
+    Raise CommandError for all that is wrong.
+    """
     found: dict[str, Spec] = {}
     faults: list[str] = []
     for index, model in enumerate(cluster.models):

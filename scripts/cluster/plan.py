@@ -43,8 +43,8 @@ Core = tuple[Cpu, ...]  # the usable SMT siblings of one physical core
 def plan(cluster: Cluster, hardware: Mapping[str, Hardware], cores: Mapping[str, int | None] | None = None) -> Plan:
     """Return slots for every server and a worker for every slot.
 
-    `hardware` is keyed by server name, and so are the `cores` of a worker that were measured best there. Raise
-    CommandError with everything the hardware cannot meet, for all servers at once.
+    `hardware` is keyed by server name, and so are the `cores` of a worker that were measured best there.
+    Raise CommandError with every fault of every server that the hardware cannot meet.
     """
     slots: list[Slot] = []
     faults: list[str] = []

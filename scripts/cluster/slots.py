@@ -29,7 +29,10 @@ def show(cluster: Cluster, name: str, gpus: bool) -> None:
 
 
 def render(cluster: Cluster, name: str, hardware: Hardware, cores: int | None) -> str:
-    """Return slots.json; `cores` of a worker were measured best. Raise CommandError if the hardware is too small."""
+    """Return slots.json; `cores` of a worker were measured best.
+
+    Raise CommandError for what the hardware cannot meet.
+    """
     server = described(cluster, name)
     slots = server_slots(server, {name: hardware}, len(cluster.models), cores)
     table = {slot.name: {"cpus": format_cpu_list(slot.cpus), "gpu": slot.gpu or ""} for slot in slots}

@@ -45,7 +45,10 @@ class InitOptions:
 
 
 def run(place: Place, options: InitOptions) -> None:
-    """Make every host a member; raise CommandError at the end, with a line for each host that could not become one."""
+    """Make every host a member.
+
+    Raise CommandError with a line for each that could not be made one, after all others are.
+    """
     place.load_cluster()  # refuses its faults before anything is sent
     remotes = _remotes(options, run_dir(place.run_dir).path)
     faults: dict[str, str] = {}

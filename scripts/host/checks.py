@@ -26,7 +26,10 @@ def run_checks(tools: Path) -> None:
 
 
 def format_code(tools: Path) -> None:
-    """Fix and format the Python code with the ruff in `tools`; raise CommandError if a fault must be fixed by hand."""
+    """Mend and lay out the Python code by the ruff in `tools`.
+
+    Raise CommandError where a fault is left to mend by hand.
+    """
     faults: list[str] = []
     for name, command in FIXES.items():
         try:

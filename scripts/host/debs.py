@@ -84,7 +84,10 @@ class Package:
 
 
 class Apt:
-    """An apt for `system` with lists, status and settings below `root` only; raises CommandError if that fails."""
+    """An apt with lists, status and settings below `root` alone, for `system`.
+
+    Raise CommandError where it cannot be.
+    """
 
     def __init__(self, system: System, root: Path) -> None:
         self.system, self.root = system, root
@@ -103,7 +106,7 @@ class Apt:
         (root / "apt.conf").write_text(_settings(root))
 
     def resolve(self) -> list[Package]:
-        """Return every package that `system.wanted` needs on debootstrap's minbase system; raise CommandError."""
+        """Return every package that `system.wanted` needs on a debootstrap minbase system; raise CommandError."""
         (self.root / "status").write_text("")
         self._run("update", "-o", "APT::Update::Error-Mode=any")
         required = [package.name for package in self._required()]
@@ -112,7 +115,7 @@ class Apt:
         return self._closure(self.system.wanted, "all")
 
     def fetch(self, packages: Sequence[Package], folder: Path) -> None:
-        """Fill `folder` with exactly the packages and their index, keeping those present; raise CommandError."""
+        """Make `folder` hold exactly the packages and their index, fetching what is missing; raise CommandError."""
         folder.mkdir(parents=True, exist_ok=True)
         absent = [package for package in packages if not _is(folder / package.file, package)]
         self._download(absent)

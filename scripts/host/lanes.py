@@ -43,7 +43,7 @@ class Lane:
 def run_beside(commands: Mapping[str, Sequence[object]], folder: Path) -> None:
     """Run all `commands`, by the names of their lanes, to the end of each; what they print goes to files in `folder`.
 
-    Show what a lane printed as soon as it has ended, then the minutes of all. Raise CommandError with all failures.
+    Show what a lane printed as soon as it has ended, then the minutes of all. Raise CommandError with all that failed.
     """
     folder.mkdir(exist_ok=True)
     step(f"pytest in lanes beside each other, which write {folder}/lane-*.log: {', '.join(commands)}")

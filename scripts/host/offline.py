@@ -10,7 +10,10 @@ SERVER = Path("/etc/wanwu/offline.env")
 
 
 def variables(server: Path = SERVER) -> dict[str, str]:
-    """Return the variables that this server's workers are started with; raise CommandError for a malformed file."""
+    """The variables that workers on this server are started with.
+
+    Raise CommandError for a file that is no such list.
+    """
     return offline_variables() | (_read(server) if server.is_file() else {})
 
 

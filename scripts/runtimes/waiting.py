@@ -17,7 +17,7 @@ LOOK_S = 1.0  # between looks for dead processes, which take more than asking th
 def wait_in(deployment: Deployment, refuse_dead: Callable[[], None], names: Collection[str] = ()) -> None:
     """Return once the gateway has just the workers of the plan, and those called `names`, or all, are in rotation.
 
-    Raise CommandError with the reason if one of them is broken, if `refuse_dead` raises it, or after READY_S seconds.
+    Raise CommandError with the reason when one is broken, when `refuse_dead` raises it, or after READY_S seconds.
     """
     everyone = {worker.name for worker in deployment.plan.workers}
     awaited = set(names) or everyone

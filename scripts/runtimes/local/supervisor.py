@@ -70,7 +70,10 @@ def add(run: RunDir, name: str) -> None:
 
 
 def remove(run: RunDir, names: Iterable[str]) -> None:
-    """Stop the processes all at once and remove them; ignore unknown ones. Raise CommandError."""
+    """Stop the processes, all at the same moment, and forget them; unknown ones are passed over.
+
+    Raise CommandError.
+    """
     left = set(names) & processes(run).keys()
     while left:
         for name in left:  # again and again, since one that crashes may be between two starts
@@ -117,7 +120,7 @@ class _Transport(Transport):
 
 
 def _call(run: RunDir, method: str, *arguments: str | bool) -> Any:
-    """Return supervisord's answer over its socket; raise Fault if it refuses, CommandError if permission is missing."""
+    """Return supervisord's answer over its socket; raise Fault if it refuses, CommandError if rights are missing."""
     try:
         with ServerProxy("http://localhost", transport=_Transport(run.socket)) as proxy:
             return getattr(proxy.supervisor, method)(*arguments)

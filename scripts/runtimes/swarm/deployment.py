@@ -146,7 +146,10 @@ def plan(cluster: Cluster, nodes: Mapping[str, Node]) -> Plan:
 
 
 def volumes(cluster: Cluster) -> dict[str, str]:
-    """Return the id of the volume that holds each model's folder, by model; raise CommandError if one has none."""
+    """The id of the model volume that each model's folder lies on, by model.
+
+    Raise CommandError where there is none.
+    """
     found: dict[str, str] = {}
     faults = []
     for index, model in enumerate(cluster.models):

@@ -71,7 +71,10 @@ class SwarmRuntime(Runtime):
         _change(self.plan(cluster, run), ["service", "update", "--force"])
 
     def rollback(self, cluster: Cluster, run: RunDir) -> None:
-        """Restore every model's service from before its last change, one worker at a time; raise CommandError."""
+        """Bring back what every model's service was before its last change, one worker at a time.
+
+        Raise CommandError.
+        """
         _change(self.plan(cluster, run), ["service", "rollback"], accepted=ROLLED_BACK)
 
     def drain(self, cluster: Cluster, run: RunDir, server: str) -> None:

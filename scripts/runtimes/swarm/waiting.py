@@ -52,8 +52,8 @@ def remember() -> Before:
 def wait(deployment: SwarmDeployment, before: Before, accepted: str = "") -> None:
     """Return once every task is as its service says, and in rotation at every gateway.
 
-    Raise CommandError with what Swarm and the worker said if an update was given up, unless that is the `accepted` end,
-    or if tasks of a first start end; and after WAIT_S seconds.
+    Raise CommandError with what Swarm and the worker said when an update was given up, unless that is the `accepted`
+    end, or when tasks of a first start end; and after WAIT_S seconds.
     """
     seen: dict[str, str] = {}
 

@@ -51,16 +51,10 @@ def describe(path: Path, architecture: str) -> Description:
     geometry, mean, std = torchvision.preprocessing(models.get_model_weights(DEFAULT).DEFAULT)
     files = {weights.name: weights, NETWORK_CODE: path / NETWORK_CODE}
     return Description(
-        loader="checkpoint",
-        architecture="",
-        weights=weights.name,
-        files=files,
-        geometry=geometry,
-        mean=mean,
-        std=std,
-        labels=imagenet_labels.of_classes(_classes(weights)),
+        loader="checkpoint", architecture="", weights=weights.name, files=files,
+        geometry=geometry, mean=mean, std=std, labels=imagenet_labels.of_classes(_classes(weights)),
         activation="softmax",
-    )
+    )  # fmt: skip
 
 
 def recognises(path: Path, architecture: str) -> bool:
