@@ -165,11 +165,12 @@ def added(source: Path, out: Path, *arguments: str | Path) -> Path:
     from tests.options import model_add
 
     out.mkdir(parents=True)
-    given: list[str | Path] = ["--source", source, "--name", out.name]
+    labels = []
     for language, lines in (("en", THINGS), ("zh", THINGS.values())):
         file = source.with_name(f"{language}.txt")
         file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        given += [f"--labels-{language}", file]
-    if status := add.main(out, model_add(*given, *arguments)):
+        labels.append(f"{language}:{file}")
+    flags = ("--source", source, "--name", out.name, "--labels", ",".join(labels))
+    if status := add.main(out, model_add(*flags, *arguments)):
         raise AssertionError(f"model-add ended with {status}")
     return out

@@ -1,17 +1,18 @@
-"""The gate: asks every worker how it is, and keeps Nginx's list to those that answer.
+"""The gate: probe every worker and keep Nginx's upstream list to the workers that answer.
 
-    python3 -m gate init --members FILE --out DIR                  lists every worker to be found, before Nginx starts
-    python3 -m gate run  --members FILE --out DIR --nginx COMMAND  asks for ever, and reloads Nginx on change
+    python3 -m gate init --members FILE --out DIR                  list every worker once, before Nginx starts
+    python3 -m gate run  --members FILE --out DIR --nginx COMMAND  probe for ever, reload Nginx on change
 
-Reads members.json (who exists). Writes into DIR: upstreams.conf (who is listed), status.json and models.json (what
-GET /status and GET /models serve) and ready.json (there only while every model has a worker that is in; a model that
-is added to members.json later counts once it had one, so that it takes nothing away from those that serve). One JSON
-log line a change.
+The gate reads members.json (the workers that should exist) and writes four files into DIR:
+upstreams.conf (the listed workers), status.json and models.json (the bodies of GET /status and GET /models),
+and ready.json, which exists only while every model has a worker in rotation. A model added to members.json later
+counts towards ready.json once it has had a worker in rotation, so that adding a model never makes the gateway
+unready. Every change is one JSON log line.
 
-Members may be host names: each question resolves its own anew, and Nginx is told addresses. A pool may be one name
-instead of members ("discover"): then whoever it leads to is a member, as long as it does.
+A member's address may be a host name: every probe resolves it again, and Nginx gets IP addresses. A pool may be
+one host name instead of a list of members ("discover"): its members are the addresses the name resolves to.
 
-Needs Python's standard library and, for `run`, Nginx. If it dies, Nginx goes on with its last list.
+Requirements: Python's standard library and, for `run`, Nginx. If the gate dies, Nginx continues with its last list.
 """
 
 import argparse
@@ -24,9 +25,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from .loop import Gate
-from .members import Member, MembersError, Name, parse_members
+from .members import DiscoveredPool, Member, MembersError, parse_members
 from .out import Nginx, log, now, write_atomically, write_status
-from .probe import as_text, look_up, resolve
+from .probe import format_address, resolve, resolve_all
 from .rules import Peer, render_models, render_status, render_upstreams, select_servers
 
 INTERVAL = "GATE_INTERVAL"  # environment variable: how often the gate looks, where the command line does not say
@@ -34,10 +35,10 @@ INTERVAL_S = "1"
 
 
 def init(members_file: Path, out: Path) -> None:
-    """Lists every member that can be found: one that is starting answers 503, which is tried elsewhere."""
-    pools = {model: known(pool) for model, pool in parse_members(members_file.read_text()).items()}
+    """List every member whose name resolves. A member still starting answers 503, and Nginx tries another."""
+    pools = {model: current_members(pool) for model, pool in parse_members(members_file.read_text()).items()}
     everyone = [member for members in pools.values() for member in members]
-    # All at once, since a name that is not known may take seconds to be refused.
+    # In parallel, since a failed name lookup may take seconds.
     with ThreadPoolExecutor(len(everyone) or 1) as threads:
         peers = dict(zip(everyone, threads.map(initial_peer, everyone), strict=True))
     listed = {model: select_servers(members, peers, ()) for model, members in pools.items()}
@@ -46,17 +47,18 @@ def init(members_file: Path, out: Path) -> None:
     write_status(out, status, render_models(status, pools, peers), pools)
 
 
-def known(pool: tuple[Member, ...] | Name) -> tuple[Member, ...]:
-    """The members of a pool as far as they can be told now."""
+def current_members(pool: tuple[Member, ...] | DiscoveredPool) -> tuple[Member, ...]:
+    """Return the pool's members; none if the pool's name does not resolve now."""
     try:
-        return pool.members(look_up(pool.address)) if isinstance(pool, Name) else pool
+        return pool.members(resolve_all(pool.address)) if isinstance(pool, DiscoveredPool) else pool
     except OSError:
         return ()
 
 
 def initial_peer(member: Member) -> Peer:
+    """Return an untested peer, or one out of rotation if the member's name does not resolve."""
     try:
-        return Peer("untested", now(), address=as_text(*resolve(member)))
+        return Peer("untested", now(), address=format_address(*resolve(member)))
     except OSError:
         return Peer("out", now())
 
@@ -66,15 +68,15 @@ def run(members_file: Path, out: Path, nginx: Sequence[str], interval: float) ->
         init(members_file, out)
     gate = Gate(members_file, out, Nginx(nginx, out / "upstreams.conf", interval), interval)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: gate.answers.put(None))
+        signal.signal(number, lambda *_: gate.events.put(None))
     log("started", interval_s=interval)
     gate.run()
     log("stopped")
 
 
-def seconds(text: str) -> float:
+def interval_seconds(text: str) -> float:
     if not 0 < (value := float(text)) <= 60:
-        raise argparse.ArgumentTypeError(f"needed is a number above 0, at most 60; found {text}")
+        raise argparse.ArgumentTypeError(f"found {text}, needed a number above 0 and at most 60")
     return value
 
 
@@ -82,14 +84,16 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="gate", description=__doc__, allow_abbrev=False)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     commands = parser.add_subparsers(dest="command", required=True)
-    first = commands.add_parser("init", help="list every worker once, before Nginx starts", allow_abbrev=False)
-    always = commands.add_parser("run", help="ask for ever, and reload Nginx on change", allow_abbrev=False)
-    for command in (first, always):
-        command.add_argument("--members", type=Path, required=True, help="members.json: who exists")
-        command.add_argument("--out", type=Path, required=True, help="where the rendered files go")
-    always.add_argument("--nginx", type=shlex.split, required=True, help='such as "nginx -p P -c nginx.conf"')
-    how_often = f"seconds between two questions, and between two reloads ({INTERVAL}, else {INTERVAL_S})"
-    always.add_argument("--interval", type=seconds, default=os.environ.get(INTERVAL, INTERVAL_S), help=how_often)
+    init_parser = commands.add_parser("init", help="list every worker once, before Nginx starts", allow_abbrev=False)
+    run_parser = commands.add_parser("run", help="probe for ever, reload Nginx on change", allow_abbrev=False)
+    for command in (init_parser, run_parser):
+        command.add_argument("--members", type=Path, required=True, help="members.json: the workers that should exist")
+        command.add_argument("--out", type=Path, required=True, help="the directory of the rendered files")
+    nginx = 'Nginx\'s command, such as "nginx -p P -c nginx.conf"'
+    run_parser.add_argument("--nginx", type=shlex.split, required=True, help=nginx)
+    interval = f"seconds between two probes of a worker, and between two reloads ({INTERVAL}, else {INTERVAL_S})"
+    default = os.environ.get(INTERVAL, INTERVAL_S)
+    run_parser.add_argument("--interval", type=interval_seconds, default=default, help=interval)
     return parser.parse_args(arguments)
 
 

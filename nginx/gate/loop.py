@@ -1,4 +1,4 @@
-"""The gate at work: everyone is asked at once, and one thread decides."""
+"""The gate's main loop: a thread for every member probes it, and the main thread alone changes state."""
 
 import queue
 import threading
@@ -7,9 +7,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from .members import Declared, Member, Name, Pools, parse_members
+from .members import DeclaredPools, DiscoveredPool, Member, Pools, parse_members
 from .out import Nginx, log, now, write_status
-from .probe import ask, look_up
+from .probe import probe_worker, resolve_all
 from .rules import (
     Peer,
     Probe,
@@ -24,41 +24,41 @@ from .rules import (
 
 
 class Gate:
-    """Asks every member in a thread of its own, so that one that hangs delays no other, and follows every name so."""
+    """Probe every member and resolve every discovered pool, each in its own thread: a hung one delays no other."""
 
     def __init__(self, members_file: Path, out: Path, nginx: Nginx, interval: float) -> None:
         self.members_file = members_file
         self.out = out
         self.nginx = nginx
         self.interval = interval
-        self.answers: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self.events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self.members_text = self.members_fault = ""
-        self.declared: Declared = {}
+        self.declared: DeclaredPools = {}
         self.pools: Pools = {}
-        self.found: dict[Name, tuple[Member, ...]] = {}
-        self.counted: set[str] = set()  # the models that ready.json speaks of
+        self.discovered: dict[DiscoveredPool, tuple[Member, ...]] = {}
+        self.required_models: set[str] = set()  # ready.json exists only while all of these are ready
         self.peers: dict[Member, Peer] = {}
-        self.threads: dict[Member | Name, threading.Event] = {}  # each to be told when it is to end
-        self.last = listed_servers(nginx.file.read_text())
+        self.stop_events: dict[Member | DiscoveredPool, threading.Event] = {}
+        self.last_listed = listed_servers(nginx.file.read_text())
         self.status_due = 0.0
 
     def run(self) -> None:
-        """Until None comes through `answers`."""
+        """Apply events and publish the result until an event is None."""
         while True:
-            self._read_members()
+            self._reload_members()
             try:
-                heard = [self.answers.get(timeout=self.interval)]
-                while not self.answers.empty():
-                    heard.append(self.answers.get())
+                waiting = [self.events.get(timeout=self.interval)]
+                while not self.events.empty():
+                    waiting.append(self.events.get())
             except queue.Empty:
-                heard = []
-            for take_in in heard:
-                if take_in is None:
+                waiting = []
+            for apply_event in waiting:
+                if apply_event is None:
                     return
-                take_in()
+                apply_event()
             self._publish()
 
-    def _read_members(self) -> None:
+    def _reload_members(self) -> None:
         try:
             text = self.members_file.read_text()
             if text == self.members_text:
@@ -71,84 +71,85 @@ class Gate:
                 log("members_refused", fault=str(error), file=str(self.members_file))
             return
         self.members_fault = ""
-        self.counted = self.counted & declared.keys() if self.declared else set(declared)
-        self._follow(declared)
+        self.required_models = self.required_models & declared.keys() if self.declared else set(declared)
+        self._update_pools(declared)
 
-    def _follow(self, declared: Declared) -> None:
+    def _update_pools(self, declared: DeclaredPools) -> None:
         self.declared = declared
-        names = {pool for pool in declared.values() if isinstance(pool, Name)}
-        for name in self.found.keys() - names:
-            del self.found[name]
-            self.threads.pop(name).set()
+        pools = {pool for pool in declared.values() if isinstance(pool, DiscoveredPool)}
+        for pool in self.discovered.keys() - pools:
+            del self.discovered[pool]
+            self.stop_events.pop(pool).set()
         listed = listed_pools(self.nginx.file.read_text())
-        for name in names - self.found.keys():
-            # Until the name was followed, those that a gate before this one found.
-            self.found[name] = name.members(listed.get(name.model, {}).values())
-            self._start(name, partial(self._look_up, name))
-        self._ask_those_declared()
+        for pool in pools - self.discovered.keys():
+            # Until the name is resolved, start from the servers that the previous gate listed.
+            self.discovered[pool] = pool.members(listed.get(pool.model, {}).values())
+            self._start_polling(pool, partial(self._resolve_pool, pool))
+        self._update_peers()
 
-    def _ask_those_declared(self) -> None:
+    def _update_peers(self) -> None:
         self.pools = {
-            model: self.found[pool] if isinstance(pool, Name) else pool for model, pool in self.declared.items()
+            model: self.discovered[pool] if isinstance(pool, DiscoveredPool) else pool
+            for model, pool in self.declared.items()
         }
         everyone = {member for members in self.pools.values() for member in members}
         for member in self.peers.keys() - everyone:
             del self.peers[member]
-            self.threads.pop(member).set()
+            self.stop_events.pop(member).set()
         for member in everyone - self.peers.keys():
-            before = self.last.get(member.worker)
-            self.peers[member] = Peer("untested" if before else "out", now(), address=before)
-            self._start(member, partial(self._ask, member))
+            address = self.last_listed.get(member.worker)
+            self.peers[member] = Peer("untested" if address else "out", now(), address=address)
+            self._start_polling(member, partial(self._probe, member))
         log("members", models={model: len(members) for model, members in self.pools.items()})
 
-    def _start(self, whom: Member | Name, look: Callable[[], Callable[[], None]]) -> None:
-        """A thread that looks once an interval, and hands on how to take in what it saw."""
-        stop = self.threads[whom] = threading.Event()
+    def _start_polling(self, target: Member | DiscoveredPool, poll: Callable[[], Callable[[], None]]) -> None:
+        """Start a thread that polls `target` every interval and queues the event that `poll` returns."""
+        stop = self.stop_events[target] = threading.Event()
 
-        def go_on() -> None:
+        def loop() -> None:
             while not stop.is_set():
-                began = time.monotonic()
-                self.answers.put(look())
-                stop.wait(max(0.0, self.interval - (time.monotonic() - began)))
+                started = time.monotonic()
+                self.events.put(poll())
+                stop.wait(max(0.0, self.interval - (time.monotonic() - started)))
 
-        threading.Thread(target=go_on, daemon=True).start()
+        threading.Thread(target=loop, daemon=True).start()
 
-    def _ask(self, member: Member) -> Callable[[], None]:
-        probe = ask(member)
+    def _probe(self, member: Member) -> Callable[[], None]:
+        probe = probe_worker(member)
         return lambda: self._record_probe(member, probe)
 
-    def _look_up(self, name: Name) -> Callable[[], None]:
+    def _resolve_pool(self, pool: DiscoveredPool) -> Callable[[], None]:
         try:
-            members = name.members(look_up(name.address))
-        except OSError:  # nobody is there, or nobody who knows: those found last are still asked themselves
+            members = pool.members(resolve_all(pool.address))
+        except OSError:  # no worker runs, or the name server is down: keep the members and let their probes decide
             return lambda: None
-        return lambda: self._find(name, members)
+        return lambda: self._record_discovery(pool, members)
 
-    def _find(self, name: Name, members: tuple[Member, ...]) -> None:
-        if self.found.get(name, members) != members:
-            self.found[name] = members
-            self._ask_those_declared()
+    def _record_discovery(self, pool: DiscoveredPool, members: tuple[Member, ...]) -> None:
+        if self.discovered.get(pool, members) != members:
+            self.discovered[pool] = members
+            self._update_peers()
 
     def _record_probe(self, member: Member, probe: Probe) -> None:
         before = self.peers.get(member)
         if before is None:
             return
         after = self.peers[member] = next_state(before, probe)
-        if (before.standing, before.state) != (after.standing, after.state):
-            said = {"from": f"{before.standing}, {before.state}", "to": f"{after.standing}, {after.state}"}
-            log("worker", worker=after.who.get("worker", member.worker), **said, reason=after.reason)
+        if (before.rotation, before.state) != (after.rotation, after.state):
+            change = {"from": f"{before.rotation}, {before.state}", "to": f"{after.rotation}, {after.state}"}
+            log("worker", worker=after.identity.get("worker", member.worker), **change, reason=after.reason)
             self.status_due = 0.0
 
     def _publish(self) -> None:
         if not self.pools:
             return
-        listed = {model: select_servers(members, self.peers, self.last) for model, members in self.pools.items()}
-        self.last = {worker: address for servers in listed.values() for worker, address in servers.items()}
+        listed = {model: select_servers(members, self.peers, self.last_listed) for model, members in self.pools.items()}
+        self.last_listed = {worker: address for servers in listed.values() for worker, address in servers.items()}
         self.nginx.apply(render_upstreams(listed))
-        # Not before every worker was asked: a gate that just started has nothing better to say than the one before.
-        if time.monotonic() >= self.status_due and all(peer.asked for peer in self.peers.values()):
+        # Not before every worker was probed: until then the previous gate's status is the better one.
+        if time.monotonic() >= self.status_due and all(peer.probed for peer in self.peers.values()):
             self.status_due = time.monotonic() + self.interval
-            told = listed_servers(self.nginx.file.read_text())
-            status = render_status(self.pools, self.peers, told, now())
-            self.counted |= {model["name"] for model in status["models"] if model["ready"]}
-            write_status(self.out, status, render_models(status, self.pools, self.peers), self.counted)
+            loaded = listed_servers(self.nginx.file.read_text())
+            status = render_status(self.pools, self.peers, loaded, now())
+            self.required_models |= {model["name"] for model in status["models"] if model["ready"]}
+            write_status(self.out, status, render_models(status, self.pools, self.peers), self.required_models)

@@ -1,4 +1,4 @@
-"""members.json: which workers should exist, by their addresses or by a name that leads to them. Pure."""
+"""Parse members.json: the workers that should exist, by address or by a host name that resolves to them. Pure."""
 
 import json
 import re
@@ -13,7 +13,7 @@ HOST, PORT = r"[A-Za-z0-9._-]+", r":\d{1,5}"
 class Member:
     """A worker that should exist; `address` is host:port, and the host may be a name.
 
-    One that its pool's name led to is called by its address, and says itself what it is called.
+    A discovered member's `worker` is its address; the worker's answer to a probe gives its real name.
     """
 
     worker: str
@@ -23,47 +23,51 @@ class Member:
     model: str
 
     @property
-    def was_found(self) -> bool:
+    def discovered(self) -> bool:
         return self.worker == self.address
 
 
 @dataclass(frozen=True)
-class Name:
-    """Stands for all workers of a model: they are wherever `address`, a host's name and a port, leads at the time."""
+class DiscoveredPool:
+    """A pool declared by one `address`, host:port; its members are the addresses that the host resolves to."""
 
     model: str
     address: str
 
     def members(self, addresses: Iterable[str]) -> tuple[Member, ...]:
-        """The workers that were found at the addresses, each ip:port."""
+        """Return a member for each of the addresses, ip:port, in sorted order."""
         return tuple(Member(address, "", "", address, self.model) for address in sorted(addresses))
 
 
-Declared = dict[str, tuple[Member, ...] | Name]  # by model; the first is the default
-Pools = dict[str, tuple[Member, ...]]  # the same, once names were followed
+DeclaredPools = dict[str, tuple[Member, ...] | DiscoveredPool]  # by model; the first is the default
+Pools = dict[str, tuple[Member, ...]]  # the same, with every discovered pool resolved
 
 
 class MembersError(ValueError):
-    """members.json is not usable; the message says where and why."""
+    """members.json cannot be used; the message says where and why."""
 
 
-def parse_members(text: str) -> Declared:
-    """The pools in `text`; raises MembersError. Nginx's configuration is made of what passes here."""
+def parse_members(text: str) -> DeclaredPools:
+    """Return the pools in `text`; raise MembersError if it is invalid.
+
+    The patterns are strict because these values become part of Nginx's configuration.
+    """
     try:
         document = json.loads(text)
     except ValueError as error:
         raise MembersError(f"not JSON: {error}") from None
     if isinstance(document, dict) and set(document) - {"pools", "rendered"}:
-        raise MembersError(f"found keys {', '.join(document)}; needed is an object with exactly pools")
-    pools: Declared = {}
+        raise MembersError(f"found keys {', '.join(document)}, needed an object with exactly pools")
+    pools: DeclaredPools = {}
     for at, pool in _entries(document, "", "pools", ("model", "members"), ("model", "discover")):
         model = _text(pool, at, "model", r"[a-z0-9][a-z0-9._-]{0,63}")
         if model in pools:
-            raise MembersError(f"model {model!r} is there twice")
-        pools[model] = (
-            Name(model, _text(pool, at, "discover", HOST + PORT)) if "discover" in pool else _members(pool, at, model)
-        )
-    _refuse_repeated([member for pool in pools.values() if not isinstance(pool, Name) for member in pool])
+            raise MembersError(f"model {model!r} appears twice")
+        if "discover" in pool:
+            pools[model] = DiscoveredPool(model, _text(pool, at, "discover", HOST + PORT))
+        else:
+            pools[model] = _members(pool, at, model)
+    _check_unique([member for pool in pools.values() if not isinstance(pool, DiscoveredPool) for member in pool])
     return pools
 
 
@@ -80,29 +84,29 @@ def _members(pool: dict[str, Any], at: str, model: str) -> tuple[Member, ...]:
     )
 
 
-def _refuse_repeated(everyone: Sequence[Member]) -> None:
+def _check_unique(members: Sequence[Member]) -> None:
     for name in ("worker", "address"):
-        values = [getattr(member, name) for member in everyone]
+        values = [getattr(member, name) for member in members]
         for value in values:
             if values.count(value) > 1:
-                raise MembersError(f"{name} {value!r} is there twice")
+                raise MembersError(f"{name} {value!r} appears twice")
 
 
 def _entries(parent: Any, at: str, key: str, *shapes: tuple[str, ...]) -> Iterable[tuple[str, dict[str, Any]]]:
-    """The objects of a list and where each is; each must have exactly the keys of one of the `shapes`."""
+    """Yield the path and the object of each entry of a list; raise MembersError if one matches none of `shapes`."""
     entries = parent.get(key) if isinstance(parent, dict) else None
     if not isinstance(entries, list) or not entries:
-        raise MembersError(f"{at}/{key}".lstrip("/") + ": needed is a list with at least one entry")
+        raise MembersError(f"{at}/{key}".lstrip("/") + ": needed a list with at least one entry")
     for index, entry in enumerate(entries):
-        where = f"{at}/{key}/{index}".lstrip("/")
+        path = f"{at}/{key}/{index}".lstrip("/")
         if not isinstance(entry, dict) or set(entry) not in map(set, shapes):
             needed = " or ".join(", ".join(keys) for keys in shapes)
-            raise MembersError(f"{where}: needed is an object with exactly {needed}")
-        yield where, entry
+            raise MembersError(f"{path}: needed an object with exactly {needed}")
+        yield path, entry
 
 
 def _text(entry: dict[str, Any], at: str, key: str, pattern: str) -> str:
     value = entry[key]
     if not isinstance(value, str) or not re.fullmatch(pattern, value):
-        raise MembersError(f"{at}/{key}: found {value!r}, needed is text that matches {pattern}")
+        raise MembersError(f"{at}/{key}: found {value!r}, needed text that matches {pattern}")
     return value

@@ -1,4 +1,4 @@
-"""What the gate puts out: log lines, files, and the list that Nginx loads."""
+"""The gate's output: log lines, files, and the upstream list that Nginx loads."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from typing import Any
 
 from .rules import listed_servers
 
-RETRY_GAP_S = 3.0  # for a list that Nginx refused, or a reload that found no Nginx
+RETRY_GAP_S = 3.0  # after a list that Nginx rejected, or a reload that found no Nginx
 
 
 def now() -> str:
@@ -24,7 +24,7 @@ def log(event: str, **details: Any) -> None:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Readers see the old text or the new, also after a power cut; the file is readable by all."""
+    """Replace the file so that readers see the old text or the new, even after a power cut. Its mode is 0644."""
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=path.name, delete=False) as file:
         try:
             file.write(text)
@@ -37,35 +37,36 @@ def write_atomically(path: Path, text: str) -> None:
             raise
 
 
-def write_status(out: Path, status: dict[str, Any], models: dict[str, Any], counted: Container[str]) -> None:
+def write_status(out: Path, status: dict[str, Any], models: dict[str, Any], required_models: Container[str]) -> None:
+    """Write status.json and models.json; write ready.json if all `required_models` are ready, else remove it."""
     write_atomically(out / "status.json", json.dumps(status, indent=1) + "\n")
-    about, text = out / "models.json", json.dumps(models, indent=1, ensure_ascii=False) + "\n"
+    models_file, text = out / "models.json", json.dumps(models, indent=1, ensure_ascii=False) + "\n"
     # It seldom changes, and a write waits for the disk.
-    if not about.exists() or about.read_text(encoding="utf-8") != text:
-        write_atomically(about, text)
+    if not models_file.exists() or models_file.read_text(encoding="utf-8") != text:
+        write_atomically(models_file, text)
     ready = out / "ready.json"
-    if not all(model["ready"] for model in status["models"] if model["name"] in counted):
+    if not all(model["ready"] for model in status["models"] if model["name"] in required_models):
         ready.unlink(missing_ok=True)
     elif not ready.exists():
         write_atomically(ready, '{"ready": true}\n')
 
 
 class Nginx:
-    """Bring upstreams.conf to Nginx: write, test, load it; at most once in `gap_s` seconds.
+    """Write, test and load upstreams.conf, at most once in `gap_s` seconds.
 
-    A reload starts every Nginx process anew and costs 200 ms or more.
+    A reload replaces every Nginx worker process and costs 200 ms or more.
     """
 
     def __init__(self, command: Sequence[str], file: Path, gap_s: float) -> None:
         self.command = command
         self.file = file
         self.gap_s = gap_s
-        self.loaded: str | None = None  # None: not known, so the next text is loaded even if it is the same
-        self.not_before = 0.0
+        self.loaded: str | None = None  # None: unknown, so the next text is loaded even if it is the same
+        self.next_reload_at = 0.0
 
     def apply(self, text: str) -> None:
-        """A text that could not be loaded is tried again with the next call that comes late enough."""
-        if text == self.loaded or time.monotonic() < self.not_before:
+        """Load `text` unless it is loaded already. A failed load is tried again by a call after RETRY_GAP_S."""
+        if text == self.loaded or time.monotonic() < self.next_reload_at:
             return
         before = self.file.read_text()
         servers = sorted(listed_servers(text).values())
@@ -75,16 +76,16 @@ class Nginx:
             write_atomically(self.file, before)
             log("upstreams_rejected", fault=fault, servers=servers)
         elif fault := self._call("-s", "reload"):
-            self.loaded = None  # Nginx may be down: when it starts it reads the file
+            self.loaded = None  # Nginx may be down; it reads the file when it starts
             log("reload_failed", fault=fault, servers=servers)
         else:
             self.loaded = text
             gap = self.gap_s
             log("reloaded", servers=servers)
-        self.not_before = time.monotonic() + gap
+        self.next_reload_at = time.monotonic() + gap
 
     def _call(self, *arguments: str) -> str | None:
-        """None, or what went wrong."""
+        """Return None, or why the command failed."""
         try:
             done = subprocess.run([*self.command, *arguments], capture_output=True, text=True, timeout=30)
         except (OSError, subprocess.TimeoutExpired) as error:

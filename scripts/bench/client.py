@@ -1,8 +1,8 @@
-"""The load generator: `python -m scripts.bench.client`, one thread; a job as JSON comes in, its outcome goes out.
+"""The load generator: `python -m scripts.bench.client` reads a job as JSON, runs it in one thread, writes the outcome.
 
-Every server under test gets the same client. It keeps its connections, has every request's bytes ready beforehand,
-and counts the time of each answer from the moment it was due: in an open loop a late send is the server's doing, and
-is not left out ("coordinated omission", G. Tene).
+Every server gets the same client. It keeps connections alive, builds the requests' bytes beforehand, and measures
+each latency from the moment the request was due, so that in an open loop a delayed send counts as the server's
+latency (this avoids "coordinated omission", a term of Gil Tene's).
 """
 
 import heapq
@@ -20,21 +20,22 @@ from scripts.bench import procfs
 from scripts.bench.connections import Client
 from scripts.bench.requests import request_bytes
 
-OPEN_CONNECTIONS = 256  # of an open loop; what is due while all are busy waits here, and its wait counts
-PAUSE_S = 0.1  # before a client goes on after a connection failed
-PATIENCE_S = 30  # for what is under way when the time is over
+OPEN_CONNECTIONS = 256  # of an open loop; a request that is due while all are busy waits, and its wait counts
+PAUSE_S = 0.1  # of a client after a failed connection
+DRAIN_S = 30  # for the requests in flight when the time is over
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to send where. `rate` is that of an open loop, in requests a second; None for a closed one of `clients`.
+    """A load: a closed loop of `clients` if `rate` is None, else an open loop at `rate` requests/s.
 
-    `form` is one of scripts.bench.requests.FORMS; `pids` are the processes whose CPU time is asked, with all below.
+    `encoding` is one of scripts.bench.requests.ENCODINGS, `images` a folder; the CPU time of `pids` and their
+    descendants is measured.
     """
 
     addresses: Sequence[str]
     path: str
-    form: str
+    encoding: str
     images: str
     clients: int
     seconds: float
@@ -46,7 +47,10 @@ class Job:
 
 @dataclass
 class Outcome:
-    """What came of a job: answers within `seconds`, and CPU seconds meanwhile, `stolen_s` by other machines' work."""
+    """The outcome of a job: the latencies and errors within `seconds`, and the CPU seconds used meanwhile.
+
+    `stolen_s` are the CPU seconds that the hypervisor gave to other machines.
+    """
 
     seconds: float = 0.0
     latencies_ms: list[float] = field(default_factory=list)
@@ -60,58 +64,58 @@ def run(job: Job) -> Outcome:
     """Warm up for `warm_s`, then measure for `seconds`."""
     images = [path.read_bytes() for path in sorted(Path(job.images).iterdir())]
     random.Random(job.seed).shuffle(images)  # noqa: S311 - a fixed order
-    requests = [request_bytes(job.form, job.path, image) for image in images]
+    requests = [request_bytes(job.encoding, job.path, image) for image in images]
     client = Client(job.addresses, requests, job.clients if job.rate is None else OPEN_CONNECTIONS)
     try:
-        _closed(client, job.clients, job.warm_s, Outcome(), ())
+        _closed_loop(client, job.clients, job.warm_s, Outcome(), ())
         outcome = Outcome()
         if job.rate is None:
-            _closed(client, job.clients, job.seconds, outcome, job.pids)
+            _closed_loop(client, job.clients, job.seconds, outcome, job.pids)
         else:
-            _open(client, arrivals(job.rate, job.seconds, job.seed), job.seconds, outcome, job.pids)
+            _open_loop(client, arrival_times(job.rate, job.seconds, job.seed), job.seconds, outcome, job.pids)
         return outcome
     finally:
         client.close()
 
 
-def arrivals(rate: float, seconds: float, seed: int) -> list[float]:
-    """Moments of a Poisson process of `rate` a second, from 0 to `seconds`: users do not know of one another."""
-    source, moments, moment = random.Random(seed), [], 0.0  # noqa: S311
+def arrival_times(rate: float, seconds: float, seed: int) -> list[float]:
+    """Return the times, from 0 to `seconds`, of a Poisson process of `rate`/s, which models independent users."""
+    source, times, moment = random.Random(seed), [], 0.0  # noqa: S311
     while (moment := moment + source.expovariate(rate)) < seconds:
-        moments.append(moment)
-    return moments
+        times.append(moment)
+    return times
 
 
-def _closed(client: Client, clients: int, seconds: float, outcome: Outcome, pids: Sequence[int]) -> None:
-    """`clients` that each send again once they are answered. Those on their way since before count at their end."""
+def _closed_loop(client: Client, clients: int, seconds: float, outcome: Outcome, pids: Sequence[int]) -> None:
+    """Let each of `clients` send again once it is answered. Requests already in flight count when they end."""
     end = time.monotonic() + seconds
     due = [time.monotonic()] * (clients - len(client.busy))
-    with _meters(outcome, pids):
+    with _cpu_measured(outcome, pids):
         while (now := time.monotonic()) < end:
-            for moment, done, status in client.turn(due, end):
+            for moment, done, status in client.poll(due, end):
                 _count(outcome, moment, done, status)
                 heapq.heappush(due, done if status.isdigit() else done + PAUSE_S)
         outcome.seconds = now - end + seconds
 
 
-def _open(client: Client, moments: list[float], seconds: float, outcome: Outcome, pids: Sequence[int]) -> None:
-    """Requests at `moments` whatever the answers do; all are waited for, or the slowest would be left out."""
+def _open_loop(client: Client, times: list[float], seconds: float, outcome: Outcome, pids: Sequence[int]) -> None:
+    """Send at `times` regardless of the answers, and wait for all of them, so that the slowest count too."""
     _drain(client)
     start = time.monotonic()
-    due = [start + moment for moment in moments]
-    with _meters(outcome, pids):
-        while (due or client.busy) and (now := time.monotonic()) < start + seconds + PATIENCE_S:
-            for moment, done, status in client.turn(due, start + seconds + PATIENCE_S):
+    due = [start + moment for moment in times]
+    with _cpu_measured(outcome, pids):
+        while (due or client.busy) and (now := time.monotonic()) < start + seconds + DRAIN_S:
+            for moment, done, status in client.poll(due, start + seconds + DRAIN_S):
                 _count(outcome, moment, done, status)
         outcome.seconds = max(seconds, now - start)
     outcome.errors.update(["no answer"] * (len(due) + len(client.busy)))
-    outcome.errors += Counter()  # drops a count of none
+    outcome.errors += Counter()  # drops counts of zero
 
 
 def _drain(client: Client) -> None:
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + DRAIN_S
     while client.busy and time.monotonic() < end:
-        list(client.turn([], end))
+        list(client.poll([], end))
 
 
 def _count(outcome: Outcome, due: float, done: float, status: str) -> None:
@@ -122,8 +126,8 @@ def _count(outcome: Outcome, due: float, done: float, status: str) -> None:
 
 
 @contextmanager
-def _meters(outcome: Outcome, pids: Sequence[int]) -> Iterator[None]:
-    """Puts into `outcome` the CPU seconds that pass meanwhile."""
+def _cpu_measured(outcome: Outcome, pids: Sequence[int]) -> Iterator[None]:
+    """Record in `outcome` the CPU seconds used while the context lasts."""
 
     def read() -> tuple[float, float, float]:
         return time.process_time(), procfs.cpu_s(pids), procfs.stolen_s()

@@ -1,4 +1,4 @@
-"""The bench as a user of this project: its own commands, on ports that are free."""
+"""Run this project's own commands, as a user does, and find free ports for them."""
 
 import random
 import subprocess
@@ -9,18 +9,18 @@ from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
 from scripts.runtimes.preflight import port_faults
 
-PORTS = (10_000, 32_000)  # below those that clients are given
+PORTS = (10_000, 32_000)  # below Linux's ephemeral ports
 
 
-def command(name: str, arguments: Sequence[str]) -> None:
-    """Run a command of `scripts`; raises CommandError with what it said when it fails."""
+def run_command(name: str, arguments: Sequence[str]) -> None:
+    """Run a command of `scripts`; raise CommandError with its error output if it fails."""
     done = subprocess.run([sys.executable, "-m", "scripts", name, *arguments], cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         raise CommandError(f"`{name}` failed:", *done.stderr.splitlines())
 
 
 def free_ports(count: int) -> int:
-    """The first of `count` ports in a row that can be listened on."""
+    """Return the first of `count` consecutive free ports."""
     while port_faults(range(first := random.randrange(*PORTS), first + count)):  # noqa: S311
         pass
     return first

@@ -1,4 +1,4 @@
-"""The load generator's connections: many at once in one thread, each with one request under way."""
+"""The load generator's connections: many in one thread, each with one request in flight."""
 
 import heapq
 import select
@@ -6,20 +6,20 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 
-from scripts.bench.requests import Answer, read_answer
+from scripts.bench.requests import Response, read_response
 
-SEND_BUFFER = 1 << 20  # a whole request fits: one call hands it to the kernel
-CHUNK = 1 << 16
-TIMEOUT_S = 5  # of connecting
+SEND_BUFFER_BYTES = 1 << 20  # larger than a request, so that one call hands it to the kernel
+CHUNK_BYTES = 1 << 16
+CONNECT_TIMEOUT_S = 5
 
 
 class Connection:
-    """One kept connection, and the request that is under way on it, due at `due`."""
+    """A keep-alive connection and the request in flight on it, which was due at `due`."""
 
     def __init__(self, address: str) -> None:
         host, port = address.rsplit(":", 1)
-        self.socket = socket.create_connection((host, int(port)), TIMEOUT_S)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        self.socket = socket.create_connection((host, int(port)), CONNECT_TIMEOUT_S)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.setblocking(False)
         self.unsent, self.received, self.due = memoryview(b""), b"", 0.0
@@ -27,7 +27,7 @@ class Connection:
     def fileno(self) -> int:
         return self.socket.fileno()
 
-    def begin(self, request: bytes, due: float) -> None:
+    def start(self, request: bytes, due: float) -> None:
         self.unsent, self.received, self.due = memoryview(request), b"", due
         self.send()
 
@@ -37,36 +37,39 @@ class Connection:
         except BlockingIOError:
             return
 
-    def answer(self) -> Answer | None:
-        """The answer, once it is complete; raises ConnectionError when the server closed before that."""
-        chunk = self.socket.recv(CHUNK)
+    def receive(self) -> Response | None:
+        """Return the response once it is complete; raise ConnectionResetError if the server closes before that."""
+        chunk = self.socket.recv(CHUNK_BYTES)
         if not chunk:
             raise ConnectionResetError
         self.received += chunk
-        return read_answer(self.received)
+        return read_response(self.received)
 
 
 class Client:
-    """Sends what is due and collects the answers, on connections to `addresses` in turn."""
+    """Send requests when they are due, on at most `max_connections` connections to `addresses` in turn."""
 
-    def __init__(self, addresses: Sequence[str], requests: Sequence[bytes], most: int) -> None:
-        self.addresses, self.requests, self.most = addresses, requests, most
+    def __init__(self, addresses: Sequence[str], requests: Sequence[bytes], max_connections: int) -> None:
+        self.addresses, self.requests, self.max_connections = addresses, requests, max_connections
         self.idle: list[Connection] = []
         self.busy: set[Connection] = set()
         self.opened = self.sent = 0
 
-    def turn(self, due: list[float], until: float) -> Iterator[tuple[float, float, str]]:
-        """Send what is due, then wait until `until` at most; yields (due, end, status) of each request that ended."""
-        while due and due[0] <= time.monotonic() and (self.idle or len(self.busy) < self.most):
+    def poll(self, due: list[float], until: float) -> Iterator[tuple[float, float, str]]:
+        """Send the due requests, wait for events until `until`, and yield (due, end, status) of each ended request.
+
+        `due` is a heap of times on the monotonic clock; `status` is three digits, or the name of an exception.
+        """
+        while due and due[0] <= time.monotonic() and (self.idle or len(self.busy) < self.max_connections):
             moment = heapq.heappop(due)
             try:
                 self._send(moment)
             except OSError as error:
                 yield moment, time.monotonic(), type(error).__name__
-        held = due and due[0] <= time.monotonic()  # all connections are busy: only an answer helps
-        wait = (until if held or not due else min(until, due[0])) - time.monotonic()
+        all_busy = due and due[0] <= time.monotonic()  # nothing can be sent before a response arrives
+        wait = (until if all_busy or not due else min(until, due[0])) - time.monotonic()
         writing = [connection for connection in self.busy if connection.unsent]
-        # select(2) alone waits to the microsecond; epoll's milliseconds would make an open loop send late.
+        # select(2) waits with a resolution of microseconds; with epoll's milliseconds an open loop would send late.
         readable, writable, _ = select.select([*self.busy, *self.idle], writing, [], max(wait, 0))
         for connection in writable:
             connection.send()
@@ -74,13 +77,13 @@ class Client:
             if connection in self.busy:
                 yield from self._receive(connection)
             else:
-                self._close(connection)  # a server ends what is idle too long
+                self._close(connection)  # the server closed an idle connection
 
     def _send(self, due: float) -> None:
         connection = self.idle.pop() if self.idle else self._connect()
         self.busy.add(connection)
         try:
-            connection.begin(self.requests[self.sent % len(self.requests)], due)
+            connection.start(self.requests[self.sent % len(self.requests)], due)
         except OSError:
             self._close(connection)
             raise
@@ -92,19 +95,19 @@ class Client:
 
     def _receive(self, connection: Connection) -> Iterator[tuple[float, float, str]]:
         try:
-            answer = connection.answer()
+            response = connection.receive()
         except OSError as error:
             self._close(connection)
             yield connection.due, time.monotonic(), type(error).__name__
             return
-        if answer is None:
+        if response is None:
             return
-        if answer.closes:
+        if response.closes:
             self._close(connection)
         else:
             self.busy.remove(connection)
             self.idle.append(connection)
-        yield connection.due, time.monotonic(), answer.status
+        yield connection.due, time.monotonic(), response.status
 
     def _close(self, connection: Connection) -> None:
         self.busy.discard(connection)

@@ -1,15 +1,15 @@
-"""A server that does nothing but answer: what the load generator itself costs is measured against it."""
+"""A server that only answers, to measure the cost of the load generator itself."""
 
 import asyncio
 import re
 import sys
 
 LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
-class Idle(asyncio.Protocol):
-    """Counts a request's bytes and answers after the last."""
+class IdleServer(asyncio.Protocol):
+    """Count a request's bytes and answer after the last one."""
 
     def __init__(self) -> None:
         self.missing = 0
@@ -23,11 +23,11 @@ class Idle(asyncio.Protocol):
             self.missing = int(LENGTH.findall(head)[0])
         self.missing -= len(data)
         if not self.missing:
-            self.transport.write(ANSWER)  # type: ignore[attr-defined]
+            self.transport.write(RESPONSE)  # type: ignore[attr-defined]
 
 
 async def serve(port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(Idle, "127.0.0.1", port)
+    server = await asyncio.get_running_loop().create_server(IdleServer, "127.0.0.1", port)
     await server.serve_forever()
 
 

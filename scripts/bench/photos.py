@@ -1,11 +1,12 @@
-"""`python -m scripts.bench.photos`: what all servers are sent, JPEG files as the web has them."""
+"""`python -m scripts.bench.photos`: generate the images sent to all servers, JPEG files of typical sizes."""
 
 import argparse
 from pathlib import Path
 
 from scripts.models.tools.images import jpeg
 
-# (width, height) by how often: ImageNet's photos have 500 pixels on the long side, two of three lying, and a few more.
+# (width, height), repeated by frequency: most of ImageNet's photos have 500 pixels on the long side, two of three in
+# landscape format.
 SIZES = [(500, 375)] * 5 + [(375, 500)] * 2 + [(500, 333)] * 2 + [(333, 500), (500, 400), (400, 300), (640, 480)]
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What /proc says of processes: who is below whom, CPU time, memory. Processes that end meanwhile count no more."""
+"""Processes as /proc shows them: descendants, CPU time, memory. A process that ends meanwhile is left out."""
 
 import contextlib
 import os
@@ -7,45 +7,43 @@ from pathlib import Path
 
 PROC = Path("/proc")
 TICKS_S = 1 / os.sysconf("SC_CLK_TCK")
-NAME_END, PARENT, SESSION, TIMES = (
-    ")",
-    1,
-    3,
-    slice(11, 15),
-)  # proc(5): fields after the name; utime, stime, and waited children's
+# /proc/PID/stat, see proc(5): the process's name ends with ")"; the other constants index the fields after it. TIMES
+# are utime, stime, cutime and cstime.
+NAME_END = ")"
+PARENT, SESSION, TIMES = 1, 3, slice(11, 15)
 
 
-def family(pids: Iterable[int]) -> list[int]:
-    """The processes `pids` and all below them, those that live."""
+def process_tree(pids: Iterable[int]) -> list[int]:
+    """Return the running processes among `pids` and all their descendants."""
     parents = {int(path.name): _parent(path) for path in PROC.glob("[0-9]*")}
-    found = [pid for pid in pids if pid in parents]
-    for pid in found:  # grows as it goes
-        found += [child for child, parent in parents.items() if parent == pid and child not in found]
-    return found
+    tree = [pid for pid in pids if pid in parents]
+    for pid in tree:  # grows during the loop
+        tree += [child for child, parent in parents.items() if parent == pid and child not in tree]
+    return tree
 
 
-def session(pid: int) -> list[int]:
-    """The processes of the session that process `pid` began, those that live."""
-    found = {int(path.name): _stat(path) for path in PROC.glob("[0-9]*")}
-    return [one for one, fields in found.items() if fields and int(fields[SESSION]) == pid]
+def session_processes(pid: int) -> list[int]:
+    """Return the running processes of the session that process `pid` leads."""
+    stats = {int(path.name): _stat(path) for path in PROC.glob("[0-9]*")}
+    return [member for member, fields in stats.items() if fields and int(fields[SESSION]) == pid]
 
 
 def command_line(pid: int) -> bytes:
-    """The process's arguments, each ended by a zero byte; empty for one that is gone."""
+    """Return the process's arguments, each terminated by a zero byte; empty if the process has ended."""
     with contextlib.suppress(OSError):
         return (PROC / str(pid) / "cmdline").read_bytes()
     return b""
 
 
 def cpu_s(pids: Iterable[int]) -> float:
-    """CPU seconds that the processes and all below them have used, those already ended and waited for included."""
-    return sum(sum(map(int, _stat(PROC / str(pid))[TIMES])) for pid in family(pids)) * TICKS_S
+    """Return the CPU seconds of the processes and their descendants, including ended ones that were waited for."""
+    return sum(sum(map(int, _stat(PROC / str(pid))[TIMES])) for pid in process_tree(pids)) * TICKS_S
 
 
 def memory_mb(pids: Iterable[int]) -> float:
-    """Memory of the processes and all below them in MB of 10^6 bytes; a page shared by n counts 1/n for each (PSS)."""
+    """Return the memory (PSS) of the processes and their descendants in MB; a page shared by n counts 1/n for each."""
     total = 0
-    for pid in family(pids):
+    for pid in process_tree(pids):
         with contextlib.suppress(OSError):
             lines = (PROC / str(pid) / "smaps_rollup").read_text().splitlines()
             total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
@@ -53,7 +51,7 @@ def memory_mb(pids: Iterable[int]) -> float:
 
 
 def stolen_s() -> float:
-    """CPU seconds, of all cores, that the hypervisor gave to other machines while this one had work."""
+    """Return the CPU seconds, over all cores, that the hypervisor gave to other machines while this one had work."""
     return int((PROC / "stat").read_text().split("\n", 1)[0].split()[8]) * TICKS_S
 
 

@@ -1,4 +1,4 @@
-"""How fast the service and a single worker come up, beside a bare import of the worker's runtime."""
+"""Measure how fast the service and a single worker start, compared with a bare import of the worker's engine."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from scripts.base.console import step
 from scripts.base.errors import CommandError
 from scripts.base.http import get
 from scripts.base.waiting import wait_until
-from scripts.bench.commands import command, free_ports
+from scripts.bench.commands import free_ports, run_command
 from scripts.cluster.config import ROOT, Cluster, load_cluster
 from scripts.host.environments import SERVE, serving
 from scripts.render import common as render
@@ -26,11 +26,11 @@ LIMIT_S = 60
 
 
 def measure(cluster_file: Path, rounds: int) -> list[str]:
-    """What medians of so many rounds say. The service that is up is left alone: this one has ports of its own."""
-    with own_service(cluster_file, "local") as arguments:
-        step("one `make up` first, so that every package is there")
-        command("up", arguments)
-        command("down", arguments)
+    """Return lines with the medians of `rounds` starts of a separate service; a running one is not touched."""
+    with separate_service(cluster_file, "local") as arguments:
+        step("one `make up` first, so that every package is installed")
+        run_command("up", arguments)
+        run_command("down", arguments)
         times = [(timed_up(arguments), _import_s(), _worker_s(arguments)) for _ in range(rounds)]
     up_s, import_s, worker_s = (median(column) for column in zip(*times, strict=True))
     return [
@@ -40,59 +40,59 @@ def measure(cluster_file: Path, rounds: int) -> list[str]:
 
 
 def ready_s(cluster_file: Path, rounds: int) -> float:
-    """Seconds that the first worker of a cluster takes from its start to ready, the median of so many rounds."""
-    with own_service(cluster_file, "local") as arguments:
+    """Return the median seconds, over `rounds`, that the cluster's first worker takes from its start to ready."""
+    with separate_service(cluster_file, "local") as arguments:
         return median(_worker_s(arguments) for _ in range(rounds))
 
 
 @contextmanager
-def own_service(cluster_file: Path, runtime: str) -> Iterator[tuple[str, ...]]:
-    """The flags of a service like that of `cluster_file`, on other ports and in a directory of its own."""
+def separate_service(cluster_file: Path, runtime: str) -> Iterator[tuple[str, ...]]:
+    """Yield the flags of a service like that of `cluster_file`, with other ports and a run directory of its own."""
     with tempfile.TemporaryDirectory(prefix="wanwu-") as folder:
         port = load_cluster(cluster_file).port
-        own = Path(folder) / "cluster.toml"
-        own.write_text(cluster_file.read_text().replace(f"port = {port}", f"port = {free_ports(3)}", 1))
-        yield "--cluster", str(own), "--run-dir", f"{folder}/run", "--runtime", runtime
+        copy = Path(folder) / "cluster.toml"
+        copy.write_text(cluster_file.read_text().replace(f"port = {port}", f"port = {free_ports(3)}", 1))
+        yield "--cluster", str(copy), "--run-dir", f"{folder}/run", "--runtime", runtime
 
 
 def timed_up(arguments: Sequence[str]) -> float:
-    """Seconds of a `make up`, to its answer; the service is taken down again."""
-    spent = seconds(lambda: command("up", arguments))
-    command("down", arguments)
-    return spent
+    """Return the seconds of a `make up`, until its first answer; take the service down again."""
+    up_s = duration_s(lambda: run_command("up", arguments))
+    run_command("down", arguments)
+    return up_s
 
 
 def _import_s() -> float:
-    return seconds(lambda: subprocess.run([SERVE.python, "-c", "import openvino"], check=True))
+    return duration_s(lambda: subprocess.run([SERVE.python, "-c", "import openvino"], check=True))
 
 
-def seconds(action: Callable[[], object]) -> float:
+def duration_s(action: Callable[[], object]) -> float:
     started = time.monotonic()
     action()
     return time.monotonic() - started
 
 
 def _worker_s(arguments: Sequence[str]) -> float:
-    cluster, place = load_cluster(Path(arguments[1])), Path(arguments[3])
+    cluster, directory = load_cluster(Path(arguments[1])), Path(arguments[3])
     started = time.monotonic()
-    with _running(cluster, place) as (process, address):
+    with _running_worker(cluster, directory) as (process, address):
 
         def is_ready_or_ended() -> bool:
             return process.poll() is not None or get(f"http://{address}/readyz")[0] == HTTPStatus.OK
 
         if not wait_until(is_ready_or_ended, LIMIT_S, 0.02) or process.poll() is not None:
-            raise CommandError(f"the worker was not ready after {LIMIT_S} seconds")
+            raise CommandError(f"the worker ended, or was not ready after {LIMIT_S} seconds")
         return time.monotonic() - started
 
 
 @contextmanager
-def _running(cluster: Cluster, place: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    deployment = LocalRuntime().plan(cluster, run_dir(place))
+def _running_worker(cluster: Cluster, directory: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    deployment = LocalRuntime().plan(cluster, run_dir(directory))
     worker = deployment.plan.workers[0]
     address = f"127.0.0.1:{deployment.ports[worker.name]}"
     environ = offline_variables() | render.worker_environment(cluster, worker, address) | {"PATH": os.environ["PATH"]}
     python = serving(deployment.models[worker.model].needs).python
-    with place.with_name("worker.log").open("wb") as log:
+    with directory.with_name("worker.log").open("wb") as log:
         process = subprocess.Popen([python, *GUNICORN], cwd=ROOT, env=environ, stdout=log, stderr=log)
     try:
         yield process, address

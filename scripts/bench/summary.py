@@ -1,22 +1,21 @@
-"""From samples to what is reported: percentiles, and medians over the rounds. Pure."""
+"""Summarise samples: percentiles, and medians over the rounds. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from statistics import median
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One load on one subject in one round.
+    """One load on one target in one round.
 
-    `rate` is answered images a second; `p50_ms` and `p99_ms` are of the answers' times; `errors` counts by status or
-    kind; `cpu_ms` is processor time of all the server's processes for an image, `client_cpu_ms` the client's;
-    `memory_mb` is what a worker holds, all processes divided among the workers; `stolen` the share of the time that
-    the hypervisor took; `offered` the rate of an open loop.
+    `rate` is answered images/s; `p50_ms` and `p99_ms` are percentiles of the latency; `errors` counts by status or
+    exception; `cpu_ms` is the CPU time of all the server's processes per image, `client_cpu_ms` the client's;
+    `memory_mb` is the memory of all processes divided by the number of workers; `stolen` is the share of the time
+    that the hypervisor took; `offered` is the rate of an open loop.
     """
 
-    subject: str
+    target: str
     load: str
     round: int
     rate: float
@@ -34,9 +33,9 @@ class Sample:
 
 @dataclass(frozen=True)
 class Row:
-    """The medians of one subject and load over the rounds; `errors` are summed."""
+    """The medians of one target and load over the rounds; `errors` are summed."""
 
-    subject: str
+    target: str
     load: str
     rate: float
     p50_ms: float
@@ -53,7 +52,7 @@ class Row:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest of `values` that at least `share` of them do not exceed; 0 of none (nearest rank)."""
+    """Return the nearest-rank percentile: the smallest of `values` that `share` of them do not exceed; 0 if empty."""
     if not values:
         return 0.0
     ordered = sorted(values)
@@ -61,24 +60,31 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def rows(samples: Iterable[Sample]) -> list[Row]:
-    """A row for every subject and load, in the order of their first samples."""
-    samples = list(samples)
-    order = list(dict.fromkeys((sample.subject, sample.load) for sample in samples))
-    by_place = sorted(samples, key=lambda sample: order.index((sample.subject, sample.load)))
-    return [
-        _row(subject, load, list(group))
-        for (subject, load), group in groupby(by_place, lambda sample: (sample.subject, sample.load))
-    ]
+    """Return a row for every target and load, in the order of their first samples."""
+    groups: dict[tuple[str, str], list[Sample]] = {}
+    for sample in samples:
+        groups.setdefault((sample.target, sample.load), []).append(sample)
+    return [_row(target, load, group) for (target, load), group in groups.items()]
 
 
-def _row(subject: str, load: str, samples: Sequence[Sample]) -> Row:
+def _row(target: str, load: str, samples: Sequence[Sample]) -> Row:
     def middle(name: str) -> float:
         return median(getattr(sample, name) for sample in samples)
 
     rates = [sample.rate for sample in samples]
     return Row(
-        subject, load, median(rates), middle("p50_ms"), middle("p99_ms"),
-        sum(sum(sample.errors.values()) for sample in samples), middle("cpu_ms"), middle("client_cpu_ms"),
-        middle("memory_mb"), middle("startup_s"), middle("stolen"),
-        None if samples[0].offered is None else middle("offered"), min(rates), max(rates),
-    )  # fmt: skip
+        target=target,
+        load=load,
+        rate=median(rates),
+        p50_ms=middle("p50_ms"),
+        p99_ms=middle("p99_ms"),
+        errors=sum(sum(sample.errors.values()) for sample in samples),
+        cpu_ms=middle("cpu_ms"),
+        client_cpu_ms=middle("client_cpu_ms"),
+        memory_mb=middle("memory_mb"),
+        startup_s=middle("startup_s"),
+        stolen=middle("stolen"),
+        offered=None if samples[0].offered is None else middle("offered"),
+        lowest=min(rates),
+        highest=max(rates),
+    )

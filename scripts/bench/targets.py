@@ -1,7 +1,7 @@
-"""What is measured: each subject with how it is started, on which cores, and the loads it gets. Pure.
+"""The targets of the benchmark: how each is started, on which cores it runs, and which loads it gets. Pure.
 
-One slot: the server is pinned to the first worker's cores (one core on a small machine), the client to the others.
-Otherwise servers and client share all cores, so what the client takes is missing elsewhere, for every subject alike.
+On one slot, the server is pinned to the first worker's cores (one core on a small machine) and the client to the
+others. Otherwise servers and client share all cores, so that the client costs every target the same.
 """
 
 import sys
@@ -15,15 +15,15 @@ from scripts.host.environments import PEERS, SERVE_TORCH
 REFERENCE = "resnet18"
 SMALL = "mobilenet_v3_small"
 ONLY_F32 = f"{REFERENCE}-f32"
-CLIENTS = 16  # of the load that all subjects get
+CLIENTS = 16  # of the load that all targets get
 CLOSED = (1, 4, 16, 64)
-OPEN_SHARES = (0.5, 0.8, 0.95)  # of the best closed loop's rate, in the same round
+OPEN_SHARES = (0.5, 0.8, 0.95)  # of the best closed loop's rate in the same round
 DIRECT = "without Nginx"
-INSIDE, SERVICE, SERVER = "inside", "service", "server"
+IN_PROCESS, SERVICE, SERVER = "in-process", "service", "server"
 DOCUMENTED, ENGINE = "-documented", "-engine"
-PEERS_KNOWN = {"mosec": "MOSEC", "litserve": "LitServe", "bentoml": "BentoML"}
-COPIES = {"mosec_documented": 2}  # of the model, where it is not one
-FORMS = {  # path, form and port's flag of each server, as its documentation has them
+PEER_TITLES = {"mosec": "MOSEC", "litserve": "LitServe", "bentoml": "BentoML"}
+COPIES = {"mosec_documented": 2}  # of the model, for servers that load it more than once
+PEER_REQUESTS = {  # path and encoding, from each server's documentation
     "mosec_documented": ("/inference", "json:image"),
     "mosec_engine": ("/inference", "raw"),
     "litserve_documented": ("/predict", "json:image_data"),
@@ -35,7 +35,7 @@ FORMS = {  # path, form and port's flag of each server, as its documentation has
 
 @dataclass(frozen=True)
 class Load:
-    """A closed loop of `clients`; or an open one at a `share` of the best closed loop's rate; `direct`: no gateway."""
+    """A closed loop of `clients`, or an open loop at `share` of the best closed loop's rate; `direct`: no gateway."""
 
     clients: int = CLIENTS
     share: float | None = None
@@ -49,11 +49,11 @@ class Load:
 
 
 @dataclass(frozen=True)
-class Material:
-    """What every subject works on: model folders and weights by name, the images' folder, the machine's slots.
+class Fixtures:
+    """The input of every target: model folders and weights by name, the folder of images, the machine's slots.
 
-    `cluster` is the file of the service; `slots` are the CPUs of each of its workers; `gpu` the UUID of the first one's
-    GPU, or "".
+    `cluster` is the path of the service's cluster.toml, `slots` the CPUs of each of its workers, and `gpu` the UUID of
+    the first worker's GPU, or "".
     """
 
     folders: Mapping[str, Path]
@@ -65,22 +65,22 @@ class Material:
     gpu: str = ""
 
     @property
-    def others(self) -> frozenset[int]:
-        """Where the client runs while one slot alone is measured: on what it leaves."""
+    def remaining_cpus(self) -> frozenset[int]:
+        """Return the CPUs outside the first slot, for the client; all of them if the slot has every CPU."""
         return self.cpus - self.slots[0] or self.cpus
 
-    def server_cpus(self, subject: "Subject") -> frozenset[int]:
-        return self.slots[0] if subject.one_slot else self.cpus
+    def server_cpus(self, target: "Target") -> frozenset[int]:
+        return self.slots[0] if target.one_slot else self.cpus
 
-    def client_cpus(self, subject: "Subject") -> frozenset[int]:
-        return self.others if subject.one_slot else self.cpus
+    def client_cpus(self, target: "Target") -> frozenset[int]:
+        return self.remaining_cpus if target.one_slot else self.cpus
 
 
 @dataclass(frozen=True)
-class Subject:
-    """One thing that is measured. `kind`: INSIDE, a SERVICE of this project, or any SERVER, which has a `command`.
+class Target:
+    """One thing to measure. `kind`: IN_PROCESS, a SERVICE of this project, or any SERVER, which needs a `command`.
 
-    A service on one slot is one worker, asked without the gateway. `workers` is how many copies of the model there are.
+    A service on one slot is one worker, reached without the gateway. `workers` is the number of copies of the model.
     """
 
     name: str
@@ -90,70 +90,76 @@ class Subject:
     loads: Sequence[Load] = (Load(),)
     one_slot: bool = False
     path: str = "/predict"
-    form: str = "raw"
+    encoding: str = "raw"
     command: Sequence[str | Path] = ()
     workers: int = 1
-    threads: int = 0  # of each process's torch, where it is told; otherwise torch takes all cores
+    threads: int = 0  # of torch in each process; 0: torch's default, all cores
 
 
-def own(workers: int, threads: int) -> list[Subject]:
-    """This project's subjects, on so many workers of so many cores, and the articles' way on as many processes."""
-    every = [Load(clients) for clients in CLOSED] + [Load(direct=True)] + [Load(share=share) for share in OPEN_SHARES]
+def own_targets(workers: int, threads: int) -> list[Target]:
+    """Return this project's targets, with `workers` workers of `threads` cores, and the baseline of the same size."""
+    loads = [Load(clients) for clients in CLOSED] + [Load(direct=True)] + [Load(share=share) for share in OPEN_SHARES]
+    idle_server = (sys.executable, "-m", "scripts.bench.idle_server")
     return [
-        Subject("client", "the load generator, against a server that does nothing", SERVER, REFERENCE, one_slot=True,
-                command=(sys.executable, "-m", "scripts.bench.idle_server")),
-        Subject("inside", "one slot: in process, decode and engine", INSIDE, REFERENCE, (), one_slot=True),
-        Subject("worker", "one slot: a worker over HTTP", SERVICE, REFERENCE, (Load(1), Load()), one_slot=True),
-        Subject("multipart", "one slot: a worker over HTTP, multipart form", SERVICE, REFERENCE, one_slot=True,
-                form="multipart"),
-        Subject("service", "all workers behind Nginx", SERVICE, REFERENCE, every, workers=workers),
-        Subject("article", "the articles' way: Flask, gunicorn, torch f32", SERVER, REFERENCE, form="multipart",
-                command=article(workers), workers=workers, threads=threads),
-        Subject("f32", "all workers behind Nginx, f32 only", SERVICE, ONLY_F32, workers=workers),
-        Subject("small", "all workers behind Nginx, MobileNetV3-small", SERVICE, SMALL, workers=workers),
-        Subject("small-article", "the articles' way, MobileNetV3-small", SERVER, SMALL, form="multipart",
-                command=article(workers), workers=workers, threads=threads),
+        Target("client", "the load generator, against an idle server", SERVER, REFERENCE, one_slot=True,
+               command=idle_server),
+        Target("in-process", "one slot: in process, decode and engine", IN_PROCESS, REFERENCE, (), one_slot=True),
+        Target("worker", "one slot: a worker over HTTP", SERVICE, REFERENCE, (Load(1), Load()), one_slot=True),
+        Target("multipart", "one slot: a worker over HTTP, multipart form", SERVICE, REFERENCE, one_slot=True,
+               encoding="multipart"),
+        Target("service", "all workers behind Nginx", SERVICE, REFERENCE, loads, workers=workers),
+        _baseline("baseline", "baseline: Flask, gunicorn, torch f32", REFERENCE, workers, threads),
+        Target("f32", "all workers behind Nginx, f32 only", SERVICE, ONLY_F32, workers=workers),
+        Target("small", "all workers behind Nginx, MobileNetV3-small", SERVICE, SMALL, workers=workers),
+        _baseline("small-baseline", "baseline, MobileNetV3-small", SMALL, workers, threads),
     ]  # fmt: skip
 
 
 def require_known(names: Sequence[str], with_peers: bool) -> None:
-    """Raise CommandError where one of `names` is no subject."""
-    known = [subject.name for subject in (*own(1, 1), *(peers(1) if with_peers else []))]
+    """Raise CommandError if one of `names` is the name of no target."""
+    known = [target.name for target in (*own_targets(1, 1), *(peer_targets(1) if with_peers else []))]
     if unknown := [name for name in names if name not in known]:
         raise CommandError(f"SUBJECTS: found {', '.join(unknown)}, needed some of {','.join(known)}")
 
 
 def models_of(names: Sequence[str]) -> set[str]:
-    """Return the names of the models that subjects called `names` are measured with, all for none."""
-    used = {subject.model for subject in (*own(1, 1), *peers(1)) if not names or subject.name in names}
+    """Return the names of the models that the targets called `names` use, or all targets if there are no names."""
+    used = {target.model for target in (*own_targets(1, 1), *peer_targets(1)) if not names or target.name in names}
     return used | {REFERENCE}  # the one that is compared with torch, and whose worker's start is timed
 
 
-def article(workers: int) -> Sequence[str | Path]:
-    """gunicorn with as many processes as the service has workers, of its ordinary kind: no article sets another."""
+def _baseline(name: str, title: str, model: str, workers: int, threads: int) -> Target:
+    """Return the baseline with gunicorn's default worker class: none of the source articles sets another."""
     app = "scripts.bench.peers.baseline:app"
-    return (SERVE_TORCH.python, "-m", "gunicorn", "--workers", str(workers), app, "--bind")
+    command = (SERVE_TORCH.python, "-m", "gunicorn", "--workers", str(workers), app, "--bind")
+    return Target(name, title, SERVER, model, encoding="multipart", command=command, workers=workers, threads=threads)
 
 
-def peers(cores: int) -> list[Subject]:
-    """The other servers, as documented on all cores, and with this project's engine on one slot."""
-    return [_peer(name, form, cores) for form in ("documented", "engine") for name in PEERS_KNOWN]
+def peer_targets(cores: int) -> list[Target]:
+    """Return the other model servers: as documented on all cores, and with this project's engine on one slot."""
+    return [_peer(name, variant, cores) for variant in ("documented", "engine") for name in PEER_TITLES]
 
 
-def _peer(name: str, form: str, cores: int) -> Subject:
-    one_slot = form == "engine"
-    copies = COPIES.get(f"{name}_{form}", 1)
-    path, body = FORMS[f"{name}_{form}"]
-    known = PEERS_KNOWN[name]
-    title = f"one slot: {known}, this project's engine inside" if one_slot else f"{known} as documented, torch f32"
-    return Subject(
-        f"{name}-{form}", title, SERVER, REFERENCE, one_slot=one_slot, path=path, form=body,
-        command=_command(name, f"scripts.bench.peers.{name}_{form}"), workers=copies,
+def _peer(name: str, variant: str, cores: int) -> Target:
+    one_slot = variant == "engine"
+    copies = COPIES.get(f"{name}_{variant}", 1)
+    path, encoding = PEER_REQUESTS[f"{name}_{variant}"]
+    peer = PEER_TITLES[name]
+    return Target(
+        name=f"{name}-{variant}",
+        title=f"one slot: {peer}, this project's engine inside" if one_slot else f"{peer} as documented, torch f32",
+        kind=SERVER,
+        model=REFERENCE,
+        one_slot=one_slot,
+        path=path,
+        encoding=encoding,
+        command=_peer_command(name, f"scripts.bench.peers.{name}_{variant}"),
+        workers=copies,
         threads=max(1, cores // copies) if copies > 1 else 0,
-    )  # fmt: skip
+    )
 
 
-def _command(name: str, module: str) -> Sequence[str | Path]:
+def _peer_command(name: str, module: str) -> Sequence[str | Path]:
     if name == "mosec":
         return (PEERS.python, "-m", module, "--timeout", "30000", "--port")
     if name == "bentoml":

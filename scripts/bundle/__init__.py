@@ -1,1 +1,1 @@
-"""The bundle: one directory that carries everything to servers without internet."""
+"""The bundle: one directory with everything that servers without internet need."""

@@ -1,4 +1,4 @@
-"""What a bundle is to hold, decided before anything is made: images, models, systems, and how large it gets."""
+"""The contents of a bundle, decided before anything is written: images, models, packages and their sizes."""
 
 import platform
 import shutil
@@ -20,12 +20,12 @@ from worker.contract.engines import needed_by
 from worker.contract.loaders import reads_texts
 
 NONE = "none"  # SYSTEMS=none: no packages, for servers that have Docker
-SPARE = 100_000_000
+SPARE_BYTES = 100_000_000
 
 
 @dataclass(frozen=True)
 class Contents:
-    """All that goes in; `packages` are by system, each with the apt that fetches them."""
+    """Everything in a bundle; `packages` are by system, each with the apt that fetches them."""
 
     kit: Kit
     images: tuple[str, ...]
@@ -33,64 +33,71 @@ class Contents:
     packages: dict[str, tuple[Apt, list[Package]]]
 
     def sizes(self) -> list[tuple[str, str, int]]:
-        """What, how much of it, and about how many bytes it takes."""
+        """Return a row for each part: its name, its description and its approximate size in bytes."""
         rows = [(IMAGES, f"{len(self.images)}, packed", sum(map(saved.size, self.images)))]
-        rows += [(MODELS, ", ".join(entry.folder.name for entry in self.models), volume.size(self.models))]
+        rows += [(MODELS, ", ".join(model.folder.name for model in self.models), volume.size(self.models))]
         rows += [
-            (PACKAGES, f"{system}, {len(listed)} packages", sum(package.bytes for package in listed))
-            for system, (_, listed) in self.packages.items()
+            (PACKAGES, f"{system}, {len(packages)} packages", sum(package.bytes for package in packages))
+            for system, (_, packages) in self.packages.items()
         ]
         return [*rows, ("kit", self.kit.revision[:12], self.kit.bytes)]
 
 
-def needed_images(entries: Iterable[StoredModel], cluster: Cluster) -> list[Image]:
-    """The gateway's, and the workers' for every kind of machine that the models were measured on, and for this one."""
-    chosen = [images.GATEWAY]
-    for entry in entries:
-        facts = read_summary(entry.folder)
-        if facts.engine is None:
-            raise CommandError(f"{entry.name}: {facts.fault}")
-        for machine in {machine_kind_here(), *(row.machine for row in facts.engine.measured)}:
-            engine = facts.engine.choose(machine, cluster.engine).engine
+def needed_images(models: Iterable[StoredModel], cluster: Cluster) -> list[Image]:
+    """Return the gateway's image and the workers', for this machine and every machine the models were measured on."""
+    needed = [images.GATEWAY]
+    for model in models:
+        summary = read_summary(model.folder)
+        if summary.engine is None:
+            raise CommandError(f"{model.name}: {summary.fault}")
+        for machine in {machine_kind_here(), *(row.machine for row in summary.engine.measured)}:
+            engine = summary.engine.choose(machine, cluster.engine).engine
             gpu = not machine.startswith(platform.machine())
-            chosen.append(worker_image(needed_by(engine, reads_texts(facts.loader)), gpu))
-    return list(dict.fromkeys(chosen))
+            needed.append(worker_image(needed_by(engine, reads_texts(summary.loader)), gpu))
+    return list(dict.fromkeys(needed))
 
 
 def check_systems(names: Sequence[str]) -> None:
-    """Raise CommandError for a system that is not known."""
+    """Raise CommandError if one of the systems `names` is unknown."""
     if unknown := [name for name in names if name not in (*SYSTEMS, NONE)]:
         raise CommandError(f"SYSTEMS: found {', '.join(unknown)}, needed some of {', '.join(SYSTEMS)}, or {NONE}")
 
 
 def resolve_packages(names: Sequence[str], work: Path) -> dict[str, tuple[Apt, list[Package]]]:
-    """The packages of the systems called `names`, or of all that can be reached; raises CommandError."""
+    """Return the packages of the systems `names`, or, if there are no names, of every system that can be resolved.
+
+    Raise CommandError if a named system, or every system, fails.
+    """
     found = {}
     for name in SYSTEMS if not names else [name for name in names if name != NONE]:
         step(f"resolving packages of {name}")
         try:
             apt = Apt(SYSTEMS[name], work / f"apt-{name}")
             found[name] = (apt, apt.resolve())
-        except CommandError as refusal:
+        except CommandError as error:
             if names:
                 raise
-            warn(f"left out {refusal}")
+            warn(f"left out: {error}")
     if not found and not names:
-        raise CommandError(f"no system's packages can be had, as said above: needed a mirror, or SYSTEMS={NONE}")
+        raise CommandError(
+            "found no system whose packages can be downloaded (reasons above), "
+            f"needed one: make a package mirror reachable, or set SYSTEMS={NONE}"
+        )
     return found
 
 
-def announce(contents: Contents, bundle: Path) -> None:
-    """Print what comes, and how large; raises CommandError when there is no room for what is not there yet."""
+def check_space(contents: Contents, bundle: Path) -> None:
+    """Print every part and its size; raise CommandError if the missing ones do not fit on the disk."""
     rows = contents.sizes()
     for part, what, size in rows:
         say(f"   {part:<9} {size / 1e6:>8.1f} MB  {what}")
     total = sum(size for _, _, size in rows)
-    there = sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file())
+    present = sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file())
+    needed = total - present + SPARE_BYTES
     free = shutil.disk_usage(bundle).free
-    say(f"   {'in all':<9} {total / 1e6:>8.1f} MB, about; {free / 1e6:.0f} MB are free in {bundle}")
-    if free < total - there + SPARE:
+    say(f"   {'total':<9} {total / 1e6:>8.1f} MB, approximately; {free / 1e6:.0f} MB are free in {bundle}")
+    if free < needed:
         raise CommandError(
-            f"{bundle}: found {free / 1e6:.0f} MB free, needed {(total - there + SPARE) / 1e6:.0f} MB more: "
-            "make room, or name another place with OUT="
+            f"{bundle}: found {free / 1e6:.0f} MB free, needed {needed / 1e6:.0f} MB: "
+            "make room, or name another directory with OUT="
         )

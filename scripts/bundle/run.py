@@ -1,4 +1,4 @@
-"""`make bundle`: every part in turn, each kept when a run is repeated; the sums come last and say that it is whole."""
+"""`make bundle`: write one part after another; a repeated run keeps finished parts, and SHA256SUMS is written last."""
 
 import json
 import platform
@@ -12,15 +12,15 @@ from typing import Annotated
 from scripts.base.console import say, step, warn
 from scripts.base.errors import CommandError
 from scripts.base.options import Flag
-from scripts.bundle import contents, kit, layout, saved, sbom, volume
+from scripts.bundle import contents, layout, saved, sbom, volume
 from scripts.bundle.contents import Contents
-from scripts.bundle.kit import Kit
+from scripts.bundle.kit import Kit, pack, read_kit
 from scripts.bundle.layout import WORK
 from scripts.cluster.config import ROOT, Cluster
 from scripts.host import docker, images
 from scripts.host.debs import Package
 from scripts.host.wheelhouse import read_pins
-from scripts.models import model_store as library
+from scripts.models import model_store
 from scripts.models import verify as model_verify
 from scripts.models.model_store import StoredModel
 from scripts.models.options import VerifyOptions
@@ -31,7 +31,7 @@ OUT = ROOT / "bundle"
 
 @dataclass(frozen=True)
 class BundleOptions:
-    """What goes into a bundle, and where it is written."""
+    """Options of `make bundle`: no `include` means the served models, no `systems` all; `out` is the bundle."""
 
     include: Annotated[str, Flag("models, separated by commas; else the served", "NAMES")] = ""
     systems: Annotated[str, Flag("separated by commas; none for no packages", "NAMES")] = ""
@@ -39,45 +39,43 @@ class BundleOptions:
 
 
 def make(options: BundleOptions, cluster: Cluster) -> None:
-    """Write the bundle, or make one whole that is unfinished or of older parts; raise CommandError."""
+    """Write the bundle, or complete an unfinished or outdated one; raise CommandError."""
     out, systems = options.out.absolute(), _names(options.systems)
     if fault := docker.engine_fault():
         raise CommandError(fault)
     contents.check_systems(systems)
-    entries = volume.choose(library.entries(library.MODELS, cluster), _names(options.include))
-    own = kit.read_kit()
-    _claim(out)
+    models = volume.select_models(model_store.entries(model_store.MODELS, cluster), _names(options.include))
+    kit = read_kit()
+    _prepare_directory(out)
     try:
-        found = _decide(own, entries, systems, cluster, out)
-        contents.announce(found, out)
+        planned = _plan_contents(kit, models, systems, cluster, out)
+        contents.check_space(planned, out)
     except CommandError:
-        _release(out)
+        _restore_directory(out)
         raise
     (out / layout.SUMS).unlink(missing_ok=True)
-    _fill(found, out)
+    _write_parts(planned, out)
     total = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
-    say(f"\nbundle: {out}, {total / 1e6:.1f} MB; `make bundle-verify` checks it wherever it is carried")
+    say(f"\nbundle: {out}, {total / 1e6:.1f} MB; `make bundle-verify` checks it on any machine")
 
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name for name in text.split(",") if name)
 
 
-def _claim(out: Path) -> None:
-    """Make the directory, or see that it is a bundle."""
+def _prepare_directory(out: Path) -> None:
+    """Create the directory and its work directory; raise CommandError if it holds anything but a bundle."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        if strange := sorted({path.name for path in out.iterdir()} - layout.PARTS):
-            raise CommandError(
-                f"{out}: found {strange[0]}, which is no part of a bundle: name a new directory with OUT="
-            )
+        if unknown := sorted({path.name for path in out.iterdir()} - layout.PARTS):
+            raise CommandError(f"{out}: found {unknown[0]}, needed a bundle's files: name a new directory with OUT=")
         (out / WORK).mkdir(exist_ok=True)
     except OSError as error:
-        raise CommandError(f"{out}: {error.strerror}: name a directory that can be written with OUT=") from error
+        raise CommandError(f"{out}: {error.strerror}: name a writable directory with OUT=") from error
 
 
-def _release(out: Path) -> None:
-    """Leave a bundle that was whole as it was, and nothing where nothing was."""
+def _restore_directory(out: Path) -> None:
+    """Remove what this run left: the work directory of a finished bundle, and an otherwise empty directory."""
     others = [path for path in out.iterdir() if path.name != WORK]
     if not others or (out / layout.SUMS).exists():
         shutil.rmtree(out / WORK)
@@ -85,80 +83,82 @@ def _release(out: Path) -> None:
         out.rmdir()
 
 
-def _decide(own: Kit, entries: Sequence[StoredModel], systems: Sequence[str], cluster: Cluster, out: Path) -> Contents:
-    if own.revision.endswith("-dirty"):
-        warn(f"files differ from revision {own.revision[:12]}: the kit is the files as they are")
-    for entry in entries:
-        if not library.is_verified(library.MODELS, entry.folder):
-            step(f"verifying model {entry.name}")
-            model_verify.verify(VerifyOptions(name=entry.name), cluster)
-    needed = contents.needed_images(entries, cluster)
+def _plan_contents(
+    kit: Kit, models: Sequence[StoredModel], systems: Sequence[str], cluster: Cluster, out: Path
+) -> Contents:
+    if kit.revision.endswith("-dirty"):
+        warn(f"files differ from revision {kit.revision[:12]}: the kit takes the files as they are")
+    for model in models:
+        if not model_store.is_verified(model_store.MODELS, model.folder):
+            step(f"verifying model {model.name}")
+            model_verify.verify(VerifyOptions(name=model.name), cluster)
+    needed = contents.needed_images(models, cluster)
     images.ensure(needed)
     packages = contents.resolve_packages(systems, out / WORK)
-    return Contents(own, tuple(image.reference for image in needed), tuple(entries), packages)
+    return Contents(kit, tuple(image.reference for image in needed), tuple(models), packages)
 
 
-def _fill(found: Contents, out: Path) -> None:
+def _write_parts(planned: Contents, out: Path) -> None:
     work = out / WORK
-    inside = {reference: saved.save(reference, out, work).id for reference in found.images}
-    hashes = volume.copy(found.models, out, work)
-    for system, (apt, listed) in found.packages.items():
+    image_ids = {reference: saved.save(reference, out, work).id for reference in planned.images}
+    hashes = volume.copy(planned.models, out, work)
+    for system, (apt, packages) in planned.packages.items():
         step(f"packages of {system}")
-        apt.fetch(listed, out / layout.PACKAGES / system)
-    step("kit, manifest, bill of materials, sums")
-    kit.pack(found.kit, out / layout.KIT, work / layout.KIT)
+        apt.fetch(packages, out / layout.PACKAGES / system)
+    step("kit, manifest, bill of materials, checksums")
+    pack(planned.kit, out / layout.KIT, work / layout.KIT)
     shutil.copyfile(ROOT / "scripts" / layout.INIT, out / layout.INIT)
     (out / layout.INIT).chmod(0o755)
-    _remove_others(out, found)
-    _describe(found, out, inside, hashes)
+    _remove_outdated(out, planned)
+    _write_manifest(planned, out, image_ids, hashes)
     shutil.rmtree(work)
     sums = {name: sha256(out / name) for name in layout.files(out)}
     write_atomically(out / layout.SUMS, layout.format_sums(sums))
 
 
-def _remove_others(out: Path, found: Contents) -> None:
-    """Take away what an earlier run made that no longer belongs."""
-    kept = {Path(saved.file_of(reference)).name for reference in found.images}
+def _remove_outdated(out: Path, planned: Contents) -> None:
+    """Remove the images and packages of an earlier run that are not planned any more."""
+    image_files = {Path(saved.file_for(reference)).name for reference in planned.images}
     for path in (out / layout.IMAGES).iterdir():
-        if path.name not in kept:
+        if path.name not in image_files:
             path.unlink()
     for path in (out / layout.PACKAGES).glob("*"):
-        if path.name not in found.packages:
+        if path.name not in planned.packages:
             shutil.rmtree(path)
 
 
-def _describe(found: Contents, out: Path, inside: dict[str, str], hashes: dict[str, str]) -> None:
+def _write_manifest(planned: Contents, out: Path, image_ids: dict[str, str], hashes: dict[str, str]) -> None:
+    """Write the manifest and the bill of materials."""
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    packages = {system: listed for system, (_, listed) in found.packages.items()}
-    locks = [sbom.VENDORED, *sbom.locks_of(found.images)]
+    packages = {system: listed for system, (_, listed) in planned.packages.items()}
+    locks = [sbom.VENDORED, *sbom.locks_for(planned.images)]
     pins = {name: value for lock in locks for name, value in read_pins(lock.read_text()).items()}
-    bill = sbom.render(found.kit, created, inside, hashes, pins, packages)
-    write_atomically(out / layout.SBOM, bill)
+    write_atomically(out / layout.SBOM, sbom.render(planned.kit, created, image_ids, hashes, pins, packages))
     manifest = {
         "created": created,
-        "wanwu": {"version": found.kit.version, "revision": found.kit.revision},
+        "wanwu": {"version": planned.kit.version, "revision": planned.kit.revision},
         "architecture": platform.machine(),
         "images": [
-            {"reference": reference, "id": value, "file": saved.file_of(reference)}
-            for reference, value in inside.items()
+            {"reference": reference, "id": image_id, "file": saved.file_for(reference)}
+            for reference, image_id in image_ids.items()
         ],
         "models": [
             {
                 "name": name,
-                "folder": f"{layout.MODELS}/{entry.folder.name}",
-                "hash": hashes[entry.folder.name],
-                "bytes": volume.size([entry]),
+                "folder": f"{layout.MODELS}/{model.folder.name}",
+                "hash": hashes[model.folder.name],
+                "bytes": volume.size([model]),
             }
-            for entry in found.models
-            for name in entry.served or (entry.name,)
+            for model in planned.models
+            for name in model.served or (model.name,)
         ],
-        "systems": {system: _system(system, listed) for system, listed in packages.items()},
+        "systems": {system: _system_entry(system, listed) for system, listed in packages.items()},
         "kit": layout.KIT,
         "bytes": sum((out / name).stat().st_size for name in layout.files(out) if name != layout.MANIFEST),
     }
     write_atomically(out / layout.MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
 
 
-def _system(system: str, listed: Sequence[Package]) -> dict[str, str]:
-    docker_version = next(package.version for package in listed if package.name == "docker.io")
+def _system_entry(system: str, packages: Sequence[Package]) -> dict[str, str]:
+    docker_version = next(package.version for package in packages if package.name == "docker.io")
     return {"packages": f"{layout.PACKAGES}/{system}", "docker": docker_version}

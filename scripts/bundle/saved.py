@@ -1,4 +1,4 @@
-"""Images as files: saved by the engine, packed, and told apart without one by the ID of what is inside."""
+"""Docker images as compressed files, identified by the ID inside, so that no engine is needed to check them."""
 
 import gzip
 import hashlib
@@ -15,71 +15,71 @@ from scripts.base.errors import CommandError
 from scripts.bundle.layout import IMAGES
 from scripts.host import docker
 
-LEVEL = 1  # a worker's image becomes 0.37 of its size, with 75 MB/s; more effort brings little
-CHUNK = 1 << 20
-PACKED = 0.45  # of an image's size, for the estimate
+GZIP_LEVEL = 1  # compresses a worker's image to 0.37 of its size at 75 MB/s; higher levels gain little
+CHUNK_BYTES = 1 << 20
+COMPRESSION = 0.45  # of an image's size, for the estimate
 UNREADABLE = (OSError, tarfile.TarError, zlib.error, ValueError, LookupError, TypeError, EOFError)
 
 
 @dataclass(frozen=True)
-class Inside:
-    """What a saved image says of itself: its reference, and its ID, which is the sha256 of its configuration."""
+class SavedImage:
+    """The reference and the ID of a saved image; the ID is the sha256 of its configuration."""
 
     reference: str
     id: str
 
 
-def file_of(reference: str) -> str:
-    """Its path in the bundle. The tag names its content, so a file of this name is not made twice."""
+def file_for(reference: str) -> str:
+    """Return the image's path in the bundle. The tag is a hash of its content, and so the path is unique."""
     return f"{IMAGES}/{reference.replace(':', '-')}.tar.gz"
 
 
 def size(reference: str) -> int:
-    """About how many bytes its file takes."""
-    return int(int(docker.run(["image", "inspect", "--format", "{{.Size}}", reference])) * PACKED)
+    """Return the approximate size of the image's file in bytes."""
+    return int(int(docker.run(["image", "inspect", "--format", "{{.Size}}", reference])) * COMPRESSION)
 
 
-def save(reference: str, bundle: Path, work: Path) -> Inside:
-    """Have the image in the bundle, and return what its file says; raises CommandError. A finished file is kept."""
-    file = bundle / file_of(reference)
-    if file.is_file() and (kept := _kept(file, reference)):
-        say(f"   {file.name} is there")
-        return kept
+def save(reference: str, bundle: Path, work: Path) -> SavedImage:
+    """Save the image in the bundle unless its file is there already; raise CommandError."""
+    file = bundle / file_for(reference)
+    if file.is_file() and (finished := _finished(file, reference)):
+        say(f"   {file.name} is there already")
+        return finished
     step(f"saving {reference}")
     file.parent.mkdir(exist_ok=True)
     draft = work / file.name
     _pack(reference, draft)
-    found = inside(draft)
+    found = read_saved_image(draft)
     if found.reference != reference:
-        raise CommandError(f"{reference}: `docker save` wrote {found.reference}: see `docker image ls`")
+        raise CommandError(f"`docker save`: found {found.reference}, needed {reference}: see `docker image ls`")
     draft.replace(file)
     say(f"   {file.name}, {file.stat().st_size / 1e6:.0f} MB")
     return found
 
 
-def inside(file: Path) -> Inside:
-    """What the file holds; raises one of UNREADABLE when it holds no image, or one that is damaged."""
-    small = {}
+def read_saved_image(file: Path) -> SavedImage:
+    """Return the image in the file; raise one of UNREADABLE if the file holds no image, or a damaged one."""
+    small_files = {}
     with tarfile.open(file, "r|gz") as archive:
         for member in archive:
             if member.isfile() and member.size < 1_000_000:
-                small[member.name] = archive.extractfile(member).read()  # type: ignore[union-attr]
-    (listed,) = json.loads(small["manifest.json"])
-    (reference,) = listed["RepoTags"]
-    found = hashlib.sha256(small[listed["Config"]]).hexdigest()
-    if found not in listed["Config"]:
-        raise ValueError(f"its configuration is {listed['Config']}, but has the sum {found}")
-    return Inside(reference, f"sha256:{found}")
+                small_files[member.name] = archive.extractfile(member).read()  # type: ignore[union-attr]
+    (entry,) = json.loads(small_files["manifest.json"])
+    (reference,) = entry["RepoTags"]
+    digest = hashlib.sha256(small_files[entry["Config"]]).hexdigest()
+    if digest not in entry["Config"]:
+        raise ValueError(f"found configuration {entry['Config']} with sha256 {digest}")
+    return SavedImage(reference, f"sha256:{digest}")
 
 
-def _kept(file: Path, reference: str) -> Inside | None:
-    """What a file of an earlier run holds, when it is whole and is the image that the engine has now."""
+def _finished(file: Path, reference: str) -> SavedImage | None:
+    """Return the image in a file of an earlier run if it is complete and the engine's current one, else None."""
     try:
-        found = inside(file)
+        found = read_saved_image(file)
     except UNREADABLE:
         return None
     current = docker.run(["image", "inspect", "--format", "{{.Id}}", reference]).strip()
-    return found if found == Inside(reference, current) else None
+    return found if found == SavedImage(reference, current) else None
 
 
 def _pack(reference: str, draft: Path) -> None:
@@ -87,10 +87,10 @@ def _pack(reference: str, draft: Path) -> None:
     with (
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as saving,
         draft.open("wb") as raw,
-        gzip.GzipFile("", "wb", LEVEL, raw, mtime=0) as packed,
+        gzip.GzipFile("", "wb", GZIP_LEVEL, raw, mtime=0) as packed,
     ):
-        for chunk in iter(partial(saving.stdout.read, CHUNK), b"") if saving.stdout else ():
+        for chunk in iter(partial(saving.stdout.read, CHUNK_BYTES), b"") if saving.stdout else ():
             packed.write(chunk)
-        said = saving.stderr.read().decode().strip() if saving.stderr else ""
+        message = saving.stderr.read().decode().strip() if saving.stderr else ""
     if saving.returncode:
-        raise CommandError(f"{reference}: `docker save` failed: {said}")
+        raise CommandError(f"{reference}: `docker save` failed: {message}")

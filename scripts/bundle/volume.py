@@ -1,4 +1,4 @@
-"""The models of a bundle: folders as they were verified, and the sentinel that tells their volume from another."""
+"""The models of a bundle: copies of verified model folders, and the sentinel file that identifies their volume."""
 
 import hashlib
 import json
@@ -14,55 +14,60 @@ from scripts.models.model_store import StoredModel, content_hash, files
 from worker.contract.files import write_atomically
 from worker.contract.volume import SENTINEL
 
-UNFIT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # control characters, and bytes that are not UTF-8
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # control characters, and bytes that are not UTF-8
 
 
-def choose(found: Sequence[StoredModel], names: Sequence[str]) -> list[StoredModel]:
-    """Return the entries called `names`, or those that are served.
+def select_models(stored: Sequence[StoredModel], names: Sequence[str]) -> list[StoredModel]:
+    """Return the models called `names`, or the served ones if there are no names.
 
-    Raise CommandError for folders no volume can have.
+    Raise CommandError for an unknown name, and for folder names that cannot share a volume or be listed on it.
     """
-    known = {name: entry for entry in reversed(found) for name in (*entry.served, entry.name)}
-    if unknown := [name for name in names if name not in known]:
-        raise CommandError(f"MODELS: found {', '.join(unknown)}, needed some of {', '.join(sorted(known))}")
-    picked = {entry.folder.resolve(): entry for entry in map(known.__getitem__, names)}
-    chosen = list(picked.values()) or [entry for entry in found if entry.served]
-    folders = [entry.folder.name for entry in chosen]
-    if unfit := [name for name in folders if UNFIT.search(name)]:
-        raise CommandError(f"MODELS: found a folder called {unfit[0]!r}, needed a name of printable UTF-8: rename it")
-    if twice := {name for name in folders if folders.count(name) > 1}:
-        raise CommandError(f"MODELS: found two folders called {', '.join(sorted(twice))}, needed one: rename the other")
-    return chosen
+    by_name = {name: model for model in reversed(stored) for name in (*model.served, model.name)}
+    if unknown := [name for name in names if name not in by_name]:
+        raise CommandError(f"MODELS: found {', '.join(unknown)}, needed some of {', '.join(sorted(by_name))}")
+    by_folder = {model.folder.resolve(): model for model in map(by_name.__getitem__, names)}
+    selected = list(by_folder.values()) or [model for model in stored if model.served]
+    folders = [model.folder.name for model in selected]
+    if unprintable := [name for name in folders if UNPRINTABLE.search(name)]:
+        raise CommandError(
+            f"MODELS: found a folder called {unprintable[0]!r}, needed a name of printable UTF-8: rename it"
+        )
+    if repeated := {name for name in folders if folders.count(name) > 1}:
+        raise CommandError(
+            f"MODELS: found two folders called {', '.join(sorted(repeated))}, needed different names: rename one"
+        )
+    return selected
 
 
-def size(entries: Sequence[StoredModel]) -> int:
-    return sum(path.stat().st_size for entry in entries for path in files(entry.folder))
+def size(models: Sequence[StoredModel]) -> int:
+    """Return the size of the models' files in bytes."""
+    return sum(path.stat().st_size for model in models for path in files(model.folder))
 
 
-def copy(entries: Sequence[StoredModel], bundle: Path, work: Path) -> dict[str, str]:
-    """Have exactly these model folders in the bundle, with the sentinel; their content hashes by folder."""
-    models = bundle / MODELS
-    models.mkdir(exist_ok=True)
+def copy(models: Sequence[StoredModel], bundle: Path, work: Path) -> dict[str, str]:
+    """Copy these model folders into the bundle, remove others, write the sentinel; return content hashes by folder."""
+    volume = bundle / MODELS
+    volume.mkdir(exist_ok=True)
     hashes = {}
-    for entry in entries:
-        name = entry.folder.name
-        hashes[name] = content_hash(entry.folder)
-        if (models / name).is_dir() and content_hash(models / name) == hashes[name]:
-            say(f"   model {name} is there")
+    for model in models:
+        name = model.folder.name
+        hashes[name] = content_hash(model.folder)
+        if (volume / name).is_dir() and content_hash(volume / name) == hashes[name]:
+            say(f"   model {name} is there already")
             continue
         step(f"copying model {name}")
-        _copy(entry.folder, models / name, work / name)
-        if content_hash(models / name) != hashes[name]:
-            raise CommandError(f"{entry.folder}: changed while it was copied: run `make bundle` again")
-    for path in models.iterdir():
+        _copy(model.folder, volume / name, work / name)
+        if content_hash(volume / name) != hashes[name]:
+            raise CommandError(f"{model.folder}: changed while it was copied: run `make bundle` again")
+    for path in volume.iterdir():
         if path.is_dir() and path.name not in hashes:
             shutil.rmtree(path)
-    write_atomically(models / SENTINEL, sentinel(hashes))
+    write_atomically(volume / SENTINEL, sentinel(hashes))
     return hashes
 
 
 def sentinel(hashes: Mapping[str, str]) -> str:
-    """The volume's id follows from what is on it: volumes alike are one, and may stand in for one another."""
+    """Return the sentinel's text. The volume's id is a hash of its contents, so that identical volumes share it."""
     listed = json.dumps(hashes, sort_keys=True)
     volume = hashlib.sha256(listed.encode()).hexdigest()[:16]
     return json.dumps({"volume": volume, "models": dict(sorted(hashes.items()))}, indent=1) + "\n"
@@ -70,7 +75,7 @@ def sentinel(hashes: Mapping[str, str]) -> str:
 
 def _copy(source: Path, target: Path, draft: Path) -> None:
     shutil.rmtree(draft, ignore_errors=True)
-    # Contents, not owners, modes or dates: a worker reads them under an account of its own.
+    # Contents only: a worker reads the files under another account, so owners and modes must not be copied.
     shutil.copytree(source, draft, copy_function=shutil.copyfile)
     for path in (draft, *draft.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)

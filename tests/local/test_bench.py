@@ -1,4 +1,4 @@
-"""`make bench` as one run: subjects of every kind started, loaded and ended, and the results written."""
+"""`make bench` as one run: targets of every kind started, loaded and stopped, and the results written."""
 
 import json
 import os
@@ -14,8 +14,8 @@ from PIL import Image
 from scripts.cluster.config import ROOT
 from tests.service import bare_environment
 
-# One of each kind, and what each is served with: the others differ from these in a model or a form alone.
-SUBJECTS = ("client", "inside", "worker", "service", "article")
+# One target of each kind, and what each is served with: the others differ from these in a model or an encoding alone.
+SUBJECTS = ("client", "in-process", "worker", "service", "baseline")
 
 
 @dataclass(frozen=True)
@@ -40,38 +40,38 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
     return Done(run.stdout, out, json.loads((out / "results.json").read_text()))
 
 
-def test_every_subject_was_started_and_answered_every_request(done: Done) -> None:
+def test_every_target_was_started_and_answered_every_request(done: Done) -> None:
     assert done.results["faults"] == {}
-    assert {row["subject"] for row in done.results["rows"]} == set(SUBJECTS)
-    failed = [(row["subject"], row["load"], row["errors"]) for row in done.results["rows"] if row["errors"]]
+    assert {row["target"] for row in done.results["rows"]} == set(SUBJECTS)
+    failed = [(row["target"], row["load"], row["errors"]) for row in done.results["rows"] if row["errors"]]
     assert failed == []
 
 
 def test_the_service_was_loaded_in_closed_and_open_loops_with_and_without_its_gateway(done: Done) -> None:
-    loads = [row["load"] for row in done.results["rows"] if row["subject"] == "service"]
+    loads = [row["load"] for row in done.results["rows"] if row["target"] == "service"]
     assert loads == [
         "closed 1", "closed 4", "closed 16", "closed 64", "closed 16 without Nginx", "open 50%", "open 80%", "open 95%",
     ]  # fmt: skip
 
 
 def test_the_raw_samples_are_what_the_medians_are_of(done: Done) -> None:
-    (sample,) = (one for one in done.results["samples"] if one["subject"] == "client")
-    (row,) = (one for one in done.results["rows"] if one["subject"] == "client")
+    (sample,) = (one for one in done.results["samples"] if one["target"] == "client")
+    (row,) = (one for one in done.results["rows"] if one["target"] == "client")
     assert len(sample["latencies_ms"]) > 100
     assert row["rate"] == sample["rate"]
-    served = [one for one in done.results["samples"] if one["subject"] not in ("client", "inside")]
+    served = [one for one in done.results["samples"] if one["target"] not in ("client", "in-process")]
     assert all(one["cpu_ms"] > 0 and one["memory_mb"] > 10 and one["startup_s"] > 0 for one in served)
 
 
-def test_the_report_is_printed_and_written_with_a_verdict_on_every_figure(done: Done) -> None:
+def test_the_report_is_printed_and_written_with_a_verdict_on_every_goal(done: Done) -> None:
     report = (done.out / "report.md").read_text()
     assert report in done.printed
     assert "peers are left out: `make bench-peers` installs MOSEC, LitServe and BentoML" in report
     assert "`make up` of cluster.toml" in report
-    verdicts = report.partition("## Figures to reach")[2]
-    assert all(figure["name"] in verdicts for figure in done.results["figures"])
-    agreement = next(one for one in done.results["figures"] if one["name"].startswith("top-1 agreement"))
-    assert agreement["seen"] == 1  # nothing is prepared: torch in f32 serves
+    verdicts = report.partition("## Goals")[2]
+    assert all(goal["name"] in verdicts for goal in done.results["goals"])
+    agreement = next(goal for goal in done.results["goals"] if goal["name"].startswith("top-1 agreement"))
+    assert agreement["measured"] == 1  # nothing is prepared: torch in f32 serves
 
 
 def test_the_plot_is_a_png(done: Done) -> None:
@@ -95,11 +95,11 @@ def environments() -> Iterator[tuple[int, bytes]]:
 @pytest.mark.parametrize(
     ("argument", "said"),
     [
-        ("PHOTOS=/no/photos", "PHOTOS: /no/photos: no such folder"),
+        ("PHOTOS=/no/photos", "PHOTOS: /no/photos: found no such folder, needed a folder of images: correct the path"),
         (
             "SUBJECTS=worker,docker,nginx",
             "SUBJECTS: found docker, nginx, needed some of "
-            "client,inside,worker,multipart,service,article,f32,small,small-article",
+            "client,in-process,worker,multipart,service,baseline,f32,small,small-baseline",
         ),
     ],
 )

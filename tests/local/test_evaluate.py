@@ -204,7 +204,7 @@ def test_what_cannot_be_evaluated_at_all_is_refused_in_one_line(models: Path, im
         "needed some of 猫 cat, 狗 dog, 茶 tea"
     )
     assert refused(models, out, "bright", broken).startswith(
-        f"!! IMAGES: {broken}: none can be evaluated, cat/a.jpg: found JPEG data that cannot be decoded"
+        f"!! IMAGES: {broken}: found no image that can be evaluated, cat/a.jpg: found JPEG data that cannot be decoded"
     )
     assert refused(models, out, "right", images).startswith("!! NAME: found 'right', needed one of bright, ")
     assert refused(models, out, "", images).startswith("!! NAME: found nothing, needed one of bright, fruit")

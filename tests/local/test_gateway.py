@@ -556,7 +556,7 @@ def is_newer(gateway: Gateway, as_of: str) -> bool:
 def test_unusable_members_are_refused_and_the_old_stay(own: Gateway) -> None:
     own.write_members_text('{"pools": []}')
     [refused] = wait_for("the refusal", lambda: own.gate_log("members_refused"))
-    assert refused["fault"] == "pools: needed is a list with at least one entry"
+    assert refused["fault"] == "pools: needed a list with at least one entry"
     assert own.listed() == {"photos-0", "photos-1"}
     own.workers["photos-0"].set(state="draining")
     wait_for("the old are still asked", lambda: own.states_in() == {"photos-1"})

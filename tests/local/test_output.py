@@ -16,7 +16,7 @@ from tests import folders, images
 from tests.folders import SIZE
 from tests.local.gateway_harness import wait_for
 from tests.local.worker_rig import JSON, PNG, WorkerProcess, form, running
-from worker.pipeline.explainer import AT_ONCE
+from worker.pipeline.explainer import MAX_QUEUED
 from worker.pipeline.heat_map import GRID, INFERENCES
 
 RED, GREEN, BLACK, WHITE, DIM = (
@@ -243,10 +243,10 @@ def test_a_map_that_outlives_its_deadline_is_504_and_leaves_nothing_behind(slow:
 
 
 def test_a_map_holds_as_many_places_as_it_has_images_in_the_queue(slow: Path, tmp_path: Path) -> None:
-    queue, log = AT_ONCE + 1, tmp_path / "log"
+    queue, log = MAX_QUEUED + 1, tmp_path / "log"
     with running(slow, log, QUEUE=queue, MAX_IMAGES=1, DEADLINE_S=6) as process, ThreadPoolExecutor(1) as pool:
         drawing = pool.submit(process.predict, DIM, "?heat_map=true", ONLY_PNG)
-        wait_for("the map is being drawn", lambda: process.metric("wanwu_in_flight_images") == AT_ONCE)
+        wait_for("the map is being drawn", lambda: process.metric("wanwu_in_flight_images") == MAX_QUEUED)
         refused = process.predict(RED, "?heat_map=true")
         assert (refused.status, refused.error["code"]) == (429, "queue_full")
         assert process.predict(RED).status == 200, "one place is left for an image, which takes its turn"

@@ -28,7 +28,7 @@ def test_the_folder_is_made_again_and_what_differs_is_said(tmp_path: Path) -> No
     (out / "stray.txt").touch()
     done = make_photos(f"OUT={out}")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "   gone: stray.txt" in done.stdout.splitlines()
+    assert "   removed: stray.txt" in done.stdout.splitlines()
     again, committed = golden(out), golden(PHOTOS)
     assert {image: label for image, (label, _) in again.items()} == {
         image: label for image, (label, _) in committed.items()

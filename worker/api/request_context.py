@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 from worker.api.service import Service
 from worker.contract.errors import ErrorCode, ServiceError, internal_error
 from worker.contract.limits import MAX_BODY_BYTES
-from worker.process.logs import FIELDS, written
+from worker.process.logs import FIELDS, timestamp
 
 REQUEST_ID = "X-Request-ID"
 RETRY_AFTER = "Retry-After"
@@ -53,7 +53,7 @@ def _account(service: Service, context: RequestContext, route: str, status: int,
     if route in QUIET:
         return
     fields = {
-        "time": written(ended),
+        "time": timestamp(ended),
         "request_id": context.request_id,
         "worker": service.settings.worker,
         "method": context.method,

@@ -11,9 +11,9 @@ from worker.contract.settings import Settings
 from worker.models.folder import ModelFolder
 from worker.pipeline.admission import Admission, Deadline
 from worker.pipeline.batcher import Batcher
-from worker.pipeline.classifier import Classified, Classifier
-from worker.pipeline.explainer import AT_ONCE, Explainer
-from worker.pipeline.text_embeddings import Texts
+from worker.pipeline.classifier import Classification, Classifier
+from worker.pipeline.explainer import MAX_QUEUED, Explainer
+from worker.pipeline.text_embeddings import TextHeads
 from worker.process.deferred import DeferredCalls
 from worker.process.health import Health
 from worker.process.metrics import Metrics
@@ -34,7 +34,7 @@ class Loaded:
     classifier: Classifier
     batcher: Batcher
     explainer: Explainer
-    texts: Texts | None  # of a zero-shot model
+    texts: TextHeads | None  # of a zero-shot model
 
 
 class Service:
@@ -97,7 +97,7 @@ class Service:
 
     def classify(
         self, model: Loaded, images: Sequence[bytes], deadline: Deadline | None = None
-    ) -> list[Classified | ServiceError]:
+    ) -> list[Classification | ServiceError]:
         """Classify all `images`, each to its own result or its own error.
 
         All are decoded and queued before the first is waited for, so that they form batches.
@@ -113,16 +113,16 @@ class Service:
 
     def explain(
         self, model: Loaded, image: bytes, index: int | None, deadline: Deadline | None = None
-    ) -> tuple[Classified, bytes]:
+    ) -> tuple[Classification, bytes]:
         """Classify `image` and draw, as a PNG, where the network looks for class `index`, or for its best one.
 
         Its many inferences take turns with those of others: it holds as many places as it has images in the queue
         at once. Raise ServiceError QUEUE_FULL, DEADLINE, and what decoding raises.
         """
-        deadline, places = deadline or self.deadline(), min(AT_ONCE, self.admission.capacity)
+        deadline, places = deadline or self.deadline(), min(MAX_QUEUED, self.admission.capacity)
         output = model.folder.output
         with self.admission.admit(places):
-            pixels, finish = model.classifier.start_one(image)
+            pixels, finish = model.classifier.start_with_input(image)
             found = finish(deadline)
             chosen = output.best(output.scores(found.logits), 1)[0] if index is None else index
             return found, model.explainer.heat_map(pixels, found.logits, chosen, deadline, places)

@@ -1,4 +1,4 @@
-"""The door: how many images may wait or be worked on at once, and until when an answer is worth having."""
+"""Admission: how many images may be queued or in work at once, and by when a request must be answered."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ from worker.contract.errors import ErrorCode, ServiceError
 
 
 class Admission:
-    """Counts the images inside; refuses those above `capacity` at once instead of letting them queue unseen."""
+    """Count the admitted images and refuse those above `capacity` at once, so that no hidden queue builds up."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
@@ -18,7 +18,7 @@ class Admission:
 
     @contextmanager
     def admit(self, images: int) -> Iterator[None]:
-        """Hold a place for `images` images; raise ServiceError QUEUE_FULL when there are not that many left."""
+        """Hold places for `images` images in the context; raise ServiceError QUEUE_FULL if too few are free."""
         with self._lock:
             if self.in_flight + images > self.capacity:
                 raise ServiceError(
@@ -42,13 +42,14 @@ class Deadline:
         self._end = time.monotonic() + seconds
 
     def left(self) -> float:
-        """Return the seconds left; raise ServiceError DEADLINE when there are none."""
+        """Return the seconds left; raise ServiceError DEADLINE if there are none."""
         left = self._end - time.monotonic()
         if left <= 0:
             raise self.passed()
         return left
 
     def passed(self) -> ServiceError:
+        """Return the error to raise once the deadline has passed."""
         return ServiceError(
             ErrorCode.DEADLINE,
             f"found no answer after {self.seconds:g} seconds, needed one by then: "

@@ -1,4 +1,4 @@
-"""The one thread that runs the engine: takes what is waiting, in the batch sizes the engine was prepared for."""
+"""The batcher: one thread runs the engine on the waiting inputs, in the batch sizes the engine was prepared for."""
 
 import queue
 import threading
@@ -12,71 +12,73 @@ Infer = Callable[[Sequence[np.ndarray]], np.ndarray]
 
 
 @dataclass(frozen=True, slots=True)
-class Inferred:
-    """One image's float32 logits [classes], and the seconds it waited and ran."""
+class InferenceResult:
+    """One input's float32 logits [classes], and its seconds in the queue and in the engine."""
 
     logits: np.ndarray
     queue_s: float
     inference_s: float
 
 
-class Pending:
-    """One image on its way through the engine.
+class PendingInput:
+    """One input, queued or running, and later its result.
 
-    A bare lock: a Future of the standard library, with its condition, took 0.2 ms more an image, for its code is
-    cold after every inference.
+    It uses a bare lock: a `concurrent.futures.Future`, with its condition, cost 0.2 ms more an image, because its
+    code has left the processor's caches after every inference.
     """
 
-    __slots__ = ("_answer", "_done", "cancelled", "image", "submitted")
+    __slots__ = ("_done", "_result", "cancelled", "image", "submitted")
 
     def __init__(self, image: np.ndarray) -> None:
-        self.image, self.submitted, self.cancelled = image, time.monotonic(), False
-        self._answer: Inferred | Exception | None = None
+        self.image = image
+        self.submitted = time.monotonic()
+        self.cancelled = False
+        self._result: InferenceResult | Exception | None = None
         self._done = threading.Lock()
         self._done.acquire()
 
-    def result(self, timeout: float | None = None) -> Inferred:
-        """Its answer; raises what the engine raised, and TimeoutError after `timeout` seconds."""
+    def result(self, timeout: float | None = None) -> InferenceResult:
+        """Return the result; raise what the engine raised, or TimeoutError after `timeout` seconds."""
         if not self._done.acquire(timeout=-1 if timeout is None else max(0.0, timeout)):
             raise TimeoutError
         self._done.release()
-        if isinstance(self._answer, Inferred):
-            return self._answer
-        raise self._answer or RuntimeError("done without an answer")
+        if isinstance(self._result, InferenceResult):
+            return self._result
+        raise self._result or RuntimeError("done without a result")
 
     def cancel(self) -> None:
-        """Nobody waits for it any more: it is not run, unless it runs already."""
+        """Drop the input from the queue; one that runs already is not stopped."""
         self.cancelled = True
 
-    def set_result(self, answer: Inferred | Exception) -> None:
-        """Give it its answer, once."""
-        self._answer = answer
+    def set_result(self, result: InferenceResult | Exception) -> None:
+        """Store the result and wake whoever waits for it. To be called once."""
+        self._result = result
         self._done.release()
 
 
 class Batcher:
-    """Feeds `infer` (images, each uint8 [H, W, C] -> float32 [N, classes]).
+    """Run `infer` (inputs, each uint8 [H, W, C] -> float32 logits [N, classes]) in batches, on one thread.
 
-    `seconds` holds every prepared batch size and what it takes, in any unit: of many waiting images those batches
-    are run that together take least (`quickest`). A single image goes at once, and batches form while the engine is
-    busy, so batching costs nothing where it gains nothing; only with `wait_s` does an image wait for company, that
-    many seconds from its arrival. `observe` hears how many images were in every batch.
+    `seconds` maps every prepared batch size to its duration, in any unit; waiting inputs are split into the batches
+    that take least time together (`plan_batches`). An input that finds the engine idle runs at once, and batches
+    form while the engine is busy, so that batching never adds a delay. Only with `wait_s` above 0 does an input
+    wait that many seconds from its arrival for others to join. `observe` is called with the size of every batch.
     """
 
     def __init__(
         self, infer: Infer, seconds: Mapping[int, float], observe: Callable[[int], None], wait_s: float = 0.0
     ) -> None:
         self._infer, self._observe, self._wait_s = infer, observe, wait_s
-        self._take = plan_batches(seconds)
-        self._waiting: queue.SimpleQueue[Pending] = queue.SimpleQueue()
-        self._taken: list[Pending] = []
-        self._since: float | None = None
+        self._batch_sizes = plan_batches(seconds)
+        self._waiting: queue.SimpleQueue[PendingInput] = queue.SimpleQueue()
+        self._taken: list[PendingInput] = []
+        self._running_since: float | None = None
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
-    def submit(self, image: np.ndarray) -> Pending:
-        """Queue one image, uint8 [H, W, C]."""
-        pending = Pending(image)
+    def submit(self, image: np.ndarray) -> PendingInput:
+        """Queue one input, uint8 [H, W, C]."""
+        pending = PendingInput(image)
         self._waiting.put(pending)
         return pending
 
@@ -85,8 +87,8 @@ class Batcher:
         return self._waiting.qsize() + len(self._taken)
 
     def busy_s(self) -> float:
-        """Seconds the running inference has taken so far; 0 when idle."""
-        since = self._since
+        """Return the seconds that the running inference has taken so far; 0 if none runs."""
+        since = self._running_since
         return 0.0 if since is None else time.monotonic() - since
 
     @property
@@ -96,15 +98,15 @@ class Batcher:
     def _run(self) -> None:
         while True:
             self._gather()
-            count = self._take[len(self._taken)]
+            count = self._batch_sizes[len(self._taken)]
             batch, self._taken = self._taken[:count], self._taken[count:]
             if batch:
-                self._answer(batch)
+                self._run_batch(batch)
 
     def _gather(self) -> None:
-        """Take what is waiting, up to a full batch; wait while there is nothing."""
+        """Take the waiting inputs, up to the largest batch; block while there are none."""
         taken = self._taken or [self._waiting.get()]
-        full, until = len(self._take) - 1, taken[0].submitted + self._wait_s
+        full, until = len(self._batch_sizes) - 1, taken[0].submitted + self._wait_s
         try:
             while len(taken) < full:
                 taken.append(self._waiting.get(timeout=max(0.0, until - time.monotonic())))
@@ -112,38 +114,39 @@ class Batcher:
             pass
         self._taken = [pending for pending in taken if not pending.cancelled]
 
-    def _answer(self, batch: list[Pending]) -> None:
-        started = self._since = time.monotonic()
+    def _run_batch(self, batch: list[PendingInput]) -> None:
+        started = self._running_since = time.monotonic()
         try:
             logits = self._infer([pending.image for pending in batch])
         except Exception as error:
-            self._blame(batch, error)
+            self._retry_individually(batch, error)
             return
         finally:
-            self._since = None
+            self._running_since = None
         seconds = time.monotonic() - started
         self._observe(len(batch))
         for pending, row in zip(batch, logits, strict=True):
-            pending.set_result(Inferred(row, started - pending.submitted, seconds))
+            pending.set_result(InferenceResult(row, started - pending.submitted, seconds))
 
-    def _blame(self, batch: list[Pending], error: Exception) -> None:
-        """A batch failed: run its images one by one, so that one bad image fails alone."""
+    def _retry_individually(self, batch: list[PendingInput], error: Exception) -> None:
+        """Run the inputs of a failed batch one by one, so that a bad one fails alone."""
         if len(batch) == 1:
             batch[0].set_result(error)
             return
         for pending in batch:
-            self._answer([pending])
+            self._run_batch([pending])
 
 
 def plan_batches(seconds: Mapping[int, float]) -> list[int]:
-    """How many to run at once when n are waiting, for n from 0 to the largest batch size.
+    """Return, for each n from 0 to the largest batch size, how many inputs to run first when n are waiting.
 
-    That is the first batch of the quickest way through all n, given the `seconds` of each size; a batch may run partly
-    empty where that is quicker than several small ones. Of equal ways the one with the larger batch.
+    Dynamic programming over n finds the split into batches with the least total of `seconds`; the result is the
+    split's first batch, the larger one of equally fast splits. A batch may run partly empty if that is faster than
+    several small ones.
     """
-    total, first = [0.0], [0]
+    total, first_batch = [0.0], [0]
     for waiting in range(1, max(seconds) + 1):
         best, size = min((spent + total[max(0, waiting - size)], -size) for size, spent in seconds.items())
         total.append(best)
-        first.append(min(waiting, -size))
-    return first
+        first_batch.append(min(waiting, -size))
+    return first_batch

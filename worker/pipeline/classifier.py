@@ -1,4 +1,4 @@
-"""One image's way: decode -> batch -> engine -> scores. Knows the order of the stages, not what they do."""
+"""The path of one image: decode -> batch -> engine -> logits. It knows the order of the stages, not their insides."""
 
 import threading
 import time
@@ -10,28 +10,28 @@ import numpy as np
 
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.pipeline.admission import Deadline
-from worker.pipeline.batcher import Inferred, Pending
+from worker.pipeline.batcher import InferenceResult, PendingInput
 
 Merge = Callable[[Sequence[np.ndarray]], np.ndarray]  # the logits [classes] of every tile -> of the image
-Observe = Callable[[float, float, float], None]  # seconds of every image: queue, decoding, inference
-Head = Callable[[np.ndarray], np.ndarray]  # what a network gives, float32 [..., D] -> logits [..., classes]
+Observe = Callable[[float, float, float], None]  # one image's seconds: queue, decoding, inference
+Head = Callable[[np.ndarray], np.ndarray]  # the network's output, float32 [..., D] -> logits [..., classes]
 
 
 def identity(outputs: np.ndarray) -> np.ndarray:
-    """The head of a network that gives logits itself."""
+    """Return `outputs`: the head of a network whose outputs are logits."""
     return outputs
 
 
 def single_tile(logits: Sequence[np.ndarray]) -> np.ndarray:
-    """The logits of an image that is its only tile."""
+    """Return the logits of the only tile."""
     return logits[0]
 
 
 @dataclass(frozen=True)
-class Classified:
-    """One image's float32 logits [classes] and where its time went, in seconds.
+class Classification:
+    """One image's float32 logits [classes] and its time in each stage, in seconds.
 
-    Of several tiles that is the wait until the first is run, and from there until the last is done.
+    With several tiles, the queue time ends when the first tile runs and the inference time when the last is done.
     """
 
     logits: np.ndarray
@@ -41,12 +41,16 @@ class Classified:
 
 
 class Classifier:
-    """Takes the bytes of an image through the stages given to it, and measures each."""
+    """Take the bytes of an image through the stages and measure each stage.
+
+    `decode` returns an image's tiles, each uint8 [H, W, C]; `submit` queues one of them; at most `decoders` images
+    are decoded at once.
+    """
 
     def __init__(
         self,
         decode: Callable[[bytes], Sequence[np.ndarray]],
-        submit: Callable[[np.ndarray], Pending],
+        submit: Callable[[np.ndarray], PendingInput],
         observe: Observe,
         decoders: int,
         head: Head = identity,
@@ -54,14 +58,14 @@ class Classifier:
     ) -> None:
         self._decode, self._submit, self._observe = decode, submit, observe
         self._head, self._merge = head, merge
-        # An image of the largest size takes hundreds of megabytes while it is decoded: bound how many do at once.
+        # Decoding the largest permitted image takes hundreds of megabytes: bound how many are decoded at once.
         self._decoding = threading.BoundedSemaphore(decoders)
 
-    def start_one(self, image: bytes) -> tuple[np.ndarray, Callable[[Deadline], Classified]]:
-        """As `start`, and with it the one image that the network sees of `image`, uint8 [H, W, C].
+    def start_with_input(self, image: bytes) -> tuple[np.ndarray, Callable[[Deadline], Classification]]:
+        """Do as `start` does; return the network's input for `image`, uint8 [H, W, C], as well.
 
-        Raise what decoding raises, and ServiceError BAD_PARAMETER, before anything is queued, where the network sees
-        it in tiles.
+        Raise what decoding raises, and ServiceError BAD_PARAMETER, before anything is queued, if the image has several
+        tiles.
         """
         started = time.monotonic()
         tiles = self._tiles(image)
@@ -74,30 +78,30 @@ class Classifier:
         return tiles[0], self._queue(tiles, time.monotonic() - started)
 
     def with_head(self, head: Head) -> "Classifier":
-        """This one with another head: the same stages, and the same bound on what is decoded at once."""
+        """Return a copy with another head; it shares the stages and the bound on decoding."""
         other = copy(self)
         other._head = head
         return other
 
-    def start(self, image: bytes) -> Callable[[Deadline], Classified]:
-        """Decode `image` now and queue it, all its tiles; the function returned waits for its answer.
+    def start(self, image: bytes) -> Callable[[Deadline], Classification]:
+        """Decode `image`, queue all its tiles, and return a function that waits for the result.
 
-        Raise what decoding raises; the function raises ServiceError DEADLINE and then takes the image out of the queue.
+        Raise what decoding raises. The function raises ServiceError DEADLINE after removing the tiles from the queue.
         """
         started = time.monotonic()
         tiles = self._tiles(image)
         return self._queue(tiles, time.monotonic() - started)
 
-    def _queue(self, tiles: Sequence[np.ndarray], decode_s: float) -> Callable[[Deadline], Classified]:
+    def _queue(self, tiles: Sequence[np.ndarray], decode_s: float) -> Callable[[Deadline], Classification]:
         waiting = [self._submit(tile) for tile in tiles]
 
-        def finish(deadline: Deadline) -> Classified:
+        def finish(deadline: Deadline) -> Classification:
             inferred = _results(waiting, deadline)
-            queue_s = min(one.queue_s for one in inferred)
-            inference_s = max(one.queue_s + one.inference_s for one in inferred) - queue_s
+            queue_s = min(tile.queue_s for tile in inferred)
+            inference_s = max(tile.queue_s + tile.inference_s for tile in inferred) - queue_s
             self._observe(queue_s, decode_s, inference_s)
-            logits = self._merge([self._head(one.logits) for one in inferred])
-            return Classified(logits, queue_s, decode_s, inference_s)
+            logits = self._merge([self._head(tile.logits) for tile in inferred])
+            return Classification(logits, queue_s, decode_s, inference_s)
 
         return finish
 
@@ -106,8 +110,8 @@ class Classifier:
             return self._decode(image)
 
 
-def _results(waiting: Sequence[Pending], deadline: Deadline) -> list[Inferred]:
-    """The answers to all of `waiting`; when one fails or the deadline passes, the others leave the queue."""
+def _results(waiting: Sequence[PendingInput], deadline: Deadline) -> list[InferenceResult]:
+    """Return the results of all `waiting`; if one fails or the deadline passes, remove the others from the queue."""
     try:
         return [pending.result(timeout=deadline.left()) for pending in waiting]
     except TimeoutError as error:

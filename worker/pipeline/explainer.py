@@ -1,4 +1,4 @@
-"""Heat maps through the worker's own stages: the image with parts covered is asked about like any other."""
+"""Heat maps by way of the worker's own queue: each partly covered copy of the input is inferred like any input."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -7,48 +7,48 @@ import numpy as np
 
 from worker.models.scores import Output
 from worker.pipeline.admission import Deadline
-from worker.pipeline.batcher import Pending
+from worker.pipeline.batcher import PendingInput
 from worker.pipeline.classifier import Head
 from worker.pipeline.heat_map import draw, evidence, heat, occlusions
 
-# Inputs of one heat map in the queue at once: enough to keep an engine in batches, few enough that the images of
-# others, which are taken in turn, never wait for all of a map's.
-AT_ONCE = 8
+# Inputs of one heat map in the queue at once: enough to fill the engine's batches, few enough that the images of
+# other requests never wait for a whole heat map.
+MAX_QUEUED = 8
 
 
 class Explainer:
-    """Finds where the network looks, by what is lost when a part of the image is covered."""
+    """Find the regions that a class's score depends on, by covering one part of the input after another."""
 
-    def __init__(self, submit: Callable[[np.ndarray], Pending], head: Head, output: Output) -> None:
+    def __init__(self, submit: Callable[[np.ndarray], PendingInput], head: Head, output: Output) -> None:
         self._submit, self._head, self._output = submit, head, output
 
     def heat_map(self, pixels: np.ndarray, logits: np.ndarray, index: int, deadline: Deadline, at_once: int) -> bytes:
-        """A PNG of `pixels`, uint8 [H, W, C] as the network sees them, glowing where it looks for class `index`.
+        """Return a PNG of `pixels`, the network's input, uint8 [H, W, C], coloured where class `index` is seen.
 
-        `logits` [classes] are its answer to them; never more than `at_once` images are in the queue for this.
-        Raises ServiceError DEADLINE, which leaves none in the queue.
+        `logits` [classes] is the result for `pixels`. At most `at_once` inputs are queued at any time.
+        Raise ServiceError DEADLINE after removing the inputs from the queue.
         """
         rivals = self._output.rivals(index)
-        known = evidence(logits, index, rivals)
-        answers = self._ask(occlusions(pixels), deadline, at_once)
-        return draw(pixels, heat(np.array([known - evidence(answer, index, rivals) for answer in answers])))
+        uncovered = evidence(logits, index, rivals)
+        covered = self._infer(occlusions(pixels), deadline, at_once)
+        return draw(pixels, heat(np.array([uncovered - evidence(logits, index, rivals) for logits in covered])))
 
-    def _ask(self, images: Iterable[np.ndarray], deadline: Deadline, at_once: int) -> Iterator[np.ndarray]:
-        """The logits [classes] of each of `images`, in their order."""
-        waiting: deque[Pending] = deque()
+    def _infer(self, inputs: Iterable[np.ndarray], deadline: Deadline, at_once: int) -> Iterator[np.ndarray]:
+        """Yield the logits [classes] of each of `inputs`, in their order."""
+        waiting: deque[PendingInput] = deque()
         try:
-            for image in images:
-                waiting.append(self._submit(image))
+            for pixels in inputs:
+                waiting.append(self._submit(pixels))
                 if len(waiting) == at_once:
-                    yield self._answer(waiting, deadline)
+                    yield self._next_logits(waiting, deadline)
             while waiting:
-                yield self._answer(waiting, deadline)
+                yield self._next_logits(waiting, deadline)
         finally:
-            for future in waiting:
-                future.cancel()
+            for pending in waiting:
+                pending.cancel()
 
-    def _answer(self, waiting: deque[Pending], deadline: Deadline) -> np.ndarray:
-        """The logits of the first; it is no longer waiting once they are there."""
+    def _next_logits(self, waiting: deque[PendingInput], deadline: Deadline) -> np.ndarray:
+        """Wait for the first of `waiting`, remove it, and return its logits [classes]."""
         try:
             outputs = waiting[0].result(timeout=deadline.left()).logits
         except TimeoutError as error:

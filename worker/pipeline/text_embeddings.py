@@ -1,7 +1,7 @@
-"""The heads of a zero-shot model: its own, and those of labels that come with requests.
+"""The text heads of a zero-shot model: the head of its own labels, and those of labels sent with requests.
 
-A head is taken from memory, from the model folder or from the cache; only where none of them has it do the texts go
-through the text tower, one request after the other on a thread of their own.
+A head comes from memory, the model folder or the cache on disk. Only if none of them has it does the text tower embed
+the labels, one request after another on a thread of its own.
 """
 
 import logging
@@ -27,41 +27,41 @@ from worker.models.zero_shot import (
 )
 from worker.pipeline.admission import Deadline
 
-MEMORY_ENTRIES, DISK_ENTRIES = 32, 256  # heads in memory, and in the cache; a head of the most labels takes about 1 MB
+MEMORY_ENTRIES, DISK_ENTRIES = 32, 256  # heads; one with the largest number of labels takes about 1 MB
 
 log = logging.getLogger(__name__)
 
 
-class Texts:
-    """The heads of `folder`; what `tower` embeds is kept in the folder `cache`, or nowhere when that is ""."""
+class TextHeads:
+    """The text heads of the model in `folder`, saved in the directory `cache` unless that is ""."""
 
     def __init__(self, folder: ModelFolder, zero_shot: ZeroShot, cache: str, tower: Callable[[], TextTower]) -> None:
         self._folder, self._zero_shot, self._cache = folder, zero_shot, cache
         self._load = tower
         self._tower: TextTower | None = None
-        self._held: OrderedDict[str, TextHead] = OrderedDict()
+        self._memory: OrderedDict[str, TextHead] = OrderedDict()
         self._lock = threading.Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="texts")
         try:
-            self.own = self._find_or_make(
+            self.own_head = self._find_or_embed(
                 folder.output.labels.names[zero_shot.language], zero_shot.templates, unwatched
             )
         except ImportError as error:
             raise ModelError(
-                f"{folder.path}: holds no embeddings of its labels in its templates, and torch, which makes them, is "
-                "not here: add the model again"
+                f"{folder.path}: found no embeddings of its labels in its templates, needed them or torch to make "
+                "them: add the model again"
             ) from error
 
     def head(self, labels: Sequence[str], template: str | None, deadline: Deadline) -> TextHead:
-        """The head of `labels` in `template`, or in the model's own templates when that is None.
+        """Return the head of `labels` in `template`, or in the model's own templates if that is None.
 
-        Raises ServiceError DEADLINE, and BAD_PARAMETER where torch is not installed.
+        Raise ServiceError DEADLINE, or BAD_PARAMETER if the labels must be embedded and torch is not installed.
         """
         templates = (template,) if template else self._zero_shot.templates
         name = head_file(self._folder.files, labels, templates)
-        if found := self._known(name):
+        if found := self._find(name):
             return found
-        future = self._thread.submit(self._find_or_make, labels, templates, lambda share: deadline.left())
+        future = self._thread.submit(self._find_or_embed, labels, templates, lambda share: deadline.left())
         try:
             return future.result(timeout=deadline.left())
         except TimeoutError as error:
@@ -75,48 +75,51 @@ class Texts:
         finally:
             future.cancel()
 
-    def _find_or_make(self, labels: Sequence[str], templates: Sequence[str], watch: Watch) -> TextHead:
+    def _find_or_embed(self, labels: Sequence[str], templates: Sequence[str], watch: Watch) -> TextHead:
         name = head_file(self._folder.files, labels, templates)
-        if found := self._known(name):
+        if found := self._find(name):
             return found
-        watch(0)  # before the tower is loaded, which nothing can end
+        watch(0)  # now, since loading the tower cannot be interrupted
         self._tower = self._tower or self._load()
-        made = embed(self._tower, labels, templates, watch)
-        self._keep(name, made)
-        return self._hold(name, made)
+        head = embed(self._tower, labels, templates, watch)
+        self._save(name, head)
+        return self._remember(name, head)
 
-    def _known(self, name: str) -> TextHead | None:
+    def _find(self, name: str) -> TextHead | None:
         with self._lock:
-            if name in self._held:
-                self._held.move_to_end(name)
-                return self._held[name]
-        places = [self._folder.path] if name in self._folder.files else []
-        places += [Path(self._cache)] if self._cache else []
-        found = next(filter(None, (saved_head(place / name) for place in places)), None)
-        return self._hold(name, found) if found else None
+            if name in self._memory:
+                self._memory.move_to_end(name)
+                return self._memory[name]
+        directories = [self._folder.path] if name in self._folder.files else []
+        directories += [Path(self._cache)] if self._cache else []
+        head = next(filter(None, (saved_head(directory / name) for directory in directories)), None)
+        return self._remember(name, head) if head else None
 
-    def _hold(self, name: str, head: TextHead) -> TextHead:
+    def _remember(self, name: str, head: TextHead) -> TextHead:
         with self._lock:
-            self._held[name] = head
-            if len(self._held) > MEMORY_ENTRIES:
-                self._held.popitem(last=False)
+            self._memory[name] = head
+            if len(self._memory) > MEMORY_ENTRIES:
+                self._memory.popitem(last=False)
         return head
 
-    def _keep(self, name: str, head: TextHead) -> None:
-        """Write it to the cache, in place of the oldest there when that is full."""
+    def _save(self, name: str, head: TextHead) -> None:
+        """Save `head` in the cache; delete the oldest heads beyond DISK_ENTRIES."""
         if not self._cache:
             return
         try:
             head.save(Path(self._cache) / name)
-            kept = sorted((Path(self._cache) / FOLDER).glob("*.npz"), key=lambda path: path.stat().st_mtime)
-            for old in kept[:-DISK_ENTRIES]:
+            saved = sorted((Path(self._cache) / FOLDER).glob("*.npz"), key=lambda path: path.stat().st_mtime)
+            for old in saved[:-DISK_ENTRIES]:
                 old.unlink(missing_ok=True)
-        except OSError as error:  # it can be made again: no reason not to answer
-            log.warning("cannot keep text embeddings: %s", error)
+        except OSError as error:  # the head can be made again, so the request is still answered
+            log.warning("cannot save text embeddings: %s", error)
 
 
-def open_texts(folder: ModelFolder, cache: str, threads: int) -> Texts | None:
-    """The heads of a zero-shot model, its text tower on `threads` threads; None for any other. Raises ModelError."""
+def open_text_heads(folder: ModelFolder, cache: str, threads: int) -> TextHeads | None:
+    """Return the text heads of a zero-shot model, None for any other model; raise ModelError.
+
+    The text tower runs on `threads` threads.
+    """
     if folder.zero_shot is None:
         return None
 
@@ -125,4 +128,4 @@ def open_texts(folder: ModelFolder, cache: str, threads: int) -> Texts | None:
 
         return load_text_tower(folder.loader, folder.weights, threads)
 
-    return Texts(folder, folder.zero_shot, cache, tower)
+    return TextHeads(folder, folder.zero_shot, cache, tower)

@@ -1,7 +1,7 @@
-"""Deferred calls: work that no answer waits for is queued while a request runs and done a few times a second.
+"""Deferred calls: metrics and log lines that no response waits for, executed a few times a second.
 
-After an inference all other code has left the processor's caches, and one metric or log line then costs as much as
-twenty of them in a row: together they took a tenth of a fast model's request.
+After an inference all other code has left the processor's caches, and one metric or log line costs as much as
+twenty in a row: without deferring them they took a tenth of a fast model's request time.
 """
 
 import atexit
@@ -12,29 +12,29 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-EVERY_S = 0.25
+INTERVAL_S = 0.25
 
 log = logging.getLogger(__name__)
 
 
 class DeferredCalls:
-    """Calls queued by any thread and done in their order by one thread, or by whoever calls `flush`."""
+    """A queue of calls, filled from any thread and executed in order by a thread of its own, or by `run_all`."""
 
     def __init__(self) -> None:
-        self._queued: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._calls: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._lock = threading.Lock()
         threading.Thread(target=self._run, name="deferred", daemon=True).start()
-        atexit.register(self.flush)
+        atexit.register(self.run_all)
 
     def __call__(self, function: Callable[..., object], *arguments: Any) -> None:
-        """Queue a call whose result nobody needs."""
-        self._queued.append((function, arguments))
+        """Queue a call whose result is not needed."""
+        self._calls.append((function, arguments))
 
-    def flush(self) -> None:
-        """Do all queued calls now."""
+    def run_all(self) -> None:
+        """Execute all queued calls now."""
         with self._lock:
-            while self._queued:
-                function, arguments = self._queued.popleft()
+            while self._calls:
+                function, arguments = self._calls.popleft()
                 try:
                     function(*arguments)
                 except Exception:
@@ -42,5 +42,5 @@ class DeferredCalls:
 
     def _run(self) -> None:
         while True:
-            time.sleep(EVERY_S)
-            self.flush()
+            time.sleep(INTERVAL_S)
+            self.run_all()

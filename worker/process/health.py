@@ -1,4 +1,4 @@
-"""What this worker says of itself: starting, ready, draining or broken."""
+"""The worker's state (starting, ready, draining or broken), and the watchdog for hung inferences."""
 
 import threading
 import time
@@ -10,7 +10,7 @@ STARTING, READY, DRAINING, BROKEN = "starting", "ready", "draining", "broken"
 
 
 class Health:
-    """The worker's state, safe to read from any thread; `reason` says why when it is broken."""
+    """The worker's state, safe to read from any thread; `reason` says why it is broken."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -19,7 +19,7 @@ class Health:
         self._answering = False
 
     def become(self, state: str, reason: str | None = None) -> None:
-        """Move to `state`. Draining is final: a worker on its way out never becomes ready again."""
+        """Change to `state`. Draining is final: a worker that stops never becomes ready again."""
         with self._lock:
             if self.state != DRAINING:
                 self.state, self.reason = state, reason
@@ -30,16 +30,16 @@ class Health:
         return self.state == READY
 
     def require_answering(self) -> None:
-        """Raise ServiceError NOT_READY unless requests are answered now: ready, or draining after having been ready."""
+        """Raise ServiceError NOT_READY unless the worker is ready, or draining after having been ready."""
         if not self._answering:
             found = f"{self.state}: {self.reason}" if self.reason else self.state
             raise ServiceError(ErrorCode.NOT_READY, f"found this worker {found}, needed it ready: try again shortly")
 
 
 def watch(busy_s: Callable[[], float], limit_s: float, give_up: Callable[[float], None]) -> threading.Thread:
-    """Start a watchdog that calls `give_up` with the seconds once one inference outlives `limit_s`.
+    """Start a watchdog thread that calls `give_up` with the seconds once one inference takes longer than `limit_s`.
 
-    A runtime that hangs holds no Python lock, so only another thread can notice, and only a new process helps.
+    A hung engine has released Python's lock, so another thread can notice; but only a new process helps.
     """
 
     def loop() -> None:

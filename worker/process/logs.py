@@ -1,4 +1,4 @@
-"""Logs as JSON lines on standard output, each with the request id where there is one."""
+"""Logs as JSON lines on standard output, with the request id if there is one."""
 
 import json
 import logging
@@ -8,17 +8,17 @@ from datetime import UTC, datetime
 FIELDS = "fields"  # the `extra` key under which a record carries its own JSON fields
 
 
-def written(seconds: float) -> str:
-    """A time in seconds since 1970 as it stands in the log."""
+def timestamp(seconds: float) -> str:
+    """Return a time in seconds since 1970 as ISO 8601, UTC, with milliseconds."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 class JsonFormatter(logging.Formatter):
-    """One record, one JSON object on one line."""
+    """Format a record as one JSON object on one line."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
-            "time": written(record.created),
+            "time": timestamp(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),

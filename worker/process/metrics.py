@@ -13,7 +13,7 @@ IMAGES = (1, 2, 4, 8, 16, 32, 64)
 
 @dataclass(frozen=True)
 class Metrics:
-    """The instruments, each written by the stage it is named after."""
+    """The worker's metrics; each is updated by the stage it is named after."""
 
     registry: CollectorRegistry
     requests: Counter
@@ -26,19 +26,19 @@ class Metrics:
     rejected: Counter
     model_ready: Gauge
 
-    def stages(self, queue_s: float, decode_s: float, inference_s: float) -> None:
-        """Where the time of one image went."""
+    def observe_stages(self, queue_s: float, decode_s: float, inference_s: float) -> None:
+        """Record the seconds that one image spent in each stage."""
         self.queue.observe(queue_s)
         self.decode.observe(decode_s)
         self.inference.observe(inference_s)
 
     def text(self) -> bytes:
-        """The exposition format that Prometheus scrapes."""
+        """Return the metrics in Prometheus's text format."""
         return generate_latest(self.registry)
 
 
 def create_metrics(in_flight: Callable[[], float], ready: Callable[[], float]) -> Metrics:
-    """Fresh instruments; the two gauges ask their functions at every scrape."""
+    """Return new metrics in a registry of their own; the two gauges call their functions at every scrape."""
     registry = CollectorRegistry()
 
     def seconds(name: str, what: str, labels: tuple[str, ...] = ()) -> Histogram:

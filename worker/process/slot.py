@@ -1,4 +1,4 @@
-"""Pin this process to its slot. Runs before anything imports a runtime, which reads the mask and counts once."""
+"""Pin this process to its slot, before an engine is imported: engines read the CPU mask and thread counts only once."""
 
 import os
 
@@ -6,14 +6,14 @@ from worker.contract.machine import UNKNOWN_GPU, kind
 from worker.contract.settings import Settings
 from worker.contract.swarm_slot import SlotError
 
-# Read at import by OpenMP, OpenBLAS and MKL; without them a library starts a thread for every core of the host.
+# OpenMP, OpenBLAS and MKL read these at import; without them each starts a thread for every core of the host.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def pin(settings: Settings) -> None:
-    """Set the CPU mask, the thread counts and the visible GPU of this process and of all it will start.
+    """Set the CPU mask, the thread counts and the visible GPU of this process and of the processes it will start.
 
-    Raises SlotError where the machine has not what the slot says.
+    Raise SlotError if this machine lacks the slot's CPUs or GPU.
     """
     allowed = os.sched_getaffinity(0)
     if not settings.cpus <= allowed:

@@ -1,4 +1,4 @@
-"""The servers that this one is measured against: each a program that `python -m` starts, told all by its environment.
+"""The model servers to compare with: programs that `python -m` starts, configured by environment variables.
 
-`*_documented` are written as the server's own documentation teaches it; `*_engine` have this project's code inside.
+`*_documented` follow the server's own documentation; `*_engine` use this project's decoding and engine.
 """

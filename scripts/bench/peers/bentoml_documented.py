@@ -1,4 +1,4 @@
-"""BentoML as its ResNet example has it: images as a multipart form, adaptive batching switched on."""
+"""BentoML as in its ResNet example: images as a multipart form, with adaptive batching."""
 
 import bentoml
 import torch

@@ -1,4 +1,4 @@
-"""BentoML with this project's decoding and engine inside: a file in, one worker process."""
+"""BentoML with this project's decoding and engine: a multipart file, one worker process."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the bench tells a server under test, and the parts that several of them share."""
+"""The settings of a server under test, and the code that several of them share."""
 
 import os
 from collections.abc import Callable
@@ -10,7 +10,7 @@ TOP = 5
 
 
 def network() -> Any:
-    """The network as torchvision builds it, with the bench's weights: eager, f32."""
+    """Return torchvision's network with the bench's weights: eager, f32."""
     import torch
 
     from worker.models import torchvision_ops
@@ -24,18 +24,19 @@ def network() -> Any:
 
 
 def transforms() -> Callable[[Any], Any]:
-    """The preprocessing that nearly every tutorial of an ImageNet classifier has."""
+    """Return the preprocessing of nearly every tutorial for ImageNet classifiers."""
     from torchvision import transforms
 
-    steps: Callable[[Any], Any] = transforms.Compose([
+    steps = [
         transforms.Resize(256),
         transforms.CenterCrop(224),
         transforms.ToTensor(),
         transforms.Normalize(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225]),
-    ])  # fmt: skip
-    return steps
+    ]
+    composed: Callable[[Any], Any] = transforms.Compose(steps)
+    return composed
 
 
 def categories() -> list[str]:
-    """The labels, one a line."""
+    """Return the labels of the classes, in their order."""
     return (Path(os.environ["BENCH_FOLDER"]) / "labels.en.txt").read_text(encoding="utf-8").splitlines()

@@ -1,4 +1,4 @@
-"""LitServe as its documentation and its own performance test have it: base64 in JSON, batches of 8, a thread pool."""
+"""LitServe as in its documentation and its performance test: base64 in JSON, batches of 8, a thread pool."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""LitServe with this project's decoding and engine inside: base64 in JSON, for it takes no bare bytes; one worker."""
+"""LitServe with this project's decoding and engine: base64 in JSON, since it accepts no raw bytes; one worker."""
 
 import base64
 import os

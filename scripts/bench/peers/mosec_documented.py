@@ -1,4 +1,4 @@
-"""MOSEC as its ResNet-50 example has it: base64 in JSON, stages of preprocessing, batched inference and labels."""
+"""MOSEC as in its ResNet-50 example: base64 in JSON, with stages for preprocessing, batched inference and labels."""
 
 import base64
 import io
@@ -29,7 +29,7 @@ class Preprocess(Worker):
 class Inference(Worker):
     def __init__(self) -> None:
         self.model = common.network()
-        self.example = [np.zeros((3, 224, 224), np.float32)] * BATCH  # MOSEC warms up with it
+        self.example = [np.zeros((3, 224, 224), np.float32)] * BATCH  # MOSEC's warm-up input
 
     def forward(self, data: list[np.ndarray]) -> list[int]:
         with torch.no_grad():

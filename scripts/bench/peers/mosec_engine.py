@@ -1,4 +1,4 @@
-"""MOSEC with this project's decoding and engine inside: bytes in, one worker process."""
+"""MOSEC with this project's decoding and engine: raw bytes, one worker process."""
 
 import os
 

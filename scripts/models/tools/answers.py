@@ -14,7 +14,7 @@ from worker.engines import Engine, load_engine
 from worker.models.folder import ModelFolder
 from worker.models.labels import Labels
 from worker.pipeline.classifier import Head, identity
-from worker.pipeline.text_embeddings import open_texts
+from worker.pipeline.text_embeddings import open_text_heads
 
 
 def open_engine(folder: ModelFolder, threads: int = 0, gpu: str = "") -> Engine:
@@ -50,8 +50,8 @@ def decoder(folder: ModelFolder) -> Callable[[bytes], np.ndarray]:
 
 def head(folder: ModelFolder) -> Head:
     """What makes float32 logits [..., classes] of what the folder's network gives."""
-    texts = open_texts(folder, "", len(os.sched_getaffinity(0)))
-    return texts.own if texts else identity
+    texts = open_text_heads(folder, "", len(os.sched_getaffinity(0)))
+    return texts.own_head if texts else identity
 
 
 def asker(folder: ModelFolder, engine: Engine) -> Callable[[bytes], np.ndarray]:

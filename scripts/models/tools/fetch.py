@@ -60,7 +60,7 @@ def _download(plan: Plan, folder: Path) -> None:
     for path in folder.iterdir():
         if path.is_file() and path not in wanted and path.suffix not in PARTIAL:
             path.unlink()
-    missing = {path: remote for path, remote in wanted.items() if not digests.good(path, remote)}
+    missing = {path: remote for path, remote in wanted.items() if not digests.is_complete(path, remote)}
     total = sum(remote.size or 0 for remote in missing.values())
     say(f"   {plan.source}: {megabytes(total)} to fetch, {len(missing)} of {len(plan.files)} files")
     _check_room(total, folder)
@@ -88,11 +88,11 @@ def main(into: Path, options: FetchModelOptions) -> int:
             warn(line)
         return 1
     except Exception as error:
-        from scripts.models.tools.sources.fetch_errors import explained
+        from scripts.models.tools.sources.fetch_errors import user_message
 
-        if not (told := explained(error, options.source)):
+        if not (message := user_message(error, options.source)):
             raise
-        warn(told)
+        warn(message)
         return 1
     return 0
 

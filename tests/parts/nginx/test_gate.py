@@ -1,4 +1,4 @@
-"""The gate's rules, and the figures in nginx.conf that must agree with others."""
+"""The gate's command line."""
 
 import json
 import shutil
@@ -48,7 +48,7 @@ def gate(*arguments: str) -> subprocess.CompletedProcess[str]:
         (["run", "--members", "m", "--out", "."], "the following arguments are required: --nginx"),
         (
             ["run", "--members", "m", "--out", ".", "--nginx", "nginx", "--interval", "0"],
-            "argument --interval: needed is a number above 0, at most 60; found 0",
+            "argument --interval: found 0, needed a number above 0 and at most 60",
         ),
         ([], "the following arguments are required: command"),
     ],
@@ -59,11 +59,11 @@ def test_unknown_and_missing_arguments_are_refused(arguments: list[str], fault: 
     assert done.stderr.splitlines()[-1].endswith(f"error: {fault}")
 
 
-def test_init_lists_every_member_to_be_found_and_calls_nothing_ready(tmp_path: Path) -> None:
+def test_init_lists_every_member_that_resolves_and_marks_no_model_ready(tmp_path: Path) -> None:
     members = tmp_path / "members.json"
     named, nowhere = MEMBER | {"address": "localhost:8081"}, OTHER | {"address": "not..a.name:8083"}
     members.write_text(document({"model": "photos", "members": [named]}, {"model": "other", "members": [nowhere]}))
-    (tmp_path / "ready.json").write_text("of a run before")
+    (tmp_path / "ready.json").write_text("left by an earlier run")
     done = gate("init", "--members", str(members), "--out", str(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
     listed = render_upstreams({"photos": {"photos-0": A.address}, "other": {}})
@@ -76,12 +76,12 @@ def test_init_lists_every_member_to_be_found_and_calls_nothing_ready(tmp_path: P
     assert sorted(path.name for path in tmp_path.iterdir()) == written
 
 
-def test_init_refuses_unusable_members_in_one_line(tmp_path: Path) -> None:
+def test_init_refuses_invalid_members_in_one_line(tmp_path: Path) -> None:
     members = tmp_path / "members.json"
     members.write_text(document())
     done = gate("init", "--members", str(members), "--out", str(tmp_path))
     assert done.returncode == 1
-    assert done.stderr == f"gate: {members}: pools: needed is a list with at least one entry\n"
+    assert done.stderr == f"gate: {members}: pools: needed a list with at least one entry\n"
 
 
 def test_the_gate_needs_nothing_but_the_standard_library(tmp_path: Path) -> None:
@@ -92,9 +92,9 @@ def test_the_gate_needs_nothing_but_the_standard_library(tmp_path: Path) -> None
     assert done.returncode == 0
 
 
-def test_how_often_it_looks_can_be_said_by_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_sets_the_interval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(INTERVAL, "0")
     done = gate("run", "--members", "m", "--out", str(tmp_path), "--nginx", "nginx")
     assert done.returncode == 2
-    fault = "argument --interval: needed is a number above 0, at most 60; found 0"
+    fault = "argument --interval: found 0, needed a number above 0 and at most 60"
     assert done.stderr.splitlines()[-1].endswith(f"error: {fault}")

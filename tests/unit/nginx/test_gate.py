@@ -1,4 +1,4 @@
-"""The gate's rules, and the figures in nginx.conf that must agree with others."""
+"""The gate's rules, and the figures in nginx.conf that must agree with other files."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from worker.contract.limits import LIMITS, MAX_BODY_BYTES
 ROOT = Path(__file__).parents[3]
 
 from nginx.gate.__main__ import INTERVAL  # noqa: E402
-from nginx.gate.members import Member, MembersError, Name, Pools, parse_members  # noqa: E402
+from nginx.gate.members import DiscoveredPool, Member, MembersError, Pools, parse_members  # noqa: E402
 from nginx.gate.rules import (  # noqa: E402
     KEEPALIVE_S,
     Peer,
@@ -34,13 +34,13 @@ LATER = "2026-01-01T00:00:09.000+00:00"
 A = Member("photos-0", "this", "this-cpu0", "127.0.0.1:8081", "photos")
 B = Member("photos-1", "this", "this-cpu1", "127.0.0.1:8082", "photos")
 C = Member("other-0", "this", "this-cpu2", "127.0.0.1:8083", "other")
-IN, OUT, UNTESTED = (Peer(standing, AT) for standing in ("in", "out", "untested"))
+IN, OUT, UNTESTED = (Peer(rotation, AT) for rotation in ("in", "out", "untested"))
 LISTED = {"photos-0": A.address, "photos-1": B.address}
-FOUND = Member("10.0.0.7:8000", "", "", "10.0.0.7:8000", "photos")  # by its pool's name
+DISCOVERED = Member("10.0.0.7:8000", "", "", "10.0.0.7:8000", "photos")
 
 
 def at(address: str, peer: Peer, state: str = "unreachable") -> Peer:
-    """`peer`, found at `address`."""
+    """Return `peer` at `address` in `state`."""
     return replace(peer, address=address, state=state)
 
 
@@ -50,51 +50,51 @@ def after(peer: Peer, *states: str) -> Peer:
     return peer
 
 
-# --- Who is in --------------------------------------------------------------------------------------------------
+# --- The rotation -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("state", ["unreachable", "starting", "broken"])
-def test_a_peer_goes_out_at_the_third_failure_in_a_row(state: str) -> None:
-    assert after(IN, state, state).standing == "in"
-    assert after(IN, state, state, state).standing == "out"
+def test_a_peer_leaves_at_the_third_failure_in_a_row(state: str) -> None:
+    assert after(IN, state, state).rotation == "in"
+    assert after(IN, state, state, state).rotation == "out"
 
 
 def test_failures_of_different_kinds_add_up() -> None:
-    assert after(IN, "unreachable", "starting", "broken").standing == "out"
+    assert after(IN, "unreachable", "starting", "broken").rotation == "out"
 
 
-def test_one_success_makes_the_count_of_failures_start_anew() -> None:
-    assert after(IN, "broken", "broken", "ready", "broken", "broken").standing == "in"
+def test_one_success_resets_the_count_of_failures() -> None:
+    assert after(IN, "broken", "broken", "ready", "broken", "broken").rotation == "in"
 
 
-def test_a_draining_peer_goes_out_at_once() -> None:
-    assert after(IN, "draining").standing == "out"
-    assert after(UNTESTED, "draining").standing == "out"
+def test_a_draining_peer_leaves_at_once() -> None:
+    assert after(IN, "draining").rotation == "out"
+    assert after(UNTESTED, "draining").rotation == "out"
 
 
-def test_a_peer_comes_in_at_the_second_success_in_a_row() -> None:
-    assert after(OUT, "ready").standing == "out"
-    assert after(OUT, "ready", "unreachable", "ready").standing == "out"
-    assert after(OUT, "ready", "ready").standing == "in"
+def test_a_peer_enters_at_the_second_success_in_a_row() -> None:
+    assert after(OUT, "ready").rotation == "out"
+    assert after(OUT, "ready", "unreachable", "ready").rotation == "out"
+    assert after(OUT, "ready", "ready").rotation == "in"
 
 
-def test_an_untested_peer_is_in_at_its_first_success_and_out_at_its_third_failure() -> None:
-    assert after(UNTESTED, "ready").standing == "in"
-    assert after(UNTESTED, "starting", "starting").standing == "untested"
-    assert after(UNTESTED, "starting", "starting", "starting").standing == "out"
+def test_an_untested_peer_enters_at_its_first_success_and_leaves_at_its_third_failure() -> None:
+    assert after(UNTESTED, "ready").rotation == "in"
+    assert after(UNTESTED, "starting", "starting").rotation == "untested"
+    assert after(UNTESTED, "starting", "starting", "starting").rotation == "out"
 
 
-def test_since_says_when_the_state_last_changed() -> None:
+def test_since_is_the_time_of_the_last_change_of_state() -> None:
     ready = next_state(IN, Probe("ready", None, "t1"))
     assert ready.since == "t1"
     assert next_state(ready, Probe("ready", None, "t2")).since == "t1"
     assert next_state(ready, Probe("broken", "gone", "t3")).since == "t3"
 
 
-# --- Who is listed ----------------------------------------------------------------------------------------------
+# --- The listed servers -----------------------------------------------------------------------------------------
 
 
-def test_peers_that_are_out_are_omitted() -> None:
+def test_peers_out_of_rotation_are_omitted() -> None:
     assert select_servers([A, B], {A: at("10.0.0.1:1", OUT), B: at("10.0.0.2:1", IN)}, LISTED) == {
         "photos-1": "10.0.0.2:1"
     }
@@ -110,17 +110,17 @@ def test_when_all_peers_are_out_the_last_list_stays() -> None:
     assert select_servers([A, B], peers, ["photos-1", "other-0"]) == {"photos-1": "10.0.0.2:1"}
 
 
-def test_when_all_are_out_and_none_was_listed_all_are_listed() -> None:
+def test_when_all_peers_are_out_and_none_was_listed_all_are_listed() -> None:
     peers = {A: at("10.0.0.1:1", OUT), B: at("10.0.0.2:1", OUT)}
     assert select_servers([A, B], peers, ["other-0"]) == {"photos-0": "10.0.0.1:1", "photos-1": "10.0.0.2:1"}
 
 
-def test_a_worker_whose_name_led_nowhere_cannot_be_listed() -> None:
+def test_a_worker_whose_name_never_resolved_is_not_listed() -> None:
     assert select_servers([A, B], {A: IN, B: at("10.0.0.2:1", OUT)}, LISTED) == {"photos-1": "10.0.0.2:1"}
     assert select_servers([A, B], {A: OUT, B: OUT}, LISTED) == {}
 
 
-def test_nobody_is_listed_at_an_address_where_another_worker_answers() -> None:
+def test_no_worker_is_listed_at_an_address_where_another_one_answers() -> None:
     gone, newcomer = at("10.0.0.1:1", UNTESTED), at("10.0.0.1:1", OUT, "starting")
     peers = {A: gone, B: at("10.0.0.2:1", IN, "ready"), C: newcomer}
     assert select_servers([A, B], peers, LISTED) == {"photos-1": "10.0.0.2:1"}
@@ -128,19 +128,19 @@ def test_nobody_is_listed_at_an_address_where_another_worker_answers() -> None:
     assert select_servers([C], peers, ()) == {"other-0": "10.0.0.1:1"}
 
 
-def test_a_worker_is_known_at_the_address_its_name_led_to_last() -> None:
+def test_a_peer_keeps_the_address_its_name_resolved_to_last() -> None:
     moved = next_state(at("10.0.0.1:1", IN), Probe("ready", None, LATER, address="10.0.0.9:1"))
     assert moved.address == "10.0.0.9:1"
     assert next_state(moved, Probe("unreachable", "no such name", LATER)).address == "10.0.0.9:1"
     assert next_state(OUT, Probe("unreachable", "no such name", LATER)).address is None
 
 
-# --- What Nginx is told -----------------------------------------------------------------------------------------
+# --- upstreams.conf ---------------------------------------------------------------------------------------------
 
 
 def test_upstreams_are_rendered_as_this_exact_text() -> None:
     assert render_upstreams({"photos": LISTED, "other": {"other-0": "[fd00::1]:8083"}}) == (
-        "# Rendered by the gate: the workers that answer. Do not edit: it is written anew at every change.\n"
+        "# Rendered by the gate: the workers that answer. Do not edit: every change rewrites this file.\n"
         "\n"
         "upstream pool_photos {\n"
         "    zone pool_photos 256k;\n"
@@ -171,20 +171,20 @@ def test_upstreams_are_rendered_as_this_exact_text() -> None:
     )
 
 
-def test_an_empty_pool_gets_an_entry_that_nginx_never_sends_to() -> None:
+def test_an_empty_pool_gets_a_placeholder_server() -> None:
     text = render_upstreams({"photos": {}, "other": {"other-0": C.address}})
     assert "upstream pool_photos {\n    zone pool_photos 256k;\n    least_conn;\n    server 127.0.0.1:1 down;\n" in text
     assert text.count(" down;") == 1
 
 
-def test_the_listed_servers_are_read_back() -> None:
+def test_the_listed_servers_can_be_read_back() -> None:
     pools = {"photos": LISTED, "other": {"other-0": "[fd00::1]:8083"}, "third": {}}
     assert listed_servers(render_upstreams(pools)) == {**LISTED, "other-0": "[fd00::1]:8083"}
     assert listed_pools(render_upstreams(pools)) == pools
     assert listed_servers("") == {}
 
 
-# --- What clients are told --------------------------------------------------------------------------------------
+# --- GET /status ------------------------------------------------------------------------------------------------
 
 
 def test_status_names_every_model_and_every_worker() -> None:
@@ -208,10 +208,10 @@ def test_status_names_every_model_and_every_worker() -> None:
     }
 
 
-def test_a_listed_worker_that_was_not_heard_makes_no_model_ready() -> None:
+def test_a_listed_worker_that_was_not_probed_makes_no_model_ready() -> None:
     status = render_status({"photos": (A,)}, {A: at(A.address, UNTESTED)}, LISTED, AT)
     assert status["models"] == [{"name": "photos", "ready": False, "workers_in": 0, "workers": 1}]
-    assert status["workers"][0]["reason"] == "not asked yet"
+    assert status["workers"][0]["reason"] == "not probed yet"
 
 
 def test_a_worker_is_not_in_before_nginx_lists_it() -> None:
@@ -221,54 +221,56 @@ def test_a_worker_is_not_in_before_nginx_lists_it() -> None:
     assert status["models"] == [{"name": "photos", "ready": True, "workers_in": 1, "workers": 2}]
 
 
-# --- What a worker said -----------------------------------------------------------------------------------------
+# --- Answers of /readyz -----------------------------------------------------------------------------------------
 
 
-def said(status: int, **changes: Any) -> Probe:
+def parsed(status: int, **changes: Any) -> Probe:
     facts = {"version": "1", "engine": "torch", "precision": "bf16", "in_flight": 0, "queued": 0}
     who = {"worker": "photos-0", "slot": "s", "model": "photos"}
     answer = {"state": "ready", "reason": None, **who, **facts, **changes}
     return parse_readyz(A, status, json.dumps(answer).encode(), AT)
 
 
-def test_a_worker_is_taken_at_its_word() -> None:
+def test_the_reported_state_reason_and_facts_are_parsed() -> None:
     facts = {"version": "1", "engine": "torch", "precision": "bf16", "in_flight": 0, "queued": 0}
-    assert said(200) == Probe("ready", None, AT, facts)
-    assert said(503, state="broken", reason="no memory") == Probe("broken", "no memory", AT, facts)
+    assert parsed(200) == Probe("ready", None, AT, facts)
+    assert parsed(503, state="broken", reason="no memory") == Probe("broken", "no memory", AT, facts)
 
 
 @pytest.mark.parametrize("body", [b"", b"OK", b"[]", b'{"state": "fine"}', b"\xff"])
-def test_an_answer_without_a_known_state_counts_as_none(body: bytes) -> None:
-    assert parse_readyz(A, 200, body, AT) == Probe("unreachable", "its /readyz answered 200 with no known state", AT)
+def test_an_answer_without_a_known_state_counts_as_unreachable(body: bytes) -> None:
+    assert parse_readyz(A, 200, body, AT) == Probe("unreachable", "its /readyz answered 200 without a known state", AT)
 
 
-def test_another_worker_at_the_address_is_not_taken_for_this_one() -> None:
-    reason = "127.0.0.1:8081 is answered by worker 'x-0' of model 'x'"
-    assert said(200, worker="x-0", model="x") == Probe("unreachable", reason, AT)
+def test_another_worker_at_the_address_counts_as_unreachable() -> None:
+    reason = "127.0.0.1:8081 answers as worker 'x-0' of model 'x'"
+    assert parsed(200, worker="x-0", model="x") == Probe("unreachable", reason, AT)
 
 
-def test_a_worker_that_was_found_says_itself_who_it_is() -> None:
+def test_a_discovered_worker_gets_the_identity_it_reports() -> None:
     answer = {"state": "ready", "reason": None, "worker": "photos-b-cpu0", "slot": "b-cpu0", "model": "photos"}
-    probe = parse_readyz(FOUND, 200, json.dumps(answer).encode(), AT)
-    assert (probe.state, probe.who) == ("ready", {"worker": "photos-b-cpu0", "slot": "b-cpu0"})
-    peer = next_state(replace(IN, address=FOUND.address), probe)
-    status = render_status({"photos": (FOUND,)}, {FOUND: peer}, {FOUND.worker: FOUND.address}, LATER)["workers"][0]
+    probe = parse_readyz(DISCOVERED, 200, json.dumps(answer).encode(), AT)
+    assert (probe.state, probe.identity) == ("ready", {"worker": "photos-b-cpu0", "slot": "b-cpu0"})
+    peer = next_state(replace(IN, address=DISCOVERED.address), probe)
+    status = render_status(
+        {"photos": (DISCOVERED,)}, {DISCOVERED: peer}, {DISCOVERED.worker: DISCOVERED.address}, LATER
+    )["workers"][0]
     assert [status[key] for key in ("worker", "server", "slot", "in")] == ["photos-b-cpu0", "b", "b-cpu0", True]
-    assert next_state(peer, Probe("unreachable", "timed out", LATER)).who == probe.who
+    assert next_state(peer, Probe("unreachable", "timed out", LATER)).identity == probe.identity
 
 
-def test_another_model_at_an_address_that_was_found_is_not_taken_for_one_of_the_pool() -> None:
-    reason = "10.0.0.7:8000 is answered by worker 'x-0' of model 'x'"
+def test_another_model_at_a_discovered_address_counts_as_unreachable() -> None:
+    reason = "10.0.0.7:8000 answers as worker 'x-0' of model 'x'"
     body = json.dumps({"state": "ready", "worker": "x-0", "model": "x"}).encode()
-    assert parse_readyz(FOUND, 200, body, AT) == Probe("unreachable", reason, AT)
+    assert parse_readyz(DISCOVERED, 200, body, AT) == Probe("unreachable", reason, AT)
 
 
 @pytest.mark.parametrize(("status", "state"), [(503, "ready"), (200, "starting")])
-def test_a_status_that_contradicts_the_state_counts_as_no_answer(status: int, state: str) -> None:
-    assert said(status, state=state) == Probe("unreachable", f"its /readyz answered {status} but says {state}", AT)
+def test_a_status_that_contradicts_the_state_counts_as_unreachable(status: int, state: str) -> None:
+    assert parsed(status, state=state) == Probe("unreachable", f"its /readyz answered {status} but says {state}", AT)
 
 
-# --- Who exists -------------------------------------------------------------------------------------------------
+# --- members.json -----------------------------------------------------------------------------------------------
 
 MEMBER = {"worker": "photos-0", "server": "this", "slot": "this-cpu0", "address": "127.0.0.1:8081"}
 OTHER = {"worker": "other-0", "server": "this", "slot": "this-cpu2", "address": "127.0.0.1:8083"}
@@ -289,10 +291,10 @@ def test_addresses_may_be_names_and_ipv6(address: str) -> None:
     assert parse_members(text)["photos"] == (replace(A, address=address),)
 
 
-def test_a_pool_may_be_a_name_that_leads_to_its_members() -> None:
-    name = Name("photos", "tasks.wanwu_photos:8000")
+def test_a_pool_may_be_discovered_by_a_host_name() -> None:
+    name = DiscoveredPool("photos", "tasks.wanwu_photos:8000")
     assert parse_members(document({"model": "photos", "discover": name.address})) == {"photos": name}
-    second, first = FOUND, replace(FOUND, worker="10.0.0.1:8000", address="10.0.0.1:8000")
+    second, first = DISCOVERED, replace(DISCOVERED, worker="10.0.0.1:8000", address="10.0.0.1:8000")
     assert name.members([second.address, first.address]) == (first, second)
 
 
@@ -300,54 +302,54 @@ def test_a_pool_may_be_a_name_that_leads_to_its_members() -> None:
     ("text", "fault"),
     [
         ("{", "not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
-        ("[]", "pools: needed is a list with at least one entry"),
-        ('{"pools": [], "x": 1}', "found keys pools, x; needed is an object with exactly pools"),
-        (document(), "pools: needed is a list with at least one entry"),
-        (document({"model": "photos"}), "pools/0: needed is an object with exactly model, members or model, discover"),
+        ("[]", "pools: needed a list with at least one entry"),
+        ('{"pools": [], "x": 1}', "found keys pools, x, needed an object with exactly pools"),
+        (document(), "pools: needed a list with at least one entry"),
+        (document({"model": "photos"}), "pools/0: needed an object with exactly model, members or model, discover"),
         (
             document({"model": "photos", "discover": "tasks.photos:8000", "members": [MEMBER]}),
-            "pools/0: needed is an object with exactly model, members or model, discover",
+            "pools/0: needed an object with exactly model, members or model, discover",
         ),
         (
             document({"model": "photos", "discover": "tasks.photos"}),
-            "pools/0/discover: found 'tasks.photos', needed is text that matches [A-Za-z0-9._-]+:\\d{1,5}",
+            "pools/0/discover: found 'tasks.photos', needed text that matches [A-Za-z0-9._-]+:\\d{1,5}",
         ),
-        (document({"model": "photos", "members": []}), "pools/0/members: needed is a list with at least one entry"),
+        (document({"model": "photos", "members": []}), "pools/0/members: needed a list with at least one entry"),
         (
             document({"model": "photos", "members": [MEMBER | {"weight": 2}]}),
-            "pools/0/members/0: needed is an object with exactly worker, server, slot, address",
+            "pools/0/members/0: needed an object with exactly worker, server, slot, address",
         ),
         (
             document({"model": "De mo", "members": [MEMBER]}),
-            "pools/0/model: found 'De mo', needed is text that matches [a-z0-9][a-z0-9._-]{0,63}",
+            "pools/0/model: found 'De mo', needed text that matches [a-z0-9][a-z0-9._-]{0,63}",
         ),
         (
             document({"model": "photos", "members": [MEMBER | {"address": "1.2.3.4:80; }"}]}),
-            "pools/0/members/0/address: found '1.2.3.4:80; }', needed is text that matches "
+            "pools/0/members/0/address: found '1.2.3.4:80; }', needed text that matches "
             r"([A-Za-z0-9._-]+|\[[0-9a-f:]+\]):\d{1,5}",
         ),
         (
             document({"model": "photos", "members": [MEMBER | {"worker": 7}]}),
-            "pools/0/members/0/worker: found 7, needed is text that matches [A-Za-z0-9._-]+",
+            "pools/0/members/0/worker: found 7, needed text that matches [A-Za-z0-9._-]+",
         ),
         (
             document({"model": "photos", "members": [MEMBER]}, {"model": "photos", "members": [OTHER]}),
-            "model 'photos' is there twice",
+            "model 'photos' appears twice",
         ),
-        (document({"model": "photos", "members": [MEMBER, MEMBER]}), "worker 'photos-0' is there twice"),
+        (document({"model": "photos", "members": [MEMBER, MEMBER]}), "worker 'photos-0' appears twice"),
         (
             document({"model": "photos", "members": [MEMBER, OTHER | {"address": MEMBER["address"]}]}),
-            "address '127.0.0.1:8081' is there twice",
+            "address '127.0.0.1:8081' appears twice",
         ),
     ],
 )
-def test_unusable_members_are_refused_with_place_and_remedy(text: str, fault: str) -> None:
+def test_invalid_members_are_refused_with_their_place(text: str, fault: str) -> None:
     with pytest.raises(MembersError) as caught:
         parse_members(text)
     assert str(caught.value) == fault
 
 
-def test_models_are_listed_as_one_of_their_workers_describes_them_even_after_it_is_gone() -> None:
+def test_models_keep_a_workers_description_after_the_worker_is_gone() -> None:
     answer = {"state": "ready", "worker": "photos-0", "model": "photos", "model_info": {"name": "photos", "classes": 2}}
     ready = parse_readyz(A, 200, json.dumps(answer).encode(), AT)
     gone = Probe("unreachable", "refused", LATER)
@@ -359,7 +361,7 @@ def test_models_are_listed_as_one_of_their_workers_describes_them_even_after_it_
 
 
 @pytest.mark.parametrize("info", ["text", 7, None, ["list"]])
-def test_model_info_that_is_no_object_is_passed_over(info: object) -> None:
+def test_model_info_that_is_not_an_object_is_ignored(info: object) -> None:
     answer = {"state": "ready", "worker": "photos-0", "model": "photos", "model_info": info}
     assert parse_readyz(A, 200, json.dumps(answer).encode(), AT).model_info is None
 
@@ -374,14 +376,14 @@ def test_every_runtime_hands_that_variable_down() -> None:
 
 
 def figure(directive: str, unit: str) -> int:
-    """The number that nginx.conf gives `directive`, once."""
+    """Return the number that nginx.conf sets for `directive`; it must occur once."""
     text = (ROOT / "nginx/nginx.conf").read_text()
     found = re.findall(rf"^\s*{directive} (\d+){unit};", text, re.MULTILINE)
     assert len(found) == 1
     return int(found[0])
 
 
-def test_nginx_takes_bodies_as_large_as_the_worker_does_and_says_so() -> None:
+def test_nginx_and_the_worker_have_the_same_body_limit() -> None:
     megabytes = figure("client_max_body_size", "m")
     assert megabytes * 1024 * 1024 == MAX_BODY_BYTES
     assert f"larger than {megabytes} MB" in (ROOT / "nginx/errors.conf").read_text()
@@ -391,7 +393,7 @@ def test_nginx_waits_longer_than_the_longest_deadline_of_a_worker() -> None:
     assert figure("proxy_read_timeout", "s") > LIMITS["deadline_s"].maximum
 
 
-def test_a_worker_that_hangs_leaves_time_for_the_second_try() -> None:
+def test_a_hung_worker_leaves_time_for_the_second_try() -> None:
     spent = figure("proxy_connect_timeout", "s") + figure("proxy_read_timeout", "s")
     assert figure("proxy_next_upstream_timeout", "s") > spent
     assert figure("worker_shutdown_timeout", "s") > spent + figure("proxy_read_timeout", "s")

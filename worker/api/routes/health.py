@@ -25,7 +25,7 @@ def blueprint(service: Service) -> Blueprint:
 
     @routes.get("/metrics")
     def metrics() -> ResponseReturnValue:
-        service.deferred.flush()
+        service.deferred.run_all()
         return Response(service.metrics.text(), content_type=EXPOSITION_TYPE)
 
     @routes.get("/openapi.json")

@@ -14,7 +14,7 @@ from worker.api.service import Loaded, Service
 from worker.contract.errors import ServiceError
 from worker.contract.languages import BOTH
 from worker.contract.version import VERSION
-from worker.pipeline.classifier import Classified
+from worker.pipeline.classifier import Classification
 
 SERVER = {"name": "wanwu", "version": VERSION, "extensions": ["classification", "binary_tensor_data"]}
 
@@ -54,7 +54,7 @@ def blueprint(service: Service) -> Blueprint:
         results = service.classify(model, asked.images)
         if error := next((result for result in results if isinstance(result, ServiceError)), None):
             raise error
-        logits = np.stack([result.logits for result in results if isinstance(result, Classified)])
+        logits = np.stack([result.logits for result in results if isinstance(result, Classification)])
         return _answer(service, model, asked, model.folder.output.scores(logits))
 
     return routes

@@ -12,7 +12,7 @@ from worker.api.service import Loaded, Service
 from worker.api.uploads import Upload, query, read_upload
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.pipeline.admission import Deadline
-from worker.pipeline.classifier import Classified
+from worker.pipeline.classifier import Classification
 
 PATH = "/predict"
 JSON, PNG = "application/json", "image/png"
@@ -55,7 +55,11 @@ def answer(service: Service, context: RequestContext, image: bytes) -> dict[str,
 
 
 def _one(
-    context: RequestContext, service: Service, model: Loaded, result: Classified | ServiceError, parameters: Parameters
+    context: RequestContext,
+    service: Service,
+    model: Loaded,
+    result: Classification | ServiceError,
+    parameters: Parameters,
 ) -> dict[str, object]:
     if isinstance(result, ServiceError):
         raise result
@@ -88,7 +92,7 @@ def _about(context: RequestContext, service: Service, model: Loaded) -> dict[str
 
 
 def _result(
-    context: RequestContext, model: Loaded, result: Classified | ServiceError, parameters: Parameters
+    context: RequestContext, model: Loaded, result: Classification | ServiceError, parameters: Parameters
 ) -> dict[str, object]:
     if isinstance(result, ServiceError):
         return result.body()

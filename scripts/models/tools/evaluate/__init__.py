@@ -1,7 +1,7 @@
-"""Evaluating a model folder on labelled images: find them, answer them as serving does, count, report.
+"""Evaluate a model folder on labelled images: find them, classify them as a worker does, compute metrics, report.
 
-Nothing is imported here, for the processes that answer come through here before they are pinned.
+Nothing is imported here, because the processes that classify import this package before they are pinned.
 """
 
-JSON, PAGE = "evaluation.json", "evaluation.html"  # what a report consists of
-FORMAT = "wanwu evaluation 1"  # what the JSON file calls itself
+JSON, PAGE = "evaluation.json", "evaluation.html"  # the files of a report
+FORMAT = "wanwu evaluation 1"  # the JSON file's `format`

@@ -1,4 +1,4 @@
-"""`python -m scripts.models.tools.evaluate`: evaluate a model folder on labelled images, and report."""
+"""`python -m scripts.models.tools.evaluate`: evaluate a model folder on labelled images and write a report."""
 
 import sys
 from pathlib import Path
@@ -12,16 +12,16 @@ from scripts.models.tools.evaluate.report import table, to_json
 from scripts.models.tools.evaluate.thumbnails import data_urls
 from worker.models.folder import read_folder
 
-ESCAPED = "backslashreplace"  # file names may hold bytes that are no text; in JSON this is its own notation
+ESCAPED = "backslashreplace"  # for file names that are not UTF-8; JSON has the same notation
 
 
 def report(out: Path, task: EvaluateTask) -> None:
     """Write the report of an evaluation into the folder `out`; raise ModelError, CommandError or OSError."""
-    found, wrong = evaluate(task.model, task.images, task.on_gpus)
+    evaluation, mistakes = evaluate(task.model, task.images, task.on_gpus)
     pixels = read_folder(task.model).input.pixels
-    (out / PAGE).write_text(page(found, data_urls(wrong, pixels)), encoding="utf-8")
-    (out / JSON).write_text(to_json(found), encoding="utf-8", errors=ESCAPED)
-    say(f"\n{table(found)}")
+    (out / PAGE).write_text(page(evaluation, data_urls(mistakes, pixels)), encoding="utf-8")
+    (out / JSON).write_text(to_json(evaluation), encoding="utf-8", errors=ESCAPED)
+    say(f"\n{table(evaluation)}")
 
 
 def main(folder: Path, task: EvaluateTask) -> int:

@@ -1,4 +1,4 @@
-"""An evaluation from beginning to end: images found, answered, counted."""
+"""Run an evaluation: read the data set, classify its images, compute the metrics."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,10 +11,10 @@ from scripts.base.errors import CommandError
 from scripts.cluster.hardware import read_hardware
 from scripts.models.tools.evaluate import dataset
 from scripts.models.tools.evaluate.classes import Classes
-from scripts.models.tools.evaluate.dataset import Dataset, Image, LeftOut
-from scripts.models.tools.evaluate.metrics import Figures, figures
+from scripts.models.tools.evaluate.dataset import Dataset, Image, SkippedFile
+from scripts.models.tools.evaluate.metrics import Metrics, compute_metrics
 from scripts.models.tools.evaluate.progress import Progress
-from scripts.models.tools.evaluate.report import Evaluation, Mistake, counted, few, readable
+from scripts.models.tools.evaluate.report import Evaluation, Mistake, abbreviated, count_images, printable
 from scripts.models.tools.evaluate.run import Answer, answers, places
 from scripts.models.tools.prepare.isolated import Place
 from worker.contract.languages import BOTH
@@ -25,51 +25,66 @@ from worker.models.labels import SIGMOID, SOFTMAX
 PROBABILITIES = (SOFTMAX, SIGMOID)  # activations whose scores are from 0 to 1
 
 
-def evaluate(path: Path, place: Path, on_gpus: bool) -> tuple[Evaluation, list[Path]]:
-    """Return the evaluation of the folder at `path` on the images of `place`, and the files of its mistakes.
+def evaluate(path: Path, source: Path, on_gpus: bool) -> tuple[Evaluation, list[Path]]:
+    """Evaluate the model folder at `path` on the data set in `source`; return it with the files of its mistakes.
 
-    Raise ModelError when the folder cannot serve, and CommandError when no image can be evaluated.
+    Raise ModelError if the folder cannot be served, and CommandError if no image can be evaluated.
     """
     folder = read_folder(path)
     verify_files(folder)
-    found = dataset.read(place, Classes(folder.output))
-    _require_images(folder, place, found)
-    at = places(read_hardware(), path, on_gpus)[: len(found.images)]
-    machine = kind(at[0].gpu)
+    data = dataset.read(source, Classes(folder.output))
+    _require_images(folder, source, data)
+    process_places = places(read_hardware(), path, on_gpus)[: len(data.images)]
+    machine = kind(process_places[0].gpu)
     choice = folder.engine.choose(machine)
-    step(f"evaluating {folder.name} by {choice.engine} in {choice.precision} on {counted(len(found.images))}")
-    answered, seconds = _answer(path, found, at)
+    step(f"evaluating {folder.name} by {choice.engine} in {choice.precision} on {count_images(len(data.images))}")
+    answered, seconds = _classify(path, data, process_places)
     if not answered:
-        first = found.broken[0]
-        raise CommandError(f"IMAGES: {place}: none can be evaluated, {first.file}: {readable(first.reason)}")
-    counts = _figures(folder, answered)
-    wrong = [answered[position] for position in counts.mistakes]
-    mistakes = [Mistake(image.name, image.truth, answer.best[0], answer.score) for image, answer in wrong]
+        first = data.broken[0]
+        raise CommandError(
+            f"IMAGES: {source}: found no image that can be evaluated, {first.file}: {printable(first.reason)}: "
+            "needed at least one"
+        )
+    metrics = _metrics(folder, answered)
+    wrong = [answered[position] for position in metrics.mistakes]
     evaluation = Evaluation(
-        folder.name, folder.version, folder.output.labels, choice.engine, choice.precision, machine, str(place),
-        datetime.now(UTC), len(at), seconds, counts, mistakes, found.broken, found.not_images, found.unknown,
-    )  # fmt: skip
+        model=folder.name,
+        version=folder.version,
+        labels=folder.output.labels,
+        engine=choice.engine,
+        precision=choice.precision,
+        machine=machine,
+        source=str(source),
+        created=datetime.now(UTC),
+        processes=len(process_places),
+        seconds=seconds,
+        metrics=metrics,
+        mistakes=[Mistake(image.name, image.truth, answer.best[0], answer.score) for image, answer in wrong],
+        broken=data.broken,
+        not_images=data.not_images,
+        unknown=data.unknown,
+    )
     return evaluation, [image.path for image, _ in wrong]
 
 
-def _answer(path: Path, found: Dataset, at: Sequence[Place]) -> tuple[list[tuple[Image, Answer]], float]:
-    """Return the images with their answers, and the seconds that took; those without one join the broken."""
-    progress, answered = Progress(len(found.images)), {}
+def _classify(path: Path, data: Dataset, process_places: Sequence[Place]) -> tuple[list[tuple[Image, Answer]], float]:
+    """Return the images with their answers, and the seconds taken; add images without an answer to the broken ones."""
+    progress, answered = Progress(len(data.images)), {}
     try:
-        for position, answer in answers(path, [image.path for image in found.images], at, progress.start):
-            progress.one_more()
+        for position, answer in answers(path, [image.path for image in data.images], process_places, progress.start):
+            progress.advance()
             if isinstance(answer, Answer):
                 answered[position] = answer
             else:
-                found.broken.append(LeftOut(found.images[position].name, answer))
+                data.broken.append(SkippedFile(data.images[position].name, answer))
     finally:
-        progress.end()
-    found.broken.sort(key=lambda one: one.file)
-    return [(found.images[position], answered[position]) for position in sorted(answered)], progress.seconds
+        progress.clear()
+    data.broken.sort(key=lambda skipped: skipped.file)
+    return [(data.images[position], answered[position]) for position in sorted(answered)], progress.seconds
 
 
-def _figures(folder: ModelFolder, answered: Sequence[tuple[Image, Answer]]) -> Figures:
-    return figures(
+def _metrics(folder: ModelFolder, answered: Sequence[tuple[Image, Answer]]) -> Metrics:
+    return compute_metrics(
         np.array([image.truth for image, _ in answered]),
         np.array([answer.best for _, answer in answered]),
         np.array([answer.score for _, answer in answered]),
@@ -78,25 +93,25 @@ def _figures(folder: ModelFolder, answered: Sequence[tuple[Image, Answer]]) -> F
     )
 
 
-def _require_images(folder: ModelFolder, place: Path, found: Dataset) -> None:
-    if found.images:
+def _require_images(folder: ModelFolder, source: Path, data: Dataset) -> None:
+    if data.images:
         return
-    classes = [name for name in found.unknown if name]
+    classes = [name for name in data.unknown if name]
     labels = folder.output.labels
     if classes:
-        known = few(labels.shown(int(index), BOTH) for index in folder.output.main)
+        known = abbreviated(labels.shown(int(index), BOTH) for index in folder.output.main)
         raise CommandError(
-            f"IMAGES: {place}: found the classes {few(classes)}, none of which {folder.name} has: "
+            f"IMAGES: {source}: found the classes {abbreviated(classes)}, none of which {folder.name} has: "
             f"needed some of {known}"
         )
-    others = len(found.broken) + len(found.not_images) + sum(one.images for one in found.unknown.values())
-    beside = f", but {others} other {'file' if others == 1 else 'files'}" if others else ""
+    others = len(data.broken) + len(data.not_images) + sum(unknown.images for unknown in data.unknown.values())
+    and_others = f", but {others} other {'file' if others == 1 else 'files'}" if others else ""
     raise CommandError(
-        f"IMAGES: {place}: found no labelled images{beside}: needed a folder for each class, with its "
-        f"images inside, or a CSV file of file,label{_hint(place)}"
+        f"IMAGES: {source}: found no labelled images{and_others}: needed a folder for each class, with its "
+        f"images inside, or a CSV file of file,label{_csv_hint(source)}"
     )
 
 
-def _hint(place: Path) -> str:
-    tables = sorted(place.glob("*.csv")) if place.is_dir() else []
+def _csv_hint(source: Path) -> str:
+    tables = sorted(source.glob("*.csv")) if source.is_dir() else []
     return f", such as IMAGES={tables[0]}" if tables else ""

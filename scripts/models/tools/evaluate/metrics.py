@@ -1,7 +1,7 @@
-"""What answers to labelled images say of a model. Pure arithmetic on numpy arrays.
+"""Metrics of a model's answers to labelled images. Pure arithmetic on numpy arrays.
 
-Throughout, `truth` holds the right class of every image, int [N]; `best` the classes answered, best first, int [N, K];
-`scores` the score of the best, float64 [N].
+Throughout, `truth` is the true class of every image, int [N]; `best` the predicted classes, best first, int [N, K];
+`answered` the first of these, int [N]; `scores` its score, float64 [N]; `right` whether it is true, bool [N].
 """
 
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ import numpy as np
 
 TOP = 5
 BINS = 15  # of the calibration error, as in Guo et al.
-RIGHT = 0.9  # of the answers that are not unsure
-WORST = 24  # mistakes that are shown
-RULE = f"the lowest score (two decimals) from which on at least {RIGHT:.0%} of the held-out answers are right"
+TARGET_ACCURACY = 0.9  # of the answers that are not unsure
+MAX_MISTAKES = 24  # shown
+RULE = f"the lowest score (two decimals) from which on at least {TARGET_ACCURACY:.0%} of the held-out answers are right"
 
 
 @dataclass(frozen=True)
-class ClassFigures:
-    """One class: how many images show it, how often it was answered, and how often that was right."""
+class ClassMetrics:
+    """One class: the numbers of its images, of the answers with it, and of the right ones among these."""
 
     index: int
     images: int
@@ -26,18 +26,18 @@ class ClassFigures:
 
     @property
     def precision(self) -> float | None:
-        """The share of the answers of this class that are right, None where it was never answered."""
+        """Return the share of the answers with this class that are right; None without answers."""
         return self.right / self.answered if self.answered else None
 
     @property
     def recall(self) -> float | None:
-        """The share of the images of this class that were recognised, None where there are none."""
+        """Return the share of the images of this class that were recognised; None without images."""
         return self.right / self.images if self.images else None
 
 
 @dataclass(frozen=True)
 class Confusion:
-    """So many images of one class that were answered as another."""
+    """The number of images of class `truth` that were answered as `answered`."""
 
     truth: int
     answered: int
@@ -46,7 +46,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Bin:
-    """The answers with a score above `low`, up to `high`: their mean score, and the share of them that is right."""
+    """The answers with a score above `low` and up to `high`: their number, mean score and share of right ones."""
 
     low: float
     high: float
@@ -56,12 +56,12 @@ class Bin:
 
 
 @dataclass(frozen=True)
-class Figures:
-    """All of it; None for what has no meaning.
+class Metrics:
+    """The metrics of one evaluation; None if a metric does not apply.
 
-    `top_5` has none for a model of 5 classes or fewer, what is about scores none where these are not probabilities.
-    `unsure` is the share of answers below `unsure_below`. `classes` are those that occur, in the order of the model;
-    `confusions` come most frequent first, `mistakes` (positions of images) by falling score.
+    `top_5` does not apply to a model of 5 classes or fewer, the metrics of scores not to scores that are no
+    probabilities. `unsure` is the share of answers below `unsure_below`. `classes` holds the occurring classes in the
+    model's order, `confusions` the most frequent first, `mistakes` the positions of images by descending score.
     """
 
     images: int
@@ -71,89 +71,88 @@ class Figures:
     bins: tuple[Bin, ...]
     unsure_below: float | None
     unsure: float | None
-    classes: tuple[ClassFigures, ...]
+    classes: tuple[ClassMetrics, ...]
     confusions: tuple[Confusion, ...]
     mistakes: tuple[int, ...]
 
 
-def figures(truth: np.ndarray, best: np.ndarray, scores: np.ndarray, classes: int, are_probabilities: bool) -> Figures:
-    """Return the figures of a model with so many `classes`; `are_probabilities` tells whether scores are."""
-    answered, scores = best[:, 0], np.round(scores, 6)  # as answers tell them
+def compute_metrics(
+    truth: np.ndarray, best: np.ndarray, scores: np.ndarray, classes: int, are_probabilities: bool
+) -> Metrics:
+    """Return the metrics of a model with `classes` classes; `are_probabilities` tells whether its scores are."""
+    answered, scores = best[:, 0], np.round(scores, 6)  # as in the answer of POST /predict
     right = answered == truth
     bins = calibration_bins(scores, right) if are_probabilities else ()
-    border = unsure_below(scores, right) if are_probabilities else None
-    return Figures(
+    threshold = unsure_below(scores, right) if are_probabilities else None
+    return Metrics(
         images=len(truth),
         top_1=float(right.mean()),
         top_5=float((best[:, :TOP] == truth[:, np.newaxis]).any(axis=1).mean()) if classes > TOP else None,
         calibration_error=calibration_error(bins) if are_probabilities else None,
         bins=bins,
-        unsure_below=border,
-        unsure=None if border is None else float((scores < border).mean()),
+        unsure_below=threshold,
+        unsure=None if threshold is None else float((scores < threshold).mean()),
         classes=by_class(truth, answered),
         confusions=confusions(truth, answered),
-        mistakes=worst(scores, right),
+        mistakes=worst_mistakes(scores, right),
     )
 
 
-def by_class(truth: np.ndarray, answered: np.ndarray) -> tuple[ClassFigures, ...]:
-    """Return the figures of every class that is in `truth` or in `answered`, int [N] both."""
+def by_class(truth: np.ndarray, answered: np.ndarray) -> tuple[ClassMetrics, ...]:
+    """Return the metrics of every class in `truth` or `answered`."""
     size = int(max(truth.max(), answered.max())) + 1
-    counts = [np.bincount(found, minlength=size) for found in (truth, answered, truth[truth == answered])]
+    counts = [np.bincount(classes, minlength=size) for classes in (truth, answered, truth[truth == answered])]
     occurring = np.flatnonzero(counts[0] + counts[1]).tolist()
-    return tuple(ClassFigures(index, *(int(count[index]) for count in counts)) for index in occurring)
+    return tuple(ClassMetrics(index, *(int(count[index]) for count in counts)) for index in occurring)
 
 
 def confusions(truth: np.ndarray, answered: np.ndarray) -> tuple[Confusion, ...]:
-    """Return the pairs of classes that were confused: the confusion matrix off its diagonal, without its zeros."""
+    """Return the confused pairs of classes: the non-zero entries of the confusion matrix off its diagonal."""
     wrong = truth != answered
     pairs, counts = np.unique(np.stack([truth[wrong], answered[wrong]], axis=1), axis=0, return_counts=True)
     order = np.argsort(-counts, kind="stable")
-    return tuple(Confusion(int(pairs[turn, 0]), int(pairs[turn, 1]), int(counts[turn])) for turn in order)
+    return tuple(Confusion(int(pairs[row, 0]), int(pairs[row, 1]), int(counts[row])) for row in order)
 
 
 def calibration_bins(scores: np.ndarray, right: np.ndarray) -> tuple[Bin, ...]:
-    """Return BINS of equal width over scores from 0 to 1, those without an answer left out."""
-    number = np.clip(np.ceil(scores * BINS).astype(int) - 1, 0, BINS - 1)
-    found = []
-    for turn in np.unique(number).tolist():
-        inside = number == turn
-        share = (float(scores[inside].mean()), float(right[inside].mean()))
-        found.append(Bin(turn / BINS, (turn + 1) / BINS, int(inside.sum()), *share))
-    return tuple(found)
+    """Return the BINS bins of equal width over scores from 0 to 1, without the empty ones."""
+    bin_of_score = np.clip(np.ceil(scores * BINS).astype(int) - 1, 0, BINS - 1)
+    bins = []
+    for number in np.unique(bin_of_score).tolist():
+        inside = bin_of_score == number
+        means = (float(scores[inside].mean()), float(right[inside].mean()))
+        bins.append(Bin(number / BINS, (number + 1) / BINS, int(inside.sum()), *means))
+    return tuple(bins)
 
 
 def calibration_error(bins: tuple[Bin, ...]) -> float:
-    """Return the expected calibration error: how far scores are from the share of right answers, on average.
+    """Return the expected calibration error: the mean distance between the score and the share of right answers.
 
     C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger, "On calibration of modern neural networks", 2017, equation 3.
     """
-    total = sum(one.images for one in bins)
-    return sum(one.images / total * abs(one.right - one.score) for one in bins)
+    total = sum(each.images for each in bins)
+    return sum(each.images / total * abs(each.right - each.score) for each in bins)
 
 
 def unsure_below(scores: np.ndarray, right: np.ndarray) -> float | None:
-    """Return the score below which an answer is unsure, None where there is none.
-
-    It is the lowest score (two decimals) from which on at least RIGHT of the held-out answers are right.
-    """
-    for border in np.arange(101) / 100:
-        kept = right[scores >= border]
-        if len(kept) and kept.mean() >= RIGHT:
-            return float(border)
+    """Return the score below which an answer is unsure, as RULE defines it; None if there is no such score."""
+    for threshold in np.arange(101) / 100:
+        sure = right[scores >= threshold]
+        if len(sure) and sure.mean() >= TARGET_ACCURACY:
+            return float(threshold)
     return None
 
 
-def worst(scores: np.ndarray, right: np.ndarray) -> tuple[int, ...]:
-    """Return the positions of the WORST wrong answers with the highest scores, highest first."""
+def worst_mistakes(scores: np.ndarray, right: np.ndarray) -> tuple[int, ...]:
+    """Return the positions of the MAX_MISTAKES wrong answers with the highest scores, highest first."""
     wrong = np.flatnonzero(~right)
-    return tuple(wrong[np.argsort(-scores[wrong], kind="stable")][:WORST].tolist())
+    return tuple(wrong[np.argsort(-scores[wrong], kind="stable")][:MAX_MISTAKES].tolist())
 
 
-def matrix(found: Figures) -> np.ndarray:
-    """Return the confusion matrix of the classes that occur, int [classes, classes]: a row for each right class."""
-    at = {one.index: turn for turn, one in enumerate(found.classes)}
-    table = np.diag([one.right for one in found.classes])
-    for pair in found.confusions:
-        table[at[pair.truth], at[pair.answered]] = pair.images
-    return table
+def confusion_matrix(metrics: Metrics) -> np.ndarray:
+    """Return the confusion matrix of the occurring classes, int [classes, classes], with a row for each true class."""
+    position = {each.index: number for number, each in enumerate(metrics.classes)}
+    matrix = np.diag([each.right for each in metrics.classes])
+    for pair in metrics.confusions:
+        matrix[position[pair.truth], position[pair.answered]] = pair.images
+    return matrix

@@ -1,20 +1,20 @@
-"""How far an evaluation is: a line that is rewritten on a terminal, lines elsewhere."""
+"""Show the progress of an evaluation: one line, rewritten in place, on a terminal; several lines elsewhere."""
 
 import sys
 import time
 
 from scripts.base.console import say
 
-PARTS = 10  # how often there is a line where no terminal is
+PARTS = 10  # lines without a terminal
 REWRITE_S = 0.2
 CLEAR = "\r\033[K"
 
 
 class Progress:
-    """Counts images up to `total`; the clock runs from the first that is told."""
+    """Count images up to `total` and show the rate and the time left."""
 
     def __init__(self, total: int) -> None:
-        self._total, self._done, self._told, self._written_s = total, 0, 0, 0.0
+        self._total, self._done, self._printed, self._written_s = total, 0, 0, 0.0
         self._started_s = time.monotonic()
         self._rewrites = sys.stderr.isatty()
 
@@ -24,22 +24,22 @@ class Progress:
         return time.monotonic() - self._started_s
 
     def start(self) -> None:
-        """Set the clock to zero: engines have loaded."""
+        """Restart the clock, once the engines are loaded."""
         self._started_s = time.monotonic()
 
-    def one_more(self) -> None:
-        """Count an image, and tell where that is due."""
+    def advance(self) -> None:
+        """Count an image, and show the progress if it is time to."""
         self._done += 1
         if self._rewrites:
             if self._done == self._total or time.monotonic() - self._written_s >= REWRITE_S:
                 self._written_s = time.monotonic()
                 print(f"{CLEAR}   {self}", end="", file=sys.stderr, flush=True)
-        elif (tenth := PARTS * self._done // self._total) > self._told:
-            self._told = tenth
+        elif (tenth := PARTS * self._done // self._total) > self._printed:
+            self._printed = tenth
             say(f"   {self}")
 
-    def end(self) -> None:
-        """Leave nothing of a line that was rewritten."""
+    def clear(self) -> None:
+        """Erase the rewritten line."""
         if self._rewrites:
             print(CLEAR, end="", file=sys.stderr, flush=True)
 

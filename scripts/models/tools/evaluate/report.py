@@ -1,4 +1,4 @@
-"""An evaluation as JSON and as a table for a terminal."""
+"""Render an evaluation as JSON and as a table for a terminal."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,19 +8,19 @@ from typing import Any
 
 from scripts.base.console import aligned
 from scripts.models.tools.evaluate import FORMAT
-from scripts.models.tools.evaluate.dataset import LeftOut, Unknown
-from scripts.models.tools.evaluate.metrics import BINS, RULE, TOP, ClassFigures, Figures
+from scripts.models.tools.evaluate.dataset import SkippedFile, UnknownName
+from scripts.models.tools.evaluate.metrics import BINS, RULE, TOP, ClassMetrics, Metrics
 from worker.contract.fields import some
 from worker.contract.languages import BOTH
 from worker.models.labels import Labels
 
-FEW = 10  # rows of a list in the table
-MOST_CLASSES = 30  # that are all in the table, and whose confusion matrix is shown whole
+MAX_ROWS = 10  # of a list in the table
+MAX_CLASSES = 30  # up to which the table lists all classes and the page has the whole confusion matrix
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """A wrong answer: the file, its class, and what was answered with which score."""
+    """A wrong answer: the file, its true class, the answered class and its score."""
 
     file: str
     truth: int
@@ -30,7 +30,7 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All that a report tells: what was evaluated, on what, how, and what was found."""
+    """The content of a report: the model, the data set, how it was evaluated, and the results."""
 
     model: str
     version: str
@@ -38,38 +38,39 @@ class Evaluation:
     engine: str
     precision: str
     machine: str
-    place: str  # of the images
+    source: str  # of the images
     created: datetime
     processes: int
     seconds: float
-    figures: Figures
+    metrics: Metrics
     mistakes: Sequence[Mistake]
-    broken: Sequence[LeftOut]
-    not_images: Sequence[LeftOut]
-    unknown: dict[str, Unknown]
+    broken: Sequence[SkippedFile]
+    not_images: Sequence[SkippedFile]
+    unknown: dict[str, UnknownName]
 
     @property
     def heading(self) -> str:
-        """Return one line: of what, on what."""
-        of = len([one for one in self.figures.classes if one.images])
-        rate = self.figures.images / max(self.seconds, 1e-9)
+        """Return one line on the model, the data set and the speed."""
+        classes = len([each for each in self.metrics.classes if each.images])
+        rate = self.metrics.images / max(self.seconds, 1e-9)
         return (
-            f"{self.model} version {self.version}, {self.engine} {self.precision}: {counted(self.figures.images)} of "
-            f"{of} {'class' if of == 1 else 'classes'}, {self.seconds:.1f} s, {rate:.1f} images/s in "
+            f"{self.model} version {self.version}, {self.engine} {self.precision}: "
+            f"{count_images(self.metrics.images)} of {classes} {'class' if classes == 1 else 'classes'}, "
+            f"{self.seconds:.1f} s, {rate:.1f} images/s in "
             f"{self.processes} {'process' if self.processes == 1 else 'processes'}"
         )
 
-    def shown(self, index: int) -> str:
-        """Return what class `index` is called."""
+    def label(self, index: int) -> str:
+        """Return the label of class `index` in all the model's languages."""
         return self.labels.shown(index, BOTH)
 
-    def weakest(self) -> list[ClassFigures]:
-        """Return the classes that have images, those with the lowest recall first."""
-        return sorted((one for one in self.figures.classes if one.images), key=lambda one: one.recall or 0)
+    def weakest_classes(self) -> list[ClassMetrics]:
+        """Return the classes with images, lowest recall first."""
+        return sorted((each for each in self.metrics.classes if each.images), key=lambda each: each.recall or 0)
 
 
-def counted(images: int) -> str:
-    """Return so many images, in words."""
+def count_images(images: int) -> str:
+    """Return "1 image" or "N images"."""
     return "1 image" if images == 1 else f"{images} images"
 
 
@@ -78,122 +79,129 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{value:.1%}"
 
 
-def readable(text: str) -> str:
-    """Return `text` without what a terminal obeys or cannot print: file names may hold any byte."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+def printable(text: str) -> str:
+    """Return `text` with control and other unprintable characters escaped: file names may contain any byte."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
-def summary(found: Evaluation) -> list[tuple[str, str, str]]:
-    """Return the figures of the whole: the name of each, its value, and what there is to say of it."""
-    figures = found.figures
-    top_5 = (percent(figures.top_5), "" if figures.top_5 is not None else f"the model has {TOP} classes or fewer")
-    rows = [("top-1", percent(figures.top_1), ""), (f"top-{TOP}", *top_5)]
-    if figures.calibration_error is None:
+def summary(evaluation: Evaluation) -> list[tuple[str, str, str]]:
+    """Return the overall metrics: the name, the value and a note for each."""
+    metrics = evaluation.metrics
+    top_5 = (percent(metrics.top_5), "" if metrics.top_5 is not None else f"the model has {TOP} classes or fewer")
+    rows = [("top-1", percent(metrics.top_1), ""), (f"top-{TOP}", *top_5)]
+    if metrics.calibration_error is None:
         return [*rows, ("calibration error", "-", "the scores are not probabilities")]
     return [
         *rows,
-        ("calibration error", f"{figures.calibration_error:.4f}", f"expected calibration error, {BINS} bins"),
-        ("unsure below", *_unsure(figures)),
+        ("calibration error", f"{metrics.calibration_error:.4f}", f"expected calibration error, {BINS} bins"),
+        ("unsure below", *_unsure(metrics)),
     ]
 
 
-def _unsure(figures: Figures) -> tuple[str, str]:
-    if figures.unsure_below is None:
+def _unsure(metrics: Metrics) -> tuple[str, str]:
+    if metrics.unsure_below is None:
         return "-", f"there is no such score: {RULE}"
-    return f"{figures.unsure_below:.2f}", f"{RULE}; {percent(figures.unsure)} of these answers would be unsure"
+    return f"{metrics.unsure_below:.2f}", f"{RULE}; {percent(metrics.unsure)} of these answers would be unsure"
 
 
-def left_out(found: Evaluation) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return what was not evaluated: of each kind a title with its count, and a name and a reason for each."""
-    images = counted(sum(one.images for one in found.unknown.values()))
-    unknown = [(name or "(none)", f"{counted(one.images)}: {one.reason}") for name, one in found.unknown.items()]
+def skipped(evaluation: Evaluation) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return what was not evaluated: a title with the count for each kind, and a name and a reason for each file."""
+    images = count_images(sum(each.images for each in evaluation.unknown.values()))
+    unknown = [
+        (name or "(none)", f"{count_images(each.images)}: {each.reason}") for name, each in evaluation.unknown.items()
+    ]
     kinds = [(f"classes that the model does not have, {images} left out", unknown)]
-    for title, files in (("broken images, left out", found.broken), ("other files, left out", found.not_images)):
-        kinds.append((title, [(one.file, one.reason) for one in files]))
+    for title, files in (
+        ("broken images, left out", evaluation.broken),
+        ("other files, left out", evaluation.not_images),
+    ):
+        kinds.append((title, [(each.file, each.reason) for each in files]))
     return [(f"{title} ({len(rows)})", rows) for title, rows in kinds if rows]
 
 
-def to_json(found: Evaluation) -> str:
-    """Return all of it as JSON text; names of files that are not UTF-8 are escaped."""
-    figures = found.figures
-    table = {
+def to_json(evaluation: Evaluation) -> str:
+    """Return the evaluation as JSON; bytes in file names that are not UTF-8 are left as surrogates."""
+    metrics = evaluation.metrics
+    document = {
         "format": FORMAT,
-        "model": {"name": found.model, "version": found.version},
-        "engine": {"name": found.engine, "precision": found.precision, "machine": found.machine},
-        "place": found.place,
-        "created": found.created.isoformat(timespec="seconds"),
-        "processes": found.processes,
-        "seconds": round(found.seconds, 3),
+        "model": {"name": evaluation.model, "version": evaluation.version},
+        "engine": {"name": evaluation.engine, "precision": evaluation.precision, "machine": evaluation.machine},
+        "place": evaluation.source,
+        "created": evaluation.created.isoformat(timespec="seconds"),
+        "processes": evaluation.processes,
+        "seconds": round(evaluation.seconds, 3),
         "images": {
-            "evaluated": figures.images,
-            "broken": len(found.broken),
-            "not_images": len(found.not_images),
-            "of_unknown_classes": sum(one.images for one in found.unknown.values()),
+            "evaluated": metrics.images,
+            "broken": len(evaluation.broken),
+            "not_images": len(evaluation.not_images),
+            "of_unknown_classes": sum(each.images for each in evaluation.unknown.values()),
         },
-        "top_1": figures.top_1,
-        "top_5": figures.top_5,
-        "calibration_error": figures.calibration_error,
-        "calibration_bins": [asdict(one) for one in figures.bins],
-        "unsure_below": {"rule": RULE, "score": figures.unsure_below, "unsure": figures.unsure},
-        "classes": [_class(found, one) for one in figures.classes],
-        "confusions": [asdict(one) for one in figures.confusions],
-        "mistakes": [asdict(one) for one in found.mistakes],
-        "broken": [asdict(one) for one in found.broken],
-        "not_images": [asdict(one) for one in found.not_images],
-        "unknown_classes": [{"class": name, **asdict(one)} for name, one in found.unknown.items()],
+        "top_1": metrics.top_1,
+        "top_5": metrics.top_5,
+        "calibration_error": metrics.calibration_error,
+        "calibration_bins": [asdict(each) for each in metrics.bins],
+        "unsure_below": {"rule": RULE, "score": metrics.unsure_below, "unsure": metrics.unsure},
+        "classes": [_class_to_json(evaluation, each) for each in metrics.classes],
+        "confusions": [asdict(each) for each in metrics.confusions],
+        "mistakes": [asdict(each) for each in evaluation.mistakes],
+        "broken": [asdict(each) for each in evaluation.broken],
+        "not_images": [asdict(each) for each in evaluation.not_images],
+        "unknown_classes": [{"class": name, **asdict(each)} for name, each in evaluation.unknown.items()],
     }
-    return json.dumps(table, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
-def _class(found: Evaluation, one: ClassFigures) -> dict[str, Any]:
-    names = {language: lines[one.index] for language, lines in found.labels.names.items()}
-    return {**asdict(one), "labels": names, "precision": one.precision, "recall": one.recall}
+def _class_to_json(evaluation: Evaluation, metrics_of_class: ClassMetrics) -> dict[str, Any]:
+    labels = {language: lines[metrics_of_class.index] for language, lines in evaluation.labels.names.items()}
+    shares = {"precision": metrics_of_class.precision, "recall": metrics_of_class.recall}
+    return {**asdict(metrics_of_class), "labels": labels, **shares}
 
 
-def table(found: Evaluation) -> str:
-    """Return the evaluation for a terminal; long lists are cut short."""
-    return "\n".join(_lines(found))
+def table(evaluation: Evaluation) -> str:
+    """Return the evaluation as text for a terminal; long lists are shortened."""
+    return "\n".join(_lines(evaluation))
 
 
-def _lines(found: Evaluation) -> Iterator[str]:
-    yield readable(found.heading)
+def _lines(evaluation: Evaluation) -> Iterator[str]:
+    yield printable(evaluation.heading)
     yield ""
-    yield aligned([(name, value, note and f"({note})") for name, value, note in summary(found)])
-    yield from _classes(found)
-    pairs = found.figures.confusions
-    confused = [f"{one.images}  {found.shown(one.truth)} answered as {found.shown(one.answered)}" for one in pairs]
-    yield from _list(f"most confused ({len(pairs)})", confused)
-    wrong = [
-        f"{one.score:.3f}  {one.file}: {found.shown(one.truth)} answered as {found.shown(one.answered)}"
-        for one in found.mistakes
+    yield aligned([(name, value, note and f"({note})") for name, value, note in summary(evaluation)])
+    yield from _classes(evaluation)
+    pairs = evaluation.metrics.confusions
+    confused = [
+        f"{pair.images}  {evaluation.label(pair.truth)} answered as {evaluation.label(pair.answered)}" for pair in pairs
     ]
-    yield from _list("worst mistakes", wrong)
-    for title, rows in left_out(found):
+    yield from _list(f"most confused ({len(pairs)})", confused)
+    mistakes = [
+        f"{each.score:.3f}  {each.file}: {evaluation.label(each.truth)} answered as {evaluation.label(each.answered)}"
+        for each in evaluation.mistakes
+    ]
+    yield from _list("worst mistakes", mistakes)
+    for title, rows in skipped(evaluation):
         yield from _list(title, [f"{name}: {reason}" for name, reason in rows])
 
 
-def _classes(found: Evaluation) -> Iterator[str]:
-    classes = found.weakest()
+def _classes(evaluation: Evaluation) -> Iterator[str]:
     rows = [
-        (str(one.images), percent(one.recall), percent(one.precision), readable(found.shown(one.index)))
-        for one in classes
+        (str(each.images), percent(each.recall), percent(each.precision), printable(evaluation.label(each.index)))
+        for each in evaluation.weakest_classes()
     ]
     yield ""
-    few = len(rows) <= MOST_CLASSES
-    yield "classes, lowest recall first" if few else f"the {FEW} classes with the lowest recall"
-    yield aligned([("images", "recall", "precision", "class"), *(rows if few else rows[:FEW])])
+    show_all = len(rows) <= MAX_CLASSES
+    yield "classes, lowest recall first" if show_all else f"the {MAX_ROWS} classes with the lowest recall"
+    yield aligned([("images", "recall", "precision", "class"), *(rows if show_all else rows[:MAX_ROWS])])
 
 
 def _list(title: str, rows: Sequence[str]) -> Iterator[str]:
-    """Yield the title and the first FEW rows; nothing where there are none."""
+    """Yield the title and the first MAX_ROWS rows; nothing if there are no rows."""
     if rows:
         yield ""
         yield title
-        yield from (f"   {readable(row)}" for row in rows[:FEW])
-    if len(rows) > FEW:
-        yield f"   ... and {len(rows) - FEW} more"
+        yield from (f"   {printable(row)}" for row in rows[:MAX_ROWS])
+    if len(rows) > MAX_ROWS:
+        yield f"   ... and {len(rows) - MAX_ROWS} more"
 
 
-def few(names: Iterable[str]) -> str:
-    """Return the first names of a list, and how many more there are."""
-    return some(map(readable, names), FEW)
+def abbreviated(names: Iterable[str]) -> str:
+    """Return the first MAX_ROWS names and the number of further ones."""
+    return some(map(printable, names), MAX_ROWS)

@@ -1,6 +1,6 @@
-"""The answers to many images: processes pinned one a core, each decoding and answering as a worker does.
+"""Classify many images in parallel: each process is pinned to its cores and decodes and answers as a worker does.
 
-An image that ends its process, or never comes back, is left out, and a new process goes on with the others.
+An image that crashes or hangs its process gets no answer, and a new process continues with the others.
 """
 
 import time
@@ -24,120 +24,121 @@ from worker.contract.errors import ServiceError
 from worker.contract.fields import ModelError
 from worker.models.folder import ModelFolder, read_folder
 
-AHEAD = 2  # images that a process has been sent: it works on the next while its answer is read
-LOAD_S, IMAGE_S = 600.0, 300.0  # whatever takes longer hangs
-TURN_S = 1.0  # between two looks for what hangs
-MOST_BYTES = 1 << 29  # that are read of a file
-PROCESS_BYTES = 700_000_000  # an interpreter, its libraries, and an image of the most pixels while it is decoded
-COPIES = 3  # of a network in memory: as it was read, as it runs, as it runs in a second batch size
+QUEUE_LENGTH = 2  # images sent to a process: it works on the second while the first answer is read
+LOAD_S, IMAGE_S = 600.0, 300.0  # a process that takes longer counts as hung
+CHECK_S = 1.0  # between two checks for hung processes
+MAX_FILE_BYTES = 1 << 29  # read of a file
+PROCESS_BYTES = 700_000_000  # of an interpreter, its libraries, and the largest permitted image while it is decoded
+COPIES = 3  # of a network in memory: as it was read, and compiled for two batch sizes
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The TOP classes of an image, best first, and the score of the best."""
+    """The TOP classes of an image, best first, and the score of the first."""
 
     best: tuple[int, ...]
     score: float
 
 
-Answered = Answer | str  # or why there is no answer
+Result = Answer | str  # or why there is no answer
 
 
 def places(hardware: Hardware, folder: Path, on_gpus: bool) -> list[Place]:
-    """Return where processes run: one beside each GPU, or on all cores, as few each as the memory allows."""
+    """Return the processes' places: one for each GPU, or as many on all cores as the memory allows."""
     if on_gpus:
         cores = physical_cores(hardware.cpus)
         return [Place(scaling.numbers(near), gpu.uuid) for gpu, near in near_cores(hardware.gpus[: len(cores)], cores)]
-    held = PROCESS_BYTES + COPIES * sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    sizes = scaling.sizes(hardware.cpus)
-    teams = [scaling.places(hardware.cpus, size) for size in sizes]
-    return next((team for team in teams if len(team) * held <= MEMORY * hardware.memory_bytes), teams[-1])
+    model_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    process_bytes = PROCESS_BYTES + COPIES * model_bytes
+    choices = [scaling.places(hardware.cpus, size) for size in scaling.sizes(hardware.cpus)]
+    memory_bytes = MEMORY * hardware.memory_bytes
+    return next((choice for choice in choices if len(choice) * process_bytes <= memory_bytes), choices[-1])
 
 
 def answers(
-    folder: Path, images: Sequence[Path], at: Sequence[Place], ready: Callable[[], None]
-) -> Iterator[tuple[int, Answered]]:
-    """Yield the position of every image with its answer, in the order in which they come.
+    folder: Path, images: Sequence[Path], places: Sequence[Place], ready: Callable[[], None]
+) -> Iterator[tuple[int, Result]]:
+    """Yield the position of every image with its result, in the order of completion.
 
-    Call `ready` when the first process has loaded the engine. Raise ModelError when one of them cannot.
+    Call `ready` once the first process has loaded the engine. Raise ModelError if a process cannot load it.
     """
     waiting, started = deque(range(len(images))), False
-    crew = [Evaluator(place, folder) for place in at[: len(images)]]
+    evaluators = [Evaluator(place, folder) for place in places[: len(images)]]
     try:
-        while waiting or any(one.sent for one in crew):
-            wait([one.connection for one in crew], TURN_S)
-            for turn, one in enumerate(crew):
-                yield from one.received()
-                if one.loaded and not started:
+        while waiting or any(evaluator.sent for evaluator in evaluators):
+            wait([evaluator.connection for evaluator in evaluators], CHECK_S)
+            for number, evaluator in enumerate(evaluators):
+                yield from evaluator.receive()
+                if evaluator.loaded and not started:
                     started = True
                     ready()
-                if one.fault:
-                    if not one.loaded:
-                        raise ModelError(one.fault)
-                    if one.sent:
-                        yield one.sent.popleft(), one.fault
-                    waiting.extendleft(reversed(one.sent))
-                    one.end()
-                    crew[turn] = Evaluator(one.place, folder)
-                elif one.loaded:
-                    while waiting and len(one.sent) < AHEAD:
-                        one.send(waiting[0], images[waiting.popleft()])
+                if evaluator.fault:
+                    if not evaluator.loaded:
+                        raise ModelError(evaluator.fault)
+                    if evaluator.sent:
+                        yield evaluator.sent.popleft(), evaluator.fault
+                    waiting.extendleft(reversed(evaluator.sent))
+                    evaluator.stop()
+                    evaluators[number] = Evaluator(evaluator.place, folder)
+                elif evaluator.loaded:
+                    while waiting and len(evaluator.sent) < QUEUE_LENGTH:
+                        evaluator.send(waiting[0], images[waiting.popleft()])
     finally:
-        for one in crew:
-            one.end()
+        for evaluator in evaluators:
+            evaluator.stop()
 
 
 class Evaluator:
-    """A process at `place` that answers images in the order in which they are sent."""
+    """A process at `place` that classifies images in the order in which they are sent."""
 
     def __init__(self, place: Place, folder: Path) -> None:
         self.place = place
         self.sent: deque[int] = deque()  # positions of images without an answer
         self.loaded = False
-        self.fault = ""  # why it goes on no longer
-        self._patience_s, self._heard_s = LOAD_S, time.monotonic()
-        self.connection, theirs = SPAWN.Pipe()
-        self._process = IsolatedProcess(place, answer_all, theirs, folder, len(place.cpus), place.gpu)
-        theirs.close()
+        self.fault = ""  # why the process ended or hangs
+        self._limit_s, self._last_answer_s = LOAD_S, time.monotonic()
+        self.connection, child_connection = SPAWN.Pipe()
+        self._process = IsolatedProcess(place, answer_all, child_connection, folder, len(place.cpus), place.gpu)
+        child_connection.close()
 
     def send(self, position: int, path: Path) -> None:
-        """Have it answer the image at `path`."""
+        """Send the image at `path` to the process."""
         if not self.sent:
-            self._heard_s = time.monotonic()
+            self._last_answer_s = time.monotonic()
         self.sent.append(position)
-        with suppress(OSError):  # it has ended, which the next look shows
+        with suppress(OSError):  # the process has ended, which the next call of receive detects
             self.connection.send(path)
 
-    def received(self) -> Iterator[tuple[int, Answered]]:
-        """Yield the answers that are there; learn whether it has loaded, and whether it has ended or hangs."""
+    def receive(self) -> Iterator[tuple[int, Result]]:
+        """Yield the results that have arrived; set `loaded`, and set `fault` if the process has ended or hangs."""
         try:
             while self.connection.poll():
                 answer = self.connection.recv()
-                self._patience_s, self._heard_s = IMAGE_S, time.monotonic()
+                self._limit_s, self._last_answer_s = IMAGE_S, time.monotonic()
                 if self.loaded:
                     yield self.sent.popleft(), answer
                 self.loaded = True
         except (EOFError, OSError):
-            self.fault = self._ending()
+            self.fault = self._reason_for_end()
         busy = self.sent or not self.loaded
-        if busy and not self.fault and time.monotonic() - self._heard_s > self._patience_s:
-            self.fault = f"no answer within {self._patience_s:.0f} s"
+        if busy and not self.fault and time.monotonic() - self._last_answer_s > self._limit_s:
+            self.fault = f"no answer within {self._limit_s:.0f} s"
 
-    def _ending(self) -> str:
+    def _reason_for_end(self) -> str:
         try:
             self._process.result(ENDING_S)
         except Failed as failure:
             return str(failure)
         return "its process ended"
 
-    def end(self) -> None:
-        """End the process, whatever it does."""
+    def stop(self) -> None:
+        """Stop the process, whatever it is doing."""
         self._process.__exit__()
         self.connection.close()
 
 
 def answer_all(images: Connection, path: Path, threads: int, gpu: str) -> None:
-    """Answer every path that comes; a first None says that the engine is ready. Raises ModelError."""
+    """Send None once the engine is ready, then a result for every path received; raise ModelError."""
     folder = read_folder(path)
     engine = open_engine(folder, threads, gpu)
     check_count(folder.output.labels, outputs(folder, engine))
@@ -147,17 +148,17 @@ def answer_all(images: Connection, path: Path, threads: int, gpu: str) -> None:
         images.send(_answer(folder, ask, images.recv()))
 
 
-def _answer(folder: ModelFolder, ask: Callable[[bytes], np.ndarray], path: Path) -> Answered:
+def _answer(folder: ModelFolder, ask: Callable[[bytes], np.ndarray], path: Path) -> Result:
     try:
         with path.open("rb") as file:
-            scores = folder.output.scores(ask(file.read(MOST_BYTES)))
+            scores = folder.output.scores(ask(file.read(MAX_FILE_BYTES)))
     except ServiceError as error:
         return error.message
     except OSError as error:
         return error.strerror or str(error)
-    except Exception as error:  # whatever an engine raises is no reason to leave the other images out
+    except Exception as error:  # an engine may raise anything, and the other images must still be classified
         return " ".join(f"{type(error).__name__}: {error}".split())
     best = folder.output.best(scores, TOP)
     if not np.isfinite(scores[best]).all():
-        return "the network gives scores that are not numbers"
+        return "the network returned scores that are not finite numbers"
     return Answer(tuple(best), float(scores[best[0]]))

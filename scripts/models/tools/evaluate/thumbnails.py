@@ -1,4 +1,4 @@
-"""Small copies of images, as data URLs for a page."""
+"""Make thumbnails of images, as data URLs for the page."""
 
 import base64
 import io
@@ -11,15 +11,15 @@ from scripts.models.tools.prepare.isolated import Failed, everywhere, run_isolat
 from worker.contract.limits import LIMITS
 from worker.decode import Pixels, read
 
-SIDE, QUALITY = 240, 80  # pixels of the longer side; of the JPEG
-RGB = 3
+SIDE, QUALITY = 240, 80  # pixels of the longer side, JPEG quality
+RGB = 3  # bands
 LIMIT_S = 300.0
 
 
 def data_urls(paths: Sequence[Path], pixels: Pixels) -> list[str]:
-    """Return a JPEG of every image at `paths` in the colours that a network of `pixels` sees, "" where there is none.
+    """Return a JPEG of every image at `paths`, decoded as for a network of `pixels`; "" for one that fails.
 
-    They are made in a process of their own: a report is worth more than its images.
+    They are made in a process of their own, so that a crash costs the thumbnails and not the report.
     """
     try:
         return run_isolated(everywhere(), LIMIT_S, _data_urls, paths, pixels)
@@ -38,6 +38,6 @@ def _data_url(path: Path, pixels: Pixels) -> str:
         image.thumbnail((SIDE, SIDE))
         stream = io.BytesIO()
         image.save(stream, "JPEG", quality=QUALITY)
-    except Exception:  # a file that was taken away meanwhile
+    except Exception:  # such as a file that was removed meanwhile
         return ""
     return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"

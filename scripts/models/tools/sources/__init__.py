@@ -1,25 +1,28 @@
-"""Where models come from: a module for each kind of source finds out which files serving needs, and how to get them."""
+"""Sources of models: a module for each kind finds out which files serving needs and how to download them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-# Of each kind of source, the variable that names another place to fetch from.
+# The environment variable that sets a mirror, by kind of source.
 MIRRORS = {
-    "hf": "HF_ENDPOINT", "ms": "MODELSCOPE_ENDPOINT", "torchvision": "WANWU_TORCHVISION_MIRROR", "timm": "HF_ENDPOINT"
-}  # fmt: skip
+    "hf": "HF_ENDPOINT",
+    "ms": "MODELSCOPE_ENDPOINT",
+    "torchvision": "WANWU_TORCHVISION_MIRROR",
+    "timm": "HF_ENDPOINT",
+}
 
 
 class FetchError(Exception):
-    """What cannot be fetched; one line a fault, each with its remedy."""
+    """A source that cannot be fetched; one line per fault, each with its remedy."""
 
 
 @dataclass(frozen=True)
 class Remote:
-    """A file to fetch: its place in the model's folder, its bytes where known, and what its content must hash to.
+    """A file to fetch: its path in the model's folder, its size in bytes if known, and the hash of its content.
 
-    `digest` is "sha256:" or "git:" (the name of a git blob) with lower-case hex, of which a beginning is enough;
-    "" where nobody publishes one.
+    `digest` is "sha256:" or "git:" (the id of a git blob) followed by lower-case hex digits, or by the first of
+    them; "" if the source publishes none.
     """
 
     path: str
@@ -29,9 +32,9 @@ class Remote:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to fetch. `get` brings one file into a folder, going on from what an earlier attempt left there."""
+    """The files to fetch. `get` downloads one of them into a folder and resumes an interrupted download."""
 
-    source: str  # as model.toml records it, with the version that was found
+    source: str  # as recorded in model.toml, with the version that was found
     files: tuple[Remote, ...]
     get: Callable[[Remote, Path], None]
     loader: str = ""

@@ -1,4 +1,4 @@
-"""The hashes that sources publish: sha256, and the names that git gives to blobs."""
+"""Check files against the hashes that sources publish: sha256, and the ids of git blobs."""
 
 import hashlib
 from pathlib import Path
@@ -6,43 +6,43 @@ from pathlib import Path
 from scripts.models.tools.sources import FetchError, Remote
 from worker.models.loaders.lfs import POINTER
 
-CHUNK = 1 << 20
+CHUNK_BYTES = 1 << 20
 
 
-def found(path: Path, kind: str) -> str:
-    """The file's hash of a `kind`, "sha256" or "git", in lower-case hex."""
+def compute(path: Path, kind: str) -> str:
+    """Return the file's hash of a `kind`, "sha256" or "git", in lower-case hex."""
     digest = hashlib.sha256()
     if kind == "git":
         digest = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
+        while chunk := file.read(CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
 
 
-def good(path: Path, remote: Remote) -> bool:
-    """Whether the file is there with what its source publishes of it, and that is enough to tell."""
-    kind, _, wanted = remote.digest.partition(":")
-    if not path.is_file() or not wanted or remote.size not in (None, path.stat().st_size):
+def is_complete(path: Path, remote: Remote) -> bool:
+    """Tell whether the file exists with the published size and hash; False if no hash is published."""
+    kind, _, needed = remote.digest.partition(":")
+    if not path.is_file() or not needed or remote.size not in (None, path.stat().st_size):
         return False
-    return found(path, kind).startswith(wanted)
+    return compute(path, kind).startswith(needed)
 
 
 def check(path: Path, remote: Remote) -> None:
-    """Remove the file and raise FetchError when it is not what its source publishes."""
-    kind, _, wanted = remote.digest.partition(":")
+    """Remove the file and raise FetchError if it is a Git LFS pointer or differs from the published hash."""
+    kind, _, needed = remote.digest.partition(":")
     with path.open("rb") as file:
-        pointer = file.read(len(POINTER)) == POINTER
-    actual = found(path, kind) if wanted else ""
-    if pointer:
+        is_pointer = file.read(len(POINTER)) == POINTER
+    if is_pointer:
         path.unlink()
         raise FetchError(
-            f"{path}: found a Git LFS pointer, needed the file that it stands for: give the address that this is "
-            "downloaded from, or another mirror"
+            f"{path}: found a Git LFS pointer, needed the file that it stands for: use the file's download address, "
+            "or another mirror"
         )
-    if not actual.startswith(wanted):
+    digest = compute(path, kind) if needed else ""
+    if not digest.startswith(needed):
         path.unlink()
         raise FetchError(
-            f"{path}: found {kind} {actual[: len(wanted)]}, needed {wanted}: it is removed; fetch it again, and from "
-            "another mirror if that does not help"
+            f"{path}: found {kind} {digest[: len(needed)]}, needed {needed}: the file was removed; fetch it again, "
+            "if necessary from another mirror"
         )

@@ -1,4 +1,4 @@
-"""The Hugging Face Hub, or the mirror that HF_ENDPOINT names, by its own client."""
+"""Repositories of the Hugging Face Hub, or of the mirror in HF_ENDPOINT, by means of the Hub's client."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ BRANCH = "main"
 
 
 def plan(repository: str, revision: str = "", loader: str = "", architecture: str = "") -> Plan:
-    """What serving needs of a repository's `revision`: a branch, a tag or a commit."""
+    """Return a plan for the files that serving needs of a repository; `revision` is a branch, a tag or a commit."""
     api = HfApi()
     commit = str(api.model_info(repository, revision=revision or BRANCH).sha)
     listed = api.list_repo_tree(repository, revision=commit)

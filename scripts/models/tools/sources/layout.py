@@ -1,4 +1,4 @@
-"""Which files of a repository serving needs, told by their names: settings, and the weights in one form. Pure."""
+"""Select the files of a repository that serving needs, by name: settings, and the weights in one format. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from worker.contract.model_files import PREPROCESSOR
 from worker.models.loaders.guess import suffixes
 
 SETTINGS = tuple(dict.fromkeys(pattern for loader in LOADERS.values() for pattern in loader.settings))
-# The first form that is there is taken, by the loaders' precedence, and each of them names safetensors before pickles.
-WEIGHTS = tuple(dict.fromkeys(form for loader in LOADERS.values() for form in loader.weights))
-# A repository may hold a model twice, as OpenCLIP's and as another library's: its settings must be of the same one.
+# The first format that exists is fetched, in the loaders' precedence; each of them names safetensors before pickles.
+WEIGHTS = tuple(dict.fromkeys(pattern for loader in LOADERS.values() for pattern in loader.weights))
+# A repository may hold a model for OpenCLIP and for another library: weights and settings must be of the same library.
 OPEN_CLIP = zero_shot.LOADER.weights
 
 
 def needed(source: str, paths: Sequence[str], loader: str = "") -> list[str]:
-    """Those of the `paths` of `source` to fetch, sorted; raises FetchError when none holds weights for a loader."""
+    """Return which of the `paths` of `source` to fetch, sorted; raise FetchError if none holds weights."""
     top = [path for path in paths if "/" not in path]
     if loader or PREPROCESSOR in top or OPEN_CLIP_CONFIG not in top:
         top = [path for path in top if path != OPEN_CLIP_CONFIG]
@@ -34,9 +34,9 @@ def needed(source: str, paths: Sequence[str], loader: str = "") -> list[str]:
     return sorted({path for path in top if any(fnmatch(path, pattern) for pattern in SETTINGS)} | set(weights))
 
 
-def _weights(paths: Sequence[str], forms: Sequence[str]) -> list[str]:
-    for form in forms:
-        if found := [path for path in paths if re.fullmatch(form, path)]:
+def _weights(paths: Sequence[str], formats: Sequence[str]) -> list[str]:
+    for pattern in formats:
+        if found := [path for path in paths if re.fullmatch(pattern, path)]:
             return found
     single = [path for path in paths if path.endswith(suffixes())]
     return single if len(single) == 1 else []

@@ -1,4 +1,4 @@
-"""torchvision's and timm's own weights, from where their metadata says they are."""
+"""torchvision's and timm's pretrained weights, from the addresses in their metadata."""
 
 import os
 
@@ -14,11 +14,11 @@ PYTORCH = "https://download.pytorch.org"
 
 
 def torchvision_plan(architecture: str, revision: str = "") -> Plan:
-    """The weights of an architecture that are named `revision`, such as IMAGENET1K_V1, or torchvision's best."""
+    """Return a plan for the weights called `revision`, such as IMAGENET1K_V1, or for torchvision's default."""
     if architecture not in ARCHITECTURES:
         raise FetchError(f"SOURCE: torchvision has no classification architecture {architecture!r}")
     known = models.get_model_weights(architecture)
-    names = [one.name for one in known]
+    names = [weights.name for weights in known]
     if revision and revision not in names:
         raise FetchError(f"REVISION: found {revision!r}, needed one of {', '.join(names)}")
     weights = known[revision] if revision else known.DEFAULT
@@ -29,10 +29,10 @@ def torchvision_plan(architecture: str, revision: str = "") -> Plan:
 
 
 def timm_plan(name: str, revision: str = "") -> Plan:
-    """What timm itself would load for `name`: a repository of the Hub, or else a file."""
+    """Return a plan for what timm itself would load for `name`: a repository of the Hub, or else a file."""
     try:
         known = get_pretrained_cfg(name) if timm.is_model(name) else None
-    except RuntimeError:  # an architecture, but none of the names of its weights
+    except RuntimeError:  # a known architecture with an unknown name of weights
         known = None
     if known is None or not (known.hf_hub_id or known.url):
         raise FetchError(f"SOURCE: timm has no weights for {name!r}")
@@ -40,12 +40,12 @@ def timm_plan(name: str, revision: str = "") -> Plan:
         return hugging_face.plan(known.hf_hub_id, revision, "timm")
     if revision:
         raise FetchError(
-            f"REVISION: found {revision!r}, but timm's weights for {name!r} have no versions: leave it out"
+            f"REVISION: found {revision!r}, but timm's weights for {name!r} have no revisions: leave it out"
         )
     return plan_address(known.url, _digest(known.url), f"timm:{name}", "timm", name)
 
 
 def _digest(address: str) -> str:
-    """The beginning of the sha256 that both libraries write into the names of their files."""
+    """Return the first digits of the sha256, which both libraries write into the file's name."""
     match = HASH_IN_NAME.search(address.rpartition("/")[2])
     return f"sha256:{match[1]}" if match else ""

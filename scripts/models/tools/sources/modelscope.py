@@ -1,4 +1,4 @@
-"""ModelScope, or the mirror that MODELSCOPE_ENDPOINT names, by its own client."""
+"""Repositories of ModelScope, or of the mirror in MODELSCOPE_ENDPOINT, by means of ModelScope's client."""
 
 import sys
 from pathlib import Path
@@ -10,34 +10,39 @@ from modelscope_hub.errors import FileDownloadError
 
 from scripts.models.tools.sources import Plan, Remote
 from scripts.models.tools.sources.layout import needed
-from scripts.models.tools.sources.progress import Lines
+from scripts.models.tools.sources.progress import ProgressLines
 
 BRANCH = "master"
 
 
-class Nameless(HubConfig):
-    """A configuration that does not give this machine a number of its own to send with every request."""
+class AnonymousConfig(HubConfig):
+    """A configuration without the session id that identifies this machine in every request."""
 
     def get_session_id(self) -> str:
         return "0" * 32
 
 
 def plan(repository: str, revision: str = "") -> Plan:
-    """What serving needs of a repository's `revision`: a branch, a tag or a commit."""
-    api = HubApi(config=Nameless())
+    """Return a plan for the files that serving needs of a repository; `revision` is a branch, a tag or a commit."""
+    api = HubApi(config=AnonymousConfig())
     listed = api.legacy.list_repo_files(repository, "model", revision or BRANCH, recursive=False)
     entries: dict[str, dict[str, Any]] = {entry["Path"]: entry for entry in listed if entry.get("Type") != "tree"}
     wanted = {path: entries[path] for path in needed(f"ms:{repository}", list(entries))}
-    # Without the hashes, which the caller checks: the client would fetch a file three times before it said anything.
-    bare = {path: {**entry, "Sha256": None} for path, entry in wanted.items()}
+    # Without the hashes, which the caller checks: the client would download a wrong file three times before it failed.
+    unhashed = {path: {**entry, "Sha256": None} for path, entry in wanted.items()}
 
     def get(remote: Remote, folder: Path) -> None:
-        lines = [] if sys.stderr.isatty() else [Lines]  # on a terminal, the client has a bar of its own
+        callbacks = [] if sys.stderr.isatty() else [ProgressLines]  # on a terminal, the client draws its own bar
         try:
             api.download_repo(
-                repository, "model", revision=revision or BRANCH, local_dir=folder, cache_dir=folder.parent,
-                file_list=[bare[remote.path]], progress_callbacks=lines,  # type: ignore[arg-type]
-            )  # fmt: skip
+                repository,
+                "model",
+                revision=revision or BRANCH,
+                local_dir=folder,
+                cache_dir=folder.parent,
+                file_list=[unhashed[remote.path]],
+                progress_callbacks=callbacks,  # type: ignore[arg-type]
+            )
         except FileDownloadError as error:
             raise error.failed_files[remote.path] from error
 
@@ -46,6 +51,6 @@ def plan(repository: str, revision: str = "") -> Plan:
 
 
 def _commit(entries: list[dict[str, Any]]) -> str:
-    """The commit that last changed one of the files: that of the branch, as far as these files go."""
+    """Return the newest commit that changed one of the files; "" if the hub names none."""
     newest = max(entries, key=lambda entry: int(entry.get("CommittedDate") or 0))
     return str(newest.get("Revision") or "")

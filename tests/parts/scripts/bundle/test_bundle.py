@@ -1,4 +1,4 @@
-"""The parts of a bundle, each made for itself: the kit, the models, the choice of images, the bill of materials."""
+"""The kit and the needed images of a bundle, of a real checkout."""
 
 import subprocess
 import tarfile
@@ -10,13 +10,13 @@ from scripts.base.errors import CommandError
 from scripts.bundle import contents, kit, volume
 from scripts.cluster.config import ROOT, load_cluster, parse_cluster
 from scripts.host import images
-from scripts.models import model_store as library
+from scripts.models import model_store
 from worker.contract.version import VERSION
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A small git checkout with a tracked, a new and an ignored file, and a script."""
+    """Return a small git checkout with tracked files, one of them a script, and an ignored file."""
     root = tmp_path / "checkout"
     root.mkdir()
     (root / "notes.txt").write_text("")
@@ -34,7 +34,7 @@ def git(root: Path, *arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def test_the_kit_is_what_git_knows(checkout: Path) -> None:
+def test_the_kit_has_the_tracked_and_the_new_files(checkout: Path) -> None:
     clean = kit.read_kit(checkout)
     assert clean.files == (".gitignore", "notes.txt", "run.sh")
     assert (clean.version, clean.revision) == (VERSION, git(checkout, "rev-parse", "HEAD"))
@@ -44,7 +44,7 @@ def test_the_kit_is_what_git_knows(checkout: Path) -> None:
     assert dirty.revision == f"{clean.revision}-dirty"
 
 
-def test_the_same_kit_is_the_same_bytes_and_says_nothing_of_who_packed_it(checkout: Path, tmp_path: Path) -> None:
+def test_the_archive_is_reproducible_and_has_no_owner(checkout: Path, tmp_path: Path) -> None:
     kit.pack(kit.read_kit(checkout), tmp_path / "a.tar.gz", tmp_path / "draft")
     (checkout / "run.sh").touch()
     kit.pack(kit.read_kit(checkout), tmp_path / "b.tar.gz", tmp_path / "draft")
@@ -55,18 +55,17 @@ def test_the_same_kit_is_the_same_bytes_and_says_nothing_of_who_packed_it(checko
     assert modes["notes.txt"] == (0o644, 0, "")
 
 
-def test_a_folder_that_git_does_not_know_has_no_kit(tmp_path: Path) -> None:
-    with pytest.raises(CommandError) as refusal:
+def test_a_folder_outside_git_has_no_kit(tmp_path: Path) -> None:
+    with pytest.raises(CommandError) as caught:
         kit.read_kit(tmp_path)
-    (line,) = refusal.value.lines
+    (line,) = caught.value.lines
     assert line.startswith(f"{tmp_path}: found no git checkout (fatal: not a git repository")
-    assert line.endswith("), needed one: git knows the kit's files")
+    assert line.endswith("), needed one to list the kit's files: run this in a clone of the repository")
 
 
-def test_the_photos_needs_the_gateway_and_the_small_worker() -> None:
+def test_the_embedded_model_needs_the_gateway_and_the_smallest_worker_image() -> None:
     cluster = load_cluster(ROOT / "compose/cluster.toml")
-    entries = volume.choose(library.entries(library.MODELS, cluster), ("photos",))
-    found = contents.needed_images(entries, cluster)
-    assert found == [images.GATEWAY, images.WORKERS[images.PREPARED]]
+    models = volume.select_models(model_store.entries(model_store.MODELS, cluster), ("photos",))
+    assert contents.needed_images(models, cluster) == [images.GATEWAY, images.WORKERS[images.PREPARED]]
     torch = parse_cluster('engine = "torch"\n[[models]]\nname = "photos"\nfolder = "worker/photos"\n', "c.toml")
-    assert contents.needed_images(entries, torch) == [images.GATEWAY, images.WORKERS["torch"]]
+    assert contents.needed_images(models, torch) == [images.GATEWAY, images.WORKERS["torch"]]

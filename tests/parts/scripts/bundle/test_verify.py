@@ -1,4 +1,4 @@
-"""A bundle that was carried: every way in which it may have arrived otherwise is said in one line."""
+"""The checksums of a bundle, read by another program."""
 
 import subprocess
 from pathlib import Path
@@ -14,5 +14,5 @@ def bundle(tmp_path: Path) -> Path:
     return make_bundle(tmp_path / "bundle", tmp_path / "source")
 
 
-def test_sha256sum_reads_the_sums(bundle: Path) -> None:
+def test_sha256sum_accepts_the_checksums(bundle: Path) -> None:
     subprocess.run(["sha256sum", "--check", "--strict", "--quiet", layout.SUMS], cwd=bundle, check=True)

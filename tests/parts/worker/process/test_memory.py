@@ -1,4 +1,4 @@
-"""What a process gives back of its memory, in processes of their own."""
+"""How much memory a process releases, measured in processes of their own."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ MEGABYTE = 1 << 20
 SHOW = """
 import mmap, sys
 from pathlib import Path
-from worker.process.memory import give_back
+from worker.process.memory import release_memory
 
 def resident(kind):
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -25,13 +25,13 @@ blocks = [bytearray(100_000) for _ in range(500)]
 kept = bytearray(b"kept") * 1000
 del blocks[::2], blocks[:]
 before = resident("RssFile"), resident("RssAnon")
-give_back(*sys.argv[2:])
+release_memory(*sys.argv[2:])
 print(before[0] - resident("RssFile"), before[1] - resident("RssAnon"), mapped[:] == content, kept == b"kept" * 1000)
 """
 
 
-def given_back(file: Path, *folders: Path) -> list[str]:
-    """Bytes of files and of heap that a process gave back, and whether it reads the same file and the same heap."""
+def released(file: Path, *folders: Path) -> list[str]:
+    """Return the released bytes of files and of heap, and whether the file and the heap still read the same."""
     command = [sys.executable, "-c", SHOW, str(file), *map(str, folders)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return done.stdout.split()
@@ -45,17 +45,17 @@ def weights(tmp_path: Path) -> Path:
     return file
 
 
-def test_pages_of_a_models_files_are_given_back_and_read_again_when_needed(weights: Path) -> None:
-    files, _, *same = given_back(weights, weights.parent)
+def test_pages_of_a_models_files_are_released_and_read_again_when_needed(weights: Path) -> None:
+    files, _, *same = released(weights, weights.parent)
     assert int(files) >= 7 * MEGABYTE
     assert same == ["True", "True"]
 
 
 def test_pages_of_other_files_stay(weights: Path, tmp_path: Path) -> None:
-    files, _, *same = given_back(weights, tmp_path / "a mode")
+    files, _, *same = released(weights, tmp_path / "a mode")
     assert abs(int(files)) < MEGABYTE
     assert same == ["True", "True"]
 
 
-def test_freed_heap_is_given_back(weights: Path) -> None:
-    assert int(given_back(weights)[1]) > 0
+def test_freed_heap_is_released(weights: Path) -> None:
+    assert int(released(weights)[1]) > 0

@@ -1,4 +1,4 @@
-"""The parts of a bundle, each made for itself: the kit, the models, the choice of images, the bill of materials."""
+"""The parts of a bundle one by one: the kit, the models, the needed images, the bill of materials."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from scripts.base.errors import CommandError
 from scripts.bundle import contents, kit, sbom, volume
-from scripts.bundle.run import _claim
+from scripts.bundle.run import _prepare_directory
 from scripts.cluster.config import ROOT
 from scripts.host import images
 from scripts.host.debs import read_stanzas
@@ -20,33 +20,35 @@ from worker.contract.volume import read_sentinel
 DEB = "Package: libc++\nVersion: 1:2+x\nArchitecture: amd64\nFilename: ./libc.deb\nSize: 1\nSHA256: " + "a" * 64 + "\n"
 
 
-def test_the_served_models_are_taken_or_those_that_are_named(tmp_path: Path) -> None:
+def test_the_named_models_are_selected_or_else_the_served_ones(tmp_path: Path) -> None:
     a, b, c = (StoredModel(name, tmp_path / name, served) for name, served in (("a", ("x",)), ("b", ()), ("c", ("c",))))
-    assert volume.choose([a, b, c], ()) == [a, c]
-    assert volume.choose([a, b, c], ("b", "x", "a")) == [b, a]
-    with pytest.raises(CommandError) as refusal:
-        volume.choose([a, b, c], ("d", "a"))
-    assert refusal.value.lines == ("MODELS: found d, needed some of a, b, c, x",)
+    assert volume.select_models([a, b, c], ()) == [a, c]
+    assert volume.select_models([a, b, c], ("b", "x", "a")) == [b, a]
+    with pytest.raises(CommandError) as caught:
+        volume.select_models([a, b, c], ("d", "a"))
+    assert caught.value.lines == ("MODELS: found d, needed some of a, b, c, x",)
 
 
-def test_folders_of_one_name_cannot_lie_on_one_volume(tmp_path: Path) -> None:
-    with pytest.raises(CommandError) as refusal:
-        volume.choose([StoredModel("a", tmp_path / "one/a", ("a",)), StoredModel("a", tmp_path / "two/a", ("b",))], ())
-    assert refusal.value.lines == ("MODELS: found two folders called a, needed one: rename the other",)
+def test_two_folders_of_the_same_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(CommandError) as caught:
+        volume.select_models(
+            [StoredModel("a", tmp_path / "one/a", ("a",)), StoredModel("a", tmp_path / "two/a", ("b",))], ()
+        )
+    assert caught.value.lines == ("MODELS: found two folders called a, needed different names: rename one",)
 
 
 @pytest.mark.parametrize("name", ["line\nbreak", "tab\t", "\x7f", "latin-\udce9"])
-def test_folders_whose_names_no_volume_can_list_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(CommandError) as refusal:
-        volume.choose([StoredModel("a", tmp_path / name, ("a",))], ())
-    assert refusal.value.lines == (
+def test_folders_with_unprintable_names_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(CommandError) as caught:
+        volume.select_models([StoredModel("a", tmp_path / name, ("a",))], ())
+    assert caught.value.lines == (
         f"MODELS: found a folder called {name!r}, needed a name of printable UTF-8: rename it",
     )
-    usual = StoredModel("a", tmp_path / "two words 万物 👩\u200d🔬 \\\"'", ("a",))
-    assert volume.choose([usual], ()) == [usual]
+    printable = StoredModel("a", tmp_path / "two words 万物 👩\u200d🔬 \\\"'", ("a",))
+    assert volume.select_models([printable], ()) == [printable]
 
 
-def test_models_are_copied_once_and_others_are_taken_away(tmp_path: Path) -> None:
+def test_models_are_copied_once_and_others_are_removed(tmp_path: Path) -> None:
     bundle, work = tmp_path / "bundle", tmp_path / "bundle/.work"
     work.mkdir(parents=True)
     one, two = (StoredModel(name, make_model(tmp_path / name)) for name in ("one", "two"))
@@ -61,7 +63,7 @@ def test_models_are_copied_once_and_others_are_taken_away(tmp_path: Path) -> Non
     assert sorted(path.name for path in (bundle / "models").iterdir()) == [".wanwu-volume.json", "one"]
 
 
-def test_a_damaged_copy_is_made_anew(tmp_path: Path) -> None:
+def test_a_damaged_copy_is_replaced(tmp_path: Path) -> None:
     work = tmp_path / "bundle/.work"
     work.mkdir(parents=True)
     entry = StoredModel("m", make_model(tmp_path / "m"))
@@ -72,19 +74,19 @@ def test_a_damaged_copy_is_made_anew(tmp_path: Path) -> None:
 
 
 def test_unknown_systems_are_refused() -> None:
-    with pytest.raises(CommandError) as refusal:
+    with pytest.raises(CommandError) as caught:
         contents.check_systems(["debian-12", "debian-9"])
-    assert refusal.value.lines == (
+    assert caught.value.lines == (
         "SYSTEMS: found debian-9, needed some of debian-12, debian-13, ubuntu-22.04, ubuntu-24.04, or none",
     )
 
 
-def test_a_directory_of_other_things_is_left_alone(tmp_path: Path) -> None:
+def test_a_directory_with_other_files_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(CommandError) as refusal:
-        _claim(tmp_path)
-    assert refusal.value.lines == (
-        f"{tmp_path}: found thesis.txt, which is no part of a bundle: name a new directory with OUT=",
+    with pytest.raises(CommandError) as caught:
+        _prepare_directory(tmp_path)
+    assert caught.value.lines == (
+        f"{tmp_path}: found thesis.txt, needed a bundle's files: name a new directory with OUT=",
     )
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
@@ -92,18 +94,18 @@ def test_a_directory_of_other_things_is_left_alone(tmp_path: Path) -> None:
 def test_every_worker_image_has_its_locks() -> None:
     assert sbom.LOCKS.keys() == images.WORKERS.keys()
     assert {lock for locks in sbom.LOCKS.values() for lock in locks} == set(LOCKS)
-    assert sbom.locks_of([images.GATEWAY.reference]) == []
-    assert sbom.locks_of([images.WORKERS[images.PREPARED].reference]) == list(sbom.LOCKS[images.PREPARED])
+    assert sbom.locks_for([images.GATEWAY.reference]) == []
+    assert sbom.locks_for([images.WORKERS[images.PREPARED].reference]) == list(sbom.LOCKS[images.PREPARED])
 
 
 def bill() -> str:
-    own = kit.Kit(ROOT, (), VERSION, "abc-dirty")
+    dirty = kit.Kit(ROOT, (), VERSION, "abc-dirty")
     pins = read_pins(LOCKS[0].read_text())
-    saved, models = {"wanwu-gateway:0123456789ab": f"sha256:{'1' * 64}"}, {"photos": "2" * 64}
-    return sbom.render(own, "2026-01-02T03:04:05+00:00", saved, models, pins, {"debian-12": read_stanzas(DEB)})
+    image_ids, models = {"wanwu-gateway:0123456789ab": f"sha256:{'1' * 64}"}, {"photos": "2" * 64}
+    return sbom.render(dirty, "2026-01-02T03:04:05+00:00", image_ids, models, pins, {"debian-12": read_stanzas(DEB)})
 
 
-def test_the_bill_of_materials_names_each_part_once_with_its_sum() -> None:
+def test_the_bill_of_materials_lists_each_part_once_with_its_hash() -> None:
     document = json.loads(bill())
     parts = {part["bom-ref"]: part for part in document["components"]}
     assert len(parts) == len(document["components"])

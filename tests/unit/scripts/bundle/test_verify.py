@@ -1,4 +1,4 @@
-"""A bundle that was carried: every way in which it may have arrived otherwise is said in one line."""
+"""Verification of a copied bundle: every kind of damage is reported in one line."""
 
 import json
 from pathlib import Path
@@ -19,13 +19,13 @@ def bundle(tmp_path: Path) -> Path:
 
 
 def faults(bundle: Path) -> list[str]:
-    with pytest.raises(CommandError) as refusal:
+    with pytest.raises(CommandError) as caught:
         verify(bundle)
-    return [line.removeprefix(f"{bundle}/") for line in refusal.value.lines]
+    return [line.removeprefix(f"{bundle}/") for line in caught.value.lines]
 
 
 def rewrite(bundle: Path, part: str, **changed: object) -> None:
-    """Change the first entry of a part of the manifest, and the sums with it."""
+    """Change the first entry of a part of the manifest, and the checksums with it."""
     path = bundle / layout.MANIFEST
     manifest = json.loads(path.read_text())
     manifest[part][0] |= changed
@@ -33,7 +33,7 @@ def rewrite(bundle: Path, part: str, **changed: object) -> None:
     write_sums(bundle)
 
 
-def test_a_whole_bundle_is_said_to_be_whole(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_complete_bundle_passes(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     verify(bundle)
     assert capsys.readouterr().out.startswith(f"whole: {bundle}, 9 files, ")
 
@@ -44,7 +44,7 @@ def test_a_flipped_bit_is_found_in_every_file(bundle: Path) -> None:
         needed = sha256(bundle / name)
         (bundle / name).write_bytes(bytes([good[0] ^ 1]) + good[1:])
         found = sha256(bundle / name)
-        assert faults(bundle) == [f"{name}: found sha256 {found}, needed {needed}: carry it over again"]
+        assert faults(bundle) == [f"{name}: found sha256 {found}, needed {needed}: copy the bundle again"]
         (bundle / name).write_bytes(good)
 
 
@@ -53,7 +53,7 @@ def test_a_missing_and_an_extra_file_are_found(bundle: Path) -> None:
     (bundle / "models/m/labels/en.txt").unlink()
     (bundle / "models/m/notes").write_text("")
     assert faults(bundle) == [
-        f"models/m/labels/en.txt: found nothing, needed the file with sha256 {needed}: carry it over again",
+        f"models/m/labels/en.txt: found nothing, needed the file with sha256 {needed}: copy the bundle again",
         "models/m/notes: found a file that SHA256SUMS does not list, needed none: remove it",
     ]
 
@@ -61,15 +61,15 @@ def test_a_missing_and_an_extra_file_are_found(bundle: Path) -> None:
 def test_a_bundle_without_sums_is_unfinished(bundle: Path) -> None:
     (bundle / layout.SUMS).unlink()
     assert faults(bundle) == [
-        "SHA256SUMS: found nothing, needed the sums of a finished bundle: "
-        "finish it with `make bundle` where it was made, or carry it over whole"
+        "SHA256SUMS: found nothing, needed the checksums of a finished bundle: "
+        "finish it with `make bundle` on the machine that made it, or copy all of it"
     ]
 
 
-def test_sums_that_are_none_are_said_to_be_so(bundle: Path) -> None:
+def test_invalid_checksums_are_reported(bundle: Path) -> None:
     (bundle / layout.SUMS).write_text("hello\n")
     assert faults(bundle) == [
-        "SHA256SUMS: found 'hello', needed a sha256 and a path in every line: carry it over again"
+        "SHA256SUMS: found 'hello', needed a sha256 and a path in every line: copy the bundle again"
     ]
 
 
@@ -79,31 +79,31 @@ def test_an_image_of_another_id_or_name_is_found_without_an_engine(bundle: Path)
     write_sums(bundle)
     assert faults(bundle) == [
         f"images/gateway.tar.gz: found image {REFERENCE} with ID {other}, needed {REFERENCE} with ID {wanted}: "
-        "finish it with `make bundle` where it was made, or carry it over whole"
+        "finish it with `make bundle` on the machine that made it, or copy all of it"
     ]
 
 
-def test_a_file_that_is_no_image_is_found(bundle: Path) -> None:
+def test_a_file_that_is_not_an_image_is_reported(bundle: Path) -> None:
     (bundle / "images/gateway.tar.gz").write_text("not an archive")
     write_sums(bundle)
     (line,) = faults(bundle)
-    assert line.startswith("images/gateway.tar.gz: found no image that can be read (")
-    assert line.endswith(f"), needed {REFERENCE}: carry it over again")
+    assert line.startswith("images/gateway.tar.gz: found no readable image (")
+    assert line.endswith(f"), needed {REFERENCE}: copy the bundle again")
 
 
-def test_a_model_that_the_manifest_or_the_sentinel_does_not_mean_is_found(bundle: Path) -> None:
+def test_a_model_that_contradicts_the_manifest_or_the_sentinel_is_reported(bundle: Path) -> None:
     found = content_hash(bundle / "models/m")
     rewrite(bundle, "models", hash="0")
     assert faults(bundle) == [
-        f"models/m: found content hash {found}, needed 0: carry it over again",
-        f"models: found {found} in the sentinel for m, needed 0: carry it over again",
+        f"models/m: found content hash {found}, needed 0: copy the bundle again",
+        f"models: found {found} in the sentinel for m, needed 0: copy the bundle again",
     ]
 
 
-def test_a_manifest_of_another_shape_is_one_line(bundle: Path) -> None:
+def test_an_invalid_manifest_is_reported_in_one_line(bundle: Path) -> None:
     (bundle / layout.MANIFEST).write_text("{}")
     write_sums(bundle)
     assert faults(bundle) == [
-        "MANIFEST.json: found what cannot be read (KeyError('kit')), needed a bundle's manifest: "
-        "finish it with `make bundle` where it was made, or carry it over whole"
+        "MANIFEST.json: found an invalid file (KeyError('kit')), needed a bundle's manifest: "
+        "finish it with `make bundle` on the machine that made it, or copy all of it"
     ]

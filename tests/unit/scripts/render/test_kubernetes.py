@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from nginx.gate.members import Name, parse_members
+from nginx.gate.members import DiscoveredPool, parse_members
 from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, Cluster, parse_cluster
 from scripts.commands.k8s import write
@@ -78,7 +78,7 @@ def test_the_gate_s_list_leads_to_the_service_of_every_model(overlay: dict[str, 
     service = base("worker")["Service"]
     assert list(pools) == ["photos", "two.b"]
     for (model, pool), suffix in zip(pools.items(), suffixes, strict=True):
-        assert isinstance(pool, Name)
+        assert isinstance(pool, DiscoveredPool)
         assert pool.address == f"{service['metadata']['name']}{suffix}:{service['spec']['ports'][0]['port']}", model
     assert overlay["kustomization.yaml"]["configMapGenerator"] == [
         {"name": pod("gateway")["volumes"][0]["configMap"]["name"], "files": ["members.json"]}

@@ -1,4 +1,4 @@
-"""The door and the deadline."""
+"""Admission and the deadline."""
 
 import threading
 
@@ -11,7 +11,7 @@ from worker.contract.errors import ErrorCode, ServiceError
 from worker.pipeline.admission import Admission, Deadline
 
 
-def test_images_are_counted_while_they_are_inside() -> None:
+def test_images_are_counted_while_they_are_admitted() -> None:
     admission = Admission(5)
     with admission.admit(2), admission.admit(3):
         assert admission.in_flight == 5
@@ -33,7 +33,7 @@ def test_a_place_is_free_again_after_a_failure() -> None:
 
 
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=12))
-def test_there_are_never_more_inside_than_the_capacity(sizes: list[int]) -> None:
+def test_never_more_images_are_admitted_than_the_capacity(sizes: list[int]) -> None:
     admission = Admission(8)
 
     def enter(rest: list[int]) -> None:
@@ -66,7 +66,7 @@ def test_many_threads_never_miscount() -> None:
     assert admission.in_flight == 0
 
 
-def test_a_deadline_tells_what_is_left() -> None:
+def test_a_deadline_returns_the_seconds_left() -> None:
     assert 0 < Deadline(60).left() <= 60
 
 

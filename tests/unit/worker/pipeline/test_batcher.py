@@ -1,4 +1,4 @@
-"""The engine's thread: every image gets its own answer, in batches of the sizes the engine was prepared for."""
+"""The batcher: every input gets its own result, in batches of the sizes the engine was prepared for."""
 
 import threading
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.pipeline.batcher import Batcher, Pending, plan_batches
+from worker.pipeline.batcher import Batcher, PendingInput, plan_batches
 
 POISON = 250
 
@@ -18,7 +18,7 @@ def image(value: int) -> np.ndarray:
 
 
 class Engine:
-    """Answers each image with its own value, and fails on a batch that holds POISON; `gate` holds it up."""
+    """Return each input's own value, and fail on a batch that contains POISON; a cleared `gate` blocks it."""
 
     def __init__(self) -> None:
         self.gate = threading.Event()
@@ -36,13 +36,13 @@ class Engine:
         return np.array([[value, -value] for value in values], np.float32)
 
 
-def as_many(sizes: Iterable[int]) -> dict[int, float]:
-    """What batches take where a batch of two takes as long as two of one."""
+def linear(sizes: Iterable[int]) -> dict[int, float]:
+    """Return batch durations proportional to the batch size."""
     return {size: float(size) for size in sizes}
 
 
-def held(engine: Engine, batcher: Batcher) -> Pending:
-    """One image in a run that `engine.gate` holds up, so that all submitted after it wait together."""
+def block(engine: Engine, batcher: Batcher) -> PendingInput:
+    """Submit one input and block its run by `engine.gate`, so that all submitted after it wait together."""
     engine.gate.clear()
     engine.entered.clear()
     first = batcher.submit(image(1))
@@ -55,10 +55,10 @@ sizes_with_one = st.sets(st.integers(2, 9), max_size=3).map(lambda sizes: [*size
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 249), min_size=1, max_size=40), sizes_with_one)
-def test_every_image_gets_its_own_answer_in_batches_of_the_prepared_sizes(values: list[int], sizes: list[int]) -> None:
+def test_every_image_gets_its_own_result_in_batches_of_the_prepared_sizes(values: list[int], sizes: list[int]) -> None:
     engine, seen = Engine(), list[int]()
-    batcher = Batcher(engine.infer, as_many(sizes), seen.append)
-    first = held(engine, batcher)
+    batcher = Batcher(engine.infer, linear(sizes), seen.append)
+    first = block(engine, batcher)
     pendings = [batcher.submit(image(value)) for value in values]
     engine.gate.set()
     assert [pending.result(30).logits.tolist() for pending in [first, *pendings]] == [[v, -v] for v in [1, *values]]
@@ -69,8 +69,8 @@ def test_every_image_gets_its_own_answer_in_batches_of_the_prepared_sizes(values
 
 def test_waiting_images_go_in_the_largest_batches_that_fit() -> None:
     engine = Engine()
-    batcher = Batcher(engine.infer, as_many((1, 2, 4)), lambda size: None)
-    held(engine, batcher)
+    batcher = Batcher(engine.infer, linear((1, 2, 4)), lambda size: None)
+    block(engine, batcher)
     pendings = [batcher.submit(image(value)) for value in range(7)]
     assert batcher.queued == 7
     engine.gate.set()
@@ -78,9 +78,9 @@ def test_waiting_images_go_in_the_largest_batches_that_fit() -> None:
     assert engine.batches == [[1], [0, 1, 2, 3], [4, 5], [6]]
 
 
-def test_a_lone_image_goes_at_once_and_alone() -> None:
+def test_a_single_image_runs_at_once_and_alone() -> None:
     engine = Engine()
-    batcher = Batcher(engine.infer, as_many((1, 4)), lambda size: None)
+    batcher = Batcher(engine.infer, linear((1, 4)), lambda size: None)
     answer = batcher.submit(image(9)).result(30)
     assert engine.batches == [[9]]
     assert answer.queue_s >= 0
@@ -92,8 +92,8 @@ def test_a_lone_image_goes_at_once_and_alone() -> None:
 @given(st.lists(st.sampled_from([5, 6, POISON]), min_size=1, max_size=16))
 def test_a_poisoned_image_fails_alone(values: list[int]) -> None:
     engine = Engine()
-    batcher = Batcher(engine.infer, as_many((1, 4)), lambda size: None)
-    held(engine, batcher)
+    batcher = Batcher(engine.infer, linear((1, 4)), lambda size: None)
+    block(engine, batcher)
     pendings = [batcher.submit(image(value)) for value in values]
     engine.gate.set()
     for value, pending in zip(values, pendings, strict=True):
@@ -109,8 +109,8 @@ def test_a_poisoned_image_fails_alone(values: list[int]) -> None:
 @given(st.lists(st.tuples(st.integers(2, 200), st.booleans()), min_size=1, max_size=16))
 def test_cancelled_images_are_never_run(values: list[tuple[int, bool]]) -> None:
     engine = Engine()
-    batcher = Batcher(engine.infer, as_many((1, 4)), lambda size: None)
-    first = held(engine, batcher)
+    batcher = Batcher(engine.infer, linear((1, 4)), lambda size: None)
+    first = block(engine, batcher)
     pendings = [(batcher.submit(image(value)), cancel) for value, cancel in values]
     for pending, cancel in pendings:
         if cancel:
@@ -123,11 +123,11 @@ def test_cancelled_images_are_never_run(values: list[tuple[int, bool]]) -> None:
     assert [value for batch in engine.batches for value in batch] == [1, *kept, 0]
 
 
-def test_what_runs_is_timed_and_an_idle_batcher_is_not() -> None:
+def test_busy_s_times_the_running_inference_and_is_0_when_idle() -> None:
     engine = Engine()
-    batcher = Batcher(engine.infer, as_many((1,)), lambda size: None)
+    batcher = Batcher(engine.infer, linear((1,)), lambda size: None)
     assert batcher.busy_s() == 0
-    first = held(engine, batcher)
+    first = block(engine, batcher)
     before = batcher.busy_s()
     assert batcher.busy_s() > before > 0
     engine.gate.set()
@@ -136,7 +136,7 @@ def test_what_runs_is_timed_and_an_idle_batcher_is_not() -> None:
 
 
 def test_a_failed_run_leaves_the_batcher_idle_and_alive() -> None:
-    batcher = Batcher(Engine().infer, as_many((1,)), lambda size: None)
+    batcher = Batcher(Engine().infer, linear((1,)), lambda size: None)
     with pytest.raises(ValueError, match="poison"):
         batcher.submit(image(POISON)).result(30)
     assert batcher.alive
@@ -144,10 +144,10 @@ def test_a_failed_run_leaves_the_batcher_idle_and_alive() -> None:
     assert batcher.submit(image(3)).result(30).logits.tolist() == [3, -3]
 
 
-def test_an_answer_can_be_asked_for_again_and_is_waited_for_no_longer_than_said() -> None:
+def test_a_result_can_be_read_twice_and_its_timeout_is_kept() -> None:
     engine = Engine()
-    batcher = Batcher(engine.infer, as_many((1,)), lambda size: None)
-    first = held(engine, batcher)
+    batcher = Batcher(engine.infer, linear((1,)), lambda size: None)
+    first = block(engine, batcher)
     for timeout in (0.0, -1.0, 0.01):
         with pytest.raises(TimeoutError):
             first.result(timeout)
@@ -155,44 +155,44 @@ def test_an_answer_can_be_asked_for_again_and_is_waited_for_no_longer_than_said(
     assert first.result(30) is first.result(0)
 
 
-def test_a_batch_runs_partly_empty_where_that_is_quicker() -> None:
+def test_a_batch_runs_partly_empty_if_that_is_faster() -> None:
     engine = Engine()
     batcher = Batcher(engine.infer, {1: 1.0, 4: 1.5, 8: 2.9}, lambda size: None)
-    held(engine, batcher)
+    block(engine, batcher)
     pendings = [batcher.submit(image(value)) for value in range(11)]
     engine.gate.set()
     pendings[-1].result(30)
     assert engine.batches == [[1], [0, 1, 2, 3, 4, 5, 6, 7], [8, 9, 10]]
 
 
-def test_what_comes_while_a_batch_runs_joins_those_left_over() -> None:
-    engine, late = Engine(), list[Pending]()
+def test_an_image_that_arrives_during_a_batch_joins_those_left_over() -> None:
+    engine, late = Engine(), list[PendingInput]()
 
     def infer(images: Sequence[np.ndarray]) -> np.ndarray:
         if len(images) == 2 and not late:
             late.append(batcher.submit(image(8)))
         return engine.infer(images)
 
-    batcher = Batcher(infer, as_many((1, 2)), lambda size: None)
-    held(engine, batcher)
+    batcher = Batcher(infer, linear((1, 2)), lambda size: None)
+    block(engine, batcher)
     pendings = [batcher.submit(image(value)) for value in (5, 6, 7)]
     engine.gate.set()
     pendings[-1].result(30)
     assert engine.batches == [[1], [5, 6], [7, 8]]
 
 
-def test_an_image_waits_for_company_only_where_that_is_asked_for_and_no_longer() -> None:
+def test_an_image_waits_for_others_only_with_wait_s_and_no_longer() -> None:
     engine = Engine()
-    batcher = Batcher(engine.infer, as_many((1, 4)), lambda size: None, wait_s=60)
+    batcher = Batcher(engine.infer, linear((1, 4)), lambda size: None, wait_s=60)
     together = [batcher.submit(image(value)) for value in range(4)]
     together[-1].result(30)
     assert engine.batches == [[0, 1, 2, 3]]
-    batcher = Batcher(engine.infer, as_many((1, 4)), lambda size: None, wait_s=0.05)
+    batcher = Batcher(engine.infer, linear((1, 4)), lambda size: None, wait_s=0.05)
     assert batcher.submit(image(9)).result(30).queue_s >= 0.05
 
 
 def partitions(waiting: int, seconds: dict[int, float]) -> float:
-    """The least time that all ways of running `waiting` images take, tried one by one."""
+    """Return the least duration of `waiting` images over all splits into batches, by brute force."""
     if waiting <= 0:
         return 0.0
     return min(spent + partitions(waiting - size, seconds) for size, spent in seconds.items())
@@ -200,7 +200,7 @@ def partitions(waiting: int, seconds: dict[int, float]) -> float:
 
 @settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.integers(2, 7), st.integers(1, 20), max_size=2), st.integers(1, 20))
-def test_of_all_ways_to_run_what_waits_the_quickest_is_taken(more: dict[int, int], alone: int) -> None:
+def test_the_planned_batches_are_the_fastest_of_all_splits(more: dict[int, int], alone: int) -> None:
     seconds = {1: float(alone)} | {size: float(spent) for size, spent in more.items()}
     take = plan_batches(seconds)
     assert take[0] == 0
@@ -213,12 +213,12 @@ def test_of_all_ways_to_run_what_waits_the_quickest_is_taken(more: dict[int, int
     ("seconds", "take"),
     [
         ({1: 1.0}, [0, 1]),
-        ({1: 1.0, 4: 4.0}, [0, 1, 1, 1, 4]),  # a CPU: nothing runs empty
-        ({1: 1.0, 4: 4.4}, [0, 1, 1, 1, 1]),  # a batch that is slower than its images is never run
+        ({1: 1.0, 4: 4.0}, [0, 1, 1, 1, 4]),  # a CPU: no batch runs partly empty
+        ({1: 1.0, 4: 4.4}, [0, 1, 1, 1, 1]),  # a batch slower than its images one by one is never run
         ({1: 1.0, 4: 1.1}, [0, 1, 2, 3, 4]),  # a GPU that is not full
         ({1: 1.0, 2: 1.9, 4: 2.2}, [0, 1, 2, 3, 4]),
         ({1: 1.0, 2: 1.2, 4: 4.0}, [0, 1, 2, 2, 2]),
     ],
 )
-def test_how_many_run_at_once_follows_from_what_batches_take(seconds: dict[int, float], take: list[int]) -> None:
+def test_the_batch_sizes_follow_from_the_durations(seconds: dict[int, float], take: list[int]) -> None:
     assert plan_batches(seconds) == take

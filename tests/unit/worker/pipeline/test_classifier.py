@@ -1,4 +1,4 @@
-"""One image's way through the stages, with a real batcher and real metrics."""
+"""The path of one image through the stages, with a real batcher and real metrics."""
 
 import threading
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from worker.process.metrics import Metrics, create_metrics
 
 
 def decode(data: bytes) -> list[np.ndarray]:
-    """A tile for every byte, of its value."""
+    """Return a tile for every byte, filled with its value."""
     if data == b"bad":
         raise ServiceError(ErrorCode.UNDECODABLE, "bad")
     return [np.full((2, 2, 3), value, np.uint8) for value in data]
@@ -36,15 +36,15 @@ def count(metrics: Metrics, stage: str) -> float | None:
 
 def test_an_image_is_decoded_run_and_measured(metrics: Metrics) -> None:
     batcher = Batcher(sums, {1: 1.0}, lambda size: None)
-    found = Classifier(decode, batcher.submit, metrics.stages, 1).start(b"\3")(Deadline(30))
+    found = Classifier(decode, batcher.submit, metrics.observe_stages, 1).start(b"\3")(Deadline(30))
     assert found.logits.tolist() == [12, 12, 12]
     assert min(found.queue_s, found.decode_s, found.inference_s) >= 0
     assert [count(metrics, stage) for stage in ("decode", "queue", "inference")] == [1, 1, 1]
 
 
-def test_what_cannot_be_decoded_is_never_queued(metrics: Metrics) -> None:
+def test_an_undecodable_image_is_never_queued(metrics: Metrics) -> None:
     batcher = Batcher(sums, {1: 1.0}, lambda size: None)
-    classifier = Classifier(decode, batcher.submit, metrics.stages, 1)
+    classifier = Classifier(decode, batcher.submit, metrics.observe_stages, 1)
     assert code_of(classifier.start, b"bad") is ErrorCode.UNDECODABLE
     assert batcher.queued == 0
     assert count(metrics, "decode") == 0
@@ -53,13 +53,13 @@ def test_what_cannot_be_decoded_is_never_queued(metrics: Metrics) -> None:
 def test_an_image_whose_deadline_passed_leaves_the_queue(metrics: Metrics) -> None:
     gate, entered, ran = threading.Event(), threading.Event(), list[int]()
 
-    def held(images: Sequence[np.ndarray]) -> np.ndarray:
+    def blocked(images: Sequence[np.ndarray]) -> np.ndarray:
         entered.set()
         assert gate.wait(30)
         ran.extend(image[0, 0, 0].item() for image in images)
         return sums(images)
 
-    classifier = Classifier(decode, Batcher(held, {1: 1.0}, lambda size: None).submit, metrics.stages, 1)
+    classifier = Classifier(decode, Batcher(blocked, {1: 1.0}, lambda size: None).submit, metrics.observe_stages, 1)
     first, late, last = (classifier.start(bytes([number])) for number in (1, 2, 3))
     assert entered.wait(30)
     assert code_of(late, Deadline(0.01)) is ErrorCode.DEADLINE
@@ -73,7 +73,8 @@ def test_the_failure_of_a_run_reaches_its_image(metrics: Metrics) -> None:
     def fail(images: Sequence[np.ndarray]) -> np.ndarray:
         raise ArithmeticError("overflow")
 
-    finish = Classifier(decode, Batcher(fail, {1: 1.0}, lambda size: None).submit, metrics.stages, 1).start(b"\3")
+    batcher = Batcher(fail, {1: 1.0}, lambda size: None)
+    finish = Classifier(decode, batcher.submit, metrics.observe_stages, 1).start(b"\3")
     with pytest.raises(ArithmeticError, match="overflow"):
         finish(Deadline(30))
 
@@ -82,16 +83,16 @@ def largest(logits: Sequence[np.ndarray]) -> np.ndarray:
     return np.max(logits, axis=0)
 
 
-def test_all_tiles_are_queued_before_the_first_is_waited_for_and_their_answers_merged(metrics: Metrics) -> None:
+def test_all_tiles_are_queued_together_and_their_logits_merged(metrics: Metrics) -> None:
     gate, entered, sizes = threading.Event(), threading.Event(), list[int]()
 
-    def held(images: Sequence[np.ndarray]) -> np.ndarray:
+    def blocked(images: Sequence[np.ndarray]) -> np.ndarray:
         entered.set()
         assert gate.wait(30)
         return sums(images)
 
-    batcher = Batcher(held, {1: 1.0, 4: 4.0}, sizes.append)
-    classifier = Classifier(decode, batcher.submit, metrics.stages, 1, lambda row: row * 10, largest)
+    batcher = Batcher(blocked, {1: 1.0, 4: 4.0}, sizes.append)
+    classifier = Classifier(decode, batcher.submit, metrics.observe_stages, 1, lambda row: row * 10, largest)
     finish = classifier.start(b"\1\7\2\3\4")
     assert entered.wait(30)
     gate.set()
@@ -105,13 +106,14 @@ def test_all_tiles_are_queued_before_the_first_is_waited_for_and_their_answers_m
 def test_when_the_deadline_passes_no_tile_stays_in_the_queue(metrics: Metrics) -> None:
     gate, entered, ran = threading.Event(), threading.Event(), list[int]()
 
-    def held(images: Sequence[np.ndarray]) -> np.ndarray:
+    def blocked(images: Sequence[np.ndarray]) -> np.ndarray:
         entered.set()
         assert gate.wait(30)
         ran.extend(image[0, 0, 0].item() for image in images)
         return sums(images)
 
-    classifier = Classifier(decode, Batcher(held, {1: 1.0}, lambda size: None).submit, metrics.stages, 1, merge=largest)
+    batcher = Batcher(blocked, {1: 1.0}, lambda size: None)
+    classifier = Classifier(decode, batcher.submit, metrics.observe_stages, 1, merge=largest)
     late = classifier.start(b"\1\2\3")
     last = classifier.start(b"\5")
     assert entered.wait(30)
@@ -121,7 +123,7 @@ def test_when_the_deadline_passes_no_tile_stays_in_the_queue(metrics: Metrics) -
     assert ran == [1, 5]
 
 
-def test_only_what_is_seen_as_one_image_has_a_heat_map(metrics: Metrics) -> None:
-    classifier = Classifier(decode, Batcher(sums, {1: 1.0}, lambda size: None).submit, metrics.stages, 1)
-    assert classifier.start_one(b"\1")[0].shape == (2, 2, 3)
-    assert code_of(classifier.start_one, b"\1\2") is ErrorCode.BAD_PARAMETER
+def test_only_an_image_of_one_tile_has_a_heat_map(metrics: Metrics) -> None:
+    classifier = Classifier(decode, Batcher(sums, {1: 1.0}, lambda size: None).submit, metrics.observe_stages, 1)
+    assert classifier.start_with_input(b"\1")[0].shape == (2, 2, 3)
+    assert code_of(classifier.start_with_input, b"\1\2") is ErrorCode.BAD_PARAMETER

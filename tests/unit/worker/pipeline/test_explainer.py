@@ -1,4 +1,4 @@
-"""Heat maps by a real batcher: what is asked, how much at once, and what is left when time runs out."""
+"""Heat maps by way of a real batcher: which inputs are run, how many are queued, and what a deadline leaves."""
 
 import io
 import threading
@@ -15,7 +15,7 @@ from worker.models.scores import Group, Output
 from worker.pipeline.admission import Deadline
 from worker.pipeline.batcher import Batcher, Infer
 from worker.pipeline.classifier import Head, identity
-from worker.pipeline.explainer import AT_ONCE, Explainer
+from worker.pipeline.explainer import MAX_QUEUED, Explainer
 from worker.pipeline.heat_map import INFERENCES, draw, evidence, heat, occlusions
 
 LABELS = Labels({"en": ("red", "green", "blue")})
@@ -24,7 +24,7 @@ IMAGE = np.random.default_rng(1).integers(0, 255, (24, 16, 3)).astype(np.uint8)
 
 
 def colours(images: Sequence[np.ndarray]) -> np.ndarray:
-    """A network whose logits are the mean red, green and blue."""
+    """Return the mean red, green and blue of each image as its logits."""
     return np.stack(images).astype(np.float32).mean(axis=(1, 2))
 
 
@@ -37,35 +37,35 @@ def explainer(infer: Infer = colours, output: Output = OUTPUT, head: Head = iden
 
 
 def expected(logits_of: Infer, index: int, output: Output = OUTPUT) -> bytes:
-    """The same map, step by step."""
+    """Return the same heat map, computed step by step."""
     rivals = output.rivals(index)
     known, *covered = (evidence(logits_of([one])[0], index, rivals) for one in (IMAGE, *occlusions(IMAGE)))
     return draw(IMAGE, heat(known - np.array(covered)))
 
 
 @pytest.mark.parametrize("index", [0, 1, 2])
-def test_the_map_is_that_of_the_class_asked_for(index: int) -> None:
-    found = explainer()[0].heat_map(IMAGE, LOGITS, index, Deadline(30), AT_ONCE)
+def test_the_heat_map_is_that_of_the_requested_class(index: int) -> None:
+    found = explainer()[0].heat_map(IMAGE, LOGITS, index, Deadline(30), MAX_QUEUED)
     assert found == expected(colours, index)
     assert Image.open(io.BytesIO(found)).size == (16, 24)
 
 
-def test_in_a_group_a_class_is_held_against_its_group_alone() -> None:
+def test_the_rivals_of_a_class_in_a_group_are_its_group_alone() -> None:
     grouped = Output("softmax", LABELS, groups=(Group("warmth", (0, 2), "softmax"),))
-    found = explainer(output=grouped)[0].heat_map(IMAGE, LOGITS, 0, Deadline(30), AT_ONCE)
+    found = explainer(output=grouped)[0].heat_map(IMAGE, LOGITS, 0, Deadline(30), MAX_QUEUED)
     assert found == expected(colours, 0, grouped) != expected(colours, 0)
 
 
-def test_the_head_of_the_model_is_asked_too() -> None:
+def test_the_models_head_is_applied() -> None:
     def head(outputs: np.ndarray) -> np.ndarray:
         return -outputs[..., ::-1]
 
-    found = explainer(head=head)[0].heat_map(IMAGE, head(LOGITS), 0, Deadline(30), AT_ONCE)
+    found = explainer(head=head)[0].heat_map(IMAGE, head(LOGITS), 0, Deadline(30), MAX_QUEUED)
     assert found == expected(lambda images: head(colours(images)), 0)
 
 
-@pytest.mark.parametrize("at_once", [1, 3, AT_ONCE, 500])
-def test_all_places_are_asked_about_and_no_more_at_once_than_allowed(at_once: int) -> None:
+@pytest.mark.parametrize("at_once", [1, 3, MAX_QUEUED, 500])
+def test_all_positions_are_inferred_and_no_more_queued_than_allowed(at_once: int) -> None:
     seen, most = 0, 0
 
     def watched(images: Sequence[np.ndarray]) -> np.ndarray:
@@ -74,32 +74,32 @@ def test_all_places_are_asked_about_and_no_more_at_once_than_allowed(at_once: in
         most = max(most, batcher.queued + len(images))
         return colours(images)
 
-    asking, batcher = explainer(watched)
-    asking.heat_map(IMAGE, LOGITS, 0, Deadline(30), at_once)
+    drawing, batcher = explainer(watched)
+    drawing.heat_map(IMAGE, LOGITS, 0, Deadline(30), at_once)
     assert seen == INFERENCES
     assert most <= at_once
 
 
-def test_past_the_deadline_nothing_of_it_is_left_in_the_queue() -> None:
+def test_a_passed_deadline_empties_the_queue() -> None:
     gate, entered, ran = threading.Event(), threading.Event(), list[int]()
 
-    def held(images: Sequence[np.ndarray]) -> np.ndarray:
+    def blocked(images: Sequence[np.ndarray]) -> np.ndarray:
         entered.set()
         assert gate.wait(30)
         ran.append(len(images))
         return colours(images)
 
-    asking, batcher = explainer(held)
+    drawing, batcher = explainer(blocked)
     first = batcher.submit(IMAGE)
     assert entered.wait(30)
-    assert code_of(asking.heat_map, IMAGE, LOGITS, 0, Deadline(0.01), AT_ONCE) is ErrorCode.DEADLINE
+    assert code_of(drawing.heat_map, IMAGE, LOGITS, 0, Deadline(0.01), MAX_QUEUED) is ErrorCode.DEADLINE
     gate.set()
     assert first.result(30).logits.shape == (3,)
     assert batcher.submit(IMAGE).result(30).logits.shape == (3,)
     assert sum(ran) == 2
 
 
-def test_the_failure_of_a_run_is_raised_and_nothing_of_it_is_left_in_the_queue() -> None:
+def test_a_failed_run_is_raised_and_empties_the_queue() -> None:
     failed = threading.Event()
 
     def fail_once(images: Sequence[np.ndarray]) -> np.ndarray:
@@ -109,8 +109,8 @@ def test_the_failure_of_a_run_is_raised_and_nothing_of_it_is_left_in_the_queue()
         return colours(images)
 
     batcher = Batcher(fail_once, {1: 1.0}, lambda size: None)
-    asking = Explainer(batcher.submit, identity, OUTPUT)
+    drawing = Explainer(batcher.submit, identity, OUTPUT)
     with pytest.raises(ArithmeticError, match="overflow"):
-        asking.heat_map(IMAGE, LOGITS, 0, Deadline(30), AT_ONCE)
+        drawing.heat_map(IMAGE, LOGITS, 0, Deadline(30), MAX_QUEUED)
     assert batcher.submit(IMAGE).result(30).logits.shape == (3,)
     assert batcher.queued == 0

@@ -1,4 +1,4 @@
-"""Heat maps: what is covered, what that costs, and how it is drawn."""
+"""Heat maps: the covered patches, the evidence lost, and the drawing."""
 
 import io
 
@@ -10,16 +10,16 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from worker.models.labels import activate
-from worker.pipeline.heat_map import GRID, INFERENCES, PLACES, draw, evidence, heat, occlusions
+from worker.pipeline.heat_map import GRID, INFERENCES, POSITIONS, draw, evidence, heat, occlusions
 
 NO_RIVALS = np.array([], int)
 
 
 def losses(hot: dict[tuple[int, int], float]) -> np.ndarray:
-    """The losses of all places, of which those in `hot` lose that much."""
-    found = np.zeros((PLACES, PLACES))
-    for place, loss in hot.items():
-        found[place] = loss
+    """Return the losses of all positions: those in `hot`, 0 elsewhere."""
+    found = np.zeros((POSITIONS, POSITIONS))
+    for position, loss in hot.items():
+        found[position] = loss
     return found.ravel()
 
 
@@ -37,13 +37,13 @@ def test_every_pixel_is_covered_and_every_patch_has_the_images_mean_colour(shape
     assert all((one[there] == colour).all() for one, there in zip(covered, changed, strict=True))
 
 
-def test_a_patch_is_a_sixteenth_of_the_image_and_they_go_row_by_row() -> None:
+def test_patches_cover_a_sixteenth_of_the_image_row_by_row() -> None:
     pixels = np.zeros((32, 64, 3), np.uint8)
     pixels[:, ::2] = 200
     covered = [(one != pixels).any(axis=-1) for one in occlusions(pixels)]
     for number, one in enumerate(covered):
         rows, columns = np.nonzero(one)
-        row, column = divmod(number, PLACES)
+        row, column = divmod(number, POSITIONS)
         assert (rows.min(), rows.max() + 1) == (row * 4, row * 4 + 8)
         assert (columns.min(), columns.max() + 1) == (column * 8, column * 8 + 16)
 
@@ -59,7 +59,7 @@ def test_evidence_against_rivals_is_the_log_odds_of_the_softmax(logits: np.ndarr
     assert 1 / (1 + np.exp(-found)) == pytest.approx(share, rel=1e-6, abs=1e-12)
 
 
-def test_evidence_tells_scores_apart_that_are_both_1() -> None:
+def test_evidence_distinguishes_scores_that_are_both_1() -> None:
     logits = np.array([[100, 0, 0], [90, 0, 0]], np.float32)
     assert activate(logits, "softmax")[:, 0].tolist() == [1, 1]
     less, more = evidence(logits, 0, np.array([1, 2]))[::-1]
@@ -70,14 +70,14 @@ def test_without_rivals_the_logit_itself_is_the_evidence() -> None:
     assert evidence(np.array([[3.0, 5.0]]), 1, NO_RIVALS).tolist() == [5]
 
 
-def test_the_cells_of_the_patch_that_costs_most_are_hottest() -> None:
+def test_the_cells_of_the_patch_with_the_largest_loss_are_hottest() -> None:
     found = heat(losses({(2, 3): 4.0}))
     assert found.shape == (GRID, GRID)
     assert {(int(row), int(column)) for row, column in np.argwhere(found > 0)} == {(2, 3), (2, 4), (3, 3), (3, 4)}
     assert found.max() == 1
 
 
-def test_where_two_patches_that_cost_overlap_is_hottest() -> None:
+def test_the_overlap_of_two_patches_is_hottest() -> None:
     found = heat(losses({(2, 3): 4.0, (3, 4): 4.0}))
     assert np.argwhere(found == found.max()).tolist() == [[3, 4]]
 
@@ -87,12 +87,12 @@ def test_a_corner_is_as_hot_as_its_one_patch() -> None:
     assert np.argwhere(found == 1).tolist() == [[0, 0]]
 
 
-def test_what_speaks_against_the_class_is_cold() -> None:
+def test_evidence_against_the_class_is_cold() -> None:
     assert not heat(losses({(2, 3): -4.0})).any()
 
 
-def glow(png: bytes) -> np.ndarray:
-    """How coloured each pixel of the PNG is: int [H, W]."""
+def colourfulness(png: bytes) -> np.ndarray:
+    """Return the colourfulness of each pixel of the PNG, int [H, W]."""
     image = Image.open(io.BytesIO(png))
     assert image.format == "PNG"
     assert image.mode == "RGB"
@@ -103,16 +103,16 @@ def glow(png: bytes) -> np.ndarray:
 @pytest.mark.parametrize("channels", [1, 2, 3, 5])
 def test_the_image_is_drawn_in_grey_with_colour_where_it_is_hot(channels: int) -> None:
     pixels = np.random.default_rng(3).integers(0, 255, (40, 56, channels)).astype(np.uint8)
-    found = glow(draw(pixels, heat(losses({(5, 1): 1.0}))))
+    found = colourfulness(draw(pixels, heat(losses({(5, 1): 1.0}))))
     assert found.shape == (40, 56)
     row, column = np.unravel_index(found.argmax(), found.shape)
     assert 25 <= row < 35
     assert 7 <= column < 21
-    assert found[:20].max() < 3  # rounded, each channel for itself
+    assert found[:20].max() < 3  # each channel is rounded separately
     assert found[:, 35:].max() < 3
 
 
-def test_a_map_without_heat_is_the_image_in_grey() -> None:
+def test_a_heat_map_without_heat_is_the_image_in_grey() -> None:
     pixels = np.random.default_rng(3).integers(0, 255, (40, 56, 3)).astype(np.uint8)
     found = np.asarray(Image.open(io.BytesIO(draw(pixels, np.zeros((GRID, GRID))))))
     grey = np.asarray(Image.fromarray(pixels).convert("L"))

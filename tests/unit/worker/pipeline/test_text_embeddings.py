@@ -1,4 +1,4 @@
-"""The heads of a zero-shot model: where they are found before a text tower is asked, and what becomes of new ones."""
+"""The text heads of a zero-shot model: where they are looked up, when they are embedded, where they are saved."""
 
 import logging
 import threading
@@ -16,9 +16,9 @@ from worker.contract.fields import ModelError
 from worker.models.folder import ModelFolder, read_folder
 from worker.models.loaders import load_text_tower
 from worker.models.zero_shot import TextTower, ZeroShot
-from worker.pipeline import text_embeddings as texts
+from worker.pipeline import text_embeddings
 from worker.pipeline.admission import Deadline
-from worker.pipeline.text_embeddings import Texts, open_texts
+from worker.pipeline.text_embeddings import TextHeads, open_text_heads
 
 TEMPLATE = "a photo of a {}."
 LABELS = ["red", "green"]
@@ -31,8 +31,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
     return read_folder(zero_shot_folders.added(zero_shot_folders.clip(home / "clip"), home / "added"))
 
 
-class Counted:
-    """The folder's text tower, and how many times it was loaded."""
+class CountedTower:
+    """Load the folder's text tower and count how often."""
 
     def __init__(self, folder: ModelFolder) -> None:
         self.folder, self.loads = folder, 0
@@ -42,19 +42,19 @@ class Counted:
         return load_text_tower("zero_shot", self.folder.weights, 1)
 
 
-def opened(folder: ModelFolder, cache: Path | str = "", tower: Tower | None = None) -> tuple[Texts, Counted]:
+def opened(folder: ModelFolder, cache: Path | str = "", tower: Tower | None = None) -> tuple[TextHeads, CountedTower]:
     assert folder.zero_shot
-    counted = Counted(folder)
-    return Texts(folder, folder.zero_shot, str(cache), tower or counted), counted
+    counted = CountedTower(folder)
+    return TextHeads(folder, folder.zero_shot, str(cache), tower or counted), counted
 
 
-def asked(found: Texts, labels: Sequence[str] = LABELS, template: str | None = TEMPLATE) -> np.ndarray:
-    return found.head(labels, template, Deadline(60)).texts
+def embeddings(heads: TextHeads, labels: Sequence[str] = LABELS, template: str | None = TEMPLATE) -> np.ndarray:
+    return heads.head(labels, template, Deadline(60)).texts
 
 
 def test_a_folder_that_was_added_needs_no_text_tower(folder: ModelFolder) -> None:
     found, tower = opened(folder)
-    assert found.own.texts.shape == (3, 24)
+    assert found.own_head.texts.shape == (3, 24)
     assert tower.loads == 0
 
 
@@ -63,18 +63,18 @@ def test_other_templates_are_embedded_once_and_then_taken_from_the_cache(folder:
     first, tower = opened(changed, tmp_path)
     again, second_tower = opened(changed, tmp_path)
     assert (tower.loads, second_tower.loads) == (1, 0)
-    assert (first.own.texts == again.own.texts).all()
-    assert not np.allclose(first.own.texts, opened(folder)[0].own.texts)
+    assert (first.own_head.texts == again.own_head.texts).all()
+    assert not np.allclose(first.own_head.texts, opened(folder)[0].own_head.texts)
     assert opened(replace(folder, zero_shot=ZeroShot("en", ("{}",))), tmp_path)[1].loads == 1
 
 
 def test_new_labels_are_embedded_once_a_process_and_once_a_cache(folder: ModelFolder, tmp_path: Path) -> None:
     found, tower = opened(folder, tmp_path)
-    first = asked(found)
-    assert (asked(found) == first).all()
+    first = embeddings(found)
+    assert (embeddings(found) == first).all()
     assert tower.loads == 1
     again, other = opened(folder, tmp_path)
-    assert (asked(again) == first).all()
+    assert (embeddings(again) == first).all()
     assert other.loads == 0
 
 
@@ -82,23 +82,23 @@ def test_without_a_cache_nothing_outlives_the_process(folder: ModelFolder) -> No
     before = sorted(folder.path.rglob("*"))
     for _ in range(2):
         found, tower = opened(folder)
-        asked(found)
+        embeddings(found)
         assert tower.loads == 1
     assert sorted(folder.path.rglob("*")) == before
 
 
-def test_the_models_own_templates_stand_in_for_none(folder: ModelFolder) -> None:
+def test_without_a_template_the_models_own_are_used(folder: ModelFolder) -> None:
     found, tower = opened(folder)
-    assert (asked(found, ["cat", "dog", "tea"], None) == found.own.texts).all()
+    assert (embeddings(found, ["cat", "dog", "tea"], None) == found.own_head.texts).all()
     assert tower.loads == 0
 
 
 def test_a_damaged_file_of_the_cache_is_made_again(folder: ModelFolder, tmp_path: Path) -> None:
-    first = asked(opened(folder, tmp_path)[0])
+    first = embeddings(opened(folder, tmp_path)[0])
     (file,) = (tmp_path / "texts").iterdir()
     file.write_bytes(file.read_bytes()[:100])
     found, tower = opened(folder, tmp_path)
-    assert (asked(found) == first).all()
+    assert (embeddings(found) == first).all()
     assert tower.loads == 1
     assert opened(folder, tmp_path)[1].loads == 0
 
@@ -106,64 +106,64 @@ def test_a_damaged_file_of_the_cache_is_made_again(folder: ModelFolder, tmp_path
 def test_memory_and_cache_keep_a_bounded_number(
     folder: ModelFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(texts, "HELD", 2)
-    monkeypatch.setattr(texts, "KEPT", 3)
+    monkeypatch.setattr(text_embeddings, "MEMORY_ENTRIES", 2)
+    monkeypatch.setattr(text_embeddings, "DISK_ENTRIES", 3)
     found, _ = opened(folder, tmp_path)
     for label in "abcdef":
-        asked(found, [label])
+        embeddings(found, [label])
     kept = {path.name for path in (tmp_path / "texts").iterdir()}
     assert len(kept) == 3
-    assert len(found._held) == 2
-    asked(opened(folder, tmp_path)[0], ["f"])
+    assert len(found._memory) == 2
+    embeddings(opened(folder, tmp_path)[0], ["f"])
     assert {path.name for path in (tmp_path / "texts").iterdir()} == kept
 
 
-def test_a_cache_that_cannot_be_written_is_no_reason_not_to_answer(
+def test_a_cache_that_cannot_be_written_does_not_fail_a_request(
     folder: ModelFolder, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / "texts").write_text("in the way")
+    (tmp_path / "texts").write_text("a file where the directory belongs")
     with caplog.at_level(logging.WARNING):
-        assert asked(opened(folder, tmp_path)[0]).shape == (2, 24)
-    assert caplog.messages[0].startswith("cannot keep text embeddings: ")
+        assert embeddings(opened(folder, tmp_path)[0]).shape == (2, 24)
+    assert caplog.messages[0].startswith("cannot save text embeddings: ")
 
 
-class Held:
+class BlockedTower:
     """A text tower that embeds nothing before `go` is set."""
 
     def __init__(self, tower: TextTower) -> None:
         self.scale, self.bias, self._tower = tower.scale, tower.bias, tower
-        self.begun, self.go, self.batches = threading.Event(), threading.Event(), 0
+        self.started, self.go, self.batches = threading.Event(), threading.Event(), 0
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
-        self.begun.set()
+        self.started.set()
         self.go.wait(60)
         self.batches += 1
         return self._tower.embed(texts)
 
 
 def test_a_deadline_ends_the_wait_and_soon_the_work(folder: ModelFolder) -> None:
-    held = Held(load_text_tower("zero_shot", folder.weights, 1))
-    found, _ = opened(folder, tower=lambda: held)
+    blocked = BlockedTower(load_text_tower("zero_shot", folder.weights, 1))
+    found, _ = opened(folder, tower=lambda: blocked)
     assert code_of(found.head, ["late"] * 100, TEMPLATE, Deadline(0.2)) is ErrorCode.DEADLINE
-    assert held.begun.is_set()
-    held.go.set()
-    assert asked(found).shape == (2, 24)
-    assert held.batches == 2  # the one that was begun, and that of the second request
+    assert blocked.started.is_set()
+    blocked.go.set()
+    assert embeddings(found).shape == (2, 24)
+    assert blocked.batches == 2  # the one already started, and that of the second request
 
 
-def test_who_waits_for_the_same_labels_is_answered_by_the_same_work(folder: ModelFolder) -> None:
-    held = Held(load_text_tower("zero_shot", folder.weights, 1))
-    found, _ = opened(folder, tower=lambda: held)
+def test_concurrent_requests_for_the_same_labels_embed_them_once(folder: ModelFolder) -> None:
+    blocked = BlockedTower(load_text_tower("zero_shot", folder.weights, 1))
+    found, _ = opened(folder, tower=lambda: blocked)
     answers: list[np.ndarray] = []
-    clients = [threading.Thread(target=lambda: answers.append(asked(found))) for _ in range(4)]
+    clients = [threading.Thread(target=lambda: answers.append(embeddings(found))) for _ in range(4)]
     for client in clients:
         client.start()
-    held.begun.wait(60)
-    held.go.set()
+    blocked.started.wait(60)
+    blocked.go.set()
     for client in clients:
         client.join()
     assert len(answers) == 4
-    assert held.batches == 1
+    assert blocked.batches == 1
 
 
 def no_torch() -> TextTower:
@@ -171,23 +171,23 @@ def no_torch() -> TextTower:
 
 
 def test_without_torch_new_labels_are_refused_and_known_ones_are_not(folder: ModelFolder, tmp_path: Path) -> None:
-    first = asked(opened(folder, tmp_path)[0])
+    first = embeddings(opened(folder, tmp_path)[0])
     found, _ = opened(folder, tmp_path, no_torch)
-    assert (asked(found) == first).all()
-    assert code_of(asked, found, ["blue"]) is ErrorCode.BAD_PARAMETER
+    assert (embeddings(found) == first).all()
+    assert code_of(embeddings, found, ["blue"]) is ErrorCode.BAD_PARAMETER
 
 
 def test_without_torch_a_folder_without_embeddings_is_refused(folder: ModelFolder) -> None:
     with pytest.raises(ModelError) as caught:
         opened(replace(folder, zero_shot=ZeroShot("en", ("{}",))), tower=no_torch)
     assert str(caught.value) == (
-        f"{folder.path}: holds no embeddings of its labels in its templates, and torch, which makes them, is not here: "
+        f"{folder.path}: found no embeddings of its labels in its templates, needed them or torch to make them: "
         "add the model again"
     )
 
 
-def test_other_models_have_no_texts(folder: ModelFolder) -> None:
-    assert open_texts(replace(folder, zero_shot=None), "", 1) is None
-    found = open_texts(folder, "", 1)
+def test_other_models_have_no_text_heads(folder: ModelFolder) -> None:
+    assert open_text_heads(replace(folder, zero_shot=None), "", 1) is None
+    found = open_text_heads(folder, "", 1)
     assert found
-    assert asked(found).shape == (2, 24)
+    assert embeddings(found).shape == (2, 24)

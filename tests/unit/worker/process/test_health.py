@@ -1,4 +1,4 @@
-"""What a worker says of itself, and the watchdog that ends one whose engine hangs."""
+"""The worker's state, and the watchdog for hung inferences."""
 
 import threading
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ def test_a_broken_worker_says_why() -> None:
     assert refuses(health)
 
 
-def test_a_draining_worker_is_not_ready_but_answers_when_it_was_ready_before() -> None:
+def test_a_draining_worker_is_not_ready_but_answers_if_it_was_ready() -> None:
     health = Health()
     health.become(READY)
     health.become(DRAINING)
@@ -51,7 +51,7 @@ def test_a_worker_that_drains_before_it_was_ready_never_answers() -> None:
     assert refuses(health)
 
 
-def test_the_watchdog_gives_up_on_an_inference_above_its_limit() -> None:
+def test_the_watchdog_gives_up_on_an_inference_over_the_limit() -> None:
     release, gave_up = threading.Event(), threading.Event()
     seconds: list[float] = []
 
@@ -64,17 +64,17 @@ def test_the_watchdog_gives_up_on_an_inference_above_its_limit() -> None:
         gave_up.set()
 
     batcher = Batcher(hang, {1: 1.0}, lambda size: None)
-    dog = watch(batcher.busy_s, 0.1, give_up)
+    watchdog = watch(batcher.busy_s, 0.1, give_up)
     future = batcher.submit(np.zeros((2, 2, 3), np.uint8))
     assert gave_up.wait(30)
     assert seconds[0] > 0.1
     release.set()
     assert future.result(30).logits.shape == (3,)
-    dog.join(30)
-    assert not dog.is_alive()
+    watchdog.join(30)
+    assert not watchdog.is_alive()
 
 
-def test_the_watchdog_counts_one_inference_and_not_many() -> None:
+def test_the_watchdog_measures_single_inferences() -> None:
     turns = iter([0.0, 0.09, 0.05, 0.1, 0.11])
     seconds: list[float] = []
     watch(lambda: next(turns), 0.1, seconds.append).join(30)

@@ -24,7 +24,7 @@ def test_a_record_is_one_line_with_time_level_logger_and_message() -> None:
     assert "张" in text
 
 
-def test_a_records_own_fields_are_its_objects() -> None:
+def test_a_records_fields_become_keys_of_its_object() -> None:
     found = json.loads(line("request", **{FIELDS: {"request_id": "r1", "status": 200}}))
     assert (found["request_id"], found["status"]) == ("r1", 200)
 

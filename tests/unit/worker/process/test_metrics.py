@@ -4,7 +4,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from worker.process.metrics import create_metrics
 
-NAMED = {
+EXPECTED = {
     "wanwu_build_info": "gauge",
     "wanwu_requests": "counter",
     "wanwu_request_duration_seconds": "histogram",
@@ -18,13 +18,13 @@ NAMED = {
 }
 
 
-def test_every_metric_is_there_under_its_name() -> None:
+def test_every_metric_has_its_name_and_type() -> None:
     text = create_metrics(lambda: 0, lambda: 0).text().decode()
     families = {family.name: family.type for family in text_string_to_metric_families(text)}
-    assert {name: kind for name, kind in families.items() if not name.endswith("_created")} == NAMED
+    assert {name: kind for name, kind in families.items() if not name.endswith("_created")} == EXPECTED
 
 
-def test_the_gauges_ask_at_every_scrape() -> None:
+def test_the_gauges_call_their_functions_at_every_scrape() -> None:
     values = {"in_flight": 3.0, "ready": 0.0}
     metrics = create_metrics(lambda: values["in_flight"], lambda: values["ready"])
     for values["in_flight"], values["ready"] in ((3.0, 0.0), (7.0, 1.0)):
@@ -32,7 +32,7 @@ def test_the_gauges_ask_at_every_scrape() -> None:
         assert metrics.registry.get_sample_value("wanwu_model_ready") == values["ready"]
 
 
-def test_two_workers_in_one_process_do_not_share_their_numbers() -> None:
+def test_two_workers_in_one_process_do_not_share_metrics() -> None:
     one, other = (create_metrics(lambda: 0, lambda: 0) for _ in range(2))
     one.rejected.labels("queue_full").inc()
     assert one.registry.get_sample_value("wanwu_rejected_total", {"reason": "queue_full"}) == 1

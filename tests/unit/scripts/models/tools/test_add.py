@@ -95,7 +95,7 @@ def test_a_network_is_fitted_to_grey_images_where_asked(shelf: Path, out: Path, 
         ),
         (
             "weights.pth",
-            ("--labels", "en:{path}/en.txt", "--labels", "zh:{path}/two.txt"),
+            ("--labels", "en:{path}/en.txt,zh:{path}/two.txt"),
             ["labels: found en 3, zh 2, needed as many in every language"],
         ),
         (
@@ -123,13 +123,13 @@ def test_a_network_is_fitted_to_grey_images_where_asked(shelf: Path, out: Path, 
         (
             "weights.pth",
             ("--labels", "en:{path}/en.txt", "--channels", "4", "--golden", "{path}/red image.png"),
-            ["{path}/red image.png: the image has 3 bands, the model takes 4; send one with all of them"],
+            ["{path}/red image.png: found an image of 3 bands, needed 4 for this model: send one with all of them"],
         ),
         (
             "weights.pth",
             ("--labels", "en:{path}/en.txt", "--golden", "{path}/two.txt"),
             [
-                "{path}/two.txt: the bytes are not an image of a served type; "
+                "{path}/two.txt: found no image of a served type, needed one: "
                 "send JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF"
             ],
         ),

@@ -17,7 +17,7 @@ from worker.models import torchvision_ops
 from worker.models.folder import read_folder
 from worker.models.loaders import describe, load_network, load_text_tower
 from worker.models.zero_shot import embed, unwatched
-from worker.pipeline.text_embeddings import open_texts
+from worker.pipeline.text_embeddings import open_text_heads
 
 torchvision_ops.make_importable()
 from transformers import AutoProcessor  # noqa: E402
@@ -326,6 +326,6 @@ def test_a_classifier_of_the_same_family_is_no_zero_shot_network(own: Callable[[
 def test_a_folder_that_was_added_answers_without_its_text_tower(shelf: Path, tmp_path: Path) -> None:
     folder = read_folder(zero_shot_folders.added(shelf / "siglip", tmp_path / "added"))
     (folder.path / "spiece.model").unlink()
-    found = open_texts(folder, "", 1)
+    found = open_text_heads(folder, "", 1)
     assert found
-    assert found.own.texts.shape == (3, 32)
+    assert found.own_head.texts.shape == (3, 32)

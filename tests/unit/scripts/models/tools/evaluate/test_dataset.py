@@ -1,4 +1,4 @@
-"""Which images an evaluation finds, and which class of the model each of them shows."""
+"""The images that an evaluation finds, and the class of each."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ def truths(found: Dataset) -> dict[str, int]:
 
 
 def unknown(found: Dataset) -> dict[str, tuple[int, str]]:
-    return {name: (one.images, one.reason) for name, one in found.unknown.items()}
+    return {name: (each.images, each.reason) for name, each in found.unknown.items()}
 
 
 def save(path: Path) -> None:
@@ -47,11 +47,22 @@ def save(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "index"),
     [
-        ("golden retriever", 0), ("Golden_Retriever", 0), ("golden-retriever", 0), ("GoldenRetriever", 0), ("金毛", 0),
-        ("Cardigan", 1), ("cardigan", 2), ("柯基", 1), ("3", 3), ("0", 0), ("004", 4), ("t shirt", 4), ("T恤", 4),
+        ("golden retriever", 0),
+        ("Golden_Retriever", 0),
+        ("golden-retriever", 0),
+        ("GoldenRetriever", 0),
+        ("金毛", 0),
+        ("Cardigan", 1),
+        ("cardigan", 2),
+        ("柯基", 1),
+        ("3", 3),
+        ("0", 0),
+        ("004", 4),
+        ("t shirt", 4),
+        ("T恤", 4),
     ],
-)  # fmt: skip
-def test_a_class_goes_by_its_label_in_any_language_or_by_its_index(name: str, index: int) -> None:
+)
+def test_a_class_is_found_by_its_label_in_any_language_or_its_index(name: str, index: int) -> None:
     assert classes(PETS).find(name) == index
 
 
@@ -64,17 +75,17 @@ def test_a_class_goes_by_its_label_in_any_language_or_by_its_index(name: str, in
         ("-1", "the model has no such class"),
         ("²", "the model has no such class"),
         ("", "the model has no such class"),
-        ("CARDIGAN", "stands for the classes 1, 2: give one of these numbers"),
+        ("CARDIGAN", "matches the classes 1, 2: use one of these numbers"),
         ("n02123045", "the model has no such class"),
     ],
 )
-def test_a_name_that_stands_for_no_single_class_is_refused(name: str, reason: str) -> None:
-    with pytest.raises(UnknownClass) as refused:
+def test_a_name_that_matches_no_class_or_several_is_refused(name: str, reason: str) -> None:
+    with pytest.raises(UnknownClass) as caught:
         classes(PETS).find(name)
-    assert str(refused.value) == reason
+    assert str(caught.value) == reason
 
 
-def test_an_attribute_is_no_class_unless_a_class_is_called_the_same() -> None:
+def test_an_attribute_is_not_a_class_unless_a_class_has_the_same_name() -> None:
     grouped = classes({"en": ["apple", "ripe", "ripe"]}, (Group("ripeness", (1,), "sigmoid"),))
     assert grouped.find("ripe") == 2
     alone = classes({"en": ["apple", "pear", "ripe"]}, (Group("ripeness", (2,), "sigmoid"),))
@@ -83,11 +94,10 @@ def test_an_attribute_is_no_class_unless_a_class_is_called_the_same() -> None:
             alone.find(name)
 
 
-def test_synsets_are_understood_by_models_of_imagenet_1k_alone() -> None:
+def test_only_models_of_imagenet_1k_know_synsets() -> None:
     model = classes({"en": english()})
-    assert [model.find(name) for name in ("n02123045", "n02123045_tabby", "n01440764-tench", "tabby", "281")] == [
-        TABBY, TABBY, TENCH, TABBY, TABBY,
-    ]  # fmt: skip
+    names = ("n02123045", "n02123045_tabby", "n01440764-tench", "tabby", "281")
+    assert [model.find(name) for name in names] == [TABBY, TABBY, TENCH, TABBY, TABBY]
     assert model.synset("n02123045_17.JPEG") == "n02123045"
     assert model.synset("n021230451.JPEG") == model.synset("cat_n02123045.JPEG") == ""
     assert classes(PETS).synset("n02123045_17.JPEG") == ""
@@ -95,7 +105,7 @@ def test_synsets_are_understood_by_models_of_imagenet_1k_alone() -> None:
         model.find("n99999999")
 
 
-def test_synonyms_after_a_comma_make_no_other_model_of_it() -> None:
+def test_synonyms_after_a_comma_are_ignored() -> None:
     longer = [f"{name}, {name} of a kind" for name in english()]
     assert is_imagenet_1k(Labels({"en": tuple(longer)}))
     assert classes({"en": longer}).find("tabby") == TABBY
@@ -104,7 +114,7 @@ def test_synonyms_after_a_comma_make_no_other_model_of_it() -> None:
     assert not is_imagenet_1k(Labels({"zh": tuple(english())}))
 
 
-def test_a_folder_of_classes_is_read_to_its_depth_and_clutter_is_passed_over(tmp_path: Path) -> None:
+def test_class_folders_are_read_recursively_and_clutter_is_skipped(tmp_path: Path) -> None:
     for name in ("金毛/a.png", "3/deep/er/b.png", "3/.hidden.png", ".git/c.png", "__MACOSX/3/d.png", "3/@eaDir/e.png"):
         save(tmp_path / name)
     for name in ("3/Thumbs.db", "3/.DS_Store", "desktop.ini"):
@@ -114,27 +124,28 @@ def test_a_folder_of_classes_is_read_to_its_depth_and_clutter_is_passed_over(tmp
     assert (found.unknown, found.broken, found.not_images) == ({}, [], [])
 
 
-def test_what_is_no_image_and_what_has_no_class_is_listed(tmp_path: Path) -> None:
+def test_other_files_and_images_without_a_class_are_listed(tmp_path: Path) -> None:
     for name in ("horse/a.png", "horse/b.png", "alone.png", "3/good.png"):
         save(tmp_path / name)
     (tmp_path / "3/notes.txt").write_text("not an image")
     (tmp_path / "3/renamed").write_bytes((tmp_path / "3/good.png").read_bytes())
     (tmp_path / "3/lost.png").symlink_to("nowhere.png")
-    (tmp_path / "3/broken.jpg").write_text("its turn to be found broken comes when it is decoded")
+    (tmp_path / "3/broken.jpg").write_text("found to be broken only when it is decoded")
     os.mkfifo(tmp_path / "3/pipe.png")
     found = read(tmp_path, classes(PETS))
     assert truths(found) == {"3/good.png": 3, "3/renamed": 3, "3/broken.jpg": 3}
     assert unknown(found) == {
-        "": (1, "in no class's folder, and without a label"),
+        "": (1, "in no class folder and without a label"),
         "horse": (2, "the model has no such class"),
     }
-    assert [one.file for one in found.not_images] == ["3/notes.txt"]
-    assert [(one.file, one.reason) for one in found.broken] == [
-        ("3/lost.png", "no such file"), ("3/pipe.png", "not a file"),
-    ]  # fmt: skip
+    assert [skipped.file for skipped in found.not_images] == ["3/notes.txt"]
+    assert [(skipped.file, skipped.reason) for skipped in found.broken] == [
+        ("3/lost.png", "no such file"),
+        ("3/pipe.png", "not a file"),
+    ]
 
 
-def test_files_named_by_synsets_need_no_folders(tmp_path: Path) -> None:
+def test_files_named_after_synsets_need_no_class_folders(tmp_path: Path) -> None:
     for name in ("n02123045_1.png", "n01440764_tench.png", "n99999999_x.png", "cat.png"):
         save(tmp_path / name)
     found = read(tmp_path, classes({"en": english()}))
@@ -164,7 +175,7 @@ def test_a_csv_file_names_files_and_labels(tmp_path: Path, text: str) -> None:
     assert (found.unknown, found.broken, found.not_images) == ({}, [], [])
 
 
-def test_rows_of_a_csv_file_that_cannot_be_used_are_listed(tmp_path: Path) -> None:
+def test_invalid_rows_of_a_csv_file_are_listed(tmp_path: Path) -> None:
     save(tmp_path / "a.png")
     long = "x" * 5000
     rows = ["file,label", "a.png,3", "missing.png,3", "a.png", "a.png,horse", "a.png,", f"{long},3", ".,3", "nul\0,3"]
@@ -173,9 +184,9 @@ def test_rows_of_a_csv_file_that_cannot_be_used_are_listed(tmp_path: Path) -> No
     assert truths(found) == {"a.png": 3}
     assert unknown(found) == {
         "horse": (1, "the model has no such class"),
-        "": (1, "in no class's folder, and without a label"),
+        "": (1, "in no class folder and without a label"),
     }
-    assert [(one.file, one.reason) for one in found.broken] == [
+    assert [(skipped.file, skipped.reason) for skipped in found.broken] == [
         ("missing.png", "no such file"),
         ("labels.csv, line 4", "found 1 column, needed file,label"),
         (long, "File name too long"),
@@ -184,12 +195,12 @@ def test_rows_of_a_csv_file_that_cannot_be_used_are_listed(tmp_path: Path) -> No
     ]
 
 
-def test_a_csv_file_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_csv_file_is_refused(tmp_path: Path) -> None:
     image(GREY).save(tmp_path / "image.jpg")
     (tmp_path / "long.csv").write_text("a.png," + "x" * 200_000)
-    with pytest.raises(CommandError) as refused:
+    with pytest.raises(CommandError) as caught:
         read(tmp_path / "image.jpg", classes(PETS))
-    assert str(refused.value) == (
+    assert str(caught.value) == (
         f"IMAGES: {tmp_path}/image.jpg: byte 0 is not UTF-8: needed a folder, or a CSV file of file,label "
         "saved as UTF-8"
     )

@@ -1,4 +1,4 @@
-"""Where the processes of an evaluation run."""
+"""The places of an evaluation's processes: cores, memory and GPUs."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from scripts.models.tools.prepare.measure import MEMORY
 WEIGHTS = 1_000_000
 CPUS = tuple(Cpu(number, number % 4, 0, 0) for number in range(8))  # four cores with two threads each
 GPUS = tuple(Gpu(f"GPU-{number}", "a GPU", 0, tuple(range(8))) for number in range(2))
-HELD = PROCESS_BYTES + COPIES * WEIGHTS
+BYTES_PER_PROCESS = PROCESS_BYTES + COPIES * WEIGHTS
 
 
 @pytest.fixture
@@ -22,18 +22,18 @@ def folder(tmp_path: Path) -> Path:
 
 
 def hardware(processes: float) -> Hardware:
-    """A machine in whose memory there is room for so many processes."""
-    return Hardware(CPUS, GPUS, int(processes * HELD / MEMORY))
+    """Return a machine with enough memory for `processes` processes."""
+    return Hardware(CPUS, GPUS, int(processes * BYTES_PER_PROCESS / MEMORY))
 
 
-def test_there_is_a_process_on_every_core(folder: Path) -> None:
+def test_every_core_has_a_process(folder: Path) -> None:
     assert places(hardware(4.1), folder, False) == [Place((0, 4)), Place((1, 5)), Place((2, 6)), Place((3, 7))]
 
 
-def test_where_memory_is_short_a_process_has_several_cores(folder: Path) -> None:
+def test_with_little_memory_a_process_has_several_cores(folder: Path) -> None:
     assert places(hardware(3.9), folder, False) == [Place((0, 1, 4, 5)), Place((2, 3, 6, 7))]
     assert places(hardware(0.1), folder, False) == [Place(tuple(range(8)))]
 
 
-def test_beside_every_gpu_there_is_one(folder: Path) -> None:
+def test_every_gpu_has_a_process(folder: Path) -> None:
     assert places(hardware(4.1), folder, True) == [Place((0, 1, 4, 5), "GPU-0"), Place((2, 3, 6, 7), "GPU-1")]

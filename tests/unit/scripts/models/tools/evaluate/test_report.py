@@ -1,4 +1,4 @@
-"""A report of an evaluation: the page asks for nothing and shows every text as it is."""
+"""The report of an evaluation: the page loads nothing from outside and escapes every text."""
 
 import json
 import re
@@ -10,21 +10,21 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from scripts.models.tools.evaluate.dataset import LeftOut, Unknown
-from scripts.models.tools.evaluate.metrics import RULE, Figures, figures
+from scripts.models.tools.evaluate.dataset import SkippedFile, UnknownName
+from scripts.models.tools.evaluate.metrics import RULE, Metrics, compute_metrics
 from scripts.models.tools.evaluate.page import page
 from scripts.models.tools.evaluate.progress import Progress
 from scripts.models.tools.evaluate.report import Evaluation, Mistake, table, to_json
 from worker.models.labels import Labels
 
-VOID = {"meta", "img", "br"}
+VOID_ELEMENTS = {"meta", "img", "br"}
 HOSTILE = "<script>alert('1')</script>&\"\x1b[31m\n"
-SHOWN = "<script>alert('1')</script>&\"\\x1b[31m\\n"  # as text, its control characters spelt out
+SHOWN = "<script>alert('1')</script>&\"\\x1b[31m\\n"  # as text, with its control characters escaped
 DATA = "data:image/jpeg;base64,AAAA"
 
 
 class Page(HTMLParser):
-    """The elements and texts of a page whose elements must be closed in their order."""
+    """Parse a page into elements and texts; every element must be closed in the right order."""
 
     def __init__(self, source: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -37,7 +37,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
+        if tag not in VOID_ELEMENTS:
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -47,25 +47,36 @@ class Page(HTMLParser):
         self.texts.append(data)
 
 
-def found(classes: int = 3, counts: Figures | None = None) -> Evaluation:
+def evaluation(classes: int = 3, metrics: Metrics | None = None) -> Evaluation:
     truth = np.array([0, 0, 1, 2, 2])
     best = np.array([[0, 1], [1, 0], [1, 0], [2, 0], [0, 2]])
-    counts = counts or figures(truth, best, np.array([0.9, 0.8, 0.7, 0.6, 0.5]), classes, True)
-    names = Labels({"en": (HOSTILE, *(f"class {index}" for index in range(1, 40))), "zh": ("猫",) * 40})
-    mistakes = [Mistake(HOSTILE, 0, 1, 0.8), Mistake("b.png", 2, 0, 0.5)]
-    broken, others = [LeftOut("broken.jpg", HOSTILE)], [LeftOut("notes.txt", "no image")]
-    unknown = {HOSTILE: Unknown("no such class", 2), "": Unknown("without a label", 1)}
-    how = ("openvino", "int8", "x86_64 avx2", "/images", datetime(2026, 1, 2, 3, 4, tzinfo=UTC), 2, 2.0)
-    return Evaluation("pets", "1", names, *how, counts, mistakes, broken, others, unknown)
+    scores = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
+    return Evaluation(
+        model="pets",
+        version="1",
+        labels=Labels({"en": (HOSTILE, *(f"class {index}" for index in range(1, 40))), "zh": ("猫",) * 40}),
+        engine="openvino",
+        precision="int8",
+        machine="x86_64 avx2",
+        source="/images",
+        created=datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
+        processes=2,
+        seconds=2.0,
+        metrics=metrics or compute_metrics(truth, best, scores, classes, True),
+        mistakes=[Mistake(HOSTILE, 0, 1, 0.8), Mistake("b.png", 2, 0, 0.5)],
+        broken=[SkippedFile("broken.jpg", HOSTILE)],
+        not_images=[SkippedFile("notes.txt", "no image")],
+        unknown={HOSTILE: UnknownName("no such class", 2), "": UnknownName("without a label", 1)},
+    )
 
 
-def many_classes() -> Figures:
+def metrics_of_many_classes() -> Metrics:
     truth = np.arange(40)
-    return figures(truth, np.stack([truth[::-1], truth], axis=1), np.full(40, 0.5), 40, True)
+    return compute_metrics(truth, np.stack([truth[::-1], truth], axis=1), np.full(40, 0.5), 40, True)
 
 
-def test_the_page_shows_every_text_and_runs_none() -> None:
-    source = page(found(), [DATA, ""])
+def test_the_page_shows_every_text_escaped() -> None:
+    source = page(evaluation(), [DATA, ""])
     shown = Page(source)
     assert "script" not in {tag for tag, _ in shown.elements}
     assert "\x1b" not in source
@@ -74,8 +85,8 @@ def test_the_page_shows_every_text_and_runs_none() -> None:
         assert text in texts
 
 
-def test_the_page_asks_for_nothing_from_outside() -> None:
-    source = page(found(), [DATA, ""])
+def test_the_page_loads_nothing_from_outside() -> None:
+    source = page(evaluation(), [DATA, ""])
     shown = Page(source)
     links = {name: value for _, attributes in shown.elements for name, value in attributes.items()}
     assert {"href", "srcset", "action", "background", "onload", "onerror"}.isdisjoint(links)
@@ -84,7 +95,8 @@ def test_the_page_asks_for_nothing_from_outside() -> None:
         {"link", "iframe", "object", "embed", "video", "audio", "base"}
     )
     assert not re.search(r"url\(|@import|https?:|//", source.replace(DATA, ""))
-    policies = [one.get("content") for tag, one in shown.elements if one.get("http-equiv") == "Content-Security-Policy"]
+    metas = [attributes for tag, attributes in shown.elements if tag == "meta"]
+    policies = [meta["content"] for meta in metas if meta.get("http-equiv") == "Content-Security-Policy"]
     assert policies == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
     assert "prefers-color-scheme: dark" in source
 
@@ -94,34 +106,39 @@ def cells(source: str) -> Sequence[str]:
     return [re.sub("<[^>]+>", "", cell) for cell in re.findall(r"<td.*?</td>", body)]
 
 
-def test_the_whole_matrix_is_shown_of_few_classes_and_the_most_confused_of_many() -> None:
-    few, many = page(found(), ["", ""]), page(found(40, many_classes()), ["", ""])
+def test_few_classes_have_a_confusion_matrix_and_many_a_list_of_pairs() -> None:
+    few, many = page(evaluation(), ["", ""]), page(evaluation(40, metrics_of_many_classes()), ["", ""])
     assert cells(few) == ["1", "1", "", "", "1", "", "1", "", "1"]
     assert "Most confused" not in few
     assert cells(many) == []
     assert "Most confused, the first 30 of 40 pairs" in many
 
 
-def test_the_json_holds_all_figures() -> None:
-    told = json.loads(to_json(found()))
-    assert (told["top_1"], told["top_5"], told["unsure_below"]) == (
-        0.6, None, {"rule": RULE, "score": 0.81, "unsure": 0.8},
-    )  # fmt: skip
-    assert told["images"] == {"evaluated": 5, "broken": 1, "not_images": 1, "of_unknown_classes": 3}
-    assert told["classes"][1] == {
-        "index": 1, "images": 1, "answered": 2, "right": 1, "labels": {"en": "class 1", "zh": "猫"},
-        "precision": 0.5, "recall": 1.0,
-    }  # fmt: skip
-    assert told["confusions"] == [
-        {"truth": 0, "answered": 1, "images": 1}, {"truth": 2, "answered": 0, "images": 1},
-    ]  # fmt: skip
-    assert told["mistakes"][0] == {"file": HOSTILE, "truth": 0, "answered": 1, "score": 0.8}
-    assert told["broken"] == [{"file": "broken.jpg", "reason": HOSTILE}]
-    assert {"class": HOSTILE, "reason": "no such class", "images": 2} in told["unknown_classes"]
+def test_the_json_has_all_metrics() -> None:
+    document = json.loads(to_json(evaluation()))
+    assert (document["top_1"], document["top_5"]) == (0.6, None)
+    assert document["unsure_below"] == {"rule": RULE, "score": 0.81, "unsure": 0.8}
+    assert document["images"] == {"evaluated": 5, "broken": 1, "not_images": 1, "of_unknown_classes": 3}
+    assert document["classes"][1] == {
+        "index": 1,
+        "images": 1,
+        "answered": 2,
+        "right": 1,
+        "labels": {"en": "class 1", "zh": "猫"},
+        "precision": 0.5,
+        "recall": 1.0,
+    }
+    assert document["confusions"] == [
+        {"truth": 0, "answered": 1, "images": 1},
+        {"truth": 2, "answered": 0, "images": 1},
+    ]
+    assert document["mistakes"][0] == {"file": HOSTILE, "truth": 0, "answered": 1, "score": 0.8}
+    assert document["broken"] == [{"file": "broken.jpg", "reason": HOSTILE}]
+    assert {"class": HOSTILE, "reason": "no such class", "images": 2} in document["unknown_classes"]
 
 
-def test_the_table_tells_the_same_and_no_control_characters() -> None:
-    lines = table(found()).splitlines()
+def test_the_table_has_the_same_metrics_and_no_control_characters() -> None:
+    lines = table(evaluation()).splitlines()
     assert lines[0] == "pets version 1, openvino int8: 5 images of 3 classes, 2.0 s, 2.5 images/s in 2 processes"
     assert "top-1              60.0%" in lines
     assert "top-5              -       (the model has 5 classes or fewer)" in lines
@@ -129,11 +146,12 @@ def test_the_table_tells_the_same_and_no_control_characters() -> None:
     assert f"2       50.0%   50.0%      猫 {SHOWN}" in lines
     assert f"   0.800  {SHOWN}: 猫 {SHOWN} answered as 猫 class 1" in lines
     assert f"   {SHOWN}: 2 images: no such class" in lines
-    assert "\x1b" not in table(found())
+    assert "\x1b" not in table(evaluation())
 
 
-def test_long_lists_are_cut_in_the_table_alone() -> None:
-    long = replace(found(40, many_classes()), broken=[LeftOut(f"{turn}.jpg", "broken") for turn in range(600)])
+def test_only_the_json_has_long_lists_in_full() -> None:
+    broken = [SkippedFile(f"{number}.jpg", "broken") for number in range(600)]
+    long = replace(evaluation(40, metrics_of_many_classes()), broken=broken)
     lines, source = table(long).splitlines(), page(long, ["", ""])
     assert "the 10 classes with the lowest recall" in lines
     assert "broken images, left out (600)" in lines
@@ -144,25 +162,27 @@ def test_long_lists_are_cut_in_the_table_alone() -> None:
     assert len(json.loads(to_json(long))["broken"]) == 600
 
 
-def test_no_border_is_said_to_be_none() -> None:
-    counts = replace(found().figures, unsure_below=None, unsure=None)
-    assert f"unsure below       -       (there is no such score: {RULE})" in table(found(3, counts)).splitlines()
-    bare = replace(counts, calibration_error=None, bins=())
-    assert "calibration error  -      (the scores are not probabilities)" in table(found(3, bare)).splitlines()
-    assert "Calibration</h2>" not in page(found(3, bare), ["", ""])
+def test_missing_metrics_are_explained() -> None:
+    no_threshold = replace(evaluation().metrics, unsure_below=None, unsure=None)
+    lines = table(evaluation(3, no_threshold)).splitlines()
+    assert f"unsure below       -       (there is no such score: {RULE})" in lines
+    no_probabilities = replace(no_threshold, calibration_error=None, bins=())
+    lines = table(evaluation(3, no_probabilities)).splitlines()
+    assert "calibration error  -      (the scores are not probabilities)" in lines
+    assert "Calibration</h2>" not in page(evaluation(3, no_probabilities), ["", ""])
 
 
-def test_progress_is_a_line_for_each_tenth_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_is_a_line_for_each_tenth_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     progress = Progress(25)
     for _ in range(25):
-        progress.one_more()
-    progress.end()
-    said = capsys.readouterr()
-    assert [line.split(" images, ")[0] for line in said.out.splitlines()] == [
+        progress.advance()
+    progress.clear()
+    output = capsys.readouterr()
+    assert [line.split(" images, ")[0] for line in output.out.splitlines()] == [
         f"   {done}/25" for done in (3, 5, 8, 10, 13, 15, 18, 20, 23, 25)
     ]
-    assert re.fullmatch(r"   25/25 images, [0-9.]+ images/s, 0:00 left", said.out.splitlines()[-1])
-    assert said.err == ""
+    assert re.fullmatch(r"   25/25 images, [0-9.]+ images/s, 0:00 left", output.out.splitlines()[-1])
+    assert output.err == ""
 
 
 def test_progress_is_one_line_on_a_terminal(
@@ -170,11 +190,11 @@ def test_progress_is_one_line_on_a_terminal(
 ) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     progress = Progress(2)
-    progress.one_more()
-    progress.one_more()
-    progress.end()
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("\r\033[K   1/2 images, ")
-    assert "\n" not in said.err
-    assert said.err.endswith("\r\033[K")
+    progress.advance()
+    progress.advance()
+    progress.clear()
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("\r\033[K   1/2 images, ")
+    assert "\n" not in output.err
+    assert output.err.endswith("\r\033[K")

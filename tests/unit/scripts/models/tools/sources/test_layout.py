@@ -1,4 +1,4 @@
-"""Which files of a repository are fetched: what serving needs, and no second form of the same weights."""
+"""The files of a repository to fetch: those that serving needs, with the weights in one format."""
 
 import pytest
 
@@ -55,11 +55,11 @@ REPOSITORIES = {
 
 
 @pytest.mark.parametrize(("paths", "wanted"), REPOSITORIES.values(), ids=REPOSITORIES.keys())
-def test_what_serving_needs_is_fetched_once(paths: list[str], wanted: list[str]) -> None:
+def test_the_weights_are_fetched_in_one_format(paths: list[str], wanted: list[str]) -> None:
     assert needed("hf:org/name", paths) == wanted
 
 
-def test_what_timm_names_is_fetched_for_timm() -> None:
+def test_for_timm_its_own_format_is_fetched() -> None:
     paths = ["config.json", "model.safetensors", "open_clip_config.json", "open_clip_model.safetensors"]
     assert needed("timm:name", paths, "timm") == ["config.json", "model.safetensors"]
 

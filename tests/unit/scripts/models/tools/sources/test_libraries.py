@@ -1,4 +1,4 @@
-"""torchvision's and timm's own weights: what their metadata says is fetched, and becomes a model folder."""
+"""torchvision's and timm's pretrained weights: fetched from the address in their metadata, made a model folder."""
 
 import hashlib
 import json
@@ -36,14 +36,14 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
 
 
 def saved(network: torch.nn.Module, path: Path) -> tuple[str, bytes]:
-    """A state dict under a name that says its hash, as both libraries publish theirs."""
+    """Save a state dict; return a name with its hash, as both libraries use, and the file's content."""
     torch.save(network.state_dict(), path)
     data = path.read_bytes()
     return f"random-{hashlib.sha256(data).hexdigest()[:8]}.pth", data
 
 
 def made(folder: Path, source: str) -> Path:
-    """The model folder that comes of `source`."""
+    """Fetch `source`, make a model folder from it, and return the folder."""
     out = folder / "out"
     out.mkdir()
     assert fetch.main(folder / "into", FetchModelOptions(source=source)) == 0
@@ -60,7 +60,7 @@ def made(folder: Path, source: str) -> Path:
 
 
 def test_weights_of_torchvision_become_a_model(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Published weights are none of ours to have: random ones stand in, under a name that torchvision then knows."""
+    """Use random weights instead of published ones, under an address that torchvision is made to know."""
     torch.manual_seed(0)
     name, data = saved(models.get_model(ARCHITECTURE, weights=None), tmp_path / "weights")
     published = models.get_model_weights(ARCHITECTURE).DEFAULT
@@ -88,15 +88,15 @@ def test_weights_of_timm_outside_the_hub_become_a_model(
     assert read_folder(folder).loader == "timm"
 
 
-def test_weights_that_do_not_hash_to_what_their_name_says_are_refused(
+def test_weights_that_contradict_the_hash_in_their_name_are_refused(
     hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hub.files["/models/resnet18-f37072fd.pth"] = b"not these"
     assert fetch.main(tmp_path / "into", FetchModelOptions(source="torchvision:resnet18")) == 1
     found = hashlib.sha256(b"not these").hexdigest()[:8]
     assert capsys.readouterr().err == (
-        f"!! {tmp_path}/into/files/resnet18-f37072fd.pth: found sha256 {found}, needed f37072fd: it is removed; "
-        "fetch it again, and from another mirror if that does not help\n"
+        f"!! {tmp_path}/into/files/resnet18-f37072fd.pth: found sha256 {found}, needed f37072fd: the file was "
+        "removed; fetch it again, if necessary from another mirror\n"
     )
     assert list((tmp_path / "into/files").iterdir()) == []
 
@@ -108,7 +108,7 @@ def test_weights_that_do_not_hash_to_what_their_name_says_are_refused(
         ("IMAGENET1K_V1", "IMAGENET1K_V1", "resnet50-0676ba61.pth"),
     ],
 )
-def test_torchvision_s_best_weights_are_taken_unless_others_are_named(
+def test_torchvisions_default_weights_are_fetched_unless_others_are_named(
     hub: Hub, revision: str, recorded: str, file: str
 ) -> None:
     hub.files[f"/models/{file}"] = b"1234"
@@ -121,7 +121,7 @@ def test_torchvision_s_best_weights_are_taken_unless_others_are_named(
 
 
 @pytest.mark.parametrize(
-    ("source", "revision", "said"),
+    ("source", "revision", "message"),
     [
         ("torchvision:resnet19", "", "SOURCE: torchvision has no classification architecture 'resnet19'"),
         ("torchvision:resnet50", "V3", "REVISION: found 'V3', needed one of IMAGENET1K_V1, IMAGENET1K_V2"),
@@ -130,11 +130,11 @@ def test_torchvision_s_best_weights_are_taken_unless_others_are_named(
         (
             "timm:gcvit_base.in1k",
             "v2",
-            "REVISION: found 'v2', but timm's weights for 'gcvit_base.in1k' have no versions: leave it out",
+            "REVISION: found 'v2', but timm's weights for 'gcvit_base.in1k' have no revisions: leave it out",
         ),
     ],
 )
-def test_what_a_library_does_not_have_is_refused(source: str, revision: str, said: str) -> None:
+def test_unknown_names_and_revisions_are_refused(source: str, revision: str, message: str) -> None:
     with pytest.raises(FetchError) as error:
         plan_for(source, revision)
-    assert str(error.value) == said
+    assert str(error.value) == message
