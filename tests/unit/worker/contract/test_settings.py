@@ -136,13 +136,13 @@ def test_what_is_written_for_a_worker_is_what_it_reads() -> None:
 
 
 VARIABLE = re.compile(r"WANWU_[A-Z_]+")
-OF_THE_GATEWAY = {"WANWU_PORT", "WANWU_GATEWAY_IMAGE", "WANWU_MEMBERS", "WANWU_MEMBERS_NAME"}
+OF_DEPLOYMENT = {"WANWU_MONITOR", "WANWU_PORT", "WANWU_GATEWAY_IMAGE", "WANWU_MEMBERS", "WANWU_MEMBERS_NAME"}
 STATIC = ("compose/worker.yaml", "compose/compose.yaml", "compose/stack.yaml", "worker/Dockerfile")
 
 
 @pytest.mark.parametrize("file", STATIC)
 def test_files_written_by_hand_name_no_setting_that_is_not_there(file: str) -> None:
-    found = set(VARIABLE.findall((ROOT / file).read_text(encoding="utf-8"))) - OF_THE_GATEWAY
+    found = set(VARIABLE.findall((ROOT / file).read_text(encoding="utf-8"))) - OF_DEPLOYMENT
     assert found <= {setting.variable for setting in SETTINGS.values()}
 
 
