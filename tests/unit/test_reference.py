@@ -127,6 +127,7 @@ EXAMPLE: dict[str, Any] = {  # every key that the reader knows; no network is re
             {
                 "machine": "k", "engine": "torch", "precision": precision, "batch_sizes": [1], "images_per_s": 9.0,
                 "agreement": 1.0, "difference": 0.0, "chosen": precision == "f32",
+                "quick": False,
             }
             for precision in ("f32", "bf16")
         ],
