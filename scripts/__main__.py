@@ -1,4 +1,4 @@
-"""`python3 -m scripts COMMAND`: what the Makefile's targets run. Parses, and dispatches to scripts/commands."""
+"""Entry point `python3 -m scripts COMMAND`, which the Makefile's targets call: parse, dispatch to scripts/commands."""
 
 import argparse
 import sys
@@ -12,9 +12,9 @@ from scripts.commands import Place
 
 
 def parser(only: str = "") -> argparse.ArgumentParser:
-    """Return the command line's parser; with `only`, the other commands are known by nothing but their names.
+    """Return the command-line parser; with `only`, import that command alone and add the others by name only.
 
-    Abbreviations are not accepted, so that a new flag never changes an old command.
+    Abbreviated flags are refused, so that a new flag never changes the meaning of an old command line.
     """
     top = argparse.ArgumentParser(prog="python3 -m scripts", allow_abbrev=False)
     added = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -30,7 +30,7 @@ def parser(only: str = "") -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command; return its exit status."""
+    """Run one command and return its exit status: 0, 1 for a CommandError, 130 when interrupted."""
     first = arguments[0] if arguments else ""
     parsed = parser(first if first in commands.names() else "").parse_args(arguments)
     command = commands.load(parsed.command)

@@ -1,4 +1,4 @@
-"""What commands print: short lines, flushed at once so that progress is seen as it happens."""
+"""Output of commands: short lines, flushed at once so that progress is visible as it happens."""
 
 import sys
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ def say(text: str) -> None:
 
 
 def step(text: str) -> None:
-    """One thing that is being done."""
+    """Print `text` as the step that is starting."""
     say(f"-- {text}")
 
 
@@ -18,7 +18,7 @@ def warn(text: str) -> None:
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """A line for each row, its columns below one another."""
+    """Return `rows` as lines of text with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows

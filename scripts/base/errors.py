@@ -1,10 +1,10 @@
-"""The one way in which a command of `scripts` says no."""
+"""The exception that ends a command of `scripts`."""
 
 
 class CommandError(Exception):
-    """What was found, what is needed and what to do, in one or several lines for the user.
+    """Report a fault to the user, one fault a line: what was found, what was needed, and the remedy.
 
-    The command line prints `str(refusal)` to standard error and exits with status 1.
+    `scripts/__main__.py` prints each of `lines` to standard error and exits with status 1.
     """
 
     def __init__(self, *lines: str) -> None:

@@ -1,4 +1,4 @@
-"""Asking a worker or the gateway over HTTP, and the first real answer that `make up` ends with."""
+"""HTTP requests to a worker or the gateway, and the first prediction that `make up` prints."""
 
 import json
 import shlex
@@ -12,11 +12,14 @@ from scripts.base.console import say
 from scripts.base.errors import CommandError
 
 TIMEOUT_S = 30
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy has no business on this machine
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy would not reach this machine
 
 
 def get(url: str, timeout_s: float = 2) -> tuple[int, dict[str, Any]]:
-    """Status and JSON object of `url`, empty where it sends something else; status 0 when nothing answers."""
+    """Return the status and the JSON object that `url` answers.
+
+    The object is empty if the body is anything else; the status is 0 if nothing answers.
+    """
     try:
         with _DIRECT.open(url, timeout=timeout_s) as answer:
             return answer.status, _json(answer.read())
@@ -28,8 +31,11 @@ def get(url: str, timeout_s: float = 2) -> tuple[int, dict[str, Any]]:
 
 
 def show_answer(endpoint: str, image: Path) -> None:
-    """Post `image` to the endpoint and print the curl line that does the same, and the answer. Raises CommandError."""
-    request = urllib.request.Request(  # noqa: S310 - our own endpoint
+    """Post `image` to the endpoint; print the equivalent curl command and the predictions.
+
+    Raise CommandError if there is no answer, or if it is an error status or not JSON.
+    """
+    request = urllib.request.Request(  # noqa: S310 - the URL is our own endpoint
         f"{endpoint}/predict?top_k=3", data=image.read_bytes(), headers={"Content-Type": "application/octet-stream"}
     )
     try:

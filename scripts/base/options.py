@@ -1,8 +1,8 @@
-"""Options as dataclasses: one declaration gives a command's flag, its type and help text, and its place in JSON.
+"""Command options as dataclasses: one declaration gives the flag, its type and help text, and its JSON key.
 
-A field is a flag when its annotation carries a `Flag`: `lines: Annotated[int, Flag("lines of each log")] = 20` becomes
-`--lines`. A bool is a switch; one that is True by default is switched off by `--no-NAME`. A `tuple[str, ...]` takes all
-positional arguments. Fields without a `Flag` are filled by code.
+A field whose annotation contains a `Flag` becomes a flag: `lines: Annotated[int, Flag("lines of each log")] = 20` is
+`--lines`. A bool is a switch; if its default is True, the switch is `--no-NAME`. A `tuple[str, ...]` takes all
+positional arguments. Fields without a `Flag` are set by code.
 """
 
 import argparse
@@ -22,7 +22,7 @@ T = TypeVar("T", bound="DataclassInstance")
 
 @dataclass(frozen=True)
 class Flag:
-    """What the command line says of an option."""
+    """Describe an option on the command line: its help text, metavar and allowed values."""
 
     help: str
     metavar: str | None = None
@@ -44,18 +44,18 @@ def add_flags(parser: argparse.ArgumentParser, kind: "type[DataclassInstance]") 
 
 
 def read_flags(kind: type[T], parsed: argparse.Namespace) -> T:
-    """Return the options of `kind` that were parsed, each filled by its name."""
+    """Return an instance of `kind` with the parsed values of its flags."""
     values = {name: getattr(parsed, name) for name, *_ in _flags(kind)}
     return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
 def to_json(options: "DataclassInstance") -> str:
-    """Return `options` as a JSON object; paths become text."""
+    """Return `options` as a JSON object, with each path as a string."""
     return json.dumps(asdict(options), default=str)
 
 
 def from_json(kind: type[T], text: str) -> T:
-    """Return the options of `kind` that `to_json` wrote; raise CommandError for an unknown key."""
+    """Return the options of `kind` that `to_json` wrote as `text`; raise CommandError if it has an unknown key."""
     hints, values = get_type_hints(kind), json.loads(text)
     if unknown := sorted(values.keys() - hints.keys()):
         raise CommandError(f"{kind.__name__}: found {', '.join(unknown)}, needed some of {', '.join(hints)}")
@@ -63,14 +63,14 @@ def from_json(kind: type[T], text: str) -> T:
 
 
 def _restored(hint: Any, value: Any) -> Any:
-    """Return `value` of a JSON object as what an option of this type holds."""
+    """Return the JSON `value` as an option of the type `hint` holds it: a list as a tuple, a string as a Path."""
     if isinstance(value, list):
         return tuple(value)
     return Path(value) if isinstance(value, str) and Path in (hint, *get_args(hint)) else value
 
 
 def _flags(kind: "type[DataclassInstance]") -> Iterator[tuple[str, Any, Flag, Any]]:
-    """Yield name, type, flag and default of every field that has a flag, in the order of declaration."""
+    """Yield the name, type, flag and default of every field with a flag, in order of declaration."""
     hints = get_type_hints(kind, include_extras=True)
     for field in fields(kind):
         annotation, *extras = get_args(hints[field.name]) or (hints[field.name],)

@@ -1,15 +1,15 @@
-"""Programs that a machine has, and what to do by hand for those that it lacks."""
+"""Find system programs, and say how to install the packages of missing ones."""
 
 import os
 import shutil
 from collections.abc import Sequence
 
-ELSEWHERE = {"nginx-light": "nginx", "util-linux": "util-linux"}  # Debian's names to those of other distributions
+ELSEWHERE = {"nginx-light": "nginx", "util-linux": "util-linux"}  # Debian's package name -> other distributions'
 MANAGERS = ("dnf", "yum", "zypper")  # `MANAGER install PACKAGES`
 
 
 def on_path(program: str) -> bool:
-    # Debian keeps servers in /usr/sbin, which an ordinary user's PATH lacks.
+    # Debian installs servers in /usr/sbin, which is not on an ordinary user's PATH.
     return shutil.which(program, path=search_path()) is not None
 
 
@@ -18,7 +18,7 @@ def search_path() -> str:
 
 
 def remedy(packages: Sequence[str]) -> str:
-    """Return what to do by hand to have Debian's `packages`, on whatever distribution this is."""
+    """Return how to install Debian's `packages` by hand on this machine's distribution."""
     if on_path("apt-get"):
         return f"run as root: apt-get install --no-install-recommends {' '.join(packages)}"
     if any(package not in ELSEWHERE for package in packages):
