@@ -1,6 +1,6 @@
-"""`compose/cluster.toml`, read and checked: all its faults are refused at once, with path, value and remedy.
+"""Read and check `compose/cluster.toml`; report all its faults at once, each with its path, value and remedy.
 
-The comments of the file are the schema's documentation; a test compares the two.
+The comments in the file document the schema below; a test compares the two.
 """
 
 import ipaddress
@@ -26,12 +26,12 @@ ROOT = Path(__file__).resolve().parents[2]
 class Model:
     name: str
     folder: Path  # absolute
-    share: int
+    share: int  # weight of this model when slots are divided among the models
 
 
 @dataclass(frozen=True)
 class Server:
-    """None stands for "auto", an empty tuple for "none"."""
+    """A `[[servers]]` table: None means "auto", an empty tuple means "none"."""
 
     name: str
     address: str
@@ -39,15 +39,15 @@ class Server:
     cpus: tuple[int, ...] | None
     workers: int | None
     cores_per_worker: int | None
-    gateway: bool = True  # whether a gateway stands there, where there are several servers
+    gateway: bool = True  # whether a gateway runs here, if there are several servers
 
 
 @dataclass(frozen=True)
 class Cluster:
-    source: str  # the file's name, for refusals
+    source: str  # the file's name, for error messages
     port: int
     profile: str
-    settings: Mapping[str, Any]  # every setting of a worker that the file has a key for, by name
+    settings: Mapping[str, Any]  # every worker setting that has a key in the file, by name
     models: tuple[Model, ...]
     servers: tuple[Server, ...]
 
@@ -61,11 +61,11 @@ REQUIRED = object()
 
 @dataclass(frozen=True)
 class Key:
-    """One key of a table: `read` turns what TOML holds into what the program uses, or raises ValueError."""
+    """One key of a table: `read` converts its TOML value, or raises ValueError; `needed` describes a valid value."""
 
     needed: str
     read: Callable[[Any], Any]
-    default: object = REQUIRED  # as it would be written in the file
+    default: object = REQUIRED  # as the file would state it; `read` converts it, too
 
 
 def _need(value: Any, fits: bool) -> Any:
@@ -106,7 +106,7 @@ def _cpus(value: Any) -> Any:
 
 
 def _settings(table: str) -> dict[str, Key]:
-    """Return the keys of the worker's settings in `table`."""
+    """Return the keys of the worker settings that belong to `table`, by name."""
     found = [setting for setting in SETTINGS.values() if setting.table == table]
     return {
         one.name: Key(one.needed, one.from_toml, one.parse(one.default) if one.default else REQUIRED) for one in found
@@ -147,8 +147,8 @@ SCHEMA: dict[str, dict[str, Key]] = {
 
 
 def load_cluster(path: Path) -> Cluster:
-    """The cluster that the file at `path` describes; raises CommandError, naming every fault."""
-    path = path.resolve() if path.is_symlink() else path  # on a server the kit has a link to /etc/wanwu/cluster.toml
+    """Return the cluster that the file at `path` describes; raise CommandError with a line for every fault."""
+    path = path.resolve() if path.is_symlink() else path  # on a server, a link to /etc/wanwu/cluster.toml
     source = str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
     try:
         return parse_cluster(path.read_text(encoding="utf-8"), source)
@@ -159,7 +159,10 @@ def load_cluster(path: Path) -> Cluster:
 
 
 def parse_cluster(text: str, source: str) -> Cluster:
-    """The cluster that `text` describes; `source` is its name in the CommandError that lists every fault."""
+    """Return the cluster that `text` describes; raise CommandError with a line for every fault.
+
+    Each line begins with `source`, the name of the file.
+    """
     try:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -198,7 +201,7 @@ def _read_all(tables: object, section: str, faults: list[str]) -> list[dict[str,
 
 
 def _read(table: object, section: str, path: str, faults: list[str]) -> dict[str, Any]:
-    """The values of one table as far as they are sound; what is not is added to `faults`."""
+    """Return the valid values of one table by key; append a fault to `faults` for each of the others."""
     if not isinstance(table, dict):
         faults.append(f"{path}: found {_show(table)}, needed a table")
         return {}

@@ -1,18 +1,19 @@
-"""How many cores a CPU worker gets where the cluster's file leaves it open: what was measured best. Pure."""
+"""Choose the cores of a CPU worker from measurements, if cluster.toml leaves their number open. Pure functions."""
 
 from collections.abc import Mapping, Sequence
 
 from worker.contract.engine import Scaling
 
 THROUGHPUT, LATENCY = PROFILES = ("throughput", "latency")
-NOISE = 0.03  # two that differ by less are alike; then fewer cores, for a worker's Python runs on one of them
+NOISE = 0.03  # values this close count as equal; fewer cores win, as a worker's Python code runs on one core
 
 
 def best(profile: str, models: Sequence[tuple[int, Sequence[Scaling]]]) -> int | None:
-    """The cores of one worker that serve `models` best: the share of each, and what was measured of it on this machine.
+    """Return the best number of cores for each worker; `models` are shares and measurements on this machine.
 
-    For throughput the most images/s of the whole machine, for latency the shortest time of one image; of several
-    models the mean by their shares, each against its own best. None where not all were measured with the same cores.
+    The throughput profile maximises images/s of the whole machine; the latency profile minimises the time of one
+    image. Several models are averaged by share, each relative to its own best. Return None if no number of cores was
+    measured for all models.
     """
     tables = [{row.cores: row for row in rows} for _, rows in models]
     common = set.intersection(*map(set, tables)) if tables else set()
@@ -27,13 +28,13 @@ def best(profile: str, models: Sequence[tuple[int, Sequence[Scaling]]]) -> int |
 
 
 def _worth(profile: str, rows: Mapping[int, Scaling]) -> dict[int, float]:
-    """What each number of cores is worth to one model, 1 for its best."""
+    """Return one model's performance by number of cores, relative to its best: (0, 1]."""
     values = {cores: row.images_per_s if profile == THROUGHPUT else 1 / row.latency_ms for cores, row in rows.items()}
     return {cores: value / max(values.values()) for cores, value in values.items()}
 
 
 def reason(profile: str, cores: int | None) -> str:
-    """Why a worker has the cores it has, for a person."""
+    """Return in words why a worker has this number of `cores`."""
     if cores is None:
         return "not all models were measured on this kind of machine: `make model-prepare` does"
     return f"{cores} {'core' if cores == 1 else 'cores'} a worker, measured best for {profile}"

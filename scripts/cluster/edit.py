@@ -1,4 +1,4 @@
-"""Naming another model folder in the cluster's file, and leaving every other line of it as it is."""
+"""Replace a model in cluster.toml and leave every other line as it is."""
 
 import contextlib
 import os
@@ -12,14 +12,14 @@ from worker.contract.files import write_atomically
 
 
 def with_model(text: str, source: str, index: int, values: Mapping[str, str]) -> str:
-    """Return `text` with the keys `values` set in table `index` of `models`; pure.
+    """Return `text` with `values` set by key in table `index` of `models`.
 
-    Raise CommandError where another line would change, too, as where other tables stand between those of the models.
+    Raise CommandError if other lines would change, too, as when other tables stand between the [[models]] tables.
     """
     meant = tomllib.loads(text)
     meant["models"][index] |= values
     edited = ""
-    with contextlib.suppress(tomlkit.exceptions.TOMLKitError):  # it refuses some of what tomllib reads
+    with contextlib.suppress(tomlkit.exceptions.TOMLKitError):  # tomlkit rejects some TOML that tomllib reads
         document = tomlkit.parse(text)
         document["models"][index].update(values)
         edited = tomlkit.dumps(document)
@@ -33,24 +33,24 @@ def with_model(text: str, source: str, index: int, values: Mapping[str, str]) ->
 
 
 def _changed_lines(before: str, after: str) -> float:
-    """Return how many lines differ, infinitely many where their numbers do."""
+    """Return how many lines differ, or infinity if the numbers of lines differ."""
     old, new = before.split("\n"), after.split("\n")
     return sum(map(str.__ne__, old, new)) if len(old) == len(new) else float("inf")
 
 
 def require_replaceable(path: Path) -> None:
-    """Raise CommandError when `replace_text` could not write."""
+    """Raise CommandError if `replace_text` could not write to the folder of `path`."""
     folder = path.resolve().parent
     if not os.access(folder, os.W_OK, effective_ids=True):
         raise CommandError(f"{path}: cannot be changed: needed a folder {folder} that can be written")
 
 
 def replace_text(path: Path, before: str, after: str) -> None:
-    """Write `after` into the file at `path`, at once or not at all.
+    """Replace the text `before` of the file at `path` by `after`, atomically.
 
-    Raise CommandError, also where it is not `before`.
+    Raise CommandError if the file holds another text than `before`, or if it cannot be replaced.
     """
-    file = path.resolve()  # a link stays a link
+    file = path.resolve()  # keep a symbolic link, and replace the file it points to
     try:
         if file.read_bytes() != before.encode():
             raise CommandError(f"{path}: was changed meanwhile: it stays as it is now")

@@ -1,8 +1,8 @@
-"""What this process may use of the machine: CPUs with their cores and NUMA nodes, GPUs, memory.
+"""The hardware that this process may use: CPUs with their cores and NUMA nodes, GPUs, memory.
 
-`describe` is pure, so that recorded texts of other machines can be tried; `read_hardware` gathers the texts.
-CPUs come from lscpu rather than /sys: one text says it all, lists only CPUs that are online, and numbers
-cores uniquely where core_id in /sys repeats from socket to socket.
+`read_hardware` collects the texts that `describe` parses; `describe` is pure, so tests can use texts recorded on other
+machines. CPUs come from lscpu rather than /sys: it prints one text, lists only online CPUs, and numbers cores uniquely,
+while core_id in /sys repeats on each socket.
 """
 
 import json
@@ -18,12 +18,12 @@ from scripts.base.programs import remedy
 from worker.contract import nvidia
 from worker.contract.cpu_list import format_cpu_list, parse_cpu_list
 
-UNKNOWN_NODE = -1  # as /sys says it
+UNKNOWN_NODE = -1  # what numa_node in /sys holds if the node is unknown
 
 
 @dataclass(frozen=True)
 class Cpu:
-    """One hardware thread, by the kernel's number; CPUs of one `core` are SMT siblings."""
+    """One hardware thread; `number` is the kernel's, and CPUs with the same `core` are SMT siblings."""
 
     number: int
     core: int
@@ -33,28 +33,28 @@ class Cpu:
 
 @dataclass(frozen=True)
 class Gpu:
-    """One GPU, or one MIG device of a GPU that is split; `cpus` are the usable CPUs near it."""
+    """One GPU, or one MIG device of a partitioned GPU; `cpus` are the usable CPUs close to it."""
 
     uuid: str
     name: str
-    numa_node: int  # UNKNOWN_NODE where the machine does not say
+    numa_node: int  # UNKNOWN_NODE if the machine does not report it
     cpus: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Hardware:
-    cpus: tuple[Cpu, ...]  # only those that the affinity mask and the cgroup's cpuset leave to this process
+    cpus: tuple[Cpu, ...]  # those that this process's affinity mask and cgroup cpuset allow
     gpus: tuple[Gpu, ...]
-    memory_bytes: int  # the machine's, or the cgroup's limit where that is less
-    forbidden_cpus: tuple[int, ...] = ()  # online, but kept from this process
-    notes: tuple[str, ...] = ()  # what a doctor should tell: a driver that does not answer
+    memory_bytes: int  # of the machine, or the cgroup's limit if that is lower
+    forbidden_cpus: tuple[int, ...] = ()  # online, but not allowed to this process
+    notes: tuple[str, ...] = ()  # for `make doctor`, such as a driver that does not answer
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> "Hardware":
-        """The Hardware that `to_json` wrote; raises CommandError when `text` is something else."""
+        """Return the Hardware that `to_json` wrote; raise CommandError if `text` is anything else."""
         try:
             found = json.loads(text)
             found["cpus"] = tuple(Cpu(**cpu) for cpu in found["cpus"])
@@ -68,20 +68,20 @@ class Hardware:
 
 @dataclass(frozen=True)
 class Texts:
-    """What the machine says, word for word; an empty text says nothing."""
+    """The unparsed output of commands and contents of files; empty if the machine has none."""
 
     lscpu: str  # lscpu -p=CPU,CORE,SOCKET,NODE
     affinity: frozenset[int]
     meminfo: str  # /proc/meminfo
     cpuset: str = ""  # cpuset.cpus.effective (cgroup v2) or cpuset.effective_cpus (v1)
-    memory_limits: tuple[str, ...] = ()  # memory.max or memory.limit_in_bytes, of the cgroup and all above it
+    memory_limits: tuple[str, ...] = ()  # memory.max or memory.limit_in_bytes, of the cgroup and its parents
     smi_list: str = ""  # nvidia-smi -L
     smi_query: str = ""  # nvidia-smi --query-gpu=index,uuid,name,pci.bus_id --format=csv,noheader
-    pci: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # PCI address: numa_node, local_cpulist
+    pci: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # PCI address -> numa_node, local_cpulist
 
 
 def describe(texts: Texts) -> Hardware:
-    """The hardware that the texts tell of; raises CommandError when no CPU can be read from them."""
+    """Return the hardware that `texts` describe; raise CommandError if no CPU is usable."""
     online = parse_lscpu(texts.lscpu)
     usable = texts.affinity
     if texts.cpuset.strip():
@@ -104,7 +104,7 @@ def describe(texts: Texts) -> Hardware:
 
 
 def parse_lscpu(text: str) -> tuple[Cpu, ...]:
-    """CPUs by number. Where a column is empty each CPU is a core, and all are on one socket and one node."""
+    """Return the CPUs by number; an empty core column makes each CPU a core, an empty socket or node column is 0."""
     cpus = []
     for line in text.splitlines():
         if re.fullmatch(r"\d+(,\d*){3}", line):
@@ -114,7 +114,10 @@ def parse_lscpu(text: str) -> tuple[Cpu, ...]:
 
 
 def parse_memory(meminfo: str, limits: Iterable[str]) -> int:
-    """Bytes: MemTotal, or the smallest cgroup limit ("max" is none). Raises CommandError without MemTotal."""
+    """Return the memory in bytes: MemTotal, or the lowest cgroup limit if that is lower ("max" means no limit).
+
+    Raise CommandError if `meminfo` has no MemTotal line.
+    """
     total = re.search(r"^MemTotal:\s+(\d+) kB$", meminfo, re.MULTILINE)
     if total is None:
         raise CommandError("/proc/meminfo has no MemTotal line: mount /proc")
@@ -124,7 +127,7 @@ def parse_memory(meminfo: str, limits: Iterable[str]) -> int:
 def parse_gpus(
     smi_list: str, smi_query: str, pci: Mapping[str, tuple[str, str]], usable: set[int]
 ) -> tuple[tuple[Gpu, ...], tuple[str, ...]]:
-    """GPUs, each replaced by its MIG devices where it has some; and what was no GPU, as notes."""
+    """Return the GPUs, with the MIG devices of a GPU in its place; and the lines that list no GPU, as notes."""
     address_of = pci_addresses(smi_query)
     listed, others = nvidia.parse_list(smi_list)
     gpus = []
@@ -138,15 +141,15 @@ def parse_gpus(
 
 
 def pci_addresses(smi_query: str) -> dict[str, str]:
-    """UUID to PCI address as /sys spells it: small letters, a domain of four digits and not eight."""
+    """Return each GPU's PCI address by UUID, as /sys spells it: lower case, the domain in 4 digits, not 8."""
     rows = re.findall(r"^\d+, (\S+), .+, ([0-9A-F]+):([0-9A-F]+:[0-9A-F]+\.\d)$", smi_query, re.MULTILINE)
     return {uuid: f"{int(domain, 16):04x}:{device.lower()}" for uuid, domain, device in rows}
 
 
 def cgroup_files(own_cgroups: str, controller: str, v1_name: str, v2_name: str) -> list[PurePosixPath]:
-    """Where the kernel may keep a controller's file, from this process's cgroup up to the root.
+    """Return the possible paths of a cgroup controller's file, from this process's cgroup up to the root.
 
-    `own_cgroups` is /proc/self/cgroup. In a container the path it gives may not exist: only the root does.
+    `own_cgroups` is the text of /proc/self/cgroup. In a container the path in it may not exist; only the root does.
     """
     files = []
     for line in own_cgroups.splitlines():
@@ -161,7 +164,7 @@ def cgroup_files(own_cgroups: str, controller: str, v1_name: str, v2_name: str) 
 
 
 def read_hardware() -> Hardware:
-    """This machine, as this process may use it. Raises CommandError when lscpu is missing or fails."""
+    """Return the hardware that this process may use; raise CommandError if lscpu is missing or fails."""
     own_cgroups = _contents("/proc/self/cgroup")
     cpusets = cgroup_files(own_cgroups, "cpuset", "cpuset.effective_cpus", "cpuset.cpus.effective")
     limits = cgroup_files(own_cgroups, "memory", "memory.limit_in_bytes", "memory.max")

@@ -1,4 +1,4 @@
-"""What the control side needs to know of a model folder: that it is there, its engine, and an image to try it on."""
+"""Read what planning needs from a model folder: the engine on this machine, its size, and a golden image."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -14,28 +14,28 @@ from worker.contract.loaders import reads_texts
 from worker.contract.machine import kind
 from worker.contract.settings import AUTO
 
-PREPARED_FOLDER = "prepared"  # of a model folder; a test compares it with the tool's that fills it
+PREPARED_FOLDER = "prepared"  # inside a model folder; a test compares it with the name that model-prepare uses
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """One model as the control side sees it. The worker reads the whole of model.toml and judges it."""
+    """One model as planning sees it; the worker reads and checks the whole of model.toml."""
 
-    engine: str  # what runs it on this machine
+    engine: str  # runs the model on this machine
     golden: Path
-    bytes: int  # of what that engine loads
-    scaling: tuple[Scaling, ...] = ()  # what cores per worker bring on this kind of machine
-    texts: bool = False  # whether it reads texts
+    bytes: int  # size of the files that the engine loads
+    scaling: tuple[Scaling, ...] = ()  # performance by cores per worker on this kind of machine
+    texts: bool = False  # whether the model compares images with texts
 
     @property
     def needs(self) -> EngineDeclaration:
-        """The engine whose packages and memory a worker needs."""
+        """Return the engine whose packages and memory a worker needs."""
         return needed_by(self.engine, self.texts)
 
 
 @dataclass(frozen=True)
 class Spec:
-    """What model.toml says of one model, whatever machine it runs on."""
+    """The part of one model.toml that planning needs, independent of the machine."""
 
     folder: Path
     loader: str
@@ -43,9 +43,9 @@ class Spec:
     engine: EngineSpec
 
     def served(self, wanted: str, machines: Collection[str]) -> ModelInfo:
-        """Return the model as it runs on these kinds of machines, on the engine `wanted` or the best."""
+        """Return the model as it runs on `machines` (machine kinds), on the engine `wanted` or, if "auto", the best."""
         choices = [self.engine.choose(machine, wanted) for machine in machines]
-        # Where slots are of two kinds, what has torch has the other engines, too.
+        # With slots of two kinds, prefer torch: its environment and image contain the other engines, too.
         choice = next((choice for choice in choices if ENGINES[choice.engine].torch), choices[0])
         network = self.engine.network(self.loader, choice.engine, choice.precision)
         texts = reads_texts(self.loader)
@@ -53,30 +53,27 @@ class Spec:
             choice.engine,
             self.golden,
             _size(self.folder, network) + (_size(self.folder, None) if network and texts else 0),
-            # What was measured is of what was chosen then.
+            # Scaling was measured with the engine that "auto" chooses, and says nothing of another one.
             tuple(row for row in self.engine.scaling if row.machine == kind()) if wanted == AUTO else (),
             texts,
         )
 
 
 def read_models(cluster: Cluster, machines: Collection[str] = ()) -> dict[str, ModelInfo]:
-    """Return every model of `cluster` by name; raise CommandError for folders that are missing or cannot be read.
+    """Return every model of `cluster` by name; raise CommandError if a folder is missing or cannot be read.
 
-    `machines` are the kinds of its slots, as worker.machine names them; without any, this machine's CPUs.
+    `machines` are the machine kinds of its slots (worker.contract.machine); the default is this machine's CPUs.
     """
     return served(read_specs(cluster), cluster.engine, machines or [kind()])
 
 
 def served(specs: Mapping[str, Spec], wanted: str, machines: Collection[str]) -> dict[str, ModelInfo]:
-    """Return every model as it runs on these kinds of machines, by name."""
+    """Return every model as it runs on `machines` (machine kinds), by name."""
     return {name: spec.served(wanted, machines) for name, spec in specs.items()}
 
 
 def read_specs(cluster: Cluster) -> dict[str, Spec]:
-    """Return what the model.toml of every model of `cluster` says, by name.
-
-    Raise CommandError for all that is wrong.
-    """
+    """Return the Spec of every model of `cluster` by name; raise CommandError with a line for every fault."""
     found: dict[str, Spec] = {}
     faults: list[str] = []
     for index, model in enumerate(cluster.models):
@@ -98,7 +95,7 @@ def read_specs(cluster: Cluster) -> dict[str, Spec]:
 
 
 def _absence(folder: Path) -> str | None:
-    """What is wrong with a folder that is not there, or that holds nothing; None when there is something to read."""
+    """Return the fault of a folder that does not exist or is empty; None if there is something to read."""
     if not folder.exists():
         return f"{folder}: no such folder: name one that is there; is the models volume mounted?"
     if folder.is_dir() and not any(folder.iterdir()):
@@ -107,7 +104,10 @@ def _absence(folder: Path) -> str | None:
 
 
 def _read(folder: Path) -> Spec:
-    """Return what model.toml says; raise ModelError, and what a table of another shape provokes."""
+    """Return the Spec of a model folder.
+
+    Raise ModelError for a fault, or LookupError, TypeError or ValueError for a table of another shape.
+    """
     source = folder / "model.toml"
     table = read_toml(source)
     loader, fields = table["loader"], Fields(table["engine"], str(source), "engine/")
@@ -117,7 +117,7 @@ def _read(folder: Path) -> Spec:
 
 
 def _size(folder: Path, network: str | None) -> int:
-    """Bytes of what is loaded: the prepared `network` with its weights, else all that is not prepared."""
+    """Return the bytes to load: the prepared `network` and its weights, or without one all files outside prepared/."""
     if network:
         files = {folder / file for file in network_files(network)}
     else:

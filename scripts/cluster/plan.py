@@ -1,7 +1,7 @@
-"""Which worker serves which model on which GPU and cores: pure, given the cluster and each server's hardware.
+"""Plan which worker serves which model on which GPU and cores: pure functions of the cluster and the hardware.
 
-A core is never split: its SMT siblings go to one slot, and a slot's cores lie in one NUMA node. Cores left over
-when `cores_per_worker` does not divide a node are given to nobody: Nginx and the gate have them to themselves.
+A core is never split: its SMT siblings belong to one slot, and all cores of a slot are in one NUMA node. If
+`cores_per_worker` does not divide the cores of a node, no slot gets the rest; they stay free for Nginx and the gate.
 """
 
 from collections import Counter
@@ -19,7 +19,7 @@ FEW_CORES = 4
 
 @dataclass(frozen=True)
 class Slot:
-    name: str  # SERVER-cpuN or SERVER-gpuN: a Swarm generic resource, so never a bare number, no "=", no ","
+    name: str  # SERVER-cpuN or SERVER-gpuN; a Swarm generic resource, so no bare number, no "=", no ","
     server: str
     cpus: tuple[int, ...]
     gpu: str | None  # UUID
@@ -34,7 +34,7 @@ class Worker:
 
 @dataclass(frozen=True)
 class Plan:
-    workers: tuple[Worker, ...]  # in the order of their slots: server by server, its GPUs first, node by node
+    workers: tuple[Worker, ...]  # in the order of their slots: by server, GPUs before CPUs, by NUMA node
 
 
 Core = tuple[Cpu, ...]  # the usable SMT siblings of one physical core
@@ -43,8 +43,8 @@ Core = tuple[Cpu, ...]  # the usable SMT siblings of one physical core
 def plan(cluster: Cluster, hardware: Mapping[str, Hardware], cores: Mapping[str, int | None] | None = None) -> Plan:
     """Return slots for every server and a worker for every slot.
 
-    `hardware` is keyed by server name, and so are the `cores` of a worker that were measured best there.
-    Raise CommandError with every fault of every server that the hardware cannot meet.
+    `hardware` is by server name; so is `cores`, the number of cores for each worker that was measured best there.
+    Raise CommandError with every fault of every server: what cluster.toml requests and the hardware lacks.
     """
     slots: list[Slot] = []
     faults: list[str] = []
@@ -66,7 +66,7 @@ def plan(cluster: Cluster, hardware: Mapping[str, Hardware], cores: Mapping[str,
 
 
 def too_few_slots(models: int, slots: Sequence[Slot]) -> list[str]:
-    """Return a line where there are more models than slots."""
+    """Return a fault if there are more models than slots."""
     if models <= len(slots):
         return []
     return [
@@ -76,9 +76,10 @@ def too_few_slots(models: int, slots: Sequence[Slot]) -> list[str]:
 
 
 def spread_models(models: Sequence[Model], slots: int) -> list[str]:
-    """The model of each slot: shares by the largest remainder, one at least, each model's slots evenly apart.
+    """Return the model name of each slot: slots in proportion to shares, at least one a model, spread evenly.
 
-    Neighbouring slots belong to one server and NUMA node, so a model that is evenly spread is on all of them.
+    Adjacent slots belong to the same server and NUMA node, so an even spread puts each model on as many of them as
+    possible.
     """
     total = sum(model.share for model in models)
     counts = [1] * len(models)
@@ -92,7 +93,10 @@ def spread_models(models: Sequence[Model], slots: int) -> list[str]:
 def server_slots(
     server: Server, hardware: Mapping[str, Hardware], models: int, measured: int | None = None
 ) -> list[Slot]:
-    """The slots of one server, which is to serve so many models; raises CommandError with the path below the server."""
+    """Return the slots of one server; `models` is their number, `measured` the cores measured best for each worker.
+
+    Raise CommandError, each line beginning with the key in the server's table.
+    """
     if server.name not in hardware:
         raise CommandError(
             f'name: found "{server.name}", whose hardware was not read,'
@@ -123,9 +127,10 @@ def chosen_gpus(server: Server, machine: Hardware) -> list[Gpu]:
 
 
 def near_cores(gpus: Sequence[Gpu], cores: Sequence[Core]) -> list[tuple[Gpu, Sequence[Core]]]:
-    """Each GPU with an equal part of its NUMA node's cores, node by node.
+    """Return each GPU with an equal part of the `cores` of its NUMA node, in the order of nodes.
 
-    A GPU whose node is unknown or has no core left goes where the most cores are left for each GPU, near first.
+    A GPU whose node is unknown, or already has a GPU for each core, gets cores of a node with CPUs close to it, or else
+    of any node; of several, of the one with the most cores for each GPU. Raise CommandError if cores are too few.
     """
     if len(gpus) > len(cores):
         raise CommandError(
@@ -151,7 +156,7 @@ def near_cores(gpus: Sequence[Gpu], cores: Sequence[Core]) -> list[tuple[Gpu, Se
 def chosen_cpu_sets(
     server: Server, machine: Hardware, gpus: int, models: int, measured: int | None
 ) -> list[Sequence[Core]]:
-    """The cores of each CPU worker. Beside GPUs there are none unless the file asks for them."""
+    """Return the cores of each CPU worker: none on a server with GPUs, unless cluster.toml requests them."""
     if server.cpus == ():
         return []
     if server.cpus is None and server.workers is None and gpus:
@@ -186,9 +191,10 @@ def listed_cpus(server: Server, machine: Hardware) -> list[Cpu]:
 def cpu_sets(
     nodes: Sequence[Sequence[Core]], server: Server, sharing: int, models: int, measured: int | None
 ) -> list[Sequence[Core]]:
-    """The cores of each CPU worker; `nodes` are the cores of each NUMA node. Nothing given: `auto_sets`.
+    """Return the cores of each CPU worker; `nodes` are the cores of each NUMA node.
 
-    Only `workers` given: the most cores that each of them can have, counting the `sharing` GPUs as workers too.
+    With neither `workers` nor `cores_per_worker`, see `auto_sets`. With `workers` alone, each gets as many cores as
+    possible, with each of the `sharing` GPUs counted as a worker. Raise CommandError if the nodes have too few cores.
     """
     workers, size = server.workers, server.cores_per_worker
     if workers is None and size is None:
@@ -218,11 +224,11 @@ def cpu_sets(
 
 
 def auto_sets(nodes: Sequence[Sequence[Core]], models: int, measured: int | None) -> list[Sequence[Core]]:
-    """The cores of each CPU worker where the file leaves their number and size open; all cores are used.
+    """Return the cores of each CPU worker if cluster.toml leaves both their number and size open; use all cores.
 
-    Each node is divided evenly among as few workers as keep to the cores that were `measured` best and give every
-    model one. Where nothing was measured: one core each up to FEW_CORES cores, where a second worker does more than
-    a second thread; beyond, FEW_CORES, since each worker holds a copy of its model.
+    Divide each node evenly among the fewest workers that have at most `measured` cores each and are enough for all
+    models. Without a measurement the most is one core on a machine of up to FEW_CORES cores, where a second worker adds
+    more than a second thread; on a larger machine it is FEW_CORES, since each worker holds a copy of its model.
     """
     most = measured or (1 if sum(map(len, nodes)) <= FEW_CORES else FEW_CORES)
     while most > 1 and sum(parts_of(node, most) for node in nodes) < models:
@@ -245,12 +251,12 @@ def by_node(cores: Iterable[Core]) -> dict[int, list[Core]]:
 
 
 def parts_of(cores: Sequence[Core], most: int) -> int:
-    """How few parts of `most` cores at most hold the cores."""
+    """Return the smallest number of parts of at most `most` cores each."""
     return -(-len(cores) // most)
 
 
 def divide(cores: Sequence[Core], parts: int) -> list[Sequence[Core]]:
-    """`parts` runs of neighbouring cores whose lengths differ by one at most."""
+    """Return `cores` as `parts` consecutive slices whose lengths differ by at most one."""
     edges = [len(cores) * part // parts for part in range(parts + 1)]
     return [cores[start:end] for start, end in pairwise(edges)]
 

@@ -1,7 +1,7 @@
-"""This server's slots as /etc/wanwu/slots.json keeps them: what its workers in a swarm are pinned by.
+"""This server's slots as /etc/wanwu/slots.json, which pins the workers of a swarm to them.
 
-The plan's own code makes them, so that a slot is the same whichever runtime serves on it. What the cluster's file asks
-for is kept beside them: init-server.sh labels the engine with it, so that `make up` can tell when the file has changed.
+`plan.py` computes them, so a slot is the same under every runtime. The file also records what cluster.toml requested:
+init-server.sh labels the Docker engine with it, so `make up` notices when cluster.toml has changed since.
 """
 
 import json
@@ -23,15 +23,18 @@ NAME = SCHEMA["servers"]["name"]
 
 
 def show(cluster: Cluster, name: str, gpus: bool) -> None:
-    """Print the slots of the server `name`, "" being this host's own name, on its hardware; raises CommandError."""
+    """Print slots.json of the server `name` on this machine's hardware, without its GPUs unless `gpus`.
+
+    An empty `name` is this host's. Raise CommandError if the hardware cannot provide what cluster.toml requests.
+    """
     hardware, name = read_hardware(), name or os.uname().nodename.partition(".")[0]
     say(render(cluster, name, hardware if gpus else replace(hardware, gpus=()), measured_cores(cluster)))
 
 
 def render(cluster: Cluster, name: str, hardware: Hardware, cores: int | None) -> str:
-    """Return slots.json; `cores` of a worker were measured best.
+    """Return slots.json as text; `cores` is the number of cores for each worker that was measured best.
 
-    Raise CommandError for what the hardware cannot meet.
+    Raise CommandError if the hardware cannot provide what cluster.toml requests.
     """
     server = described(cluster, name)
     slots = server_slots(server, {name: hardware}, len(cluster.models), cores)
@@ -40,7 +43,7 @@ def render(cluster: Cluster, name: str, hardware: Hardware, cores: int | None) -
 
 
 def asked(server: Server) -> dict[str, Any]:
-    """Return the values that decide the server's slots, by key, as the file says them; without those left "auto"."""
+    """Return the server's keys that decide its slots, as cluster.toml states them, without those that are "auto"."""
     values = {
         "gpus": _said(server.gpus, list),
         "cpus": _said(server.cpus, format_cpu_list),
@@ -55,9 +58,9 @@ def _said(values: tuple[Any, ...] | None, show: Callable[[tuple[Any, ...]], Any]
 
 
 def described(cluster: Cluster, name: str) -> Server:
-    """The server as the cluster's file has it, or with every default where it is not in there yet.
+    """Return the server `name` of cluster.toml, or one with all defaults if the file has none of that name.
 
-    Raises CommandError for a name that the file could not say.
+    Raise CommandError if `name` is not a valid server name.
     """
     try:
         NAME.read(name)
@@ -68,7 +71,7 @@ def described(cluster: Cluster, name: str) -> Server:
 
 
 def measured_cores(cluster: Cluster) -> int | None:
-    """How many cores a CPU worker serves best with; None where not all models are here, or were measured."""
+    """Return the best number of cores for a CPU worker; None if a model is missing here or was not measured."""
     try:
         models = read_models(cluster)
     except CommandError:
