@@ -1,4 +1,4 @@
-"""From a plan to the lists that processes read: pure, and tested as exact text."""
+"""Render a plan as the lists that the gate, Nginx and supervisord read: pure functions, tested as exact text."""
 
 import json
 import re
@@ -12,18 +12,18 @@ from worker.contract.cpu_list import format_cpu_list
 from worker.contract.settings import SETTINGS, to_env
 
 NOTICE = "Rendered from compose/cluster.toml by scripts/render; a change here is lost at the next `make up`."
-# What no quoting brings through supervisord's files: it has no escape in quotes, and takes the rest for a comment.
+# supervisord has no escapes inside quotes, and takes the rest of a line after " ;" or " #" for a comment.
 UNQUOTABLE = re.compile(r"""["'\\\n]|\s([;#]|$)""")
 
 
 def addresses(cluster: Cluster, plan: Plan, ports: Mapping[str, int]) -> dict[str, str]:
-    """Return where each worker is reached when all processes share the server's network, by worker name."""
+    """Return each worker's address, HOST:PORT, by worker name; workers share their server's network."""
     server = {server.name: server.address for server in cluster.servers}
     return {worker.name: f"{server[worker.slot.server]}:{ports[worker.name]}" for worker in plan.workers}
 
 
 def members(cluster: Cluster, plan: Plan, address: Mapping[str, str]) -> str:
-    """The gate's members.json: every pool with its workers, the default model's first; `address` is by worker."""
+    """Return the gate's members.json: every pool with its workers, the default model first; `address` is by worker."""
     pools = [
         {
             "model": model.name,
@@ -44,12 +44,12 @@ def members(cluster: Cluster, plan: Plan, address: Mapping[str, str]) -> str:
 
 
 def listen(port: int) -> str:
-    """Nginx's listen directives."""
+    """Return Nginx's listen directive."""
     return f"# {NOTICE}\nlisten {port};\n"
 
 
 def worker_environment(cluster: Cluster, worker: Worker, bind: str, folder: str | None = None) -> dict[str, str]:
-    """The WANWU_* variables of one worker that listens at `bind`, its model folder at `folder` or where it lies."""
+    """Return the WANWU_* variables of a worker that listens at `bind`; `folder` overrides the model folder's path."""
     model = model_of(cluster, worker)
     return to_env(
         model=model.name,
@@ -66,9 +66,9 @@ def worker_environment(cluster: Cluster, worker: Worker, bind: str, folder: str 
 def programs(
     cluster: Cluster, plan: Plan, ports: Mapping[str, int], command: Mapping[str, Sequence[str | Path]], root: Path
 ) -> str:
-    """Return supervisord's list of workers; `ports` are by worker, `command` is each model's command line.
+    """Return supervisord's programs, one for each worker; `ports` are by worker, `command` lines by model.
 
-    Raise CommandError for a path that supervisord cannot be told.
+    Raise CommandError if a path cannot be written in supervisord's configuration.
     """
     paths = {root, *(model.folder for model in cluster.models), *(Path(parts[0]) for parts in command.values())}
     if faults := [fault for path in sorted(paths) for fault in path_faults(path)]:
@@ -93,7 +93,7 @@ def programs(
 
 
 def patience_s(cluster: Cluster) -> int:
-    """Seconds a worker may take to stop: it drains, then answers what it has; only after both is it stuck."""
+    """Return the seconds in which a worker must stop: it drains, then answers the requests in flight."""
     return int(cluster.settings["drain_s"]) + int(cluster.settings["deadline_s"]) + 5
 
 
@@ -102,14 +102,14 @@ def model_of(cluster: Cluster, worker: Worker) -> Model:
 
 
 def path_faults(path: Path) -> list[str]:
-    """A line when supervisord cannot be told `path`."""
+    """Return a fault if `path` cannot be written in supervisord's configuration."""
     if not UNQUOTABLE.search(str(path)):
         return []
     return [f"{path}: needed a path without quotes, backslashes, line breaks, and spaces at its end or before ; or #"]
 
 
 def _escape(text: str) -> str:
-    """A value for supervisord, which expands %(name)s."""
+    """Return `text` with % doubled, since supervisord expands %(name)s."""
     return text.replace("%", "%%")
 
 

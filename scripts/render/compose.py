@@ -1,4 +1,4 @@
-"""From a plan to what Docker Compose reads: pure, and tested as exact text."""
+"""Render a plan as Docker Compose's input: pure functions, tested as exact text."""
 
 import json
 from collections.abc import Mapping
@@ -9,12 +9,12 @@ from scripts.cluster.plan import Plan, Worker
 from scripts.render.common import NOTICE, model_of, patience_s, worker_environment
 from worker.contract.cpu_list import format_cpu_list
 
-PORT = 8000  # of every worker, inside its own container
-MODELS = "/models"  # where a worker's container has its model folder
+PORT = 8000  # each worker listens here inside its own container
+MODELS = "/models"  # parent of the model folder inside a worker's container
 
 
 def environment(cluster: Cluster, gateway_image: str, members_folder: Path) -> str:
-    """The variables of compose.yaml, as an env file."""
+    """Return the variables of compose.yaml as the text of an env file."""
     variables = {
         "WANWU_PORT": cluster.port,
         "WANWU_GATEWAY_IMAGE": gateway_image,
@@ -26,13 +26,16 @@ def environment(cluster: Cluster, gateway_image: str, members_folder: Path) -> s
 def workers(
     cluster: Cluster, plan: Plan, images: Mapping[str, str], memory: Mapping[str, int], worker_yaml: Path
 ) -> str:
-    """The list of workers, each extending `worker_yaml`; `images` and `memory` (bytes) are by model. JSON is YAML."""
+    """Return a Compose file of the workers, each extending `worker_yaml`; `images` and `memory` (bytes) are by model.
+
+    The text is JSON, which is valid YAML.
+    """
     extends = {"extends": {"file": str(worker_yaml), "service": "worker"}}
     services = {
         worker.name: extends | _worker(cluster, worker, images[worker.model], memory[worker.model])
         for worker in plan.workers
     }
-    # A dollar sign would be taken for a variable.
+    # Compose would expand a single dollar sign as a variable.
     return f"# {NOTICE}\n" + json.dumps({"services": services}, indent=1).replace("$", "$$") + "\n"
 
 
@@ -41,7 +44,7 @@ def _worker(cluster: Cluster, worker: Worker, image: str, memory: int) -> dict[s
     inside = f"{MODELS}/{model.name}"
     service: dict[str, object] = {
         "image": image,
-        # A set of CPUs, never a quota: runtimes start as many threads as they see CPUs, and a quota hides none.
+        # A cpuset rather than a quota: engines start a thread for each CPU they see, and a quota does not hide CPUs.
         "cpuset": format_cpu_list(worker.slot.cpus),
         "mem_limit": memory,
         "environment": worker_environment(cluster, worker, f"0.0.0.0:{PORT}", inside),
@@ -51,7 +54,7 @@ def _worker(cluster: Cluster, worker: Worker, image: str, memory: int) -> dict[s
                 "source": str(model.folder),
                 "target": inside,
                 "read_only": True,
-                # A folder that is missing is an error, not an empty folder made by the engine.
+                # Without this, Docker creates a missing folder instead of reporting an error.
                 "bind": {"create_host_path": False},
             }
         ],

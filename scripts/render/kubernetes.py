@@ -1,7 +1,7 @@
-"""A Kustomize overlay of compose/kubernetes for those who run Kubernetes: pure.
+"""Render a Kustomize overlay of compose/kubernetes: pure functions.
 
-The base says how a worker and the gateway run; the overlay which models there are, and what each of them needs. It is
-written as JSON, which YAML contains.
+The base defines how a worker and the gateway run; the overlay adds the models and their resources. It is JSON, which is
+valid YAML.
 """
 
 import json
@@ -17,17 +17,17 @@ from scripts.render.swarm import PORT, from_volume, service_name
 
 NOTICE = "# Rendered from the cluster's file by `make k8s`; a change here is lost at the next one.\n"
 BASE = ROOT / "compose/kubernetes"
-GATEWAY, WORKER = "wanwu-gateway", "wanwu-worker"  # what the base calls its objects and images
+GATEWAY, WORKER = "wanwu-gateway", "wanwu-worker"  # names of the objects and images in the base
 OVERLAY = "kustomization.yaml"
 MEMBERS = "members.json"
 PATCH = "worker.yaml"
-VOLUME = "/srv/wanwu/models"  # on the nodes, where scripts/init-server.sh mounts the model volume
+VOLUME = "/srv/wanwu/models"  # path on the nodes: scripts/init-server.sh mounts the model volume here
 Manifest = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Pod:
-    """What one worker of a model gets: whole `cpus`, `memory` in bytes, and one GPU or none."""
+    """The image and resources of a worker: whole `cpus`, `memory` in bytes, and whether it has a GPU."""
 
     image: str
     cpus: int
@@ -36,7 +36,7 @@ class Pod:
 
 
 def render(cluster: Cluster, pods: Mapping[str, Pod], gateway_image: str, out: Path) -> dict[str, str]:
-    """Return the texts by file below `out`, to which the base is named relatively; `pods` are by model."""
+    """Return the text of each file, by its path below `out`, with relative paths to the base; `pods` are by model."""
     folders = {model.name: service_name(model.name) for model in cluster.models}
     files: dict[str, str] = {OVERLAY: _text(_gateway(cluster, gateway_image, [_base(GATEWAY, out), *folders.values()]))}
     files[MEMBERS] = _members(cluster)
@@ -60,7 +60,7 @@ def _text(manifest: Manifest) -> str:
 
 
 def _members(cluster: Cluster) -> str:
-    """Return the gate's list: each model by the name that leads to all its workers."""
+    """Return the gate's members.json: each model with the DNS name that resolves to all its workers."""
     pools = [{"model": model.name, "discover": f"{worker_name(model)}:{PORT}"} for model in cluster.models]
     return json.dumps({"pools": pools}, indent=1) + "\n"
 
@@ -77,7 +77,7 @@ def _kustomization(resources: list[str], name: str, image: str, more: Manifest) 
 
 
 def _gateway(cluster: Cluster, image: str, resources: list[str]) -> Manifest:
-    """Return the overlay of all: the gateway's port and members; another list of members is another ConfigMap."""
+    """Return the top overlay, with the gateway's port and members; the ConfigMap's name changes with the members."""
     port = [{"op": "replace", "path": "/spec/ports/0/port", "value": cluster.port}]
     return _kustomization(
         resources,
@@ -98,7 +98,7 @@ def _worker(model: Model, image: str, base: str) -> Manifest:
 
 
 def _patch(cluster: Cluster, model: Model, pod: Pod) -> Manifest:
-    """Return what a model's workers have of their own. Requests are the limits: the pod is Guaranteed."""
+    """Return the Deployment patch of a model's workers; requests equal limits, so the pods are Guaranteed."""
     listed = {"cpu": str(pod.cpus), "memory": str(pod.memory), **({"nvidia.com/gpu": "1"} if pod.gpu else {})}
     environment = from_volume(cluster, model)
     container = {

@@ -1,4 +1,4 @@
-"""From a plan to what Docker Swarm reads: pure, and tested as exact text."""
+"""Render the cluster's models as Docker Swarm's input: pure functions, tested as exact text."""
 
 import hashlib
 import json
@@ -11,17 +11,17 @@ from scripts.render.common import NOTICE, patience_s
 from worker.contract.settings import EXIT, to_env
 from worker.contract.swarm_slot import SLOTS
 
-PORT = 8000  # of every worker, inside its own container
-VOLUME = "/models"  # where a worker's container has the model volume
+PORT = 8000  # each worker listens here inside its own container
+VOLUME = "/models"  # path of the model volume inside a worker's container
 CACHE = "/cache"
-SERVES = "wanwu.serves"  # label of a node that gets workers
-MONITOR = "10s"  # how long Swarm watches a change after its last task before it calls it done
-SERVICE_NAME = 40  # characters of a model's name that its service keeps; Swarm allows 63 for all
+SERVES = "wanwu.serves"  # label of the nodes that run workers
+MONITOR = "10s"  # how long Swarm watches each updated task for failure
+SERVICE_NAME = 40  # length to which a model's name is cut in its service's name; Swarm allows 63 in all
 
 
 @dataclass(frozen=True)
 class Pool:
-    """What one model's service is made of: `memory` in bytes, `volume` the id of the volume its folder lies on."""
+    """One model's service: `memory` is in bytes for each worker, `volume` the id of the volume with its folder."""
 
     replicas: int
     image: str
@@ -31,13 +31,13 @@ class Pool:
 
 
 def service_name(model: str) -> str:
-    """What Swarm calls a model's service: a model may have characters in its name that no host name has."""
+    """Return the name of a model's service, with a hash if it differs, since host names allow fewer characters."""
     fitting = re.sub(r"[^a-z0-9]+", "-", model)[:SERVICE_NAME].strip("-")
     return fitting if fitting == model else f"{fitting}-{hashlib.sha256(model.encode()).hexdigest()[:6]}"
 
 
 def members(cluster: Cluster, stack: str) -> str:
-    """The gate's members.json: every pool by the name that leads to the tasks of its service."""
+    """Return the gate's members.json: each model with the DNS name that resolves to all tasks of its service."""
     pools = [
         {"model": model.name, "discover": f"tasks.{stack}_{service_name(model.name)}:{PORT}"}
         for model in cluster.models
@@ -59,12 +59,12 @@ def environment(
 
 
 def workers(cluster: Cluster, pools: Mapping[str, Pool], offline: Mapping[str, str], monitor: str = MONITOR) -> str:
-    """The list of worker services, one a model; `pools` are by model, `offline` the variables of offline.env."""
+    """Return a stack file with a worker service for each model; `offline` holds the variables of offline.env."""
     services = {
         service_name(model.name): _service(cluster, model, pools[model.name], offline, monitor)
         for model in cluster.models
     }
-    # A dollar sign would be taken for a variable.
+    # Swarm would expand a single dollar sign as a variable.
     text = json.dumps({"version": "3.13", "services": services}, indent=1).replace("$", "$$")
     return f"# {NOTICE}\n{text}\n"
 
@@ -77,9 +77,9 @@ def _service(cluster: Cluster, model: Model, pool: Pool, offline: Mapping[str, s
         "volumes": [
             {"type": "bind", "source": str(model.folder.parent), "target": VOLUME, "read_only": True},
             {"type": "bind", "source": SLOTS, "target": SLOTS, "read_only": True},
-            # What can be made again outlives a container: compiled networks, texts that were embedded.
+            # Compiled networks and text embeddings outlive a container, so that the next one starts faster.
             {"type": "volume", "source": "cache", "target": CACHE},
-            {"type": "tmpfs", "target": "/tmp"},  # noqa: S108 - the container's own
+            {"type": "tmpfs", "target": "/tmp"},  # noqa: S108 - inside the container
         ],
         "read_only": True,
         "cap_drop": ["ALL"],
@@ -91,33 +91,33 @@ def _service(cluster: Cluster, model: Model, pool: Pool, offline: Mapping[str, s
 
 
 def _environment(cluster: Cluster, model: Model, pool: Pool, offline: Mapping[str, str]) -> dict[str, str]:
-    """What every task of the service is told; the rest it learns from the slot that Swarm gives it."""
+    """Return the environment of all tasks of the service; each task adds what depends on its slot."""
     return {
         **offline,
         **from_volume(cluster, model),
         **to_env(volume_id=pool.volume),
-        # Swarm gives a task no GPU; the worker sees all, and uses its slot's alone.
+        # Swarm cannot assign a GPU to a task, so each worker sees all GPUs and uses only its slot's.
         **({"NVIDIA_VISIBLE_DEVICES": "all"} if pool.gpus else {}),
     }
 
 
 def from_volume(cluster: Cluster, model: Model) -> dict[str, str]:
-    """Return the settings of every container that serves `model` from the model volume, by variable."""
+    """Return the environment of every container that serves `model` from the model volume."""
     return to_env(
         model=model.name,
         model_dir=f"{VOLUME}/{model.folder.name}",
         bind=f"0.0.0.0:{PORT}",
         cache=CACHE,
         volume=VOLUME,
-        # An update is rolled back when its workers end, not when they keep running and say what is wrong.
+        # Swarm rolls an update back only if its workers exit, so a worker that cannot load its model must exit.
         on_load_error=EXIT,
         **cluster.settings,
     )
 
 
 def _deploy(pool: Pool, monitor: str) -> dict[str, object]:
-    # A slot has room for one: the old worker leaves before the new one comes. An update goes on when the new one is
-    # healthy, which is what its /readyz calls ready, and counts one that ends before as failed, however long it took.
+    # A slot holds one worker, so the old one must stop before the new one starts. The update continues once the new one
+    # is healthy, that is once /readyz is 200; a worker that exits before counts as a failure, however long it took.
     change = {"parallelism": 1, "order": "stop-first", "monitor": monitor}
     slot = {"discrete_resource_spec": {"kind": "slot", "value": 1}}
     return {
