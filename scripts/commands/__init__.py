@@ -1,7 +1,7 @@
-"""What a command is, and which commands there are: every module of this folder is one, named after its file.
+"""Define and find the commands: every module of this folder is one, named after its file.
 
-`model_add.py` is `python3 -m scripts model-add`. A module declares `COMMAND`; only the module of the command that runs
-is imported.
+`model_add.py` is `python3 -m scripts model-add`. A module declares `COMMAND`, and only the module of the command that
+runs is imported.
 """
 
 import pkgutil
@@ -22,25 +22,25 @@ Own = TypeVar("Own", bound="DataclassInstance")
 
 @dataclass(frozen=True)
 class Place:
-    """Which service a command concerns; every command takes these options."""
+    """The options that every command takes: which service it acts on."""
 
     cluster: Annotated[Path, Flag("the cluster's file")] = ROOT / "compose/cluster.toml"
     run_dir: Annotated[Path, Flag("where the service writes")] = ROOT / "run"
     runtime: Annotated[str, Flag("local, compose or swarm; without it the best this machine has")] = ""
 
     def load_cluster(self) -> Cluster:
-        """Return the cluster of the file; raise CommandError for its faults."""
+        """Return the cluster that the file describes; raise CommandError with a line for every fault."""
         return load_cluster(self.cluster)
 
 
 @dataclass(frozen=True)
 class NoOptions:
-    """For commands that take none of their own."""
+    """The options of a command that has none of its own."""
 
 
 @dataclass(frozen=True)
 class Command(Generic[Own]):
-    """One command: its help text, its own options, and what it does with them; `run` raises CommandError."""
+    """One command: its help text, its own options, and its function, which raises CommandError."""
 
     help: str
     options: type[Own]

@@ -1,11 +1,11 @@
-"""`make bench`: measure this service beside other ways to serve."""
+"""`make bench`: measure this service and other ways to serve the same model."""
 
 from scripts.bench.run import BenchOptions, measure
 from scripts.commands import Command, Place
 
 
 def run(place: Place, options: BenchOptions) -> None:
-    """Measure, and report."""
+    """Run the benchmark and print its report."""
     measure(options, place.cluster, with_peers=False)
 
 

@@ -1,11 +1,11 @@
-"""`make bench-peers`: measure this service beside other model servers."""
+"""`make bench-peers`: measure this service and other model servers."""
 
 from scripts.bench.run import BenchOptions, measure
 from scripts.commands import Command, Place
 
 
 def run(place: Place, options: BenchOptions) -> None:
-    """Measure, and report."""
+    """Run the benchmark and print its report."""
     measure(options, place.cluster, with_peers=True)
 
 

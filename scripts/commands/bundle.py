@@ -1,4 +1,4 @@
-"""`make bundle`: put all that bare servers need into one directory."""
+"""`make bundle`: write everything that a bare server needs into one directory."""
 
 from scripts.bundle.run import BundleOptions, make
 from scripts.commands import Command, Place

@@ -1,4 +1,4 @@
-"""`make bundle-verify`: check a bundle, wherever it was carried."""
+"""`make bundle-verify`: check the files of a bundle on any machine."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`make doctor`: all that `make up` would install or refuse here, each with its remedy. Changes nothing."""
+"""`make doctor`: report everything that `make up` would install or refuse here, with remedies; change nothing."""
 
 import sys
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from worker.contract.cpu_list import format_cpu_list
 
 
 def run(place: Place, options: NoOptions) -> None:
-    """Print one line a check; raise CommandError when any fails."""
+    """Print a line for each check; raise CommandError if any fails."""
     directory = run_dir(place.run_dir)
     runtime = choose(place.runtime, directory, count_servers(place.cluster))
     failed: list[str] = []
@@ -31,7 +31,7 @@ def run(place: Place, options: NoOptions) -> None:
         return planned[0].describe()
 
     passes("python", _python)
-    # After one of these that fails the next could only say the same again.
+    # Each of these needs the one before; after a failure it would only repeat the same fault.
     for name, check in {"runtime": runtime.check_choice, "hardware": _hardware, "plan": plan}.items():
         if not passes(name, check):
             break
@@ -53,7 +53,7 @@ def _passes(name: str, check: Callable[[], str]) -> bool:
 
 
 def _python() -> str:
-    return ".".join(map(str, sys.version_info[:3]))  # too old a one gets no further than scripts/__init__.py
+    return ".".join(map(str, sys.version_info[:3]))  # scripts/__init__.py refuses an older Python before this runs
 
 
 def _hardware() -> str:

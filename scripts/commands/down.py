@@ -1,4 +1,4 @@
-"""`make down`: stop everything."""
+"""`make down`: stop everything and remove the run directory."""
 
 from scripts.commands import Command, NoOptions, Place
 from scripts.runtimes.choice import choose, count_servers
@@ -6,7 +6,7 @@ from scripts.runtimes.run_directory import run_dir
 
 
 def run(place: Place, options: NoOptions) -> None:
-    """Stop what runs from the run directory."""
+    """Stop everything that runs from the run directory, and remove it."""
     directory = run_dir(place.run_dir)
     choose(place.runtime, directory, count_servers(place.cluster)).down(directory)
 

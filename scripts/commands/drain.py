@@ -1,4 +1,4 @@
-"""`make drain`: under Swarm, stop what runs on one server."""
+"""`make drain`: under Swarm, stop everything that runs on one server."""
 
 from dataclasses import dataclass
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`make evaluate`: measure how often a model is right."""
+"""`make evaluate`: measure a model's accuracy on labelled images."""
 
 from scripts.commands import Command, Place
 from scripts.models.evaluate import evaluate

@@ -1,4 +1,4 @@
-"""`make format`: lay out the Python code, and mend what can be mended without a person."""
+"""`make format`: format the Python code, and apply ruff's automatic fixes."""
 
 from scripts.cluster.hardware import read_hardware
 from scripts.commands import Command, NoOptions, Place
@@ -7,7 +7,7 @@ from scripts.host.environments import DEV, ensure
 
 
 def run(place: Place, options: NoOptions) -> None:
-    """Format the code with the development environment's ruff."""
+    """Format and fix the code with the development environment's ruff."""
     format_code(ensure(DEV, bool(read_hardware().gpus)).parent)
 
 

@@ -1,7 +1,8 @@
-"""`make init HOSTS="user@a user@b"`: carry the bundle to servers over SSH, and run init-server.sh there in parallel.
+"""`make init HOSTS="user@a user@b"`: copy the bundle to servers over SSH, and run init-server.sh there in parallel.
 
-The first host begins the swarm and the others join it, unless a token of another swarm is given; one host alone needs
-none. What a host has already is not sent again, what was cut off goes on where it stopped, and every file is summed.
+The first host creates a swarm and the others join it. With `--join`, all join an existing swarm instead; a single host
+creates none. Files that a host already has are not sent again, interrupted transfers resume, and every file's
+checksum is verified.
 """
 
 import shlex
@@ -24,18 +25,18 @@ from scripts.commands import Command, Place
 from scripts.host.remote import Remote
 from scripts.runtimes.run_directory import INIT_LOGS, run_dir
 
-REMOTE = "wanwu-bundle"  # in the home of the account there
-CLUSTER = "wanwu-cluster.toml"  # beside it: it is no part of the bundle
-SMALL = 4_000_000  # bytes: up to there a file is sent in one stream with others, and anew when that is cut off
+REMOTE = "wanwu-bundle"  # in the remote account's home directory
+CLUSTER = "wanwu-cluster.toml"  # next to REMOTE, since it is not part of the bundle
+SMALL = 4_000_000  # bytes: files up to this size share one stream, and are sent again if it is interrupted
 CHUNK = 1 << 20
-SERVE = "-- to serve: "  # how init-server.sh begins the line that says what to do next
+SERVE = "-- to serve: "  # init-server.sh begins its line about the next step with this
 AS_ROOT = '$([ "$(id -u)" = 0 ] || echo sudo -n)'
 Install = Callable[[Remote, Sequence[str]], None]
 
 
 @dataclass(frozen=True)
 class InitOptions:
-    """What to carry where: `models` and `join` as init-server.sh takes them, "" for the bundle's own and for none."""
+    """What to copy where; `models` and `join` are flags of init-server.sh, by default the bundle's models and none."""
 
     hosts: Annotated[str, Flag("user@host, one or several, separated by spaces")] = ""
     bundle: Annotated[Path, Flag("what `make bundle` wrote")] = OUT
@@ -45,11 +46,11 @@ class InitOptions:
 
 
 def run(place: Place, options: InitOptions) -> None:
-    """Make every host a member.
+    """Make every host a member of the service.
 
-    Raise CommandError with a line for each that could not be made one, after all others are.
+    Raise CommandError with a line for each host that failed, after all others are done.
     """
-    place.load_cluster()  # refuses its faults before anything is sent
+    place.load_cluster()  # raises CommandError before anything is sent
     remotes = _remotes(options, run_dir(place.run_dir).path)
     faults: dict[str, str] = {}
     _each(remotes, lambda remote: _carry(remote, options.bundle.absolute()), faults)
@@ -79,12 +80,12 @@ def _remotes(options: InitOptions, run: Path) -> list[Remote]:
     remotes = [Remote(host, logs / f"{host.rpartition('@')[2]}.log") for host in hosts]
     for remote in remotes:
         remote.log.unlink(missing_ok=True)
-        remote.log.touch(0o600)  # init-server.sh tells the token that lets servers join
+        remote.log.touch(0o600)  # init-server.sh prints the swarm's join token
     return remotes
 
 
 def _swarm(first: Remote, ready: Sequence[Remote], install: Install, faults: dict[str, str]) -> None:
-    """Install the first host, and once it has a swarm all others at once."""
+    """Install the first host, then all others in parallel once it has a swarm."""
     join: list[str] = []
 
     def begin(remote: Remote) -> None:
@@ -103,7 +104,7 @@ def _swarm(first: Remote, ready: Sequence[Remote], install: Install, faults: dic
 
 
 def _each(remotes: Sequence[Remote], work: Callable[[Remote], None], faults: dict[str, str]) -> None:
-    """`work` on all of them at once; what it refuses goes into `faults` by host."""
+    """Call `work` on all `remotes` in parallel; store the first line of each CommandError in `faults` by host."""
 
     def attempt(remote: Remote) -> None:
         try:
@@ -116,7 +117,7 @@ def _each(remotes: Sequence[Remote], work: Callable[[Remote], None], faults: dic
 
 
 def _carry(remote: Remote, bundle: Path) -> None:
-    """Have the bundle there, whole."""
+    """Copy the missing files of the bundle, and verify all of them."""
     sums = read_sums(bundle)
     remote.ask(f"mkdir -p {REMOTE} && cat >{REMOTE}/{SUMS}.new", (bundle / SUMS).read_bytes())
     missing = _missing(remote)
@@ -139,7 +140,7 @@ def _missing(remote: Remote) -> list[str]:
 
 
 def _read_name(line: str) -> str:
-    """Return the file's name, before which sha256sum writes a backslash where the name has one, doubled."""
+    """Return the file name in a line of sha256sum, which escapes backslashes and marks it by a leading one."""
     return line[1:].replace("\\\\", "\\") if line.startswith("\\") else line
 
 
@@ -150,7 +151,7 @@ def _pack(pipe: IO[bytes], bundle: Path, names: Sequence[str]) -> None:
 
 
 def _send_large(remote: Remote, path: Path, name: str, wanted: str) -> None:
-    """Go on behind what came over before; where that was something else, start anew."""
+    """Resume an interrupted transfer of one file; if its checksum is not `wanted`, send it once more from the start."""
     place = shlex.quote(f"{REMOTE}/{name}")
     folder = shlex.quote(f"{REMOTE}/{name}".rpartition("/")[0])
     for _ in range(2):
@@ -171,7 +172,7 @@ def _pour(path: Path, start: int, pipe: IO[bytes]) -> None:
 
 
 def _install(remote: Remote, swarm: Sequence[str], options: InitOptions, cluster: Path) -> None:
-    """Run init-server.sh there with the cluster's file, and say what it says of its result."""
+    """Run init-server.sh on the host with the local cluster.toml, and print its result lines."""
     models = shlex.quote(options.models) if options.models else '"$PWD/models"'
     arguments = shlex.join(["--gpu", options.gpu, *swarm])
     remote.ask(f"cat >{CLUSTER}", cluster.read_bytes())

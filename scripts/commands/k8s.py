@@ -1,4 +1,4 @@
-"""`make k8s`: write a Kustomize overlay for those who run Kubernetes; nothing is applied."""
+"""`make k8s`: write a Kustomize overlay for Kubernetes, without applying it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from worker.contract.files import write_atomically
 
 @dataclass(frozen=True)
 class Options:
-    """Where the manifests are written, and whether workers have GPUs."""
+    """Where to write the manifests, and whether workers have GPUs."""
 
     out: Annotated[Path, Flag("the manifests' folder")] = ROOT / "k8s"
     gpu: Annotated[bool, Flag("a GPU for every worker")] = False
@@ -31,7 +31,7 @@ def run(place: Place, options: Options) -> None:
 
 
 def write(cluster: Cluster, out: Path, gpu: bool) -> None:
-    """Write the overlay into `out`, each worker with a GPU or none; raise CommandError."""
+    """Write the overlay to `out`, with a GPU for each worker if `gpu`; raise CommandError if it cannot be written."""
     cores = cluster.servers[0].cores_per_worker or 1
     pods = {}
     for name, model in read_models(cluster).items():

@@ -1,7 +1,7 @@
-"""`make lock`: makes every lock file again from its .in file with the pinned uv; all of them, or none is changed.
+"""`make lock`: recompile every lock file from its .in file with the pinned uv, and replace all of them or none.
 
-A lock keeps its pins where they still fit, so that one whose .in files did not change comes out identical.
-scripts/requirements/photos.txt is written by hand: it pins what the embedded model was made from.
+A lock keeps its pins while they still satisfy the .in file, so an unchanged .in file gives an identical lock.
+scripts/requirements/photos.txt is maintained by hand: it pins the packages that the embedded model was made with.
 """
 
 import ast
@@ -23,12 +23,12 @@ from scripts.host.environments import LOCK, ensure
 from scripts.host.wheelhouse import read_pins
 from worker.contract.files import write_atomically
 
-TARGET = ("--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_28")  # what the images run
-SECTIONS = ("global", "install", ":env:")  # of pip's configuration, each overruling those before it
-# Where packages come from: pip's option -> uv's variable. Further indexes (extra-index-url) are left out: where one has
-# another file of a version that a lock pins, uv lets go of the pin.
+TARGET = ("--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_28")  # Python and platform of the images
+SECTIONS = ("global", "install", ":env:")  # sections of pip's configuration; later ones override earlier ones
+# Package sources: pip's option -> uv's variable. extra-index-url is left out, since uv drops a pin if an extra index
+# has another file of the pinned version.
 SOURCES = {"index-url": "UV_DEFAULT_INDEX", "trusted-host": "UV_INSECURE_HOST", "cert": "SSL_CERT_FILE"}
-UNREACHED = "Failed to fetch"  # uv's words
+UNREACHED = "Failed to fetch"  # in uv's error messages
 ALL = "all"
 CPU_BUILD = "needed its build for the CPU alone, such as 2.13.0+cpu: have PIP_FIND_LINKS name a folder or page with it"
 GPU_BUILD = "needed its build for GPUs, without a local version: have PIP_INDEX_URL name an index with it"
@@ -36,9 +36,9 @@ GPU_BUILD = "needed its build for GPUs, without a local version: have PIP_INDEX_
 
 @dataclass(frozen=True)
 class Lock:
-    """A lock file and the .in file beside it; `local_builds` where torch must be the build for the CPU alone.
+    """A lock file `target` and its .in file `source` in one folder; with `local_builds`, torch is the CPU-only build.
 
-    That build has a local version, such as 2.13.0+cpu, and is where pip's find-links say, not on the index.
+    That build has a local version, such as 2.13.0+cpu, and comes from pip's find-links instead of the index.
     """
 
     source: str
@@ -47,13 +47,13 @@ class Lock:
 
     @property
     def arguments(self) -> list[str]:
-        """Return uv's arguments; it writes them into the first lines of the lock."""
+        """Return uv's arguments, which uv also writes into the header of the lock."""
         hidden = ["--no-emit-index-url", *(["--no-emit-find-links"] if self.local_builds else [])]
         names = [Path(self.source).name, "-o", Path(self.target).name]
         return ["pip", "compile", "--generate-hashes", *TARGET, *hidden, *names]
 
 
-# In this order: those above constrain those below.
+# The order matters: earlier locks constrain later ones.
 LOCKS = (
     Lock("scripts/requirements/lock.in", "scripts/requirements/lock.txt", local_builds=False),
     Lock("worker/requirements/base.in", "worker/requirements/base.txt", local_builds=False),
@@ -74,12 +74,12 @@ class Options:
 
 
 def run(place: Place, options: Options) -> None:
-    """Make every lock again."""
+    """Recompile all lock files."""
     make(options.upgrade)
 
 
 def make(upgrade: str) -> None:
-    """Make every lock again; `upgrade` names the packages to take the newest of, or ALL. Raise CommandError."""
+    """Recompile all lock files; `upgrade` names the packages to upgrade, or is ALL. Raise CommandError if one fails."""
     python = ensure(LOCK, nvidia=False)
     listed = subprocess.run([python, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True).stdout
     with tempfile.TemporaryDirectory(prefix="wanwu-lock-") as name:
@@ -94,9 +94,9 @@ def make(upgrade: str) -> None:
 
 
 def compile_lock(uv: Path, lock: Lock, root: Path, listed: str, upgrade: Sequence[str] = ()) -> None:
-    """Make `lock` again in the tree at `root`, from where `pip config list`, which printed `listed`, says.
+    """Recompile `lock` in the tree at `root`; `listed` is the output of `pip config list`, which names package sources.
 
-    Raise CommandError when no index answers, when nothing fits, or for the wrong build of torch.
+    Raise CommandError if no index answers, no versions satisfy the .in file, or the build of torch is the wrong one.
     """
     options = ["--upgrade"] if list(upgrade) == [ALL] else [f"--upgrade-package={package}" for package in upgrade]
     command = [str(uv), *lock.arguments, *options]
@@ -113,7 +113,7 @@ def compile_lock(uv: Path, lock: Lock, root: Path, listed: str, upgrade: Sequenc
 
 
 def variables(listed: str, local_builds: bool, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return uv's environment: packages come from pip's index, as `pip config list` says, and from nowhere else.
+    """Return uv's environment: packages come only from the index in `listed`, the output of `pip config list`.
 
     `local_builds` adds pip's find-links.
     """
@@ -142,7 +142,7 @@ def _refuse(lock: Lock, said: Sequence[str]) -> None:
 
 
 def _replace(draft: Path) -> None:
-    """Put the locks in `draft` that differ in place of this tree's, and say what changed."""
+    """Replace the locks of this tree that differ from those in `draft`, and print the changed pins."""
     changed = [lock for lock in LOCKS if _text(draft / lock.target) != _text(ROOT / lock.target)]
     for lock in changed:
         before, after = (read_pins(_text(root / lock.target)) for root in (ROOT, draft))

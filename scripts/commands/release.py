@@ -1,4 +1,4 @@
-"""`make release`: checks that the tree is one release, and tags it. Everything found wrong is said at once."""
+"""`make release`: check that this checkout is ready for release, report all faults at once, and tag it."""
 
 import re
 import subprocess
@@ -22,7 +22,7 @@ ENTRY = re.compile(r"^- \S", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Options:
-    """What to release."""
+    """Which version to release."""
 
     version: Annotated[str, Flag("the version that the code states", "X.Y.Z")] = ""
 
@@ -33,7 +33,7 @@ def run(place: Place, options: Options) -> None:
 
 
 def release(version: str, root: Path = ROOT) -> None:
-    """Tag HEAD of the checkout at `root` as `version`, with its section of the changelog; raise CommandError."""
+    """Tag HEAD of the checkout at `root` as `version`, with its changelog section; raise CommandError for faults."""
     sections = read_sections((root / CHANGELOG).read_text(encoding="utf-8"))
     if faults := [
         *_version_faults(version),
@@ -43,7 +43,7 @@ def release(version: str, root: Path = ROOT) -> None:
         raise CommandError(*faults)
     notes = next(text for title, text in sections.items() if title.startswith(f"[{version}]"))
     message = f"Wanwu {version}\n\n{notes}"
-    # Git would take the headings of the notes for comments.
+    # Git's default cleanup would delete the headings of the notes as comments.
     _git(root, "tag", "--annotate", "--cleanup=whitespace", "--message", message, tag(version))
     say(f"tagged {tag(version)}; what is left: git push origin {tag(version)}, and make bundle from a clone of it")
 
@@ -53,13 +53,13 @@ def tag(version: str) -> str:
 
 
 def read_sections(changelog: str) -> dict[str, str]:
-    """Return the text below each `## ` heading, by the heading's text, in the file's order."""
+    """Return the text of each `## ` section by its heading, in the order of the file."""
     _, *parts = re.split(r"^## ", changelog, flags=re.MULTILINE)
     return {title.strip(): text.strip() for title, _, text in (part.partition("\n") for part in parts)}
 
 
 def changelog_faults(sections: dict[str, str], version: str) -> Iterator[str]:
-    """Yield what keeps a changelog with these `sections` from releasing `version`."""
+    """Yield the faults of a changelog with `sections` that prevent the release of `version`."""
     first = next(iter(sections), "nothing")
     if first != UNRELEASED:
         yield f'{CHANGELOG}: found "{first}" first, needed "## {UNRELEASED}": put that section on top'

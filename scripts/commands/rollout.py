@@ -6,7 +6,7 @@ from scripts.runtimes.run_directory import run_dir
 
 
 def run(place: Place, options: NoOptions) -> None:
-    """Replace the workers."""
+    """Replace the workers one at a time."""
     directory, cluster = run_dir(place.run_dir), place.load_cluster()
     choose(place.runtime, directory, len(cluster.servers)).rollout(cluster, directory)
 

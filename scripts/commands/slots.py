@@ -10,7 +10,7 @@ from scripts.commands import Command, Place
 
 @dataclass(frozen=True)
 class Options:
-    """Which server's slots to show, and whether with its GPUs."""
+    """Which server's slots to show, and whether to include its GPUs."""
 
     server: Annotated[str, Flag("its name; without it the host's own", "NAME")] = ""
     gpu: Annotated[str, Flag("none: CPUs alone", choices=("auto", "none"))] = "auto"

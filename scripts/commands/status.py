@@ -6,7 +6,7 @@ from scripts.runtimes.run_directory import run_dir
 
 
 def run(place: Place, options: NoOptions) -> None:
-    """Print the tables; raise CommandError when something is not as it should be."""
+    """Print the status tables; raise CommandError if the service has a fault."""
     cluster, directory = place.load_cluster(), run_dir(place.run_dir)
     choose(place.runtime, directory, len(cluster.servers)).show_status(cluster, directory)
 

@@ -1,4 +1,4 @@
-"""`make test`: all tests, after installing what they need."""
+"""`make test`: lint, type-check and run all tests, after installing what they need."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from scripts.host.lanes import run_beside
 from scripts.host.packages import NGINX, TEST_TOOLS, require
 
 UNIT = "tests/unit"
-# The lanes run beside each other, for most of what they do is waiting for processes. They share nothing but the cores:
-# `system` uses the Docker engine of this machine, `cluster` starts engines of its own.
+# The lanes run in parallel, since they mostly wait for processes. They share nothing but the cores: `system` uses this
+# machine's Docker engine, `cluster` starts its own engines.
 LANES: Mapping[str, Sequence[str]] = {
     "unit": [UNIT, "tests/parts"],
     "local": ["tests/local", "tests/browser"],
@@ -23,18 +23,18 @@ LANES: Mapping[str, Sequence[str]] = {
     "cluster": ["tests/cluster"],
 }
 REPORTS = ROOT / ".pytest_cache"
-SLOWEST = 30  # tests of a lane that are listed with their seconds
+SLOWEST = 30  # number of tests in each lane whose durations pytest lists
 
 
 @dataclass(frozen=True)
 class Options:
-    """Arguments for pytest, which then runs alone."""
+    """Arguments for pytest; with any, only pytest runs, without lint and types."""
 
     arguments: Annotated[tuple[str, ...], Flag("for pytest, after --")] = ()
 
 
 def run(place: Place, options: Options) -> None:
-    """Lint, type-check and test; raise CommandError when anything fails."""
+    """Lint, type-check and test; raise CommandError if anything fails."""
     require(NGINX | TEST_TOOLS)
     nvidia = bool(read_hardware().gpus)
     ensure(SERVE, nvidia)
@@ -47,7 +47,7 @@ def run(place: Place, options: Options) -> None:
 
 
 def pytest_arguments(lane: str) -> list[str]:
-    """Return what makes pytest report where its time went: on the screen, and every test in a JUnit file."""
+    """Return pytest's arguments for a lane: print the slowest tests, and write all durations to a JUnit file."""
     return ["-m", "pytest", f"--durations={SLOWEST}", f"--junitxml={REPORTS}/junit-{lane}.xml"]
 
 

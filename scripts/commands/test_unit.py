@@ -1,4 +1,4 @@
-"""`make test-unit`: the tests that start no process, and so need no package of the system."""
+"""`make test-unit`: run the tests that start no process, which need no system packages."""
 
 from scripts.cluster.hardware import read_hardware
 from scripts.commands import Command, NoOptions, Place
@@ -8,7 +8,7 @@ from scripts.host.environments import DEV, ensure
 
 
 def run(place: Place, options: NoOptions) -> None:
-    """Run them; raise CommandError when one fails."""
+    """Run the unit tests; raise CommandError if one fails."""
     python = ensure(DEV, nvidia=bool(read_hardware().gpus))
     checks.run("pytest", [python, *pytest_arguments("unit"), UNIT])
 

@@ -1,4 +1,4 @@
-"""`make up`: bring the service up, and show its first answer."""
+"""`make up`: start the service and print its first answer."""
 
 from scripts.base.console import say
 from scripts.base.http import show_answer
@@ -8,7 +8,7 @@ from scripts.runtimes.run_directory import run_dir
 
 
 def run(place: Place, options: NoOptions) -> None:
-    """Bring everything up, then send one image and print the answer."""
+    """Start everything, then send one image and print the answer."""
     directory, cluster = run_dir(place.run_dir), place.load_cluster()
     deployment = choose(place.runtime, directory, len(cluster.servers)).up(cluster, directory)
     say(f"\nready: {deployment.endpoint}/  (web page, and POST /predict)")

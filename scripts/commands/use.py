@@ -1,4 +1,4 @@
-"""`make use`: another model folder in place of a served model, in the cluster's file and in the running service."""
+"""`make use`: replace a served model by another model folder, in cluster.toml and in the running service."""
 
 from functools import partial
 from pathlib import Path
@@ -19,10 +19,10 @@ from scripts.runtimes.swap import execute, plan_swap
 
 
 def run(place: Place, options: UseOptions) -> None:
-    """Serve a model folder in place of a served model, the first one where none is named.
+    """Serve a model folder in place of a served model: of `instead_of`, or of the first one if that is empty.
 
-    A running service goes over to it and loses no request; where none runs, only the cluster's file is changed. Raise
-    CommandError when that cannot be, after everything has gone back to what it was.
+    A running service switches without losing a request; if none runs, only cluster.toml changes. Raise CommandError if
+    the replacement fails, after restoring the previous state.
     """
     here, models, path, name = run_dir(place.run_dir), options.models, place.cluster, options.name
     runtime = choose(place.runtime, here, count_servers(path)).side_by_side()
@@ -55,7 +55,7 @@ def run(place: Place, options: UseOptions) -> None:
 
 
 def _target(cluster: Cluster, name: str, instead_of: str) -> Model:
-    """The served model that gives its place; raises CommandError when there is none, or `name` is served beside it."""
+    """Return the served model to replace; raise CommandError if there is none, or if `name` is served, too."""
     served = {model.name: model for model in cluster.models}
     target = served.get(instead_of or cluster.models[0].name)
     if target is None:
@@ -69,7 +69,7 @@ def _target(cluster: Cluster, name: str, instead_of: str) -> Model:
 
 
 def _refuse_unfit(models: Path, entry: StoredModel) -> None:
-    """Raise CommandError for a folder that a worker could not serve, as far as can be told without starting one."""
+    """Raise CommandError if model.toml has a fault, or if the folder was not verified in its present state."""
     if fault := library.read_summary(entry.folder).fault:
         raise CommandError(f"NAME: {fault}")
     if not library.is_verified(models, entry.folder):
@@ -79,7 +79,7 @@ def _refuse_unfit(models: Path, entry: StoredModel) -> None:
 
 
 def _refuse_elsewhere(deployment: Deployment) -> None:
-    """Raise CommandError where the service seems to run from another directory: it would not be what the file says."""
+    """Raise CommandError if the endpoint answers, since a service from another run directory would not be changed."""
     status, _ = get(f"{deployment.endpoint}/status")
     if status:
         raise CommandError(
@@ -89,7 +89,7 @@ def _refuse_elsewhere(deployment: Deployment) -> None:
 
 
 def _written(folder: Path) -> str:
-    """As the cluster's file names it."""
+    """Return `folder` as cluster.toml states it: relative to the kit if it is inside."""
     return str(folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder)
 
 

@@ -1,11 +1,11 @@
-"""`make wheelhouse`: fetch the wheels that images are built from."""
+"""`make wheelhouse`: download the wheels that the images are built from."""
 
 from scripts.commands import Command, NoOptions, Place
 from scripts.host import wheelhouse
 
 
 def run(place: Place, options: NoOptions) -> None:
-    """Fill the wheelhouse."""
+    """Download the wheels, including torch."""
     wheelhouse.fill(torch=True)
 
 
