@@ -1,4 +1,4 @@
-"""The command line, as a shell sees it."""
+"""Tests of the command line, run as a shell runs it."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ HELP = {name: commands.load(name).help for name in commands.names()}
 
 
 def run(capsys: Capture, *arguments: object) -> tuple[int, str, str]:
-    """Exit status, what was printed, and what was complained of."""
+    """Return the exit status, standard output and standard error."""
     try:
         status = main([str(argument) for argument in arguments])
     except SystemExit as end:
@@ -24,7 +24,7 @@ def run(capsys: Capture, *arguments: object) -> tuple[int, str, str]:
 
 @pytest.fixture(autouse=True)
 def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "200")  # where argparse breaks lines
+    monkeypatch.setenv("COLUMNS", "200")  # argparse wraps its help at this width
 
 
 def test_the_commands_are_named_when_none_is_given_or_help_is_asked_for(capsys: Capture) -> None:

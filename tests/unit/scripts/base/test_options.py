@@ -1,4 +1,4 @@
-"""Options as dataclasses: what the command line takes, what is refused, and what JSON brings back."""
+"""Tests of command options: parsing, refused flags, and the round trip through JSON."""
 
 import argparse
 import json
@@ -21,7 +21,7 @@ class Options:
     follow: Annotated[bool, Flag("go on")] = False
     prepare: Annotated[bool, Flag("measure nothing yet")] = True
     arguments: Annotated[tuple[str, ...], Flag("for pytest")] = ()
-    origin: str = ""  # filled by code
+    origin: str = ""  # set by code
     calibration: Path | None = None
 
 
@@ -76,7 +76,7 @@ def test_an_unknown_key_in_json_is_refused() -> None:
 
 @pytest.mark.parametrize("name", commands.names())
 def test_no_command_has_an_option_of_the_name_that_the_place_has(name: str) -> None:
-    """Both come from one command line."""
+    """`Place` and a command's own options share one parser."""
     own = argparse.ArgumentParser()
     add_flags(own, commands.Place)
     add_flags(own, commands.load(name).options)

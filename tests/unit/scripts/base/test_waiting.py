@@ -1,4 +1,4 @@
-"""Waiting for a state of the world."""
+"""Tests of the polling loop."""
 
 from collections.abc import Iterator
 

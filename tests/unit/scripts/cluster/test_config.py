@@ -24,7 +24,7 @@ def server(lines: str) -> str:
 
 
 def documented() -> dict[str, set[str]]:
-    """Table to keys, as the committed file shows them, commented out or not."""
+    """Return the keys of each table in the committed cluster.toml, including those in comments."""
     keys: dict[str, set[str]] = {"": set()}
     table = ""
     for line in COMMITTED.read_text().splitlines():

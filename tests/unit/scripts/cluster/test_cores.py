@@ -1,4 +1,4 @@
-"""Which number of cores a worker gets of what was measured."""
+"""Tests of the choice of cores for each worker from measurements."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def scaled(*rows: tuple[int, float, float]) -> tuple[int, tuple[Scaling, ...]]:
     ("profile", "models", "wanted"),
     [
         (THROUGHPUT, [(1, ROWS)], 1),
-        (LATENCY, [(1, ROWS)], 2),  # 4 cores are sooner by less than noise
+        (LATENCY, [(1, ROWS)], 2),  # 4 cores are faster by less than NOISE
         (THROUGHPUT, [scaled((1, 390, 5), (2, 400, 3))], 1),
         (THROUGHPUT, [scaled((1, 380, 5), (2, 400, 3))], 2),
         (THROUGHPUT, [], None),

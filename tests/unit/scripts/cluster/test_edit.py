@@ -1,4 +1,4 @@
-"""Another model folder in the cluster's file, and not one other line changed."""
+"""Tests of replacing a model in cluster.toml without changing any other line."""
 
 import os
 import stat

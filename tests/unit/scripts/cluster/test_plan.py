@@ -293,7 +293,7 @@ def test_the_faults_of_all_servers_are_refused_at_once() -> None:
 
 @st.composite
 def machines(draw: st.DrawFn, gpus: int = 8) -> Hardware:
-    """1 to 4 NUMA nodes of 1 to 20 cores with 1 or 2 threads, of which any part is usable."""
+    """Draw machines of 1 to 4 NUMA nodes with 1 to 20 cores of 1 or 2 threads, any subset of them usable."""
     threads = draw(st.integers(1, 2))
     sizes = draw(st.lists(st.integers(1, 20), min_size=1, max_size=4))
     cores = [(core, node) for node, size in enumerate(sizes) for core in range(size)]
@@ -330,7 +330,7 @@ def cores_of(worker: Worker, machine: Hardware) -> set[tuple[int, int]]:
 
 
 def check_slots(workers: tuple[Worker, ...], machine: Hardware) -> None:
-    """Disjoint, inside the allowed CPUs, inside one NUMA node, siblings together, names unique."""
+    """Slots are disjoint, in the allowed CPUs and in one NUMA node, keep siblings together, and have unique names."""
     cpu_of = {cpu.number: cpu for cpu in machine.cpus}
     used = [cpu for worker in workers for cpu in worker.slot.cpus]
     assert len(used) == len(set(used))

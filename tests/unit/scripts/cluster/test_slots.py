@@ -1,4 +1,4 @@
-"""This server's slots, as /etc/wanwu/slots.json keeps them."""
+"""Tests of slots.json, which holds this server's slots."""
 
 import json
 from pathlib import Path
@@ -80,6 +80,6 @@ def test_what_the_file_asks_of_the_slots_is_kept_as_the_file_says_it(values: dic
 
 
 def test_the_keys_that_decide_the_slots_are_those_that_the_plan_reads() -> None:
-    """Every key of a server but those that say who it is and whether a gateway stands there."""
+    """These are all keys of a server but its name, address and gateway."""
     every = Server("a", "", (), (), 1, 1)
     assert asked(every).keys() == SCHEMA["servers"].keys() - {"name", "address", "gateway"}

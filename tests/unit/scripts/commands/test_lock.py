@@ -1,4 +1,4 @@
-"""What `make lock` makes: every lock file there is, by the command that each names, from where pip takes packages."""
+"""Tests of `make lock`: it covers all lock files, with the command in each header and pip's package sources."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Which tests `make test` runs, and in which lane."""
+"""Tests of the lanes of `make test`."""
 
 from scripts.cluster.config import ROOT
 from scripts.commands.test import LANES

@@ -1,6 +1,6 @@
-"""What the tests of rendered lists share."""
+"""Shared by the tests of rendered lists."""
 
 from worker.contract.settings import SETTINGS
 
-# The variables of all settings that cluster.toml has a key for, as they are where it has none of them.
+# The variables of all settings with a key in cluster.toml, with the values they have if the file sets none.
 FROM_THE_FILE = {setting.variable: str(setting.default) for setting in SETTINGS.values() if setting.table is not None}

@@ -1,4 +1,4 @@
-"""Rendered lists, as exact text and as their readers read them."""
+"""Tests of rendered lists, as exact text and as parsed by their readers."""
 
 import json
 import shlex
@@ -47,7 +47,7 @@ def rendered_members(cluster: Cluster) -> str:
 
 
 def parsed(text: str, folder: Path) -> Mapping[str, Any]:
-    """The workers as supervisord's own reader understands `text`, by name."""
+    """Return the programs that supervisord's own parser reads from `text`, by name."""
     (folder / "rendered").mkdir()
     (folder / "logs").mkdir()
     (folder / "rendered/programs.conf").write_text(text)
@@ -57,7 +57,7 @@ def parsed(text: str, folder: Path) -> Mapping[str, Any]:
     options.read_config(str(folder / "supervisord.conf"))
     groups = options.configroot.supervisord.process_group_configs
     assert {group.priority for group in groups} == {100}
-    # Each is a group of its own, since only groups can be added and removed one by one.
+    # Each program is its own group, since supervisord adds and removes only whole groups.
     found = {group.name: group.process_configs for group in groups}
     assert all([process.name for process in processes] == [name] for name, processes in found.items())
     return {name: process for name, (process,) in found.items()}

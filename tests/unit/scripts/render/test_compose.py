@@ -1,4 +1,4 @@
-"""What Compose reads, as exact text and as its own reader understands it."""
+"""Tests of Docker Compose's input, compared as exact text."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ def rendered(machine: str, folder: str = "/models/photos", more: str = "", worke
 
 
 def services(text: str) -> dict[str, Any]:
-    """The rendered services; the first line is a comment, and what follows is JSON."""
+    """Return the rendered services; the first line is a comment, the rest is JSON."""
     found: dict[str, Any] = json.loads(text.split("\n", 1)[1])["services"]
     return found
 

@@ -1,4 +1,4 @@
-"""The Kustomize base and the overlay that `make k8s` writes: against what the worker, the gate and the images need."""
+"""Tests of the Kustomize base and of the overlay of `make k8s`, against what worker, gate and images require."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ def cluster() -> Cluster:
 
 @pytest.fixture
 def overlay(cluster: Cluster) -> dict[str, Manifest]:
-    """Every rendered file, read."""
+    """Return the content of every rendered file."""
     pods = {"photos": Pod("worker:1", 2, 10**9, False), "two.b": Pod("cuda:2", 4, 10**10, True)}
     texts = render(cluster, pods, "gateway:0", OUT)
     assert all(text.startswith(NOTICE) for name, text in texts.items() if name != "members.json")
@@ -36,7 +36,7 @@ def overlay(cluster: Cluster) -> dict[str, Manifest]:
 
 
 def base(name: str) -> dict[str, Manifest]:
-    """The objects of a base by kind."""
+    """Return the objects of a base by kind."""
     listed = yaml.safe_load_all((BASE / name / f"{name}.yaml").read_text())
     return {each["kind"]: each for each in listed}
 
@@ -113,7 +113,7 @@ def test_a_worker_gets_every_setting_it_must_have_and_none_it_does_not_know(over
         "name": "WANWU_BIND",
         "value": f"0.0.0.0:{pod('worker')['containers'][0]['ports'][0]['containerPort']}",
     } in own
-    # Kubernetes would add WANWU_..._SERVICE_HOST, which a worker refuses.
+    # Service links would add WANWU_..._SERVICE_HOST, an unknown setting that a worker refuses.
     assert [pod(name)["enableServiceLinks"] for name in ("gateway", "worker")] == [False, False]
     text = (ROOT / "worker/Dockerfile").read_text()
     assert all(f"{name}={value}" in text for name, value in offline_variables().items())
@@ -170,7 +170,7 @@ def test_probes_ask_what_the_design_says(name: str) -> None:
 
 def test_every_deployment_has_a_budget_and_workers_are_scaled_by_a_metric_that_they_have() -> None:
     assert {base(name)["PodDisruptionBudget"]["spec"]["maxUnavailable"] for name in ("gateway", "worker")} == {1}
-    # What an autoscaler counts, a manifest must not set.
+    # The autoscaler sets the replicas; a manifest that states them would reset its choice.
     assert "replicas" not in base("worker")["Deployment"]["spec"]
     (metric,) = base("worker")["HorizontalPodAutoscaler"]["spec"]["metrics"]
     name = metric["pods"]["metric"]["name"]

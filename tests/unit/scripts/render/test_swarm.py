@@ -1,4 +1,4 @@
-"""What Docker Swarm reads, as exact text and as the stack's own reader understands it."""
+"""Tests of Docker Swarm's input, compared as exact text."""
 
 import json
 import re
