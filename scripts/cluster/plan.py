@@ -76,7 +76,7 @@ def too_few_slots(models: int, slots: Sequence[Slot]) -> list[str]:
 
 
 def spread_models(models: Sequence[Model], slots: int) -> list[str]:
-    """Return the model name of each slot: slots in proportion to shares, at least one a model, spread evenly.
+    """Return the model name of each slot: slots in proportion to shares, at least one per model, spread evenly.
 
     Adjacent slots belong to the same server and NUMA node, so an even spread puts each model on as many of them as
     possible.
@@ -93,7 +93,7 @@ def spread_models(models: Sequence[Model], slots: int) -> list[str]:
 def server_slots(
     server: Server, hardware: Mapping[str, Hardware], models: int, measured: int | None = None
 ) -> list[Slot]:
-    """Return the slots of one server; `models` is their number, `measured` the cores measured best for each worker.
+    """Return the slots of one server, for a number of `models`; `measured` are the cores that suit each worker best.
 
     Raise CommandError, each line beginning with the key in the server's table.
     """
