@@ -740,7 +740,7 @@ set -a
 set +a"
 }
 
-# kit ARGUMENTS...: run Python in the kit without writing bytecode; fail silently if either is not there yet.
+# kit ARGUMENTS...: run Python in the kit without writing bytecode; fail silently if Python or the kit is missing.
 kit() { [[ -d $KIT ]] && has python3 && (cd "$KIT" && python3 -B "$@"); }
 
 slots() { kit -m scripts slots --cluster "$(cluster_file)" --server "$NAME" --gpu "$GPU"; }

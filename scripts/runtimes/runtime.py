@@ -63,7 +63,7 @@ class Runtime(ABC):
         return {}
 
     def rollback(self, cluster: Cluster, run: RunDir) -> None:
-        """Bring back the workers of before the last change."""
+        """Bring back the workers that served before the last change."""
         raise needs_swarm("rollback")
 
     def drain(self, cluster: Cluster, run: RunDir, server: str) -> None:

@@ -17,7 +17,7 @@ ASKED = "wanwu.slots"  # engine label: the keys of cluster.toml that its slots w
 
 @dataclass(frozen=True)
 class Node:
-    """A node of the swarm; its daemon offers `slots`, in natural order, which were made from `asked`."""
+    """A node of the swarm; `slots` are those that its daemon offers, in natural order, made from `asked`."""
 
     id: str
     hostname: str

@@ -166,7 +166,7 @@ def _refuse_left_over(deployment: SwarmDeployment) -> None:
 
 
 def _label(deployment: SwarmDeployment) -> None:
-    """Label the nodes so that exactly the cluster's servers run workers, and those with `gateway` a gateway."""
+    """Activate and label the nodes: only the cluster's servers run workers, and its gateway servers a gateway."""
     server_of = {node.id: server for server, node in deployment.nodes.items()}
     for node in read_nodes():
         if server := server_of.get(node.id):

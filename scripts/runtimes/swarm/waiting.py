@@ -22,7 +22,7 @@ from scripts.runtimes.swarm.nodes import (
     read_tasks,
 )
 
-WAIT_S = 600  # many workers load a large network, one after the other
+WAIT_S = 600  # many workers may each load a large network, one after the other
 LOOK_S = 0.5
 LOG_LINES = 6
 CHANGING = ("updating", "rollback_started")
