@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Sourced by the scripts beside it: apt-get for programs, which waits for another apt to end.
+# Sourced by base-image.sh and docker-engine.sh: run apt-get, waiting while another apt holds its locks.
 
 APT_LOCK_S=600 # an upgrade in the background may take minutes
 
-# apt_get ARGUMENTS...: what apt-get printed is in APT_PRINTED. While another apt holds a lock it is run again;
-# apt's own DPkg::Lock::Timeout covers neither the lock on its lists nor that on its archives.
+# apt_get ARGUMENTS...: run apt-get, and again while another apt holds a lock; its output is in APT_PRINTED. apt's own
+# DPkg::Lock::Timeout covers neither the lock on its lists nor the one on its archives.
 apt_get() {
     local give_up=$((SECONDS + APT_LOCK_S)) told=no holder
     # RUNLEVEL=1 keeps packages from starting their services.
@@ -18,7 +18,7 @@ apt_get() {
     done
 }
 
-# apt_reason: the line of APT_PRINTED that says why apt-get failed.
+# apt_reason: print the line of APT_PRINTED that says why apt-get failed.
 apt_reason() {
     grep -m 1 '^E:' <<<"$APT_PRINTED" || tail -n 1 <<<"$APT_PRINTED"
 }

@@ -12,7 +12,7 @@ set -euo pipefail
 RELEASE=bookworm
 TAG=debian:bookworm-slim
 FORCE=no
-# What a container has no reader for; licences (copyright) stay.
+# Nobody reads these in a container; licences (copyright) stay.
 EXCLUDED=('/usr/share/doc/*' '/usr/share/man/*' '/usr/share/info/*' '/usr/share/locale/*' '/usr/share/lintian/*')
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
@@ -23,7 +23,7 @@ fatal() {
     exit 1
 }
 
-# "URI SUITE" for every source of Debian 12's main component that apt here knows, the release itself first.
+# Print "URI SUITE" for each of this machine's apt sources of Debian 12's main component, the release itself first.
 debian_sources() {
     apt-get indextargets --format "\$(REPO_URI) \$(RELEASE)" 'Identifier: Packages' 'Component: main' |
         grep -E " $RELEASE(-updates|-security)?\$" | sort -u -k 2,2 || true
@@ -56,7 +56,7 @@ slim() {
         rm -rf "${root:?}${pattern%/*}"/*
     done
     rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/var/log/*.log "$root"/var/log/apt/*
-    # apt in image builds: no archives or caches are left behind, and what a package only recommends stays out.
+    # In image builds, apt must leave no archives or caches behind and install no recommended packages.
     printf '%s\n' 'DPkg::Post-Invoke {"rm -f /var/cache/apt/archives/*.deb || true";};' \
         'Dir::Cache::pkgcache "";' 'Dir::Cache::srcpkgcache "";' 'APT::Install-Recommends "false";' \
         >"$root/etc/apt/apt.conf.d/slim"
@@ -98,7 +98,7 @@ main() {
     [[ $sources != *@* ]] || fatal "apt's mirror has a password in its address, which would stay in the image: move it to /etc/apt/auth.conf.d"
     require_debootstrap
 
-    # Not below /tmp, which may be in memory or forbid the device files that debootstrap makes.
+    # Not in /tmp, which may be in memory or forbid the device files that debootstrap makes.
     work=$(mktemp -d /var/tmp/wanwu-base.XXXXXX)
     trap 'rm -rf --one-file-system "$work"' EXIT
     info "debootstrap: Debian $RELEASE from $mirror"

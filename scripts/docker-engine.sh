@@ -14,7 +14,7 @@ set -euo pipefail
 
 SUITE=forky
 PACKAGES=(docker.io docker-cli docker-compose docker-buildx containerd)
-# As in scripts/host/docker.py, which says why.
+# As in scripts/host/docker.py, which gives the reasons.
 DOCKER_AT_LEAST=25.0
 COMPOSE_AT_LEAST=2.24
 SOURCES=/etc/apt/sources.list.d/wanwu-docker.sources
@@ -33,7 +33,7 @@ engine_version() { docker version --format '{{.Server.Version}}' 2>/dev/null; }
 
 compose_version() { docker compose version --short 2>/dev/null | sed 's/^v//'; }
 
-# at_least FOUND NEEDED: whether version FOUND is NEEDED or newer.
+# at_least FOUND NEEDED: succeed if version FOUND is NEEDED or newer.
 at_least() { [[ $(printf '%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]]; }
 
 engine_is_new_enough() { at_least "$(engine_version)" "$DOCKER_AT_LEAST"; }
@@ -48,7 +48,7 @@ require_debian_12() {
         fatal "found $PRETTY_NAME, needed Debian 12: install Docker $DOCKER_AT_LEAST or newer, Compose $COMPOSE_AT_LEAST or newer and buildx by hand"
 }
 
-# The mirror that apt uses for Debian itself.
+# Print the URI of apt's mirror of Debian 12 itself, not of its security updates.
 debian_mirror() {
     local uris
     mapfile -t uris < <(apt-get indextargets --format "\$(REPO_URI)" \
@@ -90,7 +90,7 @@ start_engine() {
         systemctl enable --quiet --now docker || fatal "systemd could not start docker: see journalctl --unit docker"
     else
         info "starting dockerd, log in $LOG"
-        # A session of its own and no open file of the caller: it lives on when the caller ends.
+        # A session of its own and no open files of the caller keep it running after the caller ends.
         setsid --fork dockerd --storage-driver overlay2 </dev/null >>"$LOG" 2>&1
     fi
     local give_up=$((SECONDS + START_S))

@@ -43,12 +43,12 @@ KERNEL_AT_LEAST=5.10
 DOCKER_AT_LEAST=25.0
 COMPOSE_AT_LEAST=2.24
 MEMORY_MB=2000
-SPARE_MB=1000 # on the disk, beside what the bundle unpacks to
-CLOCK_S=3600  # how far behind the bundle's date a clock may be: what Swarm's certificates bear
+SPARE_MB=1000 # of disk space, on top of the unpacked bundle
+CLOCK_S=3600  # how far the clock may be behind the bundle's date: Swarm's certificates tolerate that much
 START_S=60
 APT_LOCK_S=600 # an upgrade in the background may take minutes
-PORTS=(tcp:2377 tcp:7946 udp:7946 udp:4789) # Docker Swarm's
-PORT=8080 # the gateway's, where cluster.toml says nothing
+PORTS=(tcp:2377 tcp:7946 udp:7946 udp:4789) # of Docker Swarm
+PORT=8080 # of the gateway, unless cluster.toml sets another
 SYSTEMS=(debian-12 debian-13 ubuntu-22.04 ubuntu-24.04)
 
 KITS=/opt/wanwu
@@ -64,17 +64,17 @@ UNIT=srv-wanwu-models.mount # as systemd-escape names $VOLUME
 DROP_IN=/etc/systemd/system/docker.service.d/wanwu.conf
 DOCKER_LOG=/var/log/dockerd.log
 STATE=$KEPT/init
-RECORD=$STATE/record     # one change a line, in their order: kind, tab, what
+RECORD=$STATE/record     # one change per line, in order: kind, tab, object
 DOCKER_TREES=(/var/lib/docker /var/lib/containerd /etc/docker /opt/containerd)
-DOCKER_DIRS=(/etc/cni /etc/cni/net.d) # which containerd makes when it is a service, and others write into
-RESTART=$STATE/restart   # there while Docker runs with an older configuration than the file has
+DOCKER_DIRS=(/etc/cni /etc/cni/net.d) # made by containerd as a service; other programs also write into them
+RESTART=$STATE/restart   # exists while Docker runs with an outdated configuration
 OPTIONS=ro,nodev,nosuid,noexec,nofail
 
 BUNDLE="" MODELS="" CLUSTER="" JOIN="" FIRST=no ADDRESS="" GPU=auto DRY_RUN=no UNINSTALL=no
 CHANGES=0 CHANGING=no MARK=0 NOW="" SAID=no WORK=""
 NEED_RESTART=no
 
-# --- Speaking -------------------------------------------------------------------------------------------------------
+# --- Messages -------------------------------------------------------------------------------------------------------
 info() { printf -- '-- %s\n' "$*"; }
 
 fatal() {
@@ -83,7 +83,7 @@ fatal() {
     exit 1
 }
 
-# The line of a failed command's output that says why.
+# reason OUTPUT: print the line of a failed command's output that says why it failed.
 reason() {
     local line
     line=$(grep -m 1 -E '^(E:|Error|dpkg: error|mount: )' <<<"$1" || grep -v '^[[:space:]]*$' <<<"$1" | tail -n 1)
@@ -93,7 +93,7 @@ reason() {
 manual() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; }
 
 # --- The executor ---------------------------------------------------------------------------------------------------
-# change WHAT COMMAND...: the only way by which anything is changed. A dry run ends here.
+# change DESCRIPTION COMMAND...: every change goes through here; a dry run only prints the description.
 change() {
     NOW=$1
     CHANGES=$((CHANGES + 1))
@@ -105,7 +105,7 @@ change() {
 recorded() { grep -qsxF -- "$1"$'\t'"$2" "$RECORD"; }
 recorded_any() { grep -qs "^$1"$'\t' "$RECORD"; }
 
-# Before the change itself, so that no kill leaves one that the record does not know.
+# Called before the change itself, so that even a killed run leaves no unrecorded change.
 remember() { recorded "$1" "$2" || record "$1" "$2"; }
 
 record() {
@@ -142,13 +142,13 @@ write() {
     sha256sum "$1" | cut -d ' ' -f 1 >"$STATE/$(tr / _ <<<"$1").written"
 }
 
-# put PATH TEXT: make the file say so; returns whether it already did.
+# put PATH TEXT: write the file, unless it already has this text.
 says() { [[ -f $1 && $(<"$1") == "$2" ]]; }
 put() { says "$1" "$2" || change "write $1" write "$1" "$2"; }
 
 # --- Reading JSON without Python, which a bare server lacks ---------------------------------------------------------
-# A line "path/to/value<tab>value" for every value of a JSON text. JSON's escapes are read; what a line cannot hold,
-# control characters, and the backslash itself are written as `plain` reads them.
+# flat FILE: print "path/to/value<tab>value" for every value of a JSON text. Its escapes are decoded; control characters
+# and backslashes are escaped again, since a line cannot hold them, and decoded by `plain`.
 flat() {
     awk '
         { text = text $0 "\n" }
@@ -208,14 +208,14 @@ flat() {
 
 plain() { printf '%b' "$1"; }
 
-# manifest PATH: the value in the bundle's manifest, or nothing.
+# manifest PATH: print the value at PATH in the bundle's manifest; nothing if there is none.
 manifest() { plain "$(awk -F '\t' -v path="$1" '$1 == path { print $2; exit }' "$WORK/manifest")"; }
 
 # --- Comparing ------------------------------------------------------------------------------------------------------
 at_least() { [[ $(printf '%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]]; }
 has() { command -v "$1" >/dev/null 2>&1; }
 systemd_runs() { [[ -d /run/systemd/system ]]; }
-# Where the volume is missing, systemd keeps docker.service from starting, and whoever calls docker.socket waits for it.
+# While the volume is missing, systemd does not start docker.service, and a client of docker.socket would hang.
 docker_answers() { { ! systemd_runs || systemctl --quiet is-active docker; } && docker version >/dev/null 2>&1; }
 free_mb() {
     local path=$1
@@ -232,7 +232,7 @@ check_root() {
     done
 }
 
-# SYSTEM: the bundle's name of this system, a derivative's being that of what it derives from.
+# Set SYSTEM to the bundle's name of this system; a derivative gets the name of the system it derives from.
 detect_system() {
     local ID="" ID_LIKE="" VERSION_ID="" VERSION_CODENAME="" UBUNTU_CODENAME="" DEBIAN_CODENAME="" PRETTY_NAME="an unknown system"
     # shellcheck source=/dev/null
@@ -277,7 +277,7 @@ check_clock() {
         fatal "found the clock at $(date -u '+%F %T') UTC, before the bundle was made ($(date -u -d "@$made" '+%F %T')): set the clock"
 }
 
-# The operator's cluster.toml; nothing before there is a kit.
+# Print the path of the operator's cluster.toml; nothing if there is no kit yet.
 cluster_file() {
     local file
     for file in "$CLUSTER" "$CLUSTER_FILE" "$KIT/compose/cluster.toml"; do
@@ -285,7 +285,7 @@ cluster_file() {
     done
 }
 
-# PORT, as cluster.toml has it.
+# Set PORT from cluster.toml.
 check_cluster() {
     local file found
     file=$(cluster_file)
@@ -311,7 +311,7 @@ check_cluster() {
         fatal "$file: port: found $PORT, which Docker Swarm needs itself: choose another"
 }
 
-# KIT_DIR, KIT_SUM: where the bundle's kit is to lie, and the sum of its archive.
+# Set KIT_DIR, the folder for the bundle's kit, and KIT_SUM, the sha256 of its archive.
 check_kit() {
     local revision
     revision=$(manifest wanwu/revision)
@@ -319,7 +319,7 @@ check_kit() {
     [[ $revision =~ ^[0-9A-Za-z]+(-dirty)?$ ]] || revision=$KIT_SUM
     KIT_DIR=$KITS/kit-${revision:0:12}
     [[ $revision != *-dirty ]] || KIT_DIR+=-dirty-${KIT_SUM:0:8}
-    if [[ ! -L $KIT ]]; then # as earlier versions of this script unpacked it, with a run/ of its own
+    if [[ ! -L $KIT ]]; then # unpacked by an earlier version of this script, with its own run/
         check_not_served "$KIT/run"
     elif [[ -f $KIT/compose/cluster.toml && ! -L $KIT/compose/cluster.toml ]]; then
         cmp -s "$KIT/compose/cluster.toml" "$CLUSTER_FILE" ||
@@ -340,7 +340,7 @@ check_machine() {
     at_least "$found" "$KERNEL_AT_LEAST" || fatal "found kernel $found, needed $KERNEL_AT_LEAST or newer: upgrade it and boot anew"
     found=$(awk '/^MemTotal:/ { print int($2 * 1024 / 1000000) }' /proc/meminfo)
     ((found >= MEMORY_MB)) || fatal "found $found MB of memory, needed $MEMORY_MB: add memory"
-    [[ ! -s $RECORD ]] || return 0 # what is there may be ours
+    [[ ! -s $RECORD ]] || return 0 # an earlier run may have used the disk space and the ports
     needed=$(du -sc --block-size=1000000 "$BUNDLE/images" ${PACKAGES:+"$BUNDLE/$PACKAGES"} 2>/dev/null | tail -n 1 | cut -f 1)
     needed=$((3 * needed + SPARE_MB))
     found=$(free_mb /var/lib/docker)
@@ -355,7 +355,7 @@ check_ports() {
         awk -v port="$(printf ':%04X' "$port")" -v kind="$kind" '
             substr($2, length($2) - 4) == port && (kind == "udp" || $4 == "0A") { found = 1 } END { exit !found }
         ' "/proc/net/$kind" "/proc/net/${kind}6" 2>/dev/null || continue
-        # A Docker that is here already, in a swarm, holds Swarm's own.
+        # A Docker that is already in a swarm holds the ports of Swarm itself.
         [[ $port == "$PORT" || $(swarm_state) != active ]] || continue
         fatal "found port $port ($kind) in use, needed it for $([[ $port == "$PORT" ]] && echo the gateway || echo Docker Swarm): end what listens there"
     done
@@ -369,7 +369,7 @@ check_name() {
         fatal "found the host name $NAME, needed up to 31 lower-case letters, digits or \"-\", the first a letter: hostnamectl set-hostname NAME"
 }
 
-# NEED_ENGINE, NEED_COMPOSE: whether the bundle's are to be installed.
+# Set NEED_ENGINE and NEED_COMPOSE: whether to install those of the bundle.
 check_docker() {
     NEED_ENGINE=no NEED_COMPOSE=no
     local version said
@@ -389,18 +389,18 @@ check_docker() {
     [[ ! -e $DAEMON_JSON ]] || flat "$DAEMON_JSON" >/dev/null || fatal "found $DAEMON_JSON unreadable: repair it"
 }
 
-# WANTED: the bundle's packages that this server lacks, by name. INCOMING: these and all they need, as apt says.
+# Set WANTED, the names of the bundle's packages that this server lacks, and INCOMING, these with their dependencies.
 check_packages() {
     WANTED=() INCOMING=()
     local names=() name
-    for name in $(recorded_packages); do # which a kill may have left half-way
+    for name in $(recorded_packages); do # a killed run may have left them half installed
         [[ $(dpkg-query -W -f '${db:Status-Abbrev}' "$name" 2>/dev/null) == ii* ]] || names+=("$name")
     done
     [[ $NEED_ENGINE == no ]] || names+=(docker.io docker-cli containerd)
     [[ $NEED_COMPOSE == no ]] || names+=(docker-compose docker-compose-v2 docker-buildx)
     has python3 || names+=(python3)
     has make || names+=(make)
-    # With AppArmor in the kernel, Docker needs its parser.
+    # If the kernel has AppArmor, Docker needs its parser.
     [[ $(cat /sys/module/apparmor/parameters/enabled 2>/dev/null) != Y ]] || has apparmor_parser || names+=(apparmor)
     [[ $MODELS != *:/* ]] || has mount.nfs || names+=(nfs-common)
     ((${#names[@]})) || return 0
@@ -418,7 +418,7 @@ check_packages() {
 
 recorded_packages() { sed -n 's/^packages\t//p' "$RECORD" 2>/dev/null; }
 
-# apt reads the bundle as a repository of its own; this server's sources and lists stay as they are.
+# Let apt read the bundle as a separate repository; this server's sources and lists stay as they are.
 local_repository() {
     mkdir -p "$WORK/apt/lists/partial" "$WORK/apt/archives/partial"
     ln -sfn "$(realpath "$BUNDLE/$PACKAGES")" "$WORK/repository"
@@ -426,7 +426,7 @@ local_repository() {
     unlocked bundle_apt update || fatal "apt could not read the bundle's packages: $(reason "$PRINTED")"
 }
 
-# Keeps packages from starting Docker in their own way, before it is configured and the volume is mounted.
+# quietly COMMAND...: keep packages from starting Docker before it is configured and the volume is mounted.
 quietly() { RUNLEVEL=1 SYSTEMD_OFFLINE=1 "$@"; }
 
 bundle_apt() {
@@ -436,8 +436,8 @@ bundle_apt() {
         -o APT::Sandbox::User=root -o Dpkg::Use-Pty=0 "$@"
 }
 
-# unlocked COMMAND...: run apt or dpkg, again while another holds a lock; what it printed is in PRINTED. Apt's own
-# DPkg::Lock::Timeout says nothing while it waits, and dpkg has none.
+# unlocked COMMAND...: run apt or dpkg, and again while another holds a lock; its output is in PRINTED. apt's own
+# DPkg::Lock::Timeout is silent while it waits, and dpkg has no such option.
 unlocked() {
     local give_up=$((SECONDS + APT_LOCK_S)) told=no
     until PRINTED=$("$@" 2>&1); do
@@ -450,7 +450,7 @@ unlocked() {
 
 is_locked() { [[ $PRINTED == *"Could not get lock "* || $PRINTED == *"lock was locked by another process"* ]]; }
 
-# WHAT, TYPE, MOUNT_OPTIONS: as a unit or fstab says them.
+# Set WHAT, TYPE and MOUNT_OPTIONS, as a mount unit or fstab states them.
 check_models() {
     MOUNT_OPTIONS=$OPTIONS
     local uuid
@@ -477,15 +477,15 @@ check_models() {
     try_mount
 }
 
-# mounted OPTIONS COMMAND [ARGUMENT...]: run a shell command where the volume is mounted, on $0, with what it prints in
-# PRINTED. The mount namespace is its own, and takes the mount with it when it ends.
+# mounted OPTIONS COMMAND: mount the volume, with OPTIONS (",one,two" or nothing) added, and run a shell command in it;
+# the output is in PRINTED. The mount is in a namespace of its own, and ends with it.
 mounted() {
     # shellcheck disable=SC2016 # the inner shell's own arguments
     PRINTED=$(unshare --mount --propagation private sh -c 'mount -t "$1" -o "$2" "$3" "$4" && cd "$4" && eval "$5"' \
         - "$TYPE" "${MOUNT_OPTIONS/,nofail/}$1" "$WHAT" "$WORK/volume" "$2" 2>&1)
 }
 
-# unread_journal: the option that keeps a read-only mount from writing: else it carries out what a journal has left.
+# unread_journal: print the mount option that skips journal recovery, which writes even on a read-only mount.
 unread_journal() {
     case $TYPE in
     ext4) echo ,noload ;;
@@ -502,7 +502,7 @@ try_mount() {
         [[ $PRINTED != *"$SENTINEL"* ]] || fatal "found no $SENTINEL on $MODELS, needed a model volume: copy the bundle's models/ there whole$clean"
         fatal "found a volume that cannot be mounted, $MODELS ($(reason "$PRINTED")): repair it, or name another with --models"
     }
-    # A file is mounted by a loop device that cannot be written, so that trying changes nothing.
+    # A file is mounted through a read-only loop device, so that this attempt changes nothing.
     if [[ -f $MODELS && -z $(losetup --associated "$MODELS") ]] && ! mounted "" true; then
         fatal "found $MODELS not unmounted cleanly ($(reason "$PRINTED")), needed one that is: mount it to write with \`mount -o loop\`, and unmount it"
     fi
@@ -526,7 +526,7 @@ check_gpus() {
 
 swarm_state() { ! docker_answers || docker info --format '{{.Swarm.LocalNodeState}}' 2>/dev/null || true; }
 
-# TOKEN, MANAGER
+# Set TOKEN and MANAGER.
 check_swarm() {
     [[ -n $JOIN ]] || return 0
     TOKEN=${JOIN%%@*} MANAGER=${JOIN#*@}
@@ -539,10 +539,10 @@ check_swarm() {
         fatal "found no manager at $MANAGER, needed the first server's: check the address, the network, and that port ${MANAGER##*:} is open there"
 }
 
-# --- Steps: each looks whether it is needed, and changes only then --------------------------------------------------
+# --- Steps: each changes something only if that is needed -----------------------------------------------------------
 install_packages() {
     local each
-    # In the order in which they are not taken back: Docker stops first.
+    # undo_to goes backwards: what is recorded here is removed after Docker has stopped and the packages are gone.
     if [[ $NEED_ENGINE == yes ]]; then
         for each in "${DOCKER_TREES[@]}"; do [[ -e $each ]] || remember tree "$each"; done
         for each in "${DOCKER_DIRS[@]}"; do [[ -e $each ]] || remember dir "$each"; done
@@ -550,16 +550,16 @@ install_packages() {
     ((${#INCOMING[@]} == 0)) || remember packages "${INCOMING[*]}"
     remember_docker
     [[ -e $STATE/before ]] || { snapshot >"$STATE/before.new" && mv "$STATE/before.new" "$STATE/before"; }
-    unlocked quietly dpkg --configure -a || true # after a kill; what still lacks something, the next line completes
+    unlocked quietly dpkg --configure -a || true # after a killed run; the next line installs what is still missing
     unlocked bundle_apt install --no-remove "${WANTED[@]}" ||
         fatal "apt could not install the bundle's packages: $(reason "$PRINTED")"
     snapshot | comm -13 "$STATE/before" - >"$STATE/brought.new"
     mv "$STATE/brought.new" "$STATE/brought"
     hash -r
-    [[ $NEED_ENGINE == no ]] || touch "$RESTART" # a Docker that runs is still the old one
+    [[ $NEED_ENGINE == no ]] || touch "$RESTART" # a running Docker is still the old version
 }
 
-# What packages' own scripts make, which dpkg does not know of: accounts, groups, and files outside /usr.
+# Print what packages' scripts may create without dpkg knowing: accounts, groups, and files outside /usr.
 snapshot() {
     {
         sed 's,^\([^:]*\):.*,group \1,' /etc/group
@@ -578,7 +578,7 @@ step_packages() {
     ((${#WANTED[@]} == 0)) || change "install ${WANTED[*]} and what they need" install_packages
 }
 
-# Where the kit's archive has a file: it may have all in a folder.
+# in_kit FILE: print the path of FILE in the kit's archive, which may have a top folder.
 in_kit() { tar -tzf "$BUNDLE/$(manifest kit)" | awk -v end="/$1" '"/" $0 ~ end "$" && !found { print; found = 1 }'; }
 
 unpack_kit() {
@@ -599,7 +599,7 @@ unpack_kit() {
     mv "$new" "$KIT_DIR"
 }
 
-# Its cluster.toml and its models become the server's, before the folder of it is moved.
+# Make the old kit's cluster.toml and models the server's own, then move the kit aside.
 migrate_kit() {
     local models=$KIT/models
     make_dir "${CLUSTER_FILE%/*}"
@@ -612,7 +612,7 @@ migrate_kit() {
     ln -sf "$CLUSTER_FILE" "$KIT/compose/cluster.toml"
     if [[ -d $models && ! -L $models && ! -e $KEPT/models ]]; then
         rm -rf "$KEPT/models.new"
-        # Links cost nothing, where both lie on one file system.
+        # Hard links save the copy if both are on one file system.
         cp --archive --link "$models" "$KEPT/models.new" 2>/dev/null || {
             rm -rf "$KEPT/models.new"
             cp --archive "$models" "$KEPT/models.new"
@@ -664,7 +664,7 @@ step_kit() {
     [[ $BEFORE == "${KIT_DIR##*/}" ]] || change "make $KIT a link to $KIT_DIR" link_kit
 }
 
-# Of the kits there are, the one that serves and the one before it stay, or else the newest other.
+# Keep the kit that serves and the one before it, or the newest other one; remove the rest.
 step_old_kits() {
     local kits kit before=$BEFORE
     [[ $before != "${KIT_DIR##*/}" ]] || before=$({ sed -n 's/^link\t//p' "$RECORD" 2>/dev/null || true; } | tail -n 1)
@@ -682,7 +682,7 @@ step_old_kits() {
     done
 }
 
-# A process stands in it, or a container has mounted a part of it.
+# in_use KIT: succeed if a process works in the kit's folder, or a container mounts a part of it.
 in_use() {
     grep -qsF "${KITS##*/}/$1/" /proc/[0-9]*/mountinfo ||
         { readlink /proc/[0-9]*/cwd 2>/dev/null || true; } | awk -v kit="$KITS/$1/" 'index($0 "/", kit) == 1 { found = 1 } END { exit !found }'
@@ -740,7 +740,7 @@ set -a
 set +a"
 }
 
-# kit ARGUMENTS...: Python with the kit's code, leaving no bytecode behind. Says nothing where there is neither yet.
+# kit ARGUMENTS...: run Python in the kit without writing bytecode; fail silently if Python or the kit is missing.
 kit() { [[ -d $KIT ]] && has python3 && (cd "$KIT" && python3 -B "$@"); }
 
 slots() { kit -m scripts slots --cluster "$(cluster_file)" --server "$NAME" --gpu "$GPU"; }
@@ -764,9 +764,9 @@ step_slots() {
     put_output /etc/wanwu/slots.json slots
 }
 
-# daemon.json as it must be; everything that is not ours stays. The label tells `make up` what the slots were made from.
+# Print the new daemon.json; other entries stay. The label tells `make up` what the slots were made from.
 daemon_json() {
-    local slots=$WORK/slots.json # what a dry run would have written
+    local slots=$WORK/slots.json # where a dry run puts them
     [[ -e $slots ]] || slots=/etc/wanwu/slots.json
     python3 -B - "$DAEMON_JSON" "$slots" "$NVIDIA" <<'END'
 import json, sys
@@ -812,13 +812,13 @@ step_docker() {
 
 start_docker() {
     remember_docker
-    rm -f "$RESTART" # it starts with what the file says now
+    rm -f "$RESTART" # a start reads the current configuration
     if systemd_runs; then
         systemctl daemon-reload
         systemctl enable --quiet --now docker || fatal "systemd could not start Docker: see journalctl --unit docker"
     else
         [[ -e $DOCKER_LOG ]] || remember file "$DOCKER_LOG"
-        # A session of its own and no open file of the caller: it lives on when the caller ends.
+        # A session of its own and no open files of the caller keep it running after the caller ends.
         setsid --fork dockerd </dev/null >>"$DOCKER_LOG" 2>&1 9>&-
     fi
     await_docker
@@ -855,7 +855,7 @@ stop_docker() {
     while kill -0 "$pid" 2>/dev/null && [[ $(cut -d ' ' -f 3 "/proc/$pid/stat" 2>/dev/null) != Z ]]; do sleep 0.1; done
 }
 
-# A store that is containerd's names images otherwise: there, what was loaded from this file counts.
+# containerd's image store gives images other IDs: there, the ID recorded when the file was loaded counts.
 image_is() {
     local id
     id=$(docker image inspect --format '{{.Id}}' "$1" 2>/dev/null) || return 1
@@ -901,7 +901,7 @@ step_swarm() {
     if [[ -n $JOIN ]]; then change "join the swarm of $MANAGER" swarm_join; fi
 }
 
-# --- Taking back, by the record, from its end -----------------------------------------------------------------------
+# --- Undoing the recorded changes, the last one first ---------------------------------------------------------------
 undo_to() {
     local lines kind what
     [[ -e $RECORD ]] || return 0
@@ -922,7 +922,7 @@ undo_to() {
 
 undo_dir() { [[ ! -d $1 ]] || rmdir --ignore-fail-on-non-empty "$1"; }
 undo_file() { rm -f "$1" "$1.wanwu-new"; }
-# What Docker left mounted below its own folders, a kill's remains, goes first; nothing else is ever mounted there.
+# A killed Docker may leave mounts below its own folders: unmount them first; nothing else is ever mounted there.
 undo_tree() {
     local point
     while read -r point; do umount "$point"; done < <(findmnt -rno TARGET | grep -E "^$1(/|\$)" | sort -r)
@@ -935,7 +935,7 @@ undo_moved() {
     local from=${1% *} to=${1#* }
     [[ ! -d $to || -e $from ]] || mv "$to" "$from"
 }
-# What nobody has edited since.
+# Remove the file unless somebody has edited it since.
 undo_own() {
     rm -f "$1.wanwu-new"
     [[ ! -e $1 || $(sha256sum <"$1") != "$(cat "$STATE/cluster.written" 2>/dev/null)" ]] || rm -f "$1"
@@ -944,7 +944,7 @@ undo_image() { :; }
 undo_loaded() { ! docker_answers || docker image rm --force "$1" >/dev/null 2>&1 || true; }
 undo_swarm() { [[ $(swarm_state) =~ ^(inactive)?$ ]] || docker swarm leave --force >/dev/null 2>&1 || true; }
 
-# A file that someone changed since is theirs.
+# Restore the file unless somebody has changed it since.
 undo_kept() {
     rm -f "$1.wanwu-new"
     local written
@@ -960,7 +960,7 @@ undo_kept() {
 undo_mount() {
     local said
     if systemd_runs; then
-        rm -f "$DROP_IN" # else Docker would be stopped with the mount
+        rm -f "$DROP_IN" # otherwise systemd would stop Docker together with the mount
         systemctl daemon-reload
         systemctl disable --quiet --now "$UNIT" 2>/dev/null || true
     fi
@@ -968,7 +968,7 @@ undo_mount() {
     said=$(umount "$VOLUME" 2>&1) || fatal "found $VOLUME in use ($(reason "$said")): end what uses it, then run --uninstall again"
 }
 
-# Once all later changes are taken back, Docker must run as it did, or not at all.
+# All later changes are undone by now: let Docker run as it did before, or not at all.
 undo_docker() {
     case $1 in
     running) if docker_answers; then restart_docker; fi ;;
@@ -977,7 +977,7 @@ undo_docker() {
     if systemd_runs; then systemctl daemon-reload; fi
 }
 
-# All at once, whichever run brought them: they depend on one another.
+# Purge all at once, also those of other runs: they depend on one another.
 undo_packages() {
     local names=() name
     for name in $(recorded_packages); do
@@ -1011,7 +1011,7 @@ remove_brought() {
     done < <(sort -r "$STATE/brought")
 }
 
-# --- The whole ------------------------------------------------------------------------------------------------------
+# --- Main program ---------------------------------------------------------------------------------------------------
 parse() {
     while (($#)); do
         case $1 in
@@ -1093,7 +1093,7 @@ initialise() {
     step_docker
     step_images
     step_swarm
-    CHANGING=no # an old kit cannot be brought back
+    CHANGING=no # a removed old kit cannot be restored
     step_old_kits
     summary
 }

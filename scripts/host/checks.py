@@ -1,4 +1,4 @@
-"""The checks of the code that `make test` runs before any test; the pre-commit hooks are compared with them."""
+"""Static checks that `make test` runs before any test. A test compares the pre-commit hooks with them."""
 
 import subprocess
 from collections.abc import Sequence
@@ -8,27 +8,27 @@ from scripts.base.console import step
 from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
 
-# Each check's name and command. A program comes from the development environment where that has it.
+# Check name -> command. A program of the development environment comes before one on PATH.
 CHECKS = {
     "ruff check": ("ruff", "check"),
     "ruff format": ("ruff", "format", "--check"),
     "mypy": ("mypy",),
-    "shellcheck": ("shellcheck",),  # and every file of shell_scripts()
+    "shellcheck": ("shellcheck",),  # run_checks() adds every file of shell_scripts()
 }
 FIXES = {"ruff check --fix": ("ruff", "check", "--fix"), "ruff format": ("ruff", "format")}
 SHEBANGS = (b"#!/usr/bin/env bash", b"#!/bin/")
 
 
 def run_checks(tools: Path) -> None:
-    """Run every check with the programs in the folder `tools`; raise CommandError for the first that fails."""
+    """Run every check, preferring programs in the folder `tools`; raise CommandError at the first failure."""
     for name, command in CHECKS.items():
         run(name, [*_found(command, tools), *(shell_scripts() if command == ("shellcheck",) else ())])
 
 
 def format_code(tools: Path) -> None:
-    """Mend and lay out the Python code by the ruff in `tools`.
+    """Apply ruff's fixes and its format to the Python code, preferring the ruff in `tools`.
 
-    Raise CommandError where a fault is left to mend by hand.
+    Raise CommandError if a fault is left that needs a fix by hand.
     """
     faults: list[str] = []
     for name, command in FIXES.items():
@@ -51,7 +51,7 @@ def judge(name: str, status: int) -> None:
 
 
 def shell_scripts() -> list[str]:
-    """Return every file that git knows and that starts as a shell script."""
+    """Return the path, relative to ROOT, of every file tracked by git that starts with a shell's shebang."""
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return [
         name

@@ -1,6 +1,6 @@
-"""Debian packages for bare servers: what Docker needs there, resolved by apt in a root of its own and fetched.
+"""Debian packages that bare servers need for Docker: resolved by apt in a private root, downloaded for a bundle.
 
-Nothing of this machine's own apt is touched; only its mirrors, proxies and credentials are used.
+This machine's own apt state stays as it is; only its mirrors, proxies and credentials are used.
 """
 
 import os
@@ -16,17 +16,18 @@ from scripts.base.errors import CommandError
 from worker.contract.files import sha256
 
 ARCHITECTURE = "amd64"
-NEWER = "forky"  # the Debian suite that has a Docker new enough; a test compares it with docker-engine.sh, and ENGINE
+NEWER = "forky"  # the Debian suite with a new enough Docker; a test compares NEWER and ENGINE with docker-engine.sh
 ENGINE = ("docker.io", "docker-cli", "docker-compose", "docker-buildx", "containerd")
-# For `make up`; a kernel with AppArmor lets Docker start nothing without its parser; a model volume may be on NFS.
+# `make up` needs python3 and make. Where the kernel has AppArmor, Docker starts no container without its parser. A
+# model volume may be on NFS.
 BESIDE = ("python3", "make", "apparmor", "ca-certificates", "nfs-common")
-INDEX = "Packages"  # beside the packages: their folder is a repository that apt can read
+INDEX = "Packages"  # in the folder of the packages, which makes it a repository that apt can read
 RECOMMENDED = ("-o", "APT::Install-Recommends=false")
 
 
 @dataclass(frozen=True)
 class System:
-    """A system that servers may have, as os-release's ID and VERSION_ID name it."""
+    """An operating system that servers may run; `name` is os-release's ID-VERSION_ID."""
 
     name: str
     codename: str
@@ -57,7 +58,7 @@ SYSTEMS = {
 
 @dataclass(frozen=True)
 class Package:
-    """One package in one version, as apt's index has it."""
+    """One version of a package, as apt's index lists it."""
 
     fields: Mapping[str, str]
     stanza: str
@@ -84,9 +85,9 @@ class Package:
 
 
 class Apt:
-    """An apt with lists, status and settings below `root` alone, for `system`.
+    """An apt for `system` that keeps its lists, status and settings below `root`.
 
-    Raise CommandError where it cannot be.
+    Raise CommandError if this machine has no apt-get, or knows no mirror of `system`.
     """
 
     def __init__(self, system: System, root: Path) -> None:
@@ -106,7 +107,10 @@ class Apt:
         (root / "apt.conf").write_text(_settings(root))
 
     def resolve(self) -> list[Package]:
-        """Return every package that `system.wanted` needs on a debootstrap minbase system; raise CommandError."""
+        """Return every package that `system.wanted` adds to a debootstrap minbase system.
+
+        Raise CommandError if apt fails.
+        """
         (self.root / "status").write_text("")
         self._run("update", "-o", "APT::Update::Error-Mode=any")
         required = [package.name for package in self._required()]
@@ -115,7 +119,10 @@ class Apt:
         return self._closure(self.system.wanted, "all")
 
     def fetch(self, packages: Sequence[Package], folder: Path) -> None:
-        """Make `folder` hold exactly the packages and their index, fetching what is missing; raise CommandError."""
+        """Download missing packages and delete other files, so that `folder` holds just `packages` and their index.
+
+        Raise CommandError if apt fails.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         absent = [package for package in packages if not _is(folder / package.file, package)]
         self._download(absent)
@@ -131,7 +138,7 @@ class Apt:
         (folder / INDEX).write_text("".join(map(_listed, packages)), encoding="utf-8")
 
     def _download(self, packages: Sequence[Package]) -> None:
-        """Have apt fetch and check the packages; what it has fetched already it does not fetch again."""
+        """Download and verify `packages` with apt, which skips those already in its archive."""
         if not packages:
             return
         names = [f"{package.name}={package.version}" for package in packages]
@@ -176,10 +183,11 @@ class Apt:
 
 
 def mirrors(system: System, known: Mapping[str, str], environ: Mapping[str, str]) -> list[str]:
-    """The mirror of `system`, and that of its security updates where it is another one.
+    """Return the URI of the mirror of `system`, then that of its security updates if they have a mirror of their own.
 
-    `known` are this machine's own by suite; WANWU_DEBIAN_MIRROR, WANWU_DEBIAN_SECURITY_MIRROR and WANWU_UBUNTU_MIRROR
-    come first. Raises CommandError when there is none.
+    `known` maps each suite of this machine's apt sources to its mirror. The variables WANWU_DEBIAN_MIRROR,
+    WANWU_DEBIAN_SECURITY_MIRROR and WANWU_UBUNTU_MIRROR of `environ` take precedence. Raise CommandError if there is
+    no mirror.
     """
     prefix = f"WANWU_{system.distribution.upper()}"
     family = [one for one in SYSTEMS.values() if one.distribution == system.distribution]
@@ -196,7 +204,7 @@ def mirrors(system: System, known: Mapping[str, str], environ: Mapping[str, str]
 
 
 def sources(system: System, uris: Sequence[str], ends: Sequence[str]) -> str:
-    """apt's sources of the suites with these `ends`, or of the newer suite where there are none."""
+    """Return apt sources at `uris` for the suites with suffixes `ends`, or for the newer suite if `ends` is empty."""
     suites = " ".join(system.codename + end for end in ends) or system.newer
     keyring = f"/usr/share/keyrings/{system.distribution}-archive-keyring.gpg"
     return "".join(
@@ -206,7 +214,7 @@ def sources(system: System, uris: Sequence[str], ends: Sequence[str]) -> str:
 
 
 def preferences(system: System) -> str:
-    """Nothing comes from the newer suite but the engine, as scripts/docker-engine.sh pins it."""
+    """Return apt preferences that take only the engine from the newer suite, as scripts/docker-engine.sh does."""
     if not system.newer:
         return ""
     return "\n".join(
@@ -216,13 +224,13 @@ def preferences(system: System) -> str:
 
 
 def read_stanzas(text: str) -> list[Package]:
-    """The packages of an index, in its order."""
+    """Return the packages of an apt index, in index order."""
     stanzas = [stanza.strip("\n") for stanza in text.split("\n\n") if stanza.strip()]
     return [Package(dict(re.findall(r"^([\w-]+): (.*)$", stanza, re.MULTILINE)), stanza) for stanza in stanzas]
 
 
 def _settings(root: Path) -> str:
-    """An apt.conf of what this machine says about fetching, and of places below `root` for all the rest."""
+    """Return an apt.conf with this machine's download settings, and with all directories below `root`."""
     dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=True).stdout
     fetching = [line for line in dump.splitlines() if line.startswith("Acquire::")]
     places = {
@@ -237,12 +245,12 @@ def _settings(root: Path) -> str:
     own = [f'Dir::{name} "{root / place}";' for name, place in places.items()]
     own += [f'Dir::{name} "/dev/null";' for name in nowhere]
     own += [f'APT::Architecture "{ARCHITECTURE}";', f'APT::Architectures {{ "{ARCHITECTURE}"; }};']
-    own += ['Acquire::Languages "none";', 'APT::Sandbox::User "";']  # apt's own account may not see these folders
+    own += ['Acquire::Languages "none";', 'APT::Sandbox::User "";']  # apt's sandbox user may have no access to `root`
     return "\n".join([*fetching, *own]) + "\n"
 
 
 def _known_sources() -> dict[str, str]:
-    """The mirror of every suite in this machine's own apt sources."""
+    """Return suite -> mirror URI for this machine's apt sources."""
     command = ["apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)", "Identifier: Packages"]
     shown = subprocess.run(command, capture_output=True, text=True).stdout
     return dict(line.split(" ", 1) for line in shown.splitlines() if " " in line)

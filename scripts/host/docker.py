@@ -1,4 +1,4 @@
-"""The Docker command line, and what must hold of the engine behind it."""
+"""The Docker command line, and the versions of the engine and of Compose that the kit needs."""
 
 import json
 import re
@@ -8,13 +8,13 @@ from typing import Any
 
 from scripts.base.errors import CommandError
 
-LEAST_ENGINE = (25, 0)  # the first whose health checks can start often and go on seldom
-LEAST_COMPOSE = (2, 24)  # the first that does without an env_file that is not there
-ANSWER_S = 20.0  # an engine that systemd keeps from starting lets its clients wait for ever
+LEAST_ENGINE = (25, 0)  # the first whose health checks know --start-interval
+LEAST_COMPOSE = (2, 24)  # the first that accepts a missing env_file
+ANSWER_S = 20.0  # clients of an engine that systemd holds back wait for ever
 
 
 def engine_fault() -> str | None:
-    """What keeps this machine from serving with Compose, as one line; None when nothing does."""
+    """Return, in one line, why this machine cannot serve with Compose; None if it can."""
     try:
         engine = _ask(["docker", "version", "--format", "{{.Server.Version}}"], limit_s=ANSWER_S)
     except FileNotFoundError:
@@ -37,7 +37,7 @@ def engine_fault() -> str | None:
 
 
 def run(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> str:
-    """What `docker ARGUMENTS` printed; raises CommandError with what it said when it fails."""
+    """Return the standard output of `docker ARGUMENTS`; raise CommandError with its last error lines if it fails."""
     done = _ask(["docker", *arguments], environ)
     if done.returncode:
         said = [line for line in done.stderr.strip().splitlines() if line.strip()][-8:]
@@ -46,24 +46,24 @@ def run(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> s
 
 
 def run_streaming(arguments: Sequence[str]) -> int:
-    """Run `docker ARGUMENTS` with its output on ours; returns its exit status."""
+    """Run `docker ARGUMENTS` with its output on this process's own; return its exit status."""
     return subprocess.run(["docker", *arguments]).returncode
 
 
 def run_combined_output(arguments: Sequence[str]) -> str:
-    """All that `docker ARGUMENTS` printed, on both its outputs, whether it failed or not."""
+    """Return the standard output, then the standard error, of `docker ARGUMENTS`, also if it fails."""
     done = _ask(["docker", *arguments])
     return done.stdout + done.stderr
 
 
 def inspect(kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
-    """What the engine knows of each node, service or task of `names`, as far as it is still there."""
+    """Return what `docker inspect` says of each node, service or task in `names` that still exists."""
     found: list[dict[str, Any]] = json.loads(_ask(["docker", "inspect", "--type", kind, *names]).stdout or "[]")
     return found
 
 
 def is_swarm_manager() -> bool:
-    """Whether an engine answers that manages a swarm."""
+    """Return whether an engine answers and manages a swarm."""
     try:
         told = _ask(["docker", "info", "--format", "{{.Swarm.ControlAvailable}}"], limit_s=ANSWER_S)
         return told.stdout.strip() == "true"
@@ -72,7 +72,7 @@ def is_swarm_manager() -> bool:
 
 
 def image_exists(image: str) -> bool:
-    """Whether the engine has `image`; no registry is asked."""
+    """Return whether the engine has `image`, without contacting a registry."""
     return _ask(["docker", "image", "inspect", image]).returncode == 0
 
 

@@ -1,4 +1,4 @@
-"""The Python environments under .venv: made when first needed, from hash-locked lists, and left alone after."""
+"""The Python environments under .venv: made on first use from hash-locked requirements, and again when those change."""
 
 import fcntl
 import hashlib
@@ -21,7 +21,7 @@ from worker.contract.engines import ENGINES
 
 WORKER = ROOT / "worker/requirements"
 TORCH_CPU, TORCH_CUDA = WORKER / "torch-cpu.txt", WORKER / "torch-cuda.txt"
-# Where a constraints file of the site names torch, pip reports a conflict instead of a missing build.
+# If a constraints file of the site pins torch, pip reports a conflict instead of a missing build.
 NO_CPU_BUILD = re.compile(r"(?:No matching distribution found for|Cannot install) (?:.* )?torch==\S+\+cpu")
 
 
@@ -39,14 +39,14 @@ class Environment:
 
 
 def _further(engine: EngineDeclaration) -> tuple[Path, ...]:
-    """Return the lists that `engine` needs beside base.txt; torch's are of its Environment."""
+    """Return the lock files that `engine` needs besides base.txt, without torch's, which Environment.torch adds."""
     return () if engine.torch else tuple(WORKER / f"{name}.txt" for name in engine.image.requirements if name != "base")
 
 
 HOME = ROOT / ".venv"
 SERVE = Environment(HOME / "serve", (WORKER / "base.txt", WORKER / "local.txt"))
 SERVE_TORCH = Environment(HOME / "serve-torch", SERVE.locks, torch=True)
-# What engines need that are neither in the base nor torch's; the tools measure them all.
+# The lock files of all engines but torch: the model tools measure every engine.
 FURTHER = tuple(dict.fromkeys(lock for engine in ENGINES.values() for lock in _further(engine)))
 TOOLS = Environment(HOME / "tools", (*SERVE.locks, *FURTHER, ROOT / "scripts/requirements/tools.txt"), torch=True)
 PEERS = Environment(HOME / "peers", (*SERVE.locks, ROOT / "scripts/requirements/peers.txt"), torch=True)
@@ -55,7 +55,7 @@ DEV = Environment(HOME / "dev", (*TOOLS.locks, ROOT / "tests/requirements.txt"),
 
 
 def serving(engine: EngineDeclaration) -> Environment:
-    """Return the environment of workers that need what `engine` does."""
+    """Return the environment of workers that run `engine`."""
     if engine.torch:
         return SERVE_TORCH
     further = _further(engine)
@@ -63,9 +63,9 @@ def serving(engine: EngineDeclaration) -> Environment:
 
 
 def ensure(environment: Environment, nvidia: bool) -> Path:
-    """Make the environment if it is missing or its locks changed; returns its Python. Raises CommandError.
+    """Make the environment if it is missing or its locks have changed; return the path of its Python.
 
-    Of several commands that need it at once, one makes it and the others wait.
+    If several commands need it at once, one makes it and the others wait. Raise CommandError if it cannot be made.
     """
     if not is_made(environment, nvidia):
         with _alone(environment):
@@ -77,7 +77,7 @@ def ensure(environment: Environment, nvidia: bool) -> Path:
 
 
 def is_made(environment: Environment, nvidia: bool) -> bool:
-    """Whether the environment is there, as its locks say."""
+    """Return whether the environment exists and matches its locks."""
     stamp = _stamp(environment)
     return stamp.is_file() and stamp.read_text() == _fingerprint(environment, nvidia)
 
@@ -95,7 +95,7 @@ def _stamp(environment: Environment) -> Path:
 
 
 def _fingerprint(environment: Environment, nvidia: bool) -> str:
-    """Changes with anything that should make the environment anew."""
+    """Return a text that changes whenever the environment must be made again: with Python or with a lock file."""
     locks = environment.locks + ((TORCH_CUDA if nvidia else TORCH_CPU,) if environment.torch else ())
     text = "".join(lock.read_text() for lock in locks)
     return f"{sys.version}\n{hashlib.sha256(text.encode()).hexdigest()}\n"
@@ -116,12 +116,15 @@ def _install(environment: Environment, nvidia: bool) -> None:
     if not environment.torch:
         _pip(environment, environment.locks)
     elif nvidia or not _pip(environment, (*environment.locks, TORCH_CPU), unless=NO_CPU_BUILD):
-        # The one build every index has. It also runs without a GPU; it is only larger.
+        # The one build that every index has. It runs without a GPU, too, but is larger.
         _pip(environment, (*environment.locks, TORCH_CUDA))
 
 
 def _pip(environment: Environment, locks: Sequence[Path], unless: re.Pattern[str] | None = None) -> bool:
-    """Install what `locks` pin; False when pip says `unless`. Raises CommandError when it fails for another reason."""
+    """Install what `locks` pin; return False if pip fails with a line that matches `unless`.
+
+    Raise CommandError if it fails for another reason.
+    """
     options = ["--require-hashes", "--only-binary=:all:", *(f"--requirement={lock}" for lock in locks)]
     total = len({line.split("==")[0] for lock in locks for line in lock.read_text().splitlines() if "==" in line})
     done, said = run_pip(environment.python, ["install", *options], total)

@@ -1,4 +1,4 @@
-"""The images: named after their content, so that a tag says what is inside and nothing is built twice."""
+"""Container images, tagged with a hash of their content, so that nothing is built twice."""
 
 import hashlib
 import os
@@ -16,11 +16,11 @@ from worker.contract.engines import ENGINES
 from worker.contract.version import VERSION
 
 BASE = "debian:bookworm-slim"
-SKIPPED_FOLDERS = ("worker/photos/",)  # models are mounted, the embedded one as any other
+SKIPPED_FOLDERS = ("worker/photos/",)  # models are mounted into containers, the embedded one, too
 SKIPPED_PARTS = ("__pycache__",)
 PREPARED = BASE_IMAGE.target
 PROXIES = ("http_proxy", "https_proxy", "no_proxy")
-# A private package index, certificate authority and Debian mirror: variable -> the secret's name in the Dockerfiles.
+# A private package index, certificate authority and Debian mirror: variable -> name of the secret in the Dockerfiles.
 SECRETS = {
     "PIP_CONFIG_FILE": "pip.conf",
     "PIP_CERT": "ca-certificates.crt",
@@ -30,7 +30,7 @@ SECRETS = {
 
 @dataclass(frozen=True)
 class Image:
-    """One image: its repository, and the Dockerfile, target and folders that it is built from."""
+    """A container image: its repository, and the Dockerfile, target and folders that it is built from."""
 
     repository: str
     dockerfile: str
@@ -39,8 +39,8 @@ class Image:
 
     @property
     def reference(self) -> str:
-        """Return repository:tag, the tag being twelve hex digits of a sha256: of the version and the sources."""
-        digest = hashlib.sha256(VERSION.encode())  # which a label of the image states
+        """Return repository:tag; the tag is twelve hex digits of a sha256 over the version and the sources."""
+        digest = hashlib.sha256(VERSION.encode())  # a label of the image
         for path in sorted(_files(self.sources)):
             digest.update(f"{path.relative_to(ROOT)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
         return f"{self.repository}:{digest.hexdigest()[:12]}"
@@ -57,17 +57,17 @@ WORKERS = {
 
 
 def worker_image(engine: EngineDeclaration, gpu: bool) -> Image:
-    """Return the image of a worker that needs what `engine` does, on a GPU or not."""
+    """Return the image of workers that run `engine`, on a GPU or not."""
     return WORKERS[(engine.gpu_image if gpu else engine.image).target]
 
 
 def worker_images(models: Mapping[str, ModelInfo], gpu: bool) -> dict[str, Image]:
-    """Return the image of each model's workers, by the model's name."""
+    """Return model name -> image of its workers."""
     return {name: worker_image(model.needs, gpu) for name, model in models.items()}
 
 
 def ensure(images: Iterable[Image]) -> None:
-    """Build what the engine lacks; raises CommandError when the base cannot be had or a build fails."""
+    """Build the images that the engine lacks; raise CommandError if BASE is unavailable or a build fails."""
     missing = {image.reference: image for image in images if not docker.image_exists(image.reference)}
     if missing and not docker.image_exists(BASE) and docker.run_streaming(["pull", "--quiet", BASE]):
         raise CommandError(
@@ -82,7 +82,7 @@ def ensure(images: Iterable[Image]) -> None:
 
 
 def build_arguments(environ: Mapping[str, str] = os.environ) -> list[str]:
-    """Return the base, the version, and the site's own ways of reaching packages, which become part of no image."""
+    """Return the options of `docker build`; the site's proxies and secrets among them stay out of the image."""
     proxies = [part for name in PROXIES if name in environ for part in ("--build-arg", name)]
     secrets = [
         part

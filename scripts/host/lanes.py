@@ -1,4 +1,4 @@
-"""Commands that run beside each other, each in a lane of its own, and what failed in any of them."""
+"""Run commands in parallel, each in its own lane, and report what failed in any of them."""
 
 import subprocess
 import time
@@ -11,13 +11,13 @@ from scripts.base.console import aligned, say, step
 from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
 
-FAULTS = ("FAILED ", "ERROR ")  # how pytest's summary starts the line of a test that did not pass
+FAULTS = ("FAILED ", "ERROR ")  # pytest's summary starts the line of a test that did not pass with these
 LOOK_S = 0.2
 
 
 @dataclass
 class Lane:
-    """A command at work; what it prints goes to the file `output`."""
+    """A running command; what it prints goes to the file `output`."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -33,7 +33,7 @@ class Lane:
         return self.output.read_text(encoding="utf-8", errors="replace")
 
     def failures(self) -> list[str]:
-        """Return a line for each test that did not pass, and one for the lane; none when all passed."""
+        """Return a line for each test that did not pass, and one for the lane; an empty list if all passed."""
         if not self.process.returncode:
             return []
         found = [line for line in self.printed().splitlines() if line.startswith(FAULTS)]
@@ -41,9 +41,9 @@ class Lane:
 
 
 def run_beside(commands: Mapping[str, Sequence[object]], folder: Path) -> None:
-    """Run all `commands`, by the names of their lanes, to the end of each; what they print goes to files in `folder`.
+    """Run all `commands` (lane name -> command) in parallel; write what each prints to lane-NAME.log in `folder`.
 
-    Show what a lane printed as soon as it has ended, then the minutes of all. Raise CommandError with all that failed.
+    Show a lane's output when it ends, and at last the minutes of each. Raise CommandError with the failures of all.
     """
     folder.mkdir(exist_ok=True)
     step(f"pytest in lanes beside each other, which write {folder}/lane-*.log: {', '.join(commands)}")

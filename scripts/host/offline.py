@@ -1,4 +1,4 @@
-"""What keeps every library offline on this server: the kit's list, and over it what init-server.sh wrote here."""
+"""The variables that keep libraries offline: the kit's list, overridden by the file that init-server.sh writes."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ SERVER = Path("/etc/wanwu/offline.env")
 
 
 def variables(server: Path = SERVER) -> dict[str, str]:
-    """The variables that workers on this server are started with.
+    """Return the environment variables that workers on this server start with.
 
-    Raise CommandError for a file that is no such list.
+    Raise CommandError if the file `server` is not a list of NAME=value.
     """
     return offline_variables() | (_read(server) if server.is_file() else {})
 

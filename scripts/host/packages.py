@@ -1,4 +1,4 @@
-"""Programs from the distribution: which package has them, and installing it with apt where that may be done."""
+"""Programs from the distribution: their packages, and the installation of these with apt where it is possible."""
 
 import os
 import subprocess
@@ -15,20 +15,20 @@ TEST_TOOLS = {
     "chromium": "chromium", "chromedriver": "chromium-driver", "shellcheck": "shellcheck", "debootstrap": "debootstrap",
     "ssh": "openssh-client", "mkfs.ext4": "e2fsprogs", "mkfs.xfs": "xfsprogs", "ip": "iproute2",
 }  # fmt: skip
-LOCKED = "Could not get lock "  # apt's words, before the lock's path and its holder
+LOCKED = "Could not get lock "  # apt's words; the lock's path and its holder follow
 LOCK_S = 600  # an upgrade in the background may take minutes
 LOOK_S = 1
 
 
 def require(programs: Mapping[str, str], found: Callable[[str], bool] = on_path) -> None:
-    """Install what is missing of `programs` (name to Debian package); raise CommandError where that cannot be done."""
+    """Install the missing `programs` (program -> Debian package); raise CommandError if that is impossible."""
     if packages := installable(programs, found):
         step(f"apt: {' '.join(packages)}")
         _install(packages)
 
 
 def installable(programs: Mapping[str, str], found: Callable[[str], bool] = on_path) -> list[str]:
-    """Return the packages that `require` would install; raise CommandError where this account or system cannot."""
+    """Return the packages that `require` would install; raise CommandError if this account or system cannot."""
     missing = [program for program in programs if not found(program)]
     packages = sorted({programs[program] for program in missing})
     if missing and (os.geteuid() != 0 or not on_path("apt-get")):
@@ -37,14 +37,14 @@ def installable(programs: Mapping[str, str], found: Callable[[str], bool] = on_p
 
 
 def require_ensurepip() -> None:
-    """Have the running Python able to make environments with pip; raise CommandError where that cannot be done."""
+    """Install ensurepip for the running Python if it is missing; raise CommandError if that is impossible."""
     require(ensurepip_package(), found=has_ensurepip)
 
 
 def ensurepip_package() -> dict[str, str]:
-    """Return the Debian package that has ensurepip for the running Python, as `require` takes it.
+    """Return the argument of `require` that installs ensurepip for the running Python.
 
-    Raise CommandError for a Python without ensurepip that is not the distribution's: no package completes that.
+    Raise CommandError if this Python lacks ensurepip and is not the distribution's: no package can add it.
     """
     if sys.base_prefix != "/usr" and not has_ensurepip():
         raise CommandError(
@@ -58,7 +58,7 @@ def has_ensurepip(_: str = "") -> bool:
     try:
         import ensurepip
 
-        # A package that was removed may leave an empty folder, which can be imported, too.
+        # A removed package may leave an empty folder behind, which can still be imported.
         return bool(ensurepip.version())
     except (ImportError, AttributeError):
         return False
@@ -66,7 +66,7 @@ def has_ensurepip(_: str = "") -> bool:
 
 def _install(packages: Sequence[str]) -> None:
     install = ["install", "--no-install-recommends", *packages]
-    # Lists are fetched only when the ones at hand do not serve: an offline mirror may allow one and not the other.
+    # Fetch the lists only if the present ones do not do: an offline mirror may support one and not the other.
     for arguments in (install, ["update"], install):
         done = _apt(arguments)
         if done.returncode == 0 and arguments is install:
@@ -75,9 +75,9 @@ def _install(packages: Sequence[str]) -> None:
 
 
 def _apt(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Run apt-get, and again while another apt holds a lock; raise CommandError when one is held for LOCK_S seconds.
+    """Run apt-get, and again while another apt holds a lock; raise CommandError if it still does after LOCK_S seconds.
 
-    apt's own DPkg::Lock::Timeout covers neither the lock on its lists nor that on its archives.
+    apt's own DPkg::Lock::Timeout covers neither the lock on its lists nor the one on its archives.
     """
     done = _apt_once(arguments)
     if not _met_lock(done):
@@ -101,7 +101,7 @@ def _met_lock(done: subprocess.CompletedProcess[str]) -> bool:
 
 
 def _apt_once(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    # RUNLEVEL=1 keeps a package's own service from starting: Nginx's would take port 80.
+    # RUNLEVEL=1 keeps packages from starting their services: Nginx would take port 80.
     environ = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1", "LC_ALL": "C.UTF-8"}
     command = ["apt-get", "-qq", "--yes", *arguments]
     return subprocess.run(command, env=environ, capture_output=True, text=True, stdin=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""Running pip, with a line for each package as it comes."""
+"""Run pip with a line of progress for each package."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ REASON_LINES = ("ERROR", "The user requested", "The conflict is caused by")
 
 
 def run_pip(python: Path, arguments: list[str], total: int) -> tuple[bool, list[str]]:
-    """Run `pip ARGUMENTS`, which `total` packages are expected of; return whether it succeeded, and what it printed."""
+    """Run `pip ARGUMENTS`, showing progress out of `total` packages; return whether it succeeded, and its output."""
     environ = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONUNBUFFERED": "1"}
     command = [str(python), "-m", "pip", *arguments]
     said: list[str] = []
@@ -28,5 +28,5 @@ def run_pip(python: Path, arguments: list[str], total: int) -> tuple[bool, list[
 
 
 def reason(said: list[str]) -> list[str]:
-    """Return those of the lines that pip printed which say why it failed."""
+    """Return the lines of pip's output `said` that say why it failed; its last five if none does."""
     return [line for line in said if line.strip().startswith(REASON_LINES)] or said[-5:]

@@ -1,4 +1,4 @@
-"""A server over SSH: scripts run there, data sent there, and the log of all that was said."""
+"""A server reached over SSH: run scripts on it, send data to it, and log what it answers."""
 
 import os
 import shlex
@@ -13,28 +13,28 @@ from typing import IO
 from scripts.base.errors import CommandError
 
 SSH_OPTIONS = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=15")
-SSH_FAILED = 255  # ssh's own status, not that of what it ran
+SSH_FAILED = 255  # the status of ssh itself, not of the command that it ran
 
 
 @dataclass(frozen=True)
 class Remote:
-    """One server, as ssh knows it, and the log of what was done there."""
+    """One server: its name for ssh, and the log file of what its scripts reported."""
 
     host: str
     log: Path
 
     def command(self, script: str) -> list[str]:
-        """`WANWU_SSH` stands in for "ssh", as in "ssh -F FILE"."""
+        """Return the ssh command that runs `script`; WANWU_SSH replaces "ssh", for example by "ssh -F FILE"."""
         return [*shlex.split(os.environ.get("WANWU_SSH", "ssh")), *SSH_OPTIONS, self.host, script]
 
     def ask(self, script: str, given: bytes = b"") -> str:
-        """What a script there prints; raises CommandError when it fails."""
+        """Run `script` on the server with the input `given` and return its output; raise CommandError if it fails."""
         done = subprocess.run(self.command(script), input=given, capture_output=True)
         self._judge(done.returncode, done.stderr)
         return done.stdout.decode()
 
     def send(self, script: str, write: Callable[[IO[bytes]], None]) -> None:
-        """Run a script there and `write` into its input; raises CommandError when it fails."""
+        """Run `script` on the server and let `write` fill its input; raise CommandError if it fails."""
         with tempfile.TemporaryFile() as said:
             command = self.command(script)
             with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said) as ssh:
@@ -61,7 +61,7 @@ class Remote:
 
 
 def _feed(ssh: subprocess.Popen[bytes], write: Callable[[IO[bytes]], None]) -> None:
-    with suppress(BrokenPipeError):  # where it ends early, its exit status says so, too
+    with suppress(BrokenPipeError):  # the exit status tells of a script that ended early
         if ssh.stdin:
             with ssh.stdin as pipe:
                 write(pipe)

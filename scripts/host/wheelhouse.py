@@ -1,4 +1,4 @@
-"""wheelhouse/: the wheels that the images are built from, so that a build needs no package index."""
+"""The wheels in wheelhouse/, from which images are built without a package index."""
 
 import re
 import tempfile
@@ -17,7 +17,7 @@ from worker.contract.files import sha256
 WHEELHOUSE = ROOT / "wheelhouse"
 BASE = WORKER / "base.txt"
 LOCKS = (BASE, *FURTHER, TORCH_CPU, TORCH_CUDA)
-# What the images run: Debian 12's Python 3.11 and glibc 2.36. pip wants every platform that will do by name.
+# The images run Debian 12's Python 3.11 with glibc 2.36. pip needs the name of every platform tag that fits.
 TAGS = (
     "--python-version=3.11",
     "--implementation=cp",
@@ -27,21 +27,21 @@ TAGS = (
 )
 PIN = re.compile(r"^([a-z0-9.-]+==\S+)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)$", re.MULTILINE)
 
-Pins = Mapping[str, frozenset[str]]  # "name==version" -> the sha256 of every file it may be
+Pins = Mapping[str, frozenset[str]]  # "name==version" -> the sha256 of every file that satisfies the pin
 
 
 def fill(torch: bool) -> None:
-    """Have in wheelhouse/ what the images without torch are built from, and with `torch` what its CPU image is, too.
+    """Fetch into wheelhouse/ the wheels of the images without torch and, if `torch` is true, of torch's CPU image.
 
-    Raises CommandError when pip fails. Wheels for GPUs are only kept: the lists of the other images do not name them.
+    Wheels for GPUs are kept but not fetched: no other image needs them. Raise CommandError if pip fails.
     """
     collect((BASE, *FURTHER, *([TORCH_CPU] if torch else [])), WHEELHOUSE)
 
 
 def collect(locks: Sequence[Path], folder: Path, keep: Sequence[Path] = LOCKS) -> None:
-    """Have in `folder` every wheel that `locks` pin, and none that neither they nor `keep` name; raises CommandError.
+    """Fetch into `folder` every wheel that `locks` pin; delete those that neither `locks` nor `keep` pin.
 
-    What is there already is not asked for again, so that a full folder needs no index.
+    Wheels that are there already are not fetched again: a full folder needs no index. Raise CommandError if pip fails.
     """
     pins = {name: hashes for lock in locks for name, hashes in read_pins(lock.read_text()).items()}
     folder.mkdir(exist_ok=True)
@@ -59,12 +59,12 @@ def collect(locks: Sequence[Path], folder: Path, keep: Sequence[Path] = LOCKS) -
 
 
 def read_pins(lock: str) -> Pins:
-    """What a hash-locked requirements file pins."""
+    """Return what the text `lock` of a hash-locked requirements file pins."""
     return {pin[1]: frozenset(re.findall(r"[0-9a-f]{64}", pin[2])) for pin in PIN.finditer(lock)}
 
 
 def missing(pins: Pins, hashes: Iterable[str]) -> list[str]:
-    """The pins for which there is no file with one of their hashes."""
+    """Return the pins that no file satisfies; `hashes` are the files' sha256."""
     there = set(hashes)
     return [name for name, allowed in pins.items() if not allowed & there]
 
@@ -74,7 +74,7 @@ def _hashes(folder: Path) -> dict[Path, str]:
 
 
 def _download(locks: Sequence[Path], folder: Path) -> None:
-    # A Python of its own, since the system's often comes without pip.
+    # A separate environment, since the system's Python often comes without pip.
     require_ensurepip()
     with tempfile.TemporaryDirectory(prefix="wanwu-pip-") as own:
         venv.create(own, with_pip=True, symlinks=True)

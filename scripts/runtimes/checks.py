@@ -1,4 +1,4 @@
-"""What `make doctor` looks at for every runtime on one machine: each returns what it found, or raises CommandError."""
+"""Checks of `make doctor` for the runtimes on one machine: each returns its finding or raises CommandError."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from scripts.runtimes.preflight import memory_faults, port_faults
 
 
 def room(deployment: Deployment, ports: Sequence[int], running: bool) -> str:
-    """Check the memory, and unless the service is `running` its `ports`."""
+    """Check that the memory suffices and, unless the service is `running`, that its `ports` are free."""
     faults = memory_faults(deployment.plan, deployment.hardware, deployment.models)
     if faults := faults + ([] if running else port_faults(ports)):
         raise CommandError(*faults)
@@ -19,7 +19,7 @@ def room(deployment: Deployment, ports: Sequence[int], running: bool) -> str:
 
 
 def writable(folders: Mapping[Path, str]) -> str:
-    """Check that the folders can be made or written; each has a remedy for where it cannot."""
+    """Check that each of `folders` (path -> remedy if not) can be created or written."""
     for folder, remedy in folders.items():
         nearest = next(path for path in (folder, *folder.parents) if path.exists())
         if not os.access(nearest, os.W_OK, effective_ids=True):

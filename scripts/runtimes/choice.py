@@ -1,4 +1,4 @@
-"""Which runtime serves: the one requested, the one that runs already, or the best that this machine has."""
+"""Choose the runtime: the requested one, the one that serves already, or the best for this machine."""
 
 from pathlib import Path
 
@@ -10,16 +10,16 @@ from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.runtime import Runtime
 from scripts.runtimes.swarm.runtime import SwarmRuntime
 
-# Every runtime by its name; of those that suit a machine the last is chosen.
+# Runtime name -> runtime. Of those that suit a machine, the last is chosen.
 RUNTIMES: dict[str, Runtime] = {
     runtime.name: runtime for runtime in (LocalRuntime(), ComposeRuntime(), SwarmRuntime())
 }  # fmt: skip
 
 
 def choose(wanted: str, run: RunDir, servers: int = 1) -> Runtime:
-    """Return the runtime named `wanted`; for "" the one that serves from `run`, else the best for so many `servers`.
+    """Return the runtime named `wanted`; if that is "", the one that serves from `run`, or else the best for `servers`.
 
-    Raise CommandError for an unknown name, and for another runtime than the one that serves from `run`.
+    Raise CommandError if the name is unknown, or if another runtime serves from `run`.
     """
     if wanted and wanted not in RUNTIMES:
         raise CommandError(f"RUNTIME: found {wanted!r}, needed one of {', '.join(RUNTIMES)}")
@@ -35,7 +35,7 @@ def choose(wanted: str, run: RunDir, servers: int = 1) -> Runtime:
 
 
 def count_servers(file: Path) -> int:
-    """Return how many servers the cluster's file has; 1 for a file with faults, so that a service can be stopped."""
+    """Return the number of servers in the cluster file; 1 if it has faults, so that a service can still be stopped."""
     try:
         return len(load_cluster(file).servers)
     except CommandError:

@@ -1,4 +1,4 @@
-"""One server's cluster, planned: what every runtime on one machine starts from."""
+"""The deployment of a cluster of one server, which every runtime on one machine starts from."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,18 +19,18 @@ LAST_PORT = 65535
 
 @dataclass(frozen=True)
 class Deployment:
-    """A planned cluster, and the directory it is run in."""
+    """A cluster's plan bound to a run directory."""
 
     cluster: Cluster
     hardware: Hardware
     models: Mapping[str, ModelInfo]
     plan: Plan
     run: RunDir
-    ports: Mapping[str, int] = field(default_factory=dict)  # by worker, where all share the machine's network
+    ports: Mapping[str, int] = field(default_factory=dict)  # by worker, on the machine's own network
 
     @property
     def cores(self) -> int | None:
-        """How many cores a CPU worker serves best with, as far as it was measured."""
+        """Return the best number of cores for a CPU worker; None if it was not measured."""
         return _measured_cores(self.cluster, self.models)
 
     @property
@@ -38,19 +38,19 @@ class Deployment:
         return f"http://127.0.0.1:{self.cluster.port}"
 
     def describe(self) -> str:
-        """Return which worker has which cores or GPU, and why."""
+        """Return a line that says which worker has which cores or GPU, and why."""
         server = self.cluster.servers[0]
         left_open = server.workers is None and server.cores_per_worker is None
         why = left_open and not all(worker.slot.gpu for worker in self.plan.workers)
         return self.plan_text() + (f"; {reason(self.cluster.profile, self.cores)}" if why else "")
 
     def plan_text(self) -> str:
-        """Return which worker has which cores or GPU."""
+        """Return a line that says which worker has which cores or GPU."""
         return ", ".join(f"{worker.name} on {_place(worker.slot)}" for worker in self.plan.workers)
 
 
 def plan_here(cluster: Cluster, run: RunDir) -> Deployment:
-    """Plan `cluster` for this machine, without ports; raise CommandError. Changes nothing."""
+    """Return `cluster` planned for this machine, without ports; raise CommandError if this machine cannot serve it."""
     if len(cluster.servers) > 1:
         raise CommandError(
             f"{cluster.source}: found {len(cluster.servers)} servers, this runtime serves on one: "
@@ -59,7 +59,7 @@ def plan_here(cluster: Cluster, run: RunDir) -> Deployment:
     hardware, specs = read_hardware(), read_specs(cluster)
     models = served(specs, cluster.engine, [*dict.fromkeys(gpu.name for gpu in hardware.gpus), kind()])
     if not any(ENGINES[model.engine].gpu for model in models.values()):
-        # A GPU that no engine here can use must not stand in for the cores.
+        # Plan on the cores if no engine here can use the GPU.
         hardware, models = replace(hardware, gpus=()), served(specs, cluster.engine, [kind()])
     name = cluster.servers[0].name
     planned = plan(cluster, {name: hardware}, cores={name: _measured_cores(cluster, models)})
@@ -67,7 +67,7 @@ def plan_here(cluster: Cluster, run: RunDir) -> Deployment:
 
 
 def with_default_ports(deployment: Deployment) -> Deployment:
-    """Return `deployment` with the ports that its workers have where nothing runs yet; raise CommandError."""
+    """Return `deployment` with the ports after the gateway's; raise CommandError if they exceed LAST_PORT."""
     cluster, workers = deployment.cluster, deployment.plan.workers
     first, count = cluster.port + 1, len(workers)
     if cluster.port + count > LAST_PORT:
@@ -79,9 +79,9 @@ def with_default_ports(deployment: Deployment) -> Deployment:
 
 
 def reuse_ports(deployment: Deployment, known: Mapping[str, int], is_free: Callable[[int], bool]) -> Deployment:
-    """Return `deployment` with the ports of workers that run already, by name; the others take the next free ones.
+    """Return `deployment` with the ports in `known` (worker name -> port); its other workers get the next free ports.
 
-    Raise CommandError when there are none left.
+    Raise CommandError if no port is left.
     """
     if not known:
         return with_default_ports(deployment)

@@ -1,4 +1,4 @@
-"""What must hold before anything is started: one clear line for each thing that does not."""
+"""Requirements to start a service: one line for each that is not met."""
 
 import errno
 import socket
@@ -13,7 +13,7 @@ LIMIT_FACTOR, IMAGES = 2, 2_000 * MEGABYTE
 
 
 def port_faults(ports: Iterable[int]) -> list[str]:
-    """A line for each port that cannot be listened on."""
+    """Return a line for each port that cannot be bound."""
     faults = []
     for port in ports:
         with socket.socket() as probe:
@@ -29,12 +29,12 @@ def port_faults(ports: Iterable[int]) -> list[str]:
 
 
 def memory_limit(model: ModelInfo) -> int:
-    """Bytes above which a worker's container is ended: room for the largest images in flight, not for a leak."""
+    """Return a worker container's memory limit in bytes: room for the largest images in flight, not for a leak."""
     return LIMIT_FACTOR * _resident(model) + IMAGES
 
 
 def memory_faults(plan: Plan, hardware: Hardware, models: Mapping[str, ModelInfo]) -> list[str]:
-    """One line when the workers of `plan` need more memory than there is."""
+    """Return a line if the workers of `plan` need more memory than the machine has; else an empty list."""
     served = [models[worker.model] for worker in plan.workers]
     needed = sum(map(_resident, served))
     if needed <= hardware.memory_bytes:
@@ -46,5 +46,5 @@ def memory_faults(plan: Plan, hardware: Hardware, models: Mapping[str, ModelInfo
 
 
 def _resident(model: ModelInfo) -> int:
-    """Bytes that a worker of `model` holds at rest; weights count as the file's pages and as the engine's own."""
+    """Return the bytes that an idle worker of `model` uses; weights count twice: as file pages and in the engine."""
     return model.needs.memory_mb * MEGABYTE + 2 * model.bytes

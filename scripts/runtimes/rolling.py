@@ -1,4 +1,4 @@
-"""Replacing the workers of a running service one at a time, the same in every runtime."""
+"""Replace the workers of a running service one at a time, for the runtimes on one machine."""
 
 from collections.abc import Callable
 
@@ -9,10 +9,10 @@ from scripts.runtimes.deployment import Deployment
 
 
 def replace_each(deployment: Deployment, replace: Callable[[str], None], wait: Callable[[], None]) -> None:
-    """`replace` each worker, by name; it drains, and `wait` returns when all are in rotation again.
+    """Call `replace` with the name of each worker, and after each `wait`, which returns once all are in rotation.
 
-    One that is out already comes first, so that a rollout that was aborted can be finished once its cause is gone.
-    Raises CommandError when more than one is out, or what `wait` raises: fewer than all but one never serve.
+    Never more than one worker is out of rotation. A worker that is out already comes first, so that an aborted rollout
+    can be finished once its cause is gone. Raise CommandError if more than one is out, or if `wait` raises it.
     """
     out, workers = out_of_rotation(deployment), deployment.plan.workers
     if len(out) > 1:
@@ -27,7 +27,7 @@ def replace_each(deployment: Deployment, replace: Callable[[str], None], wait: C
 
 
 def out_of_rotation(deployment: Deployment) -> list[str]:
-    """The workers of the plan that the gateway does not send to, as it says itself."""
+    """Return the workers of the plan that are out of rotation by the gateway's own status."""
     _, status = get(f"{deployment.endpoint}/status")
     working = {report["worker"] for report in status.get("workers", []) if report["in"]}
     return [worker.name for worker in deployment.plan.workers if worker.name not in working]

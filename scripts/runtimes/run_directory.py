@@ -1,4 +1,4 @@
-"""The local runtime's one run directory: all that it writes lies here, and `make down` takes it away."""
+"""The run directory: holds everything that a service on this machine writes; `make down` removes it."""
 
 import json
 import os
@@ -24,12 +24,12 @@ LINKS = {
     "gateway/web": "nginx/web",
 }
 FOLDERS = ("logs", "cache", "rendered", "gateway/rendered", "gateway/tmp")
-INIT_LOGS = "init"  # where `make init` keeps what servers said
+INIT_LOGS = "init"  # the folder of the logs of `make init`
 
 
 @dataclass(frozen=True)
 class RunDir:
-    """Paths inside the run directory."""
+    """The run directory at `path`: its paths, and the files that the runtime writes in it."""
 
     path: Path
 
@@ -54,7 +54,7 @@ class RunDir:
         return self.path / "gateway/rendered/members.json"
 
     def create(self, rendered: Mapping[str, str], owner: pwd.struct_passwd) -> None:
-        """Make the directory anew with its links and `rendered` files (path -> text), all of them `owner`'s."""
+        """Make the directory again, with its links and the `rendered` files (path -> text), all owned by `owner`."""
         self.remove()
         try:
             for folder in FOLDERS:
@@ -71,7 +71,7 @@ class RunDir:
 
     @property
     def runtime(self) -> str | None:
-        """The name of the runtime that serves from here, or None when none does."""
+        """Return the name of the runtime that serves from this directory, or None."""
         try:
             found = (self.path / "runtime").read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError):
@@ -82,7 +82,7 @@ class RunDir:
 
     @property
     def ports(self) -> dict[str, int]:
-        """The port of every worker that the local runtime has put here, by name; empty where there is none."""
+        """Return worker name -> port for the local runtime's workers; empty if there are none."""
         try:
             pools = json.loads(self.members.read_text(encoding="utf-8"))["pools"]
             members = [member for pool in pools for member in pool["members"]]
@@ -92,7 +92,7 @@ class RunDir:
 
     @property
     def held_ports(self) -> set[int]:
-        """All ports that the local runtime's service in here listens on, the gateway's and the workers'."""
+        """Return all ports of the local runtime's service: the gateway's and the workers'."""
         try:
             listen = (self.members.parent / "listen.conf").read_text(encoding="utf-8")
         except OSError:
@@ -100,11 +100,11 @@ class RunDir:
         return {*self.ports.values(), *map(int, re.findall(r"^listen (\d+);$", listen, re.MULTILINE))}
 
     def disown(self) -> None:
-        """Say that no runtime serves from here; the logs stay."""
+        """Record that no runtime serves from this directory; keep the logs."""
         (self.path / "runtime").unlink(missing_ok=True)
 
     def write(self, rendered: Mapping[str, str]) -> None:
-        """Write the `rendered` files (path -> text), each at once or not at all; raises CommandError."""
+        """Write each of the `rendered` files (path -> text) atomically; raise CommandError if one cannot be written."""
         for name, text in rendered.items():
             path = self.path / name
             try:
@@ -114,12 +114,12 @@ class RunDir:
                 raise _unwritable(error) from error
 
     def holds(self, rendered: Mapping[str, str]) -> bool:
-        """Whether the rendered files here are exactly `rendered`."""
+        """Return whether the directory holds the files `rendered` (path -> text) with exactly these texts."""
         paths = {self.path / name: text for name, text in rendered.items()}
         return all(path.is_file() and path.read_text(encoding="utf-8") == text for path, text in paths.items())
 
     def remove(self) -> None:
-        """Take all away but the logs of `make init`, which are no part of what runs here."""
+        """Remove everything but the logs of `make init`, which do not belong to the service."""
         for path in self.contents() if self.path.is_dir() else ():
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
@@ -130,7 +130,7 @@ class RunDir:
             self.path.rmdir()
 
     def contents(self) -> list[Path]:
-        """All that lies in here for the sake of what runs; raises OSError."""
+        """Return the paths that belong to the service; raise OSError if the directory cannot be read."""
         return [path for path in self.path.iterdir() if path.name != INIT_LOGS]
 
 
@@ -139,10 +139,10 @@ def _unwritable(error: OSError) -> CommandError:
 
 
 def run_dir(path: Path) -> RunDir:
-    """The run directory at `path`.
+    """Return the run directory at `path`.
 
-    Raises CommandError when sockets could not be reached there, when supervisord cannot be told the path, and when
-    something else lies there: a run directory is taken away as a whole.
+    Raise CommandError if the path is too long for sockets, if supervisord cannot use it, or if it holds anything but
+    a run directory: `remove` would delete it.
     """
     found = RunDir(path.resolve())
     if len(os.fsencode(found.socket)) > LONGEST_SOCKET:
@@ -152,7 +152,7 @@ def run_dir(path: Path) -> RunDir:
         )
     if faults := path_faults(found.path):
         raise CommandError(*faults)
-    if "%" in str(found.path):  # which supervisord expands once more for some of its files
+    if "%" in str(found.path):  # supervisord expands % twice in some of its paths
         raise CommandError(f"{found.path}: needed a path without %: give one with RUN_DIR=")
     if not _is_ours(found):
         raise CommandError(

@@ -1,4 +1,4 @@
-"""What every runtime does. Commands know a runtime by this alone, and find it in `choice.RUNTIMES`."""
+"""The interface of all runtimes. Commands use only this interface and find the runtimes in `choice.RUNTIMES`."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -11,35 +11,34 @@ from scripts.runtimes import status
 from scripts.runtimes.deployment import Deployment, plan_here
 from scripts.runtimes.run_directory import RunDir
 
-Checks = Mapping[
-    str, Callable[[], str]
-]  # what `make doctor` looks at: each returns what it found, or raises CommandError
+# Name of a check of `make doctor` -> function that returns its finding or raises CommandError.
+Checks = Mapping[str, Callable[[], str]]
 
 
 class Runtime(ABC):
-    """How the workers and gateways of a cluster are run. All methods raise CommandError with what to do."""
+    """A way to run a cluster's workers and gateways. Every method raises CommandError, with a remedy, if it fails."""
 
     name: ClassVar[str]
 
     @abstractmethod
     def suits(self, servers: int) -> bool:
-        """Tell whether this machine can serve so many servers by this runtime."""
+        """Return whether this machine can serve a cluster of `servers` servers with this runtime."""
 
     @abstractmethod
     def plan(self, cluster: Cluster, run: RunDir) -> Deployment:
-        """Return what `up` would start; change nothing."""
+        """Return the deployment that `up` would start, without changing anything."""
 
     @abstractmethod
     def up(self, cluster: Cluster, run: RunDir) -> Deployment:
-        """Bring everything up as the cluster says; return once every worker is in rotation."""
+        """Start everything that `cluster` describes; return once every worker is in rotation."""
 
     @abstractmethod
     def down(self, run: RunDir) -> None:
-        """Stop everything; what is in flight is answered first."""
+        """Stop everything, after the requests in flight have been answered."""
 
     @abstractmethod
     def rollout(self, cluster: Cluster, run: RunDir) -> None:
-        """Replace the workers one at a time, losing no request."""
+        """Replace the workers one at a time without losing a request."""
 
     @abstractmethod
     def show_status(self, cluster: Cluster, run: RunDir) -> None:
@@ -47,32 +46,32 @@ class Runtime(ABC):
 
     @abstractmethod
     def follow_logs(self, run: RunDir, lines: int, follow: bool) -> None:
-        """Show the end of every log, and with `follow` all that comes after."""
+        """Show the last `lines` lines of every log and, if `follow` is true, what is appended to them."""
 
     @abstractmethod
     def is_running(self, run: RunDir) -> bool:
-        """Tell whether a service runs from `run`."""
+        """Return whether a service runs from `run`."""
 
     def check_choice(self) -> str:
-        """Return what `make doctor` says of choosing this runtime; raise CommandError where it cannot run anything."""
+        """Return the line of `make doctor` about this runtime; raise CommandError if it cannot run anything."""
         if fault := docker.engine_fault():
             raise CommandError(fault)
         return f"`make up` takes the {self.name} runtime"
 
     def checks(self, run: RunDir, deployment: Deployment | None) -> Checks:
-        """Return what `make doctor` looks at besides; `deployment` is None where the cluster cannot be planned."""
+        """Return this runtime's own checks for `make doctor`; `deployment` is None if the cluster cannot be planned."""
         return {}
 
     def rollback(self, cluster: Cluster, run: RunDir) -> None:
-        """Bring back what served before the last change."""
+        """Bring back the workers that served before the last change."""
         raise needs_swarm("rollback")
 
     def drain(self, cluster: Cluster, run: RunDir, server: str) -> None:
-        """Stop what runs on `server`, so that it may be taken away."""
+        """Stop everything on `server`, so that it can be taken away."""
         raise needs_swarm("drain")
 
     def side_by_side(self) -> "SideBySide":
-        """Return this runtime, if workers of two models can run beside each other on a slot."""
+        """Return this runtime if a slot can run workers of two models at once; raise CommandError if it cannot."""
         raise CommandError(
             f"under {self.name.title()} each slot has room for one worker: keep the model's name in the cluster's "
             "file, give it the other folder, and `make up`: its workers go over one at a time, losing no request"
@@ -80,9 +79,9 @@ class Runtime(ABC):
 
 
 class SideBySide(Runtime):
-    """A runtime on one machine, whose slots have room for a new worker beside the old one while it takes over."""
+    """A runtime on one machine, where a slot has room for an old worker and the new one that replaces it."""
 
-    members: ClassVar[str]  # where the gate's list of workers lies in the run directory
+    members: ClassVar[str]  # the gate's list of workers: its path within the run directory
 
     def plan(self, cluster: Cluster, run: RunDir) -> Deployment:
         return plan_here(cluster, run)
@@ -93,7 +92,7 @@ class SideBySide(Runtime):
         status.print_status(cluster.port, self.faults(run))
 
     def faults(self, run: RunDir) -> list[str]:
-        """Return a line for each thing that is wrong with what runs from `run`, beyond what the gateway knows."""
+        """Return a line for each fault of the service in `run` that the gateway cannot know."""
         return []
 
     def side_by_side(self) -> "SideBySide":
@@ -101,31 +100,31 @@ class SideBySide(Runtime):
 
     @abstractmethod
     def build_artifacts(self, deployment: Deployment) -> None:
-        """Make the environments or images that the processes of `deployment` run in, where they are missing."""
+        """Make the missing environments or images that the processes of `deployment` need."""
 
     @abstractmethod
     def render(self, deployment: Deployment) -> dict[str, str]:
-        """Return what lies in the run directory of `deployment`: path to text. Make nothing."""
+        """Return path -> text for the files in the run directory of `deployment`, without writing them."""
 
     @abstractmethod
     def start(self, run: RunDir, worker: str) -> None:
-        """Start one worker more, which the rendered files have already."""
+        """Start one more worker, which the rendered files already list."""
 
     @abstractmethod
     def remove(self, run: RunDir, workers: Iterable[str]) -> None:
-        """Stop the workers, which answer what they have first, and forget them."""
+        """Stop and forget `workers`, after they have answered their requests in flight."""
 
     @abstractmethod
     def wait(self, deployment: Deployment, workers: Collection[str] = ()) -> None:
-        """Return once `workers`, or all of the plan, are in rotation."""
+        """Return once `workers`, or if empty all workers of the plan, are in rotation."""
 
     @abstractmethod
     def gateway(self, run: RunDir) -> dict[int, str]:
-        """Return the processes that Nginx answers with: the title of each, by process id."""
+        """Return process id -> title for Nginx's worker processes."""
 
 
 def needs_swarm(command: str) -> CommandError:
-    """Return the refusal of a command that one machine's runtimes do not have."""
+    """Return the error for a command that runtimes on one machine do not support."""
     return CommandError(
         f"`make {command}` of several servers needs the swarm runtime: run it on a manager of the swarm"
     )

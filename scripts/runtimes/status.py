@@ -1,4 +1,4 @@
-"""`make status`: what the gateway says of every worker, as a table."""
+"""`make status` on one machine: the gateway's status of every worker, as a table."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ COLUMNS = ("server", "slot", "worker", "state", "in", "model", "version", "engin
 
 
 def print_status(port: int, faults: Sequence[str] = ()) -> None:
-    """Print the table; raise CommandError with `faults`, and when the gateway does not answer or a worker is out."""
+    """Print the table; raise CommandError if there are `faults`, no gateway answers, or a worker is out of rotation."""
     code, status = get(f"http://127.0.0.1:{port}/status")
     if code != 200 or "workers" not in status:
         raise CommandError(f"no gateway answers on port {port}: run `make up`", *faults)
@@ -23,7 +23,7 @@ def print_status(port: int, faults: Sequence[str] = ()) -> None:
 
 
 def table(workers: Sequence[dict[str, Any]]) -> str:
-    """Aligned columns, one line a worker."""
+    """Return the table as aligned columns, one line per worker."""
     return aligned([COLUMNS, *([cell(worker.get(column)) for column in COLUMNS] for worker in workers)])
 
 

@@ -1,8 +1,8 @@
-"""Replacing all workers of one model by workers of another while clients go on asking: the same in every runtime.
+"""Replace all workers of one model by workers of another while clients send requests, in every SideBySide runtime.
 
-The new workers come up beside the old ones, on their own slots' cores. Only when all of them are in rotation does the
-gateway send to them instead, and only when nothing is on its way to the old ones any more are those stopped. Until
-`commit` has returned everything goes back to the old ones, whatever happens.
+The new workers start on the same cores as the old ones. Once all of them are in rotation, the gateway sends requests to
+them instead; once the old ones have no request left, they are stopped. Any failure before `commit` has returned brings
+back the old workers.
 """
 
 import contextlib
@@ -18,14 +18,14 @@ from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.preflight import memory_faults
 from scripts.runtimes.runtime import SideBySide
 
-TAKEN_UP_S = 60  # the gate looks once a second, and leaves Nginx some seconds between two reloads
-FINISHING = "shutting down"  # in the title of an Nginx process of before a reload
+TAKEN_UP_S = 60  # the gate reads its list once a second, and lets some seconds pass between two reloads of Nginx
+FINISHING = "shutting down"  # in the title of an Nginx worker process that a reload has replaced
 Files = Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Swap:
-    """From the deployment `old` to `new`, which has the model `entering` in place of `leaving`; `both` has the two."""
+    """The change from deployment `old` to `new`, where model `entering` replaces `leaving`; `both` serves the two."""
 
     leaving: str
     entering: str
@@ -38,7 +38,7 @@ class Swap:
 
 
 def plan_swap(leaving: str, entering: str, old: Deployment, new: Deployment) -> Swap:
-    """Raises CommandError where the two models cannot serve beside each other."""
+    """Return the swap of `leaving` for `entering`; raise CommandError if the two models cannot serve at once."""
     staying, kept = (
         [(worker, one.ports.get(worker.name)) for worker in one.plan.workers if worker.model not in (leaving, entering)]
         for one in (old, new)
@@ -64,9 +64,10 @@ def plan_swap(leaving: str, entering: str, old: Deployment, new: Deployment) -> 
 
 
 def execute(runtime: SideBySide, swap: Swap, commit: Callable[[], None]) -> None:
-    """Replace the workers; `commit` makes it last once nobody is sent to the old ones.
+    """Replace the workers; call `commit` to make the swap permanent once the gateway sends nothing to the old ones.
 
-    Raises CommandError with the reason, and whatever interrupts it, after everything has gone back.
+    If anything fails or interrupts it before `commit` has returned, bring back the old workers, then raise
+    CommandError with the reason, or the interruption.
     """
     runtime.build_artifacts(swap.both)
     before, meanwhile, after = (runtime.render(one) for one in (swap.old, swap.both, swap.new))
@@ -78,7 +79,7 @@ def execute(runtime: SideBySide, swap: Swap, commit: Callable[[], None]) -> None
             processes = runtime.gateway(run).keys()
             _switch_traffic(runtime, swap.old, after, swap.leaving)
             commit()
-        except BaseException as fault:  # Ctrl-C, too
+        except BaseException as fault:  # KeyboardInterrupt, too
             _roll_back(runtime, swap, before)
             if isinstance(fault, CommandError):
                 raise CommandError(*fault.lines, f"{swap.leaving} serves on; nothing was changed") from fault
@@ -99,7 +100,7 @@ def _start_entering(runtime: SideBySide, swap: Swap) -> None:
 
 
 def _roll_back(runtime: SideBySide, swap: Swap, before: Files) -> None:
-    """As far as it can be done: what is refused is said, and the rest is done."""
+    """Bring back the old workers; warn of each step that fails, and take the next one."""
     run, workers = swap.old.run, swap.workers(swap.entering)
     with _uninterrupted():
         undoing: list[Callable[[], None]] = [
@@ -117,7 +118,7 @@ def _roll_back(runtime: SideBySide, swap: Swap, before: Files) -> None:
 
 
 def _switch_traffic(runtime: SideBySide, deployment: Deployment, files: Files, forgotten: str) -> None:
-    """Give the gate the list of `files`; returns once an Nginx answers that knows no model `forgotten`."""
+    """Give the gate the list of workers in `files`; return once the Nginx that answers has no model `forgotten`."""
     step(f"the gateway leaves {forgotten}")
     deployment.run.write({runtime.members: files[runtime.members]})
 
@@ -131,9 +132,9 @@ def _switch_traffic(runtime: SideBySide, deployment: Deployment, files: Files, f
 
 
 def _wait_finished(runtime: SideBySide, deployment: Deployment, before: Collection[int]) -> None:
-    """Return once no Nginx process of `before` the last reload is left: each may have requests still to pass on.
+    """Return once the Nginx processes `before` the last reload have ended: each may still have requests in flight.
 
-    nginx.conf's worker_shutdown_timeout bounds that.
+    worker_shutdown_timeout in nginx.conf bounds the wait.
     """
 
     def finishing() -> bool:
@@ -146,7 +147,7 @@ def _wait_finished(runtime: SideBySide, deployment: Deployment, before: Collecti
 
 @contextlib.contextmanager
 def _terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM ends what is inside as Ctrl-C does."""
+    """Let SIGTERM raise KeyboardInterrupt in the body, as Ctrl-C does."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
@@ -156,7 +157,7 @@ def _terminated_as_interrupted() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Neither Ctrl-C nor SIGTERM ends what is inside."""
+    """Ignore Ctrl-C and SIGTERM in the body."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

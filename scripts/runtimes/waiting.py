@@ -1,4 +1,4 @@
-"""Waiting until the gateway sends to every worker, and saying what happens meanwhile."""
+"""Wait until every worker is in rotation, and report each change of state meanwhile."""
 
 import time
 from collections.abc import Callable, Collection
@@ -10,14 +10,14 @@ from scripts.base.http import get
 from scripts.base.waiting import wait_until
 from scripts.runtimes.deployment import Deployment
 
-READY_S = 300  # for a large network on the torch engine; a prepared one takes two
-LOOK_S = 1.0  # between looks for dead processes, which take more than asking the gateway does
+READY_S = 300  # for a large network on the torch engine; a converted one takes two
+LOOK_S = 1.0  # between searches for dead processes, which cost more than a request to the gateway
 
 
 def wait_in(deployment: Deployment, refuse_dead: Callable[[], None], names: Collection[str] = ()) -> None:
-    """Return once the gateway has just the workers of the plan, and those called `names`, or all, are in rotation.
+    """Return once the gateway lists exactly the plan's workers and those in `names` are in rotation (if empty, all).
 
-    Raise CommandError with the reason when one is broken, when `refuse_dead` raises it, or after READY_S seconds.
+    Raise CommandError if one of them is broken, if `refuse_dead` raises it, or after READY_S seconds.
     """
     everyone = {worker.name for worker in deployment.plan.workers}
     awaited = set(names) or everyone
@@ -46,6 +46,6 @@ def wait_in(deployment: Deployment, refuse_dead: Callable[[], None], names: Coll
 
 
 def _reports(deployment: Deployment) -> dict[str, dict[str, Any]]:
-    """What the gateway's status says of every worker, by name; nothing while it does not answer."""
+    """Return worker name -> its entry in the gateway's status; empty while the gateway does not answer."""
     _, status = get(f"{deployment.endpoint}/status")
     return {report["worker"]: report for report in status.get("workers", [])}

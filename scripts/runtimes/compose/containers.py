@@ -1,4 +1,4 @@
-"""The containers of a run directory's Compose project, as the engine shows them."""
+"""The containers of a run directory's Compose project: their states, processes and logs."""
 
 import hashlib
 import json
@@ -14,32 +14,32 @@ from scripts.runtimes.run_directory import RunDir
 
 LOG_LINES = 12
 DOWN = ("exited", "dead", "restarting")
-LASTING = 3  # generations of processes in a worker's container
+LASTING = 3  # levels of processes in a worker's container: init, gunicorn's master, its worker
 
 
 def project(run: RunDir) -> str:
-    """A name for all that belongs to this run directory, so that several services live side by side."""
+    """Return the Compose project's name, different for each run directory, so that several services can run at once."""
     return f"wanwu-{hashlib.sha256(os.fsencode(run.path)).hexdigest()[:8]}"
 
 
 def arguments(run: RunDir) -> list[str]:
-    """What comes after `docker` to address this run directory's project."""
+    """Return the arguments of `docker` that address this run directory's project."""
     listed = [part for file in files(run) for part in ("--file", str(file))]
     return ["compose", "--project-name", project(run), "--env-file", str(environment_file(run)), *listed]
 
 
 def files(run: RunDir) -> list[Path]:
-    """What Compose reads, in its order: the file written by hand, and the rendered list of workers."""
+    """Return the Compose files in the order in which they are merged: the static one, then the rendered workers."""
     return [ROOT / "compose/compose.yaml", run.path / "workers.yaml"]
 
 
 def environment_file(run: RunDir) -> Path:
-    """The rendered variables of the first of `files`."""
+    """Return the path of the rendered variables for the static Compose file."""
     return run.path / "compose.env"
 
 
 def containers(run: RunDir) -> dict[str, str]:
-    """The state of every container of this run directory, by service; empty when there are none."""
+    """Return service name -> state for the containers of this run directory; empty if there are none."""
     if run.runtime is None:
         return {}
     rows = run_compose(run, "ps", "--all", "--format", "json").splitlines()
@@ -51,9 +51,10 @@ def run_compose(run: RunDir, *command: str) -> str:
 
 
 def watch(deployment: Deployment, workers: Collection[str]) -> Callable[[], None]:
-    """Return a look that raises CommandError, with the end of its log, when a container ended instead of running.
+    """Return a function that raises CommandError, with the end of the log, if a container has ended.
 
-    So did a worker's that has lost a process since an earlier look: gunicorn would start it again for ever.
+    A worker's container counts as ended, too, if it has lost a process since an earlier call: gunicorn would restart
+    that process for ever. Without `workers`, watch all workers of the plan.
     """
     watched = set(workers) or {worker.name for worker in deployment.plan.workers}
     seen: dict[str, set[int]] = {name: set() for name in watched}
@@ -71,15 +72,15 @@ def watch(deployment: Deployment, workers: Collection[str]) -> Callable[[], None
 
 
 def nginx_workers(run: RunDir) -> dict[int, str]:
-    """Return the processes that Nginx answers with: the title of each, by process id."""
+    """Return process id -> title for Nginx's worker processes."""
     found = _processes(run, "gateway")
     return {pid: title for pid, (_, title) in found.items() if title.startswith("nginx: worker process")}
 
 
 def _gunicorn(run: RunDir, service: str) -> set[int]:
-    """The processes of a worker's container that are to live as long as it does: init, gunicorn's master, its worker.
+    """Return the ids of the processes that must live as long as the worker's container: the first LASTING levels.
 
-    What the worker starts in its turn, and is called like it until it is another program, may end when it likes.
+    Children of gunicorn's worker may end at any time; until they execute another program they have the same title.
     """
     found = _processes(run, service)
 
@@ -90,7 +91,7 @@ def _gunicorn(run: RunDir, service: str) -> set[int]:
 
 
 def _processes(run: RunDir, service: str) -> dict[int, tuple[int, str]]:
-    """Parent and title of every process of a container, by its id on this machine; empty while it does not run."""
+    """Return process id on this machine -> (parent's id, title) for a container; empty while it does not run."""
     try:
         rows = docker.run(["top", f"{project(run)}-{service}-1", "-o", "pid,ppid,args"]).splitlines()[1:]
     except CommandError:

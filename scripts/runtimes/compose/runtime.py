@@ -1,4 +1,4 @@
-"""The compose runtime: a container for every slot and one for the gateway, on this machine's Docker engine."""
+"""The compose runtime: one container per slot and one for the gateway, on this machine's Docker engine."""
 
 from collections.abc import Collection, Iterable
 from functools import partial
@@ -21,7 +21,7 @@ from scripts.runtimes.waiting import wait_in
 
 
 class ComposeRuntime(SideBySide):
-    """Docker Compose on this machine; a failed first start leaves nothing running."""
+    """Docker Compose on this machine. If the first start fails, nothing is left running."""
 
     name = "compose"
     members = "members/members.json"
@@ -35,14 +35,14 @@ class ComposeRuntime(SideBySide):
         return deployment
 
     def bring_up(self, deployment: Deployment) -> None:
-        """Build what is missing, start all of `deployment`, and wait until every worker is in rotation."""
+        """Build missing images, start the containers of `deployment`, and wait until every worker is in rotation."""
         run = deployment.run
         fresh = not self.is_running(run)
         if fresh:
             memory = memory_faults(deployment.plan, deployment.hardware, deployment.models)
             if faults := [*port_faults([deployment.cluster.port]), *memory]:
                 raise CommandError(*faults)
-            run.remove()  # what a runtime left that serves no more
+            run.remove()  # files of a runtime that has stopped serving
         self.build_artifacts(deployment)
         self.write(deployment)
         step("starting workers and the gateway")
@@ -55,7 +55,7 @@ class ComposeRuntime(SideBySide):
             raise
 
     def down(self, run: RunDir) -> None:
-        """Stop and remove containers, networks and the cache; images and models stay."""
+        """Stop and remove the containers, networks and cache; images and models stay."""
         if run.runtime is None:
             say("nothing is running")
             return
@@ -93,13 +93,13 @@ class ComposeRuntime(SideBySide):
         return {"ports and memory": lambda: room(deployment, [port], running=self.is_running(run)), **folders}
 
     def build_artifacts(self, deployment: Deployment) -> None:
-        """Build the images that the containers run, where they are missing."""
+        """Build the missing ones of the containers' images."""
         images.ensure([images.GATEWAY, *_worker_images(deployment).values()])
 
     def write(self, deployment: Deployment) -> None:
-        """Write all that Compose and the gateway read."""
+        """Write the files that Compose and the gateway read."""
         deployment.run.write(self.render(deployment))
-        # The gateway looks in under an account of its own, whatever the umask here.
+        # The gateway reads this folder under an account of its own, which the umask here may lock out.
         (deployment.run.path / self.members).parent.chmod(0o755)
 
     def render(self, deployment: Deployment) -> dict[str, str]:

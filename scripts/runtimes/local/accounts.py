@@ -1,4 +1,4 @@
-"""Which account the processes run under: an ordinary one where it can read what they need."""
+"""Choose the account for the processes: an unprivileged one if it can read what they need."""
 
 import os
 import pwd
@@ -10,7 +10,7 @@ NOBODY = "nobody"
 
 
 def choose_account(python: Path, readable: Iterable[Path], home: Path) -> pwd.struct_passwd:
-    """The caller's own account; for root an ordinary one, if it can run `python`, read every path and enter `home`."""
+    """Return the caller's account; for root, NOBODY's if it can run `python`, read `readable` and enter `home`."""
     own = pwd.getpwuid(os.geteuid())
     if own.pw_uid != 0:
         return own
@@ -19,7 +19,7 @@ def choose_account(python: Path, readable: Iterable[Path], home: Path) -> pwd.st
 
 
 def _can_work(account: pwd.struct_passwd, python: Path, readable: Iterable[Path], home: Path) -> bool:
-    """Asked of a process under that account: no look at modes knows all of the kernel's rules."""
+    """Try it in a process under `account`: file modes alone do not tell what the kernel allows."""
     check = "import gunicorn, os, sys; os.chdir(sys.argv[1]); [open(path).close() for path in sys.argv[2:]]"
     try:
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""What lives of a run directory without a supervisord: found by what it cannot shed, and ended."""
+"""Find and end the processes of a run directory that have lost their supervisord."""
 
 import os
 import signal
@@ -10,28 +10,28 @@ from scripts.base.errors import CommandError
 from scripts.base.waiting import wait_until
 from scripts.runtimes.run_directory import RunDir
 
-PATIENCE_S = 30  # a worker drains, and Nginx answers what it has taken
+PATIENCE_S = 30  # for workers to drain, and for Nginx to answer its requests in flight
 PROC = Path("/proc")
 
 
 def find(run: RunDir) -> dict[int, str]:
-    """Return the title of every process that was started from this run directory, by its id.
+    """Return process id -> title for every process that was started from this run directory.
 
-    supervisord, gate and workers are told by their environment, which all children inherit. Nginx writes its title over
-    that: it stands in the run directory, which the kernel remembers after it was taken away.
+    supervisord, gate and workers have the run directory in their environment, which all children inherit. Nginx
+    overwrites its environment with its title, but its working directory is the run directory, even after removal.
     """
     own = _mounts("self")
     found = {}
     for pid in (int(path.name) for path in PROC.glob("[0-9]*")):
-        with suppress(OSError):  # it has ended, or is another account's
-            # Another container's paths may read alike.
+        with suppress(OSError):  # the process has ended, or belongs to another account
+            # Processes in other containers may have the same paths.
             if pid != os.getpid() and _mounts(pid) == own and (_has_environment(pid, run) or _is_nginx(pid, run)):
                 found[pid] = _title(pid)
     return found
 
 
 def end(run: RunDir) -> None:
-    """End them all, the gateway first; raise CommandError with those that live on."""
+    """End all processes that `find` returns, supervisord and Nginx first; raise CommandError if some survive."""
     for chosen, signum in PHASES:
         _signal(run, chosen, signum)
     if left := find(run):
@@ -45,7 +45,7 @@ def _any(_: str) -> bool:
     return True
 
 
-# supervisord first, which would start the others again.
+# supervisord first: it would restart the others.
 PHASES: tuple[tuple[Callable[[str], bool], int], ...] = (
     (lambda title: "/supervisord -c " in title, signal.SIGTERM),
     (lambda title: title.startswith("nginx: "), signal.SIGQUIT),
@@ -55,12 +55,12 @@ PHASES: tuple[tuple[Callable[[str], bool], int], ...] = (
 
 
 def _signal(run: RunDir, chosen: Callable[[str], bool], signum: int) -> None:
-    """Send the signal to the chosen ones, and wait until they are gone or PATIENCE_S seconds are over."""
+    """Send `signum` to the processes whose title is `chosen`; wait until they are gone, at most PATIENCE_S seconds."""
     told: set[int] = set()
 
     def are_gone() -> bool:
         pids = {pid for pid, title in find(run).items() if chosen(title)}
-        for pid in pids - told:  # some may have been started meanwhile
+        for pid in pids - told:  # some may have started since the last call
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signum)
         told.update(pids)
@@ -79,7 +79,7 @@ def _title(pid: int) -> str:
 
 def _has_environment(pid: int, run: RunDir) -> bool:
     variables = (PROC / f"{pid}/environ").read_bytes().split(b"\0")
-    # A person's HOME may be a run directory, too.
+    # HOME alone may be a user's own: only processes of the kit have GATE, too.
     return b"HOME=" + os.fsencode(run.path) in variables and any(entry.startswith(b"GATE=") for entry in variables)
 
 

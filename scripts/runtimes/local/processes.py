@@ -1,4 +1,4 @@
-"""The processes below supervisord, as /proc shows them."""
+"""supervisord's processes and their children, read from /proc."""
 
 import contextlib
 from collections.abc import Callable, Collection
@@ -13,10 +13,10 @@ LOG_LINES = 12
 
 
 def watch(deployment: Deployment, workers: Collection[str]) -> Callable[[], None]:
-    """Return a look that raises CommandError, with the end of its log, for a process that ends instead of running.
+    """Return a function that raises CommandError, with the end of the log, if a process has ended.
 
-    That is one that supervisord has given up, and a worker that has lost a process since an earlier look: gunicorn
-    would start it again for ever.
+    That is a process which supervisord has given up, or a worker that has lost a child since an earlier call: gunicorn
+    would restart that child for ever. Without `workers`, watch all workers of the plan.
     """
     watched = set(workers) or {worker.name for worker in deployment.plan.workers}
     seen: dict[str, set[int]] = {name: set() for name in watched}
@@ -36,12 +36,12 @@ def watch(deployment: Deployment, workers: Collection[str]) -> Callable[[], None
 
 
 def nginx_workers(run: RunDir) -> dict[int, str]:
-    """Return the processes that Nginx answers with: the title of each, by process id."""
+    """Return process id -> title for Nginx's worker processes."""
     found = {}
     with contextlib.suppress(OSError, ValueError):
         master = int((run.path / "gateway/tmp/nginx.pid").read_text())
         for pid in _children(master):
-            with contextlib.suppress(OSError):  # one that has just ended
+            with contextlib.suppress(OSError):  # the process has just ended
                 found[pid] = Path(f"/proc/{pid}/cmdline").read_text().strip("\0 ")
     return found
 

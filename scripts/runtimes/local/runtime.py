@@ -1,4 +1,4 @@
-"""The local runtime: workers, Nginx and gate under supervisord, on this machine and without Docker."""
+"""The local runtime: workers, Nginx and the gate under supervisord on this machine, without Docker."""
 
 import os
 import pwd
@@ -31,7 +31,7 @@ GUNICORN = ("-m", "gunicorn", "-c", "worker/gunicorn.conf.py", "worker.app:creat
 
 
 class LocalRuntime(SideBySide):
-    """supervisord on this machine; it needs no Docker, and the workers have ports of the machine's own."""
+    """supervisord on this machine; needs no Docker. Each worker listens on a port of the machine."""
 
     name = "local"
     members = "gateway/rendered/members.json"
@@ -43,7 +43,7 @@ class LocalRuntime(SideBySide):
         return _as_it_runs(plan_here(cluster, run))
 
     def up(self, cluster: Cluster, run: RunDir) -> Deployment:
-        """Bring everything up and wait until every worker answers; when it fails, nothing is left running."""
+        """Start everything and wait until every worker is in rotation; if that fails, leave nothing running."""
         planned = plan_here(cluster, run)
         deployment = with_default_ports(planned)
         require(NGINX)
@@ -74,7 +74,7 @@ class LocalRuntime(SideBySide):
         return deployment
 
     def down(self, run: RunDir) -> None:
-        """Stop everything and take the run directory away; raise CommandError where something lives on."""
+        """Stop everything and remove the run directory; raise CommandError if something is left running."""
         if run.path.exists() and os.geteuid() not in (0, run.path.stat().st_uid):
             raise CommandError(f"{run.path}: no permission: needed the account that started this service, or root")
         if supervisor.is_running(run):
@@ -105,13 +105,13 @@ class LocalRuntime(SideBySide):
         os.execvp("tail", ["tail", f"--lines={lines}", *(["--follow=name"] if follow else []), *map(str, logs)])  # noqa: S606
 
     def is_running(self, run: RunDir) -> bool:
-        """Tell whether a service runs from here; raise CommandError for one whose supervisord is gone."""
+        """Return whether a service runs from `run`; raise CommandError if it has lost its supervisord."""
         if faults := self.faults(run):
             raise CommandError(*faults)
         return supervisor.is_running(run)
 
     def faults(self, run: RunDir) -> list[str]:
-        """Return a line where what runs from here has lost its supervisord."""
+        """Return a line if the service in `run` has lost its supervisord; else an empty list."""
         if supervisor.is_running(run) or not orphans.find(run):
             return []
         return [f"{GONE}: nothing starts a process again that ends; `make up` ends what is left and starts all anew"]
@@ -124,7 +124,7 @@ class LocalRuntime(SideBySide):
         return setup.checks(run, deployment, _environments(deployment) if deployment else {SERVE})
 
     def build_artifacts(self, deployment: Deployment) -> None:
-        """Make the Python environments that the processes run in, where they are missing."""
+        """Make the missing Python environments of the processes."""
         for environment in _environments(deployment):
             ensure(environment, nvidia=bool(deployment.hardware.gpus))
 
@@ -152,13 +152,13 @@ class LocalRuntime(SideBySide):
 
 
 def _as_it_runs(planned: Deployment) -> Deployment:
-    """Return `planned` with the ports of the workers that run already."""
+    """Return `planned` with the ports of the workers that already run."""
     return reuse_ports(planned, planned.run.ports, lambda port: not port_faults([port]))
 
 
 def _end(run: RunDir) -> None:
     supervisor.stop(run)
-    orphans.end(run)  # which it may have lost
+    orphans.end(run)  # processes that supervisord may have lost
 
 
 def _environments(deployment: Deployment) -> set[Environment]:
@@ -188,7 +188,7 @@ def _start(deployment: Deployment, files: Mapping[str, str]) -> None:
 
 
 def _environ(run: RunDir, account: pwd.struct_passwd, gate: str) -> dict[str, str]:
-    """Return all that the processes inherit: of the caller's shell only HANDED_DOWN and where programs are."""
+    """Return the whole environment of the processes; from the caller's come only HANDED_DOWN and the search path."""
     handed_down = {name: os.environ[name] for name in HANDED_DOWN if name in os.environ}
     own = {
         "PATH": search_path(),
@@ -196,7 +196,7 @@ def _environ(run: RunDir, account: pwd.struct_passwd, gate: str) -> dict[str, st
         "HOME": str(run.path),
         "GATE": gate,
         "GATE_HOME": str(GATE_HOME),
-        # As root, Nginx would hand its work to an account that cannot read the checkout either.
+        # Nginx started by root would run its workers under an account that cannot read the checkout either.
         "NGINX_GLOBALS": "user root;" if account.pw_uid == 0 else "",
     }
     return offline.variables() | own | handed_down

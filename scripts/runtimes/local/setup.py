@@ -1,4 +1,4 @@
-"""What `make doctor` looks at for the local runtime: ports, folders, Nginx, and the Python environments."""
+"""Checks of `make doctor` for the local runtime: ports, memory, folders, Nginx and the Python environments."""
 
 import shutil
 import subprocess
@@ -16,7 +16,7 @@ from scripts.runtimes.runtime import Checks
 
 
 def checks(run: RunDir, deployment: Deployment | None, environments: Collection[Environment]) -> Checks:
-    """Return the checks by name; `deployment` is None where the cluster cannot be planned."""
+    """Return check name -> check; `deployment` is None if the cluster cannot be planned."""
     nvidia = deployment is not None and bool(deployment.hardware.gpus)
     complete = all(is_made(environment, nvidia) for environment in environments)
     folders = {run.path: "give another with RUN_DIR="}

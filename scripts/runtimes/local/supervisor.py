@@ -1,4 +1,4 @@
-"""supervisord, started and asked."""
+"""Start supervisord, and control its processes over its socket."""
 
 import contextlib
 import http.client
@@ -18,20 +18,20 @@ from scripts.base.waiting import wait_until
 from scripts.runtimes.run_directory import RunDir
 
 START_S = 20
-GATEWAY = ("gate", "nginx")  # in the order in which they stop
+GATEWAY = ("gate", "nginx")  # in the order in which they are stopped
 ENDED = ("STOPPED", "EXITED", "FATAL")
 
 
 @dataclass(frozen=True)
 class Process:
-    """What supervisord knows of one process; `pid` is 0 while it has none."""
+    """supervisord's view of a process; `pid` is 0 while it does not run."""
 
     state: str  # RUNNING, STARTING, BACKOFF, FATAL, ...
     pid: int
 
 
 def start(run: RunDir, python: Path, account: pwd.struct_passwd, environ: Mapping[str, str]) -> None:
-    """Start supervisord under `account` with just `environ`; raises CommandError when it does not come up."""
+    """Start supervisord under `account` with no environment but `environ`; raise CommandError if it does not start."""
     as_account = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
     done = subprocess.run(
         [python.parent / "supervisord", "-c", run.config], env=environ, capture_output=True, text=True, **as_account
@@ -43,7 +43,7 @@ def start(run: RunDir, python: Path, account: pwd.struct_passwd, environ: Mappin
 
 
 def is_running(run: RunDir) -> bool:
-    """Whether a supervisord of this run directory lives."""
+    """Return whether this run directory's supervisord is running."""
     try:
         pid = int(run.pid_file.read_text())
         return str(run.config).encode() in Path(f"/proc/{pid}/cmdline").read_bytes() and run.socket.exists()
@@ -52,31 +52,31 @@ def is_running(run: RunDir) -> bool:
 
 
 def processes(run: RunDir) -> dict[str, Process]:
-    """Every process by name; empty where no supervisord answers. Raises CommandError."""
+    """Return process name -> process; empty if no supervisord answers. Raise CommandError if it refuses."""
     rows = _ask(run, "getAllProcessInfo") or []
     return {row["name"]: Process(row["statename"], row["pid"]) for row in rows}
 
 
 def restart(run: RunDir, name: str) -> None:
-    """Stop the process, and start it when it has ended. Raises CommandError."""
+    """Stop the process and start it again; raise CommandError if supervisord refuses."""
     _ask(run, "stopProcessGroup", name)
     _ask(run, "startProcessGroup", name, False)
 
 
 def add(run: RunDir, name: str) -> None:
-    """Start the process, which the rendered list has and supervisord does not know yet. Raises CommandError."""
+    """Start a process that has been added to the rendered list; raise CommandError if supervisord refuses."""
     _ask(run, "reloadConfig")
     _ask(run, "addProcessGroup", name)
 
 
 def remove(run: RunDir, names: Iterable[str]) -> None:
-    """Stop the processes, all at the same moment, and forget them; unknown ones are passed over.
+    """Stop the processes, all at the same time, and forget them; ignore unknown names.
 
-    Raise CommandError.
+    Raise CommandError if supervisord refuses.
     """
     left = set(names) & processes(run).keys()
     while left:
-        for name in left:  # again and again, since one that crashes may be between two starts
+        for name in left:  # repeatedly: a crashing process may be between two starts
             _ask(run, "stopProcessGroup", name, False)
         time.sleep(0.1)
         for name in [name for name in left if processes(run)[name].state in ENDED]:
@@ -86,20 +86,20 @@ def remove(run: RunDir, names: Iterable[str]) -> None:
 
 
 def stop(run: RunDir) -> None:
-    """Stop all processes, gateway first, and wait until supervisord itself is gone. Raises CommandError."""
+    """Stop all processes, the gateway first, and supervisord itself; raise CommandError if it refuses."""
     names = processes(run).keys()
     for name in GATEWAY:
         if name in names:
             _ask(run, "stopProcessGroup", name)
     for name in names - set(GATEWAY):
-        # All at the same moment: each takes seconds to drain, and supervisord would end them one after another.
+        # All at the same time: each takes seconds to drain, and `shutdown` would stop them one after another.
         _ask(run, "stopProcessGroup", name, False)
     _ask(run, "shutdown")
     wait_until(lambda: not is_running(run))
 
 
 class _Connection(http.client.HTTPConnection):
-    """HTTP over the run directory's socket."""
+    """HTTP over supervisord's Unix socket."""
 
     def __init__(self, path: Path) -> None:
         super().__init__("localhost")
@@ -131,7 +131,7 @@ def _call(run: RunDir, method: str, *arguments: str | bool) -> Any:
 
 
 def _ask(run: RunDir, method: str, *arguments: str | bool) -> Any:
-    """The same, with its refusals as CommandError, and None where no supervisord answers."""
+    """Return supervisord's answer, or None if it does not answer; raise CommandError if it refuses."""
     try:
         return _call(run, method, *arguments)
     except Fault as fault:

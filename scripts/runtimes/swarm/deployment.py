@@ -1,6 +1,6 @@
-"""Several servers, planned from what the nodes of the swarm offer: what the swarm runtime starts from.
+"""The deployment of several servers, planned from the slots that the nodes of the swarm offer.
 
-Which slot serves which model is Swarm's to decide; how many do is ours: as many as the plan gives each model.
+The plan decides how many slots each model gets; Swarm decides which.
 """
 
 import json
@@ -23,15 +23,15 @@ from worker.contract.machine import kind
 from worker.contract.volume import SENTINEL, VolumeError, read_sentinel
 
 INIT = "run scripts/init-server.sh there"
-GPU = "-gpu"  # in the name of a slot that has one, as scripts.plan names them
+GPU = "-gpu"  # in the name of a GPU slot, as scripts.cluster.plan names it
 
 
 @dataclass(frozen=True)
 class SwarmDeployment(Deployment):
-    """A planned cluster of several servers; `nodes` are the swarm's, by the servers' names."""
+    """A deployment on several servers; `nodes` maps server names to nodes of the swarm."""
 
     nodes: Mapping[str, Node] = field(default_factory=dict)
-    volumes: Mapping[str, str] = field(default_factory=dict)  # the id of the volume that each model lies on
+    volumes: Mapping[str, str] = field(default_factory=dict)  # model name -> id of the model volume with its folder
 
     @property
     def endpoint(self) -> str:
@@ -42,12 +42,12 @@ class SwarmDeployment(Deployment):
 
     @property
     def gateways(self) -> dict[str, str]:
-        """Where each server with a gateway answers."""
+        """Return server name -> URL of its gateway."""
         return gateways(self.cluster)
 
     @property
     def replicas(self) -> Counter[str]:
-        """How many workers each model gets."""
+        """Return model name -> number of its workers."""
         return Counter(worker.model for worker in self.plan.workers)
 
     @property
@@ -60,7 +60,7 @@ def gateways(cluster: Cluster) -> dict[str, str]:
 
 
 def plan_servers(cluster: Cluster, run: RunDir, away: Sequence[str] = ()) -> SwarmDeployment:
-    """Plan `cluster` for the swarm that this engine manages, without the servers called `away`; raises CommandError."""
+    """Return `cluster` planned for this engine's swarm, without servers `away`; raise CommandError if that fails."""
     if not docker.is_swarm_manager():
         raise CommandError(
             "found no engine that manages a swarm, needed one for several servers: run this on the server that was "
@@ -76,7 +76,7 @@ def plan_servers(cluster: Cluster, run: RunDir, away: Sequence[str] = ()) -> Swa
 
 
 def plan_without(cluster: Cluster, run: RunDir, server: str) -> tuple[SwarmDeployment, Node]:
-    """Return `cluster` planned without `server`, which is to be drained, and its node; raise CommandError."""
+    """Return `cluster` planned without `server`, and the server's node; raise CommandError if it cannot be drained."""
     known = [one.name for one in cluster.servers]
     if server not in known or known == [server]:
         raise CommandError(f"SERVER: found {server!r}, needed one of {', '.join(known)}, beside another that goes on")
@@ -87,7 +87,7 @@ def plan_without(cluster: Cluster, run: RunDir, server: str) -> tuple[SwarmDeplo
 
 
 def chosen_nodes(cluster: Cluster, servers: Sequence[Server], nodes: Sequence[Node]) -> dict[str, Node]:
-    """The node of each server, by the server's name; raises CommandError for all that have none that can serve."""
+    """Return server name -> node for `servers`; raise CommandError with a line for each that has no usable node."""
     found: dict[str, Node] = {}
     faults = []
     for index, server in enumerate(cluster.servers):
@@ -121,7 +121,7 @@ def _fault(server: Server, node: Node | None, nodes: Sequence[Node]) -> str | No
 
 
 def _slot_faults(server: Server, node: Node) -> list[str]:
-    """Return a line for each key that asks for other slots than the server was initialised with."""
+    """Return a line for each key of `server` that differs from what its slots were made from."""
     wanted = asked(server)
     return [
         f"{key}: found {_shown(wanted, key)}, needed {_shown(node.asked, key)}, as when {server.name} was initialised: "
@@ -137,7 +137,7 @@ def _shown(values: Mapping[str, Any], key: str) -> str:
 
 
 def plan(cluster: Cluster, nodes: Mapping[str, Node]) -> Plan:
-    """A worker for every slot of the nodes, the models spread over them as scripts.plan does; raises CommandError."""
+    """Return a worker for every slot, the models spread by their shares; raise CommandError if slots are too few."""
     slots = [Slot(name, server, (), None) for server, node in nodes.items() for name in node.slots]
     if faults := too_few_slots(len(cluster.models), slots):
         raise CommandError(*(f"{cluster.source}: {fault}" for fault in faults))
@@ -146,9 +146,9 @@ def plan(cluster: Cluster, nodes: Mapping[str, Node]) -> Plan:
 
 
 def volumes(cluster: Cluster) -> dict[str, str]:
-    """The id of the model volume that each model's folder lies on, by model.
+    """Return model name -> id of the model volume that holds the model's folder.
 
-    Raise CommandError where there is none.
+    Raise CommandError if a folder is not on a model volume, or if the volume does not list it.
     """
     found: dict[str, str] = {}
     faults = []

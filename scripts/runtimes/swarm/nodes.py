@@ -1,4 +1,4 @@
-"""What Docker Swarm says of its nodes and of our tasks: JSON in, plain data out."""
+"""Docker Swarm's nodes, services and tasks, parsed from the engine's JSON."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,15 +9,15 @@ from scripts.host import docker
 
 STACK = "wanwu"
 STACK_LABEL = "com.docker.stack.namespace"
-KIND = "slot"  # of named generic resource, in every server's daemon.json
-SERVER = "wanwu.server"  # label of a node: the name that cluster.toml gives it
-GATEWAY = "wanwu.gateway"  # label of a node: a gateway stands there
-ASKED = "wanwu.slots"  # label of an engine: what cluster.toml asked of its slots when they were made, as JSON
+KIND = "slot"  # kind of the named generic resource in every server's daemon.json
+SERVER = "wanwu.server"  # node label: the server's name in cluster.toml
+GATEWAY = "wanwu.gateway"  # node label: whether the node runs a gateway
+ASKED = "wanwu.slots"  # engine label: the keys of cluster.toml that its slots were made from, as JSON
 
 
 @dataclass(frozen=True)
 class Node:
-    """One machine of the swarm; `slots` are those its daemon offers, in their order."""
+    """A node of the swarm; `slots` are those that its daemon offers, in natural order, made from `asked`."""
 
     id: str
     hostname: str
@@ -27,21 +27,21 @@ class Node:
     manager: bool
     labels: Mapping[str, str]
     slots: tuple[str, ...]
-    asked: Mapping[str, Any] = field(default_factory=dict)  # what they were made from: see scripts.slots.asked
+    asked: Mapping[str, Any] = field(default_factory=dict)  # see scripts.cluster.slots.asked
 
 
 @dataclass(frozen=True)
 class Task:
-    """One task of the stack: `slot` is the one it was given, "" for none yet; `spec` is what it was made from."""
+    """A task of the stack; `slot` is "" until Swarm assigns one; `spec` is what the task was made from."""
 
     id: str
     service: str  # id
-    node: str  # id, "" while it waits for one
+    node: str  # id, "" until Swarm assigns one
     number: int
     slot: str
     state: str
     wanted: str
-    said: str  # why it is in its state, as far as Swarm knows
+    said: str  # Swarm's reason for the state
     spec: Mapping[str, Any]
 
     @property
@@ -51,20 +51,20 @@ class Task:
 
 @dataclass(frozen=True)
 class Service:
-    """One service of the stack; `replicas` is None for one that stands on every node."""
+    """A service of the stack; `replicas` is None for a global service, which has a task on every node."""
 
     id: str
     name: str
     replicas: int | None
-    spec: Mapping[str, Any]  # of its tasks
+    spec: Mapping[str, Any]  # what its tasks are made from
     image: str
-    update: str  # the state of its last update, "" for none
-    updated: str  # when that began
+    update: str  # state of the last update, "" if there was none
+    updated: str  # start of the last update
     said: str
 
 
 def read_nodes() -> list[Node]:
-    """All nodes, by their host names; raises CommandError."""
+    """Return all nodes, sorted by host name; raise CommandError if docker fails."""
     ids = docker.run(["node", "ls", "--quiet"]).split()
     return sorted(map(node, docker.inspect("node", ids)), key=lambda one: one.hostname)
 
@@ -75,7 +75,7 @@ def read_services(stack: str = STACK) -> list[Service]:
 
 
 def read_tasks(services: Iterable[Service]) -> list[Task]:
-    """Every task of the services that Swarm still remembers, the newest first."""
+    """Return every task of `services` that Swarm still remembers, newest first."""
     names = [one.id for one in services]
     ids = docker.run(["service", "ps", "--quiet", "--no-trunc", *names]).split() if names else []
     found = docker.inspect("task", ids) if ids else []
@@ -129,7 +129,7 @@ def service(found: Mapping[str, Any]) -> Service:
 
 
 def comparable(spec: Any) -> Any:
-    """What a task is made from, spelled alike for tasks and services: a service also names what is empty or usual."""
+    """Return `spec` without empty values and defaults, which a service states and a task omits, to compare the two."""
     if not isinstance(spec, dict):
         return spec
     values = {key: comparable(value) for key, value in spec.items() if key != "Runtime"}
@@ -139,7 +139,7 @@ def comparable(spec: Any) -> Any:
 def _asked(label: str) -> dict[str, Any]:
     try:
         return dict(json.loads(label))
-    except (ValueError, TypeError):  # a person's own label
+    except (ValueError, TypeError):  # somebody else's label
         return {}
 
 
@@ -149,6 +149,6 @@ def _slots(resources: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _in_order(slot: str) -> tuple[str, int, str]:
-    """a-cpu2 before a-cpu10."""
+    """Return a sort key that puts a-cpu2 before a-cpu10."""
     digits = len(slot) - len(slot.rstrip("0123456789"))
     return slot[: len(slot) - digits], int(slot[len(slot) - digits :] or 0), slot

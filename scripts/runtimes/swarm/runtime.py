@@ -1,4 +1,4 @@
-"""The swarm runtime: on many servers, a service for every model with a task for every slot, and a gateway for all."""
+"""The swarm runtime: on several servers, one service per model with a task per slot, and a service of gateways."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ MEMBERS, WORKERS = "members.json", "stack-workers.yaml"
 
 
 class SwarmRuntime(Runtime):
-    """Docker Swarm on several servers; a service that runs goes over one worker at a time, and back when that fails."""
+    """Docker Swarm on several servers. An update replaces one worker at a time, and is rolled back if it fails."""
 
     name = "swarm"
 
@@ -33,9 +33,9 @@ class SwarmRuntime(Runtime):
         return swarm_deployment.plan_servers(cluster, run)
 
     def up(self, cluster: Cluster, run: RunDir) -> SwarmDeployment:
-        """Bring everything up on all servers and wait until every worker is in rotation at every gateway.
+        """Start everything on all servers and wait until every worker is in rotation at every gateway.
 
-        A first start that fails is ended.
+        If the first start fails, stop everything.
         """
         deployment = self.plan(cluster, run)
         fresh = not self.is_running(run)
@@ -56,7 +56,7 @@ class SwarmRuntime(Runtime):
         return deployment
 
     def down(self, run: RunDir) -> None:
-        """Stop and remove every task, network and config on all servers; their caches, images and models stay."""
+        """Stop and remove all tasks, networks and configs on all servers; caches, images and models stay."""
         if not self.is_running(run):
             say("nothing is running")
             run.remove()
@@ -67,18 +67,18 @@ class SwarmRuntime(Runtime):
         run.remove()
 
     def rollout(self, cluster: Cluster, run: RunDir) -> None:
-        """Replace the workers one at a time, one service after the other; raise CommandError where some do not run."""
+        """Replace the workers one at a time, service by service; raise CommandError if some do not run."""
         _change(self.plan(cluster, run), ["service", "update", "--force"])
 
     def rollback(self, cluster: Cluster, run: RunDir) -> None:
-        """Bring back what every model's service was before its last change, one worker at a time.
+        """Bring back every model's service as it was before its last change, one worker at a time.
 
-        Raise CommandError.
+        Raise CommandError if some workers do not run.
         """
         _change(self.plan(cluster, run), ["service", "rollback"], accepted=ROLLED_BACK)
 
     def drain(self, cluster: Cluster, run: RunDir, server: str) -> None:
-        """Stop what runs on `server`, which answers what it has first; the others take over its share."""
+        """Stop everything on `server` after its requests in flight; the other servers take over its share."""
         deployment, node = swarm_deployment.plan_without(cluster, run, server)
         step(f"draining {server}: what is in flight is answered first")
         docker.run(["node", "update", "--availability", "drain", node.id])
@@ -103,17 +103,17 @@ class SwarmRuntime(Runtime):
             process.wait()
 
     def is_running(self, run: RunDir) -> bool:
-        """Tell whether the swarm has our stack, wherever it was started from."""
+        """Return whether the swarm has our stack, no matter where it was started from."""
         if not docker.is_swarm_manager():
             raise CommandError("found no engine that manages a swarm: run this on a manager, or give another RUNTIME=")
         return bool(read_services())
 
     def build_images(self, deployment: SwarmDeployment) -> None:
-        """Build the images that the tasks run, where they are missing; raise CommandError."""
+        """Build the missing ones of the tasks' images; raise CommandError if that fails."""
         images.ensure([images.GATEWAY, *images.worker_images(deployment.models, deployment.has_gpus).values()])
 
     def render(self, deployment: SwarmDeployment) -> dict[str, str]:
-        """Return what lies in the run directory: path to text. Build nothing."""
+        """Return path -> text for the files in the run directory, without writing them."""
         chosen = images.worker_images(deployment.models, deployment.has_gpus)
         pools = {
             model.name: render_swarm.Pool(
@@ -133,7 +133,7 @@ class SwarmRuntime(Runtime):
 
 
 def replicas(deployment: SwarmDeployment) -> dict[str, int]:
-    """How many tasks each model's service is to have, by the service's name."""
+    """Return service name -> number of tasks that the plan gives it."""
     return {f"{STACK}_{render_swarm.service_name(model)}": count for model, count in deployment.replicas.items()}
 
 
@@ -142,18 +142,18 @@ def _deploy(deployment: SwarmDeployment, files: Mapping[str, str]) -> None:
         deployment.cluster, images.GATEWAY.reference, str(deployment.run.path / MEMBERS), files[MEMBERS], _monitor()
     )
     listed = [f"--compose-file={file}" for file in (ROOT / "compose/stack.yaml", deployment.run.path / WORKERS)]
-    # No registry is asked: the images are on every server, under names that say what is in them.
+    # No registry is needed: every server has the images, under tags that identify their content.
     options = ["--detach=true", "--prune", "--resolve-image=never"]
     docker.run(["stack", "deploy", *options, *listed, STACK], {**os.environ, **variables})
 
 
 def _monitor() -> str:
-    """Return how long Swarm watches a change: WANWU_MONITOR, where someone cannot wait."""
+    """Return how long Swarm monitors an update; WANWU_MONITOR overrides the default."""
     return os.environ.get("WANWU_MONITOR", render_swarm.MONITOR)
 
 
 def _refuse_left_over(deployment: SwarmDeployment) -> None:
-    """Raise CommandError when tasks run on a server that the file no longer names."""
+    """Raise CommandError if tasks run on a server that the cluster file no longer has."""
     serving = {task.node for task in read_tasks(read_services()) if task.running}
     chosen = {node.id for node in deployment.nodes.values()}
     for node in read_nodes():
@@ -166,7 +166,7 @@ def _refuse_left_over(deployment: SwarmDeployment) -> None:
 
 
 def _label(deployment: SwarmDeployment) -> None:
-    """Make nodes of exactly the cluster's servers take workers, and gateways where the file says so."""
+    """Activate and label the nodes: only the cluster's servers run workers, and its gateway servers a gateway."""
     server_of = {node.id: server for server, node in deployment.nodes.items()}
     for node in read_nodes():
         if server := server_of.get(node.id):
@@ -180,7 +180,7 @@ def _label(deployment: SwarmDeployment) -> None:
 
 
 def _change(deployment: SwarmDeployment, command: list[str], accepted: str = "") -> None:
-    """Run `docker COMMAND SERVICE` for each model's service in turn, each when the one before is settled."""
+    """Run `docker COMMAND SERVICE` for each model's service, waiting after each until it has settled."""
     for service in _complete_services():
         step(f"{' '.join(command)}: {service.name}")
         before: Before = remember()
@@ -189,7 +189,7 @@ def _change(deployment: SwarmDeployment, command: list[str], accepted: str = "")
 
 
 def _complete_services() -> list[Service]:
-    """The models' services; raises CommandError where there are none, or where fewer tasks run than should."""
+    """Return the models' services; raise CommandError if there are none, or if one has fewer tasks than replicas."""
     services = [service for service in read_services() if service.replicas is not None]
     if not services:
         raise CommandError("nothing is running here: run `make up` first")

@@ -1,4 +1,4 @@
-"""`make status` of several servers: every slot with its task and worker, every server with its gateway."""
+"""`make status` on several servers: a table of slots with task and worker, and a table of servers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ WAITING = ("new", "pending", "assigned", "accepted", "preparing", "ready", "star
 
 
 def show(cluster: Cluster) -> None:
-    """Print both tables; raises CommandError when a slot, a worker or a gateway is not as it should be."""
+    """Print both tables; raise CommandError with a line for each fault of a slot, worker or gateway."""
     nodes, services = read_nodes(), read_services()
     if not services:
         raise CommandError("nothing is running in this swarm: run `make up`")
@@ -40,7 +40,7 @@ def show(cluster: Cluster) -> None:
 def slot_rows(
     nodes: Sequence[Node], services: Sequence[Service], tasks: Sequence[Task], workers: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """One row a slot of every node: the task that Swarm gave it to, and what the gateway says of its worker."""
+    """Return a row for every slot: its task by Swarm, and the status of its worker by the gateway."""
     names = {service.id: service.name.removeprefix(f"{STACK}_") for service in services}
     holder = {(task.node, task.slot): task for task in tasks}
     worker = {report["slot"]: report for report in workers}
@@ -72,7 +72,7 @@ def faults_of(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def waiting(services: Sequence[Service], tasks: Sequence[Task]) -> list[str]:
-    """A line for each service that has tasks which no node took, with Swarm's reason."""
+    """Return a line for each service with tasks that have no slot yet, with Swarm's reason."""
     lines = []
     for service in services:
         found = [task for task in tasks if task.service == service.id and task.state in WAITING and not task.slot]

@@ -1,4 +1,4 @@
-"""Waiting until the swarm does what it was told, and saying what happens meanwhile."""
+"""Wait until the swarm has applied a change, and report each new task meanwhile."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from scripts.runtimes.swarm.nodes import (
     read_tasks,
 )
 
-WAIT_S = 600  # many workers one after the other, each with a large network to load
+WAIT_S = 600  # many workers may each load a large network, one after the other
 LOOK_S = 0.5
 LOG_LINES = 6
 CHANGING = ("updating", "rollback_started")
@@ -30,12 +30,12 @@ ROLLED_BACK = "rollback_completed"
 GIVEN_UP = (ROLLED_BACK, "rollback_paused", "paused")
 ENDED = ("failed", "rejected", "complete", "shutdown", "orphaned", "remove")
 FAILED = ("failed", "rejected")
-PATIENCE = 3  # failures of a first start's tasks; an update is rolled back at its first
+PATIENCE = 3  # failed tasks of a first start; an update is rolled back at the first one
 
 
 @dataclass(frozen=True)
 class Before:
-    """What there was before a change: tasks by id, and when each service's last update began."""
+    """The state before a change: the tasks' ids, and the id of each service with the start of its last update."""
 
     tasks: frozenset[str]
     updates: frozenset[tuple[str, str]]
@@ -50,10 +50,10 @@ def remember() -> Before:
 
 
 def wait(deployment: SwarmDeployment, before: Before, accepted: str = "") -> None:
-    """Return once every task is as its service says, and in rotation at every gateway.
+    """Return once every task matches its service and every worker is in rotation at every gateway.
 
-    Raise CommandError with what Swarm and the worker said when an update was given up, unless that is the `accepted`
-    end, or when tasks of a first start end; and after WAIT_S seconds.
+    Raise CommandError, with Swarm's reason and the worker's log, if an update since `before` ends in a state of
+    GIVEN_UP other than `accepted`, or if tasks of a first start fail; and after WAIT_S seconds.
     """
     seen: dict[str, str] = {}
 
@@ -71,7 +71,7 @@ def wait(deployment: SwarmDeployment, before: Before, accepted: str = "") -> Non
 
 
 def wait_empty(node: Node) -> None:
-    """Return once nothing runs on the node; one that does not answer runs nothing that anybody could reach."""
+    """Return once no task runs on the node, or if it does not answer: nobody can reach its tasks then."""
 
     def is_empty() -> bool:
         tasks = read_tasks(read_services())
@@ -81,7 +81,7 @@ def wait_empty(node: Node) -> None:
 
 
 def wait_gone() -> None:
-    """Return once no server that answers has a task of the stack."""
+    """Return once no node that answers has a task of the stack."""
 
     def is_gone() -> bool:
         nodes = [node.id for node in read_nodes() if node.ready]
@@ -96,7 +96,7 @@ def _until(arrived: Callable[[], bool], otherwise: str) -> None:
 
 
 def _tell(services: Sequence[Service], tasks: Iterable[Task], before: Before, seen: dict[str, str]) -> None:
-    """Say of every new task that it runs, or why it does not."""
+    """Print a line for every new task that runs or has failed, with the reason."""
     names = {service.id: service.name.removeprefix(f"{STACK}_") for service in services}
     for task in tasks:
         if task.id not in before.tasks and seen.get(task.id) != task.state and task.state in ("running", *FAILED):
@@ -106,7 +106,7 @@ def _tell(services: Sequence[Service], tasks: Iterable[Task], before: Before, se
 
 
 def _refuse_given_up(service: Service, tasks: Sequence[Task], before: Before, accepted: str) -> None:
-    """Raise CommandError when the service has gone back, or when its first tasks end again and again."""
+    """Raise CommandError if the service's update was given up, or if PATIENCE tasks of its first start failed."""
     failed = [
         task for task in tasks if task.service == service.id and task.state in FAILED and task.id not in before.tasks
     ]
@@ -121,7 +121,7 @@ def _refuse_given_up(service: Service, tasks: Sequence[Task], before: Before, ac
 
 
 def _why(failed: Sequence[Task]) -> list[str]:
-    """What Swarm says of the task that failed last, and the end of its log."""
+    """Return Swarm's reason for the last failed task, and the end of its log."""
     if not failed:
         return []
     log = docker.run_combined_output(["service", "logs", "--raw", "--tail", str(LOG_LINES), failed[0].id])
@@ -129,7 +129,7 @@ def _why(failed: Sequence[Task]) -> list[str]:
 
 
 def _is_settled(service: Service, tasks: Sequence[Task], standing: Sequence[Node]) -> bool:
-    """Whether as many tasks as there should be run, all of them made from what the service says now."""
+    """Return whether the service runs as many tasks as it should, all of them with its current spec."""
     own = [task for task in tasks if task.service == service.id and task.wanted == "running"]
     current = [task for task in own if task.running and task.spec == service.spec]
     wanted = len(standing) if service.replicas is None else service.replicas
@@ -141,7 +141,7 @@ def _has_gateway(node: Node) -> bool:
 
 
 def _are_in(deployment: SwarmDeployment, services: Sequence[Service], standing: Sequence[Node]) -> bool:
-    """Tell whether the gateway of every `standing` node sends to every worker."""
+    """Return whether every worker is in rotation at the gateway of every node in `standing`."""
     servers = {node.labels.get(SERVER) for node in standing}
     counts = {service.name: service.replicas for service in services}
     wanted = {model.name: counts.get(f"{STACK}_{service_name(model.name)}") for model in deployment.cluster.models}
@@ -149,6 +149,6 @@ def _are_in(deployment: SwarmDeployment, services: Sequence[Service], standing: 
 
 
 def _listed(gateway: str) -> dict[str, int]:
-    """How many workers of each model a gateway sends to."""
+    """Return model name -> number of its workers in rotation at `gateway`."""
     _, status = get(f"{gateway}/status")
     return {model["name"]: model["workers_in"] for model in status.get("models", [])}

@@ -1,4 +1,4 @@
-"""Packages for bare servers: where they come from, and that the scripts agree on the engine. No mirror is asked."""
+"""Packages for bare servers: their mirrors, and that all scripts name the same engine. No mirror is contacted."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What is said of an engine that will not do, and of one that is not there."""
+"""The messages about a Docker engine that is unsuitable or missing."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The images' names, which say what is inside, and what a build is given."""
+"""The images' tags, which depend on their content, and the arguments of a build."""
 
 import re
 import shutil
@@ -18,7 +18,7 @@ OWN = ["--build-arg", f"BASE={BASE}", "--build-arg", f"VERSION={VERSION}"]
 
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of what images are made of, which a test may change."""
+    """Return a copy of the images' sources that a test may change."""
     for folder in ("worker", "nginx"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     monkeypatch.setattr(images, "ROOT", tmp_path)
@@ -30,7 +30,7 @@ def references() -> dict[str, str]:
 
 
 def changed(before: dict[str, str]) -> set[str]:
-    """The images that are named otherwise than before, by their target."""
+    """Return the targets of the images whose references have changed."""
     return {name.rpartition("-")[2] for name, reference in references().items() if reference != before[name]}
 
 
@@ -103,7 +103,7 @@ def test_the_name_depends_on_all_that_its_dockerfile_copies(image: Image) -> Non
         if not word.startswith("--")
     ]
     assert sources
-    # The wheels are what the lists pin by hash, so their names add nothing.
+    # The lists pin the wheels by hash, so their names add nothing.
     outside = [name for name in sources if not name.startswith(tuple(f"{folder}/" for folder in image.sources))]
     assert set(outside) - set(image.sources) <= {"wheelhouse*"}
     assert image.dockerfile.startswith(f"{image.sources[0]}/")

@@ -1,4 +1,4 @@
-"""What keeps libraries offline: one list for containers, services and login shells."""
+"""The variables that keep libraries offline: one list for containers, services and login shells."""
 
 import re
 from pathlib import Path

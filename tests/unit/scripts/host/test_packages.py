@@ -43,7 +43,7 @@ def test_an_ordinary_account_is_told_the_exact_command() -> None:
 
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The only folder that programs are found in, for a machine without apt."""
+    """Return the only folder on the search path, as on a machine without apt."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(programs, "search_path", lambda: str(tmp_path))
     return tmp_path

@@ -1,4 +1,4 @@
-"""The wheelhouse: filled by real pip from a folder, with a wheel made here; no index is asked."""
+"""The wheelhouse, filled by the real pip from a folder with wheels made here, without a package index."""
 
 import hashlib
 import zipfile
@@ -10,7 +10,7 @@ from scripts.host.wheelhouse import LOCKS, collect, missing, read_pins
 
 
 def make_wheel(folder: Path, name: str) -> Path:
-    """The smallest wheel that pip takes."""
+    """Write the smallest wheel that pip accepts."""
     folder.mkdir(exist_ok=True)
     info = f"{name}-1.0.dist-info"
     path = folder / f"{name}-1.0-py3-none-any.whl"
@@ -23,7 +23,7 @@ def make_wheel(folder: Path, name: str) -> Path:
 
 
 def write_lock(path: Path, *wheels: Path) -> Path:
-    """A lock as uv writes it."""
+    """Write a lock file in uv's format."""
     lines = ["# made by hand"]
     for wheel in wheels:
         lines += [f"{wheel.name.split('-')[0]}==1.0 \\", f"    --hash=sha256:{'0' * 64} \\"]
@@ -34,7 +34,7 @@ def write_lock(path: Path, *wheels: Path) -> Path:
 
 @pytest.fixture
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder that pip finds wheels in, and nowhere else."""
+    """Return the only folder in which pip finds wheels."""
     folder = tmp_path / "source"
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("PIP_NO_INDEX", "1")

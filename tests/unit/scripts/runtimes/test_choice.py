@@ -1,4 +1,4 @@
-"""Which runtime is chosen: the one that is asked for, the one that serves, or the best there is."""
+"""The choice of a runtime: the requested one, the one that serves, or the best for the machine."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ def run(tmp_path: Path) -> RunDir:
 
 
 def engine(monkeypatch: pytest.MonkeyPatch, fault: str | None) -> None:
-    """An engine that answers, or one with a fault; whether there is one is docker.py's own business."""
+    """Let docker.py report the `fault` of an engine, or one that answers."""
     monkeypatch.setattr(docker, "engine_fault", lambda: fault)
 
 

@@ -1,4 +1,4 @@
-"""Which ports workers have: those after the gateway's, or those that a running service has given them."""
+"""The workers' ports: those after the gateway's, or those of a running service."""
 
 from collections import Counter
 from pathlib import Path

@@ -32,7 +32,7 @@ def planned(port: int = 8080) -> tuple[Cluster, Plan]:
 
 @pytest.fixture
 def held() -> Iterator[ExitStack]:
-    """Sockets that are closed after the test."""
+    """Yield a stack that closes its sockets after the test."""
     with ExitStack() as stack:
         yield stack
 
@@ -67,7 +67,7 @@ def test_a_port_whose_last_connection_only_lingers_is_free() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         with socket.create_connection(("127.0.0.1", port)) as client:
-            server.accept()[0].close()  # who closes first is left in TIME_WAIT
+            server.accept()[0].close()  # the side that closes first stays in TIME_WAIT
             assert client.recv(1) == b""
     with socket.socket() as plain, pytest.raises(OSError, match="in use"):
         plain.bind(("127.0.0.1", port))

@@ -1,4 +1,4 @@
-"""What lies in a run directory is computed: no process is started, no environment and no image made for it."""
+"""The files of a run directory are rendered without starting a process or making an environment or image."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which two models can serve beside each other for the length of a swap; the swap itself is tested on real services."""
+"""Plans of swaps: which two models can serve at once. Swaps themselves are tested on real services."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -22,11 +22,11 @@ pytestmark = pytest.mark.skipif(not SERVE.python.exists(), reason="needs .venv/s
 
 @pytest.fixture
 def run() -> Iterator[RunDir]:
-    """A run directory in a short path with a space in it; what is left running there is stopped."""
+    """Yield a run directory whose path is short and has a space; stop what is left running there."""
     with tempfile.TemporaryDirectory(prefix="wan wu-") as folder:
         made = run_dir(Path(folder) / "run")
         yield made
-        # A process told to stop before it has called exec does not hear it, and is waited for.
+        # A process that has not called exec yet misses the signal, and supervisord waits for it.
         until("none is starting", lambda: "STARTING" not in states(made).values())
         supervisor.stop(made)
 
@@ -49,5 +49,5 @@ def test_the_configuration_names_no_path_outside_the_run_directory() -> None:
     paths = re.findall(r"""[^\s"'=]*/[^\s"']*""", text)
     assert "%(here)s/supervisord.sock" in paths
     outside = {path for path in paths if not path.startswith("%(here)s/")}
-    assert outside == {"rendered/programs.conf"}  # relative to the configuration, so inside too
+    assert outside == {"rendered/programs.conf"}  # relative to the configuration file, so inside the run directory, too
     assert set(re.findall(r"%\((\w+)\)s", text)) == {"here", "ENV_GATE", "ENV_GATE_HOME", "ENV_NGINX_GLOBALS"}

@@ -1,4 +1,4 @@
-"""What the swarm's nodes and tasks amount to: the plan, and what `make status` shows. Recorded words of Docker 28."""
+"""The plan and the status that follow from the swarm's nodes and tasks, on recorded output of Docker 28."""
 
 from dataclasses import replace
 from typing import Any
