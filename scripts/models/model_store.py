@@ -71,7 +71,7 @@ class ModelSummary:
         return next((row.images_per_s for row in rows if row.machine == machine and row.chosen), None)
 
     def needs(self, machine: str) -> EngineDeclaration:
-        """Return the engine whose packages the model needs on a machine of this kind, SAFE without a choice."""
+        """Return the engine whose packages the model needs on this machine kind; SAFE if model.toml is unreadable."""
         choice = self.choice(machine)
         return needed_by(choice.engine, reads_texts(self.loader)) if choice else SAFE
 
@@ -133,7 +133,7 @@ def read_summary(folder: Path) -> ModelSummary:
 
 
 def content_hash(folder: Path) -> str:
-    """Return one sha256 (hex) over the names and contents of all files in `folder`. Raise OSError."""
+    """Return one sha256 (hex) over the names and contents of all files in `folder`. Raise OSError if unreadable."""
     total = hashlib.sha256()
     for path in files(folder):
         total.update(f"{path.relative_to(folder)}\0{sha256(path)}\n".encode())

@@ -64,7 +64,7 @@ class FetchModelOptions(AddModelOptions):
 
 @dataclass(frozen=True)
 class EvaluateOptions(ModelOptions):
-    """Which model to evaluate, and on what."""
+    """Which model to evaluate, and on which images."""
 
     name: Annotated[str, Flag("the model's folder, or the name it is served under")] = ""
     images: Annotated[str, Flag("a folder for each class, or a CSV file", "PATH")] = ""
@@ -80,7 +80,7 @@ class VerifyOptions(ModelOptions):
 
 @dataclass(frozen=True)
 class UseOptions(ModelOptions):
-    """Which model folder takes the place of which served model."""
+    """Which model folder replaces which served model."""
 
     name: Annotated[str, Flag("its folder; where nothing runs, `up` serves it then")] = ""
     instead_of: Annotated[str, Flag("this served model, not the first", "NAME")] = ""

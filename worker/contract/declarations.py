@@ -92,10 +92,10 @@ class LoaderDeclaration:
     name: str
     precedence: int
     module: str = ""
-    format: str = TORCH  # of its networks: engines may run it as it is; only TORCH can be converted
+    format: str = TORCH  # of its networks: engines may run it directly; only TORCH can be converted
     suffixes: tuple[str, ...] = ()  # of single files that it reads
     detects: Callable[[Path], bool] = _nothing  # whether it reads a folder, by file names and configuration
-    sign: str = ""  # what `detects` looks for, in words
+    sign: str = ""  # description of what `detects` looks for, for messages
     needs_architecture: bool = False
     can_refit: bool = False  # whether CHANNELS may adapt the first layer to images other than RGB
     reads_texts: bool = False  # whether its networks compare images with texts, which needs torch on every engine

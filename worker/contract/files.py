@@ -11,7 +11,7 @@ VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 
 
 def sha256(path: Path) -> str:
-    """Return the file's sha256 in lower-case hex. Raise OSError."""
+    """Return the file's sha256 in lower-case hex. Raise OSError if it cannot be read."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -97,7 +97,7 @@ def _limit(name: str) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class Settings:
-    """One worker's place (slot, CPUs, GPU), its model and its limits."""
+    """The settings of one worker: its slot with CPUs and GPU, its model and its limits."""
 
     model_dir: Path = field(metadata=_setting("the path of the model folder to serve", parse=Path))
     model: str = field(metadata=_setting("the name that the model is served under"))
@@ -141,7 +141,10 @@ SETTINGS = {one.name: Setting(one.name, **one.metadata) for one in fields(Settin
 
 @cache
 def process_settings() -> Settings:
-    """Return this process's settings, parsed once: workers that gunicorn forks inherit them. Raise SettingsError."""
+    """Return this process's settings, parsed once: workers that gunicorn forks inherit them.
+
+    Raise SettingsError with every fault.
+    """
     return Settings.from_env(os.environ)
 
 

@@ -82,7 +82,7 @@ def run(python: Path, tool: str, folder: Path, options: "DataclassInstance", onl
 
 
 def require_success(status: int) -> None:
-    """Raise CommandError unless the exit status is 0; without a line of text where the tool printed its own."""
+    """Raise CommandError unless the exit status is 0; it is empty if the tool has printed the error itself."""
     if status < 0:
         raise CommandError(f"killed by signal {-status}; is there enough memory?")
     if status:

@@ -78,7 +78,10 @@ def _say_what_was_found(found: Description, guessed: bool) -> None:
 
 
 def _labels(found: Description, files: Sequence[tuple[str, Path]], source: Path) -> Labels:
-    """Return the labels in `files` by language, and the model's own labels in other languages. Raise ModelError."""
+    """Return the labels in `files` by language, and the model's own labels in other languages.
+
+    Raise ModelError if there are none, a file is not UTF-8, or the languages have different numbers of labels.
+    """
     names = {language: lines for language, lines in found.labels.items() if lines}
     for language, file in files:
         try:
@@ -117,7 +120,10 @@ def _copy(found: Description, out: Path, link: bool) -> None:
 def _record_answer(
     name: str, origin: str, out: Path, found: Description, labels: Labels, zero_shot: ZeroShot | None, image: Path
 ) -> None:
-    """Write model.toml with the model's answer to `image`, then check the folder as a worker does. Raise ModelError."""
+    """Write model.toml with the model's answer to `image`, then check the folder as a worker does.
+
+    Raise ModelError if the image cannot be read or a check fails.
+    """
     golden = Path("golden") / image.name
     (out / "golden").mkdir(exist_ok=True)
     shutil.copyfile(image, out / golden)
@@ -129,7 +135,7 @@ def _record_answer(
         text = model_toml(name, found, digests, labels.names, Golden(golden, index, label, score), origin, zero_shot)
         (out / "model.toml").write_text(text, encoding="utf-8")
 
-    write(0, 0.0)  # a first answer to be replaced: the engine is loaded from a folder that reads as any other
+    write(0, 0.0)  # a placeholder: the engine is loaded from a folder, which needs a complete model.toml
     step(f"asking it about {image.name}")
     draft = read_folder(out)
     try:

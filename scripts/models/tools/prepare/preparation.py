@@ -24,7 +24,10 @@ BUSY = 0.5  # load per CPU from other processes above which measurements are dis
 
 
 def prepare(path: Path, own: Path | None, effort: Effort = WHOLE) -> None:
-    """Prepare the folder at `path` on the images in `own`, or on generated ones if None. Raise ModelError."""
+    """Prepare the folder at `path` on the images in `own`, or on generated ones if None.
+
+    Raise ModelError if the folder is faulty, the images are too few, or the reference candidate cannot run.
+    """
     folder = read_folder(path)
     verify_files(folder)
     _warn_where_busy()

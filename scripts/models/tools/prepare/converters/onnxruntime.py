@@ -18,7 +18,7 @@ OPSET = 18  # of ONNX; the pinned onnxruntime and its quantiser support all of i
 
 
 class FromBytes(torch.nn.Module):
-    """`network` (float32 NCHW, normalised -> logits) taking uint8 NHWC instead."""
+    """A wrapper of `network` (float32 [N, C, H, W], normalised -> logits) that takes uint8 [N, H, W, C]."""
 
     def __init__(self, network: torch.nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
