@@ -1,4 +1,4 @@
-"""`make model-add`: a model folder from files at hand, made beside its place and moved there once it answers."""
+"""`make model-add`: build a model folder from local files in a staging folder, and install it once it answers."""
 
 import contextlib
 import fcntl
@@ -24,14 +24,14 @@ from scripts.models.labels import read_labels, retired_faults
 from scripts.models.options import AddModelOptions
 from scripts.models.tools import PrepareTask
 
-NEW, OLD = ".new", ".old"  # of hidden folders beside the one that is made or replaced
-UNPREPARED, QUICK = "0", "quick"  # what PREPARE= may say
+NEW, OLD = ".new", ".old"  # suffixes of hidden folders next to the target: the new folder, the replaced one
+UNPREPARED, QUICK = "0", "quick"  # values of PREPARE=
 ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 FILES = ("templates", "golden")  # options that name a file
 
 
 def add(options: AddModelOptions) -> None:
-    """Make the model folder that `options` describe; raise CommandError, and then leave nothing behind."""
+    """Make the model folder that `options` describe. Raise CommandError if that fails, and leave nothing behind."""
     if found := _faults(options):
         raise CommandError(*found)
     target = options.target
@@ -49,34 +49,37 @@ def add(options: AddModelOptions) -> None:
 
 
 def prepare(python: Path, folder: Path, target: Path, calibration: str, quick: bool = False) -> None:
-    """Prepare `folder`, a draft of `target`, on images in `calibration`, "" for generated ones; raise CommandError."""
+    """Prepare `folder`, the draft of `target`, on the images in `calibration` ("": generated ones).
+
+    Raise CommandError if the preparation fails.
+    """
     task = PrepareTask(target, Path(calibration).absolute() if calibration else None, quick)
     model_tools.run(python, "prepare", folder, task)
 
 
 def effort_faults(found: str, *known: str) -> list[str]:
-    """Return what is wrong with `found`, what PREPARE= says: it is to be one of `known`, or ""."""
+    """Return the faults of `found`, the value of PREPARE=, which must be one of `known` or ""."""
     if found in ("", *known):
         return []
     return [f"PREPARE: found {found!r}, needed {' or '.join(known)}, or nothing to measure thoroughly"]
 
 
 def calibration_faults(calibration: str) -> list[str]:
-    """What is wrong with the place of the images, "" for none."""
+    """Return the faults of `calibration`, the folder of calibration images; "" stands for none."""
     if calibration and not Path(calibration).is_dir():
         return [f"CALIBRATION: {calibration}: no such folder: needed one with images"]
     return []
 
 
 def set_umask_and_signals() -> None:
-    """Let what is made be read by the account that serves, and let a signal's end clean up as any other does."""
+    """Make new files readable by the serving account, and make SIGTERM and SIGHUP clean up as a normal exit does."""
     os.umask(0o022)
     for signum in ENDINGS:
         signal.signal(signum, lambda number, _: sys.exit(128 + number))
 
 
 def name_faults(options: AddModelOptions) -> list[str]:
-    """Return what is wrong with the name, and with putting a model in its place."""
+    """Return the faults of the name and of the target folder."""
     try:
         library.check_name(options.name)
     except CommandError as refusal:
@@ -87,7 +90,7 @@ def name_faults(options: AddModelOptions) -> list[str]:
 
 
 def file_faults(options: AddModelOptions) -> list[str]:
-    """Return which of the files that go with the model are missing, and what is wrong with its other options."""
+    """Return a line for each missing file and for each fault of the options other than name and source."""
     labels, faults = read_labels(options.labels)
     faults += retired_faults(options.retired) + label_file_faults(labels)
     paths = {name: getattr(options, name) for name in FILES}
@@ -105,7 +108,7 @@ def _channels_faults(channels: str) -> list[str]:
 
 
 def _faults(options: AddModelOptions) -> list[str]:
-    """Return every fault that shows before anything is done."""
+    """Return every fault that can be found before any work starts."""
     source = []
     if not options.source:
         source = ["SOURCE: found nothing, needed the path of the model's file or folder"]
@@ -115,7 +118,7 @@ def _faults(options: AddModelOptions) -> list[str]:
 
 
 def _with_absolute_paths(options: AddModelOptions) -> AddModelOptions:
-    """Return `options` as the tool needs them, which runs in another directory."""
+    """Return `options` with absolute paths, since the tool runs in another directory."""
     paths = {name: getattr(options, name) for name in ("source", *FILES)}
     absolute: dict[str, Any] = {name: str(Path(path).absolute()) for name, path in paths.items() if path}
     labels = {language: Path(path).absolute() for language, path in read_labels(options.labels)[0].items()}
@@ -124,7 +127,10 @@ def _with_absolute_paths(options: AddModelOptions) -> AddModelOptions:
 
 @contextlib.contextmanager
 def staging_folder(target: Path) -> Iterator[Path]:
-    """Yield a new folder beside `target`, locked while it is worked in, and gone afterwards unless it was moved."""
+    """Yield a new, locked folder next to `target`, and delete it afterwards unless it was moved.
+
+    Raise CommandError if it cannot be created or another command uses it.
+    """
     folder = target.with_name(f".{target.name}{NEW}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -142,7 +148,10 @@ def staging_folder(target: Path) -> Iterator[Path]:
 
 
 def _clear(models: Path) -> None:
-    """Undo what a model-add left that was killed outright: its lock died with it."""
+    """Remove what a killed model-add left in `models`, and restore the folder it was replacing.
+
+    The kernel released its lock when it died.
+    """
     for folder in models.glob(f".*{NEW}"):
         with contextlib.suppress(BlockingIOError), locked(folder):
             shutil.rmtree(folder)
@@ -156,7 +165,7 @@ def _clear(models: Path) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of `folder`; raises BlockingIOError when another process holds it."""
+    """Hold the lock on `folder`. Raise BlockingIOError if another process holds it."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -166,7 +175,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def install_folder(folder: Path, target: Path) -> None:
-    """Move the finished folder to its place; what was there goes once the new one stands."""
+    """Move the finished `folder` to `target`, and delete the previous folder after that."""
     old = target.with_name(f".{target.name}{OLD}")
     if target.exists():
         target.rename(old)

@@ -1,6 +1,6 @@
-"""`make evaluate`: how often a model is right on labelled images, as a table, JSON and a page with the images.
+"""`make evaluate`: measure a model's accuracy on labelled images and report it as a table, JSON and an HTML page.
 
-The report is written beside its place and moved there at the end, in place of an earlier one.
+The report is written to a draft folder, which replaces an earlier report at the end.
 """
 
 import json
@@ -30,9 +30,9 @@ OUT = ROOT / "evaluation"
 
 
 def evaluate(options: EvaluateOptions, cluster: Cluster) -> None:
-    """Evaluate a model on labelled images, into a folder: `out`, or one of the model's name under OUT.
+    """Evaluate a model on labelled images and write the report to `options.out`, by default OUT/<model's name>.
 
-    Raise CommandError when no image can be evaluated, and then leave everything as it was.
+    Raise CommandError if the options are wrong or no image can be evaluated; an earlier report then stays unchanged.
     """
     entries = library.entries(options.models, cluster)
     if not options.name:
@@ -66,13 +66,13 @@ def _images(images: str) -> Path:
 
 
 def _is_for_gpus(facts: ModelSummary) -> bool:
-    """Return whether workers run the model on GPUs here."""
+    """Return whether workers on this machine run the model on GPUs."""
     choice = facts.choice(library.machine_kind_here()) if read_hardware().gpus else None
     return choice is not None and bool(ENGINES[choice.engine].gpu)
 
 
 def _require_replaceable(target: Path) -> None:
-    """Raise CommandError unless `target` is free, an empty folder, or an earlier evaluation."""
+    """Raise CommandError unless `target` does not exist, is empty, or holds an earlier evaluation."""
     try:
         held = {path.name for path in target.iterdir()} if os.path.lexists(target) else set()
         ours = not held or (held <= {JSON, PAGE} and _is_evaluation(target / JSON))
@@ -95,7 +95,7 @@ def _is_evaluation(file: Path) -> bool:
 
 @contextmanager
 def _draft(target: Path) -> Iterator[Path]:
-    """Yield an empty folder that takes the place of `target` where the block ends well, and is gone otherwise."""
+    """Yield an empty folder that replaces `target` if the block succeeds, and is deleted otherwise."""
     place = target.resolve()
     near = next(parent for parent in place.parents if parent.is_dir())
     try:
@@ -112,7 +112,10 @@ def _draft(target: Path) -> Iterator[Path]:
 
 
 def _run(python: Path, draft: Path, task: EvaluateTask) -> None:
-    """Run the tool; whatever ends this process first ends all of the tool's, which an interrupt does not reach."""
+    """Run the tool and raise CommandError if it fails.
+
+    The tool has its own session, so that an interrupt does not reach it: any exception here kills its process group.
+    """
     with model_tools.start(python, "evaluate", draft, task, start_new_session=True) as tool:
         try:
             tool.wait()

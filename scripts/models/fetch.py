@@ -1,7 +1,7 @@
-"""`make model-fetch`: what serving a published model needs, fetched and held to its hashes, then made a model folder.
+"""`make model-fetch`: download a published model, verify its hashes and build a model folder from it.
 
-What was fetched lies in a folder of its own until the model folder stands, so that an attempt that ends early, for
-whatever reason, is gone on from by the next.
+The downloads stay in their own folder until the model folder is complete, so that the same command can resume an
+interrupted attempt.
 """
 
 import contextlib
@@ -24,19 +24,19 @@ from scripts.models import model_store as library
 from scripts.models import tools as model_tools
 from scripts.models.options import AddModelOptions, FetchModelOptions
 
-HIDDEN = ".fetch"  # in the folder of the model folders
-REPORT = "fetched.json"  # what the tool says of what it fetched
+HIDDEN = ".fetch"  # the downloads' folder inside the folder of model folders
+REPORT = "fetched.json"  # the tool writes it: path, source, loader, architecture
 KINDS = ("hf", "ms", "torchvision", "timm")
 ADDRESS = re.compile(r"https?://[^/\s]+/\S+")
 NAMED = re.compile(rf"({'|'.join(KINDS)}):[\w-][\w.-]*(/[\w-][\w.-]*)?")
 SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-LONGEST = 63  # letters of a model's name
+LONGEST = 63  # characters of a model's name
 
 
 def fetch(options: FetchModelOptions) -> None:
-    """Fetch what `options` describe, and make a model folder of it; raise CommandError.
+    """Fetch the model that `options` describe and make a model folder from it. Raise CommandError if either fails.
 
-    Name, loader and architecture that were left out are those of the source.
+    The source determines the name, loader and architecture where `options` leave them out.
     """
     options = replace(options, name=options.name or default_name(options.source))
     if found := _faults(options):
@@ -49,13 +49,13 @@ def fetch(options: FetchModelOptions) -> None:
 
 
 def default_name(source: str) -> str:
-    """The source's last part, as a model may be called; "" when nothing is left of it."""
+    """Return the last part of `source` as a valid model name; "" if no valid character remains."""
     last = Path(unquote(urlsplit(source).path)).stem if ADDRESS.fullmatch(source) else re.split("[:/]", source)[-1]
     return re.sub(r"[^a-z0-9._-]+", "-", last.lower()).lstrip("._-")[:LONGEST]
 
 
 def _faults(options: FetchModelOptions) -> list[str]:
-    """Return everything that is wrong before anything is fetched."""
+    """Return every fault that can be found before fetching."""
     source, address = options.source, bool(ADDRESS.fullmatch(options.source))
     revision, sha256 = options.revision, options.sha256
     known = address or NAMED.fullmatch(source)
@@ -74,7 +74,10 @@ def _faults(options: FetchModelOptions) -> list[str]:
 
 @contextlib.contextmanager
 def _kept(models: Path, source: str, revision: str) -> Iterator[Path]:
-    """The folder to fetch into, locked. Once the model stands it goes; before, only when there is nothing in it."""
+    """Yield the locked download folder of this source; delete it after success, or if it is empty after a failure.
+
+    Raise CommandError if it cannot be created or another model-fetch uses it.
+    """
     place = f"{source}@{revision}"
     readable = re.sub(r"[^\w.-]+", "--", source.partition("?")[0])[-LONGEST:]
     folder = models / HIDDEN / f"{readable}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
@@ -95,7 +98,7 @@ def _kept(models: Path, source: str, revision: str) -> Iterator[Path]:
             _say_what_is_kept(folder)
             raise
         finally:
-            with contextlib.suppress(OSError):  # it holds what others fetch
+            with contextlib.suppress(OSError):  # other downloads are in it
                 folder.parent.rmdir()
 
 

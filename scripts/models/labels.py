@@ -1,4 +1,4 @@
-"""`LABELS=zh:FILE,en:FILE`: files of labels by language, as `model-add` and `model-fetch` take them."""
+"""Parse `LABELS=zh:FILE,en:FILE`, the label files by language, for `model-add` and `model-fetch`."""
 
 import re
 from collections.abc import Mapping
@@ -8,11 +8,11 @@ from worker.contract.languages import FORM, canonical, is_language
 
 EXAMPLE = "zh:FILE,en:FILE"
 NEXT_RETIRED = re.compile(r"\s+(?=LABELS_\w+=)")
-NEXT = re.compile(r",(?=[^,:/]*:)")  # a comma before the next language, not one in a file's name
+NEXT = re.compile(r",(?=[^,:/]*:)")  # a comma before the next language, not a comma in a file name
 
 
 def read_labels(text: str) -> tuple[dict[str, str], list[str]]:
-    """Return the files by language that `text` lists, and a line for each fault in it."""
+    """Return the label files in `text` by language, and a line for each fault."""
     files: dict[str, str] = {}
     faults = []
     for part in NEXT.split(text) if text else ():
@@ -31,7 +31,7 @@ def read_labels(text: str) -> tuple[dict[str, str], list[str]]:
 
 
 def file_faults(files: Mapping[str, str]) -> list[str]:
-    """Return a line for each of `files`, by language, that is not there or holds nothing."""
+    """Return a line for each of `files` (by language) that is missing or empty."""
     faults = []
     for language, path in files.items():
         place = f"LABELS: {language}: {path}"
@@ -43,7 +43,7 @@ def file_faults(files: Mapping[str, str]) -> list[str]:
 
 
 def retired_faults(variables: str) -> list[str]:
-    """Return a line where `variables`, "NAME=FILE ...", hold some that once named a file of labels in one language."""
+    """Return a line with the remedy if `variables` ("NAME=FILE ...") has any retired LABELS_<language> variable."""
     files = dict(variable.split("=", 1) for variable in sorted(NEXT_RETIRED.split(variables.strip())) if variable)
     labels = ",".join(f"{canonical(name.removeprefix('LABELS_'))}:{path}" for name, path in files.items())
     return [f"{', '.join(files)}: no longer a variable: give LABELS={labels}"] if files else []

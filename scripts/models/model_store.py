@@ -1,7 +1,7 @@
-"""The model folders of this machine: those under models/, those that the cluster serves, and the embedded one.
+"""List the model folders of this machine: those under models/, those that the cluster serves, and the embedded one.
 
-A folder counts as verified while its content hashes to what `make model-verify` last found good; the stamps lie
-outside the folders, for a folder may be mounted read-only and lists all its own files.
+A folder counts as verified while its content hash equals the one that `make model-verify` last recorded. The records
+are outside the folders, since a folder may be read-only and model.toml lists every file in it.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from worker.contract.loaders import reads_texts
 from worker.contract.machine import kind
 
 MODELS = ROOT / "models"
-EMBEDDED = ROOT / "worker/photos"  # part of the kit, served or not
+EMBEDDED = ROOT / "worker/photos"  # part of the kit, whether or not it is served
 STAMPS = ".verified.json"
 NAME = SCHEMA["models"]["name"]
 COLUMNS = (
@@ -37,7 +37,7 @@ SCALING = ("machine", "cores a worker", "images/s of all workers", "ms an image"
 
 @dataclass(frozen=True)
 class StoredModel:
-    """One model folder: the name it goes by, and the names that the cluster serves it under."""
+    """One model folder, its own name, and the names under which the cluster serves it."""
 
     name: str
     folder: Path
@@ -50,34 +50,37 @@ class StoredModel:
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """What model.toml says, as far as it can be read; `fault` says why it cannot."""
+    """The main fields of a model.toml; if it cannot be read, `fault` says why and the others are empty."""
 
     version: str = ""
     loader: str = ""
     engine: EngineSpec | None = None
-    labels: dict[str, int] = field(default_factory=dict)  # lines by language
+    labels: dict[str, int] = field(default_factory=dict)  # number of labels by language
     fault: str = ""
     input: tuple[int, int] | None = None  # height and width in pixels
     licence: str = ""
     description: dict[str, str] = field(default_factory=dict)  # by language
 
     def choice(self, machine: str) -> Choice | None:
-        """What runs the model on a machine of this kind."""
+        """Return the engine and precision for a machine of this kind; None if model.toml cannot be read."""
         return self.engine.choose(machine) if self.engine else None
 
     def images_per_s(self, machine: str) -> float | None:
-        """Of what was chosen there; None where it was not measured."""
+        """Return the measured speed of the choice for a machine of this kind; None if it was not measured."""
         rows = self.engine.measured if self.engine else ()
         return next((row.images_per_s for row in rows if row.machine == machine and row.chosen), None)
 
     def needs(self, machine: str) -> EngineDeclaration:
-        """The engine whose packages it takes to run the model there; the safe one where model.toml cannot be read."""
+        """Return the engine whose packages the model needs on this machine kind; SAFE if model.toml is unreadable."""
         choice = self.choice(machine)
         return needed_by(choice.engine, reads_texts(self.loader)) if choice else SAFE
 
 
 def entries(models: Path, cluster: Cluster) -> list[StoredModel]:
-    """Every folder of `models` by name, then the cluster's others, then the embedded one; none twice."""
+    """Return the folders in `models` by name, then the cluster's others, then the embedded one; each of them once.
+
+    Raise CommandError if `models` cannot be read.
+    """
     served: dict[Path, list[str]] = {}
     for model in cluster.models:
         served.setdefault(model.folder.resolve(), []).append(model.name)
@@ -89,7 +92,7 @@ def entries(models: Path, cluster: Cluster) -> list[StoredModel]:
 
 
 def chosen(found: Sequence[StoredModel], name: str) -> list[StoredModel]:
-    """The entries called `name`, or all for ""; raises CommandError when there is none."""
+    """Return the entries called `name`, or all for "". Raise CommandError if there is none."""
     picked = [entry for entry in found if not name or name in entry.names]
     if not picked:
         known = ", ".join(sorted(set().union(*(entry.names for entry in found))))
@@ -98,12 +101,15 @@ def chosen(found: Sequence[StoredModel], name: str) -> list[StoredModel]:
 
 
 def named(found: Sequence[StoredModel], name: str) -> StoredModel:
-    """The first of `chosen` whose folder goes by `name` itself, else the first that is served under it."""
+    """Return the entry whose folder is called `name`, else the first that is served under it.
+
+    Raise CommandError if there is none.
+    """
     return sorted(chosen(found, name), key=lambda entry: entry.name != name)[0]
 
 
 def read_summary(folder: Path) -> ModelSummary:
-    """What the folder's model.toml says."""
+    """Return the summary of the folder's model.toml; an unreadable one gives a summary with `fault`."""
     try:
         table = read_toml(folder / "model.toml")
         labels = {
@@ -127,7 +133,7 @@ def read_summary(folder: Path) -> ModelSummary:
 
 
 def content_hash(folder: Path) -> str:
-    """One sha256 over the names and contents of all files of the folder; raises OSError."""
+    """Return one sha256 (hex) over the names and contents of all files in `folder`. Raise OSError if unreadable."""
     total = hashlib.sha256()
     for path in files(folder):
         total.update(f"{path.relative_to(folder)}\0{sha256(path)}\n".encode())
@@ -135,18 +141,18 @@ def content_hash(folder: Path) -> str:
 
 
 def files(folder: Path) -> list[Path]:
-    """Every file of the folder, sorted."""
+    """Return every file below `folder`, sorted."""
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def is_verified(models: Path, folder: Path) -> bool:
-    """Whether the folder holds what it held when it was last verified."""
+    """Return whether the folder is unchanged since it was last verified."""
     stamp = _stamps(models).get(str(folder.resolve()))
     return stamp is not None and stamp == content_hash(folder)
 
 
 def record(models: Path, folder: Path, good: bool) -> None:
-    """Note that the folder was found good as it is now, or take the note away."""
+    """Record the folder's present content as verified if `good`, else remove its record."""
     stamps = _stamps(models)
     stamps.pop(str(folder.resolve()), None)
     if good:
@@ -159,13 +165,13 @@ def record(models: Path, folder: Path, good: bool) -> None:
 
 
 def machine_kind_here() -> str:
-    """The kind of machine that models run on here: that of the first GPU, or of the CPUs where there is none."""
+    """Return the machine kind that models run on here: of the first GPU, or of the CPUs if there is none."""
     gpus = read_hardware().gpus
     return kind(gpus[0].uuid if gpus else "")
 
 
 def show(models: Path, cluster: Cluster, name: str) -> None:
-    """Print one line a model; of the one called `name`, unless that is "", all that was measured, too."""
+    """Print one line for each model called `name` ("": every model); with a name, also print its measurements."""
     machine, faults = machine_kind_here(), []
     rows: list[Sequence[str]] = [COLUMNS]
     shown = [(entry, read_summary(entry.folder)) for entry in chosen(entries(models, cluster), name)]
@@ -183,7 +189,7 @@ def show(models: Path, cluster: Cluster, name: str) -> None:
 
 
 def _print_measured(engine: EngineSpec | None) -> None:
-    """Print every engine and precision on one core, then every number of cores, of every kind of machine."""
+    """Print for each machine kind the measurements on one core, then those with each number of cores per worker."""
     if engine is None or not engine.measured:
         say("\nnot measured: `make model-prepare NAME=...` does it")
         return
@@ -211,7 +217,7 @@ def megabytes(count: int) -> str:
 
 
 def check_name(name: str) -> None:
-    """Raise CommandError for a name that the cluster's file could not say."""
+    """Raise CommandError unless `name` is allowed in cluster.toml."""
     try:
         NAME.read(name)
     except ValueError:

@@ -1,6 +1,6 @@
-"""What the commands for model folders are asked for; an empty text stands for what was left out.
+"""The options of the model commands; an empty string stands for an option that was left out.
 
-Each option is declared here once: the command line reads it, and the tool in its own environment gets it as JSON.
+Each option is declared here once: the command line parses it, and the tool receives it as JSON.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from scripts.models.model_store import MODELS
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """The folder of the model folders, and the name of one of them."""
+    """The folder that holds the model folders, and the name of one of them."""
 
     models: Annotated[Path, Flag("the folder of the model folders")] = MODELS
     name: Annotated[str, Flag("this model alone")] = ""
@@ -23,13 +23,13 @@ class ModelOptions:
 
     @property
     def target(self) -> Path:
-        """The model folder of that name."""
+        """The path of the model folder called `name`."""
         return self.models / self.name
 
 
 @dataclass(frozen=True)
 class PrepareOptions(ModelOptions):
-    """What to measure a model on."""
+    """How to prepare a model: on which images, and how thoroughly."""
 
     calibration: Annotated[str, Flag("a folder of your own images to measure on", "DIR")] = ""
     prepare: Annotated[str, Flag("quick: measure for a shorter time; 0: add it unmeasured", "HOW")] = ""
@@ -37,7 +37,7 @@ class PrepareOptions(ModelOptions):
 
 @dataclass(frozen=True)
 class AddModelOptions(PrepareOptions):
-    """What a model folder is made of."""
+    """What to make a model folder from."""
 
     name: Annotated[str, Flag("the new model's name")] = ""
     source: Annotated[str, Flag("the model's file or folder", "PATH")] = ""
@@ -50,12 +50,12 @@ class AddModelOptions(PrepareOptions):
     golden: Annotated[str, Flag("an image whose answer later checks must get again", "FILE")] = ""
     trust_code: Annotated[bool, Flag("let the network.py beside the weights run")] = False
     force: Annotated[bool, Flag("replace a model folder of that name")] = False
-    origin: str = ""  # where the files were fetched from; they are then linked, not copied
+    origin: str = ""  # the source of fetched files, which are then linked, not copied
 
 
 @dataclass(frozen=True)
 class FetchModelOptions(AddModelOptions):
-    """What to fetch, and what a model folder is made of."""
+    """What to fetch, and how to make a model folder from it."""
 
     source: Annotated[str, Flag("hf:ORG/NAME, ms:ORG/NAME, torchvision:NAME, timm:NAME or URL")] = ""
     revision: Annotated[str, Flag("a branch, tag or commit; or the name of weights")] = ""
@@ -64,7 +64,7 @@ class FetchModelOptions(AddModelOptions):
 
 @dataclass(frozen=True)
 class EvaluateOptions(ModelOptions):
-    """Which model to evaluate, and on what."""
+    """Which model to evaluate, and on which images."""
 
     name: Annotated[str, Flag("the model's folder, or the name it is served under")] = ""
     images: Annotated[str, Flag("a folder for each class, or a CSV file", "PATH")] = ""
@@ -80,7 +80,7 @@ class VerifyOptions(ModelOptions):
 
 @dataclass(frozen=True)
 class UseOptions(ModelOptions):
-    """Which model folder takes the place of which served model."""
+    """Which model folder replaces which served model."""
 
     name: Annotated[str, Flag("its folder; where nothing runs, `up` serves it then")] = ""
     instead_of: Annotated[str, Flag("this served model, not the first", "NAME")] = ""

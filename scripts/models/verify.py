@@ -1,4 +1,4 @@
-"""`make model-verify`: every check a starting worker makes, without starting one, and a report of it."""
+"""`make model-verify`: run every check of a starting worker without starting one, and report the results."""
 
 import contextlib
 import json
@@ -22,7 +22,7 @@ from scripts.models.options import VerifyOptions
 
 @dataclass(frozen=True)
 class Report:
-    """One folder's checks, in the order in which they were made, up to the first that failed."""
+    """The checks of one folder in the order in which they ran, up to the first that failed."""
 
     name: str
     folder: str
@@ -34,9 +34,9 @@ class Report:
 
 
 def verify(options: VerifyOptions, cluster: Cluster) -> None:
-    """Check the folder of that name, or every one, and print a report; raise CommandError when any fails."""
+    """Check the folder called `options.name`, or every one, and print a report. Raise CommandError if any fails."""
     entries = library.chosen(library.entries(options.models, cluster), options.name)
-    # What is said meanwhile must not end up in the JSON.
+    # Progress messages must not end up in the JSON.
     with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
         reports = [_verify(options.models, entry) for entry in entries]
     if options.json:
@@ -61,7 +61,7 @@ def _verify(models: Path, entry: StoredModel) -> Report:
 
 
 def _checks(python: Path, folder: Path) -> Iterator[dict[str, Any]]:
-    """The checks as they are made, by a process of their own: what a damaged file does to a library ends there."""
+    """Yield each check as it finishes, from a separate process: a library that crashes on a damaged file ends there."""
     with model_tools.start(python, "verify", folder, stdout=subprocess.PIPE) as tool:
         for line in tool.stdout or ():
             yield json.loads(line)

@@ -1,14 +1,14 @@
-"""CPU numbers in the kernel's list syntax, as in "0-3,8"."""
+"""Parse and format CPU numbers in the kernel's list syntax, such as "0-3,8"."""
 
 import re
 from collections.abc import Iterable
 from itertools import groupby
 
-MOST_CPUS = 8192  # the largest CONFIG_NR_CPUS that Linux takes; keeps "0-999999999" from filling the memory
+MOST_CPUS = 8192  # the largest CONFIG_NR_CPUS of Linux; stops "0-999999999" from filling the memory
 
 
 def parse_cpu_list(text: str) -> tuple[int, ...]:
-    """Return the CPU numbers, ascending; raise ValueError for what is no such list."""
+    """Return the CPU numbers in `text`, ascending. Raise ValueError if it is not a CPU list."""
     numbers: set[int] = set()
     for part in text.strip().split(","):
         match = re.fullmatch(r"\s*([0-9]{1,4})(?:-([0-9]{1,4}))?\s*", part)
@@ -20,7 +20,7 @@ def parse_cpu_list(text: str) -> tuple[int, ...]:
 
 
 def format_cpu_list(numbers: Iterable[int]) -> str:
-    """Return the shortest list of the numbers, which `parse_cpu_list` reads back."""
+    """Return the shortest CPU list of `numbers`, the inverse of `parse_cpu_list`."""
     parts = []
     for _, group in groupby(enumerate(sorted(numbers)), lambda item: item[1] - item[0]):
         run = [number for _, number in group]

@@ -1,4 +1,4 @@
-"""What each engine and each loader says of itself, in a file of its own; the registries find those files.
+"""The declarations of engines and loaders: one file each, which the registries discover.
 
 Standard library only: scripts on a bare server read the same declarations as the worker.
 """
@@ -10,56 +10,56 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-TORCH = "torch"  # the format of a network that a loader builds with torch
+TORCH = "torch"  # the format of networks that a loader builds with torch
 INT8 = "int8"
 Declaration = TypeVar("Declaration")
 
 
 @dataclass(frozen=True)
 class WorkerImage:
-    """A stage of worker/Dockerfile, and the lists in worker/requirements (without ".txt") that it installs."""
+    """A stage of worker/Dockerfile, and the files in worker/requirements (without ".txt") that it installs."""
 
     target: str
     requirements: tuple[str, ...]
 
 
-BASE_IMAGE = WorkerImage("prepared", ("base",))  # for every engine whose packages are in base.txt
+BASE_IMAGE = WorkerImage("prepared", ("base",))  # for the engines whose packages are all in base.txt
 
 
 @dataclass(frozen=True)
 class PreparedNetworks:
-    """Networks that `make model-prepare` converts to: scripts/models/tools/prepare/converters/NAME.py makes them.
+    """A kind of network that `make model-prepare` makes, with scripts/models/tools/prepare/converters/NAME.py.
 
-    [engine.prepared] lists them as NAME-f32 and NAME-int8. Several engines may run the same ones.
+    [engine.prepared] lists such networks as NAME-f32 and NAME-int8. Several engines may run the same kind.
     """
 
     name: str
-    suffix: str  # of the network's file; no other kind has it
-    weights_suffix: str  # in place of `suffix`: of the file with the weights, which may be missing
+    suffix: str  # of the network's file; unique to this kind
+    weights_suffix: str  # replaces `suffix` in the name of the weights' file, which may be missing
 
     def called(self, precision: str) -> str:
-        """Return the name under [engine.prepared] of what runs in `precision`; a network in f32 runs in bf16, too."""
+        """Return the name under [engine.prepared] of the network for `precision`; bf16 uses the f32 network."""
         return f"{self.name}-{INT8 if precision == INT8 else 'f32'}"
 
     def files(self, file: str) -> tuple[str, str]:
-        """Return the network's `file`, and where its weights are when they are not in it."""
+        """Return the network's `file`, and the path of its weights if they are in a file of their own."""
         return file, f"{file.removesuffix(self.suffix)}{self.weights_suffix}"
 
 
 @dataclass(frozen=True)
 class EngineDeclaration:
-    """An engine: what it runs, where, and what it needs. worker/engines/NAME.py runs it.
+    """An engine: what it runs, on which hardware, and what it needs. worker/engines/NAME.py implements it.
 
-    `memory_mb` is what a worker holds before its model: resident megabytes of 10^6 bytes, measured. Exactly one engine
-    is the `safe` one: it runs on every CPU without torch, and is chosen where nothing was measured.
+    `memory_mb` is the measured resident memory of a worker before it loads its model, in 10^6 bytes. Exactly one engine
+    is `safe`: it runs on every CPU without torch, and is the choice where nothing was measured.
     """
 
     name: str
-    reads: tuple[str, ...]  # formats (LoaderDeclaration.format) that it runs as they are
+    reads: tuple[str, ...]  # formats (LoaderDeclaration.format) that it runs without conversion
     cpu: tuple[str, ...]  # precisions on CPUs; the first is the most exact
     memory_mb: int
     gpu: tuple[str, ...] = ()  # precisions on GPUs
-    prepared: PreparedNetworks | None = None  # what it runs of networks in other formats
+    prepared: PreparedNetworks | None = None  # the kind of prepared network that it runs
     image: WorkerImage = BASE_IMAGE
     gpu_image: WorkerImage = BASE_IMAGE
     safe: bool = False
@@ -74,7 +74,7 @@ class EngineDeclaration:
         return TORCH in self.reads
 
     def prepared_name(self, precision: str) -> str | None:
-        """Return the name under [engine.prepared] of what it runs in `precision`, None where it runs nothing such."""
+        """Return the name under [engine.prepared] of its network for `precision`, None if it runs no such networks."""
         return self.prepared.called(precision) if self.prepared else None
 
 
@@ -84,24 +84,24 @@ def _nothing(folder: Path) -> bool:
 
 @dataclass(frozen=True)
 class LoaderDeclaration:
-    """A loader: what it reads, and how that is recognised. worker/models/loaders/MODULE.py (or NAME.py) reads it.
+    """A loader: what it reads and how to recognise it. worker/models/loaders/MODULE.py (or NAME.py) implements it.
 
-    Of several loaders that recognise a model, the one with the lowest `precedence` reads it.
+    If several loaders recognise a model, the one with the lowest `precedence` reads it.
     """
 
     name: str
     precedence: int
     module: str = ""
-    format: str = TORCH  # of the network: an engine runs it as it is, and preparing converts only what torch builds
+    format: str = TORCH  # of its networks: engines may run it directly; only TORCH can be converted
     suffixes: tuple[str, ...] = ()  # of single files that it reads
-    detects: Callable[[Path], bool] = _nothing  # whether it reads a folder, told by names of files and configurations
-    sign: str = ""  # what `detects` looks for, in words
+    detects: Callable[[Path], bool] = _nothing  # whether it reads a folder, by file names and configuration
+    sign: str = ""  # description of what `detects` looks for, for messages
     needs_architecture: bool = False
-    can_refit: bool = False  # whether CHANNELS may fit the first layer to other images than RGB
-    reads_texts: bool = False  # whether its networks compare images with texts, which takes torch on every engine
-    described_by: str = ""  # the file of a folder that says how images are prepared: model-verify compares
-    settings: tuple[str, ...] = ()  # files beside the weights, as fnmatch patterns: model-fetch brings them
-    weights: tuple[str, ...] = ()  # forms of weights, as regular expressions: model-fetch brings the first there is
+    can_refit: bool = False  # whether CHANNELS may adapt the first layer to images other than RGB
+    reads_texts: bool = False  # whether its networks compare images with texts, which needs torch on every engine
+    described_by: str = ""  # the file that describes the preprocessing: model-verify compares it with [input]
+    settings: tuple[str, ...] = ()  # fnmatch patterns of files other than weights that model-fetch downloads
+    weights: tuple[str, ...] = ()  # regular expressions of weights: model-fetch downloads the first that matches
 
     @property
     def code(self) -> str:
@@ -110,7 +110,7 @@ class LoaderDeclaration:
 
 
 def discovered(package: str, places: Iterable[str], kind: type[Declaration]) -> Iterator[Declaration]:
-    """Yield every declaration of `kind` in the modules of `package`, which lie in the folders `places`."""
+    """Yield every declaration of type `kind` in the modules of `package`, whose folders are `places`."""
     for found in pkgutil.iter_modules(places):
         module = importlib.import_module(f"{package}.{found.name}")
         yield from (value for value in vars(module).values() if isinstance(value, kind))

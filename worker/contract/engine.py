@@ -1,6 +1,6 @@
-"""`[engine]` of model.toml: what can run the network, what was measured of it, and the choice for one machine.
+"""`[engine]` of model.toml: the prepared networks, the measurements, and the choice of an engine for a machine.
 
-Standard library only: the control side chooses by the same code.
+Standard library only: scripts on a bare server make the same choice with the same code.
 """
 
 from collections import Counter
@@ -13,12 +13,12 @@ from worker.contract.fields import Fields
 from worker.contract.settings import AUTO
 
 EXACT, QUANTISED = "f32", INT8
-AGREEMENT, QUANTISED_AGREEMENT = 0.99, 0.98  # the least share of images with the same answer as torch in f32
+AGREEMENT, QUANTISED_AGREEMENT = 0.99, 0.98  # least share of images answered as torch in f32 answers them
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What runs the network on one machine, with which batch sizes, and the reason in words."""
+    """The engine, precision and batch sizes for one machine, and the reason in words."""
 
     engine: str
     precision: str
@@ -28,11 +28,11 @@ class Choice:
 
 @dataclass(frozen=True)
 class Measured:
-    """What one engine in one precision did on one kind of machine (worker.machine.kind).
+    """The measurements of one engine in one precision on one machine kind (worker.contract.machine.kind).
 
-    `images_per_s` is of one core, or of the GPU; `agreement` the share of calibration images answered as torch in
-    f32 answers them, `difference` the largest of a score; `batch_sizes` are those that are faster than smaller ones;
-    `quick` says that it was seen on fewer images and timed for a shorter while.
+    `images_per_s` is the speed of one core, or of the GPU; `agreement` is the share of comparison images answered as
+    the reference, torch in f32, answers them; `difference` is the largest difference of a score from the reference's;
+    `batch_sizes` are those that are faster per image than smaller ones; `quick` means fewer images and shorter timing.
     """
 
     machine: str
@@ -52,7 +52,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Scaling:
-    """A whole machine of one kind, all its workers with `cores` each busy at once: images/s, and the median latency."""
+    """A whole machine with every worker busy on `cores` cores each: total images/s and median latency in ms."""
 
     machine: str
     cores: int
@@ -62,10 +62,10 @@ class Scaling:
 
 @dataclass(frozen=True)
 class EngineSpec:
-    """The table: the safe choice for machines that nothing was measured on, and all that was.
+    """The table [engine]: the choice for machines without measurements, and all measurements.
 
-    `prepared` holds networks converted once: by name (prepared_names), their paths inside the folder. `wait_ms` is
-    how long an image waits for others to share its batch on a GPU.
+    `prepared` are the paths of the prepared networks inside the folder, by name (prepared_names). `wait_ms` is how long
+    an image waits on a GPU for others to share its batch.
     """
 
     name: str
@@ -77,14 +77,14 @@ class EngineSpec:
     scaling: tuple[Scaling, ...] = ()
 
     def network(self, loader: str, engine: str, precision: str) -> str | None:
-        """The prepared file that `engine` runs, "" for the folder's own weights, None where it can run neither."""
+        """Return the prepared file that `engine` runs: "" for the folder's own weights, None if it can run neither."""
         file = self.prepared.get(ENGINES[engine].prepared_name(precision) or "")
         return file or ("" if reads(engine, loader) else None)
 
     def choose(self, machine: str, wanted: str = AUTO) -> Choice:
-        """What runs on a machine of this kind: the row chosen there, or the fastest that passed of the engine `wanted`.
+        """Return the choice for a machine of this kind: its chosen row, or the fastest passing row of engine `wanted`.
 
-        Where nothing fitting was measured it is the safe choice, or `wanted` in f32.
+        Without such a row it is the safe choice, or `wanted` in f32.
         """
         rows = [row for row in self.measured if row.machine == machine and row.passed and row.engine == wanted]
         if wanted == AUTO:
@@ -100,7 +100,7 @@ class EngineSpec:
 
 
 def read_engine(fields: Fields, loader: str, files: Collection[str]) -> EngineSpec:
-    """The table as an EngineSpec, of a folder with this `loader` and these listed `files`; faults go to `fields`."""
+    """Return the table [engine] of a folder with `loader` and the listed `files`; add faults to `fields`."""
     engine, precision = _engine(fields, "name")
     wait_ms = fields.number("wait_ms", float, 0.0)
     if wait_ms < 0:
@@ -121,7 +121,7 @@ def read_engine(fields: Fields, loader: str, files: Collection[str]) -> EngineSp
 
 
 def no_network(loader: str, engine: str, precision: str) -> str:
-    """Why `engine` has nothing to run, as the end of a sentence, with what it needs."""
+    """Return why `engine` has no network to run and what it needs, as the end of a sentence."""
     if ENGINES[engine].torch:
         return f'{engine} cannot run loader "{loader}": needs one of the loaders that build a network'
     prepared, readable = ENGINES[engine].prepared_name(precision), " or ".join(readers(engine))
@@ -134,7 +134,7 @@ def no_network(loader: str, engine: str, precision: str) -> str:
 
 
 def prepared_names() -> tuple[str, ...]:
-    """Return every name that [engine.prepared] may list."""
+    """Return every key that [engine.prepared] may have."""
     names = (engine.prepared_name(precision) for engine in ENGINES.values() for precision in engine.precisions)
     return tuple(dict.fromkeys(name for name in names if name))
 

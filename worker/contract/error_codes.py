@@ -1,17 +1,17 @@
-"""The code of every error that a client can meet, with its HTTP status, its meaning and its remedy.
+"""The code of every error that a client can receive, with its HTTP status, meaning and remedy.
 
 The worker raises ServiceError with a code, nginx/errors.conf answers with the same codes, and /openapi.json and
-compose/reference/errors.md list them; tests hold them together. Clients rely on the codes: none is ever renamed.
+compose/reference/errors.md list them; tests compare all four. Clients rely on the codes: never rename one.
 """
 
 from enum import Enum, StrEnum
 
-RETRIED_STATUSES = frozenset({503})  # a worker's answers after which Nginx asks another worker, once
-WORKER_RETRY_S = 1  # the Retry-After of a worker whose queue is full or that is not ready
+RETRIED_STATUSES = frozenset({503})  # statuses of a worker after which Nginx tries another worker, once
+WORKER_RETRY_S = 1  # Retry-After of a worker that is not ready or whose queue is full
 
 
 class Sender(Enum):
-    """Which part of the service answers with a code."""
+    """The part of the service that answers with a code."""
 
     WORKER = "worker"
     GATEWAY = "gateway"
@@ -22,7 +22,7 @@ WORKER, GATEWAY, BOTH = Sender
 
 
 class ErrorCode(StrEnum):
-    """A code, its HTTP status, who sends it, what it means and what the client should do."""
+    """An error code with its HTTP status, its sender, its meaning and the remedy for the client."""
 
     status: int
     sender: Sender
@@ -184,10 +184,10 @@ class ErrorCode(StrEnum):
 
     @property
     def retried(self) -> bool:
-        """Whether Nginx asks another worker when one answers with this code."""
+        """Whether Nginx tries another worker after this code."""
         return self.status in RETRIED_STATUSES and self.sender is not Sender.GATEWAY
 
     @property
     def retry_after_s(self) -> int | None:
-        """Seconds of a worker's Retry-After header; None where it sends none."""
+        """Seconds in a worker's Retry-After header; None if it sends none."""
         return WORKER_RETRY_S if self.status in (429, 503) else None

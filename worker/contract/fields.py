@@ -1,4 +1,4 @@
-"""Reading a TOML table strictly: types checked, unknown keys refused, all faults gathered before any is raised."""
+"""Read a TOML table strictly: check types, refuse unknown keys, and raise all faults together."""
 
 import tomllib
 from collections.abc import Iterable
@@ -8,15 +8,15 @@ from typing import Any, TypeVar
 from worker.contract import languages
 
 Number = TypeVar("Number", int, float)
-LONGEST_DESCRIPTION = 500  # characters; every health check carries it
+LONGEST_DESCRIPTION = 500  # characters; it is part of every health check's answer
 
 
 class ModelError(Exception):
-    """A model folder that cannot be served; one line a fault, each with its path and remedy."""
+    """A model folder that cannot be served; one line per fault, each with its path and remedy."""
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Return the table that the TOML file holds; raise OSError, or ModelError with the line that is no TOML."""
+    """Return the table in the TOML file `path`. Raise OSError, or ModelError with the faulty line."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
@@ -26,14 +26,18 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def some(names: Iterable[str], most: int = 8) -> str:
-    """Return the first `most` of the names for a message, and how many more there are."""
+    """Return the first `most` names as text for a message, with the number of the others."""
     listed = list(names)
     more = f" and {len(listed) - most} more" if len(listed) > most else ""
     return ", ".join(listed[:most]) + more
 
 
 class Fields:
-    """One table of a TOML file. Tables inside share the list of faults; `raise_faults` ends the reading."""
+    """One table of a TOML file, whose keys are each read once.
+
+    A method records a fault and returns a stand-in if the value is missing or wrong. Subtables share the list of
+    faults; call `raise_faults` after the last read.
+    """
 
     def __init__(self, table: dict[str, object], source: str, path: str = "", faults: list[str] | None = None) -> None:
         self._table = dict(table)
@@ -45,7 +49,7 @@ class Fields:
         return key in self._table
 
     def keys(self) -> set[str]:
-        """The keys not yet read."""
+        """Return the keys that were not read yet."""
         return {*self._table}
 
     def fault(self, key: str, what: str) -> None:
@@ -59,7 +63,7 @@ class Fields:
         return self._refuse(key, value, "a text", "")
 
     def flag(self, key: str) -> bool:
-        """True or false; false when it is not there."""
+        """Return a boolean; False if the key is missing."""
         value = self._take(key, False)
         return value if isinstance(value, bool) else self._refuse(key, value, "true or false", False)
 
@@ -76,7 +80,7 @@ class Fields:
         return self._refuse(key, value, "a whole number" if kind is int else "a number", kind(0))
 
     def numbers(self, key: str, kind: type[Number], length: int | None) -> tuple[Number, ...]:
-        """A list of `length` numbers, or of one or more when `length` is None."""
+        """Return a list of `length` numbers, or of one or more if `length` is None."""
         value = self._take(key, None)
         good = isinstance(value, list) and all(_is_number(item, kind) for item in value)
         if good and (len(value) == length if length else value):
@@ -85,7 +89,7 @@ class Fields:
         return self._refuse(key, value, what, (kind(1),) * (length or 1))
 
     def sides(self, key: str) -> int | tuple[int, int]:
-        """A whole number, or a list of two."""
+        """Return a whole number, or a list of two."""
         value = self._take(key, None)
         if _is_number(value, int):
             return int(value)
@@ -94,14 +98,14 @@ class Fields:
         return self._refuse(key, value, "a whole number or a list of 2", 1)
 
     def texts(self, key: str) -> tuple[str, ...]:
-        """A list of one or more texts."""
+        """Return a list of one or more texts."""
         value = self._take(key, None)
         if isinstance(value, list) and value and all(isinstance(item, str) and item for item in value):
             return tuple(value)
         return self._refuse(key, value, "a list of one or more texts", ())
 
     def description(self, key: str, longest: int = LONGEST_DESCRIPTION) -> dict[str, str]:
-        """Return texts by language, empty where the key is missing; a text without a language is English."""
+        """Return texts by language, {} if the key is missing; a plain text is English."""
         value = self._take(key, {})
         texts = {"en": value} if isinstance(value, str) else value
         if not isinstance(texts, dict) or not all(isinstance(text, str) and text for text in texts.values()):
@@ -126,12 +130,12 @@ class Fields:
         return [self._enter(row, f"{key}/{number}/") for number, row in enumerate(value)]
 
     def rest(self) -> dict[str, object]:
-        """All keys not yet read, for a table whose keys are free."""
+        """Return all keys that were not read yet with their values, for a table with free keys."""
         table, self._table = self._table, {}
         return table
 
     def raise_faults(self) -> None:
-        """Raise ModelError when anything was wrong here or in a table inside, unknown keys included."""
+        """Raise ModelError if this table or a subtable has a fault, unknown keys included."""
         self._refuse_unknown()
         if self._faults:
             raise ModelError("\n".join(self._faults))
@@ -151,7 +155,7 @@ class Fields:
         return self._table.pop(key, default)
 
     def _refuse(self, key: str, value: object, needed: str, stand_in: Any) -> Any:
-        """Note the fault and go on with a stand-in, so that the other faults are found too."""
+        """Record the fault and return a stand-in, so that reading goes on and finds the other faults."""
         self.fault(key, f"needs {needed}, found {'nothing' if value is None else repr(value)}")
         return stand_in
 

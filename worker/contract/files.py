@@ -1,4 +1,4 @@
-"""Files: their sha256, writing one whole or not at all, and lists of variables."""
+"""Compute a file's sha256, write a file atomically, and read environment files."""
 
 import hashlib
 import os
@@ -6,22 +6,22 @@ import re
 import stat
 from pathlib import Path
 
-READABLE = 0o644  # by every account, whatever the umask here
+READABLE = 0o644  # by every account, whatever the umask
 VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 
 
 def sha256(path: Path) -> str:
-    """Return the file's sha256 in lower-case hex; raise OSError."""
+    """Return the file's sha256 in lower-case hex. Raise OSError if it cannot be read."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_atomically(path: Path, text: str, *, keep_access: bool = False) -> None:
-    """Write `text` in UTF-8 so that readers find the old file or the new, also after a power cut.
+    """Write `text` in UTF-8 so that readers find either the old file or the new one, even after a power failure.
 
-    Every account may read it; with `keep_access` it has the old file's mode, and for root its owner.
+    Every account may read the file; with `keep_access` it keeps the old file's mode, and its owner if this is root.
 
-    Raise OSError, and leave neither a draft nor a change behind.
+    Raise OSError if that fails; the old file is then unchanged and no draft remains.
     """
     draft = path.with_name(f".{path.name}.new")
     try:
@@ -40,7 +40,7 @@ def write_atomically(path: Path, text: str, *, keep_access: bool = False) -> Non
 
 
 def read_variables(path: Path) -> dict[str, str]:
-    """Return the variables of a file of NAME=value lines; raise OSError, or ValueError with the line that is none."""
+    """Return the variables in a file of NAME=value lines. Raise OSError, or ValueError with the first faulty line."""
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
     found = [(line, VARIABLE.fullmatch(line)) for line in lines]
     if wrong := next((line for line, match in found if match is None), None):

@@ -1,34 +1,34 @@
-"""Codes of the languages that labels and descriptions are in: any that has the form of a BCP 47 tag (RFC 5646)."""
+"""Language codes of labels and descriptions: any code in the form of a BCP 47 tag (RFC 5646)."""
 
 import re
 
-BOTH = "both"  # as `labels` of a request: Chinese and English
-# Not anchored, for JSON schemas are made of it, too.
+BOTH = "both"  # the value of a request's `labels` for Chinese and English
+# Not anchored, since JSON schemas embed it.
 PATTERN = "[A-Za-z0-9]{2,8}(-[A-Za-z0-9]{1,8})*"
 FORM = "a language code of 2 to 8 letters or digits, such as en, ja or zh-Hant"
-SCRIPT, REGION = 4, 2  # letters in these subtags
+SCRIPT, REGION = 4, 2  # lengths of these subtags
 
 
 def is_language(code: str) -> bool:
-    """Return whether `code` may name a language."""
+    """Return whether `code` has the form of a language code."""
     return re.fullmatch(PATTERN, code) is not None and canonical(code) != BOTH
 
 
 def fault(code: str) -> str | None:
-    """Return what is wrong with `code` as a key of model.toml, as the end of a sentence; None where nothing is."""
+    """Return the fault of `code` as a key of model.toml, as the end of a sentence; None if it has none."""
     if not is_language(code):
         return f"is not {FORM}"
     return None if code == canonical(code) else f"must be written {canonical(code)}"
 
 
 def canonical(code: str) -> str:
-    """Return `code` in the case of RFC 5646, 2.1.1: zh-Hant, pt-BR, en; two codes are one where these are equal."""
+    """Return `code` in the case of RFC 5646, 2.1.1 (zh-Hant, pt-BR, en), in which equal codes can be compared."""
     first, *others = code.split("-")
     return "-".join([first.lower(), *map(_subtag, others)])
 
 
 def primary(code: str) -> str:
-    """Return the language of `code` without script and region."""
+    """Return the language subtag of `code`, without script and region."""
     return canonical(code).partition("-")[0]
 
 

@@ -1,6 +1,6 @@
-"""Every limit that a request can meet: its default, its bounds and its unit, declared once.
+"""Every limit on requests, declared once with its default, bounds and unit.
 
-`compose/cluster.toml` sets those of LIMITS in `[limits]`, the worker reads them as `WANWU_<NAME>`.
+`[limits]` of compose/cluster.toml sets those in LIMITS, and the worker reads them as `WANWU_<NAME>`.
 """
 
 from collections.abc import Mapping
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 MAX_BODY_BYTES = 32 * 1024 * 1024  # nginx.conf's client_max_body_size; a test compares the two
-MAX_TILES = 64  # of one image; each is an inference of its own
-MAX_CANDIDATE_LABELS = 256  # of one request; each goes through the text tower once for every template
-MAX_LABEL_CHARACTERS = 200  # of a candidate label, and of its template: more than any text tower reads
+MAX_TILES = 64  # per image; each tile is one inference
+MAX_CANDIDATE_LABELS = 256  # per request; the text tower reads each one once per template
+MAX_LABEL_CHARACTERS = 200  # per candidate label and per template: more than any text tower reads
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Limit:
 
     @property
     def needed(self) -> str:
-        """What a value must be, as the end of "needed ..."."""
+        """The requirement for a value, as the end of "needed ..."."""
         return f"a whole number from {self.minimum} to {self.maximum} ({self.unit})"
 
     def allows(self, value: object) -> bool:
@@ -36,7 +36,7 @@ LIMITS = {
     "queue": Limit(64, 1, 512, "images"),
     "max_images": Limit(32, 1, 512, "images"),
     "max_pixels": Limit(64_000_000, 1_000, 1_000_000_000, "pixels"),
-    # Below nginx.conf's proxy_read_timeout, or Nginx would give up before the worker says 504.
+    # Below nginx.conf's proxy_read_timeout, or Nginx would time out before the worker answers 504.
     "deadline_s": Limit(15, 1, 20, "seconds"),
     "inference_limit_s": Limit(30, 1, 600, "seconds"),
     "drain_s": Limit(3, 0, 60, "seconds"),
@@ -44,7 +44,7 @@ LIMITS = {
 
 
 def queue_fault(values: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with a full request that is larger than the queue, None where it fits or one is missing."""
+    """Return the fault if max_images exceeds queue; None if it fits or either is missing in `values`."""
     images, queue = values.get("max_images", 0), values.get("queue", float("inf"))
     if images <= queue:
         return None

@@ -1,6 +1,6 @@
-"""What kind of machine this is: a name for all that decides which engine is fastest here.
+"""Name this machine's kind, which covers all that decides which engine is fastest on it.
 
-Standard library only: the control side asks too, to choose the environment or image that the engine needs.
+Standard library only: scripts on a bare server use it to choose the environment or container image for the engine.
 """
 
 import platform
@@ -10,7 +10,7 @@ from pathlib import Path
 from worker.contract import nvidia
 
 CPUINFO = Path("/proc/cpuinfo")
-# What engines choose their kernels by: as the kernel spells it, of x86 and of Arm.
+# CPU features by which engines select their compute kernels, in Linux's spelling, of x86 and Arm.
 FEATURES = (
     "amx_bf16", "amx_fp16", "amx_int8", "avx2", "avx512_bf16", "avx512_fp16", "avx512_vnni", "avx512f", "avx_vnni",
     "asimddp", "asimdhp", "bf16", "i8mm", "sve", "sve2",
@@ -20,17 +20,20 @@ UNKNOWN_GPU = "unknown GPU"
 
 
 def kind(gpu: str = "") -> str:
-    """The kind of the GPU with this UUID, or of this machine's CPUs: equal where one measurement holds for both."""
+    """Return the kind of the GPU with this UUID, or of this machine's CPUs if `gpu` is "".
+
+    Measurements are valid for every machine of the same kind.
+    """
     return gpu_kind(nvidia.smi("-L"), gpu) if gpu else cpu_kind(platform.machine(), CPUINFO.read_text(encoding="utf-8"))
 
 
 def cpu_kind(architecture: str, cpuinfo: str) -> str:
-    """The architecture and those of FEATURES that the first CPU of /proc/cpuinfo has, as in "x86_64 avx2 avx_vnni"."""
+    """Return the architecture and the FEATURES of the first CPU in `cpuinfo`, such as "x86_64 avx2 avx_vnni"."""
     found = FLAGS.search(cpuinfo)
     flags = set(found[1].split()) if found else set()
     return " ".join([architecture, *(feature for feature in FEATURES if feature in flags)])
 
 
 def gpu_kind(smi_list: str, uuid: str) -> str:
-    """The name that `nvidia-smi -L` gives the GPU, or the MIG device, with this UUID; UNKNOWN_GPU for none."""
+    """Return the name of the GPU or MIG device `uuid` in `nvidia-smi -L`'s output; UNKNOWN_GPU if it is not listed."""
     return next((gpu.name for gpu in nvidia.parse_list(smi_list)[0] if gpu.uuid == uuid), UNKNOWN_GPU)

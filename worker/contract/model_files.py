@@ -1,4 +1,4 @@
-"""Files that loaders know models by: names that several of them look for, and configurations read as JSON."""
+"""The file names that several loaders look for, and reading their JSON configurations."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ STATE_DICTS = (".safetensors", ".pth", ".pt", ".th", ".bin", ".tar")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the JSON object in the file `path`. Raise ModelError."""
+    """Return the JSON object in the file `path`. Raise ModelError if there is none."""
     if not path.is_file():
         raise ModelError(f"{path}: not found; copy it from where the model came from")
     try:
@@ -24,5 +24,5 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Return what config.json of `folder` says, nothing where there is none. Raise ModelError."""
+    """Return the content of config.json in `folder`, {} if there is no such file. Raise ModelError if it is broken."""
     return read_json(folder / CONFIG) if (folder / CONFIG).is_file() else {}

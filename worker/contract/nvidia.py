@@ -1,11 +1,11 @@
-"""What nvidia-smi tells of this machine's GPUs."""
+"""Run nvidia-smi and parse its list of this machine's GPUs."""
 
 import re
 import shutil
 import subprocess
 from dataclasses import dataclass
 
-SMI_PATIENCE_S = 30  # a first call initialises every GPU, some seconds each; a dead driver never answers
+SMI_PATIENCE_S = 30  # the first call initialises every GPU, some seconds each; a dead driver never answers
 GPU_LINE = re.compile(r"GPU \d+: (?P<name>.+) \(UUID: (?P<uuid>\S+)\)\s*")
 MIG_LINE = re.compile(r"\s+MIG (?P<name>\S+)\s+Device\s+\d+: \(UUID: (?P<uuid>\S+)\)\s*")
 
@@ -20,7 +20,7 @@ class ListedGpu:
 
 
 def parse_list(text: str) -> tuple[list[ListedGpu], list[str]]:
-    """Return what `nvidia-smi -L` lists, each GPU before its MIG devices, and the lines that name neither."""
+    """Return the devices that `nvidia-smi -L` lists, each GPU before its MIG devices, and the unrecognised lines."""
     found: list[ListedGpu] = []
     others = []
     parent: ListedGpu | None = None
@@ -36,7 +36,7 @@ def parse_list(text: str) -> tuple[list[ListedGpu], list[str]]:
 
 
 def smi(*arguments: str) -> str:
-    """Return what `nvidia-smi ARGUMENTS` printed, errors included; nothing where there is no such program."""
+    """Return the output of `nvidia-smi ARGUMENTS`, errors included; "" if the program is not installed."""
     if shutil.which("nvidia-smi") is None:
         return ""
     command = ["nvidia-smi", *arguments]

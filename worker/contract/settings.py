@@ -1,8 +1,8 @@
-"""The settings of a worker: declared once, read from the environment, every fault reported at once.
+"""The settings of a worker: declared once, read from the environment, with all faults reported together.
 
-A field of Settings is the whole declaration: its name, type, default and unit, and the table of cluster.toml that holds
-a key of the same name, where there is one. From it follow the variable WANWU_<NAME> that the worker reads, the
-variables that scripts/render writes for every runtime, and the key of cluster.toml with its checks.
+A field of Settings is the whole declaration: name, type, default, unit, and the table of cluster.toml that has a key of
+the same name, if any. The variable WANWU_<NAME> that the worker reads, the variables that scripts/render writes for
+every runtime, and the checks of the key in cluster.toml all derive from it.
 """
 
 import os
@@ -19,14 +19,14 @@ from worker.contract.files import read_variables
 from worker.contract.limits import LIMITS, queue_fault
 
 PREFIX = "WANWU_"
-AUTO = "auto"  # the engine that the model folder has for this kind of machine
-KEEP_RUNNING, EXIT = "keep_running", "exit"  # what a worker does that cannot load its model
+AUTO = "auto"  # the engine that the model folder chooses for this machine kind
+KEEP_RUNNING, EXIT = "keep_running", "exit"  # what a worker does if it cannot load its model
 TOP, LIMITS_TABLE = "", "limits"  # tables of cluster.toml
 FORMER_NAMES = {"BROKEN": f"ON_LOAD_ERROR: set that to {KEEP_RUNNING} or {EXIT} instead"}
 
 
 class SettingsError(Exception):
-    """The environment cannot be served with; one line a fault."""
+    """The environment has faults, one per line."""
 
 
 @dataclass(frozen=True)
@@ -34,26 +34,26 @@ class Setting:
     """The declaration of one setting."""
 
     name: str
-    needed: str  # what a value must be, as the end of "needed ..."
-    parse: Callable[[str], Any] = str  # from a variable's text; raises ValueError
-    default: str | None = None  # a variable's text; None where it must be set
+    needed: str  # the requirement for a value, as the end of "needed ..."
+    parse: Callable[[str], Any] = str  # parses a variable's text; raises ValueError
+    default: str | None = None  # a variable's text; None if the variable must be set
     unit: str = ""
     toml_type: type = str
-    table: str | None = None  # of cluster.toml, TOP or another; None where the file has no such key
+    table: str | None = None  # the table of cluster.toml (TOP: top level); None if the file has no such key
 
     @property
     def variable(self) -> str:
-        """The environment variable that holds it."""
+        """The name of the setting's environment variable."""
         return PREFIX + self.name.upper()
 
     def from_toml(self, value: object) -> Any:
-        """Return a value of cluster.toml as the program uses it; raise ValueError."""
+        """Return the parsed `value` of cluster.toml. Raise ValueError if it is not allowed."""
         if type(value) is not self.toml_type:
             raise ValueError
         return self.parse(str(value))
 
     def from_env(self, environ: Mapping[str, str]) -> Any:
-        """Return the value in `environ`, or the default; raise ValueError with what was found."""
+        """Return the parsed value in `environ`, or the default. Raise ValueError, with a message, if it is wrong."""
         text = environ.get(self.variable, self.default)
         if text is None or (text == "" and self.default is None):
             raise ValueError(f"{self.variable}: found nothing, needed {self.needed}: set it")
@@ -68,7 +68,7 @@ def _cpus(text: str) -> frozenset[int]:
 
 
 def _setting(needed: str, **more: object) -> dict[str, object]:
-    """Return the metadata of a field of Settings: what Setting takes beside the name."""
+    """Return the metadata of a field of Settings: the arguments of Setting other than the name."""
     return {"needed": needed, **more}
 
 
@@ -97,7 +97,7 @@ def _limit(name: str) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class Settings:
-    """One worker's place (slot, CPUs, GPU), its model and its limits."""
+    """The settings of one worker: its slot with CPUs and GPU, its model and its limits."""
 
     model_dir: Path = field(metadata=_setting("the path of the model folder to serve", parse=Path))
     model: str = field(metadata=_setting("the name that the model is served under"))
@@ -111,7 +111,7 @@ class Settings:
         metadata=_setting("the mounted model volume, whose sentinel is checked, or nothing", default="")
     )
     volume_id: str = field(metadata=_setting("the id that the model volume must have, or nothing", default=""))
-    on_load_error: str = field(metadata=_choice(KEEP_RUNNING, EXIT))  # EXIT where a scheduler rolls an update back
+    on_load_error: str = field(metadata=_choice(KEEP_RUNNING, EXIT))  # EXIT where a scheduler rolls back updates
     engine: str = field(metadata=_choice(AUTO, *ENGINES, table=TOP))
     queue: int = field(metadata=_limit("queue"))
     max_images: int = field(metadata=_limit("max_images"))
@@ -122,7 +122,7 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
-        """Return the settings in `environ`; raise SettingsError naming every fault."""
+        """Return the settings in `environ`. Raise SettingsError with every fault."""
         faults, values = offline_faults(environ) + _unknown(environ), dict[str, Any]()
         for setting in SETTINGS.values():
             try:
@@ -141,22 +141,25 @@ SETTINGS = {one.name: Setting(one.name, **one.metadata) for one in fields(Settin
 
 @cache
 def process_settings() -> Settings:
-    """Return this process's settings, parsed once: a worker that gunicorn forks has them from its parent."""
+    """Return this process's settings, parsed once: workers that gunicorn forks inherit them.
+
+    Raise SettingsError with every fault.
+    """
     return Settings.from_env(os.environ)
 
 
 def to_env(**values: object) -> dict[str, str]:
-    """Return the variables that hold the settings `values`; raise KeyError for a name that is no setting."""
+    """Return the environment variables for the settings `values`. Raise KeyError if a name is not a setting."""
     return {SETTINGS[name].variable: str(value) for name, value in values.items()}
 
 
 def offline_variables() -> dict[str, str]:
-    """Return the variables that keep every library on this machine, from offline.env."""
+    """Return the variables in offline.env, which keep every library off the network."""
     return read_variables(Path(__file__).parents[1] / "offline.env")
 
 
 def offline_faults(environ: Mapping[str, str]) -> list[str]:
-    """Return a line for each offline variable that is not set as offline.env says."""
+    """Return a line for each variable of offline.env that `environ` does not set to the same value."""
     return [
         f"{name}: found {environ.get(name, 'nothing')}, needed {needed}: set what worker/offline.env lists"
         for name, needed in offline_variables().items()

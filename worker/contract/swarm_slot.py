@@ -1,4 +1,4 @@
-"""The slot that Docker Swarm gives a task: the task learns its name, and the server's own file says what it is."""
+"""Look up the slot that Docker Swarm assigns to a task: Swarm passes its name, a file on the server defines it."""
 
 import json
 from collections.abc import Mapping
@@ -6,19 +6,19 @@ from pathlib import Path
 
 from worker.contract.settings import SETTINGS, to_env
 
-GIVEN = "DOCKER_RESOURCE_SLOT"  # what Swarm calls the named generic resource `slot` that it has reserved
+GIVEN = "DOCKER_RESOURCE_SLOT"  # Swarm's variable with the reserved generic resource `slot`
 SLOTS = "/etc/wanwu/slots.json"
 REMEDY = "run scripts/init-server.sh on this server"
 
 
 class SlotError(Exception):
-    """The slot is not what this machine has."""
+    """This machine does not have the assigned slot."""
 
 
 def assigned(environ: Mapping[str, str], file: Path = Path(SLOTS)) -> dict[str, str]:
-    """Return the settings' variables of the slot that Swarm gave; none where it gave none.
+    """Return the environment variables for the slot that Swarm assigned, {} if it assigned none.
 
-    Raise SlotError when this server's `file` of slots does not know it.
+    Raise SlotError if `file`, the list of this server's slots, cannot be read or lacks the slot.
     """
     name = environ.get(GIVEN, "")
     if not name:

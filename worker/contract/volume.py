@@ -1,4 +1,4 @@
-"""Is this the model volume? Its sentinel tells a missing mount from an empty volume, and one volume from another."""
+"""Check the model volume by its sentinel file, which reveals a missing mount and identifies the volume."""
 
 import json
 from pathlib import Path
@@ -9,11 +9,11 @@ SENTINEL = ".wanwu-volume.json"  # {"volume": ID, "models": {FOLDER: content has
 
 
 class VolumeError(Exception):
-    """The model volume is not the one that is needed."""
+    """The model volume is not mounted, is another one, or lacks the model."""
 
 
 def check_volume(settings: Settings) -> None:
-    """Raise VolumeError where the volume that the settings name is not mounted, is another, or lacks the model."""
+    """Raise VolumeError if the volume in `settings` is not mounted, is another one, or lacks the model."""
     if not settings.volume:
         return
     identity, models = read_sentinel(Path(settings.volume))
@@ -30,7 +30,7 @@ def check_volume(settings: Settings) -> None:
 
 
 def read_sentinel(volume: Path) -> tuple[str, dict[str, str]]:
-    """The volume's id, and the content hash of each model folder; raises VolumeError."""
+    """Return the volume's id and the content hash of each model folder. Raise VolumeError if there is no sentinel."""
     file = volume / SENTINEL
     try:
         found = json.loads(file.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""A model folder: `model.toml` read strictly, and every file held against its sha256."""
+"""Read a model folder: parse `model.toml` strictly, and verify the sha256 of every file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,9 +16,10 @@ from worker.models.zero_shot import ZeroShot, read_zero_shot
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """Everything `model.toml` says; `weights` is a path for the loader (a file, or the folder itself).
+    """The content of `model.toml`.
 
-    `trust_code` lets the loader run Python from the folder.
+    `weights` is the loader's path: a file, or the folder itself. `files` are sha256 by path inside the folder.
+    `trust_code` lets the loader run Python code from the folder.
     """
 
     path: Path
@@ -39,7 +40,7 @@ class ModelFolder:
 
 
 def read_folder(path: Path) -> ModelFolder:
-    """Read `path`/model.toml; raises ModelError with every fault found in it, one a line."""
+    """Return the content of `path`/model.toml. Raise ModelError with all its faults, one per line."""
     source = path / "model.toml"
     if not path.is_dir():
         raise ModelError(f"{path}: no such model folder; check the path and that the models volume is mounted")
@@ -49,7 +50,7 @@ def read_folder(path: Path) -> ModelFolder:
 
 
 def verify_files(folder: ModelFolder) -> None:
-    """Hold every file of the folder against its sha256; raises ModelError for a missing, changed or unlisted one."""
+    """Verify the sha256 of every file of the folder. Raise ModelError if a file is missing, changed or not listed."""
     present = {str(file.relative_to(folder.path)) for file in folder.path.rglob("*") if file.is_file()}
     if missing := sorted(folder.files.keys() - present):
         raise ModelError(f"{folder.path}: missing {', '.join(missing)}; copy the model folder again")

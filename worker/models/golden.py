@@ -1,4 +1,4 @@
-"""The check before a worker is ready: its golden images must come back as model.toml says."""
+"""Check the golden images before a worker is ready: their answers must match model.toml."""
 
 from collections.abc import Callable
 
@@ -9,15 +9,15 @@ from worker.contract.errors import ServiceError
 from worker.contract.fields import ModelError
 from worker.models.folder import ModelFolder
 
-TOLERANCE = 0.05  # of a score; engines and precisions differ below it, a wrong preprocessing does not
-# int8 moves a score that was recorded in another precision further; whether it may serve, many images decide.
+TOLERANCE = 0.05  # of a score: engines and precisions differ by less, a wrong preprocessing by more
+# int8 changes a score that was recorded in another precision more; the calibration images decide whether it may serve.
 QUANTISED_TOLERANCE = 0.2
 
 
 def check_golden(folder: ModelFolder, logits_of: Callable[[bytes], np.ndarray], precision: str) -> None:
-    """Classify every golden image by `logits_of` (bytes -> float32 [classes]), an engine of `precision`.
+    """Classify every golden image with `logits_of` (an image's bytes -> float32 [classes]), which runs in `precision`.
 
-    Raise ModelError on another best class, or on a score that differs by more than the precision explains.
+    Raise ModelError if the best class differs, or if the score differs by more than the precision explains.
     """
     recorded = folder.engine.precision
     allowed = QUANTISED_TOLERANCE if precision == QUANTISED != recorded else TOLERANCE
@@ -33,7 +33,7 @@ def check_golden(folder: ModelFolder, logits_of: Callable[[bytes], np.ndarray], 
             )
         scores = folder.output.scores(logits)
         best = folder.output.best(scores, 1)[0]
-        # Asked this way round, for a score that is not a number is within no tolerance.
+        # `not <=` instead of `>`, so that a NaN score fails.
         if best != golden.index or not abs(scores[best] - golden.score) <= allowed:
             raise ModelError(
                 f"{golden.image}: answered {labels.shown(best, 'both')} ({scores[best]:.3f}), "

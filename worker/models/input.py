@@ -1,4 +1,4 @@
-"""`[input]` of model.toml: what the network takes, and of which part of an image."""
+"""`[input]` of model.toml: the input of the network, and the part of an image that it comes from."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,9 +17,9 @@ Answer = Callable[[np.ndarray], np.ndarray]  # uint8 [N, H, W, C] -> float32 log
 
 @dataclass(frozen=True)
 class Input:
-    """What the network takes: geometry and pixels, and mean and std of each channel's values scaled to 0..1.
+    """The input of the network: geometry, pixel format, and each channel's mean and std on a scale of 0 to 1.
 
-    `max_pixels` of an image are taken at most, if the worker takes so many; None leaves it to the worker.
+    `max_pixels` lowers the worker's limit on the pixels of an image; None leaves it as it is.
     """
 
     geometry: Geometry
@@ -31,32 +31,35 @@ class Input:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(height, width, channels) of what the network sees."""
+        """(height, width, channels) of the network's input."""
         return *self.geometry.size, self.pixels.channels
 
     def images(self, data: bytes, max_pixels: int) -> list[np.ndarray]:
-        """What the network sees of the image `data`, all its tiles: each uint8 [H, W, C].
+        """Return the network's inputs for the image file `data`, one for each tile: uint8 [H, W, C].
 
-        Raises what decoding raises, and ServiceError for too many tiles.
+        Raise ServiceError if the image cannot be decoded, exceeds the limit of pixels or makes too many tiles.
         """
         image = read(data, min(self.max_pixels or max_pixels, max_pixels), self.pixels)
         boxes = self.tiles.boxes(*image.size) if self.tiles else []
-        if len(boxes) < 2:  # it is no larger than a tile
+        if len(boxes) < 2:  # the image is no larger than a tile
             return [image.scaled(self.geometry)]
         upright, stretched = image.upright(), replace(self.geometry, resize=None)
         return [upright.part(box).scaled(stretched) for box in boxes]
 
     def merged(self, logits: Sequence[np.ndarray]) -> np.ndarray:
-        """The logits [classes] of an image, of those of its tiles."""
+        """Return the logits [classes] of an image from the `logits` [classes] of each of its tiles."""
         return merged(self.tiles, logits)
 
     def ask(self, data: bytes, max_pixels: int, answer: Answer) -> np.ndarray:
-        """The logits [classes] of the image `data`, from those that `answer` gives to each tile alone."""
+        """Return the logits [classes] of the image file `data`; `answer` computes those of each tile on its own.
+
+        Raise ServiceError as `images` does.
+        """
         return self.merged([answer(tile[np.newaxis])[0] for tile in self.images(data, max_pixels)])
 
 
 def read_input(fields: Fields) -> Input:
-    """The table as an Input; what is wrong with it becomes a fault of `fields`."""
+    """Return the table as an Input; add its faults to `fields`."""
     pixels = _pixels(fields)
     mean = fields.numbers("mean", float, pixels.channels)
     std = fields.numbers("std", float, pixels.channels)

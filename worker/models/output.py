@@ -1,4 +1,4 @@
-"""`[output]` and `[[golden]]` of model.toml: what the network's numbers mean, and answers that are known."""
+"""`[output]` and `[[golden]]` of model.toml: the meaning of the logits, and images with known answers."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,17 +13,17 @@ from worker.models.scores import REPORTED, THRESHOLD, TOP_K, Group, Output
 
 @dataclass(frozen=True)
 class Golden:
-    """An image whose answer is known: its class and score must come back before the worker is ready."""
+    """An image with its known class and score, which the model must return before the worker is ready."""
 
     image: Path
     index: int
     label: str
     score: float
-    example: bool = False  # whether users may see it as an image to try
+    example: bool = False  # whether it is offered to users as an example
 
 
 def read_output(fields: Fields, path: Path) -> Output:
-    """The table as an Output, its label files read from the folder `path`; faults go to `fields`."""
+    """Return the table as an Output, with the label files in the folder `path`; add faults to `fields`."""
     activation = fields.choice("activation", ACTIVATIONS)
     labels = _labels(fields.table("labels"), path)
     top_k = fields.number("top_k", int, TOP_K)
@@ -35,7 +35,7 @@ def read_output(fields: Fields, path: Path) -> Output:
 
 
 def read_golden(fields: Fields, path: Path, output: Output) -> Golden:
-    """One table as a Golden, held against the labels and groups of `output`; faults go to `fields`."""
+    """Return one table as a Golden, checked against the labels and groups of `output`; add faults to `fields`."""
     golden = Golden(
         path / fields.text("image"), fields.number("index", int), fields.text("label"), fields.number("score", float),
         fields.flag("example"),
@@ -79,7 +79,7 @@ def _lines(fields: Fields, path: Path, language: str) -> tuple[str, ...]:
 
 
 def _groups(fields: Fields, count: int) -> tuple[Group, ...]:
-    """The [[output.groups]] of a network with `count` classes."""
+    """Return the [[output.groups]] of a network with `count` classes; add faults to `fields`."""
     rows = fields.tables("groups") if fields.has("groups") else []
     groups = [_group(row, count) for row in rows]
     for number, (row, group) in enumerate(zip(rows, groups, strict=True)):
@@ -93,7 +93,7 @@ def _group(fields: Fields, count: int) -> Group:
     activation = fields.choice("activation", ACTIVATIONS)
     classes = fields.numbers("classes", int, None)
     outside = [index for index in classes if not 0 <= index < count]
-    if count and outside:  # without labels there is a fault already
+    if count and outside:  # missing labels are a fault already
         fields.fault("classes", f"must be lines of the labels, 0 to {count - 1}, found {outside[0]}")
     if activation == SOFTMAX and len(classes) == 1:
         fields.fault("classes", f"must be two or more for {SOFTMAX}, which gives a lone class 1 whatever the image")
@@ -102,7 +102,7 @@ def _group(fields: Fields, count: int) -> Group:
 
 
 def _refuse_overlap(fields: Fields, group: Group, before: Sequence[Group]) -> None:
-    """Note what `group` has twice, or in common with the groups before it."""
+    """Add a fault for each class that `group` names twice, or shares with one of the groups `before` it."""
     if twice := [index for index, times in Counter(group.classes).items() if times > 1]:
         fields.fault("classes", f"must name each class once, found {twice[0]} twice")
     for other in before:

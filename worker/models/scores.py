@@ -1,4 +1,4 @@
-"""From logits to answers: the classes that compete for the label, and the attributes that stand beside it."""
+"""Turn logits into answers: the predictions of the main classes, and the attributes of the groups."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,14 +8,14 @@ import numpy as np
 from worker.models.labels import SIGMOID, SOFTMAX, Labels, Row, activate, best
 
 TOP_K, THRESHOLD = 5, 0.0
-REPORTED = 0.5  # a sigmoid's even odds
+REPORTED = 0.5  # the sigmoid of logit 0
 
 
 @dataclass(frozen=True)
 class Group:
-    """Classes that compete with one another alone: an attribute, such as ripe or unripe.
+    """Classes that compete only with one another: an attribute, such as ripe or unripe.
 
-    Those of a sigmoid group do not even compete with one another; they are reported from the score `threshold` on.
+    The classes of a sigmoid group are independent; those with a score of at least `threshold` are reported.
     """
 
     name: str
@@ -26,9 +26,9 @@ class Group:
 
 @dataclass(frozen=True)
 class Output:
-    """How logits become scores, what the classes are called, and how much of it is told unless a request says.
+    """How logits become scores, the labels of the classes, and the defaults of a request's top_k and threshold.
 
-    An answer whose best score is below `unsure_below` is not confident; None where the model states no such score.
+    An answer whose best score is below `unsure_below` is not confident; None if the model defines no such score.
     """
 
     activation: str
@@ -40,14 +40,14 @@ class Output:
 
     @cached_property
     def main(self) -> np.ndarray:
-        """The classes that compete for the label, those in no group: int [M], rising."""
+        """The main classes, which compete for the label and are in no group: int [M], ascending."""
         grouped = [index for group in self.groups for index in group.classes]
         return np.setdiff1d(np.arange(self.labels.count), grouped)
 
     def scores(self, logits: np.ndarray, activation: str | None = None) -> np.ndarray:
-        """Scores of float32 `logits` [..., classes], of the same shape: each group's by its own activation.
+        """Return the scores of float32 `logits` [..., classes], in the same shape.
 
-        Those of the main classes by `activation`, or the model's own when it is None.
+        Each group uses its own activation, the main classes use `activation`, or the model's if it is None.
         """
         if not self.groups:
             return activate(logits, activation or self.activation)
@@ -59,17 +59,17 @@ class Output:
         return scores
 
     def best(self, scores: np.ndarray, count: int) -> list[int]:
-        """The `count` best main classes by `scores` [classes], best first."""
+        """Return the `count` best main classes by `scores` [classes], best first."""
         return self.main[best(scores[self.main], count)].tolist() if self.groups else best(scores, count)
 
     def confident(self, scores: np.ndarray) -> bool | None:
-        """Return whether the best main class of `scores` [classes] reaches `unsure_below`; None where there is none."""
+        """Return whether the best main class of `scores` [classes] reaches `unsure_below`; None if that is None."""
         return None if self.unsure_below is None else bool(scores[self.best(scores, 1)[0]] >= self.unsure_below)
 
     def predictions(self, scores: np.ndarray, top_k: int, threshold: float, wanted: str) -> list[Row]:
-        """The best `top_k` main classes of `scores` [classes] that reach `threshold`, best first.
+        """Return the best `top_k` main classes of `scores` [classes] that reach `threshold`, best first.
 
-        A threshold of 0 keeps all: scores without an activation may be negative.
+        A threshold of 0 keeps all, since scores without an activation may be negative.
         """
         return [
             self.labels.row(index, scores[index], wanted)
@@ -78,11 +78,11 @@ class Output:
         ]
 
     def attributes(self, scores: np.ndarray, wanted: str) -> dict[str, Row | list[Row]]:
-        """What each group says: its best class, or of a sigmoid group all that reach its threshold, best first."""
+        """Return each group's best class, or for a sigmoid group all classes that reach its threshold, best first."""
         return {group.name: self._attribute(group, scores, wanted) for group in self.groups}
 
     def rivals(self, index: int) -> np.ndarray:
-        """The other classes in the softmax that class `index` is in: int [R], none where it is in none."""
+        """Return the other classes in the softmax of class `index`: int [R], empty if its activation is another."""
         group = next((group for group in self.groups if index in group.classes), None)
         classes, activation = (group.classes, group.activation) if group else (self.main, self.activation)
         return np.setdiff1d(classes, index) if activation == SOFTMAX else np.array([], int)

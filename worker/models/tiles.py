@@ -1,4 +1,4 @@
-"""Large images in overlapping tiles: which parts they are cut into, and how the answers are made one."""
+"""Cut large images into overlapping tiles, and merge the tiles' answers into one."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,10 +9,10 @@ import numpy as np
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.contract.limits import MAX_TILES
 
-Merge = Callable[[Sequence[np.ndarray]], np.ndarray]  # float32 logits [classes] of every tile -> of the image
-# Of logits, so that the activation and all that follows stays what it is. Under a softmax their mean is that of the
-# scores, multiplied instead of added; under a sigmoid, whose scores rise with the logits, their maximum is that of the
-# scores.
+Merge = Callable[[Sequence[np.ndarray]], np.ndarray]  # float32 logits [classes] of each tile -> of the image
+# Logits are merged, so that the activation and all later steps are unchanged. Under a softmax, the mean of the logits
+# gives the normalised geometric mean of the scores; a sigmoid is monotonic, so the maximum of the logits gives the
+# maximum of the scores.
 MERGES: dict[str, Merge] = {
     "mean": lambda logits: np.stack(logits).mean(axis=0),
     "max": lambda logits: np.stack(logits).max(axis=0),
@@ -21,16 +21,17 @@ MERGES: dict[str, Merge] = {
 
 @dataclass(frozen=True)
 class Tiles:
-    """Tiles of `size` (height, width) in pixels of the image, one every `stride` (down, across)."""
+    """Tiles of `size` (height, width), one every `stride` (down, across), both in pixels of the image."""
 
     size: tuple[int, int]
     stride: tuple[int, int]
     merge: str
 
     def boxes(self, width: int, height: int) -> list[tuple[int, int, int, int]]:
-        """(left, top, right, bottom) of each, row by row: together the whole image, the last ones moved to its edge.
+        """Return each tile's (left, top, right, bottom), row by row; together they cover the whole image.
 
-        Where the image is smaller than a tile, so are they. Raises ServiceError for more than MAX_TILES.
+        The last tile of a row or column is moved back to the image's edge; an image smaller than a tile gives a smaller
+        tile. Raise ServiceError if there are more than MAX_TILES.
         """
         count = _count(width, self.size[1], self.stride[1]) * _count(height, self.size[0], self.stride[0])
         if count > MAX_TILES:
@@ -47,7 +48,7 @@ class Tiles:
 
 
 def merged(tiles: Tiles | None, logits: Sequence[np.ndarray]) -> np.ndarray:
-    """The logits [classes] of an image, of those of its tiles; without tiles there is one."""
+    """Return the logits [classes] of an image from the `logits` [classes] of each of its tiles, one without tiles."""
     return logits[0] if tiles is None or len(logits) == 1 else MERGES[tiles.merge](logits)
 
 

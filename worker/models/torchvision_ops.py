@@ -1,8 +1,8 @@
-"""Let torchvision be imported beside a torch build that its compiled operators were not made for.
+"""Make torchvision importable with a torch build that its compiled operators do not match.
 
-A CPU build of torch cannot load the operators of a torchvision built for CUDA, and torchvision then stops at
-import, because it registers shapes for operators nobody declared. Classifiers use none of them: declaring
-their schemas is enough.
+A CPU build of torch cannot load the operators of a torchvision built for CUDA. Importing torchvision then fails,
+because it registers shapes for undeclared operators. Classifiers use none of them, so declaring their schemas is
+enough.
 """
 
 import importlib.util
@@ -15,11 +15,11 @@ SCHEMAS = {
     "qnms": "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 }
 
-_declared: list[torch.library.Library] = []  # the declarations live as long as these objects
+_declared: list[torch.library.Library] = []  # torch drops the declarations when these objects are deleted
 
 
 def make_importable() -> None:
-    """Declare what torchvision needs declared; does nothing where torchvision works or is not installed."""
+    """Declare the operators that torchvision needs; do nothing if torchvision works or is not installed."""
     package = importlib.util.find_spec("torchvision")
     if _declared or package is None or package.origin is None:
         return

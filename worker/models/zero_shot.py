@@ -1,7 +1,7 @@
-"""`[zero_shot]` of model.toml, and what it leads to: labels as texts, their embeddings, and logits from both.
+"""`[zero_shot]` of model.toml: labels as texts, their embeddings, and logits from image features and embeddings.
 
-A zero-shot network gives the features of an image; its classes are texts. Embedding texts needs torch and the text
-tower, so the result is kept in a file named after all that it depends on.
+A zero-shot network computes the features of an image; its classes are texts. Embedding texts needs torch and the text
+tower, so the result is cached in a file whose name is a hash of everything it depends on.
 """
 
 import hashlib
@@ -18,16 +18,16 @@ import numpy as np
 
 from worker.contract.fields import Fields
 
-PLACE = "{}"  # where a template takes the label
-FOLDER = "texts"  # of embeddings, in a model folder and in a worker's cache
-BATCH = 8  # texts between two looks at the clock
+PLACE = "{}"  # the place of the label in a template
+FOLDER = "texts"  # the folder of embeddings in a model folder and in a worker's cache
+BATCH = 8  # texts per call of the text tower, and between two calls of Watch
 
-Watch = Callable[[float], object]  # hears the share of the texts that is embedded; what it raises ends the embedding
+Watch = Callable[[float], object]  # called with the share of texts embedded so far; its exceptions end the embedding
 
 
 @dataclass(frozen=True)
 class ZeroShot:
-    """Which language's labels the text tower reads, each put into every one of `templates`."""
+    """The language of the labels that the text tower reads, and the templates, each filled with every label."""
 
     language: str
     templates: tuple[str, ...]
@@ -35,9 +35,9 @@ class ZeroShot:
 
 @dataclass(frozen=True)
 class TextHead:
-    """What makes logits of features: `texts` float32 [classes, D] of length 1, and the network's scale and bias.
+    """The classifier head of a zero-shot network: `texts`, float32 unit vectors [classes, D], with scale and bias.
 
-    The zero-shot classifier of CLIP (arXiv:2103.00020, 3.1.2) and, with a bias, of SigLIP (arXiv:2303.15343, 3.2).
+    Source: the zero-shot classifiers of CLIP (arXiv:2103.00020, 3.1.2) and, with bias, SigLIP (arXiv:2303.15343, 3.2).
     """
 
     texts: np.ndarray
@@ -45,12 +45,12 @@ class TextHead:
     bias: float
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
-        """Float32 logits [..., classes] of `features` [..., D], whatever their length."""
+        """Return the float32 logits [..., classes] of `features` [..., D], which need not be unit vectors."""
         unit = features / np.linalg.norm(features, axis=-1, keepdims=True)
         return np.float32(self.scale) * (unit @ self.texts.T) + np.float32(self.bias)
 
     def save(self, path: Path) -> None:
-        """Write it to `path`, all at once: another process may read there. Raises OSError."""
+        """Write the head to `path` atomically, since another process may read it. Raise OSError if that fails."""
         buffer = io.BytesIO()
         np.savez(buffer, texts=self.texts, scale=self.scale, bias=self.bias)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,24 +63,25 @@ class TextHead:
 
 
 class TextTower(Protocol):
-    """The part of a zero-shot network that reads texts; `scale` and `bias` make logits of likenesses."""
+    """The part of a zero-shot network that reads texts; logits are similarities times `scale` plus `bias`."""
 
     scale: float
     bias: float
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
-        """Float32 [N, D] of length 1."""
+        """Return the embeddings of the N `texts`: float32 unit vectors [N, D]."""
         ...
 
 
 def unwatched(share: float) -> None:
-    """The Watch of an embedding that nothing ends."""
+    """Do nothing: a Watch that never ends an embedding."""
 
 
 def embed(tower: TextTower, labels: Sequence[str], templates: Sequence[str], watch: Watch) -> TextHead:
-    """The head of `labels`: of each, the mean over all templates, brought to length 1 again.
+    """Return the head of `labels`: for each, the normalised mean of its embeddings in all templates.
 
-    So do CLIP's authors (notebooks/Prompt_Engineering_for_ImageNet.ipynb). `watch` is asked before every batch.
+    The method is that of CLIP's authors (notebooks/Prompt_Engineering_for_ImageNet.ipynb). `watch` is called before
+    every batch, and its exceptions are raised.
     """
     texts = [template.replace(PLACE, label) for label in labels for template in templates]
     sums: dict[int, np.ndarray] = {}
@@ -95,7 +96,7 @@ def embed(tower: TextTower, labels: Sequence[str], templates: Sequence[str], wat
 
 
 def saved_head(path: Path) -> TextHead | None:
-    """The head in the file `path`; None when there is none, or none that can be read."""
+    """Return the head in the file `path`; None if the file is missing or cannot be read."""
     try:
         with np.load(path, allow_pickle=False) as held:
             return TextHead(held["texts"], float(held["scale"]), float(held["bias"]))
@@ -104,10 +105,10 @@ def saved_head(path: Path) -> TextHead | None:
 
 
 def head_file(files: Mapping[str, str], labels: Sequence[str], templates: Sequence[str]) -> str:
-    """The file name of the head of `labels` in `templates`, for a model whose `files` have these sha256.
+    """Return the relative path of the head of `labels` in `templates`, for a model with `files` (sha256 by path).
 
-    Only files at the top of the folder count: weights, vocabulary, configuration. What lies in folders, such as golden
-    images and prepared networks, changes no text.
+    Only files at the top of the folder count: weights, vocabulary, configuration. Files in subfolders, such as golden
+    images and prepared networks, do not affect embeddings.
     """
     own = {name: digest for name, digest in files.items() if "/" not in name}
     about = json.dumps([own, list(labels), list(templates)], sort_keys=True)
@@ -115,14 +116,14 @@ def head_file(files: Mapping[str, str], labels: Sequence[str], templates: Sequen
 
 
 def template_fault(template: str) -> str | None:
-    """What is wrong with `template`, or None: a sentence's end."""
+    """Return the fault of `template` as the end of a sentence, None if it has none."""
     if template.count(PLACE) != 1:
         return f"must hold {PLACE} once, where the label goes, found {template!r}"
     return None
 
 
 def read_zero_shot(fields: Fields, languages: Sequence[str]) -> ZeroShot:
-    """The table as a ZeroShot, of a model with labels in `languages`; faults go to `fields`."""
+    """Return the table as a ZeroShot of a model with labels in `languages`; add faults to `fields`."""
     templates = fields.texts("templates")
     for template in templates:
         if fault := template_fault(template):

@@ -1,7 +1,7 @@
-"""What commands for model folders run in an environment, on the worker's own code: `start` and `run` start a tool.
+"""Start the tools of the model commands, which run in their own environment and use the worker's code.
 
-A tool is `python -m scripts.models.tools.NAME FOLDER`, and reads its options from standard input as JSON. This file
-needs nothing but the standard library.
+A tool is `python -m scripts.models.tools.NAME FOLDER` and reads its options as JSON from standard input. This file
+needs only the standard library.
 """
 
 import os
@@ -28,7 +28,7 @@ T = TypeVar("T", bound="DataclassInstance")
 
 @dataclass(frozen=True)
 class PrepareTask:
-    """For `prepare`: the path that faults name instead of the draft's, the calibration images, and how thoroughly."""
+    """Options of `prepare`: the path that messages show instead of the draft's, the calibration images, the effort."""
 
     shown: Path
     calibration: Path | None = None
@@ -37,7 +37,7 @@ class PrepareTask:
 
 @dataclass(frozen=True)
 class EvaluateTask:
-    """For `evaluate`: the model folder, the labelled images, and whether to run on this machine's GPUs."""
+    """Options of `evaluate`: the model folder, the labelled images, and whether to run on this machine's GPUs."""
 
     model: Path
     images: Path
@@ -46,7 +46,7 @@ class EvaluateTask:
 
 @dataclass(frozen=True)
 class PhotosTask:
-    """For `photos`: the folder of pinned wheels, the file that pins them, the model folder to compare with."""
+    """Options of `photos`: the folder of pinned wheels, the file that pins them, the model folder to compare with."""
 
     wheels: Path
     lock: Path
@@ -56,19 +56,22 @@ class PhotosTask:
 def start(
     python: Path, tool: str, folder: Path, options: "DataclassInstance | None" = None, online: bool = False, **more: Any
 ) -> "subprocess.Popen[str]":
-    """Return the running `tool`, which was sent its options, offline unless `online`; `more` are Popen's arguments."""
+    """Start `tool`, send it `options` and return its process; it runs offline unless `online`.
+
+    `more` are further arguments of Popen.
+    """
     command: list[str | Path] = [python, "-m", f"{__name__}.{tool}", folder]
     added = _quiet_variables() if online else offline_variables() | {"HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     process = subprocess.Popen(command, cwd=ROOT, env=os.environ | added, text=True, stdin=subprocess.PIPE, **more)
     if process.stdin:
-        with suppress(BrokenPipeError), process.stdin as pipe:  # where it has ended, its status says why
+        with suppress(BrokenPipeError), process.stdin as pipe:  # a tool that has ended reports by its exit status
             pipe.write(to_json(options) if options else "")
         process.stdin = None
     return process
 
 
 def run(python: Path, tool: str, folder: Path, options: "DataclassInstance", online: bool = False) -> None:
-    """Run `tool` to its end; it ends with this process. Raise CommandError when it fails, after it has said why."""
+    """Run `tool` and wait for it; kill it if this process is interrupted. Raise CommandError if it fails."""
     with start(python, tool, folder, options, online) as process:
         try:
             process.wait()
@@ -79,7 +82,7 @@ def run(python: Path, tool: str, folder: Path, options: "DataclassInstance", onl
 
 
 def require_success(status: int) -> None:
-    """Raise CommandError for a tool that failed, and that has said why, or was killed."""
+    """Raise CommandError unless the exit status is 0; it is empty if the tool has printed the error itself."""
     if status < 0:
         raise CommandError(f"killed by signal {-status}; is there enough memory?")
     if status:
@@ -87,15 +90,15 @@ def require_success(status: int) -> None:
 
 
 def received(kind: type[T]) -> tuple[Path, T]:
-    """Return the folder and the options that `start` gave to this process."""
+    """Return the folder and the options that `start` passed to this process."""
     return Path(sys.argv[1]), from_json(kind, sys.stdin.read())
 
 
 def reported(work: Callable[[], None], draft: Path, shown: Path, place: Path) -> int:
-    """Return the exit status of `work`: 1 after its fault was printed.
+    """Run `work` and return an exit status: 0, or 1 after printing the error.
 
-    Faults name `shown` instead of the `draft`, which is gone when they are read, and `place` where a full disk has no
-    other name.
+    Messages show the path `shown` instead of `draft`, which is deleted afterwards, and `place` where an OSError has no
+    file name.
     """
     try:
         work()
@@ -110,7 +113,7 @@ def reported(work: Callable[[], None], draft: Path, shown: Path, place: Path) ->
 
 
 def _quiet_variables() -> dict[str, str]:
-    """Return what keeps libraries from reporting on this machine, and from progress bars where no terminal is."""
+    """Return the variables that disable telemetry, and progress bars if standard error is not a terminal."""
     quiet = {name: value for name, value in offline_variables().items() if not name.endswith("_OFFLINE")}
     bars = {} if sys.stderr.isatty() else {"TQDM_DISABLE": "1"}
     return quiet | bars | {"MODELSCOPE_LOG_LEVEL": "CRITICAL"}

@@ -1,4 +1,4 @@
-"""`python -m scripts.models.tools.add`: fill an empty folder with a model at hand and all that serving it needs."""
+"""`python -m scripts.models.tools.add`: fill an empty folder with a local model and all that serving it needs."""
 
 import contextlib
 import shutil
@@ -26,14 +26,14 @@ from worker.models.loaders import Description, describe
 from worker.models.output import Golden
 from worker.models.zero_shot import ZeroShot
 
-CHUNK = 1 << 24  # bytes copied between two looks at how far it is
-SLOW = 1 << 28  # bytes from which a file's copying is reported as it goes
-BANDS = 3  # of STAND_IN
+CHUNK = 1 << 24  # bytes copied between two progress messages
+SLOW = 1 << 28  # bytes from which copying a file reports its progress
+BANDS = 3  # channels of STAND_IN
 STAND_IN = ROOT / "worker/photos/golden/cat.jpg"
 
 
 def add(out: Path, options: AddModelOptions) -> None:
-    """Fill the empty folder `out`; raise ModelError with what is wrong and what to do."""
+    """Fill the empty folder `out` as `options` say. Raise ModelError with the fault and its remedy."""
     source, templates, golden = Path(options.source), _path(options.templates), _path(options.golden)
     step(f"looking at {source}")
     channels = int(options.channels) if options.channels else None
@@ -78,7 +78,10 @@ def _say_what_was_found(found: Description, guessed: bool) -> None:
 
 
 def _labels(found: Description, files: Sequence[tuple[str, Path]], source: Path) -> Labels:
-    """Return the labels in `files`, by language, and those that came with the model in other languages."""
+    """Return the labels in `files` by language, and the model's own labels in other languages.
+
+    Raise ModelError if there are none, a file is not UTF-8, or the languages have different numbers of labels.
+    """
     names = {language: lines for language, lines in found.labels.items() if lines}
     for language, file in files:
         try:
@@ -90,12 +93,12 @@ def _labels(found: Description, files: Sequence[tuple[str, Path]], source: Path)
     if len({len(lines) for lines in names.values()}) > 1:
         counts = ", ".join(f"{language} {len(lines)}" for language, lines in names.items())
         raise ModelError(f"labels: found {counts}, needed as many in every language")
-    # A library may keep labels elsewhere than in lines, and then with line breaks.
+    # Labels that a library does not store as lines may contain line breaks.
     return Labels({language: tuple(" ".join(line.split()) for line in lines) for language, lines in names.items()})
 
 
 def _copy(found: Description, out: Path, link: bool) -> None:
-    """Copy the files, or link them, telling how far it is; raises ModelError when the disk has no room for them."""
+    """Copy or hard-link the files and print the progress. Raise ModelError if the disk has no room for them."""
     total, free = sum(path.stat().st_size for path in found.files.values()), shutil.disk_usage(out).free
     if total > free and not link:
         raise ModelError(f"{out.parent}: found {megabytes(free)} free, needed {megabytes(total)}: make room there")
@@ -104,7 +107,7 @@ def _copy(found: Description, out: Path, link: bool) -> None:
         say(f"   {number}/{len(found.files)} {name}, {megabytes(size)}")
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         if link:
-            with contextlib.suppress(OSError):  # some file systems know no links
+            with contextlib.suppress(OSError):  # some file systems have no hard links
                 (out / name).hardlink_to(path)
                 continue
         with path.open("rb") as source, (out / name).open("wb") as target:
@@ -117,7 +120,10 @@ def _copy(found: Description, out: Path, link: bool) -> None:
 def _record_answer(
     name: str, origin: str, out: Path, found: Description, labels: Labels, zero_shot: ZeroShot | None, image: Path
 ) -> None:
-    """Write model.toml with what the model answers to `image`, then check the folder as a worker does."""
+    """Write model.toml with the model's answer to `image`, then check the folder as a worker does.
+
+    Raise ModelError if the image cannot be read or a check fails.
+    """
     golden = Path("golden") / image.name
     (out / "golden").mkdir(exist_ok=True)
     shutil.copyfile(image, out / golden)
@@ -129,7 +135,7 @@ def _record_answer(
         text = model_toml(name, found, digests, labels.names, Golden(golden, index, label, score), origin, zero_shot)
         (out / "model.toml").write_text(text, encoding="utf-8")
 
-    write(0, 0.0)  # a first answer to be replaced: the engine is loaded from a folder that reads as any other
+    write(0, 0.0)  # a placeholder: the engine is loaded from a folder, which needs a complete model.toml
     step(f"asking it about {image.name}")
     draft = read_folder(out)
     try:

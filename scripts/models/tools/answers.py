@@ -1,4 +1,4 @@
-"""A model folder's answers, by the very stages that serve it: decode, engine."""
+"""Run a model folder through the stages that serve it, decoding and engine, to get its answers."""
 
 import os
 from collections.abc import Callable
@@ -18,9 +18,9 @@ from worker.pipeline.text_embeddings import open_text_heads
 
 
 def open_engine(folder: ModelFolder, threads: int = 0, gpu: str = "") -> Engine:
-    """The engine that `folder` chooses, warmed up at every batch size; raises ModelError.
+    """Return the engine that `folder` chooses, warmed up at every batch size. Raise ModelError if it cannot run.
 
-    On so many threads, 0 for one on each core that this process may use; on the GPU with that UUID, "" for none.
+    `threads` is 0 for one thread on each CPU that this process may use; `gpu` is a GPU's UUID, "" for the CPU.
     """
     engine = load_engine(folder, AUTO, threads or len(os.sched_getaffinity(0)), gpu)
     for size in engine.batch_sizes:
@@ -29,32 +29,35 @@ def open_engine(folder: ModelFolder, threads: int = 0, gpu: str = "") -> Engine:
 
 
 def outputs(folder: ModelFolder, engine: Engine) -> int:
-    """How many classes the network tells apart."""
+    """Return the number of classes of the network."""
     return int(head(folder)(engine.infer(np.zeros((1, *folder.input.shape), np.uint8))).shape[-1])
 
 
 def check_count(labels: Labels, found: int) -> None:
-    """Raise ModelError when the network has `found` outputs and the labels are not as many."""
+    """Raise ModelError unless there are as many labels as `found`, the outputs of the network."""
     if labels.count != found:
         raise ModelError(f"labels: found {labels.count}, the network has {found} outputs: needed one for each")
 
 
 def decoder(folder: ModelFolder) -> Callable[[bytes], np.ndarray]:
-    """What takes the bytes of an image to the whole of it as the network sees it, uint8 [H, W, C].
+    """Return a function from an image's bytes to the whole image as the network sees it, uint8 [H, W, C].
 
-    It raises what decoding does.
+    The function raises ServiceError if the image cannot be decoded.
     """
     taken = folder.input
     return partial(decode, geometry=taken.geometry, max_pixels=LIMITS["max_pixels"].default, wanted=taken.pixels)
 
 
 def head(folder: ModelFolder) -> Head:
-    """What makes float32 logits [..., classes] of what the folder's network gives."""
+    """Return the function from the output of the folder's network to float32 logits [..., classes]."""
     texts = open_text_heads(folder, "", len(os.sched_getaffinity(0)))
     return texts.own_head if texts else identity
 
 
 def asker(folder: ModelFolder, engine: Engine) -> Callable[[bytes], np.ndarray]:
-    """What takes the bytes of an image to its float32 logits [classes]; it raises what decoding raises."""
+    """Return a function from an image's bytes to its float32 logits [classes].
+
+    The function raises ServiceError if the image cannot be decoded or makes too many tiles.
+    """
     most, to_logits = LIMITS["max_pixels"].default, head(folder)
     return partial(folder.input.ask, max_pixels=most, answer=lambda batch: to_logits(engine.infer(batch)))

@@ -1,7 +1,7 @@
-"""`python -m scripts.models.tools.fetch`: bring a model's files from where it is published, and hold them to hashes.
+"""`python -m scripts.models.tools.fetch FOLDER`: download the files of a published model and verify their hashes.
 
-The files come to lie in FOLDER/files; FOLDER/fetched.json says where from, and how to make a model folder of them.
-What an earlier attempt left there is gone on from.
+The files are written to FOLDER/files; FOLDER/fetched.json states their source and how to make a model folder from
+them. Files of an interrupted attempt are reused.
 """
 
 import json
@@ -16,11 +16,11 @@ from scripts.models.tools import received
 from scripts.models.tools.sources import FetchError, Plan, digests
 
 FILES, REPORT = "files", "fetched.json"
-PARTIAL = (".part", ".incomplete")  # what this and ModelScope's client call a file that is not all there
+PARTIAL = (".part", ".incomplete")  # suffixes of unfinished files: this tool's and ModelScope's
 
 
 def fetch(into: Path, options: FetchModelOptions) -> None:
-    """Fetch the source into the folder `into`; raise FetchError, or what the clients raise."""
+    """Fetch the source into the folder `into`. Raise FetchError, or the client library's own exception."""
     step(f"asking for {options.source}")
     plan = plan_for(options.source, options.revision, options.sha256)
     folder = into / FILES
@@ -32,7 +32,10 @@ def fetch(into: Path, options: FetchModelOptions) -> None:
 
 
 def plan_for(source: str, revision: str = "", sha256: str = "") -> Plan:
-    """What to fetch for `source`. The libraries behind it are imported only now, for some take seconds."""
+    """Return what to fetch for `source`. Raise FetchError, or the client library's own exception.
+
+    Only the libraries of this source are imported, since some take seconds.
+    """
     kind, _, name = source.partition(":")
     if kind in ("http", "https"):
         from scripts.models.tools.sources import http
@@ -55,7 +58,7 @@ def plan_for(source: str, revision: str = "", sha256: str = "") -> Plan:
 
 
 def _download(plan: Plan, folder: Path) -> None:
-    """Fetch what is not there yet, and take away what is no part of the plan any more."""
+    """Fetch the missing files and delete files that are not in the plan."""
     wanted = {folder / remote.path: remote for remote in plan.files}
     for path in folder.iterdir():
         if path.is_file() and path not in wanted and path.suffix not in PARTIAL:

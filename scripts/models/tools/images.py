@@ -1,10 +1,10 @@
-"""Inputs with a photograph's statistics, made from a seed: what calibration and load tests look at.
+"""Generate images with the statistics of photographs from a seed, for calibration and load tests.
 
-Leaves that cover one another, their sizes falling off by a power law, give natural images their edges and their
-1/f spectrum (A. B. Lee, D. Mumford and J. Huang, "Occlusion models for natural images", 2001); each leaf has a
-texture of the same spectrum. Colours vary along the axes of natural images, far more in lightness than in hue
+Overlapping leaves whose sizes follow a power law reproduce the edges and the 1/f spectrum of natural images
+(A. B. Lee, D. Mumford and J. Huang, "Occlusion models for natural images", 2001); each leaf has a texture with the
+same spectrum. Colours vary along the axes of natural images, far more in lightness than in hue
 (D. Ruderman, T. Cronin and C.-C. Chiao, "Statistics of cone responses to natural images", 1998).
-They show nothing that a classifier knows: the figures they give are of speed and agreement, not of accuracy.
+The images show no object that a classifier knows: they measure speed and agreement, not accuracy.
 """
 
 import io
@@ -12,21 +12,21 @@ import io
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-SIZE = (500, 375)  # (width, height) of the usual photo in ImageNet
+SIZE = (500, 375)  # (width, height) of a typical photo in ImageNet
 QUALITY = 90
 LEAVES = 400
-SMALLEST, LARGEST = 0.01, 0.6  # radius of a leaf, of the image's longer side
-CORNERS, ROUND = 9, 24  # of a leaf at most, and of the half that are ellipses
-ROUGH = 64  # what stands for a texture of TEXTURE_SPREAD
+SMALLEST, LARGEST = 0.01, 0.6  # radius of a leaf, as a share of the image's longer side
+CORNERS, ROUND = 9, 24  # the most corners of a polygonal leaf, and the corners of the half that are ellipses
+ROUGH = 64  # grey level of the roughness image at which the texture has TEXTURE_SPREAD
 AXES = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], np.float32)  # lightness, yellow to blue, magenta to green
 AXES /= np.linalg.norm(AXES, axis=1, keepdims=True)
-LEAF_SPREAD = np.array([95, 28, 13], np.float32)  # standard deviations along AXES, of 0..255 values
+LEAF_SPREAD = np.array([95, 28, 13], np.float32)  # standard deviations along AXES, of values from 0 to 255
 TEXTURE_SPREAD = np.array([64, 11, 6], np.float32)
 LENS_BLUR = 0.4  # pixels
 
 
 def photo(seed: int, size: tuple[int, int] = SIZE) -> Image.Image:
-    """The RGB image of `size` (width, height) that belongs to `seed`."""
+    """Return the RGB image of `size` (width, height) for `seed`."""
     rng = np.random.default_rng(seed)
     leaves, roughness = _leaves(rng, size)
     texture = _noise(rng, size) * TEXTURE_SPREAD @ AXES
@@ -36,14 +36,14 @@ def photo(seed: int, size: tuple[int, int] = SIZE) -> Image.Image:
 
 
 def jpeg(seed: int, size: tuple[int, int] = SIZE) -> bytes:
-    """`photo(seed, size)` as a camera's file: about 100 KB at the usual size."""
+    """Return `photo(seed, size)` as a JPEG file: about 100 KB at the default size."""
     stream = io.BytesIO()
     photo(seed, size).save(stream, "JPEG", quality=QUALITY)
     return stream.getvalue()
 
 
 def _leaves(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Colours, float32 [H, W, 3], and how rough the texture is there, float32 [H, W] around 1."""
+    """Return the colours, float32 [H, W, 3], and the strength of the texture, float32 [H, W] around 1."""
     middle = rng.normal(115, 25) + rng.normal(0, LEAF_SPREAD * 0.3) @ AXES
     fills = np.clip(middle + rng.normal(0, LEAF_SPREAD, (LEAVES + 1, 3)) @ AXES, 0, 255).astype(int).tolist()
     rough = np.clip(rng.lognormal(4.0, 0.7, LEAVES + 1), 0, 255).astype(int).tolist()
@@ -56,7 +56,10 @@ def _leaves(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray
 
 
 def _outlines(rng: np.random.Generator, size: tuple[int, int]) -> list[list[float]]:
-    """Leaves anywhere in the image, each x, y, x, y...: their radius has a density of its power -3."""
+    """Return the outlines of leaves at random places, each as [x, y, x, y, ...] in pixels.
+
+    The density of their radius r falls as r**-3.
+    """
     radius = (SMALLEST**-2 + rng.uniform(size=LEAVES) * (LARGEST**-2 - SMALLEST**-2)) ** -0.5 * max(size)
     corners = np.where(rng.uniform(size=LEAVES) < 0.5, ROUND, rng.integers(3, CORNERS + 1, LEAVES))
     step = np.minimum(np.arange(ROUND), corners[:, None] - 1) * (2 * np.pi / corners[:, None])
@@ -68,7 +71,7 @@ def _outlines(rng: np.random.Generator, size: tuple[int, int]) -> list[list[floa
 
 
 def _noise(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """Noise with an amplitude of 1/f, float32 [H, W, axes], mean 0 and standard deviation 1 along each of AXES."""
+    """Return noise of amplitude 1/f, float32 [H, W, axes], with mean 0 and standard deviation 1 along each of AXES."""
     width, height = size
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]).astype(np.float32)
     frequency[0, 0] = np.inf

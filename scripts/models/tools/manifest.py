@@ -1,4 +1,4 @@
-"""model.toml as text, from what was found out of a model. Pure."""
+"""Write the text of model.toml from the description of a model. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -28,9 +28,9 @@ def model_toml(
     source: str = "",
     zero_shot: ZeroShot | None = None,
 ) -> str:
-    """Return the text of model.toml, which trusts the code that comes with the model, if any.
+    """Return the text of model.toml; it sets trust_code if the model includes network code.
 
-    `digests` are the sha256 of all files by path; `golden.image` is relative too; `source` says where they are from.
+    `digests` are the sha256 of all files by path; `golden.image` is a relative path too; `source` is the files' origin.
     """
     table: dict[str, Any] = {"name": name, "version": "1"}
     if source:
@@ -50,7 +50,7 @@ def model_toml(
 
 
 def to_text(table: Mapping[str, Any]) -> str:
-    """Return `table` as TOML, in its order."""
+    """Return `table` as TOML text, with its keys in their order."""
     return str(tomlkit.dumps(table))
 
 

@@ -1,4 +1,4 @@
-"""model.toml with its [engine] and what [files] says of prepared networks put anew, all else as it is. Pure."""
+"""Rewrite [engine] and the prepared networks' entries under [files] of a model.toml, and nothing else. Pure."""
 
 import tomllib
 from collections.abc import Mapping
@@ -8,20 +8,20 @@ from scripts._vendor import tomlkit
 from worker.contract.engine import EngineSpec, Measured, Scaling
 from worker.contract.fields import ModelError
 
-PREPARED_FOLDER = "prepared"  # inside a model folder; all of it belongs to the preparation
+PREPARED_FOLDER = "prepared"  # inside a model folder; only the preparation writes there
 
 
 def rewritten(text: str, source: str, digests: Mapping[str, str], engine: EngineSpec) -> str:
-    """Return `text`, a model.toml, with `engine`, and with the sha256 `digests` of all prepared files by path.
+    """Return `text`, a model.toml, with `engine` and with `digests`, the sha256 of all prepared files by path.
 
-    Raise ModelError, about `source`, where the tables are laid out so that comments would be lost.
+    Raise ModelError, naming `source`, if the tables are laid out so that comments would be lost.
     """
     before = tomllib.loads(text)
     kept = {path: digest for path, digest in before["files"].items() if not path.startswith(f"{PREPARED_FOLDER}/")}
     wanted = before | {"files": kept | dict(digests), "engine": engine_table(engine)}
     try:
         result = _edited(text, wanted["files"], wanted["engine"])
-    except (tomlkit.exceptions.TOMLKitError, AttributeError):  # the latter for tables in pieces
+    except (tomlkit.exceptions.TOMLKitError, AttributeError):  # AttributeError: a table written in several pieces
         result = ""
     if not result or tomllib.loads(result) != wanted:
         raise ModelError(
@@ -32,7 +32,7 @@ def rewritten(text: str, source: str, digests: Mapping[str, str], engine: Engine
 
 
 def engine_table(engine: EngineSpec) -> dict[str, Any]:
-    """Return [engine] and the tables below it."""
+    """Return the table [engine] with its subtables."""
     table: dict[str, Any] = {
         "name": engine.name,
         "precision": engine.precision,
@@ -82,13 +82,13 @@ def _edited(text: str, files: Mapping[str, str], engine: Mapping[str, Any]) -> s
     _put_back(listed, tail)
     tail = _cut_tail(document["engine"])
     document["engine"] = engine
-    _cut_tail(document["engine"])  # a line break
+    _cut_tail(document["engine"])  # drops the line break that tomlkit adds
     _put_back(document["engine"], tail)
     return str(tomlkit.dumps(document))
 
 
 def _cut_tail(table: Any) -> list[Any]:
-    """Take away the blank lines and comments that end the table: they belong to what follows."""
+    """Remove and return the blank lines and comments that end the table: they belong to the next one."""
     tail: list[Any] = []
     for body in (table.value.body, _last_table(table).value.body):
         while body and body[-1][0] is None:
@@ -101,7 +101,7 @@ def _put_back(table: Any, tail: list[Any]) -> None:
 
 
 def _last_table(table: Any) -> Any:
-    """Return the table whose lines end `table`: itself, or the last one below it."""
+    """Return the table that ends `table` in the file: itself, or its last subtable."""
     while True:
         children = [item for _, item in table.value.body if isinstance(item, (tomlkit.items.Table, tomlkit.items.AoT))]
         if not children:

@@ -1,4 +1,4 @@
-"""The texts of a zero-shot model: its labels in templates, embedded once when it is added."""
+"""Embed the texts of a zero-shot model, its labels in templates, once when the model is added."""
 
 import os
 from pathlib import Path
@@ -12,15 +12,18 @@ from worker.models.labels import Labels
 from worker.models.loaders import Description, load_text_tower
 from worker.models.zero_shot import PLACE, ZeroShot, embed, head_file, template_fault
 
-TEMPLATES = {  # by language; in any other labels stand alone
+TEMPLATES = {  # by language; in other languages the label alone is the text
     "en": ("a photo of a {}.", "a photo of the {}.", "a close-up photo of a {}."),
     "zh": ("一张{}的照片。", "{}的照片。", "一张{}的特写照片。"),
 }
-MANY, STEPS = 500, 10  # texts from which progress is told, and the percent between two lines of it
+MANY, STEPS = 500, 10  # progress is printed from MANY texts on, every STEPS percent
 
 
 def zero_shot_of(found: Description, labels: Labels, templates: Path | None) -> ZeroShot | None:
-    """What is done with the labels of a zero-shot network, None for any other. Raises ModelError."""
+    """Return the language and templates of a zero-shot network's labels, None for any other network.
+
+    Raise ModelError if `templates` cannot be read, or the network reads no texts.
+    """
     if not reads_texts(found.loader):
         if templates:
             raise ModelError(f"TEMPLATES: loader {found.loader} reads no texts: leave it out")
@@ -38,7 +41,7 @@ def _usual(language: str) -> tuple[str, ...]:
 
 
 def read_templates(file: Path) -> tuple[str, ...]:
-    """The templates in `file`, one a line; raises ModelError for one without a place for the label."""
+    """Return the templates in `file`, one per line. Raise ModelError if one of them lacks a place for the label."""
     try:
         lines = tuple(line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines())
     except UnicodeDecodeError as error:
@@ -52,9 +55,9 @@ def read_templates(file: Path) -> tuple[str, ...]:
 
 
 def write_texts(out: Path, loader: str, labels: Labels, zero_shot: ZeroShot) -> None:
-    """Embed the labels by the network in the folder `out` that `loader` reads, so that no worker has to.
+    """Embed the labels with the network in the folder `out` and store the result there, so that no worker has to.
 
-    Raise ModelError.
+    Raise ModelError if a label is blank or the network cannot be loaded.
     """
     lines, templates = labels.names[zero_shot.language], zero_shot.templates
     if blank := [number for number, line in enumerate(lines, 1) if not line]:

@@ -1,6 +1,7 @@
-"""`python -m scripts.models.tools.verify FOLDER`: one JSON line a check, as each is done; 1 when one fails.
+"""`python -m scripts.models.tools.verify FOLDER`: print one JSON line for each check, and exit with 1 if one fails.
 
-The checks are those of a starting worker, in its order. The first that fails is the last, for the others need it.
+The checks are those of a starting worker, in the same order. The first failure ends the run, since each later check
+needs the earlier ones.
 """
 
 import json
@@ -19,7 +20,7 @@ CHECKS = ("model.toml", "files", "preprocessing", "loading", "labels", "golden")
 
 
 def verify(path: Path) -> Iterator[str]:
-    """What each of CHECKS found, in their order; raises ModelError from the one that fails."""
+    """Yield what each of CHECKS found, in their order. Raise ModelError from the one that fails."""
     folder = read_folder(path)
     yield f"{folder.name} version {folder.version}, loader {folder.loader}"
     verify_files(folder)
@@ -34,7 +35,7 @@ def verify(path: Path) -> Iterator[str]:
 
 
 def _preprocessing(folder: ModelFolder) -> str:
-    """Hold [input] against what the model's own files say; raises ModelError when they differ."""
+    """Compare [input] with the model's own configuration file. Raise ModelError if they differ."""
     source = LOADERS[folder.loader].described_by
     if source not in folder.files:
         return "as model.toml says; no other file of the folder tells"
@@ -67,7 +68,7 @@ def main(folder: Path) -> int:
             found, ok = next(steps), True
         except ModelError as error:
             found, ok = str(error), False
-        except Exception as error:  # a library's own complaint is a finding too
+        except Exception as error:  # an exception from a library is a finding too
             found, ok = f"{type(error).__name__}: {error}", False
         print(json.dumps({"check": name, "ok": ok, "found": found}), flush=True)
         if not ok:

@@ -1,9 +1,9 @@
-"""The engines: each module here declares one, and is found by being here. worker/engines/README.md says how."""
+"""The registry of engines: each module in this package declares one. worker/engines/README.md explains how."""
 
 from worker.contract.declarations import EngineDeclaration, discovered
 from worker.contract.loaders import declaring, format_of
 
-# torch first, which all others are held against; then those that read more formats; then by name.
+# torch first, since it is the reference for the others; then by the number of formats they read; then by name.
 ENGINES = {
     engine.name: engine
     for engine in sorted(
@@ -16,26 +16,26 @@ SAFE = next(engine for engine in ENGINES.values() if engine.safe)
 
 
 def reads(engine: str, loader: str) -> bool:
-    """Return whether `engine` runs what `loader` reads as it is."""
+    """Return whether `engine` runs the networks of `loader` without conversion."""
     return format_of(loader) in ENGINES[engine].reads
 
 
 def readers(engine: str) -> list[str]:
-    """Return the loaders that read what `engine` runs as it is, by the order of its formats."""
+    """Return the loaders whose networks `engine` runs without conversion, in the order of its formats."""
     return [name for format in ENGINES[engine].reads for name in declaring(format=format)]
 
 
 def first_for(loader: str) -> EngineDeclaration:
-    """Return the engine that runs what `loader` reads before anything is prepared."""
+    """Return the first engine that runs the networks of `loader` without conversion."""
     return next(engine for engine in ENGINES.values() if format_of(loader) in engine.reads)
 
 
 def needed_by(engine: str, texts: bool) -> EngineDeclaration:
-    """Return the engine whose packages and memory a worker on `engine` needs: torch's where it reads texts, too."""
+    """Return the engine whose packages and memory a worker on `engine` needs: torch if it also embeds `texts`."""
     return TORCH_ENGINE if texts else ENGINES[engine]
 
 
 def network_files(file: str) -> tuple[str, ...]:
-    """Return the prepared network's `file`, and where its weights are when they are not in it."""
+    """Return the prepared network's `file`, and the path of its weights if they are in a file of their own."""
     kinds = (engine.prepared for engine in ENGINES.values() if engine.prepared)
     return next((kind.files(file) for kind in kinds if file.endswith(kind.suffix)), (file,))

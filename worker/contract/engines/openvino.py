@@ -1,4 +1,4 @@
-"""The OpenVINO engine: prepared networks on CPUs."""
+"""The OpenVINO engine: OpenVINO and ONNX networks on CPUs."""
 
 from worker.contract.declarations import EngineDeclaration, PreparedNetworks
 

@@ -1,4 +1,4 @@
-"""The torch engine: networks as their libraries build them, on CPUs and NVIDIA GPUs."""
+"""The torch engine: networks that loaders build with torch, on CPUs and NVIDIA GPUs."""
 
 from worker.contract.declarations import TORCH, EngineDeclaration, WorkerImage
 

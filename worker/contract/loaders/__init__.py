@@ -1,8 +1,8 @@
-"""The loaders: each module here declares one, and is found by being here. worker/models/README.md says how."""
+"""The registry of loaders: each module in this package declares one. worker/models/README.md explains how."""
 
 from worker.contract.declarations import TORCH, LoaderDeclaration, discovered
 
-# By precedence: so they are asked what they recognise.
+# In the order in which they try to recognise a model.
 LOADERS = {
     loader.name: loader
     for loader in sorted(
@@ -12,17 +12,17 @@ LOADERS = {
 
 
 def format_of(loader: str) -> str:
-    """Return the format of the networks that `loader` reads; of a loader that is not known, what torch builds."""
+    """Return the format of the networks that `loader` reads; TORCH for an unknown loader."""
     return LOADERS[loader].format if loader in LOADERS else TORCH
 
 
 def reads_texts(loader: str) -> bool:
-    """Return whether the networks of `loader` compare images with texts."""
+    """Return whether the networks of `loader` compare images with texts; False for an unknown loader."""
     return loader in LOADERS and LOADERS[loader].reads_texts
 
 
 def declaring(**facts: object) -> tuple[str, ...]:
-    """Return the names of the loaders that declare all of `facts`."""
+    """Return the names of the loaders whose declarations have all the values in `facts`."""
     return tuple(
         name for name, loader in LOADERS.items() if all(getattr(loader, key) == value for key, value in facts.items())
     )

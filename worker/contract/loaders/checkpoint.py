@@ -1,4 +1,4 @@
-"""A state dict for an architecture of torchvision or timm, or for the user's own network in network.py."""
+"""Declare the loader of state dicts for an architecture of torchvision or timm, or for a network in network.py."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""ModelScope's image classifiers, as a snapshot folder holds them."""
+"""Declare the loader of snapshot folders with ModelScope's image classifiers."""
 
 import re
 from pathlib import Path

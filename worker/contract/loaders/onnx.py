@@ -1,4 +1,4 @@
-"""ONNX networks, with their weights inside or beside them."""
+"""Declare the loader of ONNX networks, with their weights in the same file or in files next to it."""
 
 from worker.contract.declarations import LoaderDeclaration
 

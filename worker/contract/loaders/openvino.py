@@ -1,4 +1,4 @@
-"""Networks in OpenVINO's own format: an .xml, and its weights in a .bin beside it."""
+"""Declare the loader of networks in OpenVINO's own format: an .xml, and its weights in a .bin next to it."""
 
 from worker.contract.declarations import LoaderDeclaration
 

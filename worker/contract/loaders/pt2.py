@@ -1,4 +1,4 @@
-"""Archives that torch.export saves."""
+"""Declare the loader of archives that torch.export saves."""
 
 from worker.contract.declarations import LoaderDeclaration
 

@@ -1,4 +1,4 @@
-"""timm's architectures with weights at hand, or a folder of its own layout: config.json and weights."""
+"""Declare the loader of timm's architectures: a file of weights, or timm's folder of config.json and weights."""
 
 from pathlib import Path
 

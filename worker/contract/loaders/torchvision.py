@@ -1,4 +1,4 @@
-"""torchvision's classifiers, with a state dict of their own."""
+"""Declare the loader of state dicts for torchvision's classifiers."""
 
 from worker.contract.declarations import LoaderDeclaration
 from worker.contract.model_files import STATE_DICTS

@@ -1,4 +1,4 @@
-"""Image classifiers as transformers saves them: config.json, preprocessor_config.json and weights."""
+"""Declare the loader of transformers' image classifiers: config.json, preprocessor_config.json and weights."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from worker.contract.model_files import CONFIG, PREPROCESSOR, read_config
 
 def _detects(folder: Path) -> bool:
     known = read_config(folder)
-    return "model_type" in known and "architecture" not in known  # with both it is timm's
+    return "model_type" in known and "architecture" not in known  # a config.json with both is timm's
 
 
 LOADER = LoaderDeclaration(

@@ -1,4 +1,4 @@
-"""Networks that compare images with texts: CLIP, Chinese-CLIP and SigLIP of transformers, and OpenCLIP's folders."""
+"""Declare the loader of zero-shot networks: transformers' CLIP, Chinese-CLIP and SigLIP, and OpenCLIP's folders."""
 
 from pathlib import Path
 
@@ -6,19 +6,19 @@ from worker.contract.declarations import LoaderDeclaration
 from worker.contract.model_files import CONFIG, PREPROCESSOR, read_config
 
 OPEN_CLIP_CONFIG = "open_clip_config.json"
-PROCESSOR = "processor_config.json"  # where transformers 5 writes what prepares images and texts together
+PROCESSOR = "processor_config.json"  # transformers 5 writes the processor of images and texts here
 CLIP_FAMILIES = ("clip", "chinese_clip", "siglip")
-NAFLEX = "siglip2"  # takes images of any shape, which no loader can; SigLIP 2 of one size is "siglip"
+NAFLEX = "siglip2"  # takes images of any shape, which no loader supports; SigLIP 2 of one size is "siglip"
 
 
 def is_clip(folder: Path) -> bool:
-    """Return whether `folder` holds a network with an image and a text tower, as transformers saves them."""
+    """Return whether `folder` holds a network of transformers with both an image and a text tower."""
     return _family(folder) in CLIP_FAMILIES
 
 
 def _family(folder: Path) -> object:
     known = read_config(folder)
-    # Without its text tower, and with a layer for classes, the same family is an ordinary classifier.
+    # With a classification head in place of the text tower, the same family is an ordinary classifier.
     classifies = any(str(name).endswith("ForImageClassification") for name in known.get("architectures") or ())
     return None if classifies else known.get("model_type")
 
@@ -36,7 +36,7 @@ LOADER = LoaderDeclaration(
     settings=(
         CONFIG, PREPROCESSOR, PROCESSOR, OPEN_CLIP_CONFIG, "tokenizer.json", "tokenizer_config.json",
         "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt",
-        "*.model",  # sentencepiece's
+        "*.model",  # sentencepiece
     ),
     weights=(r"open_clip_(pytorch_)?model\.safetensors", r"open_clip_pytorch_model\.bin"),
 )  # fmt: skip

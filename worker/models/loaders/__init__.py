@@ -1,8 +1,9 @@
-"""The loaders: one module each, imported only when its turn comes, so that no model costs another's libraries.
+"""The loaders: one module each, imported on demand, so that a model needs only the libraries of its own loader.
 
-worker/contract/loaders declares them. A module offers `describe(path, architecture) -> Description`; one whose networks
-torch builds `load(folder) -> torch.nn.Module`, any other `is_quantised(path) -> bool`; one that reads texts
-`load_text_tower(path, threads)`. Where loaders read files of one kind, `recognises(path, architecture)` decides.
+worker/contract/loaders declares them. A module defines `describe(path, architecture) -> Description`. A loader that
+builds networks with torch also defines `load(folder) -> torch.nn.Module`, any other `is_quantised(path) -> bool`. One
+that reads texts defines `load_text_tower(path, threads)`. `recognises(path, architecture)` decides between loaders of
+files with the same suffix.
 """
 
 import importlib
@@ -27,25 +28,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Description:
-    """What a library says of a model at hand: enough to write model.toml."""
+    """A description of a local model that is sufficient to write model.toml."""
 
     loader: str  # one of LOADERS
-    architecture: str  # "" where the loader needs none
+    architecture: str  # "" if the loader needs none
     weights: str  # the `weights` key: a path inside the new folder, or "."
-    files: Mapping[str, Path]  # what to copy: path inside the new folder -> file at hand
+    files: Mapping[str, Path]  # files to copy: path inside the new folder -> local file
     geometry: Geometry
-    mean: tuple[float, ...]  # of 0..1 values, of each channel that the network takes
+    mean: tuple[float, ...]  # of each channel of the network's input, on a scale of 0 to 1
     std: tuple[float, ...]
-    labels: Mapping[str, tuple[str, ...]]  # by language; empty when the library knows none
+    labels: Mapping[str, tuple[str, ...]]  # by language; empty if the library has none
     activation: str
-    text_language: str = ""  # of a zero-shot network: that of the labels its text tower reads, where there are several
+    text_language: str = ""  # of a zero-shot network: the language that its text tower reads
 
 
 def describe(path: Path, loader: str | None = None, architecture: str = "", channels: int | None = None) -> Description:
-    """What is known of the model at `path`, a file or a folder; guesses the loader when it is None.
+    """Return the description of the model at `path`, a file or a folder; detect the loader if it is None.
 
-    With `channels` it is for images of so many, and its first layer is to be fitted to them.
-    Runs no code from the files. Raises ModelError with what was found and what to do.
+    `channels` is the number of channels of the images to serve, to which the first layer will be adapted. No code from
+    the files runs. Raise ModelError if the model cannot be described.
     """
     if not path.exists():
         raise ModelError(f"{path}: does not exist; check the path")
@@ -58,7 +59,10 @@ def describe(path: Path, loader: str | None = None, architecture: str = "", chan
 
 
 def load_network(folder: ModelFolder) -> "torch.nn.Module":
-    """The folder's network in eval mode: float32 [N, C, H, W] -> float32 logits [N, classes]. Raises ModelError."""
+    """Return the folder's network in eval mode: float32 [N, C, H, W] -> float32 logits [N, classes].
+
+    Raise ModelError if torch cannot build the network, or the weights do not fit it.
+    """
     if format_of(folder.loader) != TORCH:
         raise ModelError(
             f"{folder.path}: engine torch cannot run loader {folder.loader!r}; "
@@ -70,27 +74,27 @@ def load_network(folder: ModelFolder) -> "torch.nn.Module":
 
 
 def load_text_tower(loader: str, path: Path, threads: int) -> "TextTower":
-    """Return what embeds texts with the network in the folder `path` that `loader` reads, on `threads` threads.
+    """Return the text tower of the network in the folder `path`, which `loader` reads; it runs on `threads` threads.
 
-    Raises ModelError, and ImportError where torch is not installed.
+    Raise ModelError if it cannot be loaded, and ImportError if torch is not installed.
     """
     tower: TextTower = _module(loader).load_text_tower(path, threads)
     return tower
 
 
 def is_quantised(loader: str, path: Path) -> bool:
-    """Return whether the network in the file `path`, which `loader` reads, is int8 already. Raise ModelError."""
+    """Return whether the network in the file `path`, which `loader` reads, is int8. Raise ModelError if unreadable."""
     return format_of(loader) != TORCH and bool(_module(loader).is_quantised(path))
 
 
 def _recognises(loader: str, path: Path, architecture: str) -> bool:
-    """Return whether `loader` takes the file `path`, whose kind other loaders read, too."""
+    """Return whether `loader` recognises the file `path`, whose suffix other loaders read, too."""
     module = _module(loader)
     return bool(module.recognises(path, architecture)) if hasattr(module, "recognises") else True
 
 
 def _channels() -> ModuleType:
-    return importlib.import_module(f"{__name__}.channels")  # which needs what is here
+    return importlib.import_module(f"{__name__}.channels")  # imported here because it imports this module
 
 
 def _module(loader: str) -> ModuleType:

@@ -1,7 +1,7 @@
-"""Networks for images with another number of channels than the three they were made for: their first layer is fitted.
+"""Adapt the first layer of a network made for RGB to images with another number of channels.
 
-As timm does it (adapt_input_conv): for one channel the weights of all are added up, so that a grey image gives what
-it gave as three equal channels; for several they take turns, scaled to the same sum.
+The method is timm's (adapt_input_conv): for one channel, the weights of the three are added, so that a grey image gives
+the same result as three equal channels; for several, the weights are repeated in turn and scaled to the same sum.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     import torch
 
 GREY, RGB = 1, 3
-COUNTED = ("num_channels", "in_chans", "in_channels")  # where networks keep the number, and compare it
-PATCH = 64  # pixels a side of what a fitted layer is tried on
+COUNTED = ("num_channels", "in_chans", "in_channels")  # attributes in which networks store the number and check it
+PATCH = 64  # pixels per side of the random image that tests an adapted layer
 CLOSE = 1e-3
 
 
 def described(found: Description, channels: int) -> Description:
-    """`found` for images with so many `channels`; raises ModelError where its network cannot be fitted to them."""
+    """Return `found` for images with `channels` channels. Raise ModelError if its loader cannot adapt the network."""
     if channels == len(found.mean):
         return found
     if not LOADERS[found.loader].can_refit:
@@ -36,14 +36,17 @@ def described(found: Description, channels: int) -> Description:
 
 
 def normal(values: Sequence[float], channels: int) -> tuple[float, ...]:
-    """A mean or std for other `channels` than it has `values`: their mean for grey, else they take turns."""
+    """Return the mean or std `values` for another number of `channels`: averaged for grey, else repeated in turn."""
     if channels == GREY and len(values) > GREY:
         return (fmean(values),)
     return tuple(values[number % len(values)] for number in range(channels))
 
 
 def of_state(network: "torch.nn.Module", state: Mapping[str, "torch.Tensor"]) -> int:
-    """How many channels the weights `state` are for, of a `network` that was built for RGB, unless they differ more."""
+    """Return the number of channels that the weights `state` take, for a `network` built for RGB.
+
+    Return RGB if the weights of the first layer differ in more than that number.
+    """
     for name, layer in _first_layers(network):
         if (weights := state.get(f"{name}.weight")) is not None and weights.ndim == layer.weight.ndim:
             outputs, channels, *kernel = weights.shape
@@ -52,17 +55,17 @@ def of_state(network: "torch.nn.Module", state: Mapping[str, "torch.Tensor"]) ->
 
 
 def match(network: "torch.nn.Module", state: Mapping[str, "torch.Tensor"]) -> None:
-    """Make `network` take as many channels as the weights `state` do, which are yet to be filled in."""
+    """Adapt `network` to the number of channels of the weights `state`, before they are loaded."""
     if (channels := of_state(network, state)) != RGB:
         _refit(network, channels)
 
 
 def fit(network: "torch.nn.Module", folder: ModelFolder) -> None:
-    """Make `network` take as many channels as model.toml says. Raises ModelError where it cannot be fitted."""
+    """Adapt `network` to the number of channels in model.toml. Raise ModelError if that is impossible."""
     import torch
 
     if not LOADERS[folder.loader].can_refit or (folder.loader == "checkpoint" and not folder.architecture):
-        return  # an exported network, or the user's own, takes what it takes
+        return  # an exported network, or the user's own, stays as it is
     channels = folder.input.pixels.channels
     begins = next((layer for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)), None)
     if channels == RGB or (begins is not None and begins.in_channels == channels):
@@ -73,7 +76,7 @@ def fit(network: "torch.nn.Module", folder: ModelFolder) -> None:
         wanted = [layer(torch.einsum("nihw,ic->nchw", seen, _mixture(channels))) for layer in layers]
         _refit(network, channels)
         alike = [torch.allclose(layer(seen), one, CLOSE, CLOSE) for layer, one in zip(layers, wanted, strict=True)]
-    if not alike or not all(alike):  # some layers make other weights of their weights
+    if not alike or not all(alike):  # some layers transform their weights, such as weight standardisation
         kind = type(begins).__name__ if begins is not None else "none"
         raise ModelError(
             f"{folder.path}: its first convolution ({kind}) cannot be fitted to {channels} channels; "
@@ -82,7 +85,7 @@ def fit(network: "torch.nn.Module", folder: ModelFolder) -> None:
 
 
 def _first_layers(network: "torch.nn.Module") -> list[tuple[str, "torch.nn.Conv2d"]]:
-    """The convolutions that take RGB, with their names: usually one, but some networks begin in several branches."""
+    """Return the convolutions that take RGB, with their names: usually one; some networks begin with branches."""
     import torch
 
     named = [(name, layer) for name, layer in network.named_modules() if isinstance(layer, torch.nn.Conv2d)]
@@ -104,7 +107,7 @@ def _refit(network: "torch.nn.Module", channels: int) -> None:
 
 
 def _mixture(channels: int) -> "torch.Tensor":
-    """float32 [channels, 3]: how much of red, green and blue each channel stands for."""
+    """Return the shares of red, green and blue that each channel stands for: float32 [channels, 3]."""
     import torch
 
     if channels == GREY:

@@ -1,8 +1,8 @@
-"""A state dict for an architecture of torchvision or timm, or for the user's own network in network.py.
+"""Load a state dict into an architecture of torchvision or timm, or into the user's own network in network.py.
 
-`architecture` is a name, looked for in torchvision and then in timm; "torchvision:" or "timm:" before it decides.
-Weights with the names of efficientnet_pytorch tell it themselves.
-network.py defines `build(classes: int)`, which returns the network; it runs only where model.toml trusts it.
+`architecture` is a name that is looked up in torchvision and then in timm; the prefix "torchvision:" or "timm:"
+selects one. Weights with the names of efficientnet_pytorch reveal the architecture themselves.
+network.py defines `build(classes: int)`, which returns the network; it runs only if model.toml sets trust_code.
 """
 
 import importlib.util
@@ -22,15 +22,15 @@ from worker.models.loaders import Description, efficientnet, guess, imagenet_lab
 from worker.models.loaders.state_dict import fill, read_state_dict
 
 BUILD = "build"
-# Two dimensions or more: the weights of a layer. Its first counts the outputs.
+# A tensor with at least this many dimensions is the weights of a layer, and its first dimension counts the outputs.
 LAYER = 2
-# What prepares images for a network of the user's own: ImageNet's usual preparation.
+# The architecture whose preprocessing, ImageNet's usual one, the user's own network gets.
 DEFAULT = "resnet18"
 LIBRARIES = {"torchvision": torchvision, "timm": timm}
 
 
 def load(folder: ModelFolder) -> torch.nn.Module:
-    """The network with the folder's weights, every key of both."""
+    """Return the network with the folder's weights. Raise ModelError unless the keys of both match exactly."""
     torchvision.check_hash(folder.weights)
     library, architecture = _found(folder.architecture, folder.weights, folder.path)
     if library:
@@ -42,7 +42,10 @@ def load(folder: ModelFolder) -> torch.nn.Module:
 
 
 def describe(path: Path, architecture: str) -> Description:
-    """What the architecture's own library says of it; of a user's own network, ImageNet's usual preparation."""
+    """Return the description from the architecture's library, or ImageNet's usual one for a user's own network.
+
+    Raise ModelError if the architecture is missing or unknown, or the weights cannot be read.
+    """
     weights = guess.file_in(path, STATE_DICTS)
     library, name = _found(architecture, weights, path)
     if library:
@@ -58,12 +61,15 @@ def describe(path: Path, architecture: str) -> Description:
 
 
 def recognises(path: Path, architecture: str) -> bool:
-    """Return whether the architecture of the state dict in the file `path` is told, by `architecture` or its names."""
+    """Return whether the architecture of the state dict `path` is known, from `architecture` or from its keys."""
     return bool(architecture) or efficientnet.is_spelled(read_state_dict(path))
 
 
 def _found(architecture: str, weights: Path, path: Path) -> tuple[str, str]:
-    """The library that has `architecture` and its name there; nothing for the user's own. Raises ModelError."""
+    """Return the library of `architecture` and its name there, "" and "" for the user's own network.
+
+    Raise ModelError if the architecture is missing or unknown.
+    """
     if not architecture and (path / NETWORK_CODE).is_file():
         return "", ""
     library, colon, name = architecture.rpartition(":")
@@ -90,11 +96,11 @@ def _own(folder: ModelFolder) -> torch.nn.Module:
     if spec is None or spec.loader is None:
         raise ModelError(f"{code}: cannot be read as Python")
     module = importlib.util.module_from_spec(spec)
-    sys.dont_write_bytecode = True  # one file more in the folder, and it would not be the model that was added
+    sys.dont_write_bytecode = True  # a .pyc file in the folder would not be listed under [files]
     try:
         spec.loader.exec_module(module)
         network = getattr(module, BUILD)(folder.output.labels.count)
-    except Exception as error:  # it may be anything
+    except Exception as error:  # the user's code may raise anything
         raise ModelError(f"{code}: {BUILD}(classes) failed: {type(error).__name__}: {error}") from error
     if not isinstance(network, torch.nn.Module):
         raise ModelError(f"{code}: {BUILD}(classes) returned a {type(network).__name__}, needed a torch.nn.Module")

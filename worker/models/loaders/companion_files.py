@@ -1,4 +1,4 @@
-"""The files that a network file keeps its weights in, found without the library that reads them."""
+"""Find the files that hold a network's weights without the library that reads them."""
 
 import mmap
 import re
@@ -7,13 +7,13 @@ from pathlib import Path
 from worker.contract.fields import ModelError
 from worker.models.loaders.lfs import refuse_pointer
 
-LOCATION = re.compile(rb"\n\x08location\x12(.)", re.DOTALL)  # ONNX: names a file with weights, after its length
+LOCATION = re.compile(rb"\n\x08location\x12(.)", re.DOTALL)  # ONNX: precedes the length and the name of a weights file
 
 
 def companion_files(main: Path) -> list[Path]:
-    """The files that hold the weights of `main`, an .xml of OpenVINO or an .onnx.
+    """Return the files that hold the weights of `main`, an .xml of OpenVINO or an .onnx.
 
-    Raises ModelError when one of them all is not there, or only a Git LFS pointer to it.
+    Raise ModelError if `main` or one of them is missing, or is a Git LFS pointer.
     """
     refuse_pointer(main)
     weights = [main.with_suffix(".bin")] if main.suffix == ".xml" else [main.parent / name for name in _external(main)]
@@ -27,7 +27,7 @@ def companion_files(main: Path) -> list[Path]:
 
 
 def _external(main: Path) -> list[str]:
-    """The names of the files that an ONNX file keeps weights in."""
+    """Return the names of the external weights files of the ONNX file `main`."""
     if not main.stat().st_size:
         return []
     with main.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:

@@ -1,4 +1,4 @@
-"""All that the loaders use of torch's and numpy's private parts, so that a new version has one file to mend."""
+"""The private parts of torch and numpy that the loaders use, so that a new version breaks only this file."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-# What numpy pickles its scalars and arrays by.
+# The functions that numpy's pickled scalars and arrays call.
 NUMPY_SCALAR: Callable[..., Any] = np._core.multiarray.scalar  # type: ignore[attr-defined]
 NUMPY_RECONSTRUCT: Callable[..., Any] = np._core.multiarray._reconstruct  # type: ignore[attr-defined]
 
@@ -18,7 +18,7 @@ def weights_only_globals() -> set[str]:
 
 
 def open_pt2(path: Path) -> Any:
-    """Return torch.export's own reader of the archive, which loads nothing; raise whatever a damaged file provokes."""
+    """Return torch.export's reader of the archive `path`; it loads nothing yet. A damaged file may raise anything."""
     from torch.export.pt2_archive._package import PT2ArchiveReader
 
     return PT2ArchiveReader(str(path))

@@ -1,7 +1,7 @@
-"""The weights of efficientnet_pytorch, and of its fork efficientnet_lite_pytorch, under timm's names.
+"""Translate weights of efficientnet_pytorch, and of its fork efficientnet_lite_pytorch, to timm's names.
 
 Both pad as TensorFlow does, so their networks are timm's tf_efficientnet_*. The efficientnet_* of timm and torchvision
-have weights of the same shapes, but pad evenly, and would give other answers.
+have weights of the same shapes, but pad evenly and would give other answers.
 """
 
 import re
@@ -18,7 +18,7 @@ State = Mapping[str, torch.Tensor]
 
 STEM = "_conv_stem.weight"
 PROJECTION = re.compile(r"_blocks\.(\d+)\._project_conv\.weight")
-# By the number of blocks, the width of the last one, and whether they squeeze and excite: no two variants are alike.
+# By the number of blocks, the width of the last one, and whether they use squeeze-and-excitation: unique per variant.
 VARIANTS = {
     (16, 320, True): "b0", (23, 320, True): "b1", (23, 352, True): "b2", (26, 384, True): "b3", (32, 448, True): "b4",
     (39, 512, True): "b5", (45, 576, True): "b6", (55, 640, True): "b7", (61, 704, True): "b8",
@@ -26,7 +26,8 @@ VARIANTS = {
     (30, 448, False): "lite4",
 }  # fmt: skip
 
-# timm's names of the layers. A block without an expansion has one pointwise convolution, and counts from there.
+# timm's names of the layers. timm numbers the layers of a block from the first it has, so that the names in a block
+# without an expansion differ.
 LAYERS = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
 SQUEEZE = {"_se_reduce": "se.conv_reduce", "_se_expand": "se.conv_expand"}
 PLAIN = SQUEEZE | {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
@@ -35,26 +36,26 @@ EXPANDING = SQUEEZE | {
     "_project_conv": "conv_pwl", "_bn2": "bn3",
 }  # fmt: skip
 
-# Images are prepared as timm's configuration says, which is how TensorFlow evaluates these weights. The examples of
-# efficientnet_pytorch leave no margin around what is cut; its README blames that for 0.3 points of b3's top-1.
-# For lite3 and lite4 timm has 300 and 380 pixels; the fork has TensorFlow's sizes, and TensorFlow a margin of 32.
+# The preprocessing is that of timm's configuration, with which TensorFlow evaluates these weights. The examples of
+# efficientnet_pytorch crop without a margin; its README attributes a loss of 0.3 points of b3's top-1 to that.
+# For lite3 and lite4 timm uses 300 and 380 pixels; the fork uses TensorFlow's sizes, and TensorFlow a margin of 32.
 SIZES = {"lite3": 280, "lite4": 300}
 MARGIN = 32
-# The weights that were trained with AdvProp are published under this prefix, and want this mean and std.
+# Weights trained with AdvProp are published under this prefix and need this mean and std.
 ADVPROP, HALF = "adv-", (0.5, 0.5, 0.5)
 OTHERWISE = "for a network of your own, put a network.py beside the weights"
 
 
 def is_spelled(state: State) -> bool:
-    """Return whether `state` has the names of efficientnet_pytorch."""
+    """Return whether the keys of `state` are efficientnet_pytorch's."""
     return STEM in state
 
 
 def in_timm(architecture: str, state: State, path: Path) -> tuple[str, State, dict[str, Any]]:
-    """Return timm's name of the architecture, `state` under timm's names, and what differs from timm's configuration.
+    """Return timm's name of the architecture, `state` with timm's keys, and the differences from timm's configuration.
 
-    An `architecture` of "" is recognised by the weights. All is returned as it is where they have other names.
-    Raise ModelError about `path` where they are of another architecture, or of none that is known.
+    If `architecture` is "", the weights determine it. A `state` with other keys is returned unchanged. Raise
+    ModelError, naming `path`, if the weights belong to another architecture or to an unknown one.
     """
     if not is_spelled(state):
         return architecture, state, {}
@@ -87,7 +88,7 @@ def _variant(state: State, path: Path) -> str:
 
 
 def _widths(state: State) -> list[int]:
-    """Return how many channels each block has as its output, in their order."""
+    """Return the number of output channels of each block, in order."""
     found = {
         int(match[1]): max(value.shape[:1], default=0)
         for key, value in state.items()
@@ -105,8 +106,8 @@ def _renamed(state: State, path: Path) -> State:
 
 
 def _layers(state: State) -> Mapping[str, str]:
-    """Return timm's name of every layer, by efficientnet_pytorch's."""
-    # timm counts the blocks within stages. The blocks of a stage are equally wide, and no two stages are.
+    """Return timm's name of every layer by efficientnet_pytorch's name."""
+    # timm numbers blocks within stages. All blocks of a stage have the same width, and it differs between stages.
     stages = enumerate(list(widths) for _, widths in groupby(_widths(state)))
     places = [f"blocks.{stage}.{index}" for stage, widths in stages for index in range(len(widths))]
     layers = dict(LAYERS)

@@ -1,4 +1,4 @@
-"""Which loader a model at hand is for: the first that recognises it by what its declaration looks for."""
+"""Detect the loader of a local model: the first whose declaration recognises it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,10 @@ from worker.contract.loaders import LOADERS
 
 
 def snapshot(path: Path) -> Path:
-    """`path`, or the snapshot its refs/main names when it is a model of a Hugging Face cache. Raises ModelError."""
+    """Return `path`, or the snapshot that its refs/main names if it is a model in a Hugging Face cache.
+
+    Raise ModelError if the snapshot is missing.
+    """
     if not (path / "snapshots").is_dir():
         return path
     reference = path / "refs/main"
@@ -21,9 +24,9 @@ def snapshot(path: Path) -> Path:
 
 
 def loader_of(path: Path, recognises: Callable[[str], bool]) -> str:
-    """Return the loader for the file or folder `path`. Raise ModelError when nothing tells it.
+    """Return the loader for the file or folder `path`. Raise ModelError if it cannot be detected.
 
-    `recognises` says of a loader, by its name, whether it takes a file of a kind that others read, too.
+    `recognises` says of a loader, by name, whether it recognises a file whose suffix other loaders read, too.
     """
     if path.is_dir():
         return _of_folder(path)
@@ -35,17 +38,20 @@ def loader_of(path: Path, recognises: Callable[[str], bool]) -> str:
 
 
 def readers(suffix: str) -> list[str]:
-    """Return the loaders that read single files ending in `suffix`, by precedence."""
+    """Return the loaders that read single files with this `suffix`, by precedence."""
     return [name for name, loader in LOADERS.items() if suffix in loader.suffixes]
 
 
 def suffixes() -> tuple[str, ...]:
-    """Return what the names of single files end in that loaders read."""
+    """Return the suffixes of all single files that loaders read."""
     return tuple(dict.fromkeys(suffix for loader in LOADERS.values() for suffix in loader.suffixes))
 
 
 def file_in(path: Path, endings: tuple[str, ...]) -> Path:
-    """`path` if it is a file, or the one file of a folder that ends in one of `endings`. Raises ModelError."""
+    """Return `path` if it is a file, or the only file in the folder with a suffix in `endings`.
+
+    Raise ModelError if the folder has none or several.
+    """
     if path.is_file():
         return path
     found = sorted(file for file in path.iterdir() if file.suffix in endings)

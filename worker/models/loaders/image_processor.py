@@ -1,6 +1,7 @@
-"""What an image processor of transformers does to an image, in the words of model.toml's [input].
+"""Translate an image processor of transformers to model.toml's [input].
 
-What it does is read from its settings, and then tried: a family that goes its own way is refused, not guessed at.
+The translation of its settings is tested against the processor itself, so that a family with a preprocessing of its own
+is refused instead of approximated.
 """
 
 from pathlib import Path
@@ -13,21 +14,21 @@ from worker.contract.fields import ModelError
 from worker.decode import INTERPOLATIONS, DecodedImage, Geometry
 from worker.models.loaders.channels import GREY, RGB, normal
 
-CONVNEXT_STRETCHES_FROM = 384  # pixels; below it, the image is scaled and cut
+CONVNEXT_STRETCHES_FROM = 384  # pixels; smaller inputs are scaled and cropped
 LEVIT_SCALE = 256 / 224
 MODES = {GREY: "L", RGB: "RGB"}
-# Inputs, as (width, height), that leave odd margins and have unusual shapes, and what may lie between two ways of
-# rounding them, in grey levels.
+# Test images, as (width, height), with odd margins and unusual shapes; CLOSE is the largest difference in grey levels
+# that rounding explains.
 TRIED = ((333, 251), (250, 91), (97, 402))
 CLOSE = 2.01
-MANY = 0.01  # of the values may differ by more than one level
+MANY = 0.01  # share of the values that may differ by more than one level
 
 Normal = tuple[float, ...]
 Size = tuple[int, int]  # (height, width)
 
 
 def preprocessing(processor: Any, path: Path, channels: int = RGB) -> tuple[Geometry, Normal, Normal]:
-    """Geometry, mean and std of an image processor; raises ModelError for what model.toml cannot say."""
+    """Return the geometry, mean and std of an image processor. Raise ModelError if [input] cannot express them."""
     if not processor.do_resize:
         raise ModelError(f"{path}: its processor does not resize, so its network has no size; set do_resize")
     interpolation = Image.Resampling(int(processor.resample)).name.lower()
@@ -47,7 +48,7 @@ def preprocessing(processor: Any, path: Path, channels: int = RGB) -> tuple[Geom
 
 
 def flips(processor: Any) -> bool:
-    """Whether the network takes blue, green, red."""
+    """Return whether the network takes the channels in the order blue, green, red."""
     return bool(getattr(processor, "do_flip_channel_order", False))
 
 
@@ -66,7 +67,7 @@ def _geometry(processor: Any, interpolation: str, path: Path) -> Geometry:
 
 
 def _scaled_to(processor: Any, path: Path) -> int | Size:
-    """What images are scaled to: their shorter side, or all of them to a (height, width)."""
+    """Return the size that images are scaled to: that of the shorter side, or (height, width)."""
     size = {key: value for key, value in dict(processor.size).items() if value}
     family, share = type(processor).__name__, getattr(processor, "crop_pct", None) or 1
     if size.keys() == {"shortest_edge"}:
@@ -94,7 +95,7 @@ def _keeps_shape(processor: Any, path: Path) -> ModelError:
 
 
 def _try(processor: Any, geometry: Geometry, mean: Normal, std: Normal, path: Path) -> None:
-    """Raise ModelError where `processor` makes other pixels of noise than decoding does; of 1 or 3 channels alone."""
+    """Raise ModelError if `processor` turns noise into other pixels than the worker does; test 1 or 3 channels only."""
     if len(mean) not in MODES:
         return
     for size in TRIED:

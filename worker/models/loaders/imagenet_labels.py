@@ -1,4 +1,4 @@
-"""Labels that come with the kit."""
+"""The ImageNet labels that are part of the kit."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ IMAGENET_ZH = Path(__file__).parents[2] / "imagenet/imagenet-1k.zh.txt"
 
 
 def imagenet(english: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
-    """`english`, and Chinese beside it when these are the 1,000 categories of ImageNet in torchvision's order."""
+    """Return the labels by language: `english`, and Chinese if they are ImageNet's 1,000 in torchvision's order."""
     labels = {"en": tuple(english)}
     if tuple(english) == _categories() and IMAGENET_ZH.is_file():
         labels["zh"] = tuple(IMAGENET_ZH.read_text(encoding="utf-8").splitlines())
@@ -16,7 +16,7 @@ def imagenet(english: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
 
 
 def of_classes(classes: int) -> Mapping[str, tuple[str, ...]]:
-    """ImageNet's names for a network with as many outputs; none for another."""
+    """Return ImageNet's labels by language if `classes` is 1,000, else {}."""
     return imagenet(_categories()) if classes == IMAGENET_CLASSES else {}
 
 

@@ -1,4 +1,4 @@
-"""Git LFS leaves a few lines of text in place of a file that it has not fetched."""
+"""Detect Git LFS pointers, the few lines of text in place of a file that Git LFS has not fetched."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ POINTER = b"version https://git-lfs"
 
 
 def refuse_pointer(path: Path) -> None:
-    """Raise ModelError when `path` is not there, or holds a pointer in place of what it should."""
+    """Raise ModelError if `path` does not exist or is a Git LFS pointer."""
     if not path.is_file():
         raise ModelError(f"{path}: no such file; check the path")
     with path.open("rb") as file:

@@ -1,7 +1,7 @@
-"""ModelScope's image classifiers from a snapshot folder, without its library: timm has their architectures.
+"""Load ModelScope's image classifiers from a snapshot folder without its library: timm has their architectures.
 
 cv_resnest101_general_recognition is a ResNeSt-101 with its labels in meta_info.txt. The daily-life ViT and its
-ImageNet twin are ViTs of OpenMMLab, which name the weights otherwise and keep the labels in the checkpoint.
+ImageNet twin are ViTs of OpenMMLab, with other names of the weights and with the labels in the checkpoint.
 """
 
 import re
@@ -20,11 +20,11 @@ from worker.models.loaders import Description, guess, imagenet_labels, timm
 from worker.models.loaders.state_dict import fill, plain, read_checkpoint, read_state_dict
 
 RESNEST, VIT = "resnest101e", "vit_base_patch16_224"
-LABEL_FIELD = 1  # of the fields of a line of meta_info.txt, separated by tabs
+LABEL_FIELD = 1  # index of the label in a line of meta_info.txt, whose fields are separated by tabs
 SIZE, RESIZE = 224, 256
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 OPENMMLAB = "backbone."
-# Of names in OpenMMLab's ViT to timm's, in this order.
+# Replacements, applied in this order, from the names in OpenMMLab's ViT to timm's.
 RENAMED = (
     (r"^head\.layers\.head\.", "head."),
     (r"^backbone\.ln1\.", "norm."),
@@ -39,7 +39,7 @@ NORMALISATION = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
 
 
 def load(folder: ModelFolder) -> torch.nn.Module:
-    """The architecture of timm with the snapshot's weights, every one of them."""
+    """Return timm's network with the snapshot's weights. Raise ModelError unless the keys of both match exactly."""
     size = folder.input.geometry.size
     network = timm.build(folder.architecture, folder.output.labels.count, size, folder.path)
     fill(network, renamed(read_state_dict(folder.weights)), folder.weights, folder.architecture)
@@ -47,7 +47,10 @@ def load(folder: ModelFolder) -> torch.nn.Module:
 
 
 def describe(path: Path, architecture: str) -> Description:
-    """What the snapshot folder says; a ViT other than the base one needs its architecture named."""
+    """Return the snapshot's description; a ViT other than the base one needs an `architecture`.
+
+    Raise ModelError if the weights or the labels cannot be read.
+    """
     weights = guess.file_in(path / WEIGHTS if path.is_dir() else path, STATE_DICTS)
     checkpoint = read_checkpoint(weights)
     state = plain(checkpoint, weights)
@@ -64,7 +67,7 @@ def describe(path: Path, architecture: str) -> Description:
 
 
 def renamed(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """`state` under timm's names if it has OpenMMLab's, else as it is."""
+    """Return `state` with timm's keys if it has OpenMMLab's, else unchanged."""
     if not any(key.startswith(OPENMMLAB) for key in state):
         return dict(state)
     return {_renamed(key): value for key, value in state.items()}
@@ -104,7 +107,10 @@ def _in_their_language(labels: list[str], path: Path) -> Mapping[str, tuple[str,
 
 
 def _normalisation(meta: Any, which: str) -> tuple[float, ...]:
-    """Mean or std of 0..1 values, as the text of OpenMMLab's configuration beside the weights says it of 0..255."""
+    """Return the mean or std, on a scale of 0 to 1, from the text of OpenMMLab's configuration in the checkpoint.
+
+    The configuration states it on a scale of 0 to 255; without one it is ImageNet's.
+    """
     text = str(meta.get("config", "")) if isinstance(meta, Mapping) else ""
     match = re.search(rf"\b{which}=\[([\d., ]+)\]", text.replace(" = ", "="))
     values = tuple(float(value) / 255 for value in match[1].split(",") if value.strip()) if match else ()

@@ -1,6 +1,6 @@
-"""Networks that the openvino engine reads itself: OpenVINO's own format, and ONNX with its weights in it or beside it.
+"""Describe exported networks: OpenVINO's own format, and ONNX with its weights inside or in files next to it.
 
-They say what size they take, and nothing of how an image is prepared: the usual values of ImageNet stand in.
+They state the shape of their input but not the preprocessing, for which ImageNet's usual values are used.
 """
 
 from pathlib import Path
@@ -16,11 +16,14 @@ from worker.models.loaders.companion_files import companion_files
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 USUAL = (1, RGB, 224, 224)  # [N, C, H, W]
-CROPPED = 256 / 224  # of the shorter side before the cut to the size after
+CROPPED = 256 / 224  # the shorter side before the crop, relative to the size after it
 
 
 def describe(path: Path, architecture: str) -> Description:
-    """The size of the network's input, its files, and ImageNet's usual preparation."""
+    """Return the description: the network's input shape and files, and ImageNet's usual preprocessing.
+
+    Raise ModelError if it cannot be read.
+    """
     onnx = any(file.suffix == ".onnx" for file in ([path] if path.is_file() else path.iterdir()))
     loader = "onnx" if onnx else "openvino"
     main = guess.file_in(path, LOADERS[loader].suffixes)
@@ -28,7 +31,7 @@ def describe(path: Path, architecture: str) -> Description:
 
 
 def exported(loader: str, main: Path, weights: list[Path], channels: int, height: int, width: int) -> Description:
-    """A network that says the shape of its input alone."""
+    """Return the description of a network of which only the shape of the input is known."""
     size = (height, width)
     mean, std = (normal(values, channels) for values in (IMAGENET_MEAN, IMAGENET_STD))
     return Description(
@@ -39,22 +42,25 @@ def exported(loader: str, main: Path, weights: list[Path], channels: int, height
 
 
 def read(path: Path) -> ov.Model:
-    """The network in `path`; raises ModelError when it is none, or lacks its weights."""
+    """Return the network in `path`. Raise ModelError if it cannot be read or lacks its weights."""
     companion_files(path)
     try:
         return ov.Core().read_model(path)
-    except Exception as error:  # OpenVINO raises whatever a damaged file provokes
+    except Exception as error:  # a damaged file may make OpenVINO raise anything
         reason = " ".join(str(error).split("\n")[-2:]).strip() or str(error)
         raise ModelError(f"{path}: not a network that OpenVINO can read: {reason}; copy it again") from error
 
 
 def is_quantised(path: Path) -> bool:
-    """Return whether the network in `path` is int8 already. Raise ModelError."""
+    """Return whether the network in `path` is int8. Raise ModelError if it cannot be read."""
     return any(operation.get_type_name() == "FakeQuantize" for operation in read(path).get_ops())
 
 
 def input_shape(path: Path) -> tuple[int, int, int]:
-    """(channels, height, width), the usual ones where the network takes any. Raises ModelError."""
+    """Return the input's (channels, height, width), with the values of USUAL for dynamic dimensions.
+
+    Raise ModelError unless the network has one input [N, C, H, W].
+    """
     network = read(path)
     shapes = [one.get_partial_shape() for one in network.inputs]
     shape = shapes[0]

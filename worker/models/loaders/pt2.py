@@ -1,7 +1,7 @@
-"""torch.export's .pt2 archives.
+"""Load torch.export's .pt2 archives safely.
 
-torch.export.load trusts them: it unpickles, evaluates symbolic shapes as Python, and looks up whatever function of
-torch a node names. So the archive is held first against what an exported classifier needs, by the same reader.
+torch.export.load trusts them: it unpickles, evaluates symbolic shapes as Python, and looks up any function of torch
+that a node names. So the archive is first checked, with the same reader, to contain only what a classifier needs.
 """
 
 import io
@@ -24,7 +24,7 @@ MODEL = "models/model.json"
 CONFIGURATIONS = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
 SAMPLES = "data/sample_inputs/model.pt"
 OLD_PICKLES = ("data/weights/model.pt", "data/constants/model.pt")
-# Operators of torch, and arithmetic on shapes.
+# Operators of torch, and arithmetic on shapes. Dunder names are excluded.
 OPERATOR = re.compile(
     r"torch\.ops\.(aten|prims)\.(?!__)\w+(\.(?!__)\w+)?|torch\.sym_\w+"
     r"|torch\.ops\.higher_order\.wrap_with_(set_grad_enabled|autocast)"
@@ -41,7 +41,7 @@ SIDES = 4
 
 
 def load(folder: ModelFolder) -> torch.nn.Module:
-    """The exported network; it must take the images and the batches that model.toml names."""
+    """Return the exported network. Raise ModelError unless it takes the input and batch sizes of model.toml."""
     sides = _taken(check(folder.weights), folder.weights)
     batch, shape = sides[0].get("as_int"), [side["as_int"] for side in sides[1:]]
     height, width, channels = folder.input.shape
@@ -57,19 +57,22 @@ def load(folder: ModelFolder) -> torch.nn.Module:
         )
     try:
         return torch.export.load(folder.weights).module()
-    except Exception as error:  # torch raises whatever a damaged file provokes
+    except Exception as error:  # a damaged file may make torch raise anything
         raise ModelError(f"{folder.weights}: not a network that torch.export can load: {error}") from error
 
 
 def describe(path: Path, architecture: str) -> Description:
-    """The size of the exported input, and ImageNet's usual preparation."""
+    """Return the description: the exported input's shape, and ImageNet's usual preprocessing.
+
+    Raise ModelError if the archive is damaged or unsafe.
+    """
     main = guess.file_in(path, (".pt2",))
     _, *sides = _taken(check(main), main)
     return exported("pt2", main, [], *(side["as_int"] for side in sides))
 
 
 def check(path: Path) -> dict[str, Any]:
-    """The archive's model.json; raises ModelError when the archive holds more than tensors and torch's operators."""
+    """Return the archive's model.json. Raise ModelError if it contains more than tensors and torch's operators."""
     refuse_pointer(path)
     try:
         reader = open_pt2(path)
@@ -83,7 +86,7 @@ def check(path: Path) -> dict[str, Any]:
                 faults.append(f"{key} pickled")
         if SAMPLES in files and not _safe(reader.read_bytes(SAMPLES)):
             faults.append(SAMPLES)
-    except Exception as error:  # whatever a damaged file provokes
+    except Exception as error:  # a damaged file may raise anything
         reason = str(error).splitlines()[0].partition(". ")[0]
         raise ModelError(f"{path}: not an archive of torch.export: {reason}; copy it again") from error
     if faults:
@@ -95,7 +98,7 @@ def check(path: Path) -> dict[str, Any]:
 
 
 def _taken(model: dict[str, Any], path: Path) -> list[dict[str, Any]]:
-    """The four sides of the one input, all but the first a number. Raises ModelError, about `path`."""
+    """Return the four dimensions of the only input; all but the first are fixed. Raise ModelError, naming `path`."""
     graph = model["graph_module"]
     given = [one["user_input"]["arg"] for one in graph["signature"]["input_specs"] if "user_input" in one]
     shapes = [graph["graph"]["tensor_values"][one["as_tensor"]["name"]]["sizes"] for one in given if "as_tensor" in one]
@@ -110,7 +113,7 @@ def _foreign(tree: object) -> list[str]:
 
 
 def _texts(tree: object) -> Iterator[tuple[str, str]]:
-    """Every text in `tree` that torch.export.load would look up or evaluate."""
+    """Yield the key and value of every text in `tree` that torch.export.load would look up or evaluate."""
     if isinstance(tree, dict):
         for key, value in tree.items():
             if key in CHECKED and isinstance(value, str):
@@ -125,6 +128,6 @@ def _texts(tree: object) -> Iterator[tuple[str, str]]:
 def _safe(data: bytes) -> bool:
     try:
         torch.load(io.BytesIO(data), weights_only=True)
-    except Exception:  # torch.export.load would unpickle it then
+    except Exception:  # torch.export.load would then unpickle it
         return False
     return True

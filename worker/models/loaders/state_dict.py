@@ -1,4 +1,4 @@
-"""Weights read safely and filled in strictly. Nothing that a file says is run."""
+"""Read weights safely, without running code from the file, and load them strictly."""
 
 import argparse
 import pickletools
@@ -16,10 +16,10 @@ from worker.contract.fields import ModelError, some
 from worker.models.loaders.compat import NUMPY_RECONSTRUCT, NUMPY_SCALAR, weights_only_globals
 from worker.models.loaders.lfs import refuse_pointer
 
-WRAPPERS = ("state_dict_ema", "state_dict", "model")  # an average of the weights answers better than the last of them
-PREFIXES = ("module.", "_orig_mod.")  # left by DataParallel and by torch.compile
+WRAPPERS = ("state_dict_ema", "state_dict", "model")  # averaged weights (EMA) are more accurate than the last ones
+PREFIXES = ("module.", "_orig_mod.")  # added by DataParallel and torch.compile
 
-# Plain values that training scripts leave beside the weights; none does anything when it is read.
+# Plain values that training scripts save along with the weights; reading them has no side effects.
 SAFE_GLOBALS = [
     argparse.Namespace, np.dtype, np.ndarray,
     *(type(np.dtype(kind)) for kind in "?bBhHiIlLqQefd"),
@@ -29,24 +29,24 @@ SAFE_GLOBALS = [
 
 
 def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
-    """The state dict in `path`, without wrappers and prefixes. Raises ModelError."""
+    """Return the state dict in `path`, without wrappers and prefixes. Raise ModelError if there is none."""
     return plain(read_checkpoint(path), path)
 
 
 def read_checkpoint(path: Path) -> Any:
-    """All that `path` holds: safetensors, or what torch.save wrote; raises ModelError when it holds code."""
+    """Return the content of `path`, safetensors or a file of torch.save. Raise ModelError if it holds code."""
     check_weights(path)
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
         with torch.serialization.safe_globals(SAFE_GLOBALS):
             return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a damaged file provokes
+    except Exception as error:  # a damaged file may raise anything
         raise _damaged(path, error) from error
 
 
 def check_weights(path: Path) -> None:
-    """Refuse, by ModelError, what is no weights: nothing, a Git LFS pointer, a file cut short, a pickle with code."""
+    """Raise ModelError if `path` is missing, a Git LFS pointer, damaged, or a pickle with code."""
     refuse_pointer(path)
     try:
         if path.suffix == ".safetensors":
@@ -59,12 +59,12 @@ def check_weights(path: Path) -> None:
             )
     except ModelError:
         raise
-    except Exception as error:  # whatever a damaged file provokes
+    except Exception as error:  # a damaged file may raise anything
         raise _damaged(path, error) from error
 
 
 def unsafe_globals(path: Path) -> list[str]:
-    """The functions and classes, beyond harmless ones, that reading `path` would call; found without calling any."""
+    """Return the functions and classes outside the allowed ones that reading `path` would call, without calling any."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if any(name.endswith("/constants.pkl") for name in archive.namelist()):
@@ -76,7 +76,7 @@ def unsafe_globals(path: Path) -> list[str]:
 
 
 def plain(checkpoint: object, path: Path) -> dict[str, torch.Tensor]:
-    """The state dict inside what a training script saved. Raises ModelError when there is none."""
+    """Return the state dict inside a training script's checkpoint. Raise ModelError if there is none."""
     while isinstance(checkpoint, Mapping) and (
         wrapper := next((key for key in WRAPPERS if isinstance(checkpoint.get(key), Mapping)), None)
     ):
@@ -92,7 +92,7 @@ def plain(checkpoint: object, path: Path) -> dict[str, torch.Tensor]:
 
 
 def fill(network: torch.nn.Module, state: Mapping[str, torch.Tensor], path: Path, architecture: str) -> None:
-    """Put `state` into `network`, every key of both and no other; raises ModelError with the keys that differ."""
+    """Load `state` into `network`. Raise ModelError unless the keys and shapes of both match exactly."""
     wanted = network.state_dict()
     shapes = [
         f"{key} {list(state[key].shape)} instead of {list(value.shape)}"
@@ -121,7 +121,7 @@ def _names(allowed: Iterable[Any]) -> set[str]:
 
 
 def _plain_pickle_globals(path: Path) -> set[str]:
-    """The globals of the pickles that a file begins with; the format of torch before 1.6 is a row of them."""
+    """Return the globals of the pickles at the start of the file: torch before 1.6 saved a sequence of them."""
     found, strings = set[str](), [""]
     with path.open("rb") as file:
         try:
@@ -133,6 +133,6 @@ def _plain_pickle_globals(path: Path) -> set[str]:
                         found.add(".".join(strings[-2:]))
                     elif isinstance(argument, str):
                         strings.append(argument)
-        except ValueError:  # the tensors' bytes begin here, or it never was a pickle
+        except ValueError:  # the tensors' bytes begin here, or the file is not a pickle
             return found
     return found

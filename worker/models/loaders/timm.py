@@ -1,4 +1,4 @@
-"""timm: any of its architectures with weights at hand, or a folder of its own layout (config.json and weights)."""
+"""Load timm's architectures from a file of weights, or from timm's own folder of config.json and weights."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,12 +16,15 @@ from worker.models.folder import ModelFolder
 from worker.models.loaders import Description, channels, efficientnet, imagenet_labels
 from worker.models.loaders.state_dict import fill, read_state_dict
 
-# In the order in which timm itself looks for them in a folder.
+# In the order in which timm looks for them in a folder.
 WEIGHTS = ("model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth")
 
 
 def load(folder: ModelFolder) -> torch.nn.Module:
-    """The architecture with the folder's weights, made with the arguments that its config.json names."""
+    """Return the network with the folder's weights, built with the arguments in its config.json.
+
+    Raise ModelError if timm cannot build it or the weights do not fit.
+    """
     config = read_config(folder.path)
     architecture, state, _ = efficientnet.in_timm(folder.architecture, read_state_dict(folder.weights), folder.weights)
     size = folder.input.geometry.size
@@ -34,19 +37,25 @@ def load(folder: ModelFolder) -> torch.nn.Module:
 def build(
     architecture: str, classes: int, size: tuple[int, int], path: Path, arguments: Mapping[str, Any] | None = None
 ) -> torch.nn.Module:
-    """The network without its weights, for images of `size` (height, width); raises ModelError about `path`."""
-    # A network with a position for each patch is made for one size of image; the others take any.
+    """Return the network without its weights, for inputs of `size` (height, width).
+
+    Raise ModelError, naming `path`, if timm cannot build it.
+    """
+    # Networks with position embeddings are built for one input size; the others take any.
     sized = {"img_size": size} if _configuration(architecture, path)["fixed_input_size"] else {}
     wanted = {**sized, **(arguments or {}), "num_classes": classes, "pretrained": False}
     try:
         network: torch.nn.Module = timm.create_model(architecture, **wanted)
-    except Exception as error:  # each architecture refuses arguments in its own way
+    except Exception as error:  # each architecture rejects arguments with its own exception
         raise ModelError(f"{path}: timm cannot make {architecture} of {list(size)} pixels: {error}") from error
     return network
 
 
 def describe(path: Path, architecture: str) -> Description:
-    """What timm's own configuration of the architecture says, or the folder's config.json."""
+    """Return the description from timm's configuration of the architecture and the folder's config.json, if any.
+
+    Raise ModelError if a file is missing, or the weights or the preprocessing are unsupported.
+    """
     config: dict[str, Any] = {}
     if path.is_dir():
         config = read_json(path / CONFIG)
@@ -59,7 +68,7 @@ def describe(path: Path, architecture: str) -> Description:
     architecture, state, differing = efficientnet.in_timm(
         architecture or str(config.get("architecture", "")), read_state_dict(weights), weights
     )
-    # Older folders have the configuration at the top of config.json.
+    # Older folders have the configuration at the top level of config.json.
     own = config.get("pretrained_cfg", config)
     known = {**_configuration(architecture, path), **differing, **own}
     if made_for := _arguments(config).get("img_size"):
@@ -68,10 +77,10 @@ def describe(path: Path, architecture: str) -> Description:
     network = build(architecture, imagenet_labels.IMAGENET_CLASSES, geometry.size, path, _arguments(config))
     seen = _arguments(config).get("in_chans") or channels.of_state(network, state)
     mean, std = (channels.normal(values, seen) for values in normal)
-    # By name, since some networks keep other weights after those of their last layer.
+    # By name, since some networks have other weights after those of their last layer.
     head = f"{known['classifier'][0] if isinstance(known['classifier'], (tuple, list)) else known['classifier']}.weight"
     if head not in state:
-        fill(network, state, weights, architecture)  # which says how they differ
+        fill(network, state, weights, architecture)  # raises ModelError with the differences
         raise ModelError(f"{weights}: has no {head}; needed a network with a classifier")
     english = config.get("label_names") or own.get("label_names") or own.get("labels")
     labels = imagenet_labels.imagenet(english) if english else imagenet_labels.of_classes(len(state[head]))
@@ -82,7 +91,7 @@ def describe(path: Path, architecture: str) -> Description:
 
 
 def preprocessing(known: dict[str, Any], path: Path) -> tuple[Geometry, tuple[float, ...], tuple[float, ...]]:
-    """Geometry, mean and std of timm's data config; raises ModelError for what model.toml cannot say."""
+    """Return the geometry, mean and std of timm's data config. Raise ModelError if [input] cannot express them."""
     data = resolve_data_config(pretrained_cfg=known)
     _, *size = data["input_size"]
     mode, crop = data["crop_mode"], data["crop_pct"]
@@ -90,7 +99,7 @@ def preprocessing(known: dict[str, Any], path: Path) -> tuple[Geometry, tuple[fl
         raise ModelError(f"{path}: interpolation {data['interpolation']!r} is none of {', '.join(INTERPOLATIONS)}")
     if mode == "border":
         raise ModelError(f"{path}: crop_mode {mode!r} cannot be said in model.toml's [input]")
-    # timm scales an image for a network that is not square by the side that needs it most; so does no other here.
+    # For a non-square input timm scales by the side that needs the larger factor, which [input] cannot express.
     if mode == "center" and size[0] != size[1]:
         raise ModelError(f"{path}: a centre crop of {size} pixels, which is not square, cannot be said in model.toml")
     height, width = (int(side / crop) for side in size)
@@ -100,7 +109,7 @@ def preprocessing(known: dict[str, Any], path: Path) -> tuple[Geometry, tuple[fl
 
 
 def _configuration(architecture: str, path: Path) -> dict[str, Any]:
-    """Return what timm has published for the architecture; raise ModelError where it has none of that name or tag."""
+    """Return timm's published configuration of the architecture. Raise ModelError if it has no such name or tag."""
     try:
         configuration: dict[str, Any] = get_pretrained_cfg(architecture, allow_unregistered=False).to_dict()
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""torchvision: any of its classification architectures, with a state dict under its own name."""
+"""Load a state dict into any of torchvision's classification architectures."""
 
 import re
 from pathlib import Path
@@ -15,15 +15,15 @@ from worker.models.folder import ModelFolder
 from worker.models.loaders import Description, channels, guess, imagenet_labels
 from worker.models.loaders.state_dict import fill, read_state_dict
 
-ARCHITECTURES = models.list_models(module=models)  # the classifiers; those for other tasks are in modules below
+ARCHITECTURES = models.list_models(module=models)  # the classifiers; models for other tasks are in submodules
 DATE = r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\."
 HASH_IN_NAME = re.compile(rf"-(?!{DATE})([0-9a-f]{{8,64}})\.")
-# Their published weights want the images in another range than the published transforms give.
+# Their published weights need another value range than the published transforms produce.
 TRANSFORMING = ("googlenet", "inception_v3")
 
 
 def load(folder: ModelFolder) -> torch.nn.Module:
-    """The architecture with the folder's weights; the last layer has as many outputs as there are labels."""
+    """Return the network with the folder's weights and one output per label. Raise ModelError if they do not fit."""
     check_hash(folder.weights)
     network = build(folder.architecture, folder.output.labels.count, folder.path)
     if folder.architecture in TRANSFORMING and _weights(folder.weights.name):
@@ -35,7 +35,7 @@ def load(folder: ModelFolder) -> torch.nn.Module:
 
 
 def build(architecture: str, classes: int, path: Path) -> torch.nn.Module:
-    """The network without its weights; raises ModelError, about `path`, when torchvision has no such classifier."""
+    """Return the network without its weights. Raise ModelError, naming `path`, if torchvision does not have it."""
     if architecture not in ARCHITECTURES:
         raise ModelError(f"{path}: torchvision has no classification architecture {architecture!r}")
     fast = {"init_weights": False} if architecture in TRANSFORMING else {}
@@ -44,7 +44,7 @@ def build(architecture: str, classes: int, path: Path) -> torch.nn.Module:
 
 
 def check_hash(path: Path) -> None:
-    """Hold the start of the sha256 against the one in the file's name, if it has one. Raises ModelError."""
+    """Raise ModelError if the file name contains the start of a sha256 that is not the file's."""
     if (match := HASH_IN_NAME.search(path.name)) and not (found := sha256(path)).startswith(match[1]):
         raise ModelError(
             f"{path}: sha256 starts with {found[: len(match[1])]}, its name says {match[1]}; download the file again"
@@ -52,7 +52,10 @@ def check_hash(path: Path) -> None:
 
 
 def describe(path: Path, architecture: str) -> Description:
-    """What the weights' metadata says; the architecture may be left out where the file has its published name."""
+    """Return the description from the weights' metadata; a file with its published name needs no `architecture`.
+
+    Raise ModelError if the architecture is unknown or the weights do not fit it.
+    """
     path = guess.file_in(path, STATE_DICTS)
     weights = _weights(path.name)
     if not architecture:
@@ -67,7 +70,7 @@ def describe(path: Path, architecture: str) -> Description:
     last = next(reversed(network.state_dict()))
     state = read_state_dict(path)
     if last not in state:
-        fill(network, state, path, architecture)  # which says how they differ
+        fill(network, state, path, architecture)  # raises ModelError with the differences
     geometry, *normal = preprocessing(weights)
     mean, std = (channels.normal(values, channels.of_state(network, state)) for values in normal)
     english = weights.meta["categories"]
@@ -79,13 +82,13 @@ def describe(path: Path, architecture: str) -> Description:
 
 
 def preprocessing(weights: Any) -> tuple[Geometry, tuple[float, ...], tuple[float, ...]]:
-    """Geometry, mean and std of torchvision's transforms for `weights`."""
+    """Return the geometry, mean and std of torchvision's transforms for `weights`."""
     steps = weights.transforms()
     (size,), (resize,) = steps.crop_size, steps.resize_size
     return Geometry((size, size), resize, steps.interpolation.value), tuple(steps.mean), tuple(steps.std)
 
 
 def _weights(name: str) -> Any:
-    """The published weights with this file name, or None."""
+    """Return the published weights with this file name, or None."""
     known = (one for each in ARCHITECTURES for one in models.get_model_weights(each))
     return next((one for one in known if one.url.rpartition("/")[2] == name), None)

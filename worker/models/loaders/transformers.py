@@ -1,4 +1,4 @@
-"""transformers: a local folder with config.json, weights (safetensors or .bin) and preprocessor_config.json."""
+"""Load transformers' classifiers from a folder with config.json, preprocessor_config.json and weights."""
 
 import logging
 from pathlib import Path
@@ -16,13 +16,13 @@ from worker.models.loaders.image_processor import flips, preprocessing
 from worker.models.loaders.state_dict import check_weights
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-INDEX = ".index.json"  # of weights in several files
+INDEX = ".index.json"  # suffix of the index of weights in several files
 
 log = logging.getLogger(__name__)
 
 
 class Logits(torch.nn.Module):
-    """A classifier of transformers that gives its logits alone, to images in RGB."""
+    """A classifier of transformers that takes RGB and returns only its logits: float32 [N, C, H, W] -> [N, classes]."""
 
     def __init__(self, classifier: torch.nn.Module, flipped: bool) -> None:
         super().__init__()
@@ -33,9 +33,9 @@ class Logits(torch.nn.Module):
 
 
 def load(folder: ModelFolder) -> torch.nn.Module:
-    """The folder's classifier; every weight of its architecture must be there.
+    """Return the folder's classifier. Raise ModelError if a weight of its architecture is missing.
 
-    More may be there: published folders often keep the head that the network was first trained with.
+    Additional weights are allowed, since published folders often include the head of the original training.
     """
     path = folder.weights
     classifier = pretrained(AutoModelForImageClassification, path)
@@ -44,9 +44,9 @@ def load(folder: ModelFolder) -> torch.nn.Module:
 
 
 def pretrained(kind: Any, path: Path) -> torch.nn.Module:
-    """The network of the folder `path`, of a `kind` such as AutoModel; raises ModelError when one of its weights lacks.
+    """Return the network in the folder `path`, built by the auto class `kind`, such as AutoModel.
 
-    More weights than its own may be there.
+    Raise ModelError if one of its weights is missing or of another shape; additional weights are allowed.
     """
     for file in weight_files(path):
         check_weights(file)
@@ -56,7 +56,7 @@ def pretrained(kind: Any, path: Path) -> torch.nn.Module:
             path, local_files_only=True, trust_remote_code=False, output_loading_info=True,
             ignore_mismatched_sizes=True, dtype=torch.float32,
         )  # fmt: skip
-    except Exception as error:  # transformers raises whatever a damaged folder provokes
+    except Exception as error:  # a damaged folder may make transformers raise anything
         raise refused(path, error) from error
     lacking = sorted(found["missing_keys"]) + sorted(key for key, *_ in found["mismatched_keys"])
     if lacking:
@@ -67,7 +67,7 @@ def pretrained(kind: Any, path: Path) -> torch.nn.Module:
 
 
 def describe(path: Path, architecture: str) -> Description:
-    """What config.json and preprocessor_config.json say."""
+    """Return the description from the folder's JSON files. Raise ModelError if a file is missing or unsupported."""
     if not path.is_dir():
         raise ModelError(f"{path}: not a folder; needed one with {CONFIG}, {PREPROCESSOR} and weights")
     for needed in (CONFIG, PREPROCESSOR):
@@ -81,7 +81,7 @@ def describe(path: Path, architecture: str) -> Description:
 
 
 def weights_and_index(path: Path) -> list[Path]:
-    """All that must be copied for the weights of the folder `path`. Raises ModelError for what is no weights."""
+    """Return the weights files in the folder `path` and their index. Raise ModelError if missing or damaged."""
     weights = weight_files(path)
     for file in weights:
         check_weights(file)
@@ -90,7 +90,7 @@ def weights_and_index(path: Path) -> list[Path]:
 
 
 def weight_files(path: Path) -> list[Path]:
-    """The files that transformers reads the weights of the folder `path` from. Raises ModelError when there is none."""
+    """Return the files from which transformers reads the weights in the folder `path`. Raise ModelError if none."""
     for name in WEIGHTS:
         if (path / name).exists():
             return [path / name]
@@ -102,7 +102,7 @@ def weight_files(path: Path) -> list[Path]:
 def _labels(path: Path) -> dict[str, tuple[str, ...]]:
     config = _config(path)
     named = [str(config.id2label[index]) for index in range(config.num_labels)]
-    if named == [f"LABEL_{index}" for index in range(config.num_labels)]:  # what transformers makes up for want of any
+    if named == [f"LABEL_{index}" for index in range(config.num_labels)]:  # transformers' placeholders
         return dict(imagenet_labels.of_classes(config.num_labels))
     return dict(imagenet_labels.imagenet(named))
 
@@ -114,18 +114,18 @@ def _activation(path: Path) -> str:
 def _config(path: Path) -> Any:
     try:
         return AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # transformers raises whatever a damaged folder provokes
+    except Exception as error:  # a damaged folder may make transformers raise anything
         raise refused(path, error) from error
 
 
 def read_processor(path: Path) -> Any:
-    """The image processor of the folder `path`. Raises ModelError."""
+    """Return the image processor in the folder `path`. Raise ModelError if it cannot be loaded."""
     try:
         return AutoImageProcessor.from_pretrained(path, local_files_only=True, trust_remote_code=False, backend="pil")
-    except Exception as error:  # transformers raises whatever a damaged folder provokes
+    except Exception as error:  # a damaged folder may make transformers raise anything
         raise refused(path, error) from error
 
 
 def refused(path: Path, error: Exception) -> ModelError:
-    """What to raise where transformers raised `error` over the folder `path`."""
+    """Return the ModelError for an `error` that transformers raised on the folder `path`."""
     return ModelError(f"{path}: not a folder that transformers can load: {str(error).splitlines()[0]}")

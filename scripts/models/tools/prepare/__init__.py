@@ -1,5 +1,5 @@
-"""Preparing a model folder: convert and quantise its network, try every way to run it, choose the fastest right one.
+"""Prepare a model folder: convert and quantise its network, benchmark every candidate, select the fastest valid one.
 
-Every conversion and trial is a process of its own, so that what fails or crashes is left out and the rest goes on.
-Nothing is imported here, for those processes come through here before they are pinned.
+Each conversion and benchmark runs in its own process, so that a failure or crash drops that candidate alone. This file
+imports nothing, since those processes import it before they are pinned.
 """

@@ -1,4 +1,4 @@
-"""`python -m scripts.models.tools.prepare`: prepare a model folder where it stands."""
+"""`python -m scripts.models.tools.prepare FOLDER`: prepare a model folder in place."""
 
 import sys
 

@@ -1,6 +1,6 @@
-"""One engine in one precision, tried on one core or one GPU: what it answers, and how long it takes.
+"""Benchmark one engine in one precision on one core or one GPU: its answers and its speed.
 
-Runs in a process of its own (apart.py): an engine reads its CPU mask once.
+It runs in its own process (isolated.py), since an engine reads the CPU mask only once.
 """
 
 import resource
@@ -21,16 +21,16 @@ from worker.models.folder import ModelFolder, read_folder
 from worker.models.golden import TOLERANCE, check_golden
 
 CPU_SIZES, GPU_SIZES = (1, 2, 4, 8, 16), (1, 2, 4, 8, 16, 32, 64, 128)
-GAIN = 1.03  # a larger batch must be so much faster an image, to be worth its wait: less is noise
-LEAST = 50  # images that answers are compared on, however long that takes
-LONGEST_BATCH_S = 1.0  # what a batch may take: whoever comes next waits for it
+GAIN = 1.03  # the least speed-up per image that justifies a larger batch and its wait; less is noise
+LEAST = 50  # the fewest images to compare answers on, however long that takes
+LONGEST_BATCH_S = 1.0  # longest batch: the next request waits for it
 LEAST_ROUNDS, MOST_ROUNDS = 3, 15
 KILOBYTE = 1024
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """An engine in a precision on a kind of machine; `gpu` is the UUID of the GPU it runs on, "" for the CPU."""
+    """An engine in one precision on one machine kind; `gpu` is the UUID of the GPU that it runs on, "" for the CPU."""
 
     engine: str
     precision: str
@@ -43,7 +43,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is tried: a model folder, its prepared networks by name, and a .npy file of images [N, H, W, C]."""
+    """The model to benchmark: its folder, its prepared networks by name, a .npy file of uint8 images [N, H, W, C]."""
 
     folder: Path
     prepared: Mapping[str, str]
@@ -53,7 +53,11 @@ class Subject:
 
 @dataclass(frozen=True)
 class BenchmarkResult:
-    """Float32 logits [N, classes], the fault of the golden check or "", seconds an image by batch size, bytes held."""
+    """The result of one benchmark.
+
+    `logits` is float32 [N, classes]; `fault` is the message of a failed golden check, or ""; `seconds` are seconds per
+    image by batch size; `memory` is the peak resident memory in bytes.
+    """
 
     logits: np.ndarray
     fault: str
@@ -62,12 +66,12 @@ class BenchmarkResult:
 
     @property
     def batch_sizes(self) -> tuple[int, ...]:
-        """1, and each size that is faster an image than all smaller ones by more than noise."""
+        """The batch sizes worth using: 1, and each that is faster per image than every smaller one."""
         return worth_having(self.seconds)
 
 
 def worth_having(seconds: Mapping[int, float]) -> tuple[int, ...]:
-    """Of the batch sizes in `seconds` (an image) those that beat every smaller one by GAIN; the smallest always."""
+    """Return the smallest batch size in `seconds` (per image), and each that beats every smaller one by GAIN."""
     best, *others = sorted(seconds)
     kept = [best]
     for size in others:
@@ -77,7 +81,7 @@ def worth_having(seconds: Mapping[int, float]) -> tuple[int, ...]:
 
 
 def run_benchmark(subject: Subject, candidate: Candidate, threads: int) -> BenchmarkResult:
-    """Try `candidate` on the cores that this process is pinned to; raises ModelError when it cannot run the network."""
+    """Benchmark `candidate` on the cores this process is pinned to. Raise ModelError if it cannot run the network."""
     images = np.load(subject.images)
     folder, engine = opened(subject, candidate, (1,), threads)
     logits, fault = _answers(folder, engine, images, subject.effort.check_s), golden_fault(folder, engine)
@@ -93,7 +97,10 @@ def run_benchmark(subject: Subject, candidate: Candidate, threads: int) -> Bench
 
 
 def opened(subject: Subject, candidate: Candidate, sizes: Sequence[int], threads: int) -> tuple[ModelFolder, Engine]:
-    """The folder with nothing but `candidate` to choose from, and its engine, warmed up at all `sizes`."""
+    """Return the folder with `candidate` as its only choice, and the engine, warmed up at all batch `sizes`.
+
+    Raise ModelError if the engine cannot run the network.
+    """
     folder = read_folder(subject.folder)
     require_support(candidate.engine, candidate.precision)
     spec = EngineSpec(candidate.engine, candidate.precision, tuple(sizes), prepared=subject.prepared)
@@ -102,7 +109,7 @@ def opened(subject: Subject, candidate: Candidate, sizes: Sequence[int], threads
 
 
 def golden_fault(folder: ModelFolder, engine: Engine) -> str:
-    """Why `engine` may not answer for the folder, "" when its golden images come back as recorded."""
+    """Return the message of the failed golden check, "" if `engine` answers the golden images as recorded."""
     try:
         check_golden(folder, asker(folder, engine), engine.precision)
     except ModelError as error:
@@ -120,18 +127,24 @@ def _answers(folder: ModelFolder, engine: Engine, images: np.ndarray, limit_s: f
 
 
 def _alike(folder: ModelFolder, engine: Engine, images: np.ndarray, logits: np.ndarray, size: int) -> bool:
-    """Whether a batch of `size` is answered as its images are one by one: a conversion may have fixed the size."""
+    """Return whether a batch of `size` gets the same answers as its images one by one.
+
+    A conversion may have fixed the batch size.
+    """
     chosen = np.arange(size) % len(logits)
     try:
         batch = head(folder)(engine.infer(images[chosen]))
-    except Exception:  # whatever an engine raises: it cannot run this size
+    except Exception:  # any exception of an engine means that it cannot run this size
         return False
     difference = np.abs(folder.output.scores(batch) - folder.output.scores(logits[chosen])).max()
     return bool(difference <= TOLERANCE)
 
 
 def _seconds(engine: Engine, images: np.ndarray, sizes: Sequence[int], effort: Effort) -> dict[int, float]:
-    """Seconds an image at each size: medians of rounds in which every size has its turn, so that none has luck."""
+    """Return the seconds per image at each batch size.
+
+    They are medians over rounds that run every size once, so that a disturbance affects all sizes alike.
+    """
     batches = {size: images[np.arange(size) % len(images)] for size in sizes}
     found: dict[int, list[float]] = {size: [] for size in sizes}
     end = time.monotonic() + effort.measure_s
@@ -142,7 +155,7 @@ def _seconds(engine: Engine, images: np.ndarray, sizes: Sequence[int], effort: E
 
 
 def _timed(engine: Engine, batch: np.ndarray, least_s: float) -> float:
-    """Seconds that one inference of `batch` takes, the mean over `least_s` seconds of them."""
+    """Return the mean seconds of one inference of `batch`, repeated for at least `least_s` seconds."""
     started, runs = time.perf_counter(), 0
     while not runs or time.perf_counter() - started < least_s:
         engine.infer(batch)

@@ -1,4 +1,4 @@
-"""The images that a model is prepared on: some to take the ranges of int8 from, others to compare answers on."""
+"""Provide the images that a model is prepared on: some to calibrate int8, others to compare answers."""
 
 import io
 from collections.abc import Iterable, Iterator
@@ -16,16 +16,16 @@ from worker.contract.errors import ServiceError
 from worker.contract.fields import ModelError
 from worker.models.folder import ModelFolder
 
-LEAST = 50  # own images: with fewer, one answer more or less decides
+LEAST = 50  # the fewest of the user's images: with fewer, a single answer would decide
 GREY, RGB = 1, 3  # channels
-FULL_SIZE = 340  # pixels: the network input that an image of the usual size is made for
+FULL_SIZE = 340  # pixels: the longer side of the input for which generated images have their default size
 
 
 @dataclass(frozen=True)
 class CalibrationImages:
-    """What the network sees of images, uint8 [N, H, W, C]: none is in both sets.
+    """Two disjoint sets of images as the network sees them, each uint8 [N, H, W, C].
 
-    The golden images calibrate, too: ranges of int8 that cut off what the folder itself vouches for would be wrong.
+    The golden images are part of the calibration set: int8 ranges that clip them would be wrong.
     """
 
     calibration: np.ndarray
@@ -33,7 +33,7 @@ class CalibrationImages:
 
 
 def generated(folder: ModelFolder, count: int = WHOLE.images) -> CalibrationImages:
-    """Return `count` images with a photograph's statistics, in proportion to the network's input."""
+    """Return `count` generated images with the statistics of photographs, scaled to suit the network's input."""
     geometry = folder.input.geometry
     scale = min(1.0, max(geometry.scaled(1, 1)) / FULL_SIZE)
     size = (round(SIZE[0] * scale), round(SIZE[1] * scale))
@@ -41,7 +41,7 @@ def generated(folder: ModelFolder, count: int = WHOLE.images) -> CalibrationImag
 
 
 def own(folder: ModelFolder, place: Path, most: int = WHOLE.images) -> CalibrationImages:
-    """Return the images in `place` and below, `most` of them evenly taken. Raise ModelError when there are too few."""
+    """Return up to `most` images from `place` and its subfolders, evenly chosen. Raise ModelError if too few decode."""
     files = sorted(path for path in place.rglob("*") if path.is_file())
     count = min(len(files), most)
     some = (files[turn * len(files) // count] for turn in range(count))
@@ -54,7 +54,7 @@ def own(folder: ModelFolder, place: Path, most: int = WHOLE.images) -> Calibrati
 
 
 def _file(seed: int, size: tuple[int, int], channels: int) -> bytes:
-    """An image as a file: JPEG, or for a network of bands a TIFF with that many, taken from several photos."""
+    """Return a generated image as a file: a JPEG, or for other channel counts a TIFF with bands from several photos."""
     if channels in (GREY, RGB):
         return jpeg(seed, size)
     photos = [np.asarray(photo(seed + WHOLE.images * turn, size)) for turn in range(-(-channels // RGB))]
@@ -64,7 +64,7 @@ def _file(seed: int, size: tuple[int, int], channels: int) -> bytes:
 
 
 def _seen(folder: ModelFolder, files: Iterable[bytes]) -> Iterator[np.ndarray]:
-    """What the network sees of those files that are images."""
+    """Yield each file that can be decoded as the network sees it, uint8 [H, W, C]."""
     decode = decoder(folder)
     for data in files:
         with suppress(ServiceError):
@@ -72,7 +72,7 @@ def _seen(folder: ModelFolder, files: Iterable[bytes]) -> Iterator[np.ndarray]:
 
 
 def _split(folder: ModelFolder, seen: Iterable[np.ndarray]) -> CalibrationImages:
-    """Two of every five are for the comparison, so that both sets have something of every folder of images."""
+    """Split the images: two of every five compare, so that both sets contain images of every subfolder."""
     images, golden = np.stack(list(seen)), _seen(folder, (golden.image.read_bytes() for golden in folder.golden))
     checks = np.isin(np.arange(len(images)) % 5, (1, 3))
     return CalibrationImages(np.stack([*images[~checks], *golden]), images[checks])

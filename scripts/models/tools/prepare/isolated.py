@@ -1,4 +1,4 @@
-"""A function run in a process of its own, pinned: what a library does to its process stays there."""
+"""Run a function in its own pinned process, so that a library's crash or side effects stay there."""
 
 import multiprocessing
 import os
@@ -14,30 +14,30 @@ from worker.contract.fields import ModelError
 from worker.process.slot import THREAD_VARIABLES
 
 Result = TypeVar("Result")
-SPAWN = multiprocessing.get_context("spawn")  # a forked process would inherit threads and masks already read
-ENDING_S = 5.0  # for a library to tidy up after itself, once the result is there
-LONGEST = 160  # letters of a library's complaint
+SPAWN = multiprocessing.get_context("spawn")  # a fork would inherit threads and CPU masks already read
+ENDING_S = 5.0  # for a library to clean up after the result was sent
+LONGEST = 160  # characters of a library's error message
 
 
 class Failed(Exception):
-    """The process did not get to its end; one line says why."""
+    """The process raised, crashed or took too long; one line says why."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a process runs: its CPUs, and the UUID of the one GPU it sees, "" for none."""
+    """Where a process runs: its CPUs, and the UUID of the only GPU it sees, "" for none."""
 
     cpus: tuple[int, ...]
     gpu: str = ""
 
 
 def everywhere() -> Place:
-    """All CPUs that this process may use, and no GPU."""
+    """Return all CPUs that this process may use, without a GPU."""
     return Place(tuple(sorted(os.sched_getaffinity(0))))
 
 
 class IsolatedProcess:
-    """A process that runs `function(*arguments)` at `place`; leaving its context ends it."""
+    """A process that runs `function(*arguments)` at `place`; leaving its context kills it."""
 
     def __init__(self, place: Place, function: Callable[..., Any], *arguments: Any) -> None:
         self._results, results = SPAWN.Pipe(duplex=False)
@@ -53,7 +53,7 @@ class IsolatedProcess:
         self._process.join()
 
     def result(self, limit_s: float) -> Any:
-        """What the function returned; raises Failed when it raised, crashed, or took more than `limit_s` seconds."""
+        """Return the function's result. Raise Failed if it raised, crashed, or took more than `limit_s` seconds."""
         try:
             if not self._results.poll(limit_s):
                 raise Failed(f"no result within {limit_s:.0f} s")
@@ -68,7 +68,7 @@ class IsolatedProcess:
 
 
 def run_isolated(place: Place, limit_s: float, function: Callable[..., Result], *arguments: Any) -> Result:
-    """The result of `function(*arguments)` in a process at `place`; raises Failed."""
+    """Return the result of `function(*arguments)`, run in a process at `place`. Raise Failed if there is none."""
     with IsolatedProcess(place, function, *arguments) as process:
         result: Result = process.result(limit_s)
     return result
@@ -86,13 +86,13 @@ def _run(results: Connection, place: Place, function: Callable[..., Any], argume
         results.send((True, function(*arguments)))
     except ModelError as error:
         results.send((False, str(error)))
-    except Exception as error:  # whatever a library raises is a finding
+    except Exception as error:  # any exception of a library becomes the result
         said = " ".join(str(error).split())[:LONGEST]
         results.send((False, f"{type(error).__name__}: {said}"))
 
 
 def _settle(place: Place) -> None:
-    """Pin this process before it imports a runtime, silence the libraries, and end with the parent."""
+    """Pin this process before it imports an engine, silence the libraries, and make it exit with its parent."""
     os.sched_setaffinity(0, place.cpus)
     os.environ |= {name: str(len(place.cpus)) for name in THREAD_VARIABLES}
     os.environ["CUDA_VISIBLE_DEVICES"] = place.gpu

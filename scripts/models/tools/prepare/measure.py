@@ -1,4 +1,4 @@
-"""Every engine and precision that can run a folder's network, tried on this machine; progress is told as it goes."""
+"""Benchmark every engine and precision that can run a folder's network on this machine, and print the progress."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from worker.contract.fields import ModelError
 from worker.contract.machine import kind
 from worker.models.folder import ModelFolder
 
-TRIAL_S = 900.0  # of one trial, whose parts are bounded: whatever takes longer hangs
-MEMORY = 0.8  # of the machine's, that workers may hold together
+TRIAL_S = 900.0  # of one benchmark, whose parts are limited: a longer one hangs
+MEMORY = 0.8  # share of the machine's memory that all workers together may use
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What is tried, and where; `quantised` says whether the folder's own weights are int8 already."""
+    """The model to benchmark and the machine; `quantised` says whether the folder's own weights are int8 already."""
 
     folder: ModelFolder
     subject: Subject
@@ -31,12 +31,12 @@ class Bench:
     quantised: bool
 
     def core(self, gpu: str = "") -> Place:
-        """The last core: the first ones serve whatever else runs here."""
+        """Return the last core, since other processes tend to run on the first ones; `gpu` is a UUID, "" for none."""
         return Place(scaling.numbers(physical_cores(self.hardware.cpus)[-1:]), gpu)
 
 
 def candidates(bench: Bench) -> Iterator[Candidate]:
-    """All that might run the network here, those of the CPUs first; one GPU of a kind stands for the others."""
+    """Yield every candidate on this machine, those on CPUs first; one GPU of each kind stands for all of that kind."""
     cpus = kind()
     for name, engine in ENGINES.items():
         yield from (Candidate(name, one, cpus) for one in engine.cpu if _has_network(bench, name, one))
@@ -47,19 +47,19 @@ def candidates(bench: Bench) -> Iterator[Candidate]:
 
 
 def _has_network(bench: Bench, engine: str, precision: str) -> bool:
-    """Whether there is something for the engine to run that is what `precision` says."""
+    """Return whether `engine` has a network in `precision`."""
     spec = EngineSpec(engine, EXACT, (1,), prepared=bench.subject.prepared)
     network = spec.network(bench.folder.loader, engine, precision)
-    if network == "":  # the folder's own weights, in whatever precision they are
+    if network == "":  # the folder's own weights, which are either int8 or not
         return bench.quantised == (precision == QUANTISED)
     return network is not None
 
 
 def tried(bench: Bench) -> Iterator[tuple[Measured, BenchmarkResult]]:
-    """The row of every candidate that runs and answers the golden images, and its trial.
+    """Yield the row and the benchmark of every candidate that runs and answers the golden images as recorded.
 
-    The first is what all are held against: torch in f32, or a network that is prepared already as it is. Raises
-    ModelError when that one does not run.
+    The first is the reference for the others: torch in f32, or the folder's own network if torch cannot load it. Raise
+    ModelError if the reference does not run.
     """
     reference, *others = candidates(bench)
     if not ENGINES[reference.engine].torch:
@@ -75,7 +75,7 @@ def tried(bench: Bench) -> Iterator[tuple[Measured, BenchmarkResult]]:
 
 
 def _trial(bench: Bench, candidate: Candidate) -> BenchmarkResult | None:
-    """What `candidate` does on one core, or None after telling why it cannot serve."""
+    """Return the benchmark of `candidate` on one core, or None after a warning that says why it cannot serve."""
     place = bench.core(candidate.gpu)
     try:
         trial = run_isolated(place, TRIAL_S, run_benchmark, bench.subject, candidate, len(place.cpus))
@@ -95,7 +95,7 @@ def _row(bench: Bench, candidate: Candidate, trial: BenchmarkResult, reference: 
 
 
 def _say_how_varied(best: np.ndarray) -> None:
-    """Tell how much agreeing with the answers `best` can mean."""
+    """Print how many classes are among the answers `best`, which shows how much agreement means."""
     kinds = len(np.unique(best))
     say(f"   {len(best)} images, which the reference puts into {kinds} {'class' if kinds == 1 else 'classes'}")
     if kinds == 1:
@@ -103,7 +103,7 @@ def _say_how_varied(best: np.ndarray) -> None:
 
 
 def told(row: Measured) -> str:
-    """What was measured, in words."""
+    """Return the row as a line of text."""
     verdict = "" if row.passed else ": too few"
     return (
         f"{row.images_per_s:.1f} images/s, {row.agreement:.1%} answered alike{verdict}, "
@@ -112,7 +112,7 @@ def told(row: Measured) -> str:
 
 
 def scaled(bench: Bench, row: Measured, memory: int) -> Iterator[Scaling]:
-    """What cores per worker bring with the engine of `row`, a worker of which holds `memory` bytes."""
+    """Measure the engine of `row` with each number of cores per worker; a worker needs `memory` bytes."""
     for size in scaling.sizes(bench.hardware.cpus):
         at = scaling.places(bench.hardware.cpus, size)
         team = f"{len(at)} x {size} {'core' if size == 1 else 'cores'}"

@@ -1,4 +1,4 @@
-"""What [engine] says after a preparation: this machine's rows beside those of other kinds. Pure."""
+"""Merge new measurements of this machine into [engine], next to those of other machine kinds. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -11,10 +11,10 @@ from worker.contract.engines import SAFE
 def merge_measurements(
     before: EngineSpec, loader: str, prepared: Mapping[str, str], fresh: Collection[str], new: Sequence[Measured]
 ) -> EngineSpec:
-    """`before` with the rows measured now in place of those that their machines had.
+    """Return `before` with the rows `new` in place of the previous rows of the same machine kinds.
 
-    Of other machines' rows those go whose network is among `fresh`, the names of those `prepared` ones that were made
-    now: it is another one now. Networks that no row is of are not listed, and rows of machines where nothing passed.
+    Rows of other machine kinds are dropped if their network is in `fresh`, the names of the `prepared` networks that
+    were made again. Networks without a row are dropped, as are the rows of machine kinds where no candidate passed.
     """
     machines = {row.machine for row in new}
     whole = replace(before, prepared=prepared)
@@ -39,5 +39,5 @@ def with_scaling(spec: EngineSpec, rows: Sequence[Scaling]) -> EngineSpec:
 
 
 def _file(spec: EngineSpec, loader: str, row: Measured) -> str | None:
-    """The file that the row's engine runs, "" for the folder's own weights, None for none."""
+    """Return the file that the row's engine runs: "" for the folder's own weights, None if there is none."""
     return spec.network(loader, row.engine, row.precision)

@@ -1,4 +1,4 @@
-"""The networks that a folder holds beside its own weights: which there can be, and making those that are not there."""
+"""Make the prepared networks of a folder: list the possible ones and convert those that are missing."""
 
 import tempfile
 from collections.abc import Collection, Mapping
@@ -18,11 +18,11 @@ from worker.contract.loaders import format_of
 from worker.models.folder import ModelFolder, read_folder
 from worker.models.loaders import is_quantised, load_network
 
-LIMIT_S = 3600.0  # of one conversion: a giant on few old cores; whatever takes longer hangs
+LIMIT_S = 3600.0  # of one conversion: enough for a very large network on a few old cores
 
 
 def holds_int8(folder: ModelFolder) -> bool:
-    """Whether the folder's own weights are an int8 network; raises ModelError when they cannot be read."""
+    """Return whether the folder's own weights are an int8 network. Raise ModelError if they cannot be read."""
     if format_of(folder.loader) == TORCH:
         return False
     try:
@@ -32,10 +32,10 @@ def holds_int8(folder: ModelFolder) -> bool:
 
 
 def made(folder: ModelFolder, prepared: Mapping[str, str], quantised: bool, images: Path) -> dict[str, str]:
-    """`prepared`, networks by name, and those it lacks, made now: paths inside the folder.
+    """Make the networks missing from `prepared` and return all: paths inside the folder by name.
 
-    `quantised` says whether the folder's own weights are int8 already; `images` is a .npy file of what int8 is
-    calibrated on, uint8 [N, H, W, C]. What cannot be made is told.
+    `quantised` says whether the folder's own weights are int8 already; `images` is a .npy file of calibration images,
+    uint8 [N, H, W, C]. A conversion that fails prints a warning and is left out.
     """
     known = dict(prepared)
     for name, (engine, kind, precision) in wanted().items():
@@ -53,9 +53,9 @@ def made(folder: ModelFolder, prepared: Mapping[str, str], quantised: bool, imag
 
 
 def wanted() -> dict[str, tuple[str, PreparedNetworks, str]]:
-    """Return what can be prepared by name: an engine that runs it, its kind and its precision.
+    """Return each network that can be prepared, by name: an engine that runs it, its kind and its precision.
 
-    Those in f32 come first, for int8 is made of them.
+    Those in f32 come first, since int8 is made from them.
     """
     found: dict[str, tuple[str, PreparedNetworks, str]] = {}
     for precision in (EXACT, QUANTISED):
@@ -66,7 +66,10 @@ def wanted() -> dict[str, tuple[str, PreparedNetworks, str]]:
 
 
 def _source(folder: ModelFolder, known: Mapping[str, str], engine: str, precision: str) -> Path | None:
-    """What the network is made of: f32 of what torch builds, int8 of the engine's f32; None where there is no such."""
+    """Return the file to convert: the weights that torch loads for f32, the engine's f32 network for int8.
+
+    None if the folder has no such file.
+    """
     if precision == EXACT:
         return folder.weights if format_of(folder.loader) == TORCH else None
     file = EngineSpec("", "", (), prepared=known).network(folder.loader, engine, EXACT)
@@ -74,22 +77,22 @@ def _source(folder: ModelFolder, known: Mapping[str, str], engine: str, precisio
 
 
 def files(folder: Path) -> list[Path]:
-    """Every prepared file of the folder at `folder`, sorted."""
+    """Return every prepared file in `folder`, sorted."""
     return sorted(path for path in (folder / PREPARED_FOLDER).rglob("*") if path.is_file())
 
 
 def tidy(folder: Path, kept: Collection[str]) -> None:
-    """Take away the prepared files of all networks but those at `kept`, paths inside the folder at `folder`."""
+    """Delete every prepared file in `folder` that belongs to none of the networks `kept`, paths inside it."""
     of_kept = {folder / part for file in kept for part in network_files(file)}
     for path in files(folder):
         if path not in of_kept:
             path.unlink()
-    with suppress(OSError):  # there is something in it, or it is not there
+    with suppress(OSError):  # it is not empty, or does not exist
         (folder / PREPARED_FOLDER).rmdir()
 
 
 def _make(folder: ModelFolder, kind: tuple[str, str], source: Path, images: Path, file: str) -> None:
-    """Make one network in a folder of its own and move it to its place; raises Failed."""
+    """Make one network in a temporary folder, then move it to its place. Raise Failed if the conversion fails."""
     target = folder.path / PREPARED_FOLDER
     target.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.path) as draft:
@@ -99,9 +102,10 @@ def _make(folder: ModelFolder, kind: tuple[str, str], source: Path, images: Path
 
 
 def make(folder: Path, kind: tuple[str, str], source: Path, images: Path, target: Path) -> None:
-    """Write `target`, a network of `kind` (converter and precision), which is loaded after this process is pinned.
+    """Write `target`, a network of `kind` (converter and precision).
 
-    In f32 it is made of the folder's own weights, in int8 of the network `source`.
+    An f32 network is made from the folder's own weights, an int8 one from the network `source`. The converter is
+    imported here because this process must be pinned first.
     """
     from scripts.models.tools.prepare.converters import converter
 

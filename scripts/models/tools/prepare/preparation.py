@@ -1,4 +1,4 @@
-"""A model folder prepared on this machine, step by step; what each step found goes into its model.toml."""
+"""Prepare a model folder on this machine step by step, and record the results in its model.toml."""
 
 import os
 import tempfile
@@ -20,11 +20,14 @@ from worker.contract.files import sha256, write_atomically
 from worker.contract.machine import kind
 from worker.models.folder import ModelFolder, read_folder, verify_files
 
-BUSY = 0.5  # of the CPUs at work for others: figures would then tell of them
+BUSY = 0.5  # load per CPU from other processes above which measurements are distorted
 
 
 def prepare(path: Path, own: Path | None, effort: Effort = WHOLE) -> None:
-    """Prepare the folder at `path`, on the images in `own` or on generated ones; raises ModelError."""
+    """Prepare the folder at `path` on the images in `own`, or on generated ones if None.
+
+    Raise ModelError if the folder is faulty, the images are too few, or the reference candidate cannot run.
+    """
     folder = read_folder(path)
     verify_files(folder)
     _warn_where_busy()
@@ -38,9 +41,9 @@ def prepare(path: Path, own: Path | None, effort: Effort = WHOLE) -> None:
 
 
 def _engine(folder: ModelFolder, shelf: Path, own: Path | None, effort: Effort) -> EngineSpec:
-    """What [engine] is to say after everything was made and tried."""
+    """Make the prepared networks, benchmark every candidate, and return the new [engine]."""
     calibrated, compared = _images(folder, own, shelf, effort)
-    # Own images, or more of them, are given for better ranges: the int8 that is there has those of others.
+    # The user's images, or more images than last time, give better int8 ranges: convert to int8 again.
     better = own is not None or (not effort.quick and any(row.quick for row in folder.engine.measured))
     held = {name: file for name, file in folder.engine.prepared.items() if not better or name.endswith(EXACT)}
     step("converting")
@@ -59,7 +62,7 @@ def _engine(folder: ModelFolder, shelf: Path, own: Path | None, effort: Effort) 
 
 
 def _warn_where_busy() -> None:
-    """Warn when others use the cores that are to be measured; asked before the first own work."""
+    """Warn if other processes use the cores to be measured. Call it before any work of this process."""
     load, cores = os.getloadavg()[0], os.cpu_count() or 1
     if load > BUSY * cores:
         warn(
@@ -68,7 +71,7 @@ def _warn_where_busy() -> None:
 
 
 def _scaling(bench: Bench, spec: EngineSpec, trials: Sequence[tuple[Measured, BenchmarkResult]]) -> Iterator[Scaling]:
-    """What cores per worker bring here, with what was chosen for the CPUs of this machine."""
+    """Measure the choice for this machine's CPUs with each number of cores per worker."""
     choice = spec.choose(kind())
     for row, trial in trials:
         if (row.machine, row.engine, row.precision) == (kind(), choice.engine, choice.precision):
@@ -77,7 +80,7 @@ def _scaling(bench: Bench, spec: EngineSpec, trials: Sequence[tuple[Measured, Be
 
 
 def _images(folder: ModelFolder, own: Path | None, shelf: Path, effort: Effort) -> tuple[Path, Path]:
-    """Two .npy files: images to calibrate on, and others to compare answers on."""
+    """Return the paths of two .npy files: images to calibrate on, and others to compare answers on."""
     step(f"images: {own or 'generated'}")
     if own is None:
         say("   they show nothing a classifier knows; CALIBRATION=DIR takes images of your own, which is better")

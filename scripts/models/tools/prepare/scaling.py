@@ -1,4 +1,4 @@
-"""A whole machine at work: as many workers as its cores make, each with so many, all busy at once."""
+"""Measure the whole machine with all cores busy: as many workers as fit, each with the same number of cores."""
 
 import time
 from collections.abc import Sequence
@@ -14,18 +14,18 @@ from scripts.models.tools.prepare.benchmark import Candidate, Subject, opened
 from scripts.models.tools.prepare.isolated import SPAWN, IsolatedProcess, Place
 from worker.contract.engine import Scaling
 
-MOST_CORES = 8  # of one worker: more never served more images, and seldom one sooner
+MOST_CORES = 8  # of one worker: more never raised the throughput, and rarely lowered the latency
 LOAD_S = 120.0
 
 
 def sizes(cpus: Sequence[Cpu]) -> list[int]:
-    """The numbers of cores a worker is tried with: 1, 2, 4... up to those of the largest NUMA node."""
+    """Return the numbers of cores per worker to measure: 1, 2, 4, 8, up to the size of the largest NUMA node."""
     largest = max(map(len, by_node(physical_cores(cpus)).values()))
     return [size for size in (1, 2, 4, MOST_CORES) if size <= largest]
 
 
 def places(cpus: Sequence[Cpu], size: int) -> list[Place]:
-    """As many sets of `size` cores as there are, none across NUMA nodes; a core's SMT siblings stay together."""
+    """Return as many sets of `size` cores as fit, each inside one NUMA node; SMT siblings stay together."""
     nodes = by_node(physical_cores(cpus)).values()
     runs = [node[start : start + size] for node in nodes for start in range(0, len(node) - size + 1, size)]
     return [Place(numbers(run)) for run in runs]
@@ -36,7 +36,7 @@ def numbers(cores: Sequence[Core]) -> tuple[int, ...]:
 
 
 def measure(subject: Subject, candidate: Candidate, at: Sequence[Place], cores: int) -> Scaling:
-    """All of `at` busy at once with one image after another; raises Failed when one of them fails."""
+    """Measure one worker at each place in `at`, all busy at once with single images. Raise Failed if one fails."""
     together = SPAWN.Barrier(len(at))
     with ExitStack() as stack:
         workers = [
@@ -50,7 +50,7 @@ def measure(subject: Subject, candidate: Candidate, at: Sequence[Place], cores: 
 
 
 def keep_busy(subject: Subject, candidate: Candidate, threads: int, together: Any) -> list[float]:
-    """The seconds that each image took, one after the other, from when all have loaded."""
+    """Return the seconds of each inference of a single image, starting when every worker has loaded."""
     _, engine = opened(subject, candidate, (1,), threads)
     image = np.load(subject.images, mmap_mode="r")[:1].copy()
     together.wait(LOAD_S)

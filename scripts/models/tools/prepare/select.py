@@ -1,4 +1,4 @@
-"""What was tried, compared with the reference and with one another: who may serve, and who is fastest. Pure."""
+"""Compare benchmark results with the reference, and select the fastest candidate that agrees with it. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -9,13 +9,13 @@ from scripts.models.tools.prepare.benchmark import BenchmarkResult, Candidate
 from worker.contract.engine import Measured
 from worker.models.scores import Output
 
-TIE = 0.01  # of a logit, 1% of a softmax's score: so close, the reference itself has not decided
+TIE = 0.01  # of a logit, 1% of a softmax score: closer classes count as a tie of the reference
 
 
 def agreement(reference: np.ndarray, found: np.ndarray, main: np.ndarray) -> float:
-    """The share of images whose best class among `main` is the reference's own; both are logits [N, classes].
+    """Return the share of images for which `found` and `reference` (logits [N, classes]) agree on the best class.
 
-    A class that the reference puts within TIE of its best counts as its best, too.
+    Only the classes `main` compete. A class within TIE of the reference's best one counts as its best, too.
     """
     ours, theirs = reference[:, main], found[:, main]
     picked = np.take_along_axis(ours, theirs.argmax(1)[:, None], axis=1)[:, 0]
@@ -25,7 +25,7 @@ def agreement(reference: np.ndarray, found: np.ndarray, main: np.ndarray) -> flo
 def measured(
     candidate: Candidate, trial: BenchmarkResult, reference: np.ndarray, output: Output, quick: bool = False
 ) -> Measured:
-    """The row of `candidate`, not yet chosen, compared on as many images as both were asked about."""
+    """Return the row of `candidate`, not yet chosen, compared on the images that both it and the reference answered."""
     count = min(len(reference), len(trial.logits))
     ours, theirs = reference[:count], trial.logits[:count]
     return Measured(
@@ -36,12 +36,12 @@ def measured(
 
 
 def rate(candidate: Candidate, trial: BenchmarkResult) -> float:
-    """Images/s: on a CPU one by one, as a single image is answered; on a GPU at its best, for that is to be filled."""
+    """Return images/s: one by one on a CPU, at the best batch size on a GPU, which is meant to run full batches."""
     return 1 / (min(trial.seconds.values()) if candidate.gpu else trial.seconds[1])
 
 
 def with_choice(rows: Sequence[Measured]) -> list[Measured]:
-    """The rows, of each machine the fastest that passed chosen; those of a machine where none passed are left out."""
+    """Return the rows, the fastest that passed chosen for each machine; drop the machines where none passed."""
     best = {row.machine: fastest(one for one in rows if one.machine == row.machine) for row in rows}
     return [replace(row, chosen=row is best[row.machine]) for row in rows if best[row.machine]]
 

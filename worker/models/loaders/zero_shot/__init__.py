@@ -1,6 +1,6 @@
-"""Zero-shot networks: CLIP, Chinese-CLIP and SigLIP as transformers saves them, and OpenCLIP's own folders.
+"""Load zero-shot networks: transformers' CLIP, Chinese-CLIP and SigLIP, and OpenCLIP's own folders.
 
-The network that serves is the image tower alone; the text tower is loaded only where texts are new.
+The network that is served is only the image tower; the text tower is loaded only to embed new texts.
 """
 
 from pathlib import Path
@@ -17,20 +17,20 @@ from worker.models.loaders.zero_shot.tower import Tower
 
 
 def load(folder: ModelFolder) -> torch.nn.Module:
-    """The image tower: float32 [N, 3, H, W] -> features [N, D]. Raises ModelError."""
+    """Return the image tower: float32 [N, 3, H, W] -> features [N, D]. Raise ModelError if it cannot be loaded."""
     network: torch.nn.Module = _library(folder.weights).image_tower(folder.weights)
     return network.eval()
 
 
 def load_text_tower(path: Path, threads: int) -> Tower:
-    """What embeds texts, on `threads` threads of the CPU. Raises ModelError."""
+    """Return the text tower, which runs on `threads` CPU threads. Raise ModelError if it cannot be loaded."""
     torch.set_num_threads(threads)
     tower: Tower = _library(path).text_tower(path)
     return tower
 
 
 def describe(path: Path, architecture: str) -> Description:
-    """What the folder's configuration says."""
+    """Return the description from the folder's configuration. Raise ModelError if a file is missing or unsupported."""
     if not path.is_dir():
         raise ModelError(f"{path}: not a folder; needed one with {CONFIG} or {OPEN_CLIP_CONFIG}")
     described: Description = _library(path).describe(path)

@@ -1,6 +1,6 @@
-"""CLIP, Chinese-CLIP and SigLIP: a folder with config.json, weights, preprocessor_config.json and a tokenizer's files.
+"""Load CLIP, Chinese-CLIP and SigLIP from a folder of transformers with a network, an image processor and a tokenizer.
 
-SigLIP 2 networks of one image size are SigLIP here, as transformers has them; those of any shape (NaFlex) are not.
+SigLIP 2 networks of one image size count as SigLIP, as in transformers; those of any shape (NaFlex) are unsupported.
 """
 
 from pathlib import Path
@@ -23,7 +23,7 @@ from worker.models.loaders.zero_shot.tower import Tower
 
 SIGLIP = "siglip"
 VOCABULARY = {"clip": ("vocab.json", "merges.txt"), "chinese_clip": ("vocab.txt",), SIGLIP: ("spiece.model",)}
-FAST = "tokenizer.json"  # all of a tokenizer in one file
+FAST = "tokenizer.json"  # a whole tokenizer in one file
 TOKENIZER = (
     FAST, "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model",
     *(name for names in VOCABULARY.values() for name in names),
@@ -31,11 +31,11 @@ TOKENIZER = (
 
 
 class ImageTower(torch.nn.Module):
-    """The features that a CLIP-like network has of images."""
+    """The image tower of a CLIP-like network: float32 [N, 3, H, W] -> features [N, D]."""
 
     def __init__(self, network: torch.nn.Module) -> None:
         super().__init__()
-        del network.text_model  # half of the memory
+        del network.text_model  # to halve the memory
         self.network = network
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -43,17 +43,17 @@ class ImageTower(torch.nn.Module):
 
 
 def image_tower(path: Path) -> torch.nn.Module:
-    """The image tower of the folder `path`. Raises ModelError."""
+    """Return the image tower in the folder `path`. Raise ModelError if it cannot be loaded."""
     return ImageTower(pretrained(AutoModel, path))
 
 
 def text_tower(path: Path) -> Tower:
-    """The text tower of the folder `path` with its tokenizer. Raises ModelError."""
+    """Return the text tower in the folder `path` with its tokenizer. Raise ModelError if it cannot be loaded."""
     network = pretrained(AutoModel, path).eval()
     del network.vision_model
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # transformers raises whatever a damaged folder provokes
+    except Exception as error:  # a damaged folder may make transformers raise anything
         raise refused(path, error) from error
     config = network.config.text_config
     if len(tokenizer) > config.vocab_size:
@@ -62,7 +62,7 @@ def text_tower(path: Path) -> Tower:
             "copy both from the same model"
         )
     longest = min(tokenizer.model_max_length, config.max_position_embeddings)
-    padding = "max_length" if _family(path) == SIGLIP else True  # what SigLIP was trained with
+    padding = "max_length" if _family(path) == SIGLIP else True  # SigLIP was trained with padded texts
 
     def encode(texts: list[str]) -> torch.Tensor:
         tokens = tokenizer(texts, padding=padding, max_length=longest, truncation=True, return_tensors="pt")
@@ -72,7 +72,7 @@ def text_tower(path: Path) -> Tower:
 
 
 def describe(path: Path) -> Description:
-    """What config.json and preprocessor_config.json say."""
+    """Return the description from the folder's JSON files. Raise ModelError if a file is missing or unsupported."""
     read_json(path / (PROCESSOR if (path / PROCESSOR).is_file() else PREPROCESSOR))
     _require_vocabulary(path)
     geometry, mean, std = preprocessing(read_processor(path), path)
@@ -98,7 +98,7 @@ def _family(path: Path) -> str:
 
 
 def _require_vocabulary(path: Path) -> None:
-    """Without these transformers makes a tokenizer that knows next to nothing, and does not say so."""
+    """Raise ModelError unless the tokenizer's files exist: else transformers silently makes a nearly empty one."""
     needed = VOCABULARY[_family(path)]
     if not (path / FAST).is_file() and not all((path / name).is_file() for name in needed):
         raise ModelError(

@@ -1,6 +1,6 @@
-"""OpenCLIP's own folders, its `local-dir:`: open_clip_config.json, weights, and the tokenizer's files where it has one.
+"""Load OpenCLIP's own folders (its `local-dir:`): open_clip_config.json, weights, and a tokenizer's files, if any.
 
-OpenCLIP networks without a tokenizer of their own use the one that comes with the library.
+OpenCLIP networks without a tokenizer of their own use the library's built-in one.
 """
 
 from pathlib import Path
@@ -18,28 +18,28 @@ from worker.models.loaders.state_dict import check_weights
 from worker.models.loaders.zero_shot.clip import TOKENIZER
 from worker.models.loaders.zero_shot.tower import Tower
 
-# In the order in which OpenCLIP itself looks for them in a folder.
+# In the order in which OpenCLIP looks for them in a folder.
 WEIGHTS = (
     "open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin",
     "open_clip_pytorch_model.pth", "model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth",
 )  # fmt: skip
-SENTENCES = ("tokenizer.json", "spiece.model", "tokenizer.model", "vocab.txt")  # one of them is a whole vocabulary
-REASON = 300  # characters of the library's own words
+SENTENCES = ("tokenizer.json", "spiece.model", "tokenizer.model", "vocab.txt")  # each is a whole vocabulary
+REASON = 300  # characters of the library's error message
 
 
 def image_tower(path: Path) -> torch.nn.Module:
-    """The image tower of the folder `path`. Raises ModelError."""
+    """Return the image tower in the folder `path`. Raise ModelError if it cannot be loaded."""
     tower: torch.nn.Module = _network(path).visual
     return tower
 
 
 def text_tower(path: Path) -> Tower:
-    """The text tower of the folder `path` with its tokenizer. Raises ModelError."""
+    """Return the text tower in the folder `path` with its tokenizer. Raise ModelError if it cannot be loaded."""
     network = _network(path).eval()
     del network.visual
     try:
         tokenizer = open_clip.get_tokenizer(f"{open_clip.factory.LOCAL_DIR_PREFIX}{path}")
-    except Exception as error:  # whatever a damaged folder provokes
+    except Exception as error:  # a damaged folder may make OpenCLIP raise anything
         raise _refused(path, error) from error
     known = read_json(path / OPEN_CLIP_CONFIG)["model_cfg"]["text_cfg"].get("vocab_size")
     size = len(tokenizer.tokenizer) if hasattr(tokenizer, "tokenizer") else tokenizer.vocab_size
@@ -51,7 +51,7 @@ def text_tower(path: Path) -> Tower:
 
 
 def describe(path: Path) -> Description:
-    """What open_clip_config.json says."""
+    """Return the description from open_clip_config.json. Raise ModelError if a file is missing or unsupported."""
     config = read_json(path / OPEN_CLIP_CONFIG).get("model_cfg")
     if not isinstance(config, dict):
         raise ModelError(f"{path / OPEN_CLIP_CONFIG}: has no model_cfg; copy it from where the model came from")
@@ -77,13 +77,16 @@ def describe(path: Path) -> Description:
         loader="zero_shot", architecture="", weights=".",
         files={name: path / name for name in names if (path / name).is_file()},
         geometry=geometry, mean=mean, std=std, labels={},
-        activation="sigmoid" if "init_logit_bias" in config else "softmax",  # the bias is SigLIP's
+        activation="sigmoid" if "init_logit_bias" in config else "softmax",  # only SigLIP has the bias
         text_language="en",
     )  # fmt: skip
 
 
 def preprocessing(known: dict[str, Any], path: Path) -> tuple[Geometry, tuple[float, ...], tuple[float, ...]]:
-    """Geometry, mean and std of OpenCLIP's preprocess_cfg; raises ModelError for what model.toml cannot say."""
+    """Return the geometry, mean and std of OpenCLIP's preprocess_cfg.
+
+    Raise ModelError if [input] cannot express them.
+    """
     size, mode = known["size"], known["resize_mode"]
     height, width = (size, size) if isinstance(size, int) else size
     if mode != "squash" and (mode != "shortest" or height != width):
@@ -101,11 +104,11 @@ def preprocessing(known: dict[str, Any], path: Path) -> tuple[Geometry, tuple[fl
 
 
 def _network(path: Path) -> Any:
-    """The whole network. Raises ModelError."""
+    """Return the whole network. Raise ModelError if it cannot be loaded."""
     check_weights(_weights(path))
     try:
         return open_clip.create_model(f"{open_clip.factory.LOCAL_DIR_PREFIX}{path}", require_pretrained=True)
-    except Exception as error:  # whatever a damaged folder provokes
+    except Exception as error:  # a damaged folder may make OpenCLIP raise anything
         raise _refused(path, error) from error
 
 

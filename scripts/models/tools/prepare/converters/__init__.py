@@ -1,6 +1,6 @@
-"""What makes prepared networks: a module for each kind (PreparedNetworks.name), imported when its turn comes.
+"""The converters that make prepared networks: one module for each PreparedNetworks.name, imported on demand.
 
-A module offers both functions of Converter. Each call runs in a process of its own.
+A module defines both functions of Converter. Each call runs in its own process.
 """
 
 import importlib
@@ -14,7 +14,7 @@ from worker.models.input import Input
 
 
 class Converter(Protocol):
-    """Both functions write `path`, and beside it what the network needs. They may raise anything."""
+    """A converter module: both functions write `path` and the network's weights next to it, and may raise anything."""
 
     def convert(self, network: torch.nn.Module, model_input: Input, path: Path) -> None:
         """Write `network` (float32 [N, C, H, W], normalised -> logits) in f32, for any batch size."""
@@ -24,5 +24,5 @@ class Converter(Protocol):
 
 
 def converter(kind: str) -> Converter:
-    """Return what makes the prepared networks called `kind`."""
+    """Return the converter module for prepared networks of `kind`."""
     return cast(Converter, importlib.import_module(f"{__name__}.{kind}"))

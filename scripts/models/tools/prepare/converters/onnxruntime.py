@@ -1,4 +1,4 @@
-"""ONNX networks that take bytes: their input is uint8 [N, H, W, C]."""
+"""Convert to ONNX networks whose input is uint8 [N, H, W, C]."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,13 +12,13 @@ from scripts.models.tools.prepare.converters.samples import normalised
 from worker.engines.batch import BYTE_RANGE
 from worker.models.input import Input
 
-TRACED = 2  # images in the example batch: with 1, a network's code may take the batch for a dimension to drop
-ONE_FILE = 1_800_000_000  # bytes of weights that a single ONNX file can hold: protobuf ends at 2 GiB
-OPSET = 18  # of ONNX; every part of it is known to the locked onnxruntime and its quantiser
+TRACED = 2  # images in the example batch: with 1, a network's code may squeeze the batch dimension
+ONE_FILE = 1_800_000_000  # bytes of weights that fit into one ONNX file: protobuf's limit is 2 GiB
+OPSET = 18  # of ONNX; the pinned onnxruntime and its quantiser support all of it
 
 
 class FromBytes(torch.nn.Module):
-    """`network` (float32 NCHW, normalised -> logits) taking uint8 NHWC instead."""
+    """A wrapper of `network` (float32 [N, C, H, W], normalised -> logits) that takes uint8 [N, H, W, C]."""
 
     def __init__(self, network: torch.nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class FromBytes(torch.nn.Module):
 
 
 def convert(network: torch.nn.Module, model_input: Input, path: Path) -> None:
-    """Write `path`: uint8 [N, H, W, C] -> float32 logits, with its weights inside unless they are too many."""
+    """Write `path`: uint8 [N, H, W, C] -> float32 logits, with the weights in a second file if they exceed ONE_FILE."""
     height, width = model_input.geometry.size
     whole = FromBytes(network, model_input.mean, model_input.std).eval()
     example = torch.zeros(TRACED, height, width, len(model_input.mean), dtype=torch.uint8)
@@ -44,7 +44,7 @@ def convert(network: torch.nn.Module, model_input: Input, path: Path) -> None:
 
 
 def quantise(source: Path, images: np.ndarray, model_input: Input, path: Path) -> None:
-    """Write `path`, the float32 ONNX network in `source` in int8 of QDQ form, taking what that takes."""
+    """Write `path`, the float32 ONNX network `source` in int8 (QDQ format), with the same input."""
     entry = onnx.load(source, load_external_data=False).graph.input[0]
     takes_bytes = entry.type.tensor_type.elem_type == onnx.TensorProto.UINT8
     batches = (image[None] for image in images) if takes_bytes else normalised(images, model_input)

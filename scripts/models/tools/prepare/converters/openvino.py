@@ -1,7 +1,7 @@
-"""Networks in OpenVINO's own format.
+"""Convert to networks in OpenVINO's own format.
 
-Weights in int8 use 7 of 8 bits: a processor without VNNI adds pairs of products in 16 bits, which 8 bits would
-overflow, and a folder is served on processors of every kind.
+Weights in int8 use 7 of 8 bits: a CPU without VNNI adds pairs of products in 16 bits, which would overflow with 8, and
+a folder must run on every CPU.
 """
 
 from pathlib import Path
@@ -15,11 +15,11 @@ from scripts.models.tools.prepare.converters.samples import normalised
 from worker.models.input import Input
 from worker.models.loaders.prepared import read
 
-TRACED = 2  # images in the example batch: with 1, a network's code may take the batch for a dimension to drop
+TRACED = 2  # images in the example batch: with 1, a network's code may squeeze the batch dimension
 
 
 def convert(network: torch.nn.Module, model_input: Input, path: Path) -> None:
-    """Write `path` (.xml, and .bin beside it): float32 [N, C, H, W], normalised -> logits."""
+    """Write `path` (.xml, and .bin next to it): float32 [N, C, H, W], normalised -> logits."""
     shape = [len(model_input.mean), *model_input.geometry.size]
     converted = ov.convert_model(
         network, example_input=torch.zeros(TRACED, *shape), input=[(ov.PartialShape([-1, *shape]), ov.Type.f32)]
@@ -28,15 +28,15 @@ def convert(network: torch.nn.Module, model_input: Input, path: Path) -> None:
 
 
 def quantise(source: Path, images: np.ndarray, model_input: Input, path: Path) -> None:
-    """Write `path`, the float32 network in `source` in int8, calibrated on uint8 `images` [N, H, W, C]."""
+    """Write `path`, the float32 network `source` in int8, calibrated on uint8 `images` [N, H, W, C]."""
     network = read(source)
     ov.save_model(quantised(network, list(normalised(images, model_input))), path, compress_to_fp16=False)
 
 
 def quantised(network: ov.Model, samples: list[np.ndarray]) -> ov.Model:
-    """`network` in int8, its ranges those of `samples`, each an input of it."""
+    """Return `network` in int8, calibrated on `samples`, each an input of the network."""
     kind = nncf.ModelType.TRANSFORMER if has_attention(network) else None
-    preset = nncf.QuantizationPreset.MIXED  # signed where values are: activations are not all behind a ReLU
+    preset = nncf.QuantizationPreset.MIXED  # asymmetric activations: not all of them follow a ReLU
     dataset = nncf.Dataset(samples)
     return nncf.quantize(
         network, dataset, preset=preset, model_type=kind, subset_size=len(samples), fast_bias_correction=True,
@@ -45,7 +45,7 @@ def quantised(network: ov.Model, samples: list[np.ndarray]) -> ov.Model:
 
 
 def has_attention(network: ov.Model) -> bool:
-    """Whether the graph multiplies what comes out of a softmax with something: attention weights with values."""
+    """Return whether a matrix product in the graph takes the output of a softmax: attention weights times values."""
     kinds = {operation.get_type_name() for operation in network.get_ops()}
     fed = (
         target.get_node().get_type_name()

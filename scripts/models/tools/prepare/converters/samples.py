@@ -1,4 +1,4 @@
-"""Images as the networks see them, to take the ranges of int8 from."""
+"""Normalise images for int8 calibration."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ BYTE_RANGE = 255.0
 
 
 def normalised(images: np.ndarray, model_input: Input) -> Iterator[np.ndarray]:
-    """Each of uint8 `images` [N, H, W, C] as float32 [1, C, H, W], as the network sees it."""
+    """Yield each of the uint8 `images` [N, H, W, C] as the network takes it, float32 [1, C, H, W]."""
     mean, std = np.array(model_input.mean, np.float32), np.array(model_input.std, np.float32)
     for image in images:
         values = (image.astype(np.float32) / BYTE_RANGE - mean) / std
