@@ -29,8 +29,8 @@ from worker.process.memory import release_memory
 from worker.process.metrics import create_metrics
 
 DECODERS_PER_CPU = 2
-UNFIT = 3  # exit status of a worker that cannot load its model; gunicorn exits with it, too, but restarts after any other
-STUCK = 70  # exit status of a worker whose engine hangs; gunicorn then starts a new one
+UNFIT = 3  # exit status if the model cannot be loaded: gunicorn exits, too; after any other it starts a new worker
+STUCK = 70  # exit status if the engine hangs: gunicorn starts a new worker
 
 log = logging.getLogger(__name__)
 
