@@ -1,4 +1,4 @@
-"""A tiny real HTTP server that gives the answers it was told."""
+"""A tiny real HTTP server that returns fixed answers."""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Answers:
-    """Where it listens, and what it was asked: method and path, headers, body."""
+    """The server's port, and the requests that it received: method and path, headers, body."""
 
     port: int
     asked: list[tuple[str, Message, bytes]] = field(default_factory=list)
@@ -22,7 +22,7 @@ class Answers:
 
 @contextmanager
 def answering(answers: Mapping[str, tuple[int, bytes] | bytes]) -> Iterator[Answers]:
-    """Answer each path with its status and body, or with bytes as they are; a path that is not there is 404."""
+    """Serve `answers`: for each path a status and body, or raw bytes to write unchanged; 404 for any other path."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -1,4 +1,4 @@
-"""A small bundle, made by the modules that `make bundle` is made of, around an image that no engine had to save."""
+"""A small bundle, made by the modules of `make bundle`, with an image that needs no Docker engine."""
 
 import hashlib
 import io
@@ -14,7 +14,7 @@ REFERENCE = "wanwu-gateway:0123456789ab"
 
 
 def save_image(file: Path, reference: str = REFERENCE, config: bytes = b'{"os": "linux"}') -> str:
-    """Write an image as `docker save` does, packed; returns its ID."""
+    """Write a compressed image archive like that of `docker save`; return the image's ID."""
     value = hashlib.sha256(config).hexdigest()
     listed = [{"Config": f"blobs/sha256/{value}", "RepoTags": [reference], "Layers": []}]
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ def make_model(folder: Path) -> Path:
 
 
 def make_bundle(bundle: Path, source: Path) -> Path:
-    """A whole bundle of one image and one model, with a package index that lists nothing."""
+    """Make a complete bundle of one image and one model, with an empty package index; return `bundle`."""
     (bundle / layout.WORK).mkdir(parents=True)
     found = save_image(bundle / "images/gateway.tar.gz")
     hashes = volume.copy([StoredModel("m", make_model(source / "m"))], bundle, bundle / layout.WORK)

@@ -1,4 +1,4 @@
-"""What all tests share: one running service of `photos`."""
+"""Fixtures for all tests: one running service of `photos`."""
 
 import os
 import signal
@@ -10,18 +10,18 @@ from hypothesis import settings
 from nginx.gate.__main__ import INTERVAL
 from tests.service import NO_DRAIN, Service, create
 
-# The same examples every time, and no timing: these machines are shared.
+# The same examples every time, and no deadline: these machines are shared.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
-# Every service here has a gate that looks often: most of what is waited for is that it has seen a worker come or go.
+# Let the gate of every service probe often: most waits are for the gate to notice that a worker came or went.
 os.environ.setdefault(INTERVAL, "0.2")
 
 
 def pytest_configure() -> None:
-    """Let what tests start hear interrupts and hang-ups, which `nohup` and a shell's `&` have all of it ignore.
+    """Let the programs that tests start receive interrupts and hang-ups, which `nohup` and a shell's `&` would ignore.
 
-    A signal that is caught here is as usual again in every program that is started; one that is ignored is not.
+    A signal that is caught here has its default action again in a started program; an ignored one stays ignored.
     """
     for number in (signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_IGN:
@@ -30,7 +30,7 @@ def pytest_configure() -> None:
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The photos model behind Nginx, as `make up` starts it. Its logs are printed when a test has failed."""
+    """Run the photos model behind Nginx, as `make up` starts it."""
     running = create(tmp_path_factory.mktemp("service"), extra=NO_DRAIN)
     running.up()
     yield running
@@ -39,13 +39,13 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture(scope="session")
 def endpoint(service: Service) -> str:
-    """The gateway's address."""
+    """Return the gateway's address."""
     return service.endpoint
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Add the service's logs to the report of a test that failed on it."""
+    """Add the service's logs to the report of a failed test that used it."""
     outcome = yield
     report = outcome.get_result()  # type: ignore[attr-defined]
     running = item.funcargs.get("service") if isinstance(item, pytest.Function) else None

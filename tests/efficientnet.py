@@ -1,4 +1,4 @@
-"""EfficientNets with random weights, saved under the names of efficientnet_pytorch."""
+"""EfficientNets with random weights, under the layer names of efficientnet_pytorch."""
 
 import torch
 
@@ -6,7 +6,7 @@ from worker.models import torchvision_ops
 
 
 def network_of(variant: str, classes: int = 1000, channels: int = 3) -> torch.nn.Module:
-    """timm's network with random weights, no two layers of normalisation alike; images get to the end of it."""
+    """Return timm's network with random weights; its normalisation layers all differ, and its answers vary by image."""
     torchvision_ops.make_importable()
     import timm
 
@@ -21,7 +21,7 @@ def network_of(variant: str, classes: int = 1000, channels: int = 3) -> torch.nn
 
 
 def theirs(network: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """The weights under efficientnet_pytorch's names of the layers, which are listed as its forward pass takes them."""
+    """Return the weights under efficientnet_pytorch's layer names, listed in the order of its forward pass."""
     order = ["_conv_stem", "_bn0"]
     for number, block in enumerate(block for stage in network.blocks for block in stage):
         order += [f"_blocks.{number}.{name}" for name in parts(block)]

@@ -1,4 +1,4 @@
-"""Refusals of the worker's functions: a test asserts the code; tests/local/test_messages.py pins the wording."""
+"""Errors of the worker's functions: tests assert the code; tests/local/test_messages.py pins the wording."""
 
 from collections.abc import Callable
 

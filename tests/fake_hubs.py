@@ -1,6 +1,6 @@
-"""A model hub on this machine: what the clients of the Hugging Face Hub and of ModelScope ask for, and plain files.
+"""A model hub on this machine for the clients of the Hugging Face Hub and ModelScope, and for plain downloads.
 
-It serves folders, keeps a list of what it was asked for, and misbehaves where it is told to.
+It serves folders, records the requests that it receives, and misbehaves on demand.
 """
 
 import hashlib
@@ -15,14 +15,14 @@ from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 COMMIT = hashlib.sha1(b"the one commit", usedforsecurity=False).hexdigest()
-GATED = (403, "GatedRepo")  # only what is in the files; what there is, everyone may know
-LARGE = (".safetensors", ".bin", ".pth", ".pt", ".onnx", ".h5", ".msgpack")  # what Git LFS keeps
+GATED = (403, "GatedRepo")  # refuses the files only; everyone may list them
+LARGE = (".safetensors", ".bin", ".pth", ".pt", ".onnx", ".h5", ".msgpack")  # suffixes that Git LFS stores
 HUGGING_FACE, MODELSCOPE = "/api/models/", "/api/v1/models/"
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A request: its method, its path without the query, and the headers that matter here."""
+    """A request: its method, its path without the query, and the headers that tests check."""
 
     method: str
     path: str
@@ -33,32 +33,32 @@ class Asked:
 
 @dataclass
 class Hub:
-    """What is served, and how badly. `refused` answers a repository's requests with a status and an X-Error-Code."""
+    """The files that are served, and the faults. `refused` maps a repository to a status and an X-Error-Code."""
 
     address: str = ""
     repositories: dict[str, Path] = field(default_factory=dict)
-    files: dict[str, bytes] = field(default_factory=dict)  # by path, for the plain part
+    files: dict[str, bytes] = field(default_factory=dict)  # by path, for plain downloads
     refused: dict[str, tuple[int, str]] = field(default_factory=dict)
-    cut: dict[str, int] = field(default_factory=dict)  # a file's name -> the bytes after which the line breaks for good
-    flipped: set[str] = field(default_factory=set)  # names of files with a wrong last byte
-    lengthless: set[str] = field(default_factory=set)  # names of files whose size is not told
-    headless: set[str] = field(default_factory=set)  # names of files that HEAD is refused for
-    web_pages: set[str] = field(default_factory=set)  # paths of what is served as a web page
+    cut: dict[str, int] = field(default_factory=dict)  # file name -> bytes after which the connection breaks for good
+    flipped: set[str] = field(default_factory=set)  # names of files served with a wrong last byte
+    lengthless: set[str] = field(default_factory=set)  # names of files served without Content-Length
+    headless: set[str] = field(default_factory=set)  # names of files for which HEAD is refused
+    web_pages: set[str] = field(default_factory=set)  # paths served as a web page
     asked: list[Asked] = field(default_factory=list)
-    broken: set[str] = field(default_factory=set)  # names of files whose line has broken
-    short: dict[str, int] = field(default_factory=dict)  # a file's name -> the bytes that one connection brings at most
-    stalled: dict[str, int] = field(default_factory=dict)  # a file's name -> the bytes after which nothing comes
-    going_on: threading.Event = field(default_factory=threading.Event)  # ends them all
+    broken: set[str] = field(default_factory=set)  # names of files whose connection has broken
+    short: dict[str, int] = field(default_factory=dict)  # file name -> bytes that one connection delivers at most
+    stalled: dict[str, int] = field(default_factory=dict)  # file name -> bytes after which the connection stalls
+    going_on: threading.Event = field(default_factory=threading.Event)  # ends all stalls
 
     def mend(self) -> None:
-        """Behave from now on, and forget what was asked."""
+        """Clear the faults, and forget the recorded requests."""
         self.going_on.set()
         self.going_on = threading.Event()
         for told in (self.refused, self.cut, self.flipped, self.broken, self.short, self.stalled, self.asked):
             told.clear()
 
     def environ(self, home: Path) -> dict[str, str]:
-        """What sends the clients here, and keeps them off what the user of this machine has at home."""
+        """Return the variables that direct the clients to this hub and keep them away from the user's home."""
         return {
             "HF_ENDPOINT": self.address, "MODELSCOPE_ENDPOINT": self.address, "WANWU_TORCHVISION_MIRROR": self.address,
             "HOME": str(home), "NO_PROXY": "127.0.0.1,localhost", "HF_TOKEN": "",
@@ -70,7 +70,7 @@ class Hub:
 
 @contextmanager
 def running() -> Iterator[Hub]:
-    """A hub on a free port of this machine."""
+    """Run a hub on a free port of this machine."""
     hub = Hub()
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, hub))
     server.daemon_threads = True
@@ -94,7 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
         super().__init__(*arguments)  # type: ignore[arg-type]
 
     def log_message(self, *_: object) -> None:
-        """The list of requests is the log."""
+        """Log nothing: the hub records its requests."""
 
     def do_HEAD(self) -> None:
         self._answer()
@@ -103,7 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def _answer(self) -> None:
-        # A client that uses this as its proxy asks with the whole address.
+        # A client that uses this hub as its proxy sends the whole address.
         parts = urlsplit(self.path)
         path, query = unquote(parts.path), {key: values[0] for key, values in parse_qs(parts.query).items()}
         headers = (self.headers.get(name, "") for name in ("Range", "Authorization", "User-Agent"))
@@ -138,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
     # The Hugging Face Hub
 
     def _repository(self, rest: str, answer: Callable[[str, str], None]) -> None:
-        """Answer about a repository whose name `rest` begins with, unless it is refused or not there."""
+        """Answer for the repository whose name starts `rest`, unless it is refused or unknown."""
         name = "/".join(rest.split("/")[:2])
         if name in self.hub.refused and not (answer == self._hugging_face_api and self.hub.refused[name] == GATED):
             return self._status(*self.hub.refused[name])
@@ -163,7 +163,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {"X-Repo-Commit": COMMIT, "ETag": f'"{_git_blob(path.read_bytes())}"'}
         if path.suffix not in LARGE:
             return self._file((path.name, path.read_bytes()), headers)
-        # Large files lie on another host: a token must not be shown there.
+        # Large files are on another host, to which a client must not send its token.
         place = self.hub.address.replace("127.0.0.1", "localhost")
         return self._status(302, "", headers | {"Location": f"{place}/cdn/{name}/{file}"})
 
@@ -191,7 +191,7 @@ class _Handler(BaseHTTPRequestHandler):
     # Answers
 
     def _file(self, file: tuple[str, bytes], headers: dict[str, str]) -> None:
-        """All of a file, or what is asked of it, or as much as is told before the line breaks."""
+        """Send a file: all of it, the requested range, or as much as a planned fault allows."""
         name, data = file[0], self.hub.content(*file)
         if name in self.hub.broken:
             return self._status(503, "")
@@ -227,7 +227,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _start(self, etag: str) -> int:
-        """From which byte on, by Range, unless If-Range names another content."""
+        """Return the first byte of the requested Range; 0 without one, or if If-Range names another content."""
         asked = self.headers.get("Range", "")
         if not asked or self.headers.get("If-Range", etag) != etag:
             return 0
@@ -261,7 +261,7 @@ def _git_blob(data: bytes) -> str:
 
 
 def _entry(path: Path, name: str) -> dict[str, object]:
-    """A file as the Hugging Face Hub lists it."""
+    """Return a file's entry as the Hugging Face Hub lists it."""
     if path.is_dir():
         return {"type": "directory", "path": name, "size": 0, "oid": COMMIT}
     data = path.read_bytes()
@@ -273,7 +273,7 @@ def _entry(path: Path, name: str) -> dict[str, object]:
 
 
 def _row(path: Path, name: str) -> dict[str, object]:
-    """A file as ModelScope lists it."""
+    """Return a file's entry as ModelScope lists it."""
     if path.is_dir():
         return {"Type": "tree", "Path": name, "Name": name, "Revision": COMMIT, "CommittedDate": 1_700_000_000}
     data = path.read_bytes()

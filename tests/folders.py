@@ -1,4 +1,4 @@
-"""Small real model folders for the tests: random weights, saved as the real libraries save them."""
+"""Small real model folders for the tests: random weights, saved by the real libraries."""
 
 import argparse
 import hashlib
@@ -16,14 +16,14 @@ from worker.models import torchvision_ops
 
 SIZE = 32
 LABELS = {"en": ["cat", "dog", "tea"], "zh": ["猫", "狗", "茶"]}
-MATRIX, TURNS_PER_BRIGHTNESS = 512, 3000  # on one core, 10 s for a white image, 1.7 s for GREY
+MATRIX, TURNS_PER_BRIGHTNESS = 512, 3000  # one core takes 10 s for a white image, 1.7 s for GREY
 RED, GREEN, BLUE, GREY = (200, 60, 60), (60, 200, 60), (60, 60, 200), (140, 140, 140)
 Colour = tuple[int, int, int]
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def small_network() -> torch.nn.Module:
-    """Two convolutions with random weights, its answers to plain colours far enough apart to survive 8 bits."""
+    """Return a network whose answers to plain colours are far enough apart to survive quantisation to 8 bits."""
     torch.manual_seed(0)
     layers = [
         torch.nn.Conv2d(3, 16, 3, stride=2),
@@ -38,7 +38,7 @@ def small_network() -> torch.nn.Module:
 
 
 class Bright(torch.nn.Module):
-    """A network whose answer a person can foretell: its logits are the mean of red, green and blue, times ten."""
+    """A network with predictable answers: its logits are the means of red, green and blue, times ten."""
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         return pixels.mean(dim=(2, 3)) * 10
@@ -62,7 +62,7 @@ activation = "sigmoid"
 
 
 class Fruit(torch.nn.Module):
-    """Bright, and attributes that can be foretold too: ripe is red, unripe green, and two marks that may both hold."""
+    """Bright with predictable attributes: ripe is red, unripe is green, and two marks may both hold."""
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         means = pixels.mean(dim=(2, 3))
@@ -75,7 +75,7 @@ class Fruit(torch.nn.Module):
 def fruit_folder(
     path: Path, *, name: str = "fruit", extra: str = "", output: str = "", examples: Sequence[Colour] = ()
 ) -> Path:
-    """A prepared OpenVINO folder of Fruit, with groups of attributes, and labels in a third language."""
+    """Make a prepared OpenVINO folder of Fruit, with groups of attributes and labels in a third language."""
     import openvino as ov
 
     path.mkdir(parents=True)
@@ -88,10 +88,10 @@ def fruit_folder(
 
 
 def spot(row: int, column: int, side: int) -> Image.Image:
-    """A grey image with a spot of two colours at `row`, `column` (of SIZE), `side` pixels wide and high.
+    """Return a grey image with a spot of two colours at `row`, `column` (of SIZE), `side` pixels wide and high.
 
-    The colours make up for each other: the image's mean colour is its ground's, and to cover a part in that colour
-    takes away nothing but the spot. Around it all lies what the geometry of these folders cuts off.
+    The colours cancel out: the image's mean colour equals its background, so that covering a part with that colour
+    removes nothing but the spot. The margin is what the geometry of these folders crops off.
     """
     pixels, half = np.full((SIZE, SIZE, 3), 128, np.uint8), side // 2
     pixels[row : row + half, column : column + side] = (248, 28, 128)
@@ -101,7 +101,7 @@ def spot(row: int, column: int, side: int) -> Image.Image:
 
 
 def image(colour: tuple[int, int, int], size: tuple[int, int] = (48, 40)) -> Image.Image:
-    """A plain image of `size` (width, height) with some texture, so that no codec finds it trivial."""
+    """Return a plain image of `size` (width, height) with some noise, so that no codec finds it trivial."""
     noise = np.random.default_rng(7).integers(-9, 9, (size[1], size[0], 3))
     return Image.fromarray(np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8))
 
@@ -110,7 +110,7 @@ def image(colour: tuple[int, int, int], size: tuple[int, int] = (48, 40)) -> Ima
 def openvino_folder(
     path: Path, *, precision: str = "f32", name: str = "bright", network: torch.nn.Module | None = None
 ) -> Path:
-    """A prepared OpenVINO folder of `network` (Bright); for int8 it is quantised as a real one is."""
+    """Make a prepared OpenVINO folder of `network` (default Bright); int8 is quantised as real models are."""
     import openvino as ov
 
     network = network or Bright()
@@ -136,9 +136,9 @@ def _quantised(network: Any) -> Any:
 
 @kept
 def slow_folder(path: Path, golden: tuple[int, int, int] = RED) -> Path:
-    """A prepared OpenVINO folder of Bright: seconds of inference for a light image, no time for a dark one.
+    """Make a prepared OpenVINO folder of Bright that takes seconds for a light image and no time for a dark one.
 
-    A loop inside the network turns as often as the image is brighter than the mean of ImageNet: nothing is faked.
+    A loop inside the network repeats in proportion to the image's brightness above ImageNet's mean: nothing is faked.
     """
     import openvino as ov
     from openvino import opset13 as op
@@ -166,7 +166,7 @@ def slow_folder(path: Path, golden: tuple[int, int, int] = RED) -> Path:
 
 @kept
 def torchvision_folder(path: Path, architecture: str = "mobilenet_v3_small", precision: str = "f32") -> Path:
-    """A torchvision folder with random weights."""
+    """Make a torchvision folder with random weights."""
     torchvision_ops.make_importable()
     from torchvision.models import get_model
 
@@ -180,7 +180,7 @@ def torchvision_folder(path: Path, architecture: str = "mobilenet_v3_small", pre
 
 @kept
 def transformers_folder(path: Path) -> Path:
-    """A transformers folder, a tiny ViT with random weights."""
+    """Make a transformers folder: a tiny ViT with random weights."""
     torchvision_ops.make_importable()
     from transformers import ViTConfig, ViTForImageClassification
 
@@ -196,7 +196,7 @@ def transformers_folder(path: Path) -> Path:
 
 @kept
 def timm_folder(path: Path, architecture: str = "test_vit") -> Path:
-    """A folder of timm's own layout, as its push to a hub writes it."""
+    """Make a folder in timm's own layout, as timm writes it for a hub."""
     torchvision_ops.make_importable()
     import timm
     from timm.models import save_for_hf
@@ -211,7 +211,7 @@ def timm_folder(path: Path, architecture: str = "test_vit") -> Path:
 
 @kept
 def resnest_folder(path: Path) -> Path:
-    """ModelScope's cv_resnest101_general_recognition, with three labels."""
+    """Make a folder like ModelScope's cv_resnest101_general_recognition, with three labels."""
     torchvision_ops.make_importable()
     import timm
 
@@ -238,7 +238,7 @@ OPENMMLAB = {  # timm's names -> OpenMMLab's
 
 @kept
 def openmmlab_folder(path: Path) -> Path:
-    """ModelScope's daily-life ViT, smaller: a checkpoint of OpenMMLab with its labels in its meta."""
+    """Make a smaller version of ModelScope's daily-life ViT: an OpenMMLab checkpoint with its labels in its meta."""
     torchvision_ops.make_importable()
     import timm
 
@@ -271,13 +271,13 @@ def build(classes):
 
 
 def own_network() -> torch.nn.Module:
-    """What NETWORK_CODE builds, with random weights."""
+    """Return the network that NETWORK_CODE builds, with random weights."""
     torch.manual_seed(0)
     return torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(4), torch.nn.Flatten(), torch.nn.Linear(48, 3)).eval()
 
 
 def code_folder(path: Path, trusted: bool) -> Path:
-    """A user's own network: network.py and a state dict."""
+    """Make a folder of a user's own network: network.py and a state dict."""
     path.mkdir(parents=True)
     (path / "network.py").write_text(NETWORK_CODE)
     network = own_network()
@@ -288,7 +288,7 @@ def code_folder(path: Path, trusted: bool) -> Path:
 
 @kept
 def checkpoint_folder(path: Path, architecture: str = "timm:test_resnet") -> Path:
-    """What a training script saved of an architecture that timm or torchvision has."""
+    """Make a folder of a training script's checkpoint, of an architecture that timm or torchvision has."""
     torchvision_ops.make_importable()
     import timm
 
@@ -303,7 +303,7 @@ def checkpoint_folder(path: Path, architecture: str = "timm:test_resnet") -> Pat
 
 @kept
 def onnx_folder(path: Path) -> Path:
-    """An ONNX network with its weights in a second file, as torch.onnx.export writes it."""
+    """Make a folder of an ONNX network with its weights in a second file, as torch.onnx.export writes it."""
     path.mkdir(parents=True)
     network, batch = small_network(), torch.export.Dim("n", min=1, max=64)
     torch.onnx.export(
@@ -315,7 +315,7 @@ def onnx_folder(path: Path) -> Path:
 
 @kept
 def pt2_folder(path: Path) -> Path:
-    """A network exported by torch.export."""
+    """Make a folder of a network exported by torch.export."""
     path.mkdir(parents=True)
     network, batch = small_network(), torch.export.Dim("n", min=1, max=64)
     program = torch.export.export(network, (torch.zeros(2, 3, SIZE, SIZE),), dynamic_shapes=({0: batch},))
@@ -340,7 +340,7 @@ def finish(
     output: str = "",
     groups: str = "",
 ) -> Path:
-    """Add labels, golden images with the network's own answers, and model.toml; `examples` may be seen by users."""
+    """Add labels, golden images with the network's own answers, and model.toml; `examples` are shown to users."""
     for language, lines in labels.items():
         (path / f"labels.{language}.txt").write_text("\n".join(lines) + "\n")
     (path / "golden").mkdir()
@@ -395,7 +395,7 @@ score = {float(scores[best]):.4f}
 
 
 def reference(network: Callable[[torch.Tensor], torch.Tensor], image: Path) -> torch.Tensor:
-    """The logits [1, classes] that the libraries' own few lines give for `image`."""
+    """Return the logits [1, classes] for `image`, with the libraries' own preprocessing."""
     torchvision_ops.make_importable()
     from torchvision.transforms import v2
 

@@ -1,4 +1,4 @@
-"""Inputs that trouble decoders, each made here from its format's definition or by Pillow; all as encoded bytes."""
+"""Images that trouble decoders, as encoded bytes, each built from its format's definition or by Pillow."""
 
 import io
 import struct
@@ -11,7 +11,7 @@ from PIL import Image
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREY, RGB = 0, 2  # PNG specification, table 11.1: colour types
-UPRIGHT_TO_STORED = {  # how an image is stored so that this EXIF orientation turns it upright again
+UPRIGHT_TO_STORED = {  # by EXIF orientation: how to store an image so that the orientation turns it upright again
     1: None,
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -29,20 +29,20 @@ SERVED = LOSSLESS | LOSSY
 
 
 def photo(size: tuple[int, int] = (61, 47), seed: int = 3) -> Image.Image:
-    """Smooth colours that differ in every corner, `size` is (width, height)."""
+    """Return an image of smooth colours that differ in every corner; `size` is (width, height)."""
     corners = np.random.default_rng(seed).integers(0, 255, (4, 5, 3)).astype(np.uint8)
     return Image.fromarray(corners).resize(size, Image.Resampling.BICUBIC)
 
 
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
-    """`image` as a file of format `kind`, one of SERVED."""
+    """Return `image` as a file of format `kind`, one of SERVED."""
     stream = io.BytesIO()
     image.save(stream, kind, **(SERVED[kind] | options))
     return stream.getvalue()
 
 
 def turned(image: Image.Image, orientation: int, kind: str = "PNG") -> bytes:
-    """`image` stored as a camera held at EXIF `orientation` stores it."""
+    """Return `image` as a camera held at EXIF `orientation` stores it."""
     way = UPRIGHT_TO_STORED[orientation]
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -50,7 +50,7 @@ def turned(image: Image.Image, orientation: int, kind: str = "PNG") -> bytes:
 
 
 def turned_with_a_broken_tag(image: Image.Image) -> bytes:
-    """A JPEG held at orientation 6 whose EXIF also has a comment of a type that comments cannot have."""
+    """Return a JPEG of orientation 6 whose EXIF also has a comment of an invalid type."""
     entries = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0) + struct.pack("<HHIf", 0x9286, 11, 1, 1.5)
     exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + entries + bytes(4)
     way = UPRIGHT_TO_STORED[6]
@@ -60,7 +60,7 @@ def turned_with_a_broken_tag(image: Image.Image) -> bytes:
 
 
 def several_jpegs(image: Image.Image) -> bytes:
-    """A Multi-DecodedImage file, as phones write it: `image`, then the same upside down."""
+    """Return a Multi-Picture (MPO) file, as phones write it: `image`, then the same upside down."""
     stream = io.BytesIO()
     image.save(stream, "MPO", save_all=True, append_images=[image.rotate(180)])
     return stream.getvalue()
@@ -71,7 +71,7 @@ def animation(*frames: Image.Image, kind: str = "GIF") -> bytes:
 
 
 def see_through(mode: str, colour: tuple[int, int, int], size: tuple[int, int] = (40, 40)) -> bytes:
-    """A PNG of `mode` whose right half is wholly transparent and whose left half is `colour`."""
+    """Return a PNG of `mode` whose left half is `colour` and whose right half is fully transparent."""
     image = Image.new("RGBA", size, (*colour, 255))
     image.paste((0, 0, 0, 0), (size[0] // 2, 0, *size))
     if mode == "P":
@@ -85,51 +85,51 @@ def see_through(mode: str, colour: tuple[int, int, int], size: tuple[int, int] =
 
 
 def grey_16_bit(levels: np.ndarray) -> bytes:
-    """A grey PNG of 16 bits; `levels` is uint16 [height, width]."""
+    """Return a grey PNG of 16 bits; `levels` is uint16 [height, width]."""
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in levels)
     return png(levels.shape[1], levels.shape[0], GREY, 16, zlib.compress(rows))
 
 
 def colour_16_bit(levels: np.ndarray) -> bytes:
-    """An RGB PNG of 16 bits; `levels` is uint16 [height, width, 3]."""
+    """Return an RGB PNG of 16 bits; `levels` is uint16 [height, width, 3]."""
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in levels)
     return png(levels.shape[1], levels.shape[0], RGB, 16, zlib.compress(rows))
 
 
 def bomb(width: int = 50_000, height: int = 50_000) -> bytes:
-    """A PNG of a few KB that says it is `width` x `height`; its pixel data, all zero, is there as far as 1 MB of it."""
+    """Return a PNG of a few KB whose header claims `width` x `height`; it holds only 1 MB of pixel data, all zero."""
     return png(width, height, GREY, 1, zlib.compress(bytes(1 << 20), 9))
 
 
 def whole_bomb(side: int = 20_000) -> bytes:
-    """A complete black PNG of `side` x `side` pixels, about a thousandth of what it unpacks to."""
+    """Return a complete black PNG of `side` x `side` pixels, about a thousandth of its unpacked size."""
     packer = zlib.compressobj(9)
     row = bytes(1 + -(-side // 8))
     return png(side, side, GREY, 1, packer.compress(row * side) + packer.flush())
 
 
 def text_bomb() -> bytes:
-    """A small PNG with a compressed text that unpacks to 64 MB."""
+    """Return a small PNG with a compressed text that unpacks to 64 MB."""
     text = b"Comment\0\0" + zlib.compress(bytes(64 << 20), 9)
     return png(1, 1, GREY, 8, zlib.compress(b"\0\0"), _chunk(b"zTXt", text))
 
 
 def png(width: int, height: int, colour: int, bits: int, pixels: bytes, before: bytes = b"") -> bytes:
-    """A PNG of the given header and compressed `pixels`, with the chunks `before` them."""
+    """Return a PNG with this header and compressed `pixels`; the chunks `before` precede them."""
     header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
     parts = [_chunk(b"IHDR", header), before, _chunk(b"IDAT", pixels), _chunk(b"IEND", b"")]
     return PNG_SIGNATURE + b"".join(parts)
 
 
 def turned_or_moving(kind: str) -> bytes:
-    """An image of `kind` with more in it than pixels: EXIF, or frames, or neither where the format has neither."""
+    """Return an image of `kind` that holds more than pixels, if the format can: EXIF or several frames."""
     if kind == "GIF":
         return animation(photo(), photo().rotate(90))
     return encoded(photo(), kind) if kind == "BMP" else turned(photo(), 6, kind)
 
 
 def damaged(whole: bytes, count: int, seed: int = 1) -> Iterator[bytes]:
-    """`count` variants of `whole`: cut short, or with a few bytes changed, anywhere or near the start."""
+    """Yield `count` variants of `whole`: cut short, or with a few bytes changed, anywhere or near the start."""
     rng = np.random.default_rng(seed)
     for number in range(count):
         if number % 3 == 0:

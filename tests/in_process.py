@@ -1,7 +1,7 @@
-"""What `make` runs, inside the test's own process: a new one needs seconds to import torch.
+"""Run the commands of `make` inside the test's own process: a new process needs seconds to import torch.
 
-make itself is asked what it would run, so that its variables and the command line are on the way as always. Their
-tools run here, too, but `fetch`: its libraries read their settings when they are imported.
+`make --dry-run` prints the command to run, so that variables and command line are tested as usual. Tools run in this
+process, too, except `fetch`: its libraries read their settings when they are imported.
 """
 
 import importlib
@@ -30,7 +30,7 @@ START = tools.start
 
 
 def make(*words: str, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a target with its variables and more of an environment; return as `subprocess.run` of make would."""
+    """Run a target with its variables and further `environ`; return what `subprocess.run` of make would."""
     command = ["make", "--dry-run", "--no-print-directory", *words]
     planned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env=bare_environment())
     out, err = StringIO(), StringIO()
@@ -43,7 +43,7 @@ def make(*words: str, environ: Mapping[str, str] | None = None) -> subprocess.Co
 
 
 class Ended:
-    """A tool that has run here, as its caller sees a process."""
+    """A tool that has run in this process, with the interface of a process that its caller uses."""
 
     def __init__(self, status: int, printed: str) -> None:
         self.returncode, self.stdout = status, StringIO(printed)
@@ -59,12 +59,12 @@ class Ended:
 
 
 def _start(python: Path, tool: str, folder: Path, options: Any = None, online: bool = False, **more: Any) -> Any:
-    """Run `tool` here in place of starting it; with a pipe for its output that is kept."""
+    """Run `tool` in this process instead of starting it; capture its output if that goes to a pipe."""
     if tool not in MODULES:
         return START(python, tool, folder, options, online, **more)
     kept = StringIO()
     where = redirect_stdout(kept) if more.get("stdout") == subprocess.PIPE else nullcontext()
-    # The options go through JSON, as on the way into another process.
+    # Pass the options through JSON, as on the way to another process.
     received = [from_json(type(options), to_json(options))] if options else []
     with where, patch.dict(os.environ, offline_variables()):
         status = importlib.import_module(MODULES[tool]).main(folder, *received)
@@ -73,7 +73,7 @@ def _start(python: Path, tool: str, folder: Path, options: Any = None, online: b
 
 @contextmanager
 def _tidied() -> Iterator[None]:
-    """Give this process back the umask and the ends of signals that a command changes for itself."""
+    """Restore the umask and the signal handlers that a command changes."""
     umask, handlers = os.umask(0o022), {number: signal.getsignal(number) for number in ENDINGS}
     try:
         yield

@@ -1,4 +1,4 @@
-"""Model folders that nobody finds wrong before a worker starts on them: each fails there in its own way."""
+"""Model folders whose faults show only when a worker starts: each fails in its own way."""
 
 import hashlib
 import re
@@ -15,7 +15,7 @@ def build(classes):
 
 
 def wrong_answer(path: Path) -> Path:
-    """Its golden image was another class when that was recorded."""
+    """Make a folder whose golden image expects another class than the network's answer."""
     toml = openvino_folder(path) / "model.toml"
     text = toml.read_text()
     said = re.search(r'^index = (\d)\nlabel = "(\w+)"$', text, re.MULTILINE)
@@ -26,14 +26,14 @@ def wrong_answer(path: Path) -> Path:
 
 
 def wrong_weights(path: Path) -> Path:
-    """Its weights are not those that model.toml lists."""
+    """Make a folder whose weights do not match their sha256 in model.toml."""
     with (openvino_folder(path) / "model.bin").open("ab") as file:
         file.write(b"!")
     return path
 
 
 def crashing(path: Path) -> Path:
-    """Its network ends the process that loads it."""
+    """Make a folder whose network kills the process that loads it."""
     code, toml = code_folder(path, trusted=True) / "network.py", path / "model.toml"
     before = hashlib.sha256(code.read_bytes()).hexdigest()
     code.write_text(CRASH)

@@ -1,6 +1,6 @@
-"""Model folders that were made once and are copied from then on: converting one takes seconds.
+"""A cache of model folders, which are made once and then copied: converting one takes seconds.
 
-They lie under .pytest_cache, in a folder named after all that they are made by, so that a change makes them anew.
+They are under .pytest_cache, in a folder named after the files that they depend on, so that a change rebuilds them.
 """
 
 import hashlib
@@ -24,11 +24,11 @@ Maker = Callable[Concatenate[Path, Options], Path]
 KEPT = ROOT / ".pytest_cache/folders"
 MADE_BY = (ROOT / "tests/folders.py", Path(__file__), ROOT / "worker/models/torchvision_ops.py", *DEV.locks)
 AT_WORK: list[bool] = []  # not empty while a folder is being made
-KNOWN = ("tests.folders", "torch.nn.")  # where the classes of networks come from that MADE_BY and the locks pin
+KNOWN = ("tests.folders", "torch.nn.")  # modules of network classes that MADE_BY and the locks pin
 
 
 def kept(make: Maker[Options]) -> Maker[Options]:
-    """Let `make` copy to its path what it made there or elsewhere before, if with the same options."""
+    """Return `make` with a cache: with options that it had before, it copies the folder that it made then."""
 
     @wraps(make)
     def made_once(path: Path, /, *args: Options.args, **options: Options.kwargs) -> Path:
@@ -50,7 +50,7 @@ def kept(make: Maker[Options]) -> Maker[Options]:
 
 @contextmanager
 def making() -> Iterator[None]:
-    """Let it be known that a folder is being made, for which libraries may start compilers and the like."""
+    """Mark that a folder is being made, for which libraries may start compilers and other processes."""
     AT_WORK.append(True)
     try:
         yield
@@ -60,7 +60,7 @@ def making() -> Iterator[None]:
 
 @cache
 def _home() -> Path:
-    """Return the folder of what today's files make; those of earlier files are taken away."""
+    """Return the cache folder for the current files; delete those of earlier files."""
     total = hashlib.sha256(sys.version.encode())
     for file in MADE_BY:
         total.update(file.read_bytes())
@@ -73,7 +73,7 @@ def _home() -> Path:
 
 
 def _move(made: Path, place: Path) -> None:
-    """Move a folder to its place, unless another process was faster."""
+    """Move a folder to its place, unless another process has put one there."""
     try:
         made.rename(place)
     except OSError:
@@ -82,7 +82,7 @@ def _move(made: Path, place: Path) -> None:
 
 
 def _is_known(value: object) -> bool:
-    """Tell whether the value's text, or for a network its text and weights, says all about it."""
+    """Return whether the value's text, or for a network its text and weights, describes it completely."""
     if isinstance(value, torch.nn.Module):
         return all(type(layer).__module__.startswith(KNOWN) for layer in value.modules())
     return value is None or isinstance(value, (str, int, float, list, tuple))

@@ -1,4 +1,4 @@
-"""A steady stream of requests that never retries, and what came back of it."""
+"""A steady stream of requests without retries, and a count of their outcomes."""
 
 import threading
 from collections import Counter
@@ -12,7 +12,7 @@ CLIENTS = 4
 
 
 class Load:
-    """How often each outcome was seen: a status, or the name of what went wrong."""
+    """How often each outcome was seen: a status, or the name of an exception."""
 
     def __init__(self) -> None:
         self.outcomes: Counter[str] = Counter()
@@ -25,13 +25,13 @@ class Load:
 
 @contextmanager
 def steady_load(endpoint: str, image: Path, clients: int = CLIENTS) -> Iterator[Load]:
-    """Post `image` from `clients` threads, each one request after the other, until the block ends."""
+    """Post `image` from `clients` threads, each sending one request after the other, until the block ends."""
     load, stop, body = Load(), threading.Event(), image.read_bytes()
 
     def client() -> None:
         while not stop.is_set():
             try:
-                # A connection of its own: when Nginx reloads it may close a kept one just as a request is sent.
+                # A new connection each time: when Nginx reloads, it may close an idle one just as a request is sent.
                 answer = requests.post(
                     f"{endpoint}/predict", data=body, headers={"Content-Type": "image/png"}, timeout=60
                 )

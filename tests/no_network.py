@@ -1,7 +1,7 @@
-"""`python -m tests.no_network FOLDER COMMAND...`: run a command with no network, and print every name it asked for.
+"""`python -m tests.no_network FOLDER COMMAND...`: run a command without a network, and print every name it looks up.
 
-It must be root of a network and a mount namespace of its own, as `unshare --net --mount` makes them: the loopback
-device is brought up, and what /etc/resolv.conf names there is a listener that answers nobody. FOLDER is for files.
+It must run as root of its own network and mount namespaces, as `unshare --net --mount` creates them: it brings up the
+loopback device and points /etc/resolv.conf to a listener that never answers. FOLDER is for its files.
 """
 
 import os
@@ -17,12 +17,12 @@ HEADER = 12  # bytes of a query before the name
 
 
 def possible() -> bool:
-    """Whether this account may make such namespaces."""
+    """Return whether this account may create such namespaces."""
     return subprocess.run([*UNSHARE, "true"], capture_output=True).returncode == 0
 
 
 def run(folder: Path, command: list[str], environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """The command's own end and output; the last line of stdout is "asked DNS for:" and the names."""
+    """Run `command`; return its status and output. The last line of stdout is "asked DNS for:" and the names."""
     whole = [*UNSHARE, sys.executable, "-m", "tests.no_network", str(folder), *command]
     return subprocess.run(whole, capture_output=True, text=True, env=environ)
 

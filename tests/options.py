@@ -1,4 +1,4 @@
-"""The options of commands, read from the flags that their command lines take."""
+"""The options of commands, read from command-line flags."""
 
 import argparse
 
@@ -7,14 +7,14 @@ from scripts.models.options import AddModelOptions, FetchModelOptions
 
 
 def model_add(*flags: object) -> AddModelOptions:
-    """Return what `make model-add` makes of `flags`."""
+    """Return the options that `make model-add` reads from `flags`."""
     parser = argparse.ArgumentParser(allow_abbrev=False)
     add_flags(parser, AddModelOptions)
     return read_flags(AddModelOptions, parser.parse_args([str(flag) for flag in flags]))
 
 
 def model_fetch(*flags: object) -> FetchModelOptions:
-    """Return what `make model-fetch` makes of `flags`."""
+    """Return the options that `make model-fetch` reads from `flags`."""
     parser = argparse.ArgumentParser(allow_abbrev=False)
     add_flags(parser, FetchModelOptions)
     return read_flags(FetchModelOptions, parser.parse_args([str(flag) for flag in flags]))

@@ -1,4 +1,4 @@
-"""A whole service for the tests: `make` on a cluster file, ports and a run directory of its own."""
+"""A whole service for the tests, run by `make` with its own cluster file, ports and run directory."""
 
 import os
 import random
@@ -25,13 +25,13 @@ class Service:
         return f"http://127.0.0.1:{self.port}"
 
     def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a make target on this service; the caller judges its exit status."""
+        """Run a make target on this service; the caller checks its exit status."""
         place = (f"CLUSTER={self.cluster}", f"RUN_DIR={self.run_dir}", f"RUNTIME={self.runtime}")
         command = ["make", "--no-print-directory", *arguments, *place]
         return subprocess.run(command, cwd=self.root, capture_output=True, text=True, env=bare_environment())
 
     def up(self) -> str:
-        """Bring it up; returns what `make up` printed."""
+        """Start the service; return the output of `make up`."""
         done = self.make("up")
         if done.returncode:
             raise AssertionError(f"make up failed:\n{done.stdout}{done.stderr}{self.logs()}")
@@ -43,20 +43,20 @@ class Service:
             raise AssertionError(f"make down failed:\n{done.stdout}{done.stderr}")
 
     def logs(self) -> str:
-        """The end of every log, for a failure's report."""
+        """Return the end of every log, for the report of a failure."""
         return "".join(
             f"\n==> {log.name}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-20:])
             for log in sorted(self.run_dir.glob("logs/*.log"))
         )
 
 
-# Of a service whose workers may end before the gate has left them: for tests of something else.
+# For tests that are not about draining: workers may exit before the gate has taken them out of rotation.
 NO_DRAIN = "[limits]\ndrain_s = 0\n"
 PHOTOS = '[[models]]\nname = "photos"\nfolder = "worker/photos"\n'
 
 
 def create(folder: Path, models: str = PHOTOS, extra: str = "") -> Service:
-    """A service of two workers in `folder`, which is made; `extra` are more tables of the cluster's file."""
+    """Return a service of two workers in `folder`, which is created; `extra` adds tables to the cluster file."""
     folder.mkdir(parents=True, exist_ok=True)
     port = free_ports(3)
     cluster = folder / "cluster.toml"
@@ -65,7 +65,7 @@ def create(folder: Path, models: str = PHOTOS, extra: str = "") -> Service:
 
 
 def free_ports(count: int) -> int:
-    """The first of `count` ports in a row that can be listened on, below those that clients are given."""
+    """Return the first of `count` consecutive free ports, below the range of ephemeral ports."""
     while True:
         first = random.randrange(10_000, 32_000)
         if not port_faults(range(first, first + count)):
@@ -73,5 +73,5 @@ def free_ports(count: int) -> int:
 
 
 def bare_environment() -> dict[str, str]:
-    """The environment without what a surrounding make would hand down."""
+    """Return the environment without the variables of a surrounding make."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}

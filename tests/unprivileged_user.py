@@ -1,4 +1,4 @@
-"""Being an ordinary account for a moment, where the tests run as root."""
+"""Act as an ordinary account for a moment if the tests run as root."""
 
 import os
 import pwd
@@ -10,7 +10,7 @@ UNPRIVILEGED = pwd.getpwnam("nobody")
 
 @contextmanager
 def as_unprivileged() -> Iterator[None]:
-    """Be `nobody` inside the block; who is an ordinary account already stays it."""
+    """Act as `nobody` inside the block; an ordinary account stays what it is."""
     if os.geteuid() != 0:
         yield
         return

@@ -1,4 +1,4 @@
-"""Small zero-shot networks with random weights and vocabularies, saved as transformers and OpenCLIP save them."""
+"""Small zero-shot networks with random weights and vocabularies, saved by transformers and OpenCLIP."""
 
 import io
 import json
@@ -28,7 +28,7 @@ HALF = (0.5, 0.5, 0.5)
 
 
 def clip(path: Path) -> Path:
-    """CLIP with byte-level BPE of five merges: vocab.json and merges.txt."""
+    """Make a CLIP with byte-level BPE of five merges: vocab.json and merges.txt."""
     torch.manual_seed(0)
     letters, merges = list(bytes_to_unicode().values()), ["c a", "ca t</w>", "d o", "do g</w>", "p h"]
     words = [*letters, *(f"{letter}</w>" for letter in letters), *(merge.replace(" ", "") for merge in merges)]
@@ -43,7 +43,7 @@ def clip(path: Path) -> Path:
 
 
 def chinese_clip(path: Path) -> Path:
-    """Chinese-CLIP with a vocab.txt of characters."""
+    """Make a Chinese-CLIP with a vocab.txt of characters."""
     torch.manual_seed(0)
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted(set("".join(SENTENCES)) - {" "})]
     text = _text(vocab_size=len(words))
@@ -54,7 +54,7 @@ def chinese_clip(path: Path) -> Path:
 
 
 def siglip(path: Path) -> Path:
-    """SigLIP with a SentencePiece model trained on a few sentences."""
+    """Make a SigLIP with a SentencePiece model trained on a few sentences."""
     torch.manual_seed(0)
     path.mkdir(parents=True)
     (path / "spiece.model").write_bytes(_sentence_pieces())
@@ -62,7 +62,7 @@ def siglip(path: Path) -> Path:
     tokenizer.save_pretrained(path)
     text = _text(vocab_size=len(tokenizer), bos_token_id=None, eos_token_id=1)
     network = transformers.SiglipModel(transformers.SiglipConfig(text_config=text, vision_config=VISION))
-    with torch.no_grad():  # those it begins training with (arXiv:2303.15343, 3.2), a tenth of the bias
+    with torch.no_grad():  # the initial values of training (arXiv:2303.15343, 3.2), with a tenth of the bias
         network.logit_scale.fill_(2.3)
         network.logit_bias.fill_(-1.0)
     size = {"height": SIZE, "width": SIZE}
@@ -70,7 +70,7 @@ def siglip(path: Path) -> Path:
 
 
 def open_clip_vit(path: Path) -> Path:
-    """OpenCLIP's own CLIP, which needs no tokenizer's files."""
+    """Make OpenCLIP's own CLIP, which needs no tokenizer files."""
     vision = {"image_size": SIZE, "layers": 2, "width": 32, "patch_size": 8, "head_width": 16}
     text = {"context_length": LENGTH, "width": 32, "heads": 2, "layers": 2}
     mean, std = open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD
@@ -78,7 +78,7 @@ def open_clip_vit(path: Path) -> Path:
 
 
 def open_clip_siglip(path: Path) -> Path:
-    """The layout of ViT-B-16-SigLIP-i18n-256: a network of timm, and a multilingual tokenizer of transformers."""
+    """Make a folder like ViT-B-16-SigLIP-i18n-256: a timm network and a multilingual tokenizer of transformers."""
     pieces = sentencepiece.SentencePieceProcessor(model_proto=_sentence_pieces())
     vocabulary = [(pieces.id_to_piece(index), pieces.get_score(index)) for index in range(len(pieces))]
     path.mkdir(parents=True)
@@ -103,7 +103,7 @@ FAMILIES: Mapping[str, Callable[[Path], Path]] = {
 
 
 def by_the_library(path: Path, pixels: torch.Tensor, texts: list[str]) -> torch.Tensor:
-    """The logits [N, texts] that the library's own few lines give for normalised `pixels`."""
+    """Return the logits [N, texts] that the library itself computes for normalised `pixels`."""
     if (path / "open_clip_config.json").is_file():
         network = open_clip.create_model(f"local-dir:{path}", require_pretrained=True).eval()
         tokens = open_clip.get_tokenizer(f"local-dir:{path}")(texts)
@@ -118,7 +118,7 @@ def by_the_library(path: Path, pixels: torch.Tensor, texts: list[str]) -> torch.
 
 
 def prepared(path: Path, image: Any) -> torch.Tensor:
-    """The image as the library's own preprocessing gives it, float32 [1, 3, H, W]."""
+    """Return the image as the library's own preprocessing makes it, float32 [1, 3, H, W]."""
     if (path / "open_clip_config.json").is_file():
         config = json.loads((path / "open_clip_config.json").read_text())
         size = config["model_cfg"]["vision_cfg"]["image_size"]
@@ -160,7 +160,7 @@ def _sentence_pieces() -> bytes:
 
 
 def added(source: Path, out: Path, *arguments: str | Path) -> Path:
-    """The folder `out` as `make model-add` fills it from `source`, with the labels of THINGS and more `arguments`."""
+    """Fill `out` from `source` as `make model-add` does, with the labels of THINGS and more `arguments`; return it."""
     from scripts.models.tools import add
     from tests.options import model_add
 

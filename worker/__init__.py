@@ -1,6 +1,6 @@
-"""The worker. Importing it keeps OpenVINO's package from reporting to its maker, which it begins at import."""
+"""The worker package. Importing it disables OpenVINO's telemetry, which otherwise starts when OpenVINO is imported."""
 
 import sys
 
-# OpenVINO falls back to a stub of its own where this module cannot be imported.
+# OpenVINO falls back to its own stub if this module cannot be imported.
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""The worker: the stages composed in flow order, and nothing else."""
+"""Compose the worker's stages in flow order; nothing else happens here."""
 
 import logging
 import os
@@ -29,14 +29,14 @@ from worker.process.memory import release_memory
 from worker.process.metrics import create_metrics
 
 DECODERS_PER_CPU = 2
-UNFIT = 3  # exit status of a worker that leaves; gunicorn ends with it too, where any other makes it start one more
-STUCK = 70  # exit status of a worker whose engine hangs; whoever runs it starts a new one
+UNFIT = 3  # exit status if the model cannot be loaded: gunicorn exits, too; after any other it starts a new worker
+STUCK = 70  # exit status if the engine hangs: gunicorn starts a new worker
 
 log = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """Return the WSGI application. It answers at once; the model loads behind it until `/readyz` says ready."""
+    """Return the WSGI application, which answers at once; a thread loads the model until `/readyz` reports ready."""
     settings = settings or process_settings()
     state, admission = Health(), Admission(settings.queue)
     metrics = create_metrics(lambda: admission.in_flight, lambda: state.ready)
@@ -53,7 +53,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 
 def _load(service: Service) -> None:
-    """Verify, load, warm up, check the golden images; then ready, or broken with the reason."""
+    """Verify, load and warm up the model and check its golden images; then set ready, or broken with the reason."""
     started = time.monotonic()
     try:
         folder = read_folder(service.settings.model_dir)
@@ -73,9 +73,9 @@ def _load(service: Service) -> None:
 
 
 def _compose(service: Service, folder: ModelFolder) -> Loaded:
-    """decode -> batch -> engine, warmed up at every batch size and checked against the golden images."""
+    """Compose decode -> batch -> engine, warmed up at every batch size and checked against the golden images."""
     settings, metrics = service.settings, service.metrics
-    # A folder for each worker: one that starts must not read what another is about to write.
+    # One folder per worker: a starting worker must not read a file that another is still writing.
     cache = settings.cache and f"{settings.cache}/{settings.worker}"
     engine = load_engine(folder, settings.engine, len(settings.cpus), settings.gpu, cache)
     log.info("engine %s in %s: %s", engine.name, engine.precision, engine.choice.why)

@@ -1,4 +1,4 @@
-"""gunicorn's settings for a worker: one process, pinned before any runtime is imported, drained before it ends."""
+"""gunicorn's settings for a worker: one process, pinned before any runtime is imported, drained before it exits."""
 
 import os
 import sys
@@ -14,8 +14,8 @@ from worker.process.logs import CONFIG
 from worker.process.memory import tune_malloc
 from worker.process.slot import pin
 
-SPARE_THREADS = 8  # so that probes and refusals are answered while every admitted image holds a thread
-EX_CONFIG = 78  # sysexits.h: wrong configuration, starting again will not help
+SPARE_THREADS = 8  # answer probes and refusals while every admitted image holds a thread
+EX_CONFIG = 78  # sysexits.h: configuration error; a restart does not help
 
 try:
     os.environ |= assigned(os.environ)
@@ -33,22 +33,22 @@ workers = 1
 worker_class = "worker.api.http_server.PredictWorker"
 threads = settings.queue + SPARE_THREADS
 worker_connections = 2 * threads
-# Above nginx.conf's upstream keepalive_timeout, so that it is Nginx who closes: no request meets a closing socket.
+# Longer than nginx.conf's upstream keepalive_timeout, so that Nginx closes first: no request meets a closing socket.
 keepalive = 75
 graceful_timeout = settings.drain_s + settings.deadline_s + 2
-worker_tmp_dir = "/dev/shm"  # noqa: S108 - the heartbeat file: a disk that stalls must not look like a dead worker
+worker_tmp_dir = "/dev/shm"  # noqa: S108 - the heartbeat file: a stalled disk must not look like a dead worker
 control_socket_disable = True
 logconfig_dict = CONFIG
 
 
 def post_worker_init(worker) -> None:  # type: ignore[no-untyped-def]
-    """Put draining before gunicorn's own stop."""
+    """Drain on SIGTERM before gunicorn's own shutdown."""
     import signal
 
     service = worker.wsgi.extensions["service"]
 
     def drain() -> None:
-        # The gate needs time to see `draining` and to take this worker out; until then it answers as before.
+        # The gate needs time to see `draining` and take this worker out of rotation; until then it keeps answering.
         time.sleep(settings.drain_s)
         while service.admission.in_flight:
             time.sleep(0.05)

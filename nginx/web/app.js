@@ -8,11 +8,11 @@ import { Service } from "./service.js";
 import { page, remember, text } from "./texts.js";
 
 const FINISHED = new Set(["done", "failed", "stopped"]);
-// Refusals that say nothing against the image, by status or code; 0: no answer at all.
+// Errors that are not the image's fault, by status or code; 0: no answer at all.
 const PASSING = new Set([0, 503, 504, UNKNOWN_MODEL]);
 
 const items = [];
-let latest = []; // the items last sent: what the screen reader is told about
+let latest = []; // the items sent last, whose results the screen reader announces
 const service = new Service(showService);
 const sender = new Sender((item) => {
   showCard(item);
@@ -51,7 +51,7 @@ function showHeat(item) {
     state === "done" ? (shown ? item.card.querySelector(".heat").alt : "") : messageOf(item.heat);
 }
 
-// Summary: once for all the answers that came together
+// Summary: one update for all answers that arrive together
 
 let summaryDue = false;
 
@@ -85,7 +85,7 @@ const sendable = () =>
       state === "stopped" || (state === "failed" && (PASSING.has(status) || PASSING.has(error?.code))),
   );
 
-/** A single image is read out with its answer; of many only the summary, not each as it comes. */
+/** Return the text for the screen reader: a single image's answer, or for many images only the summary. */
 function announcement() {
   if (latest.length !== 1) return find("summary").textContent;
   const [{ file, card }] = latest;
@@ -152,7 +152,7 @@ document.addEventListener("drop", async (event) => {
 });
 document.addEventListener("paste", async (event) => addFiles(await filesOf(event.clipboardData)));
 
-// These two vanish when used: the focus goes to the summary, which says what came of it.
+// These two buttons vanish when used: the focus moves to the summary, which reports the result.
 find("stop").addEventListener("click", () => {
   sender.stop();
   find("summary").focus();

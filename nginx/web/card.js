@@ -1,10 +1,10 @@
-// One card: an image, and what came of it.
+// One card: an image and its result.
 
 import { stamp } from "./dom.js";
 import { served } from "./models.js";
 import { labelOf, percent, text } from "./texts.js";
 
-const WORTH_A_ROW = 0.01; // below one percent a row says nothing, unless the model is not sure
+const WORTH_A_ROW = 0.01; // a row below one percent tells the user nothing, unless the model is not sure
 
 export function newCard(file) {
   const card = stamp("card");
@@ -50,7 +50,7 @@ export function messageOf({ state, seconds, status, error }) {
   return refused[error?.code] ?? refused[status] ?? text("unexplained", status);
 }
 
-/** The service's own words, which are English, unless the page has its own for this code. */
+/** Return the service's own message, which is English, unless the page has its own for this code. */
 function reasonOf({ state, error }) {
   return state !== "failed" || error?.code in text("refused") ? "" : error?.message ?? "";
 }
@@ -70,7 +70,7 @@ function newBar(prediction) {
   return row;
 }
 
-/** A term and what was found: one class, or several that do not exclude each other. */
+/** Return a term and its detail: one class, or several that do not exclude each other. */
 function newAttribute([name, found]) {
   const term = document.createElement("dt");
   const detail = document.createElement("dd");

@@ -1,6 +1,6 @@
-// Finding and making elements.
+// Find and create elements.
 
 export const find = (id) => document.getElementById(id);
 
-/** A new element from the template called `id`. */
+/** Return a new element from the template `id`. */
 export const stamp = (id) => find(id).content.firstElementChild.cloneNode(true);

@@ -1,8 +1,8 @@
-// Files to send: what a drop or a paste carries, in a steady order, and what the service offers.
+// Files to send: from a drop or a paste, in a stable order, and from the service's examples.
 
-/** The files of a DataTransfer, folders opened; `skipped` counts what in folders is not an image. */
+/** Return the files of a DataTransfer and of its folders; `skipped` counts the files in folders that are not images. */
 export async function filesOf(transfer) {
-  // The entries must be asked for before the first await: the browser empties the transfer after the event.
+  // Get the entries before the first await: the browser empties the transfer after the event.
   const dropped = Array.from(transfer.items, (item) => [item.webkitGetAsEntry?.(), item.getAsFile()]);
   const files = [];
   let skipped = 0;
@@ -33,14 +33,14 @@ async function entriesOf(folder) {
   const entries = [];
   for (;;) {
     const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-    if (!some.length) return entries; // a reader hands out a hundred at a time
+    if (!some.length) return entries; // a reader returns a hundred entries at a time
     entries.push(...some);
   }
 }
 
-/** The file at `path` of the service, called `name`; null when it cannot be fetched. */
+/** Return the service's file at `path` under the name `name`, or null if it cannot be fetched. */
 export function fileAt(path, name) {
-  return fetch(path, { cache: "force-cache" }) // the bytes that are shown already
+  return fetch(path, { cache: "force-cache" }) // the page shows this image already
     .then((response) => (response.ok ? response.blob() : null))
     .then((blob) => blob && new File([blob], name, { type: blob.type }))
     .catch(() => null);

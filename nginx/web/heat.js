@@ -1,10 +1,10 @@
-// Where the network looks: a map asked for on one image, and shown in the image's place.
+// Heat maps: where the network looks, requested for one image and shown in its place.
 
 import { post, UNKNOWN_MODEL } from "./sender.js";
 
 /**
- * Turns the heat map of `item` on or off, and asks for it the first time. `item.heat` moves through `state`:
- * sending -> done | failed, with busy on the way; `changed(item)` is called after every step.
+ * Turn the heat map of `item` on or off, and request it the first time. `item.heat` moves through `state`:
+ * sending -> done | failed, with busy in between; `changed(item)` is called after every step.
  */
 export async function toggleHeat(item, changed) {
   if (item.heat?.state === "sending" || item.heat?.state === "busy") return;
@@ -20,7 +20,7 @@ async function* asked(item) {
     if (outcome.state === "busy") await new Promise((resolve) => setTimeout(resolve, outcome.seconds * 1000));
     outcome = await post(item, undefined, { heat_map: true });
   }
-  // A model that has taken the place of the first one looks elsewhere.
+  // If another model has replaced the one that answered, its map does not explain that answer.
   if (outcome.state === "done" && !sameModel(outcome.answer, item.answer)) {
     outcome = { state: "failed", error: { code: UNKNOWN_MODEL } };
   }

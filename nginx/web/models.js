@@ -1,4 +1,4 @@
-// The models: which one is chosen, what it knows, and examples to try it on.
+// The models: the chosen one, its description, and examples to try it on.
 
 import { find, stamp } from "./dom.js";
 import { describe, labelOf, page, text } from "./texts.js";
@@ -7,10 +7,10 @@ const select = find("model");
 
 export const served = () => Array.from(select.options, (option) => option.value);
 
-/** The model to name in a request: none for the first, which answers unasked, as does what is served in its place. */
+/** Return the model to name in a request; undefined for the first, which is the default, as is its replacement. */
 export const chosen = () => (select.selectedIndex > 0 ? select.value : undefined);
 
-/** Offers `names` to choose from, where there are several. */
+/** Offer `names` to choose from if there are several. */
 export function showNames(names) {
   if (served().join() === names.join()) return;
   const before = select.value;
@@ -21,11 +21,11 @@ export function showNames(names) {
 
 let shown;
 
-/** Shows what the chosen one of `models` knows, and its examples; `tried(path, name)` is called for one clicked. */
+/** Show the chosen one of `models` with its examples; a click on an example calls `tried(path, name)`. */
 export function showModel(models, tried) {
   const model = models.find(({ name }) => name === select.value);
   const wanted = JSON.stringify([page.language, served().length, model]);
-  if (shown === wanted) return; // whoever selects text or stands on a button is not disturbed
+  if (shown === wanted) return; // keep the user's text selection and focus
   shown = wanted;
   find("knows").replaceChildren(...(model ? knowledgeOf(model) : []));
   const examples = model?.examples ?? [];
@@ -33,7 +33,7 @@ export function showModel(models, tried) {
   find("tries").replaceChildren(...examples.map((example, number) => newExample(example, number, examples, tried)));
 }
 
-/** The parts of one line: the name unless the choice shows it, the description, classes and licence. */
+/** Return the parts of one line: the name if there are several models, the description, classes and licence. */
 function knowledgeOf({ name, description = {}, classes, licence }) {
   const [language, said] = describe(description);
   const sentence = document.createElement("span");

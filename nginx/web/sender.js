@@ -1,9 +1,9 @@
-// Sends images to the service, a few at a time and in order, and waits when the service says so.
+// Send images to the service, a few at a time and in order, and wait when the service says so.
 
 const AT_ONCE = 4;
 const DEFAULT_WAIT_S = 1;
 
-export const UNKNOWN_MODEL = "unknown_model"; // the code of a refusal: the model is not served, or not any more
+export const UNKNOWN_MODEL = "unknown_model"; // an error code: the model is not served, or no longer
 
 /**
  * Each item has `file` and `model`, and moves through `state`:
@@ -46,7 +46,7 @@ export class Sender {
 
   async #classify(item, signal) {
     for (;;) {
-      // A busy service holds every image back, not only the one it turned away.
+      // A busy service holds back every image, not only the one it refused.
       while (!signal.aborted && performance.now() < this.#heldUntil) {
         await pause(this.#heldUntil - performance.now(), signal);
       }
@@ -66,8 +66,8 @@ export class Sender {
 }
 
 /**
- * Asks about one image; without a `model` the first one answers. `more` are further parameters of /predict. Returns
- * the item's next step.
+ * Send one image; without a `model` the first one answers. `more` holds further parameters of /predict. Return the
+ * item's next step.
  */
 export async function post({ file, model }, signal, more = {}) {
   const query = new URLSearchParams({ labels: "both", ...(model && { model }), ...more });

@@ -1,9 +1,9 @@
-// What the service says about itself, asked for only while somebody looks.
+// The service's status and models, polled only while the page is visible.
 
 const POLL_MS = 5000;
 
 export class Service {
-  status; // the last answer of GET /status: undefined before the first one, null when none came
+  status; // the last answer of GET /status: undefined before the first one, null if there was none
   models = []; // the last answer of GET /models
   #poll;
 
@@ -11,7 +11,7 @@ export class Service {
     this.changed = changed;
   }
 
-  /** Asks now and every POLL_MS; `changed()` is called after every answer and after every missing one. */
+  /** Poll now and every POLL_MS; `changed()` is called after every answer and every failure. */
   async watch() {
     clearTimeout(this.#poll);
     if (document.hidden) return;
@@ -30,7 +30,7 @@ function ask(path) {
     .catch(() => null);
 }
 
-/** Whether `status` lists other models than `models`, or one of them in other versions only. */
+/** Return whether `status` lists other models than `models`, or only other versions of one of them. */
 function outdated(models, status) {
   const names = (list) => list.map(({ name }) => name).join();
   if (names(models) !== names(status.models)) return true;

@@ -1,4 +1,4 @@
-// Every sentence of the page in both languages, and which of the two is shown.
+// Every text of the page in both languages, and the language in use.
 
 const plural = (count, one, many) => `${number(count)} ${count === 1 ? one : many}`;
 const number = (count) => count.toLocaleString(page.language);
@@ -111,16 +111,16 @@ const KEY = "wanwu-language";
 
 export const page = { language: remembered() ?? (navigator.language.startsWith("zh") ? "zh" : "en") };
 
-/** The text called `key` in the page's language, with `values` filled in. */
+/** Return the text `key` in the page's language, with `values` filled in. */
 export function text(key, ...values) {
   const found = TEXTS[page.language][key];
   return typeof found === "function" ? found(...values) : found;
 }
 
-/** What a prediction or an example is called. */
+/** Return the label of a prediction or an example, in the page's language if it has one. */
 export const labelOf = (row) => row[`label_${page.language}`] || row.label;
 
-/** Of `texts` by language, the page's own, else its other one's, else any, as [language, text]; "" and "" for none. */
+/** Return [language, text] from `texts`: in the page's language, else in its other one, else any; else ["", ""]. */
 export function describe(texts) {
   const found = [page.language, ...Object.keys(TEXTS), ...Object.keys(texts)].find((language) => texts[language]);
   return found ? [found, texts[found]] : ["", ""];
@@ -135,7 +135,7 @@ export function remember(language) {
   try {
     localStorage.setItem(KEY, language);
   } catch {
-    // Storage may be blocked; the choice then lasts as long as the page.
+    // Storage may be blocked; then the choice lasts only as long as the page.
   }
 }
 

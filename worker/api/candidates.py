@@ -1,4 +1,4 @@
-"""Labels that come with a request to a zero-shot model, as the Hugging Face Inference API has them."""
+"""Candidate labels of a request to a zero-shot model, in the form of the Hugging Face Inference API."""
 
 import json
 import re
@@ -15,26 +15,26 @@ from worker.models.zero_shot import template_fault
 
 CANDIDATE_LABELS, HYPOTHESIS_TEMPLATE = "candidate_labels", "hypothesis_template"
 CANDIDATES = (CANDIDATE_LABELS, HYPOTHESIS_TEMPLATE)
-UNDETERMINED = "und"  # ISO 639-2: a client does not say which language its labels are in
+UNDETERMINED = "und"  # ISO 639-2: clients do not declare the language of their labels
 COMMAS = re.compile("[,，]")
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """The labels of one request, and the template they are put into, None for the model's own."""
+    """The labels of one request and their hypothesis template; None means the model's own template."""
 
     labels: tuple[str, ...]
     template: str | None
 
     def output(self, own: Output) -> Output:
-        """The answer's form: all of the labels unless top_k says less, with the activation of the model's `own`."""
+        """Return an output over these labels, with the activation of `own`; all are shown unless top_k is set."""
         return Output(own.activation, Labels({UNDETERMINED: self.labels}), top_k=len(self.labels))
 
 
 def take_candidates(*parts: Mapping[str, object]) -> tuple[Candidates | None, list[dict[str, object]]]:
-    """The candidate labels in the `parts` of a request, None when there are none, and the parts without them.
+    """Return the candidate labels in the `parts` of a request, or None, and the parts without them.
 
-    Raise ServiceError BAD_PARAMETER.
+    Raise ServiceError BAD_PARAMETER if they are repeated, malformed or exceed a limit.
     """
     labels, template = (_one(name, parts) for name in CANDIDATES)
     rest = [{name: value for name, value in part.items() if name not in CANDIDATES} for part in parts]
@@ -57,7 +57,7 @@ def _one(name: str, parts: tuple[Mapping[str, object], ...]) -> object:
 def _labels(value: object) -> tuple[str, ...]:
     listed = _listed(value) if isinstance(value, str) else value
     if not isinstance(listed, list) or not listed or not all(isinstance(label, str) for label in listed):
-        found = reprlib.repr(value)  # it may be megabytes
+        found = reprlib.repr(value)  # the value may be megabytes long
         raise _bad_parameter(
             f"found {CANDIDATE_LABELS} {found}, needed labels: send a list of strings, or one string with commas"
         )
@@ -69,7 +69,7 @@ def _labels(value: object) -> tuple[str, ...]:
 
 
 def _listed(text: str) -> object:
-    """The labels of a query or a form: a JSON list where labels hold commas themselves."""
+    """Split the labels of a query or form: at commas, or as a JSON list if they contain commas; None if malformed."""
     if not text.lstrip().startswith("["):
         return COMMAS.split(text)
     try:
@@ -97,7 +97,7 @@ def _text(name: str, text: str) -> str:
         )
     try:
         stripped.encode()
-    except UnicodeEncodeError as error:  # half a surrogate pair, which JSON can hold
+    except UnicodeEncodeError as error:  # half of a surrogate pair, which JSON can carry
         raise _bad_parameter(
             f"found half a character in {name} {stripped!r}, needed whole ones: correct its encoding"
         ) from error

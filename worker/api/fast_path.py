@@ -1,7 +1,7 @@
-"""The fast path: a `POST /predict` over HTTP/1.1 with one image and no parameters, answered without Flask.
+"""The fast path: answer `POST /predict` over HTTP/1.1 with one image and no parameters without Flask.
 
-The image is the body, or the one file of a form. The answer equals that of the Flask application; a request with
-anything that is not known here is left to Flask.
+The image is the body or the only file of a form. The answer equals the Flask application's; a request with anything
+unknown to this module goes to Flask.
 """
 
 import json
@@ -20,7 +20,7 @@ from worker.api.uploads import FIELD
 from worker.contract.limits import MAX_BODY_BYTES
 
 HEAD = re.compile(rb"POST %s HTTP/1\.1\r\n((?:[A-Za-z0-9-]+: ?[\x21-\x7e][\x20-\x7e]*\r\n)+)\r\n" % PATH.encode())
-# Headers whose values change nothing of the answer; a request with any other is left to Flask.
+# Headers that do not affect the answer; a request with any other header goes to Flask.
 IGNORED_HEADERS = frozenset(
     {
         b"host",
@@ -46,9 +46,9 @@ to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 @dataclass(frozen=True, slots=True)
 class SimpleRequest:
-    """A request that takes the fast path: the bytes of its head and its body, and the client's id, "" for none.
+    """A request for the fast path: the lengths of its head and body in bytes, and the client's request id, or "".
 
-    `boundary` separates the parts of a form; it is empty where the body is the image.
+    `boundary` separates the parts of a form; it is empty if the body is the image.
     """
 
     head: int
@@ -57,7 +57,7 @@ class SimpleRequest:
     boundary: bytes = b""
 
     def image(self, body: bytes) -> bytes | None:
-        """Return the image in the whole `body`; None for a form that is more than one file in FIELD."""
+        """Return the image in the complete `body`; None if a form holds anything but one file in FIELD."""
         if not self.boundary:
             return body
         edge = b"\r\n--" + self.boundary
@@ -70,7 +70,7 @@ class SimpleRequest:
 
 
 def parse(data: bytes) -> SimpleRequest | None:
-    """Return the request that `data` begins with; None when it is not simple, or its head is not complete."""
+    """Return the request at the start of `data`; None if it is not simple or its head is incomplete."""
     match = HEAD.match(data)
     if match is None:
         return None
@@ -92,7 +92,7 @@ def parse(data: bytes) -> SimpleRequest | None:
 
 
 def answer(service: Service, client_id: str, image: bytes, keep: bool) -> bytes:
-    """Return the whole answer, headers and body, to a simple request with `image`; `keep` keeps the connection."""
+    """Return the answer to a simple request, headers and body; `keep` tells the client that the connection stays."""
     context, more = begin(client_id, "POST", PATH), ""
     try:
         status, body = 200, predict.answer(service, context, image)

@@ -1,4 +1,4 @@
-"""The Flask application without routes: a context for each request, and errors in one shape."""
+"""The Flask application without routes: a context for each request, and one shape for errors."""
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
@@ -15,12 +15,12 @@ class _App(Flask):
 
 
 def create(service: Service) -> Flask:
-    """Return an application without routes that identifies, measures and logs each request of `service`."""
+    """Return an application without routes that identifies, measures and logs each request to `service`."""
     app = _App("worker", static_folder=None)
     app.extensions["service"] = service
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.url_map.merge_slashes = False  # a redirect is no answer to a request that carries an image
+    app.url_map.merge_slashes = False  # a redirect would make the client send its image again
 
     @app.before_request
     def before() -> None:

@@ -1,9 +1,9 @@
-"""gunicorn's threaded worker, adapted to few and busy connections, as Nginx keeps them.
+"""gunicorn's threaded worker, adapted to a few busy connections, as Nginx keeps them open.
 
-It differs in three ways. An answer leaves in one write, so that a worker that dies leaves no half of one: Nginx asks
-another worker only as long as it has received nothing. A thread stays with its connection while the next request comes
-soon. The most common request, one image to /predict, takes the fast path: after an inference all code has left the
-processor's caches, and each line that a request runs through costs time.
+It differs in three ways. It sends an answer in one write, so that a worker that dies leaves no half answer: Nginx tries
+another worker only if it has received nothing. A thread stays with its connection while the next request follows soon.
+The most common request, one image to /predict, takes the fast path: after an inference all code has left the
+processor's caches, and every line that a request executes costs time.
 """
 
 import select
@@ -15,12 +15,12 @@ from gunicorn.workers import gthread
 
 from worker.api import fast_path
 
-NEXT_REQUEST_MS = 20  # how long a thread waits for its connection's next request; a busy client sends it in one
+NEXT_REQUEST_MS = 20  # how long a thread waits for its connection's next request; a busy client sends it within 1 ms
 READ_BYTES = 128 * 1024
 
 
 class WholeAnswer(wsgi.Response):
-    """gunicorn's response, its headers held back until the first of the body leaves with them."""
+    """gunicorn's response, with the headers held back and sent together with the first part of the body."""
 
     held = b""
 
@@ -30,7 +30,7 @@ class WholeAnswer(wsgi.Response):
             self.held, self.headers_sent = "".join(lines).encode("latin-1"), True
 
     def can_sendfile(self) -> bool:
-        return False  # it would overtake what is held
+        return False  # sendfile would overtake the held headers
 
     def _emit_body(self, data: bytes) -> None:
         self._send(b"%x\r\n%s\r\n" % (len(data), data) if self.chunked else data)
@@ -45,18 +45,18 @@ class WholeAnswer(wsgi.Response):
 
 
 class PredictWorker(gthread.ThreadWorker):
-    """The worker class that gunicorn.conf.py names; `self.wsgi` is worker.app's application."""
+    """The worker class named in gunicorn.conf.py; `self.wsgi` is the application of worker.app."""
 
     def handle(self, conn: gthread.TConn) -> Any:
-        """Answer the requests of `conn` until none comes for a while; return what gunicorn's own method does."""
+        """Answer the requests on `conn` until none follows soon; return what gunicorn's own method returns."""
         keep = self._next(conn) if _readable(conn) else super().handle(conn)
-        # With more connections than threads, one that waits here would have another wait for its turn.
+        # With more connections than threads, waiting here would delay another connection.
         while keep is True and self.alive and self.nr_conns <= self.cfg.threads and _readable(conn):
             keep = self._next(conn)
         return keep
 
     def handle_request(self, req: Any, conn: gthread.TConn) -> bool:
-        """Do as gunicorn does, with whole answers, without the hooks and limits that gunicorn.conf.py does not set."""
+        """Do what gunicorn's method does, in whole answers; leave out hooks and limits that the settings do not use."""
         response, environ = wsgi.create(req, conn.sock, conn.client, conn.server, self.cfg, WholeAnswer)
         environ["wsgi.multithread"] = True
         if not self._may_keep():
@@ -71,7 +71,7 @@ class PredictWorker(gthread.ThreadWorker):
         return not response.should_close()
 
     def _next(self, conn: gthread.TConn) -> Any:
-        """Answer the request that has come, on the fast path or by Flask; return whether to keep the connection."""
+        """Answer the next request on the fast path or through Flask; return whether to keep the connection."""
         try:
             conn.sock.setblocking(True)
             conn.init()
@@ -89,7 +89,7 @@ class PredictWorker(gthread.ThreadWorker):
                 return super().handle(conn)
             keep = self._may_keep()
             conn.sock.sendall(fast_path.answer(self.wsgi.extensions["service"], request.client_id, image, keep))
-        except OSError:  # the client went away
+        except OSError:  # the client disconnected
             return False
         return keep
 
@@ -98,7 +98,7 @@ class PredictWorker(gthread.ThreadWorker):
 
 
 def _readable(conn: gthread.TConn) -> bool:
-    """Return whether the next bytes of `conn` come within NEXT_REQUEST_MS; False if gunicorn has read them already."""
+    """Return whether bytes arrive on `conn` within NEXT_REQUEST_MS; False if gunicorn has already buffered some."""
     if conn.initialized and conn.parser.unreader.buf.getbuffer().nbytes:
         return False
     waiting = select.poll()
@@ -107,7 +107,7 @@ def _readable(conn: gthread.TConn) -> bool:
 
 
 def _whole(conn: gthread.TConn, begun: bytes, length: int) -> bytes | None:
-    """Return the body of `length` bytes that starts with `begun`; None when the client leaves before its end."""
+    """Return the body of `length` bytes that starts with `begun`; None if the client disconnects before its end."""
     parts = [begun]
     missing = length - len(begun)
     while missing:

@@ -1,4 +1,4 @@
-"""The contract as an OpenAPI 3.1 document, made from the same limits and names that the worker obeys."""
+"""The contract as an OpenAPI 3.1 document, built from the limits and names that the worker enforces."""
 
 from worker.api.parameters import HUGGING_FACE, PREDICT
 from worker.api.routes.tensors import INPUT, OUTPUT
@@ -31,7 +31,7 @@ NOT_TO_IMAGES = (ErrorCode.UNKNOWN_EXAMPLE, ErrorCode.UNKNOWN_ROUTE, ErrorCode.M
 
 
 def document(settings: Settings) -> Json:
-    """The OpenAPI document of a worker with `settings`."""
+    """Return the OpenAPI document of a worker with `settings`."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -58,7 +58,7 @@ def document(settings: Settings) -> Json:
 
 
 def _model_paths(*named: Json) -> Json:
-    """The Open Inference Protocol's routes of a model, with its version or without."""
+    """Return the Open Inference Protocol's routes of a model, with or without a version."""
     path = "/v2/models/{name}" + ("/versions/{version}" if VERSIONED in named else "")
     ready = object_of(name=TEXT, ready=TRUTH)
     return {
@@ -69,7 +69,7 @@ def _model_paths(*named: Json) -> Json:
 
 
 def _predict(settings: Settings) -> Json:
-    """Parameters may stand in the query or in the body, so the document names them in both."""
+    """Describe /predict; its parameters may come in the query or in the body, so both list them."""
     own = {name: PARAMETERS[name] for name in PREDICT}
     in_text = {name: IN_TEXT[name] for name in PREDICT}
     return {
@@ -158,7 +158,7 @@ def _probe(summary: str, schema: Json) -> Json:
 
 
 def _about(summary: str, schema: Json, *named: Json, not_yet: Json | None = None, error: Json = PROTOCOL_ERROR) -> Json:
-    # A model that is known but not ready says so in its own form, without the header of an error.
+    # A known model that is not ready answers in its own form, without the Retry-After header of an error.
     unready = _refusal(error, ErrorCode.NOT_READY)
     if not_yet:
         unready = _content(ErrorCode.NOT_READY.value, {"anyOf": [error, not_yet]})
@@ -173,7 +173,7 @@ def _responses(schema: Json, *binary: str, error: Json = ERROR) -> Json:
 
 
 def _refusals(error: Json) -> Json:
-    """Return what a worker may answer to an image instead, by status."""
+    """Return the errors that a worker may answer to an image, by status."""
     by_status: dict[str, list[ErrorCode]] = {}
     for code in ErrorCode:
         if code.sender is not Sender.GATEWAY and code not in NOT_TO_IMAGES:
@@ -182,7 +182,7 @@ def _refusals(error: Json) -> Json:
 
 
 def _refusal(error: Json, *codes: ErrorCode) -> Json:
-    """Return one status of the contract, which all of `codes` have."""
+    """Return the response of one status, which all `codes` share."""
     refusal = _content(", ".join(codes), error)
     if codes[0].retry_after_s is not None:
         refusal["headers"] |= {"Retry-After": {"required": True, "schema": COUNT}}

@@ -1,4 +1,4 @@
-"""What a client may ask of an answer: parsed from text or JSON alike, anything unknown refused."""
+"""Parse the parameters of a request, from text or JSON alike; unknown ones are refused."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -13,10 +13,10 @@ from worker.models.scores import THRESHOLD, TOP_K, Output
 
 @dataclass(frozen=True)
 class Parameters:
-    """How many classes, from which score on, named in which language; `model` only has to match.
+    """How many classes to return, from which score, labelled in which language; `model` must be the served one.
 
-    `heat_map` asks for one, of class `class_index`, or of the best when that is None.
-    `function_to_apply` is the Hugging Face name for an activation other than the model's own.
+    `heat_map` requests a heat map of class `class_index`, or of the best class if that is None.
+    `function_to_apply` is Hugging Face's name for an activation that replaces the model's own.
     """
 
     top_k: int = TOP_K
@@ -30,16 +30,16 @@ class Parameters:
 
 PREDICT = ("top_k", "threshold", "labels", "model", "heat_map", "class", *CANDIDATES)
 HUGGING_FACE = ("top_k", "threshold", "labels", "function_to_apply", *CANDIDATES)
-FIELDS = {"class": "class_index"}  # where a parameter's name is a word of Python's
+FIELDS = {"class": "class_index"}  # a parameter whose name is a Python keyword
 FLAGS = {"true": True, "false": False}
 
 Parse = Callable[[str, object], object]
 
 
 def parse_parameters(*sources: Mapping[str, object], known: tuple[str, ...], output: Output) -> Parameters:
-    """Merge the parameters of a request's parts, CANDIDATES already taken, over the defaults of the model's `output`.
+    """Merge the parameters of a request's parts, without CANDIDATES, over the defaults of the model's `output`.
 
-    Raise ServiceError BAD_PARAMETER.
+    Raise ServiceError BAD_PARAMETER if one is unknown, repeated or invalid.
     """
     given: dict[str, object] = {}
     for source in sources:

@@ -1,4 +1,4 @@
-"""One request, whichever path it takes: its id, its log line, its metrics, and what it hears of an error."""
+"""One request on either path: its id, its log line, its metrics, and the error that its client receives."""
 
 import logging
 import os
@@ -16,7 +16,7 @@ from worker.process.logs import FIELDS, timestamp
 REQUEST_ID = "X-Request-ID"
 RETRY_AFTER = "Retry-After"
 VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-QUIET = ("/livez", "/readyz", "/metrics")  # machines ask for these every second
+QUIET = ("/livez", "/readyz", "/metrics")  # polled every second, so not logged
 
 access_log = logging.getLogger("worker.access")
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """A request's id, its method and path, and its start on the monotonic clock in seconds."""
+    """A request's id, method and path, and its start on the monotonic clock in seconds."""
 
     request_id: str
     method: str
@@ -32,18 +32,18 @@ class RequestContext:
     started: float
 
     def elapsed(self) -> float:
-        """Return the seconds since the start."""
+        """Return the seconds since the request started."""
         return time.monotonic() - self.started
 
 
 def begin(client_id: str, method: str, path: str) -> RequestContext:
-    """Start a request under the client's id, or under a new one where the client's could spoil a log."""
+    """Start a request under the client's id, or under a new one if the client's id is not safe to log."""
     request_id = client_id if VALID_REQUEST_ID.fullmatch(client_id) else os.urandom(16).hex()
     return RequestContext(request_id, method, path, time.monotonic())
 
 
 def end(service: Service, context: RequestContext, route: str, status: int) -> None:
-    """Count, measure and log the answered request soon; `route` is the rule that its path matched."""
+    """Count, measure and log an answered request soon; `route` is the URL rule that its path matched."""
     service.deferred(_account, service, context, route, status, context.elapsed(), time.time())
 
 
@@ -65,7 +65,7 @@ def _account(service: Service, context: RequestContext, route: str, status: int,
 
 
 def to_service_error(service: Service, context: RequestContext, error: Exception) -> ServiceError:
-    """Return `error` as the client hears of it, counted by its code."""
+    """Return the ServiceError that tells the client about `error`, and count it by code."""
     found = _to_service_error(context, error)
     service.deferred(service.metrics.rejected.labels(found.code.value).inc)
     return found

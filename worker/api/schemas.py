@@ -1,4 +1,4 @@
-"""The words that the OpenAPI document is written in: JSON schemas of what goes in and out."""
+"""JSON schemas for the OpenAPI document: parameters, answers and errors."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ TRUTH: Json = {"type": "boolean"}
 BYTES: Json = {"type": "string", "format": "binary"}
 NAMES: Json = {"type": ["string", "null"]}
 LABEL: Json = TEXT | {"minLength": 1, "maxLength": MAX_LABEL_CHARACTERS}
-# Models differ in defaults, languages and classes, and one document describes them all.
+# Models differ in defaults, languages and classes; one document describes them all.
 PARAMETERS: dict[str, Json] = {
     "top_k": {
         "type": "integer",
@@ -56,19 +56,19 @@ PARAMETERS: dict[str, Json] = {
 }
 
 
-# A list has no form of its own in a query or a form: there it is one text.
+# A query or a form cannot hold a list: there it is one string.
 IN_TEXT: dict[str, Json] = PARAMETERS | {
     CANDIDATE_LABELS: TEXT | {"description": PARAMETERS[CANDIDATE_LABELS]["description"]}
 }
 
 
 def object_of(**properties: Json) -> Json:
-    """An object that has all of `properties`, and may have more."""
+    """Return the schema of an object that has all `properties` and may have more."""
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
 def closed(required: list[str], **properties: Json) -> Json:
-    """An object that has those of `properties` that are `required`, and nothing but `properties`."""
+    """Return the schema of an object that must have the `required` and may have only the `properties`."""
     return object_of(**properties) | {"required": required, "additionalProperties": False}
 
 
@@ -77,12 +77,12 @@ def list_of(items: Json, most: int | None = None) -> Json:
 
 
 def ref(name: str) -> Json:
-    """One of `components`, by its name."""
+    """Return a reference to the schema `name` of `components`."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
 def components() -> Json:
-    """What the document defines by name."""
+    """Return the schemas that the document defines by name."""
     error = {"code": ref("ErrorCode"), "message": TEXT}
     report = object_of(
         state={"enum": [STARTING, READY, DRAINING, BROKEN]}, reason=NAMES, worker=TEXT, slot=TEXT, model=TEXT,
@@ -106,7 +106,7 @@ def components() -> Json:
 
 
 def _error_code() -> Json:
-    """The codes of the worker and of the gateway, each with its status and what to do."""
+    """Return the codes of the worker and the gateway, each with its status, meaning and remedy."""
     lines = [f"- `{code.value}` ({code.status}): {code.meaning} {code.remedy}" for code in ErrorCode]
     return {"enum": [code.value for code in ErrorCode], "description": "\n".join(lines)}
 
@@ -149,7 +149,7 @@ def _attributes() -> Json:
 
 
 def _answers(error: Json) -> Json:
-    """An answer to one image, and to several."""
+    """Return the schemas of an answer to one image and to several."""
     about: Json = {"model": TEXT, "version": TEXT, "worker": TEXT, "request_id": TEXT}
     timing = {"type": "object", "additionalProperties": NUMBER, "required": ["total"]}
     predictions, attributes = list_of(ref("Prediction")), {"attributes": ref("Attributes")}

@@ -1,4 +1,4 @@
-"""What the routes see of a worker: its settings, its health, its door, and the model once it is loaded."""
+"""The worker as its routes see it: its settings, health and admission, and the model once it is loaded."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -25,20 +25,20 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model that answers: its folder, the engine that runs it, and the way an image takes through it."""
+    """A loaded model: its folder, the engine that runs it, and the stages that an image passes."""
 
     folder: ModelFolder
     engine: str
     precision: str
-    choice: str  # why that engine, in words
+    choice: str  # why this engine was chosen, as a sentence
     classifier: Classifier
     batcher: Batcher
     explainer: Explainer
-    texts: TextHeads | None  # of a zero-shot model
+    texts: TextHeads | None  # None unless the model is zero-shot
 
 
 class Service:
-    """One worker's state, shared by its request threads."""
+    """The state of one worker, shared by its request threads."""
 
     def __init__(self, settings: Settings, health: Health, admission: Admission, metrics: Metrics) -> None:
         self.settings, self.health, self.admission, self.metrics = settings, health, admission, metrics
@@ -46,12 +46,12 @@ class Service:
         self.loaded: Loaded | None = None
 
     def alive(self) -> bool:
-        """Whether the engine thread makes progress; True while there is none yet."""
+        """Return whether the engine thread makes progress; True before it exists."""
         batcher = self.loaded.batcher if self.loaded else None
         return batcher is None or (batcher.alive and batcher.busy_s() <= self.settings.inference_limit_s)
 
     def model(self, name: str | None = None, version: str | None = None) -> Loaded:
-        """Return the loaded model; raise ServiceError UNKNOWN_MODEL for another, NOT_READY while it cannot answer."""
+        """Return the loaded model; raise ServiceError UNKNOWN_MODEL for any other, NOT_READY if it cannot answer."""
         if name not in (None, self.settings.model):
             raise ServiceError(
                 ErrorCode.UNKNOWN_MODEL,
@@ -72,14 +72,14 @@ class Service:
         return self.loaded
 
     def deadline(self) -> Deadline:
-        """When a request that begins now must be answered."""
+        """Return the deadline of a request that starts now."""
         return Deadline(self.settings.deadline_s)
 
     def asked(self, model: Loaded, candidates: Candidates | None, deadline: Deadline) -> Loaded:
-        """`model` telling `candidates` apart instead of its own classes; itself when there are none.
+        """Return `model` with `candidates` in place of its own classes, or `model` itself if there are none.
 
-        Hold a place while the labels are read. Raise ServiceError: BAD_PARAMETER for a model that is not zero-shot,
-        QUEUE_FULL, DEADLINE.
+        Hold a place in the queue while the labels are embedded. Raise ServiceError: BAD_PARAMETER if the model is not
+        zero-shot, QUEUE_FULL, DEADLINE.
         """
         if candidates is None:
             return model
@@ -98,10 +98,10 @@ class Service:
     def classify(
         self, model: Loaded, images: Sequence[bytes], deadline: Deadline | None = None
     ) -> list[Classification | ServiceError]:
-        """Classify all `images`, each to its own result or its own error.
+        """Classify `images`; return a result or an error for each.
 
-        All are decoded and queued before the first is waited for, so that they form batches.
-        Raise ServiceError QUEUE_FULL when there is no room for all of them.
+        Decode and queue all of them before waiting for the first, so that they form batches.
+        Raise ServiceError QUEUE_FULL if there is no room for all of them.
         """
         deadline = deadline or self.deadline()
         with self.admission.admit(len(images)):
@@ -114,10 +114,10 @@ class Service:
     def explain(
         self, model: Loaded, image: bytes, index: int | None, deadline: Deadline | None = None
     ) -> tuple[Classification, bytes]:
-        """Classify `image` and draw, as a PNG, where the network looks for class `index`, or for its best one.
+        """Classify `image`; return the result and a heat map of class `index`, or of the best class if None, as PNG.
 
-        Its many inferences take turns with those of others: it holds as many places as it has images in the queue
-        at once. Raise ServiceError QUEUE_FULL, DEADLINE, and what decoding raises.
+        Its many inferences alternate with those of other requests: it holds as many places as it queues images at
+        once. Raise ServiceError QUEUE_FULL, DEADLINE, or an error of decoding.
         """
         deadline, places = deadline or self.deadline(), min(MAX_QUEUED, self.admission.capacity)
         output = model.folder.output

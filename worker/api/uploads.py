@@ -1,4 +1,4 @@
-"""From an HTTP request to images and parameters: multipart, raw body, or JSON with base64."""
+"""Read images and parameters from an HTTP request: multipart, raw body, or JSON with base64."""
 
 import base64
 import binascii
@@ -35,14 +35,14 @@ class InMemoryRequest(Request):
 
 @dataclass(frozen=True)
 class Upload:
-    """The images of one request as (filename or None, bytes), and the parameters its body carried."""
+    """The images of one request as (filename or None, encoded bytes), and the parameters in its body."""
 
     images: tuple[tuple[str | None, bytes], ...]
     parameters: Mapping[str, object]
 
 
 def read_upload(request: Request, max_images: int) -> Upload:
-    """Read what was sent; raise ServiceError where it is not what the route takes."""
+    """Return the images and parameters of `request`; raise ServiceError if the route does not take its body."""
     if request.mimetype == "multipart/form-data":
         upload = _multipart(request)
     elif request.mimetype == "application/json":
@@ -65,7 +65,7 @@ def read_upload(request: Request, max_images: int) -> Upload:
 
 
 def check_count(images: int, max_images: int) -> None:
-    """Raise ServiceError for more images than one request may hold."""
+    """Raise ServiceError TOO_MANY_IMAGES if one request holds more than `max_images`."""
     if images > max_images:
         raise ServiceError(
             ErrorCode.TOO_MANY_IMAGES,
@@ -74,9 +74,9 @@ def check_count(images: int, max_images: int) -> None:
 
 
 def read_body(request: Request) -> bytes:
-    """The whole body; raises RequestEntityTooLarge when it is larger than MAX_BODY_BYTES."""
+    """Return the whole body; raise RequestEntityTooLarge if it is larger than MAX_BODY_BYTES."""
     body = request.get_data(cache=False)
-    # A chunked body was cut off at the limit without a word; asking for more is what tells.
+    # A chunked body is silently cut off at the limit; only reading further raises the error.
     request.stream.read(1)
     return body
 
@@ -91,7 +91,7 @@ def _multipart(request: Request) -> Upload:
 
 
 def query(request: Request) -> Mapping[str, str]:
-    """Return the query's parameters; raise ServiceError when one is repeated."""
+    """Return the query's parameters; raise ServiceError BAD_PARAMETER if one is repeated."""
     return _once(request.args.items(multi=True))
 
 
@@ -105,7 +105,7 @@ def _once(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def repeated_parameter(name: str) -> ServiceError:
-    """Return the error of a parameter that a request has more than once."""
+    """Return the error for a parameter that a request repeats."""
     return ServiceError(ErrorCode.BAD_PARAMETER, f"found parameter {name} twice, needed it once: remove one")
 
 
@@ -137,7 +137,7 @@ def _json(request: Request) -> Upload:
 
 
 def decode_base64(text: object) -> bytes:
-    """Return the bytes of base64 `text`, a data: URL's prefix allowed; raise ServiceError when it is none."""
+    """Return the bytes of base64 `text`, with or without a data: URL's prefix; raise ServiceError if it is invalid."""
     if not isinstance(text, str):
         raise ServiceError(
             ErrorCode.BAD_REQUEST,

@@ -1,4 +1,4 @@
-"""From the bytes of an image to the pixels a network takes, in few passes and with no copy more than needed."""
+"""Decode the bytes of an image into the pixels that a network takes, in few passes and without unneeded copies."""
 
 import io
 import warnings
@@ -30,20 +30,20 @@ __all__ = [
     "sniff",
 ]  # fmt: skip
 
-# The limit is checked against the settings, before any pixel is read.
+# `read` checks the limit from the settings before any pixel is decoded.
 Image.MAX_IMAGE_PIXELS = None
 
 
 def decode(data: bytes, geometry: Geometry, max_pixels: int, wanted: Pixels = COLOUR) -> np.ndarray:
-    """The whole image as the network sees it, uint8 [height, width, channels]; raises what `read` raises."""
+    """Return the whole image as the network sees it, uint8 [height, width, channels]; raise what `read` raises."""
     return read(data, max_pixels, wanted).scaled(geometry)
 
 
 def read(data: bytes, max_pixels: int, wanted: Pixels) -> DecodedImage:
     """Decode `data`.
 
-    Raise ServiceError: EMPTY_IMAGE, UNSUPPORTED_TYPE, or with status 422 for what is damaged, cut short, too large, or
-    has fewer bands than are wanted.
+    Raise ServiceError: EMPTY_IMAGE, UNSUPPORTED_TYPE, or a code of status 422 if the image is damaged, cut short, too
+    large, or has fewer bands than `wanted`.
     """
     if not data:
         raise ServiceError(ErrorCode.EMPTY_IMAGE, "found 0 bytes, needed those of an image: send the whole file")
@@ -54,13 +54,13 @@ def read(data: bytes, max_pixels: int, wanted: Pixels) -> DecodedImage:
         )
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of odd metadata; the log is for what failed
+            warnings.simplefilter("ignore")  # Pillow warns about odd metadata; the log is for failures
             return _read(data, kind, max_pixels, wanted)
     except ServiceError:
         raise
-    except UnidentifiedImageError as error:  # its text is the address of our buffer
+    except UnidentifiedImageError as error:  # its message is the address of our buffer
         raise _undecodable(kind, "its header is damaged or cut short") from error
-    except Exception as error:  # the libraries raise whatever a broken file provokes
+    except Exception as error:  # a damaged file can raise almost anything
         raise _undecodable(kind, f"it is damaged or cut short: {error}") from error
 
 
@@ -73,7 +73,7 @@ def _undecodable(kind: str, reason: str) -> ServiceError:
 
 def _read(data: bytes, kind: str, max_pixels: int, wanted: Pixels) -> DecodedImage:
     if kind == "TIFF":
-        from worker.decode import tiff  # a tenth of a second that only those who send it wait for
+        from worker.decode import tiff  # this import takes a tenth of a second; only TIFF requests pay for it
 
         if decoded := tiff.decoded(data, wanted, max_pixels):
             return decoded
@@ -87,7 +87,7 @@ def _read(data: bytes, kind: str, max_pixels: int, wanted: Pixels) -> DecodedIma
 
 
 def _eight_bit(image: ImageFile, data: bytes, wanted: Pixels) -> Image.Image:
-    """The pixels of `data`, whose header is read into `image`, in any mode of 8 bits a band."""
+    """Return the pixels of `data`, whose header Pillow has read into `image`, in a mode of 8 bits per band."""
     if wanted.range and image.format == "PNG" and (deep := deep_colours(data, wanted.range)):
         return deep
     if image.format in ("JPEG", "MPO") and (plain := jpeg.decoded(data, image)):

@@ -1,4 +1,4 @@
-"""A decoded image, before it is brought to a network's size."""
+"""A decoded image before it is scaled to a network's input size."""
 
 from dataclasses import dataclass
 
@@ -12,18 +12,18 @@ from worker.decode.turn import UPRIGHT, Turn
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """The bands that a network takes, in one image or several of 8 bits a band, and how they are turned upright."""
+    """The bands that a network takes, in one or several images of 8 bits per band, and how to turn them upright."""
 
     bands: tuple[Image.Image, ...]
     turn: Turn = UPRIGHT
 
     @property
     def size(self) -> tuple[int, int]:
-        """(width, height) in pixels, upright."""
+        """Return the upright image's (width, height) in pixels."""
         return self.turn.size(*self.bands[0].size)
 
     def scaled(self, geometry: Geometry) -> np.ndarray:
-        """What the network sees: uint8 [height, width, channels]."""
+        """Return the image as the network sees it, uint8 [height, width, channels]."""
         small = [scaled(band, geometry, self.turn) for band in self.bands]
         if len(small) > 1:
             return np.stack([np.asarray(band) for band in small], axis=-1)
@@ -34,5 +34,5 @@ class DecodedImage:
         return DecodedImage(tuple(self.turn.upright(band) for band in self.bands))
 
     def part(self, box: tuple[int, int, int, int]) -> "DecodedImage":
-        """What lies in `box`, (left, top, right, bottom) in pixels of this image, which must be upright."""
+        """Return the part in `box`, (left, top, right, bottom) in pixels; this image must be upright."""
         return DecodedImage(tuple(band.crop(box) for band in self.bands))

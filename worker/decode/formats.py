@@ -1,4 +1,4 @@
-"""The formats that are served, told by how a file begins."""
+"""The served image formats, recognised by a file's first bytes."""
 
 FORMATS = ("JPEG", "PNG", "WebP", "GIF", "BMP", "TIFF", "AVIF")
 MIME_TYPES = {name: f"image/{name.lower()}" for name in FORMATS}
@@ -12,7 +12,7 @@ STARTS = {
 
 
 def sniff(data: bytes) -> str | None:
-    """The served format that `data` starts like, or None. A file's name and declared type prove nothing."""
+    """Return the served format whose signature `data` starts with, or None; names and declared types prove nothing."""
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return "WebP"
     if data[4:12] in (b"ftypavif", b"ftypavis"):

@@ -1,4 +1,4 @@
-"""Which part of an image a network sees, and at what size. Pure arithmetic."""
+"""Compute which part of an image a network sees, and at what size: arithmetic only."""
 
 import math
 from dataclasses import dataclass, replace
@@ -12,11 +12,12 @@ INTERPOLATIONS = {
     "lanczos": Image.Resampling.LANCZOS,
     "box": Image.Resampling.BOX,
 }
-# Their weights jump instead of fading out, so that a rounding error of a position can move a whole pixel's weight.
+# These filters' weights jump instead of fading out: a rounding error in a position can move a whole pixel's weight.
 DISCONTINUOUS_FILTERS = ("nearest", "box")
 ROUNDINGS = ("even", "down")
-# How much of a side, in what is kept of it, may be computed for the sake of exact positions: where that is welcome, and
-# where it is needed. An image 16 times as long as wide is none that a network was trained on, but takes memory.
+# How much of a side may be computed to make positions exact, as a multiple of the part that is kept: ROOM where
+# exactness is optional, MOST where it is needed. No network was trained on images 16 times as long as wide, but they
+# take memory.
 ROOM, MOST = 1.15, 16
 
 Size = tuple[int, int]
@@ -24,12 +25,12 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Geometry:
-    """How an image is brought to the network's size.
+    """How to bring an image to the network's input size.
 
-    `size` is (height, width) in pixels. With `resize` the shorter side is scaled to it, or the whole image to it
-    where it is a (height, width), and `size` is cut from the centre, as torchvision's Resize and CenterCrop do;
-    without, the whole image is stretched to `size`. Half a pixel of margin goes to the `even` side in torchvision
-    and timm, and `down` in transformers.
+    `size` is (height, width) in pixels. If `resize` is an int, the shorter side is scaled to it; if it is a (height,
+    width), the whole image is scaled to it. Then `size` is cropped from the centre, as torchvision's Resize and
+    CenterCrop do. Without `resize`, the whole image is stretched to `size`. `rounding` is how half a pixel of margin
+    is rounded: to `even` in torchvision and timm, `down` in transformers.
     """
 
     size: Size
@@ -38,7 +39,7 @@ class Geometry:
     rounding: str = "even"
 
     def scaled(self, width: int, height: int) -> Size:
-        """What the whole of a `width` x `height` image is scaled to before the cut, as (width, height)."""
+        """Return the (width, height) that a whole `width` x `height` image is scaled to before it is cropped."""
         if self.resize is None:
             return self.size[1], self.size[0]
         if isinstance(self.resize, tuple):
@@ -47,13 +48,13 @@ class Geometry:
         return int(self.resize * width / short), int(self.resize * height / short)  # torchvision rounds down, too
 
     def cut(self, width: int, height: int) -> "Cut":
-        """How the network's pixels are got of a `width` x `height` image."""
+        """Return how to compute the network's pixels from a `width` x `height` image."""
         scaled = self.scaled(width, height)
         columns, rows = self._span(width, scaled[0], self.size[1]), self._span(height, scaled[1], self.size[0])
         order = rows_first((width, height), scaled)
         first, second = (rows, columns) if order else (columns, rows)
-        # What the first pass rounds the other way moves the second by no more than the weights' sizes add up to:
-        # one, where none of them is below zero.
+        # A rounding difference in the first pass changes the second by at most the sum of the weights' absolute values:
+        # 1 if no weight is negative.
         if not (first.exact or (self.interpolation == "bilinear" and second.exact)):
             first = first.whole()
         return Cut(second, first, order) if order else Cut(first, second, order)
@@ -72,10 +73,11 @@ class Geometry:
 
 @dataclass(frozen=True)
 class Span:
-    """One side: of its `full` pixels scaled to `scaled`, those from `first` to `last` are computed, `kept` kept.
+    """One side: `full` pixels scaled to `scaled`, of which those from `first` to `last` are computed.
 
-    Pillow rounds the positions between which it scales to 24 bits. Where these are exact, the pixels are those of the
-    whole side scaled and then cut; else they are within one grey level.
+    Of these, the first `skipped` are dropped and the next `kept` are kept. Pillow rounds the ends of the range that it
+    scales to 24 bits. If they are exact, the pixels equal those of the whole side scaled and then cropped; else they
+    are within one grey level.
     """
 
     full: int
@@ -94,20 +96,20 @@ class Span:
         return self == self.widened()
 
     def widened(self) -> "Span":
-        """As much more computed as makes its ends exact: whole numbers of the image's pixels, halves, quarters..."""
+        """Return the span extended until its ends are exact: whole pixels of the image, halves, quarters..."""
         step = _odd_part(self.scaled // math.gcd(self.full, self.scaled))
         first, last = self.first // step * step, min(self.scaled, -(-self.last // step) * step)
         return replace(self, first=first, last=last, skipped=self.skipped + self.first - first)
 
     def whole(self) -> "Span":
-        """All of the side, unless that is far more than is kept."""
+        """Return the span extended to the whole side, unless that is far more than is kept."""
         if self.scaled > MOST * self.kept:
             return self
         return replace(self, first=0, last=self.scaled, skipped=self.skipped + self.first)
 
     @property
     def ends(self) -> tuple[float, float]:
-        """Where the computed pixels begin and end, in the image's own."""
+        """Return where the computed pixels begin and end, in pixels of the image."""
         return self.first * self.full / self.scaled, min(self.last * self.full / self.scaled, self.full)
 
     def mirrored(self) -> "Span":
@@ -117,7 +119,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Cut:
-    """The spans of an image's columns and rows, and which are scaled first: between the two, values are rounded."""
+    """The spans of an image's columns and rows, and which are scaled first: values are rounded between the passes."""
 
     columns: Span
     rows: Span
@@ -125,7 +127,7 @@ class Cut:
 
     @property
     def computed(self) -> Size:
-        """(width, height) in pixels."""
+        """Return the (width, height) of the computed part in pixels."""
         return self.columns.computed, self.rows.computed
 
     @property
@@ -135,10 +137,10 @@ class Cut:
 
 
 def rows_first(size: Size, to: Size) -> bool:
-    """Whether Pillow scales the rows of an image of `size` (width, height) before its columns.
+    """Return whether Pillow scales the rows of an image from `size` to `to` (width, height) before its columns.
 
-    It does, since 13.0, where that takes away more than twice as many rows as columns; found by trying, and the
-    tests of parity would show another rule.
+    Since 13.0 it does if that removes more than twice as many rows as columns. The rule was found by experiment; the
+    parity tests would reveal a change.
     """
     fewer_columns, fewer_rows = size[0] - to[0], size[1] - to[1]
     return fewer_rows > 0 and fewer_rows > 2 * fewer_columns

@@ -1,17 +1,17 @@
-"""JPEG by libjpeg-turbo itself: Pillow's pixels, without its copies of them."""
+"""Decode JPEG with libjpeg-turbo directly: Pillow's pixels without Pillow's copies."""
 
 import numpy as np
 import simplejpeg
 from PIL import Image, _imaging
 
-# By Pillow's mode: what it keeps in memory, four bytes a pixel for RGB.
+# By Pillow's mode: its layout in memory and bytes per pixel, four for RGB.
 LAID_OUT = {"RGB": ("RGBX", 4), "L": ("GRAY", 1)}
 
 
 def decoded(data: bytes, image: Image.Image) -> Image.Image | None:
-    """The pixels of the JPEG `data`, whose header Pillow has read into `image`; None for what is Pillow's to judge.
+    """Return the pixels of the JPEG `data`, whose header Pillow has read into `image`; None if Pillow must decode it.
 
-    That is whatever is not plain, whole, RGB or grey. Never more memory is taken than the header said.
+    Pillow must decode everything but complete RGB and grey images. No more memory is used than the header announces.
     """
     if image.mode not in LAID_OUT:
         return None
@@ -19,8 +19,8 @@ def decoded(data: bytes, image: Image.Image) -> Image.Image | None:
     pixels = np.empty((image.height, image.width, bands), np.uint8)
     try:
         simplejpeg.decode_jpeg(data, colours, buffer=pixels)
-    except ValueError:  # damaged, cut short, or of another size than the header said
+    except ValueError:  # damaged, cut short, or of another size than in the header
         return None
-    # What Image.frombuffer does, which itself offers it for modes of four bands and of one alone.
-    lines = (image.mode, 0, 1)  # with no bytes between them, the first one first
+    # As Image.frombuffer does internally, but allows only for modes of four bands or one.
+    lines = (image.mode, 0, 1)  # no padding between lines, the first line on top
     return Image.new(image.mode, (0, 0))._new(_imaging.map_buffer(pixels, image.size, "raw", 0, lines))

@@ -1,4 +1,4 @@
-"""What pixels a network takes, and how a decoded image's bands become them."""
+"""The pixels that a network takes, and how a decoded image's bands become them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from worker.contract.errors import ErrorCode, ServiceError
 GREY, RGB = 1, 3  # channels
 WHITE = (255, 255, 255)
 BANDS = ("L", "LA", "RGB", "RGBA")  # modes whose bands need no conversion
-ROWS = 256  # of a wide image, brought to 8 bits at once
+ROWS = 256  # of a high-bit-depth image, converted to 8 bits at a time
 
 Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """What a network takes: grey (1 channel), RGB (3), or an image's bands in their order (any other number).
+    """The channels that a network takes: grey (1), RGB (3), or an image's bands in their order (any other number).
 
-    `range` is the stored values of wide images (16 bits and more, floats) that become 0 and 255, None the range of
-    their type; `background` is the RGB colour under transparency, where that is not a band of its own.
+    `range` gives the stored values of high-bit-depth images (16 bits and more, floats) that become 0 and 255; None
+    means the range of their type. `background` is the RGB colour behind transparency, unless alpha is a band itself.
     """
 
     channels: int = RGB
@@ -37,7 +37,7 @@ COLOUR = Pixels()  # what most networks take
 
 
 def from_image(image: Image.Image, wanted: Pixels) -> tuple[Image.Image, ...]:
-    """`image` as is wanted, in images of 8 bits a band. Raise ServiceError when it has too few bands."""
+    """Return `image` as `wanted`, in images of 8 bits per band; raise ServiceError if it has too few bands."""
     if wanted.banded:
         plain = image if image.mode in BANDS else image.convert("RGBA" if image.has_transparency_data else "RGB")
         return chosen(plain.split(), wanted)
@@ -49,15 +49,15 @@ def from_image(image: Image.Image, wanted: Pixels) -> tuple[Image.Image, ...]:
 
 
 def from_values(values: np.ndarray, wanted: Pixels) -> tuple[Image.Image, ...]:
-    """The bands of `values` [H, W, bands] as images of 8 bits. Raise ServiceError when there are too few."""
+    """Return the bands of `values` [H, W, bands] as images of 8 bits; raise ServiceError if there are too few."""
     bands = [Image.fromarray(eight_bit(values[..., band], wanted.range)) for band in range(values.shape[-1])]
     return chosen(bands, wanted)
 
 
 def eight_bit(values: np.ndarray, given: Range | None) -> np.ndarray:
-    """`values` of any type as uint8 of the same shape: those of the `given` range, or of their type's, as 0 to 255.
+    """Return `values` of any type as uint8 of the same shape: the `given` range, or their type's, becomes 0 to 255.
 
-    Floats are 0 to 1, or 0 to 255 where one is larger. Bytes stay what they are.
+    The range of floats is 0 to 1, or 0 to 255 if any value is larger than 1. uint8 values are returned unchanged.
     """
     if values.dtype == np.uint8:
         return values
@@ -79,7 +79,7 @@ def _own_range(values: np.ndarray) -> Range:
 
 
 def chosen(bands: Sequence[Image.Image], wanted: Pixels) -> tuple[Image.Image, ...]:
-    """The first of `bands`, as many as are wanted; raise ServiceError when there are too few."""
+    """Return the first of `bands`, as many as `wanted`; raise ServiceError if there are too few."""
     if len(bands) < wanted.channels:
         has = "1 band" if len(bands) == 1 else f"{len(bands)} bands"
         raise ServiceError(

@@ -1,4 +1,4 @@
-"""A part of an image brought to another size, in as few passes over its pixels as there can be."""
+"""Scale a part of an image to another size in as few passes over its pixels as possible."""
 
 import math
 
@@ -11,14 +11,14 @@ REACH = {"nearest": 1, "bilinear": 1, "bicubic": 2, "lanczos": 3, "box": 1}  # o
 
 
 def scaled(image: Image.Image, geometry: Geometry, turn: Turn) -> Image.Image:
-    """The network's pixels of the stored `image`, upright: its centre scaled and cut in one, by Pillow's weights.
+    """Return the network's pixels of the stored `image`, upright: its centre, scaled and cropped in one step by Pillow.
 
-    They are the pixels of the whole image turned, scaled and cut, one after the other, within one grey level.
+    They are within one grey level of the whole image turned, scaled and cropped, one after the other.
     """
     cut = geometry.cut(*turn.size(*image.size))
     if geometry.interpolation in DISCONTINUOUS_FILTERS:
         return _cut(turn.upright(image), cut, geometry.interpolation)
-    # Turning comes last, when there is least to turn.
+    # Turn last, when the fewest pixels are left.
     return turn.upright(_cut(image, turn.stored(cut), geometry.interpolation))
 
 
@@ -30,7 +30,7 @@ def _cut(image: Image.Image, cut: Cut, interpolation: str) -> Image.Image:
 
 
 def _passes(image: Image.Image, cut: Cut, interpolation: str) -> Image.Image:
-    """The computed pixels, columns and rows scaled in the order of `cut`; Pillow goes by the whole image's size."""
+    """Return the computed pixels, scaled in the order of `cut`: in one call if Pillow itself chooses that order."""
     way, columns, rows = INTERPOLATIONS[interpolation], cut.columns, cut.rows
     (left, right), (top, bottom) = columns.ends, rows.ends
     width, height = columns.computed, rows.computed
@@ -48,7 +48,7 @@ def _passes(image: Image.Image, cut: Cut, interpolation: str) -> Image.Image:
 
 
 def _needed(span: Span, interpolation: str) -> tuple[int, int]:
-    """The first pixel of the image that a computed one of `span` depends on, and that after the last."""
+    """Return the range of image pixels, first and last + 1, that the computed pixels of `span` depend on."""
     start, end = span.ends
     reach = math.ceil(REACH[interpolation] * max(1, (end - start) / span.computed)) + 1
     return max(0, math.floor(start) - reach), min(span.full, math.ceil(end) + reach)

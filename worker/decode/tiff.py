@@ -1,4 +1,4 @@
-"""TIFFs that Pillow has no mode for: any number of bands, of any number of bits, integers or floats."""
+"""Decode TIFFs that Pillow has no mode for: any number of bands and bits, integers or floats."""
 
 import io
 import logging
@@ -16,19 +16,19 @@ from worker.decode.pixels import RGB, Pixels, eight_bit, from_image, from_values
 from worker.decode.turn import ORIENTATION_TAG, TURNS, UPRIGHT
 
 DEFLATE = (COMPRESSION.DEFLATE, COMPRESSION.ADOBE_DEFLATE)
-READABLE = (COMPRESSION.NONE, *DEFLATE)  # the others need more than tifffile alone
+READABLE = (COMPRESSION.NONE, *DEFLATE)  # others need more than tifffile alone
 PLAIN = (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.RGB)
-ALPHAS: dict[int, str] = {EXTRASAMPLE.UNASSALPHA: "A", EXTRASAMPLE.ASSOCALPHA: "a"}  # the end of Pillow's modes
+ALPHAS: dict[int, str] = {EXTRASAMPLE.UNASSALPHA: "A", EXTRASAMPLE.ASSOCALPHA: "a"}  # the suffix of Pillow's modes
 BYTE = 8  # bits
 GREY_ALPHA, RGBA = 2, 4  # bands
 
-logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it tells of odd metadata; the log is for what failed
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it warns about odd metadata; the log is for failures
 
 
 def decoded(data: bytes, wanted: Pixels, max_pixels: int) -> DecodedImage | None:
-    """The first page as is wanted; None for what is Pillow's to read or to judge.
+    """Return the first page as `wanted`; None if Pillow must read or refuse the file.
 
-    Raise ServiceError, and whatever a damaged file provokes.
+    Raise ServiceError if the page is not served; a damaged file can raise almost anything.
     """
     try:
         page = tifffile.TiffFile(io.BytesIO(data)).pages.first
@@ -49,7 +49,7 @@ def decoded(data: bytes, wanted: Pixels, max_pixels: int) -> DecodedImage | None
 
 
 def _is_pillows(page: TiffPage, wanted: Pixels) -> bool:
-    if page.photometric not in PLAIN:  # palettes, inks and the like have their colours worked out there
+    if page.photometric not in PLAIN:  # Pillow computes the colours of palettes, inks and the like
         return True
     usual = page.samplesperpixel <= (RGBA if page.photometric == PHOTOMETRIC.RGB else GREY_ALPHA)
     if page.bitspersample <= BYTE and usual and not wanted.banded:
@@ -69,7 +69,7 @@ def _refuse_unreadable(page: TiffPage) -> None:
 
 
 def _refuse_too_much(page: TiffPage, data: bytes, most: int) -> None:
-    """Raise ServiceError where more than `most` values would be read, ValueError where the file has not all of them."""
+    """Raise ServiceError if more than `most` values would be read, ValueError if the file does not hold all of them."""
     if (values := page.imagewidth * page.imagelength * page.imagedepth * page.samplesperpixel) > most:
         shape = f"{page.imagewidth} x {page.imagelength} pixels of {page.samplesperpixel} bands"
         raise ServiceError(
@@ -88,9 +88,9 @@ def _refuse_too_much(page: TiffPage, data: bytes, most: int) -> None:
 
 
 def _coloured(values: np.ndarray, page: TiffPage, wanted: Pixels) -> Image.Image:
-    """`values` [H, W, bands] as an image of 8 bits a band: RGB or grey, and alpha where the page says it comes next.
+    """Return `values` [H, W, bands] as an image of 8 bits per band: RGB or grey, with alpha if the page declares it.
 
-    Bands that are no colours are taken in their order, where RGB is wanted and there are enough.
+    Bands that are not declared as colours are taken in their order if RGB is wanted and there are enough.
     """
     alpha = ALPHAS.get(page.extrasamples[0], "") if page.extrasamples else ""
     named = page.photometric == PHOTOMETRIC.RGB

@@ -1,4 +1,4 @@
-"""EXIF orientation: how a stored image must be turned to be upright."""
+"""EXIF orientation: how to turn a stored image upright."""
 
 from dataclasses import dataclass, replace
 
@@ -11,7 +11,7 @@ ORIENTATION_TAG = 0x0112  # EXIF 2.3, tag 274
 
 @dataclass(frozen=True)
 class Turn:
-    """What brings a stored image upright: whether its sides change places, and which of its sides are mirrored."""
+    """The transform that turns a stored image upright: whether its sides are swapped, and which are mirrored."""
 
     way: Image.Transpose | None = None
     swapped: bool = False
@@ -22,11 +22,11 @@ class Turn:
         return image if self.way is None else image.transpose(self.way)
 
     def size(self, width: int, height: int) -> tuple[int, int]:
-        """(width, height) when upright, of an image stored as `width` x `height`; and the other way round."""
+        """Return the upright (width, height) of an image stored as `width` x `height`, or the reverse."""
         return (height, width) if self.swapped else (width, height)
 
     def stored(self, cut: Cut) -> Cut:
-        """`cut`, said of the upright image, as it is for the stored one."""
+        """Return `cut`, which refers to the upright image, for the stored one."""
         columns, rows = (cut.rows, cut.columns) if self.swapped else (cut.columns, cut.rows)
         return replace(
             cut,
@@ -37,7 +37,7 @@ class Turn:
 
 
 UPRIGHT = Turn()
-TURNS = {  # by the tag's value
+TURNS = {  # by the value of the orientation tag
     2: Turn(Image.Transpose.FLIP_LEFT_RIGHT, columns_mirrored=True),
     3: Turn(Image.Transpose.ROTATE_180, columns_mirrored=True, rows_mirrored=True),
     4: Turn(Image.Transpose.FLIP_TOP_BOTTOM, rows_mirrored=True),
@@ -49,8 +49,8 @@ TURNS = {  # by the tag's value
 
 
 def turn_of(image: Image.Image) -> Turn:
-    """What the image's metadata says."""
-    # Not ImageOps.exif_transpose: it also rewrites the metadata, which fails where a tag of it is broken.
+    """Return the turn that the image's metadata asks for; UPRIGHT if they are damaged."""
+    # Not ImageOps.exif_transpose: it also rewrites the metadata, which fails if any tag is broken.
     try:
         return TURNS.get(image.getexif().get(ORIENTATION_TAG, 1), UPRIGHT)
     except Exception:  # broken metadata is no reason to refuse good pixels

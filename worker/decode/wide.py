@@ -1,4 +1,4 @@
-"""Inputs of more than 8 bits a band, as Pillow opens them."""
+"""Images of more than 8 bits per band, as Pillow opens them."""
 
 import io
 
@@ -7,8 +7,8 @@ from PIL import Image, ImageFile
 
 from worker.decode.pixels import Range, eight_bit
 
-USUAL = (0.0, 65535.0)  # of the integers that Pillow keeps in 32 bits, whatever they were stored in
-# PNGs of 16 bits a band, which Pillow unpacks by their upper bytes: how it is made to unpack all, and what they are.
+USUAL = (0.0, 65535.0)  # range of the integers that Pillow holds in 32 bits, whatever their depth in the file
+# 16-bit PNGs, of which Pillow unpacks only the upper bytes: the raw modes that unpack both bytes, and the mode.
 DEEP = {
     "RGB;16B": (("RGB;16B", "RGB;16L"), "RGB"),
     "RGBA;16B": (("RGBA;16B", "RGBA;16L"), "RGBA"),
@@ -17,17 +17,17 @@ DEEP = {
 
 
 def is_wide(image: Image.Image) -> bool:
-    """Whether a value of `image` has more than 8 bits."""
+    """Return whether the values of `image` have more than 8 bits."""
     return image.mode.startswith("I") or image.mode == "F"
 
 
 def narrowed(image: Image.Image, given: Range | None) -> Image.Image:
-    """The wide grey `image` as one of 8 bits, by the `given` range of its values or by their own."""
+    """Return the high-bit-depth grey `image` in 8 bits, scaled by the `given` range of its values or by their own."""
     return Image.fromarray(eight_bit(np.asarray(image), USUAL if image.mode == "I" and not given else given))
 
 
 def deep_colours(data: bytes, given: Range) -> Image.Image | None:
-    """The PNG `data` as one of 8 bits a band, its colours by the `given` range; None for one that has no more."""
+    """Return the PNG `data` in 8 bits per band, its colours scaled by the `given` range; None if it is not in DEEP."""
     kind = _packing(_opened(data))
     if kind not in DEEP:
         return None

@@ -1,4 +1,4 @@
-"""The engines, behind one face. Each is imported only when it is chosen: torch costs 200 MB and two seconds."""
+"""One interface to all engines. An engine is imported only if it is chosen: torch costs 200 MB and two seconds."""
 
 import importlib
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from worker.models.folder import ModelFolder
 
 @dataclass(frozen=True)
 class Engine:
-    """A network ready to run, and why by this engine."""
+    """A network ready to run, and the choice of its engine."""
 
     choice: Choice
     runner: Runner
@@ -35,22 +35,22 @@ class Engine:
         return self.choice.batch_sizes
 
     def infer(self, images: Inputs) -> np.ndarray:
-        """Float32 logits [N, classes] of `images`, each uint8 [H, W, C], in the smallest batch that holds them."""
+        """Return float32 logits [N, classes] of `images`, each uint8 [H, W, C], run in the smallest batch that fits."""
         return self.runner.infer(images)
 
 
 def load_engine(folder: ModelFolder, wanted: str, threads: int, gpu: str = "", cache: str = "") -> Engine:
-    """Load `folder`'s network into what it chooses for this kind of machine, or into the engine `wanted` unless "auto".
+    """Load `folder`'s network into the engine chosen for this kind of machine, or into `wanted` unless that is "auto".
 
-    `gpu` is the UUID of the slot's GPU, "" for none; `cache` a folder for compiled networks, "" for none.
-    Raises ModelError when that engine cannot run this folder.
+    `gpu` is the UUID of the slot's GPU, or ""; `cache` is a folder for compiled networks, or "".
+    Raise ModelError if the engine cannot run this folder.
     """
     choice = folder.engine.choose(machine.kind(gpu), wanted)
     return Engine(choice, _runner(folder, choice, threads, bool(gpu), cache))
 
 
 def require_support(engine: str, precision: str) -> None:
-    """Raise ModelError where this CPU lacks what `engine` needs in `precision`, and would compute in another."""
+    """Raise ModelError if this CPU lacks what `engine` needs for `precision` and would compute in another."""
     module = _module(engine)
     if hasattr(module, "require_support"):
         module.require_support(precision)

@@ -1,15 +1,15 @@
-"""What the engines share: images are copied once, into memory of a prepared batch size that is always the same."""
+"""Batches for all engines: images are copied once, into a buffer that each prepared batch size reuses."""
 
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 BYTE_RANGE = 255.0
-Inputs = Sequence[np.ndarray] | np.ndarray  # each uint8 [H, W, C], or all as one array
+Inputs = Sequence[np.ndarray] | np.ndarray  # each uint8 [H, W, C], or one array [N, H, W, C]
 
 
 def fitting(sizes: Iterable[int], images: Inputs) -> int:
-    """The smallest of `sizes` that holds all `images`; raises ValueError when none does."""
+    """Return the smallest of `sizes` that holds all `images`; raise ValueError if none does."""
     known = sorted(sizes)
     for size in known:
         if len(images) <= size:
@@ -18,6 +18,6 @@ def fitting(sizes: Iterable[int], images: Inputs) -> int:
 
 
 def fill(batch: np.ndarray, images: Inputs) -> None:
-    """Copy `images`, each [H, W, C], to the first rows of `batch` [N, H, W, C]; the other rows stay."""
+    """Copy `images`, each [H, W, C], to the first rows of `batch` [N, H, W, C]; leave the other rows unchanged."""
     for row, image in zip(batch, images, strict=False):
         row[...] = image

@@ -1,8 +1,8 @@
-"""The ONNX Runtime engine: an ONNX network on the slot's cores.
+"""The ONNX Runtime engine: run an ONNX network on the slot's cores.
 
-The network's one input is either uint8 [N, H, W, C], as model preparation writes it, or float32 [N, C, H, W] of
-normalised values, as users' own files have it; those are normalised here, on the way into the batch's memory. That is
-not slower: ONNX Runtime fuses none of it with the network.
+The network has one input: uint8 [N, H, W, C], as model preparation writes it, or normalised float32 [N, C, H, W], as
+users' own files have it. For the latter, images are normalised while they are copied into the batch. That is not
+slower: ONNX Runtime does not fuse normalisation with the network.
 """
 
 from collections.abc import Sequence
@@ -18,22 +18,22 @@ from worker.models.input import Input
 from worker.models.loaders.companion_files import companion_files
 
 BYTES = "tensor(uint8)"
-ERRORS_ONLY = 3  # of onnxruntime's severities; its warnings are about its own optimiser
+ERRORS_ONLY = 3  # onnxruntime's severity level; its warnings concern its own optimiser
 
 
 def open_network(task: Task) -> "OnnxRuntimeEngine":
-    """Open the network of `task`. Raise ModelError."""
+    """Open the network of `task`; raise ModelError if ONNX Runtime cannot read it."""
     return OnnxRuntimeEngine(task.network, task.folder.input, task.batch_sizes, task.threads)
 
 
 class OnnxRuntimeEngine:
-    """Runs an ONNX network on uint8 images [H, W, C]."""
+    """Run an ONNX network on uint8 images [H, W, C]."""
 
     def __init__(self, network: Path, model_input: Input, batch_sizes: Sequence[int], threads: int) -> None:
-        companion_files(network)  # refuses weights that are missing, and what stands in for files
+        companion_files(network)  # raises ModelError for missing weights and Git LFS pointers
         try:
             self._session = ort.InferenceSession(network, _options(threads), providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime raises whatever a damaged file provokes
+        except Exception as error:  # a damaged file can raise almost anything
             reason = " ".join(str(error).split())
             raise ModelError(f"{network}: not a network that ONNX Runtime can read: {reason}; copy it again") from error
         self._input = self._session.get_inputs()[0]
@@ -41,7 +41,7 @@ class OnnxRuntimeEngine:
         self._batches = {size: self._memory(size, model_input) for size in batch_sizes}
 
     def infer(self, images: Inputs) -> np.ndarray:
-        """Logits, float32 [N, classes], of uint8 `images`, each [H, W, C]."""
+        """Return float32 logits [N, classes] of uint8 `images`, each [H, W, C]."""
         batch = self._batches[fitting(self._batches, images)]
         if self._input.type == BYTES:
             fill(batch, images)
@@ -64,17 +64,17 @@ class OnnxRuntimeEngine:
 
 def _options(threads: int) -> ort.SessionOptions:
     options = ort.SessionOptions()
-    # Without a number of its own it places threads outside the process's mask.
+    # By default it places threads outside the process's CPU mask.
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = ERRORS_ONLY
-    # Threads that spin while they wait take the cores from decoding and HTTP: with both cores busy otherwise,
-    # ResNet-18 on two threads took 110 ms where sleeping ones took 79.
+    # Threads that spin while they wait take cores from decoding and HTTP: with both cores otherwise busy, ResNet-18
+    # on two threads took 110 ms, and 79 ms with sleeping threads.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
 
 
 def _per_channel(model_input: Input) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and 1 / std of values from 0 to 255, float32 [C, 1, 1]."""
+    """Return the mean and 1 / std for values from 0 to 255, each float32 [C, 1, 1]."""
     mean, std = (np.array(values, np.float32).reshape(-1, 1, 1) for values in (model_input.mean, model_input.std))
     return mean * np.float32(BYTE_RANGE), 1 / (std * np.float32(BYTE_RANGE))

@@ -1,4 +1,4 @@
-"""The OpenVINO engine: a prepared network, with the change from bytes to normalised values inside its graph."""
+"""The OpenVINO engine: run a prepared network, with the normalisation of bytes built into its graph."""
 
 import logging
 from collections.abc import Sequence
@@ -19,18 +19,18 @@ log = logging.getLogger(__name__)
 
 
 def open_network(task: Task) -> "OpenVinoEngine":
-    """Open the network of `task`. Raise ModelError."""
+    """Open the network of `task`; raise ModelError if OpenVINO cannot read it."""
     return OpenVinoEngine(task.network, task.folder.input, task.precision, task.batch_sizes, task.threads, task.cache)
 
 
 def require_support(precision: str) -> None:
-    """Raise ModelError where OpenVINO would run in f32 instead without a word."""
+    """Raise ModelError if OpenVINO would silently run in f32 instead."""
     if precision == "bf16" and "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise ModelError("this CPU has no instructions for bf16")
 
 
 class OpenVinoEngine:
-    """Runs a network file (float32 NCHW, already normalised -> logits) on uint8 images [H, W, C]."""
+    """Run a network file (normalised float32 NCHW -> logits) on uint8 images [H, W, C]."""
 
     def __init__(
         self,
@@ -43,22 +43,22 @@ class OpenVinoEngine:
     ) -> None:
         model = with_preprocessing(read(network), model_input)
         core, options = ov.Core(), _options(precision, threads) | _cached(precision, cache)
-        # A graph of fixed shape is planned once; a dynamic one would be planned anew for every new size, and one
-        # of all sizes runs a single image 2 to 30% slower.
+        # A graph of fixed shape is planned once. A dynamic one would be planned again for every new size, and one
+        # graph for all sizes runs a single image 2 to 30% slower.
         self._batches = {}
         for size in batch_sizes:
             model.reshape([size, *model_input.shape])
             self._batches[size] = _Batch(core.compile_model(model, "CPU", options).create_infer_request())
 
     def infer(self, images: Inputs) -> np.ndarray:
-        """Logits, float32 [N, classes], of uint8 `images`, each [H, W, C]."""
+        """Return float32 logits [N, classes] of uint8 `images`, each [H, W, C]."""
         return self._batches[fitting(self._batches, images)].run(images)
 
 
 class _Batch:
-    """One batch size: its request, and the memory that it reads and writes every time.
+    """One batch size: its inference request, and the buffers that every run reuses.
 
-    Memory that is bound once saves looking at the arguments of every call: 4% of ResNet-18 in int8.
+    Binding the buffers once saves checking the arguments of every call: 4% of ResNet-18 in int8.
     """
 
     def __init__(self, request: ov.InferRequest) -> None:
@@ -74,7 +74,7 @@ class _Batch:
 
 
 def with_preprocessing(network: ov.Model, model_input: Input) -> ov.Model:
-    """`network` (normalised float32 NCHW -> logits) taking uint8 NHWC instead, and giving float32 logits."""
+    """Return `network` (normalised float32 NCHW -> logits) changed to take uint8 NHWC and return float32 logits."""
     steps = PrePostProcessor(network)
     steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
     steps.input().model().set_layout(ov.Layout("NCHW"))
@@ -86,23 +86,23 @@ def with_preprocessing(network: ov.Model, model_input: Input) -> ov.Model:
 
 
 def _options(precision: str, threads: int) -> dict[str, object]:
-    # int8 lives in the graph (its quantisation steps); what is left around it runs in f32.
+    # int8 is part of the graph (its quantisation steps); the rest of the graph runs in f32.
     return {
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
         "INFERENCE_NUM_THREADS": threads,
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
-        # The slot's mask already pins this process; pinning again would put every worker on the first cores.
+        # The slot's CPU mask already pins this process; OpenVINO's pinning would put every worker on the first cores.
         "ENABLE_CPU_PINNING": False,
     }
 
 
 def _cached(precision: str, cache: str) -> dict[str, object]:
-    """Where compiled networks are kept for the next start.
+    """Return the options that cache compiled networks for the next start; none unless the precision is int8.
 
-    Of int8 alone: there it takes half the time or more off compiling, 0.15 s a batch size of ResNet-18. In f32 and
-    bf16 it takes off nothing worth having, and holds the weights a second time in memory.
-    OpenVINO makes a damaged file anew, and goes on where it cannot write; only without the folder it would not start.
+    For int8 the cache saves half of the compile time or more, 0.15 s per batch size of ResNet-18. For f32 and bf16 it
+    saves almost nothing and holds the weights in memory twice. OpenVINO replaces a damaged file and continues if it
+    cannot write; it fails to start only if the folder is missing.
     """
     if precision != QUANTISED or not cache:
         return {}

@@ -1,4 +1,4 @@
-"""What an engine's module is asked to do, and what it returns."""
+"""The interface of an engine's module: the task that it receives and the runner that it returns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from worker.models.folder import ModelFolder
 
 
 class Runner(Protocol):
-    """What runs a network: images, each uint8 [H, W, C] -> float32 logits [N, classes], N up to the largest batch.
+    """A network ready to run: images, each uint8 [H, W, C] -> float32 logits [N, classes], N up to the largest batch.
 
-    One call at a time: the memory that images are copied into is used again.
+    Call it from one thread at a time: the buffer that images are copied into is reused.
     """
 
     def infer(self, images: Inputs) -> np.ndarray: ...
@@ -24,8 +24,8 @@ class Runner(Protocol):
 class Task:
     """The network that an engine opens: a prepared file, or the folder's own weights.
 
-    `gpu` says whether it runs on the one GPU that this process sees; `cache` is a folder for what can be made again,
-    "" for none.
+    `gpu` says whether to run it on the one GPU visible to this process; `cache` is a folder for files that can be
+    rebuilt, or "".
     """
 
     folder: ModelFolder

@@ -1,4 +1,4 @@
-"""The torch engine: the network as its library built it, on the slot's cores or its GPU."""
+"""The torch engine: run a network as its library builds it, on the slot's cores or its GPU."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -15,22 +15,22 @@ from worker.models.input import Input
 from worker.models.loaders import load_network
 
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-TRIAL_RUNS = 3  # before a capture: libraries choose their kernels and take their workspaces in the first runs
+TRIAL_RUNS = 3  # before a capture: libraries choose kernels and allocate workspaces in their first runs
 
 Forward = Callable[[torch.Tensor], torch.Tensor]  # uint8 [N, H, W, C] -> float32 logits [N, classes], on the device
 log = logging.getLogger(__name__)
 
 
 def open_network(task: Task) -> "TorchEngine":
-    """Build the network of `task`. Raise ModelError."""
-    # Some networks are exported for one batch size, and their loader compares.
+    """Build the network of `task`; raise ModelError if its loader or this engine cannot."""
+    # Some networks are exported for one batch size; their loader compares it with these.
     engine = replace(task.folder.engine, batch_sizes=tuple(task.batch_sizes))
     network = load_network(replace(task.folder, engine=engine))
     return TorchEngine(network, task.folder.input, task.precision, task.batch_sizes, task.threads, task.gpu)
 
 
 class TorchEngine:
-    """Runs a network (float32 NCHW, normalised -> logits) on uint8 images [H, W, C]."""
+    """Run a network (normalised float32 NCHW -> logits) on uint8 images [H, W, C]."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class TorchEngine:
         if precision == "fp16" and not gpu:
             raise ModelError("engine torch runs fp16 on a GPU alone; prepare the model on this kind of machine")
         torch.set_num_threads(threads)
-        # The slot's GPU is the only one this process can see, so it is always the first.
+        # The slot's GPU is the only one visible to this process, so it is always the first.
         device = torch.device("cuda:0" if gpu else "cpu")
         forward = _forward(network, model_input, DTYPES[precision], device)
         shape = model_input.shape
@@ -52,18 +52,18 @@ class TorchEngine:
         self._batches = {size: prepare(forward, (size, *shape), device) for size in batch_sizes}
 
     def infer(self, images: Inputs) -> np.ndarray:
-        """Logits, float32 [N, classes], of uint8 `images`, each [H, W, C]."""
+        """Return float32 logits [N, classes] of uint8 `images`, each [H, W, C]."""
         return self._batches[fitting(self._batches, images)].run(images)
 
 
 class Batch(Protocol):
-    """One batch size and its memory."""
+    """One batch size and its buffers."""
 
     def run(self, images: Inputs) -> np.ndarray: ...
 
 
 class Eager:
-    """Runs operator by operator."""
+    """Run the network operator by operator."""
 
     def __init__(self, forward: Forward, shape: tuple[int, ...], device: torch.device) -> None:
         self._forward, self._device = forward, device
@@ -77,9 +77,9 @@ class Eager:
 
 
 class Captured:
-    """Replays a CUDA graph: all kernels of the network by one launch, for a small network waits for nothing else.
+    """Replay a CUDA graph: one launch starts all kernels, because launches take most of a small network's time.
 
-    The graphs of all sizes may share `pool`, for they never run at once and nothing is kept from one to the next.
+    The graphs of all sizes may share `pool`: they never run at the same time, and none keeps data for another.
     """
 
     def __init__(self, forward: Forward, shape: tuple[int, ...], device: torch.device, pool: object) -> None:
@@ -101,7 +101,7 @@ class Captured:
         return self._answer[: len(images)].numpy().copy()
 
     def _try(self, forward: Forward) -> None:
-        """Run it beside the stream that is captured, as captures ask for."""
+        """Run the network on a side stream before the capture, as CUDA graphs require."""
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
@@ -111,14 +111,14 @@ class Captured:
 
 
 def _graphs() -> Callable[[Forward, tuple[int, ...], torch.device], Batch]:
-    """What prepares a batch size on the GPU: captured where the network lets itself be, else eager."""
-    torch.backends.cudnn.benchmark = True  # every shape comes again and again
+    """Return a function that prepares a batch size on the GPU: as a CUDA graph if the capture succeeds, else eager."""
+    torch.backends.cudnn.benchmark = True  # the same shapes recur
     pool = torch.cuda.graph_pool_handle()
 
     def prepare(forward: Forward, shape: tuple[int, ...], device: torch.device) -> Batch:
         try:
             return Captured(forward, shape, device, pool)
-        except RuntimeError as error:  # code that asks the GPU for a value, as in `if x.max() > 0`
+        except RuntimeError as error:  # code that reads a value from the GPU, as in `if x.max() > 0`
             log.warning("batches of %d run without a CUDA graph: %s", shape[0], str(error).splitlines()[0])
             return Eager(forward, shape, device)
 
@@ -126,8 +126,8 @@ def _graphs() -> Callable[[Forward, tuple[int, ...], torch.device], Batch]:
 
 
 def _forward(network: torch.nn.Module, model_input: Input, dtype: torch.dtype, device: torch.device) -> Forward:
-    """`network` in `dtype` on `device`, from bytes to float32 logits."""
-    # Weights changed once: autocast would change them in every run, an eighth of ResNet-18's time in bf16.
+    """Return `network` in `dtype` on `device` as a function from uint8 images to float32 logits."""
+    # Convert weights once: autocast would convert them in every run, an eighth of ResNet-18's time in bf16.
     network = network.to(device, dtype, memory_format=torch.channels_last)
     mean, std = (
         torch.tensor(values, device=device).view(1, -1, 1, 1) * BYTE_RANGE
@@ -136,7 +136,7 @@ def _forward(network: torch.nn.Module, model_input: Input, dtype: torch.dtype, d
     scale = 1 / std
 
     def forward(images: torch.Tensor) -> torch.Tensor:
-        # NHWC seen as NCHW is channels_last already: no copy.
+        # NHWC viewed as NCHW is already channels_last: no copy.
         pixels = images.permute(0, 3, 1, 2).to(torch.float32)
         return network(((pixels - mean) * scale).to(dtype)).float()
 

@@ -1,4 +1,4 @@
-"""The first runs of an engine, before anybody waits for one."""
+"""Warm up an engine before the first request, and measure its batch sizes."""
 
 import time
 from statistics import median
@@ -11,10 +11,10 @@ TIMED_RUNS = 5
 
 
 def warm_up(engine: Engine, shape: tuple[int, int, int], timed: bool) -> dict[int, float]:
-    """Run every batch size on images of `shape` [H, W, C]; returns what each takes, to compare them by.
+    """Run every batch size on images of `shape` [H, W, C]; return the cost of each, for comparison.
 
-    That is seconds where `timed`, on a GPU, which runs a batch in little more time than one image. On a CPU it is
-    the number of images: it takes as long, and neighbours that start at the same time would spoil a measurement.
+    The cost is in seconds if `timed`, on a GPU, which runs a batch in little more time than one image. On a CPU it is
+    the number of images: time grows with it, and workers that start at the same time would distort a measurement.
     """
     for size in engine.batch_sizes:
         _run(engine, size, shape)

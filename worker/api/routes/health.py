@@ -1,4 +1,4 @@
-"""Health, metrics and the contract itself: what machines ask a worker."""
+"""Routes for machines: health, metrics and the OpenAPI document."""
 
 from flask import Blueprint, Response, jsonify
 from flask.typing import ResponseReturnValue
@@ -11,7 +11,7 @@ EXPOSITION_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def blueprint(service: Service) -> Blueprint:
-    """The routes, bound to `service`."""
+    """Return the routes, bound to `service`."""
     routes = Blueprint("health", __name__)
 
     @routes.get("/livez")

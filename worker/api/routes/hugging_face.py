@@ -1,4 +1,4 @@
-"""`POST /models/{name}`: the Hugging Face Inference API for image classification, zero-shot likewise."""
+"""`POST /models/{name}`: the Hugging Face Inference API for image classification, including zero-shot."""
 
 from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
@@ -11,7 +11,7 @@ from worker.contract.errors import ServiceError
 
 
 def blueprint(service: Service) -> Blueprint:
-    """The route, bound to `service`."""
+    """Return the route, bound to `service`."""
     routes = Blueprint("hugging_face", __name__)
 
     @routes.post("/models/<name>")

@@ -1,8 +1,8 @@
 """`/v2`: the Open Inference Protocol over HTTP, with the binary tensors that Triton's client sends by default.
 
-Input `image`: BYTES [N], each an encoded image (in JSON: its base64). Output `scores`: FP32 [N, classes], or,
-asked for with the parameter `classification` = k, BYTES [N, k] of "score:index:label", best first. Of a model with
-attributes `scores` are of all classes, and `classification` tells of those that compete for the label.
+Input `image`: BYTES [N], each an encoded image (base64 in JSON). Output `scores`: FP32 [N, classes], or, with the
+parameter `classification` = k, BYTES [N, k] of "score:index:label", best first. If a model has attributes, `scores`
+covers all classes, and `classification` only those that compete for the label.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ SERVER = {"name": "wanwu", "version": VERSION, "extensions": ["classification", 
 
 
 def blueprint(service: Service) -> Blueprint:
-    """The routes, bound to `service`; every one that names a model exists with and without a version."""
+    """Return the routes, bound to `service`; every route of a model exists with and without a version."""
     routes = Blueprint("inference_protocol", __name__, url_prefix="/v2")
 
     @routes.get("")
@@ -86,7 +86,7 @@ def _answer(service: Service, model: Loaded, asked: InferRequest, scores: np.nda
 
 
 def _tensor(model: Loaded, output: Output, scores: np.ndarray) -> np.ndarray:
-    """The output as float32 [N, classes], or as an object array [N, k] of "score:index:label"."""
+    """Return the output as float32 [N, classes], or as an object array [N, k] of "score:index:label"."""
     if output.classification == 0:
         return scores.astype(np.float32)
     own = model.folder.output

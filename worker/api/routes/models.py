@@ -1,4 +1,4 @@
-"""`GET /models` and below: what this worker serves, and images to try it on."""
+"""`GET /models` and below: the model that this worker serves, and example images to try it on."""
 
 from flask import Blueprint, Response, jsonify
 from flask.typing import ResponseReturnValue
@@ -38,7 +38,7 @@ def blueprint(service: Service) -> Blueprint:
 
 
 def model_info(service: Service, model: Loaded) -> dict[str, object]:
-    """Return what clients need to know of `model` before they send an image."""
+    """Return what clients need to know about `model` before they send an image."""
     name, folder, output = service.settings.model, model.folder, model.folder.output
     height, width, channels = folder.input.shape
     return {

@@ -1,4 +1,4 @@
-"""`POST /predict`: this project's own form. One image gives one answer, several give a list of results."""
+"""`POST /predict`: this project's own API. One image gets one answer, several get a list of results."""
 
 import base64
 
@@ -19,7 +19,7 @@ JSON, PNG = "application/json", "image/png"
 
 
 def blueprint(service: Service) -> Blueprint:
-    """The route, bound to `service`."""
+    """Return the route, bound to `service`."""
     routes = Blueprint("predict", __name__)
 
     @routes.post(PATH)
@@ -47,7 +47,7 @@ def blueprint(service: Service) -> Blueprint:
 
 
 def answer(service: Service, context: RequestContext, image: bytes) -> dict[str, object]:
-    """What a request is answered that brings one `image` and asks for nothing else; raises ServiceError."""
+    """Return the answer to a request with one `image` and no parameters; raise ServiceError if it fails."""
     model = service.model()
     output = model.folder.output
     (result,) = service.classify(model, [image])
@@ -69,7 +69,7 @@ def _one(
 def _explained(
     service: Service, model: Loaded, upload: Upload, parameters: Parameters, deadline: Deadline
 ) -> ResponseReturnValue:
-    """The answer with its heat map, or the heat map alone for a client that would rather have an image."""
+    """Return the answer with its heat map, or only the heat map if the client prefers an image."""
     if len(upload.images) > 1:
         raise ServiceError(
             ErrorCode.BAD_PARAMETER,

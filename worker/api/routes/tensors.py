@@ -1,8 +1,8 @@
-"""The Open Inference Protocol's request and answer as bytes: JSON, and the binary tensors that may follow it.
+"""Parse and encode the Open Inference Protocol's bodies: JSON, and the binary tensors that may follow it.
 
-Format: the protocol's "binary tensor data" extension. A body is JSON, followed by the raw tensors in the order
-they are named in it; the header HEADER_LENGTH says where the JSON ends. BYTES elements are a little-endian
-uint32 length and that many bytes; FP32 is little-endian.
+Format: the protocol's "binary tensor data" extension. A body is JSON, followed by the raw tensors in the order in
+which the JSON lists them; the header HEADER_LENGTH gives the length of the JSON in bytes. A BYTES element is a
+little-endian uint32 length and that many bytes; FP32 is little-endian.
 """
 
 import json
@@ -24,7 +24,7 @@ LENGTH = struct.Struct("<I")
 
 @dataclass(frozen=True)
 class Output:
-    """A wanted output: as raw bytes or JSON; `classification` = k asks for the k best as text, 0 for all scores."""
+    """A requested output, as raw bytes or JSON: the best `classification` classes as text, or all scores if it is 0."""
 
     binary: bool
     classification: int
@@ -32,7 +32,7 @@ class Output:
 
 @dataclass(frozen=True)
 class InferRequest:
-    """The encoded images of a request, the outputs it wants, and its own identifier ("" when it has none)."""
+    """The encoded images of a request, its requested outputs, and its identifier ("" if it has none)."""
 
     images: tuple[bytes, ...]
     outputs: tuple[Output, ...]
@@ -40,7 +40,7 @@ class InferRequest:
 
 
 def read_request(request: Request, max_images: int) -> InferRequest:
-    """Parse an infer request; raise ServiceError where it is not what the protocol says."""
+    """Parse an inference request; raise ServiceError if it violates the protocol or exceeds `max_images`."""
     body = read_body(request)
     end = _header_length(request, len(body))
     try:
@@ -60,7 +60,7 @@ def read_request(request: Request, max_images: int) -> InferRequest:
 
 
 def encode_answer(head: dict[str, object], outputs: Sequence[tuple[Output, np.ndarray]]) -> tuple[bytes, int | None]:
-    """The answer's body, and the length of its JSON when binary tensors follow it (None: JSON alone)."""
+    """Return the answer's body, and the length of its JSON in bytes if binary tensors follow it, else None."""
     described, tensors = [], []
     for output, values in outputs:
         entry: dict[str, object] = {
