@@ -113,7 +113,7 @@ def test_a_csv_file_gives_the_same_figures(models: Path, images: Path, tmp_path:
     by_folder, lines = evaluated(models, tmp_path / "folder", "bright", images)
     for key in ("top_1", "classes", "confusions", "mistakes", "calibration_error", "unsure_below"):
         assert by_table[key] == by_folder[key]
-    assert "   labels.csv: neither its name nor its bytes are those of an image" in lines
+    assert "   labels.csv: neither its name nor its content is that of an image" in lines
 
 
 def test_what_cannot_be_evaluated_is_listed_and_counted(models: Path, images: Path, tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_what_cannot_be_evaluated_is_listed_and_counted(models: Path, images: Pa
     ):
         assert title in lines
         assert title[1:] in text
-    assert "   cat/empty.png: the image is empty (0 bytes); send the bytes of an image" in lines
+    assert "   cat/empty.png: found 0 bytes, needed those of an image: send the whole file" in lines
     assert "cat/\\udcc3(.jpg" in text
 
 
@@ -158,7 +158,7 @@ def test_a_model_with_attributes_is_evaluated_on_the_classes_that_compete(
     assert told["top_1"] == 7 / 8
     (attribute,) = told["unknown_classes"]
     assert (attribute["class"], attribute["images"]) == ("ripe", 4)
-    assert attribute["reason"] == "an attribute of the model, none of the classes that compete for the label"
+    assert attribute["reason"] == "an attribute of the model, not one of its main classes"
 
 
 def test_an_earlier_evaluation_is_replaced_and_nothing_else(models: Path, images: Path, tmp_path: Path) -> None:

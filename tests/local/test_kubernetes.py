@@ -84,7 +84,7 @@ def test_the_overlay_reaches_what_it_means(objects: Objects) -> None:
     assert images == {"gateway:0", "worker:1", "cuda:2"}
     (worker,) = objects["Deployment", "wanwu-worker-photos"]["spec"]["template"]["spec"]["containers"]
     variables = [each["name"] for each in worker["env"]]
-    assert {"WANWU_WORKER", "WANWU_BROKEN", "WANWU_MODEL", "WANWU_QUEUE"} <= set(variables)
+    assert {"WANWU_WORKER", "WANWU_MODEL", "WANWU_QUEUE"} <= set(variables)
     assert len(variables) == len(set(variables))
     assert worker["resources"]["requests"] == worker["resources"]["limits"] == {"cpu": "2", "memory": "1000000000"}
 
