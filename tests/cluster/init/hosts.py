@@ -120,11 +120,19 @@ class Host:
         return set(), printed
 
     def kill_session(self, script: str) -> None:
-        """Kill every process of the session in which `script` runs, at once."""
+        """Kill every process of the session in which `script` runs; return once none of them is left.
+
+        One may start another while the list is read, and one that was killed holds the script's lock until it is gone.
+        """
         sessions = {stat[3] for stat in map(_stat, self.processes()) if stat and script in _command_line(stat[0])}
-        for stat in filter(None, map(_stat, self.processes())):
-            if stat[3] in sessions:
-                _kill(stat[0])
+
+        def is_gone() -> bool:
+            left = [stat[0] for stat in filter(None, map(_stat, self.processes())) if stat[3] in sessions]
+            for pid in left:
+                _kill(pid)
+            return not left
+
+        until("the session is gone", is_gone)
 
     def processes(self) -> list[int]:
         """The machine's PIDs of all that runs in this host."""
@@ -216,12 +224,12 @@ def _is_up(host: Host) -> bool:
 
 
 def _stat(pid: int) -> list[int]:
-    """PID, parent, group, session."""
+    """Return PID, parent, group and session; nothing for a process that has ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return []
-    return [pid, *(int(field) for field in fields[1:4])]
+    return [] if fields[0] == "Z" else [pid, *(int(field) for field in fields[1:4])]
 
 
 def _command_line(pid: int) -> str:
