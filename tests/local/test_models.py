@@ -105,7 +105,7 @@ def readme_commands(shelf: ModelWorkspace) -> list[list[str]]:
             f"LABELS=en:{shelf.path}/en.txt",
         ],
         "SOURCE=/media/usb/efficientnet-b0-ours.pth": [f"SOURCE={shelf.path}/efficientnet-b0-ours.pth"],
-        "LABELS_EN=/media/usb/ours.txt": [f"LABELS_EN={shelf.path}/en.txt"],
+        "LABELS=en:/media/usb/ours.txt": [f"LABELS=en:{shelf.path}/en.txt"],
         "SOURCE=/media/usb/pets-vit": [f"SOURCE={shelf.path}/vit"],
         "LABELS=zh:/media/usb/pets.zh.txt": [f"LABELS=zh:{shelf.path}/zh.txt"],
         "GOLDEN=/media/usb/cat.jpg": [f"GOLDEN={shelf.path}/red.png"],
