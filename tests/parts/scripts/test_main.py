@@ -29,7 +29,7 @@ def test_a_refusal_is_printed_line_by_line_without_a_traceback(tmp_path: Path) -
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         f"!! {cluster}: port: found 0, needed a port from 1 to 65535\n"
-        f'!! {cluster}: engine: found 7, needed one of auto, torch, openvino, onnxruntime\n'
+        f"!! {cluster}: engine: found 7, needed one of auto, torch, openvino, onnxruntime\n"
     )
 
 
