@@ -105,7 +105,7 @@ base-image: ## Make the images' base from Debian packages, where no registry can
 test: ## Lint, types and all tests, with all they need; TESTS=... for some of them
 	@$(WANWU) test $(if $(TESTS),-- $(TESTS))
 
-test-unit: ## The tests that start no process, within two minutes
+test-unit: ## The tests that start no process
 	@$(WANWU) test-unit $(PLACE)
 
 format: ## Mend what ruff can mend by itself, and lay out the Python code

@@ -1,7 +1,6 @@
 """The image descriptions: what in them must agree with other files, and their health checks, run for real."""
 
 import json
-import re
 import subprocess
 import sys
 import threading
@@ -14,18 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.test_dockerfiles import GATEWAY, WORKER, arguments
+
 ROOT = Path(__file__).parents[2]
-WORKER, GATEWAY = "worker/Dockerfile", "nginx/Dockerfile"
-
-
-def instructions(dockerfile: str) -> list[str]:
-    """The Dockerfile's lines, continued ones joined, without comments."""
-    text = re.sub(r"^\s*#.*\n", "", (ROOT / dockerfile).read_text(), flags=re.MULTILINE)
-    return text.replace("\\\n", "").splitlines()
-
-
-def arguments(dockerfile: str, instruction: str) -> list[str]:
-    return [line.partition(" ")[2] for line in instructions(dockerfile) if line.startswith(f"{instruction} ")]
 
 
 # --- Health checks ----------------------------------------------------------------------------------------------

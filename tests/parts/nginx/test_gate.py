@@ -5,33 +5,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from nginx.gate.__main__ import INTERVAL
-
-ROOT = Path(__file__).parents[3]
-
-from nginx.gate.members import Member  # noqa: E402
-from nginx.gate.rules import (  # noqa: E402
-    render_upstreams,
-)
-
-A = Member("photos-0", "this", "this-cpu0", "127.0.0.1:8081", "photos")
-
-
-# --- Who exists -------------------------------------------------------------------------------------------------
-
-MEMBER = {"worker": "photos-0", "server": "this", "slot": "this-cpu0", "address": "127.0.0.1:8081"}
-OTHER = {"worker": "other-0", "server": "this", "slot": "this-cpu2", "address": "127.0.0.1:8083"}
-
-
-def document(*pools: Any) -> str:
-    return json.dumps({"pools": list(pools)})
-
-
-# --- The command line -------------------------------------------------------------------------------------------
+from nginx.gate.rules import render_upstreams
+from scripts.cluster.config import ROOT
+from tests.unit.nginx.test_gate import MEMBER, OTHER, A, document
 
 
 def gate(*arguments: str) -> subprocess.CompletedProcess[str]:

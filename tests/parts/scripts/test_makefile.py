@@ -12,11 +12,9 @@ from scripts import commands
 from scripts.__main__ import parser
 from scripts.cluster.config import ROOT
 from tests.service import bare_environment
+from tests.unit.scripts.test_makefile import PHONY, TARGETS, TEXT
 
-TEXT = (ROOT / "Makefile").read_text()
-PHONY = re.findall(r"^\.PHONY: (.+)$", TEXT, re.MULTILINE)[0].split()
 VARIABLES = {*re.findall(r"^(\w+) \?=", TEXT, re.MULTILINE), "FOLLOW", "TESTS"}
-TARGETS = [target for target in PHONY if target != "help"]
 
 
 def make(*arguments: str) -> str:

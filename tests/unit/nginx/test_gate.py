@@ -3,19 +3,13 @@
 import json
 import re
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from scripts.runtimes.local.runtime import HANDED_DOWN
-from worker.contract.limits import LIMITS, MAX_BODY_BYTES
-
-ROOT = Path(__file__).parents[3]
-
-from nginx.gate.__main__ import INTERVAL  # noqa: E402
-from nginx.gate.members import DiscoveredPool, Member, MembersError, Pools, parse_members  # noqa: E402
-from nginx.gate.rules import (  # noqa: E402
+from nginx.gate.__main__ import INTERVAL
+from nginx.gate.members import DiscoveredPool, Member, MembersError, Pools, parse_members
+from nginx.gate.rules import (
     KEEPALIVE_S,
     Peer,
     Probe,
@@ -28,6 +22,9 @@ from nginx.gate.rules import (  # noqa: E402
     render_upstreams,
     select_servers,
 )
+from scripts.cluster.config import ROOT
+from scripts.runtimes.local.runtime import HANDED_DOWN
+from worker.contract.limits import LIMITS, MAX_BODY_BYTES
 
 AT = "2026-01-01T00:00:00.000+00:00"
 LATER = "2026-01-01T00:00:09.000+00:00"

@@ -5,8 +5,7 @@ import sys
 from scripts.cluster.config import ROOT
 from tests.answers import answering
 from tests.service import free_ports
-
-READY = {"state": "ready", "in_flight": 0}
+from tests.unit.scripts.base.test_http import READY
 
 
 def test_a_proxy_of_the_environment_is_not_used() -> None:

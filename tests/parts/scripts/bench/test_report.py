@@ -8,17 +8,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from scripts.bench.goals import ServedModel, goals
+from scripts.bench.goals import goals
 from scripts.bench.report import Run
-from scripts.bench.summary import Sample, rows
+from scripts.bench.summary import rows
 from scripts.bench.targets import own_targets, peer_targets
 from scripts.cluster.config import ROOT
-
-MODEL = ServedModel("openvino", "int8", 0.985, 0.01, 200, 1.234)
-
-
-def sample(target: str, rate: float, load: str = "closed 16", number: int = 0, p99: float = 30.0) -> Sample:
-    return Sample(target, load, number, rate, 10.0, p99, {}, 3.0, 0.05, 200.0, 1.5, 0.01)
+from tests.unit.scripts.bench.test_report import MODEL, sample
 
 
 def example_run() -> Run:

@@ -1,6 +1,5 @@
 """The servers that the benchmark starts and stops."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -22,15 +21,6 @@ def start(code: str) -> "subprocess.Popen[bytes]":
     process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
     until("it has a child", lambda: len(procfs.process_tree([process.pid])) == 2)
     return process
-
-
-@pytest.fixture
-def fixtures(tmp_path: Path) -> Fixtures:
-    (tmp_path / "images").mkdir()
-    (tmp_path / "images/one.jpg").write_bytes(b"\xff\xd8\xff")
-    names = {REFERENCE: tmp_path / "model"}
-    cpus = frozenset(os.sched_getaffinity(0))
-    return Fixtures(names, names, tmp_path / "images", tmp_path / "cluster.toml", cpus, [frozenset({min(cpus)})])
 
 
 @pytest.mark.parametrize("code", [PARENT, STUBBORN], ids=["obedient", "stubborn"])

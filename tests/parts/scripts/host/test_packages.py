@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.base import programs
 from scripts.base.errors import CommandError
 from scripts.cluster.hardware import read_hardware
 from scripts.host.packages import NGINX, require
+from tests.unit.scripts.host.test_packages import refused
 
 TOOL = {"no-such-program": "wanwu-tool"}
 PACKAGE = """\
@@ -25,12 +25,6 @@ needs_apt = pytest.mark.skipif(
 )
 
 
-def refused(programs: dict[str, str]) -> tuple[str, ...]:
-    with pytest.raises(CommandError) as refusal:
-        require(programs)
-    return refusal.value.lines
-
-
 @pytest.fixture
 def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The real apt with sources, lists and records of its own, which only says what it would install."""
@@ -46,14 +40,6 @@ def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         f'Dir::Etc "{tmp_path}/etc";\nAPT::Get::Simulate "true";\nAPT::Sandbox::User "root";\n'
     )
     monkeypatch.setenv("APT_CONFIG", str(tmp_path / "apt.conf"))
-    return tmp_path
-
-
-@pytest.fixture
-def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The only folder that programs are found in, for a machine without apt."""
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(programs, "search_path", lambda: str(tmp_path))
     return tmp_path
 
 

@@ -1,46 +1,12 @@
 """The wheelhouse: filled by real pip from a folder, with a wheel made here; no index is asked."""
 
-import hashlib
-import zipfile
 from pathlib import Path
 
 import pytest
 
 from scripts.base.errors import CommandError
 from scripts.host.wheelhouse import collect
-
-
-def make_wheel(folder: Path, name: str) -> Path:
-    """The smallest wheel that pip takes."""
-    folder.mkdir(exist_ok=True)
-    info = f"{name}-1.0.dist-info"
-    path = folder / f"{name}-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as wheel:
-        wheel.writestr(f"{name}.py", "")
-        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        wheel.writestr(f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
-    return path
-
-
-def write_lock(path: Path, *wheels: Path) -> Path:
-    """A lock as uv writes it."""
-    lines = ["# made by hand"]
-    for wheel in wheels:
-        lines += [f"{wheel.name.split('-')[0]}==1.0 \\", f"    --hash=sha256:{'0' * 64} \\"]
-        lines += [f"    --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}", "    # via somebody"]
-    path.write_text("\n".join(lines) + "\n")
-    return path
-
-
-@pytest.fixture
-def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder that pip finds wheels in, and nowhere else."""
-    folder = tmp_path / "source"
-    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    return folder
+from tests.unit.scripts.host.test_wheelhouse import make_wheel, write_lock
 
 
 def test_what_is_missing_is_fetched_and_what_no_lock_names_is_removed(

@@ -4,28 +4,12 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from scripts.cluster.config import ROOT, parse_cluster
-from scripts.cluster.plan import plan
-from scripts.render.compose import environment, workers
-from tests.unit.hardware import recorded
-
-IMAGES, MEMORY = {"photos": "wanwu-worker-prepared:0123456789ab"}, {"photos": 2_300_000_000}
-WORKER_YAML = Path("/srv/wanwu/compose/worker.yaml")
-
-
-def rendered(machine: str, folder: str = "/models/photos", more: str = "", worker_yaml: Path = WORKER_YAML) -> str:
-    cluster = parse_cluster(f'[[models]]\nname = "photos"\nfolder = {json.dumps(folder)}\n{more}', "c.toml")
-    return workers(cluster, plan(cluster, {"this": recorded(machine)}), IMAGES, MEMORY, worker_yaml)
-
-
-def services(text: str) -> dict[str, Any]:
-    """The rendered services; the first line is a comment, and what follows is JSON."""
-    found: dict[str, Any] = json.loads(text.split("\n", 1)[1])["services"]
-    return found
+from scripts.render.compose import environment
+from tests.unit.scripts.render.test_compose import rendered
 
 
 @pytest.mark.skipif(not shutil.which("docker"), reason="needs the docker command, to read as Compose does; no engine")

@@ -8,11 +8,9 @@ from pathlib import Path
 import pytest
 
 from scripts.cluster.config import ROOT, parse_cluster
-from scripts.render.swarm import MONITOR, SERVES, Pool, environment, members, workers
+from scripts.render.swarm import MONITOR, SERVES, environment, members, workers
 from scripts.runtimes.swarm.nodes import GATEWAY
-
-TEXT = 'port = 80\n[[models]]\nname = "photos"\nfolder = "/srv/wanwu/models/photos"\n'
-POOL = Pool(4, "wanwu-worker-prepared:0123456789ab", 2_300_000_000, "v1", gpus=False)
+from tests.unit.scripts.render.test_swarm import POOL, TEXT
 
 
 @pytest.mark.skipif(

@@ -2,30 +2,9 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
-
-from tests import folders
-
-# What each precision may move a logit by; the logits of these images span more than 3.
-MOVES = {"f32": 1e-4, "bf16": 0.05, "int8": 0.1}
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    home = tmp_path_factory.mktemp("folders")
-    for precision in MOVES:
-        folders.openvino_folder(home / precision, precision=precision, network=folders.small_network())
-    folders.torchvision_folder(home / "torchvision")
-    folders.transformers_folder(home / "transformers")
-    folders.onnx_folder(home / "onnx")
-    threads = torch.get_num_threads()
-    yield home
-    torch.set_num_threads(threads)
-
 
 MASKED = """
 import os, re, sys
@@ -35,6 +14,7 @@ os.sched_setaffinity(0, {cpu})
 import numpy as np
 from worker.engines import load_engine
 from worker.models.folder import read_folder
+from tests.unit.worker.engines.test_engines import MOVES
 engine = load_engine(read_folder(Path(sys.argv[1])), sys.argv[2], threads=2)
 for _ in range(3):
     engine.infer(np.zeros((4, 32, 32, 3), np.uint8))

@@ -5,8 +5,6 @@ import pwd
 import re
 import shlex
 import signal
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,8 @@ import pytest
 from scripts.base.errors import CommandError
 from scripts.host.environments import SERVE
 from scripts.runtimes.local import supervisor
-from scripts.runtimes.run_directory import RunDir, run_dir
+from scripts.runtimes.run_directory import RunDir
+from tests.unit.scripts.runtimes.local.test_supervisor import states
 from tests.unprivileged_user import as_unprivileged
 from tests.wait import until
 
@@ -39,17 +38,6 @@ UP = {"photos-0", "photos-1", "nginx", "gate"}
 pytestmark = pytest.mark.skipif(not SERVE.python.exists(), reason="needs .venv/serve, which `make test` makes")
 
 
-@pytest.fixture
-def run() -> Iterator[RunDir]:
-    """A run directory in a short path with a space in it; what is left running there is stopped."""
-    with tempfile.TemporaryDirectory(prefix="wan wu-") as folder:
-        made = run_dir(Path(folder) / "run")
-        yield made
-        # A process told to stop before it has called exec does not hear it, and is waited for.
-        until("none is starting", lambda: "STARTING" not in states(made).values())
-        supervisor.stop(made)
-
-
 def create(run: RunDir, programs: str = PROGRAMS) -> dict[str, str]:
     """The run directory with `programs`; returns the environment to start with, whose `nginx` sleeps too."""
     run.create({"rendered/programs.conf": programs}, OWN)
@@ -62,10 +50,6 @@ def create(run: RunDir, programs: str = PROGRAMS) -> dict[str, str]:
 
 def start(run: RunDir, programs: str = PROGRAMS) -> None:
     supervisor.start(run, SERVE.python, OWN, create(run, programs))
-
-
-def states(run: RunDir) -> dict[str, str]:
-    return {name: process.state for name, process in supervisor.processes(run).items()}
 
 
 def running_pids(run: RunDir) -> dict[str, int]:

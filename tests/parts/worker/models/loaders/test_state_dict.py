@@ -5,14 +5,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import torch
 
 from tests.unit.worker.models.loaders.refusals import Code, refusal
-from worker.models.loaders.state_dict import read_state_dict
-
-
-def read(path: Path) -> dict[str, torch.Tensor]:
-    return read_state_dict(path)
+from tests.unit.worker.models.loaders.test_state_dict import read
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))

@@ -3,36 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from scripts.models.tools.prepare import measure
-from scripts.models.tools.prepare.benchmark import Subject
-from scripts.models.tools.prepare.effort import QUICK
-from scripts.models.tools.prepare.measure import Bench
-from tests.folders import SIZE, checkpoint_folder, openvino_folder
+from tests.folders import checkpoint_folder, openvino_folder
 from tests.unit.hardware import recorded
+from tests.unit.scripts.models.tools.prepare.test_benchmark import bench
 from worker.contract.fields import ModelError
 from worker.contract.machine import UNKNOWN_GPU
-from worker.models.folder import read_folder
-
-PREPARED = {
-    "openvino-f32": "prepared/f32.xml", "openvino-int8": "prepared/int8.xml",
-    "onnxruntime-f32": "prepared/f32.onnx", "onnxruntime-int8": "prepared/int8.onnx",
-}  # fmt: skip
-BRIEF = replace(QUICK, turn_s=0.001, measure_s=0.0)
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("images") / "images.npy"
-    np.save(path, np.random.default_rng(1).integers(0, 255, (20, SIZE, SIZE, 3)).astype(np.uint8))
-    return path
-
-
-def bench(folder: Path, quantised: bool = False, machine: str = "two-cores") -> Bench:
-    prepared = PREPARED if "checkpoint" in folder.name else {}
-    return Bench(read_folder(folder), Subject(folder, prepared, folder, BRIEF), recorded(machine), quantised)
 
 
 def test_one_gpu_of_a_kind_is_tried_where_torch_builds_the_network(tmp_path: Path) -> None:

@@ -1,34 +1,16 @@
 """The model folders of this machine: which there are, what is said of them, and which count as verified."""
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 
-from scripts.cluster.config import ROOT, Cluster, parse_cluster
 from scripts.models import model_store as library
 from scripts.models.tools.rewrite import rewritten
+from tests.unit.scripts.models.test_model_store import PHOTOS, clustered
 from worker.contract.engine import EngineSpec, Measured, Scaling
 
-PHOTOS = ROOT / "worker/photos"
 Capture = pytest.CaptureFixture[str]
-
-
-def clustered(**folders: Path) -> Cluster:
-    """A cluster that serves `folders` by name; `__` stands for "-"."""
-    tables = (f'[[models]]\nname = "{name.replace("__", "-")}"\nfolder = "{path}"\n' for name, path in folders.items())
-    return parse_cluster("".join(tables), "c.toml")
-
-
-@pytest.fixture
-def models(tmp_path: Path) -> Path:
-    """A library of two: a copy of `photos`, and a folder that is no model."""
-    shutil.copytree(PHOTOS, tmp_path / "models/copy")
-    (tmp_path / "models/empty").mkdir()
-    (tmp_path / "models/.copy.new").mkdir()
-    (tmp_path / "models/notes.txt").write_text("not a folder")
-    return tmp_path / "models"
 
 
 def test_the_list_has_a_line_for_every_folder(models: Path, capsys: Capture) -> None:
