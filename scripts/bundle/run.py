@@ -131,7 +131,7 @@ def _write_manifest(planned: Contents, out: Path, image_ids: dict[str, str], has
     """Write the manifest and the bill of materials."""
     created = datetime.now(UTC).isoformat(timespec="seconds")
     packages = {system: listed for system, (_, listed) in planned.packages.items()}
-    locks = [sbom.VENDORED, *sbom.locks_for(planned.images)]
+    locks = [*sbom.VENDORED, *sbom.locks_for(planned.images)]
     pins = {name: value for lock in locks for name, value in read_pins(lock.read_text()).items()}
     write_atomically(out / layout.SBOM, sbom.render(planned.kit, created, image_ids, hashes, pins, packages))
     manifest = {

@@ -16,7 +16,8 @@ from scripts.host.environments import WORKER
 
 # The locked Python packages in each worker's image.
 LOCKS = {image.target: tuple(WORKER / f"{name}.txt" for name in image.requirements) for image in images.DECLARED}
-VENDORED = ROOT / "scripts/_vendor/requirements.txt"  # the Python packages in the kit itself
+# The Python packages in the kit itself.
+VENDORED = (ROOT / "scripts/_vendor/requirements.txt", ROOT / "worker/_vendor/requirements.txt")
 Component = dict[str, Any]
 
 

@@ -136,6 +136,13 @@ class ErrorCode(StrEnum):
         "An image has fewer bands than the model takes.",
         "Send an image with all bands.",
     )
+    IMAGE_TOO_COSTLY = (
+        "image_too_costly",
+        422,
+        WORKER,
+        "Decoding the image would take more memory or work than is served.",
+        "Scale it down, or save it as a baseline JPEG or a PNG without interlacing.",
+    )
     UNSUPPORTED_COMPRESSION = (
         "unsupported_compression",
         422,

@@ -36,6 +36,8 @@ LIMITS = {
     "queue": Limit(64, 1, 512, "images"),
     "max_images": Limit(32, 1, 512, "images"),
     "max_pixels": Limit(64_000_000, 1_000, 1_000_000_000, "pixels"),
+    # Of memory, for all images that are being decoded at once. The workers' memory limit includes it.
+    "decode_mb": Limit(320, 64, 65_536, "megabytes"),
     # Below nginx.conf's proxy_read_timeout, or Nginx would time out before the worker answers 504.
     "deadline_s": Limit(15, 1, 20, "seconds"),
     "inference_limit_s": Limit(30, 1, 600, "seconds"),

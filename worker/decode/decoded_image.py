@@ -6,32 +6,33 @@ import numpy as np
 from PIL import Image
 
 from worker.decode.geometry import Geometry
+from worker.decode.pixels import RGB
 from worker.decode.scale import scaled
-from worker.decode.turn import UPRIGHT, Turn
+from worker.decode.orientation import UPRIGHT, Orientation
 
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """The bands that a network takes, in one or several images of 8 bits per band, and how to turn them upright."""
+    """The bands that a network takes, in one or several images of 8 bits per band, RGB perhaps as RGBX, and the orientation that they are stored in."""
 
     bands: tuple[Image.Image, ...]
-    turn: Turn = UPRIGHT
+    orientation: Orientation = UPRIGHT
 
     @property
     def size(self) -> tuple[int, int]:
         """Return the upright image's (width, height) in pixels."""
-        return self.turn.size(*self.bands[0].size)
+        return self.orientation.size(*self.bands[0].size)
 
     def scaled(self, geometry: Geometry) -> np.ndarray:
         """Return the image as the network sees it, uint8 [height, width, channels]."""
-        small = [scaled(band, geometry, self.turn) for band in self.bands]
+        small = [scaled(band, geometry, self.orientation) for band in self.bands]
         if len(small) > 1:
             return np.stack([np.asarray(band) for band in small], axis=-1)
         pixels = np.asarray(small[0])
-        return pixels if pixels.ndim > 2 else pixels[..., np.newaxis]
+        return pixels[..., :RGB] if pixels.ndim > 2 else pixels[..., np.newaxis]
 
     def upright(self) -> "DecodedImage":
-        return DecodedImage(tuple(self.turn.upright(band) for band in self.bands))
+        return DecodedImage(tuple(self.orientation.upright(band) for band in self.bands))
 
     def part(self, box: tuple[int, int, int, int]) -> "DecodedImage":
         """Return the part in `box`, (left, top, right, bottom) in pixels; this image must be upright."""

@@ -1,16 +1,13 @@
 """The pixels that a network takes, and how a decoded image's bands become them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
 from worker.contract.errors import ErrorCode, ServiceError
 
 GREY, RGB = 1, 3  # channels
 WHITE = (255, 255, 255)
-BANDS = ("L", "LA", "RGB", "RGBA")  # modes whose bands need no conversion
 ROWS = 256  # of a high-bit-depth image, converted to 8 bits at a time
 
 Range = tuple[float, float]
@@ -36,32 +33,14 @@ class Pixels:
 COLOUR = Pixels()  # what most networks take
 
 
-def from_image(image: Image.Image, wanted: Pixels) -> tuple[Image.Image, ...]:
-    """Return `image` as `wanted`, in images of 8 bits per band; raise ServiceError if it has too few bands."""
-    if wanted.banded:
-        plain = image if image.mode in BANDS else image.convert("RGBA" if image.has_transparency_data else "RGB")
-        return chosen(plain.split(), wanted)
-    mode = "L" if wanted.channels == GREY else "RGB"
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", rgba.size, (*wanted.background, 255)), rgba)
-    return (image if image.mode == mode else image.convert(mode),)
-
-
-def from_values(values: np.ndarray, wanted: Pixels) -> tuple[Image.Image, ...]:
-    """Return the bands of `values` [H, W, bands] as images of 8 bits; raise ServiceError if there are too few."""
-    bands = [Image.fromarray(eight_bit(values[..., band], wanted.range)) for band in range(values.shape[-1])]
-    return chosen(bands, wanted)
-
-
-def eight_bit(values: np.ndarray, given: Range | None) -> np.ndarray:
-    """Return `values` of any type as uint8 of the same shape: the `given` range, or their type's, becomes 0 to 255.
+def eight_bit(values: np.ndarray, value_range: Range | None) -> np.ndarray:
+    """Return `values` of any type as uint8 of the same shape: `value_range`, or their type's, becomes 0 to 255.
 
     The range of floats is 0 to 1, or 0 to 255 if any value is larger than 1. uint8 values are returned unchanged.
     """
     if values.dtype == np.uint8:
         return values
-    black, white = given or _own_range(values)
+    black, white = value_range or own_range(values)
     result = np.empty(values.shape, np.uint8)
     for row in range(0, len(values), ROWS):
         part = np.nan_to_num(values[row : row + ROWS].astype(np.float64), nan=black, posinf=white, neginf=black)
@@ -69,21 +48,19 @@ def eight_bit(values: np.ndarray, given: Range | None) -> np.ndarray:
     return result
 
 
-def _own_range(values: np.ndarray) -> Range:
-    if values.dtype == bool:
-        return 0, 1
+def own_range(values: np.ndarray) -> Range:
+    """Return the range of the values' type; that of floats depends on the values."""
     if values.dtype.kind == "f":
         return 0, 1 if np.max(values, initial=0, where=np.isfinite(values)) <= 1 else 255
     limits = np.iinfo(values.dtype)
-    return limits.min, limits.max
+    return int(limits.min), int(limits.max)
 
 
-def chosen(bands: Sequence[Image.Image], wanted: Pixels) -> tuple[Image.Image, ...]:
-    """Return the first of `bands`, as many as `wanted`; raise ServiceError if there are too few."""
-    if len(bands) < wanted.channels:
-        has = "1 band" if len(bands) == 1 else f"{len(bands)} bands"
+def require_bands(found: int, pixels: Pixels) -> None:
+    """Raise ServiceError if an image of `found` bands has fewer than `pixels` takes in their order."""
+    if pixels.banded and found < pixels.channels:
+        has = "1 band" if found == 1 else f"{found} bands"
         raise ServiceError(
             ErrorCode.TOO_FEW_BANDS,
-            f"found an image of {has}, needed {wanted.channels} for this model: send one with all of them",
+            f"found an image of {has}, needed {pixels.channels} for this model: send one with all of them",
         )
-    return tuple(bands[: wanted.channels])

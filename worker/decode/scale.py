@@ -5,21 +5,21 @@ import math
 from PIL import Image
 
 from worker.decode.geometry import DISCONTINUOUS_FILTERS, INTERPOLATIONS, Cut, Geometry, Span, rows_first
-from worker.decode.turn import Turn
+from worker.decode.orientation import Orientation
 
 REACH = {"nearest": 1, "bilinear": 1, "bicubic": 2, "lanczos": 3, "box": 1}  # of the weights, in pixels at scale 1
 
 
-def scaled(image: Image.Image, geometry: Geometry, turn: Turn) -> Image.Image:
+def scaled(image: Image.Image, geometry: Geometry, orientation: Orientation) -> Image.Image:
     """Return the network's pixels of the stored `image`, upright: its centre, scaled and cropped in one step by Pillow.
 
     They are within one grey level of the whole image turned, scaled and cropped, one after the other.
     """
-    cut = geometry.cut(*turn.size(*image.size))
+    cut = geometry.cut(*orientation.size(*image.size))
     if geometry.interpolation in DISCONTINUOUS_FILTERS:
-        return _cut(turn.upright(image), cut, geometry.interpolation)
+        return _cut(orientation.upright(image), cut, geometry.interpolation)
     # Turn last, when the fewest pixels are left.
-    return turn.upright(_cut(image, turn.stored(cut), geometry.interpolation))
+    return orientation.upright(_cut(image, orientation.stored(cut), geometry.interpolation))
 
 
 def _cut(image: Image.Image, cut: Cut, interpolation: str) -> Image.Image:

@@ -1,103 +1,60 @@
-"""Decode TIFFs that Pillow has no mode for: any number of bands and bits, integers or floats."""
+"""The first directory of a TIFF: what it says of the layout of its pixels, and a file that ends after it."""
 
-import io
-import logging
-import math
-import zlib
+import struct
+from dataclasses import dataclass
 
-import numpy as np
-import tifffile
-from PIL import Image
-from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC, PREDICTOR, TiffPage
-
-from worker.contract.errors import ErrorCode, ServiceError
-from worker.decode.decoded_image import DecodedImage
-from worker.decode.pixels import RGB, Pixels, eight_bit, from_image, from_values
-from worker.decode.turn import ORIENTATION_TAG, TURNS, UPRIGHT
-
-DEFLATE = (COMPRESSION.DEFLATE, COMPRESSION.ADOBE_DEFLATE)
-READABLE = (COMPRESSION.NONE, *DEFLATE)  # others need more than tifffile alone
-PLAIN = (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.RGB)
-ALPHAS: dict[int, str] = {EXTRASAMPLE.UNASSALPHA: "A", EXTRASAMPLE.ASSOCALPHA: "a"}  # the suffix of Pillow's modes
-BYTE = 8  # bits
-GREY_ALPHA, RGBA = 2, 4  # bands
-
-logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it warns about odd metadata; the log is for failures
+ORDERS = {b"II": "<", b"MM": ">"}
+ENTRY_BYTES = 12  # TIFF 6.0, section 2: tag, type, count, value or its offset
+SHORT, LONG = 3, 4  # types
+FORMATS = {SHORT: "H", LONG: "I"}
+BITS_PER_SAMPLE, PLANAR_CONFIGURATION, EXTRA_SAMPLES = 258, 284, 338  # tags
+SEPARATE = 2
+ASSOCIATED_ALPHA, UNASSOCIATED_ALPHA = 1, 2
+MAX_STREAMED_BITS = 32  # libvips refuses larger samples
 
 
-def decoded(data: bytes, wanted: Pixels, max_pixels: int) -> DecodedImage | None:
-    """Return the first page as `wanted`; None if Pillow must read or refuse the file.
+@dataclass(frozen=True)
+class Directory:
+    """The first value of each tag of the first directory, and the offset of what follows the directory."""
 
-    Raise ServiceError if the page is not served; a damaged file can raise almost anything.
-    """
-    try:
-        page = tifffile.TiffFile(io.BytesIO(data)).pages.first
-        theirs = _is_pillows(page, wanted)
-    except Exception:  # a damaged header
-        return None
-    if theirs:
-        return None
-    _refuse_unreadable(page)
-    _refuse_too_much(page, data, max(wanted.channels, RGBA) * max_pixels)
-    values = page.asarray(maxworkers=1)
-    values = np.moveaxis(values, page.axes.index("S"), -1) if "S" in page.axes else values[..., np.newaxis]
-    if page.photometric == PHOTOMETRIC.MINISWHITE:
-        values = 255 - eight_bit(values, wanted.range)
-    bands = from_values(values, wanted) if wanted.banded else from_image(_coloured(values, page, wanted), wanted)
-    tag = page.tags.get(ORIENTATION_TAG)
-    return DecodedImage(bands, TURNS.get(tag.value if tag else 1, UPRIGHT))
+    values: dict[int, int]
+    next_offset: int
 
+    @property
+    def streamed(self) -> bool:
+        """Whether libvips reads such pixels: it takes separate bands for interleaved ones."""
+        values = self.values
+        return values.get(PLANAR_CONFIGURATION) != SEPARATE and values.get(BITS_PER_SAMPLE, 1) <= MAX_STREAMED_BITS
 
-def _is_pillows(page: TiffPage, wanted: Pixels) -> bool:
-    if page.photometric not in PLAIN:  # Pillow computes the colours of palettes, inks and the like
-        return True
-    usual = page.samplesperpixel <= (RGBA if page.photometric == PHOTOMETRIC.RGB else GREY_ALPHA)
-    if page.bitspersample <= BYTE and usual and not wanted.banded:
-        return True
-    return page.samplesperpixel == 1 and page.compression not in READABLE
+    @property
+    def alpha(self) -> bool:
+        """Whether the band after the colours is declared as transparency."""
+        return self.values.get(EXTRA_SAMPLES) in (ASSOCIATED_ALPHA, UNASSOCIATED_ALPHA)
+
+    @property
+    def associated_alpha(self) -> bool:
+        """Whether the colours are already multiplied by it."""
+        return self.values.get(EXTRA_SAMPLES) == ASSOCIATED_ALPHA
 
 
-def _refuse_unreadable(page: TiffPage) -> None:
-    if page.compression not in READABLE or page.predictor not in (PREDICTOR.NONE, PREDICTOR.HORIZONTAL):
-        name = getattr(page.compression, "name", page.compression)
-        how = "a floating point predictor" if page.compression in READABLE else name
-        raise ServiceError(
-            ErrorCode.UNSUPPORTED_COMPRESSION,
-            f"found a TIFF of {page.samplesperpixel} bands of {page.bitspersample} bits compressed by {how}, "
-            "needed Deflate or none: save it so",
-        )
+def read_directory(data: bytes) -> Directory:
+    """Return the first directory of the TIFF `data`; raise struct.error if the file ends before it does."""
+    order = ORDERS[data[:2]]
+    (start,) = struct.unpack_from(f"{order}I", data, 4)
+    (count,) = struct.unpack_from(f"{order}H", data, start)
+    values = {}
+    for entry in range(start + 2, start + 2 + count * ENTRY_BYTES, ENTRY_BYTES):
+        tag, kind, length = struct.unpack_from(f"{order}HHI", data, entry)
+        if kind in FORMATS and length:
+            first = struct.Struct(order + FORMATS[kind])
+            at = entry + 8
+            if first.size * length > 4:
+                (at,) = struct.unpack_from(f"{order}I", data, at)
+            (values[tag],) = first.unpack_from(data, at)
+    return Directory(values, start + 2 + count * ENTRY_BYTES)
 
 
-def _refuse_too_much(page: TiffPage, data: bytes, most: int) -> None:
-    """Raise ServiceError if more than `most` values would be read, ValueError if the file does not hold all of them."""
-    if (values := page.imagewidth * page.imagelength * page.imagedepth * page.samplesperpixel) > most:
-        shape = f"{page.imagewidth} x {page.imagelength} pixels of {page.samplesperpixel} bands"
-        raise ServiceError(
-            ErrorCode.TOO_MANY_PIXELS,
-            f"found {shape}, {values} values, needed at most {most} values: scale the image down",
-        )
-    if (share := math.prod(page.chunks)) > most:
-        raise ValueError(f"a part of it has {share} values, more than the {most} served")
-    share *= -(-page.bitspersample // BYTE)
-    for start, count in zip(page.dataoffsets, page.databytecounts, strict=True):
-        if not count or start + count > len(data):
-            raise ValueError("it ends before its last pixel")
-        packed = data[start : start + count]
-        if page.compression in DEFLATE and len(zlib.decompressobj().decompress(packed, share + 1)) > share:
-            raise ValueError("a part of it unpacks to more than it holds")
-
-
-def _coloured(values: np.ndarray, page: TiffPage, wanted: Pixels) -> Image.Image:
-    """Return `values` [H, W, bands] as an image of 8 bits per band: RGB or grey, with alpha if the page declares it.
-
-    Bands that are not declared as colours are taken in their order if RGB is wanted and there are enough.
-    """
-    alpha = ALPHAS.get(page.extrasamples[0], "") if page.extrasamples else ""
-    named = page.photometric == PHOTOMETRIC.RGB
-    colours = "RGB" if named or (wanted.channels == RGB and values.shape[-1] >= RGB and not alpha) else "L"
-    parts = [eight_bit(values[..., : len(colours)], wanted.range)]
-    if alpha:
-        parts.append(eight_bit(values[..., len(colours) : len(colours) + 1], None))
-    whole = np.concatenate(parts, axis=-1)
-    image = Image.fromarray(whole if whole.shape[-1] > 1 else whole[..., 0], colours + alpha)
-    return image.convert(colours + "A") if alpha == "a" else image
+def first_page(data: bytes, directory: Directory) -> bytes:
+    """Return `data` without its later pages: libvips would read the directories of all of them, however many."""
+    end = directory.next_offset
+    return data if data[end : end + 4] in (b"", bytes(4)) else data[:end] + bytes(4) + data[end + 4 :]

@@ -7,11 +7,12 @@ import numpy as np
 
 from worker.contract.fields import Fields
 from worker.contract.limits import LIMITS
-from worker.decode import COLOUR, INTERPOLATIONS, ROUNDINGS, Geometry, Pixels, read
+from worker.decode import COLOUR, INTERPOLATIONS, ROUNDINGS, Bounds, Geometry, Pixels, open_image
 from worker.models.tiles import MERGES, Tiles, merged
 
 RGB = 3
 BYTE = 255
+DECODES = FAST, EXACT = "fast", "exact"
 Answer = Callable[[np.ndarray], np.ndarray]  # uint8 [N, H, W, C] -> float32 logits [N, classes]
 
 
@@ -19,7 +20,8 @@ Answer = Callable[[np.ndarray], np.ndarray]  # uint8 [N, H, W, C] -> float32 log
 class Input:
     """The input of the network: geometry, pixel format, and each channel's mean and std on a scale of 0 to 1.
 
-    `max_pixels` lowers the worker's limit on the pixels of an image; None leaves it as it is.
+    `max_pixels` lowers the worker's limit on the pixels of an image; None leaves it as it is. `exact` says to decode
+    every image whole, instead of shrinking a large one while it is decoded.
     """
 
     geometry: Geometry
@@ -28,21 +30,23 @@ class Input:
     pixels: Pixels = COLOUR
     max_pixels: int | None = None
     tiles: Tiles | None = None
+    exact: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """(height, width, channels) of the network's input."""
         return *self.geometry.size, self.pixels.channels
 
-    def images(self, data: bytes, max_pixels: int) -> list[np.ndarray]:
+    def images(self, data: bytes, bounds: Bounds) -> list[np.ndarray]:
         """Return the network's inputs for the image file `data`, one for each tile: uint8 [H, W, C].
 
-        Raise ServiceError if the image cannot be decoded, exceeds the limit of pixels or makes too many tiles.
+        Raise ServiceError if the image cannot be decoded, exceeds its bounds or makes too many tiles.
         """
-        image = read(data, min(self.max_pixels or max_pixels, max_pixels), self.pixels)
+        max_pixels = min(self.max_pixels or bounds.max_pixels, bounds.max_pixels)
+        image = open_image(data, replace(bounds, max_pixels=max_pixels), self.pixels)
         boxes = self.tiles.boxes(*image.size) if self.tiles else []
         if len(boxes) < 2:  # the image is no larger than a tile
-            return [image.scaled(self.geometry)]
+            return [image.scaled(self.geometry, self.exact)]
         upright, stretched = image.upright(), replace(self.geometry, resize=None)
         return [upright.part(box).scaled(stretched) for box in boxes]
 
@@ -50,12 +54,12 @@ class Input:
         """Return the logits [classes] of an image from the `logits` [classes] of each of its tiles."""
         return merged(self.tiles, logits)
 
-    def ask(self, data: bytes, max_pixels: int, answer: Answer) -> np.ndarray:
+    def ask(self, data: bytes, bounds: Bounds, answer: Answer) -> np.ndarray:
         """Return the logits [classes] of the image file `data`; `answer` computes those of each tile on its own.
 
         Raise ServiceError as `images` does.
         """
-        return self.merged([answer(tile[np.newaxis])[0] for tile in self.images(data, max_pixels)])
+        return self.merged([answer(tile[np.newaxis])[0] for tile in self.images(data, bounds)])
 
 
 def read_input(fields: Fields) -> Input:
@@ -69,7 +73,8 @@ def read_input(fields: Fields) -> Input:
     if max_pixels is not None and not LIMITS["max_pixels"].allows(max_pixels):
         fields.fault("max_pixels", f"needs {LIMITS['max_pixels'].needed}, found {max_pixels}")
     tiles = _tiles(fields.table("tiles")) if fields.has("tiles") else None
-    return Input(_geometry(fields), mean, std, pixels, max_pixels, tiles)
+    exact = fields.has("decode") and fields.choice("decode", DECODES) == EXACT
+    return Input(_geometry(fields), mean, std, pixels, max_pixels, tiles, exact)
 
 
 def _geometry(fields: Fields) -> Geometry:

@@ -1,4 +1,4 @@
-"""scripts/_vendor: at most three pure-Python packages, each just as its wheel has it, with its licence."""
+"""The _vendor folders: few pure-Python packages, each just as its wheel or source has it, with its licence."""
 
 import base64
 import csv
@@ -11,42 +11,49 @@ from scripts._vendor import tomlkit
 from scripts.bundle.sbom import VENDORED
 from scripts.cluster.config import ROOT
 from scripts.host.wheelhouse import read_pins
+from worker.decode import vips
 
-VENDOR = ROOT / "scripts/_vendor"
-PINS = [pin.split("==") for pin in read_pins(VENDORED.read_text())]
-OWN = {"README.md", "__init__.py", "requirements.txt"}
+OWN = {"README.md", "requirements.txt"}
+PINS = [(lock.parent, *pin.split("==")) for lock in VENDORED for pin in read_pins(lock.read_text())]
 
 
-def files(folder: Path) -> set[str]:
-    found = (path.relative_to(VENDOR) for path in folder.rglob("*") if path.is_file())
+def files(folder: Path, below: Path) -> set[str]:
+    found = (path.relative_to(below) for path in folder.rglob("*") if path.is_file())
     return {path.as_posix() for path in found if "__pycache__" not in path.parts}
 
 
-def test_there_are_at_most_three_and_nothing_beside_them() -> None:
-    assert 1 <= len(PINS) <= 3
-    assert len(VENDORED.read_text().splitlines()) == 2 * len(PINS)  # one hash each, and nothing else
-    folders = {folder for name, version in PINS for folder in (name, f"{name}-{version}.dist-info")}
-    assert {path.name for path in VENDOR.iterdir() if path.name != "__pycache__"} == OWN | folders
+@pytest.mark.parametrize("lock", VENDORED)
+def test_there_are_at_most_three_and_nothing_beside_them(lock: Path) -> None:
+    pins = [pin.split("==") for pin in read_pins(lock.read_text())]
+    assert 1 <= len(pins) <= 3
+    assert len(lock.read_text().splitlines()) == 2 * len(pins)  # one hash each, and nothing else
+    folders = {folder for name, version in pins for folder in (name, f"{name}-{version}.dist-info")}
+    present = {path.name for path in lock.parent.iterdir()} - {"__pycache__", "__init__.py"}
+    assert present == OWN | folders
 
 
-@pytest.mark.parametrize(("name", "version"), PINS)
-def test_every_file_is_as_the_wheel_lists_it(name: str, version: str) -> None:
-    about = VENDOR / f"{name}-{version}.dist-info"
+@pytest.mark.parametrize(("folder", "name", "version"), PINS)
+def test_every_file_is_as_the_package_lists_it(folder: Path, name: str, version: str) -> None:
+    about = folder / f"{name}-{version}.dist-info"
     listed = {path: value for path, value, _ in csv.reader((about / "RECORD").read_text().splitlines())}
-    assert listed.keys() == files(VENDOR / name) | files(about)
+    assert listed.keys() == files(folder / name, folder) | files(about, folder)
     for path, value in listed.items():
-        digest = base64.urlsafe_b64encode(hashlib.sha256((VENDOR / path).read_bytes()).digest()).decode().rstrip("=")
+        digest = base64.urlsafe_b64encode(hashlib.sha256((folder / path).read_bytes()).digest()).decode().rstrip("=")
         assert value == ("" if path.endswith("/RECORD") else f"sha256={digest}"), path
 
 
-@pytest.mark.parametrize(("name", "version"), PINS)
-def test_it_is_pure_python_and_its_licence_is_here_and_in_notice(name: str, version: str) -> None:
-    about = VENDOR / f"{name}-{version}.dist-info"
-    assert "Root-Is-Purelib: true\nTag: py3-none-any\n" in (about / "WHEEL").read_text()
+@pytest.mark.parametrize(("folder", "name", "version"), PINS)
+def test_it_is_pure_python_and_its_licence_is_here_and_in_notice(folder: Path, name: str, version: str) -> None:
+    about = folder / f"{name}-{version}.dist-info"
+    wheel = (about / "WHEEL").read_text()
+    assert "Root-Is-Purelib: true\n" in wheel
+    assert "Tag: py3-none-any\n" in wheel
     assert any((about / "licenses").iterdir())
     assert f"{name} {version} (" in (ROOT / "NOTICE").read_text()
 
 
-def test_what_is_imported_is_the_vendored_version() -> None:
-    assert Path(tomlkit.__file__).parent == VENDOR / "tomlkit"
-    assert [tomlkit.__version__] == [version for name, version in PINS if name == "tomlkit"]
+@pytest.mark.parametrize(("module", "name"), [(tomlkit, "tomlkit"), (vips.pyvips, "pyvips")])
+def test_what_is_imported_is_the_vendored_version(module: object, name: str) -> None:
+    ((folder, version),) = [(folder, version) for folder, pinned, version in PINS if pinned == name]
+    assert Path(module.__file__).parent == folder / name  # type: ignore[attr-defined]
+    assert module.__version__ == version  # type: ignore[attr-defined]

@@ -1,5 +1,7 @@
 """From bytes to pixels: every served format, and no file that ends in anything but pixels or a refusal."""
 
+import resource
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -8,7 +10,7 @@ from tests import images
 from tests.errors import code_of, error_of
 from tests.unit.worker.decode.test_geometry import torchvisions
 from worker.contract.errors import ErrorCode, ServiceError
-from worker.decode import FORMATS, MIME_TYPES, Geometry, decode, sniff
+from worker.decode import FORMATS, MIME_TYPES, Bounds, Geometry, decode, sniff
 
 SIDE = 32
 MANY = 64_000_000
@@ -19,11 +21,11 @@ DAMAGED_A_FORMAT = 400
 
 def pixels(data: bytes, geometry: Geometry = CROPPED) -> np.ndarray:
     """As int, so that differences do not wrap."""
-    return decode(data, geometry, MANY).astype(int)
+    return decode(data, geometry).astype(int)
 
 
 def refusal(data: bytes, max_pixels: int = MANY) -> ErrorCode:
-    return code_of(decode, data, CROPPED, max_pixels)
+    return code_of(decode, data, CROPPED, Bounds(max_pixels))
 
 
 # Formats
@@ -47,7 +49,7 @@ def test_every_served_format_is_recognised_and_decoded(kind: str) -> None:
 def test_a_turned_photo_gives_the_pixels_of_the_upright_one(kind: str, orientation: int) -> None:
     image = images.photo()
     difference = np.abs(pixels(images.turned(image, orientation, kind)) - pixels(images.encoded(image, kind)))
-    assert difference.max() <= (0 if kind in images.LOSSLESS else 10)
+    assert difference.max() <= (0 if kind in images.LOSSLESS else 12)
 
 
 def test_a_turned_photo_is_turned_even_where_another_tag_is_broken() -> None:
@@ -144,13 +146,17 @@ def test_a_bomb_is_a_few_kilobytes() -> None:
     assert len(images.bomb()) < 4096
 
 
-def test_a_compressed_text_that_unpacks_to_much_is_refused() -> None:
-    assert refusal(images.text_bomb()) is ErrorCode.UNDECODABLE
+def test_a_compressed_text_that_unpacks_to_much_is_not_unpacked() -> None:
+    data = images.text_bomb()
+    assert pixels(data, WHOLE).max() == 0
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    pixels(data, WHOLE)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 16 << 10  # kilobytes
 
 
 def test_the_limit_of_pixels_is_the_last_number_served() -> None:
     data = images.encoded(images.photo((40, 50)), "PNG")
-    assert decode(data, CROPPED, 2000).shape == (SIDE, SIDE, 3)
+    assert decode(data, CROPPED, Bounds(2000)).shape == (SIDE, SIDE, 3)
     assert refusal(data, 1999) is ErrorCode.TOO_MANY_PIXELS
 
 
@@ -167,7 +173,7 @@ def test_a_header_without_an_image_is_refused(kind: str) -> None:
 
 
 def test_a_damaged_header_is_refused_without_the_address_of_a_buffer() -> None:
-    error = error_of(decode, images.PNG_SIGNATURE + b"garbage", CROPPED, MANY)
+    error = error_of(decode, images.PNG_SIGNATURE + b"garbage", CROPPED, Bounds(MANY))
     assert error.code is ErrorCode.UNDECODABLE
     assert "0x" not in error.message
 
@@ -182,7 +188,7 @@ def test_damaged_files_end_in_pixels_or_a_refusal(kind: str) -> None:
 
 def outcome(data: bytes) -> str:
     try:
-        found = decode(data, CROPPED, MANY)
+        found = decode(data, CROPPED, Bounds(MANY))
     except ServiceError:
         return "refused"
     assert found.shape == (SIDE, SIDE, 3)

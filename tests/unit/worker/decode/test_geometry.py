@@ -14,7 +14,7 @@ from tests import images
 from worker.decode import INTERPOLATIONS, DecodedImage, Geometry
 from worker.decode.geometry import rows_first
 from worker.decode.scale import scaled
-from worker.decode.turn import TURNS, UPRIGHT
+from worker.decode.orientation import ORIENTATIONS, UPRIGHT
 from worker.models import torchvision_ops
 
 torchvision_ops.make_importable()
@@ -115,13 +115,13 @@ def test_half_a_pixel_of_margin_goes_where_the_library_puts_it(rounding: str, st
     assert found == starts
 
 
-@pytest.mark.parametrize("orientation", TURNS)
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 def test_an_image_turned_when_it_is_small_is_the_one_turned_when_it_was_large(
     orientation: int, interpolation: str
 ) -> None:
     for size in PHOTOS:
-        image, turn = sharp(size), TURNS[orientation]
+        image, turn = sharp(size), ORIENTATIONS[orientation]
         for geometry in (Geometry((SIDE, 24), None, interpolation), Geometry((SIDE, 24), 35, interpolation)):
             late, early = scaled(image, geometry, turn), scaled(turn.upright(image), geometry, UPRIGHT)
             apart = np.abs(np.asarray(late).astype(int) - np.asarray(early))

@@ -1,4 +1,4 @@
-"""JPEG by libjpeg-turbo itself: Pillow's pixels and Pillow's refusals."""
+"""JPEG by libjpeg-turbo itself: Pillow's pixels, whole or shrunk by the inverse DCT, and no work without bounds."""
 
 import io
 import itertools
@@ -8,88 +8,79 @@ import pytest
 from PIL import Image
 
 from tests import images
-from tests.errors import error_of
-from worker.contract.errors import ErrorCode, ServiceError
-from worker.decode import Geometry, decode, jpeg, sniff
+from tests.errors import code_of
+from worker.contract.errors import ErrorCode
+from worker.decode import COLOUR, Bounds, Geometry, decode, open_image
+from worker.decode.budget import no_deadline
+from worker.decode.jpeg import MAX_SCANNED_PIXELS, JpegFile
 
-DAMAGED = 600
 WHOLE = Geometry((32, 32), None, "bilinear")
+SCAN = b"\xff\xda"
 
 
 def opened(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data), formats=["JPEG"])
 
 
-def pillows(data: bytes) -> bytes | None:
-    """The pixels that Pillow alone makes of `data`, None where it refuses it."""
-    try:
-        return opened(data).convert("RGB").tobytes()
-    except Exception:
-        return None
-
-
-def found(data: bytes) -> bytes | None:
-    """The pixels that are seen of `data` at its own size."""
-    try:
-        width, height = opened(data).size
-        return decode(data, Geometry((height, width), None, "nearest"), 10**6).tobytes()
-    except (ServiceError, OSError):
-        return None
+def decoded(data: bytes, factor: int = 1) -> np.ndarray:
+    values = JpegFile(data).decode(factor, COLOUR, no_deadline)
+    return values[..., :3].squeeze()
 
 
 @pytest.mark.parametrize(
     ("subsampling", "progressive", "mode"),
     [*itertools.product(["4:4:4", "4:2:2", "4:2:0"], [False, True], ["RGB"]), (-1, False, "L"), (-1, True, "L")],
 )
-@pytest.mark.parametrize("size", [(64, 48), (61, 47), (1, 1), (7, 200)])
+@pytest.mark.parametrize("size", [(64, 48), (61, 47), (2, 3), (7, 200)])
 def test_the_pixels_are_pillows_bit_for_bit(
     subsampling: str | int, progressive: bool, mode: str, size: tuple[int, int]
 ) -> None:
     image = images.photo(size).convert(mode)
     data = images.encoded(image, "JPEG", quality=80, subsampling=subsampling, progressive=progressive)
-    turbo = jpeg.decoded(data, opened(data))
-    assert turbo is not None
-    assert (turbo.mode, turbo.size) == (mode, size)
-    assert np.array_equal(np.asarray(turbo), np.asarray(opened(data)))
+    assert np.array_equal(decoded(data), np.asarray(opened(data)).squeeze())
+
+
+@pytest.mark.parametrize("factor", [2, 4, 8])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_shrunk_image_is_pillows_draft_bit_for_bit(factor: int, mode: str) -> None:
+    data = images.encoded(images.photo((610, 470)).convert(mode), "JPEG")
+    draft = opened(data)
+    draft.draft(mode, (610 // factor, 470 // factor))  # type: ignore[no-untyped-call]
+    assert draft.size == (-(-610 // factor), -(-470 // factor))
+    assert np.array_equal(decoded(data, factor), np.asarray(draft))
 
 
 def test_rgb_that_is_stored_as_rgb_is_pillows_bit_for_bit() -> None:
     data = images.encoded(images.photo(), "JPEG", keep_rgb=True)
-    assert found(data) == pillows(data)
+    assert np.array_equal(decoded(data), np.asarray(opened(data).convert("RGB")))
 
 
-def test_what_is_neither_rgb_nor_grey_is_left_to_pillow() -> None:
-    data = images.encoded(images.photo().convert("CMYK"), "JPEG")
-    assert jpeg.decoded(data, opened(data)) is None
-
-
-def test_a_header_that_says_less_than_there_is_takes_no_more_memory() -> None:
-    """Two frame headers, the smaller last: Pillow goes by the last, libjpeg by the first."""
+def test_a_header_that_says_less_than_there_is_is_refused() -> None:
+    """Two frame headers, the smaller last: Pillow goes by the last, libjpeg-turbo by the first."""
     large, small = (images.encoded(images.photo(size), "JPEG") for size in ((640, 480), (16, 16)))
     frame = large.index(b"\xff\xc0")
     length = int.from_bytes(large[frame + 2 : frame + 4], "big") + 2
     other = small[small.index(b"\xff\xc0") :][:length]
     both = large[: frame + length] + other + large[frame + length :]
     assert opened(both).size == (16, 16)
-    assert jpeg.decoded(both, opened(both)) is None
+    assert code_of(decode, both, WHOLE) is ErrorCode.UNDECODABLE
 
 
-@pytest.mark.parametrize("missing", [1, 2, 3, 40])
-def test_an_image_that_lacks_its_last_bytes_is_judged_by_pillow(missing: int) -> None:
-    data = images.encoded(images.photo((200, 160)), "JPEG")[:-missing]
-    assert found(data) == pillows(data)
+def test_more_scans_than_the_size_allows_are_refused_by_the_header() -> None:
+    data = images.encoded(images.photo((3000, 2000)), "JPEG", progressive=True)
+    last = data.rindex(SCAN)
+    allowed = MAX_SCANNED_PIXELS // (3000 * 2000)
+    repeated = data[:-2] + data[last:-2] * (allowed + 1) + data[-2:]
+    assert code_of(open_image, repeated, Bounds(), COLOUR) is ErrorCode.IMAGE_TOO_COSTLY
+    assert decode(data, WHOLE).shape == (32, 32, 3)
 
 
-def test_damaged_images_are_what_pillow_makes_of_them() -> None:
-    whole = [images.encoded(images.photo((90, 70)).convert(mode), "JPEG") for mode in ("RGB", "L")]
-    damaged = [one for each in whole for one in images.damaged(each, DAMAGED // 2) if sniff(one)]
-    for data in damaged:
-        assert found(data) == pillows(data)
-    assert {found(data) is None for data in damaged} == {False, True}
-
-
-def test_a_truncated_image_is_refused_in_pillows_words() -> None:
-    whole = images.encoded(images.photo((200, 160)), "JPEG")
-    error = error_of(decode, whole[: len(whole) // 2], WHOLE, 10**6)
-    assert error.code is ErrorCode.UNDECODABLE
-    assert "image file is truncated (" in error.message
+def test_the_coefficients_of_a_progressive_image_count() -> None:
+    image = images.photo((400, 200))
+    for subsampling, bytes_a_pixel in (("4:4:4", 6), ("4:2:0", 3), ("4:2:2", 4)):
+        files = [
+            JpegFile(images.encoded(image, "JPEG", subsampling=subsampling, progressive=progressive))
+            for progressive in (True, False)
+        ]
+        progressive, baseline = (file.held_bytes(1, COLOUR) for file in files)
+        assert progressive - baseline == bytes_a_pixel * 400 * 200

@@ -10,16 +10,16 @@ ORIENTATION_TAG = 0x0112  # EXIF 2.3, tag 274
 
 
 @dataclass(frozen=True)
-class Turn:
+class Orientation:
     """The transform that turns a stored image upright: whether its sides are swapped, and which are mirrored."""
 
-    way: Image.Transpose | None = None
+    transpose: Image.Transpose | None = None
     swapped: bool = False
     columns_mirrored: bool = False
     rows_mirrored: bool = False
 
     def upright(self, image: Image.Image) -> Image.Image:
-        return image if self.way is None else image.transpose(self.way)
+        return image if self.transpose is None else image.transpose(self.transpose)
 
     def size(self, width: int, height: int) -> tuple[int, int]:
         """Return the upright (width, height) of an image stored as `width` x `height`, or the reverse."""
@@ -36,22 +36,13 @@ class Turn:
         )
 
 
-UPRIGHT = Turn()
-TURNS = {  # by the value of the orientation tag
-    2: Turn(Image.Transpose.FLIP_LEFT_RIGHT, columns_mirrored=True),
-    3: Turn(Image.Transpose.ROTATE_180, columns_mirrored=True, rows_mirrored=True),
-    4: Turn(Image.Transpose.FLIP_TOP_BOTTOM, rows_mirrored=True),
-    5: Turn(Image.Transpose.TRANSPOSE, swapped=True),
-    6: Turn(Image.Transpose.ROTATE_270, swapped=True, rows_mirrored=True),
-    7: Turn(Image.Transpose.TRANSVERSE, swapped=True, columns_mirrored=True, rows_mirrored=True),
-    8: Turn(Image.Transpose.ROTATE_90, swapped=True, columns_mirrored=True),
+UPRIGHT = Orientation()
+ORIENTATIONS = {  # by the value of the orientation tag
+    2: Orientation(Image.Transpose.FLIP_LEFT_RIGHT, columns_mirrored=True),
+    3: Orientation(Image.Transpose.ROTATE_180, columns_mirrored=True, rows_mirrored=True),
+    4: Orientation(Image.Transpose.FLIP_TOP_BOTTOM, rows_mirrored=True),
+    5: Orientation(Image.Transpose.TRANSPOSE, swapped=True),
+    6: Orientation(Image.Transpose.ROTATE_270, swapped=True, rows_mirrored=True),
+    7: Orientation(Image.Transpose.TRANSVERSE, swapped=True, columns_mirrored=True, rows_mirrored=True),
+    8: Orientation(Image.Transpose.ROTATE_90, swapped=True, columns_mirrored=True),
 }
-
-
-def turn_of(image: Image.Image) -> Turn:
-    """Return the turn that the image's metadata asks for; UPRIGHT if they are damaged."""
-    # Not ImageOps.exif_transpose: it also rewrites the metadata, which fails if any tag is broken.
-    try:
-        return TURNS.get(image.getexif().get(ORIENTATION_TAG, 1), UPRIGHT)
-    except Exception:  # broken metadata is no reason to refuse good pixels
-        return UPRIGHT

@@ -1,0 +1,102 @@
+"""An image file within its bounds: its size is known, its pixels are decoded when they are needed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import numpy as np
+from PIL import Image
+
+from worker.contract.errors import ErrorCode, ServiceError
+from worker.decode.budget import Bounds
+from worker.decode.decoded_image import DecodedImage
+from worker.decode.geometry import DISCONTINUOUS_FILTERS, Geometry
+from worker.decode.orientation import ORIENTATIONS, UPRIGHT
+from worker.decode.pixels import GREY, RGB, Pixels
+from worker.decode.vips import Left, reason
+
+# An image is shrunk while it is decoded only if this many times the network's size is left: what the network's own
+# filter then sees differs from the whole image by less than a grey level on average.
+MARGIN = 2
+MODES = {1: "L", 3: "RGB", 4: "RGBX"}
+
+
+class File(Protocol):
+    """A file of one format whose header has been read: one class a format."""
+
+    kind: str
+    width: int
+    height: int
+
+    @property
+    def orientation(self) -> int: ...
+    def shrink(self, factor: int) -> int: ...
+    def held_bytes(self, factor: int, pixels: Pixels) -> int: ...
+    def require_served(self, max_pixels: int) -> None: ...
+    def decode(self, factor: int, pixels: Pixels, left: Left) -> np.ndarray: ...
+
+
+class EncodedImage:
+    """A file, the `pixels` that a network takes of it, and the bounds within which it is decoded."""
+
+    def __init__(self, file: File, pixels: Pixels, bounds: Bounds) -> None:
+        self._file, self._pixels, self._bounds = file, pixels, bounds
+        self._orientation = ORIENTATIONS.get(file.orientation, UPRIGHT)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The upright image's (width, height) in pixels."""
+        return self._orientation.size(self._file.width, self._file.height)
+
+    def scaled(self, geometry: Geometry, exact: bool = False) -> np.ndarray:
+        """Return the image as the network sees it, uint8 [height, width, channels].
+
+        Unless `exact`, a large image is shrunk while it is decoded. Raise ServiceError if it cannot be decoded.
+        """
+        factor = 1 if exact else self._file.shrink(self._factor(geometry))
+        return self._decoded(factor).scaled(geometry)
+
+    def upright(self) -> DecodedImage:
+        """Return the whole image, upright and in memory; raise ServiceError if it cannot be decoded."""
+        return self._decoded(1).upright()
+
+    def _factor(self, geometry: Geometry) -> int:
+        if geometry.interpolation in DISCONTINUOUS_FILTERS:
+            return 1
+        width, height = self.size
+        scaled_width, scaled_height = geometry.scaled(width, height)
+        return max(1, int(min(width / max(1, scaled_width), height / max(1, scaled_height)) / MARGIN))
+
+    def _decoded(self, factor: int) -> DecodedImage:
+        file, bounds = self._file, self._bounds
+        with refuse_damaged(file.kind), bounds.budget.hold(file.held_bytes(factor, self._pixels), bounds.left):
+            values = file.decode(factor, self._pixels, bounds.left)
+            return DecodedImage(_bands(values, self._pixels), self._orientation)
+
+
+def _bands(values: np.ndarray, pixels: Pixels) -> tuple[Image.Image, ...]:
+    """Return uint8 `values` [H, W, bands] as one image, grey or RGB, or as one for each band that `pixels` takes."""
+    height, width, count = values.shape
+    if pixels.banded:
+        return tuple(Image.fromarray(np.ascontiguousarray(values[..., band])) for band in range(pixels.channels))
+    # Not fromarray, which copies even where Pillow can use the array itself.
+    mode = MODES[count]
+    image = Image.frombuffer(mode, (width, height), np.ascontiguousarray(values), "raw", mode, 0, 1)
+    if pixels.channels == GREY and count > 1:
+        return (image.convert("RGB").convert("L"),)
+    return (image,) if pixels.channels == GREY or count >= RGB else (image.convert("RGB"),)
+
+
+@contextmanager
+def refuse_damaged(kind: str) -> Iterator[None]:
+    """Raise ServiceError UNDECODABLE in place of what decoding a damaged file raises, which can be almost anything."""
+    try:
+        yield
+    except ServiceError:
+        raise
+    except Exception as error:
+        raise ServiceError(
+            ErrorCode.UNDECODABLE,
+            f"found {kind} data that cannot be decoded (it is damaged or cut short: {reason(error)}), "
+            "needed a whole image: send it again",
+        ) from error

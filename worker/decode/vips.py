@@ -1,0 +1,95 @@
+"""libvips, which decodes an image as a stream of rows, set up for files from strangers."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+# The package index has pyvips only as source; the copy in _vendor needs no building.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "_vendor"))
+os.environ["VIPS_WARNING"] = "0"  # it warns about odd metadata on stderr; the log is for failures
+
+import pyvips
+
+LOADERS = {
+    "JPEG": "jpegload_buffer",
+    "PNG": "pngload_buffer",
+    "WebP": "webpload_buffer",
+    "GIF": "gifload_buffer",
+    "TIFF": "tiffload_buffer",
+    "AVIF": "heifload_buffer",
+}
+DTYPES = {
+    "uchar": np.uint8,
+    "char": np.int8,
+    "ushort": np.uint16,
+    "short": np.int16,
+    "uint": np.uint32,
+    "int": np.int32,
+    "float": np.float32,
+    "double": np.float64,
+    "complex": np.complex64,
+    "dpcomplex": np.complex128,
+}
+
+FORMATS = {dtype: name for name, dtype in DTYPES.items()}
+
+pyvips.vips_lib.vips_block_untrusted_set(1)  # only loaders that are fuzzed upstream
+pyvips.vips_lib.vips_concurrency_set(1)  # requests run in parallel already; a slot's cores are theirs together
+pyvips.cache_set_max(0)  # no image stays in memory after its request
+
+Image = pyvips.Image
+Left = Callable[[], float]  # returns the seconds left until the deadline; raises if it has passed
+
+
+def open_lazily(data: bytes, kind: str) -> pyvips.Image:
+    """Return the first page or frame of the `kind` file `data`; only its header is read until the pixels are needed.
+
+    The pixels can be read once, from top to bottom. Raise pyvips.Error if the header is damaged; reading the pixels
+    raises it if they are damaged or cut short.
+    """
+    # Of a TIFF, libvips counts tiles that are cut short as warnings.
+    fail_on = "warning" if kind == "TIFF" else "error"
+    return getattr(pyvips.Image, LOADERS[kind])(data, access="sequential", fail_on=fail_on)
+
+
+def from_array(values: np.ndarray) -> pyvips.Image:
+    """Return `values` [H, W, bands] as an image."""
+    height, width, bands = values.shape
+    values = np.ascontiguousarray(values, values.dtype.newbyteorder("="))
+    return pyvips.Image.new_from_memory(values.data, width, height, bands, FORMATS[values.dtype.type])
+
+
+def to_array(image: pyvips.Image, left: Left | None = None) -> np.ndarray:
+    """Compute the pixels of `image` [H, W, bands], in its own type.
+
+    Computing ends when `left` raises; then raise what it raised.
+    """
+    expired: list[Exception] = []
+
+    def check(image: pyvips.Image, progress: object) -> None:
+        try:
+            left()  # type: ignore[misc]
+        except Exception as error:
+            expired.append(error)
+            image.set_kill(True)
+
+    if left:
+        image = image.copy()  # the signal and the kill flag are this pipeline's own
+        image.set_progress(True)
+        image.signal_connect("eval", check)
+    try:
+        values = np.frombuffer(image.write_to_memory(), DTYPES[image.format])
+    except pyvips.Error:
+        if expired:
+            raise expired[0] from None
+        raise
+    return values.reshape(image.height, image.width, image.bands)
+
+
+def reason(error: Exception) -> str:
+    """Return the first cause that libvips names in `error`, without the names of its functions."""
+    lines = [line.split(": ", 1)[-1].strip() for line in str(getattr(error, "detail", error)).splitlines()]
+    return next((line for line in lines if line), "unknown cause")
