@@ -6,9 +6,9 @@ import numpy as np
 from PIL import Image
 
 from worker.decode.geometry import Geometry
+from worker.decode.orientation import UPRIGHT, Orientation
 from worker.decode.pixels import RGB
 from worker.decode.scale import scaled
-from worker.decode.orientation import UPRIGHT, Orientation
 
 
 @dataclass(frozen=True)

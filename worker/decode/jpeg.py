@@ -9,7 +9,7 @@ from PIL import Image
 
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.decode.orientation import ORIENTATION_TAG
-from worker.decode.pixels import RGB, Pixels
+from worker.decode.pixels import Pixels
 from worker.decode.stream import JPEG_SHRINKS, StreamedFile
 from worker.decode.vips import Left
 

@@ -13,8 +13,8 @@ from PIL import Image
 from tests import images
 from worker.decode import INTERPOLATIONS, DecodedImage, Geometry
 from worker.decode.geometry import rows_first
-from worker.decode.scale import scaled
 from worker.decode.orientation import ORIENTATIONS, UPRIGHT
+from worker.decode.scale import scaled
 from worker.models import torchvision_ops
 
 torchvision_ops.make_importable()
