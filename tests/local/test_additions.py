@@ -16,7 +16,7 @@ import pytest
 
 from scripts.cluster.config import ROOT
 from tests.folders import BLUE, RED, image
-from tests.local.worker_rig import running
+from tests.local.worker_harness import running
 from worker.contract.settings import offline_variables
 
 ADDED = {

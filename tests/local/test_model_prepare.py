@@ -15,7 +15,7 @@ import torch
 from scripts.cluster.config import ROOT
 from tests.folders import image
 from tests.service import NO_DRAIN, Service, bare_environment, create
-from worker.contract.engine import Measured
+from worker.contract.engine import Measurement
 from worker.contract.files import sha256
 from worker.contract.machine import kind
 from worker.models.folder import read_folder, verify_files
@@ -108,7 +108,7 @@ def added(shelf: ModelWorkspace) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def rows(shelf: ModelWorkspace) -> list[Measured]:
+def rows(shelf: ModelWorkspace) -> list[Measurement]:
     return list(read_folder(shelf.folder).engine.measured)
 
 
@@ -240,4 +240,4 @@ def test_a_changed_file_is_named_where_it_lies_and_nothing_is_prepared(shelf: Mo
         said = shelf.refused()
     finally:
         labels.write_text(before)
-    assert said == [f"{shelf.manifest}: golden/0/label: 'red' is not what line 0 of the labels says (['RED'])"]
+    assert said == [f"{shelf.manifest}: golden/0/label: 'red' is not the label in line 0 (['RED'])"]

@@ -16,7 +16,7 @@ from PIL import Image
 
 from scripts.cluster.config import ROOT
 from tests import in_process
-from tests.efficientnet import network_of, theirs
+from tests.efficientnet import efficientnet_pytorch_state, network_of
 from tests.folders import RED, SIZE, image
 from tests.service import NO_DRAIN, Service, bare_environment, create
 from worker.contract.loaders import LOADERS
@@ -72,7 +72,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> ModelWorkspace:
     ViTForImageClassification(config).save_pretrained(path / "vit")
     ViTImageProcessor(size={"height": SIZE, "width": SIZE}).save_pretrained(path / "vit")
     torch.save(get_model("mobilenet_v3_small", weights=None, num_classes=3).state_dict(), path / "weights.pth")
-    torch.save(theirs(network_of("b0", classes=3)), path / "efficientnet-b0-ours.pth")
+    torch.save(efficientnet_pytorch_state(network_of("b0", classes=3)), path / "efficientnet-b0-ours.pth")
     for language, lines in LABELS.items():
         (path / f"{language}.txt").write_text("\n".join(lines) + "\n")
         image(RED, (SIZE, SIZE)).save(path / "red.png")

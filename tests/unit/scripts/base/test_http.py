@@ -63,7 +63,7 @@ def test_nothing_that_answers_is_status_0() -> None:
 def test_the_answer_is_shown_with_the_curl_line_that_gives_it(image: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with answering({"/predict?top_k=3": (200, json.dumps(ANSWER).encode())}) as server:
         show_answer(server.endpoint, image)
-    ((asked, headers, body),) = server.asked
+    ((asked, headers, body),) = server.requests
     assert (asked, headers["Content-Type"], body) == ("POST /predict?top_k=3", "application/octet-stream", b"\x89PNG")
     assert capsys.readouterr().out == (
         "\n"

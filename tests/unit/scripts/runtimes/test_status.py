@@ -45,7 +45,7 @@ def test_what_the_gateway_says_is_shown(capsys: pytest.CaptureFixture[str]) -> N
     with answering(document(READY)) as server:
         print_status(server.port)
     assert capsys.readouterr().out == table([READY]) + "\n"
-    assert [asked for asked, _, _ in server.asked] == ["GET /status"]
+    assert [asked for asked, _, _ in server.requests] == ["GET /status"]
 
 
 def test_workers_that_are_out_are_shown_and_then_refused(capsys: pytest.CaptureFixture[str]) -> None:

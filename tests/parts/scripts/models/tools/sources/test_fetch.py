@@ -75,7 +75,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
 
 @pytest.fixture
 def workspace(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FetchWorkspace:
-    hub.mend()
+    hub.reset()
     hub.files = {"/files/net.onnx": WEIGHTS}
     (tmp_path / "home").mkdir()
     for name, value in hub.environ(tmp_path / "home").items():
@@ -103,7 +103,7 @@ def test_complete_files_are_not_fetched_again(workspace: FetchWorkspace, kind: s
     workspace.fetched(f"{kind}:{VIT}")
     (workspace.files / "model.safetensors").write_bytes(WEIGHTS[:-1] + b"?")
     (workspace.files / "pytorch_model.bin").write_bytes(b"left by an older version")
-    workspace.hub.mend()
+    workspace.hub.reset()
     done = workspace.fetch(f"{kind}:{VIT}")
     assert f"   {kind}:{VIT}@{COMMIT}: 0.1 MB to fetch, 1 of 3 files\n   1/1 model.safetensors, 0.1 MB" in done.stdout
     assert workspace.content() == {**SMALL, "model.safetensors": WEIGHTS}
@@ -135,10 +135,10 @@ def test_an_interrupted_download_is_resumed(workspace: FetchWorkspace, source: s
     assert line.endswith(message)
     (part,) = [data for path, data in workspace.content().items() if path.endswith(PARTIAL)]
     assert part == WEIGHTS[:half]
-    workspace.hub.mend()
+    workspace.hub.reset()
     workspace.fetched(source.format(hub=workspace.hub.address))
     assert workspace.content()[name] == WEIGHTS
-    assert {one.range for one in workspace.hub.asked if one.range} == {f"bytes={half}-"}
+    assert {one.range for one in workspace.hub.requests if one.range} == {f"bytes={half}-"}
 
 
 @pytest.mark.parametrize("source", [f"hf:{VIT}", "{hub}/files/net.onnx"])
@@ -148,14 +148,14 @@ def test_a_lost_connection_is_resumed_within_one_run(workspace: FetchWorkspace, 
     done = workspace.fetch(source.format(hub=workspace.hub.address))
     assert done.returncode == 0, done.stderr
     assert workspace.content()[name] == WEIGHTS
-    assert {one.range for one in workspace.hub.asked if one.range} == {"bytes=60000-"}
+    assert {one.range for one in workspace.hub.requests if one.range} == {"bytes=60000-"}
     assert done.stdout.splitlines().count("      the connection was lost: resuming") == 1
 
 
 def test_a_part_of_a_changed_file_is_not_resumed(workspace: FetchWorkspace) -> None:
     workspace.hub.cut["net.onnx"] = 1000
     workspace.refused(f"{workspace.hub.address}/files/net.onnx")
-    workspace.hub.mend()
+    workspace.hub.reset()
     workspace.hub.files["/files/net.onnx"] = WEIGHTS[::-1]
     workspace.fetched(f"{workspace.hub.address}/files/net.onnx")
     assert workspace.content() == {"net.onnx": WEIGHTS[::-1]}
@@ -171,7 +171,7 @@ def test_a_flipped_byte_is_detected_and_the_file_fetched_again(workspace: FetchW
         "if necessary from another mirror"
     ]
     assert name not in workspace.content()
-    workspace.hub.mend()
+    workspace.hub.reset()
     workspace.fetched(source.format(hub=workspace.hub.address), *arguments)
     assert workspace.content()[name] == WEIGHTS
 
@@ -201,13 +201,13 @@ def test_a_web_page_instead_of_a_file_is_refused(workspace: FetchWorkspace) -> N
 
 
 def test_a_file_is_fetched_from_a_server_without_head_and_content_length(workspace: FetchWorkspace) -> None:
-    workspace.hub.headless.add("net.onnx")
-    workspace.hub.lengthless.add("net.onnx")
+    workspace.hub.without_head.add("net.onnx")
+    workspace.hub.without_length.add("net.onnx")
     try:
         workspace.fetched(f"{workspace.hub.address}/files/net.onnx")
     finally:
-        workspace.hub.headless.clear()
-        workspace.hub.lengthless.clear()
+        workspace.hub.without_head.clear()
+        workspace.hub.without_length.clear()
     assert workspace.content() == {"net.onnx": WEIGHTS}
 
 
@@ -216,16 +216,16 @@ def test_a_token_is_sent_to_the_hub_and_not_to_its_file_servers(
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     workspace.fetched(f"hf:{VIT}")
-    shown = {one.path.startswith("/cdn/"): one.authorization for one in workspace.hub.asked}
+    shown = {one.path.startswith("/cdn/"): one.authorization for one in workspace.hub.requests}
     assert shown == {False: "Bearer hf_secret", True: ""}
 
 
 def test_the_clients_send_nothing_that_identifies_this_machine(workspace: FetchWorkspace) -> None:
     workspace.fetched(f"hf:{VIT}")
-    assert not any("torch" in one.agent for one in workspace.hub.asked)
-    workspace.hub.mend()
+    assert not any("torch" in one.agent for one in workspace.hub.requests)
+    workspace.hub.reset()
     workspace.fetched(f"ms:{VIT}")
-    assert {f"session_id/{'0' * 32};" in one.agent for one in workspace.hub.asked} == {True}
+    assert {f"session_id/{'0' * 32};" in one.agent for one in workspace.hub.requests} == {True}
 
 
 def test_a_proxy_is_used(workspace: FetchWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -348,16 +348,16 @@ def test_a_disk_that_is_too_small_is_reported_before_anything_is_fetched(
     room = f"found {free / 1e6:.1f} MB free, needed 0.1 MB"
     assert workspace.refused(f"hf:{VIT}") == [f"{small_disk / FILES}: {room}: make room there"]
     assert workspace.content() == {}
-    assert not any("/resolve/" in one.path for one in workspace.hub.asked)
+    assert not any("/resolve/" in one.path for one in workspace.hub.requests)
 
 
 def test_a_full_disk_is_reported_and_the_downloaded_part_kept(workspace: FetchWorkspace, small_disk: Path) -> None:
     source = f"{workspace.hub.address}/files/net.onnx"
-    workspace.hub.lengthless.add("net.onnx")  # so that the size is not known beforehand
+    workspace.hub.without_length.add("net.onnx")  # so that the size is not known beforehand
     try:
         lines = workspace.refused(source)
     finally:
-        workspace.hub.lengthless.clear()
+        workspace.hub.without_length.clear()
     assert lines == [f"{source}: found no space left on the disk, needed room for the rest: make room"]
     ((name, part),) = workspace.content().items()
     assert name.endswith(".part")

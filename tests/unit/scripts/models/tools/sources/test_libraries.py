@@ -117,7 +117,7 @@ def test_torchvisions_default_weights_are_fetched_unless_others_are_named(
     digest = file.removeprefix("resnet50-").removesuffix(".pth")
     assert (remote.path, remote.size, remote.digest) == (file, 4, f"sha256:{digest}")
     assert (plan.source, plan.loader) == (f"torchvision:resnet50@{recorded}", "torchvision")
-    assert [one.path for one in hub.asked] == [f"/models/{file}"]
+    assert [one.path for one in hub.requests] == [f"/models/{file}"]
 
 
 @pytest.mark.parametrize(
