@@ -9,7 +9,7 @@ from scripts.cluster.config import Cluster
 from worker.contract.declarations import EngineDeclaration
 from worker.contract.engine import EngineSpec, Scaling, read_engine
 from worker.contract.engines import ENGINES, needed_by, network_files
-from worker.contract.fields import Fields, ModelError, read_toml
+from worker.contract.fields import ModelError, TomlReader, read_toml
 from worker.contract.loaders import reads_texts
 from worker.contract.machine import kind
 from worker.contract.settings import AUTO
@@ -110,7 +110,7 @@ def _read(folder: Path) -> Spec:
     """
     source = folder / "model.toml"
     table = read_toml(source)
-    loader, fields = table["loader"], Fields(table["engine"], str(source), "engine/")
+    loader, fields = table["loader"], TomlReader(table["engine"], str(source), "engine/")
     spec = read_engine(fields, loader, table["files"])
     fields.raise_faults()
     return Spec(folder, loader, folder / table["golden"][0]["image"], spec)

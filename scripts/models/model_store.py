@@ -16,9 +16,9 @@ from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, SCHEMA, Cluster
 from scripts.cluster.hardware import read_hardware
 from worker.contract.declarations import EngineDeclaration
-from worker.contract.engine import Choice, EngineSpec, Measured, Scaling, read_engine
+from worker.contract.engine import Choice, EngineSpec, Measurement, Scaling, read_engine
 from worker.contract.engines import SAFE, needed_by
-from worker.contract.fields import Fields, ModelError, read_toml
+from worker.contract.fields import ModelError, TomlReader, read_toml
 from worker.contract.files import sha256, write_atomically
 from worker.contract.loaders import reads_texts
 from worker.contract.machine import kind
@@ -117,11 +117,11 @@ def read_summary(folder: Path) -> ModelSummary:
             for language, file in table["output"]["labels"].items()
         }
         loader = str(table["loader"])
-        fields = Fields(table["engine"], f"{folder}/model.toml", "engine/")
+        fields = TomlReader(table["engine"], f"{folder}/model.toml", "engine/")
         engine = read_engine(fields, loader, table["files"])
         fields.raise_faults()
         height, width = table["input"]["size"]
-        top = Fields(table, f"{folder}/model.toml")
+        top = TomlReader(table, f"{folder}/model.toml")
         licence, description = top.text("licence", ""), top.description("description")
         return ModelSummary(str(table["version"]), loader, engine, labels, "", (height, width), licence, description)
     except ModelError as error:
@@ -200,7 +200,7 @@ def _print_measured(engine: EngineSpec | None) -> None:
         say(aligned([SCALING, *map(_scaling, engine.scaling)]))
 
 
-def _measured(row: Measured) -> Sequence[str]:
+def _measured(row: Measurement) -> Sequence[str]:
     sizes, alike = ", ".join(map(str, row.batch_sizes)), f"{row.agreement:.1%}"
     verdict = "chosen" if row.chosen else "" if row.passed else "answers differ too often"
     verdict = ", ".join(filter(None, (verdict, "measured quickly" if row.quick else "")))

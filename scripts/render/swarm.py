@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from scripts.cluster.config import Cluster, Model
 from scripts.render.common import NOTICE, patience_s
 from worker.contract.settings import EXIT, to_env
-from worker.contract.swarm_slot import SLOTS
+from worker.contract.swarm_slot import SLOTS_FILE
 
 PORT = 8000  # each worker listens here inside its own container
 VOLUME = "/models"  # path of the model volume inside a worker's container
@@ -76,7 +76,7 @@ def _service(cluster: Cluster, model: Model, pool: Pool, offline: Mapping[str, s
         "environment": _environment(cluster, model, pool, offline),
         "volumes": [
             {"type": "bind", "source": str(model.folder.parent), "target": VOLUME, "read_only": True},
-            {"type": "bind", "source": SLOTS, "target": SLOTS, "read_only": True},
+            {"type": "bind", "source": SLOTS_FILE, "target": SLOTS_FILE, "read_only": True},
             # Compiled networks and text embeddings outlive a container, so that the next one starts faster.
             {"type": "volume", "source": "cache", "target": CACHE},
             {"type": "tmpfs", "target": "/tmp"},  # noqa: S108 - inside the container

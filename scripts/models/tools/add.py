@@ -131,7 +131,7 @@ def _record_answer(
     digests = {path.relative_to(out).as_posix(): sha256(path) for path in files}
 
     def write(index: int, score: float) -> None:
-        label = labels.shown(index, "en")
+        label = labels.name(index, "en")
         text = model_toml(name, found, digests, labels.names, Golden(golden, index, label, score), origin, zero_shot)
         (out / "model.toml").write_text(text, encoding="utf-8")
 
@@ -152,7 +152,7 @@ def _record_answer(
     folder = read_folder(out)
     verify_files(folder)
     check_golden(folder, asker(folder, engine), engine.precision)
-    say(f"   {labels.shown(best, 'both')} ({scores[best]:.3f}): recorded as what every later check must get")
+    say(f"   {labels.name(best, 'both')} ({scores[best]:.3f}): recorded as what every later check must get")
 
 
 def main(out: Path, options: AddModelOptions) -> int:

@@ -60,4 +60,4 @@ def asker(folder: ModelFolder, engine: Engine) -> Callable[[bytes], np.ndarray]:
     The function raises ServiceError if the image cannot be decoded or makes too many tiles.
     """
     most, to_logits = LIMITS["max_pixels"].default, head(folder)
-    return partial(folder.input.ask, max_pixels=most, answer=lambda batch: to_logits(engine.infer(batch)))
+    return partial(folder.input.logits, max_pixels=most, infer=lambda batch: to_logits(engine.infer(batch)))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scripts._vendor import tomlkit
-from worker.contract.engine import EngineSpec, Measured, Scaling
+from worker.contract.engine import EngineSpec, Measurement, Scaling
 from worker.contract.fields import ModelError
 
 PREPARED_FOLDER = "prepared"  # inside a model folder; only the preparation writes there
@@ -49,7 +49,7 @@ def engine_table(engine: EngineSpec) -> dict[str, Any]:
     return table
 
 
-def _measured(row: Measured) -> dict[str, Any]:
+def _measured(row: Measurement) -> dict[str, Any]:
     return {
         "machine": row.machine,
         "engine": row.engine,

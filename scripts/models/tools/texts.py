@@ -10,7 +10,7 @@ from worker.contract.languages import primary
 from worker.contract.loaders import reads_texts
 from worker.models.labels import Labels
 from worker.models.loaders import Description, load_text_tower
-from worker.models.zero_shot import PLACE, ZeroShot, embed, head_file, template_fault
+from worker.models.zero_shot import PLACEHOLDER, ZeroShot, embed, head_file, template_fault
 
 TEMPLATES = {  # by language; in other languages the label alone is the text
     "en": ("a photo of a {}.", "a photo of the {}.", "a close-up photo of a {}."),
@@ -37,7 +37,7 @@ def _usual(language: str) -> tuple[str, ...]:
     if found := TEMPLATES.get(primary(language)):
         return found
     say(f"   there are no templates in {language}: each label is read alone; TEMPLATES=FILE takes yours")
-    return (PLACE,)
+    return (PLACEHOLDER,)
 
 
 def read_templates(file: Path) -> tuple[str, ...]:

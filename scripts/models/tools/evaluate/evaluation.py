@@ -99,7 +99,7 @@ def _require_images(folder: ModelFolder, source: Path, data: Dataset) -> None:
     classes = [name for name in data.unknown if name]
     labels = folder.output.labels
     if classes:
-        known = abbreviated(labels.shown(int(index), BOTH) for index in folder.output.main)
+        known = abbreviated(labels.name(int(index), BOTH) for index in folder.output.main)
         raise CommandError(
             f"IMAGES: {source}: found the classes {abbreviated(classes)}, none of which {folder.name} has: "
             f"needed some of {known}"

@@ -18,7 +18,7 @@ from worker.contract.files import sha256
 from worker.models.folder import ModelFolder, read_folder, verify_files
 from worker.models.golden import check_golden
 from worker.models.loaders import Description, describe, load_network
-from worker.models.loaders.prepared import read
+from worker.models.loaders.exported import read
 from worker.models.output import Golden
 
 NAME, VERSION, NETWORK, PRECISION = "photos", "1", "model.xml", "int8"
@@ -74,7 +74,7 @@ def _write_manifest(out: Path, description: Description) -> None:
     answers = [draft.output.scores(ask(golden.image.read_bytes())) for golden in draft.golden]
     for photograph, index, scores in zip(GOLDEN, classes, answers, strict=True):
         best = int(scores.argmax())
-        say(f"   {photograph.name}: {draft.output.labels.shown(best, 'both')} ({scores[best]:.3f})")
+        say(f"   {photograph.name}: {draft.output.labels.name(best, 'both')} ({scores[best]:.3f})")
         if best != index:
             raise ModelError(f"{photograph.path}: found the answer {english[best]}, needed {photograph.label}")
     golden_scores = [float(scores[index]) for index, scores in zip(classes, answers, strict=True)]

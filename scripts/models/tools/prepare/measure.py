@@ -11,7 +11,7 @@ from scripts.cluster.plan import physical_cores
 from scripts.models.tools.prepare import scaling, select
 from scripts.models.tools.prepare.benchmark import BenchmarkResult, Candidate, Subject, run_benchmark
 from scripts.models.tools.prepare.isolated import Failed, Place, run_isolated
-from worker.contract.engine import EXACT, QUANTISED, EngineSpec, Measured, Scaling
+from worker.contract.engine import EXACT, QUANTISED, EngineSpec, Measurement, Scaling
 from worker.contract.engines import ENGINES
 from worker.contract.fields import ModelError
 from worker.contract.machine import kind
@@ -55,7 +55,7 @@ def _has_network(bench: Bench, engine: str, precision: str) -> bool:
     return network is not None
 
 
-def tried(bench: Bench) -> Iterator[tuple[Measured, BenchmarkResult]]:
+def tried(bench: Bench) -> Iterator[tuple[Measurement, BenchmarkResult]]:
     """Yield the row and the benchmark of every candidate that runs and answers the golden images as recorded.
 
     The first is the reference for the others: torch in f32, or the folder's own network if torch cannot load it. Raise
@@ -88,7 +88,7 @@ def _trial(bench: Bench, candidate: Candidate) -> BenchmarkResult | None:
     return trial
 
 
-def _row(bench: Bench, candidate: Candidate, trial: BenchmarkResult, reference: BenchmarkResult) -> Measured:
+def _row(bench: Bench, candidate: Candidate, trial: BenchmarkResult, reference: BenchmarkResult) -> Measurement:
     row = select.measured(candidate, trial, reference.logits, bench.folder.output, quick=bench.subject.effort.quick)
     say(f"   {candidate}: {told(row)}")
     return row
@@ -102,7 +102,7 @@ def _say_how_varied(best: np.ndarray) -> None:
         warn("all images get the same answer, so that agreeing means little: CALIBRATION=DIR takes telling ones")
 
 
-def told(row: Measured) -> str:
+def told(row: Measurement) -> str:
     """Return the row as a line of text."""
     verdict = "" if row.passed else ": too few"
     return (
@@ -111,7 +111,7 @@ def told(row: Measured) -> str:
     )
 
 
-def scaled(bench: Bench, row: Measured, memory: int) -> Iterator[Scaling]:
+def scaled(bench: Bench, row: Measurement, memory: int) -> Iterator[Scaling]:
     """Measure the engine of `row` with each number of cores per worker; a worker needs `memory` bytes."""
     for size in scaling.sizes(bench.hardware.cpus):
         at = scaling.places(bench.hardware.cpus, size)

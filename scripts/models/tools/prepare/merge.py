@@ -4,12 +4,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from scripts.models.tools.prepare.select import with_choice
-from worker.contract.engine import EngineSpec, Measured, Scaling
+from worker.contract.engine import EngineSpec, Measurement, Scaling
 from worker.contract.engines import SAFE
 
 
 def merge_measurements(
-    before: EngineSpec, loader: str, prepared: Mapping[str, str], fresh: Collection[str], new: Sequence[Measured]
+    before: EngineSpec, loader: str, prepared: Mapping[str, str], fresh: Collection[str], new: Sequence[Measurement]
 ) -> EngineSpec:
     """Return `before` with the rows `new` in place of the previous rows of the same machine kinds.
 
@@ -38,6 +38,6 @@ def with_scaling(spec: EngineSpec, rows: Sequence[Scaling]) -> EngineSpec:
     return replace(spec, scaling=(*spec.scaling, *rows))
 
 
-def _file(spec: EngineSpec, loader: str, row: Measured) -> str | None:
+def _file(spec: EngineSpec, loader: str, row: Measurement) -> str | None:
     """Return the file that the row's engine runs: "" for the folder's own weights, None if there is none."""
     return spec.network(loader, row.engine, row.precision)

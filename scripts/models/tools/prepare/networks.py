@@ -61,7 +61,7 @@ def wanted() -> dict[str, tuple[str, PreparedNetworks, str]]:
     for precision in (EXACT, QUANTISED):
         for name, engine in ENGINES.items():
             if engine.prepared and precision in engine.precisions:
-                found.setdefault(engine.prepared.called(precision), (name, engine.prepared, precision))
+                found.setdefault(engine.prepared.name_for(precision), (name, engine.prepared, precision))
     return found
 
 

@@ -15,7 +15,7 @@ from scripts.models.tools.prepare.effort import WHOLE, Effort
 from scripts.models.tools.prepare.measure import Bench, scaled, tried
 from scripts.models.tools.prepare.merge import merge_measurements, with_scaling
 from scripts.models.tools.rewrite import rewritten
-from worker.contract.engine import EXACT, EngineSpec, Measured, Scaling
+from worker.contract.engine import EXACT, EngineSpec, Measurement, Scaling
 from worker.contract.files import sha256, write_atomically
 from worker.contract.machine import kind
 from worker.models.folder import ModelFolder, read_folder, verify_files
@@ -70,7 +70,9 @@ def _warn_where_busy() -> None:
         )
 
 
-def _scaling(bench: Bench, spec: EngineSpec, trials: Sequence[tuple[Measured, BenchmarkResult]]) -> Iterator[Scaling]:
+def _scaling(
+    bench: Bench, spec: EngineSpec, trials: Sequence[tuple[Measurement, BenchmarkResult]]
+) -> Iterator[Scaling]:
     """Measure the choice for this machine's CPUs with each number of cores per worker."""
     choice = spec.choose(kind())
     for row, trial in trials:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from scripts.models.tools.prepare.benchmark import BenchmarkResult, Candidate
-from worker.contract.engine import Measured
+from worker.contract.engine import Measurement
 from worker.models.scores import Output
 
 TIE = 0.01  # of a logit, 1% of a softmax score: closer classes count as a tie of the reference
@@ -24,11 +24,11 @@ def agreement(reference: np.ndarray, found: np.ndarray, main: np.ndarray) -> flo
 
 def measured(
     candidate: Candidate, trial: BenchmarkResult, reference: np.ndarray, output: Output, quick: bool = False
-) -> Measured:
+) -> Measurement:
     """Return the row of `candidate`, not yet chosen, compared on the images that both it and the reference answered."""
     count = min(len(reference), len(trial.logits))
     ours, theirs = reference[:count], trial.logits[:count]
-    return Measured(
+    return Measurement(
         candidate.machine, candidate.engine, candidate.precision, trial.batch_sizes, rate(candidate, trial),
         agreement(ours, theirs, output.main), float(np.abs(output.scores(ours) - output.scores(theirs)).max()), False,
         quick,
@@ -40,11 +40,11 @@ def rate(candidate: Candidate, trial: BenchmarkResult) -> float:
     return 1 / (min(trial.seconds.values()) if candidate.gpu else trial.seconds[1])
 
 
-def with_choice(rows: Sequence[Measured]) -> list[Measured]:
+def with_choice(rows: Sequence[Measurement]) -> list[Measurement]:
     """Return the rows, the fastest that passed chosen for each machine; drop the machines where none passed."""
     best = {row.machine: fastest(one for one in rows if one.machine == row.machine) for row in rows}
     return [replace(row, chosen=row is best[row.machine]) for row in rows if best[row.machine]]
 
 
-def fastest(rows: Iterable[Measured]) -> Measured | None:
+def fastest(rows: Iterable[Measurement]) -> Measurement | None:
     return max((row for row in rows if row.passed), key=lambda row: row.images_per_s, default=None)

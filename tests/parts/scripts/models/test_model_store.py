@@ -8,7 +8,7 @@ import pytest
 from scripts.models import model_store as library
 from scripts.models.tools.rewrite import rewritten
 from tests.unit.scripts.models.test_model_store import PHOTOS, clustered
-from worker.contract.engine import EngineSpec, Measured, Scaling
+from worker.contract.engine import EngineSpec, Measurement, Scaling
 
 Capture = pytest.CaptureFixture[str]
 
@@ -38,9 +38,9 @@ def test_all_that_was_measured_of_one_model_is_shown(models: Path, capsys: Captu
     spec = EngineSpec(
         "openvino", "int8", (1, 4), scaling=(Scaling("old cpu", 2, 17.25, 6.125),),
         measured=(
-            Measured("old cpu", "openvino", "int8", (1, 4), 12.34, 0.995, 0.01234, True),
-            Measured("gpu", "openvino", "int8", (1,), 3.0, 0.5, 0.75, False),
-            Measured("gpu", "openvino", "bf16", (1,), 2.0, 1.0, 0.0, True, quick=True),
+            Measurement("old cpu", "openvino", "int8", (1, 4), 12.34, 0.995, 0.01234, True),
+            Measurement("gpu", "openvino", "int8", (1,), 3.0, 0.5, 0.75, False),
+            Measurement("gpu", "openvino", "bf16", (1,), 2.0, 1.0, 0.0, True, quick=True),
         ),
     )  # fmt: skip
     manifest.write_text(rewritten(manifest.read_text(), "", {}, spec))

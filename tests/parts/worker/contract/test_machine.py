@@ -11,14 +11,14 @@ from worker.contract.machine import UNKNOWN_GPU, kind
 ROOT = Path(__file__).parents[4]
 
 
-def test_it_needs_the_standard_library_alone() -> None:
+def test_it_needs_only_the_standard_library() -> None:
     show = "from worker.contract.machine import kind; from worker.contract.engine import read_engine; print(kind())"
-    done = subprocess.run([sys.executable, "-ISc", f"import sys; sys.path.insert(0, '.'); {show}"], cwd=ROOT,
+    result = subprocess.run([sys.executable, "-ISc", f"import sys; sys.path.insert(0, '.'); {show}"], cwd=ROOT,
                           capture_output=True, text=True, check=True)  # fmt: skip
-    assert done.stdout.strip() == kind()
+    assert result.stdout.strip() == kind()
 
 
-def test_a_gpu_is_asked_for_at_the_driver_and_unknown_without_one(
+def test_a_gpu_kind_comes_from_the_driver_and_is_unknown_without_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))

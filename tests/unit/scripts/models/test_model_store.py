@@ -10,7 +10,7 @@ from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, Cluster, parse_cluster
 from scripts.models import model_store as library
 from scripts.models.model_store import ModelSummary, StoredModel
-from worker.contract.engine import EngineSpec, Measured
+from worker.contract.engine import EngineSpec, Measurement
 
 PHOTOS = ROOT / "worker/photos"
 Capture = pytest.CaptureFixture[str]
@@ -72,9 +72,9 @@ def test_a_folder_that_cannot_be_read_says_why(models: Path) -> None:
 
 def test_what_runs_is_what_was_chosen_for_that_kind_of_machine() -> None:
     rows = (
-        Measured("fast", "torch", "fp16", (1,), 900.0, 1.0, 0.0, True),
-        Measured("slow", "openvino", "int8", (1,), 9.0, 1.0, 0.0, True),
-        Measured("slow", "torch", "f32", (1,), 3.0, 1.0, 0.0, False),
+        Measurement("fast", "torch", "fp16", (1,), 900.0, 1.0, 0.0, True),
+        Measurement("slow", "openvino", "int8", (1,), 9.0, 1.0, 0.0, True),
+        Measurement("slow", "torch", "f32", (1,), 3.0, 1.0, 0.0, False),
     )
     facts = ModelSummary(engine=EngineSpec("torch", "f32", (1,), measured=rows))
     machines = ("fast", "slow", "other")

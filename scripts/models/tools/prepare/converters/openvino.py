@@ -13,7 +13,7 @@ import torch
 
 from scripts.models.tools.prepare.converters.samples import normalised
 from worker.models.input import Input
-from worker.models.loaders.prepared import read
+from worker.models.loaders.exported import read
 
 TRACED = 2  # images in the example batch: with 1, a network's code may squeeze the batch dimension
 

@@ -200,7 +200,7 @@ def test_an_answer_that_changed_is_found(tmp_path: Path, capsys: Capture) -> Non
     manifest.write_text(manifest.read_text().replace(f"score = {golden.score}", "score = 0.1"))
     assert verify.main(folder) == 1
     checks = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    shown = read_folder(folder).output.labels.shown(golden.index, "both")
+    shown = read_folder(folder).output.labels.name(golden.index, "both")
     assert [check["ok"] for check in checks] == [True, True, True, True, True, False]
     assert checks[-1]["check"] == "golden"
     assert checks[-1]["found"] == (

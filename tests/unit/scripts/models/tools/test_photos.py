@@ -72,7 +72,7 @@ def test_the_golden_images_detect_a_shifted_label_file(copy: Path) -> None:
         file = copy / f"labels.{language}.txt"
         first, *others = file.read_text(encoding="utf-8").splitlines()
         file.write_text("\n".join([*others, first]) + "\n", encoding="utf-8")
-    with pytest.raises(ModelError, match="'Egyptian cat' is not what line 285 of the labels says"):
+    with pytest.raises(ModelError, match="'Egyptian cat' is not the label in line 285"):
         check(copy)
 
 

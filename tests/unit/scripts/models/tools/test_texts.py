@@ -10,7 +10,7 @@ from tests import zero_shot_folders
 from tests.folders import openvino_folder
 from tests.options import model_add
 from worker.models.folder import read_folder, verify_files
-from worker.models.zero_shot import PLACE, ZeroShot, head_file
+from worker.models.zero_shot import PLACEHOLDER, ZeroShot, head_file
 
 Capture = pytest.CaptureFixture[str]
 
@@ -75,11 +75,11 @@ def test_what_was_added_passes_its_verification(shelf: Path, tmp_path: Path, cap
         (("--labels", "en:{path}/blank.txt"), "labels: line 2 of those in en is blank; one label a line"),
         (
             (*EN, "--templates", "{path}/half.txt"),
-            "{path}/half.txt: line 2 must hold {{}} once, where the label goes, found 'a photo'",
+            "{path}/half.txt: line 2 must contain {{}} once, where the label goes, found 'a photo'",
         ),
         (
             (*EN, "--templates", "{path}/gap.txt"),
-            "{path}/gap.txt: line 2 must hold {{}} once, where the label goes, found ''",
+            "{path}/gap.txt: line 2 must contain {{}} once, where the label goes, found ''",
         ),
         (
             (*EN, "--templates", "{path}/empty.txt"),
@@ -112,4 +112,4 @@ def test_the_kits_own_templates_are_good_ones(tmp_path: Path) -> None:
     for language, templates in TEMPLATES.items():
         (tmp_path / language).write_text("\n".join(templates), encoding="utf-8")
         assert read_templates(tmp_path / language) == templates
-        assert len({template.replace(PLACE, "") for template in templates}) == len(templates)
+        assert len({template.replace(PLACEHOLDER, "") for template in templates}) == len(templates)

@@ -7,10 +7,10 @@ import pytest
 
 from scripts.cluster.config import ROOT
 from scripts.models.tools.rewrite import rewritten
-from worker.contract.engine import EngineSpec, Measured, Scaling
+from worker.contract.engine import EngineSpec, Measurement, Scaling
 from worker.contract.fields import ModelError
 
-ROW = Measured("m", "openvino", "int8", (1, 4), 512.34, 0.995, 0.0131, True)
+ROW = Measurement("m", "openvino", "int8", (1, 4), 512.34, 0.995, 0.0131, True)
 SPEC = EngineSpec(
     "openvino", "f32", (1, 4), 0.0, {"openvino-f32": "prepared/f32.xml"}, (ROW,), (Scaling("m", 2, 301.04, 6.123),)
 )

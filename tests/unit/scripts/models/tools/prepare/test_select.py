@@ -8,14 +8,14 @@ import pytest
 from scripts.models.tools.prepare import select
 from scripts.models.tools.prepare.benchmark import BenchmarkResult, Candidate, worth_having
 from scripts.models.tools.prepare.merge import merge_measurements
-from worker.contract.engine import EngineSpec, Measured, Scaling
+from worker.contract.engine import EngineSpec, Measurement, Scaling
 from worker.models.labels import Labels
 from worker.models.scores import Group, Output
 
 REFERENCE = np.array([[3.0, 1.0, 0.0], [0.0, 2.0, 2.005], [0.0, 0.0, 9.0], [5.0, 1.0, 0.0]], np.float32)
 ALL = np.arange(3)
 LABELS = Labels({"en": ("a", "b", "c")})
-ROW = Measured("here", "torch", "f32", (1,), 10.0, 1.0, 0.0, False)
+ROW = Measurement("here", "torch", "f32", (1,), 10.0, 1.0, 0.0, False)
 
 
 def test_the_same_best_class_is_agreement_whatever_its_score() -> None:
