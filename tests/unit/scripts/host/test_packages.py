@@ -52,7 +52,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def test_a_machine_without_apt_is_not_told_to_run_it(elsewhere: Path) -> None:
     assert refused(NGINX) == ("found no nginx: install nginx with your package manager",)
     assert refused(TOOL | NGINX) == (
-        "found no no-such-program, nginx: install what Debian calls nginx-light wanwu-tool with your package manager",
+        "found no no-such-program, nginx: install the equivalents of Debian's nginx-light wanwu-tool with your package manager",
     )
 
 
