@@ -34,7 +34,7 @@ from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
 from scripts.host.environments import PEERS, SERVE, SERVE_TORCH, TOOLS, ensure, is_made
 from worker.contract.cpu_list import format_cpu_list
-from worker.contract.machine import kind
+from worker.contract.machine import machine_kind
 
 OUT = ROOT / "bench"
 ROUNDS, SECONDS, WARM_S = 3, 4.0, 1.0
@@ -109,7 +109,7 @@ def _conditions(fixtures: Fixtures, rounds: int) -> list[str]:
     slots = "; ".join(format_cpu_list(slot) for slot in fixtures.slots)
     sizes = [path.stat().st_size for path in fixtures.images.iterdir()]
     return [
-        f"{name[1] if name else platform.machine()}, {len(fixtures.cpus)} CPUs ({kind(fixtures.gpu)}), "
+        f"{name[1] if name else platform.machine()}, {len(fixtures.cpus)} CPUs ({machine_kind(fixtures.gpu)}), "
         f"Linux {platform.release()}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         f"medians of {rounds} interleaved rounds, with a warm-up before every load; {len(sizes)} images, "
         f"{sum(sizes) / len(sizes) / 1000:.0f} KB on average",

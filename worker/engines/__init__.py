@@ -45,7 +45,7 @@ def load_engine(folder: ModelFolder, wanted: str, threads: int, gpu: str = "", c
     `gpu` is the UUID of the slot's GPU, or ""; `cache` is a folder for compiled networks, or "".
     Raise ModelError if the engine cannot run this folder.
     """
-    choice = folder.engine.choose(machine.kind(gpu), wanted)
+    choice = folder.engine.choose(machine.machine_kind(gpu), wanted)
     return Engine(choice, _runner(folder, choice, threads, bool(gpu), cache))
 
 
