@@ -32,7 +32,7 @@ from scripts.bench.targets import (
 )
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
-from scripts.host.environments import PEERS, SERVE, SERVE_TORCH, TOOLS, ensure, is_made
+from scripts.host.environments import PEERS, SERVE, SERVE_TORCH, TOOLS, ensure, is_current
 from worker.contract.cpu_list import format_cpu_list
 from worker.contract.machine import machine_kind
 
@@ -92,7 +92,7 @@ def _ensure_environments(with_peers: bool) -> bool:
     nvidia = bool(read_hardware().gpus)
     for environment in (SERVE, SERVE_TORCH, TOOLS, *([PEERS] if with_peers else [])):
         ensure(environment, nvidia)
-    return is_made(PEERS, nvidia)
+    return is_current(PEERS, nvidia)
 
 
 def _served_model(fixtures: Fixtures, ready_s: float) -> ServedModel:

@@ -91,7 +91,7 @@ def test_the_packages_install_on_a_bare_system_without_a_network(bundle: Path) -
     mount = f"{bundle / layout.PACKAGES / SYSTEM}:/packages:ro"
     said = docker.run(
         ["run", "--rm", "--network=none", "--volume", mount, images.BASE, "bash", "-c", INSTALL, "bash",
-         *SYSTEMS[SYSTEM].wanted]
+         *SYSTEMS[SYSTEM].requested]
     )  # fmt: skip
     version = json.loads((bundle / layout.MANIFEST).read_text())["systems"][SYSTEM]["docker"]
     dockerd, compose, buildx, python = said.strip().splitlines()

@@ -91,7 +91,7 @@ def test_two_bare_servers_become_a_swarm_and_one_that_is_not_there_is_named(site
 
     done = make_init(site.folder, program, "one two root@nowhere.invalid")
     lines = [line for line in done.stderr.splitlines() if line.startswith("!! ")]
-    assert [line.partition(" (")[0] for line in lines] == ["!! root@nowhere.invalid: not reached"], done.stderr
+    assert [line.partition(" (")[0] for line in lines] == ["!! root@nowhere.invalid: cannot connect"], done.stderr
     assert done.returncode != 0
     assert f"-- one: one is a member, changes made: {CHANGES}" in done.stdout
     assert f"-- two: two is a member, changes made: {CHANGES}" in done.stdout
