@@ -1,4 +1,4 @@
-"""Packages for bare servers: where they come from, and that the scripts agree on the engine. No mirror is asked."""
+"""Packages for bare servers: an unreachable mirror."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Environments, made by the real pip from a folder of wheels: no index is asked."""
+"""Environments, created by the real pip from a folder of wheels, without a package index."""
 
 import hashlib
 import subprocess
