@@ -105,7 +105,7 @@ def copy_f32_only(folder: Path, copy: Path) -> Path:
     text = (folder / "model.toml").read_text(encoding="utf-8")
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(folder, copy, copy_function=os.link, ignore=shutil.ignore_patterns("model.toml"))
-    (copy / "model.toml").write_text(keep_f32_only(text, machine.kind()), encoding="utf-8")
+    (copy / "model.toml").write_text(keep_f32_only(text, machine.machine_kind()), encoding="utf-8")
     return copy
 
 

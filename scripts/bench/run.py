@@ -32,9 +32,9 @@ from scripts.bench.targets import (
 )
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
-from scripts.host.environments import PEERS, SERVE, SERVE_TORCH, TOOLS, ensure, is_made
+from scripts.host.environments import PEERS, SERVE, SERVE_TORCH, TOOLS, ensure, is_current
 from worker.contract.cpu_list import format_cpu_list
-from worker.contract.machine import kind
+from worker.contract.machine import machine_kind
 
 OUT = ROOT / "bench"
 ROUNDS, SECONDS, WARM_S = 3, 4.0, 1.0
@@ -92,7 +92,7 @@ def _ensure_environments(with_peers: bool) -> bool:
     nvidia = bool(read_hardware().gpus)
     for environment in (SERVE, SERVE_TORCH, TOOLS, *([PEERS] if with_peers else [])):
         ensure(environment, nvidia)
-    return is_made(PEERS, nvidia)
+    return is_current(PEERS, nvidia)
 
 
 def _served_model(fixtures: Fixtures, ready_s: float) -> ServedModel:
@@ -109,7 +109,7 @@ def _conditions(fixtures: Fixtures, rounds: int) -> list[str]:
     slots = "; ".join(format_cpu_list(slot) for slot in fixtures.slots)
     sizes = [path.stat().st_size for path in fixtures.images.iterdir()]
     return [
-        f"{name[1] if name else platform.machine()}, {len(fixtures.cpus)} CPUs ({kind(fixtures.gpu)}), "
+        f"{name[1] if name else platform.machine()}, {len(fixtures.cpus)} CPUs ({machine_kind(fixtures.gpu)}), "
         f"Linux {platform.release()}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         f"medians of {rounds} interleaved rounds, with a warm-up before every load; {len(sizes)} images, "
         f"{sum(sizes) / len(sizes) / 1000:.0f} KB on average",

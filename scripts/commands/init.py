@@ -90,8 +90,8 @@ def _swarm(first: Remote, ready: Sequence[Remote], install: Install, faults: dic
 
     def begin(remote: Remote) -> None:
         install(remote, ["--first"])
-        token = remote.ask(f"{AS_ROOT} docker swarm join-token --quiet worker").strip()
-        address = remote.ask(f"{AS_ROOT} docker info --format '{{{{.Swarm.NodeAddr}}}}'").strip()
+        token = remote.run(f"{AS_ROOT} docker swarm join-token --quiet worker").strip()
+        address = remote.run(f"{AS_ROOT} docker info --format '{{{{.Swarm.NodeAddr}}}}'").strip()
         join.extend(["--join", f"{token}@{address}"])
 
     others = [remote for remote in ready if remote != first]
@@ -119,7 +119,7 @@ def _each(remotes: Sequence[Remote], work: Callable[[Remote], None], faults: dic
 def _carry(remote: Remote, bundle: Path) -> None:
     """Copy the missing files of the bundle, and verify all of them."""
     sums = read_sums(bundle)
-    remote.ask(f"mkdir -p {REMOTE} && cat >{REMOTE}/{SUMS}.new", (bundle / SUMS).read_bytes())
+    remote.run(f"mkdir -p {REMOTE} && cat >{REMOTE}/{SUMS}.new", (bundle / SUMS).read_bytes())
     missing = _missing(remote)
     sizes = {name: (bundle / name).stat().st_size for name in missing}
     step(f"{remote.host}: {len(missing)} of {len(sums)} files to copy, {sum(sizes.values()) / 1e6:.1f} MB")
@@ -131,11 +131,11 @@ def _carry(remote: Remote, bundle: Path) -> None:
             _send_large(remote, bundle / name, name, sums[name])
     if damaged := _missing(remote):
         raise CommandError(f"{remote.host}: found {damaged[0]} damaged after copying: look at its disk, run this again")
-    remote.ask(f"mv {REMOTE}/{SUMS}.new {REMOTE}/{SUMS}")
+    remote.run(f"mv {REMOTE}/{SUMS}.new {REMOTE}/{SUMS}")
 
 
 def _missing(remote: Remote) -> list[str]:
-    said = remote.ask(f"cd {REMOTE} && LC_ALL=C sha256sum --check {SUMS}.new 2>/dev/null | sed -n 's/: FAILED.*//p'")
+    said = remote.run(f"cd {REMOTE} && LC_ALL=C sha256sum --check {SUMS}.new 2>/dev/null | sed -n 's/: FAILED.*//p'")
     return [_read_name(line) for line in said.splitlines()]
 
 
@@ -155,13 +155,13 @@ def _send_large(remote: Remote, path: Path, name: str, wanted: str) -> None:
     place = shlex.quote(f"{REMOTE}/{name}")
     folder = shlex.quote(f"{REMOTE}/{name}".rpartition("/")[0])
     for _ in range(2):
-        begun = int(remote.ask(f"mkdir -p {folder}; stat -c %s {place}.part 2>/dev/null || echo 0"))
+        begun = int(remote.run(f"mkdir -p {folder}; stat -c %s {place}.part 2>/dev/null || echo 0"))
         start = begun if begun <= path.stat().st_size else 0
         remote.send(f"cat {'>>' if start else '>'}{place}.part", partial(_pour, path, start))
-        if remote.ask(f"sha256sum <{place}.part")[:64] == wanted:
-            remote.ask(f"mv {place}.part {place}")
+        if remote.run(f"sha256sum <{place}.part")[:64] == wanted:
+            remote.run(f"mv {place}.part {place}")
             return
-        remote.ask(f"rm -f {place}.part")
+        remote.run(f"rm -f {place}.part")
     raise CommandError(f"{remote.host}: {name} does not arrive as {SUMS} says: check it here with `make bundle-verify`")
 
 
@@ -175,7 +175,7 @@ def _install(remote: Remote, swarm: Sequence[str], options: InitOptions, cluster
     """Run init-server.sh on the host with the local cluster.toml, and print its result lines."""
     models = shlex.quote(options.models) if options.models else '"$PWD/models"'
     arguments = shlex.join(["--gpu", options.gpu, *swarm])
-    remote.ask(f"cat >{CLUSTER}", cluster.read_bytes())
+    remote.run(f"cat >{CLUSTER}", cluster.read_bytes())
     place = f'--bundle "$PWD" --models {models} --cluster ../{CLUSTER}'
     script = f"cd {REMOTE} && {AS_ROOT} bash init-server.sh {place} {arguments} 2>&1"
     step(f"{remote.host}: running init-server.sh")
@@ -183,13 +183,13 @@ def _install(remote: Remote, swarm: Sequence[str], options: InitOptions, cluster
     command = remote.command(script)
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as ssh:
         for line in ssh.stdout or ():
-            remote.note(line)
+            remote.append_log(line)
             last = line.decode(errors="replace").strip()
             fault = fault or (last if last.startswith("!! ") else "")
             serve = last.removeprefix("-- ") if last.startswith(SERVE) else serve
             result = last.removeprefix("-- ") if "nothing changed" in last or "changes made" in last else result
     if ssh.returncode:
-        raise remote.refusal(ssh.returncode, fault or last)
+        raise remote.command_error(ssh.returncode, fault or last)
     for said in filter(None, (result, serve)):
         step(f"{remote.host}: {said}")
 

@@ -18,7 +18,7 @@ class Options:
 
 def run(place: Place, options: Options) -> None:
     """Print the slots as JSON."""
-    slots.show(place.load_cluster(), options.server, gpus=options.gpu == "auto")
+    slots.print_slots(place.load_cluster(), options.server, gpus=options.gpu == "auto")
 
 
 COMMAND = Command("show this server's slots, as init-server.sh writes them", Options, run)

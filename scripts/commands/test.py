@@ -10,7 +10,7 @@ from scripts.cluster.hardware import read_hardware
 from scripts.commands import Command, Place
 from scripts.host import checks
 from scripts.host.environments import DEV, SERVE, ensure
-from scripts.host.lanes import run_beside
+from scripts.host.lanes import run_in_parallel
 from scripts.host.packages import NGINX, TEST_TOOLS, require
 
 UNIT = "tests/unit"
@@ -43,7 +43,7 @@ def run(place: Place, options: Options) -> None:
         checks.run("pytest", [python, "-m", "pytest", *options.arguments])
         return
     checks.run_checks(python.parent)
-    run_beside({lane: [python, *pytest_arguments(lane), *folders] for lane, folders in LANES.items()}, REPORTS)
+    run_in_parallel({lane: [python, *pytest_arguments(lane), *folders] for lane, folders in LANES.items()}, REPORTS)
 
 
 def pytest_arguments(lane: str) -> list[str]:

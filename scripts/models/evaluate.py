@@ -24,7 +24,7 @@ from scripts.models.options import EvaluateOptions
 from scripts.models.tools import EvaluateTask
 from scripts.models.tools.evaluate import FORMAT, JSON, PAGE
 from worker.contract.engines import ENGINES
-from worker.contract.machine import kind
+from worker.contract.machine import machine_kind
 
 OUT = ROOT / "evaluation"
 
@@ -46,7 +46,8 @@ def evaluate(options: EvaluateOptions, cluster: Cluster) -> None:
     on_gpus = _is_for_gpus(facts)
     model_add.set_umask_and_signals()
     python = ensure(
-        serving(facts.needs(library.machine_kind_here() if on_gpus else kind())), nvidia=bool(read_hardware().gpus)
+        serving(facts.needs(library.machine_kind_here() if on_gpus else machine_kind())),
+        nvidia=bool(read_hardware().gpus),
     )
     with _draft(target) as draft:
         _run(python, draft, EvaluateTask(model=entry.folder, images=place, on_gpus=on_gpus))

@@ -21,7 +21,7 @@ from worker.contract.engines import SAFE, needed_by
 from worker.contract.fields import ModelError, TomlReader, read_toml
 from worker.contract.files import sha256, write_atomically
 from worker.contract.loaders import reads_texts
-from worker.contract.machine import kind
+from worker.contract.machine import machine_kind
 
 MODELS = ROOT / "models"
 EMBEDDED = ROOT / "worker/photos"  # part of the kit, whether or not it is served
@@ -167,7 +167,7 @@ def record(models: Path, folder: Path, good: bool) -> None:
 def machine_kind_here() -> str:
     """Return the machine kind that models run on here: of the first GPU, or of the CPUs if there is none."""
     gpus = read_hardware().gpus
-    return kind(gpus[0].uuid if gpus else "")
+    return machine_kind(gpus[0].uuid if gpus else "")
 
 
 def show(models: Path, cluster: Cluster, name: str) -> None:

@@ -9,7 +9,7 @@ from scripts.base.errors import CommandError
 from scripts.base.options import Flag
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
-from scripts.host.environments import HOME, TOOLS, ensure
+from scripts.host.environments import TOOLS, VENVS, ensure
 from scripts.host.wheelhouse import collect
 from scripts.models import tools as model_tools
 from scripts.models.add import install_folder, set_umask_and_signals, staging_folder
@@ -17,7 +17,7 @@ from scripts.models.model_store import EMBEDDED
 from scripts.models.tools import PhotosTask
 
 LOCK = ROOT / "scripts/requirements/photos.txt"
-WHEELS = HOME / "photos-wheels"
+WHEELS = VENVS / "photos-wheels"
 
 
 @dataclass(frozen=True)

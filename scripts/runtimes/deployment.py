@@ -5,14 +5,14 @@ from dataclasses import dataclass, field, replace
 
 from scripts.base.errors import CommandError
 from scripts.cluster.config import Cluster
-from scripts.cluster.cores import best, reason
+from scripts.cluster.cores import best_cores, explain_cores
 from scripts.cluster.hardware import Hardware, read_hardware
-from scripts.cluster.models import ModelInfo, read_specs, served
+from scripts.cluster.models import ModelInfo, model_infos, read_specs
 from scripts.cluster.plan import Plan, Slot, plan
 from scripts.runtimes.run_directory import RunDir
 from worker.contract.cpu_list import format_cpu_list
 from worker.contract.engines import ENGINES
-from worker.contract.machine import kind
+from worker.contract.machine import machine_kind
 
 LAST_PORT = 65535
 
@@ -42,7 +42,7 @@ class Deployment:
         server = self.cluster.servers[0]
         left_open = server.workers is None and server.cores_per_worker is None
         why = left_open and not all(worker.slot.gpu for worker in self.plan.workers)
-        return self.plan_text() + (f"; {reason(self.cluster.profile, self.cores)}" if why else "")
+        return self.plan_text() + (f"; {explain_cores(self.cluster.profile, self.cores)}" if why else "")
 
     def plan_text(self) -> str:
         """Return a line that says which worker has which cores or GPU."""
@@ -57,10 +57,10 @@ def plan_here(cluster: Cluster, run: RunDir) -> Deployment:
             "keep one [[servers]] table"
         )
     hardware, specs = read_hardware(), read_specs(cluster)
-    models = served(specs, cluster.engine, [*dict.fromkeys(gpu.name for gpu in hardware.gpus), kind()])
+    models = model_infos(specs, cluster.engine, [*dict.fromkeys(gpu.name for gpu in hardware.gpus), machine_kind()])
     if not any(ENGINES[model.engine].gpu for model in models.values()):
         # Plan on the cores if no engine here can use the GPU.
-        hardware, models = replace(hardware, gpus=()), served(specs, cluster.engine, [kind()])
+        hardware, models = replace(hardware, gpus=()), model_infos(specs, cluster.engine, [machine_kind()])
     name = cluster.servers[0].name
     planned = plan(cluster, {name: hardware}, cores={name: _measured_cores(cluster, models)})
     return Deployment(cluster, hardware, models, planned, run)
@@ -97,7 +97,7 @@ def reuse_ports(deployment: Deployment, known: Mapping[str, int], is_free: Calla
 
 
 def _measured_cores(cluster: Cluster, models: Mapping[str, ModelInfo]) -> int | None:
-    return best(cluster.profile, [(model.share, models[model.name].scaling) for model in cluster.models])
+    return best_cores(cluster.profile, [(model.share, models[model.name].scaling) for model in cluster.models])
 
 
 def _place(slot: Slot) -> str:

@@ -142,7 +142,7 @@ def _wait_finished(runtime: SideBySide, deployment: Deployment, before: Collecti
 
     if finishing():
         say("   waiting for what is on its way")
-    wait_until(lambda: not finishing(), every_s=0.2)
+    wait_until(lambda: not finishing(), interval_s=0.2)
 
 
 @contextlib.contextmanager

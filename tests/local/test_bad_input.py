@@ -39,7 +39,7 @@ def lives(worker: WorkerProcess) -> Iterator[None]:
     assert state == {
         "state": "ready", "reason": None, "worker": "bright-0", "slot": "this-cpu0", "model": "bright", "version": "1",
         "engine": "openvino", "precision": "f32", "in_flight": 0, "queued": 0,
-        "choice": f"the safe choice: nothing was measured on this kind of machine, {machine.kind()}",
+        "choice": f"the safe choice: nothing was measured on this kind of machine, {machine.machine_kind()}",
     }  # fmt: skip
     new = worker.log.read_text()[logged:]
     assert '"unforeseen"' not in new

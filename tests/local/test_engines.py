@@ -19,15 +19,15 @@ agreement = 1.0
 difference = 0.0
 chosen = true
 """
-KIND = f"on this kind of machine, {machine.kind()}"
+KIND = f"on this kind of machine, {machine.machine_kind()}"
 
 
 @pytest.mark.parametrize(
     ("measured_on", "engine", "found", "choice"),
     [
-        (machine.kind(), "auto", "onnxruntime", f"the fastest that was measured {KIND}"),
+        (machine.machine_kind(), "auto", "onnxruntime", f"the fastest that was measured {KIND}"),
         ("another", "auto", "openvino", f"the safe choice: nothing was measured {KIND}"),
-        (machine.kind(), "openvino", "openvino",
+        (machine.machine_kind(), "openvino", "openvino",
          f"engine openvino was requested; the safe choice: nothing was measured {KIND}"),
     ],
 )  # fmt: skip

@@ -342,7 +342,7 @@ def test_a_model_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     service = create(tmp_path, '[[models]]\nname = "bright"\nfolder = "/no/such/folder"\n')
     assert _refused(service) == [
         f"{service.cluster}: models/0/folder: /no/such/folder: no such folder: "
-        "name one that is there; is the models volume mounted?"
+        "name an existing one; is the models volume mounted?"
     ]
 
 

@@ -108,7 +108,7 @@ def test_a_model_folder_that_is_missing_or_empty(kitchen: ServiceFactory, tmp_pa
     service = kitchen.make(folder)
     fault = {
         True: "found an empty folder, needed a model folder: copy one there, or mount the models volume",
-        False: "no such folder: name one that is there; is the models volume mounted?",
+        False: "no such folder: name an existing one; is the models volume mounted?",
     }
     assert refused(service) == [f"{service.cluster}: models/0/folder: {folder}: {fault[there]}"]
     assert left_over(service) == []

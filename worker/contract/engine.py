@@ -28,7 +28,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Measurement:
-    """The measurements of one engine in one precision on one machine kind (worker.contract.machine.kind).
+    """The measurements of one engine in one precision on one machine kind (worker.contract.machine.machine_kind).
 
     `images_per_s` is the speed of one core, or of the GPU; `agreement` is the share of comparison images answered as
     the reference, torch in f32, answers them; `difference` is the largest difference of a score from the reference's;

@@ -19,7 +19,7 @@ FLAGS = re.compile(r"^(?:flags|Features)\s*:(.*)$", re.MULTILINE)
 UNKNOWN_GPU = "unknown GPU"
 
 
-def kind(gpu: str = "") -> str:
+def machine_kind(gpu: str = "") -> str:
     """Return the kind of the GPU with this UUID, or of this machine's CPUs if `gpu` is "".
 
     Measurements are valid for every machine of the same kind.

@@ -45,7 +45,7 @@ def load_engine(folder: ModelFolder, requested: str, threads: int, gpu: str = ""
     `gpu` is the UUID of the slot's GPU, or ""; `cache` is a folder for compiled networks, or "".
     Raise ModelError if the engine cannot run this folder.
     """
-    choice = folder.engine.choose(machine.kind(gpu), requested)
+    choice = folder.engine.choose(machine.machine_kind(gpu), requested)
     return Engine(choice, _runner(folder, choice, threads, bool(gpu), cache))
 
 

@@ -135,7 +135,7 @@ class LocalRuntime(SideBySide):
             "runtime": f"{self.name}\n",
             "rendered/programs.conf": render.programs(cluster, plan, ports, commands, ROOT),
             self.members: render.members(cluster, plan, render.addresses(cluster, plan, ports)),
-            "gateway/rendered/listen.conf": render.listen(cluster.port),
+            "gateway/rendered/listen.conf": render.listen_directive(cluster.port),
         }
 
     def start(self, run: RunDir, worker: str) -> None:

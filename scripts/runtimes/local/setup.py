@@ -6,7 +6,7 @@ from collections.abc import Collection
 from functools import partial
 
 from scripts.base.programs import search_path
-from scripts.host.environments import HOME, Environment, is_made
+from scripts.host.environments import VENVS, Environment, is_current
 from scripts.host.packages import NGINX, ensurepip_package, has_ensurepip, installable
 from scripts.runtimes.checks import room, writable
 from scripts.runtimes.deployment import Deployment
@@ -18,10 +18,10 @@ from scripts.runtimes.runtime import Checks
 def checks(run: RunDir, deployment: Deployment | None, environments: Collection[Environment]) -> Checks:
     """Return check name -> check; `deployment` is None if the cluster cannot be planned."""
     nvidia = deployment is not None and bool(deployment.hardware.gpus)
-    complete = all(is_made(environment, nvidia) for environment in environments)
+    complete = all(is_current(environment, nvidia) for environment in environments)
     folders = {run.path: "give another with RUN_DIR="}
     if not complete:
-        folders[HOME] = "unpack the kit where it can be written"
+        folders[VENVS] = "unpack the kit where it can be written"
     others: Checks = {
         "folders": partial(writable, folders),
         "nginx": _nginx,

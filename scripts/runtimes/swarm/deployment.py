@@ -14,12 +14,12 @@ from scripts.cluster.config import Cluster, Server
 from scripts.cluster.hardware import read_hardware
 from scripts.cluster.models import read_models
 from scripts.cluster.plan import Plan, Slot, Worker, spread_models, too_few_slots
-from scripts.cluster.slots import asked
+from scripts.cluster.slots import requested_settings
 from scripts.host import docker
 from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.swarm.nodes import KIND, SERVER, Node, read_nodes
-from worker.contract.machine import kind
+from worker.contract.machine import machine_kind
 from worker.contract.volume import SENTINEL, VolumeError, read_sentinel
 
 INIT = "run scripts/init-server.sh there"
@@ -69,7 +69,7 @@ def plan_servers(cluster: Cluster, run: RunDir, away: Sequence[str] = ()) -> Swa
     staying = [server for server in cluster.servers if server.name not in away]
     nodes = chosen_nodes(cluster, staying, read_nodes())
     hardware = read_hardware()
-    kinds = [*dict.fromkeys(gpu.name for gpu in hardware.gpus), kind()]
+    kinds = [*dict.fromkeys(gpu.name for gpu in hardware.gpus), machine_kind()]
     models = read_models(cluster, kinds)
     planned, held = plan(cluster, nodes), volumes(cluster)
     return SwarmDeployment(cluster, hardware, models, planned, run, nodes=nodes, volumes=held)
@@ -122,7 +122,7 @@ def _fault(server: Server, node: Node | None, nodes: Sequence[Node]) -> str | No
 
 def _slot_faults(server: Server, node: Node) -> list[str]:
     """Return a line for each key of `server` that differs from what its slots were made from."""
-    wanted = asked(server)
+    wanted = requested_settings(server)
     return [
         f"{key}: found {_shown(wanted, key)}, needed {_shown(node.asked, key)}, as when {server.name} was initialised: "
         "under Docker Swarm that sets a server's slots: write that, or initialise the server again with this file: "

@@ -27,7 +27,7 @@ class Node:
     manager: bool
     labels: Mapping[str, str]
     slots: tuple[str, ...]
-    asked: Mapping[str, Any] = field(default_factory=dict)  # see scripts.cluster.slots.asked
+    asked: Mapping[str, Any] = field(default_factory=dict)  # see scripts.cluster.slots.requested_settings
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from tests.cluster.init.hosts import Host
 from tests.cluster.init.trees import difference, tree
 from tests.wait import until
 
-NOTHING = "nothing changed: {} is as it should be"
+NOTHING = "nothing changed: {} is up to date"
 MOUNTED = "ro,nosuid,nodev,noexec"
 CLASSIFY = """
 import http.client, sys

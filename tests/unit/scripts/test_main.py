@@ -76,7 +76,7 @@ def test_a_cluster_file_with_faults_leaves_nothing_behind(command: str, tmp_path
     assert (status, out) == (1, "")
     assert err.splitlines() == [
         f'!! {cluster}: ports: unknown key, did you mean "port"?',
-        f"!! {cluster}: models: found [], needed one or several [[models]] tables",
+        f"!! {cluster}: models: found [], needed one or more [[models]] tables",
     ]
     assert [path.name for path in tmp_path.iterdir()] == ["cluster.toml"]
 

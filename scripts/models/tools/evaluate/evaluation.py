@@ -18,7 +18,7 @@ from scripts.models.tools.evaluate.report import Evaluation, Mistake, abbreviate
 from scripts.models.tools.evaluate.run import Answer, answers, places
 from scripts.models.tools.prepare.isolated import Place
 from worker.contract.languages import BOTH
-from worker.contract.machine import kind
+from worker.contract.machine import machine_kind
 from worker.models.folder import ModelFolder, read_folder, verify_files
 from worker.models.labels import SIGMOID, SOFTMAX
 
@@ -35,7 +35,7 @@ def evaluate(path: Path, source: Path, on_gpus: bool) -> tuple[Evaluation, list[
     data = dataset.read(source, Classes(folder.output))
     _require_images(folder, source, data)
     process_places = places(read_hardware(), path, on_gpus)[: len(data.images)]
-    machine = kind(process_places[0].gpu)
+    machine = machine_kind(process_places[0].gpu)
     choice = folder.engine.choose(machine)
     step(f"evaluating {folder.name} by {choice.engine} in {choice.precision} on {count_images(len(data.images))}")
     answered, seconds = _classify(path, data, process_places)

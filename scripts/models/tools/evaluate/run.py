@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from scripts.cluster.hardware import Hardware
-from scripts.cluster.plan import near_cores, physical_cores
+from scripts.cluster.plan import assign_cores, physical_cores
 from scripts.models.tools.answers import asker, check_count, open_engine, outputs
 from scripts.models.tools.evaluate.metrics import TOP
 from scripts.models.tools.prepare import scaling
@@ -47,7 +47,9 @@ def places(hardware: Hardware, folder: Path, on_gpus: bool) -> list[Place]:
     """Return the processes' places: one for each GPU, or as many on all cores as the memory allows."""
     if on_gpus:
         cores = physical_cores(hardware.cpus)
-        return [Place(scaling.numbers(near), gpu.uuid) for gpu, near in near_cores(hardware.gpus[: len(cores)], cores)]
+        return [
+            Place(scaling.numbers(near), gpu.uuid) for gpu, near in assign_cores(hardware.gpus[: len(cores)], cores)
+        ]
     model_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     process_bytes = PROCESS_BYTES + COPIES * model_bytes
     choices = [scaling.places(hardware.cpus, size) for size in scaling.sizes(hardware.cpus)]

@@ -14,7 +14,7 @@ from scripts.models.tools.prepare.isolated import Failed, Place, run_isolated
 from worker.contract.engine import EXACT, QUANTISED, EngineSpec, Measurement, Scaling
 from worker.contract.engines import ENGINES
 from worker.contract.fields import ModelError
-from worker.contract.machine import kind
+from worker.contract.machine import machine_kind
 from worker.models.folder import ModelFolder
 
 TRIAL_S = 900.0  # of one benchmark, whose parts are limited: a longer one hangs
@@ -37,10 +37,10 @@ class Bench:
 
 def candidates(bench: Bench) -> Iterator[Candidate]:
     """Yield every candidate on this machine, those on CPUs first; one GPU of each kind stands for all of that kind."""
-    cpus = kind()
+    cpus = machine_kind()
     for name, engine in ENGINES.items():
         yield from (Candidate(name, one, cpus) for one in engine.cpu if _has_network(bench, name, one))
-    gpus = {kind(gpu.uuid): gpu.uuid for gpu in reversed(bench.hardware.gpus)}
+    gpus = {machine_kind(gpu.uuid): gpu.uuid for gpu in reversed(bench.hardware.gpus)}
     for machine, uuid in gpus.items():
         for name, engine in ENGINES.items():
             yield from (Candidate(name, one, machine, uuid) for one in engine.gpu if _has_network(bench, name, one))

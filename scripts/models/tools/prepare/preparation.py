@@ -17,7 +17,7 @@ from scripts.models.tools.prepare.merge import merge_measurements, with_scaling
 from scripts.models.tools.rewrite import rewritten
 from worker.contract.engine import EXACT, EngineSpec, Measurement, Scaling
 from worker.contract.files import sha256, write_atomically
-from worker.contract.machine import kind
+from worker.contract.machine import machine_kind
 from worker.models.folder import ModelFolder, read_folder, verify_files
 
 BUSY = 0.5  # load per CPU from other processes above which measurements are distorted
@@ -74,9 +74,9 @@ def _scaling(
     bench: Bench, spec: EngineSpec, trials: Sequence[tuple[Measurement, BenchmarkResult]]
 ) -> Iterator[Scaling]:
     """Measure the choice for this machine's CPUs with each number of cores per worker."""
-    choice = spec.choose(kind())
+    choice = spec.choose(machine_kind())
     for row, trial in trials:
-        if (row.machine, row.engine, row.precision) == (kind(), choice.engine, choice.precision):
+        if (row.machine, row.engine, row.precision) == (machine_kind(), choice.engine, choice.precision):
             step("measuring all cores at once")
             yield from scaled(bench, row, trial.memory)
 

@@ -92,7 +92,7 @@ def test_a_machine_that_can_serve_is_told_so_line_by_line_and_nothing_is_changed
         rf"ok  hardware: CPUs {usable}, {HARDWARE.memory_bytes // 1_000_000} MB of memory, .+",
         r"ok  plan: m-0 on CPU [\d,-]+",
         rf"ok  ports and memory: enough memory, ports {port} to {port + 1} free",
-        rf"ok  folders: {cluster.parent}/run( and {environments.HOME})? can be written",
+        rf"ok  folders: {cluster.parent}/run( and {environments.VENVS})? can be written",
         r"ok  nginx: nginx version: nginx/[\d.]+.*",
         rf"ok  packages: {packages}",
         r"this machine can serve",

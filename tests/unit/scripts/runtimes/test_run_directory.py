@@ -7,7 +7,7 @@ import pytest
 from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, parse_cluster
 from scripts.cluster.plan import plan
-from scripts.render.common import addresses, listen, members
+from scripts.render.common import addresses, listen_directive, members
 from scripts.runtimes.run_directory import LONGEST_SOCKET, RunDir, run_dir
 from tests.unit.hardware import recorded
 from tests.unprivileged_user import UNPRIVILEGED, as_unprivileged
@@ -106,8 +106,8 @@ def test_the_sockets_path_may_have_its_full_length_and_no_byte_more(tmp_path: Pa
 
 def test_paths_that_supervisord_cannot_be_told_are_refused(tmp_path: Path) -> None:
     assert refused(tmp_path / "it's") == (
-        f"{tmp_path}/it's: needed a path without quotes, backslashes, line breaks, and spaces at its end "
-        "or before ; or #",
+        f"{tmp_path}/it's: needed a path without quotes, backslashes, line breaks, trailing spaces, "
+        "and spaces before ; or #",
     )
     assert refused(tmp_path / "100%") == (f"{tmp_path}/100%: needed a path without %: give one with RUN_DIR=",)
     assert run_dir(tmp_path / "my run 运行").path.parent == tmp_path
@@ -148,7 +148,7 @@ def test_the_ports_that_a_local_service_was_given_are_remembered(tmp_path: Path)
             cluster, planned, addresses(cluster, planned, {"m-0": 9001, "m-1": 9002})
         )
     }
-    run.create(listed | {"gateway/rendered/listen.conf": listen(cluster.port)}, OWN)
+    run.create(listed | {"gateway/rendered/listen.conf": listen_directive(cluster.port)}, OWN)
     assert run.ports == {"m-0": 9001, "m-1": 9002}
     assert run.held_ports == {9000, 9001, 9002}
     run.write({"gateway/rendered/members.json": "half"})

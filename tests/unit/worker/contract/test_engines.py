@@ -93,5 +93,5 @@ def test_the_environment_follows_from_the_lists_that_an_engine_needs() -> None:
     assert serving(ONNX_TOO) == serving(SAFE) == SERVE
     assert serving(TORCH_ENGINE) == SERVE_TORCH
     own = serving(replace(ONNX_TOO, image=WorkerImage("tvm", (*BASE_IMAGE.requirements, "tvm"))))
-    assert own.folder == environments.HOME / "serve-tvm"
+    assert own.folder == environments.VENVS / "serve-tvm"
     assert own.locks == (*SERVE.locks, WORKER / "tvm.txt")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scripts.cluster.hardware import parse_gpus
-from worker.contract.machine import FEATURES, UNKNOWN_GPU, cpu_kind, gpu_kind, kind
+from worker.contract.machine import FEATURES, UNKNOWN_GPU, cpu_kind, gpu_kind, machine_kind
 
 SMI = """GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77)
   MIG 1g.5gb      Device  0: (UUID: MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f)
@@ -42,7 +42,7 @@ def test_a_cpu_kind_lists_the_features_that_select_kernels(architecture: str, te
 
 
 def test_the_kind_of_this_machine_comes_from_its_kernel() -> None:
-    words = kind().split()
+    words = machine_kind().split()
     assert words[0] == os.uname().machine
     assert set(words[1:]) <= set(FEATURES)
     assert all(f" {word}" in Path("/proc/cpuinfo").read_text() for word in words[1:])

@@ -13,7 +13,7 @@ from scripts.models.tools.prepare.effort import QUICK
 from scripts.models.tools.prepare.measure import Bench
 from tests.folders import SIZE, Bright, checkpoint_folder, finish, onnx_folder, openvino_folder, small_network
 from tests.unit.hardware import recorded
-from worker.contract.machine import kind
+from worker.contract.machine import machine_kind
 from worker.models.folder import read_folder
 
 PREPARED = {
@@ -86,7 +86,7 @@ def test_all_that_can_run_is_tried(tmp_path: Path) -> None:
         "torch f32", "torch bf16", "openvino f32", "openvino bf16", "openvino int8", "onnxruntime f32",
         "onnxruntime int8",
     ]  # fmt: skip
-    assert {candidate.machine for candidate in measure.candidates(bench(torch_built))} == {kind()}
+    assert {candidate.machine for candidate in measure.candidates(bench(torch_built))} == {machine_kind()}
     ready = openvino_folder(tmp_path / "ready")
     assert list(map(str, measure.candidates(bench(ready)))) == ["openvino f32", "openvino bf16"]
     assert list(map(str, measure.candidates(bench(ready, quantised=True)))) == ["openvino int8"]
