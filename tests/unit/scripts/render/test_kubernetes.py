@@ -182,7 +182,7 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     one = parse_cluster('[[models]]\nname = "photos"\nfolder = "worker/photos"\n', "c.toml")
     with pytest.raises(CommandError) as refusal:
         write(one, tmp_path / "file", gpu=False)
-    assert refusal.value.lines == (f"{tmp_path / 'file'}: File exists: name a directory that can be written with OUT=",)
+    assert refusal.value.lines == (f"{tmp_path / 'file'}: File exists: set a writable directory with OUT=",)
 
 
 def test_the_files_are_written_and_what_they_need_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
