@@ -47,7 +47,7 @@ def run(service: ServiceOptions, options: UseOptions) -> None:
         say(f"{cluster.source} now names {name} instead of {target.name}; nothing is running: `make up` serves it")
         return
     swap = plan_swap(target.name, name, old, new)
-    if not directory.holds(runtime.render(old)):
+    if not directory.has_files(runtime.render(old)):
         raise CommandError(f"{directory.path}: the running service differs from {cluster.source}: run `make up` first")
     execute(runtime, swap, write)
     default = " and answers /predict" if target is cluster.models[0] else ""

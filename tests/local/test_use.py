@@ -141,7 +141,7 @@ def test_a_request_that_is_still_being_sent_is_answered_by_the_old_model(
         with started(running, models, "bright") as using:
             sent = 1
             for line in using.stdout or ():
-                if "waiting for what is on its way" in line:
+                if "waiting for requests in flight" in line:
                     break
                 client.sendall(body[sent : sent + 1])  # Nginx gives up a client that is silent for long
                 sent += 1
@@ -173,7 +173,7 @@ def started(service: Service, models: Path, name: str) -> Iterator[subprocess.Po
 BROKEN = [
     pytest.param(wrong_answer, r"wrong-0 is broken: .*golden/one\.png", id="golden"),
     pytest.param(wrong_weights, r"wrong-0 is broken: .*/model\.bin: sha256 is \w{64}, model\.toml says", id="weights"),
-    pytest.param(crashing, r"wrong-0 ends as soon as it starts; its log ends with:", id="crash"),
+    pytest.param(crashing, r"wrong-0 exits as soon as it starts; its log ends with:", id="crash"),
 ]
 
 
@@ -189,7 +189,7 @@ def test_a_model_that_does_not_become_ready_changes_nothing(
     finally:
         shutil.rmtree(folder)
     assert any(re.match(reason, line) for line in lines)
-    assert lines[-1] == "photos serves on; nothing was changed"
+    assert lines[-1] == "photos is still being served; nothing was changed"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -66,7 +66,7 @@ def watch(deployment: Deployment, workers: Collection[str]) -> Callable[[], None
                 lost, seen[service] = seen[service] - alive, alive
             if lost or (state in DOWN and service in {*watched, "gateway"}):
                 log = run_compose(deployment.run, "logs", "--no-log-prefix", "--tail", str(LOG_LINES), service)
-                raise CommandError(f"{service} ends as soon as it starts; its log ends with:", *log.splitlines())
+                raise CommandError(f"{service} exits as soon as it starts; its log ends with:", *log.splitlines())
 
     return look
 

@@ -27,7 +27,7 @@ def watch(deployment: Deployment, workers: Collection[str]) -> Callable[[], None
             ended = name in watched and seen[name] - alive
             if ended or (process.state == "FATAL" and name in {*watched, *supervisor.GATEWAY}):
                 raise CommandError(
-                    f"{name} ends as soon as it starts; its log ends with:", *_log_end(deployment.run, name)
+                    f"{name} exits as soon as it starts; its log ends with:", *_log_end(deployment.run, name)
                 )
             if name in watched:
                 seen[name] = alive

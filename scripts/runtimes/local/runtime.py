@@ -21,7 +21,7 @@ from scripts.runtimes.preflight import memory_faults, port_faults
 from scripts.runtimes.rolling import replace_each
 from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.runtime import Checks, SideBySide
-from scripts.runtimes.waiting import wait_in
+from scripts.runtimes.waiting import wait_in_rotation
 from worker.contract.cpu_list import format_cpu_list
 
 GONE = "supervisord is gone"
@@ -50,7 +50,7 @@ class LocalRuntime(SideBySide):
         if faults := memory_faults(planned.plan, planned.hardware, planned.models):
             raise CommandError(*faults)
         running = supervisor.is_running(run)
-        if running and run.holds(self.render(unchanged := _as_it_runs(planned))):
+        if running and run.has_files(self.render(unchanged := _as_it_runs(planned))):
             step("already up")
             self.wait(unchanged)
             return unchanged
@@ -59,7 +59,7 @@ class LocalRuntime(SideBySide):
             step(f"{GONE}: ending what it left behind")
             orphans.end(run)
         ports = {cluster.port, *deployment.ports.values()}
-        if faults := port_faults(sorted(ports - run.held_ports if running else ports)):
+        if faults := port_faults(sorted(ports - run.all_ports if running else ports)):
             raise CommandError(*faults)
         if running:
             step("the plan changed: ending what runs")
@@ -69,7 +69,7 @@ class LocalRuntime(SideBySide):
             self.wait(deployment)
         except (CommandError, KeyboardInterrupt):
             _end(run)
-            run.disown()
+            run.clear_runtime()
             raise
         return deployment
 
@@ -78,14 +78,14 @@ class LocalRuntime(SideBySide):
         if run.path.exists() and os.geteuid() not in (0, run.path.stat().st_uid):
             raise CommandError(f"{run.path}: no permission: needed the account that started this service, or root")
         if supervisor.is_running(run):
-            step("stopping: what is in flight is answered first")
+            step("stopping: requests in flight are answered first")
         elif orphans.find(run):
             step(f"{GONE}: ending what it left behind")
         else:
             say("nothing is running")
             return run.remove()
         _end(run)
-        if busy := [port for port in sorted(run.held_ports) if port_faults([port])]:
+        if busy := [port for port in sorted(run.all_ports) if port_faults([port])]:
             listed = ", ".join(map(str, busy))
             raise CommandError(
                 f"port {listed}: still in use, by nothing that was started from {run.path}: `ss -ltnp` says by whom"
@@ -118,7 +118,7 @@ class LocalRuntime(SideBySide):
 
     def check_choice(self) -> str:
         fault = docker.engine_fault()
-        return f"`make up` takes the local runtime{f': {fault}' if fault else ''}"
+        return f"`make up` uses the local runtime{f': {fault}' if fault else ''}"
 
     def checks(self, run: RunDir, deployment: Deployment | None) -> Checks:
         return setup.checks(run, deployment, _environments(deployment) if deployment else {SERVE})
@@ -145,7 +145,7 @@ class LocalRuntime(SideBySide):
         supervisor.remove(run, workers)
 
     def wait(self, deployment: Deployment, workers: Collection[str] = ()) -> None:
-        wait_in(deployment, processes.watch(deployment, workers), workers)
+        wait_in_rotation(deployment, processes.watch(deployment, workers), workers)
 
     def gateway(self, run: RunDir) -> dict[int, str]:
         return processes.nginx_workers(run)

@@ -8,7 +8,7 @@ from functools import partial
 from scripts.base.programs import search_path
 from scripts.host.environments import HOME, Environment, is_made
 from scripts.host.packages import NGINX, ensurepip_package, has_ensurepip, installable
-from scripts.runtimes.checks import room, writable
+from scripts.runtimes.checks import check_capacity, check_writable
 from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.local import orphans
 from scripts.runtimes.run_directory import RunDir
@@ -19,18 +19,18 @@ def checks(run: RunDir, deployment: Deployment | None, environments: Collection[
     """Return check name -> check; `deployment` is None if the cluster cannot be planned."""
     nvidia = deployment is not None and bool(deployment.hardware.gpus)
     complete = all(is_made(environment, nvidia) for environment in environments)
-    folders = {run.path: "give another with RUN_DIR="}
+    folders = {run.path: "set another with RUN_DIR="}
     if not complete:
         folders[HOME] = "unpack the kit where it can be written"
     others: Checks = {
-        "folders": partial(writable, folders),
+        "folders": partial(check_writable, folders),
         "nginx": _nginx,
         "packages": partial(_packages, complete),
     }
     if deployment is None:
         return others
     ports = [deployment.cluster.port, *deployment.ports.values()]
-    return {"ports and memory": lambda: room(deployment, ports, running=bool(orphans.find(run))), **others}
+    return {"ports and memory": lambda: check_capacity(deployment, ports, running=bool(orphans.find(run))), **others}
 
 
 def _nginx() -> str:

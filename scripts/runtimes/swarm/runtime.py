@@ -61,7 +61,7 @@ class SwarmRuntime(Runtime):
             say("nothing is running")
             run.remove()
             return
-        step("stopping: what is in flight is answered first")
+        step("stopping: requests in flight are answered first")
         docker.run(["stack", "rm", STACK])
         wait_gone()
         run.remove()

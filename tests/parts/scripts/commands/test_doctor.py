@@ -88,7 +88,7 @@ def test_every_check_of_a_machine_that_can_serve_is_printed_and_nothing_is_chang
     packages = "installed" if SERVE.python.exists() else "not installed yet; `make up` installs them"
     expected = [
         rf"ok  python: {re.escape(platform.python_version())}",
-        r"ok  runtime: `make up` takes the local runtime.*",
+        r"ok  runtime: `make up` uses the local runtime.*",
         rf"ok  hardware: CPUs {usable}, {HARDWARE.memory_bytes // 1_000_000} MB of memory, .+",
         r"ok  plan: m-0 on CPU [\d,-]+",
         rf"ok  ports and memory: enough memory, ports {port} to {port + 1} free",
@@ -107,9 +107,10 @@ def test_every_check_of_a_machine_that_can_serve_is_printed_and_nothing_is_chang
 def test_a_port_in_use_is_named_and_the_other_checks_go_on(cluster: Path, capsys: Capture) -> None:
     port = port_of(cluster)
     with socket.create_server(("127.0.0.1", port)):
+        remedy = "stop the process that listens there, or set another port"
         assert doctor_fails(cluster, capsys) == (
             ["to fix before `make up`: ports and memory"],
-            [f"no  ports and memory: port {port}: already in use: end what listens there, or set another port"],
+            [f"no  ports and memory: port {port}: already in use: {remedy}"],
         )
 
 
@@ -119,8 +120,8 @@ def test_too_little_memory_is_named(cluster: Path, capsys: Capture) -> None:
     lines, printed = doctor_fails(cluster, capsys)
     assert lines == ["to fix before `make up`: ports and memory"]
     assert printed == [
-        "no  ports and memory: memory: about 8796243 MB needed, workers: 1, "
-        f"found {HARDWARE.memory_bytes // 1_000_000} MB: set fewer workers in cluster.toml"
+        f"no  ports and memory: memory: found {HARDWARE.memory_bytes // 1_000_000} MB, needed about 8796243 MB for 1 worker: "
+        "set fewer workers in cluster.toml"
     ]
 
 
@@ -171,7 +172,7 @@ def test_a_folder_that_cannot_be_written_is_named(cluster: Path, capsys: Capture
         diagnose(cluster)
     folder = cluster.parent
     assert (
-        f"no  folders: {folder}: found no right to write there, needed it for {folder}/run: give another with RUN_DIR="
+        f"no  folders: {folder}: found no write permission, needed it for {folder}/run: set another with RUN_DIR="
     ) in capsys.readouterr().out.splitlines()
 
 
