@@ -81,7 +81,7 @@ def run(service: ServiceOptions, options: Options) -> None:
 def compile_locks(upgrade: str) -> None:
     """Recompile all lock files; `upgrade` names the packages to upgrade, or is ALL. Raise CommandError if one fails."""
     python = ensure(LOCK, nvidia=False)
-    command = [python, "-m", "pip", "config", "list"]
+    command = [str(python), "-m", "pip", "config", "list"]
     pip_config = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     with tempfile.TemporaryDirectory(prefix="wanwu-lock-") as name:
         draft = Path(name)

@@ -192,5 +192,5 @@ def test_the_files_are_written_and_what_they_need_is_said(tmp_path: Path, capsys
     found = (path for path in (tmp_path / "k8s").rglob("*") if path.is_file())
     assert sorted(path.relative_to(tmp_path / "k8s").as_posix() for path in found) == files
     said = capsys.readouterr().out
-    assert said.startswith(f"{tmp_path / 'k8s'}: {', '.join(files)}\nneeded on the nodes: wanwu-gateway:")
+    assert said.startswith(f"{tmp_path / 'k8s'}: {', '.join(files)}\nthe nodes need: wanwu-gateway:")
     assert said.endswith(f"\napply with: kubectl apply --kustomize {tmp_path / 'k8s'}\n")
