@@ -106,7 +106,7 @@ def test_up_ends_with_the_endpoint_a_curl_line_and_the_answer_in_both_languages(
 
 def test_a_second_up_leaves_the_running_service_as_it_is(running: Service) -> None:
     before = processes(running)
-    assert "-- already up" in running.up()
+    assert "-- already running" in running.up()
     assert processes(running) == before
 
 
@@ -199,7 +199,7 @@ def test_a_change_to_a_port_that_is_taken_leaves_what_runs(running: Service, bri
         in done.stderr.splitlines()
     )
     assert processes(running) == before
-    assert "-- already up" in running.up()
+    assert "-- already running" in running.up()
 
 
 def test_down_leaves_no_process_no_port_and_no_file(bright: Path, tmp_path: Path) -> None:
@@ -233,8 +233,8 @@ def unsupervised(bright: Path, tmp_path: Path) -> Iterator[Unsupervised]:
 def test_status_and_rollout_say_that_supervisord_is_gone(unsupervised: Unsupervised) -> None:
     service = unsupervised.service
     gone = (
-        "!! supervisord is gone: nothing starts a process again that ends; "
-        "`make up` ends what is left and starts all anew"
+        "!! supervisord is gone: processes that end are not restarted; "
+        "`make up` ends the rest and starts the service again"
     )
     done = service.make("status")
     assert done.returncode != 0
@@ -252,7 +252,7 @@ def test_down_ends_all_that_a_killed_supervisord_left(
     others = processes(running)
     unsupervised.kill(also_killed)
     done = unsupervised.service.make("down")
-    assert (done.returncode, done.stdout) == (0, "-- supervisord is gone: ending what it left behind\n")
+    assert (done.returncode, done.stdout) == (0, "-- supervisord is gone: ending the processes it left behind\n")
     assert not unsupervised.left
     assert not port_faults([unsupervised.service.port])
     assert not unsupervised.service.run_dir.exists()
@@ -264,7 +264,7 @@ def test_down_ends_all_that_a_killed_supervisord_left(
 @pytest.mark.parametrize("also_killed", ["", "-m gate"])
 def test_up_ends_what_a_killed_supervisord_left_and_starts_anew(unsupervised: Unsupervised, also_killed: str) -> None:
     unsupervised.kill(also_killed)
-    assert "-- supervisord is gone: ending what it left behind" in unsupervised.service.up().splitlines()
+    assert "-- supervisord is gone: ending the processes it left behind" in unsupervised.service.up().splitlines()
     assert not unsupervised.left
     assert workers_in(unsupervised.service) == {"bright-0", "bright-1"}
 
@@ -276,7 +276,7 @@ def test_an_nginx_of_a_run_directory_that_was_deleted_is_ended(unsupervised: Uns
     shutil.rmtree(unsupervised.service.run_dir)
     done = unsupervised.service.make(target)
     assert done.returncode == 0, done.stderr
-    assert "-- supervisord is gone: ending what it left behind" in done.stdout.splitlines()
+    assert "-- supervisord is gone: ending the processes it left behind" in done.stdout.splitlines()
     assert not unsupervised.left
 
 

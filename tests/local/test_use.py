@@ -101,7 +101,7 @@ def as_it_was(service: Service, image: Path) -> Iterator[None]:
     assert service.cluster.read_bytes() == text
     assert processes(service) == before
     assert workers_in(service) == {"photos-0", "photos-1"}
-    assert "-- already up" in service.up()
+    assert "-- already running" in service.up()
 
 
 def test_a_swap_and_the_way_back_lose_no_request(running: Service, models: Path, image: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_swap_and_the_way_back_lose_no_request(running: Service, models: Path,
     assert (gone.status_code, gone.json()["error"]["code"]) == (404, "unknown_model")
     before = processes(running)
     assert before.keys() == workers_in(running) == {"bright-0", "bright-1"}
-    assert "-- already up" in running.up()
+    assert "-- already running" in running.up()
     assert processes(running) == before
     assert running.make("rollout").returncode == 0
     assert workers_in(running) == {"bright-0", "bright-1"}
@@ -250,7 +250,7 @@ def test_one_of_two_models_is_swapped_for_one_that_needs_torch_and_the_other_not
             assert done.returncode == 0, done.stdout + done.stderr
         asked = requests.post(f"{service.endpoint}/models/small", data=image.read_bytes(), timeout=60)
         assert processes(service)["photos-0"] == before["photos-0"]
-        assert "-- already up" in service.up()
+        assert "-- already running" in service.up()
     finally:
         service.down()
         shutil.rmtree(folder)

@@ -22,15 +22,16 @@ def checks(run: RunDir, deployment: Deployment | None, environments: Collection[
     folders = {run.path: "set another with RUN_DIR="}
     if not complete:
         folders[HOME] = "unpack the kit where it can be written"
-    others: Checks = {
+    independent: Checks = {
         "folders": partial(check_writable, folders),
         "nginx": _nginx,
         "packages": partial(_packages, complete),
     }
     if deployment is None:
-        return others
+        return independent
     ports = [deployment.cluster.port, *deployment.ports.values()]
-    return {"ports and memory": lambda: check_capacity(deployment, ports, running=bool(orphans.find(run))), **others}
+    capacity: Checks = {"ports and memory": lambda: check_capacity(deployment, ports, running=bool(orphans.find(run)))}
+    return {**capacity, **independent}
 
 
 def _nginx() -> str:
@@ -43,5 +44,5 @@ def _nginx() -> str:
 def _packages(complete: bool) -> str:
     if complete:
         return "installed"
-    own = installable(ensurepip_package(), has_ensurepip)
-    return f"not installed yet; `make up` installs them{f', and {own[0]} for it' if own else ''}"
+    package = installable(ensurepip_package(), has_ensurepip)
+    return f"not installed yet; `make up` installs them{f' and {package[0]}' if package else ''}"
