@@ -65,7 +65,7 @@ def test_a_model_folder_that_goes_away_is_not_made_anew(kitchen: ServiceFactory,
     planned = ComposeRuntime().plan(load_cluster(service.cluster), run_dir(service.run_dir))
     shutil.rmtree(model)
     with pytest.raises(CommandError, match=f"bind source path does not exist: {model}"):
-        ComposeRuntime().bring_up(planned)
+        ComposeRuntime().start_all(planned)
     assert not model.exists()
     assert left_over(service) == []
 

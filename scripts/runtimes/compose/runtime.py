@@ -31,14 +31,14 @@ class ComposeRuntime(SideBySide):
 
     def up(self, cluster: Cluster, run: RunDir) -> Deployment:
         deployment = self.plan(cluster, run)
-        self.bring_up(deployment)
+        self.start_all(deployment)
         return deployment
 
-    def bring_up(self, deployment: Deployment) -> None:
+    def start_all(self, deployment: Deployment) -> None:
         """Build missing images, start the containers of `deployment`, and wait until every worker is in rotation."""
         run = deployment.run
-        fresh = not self.is_running(run)
-        if fresh:
+        is_first_start = not self.is_running(run)
+        if is_first_start:
             memory = memory_faults(deployment.plan, deployment.hardware, deployment.models)
             if faults := [*port_faults([deployment.cluster.port]), *memory]:
                 raise CommandError(*faults)
@@ -50,7 +50,7 @@ class ComposeRuntime(SideBySide):
             run_compose(run, "up", "--detach", "--remove-orphans")
             self.wait(deployment)
         except (CommandError, KeyboardInterrupt):
-            if fresh:
+            if is_first_start:
                 self.down(run)
             raise
 
@@ -119,8 +119,8 @@ class ComposeRuntime(SideBySide):
         run_compose(run, "up", "--detach", "--no-deps", "--no-recreate", worker)
 
     def remove(self, run: RunDir, workers: Iterable[str]) -> None:
-        if present := sorted(containers(run).keys() & set(workers)):
-            run_compose(run, "rm", "--stop", "--force", *present)
+        if existing := sorted(containers(run).keys() & set(workers)):
+            run_compose(run, "rm", "--stop", "--force", *existing)
 
     def wait(self, deployment: Deployment, workers: Collection[str] = ()) -> None:
         wait_in_rotation(deployment, watch(deployment, workers), workers)
