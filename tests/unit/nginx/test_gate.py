@@ -23,7 +23,7 @@ from nginx.gate.rules import (
     select_servers,
 )
 from scripts.cluster.config import ROOT
-from scripts.runtimes.local.runtime import HANDED_DOWN
+from scripts.runtimes.local.runtime import INHERITED_VARIABLES
 from worker.contract.limits import LIMITS, MAX_BODY_BYTES
 
 AT = "2026-01-01T00:00:00.000+00:00"
@@ -367,7 +367,7 @@ def test_model_info_that_is_not_an_object_is_ignored(info: object) -> None:
 
 
 def test_every_runtime_passes_the_interval_on() -> None:
-    assert INTERVAL_VARIABLE in HANDED_DOWN
+    assert INTERVAL_VARIABLE in INHERITED_VARIABLES
     for name in ("compose.yaml", "stack.yaml"):
         assert f"environment: [{INTERVAL_VARIABLE}]" in (ROOT / "compose" / name).read_text()
 

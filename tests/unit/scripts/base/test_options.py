@@ -75,8 +75,8 @@ def test_an_unknown_key_in_json_is_rejected() -> None:
 
 
 @pytest.mark.parametrize("name", commands.names())
-def test_no_command_option_shares_a_name_with_a_common_option(name: str) -> None:
-    """`Place` and a command's own options share one parser."""
+def test_no_command_repeats_an_option_of_service_options(name: str) -> None:
+    """`ServiceOptions` and a command's own options share one parser."""
     own = argparse.ArgumentParser()
-    add_flags(own, commands.Place)
+    add_flags(own, commands.ServiceOptions)
     add_flags(own, commands.load(name).options)

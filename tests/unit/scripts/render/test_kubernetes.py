@@ -182,7 +182,7 @@ def test_an_unwritable_folder_is_rejected(tmp_path: Path) -> None:
     cluster = parse_cluster('[[models]]\nname = "photos"\nfolder = "worker/photos"\n', "c.toml")
     with pytest.raises(CommandError) as error:
         write(cluster, tmp_path / "file", gpu=False)
-    assert error.value.lines == (f"{tmp_path / 'file'}: File exists: name a directory that can be written with OUT=",)
+    assert error.value.lines == (f"{tmp_path / 'file'}: File exists: set a writable directory with OUT=",)
 
 
 def test_the_files_are_written_and_their_requirements_printed(
@@ -194,5 +194,5 @@ def test_the_files_are_written_and_their_requirements_printed(
     written = (path for path in (tmp_path / "k8s").rglob("*") if path.is_file())
     assert sorted(path.relative_to(tmp_path / "k8s").as_posix() for path in written) == files
     output = capsys.readouterr().out
-    assert output.startswith(f"{tmp_path / 'k8s'}: {', '.join(files)}\nneeded on the nodes: wanwu-gateway:")
+    assert output.startswith(f"{tmp_path / 'k8s'}: {', '.join(files)}\nthe nodes need: wanwu-gateway:")
     assert output.endswith(f"\napply with: kubectl apply --kustomize {tmp_path / 'k8s'}\n")
