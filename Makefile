@@ -17,7 +17,7 @@ MODEL = $(IMAGES) \
   --templates "$(call option,TEMPLATES)" \
   $(if $(call option,TRUST_CODE),--trust-code) $(if $(call option,FORCE),--force)
 MEASURE = --out "$(or $(call option,OUT),bench)" --photos "$(call option,PHOTOS)" --rounds "$(or $(call option,ROUNDS),0)" \
-  $(if $(call option,QUICK),--quick) --subjects "$(call option,SUBJECTS)"
+  $(if $(call option,QUICK),--quick) --targets "$(call option,TARGETS)"
 PUBLISHED = --source "$(call option,SOURCE)" --revision "$(call option,REVISION)" --sha256 "$(call option,SHA256)"
 
 SERVERS = --hosts "$(call option,HOSTS)" --bundle "$(or $(call option,BUNDLE),bundle)" \
@@ -123,7 +123,7 @@ release: ## Check that this tree is the release VERSION=X.Y.Z, and tag it
 photos: ## Make the embedded model folder again, and say how it differs; WHEELS=DIR, OUT=DIR (worker/photos)
 	@$(WANWU) photos $(PLACE) --wheels "$(call option,WHEELS)" --out "$(or $(call option,OUT),worker/photos)"
 
-bench: ## Rate, latency, memory and start-up of every way to serve; QUICK=1, ROUNDS=N (3), SUBJECTS=a,b (all), PHOTOS=DIR, OUT=DIR (bench)
+bench: ## Rate, latency, memory and start-up of every way to serve; QUICK=1, ROUNDS=N (3), TARGETS=a,b (all), PHOTOS=DIR, OUT=DIR (bench)
 	@$(WANWU) bench $(PLACE) $(MEASURE)
 
 bench-peers: ## The same with MOSEC, LitServe and BentoML, installed for it
