@@ -20,7 +20,7 @@ from scripts.__main__ import main
 from scripts.base.options import from_json, to_json
 from scripts.cluster.config import ROOT
 from scripts.models import tools
-from scripts.models.add import ENDINGS
+from scripts.models.add import STOP_SIGNALS
 from tests.service import bare_environment
 from worker.contract.settings import offline_variables
 
@@ -74,7 +74,7 @@ def _start(python: Path, tool: str, folder: Path, options: Any = None, online: b
 @contextmanager
 def _restored_state() -> Iterator[None]:
     """Restore the umask and the signal handlers that a command changes."""
-    umask, handlers = os.umask(0o022), {number: signal.getsignal(number) for number in ENDINGS}
+    umask, handlers = os.umask(0o022), {number: signal.getsignal(number) for number in STOP_SIGNALS}
     try:
         yield
     finally:

@@ -79,9 +79,9 @@ def _weights(path: Path, architecture: str) -> Path:
 def _run_tool(name: str, *arguments: str) -> None:
     """Run a module of the bench in the tools' environment; raise CommandError with the end of its error output."""
     argv = [str(TOOLS.python), "-m", f"scripts.bench.{name}", *arguments]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True)
-    if done.returncode:
-        raise CommandError(f"{name}: failed:", *done.stderr.splitlines()[-3:])
+    process = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True)
+    if process.returncode:
+        raise CommandError(f"{name}: failed:", *process.stderr.splitlines()[-3:])
 
 
 def _model(models: Path, name: str, weights: Path, quick: bool) -> Path:

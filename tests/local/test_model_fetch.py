@@ -158,7 +158,7 @@ def test_options_work_as_with_files_at_hand(stocked: Shop) -> None:
     assert read_folder(stocked.models / "tiny-vit").output.labels.names.keys() == {"en", "zh"}
     assert read_folder(stocked.models / "ms").golden[0].image.name == "red.png"
     assert stocked.refused("SOURCE=hf:org/Tiny-ViT") == [
-        f"{stocked.models}/tiny-vit: is there already: give another NAME=, or FORCE=1 to replace it"
+        f"{stocked.models}/tiny-vit: exists already: choose another NAME=, or set FORCE=1 to replace it"
     ]
     stocked.fetched("SOURCE=hf:org/Tiny-ViT", f"LABELS=zh:{stocked.path}/zh.txt", "FORCE=1")
 
@@ -180,9 +180,9 @@ def test_a_model_that_cannot_be_made_leaves_its_download_for_the_next_attempt(sh
     (folder,) = (shop.models / ".fetch").iterdir()
     assert (
         why
-        == f"{folder}/files/small.onnx: found no labels: give LABELS=zh:FILE,en:FILE or one of them, one label a line"
+        == f"{folder}/files/small.onnx: found no labels: set LABELS=zh:FILE,en:FILE or one of them, one label a line"
     )
-    assert kept.endswith(f" MB in {folder}: the same command goes on from there; or `rm -r {folder}`")
+    assert kept.endswith(f" MB in {folder}: run the same command again to resume, or `rm -r {folder}` to discard it")
     assert shop.held() == before | {".fetch"}
     shop.hub.reset()
     shop.fetched(source, "NAME=again", f"LABELS=en:{shop.path}/en.txt", "FORCE=1")

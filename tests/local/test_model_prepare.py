@@ -136,9 +136,9 @@ def test_what_cores_bring_is_measured_with_the_engine_that_was_chosen(shelf: Mod
 
 
 def test_progress_is_told_a_line_each(added: subprocess.CompletedProcess[str]) -> None:
-    for words in ("37 to calibrate int8 on, 24 others to compare answers on", "prepared/int8.onnx", "torch bf16: "):
+    for words in ("37 to calibrate int8, 24 others to compare answers", "prepared/int8.onnx", "torch bf16: "):
         assert any(words in line for line in added.stdout.splitlines())
-    assert "   24 images, which the reference puts into 3 classes" in added.stdout.splitlines()
+    assert "   24 images, which the reference assigns to 3 classes" in added.stdout.splitlines()
 
 
 @pytest.mark.usefixtures("added")
@@ -184,7 +184,7 @@ def test_measuring_again_keeps_what_is_there_and_other_machines_rows(shelf: Mode
     before, files = shelf.manifest.read_text(), held(shelf.folder)
     done = shelf.make("model-prepare", "NAME=colours", "PREPARE=quick")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1] == "prepared: to serve colours so, run `make rollout`"
+    assert done.stdout.splitlines()[-1] == "prepared: run `make rollout` to serve colours as prepared"
     after = shelf.manifest.read_text()
     assert after[: before.index("[engine]")] == before[: before.index("[engine]")]
     assert held(shelf.folder).keys() == files.keys()
@@ -198,7 +198,7 @@ def test_measuring_thoroughly_replaces_what_was_measured_quickly_and_calibrates_
     files = held(shelf.folder)
     done = shelf.make("model-prepare", "NAME=colours")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "   301 to calibrate int8 on, 200 others to compare answers on" in done.stdout.splitlines()
+    assert "   301 to calibrate int8, 200 others to compare answers" in done.stdout.splitlines()
     assert {row.quick for row in rows(shelf) if row.machine == machine_kind()} == {False}
     changed = {name for name, digest in held(shelf.folder).items() if files.get(name) != digest}
     assert {"model.toml", "prepared/int8.onnx"} <= changed
@@ -228,9 +228,9 @@ def test_what_cannot_be_measured_on_or_so_is_refused(shelf: ModelWorkspace, tmp_
     ]
     image((9, 9, 9)).save(tmp_path / "one.png")
     assert shelf.refused(f"CALIBRATION={tmp_path}") == [
-        f"{tmp_path}: found 1 images that can be decoded, needed 50 or more, best 500"
+        f"{tmp_path}: found 1 images that can be decoded, needed 50 or more, preferably 500"
     ]
-    assert shelf.refused("PREPARE=0") == ["PREPARE: found '0', needed quick, or nothing to measure thoroughly"]
+    assert shelf.refused("PREPARE=0") == ["PREPARE: found '0', needed quick, or no value for a thorough measurement"]
 
 
 @pytest.mark.usefixtures("added")

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from scripts.models import model_store as library
+from scripts.models import model_store
 from tests.folders import openvino_folder, torchvision_folder
 from tests.invalid_models import crashing, wrong_answer, wrong_weights
 from tests.load import steady_load
@@ -52,7 +52,7 @@ def image(models: Path) -> Path:
 
 def verified(models: Path, folder: Path) -> Path:
     """Say of `folder` what `make model-verify` says of a good one."""
-    library.record(models, folder, good=True)
+    model_store.record(models, folder, good=True)
     return folder
 
 
@@ -124,7 +124,7 @@ def test_a_swap_and_the_way_back_lose_no_request(running: Service, models: Path,
     assert running.make("rollout").returncode == 0
     assert workers_in(running) == {"bright-0", "bright-1"}
 
-    verified(models, library.EMBEDDED)
+    verified(models, model_store.EMBEDDED)
     with nothing_lost(running, image, "bright", "photos"):
         assert use(running, models, "photos").returncode == 0
     assert running.cluster.read_text() == photos

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from scripts.models import model_store as library
+from scripts.models import model_store
 from tests.folders import openvino_folder
 from tests.load import steady_load
 from tests.service import Service
@@ -22,7 +22,7 @@ def models(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A library of two verified models."""
     models = tmp_path_factory.mktemp("models")
     for name in ("old", "new"):
-        library.record(models, openvino_folder(models / name), good=True)
+        model_store.record(models, openvino_folder(models / name), good=True)
     return models
 
 

@@ -100,7 +100,7 @@ def summary(evaluation: Evaluation) -> list[tuple[str, str, str]]:
 
 def _unsure(metrics: Metrics) -> tuple[str, str]:
     if metrics.unsure_below is None:
-        return "-", f"there is no such score: {RULE}"
+        return "-", f"no score meets the rule: {RULE}"
     return f"{metrics.unsure_below:.2f}", f"{RULE}; {percent(metrics.unsure)} of these answers would be unsure"
 
 

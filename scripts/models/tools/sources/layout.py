@@ -18,7 +18,7 @@ WEIGHTS = tuple(dict.fromkeys(pattern for loader in LOADERS.values() for pattern
 OPEN_CLIP = zero_shot.LOADER.weights
 
 
-def needed(source: str, paths: Sequence[str], loader: str = "") -> list[str]:
+def needed_files(source: str, paths: Sequence[str], loader: str = "") -> list[str]:
     """Return which of the `paths` of `source` to fetch, sorted; raise FetchError if none holds weights."""
     top = [path for path in paths if "/" not in path]
     if loader or PREPROCESSOR in top or OPEN_CLIP_CONFIG not in top:

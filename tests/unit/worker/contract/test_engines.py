@@ -71,9 +71,9 @@ def test_a_prepared_network_has_its_weights_inside_or_next_to_it(file: str, file
 
 
 def test_an_engine_that_runs_the_networks_of_another_needs_no_converter(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = prepared_names(), networks.wanted()
+    before = prepared_names(), networks.possible_networks()
     monkeypatch.setitem(ENGINES, "tvm", ONNX_TOO)
-    assert (prepared_names(), networks.wanted()) == before
+    assert (prepared_names(), networks.possible_networks()) == before
     spec = EngineSpec("tvm", "f32", (1,), prepared={"onnxruntime-int8": "prepared/int8.onnx"})
     assert spec.network("timm", "tvm", "int8") == "prepared/int8.onnx"
     assert spec.network("timm", "tvm", "f32") is None
