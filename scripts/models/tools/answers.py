@@ -62,4 +62,4 @@ def logits_function(folder: ModelFolder, engine: Engine) -> Callable[[bytes], np
     The function raises ServiceError if the image cannot be decoded or makes too many tiles.
     """
     max_pixels, to_logits = LIMITS["max_pixels"].default, head(folder)
-    return partial(folder.input.ask, max_pixels=max_pixels, infer=lambda batch: to_logits(engine.infer(batch)))
+    return partial(folder.input.logits, max_pixels=max_pixels, infer=lambda batch: to_logits(engine.infer(batch)))

@@ -68,7 +68,9 @@ def _warn_where_busy() -> None:
         warn(f"this machine is busy: load {load:.1f} on {cores} CPUs: the speeds will be too low: measure again later")
 
 
-def _scaling(bench: Bench, spec: EngineSpec, results: Sequence[tuple[Measurement, BenchmarkResult]]) -> Iterator[Scaling]:
+def _scaling(
+    bench: Bench, spec: EngineSpec, results: Sequence[tuple[Measurement, BenchmarkResult]]
+) -> Iterator[Scaling]:
     """Measure the choice for this machine's CPUs with each number of cores per worker."""
     choice = spec.choose(machine_kind())
     for row, result in results:
