@@ -278,7 +278,7 @@ def test_an_image_that_kills_its_process_is_left_out_and_the_others_are_answered
 def test_an_image_that_hangs_is_left_out_and_the_others_are_answered(
     models: Path, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "IMAGE_S", 5.0)
+    monkeypatch.setattr(run, "IMAGE_TIMEOUT_S", 5.0)
     files = [images / "cat/1.png", images / "狗/1.png", images / "Tea/1.png"]
 
     def stop() -> None:
