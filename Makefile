@@ -1,11 +1,11 @@
-# One command a target. `python3 -m scripts COMMAND` does the work and its own set-up.
+# Each target is one command. `python3 -m scripts COMMAND` does the work and its own set-up.
 PYTHON ?= python3
 CLUSTER ?= compose/cluster.toml
 RUN_DIR ?= run
 RUNTIME ?=
 MODELS ?= models
 WANWU = $(PYTHON) -m scripts
-# From the command line alone: some shells have a NAME of their own.
+# Only from the command line: some shells set NAME themselves.
 option = $(if $(filter command,$(firstword $(origin $(1)))),$($(1)))
 PLACE = --cluster "$(CLUSTER)" --run-dir "$(RUN_DIR)" --runtime "$(RUNTIME)"
 IMAGES = --calibration "$(call option,CALIBRATION)" --prepare "$(call option,PREPARE)"
@@ -17,7 +17,7 @@ MODEL = $(IMAGES) \
   --templates "$(call option,TEMPLATES)" \
   $(if $(call option,TRUST_CODE),--trust-code) $(if $(call option,FORCE),--force)
 MEASURE = --out "$(or $(call option,OUT),bench)" --photos "$(call option,PHOTOS)" --rounds "$(or $(call option,ROUNDS),0)" \
-  $(if $(call option,QUICK),--quick) --subjects "$(call option,SUBJECTS)"
+  $(if $(call option,QUICK),--quick) --targets "$(call option,TARGETS)"
 PUBLISHED = --source "$(call option,SOURCE)" --revision "$(call option,REVISION)" --sha256 "$(call option,SHA256)"
 
 SERVERS = --hosts "$(call option,HOSTS)" --bundle "$(or $(call option,BUNDLE),bundle)" \
@@ -26,105 +26,105 @@ SERVERS = --hosts "$(call option,HOSTS)" --bundle "$(or $(call option,BUNDLE),bu
 .DEFAULT_GOAL := help
 .PHONY: help up down status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate use wheelhouse base-image bundle bundle-verify k8s test test-unit format lock version release photos bench bench-peers
 
-help: ## This list
+help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
 	  /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@printf '\nWith any of them: RUNTIME=local, compose or swarm, CLUSTER=FILE (%s), RUN_DIR=DIR (%s).\n' "$(CLUSTER)" "$(RUN_DIR)"
+	@printf '\nWith every target: RUNTIME=local, compose or swarm, CLUSTER=FILE (%s), RUN_DIR=DIR (%s).\n' "$(CLUSTER)" "$(RUN_DIR)"
 
 ##@ Serving
-up: ## Bring the service up: set-up, workers, Nginx; ends with a real answer
+up: ## Start the service: set-up, workers, Nginx; ends with a real answer
 	@$(WANWU) up $(PLACE)
 
-down: ## Stop everything; what is in flight is answered first
+down: ## Stop everything, after the requests in flight are answered
 	@$(WANWU) down $(PLACE)
 
-rollout: ## Replace the workers one at a time, losing no request
+rollout: ## Replace the workers one at a time, without losing a request
 	@$(WANWU) rollout $(PLACE)
 
-rollback: ## Under Swarm: bring back what served before the last change, one worker at a time
+rollback: ## Under Swarm: undo the last change, one worker at a time
 	@$(WANWU) rollback $(PLACE)
 
-drain: ## Under Swarm: stop what runs on one server, so that it may be taken away: SERVER=...
+drain: ## Under Swarm: stop everything on one server so that it can be removed: SERVER=...
 	@$(WANWU) drain $(PLACE) --server "$(call option,SERVER)"
 
-##@ Looking
-status: ## Every slot, its worker and its state
+##@ Inspection
+status: ## Show every slot, its worker and its state
 	@$(WANWU) status $(PLACE)
 
-logs: ## The end of every log; FOLLOW=1 goes on as they grow
+logs: ## Show the end of every log; FOLLOW=1 keeps printing as they grow
 	@$(WANWU) logs $(PLACE) $(if $(FOLLOW),--follow)
 
-slots: ## This server's slots, as init-server.sh writes them; SERVER=NAME, GPU=none
+slots: ## Show this server's slots, as init-server.sh writes them; SERVER=NAME, GPU=none
 	@$(WANWU) slots $(PLACE) --server "$(call option,SERVER)" --gpu "$(or $(call option,GPU),auto)"
 
-init: ## Make bare servers members, over SSH: HOSTS="root@a root@b", BUNDLE=DIR (bundle), SOURCE=..., JOIN=..., GPU=none
+init: ## Set up bare servers as members, over SSH: HOSTS="root@a root@b", BUNDLE=DIR (bundle), SOURCE=..., JOIN=..., GPU=none
 	@$(WANWU) init $(PLACE) $(SERVERS)
 
-doctor: ## What this machine has, and what it lacks
+doctor: ## Report what this machine has and what it lacks
 	@$(WANWU) doctor $(PLACE)
 
 ##@ Models
-models: ## Every model folder, served or not; MODELS=DIR (models) holds them, NAME=... for all measured of one
+models: ## List every model folder, served or not; MODELS=DIR (models), NAME=... for all measurements of one
 	@$(WANWU) models $(PLACE) --models "$(MODELS)" --name "$(call option,NAME)"
 
-model-add: ## Make a model folder from files at hand: SOURCE=PATH NAME=..., more in the README
+model-add: ## Create a model folder from local files: SOURCE=PATH NAME=..., more in the README
 	@$(WANWU) model-add $(PLACE) --models "$(MODELS)" --source "$(call option,SOURCE)" $(MODEL)
 
-model-fetch: ## Fetch a published model where there is a network: SOURCE=hf:ORG/NAME, more in the README
+model-fetch: ## Fetch a published model, on a machine with a network: SOURCE=hf:ORG/NAME, more in the README
 	@$(WANWU) model-fetch $(PLACE) --models "$(MODELS)" $(PUBLISHED) $(MODEL)
 
-model-prepare: ## Measure engines on this machine again; NAME=... for one, CALIBRATION=DIR of own images, PREPARE=quick
+model-prepare: ## Measure engines on this machine again; NAME=... for one, CALIBRATION=DIR of your own images, PREPARE=quick
 	@$(WANWU) model-prepare $(PLACE) --models "$(MODELS)" --name "$(call option,NAME)" $(IMAGES)
 
-model-verify: ## Check model folders as a starting worker does, no network needed; NAME=... for one, JSON=1
+model-verify: ## Check model folders as a starting worker does, without a network; NAME=... for one, JSON=1
 	@$(WANWU) model-verify $(PLACE) --models "$(MODELS)" --name "$(call option,NAME)" $(if $(call option,JSON),--json)
 
-evaluate: ## How often a model is right: NAME=..., IMAGES=DIR with a folder per class, or a CSV of file,label; OUT=DIR
+evaluate: ## Measure a model's accuracy: NAME=..., IMAGES=DIR with a folder per class, or a CSV of file,label; OUT=DIR
 	@$(WANWU) evaluate $(PLACE) --models "$(MODELS)" --name "$(call option,NAME)" --images "$(call option,IMAGES)" --out "$(call option,OUT)"
 
-use: ## Serve another model folder, losing no request: NAME=..., INSTEAD_OF=... where several are served
+use: ## Serve another model folder, without losing a request: NAME=..., INSTEAD_OF=... if several are served
 	@$(WANWU) use $(PLACE) --models "$(MODELS)" --name "$(call option,NAME)" --instead-of "$(call option,INSTEAD_OF)"
 
 ##@ Containers
-wheelhouse: ## Fetch the wheels that images are built from, so that a build needs no package index
+wheelhouse: ## Download the wheels that the images are built from, so that a build needs no package index
 	@$(WANWU) wheelhouse $(PLACE)
 
-bundle: ## All that bare servers need, in one directory: MODELS=a,b (the served), SYSTEMS=debian-12,... (all), OUT=DIR (bundle)
+bundle: ## Write all that bare servers need into one directory: MODELS=a,b (those served), SYSTEMS=debian-12,... (all), OUT=DIR (bundle)
 	@$(WANWU) bundle $(PLACE) --include "$(call option,MODELS)" --systems "$(call option,SYSTEMS)" --out "$(or $(call option,OUT),bundle)"
 
-bundle-verify: ## Check a bundle wherever it was carried, no network needed; BUNDLE=DIR (bundle)
+bundle-verify: ## Check the files of a bundle, on any machine, without a network; BUNDLE=DIR (bundle)
 	@$(WANWU) bundle-verify $(PLACE) --bundle "$(or $(call option,BUNDLE),bundle)"
 
-k8s: ## A Kustomize overlay for Kubernetes; GPU=1 for workers with a GPU each, OUT=DIR (k8s)
+k8s: ## Write a Kustomize overlay for Kubernetes; GPU=1 for one GPU per worker, OUT=DIR (k8s)
 	@$(WANWU) k8s $(PLACE) --out "$(or $(call option,OUT),k8s)" $(if $(call option,GPU),--gpu)
 
-base-image: ## Make the images' base from Debian packages, where no registry can be reached
+base-image: ## Build the images' base from Debian packages, if no registry can be reached
 	@scripts/base-image.sh
 
-##@ Developing
-test: ## Lint, types and all tests, with all they need; TESTS=... for some of them
+##@ Development
+test: ## Run lint, type checks and all tests, after installing what they need; TESTS=... for some tests
 	@$(WANWU) test $(if $(TESTS),-- $(TESTS))
 
-test-unit: ## The tests that start no process
+test-unit: ## Run the tests that start no process
 	@$(WANWU) test-unit $(PLACE)
 
-format: ## Mend what ruff can mend by itself, and lay out the Python code
+format: ## Format the Python code, and apply ruff's automatic fixes
 	@$(WANWU) format
 
-lock: ## Make every lock file again from its .in file; UPGRADE=all, or names, takes the newest
+lock: ## Recompile every lock file from its .in file; UPGRADE=all, or package names, upgrades
 	@$(WANWU) lock --upgrade "$(call option,UPGRADE)"
 
-version: ## The version of this checkout or kit
+version: ## Print the version of this checkout or kit
 	@$(WANWU) version
 
-release: ## Check that this tree is the release VERSION=X.Y.Z, and tag it
+release: ## Check that this checkout is ready for release, and tag it: VERSION=X.Y.Z
 	@$(WANWU) release --version "$(call option,VERSION)"
 
-photos: ## Make the embedded model folder again, and say how it differs; WHEELS=DIR, OUT=DIR (worker/photos)
+photos: ## Rebuild the embedded model folder, and print how it differs; WHEELS=DIR, OUT=DIR (worker/photos)
 	@$(WANWU) photos $(PLACE) --wheels "$(call option,WHEELS)" --out "$(or $(call option,OUT),worker/photos)"
 
-bench: ## Rate, latency, memory and start-up of every way to serve; QUICK=1, ROUNDS=N (3), SUBJECTS=a,b (all), PHOTOS=DIR, OUT=DIR (bench)
+bench: ## Measure rate, latency, memory and start-up of every way to serve; QUICK=1, ROUNDS=N (3), TARGETS=a,b (all), PHOTOS=DIR, OUT=DIR (bench)
 	@$(WANWU) bench $(PLACE) $(MEASURE)
 
-bench-peers: ## The same with MOSEC, LitServe and BentoML, installed for it
+bench-peers: ## Install MOSEC, LitServe and BentoML, and measure them, too
 	@$(WANWU) bench-peers $(PLACE) $(MEASURE)

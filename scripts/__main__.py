@@ -8,7 +8,7 @@ from scripts import commands
 from scripts.base.console import warn
 from scripts.base.errors import CommandError
 from scripts.base.options import add_flags, read_flags
-from scripts.commands import Place
+from scripts.commands import ServiceOptions
 
 
 def parser(only: str = "") -> argparse.ArgumentParser:
@@ -16,17 +16,17 @@ def parser(only: str = "") -> argparse.ArgumentParser:
 
     Abbreviated flags are refused, so that a new flag never changes the meaning of an old command line.
     """
-    top = argparse.ArgumentParser(prog="python3 -m scripts", allow_abbrev=False)
-    added = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    main_parser = argparse.ArgumentParser(prog="python3 -m scripts", allow_abbrev=False)
+    subparsers = main_parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in commands.names():
         if only in ("", name):
             command = commands.load(name)
-            own = added.add_parser(name, help=command.help, description=command.help, allow_abbrev=False)
-            add_flags(own, Place)
-            add_flags(own, command.options)
+            subparser = subparsers.add_parser(name, help=command.help, description=command.help, allow_abbrev=False)
+            add_flags(subparser, ServiceOptions)
+            add_flags(subparser, command.options)
         else:
-            added.add_parser(name)
-    return top
+            subparsers.add_parser(name)
+    return main_parser
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -35,9 +35,9 @@ def main(arguments: Sequence[str]) -> int:
     parsed = parser(first if first in commands.names() else "").parse_args(arguments)
     command = commands.load(parsed.command)
     try:
-        command.run(read_flags(Place, parsed), read_flags(command.options, parsed))
-    except CommandError as refusal:
-        for line in refusal.lines:
+        command.run(read_flags(ServiceOptions, parsed), read_flags(command.options, parsed))
+    except CommandError as error:
+        for line in error.lines:
             warn(line)
         return 1
     except KeyboardInterrupt:

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Make the images' base with debootstrap, where no registry can be reached.
+# Create the base image with debootstrap, if no registry can be reached.
 #
 #     scripts/base-image.sh [--force] [--help] [TAG]
 #
-# TAG is what the Dockerfiles name in BASE (debian:bookworm-slim). Does nothing where the engine has that image, unless
-# --force is given. Otherwise, as root on Debian: takes a minimal Debian 12 from the mirror that this machine's apt uses,
-# leaves out documentation and translations as the image of that name does, and imports it. Packages that are
-# installed into images later come from the same mirror, with its security updates where apt here knows of any.
+# TAG is the image to create, by default the Dockerfiles' BASE (debian:bookworm-slim). Without --force, does nothing if
+# the engine already has it. Otherwise, as root on Debian: bootstraps a minimal Debian 12 from the mirror of this
+# machine's apt, removes documentation and translations as the official image does, and imports it. Packages that are
+# installed into images later come from the same mirror, and from its security updates if this machine's apt has them.
 set -euo pipefail
 
 RELEASE=bookworm
@@ -86,7 +86,7 @@ main() {
 
     docker version >/dev/null 2>&1 || fatal "no Docker engine answers this account: start one, or run scripts/docker-engine.sh as root"
     if [[ $FORCE == no ]] && docker image inspect "$TAG" >/dev/null 2>&1; then
-        info "image $TAG is there"
+        info "image $TAG is already there"
         exit
     fi
     ((EUID == 0)) || fatal "only root may run debootstrap: run this as root, or \`docker load\` an image $TAG"
@@ -94,8 +94,8 @@ main() {
     local sources mirror
     sources=$(debian_sources)
     mirror=${sources%% *}
-    [[ -n $mirror ]] || fatal "apt knows no mirror of Debian $RELEASE: name one in /etc/apt/sources.list.d"
-    [[ $sources != *@* ]] || fatal "apt's mirror has a password in its address, which would stay in the image: move it to /etc/apt/auth.conf.d"
+    [[ -n $mirror ]] || fatal "found no mirror of Debian $RELEASE in apt's sources: add one to /etc/apt/sources.list.d"
+    [[ $sources != *@* ]] || fatal "apt's mirror has a password in its address, which would be stored in the image: move it to /etc/apt/auth.conf.d"
     require_debootstrap
 
     # Not in /tmp, which may be in memory or forbid the device files that debootstrap makes.

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# Make a Docker engine answer on this machine, with Compose and buildx.
+# Install and start a Docker engine on this machine, with Compose and buildx.
 #
 #     scripts/docker-engine.sh [--help]
 #
-# Does nothing where an engine of version 25 or newer, Compose 2.24 or newer and buildx already answer. Otherwise, as
-# root on Debian 12, whose own packages are too old (Docker 20.10, no Compose v2):
-#   1. names a newer Debian suite to apt, from the mirror that this machine already uses, at a priority so low that
-#      nothing comes from it unasked: /etc/apt/sources.list.d/wanwu-docker.sources, /etc/apt/preferences.d/wanwu-docker;
+# Does nothing if an engine of version 25 or newer, Compose 2.24 or newer and buildx already work. Otherwise, as root
+# on Debian 12, whose own packages are too old (Docker 20.10, no Compose v2):
+#   1. adds a newer Debian suite to apt's sources, on the mirror that this machine already uses, with a priority so low
+#      that apt takes nothing else from it: /etc/apt/sources.list.d/wanwu-docker.sources,
+#      /etc/apt/preferences.d/wanwu-docker;
 #   2. installs the five packages of PACKAGES from it, and removes none;
-#   3. starts the engine: by systemd where it runs, else dockerd itself, detached, with its log in /var/log/dockerd.log.
-# May be run again at any time. To undo: remove the two files, and the packages with apt.
+#   3. starts the engine: with systemd if it runs, otherwise dockerd itself, detached, logging to /var/log/dockerd.log.
+# It is safe to run this again at any time. To undo: remove the two files, and the packages with apt.
 set -euo pipefail
 
 SUITE=forky
@@ -53,7 +54,7 @@ debian_mirror() {
     local uris
     mapfile -t uris < <(apt-get indextargets --format "\$(REPO_URI)" \
         'Identifier: Packages' 'Release: bookworm' 'Component: main')
-    [[ -n ${uris[0]-} ]] || fatal "apt knows no mirror of Debian 12's main component: name one in /etc/apt/sources.list.d"
+    [[ -n ${uris[0]-} ]] || fatal "found no mirror of Debian 12's main component in apt's sources: add one to /etc/apt/sources.list.d"
     printf '%s' "${uris[0]}"
 }
 
@@ -86,7 +87,7 @@ install_packages() {
 
 start_engine() {
     if [[ -d /run/systemd/system ]]; then
-        info "starting docker by systemd"
+        info "starting docker with systemd"
         systemctl enable --quiet --now docker || fatal "systemd could not start docker: see journalctl --unit docker"
     else
         info "starting dockerd, log in $LOG"
@@ -119,7 +120,7 @@ main() {
         fi
         engine_version >/dev/null || start_engine
         engine_is_new_enough ||
-            fatal "found engine $(engine_version), needed $DOCKER_AT_LEAST or newer: restart the one that still runs"
+            fatal "found engine $(engine_version), needed $DOCKER_AT_LEAST or newer: restart the engine, which is still the old one"
         plugins_answer || fatal "found Compose '$(compose_version)', needed $COMPOSE_AT_LEAST or newer and \`docker buildx\`: see \`docker info\`"
     fi
     info "Docker engine $(engine_version), Compose $(compose_version)"

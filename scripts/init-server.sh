@@ -1,40 +1,40 @@
 #!/usr/bin/env bash
-# Make a bare server a member: packages, the model volume, offline variables, Docker, slots, images, the swarm.
+# Set up a bare server as a member: packages, model volume, offline variables, Docker, slots, images, swarm.
 #
 #     init-server.sh --bundle DIR --models SOURCE [--cluster FILE] [--first | --join TOKEN@ADDRESS]
 #                    [--address ADDRESS] [--gpu auto|none] [--dry-run]
 #     init-server.sh --uninstall [--dry-run]
 #     init-server.sh --help
 #
-# Run as root, on Debian or Ubuntu or a system derived from them. Needs no network but the one to the other servers.
-#   --bundle DIR     what `make bundle` wrote, carried here
+# Run as root, on Debian, Ubuntu or a system derived from them. The only network that it needs is that to other servers.
+#   --bundle DIR     the directory that `make bundle` wrote, copied to this server
 #   --models SOURCE  the model volume: a block device or an image file (ext4, xfs), HOST:/PATH (NFS), or a directory;
-#                    it is mounted read-only at /srv/wanwu/models and must hold the sentinel .wanwu-volume.json
-#   --cluster FILE   the cluster.toml that says the gateway's port, and in the table of this server what decides its
-#                    slots; without it /etc/wanwu/cluster.toml. Where there is none yet it is written from this file,
-#                    or from the kit's; after that nothing here changes it
-#   --first          begin a swarm; --join: enter the one whose manager answers at ADDRESS[:2377]; neither: no swarm
-#   --address        this server's address in the swarm, where it has several
-#   --gpu none       serve on CPUs though there are GPUs
-#   --dry-run        the same checks and decisions, but changes are only printed
-#   --uninstall      take back every change by the record of what was there before; models are never deleted, nor is
-#                    a cluster.toml that was edited
+#                    it is mounted read-only at /srv/wanwu/models and must contain the sentinel .wanwu-volume.json
+#   --cluster FILE   the cluster.toml with the gateway's port and, in this server's table, the settings of its slots;
+#                    the default is /etc/wanwu/cluster.toml. If that does not exist yet, it is copied from FILE or
+#                    from the kit; this script does not change it afterwards
+#   --first          create a swarm; --join: join the one whose manager is at ADDRESS[:2377]; neither: no swarm
+#   --address        this server's address in the swarm, if it has several
+#   --gpu none       serve on CPUs even if there are GPUs
+#   --dry-run        run the same checks, but only print the changes
+#   --uninstall      undo every recorded change and restore the previous state; models are never deleted, nor is a
+#                    cluster.toml that was edited
 #
-# First it checks: system, architecture, kernel, memory, disk, ports, clock, the bundle's sums, Docker, the volume. A
-# refusal is one line, and nothing was changed. Then every change is printed as "-> ...", and written into the record
-# before it is made. When one fails, all of this run are taken back. After a kill, run it again: it goes on where it was.
-# A second run finds nothing to change. Only what changed is restarted.
+# First it checks the system, architecture, kernel, memory, disk, ports, clock, the bundle's checksums, Docker and the
+# volume. A failed check is reported in one line, and nothing is changed. Then each change is printed as "-> ..." and
+# recorded before it is made. If one fails, all changes of this run are undone. If the script is killed, run it again:
+# it continues where it stopped. A second run changes nothing. Docker is restarted only if its configuration changed.
 #
-# Each kit has a folder of its own, /opt/wanwu/kit-REVISION; /opt/wanwu/kit is a link to the one that serves, and the one
-# before is kept: `ln -sfn kit-REVISION /opt/wanwu/kit` goes back to it. What is not code lies outside, behind links in
-# every kit: compose/cluster.toml is /etc/wanwu/cluster.toml, run/ and models/ are in /var/lib/wanwu. A kit makes its
-# .venv/ anew where one is needed.
+# Each kit has its own folder, /opt/wanwu/kit-REVISION; /opt/wanwu/kit is a link to the current one, and the previous
+# one is kept: `ln -sfn kit-REVISION /opt/wanwu/kit` switches back. Data is outside of the kits, which have links to it:
+# compose/cluster.toml is /etc/wanwu/cluster.toml; run/ and models/ are in /var/lib/wanwu. A new kit creates its own
+# .venv/ when it needs one.
 #
-# It makes: /opt/wanwu, /srv/wanwu/models, /etc/wanwu/{cluster.toml,offline.env,hardware.json,slots.json}, /var/lib/wanwu
+# Created: /opt/wanwu, /srv/wanwu/models, /etc/wanwu/{cluster.toml,offline.env,hardware.json,slots.json}, /var/lib/wanwu
 # and /etc/profile.d/wanwu.sh; entries in /etc/docker/daemon.json and, without systemd, /etc/fstab; with systemd,
 # srv-wanwu-models.mount and a drop-in of docker.service. The record is in /var/lib/wanwu/init. A Docker of version 25
-# or newer with Compose 2.24 or newer is left alone; else the bundle's packages are installed. What Docker told the
-# kernel (its bridge, its firewall rules) stays after --uninstall until the next boot.
+# or newer with Compose 2.24 or newer is left unchanged; otherwise the bundle's packages are installed. Docker's kernel
+# state (its bridge, its firewall rules) remains after --uninstall until the next boot.
 set -euo pipefail
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 umask 022
@@ -87,7 +87,7 @@ fatal() {
 reason() {
     local line
     line=$(grep -m 1 -E '^(E:|Error|dpkg: error|mount: )' <<<"$1" || grep -v '^[[:space:]]*$' <<<"$1" | tail -n 1)
-    printf '%s' "${line:-it said nothing}"
+    printf '%s' "${line:-it printed nothing}"
 }
 
 manual() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; }
@@ -228,7 +228,7 @@ check_root() {
     ((EUID == 0)) || fatal "found account $(id -un), needed root: run this with sudo"
     local path
     for path in /etc /opt /srv /var/lib; do
-        [[ ! -d $path || -w $path ]] || fatal "found $path on a read-only file system, needed one to write on: mount -o remount,rw it"
+        [[ ! -d $path || -w $path ]] || fatal "found $path on a read-only file system, needed a writable one: mount -o remount,rw it"
     done
 }
 
@@ -255,18 +255,18 @@ detect_system() {
 
 check_bundle() {
     [[ -r $BUNDLE/MANIFEST.json && -r $BUNDLE/SHA256SUMS ]] ||
-        fatal "found no bundle in $BUNDLE (MANIFEST.json, SHA256SUMS), needed what \`make bundle\` wrote: name its directory with --bundle"
+        fatal "found no bundle in $BUNDLE (MANIFEST.json, SHA256SUMS), needed a directory that \`make bundle\` wrote: name it with --bundle"
     flat "$BUNDLE/MANIFEST.json" >"$WORK/manifest"
     local wanted found
     wanted=$(manifest architecture)
     found=$(uname -m)
-    [[ $found == "$wanted" ]] || fatal "found a server of architecture $found, needed ${wanted:-one that the bundle names}: make a bundle on a machine like the server"
+    [[ $found == "$wanted" ]] || fatal "found a server of architecture $found, needed ${wanted:-one that the bundle names}: create the bundle on a machine of the server's architecture"
     PACKAGES=$(manifest "systems/$SYSTEM/packages")
     check_clock
-    info "checking the bundle's sums"
+    info "checking the bundle's checksums"
     local said
     said=$(cd "$BUNDLE" && sha256sum --check --quiet --strict SHA256SUMS 2>&1) ||
-        fatal "found a damaged bundle ($(head -n 1 <<<"$said")), needed every file as SHA256SUMS says: copy it again"
+        fatal "found a damaged bundle ($(head -n 1 <<<"$said")), needed files that match SHA256SUMS: copy it again"
 }
 
 check_clock() {
@@ -274,7 +274,7 @@ check_clock() {
     made=$(manifest created)
     made=$(date --date="${made:-@$(stat -c %Y "$BUNDLE/MANIFEST.json")}" +%s)
     (($(date +%s) + CLOCK_S >= made)) ||
-        fatal "found the clock at $(date -u '+%F %T') UTC, before the bundle was made ($(date -u -d "@$made" '+%F %T')): set the clock"
+        fatal "found the clock at $(date -u '+%F %T') UTC, before the bundle was created ($(date -u -d "@$made" '+%F %T')): set the clock"
 }
 
 # Print the path of the operator's cluster.toml; nothing if there is no kit yet.
@@ -295,7 +295,7 @@ check_cluster() {
         tar -xzOf "$BUNDLE/$(manifest kit)" "$(in_kit compose/cluster.toml)" >"$WORK/cluster.toml"
     fi
     if [[ -n $CLUSTER && -f $CLUSTER_FILE ]] && ! cmp -s "$CLUSTER" "$CLUSTER_FILE"; then
-        info "$CLUSTER decides the slots and the port; $CLUSTER_FILE, which is another, stays as it is"
+        info "the slots and the port come from $CLUSTER; $CLUSTER_FILE differs from it and is left as it is"
     fi
     found=$(awk '
         /^[ \t]*\[/ { exit }
@@ -305,10 +305,10 @@ check_cluster() {
     [[ -n $file ]] || file="the bundle's cluster.toml"
     PORT=${found//_/}
     if [[ ! $PORT =~ ^[1-9][0-9]{0,4}$ ]] || ((PORT > 65535)); then
-        fatal "$file: port: found $found, needed a port from 1 to 65535: mend it there"
+        fatal "$file: port: found $found, needed a port from 1 to 65535: correct it there"
     fi
     [[ " ${PORTS[*]} " != *" tcp:$PORT "* ]] ||
-        fatal "$file: port: found $PORT, which Docker Swarm needs itself: choose another"
+        fatal "$file: port: found $PORT, which Docker Swarm uses: choose another"
 }
 
 # Set KIT_DIR, the folder for the bundle's kit, and KIT_SUM, the sha256 of its archive.
@@ -323,7 +323,7 @@ check_kit() {
         check_not_served "$KIT/run"
     elif [[ -f $KIT/compose/cluster.toml && ! -L $KIT/compose/cluster.toml ]]; then
         cmp -s "$KIT/compose/cluster.toml" "$CLUSTER_FILE" ||
-            fatal "found a file $KIT/compose/cluster.toml where a link to $CLUSTER_FILE was, needed one of the two: move it there, or remove it"
+            fatal "found a file $KIT/compose/cluster.toml instead of a link to $CLUSTER_FILE, needed the link: move the file there, or remove it"
     fi
 }
 
@@ -331,20 +331,20 @@ check_not_served() {
     local runtime
     runtime=$(cat "$1/runtime" 2>/dev/null || true)
     [[ ! $runtime =~ ^(local|compose)$ ]] ||
-        fatal "found a service ($runtime) that runs from $1, needed none while that is taken away: cd $KIT && make down"
+        fatal "found a service ($runtime) that runs from $1, needed none while that folder is replaced or removed: cd $KIT && make down"
 }
 
 check_machine() {
     local found needed
     found=$(uname -r)
-    at_least "$found" "$KERNEL_AT_LEAST" || fatal "found kernel $found, needed $KERNEL_AT_LEAST or newer: upgrade it and boot anew"
+    at_least "$found" "$KERNEL_AT_LEAST" || fatal "found kernel $found, needed $KERNEL_AT_LEAST or newer: upgrade it and reboot"
     found=$(awk '/^MemTotal:/ { print int($2 * 1024 / 1000000) }' /proc/meminfo)
     ((found >= MEMORY_MB)) || fatal "found $found MB of memory, needed $MEMORY_MB: add memory"
     [[ ! -s $RECORD ]] || return 0 # an earlier run may have used the disk space and the ports
     needed=$(du -sc --block-size=1000000 "$BUNDLE/images" ${PACKAGES:+"$BUNDLE/$PACKAGES"} 2>/dev/null | tail -n 1 | cut -f 1)
     needed=$((3 * needed + SPARE_MB))
     found=$(free_mb /var/lib/docker)
-    ((found >= needed)) || fatal "found $found MB free for /var/lib/docker, needed $needed: free some, or mount a larger disk there"
+    ((found >= needed)) || fatal "found $found MB free for /var/lib/docker, needed $needed: free some space, or mount a larger disk there"
     check_ports
 }
 
@@ -357,7 +357,7 @@ check_ports() {
         ' "/proc/net/$kind" "/proc/net/${kind}6" 2>/dev/null || continue
         # A Docker that is already in a swarm holds the ports of Swarm itself.
         [[ $port == "$PORT" || $(swarm_state) != active ]] || continue
-        fatal "found port $port ($kind) in use, needed it for $([[ $port == "$PORT" ]] && echo the gateway || echo Docker Swarm): end what listens there"
+        fatal "found port $port ($kind) in use, needed it for $([[ $port == "$PORT" ]] && echo the gateway || echo Docker Swarm): stop the process that listens there"
     done
 }
 
@@ -375,7 +375,7 @@ check_docker() {
     local version said
     if ! has dockerd || ! version=$(dockerd --version 2>&1); then
         ! has dockerd || recorded_any packages ||
-            fatal "found a Docker that does not run ($(reason "$version")), needed one that works or none: repair it, or remove it"
+            fatal "found a Docker that does not run ($(reason "$version")), needed a working one or none: repair it, or remove it"
         NEED_ENGINE=yes NEED_COMPOSE=yes
         return
     fi
@@ -385,8 +385,8 @@ check_docker() {
     [[ $NEED_ENGINE == no ]] || dpkg-query -W docker.io >/dev/null 2>&1 ||
         fatal "found Docker $version, not from this system's packages, needed $DOCKER_AT_LEAST or newer: upgrade it, or remove it"
     recorded_any docker || said=$(docker version 2>&1) ||
-        fatal "found Docker $version that does not answer ($(reason "$said")), needed one that works or none: start or repair it, or remove it"
-    [[ ! -e $DAEMON_JSON ]] || flat "$DAEMON_JSON" >/dev/null || fatal "found $DAEMON_JSON unreadable: repair it"
+        fatal "found Docker $version that does not answer ($(reason "$said")), needed a working one or none: start or repair it, or remove it"
+    [[ ! -e $DAEMON_JSON ]] || flat "$DAEMON_JSON" >/dev/null || fatal "found $DAEMON_JSON, which cannot be read: repair it"
 }
 
 # Set WANTED, the names of the bundle's packages that this server lacks, and INCOMING, these with their dependencies.
@@ -404,16 +404,16 @@ check_packages() {
     [[ $(cat /sys/module/apparmor/parameters/enabled 2>/dev/null) != Y ]] || has apparmor_parser || names+=(apparmor)
     [[ $MODELS != *:/* ]] || has mount.nfs || names+=(nfs-common)
     ((${#names[@]})) || return 0
-    [[ -n $PACKAGES ]] || fatal "found no packages for $SYSTEM in the bundle, needed ${names[*]}: make it with SYSTEMS=$SYSTEM"
+    [[ -n $PACKAGES ]] || fatal "found no packages for $SYSTEM in the bundle, needed ${names[*]}: create the bundle with SYSTEMS=$SYSTEM"
     local_repository
     for name in "${names[@]}"; do
         ! grep -qxF "Package: $name" "$WORK/repository/Packages" || WANTED+=("$name")
     done
     local said
     said=$(bundle_apt --simulate install --no-remove "${WANTED[@]}" 2>&1) ||
-        fatal "found packages here that the bundle's do not fit ($(reason "$said")): remove what stands against ${WANTED[*]}"
+        fatal "found installed packages that conflict with the bundle's ($(reason "$said")): remove those that prevent installing ${WANTED[*]}"
     mapfile -t INCOMING < <(awk '$1 == "Inst" && $3 !~ /^\[/ { print $2 }' <<<"$said")
-    [[ $NEED_ENGINE == no || " ${WANTED[*]} " == *" docker.io "* ]] || fatal "found no docker.io in the bundle's $PACKAGES: make the bundle anew"
+    [[ $NEED_ENGINE == no || " ${WANTED[*]} " == *" docker.io "* ]] || fatal "found no docker.io in the bundle's $PACKAGES: create the bundle again"
 }
 
 recorded_packages() { sed -n 's/^packages\t//p' "$RECORD" 2>/dev/null; }
@@ -459,20 +459,20 @@ check_models() {
     *)
         [[ -e $MODELS ]] || fatal "found nothing at $MODELS, needed the model volume: name a device, an image file, a directory or HOST:/PATH with --models"
         MODELS=$(realpath "$MODELS")
-        [[ $MODELS != "$VOLUME" ]] || fatal "found --models $VOLUME, where the volume is mounted: name where the models come from"
-        [[ $MODELS != *[[:space:]]* ]] || fatal "found white space in $MODELS: give the volume a path without"
+        [[ $MODELS != "$VOLUME" ]] || fatal "found --models $VOLUME, where the volume will be mounted: name the source of the models"
+        [[ $MODELS != *[[:space:]]* ]] || fatal "found white space in $MODELS, needed a path without: rename it"
         if [[ -d $MODELS ]]; then
             WHAT=$MODELS TYPE=none MOUNT_OPTIONS=bind,$OPTIONS
         else
             TYPE=$(blkid -p -o value -s TYPE "$MODELS" || true)
             uuid=$(blkid -p -o value -s UUID "$MODELS" || true)
-            [[ $TYPE == ext4 || $TYPE == xfs ]] || fatal "found ${TYPE:-no file system} on $MODELS, needed ext4 or xfs: make the volume anew"
+            [[ $TYPE == ext4 || $TYPE == xfs ]] || fatal "found ${TYPE:-no file system} on $MODELS, needed ext4 or xfs: create the volume again"
             if [[ -b $MODELS ]]; then WHAT=UUID=$uuid; else WHAT=$MODELS MOUNT_OPTIONS=loop,$OPTIONS; fi
         fi
         ;;
     esac
     if mountpoint -q "$VOLUME"; then
-        recorded_any mount || fatal "found $VOLUME mounted already, not by this script: unmount it"
+        recorded_any mount || fatal "found $VOLUME already mounted, but not by this script: unmount it"
     fi
     try_mount
 }
@@ -499,15 +499,15 @@ try_mount() {
     options=$(unread_journal)
     [[ -z $options ]] || clean=", and unmount it cleanly"
     mounted "$options" "cat $SENTINEL >../volume.sentinel && find . -maxdepth 1 -printf '%f\\0' >../volume.names" || {
-        [[ $PRINTED != *"$SENTINEL"* ]] || fatal "found no $SENTINEL on $MODELS, needed a model volume: copy the bundle's models/ there whole$clean"
-        fatal "found a volume that cannot be mounted, $MODELS ($(reason "$PRINTED")): repair it, or name another with --models"
+        [[ $PRINTED != *"$SENTINEL"* ]] || fatal "found no $SENTINEL on $MODELS, needed a model volume: copy all of the bundle's models/ there$clean"
+        fatal "found a volume that cannot be mounted, $MODELS ($(reason "$PRINTED")): repair it, or name another one with --models"
     }
     # A file is mounted through a read-only loop device, so that this attempt changes nothing.
     if [[ -f $MODELS && -z $(losetup --associated "$MODELS") ]] && ! mounted "" true; then
-        fatal "found $MODELS not unmounted cleanly ($(reason "$PRINTED")), needed one that is: mount it to write with \`mount -o loop\`, and unmount it"
+        fatal "found $MODELS not unmounted cleanly ($(reason "$PRINTED")), needed a cleanly unmounted file: mount it writable with \`mount -o loop\`, and unmount it"
     fi
     flat "$WORK/volume.sentinel" >"$WORK/sentinel"
-    grep -q $'^volume\t.' "$WORK/sentinel" || fatal "found a damaged $SENTINEL on $MODELS: copy the bundle's models/ there anew"
+    grep -q $'^volume\t.' "$WORK/sentinel" || fatal "found a damaged $SENTINEL on $MODELS: copy the bundle's models/ there again"
     local model
     while IFS= read -r model; do
         model=$(plain "$model")
@@ -521,7 +521,7 @@ check_gpus() {
     [[ $GPU == auto ]] && has nvidia-smi && nvidia-smi -L 2>/dev/null | grep -q '^GPU ' || return 0
     NVIDIA=yes
     has nvidia-container-runtime ||
-        fatal "found GPUs and no NVIDIA Container Toolkit, needed it to give them to containers: install it, or serve on CPUs with --gpu none"
+        fatal "found GPUs, but no NVIDIA Container Toolkit, needed it to use them in containers: install it, or serve on CPUs with --gpu none"
 }
 
 swarm_state() { ! docker_answers || docker info --format '{{.Swarm.LocalNodeState}}' 2>/dev/null || true; }
@@ -531,7 +531,7 @@ check_swarm() {
     [[ -n $JOIN ]] || return 0
     TOKEN=${JOIN%%@*} MANAGER=${JOIN#*@}
     [[ $JOIN == *@* && $TOKEN =~ ^SWMTKN-1-[0-9a-z]{50}-[0-9a-z]{25}$ ]] ||
-        fatal "found a join token of another form, needed SWMTKN-1-...@ADDRESS: run \`docker swarm join-token worker\` on the first server"
+        fatal "found an invalid join token, needed SWMTKN-1-...@ADDRESS: run \`docker swarm join-token worker\` on the first server"
     [[ $MANAGER == *:* ]] || MANAGER+=:2377
     [[ $(swarm_state) != active ]] || return 0
     # shellcheck disable=SC2016 # the inner shell's own argument
@@ -575,7 +575,7 @@ docker_was() { if docker_answers; then echo running; elif has dockerd; then echo
 
 step_packages() {
     NEED_RESTART=$NEED_ENGINE
-    ((${#WANTED[@]} == 0)) || change "install ${WANTED[*]} and what they need" install_packages
+    ((${#WANTED[@]} == 0)) || change "install ${WANTED[*]} and their dependencies" install_packages
 }
 
 # in_kit FILE: print the path of FILE in the kit's archive, which may have a top folder.
@@ -607,7 +607,7 @@ migrate_kit() {
         save "$KIT/compose/cluster.toml" "$CLUSTER_FILE"
     elif ! cmp -s "$KIT/compose/cluster.toml" "$CLUSTER_FILE"; then
         save "$KIT/compose/cluster.toml" "$CLUSTER_FILE.of-old-kit"
-        info "$CLUSTER_FILE stays; the old kit's is $CLUSTER_FILE.of-old-kit"
+        info "$CLUSTER_FILE is kept; the old kit's is now $CLUSTER_FILE.of-old-kit"
     fi
     ln -sf "$CLUSTER_FILE" "$KIT/compose/cluster.toml"
     if [[ -d $models && ! -L $models && ! -e $KEPT/models ]]; then
@@ -656,12 +656,12 @@ step_kit() {
     local migrating=no
     if [[ -d $KIT && ! -L $KIT ]]; then
         migrating=yes
-        change "make the cluster.toml in $KIT this server's $CLUSTER_FILE, and keep that kit as $KITS/kit-before" migrate_kit
+        change "move the cluster.toml of $KIT to $CLUSTER_FILE, and that kit to $KITS/kit-before" migrate_kit
     fi
     says "$KIT_DIR/.sha256" "$KIT_SUM" || change "unpack the kit into $KIT_DIR" unpack_kit
-    [[ -d $KEPT/models || $migrating == yes ]] || change "make $KEPT/models" make_dir "$KEPT/models"
-    [[ -e $CLUSTER_FILE || $migrating == yes ]] || change "write $CLUSTER_FILE, which is yours from then on" seed_cluster
-    [[ $BEFORE == "${KIT_DIR##*/}" ]] || change "make $KIT a link to $KIT_DIR" link_kit
+    [[ -d $KEPT/models || $migrating == yes ]] || change "create $KEPT/models" make_dir "$KEPT/models"
+    [[ -e $CLUSTER_FILE || $migrating == yes ]] || change "write $CLUSTER_FILE, which is yours to edit from now on" seed_cluster
+    [[ $BEFORE == "${KIT_DIR##*/}" ]] || change "link $KIT to $KIT_DIR" link_kit
 }
 
 # Keep the kit that serves and the one before it, or the newest other one; remove the rest.
@@ -675,7 +675,7 @@ step_old_kits() {
         if [[ $kit == "$before" ]]; then
             continue
         elif in_use "$kit"; then
-            info "$KITS/$kit stays, as something still runs from it"
+            info "$KITS/$kit is kept, since something still runs from it"
         else
             change "remove the old kit $KITS/$kit" rm -rf --one-file-system "${KITS:?}/$kit"
         fi
@@ -700,7 +700,7 @@ mount_volume() {
     else
         said=$(mount "$VOLUME" 2>&1) || fatal "$VOLUME could not be mounted: $(reason "$said")"
     fi
-    cmp -s "$WORK/volume.sentinel" "$VOLUME/$SENTINEL" || fatal "found another volume on $VOLUME than $MODELS: look at \`findmnt $VOLUME\`"
+    cmp -s "$WORK/volume.sentinel" "$VOLUME/$SENTINEL" || fatal "found a volume on $VOLUME other than $MODELS: see \`findmnt $VOLUME\`"
 }
 
 unit_text() {
@@ -712,7 +712,7 @@ unit_text() {
 }
 
 step_volume() {
-    [[ -d $VOLUME ]] || change "make $VOLUME" make_dir "$VOLUME"
+    [[ -d $VOLUME ]] || change "create $VOLUME" make_dir "$VOLUME"
     local before=$CHANGES line="$WHAT $VOLUME $TYPE $MOUNT_OPTIONS 0 0"
     if systemd_runs; then
         put "/etc/systemd/system/$UNIT" "$(unit_text)"
@@ -749,7 +749,7 @@ hardware() { kit -c 'from scripts.cluster.hardware import read_hardware; print(r
 
 write_output() {
     local text
-    text=$("$2") || fatal "the kit could not tell this server's ${2}"
+    text=$("$2") || fatal "the kit could not determine this server's ${2}"
     write "$1" "$text"
 }
 
@@ -868,7 +868,7 @@ load_image() {
     said=$(docker load --quiet --input "$BUNDLE/$3" 2>&1) || fatal "Docker could not load $3: $(reason "$said")"
     id=$(docker image inspect --format '{{.Id}}' "$1" 2>/dev/null || true)
     if docker info --format '{{.DriverStatus}}' | grep -q io.containerd.snapshotter; then remember image "$1 $2 $id"; fi
-    image_is "$1" "$2" || fatal "found image $1 with ID ${id:-none} after loading it, needed $2: make the bundle anew"
+    image_is "$1" "$2" || fatal "found image $1 with ID ${id:-none} after loading it, needed $2: create the bundle again"
 }
 
 step_images() {
@@ -885,19 +885,19 @@ swarm_init() {
     local said
     remember swarm ""
     said=$(docker swarm init ${ADDRESS:+--advertise-addr "$ADDRESS"} 2>&1) ||
-        fatal "Docker could not begin a swarm ($(reason "$said")): where the server has several addresses, choose one with --address"
+        fatal "Docker could not create a swarm ($(reason "$said")): if the server has several addresses, choose one with --address"
 }
 
 swarm_join() {
     local said
     remember swarm ""
     said=$(docker swarm join ${ADDRESS:+--advertise-addr "$ADDRESS"} --token "$TOKEN" "$MANAGER" 2>&1) ||
-        fatal "the manager at $MANAGER did not take this server in ($(reason "$said")): get a fresh token with \`docker swarm join-token worker\` there"
+        fatal "the manager at $MANAGER did not accept this server ($(reason "$said")): get a fresh token with \`docker swarm join-token worker\` there"
 }
 
 step_swarm() {
     [[ $(swarm_state) != active ]] || return 0
-    if [[ $FIRST == yes ]]; then change "begin a swarm" swarm_init; fi
+    if [[ $FIRST == yes ]]; then change "create a swarm" swarm_init; fi
     if [[ -n $JOIN ]]; then change "join the swarm of $MANAGER" swarm_join; fi
 }
 
@@ -951,7 +951,7 @@ undo_kept() {
     written=$(cat "$STATE/$(tr / _ <<<"$1").written" 2>/dev/null || true)
     if [[ -e $1 && -n $written && $(sha256sum <"$1" | cut -d ' ' -f 1) != "$written" ]]; then
         cp -a "$STATE/kept$1" "$1.before-wanwu"
-        info "$1 was changed since: left as it is; what it was before lies beside it in $1.before-wanwu"
+        info "$1 has been changed since: it is left as it is; its original is now $1.before-wanwu"
     else
         cp -a "$STATE/kept$1" "$1"
     fi
@@ -965,7 +965,7 @@ undo_mount() {
         systemctl disable --quiet --now "$UNIT" 2>/dev/null || true
     fi
     mountpoint -q "$VOLUME" || return 0
-    said=$(umount "$VOLUME" 2>&1) || fatal "found $VOLUME in use ($(reason "$said")): end what uses it, then run --uninstall again"
+    said=$(umount "$VOLUME" 2>&1) || fatal "found $VOLUME in use ($(reason "$said")): stop the processes that use it, then run --uninstall again"
 }
 
 # All later changes are undone by now: let Docker run as it did before, or not at all.
@@ -987,8 +987,8 @@ undo_packages() {
     if ((${#names[@]})); then
         unlocked quietly dpkg --configure -a || true
         unlocked dpkg --purge "${names[@]}" || {
-            ! is_locked || fatal "found dpkg at work for too long ($(reason "$PRINTED")): end that, then run --uninstall again"
-            info "not all packages could be removed, others need them now: $(reason "$PRINTED")"
+            ! is_locked || fatal "found dpkg locked for too long ($(reason "$PRINTED")): stop the process that holds the lock, then run --uninstall again"
+            info "some packages could not be removed, since others depend on them: $(reason "$PRINTED")"
         }
     fi
     [[ ! -e $STATE/brought ]] || remove_brought
@@ -1034,7 +1034,7 @@ parse() {
     done
     [[ $GPU == auto || $GPU == none ]] || fatal "--gpu: found $GPU, needed auto or none"
     [[ -z $CLUSTER || -r $CLUSTER ]] || fatal "--cluster: found no $CLUSTER that can be read, needed a file like the kit's compose/cluster.toml"
-    [[ $FIRST == no || -z $JOIN ]] || fatal "found --first and --join, needed one of them: only one server begins the swarm"
+    [[ $FIRST == no || -z $JOIN ]] || fatal "found --first and --join, needed one of them: only one server creates the swarm"
     [[ $UNINSTALL == yes || (-n $BUNDLE && -n $MODELS) ]] || fatal "needed --bundle DIR and --models SOURCE: see $0 --help"
 }
 
@@ -1042,8 +1042,8 @@ finish() {
     local status=$?
     trap - EXIT INT TERM
     if ((status)) && [[ $CHANGING == yes ]]; then
-        [[ $SAID == yes ]] || printf '!! %s failed, as it says above: mend that and run this again\n' "${NOW:-this}" >&2
-        info "taking this run's changes back"
+        [[ $SAID == yes ]] || printf '!! %s failed: see the output above, correct the cause and run this again\n' "${NOW:-this}" >&2
+        info "undoing the changes of this run"
         undo_to "$MARK"
     fi
     [[ -z $WORK ]] || rm -rf --one-file-system "$WORK"
@@ -1052,7 +1052,7 @@ finish() {
 
 uninstall() {
     check_root
-    [[ -s $RECORD ]] || { info "nothing to take back: no record in $STATE" && return; }
+    [[ -s $RECORD ]] || { info "nothing to uninstall: no record in $STATE" && return; }
     check_not_served "$KEPT/run"
     undo_to 0
     if systemd_runs && [[ $DRY_RUN == no ]]; then systemctl daemon-reload; fi
@@ -1062,7 +1062,7 @@ uninstall() {
     if [[ $DRY_RUN == yes ]]; then
         info "dry run: nothing was changed"
     else
-        info "this server is as it was before$([[ -z ${left[*]} ]] || echo ", but for what is yours and stays: ${left[*]}")"
+        info "this server is restored$([[ -z ${left[*]} ]] || echo ", except for your own files, which are kept: ${left[*]}")"
     fi
 }
 
@@ -1100,15 +1100,15 @@ initialise() {
 
 summary() {
     if ((CHANGES == 0)); then
-        info "nothing changed: $NAME is as it should be"
+        info "nothing changed: $NAME is up to date"
     elif [[ $DRY_RUN == yes ]]; then
-        info "dry run: $CHANGES changes would be made, none was"
+        info "dry run: $CHANGES changes would be made, none was made"
     else
         info "$NAME is a member, changes made: $CHANGES"
     fi
     [[ $DRY_RUN == no ]] || return 0
     [[ $(swarm_state) == active && $(docker info --format '{{.Swarm.ControlAvailable}}') == false ]] ||
-        info "to serve: write servers and models into $CLUSTER_FILE, then: cd $KIT && make up"
+        info "to serve: list servers and models in $CLUSTER_FILE, then: cd $KIT && make up"
     if [[ $FIRST == yes ]]; then
         info "the next servers: init-server.sh --bundle DIR --models SOURCE --join $(docker swarm join-token --quiet worker)@$(docker info --format '{{.Swarm.NodeAddr}}')"
     fi
@@ -1121,7 +1121,7 @@ main() {
     trap 'exit 143' TERM
     WORK=$(mktemp -d /tmp/wanwu-init.XXXXXX)
     exec 9</etc
-    flock --nonblock 9 || fatal "found this script at work on this server already: wait for it"
+    flock --nonblock 9 || fatal "found this script already running on this server: wait for it"
     if [[ $UNINSTALL == yes ]]; then uninstall; else initialise; fi
 }
 

@@ -13,7 +13,7 @@ class Answers:
     """The server's port, and the requests that it received: method and path, headers, body."""
 
     port: int
-    asked: list[tuple[str, Message, bytes]] = field(default_factory=list)
+    requests: list[tuple[str, Message, bytes]] = field(default_factory=list)
 
     @property
     def endpoint(self) -> str:
@@ -27,7 +27,7 @@ def answering(answers: Mapping[str, tuple[int, bytes] | bytes]) -> Iterator[Answ
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            served.asked.append((f"{self.command} {self.path}", self.headers, body))
+            server_state.requests.append((f"{self.command} {self.path}", self.headers, body))
             answer = answers.get(self.path, (404, b""))
             if isinstance(answer, bytes):
                 self.wfile.write(answer)
@@ -43,11 +43,11 @@ def answering(answers: Mapping[str, tuple[int, bytes] | bytes]) -> Iterator[Answ
             """Keep quiet."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        served = Answers(server.server_address[1])
+        server_state = Answers(server.server_address[1])
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
-            yield served
+            yield server_state
         finally:
             server.shutdown()
             thread.join()

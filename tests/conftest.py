@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from nginx.gate.__main__ import INTERVAL
+from nginx.gate.__main__ import INTERVAL_VARIABLE
 from tests.service import NO_DRAIN, Service, create
 
 # The same examples every time, and no deadline: these machines are shared.
@@ -15,7 +15,7 @@ settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
 # Let the gate of every service probe often: most waits are for the gate to notice that a worker came or went.
-os.environ.setdefault(INTERVAL, "0.2")
+os.environ.setdefault(INTERVAL_VARIABLE, "0.2")
 
 
 def pytest_configure() -> None:

@@ -20,11 +20,11 @@ def network_of(variant: str, classes: int = 1000, channels: int = 3) -> torch.nn
     return network
 
 
-def theirs(network: torch.nn.Module) -> dict[str, torch.Tensor]:
+def efficientnet_pytorch_state(network: torch.nn.Module) -> dict[str, torch.Tensor]:
     """Return the weights under efficientnet_pytorch's layer names, listed in the order of its forward pass."""
     order = ["_conv_stem", "_bn0"]
     for number, block in enumerate(block for stage in network.blocks for block in stage):
-        order += [f"_blocks.{number}.{name}" for name in parts(block)]
+        order += [f"_blocks.{number}.{name}" for name in layer_names(block)]
     order += ["_conv_head", "_bn1", "_fc"]
     layers = [layer for layer in network.modules() if layer._parameters]
     return {
@@ -34,7 +34,7 @@ def theirs(network: torch.nn.Module) -> dict[str, torch.Tensor]:
     }
 
 
-def parts(block: torch.nn.Module) -> list[str]:
+def layer_names(block: torch.nn.Module) -> list[str]:
     convolutions = [layer for layer in block.modules() if isinstance(layer, torch.nn.Conv2d)]
     expansion = ["_expand_conv", "_bn0"] if convolutions[0].groups == 1 else []
     squeeze = ["_se_reduce", "_se_expand"] if any(layer.bias is not None for layer in convolutions) else []

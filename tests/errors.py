@@ -7,13 +7,13 @@ import pytest
 from worker.contract.errors import ErrorCode, ServiceError
 
 
-def error_of(function: Callable[..., object], *arguments: object, **named: object) -> ServiceError:
+def error_of(function: Callable[..., object], *arguments: object, **keywords: object) -> ServiceError:
     """Return the ServiceError that the call raises."""
     with pytest.raises(ServiceError) as caught:
-        function(*arguments, **named)
+        function(*arguments, **keywords)
     return caught.value
 
 
-def code_of(function: Callable[..., object], *arguments: object, **named: object) -> ErrorCode:
+def code_of(function: Callable[..., object], *arguments: object, **keywords: object) -> ErrorCode:
     """Return the code of the ServiceError that the call raises."""
-    return error_of(function, *arguments, **named).code
+    return error_of(function, *arguments, **keywords).code

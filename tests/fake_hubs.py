@@ -21,7 +21,7 @@ HUGGING_FACE, MODELSCOPE = "/api/models/", "/api/v1/models/"
 
 
 @dataclass(frozen=True)
-class Asked:
+class RecordedRequest:
     """A request: its method, its path without the query, and the headers that tests check."""
 
     method: str
@@ -41,21 +41,21 @@ class Hub:
     refused: dict[str, tuple[int, str]] = field(default_factory=dict)
     cut: dict[str, int] = field(default_factory=dict)  # file name -> bytes after which the connection breaks for good
     flipped: set[str] = field(default_factory=set)  # names of files served with a wrong last byte
-    lengthless: set[str] = field(default_factory=set)  # names of files served without Content-Length
-    headless: set[str] = field(default_factory=set)  # names of files for which HEAD is refused
+    without_length: set[str] = field(default_factory=set)  # names of files served without Content-Length
+    without_head: set[str] = field(default_factory=set)  # names of files for which HEAD is refused
     web_pages: set[str] = field(default_factory=set)  # paths served as a web page
-    asked: list[Asked] = field(default_factory=list)
+    requests: list[RecordedRequest] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)  # names of files whose connection has broken
     short: dict[str, int] = field(default_factory=dict)  # file name -> bytes that one connection delivers at most
     stalled: dict[str, int] = field(default_factory=dict)  # file name -> bytes after which the connection stalls
-    going_on: threading.Event = field(default_factory=threading.Event)  # ends all stalls
+    stalls_end: threading.Event = field(default_factory=threading.Event)  # ends all stalls
 
-    def mend(self) -> None:
+    def reset(self) -> None:
         """Clear the faults, and forget the recorded requests."""
-        self.going_on.set()
-        self.going_on = threading.Event()
-        for told in (self.refused, self.cut, self.flipped, self.broken, self.short, self.stalled, self.asked):
-            told.clear()
+        self.stalls_end.set()
+        self.stalls_end = threading.Event()
+        for record in (self.refused, self.cut, self.flipped, self.broken, self.short, self.stalled, self.requests):
+            record.clear()
 
     def environ(self, home: Path) -> dict[str, str]:
         """Return the variables that direct the clients to this hub and keep them away from the user's home."""
@@ -80,7 +80,7 @@ def running() -> Iterator[Hub]:
     try:
         yield hub
     finally:
-        hub.mend()
+        hub.reset()
         server.shutdown()
         server.server_close()
         thread.join()
@@ -107,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         path, query = unquote(parts.path), {key: values[0] for key, values in parse_qs(parts.query).items()}
         headers = (self.headers.get(name, "") for name in ("Range", "Authorization", "User-Agent"))
-        self.hub.asked.append(Asked(self.command, path, *headers))
+        self.hub.requests.append(RecordedRequest(self.command, path, *headers))
         try:
             self._route(path, query)
         except (BrokenPipeError, ConnectionResetError):
@@ -128,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _plain(self, path: str) -> None:
         name = path.rpartition("/")[2]
-        if self.command == "HEAD" and name in self.hub.headless:
+        if self.command == "HEAD" and name in self.hub.without_head:
             return self._status(405, "")
         data = self.hub.files[path]
         kind = "text/html; charset=utf-8" if path in self.hub.web_pages else "application/octet-stream"
@@ -137,26 +137,26 @@ class _Handler(BaseHTTPRequestHandler):
 
     # The Hugging Face Hub
 
-    def _repository(self, rest: str, answer: Callable[[str, str], None]) -> None:
-        """Answer for the repository whose name starts `rest`, unless it is refused or unknown."""
-        name = "/".join(rest.split("/")[:2])
+    def _repository(self, remainder: str, answer: Callable[[str, str], None]) -> None:
+        """Answer for the repository whose name starts `remainder`, unless it is refused or unknown."""
+        name = "/".join(remainder.split("/")[:2])
         if name in self.hub.refused and not (answer == self._hugging_face_api and self.hub.refused[name] == GATED):
             return self._status(*self.hub.refused[name])
         if name not in self.hub.repositories:
             return self._status(404, "RepoNotFound")
-        return answer(name, rest.removeprefix(name).removeprefix("/"))
+        return answer(name, remainder.removeprefix(name).removeprefix("/"))
 
-    def _hugging_face_api(self, name: str, rest: str) -> None:
-        what, _, revision = rest.partition("/")
+    def _hugging_face_api(self, name: str, remainder: str) -> None:
+        action, _, revision = remainder.partition("/")
         if revision not in ("main", COMMIT):
             return self._status(404, "RevisionNotFound")
-        if what == "revision":
+        if action == "revision":
             return self._json({"id": name, "sha": COMMIT})
         folder = self.hub.repositories[name]
         return self._json([_entry(path, path.relative_to(folder).as_posix()) for path in sorted(folder.glob("*"))])
 
-    def _resolve(self, name: str, rest: str) -> None:
-        _, revision, file = rest.split("/", 2)
+    def _resolve(self, name: str, remainder: str) -> None:
+        _, revision, file = remainder.split("/", 2)
         path = self.hub.repositories[name] / file
         if revision != COMMIT or not path.is_file():
             return self._status(404, "EntryNotFound")
@@ -164,25 +164,25 @@ class _Handler(BaseHTTPRequestHandler):
         if path.suffix not in LARGE:
             return self._file((path.name, path.read_bytes()), headers)
         # Large files are on another host, to which a client must not send its token.
-        place = self.hub.address.replace("127.0.0.1", "localhost")
-        return self._status(302, "", headers | {"Location": f"{place}/cdn/{name}/{file}"})
+        cdn = self.hub.address.replace("127.0.0.1", "localhost")
+        return self._status(302, "", headers | {"Location": f"{cdn}/cdn/{name}/{file}"})
 
-    def _stored(self, rest: str) -> tuple[str, bytes]:
-        organisation, name, file = rest.split("/", 2)
+    def _stored(self, remainder: str) -> tuple[str, bytes]:
+        organisation, name, file = remainder.split("/", 2)
         path = self.hub.repositories[f"{organisation}/{name}"] / file
         return path.name, path.read_bytes()
 
     # ModelScope
 
-    def _modelscope(self, rest: str, query: dict[str, str]) -> None:
-        name, what = "/".join(rest.split("/")[:2]), "/".join(rest.split("/")[2:])
+    def _modelscope(self, remainder: str, query: dict[str, str]) -> None:
+        name, action = "/".join(remainder.split("/")[:2]), "/".join(remainder.split("/")[2:])
         status = self.hub.refused.get(name, (200, ""))[0] if name in self.hub.repositories else 404
         if status == 200 and query.get("Revision", "master") not in ("master", "v1", COMMIT):
             status = 404
         if status != 200:
             return self._json({"Code": 10010205001, "Message": "refused", "Success": False}, status)
         folder = self.hub.repositories[name]
-        if what == "repo/files":
+        if action == "repo/files":
             rows = [_row(path, path.relative_to(folder).as_posix()) for path in sorted(folder.glob("*"))]
             return self._json({"Code": 200, "Data": {"Files": rows}, "Success": True})
         path = folder / query["FilePath"]
@@ -201,7 +201,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
-        if name in self.hub.lengthless:
+        if name in self.hub.without_length:
             self.close_connection = True
         else:
             self.send_header("Content-Length", str(len(data) - start))
@@ -221,17 +221,17 @@ class _Handler(BaseHTTPRequestHandler):
         return None
 
     def _stall(self, body: bytes) -> None:
-        going_on = self.hub.going_on
+        stalls_end = self.hub.stalls_end
         self._send(body)
-        going_on.wait()
+        stalls_end.wait()
         self.close_connection = True
 
     def _start(self, etag: str) -> int:
         """Return the first byte of the requested Range; 0 without one, or if If-Range names another content."""
-        asked = self.headers.get("Range", "")
-        if not asked or self.headers.get("If-Range", etag) != etag:
+        range_header = self.headers.get("Range", "")
+        if not range_header or self.headers.get("If-Range", etag) != etag:
             return 0
-        return int(asked.removeprefix("bytes=").partition("-")[0])
+        return int(range_header.removeprefix("bytes=").partition("-")[0])
 
     def _json(self, value: object, status: int = 200) -> None:
         body = json.dumps(value).encode()

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from tests.kept_folders import kept
+from tests.cached_folders import cached
 from worker.models import torchvision_ops
 
 SIZE = 32
 LABELS = {"en": ["cat", "dog", "tea"], "zh": ["猫", "狗", "茶"]}
-MATRIX, TURNS_PER_BRIGHTNESS = 512, 3000  # one core takes 10 s for a white image, 1.7 s for GREY
+MATRIX, ITERATIONS_PER_BRIGHTNESS = 512, 3000  # one core takes 10 s for a white image, 1.7 s for GREY
 RED, GREEN, BLUE, GREY = (200, 60, 60), (60, 200, 60), (60, 60, 200), (140, 140, 140)
 Colour = tuple[int, int, int]
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -71,7 +71,7 @@ class Fruit(torch.nn.Module):
         return torch.cat([means * 10, red - green, green - red, light * 10, (red - light) * 10], dim=1)
 
 
-@kept
+@cached
 def fruit_folder(
     path: Path, *, name: str = "fruit", extra: str = "", output: str = "", examples: Sequence[Colour] = ()
 ) -> Path:
@@ -106,7 +106,7 @@ def image(colour: tuple[int, int, int], size: tuple[int, int] = (48, 40)) -> Ima
     return Image.fromarray(np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8))
 
 
-@kept
+@cached
 def openvino_folder(
     path: Path, *, precision: str = "f32", name: str = "bright", network: torch.nn.Module | None = None
 ) -> Path:
@@ -129,12 +129,14 @@ def _quantised(network: Any) -> Any:
     rng = np.random.default_rng(5)
     colours = rng.uniform(-2.2, 2.7, (64, 1, 3, 1, 1)) + rng.normal(0, 0.1, (64, 1, 3, SIZE, SIZE))
     # Plain colours differ in range far more than photos do: the default, the mean of their ranges, would clip most.
-    wide = nncf.AdvancedQuantizationParameters(activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX)
+    parameters = nncf.AdvancedQuantizationParameters(
+        activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX
+    )
     dataset = nncf.Dataset(list(colours.astype(np.float32)))
-    return nncf.quantize(network, dataset, subset_size=64, advanced_parameters=wide)
+    return nncf.quantize(network, dataset, subset_size=64, advanced_parameters=parameters)
 
 
-@kept
+@cached
 def slow_folder(path: Path, golden: tuple[int, int, int] = RED) -> Path:
     """Make a prepared OpenVINO folder of Bright that takes seconds for a light image and no time for a dark one.
 
@@ -146,12 +148,12 @@ def slow_folder(path: Path, golden: tuple[int, int, int] = RED) -> Path:
     path.mkdir(parents=True)
     pixels = op.parameter([-1, 3, SIZE, SIZE], np.float32, name="pixels")
     means = op.reduce_mean(pixels, op.constant([2, 3]), keep_dims=False)
-    factor = op.constant(TURNS_PER_BRIGHTNESS, dtype=np.float32)
-    turns = op.multiply(op.relu(op.reduce_mean(means, op.constant([0, 1]))), factor)
+    factor = op.constant(ITERATIONS_PER_BRIGHTNESS, dtype=np.float32)
+    iterations = op.multiply(op.relu(op.reduce_mean(means, op.constant([0, 1]))), factor)
     state, matrix = op.parameter([MATRIX, MATRIX], np.float32), op.constant(np.eye(MATRIX, dtype=np.float32))
     always = op.constant(True)
     product = op.matmul(state, matrix, False, False)
-    loop = op.loop(op.convert(turns, np.int64), always)
+    loop = op.loop(op.convert(iterations, np.int64), always)
     loop.set_function(ov.Model([product, always], [state], "turn"))
     loop.set_special_body_ports([-1, 1])
     loop.set_merged_input(state, matrix.output(0), product.output(0))
@@ -164,7 +166,7 @@ def slow_folder(path: Path, golden: tuple[int, int, int] = RED) -> Path:
     )
 
 
-@kept
+@cached
 def torchvision_folder(path: Path, architecture: str = "mobilenet_v3_small", precision: str = "f32") -> Path:
     """Make a torchvision folder with random weights."""
     torchvision_ops.make_importable()
@@ -178,7 +180,7 @@ def torchvision_folder(path: Path, architecture: str = "mobilenet_v3_small", pre
     return finish(path, network, loader="torchvision", weights="weights.pth", precision=precision, extra=extra)
 
 
-@kept
+@cached
 def transformers_folder(path: Path) -> Path:
     """Make a transformers folder: a tiny ViT with random weights."""
     torchvision_ops.make_importable()
@@ -194,7 +196,7 @@ def transformers_folder(path: Path) -> Path:
     return finish(path, lambda pixels: network(pixel_values=pixels).logits, loader="transformers", weights=".")
 
 
-@kept
+@cached
 def timm_folder(path: Path, architecture: str = "test_vit") -> Path:
     """Make a folder in timm's own layout, as timm writes it for a hub."""
     torchvision_ops.make_importable()
@@ -209,7 +211,7 @@ def timm_folder(path: Path, architecture: str = "test_vit") -> Path:
     return finish(path, network, loader="timm", weights="model.safetensors", extra=extra)
 
 
-@kept
+@cached
 def resnest_folder(path: Path) -> Path:
     """Make a folder like ModelScope's cv_resnest101_general_recognition, with three labels."""
     torchvision_ops.make_importable()
@@ -236,7 +238,7 @@ OPENMMLAB = {  # timm's names -> OpenMMLab's
 }  # fmt: skip
 
 
-@kept
+@cached
 def openmmlab_folder(path: Path) -> Path:
     """Make a smaller version of ModelScope's daily-life ViT: an OpenMMLab checkpoint with its labels in its meta."""
     torchvision_ops.make_importable()
@@ -254,8 +256,12 @@ def openmmlab_folder(path: Path) -> Path:
 
 
 def _openmmlab(key: str) -> str:
-    for ours, theirs in OPENMMLAB.items():
-        key = key.replace(ours, theirs) if ours.startswith(".") else re.sub(f"^{re.escape(ours)}", theirs, key)
+    for timm_name, openmmlab_name in OPENMMLAB.items():
+        key = (
+            key.replace(timm_name, openmmlab_name)
+            if timm_name.startswith(".")
+            else re.sub(f"^{re.escape(timm_name)}", openmmlab_name, key)
+        )
     return key
 
 
@@ -270,7 +276,7 @@ def build(classes):
 """
 
 
-def own_network() -> torch.nn.Module:
+def user_network() -> torch.nn.Module:
     """Return the network that NETWORK_CODE builds, with random weights."""
     torch.manual_seed(0)
     return torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(4), torch.nn.Flatten(), torch.nn.Linear(48, 3)).eval()
@@ -280,13 +286,13 @@ def code_folder(path: Path, trusted: bool) -> Path:
     """Make a folder of a user's own network: network.py and a state dict."""
     path.mkdir(parents=True)
     (path / "network.py").write_text(NETWORK_CODE)
-    network = own_network()
+    network = user_network()
     torch.save({"model": network.state_dict()}, path / "own.pth")
     extra = "trust_code = true\n" if trusted else ""
     return finish(path, network, loader="checkpoint", weights="own.pth", extra=extra)
 
 
-@kept
+@cached
 def checkpoint_folder(path: Path, architecture: str = "timm:test_resnet") -> Path:
     """Make a folder of a training script's checkpoint, of an architecture that timm or torchvision has."""
     torchvision_ops.make_importable()
@@ -301,7 +307,7 @@ def checkpoint_folder(path: Path, architecture: str = "timm:test_resnet") -> Pat
     return finish(path, network, loader="checkpoint", weights="last.th", extra=extra)
 
 
-@kept
+@cached
 def onnx_folder(path: Path) -> Path:
     """Make a folder of an ONNX network with its weights in a second file, as torch.onnx.export writes it."""
     path.mkdir(parents=True)
@@ -313,7 +319,7 @@ def onnx_folder(path: Path) -> Path:
     return finish(path, network, loader="onnx", weights="m.onnx", engine="openvino")
 
 
-@kept
+@cached
 def pt2_folder(path: Path) -> Path:
     """Make a folder of a network exported by torch.export."""
     path.mkdir(parents=True)
@@ -350,7 +356,7 @@ def finish(
     goldens = [_golden(path, image, network, labels["en"]) for image in sorted(path.glob("golden/*.png"))]
     files = {str(file.relative_to(path)): file for file in sorted(path.rglob("*")) if file.is_file()}
     digests = "\n".join(f'"{key}" = "{hashlib.sha256(file.read_bytes()).hexdigest()}"' for key, file in files.items())
-    spoken = "\n".join(f'{language} = "labels.{language}.txt"' for language in labels)
+    label_files = "\n".join(f'{language} = "labels.{language}.txt"' for language in labels)
     (path / "model.toml").write_text(f"""
 name = "{name}"
 version = "1"
@@ -369,7 +375,7 @@ std = {list(STD)}
 activation = "softmax"
 {output}
 [output.labels]
-{spoken}
+{label_files}
 {groups}
 {"".join(goldens)}
 [engine]

@@ -43,20 +43,20 @@ def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 def turned(image: Image.Image, orientation: int, kind: str = "PNG") -> bytes:
     """Return `image` as a camera held at EXIF `orientation` stores it."""
-    way = UPRIGHT_TO_STORED[orientation]
+    transposition = UPRIGHT_TO_STORED[orientation]
     exif = Image.Exif()
     exif[0x0112] = orientation
-    return encoded(image if way is None else image.transpose(way), kind, exif=exif)
+    return encoded(image if transposition is None else image.transpose(transposition), kind, exif=exif)
 
 
-def turned_with_a_broken_tag(image: Image.Image) -> bytes:
+def oriented_with_a_broken_tag(image: Image.Image) -> bytes:
     """Return a JPEG of orientation 6 whose EXIF also has a comment of an invalid type."""
     entries = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0) + struct.pack("<HHIf", 0x9286, 11, 1, 1.5)
     exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + entries + bytes(4)
-    way = UPRIGHT_TO_STORED[6]
-    assert way is not None
-    whole = encoded(image.transpose(way), "JPEG")
-    return whole[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + whole[2:]
+    transposition = UPRIGHT_TO_STORED[6]
+    assert transposition is not None
+    complete = encoded(image.transpose(transposition), "JPEG")
+    return complete[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + complete[2:]
 
 
 def several_jpegs(image: Image.Image) -> bytes:
@@ -70,7 +70,7 @@ def animation(*frames: Image.Image, kind: str = "GIF") -> bytes:
     return encoded(frames[0], kind, save_all=True, append_images=frames[1:], duration=40, loop=0)
 
 
-def see_through(mode: str, colour: tuple[int, int, int], size: tuple[int, int] = (40, 40)) -> bytes:
+def half_transparent(mode: str, colour: tuple[int, int, int], size: tuple[int, int] = (40, 40)) -> bytes:
     """Return a PNG of `mode` whose left half is `colour` and whose right half is fully transparent."""
     image = Image.new("RGBA", size, (*colour, 255))
     image.paste((0, 0, 0, 0), (size[0] // 2, 0, *size))
@@ -101,7 +101,7 @@ def bomb(width: int = 50_000, height: int = 50_000) -> bytes:
     return png(width, height, GREY, 1, zlib.compress(bytes(1 << 20), 9))
 
 
-def whole_bomb(side: int = 20_000) -> bytes:
+def complete_bomb(side: int = 20_000) -> bytes:
     """Return a complete black PNG of `side` x `side` pixels, about a thousandth of its unpacked size."""
     packer = zlib.compressobj(9)
     row = bytes(1 + -(-side // 8))
@@ -121,24 +121,24 @@ def png(width: int, height: int, colour: int, bits: int, pixels: bytes, before: 
     return PNG_SIGNATURE + b"".join(parts)
 
 
-def turned_or_moving(kind: str) -> bytes:
+def with_metadata_or_frames(kind: str) -> bytes:
     """Return an image of `kind` that holds more than pixels, if the format can: EXIF or several frames."""
     if kind == "GIF":
         return animation(photo(), photo().rotate(90))
     return encoded(photo(), kind) if kind == "BMP" else turned(photo(), 6, kind)
 
 
-def damaged(whole: bytes, count: int, seed: int = 1) -> Iterator[bytes]:
-    """Yield `count` variants of `whole`: cut short, or with a few bytes changed, anywhere or near the start."""
+def damaged(complete: bytes, count: int, seed: int = 1) -> Iterator[bytes]:
+    """Yield `count` variants of `complete`: cut short, or with a few bytes changed, anywhere or near the start."""
     rng = np.random.default_rng(seed)
     for number in range(count):
         if number % 3 == 0:
-            yield whole[: int(rng.integers(1, len(whole)))]
+            yield complete[: int(rng.integers(1, len(complete)))]
             continue
-        changed = bytearray(whole)
-        reach = len(whole) if number % 3 == 1 else min(len(whole), 160)
-        for place in rng.integers(0, reach, rng.integers(1, 9)):
-            changed[place] = rng.integers(0, 256)
+        changed = bytearray(complete)
+        limit = len(complete) if number % 3 == 1 else min(len(complete), 160)
+        for position in rng.integers(0, limit, rng.integers(1, 9)):
+            changed[position] = rng.integers(0, 256)
         yield bytes(changed)
 
 

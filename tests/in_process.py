@@ -20,61 +20,61 @@ from scripts.__main__ import main
 from scripts.base.options import from_json, to_json
 from scripts.cluster.config import ROOT
 from scripts.models import tools
-from scripts.models.add import ENDINGS
+from scripts.models.add import STOP_SIGNALS
 from tests.service import bare_environment
 from worker.contract.settings import offline_variables
 
 MODULES = {name: f"{tools.__name__}.{name}" for name in ("add", "verify")}
 MODULES["evaluate"] = f"{tools.__name__}.evaluate.__main__"
-START = tools.start
+START_TOOL = tools.start
 
 
-def make(*words: str, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def make(*arguments: str, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run a target with its variables and further `environ`; return what `subprocess.run` of make would."""
-    command = ["make", "--dry-run", "--no-print-directory", *words]
-    planned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env=bare_environment())
+    command = ["make", "--dry-run", "--no-print-directory", *arguments]
+    dry_run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env=bare_environment())
     out, err = StringIO(), StringIO()
     with (
-        redirect_stdout(out), redirect_stderr(err), chdir(ROOT), _tidied(), patch.dict(os.environ, environ or {}),
-        patch.object(tools, "start", _start),
+        redirect_stdout(out), redirect_stderr(err), chdir(ROOT), _restored_state(),
+        patch.dict(os.environ, environ or {}), patch.object(tools, "start", _start),
     ):  # fmt: skip
-        status = main(shlex.split(planned.stdout)[3:])  # after python3 -m scripts
+        status = main(shlex.split(dry_run.stdout)[3:])  # after python3 -m scripts
     return subprocess.CompletedProcess(command, status, out.getvalue(), err.getvalue())
 
 
-class Ended:
+class FinishedTool:
     """A tool that has run in this process, with the interface of a process that its caller uses."""
 
-    def __init__(self, status: int, printed: str) -> None:
-        self.returncode, self.stdout = status, StringIO(printed)
+    def __init__(self, status: int, output: str) -> None:
+        self.returncode, self.stdout = status, StringIO(output)
 
     def wait(self) -> int:
         return self.returncode
 
-    def __enter__(self) -> "Ended":
+    def __enter__(self) -> "FinishedTool":
         return self
 
     def __exit__(self, *_: object) -> None:
         pass
 
 
-def _start(python: Path, tool: str, folder: Path, options: Any = None, online: bool = False, **more: Any) -> Any:
+def _start(python: Path, tool: str, folder: Path, options: Any = None, online: bool = False, **keywords: Any) -> Any:
     """Run `tool` in this process instead of starting it; capture its output if that goes to a pipe."""
     if tool not in MODULES:
-        return START(python, tool, folder, options, online, **more)
-    kept = StringIO()
-    where = redirect_stdout(kept) if more.get("stdout") == subprocess.PIPE else nullcontext()
+        return START_TOOL(python, tool, folder, options, online, **keywords)
+    captured = StringIO()
+    redirected = redirect_stdout(captured) if keywords.get("stdout") == subprocess.PIPE else nullcontext()
     # Pass the options through JSON, as on the way to another process.
     received = [from_json(type(options), to_json(options))] if options else []
-    with where, patch.dict(os.environ, offline_variables()):
+    with redirected, patch.dict(os.environ, offline_variables()):
         status = importlib.import_module(MODULES[tool]).main(folder, *received)
-    return Ended(status, kept.getvalue())
+    return FinishedTool(status, captured.getvalue())
 
 
 @contextmanager
-def _tidied() -> Iterator[None]:
+def _restored_state() -> Iterator[None]:
     """Restore the umask and the signal handlers that a command changes."""
-    umask, handlers = os.umask(0o022), {number: signal.getsignal(number) for number in ENDINGS}
+    umask, handlers = os.umask(0o022), {number: signal.getsignal(number) for number in STOP_SIGNALS}
     try:
         yield
     finally:

@@ -18,10 +18,10 @@ def wrong_answer(path: Path) -> Path:
     """Make a folder whose golden image expects another class than the network's answer."""
     toml = openvino_folder(path) / "model.toml"
     text = toml.read_text()
-    said = re.search(r'^index = (\d)\nlabel = "(\w+)"$', text, re.MULTILINE)
-    assert said
+    golden = re.search(r'^index = (\d)\nlabel = "(\w+)"$', text, re.MULTILINE)
+    assert golden
     other = {"cat": 'index = 1\nlabel = "dog"', "dog": 'index = 2\nlabel = "tea"', "tea": 'index = 0\nlabel = "cat"'}
-    toml.write_text(text.replace(said[0], other[said[2]]))
+    toml.write_text(text.replace(golden[0], other[golden[2]]))
     return path
 
 

@@ -22,9 +22,9 @@ def possible() -> bool:
 
 
 def run(folder: Path, command: list[str], environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run `command`; return its status and output. The last line of stdout is "asked DNS for:" and the names."""
-    whole = [*UNSHARE, sys.executable, "-m", "tests.no_network", str(folder), *command]
-    return subprocess.run(whole, capture_output=True, text=True, env=environ)
+    """Run `command`; return its status and output. The last line of stdout is "DNS lookups:" and the names."""
+    unshare_command = [*UNSHARE, sys.executable, "-m", "tests.no_network", str(folder), *command]
+    return subprocess.run(unshare_command, capture_output=True, text=True, env=environ)
 
 
 def main(folder: Path, command: list[str]) -> int:
@@ -36,9 +36,9 @@ def main(folder: Path, command: list[str]) -> int:
     listener.bind(("127.0.0.1", PORT))
     names: list[str] = []
     threading.Thread(target=_listen, args=(listener, names), daemon=True).start()
-    done = subprocess.run(command)
-    print("asked DNS for:", *names, flush=True)
-    return done.returncode
+    result = subprocess.run(command)
+    print("DNS lookups:", *names, flush=True)
+    return result.returncode
 
 
 def _listen(listener: socket.socket, names: list[str]) -> None:

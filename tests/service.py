@@ -26,21 +26,21 @@ class Service:
 
     def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a make target on this service; the caller checks its exit status."""
-        place = (f"CLUSTER={self.cluster}", f"RUN_DIR={self.run_dir}", f"RUNTIME={self.runtime}")
-        command = ["make", "--no-print-directory", *arguments, *place]
+        variables = (f"CLUSTER={self.cluster}", f"RUN_DIR={self.run_dir}", f"RUNTIME={self.runtime}")
+        command = ["make", "--no-print-directory", *arguments, *variables]
         return subprocess.run(command, cwd=self.root, capture_output=True, text=True, env=bare_environment())
 
     def up(self) -> str:
         """Start the service; return the output of `make up`."""
-        done = self.make("up")
-        if done.returncode:
-            raise AssertionError(f"make up failed:\n{done.stdout}{done.stderr}{self.logs()}")
-        return done.stdout
+        result = self.make("up")
+        if result.returncode:
+            raise AssertionError(f"make up failed:\n{result.stdout}{result.stderr}{self.logs()}")
+        return result.stdout
 
     def down(self) -> None:
-        done = self.make("down")
-        if done.returncode:
-            raise AssertionError(f"make down failed:\n{done.stdout}{done.stderr}")
+        result = self.make("down")
+        if result.returncode:
+            raise AssertionError(f"make down failed:\n{result.stdout}{result.stderr}")
 
     def logs(self) -> str:
         """Return the end of every log, for the report of a failure."""

@@ -3,17 +3,17 @@
 import time
 from collections.abc import Callable
 
-LOOK_S = 0.05
-LIMIT_S = 180  # generous, for a busy machine
+POLL_INTERVAL_S = 0.05
+TIMEOUT_S = 180  # generous, for a busy machine
 
 
-def until(what: str, holds: Callable[[], object], limit_s: float = LIMIT_S) -> None:
-    """Return once `holds()` is true; fail, naming `what`, if that takes longer than `limit_s` seconds."""
-    end = time.monotonic() + limit_s
+def until(what: str, condition: Callable[[], object], timeout_s: float = TIMEOUT_S) -> None:
+    """Return once `condition()` is true; fail, naming `what`, if that takes longer than `timeout_s` seconds."""
+    deadline = time.monotonic() + timeout_s
     while True:
-        began = time.monotonic()
-        if holds():
+        started = time.monotonic()
+        if condition():
             return
-        if began > end:
-            raise AssertionError(f"still not so after {limit_s} s: {what}")
-        time.sleep(max(LOOK_S, time.monotonic() - began))  # call an expensive check less often
+        if started > deadline:
+            raise AssertionError(f"not true after {timeout_s} s: {what}")
+        time.sleep(max(POLL_INTERVAL_S, time.monotonic() - started))  # call an expensive check less often

@@ -39,7 +39,7 @@ def clip(path: Path) -> Path:
     path.mkdir(parents=True)
     (path / "vocab.json").write_text(json.dumps({word: index for index, word in enumerate(words)}))
     (path / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{merge}\n" for merge in merges))
-    return _save(path, transformers.CLIPModel(config), transformers.CLIPImageProcessor(**_cut()))
+    return _save(path, transformers.CLIPModel(config), transformers.CLIPImageProcessor(**_crop()))
 
 
 def chinese_clip(path: Path) -> Path:
@@ -50,7 +50,7 @@ def chinese_clip(path: Path) -> Path:
     config = transformers.ChineseCLIPConfig(text_config=text, vision_config=VISION, projection_dim=24)
     path.mkdir(parents=True)
     (path / "vocab.txt").write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
-    return _save(path, transformers.ChineseCLIPModel(config), transformers.ChineseCLIPImageProcessor(**_cut()))
+    return _save(path, transformers.ChineseCLIPModel(config), transformers.ChineseCLIPImageProcessor(**_crop()))
 
 
 def siglip(path: Path) -> Path:
@@ -93,16 +93,16 @@ def open_clip_siglip(path: Path) -> Path:
         "embed_dim": 64, "init_logit_bias": -1, "custom_text": True,
         "vision_cfg": vision | {"timm_pool": "map", "timm_proj": "none"}, "text_cfg": text,
     }  # fmt: skip
-    prepared = {"mean": HALF, "std": HALF, "interpolation": "bicubic", "resize_mode": "squash"}
-    return _save_open_clip(path, config, prepared)
+    preprocess = {"mean": HALF, "std": HALF, "interpolation": "bicubic", "resize_mode": "squash"}
+    return _save_open_clip(path, config, preprocess)
 
 
 FAMILIES: Mapping[str, Callable[[Path], Path]] = {
-    one.__name__: one for one in (clip, chinese_clip, siglip, open_clip_vit, open_clip_siglip)
+    family.__name__: family for family in (clip, chinese_clip, siglip, open_clip_vit, open_clip_siglip)
 }
 
 
-def by_the_library(path: Path, pixels: torch.Tensor, texts: list[str]) -> torch.Tensor:
+def library_logits(path: Path, pixels: torch.Tensor, texts: list[str]) -> torch.Tensor:
     """Return the logits [N, texts] that the library itself computes for normalised `pixels`."""
     if (path / "open_clip_config.json").is_file():
         network = open_clip.create_model(f"local-dir:{path}", require_pretrained=True).eval()
@@ -117,21 +117,21 @@ def by_the_library(path: Path, pixels: torch.Tensor, texts: list[str]) -> torch.
         return network(pixel_values=pixels, **tokens).logits_per_image
 
 
-def prepared(path: Path, image: Any) -> torch.Tensor:
+def library_pixels(path: Path, image: Any) -> torch.Tensor:
     """Return the image as the library's own preprocessing makes it, float32 [1, 3, H, W]."""
     if (path / "open_clip_config.json").is_file():
         config = json.loads((path / "open_clip_config.json").read_text())
         size = config["model_cfg"]["vision_cfg"]["image_size"]
-        known = PreprocessCfg(**{"size": size} | config["preprocess_cfg"])
-        return image_transform_v2(known, is_train=False)(image).unsqueeze(0)
+        settings = PreprocessCfg(**{"size": size} | config["preprocess_cfg"])
+        return image_transform_v2(settings, is_train=False)(image).unsqueeze(0)
     return transformers.AutoImageProcessor.from_pretrained(path)(image, return_tensors="pt").pixel_values
 
 
-def _text(**given: Any) -> dict[str, Any]:
-    return TOWER | {"max_position_embeddings": LENGTH} | given
+def _text(**options: Any) -> dict[str, Any]:
+    return TOWER | {"max_position_embeddings": LENGTH} | options
 
 
-def _cut() -> dict[str, Any]:
+def _crop() -> dict[str, Any]:
     return {"size": {"shortest_edge": SIZE}, "crop_size": {"height": SIZE, "width": SIZE}}
 
 
@@ -141,9 +141,9 @@ def _save(path: Path, network: Any, processor: Any) -> Path:
     return path
 
 
-def _save_open_clip(path: Path, config: Mapping[str, object], prepared: Mapping[str, object]) -> Path:
+def _save_open_clip(path: Path, config: Mapping[str, object], preprocess: Mapping[str, object]) -> Path:
     path.mkdir(parents=True, exist_ok=True)
-    (path / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": prepared}))
+    (path / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": preprocess}))
     torch.manual_seed(0)
     state = open_clip.create_model(f"local-dir:{path}", load_weights=False).state_dict()
     save_file({key: value.contiguous() for key, value in state.items()}, path / "open_clip_model.safetensors")
@@ -159,7 +159,7 @@ def _sentence_pieces() -> bytes:
     return model.getvalue()
 
 
-def added(source: Path, out: Path, *arguments: str | Path) -> Path:
+def add_model(source: Path, out: Path, *arguments: str | Path) -> Path:
     """Fill `out` from `source` as `make model-add` does, with the labels of THINGS and more `arguments`; return it."""
     from scripts.models.tools import add
     from tests.options import model_add

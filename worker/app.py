@@ -78,12 +78,12 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
     # One folder per worker: a starting worker must not read a file that another is still writing.
     cache = settings.cache and f"{settings.cache}/{settings.worker}"
     engine = load_engine(folder, settings.engine, len(settings.cpus), settings.gpu, cache)
-    log.info("engine %s in %s: %s", engine.name, engine.precision, engine.choice.why)
+    log.info("engine %s in %s: %s", engine.name, engine.precision, engine.choice.reason)
     seconds = warm_up(engine, folder.input.shape, timed=bool(settings.gpu))
     images = partial(folder.input.images, max_pixels=settings.max_pixels)
     texts = open_text_heads(folder, settings.cache, len(settings.cpus))
     head = texts.own_head if texts else identity
-    answer = partial(folder.input.ask, max_pixels=settings.max_pixels, answer=lambda batch: head(engine.infer(batch)))
+    answer = partial(folder.input.logits, max_pixels=settings.max_pixels, infer=lambda batch: head(engine.infer(batch)))
     check_golden(folder, answer, engine.precision)
     wait_s = folder.engine.wait_ms / 1000 if settings.gpu else 0.0
     batcher = Batcher(engine.infer, seconds, partial(service.deferred, metrics.batch_size.observe), wait_s)
@@ -92,7 +92,7 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
     observe = partial(service.deferred, metrics.observe_stages)
     classifier = Classifier(images, batcher.submit, observe, decoders, head, folder.input.merged)
     explainer = Explainer(batcher.submit, head, folder.output)
-    return Loaded(folder, engine.name, engine.precision, engine.choice.why, classifier, batcher, explainer, texts)
+    return Loaded(folder, engine.name, engine.precision, engine.choice.reason, classifier, batcher, explainer, texts)
 
 
 def _give_up(seconds: float) -> None:

@@ -1,7 +1,7 @@
 """The gate: probe every worker and keep Nginx's upstream list to the workers that answer.
 
     python3 -m gate init --members FILE --out DIR                  list every worker once, before Nginx starts
-    python3 -m gate run  --members FILE --out DIR --nginx COMMAND  probe for ever, reload Nginx on change
+    python3 -m gate run  --members FILE --out DIR --nginx COMMAND  probe until stopped, reload Nginx on change
 
 The gate reads members.json (the workers that should exist) and writes four files into DIR:
 upstreams.conf (the listed workers), status.json and models.json (the bodies of GET /status and GET /models),
@@ -30,17 +30,17 @@ from .out import Nginx, log, now, write_atomically, write_status
 from .probe import format_address, resolve, resolve_all
 from .rules import Peer, render_models, render_status, render_upstreams, select_servers
 
-INTERVAL = "GATE_INTERVAL"  # environment variable: how often the gate looks, where the command line does not say
-INTERVAL_S = "1"
+INTERVAL_VARIABLE = "GATE_INTERVAL"  # environment variable: the default of --interval
+DEFAULT_INTERVAL_S = "1"
 
 
 def init(members_file: Path, out: Path) -> None:
     """List every member whose name resolves. A member still starting answers 503, and Nginx tries another."""
     pools = {model: current_members(pool) for model, pool in parse_members(members_file.read_text()).items()}
-    everyone = [member for members in pools.values() for member in members]
+    all_members = [member for members in pools.values() for member in members]
     # In parallel, since a failed name lookup may take seconds.
-    with ThreadPoolExecutor(len(everyone) or 1) as threads:
-        peers = dict(zip(everyone, threads.map(initial_peer, everyone), strict=True))
+    with ThreadPoolExecutor(len(all_members) or 1) as threads:
+        peers = dict(zip(all_members, threads.map(initial_peer, all_members), strict=True))
     listed = {model: select_servers(members, peers, ()) for model, members in pools.items()}
     write_atomically(out / "upstreams.conf", render_upstreams(listed))
     status = render_status(pools, peers, {}, now())
@@ -85,14 +85,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     commands = parser.add_subparsers(dest="command", required=True)
     init_parser = commands.add_parser("init", help="list every worker once, before Nginx starts", allow_abbrev=False)
-    run_parser = commands.add_parser("run", help="probe for ever, reload Nginx on change", allow_abbrev=False)
+    run_parser = commands.add_parser("run", help="probe until stopped, reload Nginx on change", allow_abbrev=False)
     for command in (init_parser, run_parser):
         command.add_argument("--members", type=Path, required=True, help="members.json: the workers that should exist")
         command.add_argument("--out", type=Path, required=True, help="the directory of the rendered files")
     nginx = 'Nginx\'s command, such as "nginx -p P -c nginx.conf"'
     run_parser.add_argument("--nginx", type=shlex.split, required=True, help=nginx)
-    interval = f"seconds between two probes of a worker, and between two reloads ({INTERVAL}, else {INTERVAL_S})"
-    default = os.environ.get(INTERVAL, INTERVAL_S)
+    default = os.environ.get(INTERVAL_VARIABLE, DEFAULT_INTERVAL_S)
+    interval = "seconds between two probes of a worker, and between two reloads"
+    interval += f" (default: {INTERVAL_VARIABLE}, or {DEFAULT_INTERVAL_S})"
     run_parser.add_argument("--interval", type=interval_seconds, default=default, help=interval)
     return parser.parse_args(arguments)
 

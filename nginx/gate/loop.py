@@ -92,11 +92,11 @@ class Gate:
             model: self.discovered[pool] if isinstance(pool, DiscoveredPool) else pool
             for model, pool in self.declared.items()
         }
-        everyone = {member for members in self.pools.values() for member in members}
-        for member in self.peers.keys() - everyone:
+        all_members = {member for members in self.pools.values() for member in members}
+        for member in self.peers.keys() - all_members:
             del self.peers[member]
             self.stop_events.pop(member).set()
-        for member in everyone - self.peers.keys():
+        for member in all_members - self.peers.keys():
             address = self.last_listed.get(member.worker)
             self.peers[member] = Peer("untested" if address else "out", now(), address=address)
             self._start_polling(member, partial(self._probe, member))

@@ -59,28 +59,28 @@ def parse_members(text: str) -> DeclaredPools:
     if isinstance(document, dict) and set(document) - {"pools", "rendered"}:
         raise MembersError(f"found keys {', '.join(document)}, needed an object with exactly pools")
     pools: DeclaredPools = {}
-    for at, pool in _entries(document, "", "pools", ("model", "members"), ("model", "discover")):
-        model = _text(pool, at, "model", r"[a-z0-9][a-z0-9._-]{0,63}")
+    for path, pool in _entries(document, "", "pools", ("model", "members"), ("model", "discover")):
+        model = _text(pool, path, "model", r"[a-z0-9][a-z0-9._-]{0,63}")
         if model in pools:
             raise MembersError(f"model {model!r} appears twice")
         if "discover" in pool:
-            pools[model] = DiscoveredPool(model, _text(pool, at, "discover", HOST + PORT))
+            pools[model] = DiscoveredPool(model, _text(pool, path, "discover", HOST + PORT))
         else:
-            pools[model] = _members(pool, at, model)
+            pools[model] = _members(pool, path, model)
     _check_unique([member for pool in pools.values() if not isinstance(pool, DiscoveredPool) for member in pool])
     return pools
 
 
-def _members(pool: dict[str, Any], at: str, model: str) -> tuple[Member, ...]:
+def _members(pool: dict[str, Any], path: str, model: str) -> tuple[Member, ...]:
     return tuple(
         Member(
-            worker=_text(member, where, "worker", r"[A-Za-z0-9._-]+"),
-            server=_text(member, where, "server", r".+"),
-            slot=_text(member, where, "slot", r".+"),
-            address=_text(member, where, "address", rf"({HOST}|\[[0-9a-f:]+\]){PORT}"),
+            worker=_text(member, member_path, "worker", r"[A-Za-z0-9._-]+"),
+            server=_text(member, member_path, "server", r".+"),
+            slot=_text(member, member_path, "slot", r".+"),
+            address=_text(member, member_path, "address", rf"({HOST}|\[[0-9a-f:]+\]){PORT}"),
             model=model,
         )
-        for where, member in _entries(pool, at, "members", ("worker", "server", "slot", "address"))
+        for member_path, member in _entries(pool, path, "members", ("worker", "server", "slot", "address"))
     )
 
 
@@ -92,21 +92,21 @@ def _check_unique(members: Sequence[Member]) -> None:
                 raise MembersError(f"{name} {value!r} appears twice")
 
 
-def _entries(parent: Any, at: str, key: str, *shapes: tuple[str, ...]) -> Iterable[tuple[str, dict[str, Any]]]:
+def _entries(parent: Any, path: str, key: str, *shapes: tuple[str, ...]) -> Iterable[tuple[str, dict[str, Any]]]:
     """Yield the path and the object of each entry of a list; raise MembersError if one matches none of `shapes`."""
     entries = parent.get(key) if isinstance(parent, dict) else None
     if not isinstance(entries, list) or not entries:
-        raise MembersError(f"{at}/{key}".lstrip("/") + ": needed a list with at least one entry")
+        raise MembersError(f"{path}/{key}".lstrip("/") + ": needed a list with at least one entry")
     for index, entry in enumerate(entries):
-        path = f"{at}/{key}/{index}".lstrip("/")
+        entry_path = f"{path}/{key}/{index}".lstrip("/")
         if not isinstance(entry, dict) or set(entry) not in map(set, shapes):
             needed = " or ".join(", ".join(keys) for keys in shapes)
-            raise MembersError(f"{path}: needed an object with exactly {needed}")
-        yield path, entry
+            raise MembersError(f"{entry_path}: needed an object with exactly {needed}")
+        yield entry_path, entry
 
 
-def _text(entry: dict[str, Any], at: str, key: str, pattern: str) -> str:
+def _text(entry: dict[str, Any], path: str, key: str, pattern: str) -> str:
     value = entry[key]
     if not isinstance(value, str) or not re.fullmatch(pattern, value):
-        raise MembersError(f"{at}/{key}: found {value!r}, needed text that matches {pattern}")
+        raise MembersError(f"{path}/{key}: found {value!r}, needed text that matches {pattern}")
     return value

@@ -87,7 +87,7 @@ class Nginx:
     def _call(self, *arguments: str) -> str | None:
         """Return None, or why the command failed."""
         try:
-            done = subprocess.run([*self.command, *arguments], capture_output=True, text=True, timeout=30)
+            result = subprocess.run([*self.command, *arguments], capture_output=True, text=True, timeout=30)
         except (OSError, subprocess.TimeoutExpired) as error:
             return str(error)
-        return None if done.returncode == 0 else done.stderr.strip()[-2000:] or f"exit status {done.returncode}"
+        return None if result.returncode == 0 else result.stderr.strip()[-2000:] or f"exit status {result.returncode}"

@@ -27,10 +27,10 @@ def resolve(member: Member) -> tuple[str, int]:
 def _resolve(address: str) -> list[tuple[str, int]]:
     host, _, port = address.rpartition(":")
     try:
-        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+        results = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:  # UnicodeError for an invalid name such as "a..b"
         raise OSError(f"{host}: {error.args[-1]}") from error
-    addresses = sorted({(family, str(endpoint[0])) for family, _, _, _, endpoint in found})
+    addresses = sorted({(family, str(endpoint[0])) for family, _, _, _, endpoint in results})
     return [(ip, int(port)) for _, ip in addresses]
 
 

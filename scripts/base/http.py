@@ -11,7 +11,7 @@ from typing import Any
 from scripts.base.console import say
 from scripts.base.errors import CommandError
 
-TIMEOUT_S = 30
+PREDICT_TIMEOUT_S = 30
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy would not reach this machine
 
 
@@ -21,8 +21,8 @@ def get(url: str, timeout_s: float = 2) -> tuple[int, dict[str, Any]]:
     The object is empty if the body is anything else; the status is 0 if nothing answers.
     """
     try:
-        with _DIRECT.open(url, timeout=timeout_s) as answer:
-            return answer.status, _json(answer.read())
+        with _DIRECT.open(url, timeout=timeout_s) as response:
+            return response.status, _json(response.read())
     except urllib.error.HTTPError as error:
         with error:
             return error.code, _json(error.read())
@@ -30,7 +30,7 @@ def get(url: str, timeout_s: float = 2) -> tuple[int, dict[str, Any]]:
         return 0, {}
 
 
-def show_answer(endpoint: str, image: Path) -> None:
+def print_prediction(endpoint: str, image: Path) -> None:
     """Post `image` to the endpoint; print the equivalent curl command and the predictions.
 
     Raise CommandError if there is no answer, or if it is an error status or not JSON.
@@ -39,7 +39,7 @@ def show_answer(endpoint: str, image: Path) -> None:
         f"{endpoint}/predict?top_k=3", data=image.read_bytes(), headers={"Content-Type": "application/octet-stream"}
     )
     try:
-        with _DIRECT.open(request, timeout=TIMEOUT_S) as response:
+        with _DIRECT.open(request, timeout=PREDICT_TIMEOUT_S) as response:
             answer = json.load(response)
     except urllib.error.HTTPError as error:
         raise CommandError(
@@ -47,8 +47,8 @@ def show_answer(endpoint: str, image: Path) -> None:
         ) from error
     except (OSError, HTTPException, ValueError) as error:
         raise CommandError(f"{endpoint}/predict: no answer: {str(error).strip()}") from error
-    shown = image.relative_to(Path.cwd()) if image.is_relative_to(Path.cwd()) else image
-    say(f"\n  curl -F {shlex.quote(f'image=@{shown}')} {endpoint}/predict\n")
+    path = image.relative_to(Path.cwd()) if image.is_relative_to(Path.cwd()) else image
+    say(f"\n  curl -F {shlex.quote(f'image=@{path}')} {endpoint}/predict\n")
     for row in answer["predictions"]:
         names = [row[key] for key in ("label_zh", "label_en") if row[key]] or [row["label"]]
         say(f"  {row['score']:7.1%}  {'  '.join(names)}")
@@ -57,7 +57,7 @@ def show_answer(endpoint: str, image: Path) -> None:
 
 def _json(body: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(body)
+        value = json.loads(body)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return value if isinstance(value, dict) else {}

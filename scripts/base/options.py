@@ -29,24 +29,30 @@ class Flag:
     choices: tuple[str, ...] | None = None
 
 
-def add_flags(parser: argparse.ArgumentParser, kind: "type[DataclassInstance]") -> None:
-    """Add a flag to `parser` for every option of the dataclass `kind`."""
-    for name, annotation, flag, default in _flags(kind):
-        spelled = name.replace("_", "-")
+def add_flags(parser: argparse.ArgumentParser, options: "type[DataclassInstance]") -> None:
+    """Add a flag to `parser` for every option of the dataclass `options`."""
+    for name, annotation, flag, default in _flags(options):
+        dashed = name.replace("_", "-")
         if annotation is bool:
-            word, action = (f"--no-{spelled}", "store_false") if default else (f"--{spelled}", "store_true")
-            parser.add_argument(word, dest=name, action=action, help=flag.help)
+            flag_name, action = (f"--no-{dashed}", "store_false") if default else (f"--{dashed}", "store_true")
+            parser.add_argument(flag_name, dest=name, action=action, help=flag.help)
         elif annotation == tuple[str, ...]:
             parser.add_argument(name, nargs="*", help=flag.help)
         else:
-            word, shown, choices = f"--{spelled}", flag.metavar, flag.choices
-            parser.add_argument(word, type=annotation, default=default, metavar=shown, choices=choices, help=flag.help)
+            parser.add_argument(
+                f"--{dashed}",
+                type=annotation,
+                default=default,
+                metavar=flag.metavar,
+                choices=flag.choices,
+                help=flag.help,
+            )
 
 
-def read_flags(kind: type[T], parsed: argparse.Namespace) -> T:
-    """Return an instance of `kind` with the parsed values of its flags."""
-    values = {name: getattr(parsed, name) for name, *_ in _flags(kind)}
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+def read_flags(options: type[T], parsed: argparse.Namespace) -> T:
+    """Return an instance of `options` with the parsed values of its flags."""
+    values = {name: getattr(parsed, name) for name, *_ in _flags(options)}
+    return options(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
 def to_json(options: "DataclassInstance") -> str:
@@ -54,25 +60,25 @@ def to_json(options: "DataclassInstance") -> str:
     return json.dumps(asdict(options), default=str)
 
 
-def from_json(kind: type[T], text: str) -> T:
-    """Return the options of `kind` that `to_json` wrote as `text`; raise CommandError if it has an unknown key."""
-    hints, values = get_type_hints(kind), json.loads(text)
+def from_json(options: type[T], text: str) -> T:
+    """Return the instance of `options` that `to_json` wrote as `text`; raise CommandError if it has an unknown key."""
+    hints, values = get_type_hints(options), json.loads(text)
     if unknown := sorted(values.keys() - hints.keys()):
-        raise CommandError(f"{kind.__name__}: found {', '.join(unknown)}, needed some of {', '.join(hints)}")
-    return kind(**{name: _restored(hints[name], value) for name, value in values.items()})
+        raise CommandError(f"{options.__name__}: found {', '.join(unknown)}, needed some of {', '.join(hints)}")
+    return options(**{name: _from_json_value(hints[name], value) for name, value in values.items()})
 
 
-def _restored(hint: Any, value: Any) -> Any:
+def _from_json_value(hint: Any, value: Any) -> Any:
     """Return the JSON `value` as an option of the type `hint` holds it: a list as a tuple, a string as a Path."""
     if isinstance(value, list):
         return tuple(value)
     return Path(value) if isinstance(value, str) and Path in (hint, *get_args(hint)) else value
 
 
-def _flags(kind: "type[DataclassInstance]") -> Iterator[tuple[str, Any, Flag, Any]]:
+def _flags(options: "type[DataclassInstance]") -> Iterator[tuple[str, Any, Flag, Any]]:
     """Yield the name, type, flag and default of every field with a flag, in order of declaration."""
-    hints = get_type_hints(kind, include_extras=True)
-    for field in fields(kind):
+    hints = get_type_hints(options, include_extras=True)
+    for field in fields(options):
         annotation, *extras = get_args(hints[field.name]) or (hints[field.name],)
         for flag in extras:
             if isinstance(flag, Flag):

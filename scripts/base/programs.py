@@ -4,8 +4,8 @@ import os
 import shutil
 from collections.abc import Sequence
 
-ELSEWHERE = {"nginx-light": "nginx", "util-linux": "util-linux"}  # Debian's package name -> other distributions'
-MANAGERS = ("dnf", "yum", "zypper")  # `MANAGER install PACKAGES`
+OTHER_NAMES = {"nginx-light": "nginx", "util-linux": "util-linux"}  # Debian's package name -> other distributions'
+PACKAGE_MANAGERS = ("dnf", "yum", "zypper")  # `MANAGER install PACKAGES`
 
 
 def on_path(program: str) -> bool:
@@ -21,8 +21,8 @@ def remedy(packages: Sequence[str]) -> str:
     """Return how to install Debian's `packages` by hand on this machine's distribution."""
     if on_path("apt-get"):
         return f"run as root: apt-get install --no-install-recommends {' '.join(packages)}"
-    if any(package not in ELSEWHERE for package in packages):
-        return f"install what Debian calls {' '.join(packages)} with your package manager"
-    names = " ".join(ELSEWHERE[package] for package in packages)
-    manager = next(filter(on_path, MANAGERS), None)
+    if any(package not in OTHER_NAMES for package in packages):
+        return f"install the equivalents of Debian's {' '.join(packages)} with your package manager"
+    names = " ".join(OTHER_NAMES[package] for package in packages)
+    manager = next(filter(on_path, PACKAGE_MANAGERS), None)
     return f"run as root: {manager} install {names}" if manager else f"install {names} with your package manager"

@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable
 
 
-def wait_until(holds: Callable[[], object], limit_s: float = float("inf"), every_s: float = 0.1) -> bool:
-    """Call `holds` every `every_s` seconds; return True once it is true, or False after `limit_s` seconds."""
-    deadline = time.monotonic() + limit_s
-    while not holds():
+def wait_until(condition: Callable[[], object], timeout_s: float = float("inf"), interval_s: float = 0.1) -> bool:
+    """Call `condition` every `interval_s` seconds; return True once it is true, or False after `timeout_s` seconds."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
         if time.monotonic() >= deadline:
             return False
-        time.sleep(every_s)
+        time.sleep(interval_s)
     return True

@@ -21,8 +21,8 @@ from scripts.bench.connections import Client
 from scripts.bench.requests import request_bytes
 
 OPEN_CONNECTIONS = 256  # of an open loop; a request that is due while all are busy waits, and its wait counts
-PAUSE_S = 0.1  # of a client after a failed connection
-DRAIN_S = 30  # for the requests in flight when the time is over
+RETRY_PAUSE_S = 0.1  # of a client after a failed connection
+DRAIN_TIMEOUT_S = 30  # for the requests in flight when the time is over
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ def run(job: Job) -> Outcome:
 
 def arrival_times(rate: float, seconds: float, seed: int) -> list[float]:
     """Return the times, from 0 to `seconds`, of a Poisson process of `rate`/s, which models independent users."""
-    source, times, moment = random.Random(seed), [], 0.0  # noqa: S311
-    while (moment := moment + source.expovariate(rate)) < seconds:
+    rng, times, moment = random.Random(seed), [], 0.0  # noqa: S311
+    while (moment := moment + rng.expovariate(rate)) < seconds:
         times.append(moment)
     return times
 
@@ -92,9 +92,9 @@ def _closed_loop(client: Client, clients: int, seconds: float, outcome: Outcome,
     due = [time.monotonic()] * (clients - len(client.busy))
     with _cpu_measured(outcome, pids):
         while (now := time.monotonic()) < end:
-            for moment, done, status in client.poll(due, end):
-                _count(outcome, moment, done, status)
-                heapq.heappush(due, done if status.isdigit() else done + PAUSE_S)
+            for moment, ended, status in client.poll(due, end):
+                _count(outcome, moment, ended, status)
+                heapq.heappush(due, ended if status.isdigit() else ended + RETRY_PAUSE_S)
         outcome.seconds = now - end + seconds
 
 
@@ -104,23 +104,23 @@ def _open_loop(client: Client, times: list[float], seconds: float, outcome: Outc
     start = time.monotonic()
     due = [start + moment for moment in times]
     with _cpu_measured(outcome, pids):
-        while (due or client.busy) and (now := time.monotonic()) < start + seconds + DRAIN_S:
-            for moment, done, status in client.poll(due, start + seconds + DRAIN_S):
-                _count(outcome, moment, done, status)
+        while (due or client.busy) and (now := time.monotonic()) < start + seconds + DRAIN_TIMEOUT_S:
+            for moment, ended, status in client.poll(due, start + seconds + DRAIN_TIMEOUT_S):
+                _count(outcome, moment, ended, status)
         outcome.seconds = max(seconds, now - start)
     outcome.errors.update(["no answer"] * (len(due) + len(client.busy)))
     outcome.errors += Counter()  # drops counts of zero
 
 
 def _drain(client: Client) -> None:
-    end = time.monotonic() + DRAIN_S
+    end = time.monotonic() + DRAIN_TIMEOUT_S
     while client.busy and time.monotonic() < end:
         list(client.poll([], end))
 
 
-def _count(outcome: Outcome, due: float, done: float, status: str) -> None:
+def _count(outcome: Outcome, due: float, ended: float, status: str) -> None:
     if status == "200":
-        outcome.latencies_ms.append(round((done - due) * 1000, 3))
+        outcome.latencies_ms.append(round((ended - due) * 1000, 3))
     else:
         outcome.errors[status] += 1
 

@@ -14,9 +14,11 @@ PORTS = (10_000, 32_000)  # below Linux's ephemeral ports
 
 def run_command(name: str, arguments: Sequence[str]) -> None:
     """Run a command of `scripts`; raise CommandError with its error output if it fails."""
-    done = subprocess.run([sys.executable, "-m", "scripts", name, *arguments], cwd=ROOT, capture_output=True, text=True)
-    if done.returncode:
-        raise CommandError(f"`{name}` failed:", *done.stderr.splitlines())
+    process = subprocess.run(
+        [sys.executable, "-m", "scripts", name, *arguments], cwd=ROOT, capture_output=True, text=True
+    )
+    if process.returncode:
+        raise CommandError(f"`{name}` failed:", *process.stderr.splitlines())
 
 
 def free_ports(count: int) -> int:

@@ -79,9 +79,9 @@ def _weights(path: Path, architecture: str) -> Path:
 def _run_tool(name: str, *arguments: str) -> None:
     """Run a module of the bench in the tools' environment; raise CommandError with the end of its error output."""
     argv = [str(TOOLS.python), "-m", f"scripts.bench.{name}", *arguments]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True)
-    if done.returncode:
-        raise CommandError(f"{name}: failed:", *done.stderr.splitlines()[-3:])
+    process = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True)
+    if process.returncode:
+        raise CommandError(f"{name}: failed:", *process.stderr.splitlines()[-3:])
 
 
 def _model(models: Path, name: str, weights: Path, quick: bool) -> Path:
@@ -105,7 +105,7 @@ def copy_f32_only(folder: Path, copy: Path) -> Path:
     text = (folder / "model.toml").read_text(encoding="utf-8")
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(folder, copy, copy_function=os.link, ignore=shutil.ignore_patterns("model.toml"))
-    (copy / "model.toml").write_text(keep_f32_only(text, machine.kind()), encoding="utf-8")
+    (copy / "model.toml").write_text(keep_f32_only(text, machine.machine_kind()), encoding="utf-8")
     return copy
 
 

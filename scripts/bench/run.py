@@ -32,9 +32,9 @@ from scripts.bench.targets import (
 )
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
-from scripts.host.environments import PEERS, SERVE, SERVE_TORCH, TOOLS, ensure, is_made
+from scripts.host.environments import PEERS, SERVE, SERVE_TORCH, TOOLS, ensure, is_current
 from worker.contract.cpu_list import format_cpu_list
-from worker.contract.machine import kind
+from worker.contract.machine import machine_kind
 
 OUT = ROOT / "bench"
 ROUNDS, SECONDS, WARM_S = 3, 4.0, 1.0
@@ -45,16 +45,16 @@ QUICK_SECONDS, QUICK_WARM_S = 1.0, 0.2
 class BenchOptions:
     """Options of `make bench`: `rounds` 0 means the default, `photos` "" generated images; `out` is the directory."""
 
-    out: Annotated[Path, Flag("the folder that the results go to")] = OUT
+    out: Annotated[Path, Flag("the folder for the results")] = OUT
     photos: Annotated[str, Flag("a folder of images to send", "DIR")] = ""
-    rounds: Annotated[int, Flag("of which the medians are taken (3)")] = 0
-    quick: Annotated[bool, Flag("one short round, to see that all of it works")] = False
-    subjects: Annotated[str, Flag("what to measure, by commas; without it everything", "NAMES")] = ""
+    rounds: Annotated[int, Flag("the number of rounds; the results are their medians (3)")] = 0
+    quick: Annotated[bool, Flag("one short round, only to show that everything works")] = False
+    targets: Annotated[str, Flag("the targets to measure, separated by commas; if left out, all", "NAMES")] = ""
 
     @property
-    def chosen(self) -> list[str]:
-        """Return the names of the targets to measure, none for all."""
-        return [name for name in self.subjects.split(",") if name]
+    def target_names(self) -> list[str]:
+        """Return the names of the targets to measure; an empty list means all."""
+        return [name for name in self.targets.split(",") if name]
 
     @property
     def number_of_rounds(self) -> int:
@@ -65,13 +65,13 @@ def measure(options: BenchOptions, cluster: Path, with_peers: bool) -> None:
     """Measure the targets, write the report, the plot and the raw samples, print the report; raise CommandError."""
     started, out = time.monotonic(), options.out.absolute()
     photos = check_photos(Path(options.photos)) if options.photos else None
-    require_known(options.chosen, with_peers)
+    require_known(options.target_names, with_peers)
     has_peers = _ensure_environments(with_peers) and (with_peers or not options.quick)
     (out / "logs").mkdir(parents=True, exist_ok=True)
-    fixtures = prepare_fixtures(out, photos, options.quick, models_of(options.chosen))
+    fixtures = prepare_fixtures(out, photos, options.quick, models_of(options.target_names))
     targets = own_targets(len(fixtures.slots), len(fixtures.slots[0]))
     targets += peer_targets(len(fixtures.cpus)) if has_peers else []
-    targets = [target for target in targets if not options.chosen or target.name in options.chosen]
+    targets = [target for target in targets if not options.target_names or target.name in options.target_names]
     times = (QUICK_SECONDS, QUICK_WARM_S) if options.quick else (SECONDS, WARM_S)
     rounds = options.number_of_rounds
     runner = Runner(fixtures, out / "logs", *times)
@@ -83,8 +83,8 @@ def measure(options: BenchOptions, cluster: Path, with_peers: bool) -> None:
     names = [target.name for target in targets]
     summary = rows(sorted(runner.samples, key=lambda sample: names.index(sample.target)))
     documented_peers = [name for name in names if name.endswith(DOCUMENTED)]
-    reached = goals(summary, len(fixtures.slots), documented_peers, model)
-    write(out, Run(about, targets, summary, runner.faults, reached, notes), runner.samples)
+    checked_goals = goals(summary, len(fixtures.slots), documented_peers, model)
+    write(out, Run(about, targets, summary, runner.faults, checked_goals, notes), runner.samples)
 
 
 def _ensure_environments(with_peers: bool) -> bool:
@@ -92,7 +92,7 @@ def _ensure_environments(with_peers: bool) -> bool:
     nvidia = bool(read_hardware().gpus)
     for environment in (SERVE, SERVE_TORCH, TOOLS, *([PEERS] if with_peers else [])):
         ensure(environment, nvidia)
-    return is_made(PEERS, nvidia)
+    return is_current(PEERS, nvidia)
 
 
 def _served_model(fixtures: Fixtures, ready_s: float) -> ServedModel:
@@ -109,7 +109,7 @@ def _conditions(fixtures: Fixtures, rounds: int) -> list[str]:
     slots = "; ".join(format_cpu_list(slot) for slot in fixtures.slots)
     sizes = [path.stat().st_size for path in fixtures.images.iterdir()]
     return [
-        f"{name[1] if name else platform.machine()}, {len(fixtures.cpus)} CPUs ({kind(fixtures.gpu)}), "
+        f"{name[1] if name else platform.machine()}, {len(fixtures.cpus)} CPUs ({machine_kind(fixtures.gpu)}), "
         f"Linux {platform.release()}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         f"medians of {rounds} interleaved rounds, with a warm-up before every load; {len(sizes)} images, "
         f"{sum(sizes) / len(sizes) / 1000:.0f} KB on average",
@@ -132,8 +132,8 @@ def _notes(model: ServedModel, has_peers: bool) -> list[str]:
         f"the reference model, ResNet-18 with random weights, is served by {model.engine} in {model.precision}; on "
         f"{model.images} images its largest difference of a score from torch f32 is {model.difference:.4f}"
     )
-    absent = "peers are left out: `make bench-peers` installs MOSEC, LitServe and BentoML and measures them too"
-    return [served] if has_peers else [served, absent]
+    no_peers = "peers are left out: `make bench-peers` installs MOSEC, LitServe and BentoML and measures them too"
+    return [served] if has_peers else [served, no_peers]
 
 
 def write(out: Path, run: Run, samples: Sequence[Sample]) -> None:

@@ -110,7 +110,7 @@ def run_pinned(
     argv: Sequence[str], cpus: frozenset[int], text: str = "", environ: Mapping[str, str] | None = None
 ) -> str:
     """Run a program on `cpus` with `text` as its input; return its output, or raise CommandError if it fails."""
-    done = subprocess.run(
+    process = subprocess.run(
         argv,
         cwd=ROOT,
         env=environ,
@@ -119,6 +119,6 @@ def run_pinned(
         text=True,
         preexec_fn=lambda: os.sched_setaffinity(0, cpus),
     )
-    if done.returncode:
-        raise CommandError(f"{' '.join(argv[1:3])}: failed:", *done.stderr.splitlines()[-3:])
-    return done.stdout
+    if process.returncode:
+        raise CommandError(f"{' '.join(argv[1:3])}: failed:", *process.stderr.splitlines()[-3:])
+    return process.stdout

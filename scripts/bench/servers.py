@@ -23,8 +23,8 @@ from scripts.cluster.config import ROOT
 from worker.contract.cpu_list import format_cpu_list
 from worker.contract.settings import offline_variables
 
-START_S = 120  # a server that takes longer counts as not started
-TERMINATE_S = 15  # after SIGTERM, until SIGKILL
+START_TIMEOUT_S = 120  # a server that takes longer counts as not started
+TERMINATE_TIMEOUT_S = 15  # after SIGTERM, until SIGKILL
 LOG_LINES = 5
 
 
@@ -137,7 +137,7 @@ def server_environ(model: str, fixtures: Fixtures, port: int) -> dict[str, str]:
 def _wait_until_ready(
     process: subprocess.Popen[bytes], target: Target, fixtures: Fixtures, port: int, log: Path
 ) -> None:
-    """Wait until the server answers an image with 200; raise CommandError if it ends or START_S passes."""
+    """Wait until the server answers an image with 200; raise CommandError if it ends or START_TIMEOUT_S passes."""
     content_type, body = encode(target.encoding, target.path, min(fixtures.images.iterdir()).read_bytes())
     last_answer = "nothing"
 
@@ -145,7 +145,7 @@ def _wait_until_ready(
         nonlocal last_answer
         if process.poll() is not None:
             return True
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_S)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_TIMEOUT_S)
         try:
             connection.request("POST", target.path, body, {"Content-Type": content_type})
             response = connection.getresponse()
@@ -156,7 +156,7 @@ def _wait_until_ready(
         finally:
             connection.close()
 
-    if wait_until(is_ready_or_ended, START_S, 0.05) and process.poll() is None:
+    if wait_until(is_ready_or_ended, START_TIMEOUT_S, 0.05) and process.poll() is None:
         return
     reason = f"ended with status {process.returncode}" if process.poll() is not None else f"answered {last_answer}"
     last_lines = log.read_text(errors="replace").splitlines()[-LOG_LINES:]
@@ -168,7 +168,7 @@ def terminate(process: subprocess.Popen[bytes]) -> None:
     descendants = procfs.process_tree([process.pid])
     process.send_signal(signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(TERMINATE_S)
+        process.wait(TERMINATE_TIMEOUT_S)
     for pid in {*descendants, *procfs.session_processes(process.pid)}:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

@@ -22,7 +22,7 @@ from scripts.runtimes.local.runtime import GUNICORN, LocalRuntime
 from scripts.runtimes.run_directory import run_dir
 from worker.contract.settings import offline_variables
 
-LIMIT_S = 60
+READY_TIMEOUT_S = 60
 
 
 def measure(cluster_file: Path, rounds: int) -> list[str]:
@@ -80,8 +80,8 @@ def _worker_s(arguments: Sequence[str]) -> float:
         def is_ready_or_ended() -> bool:
             return process.poll() is not None or get(f"http://{address}/readyz")[0] == HTTPStatus.OK
 
-        if not wait_until(is_ready_or_ended, LIMIT_S, 0.02) or process.poll() is not None:
-            raise CommandError(f"the worker ended, or was not ready after {LIMIT_S} seconds")
+        if not wait_until(is_ready_or_ended, READY_TIMEOUT_S, 0.02) or process.poll() is not None:
+            raise CommandError(f"the worker ended, or was not ready after {READY_TIMEOUT_S} seconds")
         return time.monotonic() - started
 
 

@@ -68,7 +68,7 @@ def rows(samples: Iterable[Sample]) -> list[Row]:
 
 
 def _row(target: str, load: str, samples: Sequence[Sample]) -> Row:
-    def middle(name: str) -> float:
+    def median_of(name: str) -> float:
         return median(getattr(sample, name) for sample in samples)
 
     rates = [sample.rate for sample in samples]
@@ -76,15 +76,15 @@ def _row(target: str, load: str, samples: Sequence[Sample]) -> Row:
         target=target,
         load=load,
         rate=median(rates),
-        p50_ms=middle("p50_ms"),
-        p99_ms=middle("p99_ms"),
+        p50_ms=median_of("p50_ms"),
+        p99_ms=median_of("p99_ms"),
         errors=sum(sum(sample.errors.values()) for sample in samples),
-        cpu_ms=middle("cpu_ms"),
-        client_cpu_ms=middle("client_cpu_ms"),
-        memory_mb=middle("memory_mb"),
-        startup_s=middle("startup_s"),
-        stolen=middle("stolen"),
-        offered=None if samples[0].offered is None else middle("offered"),
+        cpu_ms=median_of("cpu_ms"),
+        client_cpu_ms=median_of("client_cpu_ms"),
+        memory_mb=median_of("memory_mb"),
+        startup_s=median_of("startup_s"),
+        stolen=median_of("stolen"),
+        offered=None if samples[0].offered is None else median_of("offered"),
         lowest=min(rates),
         highest=max(rates),
     )

@@ -16,7 +16,7 @@ REFERENCE = "resnet18"
 SMALL = "mobilenet_v3_small"
 ONLY_F32 = f"{REFERENCE}-f32"
 CLIENTS = 16  # of the load that all targets get
-CLOSED = (1, 4, 16, 64)
+CLOSED_CLIENTS = (1, 4, 16, 64)
 OPEN_SHARES = (0.5, 0.8, 0.95)  # of the best closed loop's rate in the same round
 DIRECT = "without Nginx"
 IN_PROCESS, SERVICE, SERVER = "in-process", "service", "server"
@@ -98,7 +98,11 @@ class Target:
 
 def own_targets(workers: int, threads: int) -> list[Target]:
     """Return this project's targets, with `workers` workers of `threads` cores, and the baseline of the same size."""
-    loads = [Load(clients) for clients in CLOSED] + [Load(direct=True)] + [Load(share=share) for share in OPEN_SHARES]
+    loads = (
+        [Load(clients) for clients in CLOSED_CLIENTS]
+        + [Load(direct=True)]
+        + [Load(share=share) for share in OPEN_SHARES]
+    )
     idle_server = (sys.executable, "-m", "scripts.bench.idle_server")
     return [
         Target("client", "the load generator, against an idle server", SERVER, REFERENCE, one_slot=True,
@@ -119,7 +123,7 @@ def require_known(names: Sequence[str], with_peers: bool) -> None:
     """Raise CommandError if one of `names` is the name of no target."""
     known = [target.name for target in (*own_targets(1, 1), *(peer_targets(1) if with_peers else []))]
     if unknown := [name for name in names if name not in known]:
-        raise CommandError(f"SUBJECTS: found {', '.join(unknown)}, needed some of {','.join(known)}")
+        raise CommandError(f"TARGETS: found {', '.join(unknown)}, needed some of {','.join(known)}")
 
 
 def models_of(names: Sequence[str]) -> set[str]:

@@ -68,29 +68,29 @@ def resolve_packages(names: Sequence[str], work: Path) -> dict[str, tuple[Apt, l
 
     Raise CommandError if a named system, or every system, fails.
     """
-    found = {}
+    packages = {}
     for name in SYSTEMS if not names else [name for name in names if name != NONE]:
         step(f"resolving packages of {name}")
         try:
             apt = Apt(SYSTEMS[name], work / f"apt-{name}")
-            found[name] = (apt, apt.resolve())
+            packages[name] = (apt, apt.resolve())
         except CommandError as error:
             if names:
                 raise
-            warn(f"left out: {error}")
-    if not found and not names:
+            warn(f"skipped: {error}")
+    if not packages and not names:
         raise CommandError(
             "found no system whose packages can be downloaded (reasons above), "
             f"needed one: make a package mirror reachable, or set SYSTEMS={NONE}"
         )
-    return found
+    return packages
 
 
 def check_space(contents: Contents, bundle: Path) -> None:
     """Print every part and its size; raise CommandError if the missing ones do not fit on the disk."""
     rows = contents.sizes()
-    for part, what, size in rows:
-        say(f"   {part:<9} {size / 1e6:>8.1f} MB  {what}")
+    for part, description, size in rows:
+        say(f"   {part:<9} {size / 1e6:>8.1f} MB  {description}")
     total = sum(size for _, _, size in rows)
     present = sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file())
     needed = total - present + SPARE_BYTES
@@ -99,5 +99,5 @@ def check_space(contents: Contents, bundle: Path) -> None:
     if free < needed:
         raise CommandError(
             f"{bundle}: found {free / 1e6:.0f} MB free, needed {needed / 1e6:.0f} MB: "
-            "make room, or name another directory with OUT="
+            "free some space, or name another directory with OUT="
         )

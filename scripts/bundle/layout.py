@@ -9,14 +9,14 @@ MANIFEST, SUMS, SBOM, KIT, INIT = "MANIFEST.json", "SHA256SUMS", "sbom.json", "k
 IMAGES, MODELS, PACKAGES = "images", "models", "packages"
 WORK = ".work"  # unfinished files, which an interrupted run leaves for the next; absent from a finished bundle
 COPY_AGAIN = "copy the bundle again"
-UNFINISHED = "finish it with `make bundle` on the machine that made it, or copy all of it"
+UNFINISHED = "finish it with `make bundle` on the machine that created it, or copy all of it"
 PARTS = {MANIFEST, SUMS, SBOM, KIT, INIT, IMAGES, MODELS, PACKAGES, WORK}
 
 
 def files(bundle: Path) -> Iterator[str]:
     """Return the sorted relative path of every file but SHA256SUMS and unfinished ones."""
-    found = sorted(path for path in bundle.rglob("*") if path.is_file() or path.is_symlink())
-    names = (path.relative_to(bundle).as_posix() for path in found)
+    paths = sorted(path for path in bundle.rglob("*") if path.is_file() or path.is_symlink())
+    names = (path.relative_to(bundle).as_posix() for path in paths)
     return (name for name in names if name != SUMS and not name.startswith(f"{WORK}/"))
 
 

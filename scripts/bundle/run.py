@@ -33,12 +33,12 @@ OUT = ROOT / "bundle"
 class BundleOptions:
     """Options of `make bundle`: no `include` means the served models, no `systems` all; `out` is the bundle."""
 
-    include: Annotated[str, Flag("models, separated by commas; else the served", "NAMES")] = ""
-    systems: Annotated[str, Flag("separated by commas; none for no packages", "NAMES")] = ""
-    out: Annotated[Path, Flag("the bundle's directory")] = OUT
+    include: Annotated[str, Flag("models, separated by commas; default: those served", "NAMES")] = ""
+    systems: Annotated[str, Flag("separated by commas; default: all; none: no packages", "NAMES")] = ""
+    out: Annotated[Path, Flag("directory of the bundle")] = OUT
 
 
-def make(options: BundleOptions, cluster: Cluster) -> None:
+def write_bundle(options: BundleOptions, cluster: Cluster) -> None:
     """Write the bundle, or complete an unfinished or outdated one; raise CommandError."""
     out, systems = options.out.absolute(), _names(options.systems)
     if fault := docker.engine_fault():
@@ -87,7 +87,7 @@ def _plan_contents(
     kit: Kit, models: Sequence[StoredModel], systems: Sequence[str], cluster: Cluster, out: Path
 ) -> Contents:
     if kit.revision.endswith("-dirty"):
-        warn(f"files differ from revision {kit.revision[:12]}: the kit takes the files as they are")
+        warn(f"files differ from revision {kit.revision[:12]}: the kit contains the files as they are")
     for model in models:
         if not model_store.is_verified(model_store.MODELS, model.folder):
             step(f"verifying model {model.name}")

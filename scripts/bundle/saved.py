@@ -40,21 +40,21 @@ def size(reference: str) -> int:
 
 
 def save(reference: str, bundle: Path, work: Path) -> SavedImage:
-    """Save the image in the bundle unless its file is there already; raise CommandError."""
+    """Save the image in the bundle unless its file is already there; raise CommandError."""
     file = bundle / file_for(reference)
-    if file.is_file() and (finished := _finished(file, reference)):
-        say(f"   {file.name} is there already")
-        return finished
+    if file.is_file() and (current := _read_current(file, reference)):
+        say(f"   {file.name} is already there")
+        return current
     step(f"saving {reference}")
     file.parent.mkdir(exist_ok=True)
     draft = work / file.name
     _pack(reference, draft)
-    found = read_saved_image(draft)
-    if found.reference != reference:
-        raise CommandError(f"`docker save`: found {found.reference}, needed {reference}: see `docker image ls`")
+    image = read_saved_image(draft)
+    if image.reference != reference:
+        raise CommandError(f"`docker save`: found {image.reference}, needed {reference}: see `docker image ls`")
     draft.replace(file)
     say(f"   {file.name}, {file.stat().st_size / 1e6:.0f} MB")
-    return found
+    return image
 
 
 def read_saved_image(file: Path) -> SavedImage:
@@ -72,14 +72,14 @@ def read_saved_image(file: Path) -> SavedImage:
     return SavedImage(reference, f"sha256:{digest}")
 
 
-def _finished(file: Path, reference: str) -> SavedImage | None:
+def _read_current(file: Path, reference: str) -> SavedImage | None:
     """Return the image in a file of an earlier run if it is complete and the engine's current one, else None."""
     try:
-        found = read_saved_image(file)
+        image = read_saved_image(file)
     except UNREADABLE:
         return None
     current = docker.run(["image", "inspect", "--format", "{{.Id}}", reference]).strip()
-    return found if found == SavedImage(reference, current) else None
+    return image if image == SavedImage(reference, current) else None
 
 
 def _pack(reference: str, draft: Path) -> None:

@@ -43,21 +43,21 @@ def render(
     parts = [_image(reference, image_id) for reference, image_id in sorted(image_ids.items())]
     parts += [_component("machine-learning-model", name, value[:12], [value]) for name, value in sorted(models.items())]
     parts += [_wheel(pin, hashes) for pin, hashes in sorted(pins.items())]
-    parts += [_deb(system, package) for system, listed in sorted(packages.items()) for package in listed]
+    parts += [_deb(system, package) for system, debs in sorted(packages.items()) for package in debs]
     application = _component("application", "wanwu", kit.version, []) | {
         "properties": [{"name": "wanwu:revision", "value": kit.revision}],
         "licenses": [{"license": {"id": "Apache-2.0"}}],
     }
     document = {"components": parts, "metadata": {"timestamp": created, "component": application}}
     serial = uuid.uuid5(uuid.NAMESPACE_OID, json.dumps(document, sort_keys=True))
-    head = {"bomFormat": "CycloneDX", "specVersion": "1.5", "serialNumber": f"urn:uuid:{serial}", "version": 1}
-    return json.dumps(head | document, indent=1, ensure_ascii=False) + "\n"
+    header = {"bomFormat": "CycloneDX", "specVersion": "1.5", "serialNumber": f"urn:uuid:{serial}", "version": 1}
+    return json.dumps(header | document, indent=1, ensure_ascii=False) + "\n"
 
 
 def _component(kind: str, name: str, version: str, hashes: Sequence[str]) -> Component:
-    listed = [{"alg": "SHA-256", "content": value} for value in sorted(hashes)]
+    digests = [{"alg": "SHA-256", "content": value} for value in sorted(hashes)]
     component = {"type": kind, "bom-ref": f"{kind}/{name}@{version}", "name": name, "version": version}
-    return component | ({"hashes": listed} if listed else {})
+    return component | ({"hashes": digests} if digests else {})
 
 
 def _image(reference: str, image_id: str) -> Component:

@@ -24,7 +24,7 @@ def verify(bundle: Path) -> None:
     if faults:
         raise CommandError(*(f"{bundle}/{fault}" for fault in faults))
     total = sum((bundle / name).stat().st_size for name in sums)
-    say(f"whole: {bundle}, {len(sums)} files, {total / 1e6:.1f} MB")
+    say(f"complete: {bundle}, {len(sums)} files, {total / 1e6:.1f} MB")
 
 
 def _file_faults(bundle: Path, sums: Mapping[str, str]) -> Iterator[str]:
@@ -84,7 +84,7 @@ def _image_fault(bundle: Path, image: Mapping[str, str]) -> Iterator[str]:
 
 def _model_faults(bundle: Path, models: list[dict[str, Any]]) -> Iterator[str]:
     try:
-        _, listed = read_sentinel(bundle / layout.MODELS)
+        _, hashes = read_sentinel(bundle / layout.MODELS)
     except VolumeError as error:
         yield f"{layout.MODELS}: found no readable sentinel ({error}), needed the volume's: {COPY_AGAIN}"
         return
@@ -92,7 +92,7 @@ def _model_faults(bundle: Path, models: list[dict[str, Any]]) -> Iterator[str]:
         found, folder = content_hash(bundle / model["folder"]), Path(model["folder"]).name
         if found != model["hash"]:
             yield f"{model['folder']}: found content hash {found}, needed {model['hash']}: {COPY_AGAIN}"
-        if listed.get(folder) != model["hash"]:
-            recorded = listed.get(folder, "nothing")
+        if hashes.get(folder) != model["hash"]:
+            recorded = hashes.get(folder, "nothing")
             fault = f"found {recorded} in the sentinel for {folder}, needed {model['hash']}"
             yield f"{layout.MODELS}: {fault}: {COPY_AGAIN}"

@@ -53,7 +53,7 @@ def copy(models: Sequence[StoredModel], bundle: Path, work: Path) -> dict[str, s
         name = model.folder.name
         hashes[name] = content_hash(model.folder)
         if (volume / name).is_dir() and content_hash(volume / name) == hashes[name]:
-            say(f"   model {name} is there already")
+            say(f"   model {name} is already there")
             continue
         step(f"copying model {name}")
         _copy(model.folder, volume / name, work / name)
@@ -68,8 +68,8 @@ def copy(models: Sequence[StoredModel], bundle: Path, work: Path) -> dict[str, s
 
 def sentinel(hashes: Mapping[str, str]) -> str:
     """Return the sentinel's text. The volume's id is a hash of its contents, so that identical volumes share it."""
-    listed = json.dumps(hashes, sort_keys=True)
-    volume = hashlib.sha256(listed.encode()).hexdigest()[:16]
+    text = json.dumps(hashes, sort_keys=True)
+    volume = hashlib.sha256(text.encode()).hexdigest()[:16]
     return json.dumps({"volume": volume, "models": dict(sorted(hashes.items()))}, indent=1) + "\n"
 
 

@@ -68,80 +68,83 @@ class Key:
     default: object = REQUIRED  # as the file would state it; `read` converts it, too
 
 
-def _need(value: Any, fits: bool) -> Any:
+def _require(value: Any, fits: bool) -> Any:
     if not fits:
         raise ValueError
     return value
 
 
-def _text(pattern: str) -> Callable[[Any], Any]:
-    return lambda value: _need(value, isinstance(value, str) and re.fullmatch(pattern, value) is not None)
+def _matching(pattern: str) -> Callable[[Any], Any]:
+    return lambda value: _require(value, isinstance(value, str) and re.fullmatch(pattern, value) is not None)
 
 
-def _whole(value: Any, least: int, most: float = float("inf")) -> Any:
-    return _need(value, type(value) is int and least <= value <= most)
+def _integer(value: Any, minimum: int, maximum: float = float("inf")) -> Any:
+    return _require(value, type(value) is int and minimum <= value <= maximum)
 
 
-def _count(value: Any) -> Any:
-    return None if value == "auto" else _whole(value, 1)
+def _auto_or_count(value: Any) -> Any:
+    return None if value == "auto" else _integer(value, 1)
 
 
 def _address(value: Any) -> Any:
-    _text(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")(value)
+    _matching(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")(value)
     return str(ipaddress.IPv4Address(value)) if re.fullmatch(r"[\d.]+", value) else value
 
 
 def _gpus(value: Any) -> Any:
     if value in ("auto", "none"):
         return None if value == "auto" else ()
-    uuid = _text(r"(GPU|MIG)-[0-9A-Za-z/-]+")
-    _need(value, isinstance(value, list) and value != [])
-    return _need(tuple(uuid(item) for item in value), len(set(value)) == len(value))
+    uuid = _matching(r"(GPU|MIG)-[0-9A-Za-z/-]+")
+    _require(value, isinstance(value, list) and value != [])
+    return _require(tuple(uuid(item) for item in value), len(set(value)) == len(value))
 
 
 def _cpus(value: Any) -> Any:
     if value in ("auto", "none"):
         return None if value == "auto" else ()
-    return parse_cpu_list(_text(r".*\S.*")(value))
+    return parse_cpu_list(_matching(r".*\S.*")(value))
 
 
 def _settings(table: str) -> dict[str, Key]:
     """Return the keys of the worker settings that belong to `table`, by name."""
-    found = [setting for setting in SETTINGS.values() if setting.table == table]
     return {
-        one.name: Key(one.needed, one.from_toml, one.parse(one.default) if one.default else REQUIRED) for one in found
+        setting.name: Key(
+            setting.needed, setting.from_toml, setting.parse(setting.default) if setting.default else REQUIRED
+        )
+        for setting in SETTINGS.values()
+        if setting.table == table
     }
 
 
 SCHEMA: dict[str, dict[str, Key]] = {
     "": {
-        "port": Key("a port from 1 to 65535", lambda value: _whole(value, 1, 65535), 8080),
+        "port": Key("a port from 1 to 65535", lambda value: _integer(value, 1, 65535), 8080),
         **_settings(TOP),
         "profile": Key(
-            " or ".join(map(json.dumps, PROFILES)), lambda value: _need(value, value in PROFILES), THROUGHPUT
+            " or ".join(map(json.dumps, PROFILES)), lambda value: _require(value, value in PROFILES), THROUGHPUT
         ),
     },
     LIMITS_TABLE: _settings(LIMITS_TABLE),
     "models": {
         "name": Key(
             'up to 63 lower-case letters, digits, ".", "_" or "-", the first a letter or digit',
-            _text(r"[a-z0-9][a-z0-9._-]{0,62}"),
+            _matching(r"[a-z0-9][a-z0-9._-]{0,62}"),
         ),
-        "folder": Key("the path of a model folder", lambda value: ROOT / _text(r"[^\0\n]+")(value)),
-        "share": Key("a whole number from 1", lambda value: _whole(value, 1), 1),
+        "folder": Key("the path of a model folder", lambda value: ROOT / _matching(r"[^\0\n]+")(value)),
+        "share": Key("a whole number from 1", lambda value: _integer(value, 1), 1),
     },
     "servers": {
         "name": Key(
             'up to 31 lower-case letters, digits or "-", the first a letter',
-            _text(r"[a-z][a-z0-9-]{0,30}"),
+            _matching(r"[a-z][a-z0-9-]{0,30}"),
             "this",
         ),
         "address": Key("a host name or an IPv4 address", _address, "127.0.0.1"),
         "gpus": Key('"auto", "none" or a list of GPU UUIDs', _gpus, "auto"),
         "cpus": Key('"auto", "none" or a list of CPUs such as "0-3,8"', _cpus, "auto"),
-        "workers": Key('"auto" or a whole number from 1', _count, "auto"),
-        "cores_per_worker": Key('"auto" or a whole number from 1', _count, "auto"),
-        "gateway": Key("true or false", lambda value: _need(value, isinstance(value, bool)), True),
+        "workers": Key('"auto" or a whole number from 1', _auto_or_count, "auto"),
+        "cores_per_worker": Key('"auto" or a whole number from 1', _auto_or_count, "auto"),
+        "gateway": Key("true or false", lambda value: _require(value, isinstance(value, bool)), True),
     },
 }
 
@@ -164,21 +167,21 @@ def parse_cluster(text: str, source: str) -> Cluster:
     Each line begins with `source`, the name of the file.
     """
     try:
-        found = tomllib.loads(text)
+        document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise CommandError(f"{source}: not valid TOML: {error}: correct it there") from error
-    faults = _unknown(found, [*SCHEMA[""], *filter(None, SCHEMA)], "")
-    top = _read({name: found[name] for name in SCHEMA[""] if name in found}, "", "", faults)
-    limits = _read(found.get(LIMITS_TABLE, {}), LIMITS_TABLE, LIMITS_TABLE, faults)
-    models = _read_all(found.get("models", []), "models", faults)
-    servers = _read_all(found.get("servers", [{}]), "servers", faults)
+    faults = _unknown_keys(document, [*SCHEMA[""], *filter(None, SCHEMA)], "")
+    top = _read({name: document[name] for name in SCHEMA[""] if name in document}, "", "", faults)
+    limits = _read(document.get(LIMITS_TABLE, {}), LIMITS_TABLE, LIMITS_TABLE, faults)
+    models = _read_all(document.get("models", []), "models", faults)
+    servers = _read_all(document.get("servers", [{}]), "servers", faults)
 
     if fault := queue_fault(limits):
         faults.append(f"{LIMITS_TABLE}/max_images: {fault}")
-    faults += _repeated(models, "models", "name") + _repeated(servers, "servers", "name")
-    faults += _repeated(servers, "servers", "address")
+    faults += _duplicates(models, "models", "name") + _duplicates(servers, "servers", "name")
+    faults += _duplicates(servers, "servers", "address")
     if servers and not any(server.get("gateway", True) for server in servers):
-        faults.append("servers: found gateway = false on every one, needed a gateway on one at least")
+        faults.append("servers: found gateway = false on every server, needed a gateway on at least one")
     for index, server in enumerate(servers):
         faults += [f"servers/{index}/{fault}" for fault in _contradictions(server)]
     if faults:
@@ -195,7 +198,7 @@ def parse_cluster(text: str, source: str) -> Cluster:
 
 def _read_all(tables: object, section: str, faults: list[str]) -> list[dict[str, Any]]:
     if not isinstance(tables, list) or not tables:
-        faults.append(f"{section}: found {_show(tables)}, needed one or several [[{section}]] tables")
+        faults.append(f"{section}: found {_format(tables)}, needed one or more [[{section}]] tables")
         return []
     return [_read(table, section, f"{section}/{index}", faults) for index, table in enumerate(tables)]
 
@@ -203,21 +206,21 @@ def _read_all(tables: object, section: str, faults: list[str]) -> list[dict[str,
 def _read(table: object, section: str, path: str, faults: list[str]) -> dict[str, Any]:
     """Return the valid values of one table by key; append a fault to `faults` for each of the others."""
     if not isinstance(table, dict):
-        faults.append(f"{path}: found {_show(table)}, needed a table")
+        faults.append(f"{path}: found {_format(table)}, needed a table")
         return {}
-    faults += _unknown(table, list(SCHEMA[section]), path)
+    faults += _unknown_keys(table, list(SCHEMA[section]), path)
     values = {}
     for name, key in SCHEMA[section].items():
         value = table.get(name, key.default)
         try:
             values[name] = key.read(value)
         except ValueError:
-            shown = "nothing" if value is REQUIRED else _show(value)
-            faults.append(f"{_join(path, name)}: found {shown}, needed {key.needed}")
+            formatted = "nothing" if value is REQUIRED else _format(value)
+            faults.append(f"{_join(path, name)}: found {formatted}, needed {key.needed}")
     return values
 
 
-def _unknown(table: Mapping[str, object], known: list[str], path: str) -> list[str]:
+def _unknown_keys(table: Mapping[str, object], known: list[str], path: str) -> list[str]:
     faults = []
     for name in sorted(table.keys() - set(known)):
         nearest = get_close_matches(name, known, 1)
@@ -226,12 +229,13 @@ def _unknown(table: Mapping[str, object], known: list[str], path: str) -> list[s
     return faults
 
 
-def _repeated(tables: list[dict[str, Any]], section: str, name: str) -> list[str]:
+def _duplicates(tables: list[dict[str, Any]], section: str, name: str) -> list[str]:
     first: dict[str, int] = {}
     return [
-        f"{section}/{index}/{name}: found {_show(table[name])}, which {section}/{holder} has: needed another {name}"
+        f"{section}/{index}/{name}: found {_format(table[name])}, already used by {section}/{owner},"
+        f" needed a different {name}"
         for index, table in enumerate(tables)
-        if name in table and (holder := first.setdefault(table[name], index)) != index
+        if name in table and (owner := first.setdefault(table[name], index)) != index
     ]
 
 
@@ -239,12 +243,12 @@ def _contradictions(server: Mapping[str, Any]) -> list[str]:
     if server.get("cpus") != ():
         return []
     faults = [
-        f'{name}: found {server[name]} beside cpus = "none", needed "auto": a CPU worker needs CPUs'
+        f'{name}: found {server[name]} together with cpus = "none", needed "auto": a CPU worker needs CPUs'
         for name in ("workers", "cores_per_worker")
         if server.get(name) is not None
     ]
     if server.get("gpus") == ():
-        faults.append('gpus: found "none" beside cpus = "none", needed one of the two to serve on')
+        faults.append('gpus: found "none" together with cpus = "none", needed GPUs or CPUs to run workers on')
     return faults
 
 
@@ -252,6 +256,6 @@ def _join(path: str, name: str) -> str:
     return f"{path}/{name}" if path else name
 
 
-def _show(value: object) -> str:
+def _format(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 80 else f"{text[:77]}..."

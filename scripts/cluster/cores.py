@@ -8,7 +8,7 @@ THROUGHPUT, LATENCY = PROFILES = ("throughput", "latency")
 NOISE = 0.03  # values this close count as equal; fewer cores win, as a worker's Python code runs on one core
 
 
-def best(profile: str, models: Sequence[tuple[int, Sequence[Scaling]]]) -> int | None:
+def best_cores(profile: str, models: Sequence[tuple[int, Sequence[Scaling]]]) -> int | None:
     """Return the best number of cores for each worker; `models` are shares and measurements on this machine.
 
     The throughput profile maximises images/s of the whole machine; the latency profile minimises the time of one
@@ -21,20 +21,20 @@ def best(profile: str, models: Sequence[tuple[int, Sequence[Scaling]]]) -> int |
         return None
     total = dict.fromkeys(common, 0.0)
     for (share, _), table in zip(models, tables, strict=True):
-        for cores, value in _worth(profile, {cores: table[cores] for cores in common}).items():
+        for cores, value in _relative_performance(profile, {cores: table[cores] for cores in common}).items():
             total[cores] += share * value
-    most = max(total.values())
-    return min(cores for cores in common if total[cores] >= most * (1 - NOISE))
+    highest = max(total.values())
+    return min(cores for cores in common if total[cores] >= highest * (1 - NOISE))
 
 
-def _worth(profile: str, rows: Mapping[int, Scaling]) -> dict[int, float]:
+def _relative_performance(profile: str, rows: Mapping[int, Scaling]) -> dict[int, float]:
     """Return one model's performance by number of cores, relative to its best: (0, 1]."""
     values = {cores: row.images_per_s if profile == THROUGHPUT else 1 / row.latency_ms for cores, row in rows.items()}
     return {cores: value / max(values.values()) for cores, value in values.items()}
 
 
-def reason(profile: str, cores: int | None) -> str:
+def explain_cores(profile: str, cores: int | None) -> str:
     """Return in words why a worker has this number of `cores`."""
     if cores is None:
-        return "not all models were measured on this kind of machine: `make model-prepare` does"
-    return f"{cores} {'core' if cores == 1 else 'cores'} a worker, measured best for {profile}"
+        return "not all models were measured on this kind of machine: run `make model-prepare`"
+    return f"{cores} {'core' if cores == 1 else 'cores'} per worker, measured best for {profile}"

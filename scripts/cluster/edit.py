@@ -16,19 +16,19 @@ def with_model(text: str, source: str, index: int, values: Mapping[str, str]) ->
 
     Raise CommandError if other lines would change, too, as when other tables stand between the [[models]] tables.
     """
-    meant = tomllib.loads(text)
-    meant["models"][index] |= values
+    expected = tomllib.loads(text)
+    expected["models"][index] |= values
     edited = ""
     with contextlib.suppress(tomlkit.exceptions.TOMLKitError):  # tomlkit rejects some TOML that tomllib reads
         document = tomlkit.parse(text)
         document["models"][index].update(values)
         edited = tomlkit.dumps(document)
-    if tomllib.loads(edited) == meant and _changed_lines(text, edited) <= len(values):
+    if tomllib.loads(edited) == expected and _changed_lines(text, edited) <= len(values):
         return edited
-    wanted = ", ".join(f"{key} = {tomlkit.item(value).as_string()}" for key, value in values.items())
+    assignments = ", ".join(f"{key} = {tomlkit.item(value).as_string()}" for key, value in values.items())
     raise CommandError(
         f"{source}: models/{index}: cannot be edited without moving other lines, needed [[models]] tables one after "
-        f"another: write {wanted} there yourself, then `make up`"
+        f"another: write {assignments} there by hand, then run `make up`"
     )
 
 
@@ -53,7 +53,7 @@ def replace_text(path: Path, before: str, after: str) -> None:
     file = path.resolve()  # keep a symbolic link, and replace the file it points to
     try:
         if file.read_bytes() != before.encode():
-            raise CommandError(f"{path}: was changed meanwhile: it stays as it is now")
+            raise CommandError(f"{path}: was changed in the meantime: it was left as it is")
         write_atomically(file, after, keep_access=True)
     except OSError as error:
         raise CommandError(f"{error.filename}: {error.strerror}: needed a file that can be replaced") from error

@@ -56,18 +56,18 @@ class Hardware:
     def from_json(cls, text: str) -> "Hardware":
         """Return the Hardware that `to_json` wrote; raise CommandError if `text` is anything else."""
         try:
-            found = json.loads(text)
-            found["cpus"] = tuple(Cpu(**cpu) for cpu in found["cpus"])
-            found["gpus"] = tuple(Gpu(**{**gpu, "cpus": tuple(gpu["cpus"])}) for gpu in found["gpus"])
-            found["forbidden_cpus"] = tuple(found["forbidden_cpus"])
-            found["notes"] = tuple(found["notes"])
-            return cls(**found)
+            values = json.loads(text)
+            values["cpus"] = tuple(Cpu(**cpu) for cpu in values["cpus"])
+            values["gpus"] = tuple(Gpu(**{**gpu, "cpus": tuple(gpu["cpus"])}) for gpu in values["gpus"])
+            values["forbidden_cpus"] = tuple(values["forbidden_cpus"])
+            values["notes"] = tuple(values["notes"])
+            return cls(**values)
         except (ValueError, TypeError, KeyError) as error:
-            raise CommandError(f"not a hardware description ({error!r}): write it anew") from error
+            raise CommandError(f"not a hardware description ({error!r}): write it again") from error
 
 
 @dataclass(frozen=True)
-class Texts:
+class RawHardwareInfo:
     """The unparsed output of commands and contents of files; empty if the machine has none."""
 
     lscpu: str  # lscpu -p=CPU,CORE,SOCKET,NODE
@@ -80,12 +80,12 @@ class Texts:
     pci: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # PCI address -> numa_node, local_cpulist
 
 
-def describe(texts: Texts) -> Hardware:
-    """Return the hardware that `texts` describe; raise CommandError if no CPU is usable."""
-    online = parse_lscpu(texts.lscpu)
-    usable = texts.affinity
-    if texts.cpuset.strip():
-        usable &= frozenset(parse_cpu_list(texts.cpuset))
+def describe(raw: RawHardwareInfo) -> Hardware:
+    """Return the hardware that `raw` describes; raise CommandError if no CPU is usable."""
+    online = parse_lscpu(raw.lscpu)
+    usable = raw.affinity
+    if raw.cpuset.strip():
+        usable &= frozenset(parse_cpu_list(raw.cpuset))
     cpus = tuple(cpu for cpu in online if cpu.number in usable)
     if not cpus:
         listed = format_cpu_list(cpu.number for cpu in online)
@@ -93,11 +93,11 @@ def describe(texts: Texts) -> Hardware:
             f'found no usable CPU: lscpu lists "{listed}", the affinity mask and the cgroup cpuset leave'
             f' "{format_cpu_list(usable)}": allow this process a CPU that is online'
         )
-    gpus, notes = parse_gpus(texts.smi_list, texts.smi_query, texts.pci, {cpu.number for cpu in cpus})
+    gpus, notes = parse_gpus(raw.smi_list, raw.smi_query, raw.pci, {cpu.number for cpu in cpus})
     return Hardware(
         cpus,
         gpus,
-        parse_memory(texts.meminfo, texts.memory_limits),
+        parse_memory(raw.meminfo, raw.memory_limits),
         tuple(cpu.number for cpu in online if cpu.number not in usable),
         notes,
     )
@@ -129,15 +129,15 @@ def parse_gpus(
 ) -> tuple[tuple[Gpu, ...], tuple[str, ...]]:
     """Return the GPUs, with the MIG devices of a GPU in its place; and the lines that list no GPU, as notes."""
     address_of = pci_addresses(smi_query)
-    listed, others = nvidia.parse_list(smi_list)
+    devices, other_lines = nvidia.parse_list(smi_list)
     gpus = []
-    for gpu in listed:
-        if any(device.parent == gpu.uuid for device in listed):
+    for gpu in devices:
+        if any(device.parent == gpu.uuid for device in devices):
             continue
-        node, near = pci.get(address_of.get(gpu.parent or gpu.uuid, ""), ("", ""))
-        cpus = usable & set(parse_cpu_list(near)) if near.strip() else usable
+        node, local_cpus = pci.get(address_of.get(gpu.parent or gpu.uuid, ""), ("", ""))
+        cpus = usable & set(parse_cpu_list(local_cpus)) if local_cpus.strip() else usable
         gpus.append(Gpu(gpu.uuid, gpu.name, int(node or UNKNOWN_NODE), tuple(sorted(cpus))))
-    return tuple(gpus), tuple(f"nvidia-smi -L: {line}" for line in others)
+    return tuple(gpus), tuple(f"nvidia-smi -L: {line}" for line in other_lines)
 
 
 def pci_addresses(smi_query: str) -> dict[str, str]:
@@ -157,27 +157,27 @@ def cgroup_files(own_cgroups: str, controller: str, v1_name: str, v2_name: str) 
         if controllers and controller not in controllers.split(","):
             continue
         mount = PurePosixPath("/sys/fs/cgroup") / controllers
-        below = PurePosixPath(path.lstrip("/"))
+        cgroup = PurePosixPath(path.lstrip("/"))
         name = v1_name if controllers else v2_name
-        files += [mount / parent / name for parent in dict.fromkeys((below, *below.parents))]
+        files += [mount / parent / name for parent in dict.fromkeys((cgroup, *cgroup.parents))]
     return files
 
 
 def read_hardware() -> Hardware:
     """Return the hardware that this process may use; raise CommandError if lscpu is missing or fails."""
-    own_cgroups = _contents("/proc/self/cgroup")
+    own_cgroups = _read_if_present("/proc/self/cgroup")
     cpusets = cgroup_files(own_cgroups, "cpuset", "cpuset.effective_cpus", "cpuset.cpus.effective")
     limits = cgroup_files(own_cgroups, "memory", "memory.limit_in_bytes", "memory.max")
     smi_list = nvidia.smi("-L")
     query = ("--query-gpu=index,uuid,name,pci.bus_id", "--format=csv,noheader")
     smi_query = nvidia.smi(*query) if "UUID" in smi_list else ""
     return describe(
-        Texts(
+        RawHardwareInfo(
             lscpu=_lscpu(),
             affinity=frozenset(os.sched_getaffinity(0)),
-            meminfo=_contents("/proc/meminfo"),
-            cpuset=next(filter(str.strip, map(_contents, cpusets)), ""),
-            memory_limits=tuple(map(_contents, limits)),
+            meminfo=_read_if_present("/proc/meminfo"),
+            cpuset=next(filter(str.strip, map(_read_if_present, cpusets)), ""),
+            memory_limits=tuple(map(_read_if_present, limits)),
             smi_list=smi_list,
             smi_query=smi_query,
             pci={address: _pci(address) for address in pci_addresses(smi_query).values()},
@@ -197,10 +197,10 @@ def _lscpu() -> str:
 
 def _pci(address: str) -> tuple[str, str]:
     device = f"/sys/bus/pci/devices/{address}"
-    return _contents(f"{device}/numa_node"), _contents(f"{device}/local_cpulist")
+    return _read_if_present(f"{device}/numa_node"), _read_if_present(f"{device}/local_cpulist")
 
 
-def _contents(path: str | PurePosixPath) -> str:
+def _read_if_present(path: str | PurePosixPath) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except OSError:

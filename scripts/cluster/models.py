@@ -9,9 +9,9 @@ from scripts.cluster.config import Cluster
 from worker.contract.declarations import EngineDeclaration
 from worker.contract.engine import EngineSpec, Scaling, read_engine
 from worker.contract.engines import ENGINES, needed_by, network_files
-from worker.contract.fields import Fields, ModelError, read_toml
+from worker.contract.fields import ModelError, TomlReader, read_toml
 from worker.contract.loaders import reads_texts
-from worker.contract.machine import kind
+from worker.contract.machine import machine_kind
 from worker.contract.settings import AUTO
 
 PREPARED_FOLDER = "prepared"  # inside a model folder; a test compares it with the name that model-prepare uses
@@ -42,9 +42,9 @@ class Spec:
     golden: Path
     engine: EngineSpec
 
-    def served(self, wanted: str, machines: Collection[str]) -> ModelInfo:
-        """Return the model as it runs on `machines` (machine kinds), on the engine `wanted` or, if "auto", the best."""
-        choices = [self.engine.choose(machine, wanted) for machine in machines]
+    def model_info(self, engine: str, machines: Collection[str]) -> ModelInfo:
+        """Return the model as it runs on `machines` (machine kinds), on `engine` or, if "auto", the best."""
+        choices = [self.engine.choose(machine, engine) for machine in machines]
         # With slots of two kinds, prefer torch: its environment and image contain the other engines, too.
         choice = next((choice for choice in choices if ENGINES[choice.engine].torch), choices[0])
         network = self.engine.network(self.loader, choice.engine, choice.precision)
@@ -54,7 +54,7 @@ class Spec:
             self.golden,
             _size(self.folder, network) + (_size(self.folder, None) if network and texts else 0),
             # Scaling was measured with the engine that "auto" chooses, and says nothing of another one.
-            tuple(row for row in self.engine.scaling if row.machine == kind()) if wanted == AUTO else (),
+            tuple(row for row in self.engine.scaling if row.machine == machine_kind()) if engine == AUTO else (),
             texts,
         )
 
@@ -64,40 +64,40 @@ def read_models(cluster: Cluster, machines: Collection[str] = ()) -> dict[str, M
 
     `machines` are the machine kinds of its slots (worker.contract.machine); the default is this machine's CPUs.
     """
-    return served(read_specs(cluster), cluster.engine, machines or [kind()])
+    return model_infos(read_specs(cluster), cluster.engine, machines or [machine_kind()])
 
 
-def served(specs: Mapping[str, Spec], wanted: str, machines: Collection[str]) -> dict[str, ModelInfo]:
+def model_infos(specs: Mapping[str, Spec], engine: str, machines: Collection[str]) -> dict[str, ModelInfo]:
     """Return every model as it runs on `machines` (machine kinds), by name."""
-    return {name: spec.served(wanted, machines) for name, spec in specs.items()}
+    return {name: spec.model_info(engine, machines) for name, spec in specs.items()}
 
 
 def read_specs(cluster: Cluster) -> dict[str, Spec]:
     """Return the Spec of every model of `cluster` by name; raise CommandError with a line for every fault."""
-    found: dict[str, Spec] = {}
+    specs: dict[str, Spec] = {}
     faults: list[str] = []
     for index, model in enumerate(cluster.models):
-        where = f"{cluster.source}: models/{index}/folder"
-        if fault := _absence(model.folder):
-            faults.append(f"{where}: {fault}")
+        key = f"{cluster.source}: models/{index}/folder"
+        if fault := _missing_folder_fault(model.folder):
+            faults.append(f"{key}: {fault}")
             continue
         try:
-            found[model.name] = _read(model.folder)
+            specs[model.name] = _read(model.folder)
         except ModelError as error:
-            faults += [f"{where}: {line}" for line in str(error).splitlines()]
+            faults += [f"{key}: {line}" for line in str(error).splitlines()]
         except OSError as error:
-            faults.append(f"{where}: {error.filename}: {error.strerror}: needed a model folder with a model.toml")
+            faults.append(f"{key}: {error.filename}: {error.strerror}: needed a model folder with a model.toml")
         except (ValueError, LookupError, TypeError) as error:
-            faults.append(f"{where}: {model.folder}/model.toml: cannot be read as a model folder: {error!r}")
+            faults.append(f"{key}: {model.folder}/model.toml: cannot be read as a model folder: {error!r}")
     if faults:
         raise CommandError(*faults)
-    return found
+    return specs
 
 
-def _absence(folder: Path) -> str | None:
+def _missing_folder_fault(folder: Path) -> str | None:
     """Return the fault of a folder that does not exist or is empty; None if there is something to read."""
     if not folder.exists():
-        return f"{folder}: no such folder: name one that is there; is the models volume mounted?"
+        return f"{folder}: no such folder: name an existing one; is the models volume mounted?"
     if folder.is_dir() and not any(folder.iterdir()):
         return f"{folder}: found an empty folder, needed a model folder: copy one there, or mount the models volume"
     return None
@@ -110,7 +110,7 @@ def _read(folder: Path) -> Spec:
     """
     source = folder / "model.toml"
     table = read_toml(source)
-    loader, fields = table["loader"], Fields(table["engine"], str(source), "engine/")
+    loader, fields = table["loader"], TomlReader(table["engine"], str(source), "engine/")
     spec = read_engine(fields, loader, table["files"])
     fields.raise_faults()
     return Spec(folder, loader, folder / table["golden"][0]["image"], spec)

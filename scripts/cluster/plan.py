@@ -51,17 +51,17 @@ def plan(cluster: Cluster, hardware: Mapping[str, Hardware], cores: Mapping[str,
     for index, server in enumerate(cluster.servers):
         try:
             slots += server_slots(server, hardware, len(cluster.models), (cores or {}).get(server.name))
-        except CommandError as refusal:
-            faults += [f"servers/{index}/{line}" for line in refusal.lines]
+        except CommandError as error:
+            faults += [f"servers/{index}/{line}" for line in error.lines]
     if faults := faults or too_few_slots(len(cluster.models), slots):
         raise CommandError(*(f"{cluster.source}: {fault}" for fault in faults))
 
-    of_model = Counter[str]()
+    worker_counts = Counter[str]()
     workers = []
     for slot, model in zip(slots, spread_models(cluster.models, len(slots)), strict=True):
-        name = f"{model}-{of_model[model]}"
+        name = f"{model}-{worker_counts[model]}"
         workers.append(Worker(name, model, slot))
-        of_model[model] += 1
+        worker_counts[model] += 1
     return Plan(tuple(workers))
 
 
@@ -71,7 +71,7 @@ def too_few_slots(models: int, slots: Sequence[Slot]) -> list[str]:
         return []
     return [
         f"models: found {models} models for {_count(len(slots), 'slot')}, needed a slot for each:"
-        " remove models, add servers, or ask for more workers of fewer cores"
+        " remove models, add servers, or configure more workers with fewer cores"
     ]
 
 
@@ -84,10 +84,10 @@ def spread_models(models: Sequence[Model], slots: int) -> list[str]:
     total = sum(model.share for model in models)
     counts = [1] * len(models)
     for _ in range(slots - len(models)):
-        behind = [slots * model.share / total - count for model, count in zip(models, counts, strict=True)]
-        counts[behind.index(max(behind))] += 1
-    places = [((turn + 0.5) / count, index) for index, count in enumerate(counts) for turn in range(count)]
-    return [models[index].name for _, index in sorted(places)]
+        deficits = [slots * model.share / total - count for model, count in zip(models, counts, strict=True)]
+        counts[deficits.index(max(deficits))] += 1
+    positions = [((number + 0.5) / count, index) for index, count in enumerate(counts) for number in range(count)]
+    return [models[index].name for _, index in sorted(positions)]
 
 
 def server_slots(
@@ -100,33 +100,33 @@ def server_slots(
     if server.name not in hardware:
         raise CommandError(
             f'name: found "{server.name}", whose hardware was not read,'
-            f" needed one of {', '.join(hardware) or 'none'}: read its hardware or take the server out"
+            f" needed one of {', '.join(hardware) or 'none'}: read its hardware or remove the server"
         )
     machine = hardware[server.name]
-    gpus = chosen_gpus(server, machine)
-    sets = chosen_cpu_sets(server, machine, len(gpus), models, measured)
+    gpus = select_gpus(server, machine)
+    sets = select_cpu_sets(server, machine, len(gpus), models, measured)
     if not gpus and not sets:
         raise CommandError('cpus: found "none" where no GPU was found, needed a slot: set cpus = "auto"')
     taken = {cpu for cores in sets for core in cores for cpu in core}
     free = [core for core in physical_cores(machine.cpus) if taken.isdisjoint(core)]
     return [
-        Slot(f"{server.name}-gpu{gpus.index(gpu)}", server.name, _numbers(cores), gpu.uuid)
-        for gpu, cores in near_cores(gpus, free)
-    ] + [Slot(f"{server.name}-cpu{index}", server.name, _numbers(cores), None) for index, cores in enumerate(sets)]
+        Slot(f"{server.name}-gpu{gpus.index(gpu)}", server.name, _cpu_numbers(cores), gpu.uuid)
+        for gpu, cores in assign_cores(gpus, free)
+    ] + [Slot(f"{server.name}-cpu{index}", server.name, _cpu_numbers(cores), None) for index, cores in enumerate(sets)]
 
 
-def chosen_gpus(server: Server, machine: Hardware) -> list[Gpu]:
+def select_gpus(server: Server, machine: Hardware) -> list[Gpu]:
     if server.gpus is None:
         return list(machine.gpus)
     known = {gpu.uuid: gpu for gpu in machine.gpus}
     if unknown := [uuid for uuid in server.gpus if uuid not in known]:
-        listed, choice = ", ".join(unknown), ", ".join(known)
-        needed = f"some of {choice}" if known else '"auto" or "none": no GPU is there'
-        raise CommandError(f'gpus: found {listed}, unknown to server "{server.name}", needed {needed}')
+        requested, available = ", ".join(unknown), ", ".join(known)
+        needed = f"some of {available}" if known else '"auto" or "none": it has no GPU'
+        raise CommandError(f'gpus: found {requested}, unknown to server "{server.name}", needed {needed}')
     return [known[uuid] for uuid in server.gpus]
 
 
-def near_cores(gpus: Sequence[Gpu], cores: Sequence[Core]) -> list[tuple[Gpu, Sequence[Core]]]:
+def assign_cores(gpus: Sequence[Gpu], cores: Sequence[Core]) -> list[tuple[Gpu, Sequence[Core]]]:
     """Return each GPU with an equal part of the `cores` of its NUMA node, in the order of nodes.
 
     A GPU whose node is unknown, or already has a GPU for each core, gets cores of a node with CPUs close to it, or else
@@ -135,25 +135,25 @@ def near_cores(gpus: Sequence[Gpu], cores: Sequence[Core]) -> list[tuple[Gpu, Se
     if len(gpus) > len(cores):
         raise CommandError(
             f"gpus: found {_count(len(gpus), 'GPU')} for {_count(len(cores), 'free core')},"
-            " needed a core for each: list fewer GPUs, ask for fewer CPU workers, or allow more CPUs"
+            " needed a core for each: list fewer GPUs, request fewer CPU workers, or allow more CPUs"
         )
     nodes = by_node(cores)
-    guests: dict[int, list[Gpu]] = {node: [] for node in nodes}
+    assigned: dict[int, list[Gpu]] = {node: [] for node in nodes}
     for gpu in gpus:
-        room = [node for node in nodes if len(guests[node]) < len(nodes[node])]
+        candidates = [node for node in nodes if len(assigned[node]) < len(nodes[node])]
         local = {core[0].numa_node for core in cores for cpu in core if cpu.number in gpu.cpus}
-        own = [node for node in room if node == gpu.numa_node]
-        near = own or [node for node in room if node in local] or room
-        guests[max(near, key=lambda node: len(nodes[node]) / (len(guests[node]) + 1))].append(gpu)
+        same_node = [node for node in candidates if node == gpu.numa_node]
+        nearest = same_node or [node for node in candidates if node in local] or candidates
+        assigned[max(nearest, key=lambda node: len(nodes[node]) / (len(assigned[node]) + 1))].append(gpu)
     return [
         pair
         for node in nodes
-        if guests[node]
-        for pair in zip(guests[node], divide(nodes[node], len(guests[node])), strict=True)
+        if assigned[node]
+        for pair in zip(assigned[node], divide(nodes[node], len(assigned[node])), strict=True)
     ]
 
 
-def chosen_cpu_sets(
+def select_cpu_sets(
     server: Server, machine: Hardware, gpus: int, models: int, measured: int | None
 ) -> list[Sequence[Core]]:
     """Return the cores of each CPU worker: none on a server with GPUs, unless cluster.toml requests them."""
@@ -163,8 +163,8 @@ def chosen_cpu_sets(
         if server.cores_per_worker is None:
             return []
         raise CommandError(
-            f"cores_per_worker: found {server.cores_per_worker} on a server that works with its GPUs only,"
-            ' needed "auto": or ask for CPU workers with workers or cpus, or set gpus = "none"'
+            f"cores_per_worker: found {server.cores_per_worker} on a server that uses only its GPUs,"
+            ' needed "auto": or request CPU workers with workers or cpus, or set gpus = "none"'
         )
     usable = machine.cpus if server.cpus is None else listed_cpus(server, machine)
     sharing = gpus if server.cpus is None else 0
@@ -193,47 +193,49 @@ def cpu_sets(
 ) -> list[Sequence[Core]]:
     """Return the cores of each CPU worker; `nodes` are the cores of each NUMA node.
 
-    With neither `workers` nor `cores_per_worker`, see `auto_sets`. With `workers` alone, each gets as many cores as
+    With neither `workers` nor `cores_per_worker`, see `auto_cpu_sets`. With `workers` alone, each gets as many cores as
     possible, with each of the `sharing` GPUs counted as a worker. Raise CommandError if the nodes have too few cores.
     """
     workers, size = server.workers, server.cores_per_worker
     if workers is None and size is None:
-        return auto_sets(nodes, models, measured)
+        return auto_cpu_sets(nodes, models, measured)
     total = sum(map(len, nodes))
     if size is None:
-        wanted = (workers or 0) + sharing
-        fitting = (each for each in range(1, total + 1) if sum(len(node) // each for node in nodes) >= wanted)
-        size = max(fitting, default=1)
-    room = [len(node) // size for node in nodes]
-    if not sum(room):
+        needed = (workers or 0) + sharing
+        sizes = (size for size in range(1, total + 1) if sum(len(node) // size for node in nodes) >= needed)
+        size = max(sizes, default=1)
+    capacity = [len(node) // size for node in nodes]
+    if not sum(capacity):
         largest = max(map(len, nodes))
         raise CommandError(f"cores_per_worker: found {size}, needed at most {largest}, the cores of one NUMA node")
-    if workers is not None and workers > sum(room):
+    if workers is not None and workers > sum(capacity):
         raise CommandError(
             f"workers: found {_count(workers, 'worker')} of {_count(size, 'core')} each,"
-            f" needed at most {sum(room)} on {_count(total, 'core')} in {_count(len(nodes), 'NUMA node')}:"
+            f" needed at most {sum(capacity)} on {_count(total, 'core')} in {_count(len(nodes), 'NUMA node')}:"
             " lower workers or cores_per_worker"
         )
     taken = [0] * len(nodes)
-    for _ in range(sum(room) if workers is None else workers):
-        left = [has - used for has, used in zip(room, taken, strict=True)]
-        taken[left.index(max(left))] += 1
+    for _ in range(sum(capacity) if workers is None else workers):
+        free = [limit - used for limit, used in zip(capacity, taken, strict=True)]
+        taken[free.index(max(free))] += 1
     return [
-        node[turn * size : (turn + 1) * size] for node, count in zip(nodes, taken, strict=True) for turn in range(count)
+        node[number * size : (number + 1) * size]
+        for node, count in zip(nodes, taken, strict=True)
+        for number in range(count)
     ]
 
 
-def auto_sets(nodes: Sequence[Sequence[Core]], models: int, measured: int | None) -> list[Sequence[Core]]:
+def auto_cpu_sets(nodes: Sequence[Sequence[Core]], models: int, measured: int | None) -> list[Sequence[Core]]:
     """Return the cores of each CPU worker if cluster.toml leaves both their number and size open; use all cores.
 
     Divide each node evenly among the fewest workers that have at most `measured` cores each and are enough for all
-    models. Without a measurement the most is one core on a machine of up to FEW_CORES cores, where a second worker adds
-    more than a second thread; on a larger machine it is FEW_CORES, since each worker holds a copy of its model.
+    models. Without a measurement, the limit is one core on a machine of up to FEW_CORES cores, where a second worker
+    adds more than a second thread; on a larger machine it is FEW_CORES, since each worker holds a copy of its model.
     """
-    most = measured or (1 if sum(map(len, nodes)) <= FEW_CORES else FEW_CORES)
-    while most > 1 and sum(parts_of(node, most) for node in nodes) < models:
-        most -= 1
-    return [cores for node in nodes for cores in divide(node, parts_of(node, most))]
+    max_cores = measured or (1 if sum(map(len, nodes)) <= FEW_CORES else FEW_CORES)
+    while max_cores > 1 and sum(min_parts(node, max_cores) for node in nodes) < models:
+        max_cores -= 1
+    return [cores for node in nodes for cores in divide(node, min_parts(node, max_cores))]
 
 
 def physical_cores(cpus: Iterable[Cpu]) -> list[Core]:
@@ -250,9 +252,9 @@ def by_node(cores: Iterable[Core]) -> dict[int, list[Core]]:
     return nodes
 
 
-def parts_of(cores: Sequence[Core], most: int) -> int:
-    """Return the smallest number of parts of at most `most` cores each."""
-    return -(-len(cores) // most)
+def min_parts(cores: Sequence[Core], max_cores: int) -> int:
+    """Return the smallest number of parts of at most `max_cores` cores each."""
+    return -(-len(cores) // max_cores)
 
 
 def divide(cores: Sequence[Core], parts: int) -> list[Sequence[Core]]:
@@ -261,7 +263,7 @@ def divide(cores: Sequence[Core], parts: int) -> list[Sequence[Core]]:
     return [cores[start:end] for start, end in pairwise(edges)]
 
 
-def _numbers(cores: Iterable[Core]) -> tuple[int, ...]:
+def _cpu_numbers(cores: Iterable[Core]) -> tuple[int, ...]:
     return tuple(sorted(cpu.number for core in cores for cpu in core))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from scripts.base.console import say
 from scripts.base.errors import CommandError
 from scripts.cluster.config import SCHEMA, Cluster, Server
-from scripts.cluster.cores import best
+from scripts.cluster.cores import best_cores
 from scripts.cluster.hardware import Hardware, read_hardware
 from scripts.cluster.models import read_models
 from scripts.cluster.plan import server_slots
@@ -22,7 +22,7 @@ from worker.contract.cpu_list import format_cpu_list
 NAME = SCHEMA["servers"]["name"]
 
 
-def show(cluster: Cluster, name: str, gpus: bool) -> None:
+def print_slots(cluster: Cluster, name: str, gpus: bool) -> None:
     """Print slots.json of the server `name` on this machine's hardware, without its GPUs unless `gpus`.
 
     An empty `name` is this host's. Raise CommandError if the hardware cannot provide what cluster.toml requests.
@@ -36,28 +36,28 @@ def render(cluster: Cluster, name: str, hardware: Hardware, cores: int | None) -
 
     Raise CommandError if the hardware cannot provide what cluster.toml requests.
     """
-    server = described(cluster, name)
+    server = find_server(cluster, name)
     slots = server_slots(server, {name: hardware}, len(cluster.models), cores)
     table = {slot.name: {"cpus": format_cpu_list(slot.cpus), "gpu": slot.gpu or ""} for slot in slots}
-    return json.dumps({"server": name, "asked": asked(server), "slots": table}, indent=1)
+    return json.dumps({"server": name, "asked": requested_settings(server), "slots": table}, indent=1)
 
 
-def asked(server: Server) -> dict[str, Any]:
+def requested_settings(server: Server) -> dict[str, Any]:
     """Return the server's keys that decide its slots, as cluster.toml states them, without those that are "auto"."""
     values = {
-        "gpus": _said(server.gpus, list),
-        "cpus": _said(server.cpus, format_cpu_list),
+        "gpus": _as_toml(server.gpus, list),
+        "cpus": _as_toml(server.cpus, format_cpu_list),
         "workers": server.workers,
         "cores_per_worker": server.cores_per_worker,
     }
     return {key: value for key, value in values.items() if value is not None}
 
 
-def _said(values: tuple[Any, ...] | None, show: Callable[[tuple[Any, ...]], Any]) -> Any:
-    return "none" if values == () else values and show(values)
+def _as_toml(values: tuple[Any, ...] | None, convert: Callable[[tuple[Any, ...]], Any]) -> Any:
+    return "none" if values == () else values and convert(values)
 
 
-def described(cluster: Cluster, name: str) -> Server:
+def find_server(cluster: Cluster, name: str) -> Server:
     """Return the server `name` of cluster.toml, or one with all defaults if the file has none of that name.
 
     Raise CommandError if `name` is not a valid server name.
@@ -76,4 +76,4 @@ def measured_cores(cluster: Cluster) -> int | None:
         models = read_models(cluster)
     except CommandError:
         return None
-    return best(cluster.profile, [(model.share, models[model.name].scaling) for model in cluster.models])
+    return best_cores(cluster.profile, [(model.share, models[model.name].scaling) for model in cluster.models])

@@ -17,16 +17,16 @@ from scripts.cluster.config import ROOT, Cluster, load_cluster
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-Own = TypeVar("Own", bound="DataclassInstance")
+OptionsT = TypeVar("OptionsT", bound="DataclassInstance")
 
 
 @dataclass(frozen=True)
-class Place:
+class ServiceOptions:
     """The options that every command takes: which service it acts on."""
 
-    cluster: Annotated[Path, Flag("the cluster's file")] = ROOT / "compose/cluster.toml"
-    run_dir: Annotated[Path, Flag("where the service writes")] = ROOT / "run"
-    runtime: Annotated[str, Flag("local, compose or swarm; without it the best this machine has")] = ""
+    cluster: Annotated[Path, Flag("the cluster file")] = ROOT / "compose/cluster.toml"
+    run_dir: Annotated[Path, Flag("the directory where the service writes")] = ROOT / "run"
+    runtime: Annotated[str, Flag("local, compose or swarm (default: the best one for this machine)")] = ""
 
     def load_cluster(self) -> Cluster:
         """Return the cluster that the file describes; raise CommandError with a line for every fault."""
@@ -39,12 +39,12 @@ class NoOptions:
 
 
 @dataclass(frozen=True)
-class Command(Generic[Own]):
+class Command(Generic[OptionsT]):
     """One command: its help text, its own options, and its function, which raises CommandError."""
 
     help: str
-    options: type[Own]
-    run: Callable[[Place, Own], None]
+    options: type[OptionsT]
+    run: Callable[[ServiceOptions, OptionsT], None]
 
 
 def names() -> list[str]:

@@ -1,14 +1,14 @@
 """`make bench`: measure this service and other ways to serve the same model."""
 
 from scripts.bench.run import BenchOptions, measure
-from scripts.commands import Command, Place
+from scripts.commands import Command, ServiceOptions
 
 
-def run(place: Place, options: BenchOptions) -> None:
+def run(service: ServiceOptions, options: BenchOptions) -> None:
     """Run the benchmark and print its report."""
-    measure(options, place.cluster, with_peers=False)
+    measure(options, service.cluster, with_peers=False)
 
 
 COMMAND = Command(
-    "measure rate, latency, processor time, memory and start-up, beside other ways to serve", BenchOptions, run
+    "measure rate, latency, CPU time, memory and start-up of this service and of other ways to serve", BenchOptions, run
 )

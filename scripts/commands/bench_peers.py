@@ -1,12 +1,12 @@
 """`make bench-peers`: measure this service and other model servers."""
 
 from scripts.bench.run import BenchOptions, measure
-from scripts.commands import Command, Place
+from scripts.commands import Command, ServiceOptions
 
 
-def run(place: Place, options: BenchOptions) -> None:
+def run(service: ServiceOptions, options: BenchOptions) -> None:
     """Run the benchmark and print its report."""
-    measure(options, place.cluster, with_peers=True)
+    measure(options, service.cluster, with_peers=True)
 
 
-COMMAND = Command("measure the same beside other model servers, which are installed for it", BenchOptions, run)
+COMMAND = Command("install other model servers and measure them together with this service", BenchOptions, run)

@@ -1,12 +1,12 @@
 """`make bundle`: write everything that a bare server needs into one directory."""
 
-from scripts.bundle.run import BundleOptions, make
-from scripts.commands import Command, Place
+from scripts.bundle.run import BundleOptions, write_bundle
+from scripts.commands import Command, ServiceOptions
 
 
-def run(place: Place, options: BundleOptions) -> None:
+def run(service: ServiceOptions, options: BundleOptions) -> None:
     """Write the bundle."""
-    make(options, place.load_cluster())
+    write_bundle(options, service.load_cluster())
 
 
-COMMAND = Command("put all that bare servers need into one directory", BundleOptions, run)
+COMMAND = Command("write everything that bare servers need into one directory", BundleOptions, run)

@@ -7,7 +7,7 @@ from typing import Annotated
 from scripts.base.options import Flag
 from scripts.bundle.run import OUT
 from scripts.bundle.verify import verify
-from scripts.commands import Command, Place
+from scripts.commands import Command, ServiceOptions
 
 
 @dataclass(frozen=True)
@@ -17,9 +17,9 @@ class Options:
     bundle: Annotated[Path, Flag("the bundle's directory")] = OUT
 
 
-def run(place: Place, options: Options) -> None:
+def run(service: ServiceOptions, options: Options) -> None:
     """Verify the bundle."""
     verify(options.bundle)
 
 
-COMMAND = Command("check a bundle, wherever it was carried", Options, run)
+COMMAND = Command("check the files of a bundle, on any machine", Options, run)

@@ -6,28 +6,28 @@ from collections.abc import Callable
 from scripts.base.console import say
 from scripts.base.errors import CommandError
 from scripts.cluster.hardware import read_hardware
-from scripts.commands import Command, NoOptions, Place
+from scripts.commands import Command, NoOptions, ServiceOptions
 from scripts.runtimes.choice import choose, count_servers
 from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.run_directory import run_dir
 from worker.contract.cpu_list import format_cpu_list
 
 
-def run(place: Place, options: NoOptions) -> None:
+def run(service: ServiceOptions, options: NoOptions) -> None:
     """Print a line for each check; raise CommandError if any fails."""
-    directory = run_dir(place.run_dir)
-    runtime = choose(place.runtime, directory, count_servers(place.cluster))
+    directory = run_dir(service.run_dir)
+    runtime = choose(service.runtime, directory, count_servers(service.cluster))
     failed: list[str] = []
 
     def passes(name: str, check: Callable[[], str]) -> bool:
-        good = _passes(name, check)
-        failed.extend([] if good else [name])
-        return good
+        passed = _passes(name, check)
+        failed.extend([] if passed else [name])
+        return passed
 
     planned: list[Deployment] = []
 
     def plan() -> str:
-        planned.append(runtime.plan(place.load_cluster(), directory))
+        planned.append(runtime.plan(service.load_cluster(), directory))
         return planned[0].describe()
 
     passes("python", _python)
@@ -38,15 +38,15 @@ def run(place: Place, options: NoOptions) -> None:
     for name, check in runtime.checks(directory, planned[0] if planned else None).items():
         passes(name, check)
     if failed:
-        raise CommandError(f"to mend before `make up`: {', '.join(failed)}")
+        raise CommandError(f"to fix before `make up`: {', '.join(failed)}")
     say("this machine can serve")
 
 
 def _passes(name: str, check: Callable[[], str]) -> bool:
     try:
         say(f"ok  {name}: {check()}")
-    except CommandError as refusal:
-        for line in refusal.lines:
+    except CommandError as error:
+        for line in error.lines:
             say(f"no  {name}: {line}")
         return False
     return True
@@ -64,4 +64,4 @@ def _hardware() -> str:
     return f"CPUs {usable}, {hardware.memory_bytes // 1_000_000} MB of memory, {gpus}{notes}"
 
 
-COMMAND = Command("examine what this machine has, and what it lacks", NoOptions, run)
+COMMAND = Command("report what this machine has and what it lacks", NoOptions, run)

@@ -1,14 +1,14 @@
 """`make down`: stop everything and remove the run directory."""
 
-from scripts.commands import Command, NoOptions, Place
+from scripts.commands import Command, NoOptions, ServiceOptions
 from scripts.runtimes.choice import choose, count_servers
 from scripts.runtimes.run_directory import run_dir
 
 
-def run(place: Place, options: NoOptions) -> None:
+def run(service: ServiceOptions, options: NoOptions) -> None:
     """Stop everything that runs from the run directory, and remove it."""
-    directory = run_dir(place.run_dir)
-    choose(place.runtime, directory, count_servers(place.cluster)).down(directory)
+    directory = run_dir(service.run_dir)
+    choose(service.runtime, directory, count_servers(service.cluster)).down(directory)
 
 
 COMMAND = Command("stop everything and remove the run directory", NoOptions, run)

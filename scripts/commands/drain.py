@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from scripts.base.options import Flag
-from scripts.commands import Command, Place
+from scripts.commands import Command, ServiceOptions
 from scripts.runtimes.choice import choose
 from scripts.runtimes.run_directory import run_dir
 
@@ -13,13 +13,13 @@ from scripts.runtimes.run_directory import run_dir
 class Options:
     """Which server to drain."""
 
-    server: Annotated[str, Flag("its name in the cluster's file", "NAME")] = ""
+    server: Annotated[str, Flag("its name in the cluster file", "NAME")] = ""
 
 
-def run(place: Place, options: Options) -> None:
+def run(service: ServiceOptions, options: Options) -> None:
     """Drain the server."""
-    cluster, directory = place.load_cluster(), run_dir(place.run_dir)
-    choose(place.runtime, directory, len(cluster.servers)).drain(cluster, directory, options.server)
+    cluster, directory = service.load_cluster(), run_dir(service.run_dir)
+    choose(service.runtime, directory, len(cluster.servers)).drain(cluster, directory, options.server)
 
 
-COMMAND = Command("under Swarm, stop what runs on one server, so that it may be taken away", Options, run)
+COMMAND = Command("under Swarm, stop everything on one server so that it can be removed", Options, run)

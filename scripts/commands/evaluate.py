@@ -1,13 +1,13 @@
 """`make evaluate`: measure a model's accuracy on labelled images."""
 
-from scripts.commands import Command, Place
+from scripts.commands import Command, ServiceOptions
 from scripts.models.evaluate import evaluate
 from scripts.models.options import EvaluateOptions
 
 
-def run(place: Place, options: EvaluateOptions) -> None:
+def run(service: ServiceOptions, options: EvaluateOptions) -> None:
     """Evaluate a model folder."""
-    evaluate(options, place.load_cluster())
+    evaluate(options, service.load_cluster())
 
 
-COMMAND = Command("measure how often a model is right on labelled images", EvaluateOptions, run)
+COMMAND = Command("measure a model's accuracy on labelled images", EvaluateOptions, run)

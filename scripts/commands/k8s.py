@@ -9,7 +9,7 @@ from scripts.base.errors import CommandError
 from scripts.base.options import Flag
 from scripts.cluster.config import ROOT, Cluster
 from scripts.cluster.models import read_models
-from scripts.commands import Command, Place
+from scripts.commands import Command, ServiceOptions
 from scripts.host import images
 from scripts.render.kubernetes import VOLUME, Pod, render
 from scripts.runtimes.preflight import memory_limit
@@ -21,13 +21,13 @@ from worker.contract.files import write_atomically
 class Options:
     """Where to write the manifests, and whether workers have GPUs."""
 
-    out: Annotated[Path, Flag("the manifests' folder")] = ROOT / "k8s"
-    gpu: Annotated[bool, Flag("a GPU for every worker")] = False
+    out: Annotated[Path, Flag("the folder for the manifests")] = ROOT / "k8s"
+    gpu: Annotated[bool, Flag("one GPU for every worker")] = False
 
 
-def run(place: Place, options: Options) -> None:
+def run(service: ServiceOptions, options: Options) -> None:
     """Write the overlay."""
-    write(place.load_cluster(), options.out, options.gpu)
+    write(service.load_cluster(), options.out, options.gpu)
 
 
 def write(cluster: Cluster, out: Path, gpu: bool) -> None:
@@ -43,13 +43,11 @@ def write(cluster: Cluster, out: Path, gpu: bool) -> None:
             (out / file).parent.mkdir(parents=True, exist_ok=True)
             write_atomically(out / file, text)
     except OSError as error:
-        raise CommandError(
-            f"{error.filename}: {error.strerror}: name a directory that can be written with OUT="
-        ) from error
+        raise CommandError(f"{error.filename}: {error.strerror}: set a writable directory with OUT=") from error
     say(f"{out}: {', '.join(files)}")
-    needed = {images.GATEWAY.reference, *(pod.image for pod in pods.values())}
-    say(f"needed on the nodes: {', '.join(sorted(needed))}; and a model volume of `make bundle` at {VOLUME}")
+    required = {images.GATEWAY.reference, *(pod.image for pod in pods.values())}
+    say(f"the nodes need: {', '.join(sorted(required))}; and a model volume from `make bundle` at {VOLUME}")
     say(f"apply with: kubectl apply --kustomize {out}")
 
 
-COMMAND = Command("write manifests for Kubernetes", Options, run)
+COMMAND = Command("write Kubernetes manifests", Options, run)

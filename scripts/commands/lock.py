@@ -18,20 +18,20 @@ from scripts.base.console import say, step
 from scripts.base.errors import CommandError
 from scripts.base.options import Flag
 from scripts.cluster.config import ROOT
-from scripts.commands import Command, Place
+from scripts.commands import Command, ServiceOptions
 from scripts.host.environments import LOCK, ensure
 from scripts.host.wheelhouse import read_pins
 from worker.contract.files import write_atomically
 
 TARGET = ("--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_28")  # Python and platform of the images
-SECTIONS = ("global", "install", ":env:")  # sections of pip's configuration; later ones override earlier ones
+PIP_SECTIONS = ("global", "install", ":env:")  # sections of pip's configuration; later ones override earlier ones
 # Package sources: pip's option -> uv's variable. extra-index-url is left out, since uv drops a pin if an extra index
 # has another file of the pinned version.
-SOURCES = {"index-url": "UV_DEFAULT_INDEX", "trusted-host": "UV_INSECURE_HOST", "cert": "SSL_CERT_FILE"}
-UNREACHED = "Failed to fetch"  # in uv's error messages
+UV_VARIABLES = {"index-url": "UV_DEFAULT_INDEX", "trusted-host": "UV_INSECURE_HOST", "cert": "SSL_CERT_FILE"}
+FETCH_FAILED = "Failed to fetch"  # in uv's error messages
 ALL = "all"
-CPU_BUILD = "needed its build for the CPU alone, such as 2.13.0+cpu: have PIP_FIND_LINKS name a folder or page with it"
-GPU_BUILD = "needed its build for GPUs, without a local version: have PIP_INDEX_URL name an index with it"
+CPU_BUILD = "needed the CPU-only build, such as 2.13.0+cpu: set PIP_FIND_LINKS to a folder or page that has it"
+GPU_BUILD = "needed the GPU build, without a local version: set PIP_INDEX_URL to an index that has it"
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ class Lock:
     @property
     def arguments(self) -> list[str]:
         """Return uv's arguments, which uv also writes into the header of the lock."""
-        hidden = ["--no-emit-index-url", *(["--no-emit-find-links"] if self.local_builds else [])]
+        without_addresses = ["--no-emit-index-url", *(["--no-emit-find-links"] if self.local_builds else [])]
         names = [Path(self.source).name, "-o", Path(self.target).name]
-        return ["pip", "compile", "--generate-hashes", *TARGET, *hidden, *names]
+        return ["pip", "compile", "--generate-hashes", *TARGET, *without_addresses, *names]
 
 
 # The order matters: earlier locks constrain later ones.
@@ -70,18 +70,19 @@ LOCKS = (
 class Options:
     """What to upgrade."""
 
-    upgrade: Annotated[str, Flag("packages to take the newest of, or all", "NAMES")] = ""
+    upgrade: Annotated[str, Flag("packages to upgrade to their newest versions, or all", "NAMES")] = ""
 
 
-def run(place: Place, options: Options) -> None:
+def run(service: ServiceOptions, options: Options) -> None:
     """Recompile all lock files."""
-    make(options.upgrade)
+    compile_locks(options.upgrade)
 
 
-def make(upgrade: str) -> None:
+def compile_locks(upgrade: str) -> None:
     """Recompile all lock files; `upgrade` names the packages to upgrade, or is ALL. Raise CommandError if one fails."""
     python = ensure(LOCK, nvidia=False)
-    listed = subprocess.run([python, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True).stdout
+    command = [str(python), "-m", "pip", "config", "list"]
+    pip_config = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     with tempfile.TemporaryDirectory(prefix="wanwu-lock-") as name:
         draft = Path(name)
         for path in {path for lock in LOCKS for path in (lock.source, lock.target) if (ROOT / path).exists()}:
@@ -89,21 +90,21 @@ def make(upgrade: str) -> None:
             shutil.copyfile(ROOT / path, draft / path)
         for lock in LOCKS:
             step(lock.target)
-            compile_lock(python.with_name("uv"), lock, draft, listed, upgrade.replace(",", " ").split())
+            compile_lock(python.with_name("uv"), lock, draft, pip_config, upgrade.replace(",", " ").split())
         _replace(draft)
 
 
-def compile_lock(uv: Path, lock: Lock, root: Path, listed: str, upgrade: Sequence[str] = ()) -> None:
-    """Recompile `lock` in the tree at `root`; `listed` is the output of `pip config list`, which names package sources.
+def compile_lock(uv: Path, lock: Lock, root: Path, pip_config: str, upgrade: Sequence[str] = ()) -> None:
+    """Recompile `lock` in the tree at `root`; `pip_config`, the output of `pip config list`, names the sources.
 
     Raise CommandError if no index answers, no versions satisfy the .in file, or the build of torch is the wrong one.
     """
     options = ["--upgrade"] if list(upgrade) == [ALL] else [f"--upgrade-package={package}" for package in upgrade]
     command = [str(uv), *lock.arguments, *options]
-    environ = variables(listed, lock.local_builds)
-    done = subprocess.run(command, cwd=(root / lock.target).parent, capture_output=True, text=True, env=environ)
-    if done.returncode:
-        _refuse(lock, done.stderr.strip().splitlines())
+    environ = variables(pip_config, lock.local_builds)
+    result = subprocess.run(command, cwd=(root / lock.target).parent, capture_output=True, text=True, env=environ)
+    if result.returncode:
+        _raise_failure(lock, result.stderr.strip().splitlines())
     pins = read_pins((root / lock.target).read_text(encoding="utf-8"))
     torch = next((pin for pin in pins if pin.startswith("torch==")), None)
     if torch and ("+" in torch) != lock.local_builds:
@@ -112,29 +113,29 @@ def compile_lock(uv: Path, lock: Lock, root: Path, listed: str, upgrade: Sequenc
         )
 
 
-def variables(listed: str, local_builds: bool, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return uv's environment: packages come only from the index in `listed`, the output of `pip config list`.
+def variables(pip_config: str, local_builds: bool, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return uv's environment: packages come only from the index in `pip_config`, the output of `pip config list`.
 
     `local_builds` adds pip's find-links.
     """
-    found: dict[str, str] = {}
-    rows = [line.partition("=") for line in listed.splitlines()]
-    for section in SECTIONS:
+    settings: dict[str, str] = {}
+    rows = [line.partition("=") for line in pip_config.splitlines()]
+    for section in PIP_SECTIONS:
         for key, _, value in rows:
             if key.startswith(f"{section}."):
-                found[key.removeprefix(f"{section}.")] = " ".join(str(ast.literal_eval(value)).split())
-    own = {variable: found[option] for option, variable in SOURCES.items() if found.get(option)}
-    if local_builds and found.get("find-links"):
-        own["UV_FIND_LINKS"] = found["find-links"].replace(" ", ",")
+                settings[key.removeprefix(f"{section}.")] = " ".join(str(ast.literal_eval(value)).split())
+    own = {variable: settings[option] for option, variable in UV_VARIABLES.items() if settings.get(option)}
+    if local_builds and settings.get("find-links"):
+        own["UV_FIND_LINKS"] = settings["find-links"].replace(" ", ",")
     return {name: value for name, value in environ.items() if not name.startswith("UV_")} | own | {"UV_NO_CONFIG": "1"}
 
 
-def _refuse(lock: Lock, said: Sequence[str]) -> None:
-    lines = [line.strip() for line in said if line.strip().startswith(("error:", "cause:"))] or said[-5:]
-    if any(UNREACHED in line for line in lines):
+def _raise_failure(lock: Lock, output: Sequence[str]) -> None:
+    lines = [line.strip() for line in output if line.strip().startswith(("error:", "cause:"))] or output[-5:]
+    if any(FETCH_FAILED in line for line in lines):
         raise CommandError(
-            f"{lock.target}: no package index answered:", *lines,
-            "needed a network with one, or a mirror that PIP_INDEX_URL names; nothing was changed",
+            f"{lock.target}: found no package index that answers:", *lines,
+            "needed one on this network: set PIP_INDEX_URL to a mirror; nothing was changed",
         )  # fmt: skip
     raise CommandError(
         f"{lock.target}: found no versions that {lock.source} and its constraints allow:", *lines, "nothing was changed"
@@ -143,21 +144,21 @@ def _refuse(lock: Lock, said: Sequence[str]) -> None:
 
 def _replace(draft: Path) -> None:
     """Replace the locks of this tree that differ from those in `draft`, and print the changed pins."""
-    changed = [lock for lock in LOCKS if _text(draft / lock.target) != _text(ROOT / lock.target)]
+    changed = [lock for lock in LOCKS if _read(draft / lock.target) != _read(ROOT / lock.target)]
     for lock in changed:
-        before, after = (read_pins(_text(root / lock.target)) for root in (ROOT, draft))
-        say(f"   {lock.target}: {_listed(before.keys() - after.keys())} -> {_listed(after.keys() - before.keys())}")
+        before, after = (read_pins(_read(root / lock.target)) for root in (ROOT, draft))
+        say(f"   {lock.target}: {_join(before.keys() - after.keys())} -> {_join(after.keys() - before.keys())}")
     for lock in changed:
-        write_atomically(ROOT / lock.target, _text(draft / lock.target))
+        write_atomically(ROOT / lock.target, _read(draft / lock.target))
     say(f"   {len(changed)} of {len(LOCKS)} lock files changed")
 
 
-def _text(path: Path) -> str:
+def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
-def _listed(pins: Iterable[str]) -> str:
+def _join(pins: Iterable[str]) -> str:
     return ", ".join(sorted(pins)) or "no pin"
 
 
-COMMAND = Command("make every lock file again from its .in file", Options, run)
+COMMAND = Command("recompile every lock file from its .in file", Options, run)

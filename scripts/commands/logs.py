@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from scripts.base.options import Flag
-from scripts.commands import Command, Place
+from scripts.commands import Command, ServiceOptions
 from scripts.runtimes.choice import choose, count_servers
 from scripts.runtimes.run_directory import run_dir
 
@@ -13,14 +13,14 @@ from scripts.runtimes.run_directory import run_dir
 class Options:
     """How much of the logs to show."""
 
-    lines: Annotated[int, Flag("of each log (20)")] = 20
-    follow: Annotated[bool, Flag("go on as the logs grow")] = False
+    lines: Annotated[int, Flag("lines of each log (20)")] = 20
+    follow: Annotated[bool, Flag("keep printing as the logs grow")] = False
 
 
-def run(place: Place, options: Options) -> None:
+def run(service: ServiceOptions, options: Options) -> None:
     """Show the logs of the service in the run directory."""
-    directory = run_dir(place.run_dir)
-    runtime = choose(place.runtime, directory, count_servers(place.cluster))
+    directory = run_dir(service.run_dir)
+    runtime = choose(service.runtime, directory, count_servers(service.cluster))
     runtime.follow_logs(directory, options.lines, options.follow)
 
 

@@ -1,13 +1,13 @@
-"""`make model-add`: make a model folder from local files."""
+"""`make model-add`: create a model folder from local files."""
 
-from scripts.commands import Command, Place
+from scripts.commands import Command, ServiceOptions
 from scripts.models.add import add
 from scripts.models.options import AddModelOptions
 
 
-def run(place: Place, options: AddModelOptions) -> None:
-    """Make the model folder."""
+def run(service: ServiceOptions, options: AddModelOptions) -> None:
+    """Create the model folder."""
     add(options)
 
 
-COMMAND = Command("make a model folder from files at hand", AddModelOptions, run)
+COMMAND = Command("create a model folder from local files", AddModelOptions, run)

@@ -1,13 +1,13 @@
-"""`make model-fetch`: fetch a published model and make a model folder of it."""
+"""`make model-fetch`: fetch a published model and create a model folder from it."""
 
-from scripts.commands import Command, Place
+from scripts.commands import Command, ServiceOptions
 from scripts.models.fetch import fetch
 from scripts.models.options import FetchModelOptions
 
 
-def run(place: Place, options: FetchModelOptions) -> None:
-    """Fetch the model and make its folder."""
+def run(service: ServiceOptions, options: FetchModelOptions) -> None:
+    """Fetch the model and create its folder."""
     fetch(options)
 
 
-COMMAND = Command("fetch a published model and make a model folder of it", FetchModelOptions, run)
+COMMAND = Command("fetch a published model and create a model folder from it", FetchModelOptions, run)

@@ -1,13 +1,13 @@
 """`make model-prepare`: measure every engine on this machine and choose the fastest."""
 
-from scripts.commands import Command, Place
+from scripts.commands import Command, ServiceOptions
 from scripts.models.options import PrepareOptions
 from scripts.models.prepare import prepare
 
 
-def run(place: Place, options: PrepareOptions) -> None:
+def run(service: ServiceOptions, options: PrepareOptions) -> None:
     """Prepare one model folder, or all served ones."""
-    prepare(options, place.load_cluster())
+    prepare(options, service.load_cluster())
 
 
 COMMAND = Command("measure every engine on this machine again, and choose the fastest", PrepareOptions, run)

@@ -12,7 +12,7 @@ from scripts.base.console import say
 from scripts.base.errors import CommandError
 from scripts.base.options import Flag
 from scripts.cluster.config import ROOT
-from scripts.commands import Command, Place
+from scripts.commands import Command, ServiceOptions
 from worker.contract.version import VERSION
 
 CHANGELOG = "CHANGELOG.md"
@@ -24,10 +24,10 @@ ENTRY = re.compile(r"^- \S", re.MULTILINE)
 class Options:
     """Which version to release."""
 
-    version: Annotated[str, Flag("the version that the code states", "X.Y.Z")] = ""
+    version: Annotated[str, Flag("the version of the code", "X.Y.Z")] = ""
 
 
-def run(place: Place, options: Options) -> None:
+def run(service: ServiceOptions, options: Options) -> None:
     """Check and tag this checkout."""
     release(options.version)
 
@@ -45,7 +45,7 @@ def release(version: str, root: Path = ROOT) -> None:
     message = f"Wanwu {version}\n\n{notes}"
     # Git's default cleanup would delete the headings of the notes as comments.
     _git(root, "tag", "--annotate", "--cleanup=whitespace", "--message", message, tag(version))
-    say(f"tagged {tag(version)}; what is left: git push origin {tag(version)}, and make bundle from a clone of it")
+    say(f"tagged {tag(version)}; next: git push origin {tag(version)}, and `make bundle` in a clone of it")
 
 
 def tag(version: str) -> str:
@@ -62,20 +62,20 @@ def changelog_faults(sections: dict[str, str], version: str) -> Iterator[str]:
     """Yield the faults of a changelog with `sections` that prevent the release of `version`."""
     first = next(iter(sections), "nothing")
     if first != UNRELEASED:
-        yield f'{CHANGELOG}: found "{first}" first, needed "## {UNRELEASED}": put that section on top'
+        yield f'{CHANGELOG}: found "{first}" first, needed "## {UNRELEASED}": move that section to the top'
     elif ENTRY.search(sections[UNRELEASED]):
         yield f"{CHANGELOG}: found entries under {UNRELEASED}, needed none: move them to the section of {version}"
     titles = [title for title in sections if title.startswith(f"[{version}]")]
     if not titles:
-        yield f'{CHANGELOG}: found no section of {version}, needed "## [{version}] - {date.today()}": add it'
+        yield f'{CHANGELOG}: found no section for {version}, needed "## [{version}] - {date.today()}": add it'
         return
-    if not _dated(titles[0].removeprefix(f"[{version}]")):
-        yield f'{CHANGELOG}: found "{titles[0]}", needed "[{version}] - {date.today()}": write the day of the release'
+    if not _has_date(titles[0].removeprefix(f"[{version}]")):
+        yield f'{CHANGELOG}: found "{titles[0]}", needed "[{version}] - {date.today()}": add the date of the release'
     if not ENTRY.search(sections[titles[0]]):
         yield f"{CHANGELOG}: found no entry under {version}, needed one: list what users notice"
 
 
-def _dated(text: str) -> bool:
+def _has_date(text: str) -> bool:
     try:
         return text.startswith(" - ") and bool(date.fromisoformat(text.removeprefix(" - ")))
     except ValueError:
@@ -85,8 +85,8 @@ def _dated(text: str) -> bool:
 def _version_faults(version: str) -> Iterator[str]:
     if version != VERSION:
         yield (
-            f"VERSION: found {version or 'nothing'}, needed {VERSION}, as the code says: "
-            f"give VERSION={VERSION}, or set another in worker/contract/version.py and commit it"
+            f"VERSION: found {version or 'nothing'}, needed {VERSION}, the version of the code: "
+            f"set VERSION={VERSION}, or change it in worker/contract/version.py and commit it"
         )
 
 
@@ -99,10 +99,10 @@ def _tree_faults(root: Path, version: str) -> Iterator[str]:
 
 
 def _git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True)
-    if done.returncode:
-        raise CommandError(f"{root}: git {arguments[0]} failed:", *done.stderr.strip().splitlines())
-    return done.stdout.strip("\n")
+    result = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True)
+    if result.returncode:
+        raise CommandError(f"{root}: git {arguments[0]} failed:", *result.stderr.strip().splitlines())
+    return result.stdout.strip("\n")
 
 
-COMMAND = Command("check that this tree is a release, and tag it", Options, run)
+COMMAND = Command("check that this checkout is ready for release, and tag it", Options, run)

@@ -1,14 +1,14 @@
 """`make rollback`: under Swarm, restore the service as it was before the last change."""
 
-from scripts.commands import Command, NoOptions, Place
+from scripts.commands import Command, NoOptions, ServiceOptions
 from scripts.runtimes.choice import choose
 from scripts.runtimes.run_directory import run_dir
 
 
-def run(place: Place, options: NoOptions) -> None:
+def run(service: ServiceOptions, options: NoOptions) -> None:
     """Restore the previous state of the service."""
-    cluster, directory = place.load_cluster(), run_dir(place.run_dir)
-    choose(place.runtime, directory, len(cluster.servers)).rollback(cluster, directory)
+    cluster, directory = service.load_cluster(), run_dir(service.run_dir)
+    choose(service.runtime, directory, len(cluster.servers)).rollback(cluster, directory)
 
 
-COMMAND = Command("under Swarm, bring back what served before the last change, one worker at a time", NoOptions, run)
+COMMAND = Command("under Swarm, undo the last change, one worker at a time", NoOptions, run)

@@ -5,20 +5,20 @@ from typing import Annotated
 
 from scripts.base.options import Flag
 from scripts.cluster import slots
-from scripts.commands import Command, Place
+from scripts.commands import Command, ServiceOptions
 
 
 @dataclass(frozen=True)
 class Options:
     """Which server's slots to show, and whether to include its GPUs."""
 
-    server: Annotated[str, Flag("its name; without it the host's own", "NAME")] = ""
-    gpu: Annotated[str, Flag("none: CPUs alone", choices=("auto", "none"))] = "auto"
+    server: Annotated[str, Flag("its name (default: the host name)", "NAME")] = ""
+    gpu: Annotated[str, Flag("none: only CPU slots", choices=("auto", "none"))] = "auto"
 
 
-def run(place: Place, options: Options) -> None:
+def run(service: ServiceOptions, options: Options) -> None:
     """Print the slots as JSON."""
-    slots.show(place.load_cluster(), options.server, gpus=options.gpu == "auto")
+    slots.print_slots(service.load_cluster(), options.server, gpus=options.gpu == "auto")
 
 
 COMMAND = Command("show this server's slots, as init-server.sh writes them", Options, run)

@@ -7,10 +7,10 @@ from typing import Annotated
 from scripts.base.options import Flag
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
-from scripts.commands import Command, Place
+from scripts.commands import Command, ServiceOptions
 from scripts.host import checks
 from scripts.host.environments import DEV, SERVE, ensure
-from scripts.host.lanes import run_beside
+from scripts.host.lanes import run_in_parallel
 from scripts.host.packages import NGINX, TEST_TOOLS, require
 
 UNIT = "tests/unit"
@@ -33,7 +33,7 @@ class Options:
     arguments: Annotated[tuple[str, ...], Flag("for pytest, after --")] = ()
 
 
-def run(place: Place, options: Options) -> None:
+def run(service: ServiceOptions, options: Options) -> None:
     """Lint, type-check and test; raise CommandError if anything fails."""
     require(NGINX | TEST_TOOLS)
     nvidia = bool(read_hardware().gpus)
@@ -43,7 +43,7 @@ def run(place: Place, options: Options) -> None:
         checks.run("pytest", [python, "-m", "pytest", *options.arguments])
         return
     checks.run_checks(python.parent)
-    run_beside({lane: [python, *pytest_arguments(lane), *folders] for lane, folders in LANES.items()}, REPORTS)
+    run_in_parallel({lane: [python, *pytest_arguments(lane), *folders] for lane, folders in LANES.items()}, REPORTS)
 
 
 def pytest_arguments(lane: str) -> list[str]:
@@ -51,4 +51,4 @@ def pytest_arguments(lane: str) -> list[str]:
     return ["-m", "pytest", f"--durations={SLOWEST}", f"--junitxml={REPORTS}/junit-{lane}.xml"]
 
 
-COMMAND = Command("run lint, types and tests, with all they need", Options, run)
+COMMAND = Command("run lint, type checks and tests, after installing what they need", Options, run)

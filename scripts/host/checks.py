@@ -22,7 +22,7 @@ SHEBANGS = (b"#!/usr/bin/env bash", b"#!/bin/")
 def run_checks(tools: Path) -> None:
     """Run every check, preferring programs in the folder `tools`; raise CommandError at the first failure."""
     for name, command in CHECKS.items():
-        run(name, [*_found(command, tools), *(shell_scripts() if command == ("shellcheck",) else ())])
+        run(name, [*_full_command(command, tools), *(shell_scripts() if command == ("shellcheck",) else ())])
 
 
 def format_code(tools: Path) -> None:
@@ -33,19 +33,19 @@ def format_code(tools: Path) -> None:
     faults: list[str] = []
     for name, command in FIXES.items():
         try:
-            run(name, _found(command, tools))
-        except CommandError as refusal:
-            faults += refusal.lines
+            run(name, _full_command(command, tools))
+        except CommandError as error:
+            faults += error.lines
     if faults:
         raise CommandError(*faults)
 
 
 def run(name: str, command: Sequence[object]) -> None:
     step(name)
-    judge(name, subprocess.run(list(map(str, command)), cwd=ROOT).returncode)
+    require_success(name, subprocess.run(list(map(str, command)), cwd=ROOT).returncode)
 
 
-def judge(name: str, status: int) -> None:
+def require_success(name: str, status: int) -> None:
     if status:
         raise CommandError(f"{name} failed with status {status}")
 
@@ -60,7 +60,7 @@ def shell_scripts() -> list[str]:
     ]
 
 
-def _found(command: Sequence[str], tools: Path) -> list[str]:
+def _full_command(command: Sequence[str], tools: Path) -> list[str]:
     program, *arguments = command
-    own = tools / program
-    return [str(own) if own.exists() else program, *arguments]
+    path = tools / program
+    return [str(path) if path.exists() else program, *arguments]

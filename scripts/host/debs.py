@@ -16,13 +16,14 @@ from scripts.base.errors import CommandError
 from worker.contract.files import sha256
 
 ARCHITECTURE = "amd64"
-NEWER = "forky"  # the Debian suite with a new enough Docker; a test compares NEWER and ENGINE with docker-engine.sh
+# The Debian suite with a new enough Docker, and its packages; a test compares both with docker-engine.sh.
+NEWER_SUITE = "forky"
 ENGINE = ("docker.io", "docker-cli", "docker-compose", "docker-buildx", "containerd")
 # `make up` needs python3 and make. Where the kernel has AppArmor, Docker starts no container without its parser. A
 # model volume may be on NFS.
-BESIDE = ("python3", "make", "apparmor", "ca-certificates", "nfs-common")
+OTHER_PACKAGES = ("python3", "make", "apparmor", "ca-certificates", "nfs-common")
 INDEX = "Packages"  # in the folder of the packages, which makes it a repository that apt can read
-RECOMMENDED = ("-o", "APT::Install-Recommends=false")
+NO_RECOMMENDS = ("-o", "APT::Install-Recommends=false")
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,15 @@ class System:
     codename: str
     components: str = "main"
     engine: tuple[str, ...] = ENGINE
-    newer: str = NEWER
+    newer: str = NEWER_SUITE
 
     @property
     def distribution(self) -> str:
         return self.name.partition("-")[0]
 
     @property
-    def wanted(self) -> tuple[str, ...]:
-        return (*self.engine, *BESIDE)
+    def requested(self) -> tuple[str, ...]:
+        return (*self.engine, *OTHER_PACKAGES)
 
 
 _UBUNTU_ENGINE = ("docker.io", "docker-compose-v2", "docker-buildx", "containerd")
@@ -94,7 +95,7 @@ class Apt:
         self.system, self.root = system, root
         if shutil.which("apt-get") is None:
             raise CommandError(
-                "found no apt-get to collect packages with, needed Debian or Ubuntu: or set SYSTEMS=none"
+                "found no apt-get to download packages with, needed Debian or Ubuntu: or set SYSTEMS=none"
             )
         uris = mirrors(system, _known_sources(), os.environ)
         for folder in ("lists/partial", "archives/partial", "suite", "all"):
@@ -107,7 +108,7 @@ class Apt:
         (root / "apt.conf").write_text(_settings(root))
 
     def resolve(self) -> list[Package]:
-        """Return every package that `system.wanted` adds to a debootstrap minbase system.
+        """Return every package that `system.requested` adds to a debootstrap minbase system.
 
         Raise CommandError if apt fails.
         """
@@ -115,8 +116,8 @@ class Apt:
         self._run("update", "-o", "APT::Update::Error-Mode=any")
         required = [package.name for package in self._required()]
         base = self._closure(("apt", *required), "suite")
-        (self.root / "status").write_text("\n\n".join(map(_installed, base)) + "\n")
-        return self._closure(self.system.wanted, "all")
+        (self.root / "status").write_text("\n\n".join(map(_as_installed, base)) + "\n")
+        return self._closure(self.system.requested, "all")
 
     def fetch(self, packages: Sequence[Package], folder: Path) -> None:
         """Download missing packages and delete other files, so that `folder` holds just `packages` and their index.
@@ -124,18 +125,20 @@ class Apt:
         Raise CommandError if apt fails.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        absent = [package for package in packages if not _is(folder / package.file, package)]
-        self._download(absent)
-        for package in absent:
-            found = next((path for path in (self.root / "archives").iterdir() if _is(path, package)), None)
+        missing = [package for package in packages if not _matches(folder / package.file, package)]
+        self._download(missing)
+        for package in missing:
+            found = next((path for path in (self.root / "archives").iterdir() if _matches(path, package)), None)
             if found is None:
-                raise CommandError(f"{self.system.name}: apt brought no {package.file} as its index has it: try again")
+                raise CommandError(
+                    f"{self.system.name}: apt did not download {package.file} as its index describes it: try again"
+                )
             found.replace(folder / package.file)
-        kept = {INDEX, *(package.file for package in packages)}
+        expected = {INDEX, *(package.file for package in packages)}
         for path in folder.iterdir():
-            if path.name not in kept:
+            if path.name not in expected:
                 path.unlink()
-        (folder / INDEX).write_text("".join(map(_listed, packages)), encoding="utf-8")
+        (folder / INDEX).write_text("".join(map(_index_entry, packages)), encoding="utf-8")
 
     def _download(self, packages: Sequence[Package]) -> None:
         """Download and verify `packages` with apt, which skips those already in its archive."""
@@ -144,42 +147,44 @@ class Apt:
         names = [f"{package.name}={package.version}" for package in packages]
         with self._start("all", "download", *names, cwd=self.root / "archives") as apt:
             for line in apt.stdout or ():
-                if got := re.match(r"Get:(\d+) \S+ \S+ \S+ (\S+) \S+ (\S+) \[(.+)\]", line):
-                    say(f"   {got[1]}/{len(packages)} {got[2]} {got[3]}, {got[4]}")
-            complaint = (apt.stderr.read() if apt.stderr else "").splitlines()
+                if match := re.match(r"Get:(\d+) \S+ \S+ \S+ (\S+) \S+ (\S+) \[(.+)\]", line):
+                    say(f"   {match[1]}/{len(packages)} {match[2]} {match[3]}, {match[4]}")
+            errors = (apt.stderr.read() if apt.stderr else "").splitlines()
         if apt.returncode:
-            raise CommandError(self._fault("download", complaint))
+            raise CommandError(self._error_message("download", errors))
 
     def _required(self) -> list[Package]:
-        shown = self._run("indextargets", "--format", "$(FILENAME)", "Identifier: Packages", sources="suite")
-        command = ["/usr/lib/apt/apt-helper", "cat-file", *shown.split()]
-        listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        return [package for package in read_stanzas(listed) if package.fields.get("Priority") == "required"]
+        files = self._run("indextargets", "--format", "$(FILENAME)", "Identifier: Packages", sources="suite")
+        command = ["/usr/lib/apt/apt-helper", "cat-file", *files.split()]
+        index = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return [package for package in read_stanzas(index) if package.fields.get("Priority") == "required"]
 
     def _closure(self, names: Iterable[str], sources: str) -> list[Package]:
-        simulated = self._run("install", "--simulate", *RECOMMENDED, *names, sources=sources)
-        chosen = re.findall(r"^Inst (\S+) (?:\[\S+\] )?\((\S+) ", simulated, re.MULTILINE)
-        shown = self._run("show", *(f"{name}={version}" for name, version in chosen), sources=sources)
-        return sorted({package.name: package for package in read_stanzas(shown)}.values(), key=lambda one: one.name)
+        simulated = self._run("install", "--simulate", *NO_RECOMMENDS, *names, sources=sources)
+        versions = re.findall(r"^Inst (\S+) (?:\[\S+\] )?\((\S+) ", simulated, re.MULTILINE)
+        stanzas = self._run("show", *(f"{name}={version}" for name, version in versions), sources=sources)
+        return sorted(
+            {package.name: package for package in read_stanzas(stanzas)}.values(), key=lambda package: package.name
+        )
 
     def _run(self, command: str, *arguments: str, sources: str = "all") -> str:
         with self._start(sources, command, *arguments) as apt:
-            said, complaint = apt.communicate()
+            output, errors = apt.communicate()
         if apt.returncode:
-            raise CommandError(self._fault(command, complaint.splitlines()))
-        return said
+            raise CommandError(self._error_message(command, errors.splitlines()))
+        return output
 
     def _start(self, sources: str, command: str, *arguments: str, cwd: Path | None = None) -> "subprocess.Popen[str]":
         program = "apt-cache" if command == "show" else "apt-get"
         environ = os.environ | {"APT_CONFIG": str(self.root / "apt.conf"), "LC_ALL": "C.UTF-8"}
-        own = [program, "-q", "-o", f"Dir::Etc::sourceparts={self.root / sources}", command, *arguments]
+        full_command = [program, "-q", "-o", f"Dir::Etc::sourceparts={self.root / sources}", command, *arguments]
         return subprocess.Popen(
-            own, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ, cwd=cwd or self.root
+            full_command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ, cwd=cwd or self.root
         )
 
-    def _fault(self, command: str, complaint: Sequence[str]) -> str:
-        said = [line for line in complaint if line.startswith("E:")] or [*complaint, "it said nothing"]
-        return f"{self.system.name}: apt-get {command} failed: {said[0]}"
+    def _error_message(self, command: str, errors: Sequence[str]) -> str:
+        reasons = [line for line in errors if line.startswith("E:")] or [*errors, "it printed nothing"]
+        return f"{self.system.name}: apt-get {command} failed: {reasons[0]}"
 
 
 def mirrors(system: System, known: Mapping[str, str], environ: Mapping[str, str]) -> list[str]:
@@ -190,22 +195,24 @@ def mirrors(system: System, known: Mapping[str, str], environ: Mapping[str, str]
     no mirror.
     """
     prefix = f"WANWU_{system.distribution.upper()}"
-    family = [one for one in SYSTEMS.values() if one.distribution == system.distribution]
-    named = environ.get(f"{prefix}_MIRROR"), environ.get(f"{prefix}_SECURITY_MIRROR")
-    own = [next((known[one.codename + end] for one in family if one.codename + end in known), None)
-           for end in ("", "-security")]  # fmt: skip
-    found = [given or other for given, other in zip(named, own, strict=True)]
-    if not found[0]:
+    releases = [other for other in SYSTEMS.values() if other.distribution == system.distribution]
+    configured = environ.get(f"{prefix}_MIRROR"), environ.get(f"{prefix}_SECURITY_MIRROR")
+    detected = [
+        next((known[release.codename + suffix] for release in releases if release.codename + suffix in known), None)
+        for suffix in ("", "-security")
+    ]
+    uris = [variable or source for variable, source in zip(configured, detected, strict=True)]
+    if not uris[0]:
         distribution = system.distribution.capitalize()
         raise CommandError(
             f"{system.name}: found no mirror of {distribution} in apt's sources: name one in {prefix}_MIRROR"
         )
-    return [uri for uri in found if uri]
+    return [uri for uri in uris if uri]
 
 
-def sources(system: System, uris: Sequence[str], ends: Sequence[str]) -> str:
-    """Return apt sources at `uris` for the suites with suffixes `ends`, or for the newer suite if `ends` is empty."""
-    suites = " ".join(system.codename + end for end in ends) or system.newer
+def sources(system: System, uris: Sequence[str], suffixes: Sequence[str]) -> str:
+    """Return apt sources at `uris` for the suites with `suffixes`, or for the newer suite if there are none."""
+    suites = " ".join(system.codename + suffix for suffix in suffixes) or system.newer
     keyring = f"/usr/share/keyrings/{system.distribution}-archive-keyring.gpg"
     return "".join(
         f"Types: deb\nURIs: {uri}\nSuites: {suites}\nComponents: {system.components}\nSigned-By: {keyring}\n"
@@ -232,38 +239,39 @@ def read_stanzas(text: str) -> list[Package]:
 def _settings(root: Path) -> str:
     """Return an apt.conf with this machine's download settings, and with all directories below `root`."""
     dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=True).stdout
-    fetching = [line for line in dump.splitlines() if line.startswith("Acquire::")]
-    places = {
+    download_settings = [line for line in dump.splitlines() if line.startswith("Acquire::")]
+    directories = {
         "State": "",
         "State::lists": "lists",
         "State::status": "status",
         "Cache": "",
         "Cache::archives": "archives",
     }
-    places["Etc::preferences"] = "preferences"
-    nowhere = ("Etc::sourcelist", "Etc::main", "Etc::parts", "Etc::preferencesparts")
-    own = [f'Dir::{name} "{root / place}";' for name, place in places.items()]
-    own += [f'Dir::{name} "/dev/null";' for name in nowhere]
-    own += [f'APT::Architecture "{ARCHITECTURE}";', f'APT::Architectures {{ "{ARCHITECTURE}"; }};']
-    own += ['Acquire::Languages "none";', 'APT::Sandbox::User "";']  # apt's sandbox user may have no access to `root`
-    return "\n".join([*fetching, *own]) + "\n"
+    directories["Etc::preferences"] = "preferences"
+    unused = ("Etc::sourcelist", "Etc::main", "Etc::parts", "Etc::preferencesparts")
+    settings = [f'Dir::{name} "{root / path}";' for name, path in directories.items()]
+    settings += [f'Dir::{name} "/dev/null";' for name in unused]
+    settings += [f'APT::Architecture "{ARCHITECTURE}";', f'APT::Architectures {{ "{ARCHITECTURE}"; }};']
+    # apt's sandbox user may have no access to `root`.
+    settings += ['Acquire::Languages "none";', 'APT::Sandbox::User "";']
+    return "\n".join([*download_settings, *settings]) + "\n"
 
 
 def _known_sources() -> dict[str, str]:
     """Return suite -> mirror URI for this machine's apt sources."""
     command = ["apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)", "Identifier: Packages"]
-    shown = subprocess.run(command, capture_output=True, text=True).stdout
-    return dict(line.split(" ", 1) for line in shown.splitlines() if " " in line)
+    targets = subprocess.run(command, capture_output=True, text=True).stdout
+    return dict(line.split(" ", 1) for line in targets.splitlines() if " " in line)
 
 
-def _installed(package: Package) -> str:
-    head, rest = package.stanza.split("\n", 1)
-    return f"{head}\nStatus: install ok installed\n{rest}"
+def _as_installed(package: Package) -> str:
+    first, others = package.stanza.split("\n", 1)
+    return f"{first}\nStatus: install ok installed\n{others}"
 
 
-def _listed(package: Package) -> str:
+def _index_entry(package: Package) -> str:
     return re.sub(r"^Filename: .*$", f"Filename: ./{package.file}", package.stanza, flags=re.MULTILINE) + "\n\n"
 
 
-def _is(path: Path, package: Package) -> bool:
+def _matches(path: Path, package: Package) -> bool:
     return path.is_file() and path.stat().st_size == package.bytes and sha256(path) == package.sha256

@@ -8,41 +8,41 @@ from typing import Any
 
 from scripts.base.errors import CommandError
 
-LEAST_ENGINE = (25, 0)  # the first whose health checks know --start-interval
-LEAST_COMPOSE = (2, 24)  # the first that accepts a missing env_file
-ANSWER_S = 20.0  # clients of an engine that systemd holds back wait for ever
+MIN_ENGINE = (25, 0)  # the first whose health checks know --start-interval
+MIN_COMPOSE = (2, 24)  # the first that accepts a missing env_file
+ANSWER_TIMEOUT_S = 20.0  # clients of an engine that systemd holds back wait for ever
 
 
 def engine_fault() -> str | None:
     """Return, in one line, why this machine cannot serve with Compose; None if it can."""
     try:
-        engine = _ask(["docker", "version", "--format", "{{.Server.Version}}"], limit_s=ANSWER_S)
+        engine = _run(["docker", "version", "--format", "{{.Server.Version}}"], timeout_s=ANSWER_TIMEOUT_S)
     except FileNotFoundError:
         return "found no docker command: install Docker, or set RUNTIME=local"
     except subprocess.TimeoutExpired:
         return (
-            f"found a Docker engine that does not answer within {ANSWER_S:g} seconds: "
-            "look at `systemctl status docker`; on a member of a swarm it waits for the model volume"
+            f"found a Docker engine that does not answer within {ANSWER_TIMEOUT_S:g} seconds: "
+            "see `systemctl status docker`; on a swarm member it waits for the model volume"
         )
     if engine.returncode:
         return _unreachable(engine.stderr)
-    if _numbers(engine.stdout) < LEAST_ENGINE:
-        return f"found Docker {engine.stdout.strip()}, needed {_dotted(LEAST_ENGINE)} or newer: upgrade it"
-    compose = _ask(["docker", "compose", "version", "--short"])
+    if _numbers(engine.stdout) < MIN_ENGINE:
+        return f"found Docker {engine.stdout.strip()}, needed {_dotted(MIN_ENGINE)} or newer: upgrade it"
+    compose = _run(["docker", "compose", "version", "--short"])
     if compose.returncode:
-        return f"found Docker without Compose v2, needed {_dotted(LEAST_COMPOSE)} or newer: install its plugin"
-    if _numbers(compose.stdout) < LEAST_COMPOSE:
-        return f"found Compose {compose.stdout.strip()}, needed {_dotted(LEAST_COMPOSE)} or newer: upgrade its plugin"
+        return f"found Docker without Compose v2, needed {_dotted(MIN_COMPOSE)} or newer: install its plugin"
+    if _numbers(compose.stdout) < MIN_COMPOSE:
+        return f"found Compose {compose.stdout.strip()}, needed {_dotted(MIN_COMPOSE)} or newer: upgrade its plugin"
     return None
 
 
 def run(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> str:
     """Return the standard output of `docker ARGUMENTS`; raise CommandError with its last error lines if it fails."""
-    done = _ask(["docker", *arguments], environ)
-    if done.returncode:
-        said = [line for line in done.stderr.strip().splitlines() if line.strip()][-8:]
-        raise CommandError(f"`docker {arguments[0]}` failed:", *said)
-    return done.stdout
+    result = _run(["docker", *arguments], environ)
+    if result.returncode:
+        errors = [line for line in result.stderr.strip().splitlines() if line.strip()][-8:]
+        raise CommandError(f"`docker {arguments[0]}` failed:", *errors)
+    return result.stdout
 
 
 def run_streaming(arguments: Sequence[str]) -> int:
@@ -52,40 +52,40 @@ def run_streaming(arguments: Sequence[str]) -> int:
 
 def run_combined_output(arguments: Sequence[str]) -> str:
     """Return the standard output, then the standard error, of `docker ARGUMENTS`, also if it fails."""
-    done = _ask(["docker", *arguments])
-    return done.stdout + done.stderr
+    result = _run(["docker", *arguments])
+    return result.stdout + result.stderr
 
 
 def inspect(kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
     """Return what `docker inspect` says of each node, service or task in `names` that still exists."""
-    found: list[dict[str, Any]] = json.loads(_ask(["docker", "inspect", "--type", kind, *names]).stdout or "[]")
-    return found
+    objects: list[dict[str, Any]] = json.loads(_run(["docker", "inspect", "--type", kind, *names]).stdout or "[]")
+    return objects
 
 
 def is_swarm_manager() -> bool:
     """Return whether an engine answers and manages a swarm."""
     try:
-        told = _ask(["docker", "info", "--format", "{{.Swarm.ControlAvailable}}"], limit_s=ANSWER_S)
-        return told.stdout.strip() == "true"
+        result = _run(["docker", "info", "--format", "{{.Swarm.ControlAvailable}}"], timeout_s=ANSWER_TIMEOUT_S)
+        return result.stdout.strip() == "true"
     except (FileNotFoundError, subprocess.TimeoutExpired):
         return False
 
 
 def image_exists(image: str) -> bool:
     """Return whether the engine has `image`, without contacting a registry."""
-    return _ask(["docker", "image", "inspect", image]).returncode == 0
+    return _run(["docker", "image", "inspect", image]).returncode == 0
 
 
-def _ask(
-    command: Sequence[str], environ: Mapping[str, str] | None = None, limit_s: float | None = None
+def _run(
+    command: Sequence[str], environ: Mapping[str, str] | None = None, timeout_s: float | None = None
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, env=environ, timeout=limit_s)
+    return subprocess.run(command, capture_output=True, text=True, env=environ, timeout=timeout_s)
 
 
-def _unreachable(said: str) -> str:
-    if "permission denied" in said.lower():
+def _unreachable(errors: str) -> str:
+    if "permission denied" in errors.lower():
         return "found a Docker engine whose socket this account may not use: join the group docker, or run as root"
-    reason = said.strip().splitlines()[-1] if said.strip() else "no answer"
+    reason = errors.strip().splitlines()[-1] if errors.strip() else "no answer"
     return f"found no Docker engine that answers ({reason}): start it, or set RUNTIME=local"
 
 

@@ -1,4 +1,4 @@
-"""The Python environments under .venv: made on first use from hash-locked requirements, and again when those change."""
+"""The Python environments under .venv, created from hash-locked requirements on first use and after a change."""
 
 import fcntl
 import hashlib
@@ -15,7 +15,7 @@ from scripts.base.console import say, step
 from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
 from scripts.host.packages import require_ensurepip
-from scripts.host.pip import reason, run_pip
+from scripts.host.pip import failure_lines, run_pip
 from worker.contract.declarations import EngineDeclaration
 from worker.contract.engines import ENGINES
 
@@ -38,52 +38,52 @@ class Environment:
         return self.folder / "bin/python"
 
 
-def _further(engine: EngineDeclaration) -> tuple[Path, ...]:
+def _extra_locks(engine: EngineDeclaration) -> tuple[Path, ...]:
     """Return the lock files that `engine` needs besides base.txt, without torch's, which Environment.torch adds."""
     return () if engine.torch else tuple(WORKER / f"{name}.txt" for name in engine.image.requirements if name != "base")
 
 
-HOME = ROOT / ".venv"
-SERVE = Environment(HOME / "serve", (WORKER / "base.txt", WORKER / "local.txt"))
-SERVE_TORCH = Environment(HOME / "serve-torch", SERVE.locks, torch=True)
+VENVS = ROOT / ".venv"
+SERVE = Environment(VENVS / "serve", (WORKER / "base.txt", WORKER / "local.txt"))
+SERVE_TORCH = Environment(VENVS / "serve-torch", SERVE.locks, torch=True)
 # The lock files of all engines but torch: the model tools measure every engine.
-FURTHER = tuple(dict.fromkeys(lock for engine in ENGINES.values() for lock in _further(engine)))
-TOOLS = Environment(HOME / "tools", (*SERVE.locks, *FURTHER, ROOT / "scripts/requirements/tools.txt"), torch=True)
-PEERS = Environment(HOME / "peers", (*SERVE.locks, ROOT / "scripts/requirements/peers.txt"), torch=True)
-LOCK = Environment(HOME / "lock", (ROOT / "scripts/requirements/lock.txt",))
-DEV = Environment(HOME / "dev", (*TOOLS.locks, ROOT / "tests/requirements.txt"), torch=True)
+EXTRA_LOCKS = tuple(dict.fromkeys(lock for engine in ENGINES.values() for lock in _extra_locks(engine)))
+TOOLS = Environment(VENVS / "tools", (*SERVE.locks, *EXTRA_LOCKS, ROOT / "scripts/requirements/tools.txt"), torch=True)
+PEERS = Environment(VENVS / "peers", (*SERVE.locks, ROOT / "scripts/requirements/peers.txt"), torch=True)
+LOCK = Environment(VENVS / "lock", (ROOT / "scripts/requirements/lock.txt",))
+DEV = Environment(VENVS / "dev", (*TOOLS.locks, ROOT / "tests/requirements.txt"), torch=True)
 
 
 def serving(engine: EngineDeclaration) -> Environment:
     """Return the environment of workers that run `engine`."""
     if engine.torch:
         return SERVE_TORCH
-    further = _further(engine)
-    return Environment(HOME / f"serve-{engine.name}", (*SERVE.locks, *further)) if further else SERVE
+    extra_locks = _extra_locks(engine)
+    return Environment(VENVS / f"serve-{engine.name}", (*SERVE.locks, *extra_locks)) if extra_locks else SERVE
 
 
 def ensure(environment: Environment, nvidia: bool) -> Path:
-    """Make the environment if it is missing or its locks have changed; return the path of its Python.
+    """Create the environment if it is missing or its locks have changed; return the path of its Python.
 
-    If several commands need it at once, one makes it and the others wait. Raise CommandError if it cannot be made.
+    If several commands need it at once, one creates it and the others wait. Raise CommandError if it cannot be created.
     """
-    if not is_made(environment, nvidia):
-        with _alone(environment):
-            if not is_made(environment, nvidia):
+    if not is_current(environment, nvidia):
+        with _exclusive(environment):
+            if not is_current(environment, nvidia):
                 _create(environment)
                 _install(environment, nvidia)
                 _stamp(environment).write_text(_fingerprint(environment, nvidia))
     return environment.python
 
 
-def is_made(environment: Environment, nvidia: bool) -> bool:
+def is_current(environment: Environment, nvidia: bool) -> bool:
     """Return whether the environment exists and matches its locks."""
     stamp = _stamp(environment)
     return stamp.is_file() and stamp.read_text() == _fingerprint(environment, nvidia)
 
 
 @contextmanager
-def _alone(environment: Environment) -> Iterator[None]:
+def _exclusive(environment: Environment) -> Iterator[None]:
     environment.folder.parent.mkdir(parents=True, exist_ok=True)
     with environment.folder.with_suffix(".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -95,7 +95,7 @@ def _stamp(environment: Environment) -> Path:
 
 
 def _fingerprint(environment: Environment, nvidia: bool) -> str:
-    """Return a text that changes whenever the environment must be made again: with Python or with a lock file."""
+    """Return a text that changes whenever the environment must be created again: with Python or with a lock file."""
     locks = environment.locks + ((TORCH_CUDA if nvidia else TORCH_CPU,) if environment.torch else ())
     text = "".join(lock.read_text() for lock in locks)
     return f"{sys.version}\n{hashlib.sha256(text.encode()).hexdigest()}\n"
@@ -105,36 +105,36 @@ def _create(environment: Environment) -> None:
     step(f"Python environment .venv/{environment.folder.name}")
     require_ensurepip()
     shutil.rmtree(environment.folder, ignore_errors=True)
-    made = subprocess.run([sys.executable, "-m", "venv", environment.folder], capture_output=True, text=True)
-    if made.returncode:
+    result = subprocess.run([sys.executable, "-m", "venv", environment.folder], capture_output=True, text=True)
+    if result.returncode:
         raise CommandError(
-            f"{environment.folder}: cannot make a Python environment: {(made.stderr or made.stdout).strip()}"
+            f"{environment.folder}: cannot create a Python environment: {(result.stderr or result.stdout).strip()}"
         )
 
 
 def _install(environment: Environment, nvidia: bool) -> None:
     if not environment.torch:
         _pip(environment, environment.locks)
-    elif nvidia or not _pip(environment, (*environment.locks, TORCH_CPU), unless=NO_CPU_BUILD):
+    elif nvidia or not _pip(environment, (*environment.locks, TORCH_CPU), expected_error=NO_CPU_BUILD):
         # The one build that every index has. It runs without a GPU, too, but is larger.
         _pip(environment, (*environment.locks, TORCH_CUDA))
 
 
-def _pip(environment: Environment, locks: Sequence[Path], unless: re.Pattern[str] | None = None) -> bool:
-    """Install what `locks` pin; return False if pip fails with a line that matches `unless`.
+def _pip(environment: Environment, locks: Sequence[Path], expected_error: re.Pattern[str] | None = None) -> bool:
+    """Install what `locks` pin; return False if pip fails with a line that matches `expected_error`.
 
     Raise CommandError if it fails for another reason.
     """
     options = ["--require-hashes", "--only-binary=:all:", *(f"--requirement={lock}" for lock in locks)]
     total = len({line.split("==")[0] for lock in locks for line in lock.read_text().splitlines() if "==" in line})
-    done, said = run_pip(environment.python, ["install", *options], total)
-    if not done and unless and any(unless.search(line) for line in said):
-        say("   no CPU build of torch within reach; taking the build with CUDA, which is larger")
+    succeeded, output = run_pip(environment.python, ["install", *options], total)
+    if not succeeded and expected_error and any(expected_error.search(line) for line in output):
+        say("   no CPU build of torch is available; installing the CUDA build, which is larger")
         return False
-    if not done:
+    if not succeeded:
         raise CommandError(
-            f"pip could not fill .venv/{environment.folder.name}:",
-            *reason(said),
-            "needed a package index, or the wheels in a folder that PIP_FIND_LINKS names",
+            f"pip could not install the packages of .venv/{environment.folder.name}:",
+            *failure_lines(output),
+            "needed a package index, or PIP_FIND_LINKS set to a folder with the wheels",
         )
     return True

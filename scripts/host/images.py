@@ -78,7 +78,7 @@ def ensure(images: Iterable[Image]) -> None:
         step(f"building {reference}")
         command = ["build", "--file", str(ROOT / image.dockerfile), "--target", image.target, "--tag", reference]
         if docker.run_streaming([*command, *build_arguments(), str(ROOT)]):
-            raise CommandError(f"the build of {reference} failed, as it says above")
+            raise CommandError(f"the build of {reference} failed: see the output above")
 
 
 def build_arguments(environ: Mapping[str, str] = os.environ) -> list[str]:
@@ -97,6 +97,6 @@ def _files(folders: Iterable[str]) -> Iterator[Path]:
     for folder in folders:
         for path in (ROOT / folder).rglob("*"):
             name = path.relative_to(ROOT).as_posix()
-            skipped = name.startswith(SKIPPED_FOLDERS) or any(part in SKIPPED_PARTS for part in path.parts)
-            if path.is_file() and not skipped:
+            is_skipped = name.startswith(SKIPPED_FOLDERS) or any(part in SKIPPED_PARTS for part in path.parts)
+            if path.is_file() and not is_skipped:
                 yield path

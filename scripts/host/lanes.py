@@ -12,7 +12,7 @@ from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
 
 FAULTS = ("FAILED ", "ERROR ")  # pytest's summary starts the line of a test that did not pass with these
-LOOK_S = 0.2
+POLL_INTERVAL_S = 0.2
 
 
 @dataclass
@@ -29,34 +29,34 @@ class Lane:
         self.minutes = (time.monotonic() - self.started_s) / 60
         return self.process.poll() is not None
 
-    def printed(self) -> str:
+    def read_output(self) -> str:
         return self.output.read_text(encoding="utf-8", errors="replace")
 
     def failures(self) -> list[str]:
         """Return a line for each test that did not pass, and one for the lane; an empty list if all passed."""
         if not self.process.returncode:
             return []
-        found = [line for line in self.printed().splitlines() if line.startswith(FAULTS)]
-        return [*found, f"{self.name} failed with status {self.process.returncode}"]
+        failed = [line for line in self.read_output().splitlines() if line.startswith(FAULTS)]
+        return [*failed, f"{self.name} failed with status {self.process.returncode}"]
 
 
-def run_beside(commands: Mapping[str, Sequence[object]], folder: Path) -> None:
+def run_in_parallel(commands: Mapping[str, Sequence[object]], folder: Path) -> None:
     """Run all `commands` (lane name -> command) in parallel; write what each prints to lane-NAME.log in `folder`.
 
     Show a lane's output when it ends, and at last the minutes of each. Raise CommandError with the failures of all.
     """
     folder.mkdir(exist_ok=True)
-    step(f"pytest in lanes beside each other, which write {folder}/lane-*.log: {', '.join(commands)}")
+    step(f"pytest in parallel lanes, with logs in {folder}/lane-*.log: {', '.join(commands)}")
     with ExitStack() as stack:
         running = [stack.enter_context(_start(name, command, folder)) for name, command in commands.items()]
-        ended = []
-        for lane in _as_they_end(running):
+        completed = []
+        for lane in _as_completed(running):
             step(f"pytest, lane {lane.name}")
-            say(lane.printed().rstrip())
-            ended.append(lane)
+            say(lane.read_output().rstrip())
+            completed.append(lane)
         step("minutes of each lane")
-        say(aligned([("  ", lane.name, f"{lane.minutes:.1f}") for lane in ended]))
-        if failures := [line for lane in ended for line in lane.failures()]:
+        say(aligned([("  ", lane.name, f"{lane.minutes:.1f}") for lane in completed]))
+        if failures := [line for lane in completed for line in lane.failures()]:
             raise CommandError(*failures)
 
 
@@ -70,10 +70,10 @@ def _start(name: str, command: Sequence[object], folder: Path) -> Iterator[Lane]
         yield Lane(name, process, path)
 
 
-def _as_they_end(lanes: Sequence[Lane]) -> Iterator[Lane]:
+def _as_completed(lanes: Sequence[Lane]) -> Iterator[Lane]:
     running = list(lanes)
     while running:
-        time.sleep(LOOK_S)
+        time.sleep(POLL_INTERVAL_S)
         for lane in [lane for lane in running if lane.has_ended()]:
             running.remove(lane)
             yield lane

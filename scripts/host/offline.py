@@ -22,5 +22,5 @@ def _read(file: Path) -> dict[str, str]:
         return read_variables(file)
     except ValueError as error:
         raise CommandError(
-            f"{file}: found {str(error)!r}, needed NAME=value: run scripts/init-server.sh again, it writes the file"
+            f"{file}: found {str(error)!r}, needed NAME=value: run scripts/init-server.sh again, which writes the file"
         ) from error

@@ -15,21 +15,21 @@ TEST_TOOLS = {
     "chromium": "chromium", "chromedriver": "chromium-driver", "shellcheck": "shellcheck", "debootstrap": "debootstrap",
     "ssh": "openssh-client", "mkfs.ext4": "e2fsprogs", "mkfs.xfs": "xfsprogs", "ip": "iproute2",
 }  # fmt: skip
-LOCKED = "Could not get lock "  # apt's words; the lock's path and its holder follow
-LOCK_S = 600  # an upgrade in the background may take minutes
-LOOK_S = 1
+LOCK_ERROR = "Could not get lock "  # apt's words; the lock's path and its holder follow
+LOCK_TIMEOUT_S = 600  # an upgrade in the background may take minutes
+POLL_INTERVAL_S = 1
 
 
-def require(programs: Mapping[str, str], found: Callable[[str], bool] = on_path) -> None:
+def require(programs: Mapping[str, str], is_present: Callable[[str], bool] = on_path) -> None:
     """Install the missing `programs` (program -> Debian package); raise CommandError if that is impossible."""
-    if packages := installable(programs, found):
+    if packages := installable(programs, is_present):
         step(f"apt: {' '.join(packages)}")
         _install(packages)
 
 
-def installable(programs: Mapping[str, str], found: Callable[[str], bool] = on_path) -> list[str]:
+def installable(programs: Mapping[str, str], is_present: Callable[[str], bool] = on_path) -> list[str]:
     """Return the packages that `require` would install; raise CommandError if this account or system cannot."""
-    missing = [program for program in programs if not found(program)]
+    missing = [program for program in programs if not is_present(program)]
     packages = sorted({programs[program] for program in missing})
     if missing and (os.geteuid() != 0 or not on_path("apt-get")):
         raise CommandError(f"found no {', '.join(missing)}: {remedy(packages)}")
@@ -38,7 +38,7 @@ def installable(programs: Mapping[str, str], found: Callable[[str], bool] = on_p
 
 def require_ensurepip() -> None:
     """Install ensurepip for the running Python if it is missing; raise CommandError if that is impossible."""
-    require(ensurepip_package(), found=has_ensurepip)
+    require(ensurepip_package(), is_present=has_ensurepip)
 
 
 def ensurepip_package() -> dict[str, str]:
@@ -48,8 +48,8 @@ def ensurepip_package() -> dict[str, str]:
     """
     if sys.base_prefix != "/usr" and not has_ensurepip():
         raise CommandError(
-            f"found no ensurepip in {sys.executable}, which is not the system's Python: needed a Python with it: "
-            "give another one with PYTHON=, such as PYTHON=/usr/bin/python3"
+            f"found no ensurepip in {sys.executable}, which is not the system's Python, "
+            "needed a Python with ensurepip: choose one with PYTHON=, such as PYTHON=/usr/bin/python3"
         )
     return {"ensurepip": f"python{'.'.join(map(str, sys.version_info[:2]))}-venv"}
 
@@ -68,36 +68,36 @@ def _install(packages: Sequence[str]) -> None:
     install = ["install", "--no-install-recommends", *packages]
     # Fetch the lists only if the present ones do not do: an offline mirror may support one and not the other.
     for arguments in (install, ["update"], install):
-        done = _apt(arguments)
-        if done.returncode == 0 and arguments is install:
+        result = _apt(arguments)
+        if result.returncode == 0 and arguments is install:
             return
-    raise CommandError(f"apt could not install {' '.join(packages)}:", *done.stderr.strip().splitlines()[-3:])
+    raise CommandError(f"apt could not install {' '.join(packages)}:", *result.stderr.strip().splitlines()[-3:])
 
 
 def _apt(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Run apt-get, and again while another apt holds a lock; raise CommandError if it still does after LOCK_S seconds.
+    """Run apt-get, and again while another apt holds a lock; raise CommandError after LOCK_TIMEOUT_S seconds.
 
     apt's own DPkg::Lock::Timeout covers neither the lock on its lists nor the one on its archives.
     """
-    done = _apt_once(arguments)
-    if not _met_lock(done):
-        return done
-    holder = done.stderr.partition(LOCKED)[2].splitlines()[0]
-    step(f"waiting up to {LOCK_S // 60} minutes for another apt, which holds {holder}")
+    result = _apt_once(arguments)
+    if not _is_locked(result):
+        return result
+    holder = result.stderr.partition(LOCK_ERROR)[2].splitlines()[0]
+    step(f"waiting up to {LOCK_TIMEOUT_S // 60} minutes for another apt, which holds {holder}")
 
     def is_free() -> bool:
-        nonlocal done
-        done = _apt_once(arguments)
-        return not _met_lock(done)
+        nonlocal result
+        result = _apt_once(arguments)
+        return not _is_locked(result)
 
-    if not wait_until(is_free, LOCK_S, LOOK_S):
-        holder = done.stderr.partition(LOCKED)[2].splitlines()[0]
+    if not wait_until(is_free, LOCK_TIMEOUT_S, POLL_INTERVAL_S):
+        holder = result.stderr.partition(LOCK_ERROR)[2].splitlines()[0]
         raise CommandError(f"another apt still holds {holder}: wait for it to end, or end it, and run this again")
-    return done
+    return result
 
 
-def _met_lock(done: subprocess.CompletedProcess[str]) -> bool:
-    return done.returncode != 0 and LOCKED in done.stderr
+def _is_locked(result: subprocess.CompletedProcess[str]) -> bool:
+    return result.returncode != 0 and LOCK_ERROR in result.stderr
 
 
 def _apt_once(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:

@@ -27,37 +27,37 @@ class Remote:
         """Return the ssh command that runs `script`; WANWU_SSH replaces "ssh", for example by "ssh -F FILE"."""
         return [*shlex.split(os.environ.get("WANWU_SSH", "ssh")), *SSH_OPTIONS, self.host, script]
 
-    def ask(self, script: str, given: bytes = b"") -> str:
-        """Run `script` on the server with the input `given` and return its output; raise CommandError if it fails."""
-        done = subprocess.run(self.command(script), input=given, capture_output=True)
-        self._judge(done.returncode, done.stderr)
-        return done.stdout.decode()
+    def run(self, script: str, stdin: bytes = b"") -> str:
+        """Run `script` on the server with the input `stdin` and return its output; raise CommandError if it fails."""
+        result = subprocess.run(self.command(script), input=stdin, capture_output=True)
+        self._check(result.returncode, result.stderr)
+        return result.stdout.decode()
 
     def send(self, script: str, write: Callable[[IO[bytes]], None]) -> None:
         """Run `script` on the server and let `write` fill its input; raise CommandError if it fails."""
-        with tempfile.TemporaryFile() as said:
+        with tempfile.TemporaryFile() as errors:
             command = self.command(script)
-            with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said) as ssh:
+            with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors) as ssh:
                 _feed(ssh, write)
-            said.seek(0)
-            self._judge(ssh.returncode, said.read())
+            errors.seek(0)
+            self._check(ssh.returncode, errors.read())
 
-    def note(self, text: bytes) -> None:
+    def append_log(self, text: bytes) -> None:
         with self.log.open("ab") as log:
             log.write(text)
 
-    def refusal(self, status: int, said: str) -> CommandError:
-        why = (said.strip().splitlines() or ["it said nothing"])[-1].removeprefix("!! ")
+    def command_error(self, status: int, output: str) -> CommandError:
+        reason = (output.strip().splitlines() or ["it printed nothing"])[-1].removeprefix("!! ")
         if status == SSH_FAILED:
             return CommandError(
-                f"{self.host}: not reached ({why}): needed one that lets this account in by its SSH key"
+                f"{self.host}: cannot connect ({reason}): needed a server that accepts this account's SSH key"
             )
-        return CommandError(f"{self.host}: {why}; all it said is in {self.log}")
+        return CommandError(f"{self.host}: {reason}; the full output is in {self.log}")
 
-    def _judge(self, status: int, said: bytes) -> None:
-        self.note(said)
+    def _check(self, status: int, errors: bytes) -> None:
+        self.append_log(errors)
         if status:
-            raise self.refusal(status, said.decode(errors="replace"))
+            raise self.command_error(status, errors.decode(errors="replace"))
 
 
 def _feed(ssh: subprocess.Popen[bytes], write: Callable[[IO[bytes]], None]) -> None:

@@ -9,14 +9,14 @@ from pathlib import Path
 from scripts.base.console import say, step
 from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
-from scripts.host.environments import FURTHER, TORCH_CPU, TORCH_CUDA, WORKER
+from scripts.host.environments import EXTRA_LOCKS, TORCH_CPU, TORCH_CUDA, WORKER
 from scripts.host.packages import require_ensurepip
-from scripts.host.pip import reason, run_pip
+from scripts.host.pip import failure_lines, run_pip
 from worker.contract.files import sha256
 
 WHEELHOUSE = ROOT / "wheelhouse"
 BASE = WORKER / "base.txt"
-LOCKS = (BASE, *FURTHER, TORCH_CPU, TORCH_CUDA)
+LOCKS = (BASE, *EXTRA_LOCKS, TORCH_CPU, TORCH_CUDA)
 # The images run Debian 12's Python 3.11 with glibc 2.36. pip needs the name of every platform tag that fits.
 TAGS = (
     "--python-version=3.11",
@@ -35,27 +35,27 @@ def fill(torch: bool) -> None:
 
     Wheels for GPUs are kept but not fetched: no other image needs them. Raise CommandError if pip fails.
     """
-    collect((BASE, *FURTHER, *([TORCH_CPU] if torch else [])), WHEELHOUSE)
+    collect((BASE, *EXTRA_LOCKS, *([TORCH_CPU] if torch else [])), WHEELHOUSE)
 
 
 def collect(locks: Sequence[Path], folder: Path, keep: Sequence[Path] = LOCKS) -> None:
     """Fetch into `folder` every wheel that `locks` pin; delete those that neither `locks` nor `keep` pin.
 
-    Wheels that are there already are not fetched again: a full folder needs no index. Raise CommandError if pip fails.
+    Wheels that are already there are not fetched again: a full folder needs no index. Raise CommandError if pip fails.
     """
     pins = {name: hashes for lock in locks for name, hashes in read_pins(lock.read_text()).items()}
     folder.mkdir(exist_ok=True)
-    if absent := missing(pins, _hashes(folder).values()):
-        step(f"{folder.name}: {len(absent)} of {len(pins)} wheels to fetch")
+    if unmet := missing(pins, _hashes(folder).values()):
+        step(f"{folder.name}: {len(unmet)} of {len(pins)} wheels to download")
         _download(locks, folder)
-        if absent := missing(pins, _hashes(folder).values()):
-            raise CommandError(f"pip ended well, but {folder} has no wheel for {', '.join(absent)}")
-    known = {value for lock in (*locks, *keep) for each in read_pins(lock.read_text()).values() for value in each}
-    for path in (path for path, value in _hashes(folder).items() if value not in known):
-        say(f"   removing {path.name}, which no lock names")
+        if unmet := missing(pins, _hashes(folder).values()):
+            raise CommandError(f"pip succeeded, but {folder} has no wheel for {', '.join(unmet)}")
+    pinned = {value for lock in (*locks, *keep) for each in read_pins(lock.read_text()).values() for value in each}
+    for path in (path for path, value in _hashes(folder).items() if value not in pinned):
+        say(f"   removing {path.name}, which no lock file lists")
         path.unlink()
     size = sum(path.stat().st_size for path in folder.iterdir())
-    say(f"   {folder.name} holds the {len(pins)} wheels that are needed; {size / 1e6:.0f} MB in all")
+    say(f"   {folder.name} has all needed wheels ({len(pins)}); {size / 1e6:.0f} MB in total")
 
 
 def read_pins(lock: str) -> Pins:
@@ -65,8 +65,8 @@ def read_pins(lock: str) -> Pins:
 
 def missing(pins: Pins, hashes: Iterable[str]) -> list[str]:
     """Return the pins that no file satisfies; `hashes` are the files' sha256."""
-    there = set(hashes)
-    return [name for name, allowed in pins.items() if not allowed & there]
+    present = set(hashes)
+    return [name for name, allowed in pins.items() if not allowed & present]
 
 
 def _hashes(folder: Path) -> dict[Path, str]:
@@ -76,16 +76,16 @@ def _hashes(folder: Path) -> dict[Path, str]:
 def _download(locks: Sequence[Path], folder: Path) -> None:
     # A separate environment, since the system's Python often comes without pip.
     require_ensurepip()
-    with tempfile.TemporaryDirectory(prefix="wanwu-pip-") as own:
-        venv.create(own, with_pip=True, symlinks=True)
+    with tempfile.TemporaryDirectory(prefix="wanwu-pip-") as folder_of_pip:
+        venv.create(folder_of_pip, with_pip=True, symlinks=True)
         for lock in locks:
             arguments = ["--no-deps", "--require-hashes", "--only-binary=:all:", *TAGS, f"--dest={folder}"]
             total = len(read_pins(lock.read_text()))
             command = ["download", *arguments, f"--requirement={lock}"]
-            done, said = run_pip(Path(own) / "bin/python", command, total)
-            if not done:
+            succeeded, output = run_pip(Path(folder_of_pip) / "bin/python", command, total)
+            if not succeeded:
                 raise CommandError(
-                    f"pip could not fetch what {lock.name} pins:",
-                    *reason(said),
-                    "needed a package index that has them, or the wheels in a folder that PIP_FIND_LINKS names",
+                    f"pip could not download the wheels that {lock.name} pins:",
+                    *failure_lines(output),
+                    "needed a package index that has them, or PIP_FIND_LINKS set to a folder with the wheels",
                 )

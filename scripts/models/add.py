@@ -17,7 +17,7 @@ from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
 from scripts.host.environments import TOOLS, ensure
-from scripts.models import model_store as library
+from scripts.models import model_store
 from scripts.models import tools as model_tools
 from scripts.models.labels import file_faults as label_file_faults
 from scripts.models.labels import read_labels, retired_faults
@@ -26,14 +26,14 @@ from scripts.models.tools import PrepareTask
 
 NEW, OLD = ".new", ".old"  # suffixes of hidden folders next to the target: the new folder, the replaced one
 UNPREPARED, QUICK = "0", "quick"  # values of PREPARE=
-ENDINGS = (signal.SIGTERM, signal.SIGHUP)
-FILES = ("templates", "golden")  # options that name a file
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+FILE_OPTIONS = ("templates", "golden")  # options that name a file
 
 
 def add(options: AddModelOptions) -> None:
     """Make the model folder that `options` describe. Raise CommandError if that fails, and leave nothing behind."""
-    if found := _faults(options):
-        raise CommandError(*found)
+    if faults := _faults(options):
+        raise CommandError(*faults)
     target = options.target
     set_umask_and_signals()
     with staging_folder(target) as folder:
@@ -42,10 +42,10 @@ def add(options: AddModelOptions) -> None:
         if options.prepare != UNPREPARED:
             prepare(python, folder, target, options.calibration, options.prepare == QUICK)
         install_folder(folder, target)
-    library.record(options.models, target, good=True)
-    shown = target.relative_to(ROOT) if target.is_relative_to(ROOT) else target
-    say(f"\nadded: {shown}. To serve it, put this into the cluster's file, first to make it the default:\n")
-    say(f'  [[models]]\n  name = "{options.name}"\n  folder = {tomlkit.item(str(shown)).as_string()}')
+    model_store.record(options.models, target, good=True)
+    display_path = target.relative_to(ROOT) if target.is_relative_to(ROOT) else target
+    say(f"\nadded: {display_path}. To serve it, add this to the cluster file; the first model is the default:\n")
+    say(f'  [[models]]\n  name = "{options.name}"\n  folder = {tomlkit.item(str(display_path)).as_string()}')
 
 
 def prepare(python: Path, folder: Path, target: Path, calibration: str, quick: bool = False) -> None:
@@ -57,11 +57,11 @@ def prepare(python: Path, folder: Path, target: Path, calibration: str, quick: b
     model_tools.run(python, "prepare", folder, task)
 
 
-def effort_faults(found: str, *known: str) -> list[str]:
-    """Return the faults of `found`, the value of PREPARE=, which must be one of `known` or ""."""
-    if found in ("", *known):
+def effort_faults(value: str, *allowed: str) -> list[str]:
+    """Return the faults of `value`, the value of PREPARE=, which must be one of `allowed` or ""."""
+    if value in ("", *allowed):
         return []
-    return [f"PREPARE: found {found!r}, needed {' or '.join(known)}, or nothing to measure thoroughly"]
+    return [f"PREPARE: found {value!r}, needed {' or '.join(allowed)}, or no value for a thorough measurement"]
 
 
 def calibration_faults(calibration: str) -> list[str]:
@@ -74,18 +74,18 @@ def calibration_faults(calibration: str) -> list[str]:
 def set_umask_and_signals() -> None:
     """Make new files readable by the serving account, and make SIGTERM and SIGHUP clean up as a normal exit does."""
     os.umask(0o022)
-    for signum in ENDINGS:
+    for signum in STOP_SIGNALS:
         signal.signal(signum, lambda number, _: sys.exit(128 + number))
 
 
 def name_faults(options: AddModelOptions) -> list[str]:
     """Return the faults of the name and of the target folder."""
     try:
-        library.check_name(options.name)
-    except CommandError as refusal:
-        return list(refusal.lines)
+        model_store.check_name(options.name)
+    except CommandError as error:
+        return list(error.lines)
     if options.target.exists() and not options.force:
-        return [f"{options.target}: is there already: give another NAME=, or FORCE=1 to replace it"]
+        return [f"{options.target}: exists already: choose another NAME=, or set FORCE=1 to replace it"]
     return []
 
 
@@ -93,7 +93,7 @@ def file_faults(options: AddModelOptions) -> list[str]:
     """Return a line for each missing file and for each fault of the options other than name and source."""
     labels, faults = read_labels(options.labels)
     faults += retired_faults(options.retired) + label_file_faults(labels)
-    paths = {name: getattr(options, name) for name in FILES}
+    paths = {name: getattr(options, name) for name in FILE_OPTIONS}
     faults += [
         f"{name.upper()}: {path}: no such file" for name, path in paths.items() if path and not Path(path).is_file()
     ]
@@ -104,7 +104,7 @@ def file_faults(options: AddModelOptions) -> list[str]:
 def _channels_faults(channels: str) -> list[str]:
     if not channels or (channels.isdecimal() and int(channels)):
         return []
-    return [f"CHANNELS: found {channels!r}, needed how many each image has: 1 for grey, 3 for RGB, or another number"]
+    return [f"CHANNELS: found {channels!r}, needed the number of channels: 1 for grey, 3 for RGB, or another number"]
 
 
 def _faults(options: AddModelOptions) -> list[str]:
@@ -119,7 +119,7 @@ def _faults(options: AddModelOptions) -> list[str]:
 
 def _with_absolute_paths(options: AddModelOptions) -> AddModelOptions:
     """Return `options` with absolute paths, since the tool runs in another directory."""
-    paths = {name: getattr(options, name) for name in ("source", *FILES)}
+    paths = {name: getattr(options, name) for name in ("source", *FILE_OPTIONS)}
     absolute: dict[str, Any] = {name: str(Path(path).absolute()) for name, path in paths.items() if path}
     labels = {language: Path(path).absolute() for language, path in read_labels(options.labels)[0].items()}
     return replace(options, labels=",".join(f"{language}:{path}" for language, path in labels.items()), **absolute)
@@ -134,12 +134,12 @@ def staging_folder(target: Path) -> Iterator[Path]:
     folder = target.with_name(f".{target.name}{NEW}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _clear(target.parent)
+        _clean_up(target.parent)
         folder.mkdir()
     except OSError as error:
         if folder.is_dir():
-            raise CommandError(f"{folder}: another model-add makes this model now: wait for it") from error
-        raise CommandError(f"{error.filename}: {error.strerror}: needed a folder to write in, MODELS=") from error
+            raise CommandError(f"{folder}: another model-add is adding this model: wait for it to end") from error
+        raise CommandError(f"{error.filename}: {error.strerror}: needed a writable folder: set MODELS=") from error
     with locked(folder):
         try:
             yield folder
@@ -147,7 +147,7 @@ def staging_folder(target: Path) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _clear(models: Path) -> None:
+def _clean_up(models: Path) -> None:
     """Remove what a killed model-add left in `models`, and restore the folder it was replacing.
 
     The kernel released its lock when it died.
@@ -156,11 +156,11 @@ def _clear(models: Path) -> None:
         with contextlib.suppress(BlockingIOError), locked(folder):
             shutil.rmtree(folder)
     for folder in models.glob(f".*{OLD}"):
-        place = folder.with_name(folder.name.removeprefix(".").removesuffix(OLD))
-        if place.exists():
+        target = folder.with_name(folder.name.removeprefix(".").removesuffix(OLD))
+        if target.exists():
             shutil.rmtree(folder)
         else:
-            folder.rename(place)
+            folder.rename(target)
 
 
 @contextlib.contextmanager

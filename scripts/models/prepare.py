@@ -10,7 +10,7 @@ from scripts.cluster.config import Cluster
 from scripts.cluster.hardware import read_hardware
 from scripts.host.environments import TOOLS, ensure
 from scripts.models import add as model_add
-from scripts.models import model_store as library
+from scripts.models import model_store
 from scripts.models.model_store import StoredModel
 from scripts.models.options import PrepareOptions
 
@@ -21,7 +21,9 @@ def prepare(options: PrepareOptions, cluster: Cluster) -> None:
     Raise CommandError if that fails; the folder being prepared then stays unchanged.
     """
     models, name = options.models, options.name
-    entries = [entry for entry in library.chosen(library.entries(models, cluster), name) if name or entry.served]
+    entries = [
+        entry for entry in model_store.select(model_store.entries(models, cluster), name) if name or entry.served
+    ]
     faults = model_add.calibration_faults(options.calibration)
     if faults := faults + model_add.effort_faults(options.prepare, model_add.QUICK):
         raise CommandError(*faults)
@@ -30,22 +32,22 @@ def prepare(options: PrepareOptions, cluster: Cluster) -> None:
     for entry in entries:
         _prepare(models, entry, python, options.calibration, options.prepare == model_add.QUICK)
     if served := [entry.name for entry in entries if entry.served]:
-        say(f"\nprepared: to serve {', '.join(served)} so, run `make rollout`")
+        say(f"\nprepared: run `make rollout` to serve {', '.join(served)} as prepared")
 
 
 def _prepare(models: Path, entry: StoredModel, python: Path, calibration: str, quick: bool) -> None:
     target = entry.folder.resolve()
     step(f"preparing {entry.name}")
-    if fault := library.read_summary(target).fault:
+    if fault := model_store.read_summary(target).fault:
         raise CommandError(fault)
     with model_add.staging_folder(target) as folder:
-        shutil.copytree(target, folder, copy_function=_linked, dirs_exist_ok=True)
+        shutil.copytree(target, folder, copy_function=_link_or_copy, dirs_exist_ok=True)
         model_add.prepare(python, folder, target, calibration, quick)
         model_add.install_folder(folder, target)
-    library.record(models, target, good=True)
+    model_store.record(models, target, good=True)
 
 
-def _linked(source: str, target: str) -> None:
+def _link_or_copy(source: str, target: str) -> None:
     """Hard-link `source` as `target`, or copy it if the file system or the file's owner prevents a link."""
     try:
         os.link(source, target)

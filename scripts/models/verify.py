@@ -14,7 +14,7 @@ from scripts.base.errors import CommandError
 from scripts.cluster.config import Cluster
 from scripts.cluster.hardware import read_hardware
 from scripts.host.environments import ensure, serving
-from scripts.models import model_store as library
+from scripts.models import model_store
 from scripts.models import tools as model_tools
 from scripts.models.model_store import StoredModel
 from scripts.models.options import VerifyOptions
@@ -35,28 +35,28 @@ class Report:
 
 def verify(options: VerifyOptions, cluster: Cluster) -> None:
     """Check the folder called `options.name`, or every one, and print a report. Raise CommandError if any fails."""
-    entries = library.chosen(library.entries(options.models, cluster), options.name)
+    entries = model_store.select(model_store.entries(options.models, cluster), options.name)
     # Progress messages must not end up in the JSON.
     with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
         reports = [_verify(options.models, entry) for entry in entries]
     if options.json:
         say(json.dumps([asdict(report) | {"ok": report.ok} for report in reports], indent=1, ensure_ascii=False))
     if failed := [report.name for report in reports if not report.ok]:
-        raise CommandError(f"failed: {', '.join(failed)}; see above, and do not serve what is not verified")
+        raise CommandError(f"failed: {', '.join(failed)}: see above: do not serve them until they are verified")
     if not options.json:
         say(f"verified: {', '.join(report.name for report in reports)}")
 
 
 def _verify(models: Path, entry: StoredModel) -> Report:
     python = ensure(
-        serving(library.read_summary(entry.folder).needs(library.machine_kind_here())),
+        serving(model_store.read_summary(entry.folder).needs(model_store.machine_kind_here())),
         nvidia=bool(read_hardware().gpus),
     )
     report = Report(entry.name, str(entry.folder))
     for check in _checks(python, entry.folder):
         report.checks.append(check)
         say(f"{'ok' if check['ok'] else 'no'}  {entry.name}: {check['check']}: {check['found']}")
-    library.record(models, entry.folder, report.ok)
+    model_store.record(models, entry.folder, report.ok)
     return report
 
 

@@ -11,15 +11,15 @@ from scripts.cluster.plan import Plan, Worker
 from worker.contract.cpu_list import format_cpu_list
 from worker.contract.settings import SETTINGS, to_env
 
-NOTICE = "Rendered from compose/cluster.toml by scripts/render; a change here is lost at the next `make up`."
+NOTICE = "Rendered from compose/cluster.toml by scripts/render; changes here are lost at the next `make up`."
 # supervisord has no escapes inside quotes, and takes the rest of a line after " ;" or " #" for a comment.
 UNQUOTABLE = re.compile(r"""["'\\\n]|\s([;#]|$)""")
 
 
 def addresses(cluster: Cluster, plan: Plan, ports: Mapping[str, int]) -> dict[str, str]:
     """Return each worker's address, HOST:PORT, by worker name; workers share their server's network."""
-    server = {server.name: server.address for server in cluster.servers}
-    return {worker.name: f"{server[worker.slot.server]}:{ports[worker.name]}" for worker in plan.workers}
+    hosts = {server.name: server.address for server in cluster.servers}
+    return {worker.name: f"{hosts[worker.slot.server]}:{ports[worker.name]}" for worker in plan.workers}
 
 
 def members(cluster: Cluster, plan: Plan, address: Mapping[str, str]) -> str:
@@ -43,7 +43,7 @@ def members(cluster: Cluster, plan: Plan, address: Mapping[str, str]) -> str:
     return json.dumps({"rendered": NOTICE, "pools": pools}, indent=1) + "\n"
 
 
-def listen(port: int) -> str:
+def listen_directive(port: int) -> str:
     """Return Nginx's listen directive."""
     return f"# {NOTICE}\nlisten {port};\n"
 
@@ -85,14 +85,14 @@ def programs(
             f"stdout_logfile=%(here)s/../logs/{worker.name}.log\n"
             "redirect_stderr=true\n"
             "autorestart=true\n"
-            f"stopwaitsecs={patience_s(cluster)}\n"
+            f"stopwaitsecs={stop_timeout_s(cluster)}\n"
             "killasgroup=true\n"
             "priority=100\n"
         )
     return "\n".join(sections)
 
 
-def patience_s(cluster: Cluster) -> int:
+def stop_timeout_s(cluster: Cluster) -> int:
     """Return the seconds in which a worker must stop: it drains, then answers the requests in flight."""
     return int(cluster.settings["drain_s"]) + int(cluster.settings["deadline_s"]) + 5
 
@@ -105,7 +105,9 @@ def path_faults(path: Path) -> list[str]:
     """Return a fault if `path` cannot be written in supervisord's configuration."""
     if not UNQUOTABLE.search(str(path)):
         return []
-    return [f"{path}: needed a path without quotes, backslashes, line breaks, and spaces at its end or before ; or #"]
+    return [
+        f"{path}: needed a path without quotes, backslashes, line breaks, trailing spaces, and spaces before ; or #"
+    ]
 
 
 def _escape(text: str) -> str:

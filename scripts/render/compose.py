@@ -6,7 +6,7 @@ from pathlib import Path
 
 from scripts.cluster.config import Cluster
 from scripts.cluster.plan import Plan, Worker
-from scripts.render.common import NOTICE, model_of, patience_s, worker_environment
+from scripts.render.common import NOTICE, model_of, stop_timeout_s, worker_environment
 from worker.contract.cpu_list import format_cpu_list
 
 PORT = 8000  # each worker listens here inside its own container
@@ -41,24 +41,24 @@ def workers(
 
 def _worker(cluster: Cluster, worker: Worker, image: str, memory: int) -> dict[str, object]:
     model = model_of(cluster, worker)
-    inside = f"{MODELS}/{model.name}"
+    target = f"{MODELS}/{model.name}"
     service: dict[str, object] = {
         "image": image,
         # A cpuset rather than a quota: engines start a thread for each CPU they see, and a quota does not hide CPUs.
         "cpuset": format_cpu_list(worker.slot.cpus),
         "mem_limit": memory,
-        "environment": worker_environment(cluster, worker, f"0.0.0.0:{PORT}", inside),
+        "environment": worker_environment(cluster, worker, f"0.0.0.0:{PORT}", target),
         "volumes": [
             {
                 "type": "bind",
                 "source": str(model.folder),
-                "target": inside,
+                "target": target,
                 "read_only": True,
                 # Without this, Docker creates a missing folder instead of reporting an error.
                 "bind": {"create_host_path": False},
             }
         ],
-        "stop_grace_period": f"{patience_s(cluster)}s",
+        "stop_grace_period": f"{stop_timeout_s(cluster)}s",
     }
     if worker.slot.gpu:
         device = {"driver": "nvidia", "device_ids": [worker.slot.gpu], "capabilities": ["gpu"]}

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from scripts.cluster.config import ROOT, Cluster, Model
-from scripts.render.common import patience_s
-from scripts.render.swarm import PORT, from_volume, service_name
+from scripts.render.common import stop_timeout_s
+from scripts.render.swarm import PORT, service_name, volume_environment
 
-NOTICE = "# Rendered from the cluster's file by `make k8s`; a change here is lost at the next one.\n"
+NOTICE = "# Rendered from cluster.toml by `make k8s`; changes here are lost at the next run.\n"
 BASE = ROOT / "compose/kubernetes"
 GATEWAY, WORKER = "wanwu-gateway", "wanwu-worker"  # names of the objects and images in the base
 OVERLAY = "kustomization.yaml"
@@ -65,14 +65,14 @@ def _members(cluster: Cluster) -> str:
     return json.dumps({"pools": pools}, indent=1) + "\n"
 
 
-def _kustomization(resources: list[str], name: str, image: str, more: Manifest) -> Manifest:
+def _kustomization(resources: list[str], name: str, image: str, extra: Manifest) -> Manifest:
     image_name, _, tag = image.rpartition(":")
     return {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "resources": resources,
         "images": [{"name": name, "newName": image_name, "newTag": tag}],
-        **more,
+        **extra,
     }
 
 
@@ -93,20 +93,20 @@ def _gateway(cluster: Cluster, image: str, resources: list[str]) -> Manifest:
 def _worker(model: Model, image: str, base: str) -> Manifest:
     """Return the overlay of one model's workers."""
     label = {"includeSelectors": True, "pairs": {"app.kubernetes.io/name": worker_name(model)}}
-    more = {"nameSuffix": f"-{service_name(model.name)}", "labels": [label], "patches": [{"path": PATCH}]}
-    return _kustomization([base], WORKER, image, more)
+    extra = {"nameSuffix": f"-{service_name(model.name)}", "labels": [label], "patches": [{"path": PATCH}]}
+    return _kustomization([base], WORKER, image, extra)
 
 
 def _patch(cluster: Cluster, model: Model, pod: Pod) -> Manifest:
     """Return the Deployment patch of a model's workers; requests equal limits, so the pods are Guaranteed."""
-    listed = {"cpu": str(pod.cpus), "memory": str(pod.memory), **({"nvidia.com/gpu": "1"} if pod.gpu else {})}
-    environment = from_volume(cluster, model)
+    resources = {"cpu": str(pod.cpus), "memory": str(pod.memory), **({"nvidia.com/gpu": "1"} if pod.gpu else {})}
+    environment = volume_environment(cluster, model)
     container = {
         "name": "worker",
         "env": [{"name": name, "value": value} for name, value in environment.items()],
-        "resources": {"requests": listed, "limits": listed},
+        "resources": {"requests": resources, "limits": resources},
     }
-    spec = {"terminationGracePeriodSeconds": patience_s(cluster), "containers": [container]}
+    spec = {"terminationGracePeriodSeconds": stop_timeout_s(cluster), "containers": [container]}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",

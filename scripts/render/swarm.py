@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scripts.cluster.config import Cluster, Model
-from scripts.render.common import NOTICE, patience_s
+from scripts.render.common import NOTICE, stop_timeout_s
 from worker.contract.settings import EXIT, to_env
-from worker.contract.swarm_slot import SLOTS
+from worker.contract.swarm_slot import SLOTS_FILE
 
 PORT = 8000  # each worker listens here inside its own container
 VOLUME = "/models"  # path of the model volume inside a worker's container
 CACHE = "/cache"
 SERVES = "wanwu.serves"  # label of the nodes that run workers
 MONITOR = "10s"  # how long Swarm watches each updated task for failure
-SERVICE_NAME = 40  # length to which a model's name is cut in its service's name; Swarm allows 63 in all
+MAX_SERVICE_NAME = 40  # length to which a model's name is cut in its service's name; Swarm allows 63 in all
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Pool:
 
 def service_name(model: str) -> str:
     """Return the name of a model's service, with a hash if it differs, since host names allow fewer characters."""
-    fitting = re.sub(r"[^a-z0-9]+", "-", model)[:SERVICE_NAME].strip("-")
-    return fitting if fitting == model else f"{fitting}-{hashlib.sha256(model.encode()).hexdigest()[:6]}"
+    valid = re.sub(r"[^a-z0-9]+", "-", model)[:MAX_SERVICE_NAME].strip("-")
+    return valid if valid == model else f"{valid}-{hashlib.sha256(model.encode()).hexdigest()[:6]}"
 
 
 def members(cluster: Cluster, stack: str) -> str:
@@ -76,7 +76,7 @@ def _service(cluster: Cluster, model: Model, pool: Pool, offline: Mapping[str, s
         "environment": _environment(cluster, model, pool, offline),
         "volumes": [
             {"type": "bind", "source": str(model.folder.parent), "target": VOLUME, "read_only": True},
-            {"type": "bind", "source": SLOTS, "target": SLOTS, "read_only": True},
+            {"type": "bind", "source": SLOTS_FILE, "target": SLOTS_FILE, "read_only": True},
             # Compiled networks and text embeddings outlive a container, so that the next one starts faster.
             {"type": "volume", "source": "cache", "target": CACHE},
             {"type": "tmpfs", "target": "/tmp"},  # noqa: S108 - inside the container
@@ -84,7 +84,7 @@ def _service(cluster: Cluster, model: Model, pool: Pool, offline: Mapping[str, s
         "read_only": True,
         "cap_drop": ["ALL"],
         "init": True,
-        "stop_grace_period": f"{patience_s(cluster)}s",
+        "stop_grace_period": f"{stop_timeout_s(cluster)}s",
         "logging": {"driver": "json-file", "options": {"max-size": "50m", "max-file": "5"}},
         "deploy": _deploy(pool, monitor),
     }
@@ -94,14 +94,14 @@ def _environment(cluster: Cluster, model: Model, pool: Pool, offline: Mapping[st
     """Return the environment of all tasks of the service; each task adds what depends on its slot."""
     return {
         **offline,
-        **from_volume(cluster, model),
+        **volume_environment(cluster, model),
         **to_env(volume_id=pool.volume),
         # Swarm cannot assign a GPU to a task, so each worker sees all GPUs and uses only its slot's.
         **({"NVIDIA_VISIBLE_DEVICES": "all"} if pool.gpus else {}),
     }
 
 
-def from_volume(cluster: Cluster, model: Model) -> dict[str, str]:
+def volume_environment(cluster: Cluster, model: Model) -> dict[str, str]:
     """Return the environment of every container that serves `model` from the model volume."""
     return to_env(
         model=model.name,
@@ -118,14 +118,14 @@ def from_volume(cluster: Cluster, model: Model) -> dict[str, str]:
 def _deploy(pool: Pool, monitor: str) -> dict[str, object]:
     # A slot holds one worker, so the old one must stop before the new one starts. The update continues once the new one
     # is healthy, that is once /readyz is 200; a worker that exits before counts as a failure, however long it took.
-    change = {"parallelism": 1, "order": "stop-first", "monitor": monitor}
+    update = {"parallelism": 1, "order": "stop-first", "monitor": monitor}
     slot = {"discrete_resource_spec": {"kind": "slot", "value": 1}}
     return {
         "replicas": pool.replicas,
         "endpoint_mode": "dnsrr",
         "placement": {"constraints": [f"node.labels.{SERVES} == true"], "preferences": [{"spread": "node.id"}]},
-        "update_config": {**change, "failure_action": "rollback"},
-        "rollback_config": {**change, "failure_action": "pause"},
+        "update_config": {**update, "failure_action": "rollback"},
+        "rollback_config": {**update, "failure_action": "pause"},
         "restart_policy": {"condition": "any", "delay": "2s"},
         "resources": {
             "limits": {"memory": str(pool.memory), "pids": 1024},

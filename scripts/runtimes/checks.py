@@ -9,19 +9,19 @@ from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.preflight import memory_faults, port_faults
 
 
-def room(deployment: Deployment, ports: Sequence[int], running: bool) -> str:
+def check_capacity(deployment: Deployment, ports: Sequence[int], running: bool) -> str:
     """Check that the memory suffices and, unless the service is `running`, that its `ports` are free."""
     faults = memory_faults(deployment.plan, deployment.hardware, deployment.models)
     if faults := faults + ([] if running else port_faults(ports)):
         raise CommandError(*faults)
-    shown = f"ports {ports[0]} to {ports[-1]}" if len(ports) > 1 else f"port {ports[0]}"
-    return f"enough memory, {shown} {'ours' if running else 'free'}"
+    ports_text = f"ports {ports[0]} to {ports[-1]}" if len(ports) > 1 else f"port {ports[0]}"
+    return f"enough memory, {ports_text} {'in use by this service' if running else 'free'}"
 
 
-def writable(folders: Mapping[Path, str]) -> str:
+def check_writable(folders: Mapping[Path, str]) -> str:
     """Check that each of `folders` (path -> remedy if not) can be created or written."""
     for folder, remedy in folders.items():
         nearest = next(path for path in (folder, *folder.parents) if path.exists())
         if not os.access(nearest, os.W_OK, effective_ids=True):
-            raise CommandError(f"{nearest}: found no right to write there, needed it for {folder}: {remedy}")
+            raise CommandError(f"{nearest}: found no write permission, needed it for {folder}: {remedy}")
     return f"{' and '.join(map(str, folders))} can be written"

@@ -16,20 +16,20 @@ RUNTIMES: dict[str, Runtime] = {
 }  # fmt: skip
 
 
-def choose(wanted: str, run: RunDir, servers: int = 1) -> Runtime:
-    """Return the runtime named `wanted`; if that is "", the one that serves from `run`, or else the best for `servers`.
+def choose(requested: str, run: RunDir, servers: int = 1) -> Runtime:
+    """Return the runtime named `requested`; if that is "", the one that serves from `run`, or the best for `servers`.
 
     Raise CommandError if the name is unknown, or if another runtime serves from `run`.
     """
-    if wanted and wanted not in RUNTIMES:
-        raise CommandError(f"RUNTIME: found {wanted!r}, needed one of {', '.join(RUNTIMES)}")
-    serving = run.runtime
-    if wanted and serving and wanted != serving:
+    if requested and requested not in RUNTIMES:
+        raise CommandError(f"RUNTIME: found {requested!r}, needed one of {', '.join(RUNTIMES)}")
+    active = run.runtime
+    if requested and active and requested != active:
         raise CommandError(
-            f"{run.path}: found the runtime {serving} serving from here, asked for was {wanted}: "
-            "run `make down` first, or give another RUN_DIR="
+            f"{run.path}: found the {active} runtime running here, needed {requested}: "
+            "run `make down` first, or set another RUN_DIR="
         )
-    if name := wanted or serving:
+    if name := requested or active:
         return RUNTIMES[name]
     return next(runtime for runtime in reversed(RUNTIMES.values()) if runtime.suits(servers))
 

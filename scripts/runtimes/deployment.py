@@ -5,14 +5,14 @@ from dataclasses import dataclass, field, replace
 
 from scripts.base.errors import CommandError
 from scripts.cluster.config import Cluster
-from scripts.cluster.cores import best, reason
+from scripts.cluster.cores import best_cores, explain_cores
 from scripts.cluster.hardware import Hardware, read_hardware
-from scripts.cluster.models import ModelInfo, read_specs, served
+from scripts.cluster.models import ModelInfo, model_infos, read_specs
 from scripts.cluster.plan import Plan, Slot, plan
 from scripts.runtimes.run_directory import RunDir
 from worker.contract.cpu_list import format_cpu_list
 from worker.contract.engines import ENGINES
-from worker.contract.machine import kind
+from worker.contract.machine import machine_kind
 
 LAST_PORT = 65535
 
@@ -40,27 +40,27 @@ class Deployment:
     def describe(self) -> str:
         """Return a line that says which worker has which cores or GPU, and why."""
         server = self.cluster.servers[0]
-        left_open = server.workers is None and server.cores_per_worker is None
-        why = left_open and not all(worker.slot.gpu for worker in self.plan.workers)
-        return self.plan_text() + (f"; {reason(self.cluster.profile, self.cores)}" if why else "")
+        is_automatic = server.workers is None and server.cores_per_worker is None
+        needs_reason = is_automatic and not all(worker.slot.gpu for worker in self.plan.workers)
+        return self.plan_text() + (f"; {explain_cores(self.cluster.profile, self.cores)}" if needs_reason else "")
 
     def plan_text(self) -> str:
         """Return a line that says which worker has which cores or GPU."""
-        return ", ".join(f"{worker.name} on {_place(worker.slot)}" for worker in self.plan.workers)
+        return ", ".join(f"{worker.name} on {_describe_slot(worker.slot)}" for worker in self.plan.workers)
 
 
 def plan_here(cluster: Cluster, run: RunDir) -> Deployment:
     """Return `cluster` planned for this machine, without ports; raise CommandError if this machine cannot serve it."""
     if len(cluster.servers) > 1:
         raise CommandError(
-            f"{cluster.source}: found {len(cluster.servers)} servers, this runtime serves on one: "
+            f"{cluster.source}: found {len(cluster.servers)} servers, needed one for this runtime: "
             "keep one [[servers]] table"
         )
     hardware, specs = read_hardware(), read_specs(cluster)
-    models = served(specs, cluster.engine, [*dict.fromkeys(gpu.name for gpu in hardware.gpus), kind()])
+    models = model_infos(specs, cluster.engine, [*dict.fromkeys(gpu.name for gpu in hardware.gpus), machine_kind()])
     if not any(ENGINES[model.engine].gpu for model in models.values()):
         # Plan on the cores if no engine here can use the GPU.
-        hardware, models = replace(hardware, gpus=()), served(specs, cluster.engine, [kind()])
+        hardware, models = replace(hardware, gpus=()), model_infos(specs, cluster.engine, [machine_kind()])
     name = cluster.servers[0].name
     planned = plan(cluster, {name: hardware}, cores={name: _measured_cores(cluster, models)})
     return Deployment(cluster, hardware, models, planned, run)
@@ -86,19 +86,19 @@ def reuse_ports(deployment: Deployment, known: Mapping[str, int], is_free: Calla
     if not known:
         return with_default_ports(deployment)
     first = deployment.cluster.port + 1
-    rest = (port for port in range(first, LAST_PORT + 1) if port not in known.values() and is_free(port))
+    free_ports = (port for port in range(first, LAST_PORT + 1) if port not in known.values() and is_free(port))
     ports = {}
     for worker in deployment.plan.workers:
-        port = known[worker.name] if worker.name in known else next(rest, None)
+        port = known[worker.name] if worker.name in known else next(free_ports, None)
         if port is None:
-            raise CommandError(f"port: found no free one above {first - 1} for {worker.name}: choose a lower port")
+            raise CommandError(f"port: found no free port above {first - 1} for {worker.name}: choose a lower port")
         ports[worker.name] = port
     return replace(deployment, ports=ports)
 
 
 def _measured_cores(cluster: Cluster, models: Mapping[str, ModelInfo]) -> int | None:
-    return best(cluster.profile, [(model.share, models[model.name].scaling) for model in cluster.models])
+    return best_cores(cluster.profile, [(model.share, models[model.name].scaling) for model in cluster.models])
 
 
-def _place(slot: Slot) -> str:
+def _describe_slot(slot: Slot) -> str:
     return slot.gpu or (f"CPU {format_cpu_list(slot.cpus)}" if slot.cpus else slot.name)

@@ -9,28 +9,29 @@ from scripts.cluster.models import ModelInfo
 from scripts.cluster.plan import Plan
 
 MEGABYTE = 1_000_000
-LIMIT_FACTOR, IMAGES = 2, 2_000 * MEGABYTE
+MEMORY_LIMIT_FACTOR, IMAGE_MEMORY = 2, 2_000 * MEGABYTE
 
 
 def port_faults(ports: Iterable[int]) -> list[str]:
     """Return a line for each port that cannot be bound."""
     faults = []
     for port in ports:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with socket.socket() as test_socket:
+            test_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("0.0.0.0", port))  # noqa: S104 - what Nginx will bind
+                test_socket.bind(("0.0.0.0", port))  # noqa: S104 - what Nginx will bind
             except OSError as error:
                 if error.errno == errno.EACCES:
                     faults.append(f"port {port}: only root may listen below 1024: set a higher port in cluster.toml")
                 else:
-                    faults.append(f"port {port}: already in use: end what listens there, or set another port")
+                    remedy = "stop the process that listens there, or set another port"
+                    faults.append(f"port {port}: already in use: {remedy}")
     return faults
 
 
 def memory_limit(model: ModelInfo) -> int:
     """Return a worker container's memory limit in bytes: room for the largest images in flight, not for a leak."""
-    return LIMIT_FACTOR * _resident(model) + IMAGES
+    return MEMORY_LIMIT_FACTOR * _resident(model) + IMAGE_MEMORY
 
 
 def memory_faults(plan: Plan, hardware: Hardware, models: Mapping[str, ModelInfo]) -> list[str]:
@@ -39,9 +40,10 @@ def memory_faults(plan: Plan, hardware: Hardware, models: Mapping[str, ModelInfo
     needed = sum(map(_resident, served))
     if needed <= hardware.memory_bytes:
         return []
+    count = len(plan.workers)
     return [
-        f"memory: about {needed // MEGABYTE} MB needed, workers: {len(plan.workers)}, found "
-        f"{hardware.memory_bytes // MEGABYTE} MB: set fewer workers in cluster.toml"
+        f"memory: found {hardware.memory_bytes // MEGABYTE} MB, needed about {needed // MEGABYTE} MB for {count} "
+        f"worker{'' if count == 1 else 's'}: set fewer workers in cluster.toml"
     ]
 
 

@@ -18,7 +18,7 @@ def replace_each(deployment: Deployment, replace: Callable[[str], None], wait: C
     if len(out) > 1:
         raise CommandError(
             f"found {len(workers) - len(out)} of {len(workers)} workers in rotation, needed {len(workers) - 1}: "
-            f"{', '.join(out)} must be in before others are replaced; see `make logs`"
+            f"{', '.join(out)} must be in rotation before others are replaced; see `make logs`"
         )
     for worker in sorted(workers, key=lambda worker: worker.name not in out):
         step(f"replacing {worker.name}")
@@ -29,5 +29,5 @@ def replace_each(deployment: Deployment, replace: Callable[[str], None], wait: C
 def out_of_rotation(deployment: Deployment) -> list[str]:
     """Return the workers of the plan that are out of rotation by the gateway's own status."""
     _, status = get(f"{deployment.endpoint}/status")
-    working = {report["worker"] for report in status.get("workers", []) if report["in"]}
-    return [worker.name for worker in deployment.plan.workers if worker.name not in working]
+    in_rotation = {report["worker"] for report in status.get("workers", []) if report["in"]}
+    return [worker.name for worker in deployment.plan.workers if worker.name not in in_rotation]

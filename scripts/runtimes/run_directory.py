@@ -15,7 +15,7 @@ from scripts.cluster.config import ROOT
 from scripts.render.common import path_faults
 from worker.contract.files import write_atomically
 
-LONGEST_SOCKET = 107  # bytes of sockaddr_un.sun_path, unix(7)
+MAX_SOCKET_PATH_BYTES = 107  # bytes of sockaddr_un.sun_path, unix(7)
 LINKS = {
     "supervisord.conf": "scripts/runtimes/local/supervisord.conf",
     "gateway/nginx.conf": "nginx/nginx.conf",
@@ -54,7 +54,7 @@ class RunDir:
         return self.path / "gateway/rendered/members.json"
 
     def create(self, rendered: Mapping[str, str], owner: pwd.struct_passwd) -> None:
-        """Make the directory again, with its links and the `rendered` files (path -> text), all owned by `owner`."""
+        """Create the directory again, with its links and the `rendered` files (path -> text), all owned by `owner`."""
         self.remove()
         try:
             for folder in FOLDERS:
@@ -64,7 +64,7 @@ class RunDir:
             self.write(rendered)
         except OSError as error:
             self.remove()
-            raise _unwritable(error) from error
+            raise _write_error(error) from error
         if os.geteuid() == 0:
             for path in (self.path, *self.path.rglob("*")):
                 os.chown(path, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
@@ -73,12 +73,12 @@ class RunDir:
     def runtime(self) -> str | None:
         """Return the name of the runtime that serves from this directory, or None."""
         try:
-            found = (self.path / "runtime").read_text(encoding="utf-8").strip()
+            name = (self.path / "runtime").read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError):
             return None
         from scripts.runtimes.choice import RUNTIMES  # which imports this module
 
-        return found if found in RUNTIMES else None
+        return name if name in RUNTIMES else None
 
     @property
     def ports(self) -> dict[str, int]:
@@ -91,7 +91,7 @@ class RunDir:
             return {}
 
     @property
-    def held_ports(self) -> set[int]:
+    def all_ports(self) -> set[int]:
         """Return all ports of the local runtime's service: the gateway's and the workers'."""
         try:
             listen = (self.members.parent / "listen.conf").read_text(encoding="utf-8")
@@ -99,7 +99,7 @@ class RunDir:
             return set()
         return {*self.ports.values(), *map(int, re.findall(r"^listen (\d+);$", listen, re.MULTILINE))}
 
-    def disown(self) -> None:
+    def clear_runtime(self) -> None:
         """Record that no runtime serves from this directory; keep the logs."""
         (self.path / "runtime").unlink(missing_ok=True)
 
@@ -111,9 +111,9 @@ class RunDir:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_atomically(path, text)
             except OSError as error:
-                raise _unwritable(error) from error
+                raise _write_error(error) from error
 
-    def holds(self, rendered: Mapping[str, str]) -> bool:
+    def has_files(self, rendered: Mapping[str, str]) -> bool:
         """Return whether the directory holds the files `rendered` (path -> text) with exactly these texts."""
         paths = {self.path / name: text for name, text in rendered.items()}
         return all(path.is_file() and path.read_text(encoding="utf-8") == text for path, text in paths.items())
@@ -134,8 +134,8 @@ class RunDir:
         return [path for path in self.path.iterdir() if path.name != INIT_LOGS]
 
 
-def _unwritable(error: OSError) -> CommandError:
-    return CommandError(f"{error.filename}: {error.strerror}: needed a run directory that can be written")
+def _write_error(error: OSError) -> CommandError:
+    return CommandError(f"{error.filename}: {error.strerror}: needed a writable run directory")
 
 
 def run_dir(path: Path) -> RunDir:
@@ -144,25 +144,25 @@ def run_dir(path: Path) -> RunDir:
     Raise CommandError if the path is too long for sockets, if supervisord cannot use it, or if it holds anything but
     a run directory: `remove` would delete it.
     """
-    found = RunDir(path.resolve())
-    if len(os.fsencode(found.socket)) > LONGEST_SOCKET:
+    run = RunDir(path.resolve())
+    if len(os.fsencode(run.socket)) > MAX_SOCKET_PATH_BYTES:
         raise CommandError(
-            f"{found.path}: found a path so long that sockets inside have more than {LONGEST_SOCKET} bytes: "
-            "clone into a shorter path, or give one with RUN_DIR="
+            f"{run.path}: found a path that makes its socket paths longer than {MAX_SOCKET_PATH_BYTES} bytes: "
+            "clone into a shorter path, or set one with RUN_DIR="
         )
-    if faults := path_faults(found.path):
+    if faults := path_faults(run.path):
         raise CommandError(*faults)
-    if "%" in str(found.path):  # supervisord expands % twice in some of its paths
-        raise CommandError(f"{found.path}: needed a path without %: give one with RUN_DIR=")
-    if not _is_ours(found):
+    if "%" in str(run.path):  # supervisord expands % twice in some of its paths
+        raise CommandError(f"{run.path}: needed a path without %: set one with RUN_DIR=")
+    if not _is_run_directory(run):
         raise CommandError(
-            f"{found.path}: found something else than a run directory, and would not take it away: "
-            "give a path that is free with RUN_DIR="
+            f"{run.path}: found something other than a run directory, and left it alone: "
+            "set an unused path with RUN_DIR="
         )
-    return found
+    return run
 
 
-def _is_ours(run: RunDir) -> bool:
+def _is_run_directory(run: RunDir) -> bool:
     try:
         return run.config.is_symlink() or run.runtime is not None or not run.path.exists() or not run.contents()
     except OSError:

@@ -56,25 +56,26 @@ class Runtime(ABC):
         """Return the line of `make doctor` about this runtime; raise CommandError if it cannot run anything."""
         if fault := docker.engine_fault():
             raise CommandError(fault)
-        return f"`make up` takes the {self.name} runtime"
+        return f"`make up` uses the {self.name} runtime"
 
     def checks(self, run: RunDir, deployment: Deployment | None) -> Checks:
         """Return this runtime's own checks for `make doctor`; `deployment` is None if the cluster cannot be planned."""
         return {}
 
     def rollback(self, cluster: Cluster, run: RunDir) -> None:
-        """Bring back the workers that served before the last change."""
+        """Restore the workers from before the last change."""
         raise needs_swarm("rollback")
 
     def drain(self, cluster: Cluster, run: RunDir, server: str) -> None:
-        """Stop everything on `server`, so that it can be taken away."""
+        """Stop everything on `server`, so that it can be removed."""
         raise needs_swarm("drain")
 
     def side_by_side(self) -> "SideBySide":
         """Return this runtime if a slot can run workers of two models at once; raise CommandError if it cannot."""
         raise CommandError(
-            f"under {self.name.title()} each slot has room for one worker: keep the model's name in the cluster's "
-            "file, give it the other folder, and `make up`: its workers go over one at a time, losing no request"
+            f"under {self.name.title()} each slot has room for only one worker: keep the model's name in the "
+            "cluster file, change its folder and run `make up`, which replaces its workers one at a time, without "
+            "losing a request"
         )
 
 
@@ -100,7 +101,7 @@ class SideBySide(Runtime):
 
     @abstractmethod
     def build_artifacts(self, deployment: Deployment) -> None:
-        """Make the missing environments or images that the processes of `deployment` need."""
+        """Create the missing environments or images that the processes of `deployment` need."""
 
     @abstractmethod
     def render(self, deployment: Deployment) -> dict[str, str]:
@@ -125,6 +126,4 @@ class SideBySide(Runtime):
 
 def needs_swarm(command: str) -> CommandError:
     """Return the error for a command that runtimes on one machine do not support."""
-    return CommandError(
-        f"`make {command}` of several servers needs the swarm runtime: run it on a manager of the swarm"
-    )
+    return CommandError(f"`make {command}` for several servers needs the swarm runtime: run it on a swarm manager")

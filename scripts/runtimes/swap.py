@@ -18,8 +18,8 @@ from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.preflight import memory_faults
 from scripts.runtimes.runtime import SideBySide
 
-TAKEN_UP_S = 60  # the gate reads its list once a second, and lets some seconds pass between two reloads of Nginx
-FINISHING = "shutting down"  # in the title of an Nginx worker process that a reload has replaced
+SWITCH_TIMEOUT_S = 60  # the gate reads its list once a second, and lets some seconds pass between two reloads of Nginx
+SHUTTING_DOWN = "shutting down"  # in the title of an Nginx worker process that a reload has replaced
 Files = Mapping[str, str]
 
 
@@ -39,15 +39,17 @@ class Swap:
 
 def plan_swap(leaving: str, entering: str, old: Deployment, new: Deployment) -> Swap:
     """Return the swap of `leaving` for `entering`; raise CommandError if the two models cannot serve at once."""
-    staying, kept = (
-        [(worker, one.ports.get(worker.name)) for worker in one.plan.workers if worker.model not in (leaving, entering)]
-        for one in (old, new)
+    old_others, new_others = (
+        [(worker, ports.get(worker.name)) for worker in workers if worker.model not in (leaving, entering)]
+        for workers, ports in ((old.plan.workers, old.ports), (new.plan.workers, new.ports))
     )
-    by_hand = f"write {entering} into {old.cluster.source} in place of {leaving} and `make up`, which stops all first"
-    if staying != kept:
+    alternative = (
+        f"replace {leaving} with {entering} in {old.cluster.source} and run `make up`, which stops all workers first"
+    )
+    if old_others != new_others:
         others = ", ".join(model.name for model in old.cluster.models if model.name != leaving)
         raise CommandError(
-            f"{entering} needs other slots than {leaving} and would move the workers of {others}: {by_hand}"
+            f"{entering} needs other slots than {leaving}, which would move the workers of {others}: {alternative}"
         )
     added = [worker for worker in new.plan.workers if worker.model == entering]
     models = (*old.cluster.models, *(model for model in new.cluster.models if model.name == entering))
@@ -59,7 +61,7 @@ def plan_swap(leaving: str, entering: str, old: Deployment, new: Deployment) -> 
         ports={**new.ports, **old.ports},
     )
     if faults := memory_faults(both.plan, both.hardware, both.models):
-        raise CommandError(*faults, f"needed for {leaving} and {entering} beside each other; or {by_hand}")
+        raise CommandError(*faults, f"needed to run {leaving} and {entering} at the same time; or {alternative}")
     return Swap(leaving, entering, old, both, new)
 
 
@@ -70,31 +72,32 @@ def execute(runtime: SideBySide, swap: Swap, commit: Callable[[], None]) -> None
     CommandError with the reason, or the interruption.
     """
     runtime.build_artifacts(swap.both)
-    before, meanwhile, after = (runtime.render(one) for one in (swap.old, swap.both, swap.new))
+    before, during, after = (runtime.render(deployment) for deployment in (swap.old, swap.both, swap.new))
     run = swap.old.run
-    with _terminated_as_interrupted():
+    with _sigterm_as_interrupt():
         try:
-            run.write(meanwhile)
+            run.write(during)
             _start_entering(runtime, swap)
             processes = runtime.gateway(run).keys()
             _switch_traffic(runtime, swap.old, after, swap.leaving)
             commit()
-        except BaseException as fault:  # KeyboardInterrupt, too
+        except BaseException as error:  # KeyboardInterrupt, too
             _roll_back(runtime, swap, before)
-            if isinstance(fault, CommandError):
-                raise CommandError(*fault.lines, f"{swap.leaving} serves on; nothing was changed") from fault
+            if isinstance(error, CommandError):
+                notice = f"{swap.leaving} is still being served; nothing was changed"
+                raise CommandError(*error.lines, notice) from error
             raise
         try:
             _wait_finished(runtime, swap.old, processes)
         finally:
-            step(f"stopping {swap.leaving}: what is in flight is answered first")
+            step(f"stopping {swap.leaving}: requests in flight are answered first")
             runtime.remove(run, swap.workers(swap.leaving))
             run.write(after)
 
 
 def _start_entering(runtime: SideBySide, swap: Swap) -> None:
     for worker in swap.workers(swap.entering):
-        step(f"starting {worker} beside {swap.leaving}")
+        step(f"starting {worker} alongside {swap.leaving}")
         runtime.start(swap.old.run, worker)
         runtime.wait(swap.both, [worker])
 
@@ -103,32 +106,34 @@ def _roll_back(runtime: SideBySide, swap: Swap, before: Files) -> None:
     """Bring back the old workers; warn of each step that fails, and take the next one."""
     run, workers = swap.old.run, swap.workers(swap.entering)
     with _uninterrupted():
-        undoing: list[Callable[[], None]] = [
+        steps: list[Callable[[], None]] = [
             lambda: _switch_traffic(runtime, swap.old, before, swap.entering),
             lambda: _wait_finished(runtime, swap.old, ()),
             lambda: runtime.remove(run, workers),
             lambda: run.write(before),
         ]
-        for undo in undoing:
+        for undo in steps:
             try:
                 undo()
-            except CommandError as refusal:
-                for line in refusal.lines:
+            except CommandError as error:
+                for line in error.lines:
                     warn(line)
 
 
-def _switch_traffic(runtime: SideBySide, deployment: Deployment, files: Files, forgotten: str) -> None:
-    """Give the gate the list of workers in `files`; return once the Nginx that answers has no model `forgotten`."""
-    step(f"the gateway leaves {forgotten}")
+def _switch_traffic(runtime: SideBySide, deployment: Deployment, files: Files, removed: str) -> None:
+    """Give the gate the list of workers in `files`; return once the Nginx that answers has no model `removed`."""
+    step(f"switching the gateway away from {removed}")
     deployment.run.write({runtime.members: files[runtime.members]})
 
-    def is_forgotten() -> bool:
-        code, _ = get(f"{deployment.endpoint}/v2/models/{forgotten}/ready")
+    def is_removed() -> bool:
+        code, _ = get(f"{deployment.endpoint}/v2/models/{removed}/ready")
         _, status = get(f"{deployment.endpoint}/status")
-        return code == 404 and forgotten not in [worker["model"] for worker in status.get("workers", [])]
+        return code == 404 and removed not in [worker["model"] for worker in status.get("workers", [])]
 
-    if not wait_until(is_forgotten, TAKEN_UP_S):
-        raise CommandError(f"the gateway still sends to {forgotten} after {TAKEN_UP_S} seconds; see `make logs`")
+    if not wait_until(is_removed, SWITCH_TIMEOUT_S):
+        raise CommandError(
+            f"the gateway still sends requests to {removed} after {SWITCH_TIMEOUT_S} seconds; see `make logs`"
+        )
 
 
 def _wait_finished(runtime: SideBySide, deployment: Deployment, before: Collection[int]) -> None:
@@ -137,16 +142,16 @@ def _wait_finished(runtime: SideBySide, deployment: Deployment, before: Collecti
     worker_shutdown_timeout in nginx.conf bounds the wait.
     """
 
-    def finishing() -> bool:
-        return any(pid in before or FINISHING in title for pid, title in runtime.gateway(deployment.run).items())
+    def is_finishing() -> bool:
+        return any(pid in before or SHUTTING_DOWN in title for pid, title in runtime.gateway(deployment.run).items())
 
-    if finishing():
-        say("   waiting for what is on its way")
-    wait_until(lambda: not finishing(), every_s=0.2)
+    if is_finishing():
+        say("   waiting for requests in flight")
+    wait_until(lambda: not is_finishing(), interval_s=0.2)
 
 
 @contextlib.contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
+def _sigterm_as_interrupt() -> Iterator[None]:
     """Let SIGTERM raise KeyboardInterrupt in the body, as Ctrl-C does."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -10,39 +10,40 @@ from scripts.base.http import get
 from scripts.base.waiting import wait_until
 from scripts.runtimes.deployment import Deployment
 
-READY_S = 300  # for a large network on the torch engine; a converted one takes two
-LOOK_S = 1.0  # between searches for dead processes, which cost more than a request to the gateway
+READY_TIMEOUT_S = 300  # for a large network on the torch engine; a converted one takes two
+PROCESS_CHECK_INTERVAL_S = 1.0  # between searches for dead processes, which cost more than a request to the gateway
 
 
-def wait_in(deployment: Deployment, refuse_dead: Callable[[], None], names: Collection[str] = ()) -> None:
+def wait_in_rotation(deployment: Deployment, check_processes: Callable[[], None], names: Collection[str] = ()) -> None:
     """Return once the gateway lists exactly the plan's workers and those in `names` are in rotation (if empty, all).
 
-    Raise CommandError if one of them is broken, if `refuse_dead` raises it, or after READY_S seconds.
+    Raise CommandError if one of them is broken, if `check_processes` raises it, or after READY_TIMEOUT_S seconds.
     """
-    everyone = {worker.name for worker in deployment.plan.workers}
-    awaited = set(names) or everyone
-    seen: dict[str, str] = {}
-    look_for_dead = time.monotonic() + LOOK_S
+    planned = {worker.name for worker in deployment.plan.workers}
+    awaited = set(names) or planned
+    states: dict[str, str] = {}
+    next_check = time.monotonic() + PROCESS_CHECK_INTERVAL_S
 
-    def are_in() -> bool:
-        nonlocal look_for_dead
+    def are_in_rotation() -> bool:
+        nonlocal next_check
         reports = _reports(deployment)
         for name, report in reports.items():
-            if name in awaited and report["state"] != seen.get(name):
-                seen[name] = report["state"]
-                say(f"   {name} {seen[name]}")
+            if name in awaited and report["state"] != states.get(name):
+                states[name] = report["state"]
+                say(f"   {name} {states[name]}")
             if name in awaited and report["state"] == "broken":
                 raise CommandError(f"{name} is broken: {report['reason']}")
-        if reports.keys() == everyone and all(reports[name]["in"] for name in awaited):
+        if reports.keys() == planned and all(reports[name]["in"] for name in awaited):
             return True
-        if time.monotonic() >= look_for_dead:
-            refuse_dead()
-            look_for_dead = time.monotonic() + LOOK_S
+        if time.monotonic() >= next_check:
+            check_processes()
+            next_check = time.monotonic() + PROCESS_CHECK_INTERVAL_S
         return False
 
-    if not wait_until(are_in, READY_S):
-        missing = ", ".join(name for name in sorted(awaited) if seen.get(name) != "ready")
-        raise CommandError(f"not in rotation after {READY_S} seconds: {missing or 'the gateway'}; see `make logs`")
+    if not wait_until(are_in_rotation, READY_TIMEOUT_S):
+        missing = ", ".join(name for name in sorted(awaited) if states.get(name) != "ready")
+        missing = missing or "the gateway"
+        raise CommandError(f"not in rotation after {READY_TIMEOUT_S} seconds: {missing}; see `make logs`")
 
 
 def _reports(deployment: Deployment) -> dict[str, dict[str, Any]]:

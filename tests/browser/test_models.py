@@ -10,7 +10,7 @@ from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
-from scripts.models import model_store as library
+from scripts.models import model_store
 from tests import folders
 from tests.browser.chromium import Page
 from tests.browser.conftest import DESCRIBED, EXAMPLES, Sample
@@ -97,7 +97,7 @@ def models(tmp_path: Path) -> Path:
     toml = bright / "model.toml"
     toml.write_text(f"{ENGLISH_ONLY}\n{toml.read_text()}")
     for folder in (bright, folders.fruit_folder(models / "plums", name="plums")):
-        library.record(models, folder, good=True)
+        model_store.record(models, folder, good=True)
     return models
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from nginx.gate.__main__ import INTERVAL
+from nginx.gate.__main__ import INTERVAL_VARIABLE
 from scripts.cluster.config import ROOT
 from scripts.host import docker
 from scripts.models.model_store import content_hash
@@ -32,7 +32,7 @@ CPUS = sorted(os.sched_getaffinity(0))
 NETWORK = os.getpid() % 200 + 20  # of 10.N.0.0/24; others may run these tests beside us
 QUEUE = AT_ONCE + 16  # of one worker, which thus refuses nothing
 # Several gateways ask all workers. And Swarm is seen to call a change done soon after its last task runs.
-PATIENCE = {INTERVAL: "0.5", "WANWU_MONITOR": "2s"}
+PATIENCE = {INTERVAL_VARIABLE: "0.5", "WANWU_MONITOR": "2s"}
 BUILD = """
 from scripts.host import images
 wanted = [images.GATEWAY, images.WORKERS[images.PREPARED]]

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.wait import LIMIT_S, until
+from tests.wait import TIMEOUT_S, until
 
 SETUP = """
 set -eu
@@ -133,7 +133,7 @@ class Server:
         assert self.process
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         os.kill(int(children[0]), signal.SIGTERM)
-        self.process.wait(LIMIT_S)
+        self.process.wait(TIMEOUT_S)
 
     def kill(self) -> None:
         """Take the power away: the cable is dead before any process is, so nobody is told."""

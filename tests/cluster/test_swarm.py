@@ -80,7 +80,10 @@ def test_a_failing_update_goes_back_and_nothing_is_lost(whole: Swarm) -> None:
     assert not load.lost
     assert done.returncode != 0
     [first, *more] = [line.removeprefix("!! ") for line in done.stderr.splitlines() if line.startswith("!! ")]
-    assert first == ("wanwu_photos: the update failed and was given up (rollback_completed): what ran before serves on")
+    assert first == (
+        "wanwu_photos: the update failed and was abandoned (rollback_completed): "
+        "the previous version is still being served"
+    )
     assert "task: non-zero exit (3)" in more[0]
     assert settings_of(whole, "WANWU_MODEL_DIR") == {"/models/photos"}
     whole.write("abc")
@@ -96,7 +99,7 @@ def test_a_server_that_joins_and_one_that_is_drained_cost_no_request(whole: Swar
         said = whole.made("drain", "SERVER=d")
         assert not whole.servers["d"].docker("ps", "--quiet").split()
     assert not load.lost
-    assert f"d serves no more and may be taken away: take its table out of {whole.source} and `make up`" in said
+    assert f"d no longer serves and can be removed: remove its table from {whole.source} and run `make up`" in said
     whole.write("abc")
     whole.made("up")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests import folders
-from tests.local.worker_rig import WorkerProcess, running
+from tests.local.worker_harness import WorkerProcess, running
 
 
 @pytest.fixture(scope="module")

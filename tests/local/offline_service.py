@@ -9,11 +9,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.local.gateway_harness import Gateway
-from tests.local.worker_rig import PNG, WorkerProcess, running
+from tests.local.worker_harness import PNG, WorkerProcess, running
 
 
 class Member:
-    """A real worker as the gateway's rig wants to see it."""
+    """A real worker as the gateway's harness needs it."""
 
     def __init__(self, name: str, process: WorkerProcess) -> None:
         self.name = self.model = self.slot = name

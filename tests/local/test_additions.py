@@ -16,7 +16,7 @@ import pytest
 
 from scripts.cluster.config import ROOT
 from tests.folders import BLUE, RED, image
-from tests.local.worker_rig import running
+from tests.local.worker_harness import running
 from worker.contract.settings import offline_variables
 
 ADDED = {
@@ -123,7 +123,7 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Kit:
 
 
 def test_the_loader_is_found_out_and_its_engine_is_the_folders(kit: Kit) -> None:
-    assert "loader table (a guess; LOADER= overrides it)" in kit.said
+    assert "loader table (detected; LOADER= overrides it)" in kit.said
     written = (kit.model / "model.toml").read_text(encoding="utf-8")
     assert 'loader = "table"\n' in written
     assert '[engine]\nname = "arithmetic"\nprecision = "f32"\n' in written
@@ -165,7 +165,9 @@ def test_the_control_side_reads_the_declaration_by_a_bare_interpreter(kit: Kit) 
 def test_model_prepare_measures_the_engine(kit: Kit, tmp_path: Path) -> None:
     folder = tmp_path / "prepared"
     shutil.copytree(kit.model, folder)
-    said = kit.run(sys.executable, "-m", "scripts.models.tools.prepare", str(folder), options={"shown": str(folder)})
-    assert "answers are held against arithmetic f32 itself" in said
+    said = kit.run(
+        sys.executable, "-m", "scripts.models.tools.prepare", str(folder), options={"display_path": str(folder)}
+    )
+    assert "answers are compared with arithmetic f32: " in said
     assert ": arithmetic f32\n" in said
     assert 'engine = "arithmetic"\n' in (folder / "model.toml").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from urllib3 import encode_multipart_formdata
 
 from tests import folders, images
 from tests.local.gateway_harness import Reply, ask_raw
-from tests.local.worker_rig import JSON, PNG, WorkerProcess, form, running
+from tests.local.worker_harness import JSON, PNG, WorkerProcess, form, running
 from worker.contract import machine
 from worker.contract.limits import MAX_BODY_BYTES
 
@@ -39,7 +39,7 @@ def lives(worker: WorkerProcess) -> Iterator[None]:
     assert state == {
         "state": "ready", "reason": None, "worker": "bright-0", "slot": "this-cpu0", "model": "bright", "version": "1",
         "engine": "openvino", "precision": "f32", "in_flight": 0, "queued": 0,
-        "choice": f"the safe choice: nothing was measured on this kind of machine, {machine.kind()}",
+        "choice": f"the safe choice: nothing was measured on this kind of machine, {machine.machine_kind()}",
     }  # fmt: skip
     new = worker.log.read_text()[logged:]
     assert '"unforeseen"' not in new
@@ -76,7 +76,7 @@ REFUSED = [
     Bad("text declared as JPEG", 415, "unsupported_type", (b"This is no image.", {"Content-Type": "image/jpeg"})),
     Bad("an SVG", 415, "unsupported_type", (b"<svg/>", {"Content-Type": "image/svg+xml"})),
     Bad("a bomb of a few KB", 422, "too_many_pixels", (images.bomb(), PNG)),
-    Bad("a whole bomb", 422, "too_many_pixels", (images.whole_bomb(), PNG)),
+    Bad("a whole bomb", 422, "too_many_pixels", (images.complete_bomb(), PNG)),
     Bad("a damaged header", 422, "undecodable", (images.PNG_SIGNATURE, PNG)),
     Bad("200 files", 400, "too_many_images", form(*[(f"{number}.png", RED) for number in range(200)])),
     Bad("another field", 400, "bad_request", form(("a.png", RED), field="file")),
@@ -215,7 +215,7 @@ def test_a_cmyk_jpeg_is_answered_by_its_colour(worker: WorkerProcess) -> None:
 def test_a_palette_with_transparency_lies_on_white(worker: WorkerProcess) -> None:
     on_white = Image.new("RGB", (40, 40), (255, 255, 255))
     on_white.paste((40, 50, 220), (0, 0, 20, 40))
-    found = worker.predict(images.see_through("P", (40, 50, 220)))
+    found = worker.predict(images.half_transparent("P", (40, 50, 220)))
     assert predictions(found) == predictions(worker.predict(images.encoded(on_white, "PNG")))
 
 
@@ -263,7 +263,7 @@ def test_in_a_request_of_many_each_has_its_own_answer_or_error(worker: WorkerPro
 
 def test_damaged_images_of_every_format_are_answered_or_refused(worker: WorkerProcess) -> None:
     for kind in images.SERVED:
-        broken = list(images.damaged(images.turned_or_moving(kind), DAMAGED_A_FORMAT, seed=7))
+        broken = list(images.damaged(images.with_metadata_or_frames(kind), DAMAGED_A_FORMAT, seed=7))
         assert {worker.predict(one).status for one in broken[:4]} <= {200, 415, 422}
         body, headers = form(*[(f"{number}", one) for number, one in enumerate(broken)])
         rows = worker.ask("POST", "/predict", body, headers).json["results"]

@@ -15,7 +15,7 @@ from scripts.cluster.config import ROOT
 from tests.service import bare_environment
 
 # One target of each kind, and what each is served with: the others differ from these in a model or an encoding alone.
-SUBJECTS = ("client", "in-process", "worker", "service", "baseline")
+TARGETS = ("client", "in-process", "worker", "service", "baseline")
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ def make(*arguments: str) -> "subprocess.CompletedProcess[str]":
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
     out = tmp_path_factory.mktemp("bench")
-    run = make("bench", "QUICK=1", f"OUT={out}", f"SUBJECTS={','.join(SUBJECTS)}")
+    run = make("bench", "QUICK=1", f"OUT={out}", f"TARGETS={','.join(TARGETS)}")
     assert run.returncode == 0, run.stdout + run.stderr
     return Done(run.stdout, out, json.loads((out / "results.json").read_text()))
 
 
 def test_every_target_was_started_and_answered_every_request(done: Done) -> None:
     assert done.results["faults"] == {}
-    assert {row["target"] for row in done.results["rows"]} == set(SUBJECTS)
+    assert {row["target"] for row in done.results["rows"]} == set(TARGETS)
     failed = [(row["target"], row["load"], row["errors"]) for row in done.results["rows"] if row["errors"]]
     assert failed == []
 
@@ -97,8 +97,8 @@ def environments() -> Iterator[tuple[int, bytes]]:
     [
         ("PHOTOS=/no/photos", "PHOTOS: /no/photos: found no such folder, needed a folder of images: correct the path"),
         (
-            "SUBJECTS=worker,docker,nginx",
-            "SUBJECTS: found docker, nginx, needed some of "
+            "TARGETS=worker,docker,nginx",
+            "TARGETS: found docker, nginx, needed some of "
             "client,in-process,worker,multipart,service,baseline,f32,small,small-baseline",
         ),
     ],

@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests import folders, images
-from tests.local.worker_rig import JSON, PNG, WorkerProcess, environment, form, running
+from tests.local.worker_harness import JSON, PNG, WorkerProcess, environment, form, running
 from worker.api.openapi import document
 from worker.contract.settings import Settings
 

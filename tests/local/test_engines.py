@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests import folders, images
-from tests.local.worker_rig import running
+from tests.local.worker_harness import running
 from worker.contract import machine
 
 RED = images.encoded(folders.image(folders.RED), "PNG")
@@ -19,16 +19,16 @@ agreement = 1.0
 difference = 0.0
 chosen = true
 """
-KIND = f"on this kind of machine, {machine.kind()}"
+KIND = f"on this kind of machine, {machine.machine_kind()}"
 
 
 @pytest.mark.parametrize(
     ("measured_on", "engine", "found", "choice"),
     [
-        (machine.kind(), "auto", "onnxruntime", f"the fastest that was measured {KIND}"),
+        (machine.machine_kind(), "auto", "onnxruntime", f"the fastest that was measured {KIND}"),
         ("another", "auto", "openvino", f"the safe choice: nothing was measured {KIND}"),
-        (machine.kind(), "openvino", "openvino",
-         f"engine openvino was asked for; the safe choice: nothing was measured {KIND}"),
+        (machine.machine_kind(), "openvino", "openvino",
+         f"engine openvino was requested; the safe choice: nothing was measured {KIND}"),
     ],
 )  # fmt: skip
 def test_a_worker_takes_the_fastest_engine_of_its_kind_of_machine_and_says_why(
@@ -62,4 +62,4 @@ def test_a_cache_that_cannot_be_written_keeps_no_worker_from_serving(tmp_path: P
     folder = folders.openvino_folder(tmp_path / "m", precision="int8", network=folders.small_network())
     with running(folder, tmp_path / "log", CACHE=tmp_path / place) as worker:
         assert worker.predict(RED).status == 200
-    assert "no compiled networks are kept: " in (tmp_path / "log").read_text()
+    assert "cannot cache compiled networks: " in (tmp_path / "log").read_text()

@@ -18,7 +18,7 @@ from scripts.cluster.plan import physical_cores
 from scripts.host.environments import SERVE
 from scripts.models.tools.evaluate import JSON, PAGE, run
 from scripts.models.tools.evaluate.run import Answer, answers
-from scripts.models.tools.prepare.isolated import Place, everywhere
+from scripts.models.tools.prepare.isolated import Placement, all_cpus
 from tests import in_process
 from tests.folders import fruit_folder, image, openvino_folder
 from tests.service import bare_environment
@@ -169,12 +169,12 @@ def test_an_earlier_evaluation_is_replaced_and_nothing_else(models: Path, images
     assert evaluated(models, out, "bright", images)[0]["top_1"] == 1
     (out / "thesis.txt").write_text("years of work")
     assert refused(models, out, "bright", images) == (
-        f"!! OUT: {out}: found thesis.txt, which is not part of an evaluation: name another folder with OUT="
+        f"!! OUT: {out}: found thesis.txt, which is not part of an evaluation: choose another folder with OUT="
     )
     (out / "thesis.txt").unlink()
     (out / JSON).write_text("{}")
     assert refused(models, out, "bright", images) == (
-        f"!! OUT: {out}: found {JSON}, which is not part of an evaluation: name another folder with OUT="
+        f"!! OUT: {out}: found {JSON}, which is not part of an evaluation: choose another folder with OUT="
     )
     assert "Not a directory" in refused(models, out / JSON, "bright", images)
 
@@ -190,7 +190,7 @@ def test_what_cannot_be_evaluated_at_all_is_refused_in_one_line(models: Path, im
     (bare / "cat/notes.txt").write_text("not an image")
     (bare / "labels.csv").write_text("file,label\n")
     assert refused(models, out, "bright", "") == (
-        "!! IMAGES: found nothing, needed a folder with one for each class, or a CSV file of file,label"
+        "!! IMAGES: found nothing, needed a folder with a subfolder for each class, or a CSV file of file,label"
     )
     assert refused(models, out, "bright", "/no/such/folder") == (
         "!! IMAGES: /no/such/folder: no such folder or file: needed a folder for each class, or a CSV file"
@@ -255,8 +255,8 @@ def test_an_interrupt_ends_every_process_and_leaves_nothing(
 # --- The processes that answer ----------------------------------------------------------------------------------------
 
 
-def one_core() -> list[Place]:
-    return [Place(everywhere().cpus[:1])]
+def one_core() -> list[Placement]:
+    return [Placement(all_cpus().cpus[:1])]
 
 
 def best(found: dict[int, Answer | str]) -> dict[int, int | str]:
@@ -278,7 +278,7 @@ def test_an_image_that_kills_its_process_is_left_out_and_the_others_are_answered
 def test_an_image_that_hangs_is_left_out_and_the_others_are_answered(
     models: Path, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "IMAGE_S", 5.0)
+    monkeypatch.setattr(run, "IMAGE_TIMEOUT_S", 5.0)
     files = [images / "cat/1.png", images / "狗/1.png", images / "Tea/1.png"]
 
     def stop() -> None:

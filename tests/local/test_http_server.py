@@ -11,7 +11,7 @@ import pytest
 
 from tests import folders, images
 from tests.local.test_worker import GREY, RED, later
-from tests.local.worker_rig import WorkerProcess, running
+from tests.local.worker_harness import WorkerProcess, running
 
 READ = 1 << 20
 ITS_OWN = ("date", "server")  # of a header: the time, and that gunicorn names itself

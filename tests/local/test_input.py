@@ -14,7 +14,7 @@ from PIL import Image
 
 from scripts.models.tools.manifest import labels_file, model_toml
 from tests import images
-from tests.local.worker_rig import WorkerProcess, running
+from tests.local.worker_harness import WorkerProcess, running
 from worker.decode import Geometry
 from worker.models.loaders import Description
 from worker.models.output import Golden

@@ -76,14 +76,14 @@ def pins(path: Path) -> list[str]:
 
 def refused(upgrade: str = "") -> tuple[str, ...]:
     with pytest.raises(CommandError) as refusal:
-        lock.make(upgrade)
+        lock.compile_locks(upgrade)
     return refusal.value.lines
 
 
 def test_locks_are_made_and_come_out_identical_until_an_upgrade_is_wanted(
     index: Path, tree: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lock.make("")
+    lock.compile_locks("")
     assert pins(tree / "top.txt") == ["tiny==1", "top==1"]
     assert "--hash=sha256:" in (tree / "base.txt").read_text()
     assert f"#    uv {' '.join(TOP.arguments)}\n" in (tree / "top.txt").read_text()
@@ -92,41 +92,41 @@ def test_locks_are_made_and_come_out_identical_until_an_upgrade_is_wanted(
     made = files(tree)
     publish(index, "tiny", "2")
     publish(index, "top", "2", needs="tiny")
-    lock.make("")
+    lock.compile_locks("")
     assert files(tree) == made
     assert capsys.readouterr().out.splitlines()[-1] == "   0 of 2 lock files changed"
 
-    lock.make("tiny")
+    lock.compile_locks("tiny")
     assert pins(tree / "top.txt") == ["tiny==2", "top==1"]
     assert "   base.txt: tiny==1 -> tiny==2" in capsys.readouterr().out.splitlines()
-    lock.make(ALL)
+    lock.compile_locks(ALL)
     assert pins(tree / "top.txt") == ["tiny==2", "top==2"]
     assert (tree / "top.txt").read_text().splitlines()[:2] == made["top.txt"].decode().splitlines()[:2]
 
 
 def test_a_changed_in_file_changes_its_lock(tree: Path) -> None:
-    lock.make("")
+    lock.compile_locks("")
     (tree / "top.in").write_text("-c base.txt\ntiny\n")
     before = files(tree)
-    lock.make("")
+    lock.compile_locks("")
     assert pins(tree / "top.txt") == ["tiny==1"]
     assert files(tree)["base.txt"] == before["base.txt"]
 
 
 def test_without_an_index_it_says_so_and_changes_nothing(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lock.make("")
+    lock.compile_locks("")
     (tree / "base.in").write_text("tiny<2\n")
     before = files(tree)
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     said, *reasons, needed = refused()
-    assert said == "base.txt: no package index answered:"
+    assert said == "base.txt: found no package index that answers:"
     assert any("127.0.0.1:9" in reason for reason in reasons)
-    assert needed == "needed a network with one, or a mirror that PIP_INDEX_URL names; nothing was changed"
+    assert needed == "needed one on this network: set PIP_INDEX_URL to a mirror; nothing was changed"
     assert files(tree) == before
 
 
 def test_what_cannot_be_met_is_named_and_no_lock_changes(tree: Path, index: Path) -> None:
-    lock.make("")
+    lock.compile_locks("")
     publish(index, "tiny", "2")
     (tree / "base.in").write_text("tiny==2\n")
     (tree / "top.in").write_text("-c base.txt\ntop==99\n")
@@ -145,20 +145,20 @@ def test_each_torch_lock_has_its_own_build_or_is_refused(
     (tree / "torch.in").write_text("torch==3.0\n")
     publish(index, "torch", "3.0")
     assert refused() == (
-        "torch-cpu.txt: found torch==3.0, needed its build for the CPU alone, such as 2.13.0+cpu: "
-        "have PIP_FIND_LINKS name a folder or page with it; nothing was changed",
+        "torch-cpu.txt: found torch==3.0, needed the CPU-only build, such as 2.13.0+cpu: "
+        "set PIP_FIND_LINKS to a folder or page that has it; nothing was changed",
     )
     builds = tmp_path / "builds"
     builds.mkdir()
     publish(builds, "torch", "3.0+cpu")
     monkeypatch.setenv("PIP_FIND_LINKS", str(builds))
-    lock.make("")
+    lock.compile_locks("")
     assert (pins(tree / "torch-cuda.txt"), pins(tree / "torch-cpu.txt")) == (["torch==3.0"], ["torch==3.0+cpu"])
     assert str(builds) not in (tree / "torch-cpu.txt").read_text()
 
     publish(index, "torch", "3.0+cpu")
     (tree / "torch-cuda.txt").unlink()
     assert refused() == (
-        "torch-cuda.txt: found torch==3.0+cpu, needed its build for GPUs, without a local version: "
-        "have PIP_INDEX_URL name an index with it; nothing was changed",
+        "torch-cuda.txt: found torch==3.0+cpu, needed the GPU build, without a local version: "
+        "set PIP_INDEX_URL to an index that has it; nothing was changed",
     )

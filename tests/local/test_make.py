@@ -106,7 +106,7 @@ def test_up_ends_with_the_endpoint_a_curl_line_and_the_answer_in_both_languages(
 
 def test_a_second_up_leaves_the_running_service_as_it_is(running: Service) -> None:
     before = processes(running)
-    assert "-- already up" in running.up()
+    assert "-- already running" in running.up()
     assert processes(running) == before
 
 
@@ -144,7 +144,10 @@ def test_logs_show_the_end_of_every_log(running: Service) -> None:
 def test_doctor_says_that_the_ports_are_ours(running: Service) -> None:
     done = running.make("doctor")
     assert done.returncode == 0, done.stdout
-    assert f"ok  ports and memory: enough memory, ports {running.port} to {running.port + 2} ours" in done.stdout
+    assert (
+        f"ok  ports and memory: enough memory, ports {running.port} to {running.port + 2} in use by this service"
+        in done.stdout
+    )
 
 
 def test_no_request_is_lost_when_a_worker_is_killed(running: Service, bright: Path) -> None:
@@ -191,9 +194,12 @@ def test_a_change_to_a_port_that_is_taken_leaves_what_runs(running: Service, bri
         done = running.make("up")
         running.cluster.write_text(text)
     assert done.returncode != 0
-    assert f"!! port {port}: already in use: end what listens there, or set another port" in done.stderr.splitlines()
+    assert (
+        f"!! port {port}: already in use: stop the process that listens there, or set another port"
+        in done.stderr.splitlines()
+    )
     assert processes(running) == before
-    assert "-- already up" in running.up()
+    assert "-- already running" in running.up()
 
 
 def test_down_leaves_no_process_no_port_and_no_file(bright: Path, tmp_path: Path) -> None:
@@ -227,15 +233,15 @@ def unsupervised(bright: Path, tmp_path: Path) -> Iterator[Unsupervised]:
 def test_status_and_rollout_say_that_supervisord_is_gone(unsupervised: Unsupervised) -> None:
     service = unsupervised.service
     gone = (
-        "!! supervisord is gone: nothing starts a process again that ends; "
-        "`make up` ends what is left and starts all anew"
+        "!! supervisord is gone: processes that end are not restarted; "
+        "`make up` ends the rest and starts the service again"
     )
     done = service.make("status")
     assert done.returncode != 0
     assert [line.split()[3:5] for line in done.stdout.splitlines()[1:]] == [["ready", "yes"]] * 2
     assert gone in done.stderr.splitlines()
     assert gone in service.make("rollout").stderr.splitlines()
-    assert f"ports {service.port} to {service.port + 2} ours" in service.make("doctor").stdout
+    assert f"ports {service.port} to {service.port + 2} in use by this service" in service.make("doctor").stdout
     assert unsupervised.left
 
 
@@ -246,7 +252,7 @@ def test_down_ends_all_that_a_killed_supervisord_left(
     others = processes(running)
     unsupervised.kill(also_killed)
     done = unsupervised.service.make("down")
-    assert (done.returncode, done.stdout) == (0, "-- supervisord is gone: ending what it left behind\n")
+    assert (done.returncode, done.stdout) == (0, "-- supervisord is gone: ending the processes it left behind\n")
     assert not unsupervised.left
     assert not port_faults([unsupervised.service.port])
     assert not unsupervised.service.run_dir.exists()
@@ -258,7 +264,7 @@ def test_down_ends_all_that_a_killed_supervisord_left(
 @pytest.mark.parametrize("also_killed", ["", "-m gate"])
 def test_up_ends_what_a_killed_supervisord_left_and_starts_anew(unsupervised: Unsupervised, also_killed: str) -> None:
     unsupervised.kill(also_killed)
-    assert "-- supervisord is gone: ending what it left behind" in unsupervised.service.up().splitlines()
+    assert "-- supervisord is gone: ending the processes it left behind" in unsupervised.service.up().splitlines()
     assert not unsupervised.left
     assert workers_in(unsupervised.service) == {"bright-0", "bright-1"}
 
@@ -270,7 +276,7 @@ def test_an_nginx_of_a_run_directory_that_was_deleted_is_ended(unsupervised: Uns
     shutil.rmtree(unsupervised.service.run_dir)
     done = unsupervised.service.make(target)
     assert done.returncode == 0, done.stderr
-    assert "-- supervisord is gone: ending what it left behind" in done.stdout.splitlines()
+    assert "-- supervisord is gone: ending the processes it left behind" in done.stdout.splitlines()
     assert not unsupervised.left
 
 
@@ -317,7 +323,7 @@ def test_a_port_in_use_is_named(bright: Path, tmp_path: Path) -> None:
         holder.bind(("127.0.0.1", service.port + 1))
         holder.listen()
         assert _refused(service) == [
-            f"port {service.port + 1}: already in use: end what listens there, or set another port"
+            f"port {service.port + 1}: already in use: stop the process that listens there, or set another port"
         ]
     assert not service.run_dir.exists()
 
@@ -342,7 +348,7 @@ def test_a_model_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     service = create(tmp_path, '[[models]]\nname = "bright"\nfolder = "/no/such/folder"\n')
     assert _refused(service) == [
         f"{service.cluster}: models/0/folder: /no/such/folder: no such folder: "
-        "name one that is there; is the models volume mounted?"
+        "name an existing one; is the models volume mounted?"
     ]
 
 
@@ -358,7 +364,7 @@ def test_a_run_directory_too_deep_for_sockets_is_named(tmp_path: Path) -> None:
     service = create(tmp_path)
     deep = Service(service.cluster, tmp_path / ("deep" * 30), service.port)
     (line,) = _refused(deep)
-    assert line.startswith(f"{deep.run_dir}: found a path so long that sockets inside have more than 107 bytes")
+    assert line.startswith(f"{deep.run_dir}: found a path that makes its socket paths longer than 107 bytes")
 
 
 def test_commands_that_need_a_running_service_say_so(tmp_path: Path) -> None:

@@ -25,9 +25,9 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound, RequestEntityTooLarg
 from tests import folders, images
 from tests.errors import error_of
 from tests.local.gateway_harness import Gateway, ask_raw
-from tests.local.worker_rig import PNG as IMAGE_PNG
-from tests.local.worker_rig import WorkerProcess, running
-from tests.local.worker_rig import form as multipart
+from tests.local.worker_harness import PNG as IMAGE_PNG
+from tests.local.worker_harness import WorkerProcess, running
+from tests.local.worker_harness import form as multipart
 from tests.unit.worker.contract.test_settings import COMPLETE
 from worker.api.candidates import take_candidates
 from worker.api.parameters import HUGGING_FACE, PREDICT, parse_parameters

@@ -158,7 +158,7 @@ def test_options_work_as_with_files_at_hand(stocked: Shop) -> None:
     assert read_folder(stocked.models / "tiny-vit").output.labels.names.keys() == {"en", "zh"}
     assert read_folder(stocked.models / "ms").golden[0].image.name == "red.png"
     assert stocked.refused("SOURCE=hf:org/Tiny-ViT") == [
-        f"{stocked.models}/tiny-vit: is there already: give another NAME=, or FORCE=1 to replace it"
+        f"{stocked.models}/tiny-vit: exists already: choose another NAME=, or set FORCE=1 to replace it"
     ]
     stocked.fetched("SOURCE=hf:org/Tiny-ViT", f"LABELS=zh:{stocked.path}/zh.txt", "FORCE=1")
 
@@ -170,7 +170,7 @@ def test_fetched_models_verify_without_a_network_and_ask_dns_for_nothing(stocked
     assert "huggingface.co" in control.stdout.splitlines()[-1].split()
     done = no_network.run(tmp_path, stocked.command("model-verify"), environ)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-2:] == ["verified: ms, small, timm, tiny-vit, photos", "asked DNS for:"]
+    assert done.stdout.splitlines()[-2:] == ["verified: ms, small, timm, tiny-vit, photos", "DNS lookups:"]
 
 
 def test_a_model_that_cannot_be_made_leaves_its_download_for_the_next_attempt(shop: Shop) -> None:
@@ -180,11 +180,11 @@ def test_a_model_that_cannot_be_made_leaves_its_download_for_the_next_attempt(sh
     (folder,) = (shop.models / ".fetch").iterdir()
     assert (
         why
-        == f"{folder}/files/small.onnx: found no labels: give LABELS=zh:FILE,en:FILE or one of them, one label a line"
+        == f"{folder}/files/small.onnx: found no labels: set LABELS=zh:FILE,en:FILE or one of them, one label a line"
     )
-    assert kept.endswith(f" MB in {folder}: the same command goes on from there; or `rm -r {folder}`")
+    assert kept.endswith(f" MB in {folder}: run the same command again to resume, or `rm -r {folder}` to discard it")
     assert shop.held() == before | {".fetch"}
-    shop.hub.mend()
+    shop.hub.reset()
     shop.fetched(source, "NAME=again", f"LABELS=en:{shop.path}/en.txt", "FORCE=1")
     assert shop.held() == before | {"again"}
 
@@ -193,7 +193,7 @@ def test_a_model_that_cannot_be_made_leaves_its_download_for_the_next_attempt(sh
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_fetch_that_is_ended_goes_on_where_it_was(shop: Shop, kind: str, signum: signal.Signals) -> None:
     before, half = shop.held(), 30_000
-    shop.hub.mend()
+    shop.hub.reset()
     shop.hub.stalled["model.safetensors"] = half
     arguments = (f"SOURCE={kind}:org/Tiny-ViT", f"NAME={kind}-{signum.name.lower()}")
     options = {"cwd": ROOT, "env": shop.environ, "start_new_session": True, "text": True}
@@ -203,9 +203,9 @@ def test_a_fetch_that_is_ended_goes_on_where_it_was(shop: Shop, kind: str, signu
         process.communicate()
     assert process.returncode != 0
     assert shop.held() == before | {".fetch"}
-    shop.hub.mend()
+    shop.hub.reset()
     (kept,) = [part.stat().st_size for part in shop.parts()]
     assert 0 < kept <= half
     shop.fetched(*arguments)
-    assert {one.range for one in shop.hub.asked if one.range} == {f"bytes={kept}-"}
+    assert {one.range for one in shop.hub.requests if one.range} == {f"bytes={kept}-"}
     assert shop.held() == before | {arguments[1].removeprefix("NAME=")}

@@ -15,9 +15,9 @@ import torch
 from scripts.cluster.config import ROOT
 from tests.folders import image
 from tests.service import NO_DRAIN, Service, bare_environment, create
-from worker.contract.engine import Measured
+from worker.contract.engine import Measurement
 from worker.contract.files import sha256
-from worker.contract.machine import kind
+from worker.contract.machine import machine_kind
 from worker.models.folder import read_folder, verify_files
 
 NETWORK = """
@@ -108,14 +108,14 @@ def added(shelf: ModelWorkspace) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def rows(shelf: ModelWorkspace) -> list[Measured]:
+def rows(shelf: ModelWorkspace) -> list[Measurement]:
     return list(read_folder(shelf.folder).engine.measured)
 
 
 def test_every_engine_is_measured_and_the_fastest_that_passes_is_chosen(
     shelf: ModelWorkspace, added: subprocess.CompletedProcess[str]
 ) -> None:
-    found = [row for row in rows(shelf) if row.machine == kind()]
+    found = [row for row in rows(shelf) if row.machine == machine_kind()]
     assert {(row.engine, row.precision) for row in found} - {("openvino", "bf16")} == CPU_ROWS, added.stderr
     (chosen,) = [row for row in found if row.chosen]
     assert chosen.images_per_s == max(row.images_per_s for row in found if row.passed)
@@ -129,16 +129,16 @@ def test_every_engine_is_measured_and_the_fastest_that_passes_is_chosen(
 def test_what_cores_bring_is_measured_with_the_engine_that_was_chosen(shelf: ModelWorkspace) -> None:
     scaling = read_folder(shelf.folder).engine.scaling
     assert [row.cores for row in scaling][:1] == [1]
-    assert {row.machine for row in scaling} == {kind()}
+    assert {row.machine for row in scaling} == {machine_kind()}
     assert all(row.images_per_s > 0 and row.latency_ms > 0 for row in scaling)
     doctor = shelf.make("doctor").stdout
     assert "measured best for throughput" in doctor
 
 
 def test_progress_is_told_a_line_each(added: subprocess.CompletedProcess[str]) -> None:
-    for words in ("37 to calibrate int8 on, 24 others to compare answers on", "prepared/int8.onnx", "torch bf16: "):
+    for words in ("37 to calibrate int8, 24 others to compare answers", "prepared/int8.onnx", "torch bf16: "):
         assert any(words in line for line in added.stdout.splitlines())
-    assert "   24 images, which the reference puts into 3 classes" in added.stdout.splitlines()
+    assert "   24 images, which the reference assigns to 3 classes" in added.stdout.splitlines()
 
 
 @pytest.mark.usefixtures("added")
@@ -150,18 +150,20 @@ def test_the_safe_choice_for_other_machines_is_openvino_in_f32(shelf: ModelWorks
 
 @pytest.mark.usefixtures("added")
 def test_the_table_shows_what_runs_here_and_all_that_was_measured(shelf: ModelWorkspace) -> None:
-    (chosen,) = [row for row in rows(shelf) if row.chosen and row.machine == kind()]
+    (chosen,) = [row for row in rows(shelf) if row.chosen and row.machine == machine_kind()]
     shown = shelf.make("models").stdout.splitlines()
     (line,) = [line for line in shown if line.startswith("colours ")]
     assert line.split()[5:8] == [chosen.engine, chosen.precision, f"{chosen.images_per_s:.1f}"]
     assert line.split()[-1] == "yes"
     every = shelf.make("models", "NAME=colours").stdout.splitlines()
-    assert sum(line.startswith(f"{kind()}  ") for line in every) == len(rows(shelf)) + len(shelf.engine()["scaling"])
+    assert sum(line.startswith(f"{machine_kind()}  ") for line in every) == len(rows(shelf)) + len(
+        shelf.engine()["scaling"]
+    )
 
 
 @pytest.mark.usefixtures("added")
 def test_a_worker_serves_by_what_was_chosen(shelf: ModelWorkspace) -> None:
-    (chosen,) = [row for row in rows(shelf) if row.chosen and row.machine == kind()]
+    (chosen,) = [row for row in rows(shelf) if row.chosen and row.machine == machine_kind()]
     shelf.service.up()
     try:
         status = requests.get(f"{shelf.service.endpoint}/status", timeout=10).json()
@@ -182,13 +184,13 @@ def test_measuring_again_keeps_what_is_there_and_other_machines_rows(shelf: Mode
     before, files = shelf.manifest.read_text(), held(shelf.folder)
     done = shelf.make("model-prepare", "NAME=colours", "PREPARE=quick")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1] == "prepared: to serve colours so, run `make rollout`"
+    assert done.stdout.splitlines()[-1] == "prepared: run `make rollout` to serve colours as prepared"
     after = shelf.manifest.read_text()
     assert after[: before.index("[engine]")] == before[: before.index("[engine]")]
     assert held(shelf.folder).keys() == files.keys()
     assert {name for name, digest in held(shelf.folder).items() if digest != files[name]} <= {"model.toml"}
-    assert [row.machine for row in rows(shelf) if row.machine != kind()] == ["another"]
-    assert {row.machine for row in rows(shelf) if row.chosen} == {kind(), "another"}
+    assert [row.machine for row in rows(shelf) if row.machine != machine_kind()] == ["another"]
+    assert {row.machine for row in rows(shelf) if row.chosen} == {machine_kind(), "another"}
 
 
 @pytest.mark.usefixtures("added")
@@ -196,8 +198,8 @@ def test_measuring_thoroughly_replaces_what_was_measured_quickly_and_calibrates_
     files = held(shelf.folder)
     done = shelf.make("model-prepare", "NAME=colours")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "   301 to calibrate int8 on, 200 others to compare answers on" in done.stdout.splitlines()
-    assert {row.quick for row in rows(shelf) if row.machine == kind()} == {False}
+    assert "   301 to calibrate int8, 200 others to compare answers" in done.stdout.splitlines()
+    assert {row.quick for row in rows(shelf) if row.machine == machine_kind()} == {False}
     changed = {name for name, digest in held(shelf.folder).items() if files.get(name) != digest}
     assert {"model.toml", "prepared/int8.onnx"} <= changed
     assert not [name for name in changed if "f32" in name]
@@ -226,9 +228,9 @@ def test_what_cannot_be_measured_on_or_so_is_refused(shelf: ModelWorkspace, tmp_
     ]
     image((9, 9, 9)).save(tmp_path / "one.png")
     assert shelf.refused(f"CALIBRATION={tmp_path}") == [
-        f"{tmp_path}: found 1 images that can be decoded, needed 50 or more, best 500"
+        f"{tmp_path}: found 1 images that can be decoded, needed 50 or more, preferably 500"
     ]
-    assert shelf.refused("PREPARE=0") == ["PREPARE: found '0', needed quick, or nothing to measure thoroughly"]
+    assert shelf.refused("PREPARE=0") == ["PREPARE: found '0', needed quick, or no value for a thorough measurement"]
 
 
 @pytest.mark.usefixtures("added")
@@ -240,4 +242,4 @@ def test_a_changed_file_is_named_where_it_lies_and_nothing_is_prepared(shelf: Mo
         said = shelf.refused()
     finally:
         labels.write_text(before)
-    assert said == [f"{shelf.manifest}: golden/0/label: 'red' is not what line 0 of the labels says (['RED'])"]
+    assert said == [f"{shelf.manifest}: golden/0/label: 'red' is not the label in line 0 (['RED'])"]

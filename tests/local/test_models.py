@@ -16,7 +16,7 @@ from PIL import Image
 
 from scripts.cluster.config import ROOT
 from tests import in_process
-from tests.efficientnet import network_of, theirs
+from tests.efficientnet import efficientnet_pytorch_state, network_of
 from tests.folders import RED, SIZE, image
 from tests.service import NO_DRAIN, Service, bare_environment, create
 from worker.contract.loaders import LOADERS
@@ -72,7 +72,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> ModelWorkspace:
     ViTForImageClassification(config).save_pretrained(path / "vit")
     ViTImageProcessor(size={"height": SIZE, "width": SIZE}).save_pretrained(path / "vit")
     torch.save(get_model("mobilenet_v3_small", weights=None, num_classes=3).state_dict(), path / "weights.pth")
-    torch.save(theirs(network_of("b0", classes=3)), path / "efficientnet-b0-ours.pth")
+    torch.save(efficientnet_pytorch_state(network_of("b0", classes=3)), path / "efficientnet-b0-ours.pth")
     for language, lines in LABELS.items():
         (path / f"{language}.txt").write_text("\n".join(lines) + "\n")
         image(RED, (SIZE, SIZE)).save(path / "red.png")
@@ -128,7 +128,7 @@ def end_amid_adding(shelf: ModelWorkspace, signum: signal.Signals) -> int:
     ]  # fmt: skip
     options = {"cwd": ROOT, "env": bare_environment(), "start_new_session": True, "text": True}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options) as process:  # type: ignore[call-overload]
-        assert any(line.startswith("-- looking at") for line in process.stdout)  # seconds before it is done
+        assert any(line.startswith("-- inspecting") for line in process.stdout)  # seconds before it is done
         assert ".next.new" in shelf.held()
         os.killpg(process.pid, signum)
         process.communicate()
@@ -151,13 +151,13 @@ def test_what_was_found_out_is_said_and_written(shelf: ModelWorkspace, added: st
     folder = read_folder(shelf.models / "pets")
     (golden,) = folder.golden
     said = added.splitlines()
-    assert "   loader transformers (a guess; LOADER= overrides it)" in said
+    assert "   loader transformers (detected; LOADER= overrides it)" in said
     assert (
         f"   input {SIZE} x {SIZE}, the whole image, stretched, bilinear, mean [0.5, 0.5, 0.5], std [0.5, 0.5, 0.5]"
         in said
     )
     shown = f"{LABELS['zh'][golden.index]} {golden.label} ({golden.score:.3f})"
-    assert f"   {shown}: recorded as what every later check must get" in said
+    assert f"   {shown}: recorded as what every later check must reproduce" in said
     assert folder.output.labels.names == LABELS
     assert folder.files.keys() == {
         "config.json", "model.safetensors", "preprocessor_config.json", "golden/red.png",
@@ -205,7 +205,7 @@ def test_a_flipped_byte_is_found_and_the_model_no_longer_verified(shelf: ModelWo
         weights.write_bytes(held)
     (report,) = json.loads(bad.stdout)
     assert bad.returncode != 0
-    assert "!! failed: pets; see above, and do not serve what is not verified" in bad.stderr.splitlines()
+    assert "!! failed: pets: see above: do not serve them until they are verified" in bad.stderr.splitlines()
     assert (report["name"], report["folder"], report["ok"]) == ("pets", str(shelf.models / "pets"), False)
     assert [(check["check"], check["ok"]) for check in report["checks"]] == [("model.toml", True), ("files", False)]
     assert re.fullmatch(
@@ -217,7 +217,7 @@ def test_a_flipped_byte_is_found_and_the_model_no_longer_verified(shelf: ModelWo
 def test_a_name_that_is_taken_is_refused_unless_forced(shelf: ModelWorkspace, added: str) -> None:
     arguments = (f"SOURCE={shelf.path}/vit", "NAME=pets", f"LABELS=zh:{shelf.path}/zh.txt")
     assert shelf.refused(*arguments) == [
-        f"{shelf.models}/pets: is there already: give another NAME=, or FORCE=1 to replace it"
+        f"{shelf.models}/pets: exists already: choose another NAME=, or set FORCE=1 to replace it"
     ]
     before = shelf.held()
     _succeed(shelf.make("model-add", *arguments, "FORCE=1"))

@@ -30,4 +30,4 @@ def test_without_a_network_every_loader_answers_through_nginx_as_its_library_doe
         wanted = folders.reference(library(made[name]), image)[0].numpy()
         in_alphabet = [wanted[LINES[label]] for label in sorted(LINES)]
         assert np.abs(np.array(answers[name]) - in_alphabet).max() < FURTHEST, name
-    assert asked == "asked DNS for:"
+    assert asked == "DNS lookups:"

@@ -15,7 +15,7 @@ from PIL import Image
 from tests import folders, images
 from tests.folders import SIZE
 from tests.local.gateway_harness import wait_for
-from tests.local.worker_rig import JSON, PNG, WorkerProcess, form, running
+from tests.local.worker_harness import JSON, PNG, WorkerProcess, form, running
 from worker.pipeline.explainer import MAX_QUEUED
 from worker.pipeline.heat_map import GRID, INFERENCES
 

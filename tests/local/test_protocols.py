@@ -12,7 +12,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from tritonclient.utils import InferenceServerException
 
 from tests import folders, images
-from tests.local.worker_rig import WorkerProcess, running
+from tests.local.worker_harness import WorkerProcess, running
 from worker.contract.version import VERSION
 
 COLOURS = {"cat": (200, 60, 60), "dog": (60, 200, 60), "tea": (60, 60, 200)}

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from scripts.models import model_store as library
+from scripts.models import model_store
 from tests.folders import openvino_folder, torchvision_folder
 from tests.invalid_models import crashing, wrong_answer, wrong_weights
 from tests.load import steady_load
@@ -25,7 +25,7 @@ from tests.local.test_make import processes, workers_in
 from tests.service import NO_DRAIN, PHOTOS, Service, bare_environment, create
 from tests.wait import until
 
-CLIENTS_TOLD = "requests that name {0} (/models/{0}, ?model={0}) are answered 404"
+NOTICE_TO_CLIENTS = "requests that name {0} (/models/{0}, ?model={0}) now get 404"
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def image(models: Path) -> Path:
 
 def verified(models: Path, folder: Path) -> Path:
     """Say of `folder` what `make model-verify` says of a good one."""
-    library.record(models, folder, good=True)
+    model_store.record(models, folder, good=True)
     return folder
 
 
@@ -101,7 +101,7 @@ def as_it_was(service: Service, image: Path) -> Iterator[None]:
     assert service.cluster.read_bytes() == text
     assert processes(service) == before
     assert workers_in(service) == {"photos-0", "photos-1"}
-    assert "-- already up" in service.up()
+    assert "-- already running" in service.up()
 
 
 def test_a_swap_and_the_way_back_lose_no_request(running: Service, models: Path, image: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_swap_and_the_way_back_lose_no_request(running: Service, models: Path,
         done = use(running, models, "bright")
         assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-2:] == [
-        f"bright is served and answers /predict; {running.cluster} says so", CLIENTS_TOLD.format("photos"),
+        f"bright is served and answers /predict; {running.cluster} was changed", NOTICE_TO_CLIENTS.format("photos"),
     ]  # fmt: skip
     assert running.cluster.read_text() == photos.replace('"photos"', '"bright"').replace(
         '"worker/photos"', f'"{models}/bright"'
@@ -119,12 +119,12 @@ def test_a_swap_and_the_way_back_lose_no_request(running: Service, models: Path,
     assert (gone.status_code, gone.json()["error"]["code"]) == (404, "unknown_model")
     before = processes(running)
     assert before.keys() == workers_in(running) == {"bright-0", "bright-1"}
-    assert "-- already up" in running.up()
+    assert "-- already running" in running.up()
     assert processes(running) == before
     assert running.make("rollout").returncode == 0
     assert workers_in(running) == {"bright-0", "bright-1"}
 
-    verified(models, library.EMBEDDED)
+    verified(models, model_store.EMBEDDED)
     with nothing_lost(running, image, "bright", "photos"):
         assert use(running, models, "photos").returncode == 0
     assert running.cluster.read_text() == photos
@@ -141,7 +141,7 @@ def test_a_request_that_is_still_being_sent_is_answered_by_the_old_model(
         with started(running, models, "bright") as using:
             sent = 1
             for line in using.stdout or ():
-                if "waiting for what is on its way" in line:
+                if "waiting for requests in flight" in line:
                     break
                 client.sendall(body[sent : sent + 1])  # Nginx gives up a client that is silent for long
                 sent += 1
@@ -173,7 +173,7 @@ def started(service: Service, models: Path, name: str) -> Iterator[subprocess.Po
 BROKEN = [
     pytest.param(wrong_answer, r"wrong-0 is broken: .*golden/one\.png", id="golden"),
     pytest.param(wrong_weights, r"wrong-0 is broken: .*/model\.bin: sha256 is \w{64}, model\.toml says", id="weights"),
-    pytest.param(crashing, r"wrong-0 ends as soon as it starts; its log ends with:", id="crash"),
+    pytest.param(crashing, r"wrong-0 exits as soon as it starts; its log ends with:", id="crash"),
 ]
 
 
@@ -189,7 +189,7 @@ def test_a_model_that_does_not_become_ready_changes_nothing(
     finally:
         shutil.rmtree(folder)
     assert any(re.match(reason, line) for line in lines)
-    assert lines[-1] == "photos serves on; nothing was changed"
+    assert lines[-1] == "photos is still being served; nothing was changed"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -219,7 +219,7 @@ def test_a_command_that_was_killed_leaves_what_the_next_up_puts_right(
                     break
         assert service.cluster.read_bytes() == text
         assert refused(use(service, models, "bright")) == [
-            f"{service.run_dir}: what runs is not what {service.cluster} says: run `make up` first"
+            f"{service.run_dir}: the running service differs from {service.cluster}: run `make up` first"
         ]
         service.up()
         assert processes(service).keys() == workers_in(service) == {"photos-0", "photos-1"}
@@ -239,8 +239,8 @@ def test_one_of_two_models_is_swapped_for_one_that_needs_torch_and_the_other_not
     try:
         before = processes(service)
         assert refused(use(service, models, "bright")) == [
-            "NAME: bright is served already, beside photos: needed one that is not, "
-            f"or take its table out of {service.cluster} and `make up` first"
+            "NAME: bright is already served next to photos, needed a model that is not: choose another, "
+            f"or remove its table from {service.cluster} and run `make up` first"
         ]
         assert refused(use(service, models, "small", "INSTEAD_OF=dome")) == [
             "INSTEAD_OF: found 'dome', needed one of photos, bright"
@@ -250,23 +250,23 @@ def test_one_of_two_models_is_swapped_for_one_that_needs_torch_and_the_other_not
             assert done.returncode == 0, done.stdout + done.stderr
         asked = requests.post(f"{service.endpoint}/models/small", data=image.read_bytes(), timeout=60)
         assert processes(service)["photos-0"] == before["photos-0"]
-        assert "-- already up" in service.up()
+        assert "-- already running" in service.up()
     finally:
         service.down()
         shutil.rmtree(folder)
     assert asked.status_code == 200
-    assert f"small is served; {service.cluster} says so" in done.stdout.splitlines()
+    assert f"small is served; {service.cluster} was changed" in done.stdout.splitlines()
     assert f'name = "small"  # the other\nfolder = "{folder}"\n' in service.cluster.read_text()
 
 
 def test_where_nothing_runs_the_file_is_changed_and_up_serves_it(models: Path, tmp_path: Path) -> None:
     service = create(tmp_path)
     done = use(service, models, "bright")
-    said = f"{service.cluster} names bright in place of photos; nothing is running: `make up` serves it\n"
+    said = f"{service.cluster} now names bright instead of photos; nothing is running: `make up` serves it\n"
     assert done.stdout == said
     assert f'name = "bright"\nfolder = "{models}/bright"\n' in service.cluster.read_text()
     assert use(service, models, "bright").stdout == (
-        f"already served as bright: {models}/bright; `make rollout` takes up changed files\n"
+        f"already served as bright: {models}/bright; `make rollout` applies changes to its files\n"
     )
     assert not service.run_dir.exists()
 
@@ -274,8 +274,8 @@ def test_where_nothing_runs_the_file_is_changed_and_up_serves_it(models: Path, t
 def test_a_service_that_runs_elsewhere_is_not_left_behind(running: Service, models: Path, tmp_path: Path) -> None:
     other = Service(running.cluster, tmp_path / "run", running.port)
     assert refused(use(other, models, "bright")) == [
-        f"{tmp_path}/run: nothing runs from here, but port {running.port} is answered: "
-        "give the RUN_DIR= of the service, or end what answers there"
+        f"{tmp_path}/run: found no service running from here, but one that answers on port {running.port}: "
+        "set the RUN_DIR= of that service, or stop it"
     ]
 
 
@@ -294,6 +294,6 @@ def test_what_cannot_be_served_is_refused_before_anything_starts(running: Servic
         "No": [f"NAME: found 'No', needed {name}"],
         "nope": ["NAME: found 'nope', needed one of bright, empty, new, photos"],
         "empty": [f"NAME: {models}/empty/model.toml: No such file or directory"],
-        "new": [f"NAME: {folder} is not verified as it is now: run `make model-verify NAME=new` first"],
+        "new": [f"NAME: {folder} is not verified in its present state: run `make model-verify NAME=new` first"],
     }
     assert (workers_in(running), running.cluster.read_bytes(), processes(running)) == (before, text, pids)

@@ -18,7 +18,7 @@ import pytest
 
 from tests import folders, images
 from tests.local.gateway_harness import ROOT, Reply, wait_for
-from tests.local.worker_rig import COMMAND, CPU, WorkerProcess, environment, form, running
+from tests.local.worker_harness import COMMAND, CPU, WorkerProcess, environment, form, running
 
 EX_CONFIG, STUCK = 78, 70  # sysexits.h EX_CONFIG; worker.app.STUCK
 RED, GREY, WHITE = (images.encoded(folders.image(colour), "PNG") for colour in (folders.RED, folders.GREY, (255,) * 3))

@@ -19,7 +19,7 @@ from PIL import Image
 
 from tests import folders, images, zero_shot_folders
 from tests.local.gateway_harness import Gateway, Reply, Worker
-from tests.local.worker_rig import JSON, WorkerProcess, running
+from tests.local.worker_harness import JSON, WorkerProcess, running
 from worker.contract.files import sha256
 from worker.contract.limits import MAX_CANDIDATE_LABELS
 from worker.models.folder import ModelFolder, read_folder
@@ -50,8 +50,8 @@ class Model:
 
     def scores(self, texts: Sequence[str]) -> list[float]:
         """What the library's own few lines say of the image."""
-        pixels = zero_shot_folders.prepared(self.source, self.image)
-        logits = zero_shot_folders.by_the_library(self.source, pixels, list(texts)).numpy()[0]
+        pixels = zero_shot_folders.library_pixels(self.source, self.image)
+        logits = zero_shot_folders.library_logits(self.source, pixels, list(texts)).numpy()[0]
         return [float(score) for score in activate(logits, self.folder.output.activation)]
 
 
@@ -61,7 +61,7 @@ def made(home: Path, family: str) -> Model:
     source = zero_shot_folders.FAMILIES[family](home / "source")
     folders.image(folders.RED, (64, 64)).save(home / "red.png")
     given = ("--templates", home / "templates.txt", "--golden", home / "red.png")
-    return Model(source, read_folder(zero_shot_folders.added(source, home / family, *given)))
+    return Model(source, read_folder(zero_shot_folders.add_model(source, home / family, *given)))
 
 
 def in_json(image: bytes, **parameters: object) -> bytes:

@@ -96,7 +96,7 @@ def test_a_port_in_use(kitchen: ServiceFactory, slow: Path) -> None:
     service = kitchen.make(slow)
     with socket.create_server(("127.0.0.1", service.port)):
         lines = refused(service)
-    assert lines == [f"port {service.port}: already in use: end what listens there, or set another port"]
+    assert lines == [f"port {service.port}: already in use: stop the process that listens there, or set another port"]
     assert left_over(service) == []
 
 
@@ -108,7 +108,7 @@ def test_a_model_folder_that_is_missing_or_empty(kitchen: ServiceFactory, tmp_pa
     service = kitchen.make(folder)
     fault = {
         True: "found an empty folder, needed a model folder: copy one there, or mount the models volume",
-        False: "no such folder: name one that is there; is the models volume mounted?",
+        False: "no such folder: name an existing one; is the models volume mounted?",
     }
     assert refused(service) == [f"{service.cluster}: models/0/folder: {folder}: {fault[there]}"]
     assert left_over(service) == []
@@ -132,8 +132,8 @@ def test_an_unknown_runtime(kitchen: ServiceFactory, slow: Path) -> None:
 def test_another_runtime_than_the_one_that_serves(running: Service) -> None:
     for target in ("up", "down", "rollout"):
         assert said(replace(running, runtime="local").make(target)) == [
-            f"{running.run_dir}: found the runtime compose serving from here, asked for was local: "
-            "run `make down` first, or give another RUN_DIR="
+            f"{running.run_dir}: found the compose runtime running here, needed local: "
+            "run `make down` first, or set another RUN_DIR="
         ]
     assert workers_in(running) == WORKERS
 

@@ -81,7 +81,7 @@ def test_a_second_run_makes_nothing_anew(bundle: Path) -> None:
     parts = ("images/", "models/photos/", "packages/")
     kept = [bundle / name for name in layout.files(bundle) if name.startswith(parts)]
     before = {path: path.stat().st_mtime_ns for path in kept if path.name != "Packages"}
-    assert "is there" in made(bundle, SYSTEM)
+    assert "is already there" in made(bundle, SYSTEM)
     assert {path: path.stat().st_mtime_ns for path in before} == before
     verify(bundle)
 
@@ -91,7 +91,7 @@ def test_the_packages_install_on_a_bare_system_without_a_network(bundle: Path) -
     mount = f"{bundle / layout.PACKAGES / SYSTEM}:/packages:ro"
     said = docker.run(
         ["run", "--rm", "--network=none", "--volume", mount, images.BASE, "bash", "-c", INSTALL, "bash",
-         *SYSTEMS[SYSTEM].wanted]
+         *SYSTEMS[SYSTEM].requested]
     )  # fmt: skip
     version = json.loads((bundle / layout.MANIFEST).read_text())["systems"][SYSTEM]["docker"]
     dockerd, compose, buildx, python = said.strip().splitlines()

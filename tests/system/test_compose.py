@@ -18,7 +18,7 @@ import requests
 
 from scripts.cluster.config import ROOT
 from scripts.host import docker
-from scripts.render.common import patience_s
+from scripts.render.common import stop_timeout_s
 from scripts.render.compose import PORT
 from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.preflight import memory_limit
@@ -323,7 +323,7 @@ def test_a_worker_has_a_set_of_cpus_and_no_quota(running: Service, deployment: D
 
 def test_a_worker_may_take_its_time_to_drain(running: Service, deployment: Deployment) -> None:
     stop_s = {Container(running, name).inspect()["Config"]["StopTimeout"] for name in WORKERS}
-    assert stop_s == {patience_s(deployment.cluster)}
+    assert stop_s == {stop_timeout_s(deployment.cluster)}
 
 
 # --- What the containers are told ----------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ def test_a_model_folder_that_goes_away_is_not_made_anew(kitchen: ServiceFactory,
     planned = ComposeRuntime().plan(load_cluster(service.cluster), run_dir(service.run_dir))
     shutil.rmtree(model)
     with pytest.raises(CommandError, match=f"bind source path does not exist: {model}"):
-        ComposeRuntime().bring_up(planned)
+        ComposeRuntime().start_all(planned)
     assert not model.exists()
     assert left_over(service) == []
 
@@ -105,7 +105,7 @@ def test_a_rollout_onto_a_broken_model_ends_with_the_first_worker_and_with_two_o
     until("both are out of rotation", lambda: workers_in(service) == set())
     assert said(service.make("rollout")) == [
         "found 0 of 2 workers in rotation, needed 1: "
-        "model-0, model-1 must be in before others are replaced; see `make logs`"
+        "model-0, model-1 must be in rotation before others are replaced; see `make logs`"
     ]
     assert [container.inspect()["Id"] for container in containers] == replaced
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from scripts.models import model_store as library
+from scripts.models import model_store
 from tests.folders import openvino_folder
 from tests.load import steady_load
 from tests.service import Service
@@ -22,7 +22,7 @@ def models(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A library of two verified models."""
     models = tmp_path_factory.mktemp("models")
     for name in ("old", "new"):
-        library.record(models, openvino_folder(models / name), good=True)
+        model_store.record(models, openvino_folder(models / name), good=True)
     return models
 
 
@@ -65,8 +65,8 @@ def test_a_worker_that_dies_while_it_starts_ends_the_swap_and_changes_nothing(se
         while not using.done():
             Container(served, "new-0").run("sh", "-c", "kill -9 -1")
     lines = said(using.result())
-    assert lines[0] == "new-0 ends as soon as it starts; its log ends with:"
-    assert lines[-1] == "old serves on; nothing was changed"
+    assert lines[0] == "new-0 exits as soon as it starts; its log ends with:"
+    assert lines[-1] == "old is still being served; nothing was changed"
     assert served.cluster.read_bytes() == text
     assert (started(served), left_over(served)) == (before, listed)
     served.up()

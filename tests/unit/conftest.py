@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests import kept_folders
+from tests import cached_folders
 
 FOLDER = Path(__file__).parent
 STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system", "os.exec"}
@@ -22,7 +22,7 @@ class Guard:
         self.started: list[str] = []
 
     def refuse(self, what: str) -> None:
-        if self.at_work and not kept_folders.AT_WORK:
+        if self.at_work and not cached_folders.ACTIVE:
             self.started.append(what)
             raise AssertionError(f"{what}: a test in tests/unit starts no process; its place is tests/parts")
 

@@ -15,7 +15,7 @@ from prometheus_client import Info
 from scripts.cluster.config import REQUIRED, ROOT, SCHEMA
 from worker.contract.engine import AGREEMENT, QUANTISED_AGREEMENT
 from worker.contract.engines import ENGINES
-from worker.contract.fields import LONGEST_DESCRIPTION, Fields, ModelError
+from worker.contract.fields import MAX_DESCRIPTION_CHARACTERS, ModelError, TomlReader
 from worker.models.folder import ModelFolder, read_folder
 from worker.process.metrics import create_metrics
 
@@ -211,21 +211,21 @@ def test_the_example_is_read_and_has_every_key_of_the_table(tmp_path: Path) -> N
 
 def test_every_key_that_the_reader_asks_for_is_in_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: set[str] = set()
-    take, has = Fields._take, Fields.has
+    take, has = TomlReader._take, TomlReader.has
 
-    def note(fields: Fields, key: str) -> None:
+    def note(fields: TomlReader, key: str) -> None:
         asked.add(documented(re.sub(r"/(\d+/)?", ".", f"{fields._path}{key}")))
 
-    def noted_take(fields: Fields, key: str, default: object) -> Any:
+    def noted_take(fields: TomlReader, key: str, default: object) -> Any:
         note(fields, key)
         return take(fields, key, default)
 
-    def noted_has(fields: Fields, key: str) -> bool:
+    def noted_has(fields: TomlReader, key: str) -> bool:
         note(fields, key)
         return has(fields, key)
 
-    monkeypatch.setattr(Fields, "_take", noted_take)
-    monkeypatch.setattr(Fields, "has", noted_has)
+    monkeypatch.setattr(TomlReader, "_take", noted_take)
+    monkeypatch.setattr(TomlReader, "has", noted_has)
     read(tmp_path, EXAMPLE)
     whole = {".".join(key.split(".")[:count]) for key in MODEL_TOML for count in range(1, key.count(".") + 1)}
     assert asked - whole == set(MODEL_TOML) - {FILE}
@@ -253,7 +253,7 @@ def test_the_default_of_a_key_is_what_the_reader_takes_without_it(key: str, tmp_
 
 
 def test_the_numbers_that_the_page_names_are_the_code_s() -> None:
-    assert f"at most {LONGEST_DESCRIPTION} characters" in MODEL_TOML["description"][2]
+    assert f"at most {MAX_DESCRIPTION_CHARACTERS} characters" in MODEL_TOML["description"][2]
     assert f"from {AGREEMENT} on, int8 from {QUANTISED_AGREEMENT} on" in MODEL_TOML["engine.measured.agreement"][2]
     precisions = {name: engine.precisions for name, engine in ENGINES.items()}
     known = MODEL_TOML["engine.precision"][2].replace(" and ", ", ")

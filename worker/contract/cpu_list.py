@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from itertools import groupby
 
-MOST_CPUS = 8192  # the largest CONFIG_NR_CPUS of Linux; stops "0-999999999" from filling the memory
+MAX_CPUS = 8192  # the largest CONFIG_NR_CPUS of Linux; stops "0-999999999" from filling the memory
 
 
 def parse_cpu_list(text: str) -> tuple[int, ...]:
@@ -13,7 +13,7 @@ def parse_cpu_list(text: str) -> tuple[int, ...]:
     for part in text.strip().split(","):
         match = re.fullmatch(r"\s*([0-9]{1,4})(?:-([0-9]{1,4}))?\s*", part)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-        if first > last or last >= MOST_CPUS:
+        if first > last or last >= MAX_CPUS:
             raise ValueError(f'not a CPU list such as "0-3,8": {text.strip()!r}')
         numbers.update(range(first, last + 1))
     return tuple(sorted(numbers))

@@ -37,7 +37,7 @@ class PreparedNetworks:
     suffix: str  # of the network's file; unique to this kind
     weights_suffix: str  # replaces `suffix` in the name of the weights' file, which may be missing
 
-    def called(self, precision: str) -> str:
+    def name_for(self, precision: str) -> str:
         """Return the name under [engine.prepared] of the network for `precision`; bf16 uses the f32 network."""
         return f"{self.name}-{INT8 if precision == INT8 else 'f32'}"
 
@@ -75,10 +75,10 @@ class EngineDeclaration:
 
     def prepared_name(self, precision: str) -> str | None:
         """Return the name under [engine.prepared] of its network for `precision`, None if it runs no such networks."""
-        return self.prepared.called(precision) if self.prepared else None
+        return self.prepared.name_for(precision) if self.prepared else None
 
 
-def _nothing(folder: Path) -> bool:
+def _detects_nothing(folder: Path) -> bool:
     return False
 
 
@@ -94,8 +94,8 @@ class LoaderDeclaration:
     module: str = ""
     format: str = TORCH  # of its networks: engines may run it directly; only TORCH can be converted
     suffixes: tuple[str, ...] = ()  # of single files that it reads
-    detects: Callable[[Path], bool] = _nothing  # whether it reads a folder, by file names and configuration
-    sign: str = ""  # description of what `detects` looks for, for messages
+    detects: Callable[[Path], bool] = _detects_nothing  # whether it reads a folder, by file names and configuration
+    marker: str = ""  # description of what `detects` looks for, for messages
     needs_architecture: bool = False
     can_refit: bool = False  # whether CHANNELS may adapt the first layer to images other than RGB
     reads_texts: bool = False  # whether its networks compare images with texts, which needs torch on every engine
@@ -104,13 +104,13 @@ class LoaderDeclaration:
     weights: tuple[str, ...] = ()  # regular expressions of weights: model-fetch downloads the first that matches
 
     @property
-    def code(self) -> str:
+    def module_name(self) -> str:
         """The module's name in worker/models/loaders."""
         return self.module or self.name
 
 
-def discovered(package: str, places: Iterable[str], kind: type[Declaration]) -> Iterator[Declaration]:
-    """Yield every declaration of type `kind` in the modules of `package`, whose folders are `places`."""
-    for found in pkgutil.iter_modules(places):
-        module = importlib.import_module(f"{package}.{found.name}")
+def discover(package: str, folders: Iterable[str], kind: type[Declaration]) -> Iterator[Declaration]:
+    """Yield every declaration of type `kind` in the modules of `package`, found in `folders`."""
+    for info in pkgutil.iter_modules(folders):
+        module = importlib.import_module(f"{package}.{info.name}")
         yield from (value for value in vars(module).values() if isinstance(value, kind))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from worker.contract.declarations import INT8
 from worker.contract.engines import ENGINES, readers, reads
-from worker.contract.fields import Fields
+from worker.contract.fields import TomlReader
 from worker.contract.settings import AUTO
 
 EXACT, QUANTISED = "f32", INT8
@@ -23,12 +23,12 @@ class Choice:
     engine: str
     precision: str
     batch_sizes: tuple[int, ...]
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True)
-class Measured:
-    """The measurements of one engine in one precision on one machine kind (worker.contract.machine.kind).
+class Measurement:
+    """The measurements of one engine in one precision on one machine kind (worker.contract.machine.machine_kind).
 
     `images_per_s` is the speed of one core, or of the GPU; `agreement` is the share of comparison images answered as
     the reference, torch in f32, answers them; `difference` is the largest difference of a score from the reference's;
@@ -73,7 +73,7 @@ class EngineSpec:
     batch_sizes: tuple[int, ...]
     wait_ms: float = 0.0
     prepared: Mapping[str, str] = field(default_factory=dict)
-    measured: tuple[Measured, ...] = ()
+    measured: tuple[Measurement, ...] = ()
     scaling: tuple[Scaling, ...] = ()
 
     def network(self, loader: str, engine: str, precision: str) -> str | None:
@@ -81,42 +81,44 @@ class EngineSpec:
         file = self.prepared.get(ENGINES[engine].prepared_name(precision) or "")
         return file or ("" if reads(engine, loader) else None)
 
-    def choose(self, machine: str, wanted: str = AUTO) -> Choice:
-        """Return the choice for a machine of this kind: its chosen row, or the fastest passing row of engine `wanted`.
+    def choose(self, machine: str, requested: str = AUTO) -> Choice:
+        """Return the choice for this kind of machine: its chosen row, or the fastest passing row of engine `requested`.
 
-        Without such a row it is the safe choice, or `wanted` in f32.
+        Without such a row it is the safe choice, or `requested` in f32.
         """
-        rows = [row for row in self.measured if row.machine == machine and row.passed and row.engine == wanted]
-        if wanted == AUTO:
+        rows = [row for row in self.measured if row.machine == machine and row.passed and row.engine == requested]
+        if requested == AUTO:
             rows = [row for row in self.measured if row.machine == machine and row.chosen]
         if rows:
             best = max(rows, key=lambda row: row.images_per_s)
-            why = f"the fastest that was measured on this kind of machine, {machine}"
-            return Choice(best.engine, best.precision, best.batch_sizes, _asked(why, wanted))
-        why = f"nothing was measured on this kind of machine, {machine}"
-        if wanted in (AUTO, self.name):
-            return Choice(self.name, self.precision, self.batch_sizes, _asked(f"the safe choice: {why}", wanted))
-        return Choice(wanted, EXACT, self.batch_sizes, _asked(f"in f32: {why}", wanted))
+            reason = f"the fastest that was measured on this kind of machine, {machine}"
+            return Choice(best.engine, best.precision, best.batch_sizes, _with_request(reason, requested))
+        reason = f"nothing was measured on this kind of machine, {machine}"
+        if requested in (AUTO, self.name):
+            return Choice(
+                self.name, self.precision, self.batch_sizes, _with_request(f"the safe choice: {reason}", requested)
+            )
+        return Choice(requested, EXACT, self.batch_sizes, _with_request(f"in f32: {reason}", requested))
 
 
-def read_engine(fields: Fields, loader: str, files: Collection[str]) -> EngineSpec:
-    """Return the table [engine] of a folder with `loader` and the listed `files`; add faults to `fields`."""
-    engine, precision = _engine(fields, "name")
-    wait_ms = fields.number("wait_ms", float, 0.0)
+def read_engine(reader: TomlReader, loader: str, files: Collection[str]) -> EngineSpec:
+    """Return the table [engine] of a folder with `loader` and the listed `files`; add faults to `reader`."""
+    engine, precision = _engine(reader, "name")
+    wait_ms = reader.number("wait_ms", float, 0.0)
     if wait_ms < 0:
-        fields.fault("wait_ms", f"must be 0 or more milliseconds, found {wait_ms}")
-    prepared = _prepared(fields.table("prepared"), files) if fields.has("prepared") else {}
-    rows = fields.tables("measured") if fields.has("measured") else []
+        reader.fault("wait_ms", f"must be 0 or more milliseconds, found {wait_ms}")
+    prepared = _prepared(reader.table("prepared"), files) if reader.has("prepared") else {}
+    rows = reader.tables("measured") if reader.has("measured") else []
     measured = tuple(map(_measured, rows))
-    scaling = tuple(map(_scaling, fields.tables("scaling"))) if fields.has("scaling") else ()
-    spec = EngineSpec(engine, precision, _sizes(fields), wait_ms, prepared, measured, scaling)
-    for table, row in zip(rows, measured, strict=True):
+    scaling = tuple(map(_scaling, reader.tables("scaling"))) if reader.has("scaling") else ()
+    spec = EngineSpec(engine, precision, _batch_sizes(reader), wait_ms, prepared, measured, scaling)
+    for row_reader, row in zip(rows, measured, strict=True):
         if spec.network(loader, row.engine, row.precision) is None:
-            table.fault("engine", no_network(loader, row.engine, row.precision))
+            row_reader.fault("engine", no_network(loader, row.engine, row.precision))
     chosen = Counter(row.machine for row in measured if row.chosen)
     for machine in dict.fromkeys(row.machine for row in measured):
         if chosen[machine] != 1:
-            fields.fault("measured", f'needs one chosen row of machine "{machine}", found {chosen[machine]}')
+            reader.fault("measured", f'needs one chosen row of machine "{machine}", found {chosen[machine]}')
     return spec
 
 
@@ -139,47 +141,47 @@ def prepared_names() -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name))
 
 
-def _asked(why: str, wanted: str) -> str:
-    return why if wanted == AUTO else f"engine {wanted} was asked for; {why}"
+def _with_request(reason: str, requested: str) -> str:
+    return reason if requested == AUTO else f"engine {requested} was requested; {reason}"
 
 
-def _engine(fields: Fields, key: str) -> tuple[str, str]:
-    name = fields.choice(key, ENGINES)
-    precision = fields.choice("precision", dict.fromkeys(one for known in ENGINES.values() for one in known.precisions))
+def _engine(reader: TomlReader, key: str) -> tuple[str, str]:
+    name = reader.choice(key, ENGINES)
+    precision = reader.choice("precision", dict.fromkeys(one for known in ENGINES.values() for one in known.precisions))
     if precision not in ENGINES[name].precisions:
-        fields.fault("precision", f"engine {name} runs {', '.join(ENGINES[name].precisions)}, found {precision!r}")
+        reader.fault("precision", f"engine {name} runs {', '.join(ENGINES[name].precisions)}, found {precision!r}")
     return name, precision
 
 
-def _sizes(fields: Fields) -> tuple[int, ...]:
-    sizes = fields.numbers("batch_sizes", int, None)
+def _batch_sizes(reader: TomlReader) -> tuple[int, ...]:
+    sizes = reader.numbers("batch_sizes", int, None)
     if 1 not in sizes or min(sizes) < 1:
-        fields.fault("batch_sizes", f"must hold 1 and no number below it, found {list(sizes)}")
+        reader.fault("batch_sizes", f"must contain 1 and no smaller number, found {list(sizes)}")
     return sizes
 
 
-def _prepared(fields: Fields, files: Collection[str]) -> dict[str, str]:
-    found = {name: fields.text(name) for name in prepared_names() if fields.has(name)}
-    for name, file in found.items():
+def _prepared(reader: TomlReader, files: Collection[str]) -> dict[str, str]:
+    networks = {name: reader.text(name) for name in prepared_names() if reader.has(name)}
+    for name, file in networks.items():
         if file not in files:
-            fields.fault(name, f"{file!r} is not listed under [files]; list it with its sha256")
-    return found
+            reader.fault(name, f"{file!r} is not listed under [files]; list it with its sha256")
+    return networks
 
 
-def _measured(fields: Fields) -> Measured:
-    machine = fields.text("machine")
-    engine, precision = _engine(fields, "engine")
+def _measured(reader: TomlReader) -> Measurement:
+    machine = reader.text("machine")
+    engine, precision = _engine(reader, "engine")
     speed, agreement, difference = (
-        fields.number(key, float) for key in ("images_per_s", "agreement", "difference")
+        reader.number(key, float) for key in ("images_per_s", "agreement", "difference")
     )  # fmt: skip
-    return Measured(
-        machine, engine, precision, _sizes(fields), speed, agreement, difference, fields.flag("chosen"),
-        fields.flag("quick"),
+    return Measurement(
+        machine, engine, precision, _batch_sizes(reader), speed, agreement, difference, reader.flag("chosen"),
+        reader.flag("quick"),
     )  # fmt: skip
 
 
-def _scaling(fields: Fields) -> Scaling:
+def _scaling(reader: TomlReader) -> Scaling:
     return Scaling(
-        fields.text("machine"), fields.number("cores", int), fields.number("images_per_s", float),
-        fields.number("latency_ms", float),
+        reader.text("machine"), reader.number("cores", int), reader.number("images_per_s", float),
+        reader.number("latency_ms", float),
     )  # fmt: skip

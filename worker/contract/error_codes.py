@@ -39,7 +39,7 @@ class ErrorCode(StrEnum):
         "bad_request",
         400,
         BOTH,
-        "The request is malformed, or not of the form that its route takes.",
+        "The request is malformed, or does not have the form that its route expects.",
         "Correct it as the message says.",
     )
     BAD_PARAMETER = (
@@ -53,7 +53,7 @@ class ErrorCode(StrEnum):
         "no_image",
         400,
         WORKER,
-        "The request holds no image.",
+        "The request contains no image.",
         "Send one as the multipart field `image` or as the body.",
     )
     EMPTY_IMAGE = (
@@ -67,7 +67,7 @@ class ErrorCode(StrEnum):
         "too_many_images",
         400,
         WORKER,
-        "The request holds more images than its route takes at once.",
+        "The request contains more images than its route accepts at once.",
         "Send them in several requests.",
     )
     UNKNOWN_MODEL = (
@@ -95,21 +95,21 @@ class ErrorCode(StrEnum):
         "method_not_allowed",
         405,
         BOTH,
-        "The route does not take this method.",
+        "The route does not allow this method.",
         "Use one that the header Allow lists.",
     )
     REFUSED = (
         "refused",
         412,
         GATEWAY,
-        "A condition such as If-Match does not hold; also a file that is not public, 403.",
+        "A condition such as If-Match is not met; also a file that is not public, 403.",
         "Leave the condition out.",
     )
     BODY_TOO_LARGE = (
         "body_too_large",
         413,
         BOTH,
-        "The body is larger than the service takes, or has too many parts.",
+        "The body is larger than the service accepts, or has too many parts.",
         "Send fewer or smaller images.",
     )
     URI_TOO_LONG = ("uri_too_long", 414, GATEWAY, "The address is too long.", "Send parameters in the body.")
@@ -117,23 +117,23 @@ class ErrorCode(StrEnum):
         "unsupported_type",
         415,
         WORKER,
-        "The body or an image has a type that is not served.",
+        "The body or an image has a type that is not supported.",
         "Send a type that the message lists.",
     )
-    UNDECODABLE = ("undecodable", 422, WORKER, "An image is damaged or cut short.", "Send a whole file.")
-    TOO_MANY_PIXELS = ("too_many_pixels", 422, WORKER, "An image has more pixels than are served.", "Scale it down.")
+    UNDECODABLE = ("undecodable", 422, WORKER, "An image is damaged or cut short.", "Send a complete file.")
+    TOO_MANY_PIXELS = ("too_many_pixels", 422, WORKER, "An image has more pixels than are allowed.", "Scale it down.")
     TOO_MANY_TILES = (
         "too_many_tiles",
         422,
         WORKER,
-        "An image makes more tiles than the model is run on.",
+        "An image would be cut into more tiles than are allowed.",
         "Scale it down.",
     )
     TOO_FEW_BANDS = (
         "too_few_bands",
         422,
         WORKER,
-        "An image has fewer bands than the model takes.",
+        "An image has fewer bands than the model needs.",
         "Send an image with all bands.",
     )
     IMAGE_TOO_COSTLY = (
@@ -147,14 +147,14 @@ class ErrorCode(StrEnum):
         "unsupported_compression",
         422,
         WORKER,
-        "A TIFF is compressed in a way that is not served.",
+        "A TIFF is compressed in a way that is not supported.",
         "Save it without compression, or with Deflate.",
     )
     QUEUE_FULL = (
         "queue_full",
         429,
         WORKER,
-        "The worker has no room for the images of this request.",
+        "The worker's queue has no room for the images of this request.",
         "Send it again after the seconds in Retry-After.",
     )
     HEADERS_TOO_LARGE = ("headers_too_large", 431, GATEWAY, "A header is too long.", "Send shorter headers.")
@@ -176,7 +176,7 @@ class ErrorCode(StrEnum):
         "unknown_encoding",
         501,
         GATEWAY,
-        "The request's Transfer-Encoding is not served.",
+        "The request's Transfer-Encoding is not supported.",
         "Use chunked or Content-Length.",
     )
     NOT_READY = (
@@ -187,7 +187,7 @@ class ErrorCode(StrEnum):
         "Send the request again after the seconds in Retry-After; GET /status shows the workers.",
     )
     DEADLINE = ("deadline", 504, BOTH, "No answer was ready in time.", "Send fewer images at once, or try again later.")
-    UNKNOWN_VERSION = ("unknown_version", 505, GATEWAY, "The HTTP version is not served.", "Use HTTP/1.1.")
+    UNKNOWN_VERSION = ("unknown_version", 505, GATEWAY, "The HTTP version is not supported.", "Use HTTP/1.1.")
 
     @property
     def retried(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from worker.contract import languages
 
 Number = TypeVar("Number", int, float)
-LONGEST_DESCRIPTION = 500  # characters; it is part of every health check's answer
+MAX_DESCRIPTION_CHARACTERS = 500  # characters; it is part of every health check's answer
 
 
 class ModelError(Exception):
@@ -25,14 +25,14 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ModelError(f"{path}: byte {error.start} is not UTF-8: save the file as UTF-8") from error
 
 
-def some(names: Iterable[str], most: int = 8) -> str:
-    """Return the first `most` names as text for a message, with the number of the others."""
+def abbreviate(names: Iterable[str], limit: int = 8) -> str:
+    """Return the first `limit` names as text for a message, with the number of the others."""
     listed = list(names)
-    more = f" and {len(listed) - most} more" if len(listed) > most else ""
-    return ", ".join(listed[:most]) + more
+    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
+    return ", ".join(listed[:limit]) + more
 
 
-class Fields:
+class TomlReader:
     """One table of a TOML file, whose keys are each read once.
 
     A method records a fault and returns a stand-in if the value is missing or wrong. Subtables share the list of
@@ -43,7 +43,7 @@ class Fields:
         self._table = dict(table)
         self._source, self._path = source, path
         self._faults: list[str] = [] if faults is None else faults
-        self._inner: list[Fields] = []
+        self._subtables: list[TomlReader] = []
 
     def has(self, key: str) -> bool:
         return key in self._table
@@ -60,7 +60,7 @@ class Fields:
         value = self._take(key, default)
         if isinstance(value, str) and (value or default == ""):
             return value
-        return self._refuse(key, value, "a text", "")
+        return self._refuse(key, value, "a string", "")
 
     def flag(self, key: str) -> bool:
         """Return a boolean; False if the key is missing."""
@@ -98,38 +98,40 @@ class Fields:
         return self._refuse(key, value, "a whole number or a list of 2", 1)
 
     def texts(self, key: str) -> tuple[str, ...]:
-        """Return a list of one or more texts."""
+        """Return a list of one or more strings."""
         value = self._take(key, None)
         if isinstance(value, list) and value and all(isinstance(item, str) and item for item in value):
             return tuple(value)
-        return self._refuse(key, value, "a list of one or more texts", ())
+        return self._refuse(key, value, "a list of one or more strings", ())
 
-    def description(self, key: str, longest: int = LONGEST_DESCRIPTION) -> dict[str, str]:
+    def description(self, key: str, max_characters: int = MAX_DESCRIPTION_CHARACTERS) -> dict[str, str]:
         """Return texts by language, {} if the key is missing; a plain text is English."""
         value = self._take(key, {})
         texts = {"en": value} if isinstance(value, str) else value
         if not isinstance(texts, dict) or not all(isinstance(text, str) and text for text in texts.values()):
-            return self._refuse(key, value, f"a text, or a table [{key}] with one for each language", {})
+            return self._refuse(key, value, f"a string, or a table [{key}] with one for each language", {})
         for language, text in texts.items():
             if fault := languages.fault(language):
                 self.fault(f"{key}/{language}", fault)
-            if len(text) > longest:
-                self.fault(f"{key}/{language}", f"holds {len(text)} characters, at most {longest} fit; shorten it")
+            if len(text) > max_characters:
+                self.fault(
+                    f"{key}/{language}", f"has {len(text)} characters, at most {max_characters} are allowed; shorten it"
+                )
         return texts
 
-    def table(self, key: str) -> "Fields":
+    def table(self, key: str) -> "TomlReader":
         value = self._take(key, None)
         if not isinstance(value, dict):
             value = self._refuse(key, value, f"a table, [{self._path.replace('/', '.')}{key}]", {})
-        return self._enter(value, f"{key}/")
+        return self._subtable(value, f"{key}/")
 
-    def tables(self, key: str) -> list["Fields"]:
+    def tables(self, key: str) -> list["TomlReader"]:
         value = self._take(key, None)
         if not (isinstance(value, list) and value and all(isinstance(row, dict) for row in value)):
             value = self._refuse(key, value, f"one or more tables, [[{self._path.replace('/', '.')}{key}]]", [])
-        return [self._enter(row, f"{key}/{number}/") for number, row in enumerate(value)]
+        return [self._subtable(row, f"{key}/{number}/") for number, row in enumerate(value)]
 
-    def rest(self) -> dict[str, object]:
+    def remaining(self) -> dict[str, object]:
         """Return all keys that were not read yet with their values, for a table with free keys."""
         table, self._table = self._table, {}
         return table
@@ -140,24 +142,24 @@ class Fields:
         if self._faults:
             raise ModelError("\n".join(self._faults))
 
-    def _enter(self, table: dict[str, object], path: str) -> "Fields":
-        inner = Fields(table, self._source, self._path + path, self._faults)
-        self._inner.append(inner)
-        return inner
+    def _subtable(self, table: dict[str, object], path: str) -> "TomlReader":
+        subtable = TomlReader(table, self._source, self._path + path, self._faults)
+        self._subtables.append(subtable)
+        return subtable
 
     def _refuse_unknown(self) -> None:
         for key in self._table:
-            self.fault(key, "is not a key known here; remove it or correct its spelling")
-        for inner in self._inner:
-            inner._refuse_unknown()
+            self.fault(key, "is not a known key; remove it or correct its spelling")
+        for subtable in self._subtables:
+            subtable._refuse_unknown()
 
     def _take(self, key: str, default: object) -> Any:
         return self._table.pop(key, default)
 
-    def _refuse(self, key: str, value: object, needed: str, stand_in: Any) -> Any:
+    def _refuse(self, key: str, value: object, needed: str, placeholder: Any) -> Any:
         """Record the fault and return a stand-in, so that reading goes on and finds the other faults."""
         self.fault(key, f"needs {needed}, found {'nothing' if value is None else repr(value)}")
-        return stand_in
+        return placeholder
 
 
 def _is_number(value: object, kind: type) -> bool:

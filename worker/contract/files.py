@@ -42,7 +42,7 @@ def write_atomically(path: Path, text: str, *, keep_access: bool = False) -> Non
 def read_variables(path: Path) -> dict[str, str]:
     """Return the variables in a file of NAME=value lines. Raise OSError, or ValueError with the first faulty line."""
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
-    found = [(line, VARIABLE.fullmatch(line)) for line in lines]
-    if wrong := next((line for line, match in found if match is None), None):
-        raise ValueError(wrong)
-    return {match[1]: match[2] for _, match in found if match}
+    matches = [(line, VARIABLE.fullmatch(line)) for line in lines]
+    if faulty := next((line for line, match in matches if match is None), None):
+        raise ValueError(faulty)
+    return {match[1]: match[2] for _, match in matches if match}

@@ -6,7 +6,7 @@ BOTH = "both"  # the value of a request's `labels` for Chinese and English
 # Not anchored, since JSON schemas embed it.
 PATTERN = "[A-Za-z0-9]{2,8}(-[A-Za-z0-9]{1,8})*"
 FORM = "a language code of 2 to 8 letters or digits, such as en, ja or zh-Hant"
-SCRIPT, REGION = 4, 2  # lengths of these subtags
+SCRIPT_LENGTH, REGION_LENGTH = 4, 2  # lengths of these subtags
 
 
 def is_language(code: str) -> bool:
@@ -33,6 +33,6 @@ def primary(code: str) -> str:
 
 
 def _subtag(text: str) -> str:
-    if len(text) == SCRIPT and text.isalpha():
+    if len(text) == SCRIPT_LENGTH and text.isalpha():
         return text.title()
-    return text.upper() if len(text) == REGION else text.lower()
+    return text.upper() if len(text) == REGION_LENGTH else text.lower()

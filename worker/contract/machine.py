@@ -19,7 +19,7 @@ FLAGS = re.compile(r"^(?:flags|Features)\s*:(.*)$", re.MULTILINE)
 UNKNOWN_GPU = "unknown GPU"
 
 
-def kind(gpu: str = "") -> str:
+def machine_kind(gpu: str = "") -> str:
     """Return the kind of the GPU with this UUID, or of this machine's CPUs if `gpu` is "".
 
     Measurements are valid for every machine of the same kind.
@@ -29,8 +29,8 @@ def kind(gpu: str = "") -> str:
 
 def cpu_kind(architecture: str, cpuinfo: str) -> str:
     """Return the architecture and the FEATURES of the first CPU in `cpuinfo`, such as "x86_64 avx2 avx_vnni"."""
-    found = FLAGS.search(cpuinfo)
-    flags = set(found[1].split()) if found else set()
+    match = FLAGS.search(cpuinfo)
+    flags = set(match[1].split()) if match else set()
     return " ".join([architecture, *(feature for feature in FEATURES if feature in flags)])
 
 

@@ -15,12 +15,12 @@ def read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ModelError(f"{path}: not found; copy it from where the model came from")
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ModelError(f"{path}: not valid JSON: {error}; copy the file again") from error
-    if not isinstance(found, dict):
-        raise ModelError(f"{path}: found a {type(found).__name__}, needed a JSON object")
-    return found
+    if not isinstance(content, dict):
+        raise ModelError(f"{path}: found a {type(content).__name__}, needed a JSON object")
+    return content
 
 
 def read_config(folder: Path) -> dict[str, Any]:

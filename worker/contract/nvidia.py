@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
-SMI_PATIENCE_S = 30  # the first call initialises every GPU, some seconds each; a dead driver never answers
+SMI_TIMEOUT_S = 30  # the first call initialises every GPU, some seconds each; a dead driver never answers
 GPU_LINE = re.compile(r"GPU \d+: (?P<name>.+) \(UUID: (?P<uuid>\S+)\)\s*")
 MIG_LINE = re.compile(r"\s+MIG (?P<name>\S+)\s+Device\s+\d+: \(UUID: (?P<uuid>\S+)\)\s*")
 
@@ -21,18 +21,18 @@ class ListedGpu:
 
 def parse_list(text: str) -> tuple[list[ListedGpu], list[str]]:
     """Return the devices that `nvidia-smi -L` lists, each GPU before its MIG devices, and the unrecognised lines."""
-    found: list[ListedGpu] = []
-    others = []
+    devices: list[ListedGpu] = []
+    unrecognised = []
     parent: ListedGpu | None = None
     for line in text.splitlines():
         if match := GPU_LINE.fullmatch(line):
             parent = ListedGpu(match["uuid"], match["name"])
-            found.append(parent)
+            devices.append(parent)
         elif parent and (match := MIG_LINE.fullmatch(line)):
-            found.append(ListedGpu(match["uuid"], f"{parent.name} MIG {match['name']}", parent.uuid))
+            devices.append(ListedGpu(match["uuid"], f"{parent.name} MIG {match['name']}", parent.uuid))
         elif line.strip():
-            others.append(line.strip())
-    return found, others
+            unrecognised.append(line.strip())
+    return devices, unrecognised
 
 
 def smi(*arguments: str) -> str:
@@ -41,8 +41,8 @@ def smi(*arguments: str) -> str:
         return ""
     command = ["nvidia-smi", *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SMI_PATIENCE_S, check=False)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=SMI_TIMEOUT_S, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"{error}\n"
-    said = done.stdout + done.stderr
-    return said if said.strip() or not done.returncode else f"failed with status {done.returncode}\n"
+    output = result.stdout + result.stderr
+    return output if output.strip() or not result.returncode else f"failed with status {result.returncode}\n"

@@ -67,9 +67,9 @@ def _cpus(text: str) -> frozenset[int]:
     return frozenset(parse_cpu_list(text))
 
 
-def _setting(needed: str, **more: object) -> dict[str, object]:
+def _setting(needed: str, **arguments: object) -> dict[str, object]:
     """Return the metadata of a field of Settings: the arguments of Setting other than the name."""
-    return {"needed": needed, **more}
+    return {"needed": needed, **arguments}
 
 
 def _choice(*choices: str, table: str | None = None) -> dict[str, object]:
@@ -106,7 +106,7 @@ class Settings:
     cpus: frozenset[int] = field(metadata=_setting('the CPUs of the slot, as in "0-3,8"', parse=_cpus))
     bind: str = field(metadata=_setting('the address to listen on, as in "127.0.0.1:8081"'))
     gpu: str = field(metadata=_setting("the UUID of the slot's GPU, or nothing", default=""))
-    cache: str = field(metadata=_setting("a folder for what can be made again, or nothing", default=""))
+    cache: str = field(metadata=_setting("a folder for files that can be rebuilt, or nothing", default=""))
     volume: str = field(
         metadata=_setting("the mounted model volume, whose sentinel is checked, or nothing", default="")
     )
@@ -136,7 +136,7 @@ class Settings:
         return cls(**values)
 
 
-SETTINGS = {one.name: Setting(one.name, **one.metadata) for one in fields(Settings)}
+SETTINGS = {declared.name: Setting(declared.name, **declared.metadata) for declared in fields(Settings)}
 
 
 @cache

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from worker.contract.settings import SETTINGS, to_env
 
-GIVEN = "DOCKER_RESOURCE_SLOT"  # Swarm's variable with the reserved generic resource `slot`
-SLOTS = "/etc/wanwu/slots.json"
+SLOT_VARIABLE = "DOCKER_RESOURCE_SLOT"  # Swarm's variable with the reserved generic resource `slot`
+SLOTS_FILE = "/etc/wanwu/slots.json"
 REMEDY = "run scripts/init-server.sh on this server"
 
 
@@ -15,12 +15,12 @@ class SlotError(Exception):
     """This machine does not have the assigned slot."""
 
 
-def assigned(environ: Mapping[str, str], file: Path = Path(SLOTS)) -> dict[str, str]:
+def assigned(environ: Mapping[str, str], file: Path = Path(SLOTS_FILE)) -> dict[str, str]:
     """Return the environment variables for the slot that Swarm assigned, {} if it assigned none.
 
     Raise SlotError if `file`, the list of this server's slots, cannot be read or lacks the slot.
     """
-    name = environ.get(GIVEN, "")
+    name = environ.get(SLOT_VARIABLE, "")
     if not name:
         return {}
     slot = _slot(file, name)
@@ -38,5 +38,7 @@ def _slot(file: Path, name: str) -> Mapping[str, str]:
         raise SlotError(f"{file}: cannot be read as a list of slots: {error!r}: {REMEDY}") from error
     if name not in known:
         listed = ", ".join(known) or "none"
-        raise SlotError(f"{file}: found the slots {listed}, needed {name}, which Swarm gave this worker: {REMEDY}")
+        raise SlotError(
+            f"{file}: found the slots {listed}, needed {name}, which Swarm assigned to this worker: {REMEDY}"
+        )
     return known[name]

@@ -33,8 +33,8 @@ def read_sentinel(volume: Path) -> tuple[str, dict[str, str]]:
     """Return the volume's id and the content hash of each model folder. Raise VolumeError if there is no sentinel."""
     file = volume / SENTINEL
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        return str(found["volume"]), {str(name): str(content) for name, content in found["models"].items()}
+        sentinel = json.loads(file.read_text(encoding="utf-8"))
+        return str(sentinel["volume"]), {str(name): str(content) for name, content in sentinel["models"].items()}
     except FileNotFoundError as error:
         raise VolumeError(
             f"{volume}: found no {SENTINEL}, so the model volume is not mounted on this server: mount it"
@@ -42,4 +42,4 @@ def read_sentinel(volume: Path) -> tuple[str, dict[str, str]]:
     except OSError as error:
         raise VolumeError(f"{file}: {error.strerror}: needed the model volume's sentinel") from error
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise VolumeError(f"{file}: cannot be read: {error!r}: make the volume anew with `make bundle`") from error
+        raise VolumeError(f"{file}: cannot be read: {error!r}: create the volume again with `make bundle`") from error

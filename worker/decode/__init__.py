@@ -35,7 +35,7 @@ __all__ = [
 
 
 def decode(data: bytes, geometry: Geometry, bounds: Bounds | None = None, pixels: Pixels = COLOUR) -> np.ndarray:
-    """Return the whole image as the network sees it, uint8 [height, width, channels]; raise what `open_image` raises."""
+    """Return the image as the network sees it, uint8 [height, width, channels]; raise what `open_image` raises."""
     return open_image(data, bounds or Bounds(), pixels).scaled(geometry)
 
 

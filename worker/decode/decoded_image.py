@@ -13,7 +13,10 @@ from worker.decode.scale import scaled
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """The bands that a network takes, in one or several images of 8 bits per band, RGB perhaps as RGBX, and the orientation that they are stored in."""
+    """The bands that a network takes, and the orientation that they are stored in.
+
+    The bands are one or several images of 8 bits per band; RGB may come as RGBX.
+    """
 
     bands: tuple[Image.Image, ...]
     orientation: Orientation = UPRIGHT

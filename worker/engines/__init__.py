@@ -39,13 +39,13 @@ class Engine:
         return self.runner.infer(images)
 
 
-def load_engine(folder: ModelFolder, wanted: str, threads: int, gpu: str = "", cache: str = "") -> Engine:
-    """Load `folder`'s network into the engine chosen for this kind of machine, or into `wanted` unless that is "auto".
+def load_engine(folder: ModelFolder, requested: str, threads: int, gpu: str = "", cache: str = "") -> Engine:
+    """Load `folder`'s network into engine `requested`, for "auto" into the one chosen for this kind of machine.
 
     `gpu` is the UUID of the slot's GPU, or ""; `cache` is a folder for compiled networks, or "".
     Raise ModelError if the engine cannot run this folder.
     """
-    choice = folder.engine.choose(machine.kind(gpu), wanted)
+    choice = folder.engine.choose(machine.machine_kind(gpu), requested)
     return Engine(choice, _runner(folder, choice, threads, bool(gpu), cache))
 
 

@@ -8,13 +8,13 @@ BYTE_RANGE = 255.0
 Inputs = Sequence[np.ndarray] | np.ndarray  # each uint8 [H, W, C], or one array [N, H, W, C]
 
 
-def fitting(sizes: Iterable[int], images: Inputs) -> int:
+def fitting_size(sizes: Iterable[int], images: Inputs) -> int:
     """Return the smallest of `sizes` that holds all `images`; raise ValueError if none does."""
-    known = sorted(sizes)
-    for size in known:
+    ascending = sorted(sizes)
+    for size in ascending:
         if len(images) <= size:
             return size
-    raise ValueError(f"{len(images)} images at once, the engine was prepared for {', '.join(map(str, known))}")
+    raise ValueError(f"{len(images)} images at once, the engine was prepared for {', '.join(map(str, ascending))}")
 
 
 def fill(batch: np.ndarray, images: Inputs) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime as ort
 
 from worker.contract.fields import ModelError
-from worker.engines.batch import BYTE_RANGE, Inputs, fill, fitting
+from worker.engines.batch import BYTE_RANGE, Inputs, fill, fitting_size
 from worker.engines.runner import Task
 from worker.models.input import Input
 from worker.models.loaders.companion_files import companion_files
@@ -38,11 +38,11 @@ class OnnxRuntimeEngine:
             raise ModelError(f"{network}: not a network that ONNX Runtime can read: {reason}; copy it again") from error
         self._input = self._session.get_inputs()[0]
         self._mean, self._scale = _per_channel(model_input)
-        self._batches = {size: self._memory(size, model_input) for size in batch_sizes}
+        self._batches = {size: self._new_batch(size, model_input) for size in batch_sizes}
 
     def infer(self, images: Inputs) -> np.ndarray:
         """Return float32 logits [N, classes] of uint8 `images`, each [H, W, C]."""
-        batch = self._batches[fitting(self._batches, images)]
+        batch = self._batches[fitting_size(self._batches, images)]
         if self._input.type == BYTES:
             fill(batch, images)
         else:
@@ -50,7 +50,7 @@ class OnnxRuntimeEngine:
         logits = self._session.run(None, {self._input.name: batch})[0][: len(images)]
         return np.asarray(logits, np.float32)
 
-    def _memory(self, size: int, model_input: Input) -> np.ndarray:
+    def _new_batch(self, size: int, model_input: Input) -> np.ndarray:
         height, width, channels = model_input.shape
         if self._input.type == BYTES:
             return np.zeros((size, height, width, channels), np.uint8)

@@ -10,10 +10,10 @@ from openvino.preprocess import PrePostProcessor
 
 from worker.contract.engine import QUANTISED
 from worker.contract.fields import ModelError
-from worker.engines.batch import BYTE_RANGE, Inputs, fill, fitting
+from worker.engines.batch import BYTE_RANGE, Inputs, fill, fitting_size
 from worker.engines.runner import Task
 from worker.models.input import Input
-from worker.models.loaders.prepared import read
+from worker.models.loaders.exported import read
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class OpenVinoEngine:
         cache: str = "",
     ) -> None:
         model = with_preprocessing(read(network), model_input)
-        core, options = ov.Core(), _options(precision, threads) | _cached(precision, cache)
+        core, options = ov.Core(), _options(precision, threads) | _cache_options(precision, cache)
         # A graph of fixed shape is planned once. A dynamic one would be planned again for every new size, and one
         # graph for all sizes runs a single image 2 to 30% slower.
         self._batches = {}
@@ -52,7 +52,7 @@ class OpenVinoEngine:
 
     def infer(self, images: Inputs) -> np.ndarray:
         """Return float32 logits [N, classes] of uint8 `images`, each [H, W, C]."""
-        return self._batches[fitting(self._batches, images)].run(images)
+        return self._batches[fitting_size(self._batches, images)].run(images)
 
 
 class _Batch:
@@ -97,7 +97,7 @@ def _options(precision: str, threads: int) -> dict[str, object]:
     }
 
 
-def _cached(precision: str, cache: str) -> dict[str, object]:
+def _cache_options(precision: str, cache: str) -> dict[str, object]:
     """Return the options that cache compiled networks for the next start; none unless the precision is int8.
 
     For int8 the cache saves half of the compile time or more, 0.15 s per batch size of ResNet-18. For f32 and bf16 it
@@ -109,6 +109,6 @@ def _cached(precision: str, cache: str) -> dict[str, object]:
     try:
         Path(cache).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        log.warning("no compiled networks are kept: %s: %s", error.filename, error.strerror)
+        log.warning("cannot cache compiled networks: %s: %s", error.filename, error.strerror)
         return {}
     return {"CACHE_DIR": cache}

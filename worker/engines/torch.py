@@ -9,13 +9,13 @@ import numpy as np
 import torch
 
 from worker.contract.fields import ModelError
-from worker.engines.batch import BYTE_RANGE, Inputs, fill, fitting
+from worker.engines.batch import BYTE_RANGE, Inputs, fill, fitting_size
 from worker.engines.runner import Task
 from worker.models.input import Input
 from worker.models.loaders import load_network
 
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-TRIAL_RUNS = 3  # before a capture: libraries choose kernels and allocate workspaces in their first runs
+WARM_UP_RUNS = 3  # before a capture: libraries choose kernels and allocate workspaces in their first runs
 
 Forward = Callable[[torch.Tensor], torch.Tensor]  # uint8 [N, H, W, C] -> float32 logits [N, classes], on the device
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class TorchEngine:
         gpu: bool,
     ) -> None:
         if precision == "fp16" and not gpu:
-            raise ModelError("engine torch runs fp16 on a GPU alone; prepare the model on this kind of machine")
+            raise ModelError("engine torch runs fp16 only on a GPU; prepare the model on this kind of machine")
         torch.set_num_threads(threads)
         # The slot's GPU is the only one visible to this process, so it is always the first.
         device = torch.device("cuda:0" if gpu else "cpu")
@@ -53,7 +53,7 @@ class TorchEngine:
 
     def infer(self, images: Inputs) -> np.ndarray:
         """Return float32 logits [N, classes] of uint8 `images`, each [H, W, C]."""
-        return self._batches[fitting(self._batches, images)].run(images)
+        return self._batches[fitting_size(self._batches, images)].run(images)
 
 
 class Batch(Protocol):
@@ -87,27 +87,27 @@ class Captured:
         self._images = torch.zeros(shape, dtype=torch.uint8, device=device)
         self._graph = torch.cuda.CUDAGraph()
         with torch.inference_mode():
-            self._try(forward)
+            self._warm_up(forward)
             with torch.cuda.graph(self._graph, pool=pool):
                 self._logits = forward(self._images)
-        self._answer = torch.empty(self._logits.shape, pin_memory=True)
+        self._host_logits = torch.empty(self._logits.shape, pin_memory=True)
 
     def run(self, images: Inputs) -> np.ndarray:
         fill(self._host.numpy(), images)
         self._images.copy_(self._host, non_blocking=True)
         self._graph.replay()
-        self._answer.copy_(self._logits, non_blocking=True)
+        self._host_logits.copy_(self._logits, non_blocking=True)
         torch.cuda.current_stream().synchronize()
-        return self._answer[: len(images)].numpy().copy()
+        return self._host_logits[: len(images)].numpy().copy()
 
-    def _try(self, forward: Forward) -> None:
+    def _warm_up(self, forward: Forward) -> None:
         """Run the network on a side stream before the capture, as CUDA graphs require."""
-        aside = torch.cuda.Stream()
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
-            for _ in range(TRIAL_RUNS):
+        side_stream = torch.cuda.Stream()
+        side_stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side_stream):
+            for _ in range(WARM_UP_RUNS):
                 forward(self._images)
-        torch.cuda.current_stream().wait_stream(aside)
+        torch.cuda.current_stream().wait_stream(side_stream)
 
 
 def _graphs() -> Callable[[Forward, tuple[int, ...], torch.device], Batch]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from worker.contract.engine import EngineSpec, read_engine
-from worker.contract.fields import Fields, ModelError, read_toml
+from worker.contract.fields import ModelError, TomlReader, read_toml
 from worker.contract.files import sha256
 from worker.contract.loaders import LOADERS
 from worker.models.input import Input, read_input
@@ -46,7 +46,7 @@ def read_folder(path: Path) -> ModelFolder:
         raise ModelError(f"{path}: no such model folder; check the path and that the models volume is mounted")
     if not source.is_file():
         raise ModelError(f"{source}: not found; a model folder needs a model.toml")
-    return _parse(Fields(read_toml(source), str(source)), path)
+    return _parse(TomlReader(read_toml(source), str(source)), path)
 
 
 def verify_files(folder: ModelFolder) -> None:
@@ -56,32 +56,34 @@ def verify_files(folder: ModelFolder) -> None:
         raise ModelError(f"{folder.path}: missing {', '.join(missing)}; copy the model folder again")
     if unlisted := sorted(present - folder.files.keys() - {"model.toml"}):
         raise ModelError(f"{folder.path}: {', '.join(unlisted)} not listed under [files]; remove or list it")
-    for name, wanted in folder.files.items():
-        found = sha256(folder.path / name)
-        if found != wanted:
-            raise ModelError(f"{folder.path / name}: sha256 is {found}, model.toml says {wanted}; copy the file again")
+    for name, expected in folder.files.items():
+        actual = sha256(folder.path / name)
+        if actual != expected:
+            raise ModelError(
+                f"{folder.path / name}: sha256 is {actual}, model.toml says {expected}; copy the file again"
+            )
 
 
-def _parse(top: Fields, path: Path) -> ModelFolder:
-    loader = top.choice("loader", LOADERS)
-    declared = LOADERS[loader]
-    name, version = top.text("name"), top.text("version")
-    description, licence = top.description("description"), top.text("licence", "")
-    top.text("source", "")
-    architecture = top.text("architecture", None if declared.needs_architecture else "")
-    trust_code = top.flag("trust_code")
-    weights = top.text("weights")
-    files = {file: str(digest) for file, digest in top.table("files").rest().items()}
+def _parse(reader: TomlReader, path: Path) -> ModelFolder:
+    loader = reader.choice("loader", LOADERS)
+    declaration = LOADERS[loader]
+    name, version = reader.text("name"), reader.text("version")
+    description, licence = reader.description("description"), reader.text("licence", "")
+    reader.text("source", "")
+    architecture = reader.text("architecture", None if declaration.needs_architecture else "")
+    trust_code = reader.flag("trust_code")
+    weights = reader.text("weights")
+    files = {file: str(digest) for file, digest in reader.table("files").remaining().items()}
     if weights not in {".", *files}:
-        top.fault("weights", f"{weights!r} is not listed under [files]; list it with its sha256")
+        reader.fault("weights", f"{weights!r} is not listed under [files]; list it with its sha256")
     model_input, output, engine = (
-        read_input(top.table("input")), read_output(top.table("output"), path),
-        read_engine(top.table("engine"), loader, files),
+        read_input(reader.table("input")), read_output(reader.table("output"), path),
+        read_engine(reader.table("engine"), loader, files),
     )  # fmt: skip
-    golden = tuple(read_golden(row, path, output) for row in top.tables("golden"))
+    golden = tuple(read_golden(row, path, output) for row in reader.tables("golden"))
     languages = tuple(output.labels.names)
-    zero_shot = read_zero_shot(top.table("zero_shot"), languages) if declared.reads_texts else None
-    top.raise_faults()
+    zero_shot = read_zero_shot(reader.table("zero_shot"), languages) if declaration.reads_texts else None
+    reader.raise_faults()
     return ModelFolder(
         path, name, version, loader, architecture, trust_code, path / weights, files,
         model_input, output, golden, engine, zero_shot, description, licence,

@@ -20,7 +20,7 @@ def check_golden(folder: ModelFolder, logits_of: Callable[[bytes], np.ndarray], 
     Raise ModelError if the best class differs, or if the score differs by more than the precision explains.
     """
     recorded = folder.engine.precision
-    allowed = QUANTISED_TOLERANCE if precision == QUANTISED != recorded else TOLERANCE
+    tolerance = QUANTISED_TOLERANCE if precision == QUANTISED != recorded else TOLERANCE
     for golden in folder.golden:
         try:
             logits = logits_of(golden.image.read_bytes())
@@ -34,8 +34,8 @@ def check_golden(folder: ModelFolder, logits_of: Callable[[bytes], np.ndarray], 
         scores = folder.output.scores(logits)
         best = folder.output.best(scores, 1)[0]
         # `not <=` instead of `>`, so that a NaN score fails.
-        if best != golden.index or not abs(scores[best] - golden.score) <= allowed:
+        if best != golden.index or not abs(scores[best] - golden.score) <= tolerance:
             raise ModelError(
-                f"{golden.image}: answered {labels.shown(best, 'both')} ({scores[best]:.3f}), "
+                f"{golden.image}: answered {labels.name(best, 'both')} ({scores[best]:.3f}), "
                 f"expected {golden.label} ({golden.score:.3f}); the model, its input settings or its engine changed"
             )

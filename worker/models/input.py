@@ -5,15 +5,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from worker.contract.fields import Fields
+from worker.contract.fields import TomlReader
 from worker.contract.limits import LIMITS
 from worker.decode import COLOUR, INTERPOLATIONS, ROUNDINGS, Bounds, Geometry, Pixels, open_image
 from worker.models.tiles import MERGES, Tiles, merged
 
 RGB = 3
-BYTE = 255
 DECODES = FAST, EXACT = "fast", "exact"
-Answer = Callable[[np.ndarray], np.ndarray]  # uint8 [N, H, W, C] -> float32 logits [N, classes]
+MAX_LEVEL = 255
+Infer = Callable[[np.ndarray], np.ndarray]  # uint8 [N, H, W, C] -> float32 logits [N, classes]
 
 
 @dataclass(frozen=True)
@@ -54,80 +54,83 @@ class Input:
         """Return the logits [classes] of an image from the `logits` [classes] of each of its tiles."""
         return merged(self.tiles, logits)
 
-    def ask(self, data: bytes, bounds: Bounds, answer: Answer) -> np.ndarray:
-        """Return the logits [classes] of the image file `data`; `answer` computes those of each tile on its own.
+    def logits(self, data: bytes, bounds: Bounds, infer: Infer) -> np.ndarray:
+        """Return the logits [classes] of the image file `data`; `infer` computes those of each tile on its own.
 
         Raise ServiceError as `images` does.
         """
-        return self.merged([answer(tile[np.newaxis])[0] for tile in self.images(data, bounds)])
+        return self.merged([infer(tile[np.newaxis])[0] for tile in self.images(data, bounds)])
 
 
-def read_input(fields: Fields) -> Input:
-    """Return the table as an Input; add its faults to `fields`."""
-    pixels = _pixels(fields)
-    mean = fields.numbers("mean", float, pixels.channels)
-    std = fields.numbers("std", float, pixels.channels)
+def read_input(reader: TomlReader) -> Input:
+    """Return the table as an Input; add its faults to `reader`."""
+    pixels = _pixels(reader)
+    mean = reader.numbers("mean", float, pixels.channels)
+    std = reader.numbers("std", float, pixels.channels)
     if min(std) <= 0:
-        fields.fault("std", f"must be above 0, found {list(std)}")
-    max_pixels = fields.number("max_pixels", int) if fields.has("max_pixels") else None
+        reader.fault("std", f"must be above 0, found {list(std)}")
+    max_pixels = reader.number("max_pixels", int) if reader.has("max_pixels") else None
     if max_pixels is not None and not LIMITS["max_pixels"].allows(max_pixels):
-        fields.fault("max_pixels", f"needs {LIMITS['max_pixels'].needed}, found {max_pixels}")
-    tiles = _tiles(fields.table("tiles")) if fields.has("tiles") else None
-    exact = fields.has("decode") and fields.choice("decode", DECODES) == EXACT
-    return Input(_geometry(fields), mean, std, pixels, max_pixels, tiles, exact)
+        reader.fault("max_pixels", f"needs {LIMITS['max_pixels'].needed}, found {max_pixels}")
+    tiles = _tiles(reader.table("tiles")) if reader.has("tiles") else None
+    exact = reader.has("decode") and reader.choice("decode", DECODES) == EXACT
+    return Input(_geometry(reader), mean, std, pixels, max_pixels, tiles, exact)
 
 
-def _geometry(fields: Fields) -> Geometry:
-    height, width = fields.numbers("size", int, 2)
+def _geometry(reader: TomlReader) -> Geometry:
+    height, width = reader.numbers("size", int, 2)
     if min(height, width) < 1:
-        fields.fault("size", f"must be [height, width] of at least 1 pixel, found {[height, width]}")
-    interpolation = fields.choice("interpolation", tuple(INTERPOLATIONS))
-    rounding = fields.choice("rounding", ROUNDINGS) if fields.has("rounding") else ROUNDINGS[0]
-    return Geometry((height, width), _resize(fields, height, width), interpolation, rounding)
+        reader.fault("size", f"must be [height, width] of at least 1 pixel, found {[height, width]}")
+    interpolation = reader.choice("interpolation", tuple(INTERPOLATIONS))
+    rounding = reader.choice("rounding", ROUNDINGS) if reader.has("rounding") else ROUNDINGS[0]
+    return Geometry((height, width), _resize(reader, height, width), interpolation, rounding)
 
 
-def _resize(fields: Fields, height: int, width: int) -> int | tuple[int, int] | None:
-    if not fields.has("resize"):
+def _resize(reader: TomlReader, height: int, width: int) -> int | tuple[int, int] | None:
+    if not reader.has("resize"):
         return None
-    sides = fields.sides("resize")
+    sides = reader.sides("resize")
     if isinstance(sides, int):
         if sides < max(height, width):
-            fields.fault("resize", f"must be at least the larger side of size {[height, width]}, found {sides}")
+            reader.fault("resize", f"must be at least the larger side of size {[height, width]}, found {sides}")
     elif sides[0] < height or sides[1] < width:
-        fields.fault("resize", f"must be at least size {[height, width]}, side for side, found {list(sides)}")
+        reader.fault("resize", f"must be at least size {[height, width]}, side for side, found {list(sides)}")
     return sides
 
 
-def _pixels(fields: Fields) -> Pixels:
-    channels = fields.number("channels", int, RGB)
+def _pixels(reader: TomlReader) -> Pixels:
+    channels = reader.number("channels", int, RGB)
     if channels < 1:
-        fields.fault("channels", f"must be at least 1, found {channels}")
+        reader.fault("channels", f"must be at least 1, found {channels}")
         channels = RGB
-    usual = Pixels(channels)
-    if usual.banded and fields.has("background"):
-        fields.fault("background", f"has no meaning with {channels} channels, for alpha may be one; remove it")
-    background = fields.numbers("background", int, RGB) if fields.has("background") else usual.background
-    if not all(0 <= value <= BYTE for value in background):
-        fields.fault("background", f"must be red, green and blue from 0 to {BYTE}, found {list(background)}")
-    return Pixels(channels, _range(fields), (background[0], background[1], background[2]))
+    defaults = Pixels(channels)
+    if defaults.banded and reader.has("background"):
+        reader.fault("background", f"does not apply to {channels} channels, since one may be alpha; remove it")
+    background = reader.numbers("background", int, RGB) if reader.has("background") else defaults.background
+    if not all(0 <= value <= MAX_LEVEL for value in background):
+        reader.fault("background", f"must be red, green and blue from 0 to {MAX_LEVEL}, found {list(background)}")
+    return Pixels(channels, _range(reader), (background[0], background[1], background[2]))
 
 
-def _range(fields: Fields) -> tuple[float, float] | None:
-    if not fields.has("range"):
+def _range(reader: TomlReader) -> tuple[float, float] | None:
+    if not reader.has("range"):
         return None
-    black, white = fields.numbers("range", float, 2)
+    black, white = reader.numbers("range", float, 2)
     if black >= white:
-        fields.fault("range", f"must be [black, white], the first below the second, found {[black, white]}")
+        reader.fault("range", f"must be [black, white], the first below the second, found {[black, white]}")
     return black, white
 
 
-def _tiles(fields: Fields) -> Tiles:
-    size, stride = _pair(fields.sides("size")), _pair(fields.sides("stride"))
+def _tiles(reader: TomlReader) -> Tiles:
+    size, stride = _pair(reader.sides("size")), _pair(reader.sides("stride"))
     if min(size) < 1:
-        fields.fault("size", f"must be at least 1 pixel, found {list(size)}")
+        reader.fault("size", f"must be at least 1 pixel, found {list(size)}")
     if not all(1 <= step <= side for step, side in zip(stride, size, strict=True)):
-        fields.fault("stride", f"must be from 1 to size {list(size)}, or parts would be left out, found {list(stride)}")
-    merge = fields.choice("merge", tuple(MERGES)) if fields.has("merge") else next(iter(MERGES))
+        reader.fault(
+            "stride",
+            f"must be from 1 to size {list(size)}, or parts of the image would be skipped, found {list(stride)}",
+        )
+    merge = reader.choice("merge", tuple(MERGES)) if reader.has("merge") else next(iter(MERGES))
     return Tiles(size, stride, merge)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 SOFTMAX, SIGMOID = "softmax", "sigmoid"
 ACTIVATIONS = (SOFTMAX, SIGMOID, "none")
 LANGUAGES = ("zh", "en")  # every row has a key for these; a model may have others, or lack one
-FEW = 10  # up to this many best classes, repeated argmax is faster than sorting
+MAX_REPEATED_ARGMAX = 10  # up to this many best classes, repeated argmax is faster than sorting
 
 Row = dict[str, object]
 
@@ -29,22 +29,22 @@ def activate(logits: np.ndarray, activation: str) -> np.ndarray:
 
 def best(scores: np.ndarray, count: int) -> list[int]:
     """Return the indices of the `count` largest of `scores` [N], largest first, equal ones by index."""
-    left, found = scores.astype(np.float64), []
-    for _ in range(min(count, len(scores)) if count <= FEW else 0):
-        index = int(left.argmax())
-        if not left[index] > -np.inf:  # -inf, or NaN
+    remaining, indices = scores.astype(np.float64), []
+    for _ in range(min(count, len(scores)) if count <= MAX_REPEATED_ARGMAX else 0):
+        index = int(remaining.argmax())
+        if not remaining[index] > -np.inf:  # -inf, or NaN
             return _sorted(scores, count)
-        found.append(index)
-        left[index] = -np.inf
-    return found or _sorted(scores, count)
+        indices.append(index)
+        remaining[index] = -np.inf
+    return indices or _sorted(scores, count)
 
 
 def _sorted(scores: np.ndarray, count: int) -> list[int]:
-    among = np.arange(len(scores))
+    candidates = np.arange(len(scores))
     if count < len(scores):  # sorting 54,092 classes would take longer than a fast network
         # `~ <` instead of `>=`, so that NaN is included.
-        among = np.flatnonzero(~(scores < np.partition(scores, -count)[-count]))
-    return among[np.argsort(-scores[among], kind="stable")][:count].tolist()
+        candidates = np.flatnonzero(~(scores < np.partition(scores, -count)[-count]))
+    return candidates[np.argsort(-scores[candidates], kind="stable")][:count].tolist()
 
 
 @dataclass(frozen=True)
@@ -57,19 +57,19 @@ class Labels:
     def count(self) -> int:
         return len(next(iter(self.names.values())))
 
-    def shown(self, index: int, wanted: str) -> str:
-        """Return the name of class `index` in the language `wanted`, for BOTH in each of LANGUAGES that the model has.
+    def name(self, index: int, language: str) -> str:
+        """Return the name of class `index` in `language`; for BOTH, in each of LANGUAGES that the model has.
 
         A model with neither language is shown in its first one.
         """
-        if wanted in self.names:
-            return self.names[wanted][index]
-        return " ".join(dict.fromkeys(names[index] for names in self._spoken))
+        if language in self.names:
+            return self.names[language][index]
+        return " ".join(dict.fromkeys(names[index] for names in self._both_names))
 
-    def row(self, index: int, score: float, wanted: str) -> Row:
-        """Return class `index` as an answer's row: `label` in `wanted`, a `label_*` per language, index and score."""
+    def row(self, index: int, score: float, language: str) -> Row:
+        """Return class `index` as an answer's row: `label` in `language`, a `label_*` per language, index and score."""
         names = {key: column and column[index] for key, column in self._columns}
-        return {"label": self.shown(index, wanted), **names, "index": index, "score": round(float(score), 6)}
+        return {"label": self.name(index, language), **names, "index": index, "score": round(float(score), 6)}
 
     @cached_property
     def _columns(self) -> tuple[tuple[str, tuple[str, ...] | None], ...]:
@@ -78,7 +78,7 @@ class Labels:
         return tuple((f"label_{language}", self.names.get(language)) for language in languages)
 
     @cached_property
-    def _spoken(self) -> tuple[tuple[str, ...], ...]:
+    def _both_names(self) -> tuple[tuple[str, ...], ...]:
         """The names of all classes in each language of BOTH, or in the first language if the model has neither."""
-        spoken = [language for language in LANGUAGES if language in self.names] or list(self.names)[:1]
-        return tuple(self.names[language] for language in spoken)
+        languages = [language for language in LANGUAGES if language in self.names] or list(self.names)[:1]
+        return tuple(self.names[language] for language in languages)

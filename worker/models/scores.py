@@ -8,7 +8,7 @@ import numpy as np
 from worker.models.labels import SIGMOID, SOFTMAX, Labels, Row, activate, best
 
 TOP_K, THRESHOLD = 5, 0.0
-REPORTED = 0.5  # the sigmoid of logit 0
+DEFAULT_GROUP_THRESHOLD = 0.5  # the sigmoid of logit 0
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Group:
     name: str
     classes: tuple[int, ...]
     activation: str
-    threshold: float = REPORTED
+    threshold: float = DEFAULT_GROUP_THRESHOLD
 
 
 @dataclass(frozen=True)
@@ -66,20 +66,20 @@ class Output:
         """Return whether the best main class of `scores` [classes] reaches `unsure_below`; None if that is None."""
         return None if self.unsure_below is None else bool(scores[self.best(scores, 1)[0]] >= self.unsure_below)
 
-    def predictions(self, scores: np.ndarray, top_k: int, threshold: float, wanted: str) -> list[Row]:
+    def predictions(self, scores: np.ndarray, top_k: int, threshold: float, language: str) -> list[Row]:
         """Return the best `top_k` main classes of `scores` [classes] that reach `threshold`, best first.
 
         A threshold of 0 keeps all, since scores without an activation may be negative.
         """
         return [
-            self.labels.row(index, scores[index], wanted)
+            self.labels.row(index, scores[index], language)
             for index in self.best(scores, top_k)
             if threshold == 0 or scores[index] >= threshold
         ]
 
-    def attributes(self, scores: np.ndarray, wanted: str) -> dict[str, Row | list[Row]]:
+    def attributes(self, scores: np.ndarray, language: str) -> dict[str, Row | list[Row]]:
         """Return each group's best class, or for a sigmoid group all classes that reach its threshold, best first."""
-        return {group.name: self._attribute(group, scores, wanted) for group in self.groups}
+        return {group.name: self._attribute(group, scores, language) for group in self.groups}
 
     def rivals(self, index: int) -> np.ndarray:
         """Return the other classes in the softmax of class `index`: int [R], empty if its activation is another."""
@@ -87,9 +87,9 @@ class Output:
         classes, activation = (group.classes, group.activation) if group else (self.main, self.activation)
         return np.setdiff1d(classes, index) if activation == SOFTMAX else np.array([], int)
 
-    def _attribute(self, group: Group, scores: np.ndarray, wanted: str) -> Row | list[Row]:
+    def _attribute(self, group: Group, scores: np.ndarray, language: str) -> Row | list[Row]:
         classes = np.array(group.classes)
         order = classes[best(scores[classes], len(classes))].tolist()
         if group.activation != SIGMOID:
-            return self.labels.row(order[0], scores[order[0]], wanted)
-        return [self.labels.row(index, scores[index], wanted) for index in order if scores[index] >= group.threshold]
+            return self.labels.row(order[0], scores[order[0]], language)
+        return [self.labels.row(index, scores[index], language) for index in order if scores[index] >= group.threshold]

@@ -52,11 +52,11 @@ def merged(tiles: Tiles | None, logits: Sequence[np.ndarray]) -> np.ndarray:
     return logits[0] if tiles is None or len(logits) == 1 else MERGES[tiles.merge](logits)
 
 
-def _count(full: int, size: int, stride: int) -> int:
-    return 1 + max(0, math.ceil((full - size) / stride))
+def _count(length: int, size: int, stride: int) -> int:
+    return 1 + max(0, math.ceil((length - size) / stride))
 
 
-def _spans(full: int, size: int, stride: int) -> list[tuple[int, int]]:
-    last = max(0, full - size)
-    starts = [min(number * stride, last) for number in range(_count(full, size, stride))]
-    return [(start, min(start + size, full)) for start in starts]
+def _spans(length: int, size: int, stride: int) -> list[tuple[int, int]]:
+    last = max(0, length - size)
+    starts = [min(number * stride, last) for number in range(_count(length, size, stride))]
+    return [(start, min(start + size, length)) for start in starts]

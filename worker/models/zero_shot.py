@@ -16,13 +16,15 @@ from typing import Protocol
 
 import numpy as np
 
-from worker.contract.fields import Fields
+from worker.contract.fields import TomlReader
 
-PLACE = "{}"  # the place of the label in a template
+PLACEHOLDER = "{}"  # the place of the label in a template
 FOLDER = "texts"  # the folder of embeddings in a model folder and in a worker's cache
-BATCH = 8  # texts per call of the text tower, and between two calls of Watch
+BATCH = 8  # texts per call of the text tower, and between two calls of OnProgress
 
-Watch = Callable[[float], object]  # called with the share of texts embedded so far; its exceptions end the embedding
+OnProgress = Callable[
+    [float], object
+]  # called with the share of texts embedded so far; its exceptions end the embedding
 
 
 @dataclass(frozen=True)
@@ -73,20 +75,20 @@ class TextTower(Protocol):
         ...
 
 
-def unwatched(share: float) -> None:
-    """Do nothing: a Watch that never ends an embedding."""
+def ignore_progress(share: float) -> None:
+    """Do nothing: an OnProgress that never ends an embedding."""
 
 
-def embed(tower: TextTower, labels: Sequence[str], templates: Sequence[str], watch: Watch) -> TextHead:
+def embed(tower: TextTower, labels: Sequence[str], templates: Sequence[str], on_progress: OnProgress) -> TextHead:
     """Return the head of `labels`: for each, the normalised mean of its embeddings in all templates.
 
-    The method is that of CLIP's authors (notebooks/Prompt_Engineering_for_ImageNet.ipynb). `watch` is called before
-    every batch, and its exceptions are raised.
+    The method is that of CLIP's authors (notebooks/Prompt_Engineering_for_ImageNet.ipynb). `on_progress` is called
+    before every batch, and its exceptions are raised.
     """
-    texts = [template.replace(PLACE, label) for label in labels for template in templates]
+    texts = [template.replace(PLACEHOLDER, label) for label in labels for template in templates]
     sums: dict[int, np.ndarray] = {}
     for start in range(0, len(texts), BATCH):
-        watch(start / len(texts))
+        on_progress(start / len(texts))
         for number, row in enumerate(tower.embed(texts[start : start + BATCH]), start):
             label = number // len(templates)
             sums[label] = sums[label] + row if label in sums else row
@@ -95,11 +97,11 @@ def embed(tower: TextTower, labels: Sequence[str], templates: Sequence[str], wat
     return TextHead(unit.astype(np.float32), tower.scale, tower.bias)
 
 
-def saved_head(path: Path) -> TextHead | None:
+def load_head(path: Path) -> TextHead | None:
     """Return the head in the file `path`; None if the file is missing or cannot be read."""
     try:
-        with np.load(path, allow_pickle=False) as held:
-            return TextHead(held["texts"], float(held["scale"]), float(held["bias"]))
+        with np.load(path, allow_pickle=False) as archive:
+            return TextHead(archive["texts"], float(archive["scale"]), float(archive["bias"]))
     except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile):
         return None
 
@@ -110,22 +112,22 @@ def head_file(files: Mapping[str, str], labels: Sequence[str], templates: Sequen
     Only files at the top of the folder count: weights, vocabulary, configuration. Files in subfolders, such as golden
     images and prepared networks, do not affect embeddings.
     """
-    own = {name: digest for name, digest in files.items() if "/" not in name}
-    about = json.dumps([own, list(labels), list(templates)], sort_keys=True)
-    return f"{FOLDER}/{hashlib.sha256(about.encode()).hexdigest()}.npz"
+    top_level = {name: digest for name, digest in files.items() if "/" not in name}
+    key = json.dumps([top_level, list(labels), list(templates)], sort_keys=True)
+    return f"{FOLDER}/{hashlib.sha256(key.encode()).hexdigest()}.npz"
 
 
 def template_fault(template: str) -> str | None:
     """Return the fault of `template` as the end of a sentence, None if it has none."""
-    if template.count(PLACE) != 1:
-        return f"must hold {PLACE} once, where the label goes, found {template!r}"
+    if template.count(PLACEHOLDER) != 1:
+        return f"must contain {PLACEHOLDER} once, where the label goes, found {template!r}"
     return None
 
 
-def read_zero_shot(fields: Fields, languages: Sequence[str]) -> ZeroShot:
-    """Return the table as a ZeroShot of a model with labels in `languages`; add faults to `fields`."""
-    templates = fields.texts("templates")
+def read_zero_shot(reader: TomlReader, languages: Sequence[str]) -> ZeroShot:
+    """Return the table as a ZeroShot of a model with labels in `languages`; add faults to `reader`."""
+    templates = reader.texts("templates")
     for template in templates:
         if fault := template_fault(template):
-            fields.fault("templates", fault)
-    return ZeroShot(fields.choice("language", languages), templates)
+            reader.fault("templates", fault)
+    return ZeroShot(reader.choice("language", languages), templates)

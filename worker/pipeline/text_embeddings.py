@@ -16,14 +16,14 @@ from worker.contract.fields import ModelError
 from worker.models.folder import ModelFolder
 from worker.models.zero_shot import (
     FOLDER,
+    OnProgress,
     TextHead,
     TextTower,
-    Watch,
     ZeroShot,
     embed,
     head_file,
-    saved_head,
-    unwatched,
+    ignore_progress,
+    load_head,
 )
 from worker.pipeline.admission import Deadline
 
@@ -44,7 +44,7 @@ class TextHeads:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="texts")
         try:
             self.own_head = self._find_or_embed(
-                folder.output.labels.names[zero_shot.language], zero_shot.templates, unwatched
+                folder.output.labels.names[zero_shot.language], zero_shot.templates, ignore_progress
             )
         except ImportError as error:
             raise ModelError(
@@ -75,7 +75,7 @@ class TextHeads:
         finally:
             future.cancel()
 
-    def _find_or_embed(self, labels: Sequence[str], templates: Sequence[str], watch: Watch) -> TextHead:
+    def _find_or_embed(self, labels: Sequence[str], templates: Sequence[str], watch: OnProgress) -> TextHead:
         name = head_file(self._folder.files, labels, templates)
         if found := self._find(name):
             return found
@@ -92,7 +92,7 @@ class TextHeads:
                 return self._memory[name]
         directories = [self._folder.path] if name in self._folder.files else []
         directories += [Path(self._cache)] if self._cache else []
-        head = next(filter(None, (saved_head(directory / name) for directory in directories)), None)
+        head = next(filter(None, (load_head(directory / name) for directory in directories)), None)
         return self._remember(name, head) if head else None
 
     def _remember(self, name: str, head: TextHead) -> TextHead:

@@ -2,7 +2,7 @@
 
 import os
 
-from worker.contract.machine import UNKNOWN_GPU, kind
+from worker.contract.machine import UNKNOWN_GPU, machine_kind
 from worker.contract.settings import Settings
 from worker.contract.swarm_slot import SlotError
 
@@ -21,7 +21,7 @@ def pin(settings: Settings) -> None:
             f"slot {settings.slot} is CPUs {_list(settings.cpus)}, but this process may use only {_list(allowed)}: "
             "run `make up` again so that the plan follows the hardware"
         )
-    if settings.gpu and kind(settings.gpu) == UNKNOWN_GPU:
+    if settings.gpu and machine_kind(settings.gpu) == UNKNOWN_GPU:
         raise SlotError(
             f"slot {settings.slot} is GPU {settings.gpu}, but nvidia-smi lists none with this UUID here: "
             "run `make up` again so that the plan follows the hardware"

@@ -30,7 +30,7 @@ T = TypeVar("T", bound="DataclassInstance")
 class PrepareTask:
     """Options of `prepare`: the path that messages show instead of the draft's, the calibration images, the effort."""
 
-    shown: Path
+    display_path: Path
     calibration: Path | None = None
     quick: bool = False
 
@@ -50,19 +50,26 @@ class PhotosTask:
 
     wheels: Path
     lock: Path
-    before: Path
+    previous: Path
 
 
 def start(
-    python: Path, tool: str, folder: Path, options: "DataclassInstance | None" = None, online: bool = False, **more: Any
+    python: Path,
+    tool: str,
+    folder: Path,
+    options: "DataclassInstance | None" = None,
+    online: bool = False,
+    **popen_options: Any,
 ) -> "subprocess.Popen[str]":
     """Start `tool`, send it `options` and return its process; it runs offline unless `online`.
 
-    `more` are further arguments of Popen.
+    `popen_options` are further arguments of Popen.
     """
     command: list[str | Path] = [python, "-m", f"{__name__}.{tool}", folder]
-    added = _quiet_variables() if online else offline_variables() | {"HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-    process = subprocess.Popen(command, cwd=ROOT, env=os.environ | added, text=True, stdin=subprocess.PIPE, **more)
+    variables = _quiet_variables() if online else offline_variables() | {"HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=os.environ | variables, text=True, stdin=subprocess.PIPE, **popen_options
+    )
     if process.stdin:
         with suppress(BrokenPipeError), process.stdin as pipe:  # a tool that has ended reports by its exit status
             pipe.write(to_json(options) if options else "")
@@ -89,25 +96,25 @@ def require_success(status: int) -> None:
         raise CommandError()
 
 
-def received(kind: type[T]) -> tuple[Path, T]:
+def read_arguments(kind: type[T]) -> tuple[Path, T]:
     """Return the folder and the options that `start` passed to this process."""
     return Path(sys.argv[1]), from_json(kind, sys.stdin.read())
 
 
-def reported(work: Callable[[], None], draft: Path, shown: Path, place: Path) -> int:
+def run_and_report(work: Callable[[], None], draft: Path, display_path: Path, fallback: Path) -> int:
     """Run `work` and return an exit status: 0, or 1 after printing the error.
 
-    Messages show the path `shown` instead of `draft`, which is deleted afterwards, and `place` where an OSError has no
-    file name.
+    Messages show `display_path` instead of `draft`, which is deleted afterwards, and `fallback` where an OSError has
+    no file name.
     """
     try:
         work()
     except (ModelError, CommandError) as error:
-        for line in str(error).replace(str(draft), str(shown)).splitlines():
+        for line in str(error).replace(str(draft), str(display_path)).splitlines():
             warn(line)
         return 1
     except OSError as error:
-        warn(f"{error.filename or place}: {error.strerror}: needed room, and leave to read and write")
+        warn(f"{error.filename or fallback}: {error.strerror}: needed free space, and permission to read and write")
         return 1
     return 0
 

@@ -11,10 +11,10 @@ from scripts.cluster.config import ROOT
 from scripts.models.labels import EXAMPLE, read_labels
 from scripts.models.model_store import megabytes
 from scripts.models.options import AddModelOptions
-from scripts.models.tools import received, reported
-from scripts.models.tools.answers import asker, check_count, open_engine, outputs
+from scripts.models.tools import read_arguments, run_and_report
+from scripts.models.tools.answers import check_label_count, count_outputs, logits_function, open_engine
 from scripts.models.tools.manifest import labels_file, model_toml
-from scripts.models.tools.texts import write_texts, zero_shot_of
+from scripts.models.tools.texts import write_texts, zero_shot_for
 from worker.contract.errors import ServiceError
 from worker.contract.fields import ModelError
 from worker.contract.files import sha256
@@ -26,99 +26,99 @@ from worker.models.loaders import Description, describe
 from worker.models.output import Golden
 from worker.models.zero_shot import ZeroShot
 
-CHUNK = 1 << 24  # bytes copied between two progress messages
-SLOW = 1 << 28  # bytes from which copying a file reports its progress
-BANDS = 3  # channels of STAND_IN
-STAND_IN = ROOT / "worker/photos/golden/cat.jpg"
+CHUNK_BYTES = 1 << 24  # bytes copied between two progress messages
+SLOW_BYTES = 1 << 28  # bytes from which copying a file reports its progress
+RGB_BANDS = 3  # channels of DEFAULT_GOLDEN
+DEFAULT_GOLDEN = ROOT / "worker/photos/golden/cat.jpg"
 
 
 def add(out: Path, options: AddModelOptions) -> None:
     """Fill the empty folder `out` as `options` say. Raise ModelError with the fault and its remedy."""
     source, templates, golden = Path(options.source), _path(options.templates), _path(options.golden)
-    step(f"looking at {source}")
+    step(f"inspecting {source}")
     channels = int(options.channels) if options.channels else None
-    found = describe(source, options.loader or None, options.architecture, channels)
-    _say_what_was_found(found, guessed=not options.loader)
-    if len(found.mean) > BANDS and not golden:
-        raise ModelError(f"GOLDEN: found none, needed an image of {len(found.mean)} bands, such as a TIFF")
-    if NETWORK_CODE in found.files and not options.trust_code:
+    description = describe(source, options.loader or None, options.architecture, channels)
+    _print_description(description, detected=not options.loader)
+    if len(description.mean) > RGB_BANDS and not golden:
+        raise ModelError(f"GOLDEN: found none, needed an image of {len(description.mean)} bands, such as a TIFF")
+    if NETWORK_CODE in description.files and not options.trust_code:
         raise ModelError(
             f"{source}: {NETWORK_CODE} is code that would run in the worker: read it, and if you trust it, "
-            "say TRUST_CODE=1"
+            "set TRUST_CODE=1"
         )
     files = [(language, Path(file)) for language, file in read_labels(options.labels)[0].items()]
-    labels = _labels(found, files, source)
-    zero_shot = zero_shot_of(found, labels, templates)
+    labels = _labels(description, files, source)
+    zero_shot = zero_shot_for(description, labels, templates)
     step("copying")
-    _copy(found, out, link=bool(options.origin))
+    _copy(description, out, link=bool(options.origin))
     for language, lines in labels.names.items():
         (out / labels_file(language)).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     if zero_shot:
-        write_texts(out, found.loader, labels, zero_shot)
-    _record_answer(options.name, options.origin, out, found, labels, zero_shot, golden or STAND_IN)
+        write_texts(out, description.loader, labels, zero_shot)
+    _record_answer(options.name, options.origin, out, description, labels, zero_shot, golden or DEFAULT_GOLDEN)
     if not golden:
-        say("   this shows that it goes on answering the same, not that it is right; GOLDEN=IMAGE takes one of yours")
+        say("   this detects a changed answer, not a wrong one; set GOLDEN=IMAGE to use an image of your own")
 
 
 def _path(text: str) -> Path | None:
     return Path(text) if text else None
 
 
-def _say_what_was_found(found: Description, guessed: bool) -> None:
-    say(f"   loader {found.loader}" + (" (a guess; LOADER= overrides it)" if guessed else ""))
-    if found.architecture:
-        say(f"   architecture {found.architecture}")
-    geometry = found.geometry
+def _print_description(description: Description, detected: bool) -> None:
+    say(f"   loader {description.loader}" + (" (detected; LOADER= overrides it)" if detected else ""))
+    if description.architecture:
+        say(f"   architecture {description.architecture}")
+    geometry = description.geometry
     size, scaled = (" x ".join(map(str, sides)) for sides in (geometry.size, geometry.scaled(1, 1)[::-1]))
-    at = scaled if isinstance(geometry.resize, tuple) else geometry.resize
-    how = f"centre of the image at {at}" if geometry.resize else "the whole image, stretched"
-    mean, std = ([round(value, 4) for value in values] for values in (found.mean, found.std))
+    resized = scaled if isinstance(geometry.resize, tuple) else geometry.resize
+    crop = f"centre of the image at {resized}" if geometry.resize else "the whole image, stretched"
+    mean, std = ([round(value, 4) for value in values] for values in (description.mean, description.std))
     channels = {1: "grey, ", 3: ""}.get(len(mean), f"{len(mean)} channels, ")
-    say(f"   input {size}, {channels}{how}, {geometry.interpolation}, mean {mean}, std {std}")
+    say(f"   input {size}, {channels}{crop}, {geometry.interpolation}, mean {mean}, std {std}")
 
 
-def _labels(found: Description, files: Sequence[tuple[str, Path]], source: Path) -> Labels:
+def _labels(description: Description, files: Sequence[tuple[str, Path]], source: Path) -> Labels:
     """Return the labels in `files` by language, and the model's own labels in other languages.
 
     Raise ModelError if there are none, a file is not UTF-8, or the languages have different numbers of labels.
     """
-    names = {language: lines for language, lines in found.labels.items() if lines}
+    names = {language: lines for language, lines in description.labels.items() if lines}
     for language, file in files:
         try:
             names[language] = tuple(file.read_text(encoding="utf-8-sig").splitlines())
         except UnicodeDecodeError as error:
             raise ModelError(f"{file}: byte {error.start} is not UTF-8: save the file as UTF-8") from error
     if not any(names.values()):
-        raise ModelError(f"{source}: found no labels: give LABELS={EXAMPLE} or one of them, one label a line")
+        raise ModelError(f"{source}: found no labels: set LABELS={EXAMPLE} or one of them, one label a line")
     if len({len(lines) for lines in names.values()}) > 1:
         counts = ", ".join(f"{language} {len(lines)}" for language, lines in names.items())
-        raise ModelError(f"labels: found {counts}, needed as many in every language")
+        raise ModelError(f"labels: found {counts}, needed the same number in every language")
     # Labels that a library does not store as lines may contain line breaks.
     return Labels({language: tuple(" ".join(line.split()) for line in lines) for language, lines in names.items()})
 
 
-def _copy(found: Description, out: Path, link: bool) -> None:
+def _copy(description: Description, out: Path, link: bool) -> None:
     """Copy or hard-link the files and print the progress. Raise ModelError if the disk has no room for them."""
-    total, free = sum(path.stat().st_size for path in found.files.values()), shutil.disk_usage(out).free
+    total, free = sum(path.stat().st_size for path in description.files.values()), shutil.disk_usage(out).free
     if total > free and not link:
         raise ModelError(f"{out.parent}: found {megabytes(free)} free, needed {megabytes(total)}: make room there")
-    for number, (name, path) in enumerate(found.files.items(), 1):
+    for number, (name, path) in enumerate(description.files.items(), 1):
         size = path.stat().st_size
-        say(f"   {number}/{len(found.files)} {name}, {megabytes(size)}")
+        say(f"   {number}/{len(description.files)} {name}, {megabytes(size)}")
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         if link:
             with contextlib.suppress(OSError):  # some file systems have no hard links
                 (out / name).hardlink_to(path)
                 continue
         with path.open("rb") as source, (out / name).open("wb") as target:
-            while chunk := source.read(CHUNK):
+            while chunk := source.read(CHUNK_BYTES):
                 target.write(chunk)
-                if size >= SLOW:
+                if size >= SLOW_BYTES:
                     say(f"      {target.tell() / size:.0%}")
 
 
 def _record_answer(
-    name: str, origin: str, out: Path, found: Description, labels: Labels, zero_shot: ZeroShot | None, image: Path
+    name: str, origin: str, out: Path, description: Description, labels: Labels, zero_shot: ZeroShot | None, image: Path
 ) -> None:
     """Write model.toml with the model's answer to `image`, then check the folder as a worker does.
 
@@ -131,35 +131,36 @@ def _record_answer(
     digests = {path.relative_to(out).as_posix(): sha256(path) for path in files}
 
     def write(index: int, score: float) -> None:
-        label = labels.shown(index, "en")
-        text = model_toml(name, found, digests, labels.names, Golden(golden, index, label, score), origin, zero_shot)
+        label = labels.name(index, "en")
+        answer = Golden(golden, index, label, score)
+        text = model_toml(name, description, digests, labels.names, answer, origin, zero_shot)
         (out / "model.toml").write_text(text, encoding="utf-8")
 
     write(0, 0.0)  # a placeholder: the engine is loaded from a folder, which needs a complete model.toml
-    step(f"asking it about {image.name}")
+    step(f"classifying {image.name}")
     draft = read_folder(out)
     try:
         engine = open_engine(draft)
     except ModelError as error:
-        raise ModelError(f"{error}\nlabels: found {labels.count}: has the network as many outputs?") from error
-    check_count(labels, outputs(draft, engine))
+        raise ModelError(f"{error}\nlabels: found {labels.count}: does the network have as many outputs?") from error
+    check_label_count(labels, count_outputs(draft, engine))
     try:
-        scores = activate(asker(draft, engine)(image.read_bytes()), draft.output.activation)
+        scores = activate(logits_function(draft, engine)(image.read_bytes()), draft.output.activation)
     except ServiceError as error:
         raise ModelError(f"{image}: {error.message}") from error
     best = int(scores.argmax())
     write(best, float(scores[best]))
     folder = read_folder(out)
     verify_files(folder)
-    check_golden(folder, asker(folder, engine), engine.precision)
-    say(f"   {labels.shown(best, 'both')} ({scores[best]:.3f}): recorded as what every later check must get")
+    check_golden(folder, logits_function(folder, engine), engine.precision)
+    say(f"   {labels.name(best, 'both')} ({scores[best]:.3f}): recorded as what every later check must reproduce")
 
 
 def main(out: Path, options: AddModelOptions) -> int:
     source = Path(options.source)
-    shown = source if source.is_dir() else source.parent
-    return reported(lambda: add(out, options), out, shown, out.parent)
+    display_path = source if source.is_dir() else source.parent
+    return run_and_report(lambda: add(out, options), out, display_path, out.parent)
 
 
 if __name__ == "__main__":
-    sys.exit(main(*received(AddModelOptions)))
+    sys.exit(main(*read_arguments(AddModelOptions)))

@@ -28,15 +28,15 @@ def open_engine(folder: ModelFolder, threads: int = 0, gpu: str = "") -> Engine:
     return engine
 
 
-def outputs(folder: ModelFolder, engine: Engine) -> int:
+def count_outputs(folder: ModelFolder, engine: Engine) -> int:
     """Return the number of classes of the network."""
     return int(head(folder)(engine.infer(np.zeros((1, *folder.input.shape), np.uint8))).shape[-1])
 
 
-def check_count(labels: Labels, found: int) -> None:
-    """Raise ModelError unless there are as many labels as `found`, the outputs of the network."""
-    if labels.count != found:
-        raise ModelError(f"labels: found {labels.count}, the network has {found} outputs: needed one for each")
+def check_label_count(labels: Labels, outputs: int) -> None:
+    """Raise ModelError unless there are as many labels as the network has `outputs`."""
+    if labels.count != outputs:
+        raise ModelError(f"labels: found {labels.count}, the network has {outputs} outputs: needed one for each")
 
 
 def decoder(folder: ModelFolder) -> Callable[[bytes], np.ndarray]:
@@ -44,8 +44,10 @@ def decoder(folder: ModelFolder) -> Callable[[bytes], np.ndarray]:
 
     The function raises ServiceError if the image cannot be decoded.
     """
-    taken = folder.input
-    return partial(decode, geometry=taken.geometry, max_pixels=LIMITS["max_pixels"].default, wanted=taken.pixels)
+    model_input = folder.input
+    return partial(
+        decode, geometry=model_input.geometry, max_pixels=LIMITS["max_pixels"].default, wanted=model_input.pixels
+    )
 
 
 def head(folder: ModelFolder) -> Head:
@@ -54,10 +56,10 @@ def head(folder: ModelFolder) -> Head:
     return texts.own_head if texts else identity
 
 
-def asker(folder: ModelFolder, engine: Engine) -> Callable[[bytes], np.ndarray]:
+def logits_function(folder: ModelFolder, engine: Engine) -> Callable[[bytes], np.ndarray]:
     """Return a function from an image's bytes to its float32 logits [classes].
 
     The function raises ServiceError if the image cannot be decoded or makes too many tiles.
     """
-    most, to_logits = LIMITS["max_pixels"].default, head(folder)
-    return partial(folder.input.ask, max_pixels=most, answer=lambda batch: to_logits(engine.infer(batch)))
+    max_pixels, to_logits = LIMITS["max_pixels"].default, head(folder)
+    return partial(folder.input.logits, max_pixels=max_pixels, infer=lambda batch: to_logits(engine.infer(batch)))

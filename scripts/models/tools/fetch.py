@@ -12,23 +12,23 @@ from pathlib import Path
 from scripts.base.console import say, step, warn
 from scripts.models.model_store import megabytes
 from scripts.models.options import FetchModelOptions
-from scripts.models.tools import received
+from scripts.models.tools import read_arguments
 from scripts.models.tools.sources import FetchError, Plan, digests
 
 FILES, REPORT = "files", "fetched.json"
 PARTIAL = (".part", ".incomplete")  # suffixes of unfinished files: this tool's and ModelScope's
 
 
-def fetch(into: Path, options: FetchModelOptions) -> None:
-    """Fetch the source into the folder `into`. Raise FetchError, or the client library's own exception."""
-    step(f"asking for {options.source}")
+def fetch(folder: Path, options: FetchModelOptions) -> None:
+    """Fetch the source into `folder`. Raise FetchError, or the client library's own exception."""
+    step(f"looking up {options.source}")
     plan = plan_for(options.source, options.revision, options.sha256)
-    folder = into / FILES
-    folder.mkdir(parents=True, exist_ok=True)
-    _download(plan, folder)
-    path = folder / plan.files[0].path if len(plan.files) == 1 else folder
+    files = folder / FILES
+    files.mkdir(parents=True, exist_ok=True)
+    _download(plan, files)
+    path = files / plan.files[0].path if len(plan.files) == 1 else files
     report = {"source": plan.source, "path": str(path), "loader": plan.loader, "architecture": plan.architecture}
-    (into / REPORT).write_text(json.dumps(report), encoding="utf-8")
+    (folder / REPORT).write_text(json.dumps(report), encoding="utf-8")
 
 
 def plan_for(source: str, revision: str = "", sha256: str = "") -> Plan:
@@ -59,14 +59,14 @@ def plan_for(source: str, revision: str = "", sha256: str = "") -> Plan:
 
 def _download(plan: Plan, folder: Path) -> None:
     """Fetch the missing files and delete files that are not in the plan."""
-    wanted = {folder / remote.path: remote for remote in plan.files}
+    remotes = {folder / remote.path: remote for remote in plan.files}
     for path in folder.iterdir():
-        if path.is_file() and path not in wanted and path.suffix not in PARTIAL:
+        if path.is_file() and path not in remotes and path.suffix not in PARTIAL:
             path.unlink()
-    missing = {path: remote for path, remote in wanted.items() if not digests.is_complete(path, remote)}
+    missing = {path: remote for path, remote in remotes.items() if not digests.is_complete(path, remote)}
     total = sum(remote.size or 0 for remote in missing.values())
     say(f"   {plan.source}: {megabytes(total)} to fetch, {len(missing)} of {len(plan.files)} files")
-    _check_room(total, folder)
+    _check_free_space(total, folder)
     for number, (path, remote) in enumerate(missing.items(), 1):
         say(
             f"   {number}/{len(missing)} {remote.path}" + ("" if remote.size is None else f", {megabytes(remote.size)}")
@@ -76,16 +76,18 @@ def _download(plan: Plan, folder: Path) -> None:
         digests.check(path, remote)
 
 
-def _check_room(total: int, folder: Path) -> None:
-    there = sum(path.stat().st_size for path in folder.iterdir() if path.suffix in PARTIAL)
+def _check_free_space(total: int, folder: Path) -> None:
+    downloaded = sum(path.stat().st_size for path in folder.iterdir() if path.suffix in PARTIAL)
     free = shutil.disk_usage(folder).free
-    if total - there > free:
-        raise FetchError(f"{folder}: found {megabytes(free)} free, needed {megabytes(total - there)}: make room there")
+    if total - downloaded > free:
+        raise FetchError(
+            f"{folder}: found {megabytes(free)} free, needed {megabytes(total - downloaded)}: make room there"
+        )
 
 
-def main(into: Path, options: FetchModelOptions) -> int:
+def main(folder: Path, options: FetchModelOptions) -> int:
     try:
-        fetch(into, options)
+        fetch(folder, options)
     except FetchError as error:
         for line in str(error).splitlines():
             warn(line)
@@ -101,4 +103,4 @@ def main(into: Path, options: FetchModelOptions) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*received(FetchModelOptions)))
+    sys.exit(main(*read_arguments(FetchModelOptions)))

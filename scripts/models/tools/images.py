@@ -15,9 +15,9 @@ from PIL import Image, ImageDraw, ImageFilter
 SIZE = (500, 375)  # (width, height) of a typical photo in ImageNet
 QUALITY = 90
 LEAVES = 400
-SMALLEST, LARGEST = 0.01, 0.6  # radius of a leaf, as a share of the image's longer side
-CORNERS, ROUND = 9, 24  # the most corners of a polygonal leaf, and the corners of the half that are ellipses
-ROUGH = 64  # grey level of the roughness image at which the texture has TEXTURE_SPREAD
+MIN_RADIUS, MAX_RADIUS = 0.01, 0.6  # radius of a leaf, as a share of the image's longer side
+MAX_CORNERS, ELLIPSE_CORNERS = 9, 24  # of a polygonal leaf; half of the leaves are ellipses
+REFERENCE_ROUGHNESS = 64  # grey level of the roughness image at which the texture has TEXTURE_SPREAD
 AXES = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], np.float32)  # lightness, yellow to blue, magenta to green
 AXES /= np.linalg.norm(AXES, axis=1, keepdims=True)
 LEAF_SPREAD = np.array([95, 28, 13], np.float32)  # standard deviations along AXES, of values from 0 to 255
@@ -31,8 +31,8 @@ def photo(seed: int, size: tuple[int, int] = SIZE) -> Image.Image:
     leaves, roughness = _leaves(rng, size)
     texture = _noise(rng, size) * TEXTURE_SPREAD @ AXES
     pixels = leaves + texture * roughness[..., None]
-    exposed = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
-    return exposed.filter(ImageFilter.GaussianBlur(LENS_BLUR * max(size) / max(SIZE)))
+    image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    return image.filter(ImageFilter.GaussianBlur(LENS_BLUR * max(size) / max(SIZE)))
 
 
 def jpeg(seed: int, size: tuple[int, int] = SIZE) -> bytes:
@@ -44,15 +44,15 @@ def jpeg(seed: int, size: tuple[int, int] = SIZE) -> bytes:
 
 def _leaves(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Return the colours, float32 [H, W, 3], and the strength of the texture, float32 [H, W] around 1."""
-    middle = rng.normal(115, 25) + rng.normal(0, LEAF_SPREAD * 0.3) @ AXES
-    fills = np.clip(middle + rng.normal(0, LEAF_SPREAD, (LEAVES + 1, 3)) @ AXES, 0, 255).astype(int).tolist()
-    rough = np.clip(rng.lognormal(4.0, 0.7, LEAVES + 1), 0, 255).astype(int).tolist()
-    colours, roughness = Image.new("RGB", size, tuple(fills[0])), Image.new("L", size, rough[0])
+    mean_colour = rng.normal(115, 25) + rng.normal(0, LEAF_SPREAD * 0.3) @ AXES
+    fills = np.clip(mean_colour + rng.normal(0, LEAF_SPREAD, (LEAVES + 1, 3)) @ AXES, 0, 255).astype(int).tolist()
+    greys = np.clip(rng.lognormal(4.0, 0.7, LEAVES + 1), 0, 255).astype(int).tolist()
+    colours, roughness = Image.new("RGB", size, tuple(fills[0])), Image.new("L", size, greys[0])
     on_colours, on_roughness = ImageDraw.Draw(colours), ImageDraw.Draw(roughness)
-    for outline, fill, grey in zip(_outlines(rng, size), fills[1:], rough[1:], strict=True):
+    for outline, fill, grey in zip(_outlines(rng, size), fills[1:], greys[1:], strict=True):
         on_colours.polygon(outline, fill=tuple(fill))
         on_roughness.polygon(outline, fill=grey)
-    return np.asarray(colours, np.float32), np.asarray(roughness, np.float32) / ROUGH
+    return np.asarray(colours, np.float32), np.asarray(roughness, np.float32) / REFERENCE_ROUGHNESS
 
 
 def _outlines(rng: np.random.Generator, size: tuple[int, int]) -> list[list[float]]:
@@ -60,13 +60,15 @@ def _outlines(rng: np.random.Generator, size: tuple[int, int]) -> list[list[floa
 
     The density of their radius r falls as r**-3.
     """
-    radius = (SMALLEST**-2 + rng.uniform(size=LEAVES) * (LARGEST**-2 - SMALLEST**-2)) ** -0.5 * max(size)
-    corners = np.where(rng.uniform(size=LEAVES) < 0.5, ROUND, rng.integers(3, CORNERS + 1, LEAVES))
-    step = np.minimum(np.arange(ROUND), corners[:, None] - 1) * (2 * np.pi / corners[:, None])
+    radius = (MIN_RADIUS**-2 + rng.uniform(size=LEAVES) * (MAX_RADIUS**-2 - MIN_RADIUS**-2)) ** -0.5 * max(size)
+    corners = np.where(rng.uniform(size=LEAVES) < 0.5, ELLIPSE_CORNERS, rng.integers(3, MAX_CORNERS + 1, LEAVES))
+    step = np.minimum(np.arange(ELLIPSE_CORNERS), corners[:, None] - 1) * (2 * np.pi / corners[:, None])
     angles = step + rng.uniform(0, 2 * np.pi, (LEAVES, 1))
     x, y = radius[:, None] * np.cos(angles), (radius * rng.uniform(0.3, 1, LEAVES))[:, None] * np.sin(angles)
-    turn = rng.uniform(0, np.pi, (LEAVES, 1))
-    points = np.stack([x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)], axis=-1)
+    rotation = rng.uniform(0, np.pi, (LEAVES, 1))
+    points = np.stack(
+        [x * np.cos(rotation) - y * np.sin(rotation), x * np.sin(rotation) + y * np.cos(rotation)], axis=-1
+    )
     return (points + rng.uniform(0, 1, (LEAVES, 1, 2)) * size).reshape(LEAVES, -1).tolist()
 
 

@@ -21,7 +21,7 @@ def labels_file(language: str) -> str:
 
 def model_toml(
     name: str,
-    found: Description,
+    description: Description,
     digests: Mapping[str, str],
     languages: Iterable[str],
     golden: Golden,
@@ -35,17 +35,17 @@ def model_toml(
     table: dict[str, Any] = {"name": name, "version": "1"}
     if source:
         table["source"] = source
-    table["loader"] = found.loader
-    if found.architecture:
-        table["architecture"] = found.architecture
-    table["weights"] = found.weights
-    if NETWORK_CODE in found.files:
+    table["loader"] = description.loader
+    if description.architecture:
+        table["architecture"] = description.architecture
+    table["weights"] = description.weights
+    if NETWORK_CODE in description.files:
         table["trust_code"] = True
-    table |= {"files": dict(digests), "input": input_table(found), "output": output_table(found, languages)}
+    table |= {"files": dict(digests), "input": input_table(description), "output": output_table(description, languages)}
     if zero_shot:
         table["zero_shot"] = {"language": zero_shot.language, "templates": list(zero_shot.templates)}
     table["golden"] = [golden_table(golden)]
-    table["engine"] = engine_table(first_for(found.loader).name, "f32")
+    table["engine"] = engine_table(first_for(description.loader).name, "f32")
     return to_text(table)
 
 
@@ -54,20 +54,24 @@ def to_text(table: Mapping[str, Any]) -> str:
     return str(tomlkit.dumps(table))
 
 
-def input_table(found: Description) -> dict[str, Any]:
-    geometry, channels = found.geometry, len(found.mean)
+def input_table(description: Description) -> dict[str, Any]:
+    geometry, channels = description.geometry, len(description.mean)
     table: dict[str, Any] = {"channels": channels} if channels != RGB else {}
     table["size"] = list(geometry.size)
     if geometry.resize:
         table["resize"] = list(geometry.resize) if isinstance(geometry.resize, tuple) else geometry.resize
     if geometry.rounding != ROUNDINGS[0]:
         table["rounding"] = geometry.rounding
-    return table | {"interpolation": geometry.interpolation, "mean": list(found.mean), "std": list(found.std)}
+    return table | {
+        "interpolation": geometry.interpolation,
+        "mean": list(description.mean),
+        "std": list(description.std),
+    }
 
 
-def output_table(found: Description, languages: Iterable[str], **more: Any) -> dict[str, Any]:
+def output_table(description: Description, languages: Iterable[str], **extra: Any) -> dict[str, Any]:
     labels = {language: labels_file(language) for language in languages}
-    return {"activation": found.activation, **more, "labels": labels}
+    return {"activation": description.activation, **extra, "labels": labels}
 
 
 def golden_table(golden: Golden) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scripts._vendor import tomlkit
-from worker.contract.engine import EngineSpec, Measured, Scaling
+from worker.contract.engine import EngineSpec, Measurement, Scaling
 from worker.contract.fields import ModelError
 
 PREPARED_FOLDER = "prepared"  # inside a model folder; only the preparation writes there
@@ -17,16 +17,16 @@ def rewritten(text: str, source: str, digests: Mapping[str, str], engine: Engine
     Raise ModelError, naming `source`, if the tables are laid out so that comments would be lost.
     """
     before = tomllib.loads(text)
-    kept = {path: digest for path, digest in before["files"].items() if not path.startswith(f"{PREPARED_FOLDER}/")}
-    wanted = before | {"files": kept | dict(digests), "engine": engine_table(engine)}
+    others = {path: digest for path, digest in before["files"].items() if not path.startswith(f"{PREPARED_FOLDER}/")}
+    expected = before | {"files": others | dict(digests), "engine": engine_table(engine)}
     try:
-        result = _edited(text, wanted["files"], wanted["engine"])
+        result = _edited(text, expected["files"], expected["engine"])
     except (tomlkit.exceptions.TOMLKitError, AttributeError):  # AttributeError: a table written in several pieces
         result = ""
-    if not result or tomllib.loads(result) != wanted:
+    if not result or tomllib.loads(result) != expected:
         raise ModelError(
-            f"{source}: found the tables of [engine] or [files] with others between them: "
-            "write them one after another, then prepare the model again"
+            f"{source}: found other tables between those of [engine] or [files], needed each of the two in "
+            "one piece: move its tables together, then prepare the model again"
         )
     return result
 
@@ -49,7 +49,7 @@ def engine_table(engine: EngineSpec) -> dict[str, Any]:
     return table
 
 
-def _measured(row: Measured) -> dict[str, Any]:
+def _measured(row: Measurement) -> dict[str, Any]:
     return {
         "machine": row.machine,
         "engine": row.engine,
@@ -74,12 +74,12 @@ def _scaling(row: Scaling) -> dict[str, Any]:
 
 def _edited(text: str, files: Mapping[str, str], engine: Mapping[str, Any]) -> str:
     document = tomlkit.parse(text)
-    listed, tail = document["files"], _cut_tail(document["files"])
-    for path in listed.keys() - files.keys():
-        listed.remove(path)
-    for path in [path for path, digest in files.items() if listed.get(path) != digest]:
-        listed[path] = files[path]
-    _put_back(listed, tail)
+    old_files, tail = document["files"], _cut_tail(document["files"])
+    for path in old_files.keys() - files.keys():
+        old_files.remove(path)
+    for path in [path for path, digest in files.items() if old_files.get(path) != digest]:
+        old_files[path] = files[path]
+    _put_back(old_files, tail)
     tail = _cut_tail(document["engine"])
     document["engine"] = engine
     _cut_tail(document["engine"])  # drops the line break that tomlkit adds

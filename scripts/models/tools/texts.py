@@ -10,34 +10,34 @@ from worker.contract.languages import primary
 from worker.contract.loaders import reads_texts
 from worker.models.labels import Labels
 from worker.models.loaders import Description, load_text_tower
-from worker.models.zero_shot import PLACE, ZeroShot, embed, head_file, template_fault
+from worker.models.zero_shot import PLACEHOLDER, ZeroShot, embed, head_file, template_fault
 
 TEMPLATES = {  # by language; in other languages the label alone is the text
     "en": ("a photo of a {}.", "a photo of the {}.", "a close-up photo of a {}."),
     "zh": ("一张{}的照片。", "{}的照片。", "一张{}的特写照片。"),
 }
-MANY, STEPS = 500, 10  # progress is printed from MANY texts on, every STEPS percent
+PROGRESS_MIN_TEXTS, PROGRESS_STEP = 500, 10  # the fewest texts with progress messages, and the percent between two
 
 
-def zero_shot_of(found: Description, labels: Labels, templates: Path | None) -> ZeroShot | None:
+def zero_shot_for(description: Description, labels: Labels, templates: Path | None) -> ZeroShot | None:
     """Return the language and templates of a zero-shot network's labels, None for any other network.
 
     Raise ModelError if `templates` cannot be read, or the network reads no texts.
     """
-    if not reads_texts(found.loader):
+    if not reads_texts(description.loader):
         if templates:
-            raise ModelError(f"TEMPLATES: loader {found.loader} reads no texts: leave it out")
+            raise ModelError(f"TEMPLATES: loader {description.loader} reads no texts: leave it out")
         return None
-    read = (language for language in labels.names if primary(language) == found.text_language)
-    language = next(read, next(iter(labels.names)))
-    return ZeroShot(language, read_templates(templates) if templates else _usual(language))
+    readable = (language for language in labels.names if primary(language) == description.text_language)
+    language = next(readable, next(iter(labels.names)))
+    return ZeroShot(language, read_templates(templates) if templates else _default_templates(language))
 
 
-def _usual(language: str) -> tuple[str, ...]:
-    if found := TEMPLATES.get(primary(language)):
-        return found
-    say(f"   there are no templates in {language}: each label is read alone; TEMPLATES=FILE takes yours")
-    return (PLACE,)
+def _default_templates(language: str) -> tuple[str, ...]:
+    if templates := TEMPLATES.get(primary(language)):
+        return templates
+    say(f"   found no built-in templates in {language}: each label is its own text; set TEMPLATES=FILE to use your own")
+    return (PLACEHOLDER,)
 
 
 def read_templates(file: Path) -> tuple[str, ...]:
@@ -47,7 +47,7 @@ def read_templates(file: Path) -> tuple[str, ...]:
     except UnicodeDecodeError as error:
         raise ModelError(f"{file}: byte {error.start} is not UTF-8: save the file as UTF-8") from error
     if not lines:
-        raise ModelError(f"{file}: is empty; needed one template a line, such as {TEMPLATES['en'][0]}")
+        raise ModelError(f"{file}: found an empty file, needed one template per line, such as {TEMPLATES['en'][0]}")
     for number, line in enumerate(lines, 1):
         if fault := template_fault(line):
             raise ModelError(f"{file}: line {number} {fault}")
@@ -61,16 +61,16 @@ def write_texts(out: Path, loader: str, labels: Labels, zero_shot: ZeroShot) -> 
     """
     lines, templates = labels.names[zero_shot.language], zero_shot.templates
     if blank := [number for number, line in enumerate(lines, 1) if not line]:
-        raise ModelError(f"labels: line {blank[0]} of those in {zero_shot.language} is blank; one label a line")
-    step(f"reading {len(lines)} labels in {len(templates)} templates, such as {templates[0].format(lines[0])}")
+        raise ModelError(f"labels: found line {blank[0]} in {zero_shot.language} blank, needed one label per line")
+    step(f"embedding {len(lines)} labels in {len(templates)} templates, such as {templates[0].format(lines[0])}")
     files = {path.name: sha256(path) for path in out.iterdir() if path.is_file()}
     tower = load_text_tower(loader, out, len(os.sched_getaffinity(0)))
-    said = 0
+    printed = 0
 
-    def tell(share: float) -> None:
-        nonlocal said
-        if len(lines) * len(templates) >= MANY and share * 100 >= said + STEPS:
-            said = int(share * 100)
-            say(f"      {said}%")
+    def show_progress(share: float) -> None:
+        nonlocal printed
+        if len(lines) * len(templates) >= PROGRESS_MIN_TEXTS and share * 100 >= printed + PROGRESS_STEP:
+            printed = int(share * 100)
+            say(f"      {printed}%")
 
-    embed(tower, lines, templates, tell).save(out / head_file(files, lines, templates))
+    embed(tower, lines, templates, show_progress).save(out / head_file(files, lines, templates))

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from scripts.models.tools.answers import asker, check_count, open_engine, outputs
+from scripts.models.tools.answers import check_label_count, count_outputs, logits_function, open_engine
 from worker.contract.fields import ModelError
 from worker.contract.loaders import LOADERS
 from worker.models.folder import ModelFolder, read_folder, verify_files
@@ -28,9 +28,9 @@ def verify(path: Path) -> Iterator[str]:
     yield _preprocessing(folder)
     engine = open_engine(folder)
     yield f"engine {engine.name} in {engine.precision}"
-    check_count(folder.output.labels, outputs(folder, engine))
+    check_label_count(folder.output.labels, count_outputs(folder, engine))
     yield _labels(folder)
-    check_golden(folder, asker(folder, engine), engine.precision)
+    check_golden(folder, logits_function(folder, engine), engine.precision)
     yield f"{len(folder.golden)} answered as recorded"
 
 
@@ -38,20 +38,20 @@ def _preprocessing(folder: ModelFolder) -> str:
     """Compare [input] with the model's own configuration file. Raise ModelError if they differ."""
     source = LOADERS[folder.loader].described_by
     if source not in folder.files:
-        return "as model.toml says; no other file of the folder tells"
+        return "as model.toml says; no other file in the folder describes it"
     try:
-        said = describe(folder.path, folder.loader, folder.architecture)
+        description = describe(folder.path, folder.loader, folder.architecture)
     except ImportError:
         return f"as model.toml says; {folder.loader}, which reads {source}, is not in this environment"
-    written, own = folder.input, (said.geometry, _shown(said.mean), _shown(said.std))
-    if len(written.mean) != len(said.mean):
+    written, own = folder.input, (description.geometry, _rounded(description.mean), _rounded(description.std))
+    if len(written.mean) != len(description.mean):
         return f"as {source} says, fitted to {len(written.mean)} channels"
-    if (found := (written.geometry, _shown(written.mean), _shown(written.std))) != own:
+    if (found := (written.geometry, _rounded(written.mean), _rounded(written.std))) != own:
         raise ModelError(f"{folder.path}/model.toml: [input] is {found}, {source} says {own}: correct one of the two")
     return f"as {source} says"
 
 
-def _shown(values: Sequence[float]) -> list[float]:
+def _rounded(values: Sequence[float]) -> list[float]:
     return [round(value, 6) for value in values]
 
 

@@ -13,8 +13,8 @@ from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.run_directory import RunDir
 
 LOG_LINES = 12
-DOWN = ("exited", "dead", "restarting")
-LASTING = 3  # levels of processes in a worker's container: init, gunicorn's master, its worker
+ENDED_STATES = ("exited", "dead", "restarting")
+PROCESS_LEVELS = 3  # levels of processes in a worker's container: init, gunicorn's master, its worker
 
 
 def project(run: RunDir) -> str:
@@ -24,8 +24,8 @@ def project(run: RunDir) -> str:
 
 def arguments(run: RunDir) -> list[str]:
     """Return the arguments of `docker` that address this run directory's project."""
-    listed = [part for file in files(run) for part in ("--file", str(file))]
-    return ["compose", "--project-name", project(run), "--env-file", str(environment_file(run)), *listed]
+    file_options = [part for file in files(run) for part in ("--file", str(file))]
+    return ["compose", "--project-name", project(run), "--env-file", str(environment_file(run)), *file_options]
 
 
 def files(run: RunDir) -> list[Path]:
@@ -57,37 +57,37 @@ def watch(deployment: Deployment, workers: Collection[str]) -> Callable[[], None
     that process for ever. Without `workers`, watch all workers of the plan.
     """
     watched = set(workers) or {worker.name for worker in deployment.plan.workers}
-    seen: dict[str, set[int]] = {name: set() for name in watched}
+    known_pids: dict[str, set[int]] = {name: set() for name in watched}
 
-    def look() -> None:
+    def check() -> None:
         for service, state in containers(deployment.run).items():
             lost: set[int] = set()
-            if service in watched and (alive := _gunicorn(deployment.run, service)):
-                lost, seen[service] = seen[service] - alive, alive
-            if lost or (state in DOWN and service in {*watched, "gateway"}):
+            if service in watched and (alive := _gunicorn_pids(deployment.run, service)):
+                lost, known_pids[service] = known_pids[service] - alive, alive
+            if lost or (state in ENDED_STATES and service in {*watched, "gateway"}):
                 log = run_compose(deployment.run, "logs", "--no-log-prefix", "--tail", str(LOG_LINES), service)
-                raise CommandError(f"{service} ends as soon as it starts; its log ends with:", *log.splitlines())
+                raise CommandError(f"{service} exits as soon as it starts; its log ends with:", *log.splitlines())
 
-    return look
+    return check
 
 
 def nginx_workers(run: RunDir) -> dict[int, str]:
     """Return process id -> title for Nginx's worker processes."""
-    found = _processes(run, "gateway")
-    return {pid: title for pid, (_, title) in found.items() if title.startswith("nginx: worker process")}
+    processes = _processes(run, "gateway")
+    return {pid: title for pid, (_, title) in processes.items() if title.startswith("nginx: worker process")}
 
 
-def _gunicorn(run: RunDir, service: str) -> set[int]:
-    """Return the ids of the processes that must live as long as the worker's container: the first LASTING levels.
+def _gunicorn_pids(run: RunDir, service: str) -> set[int]:
+    """Return the ids of the processes that must live as long as the worker's container: the first PROCESS_LEVELS.
 
     Children of gunicorn's worker may end at any time; until they execute another program they have the same title.
     """
-    found = _processes(run, service)
+    processes = _processes(run, service)
 
     def generation(pid: int) -> int:
-        return 1 + generation(found[pid][0]) if pid in found else 0
+        return 1 + generation(processes[pid][0]) if pid in processes else 0
 
-    return {pid for pid, (_, title) in found.items() if "gunicorn" in title and generation(pid) <= LASTING}
+    return {pid for pid, (_, title) in processes.items() if "gunicorn" in title and generation(pid) <= PROCESS_LEVELS}
 
 
 def _processes(run: RunDir, service: str) -> dict[int, tuple[int, str]]:

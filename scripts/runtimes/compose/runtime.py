@@ -10,14 +10,14 @@ from scripts.host import docker, images
 from scripts.host.images import Image
 from scripts.render import compose as render_compose
 from scripts.render.common import members
-from scripts.runtimes.checks import room, writable
+from scripts.runtimes.checks import check_capacity, check_writable
 from scripts.runtimes.compose.containers import arguments, containers, nginx_workers, run_compose, watch
 from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.preflight import memory_faults, memory_limit, port_faults
 from scripts.runtimes.rolling import replace_each
 from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.runtime import Checks, SideBySide
-from scripts.runtimes.waiting import wait_in
+from scripts.runtimes.waiting import wait_in_rotation
 
 
 class ComposeRuntime(SideBySide):
@@ -31,14 +31,14 @@ class ComposeRuntime(SideBySide):
 
     def up(self, cluster: Cluster, run: RunDir) -> Deployment:
         deployment = self.plan(cluster, run)
-        self.bring_up(deployment)
+        self.start_all(deployment)
         return deployment
 
-    def bring_up(self, deployment: Deployment) -> None:
+    def start_all(self, deployment: Deployment) -> None:
         """Build missing images, start the containers of `deployment`, and wait until every worker is in rotation."""
         run = deployment.run
-        fresh = not self.is_running(run)
-        if fresh:
+        is_first_start = not self.is_running(run)
+        if is_first_start:
             memory = memory_faults(deployment.plan, deployment.hardware, deployment.models)
             if faults := [*port_faults([deployment.cluster.port]), *memory]:
                 raise CommandError(*faults)
@@ -50,7 +50,7 @@ class ComposeRuntime(SideBySide):
             run_compose(run, "up", "--detach", "--remove-orphans")
             self.wait(deployment)
         except (CommandError, KeyboardInterrupt):
-            if fresh:
+            if is_first_start:
                 self.down(run)
             raise
 
@@ -60,7 +60,7 @@ class ComposeRuntime(SideBySide):
             say("nothing is running")
             return
         _require_engine()
-        step("stopping: what is in flight is answered first")
+        step("stopping: requests in flight are answered first")
         run_compose(run, "down", "--remove-orphans", "--volumes")
         run.remove()
 
@@ -86,11 +86,11 @@ class ComposeRuntime(SideBySide):
         return bool(containers(run))
 
     def checks(self, run: RunDir, deployment: Deployment | None) -> Checks:
-        folders: Checks = {"folders": partial(writable, {run.path: "give another with RUN_DIR="})}
+        folders: Checks = {"folders": partial(check_writable, {run.path: "set another with RUN_DIR="})}
         if deployment is None:
             return folders
         port = deployment.cluster.port
-        return {"ports and memory": lambda: room(deployment, [port], running=self.is_running(run)), **folders}
+        return {"ports and memory": lambda: check_capacity(deployment, [port], running=self.is_running(run)), **folders}
 
     def build_artifacts(self, deployment: Deployment) -> None:
         """Build the missing ones of the containers' images."""
@@ -119,11 +119,11 @@ class ComposeRuntime(SideBySide):
         run_compose(run, "up", "--detach", "--no-deps", "--no-recreate", worker)
 
     def remove(self, run: RunDir, workers: Iterable[str]) -> None:
-        if present := sorted(containers(run).keys() & set(workers)):
-            run_compose(run, "rm", "--stop", "--force", *present)
+        if existing := sorted(containers(run).keys() & set(workers)):
+            run_compose(run, "rm", "--stop", "--force", *existing)
 
     def wait(self, deployment: Deployment, workers: Collection[str] = ()) -> None:
-        wait_in(deployment, watch(deployment, workers), workers)
+        wait_in_rotation(deployment, watch(deployment, workers), workers)
 
     def gateway(self, run: RunDir) -> dict[int, str]:
         return nginx_workers(run)

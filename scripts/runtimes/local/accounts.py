@@ -9,23 +9,23 @@ from pathlib import Path
 NOBODY = "nobody"
 
 
-def choose_account(python: Path, readable: Iterable[Path], home: Path) -> pwd.struct_passwd:
-    """Return the caller's account; for root, NOBODY's if it can run `python`, read `readable` and enter `home`."""
-    own = pwd.getpwuid(os.geteuid())
-    if own.pw_uid != 0:
-        return own
+def choose_account(python: Path, readable: Iterable[Path], directory: Path) -> pwd.struct_passwd:
+    """Return the caller's account; for root, NOBODY's if it can run `python`, read `readable` and enter `directory`."""
+    caller = pwd.getpwuid(os.geteuid())
+    if caller.pw_uid != 0:
+        return caller
     nobody = pwd.getpwnam(NOBODY)
-    return nobody if _can_work(nobody, python, readable, home) else own
+    return nobody if _has_access(nobody, python, readable, directory) else caller
 
 
-def _can_work(account: pwd.struct_passwd, python: Path, readable: Iterable[Path], home: Path) -> bool:
+def _has_access(account: pwd.struct_passwd, python: Path, readable: Iterable[Path], directory: Path) -> bool:
     """Try it in a process under `account`: file modes alone do not tell what the kernel allows."""
     check = "import gunicorn, os, sys; os.chdir(sys.argv[1]); [open(path).close() for path in sys.argv[2:]]"
     try:
-        done = subprocess.run(
-            [python, "-I", "-c", check, home, *readable],
+        result = subprocess.run(
+            [python, "-I", "-c", check, directory, *readable],
             user=account.pw_uid, group=account.pw_gid, extra_groups=[], capture_output=True,
         )  # fmt: skip
     except OSError:
         return False
-    return done.returncode == 0
+    return result.returncode == 0

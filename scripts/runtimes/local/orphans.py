@@ -10,7 +10,7 @@ from scripts.base.errors import CommandError
 from scripts.base.waiting import wait_until
 from scripts.runtimes.run_directory import RunDir
 
-PATIENCE_S = 30  # for workers to drain, and for Nginx to answer its requests in flight
+SIGNAL_TIMEOUT_S = 30  # for workers to drain, and for Nginx to answer its requests in flight
 PROC = Path("/proc")
 
 
@@ -20,24 +20,24 @@ def find(run: RunDir) -> dict[int, str]:
     supervisord, gate and workers have the run directory in their environment, which all children inherit. Nginx
     overwrites its environment with its title, but its working directory is the run directory, even after removal.
     """
-    own = _mounts("self")
-    found = {}
+    mounts = _mounts("self")
+    processes = {}
     for pid in (int(path.name) for path in PROC.glob("[0-9]*")):
         with suppress(OSError):  # the process has ended, or belongs to another account
             # Processes in other containers may have the same paths.
-            if pid != os.getpid() and _mounts(pid) == own and (_has_environment(pid, run) or _is_nginx(pid, run)):
-                found[pid] = _title(pid)
-    return found
+            if pid != os.getpid() and _mounts(pid) == mounts and (_has_environment(pid, run) or _is_nginx(pid, run)):
+                processes[pid] = _title(pid)
+    return processes
 
 
 def end(run: RunDir) -> None:
     """End all processes that `find` returns, supervisord and Nginx first; raise CommandError if some survive."""
-    for chosen, signum in PHASES:
-        _signal(run, chosen, signum)
-    if left := find(run):
-        listed = ", ".join(f"{pid} ({title})" for pid, title in left.items())
+    for matches, signum in PHASES:
+        _signal(run, matches, signum)
+    if survivors := find(run):
+        listed = ", ".join(f"{pid} ({title})" for pid, title in survivors.items())
         raise CommandError(
-            f"{run.path}: found processes that cannot be ended: {listed}: needed root, or the account of these"
+            f"{run.path}: found processes that cannot be ended: {listed}: run this as root, or under their account"
         )
 
 
@@ -54,19 +54,19 @@ PHASES: tuple[tuple[Callable[[str], bool], int], ...] = (
 )
 
 
-def _signal(run: RunDir, chosen: Callable[[str], bool], signum: int) -> None:
-    """Send `signum` to the processes whose title is `chosen`; wait until they are gone, at most PATIENCE_S seconds."""
-    told: set[int] = set()
+def _signal(run: RunDir, matches: Callable[[str], bool], signum: int) -> None:
+    """Send `signum` to the processes whose title `matches`; wait at most SIGNAL_TIMEOUT_S seconds for their end."""
+    signalled: set[int] = set()
 
     def are_gone() -> bool:
-        pids = {pid for pid, title in find(run).items() if chosen(title)}
-        for pid in pids - told:  # some may have started since the last call
+        pids = {pid for pid, title in find(run).items() if matches(title)}
+        for pid in pids - signalled:  # some may have started since the last call
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signum)
-        told.update(pids)
+        signalled.update(pids)
         return not pids
 
-    wait_until(are_gone, PATIENCE_S)
+    wait_until(are_gone, SIGNAL_TIMEOUT_S)
 
 
 def _mounts(pid: int | str) -> str:
@@ -86,5 +86,5 @@ def _has_environment(pid: int, run: RunDir) -> bool:
 def _is_nginx(pid: int, run: RunDir) -> bool:
     folder = os.readlink(PROC / f"{pid}/cwd")
     removed = f"{run.path} (deleted)"
-    stands_there = folder == str(run.path) or (folder == removed and not os.path.lexists(removed))
-    return stands_there and _title(pid).startswith("nginx: ")
+    is_inside = folder == str(run.path) or (folder == removed and not os.path.lexists(removed))
+    return is_inside and _title(pid).startswith("nginx: ")

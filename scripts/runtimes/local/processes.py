@@ -19,31 +19,31 @@ def watch(deployment: Deployment, workers: Collection[str]) -> Callable[[], None
     would restart that child for ever. Without `workers`, watch all workers of the plan.
     """
     watched = set(workers) or {worker.name for worker in deployment.plan.workers}
-    seen: dict[str, set[int]] = {name: set() for name in watched}
+    known_pids: dict[str, set[int]] = {name: set() for name in watched}
 
-    def look() -> None:
+    def check() -> None:
         for name, process in supervisor.processes(deployment.run).items():
             alive = {process.pid, *_children(process.pid)}
-            ended = name in watched and seen[name] - alive
+            ended = name in watched and known_pids[name] - alive
             if ended or (process.state == "FATAL" and name in {*watched, *supervisor.GATEWAY}):
                 raise CommandError(
-                    f"{name} ends as soon as it starts; its log ends with:", *_log_end(deployment.run, name)
+                    f"{name} exits as soon as it starts; its log ends with:", *_log_end(deployment.run, name)
                 )
             if name in watched:
-                seen[name] = alive
+                known_pids[name] = alive
 
-    return look
+    return check
 
 
 def nginx_workers(run: RunDir) -> dict[int, str]:
     """Return process id -> title for Nginx's worker processes."""
-    found = {}
+    workers = {}
     with contextlib.suppress(OSError, ValueError):
         master = int((run.path / "gateway/tmp/nginx.pid").read_text())
         for pid in _children(master):
             with contextlib.suppress(OSError):  # the process has just ended
-                found[pid] = Path(f"/proc/{pid}/cmdline").read_text().strip("\0 ")
-    return found
+                workers[pid] = Path(f"/proc/{pid}/cmdline").read_text().strip("\0 ")
+    return workers
 
 
 def _children(pid: int) -> list[int]:

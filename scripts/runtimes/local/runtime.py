@@ -21,12 +21,12 @@ from scripts.runtimes.preflight import memory_faults, port_faults
 from scripts.runtimes.rolling import replace_each
 from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.runtime import Checks, SideBySide
-from scripts.runtimes.waiting import wait_in
+from scripts.runtimes.waiting import wait_in_rotation
 from worker.contract.cpu_list import format_cpu_list
 
-GONE = "supervisord is gone"
+SUPERVISORD_GONE = "supervisord is gone"
 GATE_HOME = ROOT / "nginx"
-HANDED_DOWN = ("LANG", "GATE_INTERVAL")
+INHERITED_VARIABLES = ("LANG", "GATE_INTERVAL")
 GUNICORN = ("-m", "gunicorn", "-c", "worker/gunicorn.conf.py", "worker.app:create_app()")
 
 
@@ -40,7 +40,7 @@ class LocalRuntime(SideBySide):
         return True
 
     def plan(self, cluster: Cluster, run: RunDir) -> Deployment:
-        return _as_it_runs(plan_here(cluster, run))
+        return _with_running_ports(plan_here(cluster, run))
 
     def up(self, cluster: Cluster, run: RunDir) -> Deployment:
         """Start everything and wait until every worker is in rotation; if that fails, leave nothing running."""
@@ -50,26 +50,26 @@ class LocalRuntime(SideBySide):
         if faults := memory_faults(planned.plan, planned.hardware, planned.models):
             raise CommandError(*faults)
         running = supervisor.is_running(run)
-        if running and run.holds(self.render(unchanged := _as_it_runs(planned))):
-            step("already up")
+        if running and run.has_files(self.render(unchanged := _with_running_ports(planned))):
+            step("already running")
             self.wait(unchanged)
             return unchanged
         self.build_artifacts(deployment)
         if not running and orphans.find(run):
-            step(f"{GONE}: ending what it left behind")
+            step(f"{SUPERVISORD_GONE}: ending the processes it left behind")
             orphans.end(run)
         ports = {cluster.port, *deployment.ports.values()}
-        if faults := port_faults(sorted(ports - run.held_ports if running else ports)):
+        if faults := port_faults(sorted(ports - run.all_ports if running else ports)):
             raise CommandError(*faults)
         if running:
-            step("the plan changed: ending what runs")
-            _end(run)
+            step("the plan changed: stopping the running service")
+            _stop_all(run)
         try:
             _start(deployment, self.render(deployment))
             self.wait(deployment)
         except (CommandError, KeyboardInterrupt):
-            _end(run)
-            run.disown()
+            _stop_all(run)
+            run.clear_runtime()
             raise
         return deployment
 
@@ -78,17 +78,18 @@ class LocalRuntime(SideBySide):
         if run.path.exists() and os.geteuid() not in (0, run.path.stat().st_uid):
             raise CommandError(f"{run.path}: no permission: needed the account that started this service, or root")
         if supervisor.is_running(run):
-            step("stopping: what is in flight is answered first")
+            step("stopping: requests in flight are answered first")
         elif orphans.find(run):
-            step(f"{GONE}: ending what it left behind")
+            step(f"{SUPERVISORD_GONE}: ending the processes it left behind")
         else:
             say("nothing is running")
             return run.remove()
-        _end(run)
-        if busy := [port for port in sorted(run.held_ports) if port_faults([port])]:
+        _stop_all(run)
+        if busy := [port for port in sorted(run.all_ports) if port_faults([port])]:
             listed = ", ".join(map(str, busy))
             raise CommandError(
-                f"port {listed}: still in use, by nothing that was started from {run.path}: `ss -ltnp` says by whom"
+                f"port {listed}: still in use by a process that was not started from {run.path}: "
+                "`ss -ltnp` shows which one"
             )
         return run.remove()
 
@@ -114,17 +115,18 @@ class LocalRuntime(SideBySide):
         """Return a line if the service in `run` has lost its supervisord; else an empty list."""
         if supervisor.is_running(run) or not orphans.find(run):
             return []
-        return [f"{GONE}: nothing starts a process again that ends; `make up` ends what is left and starts all anew"]
+        remedy = "`make up` ends the rest and starts the service again"
+        return [f"{SUPERVISORD_GONE}: processes that end are not restarted; {remedy}"]
 
     def check_choice(self) -> str:
         fault = docker.engine_fault()
-        return f"`make up` takes the local runtime{f': {fault}' if fault else ''}"
+        return f"`make up` uses the local runtime{f': {fault}' if fault else ''}"
 
     def checks(self, run: RunDir, deployment: Deployment | None) -> Checks:
         return setup.checks(run, deployment, _environments(deployment) if deployment else {SERVE})
 
     def build_artifacts(self, deployment: Deployment) -> None:
-        """Make the missing Python environments of the processes."""
+        """Create the missing Python environments of the processes."""
         for environment in _environments(deployment):
             ensure(environment, nvidia=bool(deployment.hardware.gpus))
 
@@ -135,7 +137,7 @@ class LocalRuntime(SideBySide):
             "runtime": f"{self.name}\n",
             "rendered/programs.conf": render.programs(cluster, plan, ports, commands, ROOT),
             self.members: render.members(cluster, plan, render.addresses(cluster, plan, ports)),
-            "gateway/rendered/listen.conf": render.listen(cluster.port),
+            "gateway/rendered/listen.conf": render.listen_directive(cluster.port),
         }
 
     def start(self, run: RunDir, worker: str) -> None:
@@ -145,18 +147,18 @@ class LocalRuntime(SideBySide):
         supervisor.remove(run, workers)
 
     def wait(self, deployment: Deployment, workers: Collection[str] = ()) -> None:
-        wait_in(deployment, processes.watch(deployment, workers), workers)
+        wait_in_rotation(deployment, processes.watch(deployment, workers), workers)
 
     def gateway(self, run: RunDir) -> dict[int, str]:
         return processes.nginx_workers(run)
 
 
-def _as_it_runs(planned: Deployment) -> Deployment:
+def _with_running_ports(planned: Deployment) -> Deployment:
     """Return `planned` with the ports of the workers that already run."""
     return reuse_ports(planned, planned.run.ports, lambda port: not port_faults([port]))
 
 
-def _end(run: RunDir) -> None:
+def _stop_all(run: RunDir) -> None:
     supervisor.stop(run)
     orphans.end(run)  # processes that supervisord may have lost
 
@@ -166,19 +168,20 @@ def _environments(deployment: Deployment) -> set[Environment]:
 
 
 def _start(deployment: Deployment, files: Mapping[str, str]) -> None:
-    python, folders = SERVE.python, [model.folder / "model.toml" for model in deployment.cluster.models]
+    python, manifests = SERVE.python, [model.folder / "model.toml" for model in deployment.cluster.models]
     deployment.run.path.parent.mkdir(parents=True, exist_ok=True)
-    account = choose_account(python, [*folders, ROOT / "worker/app.py"], deployment.run.path.parent)
-    say("   slots: " + ", ".join(f"{w.name} on CPU {format_cpu_list(w.slot.cpus)}" for w in deployment.plan.workers))
+    account = choose_account(python, [*manifests, ROOT / "worker/app.py"], deployment.run.path.parent)
+    workers = deployment.plan.workers
+    say("   slots: " + ", ".join(f"{worker.name} on CPU {format_cpu_list(worker.slot.cpus)}" for worker in workers))
     if account.pw_uid == 0:
-        warn(f"running as root: account {NOBODY} cannot use {ROOT}, {deployment.run.path} or {python.resolve()}")
+        warn(f"running as root: account {NOBODY} cannot access {ROOT}, {deployment.run.path} or {python.resolve()}")
     deployment.run.create(files, account)
     gate: list[str | Path] = [python, "-m", "gate"]
     out = deployment.run.members.parent
     command = [*gate, "init", "--members", deployment.run.members, "--out", out]
-    made = subprocess.run(command, cwd=GATE_HOME, capture_output=True, text=True)
-    if made.returncode:
-        raise CommandError(f"the gate refuses its members: {made.stderr.strip()}")
+    result = subprocess.run(command, cwd=GATE_HOME, capture_output=True, text=True)
+    if result.returncode:
+        raise CommandError(f"the gate rejected its list of workers: {result.stderr.strip()}")
     for file in out.iterdir():
         os.chown(file, account.pw_uid, account.pw_gid)
     step("starting workers, Nginx and the gate")
@@ -188,9 +191,9 @@ def _start(deployment: Deployment, files: Mapping[str, str]) -> None:
 
 
 def _environ(run: RunDir, account: pwd.struct_passwd, gate: str) -> dict[str, str]:
-    """Return the whole environment of the processes; from the caller's come only HANDED_DOWN and the search path."""
-    handed_down = {name: os.environ[name] for name in HANDED_DOWN if name in os.environ}
-    own = {
+    """Return the processes' environment; the caller's adds only INHERITED_VARIABLES and the search path."""
+    inherited = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
+    fixed = {
         "PATH": search_path(),
         "LANG": "C.UTF-8",
         "HOME": str(run.path),
@@ -199,4 +202,4 @@ def _environ(run: RunDir, account: pwd.struct_passwd, gate: str) -> dict[str, st
         # Nginx started by root would run its workers under an account that cannot read the checkout either.
         "NGINX_GLOBALS": "user root;" if account.pw_uid == 0 else "",
     }
-    return offline.variables() | own | handed_down
+    return offline.variables() | fixed | inherited

@@ -6,9 +6,9 @@ from collections.abc import Collection
 from functools import partial
 
 from scripts.base.programs import search_path
-from scripts.host.environments import HOME, Environment, is_made
+from scripts.host.environments import VENVS, Environment, is_current
 from scripts.host.packages import NGINX, ensurepip_package, has_ensurepip, installable
-from scripts.runtimes.checks import room, writable
+from scripts.runtimes.checks import check_capacity, check_writable
 from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.local import orphans
 from scripts.runtimes.run_directory import RunDir
@@ -18,19 +18,20 @@ from scripts.runtimes.runtime import Checks
 def checks(run: RunDir, deployment: Deployment | None, environments: Collection[Environment]) -> Checks:
     """Return check name -> check; `deployment` is None if the cluster cannot be planned."""
     nvidia = deployment is not None and bool(deployment.hardware.gpus)
-    complete = all(is_made(environment, nvidia) for environment in environments)
-    folders = {run.path: "give another with RUN_DIR="}
+    complete = all(is_current(environment, nvidia) for environment in environments)
+    folders = {run.path: "set another with RUN_DIR="}
     if not complete:
-        folders[HOME] = "unpack the kit where it can be written"
-    others: Checks = {
-        "folders": partial(writable, folders),
+        folders[VENVS] = "unpack the kit where it can be written"
+    independent: Checks = {
+        "folders": partial(check_writable, folders),
         "nginx": _nginx,
         "packages": partial(_packages, complete),
     }
     if deployment is None:
-        return others
+        return independent
     ports = [deployment.cluster.port, *deployment.ports.values()]
-    return {"ports and memory": lambda: room(deployment, ports, running=bool(orphans.find(run))), **others}
+    capacity: Checks = {"ports and memory": lambda: check_capacity(deployment, ports, running=bool(orphans.find(run)))}
+    return {**capacity, **independent}
 
 
 def _nginx() -> str:
@@ -43,5 +44,5 @@ def _nginx() -> str:
 def _packages(complete: bool) -> str:
     if complete:
         return "installed"
-    own = installable(ensurepip_package(), has_ensurepip)
-    return f"not installed yet; `make up` installs them{f', and {own[0]} for it' if own else ''}"
+    package = installable(ensurepip_package(), has_ensurepip)
+    return f"not installed yet; `make up` installs them{f' and {package[0]}' if package else ''}"

@@ -17,9 +17,9 @@ from scripts.base.errors import CommandError
 from scripts.base.waiting import wait_until
 from scripts.runtimes.run_directory import RunDir
 
-START_S = 20
+START_TIMEOUT_S = 20
 GATEWAY = ("gate", "nginx")  # in the order in which they are stopped
-ENDED = ("STOPPED", "EXITED", "FATAL")
+ENDED_STATES = ("STOPPED", "EXITED", "FATAL")
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ class Process:
 def start(run: RunDir, python: Path, account: pwd.struct_passwd, environ: Mapping[str, str]) -> None:
     """Start supervisord under `account` with no environment but `environ`; raise CommandError if it does not start."""
     as_account = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
-    done = subprocess.run(
+    result = subprocess.run(
         [python.parent / "supervisord", "-c", run.config], env=environ, capture_output=True, text=True, **as_account
     )  # type: ignore[call-overload]
-    if done.returncode or not wait_until(lambda: is_running(run), START_S, 0.05):
+    if result.returncode or not wait_until(lambda: is_running(run), START_TIMEOUT_S, 0.05):
         raise CommandError(
-            f"supervisord did not start: {(done.stderr or done.stdout).strip() or 'see ' + str(run.logs)}"
+            f"supervisord did not start: {(result.stderr or result.stdout).strip() or 'see ' + str(run.logs)}"
         )
 
 
@@ -53,20 +53,20 @@ def is_running(run: RunDir) -> bool:
 
 def processes(run: RunDir) -> dict[str, Process]:
     """Return process name -> process; empty if no supervisord answers. Raise CommandError if it refuses."""
-    rows = _ask(run, "getAllProcessInfo") or []
+    rows = _call_if_running(run, "getAllProcessInfo") or []
     return {row["name"]: Process(row["statename"], row["pid"]) for row in rows}
 
 
 def restart(run: RunDir, name: str) -> None:
     """Stop the process and start it again; raise CommandError if supervisord refuses."""
-    _ask(run, "stopProcessGroup", name)
-    _ask(run, "startProcessGroup", name, False)
+    _call_if_running(run, "stopProcessGroup", name)
+    _call_if_running(run, "startProcessGroup", name, False)
 
 
 def add(run: RunDir, name: str) -> None:
     """Start a process that has been added to the rendered list; raise CommandError if supervisord refuses."""
-    _ask(run, "reloadConfig")
-    _ask(run, "addProcessGroup", name)
+    _call_if_running(run, "reloadConfig")
+    _call_if_running(run, "addProcessGroup", name)
 
 
 def remove(run: RunDir, names: Iterable[str]) -> None:
@@ -74,15 +74,15 @@ def remove(run: RunDir, names: Iterable[str]) -> None:
 
     Raise CommandError if supervisord refuses.
     """
-    left = set(names) & processes(run).keys()
-    while left:
-        for name in left:  # repeatedly: a crashing process may be between two starts
-            _ask(run, "stopProcessGroup", name, False)
+    remaining = set(names) & processes(run).keys()
+    while remaining:
+        for name in remaining:  # repeatedly: a crashing process may be between two starts
+            _call_if_running(run, "stopProcessGroup", name, False)
         time.sleep(0.1)
-        for name in [name for name in left if processes(run)[name].state in ENDED]:
+        for name in [name for name in remaining if processes(run)[name].state in ENDED_STATES]:
             with contextlib.suppress(Fault):
                 _call(run, "removeProcessGroup", name)
-                left.remove(name)
+                remaining.remove(name)
 
 
 def stop(run: RunDir) -> None:
@@ -90,11 +90,11 @@ def stop(run: RunDir) -> None:
     names = processes(run).keys()
     for name in GATEWAY:
         if name in names:
-            _ask(run, "stopProcessGroup", name)
+            _call_if_running(run, "stopProcessGroup", name)
     for name in names - set(GATEWAY):
         # All at the same time: each takes seconds to drain, and `shutdown` would stop them one after another.
-        _ask(run, "stopProcessGroup", name, False)
-    _ask(run, "shutdown")
+        _call_if_running(run, "stopProcessGroup", name, False)
+    _call_if_running(run, "shutdown")
     wait_until(lambda: not is_running(run))
 
 
@@ -130,13 +130,13 @@ def _call(run: RunDir, method: str, *arguments: str | bool) -> Any:
         ) from None
 
 
-def _ask(run: RunDir, method: str, *arguments: str | bool) -> Any:
+def _call_if_running(run: RunDir, method: str, *arguments: str | bool) -> Any:
     """Return supervisord's answer, or None if it does not answer; raise CommandError if it refuses."""
     try:
         return _call(run, method, *arguments)
     except Fault as fault:
         raise CommandError(
-            f"supervisord refuses {method} {' '.join(map(str, arguments))}: {fault.faultString}"
+            f"supervisord rejected {method} {' '.join(map(str, arguments))}: {fault.faultString}"
         ) from None
     except (OSError, http.client.HTTPException):
         return None

@@ -14,16 +14,16 @@ from scripts.cluster.config import Cluster, Server
 from scripts.cluster.hardware import read_hardware
 from scripts.cluster.models import read_models
 from scripts.cluster.plan import Plan, Slot, Worker, spread_models, too_few_slots
-from scripts.cluster.slots import asked
+from scripts.cluster.slots import requested_settings
 from scripts.host import docker
 from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.run_directory import RunDir
-from scripts.runtimes.swarm.nodes import KIND, SERVER, Node, read_nodes
-from worker.contract.machine import kind
+from scripts.runtimes.swarm.nodes import RESOURCE_KIND, SERVER, Node, read_nodes
+from worker.contract.machine import machine_kind
 from worker.contract.volume import SENTINEL, VolumeError, read_sentinel
 
-INIT = "run scripts/init-server.sh there"
-GPU = "-gpu"  # in the name of a GPU slot, as scripts.cluster.plan names it
+INIT_REMEDY = "run scripts/init-server.sh there"
+GPU_SLOT = "-gpu"  # in the name of a GPU slot, as scripts.cluster.plan names it
 
 
 @dataclass(frozen=True)
@@ -52,43 +52,45 @@ class SwarmDeployment(Deployment):
 
     @property
     def has_gpus(self) -> bool:
-        return any(GPU in worker.slot.name for worker in self.plan.workers)
+        return any(GPU_SLOT in worker.slot.name for worker in self.plan.workers)
 
 
 def gateways(cluster: Cluster) -> dict[str, str]:
     return {server.name: f"http://{server.address}:{cluster.port}" for server in cluster.servers if server.gateway}
 
 
-def plan_servers(cluster: Cluster, run: RunDir, away: Sequence[str] = ()) -> SwarmDeployment:
-    """Return `cluster` planned for this engine's swarm, without servers `away`; raise CommandError if that fails."""
+def plan_servers(cluster: Cluster, run: RunDir, excluded: Sequence[str] = ()) -> SwarmDeployment:
+    """Return `cluster` planned for this engine's swarm without `excluded` servers; raise CommandError if that fails."""
     if not docker.is_swarm_manager():
         raise CommandError(
             "found no engine that manages a swarm, needed one for several servers: run this on the server that was "
             "initialised with --first, or on another manager"
         )
-    staying = [server for server in cluster.servers if server.name not in away]
-    nodes = chosen_nodes(cluster, staying, read_nodes())
+    servers = [server for server in cluster.servers if server.name not in excluded]
+    nodes = chosen_nodes(cluster, servers, read_nodes())
     hardware = read_hardware()
-    kinds = [*dict.fromkeys(gpu.name for gpu in hardware.gpus), kind()]
+    kinds = [*dict.fromkeys(gpu.name for gpu in hardware.gpus), machine_kind()]
     models = read_models(cluster, kinds)
-    planned, held = plan(cluster, nodes), volumes(cluster)
-    return SwarmDeployment(cluster, hardware, models, planned, run, nodes=nodes, volumes=held)
+    planned, model_volumes = plan(cluster, nodes), volumes(cluster)
+    return SwarmDeployment(cluster, hardware, models, planned, run, nodes=nodes, volumes=model_volumes)
 
 
 def plan_without(cluster: Cluster, run: RunDir, server: str) -> tuple[SwarmDeployment, Node]:
     """Return `cluster` planned without `server`, and the server's node; raise CommandError if it cannot be drained."""
     known = [one.name for one in cluster.servers]
     if server not in known or known == [server]:
-        raise CommandError(f"SERVER: found {server!r}, needed one of {', '.join(known)}, beside another that goes on")
+        raise CommandError(
+            f"SERVER: found {server!r}, needed one of {', '.join(known)}, and another server that keeps serving"
+        )
     node = next((node for node in read_nodes() if server in (node.labels.get(SERVER), node.hostname)), None)
     if node is None:
-        raise CommandError(f"SERVER: found {server!r}, which is no node of this swarm: take it out of {cluster.source}")
+        raise CommandError(f"SERVER: found {server!r}, needed a node of this swarm: remove it from {cluster.source}")
     return plan_servers(cluster, run, [server]), node
 
 
 def chosen_nodes(cluster: Cluster, servers: Sequence[Server], nodes: Sequence[Node]) -> dict[str, Node]:
     """Return server name -> node for `servers`; raise CommandError with a line for each that has no usable node."""
-    found: dict[str, Node] = {}
+    chosen: dict[str, Node] = {}
     faults = []
     for index, server in enumerate(cluster.servers):
         if server not in servers:
@@ -98,41 +100,44 @@ def chosen_nodes(cluster: Cluster, servers: Sequence[Server], nodes: Sequence[No
             faults.append(f"{cluster.source}: servers/{index}/name: {fault}")
         elif node:
             faults += [f"{cluster.source}: servers/{index}/{line}" for line in _slot_faults(server, node)]
-            found[server.name] = node
+            chosen[server.name] = node
     if faults:
         raise CommandError(*faults)
-    return found
+    return chosen
 
 
 def _fault(server: Server, node: Node | None, nodes: Sequence[Node]) -> str | None:
     if node is None:
         known = ", ".join(node.hostname for node in nodes)
-        return f'found "{server.name}", and no node of the swarm is called so, needed one of {known}: {INIT}'
+        return f'found "{server.name}", which is not a node of the swarm, needed one of {known}: {INIT_REMEDY}'
     if not node.ready:
         return (
-            f'found "{server.name}", which does not answer, needed a server that runs: start it, or '
-            f"`make drain SERVER={server.name}` and take it out of the file"
+            f'found "{server.name}", which does not answer, needed a running server: start it, or run '
+            f"`make drain SERVER={server.name}` and remove it from the file"
         )
     if not node.slots:
-        return f'found "{server.name}", whose engine offers no resource "{KIND}", needed one for each worker: {INIT}'
+        return (
+            f'found "{server.name}", whose engine offers no resource "{RESOURCE_KIND}", needed one for each worker: '
+            f"{INIT_REMEDY}"
+        )
     if others := [slot for slot in node.slots if slot.rpartition("-")[0] != server.name]:
-        return f'found "{server.name}", which offers {", ".join(others)}, needed slots named after it: {INIT}'
+        return f'found "{server.name}", which offers {", ".join(others)}, needed slots named after it: {INIT_REMEDY}'
     return None
 
 
 def _slot_faults(server: Server, node: Node) -> list[str]:
-    """Return a line for each key of `server` that differs from what its slots were made from."""
-    wanted = asked(server)
+    """Return a line for each key of `server` that differs from what its slots were created from."""
+    requested = requested_settings(server)
     return [
-        f"{key}: found {_shown(wanted, key)}, needed {_shown(node.asked, key)}, as when {server.name} was initialised: "
-        "under Docker Swarm that sets a server's slots: write that, or initialise the server again with this file: "
-        "`make init`, or scripts/init-server.sh --cluster there"
-        for key in sorted(wanted.keys() | node.asked.keys())
-        if wanted.get(key) != node.asked.get(key)
+        f"{key}: found {_json_value(requested, key)}, needed {_json_value(node.slot_keys, key)}, as when {server.name} "
+        "was initialised, which fixes a server's slots under Docker Swarm: write that value, or initialise the server "
+        "again with this file: `make init`, or scripts/init-server.sh --cluster there"
+        for key in sorted(requested.keys() | node.slot_keys.keys())
+        if requested.get(key) != node.slot_keys.get(key)
     ]
 
 
-def _shown(values: Mapping[str, Any], key: str) -> str:
+def _json_value(values: Mapping[str, Any], key: str) -> str:
     return json.dumps(values.get(key, "auto"))
 
 
@@ -150,19 +155,19 @@ def volumes(cluster: Cluster) -> dict[str, str]:
 
     Raise CommandError if a folder is not on a model volume, or if the volume does not list it.
     """
-    found: dict[str, str] = {}
+    volume_of: dict[str, str] = {}
     faults = []
     for index, model in enumerate(cluster.models):
         where = f"{cluster.source}: models/{index}/folder: found {model.folder}"
         try:
-            identity, held = read_sentinel(model.folder.parent)
+            volume_id, folders = read_sentinel(model.folder.parent)
         except VolumeError as error:
-            faults.append(f"{where}, needed a folder of the model volume, with {SENTINEL} beside it: {error}")
+            faults.append(f"{where}, needed a folder of the model volume, with {SENTINEL} next to it: {error}")
             continue
-        if model.folder.name not in held:
-            listed = ", ".join(held) or "none"
-            faults.append(f"{where}, which the volume {identity} does not list, needed one of {listed}")
-        found[model.name] = identity
+        if model.folder.name not in folders:
+            listed = ", ".join(folders) or "none"
+            faults.append(f"{where}, which the volume {volume_id} does not list, needed one of {listed}")
+        volume_of[model.name] = volume_id
     if faults:
         raise CommandError(*faults)
-    return found
+    return volume_of

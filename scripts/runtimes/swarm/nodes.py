@@ -9,15 +9,15 @@ from scripts.host import docker
 
 STACK = "wanwu"
 STACK_LABEL = "com.docker.stack.namespace"
-KIND = "slot"  # kind of the named generic resource in every server's daemon.json
+RESOURCE_KIND = "slot"  # kind of the named generic resource in every server's daemon.json
 SERVER = "wanwu.server"  # node label: the server's name in cluster.toml
 GATEWAY = "wanwu.gateway"  # node label: whether the node runs a gateway
-ASKED = "wanwu.slots"  # engine label: the keys of cluster.toml that its slots were made from, as JSON
+SLOT_KEYS = "wanwu.slots"  # engine label: the keys of cluster.toml that its slots were created from, as JSON
 
 
 @dataclass(frozen=True)
 class Node:
-    """A node of the swarm; `slots` are those that its daemon offers, in natural order, made from `asked`."""
+    """A node of the swarm; `slots` are those that its daemon offers, in natural order, created from `slot_keys`."""
 
     id: str
     hostname: str
@@ -27,7 +27,7 @@ class Node:
     manager: bool
     labels: Mapping[str, str]
     slots: tuple[str, ...]
-    asked: Mapping[str, Any] = field(default_factory=dict)  # see scripts.cluster.slots.asked
+    slot_keys: Mapping[str, Any] = field(default_factory=dict)  # see scripts.cluster.slots.requested_settings
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ class Task:
     number: int
     slot: str
     state: str
-    wanted: str
-    said: str  # Swarm's reason for the state
+    desired_state: str
+    message: str  # Swarm's reason for the state
     spec: Mapping[str, Any]
 
     @property
     def running(self) -> bool:
-        return self.state == self.wanted == "running"
+        return self.state == self.desired_state == "running"
 
 
 @dataclass(frozen=True)
@@ -60,64 +60,64 @@ class Service:
     image: str
     update: str  # state of the last update, "" if there was none
     updated: str  # start of the last update
-    said: str
+    message: str
 
 
 def read_nodes() -> list[Node]:
     """Return all nodes, sorted by host name; raise CommandError if docker fails."""
     ids = docker.run(["node", "ls", "--quiet"]).split()
-    return sorted(map(node, docker.inspect("node", ids)), key=lambda one: one.hostname)
+    return sorted(map(parse_node, docker.inspect("node", ids)), key=lambda one: one.hostname)
 
 
 def read_services(stack: str = STACK) -> list[Service]:
     ids = docker.run(["service", "ls", "--quiet", "--filter", f"label={STACK_LABEL}={stack}"]).split()
-    return sorted(map(service, docker.inspect("service", ids) if ids else []), key=lambda one: one.name)
+    return sorted(map(parse_service, docker.inspect("service", ids) if ids else []), key=lambda one: one.name)
 
 
 def read_tasks(services: Iterable[Service]) -> list[Task]:
     """Return every task of `services` that Swarm still remembers, newest first."""
     names = [one.id for one in services]
     ids = docker.run(["service", "ps", "--quiet", "--no-trunc", *names]).split() if names else []
-    found = docker.inspect("task", ids) if ids else []
-    return [task(one) for one in sorted(found, key=lambda one: str(one["CreatedAt"]), reverse=True)]
+    documents = docker.inspect("task", ids) if ids else []
+    return [parse_task(one) for one in sorted(documents, key=lambda one: str(one["CreatedAt"]), reverse=True)]
 
 
-def node(found: Mapping[str, Any]) -> Node:
-    spec, status, description = found["Spec"], found["Status"], found["Description"]
+def parse_node(data: Mapping[str, Any]) -> Node:
+    spec, status, description = data["Spec"], data["Status"], data["Description"]
     resources = description["Resources"].get("GenericResources") or []
     return Node(
-        found["ID"],
+        data["ID"],
         description["Hostname"],
         status.get("Addr", ""),
         status["State"] == "ready",
         spec["Availability"] == "active",
         spec["Role"] == "manager",
         spec.get("Labels") or {},
-        tuple(sorted(_slots(resources), key=_in_order)),
-        _asked((description.get("Engine", {}).get("Labels") or {}).get(ASKED, "{}")),
+        tuple(sorted(_slots(resources), key=_natural_order)),
+        _read_slot_keys((description.get("Engine", {}).get("Labels") or {}).get(SLOT_KEYS, "{}")),
     )
 
 
-def task(found: Mapping[str, Any]) -> Task:
-    status = found["Status"]
+def parse_task(data: Mapping[str, Any]) -> Task:
+    status = data["Status"]
     return Task(
-        found["ID"],
-        found["ServiceID"],
-        found.get("NodeID", ""),
-        found.get("Slot", 0),
-        next(_slots(found.get("AssignedGenericResources") or found.get("GenericResources") or []), ""),
+        data["ID"],
+        data["ServiceID"],
+        data.get("NodeID", ""),
+        data.get("Slot", 0),
+        next(_slots(data.get("AssignedGenericResources") or data.get("GenericResources") or []), ""),
         status["State"],
-        found["DesiredState"],
+        data["DesiredState"],
         status.get("Err") or status.get("Message", ""),
-        comparable(found["Spec"]),
+        comparable(data["Spec"]),
     )
 
 
-def service(found: Mapping[str, Any]) -> Service:
-    spec, update = found["Spec"], found.get("UpdateStatus") or {}
+def parse_service(data: Mapping[str, Any]) -> Service:
+    spec, update = data["Spec"], data.get("UpdateStatus") or {}
     template = spec["TaskTemplate"]
     return Service(
-        found["ID"],
+        data["ID"],
         spec["Name"],
         (spec["Mode"].get("Replicated") or {}).get("Replicas"),
         comparable(template),
@@ -136,19 +136,19 @@ def comparable(spec: Any) -> Any:
     return {key: value for key, value in values.items() if value not in (None, {}, [])}
 
 
-def _asked(label: str) -> dict[str, Any]:
+def _read_slot_keys(label: str) -> dict[str, Any]:
     try:
         return dict(json.loads(label))
-    except (ValueError, TypeError):  # somebody else's label
+    except (ValueError, TypeError):  # another label of the same name
         return {}
 
 
 def _slots(resources: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     named = (resource.get("NamedResourceSpec") or {} for resource in resources)
-    return (str(one["Value"]) for one in named if one.get("Kind") == KIND)
+    return (str(one["Value"]) for one in named if one.get("Kind") == RESOURCE_KIND)
 
 
-def _in_order(slot: str) -> tuple[str, int, str]:
+def _natural_order(slot: str) -> tuple[str, int, str]:
     """Return a sort key that puts a-cpu2 before a-cpu10."""
     digits = len(slot) - len(slot.rstrip("0123456789"))
     return slot[: len(slot) - digits], int(slot[len(slot) - digits :] or 0), slot

@@ -16,7 +16,7 @@ from scripts.runtimes.swarm import deployment as swarm_deployment
 from scripts.runtimes.swarm import status
 from scripts.runtimes.swarm.deployment import SwarmDeployment
 from scripts.runtimes.swarm.nodes import GATEWAY, SERVER, STACK, Service, read_nodes, read_services, read_tasks
-from scripts.runtimes.swarm.waiting import ROLLED_BACK, Before, remember, wait, wait_empty, wait_gone
+from scripts.runtimes.swarm.waiting import ROLLED_BACK, Snapshot, take_snapshot, wait, wait_empty, wait_gone
 
 MEMBERS, WORKERS = "members.json", "stack-workers.yaml"
 
@@ -38,19 +38,19 @@ class SwarmRuntime(Runtime):
         If the first start fails, stop everything.
         """
         deployment = self.plan(cluster, run)
-        fresh = not self.is_running(run)
-        _refuse_left_over(deployment)
+        is_first_start = not self.is_running(run)
+        _require_drained(deployment)
         self.build_images(deployment)
         files = self.render(deployment)
         run.write(files)
-        _label(deployment)
-        before = remember()
+        _label_nodes(deployment)
+        before = take_snapshot()
         step("starting workers and gateways")
         try:
             _deploy(deployment, files)
             wait(deployment, before)
         except (CommandError, KeyboardInterrupt):
-            if fresh:
+            if is_first_start:
                 self.down(run)
             raise
         return deployment
@@ -61,51 +61,53 @@ class SwarmRuntime(Runtime):
             say("nothing is running")
             run.remove()
             return
-        step("stopping: what is in flight is answered first")
+        step("stopping: requests in flight are answered first")
         docker.run(["stack", "rm", STACK])
         wait_gone()
         run.remove()
 
     def rollout(self, cluster: Cluster, run: RunDir) -> None:
         """Replace the workers one at a time, service by service; raise CommandError if some do not run."""
-        _change(self.plan(cluster, run), ["service", "update", "--force"])
+        _update_services(self.plan(cluster, run), ["service", "update", "--force"])
 
     def rollback(self, cluster: Cluster, run: RunDir) -> None:
-        """Bring back every model's service as it was before its last change, one worker at a time.
+        """Restore every model's service as it was before its last change, one worker at a time.
 
         Raise CommandError if some workers do not run.
         """
-        _change(self.plan(cluster, run), ["service", "rollback"], accepted=ROLLED_BACK)
+        _update_services(self.plan(cluster, run), ["service", "rollback"], accepted=ROLLED_BACK)
 
     def drain(self, cluster: Cluster, run: RunDir, server: str) -> None:
         """Stop everything on `server` after its requests in flight; the other servers take over its share."""
         deployment, node = swarm_deployment.plan_without(cluster, run, server)
-        step(f"draining {server}: what is in flight is answered first")
+        step(f"draining {server}: requests in flight are answered first")
         docker.run(["node", "update", "--availability", "drain", node.id])
         wait_empty(node)
-        before = remember()
+        before = take_snapshot()
         for service in read_services():
             if service.replicas is not None and (count := replicas(deployment)[service.name]) != service.replicas:
                 docker.run(["service", "update", "--detach", "--replicas", str(count), service.name])
         wait(deployment, before)
-        say(f"\n{server} serves no more and may be taken away: take its table out of {cluster.source} and `make up`")
-        say("`make up` with the table still there lets it serve again")
+        say(f"\n{server} no longer serves and can be removed: remove its table from {cluster.source} and run `make up`")
+        say(f"`make up` with its table still there makes {server} serve again")
 
     def show_status(self, cluster: Cluster, run: RunDir) -> None:
-        status.show(cluster)
+        status.print_status(cluster)
 
     def follow_logs(self, run: RunDir, lines: int, follow: bool) -> None:
         if not self.is_running(run):
             raise CommandError("no logs: nothing was started in this swarm, run `make up`")
         options = ["--tail", str(lines), *(["--follow"] if follow else [])]
-        shown = [subprocess.Popen(["docker", "service", "logs", *options, service.name]) for service in read_services()]
-        for process in shown:
+        processes = [
+            subprocess.Popen(["docker", "service", "logs", *options, service.name]) for service in read_services()
+        ]
+        for process in processes:
             process.wait()
 
     def is_running(self, run: RunDir) -> bool:
         """Return whether the swarm has our stack, no matter where it was started from."""
         if not docker.is_swarm_manager():
-            raise CommandError("found no engine that manages a swarm: run this on a manager, or give another RUNTIME=")
+            raise CommandError("found no engine that manages a swarm: run this on a manager, or set another RUNTIME=")
         return bool(read_services())
 
     def build_images(self, deployment: SwarmDeployment) -> None:
@@ -114,11 +116,11 @@ class SwarmRuntime(Runtime):
 
     def render(self, deployment: SwarmDeployment) -> dict[str, str]:
         """Return path -> text for the files in the run directory, without writing them."""
-        chosen = images.worker_images(deployment.models, deployment.has_gpus)
+        worker_images = images.worker_images(deployment.models, deployment.has_gpus)
         pools = {
             model.name: render_swarm.Pool(
                 deployment.replicas[model.name],
-                chosen[model.name].reference,
+                worker_images[model.name].reference,
                 memory_limit(deployment.models[model.name]),
                 deployment.volumes[model.name],
                 deployment.has_gpus,
@@ -141,10 +143,10 @@ def _deploy(deployment: SwarmDeployment, files: Mapping[str, str]) -> None:
     variables = render_swarm.environment(
         deployment.cluster, images.GATEWAY.reference, str(deployment.run.path / MEMBERS), files[MEMBERS], _monitor()
     )
-    listed = [f"--compose-file={file}" for file in (ROOT / "compose/stack.yaml", deployment.run.path / WORKERS)]
+    file_options = [f"--compose-file={file}" for file in (ROOT / "compose/stack.yaml", deployment.run.path / WORKERS)]
     # No registry is needed: every server has the images, under tags that identify their content.
     options = ["--detach=true", "--prune", "--resolve-image=never"]
-    docker.run(["stack", "deploy", *options, *listed, STACK], {**os.environ, **variables})
+    docker.run(["stack", "deploy", *options, *file_options, STACK], {**os.environ, **variables})
 
 
 def _monitor() -> str:
@@ -152,38 +154,38 @@ def _monitor() -> str:
     return os.environ.get("WANWU_MONITOR", render_swarm.MONITOR)
 
 
-def _refuse_left_over(deployment: SwarmDeployment) -> None:
+def _require_drained(deployment: SwarmDeployment) -> None:
     """Raise CommandError if tasks run on a server that the cluster file no longer has."""
     serving = {task.node for task in read_tasks(read_services()) if task.running}
-    chosen = {node.id for node in deployment.nodes.values()}
+    planned = {node.id for node in deployment.nodes.values()}
     for node in read_nodes():
-        if node.id in serving - chosen and node.active and node.ready:
+        if node.id in serving - planned and node.active and node.ready:
             name = node.labels.get(SERVER, node.hostname)
             raise CommandError(
-                f"{deployment.cluster.source}: servers: {name} still serves and is not there: "
-                f"put it back, `make drain SERVER={name}`, and take it out then"
+                f"{deployment.cluster.source}: servers: found no table of {name}, which still serves: "
+                f"put it back, run `make drain SERVER={name}`, and then remove it"
             )
 
 
-def _label(deployment: SwarmDeployment) -> None:
+def _label_nodes(deployment: SwarmDeployment) -> None:
     """Activate and label the nodes: only the cluster's servers run workers, and its gateway servers a gateway."""
     server_of = {node.id: server for server, node in deployment.nodes.items()}
     for node in read_nodes():
         if server := server_of.get(node.id):
-            stands = "true" if server in deployment.gateways else "false"
-            wanted = {SERVER: server, render_swarm.SERVES: "true", GATEWAY: stands}
-            if not node.active or any(node.labels.get(key) != value for key, value in wanted.items()):
-                labels = [part for key, value in wanted.items() for part in ("--label-add", f"{key}={value}")]
+            has_gateway = "true" if server in deployment.gateways else "false"
+            expected = {SERVER: server, render_swarm.SERVES: "true", GATEWAY: has_gateway}
+            if not node.active or any(node.labels.get(key) != value for key, value in expected.items()):
+                labels = [part for key, value in expected.items() for part in ("--label-add", f"{key}={value}")]
                 docker.run(["node", "update", "--availability", "active", *labels, node.id])
-        elif ours := [key for key in (SERVER, render_swarm.SERVES, GATEWAY) if key in node.labels]:
-            docker.run(["node", "update", *(part for key in ours for part in ("--label-rm", key)), node.id])
+        elif own_labels := [key for key in (SERVER, render_swarm.SERVES, GATEWAY) if key in node.labels]:
+            docker.run(["node", "update", *(part for key in own_labels for part in ("--label-rm", key)), node.id])
 
 
-def _change(deployment: SwarmDeployment, command: list[str], accepted: str = "") -> None:
+def _update_services(deployment: SwarmDeployment, command: list[str], accepted: str = "") -> None:
     """Run `docker COMMAND SERVICE` for each model's service, waiting after each until it has settled."""
     for service in _complete_services():
         step(f"{' '.join(command)}: {service.name}")
-        before: Before = remember()
+        before: Snapshot = take_snapshot()
         docker.run([*command, "--detach", service.name])
         wait(deployment, before, accepted)
 

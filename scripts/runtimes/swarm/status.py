@@ -13,25 +13,25 @@ from scripts.runtimes.swarm.nodes import SERVER, STACK, Node, Service, Task, rea
 
 SLOT_COLUMNS = (*COLUMNS[:2], "task", "task state", *COLUMNS[2:])
 SERVER_COLUMNS = ("server", "state", "serves", "manager", "slots", "filled", "gateway")
-WAITING = ("new", "pending", "assigned", "accepted", "preparing", "ready", "starting")
+WAITING_STATES = ("new", "pending", "assigned", "accepted", "preparing", "ready", "starting")
 
 
-def show(cluster: Cluster) -> None:
+def print_status(cluster: Cluster) -> None:
     """Print both tables; raise CommandError with a line for each fault of a slot, worker or gateway."""
     nodes, services = read_nodes(), read_services()
     if not services:
         raise CommandError("nothing is running in this swarm: run `make up`")
-    tasks = [task for task in read_tasks(services) if task.wanted == "running" or task.running]
-    said: dict[str, list[dict[str, Any]] | None] = {
+    tasks = [task for task in read_tasks(services) if task.desired_state == "running" or task.running]
+    reports: dict[str, list[dict[str, Any]] | None] = {
         server: get(f"{url}/status")[1].get("workers") for server, url in gateways(cluster).items()
     }
-    workers = next((found for found in said.values() if found), [])
+    workers = next((report for report in reports.values() if report), [])
     slots = slot_rows(nodes, services, tasks, workers)
     say(aligned([SLOT_COLUMNS, *([cell(row.get(column)) for column in SLOT_COLUMNS] for row in slots)]))
-    servers = [server_row(node, tasks, said) for node in nodes]
+    servers = [server_row(node, tasks, reports) for node in nodes]
     say("\n" + aligned([SERVER_COLUMNS, *servers]))
-    faults = faults_of(slots) + waiting(services, tasks)
-    silent = [server for server, found in said.items() if found is None]
+    faults = slot_faults(slots) + waiting_tasks(services, tasks)
+    silent = [server for server, report in reports.items() if report is None]
     faults += [f"no gateway answers on {server}" for server in silent]
     if faults:
         raise CommandError(*faults)
@@ -48,20 +48,20 @@ def slot_rows(
     for node in nodes:
         for slot in node.slots:
             task = holder.get((node.id, slot))
-            held = {"task": f"{names[task.service]}.{task.number}", "task state": task.state} if task else {}
-            rows.append({"server": _name(node), "slot": slot, **held, **worker.get(slot, {"in": False})})
+            task_cells = {"task": f"{names[task.service]}.{task.number}", "task state": task.state} if task else {}
+            rows.append({"server": _name(node), "slot": slot, **task_cells, **worker.get(slot, {"in": False})})
     return rows
 
 
-def server_row(node: Node, tasks: Sequence[Task], said: Mapping[str, object]) -> list[str]:
+def server_row(node: Node, tasks: Sequence[Task], reports: Mapping[str, object]) -> list[str]:
     name = _name(node)
     filled = sum(task.node == node.id and task.slot != "" and task.running for task in tasks)
-    gateway = "-" if name not in said else "answers" if said[name] is not None else "silent"
+    gateway = "-" if name not in reports else "answers" if reports[name] is not None else "silent"
     state = "ready" if node.ready else "down"
     return [name, state, cell(node.active), cell(node.manager), str(len(node.slots)), str(filled), gateway]
 
 
-def faults_of(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def slot_faults(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     out = [row["slot"] for row in rows if "task" in row and not row["in"]]
     empty = [row["slot"] for row in rows if "task" not in row]
     return [
@@ -71,13 +71,15 @@ def faults_of(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def waiting(services: Sequence[Service], tasks: Sequence[Task]) -> list[str]:
+def waiting_tasks(services: Sequence[Service], tasks: Sequence[Task]) -> list[str]:
     """Return a line for each service with tasks that have no slot yet, with Swarm's reason."""
     lines = []
     for service in services:
-        found = [task for task in tasks if task.service == service.id and task.state in WAITING and not task.slot]
-        if found and service.replicas is not None:
-            lines.append(f"{service.name}: tasks that wait for a slot: {len(found)} ({found[0].said})")
+        pending = [
+            task for task in tasks if task.service == service.id and task.state in WAITING_STATES and not task.slot
+        ]
+        if pending and service.replicas is not None:
+            lines.append(f"{service.name}: tasks waiting for a slot: {len(pending)} ({pending[0].message})")
     return lines
 
 

@@ -22,52 +22,53 @@ from scripts.runtimes.swarm.nodes import (
     read_tasks,
 )
 
-WAIT_S = 600  # many workers may each load a large network, one after the other
-LOOK_S = 0.5
+CHANGE_TIMEOUT_S = 600  # many workers may each load a large network, one after the other
+POLL_INTERVAL_S = 0.5
 LOG_LINES = 6
-CHANGING = ("updating", "rollback_started")
+UPDATING_STATES = ("updating", "rollback_started")
 ROLLED_BACK = "rollback_completed"
-GIVEN_UP = (ROLLED_BACK, "rollback_paused", "paused")
-ENDED = ("failed", "rejected", "complete", "shutdown", "orphaned", "remove")
-FAILED = ("failed", "rejected")
-PATIENCE = 3  # failed tasks of a first start; an update is rolled back at the first one
+ABANDONED_STATES = (ROLLED_BACK, "rollback_paused", "paused")
+ENDED_STATES = ("failed", "rejected", "complete", "shutdown", "orphaned", "remove")
+FAILED_STATES = ("failed", "rejected")
+MAX_FAILED_TASKS = 3  # failed tasks of a first start; an update is rolled back at the first one
 
 
 @dataclass(frozen=True)
-class Before:
+class Snapshot:
     """The state before a change: the tasks' ids, and the id of each service with the start of its last update."""
 
     tasks: frozenset[str]
     updates: frozenset[tuple[str, str]]
 
 
-def remember() -> Before:
+def take_snapshot() -> Snapshot:
     services = read_services()
-    return Before(
+    return Snapshot(
         frozenset(task.id for task in read_tasks(services)),
         frozenset((service.id, service.updated) for service in services),
     )
 
 
-def wait(deployment: SwarmDeployment, before: Before, accepted: str = "") -> None:
+def wait(deployment: SwarmDeployment, before: Snapshot, accepted: str = "") -> None:
     """Return once every task matches its service and every worker is in rotation at every gateway.
 
     Raise CommandError, with Swarm's reason and the worker's log, if an update since `before` ends in a state of
-    GIVEN_UP other than `accepted`, or if tasks of a first start fail; and after WAIT_S seconds.
+    ABANDONED_STATES other than `accepted`, or if tasks of a first start fail; and after CHANGE_TIMEOUT_S seconds.
     """
-    seen: dict[str, str] = {}
+    reported: dict[str, str] = {}
 
-    def arrived() -> bool:
+    def is_complete() -> bool:
         services = read_services()
-        tasks = [task for task in read_tasks(services) if task.id not in before.tasks or task.wanted == "running"]
-        _tell(services, tasks, before, seen)
+        tasks = read_tasks(services)
+        tasks = [task for task in tasks if task.id not in before.tasks or task.desired_state == "running"]
+        _report_tasks(services, tasks, before, reported)
         for service in services:
-            _refuse_given_up(service, tasks, before, accepted)
-        standing = [node for node in read_nodes() if _has_gateway(node)]
-        settled = all(_is_settled(service, tasks, standing) for service in services)
-        return settled and _are_in(deployment, services, standing)
+            _check_update(service, tasks, before, accepted)
+        gateway_nodes = [node for node in read_nodes() if _has_gateway(node)]
+        settled = all(_is_settled(service, tasks, gateway_nodes) for service in services)
+        return settled and _all_in_rotation(deployment, services, gateway_nodes)
 
-    _until(arrived, "the swarm is not as it should be")
+    _wait_for(is_complete, "the change is not complete")
 
 
 def wait_empty(node: Node) -> None:
@@ -75,9 +76,9 @@ def wait_empty(node: Node) -> None:
 
     def is_empty() -> bool:
         tasks = read_tasks(read_services())
-        return not node.ready or all(task.node != node.id or task.state in ENDED for task in tasks)
+        return not node.ready or all(task.node != node.id or task.state in ENDED_STATES for task in tasks)
 
-    _until(is_empty, f"{node.hostname} still runs tasks")
+    _wait_for(is_empty, f"{node.hostname} still runs tasks")
 
 
 def wait_gone() -> None:
@@ -87,68 +88,77 @@ def wait_gone() -> None:
         nodes = [node.id for node in read_nodes() if node.ready]
         return not docker.run(["node", "ps", "--quiet", "--filter", f"name={STACK}_", *nodes]).split()
 
-    _until(is_gone, "tasks are still there")
+    _wait_for(is_gone, "tasks are still running")
 
 
-def _until(arrived: Callable[[], bool], otherwise: str) -> None:
-    if not wait_until(arrived, WAIT_S, LOOK_S):
-        raise CommandError(f"{otherwise} after {WAIT_S} seconds; see `make status` and `make logs`")
+def _wait_for(condition: Callable[[], bool], fault: str) -> None:
+    if not wait_until(condition, CHANGE_TIMEOUT_S, POLL_INTERVAL_S):
+        raise CommandError(f"{fault} after {CHANGE_TIMEOUT_S} seconds; see `make status` and `make logs`")
 
 
-def _tell(services: Sequence[Service], tasks: Iterable[Task], before: Before, seen: dict[str, str]) -> None:
+def _report_tasks(
+    services: Sequence[Service], tasks: Iterable[Task], before: Snapshot, reported: dict[str, str]
+) -> None:
     """Print a line for every new task that runs or has failed, with the reason."""
     names = {service.id: service.name.removeprefix(f"{STACK}_") for service in services}
     for task in tasks:
-        if task.id not in before.tasks and seen.get(task.id) != task.state and task.state in ("running", *FAILED):
-            seen[task.id] = task.state
-            place = task.slot or f"task {task.id[:12]}"
-            say(f"   {names[task.service]} on {place}: {task.state}{f', {task.said}' if task.state in FAILED else ''}")
+        is_news = task.id not in before.tasks and reported.get(task.id) != task.state
+        if is_news and task.state in ("running", *FAILED_STATES):
+            reported[task.id] = task.state
+            location = task.slot or f"task {task.id[:12]}"
+            reason = f", {task.message}" if task.state in FAILED_STATES else ""
+            say(f"   {names[task.service]} on {location}: {task.state}{reason}")
 
 
-def _refuse_given_up(service: Service, tasks: Sequence[Task], before: Before, accepted: str) -> None:
-    """Raise CommandError if the service's update was given up, or if PATIENCE tasks of its first start failed."""
+def _check_update(service: Service, tasks: Sequence[Task], before: Snapshot, accepted: str) -> None:
+    """Raise CommandError if the service's update was abandoned, or if its first start had MAX_FAILED_TASKS failures."""
     failed = [
-        task for task in tasks if task.service == service.id and task.state in FAILED and task.id not in before.tasks
+        task
+        for task in tasks
+        if task.service == service.id and task.state in FAILED_STATES and task.id not in before.tasks
     ]
     is_new = (service.id, service.updated) not in before.updates
-    if is_new and service.update in GIVEN_UP and service.update != accepted:
-        what = "what ran before serves on" if service.update == ROLLED_BACK else "see `make status`"
+    if is_new and service.update in ABANDONED_STATES and service.update != accepted:
+        outcome = "the previous version is still being served" if service.update == ROLLED_BACK else "see `make status`"
         raise CommandError(
-            f"{service.name}: the update failed and was given up ({service.update}): {what}", *_why(failed)
+            f"{service.name}: the update failed and was abandoned ({service.update}): {outcome}",
+            *_failure_lines(failed),
         )
-    if not service.update and len(failed) >= PATIENCE:
-        raise CommandError(f"{service.name}: its tasks end as soon as they start:", *_why(failed))
+    if not service.update and len(failed) >= MAX_FAILED_TASKS:
+        raise CommandError(f"{service.name}: its tasks exit as soon as they start:", *_failure_lines(failed))
 
 
-def _why(failed: Sequence[Task]) -> list[str]:
+def _failure_lines(failed: Sequence[Task]) -> list[str]:
     """Return Swarm's reason for the last failed task, and the end of its log."""
     if not failed:
         return []
     log = docker.run_combined_output(["service", "logs", "--raw", "--tail", str(LOG_LINES), failed[0].id])
-    return [f"{failed[0].slot or failed[0].id[:12]}: {failed[0].said}", *log.splitlines()]
+    return [f"{failed[0].slot or failed[0].id[:12]}: {failed[0].message}", *log.splitlines()]
 
 
-def _is_settled(service: Service, tasks: Sequence[Task], standing: Sequence[Node]) -> bool:
+def _is_settled(service: Service, tasks: Sequence[Task], gateway_nodes: Sequence[Node]) -> bool:
     """Return whether the service runs as many tasks as it should, all of them with its current spec."""
-    own = [task for task in tasks if task.service == service.id and task.wanted == "running"]
+    own = [task for task in tasks if task.service == service.id and task.desired_state == "running"]
     current = [task for task in own if task.running and task.spec == service.spec]
-    wanted = len(standing) if service.replicas is None else service.replicas
-    return service.update not in CHANGING and len(own) == len(current) == wanted
+    expected = len(gateway_nodes) if service.replicas is None else service.replicas
+    return service.update not in UPDATING_STATES and len(own) == len(current) == expected
 
 
 def _has_gateway(node: Node) -> bool:
     return node.active and node.ready and node.labels.get(GATEWAY) == "true"
 
 
-def _are_in(deployment: SwarmDeployment, services: Sequence[Service], standing: Sequence[Node]) -> bool:
-    """Return whether every worker is in rotation at the gateway of every node in `standing`."""
-    servers = {node.labels.get(SERVER) for node in standing}
+def _all_in_rotation(deployment: SwarmDeployment, services: Sequence[Service], gateway_nodes: Sequence[Node]) -> bool:
+    """Return whether every worker is in rotation at the gateway of every node in `gateway_nodes`."""
+    servers = {node.labels.get(SERVER) for node in gateway_nodes}
     counts = {service.name: service.replicas for service in services}
-    wanted = {model.name: counts.get(f"{STACK}_{service_name(model.name)}") for model in deployment.cluster.models}
-    return all(_listed(url) == wanted for server, url in deployment.gateways.items() if server in servers)
+    expected = {model.name: counts.get(f"{STACK}_{service_name(model.name)}") for model in deployment.cluster.models}
+    return all(
+        _workers_in_rotation(url) == expected for server, url in deployment.gateways.items() if server in servers
+    )
 
 
-def _listed(gateway: str) -> dict[str, int]:
+def _workers_in_rotation(gateway: str) -> dict[str, int]:
     """Return model name -> number of its workers in rotation at `gateway`."""
     _, status = get(f"{gateway}/status")
     return {model["name"]: model["workers_in"] for model in status.get("models", [])}

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.cluster.config import ROOT
-from tests.wait import LIMIT_S, until
+from tests.wait import TIMEOUT_S, until
 
 SCRIPT = ROOT / "scripts/init-server.sh"
 BARE = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "TERM": "dumb"}
@@ -87,7 +87,7 @@ class Host:
 
     def run(self, *arguments: str, check: bool = False) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            self.command(*arguments), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT_S
+            self.command(*arguments), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT_S
         )
         assert not check or done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
         return done
@@ -157,7 +157,7 @@ class Host:
         """End all its processes, the first one last; `start` boots the same root again."""
         self.run("sh", "-c", self.first.stop)
         _kill(self.pid, self.first.end)
-        self.keeper.wait(LIMIT_S)
+        self.keeper.wait(TIMEOUT_S)
         for hierarchy in Path("/sys/fs/cgroup").iterdir():
             _remove_cgroup(hierarchy / self.cgroup)
 

@@ -91,12 +91,12 @@ def test_two_bare_servers_become_a_swarm_and_one_that_is_not_there_is_named(site
 
     done = make_init(site.folder, program, "one two root@nowhere.invalid")
     lines = [line for line in done.stderr.splitlines() if line.startswith("!! ")]
-    assert [line.partition(" (")[0] for line in lines] == ["!! root@nowhere.invalid: not reached"], done.stderr
+    assert [line.partition(" (")[0] for line in lines] == ["!! root@nowhere.invalid: cannot connect"], done.stderr
     assert done.returncode != 0
     assert f"-- one: one is a member, changes made: {CHANGES}" in done.stdout
     assert f"-- two: two is a member, changes made: {CHANGES}" in done.stdout
     assert [line for line in done.stdout.splitlines() if "make up" in line] == [
-        "-- one: to serve: write servers and models into /etc/wanwu/cluster.toml, then: cd /opt/wanwu/kit && make up"
+        "-- one: to serve: list servers and models in /etc/wanwu/cluster.toml, then: cd /opt/wanwu/kit && make up"
     ]
     assert nodes(one) == ["one Ready", "two Ready"]
     assert (site.folder / "run/init/two.log").read_text().count("-> ") == CHANGES
@@ -109,8 +109,8 @@ def test_two_bare_servers_become_a_swarm_and_one_that_is_not_there_is_named(site
     again = make_init(site.folder, program, "one two")
     assert again.returncode == 0, again.stderr
     assert "-- two: 0 of " in again.stdout
-    assert "-- one: nothing changed: one is as it should be" in again.stdout
-    assert "-- two: nothing changed: two is as it should be" in again.stdout
+    assert "-- one: nothing changed: one is up to date" in again.stdout
+    assert "-- two: nothing changed: two is up to date" in again.stdout
 
     two.says("docker", "swarm", "leave")
     before = tree(two)
@@ -118,5 +118,5 @@ def test_two_bare_servers_become_a_swarm_and_one_that_is_not_there_is_named(site
     assert refused.returncode == 1
     assert difference(before, tree(two)) == ""
     (line,) = refused.stderr.splitlines()
-    assert line.startswith("!! the manager at 10.77.0.1:2377 did not take this server in (")
+    assert line.startswith("!! the manager at 10.77.0.1:2377 did not accept this server (")
     assert line.endswith("): get a fresh token with `docker swarm join-token worker` there")

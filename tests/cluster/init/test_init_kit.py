@@ -70,8 +70,8 @@ def test_a_later_bundle_leaves_what_is_the_operators_and_the_kit_before(site: Si
     assert list(slots(host)) == ["zeta-cpu0"]
 
     bundles.renew(media / "bundle", B)
-    said = set_up(host, "unpack", "make")
-    assert f"-- to serve: write servers and models into {FILE}, then: cd {KIT} && make up" in said.splitlines()
+    said = set_up(host, "unpack", "link")
+    assert f"-- to serve: list servers and models in {FILE}, then: cd {KIT} && make up" in said.splitlines()
     assert host.says("cat", FILE) == EDITED.strip()
     assert (host.says("readlink", KIT), kits(host)) == (kit(B), [kit(A), kit(B)])
     assert host.says("cat", f"{KIT}/models/mine/model.toml", f"{KIT}/REVISION").split() == ["kept", B]
@@ -85,8 +85,8 @@ def test_a_later_bundle_leaves_what_is_the_operators_and_the_kit_before(site: Si
     worker = subprocess.Popen(host.command("sh", "-c", f"cd {KITS}/{kit(B)} && echo && exec sleep 1000"), stdout=-1)
     assert worker.stdout is not None
     worker.stdout.readline()
-    said = set_up(host, "unpack", "make")
-    assert f"-- {KITS}/{kit(B)} stays, as something still runs from it" in said.splitlines()
+    said = set_up(host, "unpack", "link")
+    assert f"-- {KITS}/{kit(B)} is kept, since something still runs from it" in said.splitlines()
     host.kill_session("sleep 1000")
     worker.wait()
     worker.stdout.close()
@@ -97,15 +97,15 @@ def test_a_later_bundle_leaves_what_is_the_operators_and_the_kit_before(site: Si
     host.says("sh", "-c", f"cd {KIT}/compose && sed -i s/9000/9001/ cluster.toml")  # which makes a file of the link
     refused = host.init(*ORDER)
     assert refused.stderr == (
-        f"!! found a file {KIT}/compose/cluster.toml where a link to {FILE} was, needed one of the two: "
-        "move it there, or remove it\n"
+        f"!! found a file {KIT}/compose/cluster.toml instead of a link to {FILE}, needed the link: "
+        "move the file there, or remove it\n"
     )
     host.says("mv", f"{KIT}/compose/cluster.toml", FILE)
 
     gone = host.init("--uninstall")
     assert (gone.returncode, gone.stderr) == (0, "")
     assert gone.stdout.splitlines()[-1] == (
-        f"-- this server is as it was before, but for what is yours and stays: {FILE} {MODELS}"
+        f"-- this server is restored, except for your own files, which are kept: {FILE} {MODELS}"
     )
     assert host.says("cat", FILE) == EDITED.replace("9000", "9001").strip()
     only_the_operators_is_left(host, before)
@@ -123,7 +123,7 @@ def test_a_kit_of_before_is_moved_aside_and_its_cluster_toml_and_models_are_kept
     host.says("sh", "-c", f"mkdir {KIT}/run && echo local >{KIT}/run/runtime")
     was = tree(host)
     assert host.init(*ORDER).stderr == (
-        f"!! found a service (local) that runs from {KIT}/run, needed none while that is taken away: "
+        f"!! found a service (local) that runs from {KIT}/run, needed none while that folder is replaced or removed: "
         f"cd {KIT} && make down\n"
     )
     assert difference(was, tree(host)) == ""

@@ -53,12 +53,12 @@ def over(path: str, text: str) -> str:
         (["--gpu", "some"], "--gpu: found some, needed auto or none"),
         (
             ["--first", "--join", "x@y"],
-            "found --first and --join, needed one of them: only one server begins the swarm",
+            "found --first and --join, needed one of them: only one server creates the swarm",
         ),
         (
             ["--bundle", "/nowhere", "--models", MODELS],
-            "found no bundle in /nowhere (MANIFEST.json, SHA256SUMS), needed what `make bundle` wrote: "
-            "name its directory with --bundle",
+            "found no bundle in /nowhere (MANIFEST.json, SHA256SUMS), needed a directory that `make bundle` wrote: "
+            "name it with --bundle",
         ),
         (
             ["--bundle", BUNDLE, "--models", MODELS, "--cluster", "/nowhere"],
@@ -71,15 +71,15 @@ def over(path: str, text: str) -> str:
         ),
         (
             ["--bundle", BUNDLE, "--models", "/usr"],
-            "found no .wanwu-volume.json on /usr, needed a model volume: copy the bundle's models/ there whole",
+            "found no .wanwu-volume.json on /usr, needed a model volume: copy all of the bundle's models/ there",
         ),
         (
             ["--bundle", BUNDLE, "--models", "/etc/passwd"],
-            "found no file system on /etc/passwd, needed ext4 or xfs: make the volume anew",
+            "found no file system on /etc/passwd, needed ext4 or xfs: create the volume again",
         ),
         (
             ["--bundle", BUNDLE, "--models", MODELS, "--join", "SWMTKN@10.77.0.9"],
-            "found a join token of another form, needed SWMTKN-1-...@ADDRESS: "
+            "found an invalid join token, needed SWMTKN-1-...@ADDRESS: "
             "run `docker swarm join-token worker` on the first server",
         ),
         (
@@ -107,14 +107,15 @@ def test_a_derivative_counts_as_what_it_derives_from(bare: Host) -> None:
     release = 'ID=mint\nID_LIKE="ubuntu debian"\nVERSION_ID=22\nUBUNTU_CODENAME=noble\nVERSION_CODENAME=wilma\n'
     assert refusal(bare, setup=over("/etc/os-release", release)) == (
         "found no packages for ubuntu-24.04 in the bundle, needed docker.io docker-cli containerd docker-compose "
-        "docker-compose-v2 docker-buildx python3 make: make it with SYSTEMS=ubuntu-24.04"
+        "docker-compose-v2 docker-buildx python3 make: create the bundle with SYSTEMS=ubuntu-24.04"
     )
 
 
 def test_another_architecture_is_refused(bare: Host) -> None:
     setup = over("/usr/bin/uname", "#!/bin/sh\n[ $1 = -m ] && echo aarch64 || echo bare\n") + " && chmod 755 /tmp/over"
     assert refusal(bare, setup=setup) == (
-        "found a server of architecture aarch64, needed x86_64: make a bundle on a machine like the server"
+        "found a server of architecture aarch64, needed x86_64: "
+        "create the bundle on a machine of the server's architecture"
     )
 
 
@@ -130,13 +131,13 @@ def test_no_space_is_refused(bare: Host) -> None:
     setup = f"{copied} && mount -t tmpfs -o size=300m tmpfs /var/lib && cp -a /tmp/lib/. /var/lib"
     line = refusal(bare, setup=setup)
     assert re.fullmatch(
-        r"found [23]\d\d MB free for /var/lib/docker, needed \d+: free some, or mount a larger disk there", line
+        r"found [23]\d\d MB free for /var/lib/docker, needed \d+: free some space, or mount a larger disk there", line
     )
 
 
 def test_a_read_only_root_is_refused(bare: Host) -> None:
     assert refusal(bare, setup="mount --bind /etc /etc && mount -o remount,ro,bind /etc") == (
-        "found /etc on a read-only file system, needed one to write on: mount -o remount,rw it"
+        "found /etc on a read-only file system, needed a writable one: mount -o remount,rw it"
     )
 
 
@@ -144,13 +145,13 @@ def test_a_clock_before_the_bundle_is_refused(bare: Host) -> None:
     manifest = json.loads(bare.says("cat", f"{BUNDLE}/MANIFEST.json")) | {"created": "2099-01-01T00:00:00Z"}
     line = refusal(bare, setup=over(f"{BUNDLE}/MANIFEST.json", json.dumps(manifest)))
     assert line.startswith("found the clock at 20")
-    assert line.endswith(" UTC, before the bundle was made (2099-01-01 00:00:00): set the clock")
+    assert line.endswith(" UTC, before the bundle was created (2099-01-01 00:00:00): set the clock")
 
 
 def test_a_flipped_byte_in_the_bundle_is_refused(bare: Host) -> None:
     manifest = bare.says("cat", f"{BUNDLE}/MANIFEST.json").replace(VERSION, "0.0.0")
     assert refusal(bare, setup=over(f"{BUNDLE}/MANIFEST.json", manifest)) == (
-        "found a damaged bundle (MANIFEST.json: FAILED), needed every file as SHA256SUMS says: copy it again"
+        "found a damaged bundle (MANIFEST.json: FAILED), needed files that match SHA256SUMS: copy it again"
     )
 
 
@@ -189,8 +190,8 @@ def test_looking_at_a_disk_leaves_its_journal_alone(bare: Host, dirty: Path) -> 
 def test_a_file_with_a_journal_that_a_read_only_mount_cannot_carry_out_is_refused(bare: Host, dirty: Path) -> None:
     before = sha256(dirty)
     assert re.fullmatch(
-        r"found /dirty.img not unmounted cleanly \(.*cannot mount /dev/loop\d+ read-only.*\), needed one that is: "
-        "mount it to write with `mount -o loop`, and unmount it",
+        r"found /dirty.img not unmounted cleanly \(.*cannot mount /dev/loop\d+ read-only.*\), "
+        "needed a cleanly unmounted file: mount it writable with `mount -o loop`, and unmount it",
         refusal(bare, "--bundle", BUNDLE, "--models", "/dirty.img"),
     )
     assert sha256(dirty) == before
@@ -213,7 +214,7 @@ def test_a_volume_that_cannot_be_mounted_is_refused(bare: Host, tmp_path: Path) 
     finally:
         place.unlink()
     assert line.startswith("found a volume that cannot be mounted, /broken.img (")
-    assert line.endswith("): repair it, or name another with --models")
+    assert line.endswith("): repair it, or name another one with --models")
 
 
 NAMES = (
@@ -265,7 +266,7 @@ def with_port(host: Host, text: str) -> list[str]:
 
 
 def test_the_gateways_port_in_use_is_refused_whichever_cluster_toml_names(bare: Host) -> None:
-    said = "found port {} (tcp) in use, needed it for the gateway: end what listens there"
+    said = "found port {} (tcp) in use, needed it for the gateway: stop the process that listens there"
     with listening(bare, 8080):
         assert refusal(bare) == said.format(8080)
         assert refusal(bare, *with_port(bare, 'engine = "auto"')) == said.format(8080)
@@ -278,13 +279,13 @@ def test_the_gateways_port_in_use_is_refused_whichever_cluster_toml_names(bare: 
 @pytest.mark.parametrize("port", ["0", "08", "65536", "-1", '"80"', "0x50", "80.0", "9999999999"])
 def test_a_port_that_is_none_is_refused(bare: Host, port: str) -> None:
     assert refusal(bare, *with_port(bare, f"port = {port}  # a comment")) == (
-        f"/tmp/c.toml: port: found {port}, needed a port from 1 to 65535: mend it there"
+        f"/tmp/c.toml: port: found {port}, needed a port from 1 to 65535: correct it there"
     )
 
 
 def test_a_port_that_swarm_needs_is_refused(bare: Host) -> None:
     assert refusal(bare, *with_port(bare, "port = 2377")) == (
-        "/tmp/c.toml: port: found 2377, which Docker Swarm needs itself: choose another"
+        "/tmp/c.toml: port: found 2377, which Docker Swarm uses: choose another"
     )
 
 
@@ -297,7 +298,7 @@ def test_a_docker_that_does_not_run_is_refused(bare: Host) -> None:
     bare.says("sh", "-c", 'printf %s "$0" >/usr/bin/dockerd && chmod 755 /usr/bin/dockerd', program)
     try:
         assert refusal(bare) == (
-            "found a Docker that does not run (no such library), needed one that works or none: repair it, or remove it"
+            "found a Docker that does not run (no such library), needed a working one or none: repair it, or remove it"
         )
     finally:
         bare.says("rm", "/usr/bin/dockerd")
@@ -307,5 +308,5 @@ def test_there_is_nothing_to_uninstall_on_a_bare_server(bare: Host) -> None:
     before = stamps(bare)
     done = bare.init("--uninstall")
     assert done.returncode == 0
-    assert done.stdout == "-- nothing to take back: no record in /var/lib/wanwu/init\n"
+    assert done.stdout == "-- nothing to uninstall: no record in /var/lib/wanwu/init\n"
     assert difference(before, stamps(bare)) == ""

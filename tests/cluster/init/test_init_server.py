@@ -9,7 +9,7 @@ import pytest
 from scripts.base.errors import CommandError
 from scripts.cluster.config import parse_cluster
 from scripts.runtimes.swarm.deployment import chosen_nodes
-from scripts.runtimes.swarm.nodes import Node, node
+from scripts.runtimes.swarm.nodes import Node, parse_node
 from tests.cluster.init import bundles
 from tests.cluster.init.bundles import Image
 from tests.cluster.init.conftest import Site
@@ -17,7 +17,7 @@ from tests.cluster.init.hosts import Host
 from tests.cluster.init.trees import difference, tree
 from tests.wait import until
 
-NOTHING = "nothing changed: {} is as it should be"
+NOTHING = "nothing changed: {} is up to date"
 MOUNTED = "ro,nosuid,nodev,noexec"
 CLASSIFY = """
 import http.client, sys
@@ -158,7 +158,7 @@ def test_the_slots_are_those_that_the_operators_file_asks_for_and_the_manager_ca
     again = host.init(*order)
     assert (again.returncode, again.stderr) == (0, "")
     assert [line.split()[1] for line in changes(again.stdout)] == ["write", "write", "restart"]
-    until("the engine tells what its slots are made from now", lambda: own_node(host).asked == {})
+    until("the engine tells what its slots are made from now", lambda: own_node(host).slot_keys == {})
     assert chosen_nodes(other, other.servers, [own_node(host)])["epsilon"].slots == tuple(slots(host))
 
 
@@ -169,4 +169,4 @@ def slots(host: Host) -> dict[str, dict[str, str]]:
 
 def own_node(host: Host) -> Node:
     """What the swarm's manager says of itself."""
-    return node(json.loads(host.says("docker", "node", "inspect", "self"))[0])
+    return parse_node(json.loads(host.says("docker", "node", "inspect", "self"))[0])

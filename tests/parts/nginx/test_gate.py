@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nginx.gate.__main__ import INTERVAL
+from nginx.gate.__main__ import INTERVAL_VARIABLE
 from nginx.gate.rules import render_upstreams
 from scripts.cluster.config import ROOT
 from tests.unit.nginx.test_gate import MEMBER, OTHER, A, document
@@ -34,9 +34,9 @@ def gate(*arguments: str) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_unknown_and_missing_arguments_are_refused(arguments: list[str], fault: str) -> None:
-    done = gate(*arguments)
-    assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].endswith(f"error: {fault}")
+    result = gate(*arguments)
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].endswith(f"error: {fault}")
 
 
 def test_init_lists_every_member_that_resolves_and_marks_no_model_ready(tmp_path: Path) -> None:
@@ -44,8 +44,8 @@ def test_init_lists_every_member_that_resolves_and_marks_no_model_ready(tmp_path
     named, nowhere = MEMBER | {"address": "localhost:8081"}, OTHER | {"address": "not..a.name:8083"}
     members.write_text(document({"model": "photos", "members": [named]}, {"model": "other", "members": [nowhere]}))
     (tmp_path / "ready.json").write_text("left by an earlier run")
-    done = gate("init", "--members", str(members), "--out", str(tmp_path))
-    assert (done.returncode, done.stderr) == (0, "")
+    result = gate("init", "--members", str(members), "--out", str(tmp_path))
+    assert (result.returncode, result.stderr) == (0, "")
     listed = render_upstreams({"photos": {"photos-0": A.address}, "other": {}})
     assert (tmp_path / "upstreams.conf").read_text() == listed
     assert [model["ready"] for model in json.loads((tmp_path / "status.json").read_text())["models"]] == [False, False]
@@ -59,22 +59,22 @@ def test_init_lists_every_member_that_resolves_and_marks_no_model_ready(tmp_path
 def test_init_refuses_invalid_members_in_one_line(tmp_path: Path) -> None:
     members = tmp_path / "members.json"
     members.write_text(document())
-    done = gate("init", "--members", str(members), "--out", str(tmp_path))
-    assert done.returncode == 1
-    assert done.stderr == f"gate: {members}: pools: needed a list with at least one entry\n"
+    result = gate("init", "--members", str(members), "--out", str(tmp_path))
+    assert result.returncode == 1
+    assert result.stderr == f"gate: {members}: pools: needed a list with at least one entry\n"
 
 
-def test_the_gate_needs_nothing_but_the_standard_library(tmp_path: Path) -> None:
+def test_the_gate_needs_only_the_standard_library(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "nginx/gate", tmp_path / "gate")
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import gate.__main__"]
     )
-    assert done.returncode == 0
+    assert result.returncode == 0
 
 
 def test_a_variable_sets_the_interval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(INTERVAL, "0")
-    done = gate("run", "--members", "m", "--out", str(tmp_path), "--nginx", "nginx")
-    assert done.returncode == 2
+    monkeypatch.setenv(INTERVAL_VARIABLE, "0")
+    result = gate("run", "--members", "m", "--out", str(tmp_path), "--nginx", "nginx")
+    assert result.returncode == 2
     fault = "argument --interval: found 0, needed a number above 0 and at most 60"
-    assert done.stderr.splitlines()[-1].endswith(f"error: {fault}")
+    assert result.stderr.splitlines()[-1].endswith(f"error: {fault}")

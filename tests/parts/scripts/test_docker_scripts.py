@@ -1,4 +1,4 @@
-"""What the two Docker scripts say before they change anything."""
+"""The messages of the two Docker scripts before they change anything."""
 
 import os
 import subprocess
@@ -17,21 +17,21 @@ def run(*command: str, program: str = "") -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("script", [ENGINE, BASE])
-def test_unknown_arguments_are_refused(script: str) -> None:
+def test_unknown_arguments_are_rejected(script: str) -> None:
     done = run(script, "--fast")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"!! unknown argument --fast: see {script} --help\n"
 
 
 @pytest.mark.parametrize("script", [ENGINE, BASE])
-def test_the_header_is_the_manual(script: str) -> None:
+def test_help_prints_the_header(script: str) -> None:
     header = (ROOT / script).read_text().split("\nset -euo")[0].splitlines()[1:]
     done = run(script, "--help")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [line.removeprefix("#").removeprefix(" ") for line in header]
 
 
-def test_a_base_needs_an_engine() -> None:
+def test_the_base_image_needs_an_engine() -> None:
     done = run(BASE)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
@@ -39,8 +39,8 @@ def test_a_base_needs_an_engine() -> None:
     )
 
 
-def test_only_root_can_bring_an_engine() -> None:
-    # Root gives its rights up for this one; the script comes by stdin, as that account may not see the checkout.
+def test_only_root_can_install_an_engine() -> None:
+    # Root drops its privileges; the script is read from stdin, since that account may not see the checkout.
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
     done = run(*nobody, "bash", "-s", program=(ROOT / ENGINE).read_text())
     assert (done.returncode, done.stdout) == (1, "")

@@ -17,17 +17,17 @@ VENDORED = "scripts._vendor."  # known by their own names, not by this one
 
 
 @pytest.fixture(autouse=True)
-def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+def _wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")  # where argparse breaks lines
 
 
-def test_a_refusal_is_printed_line_by_line_without_a_traceback(tmp_path: Path) -> None:
+def test_an_error_is_printed_line_by_line_without_a_traceback(tmp_path: Path) -> None:
     cluster = tmp_path / "cluster.toml"
     cluster.write_text("port = 0\nengine = 7\n[[models]]\nname = 'm'\nfolder = 'm'\n")
     command = [sys.executable, "-m", "scripts", "status", "--cluster", str(cluster)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == (
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == (
         f"!! {cluster}: port: found 0, needed a port from 1 to 65535\n"
         f"!! {cluster}: engine: found 7, needed one of auto, torch, openvino, onnxruntime\n"
     )
@@ -39,9 +39,9 @@ def test_an_interrupt_ends_a_command_without_a_traceback(tmp_path: Path) -> None
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         writer = os.open(tmp_path / "cluster.toml", os.O_WRONLY)  # returns once it is being read
         process.send_signal(signal.SIGINT)
-        said, complaint = process.communicate()
+        output, errors = process.communicate()
         os.close(writer)
-    assert (process.returncode, said, complaint) == (130, "", "!! interrupted\n")
+    assert (process.returncode, output, errors) == (130, "", "!! interrupted\n")
 
 
 # --- Only the standard library, and what scripts/_vendor holds ----------------------------------------------------
@@ -55,23 +55,23 @@ def bare_python(code: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_command_line_starts_without_any_package() -> None:
     code = "import runpy; sys.argv = ['scripts', '--help']; runpy.run_module('scripts', run_name='__main__')"
-    done = bare_python(code)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert commands.load("logs").help in done.stdout
+    result = bare_python(code)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert commands.load("logs").help in result.stdout
     assert bare_python("import requests").returncode != 0
 
 
-def test_a_command_imports_nothing_of_others() -> None:
+def test_a_command_does_not_import_other_commands() -> None:
     code = (
         "import contextlib; from scripts.__main__ import main\n"
         "with contextlib.suppress(SystemExit): main(['logs', '--help'])\n"
         "print(*(name for name in sys.modules if name.startswith(('scripts.commands.', 'scripts.bench'))))"
     )
-    done = bare_python(code)
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "scripts.commands.logs")
+    result = bare_python(code)
+    assert (result.returncode, result.stdout.splitlines()[-1]) == (0, "scripts.commands.logs")
 
 
-def test_every_module_that_sets_up_needs_nothing_but_the_standard_library_and_what_is_vendored() -> None:
+def test_every_set_up_module_needs_only_the_standard_library_and_vendored_packages() -> None:
     found = pkgutil.walk_packages([str(ROOT / "scripts")], "scripts.")
     modules = [module.name for module in found if not module.name.startswith((*OWN_TOOLS, VENDORED))]
     assert {
@@ -85,9 +85,9 @@ def test_every_module_that_sets_up_needs_nothing_but_the_standard_library_and_wh
         "found = {name.partition('.')[0] for name, module in sys.modules.items() if module} - {'__main__'}; "
         "print(*(f'{name}={sys.modules[name].__file__}' for name in sorted(found - sys.stdlib_module_names)))"
     )
-    done = bare_python(code)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert dict(one.split("=", 1) for one in done.stdout.split()) == {
+    result = bare_python(code)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert dict(one.split("=", 1) for one in result.stdout.split()) == {
         "scripts": f"{ROOT}/scripts/__init__.py",
         "tomlkit": f"{ROOT}/scripts/_vendor/tomlkit/__init__.py",
         "worker": f"{ROOT}/worker/__init__.py",

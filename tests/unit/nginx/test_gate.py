@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nginx.gate.__main__ import INTERVAL
+from nginx.gate.__main__ import INTERVAL_VARIABLE
 from nginx.gate.members import DiscoveredPool, Member, MembersError, Pools, parse_members
 from nginx.gate.rules import (
     KEEPALIVE_S,
@@ -23,7 +23,7 @@ from nginx.gate.rules import (
     select_servers,
 )
 from scripts.cluster.config import ROOT
-from scripts.runtimes.local.runtime import HANDED_DOWN
+from scripts.runtimes.local.runtime import INHERITED_VARIABLES
 from worker.contract.limits import LIMITS, MAX_BODY_BYTES
 
 AT = "2026-01-01T00:00:00.000+00:00"
@@ -81,7 +81,7 @@ def test_an_untested_peer_enters_at_its_first_success_and_leaves_at_its_third_fa
     assert after(UNTESTED, "starting", "starting", "starting").rotation == "out"
 
 
-def test_since_is_the_time_of_the_last_change_of_state() -> None:
+def test_since_is_the_time_of_the_last_state_change() -> None:
     ready = next_state(IN, Probe("ready", None, "t1"))
     assert ready.since == "t1"
     assert next_state(ready, Probe("ready", None, "t2")).since == "t1"
@@ -340,7 +340,7 @@ def test_a_pool_may_be_discovered_by_a_host_name() -> None:
         ),
     ],
 )
-def test_invalid_members_are_refused_with_their_place(text: str, fault: str) -> None:
+def test_invalid_members_are_refused_with_their_path(text: str, fault: str) -> None:
     with pytest.raises(MembersError) as caught:
         parse_members(text)
     assert str(caught.value) == fault
@@ -366,10 +366,10 @@ def test_model_info_that_is_not_an_object_is_ignored(info: object) -> None:
 # --- Figures that must agree ------------------------------------------------------------------------------------
 
 
-def test_every_runtime_hands_that_variable_down() -> None:
-    assert INTERVAL in HANDED_DOWN
+def test_every_runtime_passes_the_interval_on() -> None:
+    assert INTERVAL_VARIABLE in INHERITED_VARIABLES
     for name in ("compose.yaml", "stack.yaml"):
-        assert f"environment: [{INTERVAL}]" in (ROOT / "compose" / name).read_text()
+        assert f"environment: [{INTERVAL_VARIABLE}]" in (ROOT / "compose" / name).read_text()
 
 
 def figure(directive: str, unit: str) -> int:

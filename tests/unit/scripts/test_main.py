@@ -18,16 +18,16 @@ def run(capsys: Capture, *arguments: object) -> tuple[int, str, str]:
         status = main([str(argument) for argument in arguments])
     except SystemExit as end:
         status = int(end.code or 0)
-    said = capsys.readouterr()
-    return status, said.out, said.err
+    output = capsys.readouterr()
+    return status, output.out, output.err
 
 
 @pytest.fixture(autouse=True)
-def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+def _wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")  # argparse wraps its help at this width
 
 
-def test_the_commands_are_named_when_none_is_given_or_help_is_asked_for(capsys: Capture) -> None:
+def test_help_lists_the_commands_and_a_missing_command_is_an_error(capsys: Capture) -> None:
     status, out, err = run(capsys)
     assert (status, out) == (2, "")
     assert err.endswith("error: the following arguments are required: COMMAND\n")
@@ -62,7 +62,7 @@ def test_every_command_has_help(command: str, capsys: Capture) -> None:
         (["up", "--cluster"], "argument --cluster: expected one argument"),
     ],
 )
-def test_what_is_unknown_or_abbreviated_is_refused(arguments: list[str], fault: str, capsys: Capture) -> None:
+def test_unknown_or_abbreviated_arguments_are_refused(arguments: list[str], fault: str, capsys: Capture) -> None:
     status, out, err = run(capsys, *arguments)
     assert (status, out) == (2, "")
     assert fault in err.splitlines()[-1]
@@ -76,12 +76,12 @@ def test_a_cluster_file_with_faults_leaves_nothing_behind(command: str, tmp_path
     assert (status, out) == (1, "")
     assert err.splitlines() == [
         f'!! {cluster}: ports: unknown key, did you mean "port"?',
-        f"!! {cluster}: models: found [], needed one or several [[models]] tables",
+        f"!! {cluster}: models: found [], needed one or more [[models]] tables",
     ]
     assert [path.name for path in tmp_path.iterdir()] == ["cluster.toml"]
 
 
-def test_a_cluster_file_that_is_not_there_or_not_text_is_refused_in_one_line(tmp_path: Path, capsys: Capture) -> None:
+def test_a_cluster_file_that_is_missing_or_not_text_is_refused_in_one_line(tmp_path: Path, capsys: Capture) -> None:
     missing, binary = tmp_path / "missing.toml", tmp_path / "binary.toml"
     binary.write_bytes(b"port = \xff")
     for path, reason in (
@@ -93,12 +93,14 @@ def test_a_cluster_file_that_is_not_there_or_not_text_is_refused_in_one_line(tmp
 
 
 @pytest.mark.parametrize("command", ["up", "down", "logs", "rollout", "doctor"])
-def test_no_command_touches_a_directory_that_is_no_run_directory(command: str, tmp_path: Path, capsys: Capture) -> None:
+def test_no_command_touches_a_directory_that_is_not_a_run_directory(
+    command: str, tmp_path: Path, capsys: Capture
+) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     assert run(capsys, command, "--run-dir", tmp_path) == (
         1,
         "",
-        f"!! {tmp_path}: found something else than a run directory, and would not take it away: "
-        "give a path that is free with RUN_DIR=\n",
+        f"!! {tmp_path}: found something other than a run directory, and left it alone: "
+        "set an unused path with RUN_DIR=\n",
     )
     assert (tmp_path / "thesis.txt").read_text() == "years of work"

@@ -1,4 +1,4 @@
-"""The Makefile says what there is, and every target runs a command that there is."""
+"""The Makefile lists every target, and every target runs an existing command."""
 
 import re
 

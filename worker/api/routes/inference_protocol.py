@@ -91,7 +91,7 @@ def _tensor(model: Loaded, output: Output, scores: np.ndarray) -> np.ndarray:
         return scores.astype(np.float32)
     own = model.folder.output
     rows = [
-        [f"{row[index]:.6f}:{index}:{own.labels.shown(index, BOTH)}" for index in own.best(row, output.classification)]
+        [f"{row[index]:.6f}:{index}:{own.labels.name(index, BOTH)}" for index in own.best(row, output.classification)]
         for row in scores
     ]
     return np.array(rows, dtype=object)

@@ -1,13 +1,13 @@
 """The registry of engines: each module in this package declares one. worker/engines/README.md explains how."""
 
-from worker.contract.declarations import EngineDeclaration, discovered
-from worker.contract.loaders import declaring, format_of
+from worker.contract.declarations import EngineDeclaration, discover
+from worker.contract.loaders import format_of, loaders_with
 
 # torch first, since it is the reference for the others; then by the number of formats they read; then by name.
 ENGINES = {
     engine.name: engine
     for engine in sorted(
-        discovered(__name__, __path__, EngineDeclaration),
+        discover(__name__, __path__, EngineDeclaration),
         key=lambda engine: (not engine.torch, -len(engine.reads), engine.name),
     )
 }
@@ -22,7 +22,7 @@ def reads(engine: str, loader: str) -> bool:
 
 def readers(engine: str) -> list[str]:
     """Return the loaders whose networks `engine` runs without conversion, in the order of its formats."""
-    return [name for format in ENGINES[engine].reads for name in declaring(format=format)]
+    return [name for format in ENGINES[engine].reads for name in loaders_with(format=format)]
 
 
 def first_for(loader: str) -> EngineDeclaration:

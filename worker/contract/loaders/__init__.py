@@ -1,12 +1,12 @@
 """The registry of loaders: each module in this package declares one. worker/models/README.md explains how."""
 
-from worker.contract.declarations import TORCH, LoaderDeclaration, discovered
+from worker.contract.declarations import TORCH, LoaderDeclaration, discover
 
 # In the order in which they try to recognise a model.
 LOADERS = {
     loader.name: loader
     for loader in sorted(
-        discovered(__name__, __path__, LoaderDeclaration), key=lambda loader: (loader.precedence, loader.name)
+        discover(__name__, __path__, LoaderDeclaration), key=lambda loader: (loader.precedence, loader.name)
     )
 }
 
@@ -21,8 +21,8 @@ def reads_texts(loader: str) -> bool:
     return loader in LOADERS and LOADERS[loader].reads_texts
 
 
-def declaring(**facts: object) -> tuple[str, ...]:
-    """Return the names of the loaders whose declarations have all the values in `facts`."""
+def loaders_with(**values: object) -> tuple[str, ...]:
+    """Return the names of the loaders whose declarations have all of the given values."""
     return tuple(
-        name for name, loader in LOADERS.items() if all(getattr(loader, key) == value for key, value in facts.items())
+        name for name, loader in LOADERS.items() if all(getattr(loader, key) == value for key, value in values.items())
     )

@@ -17,6 +17,6 @@ LOADER = LoaderDeclaration(
     precedence=10,
     suffixes=STATE_DICTS,
     detects=_detects,
-    sign=NETWORK_CODE,
+    marker=NETWORK_CODE,
     can_refit=True,
 )

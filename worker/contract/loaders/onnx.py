@@ -5,7 +5,7 @@ from worker.contract.declarations import LoaderDeclaration
 LOADER = LoaderDeclaration(
     name="onnx",
     precedence=90,
-    module="prepared",
+    module="exported",
     format="onnx",
     suffixes=(".onnx",),
     weights=(r"model\.onnx([._]data)?",),

@@ -5,7 +5,7 @@ from worker.contract.declarations import LoaderDeclaration
 LOADER = LoaderDeclaration(
     name="openvino",
     precedence=80,
-    module="prepared",
+    module="exported",
     format="openvino",
     suffixes=(".xml",),
     weights=(r"openvino_model\.(xml|bin)",),

@@ -31,7 +31,7 @@ LOADER = LoaderDeclaration(
     name="zero_shot",
     precedence=20,
     detects=_detects,
-    sign=f"{OPEN_CLIP_CONFIG}, or {CONFIG} with model_type {', '.join(CLIP_FAMILIES)}",
+    marker=f"{OPEN_CLIP_CONFIG}, or {CONFIG} with model_type {', '.join(CLIP_FAMILIES)}",
     reads_texts=True,
     settings=(
         CONFIG, PREPROCESSOR, PROCESSOR, OPEN_CLIP_CONFIG, "tokenizer.json", "tokenizer_config.json",

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 from worker.contract.declarations import TORCH
 from worker.contract.fields import ModelError
-from worker.contract.loaders import LOADERS, declaring, format_of
+from worker.contract.loaders import LOADERS, format_of, loaders_with
 from worker.decode import Geometry
 from worker.models.folder import ModelFolder
-from worker.models.loaders import guess
+from worker.models.loaders import detect
 
 if TYPE_CHECKING:
     import torch
@@ -50,12 +50,12 @@ def describe(path: Path, loader: str | None = None, architecture: str = "", chan
     """
     if not path.exists():
         raise ModelError(f"{path}: does not exist; check the path")
-    path = guess.snapshot(path)
-    chosen = loader or guess.loader_of(path, lambda name: _recognises(name, path, architecture))
-    if chosen not in LOADERS:
-        raise ModelError(f"{path}: no loader {chosen!r}; there are {', '.join(LOADERS)}")
-    described: Description = _module(chosen).describe(path, architecture)
-    return _channels().described(described, channels) if channels else described
+    path = detect.resolve_snapshot(path)
+    loader_name = loader or detect.detect_loader(path, lambda name: _recognises(name, path, architecture))
+    if loader_name not in LOADERS:
+        raise ModelError(f"{path}: no loader {loader_name!r}; needed one of {', '.join(LOADERS)}")
+    description: Description = _module(loader_name).describe(path, architecture)
+    return _channels().adapt_description(description, channels) if channels else description
 
 
 def load_network(folder: ModelFolder) -> "torch.nn.Module":
@@ -66,7 +66,8 @@ def load_network(folder: ModelFolder) -> "torch.nn.Module":
     if format_of(folder.loader) != TORCH:
         raise ModelError(
             f"{folder.path}: engine torch cannot run loader {folder.loader!r}; "
-            f"it runs {', '.join(declaring(format=TORCH))}: set [engine] name to the engine the folder was prepared for"
+            f"it runs {', '.join(loaders_with(format=TORCH))}: "
+            "set [engine] name to the engine the folder was prepared for"
         )
     network: torch.nn.Module = _module(folder.loader).load(folder)
     _channels().fit(network, folder)
@@ -102,4 +103,4 @@ def _module(loader: str) -> ModuleType:
         from worker.models import torchvision_ops
 
         torchvision_ops.make_importable()  # timm and transformers import torchvision, too
-    return importlib.import_module(f"worker.models.loaders.{LOADERS[loader].code}")
+    return importlib.import_module(f"worker.models.loaders.{LOADERS[loader].module_name}")

@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from worker.contract.fields import ModelError
-from worker.contract.loaders import LOADERS, declaring
+from worker.contract.loaders import LOADERS, loaders_with
 from worker.models.folder import ModelFolder
 from worker.models.loaders import Description
 
@@ -18,31 +18,37 @@ if TYPE_CHECKING:
     import torch
 
 GREY, RGB = 1, 3
-COUNTED = ("num_channels", "in_chans", "in_channels")  # attributes in which networks store the number and check it
-PATCH = 64  # pixels per side of the random image that tests an adapted layer
-CLOSE = 1e-3
+CHANNEL_ATTRIBUTES = (
+    "num_channels",
+    "in_chans",
+    "in_channels",
+)  # attributes in which networks store the number and check it
+TEST_SIDE = 64  # pixels per side of the random image that tests an adapted layer
+TOLERANCE = 1e-3
 
 
-def described(found: Description, channels: int) -> Description:
-    """Return `found` for images with `channels` channels. Raise ModelError if its loader cannot adapt the network."""
-    if channels == len(found.mean):
-        return found
-    if not LOADERS[found.loader].can_refit:
+def adapt_description(description: Description, channels: int) -> Description:
+    """Return `description` for images with `channels` channels. Raise ModelError if its loader cannot adapt them."""
+    if channels == len(description.mean):
+        return description
+    if not LOADERS[description.loader].can_refit:
         raise ModelError(
-            f"CHANNELS: found {channels}, but what loader {found.loader} reads takes {len(found.mean)} for good; "
-            f"{', '.join(declaring(can_refit=True))} can be fitted"
+            f"CHANNELS: found {channels}, but networks of loader {description.loader} "
+            f"always take {len(description.mean)}; {', '.join(loaders_with(can_refit=True))} can be adapted"
         )
-    return replace(found, mean=normal(found.mean, channels), std=normal(found.std, channels))
+    return replace(
+        description, mean=normalisation(description.mean, channels), std=normalisation(description.std, channels)
+    )
 
 
-def normal(values: Sequence[float], channels: int) -> tuple[float, ...]:
+def normalisation(values: Sequence[float], channels: int) -> tuple[float, ...]:
     """Return the mean or std `values` for another number of `channels`: averaged for grey, else repeated in turn."""
     if channels == GREY and len(values) > GREY:
         return (fmean(values),)
     return tuple(values[number % len(values)] for number in range(channels))
 
 
-def of_state(network: "torch.nn.Module", state: Mapping[str, "torch.Tensor"]) -> int:
+def channels_of(network: "torch.nn.Module", state: Mapping[str, "torch.Tensor"]) -> int:
     """Return the number of channels that the weights `state` take, for a `network` built for RGB.
 
     Return RGB if the weights of the first layer differ in more than that number.
@@ -54,9 +60,9 @@ def of_state(network: "torch.nn.Module", state: Mapping[str, "torch.Tensor"]) ->
     return RGB
 
 
-def match(network: "torch.nn.Module", state: Mapping[str, "torch.Tensor"]) -> None:
+def match_weights(network: "torch.nn.Module", state: Mapping[str, "torch.Tensor"]) -> None:
     """Adapt `network` to the number of channels of the weights `state`, before they are loaded."""
-    if (channels := of_state(network, state)) != RGB:
+    if (channels := channels_of(network, state)) != RGB:
         _refit(network, channels)
 
 
@@ -67,19 +73,22 @@ def fit(network: "torch.nn.Module", folder: ModelFolder) -> None:
     if not LOADERS[folder.loader].can_refit or (folder.loader == "checkpoint" and not folder.architecture):
         return  # an exported network, or the user's own, stays as it is
     channels = folder.input.pixels.channels
-    begins = next((layer for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)), None)
-    if channels == RGB or (begins is not None and begins.in_channels == channels):
+    first = next((layer for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)), None)
+    if channels == RGB or (first is not None and first.in_channels == channels):
         return
     layers = [layer for _, layer in _first_layers(network)]
-    seen = torch.rand(1, channels, PATCH, PATCH)
+    sample = torch.rand(1, channels, TEST_SIDE, TEST_SIDE)
     with torch.inference_mode():
-        wanted = [layer(torch.einsum("nihw,ic->nchw", seen, _mixture(channels))) for layer in layers]
+        expected = [layer(torch.einsum("nihw,ic->nchw", sample, _rgb_shares(channels))) for layer in layers]
         _refit(network, channels)
-        alike = [torch.allclose(layer(seen), one, CLOSE, CLOSE) for layer, one in zip(layers, wanted, strict=True)]
-    if not alike or not all(alike):  # some layers transform their weights, such as weight standardisation
-        kind = type(begins).__name__ if begins is not None else "none"
+        equal = [
+            torch.allclose(layer(sample), output, TOLERANCE, TOLERANCE)
+            for layer, output in zip(layers, expected, strict=True)
+        ]
+    if not equal or not all(equal):  # some layers transform their weights, such as weight standardisation
+        kind = type(first).__name__ if first is not None else "none"
         raise ModelError(
-            f"{folder.path}: its first convolution ({kind}) cannot be fitted to {channels} channels; "
+            f"{folder.path}: its first convolution ({kind}) cannot be adapted to {channels} channels; "
             f"set [input] channels to what it takes, and send it such images"
         )
 
@@ -98,15 +107,15 @@ def _refit(network: "torch.nn.Module", channels: int) -> None:
     import torch
 
     for _, layer in _first_layers(network):
-        weights = torch.einsum("ochw,ic->oihw", layer.weight.detach(), _mixture(channels))
+        weights = torch.einsum("ochw,ic->oihw", layer.weight.detach(), _rgb_shares(channels))
         layer.weight = torch.nn.Parameter(weights, requires_grad=False)
     for module in network.modules():
-        for name in COUNTED:
+        for name in CHANNEL_ATTRIBUTES:
             if vars(module).get(name) == RGB:
                 setattr(module, name, channels)
 
 
-def _mixture(channels: int) -> "torch.Tensor":
+def _rgb_shares(channels: int) -> "torch.Tensor":
     """Return the shares of red, green and blue that each channel stands for: float32 [channels, 3]."""
     import torch
 

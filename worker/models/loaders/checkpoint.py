@@ -18,26 +18,26 @@ from worker.contract.fields import ModelError
 from worker.contract.loaders.checkpoint import NETWORK_CODE
 from worker.contract.model_files import STATE_DICTS
 from worker.models.folder import ModelFolder
-from worker.models.loaders import Description, efficientnet, guess, imagenet_labels, timm, torchvision
-from worker.models.loaders.state_dict import fill, read_state_dict
+from worker.models.loaders import Description, detect, efficientnet, imagenet_labels, timm, torchvision
+from worker.models.loaders.state_dict import load_weights, read_state_dict
 
 BUILD = "build"
 # A tensor with at least this many dimensions is the weights of a layer, and its first dimension counts the outputs.
-LAYER = 2
+MIN_LAYER_DIMENSIONS = 2
 # The architecture whose preprocessing, ImageNet's usual one, the user's own network gets.
-DEFAULT = "resnet18"
+DEFAULT_ARCHITECTURE = "resnet18"
 LIBRARIES = {"torchvision": torchvision, "timm": timm}
 
 
 def load(folder: ModelFolder) -> torch.nn.Module:
     """Return the network with the folder's weights. Raise ModelError unless the keys of both match exactly."""
     torchvision.check_hash(folder.weights)
-    library, architecture = _found(folder.architecture, folder.weights, folder.path)
+    library, architecture = _resolve(folder.architecture, folder.weights, folder.path)
     if library:
         network: torch.nn.Module = LIBRARIES[library].load(replace(folder, architecture=architecture))
         return network
-    network = _own(folder)
-    fill(network, read_state_dict(folder.weights), folder.weights, NETWORK_CODE)
+    network = _load_user_network(folder)
+    load_weights(network, read_state_dict(folder.weights), folder.weights, NETWORK_CODE)
     return network.eval()
 
 
@@ -46,26 +46,26 @@ def describe(path: Path, architecture: str) -> Description:
 
     Raise ModelError if the architecture is missing or unknown, or the weights cannot be read.
     """
-    weights = guess.file_in(path, STATE_DICTS)
-    library, name = _found(architecture, weights, path)
+    weights = detect.find_file(path, STATE_DICTS)
+    library, name = _resolve(architecture, weights, path)
     if library:
-        found: Description = LIBRARIES[library].describe(weights, name)
-        return replace(found, loader="checkpoint", architecture=f"{library}:{found.architecture}")
-    geometry, mean, std = torchvision.preprocessing(models.get_model_weights(DEFAULT).DEFAULT)
+        description: Description = LIBRARIES[library].describe(weights, name)
+        return replace(description, loader="checkpoint", architecture=f"{library}:{description.architecture}")
+    geometry, mean, std = torchvision.preprocessing(models.get_model_weights(DEFAULT_ARCHITECTURE).DEFAULT)
     files = {weights.name: weights, NETWORK_CODE: path / NETWORK_CODE}
     return Description(
         loader="checkpoint", architecture="", weights=weights.name, files=files,
-        geometry=geometry, mean=mean, std=std, labels=imagenet_labels.of_classes(_classes(weights)),
+        geometry=geometry, mean=mean, std=std, labels=imagenet_labels.of_classes(_count_classes(weights)),
         activation="softmax",
     )  # fmt: skip
 
 
 def recognises(path: Path, architecture: str) -> bool:
     """Return whether the architecture of the state dict `path` is known, from `architecture` or from its keys."""
-    return bool(architecture) or efficientnet.is_spelled(read_state_dict(path))
+    return bool(architecture) or efficientnet.is_efficientnet_pytorch(read_state_dict(path))
 
 
-def _found(architecture: str, weights: Path, path: Path) -> tuple[str, str]:
+def _resolve(architecture: str, weights: Path, path: Path) -> tuple[str, str]:
     """Return the library of `architecture` and its name there, "" and "" for the user's own network.
 
     Raise ModelError if the architecture is missing or unknown.
@@ -73,10 +73,10 @@ def _found(architecture: str, weights: Path, path: Path) -> tuple[str, str]:
     if not architecture and (path / NETWORK_CODE).is_file():
         return "", ""
     library, colon, name = architecture.rpartition(":")
-    if not library and efficientnet.is_spelled(read_state_dict(weights)):
+    if not library and efficientnet.is_efficientnet_pytorch(read_state_dict(weights)):
         return "timm", name
     if not architecture:
-        raise ModelError(f"{path}: a state dict needs an architecture, or a {NETWORK_CODE} beside it")
+        raise ModelError(f"{path}: a state dict needs an architecture, or a {NETWORK_CODE} next to it")
     if library in ("", "torchvision") and name in torchvision.ARCHITECTURES:
         return "torchvision", name
     if library in ("", "timm") and timm_library.is_model(name):
@@ -85,7 +85,7 @@ def _found(architecture: str, weights: Path, path: Path) -> tuple[str, str]:
     raise ModelError(f"{path}: no architecture {name!r}{where}; correct its spelling")
 
 
-def _own(folder: ModelFolder) -> torch.nn.Module:
+def _load_user_network(folder: ModelFolder) -> torch.nn.Module:
     code = folder.path / NETWORK_CODE
     if not folder.trust_code:
         raise ModelError(
@@ -107,6 +107,6 @@ def _own(folder: ModelFolder) -> torch.nn.Module:
     return network
 
 
-def _classes(weights: Path) -> int:
-    layers = [value for value in read_state_dict(weights).values() if value.ndim >= LAYER]
+def _count_classes(weights: Path) -> int:
+    layers = [value for value in read_state_dict(weights).values() if value.ndim >= MIN_LAYER_DIMENSIONS]
     return len(layers[-1]) if layers else 0

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from worker.contract.fields import ModelError, some
+from worker.contract.fields import ModelError, abbreviate
 
 State = Mapping[str, torch.Tensor]
 
@@ -30,8 +30,8 @@ VARIANTS = {
 # without an expansion differ.
 LAYERS = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
 SQUEEZE = {"_se_reduce": "se.conv_reduce", "_se_expand": "se.conv_expand"}
-PLAIN = SQUEEZE | {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
-EXPANDING = SQUEEZE | {
+WITHOUT_EXPANSION = SQUEEZE | {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
+WITH_EXPANSION = SQUEEZE | {
     "_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw", "_bn1": "bn2",
     "_project_conv": "conv_pwl", "_bn2": "bn3",
 }  # fmt: skip
@@ -43,21 +43,21 @@ SIZES = {"lite3": 280, "lite4": 300}
 MARGIN = 32
 # Weights trained with AdvProp are published under this prefix and need this mean and std.
 ADVPROP, HALF = "adv-", (0.5, 0.5, 0.5)
-OTHERWISE = "for a network of your own, put a network.py beside the weights"
+OWN_NETWORK_REMEDY = "for a network of your own, put a network.py next to the weights"
 
 
-def is_spelled(state: State) -> bool:
+def is_efficientnet_pytorch(state: State) -> bool:
     """Return whether the keys of `state` are efficientnet_pytorch's."""
     return STEM in state
 
 
-def in_timm(architecture: str, state: State, path: Path) -> tuple[str, State, dict[str, Any]]:
+def to_timm(architecture: str, state: State, path: Path) -> tuple[str, State, dict[str, Any]]:
     """Return timm's name of the architecture, `state` with timm's keys, and the differences from timm's configuration.
 
     If `architecture` is "", the weights determine it. A `state` with other keys is returned unchanged. Raise
     ModelError, naming `path`, if the weights belong to another architecture or to an unknown one.
     """
-    if not is_spelled(state):
+    if not is_efficientnet_pytorch(state):
         return architecture, state, {}
     variant = _variant(state, path)
     name, dot, tag = architecture.partition(".")
@@ -66,42 +66,44 @@ def in_timm(architecture: str, state: State, path: Path) -> tuple[str, State, di
             f"{path}: found the weights of efficientnet-{variant}, needed those of {architecture}: "
             "correct the architecture, or leave it out"
         )
-    differing: dict[str, Any] = {}
+    overrides: dict[str, Any] = {}
     if size := SIZES.get(variant):
-        differing |= {"input_size": (3, size, size), "crop_pct": size / (size + MARGIN)}
+        overrides |= {"input_size": (3, size, size), "crop_pct": size / (size + MARGIN)}
     if path.name.startswith(ADVPROP):
-        differing |= {"mean": HALF, "std": HALF}
-    return f"tf_efficientnet_{variant}{dot}{tag}", _renamed(state, path), differing
+        overrides |= {"mean": HALF, "std": HALF}
+    return f"tf_efficientnet_{variant}{dot}{tag}", _with_timm_names(state, path), overrides
 
 
 def _variant(state: State, path: Path) -> str:
     widths = _widths(state)
-    last = widths[-1] if widths else 0
+    last_width = widths[-1] if widths else 0
     squeezes = any("._se_reduce." in key for key in state)
-    if variant := VARIANTS.get((len(widths), last, squeezes)):
+    if variant := VARIANTS.get((len(widths), last_width, squeezes)):
         return variant
     raise ModelError(
-        f"{path}: found the names of efficientnet_pytorch, but {len(widths)} blocks, the last {last} wide, "
+        f"{path}: found the names of efficientnet_pytorch, but {len(widths)} blocks, the last {last_width} wide, "
         f"{'with' if squeezes else 'without'} squeeze-and-excitation; needed one of {', '.join(VARIANTS.values())}: "
-        f"{OTHERWISE}"
+        f"{OWN_NETWORK_REMEDY}"
     )
 
 
 def _widths(state: State) -> list[int]:
     """Return the number of output channels of each block, in order."""
-    found = {
+    widths = {
         int(match[1]): max(value.shape[:1], default=0)
         for key, value in state.items()
         if (match := PROJECTION.fullmatch(key))
     }
-    return [found[number] for number in sorted(found)]
+    return [widths[number] for number in sorted(widths)]
 
 
-def _renamed(state: State, path: Path) -> State:
+def _with_timm_names(state: State, path: Path) -> State:
     layers = _layers(state)
     split = {key: key.rpartition(".") for key in state}
     if unknown := [key for key, (layer, _, _) in split.items() if layer not in layers]:
-        raise ModelError(f"{path}: found {some(unknown)}, needed the layers of efficientnet_pytorch alone: {OTHERWISE}")
+        raise ModelError(
+            f"{path}: found {abbreviate(unknown)}, needed only the layers of efficientnet_pytorch: {OWN_NETWORK_REMEDY}"
+        )
     return {f"{layers[layer]}.{kind}": state[key] for key, (layer, _, kind) in split.items()}
 
 
@@ -109,10 +111,10 @@ def _layers(state: State) -> Mapping[str, str]:
     """Return timm's name of every layer by efficientnet_pytorch's name."""
     # timm numbers blocks within stages. All blocks of a stage have the same width, and it differs between stages.
     stages = enumerate(list(widths) for _, widths in groupby(_widths(state)))
-    places = [f"blocks.{stage}.{index}" for stage, widths in stages for index in range(len(widths))]
+    timm_blocks = [f"blocks.{stage}.{index}" for stage, widths in stages for index in range(len(widths))]
     layers = dict(LAYERS)
-    for number, place in enumerate(places):
+    for number, timm_block in enumerate(timm_blocks):
         block = f"_blocks.{number}"
-        names = EXPANDING if f"{block}._expand_conv.weight" in state else PLAIN
-        layers |= {f"{block}.{theirs}": f"{place}.{ours}" for theirs, ours in names.items()}
+        names = WITH_EXPANSION if f"{block}._expand_conv.weight" in state else WITHOUT_EXPANSION
+        layers |= {f"{block}.{name}": f"{timm_block}.{timm_name}" for name, timm_name in names.items()}
     return layers

@@ -12,39 +12,43 @@ from PIL import Image
 
 from worker.contract.fields import ModelError
 from worker.decode import INTERPOLATIONS, DecodedImage, Geometry
-from worker.models.loaders.channels import GREY, RGB, normal
+from worker.models.loaders.channels import GREY, RGB, normalisation
 
 CONVNEXT_STRETCHES_FROM = 384  # pixels; smaller inputs are scaled and cropped
 LEVIT_SCALE = 256 / 224
 MODES = {GREY: "L", RGB: "RGB"}
-# Test images, as (width, height), with odd margins and unusual shapes; CLOSE is the largest difference in grey levels
-# that rounding explains.
-TRIED = ((333, 251), (250, 91), (97, 402))
-CLOSE = 2.01
-MANY = 0.01  # share of the values that may differ by more than one level
+# Test images, as (width, height), with odd margins and unusual shapes; MAX_DIFFERENCE is the largest difference in
+# grey levels that rounding explains.
+TEST_SIZES = ((333, 251), (250, 91), (97, 402))
+MAX_DIFFERENCE = 2.01
+MAX_DIFFERING_SHARE = 0.01  # share of the values that may differ by more than one level
 
-Normal = tuple[float, ...]
+PerChannel = tuple[float, ...]
 Size = tuple[int, int]  # (height, width)
 
 
-def preprocessing(processor: Any, path: Path, channels: int = RGB) -> tuple[Geometry, Normal, Normal]:
+def preprocessing(processor: Any, path: Path, channels: int = RGB) -> tuple[Geometry, PerChannel, PerChannel]:
     """Return the geometry, mean and std of an image processor. Raise ModelError if [input] cannot express them."""
     if not processor.do_resize:
-        raise ModelError(f"{path}: its processor does not resize, so its network has no size; set do_resize")
+        raise ModelError(
+            f"{path}: its processor does not resize, so the network's input size is unknown; set do_resize"
+        )
     interpolation = Image.Resampling(int(processor.resample)).name.lower()
     if interpolation not in INTERPOLATIONS:
         raise ModelError(f"{path}: interpolation {interpolation!r} is none of {', '.join(INTERPOLATIONS)}")
     if getattr(processor, "rescale_offset", False) or getattr(processor, "include_top", False):
-        raise ModelError(f"{path}: its processor scales twice (rescale_offset, include_top), which [input] cannot say")
+        raise ModelError(
+            f"{path}: its processor scales twice (rescale_offset, include_top), which [input] cannot express"
+        )
     scale = processor.rescale_factor * 255 if processor.do_rescale else 255.0
     if processor.do_normalize:
         mean, std = ([value / scale for value in values] for values in (processor.image_mean, processor.image_std))
     else:
         mean, std = [0.0], [1 / scale]
     geometry = _geometry(processor, interpolation, path)
-    prepared = geometry, normal(mean, channels), normal(std, channels)
-    _try(processor, *prepared, path)
-    return prepared
+    translated = geometry, normalisation(mean, channels), normalisation(std, channels)
+    _verify(processor, *translated, path)
+    return translated
 
 
 def flips(processor: Any) -> bool:
@@ -53,20 +57,20 @@ def flips(processor: Any) -> bool:
 
 
 def _geometry(processor: Any, interpolation: str, path: Path) -> Geometry:
-    scaled, cut = _scaled_to(processor, path), _cut(processor)
-    if cut is None or scaled == cut:
-        if isinstance(scaled, int):
-            raise _keeps_shape(processor, path)
-        return Geometry(scaled, None, interpolation)
-    lowest = (scaled, scaled) if isinstance(scaled, int) else scaled
-    if lowest[0] < cut[0] or lowest[1] < cut[1]:
+    target, crop = _resize_target(processor, path), _crop_size(processor)
+    if crop is None or target == crop:
+        if isinstance(target, int):
+            raise _no_fixed_size(processor, path)
+        return Geometry(target, None, interpolation)
+    smallest = (target, target) if isinstance(target, int) else target
+    if smallest[0] < crop[0] or smallest[1] < crop[1]:
         raise ModelError(
-            f"{path}: its processor cuts {cut} from images of {scaled}, and pads them; needed a smaller cut"
+            f"{path}: its processor crops {crop} from images of {target}, which it pads; needed a smaller crop"
         )
-    return Geometry(cut, scaled, interpolation, "down")
+    return Geometry(crop, target, interpolation, "down")
 
 
-def _scaled_to(processor: Any, path: Path) -> int | Size:
+def _resize_target(processor: Any, path: Path) -> int | Size:
     """Return the size that images are scaled to: that of the shorter side, or (height, width)."""
     size = {key: value for key, value in dict(processor.size).items() if value}
     family, share = type(processor).__name__, getattr(processor, "crop_pct", None) or 1
@@ -76,12 +80,12 @@ def _scaled_to(processor: Any, path: Path) -> int | Size:
             return shorter, shorter
         return int(LEVIT_SCALE * shorter) if family.startswith("Levit") else int(shorter / share)
     if size.keys() != {"height", "width"}:
-        raise _keeps_shape(processor, path)
+        raise _no_fixed_size(processor, path)
     height, width = int(size["height"] / share), int(size["width"] / share)
     return height if share != 1 and height == width else (height, width)
 
 
-def _cut(processor: Any) -> Size | None:
+def _crop_size(processor: Any) -> Size | None:
     if type(processor).__name__.startswith("ConvNext"):
         return (processor.size["shortest_edge"],) * 2
     if not getattr(processor, "do_center_crop", False):
@@ -89,26 +93,26 @@ def _cut(processor: Any) -> Size | None:
     return processor.crop_size["height"], processor.crop_size["width"]
 
 
-def _keeps_shape(processor: Any, path: Path) -> ModelError:
+def _no_fixed_size(processor: Any, path: Path) -> ModelError:
     size = {key: value for key, value in dict(processor.size).items() if value}
-    return ModelError(f"{path}: its processor keeps each image's shape ({size}); needed one fixed size")
+    return ModelError(f"{path}: its processor keeps each image's aspect ratio ({size}); needed one fixed size")
 
 
-def _try(processor: Any, geometry: Geometry, mean: Normal, std: Normal, path: Path) -> None:
+def _verify(processor: Any, geometry: Geometry, mean: PerChannel, std: PerChannel, path: Path) -> None:
     """Raise ModelError if `processor` turns noise into other pixels than the worker does; test 1 or 3 channels only."""
     if len(mean) not in MODES:
         return
-    for size in TRIED:
+    for size in TEST_SIZES:
         noise = np.random.default_rng(0).integers(0, 256, (size[1], size[0], len(mean)), np.uint8)
         image = Image.fromarray(noise.squeeze(), MODES[len(mean)])
-        theirs = np.moveaxis(np.asarray(processor(image, return_tensors="np")["pixel_values"][0]), 0, -1)
-        ours = DecodedImage((image,)).scaled(geometry)
-        if theirs.shape == ours.shape:
-            levels = (theirs[..., ::-1] if flips(processor) else theirs) * np.array(std) + np.array(mean)
-            apart = np.abs(levels * 255 - ours)
-            if apart.max() < CLOSE and (apart > CLOSE / 2).mean() < MANY:
+        expected = np.moveaxis(np.asarray(processor(image, return_tensors="np")["pixel_values"][0]), 0, -1)
+        actual = DecodedImage((image,)).scaled(geometry)
+        if expected.shape == actual.shape:
+            levels = (expected[..., ::-1] if flips(processor) else expected) * np.array(std) + np.array(mean)
+            difference = np.abs(levels * 255 - actual)
+            if difference.max() < MAX_DIFFERENCE and (difference > MAX_DIFFERENCE / 2).mean() < MAX_DIFFERING_SHARE:
                 continue
         raise ModelError(
-            f"{path}: its processor, {type(processor).__name__}, prepares images in a way that [input] cannot say; "
-            "needed one that scales them and then cuts their centre"
+            f"{path}: its processor, {type(processor).__name__}, prepares images in a way that [input] cannot express; "
+            "needed one that scales them and then crops their centre"
         )

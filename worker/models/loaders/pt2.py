@@ -13,12 +13,12 @@ from typing import Any
 
 import torch
 
-from worker.contract.fields import ModelError, some
+from worker.contract.fields import ModelError, abbreviate
 from worker.models.folder import ModelFolder
-from worker.models.loaders import Description, guess
+from worker.models.loaders import Description, detect
 from worker.models.loaders.compat import open_pt2
+from worker.models.loaders.exported import description_from_shape
 from worker.models.loaders.lfs import refuse_pointer
-from worker.models.loaders.prepared import exported
 
 MODEL = "models/model.json"
 CONFIGURATIONS = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
@@ -36,14 +36,14 @@ EXPRESSION = re.compile(
     r"|positive|negative|integer|nonnegative|zero|real|precision|[su]\d+)(?!\w)|'[su]\d+'"
     r"|-?\d+(?:\.\d+)?|[(),= -])*"
 )
-CHECKED = {"target": OPERATOR, "as_operator": OPERATOR, "expr_str": EXPRESSION}
-SIDES = 4
+PATTERNS = {"target": OPERATOR, "as_operator": OPERATOR, "expr_str": EXPRESSION}
+DIMENSIONS = 4
 
 
 def load(folder: ModelFolder) -> torch.nn.Module:
     """Return the exported network. Raise ModelError unless it takes the input and batch sizes of model.toml."""
-    sides = _taken(check(folder.weights), folder.weights)
-    batch, shape = sides[0].get("as_int"), [side["as_int"] for side in sides[1:]]
+    sizes = _input_sizes(check(folder.weights), folder.weights)
+    batch, shape = sizes[0].get("as_int"), [size["as_int"] for size in sizes[1:]]
     height, width, channels = folder.input.shape
     if shape != [channels, height, width]:
         raise ModelError(
@@ -52,8 +52,8 @@ def load(folder: ModelFolder) -> torch.nn.Module:
         )
     if batch is not None and folder.engine.batch_sizes != (batch,):
         raise ModelError(
-            f"{folder.weights}: takes batches of {batch} alone, model.toml says {list(folder.engine.batch_sizes)}; "
-            "export it anew with dynamic_shapes for the first dimension"
+            f"{folder.weights}: takes only batches of {batch}, model.toml says {list(folder.engine.batch_sizes)}; "
+            "export it again with dynamic_shapes for the first dimension"
         )
     try:
         return torch.export.load(folder.weights).module()
@@ -66,9 +66,9 @@ def describe(path: Path, architecture: str) -> Description:
 
     Raise ModelError if the archive is damaged or unsafe.
     """
-    main = guess.file_in(path, (".pt2",))
-    _, *sides = _taken(check(main), main)
-    return exported("pt2", main, [], *(side["as_int"] for side in sides))
+    main = detect.find_file(path, (".pt2",))
+    _, *sizes = _input_sizes(check(main), main)
+    return description_from_shape("pt2", main, [], *(size["as_int"] for size in sizes))
 
 
 def check(path: Path) -> dict[str, Any]:
@@ -79,9 +79,9 @@ def check(path: Path) -> dict[str, Any]:
         files = set(reader.get_file_names())
         model: dict[str, Any] = json.loads(reader.read_string(MODEL))
         configurations = [json.loads(reader.read_string(name)) for name in CONFIGURATIONS]
-        faults = _foreign(model) + [name for name in OLD_PICKLES if name in files]
+        faults = _disallowed(model) + [name for name in OLD_PICKLES if name in files]
         faults += [name for name in files if name.startswith("models/") and name != MODEL]
-        for key, entry in (pair for one in configurations for pair in one["config"].items()):
+        for key, entry in (pair for each in configurations for pair in each["config"].items()):
             if entry["use_pickle"] or not entry["path_name"].startswith(("weight_", "tensor_")):
                 faults.append(f"{key} pickled")
         if SAMPLES in files and not _safe(reader.read_bytes(SAMPLES)):
@@ -91,32 +91,35 @@ def check(path: Path) -> dict[str, Any]:
         raise ModelError(f"{path}: not an archive of torch.export: {reason}; copy it again") from error
     if faults:
         raise ModelError(
-            f"{path}: holds more than tensors and torch's operators, and was not loaded: {some(sorted(set(faults)))}; "
-            "export the network anew with torch.export.save"
+            f"{path}: contains more than tensors and torch's operators, and was not loaded: "
+            f"{abbreviate(sorted(set(faults)))}; "
+            "export the network again with torch.export.save"
         )
     return model
 
 
-def _taken(model: dict[str, Any], path: Path) -> list[dict[str, Any]]:
+def _input_sizes(model: dict[str, Any], path: Path) -> list[dict[str, Any]]:
     """Return the four dimensions of the only input; all but the first are fixed. Raise ModelError, naming `path`."""
     graph = model["graph_module"]
-    given = [one["user_input"]["arg"] for one in graph["signature"]["input_specs"] if "user_input" in one]
-    shapes = [graph["graph"]["tensor_values"][one["as_tensor"]["name"]]["sizes"] for one in given if "as_tensor" in one]
-    sides: list[dict[str, Any]] = shapes[0] if len(shapes) == len(given) == 1 else []
-    if len(sides) != SIDES or not all("as_int" in side for side in sides[1:]):
-        raise ModelError(f"{path}: needed one input [N, channels, height, width], all but N fixed; export it anew")
-    return sides
+    inputs = [each["user_input"]["arg"] for each in graph["signature"]["input_specs"] if "user_input" in each]
+    shapes = [
+        graph["graph"]["tensor_values"][each["as_tensor"]["name"]]["sizes"] for each in inputs if "as_tensor" in each
+    ]
+    sizes: list[dict[str, Any]] = shapes[0] if len(shapes) == len(inputs) == 1 else []
+    if len(sizes) != DIMENSIONS or not all("as_int" in size for size in sizes[1:]):
+        raise ModelError(f"{path}: needed one input [N, channels, height, width], all but N fixed; export it again")
+    return sizes
 
 
-def _foreign(tree: object) -> list[str]:
-    return [text for key, text in _texts(tree) if not CHECKED[key].fullmatch(text)]
+def _disallowed(tree: object) -> list[str]:
+    return [text for key, text in _texts(tree) if not PATTERNS[key].fullmatch(text)]
 
 
 def _texts(tree: object) -> Iterator[tuple[str, str]]:
     """Yield the key and value of every text in `tree` that torch.export.load would look up or evaluate."""
     if isinstance(tree, dict):
         for key, value in tree.items():
-            if key in CHECKED and isinstance(value, str):
+            if key in PATTERNS and isinstance(value, str):
                 yield key, value
             else:
                 yield from _texts(value)

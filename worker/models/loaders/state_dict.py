@@ -12,7 +12,7 @@ import safetensors
 import safetensors.torch
 import torch
 
-from worker.contract.fields import ModelError, some
+from worker.contract.fields import ModelError, abbreviate
 from worker.models.loaders.compat import NUMPY_RECONSTRUCT, NUMPY_SCALAR, weights_only_globals
 from worker.models.loaders.lfs import refuse_pointer
 
@@ -30,7 +30,7 @@ SAFE_GLOBALS = [
 
 def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     """Return the state dict in `path`, without wrappers and prefixes. Raise ModelError if there is none."""
-    return plain(read_checkpoint(path), path)
+    return unwrap(read_checkpoint(path), path)
 
 
 def read_checkpoint(path: Path) -> Any:
@@ -42,7 +42,7 @@ def read_checkpoint(path: Path) -> Any:
         with torch.serialization.safe_globals(SAFE_GLOBALS):
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file may raise anything
-        raise _damaged(path, error) from error
+        raise _damage_error(path, error) from error
 
 
 def check_weights(path: Path) -> None:
@@ -52,15 +52,15 @@ def check_weights(path: Path) -> None:
         if path.suffix == ".safetensors":
             with safetensors.safe_open(path, "pt"):
                 return
-        if found := unsafe_globals(path):
+        if unsafe := unsafe_globals(path):
             raise ModelError(
-                f"{path}: holds code, and was not loaded: {some(found)}; "
-                "save its weights alone with torch.save(network.state_dict(), FILE)"
+                f"{path}: contains code and was not loaded: {abbreviate(unsafe)}; "
+                "save only its weights with torch.save(network.state_dict(), FILE)"
             )
     except ModelError:
         raise
     except Exception as error:  # a damaged file may raise anything
-        raise _damaged(path, error) from error
+        raise _damage_error(path, error) from error
 
 
 def unsafe_globals(path: Path) -> list[str]:
@@ -71,11 +71,11 @@ def unsafe_globals(path: Path) -> list[str]:
                 return ["TorchScript"]
         with torch.serialization.safe_globals(SAFE_GLOBALS):
             return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(str(path)))
-    allowed = weights_only_globals() | _names(SAFE_GLOBALS)
+    allowed = weights_only_globals() | _dotted_names(SAFE_GLOBALS)
     return sorted(_plain_pickle_globals(path) - allowed)
 
 
-def plain(checkpoint: object, path: Path) -> dict[str, torch.Tensor]:
+def unwrap(checkpoint: object, path: Path) -> dict[str, torch.Tensor]:
     """Return the state dict inside a training script's checkpoint. Raise ModelError if there is none."""
     while isinstance(checkpoint, Mapping) and (
         wrapper := next((key for key in WRAPPERS if isinstance(checkpoint.get(key), Mapping)), None)
@@ -83,41 +83,41 @@ def plain(checkpoint: object, path: Path) -> dict[str, torch.Tensor]:
         checkpoint = checkpoint[wrapper]
     if not isinstance(checkpoint, Mapping):
         raise ModelError(f"{path}: found a {type(checkpoint).__name__}, needed a state dict")
-    if others := [str(key) for key, value in checkpoint.items() if not isinstance(value, torch.Tensor)]:
-        raise ModelError(f"{path}: needed a state dict of tensors alone, found also {some(others)}")
+    if foreign := [str(key) for key, value in checkpoint.items() if not isinstance(value, torch.Tensor)]:
+        raise ModelError(f"{path}: needed a state dict of tensors only, found also {abbreviate(foreign)}")
     state = dict(checkpoint)
-    while state and (prefix := next((one for one in PREFIXES if all(key.startswith(one) for key in state)), None)):
+    while state and (prefix := next((each for each in PREFIXES if all(key.startswith(each) for key in state)), None)):
         state = {key.removeprefix(prefix): value for key, value in state.items()}
     return state
 
 
-def fill(network: torch.nn.Module, state: Mapping[str, torch.Tensor], path: Path, architecture: str) -> None:
+def load_weights(network: torch.nn.Module, state: Mapping[str, torch.Tensor], path: Path, architecture: str) -> None:
     """Load `state` into `network`. Raise ModelError unless the keys and shapes of both match exactly."""
-    wanted = network.state_dict()
+    expected = network.state_dict()
     shapes = [
         f"{key} {list(state[key].shape)} instead of {list(value.shape)}"
-        for key, value in wanted.items()
+        for key, value in expected.items()
         if key in state and state[key].shape != value.shape
     ]
     faults = {
-        "missing": [key for key in wanted if key not in state],
-        "unexpected": [key for key in state if key not in wanted],
+        "missing": [key for key in expected if key not in state],
+        "unexpected": [key for key in state if key not in expected],
         "of another shape": shapes,
     }
     if any(faults.values()):
-        found = "; ".join(f"{what}: {some(keys)}" for what, keys in faults.items() if keys)
-        raise ModelError(f"{path}: does not fit {architecture}: {found}")
+        differences = "; ".join(f"{fault}: {abbreviate(keys)}" for fault, keys in faults.items() if keys)
+        raise ModelError(f"{path}: does not fit {architecture}: {differences}")
     network.load_state_dict(state)
 
 
-def _damaged(path: Path, error: Exception) -> ModelError:
-    said = [line for line in str(error).splitlines() if line]
-    reason = said[0].partition(". ")[0] if said else type(error).__name__
+def _damage_error(path: Path, error: Exception) -> ModelError:
+    lines = [line for line in str(error).splitlines() if line]
+    reason = lines[0].partition(". ")[0] if lines else type(error).__name__
     return ModelError(f"{path}: cannot be read: {reason}; it is damaged or cut short, copy the file again")
 
 
-def _names(allowed: Iterable[Any]) -> set[str]:
-    return {one[1] if isinstance(one, tuple) else f"{one.__module__}.{one.__name__}" for one in allowed}
+def _dotted_names(allowed: Iterable[Any]) -> set[str]:
+    return {each[1] if isinstance(each, tuple) else f"{each.__module__}.{each.__name__}" for each in allowed}
 
 
 def _plain_pickle_globals(path: Path) -> set[str]:

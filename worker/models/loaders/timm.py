@@ -14,7 +14,7 @@ from worker.contract.model_files import CONFIG, read_config, read_json
 from worker.decode import INTERPOLATIONS, Geometry
 from worker.models.folder import ModelFolder
 from worker.models.loaders import Description, channels, efficientnet, imagenet_labels
-from worker.models.loaders.state_dict import fill, read_state_dict
+from worker.models.loaders.state_dict import load_weights, read_state_dict
 
 # In the order in which timm looks for them in a folder.
 WEIGHTS = ("model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth")
@@ -26,11 +26,11 @@ def load(folder: ModelFolder) -> torch.nn.Module:
     Raise ModelError if timm cannot build it or the weights do not fit.
     """
     config = read_config(folder.path)
-    architecture, state, _ = efficientnet.in_timm(folder.architecture, read_state_dict(folder.weights), folder.weights)
+    architecture, state, _ = efficientnet.to_timm(folder.architecture, read_state_dict(folder.weights), folder.weights)
     size = folder.input.geometry.size
     network = build(architecture, folder.output.labels.count, size, folder.path, _arguments(config))
-    channels.match(network, state)
-    fill(network, state, folder.weights, architecture)
+    channels.match_weights(network, state)
+    load_weights(network, state, folder.weights, architecture)
     return network.eval()
 
 
@@ -42,12 +42,12 @@ def build(
     Raise ModelError, naming `path`, if timm cannot build it.
     """
     # Networks with position embeddings are built for one input size; the others take any.
-    sized = {"img_size": size} if _configuration(architecture, path)["fixed_input_size"] else {}
-    wanted = {**sized, **(arguments or {}), "num_classes": classes, "pretrained": False}
+    size_keywords = {"img_size": size} if _configuration(architecture, path)["fixed_input_size"] else {}
+    keywords = {**size_keywords, **(arguments or {}), "num_classes": classes, "pretrained": False}
     try:
-        network: torch.nn.Module = timm.create_model(architecture, **wanted)
+        network: torch.nn.Module = timm.create_model(architecture, **keywords)
     except Exception as error:  # each architecture rejects arguments with its own exception
-        raise ModelError(f"{path}: timm cannot make {architecture} of {list(size)} pixels: {error}") from error
+        raise ModelError(f"{path}: timm cannot build {architecture} of {list(size)} pixels: {error}") from error
     return network
 
 
@@ -65,24 +65,25 @@ def describe(path: Path, architecture: str) -> Description:
         files = {CONFIG: path / CONFIG, weights.name: weights}
     else:
         weights, files = path, {path.name: path}
-    architecture, state, differing = efficientnet.in_timm(
+    architecture, state, overrides = efficientnet.to_timm(
         architecture or str(config.get("architecture", "")), read_state_dict(weights), weights
     )
     # Older folders have the configuration at the top level of config.json.
-    own = config.get("pretrained_cfg", config)
-    known = {**_configuration(architecture, path), **differing, **own}
-    if made_for := _arguments(config).get("img_size"):
-        known["input_size"] = (3, *((made_for, made_for) if isinstance(made_for, int) else made_for))
-    geometry, *normal = preprocessing(known, path)
+    pretrained_cfg = config.get("pretrained_cfg", config)
+    settings = {**_configuration(architecture, path), **overrides, **pretrained_cfg}
+    if image_size := _arguments(config).get("img_size"):
+        settings["input_size"] = (3, *((image_size, image_size) if isinstance(image_size, int) else image_size))
+    geometry, *normalisation = preprocessing(settings, path)
     network = build(architecture, imagenet_labels.IMAGENET_CLASSES, geometry.size, path, _arguments(config))
-    seen = _arguments(config).get("in_chans") or channels.of_state(network, state)
-    mean, std = (channels.normal(values, seen) for values in normal)
+    input_channels = _arguments(config).get("in_chans") or channels.channels_of(network, state)
+    mean, std = (channels.normalisation(values, input_channels) for values in normalisation)
     # By name, since some networks have other weights after those of their last layer.
-    head = f"{known['classifier'][0] if isinstance(known['classifier'], (tuple, list)) else known['classifier']}.weight"
+    classifier = settings["classifier"]
+    head = f"{classifier[0] if isinstance(classifier, (tuple, list)) else classifier}.weight"
     if head not in state:
-        fill(network, state, weights, architecture)  # raises ModelError with the differences
+        load_weights(network, state, weights, architecture)  # raises ModelError with the differences
         raise ModelError(f"{weights}: has no {head}; needed a network with a classifier")
-    english = config.get("label_names") or own.get("label_names") or own.get("labels")
+    english = config.get("label_names") or pretrained_cfg.get("label_names") or pretrained_cfg.get("labels")
     labels = imagenet_labels.imagenet(english) if english else imagenet_labels.of_classes(len(state[head]))
     return Description(
         loader="timm", architecture=architecture, weights=weights.name, files=files,
@@ -90,18 +91,20 @@ def describe(path: Path, architecture: str) -> Description:
     )  # fmt: skip
 
 
-def preprocessing(known: dict[str, Any], path: Path) -> tuple[Geometry, tuple[float, ...], tuple[float, ...]]:
+def preprocessing(settings: dict[str, Any], path: Path) -> tuple[Geometry, tuple[float, ...], tuple[float, ...]]:
     """Return the geometry, mean and std of timm's data config. Raise ModelError if [input] cannot express them."""
-    data = resolve_data_config(pretrained_cfg=known)
+    data = resolve_data_config(pretrained_cfg=settings)
     _, *size = data["input_size"]
     mode, crop = data["crop_mode"], data["crop_pct"]
     if data["interpolation"] not in INTERPOLATIONS:
         raise ModelError(f"{path}: interpolation {data['interpolation']!r} is none of {', '.join(INTERPOLATIONS)}")
     if mode == "border":
-        raise ModelError(f"{path}: crop_mode {mode!r} cannot be said in model.toml's [input]")
+        raise ModelError(f"{path}: crop_mode {mode!r} cannot be expressed in model.toml's [input]")
     # For a non-square input timm scales by the side that needs the larger factor, which [input] cannot express.
     if mode == "center" and size[0] != size[1]:
-        raise ModelError(f"{path}: a centre crop of {size} pixels, which is not square, cannot be said in model.toml")
+        raise ModelError(
+            f"{path}: a centre crop of {size} pixels, which is not square, cannot be expressed in model.toml"
+        )
     height, width = (int(side / crop) for side in size)
     resize = (height, width) if mode == "squash" else height
     geometry = Geometry((size[0], size[1]), None if resize == tuple(size) else resize, data["interpolation"])

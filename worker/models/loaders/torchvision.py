@@ -12,25 +12,25 @@ from worker.contract.files import sha256
 from worker.contract.model_files import STATE_DICTS
 from worker.decode import Geometry
 from worker.models.folder import ModelFolder
-from worker.models.loaders import Description, channels, guess, imagenet_labels
-from worker.models.loaders.state_dict import fill, read_state_dict
+from worker.models.loaders import Description, channels, detect, imagenet_labels
+from worker.models.loaders.state_dict import load_weights, read_state_dict
 
 ARCHITECTURES = models.list_models(module=models)  # the classifiers; models for other tasks are in submodules
 DATE = r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\."
 HASH_IN_NAME = re.compile(rf"-(?!{DATE})([0-9a-f]{{8,64}})\.")
 # Their published weights need another value range than the published transforms produce.
-TRANSFORMING = ("googlenet", "inception_v3")
+INPUT_TRANSFORMING = ("googlenet", "inception_v3")
 
 
 def load(folder: ModelFolder) -> torch.nn.Module:
     """Return the network with the folder's weights and one output per label. Raise ModelError if they do not fit."""
     check_hash(folder.weights)
     network = build(folder.architecture, folder.output.labels.count, folder.path)
-    if folder.architecture in TRANSFORMING and _weights(folder.weights.name):
+    if folder.architecture in INPUT_TRANSFORMING and _weights(folder.weights.name):
         network.transform_input = True
     state = read_state_dict(folder.weights)
-    channels.match(network, state)
-    fill(network, state, folder.weights, folder.architecture)
+    channels.match_weights(network, state)
+    load_weights(network, state, folder.weights, folder.architecture)
     return network.eval()
 
 
@@ -38,16 +38,16 @@ def build(architecture: str, classes: int, path: Path) -> torch.nn.Module:
     """Return the network without its weights. Raise ModelError, naming `path`, if torchvision does not have it."""
     if architecture not in ARCHITECTURES:
         raise ModelError(f"{path}: torchvision has no classification architecture {architecture!r}")
-    fast = {"init_weights": False} if architecture in TRANSFORMING else {}
-    network: torch.nn.Module = models.get_model(architecture, weights=None, num_classes=classes, **fast)
+    keywords = {"init_weights": False} if architecture in INPUT_TRANSFORMING else {}
+    network: torch.nn.Module = models.get_model(architecture, weights=None, num_classes=classes, **keywords)
     return network
 
 
 def check_hash(path: Path) -> None:
     """Raise ModelError if the file name contains the start of a sha256 that is not the file's."""
-    if (match := HASH_IN_NAME.search(path.name)) and not (found := sha256(path)).startswith(match[1]):
+    if (match := HASH_IN_NAME.search(path.name)) and not (digest := sha256(path)).startswith(match[1]):
         raise ModelError(
-            f"{path}: sha256 starts with {found[: len(match[1])]}, its name says {match[1]}; download the file again"
+            f"{path}: sha256 starts with {digest[: len(match[1])]}, its name says {match[1]}; download the file again"
         )
 
 
@@ -56,13 +56,13 @@ def describe(path: Path, architecture: str) -> Description:
 
     Raise ModelError if the architecture is unknown or the weights do not fit it.
     """
-    path = guess.file_in(path, STATE_DICTS)
+    path = detect.find_file(path, STATE_DICTS)
     weights = _weights(path.name)
     if not architecture:
         if weights is None:
             raise ModelError(f"{path}: not a name that torchvision publishes weights under; name the architecture")
         architecture = next(
-            one for one in models.list_models(module=models) if weights in models.get_model_weights(one)
+            each for each in models.list_models(module=models) if weights in models.get_model_weights(each)
         )
     network = build(architecture, imagenet_labels.IMAGENET_CLASSES, path)
     weights = weights or models.get_model_weights(architecture).DEFAULT
@@ -70,9 +70,9 @@ def describe(path: Path, architecture: str) -> Description:
     last = next(reversed(network.state_dict()))
     state = read_state_dict(path)
     if last not in state:
-        fill(network, state, path, architecture)  # raises ModelError with the differences
-    geometry, *normal = preprocessing(weights)
-    mean, std = (channels.normal(values, channels.of_state(network, state)) for values in normal)
+        load_weights(network, state, path, architecture)  # raises ModelError with the differences
+    geometry, *normalisation = preprocessing(weights)
+    mean, std = (channels.normalisation(values, channels.channels_of(network, state)) for values in normalisation)
     english = weights.meta["categories"]
     return Description(
         loader="torchvision", architecture=architecture, weights=path.name, files={path.name: path},
@@ -90,5 +90,5 @@ def preprocessing(weights: Any) -> tuple[Geometry, tuple[float, ...], tuple[floa
 
 def _weights(name: str) -> Any:
     """Return the published weights with this file name, or None."""
-    known = (one for each in ARCHITECTURES for one in models.get_model_weights(each))
-    return next((one for one in known if one.url.rpartition("/")[2] == name), None)
+    published = (each for each in ARCHITECTURES for each in models.get_model_weights(each))
+    return next((each for each in published if each.url.rpartition("/")[2] == name), None)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
 
-from worker.contract.fields import ModelError, some
+from worker.contract.fields import ModelError, abbreviate
 from worker.contract.model_files import CONFIG, PREPROCESSOR, read_json
 from worker.models.folder import ModelFolder
 from worker.models.loaders import Description, imagenet_labels
@@ -38,12 +38,12 @@ def load(folder: ModelFolder) -> torch.nn.Module:
     Additional weights are allowed, since published folders often include the head of the original training.
     """
     path = folder.weights
-    classifier = pretrained(AutoModelForImageClassification, path)
+    classifier = load_pretrained(AutoModelForImageClassification, path)
     flipped = (path / PREPROCESSOR).is_file() and flips(read_processor(path))
     return Logits(classifier, flipped).eval()
 
 
-def pretrained(kind: Any, path: Path) -> torch.nn.Module:
+def load_pretrained(kind: Any, path: Path) -> torch.nn.Module:
     """Return the network in the folder `path`, built by the auto class `kind`, such as AutoModel.
 
     Raise ModelError if one of its weights is missing or of another shape; additional weights are allowed.
@@ -52,16 +52,16 @@ def pretrained(kind: Any, path: Path) -> torch.nn.Module:
         check_weights(file)
     config = read_json(path / CONFIG)
     try:
-        network, found = kind.from_pretrained(
+        network, report = kind.from_pretrained(
             path, local_files_only=True, trust_remote_code=False, output_loading_info=True,
             ignore_mismatched_sizes=True, dtype=torch.float32,
         )  # fmt: skip
     except Exception as error:  # a damaged folder may make transformers raise anything
-        raise refused(path, error) from error
-    lacking = sorted(found["missing_keys"]) + sorted(key for key, *_ in found["mismatched_keys"])
-    if lacking:
+        raise load_error(path, error) from error
+    missing = sorted(report["missing_keys"]) + sorted(key for key, *_ in report["mismatched_keys"])
+    if missing:
         raise ModelError(
-            f"{path}: does not fit {config.get('model_type')}: missing or of another shape: {some(lacking)}"
+            f"{path}: does not fit {config.get('model_type')}: missing or of another shape: {abbreviate(missing)}"
         )
     return network
 
@@ -70,12 +70,12 @@ def describe(path: Path, architecture: str) -> Description:
     """Return the description from the folder's JSON files. Raise ModelError if a file is missing or unsupported."""
     if not path.is_dir():
         raise ModelError(f"{path}: not a folder; needed one with {CONFIG}, {PREPROCESSOR} and weights")
-    for needed in (CONFIG, PREPROCESSOR):
-        read_json(path / needed)
-    copied = [path / CONFIG, path / PREPROCESSOR, *weights_and_index(path)]
+    for name in (CONFIG, PREPROCESSOR):
+        read_json(path / name)
+    sources = [path / CONFIG, path / PREPROCESSOR, *weights_and_index(path)]
     geometry, mean, std = preprocessing(read_processor(path), path, getattr(_config(path), "num_channels", RGB))
     return Description(
-        loader="transformers", architecture="", weights=".", files={file.name: file for file in copied},
+        loader="transformers", architecture="", weights=".", files={file.name: file for file in sources},
         geometry=geometry, mean=mean, std=std, labels=_labels(path), activation=_activation(path),
     )  # fmt: skip
 
@@ -101,10 +101,10 @@ def weight_files(path: Path) -> list[Path]:
 
 def _labels(path: Path) -> dict[str, tuple[str, ...]]:
     config = _config(path)
-    named = [str(config.id2label[index]) for index in range(config.num_labels)]
-    if named == [f"LABEL_{index}" for index in range(config.num_labels)]:  # transformers' placeholders
+    names = [str(config.id2label[index]) for index in range(config.num_labels)]
+    if names == [f"LABEL_{index}" for index in range(config.num_labels)]:  # transformers' placeholders
         return dict(imagenet_labels.of_classes(config.num_labels))
-    return dict(imagenet_labels.imagenet(named))
+    return dict(imagenet_labels.imagenet(names))
 
 
 def _activation(path: Path) -> str:
@@ -115,7 +115,7 @@ def _config(path: Path) -> Any:
     try:
         return AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # a damaged folder may make transformers raise anything
-        raise refused(path, error) from error
+        raise load_error(path, error) from error
 
 
 def read_processor(path: Path) -> Any:
@@ -123,9 +123,9 @@ def read_processor(path: Path) -> Any:
     try:
         return AutoImageProcessor.from_pretrained(path, local_files_only=True, trust_remote_code=False, backend="pil")
     except Exception as error:  # a damaged folder may make transformers raise anything
-        raise refused(path, error) from error
+        raise load_error(path, error) from error
 
 
-def refused(path: Path, error: Exception) -> ModelError:
+def load_error(path: Path, error: Exception) -> ModelError:
     """Return the ModelError for an `error` that transformers raised on the folder `path`."""
     return ModelError(f"{path}: not a folder that transformers can load: {str(error).splitlines()[0]}")

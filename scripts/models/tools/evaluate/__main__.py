@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from scripts.base.console import say
-from scripts.models.tools import EvaluateTask, received, reported
+from scripts.models.tools import EvaluateTask, read_arguments, run_and_report
 from scripts.models.tools.evaluate import JSON, PAGE
 from scripts.models.tools.evaluate.evaluation import evaluate
 from scripts.models.tools.evaluate.page import page
@@ -25,8 +25,8 @@ def report(out: Path, task: EvaluateTask) -> None:
 
 
 def main(folder: Path, task: EvaluateTask) -> int:
-    return reported(lambda: report(folder, task), folder, folder, task.images)
+    return run_and_report(lambda: report(folder, task), folder, folder, task.images)
 
 
 if __name__ == "__main__":
-    sys.exit(main(*received(EvaluateTask)))
+    sys.exit(main(*read_arguments(EvaluateTask)))

@@ -15,10 +15,10 @@ from scripts.models.tools.evaluate.dataset import Dataset, Image, SkippedFile
 from scripts.models.tools.evaluate.metrics import Metrics, compute_metrics
 from scripts.models.tools.evaluate.progress import Progress
 from scripts.models.tools.evaluate.report import Evaluation, Mistake, abbreviated, count_images, printable
-from scripts.models.tools.evaluate.run import Answer, answers, places
-from scripts.models.tools.prepare.isolated import Place
+from scripts.models.tools.evaluate.run import Answer, answers, placements
+from scripts.models.tools.prepare.isolated import Placement
 from worker.contract.languages import BOTH
-from worker.contract.machine import kind
+from worker.contract.machine import machine_kind
 from worker.models.folder import ModelFolder, read_folder, verify_files
 from worker.models.labels import SIGMOID, SOFTMAX
 
@@ -34,11 +34,11 @@ def evaluate(path: Path, source: Path, on_gpus: bool) -> tuple[Evaluation, list[
     verify_files(folder)
     data = dataset.read(source, Classes(folder.output))
     _require_images(folder, source, data)
-    process_places = places(read_hardware(), path, on_gpus)[: len(data.images)]
-    machine = kind(process_places[0].gpu)
+    process_placements = placements(read_hardware(), path, on_gpus)[: len(data.images)]
+    machine = machine_kind(process_placements[0].gpu)
     choice = folder.engine.choose(machine)
     step(f"evaluating {folder.name} by {choice.engine} in {choice.precision} on {count_images(len(data.images))}")
-    answered, seconds = _classify(path, data, process_places)
+    answered, seconds = _classify(path, data, process_placements)
     if not answered:
         first = data.broken[0]
         raise CommandError(
@@ -56,7 +56,7 @@ def evaluate(path: Path, source: Path, on_gpus: bool) -> tuple[Evaluation, list[
         machine=machine,
         source=str(source),
         created=datetime.now(UTC),
-        processes=len(process_places),
+        processes=len(process_placements),
         seconds=seconds,
         metrics=metrics,
         mistakes=[Mistake(image.name, image.truth, answer.best[0], answer.score) for image, answer in wrong],
@@ -67,11 +67,15 @@ def evaluate(path: Path, source: Path, on_gpus: bool) -> tuple[Evaluation, list[
     return evaluation, [image.path for image, _ in wrong]
 
 
-def _classify(path: Path, data: Dataset, process_places: Sequence[Place]) -> tuple[list[tuple[Image, Answer]], float]:
+def _classify(
+    path: Path, data: Dataset, process_placements: Sequence[Placement]
+) -> tuple[list[tuple[Image, Answer]], float]:
     """Return the images with their answers, and the seconds taken; add images without an answer to the broken ones."""
     progress, answered = Progress(len(data.images)), {}
     try:
-        for position, answer in answers(path, [image.path for image in data.images], process_places, progress.start):
+        for position, answer in answers(
+            path, [image.path for image in data.images], process_placements, progress.start
+        ):
             progress.advance()
             if isinstance(answer, Answer):
                 answered[position] = answer
@@ -99,7 +103,7 @@ def _require_images(folder: ModelFolder, source: Path, data: Dataset) -> None:
     classes = [name for name in data.unknown if name]
     labels = folder.output.labels
     if classes:
-        known = abbreviated(labels.shown(int(index), BOTH) for index in folder.output.main)
+        known = abbreviated(labels.name(int(index), BOTH) for index in folder.output.main)
         raise CommandError(
             f"IMAGES: {source}: found the classes {abbreviated(classes)}, none of which {folder.name} has: "
             f"needed some of {known}"

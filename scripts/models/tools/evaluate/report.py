@@ -10,7 +10,7 @@ from scripts.base.console import aligned
 from scripts.models.tools.evaluate import FORMAT
 from scripts.models.tools.evaluate.dataset import SkippedFile, UnknownName
 from scripts.models.tools.evaluate.metrics import BINS, RULE, TOP, ClassMetrics, Metrics
-from worker.contract.fields import some
+from worker.contract.fields import abbreviate
 from worker.contract.languages import BOTH
 from worker.models.labels import Labels
 
@@ -62,7 +62,7 @@ class Evaluation:
 
     def label(self, index: int) -> str:
         """Return the label of class `index` in all the model's languages."""
-        return self.labels.shown(index, BOTH)
+        return self.labels.name(index, BOTH)
 
     def weakest_classes(self) -> list[ClassMetrics]:
         """Return the classes with images, lowest recall first."""
@@ -100,7 +100,7 @@ def summary(evaluation: Evaluation) -> list[tuple[str, str, str]]:
 
 def _unsure(metrics: Metrics) -> tuple[str, str]:
     if metrics.unsure_below is None:
-        return "-", f"there is no such score: {RULE}"
+        return "-", f"no score meets the rule: {RULE}"
     return f"{metrics.unsure_below:.2f}", f"{RULE}; {percent(metrics.unsure)} of these answers would be unsure"
 
 
@@ -204,4 +204,4 @@ def _list(title: str, rows: Sequence[str]) -> Iterator[str]:
 
 def abbreviated(names: Iterable[str]) -> str:
     """Return the first MAX_ROWS names and the number of further ones."""
-    return some(map(printable, names), MAX_ROWS)
+    return abbreviate(map(printable, names), MAX_ROWS)

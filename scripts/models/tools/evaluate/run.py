@@ -14,19 +14,19 @@ from pathlib import Path
 import numpy as np
 
 from scripts.cluster.hardware import Hardware
-from scripts.cluster.plan import near_cores, physical_cores
-from scripts.models.tools.answers import asker, check_count, open_engine, outputs
+from scripts.cluster.plan import assign_cores, physical_cores
+from scripts.models.tools.answers import check_label_count, count_outputs, logits_function, open_engine
 from scripts.models.tools.evaluate.metrics import TOP
 from scripts.models.tools.prepare import scaling
-from scripts.models.tools.prepare.isolated import ENDING_S, SPAWN, Failed, IsolatedProcess, Place
-from scripts.models.tools.prepare.measure import MEMORY
+from scripts.models.tools.prepare.isolated import EXIT_TIMEOUT_S, SPAWN, IsolatedProcess, Placement, ProcessFailed
+from scripts.models.tools.prepare.measure import MEMORY_SHARE
 from worker.contract.errors import ServiceError
 from worker.contract.fields import ModelError
 from worker.models.folder import ModelFolder, read_folder
 
 QUEUE_LENGTH = 2  # images sent to a process: it works on the second while the first answer is read
-LOAD_S, IMAGE_S = 600.0, 300.0  # a process that takes longer counts as hung
-CHECK_S = 1.0  # between two checks for hung processes
+LOAD_TIMEOUT_S, IMAGE_TIMEOUT_S = 600.0, 300.0  # a process that takes longer counts as hung
+CHECK_INTERVAL_S = 1.0  # between two checks for hung processes
 MAX_FILE_BYTES = 1 << 29  # read of a file
 PROCESS_BYTES = 700_000_000  # of an interpreter, its libraries, and the largest permitted image while it is decoded
 COPIES = 3  # of a network in memory: as it was read, and compiled for two batch sizes
@@ -43,30 +43,33 @@ class Answer:
 Result = Answer | str  # or why there is no answer
 
 
-def places(hardware: Hardware, folder: Path, on_gpus: bool) -> list[Place]:
-    """Return the processes' places: one for each GPU, or as many on all cores as the memory allows."""
+def placements(hardware: Hardware, folder: Path, on_gpus: bool) -> list[Placement]:
+    """Return the placements of the processes: one for each GPU, or as many on all cores as the memory allows."""
     if on_gpus:
         cores = physical_cores(hardware.cpus)
-        return [Place(scaling.numbers(near), gpu.uuid) for gpu, near in near_cores(hardware.gpus[: len(cores)], cores)]
+        return [
+            Placement(scaling.cpu_numbers(near), gpu.uuid)
+            for gpu, near in assign_cores(hardware.gpus[: len(cores)], cores)
+        ]
     model_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     process_bytes = PROCESS_BYTES + COPIES * model_bytes
-    choices = [scaling.places(hardware.cpus, size) for size in scaling.sizes(hardware.cpus)]
-    memory_bytes = MEMORY * hardware.memory_bytes
+    choices = [scaling.placements(hardware.cpus, size) for size in scaling.sizes(hardware.cpus)]
+    memory_bytes = MEMORY_SHARE * hardware.memory_bytes
     return next((choice for choice in choices if len(choice) * process_bytes <= memory_bytes), choices[-1])
 
 
 def answers(
-    folder: Path, images: Sequence[Path], places: Sequence[Place], ready: Callable[[], None]
+    folder: Path, images: Sequence[Path], placements: Sequence[Placement], ready: Callable[[], None]
 ) -> Iterator[tuple[int, Result]]:
     """Yield the position of every image with its result, in the order of completion.
 
     Call `ready` once the first process has loaded the engine. Raise ModelError if a process cannot load it.
     """
     waiting, started = deque(range(len(images))), False
-    evaluators = [Evaluator(place, folder) for place in places[: len(images)]]
+    evaluators = [Evaluator(placement, folder) for placement in placements[: len(images)]]
     try:
         while waiting or any(evaluator.sent for evaluator in evaluators):
-            wait([evaluator.connection for evaluator in evaluators], CHECK_S)
+            wait([evaluator.connection for evaluator in evaluators], CHECK_INTERVAL_S)
             for number, evaluator in enumerate(evaluators):
                 yield from evaluator.receive()
                 if evaluator.loaded and not started:
@@ -79,7 +82,7 @@ def answers(
                         yield evaluator.sent.popleft(), evaluator.fault
                     waiting.extendleft(reversed(evaluator.sent))
                     evaluator.stop()
-                    evaluators[number] = Evaluator(evaluator.place, folder)
+                    evaluators[number] = Evaluator(evaluator.placement, folder)
                 elif evaluator.loaded:
                     while waiting and len(evaluator.sent) < QUEUE_LENGTH:
                         evaluator.send(waiting[0], images[waiting.popleft()])
@@ -89,16 +92,18 @@ def answers(
 
 
 class Evaluator:
-    """A process at `place` that classifies images in the order in which they are sent."""
+    """A process at `placement` that classifies images in the order in which they are sent."""
 
-    def __init__(self, place: Place, folder: Path) -> None:
-        self.place = place
+    def __init__(self, placement: Placement, folder: Path) -> None:
+        self.placement = placement
         self.sent: deque[int] = deque()  # positions of images without an answer
         self.loaded = False
         self.fault = ""  # why the process ended or hangs
-        self._limit_s, self._last_answer_s = LOAD_S, time.monotonic()
+        self._timeout_s, self._last_answer_s = LOAD_TIMEOUT_S, time.monotonic()
         self.connection, child_connection = SPAWN.Pipe()
-        self._process = IsolatedProcess(place, answer_all, child_connection, folder, len(place.cpus), place.gpu)
+        self._process = IsolatedProcess(
+            placement, answer_all, child_connection, folder, len(placement.cpus), placement.gpu
+        )
         child_connection.close()
 
     def send(self, position: int, path: Path) -> None:
@@ -114,20 +119,20 @@ class Evaluator:
         try:
             while self.connection.poll():
                 answer = self.connection.recv()
-                self._limit_s, self._last_answer_s = IMAGE_S, time.monotonic()
+                self._timeout_s, self._last_answer_s = IMAGE_TIMEOUT_S, time.monotonic()
                 if self.loaded:
                     yield self.sent.popleft(), answer
                 self.loaded = True
         except (EOFError, OSError):
-            self.fault = self._reason_for_end()
+            self.fault = self._exit_reason()
         busy = self.sent or not self.loaded
-        if busy and not self.fault and time.monotonic() - self._last_answer_s > self._limit_s:
-            self.fault = f"no answer within {self._limit_s:.0f} s"
+        if busy and not self.fault and time.monotonic() - self._last_answer_s > self._timeout_s:
+            self.fault = f"no answer within {self._timeout_s:.0f} s"
 
-    def _reason_for_end(self) -> str:
+    def _exit_reason(self) -> str:
         try:
-            self._process.result(ENDING_S)
-        except Failed as failure:
+            self._process.result(EXIT_TIMEOUT_S)
+        except ProcessFailed as failure:
             return str(failure)
         return "its process ended"
 
@@ -141,17 +146,17 @@ def answer_all(images: Connection, path: Path, threads: int, gpu: str) -> None:
     """Send None once the engine is ready, then a result for every path received; raise ModelError."""
     folder = read_folder(path)
     engine = open_engine(folder, threads, gpu)
-    check_count(folder.output.labels, outputs(folder, engine))
-    ask = asker(folder, engine)
+    check_label_count(folder.output.labels, count_outputs(folder, engine))
+    get_logits = logits_function(folder, engine)
     images.send(None)
     while True:
-        images.send(_answer(folder, ask, images.recv()))
+        images.send(_answer(folder, get_logits, images.recv()))
 
 
-def _answer(folder: ModelFolder, ask: Callable[[bytes], np.ndarray], path: Path) -> Result:
+def _answer(folder: ModelFolder, get_logits: Callable[[bytes], np.ndarray], path: Path) -> Result:
     try:
         with path.open("rb") as file:
-            scores = folder.output.scores(ask(file.read(MAX_FILE_BYTES)))
+            scores = folder.output.scores(get_logits(file.read(MAX_FILE_BYTES)))
     except ServiceError as error:
         return error.message
     except OSError as error:

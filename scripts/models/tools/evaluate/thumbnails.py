@@ -7,13 +7,13 @@ from pathlib import Path
 
 from PIL import Image
 
-from scripts.models.tools.prepare.isolated import Failed, everywhere, run_isolated
+from scripts.models.tools.prepare.isolated import ProcessFailed, all_cpus, run_isolated
 from worker.contract.limits import LIMITS
 from worker.decode import Pixels, read
 
 SIDE, QUALITY = 240, 80  # pixels of the longer side, JPEG quality
 RGB = 3  # bands
-LIMIT_S = 300.0
+TIMEOUT_S = 300.0
 
 
 def data_urls(paths: Sequence[Path], pixels: Pixels) -> list[str]:
@@ -22,8 +22,8 @@ def data_urls(paths: Sequence[Path], pixels: Pixels) -> list[str]:
     They are made in a process of their own, so that a crash costs the thumbnails and not the report.
     """
     try:
-        return run_isolated(everywhere(), LIMIT_S, _data_urls, paths, pixels)
-    except Failed:
+        return run_isolated(all_cpus(), TIMEOUT_S, _data_urls, paths, pixels)
+    except ProcessFailed:
         return [""] * len(paths)
 
 

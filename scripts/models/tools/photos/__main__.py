@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from scripts.base.console import say, step
-from scripts.models.tools import PhotosTask, received, reported
+from scripts.models.tools import PhotosTask, read_arguments, run_and_report
 from scripts.models.tools.photos.differences import differences
 from scripts.models.tools.photos.folder import make
 from scripts.models.tools.photos.sources import find
@@ -13,11 +13,11 @@ from scripts.models.tools.photos.sources import find
 def fill(out: Path, task: PhotosTask) -> None:
     """Fill the folder `out` and print its differences from the earlier one; raise ModelError."""
     make(find(task.wheels, task.lock.read_text(encoding="utf-8")), out)
-    step(f"compared with {task.before}")
-    for line in list(differences(task.before, out)) or ["no differences"]:
+    step(f"compared with {task.previous}")
+    for line in list(differences(task.previous, out)) or ["no differences"]:
         say(f"   {line}")
 
 
 if __name__ == "__main__":
-    folder, task = received(PhotosTask)
-    sys.exit(reported(lambda: fill(folder, task), folder, folder, folder))
+    folder, task = read_arguments(PhotosTask)
+    sys.exit(run_and_report(lambda: fill(folder, task), folder, folder, folder))

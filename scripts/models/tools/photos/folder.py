@@ -9,7 +9,7 @@ import openvino as ov
 from scripts.base.console import say, step
 from scripts.models.options import AddModelOptions
 from scripts.models.tools.add import add
-from scripts.models.tools.answers import asker, open_engine
+from scripts.models.tools.answers import logits_function, open_engine
 from scripts.models.tools.manifest import engine_table, golden_table, input_table, labels_file, output_table, to_text
 from scripts.models.tools.photos.sources import GOLDEN, WEIGHTS, Sources
 from scripts.models.tools.prepare.converters import openvino, samples
@@ -18,7 +18,7 @@ from worker.contract.files import sha256
 from worker.models.folder import ModelFolder, read_folder, verify_files
 from worker.models.golden import check_golden
 from worker.models.loaders import Description, describe, load_network
-from worker.models.loaders.prepared import read
+from worker.models.loaders.exported import read
 from worker.models.output import Golden
 
 NAME, VERSION, NETWORK, PRECISION = "photos", "1", "model.xml", "int8"
@@ -38,15 +38,15 @@ def make(sources: Sources, out: Path) -> None:
     for photograph in GOLDEN:
         (out / photograph.path).write_bytes(sources.jpeg(photograph))
     with TemporaryDirectory() as scratch:
-        weights, source, exact = (Path(scratch) / name for name in (Path(WEIGHTS).name, "source", "f32.xml"))
+        weights, source, f32_network = (Path(scratch) / name for name in (Path(WEIGHTS).name, "source", "f32.xml"))
         weights.write_bytes(sources.state_dict())
         description, folder = describe(weights), _add_model(weights, source, out / GOLDEN[0].path)
         step("converting the network")
-        openvino.convert(load_network(folder), folder.input, exact)
+        openvino.convert(load_network(folder), folder.input, f32_network)
         step(f"quantising it, calibrated on {CALIBRATION_CROPS} crops of photographs")
         crops = sources.crops(CALIBRATION_CROPS, folder.input.geometry.size)
         inputs = list(samples.normalised(crops, folder.input))
-        ov.save_model(openvino.quantised(read(exact), inputs), out / NETWORK, compress_to_fp16=True)
+        ov.save_model(openvino.quantised(read(f32_network), inputs), out / NETWORK, compress_to_fp16=True)
     for language, lines in description.labels.items():
         _write(out / labels_file(language), "".join(f"{line}\n" for line in lines))
     _write(out / "README.md", readme())
@@ -70,18 +70,18 @@ def _write_manifest(out: Path, description: Description) -> None:
     classes = [english.index(photograph.label) for photograph in GOLDEN]
     _write(out / "model.toml", model_toml(description, digests, classes, [0.0] * len(classes)))
     draft = read_folder(out)
-    ask = asker(draft, open_engine(draft))
-    answers = [draft.output.scores(ask(golden.image.read_bytes())) for golden in draft.golden]
+    get_logits = logits_function(draft, open_engine(draft))
+    answers = [draft.output.scores(get_logits(golden.image.read_bytes())) for golden in draft.golden]
     for photograph, index, scores in zip(GOLDEN, classes, answers, strict=True):
         best = int(scores.argmax())
-        say(f"   {photograph.name}: {draft.output.labels.shown(best, 'both')} ({scores[best]:.3f})")
+        say(f"   {photograph.name}: {draft.output.labels.name(best, 'both')} ({scores[best]:.3f})")
         if best != index:
             raise ModelError(f"{photograph.path}: found the answer {english[best]}, needed {photograph.label}")
     golden_scores = [float(scores[index]) for index, scores in zip(classes, answers, strict=True)]
     _write(out / "model.toml", model_toml(description, digests, classes, golden_scores))
     folder = read_folder(out)
     verify_files(folder)
-    check_golden(folder, ask, PRECISION)
+    check_golden(folder, get_logits, PRECISION)
 
 
 def model_toml(

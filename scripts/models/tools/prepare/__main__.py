@@ -2,11 +2,13 @@
 
 import sys
 
-from scripts.models.tools import PrepareTask, received, reported
-from scripts.models.tools.prepare.effort import QUICK, WHOLE
+from scripts.models.tools import PrepareTask, read_arguments, run_and_report
+from scripts.models.tools.prepare.effort import QUICK, THOROUGH
 from scripts.models.tools.prepare.preparation import prepare
 
 if __name__ == "__main__":
-    folder, task = received(PrepareTask)
-    effort = QUICK if task.quick else WHOLE
-    sys.exit(reported(lambda: prepare(folder, task.calibration, effort), folder, task.shown, task.shown))
+    folder, task = read_arguments(PrepareTask)
+    effort = QUICK if task.quick else THOROUGH
+    sys.exit(
+        run_and_report(lambda: prepare(folder, task.calibration, effort), folder, task.display_path, task.display_path)
+    )

@@ -12,8 +12,8 @@ from statistics import median
 
 import numpy as np
 
-from scripts.models.tools.answers import asker, head, open_engine
-from scripts.models.tools.prepare.effort import WHOLE, Effort
+from scripts.models.tools.answers import head, logits_function, open_engine
+from scripts.models.tools.prepare.effort import THOROUGH, Effort
 from worker.contract.engine import EngineSpec
 from worker.contract.fields import ModelError
 from worker.engines import Engine, require_support
@@ -21,10 +21,10 @@ from worker.models.folder import ModelFolder, read_folder
 from worker.models.golden import TOLERANCE, check_golden
 
 CPU_SIZES, GPU_SIZES = (1, 2, 4, 8, 16), (1, 2, 4, 8, 16, 32, 64, 128)
-GAIN = 1.03  # the least speed-up per image that justifies a larger batch and its wait; less is noise
-LEAST = 50  # the fewest images to compare answers on, however long that takes
-LONGEST_BATCH_S = 1.0  # longest batch: the next request waits for it
-LEAST_ROUNDS, MOST_ROUNDS = 3, 15
+MIN_SPEEDUP = 1.03  # the smallest speed-up per image that justifies a larger batch and its wait; less is noise
+MIN_IMAGES = 50  # the fewest images to compare answers on, however long that takes
+MAX_BATCH_S = 1.0  # longest batch: the next request waits for it
+MIN_ROUNDS, MAX_ROUNDS = 3, 15
 KILOBYTE = 1024
 
 
@@ -42,13 +42,13 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Subject:
+class ModelUnderTest:
     """The model to benchmark: its folder, its prepared networks by name, a .npy file of uint8 images [N, H, W, C]."""
 
     folder: Path
     prepared: Mapping[str, str]
     images: Path
-    effort: Effort = WHOLE
+    effort: Effort = THOROUGH
 
 
 @dataclass(frozen=True)
@@ -67,43 +67,45 @@ class BenchmarkResult:
     @property
     def batch_sizes(self) -> tuple[int, ...]:
         """The batch sizes worth using: 1, and each that is faster per image than every smaller one."""
-        return worth_having(self.seconds)
+        return useful_batch_sizes(self.seconds)
 
 
-def worth_having(seconds: Mapping[int, float]) -> tuple[int, ...]:
-    """Return the smallest batch size in `seconds` (per image), and each that beats every smaller one by GAIN."""
-    best, *others = sorted(seconds)
-    kept = [best]
-    for size in others:
-        if seconds[size] * GAIN < seconds[kept[-1]]:
-            kept.append(size)
-    return tuple(kept)
+def useful_batch_sizes(seconds: Mapping[int, float]) -> tuple[int, ...]:
+    """Return the smallest batch size in `seconds` (per image), and each that beats every smaller one by MIN_SPEEDUP."""
+    smallest, *larger = sorted(seconds)
+    useful = [smallest]
+    for size in larger:
+        if seconds[size] * MIN_SPEEDUP < seconds[useful[-1]]:
+            useful.append(size)
+    return tuple(useful)
 
 
-def run_benchmark(subject: Subject, candidate: Candidate, threads: int) -> BenchmarkResult:
+def run_benchmark(model: ModelUnderTest, candidate: Candidate, threads: int) -> BenchmarkResult:
     """Benchmark `candidate` on the cores this process is pinned to. Raise ModelError if it cannot run the network."""
-    images = np.load(subject.images)
-    folder, engine = opened(subject, candidate, (1,), threads)
-    logits, fault = _answers(folder, engine, images, subject.effort.check_s), golden_fault(folder, engine)
-    most = LONGEST_BATCH_S / _timed(engine, images[:1], 0)
-    sizes = [size for size in (GPU_SIZES if candidate.gpu else CPU_SIZES) if size == 1 or size <= most]
+    images = np.load(model.images)
+    folder, engine = open_candidate(model, candidate, (1,), threads)
+    logits, fault = _logits(folder, engine, images, model.effort.check_s), golden_fault(folder, engine)
+    max_size = MAX_BATCH_S / _timed(engine, images[:1], 0)
+    sizes = [size for size in (GPU_SIZES if candidate.gpu else CPU_SIZES) if size == 1 or size <= max_size]
     try:
-        folder, engine = opened(subject, candidate, sizes, threads)
+        folder, engine = open_candidate(model, candidate, sizes, threads)
     except ModelError:  # some networks are exported for one batch size
         sizes = [1]
-    sound = [size for size in sizes if size == 1 or _alike(folder, engine, images, logits, size)]
+    valid_sizes = [size for size in sizes if size == 1 or _gives_same_scores(folder, engine, images, logits, size)]
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KILOBYTE
-    return BenchmarkResult(logits, fault, _seconds(engine, images, sound, subject.effort), memory)
+    return BenchmarkResult(logits, fault, _seconds(engine, images, valid_sizes, model.effort), memory)
 
 
-def opened(subject: Subject, candidate: Candidate, sizes: Sequence[int], threads: int) -> tuple[ModelFolder, Engine]:
+def open_candidate(
+    model: ModelUnderTest, candidate: Candidate, sizes: Sequence[int], threads: int
+) -> tuple[ModelFolder, Engine]:
     """Return the folder with `candidate` as its only choice, and the engine, warmed up at all batch `sizes`.
 
     Raise ModelError if the engine cannot run the network.
     """
-    folder = read_folder(subject.folder)
+    folder = read_folder(model.folder)
     require_support(candidate.engine, candidate.precision)
-    spec = EngineSpec(candidate.engine, candidate.precision, tuple(sizes), prepared=subject.prepared)
+    spec = EngineSpec(candidate.engine, candidate.precision, tuple(sizes), prepared=model.prepared)
     folder = replace(folder, engine=spec)
     return folder, open_engine(folder, threads, candidate.gpu)
 
@@ -111,32 +113,32 @@ def opened(subject: Subject, candidate: Candidate, sizes: Sequence[int], threads
 def golden_fault(folder: ModelFolder, engine: Engine) -> str:
     """Return the message of the failed golden check, "" if `engine` answers the golden images as recorded."""
     try:
-        check_golden(folder, asker(folder, engine), engine.precision)
+        check_golden(folder, logits_function(folder, engine), engine.precision)
     except ModelError as error:
         return str(error)
     return ""
 
 
-def _answers(folder: ModelFolder, engine: Engine, images: np.ndarray, limit_s: float) -> np.ndarray:
+def _logits(folder: ModelFolder, engine: Engine, images: np.ndarray, limit_s: float) -> np.ndarray:
     started, rows = time.monotonic(), []
     for image in images:
         rows.append(engine.infer(image[None])[0])
-        if len(rows) >= LEAST and time.monotonic() - started > limit_s:
+        if len(rows) >= MIN_IMAGES and time.monotonic() - started > limit_s:
             break
     return head(folder)(np.stack(rows))
 
 
-def _alike(folder: ModelFolder, engine: Engine, images: np.ndarray, logits: np.ndarray, size: int) -> bool:
+def _gives_same_scores(folder: ModelFolder, engine: Engine, images: np.ndarray, logits: np.ndarray, size: int) -> bool:
     """Return whether a batch of `size` gets the same answers as its images one by one.
 
     A conversion may have fixed the batch size.
     """
-    chosen = np.arange(size) % len(logits)
+    indices = np.arange(size) % len(logits)
     try:
-        batch = head(folder)(engine.infer(images[chosen]))
+        batch = head(folder)(engine.infer(images[indices]))
     except Exception:  # any exception of an engine means that it cannot run this size
         return False
-    difference = np.abs(folder.output.scores(batch) - folder.output.scores(logits[chosen])).max()
+    difference = np.abs(folder.output.scores(batch) - folder.output.scores(logits[indices])).max()
     return bool(difference <= TOLERANCE)
 
 
@@ -146,18 +148,18 @@ def _seconds(engine: Engine, images: np.ndarray, sizes: Sequence[int], effort: E
     They are medians over rounds that run every size once, so that a disturbance affects all sizes alike.
     """
     batches = {size: images[np.arange(size) % len(images)] for size in sizes}
-    found: dict[int, list[float]] = {size: [] for size in sizes}
+    timings: dict[int, list[float]] = {size: [] for size in sizes}
     end = time.monotonic() + effort.measure_s
-    while len(found[1]) < LEAST_ROUNDS or (len(found[1]) < MOST_ROUNDS and time.monotonic() < end):
+    while len(timings[1]) < MIN_ROUNDS or (len(timings[1]) < MAX_ROUNDS and time.monotonic() < end):
         for size, batch in batches.items():
-            found[size].append(_timed(engine, batch, effort.turn_s) / size)
-    return {size: median(times) for size, times in found.items()}
+            timings[size].append(_timed(engine, batch, effort.min_run_s) / size)
+    return {size: median(times) for size, times in timings.items()}
 
 
-def _timed(engine: Engine, batch: np.ndarray, least_s: float) -> float:
-    """Return the mean seconds of one inference of `batch`, repeated for at least `least_s` seconds."""
+def _timed(engine: Engine, batch: np.ndarray, min_s: float) -> float:
+    """Return the mean seconds of one inference of `batch`, repeated for at least `min_s` seconds."""
     started, runs = time.perf_counter(), 0
-    while not runs or time.perf_counter() - started < least_s:
+    while not runs or time.perf_counter() - started < min_s:
         engine.infer(batch)
         runs += 1
     return (time.perf_counter() - started) / runs

@@ -11,12 +11,12 @@ import tifffile
 
 from scripts.models.tools.answers import decoder
 from scripts.models.tools.images import SIZE, jpeg, photo
-from scripts.models.tools.prepare.effort import WHOLE
+from scripts.models.tools.prepare.effort import THOROUGH
 from worker.contract.errors import ServiceError
 from worker.contract.fields import ModelError
 from worker.models.folder import ModelFolder
 
-LEAST = 50  # the fewest of the user's images: with fewer, a single answer would decide
+MIN_IMAGES = 50  # the fewest of the user's images: with fewer, a single answer would decide
 GREY, RGB = 1, 3  # channels
 FULL_SIZE = 340  # pixels: the longer side of the input for which generated images have their default size
 
@@ -32,38 +32,42 @@ class CalibrationImages:
     check: np.ndarray
 
 
-def generated(folder: ModelFolder, count: int = WHOLE.images) -> CalibrationImages:
+def generate(folder: ModelFolder, count: int = THOROUGH.images) -> CalibrationImages:
     """Return `count` generated images with the statistics of photographs, scaled to suit the network's input."""
     geometry = folder.input.geometry
     scale = min(1.0, max(geometry.scaled(1, 1)) / FULL_SIZE)
     size = (round(SIZE[0] * scale), round(SIZE[1] * scale))
-    return _split(folder, _seen(folder, (_file(seed, size, len(folder.input.mean)) for seed in range(count))))
+    return _split(folder, _decoded(folder, (_file(seed, size, len(folder.input.mean)) for seed in range(count))))
 
 
-def own(folder: ModelFolder, place: Path, most: int = WHOLE.images) -> CalibrationImages:
-    """Return up to `most` images from `place` and its subfolders, evenly chosen. Raise ModelError if too few decode."""
-    files = sorted(path for path in place.rglob("*") if path.is_file())
-    count = min(len(files), most)
-    some = (files[turn * len(files) // count] for turn in range(count))
-    found = list(_seen(folder, (file.read_bytes() for file in some)))
-    if len(found) < LEAST:
+def load(folder: ModelFolder, source: Path, max_images: int = THOROUGH.images) -> CalibrationImages:
+    """Return up to `max_images` images, evenly chosen from `source` and its subfolders.
+
+    Raise ModelError if too few of them can be decoded.
+    """
+    files = sorted(path for path in source.rglob("*") if path.is_file())
+    count = min(len(files), max_images)
+    chosen = (files[number * len(files) // count] for number in range(count))
+    images = list(_decoded(folder, (file.read_bytes() for file in chosen)))
+    if len(images) < MIN_IMAGES:
         raise ModelError(
-            f"{place}: found {len(found)} images that can be decoded, needed {LEAST} or more, best {WHOLE.images}"
+            f"{source}: found {len(images)} images that can be decoded, needed {MIN_IMAGES} or more, "
+            f"preferably {THOROUGH.images}"
         )
-    return _split(folder, found)
+    return _split(folder, images)
 
 
 def _file(seed: int, size: tuple[int, int], channels: int) -> bytes:
     """Return a generated image as a file: a JPEG, or for other channel counts a TIFF with bands from several photos."""
     if channels in (GREY, RGB):
         return jpeg(seed, size)
-    photos = [np.asarray(photo(seed + WHOLE.images * turn, size)) for turn in range(-(-channels // RGB))]
+    photos = [np.asarray(photo(seed + THOROUGH.images * number, size)) for number in range(-(-channels // RGB))]
     stream = io.BytesIO()
     tifffile.imwrite(stream, np.concatenate(photos, axis=-1)[..., :channels], planarconfig="contig")
     return stream.getvalue()
 
 
-def _seen(folder: ModelFolder, files: Iterable[bytes]) -> Iterator[np.ndarray]:
+def _decoded(folder: ModelFolder, files: Iterable[bytes]) -> Iterator[np.ndarray]:
     """Yield each file that can be decoded as the network sees it, uint8 [H, W, C]."""
     decode = decoder(folder)
     for data in files:
@@ -71,8 +75,8 @@ def _seen(folder: ModelFolder, files: Iterable[bytes]) -> Iterator[np.ndarray]:
             yield decode(data)
 
 
-def _split(folder: ModelFolder, seen: Iterable[np.ndarray]) -> CalibrationImages:
+def _split(folder: ModelFolder, decoded: Iterable[np.ndarray]) -> CalibrationImages:
     """Split the images: two of every five compare, so that both sets contain images of every subfolder."""
-    images, golden = np.stack(list(seen)), _seen(folder, (golden.image.read_bytes() for golden in folder.golden))
+    images, golden = np.stack(list(decoded)), _decoded(folder, (golden.image.read_bytes() for golden in folder.golden))
     checks = np.isin(np.arange(len(images)) % 5, (1, 3))
     return CalibrationImages(np.stack([*images[~checks], *golden]), images[checks])

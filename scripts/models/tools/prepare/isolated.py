@@ -15,33 +15,33 @@ from worker.process.slot import THREAD_VARIABLES
 
 Result = TypeVar("Result")
 SPAWN = multiprocessing.get_context("spawn")  # a fork would inherit threads and CPU masks already read
-ENDING_S = 5.0  # for a library to clean up after the result was sent
-LONGEST = 160  # characters of a library's error message
+EXIT_TIMEOUT_S = 5.0  # for a library to clean up after the result was sent
+MAX_MESSAGE = 160  # characters of a library's error message
 
 
-class Failed(Exception):
+class ProcessFailed(Exception):
     """The process raised, crashed or took too long; one line says why."""
 
 
 @dataclass(frozen=True)
-class Place:
+class Placement:
     """Where a process runs: its CPUs, and the UUID of the only GPU it sees, "" for none."""
 
     cpus: tuple[int, ...]
     gpu: str = ""
 
 
-def everywhere() -> Place:
+def all_cpus() -> Placement:
     """Return all CPUs that this process may use, without a GPU."""
-    return Place(tuple(sorted(os.sched_getaffinity(0))))
+    return Placement(tuple(sorted(os.sched_getaffinity(0))))
 
 
 class IsolatedProcess:
-    """A process that runs `function(*arguments)` at `place`; leaving its context kills it."""
+    """A process that runs `function(*arguments)` at `placement`; leaving its context kills it."""
 
-    def __init__(self, place: Place, function: Callable[..., Any], *arguments: Any) -> None:
+    def __init__(self, placement: Placement, function: Callable[..., Any], *arguments: Any) -> None:
         self._results, results = SPAWN.Pipe(duplex=False)
-        self._process = SPAWN.Process(target=_run, args=(results, place, function, arguments), daemon=True)
+        self._process = SPAWN.Process(target=_run, args=(results, placement, function, arguments), daemon=True)
         self._process.start()
         results.close()
 
@@ -52,54 +52,54 @@ class IsolatedProcess:
         self._process.kill()
         self._process.join()
 
-    def result(self, limit_s: float) -> Any:
-        """Return the function's result. Raise Failed if it raised, crashed, or took more than `limit_s` seconds."""
+    def result(self, timeout_s: float) -> Any:
+        """Return the function's result. Raise ProcessFailed if it raised, crashed, or exceeded `timeout_s` seconds."""
         try:
-            if not self._results.poll(limit_s):
-                raise Failed(f"no result within {limit_s:.0f} s")
-            good, result = self._results.recv()
+            if not self._results.poll(timeout_s):
+                raise ProcessFailed(f"no result within {timeout_s:.0f} s")
+            succeeded, result = self._results.recv()
         except EOFError:
             self._process.join()
-            raise Failed(_ending(self._process.exitcode or 0)) from None
-        self._process.join(ENDING_S)
-        if not good:
-            raise Failed(result)
+            raise ProcessFailed(_exit_message(self._process.exitcode or 0)) from None
+        self._process.join(EXIT_TIMEOUT_S)
+        if not succeeded:
+            raise ProcessFailed(result)
         return result
 
 
-def run_isolated(place: Place, limit_s: float, function: Callable[..., Result], *arguments: Any) -> Result:
-    """Return the result of `function(*arguments)`, run in a process at `place`. Raise Failed if there is none."""
-    with IsolatedProcess(place, function, *arguments) as process:
-        result: Result = process.result(limit_s)
+def run_isolated(placement: Placement, timeout_s: float, function: Callable[..., Result], *arguments: Any) -> Result:
+    """Return the result of `function(*arguments)`, run at `placement`. Raise ProcessFailed if there is none."""
+    with IsolatedProcess(placement, function, *arguments) as process:
+        result: Result = process.result(timeout_s)
     return result
 
 
-def _ending(status: int) -> str:
+def _exit_message(status: int) -> str:
     if status < 0:
         return f"killed by signal {signal.Signals(-status).name}; is there enough memory?"
     return f"ended with status {status}"
 
 
-def _run(results: Connection, place: Place, function: Callable[..., Any], arguments: Iterable[Any]) -> None:
-    _settle(place)
+def _run(results: Connection, placement: Placement, function: Callable[..., Any], arguments: Iterable[Any]) -> None:
+    _set_up(placement)
     try:
         results.send((True, function(*arguments)))
     except ModelError as error:
         results.send((False, str(error)))
     except Exception as error:  # any exception of a library becomes the result
-        said = " ".join(str(error).split())[:LONGEST]
-        results.send((False, f"{type(error).__name__}: {said}"))
+        message = " ".join(str(error).split())[:MAX_MESSAGE]
+        results.send((False, f"{type(error).__name__}: {message}"))
 
 
-def _settle(place: Place) -> None:
+def _set_up(placement: Placement) -> None:
     """Pin this process before it imports an engine, silence the libraries, and make it exit with its parent."""
-    os.sched_setaffinity(0, place.cpus)
-    os.environ |= {name: str(len(place.cpus)) for name in THREAD_VARIABLES}
-    os.environ["CUDA_VISIBLE_DEVICES"] = place.gpu
+    os.sched_setaffinity(0, placement.cpus)
+    os.environ |= {name: str(len(placement.cpus)) for name in THREAD_VARIABLES}
+    os.environ["CUDA_VISIBLE_DEVICES"] = placement.gpu
     warnings.simplefilter("ignore")
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    null = os.open(os.devnull, os.O_WRONLY)
     for descriptor in (1, 2):
-        os.dup2(nowhere, descriptor)
+        os.dup2(null, descriptor)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -9,16 +9,16 @@ from scripts.base.console import say, warn
 from scripts.cluster.hardware import Hardware
 from scripts.cluster.plan import physical_cores
 from scripts.models.tools.prepare import scaling, select
-from scripts.models.tools.prepare.benchmark import BenchmarkResult, Candidate, Subject, run_benchmark
-from scripts.models.tools.prepare.isolated import Failed, Place, run_isolated
-from worker.contract.engine import EXACT, QUANTISED, EngineSpec, Measured, Scaling
+from scripts.models.tools.prepare.benchmark import BenchmarkResult, Candidate, ModelUnderTest, run_benchmark
+from scripts.models.tools.prepare.isolated import Placement, ProcessFailed, run_isolated
+from worker.contract.engine import EXACT, QUANTISED, EngineSpec, Measurement, Scaling
 from worker.contract.engines import ENGINES
 from worker.contract.fields import ModelError
-from worker.contract.machine import kind
+from worker.contract.machine import machine_kind
 from worker.models.folder import ModelFolder
 
-TRIAL_S = 900.0  # of one benchmark, whose parts are limited: a longer one hangs
-MEMORY = 0.8  # share of the machine's memory that all workers together may use
+BENCHMARK_TIMEOUT_S = 900.0  # of one benchmark, whose parts are limited: a longer one hangs
+MEMORY_SHARE = 0.8  # share of the machine's memory that all workers together may use
 
 
 @dataclass(frozen=True)
@@ -26,36 +26,39 @@ class Bench:
     """The model to benchmark and the machine; `quantised` says whether the folder's own weights are int8 already."""
 
     folder: ModelFolder
-    subject: Subject
+    model: ModelUnderTest
     hardware: Hardware
     quantised: bool
 
-    def core(self, gpu: str = "") -> Place:
+    def core(self, gpu: str = "") -> Placement:
         """Return the last core, since other processes tend to run on the first ones; `gpu` is a UUID, "" for none."""
-        return Place(scaling.numbers(physical_cores(self.hardware.cpus)[-1:]), gpu)
+        return Placement(scaling.cpu_numbers(physical_cores(self.hardware.cpus)[-1:]), gpu)
 
 
 def candidates(bench: Bench) -> Iterator[Candidate]:
     """Yield every candidate on this machine, those on CPUs first; one GPU of each kind stands for all of that kind."""
-    cpus = kind()
+    cpus = machine_kind()
     for name, engine in ENGINES.items():
-        yield from (Candidate(name, one, cpus) for one in engine.cpu if _has_network(bench, name, one))
-    gpus = {kind(gpu.uuid): gpu.uuid for gpu in reversed(bench.hardware.gpus)}
+        yield from (
+            Candidate(name, precision, cpus) for precision in engine.cpu if _has_network(bench, name, precision)
+        )
+    gpus = {machine_kind(gpu.uuid): gpu.uuid for gpu in reversed(bench.hardware.gpus)}
     for machine, uuid in gpus.items():
         for name, engine in ENGINES.items():
-            yield from (Candidate(name, one, machine, uuid) for one in engine.gpu if _has_network(bench, name, one))
+            precisions = (precision for precision in engine.gpu if _has_network(bench, name, precision))
+            yield from (Candidate(name, precision, machine, uuid) for precision in precisions)
 
 
 def _has_network(bench: Bench, engine: str, precision: str) -> bool:
     """Return whether `engine` has a network in `precision`."""
-    spec = EngineSpec(engine, EXACT, (1,), prepared=bench.subject.prepared)
+    spec = EngineSpec(engine, EXACT, (1,), prepared=bench.model.prepared)
     network = spec.network(bench.folder.loader, engine, precision)
     if network == "":  # the folder's own weights, which are either int8 or not
         return bench.quantised == (precision == QUANTISED)
     return network is not None
 
 
-def tried(bench: Bench) -> Iterator[tuple[Measured, BenchmarkResult]]:
+def benchmark_candidates(bench: Bench) -> Iterator[tuple[Measurement, BenchmarkResult]]:
     """Yield the row and the benchmark of every candidate that runs and answers the golden images as recorded.
 
     The first is the reference for the others: torch in f32, or the folder's own network if torch cannot load it. Raise
@@ -63,66 +66,68 @@ def tried(bench: Bench) -> Iterator[tuple[Measured, BenchmarkResult]]:
     """
     reference, *others = candidates(bench)
     if not ENGINES[reference.engine].torch:
-        say(f"   answers are held against {reference} itself: this folder has no network for torch")
-    first = _trial(bench, reference)
-    if first is None:
-        raise ModelError(f"{bench.folder.path}: {reference} must run, for the others are held against it")
-    _say_how_varied(first.logits[:, bench.folder.output.main].argmax(1))
-    yield _row(bench, reference, first, first), first
+        say(f"   answers are compared with {reference}: this folder has no network for torch")
+    reference_result = _benchmark(bench, reference)
+    if reference_result is None:
+        raise ModelError(f"{bench.folder.path}: {reference} must run: the others are compared with it")
+    _print_class_count(reference_result.logits[:, bench.folder.output.main].argmax(1))
+    yield _row(bench, reference, reference_result, reference_result), reference_result
     for candidate in others:
-        if trial := _trial(bench, candidate):
-            yield _row(bench, candidate, trial, first), trial
+        if result := _benchmark(bench, candidate):
+            yield _row(bench, candidate, result, reference_result), result
 
 
-def _trial(bench: Bench, candidate: Candidate) -> BenchmarkResult | None:
+def _benchmark(bench: Bench, candidate: Candidate) -> BenchmarkResult | None:
     """Return the benchmark of `candidate` on one core, or None after a warning that says why it cannot serve."""
-    place = bench.core(candidate.gpu)
+    placement = bench.core(candidate.gpu)
     try:
-        trial = run_isolated(place, TRIAL_S, run_benchmark, bench.subject, candidate, len(place.cpus))
-    except Failed as failure:
-        warn(f"{candidate} is left out, for it cannot run: {failure}")
+        result = run_isolated(
+            placement, BENCHMARK_TIMEOUT_S, run_benchmark, bench.model, candidate, len(placement.cpus)
+        )
+    except ProcessFailed as failure:
+        warn(f"{candidate} is left out: it cannot run: {failure}")
         return None
-    if trial.fault:
-        warn(f"{candidate} is left out, for it answers wrongly: {trial.fault}")
+    if result.fault:
+        warn(f"{candidate} is left out: it answers wrongly: {result.fault}")
         return None
-    return trial
+    return result
 
 
-def _row(bench: Bench, candidate: Candidate, trial: BenchmarkResult, reference: BenchmarkResult) -> Measured:
-    row = select.measured(candidate, trial, reference.logits, bench.folder.output, quick=bench.subject.effort.quick)
-    say(f"   {candidate}: {told(row)}")
+def _row(bench: Bench, candidate: Candidate, result: BenchmarkResult, reference: BenchmarkResult) -> Measurement:
+    row = select.compare(candidate, result, reference.logits, bench.folder.output, quick=bench.model.effort.quick)
+    say(f"   {candidate}: {row_text(row)}")
     return row
 
 
-def _say_how_varied(best: np.ndarray) -> None:
+def _print_class_count(best: np.ndarray) -> None:
     """Print how many classes are among the answers `best`, which shows how much agreement means."""
-    kinds = len(np.unique(best))
-    say(f"   {len(best)} images, which the reference puts into {kinds} {'class' if kinds == 1 else 'classes'}")
-    if kinds == 1:
-        warn("all images get the same answer, so that agreeing means little: CALIBRATION=DIR takes telling ones")
+    count = len(np.unique(best))
+    say(f"   {len(best)} images, which the reference assigns to {count} {'class' if count == 1 else 'classes'}")
+    if count == 1:
+        warn("all images get the same answer, so agreement means little: set CALIBRATION=DIR to images of all classes")
 
 
-def told(row: Measured) -> str:
+def row_text(row: Measurement) -> str:
     """Return the row as a line of text."""
-    verdict = "" if row.passed else ": too few"
+    verdict = "" if row.passed else " (too low)"
     return (
-        f"{row.images_per_s:.1f} images/s, {row.agreement:.1%} answered alike{verdict}, "
+        f"{row.images_per_s:.1f} images/s, agreement {row.agreement:.1%}{verdict}, "
         f"largest difference of a score {row.difference:.4f}, batch sizes {', '.join(map(str, row.batch_sizes))}"
     )
 
 
-def scaled(bench: Bench, row: Measured, memory: int) -> Iterator[Scaling]:
+def measure_scaling(bench: Bench, row: Measurement, memory: int) -> Iterator[Scaling]:
     """Measure the engine of `row` with each number of cores per worker; a worker needs `memory` bytes."""
     for size in scaling.sizes(bench.hardware.cpus):
-        at = scaling.places(bench.hardware.cpus, size)
-        team = f"{len(at)} x {size} {'core' if size == 1 else 'cores'}"
-        if len(at) * memory > bench.hardware.memory_bytes * MEMORY:
-            warn(f"{team} is left out, for it does not fit into the memory")
+        placements = scaling.placements(bench.hardware.cpus, size)
+        workers = f"{len(placements)} x {size} {'core' if size == 1 else 'cores'}"
+        if len(placements) * memory > bench.hardware.memory_bytes * MEMORY_SHARE:
+            warn(f"{workers} is left out: it does not fit into memory")
             continue
         try:
-            found = scaling.measure(bench.subject, Candidate(row.engine, row.precision, row.machine), at, size)
-        except Failed as failure:
-            warn(f"{team} is left out: {failure}")
+            result = scaling.measure(bench.model, Candidate(row.engine, row.precision, row.machine), placements, size)
+        except ProcessFailed as failure:
+            warn(f"{workers} is left out: {failure}")
             continue
-        say(f"   {team}: {found.images_per_s:.1f} images/s, {found.latency_ms:.2f} ms an image")
-        yield found
+        say(f"   {workers}: {result.images_per_s:.1f} images/s, {result.latency_ms:.2f} ms per image")
+        yield result

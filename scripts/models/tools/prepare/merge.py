@@ -3,34 +3,34 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from scripts.models.tools.prepare.select import with_choice
-from worker.contract.engine import EngineSpec, Measured, Scaling
+from scripts.models.tools.prepare.select import choose_fastest
+from worker.contract.engine import EngineSpec, Measurement, Scaling
 from worker.contract.engines import SAFE
 
 
 def merge_measurements(
-    before: EngineSpec, loader: str, prepared: Mapping[str, str], fresh: Collection[str], new: Sequence[Measured]
+    before: EngineSpec, loader: str, prepared: Mapping[str, str], remade: Collection[str], new: Sequence[Measurement]
 ) -> EngineSpec:
     """Return `before` with the rows `new` in place of the previous rows of the same machine kinds.
 
-    Rows of other machine kinds are dropped if their network is in `fresh`, the names of the `prepared` networks that
+    Rows of other machine kinds are dropped if their network is in `remade`, the names of the `prepared` networks that
     were made again. Networks without a row are dropped, as are the rows of machine kinds where no candidate passed.
     """
     machines = {row.machine for row in new}
-    whole = replace(before, prepared=prepared)
-    remade = {prepared[name] for name in fresh}
+    spec = replace(before, prepared=prepared)
+    remade_files = {prepared[name] for name in remade}
     others = [row for row in before.measured if row.machine not in machines]
-    kept = [row for row in others if _file(whole, loader, row) not in {None, *remade}]
-    rows = with_choice([*kept, *new])
-    used = {_file(whole, loader, row) for row in rows}
-    left = {row.machine for row in rows}
+    valid = [row for row in others if _file(spec, loader, row) not in {None, *remade_files}]
+    rows = choose_fastest([*valid, *new])
+    used = {_file(spec, loader, row) for row in rows}
+    measured_machines = {row.machine for row in rows}
     exact = SAFE.name, SAFE.cpu[0]
     safe = any((row.engine, row.precision) == exact and row.passed for row in new)
     name, precision = exact if safe else (before.name, before.precision)
     return replace(
         before, name=name, precision=precision, measured=tuple(rows),
         prepared={name: file for name, file in prepared.items() if file in used},
-        scaling=tuple(row for row in before.scaling if row.machine in left - machines),
+        scaling=tuple(row for row in before.scaling if row.machine in measured_machines - machines),
     )  # fmt: skip
 
 
@@ -38,6 +38,6 @@ def with_scaling(spec: EngineSpec, rows: Sequence[Scaling]) -> EngineSpec:
     return replace(spec, scaling=(*spec.scaling, *rows))
 
 
-def _file(spec: EngineSpec, loader: str, row: Measured) -> str | None:
+def _file(spec: EngineSpec, loader: str, row: Measurement) -> str | None:
     """Return the file that the row's engine runs: "" for the folder's own weights, None if there is none."""
     return spec.network(loader, row.engine, row.precision)

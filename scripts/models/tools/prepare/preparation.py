@@ -10,84 +10,84 @@ import numpy as np
 from scripts.base.console import say, step, warn
 from scripts.cluster.hardware import read_hardware
 from scripts.models.tools.prepare import calibration, networks
-from scripts.models.tools.prepare.benchmark import BenchmarkResult, Subject
-from scripts.models.tools.prepare.effort import WHOLE, Effort
-from scripts.models.tools.prepare.measure import Bench, scaled, tried
+from scripts.models.tools.prepare.benchmark import BenchmarkResult, ModelUnderTest
+from scripts.models.tools.prepare.effort import THOROUGH, Effort
+from scripts.models.tools.prepare.measure import Bench, benchmark_candidates, measure_scaling
 from scripts.models.tools.prepare.merge import merge_measurements, with_scaling
 from scripts.models.tools.rewrite import rewritten
-from worker.contract.engine import EXACT, EngineSpec, Measured, Scaling
+from worker.contract.engine import EXACT, EngineSpec, Measurement, Scaling
 from worker.contract.files import sha256, write_atomically
-from worker.contract.machine import kind
+from worker.contract.machine import machine_kind
 from worker.models.folder import ModelFolder, read_folder, verify_files
 
 BUSY = 0.5  # load per CPU from other processes above which measurements are distorted
 
 
-def prepare(path: Path, own: Path | None, effort: Effort = WHOLE) -> None:
-    """Prepare the folder at `path` on the images in `own`, or on generated ones if None.
+def prepare(path: Path, own_images: Path | None, effort: Effort = THOROUGH) -> None:
+    """Prepare the folder at `path` on the images in `own_images`, or on generated ones if None.
 
     Raise ModelError if the folder is faulty, the images are too few, or the reference candidate cannot run.
     """
     folder = read_folder(path)
     verify_files(folder)
     _warn_where_busy()
-    with tempfile.TemporaryDirectory(dir=path) as shelf:
-        spec = _engine(folder, Path(shelf), own, effort)
-    networks.tidy(path, spec.prepared.values())
+    with tempfile.TemporaryDirectory(dir=path) as scratch:
+        spec = _engine(folder, Path(scratch), own_images, effort)
+    networks.remove_unused(path, spec.prepared.values())
     digests = {str(file.relative_to(path)): sha256(file) for file in networks.files(path)}
     manifest = path / "model.toml"
     write_atomically(manifest, rewritten(manifest.read_text(encoding="utf-8"), str(manifest), digests, spec))
     verify_files(read_folder(path))
 
 
-def _engine(folder: ModelFolder, shelf: Path, own: Path | None, effort: Effort) -> EngineSpec:
+def _engine(folder: ModelFolder, scratch: Path, own_images: Path | None, effort: Effort) -> EngineSpec:
     """Make the prepared networks, benchmark every candidate, and return the new [engine]."""
-    calibrated, compared = _images(folder, own, shelf, effort)
+    calibration_images, check_images = _images(folder, own_images, scratch, effort)
     # The user's images, or more images than last time, give better int8 ranges: convert to int8 again.
-    better = own is not None or (not effort.quick and any(row.quick for row in folder.engine.measured))
-    held = {name: file for name, file in folder.engine.prepared.items() if not better or name.endswith(EXACT)}
+    requantise = own_images is not None or (not effort.quick and any(row.quick for row in folder.engine.measured))
+    reused = {name: file for name, file in folder.engine.prepared.items() if not requantise or name.endswith(EXACT)}
     step("converting")
     hardware, quantised = read_hardware(), networks.holds_int8(folder)
-    prepared = networks.made(folder, held, quantised, calibrated)
-    bench = Bench(folder, Subject(folder.path, prepared, compared, effort), hardware, quantised)
+    prepared = networks.add_missing(folder, reused, quantised, calibration_images)
+    bench = Bench(folder, ModelUnderTest(folder.path, prepared, check_images, effort), hardware, quantised)
     step("measuring on one core")
-    trials = list(tried(bench))
+    results = list(benchmark_candidates(bench))
     spec = merge_measurements(
-        folder.engine, folder.loader, prepared, prepared.keys() - held.keys(), [row for row, _ in trials]
+        folder.engine, folder.loader, prepared, prepared.keys() - reused.keys(), [row for row, _ in results]
     )
     for row in spec.measured:
-        if row.chosen and row.machine in {row.machine for row, _ in trials}:
+        if row.chosen and row.machine in {row.machine for row, _ in results}:
             say(f"   chosen for {row.machine}: {row.engine} {row.precision}")
-    return with_scaling(spec, list(_scaling(bench, spec, trials)))
+    return with_scaling(spec, list(_scaling(bench, spec, results)))
 
 
 def _warn_where_busy() -> None:
     """Warn if other processes use the cores to be measured. Call it before any work of this process."""
     load, cores = os.getloadavg()[0], os.cpu_count() or 1
     if load > BUSY * cores:
-        warn(
-            f"this machine is busy: load {load:.1f} on {cores} CPUs; figures will be low, measure again when it is not"
-        )
+        warn(f"this machine is busy: load {load:.1f} on {cores} CPUs: the speeds will be too low: measure again later")
 
 
-def _scaling(bench: Bench, spec: EngineSpec, trials: Sequence[tuple[Measured, BenchmarkResult]]) -> Iterator[Scaling]:
+def _scaling(
+    bench: Bench, spec: EngineSpec, results: Sequence[tuple[Measurement, BenchmarkResult]]
+) -> Iterator[Scaling]:
     """Measure the choice for this machine's CPUs with each number of cores per worker."""
-    choice = spec.choose(kind())
-    for row, trial in trials:
-        if (row.machine, row.engine, row.precision) == (kind(), choice.engine, choice.precision):
+    choice = spec.choose(machine_kind())
+    for row, result in results:
+        if (row.machine, row.engine, row.precision) == (machine_kind(), choice.engine, choice.precision):
             step("measuring all cores at once")
-            yield from scaled(bench, row, trial.memory)
+            yield from measure_scaling(bench, row, result.memory)
 
 
-def _images(folder: ModelFolder, own: Path | None, shelf: Path, effort: Effort) -> tuple[Path, Path]:
+def _images(folder: ModelFolder, own_images: Path | None, scratch: Path, effort: Effort) -> tuple[Path, Path]:
     """Return the paths of two .npy files: images to calibrate on, and others to compare answers on."""
-    step(f"images: {own or 'generated'}")
-    if own is None:
-        say("   they show nothing a classifier knows; CALIBRATION=DIR takes images of your own, which is better")
+    step(f"images: {own_images or 'generated'}")
+    if own_images is None:
+        say("   they show no object that a classifier knows; better set CALIBRATION=DIR to a folder of your own images")
     count = effort.images
-    images = calibration.own(folder, own, count) if own else calibration.generated(folder, count)
-    paths = shelf / "calibration.npy", shelf / "compared.npy"
+    images = calibration.load(folder, own_images, count) if own_images else calibration.generate(folder, count)
+    paths = scratch / "calibration.npy", scratch / "compared.npy"
     np.save(paths[0], images.calibration)
     np.save(paths[1], images.check)
-    say(f"   {len(images.calibration)} to calibrate int8 on, {len(images.check)} others to compare answers on")
+    say(f"   {len(images.calibration)} to calibrate int8, {len(images.check)} others to compare answers")
     return paths

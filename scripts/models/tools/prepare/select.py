@@ -6,45 +6,45 @@ from dataclasses import replace
 import numpy as np
 
 from scripts.models.tools.prepare.benchmark import BenchmarkResult, Candidate
-from worker.contract.engine import Measured
+from worker.contract.engine import Measurement
 from worker.models.scores import Output
 
 TIE = 0.01  # of a logit, 1% of a softmax score: closer classes count as a tie of the reference
 
 
-def agreement(reference: np.ndarray, found: np.ndarray, main: np.ndarray) -> float:
-    """Return the share of images for which `found` and `reference` (logits [N, classes]) agree on the best class.
+def agreement(reference: np.ndarray, answers: np.ndarray, main: np.ndarray) -> float:
+    """Return the share of images for which `answers` and `reference` (logits [N, classes]) agree on the best class.
 
     Only the classes `main` compete. A class within TIE of the reference's best one counts as its best, too.
     """
-    ours, theirs = reference[:, main], found[:, main]
+    ours, theirs = reference[:, main], answers[:, main]
     picked = np.take_along_axis(ours, theirs.argmax(1)[:, None], axis=1)[:, 0]
     return float(np.mean(picked >= ours.max(1) - TIE))
 
 
-def measured(
-    candidate: Candidate, trial: BenchmarkResult, reference: np.ndarray, output: Output, quick: bool = False
-) -> Measured:
+def compare(
+    candidate: Candidate, result: BenchmarkResult, reference: np.ndarray, output: Output, quick: bool = False
+) -> Measurement:
     """Return the row of `candidate`, not yet chosen, compared on the images that both it and the reference answered."""
-    count = min(len(reference), len(trial.logits))
-    ours, theirs = reference[:count], trial.logits[:count]
-    return Measured(
-        candidate.machine, candidate.engine, candidate.precision, trial.batch_sizes, rate(candidate, trial),
+    count = min(len(reference), len(result.logits))
+    ours, theirs = reference[:count], result.logits[:count]
+    return Measurement(
+        candidate.machine, candidate.engine, candidate.precision, result.batch_sizes, rate(candidate, result),
         agreement(ours, theirs, output.main), float(np.abs(output.scores(ours) - output.scores(theirs)).max()), False,
         quick,
     )  # fmt: skip
 
 
-def rate(candidate: Candidate, trial: BenchmarkResult) -> float:
+def rate(candidate: Candidate, result: BenchmarkResult) -> float:
     """Return images/s: one by one on a CPU, at the best batch size on a GPU, which is meant to run full batches."""
-    return 1 / (min(trial.seconds.values()) if candidate.gpu else trial.seconds[1])
+    return 1 / (min(result.seconds.values()) if candidate.gpu else result.seconds[1])
 
 
-def with_choice(rows: Sequence[Measured]) -> list[Measured]:
+def choose_fastest(rows: Sequence[Measurement]) -> list[Measurement]:
     """Return the rows, the fastest that passed chosen for each machine; drop the machines where none passed."""
-    best = {row.machine: fastest(one for one in rows if one.machine == row.machine) for row in rows}
+    best = {row.machine: fastest(other for other in rows if other.machine == row.machine) for row in rows}
     return [replace(row, chosen=row is best[row.machine]) for row in rows if best[row.machine]]
 
 
-def fastest(rows: Iterable[Measured]) -> Measured | None:
+def fastest(rows: Iterable[Measurement]) -> Measurement | None:
     return max((row for row in rows if row.passed), key=lambda row: row.images_per_s, default=None)

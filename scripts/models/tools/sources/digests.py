@@ -22,15 +22,15 @@ def compute(path: Path, kind: str) -> str:
 
 def is_complete(path: Path, remote: Remote) -> bool:
     """Tell whether the file exists with the published size and hash; False if no hash is published."""
-    kind, _, needed = remote.digest.partition(":")
-    if not path.is_file() or not needed or remote.size not in (None, path.stat().st_size):
+    kind, _, expected = remote.digest.partition(":")
+    if not path.is_file() or not expected or remote.size not in (None, path.stat().st_size):
         return False
-    return compute(path, kind).startswith(needed)
+    return compute(path, kind).startswith(expected)
 
 
 def check(path: Path, remote: Remote) -> None:
     """Remove the file and raise FetchError if it is a Git LFS pointer or differs from the published hash."""
-    kind, _, needed = remote.digest.partition(":")
+    kind, _, expected = remote.digest.partition(":")
     with path.open("rb") as file:
         is_pointer = file.read(len(POINTER)) == POINTER
     if is_pointer:
@@ -39,10 +39,10 @@ def check(path: Path, remote: Remote) -> None:
             f"{path}: found a Git LFS pointer, needed the file that it stands for: use the file's download address, "
             "or another mirror"
         )
-    digest = compute(path, kind) if needed else ""
-    if not digest.startswith(needed):
+    digest = compute(path, kind) if expected else ""
+    if not digest.startswith(expected):
         path.unlink()
         raise FetchError(
-            f"{path}: found {kind} {digest[: len(needed)]}, needed {needed}: the file was removed; fetch it again, "
+            f"{path}: found {kind} {digest[: len(expected)]}, needed {expected}: the file was removed; fetch it again, "
             "if necessary from another mirror"
         )

@@ -26,7 +26,7 @@ COPY_FILES = "or copy the files here and run `make model-add SOURCE=PATH`"
 def user_message(error: Exception, source: str) -> str | None:
     """Return a line for an exception raised while fetching `source`; None for an exception that is not foreseen."""
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return f"{source}: found no space left on the disk, needed room for the rest: make room"
+        return f"{source}: found no space left on the disk, needed space for the rest: free some space"
     if isinstance(error, OfflineModeIsEnabled):
         return f"{source}: found HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE set: unset it to fetch"
     if isinstance(error, HFValidationError):

@@ -21,7 +21,7 @@ UNCOMPRESSED = {"Accept-Encoding": "identity"}  # otherwise sizes and ranges wou
 PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 206, 416
 TIMEOUT_S = 30  # without a byte
 RETRIES = 5  # in a row without a byte
-PAUSE_S = 1  # before each retry
+RETRY_PAUSE_S = 1  # before each retry
 
 
 def plan(address: str, digest: str = "", source: str = "", loader: str = "", architecture: str = "") -> Plan:
@@ -47,19 +47,19 @@ def fetch(address: str, path: Path, size: int | None, version: str, headers: Map
     for other in path.parent.glob(f".{path.name}.*.part"):
         if other != part or not version:
             other.unlink()
-    left = RETRIES
+    retries_left = RETRIES
     while True:
         part.touch()
-        before = part.stat().st_size
+        start = part.stat().st_size
         try:
             _receive(address, part, path.name, size, headers)
             break
         except RequestError:
-            left = RETRIES if part.stat().st_size > before else left - 1
-            if not left:
+            retries_left = RETRIES if part.stat().st_size > start else retries_left - 1
+            if not retries_left:
                 raise
             say("      the connection was lost: resuming")
-            time.sleep(PAUSE_S)
+            time.sleep(RETRY_PAUSE_S)
     part.replace(path)
 
 

@@ -8,7 +8,7 @@ from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
 from scripts.models.tools.sources import Plan, Remote
 from scripts.models.tools.sources.http import fetch
-from scripts.models.tools.sources.layout import needed
+from scripts.models.tools.sources.layout import needed_files
 
 BRANCH = "main"
 
@@ -19,7 +19,7 @@ def plan(repository: str, revision: str = "", loader: str = "", architecture: st
     commit = str(api.model_info(repository, revision=revision or BRANCH).sha)
     listed = api.list_repo_tree(repository, revision=commit)
     entries = {entry.path: entry for entry in listed if isinstance(entry, RepoFile)}
-    files = tuple(_remote(entries[path]) for path in needed(f"hf:{repository}", list(entries), loader))
+    files = tuple(_remote(entries[path]) for path in needed_files(f"hf:{repository}", list(entries), loader))
 
     def get(remote: Remote, folder: Path) -> None:
         address = hf_hub_url(repository, remote.path, revision=commit)

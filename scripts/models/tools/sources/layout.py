@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from fnmatch import fnmatch
 
 from scripts.models.tools.sources import FetchError
-from worker.contract.fields import some
+from worker.contract.fields import abbreviate
 from worker.contract.loaders import LOADERS, zero_shot
 from worker.contract.loaders.zero_shot import OPEN_CLIP_CONFIG
 from worker.contract.model_files import PREPROCESSOR
-from worker.models.loaders.guess import suffixes
+from worker.models.loaders.detect import suffixes
 
 SETTINGS = tuple(dict.fromkeys(pattern for loader in LOADERS.values() for pattern in loader.settings))
 # The first format that exists is fetched, in the loaders' precedence; each of them names safetensors before pickles.
@@ -18,7 +18,7 @@ WEIGHTS = tuple(dict.fromkeys(pattern for loader in LOADERS.values() for pattern
 OPEN_CLIP = zero_shot.LOADER.weights
 
 
-def needed(source: str, paths: Sequence[str], loader: str = "") -> list[str]:
+def needed_files(source: str, paths: Sequence[str], loader: str = "") -> list[str]:
     """Return which of the `paths` of `source` to fetch, sorted; raise FetchError if none holds weights."""
     top = [path for path in paths if "/" not in path]
     if loader or PREPROCESSOR in top or OPEN_CLIP_CONFIG not in top:
@@ -28,7 +28,7 @@ def needed(source: str, paths: Sequence[str], loader: str = "") -> list[str]:
         weights = _weights(top, WEIGHTS)
     if not weights:
         raise FetchError(
-            f"{source}: found {some(sorted(top)) or 'nothing'}, needed weights such as model.safetensors: "
+            f"{source}: found {abbreviate(sorted(top)) or 'nothing'}, needed weights such as model.safetensors: "
             "choose a repository that a loader can read"
         )
     return sorted({path for path in top if any(fnmatch(path, pattern) for pattern in SETTINGS)} | set(weights))

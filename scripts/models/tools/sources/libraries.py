@@ -17,11 +17,11 @@ def torchvision_plan(architecture: str, revision: str = "") -> Plan:
     """Return a plan for the weights called `revision`, such as IMAGENET1K_V1, or for torchvision's default."""
     if architecture not in ARCHITECTURES:
         raise FetchError(f"SOURCE: torchvision has no classification architecture {architecture!r}")
-    known = models.get_model_weights(architecture)
-    names = [weights.name for weights in known]
+    published = models.get_model_weights(architecture)
+    names = [weights.name for weights in published]
     if revision and revision not in names:
         raise FetchError(f"REVISION: found {revision!r}, needed one of {', '.join(names)}")
-    weights = known[revision] if revision else known.DEFAULT
+    weights = published[revision] if revision else published.DEFAULT
     mirror = os.environ.get(MIRRORS["torchvision"], "").rstrip("/")
     address = weights.url.replace(PYTORCH, mirror, 1) if mirror else weights.url
     source = f"torchvision:{architecture}@{weights.name}"
@@ -31,18 +31,18 @@ def torchvision_plan(architecture: str, revision: str = "") -> Plan:
 def timm_plan(name: str, revision: str = "") -> Plan:
     """Return a plan for what timm itself would load for `name`: a repository of the Hub, or else a file."""
     try:
-        known = get_pretrained_cfg(name) if timm.is_model(name) else None
+        config = get_pretrained_cfg(name) if timm.is_model(name) else None
     except RuntimeError:  # a known architecture with an unknown name of weights
-        known = None
-    if known is None or not (known.hf_hub_id or known.url):
+        config = None
+    if config is None or not (config.hf_hub_id or config.url):
         raise FetchError(f"SOURCE: timm has no weights for {name!r}")
-    if known.hf_hub_id:
-        return hugging_face.plan(known.hf_hub_id, revision, "timm")
+    if config.hf_hub_id:
+        return hugging_face.plan(config.hf_hub_id, revision, "timm")
     if revision:
         raise FetchError(
             f"REVISION: found {revision!r}, but timm's weights for {name!r} have no revisions: leave it out"
         )
-    return plan_address(known.url, _digest(known.url), f"timm:{name}", "timm", name)
+    return plan_address(config.url, _digest(config.url), f"timm:{name}", "timm", name)
 
 
 def _digest(address: str) -> str:

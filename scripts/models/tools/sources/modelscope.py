@@ -9,7 +9,7 @@ from modelscope_hub.config import HubConfig
 from modelscope_hub.errors import FileDownloadError
 
 from scripts.models.tools.sources import Plan, Remote
-from scripts.models.tools.sources.layout import needed
+from scripts.models.tools.sources.layout import needed_files
 from scripts.models.tools.sources.progress import ProgressLines
 
 BRANCH = "master"
@@ -27,9 +27,9 @@ def plan(repository: str, revision: str = "") -> Plan:
     api = HubApi(config=AnonymousConfig())
     listed = api.legacy.list_repo_files(repository, "model", revision or BRANCH, recursive=False)
     entries: dict[str, dict[str, Any]] = {entry["Path"]: entry for entry in listed if entry.get("Type") != "tree"}
-    wanted = {path: entries[path] for path in needed(f"ms:{repository}", list(entries))}
+    selected = {path: entries[path] for path in needed_files(f"ms:{repository}", list(entries))}
     # Without the hashes, which the caller checks: the client would download a wrong file three times before it failed.
-    unhashed = {path: {**entry, "Sha256": None} for path, entry in wanted.items()}
+    without_hashes = {path: {**entry, "Sha256": None} for path, entry in selected.items()}
 
     def get(remote: Remote, folder: Path) -> None:
         callbacks = [] if sys.stderr.isatty() else [ProgressLines]  # on a terminal, the client draws its own bar
@@ -40,14 +40,14 @@ def plan(repository: str, revision: str = "") -> Plan:
                 revision=revision or BRANCH,
                 local_dir=folder,
                 cache_dir=folder.parent,
-                file_list=[unhashed[remote.path]],
+                file_list=[without_hashes[remote.path]],
                 progress_callbacks=callbacks,  # type: ignore[arg-type]
             )
         except FileDownloadError as error:
             raise error.failed_files[remote.path] from error
 
-    files = tuple(Remote(path, int(entry["Size"]), f"sha256:{entry['Sha256']}") for path, entry in wanted.items())
-    return Plan(f"ms:{repository}@{_commit(list(wanted.values())) or revision or BRANCH}", files, get)
+    files = tuple(Remote(path, int(entry["Size"]), f"sha256:{entry['Sha256']}") for path, entry in selected.items())
+    return Plan(f"ms:{repository}@{_commit(list(selected.values())) or revision or BRANCH}", files, get)
 
 
 def _commit(entries: list[dict[str, Any]]) -> str:

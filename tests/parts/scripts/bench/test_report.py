@@ -22,9 +22,9 @@ def example_run() -> Run:
         replace(sample("service", 300, "open 80%"), offered=301.4, errors={"503": 2}),
     ]  # fmt: skip
     measured = rows(samples)
-    shown = goals(measured, 2, [], MODEL)[:1]
+    first_goal = goals(measured, 2, [], MODEL)[:1]
     targets = own_targets(2, 1) + peer_targets(2)
-    return Run(["a machine"], targets, measured, {"mosec-engine": "it ended\nwith status 1"}, shown, ["so"])
+    return Run(["a machine"], targets, measured, {"mosec-engine": "it ended\nwith status 1"}, first_goal, ["a note"])
 
 
 def test_the_plot_is_drawn_from_the_raw_results(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def start(code: str) -> "subprocess.Popen[bytes]":
 
 @pytest.mark.parametrize("code", [PARENT, STUBBORN], ids=["obedient", "stubborn"])
 def test_a_server_is_stopped_with_all_its_descendants(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scripts.bench.servers.TERMINATE_S", 0.5)
+    monkeypatch.setattr("scripts.bench.servers.TERMINATE_TIMEOUT_S", 0.5)
     process = start(code)
     processes = procfs.process_tree([process.pid])
     terminate(process)
@@ -69,12 +69,12 @@ def test_a_server_gets_its_slot_and_its_settings_and_nothing_else(
 ) -> None:
     code = (
         "import http.server, os, sys\n"
-        "class Say(http.server.BaseHTTPRequestHandler):\n"
+        "class Handler(http.server.BaseHTTPRequestHandler):\n"
         "    def do_POST(self):\n"
         "        self.rfile.read(int(self.headers['Content-Length']))\n"
         "        self.send_response(200); self.send_header('Content-Length', '0'); self.end_headers()\n"
         "print(sorted(os.sched_getaffinity(0)), os.environ['BENCH_FOLDER'], 'SECRET' in os.environ, flush=True)\n"
-        "http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), Say).serve_forever()\n"
+        "http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), Handler).serve_forever()\n"
     )
     target = Target("x", "some server", SERVER, REFERENCE, one_slot=True, command=(sys.executable, "-c", code))
     monkeypatch.setenv("SECRET", "1")

@@ -34,7 +34,7 @@ def git(root: Path, *arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def test_the_kit_has_the_tracked_and_the_new_files(checkout: Path) -> None:
+def test_the_kit_has_tracked_and_new_files(checkout: Path) -> None:
     clean = kit.read_kit(checkout)
     assert clean.files == (".gitignore", "notes.txt", "run.sh")
     assert (clean.version, clean.revision) == (VERSION, git(checkout, "rev-parse", "HEAD"))
@@ -44,7 +44,7 @@ def test_the_kit_has_the_tracked_and_the_new_files(checkout: Path) -> None:
     assert dirty.revision == f"{clean.revision}-dirty"
 
 
-def test_the_archive_is_reproducible_and_has_no_owner(checkout: Path, tmp_path: Path) -> None:
+def test_the_archive_is_reproducible_and_records_no_owner(checkout: Path, tmp_path: Path) -> None:
     kit.pack(kit.read_kit(checkout), tmp_path / "a.tar.gz", tmp_path / "draft")
     (checkout / "run.sh").touch()
     kit.pack(kit.read_kit(checkout), tmp_path / "b.tar.gz", tmp_path / "draft")
@@ -56,9 +56,9 @@ def test_the_archive_is_reproducible_and_has_no_owner(checkout: Path, tmp_path: 
 
 
 def test_a_folder_outside_git_has_no_kit(tmp_path: Path) -> None:
-    with pytest.raises(CommandError) as caught:
+    with pytest.raises(CommandError) as error:
         kit.read_kit(tmp_path)
-    (line,) = caught.value.lines
+    (line,) = error.value.lines
     assert line.startswith(f"{tmp_path}: found no git checkout (fatal: not a git repository")
     assert line.endswith("), needed one to list the kit's files: run this in a clone of the repository")
 

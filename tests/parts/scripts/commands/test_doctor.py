@@ -15,7 +15,7 @@ from scripts.base.errors import CommandError
 from scripts.base.programs import on_path
 from scripts.cluster.config import ROOT, Cluster
 from scripts.cluster.hardware import read_hardware
-from scripts.commands import NoOptions, Place, doctor
+from scripts.commands import NoOptions, ServiceOptions, doctor
 from scripts.host import environments
 from scripts.host.environments import SERVE
 from scripts.runtimes.deployment import Deployment, plan_here
@@ -66,19 +66,19 @@ def port_of(cluster: Path) -> int:
 
 
 def diagnose(cluster: Path, runtime: str = "local") -> None:
-    doctor.run(Place(cluster, cluster.parent / "run", runtime), NoOptions())
+    doctor.run(ServiceOptions(cluster, cluster.parent / "run", runtime), NoOptions())
 
 
-def refused(cluster: Path, capsys: Capture) -> tuple[list[str], list[str]]:
-    """What doctor refuses with, and the lines it printed that say no."""
-    with pytest.raises(CommandError) as refusal:
+def doctor_fails(cluster: Path, capsys: Capture) -> tuple[list[str], list[str]]:
+    """Return the lines of the error, and the printed lines that report a fault."""
+    with pytest.raises(CommandError) as error:
         diagnose(cluster)
     printed = capsys.readouterr().out.splitlines()
     assert len(printed) >= 6
-    return list(refusal.value.lines), [line for line in printed if not line.startswith("ok  ")]
+    return list(error.value.lines), [line for line in printed if not line.startswith("ok  ")]
 
 
-def test_a_machine_that_can_serve_is_told_so_line_by_line_and_nothing_is_changed(
+def test_every_check_of_a_machine_that_can_serve_is_printed_and_nothing_is_changed(
     cluster: Path, capsys: Capture
 ) -> None:
     before = sorted(cluster.parent.rglob("*"))
@@ -88,11 +88,11 @@ def test_a_machine_that_can_serve_is_told_so_line_by_line_and_nothing_is_changed
     packages = "installed" if SERVE.python.exists() else "not installed yet; `make up` installs them"
     expected = [
         rf"ok  python: {re.escape(platform.python_version())}",
-        r"ok  runtime: `make up` takes the local runtime.*",
+        r"ok  runtime: `make up` uses the local runtime.*",
         rf"ok  hardware: CPUs {usable}, {HARDWARE.memory_bytes // 1_000_000} MB of memory, .+",
         r"ok  plan: m-0 on CPU [\d,-]+",
         rf"ok  ports and memory: enough memory, ports {port} to {port + 1} free",
-        rf"ok  folders: {cluster.parent}/run( and {environments.HOME})? can be written",
+        rf"ok  folders: {cluster.parent}/run( and {environments.VENVS})? can be written",
         r"ok  nginx: nginx version: nginx/[\d.]+.*",
         rf"ok  packages: {packages}",
         r"this machine can serve",
@@ -107,58 +107,59 @@ def test_a_machine_that_can_serve_is_told_so_line_by_line_and_nothing_is_changed
 def test_a_port_in_use_is_named_and_the_other_checks_go_on(cluster: Path, capsys: Capture) -> None:
     port = port_of(cluster)
     with socket.create_server(("127.0.0.1", port)):
-        assert refused(cluster, capsys) == (
-            ["to mend before `make up`: ports and memory"],
-            [f"no  ports and memory: port {port}: already in use: end what listens there, or set another port"],
+        remedy = "stop the process that listens there, or set another port"
+        assert doctor_fails(cluster, capsys) == (
+            ["to fix before `make up`: ports and memory"],
+            [f"no  ports and memory: port {port}: already in use: {remedy}"],
         )
 
 
 def test_too_little_memory_is_named(cluster: Path, capsys: Capture) -> None:
     with (cluster.parent / "model/model.bin").open("ab") as weights:
         weights.truncate(TERABYTES_4)  # sparse: it takes no room
-    lines, said = refused(cluster, capsys)
-    assert lines == ["to mend before `make up`: ports and memory"]
-    assert said == [
-        "no  ports and memory: memory: about 8796243 MB needed, workers: 1, "
-        f"found {HARDWARE.memory_bytes // 1_000_000} MB: set fewer workers in cluster.toml"
+    lines, printed = doctor_fails(cluster, capsys)
+    assert lines == ["to fix before `make up`: ports and memory"]
+    assert printed == [
+        f"no  ports and memory: memory: found {HARDWARE.memory_bytes // 1_000_000} MB, "
+        "needed about 8796243 MB for 1 worker: set fewer workers in cluster.toml"
     ]
 
 
-def test_what_cannot_be_planned_is_named_with_all_its_lines(cluster: Path, capsys: Capture) -> None:
+def test_a_cluster_that_cannot_be_planned_is_reported_with_all_its_lines(cluster: Path, capsys: Capture) -> None:
     text = cluster.read_text()
     cluster.write_text(text.replace("workers = 1", 'workers = 0\ngpu = "auto"', 1))
-    lines, said = refused(cluster, capsys)
-    assert lines == ["to mend before `make up`: plan"]
-    assert said == [
+    lines, printed = doctor_fails(cluster, capsys)
+    assert lines == ["to fix before `make up`: plan"]
+    assert printed == [
         f'no  plan: {cluster}: servers/0/gpu: unknown key, did you mean "gpus"?',
         f'no  plan: {cluster}: servers/0/workers: found 0, needed "auto" or a whole number from 1',
     ]
 
 
-def test_for_compose_an_engine_is_needed_and_neither_nginx_nor_packages(
+def test_compose_needs_an_engine_and_neither_nginx_nor_packages(
     cluster: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{cluster.parent}/no.sock")
-    with pytest.raises(CommandError) as refusal:
+    with pytest.raises(CommandError) as error:
         diagnose(cluster, "compose")
-    assert refusal.value.lines == ("to mend before `make up`: runtime",)
-    said = capsys.readouterr().out.splitlines()
-    assert [line.partition(":")[0] for line in said] == ["ok  python", "no  runtime", "ok  folders"]
-    assert said[1].startswith("no  runtime: found no ")
+    assert error.value.lines == ("to fix before `make up`: runtime",)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["ok  python", "no  runtime", "ok  folders"]
+    assert lines[1].startswith("no  runtime: found no ")
 
 
 @pytest.mark.parametrize("text", ["", "workers = 999\n"])
-def test_the_cluster_is_planned_once_whether_that_works_or_not(
+def test_the_cluster_is_planned_once_whether_or_not_that_succeeds(
     cluster: Path, text: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cluster.write_text(cluster.read_text().replace("workers = 1\n", text, 1))
     planned: list[Cluster] = []
 
-    def counted(cluster: Cluster, run: RunDir) -> Deployment:
+    def counting_plan(cluster: Cluster, run: RunDir) -> Deployment:
         planned.append(cluster)
         return plan_here(cluster, run)
 
-    monkeypatch.setattr(local, "plan_here", counted)
+    monkeypatch.setattr(local, "plan_here", counting_plan)
     with contextlib.suppress(CommandError):
         diagnose(cluster)
     assert len(planned) == 1
@@ -171,7 +172,7 @@ def test_a_folder_that_cannot_be_written_is_named(cluster: Path, capsys: Capture
         diagnose(cluster)
     folder = cluster.parent
     assert (
-        f"no  folders: {folder}: found no right to write there, needed it for {folder}/run: give another with RUN_DIR="
+        f"no  folders: {folder}: found no write permission, needed it for {folder}/run: set another with RUN_DIR="
     ) in capsys.readouterr().out.splitlines()
 
 
@@ -205,15 +206,15 @@ def test_python_without_ensurepip_is_named_with_the_package_of_its_own_version(b
     ).strip()
     remedy = f"found no ensurepip: run as root: apt-get install --no-install-recommends python{version}-venv"
     local = ("/usr/bin/python3", "-B", "-m", "scripts")
-    done = without_ensurepip(bare_kit, *AS_NOBODY, *local, "doctor", "--runtime=local")
-    assert done.returncode == 1
-    assert f"no  packages: {remedy}" in done.stdout.splitlines(), done.stdout + done.stderr
-    assert done.stderr == "!! to mend before `make up`: packages\n"
+    result = without_ensurepip(bare_kit, *AS_NOBODY, *local, "doctor", "--runtime=local")
+    assert result.returncode == 1
+    assert f"no  packages: {remedy}" in result.stdout.splitlines(), result.stdout + result.stderr
+    assert result.stderr == "!! to fix before `make up`: packages\n"
 
-    refused = without_ensurepip(bare_kit, *AS_NOBODY, *local, "up", "--runtime=local")
-    assert (refused.returncode, refused.stderr) == (1, f"!! {remedy}\n")
+    failed = without_ensurepip(bare_kit, *AS_NOBODY, *local, "up", "--runtime=local")
+    assert (failed.returncode, failed.stderr) == (1, f"!! {remedy}\n")
 
     root = without_ensurepip(bare_kit, *local, "doctor", "--runtime=local")
     assert root.returncode == 0, root.stdout
-    said = f"ok  packages: not installed yet; `make up` installs them, and python{version}-venv for it"
-    assert said in root.stdout.splitlines()
+    expected = f"ok  packages: not installed yet; `make up` installs them and python{version}-venv"
+    assert expected in root.stdout.splitlines()

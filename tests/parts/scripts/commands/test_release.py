@@ -1,4 +1,4 @@
-"""Releasing: what is refused, and the tag that comes of it, in a real repository."""
+"""Releasing: what is release_faults, and the tag that comes of it, in a real repository."""
 
 import re
 import subprocess
@@ -36,11 +36,11 @@ def write(root: Path, changelog: str) -> None:
     git(root, "commit", "--quiet", "--message=changelog")
 
 
-def refused(root: Path, version: str = VERSION) -> list[str]:
-    with pytest.raises(CommandError) as refusal:
+def release_faults(root: Path, version: str = VERSION) -> list[str]:
+    with pytest.raises(CommandError) as error:
         release(version, root)
     assert git(root, "tag") == git(root, "tag", "--list", "kept")
-    return list(refusal.value.lines)
+    return list(error.value.lines)
 
 
 def test_a_release_is_tagged_with_its_section_of_the_changelog(
@@ -51,23 +51,28 @@ def test_a_release_is_tagged_with_its_section_of_the_changelog(
     message = git(checkout, "tag", "--list", "--format=%(contents)", f"v{VERSION}")
     assert message == f"Wanwu {VERSION}\n\n### Added\n\n- A thing."
     assert capsys.readouterr().out.startswith(f"tagged v{VERSION}; ")
-    with pytest.raises(CommandError) as refusal:
+    with pytest.raises(CommandError) as error:
         release(VERSION, checkout)
-    assert refusal.value.lines == (
+    assert error.value.lines == (
         f"{checkout}: found the tag v{VERSION}, needed a new version: set it in worker/contract/version.py",
     )
 
 
-def test_another_version_than_the_code_s_is_refused(checkout: Path) -> None:
+def test_a_version_that_differs_from_the_code_is_refused(checkout: Path) -> None:
     write(checkout, GOOD.replace(VERSION, "99.0.0"))
-    remedy = f"give VERSION={VERSION}, or set another in worker/contract/version.py and commit it"
-    assert refused(checkout, "99.0.0") == [f"VERSION: found 99.0.0, needed {VERSION}, as the code says: {remedy}"]
-    assert refused(checkout, "")[0] == f"VERSION: found nothing, needed {VERSION}, as the code says: {remedy}"
+    remedy = f"set VERSION={VERSION}, or change it in worker/contract/version.py and commit it"
+    assert release_faults(checkout, "99.0.0") == [
+        f"VERSION: found 99.0.0, needed {VERSION}, the version of the code: {remedy}"
+    ]
+    assert (
+        release_faults(checkout, "")[0]
+        == f"VERSION: found nothing, needed {VERSION}, the version of the code: {remedy}"
+    )
 
 
-def test_a_tree_with_changes_is_refused_new_files_too(checkout: Path) -> None:
+def test_a_tree_with_changes_or_new_files_is_refused(checkout: Path) -> None:
     (checkout / "new").write_text("")
-    assert refused(checkout) == [f"{checkout}: found changes (new), needed none: commit them first"]
+    assert release_faults(checkout) == [f"{checkout}: found changes (new), needed none: commit them first"]
 
 
 TODAY = date.today()
@@ -78,22 +83,22 @@ TODAY = date.today()
     [
         (GOOD.replace(f"## {UNRELEASED}\n\n", ""), f'found "[{VERSION}] - 2026-11-28" first, needed "## {UNRELEASED}"'),
         (GOOD.replace(UNRELEASED, f"{UNRELEASED}\n\n- More."), f"found entries under {UNRELEASED}, needed none"),
-        (f"## {UNRELEASED}\n", f'found no section of {VERSION}, needed "## [{VERSION}] - {TODAY}"'),
+        (f"## {UNRELEASED}\n", f'found no section for {VERSION}, needed "## [{VERSION}] - {TODAY}"'),
         (GOOD.replace("- A thing.", ""), f"found no entry under {VERSION}, needed one"),
         (GOOD.replace(" - 2026-11-28", ""), f'found "[{VERSION}]", needed "[{VERSION}] - {TODAY}"'),
         (GOOD.replace("11-28", "11-31"), f'found "[{VERSION}] - 2026-11-31", needed "[{VERSION}] - {TODAY}"'),
     ],
 )
-def test_a_changelog_that_does_not_tell_of_the_release_is_refused(checkout: Path, changelog: str, fault: str) -> None:
+def test_a_changelog_without_the_release_is_refused(checkout: Path, changelog: str, fault: str) -> None:
     write(checkout, changelog)
-    (line,) = refused(checkout)
+    (line,) = release_faults(checkout)
     assert line.startswith(f"{CHANGELOG}: {fault}: ")
 
 
-def test_all_faults_are_said_at_once(checkout: Path) -> None:
+def test_all_faults_are_reported_at_once(checkout: Path) -> None:
     write(checkout, "# Changelog\n")
     (checkout / "new").write_text("")
-    assert len(refused(checkout, "9")) == 4
+    assert len(release_faults(checkout, "9")) == 4
 
 
 def test_the_changelog_has_the_form_that_a_release_needs() -> None:

@@ -59,67 +59,73 @@ def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @contextmanager
-def held(lock: Path) -> Iterator[None]:
+def hold_lock(lock: Path) -> Iterator[None]:
     """Hold the lock as another apt does."""
     with lock.open("w") as file:
         fcntl.lockf(file, fcntl.LOCK_EX)
         yield
 
 
-def waited(lock: Path, command: Sequence[str | Path]) -> tuple[int, str]:
-    """Run the command while the lock is held, until it says that it waits; return its status and what it said then."""
+def run_while_locked(lock: Path, command: Sequence[str | Path]) -> tuple[int, str]:
+    """Run the command while the lock is held, until it reports that it waits; return its status and later output."""
     with ExitStack() as holding:
-        holding.enter_context(held(lock))
+        holding.enter_context(hold_lock(lock))
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             waits = any(WAITING.fullmatch(line.rstrip()) for line in process.stdout)
             holding.close()
-            rest = process.stdout.read()
+            output = process.stdout.read()
     assert waits, "it ended without waiting"
-    return process.returncode, rest
+    return process.returncode, output
 
 
 @pytest.mark.parametrize("lock", LOCKS)
 @pytest.mark.parametrize("caller", CALLERS)
-def test_whatever_lock_another_apt_holds_is_waited_for(apt: Path, caller: str, lock: str) -> None:
-    assert waited(apt / lock, CALLERS[caller]) == (0, "")
+def test_any_lock_that_another_apt_holds_is_waited_for(apt: Path, caller: str, lock: str) -> None:
+    assert run_while_locked(apt / lock, CALLERS[caller]) == (0, "")
 
 
 def test_init_server_waits_for_apt_and_for_dpkg(apt: Path) -> None:
     init = ["bash", "-c", INIT, "-"]
     subprocess.run(["apt-get", "-qq", "update"], check=True)
-    assert waited(apt / "dpkg/lock-frontend", [*init, "apt-get", "-qq", "--yes", "install", "wanwu-tool"]) == (0, "")
+    assert run_while_locked(
+        apt / "dpkg/lock-frontend", [*init, "apt-get", "-qq", "--yes", "install", "wanwu-tool"]
+    ) == (0, "")
     for folder in ("updates", "info", "triggers"):
         (apt / "dpkg" / folder).mkdir()
     for lock in ("lock-frontend", "lock"):
-        assert waited(apt / "dpkg" / lock, [*init, "dpkg", f"--admindir={apt}/dpkg", "--configure", "-a"]) == (0, "")
+        assert run_while_locked(
+            apt / "dpkg" / lock, [*init, "dpkg", f"--admindir={apt}/dpkg", "--configure", "-a"]
+        ) == (0, "")
 
 
-def test_waiting_ends_and_names_the_holder(apt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packages, "LOCK_S", 0)
-    with held(apt / "lists/lock"):
-        with pytest.raises(CommandError) as refusal:
+def test_waiting_times_out_and_names_the_holder(apt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "LOCK_TIMEOUT_S", 0)
+    with hold_lock(apt / "lists/lock"):
+        with pytest.raises(CommandError) as error:
             require(TOOL)
         script = ". scripts/apt.sh; APT_LOCK_S=0; apt_get update || apt_reason"
-        said = subprocess.run(["bash", "-c", script], cwd=ROOT, capture_output=True, text=True).stdout
+        output = subprocess.run(["bash", "-c", script], cwd=ROOT, capture_output=True, text=True).stdout
     holder = f"{apt}/lists/lock. It is held by process {os.getpid()} "
-    assert refusal.value.lines[0].startswith(f"another apt still holds {holder}")
-    assert refusal.value.lines[0].endswith(": wait for it to end, or end it, and run this again")
-    assert said.startswith(f"E: Could not get lock {holder}")
+    assert error.value.lines[0].startswith(f"another apt still holds {holder}")
+    assert error.value.lines[0].endswith(": wait for it to end, or end it, and run this again")
+    assert output.startswith(f"E: Could not get lock {holder}")
 
 
-def test_other_faults_are_not_waited_for(apt: Path) -> None:
+def test_other_errors_are_not_waited_for(apt: Path) -> None:
     (apt / "sources.list").write_text(f"deb [trusted=yes] copy:{apt}/nowhere ./\n")
     with pytest.raises(CommandError):
         require(TOOL)
 
 
-def test_all_wait_equally_long() -> None:
+def test_all_callers_have_the_same_timeout() -> None:
     scripts = [(ROOT / "scripts" / name).read_text() for name in ("apt.sh", "init-server.sh")]
-    assert [re.findall(r"^APT_LOCK_S=(\d+)", text, re.MULTILINE) for text in scripts] == [[str(packages.LOCK_S)]] * 2
+    assert [re.findall(r"^APT_LOCK_S=(\d+)", text, re.MULTILINE) for text in scripts] == [
+        [str(packages.LOCK_TIMEOUT_S)]
+    ] * 2
 
 
-def test_apt_get_is_called_by_nothing_else_that_changes_this_machine() -> None:
+def test_no_other_script_changes_this_machine_with_apt_get() -> None:
     """Every other call only reads, or works on lists and locks of its own."""
     shell = [".ci/run", *(str(path.relative_to(ROOT)) for path in (ROOT / "scripts").glob("*.sh"))]
     calls = {

@@ -33,7 +33,7 @@ def test_the_hooks_run_the_checks_of_make_test_in_their_order() -> None:
     assert [hook["name"] for hook in hooks()] == list(CHECKS)
 
 
-def test_no_hook_has_anything_to_fetch() -> None:
+def test_no_hook_needs_the_network() -> None:
     assert [repository["repo"] for repository in yaml.safe_load(HOOKS.read_text())["repos"]] == ["local"]
     assert {hook["language"] for hook in hooks()} == {"system"}
     assert "://" not in HOOKS.read_text()
@@ -58,14 +58,14 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_check_that_fails_ends_the_checks(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(CommandError) as refusal:
+def test_a_failing_check_ends_the_run(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(CommandError) as error:
         run_checks(TOOLS)
-    assert str(refusal.value) == "ruff check failed with status 1"
+    assert str(error.value) == "ruff check failed with status 1"
     assert "I001" in capfd.readouterr().out
 
 
-def test_format_mends_and_lays_out_what_the_checks_refuse(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_format_fixes_what_the_checks_reject(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
     checks.format_code(TOOLS)
     assert (tree / "module.py").read_text() == "import os\nimport sys\n\nprint(os.sep, sys.path)\n"
     assert [line[3:] for line in capfd.readouterr().out.splitlines() if line.startswith("-- ")] == list(FIXES)
@@ -73,15 +73,15 @@ def test_format_mends_and_lays_out_what_the_checks_refuse(tree: Path, capfd: pyt
         checks.run(name, [TOOLS / "ruff", *CHECKS[name][1:]])
 
 
-def test_format_lays_out_the_rest_where_a_fault_is_left_and_fails(tree: Path) -> None:
+def test_format_formats_the_code_but_fails_if_a_fault_remains(tree: Path) -> None:
     (tree / "module.py").write_text("print( undefined )\n")
-    with pytest.raises(CommandError) as refusal:
+    with pytest.raises(CommandError) as error:
         checks.format_code(TOOLS)
-    assert refusal.value.lines == ("ruff check --fix failed with status 1",)
+    assert error.value.lines == ("ruff check --fix failed with status 1",)
     assert (tree / "module.py").read_text() == "print(undefined)\n"
 
 
-def test_a_script_is_known_by_its_first_line(tree: Path) -> None:
+def test_shell_scripts_are_recognised_by_their_shebang(tree: Path) -> None:
     for name, program in {"run": "/usr/bin/env bash", "tool.sh": "/bin/sh", "notes": "/usr/bin/python3"}.items():
         (tree / name).write_text(f"#!{program}\n")
     subprocess.run(["git", "add", "."], cwd=tree, check=True)

@@ -1,4 +1,4 @@
-"""What is said of an engine that will not do, and of one that is not there."""
+"""The messages about a Docker engine that is unsuitable or missing, with a stand-in for the docker command."""
 
 import os
 import subprocess
@@ -16,8 +16,8 @@ FakeDocker = Callable[[str, str], None]
 
 
 @pytest.fixture
-def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDocker:
-    """Put a `docker` in front that runs one shell line for `docker version`, and one for `docker compose`."""
+def fake_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDocker:
+    """Put a `docker` first on PATH that runs one shell line for `docker version`, and one for `docker compose`."""
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
 
     def write(version: str, compose: str) -> None:
@@ -59,31 +59,33 @@ DENIED = "permission denied while trying to connect to the Docker daemon socket 
         ),
     ],
 )  # fmt: skip
-def test_an_engine_is_judged_by_its_versions(say: FakeDocker, version: str, compose: str, fault: str | None) -> None:
-    say(version, compose)
+def test_an_engine_is_checked_by_its_versions(
+    fake_docker: FakeDocker, version: str, compose: str, fault: str | None
+) -> None:
+    fake_docker(version, compose)
     assert docker.engine_fault() == fault
 
 
-def test_an_engine_that_never_answers_is_not_waited_for(say: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(docker, "ANSWER_S", 0.5)
-    say("exec sleep 600", "echo 2.40.3")
+def test_an_engine_that_does_not_answer_times_out(fake_docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker, "ANSWER_TIMEOUT_S", 0.5)
+    fake_docker("exec sleep 600", "echo 2.40.3")
     assert docker.engine_fault() == (
-        "found a Docker engine that does not answer within 0.5 seconds: look at `systemctl status docker`; "
-        "on a member of a swarm it waits for the model volume"
+        "found a Docker engine that does not answer within 0.5 seconds: see `systemctl status docker`; "
+        "on a swarm member it waits for the model volume"
     )
 
 
-def test_no_docker_command_is_told_from_no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_docker_command_has_its_own_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert docker.engine_fault() == "found no docker command: install Docker, or set RUNTIME=local"
 
 
-def test_what_docker_prints_is_returned_and_what_it_complains_of_is_refused(say: FakeDocker) -> None:
-    say("echo one; echo two", "echo out; printf 'why\\n\\nnot\\n' >&2; exit 3")
+def test_docker_output_is_returned_and_its_errors_raised(fake_docker: FakeDocker) -> None:
+    fake_docker("echo one; echo two", "echo out; printf 'why\\n\\nnot\\n' >&2; exit 3")
     assert docker.run(["version"]) == "one\ntwo\n"
-    with pytest.raises(CommandError) as refusal:
+    with pytest.raises(CommandError) as error:
         docker.run(["compose", "up"])
-    assert refusal.value.lines == ("`docker compose` failed:", "why", "not")
+    assert error.value.lines == ("`docker compose` failed:", "why", "not")
 
 
 SYSTEM_TESTS = [

@@ -1,4 +1,4 @@
-"""Environments, made by the real pip from a folder of wheels: no index is asked."""
+"""Environments, created by the real pip from a folder of wheels, without a package index."""
 
 import hashlib
 import subprocess
@@ -18,7 +18,7 @@ from scripts.host.environments import (
 )
 
 
-def wheel(folder: Path, version: str) -> str:
+def make_wheel(folder: Path, version: str) -> str:
     """Build a wheel of `tiny` in `folder`; returns the line that locks it."""
     path = folder / f"tiny-{version}-py3-none-any.whl"
     about = f"tiny-{version}.dist-info"
@@ -39,14 +39,14 @@ def pip_finds(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     return folder
 
 
-def installed(python: Path) -> str:
+def installed_version(python: Path) -> str:
     return subprocess.check_output([python, "-c", "import tiny; print(tiny.VERSION)"], text=True).strip()
 
 
-def test_an_environment_is_made_once_and_anew_when_a_lock_changes_or_pip_failed(
+def test_an_environment_is_created_once_and_again_after_a_change_or_failure(
     pip_finds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first = wheel(pip_finds, "1")
+    first = make_wheel(pip_finds, "1")
     changed = first.split("sha256:")[0] + "sha256:" + "0" * 64
     lock = tmp_path / "lock.txt"
     environment = Environment(tmp_path / ".venv/tiny", (lock,))
@@ -54,7 +54,7 @@ def test_an_environment_is_made_once_and_anew_when_a_lock_changes_or_pip_failed(
     lock.write_text(first)
     python = ensure(environment, nvidia=False)
     assert python == tmp_path / ".venv/tiny/bin/python"
-    assert installed(python) == "1"
+    assert installed_version(python) == "1"
     assert capsys.readouterr().out.splitlines() == [
         "-- Python environment .venv/tiny",
         "   1/1 tiny-1-py3-none-any.whl",
@@ -69,32 +69,32 @@ def test_an_environment_is_made_once_and_anew_when_a_lock_changes_or_pip_failed(
     assert capsys.readouterr().out == ""
 
     lock.write_text(changed)
-    with pytest.raises(CommandError) as refusal:
+    with pytest.raises(CommandError) as error:
         ensure(environment, nvidia=False)
-    said, *errors, needed = refusal.value.lines
-    assert said == "pip could not fill .venv/tiny:"
+    summary, *errors, needed = error.value.lines
+    assert summary == "pip could not install the packages of .venv/tiny:"
     assert errors
     assert all(line.startswith("ERROR: ") for line in errors)
     assert "HASHES" in errors[0]
-    assert needed == "needed a package index, or the wheels in a folder that PIP_FIND_LINKS names"
+    assert needed == "needed a package index, or PIP_FIND_LINKS set to a folder with the wheels"
     assert not mark.exists()
-    assert not (environment.folder / "installed").exists()  # so the next `ensure` starts anew
+    assert not (environment.folder / "installed").exists()  # so the next `ensure` starts again
 
 
-def test_of_two_that_need_an_environment_at_once_one_makes_it(
+def test_only_one_of_two_concurrent_calls_creates_the_environment(
     pip_finds: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     lock = tmp_path / "lock.txt"
-    lock.write_text(wheel(pip_finds, "1"))
+    lock.write_text(make_wheel(pip_finds, "1"))
     environment = Environment(tmp_path / ".venv/tiny", (lock,))
     with ThreadPoolExecutor(2) as pool:
         pythons = list(pool.map(partial(ensure, nvidia=False), [environment] * 2))
-    assert [installed(python) for python in pythons] == ["1", "1"]
+    assert [installed_version(python) for python in pythons] == ["1", "1"]
     assert capfd.readouterr().out.splitlines().count("-- Python environment .venv/tiny") == 1
 
 
 @pytest.mark.parametrize("constraints", ["", "torch<=99\ntorchvision<=99\n", "torch==2.0\n"])
-def test_without_a_cpu_build_the_other_lock_is_taken_whatever_the_site_constrains(
+def test_without_a_cpu_build_the_cuda_lock_is_installed(
     pip_finds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, constraints: str
 ) -> None:
     (tmp_path / "constraints.txt").write_text(constraints)
@@ -104,18 +104,16 @@ def test_without_a_cpu_build_the_other_lock_is_taken_whatever_the_site_constrain
     end = next(index for index, line in enumerate(lines[start:], start) if not line.endswith("\\"))
     cpu, cuda = tmp_path / "cpu.txt", tmp_path / "cuda.txt"
     cpu.write_text("\n".join(lines[start : end + 1]))
-    cuda.write_text(wheel(pip_finds, "1"))
+    cuda.write_text(make_wheel(pip_finds, "1"))
     monkeypatch.setattr(environments, "TORCH_CPU", cpu)
     monkeypatch.setattr(environments, "TORCH_CUDA", cuda)
-    assert installed(ensure(Environment(tmp_path / ".venv/torch", (), torch=True), nvidia=False)) == "1"
+    assert installed_version(ensure(Environment(tmp_path / ".venv/torch", (), torch=True), nvidia=False)) == "1"
 
 
-def test_a_constraint_that_no_lock_can_meet_is_named(
-    pip_finds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "lock.txt").write_text(wheel(pip_finds, "1"))
+def test_an_unsatisfiable_constraint_is_named(pip_finds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lock.txt").write_text(make_wheel(pip_finds, "1"))
     (tmp_path / "constraints.txt").write_text("tiny>1\n")
     monkeypatch.setenv("PIP_CONSTRAINT", str(tmp_path / "constraints.txt"))
-    with pytest.raises(CommandError) as refusal:
+    with pytest.raises(CommandError) as error:
         ensure(Environment(tmp_path / ".venv/tiny", (tmp_path / "lock.txt",)), nvidia=False)
-    assert "The user requested (constraint) tiny>1" in "\n".join(refusal.value.lines)
+    assert "The user requested (constraint) tiny>1" in "\n".join(error.value.lines)

@@ -6,30 +6,28 @@ from pathlib import Path
 import pytest
 
 from scripts.base.errors import CommandError
-from scripts.host.lanes import run_beside
+from scripts.host.lanes import run_in_parallel
 
 
 def shell(code: str) -> list[str]:
     return ["sh", "-c", code]
 
 
-def refused(lanes: dict[str, list[str]], folder: Path) -> list[str]:
-    with pytest.raises(CommandError) as refusal:
-        run_beside(lanes, folder)
-    return list(refusal.value.lines)
+def error_lines(lanes: dict[str, list[str]], folder: Path) -> list[str]:
+    with pytest.raises(CommandError) as error:
+        run_in_parallel(lanes, folder)
+    return list(error.value.lines)
 
 
-def test_lanes_run_beside_each_other_and_are_shown_one_after_the_other(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_lanes_run_in_parallel_and_are_shown_one_by_one(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     # The first lane ends only when the second has, which could not be if it ran after it.
     waiting = f"until [ -e {tmp_path}/there ]; do sleep 0.05; done"
     slow = shell(f"echo one; {waiting}; sleep 1; echo two; echo and a fault >&2")
-    run_beside({"slow": slow, "quick": shell(f"echo three; touch {tmp_path}/there")}, tmp_path)
+    run_in_parallel({"slow": slow, "quick": shell(f"echo three; touch {tmp_path}/there")}, tmp_path)
     lines = capfd.readouterr().out.splitlines()
     minutes = lines[-2:]
     assert lines[:-2] == [
-        f"-- pytest in lanes beside each other, which write {tmp_path}/lane-*.log: slow, quick",
+        f"-- pytest in parallel lanes, with logs in {tmp_path}/lane-*.log: slow, quick",
         "-- pytest, lane quick", "three",
         "-- pytest, lane slow", "one", "two", "and a fault",
         "-- minutes of each lane",
@@ -37,7 +35,7 @@ def test_lanes_run_beside_each_other_and_are_shown_one_after_the_other(
     assert [re.sub(r"\d+\.\d$", "N", " ".join(line.split())) for line in minutes] == ["quick N", "slow N"]
 
 
-def test_what_failed_in_any_lane_comes_last_and_every_lane_ran_to_its_end(
+def test_all_lanes_run_to_their_end_and_failures_are_listed_last(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     summary = "echo FAILED tests/a.py::test_one - assert 1 == 2; echo ERROR tests/a.py::test_two; echo bye"
@@ -46,7 +44,7 @@ def test_what_failed_in_any_lane_comes_last_and_every_lane_ran_to_its_end(
         "good": shell("sleep 0.3; echo FAILED is only a word here"),
         "killed": shell("sleep 0.6; kill -9 $$"),
     }
-    assert refused(lanes, tmp_path) == [
+    assert error_lines(lanes, tmp_path) == [
         "FAILED tests/a.py::test_one - assert 1 == 2",
         "ERROR tests/a.py::test_two",
         "bad failed with status 1",

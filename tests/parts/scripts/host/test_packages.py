@@ -7,7 +7,7 @@ import pytest
 from scripts.base.errors import CommandError
 from scripts.cluster.hardware import read_hardware
 from scripts.host.packages import NGINX, require
-from tests.unit.scripts.host.test_packages import refused
+from tests.unit.scripts.host.test_packages import error_lines
 
 TOOL = {"no-such-program": "wanwu-tool"}
 PACKAGE = """\
@@ -44,24 +44,24 @@ def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("manager", ["dnf", "yum", "zypper"])
-def test_another_package_manager_is_named_with_its_command(elsewhere: Path, manager: str) -> None:
-    (elsewhere / manager).write_text("#!/bin/sh\n")
-    (elsewhere / manager).chmod(0o755)
-    assert refused(NGINX) == (f"found no nginx: run as root: {manager} install nginx",)
+def test_another_package_managers_command_is_suggested(empty_path: Path, manager: str) -> None:
+    (empty_path / manager).write_text("#!/bin/sh\n")
+    (empty_path / manager).chmod(0o755)
+    assert error_lines(NGINX) == (f"found no nginx: run as root: {manager} install nginx",)
     with pytest.raises(CommandError, match=rf"^found no lscpu: run as root: {manager} install util-linux$"):
         read_hardware()
 
 
 @needs_apt
-def test_what_apt_does_not_know_is_refused_with_apts_own_words(apt: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    lines = refused(TOOL | {"other": "another"})
+def test_an_unknown_package_is_reported_with_apts_message(apt: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    lines = error_lines(TOOL | {"other": "another"})
     assert lines[0] == "apt could not install another wanwu-tool:"
     assert set(lines[1:]) == {"E: Unable to locate package another", "E: Unable to locate package wanwu-tool"}
     assert capfd.readouterr() == ("-- apt: another wanwu-tool\n", "")
 
 
 @needs_apt
-def test_lists_are_fetched_when_those_at_hand_do_not_serve(apt: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_package_lists_are_updated_if_the_present_ones_fail(apt: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (apt / "etc/sources.list").write_text(f"deb [trusted=yes] copy:{apt}/repository ./\n")
     assert not list((apt / "state/lists").glob("*Packages*"))
     require(TOOL)
@@ -70,7 +70,7 @@ def test_lists_are_fetched_when_those_at_hand_do_not_serve(apt: Path, capfd: pyt
 
 
 @needs_apt
-def test_lists_that_serve_are_not_fetched_again(apt: Path) -> None:
+def test_package_lists_that_suffice_are_not_updated(apt: Path) -> None:
     (apt / "etc/sources.list").write_text(f"deb [trusted=yes] copy:{apt}/repository ./\n")
     require(TOOL)
     (apt / "repository/Packages").unlink()

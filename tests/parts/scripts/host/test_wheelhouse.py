@@ -1,4 +1,4 @@
-"""The wheelhouse: filled by real pip from a folder, with a wheel made here; no index is asked."""
+"""The wheelhouse: filled by the real pip from a folder, with wheels made here, without a package index."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from scripts.host.wheelhouse import collect
 from tests.unit.scripts.host.test_wheelhouse import make_wheel, write_lock
 
 
-def test_what_is_missing_is_fetched_and_what_no_lock_names_is_removed(
+def test_missing_wheels_are_fetched_and_unlisted_ones_removed(
     tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one, two, other, stranger = (make_wheel(source, name) for name in ("one", "two", "other", "stranger"))
@@ -21,12 +21,12 @@ def test_what_is_missing_is_fetched_and_what_no_lock_names_is_removed(
     collect([lock], folder, keep=[kept])
     assert {path.name for path in folder.iterdir()} == {one.name, two.name, other.name}
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "-- wheelhouse: 1 of 2 wheels to fetch"
-    assert "   removing stranger-1.0-py3-none-any.whl, which no lock names" in lines
-    assert lines[-1] == "   wheelhouse holds the 2 wheels that are needed; 0 MB in all"
+    assert lines[0] == "-- wheelhouse: 1 of 2 wheels to download"
+    assert "   removing stranger-1.0-py3-none-any.whl, which no lock file lists" in lines
+    assert lines[-1] == "   wheelhouse has all needed wheels (2); 0 MB in total"
 
 
-def test_a_damaged_wheel_is_fetched_anew(tmp_path: Path, source: Path) -> None:
+def test_a_damaged_wheel_is_fetched_again(tmp_path: Path, source: Path) -> None:
     wheel = make_wheel(source, "one")
     folder = tmp_path / "wheelhouse"
     folder.mkdir()
@@ -35,19 +35,19 @@ def test_a_damaged_wheel_is_fetched_anew(tmp_path: Path, source: Path) -> None:
     assert (folder / wheel.name).read_bytes() == wheel.read_bytes()
 
 
-def test_a_wheel_that_cannot_be_had_is_refused_by_name(tmp_path: Path, source: Path) -> None:
+def test_an_unavailable_wheel_is_named(tmp_path: Path, source: Path) -> None:
     lock = write_lock(tmp_path / "lock.txt", make_wheel(tmp_path, "one"))
     source.mkdir()
     with pytest.raises(CommandError) as caught:
         collect([lock], tmp_path / "wheelhouse", keep=[])
-    assert caught.value.lines[0] == "pip could not fetch what lock.txt pins:"
+    assert caught.value.lines[0] == "pip could not download the wheels that lock.txt pins:"
     assert "No matching distribution found for one==1.0" in caught.value.lines[-2]
     assert caught.value.lines[-1] == (
-        "needed a package index that has them, or the wheels in a folder that PIP_FIND_LINKS names"
+        "needed a package index that has them, or PIP_FIND_LINKS set to a folder with the wheels"
     )
 
 
-def test_a_wheel_with_another_hash_is_refused(tmp_path: Path, source: Path) -> None:
+def test_a_wheel_with_a_wrong_hash_is_rejected(tmp_path: Path, source: Path) -> None:
     wheel = make_wheel(source, "one")
     lock = write_lock(tmp_path / "lock.txt", wheel)
     wheel.write_bytes(wheel.read_bytes() + b"\n")

@@ -12,9 +12,9 @@ from scripts.cluster.config import ROOT
 from scripts.render.common import programs
 from tests.unit.scripts.render.test_common import (
     COMMAND,
-    clustered,
+    make_cluster,
+    make_plan,
     parsed,
-    planned,
     ports,
     rendered_members,
 )
@@ -22,8 +22,8 @@ from worker.contract.limits import LIMITS
 from worker.contract.settings import offline_variables
 
 
-def test_the_gate_takes_the_rendered_members(tmp_path: Path) -> None:
-    cluster = clustered()
+def test_the_gate_accepts_the_rendered_members(tmp_path: Path) -> None:
+    cluster = make_cluster()
     (tmp_path / "members.json").write_text(rendered_members(cluster))
     gate = ["-m", "nginx.gate", "init", "--members", str(tmp_path / "members.json"), "--out", str(tmp_path)]
     done = subprocess.run([sys.executable, *gate], cwd=ROOT, capture_output=True, text=True)
@@ -41,9 +41,9 @@ EXTREMES = [
 
 
 @pytest.mark.parametrize("limits", EXTREMES)
-def test_a_worker_has_time_to_drain_and_to_answer_before_it_is_killed(limits: dict[str, int], tmp_path: Path) -> None:
-    cluster = clustered(limits="\n".join(f"{name} = {value}" for name, value in limits.items()))
-    plans = planned(cluster)
+def test_a_worker_has_time_to_drain_and_answer_before_it_is_killed(limits: dict[str, int], tmp_path: Path) -> None:
+    cluster = make_cluster(limits="\n".join(f"{name} = {value}" for name, value in limits.items()))
+    plans = make_plan(cluster)
     process = parsed(programs(cluster, plans, ports(plans), COMMAND, ROOT), tmp_path)["photos-0"]
     environ = offline_variables() | {"PATH": os.environ["PATH"]} | process.environment
     environ["WANWU_CPUS"] = str(min(os.sched_getaffinity(0)))

@@ -13,7 +13,7 @@ from tests.unit.scripts.render.test_compose import rendered
 
 
 @pytest.mark.skipif(not shutil.which("docker"), reason="needs the docker command, to read as Compose does; no engine")
-def test_compose_reads_what_was_meant(tmp_path: Path) -> None:
+def test_compose_reads_the_intended_values(tmp_path: Path) -> None:
     folder = "/models/${HOME} $1 it's 100%"
     cluster = parse_cluster('port = 8088\n[[models]]\nname = "photos"\nfolder = "/models"\n', "c.toml")
     members = tmp_path / "a run: $HOME #1"

@@ -16,7 +16,7 @@ from tests.unit.scripts.render.test_swarm import POOL, TEXT
 @pytest.mark.skipif(
     not shutil.which("docker"), reason="needs the docker command, to read as a stack is read; no engine"
 )
-def test_a_stack_is_read_as_it_was_meant(tmp_path: Path) -> None:
+def test_docker_stack_reads_the_intended_values(tmp_path: Path) -> None:
     cluster = parse_cluster(TEXT.replace("/srv/wanwu/models", "/srv/$HOME models"), "c.toml")
     (tmp_path / "members.json").write_text(members(cluster, "wanwu"))
     (tmp_path / "workers.yaml").write_text(workers(cluster, {"photos": POOL}, {}))
@@ -28,7 +28,7 @@ def test_a_stack_is_read_as_it_was_meant(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "source: /srv/$HOME models" in done.stdout
     assert done.stdout.count(f"monitor: {MONITOR}\n") == 4
-    for said in (
+    for line in (
         "image: wanwu-gateway:0123456789ab",
         "published: 80",
         "mode: host",
@@ -37,5 +37,5 @@ def test_a_stack_is_read_as_it_was_meant(tmp_path: Path) -> None:
         f"- node.labels.{GATEWAY} == true",
         f"- node.labels.{SERVES} == true",
     ):
-        assert said in done.stdout
+        assert line in done.stdout
     assert done.stdout.count("endpoint_mode: dnsrr") == 2

@@ -1,3 +1,3 @@
 """Fixtures of the unit tests that these tests share."""
 
-from tests.unit.worker.engines.test_engines import made as made
+from tests.unit.worker.engines.test_engines import model_folders as model_folders

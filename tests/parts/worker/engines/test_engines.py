@@ -25,22 +25,22 @@ print(sys.argv[2] in " ".join(sys.modules), masks == {str(cpu)}, len(tasks))
 
 
 @pytest.mark.parametrize(("folder", "engine"), [("f32", "openvino"), ("onnx", "onnxruntime"), ("torchvision", "torch")])
-def test_no_thread_of_an_engine_leaves_the_mask_of_its_process(made: Path, folder: str, engine: str) -> None:
-    command = [sys.executable, "-c", MASKED, str(made / folder), engine]
-    done = subprocess.run(command, cwd=Path(__file__).parents[4], capture_output=True, text=True, check=True)
-    assert done.stdout.split()[:2] == ["True", "True"]
+def test_engine_threads_stay_inside_the_cpu_mask(model_folders: Path, folder: str, engine: str) -> None:
+    command = [sys.executable, "-c", MASKED, str(model_folders / folder), engine]
+    result = subprocess.run(command, cwd=Path(__file__).parents[4], capture_output=True, text=True, check=True)
+    assert result.stdout.split()[:2] == ["True", "True"]
 
 
 @pytest.mark.parametrize(("folder", "engine"), [("f32", "openvino"), ("onnx", "onnxruntime")])
 def test_engines_for_prepared_networks_import_neither_torch_nor_each_other(
-    made: Path, folder: str, engine: str
+    model_folders: Path, folder: str, engine: str
 ) -> None:
     show = (
         "import sys; from pathlib import Path; from worker.engines import load_engine; "
         "from worker.models.folder import read_folder; "
-        f"load_engine(read_folder(Path({str(made / folder)!r})), {engine!r}, 1); "
+        f"load_engine(read_folder(Path({str(model_folders / folder)!r})), {engine!r}, 1); "
         "print(*{name.partition('.')[0] for name in sys.modules} & {'torch', 'openvino', 'onnxruntime'})"
     )
     command = [sys.executable, "-c", show]
-    done = subprocess.run(command, cwd=Path(__file__).parents[4], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [engine]
+    result = subprocess.run(command, cwd=Path(__file__).parents[4], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == [engine]

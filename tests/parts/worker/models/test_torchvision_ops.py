@@ -26,19 +26,19 @@ def run(code: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def test_one_that_does_not_fit_dies_at_import_without_the_declarations() -> None:
-    done = run(BROKEN + USE)
-    assert done.returncode == 1
-    assert "does not exist" in done.stderr
+def test_a_mismatched_torchvision_fails_to_import_without_the_declarations() -> None:
+    result = run(BROKEN + USE)
+    assert result.returncode == 1
+    assert "does not exist" in result.stderr
 
 
-def test_and_classifies_with_them() -> None:
-    done = run(BROKEN + MAKE + USE)
-    assert (done.returncode, done.stdout) == (0, "(1, 3)\n"), done.stderr
+def test_a_mismatched_torchvision_classifies_with_the_declarations() -> None:
+    result = run(BROKEN + MAKE + USE)
+    assert (result.returncode, result.stdout) == (0, "(1, 3)\n"), result.stderr
 
 
-def test_where_torchvision_is_not_installed_nothing_is_done() -> None:
+def test_without_torchvision_nothing_is_declared() -> None:
     missing = "import sys, importlib.util as u\nfind = u.find_spec\n"
     missing += "u.find_spec = lambda name, *rest: None if name == 'torchvision' else find(name, *rest)\n"
-    done = run(missing + MAKE + "from worker.models import torchvision_ops\nprint(torchvision_ops._declared)\n")
-    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+    result = run(missing + MAKE + "from worker.models import torchvision_ops\nprint(torchvision_ops._declared)\n")
+    assert (result.returncode, result.stdout) == (0, "[]\n"), result.stderr

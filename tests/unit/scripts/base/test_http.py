@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from scripts.base.errors import CommandError
-from scripts.base.http import get, show_answer
+from scripts.base.http import get, print_prediction
 from tests.answers import answering
 from tests.service import free_ports
 
@@ -28,14 +28,14 @@ def image(tmp_path: Path) -> Path:
     return path
 
 
-def refused(endpoint: str, image: Path) -> tuple[str, ...]:
-    with pytest.raises(CommandError) as refusal:
-        show_answer(endpoint, image)
-    return refusal.value.lines
+def error_lines(endpoint: str, image: Path) -> tuple[str, ...]:
+    with pytest.raises(CommandError) as error:
+        print_prediction(endpoint, image)
+    return error.value.lines
 
 
 @pytest.mark.parametrize(
-    ("answer", "understood"),
+    ("answer", "expected"),
     [
         ((200, json.dumps(READY).encode()), (200, READY)),
         ((503, json.dumps(READY | {"state": "starting"}).encode()), (503, READY | {"state": "starting"})),
@@ -49,22 +49,24 @@ def refused(endpoint: str, image: Path) -> tuple[str, ...]:
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", (0, {})),
     ],
 )
-def test_get_tells_status_and_object_of_whatever_answers(
-    answer: tuple[int, bytes] | bytes, understood: tuple[int, dict[str, object]]
+def test_get_returns_the_status_and_the_json_object_of_any_server(
+    answer: tuple[int, bytes] | bytes, expected: tuple[int, dict[str, object]]
 ) -> None:
     with answering({"/readyz": answer}) as server:
-        assert get(f"{server.endpoint}/readyz") == understood
+        assert get(f"{server.endpoint}/readyz") == expected
 
 
-def test_nothing_that_answers_is_status_0() -> None:
+def test_get_returns_status_0_if_nothing_answers() -> None:
     assert get(f"http://127.0.0.1:{free_ports(1)}/readyz") == (0, {})
 
 
-def test_the_answer_is_shown_with_the_curl_line_that_gives_it(image: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_prediction_is_printed_with_the_equivalent_curl_command(
+    image: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with answering({"/predict?top_k=3": (200, json.dumps(ANSWER).encode())}) as server:
-        show_answer(server.endpoint, image)
-    ((asked, headers, body),) = server.asked
-    assert (asked, headers["Content-Type"], body) == ("POST /predict?top_k=3", "application/octet-stream", b"\x89PNG")
+        print_prediction(server.endpoint, image)
+    ((request, headers, body),) = server.requests
+    assert (request, headers["Content-Type"], body) == ("POST /predict?top_k=3", "application/octet-stream", b"\x89PNG")
     assert capsys.readouterr().out == (
         "\n"
         f"  curl -F 'image=@{image}' {server.endpoint}/predict\n"
@@ -77,30 +79,30 @@ def test_the_answer_is_shown_with_the_curl_line_that_gives_it(image: Path, capsy
     )
 
 
-def test_an_image_below_the_current_directory_is_named_from_there(
+def test_an_image_below_the_current_directory_is_shown_as_a_relative_path(
     image: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plain = image.rename(image.with_name("dog.png"))
-    monkeypatch.chdir(plain.parent.parent)
+    renamed = image.rename(image.with_name("dog.png"))
+    monkeypatch.chdir(renamed.parent.parent)
     with answering({"/predict?top_k=3": (200, json.dumps(ANSWER).encode())}) as server:
-        show_answer(server.endpoint, plain)
-    assert f"  curl -F image=@{plain.parent.name}/dog.png {server.endpoint}/predict\n" in capsys.readouterr().out
+        print_prediction(server.endpoint, renamed)
+    assert f"  curl -F image=@{renamed.parent.name}/dog.png {server.endpoint}/predict\n" in capsys.readouterr().out
 
 
-def test_an_error_is_refused_with_its_status_and_body(image: Path) -> None:
+def test_an_error_response_is_reported_with_its_status_and_body(image: Path) -> None:
     body = '{"error": {"code": "undecodable", "message": "坏了"}}'
     with answering({"/predict?top_k=3": (422, body.encode())}) as server:
-        assert refused(server.endpoint, image) == (f"{server.endpoint}/predict answered 422: {body}",)
+        assert error_lines(server.endpoint, image) == (f"{server.endpoint}/predict answered 422: {body}",)
 
 
-def test_no_answer_is_refused_with_the_reason(image: Path) -> None:
+def test_a_missing_or_invalid_response_is_reported_with_the_reason(image: Path) -> None:
     endpoint = f"http://127.0.0.1:{free_ports(1)}"
-    assert refused(endpoint, image) == (
+    assert error_lines(endpoint, image) == (
         f"{endpoint}/predict: no answer: <urlopen error [Errno 111] Connection refused>",
     )
     with answering({"/predict?top_k=3": b"SSH-2.0\r\n"}) as server:
-        assert refused(server.endpoint, image) == (f"{server.endpoint}/predict: no answer: SSH-2.0",)
+        assert error_lines(server.endpoint, image) == (f"{server.endpoint}/predict: no answer: SSH-2.0",)
     with answering({"/predict?top_k=3": (200, b"<html>")}) as server:
-        assert refused(server.endpoint, image) == (
+        assert error_lines(server.endpoint, image) == (
             f"{server.endpoint}/predict: no answer: Expecting value: line 1 column 1 (char 0)",
         )

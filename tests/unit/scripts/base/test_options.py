@@ -1,4 +1,4 @@
-"""Tests of command options: parsing, refused flags, and the round trip through JSON."""
+"""Tests of command options: parsing, invalid flags, and the round trip through JSON."""
 
 import argparse
 import json
@@ -35,7 +35,7 @@ def test_without_flags_every_option_has_its_default() -> None:
     assert parsed() == Options()
 
 
-def test_every_flag_fills_the_option_of_its_name() -> None:
+def test_every_flag_sets_the_option_of_its_name() -> None:
     found = parsed("--lines", "3", "--out-dir", "a b", "--gpu=none", "--follow", "--no-prepare", "--", "-k", "x")
     assert found == Options(3, Path("a b"), "none", True, False, ("-k", "x"))
 
@@ -50,7 +50,7 @@ def test_every_flag_fills_the_option_of_its_name() -> None:
         (("--line", "3"), "unrecognized arguments: --line"),
     ],
 )
-def test_what_is_unknown_or_of_another_form_is_refused(
+def test_unknown_flags_and_invalid_values_are_rejected(
     flags: tuple[str, ...], fault: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
@@ -58,7 +58,7 @@ def test_what_is_unknown_or_of_another_form_is_refused(
     assert fault in capsys.readouterr().err
 
 
-def test_json_brings_back_what_was_written_whatever_bytes_a_path_has() -> None:
+def test_options_survive_a_json_round_trip_even_with_undecodable_paths() -> None:
     options = Options(
         out_dir=Path("/模型/caf\udce9"), origin='"quoted"', calibration=Path("/own"), arguments=("a", "b")
     )
@@ -66,17 +66,17 @@ def test_json_brings_back_what_was_written_whatever_bytes_a_path_has() -> None:
     assert to_json(options).isascii()
 
 
-def test_an_unknown_key_in_json_is_refused() -> None:
-    with pytest.raises(CommandError) as refusal:
+def test_an_unknown_key_in_json_is_rejected() -> None:
+    with pytest.raises(CommandError) as error:
         from_json(Options, json.dumps({"lines": 1, "line": 2}))
-    assert refusal.value.lines == (
+    assert error.value.lines == (
         "Options: found line, needed some of lines, out_dir, gpu, follow, prepare, arguments, origin, calibration",
     )
 
 
 @pytest.mark.parametrize("name", commands.names())
-def test_no_command_has_an_option_of_the_name_that_the_place_has(name: str) -> None:
-    """`Place` and a command's own options share one parser."""
+def test_no_command_repeats_an_option_of_service_options(name: str) -> None:
+    """`ServiceOptions` and a command's own options share one parser."""
     own = argparse.ArgumentParser()
-    add_flags(own, commands.Place)
+    add_flags(own, commands.ServiceOptions)
     add_flags(own, commands.load(name).options)

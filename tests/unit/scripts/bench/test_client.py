@@ -170,7 +170,7 @@ def test_an_open_loop_counts_the_wait_caused_by_a_stall_of_the_server(images: Pa
 
 
 def test_an_unanswered_request_of_an_open_loop_is_an_error(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scripts.bench.client.DRAIN_S", 0.2)
+    monkeypatch.setattr("scripts.bench.client.DRAIN_TIMEOUT_S", 0.2)
     with server((30, OK)) as address:
         outcome = run(job(address, images, seconds=0.2, rate=50))
     assert not outcome.latencies_ms

@@ -20,28 +20,28 @@ from worker.contract.volume import read_sentinel
 DEB = "Package: libc++\nVersion: 1:2+x\nArchitecture: amd64\nFilename: ./libc.deb\nSize: 1\nSHA256: " + "a" * 64 + "\n"
 
 
-def test_the_named_models_are_selected_or_else_the_served_ones(tmp_path: Path) -> None:
+def test_named_models_are_selected_by_default_the_served_ones(tmp_path: Path) -> None:
     a, b, c = (StoredModel(name, tmp_path / name, served) for name, served in (("a", ("x",)), ("b", ()), ("c", ("c",))))
     assert volume.select_models([a, b, c], ()) == [a, c]
     assert volume.select_models([a, b, c], ("b", "x", "a")) == [b, a]
-    with pytest.raises(CommandError) as caught:
+    with pytest.raises(CommandError) as error:
         volume.select_models([a, b, c], ("d", "a"))
-    assert caught.value.lines == ("MODELS: found d, needed some of a, b, c, x",)
+    assert error.value.lines == ("MODELS: found d, needed some of a, b, c, x",)
 
 
-def test_two_folders_of_the_same_name_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(CommandError) as caught:
+def test_two_folders_of_the_same_name_are_rejected(tmp_path: Path) -> None:
+    with pytest.raises(CommandError) as error:
         volume.select_models(
             [StoredModel("a", tmp_path / "one/a", ("a",)), StoredModel("a", tmp_path / "two/a", ("b",))], ()
         )
-    assert caught.value.lines == ("MODELS: found two folders called a, needed different names: rename one",)
+    assert error.value.lines == ("MODELS: found two folders called a, needed different names: rename one",)
 
 
 @pytest.mark.parametrize("name", ["line\nbreak", "tab\t", "\x7f", "latin-\udce9"])
-def test_folders_with_unprintable_names_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(CommandError) as caught:
+def test_folders_with_unprintable_names_are_rejected(tmp_path: Path, name: str) -> None:
+    with pytest.raises(CommandError) as error:
         volume.select_models([StoredModel("a", tmp_path / name, ("a",))], ())
-    assert caught.value.lines == (
+    assert error.value.lines == (
         f"MODELS: found a folder called {name!r}, needed a name of printable UTF-8: rename it",
     )
     printable = StoredModel("a", tmp_path / "two words 万物 👩\u200d🔬 \\\"'", ("a",))
@@ -54,8 +54,8 @@ def test_models_are_copied_once_and_others_are_removed(tmp_path: Path) -> None:
     one, two = (StoredModel(name, make_model(tmp_path / name)) for name in ("one", "two"))
     hashes = volume.copy([one, two], bundle, work)
     assert hashes == {name: content_hash(tmp_path / name) for name in ("one", "two")}
-    identity, listed = read_sentinel(bundle / "models")
-    assert listed == hashes
+    identity, recorded = read_sentinel(bundle / "models")
+    assert recorded == hashes
     before = (bundle / "models/one/model.toml").stat()
     volume.copy([one], bundle, work)
     assert (bundle / "models/one/model.toml").stat() == before
@@ -68,30 +68,30 @@ def test_a_damaged_copy_is_replaced(tmp_path: Path) -> None:
     work.mkdir(parents=True)
     entry = StoredModel("m", make_model(tmp_path / "m"))
     volume.copy([entry], work.parent, work)
-    (work.parent / "models/m/model.toml").write_text("half")
+    (work.parent / "models/m/model.toml").write_text("damaged")
     volume.copy([entry], work.parent, work)
     assert content_hash(work.parent / "models/m") == content_hash(entry.folder)
 
 
-def test_unknown_systems_are_refused() -> None:
-    with pytest.raises(CommandError) as caught:
+def test_unknown_systems_are_rejected() -> None:
+    with pytest.raises(CommandError) as error:
         contents.check_systems(["debian-12", "debian-9"])
-    assert caught.value.lines == (
+    assert error.value.lines == (
         "SYSTEMS: found debian-9, needed some of debian-12, debian-13, ubuntu-22.04, ubuntu-24.04, or none",
     )
 
 
-def test_a_directory_with_other_files_is_left_alone(tmp_path: Path) -> None:
+def test_a_directory_with_other_files_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(CommandError) as caught:
+    with pytest.raises(CommandError) as error:
         _prepare_directory(tmp_path)
-    assert caught.value.lines == (
+    assert error.value.lines == (
         f"{tmp_path}: found thesis.txt, needed a bundle's files: name a new directory with OUT=",
     )
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_every_worker_image_has_its_locks() -> None:
+def test_every_worker_image_has_lock_files() -> None:
     assert sbom.LOCKS.keys() == images.WORKERS.keys()
     assert {lock for locks in sbom.LOCKS.values() for lock in locks} == set(LOCKS)
     assert sbom.locks_for([images.GATEWAY.reference]) == []

@@ -19,9 +19,9 @@ def bundle(tmp_path: Path) -> Path:
 
 
 def faults(bundle: Path) -> list[str]:
-    with pytest.raises(CommandError) as caught:
+    with pytest.raises(CommandError) as error:
         verify(bundle)
-    return [line.removeprefix(f"{bundle}/") for line in caught.value.lines]
+    return [line.removeprefix(f"{bundle}/") for line in error.value.lines]
 
 
 def rewrite(bundle: Path, part: str, **changed: object) -> None:
@@ -35,10 +35,10 @@ def rewrite(bundle: Path, part: str, **changed: object) -> None:
 
 def test_a_complete_bundle_passes(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     verify(bundle)
-    assert capsys.readouterr().out.startswith(f"whole: {bundle}, 9 files, ")
+    assert capsys.readouterr().out.startswith(f"complete: {bundle}, 9 files, ")
 
 
-def test_a_flipped_bit_is_found_in_every_file(bundle: Path) -> None:
+def test_a_flipped_bit_is_detected_in_every_file(bundle: Path) -> None:
     for name in list(layout.files(bundle)):
         good = (bundle / name).read_bytes()
         needed = sha256(bundle / name)
@@ -48,7 +48,7 @@ def test_a_flipped_bit_is_found_in_every_file(bundle: Path) -> None:
         (bundle / name).write_bytes(good)
 
 
-def test_a_missing_and_an_extra_file_are_found(bundle: Path) -> None:
+def test_missing_and_extra_files_are_detected(bundle: Path) -> None:
     needed = sha256(bundle / "models/m/labels/en.txt")
     (bundle / "models/m/labels/en.txt").unlink()
     (bundle / "models/m/notes").write_text("")
@@ -58,11 +58,11 @@ def test_a_missing_and_an_extra_file_are_found(bundle: Path) -> None:
     ]
 
 
-def test_a_bundle_without_sums_is_unfinished(bundle: Path) -> None:
+def test_a_bundle_without_checksums_is_unfinished(bundle: Path) -> None:
     (bundle / layout.SUMS).unlink()
     assert faults(bundle) == [
         "SHA256SUMS: found nothing, needed the checksums of a finished bundle: "
-        "finish it with `make bundle` on the machine that made it, or copy all of it"
+        "finish it with `make bundle` on the machine that created it, or copy all of it"
     ]
 
 
@@ -73,13 +73,13 @@ def test_invalid_checksums_are_reported(bundle: Path) -> None:
     ]
 
 
-def test_an_image_of_another_id_or_name_is_found_without_an_engine(bundle: Path) -> None:
-    wanted = json.loads((bundle / layout.MANIFEST).read_text())["images"][0]["id"]
+def test_an_image_with_another_id_is_detected_without_an_engine(bundle: Path) -> None:
+    expected = json.loads((bundle / layout.MANIFEST).read_text())["images"][0]["id"]
     other = save_image(bundle / "images/gateway.tar.gz", config=b"{}")
     write_sums(bundle)
     assert faults(bundle) == [
-        f"images/gateway.tar.gz: found image {REFERENCE} with ID {other}, needed {REFERENCE} with ID {wanted}: "
-        "finish it with `make bundle` on the machine that made it, or copy all of it"
+        f"images/gateway.tar.gz: found image {REFERENCE} with ID {other}, needed {REFERENCE} with ID {expected}: "
+        "finish it with `make bundle` on the machine that created it, or copy all of it"
     ]
 
 
@@ -105,5 +105,5 @@ def test_an_invalid_manifest_is_reported_in_one_line(bundle: Path) -> None:
     write_sums(bundle)
     assert faults(bundle) == [
         "MANIFEST.json: found an invalid file (KeyError('kit')), needed a bundle's manifest: "
-        "finish it with `make bundle` on the machine that made it, or copy all of it"
+        "finish it with `make bundle` on the machine that created it, or copy all of it"
     ]

@@ -13,17 +13,17 @@ COMMITTED = ROOT / "compose" / "cluster.toml"
 MINIMAL = '[[models]]\nname = "photos"\nfolder = "worker/photos"\n'
 
 
-def refused(text: str) -> list[str]:
-    with pytest.raises(CommandError) as refusal:
+def error_lines(text: str) -> list[str]:
+    with pytest.raises(CommandError) as error:
         parse_cluster(text, "c.toml")
-    return list(refusal.value.lines)
+    return list(error.value.lines)
 
 
 def server(lines: str) -> str:
     return f"{MINIMAL}[[servers]]\n{lines}\n"
 
 
-def documented() -> dict[str, set[str]]:
+def documented_keys() -> dict[str, set[str]]:
     """Return the keys of each table in the committed cluster.toml, including those in comments."""
     keys: dict[str, set[str]] = {"": set()}
     table = ""
@@ -36,27 +36,27 @@ def documented() -> dict[str, set[str]]:
     return keys
 
 
-def uncommented() -> str:
+def committed_with_defaults() -> str:
     return re.sub(r"^# (\w+ = )", r"\1", COMMITTED.read_text(), flags=re.MULTILINE)
 
 
 def test_every_key_is_documented_and_every_documented_key_exists() -> None:
-    assert documented() == {table: set(keys) for table, keys in SCHEMA.items()}
+    assert documented_keys() == {table: set(keys) for table, keys in SCHEMA.items()}
 
 
-def test_the_documentation_lists_tables_and_keys_in_the_order_of_the_schema() -> None:
-    shown = tomllib.loads(uncommented())
+def test_the_documentation_lists_tables_and_keys_in_schema_order() -> None:
+    shown = tomllib.loads(committed_with_defaults())
     tables = {"": shown, "limits": shown["limits"], "models": shown["models"][0], "servers": shown["servers"][0]}
     assert [name for name in shown if name in SCHEMA] == [name for name in SCHEMA if name]
     for table, keys in SCHEMA.items():
         assert [key for key in tables[table] if key not in SCHEMA] == list(keys)
 
 
-def test_the_defaults_that_the_comments_show_are_the_defaults() -> None:
-    assert parse_cluster(uncommented(), "compose/cluster.toml") == load_cluster(COMMITTED)
+def test_the_commented_values_are_the_defaults() -> None:
+    assert parse_cluster(committed_with_defaults(), "compose/cluster.toml") == load_cluster(COMMITTED)
 
 
-def test_what_may_be_left_out_is_commented_out_but_for_the_port() -> None:
+def test_optional_keys_are_commented_out_except_the_port() -> None:
     shown = tomllib.loads(COMMITTED.read_text())
     assert list(shown) == ["port", "limits", "models", "servers"]
     assert (shown["limits"], shown["servers"]) == ({}, [{}])
@@ -74,11 +74,11 @@ def test_the_committed_file_serves_the_photos_model_on_this_machine() -> None:
     )
 
 
-def test_a_file_with_one_model_only_means_the_same_as_the_committed_one() -> None:
+def test_a_file_with_only_a_model_equals_the_committed_file() -> None:
     assert parse_cluster(MINIMAL, "compose/cluster.toml") == load_cluster(COMMITTED)
 
 
-def test_every_value_can_be_given() -> None:
+def test_every_value_can_be_set() -> None:
     text = """
         port = 80
         engine = "openvino"
@@ -106,7 +106,7 @@ def test_every_value_can_be_given() -> None:
     )
 
 
-def test_all_faults_are_refused_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     text = """
         prot = 8080
         engine = "tensorrt"
@@ -119,7 +119,7 @@ def test_all_faults_are_refused_at_once() -> None:
         gpus = 3
         worker = 2
         """
-    assert refused(text) == [
+    assert error_lines(text) == [
         'c.toml: prot: unknown key, did you mean "port"?',
         'c.toml: engine: found "tensorrt", needed one of auto, torch, openvino, onnxruntime',
         "c.toml: limits/colour: unknown key, the keys here are queue, max_images, max_pixels, deadline_s,"
@@ -135,90 +135,91 @@ def test_all_faults_are_refused_at_once() -> None:
 
 @pytest.mark.parametrize("value", ["0", "65536", "true", "8080.0", '"8080"'])
 def test_a_port_is_a_whole_number_from_1_to_65535(value: str) -> None:
-    assert refused(f"port = {value}\n{MINIMAL}") == [f"c.toml: port: found {value}, needed a port from 1 to 65535"]
+    assert error_lines(f"port = {value}\n{MINIMAL}") == [f"c.toml: port: found {value}, needed a port from 1 to 65535"]
 
 
 @pytest.mark.parametrize("name", LIMITS)
-def test_a_limit_is_bounded_by_what_the_worker_accepts(name: str) -> None:
+def test_a_limit_has_the_bounds_of_the_worker(name: str) -> None:
     limit = LIMITS[name]
     needed = f"needed a whole number from {limit.minimum} to {limit.maximum} ({limit.unit})"
     for value in (limit.minimum - 1, limit.maximum + 1):
         line = f"c.toml: limits/{name}: found {value}, {needed}"
-        assert refused(f"{MINIMAL}[limits]\n{name} = {value}") == [line]
+        assert error_lines(f"{MINIMAL}[limits]\n{name} = {value}") == [line]
 
 
 def test_a_request_cannot_hold_more_images_than_the_queue() -> None:
-    assert refused(f"{MINIMAL}[limits]\nqueue = 31") == [
+    assert error_lines(f"{MINIMAL}[limits]\nqueue = 31") == [
         "c.toml: limits/max_images: found 32, needed at most 31, the queue: lower max_images or raise queue"
     ]
 
 
 @pytest.mark.parametrize("value", ["[]", '"all"', '["0"]', '["GPU-1", "GPU-1"]', '["GPU-1", 2]', "[[]]", "true"])
-def test_gpus_are_uuids_each_once(value: str) -> None:
-    assert refused(server(f"gpus = {value}")) == [
+def test_gpus_are_unique_uuids(value: str) -> None:
+    assert error_lines(server(f"gpus = {value}")) == [
         f'c.toml: servers/0/gpus: found {value}, needed "auto", "none" or a list of GPU UUIDs'
     ]
 
 
 @pytest.mark.parametrize("value", ['""', '"3-1"', '"0,"', '"a"', '"0-9999"', '"-1"', "[0, 1]", "3"])
 def test_cpus_are_a_cpu_list(value: str) -> None:
-    assert refused(server(f"cpus = {value}")) == [
+    assert error_lines(server(f"cpus = {value}")) == [
         f'c.toml: servers/0/cpus: found {value}, needed "auto", "none" or a list of CPUs such as "0-3,8"'
     ]
 
 
 @pytest.mark.parametrize("key", ["workers", "cores_per_worker"])
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "false", '"none"'])
-def test_numbers_of_workers_and_cores_start_at_1(key: str, value: str) -> None:
-    assert refused(server(f"{key} = {value}")) == [
+def test_numbers_of_workers_and_cores_are_positive(key: str, value: str) -> None:
+    assert error_lines(server(f"{key} = {value}")) == [
         f'c.toml: servers/0/{key}: found {value}, needed "auto" or a whole number from 1'
     ]
 
 
 @pytest.mark.parametrize("value", ['""', '"::1"', '"10.0.0.256"', '"10.1"', '"http://a"', '"a b"', '"-a"', "1"])
 def test_an_address_is_a_host_name_or_an_ipv4_address(value: str) -> None:
-    assert refused(server(f"address = {value}")) == [
+    assert error_lines(server(f"address = {value}")) == [
         f"c.toml: servers/0/address: found {value}, needed a host name or an IPv4 address"
     ]
 
 
 @pytest.mark.parametrize("value", ['"This"', '"1"', '"a=b"', '"a,b"', '""', '"a\\n"', f'"{"a" * 32}"'])
 def test_a_server_name_can_be_part_of_a_slot_name(value: str) -> None:
-    assert refused(server(f"name = {value}")) == [
+    assert error_lines(server(f"name = {value}")) == [
         f'c.toml: servers/0/name: found {value}, needed up to 31 lower-case letters, digits or "-", the first a letter'
     ]
 
 
 def test_a_share_is_a_whole_number_from_1() -> None:
-    assert refused(MINIMAL + "share = 0") == ["c.toml: models/0/share: found 0, needed a whole number from 1"]
+    assert error_lines(MINIMAL + "share = 0") == ["c.toml: models/0/share: found 0, needed a whole number from 1"]
 
 
-def test_names_and_addresses_are_used_once() -> None:
+def test_names_and_addresses_are_unique() -> None:
     two_servers = "[[servers]]\n[[servers]]\n"
-    assert refused(MINIMAL + MINIMAL + two_servers) == [
-        'c.toml: models/1/name: found "photos", which models/0 has: needed another name',
-        'c.toml: servers/1/name: found "this", which servers/0 has: needed another name',
-        'c.toml: servers/1/address: found "127.0.0.1", which servers/0 has: needed another address',
+    assert error_lines(MINIMAL + MINIMAL + two_servers) == [
+        'c.toml: models/1/name: found "photos", already used by models/0, needed a different name',
+        'c.toml: servers/1/name: found "this", already used by servers/0, needed a different name',
+        'c.toml: servers/1/address: found "127.0.0.1", already used by servers/0, needed a different address',
     ]
 
 
-def test_without_cpus_nothing_can_be_said_about_cpu_workers() -> None:
-    assert refused(server('cpus = "none"\ngpus = "none"\nworkers = 2\ncores_per_worker = 1')) == [
-        'c.toml: servers/0/workers: found 2 beside cpus = "none", needed "auto": a CPU worker needs CPUs',
-        'c.toml: servers/0/cores_per_worker: found 1 beside cpus = "none", needed "auto": a CPU worker needs CPUs',
-        'c.toml: servers/0/gpus: found "none" beside cpus = "none", needed one of the two to serve on',
+def test_cpus_none_contradicts_settings_of_cpu_workers() -> None:
+    assert error_lines(server('cpus = "none"\ngpus = "none"\nworkers = 2\ncores_per_worker = 1')) == [
+        'c.toml: servers/0/workers: found 2 together with cpus = "none", needed "auto": a CPU worker needs CPUs',
+        'c.toml: servers/0/cores_per_worker: found 1 together with cpus = "none", needed "auto":'
+        " a CPU worker needs CPUs",
+        'c.toml: servers/0/gpus: found "none" together with cpus = "none", needed GPUs or CPUs to run workers on',
     ]
 
 
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("", "models: found [], needed one or several [[models]] tables"),
-        ("models = []", "models: found [], needed one or several [[models]] tables"),
-        ('[models]\nname = "a"', 'models: found {"name": "a"}, needed one or several [[models]] tables'),
+        ("", "models: found [], needed one or more [[models]] tables"),
+        ("models = []", "models: found [], needed one or more [[models]] tables"),
+        ('[models]\nname = "a"', 'models: found {"name": "a"}, needed one or more [[models]] tables'),
         ("models = [1]", "models/0: found 1, needed a table"),
         (f"limits = 1\n{MINIMAL}", "limits: found 1, needed a table"),
-        (f"servers = []\n{MINIMAL}", "servers: found [], needed one or several [[servers]] tables"),
+        (f"servers = []\n{MINIMAL}", "servers: found [], needed one or more [[servers]] tables"),
         (f"port = 2020-01-01\n{MINIMAL}", 'port: found "2020-01-01", needed a port from 1 to 65535'),
         (
             "port = 1 1",
@@ -227,17 +228,17 @@ def test_without_cpus_nothing_can_be_said_about_cpu_workers() -> None:
         ),
     ],
 )
-def test_a_file_of_another_shape_is_refused(text: str, line: str) -> None:
-    assert refused(text) == [f"c.toml: {line}"]
+def test_an_invalid_structure_is_rejected(text: str, line: str) -> None:
+    assert error_lines(text) == [f"c.toml: {line}"]
 
 
-def test_a_long_value_is_shown_by_its_beginning() -> None:
-    assert refused(f'port = "{"9" * 200}"\n{MINIMAL}') == [
+def test_a_long_value_is_truncated() -> None:
+    assert error_lines(f'port = "{"9" * 200}"\n{MINIMAL}') == [
         f'c.toml: port: found "{"9" * 76}..., needed a port from 1 to 65535'
     ]
 
 
-def test_a_missing_file_and_one_that_is_not_text_are_refused(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_binary_file_are_rejected(tmp_path: Path) -> None:
     path = tmp_path / "cluster.toml"
     with pytest.raises(CommandError) as missing:
         load_cluster(path)
@@ -248,18 +249,18 @@ def test_a_missing_file_and_one_that_is_not_text_are_refused(tmp_path: Path) -> 
     assert str(binary.value) == f"{path}: byte 11 is not UTF-8: save the file as UTF-8"
 
 
-def test_a_link_is_named_by_where_it_leads(tmp_path: Path) -> None:
+def test_errors_name_the_target_of_a_link(tmp_path: Path) -> None:
     (tmp_path / "etc.toml").write_text("port = 0\n")
     (tmp_path / "link.toml").symlink_to("etc.toml")
-    with pytest.raises(CommandError) as refusal:
+    with pytest.raises(CommandError) as error:
         load_cluster(tmp_path / "link.toml")
-    assert refusal.value.lines[0].startswith(f"{tmp_path}/etc.toml: port: found 0")
+    assert error.value.lines[0].startswith(f"{tmp_path}/etc.toml: port: found 0")
 
 
-def test_a_gateway_stands_on_every_server_but_those_that_say_no_and_on_one_at_least() -> None:
+def test_every_server_has_a_gateway_unless_disabled_and_at_least_one_must() -> None:
     two = f'{server("gateway = false")}[[servers]]\nname = "b"\naddress = "10.0.0.2"\n'
     assert [one.gateway for one in parse_cluster(two, "c.toml").servers] == [False, True]
-    assert refused(server("gateway = false")) == [
-        "c.toml: servers: found gateway = false on every one, needed a gateway on one at least"
+    assert error_lines(server("gateway = false")) == [
+        "c.toml: servers: found gateway = false on every server, needed a gateway on at least one"
     ]
-    assert refused(server("gateway = 1")) == ["c.toml: servers/0/gateway: found 1, needed true or false"]
+    assert error_lines(server("gateway = 1")) == ["c.toml: servers/0/gateway: found 1, needed true or false"]

@@ -17,14 +17,14 @@ from tests.unprivileged_user import as_unprivileged
 NEW = {"name": "new", "folder": "models/new"}
 
 
-def refused(text: str, index: int = 0) -> str:
-    with pytest.raises(CommandError) as refusal:
+def error_line(text: str, index: int = 0) -> str:
+    with pytest.raises(CommandError) as error:
         with_model(text, "c.toml", index, NEW)
-    (line,) = refusal.value.lines
+    (line,) = error.value.lines
     return line
 
 
-def test_the_file_of_the_repository_keeps_its_comments() -> None:
+def test_the_committed_file_keeps_its_comments() -> None:
     text = (ROOT / "compose/cluster.toml").read_text()
     edited = with_model(text, "c.toml", 0, NEW)
     assert edited == text.replace('name = "photos"', 'name = "new"').replace('"worker/photos"', '"models/new"')
@@ -42,7 +42,7 @@ def test_the_file_of_the_repository_keeps_its_comments() -> None:
         '# [[models]]\n[[models]]\n# name = "x"\nname = "模"\nfolder = "a"\n\n[[models]]\nfolder = "b"\nname = "b"',
     ],
 )
-def test_only_the_two_values_of_the_one_table_change(text: str, index: int) -> None:
+def test_only_the_two_values_of_one_table_change(text: str, index: int) -> None:
     before, edited = tomllib.loads(text), with_model(text, "c.toml", index, NEW)
     before["models"][index] |= NEW
     assert tomllib.loads(edited) == before
@@ -54,7 +54,7 @@ def test_only_the_two_values_of_the_one_table_change(text: str, index: int) -> N
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"])))
-def test_whatever_a_folder_is_called_it_is_read_back_as_it_was(folder: str) -> None:
+def test_any_folder_name_survives_a_round_trip(folder: str) -> None:
     text = '[[models]]\nname = "a"  # here\nfolder = "a"  # there\n'
     edited = with_model(text, "c.toml", 0, {"name": "a", "folder": folder})
     assert tomllib.loads(edited)["models"] == [{"name": "a", "folder": folder}]
@@ -66,7 +66,7 @@ def test_inline_tables_are_edited_in_place() -> None:
     assert with_model(text, "c.toml", 1, NEW) == text.replace('"b"', '"models/new"', 1).replace('"b"', '"new"', 1)
 
 
-def test_text_that_looks_like_a_table_is_left_alone() -> None:
+def test_a_string_that_looks_like_a_table_is_not_edited() -> None:
     text = 'note = """\n[[models]]\nname = "x"\nfolder = "x"\n"""\n[[models]]\nname = "a"\nfolder = "a"\n'
     assert with_model(text, "c.toml", 0, NEW) == text[: text.index('[[models]]\nname = "a')] + (
         '[[models]]\nname = "new"\nfolder = "models/new"\n'
@@ -82,14 +82,14 @@ def test_text_that_looks_like_a_table_is_left_alone() -> None:
         '[[models]]\nname = "a"\n',
     ],
 )
-def test_a_file_in_which_other_lines_would_move_is_left_to_its_writer(text: str) -> None:
-    assert refused(text) == (
+def test_a_file_in_which_other_lines_would_move_is_rejected(text: str) -> None:
+    assert error_line(text) == (
         "c.toml: models/0: cannot be edited without moving other lines, needed [[models]] tables one after another: "
-        'write name = "new", folder = "models/new" there yourself, then `make up`'
+        'write name = "new", folder = "models/new" there by hand, then run `make up`'
     )
 
 
-def test_a_file_is_replaced_with_its_mode_and_through_its_link(tmp_path: Path) -> None:
+def test_replacing_a_file_keeps_its_mode_and_link(tmp_path: Path) -> None:
     file, link = tmp_path / "real.toml", tmp_path / "cluster.toml"
     file.write_bytes(b"old\r\n")
     file.chmod(0o640)
@@ -105,17 +105,17 @@ def test_a_file_is_replaced_with_its_mode_and_through_its_link(tmp_path: Path) -
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cluster.toml", "real.toml"]
 
 
-def test_a_file_that_somebody_changed_meanwhile_stays_theirs(tmp_path: Path) -> None:
+def test_a_file_that_changed_in_the_meantime_is_not_replaced(tmp_path: Path) -> None:
     file = tmp_path / "cluster.toml"
     file.write_text("theirs")
-    with pytest.raises(CommandError) as refusal:
+    with pytest.raises(CommandError) as error:
         replace_text(file, "old", "new")
-    assert refusal.value.lines == (f"{file}: was changed meanwhile: it stays as it is now",)
+    assert error.value.lines == (f"{file}: was changed in the meantime: it was left as it is",)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["theirs"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another account for a moment")
-def test_a_file_that_cannot_be_replaced_is_named_beforehand() -> None:
-    with as_unprivileged(), pytest.raises(CommandError) as refusal:
+def test_a_file_that_cannot_be_replaced_is_reported_in_advance() -> None:
+    with as_unprivileged(), pytest.raises(CommandError) as error:
         require_replaceable(Path("/cluster.toml"))
-    assert refusal.value.lines == ("/cluster.toml: cannot be changed: needed a folder / that can be written",)
+    assert error.value.lines == ("/cluster.toml: cannot be changed: needed a folder / that can be written",)

@@ -15,7 +15,7 @@ from scripts.cluster.hardware import (
     parse_memory,
     pci_addresses,
 )
-from tests.unit.hardware import MACHINES, recorded, texts
+from tests.unit.hardware import MACHINES, raw_info, recorded
 from worker.contract.cpu_list import format_cpu_list
 
 
@@ -32,7 +32,7 @@ def test_smt_siblings_share_a_core_and_sockets_do_not() -> None:
     assert (cpus[32], cpus[96]) == (Cpu(32, 32, 1, 1), Cpu(96, 32, 1, 1))
 
 
-def test_eight_gpus_know_their_numa_nodes_and_near_cpus() -> None:
+def test_eight_gpus_have_numa_nodes_and_local_cpus() -> None:
     gpus = recorded("eight-gpus").gpus
     assert [gpu.numa_node for gpu in gpus] == [0, 0, 0, 0, 1, 1, 1, 1]
     assert {format_cpu_list(gpu.cpus) for gpu in gpus[:4]} == {"0-55,112-167"}
@@ -41,7 +41,7 @@ def test_eight_gpus_know_their_numa_nodes_and_near_cpus() -> None:
     assert gpus[0].name == "NVIDIA H100 80GB HBM3"
 
 
-def test_mig_devices_stand_in_for_their_gpu() -> None:
+def test_mig_devices_replace_their_gpu() -> None:
     machine = recorded("mig")
     assert [(gpu.uuid, gpu.name, gpu.numa_node) for gpu in machine.gpus] == [
         ("MIG-1d7f52a6-90c3-5b48-a6ee-03f4c8b1d972", "NVIDIA A100-PCIE-40GB MIG 3g.20gb", -1),
@@ -61,20 +61,20 @@ def test_a_broken_driver_means_no_gpu_and_a_note() -> None:
 
 
 def test_one_lost_gpu_does_not_hide_the_others() -> None:
-    said = texts("eight-gpus")
+    raw = raw_info("eight-gpus")
     lost = "Unable to determine the device handle for gpu 0000:1B:00.0: GPU is lost.\n"
-    rest = "".join(said.smi_list.splitlines(keepends=True)[1:])
-    machine = describe(replace(said, smi_list=lost + rest))
+    others = "".join(raw.smi_list.splitlines(keepends=True)[1:])
+    machine = describe(replace(raw, smi_list=lost + others))
     assert machine.gpus == recorded("eight-gpus").gpus[1:]
     assert machine.notes == (f"nvidia-smi -L: {lost.strip()}",)
 
 
-def test_a_gpu_that_sys_does_not_know_has_every_usable_cpu_near() -> None:
+def test_a_gpu_missing_from_sys_is_close_to_every_usable_cpu() -> None:
     gpus, notes = parse_gpus("GPU 0: NVIDIA T4 (UUID: GPU-1)\n", "", {}, {4, 2})
     assert (gpus, notes) == ((Gpu("GPU-1", "NVIDIA T4", -1, (2, 4)),), ())
 
 
-def test_pci_addresses_are_spelt_as_in_sys() -> None:
+def test_pci_addresses_are_spelled_as_in_sys() -> None:
     query = "0, GPU-1, NVIDIA T4, 00000000:AF:00.0\n1, GPU-2, A, B, C, 00010000:0B:00.1\n[Unknown Error]\n"
     assert pci_addresses(query) == {"GPU-1": "0000:af:00.0", "GPU-2": "10000:0b:00.1"}
 
@@ -87,15 +87,15 @@ def test_only_cpus_that_the_cgroup_allows_are_usable() -> None:
 
 
 def test_only_cpus_in_the_affinity_mask_are_usable() -> None:
-    machine = describe(replace(texts("eight-gpus"), affinity=frozenset({3, 115, 60})))
+    machine = describe(replace(raw_info("eight-gpus"), affinity=frozenset({3, 115, 60})))
     assert [cpu.number for cpu in machine.cpus] == [3, 60, 115]
     assert [gpu.cpus for gpu in machine.gpus[3:5]] == [(3, 115), (60,)]
 
 
-def test_without_a_usable_cpu_both_lists_are_named() -> None:
-    with pytest.raises(CommandError) as refusal:
-        describe(replace(texts("odd-cgroup"), affinity=frozenset({0, 2})))
-    assert str(refusal.value) == (
+def test_without_a_usable_cpu_the_error_shows_both_lists() -> None:
+    with pytest.raises(CommandError) as error:
+        describe(replace(raw_info("odd-cgroup"), affinity=frozenset({0, 2})))
+    assert str(error.value) == (
         'found no usable CPU: lscpu lists "0-7", the affinity mask and the cgroup cpuset leave "":'
         " allow this process a CPU that is online"
     )
@@ -105,7 +105,7 @@ def test_empty_columns_of_lscpu_make_each_cpu_a_core_of_one_node() -> None:
     assert parse_lscpu("# CPU,Core,Socket,Node\n1,,,\n0,,,\n") == (Cpu(0, 0, 0, 0), Cpu(1, 1, 0, 0))
 
 
-def test_memory_is_the_smallest_of_the_machine_and_its_limits() -> None:
+def test_memory_is_the_minimum_of_machine_and_cgroup_limits() -> None:
     meminfo = "MemTotal:       1000 kB\n"
     assert parse_memory(meminfo, ["max\n", ""]) == 1_024_000
     assert parse_memory(meminfo, ["9223372036854771712\n"]) == 1_024_000
@@ -114,7 +114,7 @@ def test_memory_is_the_smallest_of_the_machine_and_its_limits() -> None:
         parse_memory("", [])
 
 
-def test_cgroup_v2_files_are_looked_for_upwards() -> None:
+def test_cgroup_v2_files_are_searched_upwards() -> None:
     assert cgroup_files("0::/system.slice/a.service\n", "memory", "v1", "memory.max") == [
         PurePosixPath("/sys/fs/cgroup/system.slice/a.service/memory.max"),
         PurePosixPath("/sys/fs/cgroup/system.slice/memory.max"),
@@ -122,7 +122,7 @@ def test_cgroup_v2_files_are_looked_for_upwards() -> None:
     ]
 
 
-def test_cgroup_v1_files_are_looked_for_under_their_controller() -> None:
+def test_cgroup_v1_files_are_searched_below_their_controller() -> None:
     own = "4:memory:/docker/1f\n3:cpu,cpuacct:/\n2:cpuset:/\n1:name=systemd:/\n0::/\n"
     assert cgroup_files(own, "memory", "memory.limit_in_bytes", "memory.max") == [
         PurePosixPath("/sys/fs/cgroup/memory/docker/1f/memory.limit_in_bytes"),
@@ -133,11 +133,11 @@ def test_cgroup_v1_files_are_looked_for_under_their_controller() -> None:
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-def test_a_description_reads_back_from_json(machine: str) -> None:
+def test_a_description_survives_a_json_round_trip(machine: str) -> None:
     assert Hardware.from_json(recorded(machine).to_json()) == recorded(machine)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"cpus": [], "gpus": [], "forbidden_cpus": [], "notes": []}'])
-def test_json_that_is_no_description_is_refused(text: str) -> None:
-    with pytest.raises(CommandError, match=r"^not a hardware description \(.+\): write it anew$"):
+def test_json_that_is_not_a_description_is_rejected(text: str) -> None:
+    with pytest.raises(CommandError, match=r"^not a hardware description \(.+\): write it again$"):
         Hardware.from_json(text)

@@ -7,7 +7,7 @@ from scripts.cluster import models
 from scripts.cluster.config import ROOT, Cluster, load_cluster, parse_cluster
 from scripts.cluster.models import ModelInfo, read_models
 from scripts.models.tools import rewrite
-from worker.contract.machine import kind
+from worker.contract.machine import machine_kind
 
 GOOD = """loader = "timm"
 [files]
@@ -37,7 +37,7 @@ difference = 0
 chosen = true
 """
     for machine, engine, precision in (
-        (kind(), "openvino", "bf16"), ("NVIDIA H200", "torch", "fp16"), ("NVIDIA T4", "onnxruntime", "f32")
+        (machine_kind(), "openvino", "bf16"), ("NVIDIA H200", "torch", "fp16"), ("NVIDIA T4", "onnxruntime", "f32")
     )
 )  # fmt: skip
 
@@ -52,21 +52,21 @@ def folder(path: Path, text: str | bytes = GOOD) -> Path:
     return path
 
 
-def clustered(*folders: Path, engine: str = "auto") -> Cluster:
+def cluster_of(*folders: Path, engine: str = "auto") -> Cluster:
     models = "".join(f'[[models]]\nname = "m{index}"\nfolder = "{path}"\n' for index, path in enumerate(folders))
     return parse_cluster(f'engine = "{engine}"\n{models}', "c.toml")
 
 
-def refused(*folders: Path) -> list[str]:
-    with pytest.raises(CommandError) as refusal:
-        read_models(clustered(*folders))
-    return list(refusal.value.lines)
+def error_lines(*folders: Path) -> list[str]:
+    with pytest.raises(CommandError) as error:
+        read_models(cluster_of(*folders))
+    return list(error.value.lines)
 
 
-def test_a_model_is_read_with_its_engine_first_golden_image_and_all_its_bytes(tmp_path: Path) -> None:
+def test_a_model_has_its_engine_first_golden_image_and_total_size(tmp_path: Path) -> None:
     path = folder(tmp_path / "m")
     (path / "weights").write_bytes(b"x" * 1000)
-    assert read_models(clustered(path)) == {"m0": ModelInfo("torch", path / "golden/a.jpg", 1004 + len(GOOD))}
+    assert read_models(cluster_of(path)) == {"m0": ModelInfo("torch", path / "golden/a.jpg", 1004 + len(GOOD))}
 
 
 @pytest.mark.parametrize(
@@ -75,35 +75,35 @@ def test_a_model_is_read_with_its_engine_first_golden_image_and_all_its_bytes(tm
         ((), "openvino", 210),
         (("NVIDIA T4",), "onnxruntime", 43_000),
         (("NVIDIA H200",), "torch", 4 + len(GOOD + MEASURED)),
-        (("NVIDIA T4", kind()), "onnxruntime", 43_000),
-        ((kind(), "NVIDIA H200"), "torch", 4 + len(GOOD + MEASURED)),
+        (("NVIDIA T4", machine_kind()), "onnxruntime", 43_000),
+        ((machine_kind(), "NVIDIA H200"), "torch", 4 + len(GOOD + MEASURED)),
         (("NVIDIA T5",), "torch", 4 + len(GOOD + MEASURED)),
     ],
 )
-def test_the_engine_is_the_one_that_runs_on_these_kinds_of_machines_and_its_network_what_counts(
+def test_engine_and_size_depend_on_the_machine_kinds(
     tmp_path: Path, machines: tuple[str, ...], engine: str, size: int
 ) -> None:
     path = folder(tmp_path / "m", GOOD + MEASURED)
-    assert read_models(clustered(path), machines) == {"m0": ModelInfo(engine, path / "golden/a.jpg", size)}
+    assert read_models(cluster_of(path), machines) == {"m0": ModelInfo(engine, path / "golden/a.jpg", size)}
 
 
-def test_what_reads_texts_needs_torch_and_all_its_weights_whatever_runs_the_rest(tmp_path: Path) -> None:
+def test_a_model_that_reads_texts_needs_torch_and_all_its_weights(tmp_path: Path) -> None:
     text = (GOOD + MEASURED).replace('loader = "timm"', 'loader = "zero_shot"')
     path = folder(tmp_path / "m", text)
-    (found,) = read_models(clustered(path)).values()
+    (found,) = read_models(cluster_of(path)).values()
     assert (found.engine, found.texts, found.needs.torch) == ("openvino", True, True)
     assert found.bytes == 210 + 4 + len(text)
     assert not ModelInfo("openvino", path, 1).needs.torch
     assert ModelInfo("torch", path, 1).needs.torch
 
 
-def test_prepared_networks_lie_where_the_tool_puts_them() -> None:
+def test_the_folder_of_prepared_networks_is_the_tools() -> None:
     assert models.PREPARED_FOLDER == rewrite.PREPARED_FOLDER
 
 
-def test_the_clusters_engine_comes_before_the_folders(tmp_path: Path) -> None:
+def test_the_clusters_engine_overrides_the_folders(tmp_path: Path) -> None:
     path = folder(tmp_path / "m")
-    assert read_models(clustered(path, engine="openvino"))["m0"].engine == "openvino"
+    assert read_models(cluster_of(path, engine="openvino"))["m0"].engine == "openvino"
 
 
 def test_the_committed_cluster_has_its_model() -> None:
@@ -113,11 +113,11 @@ def test_the_committed_cluster_has_its_model() -> None:
     assert served["photos"].bytes < 7_000_000
 
 
-def test_the_faults_of_all_folders_are_refused_at_once(tmp_path: Path) -> None:
+def test_the_faults_of_all_folders_are_reported_at_once(tmp_path: Path) -> None:
     good, missing = folder(tmp_path / "good"), tmp_path / "missing"
     unknown = folder(tmp_path / "unknown", GOOD.replace("torch", "tensorflow"))
-    assert refused(missing, good, unknown) == [
-        f"c.toml: models/0/folder: {missing}: no such folder: name one that is there; is the models volume mounted?",
+    assert error_lines(missing, good, unknown) == [
+        f"c.toml: models/0/folder: {missing}: no such folder: name an existing one; is the models volume mounted?",
         f"c.toml: models/2/folder: {unknown}/model.toml: engine/name: needs one of torch, openvino, onnxruntime, "
         "found 'tensorflow'",
     ]
@@ -134,34 +134,34 @@ def test_the_faults_of_all_folders_are_refused_at_once(tmp_path: Path) -> None:
         (GOOD.replace('"golden/a.jpg"', "7"), "TypeError("),
     ],
 )
-def test_a_model_toml_that_cannot_be_read_is_refused_with_the_reason(
-    tmp_path: Path, text: str | bytes, reason: str
-) -> None:
+def test_an_unreadable_model_toml_is_rejected_with_the_reason(tmp_path: Path, text: str | bytes, reason: str) -> None:
     path = folder(tmp_path / "m", text)
-    (line,) = refused(path)
+    (line,) = error_lines(path)
     assert line.startswith(f"c.toml: models/0/folder: {path}/model.toml: cannot be read as a model folder: {reason}")
 
 
-def test_a_model_toml_that_is_no_toml_is_refused_with_its_line(tmp_path: Path) -> None:
+def test_an_invalid_toml_file_is_rejected_with_its_position(tmp_path: Path) -> None:
     path = folder(tmp_path / "m", "# one\n[engine")
-    assert refused(path) == [
+    assert error_lines(path) == [
         f"c.toml: models/0/folder: {path}/model.toml: not valid TOML: "
         "Expected ']' at the end of a table declaration (at end of document): correct it there"
     ]
     path = folder(tmp_path / "n", b"\xff")
-    assert refused(path) == [f"c.toml: models/0/folder: {path}/model.toml: byte 0 is not UTF-8: save the file as UTF-8"]
+    assert error_lines(path) == [
+        f"c.toml: models/0/folder: {path}/model.toml: byte 0 is not UTF-8: save the file as UTF-8"
+    ]
 
 
-def test_an_empty_folder_is_told_from_one_that_is_not_there(tmp_path: Path) -> None:
+def test_an_empty_folder_has_its_own_error(tmp_path: Path) -> None:
     (tmp_path / "m").mkdir()
-    assert refused(tmp_path / "m") == [
+    assert error_lines(tmp_path / "m") == [
         f"c.toml: models/0/folder: {tmp_path}/m: found an empty folder, needed a model folder: "
         "copy one there, or mount the models volume"
     ]
 
 
-def test_a_file_in_place_of_a_folder_is_refused(tmp_path: Path) -> None:
+def test_a_file_in_place_of_a_folder_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "m").write_text("")
-    assert refused(tmp_path / "m") == [
+    assert error_lines(tmp_path / "m") == [
         f"c.toml: models/0/folder: {tmp_path}/m/model.toml: Not a directory: needed a model folder with a model.toml"
     ]

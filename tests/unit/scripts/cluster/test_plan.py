@@ -25,10 +25,10 @@ def cpus_of(plan: Plan) -> dict[str, str]:
     return {worker.slot.name: format_cpu_list(worker.slot.cpus) for worker in plan.workers}
 
 
-def refused(machine: str, server: str = "", models: str = PHOTOS) -> list[str]:
-    with pytest.raises(CommandError) as refusal:
+def error_lines(machine: str, server: str = "", models: str = PHOTOS) -> list[str]:
+    with pytest.raises(CommandError) as error:
         planned(machine, server, models)
-    return list(refusal.value.lines)
+    return list(error.value.lines)
 
 
 def test_two_cores_give_two_workers_of_one_core() -> None:
@@ -80,7 +80,7 @@ def test_mig_devices_and_whole_gpus_are_slots_alike() -> None:
     }
 
 
-def test_without_a_working_gpu_the_cores_serve() -> None:
+def test_without_a_working_gpu_workers_run_on_cores() -> None:
     assert cpus_of(planned("broken-driver")) == {
         "this-cpu0": "0-1",
         "this-cpu1": "2-3",
@@ -114,11 +114,11 @@ def test_listed_gpus_are_used_in_the_order_of_the_list() -> None:
         ('cpus = "2-3,66,40"', {"this-cpu0": "2,66", "this-cpu1": "3", "this-cpu2": "40"}),
     ],
 )
-def test_workers_cores_and_cpus_can_be_given(server: str, slots: dict[str, str]) -> None:
+def test_workers_cores_and_cpus_can_be_set(server: str, slots: dict[str, str]) -> None:
     assert cpus_of(planned("two-sockets", server)) == slots
 
 
-def test_beside_gpus_cpu_workers_must_be_asked_for() -> None:
+def test_cpu_workers_on_a_server_with_gpus_must_be_requested() -> None:
     assert cpus_of(planned("mig", 'cpus = "0-1,16-17"')) == {
         "this-gpu0": "2-5,18-21",
         "this-gpu1": "6-10,22-26",
@@ -132,9 +132,9 @@ def test_beside_gpus_cpu_workers_must_be_asked_for() -> None:
         "this-gpu2": "12-15,28-31",
         "this-cpu0": "0-3,16-19",
     }
-    assert refused("mig", "cores_per_worker = 2") == [
-        "c.toml: servers/0/cores_per_worker: found 2 on a server that works with its GPUs only,"
-        ' needed "auto": or ask for CPU workers with workers or cpus, or set gpus = "none"'
+    assert error_lines("mig", "cores_per_worker = 2") == [
+        "c.toml: servers/0/cores_per_worker: found 2 on a server that uses only its GPUs,"
+        ' needed "auto": or request CPU workers with workers or cpus, or set gpus = "none"'
     ]
 
 
@@ -144,7 +144,7 @@ def test_a_core_listed_with_one_thread_only_is_not_given_to_a_gpu() -> None:
     assert slots["this-gpu0"] == "1-5,17-21"
 
 
-def test_a_gpu_whose_numa_node_has_no_free_core_takes_cores_elsewhere() -> None:
+def test_a_gpu_whose_numa_node_has_no_free_core_gets_cores_of_another() -> None:
     machine = recorded("eight-gpus")
     confined = replace(
         machine,
@@ -155,7 +155,7 @@ def test_a_gpu_whose_numa_node_has_no_free_core_takes_cores_elsewhere() -> None:
     assert cpus_of(Plan(workers)) == {"this-gpu0": "0,112", "this-gpu1": "56-69,168-181"}
 
 
-def test_workers_have_fewer_cores_where_a_model_would_have_no_worker() -> None:
+def test_workers_have_fewer_cores_if_a_model_would_have_no_worker() -> None:
     models = "".join(f'[[models]]\nname = "m{index}"\nfolder = "m"\n' for index in range(3))
     machine = replace(recorded("mig"), gpus=(), cpus=recorded("mig").cpus[:8])
     assert len(plan(parse_cluster(PHOTOS, "c.toml"), {"this": machine}).workers) == 2
@@ -163,7 +163,7 @@ def test_workers_have_fewer_cores_where_a_model_would_have_no_worker() -> None:
     assert [(worker.model, len(worker.slot.cpus)) for worker in workers] == [("m0", 2), ("m1", 3), ("m2", 3)]
 
 
-def test_gpus_of_unknown_numa_node_go_where_the_most_cores_are_left_for_each() -> None:
+def test_gpus_of_unknown_numa_node_go_to_the_node_with_most_cores_per_gpu() -> None:
     machine = recorded("two-sockets")
     gpus = tuple(Gpu(f"GPU-{index}", "GPU", -1, tuple(range(128))) for index in range(3))
     small_node_0 = tuple(cpu for cpu in machine.cpus if cpu.core >= 20)
@@ -175,12 +175,12 @@ def test_gpus_of_unknown_numa_node_go_where_the_most_cores_are_left_for_each() -
     }
 
 
-def test_the_slots_of_a_model_lie_evenly_apart() -> None:
+def test_the_slots_of_a_model_are_spread_evenly() -> None:
     models = [Model("often", ROOT, 3), Model("rare", ROOT, 1)]
     assert " ".join(spread_models(models, 8)) == "often often rare often often often rare often"
 
 
-def test_shares_are_kept_by_the_largest_remainder_with_one_worker_at_least() -> None:
+def test_shares_follow_the_largest_remainder_with_at_least_one_worker() -> None:
     def counts(*shares: int) -> list[int]:
         models = "".join(
             f'[[models]]\nname = "m{index}"\nfolder = "m"\nshare = {share}\n' for index, share in enumerate(shares)
@@ -204,13 +204,13 @@ def test_each_model_is_spread_over_numa_nodes_and_servers() -> None:
         + '[[servers]]\nname = "a"\naddress = "10.0.0.1"\n[[servers]]\nname = "b"\naddress = "10.0.0.2"\n'
     )
     machines = {"a": recorded("two-sockets"), "b": recorded("two-sockets")}
-    places = defaultdict(set)
+    nodes = defaultdict(set)
     workers = plan(parse_cluster(text, "c.toml"), machines).workers
     for worker in workers:
-        places[worker.model].add((worker.slot.server, worker.slot.cpus[0] // 32))
+        nodes[worker.model].add((worker.slot.server, worker.slot.cpus[0] // 32))
     assert Counter(worker.model for worker in workers) == {"photos": 4, "rare": 4, "often": 24}
     everywhere = {("a", 0), ("a", 1), ("b", 0), ("b", 1)}
-    assert places == {"photos": everywhere, "rare": everywhere, "often": everywhere}
+    assert nodes == {"photos": everywhere, "rare": everywhere, "often": everywhere}
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_each_model_is_spread_over_numa_nodes_and_servers() -> None:
         (
             "two-cores",
             'gpus = ["GPU-1"]',
-            'gpus: found GPU-1, unknown to server "this", needed "auto" or "none": no GPU is there',
+            'gpus: found GPU-1, unknown to server "this", needed "auto" or "none": it has no GPU',
         ),
         ("two-cores", 'cpus = "none"', 'cpus: found "none" where no GPU was found, needed a slot: set cpus = "auto"'),
         (
@@ -256,38 +256,38 @@ def test_each_model_is_spread_over_numa_nodes_and_servers() -> None:
             "mig",
             "workers = 14\ncores_per_worker = 1",
             "gpus: found 3 GPUs for 2 free cores, needed a core for each:"
-            " list fewer GPUs, ask for fewer CPU workers, or allow more CPUs",
+            " list fewer GPUs, request fewer CPU workers, or allow more CPUs",
         ),
     ],
 )
-def test_what_the_hardware_cannot_meet_is_refused(machine: str, server: str, line: str) -> None:
-    assert refused(machine, server) == [f"c.toml: servers/0/{line}"]
+def test_requests_beyond_the_hardware_are_rejected(machine: str, server: str, line: str) -> None:
+    assert error_lines(machine, server) == [f"c.toml: servers/0/{line}"]
 
 
-def test_cpus_that_are_missing_and_cpus_that_are_forbidden_are_told_apart() -> None:
-    assert refused("odd-cgroup", 'cpus = "1-2,9"') == [
+def test_missing_and_forbidden_cpus_are_distinguished() -> None:
+    assert error_lines("odd-cgroup", 'cpus = "1-2,9"') == [
         'c.toml: servers/0/cpus: found 9, not on server "this", needed some of 1,3,5',
         "c.toml: servers/0/cpus: found 2, which this process's affinity mask or cgroup cpuset forbids,"
         " needed some of 1,3,5",
     ]
 
 
-def test_more_models_than_slots_are_refused() -> None:
-    assert refused("two-cores", "workers = 1", TWO_MODELS) == [
+def test_more_models_than_slots_are_rejected() -> None:
+    assert error_lines("two-cores", "workers = 1", TWO_MODELS) == [
         "c.toml: models: found 2 models for 1 slot, needed a slot for each:"
-        " remove models, add servers, or ask for more workers of fewer cores"
+        " remove models, add servers, or configure more workers with fewer cores"
     ]
 
 
-def test_the_faults_of_all_servers_are_refused_at_once() -> None:
+def test_the_faults_of_all_servers_are_reported_at_once() -> None:
     text = f'{PHOTOS}[[servers]]\nworkers = 9\n[[servers]]\nname = "b"\naddress = "b"\n'
-    with pytest.raises(CommandError) as refusal:
+    with pytest.raises(CommandError) as error:
         plan(parse_cluster(text, "c.toml"), {"this": recorded("two-cores")})
-    assert refusal.value.lines == (
+    assert error.value.lines == (
         "c.toml: servers/0/workers: found 9 workers of 1 core each, needed at most 2 on 2 cores in 1 NUMA node:"
         " lower workers or cores_per_worker",
         'c.toml: servers/1/name: found "b", whose hardware was not read, needed one of this:'
-        " read its hardware or take the server out",
+        " read its hardware or remove the server",
     )
 
 
@@ -298,9 +298,9 @@ def machines(draw: st.DrawFn, gpus: int = 8) -> Hardware:
     sizes = draw(st.lists(st.integers(1, 20), min_size=1, max_size=4))
     cores = [(core, node) for node, size in enumerate(sizes) for core in range(size)]
     cpus = [
-        Cpu(thread * len(cores) + place, core, node, node)
+        Cpu(thread * len(cores) + index, core, node, node)
         for thread in range(threads)
-        for place, (core, node) in enumerate(cores)
+        for index, (core, node) in enumerate(cores)
     ]
     usable = draw(st.sets(st.sampled_from(cpus), min_size=1)) if draw(st.booleans()) else set(cpus)
     nodes = draw(st.lists(st.integers(-1, len(sizes) - 1), max_size=gpus))
@@ -345,7 +345,7 @@ def check_slots(workers: tuple[Worker, ...], machine: Hardware) -> None:
 
 
 @given(machines(), st.integers(1, 6))
-def test_any_machine_is_planned_soundly_without_being_told_how(machine: Hardware, models: int) -> None:
+def test_any_machine_gets_a_valid_plan_by_default(machine: Hardware, models: int) -> None:
     cores = core_count(machine)
     if len(machine.gpus) > cores or models > (len(machine.gpus) or cores):
         with pytest.raises(CommandError):
@@ -361,7 +361,7 @@ def test_any_machine_is_planned_soundly_without_being_told_how(machine: Hardware
 
 
 @given(machines(gpus=0), st.integers(1, 3), st.integers(1, 8))
-def test_workers_have_as_many_cores_as_was_measured_best(machine: Hardware, models: int, measured: int) -> None:
+def test_workers_have_at_most_the_cores_that_were_measured_best(machine: Hardware, models: int, measured: int) -> None:
     cores = core_count(machine)
     if models > cores:
         return
@@ -375,14 +375,14 @@ def test_workers_have_as_many_cores_as_was_measured_best(machine: Hardware, mode
 
 
 @given(machines(gpus=3), st.integers(1, 12), st.none() | st.integers(1, 6))
-def test_given_workers_are_planned_soundly_or_refused(
+def test_requested_workers_get_a_valid_plan_or_an_error(
     machine: Hardware, workers: int, cores_per_worker: int | None
 ) -> None:
     per_node = Counter(node for node, _ in {(cpu.numa_node, cpu.core) for cpu in machine.cpus}).values()
-    room = sum(cores // (cores_per_worker or 1) for cores in per_node)
-    left = core_count(machine) - workers * (cores_per_worker or 1)
+    capacity = sum(cores // (cores_per_worker or 1) for cores in per_node)
+    free = core_count(machine) - workers * (cores_per_worker or 1)
     cluster = cluster_of(1, workers, cores_per_worker)
-    if workers > room or left < len(machine.gpus):
+    if workers > capacity or free < len(machine.gpus):
         with pytest.raises(CommandError):
             plan(cluster, {"this": machine})
         return
@@ -393,5 +393,5 @@ def test_given_workers_are_planned_soundly_or_refused(
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-def test_recorded_machines_are_planned_soundly(machine: str) -> None:
+def test_recorded_machines_get_a_valid_plan(machine: str) -> None:
     check_slots(planned(machine).workers, recorded(machine))

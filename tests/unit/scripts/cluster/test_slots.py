@@ -9,7 +9,7 @@ from scripts.base.errors import CommandError
 from scripts.cluster.config import SCHEMA, Cluster, Server, parse_cluster
 from scripts.cluster.hardware import Cpu, Gpu, Hardware
 from scripts.cluster.plan import plan
-from scripts.cluster.slots import asked, render
+from scripts.cluster.slots import render, requested_settings
 from worker.contract.swarm_slot import assigned
 
 CPUS = tuple(Cpu(number, number, 0, 0) for number in range(8))
@@ -23,7 +23,7 @@ def cluster(extra: str = "") -> Cluster:
     return parse_cluster(MODEL + extra, "cluster.toml")
 
 
-def test_a_server_of_the_file_has_the_slots_that_the_plan_gives_it() -> None:
+def test_a_listed_server_has_the_slots_of_the_plan() -> None:
     found = json.loads(render(cluster(SERVERS), "a", HARDWARE, None))
     assert found == {
         "server": "a",
@@ -34,7 +34,7 @@ def test_a_server_of_the_file_has_the_slots_that_the_plan_gives_it() -> None:
     assert list(found["slots"]) == [worker.slot.name for worker in planned.workers if worker.slot.server == "a"]
 
 
-def test_a_server_that_the_file_does_not_name_yet_has_those_of_every_default() -> None:
+def test_an_unlisted_server_has_default_slots() -> None:
     machine = Hardware(CPUS, (GPU,), 16_000_000_000)
     assert json.loads(render(cluster(), "c", machine, None)) == {
         "server": "c",
@@ -43,22 +43,22 @@ def test_a_server_that_the_file_does_not_name_yet_has_those_of_every_default() -
     }
 
 
-def test_measured_cores_are_kept_to() -> None:
+def test_slots_have_the_measured_number_of_cores() -> None:
     found = json.loads(render(cluster(), "c", HARDWARE, 2))
     assert [slot["cpus"] for slot in found["slots"].values()] == ["0-1", "2-3", "4-5", "6-7"]
 
 
-def test_a_worker_reads_its_slot_from_what_is_written(tmp_path: Path) -> None:
+def test_a_worker_reads_its_slot_from_the_file(tmp_path: Path) -> None:
     file = tmp_path / "slots.json"
     file.write_text(render(cluster(), "c", HARDWARE, None))
     environ = {"DOCKER_RESOURCE_SLOT": "c-cpu1", "WANWU_MODEL": "photos"}
     assert assigned(environ, file)["WANWU_CPUS"] == "4-7"
 
 
-def test_a_name_that_the_file_could_not_say_is_refused() -> None:
-    with pytest.raises(CommandError) as refused:
+def test_an_invalid_server_name_is_rejected() -> None:
+    with pytest.raises(CommandError) as error:
         render(cluster(), "Server_1", HARDWARE, None)
-    assert refused.value.lines == (
+    assert error.value.lines == (
         "--server: found 'Server_1', needed up to 31 lower-case letters, digits or \"-\", the first a letter",
     )
 
@@ -72,14 +72,14 @@ def test_a_name_that_the_file_could_not_say_is_refused() -> None:
         {"cpus": "0-3,8"},
     ],
 )
-def test_what_the_file_asks_of_the_slots_is_kept_as_the_file_says_it(values: dict[str, object]) -> None:
+def test_requested_settings_are_recorded_as_in_the_file(values: dict[str, object]) -> None:
     lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
     (server,) = cluster(f'[[servers]]\nname = "a"\n{lines}').servers
-    assert asked(server) == values
-    assert json.loads(json.dumps(asked(server))) == values
+    assert requested_settings(server) == values
+    assert json.loads(json.dumps(requested_settings(server))) == values
 
 
-def test_the_keys_that_decide_the_slots_are_those_that_the_plan_reads() -> None:
+def test_the_recorded_keys_are_those_that_the_plan_reads() -> None:
     """These are all keys of a server but its name, address and gateway."""
     every = Server("a", "", (), (), 1, 1)
-    assert asked(every).keys() == SCHEMA["servers"].keys() - {"name", "address", "gateway"}
+    assert requested_settings(every).keys() == SCHEMA["servers"].keys() - {"name", "address", "gateway"}

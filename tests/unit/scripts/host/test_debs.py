@@ -6,7 +6,7 @@ import pytest
 
 from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
-from scripts.host.debs import ENGINE, NEWER, SYSTEMS, mirrors, preferences, read_stanzas, sources
+from scripts.host.debs import ENGINE, NEWER_SUITE, SYSTEMS, mirrors, preferences, read_stanzas, sources
 
 HERE = {
     "bookworm": "http://mirror/debian/",
@@ -30,50 +30,50 @@ SHA256: 11
 """
 
 
-def test_the_engine_is_the_one_that_docker_engine_sh_installs() -> None:
+def test_the_engine_matches_docker_engine_sh() -> None:
     script = (ROOT / "scripts/docker-engine.sh").read_text()
-    assert re.findall(r"^SUITE=(.+)$", script, re.MULTILINE) == [NEWER]
+    assert re.findall(r"^SUITE=(.+)$", script, re.MULTILINE) == [NEWER_SUITE]
     assert re.findall(r"^PACKAGES=\((.+)\)$", script, re.MULTILINE) == [" ".join(ENGINE)]
     pins = re.findall(r"^\t\t((?:Package|Pin|Pin-Priority): .+)$", script, re.MULTILINE)
-    written = "\n".join(pins).replace("$SUITE", NEWER).replace("${PACKAGES[*]}", " ".join(ENGINE))
+    written = "\n".join(pins).replace("$SUITE", NEWER_SUITE).replace("${PACKAGES[*]}", " ".join(ENGINE))
     assert preferences(SYSTEMS["debian-12"]).split() == written.split()
 
 
-def test_the_systems_are_those_that_init_server_sh_knows() -> None:
+def test_the_systems_match_init_server_sh() -> None:
     script = (ROOT / "scripts/init-server.sh").read_text()
     assert re.findall(r"^SYSTEMS=\((.+)\)", script, re.MULTILINE) == [" ".join(SYSTEMS)]
 
 
-def test_a_system_takes_the_mirrors_that_this_machine_uses_for_its_distribution() -> None:
+def test_a_system_uses_this_machines_mirrors_of_its_distribution() -> None:
     for name in ("debian-12", "debian-13"):
         assert mirrors(SYSTEMS[name], HERE, {}) == ["http://mirror/debian/", "http://mirror/security/"]
     assert mirrors(SYSTEMS["debian-13"], {"trixie": "http://t"}, {}) == ["http://t"]
 
 
-def test_a_mirror_that_was_named_comes_first() -> None:
+def test_a_configured_mirror_takes_precedence() -> None:
     environ = {"WANWU_DEBIAN_MIRROR": "http://d", "WANWU_UBUNTU_MIRROR": "http://u"}
     assert mirrors(SYSTEMS["debian-12"], HERE, environ) == ["http://d", "http://mirror/security/"]
     assert mirrors(SYSTEMS["ubuntu-24.04"], HERE, environ) == ["http://u"]
 
 
-def test_without_a_mirror_the_variable_that_names_one_is_said() -> None:
-    with pytest.raises(CommandError) as refusal:
+def test_a_missing_mirror_is_reported_with_the_variable_to_set() -> None:
+    with pytest.raises(CommandError) as error:
         mirrors(SYSTEMS["ubuntu-22.04"], HERE, {})
-    assert refusal.value.lines == (
+    assert error.value.lines == (
         "ubuntu-22.04: found no mirror of Ubuntu in apt's sources: name one in WANWU_UBUNTU_MIRROR",
     )
 
 
-def test_sources_are_as_apt_reads_them() -> None:
+def test_sources_have_apts_format() -> None:
     assert sources(SYSTEMS["debian-13"], ["http://m"], ("", "-updates")) == (
         "Types: deb\nURIs: http://m\nSuites: trixie trixie-updates\nComponents: main\n"
         "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
     )
-    assert f"Suites: {NEWER}\n" in sources(SYSTEMS["debian-13"], ["http://m"], ())
+    assert f"Suites: {NEWER_SUITE}\n" in sources(SYSTEMS["debian-13"], ["http://m"], ())
     assert "Components: main universe\n" in sources(SYSTEMS["ubuntu-24.04"], ["http://m"], ("",))
 
 
-def test_nothing_is_pinned_where_the_systems_own_engine_will_do() -> None:
+def test_nothing_is_pinned_if_the_systems_own_engine_suffices() -> None:
     assert preferences(SYSTEMS["ubuntu-24.04"]) == ""
 
 

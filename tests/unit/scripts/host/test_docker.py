@@ -9,5 +9,5 @@ from scripts.host import docker
 @pytest.mark.parametrize("name", ["init-server.sh", "docker-engine.sh"])
 def test_the_scripts_that_install_docker_need_the_same_versions(name: str) -> None:
     script = (ROOT / "scripts" / name).read_text()
-    for what, least in {"DOCKER": docker.LEAST_ENGINE, "COMPOSE": docker.LEAST_COMPOSE}.items():
-        assert f"{what}_AT_LEAST={'.'.join(map(str, least))}\n" in script
+    for name_part, minimum in {"DOCKER": docker.MIN_ENGINE, "COMPOSE": docker.MIN_COMPOSE}.items():
+        assert f"{name_part}_AT_LEAST={'.'.join(map(str, minimum))}\n" in script

@@ -31,7 +31,7 @@ def test_every_package_of_a_lock_has_a_hash(lock: Path) -> None:
     assert [text.split()[0] for text in packages if "--hash=sha256:" not in text] == []
 
 
-def test_nothing_of_cuda_is_in_the_locks_for_machines_without_a_gpu() -> None:
+def test_locks_for_machines_without_a_gpu_have_no_cuda_packages() -> None:
     for lock in (*SERVE.locks, TORCH_CPU):
         assert not re.findall(r"^(?:nvidia|triton)\S*==", lock.read_text(), re.MULTILINE)
 

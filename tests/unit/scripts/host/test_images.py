@@ -34,13 +34,13 @@ def changed(before: dict[str, str]) -> set[str]:
     return {name.rpartition("-")[2] for name, reference in references().items() if reference != before[name]}
 
 
-def test_a_name_is_the_repository_and_twelve_hex_digits() -> None:
+def test_a_reference_is_the_repository_and_twelve_hex_digits() -> None:
     names = references()
     assert list(names) == ["wanwu-gateway", "wanwu-worker-prepared", "wanwu-worker-torch", "wanwu-worker-cuda"]
     assert all(re.fullmatch(rf"{name}:[0-9a-f]{{12}}", reference) for name, reference in names.items())
 
 
-def test_the_same_tree_elsewhere_has_the_same_names(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_of_the_tree_has_the_same_references(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = references()
     monkeypatch.undo()
     assert references() == here
@@ -57,7 +57,7 @@ def test_the_same_tree_elsewhere_has_the_same_names(tree: Path, monkeypatch: pyt
         ("nginx/web/index.html", {"gateway"}),
     ],
 )
-def test_one_changed_byte_renames_the_images_that_hold_it(tree: Path, file: str, targets: set[str]) -> None:
+def test_one_changed_byte_changes_the_tags_of_the_images_with_it(tree: Path, file: str, targets: set[str]) -> None:
     before = references()
     content = (tree / file).read_bytes()
     (tree / file).write_bytes(bytes([content[0] ^ 1]) + content[1:])
@@ -66,7 +66,7 @@ def test_one_changed_byte_renames_the_images_that_hold_it(tree: Path, file: str,
     assert changed(before) == set()
 
 
-def test_a_new_a_moved_and_a_removed_file_rename_too(tree: Path) -> None:
+def test_added_moved_and_removed_files_change_tags(tree: Path) -> None:
     names = [references()]
     (tree / "nginx/new.conf").write_text("")
     names.append(references())
@@ -77,7 +77,7 @@ def test_a_new_a_moved_and_a_removed_file_rename_too(tree: Path) -> None:
     assert references() == names[0]
 
 
-def test_what_no_image_holds_renames_none(tree: Path) -> None:
+def test_files_outside_images_change_no_tag(tree: Path) -> None:
     before = references()
     for name in (
         "worker/photos/model.xml",
@@ -92,7 +92,7 @@ def test_what_no_image_holds_renames_none(tree: Path) -> None:
 
 
 @pytest.mark.parametrize("image", ALL, ids=lambda image: image.repository)
-def test_the_name_depends_on_all_that_its_dockerfile_copies(image: Image) -> None:
+def test_the_tag_depends_on_everything_the_dockerfile_copies(image: Image) -> None:
     text = (ROOT / image.dockerfile).read_text()
     copies = [line.split()[1:] for line in re.findall(r"^COPY .*", text, re.MULTILINE)]
     sources = [
@@ -109,7 +109,7 @@ def test_the_name_depends_on_all_that_its_dockerfile_copies(image: Image) -> Non
     assert image.dockerfile.startswith(f"{image.sources[0]}/")
 
 
-def test_torch_has_an_image_of_its_own_and_one_more_for_gpus() -> None:
+def test_torch_has_one_image_for_cpus_and_one_for_gpus() -> None:
     chosen = {(name, gpu): worker_image(one, gpu).target for name, one in ENGINES.items() for gpu in (False, True)}
     assert chosen == {
         ("openvino", False): "prepared",
@@ -121,17 +121,17 @@ def test_torch_has_an_image_of_its_own_and_one_more_for_gpus() -> None:
     }
 
 
-def test_a_new_version_renames_all_for_each_states_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_version_changes_all_tags(monkeypatch: pytest.MonkeyPatch) -> None:
     before = references()
     monkeypatch.setattr(images, "VERSION", "99.0.0")
     assert changed(before) == {image.repository.rpartition("-")[2] for image in ALL}
 
 
-def test_a_build_takes_only_the_base_and_the_version_where_a_site_says_nothing() -> None:
+def test_a_build_has_only_base_and_version_without_site_settings() -> None:
     assert build_arguments({"HOME": "/root"}) == OWN
 
 
-def test_proxies_are_arguments_without_a_value_and_the_rest_are_secrets() -> None:
+def test_proxies_are_arguments_without_value_and_other_settings_secrets() -> None:
     environ = {"https_proxy": "http://user:password@proxy", "PIP_CONFIG_FILE": "/etc/pip.conf", "PIP_CERT": ""}
     assert build_arguments(environ)[len(OWN) :] == [
         "--build-arg", "https_proxy", "--secret", "id=pip.conf,src=/etc/pip.conf",
@@ -139,5 +139,5 @@ def test_proxies_are_arguments_without_a_value_and_the_rest_are_secrets() -> Non
 
 
 @pytest.mark.parametrize("secret", SECRETS.values())
-def test_every_secret_is_one_that_a_dockerfile_asks_for(secret: str) -> None:
+def test_every_secret_is_used_by_a_dockerfile(secret: str) -> None:
     assert any(f"--mount=type=secret,id={secret}" in (ROOT / image.dockerfile).read_text() for image in ALL)

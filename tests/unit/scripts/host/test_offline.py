@@ -11,27 +11,27 @@ from scripts.host.offline import SERVER, variables
 from worker.contract.settings import offline_variables
 
 
-def test_a_server_that_was_not_set_up_has_the_kits_list(tmp_path: Path) -> None:
+def test_a_server_without_the_file_has_the_kits_variables(tmp_path: Path) -> None:
     assert variables(tmp_path / "offline.env") == offline_variables()
 
 
-def test_what_a_server_says_is_added_and_wins(tmp_path: Path) -> None:
+def test_a_servers_variables_are_added_and_override(tmp_path: Path) -> None:
     file = tmp_path / "offline.env"
     file.write_text("# a comment\n\nHF_HUB_OFFLINE=0\nTORCH_HOME=/srv/a folder=1\n")
     assert variables(file) == offline_variables() | {"HF_HUB_OFFLINE": "0", "TORCH_HOME": "/srv/a folder=1"}
 
 
-def test_a_line_that_is_no_variable_is_refused(tmp_path: Path) -> None:
+def test_a_line_that_is_not_a_variable_is_rejected(tmp_path: Path) -> None:
     file = tmp_path / "offline.env"
     file.write_text("HF_HUB_OFFLINE=1\nexport A=1\n")
-    with pytest.raises(CommandError) as refusal:
+    with pytest.raises(CommandError) as error:
         variables(file)
-    assert str(refusal.value) == (
-        f"{file}: found 'export A=1', needed NAME=value: run scripts/init-server.sh again, it writes the file"
+    assert str(error.value) == (
+        f"{file}: found 'export A=1', needed NAME=value: run scripts/init-server.sh again, which writes the file"
     )
 
 
-def test_containers_and_the_init_script_mean_the_same_file() -> None:
+def test_containers_and_the_init_script_use_the_same_file() -> None:
     assert f"OFFLINE={SERVER}\n" in (ROOT / "scripts/init-server.sh").read_text()
     listed = re.search(r"env_file:\n((?: +- .*\n)+)", (ROOT / "compose/worker.yaml").read_text())
     assert listed

@@ -48,17 +48,17 @@ def test_a_full_wheelhouse_needs_neither_pip_nor_an_index(
     lock = write_lock(tmp_path / "lock.txt", make_wheel(source, "one"))
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "nothing"))
     collect([lock], source, keep=[])
-    assert capsys.readouterr().out == "   source holds the 1 wheels that are needed; 0 MB in all\n"
+    assert capsys.readouterr().out == "   source has all needed wheels (1); 0 MB in total\n"
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
-def test_every_line_of_the_locks_is_understood(lock: Path) -> None:
+def test_every_line_of_the_locks_is_parsed(lock: Path) -> None:
     text = lock.read_text()
     pins = read_pins(text)
     assert list(pins) == [line.removesuffix(" \\") for line in text.splitlines() if "==" in line]
     assert sum(map(len, pins.values())) == text.count("--hash=")
 
 
-def test_a_pin_is_missing_when_none_of_its_hashes_is_there() -> None:
+def test_a_pin_is_missing_if_none_of_its_hashes_is_present() -> None:
     pins = {"a==1": frozenset({"1", "2"}), "b==1": frozenset({"3"})}
     assert missing(pins, ["2", "9"]) == ["b==1"]

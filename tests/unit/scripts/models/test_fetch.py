@@ -1,4 +1,4 @@
-"""What model-fetch refuses before it sets anything up, what it calls a model, and what becomes of what was fetched."""
+"""Option faults that model-fetch reports before it starts, its default names, and its folder of downloads."""
 
 from pathlib import Path
 
@@ -13,10 +13,10 @@ from scripts.models.tools.sources import MIRRORS
 NEEDED = "needed hf:ORGANISATION/NAME, ms:ORGANISATION/NAME, torchvision:NAME, timm:NAME or http(s)://HOST/FILE"
 
 
-def refused(options: FetchModelOptions) -> list[str]:
-    with pytest.raises(CommandError) as refusal:
+def error_lines(options: FetchModelOptions) -> list[str]:
+    with pytest.raises(CommandError) as caught:
         model_fetch.fetch(options)
-    return list(refusal.value.lines)
+    return list(caught.value.lines)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_a_model_is_called_after_the_last_part_of_its_source(source: str, name: 
     assert model_fetch.default_name(source) == name
 
 
-def test_every_fault_is_named_at_once_and_nothing_is_made(tmp_path: Path) -> None:
+def test_all_faults_are_reported_at_once_and_nothing_is_created(tmp_path: Path) -> None:
     options = FetchModelOptions(
         models=tmp_path / "models",
         name="Big Model",
@@ -44,11 +44,11 @@ def test_every_fault_is_named_at_once_and_nothing_is_made(tmp_path: Path) -> Non
         labels="en:/no/en.txt",
         golden="/no.jpg",
     )
-    assert refused(options) == [
+    assert error_lines(options) == [
         'NAME: found \'Big Model\', needed up to 63 lower-case letters, digits, ".", "_" or "-", '
         "the first a letter or digit",
         f"SOURCE: found resnet18, {NEEDED}",
-        "SHA256: only for an address: what else is fetched comes with its hashes",
+        "SHA256: only an address needs it, since other sources publish their hashes: leave it out",
         "LABELS: en: /no/en.txt: no such file",
         "GOLDEN: /no.jpg: no such file",
     ]
@@ -56,33 +56,33 @@ def test_every_fault_is_named_at_once_and_nothing_is_made(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("source", "revision", "sha256", "said"),
+    ("source", "revision", "sha256", "lines"),
     [
         ("", "", "", [f"SOURCE: found nothing, {NEEDED}"]),
         ("hf:", "", "", [f"SOURCE: found hf:, {NEEDED}"]),
         ("hf:a/b/c", "", "", [f"SOURCE: found hf:a/b/c, {NEEDED}"]),
         ("ftp://host/file", "", "", [f"SOURCE: found ftp://host/file, {NEEDED}"]),
         ("hf:../../etc", "", "", [f"SOURCE: found hf:../../etc, {NEEDED}"]),
-        ("https://host/a.pth", "main", "", ["REVISION: an address has none: leave it out"]),
+        ("https://host/a.pth", "main", "", ["REVISION: found 'main', but an address has no revisions: leave it out"]),
         ("https://host/a.pth", "", "abc", ["SHA256: found abc, needed 64 hexadecimal digits"]),
     ],
 )
-def test_a_source_that_is_none_is_refused(
-    tmp_path: Path, source: str, revision: str, sha256: str, said: list[str]
+def test_an_invalid_source_is_refused(
+    tmp_path: Path, source: str, revision: str, sha256: str, lines: list[str]
 ) -> None:
-    assert refused(FetchModelOptions(models=tmp_path, source=source, revision=revision, sha256=sha256)) == said
+    assert error_lines(FetchModelOptions(models=tmp_path, source=source, revision=revision, sha256=sha256)) == lines
 
 
-def test_a_name_that_is_taken_is_refused_before_anything_is_fetched(tmp_path: Path) -> None:
+def test_a_used_name_is_refused_before_anything_is_fetched(tmp_path: Path) -> None:
     (tmp_path / "resnet18").mkdir()
-    assert refused(FetchModelOptions(models=tmp_path, source="torchvision:resnet18")) == [
-        f"{tmp_path}/resnet18: is there already: give another NAME=, or FORCE=1 to replace it"
+    assert error_lines(FetchModelOptions(models=tmp_path, source="torchvision:resnet18")) == [
+        f"{tmp_path}/resnet18: exists already: choose another NAME=, or set FORCE=1 to replace it"
     ]
 
 
-def test_what_was_fetched_is_kept_until_the_model_stands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_downloads_are_kept_until_the_model_is_complete(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def attempt(fails: bool) -> Path:
-        with model_fetch._kept(tmp_path, "hf:org/name", "") as folder:
+        with model_fetch._download_folder(tmp_path, "hf:org/name", "") as folder:
             (folder / "half").write_bytes(bytes(2_500_000))
             if fails:
                 raise CommandError("no")
@@ -93,34 +93,34 @@ def test_what_was_fetched_is_kept_until_the_model_stands(tmp_path: Path, capsys:
     (kept,) = (tmp_path / ".fetch").iterdir()
     assert (kept / "half").is_file()
     assert capsys.readouterr().err == (
-        f"!! kept: 2.5 MB in {kept}: the same command goes on from there; or `rm -r {kept}`\n"
+        f"!! kept: 2.5 MB in {kept}: run the same command again to resume, or `rm -r {kept}` to discard it\n"
     )
     assert attempt(fails=False) == kept
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_is_kept_where_nothing_was_fetched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(CommandError), model_fetch._kept(tmp_path, "hf:org/name", ""):
+def test_an_empty_download_folder_is_removed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(CommandError), model_fetch._download_folder(tmp_path, "hf:org/name", ""):
         raise CommandError("no")
     assert list(tmp_path.iterdir()) == []
     assert capsys.readouterr().err == ""
 
 
-def test_two_attempts_at_once_do_not_share_a_folder(tmp_path: Path) -> None:
-    with model_fetch._kept(tmp_path, "hf:org/name", "") as folder:
-        with pytest.raises(CommandError) as refusal, model_fetch._kept(tmp_path, "hf:org/name", ""):
+def test_concurrent_attempts_do_not_share_a_folder(tmp_path: Path) -> None:
+    with model_fetch._download_folder(tmp_path, "hf:org/name", "") as folder:
+        with pytest.raises(CommandError) as caught, model_fetch._download_folder(tmp_path, "hf:org/name", ""):
             pass
-        assert refusal.value.lines == (f"{folder}: another model-fetch fetches this now: wait for it",)
-        with model_fetch._kept(tmp_path, "hf:org/name", "v2") as other:
+        assert caught.value.lines == (f"{folder}: another model-fetch is fetching this: wait for it to end",)
+        with model_fetch._download_folder(tmp_path, "hf:org/name", "v2") as other:
             assert other != folder
         assert folder.is_dir()
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "models").write_text("a file")
-    with pytest.raises(CommandError) as refusal, model_fetch._kept(tmp_path / "models", "hf:org/name", ""):
+    with pytest.raises(CommandError) as caught, model_fetch._download_folder(tmp_path / "models", "hf:org/name", ""):
         pass
-    assert refusal.value.lines == (f"{tmp_path}/models: File exists: needed a folder to write in, MODELS=",)
+    assert caught.value.lines == (f"{tmp_path}/models: File exists: needed a writable folder: set MODELS=",)
 
 
 def test_the_tool_and_the_command_agree_on_names() -> None:

@@ -39,11 +39,11 @@ def test_files_are_listed_by_language(text: str, files: dict[str, str]) -> None:
         ),
     ],
 )
-def test_every_fault_is_named(text: str, faults: list[str]) -> None:
+def test_every_fault_is_reported(text: str, faults: list[str]) -> None:
     assert read_labels(text)[1] == faults
 
 
-def test_a_file_must_be_there_and_hold_labels(tmp_path: Path) -> None:
+def test_a_file_must_exist_and_contain_labels(tmp_path: Path) -> None:
     (tmp_path / "blank").write_text(" \n\n")
     (tmp_path / "good").write_text("cat\n")
     files = {"en": f"{tmp_path}/none", "ja": f"{tmp_path}/blank", "zh": f"{tmp_path}/good", "de": str(tmp_path)}
@@ -54,9 +54,9 @@ def test_a_file_must_be_there_and_hold_labels(tmp_path: Path) -> None:
     ]
 
 
-def test_what_labels_replaced_is_refused_with_what_to_give() -> None:
+def test_retired_variables_are_refused_with_their_replacement() -> None:
     assert retired_faults("") == []
-    assert retired_faults("LABELS_EN=/a b.txt") == ["LABELS_EN: no longer a variable: give LABELS=en:/a b.txt"]
+    assert retired_faults("LABELS_EN=/a b.txt") == ["LABELS_EN: no longer supported: set LABELS=en:/a b.txt"]
     assert retired_faults("LABELS_ZH=z.txt LABELS_EN=e.txt") == [
-        "LABELS_EN, LABELS_ZH: no longer a variable: give LABELS=en:e.txt,zh:z.txt"
+        "LABELS_EN, LABELS_ZH: no longer supported: set LABELS=en:e.txt,zh:z.txt"
     ]

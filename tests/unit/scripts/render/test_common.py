@@ -12,7 +12,7 @@ from supervisor.options import ServerOptions
 from scripts.base.errors import CommandError
 from scripts.cluster.config import Cluster, parse_cluster
 from scripts.cluster.plan import Plan, plan
-from scripts.render.common import NOTICE, addresses, listen, members, programs, worker_environment
+from scripts.render.common import NOTICE, addresses, listen_directive, members, programs, worker_environment
 from tests.unit.hardware import recorded
 from tests.unit.scripts.render import FROM_THE_FILE
 from worker.contract.settings import Settings, offline_variables
@@ -25,7 +25,7 @@ COMMAND: dict[str, Sequence[str | Path]] = {
 }
 
 
-def clustered(photos: str = PHOTOS, limits: str = "", port: int = 8080) -> Cluster:
+def make_cluster(photos: str = PHOTOS, limits: str = "", port: int = 8080) -> Cluster:
     return parse_cluster(
         f'port = {port}\n[limits]\n{limits}\n[[models]]\nname = "photos"\nfolder = {json.dumps(photos)}\n'
         f'[[models]]\nname = "wide"\nfolder = "{WIDE}"\n',
@@ -33,7 +33,7 @@ def clustered(photos: str = PHOTOS, limits: str = "", port: int = 8080) -> Clust
     )
 
 
-def planned(cluster: Cluster, machine: str = "two-cores") -> Plan:
+def make_plan(cluster: Cluster, machine: str = "two-cores") -> Plan:
     return plan(cluster, {"this": recorded(machine)})
 
 
@@ -42,7 +42,7 @@ def ports(plans: Plan) -> dict[str, int]:
 
 
 def rendered_members(cluster: Cluster) -> str:
-    plans = planned(cluster)
+    plans = make_plan(cluster)
     return members(cluster, plans, addresses(cluster, plans, ports(plans)))
 
 
@@ -58,13 +58,13 @@ def parsed(text: str, folder: Path) -> Mapping[str, Any]:
     groups = options.configroot.supervisord.process_group_configs
     assert {group.priority for group in groups} == {100}
     # Each program is its own group, since supervisord adds and removes only whole groups.
-    found = {group.name: group.process_configs for group in groups}
-    assert all([process.name for process in processes] == [name] for name, processes in found.items())
-    return {name: process for name, (process,) in found.items()}
+    processes = {group.name: group.process_configs for group in groups}
+    assert all([process.name for process in group] == [name] for name, group in processes.items())
+    return {name: process for name, (process,) in processes.items()}
 
 
-def test_members_are_rendered_as_this_exact_text() -> None:
-    cluster = clustered()
+def test_members_render_as_this_text() -> None:
+    cluster = make_cluster()
     assert rendered_members(cluster) == (
         "{\n"
         f' "rendered": "{NOTICE}",\n'
@@ -96,26 +96,26 @@ def test_members_are_rendered_as_this_exact_text() -> None:
     )
 
 
-def test_listen_is_rendered_as_this_exact_text() -> None:
-    assert listen(8080) == (
-        "# Rendered from compose/cluster.toml by scripts/render; a change here is lost at the next `make up`.\n"
+def test_the_listen_directive_renders_as_this_text() -> None:
+    assert listen_directive(8080) == (
+        "# Rendered from compose/cluster.toml by scripts/render; changes here are lost at the next `make up`.\n"
         "listen 8080;\n"
     )
 
 
-def test_programs_are_rendered_as_this_exact_text() -> None:
+def test_programs_render_as_this_text() -> None:
     from_the_file = ",".join(f'{name}="{value}"' for name, value in FROM_THE_FILE.items())
-    rest = f'{from_the_file},WANWU_CACHE="%(here)s/../cache"'
-    cluster = clustered()
-    plans = planned(cluster)
+    settings = f'{from_the_file},WANWU_CACHE="%(here)s/../cache"'
+    cluster = make_cluster()
+    plans = make_plan(cluster)
     assert programs(cluster, plans, ports(plans), COMMAND, Path("/srv/100% kit")) == (
-        "; Rendered from compose/cluster.toml by scripts/render; a change here is lost at the next `make up`.\n"
+        "; Rendered from compose/cluster.toml by scripts/render; changes here are lost at the next `make up`.\n"
         "\n"
         "[program:photos-0]\n"
         "command='/srv/my apps/100%%/bin/python' '-m' 'serve()'\n"
         "directory=/srv/100%% kit\n"
         'environment=WANWU_MODEL="photos",WANWU_MODEL_DIR="/models/the photos",WANWU_WORKER="photos-0",'
-        'WANWU_SLOT="this-cpu0",WANWU_CPUS="0",WANWU_GPU="",WANWU_BIND="127.0.0.1:8081",' + rest + "\n"
+        'WANWU_SLOT="this-cpu0",WANWU_CPUS="0",WANWU_GPU="",WANWU_BIND="127.0.0.1:8081",' + settings + "\n"
         "stdout_logfile=%(here)s/../logs/photos-0.log\n"
         "redirect_stderr=true\n"
         "autorestart=true\n"
@@ -128,7 +128,7 @@ def test_programs_are_rendered_as_this_exact_text() -> None:
         "directory=/srv/100%% kit\n"
         'environment=WANWU_MODEL="wide",WANWU_MODEL_DIR="/models/100%% wide; really",'
         'WANWU_WORKER="wide-0",WANWU_SLOT="this-cpu1",WANWU_CPUS="1",WANWU_GPU="",WANWU_BIND="127.0.0.1:8082",'
-        + rest
+        + settings
         + "\n"
         "stdout_logfile=%(here)s/../logs/wide-0.log\n"
         "redirect_stderr=true\n"
@@ -140,10 +140,10 @@ def test_programs_are_rendered_as_this_exact_text() -> None:
 
 
 @pytest.mark.parametrize("folder", [PHOTOS, WIDE, "/a,b=c", "/#1;2", "/模型 (新)", "/%(here)d/%%s", "/$HOME/`x`"])
-def test_supervisord_reads_every_value_back_as_it_was(folder: str, tmp_path: Path) -> None:
-    cluster = clustered(photos=folder)
+def test_supervisord_reads_every_value_back_unchanged(folder: str, tmp_path: Path) -> None:
+    cluster = make_cluster(photos=folder)
     root = Path(folder) / "kit"
-    plans = planned(cluster, "eight-gpus")
+    plans = make_plan(cluster, "eight-gpus")
     command = {"photos": (Path(folder) / "python", "-m", "x:y()"), "wide": ("/torch/python",)}
     found = parsed(programs(cluster, plans, ports(plans), command, root), tmp_path)
     assert sorted(found) == sorted(worker.name for worker in plans.workers)
@@ -160,29 +160,29 @@ def test_supervisord_reads_every_value_back_as_it_was(folder: str, tmp_path: Pat
 @pytest.mark.parametrize(
     "path", ["/it's", '/the "photos"', "/back\\slash", "/two\nlines", "/a ;b", "/a #b", "/a\t;b", "/ends with "]
 )
-@pytest.mark.parametrize("place", ["root", "command"])
-def test_paths_that_supervisord_cannot_be_told_are_refused(path: str, place: str) -> None:
-    cluster = clustered()
-    plans = planned(cluster)
-    command = COMMAND if place == "root" else COMMAND | {"wide": (Path(path), "-m")}
-    with pytest.raises(CommandError) as refusal:
-        programs(cluster, plans, ports(plans), command, Path(path if place == "root" else "/srv"))
-    assert refusal.value.lines == (
-        f"{path}: needed a path without quotes, backslashes, line breaks, and spaces at its end or before ; or #",
+@pytest.mark.parametrize("position", ["root", "command"])
+def test_paths_that_supervisord_cannot_quote_are_rejected(path: str, position: str) -> None:
+    cluster = make_cluster()
+    plans = make_plan(cluster)
+    command = COMMAND if position == "root" else COMMAND | {"wide": (Path(path), "-m")}
+    with pytest.raises(CommandError) as error:
+        programs(cluster, plans, ports(plans), command, Path(path if position == "root" else "/srv"))
+    assert error.value.lines == (
+        f"{path}: needed a path without quotes, backslashes, line breaks, trailing spaces, and spaces before ; or #",
     )
 
 
-def test_the_folders_of_models_are_refused_likewise_and_all_at_once() -> None:
-    cluster = clustered(photos="/the 'photos'")
-    plans = planned(cluster)
-    with pytest.raises(CommandError) as refusal:
+def test_all_invalid_paths_are_reported_at_once() -> None:
+    cluster = make_cluster(photos="/the 'photos'")
+    plans = make_plan(cluster)
+    with pytest.raises(CommandError) as error:
         programs(cluster, plans, ports(plans), COMMAND, Path("/a ;b"))
-    assert [line.split(": ")[0] for line in refusal.value.lines] == ["/a ;b", "/the 'photos'"]
+    assert [line.split(": ")[0] for line in error.value.lines] == ["/a ;b", "/the 'photos'"]
 
 
-def test_the_worker_takes_the_environment_that_is_rendered_for_it() -> None:
-    cluster = clustered(limits="queue = 7\nmax_images = 3")
-    worker = planned(cluster, "mig").workers[0]
+def test_the_worker_accepts_its_rendered_environment() -> None:
+    cluster = make_cluster(limits="queue = 7\nmax_images = 3")
+    worker = make_plan(cluster, "mig").workers[0]
     environ = offline_variables() | worker_environment(cluster, worker, "127.0.0.1:9000")
     settings = Settings.from_env(environ)
     assert (settings.model, settings.model_dir, settings.worker) == ("photos", Path(PHOTOS), worker.name)

@@ -17,15 +17,15 @@ IMAGES, MEMORY = {"photos": "wanwu-worker-prepared:0123456789ab"}, {"photos": 2_
 WORKER_YAML = Path("/srv/wanwu/compose/worker.yaml")
 
 
-def rendered(machine: str, folder: str = "/models/photos", more: str = "", worker_yaml: Path = WORKER_YAML) -> str:
-    cluster = parse_cluster(f'[[models]]\nname = "photos"\nfolder = {json.dumps(folder)}\n{more}', "c.toml")
+def rendered(machine: str, folder: str = "/models/photos", extra: str = "", worker_yaml: Path = WORKER_YAML) -> str:
+    cluster = parse_cluster(f'[[models]]\nname = "photos"\nfolder = {json.dumps(folder)}\n{extra}', "c.toml")
     return workers(cluster, plan(cluster, {"this": recorded(machine)}), IMAGES, MEMORY, worker_yaml)
 
 
 def services(text: str) -> dict[str, Any]:
     """Return the rendered services; the first line is a comment, the rest is JSON."""
-    found: dict[str, Any] = json.loads(text.split("\n", 1)[1])["services"]
-    return found
+    rendered_services: dict[str, Any] = json.loads(text.split("\n", 1)[1])["services"]
+    return rendered_services
 
 
 def expected(number: int, cpus: str, gpu: str = "", devices: str = "") -> str:
@@ -64,13 +64,13 @@ def expected(number: int, cpus: str, gpu: str = "", devices: str = "") -> str:
     )
 
 
-def test_workers_on_cpus_are_rendered_as_this_exact_text() -> None:
+def test_workers_on_cpus_render_as_this_text() -> None:
     assert rendered("two-cores", "/srv/models/photos") == (
         f'# {NOTICE}\n{{\n "services": {{\n{expected(0, "0")},\n{expected(1, "1")}\n }}\n}}\n'
     )
 
 
-def test_a_worker_on_a_gpu_is_rendered_with_its_uuid_as_this_exact_text() -> None:
+def test_a_worker_on_a_gpu_renders_with_its_uuid() -> None:
     text = rendered("eight-gpus", "/srv/models/photos")
     gpu = recorded("eight-gpus").gpus[0].uuid
     first = services(text)["photos-0"]
@@ -81,31 +81,31 @@ def test_a_worker_on_a_gpu_is_rendered_with_its_uuid_as_this_exact_text() -> Non
         '        "capabilities": [\n         "gpu"\n        ]\n       }\n      ]\n     }\n    }\n   }'
     )
     assert text.startswith(f'# {NOTICE}\n{{\n "services": {{\n{expected(0, first["cpuset"], gpu, devices)},\n')
-    given = [
+    device_ids = [
         device["device_ids"]
         for service in services(text).values()
         for device in service["deploy"]["resources"]["reservations"]["devices"]
     ]
-    assert given == [[gpu.uuid] for gpu in recorded("eight-gpus").gpus]
+    assert device_ids == [[gpu.uuid] for gpu in recorded("eight-gpus").gpus]
 
 
 @pytest.mark.parametrize("machine", ["two-cores", "two-sockets", "eight-gpus", "mig"])
-def test_no_worker_has_a_quota_and_each_has_a_set_of_cpus(machine: str) -> None:
+def test_every_worker_has_a_cpuset_and_no_quota(machine: str) -> None:
     for service in services(rendered(machine)).values():
         assert service["cpuset"] == service["environment"]["WANWU_CPUS"]
         assert not service.keys() & {"cpus", "cpu_quota", "cpu_shares", "cpu_period"}
         assert "limits" not in service.get("deploy", {}).get("resources", {})
 
 
-def test_every_limit_reaches_the_worker_and_the_time_to_stop_exceeds_the_time_to_drain() -> None:
-    more = "[limits]\ndrain_s = 7\ndeadline_s = 11\n"
-    service = services(rendered("two-cores", more=more))["photos-0"]
+def test_every_limit_reaches_the_worker_and_it_may_drain_before_it_is_stopped() -> None:
+    extra = "[limits]\ndrain_s = 7\ndeadline_s = 11\n"
+    service = services(rendered("two-cores", extra=extra))["photos-0"]
     assert service["environment"].keys() >= FROM_THE_FILE.keys()
     assert service["environment"]["WANWU_DRAIN_S"] == "7"
     assert service["stop_grace_period"] == "23s"
 
 
-def test_the_environment_is_rendered_as_this_exact_text() -> None:
+def test_the_environment_renders_as_this_text() -> None:
     cluster = parse_cluster('port = 80\n[[models]]\nname = "photos"\nfolder = "/models/photos"\n', "c.toml")
     assert environment(cluster, "wanwu-gateway:0123456789ab", Path("/srv/my run/members")) == (
         f"# {NOTICE}\n"
@@ -115,5 +115,5 @@ def test_the_environment_is_rendered_as_this_exact_text() -> None:
     )
 
 
-def test_a_dollar_sign_in_a_path_is_no_variable() -> None:
+def test_a_dollar_sign_in_a_path_is_escaped() -> None:
     assert '"source": "/models/$${HOME} $$1"' in rendered("two-cores", "/models/${HOME} $1")

@@ -37,13 +37,13 @@ def overlay(cluster: Cluster) -> dict[str, Manifest]:
 
 def base(name: str) -> dict[str, Manifest]:
     """Return the objects of a base by kind."""
-    listed = yaml.safe_load_all((BASE / name / f"{name}.yaml").read_text())
-    return {each["kind"]: each for each in listed}
+    objects = yaml.safe_load_all((BASE / name / f"{name}.yaml").read_text())
+    return {each["kind"]: each for each in objects}
 
 
 def pod(name: str) -> Manifest:
-    found: Manifest = base(name)["Deployment"]["spec"]["template"]["spec"]
-    return found
+    spec: Manifest = base(name)["Deployment"]["spec"]["template"]["spec"]
+    return spec
 
 
 # --- The overlay ----------------------------------------------------------------------------------------------------
@@ -60,7 +60,7 @@ def test_the_overlay_names_the_base_and_a_folder_for_each_model(overlay: dict[st
         assert (OUT / Path(name).parent / worker).resolve() == BASE / "worker"
 
 
-def test_images_and_the_port_are_the_cluster_s(overlay: dict[str, Manifest]) -> None:
+def test_images_and_port_come_from_the_cluster(overlay: dict[str, Manifest]) -> None:
     assert [each["images"] for name, each in overlay.items() if name.endswith("kustomization.yaml")] == [
         [{"name": "wanwu-gateway", "newName": "gateway", "newTag": "0"}],
         [{"name": "wanwu-worker", "newName": "worker", "newTag": "1"}],
@@ -72,7 +72,7 @@ def test_images_and_the_port_are_the_cluster_s(overlay: dict[str, Manifest]) -> 
     assert base("gateway")["Service"]["spec"]["ports"][0]["port"]
 
 
-def test_the_gate_s_list_leads_to_the_service_of_every_model(overlay: dict[str, Manifest]) -> None:
+def test_the_members_list_has_the_service_of_every_model(overlay: dict[str, Manifest]) -> None:
     pools = parse_members(json.dumps(overlay["members.json"]))
     suffixes = [each["nameSuffix"] for each in overlay.values() if "nameSuffix" in each]
     service = base("worker")["Service"]
@@ -85,22 +85,22 @@ def test_the_gate_s_list_leads_to_the_service_of_every_model(overlay: dict[str, 
     ]
 
 
-def test_pods_are_guaranteed_with_whole_cpus_or_one_gpu(overlay: dict[str, Manifest]) -> None:
+def test_pods_are_guaranteed_and_have_whole_cpus_or_one_gpu(overlay: dict[str, Manifest]) -> None:
     found = [
         each["spec"]["template"]["spec"]["containers"][0]["resources"]
         for name, each in overlay.items()
         if name.endswith("worker.yaml")
     ]
     assert found == [
-        {"requests": listed, "limits": listed}
-        for listed in (
+        {"requests": resources, "limits": resources}
+        for resources in (
             {"cpu": "2", "memory": "1000000000"},
             {"cpu": "4", "memory": "10000000000", "nvidia.com/gpu": "1"},
         )
     ]
 
 
-def test_a_worker_gets_every_setting_it_must_have_and_none_it_does_not_know(overlay: dict[str, Manifest]) -> None:
+def test_a_worker_gets_every_required_setting_and_no_unknown_one(overlay: dict[str, Manifest]) -> None:
     own = overlay["photos/worker.yaml"]["spec"]["template"]["spec"]["containers"][0]["env"]
     common = pod("worker")["containers"][0]["env"]
     names = [each["name"] for each in [*own, *common]] + ["WANWU_CPUS", "WANWU_GPU"]
@@ -123,7 +123,7 @@ def test_a_worker_gets_every_setting_it_must_have_and_none_it_does_not_know(over
 
 
 @pytest.mark.parametrize("name", ["gateway", "worker"])
-def test_nothing_runs_as_root_or_writes_to_its_root_or_speaks_to_the_cluster(name: str) -> None:
+def test_no_pod_runs_as_root_writes_to_its_root_or_uses_the_kubernetes_api(name: str) -> None:
     spec = pod(name)
     assert spec["automountServiceAccountToken"] is False
     assert spec["securityContext"] == {
@@ -145,7 +145,7 @@ def test_nothing_runs_as_root_or_writes_to_its_root_or_speaks_to_the_cluster(nam
         assert f"USER {USER}:{USER}\n" in (ROOT / file).read_text()
 
 
-def test_folders_and_ports_are_those_of_a_worker_under_swarm() -> None:
+def test_folders_and_ports_match_those_of_a_swarm_worker() -> None:
     spec = pod("worker")
     (container,) = spec["containers"]
     paths = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
@@ -161,14 +161,14 @@ def test_folders_and_ports_are_those_of_a_worker_under_swarm() -> None:
 
 
 @pytest.mark.parametrize("name", ["gateway", "worker"])
-def test_probes_ask_what_the_design_says(name: str) -> None:
+def test_probes_request_livez_and_readyz(name: str) -> None:
     (container,) = pod(name)["containers"]
     probes = {probe: container[f"{probe}Probe"]["httpGet"] for probe in ("liveness", "readiness", "startup")}
     assert {probe["port"] for probe in probes.values()} == {"http"}
     assert (probes["liveness"]["path"], probes["readiness"]["path"]) == ("/livez", "/readyz")
 
 
-def test_every_deployment_has_a_budget_and_workers_are_scaled_by_a_metric_that_they_have() -> None:
+def test_every_deployment_has_a_budget_and_workers_scale_by_an_existing_metric() -> None:
     assert {base(name)["PodDisruptionBudget"]["spec"]["maxUnavailable"] for name in ("gateway", "worker")} == {1}
     # The autoscaler sets the replicas; a manifest that states them would reset its choice.
     assert "replicas" not in base("worker")["Deployment"]["spec"]
@@ -177,20 +177,22 @@ def test_every_deployment_has_a_budget_and_workers_are_scaled_by_a_metric_that_t
     assert f'Gauge("{name}"' in (ROOT / "worker/process/metrics.py").read_text()
 
 
-def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    one = parse_cluster('[[models]]\nname = "photos"\nfolder = "worker/photos"\n', "c.toml")
-    with pytest.raises(CommandError) as refusal:
-        write(one, tmp_path / "file", gpu=False)
-    assert refusal.value.lines == (f"{tmp_path / 'file'}: File exists: name a directory that can be written with OUT=",)
+    cluster = parse_cluster('[[models]]\nname = "photos"\nfolder = "worker/photos"\n', "c.toml")
+    with pytest.raises(CommandError) as error:
+        write(cluster, tmp_path / "file", gpu=False)
+    assert error.value.lines == (f"{tmp_path / 'file'}: File exists: set a writable directory with OUT=",)
 
 
-def test_the_files_are_written_and_what_they_need_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    one = parse_cluster('[[models]]\nname = "photos"\nfolder = "worker/photos"\n', "c.toml")
-    write(one, tmp_path / "k8s", gpu=False)
+def test_the_files_are_written_and_their_requirements_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster = parse_cluster('[[models]]\nname = "photos"\nfolder = "worker/photos"\n', "c.toml")
+    write(cluster, tmp_path / "k8s", gpu=False)
     files = ["kustomization.yaml", "members.json", "photos/kustomization.yaml", "photos/worker.yaml"]
-    found = (path for path in (tmp_path / "k8s").rglob("*") if path.is_file())
-    assert sorted(path.relative_to(tmp_path / "k8s").as_posix() for path in found) == files
-    said = capsys.readouterr().out
-    assert said.startswith(f"{tmp_path / 'k8s'}: {', '.join(files)}\nneeded on the nodes: wanwu-gateway:")
-    assert said.endswith(f"\napply with: kubectl apply --kustomize {tmp_path / 'k8s'}\n")
+    written = (path for path in (tmp_path / "k8s").rglob("*") if path.is_file())
+    assert sorted(path.relative_to(tmp_path / "k8s").as_posix() for path in written) == files
+    output = capsys.readouterr().out
+    assert output.startswith(f"{tmp_path / 'k8s'}: {', '.join(files)}\nthe nodes need: wanwu-gateway:")
+    assert output.endswith(f"\napply with: kubectl apply --kustomize {tmp_path / 'k8s'}\n")

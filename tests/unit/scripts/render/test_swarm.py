@@ -120,7 +120,7 @@ FROM_THE_FILE
 """
 
 
-def test_the_services_are_rendered_as_this_exact_text() -> None:
+def test_the_services_render_as_this_text() -> None:
     settings = "".join(f'    "{name}": "{value}",\n' for name, value in FROM_THE_FILE.items())
     expected = EXPECTED.replace("FROM_THE_FILE\n", settings)
     assert workers(CLUSTER, {"photos": POOL}, {"HF_HUB_OFFLINE": "1"}) == f"# {NOTICE}\n{expected}"
@@ -131,15 +131,15 @@ def test_a_service_on_gpus_sees_them_all() -> None:
     assert '"NVIDIA_VISIBLE_DEVICES": "all"' in workers(CLUSTER, {"photos": pool}, {})
 
 
-def test_a_change_is_watched_as_long_as_was_asked_for() -> None:
-    asked = (
+def test_updates_are_monitored_for_the_requested_time() -> None:
+    monitors = (
         workers(CLUSTER, {"photos": POOL}, {}, "2s"),
         environment(CLUSTER, "image", "/run/members.json", "text", "2s")["WANWU_MONITOR"],
     )
-    assert (asked[0].count('"monitor": "2s"'), asked[1]) == (2, "2s")
+    assert (monitors[0].count('"monitor": "2s"'), monitors[1]) == (2, "2s")
 
 
-def test_the_gate_is_told_a_name_for_every_model() -> None:
+def test_members_have_a_dns_name_for_every_model() -> None:
     cluster = parse_cluster(f'{TEXT}[[models]]\nname = "wide.v2"\nfolder = "/srv/wanwu/models/wide"\n', "c.toml")
     assert json.loads(members(cluster, "wanwu"))["pools"] == [
         {"model": "photos", "discover": "tasks.wanwu_photos:8000"},
@@ -148,12 +148,12 @@ def test_the_gate_is_told_a_name_for_every_model() -> None:
 
 
 @pytest.mark.parametrize("model", ["photos", "resnet-18", "a" * 40])
-def test_a_service_is_called_as_its_model_where_it_can(model: str) -> None:
+def test_a_valid_model_name_is_the_services_name(model: str) -> None:
     assert service_name(model) == model
 
 
 @pytest.mark.parametrize("model", ["wide.v2", "wide_v2", "a-", "a" * 63])
-def test_a_model_whose_name_no_service_can_have_gets_one_of_its_own(model: str) -> None:
+def test_an_invalid_model_name_gets_a_valid_service_name(model: str) -> None:
     name = service_name(model)
     assert name != model
     assert re.fullmatch(r"[a-z0-9](-*[a-z0-9]+)*", name)
@@ -165,12 +165,12 @@ def test_two_models_never_share_a_service() -> None:
     assert len({service_name(name) for name in names}) == len(names)
 
 
-def test_the_members_config_is_named_after_what_is_in_it() -> None:
+def test_the_members_config_is_named_after_its_content() -> None:
     first, second = (environment(CLUSTER, "image", "/run/members.json", text) for text in ("one", "two"))
     assert first["WANWU_PORT"] == "80"
     assert first["WANWU_MEMBERS_NAME"] == "wanwu-members-7692c3ad3540"
     assert first["WANWU_MEMBERS_NAME"] != second["WANWU_MEMBERS_NAME"]
 
 
-def test_what_can_be_made_again_lies_where_the_image_has_room_for_it() -> None:
+def test_the_cache_folder_exists_in_the_image() -> None:
     assert f"install -d -o 10001 -g 10001 {CACHE}\n" in (ROOT / "worker/Dockerfile").read_text()

@@ -35,39 +35,39 @@ def test_a_plan_has_no_ports() -> None:
     assert planned().ports == {}
 
 
-def test_where_nothing_runs_the_ports_are_those_after_the_gateways() -> None:
+def test_if_nothing_runs_the_ports_follow_the_gateways() -> None:
     assert with_default_ports(planned()).ports == FREE
     assert ports({}, free=False) == FREE
 
 
-def test_workers_that_run_keep_theirs_and_new_ones_take_the_next_that_nobody_has() -> None:
+def test_running_workers_keep_their_ports_and_new_ones_get_the_next_free_ones() -> None:
     known = {"photos-0": 8083, "gone-0": 8081}
     assert ports(known) == {"photos-0": 8083, "wide-0": 8082}
     assert ports(known, taken=8082) == {"photos-0": 8083, "wide-0": 8084}
     assert ports({"a-0": 8081, "a-1": 8082}) == {"photos-0": 8083, "wide-0": 8084}
 
 
-def test_where_no_port_is_left_the_gateways_must_be_lower() -> None:
-    with pytest.raises(CommandError) as refusal:
+def test_if_no_port_is_left_a_lower_port_is_needed() -> None:
+    with pytest.raises(CommandError) as error:
         reuse_ports(planned(65533), {"a-0": 65534, "a-1": 65535}, lambda port: True)
-    assert refusal.value.lines == ("port: found no free one above 65533 for photos-0: choose a lower port",)
+    assert error.value.lines == ("port: found no free port above 65533 for photos-0: choose a lower port",)
 
 
 def test_ports_beyond_the_last_are_refused() -> None:
-    with pytest.raises(CommandError) as refusal:
+    with pytest.raises(CommandError) as error:
         with_default_ports(planned(65534))
-    assert refusal.value.lines == (
+    assert error.value.lines == (
         "c.toml: port: found 65535 for the first of 2 workers, needed at most 65534: choose a lower port",
     )
     assert with_default_ports(planned(65533)).ports == {"photos-0": 65534, "wide-0": 65535}
 
 
-def test_ports_that_were_reused_can_be_given_anew() -> None:
+def test_reused_ports_can_be_replaced_by_the_default_ones() -> None:
     moved = reuse_ports(planned(), {"a-0": 8081, "a-1": 8082}, lambda port: True)
     assert with_default_ports(moved).ports == FREE
 
 
-def test_planning_reads_every_model_once_also_where_a_gpu_is_of_no_use(
+def test_planning_reads_every_model_once_even_if_no_engine_can_use_the_gpus(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deployment, "read_hardware", lambda: recorded("eight-gpus"))

@@ -18,7 +18,7 @@ from tests.unprivileged_user import as_unprivileged
 
 PHOTOS = '[[models]]\nname = "photos"\nfolder = "worker/photos"\n'
 LARGE = {"photos": ModelInfo("openvino", Path("a.jpg"), 100_000_000)}
-FIRST_FREE_TO_ALL = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+FIRST_UNPRIVILEGED_PORT = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 
 
 def with_memory(megabytes: int) -> Hardware:
@@ -31,72 +31,74 @@ def planned(port: int = 8080) -> tuple[Cluster, Plan]:
 
 
 @pytest.fixture
-def held() -> Iterator[ExitStack]:
+def sockets() -> Iterator[ExitStack]:
     """Yield a stack that closes its sockets after the test."""
     with ExitStack() as stack:
         yield stack
 
 
-def listening(held: ExitStack, address: str, port: int = 0) -> int:
+def listening(sockets: ExitStack, address: str, port: int = 0) -> int:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    listener = held.enter_context(socket.socket(family))
+    listener = sockets.enter_context(socket.socket(family))
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((address, port))
     listener.listen()
     return int(listener.getsockname()[1])
 
 
-def test_ports_that_are_free_are_no_fault_and_stay_free() -> None:
+def test_free_ports_are_no_fault_and_stay_free() -> None:
     first = free_ports(3)
     assert port_faults(range(first, first + 3)) == []
     assert port_faults(range(first, first + 3)) == []
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "127.0.0.1", "::"])
-def test_a_port_that_somebody_listens_on_is_named(address: str, held: ExitStack) -> None:
+def test_a_port_in_use_is_named(address: str, sockets: ExitStack) -> None:
     try:
-        port = listening(held, address)
+        port = listening(sockets, address)
     except OSError as error:
         if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
             raise
         pytest.skip("this machine has no IPv6")
-    assert port_faults([port]) == [f"port {port}: already in use: end what listens there, or set another port"]
+    assert port_faults([port]) == [
+        f"port {port}: already in use: stop the process that listens there, or set another port"
+    ]
 
 
-def test_a_port_whose_last_connection_only_lingers_is_free() -> None:
+def test_a_port_with_a_connection_in_time_wait_is_free() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         with socket.create_connection(("127.0.0.1", port)) as client:
             server.accept()[0].close()  # the side that closes first stays in TIME_WAIT
             assert client.recv(1) == b""
-    with socket.socket() as plain, pytest.raises(OSError, match="in use"):
-        plain.bind(("127.0.0.1", port))
+    with socket.socket() as probe, pytest.raises(OSError, match="in use"):
+        probe.bind(("127.0.0.1", port))
     assert port_faults([port]) == []
 
 
-@pytest.mark.skipif(int(FIRST_FREE_TO_ALL.read_text()) <= 80, reason="everyone may listen on port 80 here")
-def test_an_ordinary_account_is_told_that_low_ports_are_roots() -> None:
+@pytest.mark.skipif(int(FIRST_UNPRIVILEGED_PORT.read_text()) <= 80, reason="everyone may listen on port 80 here")
+def test_an_ordinary_account_cannot_use_ports_below_1024() -> None:
     with as_unprivileged():
         assert port_faults([80]) == ["port 80: only root may listen below 1024: set a higher port in cluster.toml"]
 
 
-def test_workers_count_their_base_and_twice_their_models_files() -> None:
+def test_a_worker_needs_its_base_memory_and_twice_its_model_files() -> None:
     _, plans = planned()
     assert memory_faults(plans, with_memory(700), LARGE) == []
     assert memory_faults(plans, with_memory(699), LARGE) == [
-        "memory: about 700 MB needed, workers: 2, found 699 MB: set fewer workers in cluster.toml"
+        "memory: found 699 MB, needed about 700 MB for 2 workers: set fewer workers in cluster.toml"
     ]
 
 
-def test_a_worker_on_torch_counts_for_more() -> None:
+def test_a_torch_worker_needs_more_memory() -> None:
     _, plans = planned()
     models = {"photos": replace(LARGE["photos"], engine="torch")}
     assert memory_faults(plans, with_memory(1_000), models) == [
-        "memory: about 1300 MB needed, workers: 2, found 1000 MB: set fewer workers in cluster.toml"
+        "memory: found 1000 MB, needed about 1300 MB for 2 workers: set fewer workers in cluster.toml"
     ]
 
 
-def test_each_model_counts_for_its_own_workers_only() -> None:
+def test_each_model_counts_only_for_its_own_workers() -> None:
     text = f'{PHOTOS}[[models]]\nname = "tiny"\nfolder = "tiny"\n'
     plans = plan(parse_cluster(text, "c.toml"), {"this": recorded("two-cores")})
     models = LARGE | {"tiny": ModelInfo("openvino", Path("a.jpg"), 1_000_000)}

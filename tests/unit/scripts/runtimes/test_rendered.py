@@ -27,14 +27,14 @@ def deployment(tmp_path: Path) -> Deployment:
 
 
 @pytest.mark.parametrize("runtime", [LocalRuntime(), ComposeRuntime()])
-def test_rendering_starts_nothing_and_makes_nothing(
+def test_rendering_starts_no_process_and_creates_no_file(
     deployment: Deployment, runtime: SideBySide, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def started(*arguments: object, **_: object) -> None:
+    def fail(*arguments: object, **_: object) -> None:
         raise AssertionError(f"started {arguments}")
 
-    monkeypatch.setattr(subprocess.Popen, "__init__", started)
-    monkeypatch.setattr(environments, "ensure", started)
+    monkeypatch.setattr(subprocess.Popen, "__init__", fail)
+    monkeypatch.setattr(environments, "ensure", fail)
     files = runtime.render(deployment)
     assert files["runtime"].strip() in ("local", "compose")
     assert "photos-0" in "".join(files.values())

@@ -19,10 +19,10 @@ GONE = READY | {
 }  # fmt: skip
 
 
-def refused(port: int) -> tuple[str, ...]:
-    with pytest.raises(CommandError) as refusal:
+def status_error(port: int) -> tuple[str, ...]:
+    with pytest.raises(CommandError) as error:
         print_status(port)
-    return refusal.value.lines
+    return error.value.lines
 
 
 def document(*workers: dict[str, Any]) -> dict[str, tuple[int, bytes]]:
@@ -37,30 +37,30 @@ def test_the_table_is_this_exact_text() -> None:
     )
 
 
-def test_a_table_without_workers_has_its_head() -> None:
+def test_a_table_without_workers_has_its_header() -> None:
     assert table([]) == "server  slot  worker  state  in  model  version  engine  precision  in_flight  queued"
 
 
-def test_what_the_gateway_says_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_status_of_the_gateway_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     with answering(document(READY)) as server:
         print_status(server.port)
     assert capsys.readouterr().out == table([READY]) + "\n"
-    assert [asked for asked, _, _ in server.asked] == ["GET /status"]
+    assert [request for request, _, _ in server.requests] == ["GET /status"]
 
 
-def test_workers_that_are_out_are_shown_and_then_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_workers_out_of_rotation_are_printed_and_reported_as_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     other = GONE | {"worker": "wide-1"}
     with answering(document(READY, GONE, other)) as server:
-        assert refused(server.port) == ("out of rotation: wide-0, wide-1; see `make logs`",)
+        assert status_error(server.port) == ("out of rotation: wide-0, wide-1; see `make logs`",)
     assert capsys.readouterr().out == table([READY, GONE, other]) + "\n"
 
 
 @pytest.mark.parametrize("answer", [(404, b"{}"), (200, b"<html>"), (200, b'{"ok": true}'), b"SSH-2.0\r\n"])
-def test_another_service_at_the_port_is_no_gateway(answer: tuple[int, bytes] | bytes) -> None:
+def test_another_service_on_the_port_is_not_a_gateway(answer: tuple[int, bytes] | bytes) -> None:
     with answering({"/status": answer}) as server:
-        assert refused(server.port) == (f"no gateway answers on port {server.port}: run `make up`",)
+        assert status_error(server.port) == (f"no gateway answers on port {server.port}: run `make up`",)
 
 
-def test_a_port_where_nothing_answers_is_refused() -> None:
+def test_a_port_where_nothing_answers_is_an_error() -> None:
     port = free_ports(1)
-    assert refused(port) == (f"no gateway answers on port {port}: run `make up`",)
+    assert status_error(port) == (f"no gateway answers on port {port}: run `make up`",)

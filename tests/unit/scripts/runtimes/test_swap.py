@@ -15,20 +15,20 @@ from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.swap import plan_swap
 from tests.unit.hardware import recorded
 
-BY_HAND = "write new into c.toml in place of old and `make up`, which stops all first"
+ALTERNATIVE = "replace old with new in c.toml and run `make up`, which stops all workers first"
 
 
-def deployed(*names: str, machine: Hardware | None = None, known: dict[str, int] | None = None) -> Deployment:
+def deployed(*names: str, machine: Hardware | None = None, ports: dict[str, int] | None = None) -> Deployment:
     cluster = parse_cluster("".join(f'[[models]]\nname = "{name}"\nfolder = "{name}"\n' for name in names), "c.toml")
     hardware = machine or recorded("two-cores")
     models = {name: ModelInfo("openvino", Path("a.png"), 100_000_000) for name in names}
     planned = Deployment(cluster, hardware, models, plan(cluster, {"this": hardware}), RunDir(Path("/run-of-swap")))
-    return reuse_ports(planned, known or {}, lambda port: True)
+    return reuse_ports(planned, ports or {}, lambda port: True)
 
 
-def test_the_new_model_comes_last_and_its_workers_beside_those_that_they_replace() -> None:
+def test_the_new_model_comes_last_and_its_workers_share_the_slots_of_those_they_replace() -> None:
     old = deployed("old", "kept")
-    swap = plan_swap("old", "new", old, deployed("new", "kept", known={"old-0": 8081, "kept-0": 8082}))
+    swap = plan_swap("old", "new", old, deployed("new", "kept", ports={"old-0": 8081, "kept-0": 8082}))
     assert [model.name for model in swap.both.cluster.models] == ["old", "kept", "new"]
     assert [(worker.name, worker.slot.name, swap.both.ports[worker.name]) for worker in swap.both.plan.workers] == [
         ("old-0", "this-cpu0", 8081), ("kept-0", "this-cpu1", 8082), ("new-0", "this-cpu0", 8083),
@@ -36,20 +36,22 @@ def test_the_new_model_comes_last_and_its_workers_beside_those_that_they_replace
     assert (swap.workers("old"), swap.workers("new")) == (["old-0"], ["new-0"])
 
 
-def test_both_must_fit_into_the_memory() -> None:
+def test_both_models_must_fit_into_memory() -> None:
     machine = replace(recorded("two-cores"), memory_bytes=1_399_000_000)
     old, new = deployed("old", machine=machine), deployed("new", machine=machine)
-    with pytest.raises(CommandError) as refusal:
+    with pytest.raises(CommandError) as error:
         plan_swap("old", "new", old, new)
-    fault, remedy = refusal.value.lines
-    assert fault.startswith("memory: about 1400 MB needed, workers: 4, found 1399 MB")
-    assert remedy == f"needed for old and new beside each other; or {BY_HAND}"
+    fault, remedy = error.value.lines
+    assert fault.startswith("memory: found 1399 MB, needed about 1400 MB for 4 workers")
+    assert remedy == f"needed to run old and new at the same time; or {ALTERNATIVE}"
     enough = replace(machine, memory_bytes=1_400_000_000)
     assert plan_swap("old", "new", replace(old, hardware=enough), replace(new, hardware=enough))
 
 
-def test_a_model_that_would_move_the_others_is_left_to_up() -> None:
-    moved = deployed("new", "kept", known={"kept-0": 9000})
-    with pytest.raises(CommandError) as refusal:
+def test_a_model_that_would_move_other_workers_is_refused() -> None:
+    moved = deployed("new", "kept", ports={"kept-0": 9000})
+    with pytest.raises(CommandError) as error:
         plan_swap("old", "new", deployed("old", "kept"), moved)
-    assert refusal.value.lines == (f"new needs other slots than old and would move the workers of kept: {BY_HAND}",)
+    assert error.value.lines == (
+        f"new needs other slots than old, which would move the workers of kept: {ALTERNATIVE}",
+    )

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.contract.cpu_list import MOST_CPUS, format_cpu_list, parse_cpu_list
+from worker.contract.cpu_list import MAX_CPUS, format_cpu_list, parse_cpu_list
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ from worker.contract.cpu_list import MOST_CPUS, format_cpu_list, parse_cpu_list
         (" 3 , 1 ", (1, 3)),
         ("2-2", (2,)),
         ("1,1-2", (1, 2)),
-        (f"{MOST_CPUS - 1}", (MOST_CPUS - 1,)),
+        (f"{MAX_CPUS - 1}", (MAX_CPUS - 1,)),
     ],
 )
 def test_a_list_is_read_in_ascending_order(text: str, cpus: tuple[int, ...]) -> None:
@@ -23,13 +23,13 @@ def test_a_list_is_read_in_ascending_order(text: str, cpus: tuple[int, ...]) -> 
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a", "-1", "1-", "0,", "1,,2", "0 1", "0-1-2", "0x1", "5-3", f"{MOST_CPUS}", "0-99999", "\u0663"]
+    "text", ["", "a", "-1", "1-", "0,", "1,,2", "0 1", "0-1-2", "0x1", "5-3", f"{MAX_CPUS}", "0-99999", "\u0663"]
 )
-def test_what_is_no_list_is_refused(text: str) -> None:
+def test_an_invalid_list_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r'^not a CPU list such as "0-3,8": '):
         parse_cpu_list(text)
 
 
-@given(st.sets(st.integers(0, MOST_CPUS - 1), min_size=1, max_size=40))
-def test_a_list_that_is_written_reads_back(numbers: set[int]) -> None:
+@given(st.sets(st.integers(0, MAX_CPUS - 1), min_size=1, max_size=40))
+def test_a_formatted_list_parses_back(numbers: set[int]) -> None:
     assert parse_cpu_list(format_cpu_list(numbers)) == tuple(sorted(numbers))

@@ -5,9 +5,9 @@ import tomllib
 
 import pytest
 
-from worker.contract.engine import Choice, EngineSpec, Measured, Scaling, prepared_names, read_engine
+from worker.contract.engine import Choice, EngineSpec, Measurement, Scaling, prepared_names, read_engine
 from worker.contract.engines import ENGINES
-from worker.contract.fields import Fields, ModelError
+from worker.contract.fields import ModelError, TomlReader
 
 OURS, OTHERS = "x86_64 avx2", "NVIDIA H200"
 FILES = ("weights.pth", "prepared/f32.xml", "prepared/int8.xml", "prepared/f32.onnx")
@@ -55,9 +55,9 @@ WHOLE = SAFE + PREPARED + MEASURED + SCALING
 
 
 def read(text: str, loader: str = "timm") -> EngineSpec:
-    fields = Fields(tomllib.loads(text), "m.toml", "engine/")
-    spec = read_engine(fields, loader, FILES)
-    fields.raise_faults()
+    reader = TomlReader(tomllib.loads(text), "m.toml", "engine/")
+    spec = read_engine(reader, loader, FILES)
+    reader.raise_faults()
     return spec
 
 
@@ -67,44 +67,44 @@ def faults(text: str, loader: str = "timm") -> list[str]:
     return str(caught.value).splitlines()
 
 
-def test_everything_the_table_says_is_read() -> None:
-    found = read(WHOLE)
-    assert (found.name, found.precision, found.batch_sizes, found.wait_ms) == ("torch", "f32", (1, 4), 0.0)
-    assert found.prepared == tomllib.loads(PREPARED)["prepared"]
-    assert len(found.measured) == 8
-    assert found.measured[0] == Measured(OURS, "openvino", "int8", (1, 8), 400.0, 0.981, 0.01, True)
-    assert found.scaling == (Scaling(OURS, 2, 301.0, 6.1),)
+def test_every_key_of_the_table_is_read() -> None:
+    spec = read(WHOLE)
+    assert (spec.name, spec.precision, spec.batch_sizes, spec.wait_ms) == ("torch", "f32", (1, 4), 0.0)
+    assert spec.prepared == tomllib.loads(PREPARED)["prepared"]
+    assert len(spec.measured) == 8
+    assert spec.measured[0] == Measurement(OURS, "openvino", "int8", (1, 8), 400.0, 0.981, 0.01, True)
+    assert spec.scaling == (Scaling(OURS, 2, 301.0, 6.1),)
     assert read("wait_ms = 2\n" + SAFE).wait_ms == 2.0
 
 
-def test_the_safe_choice_alone_is_enough() -> None:
+def test_a_table_with_only_the_safe_choice_is_valid() -> None:
     assert read(SAFE) == EngineSpec("torch", "f32", (1, 4))
 
 
 @pytest.mark.parametrize(
-    ("machine", "wanted", "engine", "precision", "sizes", "why"),
+    ("machine", "requested", "engine", "precision", "sizes", "reason"),
     [
         (OURS, "auto", "openvino", "int8", (1, 8), "the fastest that was measured on this kind of machine, {}"),
         (OTHERS, "auto", "torch", "fp16", (1, 8), "the fastest that was measured on this kind of machine, {}"),
         ("arm", "auto", "torch", "f32", (1, 4),
          "the safe choice: nothing was measured on this kind of machine, {}"),
         (OURS, "torch", "torch", "f32", (1, 8),
-         "engine torch was asked for; the fastest that was measured on this kind of machine, {}"),
+         "engine torch was requested; the fastest that was measured on this kind of machine, {}"),
         (OURS, "openvino", "openvino", "int8", (1, 8),
-         "engine openvino was asked for; the fastest that was measured on this kind of machine, {}"),
+         "engine openvino was requested; the fastest that was measured on this kind of machine, {}"),
         (OTHERS, "openvino", "openvino", "f32", (1, 4),
-         "engine openvino was asked for; in f32: nothing was measured on this kind of machine, {}"),
+         "engine openvino was requested; in f32: nothing was measured on this kind of machine, {}"),
         ("arm", "torch", "torch", "f32", (1, 4),
-         "engine torch was asked for; the safe choice: nothing was measured on this kind of machine, {}"),
+         "engine torch was requested; the safe choice: nothing was measured on this kind of machine, {}"),
     ],
 )  # fmt: skip
 def test_the_choice_follows_what_was_measured_on_this_kind_of_machine(
-    machine: str, wanted: str, engine: str, precision: str, sizes: tuple[int, ...], why: str
+    machine: str, requested: str, engine: str, precision: str, sizes: tuple[int, ...], reason: str
 ) -> None:
-    assert read(WHOLE).choose(machine, wanted) == Choice(engine, precision, sizes, why.format(machine))
+    assert read(WHOLE).choose(machine, requested) == Choice(engine, precision, sizes, reason.format(machine))
 
 
-def test_an_engine_asked_for_by_name_keeps_the_precision_of_a_safe_choice_of_it() -> None:
+def test_an_engine_requested_by_name_keeps_the_precision_of_the_safe_choice() -> None:
     spec = dataclasses.replace(read(SAFE), name="openvino", precision="int8")
     assert spec.choose(OURS, "openvino").precision == "int8"
     assert spec.choose(OURS, "onnxruntime").precision == "f32"
@@ -114,8 +114,8 @@ def test_an_engine_asked_for_by_name_keeps_the_precision_of_a_safe_choice_of_it(
     ("precision", "agreement", "passed"),
     [("f32", 0.99, True), ("bf16", 0.9899, False), ("int8", 0.98, True), ("int8", 0.9799, False)],
 )
-def test_enough_agreement_is_99_percent_and_98_in_int8(precision: str, agreement: float, passed: bool) -> None:
-    assert Measured(OURS, "openvino", precision, (1,), 1.0, agreement, 0.0, False).passed == passed
+def test_the_required_agreement_is_99_percent_and_98_in_int8(precision: str, agreement: float, passed: bool) -> None:
+    assert Measurement(OURS, "openvino", precision, (1,), 1.0, agreement, 0.0, False).passed == passed
 
 
 @pytest.mark.parametrize(
@@ -132,16 +132,16 @@ def test_enough_agreement_is_99_percent_and_98_in_int8(precision: str, agreement
         ("openvino", "torch", "f32", None),
     ],
 )
-def test_what_an_engine_runs_is_prepared_or_the_folders_own_or_nothing(
+def test_an_engine_runs_a_prepared_network_the_folders_own_or_none(
     loader: str, engine: str, precision: str, network: str | None
 ) -> None:
     assert read(SAFE + PREPARED).network(loader, engine, precision) == network
 
 
-def test_the_names_of_prepared_networks_are_those_that_are_looked_for() -> None:
+def test_prepared_names_are_those_that_engines_look_up() -> None:
     spec = EngineSpec("torch", "f32", (1,), prepared={name: name for name in prepared_names()})
     runs = [(name, precision) for name, engine in ENGINES.items() for precision in engine.precisions]
-    looked_for = {spec.network("timm", *one) for one in runs}
+    looked_for = {spec.network("timm", *run) for run in runs}
     assert looked_for == {"", *prepared_names()}
 
 
@@ -151,7 +151,7 @@ def test_the_names_of_prepared_networks_are_those_that_are_looked_for() -> None:
         (SAFE.replace("torch", "tvm"), "timm", "engine/name: needs one of torch, openvino, onnxruntime, found 'tvm'"),
         (SAFE.replace('"f32"', "32"), "timm", "engine/precision: needs one of f32, bf16, fp16, int8, found 32"),
         (SAFE.replace("f32", "int8"), "timm", "engine/precision: engine torch runs f32, bf16, fp16, found 'int8'"),
-        (SAFE.replace("1, 4", "4"), "timm", "engine/batch_sizes: must hold 1 and no number below it, found [4]"),
+        (SAFE.replace("1, 4", "4"), "timm", "engine/batch_sizes: must contain 1 and no smaller number, found [4]"),
         ("wait_ms = -1\n" + SAFE, "timm", "engine/wait_ms: must be 0 or more milliseconds, found -1.0"),
         (
             SAFE + '[prepared]\nopenvino-f32 = "f32.xml"\n',
@@ -161,7 +161,7 @@ def test_the_names_of_prepared_networks_are_those_that_are_looked_for() -> None:
         (
             SAFE + '[prepared]\nopenvino-bf16 = "prepared/f32.xml"\n',
             "timm",
-            "engine/prepared/openvino-bf16: is not a key known here; remove it or correct its spelling",
+            "engine/prepared/openvino-bf16: is not a known key; remove it or correct its spelling",
         ),
         (
             SAFE + row("torch", "f32", 40),
@@ -198,5 +198,5 @@ def test_the_names_of_prepared_networks_are_those_that_are_looked_for() -> None:
         (SAFE + SCALING.replace("= 2", "= 2.5"), "timm", "engine/scaling/0/cores: needs a whole number, found 2.5"),
     ],
 )
-def test_a_fault_has_its_place_and_what_is_needed(text: str, loader: str, fault: str) -> None:
+def test_a_fault_names_the_key_and_the_requirement(text: str, loader: str, fault: str) -> None:
     assert f"m.toml: {fault}" in faults(text, loader)

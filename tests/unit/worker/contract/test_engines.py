@@ -26,7 +26,7 @@ def test_torch_comes_first_and_one_engine_is_safe() -> None:
 
 
 @every_engine
-def test_an_engine_has_its_code_its_lists_and_its_converter(engine: EngineDeclaration) -> None:
+def test_an_engine_has_its_module_requirements_and_converter(engine: EngineDeclaration) -> None:
     assert "\ndef open_network(" in (ROOT / f"worker/engines/{engine.name}.py").read_text()
     for image in (engine.image, engine.gpu_image):
         assert f" AS {image.target}\n" in (ROOT / "worker/Dockerfile").read_text()
@@ -37,23 +37,23 @@ def test_an_engine_has_its_code_its_lists_and_its_converter(engine: EngineDeclar
         assert "\ndef quantise(" in converter
 
 
-def test_kinds_of_prepared_networks_have_suffixes_of_their_own() -> None:
+def test_kinds_of_prepared_networks_have_unique_suffixes() -> None:
     kinds = {engine.prepared for engine in ENGINES.values() if engine.prepared}
     assert len({kind.suffix for kind in kinds}) == len({kind.name for kind in kinds}) == len(kinds)
 
 
 @every_engine
-def test_some_loader_reads_what_an_engine_runs(engine: EngineDeclaration) -> None:
+def test_every_format_that_an_engine_runs_has_a_loader(engine: EngineDeclaration) -> None:
     formats = {loader.format for loader in LOADERS.values()}
     assert set(engine.reads) <= formats
 
 
-def test_the_first_engine_for_a_loader_needs_no_preparing() -> None:
+def test_the_first_engine_for_a_loader_needs_no_preparation() -> None:
     found = {loader: first_for(loader).name for loader in LOADERS}
     assert found == dict.fromkeys(LOADERS, "torch") | {"openvino": "openvino", "onnx": "openvino"}
 
 
-def test_what_reads_texts_needs_torch_beside_any_engine() -> None:
+def test_a_loader_that_reads_texts_needs_torch_on_every_engine() -> None:
     assert needed_by("openvino", texts=True) is TORCH_ENGINE
     assert needed_by("openvino", texts=False) is ENGINES["openvino"]
 
@@ -66,14 +66,14 @@ def test_what_reads_texts_needs_torch_beside_any_engine() -> None:
         ("weights.pth", ("weights.pth",)),
     ],
 )
-def test_a_prepared_network_has_its_weights_in_it_or_beside_it(file: str, files: tuple[str, ...]) -> None:
+def test_a_prepared_network_has_its_weights_inside_or_next_to_it(file: str, files: tuple[str, ...]) -> None:
     assert network_files(file) == files
 
 
 def test_an_engine_that_runs_the_networks_of_another_needs_no_converter(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = prepared_names(), networks.wanted()
+    before = prepared_names(), networks.possible_networks()
     monkeypatch.setitem(ENGINES, "tvm", ONNX_TOO)
-    assert (prepared_names(), networks.wanted()) == before
+    assert (prepared_names(), networks.possible_networks()) == before
     spec = EngineSpec("tvm", "f32", (1,), prepared={"onnxruntime-int8": "prepared/int8.onnx"})
     assert spec.network("timm", "tvm", "int8") == "prepared/int8.onnx"
     assert spec.network("timm", "tvm", "f32") is None
@@ -84,7 +84,7 @@ def test_an_engine_that_runs_the_networks_of_another_needs_no_converter(monkeypa
     )
 
 
-def test_an_engine_that_nothing_is_prepared_for_says_which_loader_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_without_prepared_networks_names_the_loader_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ENGINES, "tvm", replace(ONNX_TOO, prepared=None))
     assert no_network("timm", "tvm", "f32") == 'tvm cannot run loader "timm": needs loader onnx'
 
@@ -93,5 +93,5 @@ def test_the_environment_follows_from_the_lists_that_an_engine_needs() -> None:
     assert serving(ONNX_TOO) == serving(SAFE) == SERVE
     assert serving(TORCH_ENGINE) == SERVE_TORCH
     own = serving(replace(ONNX_TOO, image=WorkerImage("tvm", (*BASE_IMAGE.requirements, "tvm"))))
-    assert own.folder == environments.HOME / "serve-tvm"
+    assert own.folder == environments.VENVS / "serve-tvm"
     assert own.locks == (*SERVE.locks, WORKER / "tvm.txt")

@@ -52,16 +52,16 @@ def row(code: ErrorCode) -> str:
     return f"| {' | '.join(map(str, cells))} |"
 
 
-def test_every_code_that_clients_know_is_there_with_its_status() -> None:
+def test_every_stable_code_exists_with_its_status() -> None:
     assert {code.value: code.status for code in ErrorCode} == STABLE
 
 
-def test_codes_are_spelt_as_their_names_and_stand_in_the_order_of_their_statuses() -> None:
+def test_codes_are_spelt_as_their_names_and_sorted_by_status() -> None:
     assert [code.value for code in ErrorCode] == [code.name.lower() for code in ErrorCode]
     assert [code.status for code in ErrorCode] == sorted(code.status for code in ErrorCode)
 
 
-def test_nginx_answers_with_the_codes_that_are_said_to_be_its_own() -> None:
+def test_nginx_answers_with_the_codes_declared_for_the_gateway() -> None:
     found = set.union(*gateway_codes().values())
     assert found == {code.value for code in ErrorCode if code.sender is not Sender.WORKER}
 
@@ -80,19 +80,19 @@ def test_every_status_that_nginx_can_fail_with_has_a_code_and_a_message() -> Non
     assert nginx_map("not_found_code").keys() == nginx_map("not_found_message").keys()
 
 
-def test_no_other_file_of_nginx_words_an_error() -> None:
+def test_only_errors_conf_defines_error_messages() -> None:
     for file in NGINX.glob("*.conf"):
         if file.name != "errors.conf":
             assert not re.search(r'"(code|error)"|\breturn [45]\d\d [\'"]', file.read_text(encoding="utf-8")), file.name
 
 
-def test_nginx_asks_another_worker_after_the_statuses_that_are_said_to_be_retried() -> None:
+def test_nginx_retries_after_the_statuses_declared_as_retried() -> None:
     (conditions,) = re.findall(r"^\s*proxy_next_upstream (.*);$", (NGINX / "nginx.conf").read_text(), re.MULTILINE)
     assert {int(status) for status in re.findall(r"http_(\d+)", conditions)} == RETRIED_STATUSES
     assert {code for code in ErrorCode if code.retried} == {ErrorCode.NOT_READY}
 
 
-def test_the_worker_raises_every_code_that_is_said_to_be_its_own_and_no_other() -> None:
+def test_the_worker_raises_exactly_the_codes_declared_for_it() -> None:
     raised = set()
     for file in (ROOT / "worker").rglob("*.py"):
         if file.name not in ("error_codes.py", "openapi.py"):
@@ -105,7 +105,7 @@ def test_the_worker_raises_every_code_that_is_said_to_be_its_own_and_no_other() 
     assert raised == {code.name for code in ErrorCode if code.sender is not Sender.GATEWAY}
 
 
-def test_the_reference_lists_every_code_as_it_is() -> None:
+def test_the_reference_lists_every_code() -> None:
     lines = [line for line in REFERENCE.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
     assert lines[0] == f"| {' | '.join(COLUMNS)} |"
     assert lines[2:] == [row(code) for code in ErrorCode]

@@ -28,7 +28,7 @@ def test_a_file_is_replaced_readable_by_all_and_byte_for_byte(tmp_path: Path, um
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_failure_leaves_the_old_file_and_no_draft(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_old_file_and_no_draft(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old")
     with pytest.raises(UnicodeEncodeError):
@@ -37,4 +37,4 @@ def test_a_failure_leaves_the_old_file_and_no_draft(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(IsADirectoryError):
         write_atomically(tmp_path / "folder", "text")
-    assert {found.name for found in tmp_path.iterdir()} == {"a.txt", "folder"}
+    assert {path_found.name for path_found in tmp_path.iterdir()} == {"a.txt", "folder"}

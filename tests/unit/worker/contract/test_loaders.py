@@ -9,7 +9,7 @@ import pytest
 from scripts.cluster.config import ROOT
 from worker.contract.declarations import TORCH
 from worker.contract.fields import ModelError
-from worker.contract.loaders import LOADERS, declaring, format_of, reads_texts
+from worker.contract.loaders import LOADERS, format_of, loaders_with, reads_texts
 
 
 def detecting(folder: Path) -> list[str]:
@@ -17,12 +17,12 @@ def detecting(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("name", LOADERS)
-def test_a_loader_has_its_code(name: str) -> None:
-    places = (f"{LOADERS[name].code}.py", f"{name}/__init__.py")
-    code = next(path for place in places if (path := ROOT / "worker/models/loaders" / place).is_file())
-    offered = set(re.findall(r"^def (\w+)", code.read_text(), re.MULTILINE))
-    assert offered >= {"describe", "load" if LOADERS[name].format == TORCH else "is_quantised"}
-    assert ("load_text_tower" in offered) is LOADERS[name].reads_texts
+def test_every_loader_has_its_module(name: str) -> None:
+    candidates = (f"{LOADERS[name].module_name}.py", f"{name}/__init__.py")
+    module = next(path for candidate in candidates if (path := ROOT / "worker/models/loaders" / candidate).is_file())
+    functions = set(re.findall(r"^def (\w+)", module.read_text(), re.MULTILINE))
+    assert functions >= {"describe", "load" if LOADERS[name].format == TORCH else "is_quantised"}
+    assert ("load_text_tower" in functions) is LOADERS[name].reads_texts
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_loader_has_its_code(name: str) -> None:
         ({"model.onnx": ""}, None),
     ],
 )
-def test_the_first_loader_that_detects_a_folder_is_its_own(
+def test_the_loader_with_the_lowest_precedence_detects_a_folder(
     tmp_path: Path, files: dict[str, object], loader: str | None
 ) -> None:
     for name, content in files.items():
@@ -53,9 +53,9 @@ def test_a_damaged_configuration_is_a_fault(tmp_path: Path) -> None:
         detecting(tmp_path)
 
 
-def test_what_is_asked_of_all_loaders() -> None:
-    assert declaring(reads_texts=True) == ("zero_shot",)
-    assert set(declaring(format=TORCH)) == LOADERS.keys() - {"openvino", "onnx"}
+def test_loaders_are_selected_by_their_declarations() -> None:
+    assert loaders_with(reads_texts=True) == ("zero_shot",)
+    assert set(loaders_with(format=TORCH)) == LOADERS.keys() - {"openvino", "onnx"}
     assert (format_of("onnx"), format_of("unheard-of")) == ("onnx", TORCH)
     assert (reads_texts("zero_shot"), reads_texts("timm"), reads_texts("unheard-of")) == (True, False, False)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scripts.cluster.hardware import parse_gpus
-from worker.contract.machine import FEATURES, UNKNOWN_GPU, cpu_kind, gpu_kind, kind
+from worker.contract.machine import FEATURES, UNKNOWN_GPU, cpu_kind, gpu_kind, machine_kind
 
 SMI = """GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77)
   MIG 1g.5gb      Device  0: (UUID: MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f)
@@ -23,7 +23,7 @@ def cpuinfo(flags: str, name: str = "flags") -> str:
 
 
 @pytest.mark.parametrize(
-    ("architecture", "text", "wanted"),
+    ("architecture", "text", "expected"),
     [
         ("x86_64", cpuinfo("fpu sse2 avx2 fma"), "x86_64 avx2"),
         (
@@ -37,19 +37,19 @@ def cpuinfo(flags: str, name: str = "flags") -> str:
         ("riscv64", "processor\t: 0\n", "riscv64"),
     ],
 )
-def test_a_cpu_is_named_after_what_engines_choose_kernels_by(architecture: str, text: str, wanted: str) -> None:
-    assert cpu_kind(architecture, text) == wanted
+def test_a_cpu_kind_lists_the_features_that_select_kernels(architecture: str, text: str, expected: str) -> None:
+    assert cpu_kind(architecture, text) == expected
 
 
-def test_this_machine_has_a_name_made_of_what_its_kernel_says() -> None:
-    words = kind().split()
+def test_the_kind_of_this_machine_comes_from_its_kernel() -> None:
+    words = machine_kind().split()
     assert words[0] == os.uname().machine
     assert set(words[1:]) <= set(FEATURES)
     assert all(f" {word}" in Path("/proc/cpuinfo").read_text() for word in words[1:])
 
 
 @pytest.mark.parametrize(
-    ("uuid", "wanted"),
+    ("uuid", "expected"),
     [
         ("GPU-1a2b", "NVIDIA H200"),
         ("GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77", "NVIDIA A100-SXM4-40GB"),
@@ -57,11 +57,11 @@ def test_this_machine_has_a_name_made_of_what_its_kernel_says() -> None:
         ("GPU-none", UNKNOWN_GPU),
     ],
 )
-def test_a_gpu_is_named_as_its_driver_names_it(uuid: str, wanted: str) -> None:
-    assert gpu_kind(SMI, uuid) == wanted
+def test_a_gpu_is_named_as_its_driver_names_it(uuid: str, expected: str) -> None:
+    assert gpu_kind(SMI, uuid) == expected
     assert gpu_kind("", uuid) == UNKNOWN_GPU
 
 
-def test_the_control_side_knows_gpus_by_the_same_names() -> None:
+def test_hardware_detection_uses_the_same_gpu_names() -> None:
     for gpu in parse_gpus(SMI, "", {}, {0})[0]:
         assert gpu_kind(SMI, gpu.uuid) == gpu.name

@@ -7,7 +7,7 @@ A100, H200 = "GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77", "GPU-1a2b"
 LOST = "Unable to determine the device handle for GPU 0000:65:00.0: Unknown Error"
 
 
-def test_mig_devices_follow_their_gpu_and_bear_its_name() -> None:
+def test_mig_devices_follow_their_gpu_and_include_its_name() -> None:
     name = "NVIDIA A100-SXM4-40GB"
     assert parse_list(SMI) == (
         [
@@ -20,10 +20,10 @@ def test_mig_devices_follow_their_gpu_and_bear_its_name() -> None:
     )
 
 
-def test_other_lines_are_returned_apart() -> None:
+def test_unrecognised_lines_are_returned_separately() -> None:
     assert parse_list(f"\n{LOST}\nGPU 1: NVIDIA H200 (UUID: {H200})\n") == ([ListedGpu(H200, "NVIDIA H200")], [LOST])
 
 
-def test_a_mig_device_without_a_gpu_is_no_gpu() -> None:
+def test_a_mig_device_without_a_gpu_is_unrecognised() -> None:
     line = SMI.splitlines()[1]
     assert parse_list(line) == ([], [line.strip()])

@@ -17,7 +17,7 @@ from worker.contract.settings import (
     to_env,
 )
 
-GIVEN = {
+REQUIRED = {
     "WANWU_MODEL_DIR": "/models/bright",
     "WANWU_MODEL": "bright",
     "WANWU_WORKER": "bright-0",
@@ -25,7 +25,7 @@ GIVEN = {
     "WANWU_CPUS": "0-1,4",
     "WANWU_BIND": "127.0.0.1:8081",
 }
-COMPLETE = offline_variables() | GIVEN
+COMPLETE = offline_variables() | REQUIRED
 
 
 def faults(**changed: str | None) -> list[str]:
@@ -35,9 +35,9 @@ def faults(**changed: str | None) -> list[str]:
     return str(caught.value).splitlines()
 
 
-def test_a_complete_environment_is_read_with_the_defaults_of_the_rest() -> None:
+def test_missing_settings_get_their_defaults() -> None:
     settings = Settings.from_env(COMPLETE | {"PATH": "/bin"})
-    given: dict[str, object] = {
+    expected: dict[str, object] = {
         "model_dir": Path("/models/bright"),
         "model": "bright",
         "worker": "bright-0",
@@ -46,7 +46,7 @@ def test_a_complete_environment_is_read_with_the_defaults_of_the_rest() -> None:
         "bind": "127.0.0.1:8081",
     }
     found = vars(settings)
-    assert {name: found[name] for name in given} == given
+    assert {name: found[name] for name in expected} == expected
     assert (settings.engine, settings.gpu, settings.on_load_error) == ("auto", "", "keep_running")
     assert {name: found[name] for name in LIMITS} == {name: limit.default for name, limit in LIMITS.items()}
 
@@ -88,14 +88,14 @@ def test_the_former_name_of_a_setting_is_refused_with_the_new_one(value: str) ->
 
 
 @pytest.mark.parametrize("value", ["", "soon", "1.5", "21", "-1", "9" * 5000, "\u0661"])
-def test_a_wrong_limit_is_named_with_what_it_may_be(value: str) -> None:
+def test_an_invalid_limit_is_named_with_its_bounds(value: str) -> None:
     assert faults(WANWU_DEADLINE_S=value) == [
         f"WANWU_DEADLINE_S: found {value!r}, needed a whole number from 1 to 20 (seconds): correct it"
     ]
 
 
-@pytest.mark.parametrize("name", GIVEN)
-def test_each_required_setting_must_be_there_and_not_empty(name: str) -> None:
+@pytest.mark.parametrize("name", REQUIRED)
+def test_each_required_setting_must_be_set_and_not_empty(name: str) -> None:
     for value in (None, ""):
         (fault,) = faults(**{name: value})
         assert fault.startswith(f"{name}: found nothing, needed ")
@@ -111,23 +111,23 @@ def test_without_offline_variables_each_is_named() -> None:
     ]  # fmt: skip
 
 
-def test_a_span_that_runs_backwards_is_refused() -> None:
+def test_a_descending_range_of_cpus_is_refused() -> None:
     assert faults(WANWU_CPUS="1,5-3")[0].startswith("WANWU_CPUS: found '1,5-3', needed ")
 
 
 # --- One declaration --------------------------------------------------------------------------------------------
 
 
-def test_a_setting_with_a_default_may_be_left_out_and_the_default_is_sound() -> None:
+def test_a_setting_with_a_valid_default_may_be_omitted() -> None:
     assert {setting.name for setting in SETTINGS.values() if setting.default is None} == {
-        name.removeprefix("WANWU_").lower() for name in GIVEN
+        name.removeprefix("WANWU_").lower() for name in REQUIRED
     }
     for setting in SETTINGS.values():
         if setting.default is not None:
             assert setting.from_env({}) == setting.parse(setting.default)
 
 
-def test_what_is_written_for_a_worker_is_what_it_reads() -> None:
+def test_a_worker_reads_what_to_env_writes() -> None:
     values: dict[str, object] = {"model_dir": "/m", "model": "m", "worker": "w", "slot": "s", "cpus": "0", "bind": "b"}
     settings = Settings.from_env(offline_variables() | to_env(**values, queue=7, max_images=3, gpu="GPU-1"))
     assert (settings.model_dir, settings.queue, settings.max_images, settings.gpu) == (Path("/m"), 7, 3, "GPU-1")
@@ -141,19 +141,19 @@ STATIC = ("compose/worker.yaml", "compose/compose.yaml", "compose/stack.yaml", "
 
 
 @pytest.mark.parametrize("file", STATIC)
-def test_files_written_by_hand_name_no_setting_that_is_not_there(file: str) -> None:
+def test_static_files_name_only_existing_settings(file: str) -> None:
     found = set(VARIABLE.findall((ROOT / file).read_text(encoding="utf-8"))) - OF_DEPLOYMENT
     assert found <= {setting.variable for setting in SETTINGS.values()}
 
 
-def test_no_program_spells_a_settings_variable_but_the_declaration() -> None:
-    wanted = {setting.variable for setting in SETTINGS.values()}
+def test_no_module_spells_out_a_settings_variable() -> None:
+    expected = {setting.variable for setting in SETTINGS.values()}
     wrong = [
         (str(path.relative_to(ROOT)), name)
         for folder in ("worker", "scripts")
         for path in (ROOT / folder).rglob("*.py")
         for name in VARIABLE.findall(path.read_text(encoding="utf-8"))
-        if name in wanted
+        if name in expected
     ]
     assert wrong == []
 

@@ -26,19 +26,19 @@ def fault(file: Path, slot: str = "a-gpu0") -> str:
     return str(caught.value)
 
 
-def test_a_task_learns_its_cpus_its_gpu_and_its_name(file: Path) -> None:
+def test_a_task_gets_the_cpus_gpu_and_name_of_its_slot(file: Path) -> None:
     assert assigned(ENVIRON, file) == {
         "WANWU_SLOT": "a-gpu0", "WANWU_CPUS": "4-7", "WANWU_GPU": "GPU-1a2b", "WANWU_WORKER": "photos-a-gpu0",
     }  # fmt: skip
 
 
-def test_without_swarm_nothing_is_given() -> None:
+def test_without_swarm_no_slot_is_assigned() -> None:
     assert assigned({}, Path("/nonexistent")) == {}
 
 
 def test_a_slot_that_the_server_does_not_know_is_refused(file: Path) -> None:
     assert fault(file, "a-cpu9") == (
-        f"{file}: found the slots a-cpu0, a-gpu0, needed a-cpu9, which Swarm gave this worker: "
+        f"{file}: found the slots a-cpu0, a-gpu0, needed a-cpu9, which Swarm assigned to this worker: "
         "run scripts/init-server.sh on this server"
     )
 
@@ -52,7 +52,7 @@ def test_a_missing_file_is_refused() -> None:
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"slots": ["a-cpu0"]}', '{"slots": {"a-cpu0": {}}}'])
 def test_a_file_of_another_shape_is_refused_in_one_line(file: Path, text: str) -> None:
     file.write_text(text)
-    said = fault(file)
-    assert said.startswith(f"{file}: cannot be read as a list of slots: ")
-    assert said.endswith(": run scripts/init-server.sh on this server")
-    assert "\n" not in said
+    message = fault(file)
+    assert message.startswith(f"{file}: cannot be read as a list of slots: ")
+    assert message.endswith(": run scripts/init-server.sh on this server")
+    assert "\n" not in message

@@ -25,7 +25,7 @@ def fault(folder: Path, identity: str = "v1") -> str:
 
 
 @pytest.mark.parametrize("identity", ["v1", ""])
-def test_the_volume_that_is_needed_passes(tmp_path: Path, identity: str) -> None:
+def test_the_expected_volume_passes(tmp_path: Path, identity: str) -> None:
     write(tmp_path, "photos", "other")
     check_volume(replace(SETTINGS, volume=str(tmp_path), volume_id=identity))
     assert read_sentinel(tmp_path) == ("v1", {"photos": "0123", "other": "0123"})
@@ -35,20 +35,20 @@ def test_without_a_volume_nothing_is_checked() -> None:
     check_volume(SETTINGS)
 
 
-def test_a_missing_mount_is_called_so(tmp_path: Path) -> None:
+def test_a_missing_mount_is_reported(tmp_path: Path) -> None:
     assert fault(tmp_path) == (
         f"{tmp_path}: found no .wanwu-volume.json, so the model volume is not mounted on this server: mount it"
     )
 
 
-def test_an_empty_volume_is_called_so(tmp_path: Path) -> None:
+def test_an_empty_volume_is_reported(tmp_path: Path) -> None:
     write(tmp_path)
     assert fault(tmp_path) == (
         f"{tmp_path}: found the models none on the volume v1, needed photos: mount a volume that has it"
     )
 
 
-def test_another_volume_is_called_so(tmp_path: Path) -> None:
+def test_another_volume_is_reported(tmp_path: Path) -> None:
     write(tmp_path, "photos")
     assert fault(tmp_path, "v2") == (
         f"{tmp_path}: found the model volume v1, needed v2: mount the one that the other servers have"

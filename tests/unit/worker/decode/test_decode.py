@@ -55,7 +55,7 @@ def test_a_turned_photo_gives_the_pixels_of_the_upright_one(kind: str, orientati
 def test_a_turned_photo_is_turned_even_where_another_tag_is_broken() -> None:
     image = images.photo()
     upright = pixels(images.encoded(image, "JPEG"))
-    broken = images.turned_with_a_broken_tag(image)
+    broken = images.oriented_with_a_broken_tag(image)
     assert np.abs(pixels(broken) - upright).max() <= 10
 
 
@@ -74,7 +74,7 @@ def test_an_animation_is_its_first_frame(kind: str) -> None:
     ("mode", "seen"), [("RGBA", (200, 10, 10)), ("P", (200, 10, 10)), ("RGB", (200, 10, 10)), ("LA", (67, 67, 67))]
 )
 def test_what_is_transparent_lies_on_white(mode: str, seen: tuple[int, int, int]) -> None:
-    found = pixels(images.see_through(mode, (200, 10, 10)), WHOLE)
+    found = pixels(images.half_transparent(mode, (200, 10, 10)), WHOLE)
     assert found[16, 4].tolist() == list(seen)
     assert found[16, 28].tolist() == [255, 255, 255]
 
@@ -137,7 +137,7 @@ def test_what_is_no_served_type_is_refused(data: bytes) -> None:
     assert refusal(data) is ErrorCode.UNSUPPORTED_TYPE
 
 
-@pytest.mark.parametrize("data", [images.bomb(), images.whole_bomb()])
+@pytest.mark.parametrize("data", [images.bomb(), images.complete_bomb()])
 def test_a_bomb_is_refused_by_its_header(data: bytes) -> None:
     assert refusal(data) is ErrorCode.TOO_MANY_PIXELS
 
@@ -180,7 +180,7 @@ def test_a_damaged_header_is_refused_without_the_address_of_a_buffer() -> None:
 
 @pytest.mark.parametrize("kind", images.SERVED)
 def test_damaged_files_end_in_pixels_or_a_refusal(kind: str) -> None:
-    whole = [images.encoded(images.photo(), kind), images.turned_or_moving(kind)]
+    whole = [images.encoded(images.photo(), kind), images.with_metadata_or_frames(kind)]
     answers = [outcome(data) for one in whole for data in images.damaged(one, DAMAGED_A_FORMAT // 2)]
     assert answers.count("refused") > DAMAGED_A_FORMAT // 10
     assert answers.count("pixels") > 0

@@ -68,7 +68,7 @@ def faults(folder: Path) -> list[str]:
     return str(caught.value).replace(str(folder), "F").splitlines()
 
 
-def test_everything_model_toml_says_is_read(small: Path) -> None:
+def test_every_key_of_model_toml_is_read(small: Path) -> None:
     found = read_folder(small)
     assert (found.name, found.version, found.loader, found.architecture) == ("small", "1", "torchvision", "resnet18")
     assert found.weights == small / "weights.bin"
@@ -89,15 +89,13 @@ def test_everything_model_toml_says_is_read(small: Path) -> None:
         ('description = { en = "Cats and dogs", zh = "猫和狗" }', {"en": "Cats and dogs", "zh": "猫和狗"}),
     ],
 )
-def test_a_description_is_a_text_in_english_or_one_for_each_language(
-    small: Path, line: str, description: dict[str, str]
-) -> None:
+def test_a_description_is_english_or_one_per_language(small: Path, line: str, description: dict[str, str]) -> None:
     edit(small, 'description = "two animals"', f'licence = "CC0-1.0"\n{line}')
     found = read_folder(small)
     assert (found.description, found.licence) == (description, "CC0-1.0")
 
 
-def test_code_is_trusted_only_where_model_toml_says_so(small: Path) -> None:
+def test_code_is_trusted_only_if_model_toml_says_so(small: Path) -> None:
     assert not read_folder(small).trust_code
     edit(small, 'version = "1"', 'version = "1"\ntrust_code = true')
     assert read_folder(small).trust_code
@@ -108,7 +106,7 @@ def test_without_resize_the_whole_image_is_stretched(small: Path) -> None:
     assert read_folder(small).input.geometry.resize is None
 
 
-def test_no_folder_no_model_toml_and_no_toml_are_told_apart(small: Path) -> None:
+def test_a_missing_folder_a_missing_model_toml_and_invalid_toml_differ(small: Path) -> None:
     missing = small / "elsewhere"
     assert faults(missing) == ["F: no such model folder; check the path and that the models volume is mounted"]
     (small / "model.toml").write_text("\nname = a")
@@ -122,8 +120,8 @@ def test_no_folder_no_model_toml_and_no_toml_are_told_apart(small: Path) -> None
 @pytest.mark.parametrize(
     ("old", "new", "fault"),
     [
-        ('version = "1"\n', "", "version: needs a text, found nothing"),
-        ('version = "1"', "version = 1", "version: needs a text, found 1"),
+        ('version = "1"\n', "", "version: needs a string, found nothing"),
+        ('version = "1"', "version = 1", "version: needs a string, found 1"),
         (
             '"torchvision"',
             '"keras"',
@@ -133,18 +131,18 @@ def test_no_folder_no_model_toml_and_no_toml_are_told_apart(small: Path) -> None
         (
             'loader = "torchvision"\narchitecture = "resnet18"',
             'loader = "timm"',
-            "architecture: needs a text, found nothing",
+            "architecture: needs a string, found nothing",
         ),
         (
             'version = "1"',
             'version = "1"\ntrust_code = "yes"',
             "trust_code: needs true or false, found 'yes'",
         ),
-        ('architecture = "resnet18"\n', "", "architecture: needs a text, found nothing"),
+        ('architecture = "resnet18"\n', "", "architecture: needs a string, found nothing"),
         (
             '"two animals"',
             "3",
-            "description: needs a text, or a table [description] with one for each language, found 3",
+            "description: needs a string, or a table [description] with one for each language, found 3",
         ),
         (
             '"two animals"',
@@ -154,7 +152,7 @@ def test_no_folder_no_model_toml_and_no_toml_are_told_apart(small: Path) -> None
         (
             '"two animals"',
             f'"{"c" * 501}"',
-            "description/en: holds 501 characters, at most 500 fit; shorten it",
+            "description/en: has 501 characters, at most 500 are allowed; shorten it",
         ),
         (
             'weights = "weights.bin"',
@@ -176,33 +174,33 @@ def test_no_folder_no_model_toml_and_no_toml_are_told_apart(small: Path) -> None
             'EN = "labels.en.txt"\n',
             "output/labels/EN: must be written en",
         ),
-        ("index = 1", "index = 2", "golden/0/label: 'dog' is not what line 2 of the labels says ([])"),
-        ("index = 1", "index = 0", "golden/0/label: 'dog' is not what line 0 of the labels says (['猫', 'cat'])"),
-        ("index = 1", "index = -1", "golden/0/label: 'dog' is not what line -1 of the labels says ([])"),
+        ("index = 1", "index = 2", "golden/0/label: 'dog' is not the label in line 2 ([])"),
+        ("index = 1", "index = 0", "golden/0/label: 'dog' is not the label in line 0 (['猫', 'cat'])"),
+        ("index = 1", "index = -1", "golden/0/label: 'dog' is not the label in line -1 ([])"),
         ('name = "torch"', 'name = "onnx"', "engine/name: needs one of torch, openvino, onnxruntime, found 'onnx'"),
         ('"f32"', '"fp8"', "engine/precision: needs one of f32, bf16, fp16, int8, found 'fp8'"),
-        ("[1, 4]", "[4]", "engine/batch_sizes: must hold 1 and no number below it, found [4]"),
-        ("[1, 4]", "[1, 0]", "engine/batch_sizes: must hold 1 and no number below it, found [1, 0]"),
+        ("[1, 4]", "[4]", "engine/batch_sizes: must contain 1 and no smaller number, found [4]"),
+        ("[1, 4]", "[1, 0]", "engine/batch_sizes: must contain 1 and no smaller number, found [1, 0]"),
         (
             "[engine]",
             "[engine]\nthreads = 3",
-            "engine/threads: is not a key known here; remove it or correct its spelling",
+            "engine/threads: is not a known key; remove it or correct its spelling",
         ),
     ],
 )
-def test_a_fault_has_its_place_and_what_is_needed(small: Path, old: str, new: str, fault: str) -> None:
+def test_a_fault_names_the_key_and_the_requirement(small: Path, old: str, new: str, fault: str) -> None:
     edit(small, old, new)
     assert f"F/model.toml: {fault}" in faults(small)
 
 
-def test_an_empty_model_toml_names_all_that_is_missing(small: Path) -> None:
+def test_an_empty_model_toml_is_refused_with_all_missing_keys(small: Path) -> None:
     (small / "model.toml").write_text("")
     missing = faults(small)
     for key in ("loader", "name", "version", "weights", "files", "input", "output", "golden", "engine"):
         assert any(line.startswith(f"F/model.toml: {key}: ") for line in missing), key
 
 
-def test_labels_must_be_as_many_in_every_language(small: Path) -> None:
+def test_every_language_must_have_as_many_labels(small: Path) -> None:
     (small / "labels.zh.txt").write_text("猫\n狗\n茶\n")
     assert faults(small) == ["F/model.toml: output/labels: must have as many lines in every language, found zh 3, en 2"]
 
@@ -222,7 +220,7 @@ def test_labels_that_cannot_be_read_are_refused(small: Path) -> None:
     ]
 
 
-def verdict(folder: Path) -> str:
+def error_text(folder: Path) -> str:
     with pytest.raises(ModelError) as caught:
         verify_files(read_folder(folder))
     return str(caught.value).replace(str(folder), "F")
@@ -230,7 +228,7 @@ def verdict(folder: Path) -> str:
 
 def test_a_changed_byte_is_found(small: Path) -> None:
     (small / "weights.bin").write_bytes(b"Weights")
-    assert verdict(small) == (
+    assert error_text(small) == (
         f"F/weights.bin: sha256 is {hashlib.sha256(b'Weights').hexdigest()}, "
         f"model.toml says {hashlib.sha256(b'weights').hexdigest()}; copy the file again"
     )
@@ -238,12 +236,12 @@ def test_a_changed_byte_is_found(small: Path) -> None:
 
 def test_a_missing_file_is_found(small: Path) -> None:
     (small / "golden/a.png").unlink()
-    assert verdict(small) == "F: missing golden/a.png; copy the model folder again"
+    assert error_text(small) == "F: missing golden/a.png; copy the model folder again"
 
 
 def test_an_unlisted_file_is_found(small: Path) -> None:
     (small / "golden/b.png").write_bytes(b"b")
-    assert verdict(small) == "F: golden/b.png not listed under [files]; remove or list it"
+    assert error_text(small) == "F: golden/b.png not listed under [files]; remove or list it"
 
 
 def test_sha256_is_that_of_the_whole_file(tmp_path: Path) -> None:

@@ -27,25 +27,25 @@ def folder(tmp_path: Path) -> ModelFolder:
     return dataclasses.replace(found, golden=(dataclasses.replace(golden, index=0, label="cat", score=0.9),))
 
 
-def give(logits: np.ndarray, image: bytes) -> np.ndarray:
+def return_logits(logits: np.ndarray, image: bytes) -> np.ndarray:
     return logits
 
 
-def refusal(folder: ModelFolder, logits: np.ndarray) -> str:
+def error_text(folder: ModelFolder, logits: np.ndarray) -> str:
     with pytest.raises(ModelError) as caught:
         check_golden(folder, lambda image: logits, "f32")
     return str(caught.value).replace(str(folder.path), "F")
 
 
 def test_the_expected_answer_passes_and_gets_the_images_bytes(folder: ModelFolder) -> None:
-    seen: list[bytes] = []
+    received: list[bytes] = []
 
     def logits_of(image: bytes) -> np.ndarray:
-        seen.append(image)
+        received.append(image)
         return SURE
 
     check_golden(folder, logits_of, "f32")
-    assert seen == [(folder.path / "golden/one.png").read_bytes()]
+    assert received == [(folder.path / "golden/one.png").read_bytes()]
 
 
 def test_classes_of_a_group_do_not_take_part(folder: ModelFolder) -> None:
@@ -54,11 +54,11 @@ def test_classes_of_a_group_do_not_take_part(folder: ModelFolder) -> None:
     grouped = dataclasses.replace(folder, output=output)
     check_golden(grouped, lambda image: np.append(SURE, np.array([9, 7], np.float32)), "f32")
     plain = dataclasses.replace(folder, output=Output("softmax", labels))
-    assert "answered 旧 old" in refusal(plain, np.append(SURE, np.array([9, 7], np.float32)))
+    assert "answered 旧 old" in error_text(plain, np.append(SURE, np.array([9, 7], np.float32)))
 
 
 def test_another_class_is_refused(folder: ModelFolder) -> None:
-    assert refusal(folder, SURE[[1, 0, 2]]) == (
+    assert error_text(folder, SURE[[1, 0, 2]]) == (
         "F/golden/one.png: answered 狗 dog (0.900), expected cat (0.900); "
         "the model, its input settings or its engine changed"
     )
@@ -69,14 +69,16 @@ def test_int8_may_move_a_score_further_but_not_to_another_class(folder: ModelFol
     for found in ([0.69, 0.2, 0.11], [0.4, 0.5, 0.1]):
         logits = np.log(np.array(found, np.float32))
         with pytest.raises(ModelError, match=r"expected cat \(0\.900\)"):
-            check_golden(folder, partial(give, logits), "int8")
+            check_golden(folder, partial(return_logits, logits), "int8")
 
 
 @pytest.mark.parametrize(("recorded", "runs"), [("f32", "bf16"), ("f32", "fp16"), ("int8", "int8")])
-def test_only_int8_beside_a_score_of_another_precision_may(folder: ModelFolder, recorded: str, runs: str) -> None:
-    own = dataclasses.replace(folder, engine=dataclasses.replace(folder.engine, precision=recorded))
+def test_only_int8_against_another_precision_gets_the_larger_tolerance(
+    folder: ModelFolder, recorded: str, runs: str
+) -> None:
+    other_precision = dataclasses.replace(folder, engine=dataclasses.replace(folder.engine, precision=recorded))
     with pytest.raises(ModelError, match=r"expected cat \(0\.900\)"):
-        check_golden(own, lambda image: np.log(np.array([0.71, 0.2, 0.09], np.float32)), runs)
+        check_golden(other_precision, lambda image: np.log(np.array([0.71, 0.2, 0.09], np.float32)), runs)
 
 
 @pytest.mark.parametrize(("share", "passes"), [(0.86, True), (0.94, True), (0.84, False), (0.96, False)])
@@ -85,17 +87,17 @@ def test_a_score_may_differ_by_the_tolerance_and_not_more(folder: ModelFolder, s
     if passes:
         check_golden(folder, lambda image: logits, "f32")
     else:
-        assert refusal(folder, logits).startswith(
+        assert error_text(folder, logits).startswith(
             f"F/golden/one.png: answered 猫 cat ({share:.3f}), expected cat (0.900)"
         )
 
 
 def test_a_network_with_another_number_of_outputs_is_refused(folder: ModelFolder) -> None:
-    assert refusal(folder, np.zeros(5, np.float32)) == "F: the network has 5 outputs, the labels have 3 lines"
+    assert error_text(folder, np.zeros(5, np.float32)) == "F: the network has 5 outputs, the labels have 3 lines"
 
 
 def test_not_a_number_is_refused(folder: ModelFolder) -> None:
-    assert "answered" in refusal(folder, np.full(3, np.nan, np.float32))
+    assert "answered" in error_text(folder, np.full(3, np.nan, np.float32))
 
 
 def test_an_image_that_cannot_be_decoded_is_refused(folder: ModelFolder) -> None:

@@ -94,8 +94,8 @@ ANCHORS = [
 
 def lines(language: str) -> list[str]:
     """The file as its bytes say, so that a carriage return or a byte order mark would be seen."""
-    *names, rest = (FOLDER / f"imagenet-1k.{language}.txt").read_bytes().decode().split("\n")
-    assert rest == "", "the last line ends in a newline"
+    *names, remainder = (FOLDER / f"imagenet-1k.{language}.txt").read_bytes().decode().split("\n")
+    assert remainder == "", "the last line ends in a newline"
     return names
 
 
@@ -111,8 +111,8 @@ def chinese() -> list[str]:
 
 def test_the_synsets_are_in_the_order_of_the_classes(english: list[str]) -> None:
     """ImageNet-1k's classes are numbered by their WordNet ids, rising."""
-    *synsets, rest = (FOLDER / "synsets.txt").read_text().split("\n")
-    assert rest == ""
+    *synsets, remainder = (FOLDER / "synsets.txt").read_text().split("\n")
+    assert remainder == ""
     assert len(set(synsets)) == len(synsets) == 1000
     assert synsets == sorted(synsets)
     assert all(re.fullmatch(r"n\d{8}", synset) for synset in synsets)
@@ -136,15 +136,15 @@ def test_the_english_names_are_torchvisions_own_in_its_order(english: list[str])
     assert english == _IMAGENET_CATEGORIES
 
 
-def test_there_is_one_chinese_name_for_each_of_the_thousand_classes(chinese: list[str], english: list[str]) -> None:
+def test_each_of_the_thousand_classes_has_one_chinese_name(chinese: list[str], english: list[str]) -> None:
     assert len(chinese) == len(english) == 1000
 
 
-def test_no_chinese_name_stands_twice(chinese: list[str]) -> None:
+def test_no_chinese_name_occurs_twice(chinese: list[str]) -> None:
     assert sorted(name for name in set(chinese) if chinese.count(name) > 1) == []
 
 
-def test_chinese_names_are_chinese_characters_alone(chinese: list[str]) -> None:
+def test_chinese_names_have_only_chinese_characters(chinese: list[str]) -> None:
     assert {name for name in chinese if not re.fullmatch("[\u3400-\u4dbf\u4e00-\u9fff]+", name)} == LATIN
 
 
@@ -152,17 +152,17 @@ def test_chinese_names_are_in_simplified_characters(chinese: list[str]) -> None:
     assert {character for character in "".join(chinese) if not is_gb2312(character)} == BEYOND_GB2312
 
 
-def test_a_traditional_character_would_be_seen() -> None:
+def test_a_traditional_character_would_be_detected() -> None:
     assert [character for character in "鱼魚龙龍车車" if is_gb2312(character)] == ["鱼", "龙", "车"]
 
 
 @pytest.mark.parametrize(("index", "english_name", "chinese_name"), ANCHORS)
-def test_an_anchor_stands_on_its_line(
+def test_an_anchor_is_on_its_line(
     english: list[str], chinese: list[str], index: int, english_name: str, chinese_name: str
 ) -> None:
     assert (english[index], chinese[index]) == (english_name, chinese_name)
 
 
-def test_the_anchors_leave_no_stretch_where_a_shifted_line_could_hide() -> None:
+def test_the_anchors_would_reveal_a_shifted_line_anywhere() -> None:
     indices = [-1, *(index for index, _, _ in ANCHORS), 1000]
     assert all(0 < after - before <= STRETCH for before, after in itertools.pairwise(indices))

@@ -9,7 +9,7 @@ from PIL import Image
 from tests import images
 from tests.errors import error_of
 from worker.contract.errors import ErrorCode
-from worker.contract.fields import Fields, ModelError
+from worker.contract.fields import ModelError, TomlReader
 from worker.decode import Geometry, Pixels
 from worker.models.input import Input, read_input
 from worker.models.tiles import Tiles
@@ -33,11 +33,11 @@ size = [20, 30]
 stride = 16
 merge = "max"
 """
-MANY = 10**6
+MAX_PIXELS = 10**6
 
 
 def read(text: str) -> Input:
-    fields = Fields(tomllib.loads(text), "m", "input/")
+    fields = TomlReader(tomllib.loads(text), "m", "input/")
     found = read_input(fields)
     fields.raise_faults()
     return found
@@ -49,7 +49,7 @@ def faults(text: str) -> list[str]:
     return str(caught.value).replace("m: input/", "").splitlines()
 
 
-def test_what_is_left_out_is_as_usual() -> None:
+def test_missing_keys_have_the_usual_values() -> None:
     assert read(PLAIN) == Input(Geometry((24, 32), None, "bicubic"), (0.5, 0.5, 0), (1, 0.2, 0.3))
     assert read(PLAIN).pixels == Pixels(3, None, (255, 255, 255))
     assert read(PLAIN).shape == (24, 32, 3)
@@ -70,7 +70,7 @@ def test_resize_is_a_number_or_a_pair() -> None:
     assert read(PLAIN + "resize = 32").geometry.resize == 32
 
 
-def test_tiles_are_merged_by_their_mean_unless_it_says_otherwise() -> None:
+def test_tiles_are_merged_by_their_mean_by_default() -> None:
     found = read(PLAIN + "[tiles]\nsize = 20\nstride = 20")
     assert found.tiles == Tiles((20, 20), (20, 20), "mean")
 
@@ -104,7 +104,7 @@ def test_mean_and_std_have_as_many_values_as_there_are_channels(channels: int) -
         (PLAIN + "background = [0]", "background: needs a list of 3 whole numbers, found [0]"),
         (
             GREY.replace("channels = 1", "channels = 4") + "background = [0, 0, 0]",
-            "background: has no meaning with 4 channels, for alpha may be one; remove it",
+            "background: does not apply to 4 channels, since one may be alpha; remove it",
         ),
         (PLAIN + "max_pixels = 999", "max_pixels: needs a whole number from 1000 to 1000000000 (pixels), found 999"),
         (PLAIN + "max_pixels = 1.5", "max_pixels: needs a whole number, found 1.5"),
@@ -112,53 +112,53 @@ def test_mean_and_std_have_as_many_values_as_there_are_channels(channels: int) -
         (PLAIN + TILES.replace("[20, 30]", "0"), "tiles/size: must be at least 1 pixel, found [0, 0]"),
         (
             PLAIN + TILES.replace("16", "[16, 31]"),
-            "tiles/stride: must be from 1 to size [20, 30], or parts would be left out, found [16, 31]",
+            "tiles/stride: must be from 1 to size [20, 30], or parts of the image would be skipped, found [16, 31]",
         ),
         (
             PLAIN + TILES.replace("16", "0"),
-            "tiles/stride: must be from 1 to size [20, 30], or parts would be left out, found [0, 0]",
+            "tiles/stride: must be from 1 to size [20, 30], or parts of the image would be skipped, found [0, 0]",
         ),
         (PLAIN + TILES.replace("stride = 16", ""), "tiles/stride: needs a whole number or a list of 2, found nothing"),
         (PLAIN + TILES.replace('"max"', '"vote"'), "tiles/merge: needs one of mean, max, found 'vote'"),
-        (PLAIN + TILES + "overlap = 4", "tiles/overlap: is not a key known here; remove it or correct its spelling"),
+        (PLAIN + TILES + "overlap = 4", "tiles/overlap: is not a known key; remove it or correct its spelling"),
     ],
 )
-def test_a_fault_has_its_place_and_what_is_needed(text: str, fault: str) -> None:
+def test_a_fault_names_the_key_and_the_requirement(text: str, fault: str) -> None:
     assert fault in faults(text)
 
 
 # Inputs
 
 
-def test_a_grey_network_is_given_one_channel() -> None:
-    (found,) = read(GREY).images(images.encoded(images.photo(), "PNG"), MANY)
+def test_a_grey_network_gets_one_channel() -> None:
+    (found,) = read(GREY).images(images.encoded(images.photo(), "PNG"), MAX_PIXELS)
     assert (found.shape, found.dtype.name) == ((24, 32, 1), "uint8")
 
 
-def test_the_lower_of_both_limits_of_pixels_counts() -> None:
+def test_the_lower_of_the_two_pixel_limits_applies() -> None:
     data = images.encoded(images.photo((40, 50)), "PNG")
     limited = read(PLAIN + "max_pixels = 1999")
-    for model, worker, limit in ((limited, MANY, 1999), (read(PLAIN), 1500, 1500), (limited, 1000, 1000)):
+    for model, worker, limit in ((limited, MAX_PIXELS, 1999), (read(PLAIN), 1500, 1500), (limited, 1000, 1000)):
         error = error_of(model.images, data, worker)
         assert error.code is ErrorCode.TOO_MANY_PIXELS
         assert f"needed at most {limit} " in error.message
-    assert len(limited.images(images.encoded(images.photo((40, 40)), "PNG"), MANY)) == 1
+    assert len(limited.images(images.encoded(images.photo((40, 40)), "PNG"), MAX_PIXELS)) == 1
 
 
-def test_each_tile_is_its_part_of_the_upright_image_brought_to_size() -> None:
+def test_each_tile_is_a_part_of_the_upright_image_scaled_to_size() -> None:
     image, model = images.photo((61, 47)), read(PLAIN + "resize = 40" + TILES)
-    found = model.images(images.turned(image, 6), MANY)
+    found = model.images(images.turned(image, 6), MAX_PIXELS)
     assert model.tiles
     boxes = model.tiles.boxes(61, 47)
     assert len(found) == len(boxes) > 4
     for tile, box in zip(found, boxes, strict=True):
-        wanted = image.crop(box).resize((32, 24), Image.Resampling.BICUBIC)
-        assert np.array_equal(tile, np.asarray(wanted))
+        expected = image.crop(box).resize((32, 24), Image.Resampling.BICUBIC)
+        assert np.array_equal(tile, np.asarray(expected))
 
 
-def test_an_image_no_larger_than_a_tile_is_prepared_as_without_tiles() -> None:
+def test_an_image_no_larger_than_a_tile_is_preprocessed_as_without_tiles() -> None:
     data = images.encoded(images.photo((30, 20)), "PNG")
-    (tiled,), (plain,) = (read(PLAIN + "resize = 40" + more).images(data, MANY) for more in (TILES, ""))
+    (tiled,), (plain,) = (read(PLAIN + "resize = 40" + more).images(data, MAX_PIXELS) for more in (TILES, ""))
     assert np.array_equal(tiled, plain)
 
 
@@ -171,9 +171,9 @@ def test_the_answers_to_all_tiles_become_one() -> None:
     def brightness(batch: np.ndarray) -> np.ndarray:
         return batch.astype(np.float32).mean(axis=(1, 2))
 
-    most = read(GREY + TILES.replace("20, 30", "10, 10").replace("16", "10")).ask(data, MANY, brightness)
-    mean = read(GREY + TILES.replace("20, 30", "10, 10").replace("16", "10").replace("max", "mean")).ask(
-        data, MANY, brightness
+    most = read(GREY + TILES.replace("20, 30", "10, 10").replace("16", "10")).logits(data, MAX_PIXELS, brightness)
+    mean = read(GREY + TILES.replace("20, 30", "10, 10").replace("16", "10").replace("max", "mean")).logits(
+        data, MAX_PIXELS, brightness
     )
     assert most.tolist() == [255]
     assert mean.tolist() == pytest.approx([255 / 24])

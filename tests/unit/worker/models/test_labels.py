@@ -24,13 +24,13 @@ def test_softmax_adds_up_to_one_and_keeps_the_order(logits: np.ndarray) -> None:
 
 
 @given(LOGITS)
-def test_sigmoid_lies_between_nothing_and_one(logits: np.ndarray) -> None:
+def test_sigmoid_is_between_zero_and_one(logits: np.ndarray) -> None:
     scores = activate(logits, "sigmoid")
     assert ((scores >= 0) & (scores <= 1)).all()
     assert scores[logits.argmax()] == scores.max()
 
 
-def test_each_row_of_a_batch_is_activated_alone() -> None:
+def test_each_row_of_a_batch_is_activated_independently() -> None:
     logits = np.array([[0, 0], [0, np.log(3)]], np.float32)
     assert activate(logits, "softmax") == pytest.approx(np.array([[0.5, 0.5], [0.25, 0.75]]))
 
@@ -46,37 +46,37 @@ def test_a_row_has_the_score_and_a_name_for_every_language() -> None:
     assert list(BOTH.row(1, 0.7, "zh")) == ["label", "label_en", "label_zh", "index", "score"]
 
 
-def test_a_language_of_the_contract_that_is_not_there_has_no_name() -> None:
+def test_a_required_language_without_labels_is_none() -> None:
     assert ENGLISH.row(1, 0.7, "both") == {
         "label": "dog", "label_en": "dog", "label_zh": None, "index": 1, "score": 0.7
     }  # fmt: skip
 
 
-def test_further_languages_stand_beside_those_of_the_contract() -> None:
+def test_other_languages_are_added_to_the_required_ones() -> None:
     assert JAPANESE.row(0, 0.5, "ja") == {
         "label": "ねこ", "label_en": "cat", "label_zh": "猫", "label_ja": "ねこ", "index": 0, "score": 0.5
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("wanted", "shown"), [("zh", "猫"), ("en", "cat"), ("both", "猫 cat"), ("ja", "ねこ")])
-def test_a_label_is_shown_in_the_language_wanted(wanted: str, shown: str) -> None:
-    assert JAPANESE.shown(0, wanted) == shown
+@pytest.mark.parametrize(("language", "name"), [("zh", "猫"), ("en", "cat"), ("both", "猫 cat"), ("ja", "ねこ")])
+def test_a_label_is_named_in_the_requested_language(language: str, name: str) -> None:
+    assert JAPANESE.name(0, language) == name
 
 
 def test_without_chinese_and_english_both_is_the_language_there_is() -> None:
-    assert Labels({"de": ("Katze",), "ja": ("ねこ",)}).shown(0, "both") == "Katze"
+    assert Labels({"de": ("Katze",), "ja": ("ねこ",)}).name(0, "both") == "Katze"
 
 
 def test_the_same_name_in_both_languages_is_shown_once() -> None:
-    assert Labels({"zh": ("T恤",), "en": ("T恤",)}).shown(0, "both") == "T恤"
+    assert Labels({"zh": ("T恤",), "en": ("T恤",)}).name(0, "both") == "T恤"
 
 
 @given(hnp.arrays(np.float32, st.integers(1, 30), elements=st.sampled_from([-2, -0.5, 0, 0.25, 0.5])), st.integers(1))
-def test_the_best_come_in_order_and_equal_ones_in_their_own(scores: np.ndarray, count: int) -> None:
-    wanted = sorted(range(len(scores)), key=lambda index: -scores[index])[:count]  # Python's sort is stable
-    assert best(scores, count) == wanted
+def test_the_best_are_sorted_and_equal_scores_keep_their_order(scores: np.ndarray, count: int) -> None:
+    expected = sorted(range(len(scores)), key=lambda index: -scores[index])[:count]  # Python's sort is stable
+    assert best(scores, count) == expected
 
 
-def test_of_numbers_that_are_none_the_best_are_still_as_many() -> None:
+def test_nan_scores_still_give_as_many_classes() -> None:
     assert len(best(np.full(3, np.nan), 2)) == 2
     assert BOTH.count == 3

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.contract.fields import Fields, ModelError
+from worker.contract.fields import ModelError, TomlReader
 from worker.models.output import read_golden, read_output
 from worker.models.scores import Group, Output
 
@@ -42,7 +42,7 @@ def read(folder: Path, text: str) -> Output:
     """The Output that `text` describes; raises ModelError."""
     for language, words in WORDS.items():
         (folder / f"{language}.txt").write_text("\n".join(words.split()) + "\n")
-    top = Fields(tomllib.loads(text), "model.toml")
+    top = TomlReader(tomllib.loads(text), "model.toml")
     output = read_output(top.table("output"), folder)
     for row in top.tables("golden") if top.has("golden") else []:
         read_golden(row, folder, output)
@@ -56,12 +56,12 @@ def faults(folder: Path, text: str) -> list[str]:
     return [line.removeprefix("model.toml: ") for line in str(caught.value).splitlines()]
 
 
-def test_what_is_not_said_has_its_default(tmp_path: Path) -> None:
+def test_missing_keys_have_defaults(tmp_path: Path) -> None:
     output = read(tmp_path, BARE)
     assert (output.top_k, output.threshold, output.groups, output.unsure_below) == (5, 0.0, (), None)
 
 
-def test_everything_that_is_said_is_read(tmp_path: Path) -> None:
+def test_every_key_is_parsed(tmp_path: Path) -> None:
     output = read(
         tmp_path,
         BARE.replace("[output.l", "top_k = 1\nthreshold = 0.25\nunsure_below = 0.4\n[output.l") + GROUPS + GOLDEN,
@@ -89,7 +89,7 @@ def test_labels_may_be_in_any_language_with_those_of_the_contract_first(tmp_path
         ("[output.l", "threshold = 50\n[output.l", "output/threshold: must be from 0 to 1, found 50"),
         ("[output.l", "unsure_below = 2\n[output.l", "output/unsure_below: must be from 0 to 1, found 2"),
         ("threshold = 0.3", "threshold = -1", "output/groups/1/threshold: must be from 0 to 1, found -1"),
-        ('"ripeness"', '""', "output/groups/0/name: needs a text, found ''"),
+        ('"ripeness"', '""', "output/groups/0/name: needs a string, found ''"),
         ("[4]", "[]", "output/groups/1/classes: needs a list of one or more whole numbers, found []"),
         ("[4]", "[5]", "output/groups/1/classes: must be lines of the labels, 0 to 4, found 5"),
         ("[4]", "[-1]", "output/groups/1/classes: must be lines of the labels, 0 to 4, found -1"),
@@ -97,21 +97,25 @@ def test_labels_may_be_in_any_language_with_those_of_the_contract_first(tmp_path
         ("[4]", "[3]", 'output/groups/1/classes: 3 is in group "ripeness" already; a class is in one group at most'),
         (
             "[3, 2]", "[3]",
-            "output/groups/0/classes: must be two or more for softmax, which gives a lone class 1 whatever the image",
+            "output/groups/0/classes: must be two or more for softmax, "
+            "which gives a single class the score 1 for every image",
         ),
-        ('"marks"', '"ripeness"', "output/groups/1/name: 'ripeness' is the name of another group; give each its own"),
-        ("[4]", "[0, 1, 4]", "output/groups: hold all 5 classes; leave out those that compete for the label"),
+        (
+            '"marks"', '"ripeness"',
+            "output/groups/1/name: 'ripeness' is the name of another group; give each group its own",
+        ),
+        ("[4]", "[0, 1, 4]", "output/groups: contain all 5 classes; leave out those that compete for the label"),
         (
             '"sigmoid"', '"relu"',
             "output/groups/1/activation: needs one of softmax, sigmoid, none, found 'relu'",
         ),
         (
             'activation = "sigmoid"', 'activation = "none"',
-            "output/groups/1/threshold: is not a key known here; remove it or correct its spelling",
+            "output/groups/1/threshold: is not a known key; remove it or correct its spelling",
         ),
         (
             "[4]", "[4]\ncolour = 3",
-            "output/groups/1/colour: is not a key known here; remove it or correct its spelling",
+            "output/groups/1/colour: is not a known key; remove it or correct its spelling",
         ),
         (
             'index = 0\nlabel = "苹果"', 'index = 3\nlabel = "生"',
@@ -119,7 +123,7 @@ def test_labels_may_be_in_any_language_with_those_of_the_contract_first(tmp_path
         ),
     ],
 )  # fmt: skip
-def test_a_fault_has_its_place_and_what_is_needed(tmp_path: Path, old: str, new: str, fault: str) -> None:
+def test_a_fault_names_the_key_and_the_requirement(tmp_path: Path, old: str, new: str, fault: str) -> None:
     text = BARE + GROUPS + GOLDEN
     assert text.count(old) == 1
     assert fault in faults(tmp_path, text.replace(old, new))
@@ -132,6 +136,6 @@ def test_a_single_table_where_a_list_is_needed_is_named_with_its_path(tmp_path: 
     ]
 
 
-def test_without_any_labels_that_alone_is_said_of_the_groups(tmp_path: Path) -> None:
+def test_missing_labels_are_the_only_fault_reported_for_groups(tmp_path: Path) -> None:
     nameless = BARE[: BARE.index("en =")] + GROUPS
     assert faults(tmp_path, nameless) == ["output/labels: must name a file for at least one language, such as zh or en"]

@@ -33,22 +33,22 @@ def test_without_groups_all_classes_compete() -> None:
     assert PLAIN.attributes(PLAIN.scores(LOGITS), "en") == {}
 
 
-def test_a_group_has_its_own_activation_and_leaves_the_main_classes_alone() -> None:
-    wanted = [0.6, 0.1, 0.75, 0.25, 0.3, 0.8, 0.2]
+def test_a_group_has_its_own_activation_and_does_not_affect_the_main_classes() -> None:
+    expected = [0.6, 0.1, 0.75, 0.25, 0.3, 0.8, 0.2]
     assert FRUIT.main.tolist() == [0, 1, 4]
-    assert FRUIT.scores(LOGITS) == pytest.approx(np.array(wanted))
-    assert FRUIT.scores(np.stack([LOGITS, LOGITS])) == pytest.approx(np.array([wanted, wanted]))
+    assert FRUIT.scores(LOGITS) == pytest.approx(np.array(expected))
+    assert FRUIT.scores(np.stack([LOGITS, LOGITS])) == pytest.approx(np.array([expected, expected]))
 
 
 @given(hnp.arrays(np.float32, 4, elements=st.floats(-90, 90, width=32)))
 def test_the_logits_of_a_group_never_change_a_prediction(grouped: np.ndarray) -> None:
     logits = LOGITS.copy()
     logits[[2, 3, 5, 6]] = grouped
-    wanted = FRUIT.predictions(FRUIT.scores(LOGITS), 5, 0, "en")
-    assert FRUIT.predictions(FRUIT.scores(logits), 5, 0, "en") == wanted
+    expected = FRUIT.predictions(FRUIT.scores(LOGITS), 5, 0, "en")
+    assert FRUIT.predictions(FRUIT.scores(logits), 5, 0, "en") == expected
 
 
-def test_another_activation_is_the_main_classes_alone() -> None:
+def test_another_activation_applies_only_to_the_main_classes() -> None:
     scores = FRUIT.scores(LOGITS, "none")
     assert scores[[0, 1, 4]].tolist() == LOGITS[[0, 1, 4]].tolist()
     assert scores[[3, 2]] == pytest.approx(np.array([0.25, 0.75]))
@@ -69,14 +69,14 @@ def test_a_softmax_group_reports_its_best_class_and_a_sigmoid_group_what_reaches
     }
 
 
-def test_a_group_without_an_activation_reports_its_largest_number() -> None:
+def test_a_group_without_an_activation_reports_its_largest_logit() -> None:
     output = Output("softmax", LABELS, groups=(Group("size", (5, 6), "none"),))
     row = output.attributes(output.scores(LOGITS), "en")["size"]
     assert row == LABELS.row(5, LOGITS[5], "en")
 
 
 @pytest.mark.parametrize(("threshold", "reported"), [(0.9, []), (0.8, [5]), (0.1, [5, 6])])
-def test_the_threshold_of_a_sigmoid_group_says_how_much_it_reports(threshold: float, reported: list[int]) -> None:
+def test_a_sigmoid_group_reports_classes_that_reach_its_threshold(threshold: float, reported: list[int]) -> None:
     output = Output("softmax", LABELS, groups=(Group("marks", (6, 5), "sigmoid", threshold),))
     scores = np.array([0, 0, 0, 0, 0, 0.8, 0.2])
     assert indices(output.attributes(scores, "en")["marks"]) == reported
@@ -90,7 +90,7 @@ def test_only_scores_that_reach_the_threshold_are_predicted() -> None:
 
 
 @pytest.mark.parametrize(("unsure_below", "confident"), [(None, None), (0.0, True), (0.5, True), (0.61, False)])
-def test_an_answer_is_confident_from_the_models_own_score_on(unsure_below: float | None, confident: object) -> None:
+def test_an_answer_is_confident_if_it_reaches_the_models_score(unsure_below: float | None, confident: object) -> None:
     scores = np.array([0.6, 0.1, 0.9, 0.9, 0.3, 0.9, 0.9], np.float32)  # what is in a group does not count
     assert replace(FRUIT, unsure_below=unsure_below).confident(scores) is confident
 
@@ -106,7 +106,7 @@ def test_more_predictions_than_classes_are_all_classes() -> None:
 @pytest.mark.parametrize(
     ("index", "rivals"), [(0, [1, 4]), (4, [0, 1]), (2, [3]), (5, [])], ids=["main", "main too", "softmax", "sigmoid"]
 )
-def test_rivals_are_those_in_the_same_softmax(index: int, rivals: list[int]) -> None:
+def test_rivals_are_the_classes_in_the_same_softmax(index: int, rivals: list[int]) -> None:
     assert FRUIT.rivals(index).tolist() == rivals
 
 

@@ -44,11 +44,11 @@ def test_an_image_no_larger_than_a_tile_is_one_tile(size: tuple[int, int]) -> No
     assert SMALL.boxes(*size) == [(0, 0, *size)]
 
 
-def test_a_strip_is_cut_along_its_length_alone() -> None:
+def test_a_strip_is_cut_only_along_its_length() -> None:
     assert SMALL.boxes(10, 2) == [(0, 0, 6, 2), (4, 0, 10, 2)]
 
 
-def test_the_limit_of_tiles_is_the_last_number_served() -> None:
+def test_the_largest_allowed_number_of_tiles_is_accepted() -> None:
     side = 10 * (MAX_TILES - 1) + 10
     tiles = Tiles((10, 10), (10, 10), "mean")
     assert len(tiles.boxes(side, 10)) == MAX_TILES
@@ -57,13 +57,13 @@ def test_the_limit_of_tiles_is_the_last_number_served() -> None:
 
 def test_logits_are_merged_by_their_mean_or_their_maximum() -> None:
     rows = [np.array(row, np.float32) for row in ([1, 5, -3], [3, 1, -1])]
-    for merge, wanted in {"mean": [2, 3, -2], "max": [3, 5, -1]}.items():
+    for merge, expected in {"mean": [2, 3, -2], "max": [3, 5, -1]}.items():
         found = merged(Tiles((1, 1), (1, 1), merge), rows)
-        assert found.tolist() == wanted
+        assert found.tolist() == expected
         assert found.dtype == np.float32
 
 
 @pytest.mark.parametrize("tiles", [None, SMALL])
-def test_a_lone_answer_stays_what_it_is(tiles: Tiles | None) -> None:
+def test_a_single_answer_is_unchanged(tiles: Tiles | None) -> None:
     row = np.array([1, 2], np.float32)
     assert merged(tiles, [row]) is row

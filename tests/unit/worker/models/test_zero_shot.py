@@ -6,17 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from worker.contract.fields import Fields, ModelError
+from worker.contract.fields import ModelError, TomlReader
 from worker.models.zero_shot import (
     BATCH,
     TextHead,
     ZeroShot,
     embed,
     head_file,
+    ignore_progress,
+    load_head,
     read_zero_shot,
-    saved_head,
     template_fault,
-    unwatched,
 )
 
 FILES = {"config.json": "1", "model.safetensors": "2", "golden/one.png": "3", "texts/old.npz": "4"}
@@ -37,7 +37,7 @@ class Letters:
         return counts / np.linalg.norm(counts, axis=1, keepdims=True)
 
 
-def test_logits_are_scaled_likenesses_of_whatever_length_the_features_have() -> None:
+def test_logits_do_not_depend_on_the_length_of_the_features() -> None:
     features = np.array([[3, 0, 4], [0, 5, 0]], np.float32)
     assert HEAD(features) == pytest.approx(np.array([[4.0, -2.0], [-2.0, 8.0]]))
     assert HEAD(features * 7) == pytest.approx(HEAD(features))
@@ -45,9 +45,9 @@ def test_logits_are_scaled_likenesses_of_whatever_length_the_features_have() -> 
     assert HEAD(features).dtype == np.float32
 
 
-def test_a_saved_head_is_the_same_and_nothing_lies_beside_it(tmp_path: Path) -> None:
+def test_a_saved_head_loads_unchanged_and_leaves_no_other_file(tmp_path: Path) -> None:
     HEAD.save(tmp_path / "texts/a.npz")
-    found = saved_head(tmp_path / "texts/a.npz")
+    found = load_head(tmp_path / "texts/a.npz")
     assert found is not None
     assert (found.texts == HEAD.texts).all()
     assert (found.scale, found.bias) == (HEAD.scale, HEAD.bias)
@@ -55,21 +55,21 @@ def test_a_saved_head_is_the_same_and_nothing_lies_beside_it(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 not really", b"text", None])
-def test_a_head_that_cannot_be_read_is_none(tmp_path: Path, damage: bytes | None) -> None:
+def test_an_unreadable_head_is_not_loaded(tmp_path: Path, damage: bytes | None) -> None:
     file = tmp_path / "a.npz"
     HEAD.save(file)
-    whole = file.read_bytes()
-    file.write_bytes(whole[:-40] if damage is None else damage)
-    assert saved_head(file) is None
-    assert saved_head(tmp_path / "absent.npz") is None
+    complete = file.read_bytes()
+    file.write_bytes(complete[:-40] if damage is None else damage)
+    assert load_head(file) is None
+    assert load_head(tmp_path / "absent.npz") is None
 
 
-def test_a_head_without_its_scale_is_none(tmp_path: Path) -> None:
+def test_a_head_without_its_scale_is_not_loaded(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", texts=HEAD.texts)
-    assert saved_head(tmp_path / "a.npz") is None
+    assert load_head(tmp_path / "a.npz") is None
 
 
-def test_whatever_changes_the_texts_or_the_network_changes_the_name() -> None:
+def test_a_changed_text_or_network_changes_the_name() -> None:
     labels, templates = ["cat", "dog"], ["a {}."]
     names = [
         head_file(FILES, labels, templates),
@@ -85,15 +85,15 @@ def test_whatever_changes_the_texts_or_the_network_changes_the_name() -> None:
     assert all(name.startswith("texts/") and name.endswith(".npz") for name in names)
 
 
-def test_golden_images_and_what_was_prepared_leave_the_name_as_it_is() -> None:
+def test_golden_images_and_prepared_networks_do_not_change_the_name() -> None:
     more = FILES | {"golden/one.png": "6", "prepared/f32.xml": "7"}
     assert head_file(FILES, ["cat"], ["{}"]) == head_file(more, ["cat"], ["{}"])
     assert head_file(dict(reversed(FILES.items())), ("cat",), ("{}",)) == head_file(FILES, ["cat"], ["{}"])
 
 
-def test_a_label_is_the_mean_of_its_texts_brought_to_length_1() -> None:
+def test_a_label_is_the_normalised_mean_of_its_texts() -> None:
     tower = Letters()
-    head = embed(tower, ["aa", "b"], ["{}", "c {}", "cc {}"], unwatched)
+    head = embed(tower, ["aa", "b"], ["{}", "c {}", "cc {}"], ignore_progress)
     for row, label in zip(head.texts, ("aa", "b"), strict=True):
         mean = tower.embed([label, f"c {label}", f"cc {label}"]).mean(axis=0)
         assert row == pytest.approx(mean / np.linalg.norm(mean))
@@ -101,22 +101,22 @@ def test_a_label_is_the_mean_of_its_texts_brought_to_length_1() -> None:
     assert head.texts.dtype == np.float32
 
 
-def test_texts_go_in_batches_and_the_watch_can_end_them() -> None:
+def test_texts_are_embedded_in_batches_and_on_progress_can_end_that() -> None:
     tower, shares = Letters(), list[float]()
 
-    def watch(share: float) -> None:
+    def on_progress(share: float) -> None:
         shares.append(share)
         if share > 0.4:
             raise TimeoutError
 
     with pytest.raises(TimeoutError):
-        embed(tower, ["a"] * BATCH, ["{}", "b {}"], watch)
+        embed(tower, ["a"] * BATCH, ["{}", "b {}"], on_progress)
     assert shares == [0.0, 0.5]
     assert tower.batches == [BATCH]
 
 
 def read(table: dict[str, object]) -> tuple[ZeroShot, list[str]]:
-    fields = Fields(table, "model.toml", "zero_shot/")
+    fields = TomlReader(table, "model.toml", "zero_shot/")
     found = read_zero_shot(fields, ("zh", "en"))
     try:
         fields.raise_faults()
@@ -137,30 +137,30 @@ def test_the_table_names_a_language_and_templates() -> None:
         (
             {},
             [
-                "model.toml: zero_shot/templates: needs a list of one or more texts, found nothing",
+                "model.toml: zero_shot/templates: needs a list of one or more strings, found nothing",
                 "model.toml: zero_shot/language: needs one of zh, en, found nothing",
             ],
         ),
         (
             {"language": "fr", "templates": ["a photo"]},
             [
-                "model.toml: zero_shot/templates: must hold {} once, where the label goes, found 'a photo'",
+                "model.toml: zero_shot/templates: must contain {} once, where the label goes, found 'a photo'",
                 "model.toml: zero_shot/language: needs one of zh, en, found 'fr'",
             ],
         ),
         (
             {"language": "en", "templates": "{}", "template": "{}"},
             [
-                "model.toml: zero_shot/templates: needs a list of one or more texts, found '{}'",
-                "model.toml: zero_shot/template: is not a key known here; remove it or correct its spelling",
+                "model.toml: zero_shot/templates: needs a list of one or more strings, found '{}'",
+                "model.toml: zero_shot/template: is not a known key; remove it or correct its spelling",
             ],
         ),
     ],
 )
-def test_what_is_wrong_with_the_table_is_said(table: dict[str, object], said: list[str]) -> None:
+def test_every_fault_of_the_table_is_reported(table: dict[str, object], said: list[str]) -> None:
     assert read(table)[1] == said
 
 
 @pytest.mark.parametrize("template", ["", "{", "{} and {}", "{label}"])
-def test_a_template_has_one_place(template: str) -> None:
-    assert template_fault(template) == f"must hold {{}} once, where the label goes, found {template!r}"
+def test_a_template_has_one_placeholder(template: str) -> None:
+    assert template_fault(template) == f"must contain {{}} once, where the label goes, found {template!r}"

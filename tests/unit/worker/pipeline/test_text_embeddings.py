@@ -28,7 +28,7 @@ Tower = Callable[[], TextTower]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
     home = tmp_path_factory.mktemp("texts")
-    return read_folder(zero_shot_folders.added(zero_shot_folders.clip(home / "clip"), home / "added"))
+    return read_folder(zero_shot_folders.add_model(zero_shot_folders.clip(home / "clip"), home / "added"))
 
 
 class CountedTower:

@@ -33,8 +33,8 @@ def describe(path: Path, architecture: str) -> Description:
     """Return the description from the folder's configuration. Raise ModelError if a file is missing or unsupported."""
     if not path.is_dir():
         raise ModelError(f"{path}: not a folder; needed one with {CONFIG} or {OPEN_CLIP_CONFIG}")
-    described: Description = _library(path).describe(path)
-    return described
+    description: Description = _library(path).describe(path)
+    return description
 
 
 def _library(path: Path) -> ModuleType:
@@ -46,8 +46,8 @@ def _library(path: Path) -> ModuleType:
         from worker.models.loaders.zero_shot import open_clip_folder
 
         return open_clip_folder
-    known = read_json(path / CONFIG)
+    config = read_json(path / CONFIG)
     raise ModelError(
-        f"{path / CONFIG}: found model_type {known.get('model_type')!r} of {known.get('architectures')}, needed "
+        f"{path / CONFIG}: found model_type {config.get('model_type')!r} of {config.get('architectures')}, needed "
         f"{', '.join(CLIP_FAMILIES)} with both towers, or a folder with {OPEN_CLIP_CONFIG}"
     )

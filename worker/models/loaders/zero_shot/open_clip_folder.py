@@ -15,7 +15,7 @@ from worker.contract.model_files import read_json
 from worker.decode import INTERPOLATIONS, Geometry
 from worker.models.loaders import Description
 from worker.models.loaders.state_dict import check_weights
-from worker.models.loaders.zero_shot.clip import TOKENIZER
+from worker.models.loaders.zero_shot.clip import TOKENIZER_FILES
 from worker.models.loaders.zero_shot.tower import Tower
 
 # In the order in which OpenCLIP looks for them in a folder.
@@ -23,8 +23,8 @@ WEIGHTS = (
     "open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin",
     "open_clip_pytorch_model.pth", "model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth",
 )  # fmt: skip
-SENTENCES = ("tokenizer.json", "spiece.model", "tokenizer.model", "vocab.txt")  # each is a whole vocabulary
-REASON = 300  # characters of the library's error message
+VOCABULARY_FILES = ("tokenizer.json", "spiece.model", "tokenizer.model", "vocab.txt")  # each is a whole vocabulary
+MAX_REASON = 300  # characters of the library's error message
 
 
 def image_tower(path: Path) -> torch.nn.Module:
@@ -40,12 +40,13 @@ def text_tower(path: Path) -> Tower:
     try:
         tokenizer = open_clip.get_tokenizer(f"{open_clip.factory.LOCAL_DIR_PREFIX}{path}")
     except Exception as error:  # a damaged folder may make OpenCLIP raise anything
-        raise _refused(path, error) from error
-    known = read_json(path / OPEN_CLIP_CONFIG)["model_cfg"]["text_cfg"].get("vocab_size")
+        raise _load_error(path, error) from error
+    vocabulary = read_json(path / OPEN_CLIP_CONFIG)["model_cfg"]["text_cfg"].get("vocab_size")
     size = len(tokenizer.tokenizer) if hasattr(tokenizer, "tokenizer") else tokenizer.vocab_size
-    if known is not None and size > known:
+    if vocabulary is not None and size > vocabulary:
         raise ModelError(
-            f"{path}: its tokenizer has {size} tokens, its text tower knows {known}; copy both from the same model"
+            f"{path}: its tokenizer has {size} tokens, its text tower supports {vocabulary}; "
+            "copy both from the same model"
         )
     return Tower(lambda texts: network.encode_text(tokenizer(texts)), network.logit_scale, network.logit_bias)
 
@@ -56,23 +57,21 @@ def describe(path: Path) -> Description:
     if not isinstance(config, dict):
         raise ModelError(f"{path / OPEN_CLIP_CONFIG}: has no model_cfg; copy it from where the model came from")
     if "multimodal_cfg" in config:
-        raise ModelError(
-            f"{path}: is a network that writes texts (multimodal_cfg); needed one that compares with texts"
-        )
+        raise ModelError(f"{path}: generates texts (multimodal_cfg); needed a network that compares images with texts")
     text = config.get("text_cfg", {})
-    if foreign := text.get("hf_model_name"):
+    if text_model := text.get("hf_model_name"):
         raise ModelError(
-            f"{path}: its text tower is built after {foreign!r}, which is not in the folder; needed OpenCLIP's"
+            f"{path}: its text tower is built from {text_model!r}, which is not in the folder; needed OpenCLIP's"
         )
     weights = _weights(path)
     own_tokenizer = bool(text.get("hf_tokenizer_name"))
-    if own_tokenizer and not any((path / name).is_file() for name in SENTENCES):
+    if own_tokenizer and not any((path / name).is_file() for name in VOCABULARY_FILES):
         raise ModelError(
-            f"{path}: has no tokenizer, which labels are read with; needed one of {', '.join(SENTENCES)}, and what "
-            "lies beside it"
+            f"{path}: has no tokenizer to read labels with; needed one of {', '.join(VOCABULARY_FILES)}, "
+            "and the files next to it"
         )
     geometry, mean, std = preprocessing(_network(path).visual.preprocess_cfg, path)
-    names = (OPEN_CLIP_CONFIG, weights.name, *(TOKENIZER if own_tokenizer else ()))
+    names = (OPEN_CLIP_CONFIG, weights.name, *(TOKENIZER_FILES if own_tokenizer else ()))
     return Description(
         loader="zero_shot", architecture="", weights=".",
         files={name: path / name for name in names if (path / name).is_file()},
@@ -82,23 +81,23 @@ def describe(path: Path) -> Description:
     )  # fmt: skip
 
 
-def preprocessing(known: dict[str, Any], path: Path) -> tuple[Geometry, tuple[float, ...], tuple[float, ...]]:
+def preprocessing(config: dict[str, Any], path: Path) -> tuple[Geometry, tuple[float, ...], tuple[float, ...]]:
     """Return the geometry, mean and std of OpenCLIP's preprocess_cfg.
 
     Raise ModelError if [input] cannot express them.
     """
-    size, mode = known["size"], known["resize_mode"]
+    size, mode = config["size"], config["resize_mode"]
     height, width = (size, size) if isinstance(size, int) else size
     if mode != "squash" and (mode != "shortest" or height != width):
         raise ModelError(
-            f"{path}: resize_mode {mode!r} to {height} x {width} pixels cannot be said in model.toml's [input]"
+            f"{path}: resize_mode {mode!r} to {height} x {width} pixels cannot be expressed in model.toml's [input]"
         )
-    interpolation = known["interpolation"]
+    interpolation = config["interpolation"]
     if interpolation not in INTERPOLATIONS:
         raise ModelError(f"{path}: interpolation {interpolation!r} is none of {', '.join(INTERPOLATIONS)}")
     mean, std = (
         tuple(values) if isinstance(values, (list, tuple)) else (values,) * 3
-        for values in (known["mean"], known["std"])
+        for values in (config["mean"], config["std"])
     )
     return Geometry((height, width), None if mode == "squash" else height, interpolation), mean, std
 
@@ -109,7 +108,7 @@ def _network(path: Path) -> Any:
     try:
         return open_clip.create_model(f"{open_clip.factory.LOCAL_DIR_PREFIX}{path}", require_pretrained=True)
     except Exception as error:  # a damaged folder may make OpenCLIP raise anything
-        raise _refused(path, error) from error
+        raise _load_error(path, error) from error
 
 
 def _weights(path: Path) -> Path:
@@ -119,8 +118,8 @@ def _weights(path: Path) -> Path:
     return found
 
 
-def _refused(path: Path, error: Exception) -> ModelError:
-    said = " ".join(str(error).split())
+def _load_error(path: Path, error: Exception) -> ModelError:
+    reason = " ".join(str(error).split())
     return ModelError(
-        f"{path}: not a folder that OpenCLIP can load: {said[:REASON]}{'...' if len(said) > REASON else ''}"
+        f"{path}: not a folder that OpenCLIP can load: {reason[:MAX_REASON]}{'...' if len(reason) > MAX_REASON else ''}"
     )

@@ -12,8 +12,8 @@ from scripts.models.tools.prepare.converters.samples import normalised
 from worker.engines.batch import BYTE_RANGE
 from worker.models.input import Input
 
-TRACED = 2  # images in the example batch: with 1, a network's code may squeeze the batch dimension
-ONE_FILE = 1_800_000_000  # bytes of weights that fit into one ONNX file: protobuf's limit is 2 GiB
+EXAMPLE_IMAGES = 2  # images in the example batch: with 1, a network's code may squeeze the batch dimension
+MAX_ONE_FILE_BYTES = 1_800_000_000  # bytes of weights that fit into one ONNX file: protobuf's limit is 2 GiB
 OPSET = 18  # of ONNX; the pinned onnxruntime and its quantiser support all of it
 
 
@@ -32,25 +32,25 @@ class FromBytes(torch.nn.Module):
 
 
 def convert(network: torch.nn.Module, model_input: Input, path: Path) -> None:
-    """Write `path`: uint8 [N, H, W, C] -> float32 logits, with the weights in a second file if they exceed ONE_FILE."""
+    """Write `path`: uint8 [N, H, W, C] -> float32 logits, with weights above MAX_ONE_FILE_BYTES in a second file."""
     height, width = model_input.geometry.size
-    whole = FromBytes(network, model_input.mean, model_input.std).eval()
-    example = torch.zeros(TRACED, height, width, len(model_input.mean), dtype=torch.uint8)
-    weights = sum(one.numel() * one.element_size() for one in network.parameters())
+    wrapped = FromBytes(network, model_input.mean, model_input.std).eval()
+    example = torch.zeros(EXAMPLE_IMAGES, height, width, len(model_input.mean), dtype=torch.uint8)
+    weights = sum(parameter.numel() * parameter.element_size() for parameter in network.parameters())
     torch.onnx.export(
-        whole, (example,), path, dynamo=True, dynamic_shapes=({0: torch.export.Dim.DYNAMIC},), opset_version=OPSET,
-        input_names=["images"], output_names=["logits"], external_data=weights > ONE_FILE, verbose=False,
+        wrapped, (example,), path, dynamo=True, dynamic_shapes=({0: torch.export.Dim.DYNAMIC},), opset_version=OPSET,
+        input_names=["images"], output_names=["logits"], external_data=weights > MAX_ONE_FILE_BYTES, verbose=False,
     )  # fmt: skip
 
 
 def quantise(source: Path, images: np.ndarray, model_input: Input, path: Path) -> None:
     """Write `path`, the float32 ONNX network `source` in int8 (QDQ format), with the same input."""
-    entry = onnx.load(source, load_external_data=False).graph.input[0]
-    takes_bytes = entry.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    graph_input = onnx.load(source, load_external_data=False).graph.input[0]
+    takes_bytes = graph_input.type.tensor_type.elem_type == onnx.TensorProto.UINT8
     batches = (image[None] for image in images) if takes_bytes else normalised(images, model_input)
-    large = sum(file.stat().st_size for file in source.parent.glob(f"{source.name}*")) > ONE_FILE
+    large = sum(file.stat().st_size for file in source.parent.glob(f"{source.name}*")) > MAX_ONE_FILE_BYTES
     quantize_static(
-        source, path, Samples(entry.name, batches), quant_format=QuantFormat.QDQ, per_channel=True,
+        source, path, Samples(graph_input.name, batches), quant_format=QuantFormat.QDQ, per_channel=True,
         reduce_range=True, use_external_data_format=large,
     )  # fmt: skip
 

@@ -13,16 +13,16 @@ import torch
 
 from scripts.models.tools.prepare.converters.samples import normalised
 from worker.models.input import Input
-from worker.models.loaders.prepared import read
+from worker.models.loaders.exported import read
 
-TRACED = 2  # images in the example batch: with 1, a network's code may squeeze the batch dimension
+EXAMPLE_IMAGES = 2  # images in the example batch: with 1, a network's code may squeeze the batch dimension
 
 
 def convert(network: torch.nn.Module, model_input: Input, path: Path) -> None:
     """Write `path` (.xml, and .bin next to it): float32 [N, C, H, W], normalised -> logits."""
     shape = [len(model_input.mean), *model_input.geometry.size]
     converted = ov.convert_model(
-        network, example_input=torch.zeros(TRACED, *shape), input=[(ov.PartialShape([-1, *shape]), ov.Type.f32)]
+        network, example_input=torch.zeros(EXAMPLE_IMAGES, *shape), input=[(ov.PartialShape([-1, *shape]), ov.Type.f32)]
     )
     ov.save_model(converted, path, compress_to_fp16=False)
 
@@ -35,22 +35,22 @@ def quantise(source: Path, images: np.ndarray, model_input: Input, path: Path) -
 
 def quantised(network: ov.Model, samples: list[np.ndarray]) -> ov.Model:
     """Return `network` in int8, calibrated on `samples`, each an input of the network."""
-    kind = nncf.ModelType.TRANSFORMER if has_attention(network) else None
+    model_type = nncf.ModelType.TRANSFORMER if has_attention(network) else None
     preset = nncf.QuantizationPreset.MIXED  # asymmetric activations: not all of them follow a ReLU
     dataset = nncf.Dataset(samples)
     return nncf.quantize(
-        network, dataset, preset=preset, model_type=kind, subset_size=len(samples), fast_bias_correction=True,
+        network, dataset, preset=preset, model_type=model_type, subset_size=len(samples), fast_bias_correction=True,
         advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE),
     )  # fmt: skip
 
 
 def has_attention(network: ov.Model) -> bool:
     """Return whether a matrix product in the graph takes the output of a softmax: attention weights times values."""
-    kinds = {operation.get_type_name() for operation in network.get_ops()}
-    fed = (
+    operation_types = {operation.get_type_name() for operation in network.get_ops()}
+    softmax_consumers = (
         target.get_node().get_type_name()
         for operation in network.get_ops()
         if operation.get_type_name() == "Softmax"
         for target in operation.output(0).get_target_inputs()
     )
-    return "ScaledDotProductAttention" in kinds or "MatMul" in fed
+    return "ScaledDotProductAttention" in operation_types or "MatMul" in softmax_consumers

@@ -64,12 +64,12 @@ def model(open_folder: Path) -> Path:
 
 
 @as_root
-def test_root_gives_way_to_nobody_who_can_run_python_and_read_every_path(python: Path, model: Path) -> None:
+def test_root_changes_to_nobody_if_that_can_run_python_and_read_every_path(python: Path, model: Path) -> None:
     assert choose_account(python, [model], model.parent) == UNPRIVILEGED
 
 
 @as_root
-def test_root_stays_where_nobody_cannot_read_a_path(python: Path, model: Path, tmp_path: Path) -> None:
+def test_root_stays_if_nobody_cannot_read_a_path(python: Path, model: Path, tmp_path: Path) -> None:
     secret = tmp_path / "model.toml"
     secret.write_text("")
     secret.chmod(0o600)
@@ -78,7 +78,7 @@ def test_root_stays_where_nobody_cannot_read_a_path(python: Path, model: Path, t
 
 
 @as_root
-def test_root_stays_where_nobody_cannot_enter_the_place_of_the_run_directory(
+def test_root_stays_if_nobody_cannot_enter_the_parent_of_the_run_directory(
     python: Path, model: Path, tmp_path: Path
 ) -> None:
     tmp_path.chmod(0o700)
@@ -86,7 +86,7 @@ def test_root_stays_where_nobody_cannot_enter_the_place_of_the_run_directory(
 
 
 @as_root
-def test_root_stays_where_nobody_cannot_run_python(model: Path, tmp_path: Path) -> None:
+def test_root_stays_if_nobody_cannot_run_python(model: Path, tmp_path: Path) -> None:
     assert choose_account(tmp_path / "bin/python", [model], model.parent) == OWN
     locked = tmp_path / "python"
     shutil.copy(sys.executable, locked)
@@ -95,5 +95,5 @@ def test_root_stays_where_nobody_cannot_run_python(model: Path, tmp_path: Path) 
 
 
 @as_root
-def test_root_stays_where_the_packages_cannot_be_imported(bare_python: Path, model: Path) -> None:
+def test_root_stays_if_the_packages_cannot_be_imported(bare_python: Path, model: Path) -> None:
     assert choose_account(bare_python, [model], model.parent) == OWN

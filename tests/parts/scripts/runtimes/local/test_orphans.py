@@ -32,9 +32,9 @@ class Machine:
         self.folder, self.stack = folder, stack
 
     def run(self, name: str = "run") -> RunDir:
-        made = run_dir(self.folder / name)
-        made.create({"runtime": "local\n"}, pwd.getpwuid(os.geteuid()))
-        return made
+        run = run_dir(self.folder / name)
+        run.create({"runtime": "local\n"}, pwd.getpwuid(os.geteuid()))
+        return run
 
     def start(self, command: list[str], cwd: Path, environ: Mapping[str, str]) -> int:
         process = subprocess.Popen(command, cwd=cwd, env={"PATH": "/usr/bin:/bin", **environ}, start_new_session=True)
@@ -74,16 +74,16 @@ def machine() -> Iterator[Machine]:
 needs_nginx = pytest.mark.skipif(NGINX is None, reason="needs Nginx, which `make test` installs")
 
 
-def test_what_was_started_from_a_run_directory_is_found_by_its_environment(machine: Machine) -> None:
+def test_a_process_is_found_by_its_environment(machine: Machine) -> None:
     run = machine.run()
     pid = machine.sleep(machine.folder, HOME=str(run.path), GATE="gate")
     assert orphans.find(run) == {pid: "sleep 1000"}
-    with pytest.raises(CommandError, match=r"^supervisord is gone: .*`make up` .* starts all anew$"):
+    with pytest.raises(CommandError, match=r"^supervisord is gone: .*`make up` .* starts the service again$"):
         LocalRuntime().is_running(run)
 
 
 @needs_nginx
-def test_nginx_is_found_where_it_stands_also_after_that_was_deleted(machine: Machine) -> None:
+def test_nginx_is_found_by_its_working_directory_even_after_that_was_deleted(machine: Machine) -> None:
     run = machine.run()
     master = machine.nginx(run.path)
     expected = {master, *children(master)}
@@ -95,21 +95,21 @@ def test_nginx_is_found_where_it_stands_also_after_that_was_deleted(machine: Mac
 
 
 @needs_nginx
-def test_others_that_look_alike_are_left_alone(machine: Machine) -> None:
-    run, beside, deleted = machine.run(), machine.run("run2"), machine.run("run (deleted)")
-    others = [
-        machine.nginx(beside.path),
+def test_similar_processes_are_left_alone(machine: Machine) -> None:
+    run, similar, deleted = machine.run(), machine.run("run2"), machine.run("run (deleted)")
+    unrelated = [
+        machine.nginx(similar.path),
         machine.nginx(deleted.path),
         machine.nginx(machine.folder),
         machine.sleep(run.path),  # a person looks at the logs
         machine.sleep(machine.folder, HOME=str(run.path)),
-        machine.sleep(machine.folder, HOME=str(beside.path), GATE="gate"),
+        machine.sleep(machine.folder, HOME=str(similar.path), GATE="gate"),
     ]
     orphans.end(run)
     shutil.rmtree(run.path)
     orphans.end(run)
     assert orphans.find(run) == {}
-    assert all(Path(f"/proc/{pid}/cwd").exists() for pid in others)
+    assert all(Path(f"/proc/{pid}/cwd").exists() for pid in unrelated)
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="only root makes mount namespaces")
@@ -118,12 +118,12 @@ def test_a_process_of_another_container_is_left_alone(machine: Machine) -> None:
     command = ["unshare", "--mount", "sleep", "1000"]
     pid = machine.start(command, machine.folder, {"HOME": str(run.path), "GATE": "gate"})
     own = os.readlink("/proc/self/ns/mnt")
-    until("it stands apart", lambda: os.readlink(f"/proc/{pid}/ns/mnt") != own)
+    until("it has its own mounts", lambda: os.readlink(f"/proc/{pid}/ns/mnt") != own)
     assert orphans.find(run) == {}
 
 
-def test_one_that_ignores_sigterm_is_killed(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(orphans, "PATIENCE_S", 0.5)
+def test_a_process_that_ignores_sigterm_is_killed(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orphans, "SIGNAL_TIMEOUT_S", 0.5)
     run = machine.run()
     command = ["sh", "-c", "trap '' TERM; echo; while :; do sleep 0.05; done"]
     with subprocess.Popen(command, env={"HOME": str(run.path), "GATE": ""}, stdout=subprocess.PIPE) as process:
@@ -134,20 +134,21 @@ def test_one_that_ignores_sigterm_is_killed(machine: Machine, monkeypatch: pytes
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another account for a moment")
-def test_what_cannot_be_ended_is_named_and_the_run_directory_stays(
+def test_processes_that_cannot_be_ended_are_named_and_the_run_directory_stays(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = machine.run()
     machine.folder.chmod(0o755)
-    with as_unprivileged(), pytest.raises(CommandError) as refusal:
+    with as_unprivileged(), pytest.raises(CommandError) as error:
         LocalRuntime().down(run)
-    assert refusal.value.lines == (f"{run.path}: no permission: needed the account that started this service, or root",)
+    assert error.value.lines == (f"{run.path}: no permission: needed the account that started this service, or root",)
     pid = machine.sleep(machine.folder, HOME=str(run.path), GATE="gate")
     monkeypatch.setattr(orphans, "PHASES", ())
-    with pytest.raises(CommandError) as refusal:
+    with pytest.raises(CommandError) as error:
         LocalRuntime().down(run)
-    assert refusal.value.lines == (
-        f"{run.path}: found processes that cannot be ended: {pid} (sleep 1000): needed root, or the account of these",
+    assert error.value.lines == (
+        f"{run.path}: found processes that cannot be ended: {pid} (sleep 1000): "
+        "run this as root, or under their account",
     )
     assert run.path.exists()
 
@@ -158,10 +159,10 @@ def test_a_port_that_is_still_in_use_fails_the_command(machine: Machine) -> None
         port = holder.getsockname()[1]
         run.write({"gateway/rendered/listen.conf": f"listen {port};\n"})
         machine.sleep(machine.folder, HOME=str(run.path), GATE="gate")
-        with pytest.raises(CommandError) as refusal:
+        with pytest.raises(CommandError) as error:
             LocalRuntime().down(run)
-    assert refusal.value.lines == (
-        f"port {port}: still in use, by nothing that was started from {run.path}: `ss -ltnp` says by whom",
+    assert error.value.lines == (
+        f"port {port}: still in use by a process that was not started from {run.path}: `ss -ltnp` shows which one",
     )
     LocalRuntime().down(run)
     assert not run.path.exists()

@@ -18,24 +18,24 @@ from tests.unprivileged_user import as_unprivileged
 from tests.wait import until
 
 OWN = pwd.getpwuid(os.geteuid())
-ASLEEP = "/bin/sh -c 'exec sleep 1000' asleep"
+SLEEP = "/bin/sh -c 'exec sleep 1000' asleep"
 PROGRAMS = f"""\
 [program:photos-0]
-command={ASLEEP}
+command={SLEEP}
 priority=100
 [program:photos-1]
-command={ASLEEP}
+command={SLEEP}
 priority=100
 """
-MORE = f"""
+NEW_PROGRAM = f"""
 [program:new-0]
-command={ASLEEP}
+command={SLEEP}
 """
 SLOW = 'trap "echo told; sleep 1; echo ended; exit" TERM; while :; do sleep 0.05; done >>"$0"'
-SLOW_TO_END = "".join(f"[program:photos-{n}]\ncommand=/bin/sh -c '{SLOW}' '%(here)s/order'\n" for n in (0, 1))
+SLOW_PROGRAMS = "".join(f"[program:photos-{n}]\ncommand=/bin/sh -c '{SLOW}' '%(here)s/order'\n" for n in (0, 1))
 UP = {"photos-0", "photos-1", "nginx", "gate"}
 
-pytestmark = pytest.mark.skipif(not SERVE.python.exists(), reason="needs .venv/serve, which `make test` makes")
+pytestmark = pytest.mark.skipif(not SERVE.python.exists(), reason="needs .venv/serve, which `make test` creates")
 
 
 def create(run: RunDir, programs: str = PROGRAMS) -> dict[str, str]:
@@ -45,7 +45,7 @@ def create(run: RunDir, programs: str = PROGRAMS) -> dict[str, str]:
     nginx.parent.mkdir()
     nginx.write_text("#!/bin/sh\nexec sleep 1000\n")
     nginx.chmod(0o755)
-    return {"PATH": f"{nginx.parent}:/usr/bin:/bin", "GATE": ASLEEP, "GATE_HOME": "/", "NGINX_GLOBALS": "user root;"}
+    return {"PATH": f"{nginx.parent}:/usr/bin:/bin", "GATE": SLEEP, "GATE_HOME": "/", "NGINX_GLOBALS": "user root;"}
 
 
 def start(run: RunDir, programs: str = PROGRAMS) -> None:
@@ -53,23 +53,23 @@ def start(run: RunDir, programs: str = PROGRAMS) -> None:
 
 
 def running_pids(run: RunDir) -> dict[str, int]:
-    found = supervisor.processes(run)
-    return {name: process.pid for name, process in found.items() if process.state == "RUNNING"}
+    processes = supervisor.processes(run)
+    return {name: process.pid for name, process in processes.items() if process.state == "RUNNING"}
 
 
-def ended(run: RunDir) -> list[str]:
+def stopped(run: RunDir) -> list[str]:
     """The processes that supervisord has stopped, in that order, as its log says."""
     return re.findall(r"stopped: (\S+)", (run.logs / "supervisord.log").read_text())
 
 
-def test_it_starts_restarts_one_worker_and_stops_the_gateway_before_the_workers(run: RunDir) -> None:
+def test_it_starts_restarts_one_worker_and_stops_the_gateway_first(run: RunDir) -> None:
     start(run)
     assert supervisor.is_running(run)
     until("all run", lambda: running_pids(run).keys() == UP)
 
     before = running_pids(run)
     supervisor.restart(run, "photos-0")
-    assert ended(run) == ["photos-0"]
+    assert stopped(run) == ["photos-0"]
     until("all run", lambda: running_pids(run).keys() == UP)
     after = running_pids(run)
     assert {name for name, pid in after.items() if pid != before[name]} == {"photos-0"}
@@ -78,48 +78,48 @@ def test_it_starts_restarts_one_worker_and_stops_the_gateway_before_the_workers(
     assert not supervisor.is_running(run)
     assert not run.socket.exists()
     assert not any(Path(f"/proc/{pid}").exists() for pid in after.values())
-    assert ended(run)[1:3] == ["gate", "nginx"]
-    assert set(ended(run)[3:]) == {"photos-0", "photos-1"}
+    assert stopped(run)[1:3] == ["gate", "nginx"]
+    assert set(stopped(run)[3:]) == {"photos-0", "photos-1"}
 
 
-def test_workers_are_told_to_stop_at_the_same_moment(run: RunDir) -> None:
-    start(run, SLOW_TO_END)
+def test_workers_are_stopped_at_the_same_time(run: RunDir) -> None:
+    start(run, SLOW_PROGRAMS)
     until("all run", lambda: running_pids(run).keys() == UP)
     supervisor.stop(run)
     assert (run.path / "rendered/order").read_text().split() == ["told", "told", "ended", "ended"]
 
 
-def test_a_worker_is_added_and_another_removed_beside_those_that_run_on(run: RunDir) -> None:
+def test_workers_are_added_and_removed_while_others_keep_running(run: RunDir) -> None:
     start(run)
     until("all run", lambda: running_pids(run).keys() == UP)
     before = running_pids(run)
-    run.write({"rendered/programs.conf": PROGRAMS + MORE})
+    run.write({"rendered/programs.conf": PROGRAMS + NEW_PROGRAM})
     supervisor.add(run, "new-0")
     until("the new one runs", lambda: running_pids(run).keys() == {*UP, "new-0"})
     assert before.items() <= running_pids(run).items()
     supervisor.remove(run, ["photos-0", "photos-1", "unknown"])
     assert supervisor.processes(run).keys() == {"new-0", "nginx", "gate"}
-    assert set(ended(run)) == {"photos-0", "photos-1"}
+    assert set(stopped(run)) == {"photos-0", "photos-1"}
 
 
-def test_what_ends_as_soon_as_it_starts_is_removed_all_the_same(run: RunDir) -> None:
+def test_a_process_that_exits_at_once_is_still_removed(run: RunDir) -> None:
     start(run, "[program:photos-0]\ncommand=/bin/sh -c 'sleep 0.1'\nstartsecs=0\nautorestart=true\n")
     until("it was started again", lambda: (run.logs / "supervisord.log").read_text().count("spawned: 'photos-0'") > 2)
     supervisor.remove(run, ["photos-0"])
     assert supervisor.processes(run).keys() == {"nginx", "gate"}
 
 
-def test_what_the_list_does_not_have_is_refused_with_supervisords_words(run: RunDir) -> None:
+def test_a_process_that_is_not_listed_is_rejected_with_the_reason_of_supervisord(run: RunDir) -> None:
     start(run)
-    with pytest.raises(CommandError) as refusal:
+    with pytest.raises(CommandError) as error:
         supervisor.add(run, "new-0")
-    assert refusal.value.lines == ("supervisord refuses addProcessGroup new-0: BAD_NAME: new-0",)
+    assert error.value.lines == ("supervisord rejected addProcessGroup new-0: BAD_NAME: new-0",)
     run.write({"rendered/programs.conf": "[program:new-0]\n"})
-    with pytest.raises(CommandError, match=r"^supervisord refuses reloadConfig : CANT_REREAD: .*new-0"):
+    with pytest.raises(CommandError, match=r"^supervisord rejected reloadConfig : CANT_REREAD: .*new-0"):
         supervisor.add(run, "new-0")
 
 
-def test_nginx_and_gate_are_told_paths_in_the_run_directory_and_the_callers_shell_is_not_inherited(
+def test_nginx_and_gate_get_paths_in_the_run_directory_and_not_the_callers_environment(
     run: RunDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OF_THE_CALLERS_SHELL", "1")
@@ -132,11 +132,11 @@ def test_nginx_and_gate_are_told_paths_in_the_run_directory_and_the_callers_shel
     environ["GATE"] = f"'{run.path}/bin/gate'"
     (run.path / "bin/gate").symlink_to("record")
     supervisor.start(run, SERVE.python, OWN, environ)
-    until("both were told", lambda: running_pids(run).keys() == UP)
+    until("both run", lambda: running_pids(run).keys() == UP)
     gateway = f"{run.path}/gateway"
     nginx = ["-e", "stderr", "-p", gateway, "-c", "nginx.conf", "-g", "user root;"]
-    assert told(run, "nginx") == nginx
-    *gate, command = told(run, "gate")
+    assert arguments_of(run, "nginx") == nginx
+    *gate, command = arguments_of(run, "gate")
     assert gate == [
         "run", "--members", f"{gateway}/rendered/members.json", "--out", f"{gateway}/rendered", "--nginx",
     ]  # fmt: skip
@@ -146,7 +146,7 @@ def test_nginx_and_gate_are_told_paths_in_the_run_directory_and_the_callers_shel
     assert "OF_THE_CALLERS_SHELL" not in seen
 
 
-def told(run: RunDir, program: str) -> list[str]:
+def arguments_of(run: RunDir, program: str) -> list[str]:
     return (run.path / f"bin/{program}.args").read_text().splitlines()
 
 
@@ -162,13 +162,13 @@ def test_a_process_that_ends_at_once_is_fatal_after_a_few_tries(run: RunDir) -> 
         ("[program:x]\n", "program section program:x does not specify a command"),
     ],
 )
-def test_a_configuration_that_supervisord_refuses_is_refused_with_its_words(
+def test_an_invalid_configuration_is_reported_with_the_reason_of_supervisord(
     run: RunDir, programs: str, reason: str
 ) -> None:
-    with pytest.raises(CommandError) as refusal:
+    with pytest.raises(CommandError) as error:
         start(run, programs)
-    assert str(refusal.value).startswith("supervisord did not start: Error: ")
-    assert reason in str(refusal.value)
+    assert str(error.value).startswith("supervisord did not start: Error: ")
+    assert reason in str(error.value)
     assert not supervisor.is_running(run)
 
 
@@ -193,12 +193,10 @@ def test_a_supervisord_that_was_killed_does_not_count_as_running(run: RunDir) ->
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another account for a moment")
-def test_another_account_is_told_who_may_stop_it(run: RunDir) -> None:
+def test_another_account_cannot_stop_it_and_the_error_says_who_can(run: RunDir) -> None:
     start(run, "")
     run.path.parent.chmod(0o755)
-    with as_unprivileged(), pytest.raises(CommandError) as refusal:
+    with as_unprivileged(), pytest.raises(CommandError) as error:
         supervisor.stop(run)
-    assert refusal.value.lines == (
-        f"{run.socket}: no permission: needed the account that started this service, or root",
-    )
+    assert error.value.lines == (f"{run.socket}: no permission: needed the account that started this service, or root",)
     assert supervisor.is_running(run)

@@ -1,4 +1,4 @@
-"""The tool behind `make model-add`, on small real models: what it refuses, word for word."""
+"""The tool behind `make model-add`, on small real models: the exact error messages."""
 
 import json
 from pathlib import Path
@@ -15,17 +15,17 @@ from worker.models import torchvision_ops
 from worker.models.folder import read_folder, verify_files
 
 Capture = pytest.CaptureFixture[str]
-NO_LABELS = "{path}/weights.pth: found no labels: give LABELS=zh:FILE,en:FILE or one of them, one label a line"
+NO_LABELS = "{path}/weights.pth: found no labels: set LABELS=zh:FILE,en:FILE or one of them, one label a line"
 MOBILENET = ("--loader", "torchvision", "--architecture", "mobilenet_v3_small")
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Files at hand: a state dict for three classes, label files, an image, and things that only look like them."""
+def source_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Local files: a state dict for three classes, label files, an image, and invalid ones."""
     torchvision_ops.make_importable()
     from torchvision.models import get_model
 
-    path = tmp_path_factory.mktemp("shelf")
+    path = tmp_path_factory.mktemp("source_files")
     torch.manual_seed(0)
     torch.save(get_model("mobilenet_v3_small", weights=None, num_classes=3).state_dict(), path / "weights.pth")
     image(RED).save(path / "red image.png")
@@ -49,14 +49,14 @@ def out(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
-def ran(shelf: Path, out: Path, source: str, *arguments: str) -> int:
-    command = ["--source", shelf / source, "--name", "small", *MOBILENET]
-    return add.main(out, model_add(*command, *(part.format(path=shelf) for part in arguments)))
+def run_add(source_files: Path, out: Path, source: str, *arguments: str) -> int:
+    command = ["--source", source_files / source, "--name", "small", *MOBILENET]
+    return add.main(out, model_add(*command, *(part.format(path=source_files) for part in arguments)))
 
 
-def test_a_state_dict_becomes_a_folder_that_a_worker_would_take(shelf: Path, out: Path, capsys: Capture) -> None:
-    picked = ("--labels", "en:{path}/mark.txt", "--golden", "{path}/red image.png")
-    assert ran(shelf, out, "weights.pth", *picked) == 0
+def test_a_state_dict_becomes_a_valid_model_folder(source_files: Path, out: Path, capsys: Capture) -> None:
+    arguments = ("--labels", "en:{path}/mark.txt", "--golden", "{path}/red image.png")
+    assert run_add(source_files, out, "weights.pth", *arguments) == 0
     folder = read_folder(out)
     verify_files(folder)
     assert (folder.name, folder.version, folder.loader, folder.architecture) == (
@@ -64,12 +64,12 @@ def test_a_state_dict_becomes_a_folder_that_a_worker_would_take(shelf: Path, out
     )  # fmt: skip
     assert folder.output.labels.names == {"en": ("cat", "dog", "tea")}
     assert (folder.engine.name, folder.engine.precision, folder.engine.batch_sizes) == ("torch", "f32", BATCH_SIZES)
-    assert folder.golden[0].image.read_bytes() == (shelf / "red image.png").read_bytes()
+    assert folder.golden[0].image.read_bytes() == (source_files / "red image.png").read_bytes()
     assert "GOLDEN=" not in capsys.readouterr().out
 
 
-def test_a_network_is_fitted_to_grey_images_where_asked(shelf: Path, out: Path, capsys: Capture) -> None:
-    assert ran(shelf, out, "weights.pth", "--labels", "en:{path}/en.txt", "--channels", "1") == 0
+def test_a_network_is_adapted_to_grey_images_on_request(source_files: Path, out: Path, capsys: Capture) -> None:
+    assert run_add(source_files, out, "weights.pth", "--labels", "en:{path}/en.txt", "--channels", "1") == 0
     folder = read_folder(out)
     assert folder.input.shape == (224, 224, 1)
     assert [round(value, 3) for value in (*folder.input.mean, *folder.input.std)] == [0.449, 0.226]
@@ -80,7 +80,7 @@ def test_a_network_is_fitted_to_grey_images_where_asked(shelf: Path, out: Path, 
 
 
 @pytest.mark.parametrize(
-    ("source", "arguments", "said"),
+    ("source", "arguments", "lines"),
     [
         ("weights.pth", (), [NO_LABELS]),
         (
@@ -96,7 +96,7 @@ def test_a_network_is_fitted_to_grey_images_where_asked(shelf: Path, out: Path, 
         (
             "weights.pth",
             ("--labels", "en:{path}/en.txt,zh:{path}/two.txt"),
-            ["labels: found en 3, zh 2, needed as many in every language"],
+            ["labels: found en 3, zh 2, needed the same number in every language"],
         ),
         (
             "weights.pth",
@@ -112,7 +112,7 @@ def test_a_network_is_fitted_to_grey_images_where_asked(shelf: Path, out: Path, 
             [
                 "{path}/weights.pth: does not fit mobilenet_v3_small: of another shape: "
                 "classifier.3.weight [3, 1024] instead of [2, 1024], classifier.3.bias [3] instead of [2]",
-                "labels: found 2: has the network as many outputs?",
+                "labels: found 2: does the network have as many outputs?",
             ],
         ),
         (
@@ -136,12 +136,12 @@ def test_a_network_is_fitted_to_grey_images_where_asked(shelf: Path, out: Path, 
         ("pointer.pth", (), ["{path}/pointer.pth: a Git LFS pointer, not the weights; fetch them with `git lfs pull`"]),
     ],
 )  # fmt: skip
-def test_what_cannot_be_added_is_refused_with_the_reason(
-    shelf: Path, out: Path, capsys: Capture, source: str, arguments: tuple[str, ...], said: list[str]
+def test_bad_input_is_refused_with_the_reason(
+    source_files: Path, out: Path, capsys: Capture, source: str, arguments: tuple[str, ...], lines: list[str]
 ) -> None:
-    assert ran(shelf, out, source, *arguments) == 1
-    wanted = [f"!! {line.format(path=shelf)}" for line in said]
-    assert capsys.readouterr().err.splitlines() == wanted
+    assert run_add(source_files, out, source, *arguments) == 1
+    expected = [f"!! {line.format(path=source_files)}" for line in lines]
+    assert capsys.readouterr().err.splitlines() == expected
 
 
 CODE = """
@@ -152,25 +152,23 @@ def build(classes: int) -> torch.nn.Module:
 """
 
 
-def test_code_that_comes_with_a_model_runs_only_where_it_is_trusted(
-    tmp_path: Path, shelf: Path, capsys: Capture
-) -> None:
+def test_code_in_a_model_runs_only_if_it_is_trusted(tmp_path: Path, source_files: Path, capsys: Capture) -> None:
     own, out = tmp_path / "own", tmp_path / "out"
     own.mkdir()
     out.mkdir()
     (own / "network.py").write_text(CODE)
     torch.save({"2.weight": torch.eye(3), "2.bias": torch.zeros(3)}, own / "weights.pth")
-    command = ["--source", own, "--name", "own", "--labels", f"en:{shelf / 'en.txt'}"]
+    command = ["--source", own, "--name", "own", "--labels", f"en:{source_files / 'en.txt'}"]
     assert add.main(out, model_add(*command)) == 1
     assert capsys.readouterr().err == (
-        f"!! {own}: network.py is code that would run in the worker: read it, and if you trust it, say TRUST_CODE=1\n"
+        f"!! {own}: network.py is code that would run in the worker: read it, and if you trust it, set TRUST_CODE=1\n"
     )
     assert not any(out.iterdir())
     assert add.main(out, model_add(*command, "--trust-code")) == 0
     assert read_folder(out).trust_code
 
 
-def test_more_labels_than_a_prepared_network_has_outputs_are_found(tmp_path: Path, capsys: Capture) -> None:
+def test_more_labels_than_outputs_of_a_prepared_network_are_detected(tmp_path: Path, capsys: Capture) -> None:
     folder = openvino_folder(tmp_path / "bright")
     manifest = folder / "model.toml"
     labels = folder / "labels.en.txt"
@@ -186,21 +184,21 @@ def test_more_labels_than_a_prepared_network_has_outputs_are_found(tmp_path: Pat
     )
 
 
-def test_a_folder_with_attributes_is_verified_by_the_classes_that_compete(tmp_path: Path, capsys: Capture) -> None:
+def test_a_folder_with_attributes_is_verified_by_its_main_classes(tmp_path: Path, capsys: Capture) -> None:
     assert verify.main(fruit_folder(tmp_path / "fruit")) == 0
     checks = {check["check"]: check["found"] for check in map(json.loads, capsys.readouterr().out.splitlines())}
     assert checks["labels"] == "7 in zh, en, ja, as many as the network has outputs, 4 of them in 2 groups"
     assert checks["golden"] == "1 answered as recorded"
 
 
-def test_an_answer_that_changed_is_found(tmp_path: Path, capsys: Capture) -> None:
+def test_a_changed_answer_is_detected(tmp_path: Path, capsys: Capture) -> None:
     folder = openvino_folder(tmp_path / "bright")
     golden = read_folder(folder).golden[0]
     manifest = folder / "model.toml"
     manifest.write_text(manifest.read_text().replace(f"score = {golden.score}", "score = 0.1"))
     assert verify.main(folder) == 1
     checks = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    shown = read_folder(folder).output.labels.shown(golden.index, "both")
+    shown = read_folder(folder).output.labels.name(golden.index, "both")
     assert [check["ok"] for check in checks] == [True, True, True, True, True, False]
     assert checks[-1]["check"] == "golden"
     assert checks[-1]["found"] == (
@@ -209,7 +207,7 @@ def test_an_answer_that_changed_is_found(tmp_path: Path, capsys: Capture) -> Non
     )
 
 
-def test_preprocessing_other_than_the_models_own_files_say_is_found(tmp_path: Path, capsys: Capture) -> None:
+def test_preprocessing_that_contradicts_the_models_own_files_is_detected(tmp_path: Path, capsys: Capture) -> None:
     torchvision_ops.make_importable()
     from transformers import ViTImageProcessor
 
@@ -223,14 +221,14 @@ def test_preprocessing_other_than_the_models_own_files_say_is_found(tmp_path: Pa
     assert (last["check"], last["ok"]) == ("preprocessing", False)
     assert last["found"].startswith(f"{manifest}: [input] is (Geometry(")
     assert last["found"].endswith(", [0.5, 0.5, 0.5], [0.5, 0.5, 0.5]): correct one of the two")
-    as_it_says = listed.replace("resize = 36\n", "").replace(str(list(MEAN)), "[0.5, 0.5, 0.5]")
-    manifest.write_text(as_it_says.replace(str(list(STD)), "[0.5, 0.5, 0.5]"))
-    verify.main(folder)  # the golden answer is another now
+    corrected = listed.replace("resize = 36\n", "").replace(str(list(MEAN)), "[0.5, 0.5, 0.5]")
+    manifest.write_text(corrected.replace(str(list(STD)), "[0.5, 0.5, 0.5]"))
+    verify.main(folder)  # the golden answer differs now
     checks = {check["check"]: check["found"] for check in map(json.loads, capsys.readouterr().out.splitlines())}
     assert checks["preprocessing"] == "as preprocessor_config.json says"
 
 
-def test_what_a_library_raises_is_a_finding(tmp_path: Path, capsys: Capture) -> None:
+def test_an_exception_of_a_library_is_reported(tmp_path: Path, capsys: Capture) -> None:
     folder = openvino_folder(tmp_path / "bright")
     manifest, network = folder / "model.toml", folder / "model.xml"
     before = sha256(network)
@@ -242,10 +240,10 @@ def test_what_a_library_raises_is_a_finding(tmp_path: Path, capsys: Capture) -> 
     assert last["found"]
 
 
-def test_a_full_disk_is_named(shelf: Path, out: Path, capsys: Capture) -> None:
-    """Everything written to this device fails as on a disk without room."""
+def test_a_full_disk_is_reported(source_files: Path, out: Path, capsys: Capture) -> None:
+    """Use a device that fails as a disk without free space does."""
     (out / "labels.en.txt").symlink_to("/dev/full")
-    assert ran(shelf, out, "weights.pth", "--labels", "en:{path}/en.txt") == 1
+    assert run_add(source_files, out, "weights.pth", "--labels", "en:{path}/en.txt") == 1
     assert capsys.readouterr().err == (
-        f"!! {out.parent}: No space left on device: needed room, and leave to read and write\n"
+        f"!! {out.parent}: No space left on device: needed free space, and permission to read and write\n"
     )

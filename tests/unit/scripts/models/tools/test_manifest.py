@@ -1,4 +1,4 @@
-"""model.toml as it is written is what is read from it."""
+"""model.toml is read back as it was written."""
 
 import hashlib
 from pathlib import Path
@@ -18,7 +18,7 @@ GOLDEN = Golden(Path("golden/one.png"), 1, "dog", 0.75)
 
 
 @pytest.mark.parametrize(
-    ("geometry", "normal"),
+    ("geometry", "channel_values"),
     [
         (Geometry((224, 224), None, "bilinear"), RGB),
         (Geometry((96, 64), 100, "bicubic", "down"), RGB),
@@ -27,10 +27,12 @@ GOLDEN = Golden(Path("golden/one.png"), 1, "dog", 0.75)
         (Geometry((64, 64), (70, 64), "box"), (0.1, 0.2, 0.3, 0.4, 0.5)),
     ],
 )
-def test_the_input_is_read_as_it_was_found(tmp_path: Path, geometry: Geometry, normal: tuple[float, ...]) -> None:
-    found = Description(
-        loader="timm", architecture="test_vit", weights="w.pth", files={}, geometry=geometry, mean=normal, std=normal,
-        labels={}, activation="softmax",
+def test_a_written_input_is_read_back_unchanged(
+    tmp_path: Path, geometry: Geometry, channel_values: tuple[float, ...]
+) -> None:
+    description = Description(
+        loader="timm", architecture="test_vit", weights="w.pth", files={}, geometry=geometry,
+        mean=channel_values, std=channel_values, labels={}, activation="softmax",
     )  # fmt: skip
     (tmp_path / "golden").mkdir()
     Image.new("RGB", (8, 8)).save(tmp_path / GOLDEN.image)
@@ -38,5 +40,5 @@ def test_the_input_is_read_as_it_was_found(tmp_path: Path, geometry: Geometry, n
     (tmp_path / labels_file("en")).write_text("cat\ndog\n")
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     digests = {path.relative_to(tmp_path).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-    (tmp_path / "model.toml").write_text(model_toml("small", found, digests, ["en"], GOLDEN))
-    assert read_folder(tmp_path).input == Input(geometry, normal, normal, Pixels(len(normal)))
+    (tmp_path / "model.toml").write_text(model_toml("small", description, digests, ["en"], GOLDEN))
+    assert read_folder(tmp_path).input == Input(geometry, channel_values, channel_values, Pixels(len(channel_values)))

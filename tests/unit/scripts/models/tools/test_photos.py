@@ -14,7 +14,7 @@ from PIL import Image
 from scripts.cluster.config import ROOT
 from scripts.host.wheelhouse import read_pins
 from scripts.models.photos import LOCK
-from scripts.models.tools.answers import asker, open_engine
+from scripts.models.tools.answers import logits_function, open_engine
 from scripts.models.tools.photos import sources
 from scripts.models.tools.photos.differences import differences
 from scripts.models.tools.photos.folder import MAX_BYTES, readme
@@ -35,7 +35,7 @@ def check(path: Path) -> None:
     """Check the golden images of the folder at `path` with its own engine; raise ModelError."""
     folder = read_folder(path)
     engine = open_engine(folder)
-    check_golden(folder, asker(folder, engine), engine.precision)
+    check_golden(folder, logits_function(folder, engine), engine.precision)
 
 
 def test_the_folder_is_complete_and_small_enough_for_every_clone() -> None:
@@ -72,7 +72,7 @@ def test_the_golden_images_detect_a_shifted_label_file(copy: Path) -> None:
         file = copy / f"labels.{language}.txt"
         first, *others = file.read_text(encoding="utf-8").splitlines()
         file.write_text("\n".join([*others, first]) + "\n", encoding="utf-8")
-    with pytest.raises(ModelError, match="'Egyptian cat' is not what line 285 of the labels says"):
+    with pytest.raises(ModelError, match="'Egyptian cat' is not the label in line 285"):
         check(copy)
 
 

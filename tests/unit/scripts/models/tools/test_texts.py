@@ -1,4 +1,4 @@
-"""`model-add` of a zero-shot network: which labels it reads in which templates, and what is refused."""
+"""`model-add` of a zero-shot network: the language and templates of its labels, and bad input."""
 
 from pathlib import Path
 
@@ -10,30 +10,30 @@ from tests import zero_shot_folders
 from tests.folders import openvino_folder
 from tests.options import model_add
 from worker.models.folder import read_folder, verify_files
-from worker.models.zero_shot import PLACE, ZeroShot, head_file
+from worker.models.zero_shot import PLACEHOLDER, ZeroShot, head_file
 
 Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("shelf")
+def source_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("source_files")
     for name in ("clip", "chinese_clip"):
-        zero_shot_folders.FAMILIES[name](home / name)
+        zero_shot_folders.FAMILIES[name](folder / name)
     files = {
         "en.txt": "cat\ndog\n", "zh.txt": "猫\n狗\n", "blank.txt": "cat\n \n", "templates.txt": "a {}\nthe {}.\n",
         "half.txt": "a {}\na photo\n", "gap.txt": "a {}\n\nthe {}\n", "empty.txt": "",
     }  # fmt: skip
     for name, text in files.items():
-        (home / name).write_text(text, encoding="utf-8")
-    (home / "latin.txt").write_bytes(b"caf\xe9 {}\n")
-    return home
+        (folder / name).write_text(text, encoding="utf-8")
+    (folder / "latin.txt").write_bytes(b"caf\xe9 {}\n")
+    return folder
 
 
-def ran(shelf: Path, out: Path, source: str, *arguments: str) -> int:
+def run_add(source_files: Path, out: Path, source: str, *arguments: str) -> int:
     out.mkdir()
-    command = ["--source", shelf / source, "--name", "small"]
-    return add.main(out, model_add(*command, *(part.format(path=shelf) for part in arguments)))
+    command = ["--source", source_files / source, "--name", "small"]
+    return add.main(out, model_add(*command, *(part.format(path=source_files) for part in arguments)))
 
 
 EN, ZH = ("--labels", "en:{path}/en.txt"), ("--labels", "zh:{path}/zh.txt")
@@ -41,7 +41,7 @@ BOTH = ("--labels", "en:{path}/en.txt,zh:{path}/zh.txt")
 
 
 @pytest.mark.parametrize(
-    ("source", "arguments", "wanted"),
+    ("source", "arguments", "expected"),
     [
         ("clip", BOTH, ZeroShot("en", TEMPLATES["en"])),
         ("clip", ZH, ZeroShot("zh", TEMPLATES["zh"])),
@@ -50,40 +50,40 @@ BOTH = ("--labels", "en:{path}/en.txt,zh:{path}/zh.txt")
         ("clip", (*BOTH, "--templates", "{path}/templates.txt"), ZeroShot("en", ("a {}", "the {}."))),
     ],
 )
-def test_labels_are_read_in_the_language_of_the_network_where_there_are_such(
-    shelf: Path, tmp_path: Path, source: str, arguments: tuple[str, ...], wanted: ZeroShot
+def test_labels_in_the_language_of_the_network_are_preferred(
+    source_files: Path, tmp_path: Path, source: str, arguments: tuple[str, ...], expected: ZeroShot
 ) -> None:
-    assert ran(shelf, tmp_path / "out", source, *arguments) == 0
+    assert run_add(source_files, tmp_path / "out", source, *arguments) == 0
     folder = read_folder(tmp_path / "out")
     verify_files(folder)
-    assert folder.zero_shot == wanted
-    labels = folder.output.labels.names[wanted.language]
-    assert head_file(folder.files, labels, wanted.templates) in folder.files
+    assert folder.zero_shot == expected
+    labels = folder.output.labels.names[expected.language]
+    assert head_file(folder.files, labels, expected.templates) in folder.files
 
 
-def test_what_was_added_passes_its_verification(shelf: Path, tmp_path: Path, capsys: Capture) -> None:
-    ran(shelf, tmp_path / "out", "clip", *EN)
+def test_an_added_model_passes_verification(source_files: Path, tmp_path: Path, capsys: Capture) -> None:
+    run_add(source_files, tmp_path / "out", "clip", *EN)
     capsys.readouterr()
     assert verify.main(tmp_path / "out") == 0
     assert '"found": "2 in en, as many as the network has outputs"' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
-        ((), "{path}/clip: found no labels: give LABELS=zh:FILE,en:FILE or one of them, one label a line"),
-        (("--labels", "en:{path}/blank.txt"), "labels: line 2 of those in en is blank; one label a line"),
+        ((), "{path}/clip: found no labels: set LABELS=zh:FILE,en:FILE or one of them, one label a line"),
+        (("--labels", "en:{path}/blank.txt"), "labels: found line 2 in en blank, needed one label per line"),
         (
             (*EN, "--templates", "{path}/half.txt"),
-            "{path}/half.txt: line 2 must hold {{}} once, where the label goes, found 'a photo'",
+            "{path}/half.txt: line 2 must contain {{}} once, where the label goes, found 'a photo'",
         ),
         (
             (*EN, "--templates", "{path}/gap.txt"),
-            "{path}/gap.txt: line 2 must hold {{}} once, where the label goes, found ''",
+            "{path}/gap.txt: line 2 must contain {{}} once, where the label goes, found ''",
         ),
         (
             (*EN, "--templates", "{path}/empty.txt"),
-            "{path}/empty.txt: is empty; needed one template a line, such as a photo of a {{}}.",
+            "{path}/empty.txt: found an empty file, needed one template per line, such as a photo of a {{}}.",
         ),
         (
             (*EN, "--templates", "{path}/latin.txt"),
@@ -91,25 +91,25 @@ def test_what_was_added_passes_its_verification(shelf: Path, tmp_path: Path, cap
         ),
     ],
 )  # fmt: skip
-def test_what_cannot_be_added_is_refused_with_the_reason(
-    shelf: Path, tmp_path: Path, capsys: Capture, arguments: tuple[str, ...], said: str
+def test_bad_labels_and_templates_are_refused_with_the_reason(
+    source_files: Path, tmp_path: Path, capsys: Capture, arguments: tuple[str, ...], message: str
 ) -> None:
-    assert ran(shelf, tmp_path / "out", "clip", *arguments) == 1
+    assert run_add(source_files, tmp_path / "out", "clip", *arguments) == 1
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("!! ")]
-    assert lines == [f"!! {said.format(path=shelf)}"]
+    assert lines == [f"!! {message.format(path=source_files)}"]
 
 
-def test_templates_are_for_networks_that_read_texts(tmp_path: Path, capsys: Capture) -> None:
+def test_templates_are_refused_for_a_network_that_reads_no_texts(tmp_path: Path, capsys: Capture) -> None:
     bright = openvino_folder(tmp_path / "bright")
     templates = tmp_path / "templates.txt"
     templates.write_text("a {}\n")
     arguments = ["--labels", f"en:{bright / 'labels.en.txt'}", "--templates", str(templates)]
-    assert ran(bright, tmp_path / "out", "model.xml", *arguments) == 1
+    assert run_add(bright, tmp_path / "out", "model.xml", *arguments) == 1
     assert capsys.readouterr().err == "!! TEMPLATES: loader openvino reads no texts: leave it out\n"
 
 
-def test_the_kits_own_templates_are_good_ones(tmp_path: Path) -> None:
+def test_the_built_in_templates_are_valid(tmp_path: Path) -> None:
     for language, templates in TEMPLATES.items():
         (tmp_path / language).write_text("\n".join(templates), encoding="utf-8")
         assert read_templates(tmp_path / language) == templates
-        assert len({template.replace(PLACE, "") for template in templates}) == len(templates)
+        assert len({template.replace(PLACEHOLDER, "") for template in templates}) == len(templates)

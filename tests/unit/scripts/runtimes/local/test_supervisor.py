@@ -17,25 +17,25 @@ from tests.wait import until
 
 OWN = pwd.getpwuid(os.geteuid())
 
-pytestmark = pytest.mark.skipif(not SERVE.python.exists(), reason="needs .venv/serve, which `make test` makes")
+pytestmark = pytest.mark.skipif(not SERVE.python.exists(), reason="needs .venv/serve, which `make test` creates")
 
 
 @pytest.fixture
 def run() -> Iterator[RunDir]:
     """Yield a run directory whose path is short and has a space; stop what is left running there."""
     with tempfile.TemporaryDirectory(prefix="wan wu-") as folder:
-        made = run_dir(Path(folder) / "run")
-        yield made
+        directory = run_dir(Path(folder) / "run")
+        yield directory
         # A process that has not called exec yet misses the signal, and supervisord waits for it.
-        until("none is starting", lambda: "STARTING" not in states(made).values())
-        supervisor.stop(made)
+        until("none is starting", lambda: "STARTING" not in states(directory).values())
+        supervisor.stop(directory)
 
 
 def states(run: RunDir) -> dict[str, str]:
     return {name: process.state for name, process in supervisor.processes(run).items()}
 
 
-def test_where_nothing_was_started_nothing_runs_and_stop_returns(run: RunDir) -> None:
+def test_if_nothing_was_started_nothing_runs_and_stop_returns(run: RunDir) -> None:
     assert not supervisor.is_running(run)
     assert supervisor.processes(run) == {}
     supervisor.stop(run)

@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests import folders
-from tests.unit.worker.models.loaders.refusals import Code, refusal
+from tests.unit.worker.models.loaders.model_errors import PickledCommand, model_error
 from worker.contract.declarations import TORCH
 from worker.contract.fields import ModelError
-from worker.contract.loaders import declaring
+from worker.contract.loaders import loaders_with
 from worker.decode import Geometry
 from worker.engines import load_engine
 from worker.models import torchvision_ops
@@ -29,39 +29,39 @@ POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"
 FETCH = "a Git LFS pointer, not the weights; fetch them with `git lfs pull`"
 
 
-def said(path: Path, loader: str | None = None, architecture: str = "") -> str:
-    return refusal(path.parent, lambda: describe(path, loader, architecture))
+def error_text(path: Path, loader: str | None = None, architecture: str = "") -> str:
+    return model_error(path.parent, lambda: describe(path, loader, architecture))
 
 
 def loading(folder: ModelFolder) -> str:
-    return refusal(folder.path, lambda: load_network(folder))
+    return model_error(folder.path, lambda: load_network(folder))
 
 
 # What is at hand
 
 
 def test_a_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    assert said(tmp_path / "m") == "F/m: does not exist; check the path"
+    assert error_text(tmp_path / "m") == "F/m: does not exist; check the path"
 
 
 def test_a_loader_that_does_not_exist_is_refused_with_those_that_do(tmp_path: Path) -> None:
-    assert said(tmp_path, "keras").endswith(
-        ": no loader 'keras'; there are checkpoint, zero_shot, transformers, timm, modelscope, torchvision, pt2, "
+    assert error_text(tmp_path, "keras").endswith(
+        ": no loader 'keras'; needed one of checkpoint, zero_shot, transformers, timm, modelscope, torchvision, pt2, "
         "openvino, onnx"
     )
 
 
 def test_a_file_of_no_known_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m.h5").touch()
-    assert said(tmp_path / "m.h5") == (
-        "F/m.h5: not a kind of file known here; "
+    assert error_text(tmp_path / "m.h5") == (
+        "F/m.h5: not a known kind of file; "
         "needed .safetensors, .pth, .pt, .th, .bin, .tar, .pt2, .xml, .onnx, or a folder"
     )
 
 
-def test_a_folder_that_nothing_tells_the_loader_of_is_refused(tmp_path: Path) -> None:
+def test_a_folder_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m").mkdir()
-    assert said(tmp_path / "m") == (
+    assert error_text(tmp_path / "m") == (
         "F/m: cannot tell what kind of model this is; needed network.py (checkpoint), open_clip_config.json, or "
         "config.json with model_type clip, chinese_clip, siglip (zero_shot), config.json with model_type "
         "(transformers), config.json with architecture (timm), pytorch_model.pt (modelscope), or a .pt2, .xml, .onnx "
@@ -71,10 +71,10 @@ def test_a_folder_that_nothing_tells_the_loader_of_is_refused(tmp_path: Path) ->
 
 def test_a_hugging_face_cache_without_its_reference_or_its_snapshot_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m/snapshots").mkdir(parents=True)
-    assert said(tmp_path / "m") == ("F/m/refs/main: not found; name one of the folders in F/m/snapshots instead")
+    assert error_text(tmp_path / "m") == ("F/m/refs/main: not found; name one of the folders in F/m/snapshots instead")
     (tmp_path / "m/refs").mkdir()
     (tmp_path / "m/refs/main").write_text("abc")
-    assert said(tmp_path / "m") == (
+    assert error_text(tmp_path / "m") == (
         "F/m/snapshots/abc: not found, though F/m/refs/main names it; download the model again"
     )
 
@@ -84,15 +84,15 @@ def test_a_hugging_face_cache_without_its_reference_or_its_snapshot_is_refused(t
 
 def test_weights_under_a_name_nobody_publishes_need_an_architecture(tmp_path: Path) -> None:
     torch.save({}, tmp_path / "w.pth")
-    assert said(tmp_path / "w.pth") == (
+    assert error_text(tmp_path / "w.pth") == (
         "F/w.pth: not a name that torchvision publishes weights under; name the architecture"
     )
 
 
 @pytest.mark.parametrize("architecture", ["resnet19", "fcn_resnet50"])
-def test_what_is_no_classifier_of_torchvision_is_refused(tmp_path: Path, architecture: str) -> None:
+def test_an_unknown_torchvision_architecture_is_refused(tmp_path: Path, architecture: str) -> None:
     torch.save({}, tmp_path / "w.pth")
-    assert said(tmp_path / "w.pth", "torchvision", architecture) == (
+    assert error_text(tmp_path / "w.pth", "torchvision", architecture) == (
         f"F/w.pth: torchvision has no classification architecture {architecture!r}"
     )
 
@@ -103,7 +103,7 @@ def test_weights_whose_hash_is_not_the_one_in_their_name_are_refused(tmp_path: P
     renamed = dataclasses.replace(folder, weights=weights)
     found = f"sha256 starts with {folder.files['weights.pth'][:8]}, its name says 047dcff4; download the file again"
     assert loading(renamed) == f"F/mobilenet_v3_small-047dcff4.pth: {found}"
-    assert said(weights) == f"F/mobilenet_v3_small-047dcff4.pth: {found}"
+    assert error_text(weights) == f"F/mobilenet_v3_small-047dcff4.pth: {found}"
 
 
 def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def transformers(tmp_path: Path) -> ModelFolder:
 
 
 def test_a_folder_of_transformers_without_its_processor_is_refused(transformers: ModelFolder) -> None:
-    assert said(transformers.path) == (
+    assert error_text(transformers.path) == (
         "F/m/preprocessor_config.json: not found; copy it from where the model came from"
     )
 
@@ -131,10 +131,10 @@ def test_a_folder_of_transformers_with_a_weight_missing_or_of_another_shape_is_r
     transformers: ModelFolder,
 ) -> None:
     file = transformers.path / "model.safetensors"
-    whole = load_file(file)
+    complete = load_file(file)
     for state in (
-        {key: value for key, value in whole.items() if key != "classifier.bias"},
-        whole | {"classifier.bias": torch.zeros(9)},
+        {key: value for key, value in complete.items() if key != "classifier.bias"},
+        complete | {"classifier.bias": torch.zeros(9)},
     ):
         save_file(state, file, metadata={"format": "pt"})
         assert loading(transformers) == "F: does not fit vit: missing or of another shape: classifier.bias"
@@ -148,15 +148,15 @@ def test_a_folder_of_transformers_without_a_model_type_is_refused(transformers: 
 
 def test_a_config_that_is_no_json_is_refused(transformers: ModelFolder) -> None:
     (transformers.path / "config.json").write_text("{")
-    assert said(transformers.path).startswith("F/m/config.json: not valid JSON: ")
+    assert error_text(transformers.path).startswith("F/m/config.json: not valid JSON: ")
     (transformers.path / "config.json").write_text("[]")
-    assert said(transformers.path) == "F/m/config.json: found a list, needed a JSON object"
+    assert error_text(transformers.path) == "F/m/config.json: found a list, needed a JSON object"
 
 
 def test_a_folder_of_transformers_without_weights_is_refused(transformers: ModelFolder) -> None:
     (transformers.path / "model.safetensors").unlink()
-    wanted = "has no weights; needed model.safetensors or pytorch_model.bin, or these in parts with their .index.json"
-    assert loading(transformers) == f"F: {wanted}"
+    expected = "has no weights; needed model.safetensors or pytorch_model.bin, or these in parts with their .index.json"
+    assert loading(transformers) == f"F: {expected}"
 
 
 def test_a_folder_of_transformers_with_a_pointer_or_a_pickle_with_code_is_refused(transformers: ModelFolder) -> None:
@@ -164,8 +164,8 @@ def test_a_folder_of_transformers_with_a_pointer_or_a_pickle_with_code_is_refuse
     assert loading(transformers) == f"F/model.safetensors: {FETCH}"
     (transformers.path / "model.safetensors").unlink()
     ran = transformers.path.parent / "ran"
-    torch.save({"classifier.bias": Code(ran)}, transformers.path / "pytorch_model.bin")
-    assert loading(transformers).startswith("F/pytorch_model.bin: holds code, and was not loaded: posix.system;")
+    torch.save({"classifier.bias": PickledCommand(ran)}, transformers.path / "pytorch_model.bin")
+    assert loading(transformers).startswith("F/pytorch_model.bin: contains code and was not loaded: posix.system;")
     assert not ran.exists()
 
 
@@ -173,8 +173,8 @@ def test_a_processor_that_model_toml_cannot_describe_is_refused(transformers: Mo
     from transformers import EfficientNetImageProcessor
 
     EfficientNetImageProcessor().save_pretrained(transformers.path)
-    assert said(transformers.path) == (
-        "F/m: its processor scales twice (rescale_offset, include_top), which [input] cannot say"
+    assert error_text(transformers.path) == (
+        "F/m: its processor scales twice (rescale_offset, include_top), which [input] cannot express"
     )
 
 
@@ -184,13 +184,13 @@ def test_a_processor_that_model_toml_cannot_describe_is_refused(transformers: Mo
 @pytest.mark.parametrize("architecture", ["resnet19", "resnet18.no_such_weights", ""])
 def test_an_architecture_that_timm_does_not_have_is_refused(tmp_path: Path, architecture: str) -> None:
     torch.save({}, tmp_path / "w.pth")
-    assert said(tmp_path / "w.pth", "timm", architecture) == f"F/w.pth: timm has no architecture {architecture!r}"
+    assert error_text(tmp_path / "w.pth", "timm", architecture) == f"F/w.pth: timm has no architecture {architecture!r}"
 
 
 def test_a_folder_of_timm_without_weights_is_refused(tmp_path: Path) -> None:
     path = folders.timm_folder(tmp_path / "m")
     (path / "model.safetensors").unlink()
-    assert said(path) == (
+    assert error_text(path) == (
         "F/m: has no weights; needed one of model.safetensors, pytorch_model.bin, pytorch_model.pth, model.pth"
     )
 
@@ -198,7 +198,7 @@ def test_a_folder_of_timm_without_weights_is_refused(tmp_path: Path) -> None:
 def test_a_folder_of_timm_for_another_architecture_is_refused(tmp_path: Path) -> None:
     folder = read_folder(folders.timm_folder(tmp_path / "m"))
     assert loading(dataclasses.replace(folder, architecture="test_vit2")) == (
-        "F: timm cannot make test_vit2 of [32, 32] pixels: Token pooling needs the class token."
+        "F: timm cannot build test_vit2 of [32, 32] pixels: Token pooling needs the class token."
     )
 
 
@@ -213,18 +213,20 @@ def test_a_folder_of_timm_with_a_weight_missing_is_refused(tmp_path: Path) -> No
 def test_a_snapshot_without_labels_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m").mkdir()
     torch.save({"fc.weight": torch.zeros(3, 2)}, tmp_path / "m/pytorch_model.pt")
-    assert said(tmp_path / "m") == (
+    assert error_text(tmp_path / "m") == (
         "F/m/meta_info.txt: not found; it has the labels, copy it from the model's snapshot"
     )
     (tmp_path / "m/meta_info.txt").write_text("0\t猫\n1\n2\t \n", encoding="utf-8")
-    assert said(tmp_path / "m") == ("F/m/meta_info.txt: no label in line 2, 3; needed it after the line's first tab")
+    assert error_text(tmp_path / "m") == (
+        "F/m/meta_info.txt: no label in line 2, 3; needed it after the line's first tab"
+    )
     (tmp_path / "m/meta_info.txt").write_bytes(b"0\t\xff\n")
-    assert said(tmp_path / "m").startswith("F/m/meta_info.txt: not UTF-8: ")
+    assert error_text(tmp_path / "m").startswith("F/m/meta_info.txt: not UTF-8: ")
     torch.save({"state_dict": {"backbone.cls_token": torch.zeros(1)}, "meta": {}}, tmp_path / "m/pytorch_model.pt")
-    assert said(tmp_path / "m") == "F/m/pytorch_model.pt: has no labels; needed them in its meta['CLASSES']"
+    assert error_text(tmp_path / "m") == "F/m/pytorch_model.pt: has no labels; needed them in its meta['CLASSES']"
 
 
-def test_a_snapshot_with_a_key_too_many_is_refused(tmp_path: Path) -> None:
+def test_a_snapshot_with_an_additional_key_is_refused(tmp_path: Path) -> None:
     folder = read_folder(folders.openmmlab_folder(tmp_path / "m"))
     state = torch.load(folder.weights, weights_only=False)["state_dict"]
     torch.save({"state_dict": state | {"neck.bias": torch.zeros(1)}}, folder.weights)
@@ -260,13 +262,13 @@ def test_a_users_own_network_that_fails_is_refused_with_its_error(tmp_path: Path
 
 def test_a_checkpoint_without_an_architecture_or_with_an_unknown_one_is_refused(tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(1)}, tmp_path / "w.pth")
-    assert said(tmp_path / "w.pth", "checkpoint") == (
-        "F/w.pth: a state dict needs an architecture, or a network.py beside it"
+    assert error_text(tmp_path / "w.pth", "checkpoint") == (
+        "F/w.pth: a state dict needs an architecture, or a network.py next to it"
     )
-    assert said(tmp_path / "w.pth", "checkpoint", "resnet19") == (
+    assert error_text(tmp_path / "w.pth", "checkpoint", "resnet19") == (
         "F/w.pth: no architecture 'resnet19': neither torchvision nor timm has it; correct its spelling"
     )
-    assert said(tmp_path / "w.pth", "checkpoint", "torchvision:test_vit") == (
+    assert error_text(tmp_path / "w.pth", "checkpoint", "torchvision:test_vit") == (
         "F/w.pth: no architecture 'test_vit' in torchvision; correct its spelling"
     )
 
@@ -277,17 +279,17 @@ def test_a_checkpoint_without_an_architecture_or_with_an_unknown_one_is_refused(
 @pytest.mark.parametrize(("suffix", "main"), [(".xml", "m.xml"), (".onnx", "m.onnx"), (".pt2", "m.pt2")])
 def test_exported_networks_that_are_pointers_are_refused(tmp_path: Path, suffix: str, main: str) -> None:
     (tmp_path / main).write_text(POINTER)
-    assert said(tmp_path / main) == f"F/{main}: {FETCH}"
+    assert error_text(tmp_path / main) == f"F/{main}: {FETCH}"
 
 
 def test_exported_networks_without_their_weights_are_refused(onnx: Path, tmp_path: Path) -> None:
-    lone, xml = shutil.copytree(onnx, tmp_path / "o"), folders.openvino_folder(tmp_path / "x")
-    (lone / "m.onnx.data").unlink()
+    alone, xml = shutil.copytree(onnx, tmp_path / "o"), folders.openvino_folder(tmp_path / "x")
+    (alone / "m.onnx.data").unlink()
     (xml / "model.bin").unlink()
-    assert refusal(tmp_path, lambda: describe(lone)) == (
+    assert model_error(tmp_path, lambda: describe(alone)) == (
         "F/o/m.onnx.data: not found; m.onnx needs it for its weights, copy it to the same folder"
     )
-    assert refusal(tmp_path, lambda: load_engine(read_folder(xml), "auto", 1)) == (
+    assert model_error(tmp_path, lambda: load_engine(read_folder(xml), "auto", 1)) == (
         "F/x/model.bin: not found; model.xml needs it for its weights, copy it to the same folder"
     )
 
@@ -295,7 +297,7 @@ def test_exported_networks_without_their_weights_are_refused(onnx: Path, tmp_pat
 def test_an_onnx_network_with_weights_elsewhere_is_refused(onnx: Path, tmp_path: Path) -> None:
     network = shutil.copytree(onnx, tmp_path / "o") / "m.onnx"
     network.write_bytes(network.read_bytes().replace(b"m.onnx.data", b"../etc/pass"))
-    assert refusal(tmp_path, lambda: describe(network)) == (
+    assert model_error(tmp_path, lambda: describe(network)) == (
         "F/o/m.onnx: has weights in F/o/../etc/pass; needed them in the same folder"
     )
 
@@ -304,7 +306,7 @@ def test_an_onnx_network_with_weights_elsewhere_is_refused(onnx: Path, tmp_path:
 def test_exported_networks_cut_short_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"\x08\x0a\x12\x07")
     (tmp_path / "m.bin").touch()
-    found = said(tmp_path / name)
+    found = error_text(tmp_path / name)
     assert found.startswith(f"F/{name}: not a network that OpenVINO can read: ")
     assert found.endswith("; copy it again")
 
@@ -316,7 +318,9 @@ def test_an_exported_network_that_takes_no_images_is_refused(tmp_path: Path) -> 
         taken = [(ov.PartialShape(shape), ov.Type.f32)]
         network = ov.convert_model(torch.nn.ReLU(), input=taken, example_input=torch.ones(1))
         ov.save_model(network, tmp_path / "m.xml")
-        assert said(tmp_path / "m.xml") == f"F/m.xml: takes {shape}, needed one input [N, channels, height, width]"
+        assert (
+            error_text(tmp_path / "m.xml") == f"F/m.xml: takes {shape}, needed one input [N, channels, height, width]"
+        )
 
 
 @pytest.fixture(scope="module")
@@ -342,7 +346,7 @@ def rewritten(source: Path, target: Path, changes: dict[str, Callable[[bytes], b
 
 def code(path: Path) -> bytes:
     buffer = io.BytesIO()
-    torch.save(Code(path), buffer)
+    torch.save(PickledCommand(path), buffer)
     return buffer.getvalue()
 
 
@@ -369,16 +373,16 @@ def test_an_archive_of_torch_export_with_more_than_tensors_and_operators_is_refu
 
     path = rewritten(exported / "m.pt2", tmp_path / "m.pt2", {name: change})
     folder = dataclasses.replace(read_folder(exported), path=tmp_path, weights=path)
-    for found in (loading(folder), said(path)):
-        assert found.startswith("F/m.pt2: holds more than tensors and torch's operators, and was not loaded: ")
+    for found in (loading(folder), error_text(path)):
+        assert found.startswith("F/m.pt2: contains more than tensors and torch's operators, and was not loaded: ")
         assert fault in found
-        assert found.endswith("; export the network anew with torch.export.save")
+        assert found.endswith("; export the network again with torch.export.save")
     assert not (tmp_path / "ran").exists()
 
 
 def test_an_archive_of_torch_export_cut_short_is_refused(exported: Path, tmp_path: Path) -> None:
     (tmp_path / "m.pt2").write_bytes((exported / "m.pt2").read_bytes()[:3000])
-    assert said(tmp_path / "m.pt2") == (
+    assert error_text(tmp_path / "m.pt2") == (
         "F/m.pt2: not an archive of torch.export: PytorchStreamReader failed reading zip archive: "
         "failed finding central directory; copy it again"
     )
@@ -400,8 +404,8 @@ def test_an_archive_of_torch_export_for_one_size_of_batch_is_refused_for_others(
     small = dataclasses.replace(folder.input, geometry=Geometry((8, 8), None, "bilinear"))
     folder = dataclasses.replace(folder, input=small)
     assert loading(folder) == (
-        "F/m.pt2: takes batches of 2 alone, model.toml says [1, 4]; "
-        "export it anew with dynamic_shapes for the first dimension"
+        "F/m.pt2: takes only batches of 2, model.toml says [1, 4]; "
+        "export it again with dynamic_shapes for the first dimension"
     )
     engine = dataclasses.replace(folder.engine, batch_sizes=(2,))
     assert load_network(dataclasses.replace(folder, engine=engine))(torch.zeros(2, 3, 8, 8)).shape == (2, 192)
@@ -409,20 +413,20 @@ def test_an_archive_of_torch_export_for_one_size_of_batch_is_refused_for_others(
 
 @pytest.mark.parametrize("shape", [(2, 3), (4, 8, 8)])
 def test_an_archive_of_torch_export_that_takes_no_images_is_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
-    assert said(program(tmp_path / "m.pt2", shape)) == (
-        "F/m.pt2: needed one input [N, channels, height, width], all but N fixed; export it anew"
+    assert error_text(program(tmp_path / "m.pt2", shape)) == (
+        "F/m.pt2: needed one input [N, channels, height, width], all but N fixed; export it again"
     )
 
 
 def test_the_torch_engine_does_not_run_what_openvino_reads(onnx: Path) -> None:
     folder = read_folder(onnx)
     assert loading(folder) == (
-        f"F: engine torch cannot run loader 'onnx'; it runs {', '.join(declaring(format=TORCH))}: "
+        f"F: engine torch cannot run loader 'onnx'; it runs {', '.join(loaders_with(format=TORCH))}: "
         "set [engine] name to the engine the folder was prepared for"
     )
 
 
-def test_a_date_in_a_files_name_is_no_hash_and_every_published_hash_is_one(tmp_path: Path) -> None:
+def test_a_date_in_a_file_name_is_not_a_hash_but_every_published_hash_is(tmp_path: Path) -> None:
     from torchvision.models import get_model_weights
 
     from worker.models.loaders.torchvision import ARCHITECTURES, HASH_IN_NAME, check_hash

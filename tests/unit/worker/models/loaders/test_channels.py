@@ -30,7 +30,7 @@ from transformers import (  # noqa: E402
     ViTImageProcessor,
 )
 
-CLOSE = 1e-4
+TOLERANCE = 1e-4
 SIDE = folders.SIZE
 TINY: dict[str, Any] = {
     "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16, "image_size": SIDE,
@@ -48,7 +48,7 @@ def any_folder(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
     return read_folder(folders.torchvision_folder(tmp_path_factory.mktemp("any") / "m"))
 
 
-def made(path: Path, kind: str) -> ModelFolder:
+def build_folder(path: Path, kind: str) -> ModelFolder:
     """A folder of a network for RGB: of torchvision, of timm, or of transformers."""
     library, _, name = kind.partition(":")
     if library == "torchvision":
@@ -83,26 +83,26 @@ KINDS = [
 ]  # fmt: skip
 
 
-def assert_alike(found: np.ndarray, wanted: np.ndarray) -> None:
+def assert_close(found: np.ndarray, expected: np.ndarray) -> None:
     """Random networks give small numbers: what tells two images apart must be far larger than the difference."""
-    assert np.abs(found - wanted).max() < min(CLOSE, np.ptp(wanted, axis=0).max() / 100)
+    assert np.abs(found - expected).max() < min(TOLERANCE, np.ptp(expected, axis=0).max() / 100)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_grey_image_gives_what_it_gave_as_three_equal_channels(tmp_path: Path, kind: str) -> None:
-    folder = made(tmp_path / "m", kind)
+def test_a_grey_image_gives_the_answer_of_three_equal_channels(tmp_path: Path, kind: str) -> None:
+    folder = build_folder(tmp_path / "m", kind)
     grey = torch.rand(2, 1, SIDE, SIDE) * 4 - 2
-    wanted = answers(load_network(folder), grey.expand(-1, 3, -1, -1))
-    assert_alike(answers(fitted(folder, 1), grey), wanted)
+    expected = answers(load_network(folder), grey.expand(-1, 3, -1, -1))
+    assert_close(answers(fitted(folder, 1), grey), expected)
 
 
 @pytest.mark.parametrize("kind", ["torchvision:mobilenet_v3_small", "timm:test_vit", "transformers:swin"])
 @pytest.mark.parametrize("count", [2, 4, 6, 7])
-def test_more_channels_take_turns_at_the_weights_of_three(tmp_path: Path, kind: str, count: int) -> None:
-    folder = made(tmp_path / "m", kind)
+def test_more_channels_repeat_the_weights_of_three(tmp_path: Path, kind: str, count: int) -> None:
+    folder = build_folder(tmp_path / "m", kind)
     bands = torch.rand(2, count, SIDE, SIDE)
     mixed = torch.stack([bands[:, start::3].sum(1) * 3 / count for start in range(3)], dim=1)
-    assert_alike(answers(fitted(folder, count), bands), answers(load_network(folder), mixed))
+    assert_close(answers(fitted(folder, count), bands), answers(load_network(folder), mixed))
 
 
 class TwoBranches(torch.nn.Module):
@@ -117,24 +117,24 @@ class TwoBranches(torch.nn.Module):
         return self.later(self.fine(pixels) + self.coarse(pixels)).mean(dim=(2, 3))
 
 
-def test_all_branches_that_an_image_goes_into_are_fitted(any_folder: ModelFolder) -> None:
+def test_all_branches_that_take_the_image_are_adapted(any_folder: ModelFolder) -> None:
     torch.manual_seed(0)
     network, grey = TwoBranches().eval(), torch.rand(2, 1, SIDE, SIDE)
-    wanted = answers(network, grey.expand(-1, 3, -1, -1))
+    expected = answers(network, grey.expand(-1, 3, -1, -1))
     model_input = Input(any_folder.input.geometry, (0.5,), (0.5,), Pixels(1))
     channels.fit(network, dataclasses.replace(any_folder, input=model_input))
-    assert_alike(answers(network, grey), wanted)
+    assert_close(answers(network, grey), expected)
     assert network.later.in_channels == 4
 
 
 @pytest.mark.parametrize("architecture", ["resnetv2_50x1_bit", "eca_nfnet_l0"])
-def test_a_layer_that_makes_other_weights_of_its_weights_is_not_fitted(tmp_path: Path, architecture: str) -> None:
-    folder = made(tmp_path / "m", f"checkpoint:timm:{architecture}")
+def test_a_layer_that_transforms_its_weights_is_not_adapted(tmp_path: Path, architecture: str) -> None:
+    folder = build_folder(tmp_path / "m", f"checkpoint:timm:{architecture}")
     with pytest.raises(ModelError) as caught:
         fitted(folder, 1)
     kind = {"resnetv2_50x1_bit": "StdConv2d", "eca_nfnet_l0": "ScaledStdConv2d"}[architecture]
     assert str(caught.value) == (
-        f"{folder.path}: its first convolution ({kind}) cannot be fitted to 1 channels; "
+        f"{folder.path}: its first convolution ({kind}) cannot be adapted to 1 channels; "
         "set [input] channels to what it takes, and send it such images"
     )
 
@@ -153,12 +153,12 @@ def assert_read_and_loaded(
     )  # fmt: skip
     pixels = torch.rand(2, count, SIDE, SIDE)
     with torch.inference_mode():
-        assert (load_network(folder)(pixels) - network(pixels)).abs().max() < CLOSE
+        assert (load_network(folder)(pixels) - network(pixels)).abs().max() < TOLERANCE
 
 
 @pytest.mark.parametrize("count", [1, 5])
 @pytest.mark.parametrize("loader", ["torchvision", "checkpoint"])
-def test_a_state_dict_says_how_many_channels_it_is_for(
+def test_a_state_dict_gives_its_number_of_channels(
     tmp_path: Path, any_folder: ModelFolder, loader: str, count: int
 ) -> None:
     torch.manual_seed(0)
@@ -170,7 +170,7 @@ def test_a_state_dict_says_how_many_channels_it_is_for(
 
 
 @pytest.mark.parametrize("count", [1, 4])
-def test_a_folder_of_timm_says_how_many_channels_it_is_for(tmp_path: Path, any_folder: ModelFolder, count: int) -> None:
+def test_a_timm_folder_gives_its_number_of_channels(tmp_path: Path, any_folder: ModelFolder, count: int) -> None:
     network = timm.create_model("test_vit", num_classes=3, img_size=SIDE, in_chans=count).eval()
     arguments = {"img_size": SIDE, "in_chans": count}
     save_for_hf(network, tmp_path, model_config={"label_names": ["a", "b", "c"]}, model_args=arguments)
@@ -178,7 +178,7 @@ def test_a_folder_of_timm_says_how_many_channels_it_is_for(tmp_path: Path, any_f
 
 
 @pytest.mark.parametrize("count", [1, 4])
-def test_a_folder_of_transformers_says_how_many_channels_it_is_for(
+def test_a_transformers_folder_gives_its_number_of_channels(
     tmp_path: Path, any_folder: ModelFolder, count: int
 ) -> None:
     network = AutoModelForImageClassification.from_config(ViTConfig(**TINY, num_channels=count, num_labels=3)).eval()
@@ -190,7 +190,7 @@ def test_a_folder_of_transformers_says_how_many_channels_it_is_for(
 
 
 @pytest.mark.parametrize("loader", ["onnx", "pt2", "openvino"])
-def test_an_exported_network_says_how_many_channels_it_is_for(tmp_path: Path, loader: str) -> None:
+def test_an_exported_network_gives_its_number_of_channels(tmp_path: Path, loader: str) -> None:
     network = torch.nn.Sequential(torch.nn.Conv2d(4, 3, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()).eval()
     example = (torch.zeros(1, 4, SIDE, SIDE),)
     if loader == "onnx":
@@ -208,8 +208,8 @@ def test_an_exported_network_says_how_many_channels_it_is_for(tmp_path: Path, lo
     assert (found.loader, found.geometry.size) == (loader, (SIDE, SIDE))
     assert found.mean == (0.485, 0.456, 0.406, 0.485)
     with pytest.raises(ModelError) as caught:
-        channels.described(found, 1)
+        channels.adapt_description(found, 1)
     assert str(caught.value) == (
-        f"CHANNELS: found 1, but what loader {loader} reads takes 4 for good; "
-        "checkpoint, transformers, timm, modelscope, torchvision can be fitted"
+        f"CHANNELS: found 1, but networks of loader {loader} always take 4; "
+        "checkpoint, transformers, timm, modelscope, torchvision can be adapted"
     )

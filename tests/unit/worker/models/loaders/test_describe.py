@@ -39,7 +39,7 @@ def published(path: Path, architecture: str, classes: int = 1000) -> Path:
     return (path / "w.pth").rename(path / f"{architecture}-{sha256(path / 'w.pth')[:8]}.pth")
 
 
-def test_torchvision_says_what_its_weights_metadata_says(tmp_path: Path) -> None:
+def test_torchvision_description_follows_the_weights_metadata(tmp_path: Path) -> None:
     path = published(tmp_path, "resnet50")
     found = describe(path, "torchvision", "resnet50")
     weights = ResNet50_Weights.DEFAULT
@@ -50,12 +50,12 @@ def test_torchvision_says_what_its_weights_metadata_says(tmp_path: Path) -> None
     assert found.activation == "softmax"
 
 
-def test_torchvision_knows_no_names_for_other_classes(tmp_path: Path) -> None:
+def test_torchvision_has_no_labels_for_other_classes(tmp_path: Path) -> None:
     found = describe(published(tmp_path, "squeezenet1_1", classes=7), "torchvision", "squeezenet1_1")
     assert found.labels == {}
 
 
-def test_chinese_stands_beside_the_categories_of_imagenet_where_the_kit_has_it(
+def test_imagenet_categories_get_chinese_labels_if_the_kit_has_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chinese = tmp_path / "zh.txt"
@@ -94,7 +94,7 @@ NAMED = {"id2label": {0: "cat", 1: "dog"}, "label2id": {"cat": 0, "dog": 1}}
         (BeitImageProcessor(size={"height": 224, "width": 224}), Geometry((224, 224), None, "bicubic"), HALF),
     ],
 )
-def test_transformers_says_what_its_processor_does(
+def test_transformers_description_follows_its_processor(
     tmp_path: Path, processor: Any, geometry: Geometry, normal: tuple[tuple[float, ...], ...]
 ) -> None:
     found = describe(vit(tmp_path / "m", processor, **NAMED))
@@ -104,7 +104,7 @@ def test_transformers_says_what_its_processor_does(
     assert set(found.files) == {"config.json", "preprocessor_config.json", "model.safetensors"}
 
 
-def test_a_network_that_takes_blue_first_is_said_to_take_red_first(tmp_path: Path) -> None:
+def test_a_network_that_takes_bgr_is_wrapped_to_take_rgb(tmp_path: Path) -> None:
     processor = MobileViTImageProcessor(size={"shortest_edge": 256}, crop_size={"height": 224, "width": 224})
     path = vit(tmp_path / "m", processor)
     found = describe(path)
@@ -151,7 +151,7 @@ def test_weights_in_parts_are_copied_with_their_index(tmp_path: Path) -> None:
         ("test_resnet", Geometry((160, 160), 168, "bilinear"), HALF),
     ],
 )
-def test_timm_says_its_own_data_config(
+def test_timm_description_follows_its_data_config(
     tmp_path: Path, architecture: str, geometry: Geometry, normal: tuple[tuple[float, ...], ...]
 ) -> None:
     network = timm.create_model(architecture, num_classes=1000)
@@ -163,7 +163,7 @@ def test_timm_says_its_own_data_config(
     assert found.geometry == geometry
 
 
-def test_a_folder_of_timm_says_what_its_config_says(tmp_path: Path) -> None:
+def test_a_timm_folder_description_follows_its_config(tmp_path: Path) -> None:
     path = folders.timm_folder(tmp_path / "m")
     found = describe(path)
     assert (found.loader, found.architecture, found.weights) == ("timm", "test_vit", "model.safetensors")
@@ -188,7 +188,7 @@ def test_modelscopes_vit_has_its_labels_in_its_checkpoint(tmp_path: Path) -> Non
     assert (found.mean, found.std) == HALF
 
 
-def test_a_checkpoint_has_its_architectures_preparation(tmp_path: Path) -> None:
+def test_a_checkpoint_has_its_architectures_preprocessing(tmp_path: Path) -> None:
     path = folders.checkpoint_folder(tmp_path / "m") / "last.th"
     found = describe(path, architecture="timm:test_resnet")
     assert (found.loader, found.architecture) == ("checkpoint", "timm:test_resnet")
@@ -208,7 +208,7 @@ def test_a_users_own_network_is_copied_and_not_run(tmp_path: Path) -> None:
     assert not (tmp_path / "m/ran").exists()
 
 
-def test_exported_networks_say_their_size(tmp_path: Path) -> None:
+def test_exported_networks_give_their_input_size(tmp_path: Path) -> None:
     usual = Geometry((folders.SIZE, folders.SIZE), 37, "bilinear")
     made = {
         "onnx": (folders.onnx_folder, {"m.onnx", "m.onnx.data"}),
@@ -223,7 +223,7 @@ def test_exported_networks_say_their_size(tmp_path: Path) -> None:
         assert describe(path / found.weights) == found
 
 
-def test_a_config_in_both_libraries_words_is_timms(tmp_path: Path) -> None:
+def test_a_config_that_fits_both_libraries_is_timms(tmp_path: Path) -> None:
     path = folders.timm_folder(tmp_path / "m")
     config = json.loads((path / "config.json").read_text())
     (path / "config.json").write_text(json.dumps(config | {"model_type": "timm_wrapper"}))

@@ -9,14 +9,14 @@ import torch
 
 from scripts.models.tools import add
 from tests import folders
-from tests.efficientnet import network_of, theirs
+from tests.efficientnet import efficientnet_pytorch_state, network_of
 from tests.options import model_add
-from tests.unit.worker.models.loaders.refusals import refusal
+from tests.unit.worker.models.loaders.model_errors import model_error
 from worker.decode import Geometry
 from worker.models import torchvision_ops
 from worker.models.folder import ModelFolder, read_folder
 from worker.models.loaders import describe, imagenet_labels, load_network
-from worker.models.loaders.efficientnet import VARIANTS, in_timm
+from worker.models.loaders.efficientnet import VARIANTS, to_timm
 
 torchvision_ops.make_importable()
 import timm as timm_library  # noqa: E402
@@ -32,8 +32,8 @@ SIZES = {
     "lite0": 224, "lite1": 240, "lite2": 260, "lite3": 280, "lite4": 300,
 }  # fmt: skip
 IMAGENET, HALF = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-CLOSE = 1e-5
-NOWHERE = Path("w.pth")
+TOLERANCE = 1e-5
+ANY_PATH = Path("w.pth")
 OWN_CODE = """
 import torch
 
@@ -46,7 +46,7 @@ def build(classes):
 def b0(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fine-tuned efficientnet-b0 of five classes, as a training script saves it."""
     path = tmp_path_factory.mktemp("b0") / "best.pth.tar"
-    state = {f"module.{key}": value for key, value in theirs(network_of("b0", classes=5)).items()}
+    state = {f"module.{key}": value for key, value in efficientnet_pytorch_state(network_of("b0", classes=5)).items()}
     torch.save({"epoch": 3, "arch": "efficientnet-b0", "state_dict": state}, path)
     return path
 
@@ -63,35 +63,33 @@ def assert_answers_as(network: torch.nn.Module, folder: ModelFolder) -> None:
     for key, value in network.state_dict().items():
         assert torch.equal(found.state_dict()[key], value), key
     with torch.inference_mode():
-        wanted = network(pixels)
-        assert (wanted[0] - wanted[1]).abs().max() > 100 * CLOSE  # the images can be told apart
-        assert (found(pixels) - wanted).abs().max() < CLOSE
+        expected = network(pixels)
+        assert (expected[0] - expected[1]).abs().max() > 100 * TOLERANCE  # the images can be told apart
+        assert (found(pixels) - expected).abs().max() < TOLERANCE
 
 
-def test_no_variant_is_left_out() -> None:
+def test_every_variant_is_tested() -> None:
     assert sorted(VARIANTS.values()) == sorted(SIZES)
 
 
 @pytest.mark.parametrize("variant", SIZES)
-def test_each_variant_is_told_by_its_weights_and_every_one_of_them_gets_timms_name(variant: str) -> None:
+def test_each_variant_is_detected_and_all_weights_get_timms_names(variant: str) -> None:
     with torch.device("meta"):
         network = timm_library.create_model(f"tf_efficientnet_{variant}", num_classes=7)
-    state = theirs(network)
-    architecture, found, differing = in_timm("", state, NOWHERE)
+    state = efficientnet_pytorch_state(network)
+    architecture, weights, overrides = to_timm("", state, ANY_PATH)
     assert architecture == f"tf_efficientnet_{variant}"
-    assert {key: value.shape for key, value in found.items()} == {
+    assert {key: value.shape for key, value in weights.items()} == {
         key: value.shape for key, value in network.state_dict().items()
     }
-    assert [id(value) for value in found.values()] == [id(value) for value in state.values()]
-    known = {**get_pretrained_cfg(architecture).to_dict(), **differing}
-    assert timm.preprocessing(known, NOWHERE)[0].size == (SIZES[variant], SIZES[variant])
+    assert [id(value) for value in weights.values()] == [id(value) for value in state.values()]
+    settings = {**get_pretrained_cfg(architecture).to_dict(), **overrides}
+    assert timm.preprocessing(settings, ANY_PATH)[0].size == (SIZES[variant], SIZES[variant])
 
 
-def test_a_checkpoint_of_imagenet_is_added_without_a_word_about_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_imagenet_checkpoint_is_added_without_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     network = network_of("lite0")
-    torch.save(theirs(network), tmp_path / "efficientnet-lite0.pth")
+    torch.save(efficientnet_pytorch_state(network), tmp_path / "efficientnet-lite0.pth")
     folder = added(tmp_path / "efficientnet-lite0.pth", tmp_path / "m")
     assert (folder.loader, folder.architecture) == ("checkpoint", "timm:tf_efficientnet_lite0")
     assert folder.input.geometry == Geometry((224, 224), 256, "bicubic")
@@ -114,7 +112,7 @@ def test_a_fine_tuned_checkpoint_is_added_from_under_its_wrapper_and_prefix(b0: 
 @pytest.mark.parametrize(
     "architecture", ["", "efficientnet_b0", "efficientnet-b0", "tf_efficientnet_b0", "tf_efficientnet_b0.ap_in1k"]
 )
-def test_every_spelling_of_the_architecture_is_the_one_that_pads_as_tensorflow_does(
+def test_every_spelling_selects_the_architecture_with_tensorflows_padding(
     b0: Path, loader: str, architecture: str
 ) -> None:
     _, dot, tag = architecture.partition(".")
@@ -123,61 +121,61 @@ def test_every_spelling_of_the_architecture_is_the_one_that_pads_as_tensorflow_d
     assert describe(b0, "checkpoint", "timm:efficientnet_b0").architecture == "timm:tf_efficientnet_b0"
 
 
-def test_one_band_is_seen_in_the_weights(tmp_path: Path) -> None:
-    torch.save(theirs(network_of("lite0", channels=1)), tmp_path / "w.pth")
+def test_one_channel_is_detected_from_the_weights(tmp_path: Path) -> None:
+    torch.save(efficientnet_pytorch_state(network_of("lite0", channels=1)), tmp_path / "w.pth")
     assert (describe(tmp_path / "w.pth").mean, describe(tmp_path / "w.pth").std) == ((0.5,), (0.5,))
 
 
 def test_weights_trained_with_advprop_have_another_mean_and_std(b0: Path, tmp_path: Path) -> None:
-    found = describe(Path(shutil.copy(b0, tmp_path / "adv-efficientnet-b0.pth")))
-    assert (found.architecture, found.mean, found.std) == ("timm:tf_efficientnet_b0", *HALF)
+    weights = describe(Path(shutil.copy(b0, tmp_path / "adv-efficientnet-b0.pth")))
+    assert (weights.architecture, weights.mean, weights.std) == ("timm:tf_efficientnet_b0", *HALF)
 
 
-def said(state: State, path: Path, architecture: str = "") -> str:
+def error_text(state: State, path: Path, architecture: str = "") -> str:
     torch.save(state, path / "w.pth")
-    return refusal(path, lambda: describe(path / "w.pth", None, architecture))
+    return model_error(path, lambda: describe(path / "w.pth", None, architecture))
 
 
 @pytest.mark.parametrize("architecture", ["efficientnet_b1", "efficientnet-lite0", "tf_efficientnet_b0_ap", "resnet18"])
 def test_weights_of_another_variant_than_the_one_named_are_refused(b0: Path, tmp_path: Path, architecture: str) -> None:
-    assert refusal(b0.parent, lambda: describe(b0, None, architecture)) == (
+    assert model_error(b0.parent, lambda: describe(b0, None, architecture)) == (
         f"F/best.pth.tar: found the weights of efficientnet-b0, needed those of {architecture}: "
         "correct the architecture, or leave it out"
     )
 
 
-OTHERWISE = "for a network of your own, put a network.py beside the weights"
+REMEDY = "for a network of your own, put a network.py next to the weights"
 
 
 def test_layers_that_the_library_does_not_have_are_refused(tmp_path: Path) -> None:
-    state = theirs(network_of("lite0", classes=3))
+    state = efficientnet_pytorch_state(network_of("lite0", classes=3))
     head = {"_fc.1.weight": state.pop("_fc.weight"), "_fc.1.bias": state.pop("_fc.bias")}
     clashing = {"classifier.bias": torch.zeros(3), "temperature": torch.zeros(1)}
-    assert said(state | head, tmp_path) == (
-        "F/w.pth: found _fc.1.weight, _fc.1.bias, needed the layers of efficientnet_pytorch alone: " + OTHERWISE
+    assert error_text(state | head, tmp_path) == (
+        "F/w.pth: found _fc.1.weight, _fc.1.bias, needed only the layers of efficientnet_pytorch: " + REMEDY
     )
-    assert said(state | clashing, tmp_path) == (
-        "F/w.pth: found classifier.bias, temperature, needed the layers of efficientnet_pytorch alone: " + OTHERWISE
+    assert error_text(state | clashing, tmp_path) == (
+        "F/w.pth: found classifier.bias, temperature, needed only the layers of efficientnet_pytorch: " + REMEDY
     )
-    assert said(state, tmp_path) == (
+    assert error_text(state, tmp_path) == (
         "F/w.pth: does not fit tf_efficientnet_lite0: missing: classifier.weight, classifier.bias"
     )
 
 
-def test_networks_of_no_known_shape_are_refused(tmp_path: Path) -> None:
-    state = theirs(network_of("lite0", classes=3))
-    needed = f"needed one of {', '.join(SIZES)}: {OTHERWISE}"
+def test_networks_of_unknown_variants_are_refused(tmp_path: Path) -> None:
+    state = efficientnet_pytorch_state(network_of("lite0", classes=3))
+    needed = f"needed one of {', '.join(SIZES)}: {REMEDY}"
     short = {key: value for key, value in state.items() if not key.startswith("_blocks.15.")}
-    assert said(short, tmp_path) == (
+    assert error_text(short, tmp_path) == (
         "F/w.pth: found the names of efficientnet_pytorch, but 15 blocks, the last 192 wide, without "
         f"squeeze-and-excitation; {needed}"
     )
     scalar = state | {"_blocks.15._project_conv.weight": torch.tensor(1.0)}
-    assert "but 16 blocks, the last 0 wide, without" in said(scalar, tmp_path)
-    assert "but 0 blocks, the last 0 wide, without" in said({"_conv_stem.weight": torch.zeros(1)}, tmp_path)
+    assert "but 16 blocks, the last 0 wide, without" in error_text(scalar, tmp_path)
+    assert "but 0 blocks, the last 0 wide, without" in error_text({"_conv_stem.weight": torch.zeros(1)}, tmp_path)
 
 
-def test_the_users_own_network_keeps_the_names_it_has(tmp_path: Path) -> None:
+def test_a_users_own_network_keeps_its_names(tmp_path: Path) -> None:
     network = torch.nn.ModuleDict({"_conv_stem": torch.nn.Conv2d(3, 3, 1), "_fc": torch.nn.Linear(3, 3)})
     path = folders.code_folder(tmp_path / "m", trusted=True)
     torch.save(network.state_dict(), path / "own.pth")

@@ -66,7 +66,7 @@ MADE: dict[str, tuple[Callable[[Path], Path], Callable[[Path], Network]]] = {
     "modelscope-resnest": (folders.resnest_folder, resnest),
     "modelscope-vit": (folders.openmmlab_folder, openmmlab),
     "checkpoint": (folders.checkpoint_folder, trained),
-    "checkpoint-own": (lambda path: folders.code_folder(path, trusted=True), lambda _: folders.own_network()),
+    "checkpoint-own": (lambda path: folders.code_folder(path, trusted=True), lambda _: folders.user_network()),
     "pt2": (folders.pt2_folder, lambda path: torch.export.load(path / "m.pt2").module()),
     "onnx": (folders.onnx_folder, lambda _: folders.small_network()),
     "openvino": (
@@ -83,10 +83,10 @@ def threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def test_every_loader_is_proven_here_or_in_a_file_of_its_own() -> None:
-    own = {"zero_shot": "test_zero_shot.py"}
-    assert {name.partition("-")[0] for name in MADE} | own.keys() == set(LOADERS)
-    assert all(Path(__file__).with_name(file).is_file() for file in own.values())
+def test_every_loader_is_tested_here_or_in_its_own_file() -> None:
+    elsewhere = {"zero_shot": "test_zero_shot.py"}
+    assert {name.partition("-")[0] for name in MADE} | elsewhere.keys() == set(LOADERS)
+    assert all(Path(__file__).with_name(file).is_file() for file in elsewhere.values())
 
 
 @pytest.mark.parametrize("name", MADE)
@@ -94,9 +94,9 @@ def test_the_logits_are_the_librarys(name: str, tmp_path: Path) -> None:
     make, library = MADE[name]
     folder = read_folder(make(tmp_path / "m"))
     verify_files(folder)
-    wanted = plain_torch(library(folder.path), PIXELS[:4])
+    expected = plain_torch(library(folder.path), PIXELS[:4])
     found = infer(folder, PIXELS[:4])
-    assert np.ptp(wanted) > 100 * FURTHEST  # the images can be told apart
-    assert np.abs(found - wanted).max() < FURTHEST
+    assert np.ptp(expected) > 100 * FURTHEST  # the images can be told apart
+    assert np.abs(found - expected).max() < FURTHEST
     batch = load_engine(folder, "auto", threads=1).infer(PIXELS[:4])
-    assert np.abs(batch - wanted).max() < FURTHEST
+    assert np.abs(batch - expected).max() < FURTHEST

@@ -31,10 +31,10 @@ SIZES = [
     (500, 375), (333, 500), (300, 300), (257, 256), (255, 301), (224, 224), (223, 225), (97, 64), (1, 1), (90, 400),
     (500, 61), (448, 224), (29, 2),
 ]  # fmt: skip
-NOWHERE = Path("m")
+ANY_PATH = Path("m")
 
 
-def apart(found: Prepared, library: Callable[[Image.Image], Any]) -> list[float]:
+def differences(found: Prepared, library: Callable[[Image.Image], Any]) -> list[float]:
     """How far the pixels of each of SIZES, smooth or full of edges, are from the library's float [3, H, W]."""
     geometry, *normal = found
     mean, std = (np.array(values).reshape(-1, 1, 1) for values in normal)
@@ -42,10 +42,10 @@ def apart(found: Prepared, library: Callable[[Image.Image], Any]) -> list[float]
     for size in SIZES:
         edges = np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3), np.uint8)
         for image in (images.photo(size), Image.fromarray(edges)):
-            wanted = (np.asarray(library(image), np.float64) * std + mean) * 255
+            expected = (np.asarray(library(image), np.float64) * std + mean) * 255
             pixels = decode(images.encoded(image, "BMP"), geometry, 10**6).transpose(2, 0, 1)
-            assert pixels.shape == wanted.shape
-            furthest.append(float(np.abs(pixels - wanted).max()))
+            assert pixels.shape == expected.shape
+            furthest.append(float(np.abs(pixels - expected).max()))
     return furthest
 
 
@@ -57,15 +57,15 @@ def apart(found: Prepared, library: Callable[[Image.Image], Any]) -> list[float]
         "Inception_V3_Weights.IMAGENET1K_V1",
     ],
 )  # fmt: skip
-def test_torchvisions_preparation_within_one_grey_level(name: str) -> None:
+def test_torchvisions_preprocessing_within_one_grey_level(name: str) -> None:
     weights = models.get_weight(name)
-    assert max(apart(torchvision.preprocessing(weights), weights.transforms())) < 1.01
+    assert max(differences(torchvision.preprocessing(weights), weights.transforms())) < 1.01
 
 
-def timms(architecture: str, **changes: Any) -> tuple[Prepared, Callable[[Image.Image], Any]]:
-    known = {**get_pretrained_cfg(architecture).to_dict(), **changes}
-    library = create_transform(**resolve_data_config(pretrained_cfg=known), is_training=False)
-    return timm.preprocessing(known, NOWHERE), library
+def timm_pair(architecture: str, **changes: Any) -> tuple[Prepared, Callable[[Image.Image], Any]]:
+    settings = {**get_pretrained_cfg(architecture).to_dict(), **changes}
+    library = create_transform(**resolve_data_config(pretrained_cfg=settings), is_training=False)
+    return timm.preprocessing(settings, ANY_PATH), library
 
 
 @pytest.mark.parametrize(
@@ -81,28 +81,28 @@ def timms(architecture: str, **changes: Any) -> tuple[Prepared, Callable[[Image.
         ("resnet18", {"input_size": (3, 160, 224), "crop_mode": "squash", "crop_pct": 0.875}),
     ],
 )
-def test_timms_preparation_within_one_grey_level(architecture: str, changes: dict[str, Any]) -> None:
-    assert max(apart(*timms(architecture, **changes))) < 1.01
+def test_timms_preprocessing_within_one_grey_level(architecture: str, changes: dict[str, Any]) -> None:
+    assert max(differences(*timm_pair(architecture, **changes))) < 1.01
 
 
-def test_timms_preparation_bit_for_bit_where_all_of_the_image_is_seen() -> None:
-    assert max(apart(*timms("vit_tiny_patch16_224", crop_mode="squash", crop_pct=1.0))) < 1e-3
+def test_timms_preprocessing_is_exact_without_a_crop() -> None:
+    assert max(differences(*timm_pair("vit_tiny_patch16_224", crop_mode="squash", crop_pct=1.0))) < 1e-3
 
 
 @pytest.mark.parametrize(
     "changes", [{"crop_mode": "border"}, {"input_size": (3, 160, 224)}], ids=["border", "not square"]
 )
-def test_what_timm_does_and_model_toml_cannot_say_is_refused(changes: dict[str, Any]) -> None:
-    with pytest.raises(ModelError, match=r"cannot be said in model\.toml"):
-        timms("resnet18", **changes)
+def test_timm_preprocessing_that_input_cannot_express_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match=r"cannot be expressed in model\.toml"):
+        timm_pair("resnet18", **changes)
 
 
 def of_transformers(family: str, **settings: Any) -> tuple[Any, Prepared]:
     processor = getattr(transformers, f"{family}ImageProcessorPil")(**settings)
-    return processor, image_processor.preprocessing(processor, NOWHERE)
+    return processor, image_processor.preprocessing(processor, ANY_PATH)
 
 
-def given_by(processor: Any) -> Callable[[Image.Image], Any]:
+def processed_by(processor: Any) -> Callable[[Image.Image], Any]:
     def library(image: Image.Image) -> np.ndarray:
         pixels = np.asarray(processor(image, return_tensors="np")["pixel_values"][0])
         return pixels[::-1] if image_processor.flips(processor) else pixels
@@ -123,12 +123,10 @@ def given_by(processor: Any) -> Callable[[Image.Image], Any]:
         ("DeiT", {"size": {"height": 224, "width": 224}}),
     ],
 )
-def test_transformers_preparation_bit_for_bit_where_all_of_the_image_is_seen(
-    family: str, settings: dict[str, Any]
-) -> None:
+def test_transformers_preprocessing_is_exact_without_a_crop(family: str, settings: dict[str, Any]) -> None:
     processor, prepared = of_transformers(family, **settings)
     assert prepared[0].resize is None
-    assert max(apart(prepared, given_by(processor))) < 1e-3
+    assert max(differences(prepared, processed_by(processor))) < 1e-3
 
 
 @pytest.mark.parametrize(
@@ -147,52 +145,56 @@ def test_transformers_preparation_bit_for_bit_where_all_of_the_image_is_seen(
         ("PoolFormer", {"size": {"height": 192, "width": 224}, "crop_size": {"height": 192, "width": 224}}),
     ],
 )
-def test_transformers_preparation_within_one_grey_level(family: str, settings: dict[str, Any]) -> None:
+def test_transformers_preprocessing_within_one_grey_level(family: str, settings: dict[str, Any]) -> None:
     processor, prepared = of_transformers(family, **settings)
     assert prepared[0].rounding == "down"
-    assert max(apart(prepared, given_by(processor))) < 1.01
+    assert max(differences(prepared, processed_by(processor))) < 1.01
 
 
 @pytest.mark.parametrize(
     ("family", "settings", "reason"),
     [
-        ("ViT", {"do_resize": False}, "its processor does not resize, so its network has no size; set do_resize"),
+        (
+            "ViT",
+            {"do_resize": False},
+            "its processor does not resize, so the network's input size is unknown; set do_resize",
+        ),
         (
             "EfficientNet",
             {},
-            "its processor scales twice (rescale_offset, include_top), which [input] cannot say",
+            "its processor scales twice (rescale_offset, include_top), which [input] cannot express",
         ),
         (
             "MobileViT",
             {},
-            "its processor cuts (256, 256) from images of 224, and pads them; needed a smaller cut",
+            "its processor crops (256, 256) from images of 224, which it pads; needed a smaller crop",
         ),
         (
             "CLIP",
             {"do_center_crop": False},
-            "its processor keeps each image's shape ({'shortest_edge': 224}); needed one fixed size",
+            "its processor keeps each image's aspect ratio ({'shortest_edge': 224}); needed one fixed size",
         ),
         (
             "CLIP",
             {"size": {"shortest_edge": 224, "longest_edge": 300}},
-            "its processor keeps each image's shape ({'longest_edge': 300, 'shortest_edge': 224}); "
+            "its processor keeps each image's aspect ratio ({'longest_edge': 300, 'shortest_edge': 224}); "
             "needed one fixed size",
         ),
         (
             "Perceiver",
             {"size": {"height": 256, "width": 256}, "crop_size": {"height": 224, "width": 224}},
-            "its processor, PerceiverImageProcessorPil, prepares images in a way that [input] cannot say; "
-            "needed one that scales them and then cuts their centre",
+            "its processor, PerceiverImageProcessorPil, prepares images in a way that [input] cannot express; "
+            "needed one that scales them and then crops their centre",
         ),
         (
             "TextNet",
             {"do_center_crop": True, "size": {"shortest_edge": 250}},
-            "its processor, TextNetImageProcessorPil, prepares images in a way that [input] cannot say; "
-            "needed one that scales them and then cuts their centre",
+            "its processor, TextNetImageProcessorPil, prepares images in a way that [input] cannot express; "
+            "needed one that scales them and then crops their centre",
         ),
     ],
 )
-def test_what_transformers_does_and_model_toml_cannot_say_is_refused(
+def test_transformers_preprocessing_that_input_cannot_express_is_refused(
     family: str, settings: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(ModelError) as caught:
@@ -202,6 +204,6 @@ def test_what_transformers_does_and_model_toml_cannot_say_is_refused(
 
 def test_a_grey_network_of_transformers_has_one_mean_and_std() -> None:
     processor = transformers.ViTImageProcessorPil(image_mean=[0.1], image_std=[0.3], size={"height": 28, "width": 28})
-    geometry, mean, std = image_processor.preprocessing(processor, NOWHERE, 1)
+    geometry, mean, std = image_processor.preprocessing(processor, ANY_PATH, 1)
     assert geometry == Geometry((28, 28), None, "bilinear")
     assert np.allclose((mean, std), ((0.1,), (0.3,)))

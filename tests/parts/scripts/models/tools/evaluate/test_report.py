@@ -1,4 +1,4 @@
-"""A report of an evaluation: the page asks for nothing and shows every text as it is."""
+"""The thumbnails of a report."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from tests.folders import RED, image
 from worker.decode import COLOUR, Pixels
 
 
-def test_a_thumbnail_is_a_small_jpeg_and_a_file_that_is_gone_has_none(tmp_path: Path) -> None:
+def test_a_thumbnail_is_a_small_jpeg_and_a_missing_file_has_none(tmp_path: Path) -> None:
     image(RED, (900, 600)).save(tmp_path / "large.png")
     url, none = data_urls([tmp_path / "large.png", tmp_path / "gone.png"], COLOUR)
     assert url.startswith("data:image/jpeg;base64,/9j/")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from scripts.models.tools.prepare import networks
-from scripts.models.tools.prepare.benchmark import Candidate, Subject, opened
+from scripts.models.tools.prepare.benchmark import Candidate, ModelUnderTest, open_candidate
 from scripts.models.tools.prepare.converters.samples import normalised
 from tests.folders import SIZE, checkpoint_folder, code_folder, onnx_folder, openvino_folder, small_network, timm_folder
 from worker.models.folder import read_folder
@@ -30,9 +30,9 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def logits(folder: Path, prepared: dict[str, str], engine: str, precision: str, images: np.ndarray) -> np.ndarray:
-    """All images answered at once."""
-    subject, candidate = Subject(folder, prepared, folder), Candidate(engine, precision, "")
-    return opened(subject, candidate, (1, len(images)), 1)[1].infer(images)
+    """Return the logits of all images in one batch."""
+    model, candidate = ModelUnderTest(folder, prepared, folder), Candidate(engine, precision, "")
+    return open_candidate(model, candidate, (1, len(images)), 1)[1].infer(images)
 
 
 def by_torch(folder: Path, images: np.ndarray) -> np.ndarray:
@@ -48,7 +48,7 @@ def test_a_convolutional_network_and_a_vit_answer_alike_in_every_engine(
     make: Callable[[Path], Path], tmp_path: Path, images: Path
 ) -> None:
     folder = make(tmp_path / "model")
-    prepared = networks.made(read_folder(folder), {}, False, images)
+    prepared = networks.add_missing(read_folder(folder), {}, False, images)
     assert list(prepared) == NAMES
     some = np.load(images)[:8]
     wanted = by_torch(folder, some)
@@ -61,16 +61,18 @@ def test_a_convolutional_network_and_a_vit_answer_alike_in_every_engine(
     }  # fmt: skip
 
 
-def test_what_is_there_is_not_made_again(tmp_path: Path, images: Path, capsys: Capture) -> None:
+def test_existing_networks_are_not_made_again(tmp_path: Path, images: Path, capsys: Capture) -> None:
     folder = code_folder(tmp_path / "own", trusted=True)
-    held = dict.fromkeys(NAMES[:3], "prepared/other")
-    assert networks.made(read_folder(folder), held, False, images) == dict.fromkeys(NAMES[:3], "prepared/other")
-    assert "onnxruntime-int8 is left out, for it cannot be made: " in capsys.readouterr().err
+    existing = dict.fromkeys(NAMES[:3], "prepared/other")
+    assert networks.add_missing(read_folder(folder), existing, False, images) == dict.fromkeys(
+        NAMES[:3], "prepared/other"
+    )
+    assert "onnxruntime-int8 is left out: it cannot be made: " in capsys.readouterr().err
 
 
-def test_int8_alone_is_made_of_a_network_that_is_prepared(tmp_path: Path, images: Path) -> None:
+def test_only_int8_is_made_from_a_prepared_network(tmp_path: Path, images: Path) -> None:
     folder, some = onnx_folder(tmp_path / "onnx"), np.load(images)[:4]
-    prepared = networks.made(read_folder(folder), {}, False, images)
+    prepared = networks.add_missing(read_folder(folder), {}, False, images)
     assert list(prepared) == ["openvino-int8", "onnxruntime-int8"]
     values = np.concatenate(list(normalised(some, read_folder(folder).input)))
     wanted = small_network()(torch.from_numpy(values)).detach().numpy()
@@ -80,14 +82,14 @@ def test_int8_alone_is_made_of_a_network_that_is_prepared(tmp_path: Path, images
 
 
 @pytest.mark.parametrize("precision", ["f32", "int8"])
-def test_a_network_that_is_int8_already_is_found_out(precision: str, tmp_path: Path, images: Path) -> None:
+def test_a_network_that_is_int8_already_is_detected(precision: str, tmp_path: Path, images: Path) -> None:
     folder = read_folder(openvino_folder(tmp_path / "bright", precision=precision))
     quantised = networks.holds_int8(folder)
     assert quantised is (precision == "int8")
-    assert list(networks.made(folder, {}, quantised, images)) == ([] if quantised else ["openvino-int8"])
+    assert list(networks.add_missing(folder, {}, quantised, images)) == ([] if quantised else ["openvino-int8"])
 
 
-UNKNOWN_TO_OTHERS = """
+UNKNOWN_OPERATOR = """
 import torch
 
 class Odd(torch.nn.Module):
@@ -103,22 +105,22 @@ def build(classes):
 """
 
 
-def test_an_operator_that_no_other_engine_knows_leaves_them_out_in_a_line_each(
+def test_engines_without_an_operator_are_left_out_with_one_line_each(
     tmp_path: Path, images: Path, capsys: Capture
 ) -> None:
     folder = code_folder(tmp_path / "own", trusted=True)
-    (folder / "network.py").write_text(UNKNOWN_TO_OTHERS)
+    (folder / "network.py").write_text(UNKNOWN_OPERATOR)
     torch.save({"head.weight": torch.eye(3), "head.bias": torch.zeros(3)}, folder / "own.pth")
-    assert networks.made(read_folder(folder), {}, False, images) == {}
-    said = capsys.readouterr().err.splitlines()
-    assert [line.partition(": ")[0] for line in said] == [
-        f"!! {name} is left out, for it cannot be made" for name in NAMES[:2]
+    assert networks.add_missing(read_folder(folder), {}, False, images) == {}
+    warnings = capsys.readouterr().err.splitlines()
+    assert [line.split(": ", 2)[:2] for line in warnings] == [
+        [f"!! {name} is left out", "it cannot be made"] for name in NAMES[:2]
     ]
-    assert all(line.partition(": ")[2] for line in said)
+    assert all(line.split(": ", 2)[2] for line in warnings)
     assert networks.files(folder) == []
 
 
-def test_a_folder_that_cannot_be_read_as_a_network_is_a_fault_of_its_weights(tmp_path: Path) -> None:
+def test_unreadable_weights_are_reported(tmp_path: Path) -> None:
     folder = openvino_folder(tmp_path / "bright")
     (folder / "model.xml").write_text("<net/>")
     with pytest.raises(Exception, match=r"model\.xml: cannot be read: .*model\.xml: not a network that OpenVINO can"):

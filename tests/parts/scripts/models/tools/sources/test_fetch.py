@@ -47,13 +47,13 @@ class FetchWorkspace:
             out, err = tool.communicate()
         return subprocess.CompletedProcess(tool.args, tool.returncode, out, err)
 
-    def refused(self, source: str, *arguments: str) -> list[str]:
+    def error_lines(self, source: str, *arguments: str) -> list[str]:
         """Fetch, which must fail, and return the error lines."""
         done = self.fetch(source, *arguments)
         assert done.returncode == 1, done.stderr
         return [line.removeprefix("!! ") for line in done.stderr.splitlines() if line.startswith("!! ")]
 
-    def fetched(self, source: str, *arguments: str) -> dict[str, str]:
+    def report_of(self, source: str, *arguments: str) -> dict[str, str]:
         """Fetch, which must succeed, and return the report."""
         done = self.fetch(source, *arguments)
         assert done.returncode == 0, done.stderr
@@ -75,7 +75,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
 
 @pytest.fixture
 def workspace(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FetchWorkspace:
-    hub.mend()
+    hub.reset()
     hub.files = {"/files/net.onnx": WEIGHTS}
     (tmp_path / "home").mkdir()
     for name, value in hub.environ(tmp_path / "home").items():
@@ -87,7 +87,7 @@ def workspace(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fetc
 
 @pytest.mark.parametrize("kind", ["hf", "ms"])
 def test_only_the_files_that_serving_needs_are_fetched(workspace: FetchWorkspace, kind: str) -> None:
-    report = workspace.fetched(f"{kind}:{VIT}")
+    report = workspace.report_of(f"{kind}:{VIT}")
     assert report == {
         "source": f"{kind}:{VIT}@{COMMIT}",
         "path": str(workspace.files),
@@ -100,10 +100,10 @@ def test_only_the_files_that_serving_needs_are_fetched(workspace: FetchWorkspace
 
 @pytest.mark.parametrize("kind", ["hf", "ms"])
 def test_complete_files_are_not_fetched_again(workspace: FetchWorkspace, kind: str) -> None:
-    workspace.fetched(f"{kind}:{VIT}")
+    workspace.report_of(f"{kind}:{VIT}")
     (workspace.files / "model.safetensors").write_bytes(WEIGHTS[:-1] + b"?")
     (workspace.files / "pytorch_model.bin").write_bytes(b"left by an older version")
-    workspace.hub.mend()
+    workspace.hub.reset()
     done = workspace.fetch(f"{kind}:{VIT}")
     assert f"   {kind}:{VIT}@{COMMIT}: 0.1 MB to fetch, 1 of 3 files\n   1/1 model.safetensors, 0.1 MB" in done.stdout
     assert workspace.content() == {**SMALL, "model.safetensors": WEIGHTS}
@@ -111,7 +111,7 @@ def test_complete_files_are_not_fetched_again(workspace: FetchWorkspace, kind: s
 
 def test_an_address_is_fetched_and_recorded_without_its_secrets(workspace: FetchWorkspace) -> None:
     host = workspace.hub.address.removeprefix("http://")
-    report = workspace.fetched(f"http://me:word@{host}/files/net.onnx?signature=secret", "--sha256", DIGEST.upper())
+    report = workspace.report_of(f"http://me:word@{host}/files/net.onnx?signature=secret", "--sha256", DIGEST.upper())
     assert (report["source"], report["path"]) == (f"http://{host}/files/net.onnx", str(workspace.files / "net.onnx"))
     assert workspace.content() == {"net.onnx": WEIGHTS}
 
@@ -131,14 +131,14 @@ def test_an_address_is_fetched_and_recorded_without_its_secrets(workspace: Fetch
 def test_an_interrupted_download_is_resumed(workspace: FetchWorkspace, source: str, name: str, message: str) -> None:
     half = len(WEIGHTS) // 2
     workspace.hub.cut[name] = half
-    (line,) = workspace.refused(source.format(hub=workspace.hub.address))
+    (line,) = workspace.error_lines(source.format(hub=workspace.hub.address))
     assert line.endswith(message)
     (part,) = [data for path, data in workspace.content().items() if path.endswith(PARTIAL)]
     assert part == WEIGHTS[:half]
-    workspace.hub.mend()
-    workspace.fetched(source.format(hub=workspace.hub.address))
+    workspace.hub.reset()
+    workspace.report_of(source.format(hub=workspace.hub.address))
     assert workspace.content()[name] == WEIGHTS
-    assert {one.range for one in workspace.hub.asked if one.range} == {f"bytes={half}-"}
+    assert {one.range for one in workspace.hub.requests if one.range} == {f"bytes={half}-"}
 
 
 @pytest.mark.parametrize("source", [f"hf:{VIT}", "{hub}/files/net.onnx"])
@@ -148,16 +148,16 @@ def test_a_lost_connection_is_resumed_within_one_run(workspace: FetchWorkspace, 
     done = workspace.fetch(source.format(hub=workspace.hub.address))
     assert done.returncode == 0, done.stderr
     assert workspace.content()[name] == WEIGHTS
-    assert {one.range for one in workspace.hub.asked if one.range} == {"bytes=60000-"}
+    assert {one.range for one in workspace.hub.requests if one.range} == {"bytes=60000-"}
     assert done.stdout.splitlines().count("      the connection was lost: resuming") == 1
 
 
 def test_a_part_of_a_changed_file_is_not_resumed(workspace: FetchWorkspace) -> None:
     workspace.hub.cut["net.onnx"] = 1000
-    workspace.refused(f"{workspace.hub.address}/files/net.onnx")
-    workspace.hub.mend()
+    workspace.error_lines(f"{workspace.hub.address}/files/net.onnx")
+    workspace.hub.reset()
     workspace.hub.files["/files/net.onnx"] = WEIGHTS[::-1]
-    workspace.fetched(f"{workspace.hub.address}/files/net.onnx")
+    workspace.report_of(f"{workspace.hub.address}/files/net.onnx")
     assert workspace.content() == {"net.onnx": WEIGHTS[::-1]}
 
 
@@ -166,25 +166,25 @@ def test_a_flipped_byte_is_detected_and_the_file_fetched_again(workspace: FetchW
     name = "net.onnx" if source.startswith("{") else "model.safetensors"
     arguments = ["--sha256", DIGEST] if source.startswith("{") else []
     workspace.hub.flipped.add(name)
-    assert workspace.refused(source.format(hub=workspace.hub.address), *arguments) == [
+    assert workspace.error_lines(source.format(hub=workspace.hub.address), *arguments) == [
         f"{workspace.files / name}: found sha256 {FLIPPED}, needed {DIGEST}: the file was removed; fetch it again, "
         "if necessary from another mirror"
     ]
     assert name not in workspace.content()
-    workspace.hub.mend()
-    workspace.fetched(source.format(hub=workspace.hub.address), *arguments)
+    workspace.hub.reset()
+    workspace.report_of(source.format(hub=workspace.hub.address), *arguments)
     assert workspace.content()[name] == WEIGHTS
 
 
 def test_a_small_file_is_checked_against_its_git_blob_id(workspace: FetchWorkspace) -> None:
     workspace.hub.flipped.add("config.json")
-    (line,) = workspace.refused(f"hf:{VIT}")
+    (line,) = workspace.error_lines(f"hf:{VIT}")
     assert line.startswith(f"{workspace.files}/config.json: found git ")
 
 
 def test_a_git_lfs_pointer_instead_of_a_file_is_refused(workspace: FetchWorkspace) -> None:
     workspace.hub.files["/raw/net.pth"] = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
-    assert workspace.refused(f"{workspace.hub.address}/raw/net.pth") == [
+    assert workspace.error_lines(f"{workspace.hub.address}/raw/net.pth") == [
         f"{workspace.files}/net.pth: found a Git LFS pointer, needed the file that it stands for: "
         "use the file's download address, or another mirror"
     ]
@@ -195,19 +195,19 @@ def test_a_web_page_instead_of_a_file_is_refused(workspace: FetchWorkspace) -> N
     workspace.hub.files["/blob/net.pth"] = b"<html>"
     workspace.hub.web_pages.add("/blob/net.pth")
     address = f"{workspace.hub.address}/blob/net.pth"
-    assert workspace.refused(address) == [
+    assert workspace.error_lines(address) == [
         f"SOURCE: found a web page at {address}, needed the address of a model's file"
     ]
 
 
 def test_a_file_is_fetched_from_a_server_without_head_and_content_length(workspace: FetchWorkspace) -> None:
-    workspace.hub.headless.add("net.onnx")
-    workspace.hub.lengthless.add("net.onnx")
+    workspace.hub.without_head.add("net.onnx")
+    workspace.hub.without_length.add("net.onnx")
     try:
-        workspace.fetched(f"{workspace.hub.address}/files/net.onnx")
+        workspace.report_of(f"{workspace.hub.address}/files/net.onnx")
     finally:
-        workspace.hub.headless.clear()
-        workspace.hub.lengthless.clear()
+        workspace.hub.without_head.clear()
+        workspace.hub.without_length.clear()
     assert workspace.content() == {"net.onnx": WEIGHTS}
 
 
@@ -215,27 +215,27 @@ def test_a_token_is_sent_to_the_hub_and_not_to_its_file_servers(
     workspace: FetchWorkspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    workspace.fetched(f"hf:{VIT}")
-    shown = {one.path.startswith("/cdn/"): one.authorization for one in workspace.hub.asked}
-    assert shown == {False: "Bearer hf_secret", True: ""}
+    workspace.report_of(f"hf:{VIT}")
+    authorizations = {one.path.startswith("/cdn/"): one.authorization for one in workspace.hub.requests}
+    assert authorizations == {False: "Bearer hf_secret", True: ""}
 
 
 def test_the_clients_send_nothing_that_identifies_this_machine(workspace: FetchWorkspace) -> None:
-    workspace.fetched(f"hf:{VIT}")
-    assert not any("torch" in one.agent for one in workspace.hub.asked)
-    workspace.hub.mend()
-    workspace.fetched(f"ms:{VIT}")
-    assert {f"session_id/{'0' * 32};" in one.agent for one in workspace.hub.asked} == {True}
+    workspace.report_of(f"hf:{VIT}")
+    assert not any("torch" in one.agent for one in workspace.hub.requests)
+    workspace.hub.reset()
+    workspace.report_of(f"ms:{VIT}")
+    assert {f"session_id/{'0' * 32};" in one.agent for one in workspace.hub.requests} == {True}
 
 
 def test_a_proxy_is_used(workspace: FetchWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", workspace.hub.address)
-    workspace.fetched("http://models.invalid/files/net.onnx")
+    workspace.report_of("http://models.invalid/files/net.onnx")
     assert workspace.content() == {"net.onnx": WEIGHTS}
 
 
 @pytest.mark.parametrize(
-    ("source", "refusal", "arguments", "message"),
+    ("source", "response", "arguments", "message"),
     [
         ("hf:org/none", None, (), f"hf:org/none: {NO_SUCH}"),
         (
@@ -292,12 +292,12 @@ def test_a_proxy_is_used(workspace: FetchWorkspace, monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_an_error_of_a_server_is_one_line(
-    workspace: FetchWorkspace, source: str, refusal: tuple[int, str] | None, arguments: tuple[str, ...], message: str
+    workspace: FetchWorkspace, source: str, response: tuple[int, str] | None, arguments: tuple[str, ...], message: str
 ) -> None:
-    if refusal:
-        workspace.hub.refused[VIT] = refusal
+    if response:
+        workspace.hub.refused[VIT] = response
     address = workspace.hub.address
-    assert workspace.refused(source.format(hub=address), *arguments) == [message.format(hub=address)]
+    assert workspace.error_lines(source.format(hub=address), *arguments) == [message.format(hub=address)]
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ def test_an_unreachable_server_is_named_with_the_remedies(
         dead = f"http://127.0.0.1:{silent.getsockname()[1]}"
         for variable in ("HF_ENDPOINT", "MODELSCOPE_ENDPOINT", "WANWU_TORCHVISION_MIRROR"):
             monkeypatch.setenv(variable, dead)
-        assert workspace.refused(source.format(dead=dead)) == [
+        assert workspace.error_lines(source.format(dead=dead)) == [
             f"{dead}: no connection: Connection refused: needed a network: "
             f"set https_proxy for a proxy{mirror}; {COPY_FILES}"
         ]
@@ -325,7 +325,7 @@ def test_an_unreachable_server_is_named_with_the_remedies(
 
 def test_offline_mode_is_reported(workspace: FetchWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    assert workspace.refused(f"hf:{VIT}") == [
+    assert workspace.error_lines(f"hf:{VIT}") == [
         f"hf:{VIT}: found HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE set: unset it to fetch"
     ]
 
@@ -346,19 +346,19 @@ def test_a_disk_that_is_too_small_is_reported_before_anything_is_fetched(
 ) -> None:
     free = shutil.disk_usage(small_disk).free
     room = f"found {free / 1e6:.1f} MB free, needed 0.1 MB"
-    assert workspace.refused(f"hf:{VIT}") == [f"{small_disk / FILES}: {room}: make room there"]
+    assert workspace.error_lines(f"hf:{VIT}") == [f"{small_disk / FILES}: {room}: make room there"]
     assert workspace.content() == {}
-    assert not any("/resolve/" in one.path for one in workspace.hub.asked)
+    assert not any("/resolve/" in one.path for one in workspace.hub.requests)
 
 
 def test_a_full_disk_is_reported_and_the_downloaded_part_kept(workspace: FetchWorkspace, small_disk: Path) -> None:
     source = f"{workspace.hub.address}/files/net.onnx"
-    workspace.hub.lengthless.add("net.onnx")  # so that the size is not known beforehand
+    workspace.hub.without_length.add("net.onnx")  # so that the size is not known beforehand
     try:
-        lines = workspace.refused(source)
+        lines = workspace.error_lines(source)
     finally:
-        workspace.hub.lengthless.clear()
-    assert lines == [f"{source}: found no space left on the disk, needed room for the rest: make room"]
+        workspace.hub.without_length.clear()
+    assert lines == [f"{source}: found no space left on the disk, needed space for the rest: free some space"]
     ((name, part),) = workspace.content().items()
     assert name.endswith(".part")
     assert part == WEIGHTS[: len(part)] != b""

@@ -165,7 +165,7 @@ def test_only_the_json_has_long_lists_in_full() -> None:
 def test_missing_metrics_are_explained() -> None:
     no_threshold = replace(evaluation().metrics, unsure_below=None, unsure=None)
     lines = table(evaluation(3, no_threshold)).splitlines()
-    assert f"unsure below       -       (there is no such score: {RULE})" in lines
+    assert f"unsure below       -       (no score meets the rule: {RULE})" in lines
     no_probabilities = replace(no_threshold, calibration_error=None, bins=())
     lines = table(evaluation(3, no_probabilities)).splitlines()
     assert "calibration error  -      (the scores are not probabilities)" in lines

@@ -1,4 +1,4 @@
-"""Engines tried on small folders: what is measured, and which batch sizes are sound."""
+"""Benchmarks of engines on small folders: the measurements, the valid batch sizes and the candidates."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from scripts.models.tools.prepare import benchmark, measure
-from scripts.models.tools.prepare.benchmark import Candidate, Subject, run_benchmark
+from scripts.models.tools.prepare.benchmark import Candidate, ModelUnderTest, run_benchmark
 from scripts.models.tools.prepare.effort import QUICK
 from scripts.models.tools.prepare.measure import Bench
 from tests.folders import SIZE, Bright, checkpoint_folder, finish, onnx_folder, openvino_folder, small_network
 from tests.unit.hardware import recorded
-from worker.contract.machine import kind
+from worker.contract.machine import machine_kind
 from worker.models.folder import read_folder
 
 PREPARED = {
@@ -21,7 +21,7 @@ PREPARED = {
     "onnxruntime-f32": "prepared/f32.onnx", "onnxruntime-int8": "prepared/int8.onnx",
 }  # fmt: skip
 OPENVINO = Candidate("openvino", "f32", "")
-BRIEF = replace(QUICK, turn_s=0.001, measure_s=0.0)
+BRIEF = replace(QUICK, min_run_s=0.001, measure_s=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -31,17 +31,17 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_an_engine_is_timed_at_every_batch_size_and_asked_about_every_image(tmp_path: Path, images: Path) -> None:
-    found = run_benchmark(Subject(openvino_folder(tmp_path / "bright"), {}, images, BRIEF), OPENVINO, 1)
-    assert found.logits.shape == (20, 3)
-    assert found.fault == ""
-    assert set(found.seconds) == set(benchmark.CPU_SIZES)
-    assert all(0 < seconds < 1 for seconds in found.seconds.values())
-    assert 10_000_000 < found.memory < 10_000_000_000
+def test_an_engine_is_timed_at_every_batch_size_and_classifies_every_image(tmp_path: Path, images: Path) -> None:
+    result = run_benchmark(ModelUnderTest(openvino_folder(tmp_path / "bright"), {}, images, BRIEF), OPENVINO, 1)
+    assert result.logits.shape == (20, 3)
+    assert result.fault == ""
+    assert set(result.seconds) == set(benchmark.CPU_SIZES)
+    assert all(0 < seconds < 1 for seconds in result.seconds.values())
+    assert 10_000_000 < result.memory < 10_000_000_000
 
 
-class OfWholeBatch(Bright):
-    """What a conversion that mistook the batch gives: right for one image, not for several."""
+class BatchMean(Bright):
+    """A network like a wrong conversion: right for one image, not for several."""
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         return super().forward(pixels).mean(dim=0, keepdim=True).expand(pixels.shape[0], 3)
@@ -51,42 +51,42 @@ def test_batch_sizes_that_change_the_answers_are_left_out(tmp_path: Path, images
     colours = np.full((4, SIZE, SIZE, 3), 128, np.uint8)
     colours[0, ..., 0] = colours[1, ..., 2] = 255
     np.save(tmp_path / "colours.npy", colours)
-    folder = openvino_folder(tmp_path / "whole", network=OfWholeBatch())
-    found = run_benchmark(Subject(folder, {}, tmp_path / "colours.npy", BRIEF), OPENVINO, 1)
-    assert found.batch_sizes == (1,)
-    assert set(found.seconds) == {1}
+    folder = openvino_folder(tmp_path / "whole", network=BatchMean())
+    result = run_benchmark(ModelUnderTest(folder, {}, tmp_path / "colours.npy", BRIEF), OPENVINO, 1)
+    assert result.batch_sizes == (1,)
+    assert set(result.seconds) == {1}
 
 
-def test_a_network_exported_for_one_image_is_tried_with_one(tmp_path: Path, images: Path) -> None:
+def test_a_network_exported_for_one_image_is_benchmarked_with_one(tmp_path: Path, images: Path) -> None:
     path = tmp_path / "one"
     path.mkdir()
     network = small_network()
     torch.export.save(torch.export.export(network, (torch.zeros(1, 3, SIZE, SIZE),)), path / "m.pt2")
     finish(path, network, loader="pt2", weights="m.pt2", batch_sizes=[1])
-    found = run_benchmark(Subject(path, {}, images, BRIEF), Candidate("torch", "f32", ""), 1)
-    assert (set(found.seconds), found.logits.shape) == ({1}, (20, 3))
+    result = run_benchmark(ModelUnderTest(path, {}, images, BRIEF), Candidate("torch", "f32", ""), 1)
+    assert (set(result.seconds), result.logits.shape) == ({1}, (20, 3))
 
 
-def test_another_answer_to_a_golden_image_is_a_fault(tmp_path: Path, images: Path) -> None:
+def test_a_different_answer_to_a_golden_image_is_a_fault(tmp_path: Path, images: Path) -> None:
     folder = openvino_folder(tmp_path / "bright")
     manifest = folder / "model.toml"
     golden = read_folder(folder).golden[0]
     manifest.write_text(manifest.read_text().replace(f"score = {golden.score:.4f}", "score = 0.1"))
-    assert "expected cat (0.100)" in run_benchmark(Subject(folder, {}, images, BRIEF), OPENVINO, 1).fault
+    assert "expected cat (0.100)" in run_benchmark(ModelUnderTest(folder, {}, images, BRIEF), OPENVINO, 1).fault
 
 
 def bench(folder: Path, quantised: bool = False, machine: str = "two-cores") -> Bench:
     prepared = PREPARED if "checkpoint" in folder.name else {}
-    return Bench(read_folder(folder), Subject(folder, prepared, folder, BRIEF), recorded(machine), quantised)
+    return Bench(read_folder(folder), ModelUnderTest(folder, prepared, folder, BRIEF), recorded(machine), quantised)
 
 
-def test_all_that_can_run_is_tried(tmp_path: Path) -> None:
+def test_everything_that_can_run_is_a_candidate(tmp_path: Path) -> None:
     torch_built = checkpoint_folder(tmp_path / "checkpoint")
     assert list(map(str, measure.candidates(bench(torch_built)))) == [
         "torch f32", "torch bf16", "openvino f32", "openvino bf16", "openvino int8", "onnxruntime f32",
         "onnxruntime int8",
     ]  # fmt: skip
-    assert {candidate.machine for candidate in measure.candidates(bench(torch_built))} == {kind()}
+    assert {candidate.machine for candidate in measure.candidates(bench(torch_built))} == {machine_kind()}
     ready = openvino_folder(tmp_path / "ready")
     assert list(map(str, measure.candidates(bench(ready)))) == ["openvino f32", "openvino bf16"]
     assert list(map(str, measure.candidates(bench(ready, quantised=True)))) == ["openvino int8"]

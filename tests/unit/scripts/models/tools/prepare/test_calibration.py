@@ -24,40 +24,40 @@ def test_generated_images_fit_networks_of_any_number_of_channels(
     folder: ModelFolder, channels: int, golden: int
 ) -> None:
     values = (0.5,) * channels
-    taken = replace(folder.input, pixels=Pixels(channels), mean=values, std=values)
-    found = calibration.generated(replace(folder, input=taken))
+    model_input = replace(folder.input, pixels=Pixels(channels), mean=values, std=values)
+    found = calibration.generate(replace(folder, input=model_input))
     assert found.calibration.shape == (300 + golden, SIZE, SIZE, channels)
     assert found.check.shape == (200, SIZE, SIZE, channels)
     assert found.check.dtype == np.uint8
     assert all(found.check[..., channel].std() > 30 for channel in range(channels))
 
 
-def test_own_images_are_all_taken_and_none_is_in_both_sets(folder: ModelFolder, tmp_path: Path) -> None:
+def test_all_own_images_are_used_in_exactly_one_set(folder: ModelFolder, tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     (tmp_path / "notes.txt").write_text("not an image")
     for number in range(60):
-        place = tmp_path / "below" if number % 2 else tmp_path
-        image((number * 4, 100, 100)).save(place / f"{number:02}.png")
-    found = calibration.own(folder, tmp_path)
+        parent = tmp_path / "below" if number % 2 else tmp_path
+        image((number * 4, 100, 100)).save(parent / f"{number:02}.png")
+    found = calibration.load(folder, tmp_path)
     assert (len(found.calibration), len(found.check)) == (36 + 1, 24)
     assert found.calibration[-1].tobytes() == decoder(folder)(folder.golden[0].image.read_bytes()).tobytes()
-    shown = (*found.calibration[:-1], *found.check)
-    reds = [round(one[..., 0].mean() / 4) for one in shown]
+    all_images = (*found.calibration[:-1], *found.check)
+    reds = [round(decoded[..., 0].mean() / 4) for decoded in all_images]
     assert sorted(reds) == pytest.approx(list(range(60)), abs=2)
-    assert len({one.tobytes() for one in shown}) == 60
+    assert len({decoded.tobytes() for decoded in all_images}) == 60
 
 
-def test_of_many_own_images_some_of_everywhere_are_taken(folder: ModelFolder, tmp_path: Path) -> None:
+def test_a_sample_of_many_own_images_is_evenly_spread(folder: ModelFolder, tmp_path: Path) -> None:
     for number in range(120):
         image((number * 2, 100, 100)).save(tmp_path / f"{number:03}.png")
-    found = calibration.own(folder, tmp_path, 50)
-    reds = np.array([one[..., 0].mean() / 2 for one in (*found.calibration[:-1], *found.check)])
+    found = calibration.load(folder, tmp_path, 50)
+    reds = np.array([decoded[..., 0].mean() / 2 for decoded in (*found.calibration[:-1], *found.check)])
     assert len(reds) == 50
     assert np.histogram(reds, 5, (0, 120))[0].min() >= 8
 
 
 def test_too_few_own_images_are_refused(folder: ModelFolder, tmp_path: Path) -> None:
     image((9, 9, 9)).save(tmp_path / "one.png")
-    with pytest.raises(ModelError) as refusal:
-        calibration.own(folder, tmp_path)
-    assert str(refusal.value) == (f"{tmp_path}: found 1 images that can be decoded, needed 50 or more, best 500")
+    with pytest.raises(ModelError) as caught:
+        calibration.load(folder, tmp_path)
+    assert str(caught.value) == (f"{tmp_path}: found 1 images that can be decoded, needed 50 or more, preferably 500")

@@ -29,24 +29,24 @@ def slope(grey: np.ndarray) -> float:
 def test_the_spectrum_falls_as_that_of_natural_images(images: np.ndarray) -> None:
     """Tolhurst, Tadmor and Chao, "Amplitude spectra of natural images", 1992: -2.4 in power, from -3 to -1.6."""
     slopes = [slope(image.mean(axis=-1)) for image in images]
-    assert all(-3 < one < -1.6 for one in slopes)
+    assert all(-3 < value < -1.6 for value in slopes)
     assert -2.6 < np.mean(slopes) < -2.1
 
 
-def test_the_channels_go_together_and_the_contrast_is_a_photographs(images: np.ndarray) -> None:
+def test_the_channels_correlate_and_the_contrast_is_that_of_a_photograph(images: np.ndarray) -> None:
     correlations = np.array([np.corrcoef(image.reshape(-1, 3).T) for image in images]).mean(axis=0)
     red_green, red_blue, green_blue = correlations[0, 1], correlations[0, 2], correlations[1, 2]
     assert 0.8 < red_blue < min(red_green, green_blue) < 0.99
     assert 40 < images.std(axis=(1, 2)).mean() < 75
 
 
-def test_a_file_is_as_large_as_a_photos(images: np.ndarray) -> None:
+def test_a_file_is_as_large_as_a_photograph(images: np.ndarray) -> None:
     files = [jpeg(seed) for seed in SEEDS]
     assert 80_000 < np.mean([len(file) for file in files]) < 120_000
     assert Image.open(io.BytesIO(files[0])).size == SIZE == (500, 375)
 
 
-def test_a_seed_gives_its_image_and_no_other() -> None:
+def test_a_seed_determines_the_image() -> None:
     assert photo(3, (60, 40)).tobytes() == photo(3, (60, 40)).tobytes()
     assert photo(3, (60, 40)).tobytes() != photo(4, (60, 40)).tobytes()
     assert (photo(3, (60, 40)).size, photo(3, (60, 40)).mode) == ((60, 40), "RGB")

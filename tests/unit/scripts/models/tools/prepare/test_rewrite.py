@@ -1,4 +1,4 @@
-"""model.toml written anew with what was prepared and measured: only [engine] and the list of files change."""
+"""model.toml rewritten after the preparation: only [engine] and the list of files change."""
 
 import tomllib
 from dataclasses import replace
@@ -7,10 +7,10 @@ import pytest
 
 from scripts.cluster.config import ROOT
 from scripts.models.tools.rewrite import rewritten
-from worker.contract.engine import EngineSpec, Measured, Scaling
+from worker.contract.engine import EngineSpec, Measurement, Scaling
 from worker.contract.fields import ModelError
 
-ROW = Measured("m", "openvino", "int8", (1, 4), 512.34, 0.995, 0.0131, True)
+ROW = Measurement("m", "openvino", "int8", (1, 4), 512.34, 0.995, 0.0131, True)
 SPEC = EngineSpec(
     "openvino", "f32", (1, 4), 0.0, {"openvino-f32": "prepared/f32.xml"}, (ROW,), (Scaling("m", 2, 301.04, 6.123),)
 )
@@ -37,7 +37,7 @@ chosen = true
 image = "g"
 # the end
 """
-WANTED = """# by hand
+EXPECTED = """# by hand
 name = "x"   # a name
 [files]
 "a" = "1"  # first
@@ -80,20 +80,20 @@ image = "g"
 
 
 def test_only_engine_and_prepared_files_change() -> None:
-    assert rewritten(TEXT, "model.toml", {"prepared/f32.xml": "3"}, SPEC) == WANTED
+    assert rewritten(TEXT, "model.toml", {"prepared/f32.xml": "3"}, SPEC) == EXPECTED
 
 
-def test_what_was_measured_quickly_says_so() -> None:
+def test_a_quick_measurement_is_marked() -> None:
     quick = replace(SPEC, measured=(replace(ROW, quick=True),))
-    wanted = WANTED.replace("chosen = true\n", "chosen = true\nquick = true\n")
-    assert rewritten(TEXT, "model.toml", {"prepared/f32.xml": "3"}, quick) == wanted
+    expected = EXPECTED.replace("chosen = true\n", "chosen = true\nquick = true\n")
+    assert rewritten(TEXT, "model.toml", {"prepared/f32.xml": "3"}, quick) == expected
 
 
-def test_writing_the_same_again_changes_nothing() -> None:
-    assert rewritten(WANTED, "model.toml", {"prepared/f32.xml": "3"}, SPEC) == WANTED
+def test_rewriting_the_same_values_changes_nothing() -> None:
+    assert rewritten(EXPECTED, "model.toml", {"prepared/f32.xml": "3"}, SPEC) == EXPECTED
 
 
-def test_the_photos_keeps_every_other_byte() -> None:
+def test_every_other_byte_of_the_embedded_model_stays() -> None:
     before = (ROOT / "worker/photos/model.toml").read_text()
     after = rewritten(before, "model.toml", {}, SPEC)
     assert after[: before.index("[engine]")] == before[: before.index("[engine]")]
@@ -109,18 +109,18 @@ def test_the_photos_keeps_every_other_byte() -> None:
         '# one\r\n[files]\r\n"a" = "1"\r\n[engine]\r\nname = "x"\r\n# end\r\n',
     ],
 )
-def test_other_layouts_are_understood_and_keep_their_comments(text: str) -> None:
+def test_other_layouts_keep_their_comments(text: str) -> None:
     after = rewritten(text, "model.toml", {"prepared/f32.xml": "3"}, SPEC)
     assert tomllib.loads(after)["files"] == tomllib.loads(text)["files"] | {"prepared/f32.xml": "3"}
-    assert tomllib.loads(after)["engine"] == tomllib.loads(WANTED)["engine"]
+    assert tomllib.loads(after)["engine"] == tomllib.loads(EXPECTED)["engine"]
     assert ("# one" in after, "# end" in after) == (True, True)
 
 
-def test_tables_in_pieces_are_refused_rather_than_spoilt() -> None:
+def test_tables_in_several_pieces_are_refused() -> None:
     text = '[files]\n[engine]\nname = "x"\n[[golden]]\nimage = "g"\n[[engine.measured]]\nchosen = true\n'
-    with pytest.raises(ModelError) as refusal:
+    with pytest.raises(ModelError) as caught:
         rewritten(text, "m/model.toml", {"prepared/f32.xml": "3"}, SPEC)
-    assert str(refusal.value) == (
-        "m/model.toml: found the tables of [engine] or [files] with others between them: "
-        "write them one after another, then prepare the model again"
+    assert str(caught.value) == (
+        "m/model.toml: found other tables between those of [engine] or [files], needed each of the two in "
+        "one piece: move its tables together, then prepare the model again"
     )

@@ -1,4 +1,4 @@
-"""Who may serve and who is fastest, from numbers alone."""
+"""Which candidates may serve and which is fastest, computed from recorded results."""
 
 from dataclasses import replace
 
@@ -6,25 +6,25 @@ import numpy as np
 import pytest
 
 from scripts.models.tools.prepare import select
-from scripts.models.tools.prepare.benchmark import BenchmarkResult, Candidate, worth_having
+from scripts.models.tools.prepare.benchmark import BenchmarkResult, Candidate, useful_batch_sizes
 from scripts.models.tools.prepare.merge import merge_measurements
-from worker.contract.engine import EngineSpec, Measured, Scaling
+from worker.contract.engine import EngineSpec, Measurement, Scaling
 from worker.models.labels import Labels
 from worker.models.scores import Group, Output
 
 REFERENCE = np.array([[3.0, 1.0, 0.0], [0.0, 2.0, 2.005], [0.0, 0.0, 9.0], [5.0, 1.0, 0.0]], np.float32)
 ALL = np.arange(3)
 LABELS = Labels({"en": ("a", "b", "c")})
-ROW = Measured("here", "torch", "f32", (1,), 10.0, 1.0, 0.0, False)
+ROW = Measurement("here", "torch", "f32", (1,), 10.0, 1.0, 0.0, False)
 
 
-def test_the_same_best_class_is_agreement_whatever_its_score() -> None:
+def test_the_same_best_class_is_agreement_regardless_of_its_score() -> None:
     assert select.agreement(REFERENCE, REFERENCE * 2 + 1, ALL) == 1
     assert select.agreement(REFERENCE, np.roll(REFERENCE, 1, axis=1), ALL) == 0
     assert select.agreement(REFERENCE, REFERENCE * np.array([[1], [1], [-1], [1]], np.float32), ALL) == 0.75
 
 
-def test_where_the_reference_itself_has_not_decided_either_answer_agrees() -> None:
+def test_either_class_agrees_with_a_tie_of_the_reference() -> None:
     other = REFERENCE.copy()
     other[1] = [0.0, 2.005, 2.0]
     assert select.agreement(REFERENCE, other, ALL) == 1
@@ -37,42 +37,42 @@ def test_classes_of_groups_do_not_compete_for_the_label() -> None:
     assert select.agreement(REFERENCE, other, np.array([0, 1])) == 1
 
 
-def trial(logits: np.ndarray = REFERENCE) -> BenchmarkResult:
+def result(logits: np.ndarray = REFERENCE) -> BenchmarkResult:
     return BenchmarkResult(logits, "", {1: 0.02, 2: 0.0199, 4: 0.01, 8: 0.0101}, 100)
 
 
-def test_a_row_tells_speed_agreement_and_the_largest_difference_of_a_score() -> None:
+def test_a_row_has_speed_agreement_and_the_largest_difference_of_a_score() -> None:
     shifted = REFERENCE.copy()
     shifted[0] = [1.0, 3.0, 0.0]
     output = Output("softmax", LABELS)
-    row = select.measured(Candidate("openvino", "int8", "here"), trial(shifted), REFERENCE, output)
+    row = select.compare(Candidate("openvino", "int8", "here"), result(shifted), REFERENCE, output)
     scores = output.scores(REFERENCE[0])
     assert (row.machine, row.engine, row.precision, row.batch_sizes) == ("here", "openvino", "int8", (1, 4))
     assert (row.images_per_s, row.agreement, row.chosen) == (50.0, 0.75, False)
     assert row.difference == pytest.approx(scores[0] - scores[1])
 
 
-def test_scores_are_compared_as_each_class_is_scored() -> None:
+def test_scores_are_compared_after_the_activation_of_each_class() -> None:
     grouped = Output("softmax", LABELS, groups=(Group("ripe", (2,), "sigmoid"),))
     other = REFERENCE.copy()
     other[3, 2] = 9.0
-    row = select.measured(Candidate("openvino", "f32", "here"), trial(other), REFERENCE, grouped)
+    row = select.compare(Candidate("openvino", "f32", "here"), result(other), REFERENCE, grouped)
     assert row.agreement == 1
     assert row.difference == pytest.approx(1 / (1 + np.exp(-9)) - 0.5)
 
 
-def test_only_images_that_both_were_asked_about_are_compared() -> None:
-    row = select.measured(Candidate("torch", "f32", "here"), trial(REFERENCE[:2]), REFERENCE, Output("softmax", LABELS))
+def test_only_images_that_both_classified_are_compared() -> None:
+    row = select.compare(Candidate("torch", "f32", "here"), result(REFERENCE[:2]), REFERENCE, Output("softmax", LABELS))
     assert (row.agreement, row.difference) == (1, 0)
 
 
-def test_a_gpu_is_measured_full_and_a_cpu_one_by_one() -> None:
-    assert select.rate(Candidate("torch", "fp16", "gpu", "GPU-1"), trial()) == 100
-    assert select.rate(Candidate("torch", "bf16", "cpu"), trial()) == 50
+def test_a_gpu_is_rated_with_full_batches_and_a_cpu_with_single_images() -> None:
+    assert select.rate(Candidate("torch", "fp16", "gpu", "GPU-1"), result()) == 100
+    assert select.rate(Candidate("torch", "bf16", "cpu"), result()) == 50
 
 
 @pytest.mark.parametrize(
-    ("seconds", "kept"),
+    ("seconds", "useful"),
     [
         ({1: 1.0}, (1,)),
         ({1: 1.0, 2: 0.98, 4: 0.96}, (1, 4)),
@@ -80,13 +80,13 @@ def test_a_gpu_is_measured_full_and_a_cpu_one_by_one() -> None:
         ({1: 1.0, 2: 1.2, 4: 1.3}, (1,)),
     ],
 )
-def test_a_batch_size_is_kept_where_it_beats_all_smaller_ones_by_more_than_noise(
-    seconds: dict[int, float], kept: tuple[int, ...]
+def test_a_batch_size_is_useful_if_it_clearly_beats_all_smaller_ones(
+    seconds: dict[int, float], useful: tuple[int, ...]
 ) -> None:
-    assert worth_having(seconds) == kept
+    assert useful_batch_sizes(seconds) == useful
 
 
-def test_the_fastest_that_passes_is_chosen_on_each_machine() -> None:
+def test_the_fastest_candidate_that_passes_is_chosen_on_each_machine() -> None:
     rows = [
         ROW,
         replace(ROW, engine="openvino", images_per_s=90.0, agreement=0.985),
@@ -95,11 +95,11 @@ def test_the_fastest_that_passes_is_chosen_on_each_machine() -> None:
         replace(ROW, machine="there", chosen=True),
         replace(ROW, machine="there", engine="openvino", images_per_s=5.0),
     ]
-    assert [row.chosen for row in select.with_choice(rows)] == [False, False, True, False, True, False]
+    assert [row.chosen for row in select.choose_fastest(rows)] == [False, False, True, False, True, False]
 
 
-def test_a_machine_where_nothing_passes_has_no_rows() -> None:
-    assert select.with_choice([replace(ROW, agreement=0.5), replace(ROW, machine="there")]) == [
+def test_a_machine_without_a_passing_candidate_has_no_rows() -> None:
+    assert select.choose_fastest([replace(ROW, agreement=0.5), replace(ROW, machine="there")]) == [
         replace(ROW, machine="there", chosen=True)
     ]
 
@@ -122,12 +122,12 @@ def test_rows_of_this_machine_are_replaced_and_those_of_others_kept() -> None:
     assert (spec.name, spec.precision, spec.batch_sizes) == ("openvino", "f32", (1, 4))
 
 
-def test_another_machines_rows_of_a_network_made_anew_go() -> None:
+def test_another_machines_rows_of_a_remade_network_are_dropped() -> None:
     spec = merge_measurements(BEFORE, "timm", PREPARED, {"openvino-int8"}, NEW)
     assert [row for row in spec.measured if row.machine == "there"] == [replace(ROW, machine="there", chosen=True)]
     assert spec.prepared == {"openvino-f32": "prepared/f32.xml"}
 
 
-def test_the_safe_choice_stays_where_openvino_in_f32_does_not_pass() -> None:
+def test_the_safe_choice_is_kept_if_openvino_in_f32_does_not_pass() -> None:
     spec = merge_measurements(BEFORE, "timm", PREPARED, (), [ROW, replace(NEW[1], agreement=0.9)])
     assert (spec.name, spec.precision) == ("torch", "f32")

@@ -3,7 +3,7 @@
 import pytest
 
 from scripts.models.tools.sources import FetchError
-from scripts.models.tools.sources.layout import needed
+from scripts.models.tools.sources.layout import needed_files
 
 REPOSITORIES = {
     "transformers, with every form of the weights": (
@@ -54,14 +54,14 @@ REPOSITORIES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("paths", "wanted"), REPOSITORIES.values(), ids=REPOSITORIES.keys())
-def test_the_weights_are_fetched_in_one_format(paths: list[str], wanted: list[str]) -> None:
-    assert needed("hf:org/name", paths) == wanted
+@pytest.mark.parametrize(("paths", "expected"), REPOSITORIES.values(), ids=REPOSITORIES.keys())
+def test_the_weights_are_fetched_in_one_format(paths: list[str], expected: list[str]) -> None:
+    assert needed_files("hf:org/name", paths) == expected
 
 
-def test_for_timm_its_own_format_is_fetched() -> None:
+def test_timm_gets_the_weights_in_its_own_format() -> None:
     paths = ["config.json", "model.safetensors", "open_clip_config.json", "open_clip_model.safetensors"]
-    assert needed("timm:name", paths, "timm") == ["config.json", "model.safetensors"]
+    assert needed_files("timm:name", paths, "timm") == ["config.json", "model.safetensors"]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_for_timm_its_own_format_is_fetched() -> None:
 )
 def test_a_repository_without_weights_is_refused(paths: list[str], found: str) -> None:
     with pytest.raises(FetchError) as error:
-        needed("hf:org/name", paths)
+        needed_files("hf:org/name", paths)
     assert str(error.value) == (
         f"hf:org/name: found {found}, needed weights such as model.safetensors: "
         "choose a repository that a loader can read"

@@ -35,14 +35,14 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
         yield hub
 
 
-def saved(network: torch.nn.Module, path: Path) -> tuple[str, bytes]:
+def save(network: torch.nn.Module, path: Path) -> tuple[str, bytes]:
     """Save a state dict; return a name with its hash, as both libraries use, and the file's content."""
     torch.save(network.state_dict(), path)
     data = path.read_bytes()
     return f"random-{hashlib.sha256(data).hexdigest()[:8]}.pth", data
 
 
-def made(folder: Path, source: str) -> Path:
+def fetch_and_add(folder: Path, source: str) -> Path:
     """Fetch `source`, make a model folder from it, and return the folder."""
     out = folder / "out"
     out.mkdir()
@@ -62,11 +62,11 @@ def made(folder: Path, source: str) -> Path:
 def test_weights_of_torchvision_become_a_model(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Use random weights instead of published ones, under an address that torchvision is made to know."""
     torch.manual_seed(0)
-    name, data = saved(models.get_model(ARCHITECTURE, weights=None), tmp_path / "weights")
+    name, data = save(models.get_model(ARCHITECTURE, weights=None), tmp_path / "weights")
     published = models.get_model_weights(ARCHITECTURE).DEFAULT
     monkeypatch.setattr(published.value, "url", f"https://download.pytorch.org/models/{name}")
     hub.files[f"/models/{name}"] = data
-    folder = made(tmp_path, f"torchvision:{ARCHITECTURE}")
+    folder = fetch_and_add(tmp_path, f"torchvision:{ARCHITECTURE}")
     assert (folder / name).read_bytes() == data
     assert f'source = "torchvision:{ARCHITECTURE}@IMAGENET1K_V1"\n' in (folder / "model.toml").read_text()
     read = read_folder(folder)
@@ -78,11 +78,11 @@ def test_weights_of_timm_outside_the_hub_become_a_model(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(0)
-    name, data = saved(timm.create_model(TIMM.partition(".")[0]), tmp_path / "weights")
-    known = replace(_registry._model_pretrained_cfgs[TIMM], hf_hub_id=None, url=f"{hub.address}/releases/{name}")
-    monkeypatch.setitem(_registry._model_pretrained_cfgs, TIMM, known)
+    name, data = save(timm.create_model(TIMM.partition(".")[0]), tmp_path / "weights")
+    config = replace(_registry._model_pretrained_cfgs[TIMM], hf_hub_id=None, url=f"{hub.address}/releases/{name}")
+    monkeypatch.setitem(_registry._model_pretrained_cfgs, TIMM, config)
     hub.files[f"/releases/{name}"] = data
-    folder = made(tmp_path, f"timm:{TIMM}")
+    folder = fetch_and_add(tmp_path, f"timm:{TIMM}")
     assert (folder / name).read_bytes() == data
     assert f'source = "timm:{TIMM}"\n' in (folder / "model.toml").read_text()
     assert read_folder(folder).loader == "timm"
@@ -108,7 +108,7 @@ def test_weights_that_contradict_the_hash_in_their_name_are_refused(
         ("IMAGENET1K_V1", "IMAGENET1K_V1", "resnet50-0676ba61.pth"),
     ],
 )
-def test_torchvisions_default_weights_are_fetched_unless_others_are_named(
+def test_torchvisions_default_weights_are_fetched_unless_others_are_requested(
     hub: Hub, revision: str, recorded: str, file: str
 ) -> None:
     hub.files[f"/models/{file}"] = b"1234"
@@ -117,7 +117,7 @@ def test_torchvisions_default_weights_are_fetched_unless_others_are_named(
     digest = file.removeprefix("resnet50-").removesuffix(".pth")
     assert (remote.path, remote.size, remote.digest) == (file, 4, f"sha256:{digest}")
     assert (plan.source, plan.loader) == (f"torchvision:resnet50@{recorded}", "torchvision")
-    assert [one.path for one in hub.asked] == [f"/models/{file}"]
+    assert [one.path for one in hub.requests] == [f"/models/{file}"]
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from typing import Protocol
 import pytest
 import torch
 
-from tests import kept_folders
+from tests import cached_folders
+from tests.cached_folders import cached
 from tests.folders import SIZE, Bright, openvino_folder, small_network
-from tests.kept_folders import kept
 from worker.models.folder import read_folder, verify_files
 
 
@@ -17,7 +17,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Where the maker below has worked, in a home of its own."""
     home = tmp_path / "home"
     home.mkdir()
-    monkeypatch.setattr(kept_folders, "_home", lambda: home)
+    monkeypatch.setattr(cached_folders, "_cache_folder", lambda: home)
     return []
 
 
@@ -34,7 +34,7 @@ def maker(made: list[Path]) -> Make:
         (path / "name").write_text(f"{name} {network}")
         return path
 
-    return kept(one)
+    return cached(one)
 
 
 def test_a_folder_is_made_once_for_each_choice_of_options(made: list[Path], tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_network_of_a_tests_own_class_is_made_every_time(made: list[Path], tmp
     assert made == [tmp_path / "0", tmp_path / "1"]
 
 
-def test_a_kept_folder_verifies(tmp_path: Path) -> None:
+def test_a_cached_folder_verifies(tmp_path: Path) -> None:
     for number in range(2):
         folder = read_folder(openvino_folder(tmp_path / str(number)))
         verify_files(folder)

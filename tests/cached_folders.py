@@ -21,74 +21,74 @@ from scripts.host.environments import DEV
 Options = ParamSpec("Options")
 Maker = Callable[Concatenate[Path, Options], Path]
 
-KEPT = ROOT / ".pytest_cache/folders"
-MADE_BY = (ROOT / "tests/folders.py", Path(__file__), ROOT / "worker/models/torchvision_ops.py", *DEV.locks)
-AT_WORK: list[bool] = []  # not empty while a folder is being made
-KNOWN = ("tests.folders", "torch.nn.")  # modules of network classes that MADE_BY and the locks pin
+CACHE = ROOT / ".pytest_cache/folders"
+SOURCES = (ROOT / "tests/folders.py", Path(__file__), ROOT / "worker/models/torchvision_ops.py", *DEV.locks)
+ACTIVE: list[bool] = []  # not empty while a folder is being made
+PINNED_MODULES = ("tests.folders", "torch.nn.")  # modules of network classes that SOURCES and the locks pin
 
 
-def kept(make: Maker[Options]) -> Maker[Options]:
+def cached(make: Maker[Options]) -> Maker[Options]:
     """Return `make` with a cache: with options that it had before, it copies the folder that it made then."""
 
     @wraps(make)
-    def made_once(path: Path, /, *args: Options.args, **options: Options.kwargs) -> Path:
+    def make_or_copy(path: Path, /, *args: Options.args, **options: Options.kwargs) -> Path:
         values = [*args, *options.values()]
-        if not all(map(_is_known, values)):
+        if not all(map(_is_cacheable, values)):
             return make(path, *args, **options)
-        text = "\n".join([make.__name__, *map(str, options), *map(_told, values)])
-        source = _home() / f"{make.__name__}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        text = "\n".join([make.__name__, *map(str, options), *map(_describe, values)])
+        source = _cache_folder() / f"{make.__name__}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
         if not source.is_dir():
-            with tempfile.TemporaryDirectory(dir=_home()) as draft:
-                with making():
-                    made = make(Path(draft) / "made", *args, **options)
-                _move(made, source)
+            with tempfile.TemporaryDirectory(dir=_cache_folder()) as draft:
+                with creating():
+                    created = make(Path(draft) / "made", *args, **options)
+                _move(created, source)
         shutil.copytree(source, path)
         return path
 
-    return made_once
+    return make_or_copy
 
 
 @contextmanager
-def making() -> Iterator[None]:
+def creating() -> Iterator[None]:
     """Mark that a folder is being made, for which libraries may start compilers and other processes."""
-    AT_WORK.append(True)
+    ACTIVE.append(True)
     try:
         yield
     finally:
-        AT_WORK.pop()
+        ACTIVE.pop()
 
 
 @cache
-def _home() -> Path:
+def _cache_folder() -> Path:
     """Return the cache folder for the current files; delete those of earlier files."""
     total = hashlib.sha256(sys.version.encode())
-    for file in MADE_BY:
+    for file in SOURCES:
         total.update(file.read_bytes())
-    home = KEPT / total.hexdigest()[:16]
-    for other in KEPT.glob("*"):
-        if other != home:
+    folder = CACHE / total.hexdigest()[:16]
+    for other in CACHE.glob("*"):
+        if other != folder:
             shutil.rmtree(other, ignore_errors=True)
-    home.mkdir(parents=True, exist_ok=True)
-    return home
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
-def _move(made: Path, place: Path) -> None:
+def _move(created: Path, target: Path) -> None:
     """Move a folder to its place, unless another process has put one there."""
     try:
-        made.rename(place)
+        created.rename(target)
     except OSError:
-        if not place.is_dir():
+        if not target.is_dir():
             raise
 
 
-def _is_known(value: object) -> bool:
+def _is_cacheable(value: object) -> bool:
     """Return whether the value's text, or for a network its text and weights, describes it completely."""
     if isinstance(value, torch.nn.Module):
-        return all(type(layer).__module__.startswith(KNOWN) for layer in value.modules())
+        return all(type(layer).__module__.startswith(PINNED_MODULES) for layer in value.modules())
     return value is None or isinstance(value, (str, int, float, list, tuple))
 
 
-def _told(value: object) -> str:
+def _describe(value: object) -> str:
     if not isinstance(value, torch.nn.Module):
         return repr(value)
     digest = hashlib.sha256()

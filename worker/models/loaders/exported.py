@@ -10,13 +10,13 @@ import openvino as ov
 from worker.contract.fields import ModelError
 from worker.contract.loaders import LOADERS
 from worker.decode import Geometry
-from worker.models.loaders import Description, guess
-from worker.models.loaders.channels import RGB, normal
+from worker.models.loaders import Description, detect
+from worker.models.loaders.channels import RGB, normalisation
 from worker.models.loaders.companion_files import companion_files
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-USUAL = (1, RGB, 224, 224)  # [N, C, H, W]
-CROPPED = 256 / 224  # the shorter side before the crop, relative to the size after it
+DEFAULT_SHAPE = (1, RGB, 224, 224)  # [N, C, H, W]
+RESIZE_FACTOR = 256 / 224  # the shorter side before the crop, relative to the size after it
 
 
 def describe(path: Path, architecture: str) -> Description:
@@ -26,17 +26,19 @@ def describe(path: Path, architecture: str) -> Description:
     """
     onnx = any(file.suffix == ".onnx" for file in ([path] if path.is_file() else path.iterdir()))
     loader = "onnx" if onnx else "openvino"
-    main = guess.file_in(path, LOADERS[loader].suffixes)
-    return exported(loader, main, companion_files(main), *input_shape(main))
+    main = detect.find_file(path, LOADERS[loader].suffixes)
+    return description_from_shape(loader, main, companion_files(main), *input_shape(main))
 
 
-def exported(loader: str, main: Path, weights: list[Path], channels: int, height: int, width: int) -> Description:
+def description_from_shape(
+    loader: str, main: Path, weights: list[Path], channels: int, height: int, width: int
+) -> Description:
     """Return the description of a network of which only the shape of the input is known."""
     size = (height, width)
-    mean, std = (normal(values, channels) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    mean, std = (normalisation(values, channels) for values in (IMAGENET_MEAN, IMAGENET_STD))
     return Description(
         loader=loader, architecture="", weights=main.name, files={file.name: file for file in (main, *weights)},
-        geometry=Geometry(size, round(max(size) * CROPPED), "bilinear"), mean=mean, std=std,
+        geometry=Geometry(size, round(max(size) * RESIZE_FACTOR), "bilinear"), mean=mean, std=std,
         labels={}, activation="softmax",
     )  # fmt: skip
 
@@ -62,11 +64,13 @@ def input_shape(path: Path) -> tuple[int, int, int]:
     Raise ModelError unless the network has one input [N, C, H, W].
     """
     network = read(path)
-    shapes = [one.get_partial_shape() for one in network.inputs]
+    shapes = [each.get_partial_shape() for each in network.inputs]
     shape = shapes[0]
-    if len(shapes) != 1 or shape.rank.is_dynamic or len(shape) != len(USUAL):
+    if len(shapes) != 1 or shape.rank.is_dynamic or len(shape) != len(DEFAULT_SHAPE):
         found = ", ".join(map(str, shapes))
         raise ModelError(f"{path}: takes {found}, needed one input [N, channels, height, width]")
-    sides = (side.get_length() if side.is_static else usual for side, usual in zip(shape, USUAL, strict=True))
+    sides = (
+        side.get_length() if side.is_static else default for side, default in zip(shape, DEFAULT_SHAPE, strict=True)
+    )
     _, channels, height, width = sides
     return channels, height, width

@@ -1,4 +1,4 @@
-"""What a loader says when it refuses."""
+"""The messages of the ModelErrors that loaders raise."""
 
 import os
 from collections.abc import Callable
@@ -9,8 +9,8 @@ import pytest
 from worker.contract.fields import ModelError
 
 
-class Code:
-    """Creates a file when it is unpickled."""
+class PickledCommand:
+    """An object whose pickle creates a file when it is loaded."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -19,8 +19,8 @@ class Code:
         return os.system, (f"touch {self.path}",)
 
 
-def refusal(path: Path, attempt: Callable[[], object]) -> str:
-    """What `attempt` is refused with, `path` written as F."""
+def model_error(path: Path, attempt: Callable[[], object]) -> str:
+    """Return the message of the ModelError that `attempt` raises, with F for `path`."""
     with pytest.raises(ModelError) as caught:
         attempt()
     return str(caught.value).replace(str(path), "F")

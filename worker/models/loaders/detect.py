@@ -7,7 +7,7 @@ from worker.contract.fields import ModelError
 from worker.contract.loaders import LOADERS
 
 
-def snapshot(path: Path) -> Path:
+def resolve_snapshot(path: Path) -> Path:
     """Return `path`, or the snapshot that its refs/main names if it is a model in a Hugging Face cache.
 
     Raise ModelError if the snapshot is missing.
@@ -17,24 +17,24 @@ def snapshot(path: Path) -> Path:
     reference = path / "refs/main"
     if not reference.is_file():
         raise ModelError(f"{reference}: not found; name one of the folders in {path / 'snapshots'} instead")
-    found = path / "snapshots" / reference.read_text().strip()
-    if not found.is_dir():
-        raise ModelError(f"{found}: not found, though {reference} names it; download the model again")
-    return found
+    folder = path / "snapshots" / reference.read_text().strip()
+    if not folder.is_dir():
+        raise ModelError(f"{folder}: not found, though {reference} names it; download the model again")
+    return folder
 
 
-def loader_of(path: Path, recognises: Callable[[str], bool]) -> str:
+def detect_loader(path: Path, recognises: Callable[[str], bool]) -> str:
     """Return the loader for the file or folder `path`. Raise ModelError if it cannot be detected.
 
     `recognises` says of a loader, by name, whether it recognises a file whose suffix other loaders read, too.
     """
     if path.is_dir():
         return _of_folder(path)
-    if len(found := readers(path.suffix)) > 1:
-        found = [name for name in found if recognises(name)]
-    if found:
-        return found[0]
-    raise ModelError(f"{path}: not a kind of file known here; needed {', '.join(suffixes())}, or a folder")
+    if len(candidates := readers(path.suffix)) > 1:
+        candidates = [name for name in candidates if recognises(name)]
+    if candidates:
+        return candidates[0]
+    raise ModelError(f"{path}: not a known kind of file; needed {', '.join(suffixes())}, or a folder")
 
 
 def readers(suffix: str) -> list[str]:
@@ -47,28 +47,29 @@ def suffixes() -> tuple[str, ...]:
     return tuple(dict.fromkeys(suffix for loader in LOADERS.values() for suffix in loader.suffixes))
 
 
-def file_in(path: Path, endings: tuple[str, ...]) -> Path:
+def find_file(path: Path, endings: tuple[str, ...]) -> Path:
     """Return `path` if it is a file, or the only file in the folder with a suffix in `endings`.
 
     Raise ModelError if the folder has none or several.
     """
     if path.is_file():
         return path
-    found = sorted(file for file in path.iterdir() if file.suffix in endings)
-    if len(found) != 1:
-        names = ", ".join(file.name for file in found) or "none"
+    matches = sorted(file for file in path.iterdir() if file.suffix in endings)
+    if len(matches) != 1:
+        names = ", ".join(file.name for file in matches) or "none"
         raise ModelError(f"{path}: needed one file ending in {' or '.join(endings)}, found {names}; name the file")
-    return found[0]
+    return matches[0]
 
 
 def _of_folder(path: Path) -> str:
-    if found := next((name for name, loader in LOADERS.items() if loader.detects(path)), None):
-        return found
-    own = {suffix: names[0] for suffix in suffixes() if len(names := readers(suffix)) == 1}
-    kinds = {own[file.suffix] for file in path.iterdir() if file.suffix in own}
+    if name := next((name for name, loader in LOADERS.items() if loader.detects(path)), None):
+        return name
+    unambiguous = {suffix: names[0] for suffix in suffixes() if len(names := readers(suffix)) == 1}
+    kinds = {unambiguous[file.suffix] for file in path.iterdir() if file.suffix in unambiguous}
     if len(kinds) == 1:
         return kinds.pop()
-    signs = ", ".join(f"{loader.sign} ({name})" for name, loader in LOADERS.items() if loader.sign)
+    markers = ", ".join(f"{loader.marker} ({name})" for name, loader in LOADERS.items() if loader.marker)
     raise ModelError(
-        f"{path}: cannot tell what kind of model this is; needed {signs}, or a {', '.join(own)} file: name the loader"
+        f"{path}: cannot tell what kind of model this is; "
+        f"needed {markers}, or a {', '.join(unambiguous)} file: name the loader"
     )
