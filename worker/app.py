@@ -80,17 +80,24 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
     engine = load_engine(folder, settings.engine, len(settings.cpus), settings.gpu, cache)
     log.info("engine %s in %s: %s", engine.name, engine.precision, engine.choice.why)
     seconds = warm_up(engine, folder.input.shape, timed=bool(settings.gpu))
-    images = partial(folder.input.images, max_pixels=settings.max_pixels)
+    max_pixels = settings.max_pixels
     texts = open_text_heads(folder, settings.cache, len(settings.cpus))
     head = texts.own_head if texts else identity
-    answer = partial(folder.input.ask, max_pixels=settings.max_pixels, answer=lambda batch: head(engine.infer(batch)))
+    answer = partial(folder.input.ask, max_pixels=max_pixels, answer=lambda batch: head(engine.infer(batch)))
     check_golden(folder, answer, engine.precision)
     wait_s = folder.engine.wait_ms / 1000 if settings.gpu else 0.0
     batcher = Batcher(engine.infer, seconds, partial(service.deferred, metrics.batch_size.observe), wait_s)
     health.watch(batcher.busy_s, settings.inference_limit_s, _give_up)
     decoders = DECODERS_PER_CPU * len(settings.cpus)
     observe = partial(service.deferred, metrics.observe_stages)
-    classifier = Classifier(images, batcher.submit, observe, decoders, head, folder.input.merged)
+    classifier = Classifier(
+        lambda data, deadline: folder.input.images(data, max_pixels),
+        batcher.submit,
+        observe,
+        decoders,
+        head,
+        folder.input.merged,
+    )
     explainer = Explainer(batcher.submit, head, folder.output)
     return Loaded(folder, engine.name, engine.precision, engine.choice.why, classifier, batcher, explainer, texts)
 
