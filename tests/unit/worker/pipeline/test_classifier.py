@@ -2,11 +2,13 @@
 
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from tests.errors import code_of
+from tests.wait import until
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.pipeline.admission import Deadline
 from worker.pipeline.batcher import Batcher
@@ -130,3 +132,58 @@ def test_only_an_image_of_one_tile_has_a_heat_map(metrics: Metrics) -> None:
     classifier = Classifier(decode, Batcher(sums, {1: 1.0}, lambda size: None).submit, metrics.observe_stages, 1)
     assert classifier.start_with_input(b"\1", Deadline(30))[0].shape == (2, 2, 3)
     assert code_of(classifier.start_with_input, b"\1\2", Deadline(30)) is ErrorCode.BAD_PARAMETER
+
+
+def test_waiting_for_a_decoder_ends_at_the_deadline_and_nothing_is_decoded(metrics: Metrics) -> None:
+    gate, entered, decoded = threading.Event(), threading.Event(), list[bytes]()
+
+    def slow(data: bytes, deadline: Deadline) -> list[np.ndarray]:
+        entered.set()
+        assert gate.wait(30)
+        decoded.append(data)
+        return decode(data, deadline)
+
+    classifier = Classifier(slow, Batcher(sums, {1: 1.0}, lambda size: None).submit, metrics.observe_stages, decoders=1)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(classifier.start, b"\1", Deadline(30))
+        assert entered.wait(30)
+        assert code_of(classifier.start, b"\2", Deadline(0.01)) is ErrorCode.DEADLINE
+        gate.set()
+        assert first.result().result(Deadline(30)).logits[0] == 4
+    assert decoded == [b"\1"]
+
+
+def test_an_image_decoded_too_late_is_not_queued(metrics: Metrics) -> None:
+    def slow(data: bytes, deadline: Deadline) -> list[np.ndarray]:
+        until("the deadline has passed", deadline.over)
+        return decode(data, deadline)
+
+    batcher = Batcher(sums, {1: 1.0}, lambda size: None)
+    classifier = Classifier(slow, batcher.submit, metrics.observe_stages, decoders=1)
+    assert code_of(classifier.start, b"\1", Deadline(0.05)) is ErrorCode.DEADLINE
+    assert batcher.queued == 0
+
+
+def test_an_image_whose_client_has_gone_leaves_the_queue(metrics: Metrics) -> None:
+    gate, gone = threading.Event(), threading.Event()
+
+    def blocked(images: Sequence[np.ndarray]) -> np.ndarray:
+        assert gate.wait(30)
+        return sums(images)
+
+    batcher = Batcher(blocked, {1: 1.0}, lambda size: None)
+    classifier = Classifier(decode, batcher.submit, metrics.observe_stages, 1)
+    classifier.start(b"\1", Deadline(30))
+    left = classifier.start(b"\2", Deadline(30))
+    gone.set()
+    assert code_of(left.result, Deadline(30, gone.is_set)) is ErrorCode.CLIENT_GONE
+    assert [tile.cancelled for tile in left.tiles] == [True]
+    gate.set()
+
+
+def test_the_tiles_of_one_image_let_single_images_pass(metrics: Metrics) -> None:
+    batcher = Batcher(sums, {1: 1.0}, lambda size: None)
+    classifier = Classifier(decode, batcher.submit, metrics.observe_stages, 1, merge=largest)
+    assert [tile.background for tile in classifier.start(b"\1", Deadline(30)).tiles] == [False]
+    assert [tile.background for tile in classifier.start(b"\1\2", Deadline(30)).tiles] == [True, True]
+    assert [tile.background for tile in classifier.start(b"\1", Deadline(30), True).tiles] == [True]
