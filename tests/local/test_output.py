@@ -232,7 +232,7 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_map_that_outlives_its_deadline_is_504_and_leaves_nothing_behind(slow: Path, tmp_path: Path) -> None:
-    with running(slow, tmp_path / "log", DEADLINE_S=3) as process:
+    with running(slow, tmp_path / "log", DEADLINE_S=6) as process:
         reply = process.predict(DIM, "?heat_map=true", ONLY_PNG)
         assert (reply.status, reply.error["code"]) == (504, "deadline")
         state = process.state()
