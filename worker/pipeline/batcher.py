@@ -10,6 +10,7 @@ import numpy as np
 
 from worker.pipeline.turns import Turns
 
+ATTENTIVE_S = 1.0  # so long after an ordinary input the next one must not meet a large batch of the background
 Infer = Callable[[Sequence[np.ndarray]], np.ndarray]
 
 
@@ -72,7 +73,8 @@ class Batcher:
     form while the engine is busy, so that batching never adds a delay. Only with `wait_s` above 0 does an input
     wait that many seconds from its arrival for others to join. `observe` is called with the size of every batch.
 
-    Inputs run in the order of Turns: those in the background, of which one request has many, let the others pass.
+    Inputs run in the order of Turns: those in the background, of which one request has many, let the others pass, in
+    batches of their own.
     """
 
     def __init__(
@@ -82,6 +84,8 @@ class Batcher:
         self._batch_sizes = plan_batches(seconds)
         self._arrived: queue.SimpleQueue[PendingInput] = queue.SimpleQueue()
         self._waiting = Turns[PendingInput]()  # of the engine's thread
+        self._last_ordinary = float("-inf")
+        self._smallest_fast_size = min(seconds, key=lambda size: (seconds[size] / size, size))
         self._running_since: float | None = None
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
@@ -108,9 +112,15 @@ class Batcher:
     def _run(self) -> None:
         while True:
             self._gather()
-            count = self._batch_sizes[min(len(self._waiting), len(self._batch_sizes) - 1)]
-            if count:
-                self._run_batch([self._waiting.take() for _ in range(count)])
+            if batch := self._waiting.take(self._next_size()):
+                self._run_batch(batch)
+
+    def _next_size(self) -> int:
+        """Return how many inputs to run next; in the background few at once while ordinary inputs keep arriving."""
+        size = self._batch_sizes[min(self._waiting.ready(), len(self._batch_sizes) - 1)]
+        if self._waiting.in_background and time.monotonic() < self._last_ordinary + ATTENTIVE_S:
+            return min(size, self._smallest_fast_size)
+        return size
 
     def _gather(self) -> None:
         """Let all inputs that have arrived wait for their turn; block while there are none, then `wait_s` at most."""
@@ -127,6 +137,8 @@ class Batcher:
 
     def _receive(self, pending: PendingInput) -> None:
         self._waiting.add(pending, pending.background)
+        if not pending.background:
+            self._last_ordinary = pending.submitted
 
     def _run_batch(self, batch: list[PendingInput]) -> None:
         started = self._running_since = time.monotonic()

@@ -15,7 +15,8 @@ ORDINARY_TURNS = 4  # so often ordinary work goes first before background work t
 class Turns(Generic[T]):
     """The waiting items: ordinary ones in the order of their arrival, then background ones in theirs.
 
-    While both wait, one of every ORDINARY_TURNS + 1 items is a background one. Not safe to use from several threads.
+    While both wait, one of every ORDINARY_TURNS + 1 items is a background one. Items of both kinds are never taken
+    together. Not safe to use from several threads.
     """
 
     def __init__(self) -> None:
@@ -32,11 +33,25 @@ class Turns(Generic[T]):
         """Return the item whose turn it is; raise IndexError if none waits."""
         return self._next_queue()[0]
 
-    def take(self) -> T:
-        """Remove and return the item whose turn it is; raise IndexError if none waits."""
-        taken = self._next_queue()
-        self._passed_over = self._passed_over + 1 if self._background and taken is self._ordinary else 0
-        return taken.popleft()
+    @property
+    def in_background(self) -> bool:
+        """Whether it is the turn of background work."""
+        return bool(self._background) and (not self._ordinary or self._passed_over >= ORDINARY_TURNS)
+
+    def ready(self) -> int:
+        """Return how many items may be taken together now."""
+        waiting = self._next_queue()
+        if self.in_background and self._ordinary:
+            return min(len(waiting), self._passed_over // ORDINARY_TURNS)
+        return len(waiting)
+
+    def take(self, count: int) -> list[T]:
+        """Remove and return the next `count` items, at most `ready`."""
+        waiting = self._next_queue()
+        taken = [waiting.popleft() for _ in range(count)]
+        used = ORDINARY_TURNS * count if waiting is self._background else -count
+        self._passed_over = max(0, self._passed_over - used) if self._background else 0
+        return taken
 
     def remove(self, unwanted: Callable[[T], bool]) -> int:
         """Remove all `unwanted` items; return how many there were."""
@@ -49,8 +64,7 @@ class Turns(Generic[T]):
         return before - len(self)
 
     def _next_queue(self) -> deque[T]:
-        waiting = self._background and self._passed_over >= ORDINARY_TURNS
-        return self._background if waiting or not self._ordinary else self._ordinary
+        return self._background if self.in_background else self._ordinary
 
 
 class Turnstile:
@@ -94,6 +108,6 @@ class Turnstile:
     def _leave(self) -> None:
         with self._lock:
             if self._waiting:
-                self._waiting.take().release()
+                self._waiting.take(1)[0].release()
             else:
                 self._free += 1

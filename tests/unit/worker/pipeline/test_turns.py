@@ -23,7 +23,7 @@ def turns(ordinary: int, background: int) -> Turns[str]:
 
 
 def taken(waiting: Turns[str]) -> list[str]:
-    return [waiting.take() for _ in range(len(waiting))]
+    return [item for _ in range(len(waiting)) for item in waiting.take(1)]
 
 
 def test_ordinary_work_that_came_later_goes_first() -> None:
@@ -42,7 +42,7 @@ def test_all_are_taken_once_and_each_kind_in_the_order_of_arrival(arrivals: list
     found = []
     while waiting:
         first = waiting.first()
-        found.append(waiting.take())
+        found += waiting.take(1)
         assert found[-1] == first
     for kind in (False, True):
         assert [number for background, number in found if background is kind] == [
@@ -55,7 +55,17 @@ def test_background_work_never_starves(steady: int) -> None:
     waiting = turns(steady, 1)
     for _ in range(ORDINARY_TURNS):
         waiting.add("more", False)
-    assert "b0" in [waiting.take() for _ in range(ORDINARY_TURNS + 1)]
+    assert "b0" in taken(waiting)[: ORDINARY_TURNS + 1]
+
+
+def test_kinds_are_taken_apart_and_background_work_in_its_proportion() -> None:
+    waiting = turns(12, 9)
+    assert (waiting.in_background, waiting.ready()) == (False, 12)
+    assert waiting.take(8) == [f"o{number}" for number in range(8)]
+    assert (waiting.in_background, waiting.ready()) == (True, 2)
+    assert waiting.take(2) == ["b0", "b1"]
+    assert waiting.take(4) == ["o8", "o9", "o10", "o11"]
+    assert (waiting.in_background, waiting.ready()) == (True, 7)
 
 
 def test_work_that_nobody_waits_for_is_removed() -> None:
