@@ -4,6 +4,7 @@ import logging
 import os
 import threading
 import time
+from dataclasses import replace
 from functools import partial
 
 from flask import Flask
@@ -14,6 +15,8 @@ from worker.api.routes import hugging_face, inference_protocol, models, predict
 from worker.api.service import Loaded, Service
 from worker.contract.fields import ModelError
 from worker.contract.settings import EXIT, Settings, process_settings
+from worker.decode import Bounds, Budget
+from worker.decode.budget import MEGABYTE
 from worker.engines import load_engine
 from worker.engines.warm_up import warm_up
 from worker.models.folder import ModelFolder, read_folder, verify_files
@@ -80,17 +83,24 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
     engine = load_engine(folder, settings.engine, len(settings.cpus), settings.gpu, cache)
     log.info("engine %s in %s: %s", engine.name, engine.precision, engine.choice.reason)
     seconds = warm_up(engine, folder.input.shape, timed=bool(settings.gpu))
-    images = partial(folder.input.images, max_pixels=settings.max_pixels)
+    bounds = Bounds(settings.max_pixels, Budget(settings.decode_mb * MEGABYTE))
     texts = open_text_heads(folder, settings.cache, len(settings.cpus))
     head = texts.own_head if texts else identity
-    answer = partial(folder.input.logits, max_pixels=settings.max_pixels, infer=lambda batch: head(engine.infer(batch)))
+    answer = partial(folder.input.logits, bounds=bounds, infer=lambda batch: head(engine.infer(batch)))
     check_golden(folder, answer, engine.precision)
     wait_s = folder.engine.wait_ms / 1000 if settings.gpu else 0.0
     batcher = Batcher(engine.infer, seconds, partial(service.deferred, metrics.batch_size.observe), wait_s)
     health.watch(batcher.busy_s, settings.inference_limit_s, _give_up)
     decoders = DECODERS_PER_CPU * len(settings.cpus)
     observe = partial(service.deferred, metrics.observe_stages)
-    classifier = Classifier(images, batcher.submit, observe, decoders, head, folder.input.merged)
+    classifier = Classifier(
+        lambda data, deadline: folder.input.images(data, replace(bounds, left=deadline.left)),
+        batcher.submit,
+        observe,
+        decoders,
+        head,
+        folder.input.merged,
+    )
     explainer = Explainer(batcher.submit, head, folder.output)
     return Loaded(folder, engine.name, engine.precision, engine.choice.reason, classifier, batcher, explainer, texts)
 

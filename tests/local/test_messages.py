@@ -9,6 +9,7 @@ import json
 import os
 import re
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -37,14 +38,17 @@ from worker.api.service import Service
 from worker.api.uploads import InMemoryRequest, query, read_upload
 from worker.contract.error_codes import ErrorCode, Sender
 from worker.contract.errors import ServiceError, internal_error
+from worker.contract.limits import Share
 from worker.contract.settings import Settings
 from worker.decode import Geometry, Pixels, decode
 from worker.models.labels import Labels
 from worker.models.scores import Output
 from worker.models.tiles import Tiles
+from worker.models.zero_shot import Embedding
 from worker.pipeline.admission import Admission, Deadline
 from worker.pipeline.batcher import Batcher
 from worker.pipeline.classifier import Classifier
+from worker.pipeline.embedding_jobs import EmbeddingJobs
 from worker.process.health import BROKEN, Health
 from worker.process.metrics import create_metrics
 
@@ -138,7 +142,7 @@ def service() -> Service:
 
 def of_flask(error: Exception) -> Raise:
     def call() -> NoReturn:
-        raise to_service_error(service(), begin("", "PUT", "/predict"), error)
+        raise to_service_error(service(), begin(service(), "", "PUT", "/predict"), error)
 
     return call
 
@@ -156,11 +160,28 @@ def ready_without_a_model() -> object:
 def in_tiles() -> object:
     batcher = Batcher(lambda images: np.zeros((len(images), 2), np.float32), {1: 1.0}, lambda size: None)
     two = [np.zeros((2, 2, 3), np.uint8)] * 2
-    return Classifier(lambda data: two, batcher.submit, lambda *seconds: None, 1).start_with_input(b"")
+    return Classifier(lambda *_: two, batcher.submit, lambda *seconds: None, 1).start_with_input(b"", Deadline(1))
 
 
 def late() -> object:
     return Deadline(0).left()
+
+
+def gone() -> None:
+    Deadline(60, gone=lambda: True).wait(threading.Event().wait)
+
+
+def late_labels() -> object:
+    jobs = EmbeddingJobs(lambda job: None)
+    return jobs.head("texts", Embedding(["cat", "dog", "tea"], ["{}"]), Deadline(0.01))
+
+
+def full(queue: int, held: Share, asked: Share) -> Raise:
+    def call() -> None:
+        with (admission := Admission(queue)).admit(2, held):
+            admission.admit(2 if asked is not Share.ORDINARY else 1, asked).__enter__()
+
+    return call
 
 
 WORKER: list[tuple[ErrorCode, str, Raise]] = [
@@ -307,10 +328,19 @@ WORKER: list[tuple[ErrorCode, str, Raise]] = [
     (ErrorCode.NOT_READY,
      "found no model loaded yet, needed one: try again after the seconds in Retry-After", ready_without_a_model),
     (ErrorCode.QUEUE_FULL,
-     "found 0 of 1 places taken, needed 2 more: send the request again after the seconds in Retry-After",
-     lambda: Admission(1).admit(2).__enter__()),
+     "found 2 of 2 places taken, needed 1 more: send the request again after the seconds in Retry-After",
+     full(2, Share.ORDINARY, Share.ORDINARY)),
+    (ErrorCode.QUEUE_FULL,
+     "found 2 of 2 places for heat maps taken, needed 2 more: send the request again after the seconds in Retry-After",
+     full(8, Share.HEAT_MAPS, Share.HEAT_MAPS)),
     (ErrorCode.DEADLINE,
      "found no answer after 0 seconds, needed one by then: send fewer images at once, or try again later", late),
+    (ErrorCode.DEADLINE,
+     "found 0 of 3 texts of candidate_labels read after 0.01 seconds, needed all: send the same labels again, for "
+     "reading them goes on meanwhile", late_labels),
+    (ErrorCode.CLIENT_GONE,
+     "found the connection closed by the client before the answer, needed it open: keep it open in both directions "
+     "until the answer has come", gone),
     (ErrorCode.INTERNAL,
      "the worker failed on this request: report the request ID, its log has the details under it", fail),
 ]  # fmt: skip

@@ -16,6 +16,7 @@ from tests import folders, images
 from tests.folders import SIZE
 from tests.local.gateway_harness import wait_for
 from tests.local.worker_harness import JSON, PNG, WorkerProcess, form, running
+from worker.contract.limits import Share
 from worker.pipeline.explainer import MAX_QUEUED
 from worker.pipeline.heat_map import GRID, INFERENCES
 
@@ -231,7 +232,7 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_map_that_outlives_its_deadline_is_504_and_leaves_nothing_behind(slow: Path, tmp_path: Path) -> None:
-    with running(slow, tmp_path / "log", DEADLINE_S=3) as process:
+    with running(slow, tmp_path / "log", DEADLINE_S=6) as process:
         reply = process.predict(DIM, "?heat_map=true", ONLY_PNG)
         assert (reply.status, reply.error["code"]) == (504, "deadline")
         state = process.state()
@@ -242,14 +243,17 @@ def test_a_map_that_outlives_its_deadline_is_504_and_leaves_nothing_behind(slow:
         assert process.predict(RED).status == 200
 
 
-def test_a_map_holds_as_many_places_as_it_has_images_in_the_queue(slow: Path, tmp_path: Path) -> None:
-    queue, log = MAX_QUEUED + 1, tmp_path / "log"
+def test_maps_hold_as_many_places_as_they_have_images_in_the_queue_and_their_share_at_most(
+    slow: Path, tmp_path: Path
+) -> None:
+    queue, log = MAX_QUEUED * 4, tmp_path / "log"
+    assert Share.HEAT_MAPS.places(queue) == MAX_QUEUED
     with running(slow, log, QUEUE=queue, MAX_IMAGES=1, DEADLINE_S=6) as process, ThreadPoolExecutor(1) as pool:
         drawing = pool.submit(process.predict, DIM, "?heat_map=true", ONLY_PNG)
         wait_for("the map is being drawn", lambda: process.metric("wanwu_in_flight_images") == MAX_QUEUED)
         refused = process.predict(RED, "?heat_map=true")
         assert (refused.status, refused.error["code"]) == (429, "queue_full")
-        assert process.predict(RED).status == 200, "one place is left for an image, which takes its turn"
+        assert process.predict(RED).status == 200, "the other places are for images"
         assert drawing.result().status == 504
 
 

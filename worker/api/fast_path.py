@@ -6,11 +6,12 @@ unknown to this module goes to Flask.
 
 import json
 import re
+import socket
 import time
 from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache
-from http import HTTPStatus
+from http.client import responses
 
 from worker.api.request_context import REQUEST_ID, RETRY_AFTER, begin, end, to_service_error
 from worker.api.routes import predict
@@ -91,9 +92,9 @@ def parse(data: bytes) -> SimpleRequest | None:
     return found if len(data) - found.head <= found.length <= MAX_BODY_BYTES else None
 
 
-def answer(service: Service, client_id: str, image: bytes, keep: bool) -> bytes:
-    """Return the answer to a simple request, headers and body; `keep` tells the client that the connection stays."""
-    context, more = begin(client_id, "POST", PATH), ""
+def answer(service: Service, connection: socket.socket, client_id: str, image: bytes, keep: bool) -> bytes:
+    """Return the answer to a simple request, headers and body; `keep` tells the client that `connection` stays."""
+    context, more = begin(service, client_id, "POST", PATH, connection), ""
     try:
         status, body = 200, predict.answer(service, context, image)
     except Exception as error:
@@ -112,7 +113,7 @@ def answer(service: Service, client_id: str, image: bytes, keep: bool) -> bytes:
 
 
 def _line(status: int) -> str:
-    return f"{status} {HTTPStatus(status).phrase}"
+    return f"{status} {responses.get(status, 'Unknown')}"
 
 
 @lru_cache(maxsize=1)

@@ -24,7 +24,8 @@ def create(service: Service) -> Flask:
 
     @app.before_request
     def before() -> None:
-        g.context = begin(request.headers.get(REQUEST_ID, ""), request.method, request.path)
+        client_id, connection = request.headers.get(REQUEST_ID, ""), request.environ.get("gunicorn.socket")
+        g.context = begin(service, client_id, request.method, request.path, connection)
 
     @app.after_request
     def after(response: Response) -> Response:

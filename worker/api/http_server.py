@@ -88,7 +88,8 @@ class PredictWorker(gthread.ThreadWorker):
                 conn.parser.unreader.unread(data[: request.head] + body)
                 return super().handle(conn)
             keep = self._may_keep()
-            conn.sock.sendall(fast_path.answer(self.wsgi.extensions["service"], request.client_id, image, keep))
+            service = self.wsgi.extensions["service"]
+            conn.sock.sendall(fast_path.answer(service, conn.sock, request.client_id, image, keep))
         except OSError:  # the client disconnected
             return False
         return keep

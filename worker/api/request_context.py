@@ -3,14 +3,17 @@
 import logging
 import os
 import re
+import socket
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from werkzeug.exceptions import HTTPException
 
 from worker.api.service import Service
 from worker.contract.errors import ErrorCode, ServiceError, internal_error
 from worker.contract.limits import MAX_BODY_BYTES
+from worker.pipeline.admission import Deadline, never
 from worker.process.logs import FIELDS, timestamp
 
 REQUEST_ID = "X-Request-ID"
@@ -24,22 +27,43 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """A request's id, method and path, and its start on the monotonic clock in seconds."""
+    """A request's id, method and path, its start on the monotonic clock in seconds, and its deadline."""
 
     request_id: str
     method: str
     path: str
     started: float
+    deadline: Deadline
 
     def elapsed(self) -> float:
         """Return the seconds since the request started."""
         return time.monotonic() - self.started
 
 
-def begin(client_id: str, method: str, path: str) -> RequestContext:
-    """Start a request under the client's id, or under a new one if the client's id is not safe to log."""
+def begin(
+    service: Service, client_id: str, method: str, path: str, connection: socket.socket | None = None
+) -> RequestContext:
+    """Start a request under the client's id, or under a new one if the client's id is not safe to log.
+
+    The request ends when its client closes `connection`, unless that is None.
+    """
     request_id = client_id if VALID_REQUEST_ID.fullmatch(client_id) else os.urandom(16).hex()
-    return RequestContext(request_id, method, path, time.monotonic())
+    gone = never if connection is None else partial(is_closed, connection)
+    return RequestContext(request_id, method, path, time.monotonic(), service.deadline(gone))
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Return whether the peer has closed `connection`, or its half of it.
+
+    The two cannot be told apart before an answer is written. A closed half counts as gone, as it does for Nginx, which
+    never closes half of a connection to a worker itself. Bytes of a next request are left where they are.
+    """
+    try:
+        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except OSError:  # reset
+        return True
 
 
 def end(service: Service, context: RequestContext, route: str, status: int) -> None:
@@ -65,8 +89,10 @@ def _account(service: Service, context: RequestContext, route: str, status: int,
 
 
 def to_service_error(service: Service, context: RequestContext, error: Exception) -> ServiceError:
-    """Return the ServiceError that tells the client about `error`, and count it by code."""
+    """Return the ServiceError that tells the client about `error`, or about its passed deadline; count it by code."""
     found = _to_service_error(context, error)
+    if found.code is not ErrorCode.CLIENT_GONE and context.deadline.over():
+        found = context.deadline.passed()
     service.deferred(service.metrics.rejected.labels(found.code.value).inc)
     return found
 

@@ -1,26 +1,29 @@
 """The worker as its routes see it: its settings, health and admission, and the model once it is loaded."""
 
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from worker.api.candidates import CANDIDATE_LABELS, Candidates
 from worker.contract.errors import ErrorCode, ServiceError, internal_error
+from worker.contract.limits import Share
 from worker.contract.settings import Settings
 from worker.models.folder import ModelFolder
 from worker.pipeline.admission import Admission, Deadline
 from worker.pipeline.batcher import Batcher
-from worker.pipeline.classifier import Classification, Classifier
+from worker.pipeline.classifier import Classification, Classifier, Started
 from worker.pipeline.explainer import MAX_QUEUED, Explainer
 from worker.pipeline.text_embeddings import TextHeads
 from worker.process.deferred import DeferredCalls
 from worker.process.health import Health
 from worker.process.metrics import Metrics
 
+IMAGES_AT_ONCE = 8  # of one request in the queue: enough to fill the engine's batches, and the others wait undecoded
+# Errors of the whole request, not of the one image that met it first.
+ENDS_REQUEST = (ErrorCode.DEADLINE, ErrorCode.CLIENT_GONE)
+
 log = logging.getLogger(__name__)
-A = TypeVar("A")
-R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -71,15 +74,15 @@ class Service:
             )
         return self.loaded
 
-    def deadline(self) -> Deadline:
-        """Return the deadline of a request that starts now."""
-        return Deadline(self.settings.deadline_s)
+    def deadline(self, gone: Callable[[], bool]) -> Deadline:
+        """Return the deadline of a request that starts now; `gone` returns whether its client has left."""
+        return Deadline(self.settings.deadline_s, gone)
 
-    def asked(self, model: Loaded, candidates: Candidates | None, deadline: Deadline) -> Loaded:
+    def with_candidates(self, model: Loaded, candidates: Candidates | None, deadline: Deadline) -> Loaded:
         """Return `model` with `candidates` in place of its own classes, or `model` itself if there are none.
 
-        Hold a place in the queue while the labels are embedded. Raise ServiceError: BAD_PARAMETER if the model is not
-        zero-shot, QUEUE_FULL, DEADLINE.
+        Hold a place in the queue while new labels are embedded. Raise ServiceError: BAD_PARAMETER if the model is not
+        zero-shot, QUEUE_FULL, DEADLINE, CLIENT_GONE.
         """
         if candidates is None:
             return model
@@ -89,49 +92,75 @@ class Service:
                 f"found {CANDIDATE_LABELS} for {self.settings.model}, which knows its own classes alone, "
                 f"needed a zero-shot model: leave {CANDIDATE_LABELS} out",
             )
-        with self.admission.admit(1):
-            head = model.texts.head(candidates.labels, candidates.template, deadline)
+        head = model.texts.known(candidates.labels, candidates.template)
+        if head is None:
+            with self.admission.admit(1, Share.LABELS):
+                head = model.texts.head(candidates.labels, candidates.template, deadline)
         folder = replace(model.folder, output=candidates.output(model.folder.output))
-        explainer = Explainer(model.batcher.submit, head, folder.output)
+        explainer = model.explainer.with_head(head, folder.output)
         return replace(model, folder=folder, classifier=model.classifier.with_head(head), explainer=explainer)
 
     def classify(
-        self, model: Loaded, images: Sequence[bytes], deadline: Deadline | None = None
+        self, model: Loaded, images: Sequence[bytes], deadline: Deadline
     ) -> list[Classification | ServiceError]:
         """Classify `images`; return a result or an error for each.
 
-        Decode and queue all of them before waiting for the first, so that they form batches.
-        Raise ServiceError QUEUE_FULL if there is no room for all of them.
+        Of several images, decode and queue some before waiting for the first, so that they form batches.
+        Raise ServiceError QUEUE_FULL, and DEADLINE or CLIENT_GONE after removing all images from the queue.
         """
-        deadline = deadline or self.deadline()
-        with self.admission.admit(len(images)):
-            started = [self._attempt(model.classifier.start, image) for image in images]
-            return [
-                waiting if isinstance(waiting, ServiceError) else self._attempt(waiting, deadline)
-                for waiting in started
-            ]
+        several = len(images) > 1
+        waiting: deque[Started | ServiceError] = deque()
+        results: list[Classification | ServiceError] = []
+        share = Share.MANY_IMAGES if several else Share.ORDINARY
+        with self.admission.admit(min(len(images), IMAGES_AT_ONCE), share) as places:
+            try:
+                for image in images:
+                    if len(waiting) == places:
+                        results.append(self._result(waiting.popleft(), deadline))
+                    waiting.append(self._start(model, image, deadline, several))
+                while waiting:
+                    results.append(self._result(waiting.popleft(), deadline))
+            finally:
+                for started in waiting:
+                    if isinstance(started, Started):
+                        started.cancel()
+        return results
 
     def explain(
-        self, model: Loaded, image: bytes, index: int | None, deadline: Deadline | None = None
+        self, model: Loaded, image: bytes, index: int | None, deadline: Deadline
     ) -> tuple[Classification, bytes]:
         """Classify `image`; return the result and a heat map of class `index`, or of the best class if None, as PNG.
 
-        Its many inferences alternate with those of other requests: it holds as many places as it queues images at
-        once. Raise ServiceError QUEUE_FULL, DEADLINE, or an error of decoding.
+        Its many inferences run in the background of other requests: it holds as many places as it queues images at
+        once. Raise ServiceError QUEUE_FULL, DEADLINE, CLIENT_GONE, or an error of decoding.
         """
-        deadline, places = deadline or self.deadline(), min(MAX_QUEUED, self.admission.capacity)
         output = model.folder.output
-        with self.admission.admit(places):
-            pixels, finish = model.classifier.start_with_input(image)
-            found = finish(deadline)
+        with self.admission.admit(MAX_QUEUED, Share.HEAT_MAPS) as places:
+            pixels, started = model.classifier.start_with_input(image, deadline)
+            found = started.result(deadline)
             chosen = output.best(output.scores(found.logits), 1)[0] if index is None else index
             return found, model.explainer.heat_map(pixels, found.logits, chosen, deadline, places)
 
-    def _attempt(self, step: Callable[[A], R], argument: A) -> R | ServiceError:
+    def _start(self, model: Loaded, image: bytes, deadline: Deadline, background: bool) -> Started | ServiceError:
         try:
-            return step(argument)
-        except ServiceError as error:
-            return error
-        except Exception:
-            log.exception("classification failed")
-            return internal_error()
+            return model.classifier.start(image, deadline, background)
+        except Exception as error:
+            return _of_one_image(error)
+
+    def _result(self, started: Started | ServiceError, deadline: Deadline) -> Classification | ServiceError:
+        if isinstance(started, ServiceError):
+            return started
+        try:
+            return started.result(deadline)
+        except Exception as error:
+            return _of_one_image(error)
+
+
+def _of_one_image(error: Exception) -> ServiceError:
+    """Return the ServiceError to report for one image; raise an error that ends the whole request."""
+    if not isinstance(error, ServiceError):
+        log.error("classification failed", exc_info=error)
+        return internal_error()
+    if error.code in ENDS_REQUEST:
+        raise error
+    return error

@@ -158,6 +158,13 @@ class ErrorCode(StrEnum):
         "Send it again after the seconds in Retry-After.",
     )
     HEADERS_TOO_LARGE = ("headers_too_large", 431, GATEWAY, "A header is too long.", "Send shorter headers.")
+    CLIENT_GONE = (
+        "client_gone",
+        499,
+        WORKER,
+        "The client closed its connection, or its half of it, before the answer.",
+        "Keep the connection open in both directions until the answer has come.",
+    )
     INTERNAL = (
         "internal",
         500,

@@ -5,12 +5,36 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 MAX_BODY_BYTES = 32 * 1024 * 1024  # nginx.conf's client_max_body_size; a test compares the two
 MAX_TILES = 64  # per image; each tile is one inference
 MAX_CANDIDATE_LABELS = 256  # per request; the text tower reads each one once per template
 MAX_LABEL_CHARACTERS = 200  # per candidate label and per template: more than any text tower reads
+
+
+class Share(Enum):
+    """The kinds of requests, and the part of the queue's places that each kind may hold at most, as a divisor.
+
+    What the other kinds cannot hold is always free for ordinary requests: 24 of 64 places.
+    """
+
+    ORDINARY = ("requests of one image", 1)
+    MANY_IMAGES = ("requests of several images", 4)
+    HEAT_MAPS = ("heat maps", 4)
+    LABELS = ("new candidate labels", 8)
+
+    def __new__(cls, value: str, divisor: int) -> "Share":
+        member = object.__new__(cls)
+        member._value_, member._divisor = value, divisor
+        return member
+
+    _divisor: int
+
+    def places(self, queue: int) -> int:
+        """Return how many of the `queue` places this kind may hold: at least one, or it would never be served."""
+        return max(1, queue // self._divisor)
 
 
 @dataclass(frozen=True)

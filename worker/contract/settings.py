@@ -116,6 +116,7 @@ class Settings:
     queue: int = field(metadata=_limit("queue"))
     max_images: int = field(metadata=_limit("max_images"))
     max_pixels: int = field(metadata=_limit("max_pixels"))
+    decode_mb: int = field(metadata=_limit("decode_mb"))
     deadline_s: int = field(metadata=_limit("deadline_s"))
     inference_limit_s: int = field(metadata=_limit("inference_limit_s"))
     drain_s: int = field(metadata=_limit("drain_s"))

@@ -85,16 +85,41 @@ def embed(tower: TextTower, labels: Sequence[str], templates: Sequence[str], on_
     The method is that of CLIP's authors (notebooks/Prompt_Engineering_for_ImageNet.ipynb). `on_progress` is called
     before every batch, and its exceptions are raised.
     """
-    texts = [template.replace(PLACEHOLDER, label) for label in labels for template in templates]
-    sums: dict[int, np.ndarray] = {}
-    for start in range(0, len(texts), BATCH):
-        on_progress(start / len(texts))
-        for number, row in enumerate(tower.embed(texts[start : start + BATCH]), start):
-            label = number // len(templates)
-            sums[label] = sums[label] + row if label in sums else row
-    means = np.stack([sums[label] for label in range(len(labels))])
-    unit = means / np.linalg.norm(means, axis=-1, keepdims=True)
-    return TextHead(unit.astype(np.float32), tower.scale, tower.bias)
+    embedding = Embedding(labels, templates)
+    while embedding.done < embedding.total:
+        on_progress(embedding.done / embedding.total)
+        embedding.step(tower)
+    return embedding.head(tower)
+
+
+class Embedding:
+    """The embedding of `labels` in `templates`, BATCH texts at a time: `done` of `total` texts so far."""
+
+    def __init__(self, labels: Sequence[str], templates: Sequence[str]) -> None:
+        self.done, self.total = 0, len(labels) * len(templates)
+        self._labels, self._templates = labels, templates
+        self._sums: list[np.ndarray] = []  # of each label's rows so far
+
+    def step(self, tower: TextTower) -> None:
+        """Embed the next texts."""
+        numbers = range(self.done, min(self.done + BATCH, self.total))
+        for number, row in zip(numbers, tower.embed([self._text(number) for number in numbers]), strict=True):
+            label = number // len(self._templates)
+            if label == len(self._sums):
+                self._sums.append(row)
+            else:
+                self._sums[label] = self._sums[label] + row
+        self.done = numbers.stop
+
+    def head(self, tower: TextTower) -> TextHead:
+        """Return the head, once all texts are embedded."""
+        means = np.stack(self._sums)
+        unit = means / np.linalg.norm(means, axis=-1, keepdims=True)
+        return TextHead(unit.astype(np.float32), tower.scale, tower.bias)
+
+    def _text(self, number: int) -> str:
+        label, template = divmod(number, len(self._templates))
+        return self._templates[template].replace(PLACEHOLDER, self._labels[label])
 
 
 def load_head(path: Path) -> TextHead | None:

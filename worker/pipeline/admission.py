@@ -2,44 +2,77 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from worker.contract.errors import ErrorCode, ServiceError
+from worker.contract.limits import Share
+
+LOOK_EVERY_S = 0.1  # between two looks at whether the client is still there; most requests end before the first
 
 
 class Admission:
-    """Count the admitted images and refuse those above `capacity` at once, so that no hidden queue builds up."""
+    """Count the places that requests hold and refuse a request at once if too few are free: no hidden queue builds up.
+
+    There are `capacity` places, of which each kind of request may hold its Share.
+    """
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.in_flight = 0
+        self._held = Counter[Share]()
         self._lock = threading.Lock()
 
     @contextmanager
-    def admit(self, images: int) -> Iterator[None]:
-        """Hold places for `images` images in the context; raise ServiceError QUEUE_FULL if too few are free."""
+    def admit(self, places: int, share: Share = Share.ORDINARY) -> Iterator[int]:
+        """Hold `places` in the context, or as many as the share has if that is fewer; yield how many.
+
+        Raise ServiceError QUEUE_FULL if too few of the share or of all places are free.
+        """
+        limit = share.places(self.capacity)
+        places = min(places, limit)
         with self._lock:
-            if self.in_flight + images > self.capacity:
-                raise ServiceError(
-                    ErrorCode.QUEUE_FULL,
-                    f"found {self.in_flight} of {self.capacity} places taken, needed {images} more: "
-                    "send the request again after the seconds in Retry-After",
-                )
-            self.in_flight += images
+            if self.in_flight + places > self.capacity:
+                raise _full(self.in_flight, self.capacity, "", places)
+            if self._held[share] + places > limit:
+                raise _full(self._held[share], limit, f" for {share.value}", places)
+            self._change(share, places)
         try:
-            yield
+            yield places
         finally:
             with self._lock:
-                self.in_flight -= images
+                self._change(share, -places)
+
+    def _change(self, share: Share, places: int) -> None:
+        self.in_flight += places
+        self._held[share] += places
+
+
+def _full(taken: int, limit: int, purpose: str, needed: int) -> ServiceError:
+    return ServiceError(
+        ErrorCode.QUEUE_FULL,
+        f"found {taken} of {limit} places{purpose} taken, needed {needed} more: "
+        "send the request again after the seconds in Retry-After",
+    )
+
+
+def never() -> bool:
+    """Return False: a client that is always there."""
+    return False
 
 
 class Deadline:
-    """A moment `seconds` from now on the monotonic clock."""
+    """The end of a request: `seconds` from now on the monotonic clock, or sooner if its client has `gone`."""
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self._end = time.monotonic() + seconds
+    def __init__(self, seconds: float, gone: Callable[[], bool] = never) -> None:
+        self.seconds, self._gone = seconds, gone
+        now = time.monotonic()
+        self._end, self._look = now + seconds, now + LOOK_EVERY_S
+
+    def over(self) -> bool:
+        """Return whether the deadline has passed."""
+        return time.monotonic() >= self._end
 
     def left(self) -> float:
         """Return the seconds left; raise ServiceError DEADLINE if there are none."""
@@ -47,6 +80,25 @@ class Deadline:
         if left <= 0:
             raise self.passed()
         return left
+
+    def check(self) -> None:
+        """Raise ServiceError DEADLINE if no time is left, or CLIENT_GONE; ask for the client only now and then."""
+        self.left()
+        now = time.monotonic()
+        if now < self._look:
+            return
+        self._look = now + LOOK_EVERY_S
+        if self._gone():
+            raise ServiceError(
+                ErrorCode.CLIENT_GONE,
+                "found the connection closed by the client before the answer, needed it open: "
+                "keep it open in both directions until the answer has come",
+            )
+
+    def wait(self, ready: Callable[[float], bool]) -> None:
+        """Return once `ready`, which waits up to the seconds that it is given, returns True; raise as `check` does."""
+        while not ready(min(self.left(), LOOK_EVERY_S)):
+            self.check()
 
     def passed(self) -> ServiceError:
         """Return the error to raise once the deadline has passed."""

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from worker.pipeline.turns import Turns
+
+ATTENTIVE_S = 1.0  # so long after an ordinary input the next one must not meet a large batch of the background
 Infer = Callable[[Sequence[np.ndarray]], np.ndarray]
 
 
@@ -27,21 +30,27 @@ class PendingInput:
     code has left the processor's caches after every inference.
     """
 
-    __slots__ = ("_done", "_result", "cancelled", "image", "submitted")
+    __slots__ = ("_done", "_result", "background", "cancelled", "image", "submitted")
 
-    def __init__(self, image: np.ndarray) -> None:
-        self.image = image
+    def __init__(self, image: np.ndarray, background: bool) -> None:
+        self.image, self.background = image, background
         self.submitted = time.monotonic()
         self.cancelled = False
         self._result: InferenceResult | Exception | None = None
         self._done = threading.Lock()
         self._done.acquire()
 
-    def result(self, timeout: float | None = None) -> InferenceResult:
-        """Return the result; raise what the engine raised, or TimeoutError after `timeout` seconds."""
-        if not self._done.acquire(timeout=-1 if timeout is None else max(0.0, timeout)):
-            raise TimeoutError
+    def wait(self, seconds: float) -> bool:
+        """Return whether the input is done within `seconds`."""
+        if not self._done.acquire(timeout=max(0.0, seconds)):
+            return False
         self._done.release()
+        return True
+
+    def result(self, timeout: float) -> InferenceResult:
+        """Return the result; raise what the engine raised, or TimeoutError after `timeout` seconds."""
+        if not self.wait(timeout):
+            raise TimeoutError
         if isinstance(self._result, InferenceResult):
             return self._result
         raise self._result or RuntimeError("done without a result")
@@ -63,6 +72,9 @@ class Batcher:
     that take least time together (`plan_batches`). An input that finds the engine idle runs at once, and batches
     form while the engine is busy, so that batching never adds a delay. Only with `wait_s` above 0 does an input
     wait that many seconds from its arrival for others to join. `observe` is called with the size of every batch.
+
+    Inputs run in the order of Turns: those in the background, of which one request has many, let the others pass, in
+    batches of their own.
     """
 
     def __init__(
@@ -70,21 +82,23 @@ class Batcher:
     ) -> None:
         self._infer, self._observe, self._wait_s = infer, observe, wait_s
         self._batch_sizes = plan_batches(seconds)
-        self._waiting: queue.SimpleQueue[PendingInput] = queue.SimpleQueue()
-        self._taken: list[PendingInput] = []
+        self._arrived: queue.SimpleQueue[PendingInput] = queue.SimpleQueue()
+        self._waiting = Turns[PendingInput]()  # of the engine's thread
+        self._last_ordinary = float("-inf")
+        self._smallest_fast_size = min(seconds, key=lambda size: (seconds[size] / size, size))
         self._running_since: float | None = None
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
-    def submit(self, image: np.ndarray) -> PendingInput:
+    def submit(self, image: np.ndarray, background: bool = False) -> PendingInput:
         """Queue one input, uint8 [H, W, C]."""
-        pending = PendingInput(image)
-        self._waiting.put(pending)
+        pending = PendingInput(image, background)
+        self._arrived.put(pending)
         return pending
 
     @property
     def queued(self) -> int:
-        return self._waiting.qsize() + len(self._taken)
+        return self._arrived.qsize() + len(self._waiting)
 
     def busy_s(self) -> float:
         """Return the seconds that the running inference has taken so far; 0 if none runs."""
@@ -98,21 +112,33 @@ class Batcher:
     def _run(self) -> None:
         while True:
             self._gather()
-            count = self._batch_sizes[len(self._taken)]
-            batch, self._taken = self._taken[:count], self._taken[count:]
-            if batch:
+            if batch := self._waiting.take(self._next_size()):
                 self._run_batch(batch)
 
+    def _next_size(self) -> int:
+        """Return how many inputs to run next; in the background few at once while ordinary inputs keep arriving."""
+        size = self._batch_sizes[min(self._waiting.ready(), len(self._batch_sizes) - 1)]
+        if self._waiting.in_background and time.monotonic() < self._last_ordinary + ATTENTIVE_S:
+            return min(size, self._smallest_fast_size)
+        return size
+
     def _gather(self) -> None:
-        """Take the waiting inputs, up to the largest batch; block while there are none."""
-        taken = self._taken or [self._waiting.get()]
-        full, until = len(self._batch_sizes) - 1, taken[0].submitted + self._wait_s
+        """Let all inputs that have arrived wait for their turn; block while there are none, then `wait_s` at most."""
+        if not self._waiting:
+            self._receive(self._arrived.get())
+        full, until = len(self._batch_sizes) - 1, self._waiting.first().submitted + self._wait_s
         try:
-            while len(taken) < full:
-                taken.append(self._waiting.get(timeout=max(0.0, until - time.monotonic())))
+            while True:
+                seconds = until - time.monotonic() if len(self._waiting) < full else 0.0
+                self._receive(self._arrived.get(timeout=max(0.0, seconds)))
         except queue.Empty:
             pass
-        self._taken = [pending for pending in taken if not pending.cancelled]
+        self._waiting.remove(lambda pending: pending.cancelled)
+
+    def _receive(self, pending: PendingInput) -> None:
+        self._waiting.add(pending, pending.background)
+        if not pending.background:
+            self._last_ordinary = pending.submitted
 
     def _run_batch(self, batch: list[PendingInput]) -> None:
         started = self._running_since = time.monotonic()

@@ -1,6 +1,5 @@
 """The path of one image: decode -> batch -> engine -> logits. It knows the order of the stages, not their insides."""
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from copy import copy
@@ -11,7 +10,10 @@ import numpy as np
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.pipeline.admission import Deadline
 from worker.pipeline.batcher import InferenceResult, PendingInput
+from worker.pipeline.turns import Turnstile
 
+Decode = Callable[[bytes, Deadline], Sequence[np.ndarray]]  # an image file -> its tiles, each uint8 [H, W, C]
+Submit = Callable[[np.ndarray, bool], PendingInput]  # queue an input; the flag says whether in the background
 Merge = Callable[[Sequence[np.ndarray]], np.ndarray]  # the logits [classes] of every tile -> of the image
 Observe = Callable[[float, float, float], None]  # one image's seconds: queue, decoding, inference
 Head = Callable[[np.ndarray], np.ndarray]  # the network's output, float32 [..., D] -> logits [..., classes]
@@ -40,17 +42,22 @@ class Classification:
     inference_s: float
 
 
+def result_of(pending: PendingInput, deadline: Deadline) -> InferenceResult:
+    """Wait for the result; raise what the engine raised, or ServiceError as `deadline` does."""
+    deadline.wait(pending.wait)
+    return pending.result(0)
+
+
 class Classifier:
     """Take the bytes of an image through the stages and measure each stage.
 
-    `decode` returns an image's tiles, each uint8 [H, W, C]; `submit` queues one of them; at most `decoders` images
-    are decoded at once.
+    At most `decoders` images are decoded at once. Decoding and queueing let ordinary work go before `background` work.
     """
 
     def __init__(
         self,
-        decode: Callable[[bytes], Sequence[np.ndarray]],
-        submit: Callable[[np.ndarray], PendingInput],
+        decode: Decode,
+        submit: Submit,
         observe: Observe,
         decoders: int,
         head: Head = identity,
@@ -58,24 +65,8 @@ class Classifier:
     ) -> None:
         self._decode, self._submit, self._observe = decode, submit, observe
         self._head, self._merge = head, merge
-        # Decoding the largest permitted image takes hundreds of megabytes: bound how many are decoded at once.
-        self._decoding = threading.BoundedSemaphore(decoders)
-
-    def start_with_input(self, image: bytes) -> tuple[np.ndarray, Callable[[Deadline], Classification]]:
-        """Do as `start` does; return the network's input for `image`, uint8 [H, W, C], as well.
-
-        Raise what decoding raises, and ServiceError BAD_PARAMETER, before anything is queued, if the image has several
-        tiles.
-        """
-        started = time.monotonic()
-        tiles = self._tiles(image)
-        if len(tiles) > 1:
-            raise ServiceError(
-                ErrorCode.BAD_PARAMETER,
-                f"found {len(tiles)} tiles that this model looks at, needed a single one for heat_map: "
-                "leave heat_map out, or send a part of the image",
-            )
-        return tiles[0], self._queue(tiles, time.monotonic() - started)
+        # Decoding the largest permitted image takes much memory: bound how many are decoded at once.
+        self._decoders = Turnstile(decoders)
 
     def with_head(self, head: Head) -> "Classifier":
         """Return a copy with another head; it shares the stages and the bound on decoding."""
@@ -83,39 +74,66 @@ class Classifier:
         other._head = head
         return other
 
-    def start(self, image: bytes) -> Callable[[Deadline], Classification]:
-        """Decode `image`, queue all its tiles, and return a function that waits for the result.
+    def start(self, image: bytes, deadline: Deadline, background: bool = False) -> "Started":
+        """Decode `image` and queue all its tiles; return the image, to be waited for or cancelled.
 
-        Raise what decoding raises. The function raises ServiceError DEADLINE after removing the tiles from the queue.
+        Raise what decoding raises, and ServiceError DEADLINE or CLIENT_GONE.
         """
         started = time.monotonic()
-        tiles = self._tiles(image)
-        return self._queue(tiles, time.monotonic() - started)
+        tiles = self._tiles(image, deadline, background)
+        return self._queue(tiles, time.monotonic() - started, background)
 
-    def _queue(self, tiles: Sequence[np.ndarray], decode_s: float) -> Callable[[Deadline], Classification]:
-        waiting = [self._submit(tile) for tile in tiles]
+    def start_with_input(self, image: bytes, deadline: Deadline) -> "tuple[np.ndarray, Started]":
+        """Do as `start` does in the background; return the network's input for `image`, uint8 [H, W, C], as well.
 
-        def finish(deadline: Deadline) -> Classification:
-            inferred = _results(waiting, deadline)
-            queue_s = min(tile.queue_s for tile in inferred)
-            inference_s = max(tile.queue_s + tile.inference_s for tile in inferred) - queue_s
-            self._observe(queue_s, decode_s, inference_s)
-            logits = self._merge([self._head(tile.logits) for tile in inferred])
-            return Classification(logits, queue_s, decode_s, inference_s)
+        Raise what `start` raises, and ServiceError BAD_PARAMETER, before anything is queued, if the image has several
+        tiles.
+        """
+        started = time.monotonic()
+        tiles = self._tiles(image, deadline, True)
+        if len(tiles) > 1:
+            raise ServiceError(
+                ErrorCode.BAD_PARAMETER,
+                f"found {len(tiles)} tiles that this model looks at, needed a single one for heat_map: "
+                "leave heat_map out, or send a part of the image",
+            )
+        return tiles[0], self._queue(tiles, time.monotonic() - started, True)
 
-        return finish
+    def _tiles(self, image: bytes, deadline: Deadline, background: bool) -> Sequence[np.ndarray]:
+        deadline.check()
+        with self._decoders.place(deadline, background):
+            tiles = self._decode(image, deadline)
+        deadline.check()
+        return tiles
 
-    def _tiles(self, image: bytes) -> Sequence[np.ndarray]:
-        with self._decoding:
-            return self._decode(image)
+    def _queue(self, tiles: Sequence[np.ndarray], decode_s: float, background: bool) -> "Started":
+        background |= len(tiles) > 1  # the tiles of one image must not keep those of others waiting
+        return Started([self._submit(tile, background) for tile in tiles], decode_s, self._finish)
+
+    def _finish(self, inferred: Sequence[InferenceResult], decode_s: float) -> Classification:
+        queue_s = min(tile.queue_s for tile in inferred)
+        inference_s = max(tile.queue_s + tile.inference_s for tile in inferred) - queue_s
+        self._observe(queue_s, decode_s, inference_s)
+        logits = self._merge([self._head(tile.logits) for tile in inferred])
+        return Classification(logits, queue_s, decode_s, inference_s)
 
 
-def _results(waiting: Sequence[PendingInput], deadline: Deadline) -> list[InferenceResult]:
-    """Return the results of all `waiting`; if one fails or the deadline passes, remove the others from the queue."""
-    try:
-        return [pending.result(timeout=deadline.left()) for pending in waiting]
-    except TimeoutError as error:
-        raise deadline.passed() from error
-    finally:
-        for pending in waiting:
-            pending.cancel()
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An image whose tiles are queued or running."""
+
+    tiles: Sequence[PendingInput]
+    decode_s: float
+    finish: Callable[[Sequence[InferenceResult], float], Classification]
+
+    def result(self, deadline: Deadline) -> Classification:
+        """Return the classification; if a tile fails or `deadline` ends the wait, cancel the others and raise why."""
+        try:
+            return self.finish([result_of(tile, deadline) for tile in self.tiles], self.decode_s)
+        finally:
+            self.cancel()
+
+    def cancel(self) -> None:
+        """Remove the tiles that are still queued."""
+        for tile in self.tiles:
+            tile.cancel()

@@ -1,14 +1,13 @@
 """The text heads of a zero-shot model: the head of its own labels, and those of labels sent with requests.
 
 A head comes from memory, the model folder or the cache on disk. Only if none of them has it does the text tower embed
-the labels, one request after another on a thread of its own.
+the labels.
 """
 
 import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from worker.contract.errors import ErrorCode, ServiceError
@@ -16,7 +15,7 @@ from worker.contract.fields import ModelError
 from worker.models.folder import ModelFolder
 from worker.models.zero_shot import (
     FOLDER,
-    OnProgress,
+    Embedding,
     TextHead,
     TextTower,
     ZeroShot,
@@ -26,6 +25,7 @@ from worker.models.zero_shot import (
     load_head,
 )
 from worker.pipeline.admission import Deadline
+from worker.pipeline.embedding_jobs import EmbeddingJobs, Job
 
 MEMORY_ENTRIES, DISK_ENTRIES = 32, 256  # heads; one with the largest number of labels takes about 1 MB
 
@@ -41,47 +41,62 @@ class TextHeads:
         self._tower: TextTower | None = None
         self._memory: OrderedDict[str, TextHead] = OrderedDict()
         self._lock = threading.Lock()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="texts")
-        try:
-            self.own_head = self._find_or_embed(
-                folder.output.labels.names[zero_shot.language], zero_shot.templates, ignore_progress
-            )
-        except ImportError as error:
-            raise ModelError(
-                f"{folder.path}: found no embeddings of its labels in its templates, needed them or torch to make "
-                "them: add the model again"
-            ) from error
+        self._jobs = EmbeddingJobs(self._step)
+        self.own_head = self._own_head()
 
-    def head(self, labels: Sequence[str], template: str | None, deadline: Deadline) -> TextHead:
-        """Return the head of `labels` in `template`, or in the model's own templates if that is None.
-
-        Raise ServiceError DEADLINE, or BAD_PARAMETER if the labels must be embedded and torch is not installed.
-        """
-        templates = (template,) if template else self._zero_shot.templates
+    def _own_head(self) -> TextHead:
+        labels, templates = self._folder.output.labels.names[self._zero_shot.language], self._zero_shot.templates
         name = head_file(self._folder.files, labels, templates)
         if found := self._find(name):
             return found
-        future = self._thread.submit(self._find_or_embed, labels, templates, lambda share: deadline.left())
         try:
-            return future.result(timeout=deadline.left())
-        except TimeoutError as error:
-            raise deadline.passed() from error
+            return self._keep(name, embed(self._loaded_tower(), labels, templates, ignore_progress))
+        except ImportError as error:
+            raise ModelError(
+                f"{self._folder.path}: found no embeddings of its labels in its templates, needed them or torch to "
+                "make them: add the model again"
+            ) from error
+
+    def known(self, labels: Sequence[str], template: str | None) -> TextHead | None:
+        """Return the head of `labels` in `template`, in the model's own if that is None; None if not saved."""
+        return self._find(self._name(labels, template))
+
+    def head(self, labels: Sequence[str], template: str | None, deadline: Deadline) -> TextHead:
+        """Return the head as `known` does; embed the labels if it is not saved.
+
+        Raise ServiceError BAD_PARAMETER if the labels must be embedded and torch is not installed, CLIENT_GONE, or
+        DEADLINE; after that the embedding goes on, for the next request with the same labels.
+        """
+        embedding = Embedding(labels, self._templates(template))
+        try:
+            return self._jobs.head(self._name(labels, template), embedding, deadline)
         except ImportError as error:
             raise ServiceError(
                 ErrorCode.BAD_PARAMETER,
                 "found new candidate_labels, needed torch to read them, which this worker runs without: "
                 "send labels that it has met before, or leave candidate_labels out",
             ) from error
-        finally:
-            future.cancel()
 
-    def _find_or_embed(self, labels: Sequence[str], templates: Sequence[str], watch: OnProgress) -> TextHead:
-        name = head_file(self._folder.files, labels, templates)
-        if found := self._find(name):
+    def _templates(self, template: str | None) -> Sequence[str]:
+        return (template,) if template else self._zero_shot.templates
+
+    def _name(self, labels: Sequence[str], template: str | None) -> str:
+        return head_file(self._folder.files, labels, self._templates(template))
+
+    def _step(self, job: Job) -> TextHead | None:
+        """Embed a few texts of `job`; return the head if it is done, or found, for other workers save theirs, too."""
+        if found := self._find(job.name):
             return found
-        watch(0)  # now, since loading the tower cannot be interrupted
+        tower = self._loaded_tower()
+        job.embedding.step(tower)
+        done = job.embedding.done == job.embedding.total
+        return self._keep(job.name, job.embedding.head(tower)) if done else None
+
+    def _loaded_tower(self) -> TextTower:
         self._tower = self._tower or self._load()
-        head = embed(self._tower, labels, templates, watch)
+        return self._tower
+
+    def _keep(self, name: str, head: TextHead) -> TextHead:
         self._save(name, head)
         return self._remember(name, head)
 

@@ -1,6 +1,6 @@
 """`POST /models/{name}`: the Hugging Face Inference API for image classification, including zero-shot."""
 
-from flask import Blueprint, jsonify, request
+from flask import Blueprint, g, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from worker.api.candidates import take_candidates
@@ -8,6 +8,7 @@ from worker.api.parameters import HUGGING_FACE, parse_parameters
 from worker.api.service import Service
 from worker.api.uploads import query, read_upload
 from worker.contract.errors import ServiceError
+from worker.pipeline.admission import Deadline
 
 
 def blueprint(service: Service) -> Blueprint:
@@ -19,8 +20,8 @@ def blueprint(service: Service) -> Blueprint:
         model = service.model(name)
         upload = read_upload(request, max_images=1)
         candidates, parts = take_candidates(query(request), upload.parameters)
-        deadline = service.deadline()
-        model = service.asked(model, candidates, deadline)
+        deadline: Deadline = g.context.deadline
+        model = service.with_candidates(model, candidates, deadline)
         output = model.folder.output
         parameters = parse_parameters(*parts, known=HUGGING_FACE, output=output)
         (result,) = service.classify(model, [upload.images[0][1]], deadline)
@@ -28,6 +29,8 @@ def blueprint(service: Service) -> Blueprint:
             raise result
         scores = output.scores(result.logits, parameters.function_to_apply)
         rows = output.predictions(scores, parameters.top_k, parameters.threshold, parameters.labels)
-        return jsonify([{"label": row["label"], "score": row["score"]} for row in rows])
+        answered = jsonify([{"label": row["label"], "score": row["score"]} for row in rows])
+        deadline.left()
+        return answered
 
     return routes

@@ -14,6 +14,7 @@ from worker.api.service import Loaded, Service
 from worker.contract.errors import ServiceError
 from worker.contract.languages import BOTH
 from worker.contract.version import VERSION
+from worker.pipeline.admission import Deadline
 from worker.pipeline.classifier import Classification
 
 SERVER = {"name": "wanwu", "version": VERSION, "extensions": ["classification", "binary_tensor_data"]}
@@ -51,11 +52,14 @@ def blueprint(service: Service) -> Blueprint:
     def infer(name: str, version: str | None = None) -> ResponseReturnValue:
         model = service.model(name, version)
         asked = read_request(request, service.settings.max_images)
-        results = service.classify(model, asked.images)
+        deadline: Deadline = g.context.deadline
+        results = service.classify(model, asked.images, deadline)
         if error := next((result for result in results if isinstance(result, ServiceError)), None):
             raise error
         logits = np.stack([result.logits for result in results if isinstance(result, Classification)])
-        return _answer(service, model, asked, model.folder.output.scores(logits))
+        answered = _answer(service, model, asked, model.folder.output.scores(logits))
+        deadline.left()
+        return answered
 
     return routes
 

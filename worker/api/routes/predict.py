@@ -11,7 +11,6 @@ from worker.api.request_context import RequestContext
 from worker.api.service import Loaded, Service
 from worker.api.uploads import Upload, query, read_upload
 from worker.contract.errors import ErrorCode, ServiceError
-from worker.pipeline.admission import Deadline
 from worker.pipeline.classifier import Classification
 
 PATH = "/predict"
@@ -27,21 +26,16 @@ def blueprint(service: Service) -> Blueprint:
         model = service.model()
         upload = read_upload(request, service.settings.max_images)
         candidates, parts = take_candidates(query(request), upload.parameters)
-        deadline = service.deadline()
-        model = service.asked(model, candidates, deadline)
+        context: RequestContext = g.context
+        model = service.with_candidates(model, candidates, context.deadline)
         parameters = parse_parameters(*parts, known=PREDICT, output=model.folder.output)
         service.model(parameters.model)
         if parameters.heat_map:
-            return _explained(service, model, upload, parameters, deadline)
-        results = service.classify(model, [data for _, data in upload.images], deadline)
-        if len(results) > 1:
-            rows = [
-                {"filename": name} | _result(g.context, model, result, parameters)
-                for (name, _), result in zip(upload.images, results, strict=True)
-            ]
-            total = {"total": _milliseconds(g.context.elapsed())}
-            return jsonify(_about(g.context, service, model) | {"results": rows, "timing_ms": total})
-        return jsonify(_one(g.context, service, model, results[0], parameters))
+            answered = _explained(service, context, model, upload, parameters)
+        else:
+            answered = jsonify(_classified(service, context, model, upload, parameters))
+        context.deadline.left()
+        return answered
 
     return routes
 
@@ -50,8 +44,24 @@ def answer(service: Service, context: RequestContext, image: bytes) -> dict[str,
     """Return the answer to a request with one `image` and no parameters; raise ServiceError if it fails."""
     model = service.model()
     output = model.folder.output
-    (result,) = service.classify(model, [image])
-    return _one(context, service, model, result, Parameters(output.top_k, output.threshold))
+    (result,) = service.classify(model, [image], context.deadline)
+    answered = _one(context, service, model, result, Parameters(output.top_k, output.threshold))
+    context.deadline.left()
+    return answered
+
+
+def _classified(
+    service: Service, context: RequestContext, model: Loaded, upload: Upload, parameters: Parameters
+) -> dict[str, object]:
+    results = service.classify(model, [data for _, data in upload.images], context.deadline)
+    if len(results) == 1:
+        return _one(context, service, model, results[0], parameters)
+    rows = [
+        {"filename": name} | _result(context, model, result, parameters)
+        for (name, _), result in zip(upload.images, results, strict=True)
+    ]
+    total = {"total": _milliseconds(context.elapsed())}
+    return _about(context, service, model) | {"results": rows, "timing_ms": total}
 
 
 def _one(
@@ -67,19 +77,19 @@ def _one(
 
 
 def _explained(
-    service: Service, model: Loaded, upload: Upload, parameters: Parameters, deadline: Deadline
-) -> ResponseReturnValue:
+    service: Service, context: RequestContext, model: Loaded, upload: Upload, parameters: Parameters
+) -> Response:
     """Return the answer with its heat map, or only the heat map if the client prefers an image."""
     if len(upload.images) > 1:
         raise ServiceError(
             ErrorCode.BAD_PARAMETER,
             f"found {len(upload.images)} images, needed one for heat_map: send each in its own request",
         )
-    result, heat_map = service.explain(model, upload.images[0][1], parameters.class_index, deadline)
+    result, heat_map = service.explain(model, upload.images[0][1], parameters.class_index, context.deadline)
     if request.accept_mimetypes.best_match([JSON, PNG]) == PNG:
         return Response(heat_map, content_type=PNG)
     url = f"data:{PNG};base64,{base64.b64encode(heat_map).decode()}"
-    return jsonify(_one(g.context, service, model, result, parameters) | {"heat_map": url})
+    return jsonify(_one(context, service, model, result, parameters) | {"heat_map": url})
 
 
 def _about(context: RequestContext, service: Service, model: Loaded) -> dict[str, object]:

@@ -8,8 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from scripts.models.tools.prepare.isolated import ProcessFailed, all_cpus, run_isolated
-from worker.contract.limits import LIMITS
-from worker.decode import Pixels, read
+from worker.decode import Bounds, Pixels, open_image
 
 SIDE, QUALITY = 240, 80  # pixels of the longer side, JPEG quality
 RGB = 3  # bands
@@ -33,7 +32,7 @@ def _data_urls(paths: Sequence[Path], pixels: Pixels) -> list[str]:
 
 def _data_url(path: Path, pixels: Pixels) -> str:
     try:
-        bands = read(path.read_bytes(), LIMITS["max_pixels"].default, pixels).upright().bands
+        bands = open_image(path.read_bytes(), Bounds(), pixels).upright().bands
         image = Image.merge("RGB", bands[:RGB]) if len(bands) >= RGB else bands[0]
         image.thumbnail((SIDE, SIDE))
         stream = io.BytesIO()

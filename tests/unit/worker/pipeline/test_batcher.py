@@ -222,3 +222,42 @@ def test_the_planned_batches_are_the_fastest_of_all_splits(more: dict[int, int],
 )
 def test_the_batch_sizes_follow_from_the_durations(seconds: dict[int, float], take: list[int]) -> None:
     assert plan_batches(seconds) == take
+
+
+def test_inputs_in_the_background_let_the_others_pass_and_have_every_fifth_turn() -> None:
+    engine = Engine()
+    batcher = Batcher(engine.infer, linear((1,)), lambda size: None)
+    block(engine, batcher)
+    pendings = [batcher.submit(image(value), background=True) for value in (201, 202)]
+    pendings += [batcher.submit(image(value)) for value in range(2, 8)]
+    engine.gate.set()
+    for pending in pendings:
+        pending.result(30)
+    assert [value for (value,) in engine.batches] == [1, 2, 3, 4, 5, 201, 6, 7, 202]
+
+
+def test_an_image_that_arrives_late_goes_alone_before_the_background_inputs_left_over() -> None:
+    engine, late = Engine(), list[PendingInput]()
+
+    def infer(images: Sequence[np.ndarray]) -> np.ndarray:
+        if images[0][0, 0, 0] == 5 and not late:
+            late.append(batcher.submit(image(8)))
+        return engine.infer(images)
+
+    batcher = Batcher(infer, linear((1, 2)), lambda size: None)
+    block(engine, batcher)
+    pendings = [batcher.submit(image(value), background=True) for value in (5, 6, 7, 9)]
+    engine.gate.set()
+    pendings[-1].result(30)
+    assert engine.batches == [[1], [5], [8], [6], [7], [9]]
+
+
+def test_in_the_background_alone_and_where_large_batches_are_fast_they_are_large() -> None:
+    engine = Engine()
+    batcher = Batcher(engine.infer, {1: 1.0, 4: 1.1}, lambda size: None)
+    block(engine, batcher)
+    pendings = [batcher.submit(image(value), background=True) for value in range(2, 10)]
+    engine.gate.set()
+    for pending in pendings:
+        pending.result(30)
+    assert engine.batches == [[1], [2, 3, 4, 5], [6, 7, 8, 9]]

@@ -2,11 +2,13 @@
 
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from tests.errors import code_of
+from tests.wait import until
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.pipeline.admission import Deadline
 from worker.pipeline.batcher import Batcher
@@ -14,7 +16,7 @@ from worker.pipeline.classifier import Classifier
 from worker.process.metrics import Metrics, create_metrics
 
 
-def decode(data: bytes) -> list[np.ndarray]:
+def decode(data: bytes, deadline: Deadline) -> list[np.ndarray]:
     """Return a tile for every byte, filled with its value."""
     if data == b"bad":
         raise ServiceError(ErrorCode.UNDECODABLE, "bad")
@@ -36,7 +38,8 @@ def count(metrics: Metrics, stage: str) -> float | None:
 
 def test_an_image_is_decoded_run_and_measured(metrics: Metrics) -> None:
     batcher = Batcher(sums, {1: 1.0}, lambda size: None)
-    found = Classifier(decode, batcher.submit, metrics.observe_stages, 1).start(b"\3")(Deadline(30))
+    classifier = Classifier(decode, batcher.submit, metrics.observe_stages, 1)
+    found = classifier.start(b"\3", Deadline(30)).result(Deadline(30))
     assert found.logits.tolist() == [12, 12, 12]
     assert min(found.queue_s, found.decode_s, found.inference_s) >= 0
     assert [count(metrics, stage) for stage in ("decode", "queue", "inference")] == [1, 1, 1]
@@ -45,7 +48,7 @@ def test_an_image_is_decoded_run_and_measured(metrics: Metrics) -> None:
 def test_an_undecodable_image_is_never_queued(metrics: Metrics) -> None:
     batcher = Batcher(sums, {1: 1.0}, lambda size: None)
     classifier = Classifier(decode, batcher.submit, metrics.observe_stages, 1)
-    assert code_of(classifier.start, b"bad") is ErrorCode.UNDECODABLE
+    assert code_of(classifier.start, b"bad", Deadline(30)) is ErrorCode.UNDECODABLE
     assert batcher.queued == 0
     assert count(metrics, "decode") == 0
 
@@ -60,12 +63,12 @@ def test_an_image_whose_deadline_passed_leaves_the_queue(metrics: Metrics) -> No
         return sums(images)
 
     classifier = Classifier(decode, Batcher(blocked, {1: 1.0}, lambda size: None).submit, metrics.observe_stages, 1)
-    first, late, last = (classifier.start(bytes([number])) for number in (1, 2, 3))
+    first, late, last = (classifier.start(bytes([number]), Deadline(30)) for number in (1, 2, 3))
     assert entered.wait(30)
-    assert code_of(late, Deadline(0.01)) is ErrorCode.DEADLINE
+    assert code_of(late.result, Deadline(0.01)) is ErrorCode.DEADLINE
     gate.set()
-    assert first(Deadline(30)).logits[0] == 4
-    assert last(Deadline(30)).logits[0] == 12
+    assert first.result(Deadline(30)).logits[0] == 4
+    assert last.result(Deadline(30)).logits[0] == 12
     assert ran == [1, 3]
 
 
@@ -74,9 +77,9 @@ def test_the_failure_of_a_run_reaches_its_image(metrics: Metrics) -> None:
         raise ArithmeticError("overflow")
 
     batcher = Batcher(fail, {1: 1.0}, lambda size: None)
-    finish = Classifier(decode, batcher.submit, metrics.observe_stages, 1).start(b"\3")
+    started = Classifier(decode, batcher.submit, metrics.observe_stages, 1).start(b"\3", Deadline(30))
     with pytest.raises(ArithmeticError, match="overflow"):
-        finish(Deadline(30))
+        started.result(Deadline(30))
 
 
 def largest(logits: Sequence[np.ndarray]) -> np.ndarray:
@@ -93,10 +96,10 @@ def test_all_tiles_are_queued_together_and_their_logits_merged(metrics: Metrics)
 
     batcher = Batcher(blocked, {1: 1.0, 4: 4.0}, sizes.append)
     classifier = Classifier(decode, batcher.submit, metrics.observe_stages, 1, lambda row: row * 10, largest)
-    finish = classifier.start(b"\1\7\2\3\4")
+    started = classifier.start(b"\1\7\2\3\4", Deadline(30))
     assert entered.wait(30)
     gate.set()
-    found = finish(Deadline(30))
+    found = started.result(Deadline(30))
     assert found.logits.tolist() == [280, 280, 280]
     assert (sorted(sizes), sum(sizes)) == ([1, 4], 5)
     assert min(found.queue_s, found.decode_s, found.inference_s) >= 0
@@ -114,16 +117,73 @@ def test_when_the_deadline_passes_no_tile_stays_in_the_queue(metrics: Metrics) -
 
     batcher = Batcher(blocked, {1: 1.0}, lambda size: None)
     classifier = Classifier(decode, batcher.submit, metrics.observe_stages, 1, merge=largest)
-    late = classifier.start(b"\1\2\3")
-    last = classifier.start(b"\5")
+    running = classifier.start(b"\4", Deadline(30))
     assert entered.wait(30)
-    assert code_of(late, Deadline(0.01)) is ErrorCode.DEADLINE
+    late = classifier.start(b"\1\2\3", Deadline(30))
+    last = classifier.start(b"\5", Deadline(30))
+    assert code_of(late.result, Deadline(0.01)) is ErrorCode.DEADLINE
     gate.set()
-    assert last(Deadline(30)).logits[0] == 20
-    assert ran == [1, 5]
+    assert running.result(Deadline(30)).logits[0] == 16
+    assert last.result(Deadline(30)).logits[0] == 20
+    assert ran == [4, 5]
 
 
 def test_only_an_image_of_one_tile_has_a_heat_map(metrics: Metrics) -> None:
     classifier = Classifier(decode, Batcher(sums, {1: 1.0}, lambda size: None).submit, metrics.observe_stages, 1)
-    assert classifier.start_with_input(b"\1")[0].shape == (2, 2, 3)
-    assert code_of(classifier.start_with_input, b"\1\2") is ErrorCode.BAD_PARAMETER
+    assert classifier.start_with_input(b"\1", Deadline(30))[0].shape == (2, 2, 3)
+    assert code_of(classifier.start_with_input, b"\1\2", Deadline(30)) is ErrorCode.BAD_PARAMETER
+
+
+def test_waiting_for_a_decoder_ends_at_the_deadline_and_nothing_is_decoded(metrics: Metrics) -> None:
+    gate, entered, decoded = threading.Event(), threading.Event(), list[bytes]()
+
+    def slow(data: bytes, deadline: Deadline) -> list[np.ndarray]:
+        entered.set()
+        assert gate.wait(30)
+        decoded.append(data)
+        return decode(data, deadline)
+
+    classifier = Classifier(slow, Batcher(sums, {1: 1.0}, lambda size: None).submit, metrics.observe_stages, decoders=1)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(classifier.start, b"\1", Deadline(30))
+        assert entered.wait(30)
+        assert code_of(classifier.start, b"\2", Deadline(0.01)) is ErrorCode.DEADLINE
+        gate.set()
+        assert first.result().result(Deadline(30)).logits[0] == 4
+    assert decoded == [b"\1"]
+
+
+def test_an_image_decoded_too_late_is_not_queued(metrics: Metrics) -> None:
+    def slow(data: bytes, deadline: Deadline) -> list[np.ndarray]:
+        until("the deadline has passed", deadline.over)
+        return decode(data, deadline)
+
+    batcher = Batcher(sums, {1: 1.0}, lambda size: None)
+    classifier = Classifier(slow, batcher.submit, metrics.observe_stages, decoders=1)
+    assert code_of(classifier.start, b"\1", Deadline(0.05)) is ErrorCode.DEADLINE
+    assert batcher.queued == 0
+
+
+def test_an_image_whose_client_has_gone_leaves_the_queue(metrics: Metrics) -> None:
+    gate, gone = threading.Event(), threading.Event()
+
+    def blocked(images: Sequence[np.ndarray]) -> np.ndarray:
+        assert gate.wait(30)
+        return sums(images)
+
+    batcher = Batcher(blocked, {1: 1.0}, lambda size: None)
+    classifier = Classifier(decode, batcher.submit, metrics.observe_stages, 1)
+    classifier.start(b"\1", Deadline(30))
+    left = classifier.start(b"\2", Deadline(30))
+    gone.set()
+    assert code_of(left.result, Deadline(30, gone.is_set)) is ErrorCode.CLIENT_GONE
+    assert [tile.cancelled for tile in left.tiles] == [True]
+    gate.set()
+
+
+def test_the_tiles_of_one_image_let_single_images_pass(metrics: Metrics) -> None:
+    batcher = Batcher(sums, {1: 1.0}, lambda size: None)
+    classifier = Classifier(decode, batcher.submit, metrics.observe_stages, 1, merge=largest)
+    assert [tile.background for tile in classifier.start(b"\1", Deadline(30)).tiles] == [False]
+    assert [tile.background for tile in classifier.start(b"\1\2", Deadline(30)).tiles] == [True, True]
+    assert [tile.background for tile in classifier.start(b"\1", Deadline(30), True).tiles] == [True]

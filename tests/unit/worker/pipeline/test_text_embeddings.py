@@ -11,11 +11,12 @@ import pytest
 
 from tests import zero_shot_folders
 from tests.errors import code_of
+from tests.wait import until
 from worker.contract.errors import ErrorCode
 from worker.contract.fields import ModelError
 from worker.models.folder import ModelFolder, read_folder
 from worker.models.loaders import load_text_tower
-from worker.models.zero_shot import TextTower, ZeroShot
+from worker.models.zero_shot import BATCH, TextTower, ZeroShot
 from worker.pipeline import text_embeddings
 from worker.pipeline.admission import Deadline
 from worker.pipeline.text_embeddings import TextHeads, open_text_heads
@@ -141,14 +142,41 @@ class BlockedTower:
         return self._tower.embed(texts)
 
 
-def test_a_deadline_ends_the_wait_and_soon_the_work(folder: ModelFolder) -> None:
+def test_labels_that_take_longer_than_the_deadline_are_kept_for_the_next_request(folder: ModelFolder) -> None:
     blocked = BlockedTower(load_text_tower("zero_shot", folder.weights, 1))
     found, _ = opened(folder, tower=lambda: blocked)
-    assert code_of(found.head, ["late"] * 100, TEMPLATE, Deadline(0.2)) is ErrorCode.DEADLINE
+    labels = [f"label {number}" for number in range(3 * BATCH)]
+    assert code_of(found.head, labels, TEMPLATE, Deadline(0.2)) is ErrorCode.DEADLINE
     assert blocked.started.is_set()
+    assert found.known(labels, TEMPLATE) is None
     blocked.go.set()
-    assert embeddings(found).shape == (2, 24)
-    assert blocked.batches == 2  # the one already started, and that of the second request
+    again = embeddings(found, labels)
+    assert blocked.batches == 3
+    assert np.allclose(again, embeddings(opened(folder)[0], labels), atol=1e-6)
+
+
+def test_kept_labels_are_known_once_they_are_embedded(folder: ModelFolder, tmp_path: Path) -> None:
+    blocked = BlockedTower(load_text_tower("zero_shot", folder.weights, 1))
+    found, _ = opened(folder, tmp_path, tower=lambda: blocked)
+    assert code_of(found.head, LABELS, TEMPLATE, Deadline(0.01)) is ErrorCode.DEADLINE
+    blocked.go.set()
+    until("the labels are known", lambda: found.known(LABELS, TEMPLATE))
+    other, tower = opened(folder, tmp_path)
+    assert other.known(LABELS, TEMPLATE)
+    assert tower.loads == 0
+
+
+def test_labels_that_another_worker_saves_meanwhile_are_taken_from_the_cache(
+    folder: ModelFolder, tmp_path: Path
+) -> None:
+    blocked = BlockedTower(load_text_tower("zero_shot", folder.weights, 1))
+    found, _ = opened(folder, tmp_path, tower=lambda: blocked)
+    labels = [f"label {number}" for number in range(9 * BATCH)]
+    assert code_of(found.head, labels, TEMPLATE, Deadline(0.01)) is ErrorCode.DEADLINE
+    expected = embeddings(opened(folder, tmp_path)[0], labels)
+    blocked.go.set()
+    assert (embeddings(found, labels) == expected).all()
+    assert blocked.batches == 1  # the one that had begun
 
 
 def test_concurrent_requests_for_the_same_labels_embed_them_once(folder: ModelFolder) -> None:
