@@ -186,9 +186,8 @@ class Gateway:
         self.init()
         self.start_nginx()
         # It listens before it has started the processes below it.
-        first = wait_for(
-            "Nginx's processes are there", lambda: found if len(found := self.nginx_processes()) == PROCESSES else None
-        )
+        wait_for("Nginx's processes are there", lambda: len(self.nginx_processes()) == PROCESSES)
+        first = self.nginx_processes()
         self.start_gate()
         wait_for("every worker is in", lambda: self.states_in() == set(self.workers))
         wait_for("the first reload is over", lambda: not first & self.nginx_processes())

@@ -45,10 +45,14 @@ class Service:
         self.deferred = DeferredCalls()
         self.loaded: Loaded | None = None
 
-    def alive(self) -> bool:
-        """Return whether the engine thread makes progress; True before it exists."""
-        batcher = self.loaded.batcher if self.loaded else None
-        return batcher is None or (batcher.alive and batcher.busy_s() <= self.settings.inference_limit_s)
+    def fault(self) -> str | None:
+        """Return why the engine cannot answer; None if it can, and before it exists."""
+        return self.loaded.batcher.find_fault(self.settings.inference_limit_s) if self.loaded else None
+
+    @property
+    def ready(self) -> bool:
+        """Whether the worker is in the state ready and its engine can answer."""
+        return self.health.ready and self.fault() is None
 
     def model(self, name: str | None = None, version: str | None = None) -> Loaded:
         """Return the loaded model; raise ServiceError UNKNOWN_MODEL for any other, NOT_READY if it cannot answer."""
@@ -101,15 +105,20 @@ class Service:
         """Classify `images`; return a result or an error for each.
 
         Decode and queue all of them before waiting for the first, so that they form batches.
-        Raise ServiceError QUEUE_FULL if there is no room for all of them.
+        Raise ServiceError QUEUE_FULL if there is no room for all of them, NOT_READY if the engine is broken, so that
+        another worker classifies them all.
         """
         deadline = deadline or self.deadline()
         with self.admission.admit(len(images)):
             started = [self._attempt(model.classifier.start, image) for image in images]
-            return [
+            results = [
                 waiting if isinstance(waiting, ServiceError) else self._attempt(waiting, deadline)
                 for waiting in started
             ]
+        for result in results:
+            if isinstance(result, ServiceError) and result.code.retried:
+                raise result
+        return results
 
     def explain(
         self, model: Loaded, image: bytes, index: int | None, deadline: Deadline | None = None

@@ -1,5 +1,6 @@
 """The batcher: one thread runs the engine on the waiting inputs, in the batch sizes the engine was prepared for."""
 
+import logging
 import queue
 import threading
 import time
@@ -7,6 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from worker.contract.errors import ErrorCode, ServiceError, internal_error
+from worker.pipeline.engine_guard import EngineGuard, check_outputs, describe
+
+ENDED = "the engine's thread has ended"
+
+log = logging.getLogger(__name__)
 
 Infer = Callable[[Sequence[np.ndarray]], np.ndarray]
 
@@ -55,23 +63,40 @@ class PendingInput:
         self._result = result
         self._done.release()
 
+    def fail(self, error: Exception) -> None:
+        """Store `error` unless there is a result."""
+        if self._result is None:
+            self.set_result(error)
+
 
 class Batcher:
-    """Run `infer` (inputs, each uint8 [H, W, C] -> float32 logits [N, classes]) in batches, on one thread.
+    """Run `infer` (inputs, each uint8 [H, W, C] -> float32 logits [N, outputs]) in batches, on one thread.
 
     `seconds` maps every prepared batch size to its duration, in any unit; waiting inputs are split into the batches
     that take least time together (`plan_batches`). An input that finds the engine idle runs at once, and batches
     form while the engine is busy, so that batching never adds a delay. Only with `wait_s` above 0 does an input
     wait that many seconds from its arrival for others to join. `observe` is called with the size of every batch.
+
+    Once `guard` finds that the engine can no longer answer, or when the thread ends for any other reason, `fault` says
+    why, and every input, waiting or new, fails at once with ServiceError NOT_READY.
     """
 
     def __init__(
-        self, infer: Infer, seconds: Mapping[int, float], observe: Callable[[int], None], wait_s: float = 0.0
+        self,
+        infer: Infer,
+        seconds: Mapping[int, float],
+        observe: Callable[[int], None],
+        wait_s: float = 0.0,
+        guard: EngineGuard | None = None,
+        outputs: int | None = None,
     ) -> None:
-        self._infer, self._observe, self._wait_s = infer, observe, wait_s
+        self._infer, self._observe, self._wait_s, self._outputs = infer, observe, wait_s, outputs
+        self._guard = guard or EngineGuard(lambda: None)
+        self.fault: str | None = None
         self._batch_sizes = plan_batches(seconds)
         self._waiting: queue.SimpleQueue[PendingInput] = queue.SimpleQueue()
         self._taken: list[PendingInput] = []
+        self._batch: list[PendingInput] = []
         self._running_since: float | None = None
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
@@ -80,6 +105,8 @@ class Batcher:
         """Queue one input, uint8 [H, W, C]."""
         pending = PendingInput(image)
         self._waiting.put(pending)
+        if self.fault:  # the thread that would take it has ended
+            self._refuse_waiting()
         return pending
 
     @property
@@ -91,17 +118,50 @@ class Batcher:
         since = self._running_since
         return 0.0 if since is None else time.monotonic() - since
 
-    @property
-    def alive(self) -> bool:
-        return self._thread.is_alive()
+    def find_fault(self, limit_s: float) -> str | None:
+        """Return why the engine cannot answer: it is broken, or one inference takes over `limit_s`; None if it can."""
+        if self.fault or not self._thread.is_alive():
+            return self.fault or ENDED
+        busy = self.busy_s()
+        return f"one inference has run for {busy:.0f} s, above its limit of {limit_s:g} s" if busy > limit_s else None
 
     def _run(self) -> None:
+        fault = ENDED
+        try:
+            fault = self._run_until_broken()
+        except BaseException as error:
+            fault = f"the engine's thread failed: {describe(error)}"
+            log.exception("the engine's thread failed")
+        finally:
+            self._running_since, self.fault = None, fault
+            for pending in self._batch:
+                pending.fail(internal_error())  # not NOT_READY: it may be what ended the thread
+            self._refuse_waiting()
+
+    def _run_until_broken(self) -> str:
+        """Run batches until the guard finds a fault; return it."""
         while True:
             self._gather()
             count = self._batch_sizes[len(self._taken)]
-            batch, self._taken = self._taken[:count], self._taken[count:]
-            if batch:
-                self._run_batch(batch)
+            self._batch, self._taken = self._taken[:count], self._taken[count:]
+            if self._batch:
+                error = self._run_batch(self._batch)
+                self._running_since = time.monotonic()  # the guard runs the engine, too
+                self._guard.count(error)
+                self._running_since = None
+                if self._guard.fault:
+                    return self._guard.fault
+
+    def _refuse_waiting(self) -> None:
+        taken, self._taken = self._taken, []
+        try:
+            while True:
+                taken.append(self._waiting.get_nowait())
+        except queue.Empty:
+            pass
+        for pending in taken:
+            found = f"found this worker's engine broken: {self.fault}"
+            pending.fail(ServiceError(ErrorCode.NOT_READY, f"{found}, needed one that answers: try again shortly"))
 
     def _gather(self) -> None:
         """Take the waiting inputs, up to the largest batch; block while there are none."""
@@ -114,27 +174,29 @@ class Batcher:
             pass
         self._taken = [pending for pending in taken if not pending.cancelled]
 
-    def _run_batch(self, batch: list[PendingInput]) -> None:
+    def _run_batch(self, batch: list[PendingInput]) -> Exception | None:
+        """Give each of `batch` its result; return why all of them failed, None if any did not."""
         started = self._running_since = time.monotonic()
         try:
             logits = self._infer([pending.image for pending in batch])
+            seconds = time.monotonic() - started
+            check_outputs(logits, len(batch), self._outputs)
+            self._observe(len(batch))
         except Exception as error:
-            self._retry_individually(batch, error)
-            return
+            return self._retry_individually(batch, error)
         finally:
             self._running_since = None
-        seconds = time.monotonic() - started
-        self._observe(len(batch))
         for pending, row in zip(batch, logits, strict=True):
             pending.set_result(InferenceResult(row, started - pending.submitted, seconds))
+        return None
 
-    def _retry_individually(self, batch: list[PendingInput], error: Exception) -> None:
-        """Run the inputs of a failed batch one by one, so that a bad one fails alone."""
+    def _retry_individually(self, batch: list[PendingInput], error: Exception) -> Exception | None:
+        """Run the inputs of a failed batch one by one, so that a bad one fails alone; return what `_run_batch` does."""
         if len(batch) == 1:
             batch[0].set_result(error)
-            return
-        for pending in batch:
-            self._run_batch([pending])
+            return error
+        errors = [self._run_batch([pending]) for pending in batch]
+        return error if all(errors) else None
 
 
 def plan_batches(seconds: Mapping[int, float]) -> list[int]:
