@@ -12,7 +12,7 @@ from .answers import Answers, Listed
 from .members import DeclaredPools, DiscoveredPool, Member, Pools, parse_members
 from .out import Nginx, log, now, write_status
 from .outliers import eject, most_ejected, release
-from .probe import probe_worker, resolve_all, try_example
+from .probe import probe_worker, resolve_all, try_golden_image
 from .rules import (
     Peer,
     Probe,
@@ -144,7 +144,7 @@ class Gate:
         self._log_change(member, before, after)
 
     def _try(self, address: str) -> None:
-        """Have an outlier classify an example in a thread; Nginx bypasses it meanwhile."""
+        """Have an outlier classify a golden image in a thread; Nginx bypasses it meanwhile."""
         member = self._listable(address)
         if member is None:  # it is out already, or Nginx lists it only because all others are out, too
             self.answers.acquit(address)
@@ -153,7 +153,7 @@ class Gate:
         helper = next((peer.address for peer in others if peer.rotation == "in" and peer.address), address)
 
         def trial() -> None:
-            fault = try_example(address, helper, member.model)
+            fault = try_golden_image(address, helper)
             self.events.put(partial(self._judge, address, fault))
 
         threading.Thread(target=trial, daemon=True).start()

@@ -11,7 +11,7 @@ from .rules import Probe, parse_readyz
 
 PROBE_TIMEOUT_S = 2.0  # a frozen worker still accepts connections, and never answers
 TRIAL_TIMEOUT_S = 5.0
-EXAMPLE_BYTES = 32 << 20
+GOLDEN_BYTES = 32 << 20
 
 
 def resolve_all(address: str) -> list[str]:
@@ -61,16 +61,16 @@ def _probe_address(ip: str, port: int, member: Member) -> Probe:
         connection.close()
 
 
-def try_example(address: str, helper: str, model: str) -> str | None:
-    """Let the worker at `address` classify the model's example image, which the one at `helper` hands out.
+def try_golden_image(address: str, helper: str) -> str | None:
+    """Let the worker at `address` classify the model's golden image, which the one at `helper` hands out.
 
     Return what went wrong, None if its answer is no server error: then the requests that it failed on were bad.
     """
-    status, image, kind = _ask(helper, "GET", f"/models/{model}/examples/0")
+    status, image, kind = _ask(helper, "GET", "/golden")
     if status != 200:
-        return "there is no example to try it on"
+        return "no other worker hands out a golden image to try it on"
     status, *_ = _ask(address, "POST", "/predict", image, {"Content-Type": kind})
-    return f"it answered {status or 'nothing'} to the example image" if status is None or status >= 500 else None
+    return f"it answered {status or 'nothing'} to the golden image" if status is None or status >= 500 else None
 
 
 def _ask(
@@ -81,7 +81,7 @@ def _ask(
     try:
         connection.request(method, path, body, {"Connection": "close"} | dict(headers or {}))
         response = connection.getresponse()
-        return response.status, response.read(EXAMPLE_BYTES), response.getheader("Content-Type", "")
+        return response.status, response.read(GOLDEN_BYTES), response.getheader("Content-Type", "")
     except Exception:  # whatever it was, the worker did not answer
         return None, b"", ""
     finally:

@@ -114,6 +114,12 @@ def serves_anew(process: WorkerProcess, old: int, reason: str) -> None:
     assert any(str(old) in line["message"] and f"code {BROKEN}" in line["message"] for line in lines)
 
 
+def test_the_gate_gets_the_golden_image_and_the_worker_classifies_it(failing: Failing) -> None:
+    golden = failing.process.ask("GET", "/golden")
+    assert (golden.status, golden.header("Content-Type")) == (200, "image/png")
+    assert failing.process.predict(golden.body).status == 200
+
+
 def test_a_thread_that_ends_takes_its_worker_out(failing: Failing) -> None:
     old = failing.process.inner_pid
     failing.fault.write_text("end")

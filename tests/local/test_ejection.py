@@ -68,7 +68,7 @@ def test_of_two_workers_that_fail_at_once_the_failing_one_leaves_before_it_has_f
             wait_for("the bypass is over", lambda: not list((own.home / "rendered").glob("bypass.*")))
             over = time.monotonic()
             wait_for("many more answers", lambda: len(clients.replies) > 500)
-        assert ejections(own) == [("photos-0", "it answered 500 to the example image")]
+        assert ejections(own) == [("photos-0", "it answered 500 to the golden image")]
         assert set(clients.statuses()) == {200, 500}
         # Without the ejection, the failing worker draws nine requests of ten.
         assert clients.statuses()[500] <= 4 * CLIENTS
