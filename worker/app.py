@@ -24,6 +24,7 @@ from worker.models.golden import check_golden
 from worker.pipeline.admission import Admission
 from worker.pipeline.batcher import Batcher
 from worker.pipeline.classifier import Classifier, identity
+from worker.pipeline.engine_guard import EngineGuard
 from worker.pipeline.explainer import Explainer
 from worker.pipeline.text_embeddings import open_text_heads
 from worker.process import health
@@ -32,8 +33,14 @@ from worker.process.memory import release_memory
 from worker.process.metrics import create_metrics
 
 DECODERS_PER_CPU = 2
-UNFIT = 3  # exit status if the model cannot be loaded: gunicorn exits, too; after any other it starts a new worker
-STUCK = 70  # exit status if the engine hangs: gunicorn starts a new worker
+# Exit statuses of the process that answers. After 3 gunicorn exits, too; after any other it starts a new process.
+UNFIT = 3  # the model cannot be loaded
+STUCK = 70  # the engine hangs
+BROKEN = 71  # the engine cannot answer any more
+# How long a broken worker stays to say so: long enough that the gate sees it and that a worker which breaks again and
+# again does not load its model all the time.
+BROKEN_S = 5.0
+WATCH_S = 0.25
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +49,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """Return the WSGI application, which answers at once; a thread loads the model until `/readyz` reports ready."""
     settings = settings or process_settings()
     state, admission = Health(), Admission(settings.queue)
-    metrics = create_metrics(lambda: admission.in_flight, lambda: state.ready)
+    metrics = create_metrics(lambda: admission.in_flight, lambda: service.ready)
     service = Service(settings, state, admission, metrics)
     loader = threading.Thread(target=_load, args=(service,), name="loader", daemon=True)
     app = flask_app.create(service)
@@ -87,10 +94,14 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
     texts = open_text_heads(folder, settings.cache, len(settings.cpus))
     head = texts.own_head if texts else identity
     answer = partial(folder.input.logits, bounds=bounds, infer=lambda batch: head(engine.infer(batch)))
-    check_golden(folder, answer, engine.precision)
+    check = partial(check_golden, folder, answer, engine.precision)
+    check()
     wait_s = folder.engine.wait_ms / 1000 if settings.gpu else 0.0
-    batcher = Batcher(engine.infer, seconds, partial(service.deferred, metrics.batch_size.observe), wait_s)
-    health.watch(batcher.busy_s, settings.inference_limit_s, _give_up)
+    observe_batch = partial(service.deferred, metrics.batch_size.observe)
+    outputs = None if texts else folder.output.labels.count
+    batcher = Batcher(engine.infer, seconds, observe_batch, wait_s, EngineGuard(check), outputs)
+    find_fault = partial(batcher.find_fault, settings.inference_limit_s)
+    health.watch(find_fault, WATCH_S, partial(_leave, service.health, batcher))
     decoders = DECODERS_PER_CPU * len(settings.cpus)
     observe = partial(service.deferred, metrics.observe_stages)
     classifier = Classifier(
@@ -105,6 +116,11 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
     return Loaded(folder, engine.name, engine.precision, engine.choice.reason, classifier, batcher, explainer, texts)
 
 
-def _give_up(seconds: float) -> None:
-    log.critical("one inference has run for %.0f s, above its limit: ending this worker", seconds)
-    os._exit(STUCK)
+def _leave(state: Health, batcher: Batcher, fault: str) -> None:
+    """Report the engine's `fault` and end this process, so that gunicorn starts a new one."""
+    state.become(health.BROKEN, fault)
+    log.critical("broken: %s: ending this worker", fault)
+    if batcher.fault is None:  # it hangs, and so do the requests that wait for it
+        os._exit(STUCK)
+    time.sleep(BROKEN_S)
+    os._exit(BROKEN)

@@ -9,6 +9,9 @@ and ready.json, which exists only while every model has a worker in rotation. A 
 counts towards ready.json once it has had a worker in rotation, so that adding a model never makes the gateway
 unready. Every change is one JSON log line.
 
+Nginx sends the gate every worker's answers, and a worker that alone answers with server errors is ejected: it leaves
+at once, though its probes succeed, and comes back after a time that grows with each ejection.
+
 A member's address may be a host name: every probe resolves it again, and Nginx gets IP addresses. A pool may be
 one host name instead of a list of members ("discover"): its members are the addresses the name resolves to.
 
@@ -27,6 +30,7 @@ from pathlib import Path
 from .loop import Gate
 from .members import DiscoveredPool, Member, MembersError, parse_members
 from .out import Nginx, log, now, write_atomically, write_status
+from .outliers import EJECTION_S, LONGEST_EJECTION_S
 from .probe import format_address, resolve, resolve_all
 from .rules import Peer, render_models, render_status, render_upstreams, select_servers
 
@@ -63,10 +67,10 @@ def initial_peer(member: Member) -> Peer:
         return Peer("out", now())
 
 
-def run(members_file: Path, out: Path, nginx: Sequence[str], interval: float) -> None:
+def run(members_file: Path, out: Path, nginx: Sequence[str], interval: float, ejection_s: float) -> None:
     if not (out / "upstreams.conf").exists():
         init(members_file, out)
-    gate = Gate(members_file, out, Nginx(nginx, out / "upstreams.conf", interval), interval)
+    gate = Gate(members_file, out, Nginx(nginx, out / "upstreams.conf", interval), interval, ejection_s)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: gate.events.put(None))
     log("started", interval_s=interval)
@@ -77,6 +81,14 @@ def run(members_file: Path, out: Path, nginx: Sequence[str], interval: float) ->
 def interval_seconds(text: str) -> float:
     if not 0 < (value := float(text)) <= 60:
         raise argparse.ArgumentTypeError(f"found {text}, needed a number above 0 and at most 60")
+    return value
+
+
+def ejection_seconds(text: str) -> float:
+    if not 0 < (value := float(text)) <= LONGEST_EJECTION_S:
+        raise argparse.ArgumentTypeError(
+            f"found {text}, needed a number above 0 and at most {LONGEST_EJECTION_S:g}: correct it"
+        )
     return value
 
 
@@ -95,6 +107,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     interval = "seconds between two probes of a worker, and between two reloads"
     interval += f" (default: {INTERVAL_VARIABLE}, or {DEFAULT_INTERVAL_S})"
     run_parser.add_argument("--interval", type=interval_seconds, default=default, help=interval)
+    ejection = f"seconds that a worker is ejected for the first time ({EJECTION_S:g})"
+    run_parser.add_argument("--ejection", type=ejection_seconds, default=EJECTION_S, help=ejection)
     return parser.parse_args(arguments)
 
 
@@ -104,7 +118,7 @@ def main(arguments: Sequence[str]) -> int:
         if options.command == "init":
             init(options.members, options.out)
         else:
-            run(options.members, options.out, options.nginx, options.interval)
+            run(options.members, options.out, options.nginx, options.interval, options.ejection)
     except (OSError, MembersError) as error:
         print(f"gate: {options.members}: {error}", file=sys.stderr)
         return 1

@@ -4,12 +4,15 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from .answers import Answers, Listed
 from .members import DeclaredPools, DiscoveredPool, Member, Pools, parse_members
 from .out import Nginx, log, now, write_status
-from .probe import probe_worker, resolve_all
+from .outliers import eject, most_ejected, release
+from .probe import probe_worker, resolve_all, try_golden_image
 from .rules import (
     Peer,
     Probe,
@@ -26,11 +29,13 @@ from .rules import (
 class Gate:
     """Probe every member and resolve every discovered pool, each in its own thread: a hung one delays no other."""
 
-    def __init__(self, members_file: Path, out: Path, nginx: Nginx, interval: float) -> None:
+    def __init__(self, members_file: Path, out: Path, nginx: Nginx, interval: float, ejection_s: float) -> None:
         self.members_file = members_file
         self.out = out
         self.nginx = nginx
         self.interval = interval
+        self.ejection_s = ejection_s
+        self.answers = Answers(out, lambda address: self.events.put(partial(self._try, address)))
         self.events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self.members_text = self.members_fault = ""
         self.declared: DeclaredPools = {}
@@ -44,6 +49,7 @@ class Gate:
 
     def run(self) -> None:
         """Apply events and publish the result until an event is None."""
+        self.answers.start()
         while True:
             self._reload_members()
             try:
@@ -134,7 +140,39 @@ class Gate:
         before = self.peers.get(member)
         if before is None:
             return
-        after = self.peers[member] = next_state(before, probe)
+        after = self.peers[member] = next_state(release(before, time.monotonic()), probe)
+        self._log_change(member, before, after)
+
+    def _try(self, address: str) -> None:
+        """Have an outlier classify a golden image in a thread; Nginx bypasses it meanwhile."""
+        member = self._listable(address)
+        if member is None:  # it is out already, or Nginx lists it only because all others are out, too
+            self.answers.acquit(address)
+            return
+        others = [self.peers[other] for other in self.pools.get(member.model, ()) if other != member]
+        helper = next((peer.address for peer in others if peer.rotation == "in" and peer.address), address)
+
+        def trial() -> None:
+            fault = try_golden_image(address, helper)
+            self.events.put(partial(self._judge, address, fault))
+
+        threading.Thread(target=trial, daemon=True).start()
+
+    def _judge(self, address: str, fault: str | None) -> None:
+        member = self._listable(address)
+        if member and fault:
+            before = self.peers[member]
+            after = self.peers[member] = eject(before, now(), time.monotonic(), self.ejection_s)
+            self._log_change(member, before, replace(after, reason=fault))
+        else:
+            self.answers.acquit(address)
+            log("acquitted", address=address)
+
+    def _listable(self, address: str) -> Member | None:
+        found = (member for member, peer in self.peers.items() if peer.address == address and peer.listable)
+        return next(found, None)
+
+    def _log_change(self, member: Member, before: Peer, after: Peer) -> None:
         if (before.rotation, before.state) != (after.rotation, after.state):
             change = {"from": f"{before.rotation}, {before.state}", "to": f"{after.rotation}, {after.state}"}
             log("worker", worker=after.identity.get("worker", member.worker), **change, reason=after.reason)
@@ -145,7 +183,8 @@ class Gate:
             return
         listed = {model: select_servers(members, self.peers, self.last_listed) for model, members in self.pools.items()}
         self.last_listed = {worker: address for servers in listed.values() for worker, address in servers.items()}
-        self.nginx.apply(render_upstreams(listed))
+        self.nginx.apply(render_upstreams(listed, self.answers.log_target))
+        self._follow_answers()
         # Not before every worker was probed: until then the previous gate's status is the better one.
         if time.monotonic() >= self.status_due and all(peer.probed for peer in self.peers.values()):
             self.status_due = time.monotonic() + self.interval
@@ -153,3 +192,14 @@ class Gate:
             status = render_status(self.pools, self.peers, loaded, now())
             self.required_models |= {model["name"] for model in status["models"] if model["ready"]}
             write_status(self.out, status, render_models(status, self.pools, self.peers), self.required_models)
+
+    def _follow_answers(self) -> None:
+        ejected = {member for member, peer in self.peers.items() if peer.rotation == "ejected"}
+        pools = {}
+        for model, servers in listed_pools(self.nginx.file.read_text()).items():
+            members = self.pools.get(model, ())
+            ejectable = most_ejected(len(members)) - len(ejected.intersection(members))
+            pools[model] = Listed(model, tuple(servers.values()), ejectable)
+        self.answers.follow(pools)
+        if self.nginx.settled:
+            self.answers.end_bypasses()

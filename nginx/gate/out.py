@@ -13,6 +13,7 @@ from typing import Any
 from .rules import listed_servers
 
 RETRY_GAP_S = 3.0  # after a list that Nginx rejected, or a reload that found no Nginx
+SETTLE_S = 1.0  # after a reload, until Nginx's new processes take the requests
 
 
 def now() -> str:
@@ -62,7 +63,12 @@ class Nginx:
         self.file = file
         self.gap_s = gap_s
         self.loaded: str | None = None  # None: unknown, so the next text is loaded even if it is the same
-        self.next_reload_at = 0.0
+        self.next_reload_at = self.settled_at = 0.0
+
+    @property
+    def settled(self) -> bool:
+        """Whether requests go by the text that was loaded last."""
+        return self.loaded is not None and time.monotonic() >= self.settled_at
 
     def apply(self, text: str) -> None:
         """Load `text` unless it is loaded already. A failed load is tried again by a call after RETRY_GAP_S."""
@@ -80,6 +86,7 @@ class Nginx:
             log("reload_failed", fault=fault, servers=servers)
         else:
             self.loaded = text
+            self.settled_at = time.monotonic() + SETTLE_S
             gap = self.gap_s
             log("reloaded", servers=servers)
         self.next_reload_at = time.monotonic() + gap

@@ -2,6 +2,7 @@
 
 import http.client
 import socket
+from collections.abc import Mapping
 from dataclasses import replace
 
 from .members import Member
@@ -9,6 +10,8 @@ from .out import now
 from .rules import Probe, parse_readyz
 
 PROBE_TIMEOUT_S = 2.0  # a frozen worker still accepts connections, and never answers
+TRIAL_TIMEOUT_S = 5.0
+GOLDEN_BYTES = 32 << 20
 
 
 def resolve_all(address: str) -> list[str]:
@@ -54,5 +57,32 @@ def _probe_address(ip: str, port: int, member: Member) -> Probe:
         return parse_readyz(member, response.status, response.read(65536), now())
     except Exception as error:  # whatever it was, the worker did not answer, and the probing must go on
         return Probe("unreachable", str(error) or type(error).__name__, now())
+    finally:
+        connection.close()
+
+
+def try_golden_image(address: str, helper: str) -> str | None:
+    """Let the worker at `address` classify the model's golden image, which the one at `helper` hands out.
+
+    Return what went wrong, None if its answer is no server error: then the requests that it failed on were bad.
+    """
+    status, image, kind = _ask(helper, "GET", "/golden")
+    if status != 200:
+        return "no other worker hands out a golden image to try it on"
+    status, *_ = _ask(address, "POST", "/predict", image, {"Content-Type": kind})
+    return f"it answered {status or 'nothing'} to the golden image" if status is None or status >= 500 else None
+
+
+def _ask(
+    address: str, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+) -> tuple[int | None, bytes, str]:
+    """Return the status, body and content type of an answer; the status is None if there is none."""
+    connection = http.client.HTTPConnection(address, timeout=TRIAL_TIMEOUT_S)
+    try:
+        connection.request(method, path, body, {"Connection": "close"} | dict(headers or {}))
+        response = connection.getresponse()
+        return response.status, response.read(GOLDEN_BYTES), response.getheader("Content-Type", "")
+    except Exception:  # whatever it was, the worker did not answer
+        return None, b"", ""
     finally:
         connection.close()

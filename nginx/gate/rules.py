@@ -3,9 +3,10 @@
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from .bypass import render_bypasses
 from .members import Member, Pools
 
 FAILURES_TO_LEAVE = 3
@@ -20,6 +21,7 @@ SERVER_PARAMETERS = "max_fails=3 fail_timeout=5s"
 # Nginx needs a server in every upstream; it never sends to this one, so requests for an empty pool get 503 at once.
 PLACEHOLDER_SERVER = "    server 127.0.0.1:1 down;"
 KEEPALIVE_S = 60  # below gunicorn's 75, so that Nginx is the one to close an idle connection
+EJECTED = "it answered with server errors while the others did not: ejected, for the {}. time"
 
 Servers = Mapping[str, str]  # by worker, the ip:port for Nginx
 
@@ -45,10 +47,11 @@ class Probe:
 class Peer:
     """The gate's view of a member. `untested`: the previous gate listed it, and this one has not probed it yet.
 
-    `address` is the ip:port that its name resolved to last, None if it never resolved.
+    `address` is the ip:port that its name resolved to last, None if it never resolved. It is `ejected` (outliers.py)
+    until the monotonic time `ejected_until`, in seconds, for the time number `ejections`.
     """
 
-    rotation: Literal["untested", "in", "out"]
+    rotation: Literal["untested", "in", "out", "ejected"]
     since: str
     state: str = "unreachable"
     reason: str | None = "not probed yet"
@@ -58,6 +61,12 @@ class Peer:
     address: str | None = None
     identity: Mapping[str, str] = field(default_factory=dict)
     model_info: Mapping[str, Any] | None = None  # the last description of its model
+    ejections: int = 0
+    ejected_until: float = 0.0
+
+    @property
+    def listable(self) -> bool:
+        return self.rotation in ("untested", "in")
 
     @property
     def probed(self) -> bool:
@@ -87,7 +96,8 @@ def next_state(peer: Peer, probe: Probe) -> Peer:
     """Return the peer after one more probe.
 
     It leaves after FAILURES_TO_LEAVE failures in a row, or at once when draining, and enters after
-    SUCCESSES_TO_ENTER successes in a row; an untested one after its first.
+    SUCCESSES_TO_ENTER successes in a row; an untested one after its first. An ejected one whose probes fail is
+    merely out: when they succeed again, it is another process.
     """
     ready = probe.state == "ready"
     successes = peer.successes + 1 if ready else 0
@@ -95,13 +105,22 @@ def next_state(peer: Peer, probe: Probe) -> Peer:
     rotation = peer.rotation
     if probe.state == "draining" or failures >= FAILURES_TO_LEAVE:
         rotation = "out"
-    elif ready and (rotation == "untested" or successes >= SUCCESSES_TO_ENTER):
+    elif ready and (rotation == "untested" or (rotation == "out" and successes >= SUCCESSES_TO_ENTER)):
         rotation = "in"
     changed = (rotation, probe.state) != (peer.rotation, peer.state)
-    since = probe.at if changed else peer.since
-    address = probe.address or peer.address
-    identity, info = probe.identity or peer.identity, probe.model_info or peer.model_info
-    return Peer(rotation, since, probe.state, probe.reason, probe.facts, failures, successes, address, identity, info)
+    return replace(
+        peer,
+        rotation=rotation,
+        since=probe.at if changed else peer.since,
+        state=probe.state,
+        reason=probe.reason,
+        facts=probe.facts,
+        failures=failures,
+        successes=successes,
+        address=probe.address or peer.address,
+        identity=probe.identity or peer.identity,
+        model_info=probe.model_info or peer.model_info,
+    )
 
 
 def select_servers(members: Sequence[Member], peers: Mapping[Member, Peer], last: Iterable[str]) -> Servers:
@@ -117,25 +136,28 @@ def select_servers(members: Sequence[Member], peers: Mapping[Member, Peer], last
     }
     listed_last = set(last)
     selected = (
-        [member for member in addresses if peers[member].rotation != "out"]
+        [member for member in addresses if peers[member].listable]
         or [member for member in addresses if member.worker in listed_last]
         or addresses
     )
     return {member.worker: addresses[member] for member in selected}
 
 
-def render_upstreams(pools: Mapping[str, Servers]) -> str:
-    """Return upstreams.conf: an upstream for each model, and the maps that select it.
+def render_upstreams(pools: Mapping[str, Servers], answers_to: str | None = None) -> str:
+    """Return upstreams.conf: an upstream for each model with its bypasses, and the maps that select it.
 
-    It holds IP addresses: Nginx resolves a name only once, and rejects its whole configuration if one fails.
+    Nginx logs the workers' answers to `answers_to` if the gate listens there. The file holds IP addresses: Nginx
+    resolves a name only once, and rejects its whole configuration if one fails.
     """
     first = next(iter(pools))
     lines = ["# Rendered by the gate: the workers that answer. Do not edit: every change rewrites this file."]
+    lines += ["", f"access_log {answers_to} answers if=$upstream_addr;"] if answers_to else []
     for model, servers in pools.items():
-        lines += ["", f"upstream pool_{model} {{", f"    zone pool_{model} 256k;", "    least_conn;"]
-        lines += [f"    server {address} {SERVER_PARAMETERS};  # {worker}" for worker, address in servers.items()]
-        lines += [] if servers else [PLACEHOLDER_SERVER]
+        listed = [f"    server {address} {SERVER_PARAMETERS};  # {worker}" for worker, address in servers.items()]
+        listed = listed or [PLACEHOLDER_SERVER]
+        lines += ["", f"upstream pool_{model} {{", f"    zone pool_{model} 256k;", "    least_conn;", *listed]
         lines += ["    keepalive 32;", f"    keepalive_timeout {KEEPALIVE_S}s;", "}"]
+        lines += render_bypasses(model, listed)
     # The slash keeps a model called `default` or `include` from being read as a keyword of map.
     lines += ["", "map /$model $pool {", f"    / pool_{first};"]
     lines += [f"    /{model} pool_{model};" for model in pools]
@@ -190,5 +212,6 @@ def _worker_status(member: Member, peer: Peer, listed: str | None) -> dict[str, 
     server = member.server or slot.rpartition("-")[0]
     identity = {"worker": worker, "server": server, "slot": slot, "model": member.model}
     is_listed = listed is not None and listed == peer.address
-    health = {"in": is_listed and peer.rotation == "in", "state": peer.state, "reason": peer.reason}
+    reason = EJECTED.format(peer.ejections) if peer.rotation == "ejected" else peer.reason
+    health = {"in": is_listed and peer.rotation == "in", "state": peer.state, "reason": reason}
     return {**identity, **health, **{name: peer.facts.get(name) for name in FACTS}, "since": peer.since}

@@ -2,19 +2,25 @@
 
     python3 fake_worker.py --worker photos-0 --model photos --slot this-cpu0
 
-It prints its port. `PUT /control` sets `state` and `reason` (what /readyz says) and `answer` (how it meets every other
-request): `ok`, `full` (429), `unready` (503) or `close` (reads the request, then hangs up). `GET /control` returns the
-requests it has met, oldest first.
+It prints its port. `PUT /control` sets `state` and `reason` (what /readyz says), `seconds` (what an `ok` takes) and
+`answer` (how it meets every other request): `ok`, `full` (429), `unready` (503), `fail` (500), `poison` (500 if the
+body starts with "poison") or `close` (reads the request, then hangs up). `GET /control` returns the requests it has
+met, oldest first.
 """
 
 import argparse
 import json
 import threading
+import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-REFUSALS = {"full": HTTPStatus.TOO_MANY_REQUESTS, "unready": HTTPStatus.SERVICE_UNAVAILABLE}
+REFUSALS = {
+    "full": HTTPStatus.TOO_MANY_REQUESTS,
+    "unready": HTTPStatus.SERVICE_UNAVAILABLE,
+    "fail": HTTPStatus.INTERNAL_SERVER_ERROR,
+}
 
 
 class FakeWorker(ThreadingHTTPServer):
@@ -25,7 +31,7 @@ class FakeWorker(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Handler)
         self.identity = identity
         self.lock = threading.Lock()
-        self.behaviour: dict[str, Any] = {"state": "ready", "reason": None, "answer": "ok"}
+        self.behaviour: dict[str, Any] = {"state": "ready", "reason": None, "answer": "ok", "seconds": 0}
         self.requests: list[dict[str, Any]] = []
 
 
@@ -61,13 +67,16 @@ class Handler(BaseHTTPRequestHandler):
         met = {"method": self.command, "path": self.path, "bytes": len(body), "headers": headers}
         with self.server.lock:
             self.server.requests.append(met)
-            answer = self.server.behaviour["answer"]
+            answer, seconds = self.server.behaviour["answer"], self.server.behaviour["seconds"]
+        if answer == "poison":
+            answer = "fail" if body.startswith(b"poison") else "ok"
         if answer == "close":
             self.close_connection = True
         elif answer in REFUSALS:
             said = {"code": answer, "message": "the worker's own words", "request_id": None}
             self._answer(REFUSALS[answer], {"error": said}, {"Retry-After": "7"})
         else:
+            time.sleep(seconds)
             self._answer(HTTPStatus.OK, {**self.server.identity, **met}, {"X-Request-ID": "the-worker's"})
 
     def _answer(self, status: HTTPStatus, document: Any, headers: dict[str, str] | None = None) -> None:

@@ -20,6 +20,7 @@ from tests.service import free_ports
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 INTERVAL_S = 0.2
+PROCESSES = 4  # nginx.conf's worker_processes
 # An ordinary user's PATH lacks /usr/sbin, where Debian keeps Nginx.
 NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or "nginx"
 T = TypeVar("T")
@@ -109,7 +110,7 @@ class Worker:
         assert self.process.stdout
         self.port = int(self.process.stdout.readline())
 
-    def set(self, **behaviour: str | None) -> None:
+    def set(self, **behaviour: str | float | None) -> None:
         assert ask(self.port, "PUT", "/control", json.dumps(behaviour).encode()).status == 200
 
     def met(self) -> list[dict[str, Any]]:
@@ -127,8 +128,14 @@ class Worker:
 class Gateway:
     """`pools` names the workers of each model. Everything lies in `home` and ends with `close`."""
 
-    def __init__(self, home: Path, pools: Mapping[str, list[str]], replace: Mapping[str, str] | None = None) -> None:
-        self.home = home
+    def __init__(
+        self,
+        home: Path,
+        pools: Mapping[str, list[str]],
+        replace: Mapping[str, str] | None = None,
+        ejection_s: float | None = None,
+    ) -> None:
+        self.home, self.ejection_s = home, ejection_s
         self.port = free_ports(1)
         self.stack = ExitStack()
         for folder in ("tmp", "rendered", "web"):
@@ -179,7 +186,8 @@ class Gateway:
         self.init()
         self.start_nginx()
         # It listens before it has started the processes below it.
-        first = wait_for("Nginx's processes are there", self.nginx_processes)
+        wait_for("Nginx's processes are there", lambda: len(self.nginx_processes()) == PROCESSES)
+        first = self.nginx_processes()
         self.start_gate()
         wait_for("every worker is in", lambda: self.states_in() == set(self.workers))
         wait_for("the first reload is over", lambda: not first & self.nginx_processes())
@@ -198,6 +206,8 @@ class Gateway:
 
     def start_gate(self) -> None:
         command = [*self._gate_command("run"), "--nginx", shlex.join(self.nginx_command)]
+        if self.ejection_s is not None:
+            command += ["--ejection", str(self.ejection_s)]
         self.gate = self._start([*command, "--interval", str(INTERVAL_S)], "gate")
 
     def _gate_command(self, command: str) -> list[str]:

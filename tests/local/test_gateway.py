@@ -158,6 +158,7 @@ def test_errors_name_the_request_id_of_the_client(gateway: Gateway) -> None:
         ("/web/", 'route "/web/"'),
         ("/_error", 'route "/_error"'),
         ("/ready.json", 'route "/ready.json"'),
+        ("/golden", 'route "/golden"'),
         ("/%22%7D", "an unknown route"),
     ],
 )

@@ -15,7 +15,8 @@ from tests.local.gateway_harness import ROOT, Reply, ask, stop, wait_for
 from tests.service import free_ports
 from worker.contract.settings import offline_variables
 
-COMMAND = [sys.executable, "-m", "gunicorn", "-c", "worker/gunicorn.conf.py", "worker.app:create_app()"]
+CONFIG = "worker/gunicorn.conf.py"
+COMMAND = [sys.executable, "-m", "gunicorn", "-c", CONFIG, "worker.app:create_app()"]
 CPU = min(os.sched_getaffinity(0))
 JSON = {"Content-Type": "application/json"}
 PNG = {"Content-Type": "image/png"}
@@ -34,11 +35,14 @@ def environment(model_dir: Path, port: int, **settings: object) -> dict[str, str
 class WorkerProcess:
     """A started worker of the code at `root`; `pid` is gunicorn's own process, `inner_pid` the one that answers."""
 
-    def __init__(self, model_dir: Path, log: Path, root: str | Path = ROOT, **settings: object) -> None:
+    def __init__(
+        self, model_dir: Path, log: Path, root: str | Path = ROOT, config: str = CONFIG, **settings: object
+    ) -> None:
         self.port, self.log = free_ports(1), log
+        command = [config if part == CONFIG else part for part in COMMAND]
         with log.open("wb") as out:
             self.process = subprocess.Popen(
-                COMMAND, cwd=root, env=environment(model_dir, self.port, **settings), stdout=out, stderr=out
+                command, cwd=root, env=environment(model_dir, self.port, **settings), stdout=out, stderr=out
             )
         self.pid = self.process.pid
 
@@ -85,10 +89,16 @@ class WorkerProcess:
 
 @contextmanager
 def running(
-    model_dir: Path, log: Path, *, until: str | None = "ready", root: str | Path = ROOT, **settings: object
+    model_dir: Path,
+    log: Path,
+    *,
+    until: str | None = "ready",
+    root: str | Path = ROOT,
+    config: str = CONFIG,
+    **settings: object,
 ) -> Iterator[WorkerProcess]:
     """A worker in the state `until`, ended afterwards; its log is printed, for pytest shows it when the test failed."""
-    worker = WorkerProcess(model_dir, log, root, **settings)
+    worker = WorkerProcess(model_dir, log, root, config, **settings)
     try:
         if until:
             worker.wait_until(until)

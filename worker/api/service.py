@@ -48,10 +48,14 @@ class Service:
         self.deferred = DeferredCalls()
         self.loaded: Loaded | None = None
 
-    def alive(self) -> bool:
-        """Return whether the engine thread makes progress; True before it exists."""
-        batcher = self.loaded.batcher if self.loaded else None
-        return batcher is None or (batcher.alive and batcher.busy_s() <= self.settings.inference_limit_s)
+    def fault(self) -> str | None:
+        """Return why the engine cannot answer; None if it can, and before it exists."""
+        return self.loaded.batcher.find_fault(self.settings.inference_limit_s) if self.loaded else None
+
+    @property
+    def ready(self) -> bool:
+        """Whether the worker is in the state ready and its engine can answer."""
+        return self.health.ready and self.fault() is None
 
     def model(self, name: str | None = None, version: str | None = None) -> Loaded:
         """Return the loaded model; raise ServiceError UNKNOWN_MODEL for any other, NOT_READY if it cannot answer."""
@@ -106,7 +110,8 @@ class Service:
         """Classify `images`; return a result or an error for each.
 
         Of several images, decode and queue some before waiting for the first, so that they form batches.
-        Raise ServiceError QUEUE_FULL, and DEADLINE or CLIENT_GONE after removing all images from the queue.
+        Raise ServiceError QUEUE_FULL, DEADLINE or CLIENT_GONE after removing all images from the queue, and NOT_READY
+        if the engine is broken, so that another worker classifies them all.
         """
         several = len(images) > 1
         waiting: deque[Started | ServiceError] = deque()
@@ -124,6 +129,9 @@ class Service:
                 for started in waiting:
                     if isinstance(started, Started):
                         started.cancel()
+        for result in results:
+            if isinstance(result, ServiceError) and result.code.retried:
+                raise result
         return results
 
     def explain(

@@ -1,5 +1,6 @@
 """The batcher: one thread runs the engine on the waiting inputs, in the batch sizes the engine was prepared for."""
 
+import logging
 import queue
 import threading
 import time
@@ -8,9 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from worker.contract.errors import ErrorCode, ServiceError, internal_error
+from worker.pipeline.engine_guard import EngineGuard, check_outputs, describe
 from worker.pipeline.turns import Turns
 
 ATTENTIVE_S = 1.0  # so long after an ordinary input the next one must not meet a large batch of the background
+ENDED = "the engine's thread has ended"
+
+log = logging.getLogger(__name__)
+
 Infer = Callable[[Sequence[np.ndarray]], np.ndarray]
 
 
@@ -64,9 +71,14 @@ class PendingInput:
         self._result = result
         self._done.release()
 
+    def fail(self, error: Exception) -> None:
+        """Store `error` unless there is a result."""
+        if self._result is None:
+            self.set_result(error)
+
 
 class Batcher:
-    """Run `infer` (inputs, each uint8 [H, W, C] -> float32 logits [N, classes]) in batches, on one thread.
+    """Run `infer` (inputs, each uint8 [H, W, C] -> float32 logits [N, outputs]) in batches, on one thread.
 
     `seconds` maps every prepared batch size to its duration, in any unit; waiting inputs are split into the batches
     that take least time together (`plan_batches`). An input that finds the engine idle runs at once, and batches
@@ -75,15 +87,27 @@ class Batcher:
 
     Inputs run in the order of Turns: those in the background, of which one request has many, let the others pass, in
     batches of their own.
+
+    Once `guard` finds that the engine can no longer answer, or when the thread ends for any other reason, `fault` says
+    why, and every input, waiting or new, fails at once with ServiceError NOT_READY.
     """
 
     def __init__(
-        self, infer: Infer, seconds: Mapping[int, float], observe: Callable[[int], None], wait_s: float = 0.0
+        self,
+        infer: Infer,
+        seconds: Mapping[int, float],
+        observe: Callable[[int], None],
+        wait_s: float = 0.0,
+        guard: EngineGuard | None = None,
+        outputs: int | None = None,
     ) -> None:
-        self._infer, self._observe, self._wait_s = infer, observe, wait_s
+        self._infer, self._observe, self._wait_s, self._outputs = infer, observe, wait_s, outputs
+        self._guard = guard or EngineGuard(lambda: None)
+        self.fault: str | None = None
         self._batch_sizes = plan_batches(seconds)
         self._arrived: queue.SimpleQueue[PendingInput] = queue.SimpleQueue()
         self._waiting = Turns[PendingInput]()  # of the engine's thread
+        self._batch: list[PendingInput] = []
         self._last_ordinary = float("-inf")
         self._smallest_fast_size = min(seconds, key=lambda size: (seconds[size] / size, size))
         self._running_since: float | None = None
@@ -94,6 +118,8 @@ class Batcher:
         """Queue one input, uint8 [H, W, C]."""
         pending = PendingInput(image, background)
         self._arrived.put(pending)
+        if self.fault:  # the thread that would take it has ended
+            self._refuse_waiting()
         return pending
 
     @property
@@ -105,15 +131,49 @@ class Batcher:
         since = self._running_since
         return 0.0 if since is None else time.monotonic() - since
 
-    @property
-    def alive(self) -> bool:
-        return self._thread.is_alive()
+    def find_fault(self, limit_s: float) -> str | None:
+        """Return why the engine cannot answer: it is broken, or one inference takes over `limit_s`; None if it can."""
+        if self.fault or not self._thread.is_alive():
+            return self.fault or ENDED
+        busy = self.busy_s()
+        return f"one inference has run for {busy:.0f} s, above its limit of {limit_s:g} s" if busy > limit_s else None
 
     def _run(self) -> None:
+        fault = ENDED
+        try:
+            fault = self._run_until_broken()
+        except BaseException as error:
+            fault = f"the engine's thread failed: {describe(error)}"
+            log.exception("the engine's thread failed")
+        finally:
+            self._running_since, self.fault = None, fault
+            for pending in self._batch:
+                pending.fail(internal_error())  # not NOT_READY: it may be what ended the thread
+            self._refuse_waiting()
+
+    def _run_until_broken(self) -> str:
+        """Run batches until the guard finds a fault; return it."""
         while True:
             self._gather()
-            if batch := self._waiting.take(self._next_size()):
-                self._run_batch(batch)
+            self._batch = self._waiting.take(self._next_size())
+            if self._batch:
+                error = self._run_batch(self._batch)
+                self._running_since = time.monotonic()  # the guard runs the engine, too
+                self._guard.count(error)
+                self._running_since = None
+                if self._guard.fault:
+                    return self._guard.fault
+
+    def _refuse_waiting(self) -> None:
+        refused = self._waiting.clear()
+        try:
+            while True:
+                refused.append(self._arrived.get_nowait())
+        except queue.Empty:
+            pass
+        for pending in refused:
+            found = f"found this worker's engine broken: {self.fault}"
+            pending.fail(ServiceError(ErrorCode.NOT_READY, f"{found}, needed one that answers: try again shortly"))
 
     def _next_size(self) -> int:
         """Return how many inputs to run next; in the background few at once while ordinary inputs keep arriving."""
@@ -140,27 +200,29 @@ class Batcher:
         if not pending.background:
             self._last_ordinary = pending.submitted
 
-    def _run_batch(self, batch: list[PendingInput]) -> None:
+    def _run_batch(self, batch: list[PendingInput]) -> Exception | None:
+        """Give each of `batch` its result; return why all of them failed, None if any did not."""
         started = self._running_since = time.monotonic()
         try:
             logits = self._infer([pending.image for pending in batch])
+            seconds = time.monotonic() - started
+            check_outputs(logits, len(batch), self._outputs)
+            self._observe(len(batch))
         except Exception as error:
-            self._retry_individually(batch, error)
-            return
+            return self._retry_individually(batch, error)
         finally:
             self._running_since = None
-        seconds = time.monotonic() - started
-        self._observe(len(batch))
         for pending, row in zip(batch, logits, strict=True):
             pending.set_result(InferenceResult(row, started - pending.submitted, seconds))
+        return None
 
-    def _retry_individually(self, batch: list[PendingInput], error: Exception) -> None:
-        """Run the inputs of a failed batch one by one, so that a bad one fails alone."""
+    def _retry_individually(self, batch: list[PendingInput], error: Exception) -> Exception | None:
+        """Run the inputs of a failed batch one by one, so that a bad one fails alone; return what `_run_batch` does."""
         if len(batch) == 1:
             batch[0].set_result(error)
-            return
-        for pending in batch:
-            self._run_batch([pending])
+            return error
+        errors = [self._run_batch([pending]) for pending in batch]
+        return error if all(errors) else None
 
 
 def plan_batches(seconds: Mapping[int, float]) -> list[int]:

@@ -53,6 +53,13 @@ class Turns(Generic[T]):
         self._passed_over = max(0, self._passed_over - used) if self._background else 0
         return taken
 
+    def clear(self) -> list[T]:
+        """Remove and return all items."""
+        items = [*self._ordinary, *self._background]
+        self._ordinary.clear()
+        self._background.clear()
+        return items
+
     def remove(self, unwanted: Callable[[T], bool]) -> int:
         """Remove all `unwanted` items; return how many there were."""
         before = len(self)

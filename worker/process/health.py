@@ -1,4 +1,4 @@
-"""The worker's state (starting, ready, draining or broken), and the watchdog for hung inferences."""
+"""The worker's state (starting, ready, draining or broken), and the watchdog over the engine."""
 
 import threading
 import time
@@ -36,16 +36,16 @@ class Health:
             raise ServiceError(ErrorCode.NOT_READY, f"found this worker {found}, needed it ready: try again shortly")
 
 
-def watch(busy_s: Callable[[], float], limit_s: float, give_up: Callable[[float], None]) -> threading.Thread:
-    """Start a watchdog thread that calls `give_up` with the seconds once one inference takes longer than `limit_s`.
+def watch(fault: Callable[[], str | None], interval_s: float, give_up: Callable[[str], None]) -> threading.Thread:
+    """Start a watchdog thread that looks every `interval_s` and calls `give_up` with the first fault.
 
     A hung engine has released Python's lock, so another thread can notice; but only a new process helps.
     """
 
     def loop() -> None:
-        while (busy := busy_s()) <= limit_s:
-            time.sleep(min(1.0, limit_s / 4))
-        give_up(busy)
+        while (found := fault()) is None:
+            time.sleep(interval_s)
+        give_up(found)
 
     thread = threading.Thread(target=loop, name="watchdog", daemon=True)
     thread.start()

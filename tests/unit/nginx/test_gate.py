@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from nginx.gate.__main__ import INTERVAL_VARIABLE
+from nginx.gate.bypass import GROUPS, bypass_file, bypass_group
 from nginx.gate.members import DiscoveredPool, Member, MembersError, Pools, parse_members
+from nginx.gate.outliers import eject, release
 from nginx.gate.rules import (
     KEEPALIVE_S,
     Peer,
@@ -81,6 +83,37 @@ def test_an_untested_peer_enters_at_its_first_success_and_leaves_at_its_third_fa
     assert after(UNTESTED, "starting", "starting", "starting").rotation == "out"
 
 
+def test_an_ejected_peer_stays_out_however_well_its_probes_go() -> None:
+    ejected = eject(replace(IN, state="ready"), LATER, 100.0, 30.0)
+    assert (ejected.rotation, ejected.since, ejected.ejections, ejected.ejected_until) == ("ejected", LATER, 1, 130.0)
+    assert after(ejected, "ready", "ready", "ready").rotation == "ejected"
+    assert release(after(ejected, "ready", "ready"), 129.9).rotation == "ejected"
+
+
+def test_after_its_time_an_ejected_peer_enters_as_any_other() -> None:
+    released = release(after(eject(IN, LATER, 100.0, 30.0), "ready", "ready"), 130.0)
+    assert released.rotation == "out"
+    assert after(released, "ready").rotation == "out"
+    assert after(released, "ready", "ready").rotation == "in"
+
+
+def test_an_ejected_peer_whose_probes_fail_is_merely_out() -> None:
+    ejected = eject(IN, LATER, 100.0, 30.0)
+    assert after(ejected, "broken", "broken", "starting").rotation == "out"
+    assert after(ejected, "draining").rotation == "out"
+    assert after(ejected, "draining", "ready", "ready").rotation == "in"
+
+
+def test_an_ejection_lasts_longer_each_time_up_to_a_limit_and_is_forgotten() -> None:
+    peer, now, lasted = IN, 1000.0, list[float]()
+    for _ in range(12):
+        peer = eject(peer, AT, now, 30.0)
+        lasted.append(peer.ejected_until - now)
+        now = peer.ejected_until + 1.0
+    assert lasted == [30.0, 60.0, 90.0, 120.0, 150.0, 180.0, 210.0, 240.0, 270.0, 300.0, 300.0, 300.0]
+    assert eject(peer, AT, peer.ejected_until + 300.0, 30.0).ejections == 1
+
+
 def test_since_is_the_time_of_the_last_state_change() -> None:
     ready = next_state(IN, Probe("ready", None, "t1"))
     assert ready.since == "t1"
@@ -147,6 +180,24 @@ def test_upstreams_are_rendered_as_this_exact_text() -> None:
         "    keepalive 32;\n"
         "    keepalive_timeout 60s;\n"
         "}\n"
+        "upstream bypass0_pool_photos {\n"
+        "    least_conn;\n"
+        "    server 127.0.0.1:8082 max_fails=3 fail_timeout=5s;  # photos-1\n"
+        "}\n"
+        "upstream bypass1_pool_photos {\n"
+        "    least_conn;\n"
+        "    server 127.0.0.1:8081 max_fails=3 fail_timeout=5s;  # photos-0\n"
+        "}\n"
+        "upstream bypass2_pool_photos {\n"
+        "    least_conn;\n"
+        "    server 127.0.0.1:8081 max_fails=3 fail_timeout=5s;  # photos-0\n"
+        "    server 127.0.0.1:8082 max_fails=3 fail_timeout=5s;  # photos-1\n"
+        "}\n"
+        "upstream bypass3_pool_photos {\n"
+        "    least_conn;\n"
+        "    server 127.0.0.1:8081 max_fails=3 fail_timeout=5s;  # photos-0\n"
+        "    server 127.0.0.1:8082 max_fails=3 fail_timeout=5s;  # photos-1\n"
+        "}\n"
         "\n"
         "upstream pool_other {\n"
         "    zone pool_other 256k;\n"
@@ -155,7 +206,14 @@ def test_upstreams_are_rendered_as_this_exact_text() -> None:
         "    keepalive 32;\n"
         "    keepalive_timeout 60s;\n"
         "}\n"
-        "\n"
+        + "".join(
+            f"upstream bypass{group}_pool_other {{\n"
+            "    least_conn;\n"
+            "    server [fd00::1]:8083 max_fails=3 fail_timeout=5s;  # other-0\n"
+            "}\n"
+            for group in range(4)
+        )
+        + "\n"
         "map /$model $pool {\n"
         "    / pool_photos;\n"
         "    /photos pool_photos;\n"
@@ -171,7 +229,26 @@ def test_upstreams_are_rendered_as_this_exact_text() -> None:
 def test_an_empty_pool_gets_a_placeholder_server() -> None:
     text = render_upstreams({"photos": {}, "other": {"other-0": C.address}})
     assert "upstream pool_photos {\n    zone pool_photos 256k;\n    least_conn;\n    server 127.0.0.1:1 down;\n" in text
-    assert text.count(" down;") == 1
+    assert "upstream bypass0_pool_photos {\n    least_conn;\n    server 127.0.0.1:1 down;\n" in text
+    assert text.count(" down;") == 1 + GROUPS
+
+
+def test_nginx_sends_the_answers_to_the_gate_once_it_listens() -> None:
+    line = "\naccess_log syslog:server=127.0.0.1:7,nohostname,tag=x answers if=$upstream_addr;\n"
+    assert line in render_upstreams({"photos": LISTED}, "syslog:server=127.0.0.1:7,nohostname,tag=x")
+    assert "access_log" not in render_upstreams({"photos": LISTED})
+
+
+def test_a_bypass_leaves_out_one_group_and_routes_conf_asks_about_each() -> None:
+    text = render_upstreams({"photos": {f"photos-{number}": f"10.0.0.{number}:1" for number in range(9)}})
+    routes = (ROOT / "nginx/routes.conf").read_text()
+    for group in range(GROUPS):
+        block = text.partition(f"upstream bypass{group}_pool_photos {{")[2].partition("}")[0]
+        left_out = [number for number in range(9) if f" 10.0.0.{number}:1 " not in block]
+        assert left_out == [number for number in range(9) if bypass_group(number) == group]
+        file = bypass_file("", group).replace("pool_", "${pool}")
+        assert f"if (-f $document_root/{file}) {{ set $upstream bypass{group}_$pool; }}" in routes
+    assert routes.count("if (-f $document_root/bypass.") == GROUPS
 
 
 def test_the_listed_servers_can_be_read_back() -> None:
@@ -209,6 +286,14 @@ def test_a_listed_worker_that_was_not_probed_makes_no_model_ready() -> None:
     status = render_status({"photos": (A,)}, {A: at(A.address, UNTESTED)}, LISTED, AT)
     assert status["models"] == [{"name": "photos", "ready": False, "workers_in": 0, "workers": 1}]
     assert status["workers"][0]["reason"] == "not probed yet"
+
+
+def test_status_says_that_a_worker_is_ejected() -> None:
+    peers = {A: eject(replace(at(A.address, IN, "ready")), LATER, 0.0, 30.0), B: at(B.address, IN, "ready")}
+    status = render_status({"photos": (A, B)}, peers, LISTED, AT)["workers"][0]
+    reason = "it answered with server errors while the others did not: ejected, for the 1. time"
+    assert [status[key] for key in ("in", "state", "reason", "since")] == [False, "ready", reason, LATER]
+    assert select_servers([A, B], peers, LISTED) == {"photos-1": B.address}
 
 
 def test_a_worker_is_not_in_before_nginx_lists_it() -> None:

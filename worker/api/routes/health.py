@@ -6,6 +6,8 @@ from flask.typing import ResponseReturnValue
 from worker.api.openapi import document
 from worker.api.routes.models import model_info
 from worker.api.service import Service
+from worker.decode import MIME_TYPES, sniff
+from worker.process.health import BROKEN, READY
 
 EXPOSITION_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -16,17 +18,24 @@ def blueprint(service: Service) -> Blueprint:
 
     @routes.get("/livez")
     def livez() -> ResponseReturnValue:
-        alive = service.alive()
+        alive = service.fault() is None
         return jsonify(status="alive" if alive else "stuck"), 200 if alive else 503
 
     @routes.get("/readyz")
     def readyz() -> ResponseReturnValue:
-        return jsonify(_report(service)), 200 if service.health.ready else 503
+        report = _report(service)
+        return jsonify(report), 200 if report["state"] == READY else 503
 
     @routes.get("/metrics")
     def metrics() -> ResponseReturnValue:
         service.deferred.run_all()
         return Response(service.metrics.text(), content_type=EXPOSITION_TYPE)
+
+    @routes.get("/golden")
+    def golden() -> ResponseReturnValue:
+        # For the gate alone, which tries a worker on it; Nginx forwards no such path.
+        data = service.model().folder.golden[0].image.read_bytes()
+        return Response(data, content_type=MIME_TYPES[sniff(data) or ""])
 
     @routes.get("/openapi.json")
     def openapi() -> ResponseReturnValue:
@@ -36,10 +45,11 @@ def blueprint(service: Service) -> Blueprint:
 
 
 def _report(service: Service) -> dict[str, object]:
-    settings, loaded = service.settings, service.loaded
+    settings, loaded, fault = service.settings, service.loaded, service.fault()
+    state, reason = (BROKEN, fault) if fault else (service.health.state, service.health.reason)
     return {
-        "state": service.health.state,
-        "reason": service.health.reason,
+        "state": state,
+        "reason": reason,
         "worker": settings.worker,
         "slot": settings.slot,
         "model": settings.model,

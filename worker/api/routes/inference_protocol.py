@@ -34,7 +34,7 @@ def blueprint(service: Service) -> Blueprint:
 
     @routes.get("/health/ready")
     def ready() -> ResponseReturnValue:
-        return jsonify(ready=service.health.ready), 200 if service.health.ready else 503
+        return jsonify(ready=service.ready), 200 if service.ready else 503
 
     @routes.get("/models/<name>")
     @routes.get("/models/<name>/versions/<version>")
@@ -45,7 +45,7 @@ def blueprint(service: Service) -> Blueprint:
     @routes.get("/models/<name>/versions/<version>/ready")
     def model_ready(name: str, version: str | None = None) -> ResponseReturnValue:
         service.model(name, version)
-        return jsonify(name=name, ready=service.health.ready), 200 if service.health.ready else 503
+        return jsonify(name=name, ready=service.ready), 200 if service.ready else 503
 
     @routes.post("/models/<name>/infer")
     @routes.post("/models/<name>/versions/<version>/infer")

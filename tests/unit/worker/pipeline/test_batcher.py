@@ -1,5 +1,6 @@
 """The batcher: every input gets its own result, in batches of the sizes the engine was prepared for."""
 
+import re
 import threading
 from collections.abc import Iterable, Sequence
 
@@ -8,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from worker.contract.errors import ErrorCode, ServiceError
 from worker.pipeline.batcher import Batcher, PendingInput, plan_batches
+from worker.pipeline.engine_guard import FAILURES_TO_CHECK, EngineGuard, OutputError
 
 POISON = 250
 
@@ -102,7 +105,7 @@ def test_a_poisoned_image_fails_alone(values: list[int]) -> None:
                 pending.result(30)
         else:
             assert pending.result(30).logits.tolist() == [value, -value]
-    assert batcher.alive
+    assert batcher.find_fault(30) is None
 
 
 @settings(max_examples=40, deadline=None)
@@ -139,9 +142,118 @@ def test_a_failed_run_leaves_the_batcher_idle_and_alive() -> None:
     batcher = Batcher(Engine().infer, linear((1,)), lambda size: None)
     with pytest.raises(ValueError, match="poison"):
         batcher.submit(image(POISON)).result(30)
-    assert batcher.alive
+    assert batcher.find_fault(30) is None
     assert batcher.busy_s() == 0
     assert batcher.submit(image(3)).result(30).logits.tolist() == [3, -3]
+
+
+def broken_batcher(fault: type[BaseException] = RuntimeError) -> tuple[Batcher, Engine, list[PendingInput]]:
+    """Return a batcher whose engine, busy with one input, fails on it and on each after it; eight wait for it."""
+    engine = Engine()
+
+    def infer(images: Sequence[np.ndarray]) -> np.ndarray:
+        engine.infer(images)
+        raise fault("CUDA error")
+
+    def check() -> None:
+        raise ValueError("golden.png: failed, too")
+
+    batcher = Batcher(infer, linear((1, 2)), lambda size: None, guard=EngineGuard(check))
+    first = block(engine, batcher)
+    waiting = [batcher.submit(image(value)) for value in range(8)]
+    engine.gate.set()
+    return batcher, engine, [first, *waiting]
+
+
+def code(pending: PendingInput) -> str:
+    with pytest.raises((ServiceError, RuntimeError)) as caught:
+        pending.result(30)
+    return caught.value.code if isinstance(caught.value, ServiceError) else str(caught.value)
+
+
+def test_a_broken_engine_ends_the_batcher_and_what_waits_fails_at_once() -> None:
+    batcher, engine, pendings = broken_batcher()
+    assert [code(pending) for pending in pendings] == ["CUDA error"] * 5 + [ErrorCode.NOT_READY] * 4
+    assert batcher.fault == batcher.find_fault(30)
+    assert batcher.fault == (
+        "3 batches in a row failed (RuntimeError: CUDA error), and then the golden images: "
+        "ValueError: golden.png: failed, too"
+    )
+    assert code(batcher.submit(image(3))) == ErrorCode.NOT_READY
+    assert engine.batches == [[1], [0, 1], [0], [1], [2, 3], [2], [3]]
+    assert (batcher.queued, batcher.busy_s()) == (0, 0)
+
+
+@pytest.mark.parametrize("fault", [SystemExit, KeyboardInterrupt])
+def test_whatever_ends_the_thread_is_noticed_and_nothing_waits_for_ever(fault: type[BaseException]) -> None:
+    batcher, _, pendings = broken_batcher(fault)
+    assert [code(pending) for pending in pendings] == [ErrorCode.INTERNAL] + [ErrorCode.NOT_READY] * 8
+    assert batcher.find_fault(30) == f"the engine's thread failed: {fault.__name__}: CUDA error"
+    assert code(batcher.submit(image(3))) == ErrorCode.NOT_READY
+
+
+@pytest.mark.parametrize(
+    ("outputs", "found"),
+    [
+        (np.zeros((2, 2), np.float32), "outputs of shape [2, 2], needed [1, 2]"),
+        (np.zeros((0, 2), np.float32), "outputs of shape [0, 2], needed [1, 2]"),
+        (np.zeros((1, 3), np.float32), "outputs of shape [1, 3], needed [1, 2]"),
+        (np.zeros(2, np.float32), "outputs of shape [2], needed [1, 2]"),
+        (np.full((1, 2), np.nan, np.float32), "NaN in the outputs for 1 inputs, needed numbers"),
+    ],
+)
+def test_outputs_that_are_no_result_fail_like_an_engine_that_raises(outputs: np.ndarray, found: str) -> None:
+    checks = list[int]()
+    batcher = Batcher(
+        lambda images: outputs, {1: 1.0}, lambda size: None, guard=EngineGuard(lambda: checks.append(1)), outputs=2
+    )
+    for _ in range(FAILURES_TO_CHECK):
+        with pytest.raises(OutputError, match=re.escape(f"found {found}: see the engine's log")):
+            batcher.submit(image(1)).result(30)
+    batcher.submit(image(1))
+    wait_for_the_next(batcher)
+    assert (checks, batcher.fault) == ([1], None)
+
+
+def wait_for_the_next(batcher: Batcher) -> None:
+    """Return once the batcher has run all inputs submitted so far."""
+    with pytest.raises(OutputError):
+        batcher.submit(image(1)).result(30)
+
+
+def test_an_image_with_nan_fails_alone() -> None:
+    engine = Engine()
+
+    def infer(images: Sequence[np.ndarray]) -> np.ndarray:
+        logits = engine.infer(images)
+        logits[logits[:, 0] == 7] = np.nan
+        return logits
+
+    batcher = Batcher(infer, linear((1, 4)), lambda size: None)
+    block(engine, batcher)
+    pendings = [batcher.submit(image(value)) for value in (5, 7, 6)]
+    engine.gate.set()
+    assert [pendings[at].result(30).logits.tolist() for at in (0, 2)] == [[5, -5], [6, -6]]
+    with pytest.raises(OutputError):
+        pendings[1].result(30)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sampled_from([5, POISON]), min_size=1, max_size=60))
+def test_bad_images_alone_never_break_the_engine(values: list[int]) -> None:
+    engine = Engine()
+    batcher = Batcher(engine.infer, linear((1, 4)), lambda size: None, guard=EngineGuard(lambda: None))
+    block(engine, batcher)
+    pendings = [batcher.submit(image(value)) for value in values]
+    engine.gate.set()
+    for value, pending in zip(values, pendings, strict=True):
+        if value == POISON:
+            with pytest.raises(ValueError, match=r"^poison$"):
+                pending.result(30)
+        else:
+            assert pending.result(30).logits.tolist() == [value, -value]
+    assert batcher.submit(image(3)).result(30).logits.tolist() == [3, -3]
+    assert batcher.find_fault(30) is None
 
 
 def test_a_result_can_be_read_twice_and_its_timeout_is_kept() -> None:

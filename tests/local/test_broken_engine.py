@@ -1,0 +1,156 @@
+"""A real worker whose engine fails: it says so, answers what waits, and gunicorn starts a new process.
+
+The failures are put in where the engine is loaded: a file names what each of its inferences does from then on.
+"""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests import folders, images
+from tests.local.gateway_harness import ROOT, wait_for
+from tests.local.worker_rig import CONFIG, WorkerProcess, running
+from worker.app import BROKEN
+
+RED = images.encoded(folders.image(folders.RED), "PNG")
+BLACK = images.encoded(folders.image((0, 0, 0)), "PNG")  # the image that always fails under "black"
+
+SETTINGS = """
+import importlib
+from pathlib import Path
+
+exec(Path({config!r}).read_text())
+FAULT = Path({fault!r})
+
+
+class Failing:
+    def __init__(self, engine):
+        self._engine = engine
+
+    def __getattr__(self, name):
+        return getattr(self._engine, name)
+
+    def infer(self, images):
+        fault = FAULT.read_text() if FAULT.exists() else ""
+        logits = self._engine.infer(images)
+        if fault == "raise" or fault == "black" and any(image.max() < 20 for image in images):
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+        if fault == "end":
+            raise SystemExit("the thread ends")
+        return {{"nan": logits * float("nan"), "shape": logits[:, :1]}}.get(fault, logits)
+
+
+def post_fork(server, worker):
+    app = importlib.import_module("worker.app")
+    load = app.load_engine
+    app.load_engine = lambda *arguments: Failing(load(*arguments))
+"""
+
+
+@dataclass
+class Failing:
+    """A worker, and the file that makes its engine fail."""
+
+    process: WorkerProcess
+    fault: Path
+
+    def statuses(self, image: bytes, requests: int) -> list[int]:
+        return [self.process.predict(image).status for _ in range(requests)]
+
+
+@pytest.fixture
+def failing(made: Path, tmp_path: Path) -> Iterator[Failing]:
+    fault, config = tmp_path / "fault", tmp_path / "gunicorn.conf.py"
+    config.write_text(SETTINGS.format(config=str(ROOT / CONFIG), fault=str(fault)))
+    with running(made / "bright", tmp_path / "log", config=str(config)) as process:
+        yield Failing(process, fault)
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (
+            "raise",
+            "3 batches in a row failed (RuntimeError: CUDA error: an illegal memory access was encountered), and then "
+            "the golden images: RuntimeError: CUDA error: an illegal memory access was encountered",
+        ),
+        ("nan", "3 batches in a row failed (OutputError: found NaN in the outputs for 1 inputs, needed numbers"),
+        ("shape", "3 batches in a row failed (OutputError: found outputs of shape [1, 1], needed [1, 3]"),
+    ],
+)
+def test_an_engine_that_always_fails_takes_its_worker_out_and_a_new_process_serves(
+    failing: Failing, fault: str, reason: str
+) -> None:
+    process, old = failing.process, failing.process.inner_pid
+    failing.fault.write_text(fault)
+    assert failing.statuses(RED, 3) == [500] * 3
+    state = wait_for("it says so", lambda: (found := process.state()) and found["state"] == "broken" and found)
+    assert state
+    assert state["reason"].startswith(reason)
+    reply = process.predict(RED)
+    assert (reply.status, reply.error["code"], reply.header("Retry-After")) == (503, "not_ready", "1")
+    assert process.ask("GET", "/readyz").status == 503
+    assert (process.ask("GET", "/livez").status, process.ask("GET", "/livez").json) == (503, {"status": "stuck"})
+    assert process.ask("GET", "/v2/health/ready").status == 503
+    assert process.metric("wanwu_model_ready") == 0
+    failing.fault.unlink()
+    serves_anew(process, old, state["reason"])
+
+
+def serves_anew(process: WorkerProcess, old: int, reason: str) -> None:
+    """Wait for another process than `old`, which ended with the status of a broken engine and said why in the log."""
+    wait_for("the old process is gone", lambda: not Path(f"/proc/{old}").exists())
+    wait_for("the new process is ready", lambda: (found := process.state()) and found["state"] == "ready")
+    assert process.inner_pid != old
+    assert process.predict(RED).status == 200
+    lines = [json.loads(line) for line in process.log.read_text().splitlines() if line.startswith("{")]
+    assert [line["message"] for line in lines if line["level"] == "critical"] == [
+        f"broken: {reason}: ending this worker"
+    ]
+    assert any(str(old) in line["message"] and f"code {BROKEN}" in line["message"] for line in lines)
+
+
+def test_the_gate_gets_the_golden_image_and_the_worker_classifies_it(failing: Failing) -> None:
+    golden = failing.process.ask("GET", "/golden")
+    assert (golden.status, golden.header("Content-Type")) == (200, "image/png")
+    assert failing.process.predict(golden.body).status == 200
+
+
+def test_a_thread_that_ends_takes_its_worker_out(failing: Failing) -> None:
+    old = failing.process.inner_pid
+    failing.fault.write_text("end")
+    assert failing.statuses(RED, 2) == [500, 503]
+    failing.fault.unlink()
+    serves_anew(failing.process, old, "the engine's thread failed: SystemExit: the thread ends")
+
+
+def test_what_waits_for_a_broken_engine_is_answered_at_once_so_that_another_worker_is_tried(failing: Failing) -> None:
+    failing.fault.write_text("raise")
+    with ThreadPoolExecutor(32) as pool:
+        replies = list(pool.map(failing.process.predict, [RED] * 200))
+    statuses = [reply.status for reply in replies]
+    assert set(statuses) == {500, 503}
+    # Three batches, each of at most the 32 images that were sent at once.
+    assert statuses.count(500) <= 3 * 32
+    assert {reply.error["code"] for reply in replies if reply.status == 503} == {"not_ready"}
+    failing.fault.unlink()
+
+
+def test_images_that_always_fail_never_take_a_worker_out(failing: Failing) -> None:
+    process, pid = failing.process, failing.process.inner_pid
+    failing.fault.write_text("black")
+    assert failing.statuses(BLACK, 12) == [500] * 12
+    alternated = [process.predict(image).status for _ in range(12) for image in (BLACK, RED)]
+    assert alternated == [500, 200] * 12
+    with ThreadPoolExecutor(8) as pool:
+        together = [reply.status for reply in pool.map(process.predict, [BLACK, RED, BLACK] * 12)]
+    assert together == [500, 200, 500] * 12
+    state = process.state()
+    assert state
+    assert (state["state"], state["reason"]) == ("ready", None)
+    assert process.inner_pid == pid
+    assert process.ask("GET", "/livez").status == 200
