@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from werkzeug.exceptions import HTTPException
 
 from worker.api.service import Service
-from worker.contract.errors import ErrorCode, ServiceError, internal_error
+from worker.contract.errors import ErrorCode, ServiceError, cut, internal_error
 from worker.contract.limits import MAX_BODY_BYTES
 from worker.process.logs import FIELDS, timestamp
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """A request's id, method and path, and its start on the monotonic clock in seconds."""
+    """A request's id, its method and path, cut to be quoted, and its start on the monotonic clock in seconds."""
 
     request_id: str
     method: str
@@ -39,7 +39,7 @@ class RequestContext:
 def begin(client_id: str, method: str, path: str) -> RequestContext:
     """Start a request under the client's id, or under a new one if the client's id is not safe to log."""
     request_id = client_id if VALID_REQUEST_ID.fullmatch(client_id) else os.urandom(16).hex()
-    return RequestContext(request_id, method, path, time.monotonic())
+    return RequestContext(request_id, cut(method), cut(path), time.monotonic())
 
 
 def end(service: Service, context: RequestContext, route: str, status: int) -> None:
@@ -80,7 +80,7 @@ def _to_service_error(context: RequestContext, error: Exception) -> ServiceError
     if error.code == ErrorCode.BODY_TOO_LARGE.status:
         return ServiceError(
             ErrorCode.BODY_TOO_LARGE,
-            f"found a body with too many parts or of more than {MAX_BODY_BYTES} bytes, needed less: "
+            f"found more than {MAX_BODY_BYTES} bytes in the body, needed at most {MAX_BODY_BYTES}: "
             "send fewer or smaller images",
         )
     if error.code == ErrorCode.METHOD_NOT_ALLOWED.status:
