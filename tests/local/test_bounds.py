@@ -180,7 +180,8 @@ HEADS = {
 @pytest.mark.parametrize("name", HEADS)
 def test_an_error_quotes_little_of_a_head(worker: WorkerProcess, name: str) -> None:
     logged = worker.log.stat().st_size
-    reply = ask_raw(worker.port, HEADS[name].encode() + RED)
+    head = HEADS[name]
+    reply = ask_raw(worker.port, head.encode() + (RED if "Content-Length" in head else b""))
     assert 400 <= reply.status < 500
     assert sum(len(header) + len(value) for header, value in reply.headers) + len(reply.body) < MOST_ANSWERED
     assert worker.log.stat().st_size - logged < MOST_ANSWERED

@@ -15,6 +15,7 @@ from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers import gthread
 
 from worker.api import fast_path
+from worker.contract.limits import MAX_QUOTED_CHARACTERS
 
 NEXT_REQUEST_MS = 20  # how long a thread waits for its connection's next request; a busy client sends it within 1 ms
 READ_BYTES = 128 * 1024
@@ -89,6 +90,13 @@ class PredictWorker(gthread.ThreadWorker):
         finally:
             answer.close()
         return not response.should_close()
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Do what gunicorn's method does, but quote little: its errors of HTTP hold whole lines of the request."""
+        for name, value in list(vars(exc).items()):
+            if isinstance(value, str | bytes):
+                setattr(exc, name, value[:MAX_QUOTED_CHARACTERS])
+        super().handle_error(req, client, addr, exc)
 
     def _next(self, conn: gthread.TConn) -> Any:
         """Answer the next request on the fast path or through Flask; return whether to keep the connection."""

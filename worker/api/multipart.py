@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from werkzeug.http import parse_options_header
 
 from worker.contract.errors import ErrorCode, ServiceError, cut
-from worker.contract.limits import MAX_BOUNDARY_CHARACTERS, MAX_FIELD_BYTES, MAX_FORM_PARTS, MAX_PART_HEADER_BYTES
+from worker.contract.limits import (
+    MAX_BOUNDARY_CHARACTERS,
+    MAX_FIELD_BYTES,
+    MAX_FORM_HEADER_BYTES,
+    MAX_FORM_PARTS,
+    MAX_PART_HEADER_BYTES,
+)
 
 LINE_END = re.compile(rb"[ \t]{0,100}\r\n")
 FOLD = re.compile(rb"\r\n[ \t]+")
@@ -49,14 +55,12 @@ def split(body: bytes, boundary: str) -> list[Part]:
     edge = b"\r\n--" + boundary.encode()
     position = _after(body, edge, 0)
     parts: list[Part] = []
+    header_bytes = 0
     while not body.startswith(b"--", position):
-        if len(parts) == MAX_FORM_PARTS:
-            raise ServiceError(
-                ErrorCode.BODY_TOO_LARGE,
-                f"found more than {MAX_FORM_PARTS} parts in the form, needed at most {MAX_FORM_PARTS}: "
-                "send fewer images",
-            )
+        _check(len(parts) + 1, MAX_FORM_PARTS, "parts in the form")
         name, filename, start = _head(body, position)
+        header_bytes += start - position
+        _check(header_bytes, MAX_FORM_HEADER_BYTES, "bytes of headers in the form")
         position = _after(body, edge, start)
         parts.append(Part(name, filename, memoryview(body)[start : position - len(edge)]))
     return parts
@@ -89,6 +93,13 @@ def _head(body: bytes, position: int) -> tuple[str, str | None, int]:
         raise _malformed("a part of the form without Content-Disposition", "that header with a name")
     options = parse_options_header(found[1].decode(errors="replace"))[1]
     return options.get("name", ""), options.get("filename"), end + 4
+
+
+def _check(count: int, most: int, counted: str) -> None:
+    if count > most:
+        raise ServiceError(
+            ErrorCode.BODY_TOO_LARGE, f"found more than {most} {counted}, needed at most {most}: send fewer images"
+        )
 
 
 def _malformed(found: str, needed: str) -> ServiceError:

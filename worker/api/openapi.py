@@ -21,6 +21,7 @@ from worker.contract.error_codes import ErrorCode, Sender
 from worker.contract.limits import (
     MAX_BODY_BYTES,
     MAX_FIELD_BYTES,
+    MAX_FORM_HEADER_BYTES,
     MAX_FORM_PARTS,
     MAX_IDENTIFIER_CHARACTERS,
     MAX_JSON_CONTAINERS,
@@ -41,8 +42,9 @@ ERROR, PROTOCOL_ERROR = ref("Error"), ref("ProtocolError")
 IDENTIFIER: Json = TEXT | {"maxLength": MAX_IDENTIFIER_CHARACTERS}
 BOUNDS = (
     f"A body has at most {MAX_BODY_BYTES} bytes; JSON at most {MAX_JSON_VALUES} commas and {MAX_JSON_CONTAINERS} lists "
-    f"and objects; a form at most {MAX_FORM_PARTS} parts, each with {MAX_PART_HEADER_BYTES} bytes of headers, and "
-    f"{MAX_FIELD_BYTES} bytes in a parameter; an answer {MAX_PREDICTIONS} classes with labels or {MAX_SCORES} scores."
+    f"and objects; a form at most {MAX_FORM_PARTS} parts, each with {MAX_PART_HEADER_BYTES} bytes of headers, "
+    f"{MAX_FORM_HEADER_BYTES} in all, and {MAX_FIELD_BYTES} bytes in a parameter; an answer at most {MAX_PREDICTIONS} "
+    f"classes with labels or {MAX_SCORES} scores."
 )
 NOT_TO_IMAGES = (ErrorCode.UNKNOWN_EXAMPLE, ErrorCode.UNKNOWN_ROUTE, ErrorCode.METHOD_NOT_ALLOWED)
 

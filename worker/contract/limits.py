@@ -18,6 +18,7 @@ MAX_JSON_CONTAINERS = 1_000  # lists and objects in one JSON text; it cannot be 
 MAX_FORM_PARTS = 1_000
 MAX_BOUNDARY_CHARACTERS = 70  # between the parts of a form: RFC 2046, section 5.1.1
 MAX_PART_HEADER_BYTES = 4_096  # per part of a form: a file name of 255 bytes, each written as %XX, twice
+MAX_FORM_HEADER_BYTES = 256 * 1024  # of all parts of a form; werkzeug reads a kilobyte of options in 0.6 ms
 MAX_FIELD_BYTES = 256 * 1024  # per parameter in a form: MAX_CANDIDATE_LABELS of MAX_LABEL_CHARACTERS, 4 bytes each
 MAX_IDENTIFIER_CHARACTERS = 200  # of an inference request, which the answer repeats
 

@@ -11,7 +11,13 @@ from werkzeug.formparser import MultiPartParser
 from tests.errors import code_of
 from worker.api.multipart import Part, split
 from worker.contract.errors import ErrorCode
-from worker.contract.limits import MAX_BOUNDARY_CHARACTERS, MAX_FIELD_BYTES, MAX_FORM_PARTS, MAX_PART_HEADER_BYTES
+from worker.contract.limits import (
+    MAX_BOUNDARY_CHARACTERS,
+    MAX_FIELD_BYTES,
+    MAX_FORM_HEADER_BYTES,
+    MAX_FORM_PARTS,
+    MAX_PART_HEADER_BYTES,
+)
 
 NAMES = st.text("ab;= 猫%'\"", min_size=1, max_size=6)
 PARTS = st.lists(
@@ -99,6 +105,12 @@ def test_parts_are_counted() -> None:
     parts = [(FILE, b"")] * MAX_FORM_PARTS
     assert len(split(form(*parts), "x")) == MAX_FORM_PARTS
     assert code_of(split, form(*parts, (FILE, b"")), "x") is ErrorCode.BODY_TOO_LARGE
+
+
+def test_the_headers_of_all_parts_are_counted() -> None:
+    one = (FILE + b"\r\nX-A: " + b"a" * 1000, b"")
+    assert len(split(form(*[one] * 200), "x")) == 200
+    assert code_of(split, form(*[one] * (MAX_FORM_HEADER_BYTES // 1000)), "x") is ErrorCode.BODY_TOO_LARGE
 
 
 def test_a_field_is_bounded() -> None:
