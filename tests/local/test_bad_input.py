@@ -102,8 +102,8 @@ REFUSED = [
     Bad("another model", 404, "unknown_model", query="?model=dark"),
     Bad(
         "half a surrogate pair",
-        404,
-        "unknown_model",
+        400,
+        "bad_request",
         body_of({"inputs": RED_BASE64, "parameters": {"model": "\ud800"}}),
     ),
     Bad("bad base64", 400, "bad_request", body_of({"inputs": "***="})),

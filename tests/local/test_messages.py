@@ -35,7 +35,7 @@ from worker.api.parameters import HUGGING_FACE, PREDICT, parse_parameters
 from worker.api.request_context import begin, to_service_error
 from worker.api.routes.tensors import HEADER_LENGTH, read_request
 from worker.api.service import Service
-from worker.api.uploads import InMemoryRequest, query, read_upload
+from worker.api.uploads import InMemoryRequest, check_answer, query, read_upload
 from worker.contract.error_codes import ErrorCode, Sender
 from worker.contract.errors import ServiceError, internal_error
 from worker.contract.limits import Share
@@ -59,6 +59,7 @@ SETTINGS = replace(Settings.from_env(COMPLETE), model="bright")
 OUTPUT = Output("softmax", Labels({"zh": ("猫", "狗"), "en": ("cat", "dog")}))
 PNG = images.encoded(images.photo((40, 50)), "PNG")
 IN_BASE64 = base64.b64encode(PNG).decode()
+FORM_TYPE = "multipart/form-data; boundary=x"
 Raise = Callable[[], object]
 
 
@@ -196,20 +197,39 @@ WORKER: list[tuple[ErrorCode, str, Raise]] = [
      "found Content-Type text/plain, needed multipart/form-data, image/* or application/json: "
      "send the image as the multipart field `image`, as the body, or as base64 in JSON", upload(b"x", "text/plain")),
     (ErrorCode.BAD_REQUEST,
-     'found a body that is no JSON object, needed one: send {"inputs": "<base64>", "parameters": {...}}',
-     upload(b"[1]")),
+     "found JSON that does not fit (Object contains unknown field `a`), "
+     'needed {"inputs": "<base64>", "parameters": {...}}: correct it', upload(b'{"a": 1}')),
     (ErrorCode.BAD_REQUEST,
-     'found key "a" in the JSON body, needed inputs and parameters alone: remove or rename it', upload(b'{"a": 1}')),
+     "found JSON with 10001 commas, needed at most 10000: send fewer values", upload(b"," * 10001)),
     (ErrorCode.BAD_REQUEST,
-     'found parameters of type list, needed a JSON object: send "parameters": {...}', upload(b'{"parameters": [1]}')),
-    (ErrorCode.BAD_REQUEST,
-     "found an image of type list, needed a string: send it in base64", upload(b'{"inputs": ["aaaa"]}')),
+     "found JSON with 1001 opening brackets, needed at most 1000: send fewer values", upload(b"[" * 1001)),
     (ErrorCode.BAD_REQUEST,
      "found an image that is not valid base64 (Incorrect padding), needed base64: encode it again",
      upload(b'{"inputs": "aGk"}')),
     (ErrorCode.BODY_TOO_LARGE,
-     "found a body with too many parts or of more than 33554432 bytes, needed less: send fewer or smaller images",
+     "found more than 33554432 bytes in the body, needed at most 33554432: send fewer or smaller images",
      of_flask(RequestEntityTooLarge())),
+    # Forms
+    (ErrorCode.NO_IMAGE,
+     "found a form without a boundary of 1 to 70 ASCII characters, needed one in its Content-Type: correct the form",
+     upload(b"x", "multipart/form-data")),
+    (ErrorCode.NO_IMAGE,
+     "found a form without the boundary at its start or end, needed all of it, its lines ended by CR LF: "
+     "correct the form", upload(b"--y--", FORM_TYPE)),
+    (ErrorCode.NO_IMAGE,
+     "found text after a boundary of the form, needed a line end there: correct the form", upload(b"--xy", FORM_TYPE)),
+    (ErrorCode.NO_IMAGE,
+     "found a part of the form without an empty line in its first 4096 bytes, needed one after its headers: "
+     "correct the form", upload(b"--x\r\na:b", FORM_TYPE)),
+    (ErrorCode.NO_IMAGE,
+     "found a part of the form without Content-Disposition, needed that header with a name: correct the form",
+     upload(b"--x\r\n\r\n1", FORM_TYPE)),
+    (ErrorCode.BODY_TOO_LARGE,
+     "found more than 1000 parts in the form, needed at most 1000: send fewer images",
+     form(*[("image", ("a", b"1"))] * 1001)),
+    (ErrorCode.BODY_TOO_LARGE,
+     'found 262145 bytes in field "top_k", needed at most 262144: shorten it',
+     upload(*encode_multipart_formdata([("top_k", "1" * 262_145)]))),
     # Parameters
     (ErrorCode.BAD_PARAMETER, "found parameter top_k twice, needed it once: remove one", twice),
     (ErrorCode.BAD_PARAMETER,
@@ -235,7 +255,7 @@ WORKER: list[tuple[ErrorCode, str, Raise]] = [
      "found candidate_labels 3, needed labels: send a list of strings, or one string with commas",
      candidates(candidate_labels=3)),
     (ErrorCode.BAD_PARAMETER,
-     "found 257 candidate_labels, needed at most 256: send fewer", candidates(candidate_labels=["x"] * 257)),
+     "found more than 256 candidate_labels, needed at most 256: send fewer", candidates(candidate_labels=["x"] * 257)),
     (ErrorCode.BAD_PARAMETER,
      "found a blank text in candidate_labels, needed one letter at least: fill or remove it",
      candidates(candidate_labels="")),
@@ -243,8 +263,9 @@ WORKER: list[tuple[ErrorCode, str, Raise]] = [
      "found 201 characters in candidate_labels, needed at most 200: shorten it",
      candidates(candidate_labels=["y" * 201])),
     (ErrorCode.BAD_PARAMETER,
-     "found half a character in candidate_labels '\\ud83d', needed whole ones: correct its encoding",
-     candidates(candidate_labels=["\ud83d"])),
+     "found JSON that does not fit (Input data was truncated), needed a list of strings as candidate_labels: "
+     "correct it",
+     candidates(candidate_labels="[")),
     (ErrorCode.BAD_PARAMETER,
      "found hypothesis_template ['{}'], needed a string: correct it",
      candidates(candidate_labels=["x"], hypothesis_template=["{}"])),
@@ -253,32 +274,38 @@ WORKER: list[tuple[ErrorCode, str, Raise]] = [
      "leave heat_map out, or send a part of the image", in_tiles),
     # The Open Inference Protocol
     (ErrorCode.BAD_REQUEST,
-     "found an inference header that is not valid JSON (Expecting value: line 1 column 1 (char 0)), needed JSON: "
-     "correct it", infer(b"x")),
-    (ErrorCode.BAD_REQUEST, "found an inference header of type list, needed a JSON object: correct it", infer([])),
-    (ErrorCode.BAD_REQUEST,
-     "found inputs that are not one tensor, needed exactly one: send `image`", infer({"inputs": []})),
+     "found JSON that does not fit (Expected `array` of length 1 - at `$.inputs`), "
+     "needed an inference request with the one input `image`: correct it", infer({"inputs": []})),
     (ErrorCode.BAD_REQUEST,
      "found the input `x` of BYTES, needed `image` of BYTES: correct it", infer(tensor(name="x"))),
-    (ErrorCode.BAD_REQUEST, "found shape [2] of 1 images, needed [1]: correct it", infer(tensor(shape=[2]))),
+    (ErrorCode.BAD_REQUEST,
+     "found shape [1, 2], needed the number of images, as [N]: correct it", infer(tensor(shape=[1, 2]))),
+    (ErrorCode.BAD_REQUEST,
+     "found shape [2] of 1 images, needed it to count them: correct it", infer(tensor(shape=[2]))),
     (ErrorCode.NO_IMAGE,
      "found no image, needed at least one: put it into `image`", infer(tensor(data=[], shape=[0]))),
     (ErrorCode.BAD_REQUEST,
      "found an input without `data`, needed a list of base64 strings or binary tensor data: send one of them",
      infer(tensor(data=None))),
-    (ErrorCode.BAD_REQUEST, "found parameters 3, needed a JSON object: correct them", infer(tensor(parameters=3))),
     (ErrorCode.BAD_REQUEST,
      "found binary_data_size 7, needed 6, the bytes after the inference header: correct it",
      infer(binary(7), b"\2\0\0\0hi")),
     (ErrorCode.BAD_REQUEST,
-     "found a binary tensor that ends inside the length of an element, needed whole elements: send all of it",
+     "found a binary tensor that ends before an element's length, needed the elements that its shape says: "
+     "send all of it",
      infer(binary(3), b"\1\0\0")),
     (ErrorCode.BAD_REQUEST,
      "found an element of 5 bytes, needed no more than the binary tensor holds: correct its length",
      infer(binary(6), b"\5\0\0\0hi")),
-    (ErrorCode.BAD_REQUEST, "found id 3, needed a string: correct it", infer(tensor() | {"id": 3})),
     (ErrorCode.BAD_REQUEST,
-     "found outputs that are no list of tensors, needed one or more: correct or leave them out", infer(wanting())),
+     "found 6 bytes after the last element of the shape, needed none: correct the shape",
+     infer(binary(12), b"\2\0\0\0hi" * 2)),
+    (ErrorCode.BAD_REQUEST,
+     "found output `scores` 2 times, needed it once: send a request for each form of it",
+     infer(wanting({"name": "scores"}, {"name": "scores"}))),
+    (ErrorCode.TOO_MANY_IMAGES,
+     "found 2 images with 600 classes each in the answer, needed at most 1000 in all: "
+     "send fewer images, or ask for fewer classes", lambda: check_answer(2, 600, 1000)),
     (ErrorCode.BAD_REQUEST,
      "found output `x`, needed `scores`, the only one: correct its name", infer(wanting({"name": "x"}))),
     (ErrorCode.BAD_PARAMETER,

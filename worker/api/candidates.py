@@ -1,13 +1,14 @@
 """Candidate labels of a request to a zero-shot model, in the form of the Hugging Face Inference API."""
 
-import json
 import re
-import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
+
+from worker.api import json_text
 from worker.api.uploads import repeated_parameter
-from worker.contract.errors import ErrorCode, ServiceError
+from worker.contract.errors import ErrorCode, ServiceError, quoted
 from worker.contract.limits import MAX_CANDIDATE_LABELS, MAX_LABEL_CHARACTERS
 from worker.models.labels import Labels
 from worker.models.scores import Output
@@ -17,6 +18,7 @@ CANDIDATE_LABELS, HYPOTHESIS_TEMPLATE = "candidate_labels", "hypothesis_template
 CANDIDATES = (CANDIDATE_LABELS, HYPOTHESIS_TEMPLATE)
 UNDETERMINED = "und"  # ISO 639-2: clients do not declare the language of their labels
 COMMAS = re.compile("[,，]")
+LABELS = msgspec.json.Decoder(list[str])
 
 
 @dataclass(frozen=True)
@@ -57,30 +59,28 @@ def _one(name: str, parts: tuple[Mapping[str, object], ...]) -> object:
 def _labels(value: object) -> tuple[str, ...]:
     listed = _listed(value) if isinstance(value, str) else value
     if not isinstance(listed, list) or not listed or not all(isinstance(label, str) for label in listed):
-        found = reprlib.repr(value)  # the value may be megabytes long
         raise _bad_parameter(
-            f"found {CANDIDATE_LABELS} {found}, needed labels: send a list of strings, or one string with commas"
+            f"found {CANDIDATE_LABELS} {quoted(value)}, needed labels: "
+            "send a list of strings, or one string with commas"
         )
     if len(listed) > MAX_CANDIDATE_LABELS:
         raise _bad_parameter(
-            f"found {len(listed)} {CANDIDATE_LABELS}, needed at most {MAX_CANDIDATE_LABELS}: send fewer"
+            f"found more than {MAX_CANDIDATE_LABELS} {CANDIDATE_LABELS}, needed at most {MAX_CANDIDATE_LABELS}: "
+            "send fewer"
         )
     return tuple(_text(CANDIDATE_LABELS, label) for label in listed)
 
 
-def _listed(text: str) -> object:
-    """Split the labels of a query or form: at commas, or as a JSON list if they contain commas; None if malformed."""
+def _listed(text: str) -> list[str]:
+    """Split the labels of a query or form at commas, or as a JSON list, in which labels may contain commas."""
     if not text.lstrip().startswith("["):
-        return COMMAS.split(text)
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+        return COMMAS.split(text, MAX_CANDIDATE_LABELS)
+    return json_text.parse(text, LABELS, f"a list of strings as {CANDIDATE_LABELS}", ErrorCode.BAD_PARAMETER)
 
 
 def _template(value: object) -> str:
     if not isinstance(value, str):
-        raise _bad_parameter(f"found {HYPOTHESIS_TEMPLATE} {reprlib.repr(value)}, needed a string: correct it")
+        raise _bad_parameter(f"found {HYPOTHESIS_TEMPLATE} {quoted(value)}, needed a string: correct it")
     template = _text(HYPOTHESIS_TEMPLATE, value)
     if fault := template_fault(template):
         raise _bad_parameter(f"{HYPOTHESIS_TEMPLATE} {fault}")
@@ -95,12 +95,6 @@ def _text(name: str, text: str) -> str:
         raise _bad_parameter(
             f"found {len(stripped)} characters in {name}, needed at most {MAX_LABEL_CHARACTERS}: shorten it"
         )
-    try:
-        stripped.encode()
-    except UnicodeEncodeError as error:  # half of a surrogate pair, which JSON can carry
-        raise _bad_parameter(
-            f"found half a character in {name} {stripped!r}, needed whole ones: correct its encoding"
-        ) from error
     return stripped
 
 

@@ -11,12 +11,15 @@ from typing import Any
 
 from gunicorn import util
 from gunicorn.http import wsgi
+from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers import gthread
 
 from worker.api import fast_path
+from worker.contract.limits import MAX_QUOTED_CHARACTERS
 
 NEXT_REQUEST_MS = 20  # how long a thread waits for its connection's next request; a busy client sends it within 1 ms
 READ_BYTES = 128 * 1024
+PIECE_BYTES = 64 * 1024
 
 
 class WholeAnswer(wsgi.Response):
@@ -42,6 +45,24 @@ class WholeAnswer(wsgi.Response):
     def _send(self, data: bytes) -> None:
         head, self.held = self.held, b""
         util.write(self.sock, head + data)
+
+
+class Replay(SocketUnreader):
+    """gunicorn's reader of a connection; it first repeats a request whose body has been read already.
+
+    gunicorn copies all that it has buffered on every read, so it receives the body in pieces, when it asks for more.
+    """
+
+    def __init__(self, sock: Any, head: bytes, body: bytes) -> None:
+        super().__init__(sock)
+        self.unread(head)
+        self.ahead = memoryview(body)
+
+    def chunk(self, size_hint: int | None = None) -> bytes:
+        if not self.ahead:
+            return bytes(super().chunk(size_hint))
+        piece, self.ahead = bytes(self.ahead[:PIECE_BYTES]), self.ahead[PIECE_BYTES:]
+        return piece
 
 
 class PredictWorker(gthread.ThreadWorker):
@@ -70,6 +91,13 @@ class PredictWorker(gthread.ThreadWorker):
             answer.close()
         return not response.should_close()
 
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Do what gunicorn's method does, but quote little: its errors of HTTP hold whole lines of the request."""
+        for name, value in list(vars(exc).items()):
+            if isinstance(value, str | bytes):
+                setattr(exc, name, value[:MAX_QUOTED_CHARACTERS])
+        super().handle_error(req, client, addr, exc)
+
     def _next(self, conn: gthread.TConn) -> Any:
         """Answer the next request on the fast path or through Flask; return whether to keep the connection."""
         try:
@@ -85,7 +113,7 @@ class PredictWorker(gthread.ThreadWorker):
                 return False
             image = request.image(body)
             if image is None:
-                conn.parser.unreader.unread(data[: request.head] + body)
+                conn.parser.unreader = Replay(conn.sock, data[: request.head], body)
                 return super().handle(conn)
             keep = self._may_keep()
             service = self.wsgi.extensions["service"]
@@ -100,8 +128,10 @@ class PredictWorker(gthread.ThreadWorker):
 
 def _readable(conn: gthread.TConn) -> bool:
     """Return whether bytes arrive on `conn` within NEXT_REQUEST_MS; False if gunicorn has already buffered some."""
-    if conn.initialized and conn.parser.unreader.buf.getbuffer().nbytes:
-        return False
+    if conn.initialized:
+        reader = conn.parser.unreader
+        if reader.buf.getbuffer().nbytes or getattr(reader, "ahead", None):
+            return False
     waiting = select.poll()
     waiting.register(conn.sock, select.POLLIN)
     return bool(waiting.poll(NEXT_REQUEST_MS))

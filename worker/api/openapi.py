@@ -18,6 +18,18 @@ from worker.api.schemas import (
     ref,
 )
 from worker.contract.error_codes import ErrorCode, Sender
+from worker.contract.limits import (
+    MAX_BODY_BYTES,
+    MAX_FIELD_BYTES,
+    MAX_FORM_HEADER_BYTES,
+    MAX_FORM_PARTS,
+    MAX_IDENTIFIER_CHARACTERS,
+    MAX_JSON_CONTAINERS,
+    MAX_JSON_VALUES,
+    MAX_PART_HEADER_BYTES,
+    MAX_PREDICTIONS,
+    MAX_SCORES,
+)
 from worker.contract.settings import Settings
 from worker.contract.version import VERSION
 from worker.decode import MIME_TYPES
@@ -27,6 +39,13 @@ NUMBERED: Json = {"name": "number", "in": "path", "required": True, "schema": CO
 VERSIONED: Json = {"name": "version", "in": "path", "required": True, "schema": TEXT}
 BINARY, PNG = "application/octet-stream", "image/png"
 ERROR, PROTOCOL_ERROR = ref("Error"), ref("ProtocolError")
+IDENTIFIER: Json = TEXT | {"maxLength": MAX_IDENTIFIER_CHARACTERS}
+BOUNDS = (
+    f"A body has at most {MAX_BODY_BYTES} bytes; JSON at most {MAX_JSON_VALUES} commas and {MAX_JSON_CONTAINERS} lists "
+    f"and objects; a form at most {MAX_FORM_PARTS} parts, each with {MAX_PART_HEADER_BYTES} bytes of headers, "
+    f"{MAX_FORM_HEADER_BYTES} in all, and {MAX_FIELD_BYTES} bytes in a parameter; an answer at most {MAX_PREDICTIONS} "
+    f"classes with labels or {MAX_SCORES} scores."
+)
 NOT_TO_IMAGES = (ErrorCode.UNKNOWN_EXAMPLE, ErrorCode.UNKNOWN_ROUTE, ErrorCode.METHOD_NOT_ALLOWED)
 
 
@@ -37,7 +56,8 @@ def document(settings: Settings) -> Json:
         "info": {
             "title": "Wanwu",
             "version": VERSION,
-            "description": "Image classification. Errors are an `Error`, below /v2 a `ProtocolError`; repeat a 503.",
+            "description": "Image classification. Errors are an `Error`, below /v2 a `ProtocolError`; repeat a 503. "
+            + BOUNDS,
         },
         "paths": {
             "/predict": {"post": _predict(settings)},
@@ -47,8 +67,8 @@ def document(settings: Settings) -> Json:
             "/v2": {"get": _get("The server", object_of(name=TEXT, version=TEXT, extensions=list_of(TEXT)))},
             "/v2/health/live": {"get": _get("Is the server alive?", object_of(live=TRUTH))},
             "/v2/health/ready": {"get": _probe("Does every model answer?", object_of(ready=TRUTH))},
-            **_model_paths(NAME),
-            **_model_paths(NAME, VERSIONED),
+            **_model_paths(settings, NAME),
+            **_model_paths(settings, NAME, VERSIONED),
             "/livez": {"get": _probe("Is the process alive?", object_of(status={"enum": ["alive", "stuck"]}))},
             "/readyz": {"get": _probe("Is it ready?", ref("Report"))},
             "/openapi.json": {"get": _get("This document", {"type": "object"})},
@@ -57,14 +77,14 @@ def document(settings: Settings) -> Json:
     }
 
 
-def _model_paths(*named: Json) -> Json:
+def _model_paths(settings: Settings, *named: Json) -> Json:
     """Return the Open Inference Protocol's routes of a model, with or without a version."""
     path = "/v2/models/{name}" + ("/versions/{version}" if VERSIONED in named else "")
     ready = object_of(name=TEXT, ready=TRUTH)
     return {
         path: {"get": _about("A model's inputs and outputs", ref("Metadata"), *named)},
         f"{path}/ready": {"get": _about("Does the model answer?", ready, *named, not_yet=ready)},
-        f"{path}/infer": {"post": _infer(*named)},
+        f"{path}/infer": {"post": _infer(settings, *named)},
     }
 
 
@@ -121,11 +141,12 @@ def _hugging_face() -> Json:
     }
 
 
-def _infer(*named: Json) -> Json:
-    tensor = object_of(name={"const": INPUT}, datatype={"const": "BYTES"}, shape=list_of(COUNT), data=list_of(TEXT))
-    wanted = {"type": "object", "properties": {"binary_data": TRUTH, "classification": COUNT}}
-    output = object_of(name={"const": OUTPUT}, parameters=wanted) | {"required": ["name"]}
-    inputs, outputs = list_of(tensor, 1) | {"minItems": 1}, list_of(output) | {"minItems": 1}
+def _infer(settings: Settings, *named: Json) -> Json:
+    images = list_of(TEXT, settings.max_images)
+    tensor = object_of(name={"const": INPUT}, datatype={"const": "BYTES"}, shape=list_of(COUNT, 2), data=images)
+    options = {"type": "object", "properties": {"binary_data": TRUTH, "classification": COUNT}}
+    output = object_of(name={"const": OUTPUT}, parameters=options) | {"required": ["name"]}
+    inputs, outputs = list_of(tensor, 1) | {"minItems": 1}, list_of(output, 1) | {"minItems": 1}
     answer = object_of(model_name=TEXT, model_version=TEXT, id=TEXT, outputs=list_of({"type": "object"}))
     return {
         "summary": "The Open Inference Protocol: images as BYTES [N], in JSON as base64 or as binary tensor data",
@@ -134,7 +155,7 @@ def _infer(*named: Json) -> Json:
             "required": True,
             "content": {
                 "application/json": {
-                    "schema": object_of(id=TEXT, inputs=inputs, outputs=outputs) | {"required": ["inputs"]}
+                    "schema": object_of(id=IDENTIFIER, inputs=inputs, outputs=outputs) | {"required": ["inputs"]}
                 },
                 BINARY: {"schema": BYTES},
             },

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from worker.api.candidates import CANDIDATES
 from worker.api.uploads import repeated_parameter
-from worker.contract.errors import ErrorCode, ServiceError
+from worker.contract.errors import ErrorCode, ServiceError, cut, quoted
 from worker.contract.languages import BOTH
 from worker.models.labels import ACTIVATIONS
 from worker.models.scores import THRESHOLD, TOP_K, Output
@@ -47,7 +47,7 @@ def parse_parameters(*sources: Mapping[str, object], known: tuple[str, ...], out
             if name not in known:
                 raise ServiceError(
                     ErrorCode.BAD_PARAMETER,
-                    f'found parameter "{name}", needed one of {", ".join(known)}: correct its name or remove it',
+                    f'found parameter "{cut(name)}", needed one of {", ".join(known)}: correct its name or remove it',
                 )
             if name in given:
                 raise repeated_parameter(name)
@@ -125,4 +125,4 @@ def _text(name: str, value: object) -> str:
 
 
 def _bad_value(name: str, value: object, needed: str) -> ServiceError:
-    return ServiceError(ErrorCode.BAD_PARAMETER, f"found {name} {value!r}, needed {needed}: correct it")
+    return ServiceError(ErrorCode.BAD_PARAMETER, f"found {name} {quoted(value)}, needed {needed}: correct it")

@@ -11,7 +11,7 @@ from functools import partial
 from werkzeug.exceptions import HTTPException
 
 from worker.api.service import Service
-from worker.contract.errors import ErrorCode, ServiceError, internal_error
+from worker.contract.errors import ErrorCode, ServiceError, cut, internal_error
 from worker.contract.limits import MAX_BODY_BYTES
 from worker.pipeline.admission import Deadline, never
 from worker.process.logs import FIELDS, timestamp
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """A request's id, method and path, its start on the monotonic clock in seconds, and its deadline."""
+    """A request's id, its method and path, cut to be quoted, its start on the monotonic clock, and its deadline."""
 
     request_id: str
     method: str
@@ -49,7 +49,7 @@ def begin(
     """
     request_id = client_id if VALID_REQUEST_ID.fullmatch(client_id) else os.urandom(16).hex()
     gone = never if connection is None else partial(is_closed, connection)
-    return RequestContext(request_id, method, path, time.monotonic(), service.deadline(gone))
+    return RequestContext(request_id, cut(method), cut(path), time.monotonic(), service.deadline(gone))
 
 
 def is_closed(connection: socket.socket) -> bool:
@@ -106,7 +106,7 @@ def _to_service_error(context: RequestContext, error: Exception) -> ServiceError
     if error.code == ErrorCode.BODY_TOO_LARGE.status:
         return ServiceError(
             ErrorCode.BODY_TOO_LARGE,
-            f"found a body with too many parts or of more than {MAX_BODY_BYTES} bytes, needed less: "
+            f"found more than {MAX_BODY_BYTES} bytes in the body, needed at most {MAX_BODY_BYTES}: "
             "send fewer or smaller images",
         )
     if error.code == ErrorCode.METHOD_NOT_ALLOWED.status:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from worker.api.candidates import CANDIDATE_LABELS, Candidates
-from worker.contract.errors import ErrorCode, ServiceError, internal_error
+from worker.contract.errors import ErrorCode, ServiceError, cut, internal_error
 from worker.contract.limits import Share
 from worker.contract.settings import Settings
 from worker.models.folder import ModelFolder
@@ -59,10 +59,10 @@ class Service:
 
     def model(self, name: str | None = None, version: str | None = None) -> Loaded:
         """Return the loaded model; raise ServiceError UNKNOWN_MODEL for any other, NOT_READY if it cannot answer."""
-        if name not in (None, self.settings.model):
+        if name is not None and name != self.settings.model:
             raise ServiceError(
                 ErrorCode.UNKNOWN_MODEL,
-                f'found model "{name}", needed "{self.settings.model}", which this worker serves: '
+                f'found model "{cut(name)}", needed "{self.settings.model}", which this worker serves: '
                 "send the request to the gateway",
             )
         self.health.require_answering()
@@ -70,10 +70,10 @@ class Service:
             raise ServiceError(
                 ErrorCode.NOT_READY, "found no model loaded yet, needed one: try again after the seconds in Retry-After"
             )
-        if version not in (None, self.loaded.folder.version):
+        if version is not None and version != self.loaded.folder.version:
             raise ServiceError(
                 ErrorCode.UNKNOWN_MODEL,
-                f'found version "{version}", needed {self.loaded.folder.version}, the one served: correct it or '
+                f'found version "{cut(version)}", needed {self.loaded.folder.version}, the one served: correct it or '
                 "leave it out",
             )
         return self.loaded

@@ -2,35 +2,36 @@
 
 import base64
 import binascii
-import io
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import IO
+from typing import Any
 
+import msgspec
 from flask import Request
 
-from worker.contract.errors import ErrorCode, ServiceError
+from worker.api import json_text, multipart
+from worker.contract.errors import ErrorCode, ServiceError, cut
 from worker.contract.limits import MAX_BODY_BYTES
 
 FIELD = "image"
 RAW_TYPES = ("application/octet-stream", "")
+JSON_FORM = '{"inputs": "<base64>", "parameters": {...}}'
+
+
+class JsonUpload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An image in JSON, in base64, and its parameters."""
+
+    inputs: str | None = None
+    parameters: dict[str, Any] | None = None
+
+
+JSON_UPLOAD = msgspec.json.Decoder(JsonUpload)
 
 
 class InMemoryRequest(Request):
     """A request whose uploads stay in memory: the body is bounded, and a worker's disk may be read-only."""
 
     max_content_length = MAX_BODY_BYTES
-    max_form_memory_size = MAX_BODY_BYTES
-
-    def _get_file_stream(
-        self,
-        total_content_length: int | None,
-        content_type: str | None,
-        filename: str | None = None,
-        content_length: int | None = None,
-    ) -> IO[bytes]:
-        return io.BytesIO()
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Upload:
 def read_upload(request: Request, max_images: int) -> Upload:
     """Return the images and parameters of `request`; raise ServiceError if the route does not take its body."""
     if request.mimetype == "multipart/form-data":
-        upload = _multipart(request)
+        upload = _multipart(request, max_images)
     elif request.mimetype == "application/json":
         upload = _json(request)
     elif request.mimetype.startswith("image/") or request.mimetype in RAW_TYPES:
@@ -53,7 +54,7 @@ def read_upload(request: Request, max_images: int) -> Upload:
     else:
         raise ServiceError(
             ErrorCode.UNSUPPORTED_TYPE,
-            f"found Content-Type {request.mimetype}, needed multipart/form-data, image/* or application/json: "
+            f"found Content-Type {cut(request.mimetype)}, needed multipart/form-data, image/* or application/json: "
             f"send the image as the multipart field `{FIELD}`, as the body, or as base64 in JSON",
         )
     if not upload.images:
@@ -73,6 +74,16 @@ def check_count(images: int, max_images: int) -> None:
         )
 
 
+def check_answer(images: int, each: int, most: int) -> None:
+    """Raise ServiceError TOO_MANY_IMAGES if an answer of `each` classes an image would hold more than `most`."""
+    if images * each > most:
+        raise ServiceError(
+            ErrorCode.TOO_MANY_IMAGES,
+            f"found {images} images with {each} classes each in the answer, needed at most {most} in all: "
+            "send fewer images, or ask for fewer classes",
+        )
+
+
 def read_body(request: Request) -> bytes:
     """Return the whole body; raise RequestEntityTooLarge if it is larger than MAX_BODY_BYTES."""
     body = request.get_data(cache=False)
@@ -81,13 +92,17 @@ def read_body(request: Request) -> bytes:
     return body
 
 
-def _multipart(request: Request) -> Upload:
-    if unknown := [name for name in request.files if name != FIELD]:
+def _multipart(request: Request, max_images: int) -> Upload:
+    parts = multipart.split(read_body(request), request.mimetype_params.get("boundary", ""))
+    files = [(part.name, part.filename, part.data) for part in parts if part.filename is not None]
+    if unknown := [name for name, _, _ in files if name != FIELD]:
         raise ServiceError(
-            ErrorCode.BAD_REQUEST, f'found a file in field "{unknown[0]}", needed field `{FIELD}`: rename the field'
+            ErrorCode.BAD_REQUEST,
+            f'found a file in field "{cut(unknown[0])}", needed field `{FIELD}`: rename the field',
         )
-    images = tuple((file.filename, file.read()) for file in request.files.getlist(FIELD))
-    return Upload(images, _once(request.form.items(multi=True)))
+    check_count(len(files), max_images)
+    fields = _once((part.name, part.text()) for part in parts if part.filename is None)
+    return Upload(tuple((filename, bytes(data)) for _, filename, data in files), fields)
 
 
 def query(request: Request) -> Mapping[str, str]:
@@ -106,43 +121,17 @@ def _once(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 def repeated_parameter(name: str) -> ServiceError:
     """Return the error for a parameter that a request repeats."""
-    return ServiceError(ErrorCode.BAD_PARAMETER, f"found parameter {name} twice, needed it once: remove one")
+    return ServiceError(ErrorCode.BAD_PARAMETER, f"found parameter {cut(name)} twice, needed it once: remove one")
 
 
 def _json(request: Request) -> Upload:
-    try:
-        body = json.loads(read_body(request))
-    except (ValueError, RecursionError):
-        body = None
-    if not isinstance(body, dict):
-        raise ServiceError(
-            ErrorCode.BAD_REQUEST,
-            'found a body that is no JSON object, needed one: send {"inputs": "<base64>", "parameters": {...}}',
-        )
-    if unknown := sorted(body.keys() - {"inputs", "parameters"}):
-        raise ServiceError(
-            ErrorCode.BAD_REQUEST,
-            f'found key "{unknown[0]}" in the JSON body, needed inputs and parameters alone: remove or rename it',
-        )
-    parameters = {} if body.get("parameters") is None else body["parameters"]
-    if not isinstance(parameters, dict):
-        raise ServiceError(
-            ErrorCode.BAD_REQUEST,
-            f'found parameters of type {type(parameters).__name__}, needed a JSON object: send "parameters": {{...}}',
-        )
-    inputs = body.get("inputs")
-    if inputs is None:
-        return Upload((), parameters)
-    return Upload(((None, decode_base64(inputs)),), parameters)
+    body = json_text.parse(read_body(request), JSON_UPLOAD, JSON_FORM)
+    images = () if body.inputs is None else ((None, decode_base64(body.inputs)),)
+    return Upload(images, body.parameters or {})
 
 
-def decode_base64(text: object) -> bytes:
+def decode_base64(text: str) -> bytes:
     """Return the bytes of base64 `text`, with or without a data: URL's prefix; raise ServiceError if it is invalid."""
-    if not isinstance(text, str):
-        raise ServiceError(
-            ErrorCode.BAD_REQUEST,
-            f"found an image of type {type(text).__name__}, needed a string: send it in base64",
-        )
     if text.startswith("data:"):
         text = text.partition(",")[2]
     try:

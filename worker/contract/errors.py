@@ -1,17 +1,25 @@
-"""ServiceError, a failure that is reported to the client."""
+"""ServiceError, a failure that is reported to the client, and how its message quotes what the client sent."""
+
+import reprlib
 
 from worker.contract.error_codes import ErrorCode
+from worker.contract.limits import MAX_MESSAGE_CHARACTERS, MAX_QUOTED_CHARACTERS
 
-__all__ = ["ErrorCode", "ServiceError", "internal_error"]
+__all__ = ["ErrorCode", "ServiceError", "cut", "internal_error", "quoted"]
+
+_VALUES = reprlib.Repr()
+_VALUES.maxlevel = 2  # six members of six members are more than a message needs
+_VALUES.maxstring = _VALUES.maxlong = _VALUES.maxother = MAX_QUOTED_CHARACTERS
 
 
 class ServiceError(Exception):
     """A failure that is reported to the client: a code, and a message "found X, needed Y: remedy"."""
 
     def __init__(self, code: ErrorCode, message: str) -> None:
+        message = cut(message, MAX_MESSAGE_CHARACTERS)
         super().__init__(message)
         self.code = code
-        # JSON may contain a lone surrogate; a message that quotes it could not be encoded.
+        # A name may contain a lone surrogate; a message that quotes it could not be encoded.
         self.message = message.encode(errors="backslashreplace").decode()
 
     def body(self, request_id: str | None = None) -> dict[str, object]:
@@ -29,3 +37,13 @@ def internal_error() -> ServiceError:
     return ServiceError(
         ErrorCode.INTERNAL, "the worker failed on this request: report the request ID, its log has the details under it"
     )
+
+
+def cut(text: str, longest: int = MAX_QUOTED_CHARACTERS) -> str:
+    """Return `text`, or its start and "..." if it has more than `longest` characters."""
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
+
+
+def quoted(value: object) -> str:
+    """Return the repr of `value`, cut to MAX_QUOTED_CHARACTERS at a cost that does not grow with the value."""
+    return cut(_VALUES.repr(value))

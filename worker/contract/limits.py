@@ -13,6 +13,23 @@ MAX_TILES = 64  # per image; each tile is one inference
 MAX_CANDIDATE_LABELS = 256  # per request; the text tower reads each one once per template
 MAX_LABEL_CHARACTERS = 200  # per candidate label and per template: more than any text tower reads
 
+# What is counted before a body is parsed.
+MAX_JSON_VALUES = 10_000  # commas in one JSON text, which separate its values
+MAX_JSON_CONTAINERS = 1_000  # lists and objects in one JSON text; it cannot be deeper than it has
+MAX_FORM_PARTS = 1_000
+MAX_BOUNDARY_CHARACTERS = 70  # between the parts of a form: RFC 2046, section 5.1.1
+MAX_PART_HEADER_BYTES = 4_096  # per part of a form: a file name of 255 bytes, each written as %XX, twice
+MAX_FORM_HEADER_BYTES = 256 * 1024  # of all parts of a form; werkzeug reads a kilobyte of options in 0.6 ms
+MAX_FIELD_BYTES = 256 * 1024  # per parameter in a form: MAX_CANDIDATE_LABELS of MAX_LABEL_CHARACTERS, 4 bytes each
+MAX_IDENTIFIER_CHARACTERS = 200  # of an inference request, which the answer repeats
+
+# What is counted before an answer is made; one of the most values takes about 25 MB.
+MAX_SCORES = 1_000_000  # per answer: images x classes
+MAX_PREDICTIONS = 100_000  # per answer: images x classes that are shown with their labels
+
+MAX_QUOTED_CHARACTERS = 200  # of what a client sent, in an error's message
+MAX_MESSAGE_CHARACTERS = 1_000
+
 
 class Share(Enum):
     """The kinds of requests, and the part of the queue's places that each kind may hold at most, as a divisor.

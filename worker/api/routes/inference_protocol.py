@@ -11,8 +11,10 @@ from flask.typing import ResponseReturnValue
 
 from worker.api.routes.tensors import HEADER_LENGTH, InferRequest, Output, encode_answer, read_request
 from worker.api.service import Loaded, Service
+from worker.api.uploads import check_answer
 from worker.contract.errors import ServiceError
 from worker.contract.languages import BOTH
+from worker.contract.limits import MAX_PREDICTIONS, MAX_SCORES
 from worker.contract.version import VERSION
 from worker.pipeline.admission import Deadline
 from worker.pipeline.classifier import Classification
@@ -51,13 +53,14 @@ def blueprint(service: Service) -> Blueprint:
     @routes.post("/models/<name>/versions/<version>/infer")
     def infer(name: str, version: str | None = None) -> ResponseReturnValue:
         model = service.model(name, version)
-        asked = read_request(request, service.settings.max_images)
+        sent = read_request(request, service.settings.max_images)
+        _check_answer(model, sent)
         deadline: Deadline = g.context.deadline
-        results = service.classify(model, asked.images, deadline)
+        results = service.classify(model, sent.images, deadline)
         if error := next((result for result in results if isinstance(result, ServiceError)), None):
             raise error
         logits = np.stack([result.logits for result in results if isinstance(result, Classification)])
-        answered = _answer(service, model, asked, model.folder.output.scores(logits))
+        answered = _answer(service, model, sent, model.folder.output.scores(logits))
         deadline.left()
         return answered
 
@@ -74,14 +77,21 @@ def _metadata(service: Service, model: Loaded) -> dict[str, object]:
     }
 
 
-def _answer(service: Service, model: Loaded, asked: InferRequest, scores: np.ndarray) -> Response:
+def _check_answer(model: Loaded, sent: InferRequest) -> None:
+    count, wanted = model.folder.output.labels.count, sent.output.classification
+    if wanted:
+        check_answer(len(sent.images), min(wanted, count), MAX_PREDICTIONS)
+    else:
+        check_answer(len(sent.images), count, MAX_SCORES)
+
+
+def _answer(service: Service, model: Loaded, sent: InferRequest, scores: np.ndarray) -> Response:
     head = {
         "model_name": service.settings.model,
         "model_version": model.folder.version,
-        "id": asked.identifier or g.context.request_id,
+        "id": sent.identifier or g.context.request_id,
     }
-    outputs = [(output, _tensor(model, output, scores)) for output in asked.outputs]
-    body, header_length = encode_answer(head, outputs)
+    body, header_length = encode_answer(head, sent.output, _tensor(model, sent.output, scores))
     if header_length is None:
         return Response(body, content_type="application/json")
     answer = Response(body, content_type="application/octet-stream")

@@ -4,7 +4,7 @@ from flask import Blueprint, Response, jsonify
 from flask.typing import ResponseReturnValue
 
 from worker.api.service import Loaded, Service
-from worker.contract.errors import ErrorCode, ServiceError
+from worker.contract.errors import ErrorCode, ServiceError, quoted
 from worker.contract.languages import BOTH
 from worker.decode import MIME_TYPES, sniff
 from worker.models.output import Golden
@@ -28,7 +28,7 @@ def blueprint(service: Service) -> Blueprint:
         if number >= len(found):
             raise ServiceError(
                 ErrorCode.UNKNOWN_EXAMPLE,
-                f'found example {number}, needed one of the {len(found)} that model "{name}" has: '
+                f'found example {quoted(number)}, needed one of the {len(found)} that model "{name}" has: '
                 f"GET /models/{name} lists them",
             )
         data = found[number].image.read_bytes()

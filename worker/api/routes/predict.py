@@ -9,8 +9,9 @@ from worker.api.candidates import take_candidates
 from worker.api.parameters import PREDICT, Parameters, parse_parameters
 from worker.api.request_context import RequestContext
 from worker.api.service import Loaded, Service
-from worker.api.uploads import Upload, query, read_upload
+from worker.api.uploads import Upload, check_answer, query, read_upload
 from worker.contract.errors import ErrorCode, ServiceError
+from worker.contract.limits import MAX_PREDICTIONS
 from worker.pipeline.classifier import Classification
 
 PATH = "/predict"
@@ -30,6 +31,8 @@ def blueprint(service: Service) -> Blueprint:
         model = service.with_candidates(model, candidates, context.deadline)
         parameters = parse_parameters(*parts, known=PREDICT, output=model.folder.output)
         service.model(parameters.model)
+        classes = min(parameters.top_k, model.folder.output.labels.count)
+        check_answer(len(upload.images), classes, MAX_PREDICTIONS)
         if parameters.heat_map:
             answered = _explained(service, context, model, upload, parameters)
         else:

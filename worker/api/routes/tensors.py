@@ -5,21 +5,71 @@ which the JSON lists them; the header HEADER_LENGTH gives the length of the JSON
 little-endian uint32 length and that many bytes; FP32 is little-endian.
 """
 
-import json
 import re
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 from flask import Request
 
+from worker.api import json_text
 from worker.api.uploads import check_count, decode_base64, read_body
-from worker.contract.errors import ErrorCode, ServiceError
+from worker.contract.errors import ErrorCode, ServiceError, cut, quoted
+from worker.contract.limits import MAX_IDENTIFIER_CHARACTERS
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 INPUT, OUTPUT = "image", "scores"
 LENGTH = struct.Struct("<I")
+
+
+class InputParameters(msgspec.Struct, frozen=True):
+    """The parameters of an input; the protocol allows others, which are ignored."""
+
+    binary_data_size: int | None = None
+
+
+class Tensor(msgspec.Struct, frozen=True):
+    """An input: its elements are base64 in `data`, or follow the JSON in `binary_data_size` bytes."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+    data: list[str] | None = None
+    parameters: InputParameters = InputParameters()
+
+
+class OutputParameters(msgspec.Struct, frozen=True):
+    """The parameters of a requested output."""
+
+    binary_data: bool | None = None
+    classification: Any = 0
+
+
+class RequestedOutput(msgspec.Struct, frozen=True):
+    """An output that a request names."""
+
+    name: str
+    parameters: OutputParameters = OutputParameters()
+
+
+class RequestParameters(msgspec.Struct, frozen=True):
+    """The parameters of a whole request."""
+
+    binary_data_output: bool = False
+
+
+class InferenceHeader(msgspec.Struct, frozen=True):
+    """The JSON of an inference request; unknown keys are ignored, as the protocol demands."""
+
+    inputs: tuple[Tensor]
+    id: Annotated[str, msgspec.Meta(max_length=MAX_IDENTIFIER_CHARACTERS)] = ""
+    outputs: list[RequestedOutput] | None = None
+    parameters: RequestParameters = RequestParameters()
+
+
+INFERENCE_HEADER = msgspec.json.Decoder(InferenceHeader)
 
 
 @dataclass(frozen=True)
@@ -32,10 +82,10 @@ class Output:
 
 @dataclass(frozen=True)
 class InferRequest:
-    """The encoded images of a request, its requested outputs, and its identifier ("" if it has none)."""
+    """The encoded images of a request, its requested output, and its identifier ("" if it has none)."""
 
     images: tuple[bytes, ...]
-    outputs: tuple[Output, ...]
+    output: Output
     identifier: str
 
 
@@ -43,40 +93,20 @@ def read_request(request: Request, max_images: int) -> InferRequest:
     """Parse an inference request; raise ServiceError if it violates the protocol or exceeds `max_images`."""
     body = read_body(request)
     end = _header_length(request, len(body))
-    try:
-        head = json.loads(body[:end])
-    except (ValueError, RecursionError) as error:
-        raise _bad_request(
-            f"found an inference header that is not valid JSON ({error}), needed JSON: correct it"
-        ) from error
-    if not isinstance(head, dict):
-        raise _bad_request(f"found an inference header of type {type(head).__name__}, needed a JSON object: correct it")
-    images = _images(head.get("inputs"), body[end:])
-    check_count(len(images), max_images)
-    identifier = head.get("id", "")
-    if not isinstance(identifier, str):
-        raise _bad_request(f"found id {identifier!r}, needed a string: correct it")
-    return InferRequest(images, _outputs(head), identifier)
+    head = json_text.parse(body[:end], INFERENCE_HEADER, "an inference request with the one input `image`")
+    return InferRequest(_images(head.inputs[0], memoryview(body)[end:], max_images), _output(head), head.id)
 
 
-def encode_answer(head: dict[str, object], outputs: Sequence[tuple[Output, np.ndarray]]) -> tuple[bytes, int | None]:
-    """Return the answer's body, and the length of its JSON in bytes if binary tensors follow it, else None."""
-    described, tensors = [], []
-    for output, values in outputs:
-        entry: dict[str, object] = {
-            "name": OUTPUT,
-            "datatype": "BYTES" if values.dtype == object else "FP32",
-            "shape": list(values.shape),
-        }
-        if output.binary:
-            raw = _raw(values)
-            tensors.append(raw)
-            entry["parameters"] = {"binary_data_size": len(raw)}
-        else:
-            entry["data"] = values.ravel().tolist()
-        described.append(entry)
-    text = json.dumps(head | {"outputs": described}, ensure_ascii=False).encode(errors="backslashreplace")
-    return b"".join([text, *tensors]), len(text) if tensors else None
+def encode_answer(head: dict[str, object], output: Output, values: np.ndarray) -> tuple[bytes, int | None]:
+    """Return the answer's body, and the length of its JSON in bytes if a binary tensor follows it, else None."""
+    raw = _raw(values) if output.binary else b""
+    described = {
+        "name": OUTPUT,
+        "datatype": "BYTES" if values.dtype == object else "FP32",
+        "shape": list(values.shape),
+    } | ({"parameters": {"binary_data_size": len(raw)}} if output.binary else {"data": values.ravel().tolist()})
+    text = msgspec.json.encode(head | {"outputs": [described]})
+    return text + raw, len(text) if output.binary else None
 
 
 def _raw(values: np.ndarray) -> bytes:
@@ -86,51 +116,51 @@ def _raw(values: np.ndarray) -> bytes:
 
 
 def _header_length(request: Request, body_length: int) -> int:
-    given = request.headers.get(HEADER_LENGTH)
-    if given is None:
+    length = request.headers.get(HEADER_LENGTH)
+    if length is None:
         return body_length
-    if not re.fullmatch(r"[0-9]{1,18}", given) or int(given) > body_length:
+    if not re.fullmatch(r"[0-9]{1,18}", length) or int(length) > body_length:
         raise _bad_request(
-            f"found {HEADER_LENGTH} {given!r}, needed a number up to the body's {body_length} bytes: correct it"
+            f"found {HEADER_LENGTH} {quoted(length)}, needed a number up to the body's {body_length} bytes: correct it"
         )
-    return int(given)
+    return int(length)
 
 
-def _images(inputs: object, raw: bytes) -> tuple[bytes, ...]:
-    if not (isinstance(inputs, list) and len(inputs) == 1 and isinstance(inputs[0], dict)):
-        raise _bad_request(f"found inputs that are not one tensor, needed exactly one: send `{INPUT}`")
-    tensor = inputs[0]
-    if tensor.get("name") != INPUT or tensor.get("datatype") != "BYTES":
-        found = f"`{tensor.get('name')}` of {tensor.get('datatype')}"
+def _images(tensor: Tensor, raw: memoryview, max_images: int) -> tuple[bytes, ...]:
+    """Return the elements of `tensor`; their number is checked before one is decoded."""
+    if (tensor.name, tensor.datatype) != (INPUT, "BYTES"):
+        found = f"`{cut(tensor.name)}` of {cut(tensor.datatype)}"
         raise _bad_request(f"found the input {found}, needed `{INPUT}` of BYTES: correct it")
-    images = _elements(tensor, raw)
-    if tensor.get("shape") not in ([len(images)], [len(images), 1]):
-        raise _bad_request(
-            f"found shape {tensor.get('shape')} of {len(images)} images, needed [{len(images)}]: correct it"
-        )
-    if not images:
+    count = tensor.shape[0] if tensor.shape else 0
+    if count < 0 or tensor.shape not in ([count], [count, 1]):
+        raise _bad_request(f"found shape {quoted(tensor.shape)}, needed the number of images, as [N]: correct it")
+    if count == 0:
         raise ServiceError(ErrorCode.NO_IMAGE, f"found no image, needed at least one: put it into `{INPUT}`")
-    return images
+    check_count(count, max_images)
+    if tensor.parameters.binary_data_size is not None:
+        return _binary_elements(tensor.parameters.binary_data_size, raw, count)
+    if tensor.data is None:
+        raise _bad_request(
+            "found an input without `data`, needed a list of base64 strings or binary tensor data: send one of them"
+        )
+    if len(tensor.data) != count:
+        raise _bad_request(f"found shape [{count}] of {len(tensor.data)} images, needed it to count them: correct it")
+    return tuple(decode_base64(text) for text in tensor.data)
 
 
-def _elements(tensor: dict[str, object], raw: bytes) -> tuple[bytes, ...]:
-    size = _parameters(tensor).get("binary_data_size")
-    if size is None:
-        data = tensor.get("data")
-        if not isinstance(data, list):
-            raise _bad_request(
-                "found an input without `data`, needed a list of base64 strings or binary tensor data: send one of them"
-            )
-        return tuple(decode_base64(text) for text in data)
+def _binary_elements(size: int, raw: memoryview, count: int) -> tuple[bytes, ...]:
+    """Return the `count` elements of the binary tensor `raw`, which the request says to have `size` bytes."""
     if size != len(raw):
         raise _bad_request(
-            f"found binary_data_size {size!r}, needed {len(raw)}, the bytes after the inference header: correct it"
+            f"found binary_data_size {quoted(size)}, needed {len(raw)}, the bytes after the inference header: "
+            "correct it"
         )
     found, position = [], 0
-    while position < len(raw):
+    for _ in range(count):
         if len(raw) - position < LENGTH.size:
             raise _bad_request(
-                "found a binary tensor that ends inside the length of an element, needed whole elements: send all of it"
+                "found a binary tensor that ends before an element's length, needed the elements that its shape says: "
+                "send all of it"
             )
         (length,) = LENGTH.unpack_from(raw, position)
         position += LENGTH.size + length
@@ -138,38 +168,33 @@ def _elements(tensor: dict[str, object], raw: bytes) -> tuple[bytes, ...]:
             raise _bad_request(
                 f"found an element of {length} bytes, needed no more than the binary tensor holds: correct its length"
             )
-        found.append(raw[position - length : position])
+        found.append(bytes(raw[position - length : position]))
+    if position < len(raw):
+        raise _bad_request(
+            f"found {len(raw) - position} bytes after the last element of the shape, needed none: correct the shape"
+        )
     return tuple(found)
 
 
-def _outputs(head: dict[str, object]) -> tuple[Output, ...]:
-    binary_default = _parameters(head).get("binary_data_output", False) is True
-    wanted = head.get("outputs")
-    if wanted is None:
-        return (Output(binary_default, 0),)
-    if not (isinstance(wanted, list) and wanted and all(isinstance(entry, dict) for entry in wanted)):
-        raise _bad_request("found outputs that are no list of tensors, needed one or more: correct or leave them out")
-    return tuple(_output(entry, binary_default) for entry in wanted)
-
-
-def _output(entry: dict[str, object], binary_default: bool) -> Output:
-    if entry.get("name") != OUTPUT:
-        raise _bad_request(f"found output `{entry.get('name')}`, needed `{OUTPUT}`, the only one: correct its name")
-    parameters = _parameters(entry)
-    classification = parameters.get("classification", 0)
-    if isinstance(classification, bool) or not isinstance(classification, int) or classification < 0:
+def _output(head: InferenceHeader) -> Output:
+    """Return the requested output, of which there is one; without a name, all scores."""
+    binary, requested = head.parameters.binary_data_output, head.outputs
+    if requested is None:
+        return Output(binary, 0)
+    if unknown := [output.name for output in requested if output.name != OUTPUT]:
+        raise _bad_request(f"found output `{cut(unknown[0])}`, needed `{OUTPUT}`, the only one: correct its name")
+    if len(requested) != 1:
+        raise _bad_request(
+            f"found output `{OUTPUT}` {len(requested)} times, needed it once: send a request for each form of it"
+        )
+    parameters = requested[0].parameters
+    classification = parameters.classification
+    if type(classification) is not int or classification < 0:
         raise ServiceError(
             ErrorCode.BAD_PARAMETER,
-            f"found classification {classification!r}, needed a whole number of classes: correct it",
+            f"found classification {quoted(classification)}, needed a whole number of classes: correct it",
         )
-    return Output(parameters.get("binary_data", binary_default) is True, classification)
-
-
-def _parameters(table: dict[str, object]) -> dict[str, object]:
-    parameters = table.get("parameters", {})
-    if not isinstance(parameters, dict):
-        raise _bad_request(f"found parameters {parameters!r}, needed a JSON object: correct them")
-    return parameters
+    return Output(binary if parameters.binary_data is None else parameters.binary_data, classification)
 
 
 def _bad_request(message: str) -> ServiceError:

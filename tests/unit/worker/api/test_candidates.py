@@ -6,7 +6,7 @@ import pytest
 from tests.errors import code_of, error_of
 from worker.api.candidates import Candidates, take_candidates
 from worker.contract.errors import ErrorCode
-from worker.contract.limits import MAX_CANDIDATE_LABELS, MAX_LABEL_CHARACTERS
+from worker.contract.limits import MAX_CANDIDATE_LABELS, MAX_LABEL_CHARACTERS, MAX_QUOTED_CHARACTERS
 from worker.models.labels import Labels
 from worker.models.scores import Output
 
@@ -42,13 +42,14 @@ def test_without_labels_there_are_no_candidates() -> None:
     assert take_candidates(parts, {}) == (None, [{"top_k": 3}, {}])
 
 
-@pytest.mark.parametrize("given", [[], [1], 3, {"a": 1}, "[1", "[]"])
+@pytest.mark.parametrize("given", [[], [1], 3, {"a": 1}, "[1", "[]", "[1]", '["\\ud83d"]', "[" * 200_000])
 def test_what_is_no_list_of_texts_is_refused(given: object) -> None:
     assert refused({"candidate_labels": given})
 
 
-def test_a_long_finding_is_cut() -> None:
-    assert len(error_of(take_candidates, {"candidate_labels": [1] * 1_000_000}).message) < 200
+@pytest.mark.parametrize("found", [[1] * 100_000, {"a": "b" * 100_000}])
+def test_a_long_value_is_cut_in_a_message(found: object) -> None:
+    assert len(error_of(take_candidates, {"candidate_labels": found}).message) < 2 * MAX_QUOTED_CHARACTERS
 
 
 @pytest.mark.parametrize("given", ["", "cat,,dog", ["cat", " "]])
@@ -60,11 +61,9 @@ def test_labels_are_bounded_in_number_and_length() -> None:
     full = ["x" * MAX_LABEL_CHARACTERS] * MAX_CANDIDATE_LABELS
     assert take_candidates({"candidate_labels": full})[0] == Candidates(tuple(full), None)
     assert refused({"candidate_labels": [*full, "y"]})
+    assert take_candidates({"candidate_labels": ",".join(full)})[0] == Candidates(tuple(full), None)
+    assert refused({"candidate_labels": ",".join([*full, "y"])})
     assert refused({"candidate_labels": ["y" * (MAX_LABEL_CHARACTERS + 1)]})
-
-
-def test_half_a_character_is_refused() -> None:
-    assert refused({"candidate_labels": ["\ud83d"]})
 
 
 @pytest.mark.parametrize("template", ["a photo", ["{}"], "{}" + "x" * MAX_LABEL_CHARACTERS])

@@ -16,6 +16,7 @@ from tests.errors import code_of
 from worker.api.routes.tensors import HEADER_LENGTH, InferRequest, Output, encode_answer, read_request
 from worker.api.uploads import InMemoryRequest
 from worker.contract.errors import ErrorCode, ServiceError
+from worker.contract.limits import MAX_IDENTIFIER_CHARACTERS
 
 APP = Flask("test")
 APP.request_class = InMemoryRequest
@@ -60,21 +61,23 @@ def binary(size: object, **changed: object) -> dict[str, object]:
 def test_what_tritonclient_sends_is_read_back(images: list[bytes], as_binary: bool) -> None:
     found = read_request(tritons(images, as_binary, name="r1"), max_images=5)
     # Without named outputs the client asks for binary ones by a parameter of the whole request.
-    assert found == InferRequest(tuple(images), (Output(True, 0),), "r1")
+    assert found == InferRequest(tuple(images), Output(True, 0), "r1")
 
 
-def test_the_outputs_wanted_are_read() -> None:
-    wanted = [
-        triton.InferRequestedOutput("scores", binary_data=True),
-        triton.InferRequestedOutput("scores", binary_data=False, class_count=3),
-    ]
-    found = read_request(tritons([b"x"], True, wanted), max_images=1)
-    assert found.outputs == (Output(True, 0), Output(False, 3))
+@pytest.mark.parametrize(("binary_data", "classes"), [(True, 0), (False, 0), (True, 3), (False, 3)])
+def test_the_requested_output_is_read(binary_data: bool, classes: int) -> None:
+    output = triton.InferRequestedOutput("scores", binary_data=binary_data, class_count=classes)
+    found = read_request(tritons([b"x"], True, [output]), max_images=1)
+    assert found.output == Output(binary_data, classes)
+
+
+def test_an_output_is_requested_once() -> None:
+    assert refusal(inputs() | {"outputs": [{"name": "scores"}] * 2}) is ErrorCode.BAD_REQUEST
 
 
 def test_plain_json_asks_for_a_json_answer() -> None:
     found = read_request(request(json.dumps(inputs()).encode()), max_images=1)
-    assert found == InferRequest((b"hi",), (Output(False, 0),), "")
+    assert found == InferRequest((b"hi",), Output(False, 0), "")
 
 
 def test_a_shape_of_one_column_is_taken() -> None:
@@ -97,6 +100,10 @@ ONE = b"\2\0\0\0hi"
         (inputs(datatype="FP32"), b""),
         (inputs(shape=[2]), b""),
         (inputs(shape=None), b""),
+        (inputs(shape=[]), b""),
+        (inputs(shape=[-1]), b""),
+        (inputs(shape=[1, 2]), b""),
+        (inputs(data=["aGk="] * 2), b""),
         (inputs(data="aGk="), b""),
         (inputs(data=None), b""),
         (inputs(data=[1]), b""),
@@ -107,7 +114,10 @@ ONE = b"\2\0\0\0hi"
         (binary(3), b"\1\0\0"),
         (binary(6), SHORT),
         (binary(6, shape=[2]), ONE),
+        (binary(12), ONE * 2),
         (inputs() | {"id": 3}, b""),
+        (inputs() | {"id": "i" * (MAX_IDENTIFIER_CHARACTERS + 1)}, b""),
+        (inputs() | {"id": "\ud800"}, b""),
         (inputs() | {"outputs": []}, b""),
         (inputs() | {"outputs": ["scores"]}, b""),
         (inputs() | {"outputs": [{"name": "x"}]}, b""),
@@ -121,6 +131,8 @@ def test_a_request_that_is_not_the_protocols_is_refused(head: object, raw: bytes
 def test_a_request_holds_one_image_at_least_and_no_more_than_fit() -> None:
     assert refusal(inputs(data=[], shape=[0])) is ErrorCode.NO_IMAGE
     assert refusal(inputs(data=["aGk="] * 4, shape=[4])) is ErrorCode.TOO_MANY_IMAGES
+    assert refusal(inputs(data=["no base64"] * 4, shape=[4])) is ErrorCode.TOO_MANY_IMAGES
+    assert refusal(binary(4 * len(ONE), shape=[4]), ONE * 4) is ErrorCode.TOO_MANY_IMAGES
 
 
 @pytest.mark.parametrize("classification", [-1, True, 1.5, "3", None])
@@ -155,37 +167,33 @@ SCORES = np.array([[0.25, 0.75], [1.0, 0.0]], np.float32)
 TEXTS = np.array([["0.750000:1:狗 dog"], ["1.000000:0:猫 cat"]], dtype=object)
 
 
+def encoded(output: Output, values: np.ndarray) -> tuple[dict[str, Any], bytes]:
+    """Return the output in the answer's JSON, and the bytes after it."""
+    body, length = encode_answer({"id": "r1"}, output, values)
+    assert (length is not None) is output.binary
+    answer = json.loads(body[:length])
+    assert answer["id"] == "r1"
+    (described,) = answer["outputs"]
+    return described, body[length:] if length else b""
+
+
 def test_scores_and_texts_are_what_tritonclient_reads() -> None:
-    body, length = encode_answer({"model_name": "m"}, [(Output(True, 0), SCORES), (Output(True, 1), TEXTS)])
-    assert length is not None
-    head, raw = json.loads(body[:length]), body[length:]
-    sizes = [output["parameters"]["binary_data_size"] for output in head["outputs"]]
-    assert sum(sizes) == len(raw)
-    assert np.array_equal(np.frombuffer(raw[: sizes[0]], "<f4").reshape(2, 2), SCORES)
-    assert [text.decode() for text in deserialize_bytes_tensor(raw[sizes[0] :])] == TEXTS.ravel().tolist()
-    assert [(output["name"], output["datatype"], output["shape"]) for output in head["outputs"]] == [
-        ("scores", "FP32", [2, 2]),
-        ("scores", "BYTES", [2, 1]),
-    ]
+    scores, raw = encoded(Output(True, 0), SCORES)
+    assert scores == {
+        "name": "scores", "datatype": "FP32", "shape": [2, 2], "parameters": {"binary_data_size": len(raw)}
+    }  # fmt: skip
+    assert np.array_equal(np.frombuffer(raw, "<f4").reshape(2, 2), SCORES)
+    texts, raw = encoded(Output(True, 1), TEXTS)
+    assert texts == {
+        "name": "scores", "datatype": "BYTES", "shape": [2, 1], "parameters": {"binary_data_size": len(raw)}
+    }  # fmt: skip
+    assert [text.decode() for text in deserialize_bytes_tensor(raw)] == TEXTS.ravel().tolist()
 
 
 def test_a_json_answer_holds_the_values_in_row_order() -> None:
-    body, length = encode_answer({"id": "r1"}, [(Output(False, 0), SCORES), (Output(False, 1), TEXTS)])
-    assert length is None
-    assert json.loads(body) == {
-        "id": "r1",
-        "outputs": [
-            {"name": "scores", "datatype": "FP32", "shape": [2, 2], "data": [0.25, 0.75, 1.0, 0.0]},
-            {
-                "name": "scores",
-                "datatype": "BYTES",
-                "shape": [2, 1],
-                "data": ["0.750000:1:狗 dog", "1.000000:0:猫 cat"],
-            },
-        ],
-    }
-
-
-def test_half_a_surrogate_pair_in_an_id_comes_back_as_it_was() -> None:
-    body, _ = encode_answer({"id": "\ud800"}, [(Output(False, 0), SCORES)])
-    assert json.loads(body)["id"] == "\ud800"
+    assert encoded(Output(False, 0), SCORES) == (
+        {"name": "scores", "datatype": "FP32", "shape": [2, 2], "data": [0.25, 0.75, 1.0, 0.0]}, b""
+    )  # fmt: skip
+    texts, raw = encoded(Output(False, 1), TEXTS)
+    assert texts == {"name": "scores", "datatype": "BYTES", "shape": [2, 1], "data": TEXTS.ravel().tolist()}
+    assert raw == b""

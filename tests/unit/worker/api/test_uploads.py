@@ -12,7 +12,7 @@ from urllib3 import encode_multipart_formdata
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from tests.errors import code_of
-from worker.api.uploads import InMemoryRequest, Upload, decode_base64, query, read_upload
+from worker.api.uploads import InMemoryRequest, Upload, check_answer, decode_base64, query, read_upload
 from worker.contract.errors import ErrorCode
 from worker.contract.limits import MAX_BODY_BYTES
 
@@ -50,13 +50,6 @@ def test_a_raw_body_is_one_image(content_type: str | None) -> None:
 def test_a_form_holds_images_with_their_names_and_parameters() -> None:
     body, content_type = encode_multipart_formdata([*TWO, ("top_k", "2")])
     assert read(body, content_type) == Upload((("a.png", b"one"), ("猫.png", b"two")), {"top_k": "2"})
-
-
-def test_uploads_larger_than_a_spool_stay_in_memory() -> None:
-    body, content_type = encode_multipart_formdata([("image", ("a.png", bytes(1 << 20)))])
-    sent = request(body, content_type)
-    with sent.files["image"].stream as stream:
-        assert type(stream).__name__ == "BytesIO"
 
 
 @given(st.binary(max_size=60), st.booleans())
@@ -129,6 +122,11 @@ def test_another_content_type_is_refused(content_type: str) -> None:
 )
 def test_json_that_is_not_the_contracts_is_refused(body: bytes) -> None:
     assert refusal(body, "application/json") is ErrorCode.BAD_REQUEST
+
+
+def test_an_answer_of_too_many_classes_is_refused_before_the_inference() -> None:
+    check_answer(10, 100, 1000)
+    assert code_of(check_answer, 10, 101, 1000) is ErrorCode.TOO_MANY_IMAGES
 
 
 def test_base64_of_other_letters_is_refused() -> None:
