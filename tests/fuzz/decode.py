@@ -80,4 +80,6 @@ def jpegs() -> st.SearchStrategy[bytes]:
 
 def opened(folder: Path) -> Check:
     post = worker_app.opened(folder)
+    for seed in seeds():  # the first image of some types imports its decoder
+        post("/predict", seed, {"Content-Type": "application/octet-stream"})
     return lambda data: post("/predict", data, {"Content-Type": "application/octet-stream"})

@@ -8,6 +8,7 @@ from functools import partial
 
 from tests import images
 from tests.hostile import BAD, SERVED, UNFIT, UNKNOWN_TYPE, Case, jpeg, png, tiff, webp
+from worker.contract.limits import MAX_CANDIDATE_LABELS
 
 JSON = {"Content-Type": "application/json"}
 TOO_LARGE, BUSY = 413, 429
@@ -55,6 +56,11 @@ def scores(**parameters: object) -> dict[str, object]:
 
 def one_image(**parameters: object) -> bytes:
     return json.dumps({"inputs": base64.b64encode(SMALL).decode(), "parameters": parameters}).encode()
+
+
+def labelled(length: int) -> bytes:
+    """Return an image with as many candidate labels as a request may have, each of `length` letters."""
+    return one_image(candidate_labels=[f"{number:03}".ljust(length, "x") for number in range(MAX_CANDIDATE_LABELS)])
 
 
 PREDICT_JSON = (

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.hostile import SERVED, Case
-from tests.local.gateway_harness import ROOT, ask, wait_for
+from tests.local.gateway_harness import ROOT, Worker, ask, wait_for
 from tests.processes import descendants, high_water, private, reset_high_water
 
 TABLE = ROOT / ".pytest_cache/hostile.tsv"
@@ -85,6 +85,13 @@ class Target:
         lines = self.gate_log.read_bytes()[since:].splitlines()
         events = [json.loads(line) for line in lines if line.startswith(b"{") and line.endswith(b"}")]
         return [one["worker"] for one in events if one["event"] == "worker" and one["to"].startswith("out")]
+
+
+class Standing(Worker):
+    """A real worker in the place of one of the gateway's own."""
+
+    def __init__(self, model: str, port: int) -> None:
+        self.name, self.model, self.slot, self.port = f"{model}-0", model, "this-cpu0", port
 
 
 @dataclass(frozen=True)

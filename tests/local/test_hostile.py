@@ -7,6 +7,7 @@ conftest.py at the end of the run and in .pytest_cache/hostile.tsv, and not asse
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from unittest.mock import patch
 
@@ -14,9 +15,11 @@ import pytest
 
 from nginx.gate.__main__ import INTERVAL, INTERVAL_S
 from scripts.runtimes.run_directory import RunDir
-from tests.hostile import Case, bodies, gif, jpeg, other, png, tiff, webp
-from tests.local.gateway_harness import ROOT
-from tests.local.hostile_rig import HEADER, MEGABYTE, TABLE, Attack, Target
+from tests import folders, zero_shot_folders
+from tests.hostile import Case, bodies, clients, gif, jpeg, other, png, tiff, webp
+from tests.local.gateway_harness import ROOT, Gateway
+from tests.local.hostile_rig import HEADER, MEGABYTE, TABLE, Answer, Attack, Standing, Target
+from tests.local.worker_rig import running
 from tests.processes import children, variable
 from tests.service import NO_DRAIN, Service, create
 from worker.contract.limits import LIMITS
@@ -27,6 +30,7 @@ WORKER = SETTINGS["worker"].variable
 PHOTO_TYPE = {"Content-Type": "image/jpeg"}
 DEADLINE_S = LIMITS["deadline_s"].default
 MEMORY_BYTES = 700 * MEGABYTE  # of a worker of the embedded model, its network included
+TEXT_MEMORY_BYTES = 1_500 * MEGABYTE  # of one that holds torch, too
 
 KINDS: dict[str, Sequence[Case]] = {
     "TIFF tags": tiff.TAG_CASES,
@@ -40,6 +44,7 @@ KINDS: dict[str, Sequence[Case]] = {
     "forms": bodies.FORM_CASES,
     "many images": bodies.MANY_CASES,
     "tensors": bodies.TENSOR_CASES,
+    "floods": clients.FLOODS,
 }
 
 
@@ -83,4 +88,41 @@ def attack(hostile_service: Service, table: Path) -> Iterator[Attack]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_request_of_its_kind_does_harm(attack: Attack, kind: str) -> None:
     faults = attack.all(kind, KINDS[kind])
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize("act", clients.ACTS)
+def test_no_client_does_harm_by_how_it_sends(attack: Attack, act: str) -> None:
+    def misbehave() -> list[Answer]:
+        clients.ACTS[act](attack.target.port)
+        return []
+
+    faults = attack.during("clients", Case(act, bytes), 0, misbehave, lambda _: [])
+    assert not faults, "\n".join(faults)
+
+
+@pytest.fixture(scope="module")
+def label_attack(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attack]:
+    """Run a zero-shot model of 80 templates, as CLIP has them, behind a gateway of its own."""
+    home = tmp_path_factory.mktemp("labels")
+    (home / "templates.txt").write_text("".join(f"a photo of a {{}}, number {number}.\n" for number in range(80)))
+    folders.image(folders.RED, (64, 64)).save(home / "red.png")
+    source = zero_shot_folders.FAMILIES["clip"](home / "source")
+    options = ("--templates", home / "templates.txt", "--golden", home / "red.png")
+    folder = zero_shot_folders.added(source, home / "clip", *options)
+    with ExitStack() as stack:
+        worker = stack.enter_context(running(folder, home / "log", MODEL="clip", WORKER="clip-0", CACHE=home / "cache"))
+        (home / "gateway").mkdir()
+        gateway = stack.enter_context(Gateway(home / "gateway", {}))
+        gateway.workers["clip-0"], gateway.pools["clip"] = Standing("clip", worker.port), ["clip-0"]
+        gateway.write_members()
+        gateway.start()
+        ordinary = ("/models/clip", PHOTO, PHOTO_TYPE)
+        log = home / "gateway/gate.log"
+        aim = Target(gateway.port, lambda: {"clip-0": worker.inner_pid}, log, ordinary, DEADLINE_S, TEXT_MEMORY_BYTES)
+        yield stack.enter_context(Attack(aim, table))
+
+
+def test_no_flood_of_labels_does_harm(label_attack: Attack) -> None:
+    faults = label_attack.all("labels", clients.LABELS)
     assert not faults, "\n".join(faults)
