@@ -11,8 +11,11 @@ from scripts.cluster.config import ROOT, load_cluster
 from scripts.cluster.edit import with_model
 from scripts.cluster.plan import plan
 from tests.fuzz import Check, toml
+from tests.fuzz.mutation import with_other_values as vary
 from tests.unit.hardware import MACHINES, recorded
 from worker.contract.limits import LIMITS
+
+__all__ = ["examples", "opened", "vary"]
 
 OTHER = {"name": "other", "folder": "models/other"}
 FILE = ROOT / "compose/cluster.toml"

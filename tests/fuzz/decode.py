@@ -7,7 +7,10 @@ from hypothesis import strategies as st
 
 from tests import images
 from tests.fuzz import Check, worker_app
+from tests.fuzz.mutation import varied as vary
 from tests.hostile import gif, jpeg, other, png, tiff, webp
+
+__all__ = ["examples", "opened", "vary"]
 
 SIZE = (24, 17)
 COMPRESSIONS = ("tiff_lzw", "packbits", "jpeg", "tiff_adobe_deflate")

@@ -7,7 +7,10 @@ from hypothesis import strategies as st
 
 from tests import images
 from tests.fuzz import Check, worker_app
+from tests.fuzz.mutation import varied as vary
 from tests.fuzz.requests import packed, posted
+
+__all__ = ["examples", "opened", "vary"]
 
 IMAGE = images.encoded(images.photo((9, 9)), "PNG")
 PATHS = ("/predict", "/predict?top_k=2", f"/models/{worker_app.MODEL}")

@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 from tests import images
 from tests.fuzz import Check, worker_app
+from tests.fuzz.mutation import with_other_values as vary
 from tests.fuzz.requests import packed, posted
 from worker.api.parameters import HUGGING_FACE, PREDICT
+
+__all__ = ["examples", "opened", "vary"]
 
 IMAGE = base64.b64encode(images.encoded(images.photo((9, 9)), "PNG")).decode()
 TYPES = ("application/json", "application/json; charset=utf-16", "Application/JSON", "application/json;;")

@@ -20,12 +20,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz import MEMORY_BYTES, Check, Target
-from tests.fuzz.mutation import varied
 from tests.fuzz.progress import Progress
 from tests.processes import high_water, reset_high_water
 
-BATCH = 25  # drawn inputs between two looks at the clock
-VARIANTS = 9  # of each, with changed bytes: drawing one takes longer than checking it
+BATCH = 10  # drawn inputs between two looks at the clock
+VARIANTS = 24  # of each: drawing an input takes longer than checking it
 ROOM_BYTES = 3 << 30  # of address space beyond what the opened target uses: a request for more fails at once
 SIZE = re.compile(r"^VmSize:\s+(\d+) kB$", re.MULTILINE)
 SETTINGS = settings(
@@ -89,7 +88,7 @@ class Fuzzer:
     def _attempt(self, check: Check) -> Callable[[bytes, int], None]:
         def attempt(data: bytes, number: int) -> None:
             random = Random(number)
-            for one in (data, *(varied(random, data) for _ in range(VARIANTS))):
+            for one in (data, *(self.target.vary(random, data) for _ in range(VARIANTS))):
                 try:
                     self.once(check, one)
                 except Exception as error:

@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 from tests import images
 from tests.fuzz import Check, worker_app
 from tests.fuzz.json_bodies import VALUES
+from tests.fuzz.mutation import with_other_values as vary
 from tests.fuzz.requests import packed, posted
+
+__all__ = ["examples", "opened", "vary"]
 
 PATHS = (f"/v2/models/{worker_app.MODEL}/infer", f"/v2/models/{worker_app.MODEL}/versions/1/infer")
 IMAGE = images.encoded(images.photo((9, 9)), "PNG")

@@ -11,9 +11,9 @@ from tests.hostile import BAD, SERVED, UNFIT, UNKNOWN_TYPE, Case, jpeg, png, tif
 from worker.contract.limits import MAX_CANDIDATE_LABELS
 
 JSON = {"Content-Type": "application/json"}
-TOO_LARGE, BUSY = 413, 429
+UNKNOWN_MODEL, TOO_LARGE, BUSY = 404, 413, 429
 REFUSED = frozenset({BAD, TOO_LARGE})
-REFUSED_OR_UNFIT = frozenset({BAD, TOO_LARGE, UNFIT})
+REFUSED_OR_UNFIT = REFUSED | {UNKNOWN_MODEL, UNKNOWN_TYPE, UNFIT}
 EACH_REFUSED = frozenset({SERVED, BAD, TOO_LARGE, UNFIT, BUSY})  # a form of many has an answer for each image
 MEGABYTE = 1 << 20
 LIMIT = 31 * MEGABYTE  # just below what the gateway lets pass

@@ -4,6 +4,9 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from tests.fuzz import Check
+from tests.fuzz.mutation import varied as vary
+
+__all__ = ["examples", "opened", "vary"]
 
 
 def examples() -> st.SearchStrategy[bytes]:
