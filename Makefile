@@ -18,13 +18,15 @@ MODEL = $(IMAGES) \
   $(if $(call option,TRUST_CODE),--trust-code) $(if $(call option,FORCE),--force)
 MEASURE = --out "$(or $(call option,OUT),bench)" --photos "$(call option,PHOTOS)" --rounds "$(or $(call option,ROUNDS),0)" \
   $(if $(call option,QUICK),--quick) --targets "$(call option,TARGETS)"
+RANDOM_INPUTS = --minutes "$(or $(call option,MINUTES),5)" --targets "$(call option,TARGETS)" \
+  --seed "$(or $(call option,SEED),0)" --out "$(or $(call option,OUT),fuzz)" --input "$(call option,INPUT)"
 PUBLISHED = --source "$(call option,SOURCE)" --revision "$(call option,REVISION)" --sha256 "$(call option,SHA256)"
 
 SERVERS = --hosts "$(call option,HOSTS)" --bundle "$(or $(call option,BUNDLE),bundle)" \
   --models "$(call option,SOURCE)" --join "$(call option,JOIN)" --gpu "$(or $(call option,GPU),auto)"
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate use wheelhouse base-image bundle bundle-verify k8s test test-unit format lock version release photos bench bench-peers
+.PHONY: help up down status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate use wheelhouse base-image bundle bundle-verify k8s test test-unit fuzz format lock version release photos bench bench-peers
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
@@ -107,6 +109,9 @@ test: ## Run lint, type checks and all tests, after installing what they need; T
 
 test-unit: ## Run the tests that start no process
 	@$(WANWU) test-unit $(PLACE)
+
+fuzz: ## Feed random inputs to every parser for MINUTES=N (5); TARGETS=a,b (all), SEED=N (0), OUT=DIR (fuzz), INPUT=FILE to repeat one
+	@$(WANWU) fuzz $(PLACE) $(RANDOM_INPUTS)
 
 format: ## Format the Python code, and apply ruff's automatic fixes
 	@$(WANWU) format

@@ -6,7 +6,6 @@ The comments in the file document the schema below; a test compares the two.
 import ipaddress
 import json
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -16,6 +15,7 @@ from typing import Any
 from scripts.base.errors import CommandError
 from scripts.cluster.cores import PROFILES, THROUGHPUT
 from worker.contract.cpu_list import parse_cpu_list
+from worker.contract.fields import parse_toml
 from worker.contract.limits import queue_fault
 from worker.contract.settings import LIMITS_TABLE, SETTINGS, TOP
 
@@ -167,9 +167,9 @@ def parse_cluster(text: str, source: str) -> Cluster:
     Each line begins with `source`, the name of the file.
     """
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise CommandError(f"{source}: not valid TOML: {error}: correct it there") from error
+        document = parse_toml(text)
+    except ValueError as error:
+        raise CommandError(f"{source}: {error}: correct it there") from error
     faults = _unknown_keys(document, [*SCHEMA[""], *filter(None, SCHEMA)], "")
     top = _read({name: document[name] for name in SCHEMA[""] if name in document}, "", "", faults)
     limits = _read(document.get(LIMITS_TABLE, {}), LIMITS_TABLE, LIMITS_TABLE, faults)

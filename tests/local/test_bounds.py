@@ -10,7 +10,7 @@ import pytest
 
 from tests import folders, images
 from tests.local.gateway_harness import ask_raw
-from tests.local.worker_rig import JSON, PNG, WorkerProcess, form, running
+from tests.local.worker_harness import JSON, PNG, WorkerProcess, form, running
 from worker.contract.limits import MAX_BODY_BYTES
 
 Request = tuple[str, dict[str, str], bytes]  # path, headers, body

@@ -13,7 +13,7 @@ import pytest
 
 from tests import folders, images
 from tests.local.gateway_harness import ROOT, wait_for
-from tests.local.worker_rig import CONFIG, WorkerProcess, running
+from tests.local.worker_harness import CONFIG, WorkerProcess, running
 from worker.app import BROKEN
 
 RED = images.encoded(folders.image(folders.RED), "PNG")

@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.local.gateway_harness import Reply, wait_for
 from tests.local.test_http_server import head
 from tests.local.test_worker import FAINT, GREY, RED, WHITE, in_flight
-from tests.local.worker_rig import form, running
+from tests.local.worker_harness import form, running
 
 MAPS, BULKS, VICTIMS, REQUESTS, IMAGES = 8, 3, 8, 40, 32
 

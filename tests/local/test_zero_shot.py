@@ -18,7 +18,8 @@ from huggingface_hub.errors import HfHubHTTPError
 from PIL import Image
 
 from tests import folders, images, zero_shot_folders
-from tests.local.gateway_harness import Gateway, Reply, Worker
+from tests.local.gateway_harness import Gateway, Reply
+from tests.local.hostile_harness import Standing
 from tests.local.worker_harness import JSON, WorkerProcess, running
 from worker.contract.files import sha256
 from worker.contract.limits import MAX_CANDIDATE_LABELS
@@ -100,13 +101,6 @@ def test_a_worker_gives_the_librarys_scores_for_its_own_labels_and_for_a_request
 
 
 # The Hugging Face client
-
-
-class Standing(Worker):
-    """A real worker in the place of one of the gateway's own."""
-
-    def __init__(self, model: str, port: int) -> None:
-        self.name, self.model, self.slot, self.port = f"{model}-0", model, "this-cpu0", port
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from worker.contract.limits import LIMITS
 from worker.contract.settings import SETTINGS
 
 COMMITTED = ROOT / "compose" / "cluster.toml"
+DEEP = "[" * 3_000 + "]" * 3_000
 MINIMAL = '[[models]]\nname = "photos"\nfolder = "worker/photos"\n'
 
 
@@ -221,6 +222,11 @@ def test_cpus_none_contradicts_settings_of_cpu_workers() -> None:
         (f"limits = 1\n{MINIMAL}", "limits: found 1, needed a table"),
         (f"servers = []\n{MINIMAL}", "servers: found [], needed one or more [[servers]] tables"),
         (f"port = 2020-01-01\n{MINIMAL}", 'port: found "2020-01-01", needed a port from 1 to 65535'),
+        (
+            f"port = {'[' * 3_000}{']' * 3_000}",
+            "found values nested too deeply, needed at most a few levels: correct it there",
+        ),
+        (f"port = {1 << 63}", "found a whole number beyond 64 bits, needed a smaller one: correct it there"),
         (
             "port = 1 1",
             "not valid TOML: Expected newline or end of document after a statement (at line 1, column 10): "

@@ -1,0 +1,1 @@
+"""Targets that fail in each way that the fuzzer must notice."""

@@ -1,0 +1,54 @@
+"""The memory of running processes, from /proc; a process that has ended holds none."""
+
+import contextlib
+import re
+from pathlib import Path
+
+HIGH_WATER = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
+PRIVATE = re.compile(r"^Private_(?:Clean|Dirty):\s+(\d+) kB$", re.MULTILINE)
+RESET_HIGH_WATER = "5"  # proc(5), /proc/PID/clear_refs
+
+
+def high_water(pid: int) -> int:
+    """Return the most bytes that the process has held in memory at once since the last reset."""
+    return sum(_kilobytes(pid, "status", HIGH_WATER)) * 1024
+
+
+def private(pid: int) -> int:
+    """Return the bytes in memory that the process shares with no other."""
+    return sum(_kilobytes(pid, "smaps_rollup", PRIVATE)) * 1024
+
+
+def reset_high_water(pid: int) -> None:
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/clear_refs").write_text(RESET_HIGH_WATER)
+
+
+def children(pid: int) -> list[int]:
+    """Return the children that any thread of the process has started."""
+    found = []
+    with contextlib.suppress(OSError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(OSError):
+                found += [int(child) for child in (thread / "children").read_text().split()]
+    return found
+
+
+def variable(pid: int, name: str) -> str:
+    """Return a variable of the environment that the process was started with, "" if it has none of this name."""
+    with contextlib.suppress(OSError):
+        lines = Path(f"/proc/{pid}/environ").read_text().split("\0")
+        return next((line.partition("=")[2] for line in lines if line.startswith(f"{name}=")), "")
+    return ""
+
+
+def descendants(pid: int) -> list[int]:
+    found = children(pid)
+    return found + [below for child in found for below in descendants(child)]
+
+
+def _kilobytes(pid: int, file: str, pattern: re.Pattern[str]) -> list[int]:
+    try:
+        return [int(number) for number in pattern.findall(Path(f"/proc/{pid}/{file}").read_text())]
+    except OSError:
+        return []
