@@ -6,7 +6,7 @@ from typing import Annotated
 
 from scripts.base.options import Flag
 from scripts.cluster.hardware import read_hardware
-from scripts.commands import Command, Place
+from scripts.commands import Command, ServiceOptions
 from scripts.host import checks
 from scripts.host.environments import DEV, ensure
 
@@ -22,7 +22,7 @@ class Options:
     seed: Annotated[int, Flag("another number draws other inputs")] = 0
 
 
-def run(place: Place, options: Options) -> None:
+def run(service: ServiceOptions, options: Options) -> None:
     """Fuzz, and print executions, failures and memory by target; raise CommandError if an input fails."""
     python = ensure(DEV, nvidia=bool(read_hardware().gpus))
     one = ("--input", options.input) if options.input else ()

@@ -25,7 +25,7 @@ def seeds() -> list[bytes]:
     """Return small files of every type and variant."""
     photo = images.photo(SIZE)
     plain = [images.encoded(photo.convert(mode), kind) for kind in images.SERVED for mode in ("RGB", "L")]
-    more = [images.turned_or_moving(kind) for kind in images.SERVED]
+    more = [images.with_metadata_or_frames(kind) for kind in images.SERVED]
     more += [images.encoded(photo.convert("RGBA"), kind) for kind in ("PNG", "WebP", "TIFF", "AVIF")]
     more += [images.encoded(photo, "JPEG", progressive=True), images.encoded(photo.convert("CMYK"), "JPEG")]
     more += [images.encoded(photo, "TIFF", compression=name) for name in COMPRESSIONS]

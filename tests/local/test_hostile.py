@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 import pytest
 
-from nginx.gate.__main__ import INTERVAL, INTERVAL_S
+from nginx.gate.__main__ import DEFAULT_INTERVAL_S, INTERVAL_VARIABLE
 from scripts.runtimes.run_directory import RunDir
 from tests import folders, zero_shot_folders
 from tests.hostile import Case, bodies, clients, gif, jpeg, other, png, tiff, webp
@@ -65,7 +65,7 @@ def target(service: Service) -> Target:
 def hostile_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service whose gate looks as often as it does for users: a probe that waits a moment is no failure."""
     running = create(tmp_path_factory.mktemp("hostile"), extra=NO_DRAIN)
-    with patch.dict(os.environ, {INTERVAL: INTERVAL_S}):
+    with patch.dict(os.environ, {INTERVAL_VARIABLE: DEFAULT_INTERVAL_S}):
         running.up()
     yield running
     running.down()
@@ -109,7 +109,7 @@ def label_attack(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     folders.image(folders.RED, (64, 64)).save(home / "red.png")
     source = zero_shot_folders.FAMILIES["clip"](home / "source")
     options = ("--templates", home / "templates.txt", "--golden", home / "red.png")
-    folder = zero_shot_folders.added(source, home / "clip", *options)
+    folder = zero_shot_folders.add_model(source, home / "clip", *options)
     with ExitStack() as stack:
         worker = stack.enter_context(running(folder, home / "log", MODEL="clip", WORKER="clip-0", CACHE=home / "cache"))
         (home / "gateway").mkdir()

@@ -40,7 +40,7 @@ from worker.contract.error_codes import ErrorCode, Sender
 from worker.contract.errors import ServiceError, internal_error
 from worker.contract.limits import Share
 from worker.contract.settings import Settings
-from worker.decode import Geometry, Pixels, decode
+from worker.decode import Bounds, Geometry, Pixels, decode
 from worker.models.labels import Labels
 from worker.models.scores import Output
 from worker.models.tiles import Tiles
@@ -112,7 +112,7 @@ def candidates(**sent: object) -> Raise:
 
 
 def decoded(data: bytes, channels: int = 3, max_pixels: int = 2000) -> Raise:
-    return lambda: decode(data, Geometry((8, 8), None, "bilinear"), max_pixels, Pixels(channels))
+    return lambda: decode(data, Geometry((8, 8), None, "bilinear"), Bounds(max_pixels), Pixels(channels))
 
 
 def tiff(compression: str | None = None) -> bytes:

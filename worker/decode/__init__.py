@@ -34,9 +34,11 @@ __all__ = [
 ]  # fmt: skip
 
 
-def decode(data: bytes, geometry: Geometry, bounds: Bounds | None = None, pixels: Pixels = COLOUR) -> np.ndarray:
+def decode(
+    data: bytes, geometry: Geometry, bounds: Bounds | None = None, pixels: Pixels = COLOUR, exact: bool = False
+) -> np.ndarray:
     """Return the image as the network sees it, uint8 [height, width, channels]; raise what `open_image` raises."""
-    return open_image(data, bounds or Bounds(), pixels).scaled(geometry)
+    return open_image(data, bounds or Bounds(), pixels).scaled(geometry, exact)
 
 
 def open_image(data: bytes, bounds: Bounds, pixels: Pixels) -> EncodedImage:

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ LOADERS = {
     "TIFF": "tiffload_buffer",
     "AVIF": "heifload_buffer",
 }
-DTYPES = {
+DTYPES: dict[str, type[Any]] = {
     "uchar": np.uint8,
     "char": np.int8,
     "ushort": np.uint16,

@@ -7,9 +7,8 @@ from functools import partial
 import numpy as np
 
 from worker.contract.fields import ModelError
-from worker.contract.limits import LIMITS
 from worker.contract.settings import AUTO
-from worker.decode import decode
+from worker.decode import Bounds, decode
 from worker.engines import Engine, load_engine
 from worker.models.folder import ModelFolder
 from worker.models.labels import Labels
@@ -45,9 +44,7 @@ def decoder(folder: ModelFolder) -> Callable[[bytes], np.ndarray]:
     The function raises ServiceError if the image cannot be decoded.
     """
     model_input = folder.input
-    return partial(
-        decode, geometry=model_input.geometry, max_pixels=LIMITS["max_pixels"].default, wanted=model_input.pixels
-    )
+    return partial(decode, geometry=model_input.geometry, pixels=model_input.pixels, exact=model_input.exact)
 
 
 def head(folder: ModelFolder) -> Head:
@@ -61,5 +58,5 @@ def logits_function(folder: ModelFolder, engine: Engine) -> Callable[[bytes], np
 
     The function raises ServiceError if the image cannot be decoded or makes too many tiles.
     """
-    max_pixels, to_logits = LIMITS["max_pixels"].default, head(folder)
-    return partial(folder.input.logits, max_pixels=max_pixels, infer=lambda batch: to_logits(engine.infer(batch)))
+    to_logits = head(folder)
+    return partial(folder.input.logits, bounds=Bounds(), infer=lambda batch: to_logits(engine.infer(batch)))

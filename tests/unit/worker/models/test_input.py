@@ -10,7 +10,7 @@ from tests import images
 from tests.errors import error_of
 from worker.contract.errors import ErrorCode
 from worker.contract.fields import ModelError, TomlReader
-from worker.decode import Geometry, Pixels
+from worker.decode import Bounds, Geometry, Pixels
 from worker.models.input import Input, read_input
 from worker.models.tiles import Tiles
 
@@ -33,7 +33,6 @@ size = [20, 30]
 stride = 16
 merge = "max"
 """
-MAX_PIXELS = 10**6
 
 
 def read(text: str) -> Input:
@@ -62,6 +61,8 @@ def test_every_key_is_read() -> None:
     assert found.geometry == Geometry((24, 32), 40, "bicubic", "down")
     assert found.pixels == Pixels(3, (0, 4095), (1, 2, 3))
     assert found.max_pixels == 5000
+    assert not found.exact
+    assert read(PLAIN + 'decode = "exact"').exact
     assert found.tiles == Tiles((20, 30), (16, 16), "max")
 
 
@@ -131,23 +132,23 @@ def test_a_fault_names_the_key_and_the_requirement(text: str, fault: str) -> Non
 
 
 def test_a_grey_network_gets_one_channel() -> None:
-    (found,) = read(GREY).images(images.encoded(images.photo(), "PNG"), MAX_PIXELS)
+    (found,) = read(GREY).images(images.encoded(images.photo(), "PNG"), Bounds())
     assert (found.shape, found.dtype.name) == ((24, 32, 1), "uint8")
 
 
 def test_the_lower_of_the_two_pixel_limits_applies() -> None:
     data = images.encoded(images.photo((40, 50)), "PNG")
     limited = read(PLAIN + "max_pixels = 1999")
-    for model, worker, limit in ((limited, MAX_PIXELS, 1999), (read(PLAIN), 1500, 1500), (limited, 1000, 1000)):
-        error = error_of(model.images, data, worker)
+    for model, worker, limit in ((limited, 64_000_000, 1999), (read(PLAIN), 1500, 1500), (limited, 1000, 1000)):
+        error = error_of(model.images, data, Bounds(worker))
         assert error.code is ErrorCode.TOO_MANY_PIXELS
         assert f"needed at most {limit} " in error.message
-    assert len(limited.images(images.encoded(images.photo((40, 40)), "PNG"), MAX_PIXELS)) == 1
+    assert len(limited.images(images.encoded(images.photo((40, 40)), "PNG"), Bounds())) == 1
 
 
 def test_each_tile_is_a_part_of_the_upright_image_scaled_to_size() -> None:
     image, model = images.photo((61, 47)), read(PLAIN + "resize = 40" + TILES)
-    found = model.images(images.turned(image, 6), MAX_PIXELS)
+    found = model.images(images.turned(image, 6), Bounds())
     assert model.tiles
     boxes = model.tiles.boxes(61, 47)
     assert len(found) == len(boxes) > 4
@@ -158,7 +159,7 @@ def test_each_tile_is_a_part_of_the_upright_image_scaled_to_size() -> None:
 
 def test_an_image_no_larger_than_a_tile_is_preprocessed_as_without_tiles() -> None:
     data = images.encoded(images.photo((30, 20)), "PNG")
-    (tiled,), (plain,) = (read(PLAIN + "resize = 40" + more).images(data, MAX_PIXELS) for more in (TILES, ""))
+    (tiled,), (plain,) = (read(PLAIN + "resize = 40" + more).images(data, Bounds()) for more in (TILES, ""))
     assert np.array_equal(tiled, plain)
 
 
@@ -171,9 +172,9 @@ def test_the_answers_to_all_tiles_become_one() -> None:
     def brightness(batch: np.ndarray) -> np.ndarray:
         return batch.astype(np.float32).mean(axis=(1, 2))
 
-    most = read(GREY + TILES.replace("20, 30", "10, 10").replace("16", "10")).logits(data, MAX_PIXELS, brightness)
+    most = read(GREY + TILES.replace("20, 30", "10, 10").replace("16", "10")).logits(data, Bounds(), brightness)
     mean = read(GREY + TILES.replace("20, 30", "10, 10").replace("16", "10").replace("max", "mean")).logits(
-        data, MAX_PIXELS, brightness
+        data, Bounds(), brightness
     )
     assert most.tolist() == [255]
     assert mean.tolist() == pytest.approx([255 / 24])
