@@ -36,7 +36,7 @@ def write(cluster: Cluster, out: Path, gpu: bool) -> None:
     pods = {}
     for name, model in read_models(cluster).items():
         image = images.worker_image(TORCH_ENGINE if gpu else model.needs, gpu)
-        pods[name] = Pod(image.reference, cores, memory_limit(model), gpu)
+        pods[name] = Pod(image.reference, cores, memory_limit(model, cluster.settings), gpu)
     files = render(cluster, pods, images.GATEWAY.reference, out.resolve())
     try:
         for file, text in files.items():

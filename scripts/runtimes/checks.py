@@ -11,7 +11,7 @@ from scripts.runtimes.preflight import memory_faults, port_faults
 
 def check_capacity(deployment: Deployment, ports: Sequence[int], running: bool) -> str:
     """Check that the memory suffices and, unless the service is `running`, that its `ports` are free."""
-    faults = memory_faults(deployment.plan, deployment.hardware, deployment.models)
+    faults = memory_faults(deployment.plan, deployment.hardware, deployment.models, deployment.cluster.settings)
     if faults := faults + ([] if running else port_faults(ports)):
         raise CommandError(*faults)
     ports_text = f"ports {ports[0]} to {ports[-1]}" if len(ports) > 1 else f"port {ports[0]}"

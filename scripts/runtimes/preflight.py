@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from scripts.cluster.hardware import Hardware
 from scripts.cluster.models import ModelInfo
 from scripts.cluster.plan import Plan
+from worker.contract.limits import BODIES_BYTES, FREE_BODY_BYTES
 
 MEGABYTE = 1_000_000
-MEMORY_LIMIT_FACTOR, IMAGE_MEMORY = 2, 2_000 * MEGABYTE
+MEMORY_LIMIT_FACTOR = 2  # of what an idle worker uses: room for the engine's buffers, not for a leak
+LARGE_BODY_COPIES = 3  # as received, its JSON or form, and its images
 
 
 def port_faults(ports: Iterable[int]) -> list[str]:
@@ -29,15 +31,19 @@ def port_faults(ports: Iterable[int]) -> list[str]:
     return faults
 
 
-def memory_limit(model: ModelInfo) -> int:
-    """Return a worker container's memory limit in bytes: room for the largest images in flight, not for a leak."""
-    return MEMORY_LIMIT_FACTOR * _resident(model) + IMAGE_MEMORY
+def memory_limit(model: ModelInfo, limits: Mapping[str, int]) -> int:
+    """Return the memory limit of a worker's container in bytes.
+
+    It follows from the worker's own bounds on images that are being decoded and bodies that are being read.
+    """
+    return MEMORY_LIMIT_FACTOR * _resident(model) + _in_flight(limits)
 
 
-def memory_faults(plan: Plan, hardware: Hardware, models: Mapping[str, ModelInfo]) -> list[str]:
-    """Return a line if the workers of `plan` need more memory than the machine has; else an empty list."""
-    served = [models[worker.model] for worker in plan.workers]
-    needed = sum(map(_resident, served))
+def memory_faults(
+    plan: Plan, hardware: Hardware, models: Mapping[str, ModelInfo], limits: Mapping[str, int]
+) -> list[str]:
+    """Return a line if the busy workers of `plan` need more memory than the machine has; else an empty list."""
+    needed = sum(_resident(models[worker.model]) + _in_flight(limits) for worker in plan.workers)
     if needed <= hardware.memory_bytes:
         return []
     count = len(plan.workers)
@@ -45,6 +51,12 @@ def memory_faults(plan: Plan, hardware: Hardware, models: Mapping[str, ModelInfo
         f"memory: found {hardware.memory_bytes // MEGABYTE} MB, needed about {needed // MEGABYTE} MB for {count} "
         f"worker{'' if count == 1 else 's'}: set fewer workers in cluster.toml"
     ]
+
+
+def _in_flight(limits: Mapping[str, int]) -> int:
+    """Return the bytes that requests in flight may hold in one worker."""
+    bodies = LARGE_BODY_COPIES * BODIES_BYTES + limits["queue"] * FREE_BODY_BYTES
+    return limits["decode_mb"] * MEGABYTE + bodies
 
 
 def _resident(model: ModelInfo) -> int:

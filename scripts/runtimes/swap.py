@@ -60,7 +60,7 @@ def plan_swap(leaving: str, entering: str, old: Deployment, new: Deployment) -> 
         plan=replace(old.plan, workers=(*old.plan.workers, *added)),
         ports={**new.ports, **old.ports},
     )
-    if faults := memory_faults(both.plan, both.hardware, both.models):
+    if faults := memory_faults(both.plan, both.hardware, both.models, both.cluster.settings):
         raise CommandError(*faults, f"needed to run {leaving} and {entering} at the same time; or {alternative}")
     return Swap(leaving, entering, old, both, new)
 

@@ -309,7 +309,11 @@ def test_memory_processes_and_logs_have_limits(running: Service, deployment: Dep
         config = Container(running, part).inspect()["HostConfig"]
         assert config["LogConfig"] == {"Type": "json-file", "Config": {"max-size": "50m", "max-file": "5"}}
         assert config["RestartPolicy"]["Name"] == "unless-stopped"
-        wanted = (1 << 30, 256) if part == "gateway" else (memory_limit(deployment.models["slow"]), 1024)
+        wanted = (
+            (1 << 30, 256)
+            if part == "gateway"
+            else (memory_limit(deployment.models["slow"], deployment.cluster.settings), 1024)
+        )
         assert (config["Memory"], config["PidsLimit"]) == wanted
 
 

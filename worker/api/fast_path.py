@@ -18,7 +18,7 @@ from worker.api.routes import predict
 from worker.api.routes.predict import PATH
 from worker.api.service import Service
 from worker.api.uploads import FIELD
-from worker.contract.limits import MAX_BODY_BYTES
+from worker.contract.limits import FREE_BODY_BYTES
 
 HEAD = re.compile(rb"POST %s HTTP/1\.1\r\n((?:[A-Za-z0-9-]+: ?[\x21-\x7e][\x20-\x7e]*\r\n)+)\r\n" % PATH.encode())
 # Headers that do not affect the answer; a request with any other header goes to Flask.
@@ -89,7 +89,7 @@ def parse(data: bytes) -> SimpleRequest | None:
     if not NUMBER.fullmatch(length) or not (form or IMAGE.fullmatch(kind)):
         return None
     found = SimpleRequest(match.end(), int(length), taken.get(CLIENT_ID, b"").decode(), form[1] if form else b"")
-    return found if len(data) - found.head <= found.length <= MAX_BODY_BYTES else None
+    return found if len(data) - found.head <= found.length <= FREE_BODY_BYTES else None
 
 
 def answer(service: Service, connection: socket.socket, client_id: str, image: bytes, keep: bool) -> bytes:

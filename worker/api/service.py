@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from worker.api.candidates import CANDIDATE_LABELS, Candidates
 from worker.contract.errors import ErrorCode, ServiceError, cut, internal_error
-from worker.contract.limits import Share
+from worker.contract.limits import BODIES_BYTES, Share
 from worker.contract.settings import Settings
+from worker.decode import Budget
 from worker.models.folder import ModelFolder
 from worker.pipeline.admission import Admission, Deadline
 from worker.pipeline.batcher import Batcher
@@ -46,6 +47,7 @@ class Service:
     def __init__(self, settings: Settings, health: Health, admission: Admission, metrics: Metrics) -> None:
         self.settings, self.health, self.admission, self.metrics = settings, health, admission, metrics
         self.deferred = DeferredCalls()
+        self.bodies = Budget(BODIES_BYTES)
         self.loaded: Loaded | None = None
 
     def fault(self) -> str | None:

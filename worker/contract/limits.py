@@ -9,6 +9,8 @@ from enum import Enum
 from typing import Any
 
 MAX_BODY_BYTES = 32 * 1024 * 1024  # nginx.conf's client_max_body_size; a test compares the two
+FREE_BODY_BYTES = 1024 * 1024  # a body up to this size is read at once; larger ones share BODIES_BYTES
+BODIES_BYTES = 2 * MAX_BODY_BYTES  # of the larger bodies that a worker holds at once; the others wait to be read
 MAX_TILES = 64  # per image; each tile is one inference
 MAX_CANDIDATE_LABELS = 256  # per request; the text tower reads each one once per template
 MAX_LABEL_CHARACTERS = 200  # per candidate label and per template: more than any text tower reads

@@ -39,7 +39,7 @@ class ComposeRuntime(SideBySide):
         run = deployment.run
         is_first_start = not self.is_running(run)
         if is_first_start:
-            memory = memory_faults(deployment.plan, deployment.hardware, deployment.models)
+            memory = memory_faults(deployment.plan, deployment.hardware, deployment.models, deployment.cluster.settings)
             if faults := [*port_faults([deployment.cluster.port]), *memory]:
                 raise CommandError(*faults)
             run.remove()  # files of a runtime that has stopped serving
@@ -105,7 +105,7 @@ class ComposeRuntime(SideBySide):
     def render(self, deployment: Deployment) -> dict[str, str]:
         cluster, plan = deployment.cluster, deployment.plan
         references = {name: image.reference for name, image in _worker_images(deployment).items()}
-        memory = {name: memory_limit(model) for name, model in deployment.models.items()}
+        memory = {name: memory_limit(model, cluster.settings) for name, model in deployment.models.items()}
         addresses = {worker.name: f"{worker.name}:{render_compose.PORT}" for worker in plan.workers}
         folder = (deployment.run.path / self.members).parent
         return {

@@ -47,7 +47,7 @@ class LocalRuntime(SideBySide):
         planned = plan_here(cluster, run)
         deployment = with_default_ports(planned)
         require(NGINX)
-        if faults := memory_faults(planned.plan, planned.hardware, planned.models):
+        if faults := memory_faults(planned.plan, planned.hardware, planned.models, cluster.settings):
             raise CommandError(*faults)
         running = supervisor.is_running(run)
         if running and run.has_files(self.render(unchanged := _with_running_ports(planned))):

@@ -121,7 +121,7 @@ class SwarmRuntime(Runtime):
             model.name: render_swarm.Pool(
                 deployment.replicas[model.name],
                 worker_images[model.name].reference,
-                memory_limit(deployment.models[model.name]),
+                memory_limit(deployment.models[model.name], deployment.cluster.settings),
                 deployment.volumes[model.name],
                 deployment.has_gpus,
             )

@@ -15,8 +15,13 @@ from scripts.cluster.config import ROOT
 from scripts.host.wheelhouse import read_pins
 from worker.decode import vips  # puts pyvips on the import path
 
+
+def _pins(lock: Path) -> list[tuple[str, str]]:
+    return [(name, version) for name, _, version in (pin.partition("==") for pin in read_pins(lock.read_text()))]
+
+
 OWN = {"README.md", "requirements.txt"}
-PINS = [(lock.parent, *pin.split("==")) for lock in VENDORED for pin in read_pins(lock.read_text())]
+PINS = [(lock.parent, name, version) for lock in VENDORED for name, version in _pins(lock)]
 
 
 def files(folder: Path, below: Path) -> set[str]:
@@ -26,7 +31,7 @@ def files(folder: Path, below: Path) -> set[str]:
 
 @pytest.mark.parametrize("lock", VENDORED)
 def test_there_are_at_most_three_and_nothing_beside_them(lock: Path) -> None:
-    pins = [pin.split("==") for pin in read_pins(lock.read_text())]
+    pins = _pins(lock)
     assert 1 <= len(pins) <= 3
     assert len(lock.read_text().splitlines()) == 2 * len(pins)  # one hash each, and nothing else
     folders = {folder for name, version in pins for folder in (name, f"{name}-{version}.dist-info")}
@@ -54,8 +59,10 @@ def test_it_is_pure_python_and_its_licence_is_here_and_in_notice(folder: Path, n
     assert f"{name} {version} (" in (ROOT / "NOTICE").read_text()
 
 
-@pytest.mark.parametrize(("module", "name"), [(tomlkit, "tomlkit"), (sys.modules[vips.Image.__module__.split(".")[0]], "pyvips")])
+@pytest.mark.parametrize(
+    ("module", "name"), [(tomlkit, "tomlkit"), (sys.modules[vips.Image.__module__.split(".")[0]], "pyvips")]
+)
 def test_what_is_imported_is_the_vendored_version(module: ModuleType, name: str) -> None:
-    ((folder, version),) = [(folder, version) for folder, pinned, version in PINS if pinned == name]
+    folder, version = next((folder, version) for folder, pinned, version in PINS if pinned == name)
     assert Path(str(module.__file__)).parent == folder / name
     assert module.__version__ == version

@@ -20,6 +20,8 @@ PHOTOS = '[[models]]\nname = "photos"\nfolder = "worker/photos"\n'
 LARGE = {"photos": ModelInfo("openvino", Path("a.jpg"), 100_000_000)}
 FIRST_UNPRIVILEGED_PORT = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 
+LIMITS = {"decode_mb": 320, "queue": 64}  # 588 MB in flight: 320, three copies of two 32 MiB bodies, 64 of 1 MiB
+
 
 def with_memory(megabytes: int) -> Hardware:
     return replace(recorded("two-cores"), memory_bytes=megabytes * 1_000_000)
@@ -82,19 +84,19 @@ def test_an_ordinary_account_cannot_use_ports_below_1024() -> None:
         assert port_faults([80]) == ["port 80: only root may listen below 1024: set a higher port in cluster.toml"]
 
 
-def test_a_worker_needs_its_base_memory_and_twice_its_model_files() -> None:
+def test_a_worker_needs_its_base_memory_twice_its_model_files_and_its_requests_in_flight() -> None:
     _, plans = planned()
-    assert memory_faults(plans, with_memory(700), LARGE) == []
-    assert memory_faults(plans, with_memory(699), LARGE) == [
-        "memory: found 699 MB, needed about 700 MB for 2 workers: set fewer workers in cluster.toml"
+    assert memory_faults(plans, with_memory(1_877), LARGE, LIMITS) == []
+    assert memory_faults(plans, with_memory(1_876), LARGE, LIMITS) == [
+        "memory: found 1876 MB, needed about 1876 MB for 2 workers: set fewer workers in cluster.toml"
     ]
 
 
 def test_a_torch_worker_needs_more_memory() -> None:
     _, plans = planned()
     models = {"photos": replace(LARGE["photos"], engine="torch")}
-    assert memory_faults(plans, with_memory(1_000), models) == [
-        "memory: found 1000 MB, needed about 1300 MB for 2 workers: set fewer workers in cluster.toml"
+    assert memory_faults(plans, with_memory(1_000), models, LIMITS) == [
+        "memory: found 1000 MB, needed about 2476 MB for 2 workers: set fewer workers in cluster.toml"
     ]
 
 
@@ -102,5 +104,5 @@ def test_each_model_counts_only_for_its_own_workers() -> None:
     text = f'{PHOTOS}[[models]]\nname = "tiny"\nfolder = "tiny"\n'
     plans = plan(parse_cluster(text, "c.toml"), {"this": recorded("two-cores")})
     models = LARGE | {"tiny": ModelInfo("openvino", Path("a.jpg"), 1_000_000)}
-    assert memory_faults(plans, with_memory(502), models) == []
-    assert len(memory_faults(plans, with_memory(501), models)) == 1
+    assert memory_faults(plans, with_memory(1_679), models, LIMITS) == []
+    assert len(memory_faults(plans, with_memory(1_678), models, LIMITS)) == 1
