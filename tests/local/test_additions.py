@@ -74,7 +74,8 @@ environment = environments.serving(model.needs)
 image = images.worker_image(model.needs, gpu=False)
 print(json.dumps([
     cluster.engine, model.engine, model.bytes, image.repository, environment.folder.name,
-    [lock.name for lock in environment.locks], [lock.name for lock in sbom.LOCKS["arithmetic"]], memory_limit(model, {"decode_mb": 320, "queue": 64}),
+    [lock.name for lock in environment.locks], [lock.name for lock in sbom.LOCKS["arithmetic"]], 
+    memory_limit(model, cluster.settings),
 ]))
 """
 
@@ -158,7 +159,7 @@ def test_the_control_side_reads_the_declaration_by_a_bare_interpreter(kit: Kit) 
     assert found == [
         "arithmetic", "arithmetic", weighs, "wanwu-worker-arithmetic", "serve-arithmetic",
         ["base.txt", "local.txt", "arithmetic.txt"], ["base.txt", "arithmetic.txt"],
-        2 * (40_000_000 + 2 * weighs) + 2_000_000_000,
+        2 * (40_000_000 + 2 * weighs) + 588_435_456,
     ]  # fmt: skip
 
 

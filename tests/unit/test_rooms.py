@@ -22,7 +22,7 @@ SCRIPTS = (
     "commands",
     "__main__",
 )
-WORKER = ("contract", "decode", "models", "engines", "process", "pipeline", "api", "app")
+WORKER = ("_vendor", "contract", "decode", "models", "engines", "process", "pipeline", "api", "app")
 RUNTIMES = ("local", "compose", "swarm")
 
 
