@@ -74,7 +74,7 @@ environment = environments.serving(model.needs)
 image = images.worker_image(model.needs, gpu=False)
 print(json.dumps([
     cluster.engine, model.engine, model.bytes, image.repository, environment.folder.name,
-    [lock.name for lock in environment.locks], [lock.name for lock in sbom.LOCKS["arithmetic"]], 
+    [lock.name for lock in environment.locks], [lock.name for lock in sbom.LOCKS["arithmetic"]],
     memory_limit(model, cluster.settings),
 ]))
 """
