@@ -190,7 +190,7 @@ class Attack:
         before, log, started = dict(self.target.pids()), self.target.gate_log.stat().st_size, time.monotonic()
         for pid in before.values():
             reset_high_water(pid)
-        resting = max(map(high_water, before.values()))  # malloc may keep what an earlier case took: its fault, not ours
+        resting = max(map(high_water, before.values()))  # malloc may keep what an earlier case took
         self.peaks.clear()
         answers = act()
         ended = time.monotonic()
