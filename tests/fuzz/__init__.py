@@ -13,7 +13,6 @@ from typing import Protocol
 from hypothesis.strategies import SearchStrategy
 
 TARGETS = ("decode", "forms", "json_bodies", "tensors", "model_toml", "cluster_toml")
-MEMORY_BYTES = 700_000_000  # that a target may hold, as a worker may
 INPUT_S = 30  # that one input may take before it counts as a hang
 Check = Callable[[bytes], None]
 

@@ -19,8 +19,9 @@ import hypothesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.fuzz import MEMORY_BYTES, Check, Target
+from tests.fuzz import Check, Target
 from tests.fuzz.progress import Progress
+from tests.hostile import WORKER_BYTES
 from tests.processes import high_water, reset_high_water
 
 BATCH = 10  # drawn inputs between two looks at the clock
@@ -82,8 +83,8 @@ class Fuzzer:
         finally:
             held = high_water(os.getpid())
             self.progress.end(held)
-        if held > MEMORY_BYTES:
-            raise TooMuchMemory(f"found {held // 10**6} MB, needed at most {MEMORY_BYTES // 10**6} MB")
+        if held > WORKER_BYTES:
+            raise TooMuchMemory(f"found {held // 10**6} MB, needed at most {WORKER_BYTES // 10**6} MB")
 
     def _attempt(self, check: Check) -> Callable[[bytes, int], None]:
         def attempt(data: bytes, number: int) -> None:

@@ -19,6 +19,6 @@ def posted(post: Post, data: bytes) -> None:
         path, headers = json.loads(line)
         Headers(headers)
         path.encode("ascii")
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         return
     post(path, body, headers)

@@ -11,6 +11,7 @@ SERVED, BAD, UNKNOWN_TYPE, UNFIT = 200, 400, 415, 422
 NEVER = frozenset({UNFIT})  # no server may answer this image
 PERHAPS = frozenset({SERVED, UNFIT})  # a valid image at a high price, or a tolerable fault: answered or refused
 BLOCK = 1 << 20
+WORKER_BYTES = 700_000_000  # that a worker of a small model may hold, its network included
 
 
 @dataclass(frozen=True)

@@ -19,21 +19,21 @@ def test_a_short_run_finds_nothing(target: str, tmp_path: Path) -> None:
     assert (outcome.executions >= EXAMPLES, failures) == (True, [])
 
 
-def faults(target: str, out: Path) -> dict[bytes, str]:
+def faults(target: str, out: Path, examples: int = 100) -> dict[bytes, str]:
     """Fuzz a faulty target; return the last line about each failing input."""
-    (outcome,) = fuzz([target], out, LONG_S, 300, package=FAULTY)
+    (outcome,) = fuzz([target], out, LONG_S, examples, package=FAULTY)
     assert outcome.executions > 0
     return {path.read_bytes(): path.with_suffix(".txt").read_text().splitlines()[-1] for path in outcome.failures}
 
 
 def test_each_exception_is_saved_once(tmp_path: Path) -> None:
-    found = faults("raises", tmp_path)
+    found = faults("raises", tmp_path, 300)
     assert "ValueError: too long" in found.values()
     assert len(set(found.values())) == len(found) <= 2
 
 
 def test_an_input_that_takes_too_much_memory_is_saved(tmp_path: Path) -> None:
-    found = faults("holds", tmp_path)
+    found = faults("holds", tmp_path, 20)
     assert [line.partition(": ")[2].split(" ")[0] for line in found.values()] == ["found"]
     assert all(data != b"little" for data in found)
 

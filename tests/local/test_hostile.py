@@ -16,7 +16,7 @@ import pytest
 from nginx.gate.__main__ import DEFAULT_INTERVAL_S, INTERVAL_VARIABLE
 from scripts.runtimes.run_directory import RunDir
 from tests import folders, zero_shot_folders
-from tests.hostile import Case, bodies, clients, gif, jpeg, other, png, tiff, webp
+from tests.hostile import WORKER_BYTES, Case, bodies, clients, gif, jpeg, other, png, tiff, webp
 from tests.local.gateway_harness import ROOT, Gateway
 from tests.local.hostile_harness import HEADER, MEGABYTE, TABLE, Answer, Attack, Standing, Target
 from tests.local.worker_harness import running
@@ -29,7 +29,6 @@ PHOTO = (ROOT / "worker/photos/golden/coffee.jpg").read_bytes()
 WORKER = SETTINGS["worker"].variable
 PHOTO_TYPE = {"Content-Type": "image/jpeg"}
 DEADLINE_S = LIMITS["deadline_s"].default
-MEMORY_BYTES = 700 * MEGABYTE  # of a worker of the embedded model, its network included
 TEXT_MEMORY_BYTES = 1_500 * MEGABYTE  # of one that holds torch, too
 
 KINDS: dict[str, Sequence[Case]] = {
@@ -58,7 +57,7 @@ def target(service: Service) -> Target:
         return {name: child for name, pid in named.items() if name for child in children(pid)[:1]}
 
     ordinary = ("/predict", PHOTO, PHOTO_TYPE)
-    return Target(service.port, pids, run.logs / "gate.log", ordinary, DEADLINE_S, MEMORY_BYTES)
+    return Target(service.port, pids, run.logs / "gate.log", ordinary, DEADLINE_S, WORKER_BYTES)
 
 
 @pytest.fixture(scope="module")
