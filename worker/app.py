@@ -21,9 +21,9 @@ from worker.engines import load_engine
 from worker.engines.warm_up import warm_up
 from worker.models.folder import ModelFolder, read_folder, verify_files
 from worker.models.golden import check_golden
-from worker.pipeline.admission import Admission
+from worker.pipeline.admission import Admission, Deadline
 from worker.pipeline.batcher import Batcher
-from worker.pipeline.classifier import Classifier, identity
+from worker.pipeline.classifier import Classifier, OpenImage, identity
 from worker.pipeline.engine_guard import EngineGuard
 from worker.pipeline.explainer import Explainer
 from worker.pipeline.text_embeddings import open_text_heads
@@ -105,7 +105,7 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
     decoders = DECODERS_PER_CPU * len(settings.cpus)
     observe = partial(service.deferred, metrics.observe_stages)
     classifier = Classifier(
-        lambda data, deadline: folder.input.images(data, replace(bounds, left=deadline.left)),
+        partial(_open_image, folder, bounds),
         batcher.submit,
         observe,
         decoders,
@@ -114,6 +114,11 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
     )
     explainer = Explainer(batcher.submit, head, folder.output)
     return Loaded(folder, engine.name, engine.precision, engine.choice.reason, classifier, batcher, explainer, texts)
+
+
+def _open_image(folder: ModelFolder, bounds: Bounds, data: bytes, deadline: Deadline) -> OpenImage:
+    image = folder.input.open(data, replace(bounds, left=deadline.left))
+    return OpenImage(image.large, partial(folder.input.inputs, image))
 
 
 def _leave(state: Health, batcher: Batcher, fault: str) -> None:

@@ -82,6 +82,8 @@ def _open_tiff(data: bytes) -> File:
 
 
 def _require_pixels(file: File, max_pixels: int) -> None:
+    if file.width < 1 or file.height < 1:
+        raise ValueError(f"its header says {file.width} x {file.height} pixels")
     if file.width * file.height > max_pixels:
         raise ServiceError(
             ErrorCode.TOO_MANY_PIXELS,

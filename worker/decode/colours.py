@@ -52,7 +52,9 @@ def to_bytes(image: vips.Image, pixels: Pixels) -> vips.Image:
     limits = INTEGER_RANGES[image.format]
     black, white = pixels.range or (int(limits.min), int(limits.max))
     scale = BYTE / (white - black)
-    return image.cast("double").linear([scale], [-black * scale]).rint().cast("uchar")
+    # float holds 24 bits of a whole number.
+    wide = image.cast("double" if STREAMED[image.format] > 2 else "float")
+    return wide.linear([scale], [-black * scale]).rint().cast("uchar")
 
 
 def bytes_a_pixel(image: vips.Image) -> int:

@@ -18,6 +18,7 @@ from worker.decode.vips import Left, reason
 # An image is shrunk while it is decoded only if this many times the network's size is left: what the network's own
 # filter then sees differs from the whole image by less than a grey level on average.
 MARGIN = 2
+LARGE_PIXELS = 16_000_000  # most phones' photographs have fewer
 MODES = {1: "L", 3: "RGB", 4: "RGBX"}
 
 
@@ -47,6 +48,11 @@ class EncodedImage:
     def size(self) -> tuple[int, int]:
         """The upright image's (width, height) in pixels."""
         return self._orientation.size(self._file.width, self._file.height)
+
+    @property
+    def large(self) -> bool:
+        """Whether decoding takes so long that ordinary images should not wait for it."""
+        return self._file.width * self._file.height > LARGE_PIXELS
 
     def scaled(self, geometry: Geometry, exact: bool = False) -> np.ndarray:
         """Return the image as the network sees it, uint8 [height, width, channels].

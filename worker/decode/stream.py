@@ -9,6 +9,7 @@ from worker.decode import colours, tiff, vips
 from worker.decode.pixels import RGB, Pixels
 from worker.decode.vips import Left
 
+FRAME, MAX_FRAMES = b"ANMF", 10_000  # its chunk in an animated WebP
 WATCHED_PIXELS = 10**6  # images below are decoded before a check of the deadline would pay
 ROWS = 64  # that a pipeline buffers, at most
 # Bytes that the decoder of a format holds for every pixel, where it needs the whole image: measured at 64 megapixels.
@@ -18,10 +19,23 @@ JPEG_SHRINKS = (1, 2, 4, 8)
 TILED_PIXELS = 2  # that tiles may have for each pixel of a large image
 
 
+def _require_frames(data: bytes) -> None:
+    """Raise ServiceError if the WebP `data` has more frames than libwebp's demultiplexer, which takes time to the
+    square of their number, reads at once."""
+    frames = data.count(FRAME)
+    if frames > MAX_FRAMES:
+        raise ServiceError(
+            ErrorCode.IMAGE_TOO_COSTLY,
+            f"found a WebP of {frames} frames, needed at most {MAX_FRAMES}: send the first frame alone",
+        )
+
+
 class StreamedFile:
     """An image file whose header libvips has read. Raise what libvips raises if the header is damaged."""
 
     def __init__(self, data: bytes, kind: str, directory: tiff.Directory | None = None) -> None:
+        if kind == "WebP":
+            _require_frames(data)
         self._data, self.kind, self._directory = data, kind, directory
         self._header = vips.open_lazily(data, kind)
         self.width, self.height = self._header.width, self._header.height
@@ -65,9 +79,13 @@ class StreamedFile:
             image = self._header
         directory = self._directory
         alpha = directory.alpha if directory else image.hasalpha() > 0
+        shrink = factor if self.kind != "JPEG" else 1
+        # Before the other steps it saves most, but colours behind transparency, and values out of range, come first.
+        if shrink > 1 and not alpha and not pixels.range and image.format in colours.STREAMED:
+            image, shrink = image.shrink(shrink, shrink, ceil=True), 1
         image = colours.select(image, pixels, alpha, bool(directory and directory.associated_alpha))
-        if factor > 1 and self.kind != "JPEG":
-            image = image.shrink(factor, factor, ceil=True)
+        if shrink > 1:
+            image = image.shrink(shrink, shrink, ceil=True)
         return vips.to_array(image, left if self.read_pixels > WATCHED_PIXELS else None)
 
     def require_served(self, max_pixels: int) -> None:

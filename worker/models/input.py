@@ -7,7 +7,7 @@ import numpy as np
 
 from worker.contract.fields import TomlReader
 from worker.contract.limits import LIMITS
-from worker.decode import COLOUR, INTERPOLATIONS, ROUNDINGS, Bounds, Geometry, Pixels, open_image
+from worker.decode import COLOUR, INTERPOLATIONS, ROUNDINGS, Bounds, EncodedImage, Geometry, Pixels, open_image
 from worker.models.tiles import MERGES, Tiles, merged
 
 RGB = 3
@@ -37,13 +37,16 @@ class Input:
         """(height, width, channels) of the network's input."""
         return *self.geometry.size, self.pixels.channels
 
-    def images(self, data: bytes, bounds: Bounds) -> list[np.ndarray]:
-        """Return the network's inputs for the image file `data`, one for each tile: uint8 [H, W, C].
-
-        Raise ServiceError if the image cannot be decoded, exceeds its bounds or makes too many tiles.
-        """
+    def open(self, data: bytes, bounds: Bounds) -> EncodedImage:
+        """Read the header of the image file `data`; raise ServiceError if it is damaged or exceeds `bounds`."""
         max_pixels = min(self.max_pixels or bounds.max_pixels, bounds.max_pixels)
-        image = open_image(data, replace(bounds, max_pixels=max_pixels), self.pixels)
+        return open_image(data, replace(bounds, max_pixels=max_pixels), self.pixels)
+
+    def inputs(self, image: EncodedImage) -> list[np.ndarray]:
+        """Return the network's inputs for `image`, one for each tile: uint8 [H, W, C].
+
+        Raise ServiceError if the image cannot be decoded or makes too many tiles.
+        """
         boxes = self.tiles.boxes(*image.size) if self.tiles else []
         if len(boxes) < 2:  # the image is no larger than a tile
             return [image.scaled(self.geometry, self.exact)]
@@ -57,9 +60,9 @@ class Input:
     def logits(self, data: bytes, bounds: Bounds, infer: Infer) -> np.ndarray:
         """Return the logits [classes] of the image file `data`; `infer` computes those of each tile on its own.
 
-        Raise ServiceError as `images` does.
+        Raise ServiceError as `open` and `inputs` do.
         """
-        return self.merged([infer(tile[np.newaxis])[0] for tile in self.images(data, bounds)])
+        return self.merged([infer(tile[np.newaxis])[0] for tile in self.inputs(self.open(data, bounds))])
 
 
 def read_input(reader: TomlReader) -> Input:

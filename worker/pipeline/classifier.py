@@ -12,11 +12,21 @@ from worker.pipeline.admission import Deadline
 from worker.pipeline.batcher import InferenceResult, PendingInput
 from worker.pipeline.turns import Turnstile
 
-Decode = Callable[[bytes, Deadline], Sequence[np.ndarray]]  # an image file -> its tiles, each uint8 [H, W, C]
 Submit = Callable[[np.ndarray, bool], PendingInput]  # queue an input; the flag says whether in the background
 Merge = Callable[[Sequence[np.ndarray]], np.ndarray]  # the logits [classes] of every tile -> of the image
 Observe = Callable[[float, float, float], None]  # one image's seconds: queue, decoding, inference
 Head = Callable[[np.ndarray], np.ndarray]  # the network's output, float32 [..., D] -> logits [..., classes]
+
+
+@dataclass(frozen=True)
+class OpenImage:
+    """An image whose header has been read: whether it is `large`, and how to decode its tiles, each uint8 [H, W, C]."""
+
+    large: bool
+    tiles: Callable[[], Sequence[np.ndarray]]
+
+
+Open = Callable[[bytes, Deadline], OpenImage]  # an image file -> its header
 
 
 def identity(outputs: np.ndarray) -> np.ndarray:
@@ -51,22 +61,22 @@ def result_of(pending: PendingInput, deadline: Deadline) -> InferenceResult:
 class Classifier:
     """Take the bytes of an image through the stages and measure each stage.
 
-    At most `decoders` images are decoded at once. Decoding and queueing let ordinary work go before `background` work.
+    At most `decoders` images are decoded at once, and one large one besides: no other waits for it. Decoding and
+    queueing let ordinary work go before `background` work.
     """
 
     def __init__(
         self,
-        decode: Decode,
+        open_image: Open,
         submit: Submit,
         observe: Observe,
         decoders: int,
         head: Head = identity,
         merge: Merge = single_tile,
     ) -> None:
-        self._decode, self._submit, self._observe = decode, submit, observe
+        self._open, self._submit, self._observe = open_image, submit, observe
         self._head, self._merge = head, merge
-        # Decoding the largest permitted image takes much memory: bound how many are decoded at once.
-        self._decoders = Turnstile(decoders)
+        self._decoders, self._large_decoder = Turnstile(decoders), Turnstile(1)
 
     def with_head(self, head: Head) -> "Classifier":
         """Return a copy with another head; it shares the stages and the bound on decoding."""
@@ -101,8 +111,10 @@ class Classifier:
 
     def _tiles(self, image: bytes, deadline: Deadline, background: bool) -> Sequence[np.ndarray]:
         deadline.check()
-        with self._decoders.place(deadline, background):
-            tiles = self._decode(image, deadline)
+        opened = self._open(image, deadline)
+        turnstile = self._large_decoder if opened.large else self._decoders
+        with turnstile.place(deadline, background):
+            tiles = opened.tiles()
         deadline.check()
         return tiles
 

@@ -131,8 +131,12 @@ def test_a_fault_names_the_key_and_the_requirement(text: str, fault: str) -> Non
 # Inputs
 
 
+def inputs(model: Input, data: bytes) -> list[np.ndarray]:
+    return model.inputs(model.open(data, Bounds()))
+
+
 def test_a_grey_network_gets_one_channel() -> None:
-    (found,) = read(GREY).images(images.encoded(images.photo(), "PNG"), Bounds())
+    (found,) = inputs(read(GREY), images.encoded(images.photo(), "PNG"))
     assert (found.shape, found.dtype.name) == ((24, 32, 1), "uint8")
 
 
@@ -140,15 +144,15 @@ def test_the_lower_of_the_two_pixel_limits_applies() -> None:
     data = images.encoded(images.photo((40, 50)), "PNG")
     limited = read(PLAIN + "max_pixels = 1999")
     for model, worker, limit in ((limited, 64_000_000, 1999), (read(PLAIN), 1500, 1500), (limited, 1000, 1000)):
-        error = error_of(model.images, data, Bounds(worker))
+        error = error_of(model.open, data, Bounds(worker))
         assert error.code is ErrorCode.TOO_MANY_PIXELS
         assert f"needed at most {limit} " in error.message
-    assert len(limited.images(images.encoded(images.photo((40, 40)), "PNG"), Bounds())) == 1
+    assert len(inputs(limited, images.encoded(images.photo((40, 40)), "PNG"))) == 1
 
 
 def test_each_tile_is_a_part_of_the_upright_image_scaled_to_size() -> None:
     image, model = images.photo((61, 47)), read(PLAIN + "resize = 40" + TILES)
-    found = model.images(images.turned(image, 6), Bounds())
+    found = inputs(model, images.turned(image, 6))
     assert model.tiles
     boxes = model.tiles.boxes(61, 47)
     assert len(found) == len(boxes) > 4
@@ -159,7 +163,7 @@ def test_each_tile_is_a_part_of_the_upright_image_scaled_to_size() -> None:
 
 def test_an_image_no_larger_than_a_tile_is_preprocessed_as_without_tiles() -> None:
     data = images.encoded(images.photo((30, 20)), "PNG")
-    (tiled,), (plain,) = (read(PLAIN + "resize = 40" + more).images(data, Bounds()) for more in (TILES, ""))
+    (tiled,), (plain,) = (inputs(read(PLAIN + "resize = 40" + more), data) for more in (TILES, ""))
     assert np.array_equal(tiled, plain)
 
 

@@ -1,8 +1,9 @@
 """The path of one image through the stages, with a real batcher and real metrics."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from tests.wait import until
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.pipeline.admission import Deadline
 from worker.pipeline.batcher import Batcher
-from worker.pipeline.classifier import Classifier
+from worker.pipeline.classifier import Classifier, Open, OpenImage
 from worker.process.metrics import Metrics, create_metrics
 
 
@@ -21,6 +22,11 @@ def decode(data: bytes, deadline: Deadline) -> list[np.ndarray]:
     if data == b"bad":
         raise ServiceError(ErrorCode.UNDECODABLE, "bad")
     return [np.full((2, 2, 3), value, np.uint8) for value in data]
+
+
+def opening(decode: Callable[[bytes, Deadline], Sequence[np.ndarray]], large: bytes = b"") -> Open:
+    """Return a function that opens an image and decodes it by `decode`; images that start with `large` are large."""
+    return lambda data, deadline: OpenImage(bool(large) and data.startswith(large), partial(decode, data, deadline))
 
 
 def sums(images: Sequence[np.ndarray]) -> np.ndarray:
@@ -38,16 +44,33 @@ def count(metrics: Metrics, stage: str) -> float | None:
 
 def test_an_image_is_decoded_run_and_measured(metrics: Metrics) -> None:
     batcher = Batcher(sums, {1: 1.0}, lambda size: None)
-    classifier = Classifier(decode, batcher.submit, metrics.observe_stages, 1)
+    classifier = Classifier(opening(decode), batcher.submit, metrics.observe_stages, 1)
     found = classifier.start(b"\3", Deadline(30)).result(Deadline(30))
     assert found.logits.tolist() == [12, 12, 12]
     assert min(found.queue_s, found.decode_s, found.inference_s) >= 0
     assert [count(metrics, stage) for stage in ("decode", "queue", "inference")] == [1, 1, 1]
 
 
+def test_a_small_image_does_not_wait_for_large_ones(metrics: Metrics) -> None:
+    finish, batcher = threading.Event(), Batcher(sums, {1: 1.0}, lambda size: None)
+
+    def slow(data: bytes, deadline: Deadline) -> list[np.ndarray]:
+        if data == b"\7":
+            finish.wait()
+        return decode(data, deadline)
+
+    classifier = Classifier(opening(slow, b"\7"), batcher.submit, metrics.observe_stages, 1)
+    with ThreadPoolExecutor(3) as pool:
+        large = [pool.submit(classifier.start, b"\7", Deadline(30)) for _ in range(3)]
+        assert classifier.start(b"\3", Deadline(30)).result(Deadline(30)).logits.tolist() == [12, 12, 12]
+        assert not any(future.done() for future in large)
+        finish.set()
+        assert [future.result().result(Deadline(30)).logits[0] for future in large] == [28, 28, 28]
+
+
 def test_an_undecodable_image_is_never_queued(metrics: Metrics) -> None:
     batcher = Batcher(sums, {1: 1.0}, lambda size: None)
-    classifier = Classifier(decode, batcher.submit, metrics.observe_stages, 1)
+    classifier = Classifier(opening(decode), batcher.submit, metrics.observe_stages, 1)
     assert code_of(classifier.start, b"bad", Deadline(30)) is ErrorCode.UNDECODABLE
     assert batcher.queued == 0
     assert count(metrics, "decode") == 0
@@ -62,7 +85,9 @@ def test_an_image_whose_deadline_passed_leaves_the_queue(metrics: Metrics) -> No
         ran.extend(image[0, 0, 0].item() for image in images)
         return sums(images)
 
-    classifier = Classifier(decode, Batcher(blocked, {1: 1.0}, lambda size: None).submit, metrics.observe_stages, 1)
+    classifier = Classifier(
+        opening(decode), Batcher(blocked, {1: 1.0}, lambda size: None).submit, metrics.observe_stages, 1
+    )
     first, late, last = (classifier.start(bytes([number]), Deadline(30)) for number in (1, 2, 3))
     assert entered.wait(30)
     assert code_of(late.result, Deadline(0.01)) is ErrorCode.DEADLINE
@@ -77,7 +102,7 @@ def test_the_failure_of_a_run_reaches_its_image(metrics: Metrics) -> None:
         raise ArithmeticError("overflow")
 
     batcher = Batcher(fail, {1: 1.0}, lambda size: None)
-    started = Classifier(decode, batcher.submit, metrics.observe_stages, 1).start(b"\3", Deadline(30))
+    started = Classifier(opening(decode), batcher.submit, metrics.observe_stages, 1).start(b"\3", Deadline(30))
     with pytest.raises(ArithmeticError, match="overflow"):
         started.result(Deadline(30))
 
@@ -95,7 +120,7 @@ def test_all_tiles_are_queued_together_and_their_logits_merged(metrics: Metrics)
         return sums(images)
 
     batcher = Batcher(blocked, {1: 1.0, 4: 4.0}, sizes.append)
-    classifier = Classifier(decode, batcher.submit, metrics.observe_stages, 1, lambda row: row * 10, largest)
+    classifier = Classifier(opening(decode), batcher.submit, metrics.observe_stages, 1, lambda row: row * 10, largest)
     started = classifier.start(b"\1\7\2\3\4", Deadline(30))
     assert entered.wait(30)
     gate.set()
@@ -116,7 +141,7 @@ def test_when_the_deadline_passes_no_tile_stays_in_the_queue(metrics: Metrics) -
         return sums(images)
 
     batcher = Batcher(blocked, {1: 1.0}, lambda size: None)
-    classifier = Classifier(decode, batcher.submit, metrics.observe_stages, 1, merge=largest)
+    classifier = Classifier(opening(decode), batcher.submit, metrics.observe_stages, 1, merge=largest)
     running = classifier.start(b"\4", Deadline(30))
     assert entered.wait(30)
     late = classifier.start(b"\1\2\3", Deadline(30))
@@ -129,7 +154,9 @@ def test_when_the_deadline_passes_no_tile_stays_in_the_queue(metrics: Metrics) -
 
 
 def test_only_an_image_of_one_tile_has_a_heat_map(metrics: Metrics) -> None:
-    classifier = Classifier(decode, Batcher(sums, {1: 1.0}, lambda size: None).submit, metrics.observe_stages, 1)
+    classifier = Classifier(
+        opening(decode), Batcher(sums, {1: 1.0}, lambda size: None).submit, metrics.observe_stages, 1
+    )
     assert classifier.start_with_input(b"\1", Deadline(30))[0].shape == (2, 2, 3)
     assert code_of(classifier.start_with_input, b"\1\2", Deadline(30)) is ErrorCode.BAD_PARAMETER
 
@@ -143,7 +170,9 @@ def test_waiting_for_a_decoder_ends_at_the_deadline_and_nothing_is_decoded(metri
         decoded.append(data)
         return decode(data, deadline)
 
-    classifier = Classifier(slow, Batcher(sums, {1: 1.0}, lambda size: None).submit, metrics.observe_stages, decoders=1)
+    classifier = Classifier(
+        opening(slow), Batcher(sums, {1: 1.0}, lambda size: None).submit, metrics.observe_stages, decoders=1
+    )
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(classifier.start, b"\1", Deadline(30))
         assert entered.wait(30)
@@ -159,7 +188,7 @@ def test_an_image_decoded_too_late_is_not_queued(metrics: Metrics) -> None:
         return decode(data, deadline)
 
     batcher = Batcher(sums, {1: 1.0}, lambda size: None)
-    classifier = Classifier(slow, batcher.submit, metrics.observe_stages, decoders=1)
+    classifier = Classifier(opening(slow), batcher.submit, metrics.observe_stages, decoders=1)
     assert code_of(classifier.start, b"\1", Deadline(0.05)) is ErrorCode.DEADLINE
     assert batcher.queued == 0
 
@@ -172,7 +201,7 @@ def test_an_image_whose_client_has_gone_leaves_the_queue(metrics: Metrics) -> No
         return sums(images)
 
     batcher = Batcher(blocked, {1: 1.0}, lambda size: None)
-    classifier = Classifier(decode, batcher.submit, metrics.observe_stages, 1)
+    classifier = Classifier(opening(decode), batcher.submit, metrics.observe_stages, 1)
     classifier.start(b"\1", Deadline(30))
     left = classifier.start(b"\2", Deadline(30))
     gone.set()
@@ -183,7 +212,7 @@ def test_an_image_whose_client_has_gone_leaves_the_queue(metrics: Metrics) -> No
 
 def test_the_tiles_of_one_image_let_single_images_pass(metrics: Metrics) -> None:
     batcher = Batcher(sums, {1: 1.0}, lambda size: None)
-    classifier = Classifier(decode, batcher.submit, metrics.observe_stages, 1, merge=largest)
+    classifier = Classifier(opening(decode), batcher.submit, metrics.observe_stages, 1, merge=largest)
     assert [tile.background for tile in classifier.start(b"\1", Deadline(30)).tiles] == [False]
     assert [tile.background for tile in classifier.start(b"\1\2", Deadline(30)).tiles] == [True, True]
     assert [tile.background for tile in classifier.start(b"\1", Deadline(30), True).tiles] == [True]
