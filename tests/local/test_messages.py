@@ -47,7 +47,7 @@ from worker.models.tiles import Tiles
 from worker.models.zero_shot import Embedding
 from worker.pipeline.admission import Admission, Deadline
 from worker.pipeline.batcher import Batcher
-from worker.pipeline.classifier import Classifier
+from worker.pipeline.classifier import Classifier, OpenImage
 from worker.pipeline.embedding_jobs import EmbeddingJobs
 from worker.process.health import BROKEN, Health
 from worker.process.metrics import create_metrics
@@ -161,7 +161,7 @@ def ready_without_a_model() -> object:
 def in_tiles() -> object:
     batcher = Batcher(lambda images: np.zeros((len(images), 2), np.float32), {1: 1.0}, lambda size: None)
     two = [np.zeros((2, 2, 3), np.uint8)] * 2
-    return Classifier(lambda *_: two, batcher.submit, lambda *seconds: None, 1).start_with_input(b"", Deadline(1))
+    return Classifier(lambda *_: OpenImage(False, lambda: two), batcher.submit, lambda *seconds: None, 1).start_with_input(b"", Deadline(1))
 
 
 def late() -> object:

@@ -6,8 +6,6 @@ from PIL import Image
 
 from worker.decode.geometry import Cut
 
-ORIENTATION_TAG = 0x0112  # EXIF 2.3, tag 274
-
 
 @dataclass(frozen=True)
 class Orientation:

@@ -41,10 +41,12 @@ def check_label_count(labels: Labels, outputs: int) -> None:
 def decoder(folder: ModelFolder) -> Callable[[bytes], np.ndarray]:
     """Return a function from an image's bytes to the whole image as the network sees it, uint8 [H, W, C].
 
+    It decodes every image whole, as the library does that it is compared with.
+
     The function raises ServiceError if the image cannot be decoded.
     """
     model_input = folder.input
-    return partial(decode, geometry=model_input.geometry, pixels=model_input.pixels, exact=model_input.exact)
+    return partial(decode, geometry=model_input.geometry, pixels=model_input.pixels, exact=True)
 
 
 def head(folder: ModelFolder) -> Head:

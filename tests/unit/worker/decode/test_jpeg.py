@@ -84,3 +84,15 @@ def test_the_coefficients_of_a_progressive_image_count() -> None:
         ]
         progressive, baseline = (file.held_bytes(1, COLOUR) for file in files)
         assert progressive - baseline == bytes_a_pixel * 400 * 200
+
+
+@pytest.mark.parametrize("segment", [b"\xff\xe2\x00\x02", b"\xff\xdb\x00\x43" + bytes(65), b"\xff\xd0"])
+def test_more_segments_than_an_image_has_are_refused(segment: bytes) -> None:
+    data = images.encoded(images.photo(), "JPEG")
+    assert decode(data[:2] + segment * 100 + data[2:], WHOLE).shape == (32, 32, 3)
+    assert code_of(open_image, data[:2] + segment * 3000 + data[2:], Bounds(), COLOUR) is ErrorCode.IMAGE_TOO_COSTLY
+
+
+def test_any_number_of_fill_bytes_may_come_before_a_marker() -> None:
+    data = images.encoded(images.photo(), "JPEG")
+    assert np.array_equal(decode(data[:2] + b"\xff" * 1_000_000 + data[2:], WHOLE), decode(data, WHOLE))
