@@ -161,7 +161,8 @@ def ready_without_a_model() -> object:
 def in_tiles() -> object:
     batcher = Batcher(lambda images: np.zeros((len(images), 2), np.float32), {1: 1.0}, lambda size: None)
     two = [np.zeros((2, 2, 3), np.uint8)] * 2
-    return Classifier(lambda *_: OpenImage(False, lambda: two), batcher.submit, lambda *seconds: None, 1).start_with_input(b"", Deadline(1))
+    classifier = Classifier(lambda *_: OpenImage(False, lambda: two), batcher.submit, lambda *seconds: None, 1)
+    return classifier.start_with_input(b"", Deadline(1))
 
 
 def late() -> object:
