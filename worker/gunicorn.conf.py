@@ -11,7 +11,7 @@ from worker.contract.swarm_slot import SlotError, assigned
 from worker.contract.volume import VolumeError, check_volume
 from worker.process import health
 from worker.process.logs import CONFIG
-from worker.process.memory import tune_malloc
+from worker.process.memory import limit_memory, tune_malloc
 from worker.process.slot import pin
 
 SPARE_THREADS = 8  # answer probes and refusals while every admitted image holds a thread
@@ -27,6 +27,7 @@ except (SettingsError, SlotError, VolumeError) as error:
     raise SystemExit(EX_CONFIG) from None
 
 tune_malloc(len(settings.cpus))
+limit_memory(settings.memory_mb, settings.queue + SPARE_THREADS)
 
 bind = settings.bind
 workers = 1

@@ -12,6 +12,7 @@ from worker.contract.cpu_list import format_cpu_list
 from worker.contract.settings import SETTINGS, to_env
 
 NOTICE = "Rendered from compose/cluster.toml by scripts/render; changes here are lost at the next `make up`."
+MEGABYTE = 10**6
 # supervisord has no escapes inside quotes, and takes the rest of a line after " ;" or " #" for a comment.
 UNQUOTABLE = re.compile(r"""["'\\\n]|\s([;#]|$)""")
 
@@ -64,9 +65,16 @@ def worker_environment(cluster: Cluster, worker: Worker, bind: str, folder: str 
 
 
 def programs(
-    cluster: Cluster, plan: Plan, ports: Mapping[str, int], command: Mapping[str, Sequence[str | Path]], root: Path
+    cluster: Cluster,
+    plan: Plan,
+    ports: Mapping[str, int],
+    command: Mapping[str, Sequence[str | Path]],
+    memory: Mapping[str, int],
+    root: Path,
 ) -> str:
     """Return supervisord's programs, one for each worker; `ports` are by worker, `command` lines by model.
+
+    `memory` are the limits of workers in bytes, by model; a GPU worker has none, for its driver reserves much.
 
     Raise CommandError if a path cannot be written in supervisord's configuration.
     """
@@ -76,6 +84,8 @@ def programs(
     sections = [f"; {NOTICE}\n"]
     for worker in plan.workers:
         environment = worker_environment(cluster, worker, f"127.0.0.1:{ports[worker.name]}")
+        if not worker.slot.gpu:
+            environment |= to_env(memory_mb=memory[worker.model] // MEGABYTE)
         variables = ",".join(f'{name}="{_escape(value)}"' for name, value in environment.items())
         sections.append(
             f"[program:{worker.name}]\n"

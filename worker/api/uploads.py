@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from flask import Request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from worker.api import json_text, multipart
 from worker.contract.errors import ErrorCode, ServiceError, cut
@@ -31,7 +32,7 @@ JSON_UPLOAD = msgspec.json.Decoder(JsonUpload)
 class InMemoryRequest(Request):
     """A request whose uploads stay in memory: the body is bounded, and a worker's disk may be read-only."""
 
-    max_content_length = MAX_BODY_BYTES
+    max_content_length = MAX_BODY_BYTES + 1  # werkzeug refuses a body of this length, too
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,8 @@ def check_answer(images: int, each: int, most: int) -> None:
 def read_body(request: Request) -> bytes:
     """Return the whole body; raise RequestEntityTooLarge if it is larger than MAX_BODY_BYTES."""
     body = request.get_data(cache=False)
-    # A chunked body is silently cut off at the limit; only reading further raises the error.
-    request.stream.read(1)
+    if len(body) > MAX_BODY_BYTES:  # a chunked body is silently cut off at werkzeug's limit
+        raise RequestEntityTooLarge
     return body
 
 

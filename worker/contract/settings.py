@@ -67,6 +67,12 @@ def _cpus(text: str) -> frozenset[int]:
     return frozenset(parse_cpu_list(text))
 
 
+def _megabytes(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise ValueError
+    return int(text)
+
+
 def _setting(needed: str, **arguments: object) -> dict[str, object]:
     """Return the metadata of a field of Settings: the arguments of Setting other than the name."""
     return {"needed": needed, **arguments}
@@ -111,6 +117,9 @@ class Settings:
         metadata=_setting("the mounted model volume, whose sentinel is checked, or nothing", default="")
     )
     volume_id: str = field(metadata=_setting("the id that the model volume must have, or nothing", default=""))
+    memory_mb: int = field(
+        metadata=_setting("the megabytes that the process may take, or 0 for no limit", parse=_megabytes, default="0")
+    )
     on_load_error: str = field(metadata=_choice(KEEP_RUNNING, EXIT))  # EXIT where a scheduler rolls back updates
     engine: str = field(metadata=_choice(AUTO, *ENGINES, table=TOP))
     queue: int = field(metadata=_limit("queue"))

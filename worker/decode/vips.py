@@ -1,5 +1,6 @@
 """libvips, which decodes an image as a stream of rows, set up for files from strangers."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -37,6 +38,7 @@ DTYPES: dict[str, type[Any]] = {
 
 FORMATS = {dtype: name for name, dtype in DTYPES.items()}
 
+logging.getLogger("pyvips").setLevel(logging.WARNING)  # it logs every image that is decoded
 pyvips.vips_lib.vips_block_untrusted_set(1)  # only loaders that are fuzzed upstream
 pyvips.vips_lib.vips_concurrency_set(1)  # requests run in parallel already; a slot's cores are theirs together
 pyvips.cache_set_max(0)  # no image stays in memory after its request

@@ -2,11 +2,13 @@
 
 import ctypes
 import re
+import resource
 from pathlib import Path
 
 # Parameters of glibc's mallopt(3), numbered as in malloc.h.
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8
 MEGABYTE = 1 << 20
+USUAL_STACK_BYTES = 8 * MEGABYTE
 # 32 MB is glibc's maximum for a block from its heap (DEFAULT_MMAP_THRESHOLD_MAX): a decoded image of 10 megapixels.
 MALLOC_SETTINGS = {M_MMAP_THRESHOLD: 32 * MEGABYTE, M_TRIM_THRESHOLD: 256 * MEGABYTE, M_TOP_PAD: 16 * MEGABYTE}
 
@@ -22,6 +24,17 @@ def tune_malloc(cpus: int) -> None:
     if hasattr(library, "mallopt"):
         for parameter, value in (MALLOC_SETTINGS | {M_ARENA_MAX: cpus}).items():
             library.mallopt(parameter, value)
+
+
+def limit_memory(megabytes: int, threads: int) -> None:
+    """Let allocations fail beyond `megabytes` (10^6 bytes), each thread's stack besides; do nothing if that is 0.
+
+    The kernel counts private writable memory alone: engines map their networks and reserve address space beyond it.
+    """
+    if megabytes:
+        stack = resource.getrlimit(resource.RLIMIT_STACK)[0]
+        limit = megabytes * 10**6 + threads * (USUAL_STACK_BYTES if stack == resource.RLIM_INFINITY else stack)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 # Only shared read-only mappings ("r--s") of files: their pages cannot hold changes, so they can be read again.

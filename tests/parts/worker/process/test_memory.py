@@ -59,3 +59,24 @@ def test_pages_of_other_files_stay(weights: Path, tmp_path: Path) -> None:
 
 def test_freed_heap_is_released(weights: Path) -> None:
     assert int(released(weights)[1]) > 0
+
+
+ALLOCATE = """
+import sys, threading
+from worker.process.memory import limit_memory
+
+limit_memory(int(sys.argv[1]), 4)
+try:
+    block = bytearray(int(sys.argv[2]) * 10**6)
+    print("allocated")
+except MemoryError:
+    print("refused")
+"""
+
+
+@pytest.mark.parametrize(
+    ("limit", "size", "ends"), [(300, 100, "allocated"), (300, 600, "refused"), (0, 600, "allocated")]
+)
+def test_an_allocation_beyond_the_limit_fails(limit: int, size: int, ends: str) -> None:
+    command = [sys.executable, "-c", ALLOCATE, str(limit), str(size)]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split() == [ends]

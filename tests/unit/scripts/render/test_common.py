@@ -19,6 +19,7 @@ from worker.contract.settings import Settings, offline_variables
 
 PHOTOS, WIDE = "/models/the photos", "/models/100% wide; really"
 PYTHON = Path("/srv/my apps/100%/bin/python")
+MEMORY = {"photos": 900_000_000, "wide": 900_000_000}  # bytes
 COMMAND: dict[str, Sequence[str | Path]] = {
     "photos": (PYTHON, "-m", "serve()"),
     "wide": ("/torch/python", "-m", "serve()"),
@@ -105,10 +106,10 @@ def test_the_listen_directive_renders_as_this_text() -> None:
 
 def test_programs_render_as_this_text() -> None:
     from_the_file = ",".join(f'{name}="{value}"' for name, value in FROM_THE_FILE.items())
-    settings = f'{from_the_file},WANWU_CACHE="%(here)s/../cache"'
+    settings = f'{from_the_file},WANWU_MEMORY_MB="900",WANWU_CACHE="%(here)s/../cache"'
     cluster = make_cluster()
     plans = make_plan(cluster)
-    assert programs(cluster, plans, ports(plans), COMMAND, Path("/srv/100% kit")) == (
+    assert programs(cluster, plans, ports(plans), COMMAND, MEMORY, Path("/srv/100% kit")) == (
         "; Rendered from compose/cluster.toml by scripts/render; changes here are lost at the next `make up`.\n"
         "\n"
         "[program:photos-0]\n"
@@ -145,14 +146,16 @@ def test_supervisord_reads_every_value_back_unchanged(folder: str, tmp_path: Pat
     root = Path(folder) / "kit"
     plans = make_plan(cluster, "eight-gpus")
     command = {"photos": (Path(folder) / "python", "-m", "x:y()"), "wide": ("/torch/python",)}
-    found = parsed(programs(cluster, plans, ports(plans), command, root), tmp_path)
+    found = parsed(programs(cluster, plans, ports(plans), command, MEMORY, root), tmp_path)
     assert sorted(found) == sorted(worker.name for worker in plans.workers)
     for worker in plans.workers:
         process = found[worker.name]
         assert shlex.split(process.command) == [str(part) for part in command[worker.model]]
         assert process.directory == str(root)
         cache = process.environment.pop("WANWU_CACHE")
-        assert process.environment == worker_environment(cluster, worker, f"127.0.0.1:{ports(plans)[worker.name]}")
+        limit = {} if worker.slot.gpu else {"WANWU_MEMORY_MB": "900"}
+        address = f"127.0.0.1:{ports(plans)[worker.name]}"
+        assert process.environment == worker_environment(cluster, worker, address) | limit
         assert Path(cache).resolve() == tmp_path / "cache"
         assert Path(process.stdout_logfile).resolve() == tmp_path / f"logs/{worker.name}.log"
 
@@ -166,7 +169,7 @@ def test_paths_that_supervisord_cannot_quote_are_rejected(path: str, position: s
     plans = make_plan(cluster)
     command = COMMAND if position == "root" else COMMAND | {"wide": (Path(path), "-m")}
     with pytest.raises(CommandError) as error:
-        programs(cluster, plans, ports(plans), command, Path(path if position == "root" else "/srv"))
+        programs(cluster, plans, ports(plans), command, MEMORY, Path(path if position == "root" else "/srv"))
     assert error.value.lines == (
         f"{path}: needed a path without quotes, backslashes, line breaks, trailing spaces, and spaces before ; or #",
     )
@@ -176,7 +179,7 @@ def test_all_invalid_paths_are_reported_at_once() -> None:
     cluster = make_cluster(photos="/the 'photos'")
     plans = make_plan(cluster)
     with pytest.raises(CommandError) as error:
-        programs(cluster, plans, ports(plans), COMMAND, Path("/a ;b"))
+        programs(cluster, plans, ports(plans), COMMAND, MEMORY, Path("/a ;b"))
     assert [line.split(": ")[0] for line in error.value.lines] == ["/a ;b", "/the 'photos'"]
 
 
