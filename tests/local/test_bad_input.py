@@ -152,12 +152,10 @@ def test_a_truncated_jpegs_answer_is_exact(worker: WorkerProcess) -> None:
     whole = images.encoded(images.photo((200, 160)), "JPEG")
     reply = worker.predict(whole[:-2000])
     assert reply.status == 422
-    left = reply.error["message"].partition("image file is truncated (")[2].partition(" ")[0]
-    assert left.isdigit()
     assert reply.json["error"] == {
         "code": "undecodable",
-        "message": "found JPEG data that cannot be decoded (it is damaged or cut short: image file is truncated "
-        f"({left} bytes not processed)), needed a whole image: send it again",
+        "message": "found JPEG data that cannot be decoded (it is damaged or cut short: premature end of JPEG image), "
+        "needed a whole image: send it again",
         "request_id": reply.header("X-Request-ID"),
     }
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 from flask import Request
-from werkzeug.exceptions import RequestEntityTooLarge
 
 from worker.api import json_text, multipart
 from worker.contract.errors import ErrorCode, ServiceError, cut
@@ -32,7 +31,7 @@ JSON_UPLOAD = msgspec.json.Decoder(JsonUpload)
 class InMemoryRequest(Request):
     """A request whose uploads stay in memory: the body is bounded, and a worker's disk may be read-only."""
 
-    max_content_length = MAX_BODY_BYTES + 1  # werkzeug refuses a body of this length, too
+    max_content_length = MAX_BODY_BYTES
 
 
 @dataclass(frozen=True)
@@ -87,9 +86,11 @@ def check_answer(images: int, each: int, most: int) -> None:
 
 def read_body(request: Request) -> bytes:
     """Return the whole body; raise RequestEntityTooLarge if it is larger than MAX_BODY_BYTES."""
+    if request.content_length is not None and request.content_length <= MAX_BODY_BYTES:
+        request.max_content_length = None  # werkzeug would refuse a body that just fits
     body = request.get_data(cache=False)
-    if len(body) > MAX_BODY_BYTES:  # a chunked body is silently cut off at werkzeug's limit
-        raise RequestEntityTooLarge
+    # A chunked body is silently cut off at the limit; only reading further raises the error.
+    request.stream.read(1)
     return body
 
 
