@@ -14,12 +14,12 @@ from scripts.host.lanes import run_in_parallel
 from scripts.host.packages import NGINX, TEST_TOOLS, require
 
 UNIT = "tests/unit"
-# The lanes run in parallel, since they mostly wait for processes. They share nothing but the cores: `system` uses this
-# machine's Docker engine, `cluster` starts its own engines.
+# The lanes run in parallel, since they mostly wait for processes, and take about as long. They share nothing but the
+# cores: `system` uses this machine's Docker engine, `cluster` starts its own engines.
 LANES: Mapping[str, Sequence[str]] = {
     "unit": [UNIT, "tests/parts"],
-    "local": ["tests/local", "tests/browser"],
-    "system": ["tests/system"],
+    "local": ["tests/local"],
+    "system": ["tests/system", "tests/browser"],
     "cluster": ["tests/cluster"],
 }
 REPORTS = ROOT / ".pytest_cache"
