@@ -25,6 +25,8 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound, RequestEntityTooLarg
 
 from tests import folders, images
 from tests.errors import error_of
+from tests.hostile import jpeg, other, webp
+from tests.hostile import tiff as hostile_tiff
 from tests.local.gateway_harness import Gateway, ask_raw
 from tests.local.worker_harness import PNG as IMAGE_PNG
 from tests.local.worker_harness import WorkerProcess, running
@@ -115,20 +117,20 @@ def decoded(data: bytes, channels: int = 3, max_pixels: int = 2000) -> Raise:
     return lambda: decode(data, Geometry((8, 8), None, "bilinear"), Bounds(max_pixels), Pixels(channels))
 
 
-def tiff(compression: str | None = None) -> bytes:
+def tiff(compression: str | None = None, planes: str = "contig") -> bytes:
     stream = io.BytesIO()
     tifffile.imwrite(
         stream,
-        np.zeros((24, 32, 5), np.uint16),
+        np.zeros((24, 32, 5) if planes == "contig" else (5, 24, 32), np.uint16),
         photometric="minisblack",
-        planarconfig="contig",
+        planarconfig=planes,
         compression=compression,
     )
     return stream.getvalue()
 
 
 def lzw() -> bytes:
-    return tiff(compression="deflate").replace((32946).to_bytes(2, "little"), (5).to_bytes(2, "little"), 1)
+    return tiff("deflate", "separate").replace((32946).to_bytes(2, "little"), (5).to_bytes(2, "little"), 1)
 
 
 def health(state: str, reason: str | None = None) -> Raise:
@@ -320,7 +322,7 @@ WORKER: list[tuple[ErrorCode, str, Raise]] = [
     (ErrorCode.UNSUPPORTED_TYPE,
      "found no image of a served type, needed one: send JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF", decoded(b"<svg/>")),
     (ErrorCode.UNDECODABLE,
-     "found PNG data that cannot be decoded (its header is damaged or cut short), needed a whole image: send it again",
+     "found PNG data that cannot be decoded (it is damaged or cut short), needed a whole image: send it again",
      decoded(images.PNG_SIGNATURE)),
     (ErrorCode.UNDECODABLE,
      "found TIFF data that cannot be decoded (it is damaged or cut short: it ends before its last pixel), "
@@ -328,15 +330,32 @@ WORKER: list[tuple[ErrorCode, str, Raise]] = [
     (ErrorCode.TOO_MANY_PIXELS,
      "found 40 x 50 pixels, needed at most 1999 in all: scale the image down", decoded(PNG, max_pixels=1999)),
     (ErrorCode.TOO_MANY_PIXELS,
-     "found 32 x 24 pixels of 5 bands, 3840 values, needed at most 3500 values: scale the image down",
-     decoded(tiff(), 5, 700)),
+     "found tiles of 4096 x 4096 pixels, 805306368 in all, for 1 x 196608 pixels, needed at most 200000 in all: "
+     "save the image with smaller tiles", decoded(hostile_tiff.tiled(1, 48 * 4096, 4096), max_pixels=200_000)),
+    (ErrorCode.IMAGE_TOO_COSTLY,
+     "found an image that takes 515 MB of memory while it is decoded, needed at most 320 MB: scale it down, or save it "
+     "as a baseline JPEG or a PNG without interlacing",
+     decoded(webp.riff(webp.lossless(8_000, 8_000)), max_pixels=10**8)),
+    (ErrorCode.IMAGE_TOO_COSTLY,
+     "found 108 scans of 8000 x 8000 pixels, needed at most 31: save the image as a baseline JPEG",
+     decoded(jpeg.many_scans(8_000, 107), max_pixels=10**8)),
+    (ErrorCode.IMAGE_TOO_COSTLY,
+     "found a JPEG of more than 2000 segments before its pixels, needed fewer: save the image again",
+     decoded(b"\xff\xd8" + b"\xff\xe2\0\2" * 2_001)),
+    (ErrorCode.IMAGE_TOO_COSTLY,
+     "found a WebP of 10001 frames, needed at most 10000: send the first frame alone",
+     decoded(images.encoded(Image.new("L", (4, 4)), "WebP") + b"ANMF" * 10_001)),
+    (ErrorCode.IMAGE_TOO_COSTLY,
+     "found a BMP with 2001078 bytes of run lengths, needed at most 2000000: save it without compression, or as PNG",
+     decoded(other.bmp(9, 9, 8, other.RLE8, bytes(2_000_000)))),
     (ErrorCode.TOO_FEW_BANDS,
      "found an image of 3 bands, needed 4 for this model: send one with all of them", decoded(PNG, 4)),
     (ErrorCode.TOO_FEW_BANDS,
      "found an image of 1 band, needed 2 for this model: send one with all of them",
      decoded(images.encoded(Image.new("L", (4, 4)), "PNG"), 2)),
     (ErrorCode.UNSUPPORTED_COMPRESSION,
-     "found a TIFF of 5 bands of 16 bits compressed by LZW, needed Deflate or none: save it so", decoded(lzw(), 5)),
+     "found a TIFF of 5 separate bands of 16 bits compressed by LZW, needed Deflate or none: save it so, or with "
+     "interleaved bands", decoded(lzw(), 5)),
     (ErrorCode.TOO_MANY_TILES,
      "found 650 x 10 pixels, 65 tiles of this model, needed at most 64 tiles: scale the image down",
      lambda: Tiles((10, 10), (10, 10), "mean").boxes(650, 10)),

@@ -101,8 +101,8 @@ def refuse_damaged(kind: str) -> Iterator[None]:
     except ServiceError:
         raise
     except Exception as error:
+        cause = ": ".join(filter(None, ("it is damaged or cut short", reason(error))))
         raise ServiceError(
             ErrorCode.UNDECODABLE,
-            f"found {kind} data that cannot be decoded (it is damaged or cut short: {reason(error)}), "
-            "needed a whole image: send it again",
+            f"found {kind} data that cannot be decoded ({cause}), needed a whole image: send it again",
         ) from error

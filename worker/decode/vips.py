@@ -23,6 +23,7 @@ LOADERS = {
     "TIFF": "tiffload_buffer",
     "AVIF": "heifload_buffer",
 }
+ENDS_EARLY = ("Read error", "bad seek")  # of a TIFF's strip or tile, and of any file
 DTYPES: dict[str, type[Any]] = {
     "uchar": np.uint8,
     "char": np.int8,
@@ -93,6 +94,7 @@ def to_array(image: pyvips.Image, left: Left | None = None) -> np.ndarray:
 
 
 def reason(error: Exception) -> str:
-    """Return the first cause that libvips names in `error`, without the names of its functions."""
+    """Return the first cause that `error` names, without the names of libvips' functions; "" if it names none."""
     lines = [line.split(": ", 1)[-1].strip() for line in str(getattr(error, "detail", error)).splitlines()]
-    return next((line for line in lines if line), "unknown cause")
+    first = next((line for line in lines if line), "")
+    return "it ends before its last pixel" if first.startswith(ENDS_EARLY) else first
