@@ -1,7 +1,5 @@
 """Decode the bytes of an image into the pixels that a network takes, within bounds of memory and time."""
 
-import warnings
-
 import numpy as np
 
 from worker.contract.errors import ErrorCode, ServiceError
@@ -55,8 +53,7 @@ def open_image(data: bytes, bounds: Bounds, pixels: Pixels) -> EncodedImage:
         raise ServiceError(
             ErrorCode.UNSUPPORTED_TYPE, f"found no image of a served type, needed one: send {', '.join(FORMATS)}"
         )
-    with refuse_damaged(kind), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns about odd metadata; the log is for failures
+    with refuse_damaged(kind):
         file = _open(data, kind)
         _require_pixels(file, bounds.max_pixels)
         file.require_served(bounds.max_pixels)

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import warnings
 
 import numpy as np
 from PIL import Image
@@ -27,7 +28,9 @@ class BmpFile:
 
     def __init__(self, data: bytes, kind: str = "BMP") -> None:
         self._data = data
-        self._image = Image.open(io.BytesIO(data), formats=[kind])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns about odd metadata; the log is for failures
+            self._image = Image.open(io.BytesIO(data), formats=[kind])
         self.width, self.height = self._image.size
 
     def shrink(self, factor: int) -> int:

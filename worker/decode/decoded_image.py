@@ -7,7 +7,6 @@ from PIL import Image
 
 from worker.decode.geometry import Geometry
 from worker.decode.orientation import UPRIGHT, Orientation
-from worker.decode.pixels import RGB
 from worker.decode.scale import scaled
 
 
@@ -15,7 +14,7 @@ from worker.decode.scale import scaled
 class DecodedImage:
     """The bands that a network takes, and the orientation that they are stored in.
 
-    The bands are one or several images of 8 bits per band; RGB may come as RGBX.
+    The bands are one or several images of 8 bits per band.
     """
 
     bands: tuple[Image.Image, ...]
@@ -32,7 +31,7 @@ class DecodedImage:
         if len(small) > 1:
             return np.stack([np.asarray(band) for band in small], axis=-1)
         pixels = np.asarray(small[0])
-        return pixels[..., :RGB] if pixels.ndim > 2 else pixels[..., np.newaxis]
+        return pixels if pixels.ndim > 2 else pixels[..., np.newaxis]
 
     def upright(self) -> "DecodedImage":
         return DecodedImage(tuple(self.orientation.upright(band) for band in self.bands))

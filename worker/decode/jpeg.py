@@ -11,7 +11,7 @@ from worker.decode.pixels import Pixels
 from worker.decode.stream import JPEG_SHRINKS, StreamedFile
 from worker.decode.vips import Left
 
-LAYOUTS = {1: "GRAY", 3: "RGBX"}  # components: the layout that Pillow uses without a copy
+LAYOUTS = {1: "GRAY", 3: "RGB"}  # components: simplejpeg's name for them
 SCAN = b"\xff\xda"
 # Every scan of a progressive JPEG passes over all coefficients, however few bytes it has (libjpeg-turbo's issues 252
 # and 284 leave the limit to its callers). 64 megapixels in 31 scans take about 4 seconds; encoders write up to 14.
@@ -54,7 +54,7 @@ class JpegFile:
             raise ValueError("its headers contradict each other")
 
     def decode(self, factor: int, pixels: Pixels, left: Left) -> np.ndarray:
-        """Return uint8 [H, W, bands], shrunk by `factor`: grey, RGBX, or the bands that `pixels` takes.
+        """Return uint8 [H, W, bands], shrunk by `factor`: grey, RGB, or the bands that `pixels` takes.
 
         Colours that are not RGB or grey, and files with faults, are left to libvips, which refuses what is damaged.
         """
