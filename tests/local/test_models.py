@@ -235,7 +235,7 @@ def test_an_add_that_is_interrupted_leaves_nothing(shelf: ModelWorkspace, added:
     ("arguments", "said"),
     [
         (["SOURCE=/no/such/model"], ["SOURCE: /no/such/model: no such file or folder"]),
-        (["SOURCE={path}/vit", "LOADER=magic"], ["{path}/vit: no loader 'magic'; there are {loaders}"]),
+        (["SOURCE={path}/vit", "LOADER=magic"], ["{path}/vit: no loader 'magic'; needed one of {loaders}"]),
     ],
 )
 def test_what_cannot_be_added_is_refused_and_nothing_is_left(
