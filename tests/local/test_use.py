@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from scripts.models import model_store
-from tests.folders import openvino_folder, torchvision_folder
+from tests.folders import openvino_folder, slow_folder, torchvision_folder
 from tests.invalid_models import crashing, wrong_answer, wrong_weights
 from tests.load import steady_load
 from tests.local.test_make import processes, workers_in
@@ -196,13 +196,18 @@ def test_a_model_that_does_not_become_ready_changes_nothing(
 def test_an_interrupt_before_the_switch_changes_nothing(
     running: Service, models: Path, image: Path, number: signal.Signals
 ) -> None:
-    with as_it_was(running, image), started(running, models, "bright") as using:
-        for line in using.stdout or ():
-            if "starting bright-0" in line:
-                using.send_signal(number)
-                break
-        using.communicate()
-        assert using.returncode == 130
+    # Its golden image takes 10 s of a core, so the switch cannot come before the signal.
+    folder = verified(models, slow_folder(models / "slow", golden=(255, 255, 255)))
+    try:
+        with as_it_was(running, image), started(running, models, "slow") as using:
+            for line in using.stdout or ():
+                if "starting slow-0" in line:
+                    using.send_signal(number)
+                    break
+            using.communicate()
+            assert using.returncode == 130
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_a_command_that_was_killed_leaves_what_the_next_up_puts_right(
