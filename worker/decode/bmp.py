@@ -26,11 +26,11 @@ class BmpFile:
 
     kind, orientation = "BMP", 1
 
-    def __init__(self, data: bytes, kind: str = "BMP") -> None:
+    def __init__(self, data: bytes) -> None:
         self._data = data
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns about odd metadata; the log is for failures
-            self._image = Image.open(io.BytesIO(data), formats=[kind])
+            self._image = Image.open(io.BytesIO(data), formats=[self.kind])
         self.width, self.height = self._image.size
 
     def shrink(self, factor: int) -> int:
@@ -58,4 +58,4 @@ class BmpFile:
         values = values if values.ndim > 2 else values[..., np.newaxis]
         interpretation = "b-w" if mode == "L" else "srgb"
         whole = select(vips.from_array(values).copy(interpretation=interpretation), pixels, alpha=mode == "RGBA")
-        return vips.to_array(whole.shrink(factor, factor, ceil=True) if factor > 1 else whole, left)
+        return vips.to_array(vips.shrunk(whole, factor), left)

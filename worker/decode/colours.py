@@ -8,17 +8,16 @@ from worker.decode.pixels import RGB, Pixels, eight_bit, require_bands
 BYTE = 255
 STREAMED = {"uchar": 1, "char": 1, "ushort": 2, "short": 2, "uint": 4, "int": 4}  # bytes of the integer types
 INTEGER_RANGES = {name: np.iinfo(vips.DTYPES[name]) for name in STREAMED}
-GREYS = ("b-w", "grey16")
 COLOURS = ("srgb", "rgb", "rgb16")
-UNNAMED = ("multiband", "matrix", *GREYS)  # interpretations that name no colours
+UNNAMED = ("multiband", "matrix", "b-w", "grey16")  # interpretations that name no colours
 
 
 def select(image: vips.Image, pixels: Pixels, alpha: bool, unpremultiply: bool = False) -> vips.Image:
     """Return `image` in 8 bits per band: grey or RGB without alpha, or the first bands if `pixels` takes any others.
 
     `alpha` says whether the band after the colours is transparency, `unpremultiply` whether they are already multiplied
-    by it. An RGB network sees the first three of bands
-    that are not declared as colours. Raise ServiceError TOO_FEW_BANDS.
+    by it. An RGB network sees the first three of bands that are not declared as colours. Raise ServiceError
+    TOO_FEW_BANDS.
     """
     require_bands(image.bands, pixels)
     if pixels.banded:

@@ -14,7 +14,7 @@ PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a segment
 MARKER = re.compile(rb"\xff+([^\xff])", re.DOTALL)  # any number of fill bytes may come first
 FRAME = struct.Struct(">BHHB")  # precision, lines, samples in a line, components
-EXIF, ORIENTATION = b"Exif\0\0", 274  # EXIF 2.3
+EXIF = b"Exif\0\0"  # EXIF 2.3: a TIFF directory follows
 # A colour profile has up to 255 parts; every other segment is one of few.
 MAX_SEGMENTS = 2_000
 
@@ -74,6 +74,6 @@ def _orientation(segment: bytes) -> int:
     if exif is segment or exif[:2] not in tiff.ORDERS:
         return 1
     try:
-        return tiff.read_directory(exif).values.get(ORIENTATION, 1)
+        return tiff.read_directory(exif).values.get(tiff.ORIENTATION, 1)
     except struct.error:  # broken metadata is no reason to refuse good pixels
         return 1

@@ -20,8 +20,7 @@ TILED_PIXELS = 2  # that tiles may have for each pixel of a large image
 
 
 def _require_frames(data: bytes) -> None:
-    """Raise ServiceError if the WebP `data` has more frames than libwebp's demultiplexer, which takes time to the
-    square of their number, reads at once."""
+    """Raise ServiceError if the WebP `data` has more frames than libwebp reads soon: it takes time to their square."""
     frames = data.count(FRAME)
     if frames > MAX_FRAMES:
         raise ServiceError(
@@ -82,10 +81,9 @@ class StreamedFile:
         shrink = factor if self.kind != "JPEG" else 1
         # Before the other steps it saves most, but colours behind transparency, and values out of range, come first.
         if shrink > 1 and not alpha and not pixels.range and image.format in colours.STREAMED:
-            image, shrink = image.shrink(shrink, shrink, ceil=True), 1
+            image, shrink = vips.shrunk(image, shrink), 1
         image = colours.select(image, pixels, alpha, bool(directory and directory.associated_alpha))
-        if shrink > 1:
-            image = image.shrink(shrink, shrink, ceil=True)
+        image = vips.shrunk(image, shrink)
         return vips.to_array(image, left if self.read_pixels > WATCHED_PIXELS else None)
 
     def require_served(self, max_pixels: int) -> None:

@@ -93,6 +93,11 @@ def to_array(image: pyvips.Image, left: Left | None = None) -> np.ndarray:
     return values.reshape(image.height, image.width, image.bands)
 
 
+def shrunk(image: pyvips.Image, factor: int) -> pyvips.Image:
+    """Return `image` with each `factor` x `factor` pixels averaged to one; the last of a side may average fewer."""
+    return image.shrink(factor, factor, ceil=True) if factor > 1 else image
+
+
 def reason(error: Exception) -> str:
     """Return the first cause that `error` names, without the names of libvips' functions; "" if it names none."""
     lines = [line.split(": ", 1)[-1].strip() for line in str(getattr(error, "detail", error)).splitlines()]

@@ -12,14 +12,14 @@ from tifffile import COMPRESSION, PHOTOMETRIC, PREDICTOR
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.decode import vips
 from worker.decode.colours import select
-from worker.decode.pixels import Pixels
-from worker.decode.tiff import Directory
+from worker.decode.pixels import Pixels, eight_bit
+from worker.decode.tiff import ORIENTATION, Directory
 from worker.decode.vips import Left
 
-ORIENTATION_TAG = 274
 DEFLATE = (COMPRESSION.DEFLATE, COMPRESSION.ADOBE_DEFLATE)
 READABLE = (COMPRESSION.NONE, *DEFLATE)  # others need more than tifffile alone
 BYTE = 8  # bits
+BLACK = 255  # where white is 0
 COPIES = 3  # of the values: a part unpacked, the whole, the bands side by side
 
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it warns about odd metadata; the log is for failures
@@ -39,8 +39,7 @@ class WholeTiffFile:
     @property
     def orientation(self) -> int:
         """The value of the tag; 1 if there is none."""
-        tag = self._page.tags.get(ORIENTATION_TAG)
-        return tag.value if tag else 1
+        return self._directory.values.get(ORIENTATION, 1)
 
     def shrink(self, factor: int) -> int:
         return factor
@@ -72,9 +71,13 @@ class WholeTiffFile:
         self._require_bounded_parts()
         values = page.asarray(maxworkers=1)
         values = np.moveaxis(values, page.axes.index("S"), -1) if "S" in page.axes else values[..., np.newaxis]
+        if page.photometric == PHOTOMETRIC.MINISWHITE:
+            values = BLACK - eight_bit(values, pixels.range)
+        elif values.dtype.type not in vips.FORMATS:  # integers of 64 bits, floats of 16
+            values = eight_bit(values, pixels.range)
         whole = vips.from_array(values).copy(interpretation=_interpretation(page, values.shape[-1]))
         whole = select(whole, pixels, self._directory.alpha, self._directory.associated_alpha)
-        return vips.to_array(whole.shrink(factor, factor, ceil=True) if factor > 1 else whole, left)
+        return vips.to_array(vips.shrunk(whole, factor), left)
 
     @property
     def _sample_bytes(self) -> int:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.contract.limits import Share
 
-LOOK_EVERY_S = 0.1  # between two looks at whether the client is still there; most requests end before the first
+CLIENT_CHECK_INTERVAL_S = 0.1  # most requests end before the first check
 
 
 class Admission:
@@ -68,7 +68,7 @@ class Deadline:
     def __init__(self, seconds: float, gone: Callable[[], bool] = never) -> None:
         self.seconds, self._gone = seconds, gone
         now = time.monotonic()
-        self._end, self._look = now + seconds, now + LOOK_EVERY_S
+        self._end, self._look = now + seconds, now + CLIENT_CHECK_INTERVAL_S
 
     def over(self) -> bool:
         """Return whether the deadline has passed."""
@@ -87,7 +87,7 @@ class Deadline:
         now = time.monotonic()
         if now < self._look:
             return
-        self._look = now + LOOK_EVERY_S
+        self._look = now + CLIENT_CHECK_INTERVAL_S
         if self._gone():
             raise ServiceError(
                 ErrorCode.CLIENT_GONE,
@@ -97,7 +97,7 @@ class Deadline:
 
     def wait(self, ready: Callable[[float], bool]) -> None:
         """Return once `ready`, which waits up to the seconds that it is given, returns True; raise as `check` does."""
-        while not ready(min(self.left(), LOOK_EVERY_S)):
+        while not ready(min(self.left(), CLIENT_CHECK_INTERVAL_S)):
             self.check()
 
     def passed(self) -> ServiceError:

@@ -135,6 +135,12 @@ def test_a_turned_tiff_of_many_bands_is_brought_upright() -> None:
     assert np.array_equal(seen(data, 5), as_bytes(stored))
 
 
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, np.int64, np.uint64])
+def test_separate_bands_of_any_type_are_read(kind: Any) -> None:
+    stored = values(5, kind)
+    assert np.abs(seen(tiff(stored, "separate"), 5) - as_bytes(stored)).max() <= 1  # 64 bits exceed a float's 53
+
+
 # Wide values
 
 
@@ -188,6 +194,8 @@ def test_16_bit_pngs_with_transparency_have_a_range_too() -> None:
 def test_white_is_zero_where_the_tiff_says_so() -> None:
     stored = values(1, np.uint16)
     assert np.array_equal(seen(tiff(stored, photometric="miniswhite"), 1), 255 - as_bytes(stored))
+    wide = values(1, np.float64)
+    assert np.array_equal(seen(tiff(wide, photometric="miniswhite"), 1), 255 - as_bytes(wide))
 
 
 def test_a_wide_grey_tiff_that_pillow_unpacks_is_left_to_it() -> None:
