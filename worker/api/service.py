@@ -21,7 +21,8 @@ from worker.process.health import Health
 from worker.process.metrics import Metrics
 
 IMAGES_AT_ONCE = 8  # of one request in the queue: enough to fill the engine's batches, and the others wait undecoded
-# Errors of the whole request, not of the one image that met it first.
+# Errors of the whole request, not of the one image that met it first; so are those after which Nginx tries another
+# worker.
 ENDS_REQUEST = (ErrorCode.DEADLINE, ErrorCode.CLIENT_GONE)
 
 log = logging.getLogger(__name__)
@@ -131,9 +132,6 @@ class Service:
                 for started in waiting:
                     if isinstance(started, Started):
                         started.cancel()
-        for result in results:
-            if isinstance(result, ServiceError) and result.code.retried:
-                raise result
         return results
 
     def explain(
@@ -171,6 +169,6 @@ def _of_one_image(error: Exception) -> ServiceError:
     if not isinstance(error, ServiceError):
         log.error("classification failed", exc_info=error)
         return internal_error()
-    if error.code in ENDS_REQUEST:
+    if error.code in ENDS_REQUEST or error.code.retried:
         raise error
     return error
