@@ -2,10 +2,12 @@
 
 import fcntl
 import hashlib
+import os
 import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,11 +29,25 @@ NO_CPU_BUILD = re.compile(r"(?:No matching distribution found for|Cannot install
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment: its folder, its lock files, and whether it holds torch."""
+    """A virtual environment: its folder, its lock files, whether it holds torch, and the environment it extends.
+
+    It sees the packages of `parent`, and installs only those that its own lock files add.
+    """
 
     folder: Path
-    locks: tuple[Path, ...]
+    own_locks: tuple[Path, ...]
     torch: bool = False
+    parent: "Environment | None" = None
+
+    @property
+    def locks(self) -> tuple[Path, ...]:
+        """Return the lock files of all packages in it; those of torch are not among them."""
+        return (*(self.parent.locks if self.parent else ()), *self.own_locks)
+
+    @property
+    def packages(self) -> Path:
+        """Return the folder that its own packages are installed in."""
+        return Path(sysconfig.get_path("purelib", "venv", {"base": str(self.folder)}))
 
     @property
     def python(self) -> Path:
@@ -45,13 +61,15 @@ def _extra_locks(engine: EngineDeclaration) -> tuple[Path, ...]:
 
 VENVS = ROOT / ".venv"
 SERVE = Environment(VENVS / "serve", (WORKER / "base.txt", WORKER / "local.txt"))
-SERVE_TORCH = Environment(VENVS / "serve-torch", SERVE.locks, torch=True)
+SERVE_TORCH = Environment(VENVS / "serve-torch", (), torch=True, parent=SERVE)
 # The lock files of all engines but torch: the model tools measure every engine.
 EXTRA_LOCKS = tuple(dict.fromkeys(lock for engine in ENGINES.values() for lock in _extra_locks(engine)))
-TOOLS = Environment(VENVS / "tools", (*SERVE.locks, *EXTRA_LOCKS, ROOT / "scripts/requirements/tools.txt"), torch=True)
-PEERS = Environment(VENVS / "peers", (*SERVE.locks, ROOT / "scripts/requirements/peers.txt"), torch=True)
+TOOLS = Environment(
+    VENVS / "tools", (*EXTRA_LOCKS, ROOT / "scripts/requirements/tools.txt"), torch=True, parent=SERVE_TORCH
+)
+PEERS = Environment(VENVS / "peers", (ROOT / "scripts/requirements/peers.txt",), torch=True, parent=SERVE_TORCH)
 LOCK = Environment(VENVS / "lock", (ROOT / "scripts/requirements/lock.txt",))
-DEV = Environment(VENVS / "dev", (*TOOLS.locks, ROOT / "tests/requirements.txt"), torch=True)
+DEV = Environment(VENVS / "dev", (ROOT / "tests/requirements.txt",), torch=True, parent=TOOLS)
 
 
 def serving(engine: EngineDeclaration) -> Environment:
@@ -59,14 +77,17 @@ def serving(engine: EngineDeclaration) -> Environment:
     if engine.torch:
         return SERVE_TORCH
     extra_locks = _extra_locks(engine)
-    return Environment(VENVS / f"serve-{engine.name}", (*SERVE.locks, *extra_locks)) if extra_locks else SERVE
+    return Environment(VENVS / f"serve-{engine.name}", extra_locks, parent=SERVE) if extra_locks else SERVE
 
 
 def ensure(environment: Environment, nvidia: bool) -> Path:
-    """Create the environment if it is missing or its locks have changed; return the path of its Python.
+    """Create the environment, after those that it extends, if it is missing or its locks have changed.
 
-    If several commands need it at once, one creates it and the others wait. Raise CommandError if it cannot be created.
+    Return the path of its Python. If several commands need it at once, one creates it and the others wait. Raise
+    CommandError if it cannot be created.
     """
+    if environment.parent:
+        ensure(environment.parent, nvidia)
     if not is_current(environment, nvidia):
         with _exclusive(environment):
             if not is_current(environment, nvidia):
@@ -77,8 +98,10 @@ def ensure(environment: Environment, nvidia: bool) -> Path:
 
 
 def is_current(environment: Environment, nvidia: bool) -> bool:
-    """Return whether the environment exists and matches its locks."""
+    """Return whether the environment, and each that it extends, exists and matches its locks."""
     stamp = _stamp(environment)
+    if environment.parent and not is_current(environment.parent, nvidia):
+        return False
     return stamp.is_file() and stamp.read_text() == _fingerprint(environment, nvidia)
 
 
@@ -105,19 +128,32 @@ def _create(environment: Environment) -> None:
     step(f"Python environment .venv/{environment.folder.name}")
     require_ensurepip()
     shutil.rmtree(environment.folder, ignore_errors=True)
-    result = subprocess.run([sys.executable, "-m", "venv", environment.folder], capture_output=True, text=True)
+    # An environment that extends another finds pip there; the setuptools that comes with pip would hide the pinned one.
+    options = ("--without-pip",) if environment.parent else ()
+    command = [sys.executable, "-m", "venv", *options, environment.folder]
+    result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:
         raise CommandError(
             f"{environment.folder}: cannot create a Python environment: {(result.stderr or result.stdout).strip()}"
         )
+    if ancestors := list(_ancestors(environment)):
+        # https://docs.python.org/3/library/site.html: a line of a .pth file adds a folder behind the environment's own.
+        lines = "".join(f"{os.path.relpath(each.packages, environment.packages)}\n" for each in ancestors)
+        (environment.packages / "extends.pth").write_text(lines)
+
+
+def _ancestors(environment: Environment) -> Iterator[Environment]:
+    while environment.parent:
+        environment = environment.parent
+        yield environment
 
 
 def _install(environment: Environment, nvidia: bool) -> None:
-    if not environment.torch:
-        _pip(environment, environment.locks)
-    elif nvidia or not _pip(environment, (*environment.locks, TORCH_CPU), expected_error=NO_CPU_BUILD):
+    if not environment.torch or (environment.parent and environment.parent.torch):
+        _pip(environment, environment.own_locks)
+    elif nvidia or not _pip(environment, (*environment.own_locks, TORCH_CPU), expected_error=NO_CPU_BUILD):
         # The one build that every index has. It runs without a GPU, too, but is larger.
-        _pip(environment, (*environment.locks, TORCH_CUDA))
+        _pip(environment, (*environment.own_locks, TORCH_CUDA))
 
 
 def _pip(environment: Environment, locks: Sequence[Path], expected_error: re.Pattern[str] | None = None) -> bool:
@@ -126,7 +162,7 @@ def _pip(environment: Environment, locks: Sequence[Path], expected_error: re.Pat
     Raise CommandError if it fails for another reason.
     """
     options = ["--require-hashes", "--only-binary=:all:", *(f"--requirement={lock}" for lock in locks)]
-    total = len({line.split("==")[0] for lock in locks for line in lock.read_text().splitlines() if "==" in line})
+    total = len(_names(locks) - _names(environment.parent.locks if environment.parent else ()))
     succeeded, output = run_pip(environment.python, ["install", *options], total)
     if not succeeded and expected_error and any(expected_error.search(line) for line in output):
         say("   no CPU build of torch is available; installing the CUDA build, which is larger")
@@ -138,3 +174,7 @@ def _pip(environment: Environment, locks: Sequence[Path], expected_error: re.Pat
             "needed a package index, or PIP_FIND_LINKS set to a folder with the wheels",
         )
     return True
+
+
+def _names(locks: Sequence[Path]) -> set[str]:
+    return {line.split("==")[0] for lock in locks for line in lock.read_text().splitlines() if "==" in line}

@@ -1,6 +1,7 @@
 """Environments, created by the real pip from a folder of wheels, without a package index."""
 
 import hashlib
+import shutil
 import subprocess
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -15,19 +16,21 @@ from scripts.host.environments import (
     TORCH_CPU,
     Environment,
     ensure,
+    is_current,
 )
 
 
-def make_wheel(folder: Path, version: str) -> str:
-    """Build a wheel of `tiny` in `folder`; returns the line that locks it."""
-    path = folder / f"tiny-{version}-py3-none-any.whl"
-    about = f"tiny-{version}.dist-info"
+def make_wheel(folder: Path, version: str, name: str = "tiny", needs: str = "") -> str:
+    """Build a wheel of the package `name` in `folder`; return the line that locks it."""
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    about = f"{name}-{version}.dist-info"
+    dependency = f"Requires-Dist: {needs}\n" if needs else ""
     with zipfile.ZipFile(path, "w") as file:
-        file.writestr("tiny.py", f"VERSION = {version!r}\n")
-        file.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n")
+        file.writestr(f"{name}.py", f"VERSION = {version!r}\n")
+        file.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{dependency}")
         file.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         file.writestr(f"{about}/RECORD", "")
-    return f"tiny=={version} --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
+    return f"{name}=={version} --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
 
 
 @pytest.fixture
@@ -91,6 +94,29 @@ def test_only_one_of_two_concurrent_calls_creates_the_environment(
         pythons = list(pool.map(partial(ensure, nvidia=False), [environment] * 2))
     assert [installed_version(python) for python in pythons] == ["1", "1"]
     assert capfd.readouterr().out.splitlines().count("-- Python environment .venv/tiny") == 1
+
+
+def test_an_environment_installs_only_what_those_that_it_extends_lack(
+    pip_finds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny, first, second = (tmp_path / f"{name}.txt" for name in ("tiny", "first", "second"))
+    tiny.write_text(make_wheel(pip_finds, "1"))
+    first.write_text(tiny.read_text() + make_wheel(pip_finds, "2", "first", needs="tiny"))
+    second.write_text(make_wheel(pip_finds, "3", "second", needs="tiny"))
+    root = Environment(tmp_path / ".venv/root", (tiny,))
+    middle = Environment(tmp_path / ".venv/middle", (first,), parent=root)
+    leaf = Environment(tmp_path / ".venv/leaf", (second,), parent=middle)
+
+    python = ensure(leaf, nvidia=False)
+    versions = "import tiny, first, second; print(tiny.VERSION, first.VERSION, second.VERSION)"
+    assert subprocess.check_output([python, "-c", versions], text=True) == "1 2 3\n"
+    modules = [sorted(path.name for path in each.packages.glob("[!_]*.py")) for each in (root, middle, leaf)]
+    assert modules == [["tiny.py"], ["first.py"], ["second.py"]]
+    assert capsys.readouterr().out.count("   1/1 ") == 3
+
+    shutil.rmtree(root.folder)
+    assert not is_current(leaf, nvidia=False)
+    assert subprocess.check_output([ensure(leaf, nvidia=False), "-c", versions], text=True) == "1 2 3\n"
 
 
 @pytest.mark.parametrize("constraints", ["", "torch<=99\ntorchvision<=99\n", "torch==2.0\n"])
