@@ -35,7 +35,7 @@ from worker.process.metrics import create_metrics
 DECODERS_PER_CPU = 2
 # Exit statuses of the process that answers. After 3 gunicorn exits, too; after any other it starts a new process.
 UNFIT = 3  # the model cannot be loaded
-STUCK = 70  # the engine hangs
+STUCK = 70  # the engine or a decoder hangs
 BROKEN = 71  # the engine cannot answer any more
 # How long a broken worker stays to say so: long enough that the gate sees it and that a worker which breaks again and
 # again does not load its model all the time.
@@ -100,8 +100,6 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
     observe_batch = partial(service.deferred, metrics.batch_size.observe)
     outputs = None if texts else folder.output.labels.count
     batcher = Batcher(engine.infer, seconds, observe_batch, wait_s, EngineGuard(check), outputs)
-    find_fault = partial(batcher.find_fault, settings.inference_limit_s)
-    health.watch(find_fault, WATCH_S, partial(_leave, service.health, batcher))
     decoders = DECODERS_PER_CPU * len(settings.cpus)
     observe = partial(service.deferred, metrics.observe_stages)
     classifier = Classifier(
@@ -113,7 +111,11 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
         folder.input.merged,
     )
     explainer = Explainer(batcher.submit, head, folder.output)
-    return Loaded(folder, engine.name, engine.precision, engine.choice.reason, classifier, batcher, explainer, texts)
+    choice = engine.choice.reason
+    loaded = Loaded(folder, engine.name, engine.precision, choice, classifier, batcher, explainer, texts)
+    find_fault = partial(loaded.find_fault, settings.inference_limit_s)
+    health.watch(find_fault, WATCH_S, partial(_leave, service.health, batcher))
+    return loaded
 
 
 def _open_image(folder: ModelFolder, bounds: Bounds, data: bytes, deadline: Deadline) -> OpenImage:
@@ -122,7 +124,7 @@ def _open_image(folder: ModelFolder, bounds: Bounds, data: bytes, deadline: Dead
 
 
 def _leave(state: Health, batcher: Batcher, fault: str) -> None:
-    """Report the engine's `fault` and end this process, so that gunicorn starts a new one."""
+    """Report the `fault` of the engine or the decoder and end this process, so that gunicorn starts a new one."""
     state.become(health.BROKEN, fault)
     log.critical("broken: %s: ending this worker", fault)
     if batcher.fault is None:  # it hangs, and so do the requests that wait for it

@@ -1,6 +1,7 @@
-"""A real worker whose engine fails: it says so, answers what waits, and gunicorn starts a new process.
+"""A real worker whose engine fails, or whose decoder hangs: it says so, and gunicorn starts a new process.
 
-The failures are put in where the engine is loaded: a file names what each of its inferences does from then on.
+The failures are put in where the engine is loaded: a file names what each of its inferences does from then on, or that
+no decoding ends any more.
 """
 
 import json
@@ -14,13 +15,14 @@ import pytest
 from tests import folders, images
 from tests.local.gateway_harness import ROOT, wait_for
 from tests.local.worker_harness import CONFIG, WorkerProcess, running
-from worker.app import BROKEN
+from worker.app import BROKEN, STUCK
 
 RED = images.encoded(folders.image(folders.RED), "PNG")
 BLACK = images.encoded(folders.image((0, 0, 0)), "PNG")  # the image that always fails under "black"
 
 SETTINGS = """
 import importlib
+import time
 from pathlib import Path
 
 exec(Path({config!r}).read_text())
@@ -48,6 +50,14 @@ def post_fork(server, worker):
     app = importlib.import_module("worker.app")
     load = app.load_engine
     app.load_engine = lambda *arguments: Failing(load(*arguments))
+    open_image = app._open_image
+
+    def hang(*arguments):
+        while FAULT.exists() and FAULT.read_text() == "hang":
+            time.sleep(0.05)
+        return open_image(*arguments)
+
+    app._open_image = hang
 """
 
 
@@ -66,7 +76,7 @@ class Failing:
 def failing(made: Path, tmp_path: Path) -> Iterator[Failing]:
     fault, config = tmp_path / "fault", tmp_path / "gunicorn.conf.py"
     config.write_text(SETTINGS.format(config=str(ROOT / CONFIG), fault=str(fault)))
-    with running(made / "bright", tmp_path / "log", config=str(config)) as process:
+    with running(made / "bright", tmp_path / "log", config=str(config), INFERENCE_LIMIT_S=5) as process:
         yield Failing(process, fault)
 
 
@@ -101,8 +111,17 @@ def test_an_engine_that_always_fails_takes_its_worker_out_and_a_new_process_serv
     serves_anew(process, old, state["reason"])
 
 
-def serves_anew(process: WorkerProcess, old: int, reason: str) -> None:
-    """Wait for another process than `old`, which ended with the status of a broken engine and said why in the log."""
+def test_a_decoder_that_hangs_takes_its_worker_out_and_a_new_process_serves(failing: Failing) -> None:
+    old = failing.process.inner_pid
+    failing.fault.write_text("hang")
+    with pytest.raises(ConnectionError):
+        failing.process.predict(RED)
+    failing.fault.unlink()
+    serves_anew(failing.process, old, "one image has been decoded for 5 s, above its limit of 5 s", STUCK)
+
+
+def serves_anew(process: WorkerProcess, old: int, reason: str, status: int = BROKEN) -> None:
+    """Wait for another process than `old`, which ended with `status` and said why in the log."""
     wait_for("the old process is gone", lambda: not Path(f"/proc/{old}").exists())
     wait_for("the new process is ready", lambda: (found := process.state()) and found["state"] == "ready")
     assert process.inner_pid != old
@@ -111,7 +130,7 @@ def serves_anew(process: WorkerProcess, old: int, reason: str) -> None:
     assert [line["message"] for line in lines if line["level"] == "critical"] == [
         f"broken: {reason}: ending this worker"
     ]
-    assert any(str(old) in line["message"] and f"code {BROKEN}" in line["message"] for line in lines)
+    assert any(str(old) in line["message"] and f"code {status}" in line["message"] for line in lines)
 
 
 def test_the_gate_gets_the_golden_image_and_the_worker_classifies_it(failing: Failing) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.pipeline.admission import Deadline
 from worker.pipeline.batcher import InferenceResult, PendingInput
+from worker.pipeline.running import Running
 from worker.pipeline.turns import Turnstile
 
 Submit = Callable[[np.ndarray, bool], PendingInput]  # queue an input; the flag says whether in the background
@@ -77,12 +78,20 @@ class Classifier:
         self._open, self._submit, self._observe = open_image, submit, observe
         self._head, self._merge = head, merge
         self._decoders, self._large_decoder = Turnstile(decoders), Turnstile(1)
+        self._decoding = Running()
 
     def with_head(self, head: Head) -> "Classifier":
         """Return a copy with another head; it shares the stages and the bound on decoding."""
         other = copy(self)
         other._head = head
         return other
+
+    def find_fault(self, limit_s: float) -> str | None:
+        """Return that decoding hangs, if one image takes over `limit_s`; None otherwise."""
+        busy = self._decoding.longest_s()
+        return (
+            f"one image has been decoded for {busy:.0f} s, above its limit of {limit_s:g} s" if busy > limit_s else None
+        )
 
     def start(self, image: bytes, deadline: Deadline, background: bool = False) -> "Started":
         """Decode `image` and queue all its tiles; return the image, to be waited for or cancelled.
@@ -111,9 +120,10 @@ class Classifier:
 
     def _tiles(self, image: bytes, deadline: Deadline, background: bool) -> Sequence[np.ndarray]:
         deadline.check()
-        opened = self._open(image, deadline)
+        with self._decoding.call():
+            opened = self._open(image, deadline)
         turnstile = self._large_decoder if opened.large else self._decoders
-        with turnstile.place(deadline, background):
+        with turnstile.place(deadline, background), self._decoding.call():
             tiles = opened.tiles()
         deadline.check()
         return tiles

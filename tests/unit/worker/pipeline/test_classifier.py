@@ -182,6 +182,32 @@ def test_waiting_for_a_decoder_ends_at_the_deadline_and_nothing_is_decoded(metri
     assert decoded == [b"\1"]
 
 
+@pytest.mark.parametrize("stage", ["header", "pixels"])
+def test_decoding_that_hangs_is_a_fault(metrics: Metrics, stage: str) -> None:
+    gate, entered = threading.Event(), threading.Event()
+
+    def hang(data: bytes, deadline: Deadline) -> list[np.ndarray]:
+        entered.set()
+        assert gate.wait(30)
+        return decode(data, deadline)
+
+    def hang_at_header(data: bytes, deadline: Deadline) -> OpenImage:
+        hang(data, deadline)
+        return opening(decode)(data, deadline)
+
+    batcher = Batcher(sums, {1: 1.0}, lambda size: None)
+    open_image = hang_at_header if stage == "header" else opening(hang)
+    classifier = Classifier(open_image, batcher.submit, metrics.observe_stages, decoders=1)
+    with ThreadPoolExecutor(1) as pool:
+        started = pool.submit(classifier.start, b"\1", Deadline(30))
+        assert entered.wait(30)
+        until("it is noticed", lambda: classifier.find_fault(0.1))
+        assert classifier.find_fault(60) is None
+        gate.set()
+        assert started.result().result(Deadline(30)).logits[0] == 4
+    assert classifier.find_fault(0) is None
+
+
 def test_an_image_decoded_too_late_is_not_queued(metrics: Metrics) -> None:
     def slow(data: bytes, deadline: Deadline) -> list[np.ndarray]:
         until("the deadline has passed", deadline.over)
