@@ -19,6 +19,7 @@ UNIT = "tests/unit"
 LANES: Mapping[str, Sequence[str]] = {
     "unit": [UNIT, "tests/parts"],
     "local": ["tests/local"],
+    "commands": ["tests/commands"],
     "system": ["tests/system", "tests/browser"],
     "cluster": ["tests/cluster"],
 }

@@ -18,10 +18,10 @@ import pytest
 import requests
 
 from scripts.models import model_store
+from tests.commands.test_make import processes, workers_in
 from tests.folders import openvino_folder, slow_folder, torchvision_folder
 from tests.invalid_models import crashing, wrong_answer, wrong_weights
 from tests.load import steady_load
-from tests.local.test_make import processes, workers_in
 from tests.service import NO_DRAIN, PHOTOS, Service, bare_environment, create
 from tests.wait import until
 

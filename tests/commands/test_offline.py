@@ -21,7 +21,7 @@ def test_without_a_network_every_loader_answers_through_nginx_as_its_library_doe
     home, image = tmp_path / "service", tmp_path / "image.png"
     home.mkdir()
     folders.image(folders.RED, (RESIZE, RESIZE)).save(image)
-    command = [sys.executable, "-m", "tests.local.offline_service", *map(str, (home, image, *made.values()))]
+    command = [sys.executable, "-m", "tests.commands.offline_service", *map(str, (home, image, *made.values()))]
     done = no_network.run(tmp_path, command, dict(os.environ))
     assert done.returncode == 0, done.stdout + done.stderr
     *_, printed, asked = done.stdout.splitlines()

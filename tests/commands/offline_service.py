@@ -1,4 +1,4 @@
-"""`python -m tests.local.offline_service HOME IMAGE FOLDER...`: a service of one real worker for every model folder.
+"""`python -m tests.commands.offline_service HOME IMAGE FOLDER...`: a service of one real worker for every model folder.
 
 Asks each model about the image, a PNG, through Nginx, and prints the logits by model as one line of JSON.
 """
