@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from scripts.cluster.hardware import Hardware
 from scripts.cluster.models import ModelInfo
 from scripts.cluster.plan import Plan
-from worker.contract.limits import BODIES_BYTES, FREE_BODY_BYTES
+from worker.contract.limits import FREE_BODY_BYTES, bodies_bytes
 
 MEGABYTE = 1_000_000
 MEMORY_LIMIT_FACTOR = 2  # of what an idle worker uses: room for the engine's buffers, not for a leak
@@ -55,7 +55,7 @@ def memory_faults(
 
 def _in_flight(limits: Mapping[str, int]) -> int:
     """Return the bytes that requests in flight may hold in one worker."""
-    bodies = LARGE_BODY_COPIES * BODIES_BYTES + limits["queue"] * FREE_BODY_BYTES
+    bodies = LARGE_BODY_COPIES * bodies_bytes(limits["max_body_mb"]) + limits["queue"] * FREE_BODY_BYTES
     return limits["decode_mb"] * MEGABYTE + bodies
 
 

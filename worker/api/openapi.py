@@ -19,7 +19,6 @@ from worker.api.schemas import (
 )
 from worker.contract.error_codes import ErrorCode, Sender
 from worker.contract.limits import (
-    MAX_BODY_BYTES,
     MAX_FIELD_BYTES,
     MAX_FORM_HEADER_BYTES,
     MAX_FORM_PARTS,
@@ -29,6 +28,7 @@ from worker.contract.limits import (
     MAX_PART_HEADER_BYTES,
     MAX_PREDICTIONS,
     MAX_SCORES,
+    MEBIBYTE,
 )
 from worker.contract.settings import Settings
 from worker.contract.version import VERSION
@@ -41,7 +41,7 @@ BINARY, PNG = "application/octet-stream", "image/png"
 ERROR, PROTOCOL_ERROR = ref("Error"), ref("ProtocolError")
 IDENTIFIER: Json = TEXT | {"maxLength": MAX_IDENTIFIER_CHARACTERS}
 BOUNDS = (
-    f"A body has at most {MAX_BODY_BYTES} bytes; JSON at most {MAX_JSON_VALUES} commas and {MAX_JSON_CONTAINERS} lists "
+    f"JSON has at most {MAX_JSON_VALUES} commas and {MAX_JSON_CONTAINERS} lists "
     f"and objects; a form at most {MAX_FORM_PARTS} parts, each with {MAX_PART_HEADER_BYTES} bytes of headers, "
     f"{MAX_FORM_HEADER_BYTES} in all, and {MAX_FIELD_BYTES} bytes in a parameter; an answer at most {MAX_PREDICTIONS} "
     f"classes with labels or {MAX_SCORES} scores."
@@ -57,7 +57,8 @@ def document(settings: Settings) -> Json:
             "title": "Wanwu",
             "version": VERSION,
             "description": "Image classification. Errors are an `Error`, below /v2 a `ProtocolError`; repeat a 503. "
-            + BOUNDS,
+            f"A body, which may be compressed as gzip or deflate, has at most {settings.max_body_mb * MEBIBYTE} bytes, "
+            "inflated, too. " + BOUNDS,
         },
         "paths": {
             "/predict": {"post": _predict(settings)},

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from worker.api.candidates import CANDIDATE_LABELS, Candidates
 from worker.contract.errors import ErrorCode, ServiceError, cut, internal_error
-from worker.contract.limits import BODIES_BYTES, Share
+from worker.contract.limits import MEBIBYTE, Share, bodies_bytes
 from worker.contract.settings import Settings
 from worker.decode import Budget
 from worker.models.folder import ModelFolder
@@ -48,7 +48,8 @@ class Service:
     def __init__(self, settings: Settings, health: Health, admission: Admission, metrics: Metrics) -> None:
         self.settings, self.health, self.admission, self.metrics = settings, health, admission, metrics
         self.deferred = DeferredCalls()
-        self.bodies = Budget(BODIES_BYTES)
+        self.max_body = settings.max_body_mb * MEBIBYTE  # bytes
+        self.bodies = Budget(bodies_bytes(settings.max_body_mb))
         self.loaded: Loaded | None = None
 
     def fault(self) -> str | None:
