@@ -9,9 +9,11 @@ from werkzeug.exceptions import HTTPException
 from worker.api.body import InMemoryRequest, is_compressed
 from worker.api.request_context import REQUEST_ID, begin, end, to_service_error
 from worker.api.service import Service
+from worker.contract.errors import ServiceError
 from worker.contract.limits import FREE_BODY_BYTES
 
-PROTOCOL = "/v2"
+# Whose clients need an error in another form than this project's; nginx/errors.conf knows the same.
+TEXT_ERRORS, TORCHSERVE = ("/v1", "/v2"), "/predictions/"
 WITH_BODY = ("POST", "PUT")
 
 
@@ -47,13 +49,20 @@ def create(service: Service) -> Flask:
     @app.errorhandler(Exception)
     def fail(error: Exception) -> Response:
         found = to_service_error(service, g.context, error)
-        body = found.protocol_body if request.path.startswith(PROTOCOL) else found.body
-        response = app.make_response((body(g.context.request_id), found.code.status, found.headers))
+        response = app.make_response(
+            (_error_body(found, request.path, g.context.request_id), found.code.status, found.headers)
+        )
         if isinstance(error, HTTPException) and (allowed := getattr(error, "valid_methods", None)):
             response.headers["Allow"] = ", ".join(sorted(allowed))
         return response
 
     return app
+
+
+def _error_body(found: ServiceError, path: str, request_id: str) -> dict[str, object]:
+    if path.startswith(TORCHSERVE):
+        return found.torchserve_body(request_id)
+    return found.protocol_body(request_id) if path.startswith(TEXT_ERRORS) else found.body(request_id)
 
 
 def _hold_body(service: Service) -> None:

@@ -18,6 +18,8 @@ from worker.process.logs import FIELDS, timestamp
 REQUEST_ID = "X-Request-ID"
 VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 QUIET = ("/livez", "/readyz", "/metrics")  # polled every second, so not logged
+# Requests to classify, which statistics count, are those with a body but for these routes.
+CLASSIFY, OTHER = ("POST", "PUT"), ("unknown", "/v2/repository/index")
 
 access_log = logging.getLogger("worker.access")
 log = logging.getLogger(__name__)
@@ -72,6 +74,8 @@ def end(service: Service, context: RequestContext, route: str, status: int) -> N
 def _account(service: Service, context: RequestContext, route: str, status: int, seconds: float, ended: float) -> None:
     service.metrics.requests.labels(route, status).inc()
     service.metrics.duration.labels(route).observe(seconds)
+    if context.method in CLASSIFY and route not in OTHER:
+        service.statistics.record(status == 200, seconds, ended)
     if route in QUIET:
         return
     fields = {

@@ -42,8 +42,13 @@ class Upload:
     parameters: Mapping[str, object]
 
 
-def read_upload(request: Request, max_images: int, fields: re.Pattern[str] = FIELDS) -> Upload:
-    """Return the images and parameters of `request`; those of a form are in the `fields`.
+def read_upload(
+    request: Request,
+    max_images: int,
+    fields: re.Pattern[str] = FIELDS,
+    json_upload: msgspec.json.Decoder[Any] = JSON_UPLOAD,
+) -> Upload:
+    """Return the images and parameters of `request`; a form has its images in `fields`, JSON is a `json_upload`.
 
     Raise ServiceError if the route does not take its body.
     """
@@ -55,7 +60,7 @@ def read_upload(request: Request, max_images: int, fields: re.Pattern[str] = FIE
     elif sniff(body):
         upload = Upload(((None, body),), {})
     elif JSON_TYPE.fullmatch(kind) or (not kind.startswith("image/") and JSON_START.match(body)):
-        parsed = json_text.parse(body, JSON_UPLOAD, JSON_FORM)
+        parsed = json_text.parse(body, json_upload, JSON_FORM)
         body = b""  # free its memory before the images need theirs
         upload = _decoded(parsed, max_images)
     elif RAW_TYPE.fullmatch(kind):
