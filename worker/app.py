@@ -11,7 +11,7 @@ from flask import Flask
 
 from worker.api import flask_app
 from worker.api.routes import health as health_routes
-from worker.api.routes import hugging_face, inference_protocol, models, predict
+from worker.api.routes import hugging_face, inference_protocol, models, predict, tensorflow_serving, torchserve, triton
 from worker.api.service import Loaded, Service
 from worker.contract.fields import ModelError
 from worker.contract.settings import EXIT, Settings, process_settings
@@ -56,7 +56,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(predict.blueprint(service))
     app.register_blueprint(models.blueprint(service))
     app.register_blueprint(hugging_face.blueprint(service))
-    app.register_blueprint(inference_protocol.blueprint(service))
+    for protocol in (inference_protocol, triton, tensorflow_serving, torchserve):
+        app.register_blueprint(protocol.blueprint(service))
     app.register_blueprint(health_routes.blueprint(service))
     loader.start()
     return app

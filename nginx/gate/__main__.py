@@ -3,11 +3,11 @@
     python3 -m gate init --members FILE --out DIR                  list every worker once, before Nginx starts
     python3 -m gate run  --members FILE --out DIR --nginx COMMAND  probe until stopped, reload Nginx on change
 
-The gate reads members.json (the workers that should exist) and writes four files into DIR:
-upstreams.conf (the listed workers), status.json and models.json (the bodies of GET /status and GET /models),
-and ready.json, which exists only while every model has a worker in rotation. A model added to members.json later
-counts towards ready.json once it has had a worker in rotation, so that adding a model never makes the gateway
-unready. Every change is one JSON log line.
+The gate reads members.json (the workers that should exist, and options of the gateway) and writes five files into DIR:
+upstreams.conf (the listed workers and the options), status.json, models.json and index.json (the bodies of GET /status,
+GET /models and POST /v2/repository/index), and ready.json, which exists only while every model has a worker in
+rotation. A model added to members.json later counts towards ready.json once it has had a worker in rotation, so that
+adding a model never makes the gateway unready. Every change is one JSON log line.
 
 Nginx sends the gate every worker's answers, and a worker that alone answers with server errors is ejected: it leaves
 at once, though its probes succeed, and comes back after a time that grows with each ejection.
@@ -29,6 +29,7 @@ from pathlib import Path
 
 from .loop import Gate
 from .members import DiscoveredPool, Member, MembersError, parse_members
+from .options import parse_options
 from .out import Nginx, log, now, write_atomically, write_status
 from .outliers import EJECTION_S, LONGEST_EJECTION_S
 from .probe import format_address, resolve, resolve_all
@@ -40,13 +41,14 @@ DEFAULT_INTERVAL_S = "1"
 
 def init(members_file: Path, out: Path) -> None:
     """List every member whose name resolves. A member still starting answers 503, and Nginx tries another."""
-    pools = {model: current_members(pool) for model, pool in parse_members(members_file.read_text()).items()}
+    text = members_file.read_text()
+    pools = {model: current_members(pool) for model, pool in parse_members(text).items()}
     all_members = [member for members in pools.values() for member in members]
     # In parallel, since a failed name lookup may take seconds.
     with ThreadPoolExecutor(len(all_members) or 1) as threads:
         peers = dict(zip(all_members, threads.map(initial_peer, all_members), strict=True))
     listed = {model: select_servers(members, peers, ()) for model, members in pools.items()}
-    write_atomically(out / "upstreams.conf", render_upstreams(listed))
+    write_atomically(out / "upstreams.conf", render_upstreams(listed, options=parse_options(text)))
     status = render_status(pools, peers, {}, now())
     write_status(out, status, render_models(status, pools, peers), pools)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .answers import Answers, Listed
 from .members import DeclaredPools, DiscoveredPool, Member, Pools, parse_members
+from .options import Options, parse_options
 from .out import Nginx, log, now, write_status
 from .outliers import eject, most_ejected, release
 from .probe import probe_worker, resolve_all, try_golden_image
@@ -39,6 +40,7 @@ class Gate:
         self.events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self.members_text = self.members_fault = ""
         self.declared: DeclaredPools = {}
+        self.options = Options()
         self.pools: Pools = {}
         self.discovered: dict[DiscoveredPool, tuple[Member, ...]] = {}
         self.required_models: set[str] = set()  # ready.json exists only while all of these are ready
@@ -70,13 +72,13 @@ class Gate:
             if text == self.members_text:
                 return
             self.members_text = text
-            declared = parse_members(text)
+            declared, options = parse_members(text), parse_options(text)
         except (OSError, ValueError) as error:
             if str(error) != self.members_fault:
                 self.members_fault = str(error)
                 log("members_refused", fault=str(error), file=str(self.members_file))
             return
-        self.members_fault = ""
+        self.members_fault, self.options = "", options
         self.required_models = self.required_models & declared.keys() if self.declared else set(declared)
         self._update_pools(declared)
 
@@ -183,7 +185,7 @@ class Gate:
             return
         listed = {model: select_servers(members, self.peers, self.last_listed) for model, members in self.pools.items()}
         self.last_listed = {worker: address for servers in listed.values() for worker, address in servers.items()}
-        self.nginx.apply(render_upstreams(listed, self.answers.log_target))
+        self.nginx.apply(render_upstreams(listed, self.answers.log_target, self.options))
         self._follow_answers()
         # Not before every worker was probed: until then the previous gate's status is the better one.
         if time.monotonic() >= self.status_due and all(peer.probed for peer in self.peers.values()):

@@ -56,7 +56,7 @@ def parse_members(text: str) -> DeclaredPools:
         document = json.loads(text)
     except ValueError as error:
         raise MembersError(f"not JSON: {error}") from None
-    if isinstance(document, dict) and set(document) - {"pools", "rendered"}:
+    if isinstance(document, dict) and set(document) - {"pools", "rendered", "gateway"}:
         raise MembersError(f"found keys {', '.join(document)}, needed an object with exactly pools")
     pools: DeclaredPools = {}
     for path, pool in _entries(document, "", "pools", ("model", "members"), ("model", "discover")):

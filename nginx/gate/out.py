@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .rules import listed_servers
+from .rules import listed_servers, render_index
 
 RETRY_GAP_S = 3.0  # after a list that Nginx rejected, or a reload that found no Nginx
 SETTLE_S = 1.0  # after a reload, until Nginx's new processes take the requests
@@ -39,12 +39,13 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def write_status(out: Path, status: dict[str, Any], models: dict[str, Any], required_models: Container[str]) -> None:
-    """Write status.json and models.json; write ready.json if all `required_models` are ready, else remove it."""
+    """Write the files of the status, and ready.json if all `required_models` are ready, else remove it."""
     write_atomically(out / "status.json", json.dumps(status, indent=1) + "\n")
-    models_file, text = out / "models.json", json.dumps(models, indent=1, ensure_ascii=False) + "\n"
-    # It seldom changes, and a write waits for the disk.
-    if not models_file.exists() or models_file.read_text(encoding="utf-8") != text:
-        write_atomically(models_file, text)
+    for name, document in (("models.json", models), ("index.json", render_index(models))):
+        file, text = out / name, json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+        # It seldom changes, and a write waits for the disk.
+        if not file.exists() or file.read_text(encoding="utf-8") != text:
+            write_atomically(file, text)
     ready = out / "ready.json"
     if not all(model["ready"] for model in status["models"] if model["name"] in required_models):
         ready.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from .bypass import render_bypasses
 from .members import Member, Pools
+from .options import DEFAULTS, Options, render_options
 
 FAILURES_TO_LEAVE = 3
 SUCCESSES_TO_ENTER = 2
@@ -143,8 +144,8 @@ def select_servers(members: Sequence[Member], peers: Mapping[Member, Peer], last
     return {member.worker: addresses[member] for member in selected}
 
 
-def render_upstreams(pools: Mapping[str, Servers], answers_to: str | None = None) -> str:
-    """Return upstreams.conf: an upstream for each model with its bypasses, and the maps that select it.
+def render_upstreams(pools: Mapping[str, Servers], answers_to: str | None = None, options: Options = DEFAULTS) -> str:
+    """Return upstreams.conf: an upstream for each model with its bypasses, the maps that select it, and the options.
 
     Nginx logs the workers' answers to `answers_to` if the gate listens there. The file holds IP addresses: Nginx
     resolves a name only once, and rejects its whole configuration if one fails.
@@ -161,8 +162,13 @@ def render_upstreams(pools: Mapping[str, Servers], answers_to: str | None = None
     # The slash keeps a model called `default` or `include` from being read as a keyword of map.
     lines += ["", "map /$model $pool {", f"    / pool_{first};"]
     lines += [f"    /{model} pool_{model};" for model in pools]
-    lines += ["}", "", 'map "" $known_models {', f'    default "{", ".join(pools)}";', "}", ""]
-    return "\n".join(lines)
+    # A worker says that a request's body names another model; its header, unlike the address, may name none.
+    lines += ["}", "", "map /$body_model $body_pool {", '    default "";']
+    lines += [f"    /{model} pool_{model};" for model in pools]
+    lines += ["}", "", 'map "" $known_models {', f'    default "{", ".join(pools)}";', "}"]
+    names = ", ".join(f'"{model}"' for model in pools)
+    lines += ["", 'map "" $model_list {', f"    default '{{\"models\": [{names}]}}';", "}"]
+    return "\n".join([*lines, *render_options(options), ""])
 
 
 def listed_pools(upstreams: str) -> dict[str, dict[str, str]]:
@@ -204,6 +210,19 @@ def render_models(status: Mapping[str, Any], pools: Pools, peers: Mapping[Member
         infos = (peers[member].model_info for member in members)
         models.append({"name": model["name"], "ready": model["ready"], **(next(filter(None, infos), {}))})
     return {"models": models}
+
+
+def render_index(models: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the body of POST /v2/repository/index, from that of GET /models."""
+    return [
+        {
+            "name": model["name"],
+            "version": model.get("version", ""),
+            "state": "READY" if model["ready"] else "UNAVAILABLE",
+            "reason": "" if model["ready"] else "no worker in rotation",
+        }
+        for model in models["models"]
+    ]
 
 
 def _worker_status(member: Member, peer: Peer, listed: str | None) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from worker.contract.fields import parse_toml
 from worker.contract.limits import queue_fault
 from worker.contract.settings import LIMITS_TABLE, SETTINGS, TOP
 
+GATEWAY = "gateway"  # the table of what concerns the gateway alone
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -50,6 +51,7 @@ class Cluster:
     settings: Mapping[str, Any]  # every worker setting that has a key in the file, by name
     models: tuple[Model, ...]
     servers: tuple[Server, ...]
+    cors_origins: tuple[str, ...] = ()  # whose web pages may ask; ("*",): everyone's
 
     @property
     def engine(self) -> str:
@@ -105,6 +107,12 @@ def _cpus(value: Any) -> Any:
     return parse_cpu_list(_matching(r".*\S.*")(value))
 
 
+def _origins(value: Any) -> Any:
+    origin = _matching(r"[a-z][a-z0-9+.-]*://([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+    _require(value, isinstance(value, list))
+    return ("*",) if value == ["*"] else _require(tuple(map(origin, value)), len(set(map(str, value))) == len(value))
+
+
 def _settings(table: str) -> dict[str, Key]:
     """Return the keys of the worker settings that belong to `table`, by name."""
     return {
@@ -125,6 +133,9 @@ SCHEMA: dict[str, dict[str, Key]] = {
         ),
     },
     LIMITS_TABLE: _settings(LIMITS_TABLE),
+    GATEWAY: {
+        "cors_origins": Key('a list of origins such as "https://example.org", or ["*"] for all', _origins, []),
+    },
     "models": {
         "name": Key(
             'up to 63 lower-case letters, digits, ".", "_" or "-", the first a letter or digit',
@@ -173,6 +184,7 @@ def parse_cluster(text: str, source: str) -> Cluster:
     faults = _unknown_keys(document, [*SCHEMA[""], *filter(None, SCHEMA)], "")
     top = _read({name: document[name] for name in SCHEMA[""] if name in document}, "", "", faults)
     limits = _read(document.get(LIMITS_TABLE, {}), LIMITS_TABLE, LIMITS_TABLE, faults)
+    gateway = _read(document.get(GATEWAY, {}), GATEWAY, GATEWAY, faults)
     models = _read_all(document.get("models", []), "models", faults)
     servers = _read_all(document.get("servers", [{}]), "servers", faults)
 
@@ -193,6 +205,7 @@ def parse_cluster(text: str, source: str) -> Cluster:
         {name: value for name, value in (top | limits).items() if name in SETTINGS},
         tuple(Model(**model) for model in models),
         tuple(Server(**server) for server in servers),
+        **gateway,
     )
 
 

@@ -41,12 +41,17 @@ def members(cluster: Cluster, plan: Plan, address: Mapping[str, str]) -> str:
         }
         for model in cluster.models
     ]
-    return json.dumps({"rendered": NOTICE, "pools": pools}, indent=1) + "\n"
+    return json.dumps({"rendered": NOTICE, "gateway": gateway_options(cluster), "pools": pools}, indent=1) + "\n"
 
 
-def listen_directive(port: int) -> str:
-    """Return Nginx's listen directive."""
-    return f"# {NOTICE}\nlisten {port};\n"
+def gateway_options(cluster: Cluster) -> dict[str, object]:
+    """Return what members.json tells the gate of the gateway itself; nginx/gate/options.py reads it."""
+    return {"max_body_mb": cluster.settings["max_body_mb"], "cors_origins": list(cluster.cors_origins)}
+
+
+def listen_directive(port: int, ipv6: bool) -> str:
+    """Return Nginx's listen directives: for IPv4, and for `ipv6` where the machine has it."""
+    return f"# {NOTICE}\nlisten {port};\n" + (f"listen [::]:{port};\n" if ipv6 else "")
 
 
 def worker_environment(cluster: Cluster, worker: Worker, bind: str, folder: str | None = None) -> dict[str, str]:

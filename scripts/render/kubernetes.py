@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.cluster.config import ROOT, Cluster, Model
-from scripts.render.common import stop_timeout_s
+from scripts.render.common import gateway_options, stop_timeout_s
 from scripts.render.swarm import PORT, service_name, volume_environment
 
 NOTICE = "# Rendered from cluster.toml by `make k8s`; changes here are lost at the next run.\n"
@@ -62,7 +62,7 @@ def _text(manifest: Manifest) -> str:
 def _members(cluster: Cluster) -> str:
     """Return the gate's members.json: each model with the DNS name that resolves to all its workers."""
     pools = [{"model": model.name, "discover": f"{worker_name(model)}:{PORT}"} for model in cluster.models]
-    return json.dumps({"pools": pools}, indent=1) + "\n"
+    return json.dumps({"gateway": gateway_options(cluster), "pools": pools}, indent=1) + "\n"
 
 
 def _kustomization(resources: list[str], name: str, image: str, extra: Manifest) -> Manifest:

@@ -7,28 +7,46 @@ from collections.abc import Iterable, Mapping
 from scripts.cluster.hardware import Hardware
 from scripts.cluster.models import ModelInfo
 from scripts.cluster.plan import Plan
-from worker.contract.limits import BODIES_BYTES, FREE_BODY_BYTES
+from worker.contract.limits import FREE_BODY_BYTES, bodies_bytes
 
 MEGABYTE = 1_000_000
 MEMORY_LIMIT_FACTOR = 2  # of what an idle worker uses: room for the engine's buffers, not for a leak
 LARGE_BODY_COPIES = 3  # as received, its JSON or form, and its images
 
 
+# What Nginx will bind.
+ANY_IPV4, ANY_IPV6 = (socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")  # noqa: S104
+
+
+def has_ipv6() -> bool:
+    """Return whether this machine has IPv6."""
+    return _bind_error(ANY_IPV6, 0) is None
+
+
 def port_faults(ports: Iterable[int]) -> list[str]:
     """Return a line for each port that cannot be bound."""
-    faults = []
+    families, faults = [ANY_IPV4, *([ANY_IPV6] if has_ipv6() else [])], []
     for port in ports:
-        with socket.socket() as test_socket:
-            test_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                test_socket.bind(("0.0.0.0", port))  # noqa: S104 - what Nginx will bind
-            except OSError as error:
-                if error.errno == errno.EACCES:
-                    faults.append(f"port {port}: only root may listen below 1024: set a higher port in cluster.toml")
-                else:
-                    remedy = "stop the process that listens there, or set another port"
-                    faults.append(f"port {port}: already in use: {remedy}")
+        errors = [error for family in families if (error := _bind_error(family, port)) is not None]
+        if errno.EACCES in errors:
+            faults.append(f"port {port}: only root may listen below 1024: set a higher port in cluster.toml")
+        elif errors:
+            faults.append(f"port {port}: already in use: stop the process that listens there, or set another port")
     return faults
+
+
+def _bind_error(any_address: tuple[int, str], port: int) -> int | None:
+    """Return the error number of an attempt to bind `port`, None if it succeeds."""
+    family, address = any_address
+    try:
+        with socket.socket(family) as test_socket:
+            test_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                test_socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            test_socket.bind((address, port))
+    except OSError as error:
+        return error.errno or errno.EADDRINUSE
+    return None
 
 
 def memory_limit(model: ModelInfo, limits: Mapping[str, int]) -> int:
@@ -55,7 +73,7 @@ def memory_faults(
 
 def _in_flight(limits: Mapping[str, int]) -> int:
     """Return the bytes that requests in flight may hold in one worker."""
-    bodies = LARGE_BODY_COPIES * BODIES_BYTES + limits["queue"] * FREE_BODY_BYTES
+    bodies = LARGE_BODY_COPIES * bodies_bytes(limits["max_body_mb"]) + limits["queue"] * FREE_BODY_BYTES
     return limits["decode_mb"] * MEGABYTE + bodies
 
 

@@ -4,7 +4,8 @@
 
 It prints its port. `PUT /control` sets `state` and `reason` (what /readyz says), `seconds` (what an `ok` takes) and
 `answer` (how it meets every other request): `ok`, `full` (429), `unready` (503), `fail` (500), `poison` (500 if the
-body starts with "poison") or `close` (reads the request, then hangs up). `GET /control` returns the requests it has
+body starts with "poison"), `elsewhere` (404 that leads Nginx to the pool of `body_model`) or `close` (reads the
+request, then hangs up). `GET /control` returns the requests it has
 met, oldest first.
 """
 
@@ -49,7 +50,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._request(body)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = handle_any
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_OPTIONS = handle_any
 
     def _control(self, body: bytes) -> None:
         with self.server.lock:
@@ -72,6 +73,10 @@ class Handler(BaseHTTPRequestHandler):
             answer = "fail" if body.startswith(b"poison") else "ok"
         if answer == "close":
             self.close_connection = True
+        elif answer == "elsewhere":
+            said = {"code": answer, "message": "the worker's own words", "request_id": None}
+            to = {"X-Accel-Redirect": "@body_model", "X-Body-Model": self.server.behaviour["body_model"]}
+            self._answer(HTTPStatus.NOT_FOUND, {"error": said}, to)
         elif answer in REFUSALS:
             said = {"code": answer, "message": "the worker's own words", "request_id": None}
             self._answer(REFUSALS[answer], {"error": said}, {"Retry-After": "7"})

@@ -126,7 +126,10 @@ class Worker:
 
 
 class Gateway:
-    """`pools` names the workers of each model. Everything lies in `home` and ends with `close`."""
+    """`pools` names the workers of each model, `options` are those of members.json.
+
+    Everything lies in `home` and ends with `close`.
+    """
 
     def __init__(
         self,
@@ -134,8 +137,9 @@ class Gateway:
         pools: Mapping[str, list[str]],
         replace: Mapping[str, str] | None = None,
         ejection_s: float | None = None,
+        options: Mapping[str, object] | None = None,
     ) -> None:
-        self.home, self.ejection_s = home, ejection_s
+        self.home, self.ejection_s, self.options = home, ejection_s, dict(options or {})
         self.port = free_ports(1)
         self.stack = ExitStack()
         for folder in ("tmp", "rendered", "web"):
@@ -233,7 +237,7 @@ class Gateway:
             {"model": model, "members": [self._member(self.workers[name]) for name in names]}
             for model, names in self.pools.items()
         ]
-        self.write_members_text(json.dumps({"pools": pools}))
+        self.write_members_text(json.dumps({"gateway": self.options, "pools": pools}))
 
     def write_members_text(self, text: str) -> None:
         new = self.home / "rendered/members.json.new"

@@ -4,6 +4,7 @@ A message says "found X, needed Y: remedy". What only has one cause inside the s
 """
 
 import base64
+import gzip
 import io
 import json
 import os
@@ -32,12 +33,15 @@ from tests.local.worker_harness import PNG as IMAGE_PNG
 from tests.local.worker_harness import WorkerProcess, running
 from tests.local.worker_harness import form as multipart
 from tests.unit.worker.contract.test_settings import COMPLETE
+from worker.api.base64_text import decode_base64
+from worker.api.body import InMemoryRequest
 from worker.api.candidates import take_candidates
+from worker.api.content_coding import coding_of, inflate
 from worker.api.parameters import HUGGING_FACE, PREDICT, parse_parameters
 from worker.api.request_context import begin, to_service_error
 from worker.api.routes.tensors import HEADER_LENGTH, read_request
 from worker.api.service import Service
-from worker.api.uploads import InMemoryRequest, check_answer, query, read_upload
+from worker.api.uploads import check_answer, query, read_upload
 from worker.contract.error_codes import ErrorCode, Sender
 from worker.contract.errors import ServiceError, internal_error
 from worker.contract.limits import Share
@@ -195,6 +199,22 @@ WORKER: list[tuple[ErrorCode, str, Raise]] = [
     (ErrorCode.TOO_MANY_IMAGES,
      "found 3 images, needed at most 2 in one request: send them in several", form(*[("image", ("a", b"1"))] * 3)),
     (ErrorCode.BAD_REQUEST,
+     'found the text "a.jpg" in field "image", needed the bytes of an image: send the file itself, with curl as '
+     "-F image=@FILE", upload(*encode_multipart_formdata([("image", "a.jpg")]))),
+    (ErrorCode.BAD_REQUEST,
+     "found Content-Type multipart/form-data without a boundary, needed the one between the form's parts: "
+     "do not set this header by hand, so that your client sets it with its boundary",
+     upload(b"--x--", "multipart/form-data")),
+    (ErrorCode.UNSUPPORTED_ENCODING,
+     "found Content-Encoding br, needed gzip, deflate or none: compress the body with one of these, or send it as it "
+     "is", lambda: coding_of("br")),
+    (ErrorCode.BAD_REQUEST,
+     "found a body that is not whole gzip (it ends too soon), needed what Content-Encoding says: compress it again, or "
+     "leave the header out", lambda: inflate(gzip.compress(b"1")[:-1], "gzip", 9, lambda: None)),
+    (ErrorCode.BAD_REQUEST,
+     "found an image that is not valid base64 (a data: URL without ;base64), needed base64: write ;base64 before its "
+     "comma", lambda: decode_base64("data:image/png,1")),
+    (ErrorCode.BAD_REQUEST,
      'found a file in field "file", needed field `image`: rename the field', form(("file", ("a", b"1")))),
     (ErrorCode.UNSUPPORTED_TYPE,
      "found Content-Type text/plain, needed multipart/form-data, image/* or application/json: "
@@ -207,15 +227,15 @@ WORKER: list[tuple[ErrorCode, str, Raise]] = [
     (ErrorCode.BAD_REQUEST,
      "found JSON with 1001 opening brackets, needed at most 1000: send fewer values", upload(b"[" * 1001)),
     (ErrorCode.BAD_REQUEST,
-     "found an image that is not valid base64 (Incorrect padding), needed base64: encode it again",
-     upload(b'{"inputs": "aGk"}')),
+     "found an image that is not valid base64 (it is cut short), needed base64: encode it again",
+     upload(b'{"inputs": "aGkab"}')),
     (ErrorCode.BODY_TOO_LARGE,
      "found more than 33554432 bytes in the body, needed at most 33554432: send fewer or smaller images",
      of_flask(RequestEntityTooLarge())),
     # Forms
     (ErrorCode.NO_IMAGE,
      "found a form without a boundary of 1 to 70 ASCII characters, needed one in its Content-Type: correct the form",
-     upload(b"x", "multipart/form-data")),
+     upload(b"x", f"multipart/form-data; boundary={'x' * 71}")),
     (ErrorCode.NO_IMAGE,
      "found a form without the boundary at its start or end, needed all of it, its lines ended by CR LF: "
      "correct the form", upload(b"--y--", FORM_TYPE)),

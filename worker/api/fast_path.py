@@ -13,7 +13,7 @@ from email.utils import formatdate
 from functools import lru_cache
 from http.client import responses
 
-from worker.api.request_context import REQUEST_ID, RETRY_AFTER, begin, end, to_service_error
+from worker.api.request_context import REQUEST_ID, begin, end, to_service_error
 from worker.api.routes import predict
 from worker.api.routes.predict import PATH
 from worker.api.service import Service
@@ -100,8 +100,7 @@ def answer(service: Service, connection: socket.socket, client_id: str, image: b
     except Exception as error:
         found = to_service_error(service, context, error)
         status, body = found.code.status, found.body(context.request_id)
-        if found.code.retry_after_s is not None:
-            more = f"{RETRY_AFTER}: {found.code.retry_after_s}\r\n"
+        more = "".join(f"{name}: {value}\r\n" for name, value in found.headers.items())
     end(service, context, PATH, status)
     text = f"{to_json(body)}\n".encode()
     head = (

@@ -1,25 +1,28 @@
 """The Flask application without routes: a context for each request, and one shape for errors."""
 
 from contextlib import ExitStack
+from functools import partial
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from worker.api.request_context import REQUEST_ID, RETRY_AFTER, begin, end, to_service_error
+from worker.api.body import InMemoryRequest, is_compressed
+from worker.api.request_context import REQUEST_ID, begin, end, to_service_error
 from worker.api.service import Service
-from worker.api.uploads import InMemoryRequest
-from worker.contract.limits import FREE_BODY_BYTES, MAX_BODY_BYTES
+from worker.contract.errors import ServiceError
+from worker.contract.limits import FREE_BODY_BYTES
 
-PROTOCOL = "/v2"
-
-
-class _App(Flask):
-    request_class = InMemoryRequest
+# Whose clients need an error in another form than this project's; nginx/errors.conf knows the same.
+TEXT_ERRORS, TORCHSERVE = ("/v1", "/v2"), "/predictions/"
+WITH_BODY = ("POST", "PUT")
 
 
 def create(service: Service) -> Flask:
     """Return an application without routes that identifies, measures and logs each request to `service`."""
-    app = _App("worker", static_folder=None)
+    app = Flask("worker", static_folder=None)
+    app.request_class = type(
+        "Request", (InMemoryRequest,), dict.fromkeys(("max_body", "max_content_length"), service.max_body)
+    )
     app.extensions["service"] = service
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -30,10 +33,8 @@ def create(service: Service) -> Flask:
         client_id, connection = request.headers.get(REQUEST_ID, ""), request.environ.get("gunicorn.socket")
         g.context = begin(service, client_id, request.method, request.path, connection)
         g.held = ExitStack()
-        # A chunked body has no length before it is read.
-        length = MAX_BODY_BYTES if request.content_length is None else min(request.content_length, MAX_BODY_BYTES)
-        if request.method == "POST" and length > FREE_BODY_BYTES:
-            g.held.enter_context(service.bodies.hold(length, g.context.deadline.left))
+        if request.method in WITH_BODY:
+            _hold_body(service)
 
     @app.after_request
     def after(response: Response) -> Response:
@@ -48,12 +49,32 @@ def create(service: Service) -> Flask:
     @app.errorhandler(Exception)
     def fail(error: Exception) -> Response:
         found = to_service_error(service, g.context, error)
-        body = found.protocol_body if request.path.startswith(PROTOCOL) else found.body
-        response = app.make_response((body(g.context.request_id), found.code.status))
-        if found.code.retry_after_s is not None:
-            response.headers[RETRY_AFTER] = str(found.code.retry_after_s)
+        response = app.make_response(
+            (_error_body(found, request.path, g.context.request_id), found.code.status, found.headers)
+        )
         if isinstance(error, HTTPException) and (allowed := getattr(error, "valid_methods", None)):
             response.headers["Allow"] = ", ".join(sorted(allowed))
         return response
 
     return app
+
+
+def _error_body(found: ServiceError, path: str, request_id: str) -> dict[str, object]:
+    if path.startswith(TORCHSERVE):
+        return found.torchserve_body(request_id)
+    return found.protocol_body(request_id) if path.startswith(TEXT_ERRORS) else found.body(request_id)
+
+
+def _hold_body(service: Service) -> None:
+    """Hold the memory of a large body until its request ends; that of a compressed one once it is known to be large."""
+
+    def hold(count: int) -> None:
+        g.held.enter_context(service.bodies.hold(count, g.context.deadline.left))
+
+    # A chunked body has no length before it is read.
+    length = service.max_body if request.content_length is None else min(request.content_length, service.max_body)
+    compressed = is_compressed(request)
+    if length > FREE_BODY_BYTES:
+        hold(service.max_body if compressed else length)
+    elif compressed:
+        request.hold_inflated = partial(hold, service.max_body)  # type: ignore[attr-defined]

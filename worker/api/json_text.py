@@ -4,6 +4,7 @@ Its values are counted before Python objects are made of them, at about a millis
 counts, too, but base64 has no commas or brackets, and the limits leave room for other texts.
 """
 
+from contextlib import suppress
 from typing import TypeVar
 
 import msgspec
@@ -12,6 +13,7 @@ from worker.contract.errors import ErrorCode, ServiceError, cut
 from worker.contract.limits import MAX_JSON_CONTAINERS, MAX_JSON_VALUES
 
 T = TypeVar("T")
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some Windows programs write it
 
 
 def parse(
@@ -25,9 +27,13 @@ def parse(
     _check_count(data.count(b","), MAX_JSON_VALUES, "commas", code)
     _check_count(data.count(b"[") + data.count(b"{"), MAX_JSON_CONTAINERS, "opening brackets", code)
     try:
-        return decoder.decode(data)
+        return decoder.decode(data.removeprefix(BYTE_ORDER_MARK))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         fault = cut(str(error))
+    if b"\n" in data or b"\r" in data:
+        # base64 with raw line breaks, as `base64 FILE` in a shell's quotes; between values they mean nothing anyway.
+        with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return decoder.decode(data.translate(None, b"\r\n").removeprefix(BYTE_ORDER_MARK))
     raise ServiceError(code, f"found JSON that does not fit ({fault}), needed {needed}: correct it")
 
 

@@ -19,16 +19,18 @@ from worker.contract.limits import (
 
 LINE_END = re.compile(rb"[ \t]{0,100}\r\n")
 FOLD = re.compile(rb"\r\n[ \t]+")
+TYPE = re.compile(rb"^content-type:[ \t]{0,100}([^;\r]{0,200})", re.IGNORECASE | re.MULTILINE)
 DISPOSITION = re.compile(rb"^content-disposition:(.*)\r$", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of a form; `filename` is None unless it is a file."""
+    """One part of a form; `filename` is None unless it has one, `kind` is its media type, "" if it has none."""
 
     name: str
     filename: str | None
     data: memoryview
+    kind: str = ""
 
     def text(self) -> str:
         """Return the value of a field; raise ServiceError BODY_TOO_LARGE if it exceeds MAX_FIELD_BYTES."""
@@ -48,6 +50,12 @@ def split(body: bytes, boundary: str) -> list[Part]:
     """
     if not body:
         return []
+    if not boundary:
+        raise ServiceError(
+            ErrorCode.BAD_REQUEST,
+            "found Content-Type multipart/form-data without a boundary, needed the one between the form's parts: "
+            "do not set this header by hand, so that your client sets it with its boundary",
+        )
     if not 1 <= len(boundary) <= MAX_BOUNDARY_CHARACTERS or not boundary.isascii():
         raise _malformed(
             f"a form without a boundary of 1 to {MAX_BOUNDARY_CHARACTERS} ASCII characters", "one in its Content-Type"
@@ -58,11 +66,11 @@ def split(body: bytes, boundary: str) -> list[Part]:
     header_bytes = 0
     while not body.startswith(b"--", position):
         _check(len(parts) + 1, MAX_FORM_PARTS, "parts in the form")
-        name, filename, start = _head(body, position)
+        name, filename, kind, start = _head(body, position)
         header_bytes += start - position
         _check(header_bytes, MAX_FORM_HEADER_BYTES, "bytes of headers in the form")
         position = _after(body, edge, start)
-        parts.append(Part(name, filename, memoryview(body)[start : position - len(edge)]))
+        parts.append(Part(name, filename, memoryview(body)[start : position - len(edge)], kind))
     return parts
 
 
@@ -76,8 +84,8 @@ def _after(body: bytes, edge: bytes, start: int) -> int:
     return found + len(edge)
 
 
-def _head(body: bytes, position: int) -> tuple[str, str | None, int]:
-    """Return the name and the file's name of the part whose boundary ends at `position`, and where its data start."""
+def _head(body: bytes, position: int) -> tuple[str, str | None, str, int]:
+    """Return name, file's name and type of the part whose boundary ends at `position`, and where its data start."""
     line = LINE_END.match(body, position)
     if line is None:
         raise _malformed("text after a boundary of the form", "a line end there")
@@ -88,11 +96,13 @@ def _head(body: bytes, position: int) -> tuple[str, str | None, int]:
             f"a part of the form without an empty line in its first {MAX_PART_HEADER_BYTES} bytes",
             "one after its headers",
         )
-    found = DISPOSITION.search(FOLD.sub(b" ", body[first : end + 2]))
+    head = FOLD.sub(b" ", body[first : end + 2])
+    found, kind = DISPOSITION.search(head), TYPE.search(head)
     if found is None:
         raise _malformed("a part of the form without Content-Disposition", "that header with a name")
     options = parse_options_header(found[1].decode(errors="replace"))[1]
-    return options.get("name", ""), options.get("filename"), end + 4
+    declared = kind[1].decode(errors="replace").strip().lower() if kind else ""
+    return options.get("name", ""), options.get("filename"), declared, end + 4
 
 
 def _check(count: int, most: int, counted: str) -> None:

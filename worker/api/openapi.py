@@ -19,7 +19,6 @@ from worker.api.schemas import (
 )
 from worker.contract.error_codes import ErrorCode, Sender
 from worker.contract.limits import (
-    MAX_BODY_BYTES,
     MAX_FIELD_BYTES,
     MAX_FORM_HEADER_BYTES,
     MAX_FORM_PARTS,
@@ -29,6 +28,7 @@ from worker.contract.limits import (
     MAX_PART_HEADER_BYTES,
     MAX_PREDICTIONS,
     MAX_SCORES,
+    MEBIBYTE,
 )
 from worker.contract.settings import Settings
 from worker.contract.version import VERSION
@@ -40,8 +40,13 @@ VERSIONED: Json = {"name": "version", "in": "path", "required": True, "schema": 
 BINARY, PNG = "application/octet-stream", "image/png"
 ERROR, PROTOCOL_ERROR = ref("Error"), ref("ProtocolError")
 IDENTIFIER: Json = TEXT | {"maxLength": MAX_IDENTIFIER_CHARACTERS}
+PING: Json = object_of(status={"enum": ["Healthy", "Unhealthy"]})
+CONFIG: Json = object_of(
+    name=TEXT, platform=TEXT, backend=TEXT, max_batch_size=COUNT, input=list_of({"type": "object"}),
+    output=list_of({"type": "object"}),
+)  # fmt: skip
 BOUNDS = (
-    f"A body has at most {MAX_BODY_BYTES} bytes; JSON at most {MAX_JSON_VALUES} commas and {MAX_JSON_CONTAINERS} lists "
+    f"JSON has at most {MAX_JSON_VALUES} commas and {MAX_JSON_CONTAINERS} lists "
     f"and objects; a form at most {MAX_FORM_PARTS} parts, each with {MAX_PART_HEADER_BYTES} bytes of headers, "
     f"{MAX_FORM_HEADER_BYTES} in all, and {MAX_FIELD_BYTES} bytes in a parameter; an answer at most {MAX_PREDICTIONS} "
     f"classes with labels or {MAX_SCORES} scores."
@@ -56,8 +61,10 @@ def document(settings: Settings) -> Json:
         "info": {
             "title": "Wanwu",
             "version": VERSION,
-            "description": "Image classification. Errors are an `Error`, below /v2 a `ProtocolError`; repeat a 503. "
-            + BOUNDS,
+            "description": "Image classification. Errors are an `Error`, below /v1 and /v2 a `ProtocolError`; "
+            "repeat a 503. "
+            f"A body, which may be compressed as gzip or deflate, has at most {settings.max_body_mb * MEBIBYTE} bytes, "
+            "inflated, too. " + BOUNDS,
         },
         "paths": {
             "/predict": {"post": _predict(settings)},
@@ -69,6 +76,14 @@ def document(settings: Settings) -> Json:
             "/v2/health/ready": {"get": _probe("Does every model answer?", object_of(ready=TRUTH))},
             **_model_paths(settings, NAME),
             **_model_paths(settings, NAME, VERSIONED),
+            "/v2/models/stats": {"get": _get("What the worker has answered", _statistics())},
+            "/v2/repository/index": {"post": _get("The models and their states", list_of(_index_row()))},
+            **_tensorflow_paths(settings, NAME),
+            **_tensorflow_paths(settings, NAME, VERSIONED),
+            "/v1/models": {"get": _get("The models' names", object_of(models=list_of(TEXT)))},
+            "/predictions/{name}": dict.fromkeys(("post", "put"), _torchserve(NAME)),
+            "/predictions/{name}/{version}": dict.fromkeys(("post", "put"), _torchserve(NAME, VERSIONED)),
+            "/ping": {"get": _get("Is it ready?", PING, **{"500": _content("No", PING)})},
             "/livez": {"get": _probe("Is the process alive?", object_of(status={"enum": ["alive", "stuck"]}))},
             "/readyz": {"get": _probe("Is it ready?", ref("Report"))},
             "/openapi.json": {"get": _get("This document", {"type": "object"})},
@@ -83,8 +98,70 @@ def _model_paths(settings: Settings, *named: Json) -> Json:
     ready = object_of(name=TEXT, ready=TRUTH)
     return {
         path: {"get": _about("A model's inputs and outputs", ref("Metadata"), *named)},
+        f"{path}/config": {"get": _about("A model's configuration, as Triton writes it", CONFIG, *named)},
+        f"{path}/stats": {"get": _about("What the worker has answered", _statistics(), *named)},
         f"{path}/ready": {"get": _about("Does the model answer?", ready, *named, not_yet=ready)},
         f"{path}/infer": {"post": _infer(settings, *named)},
+    }
+
+
+def _statistics() -> Json:
+    """Return the schema of Triton's statistics: a worker's own, since it started."""
+    duration = object_of(count=COUNT, ns=COUNT)
+    stages = ("success", "fail", "queue", "compute_input", "compute_infer", "compute_output", "cache_hit", "cache_miss")
+    stats = object_of(**dict.fromkeys(stages, duration))
+    one = object_of(
+        name=TEXT, version=TEXT, last_inference=COUNT, inference_count=COUNT, execution_count=COUNT,
+        inference_stats=stats, batch_stats=list_of({"type": "object"}),
+    )  # fmt: skip
+    return object_of(model_stats=list_of(one))
+
+
+def _index_row() -> Json:
+    return object_of(name=TEXT, version=TEXT, state={"enum": ["READY", "UNAVAILABLE"]}, reason=TEXT)
+
+
+def _tensorflow_paths(settings: Settings, *named: Json) -> Json:
+    """Return the routes of TensorFlow Serving and KServe's v1 protocol, with or without a version."""
+    path = "/v1/models/{name}" + ("/versions/{version}" if VERSIONED in named else "")
+    version = object_of(version=TEXT, state=TEXT, status=object_of(error_code=TEXT, error_message=TEXT))
+    status = object_of(name=TEXT, ready=TRUTH, model_version_status=list_of(version))
+    return {
+        path: {"get": _about("A model's state", status, *named)},
+        f"{path}:predict": {"post": _tensorflow_predict(settings, *named)},
+    }
+
+
+def _tensorflow_predict(settings: Settings, *named: Json) -> Json:
+    own = {name: PARAMETERS[name] for name in HUGGING_FACE}
+    image = object_of(b64={"type": "string", "contentEncoding": "base64"})
+    options = {"type": "object", "properties": own, "additionalProperties": False}
+    body = object_of(instances=list_of(image, settings.max_images) | {"minItems": 1}, parameters=options)
+    row = object_of(labels=list_of(TEXT), classes=list_of(COUNT), scores=list_of(NUMBER))
+    return {
+        "summary": "TensorFlow Serving and KServe's v1 protocol: the best classes of each instance",
+        "parameters": [*named, *({"name": name, "in": "query", "schema": IN_TEXT[name]} for name in own)],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": body | {"required": ["instances"]}}},
+        },
+        "responses": _responses(object_of(predictions=list_of(row)), error=PROTOCOL_ERROR),
+    }
+
+
+def _torchserve(*named: Json) -> Json:
+    own = {name: IN_TEXT[name] for name in HUGGING_FACE}
+    return {
+        "summary": "TorchServe: the best classes of one image by their labels, as its image_classifier answers",
+        "parameters": [*named, *({"name": name, "in": "query", "schema": schema} for name, schema in own.items())],
+        "requestBody": {
+            "required": True,
+            "content": {
+                **{mime: {"schema": BYTES} for mime in MIME_TYPES.values()},
+                "multipart/form-data": {"schema": closed(required=["data"], data=BYTES, **own)},
+            },
+        },
+        "responses": _responses({"type": "object", "additionalProperties": NUMBER}, error=ref("TorchServeError")),
     }
 
 
@@ -102,7 +179,7 @@ def _predict(settings: Settings) -> Json:
                     "schema": closed(required=["image"], image=list_of(BYTES, settings.max_images), **in_text),
                 },
                 **{mime: {"schema": BYTES} for mime in MIME_TYPES.values()},
-                "application/json": {"schema": _inputs(own)},
+                "application/json": {"schema": _inputs(own, settings.max_images)},
             },
         },
         "responses": _responses({"oneOf": [ref("Answer"), ref("Answers")]}, PNG),
@@ -134,7 +211,7 @@ def _hugging_face() -> Json:
             "required": True,
             "content": {
                 **{mime: {"schema": BYTES} for mime in MIME_TYPES.values()},
-                "application/json": {"schema": _inputs(own)},
+                "application/json": {"schema": _inputs(own, 1)},
             },
         },
         "responses": _responses(list_of(object_of(label=TEXT, score=NUMBER))),
@@ -164,9 +241,10 @@ def _infer(settings: Settings, *named: Json) -> Json:
     }
 
 
-def _inputs(parameters: dict[str, Json]) -> Json:
+def _inputs(parameters: dict[str, Json], most: int) -> Json:
     options = {"type": "object", "properties": parameters, "additionalProperties": False}
-    inputs = {"type": "string", "contentEncoding": "base64"}
+    image = {"type": "string", "contentEncoding": "base64"}
+    inputs = {"anyOf": [image, list_of(image, most) | {"minItems": 1}]}
     return closed(required=["inputs"], inputs=inputs, parameters=options)
 
 

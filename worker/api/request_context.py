@@ -12,14 +12,14 @@ from werkzeug.exceptions import HTTPException
 
 from worker.api.service import Service
 from worker.contract.errors import ErrorCode, ServiceError, cut, internal_error
-from worker.contract.limits import MAX_BODY_BYTES
 from worker.pipeline.admission import Deadline, never
 from worker.process.logs import FIELDS, timestamp
 
 REQUEST_ID = "X-Request-ID"
-RETRY_AFTER = "Retry-After"
 VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 QUIET = ("/livez", "/readyz", "/metrics")  # polled every second, so not logged
+# Requests to classify, which statistics count, are those with a body but for these routes.
+CLASSIFY, OTHER = ("POST", "PUT"), ("unknown", "/v2/repository/index")
 
 access_log = logging.getLogger("worker.access")
 log = logging.getLogger(__name__)
@@ -74,6 +74,8 @@ def end(service: Service, context: RequestContext, route: str, status: int) -> N
 def _account(service: Service, context: RequestContext, route: str, status: int, seconds: float, ended: float) -> None:
     service.metrics.requests.labels(route, status).inc()
     service.metrics.duration.labels(route).observe(seconds)
+    if context.method in CLASSIFY and route not in OTHER:
+        service.statistics.record(status == 200, seconds, ended)
     if route in QUIET:
         return
     fields = {
@@ -90,14 +92,14 @@ def _account(service: Service, context: RequestContext, route: str, status: int,
 
 def to_service_error(service: Service, context: RequestContext, error: Exception) -> ServiceError:
     """Return the ServiceError that tells the client about `error`, or about its passed deadline; count it by code."""
-    found = _to_service_error(context, error)
+    found = _to_service_error(service, context, error)
     if found.code is not ErrorCode.CLIENT_GONE and context.deadline.over():
         found = context.deadline.passed()
     service.deferred(service.metrics.rejected.labels(found.code.value).inc)
     return found
 
 
-def _to_service_error(context: RequestContext, error: Exception) -> ServiceError:
+def _to_service_error(service: Service, context: RequestContext, error: Exception) -> ServiceError:
     if isinstance(error, ServiceError):
         return error
     if not isinstance(error, HTTPException):
@@ -106,7 +108,7 @@ def _to_service_error(context: RequestContext, error: Exception) -> ServiceError
     if error.code == ErrorCode.BODY_TOO_LARGE.status:
         return ServiceError(
             ErrorCode.BODY_TOO_LARGE,
-            f"found more than {MAX_BODY_BYTES} bytes in the body, needed at most {MAX_BODY_BYTES}: "
+            f"found more than {service.max_body} bytes in the body, needed at most {service.max_body}: "
             "send fewer or smaller images",
         )
     if error.code == ErrorCode.METHOD_NOT_ALLOWED.status:

@@ -96,6 +96,7 @@ def components() -> Json:
         **_answers(error),
         "Error": object_of(error=object_of(**error, request_id=TEXT)),
         "ProtocolError": object_of(error=TEXT, code=ref("ErrorCode"), request_id=TEXT),
+        "TorchServeError": object_of(code=COUNT, type=TEXT, message=TEXT, error=object_of(**error, request_id=TEXT)),
         "ErrorCode": _error_code(),
         "Report": report,
         "Model": _model(),

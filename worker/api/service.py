@@ -2,12 +2,12 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from worker.api.candidates import CANDIDATE_LABELS, Candidates
 from worker.contract.errors import ErrorCode, ServiceError, cut, internal_error
-from worker.contract.limits import BODIES_BYTES, Share
+from worker.contract.limits import MEBIBYTE, Share, bodies_bytes
 from worker.contract.settings import Settings
 from worker.decode import Budget
 from worker.models.folder import ModelFolder
@@ -19,6 +19,7 @@ from worker.pipeline.text_embeddings import TextHeads
 from worker.process.deferred import DeferredCalls
 from worker.process.health import Health
 from worker.process.metrics import Metrics
+from worker.process.statistics import Statistics
 
 IMAGES_AT_ONCE = 8  # of one request in the queue: enough to fill the engine's batches, and the others wait undecoded
 # Errors of the whole request, not of the one image that met it first; so are those after which Nginx tries another
@@ -52,7 +53,9 @@ class Service:
     def __init__(self, settings: Settings, health: Health, admission: Admission, metrics: Metrics) -> None:
         self.settings, self.health, self.admission, self.metrics = settings, health, admission, metrics
         self.deferred = DeferredCalls()
-        self.bodies = Budget(BODIES_BYTES)
+        self.statistics = Statistics()
+        self.max_body = settings.max_body_mb * MEBIBYTE  # bytes
+        self.bodies = Budget(bodies_bytes(settings.max_body_mb))
         self.loaded: Loaded | None = None
 
     def fault(self) -> str | None:
@@ -67,11 +70,7 @@ class Service:
     def model(self, name: str | None = None, version: str | None = None) -> Loaded:
         """Return the loaded model; raise ServiceError UNKNOWN_MODEL for any other, NOT_READY if it cannot answer."""
         if name is not None and name != self.settings.model:
-            raise ServiceError(
-                ErrorCode.UNKNOWN_MODEL,
-                f'found model "{cut(name)}", needed "{self.settings.model}", which this worker serves: '
-                "send the request to the gateway",
-            )
+            raise self.unknown_model(name)
         self.health.require_answering()
         if self.loaded is None:
             raise ServiceError(
@@ -84,6 +83,15 @@ class Service:
                 "leave it out",
             )
         return self.loaded
+
+    def unknown_model(self, name: str, headers: Mapping[str, str] | None = None) -> ServiceError:
+        """Return the error for a request to another model than this worker's."""
+        return ServiceError(
+            ErrorCode.UNKNOWN_MODEL,
+            f'found model "{cut(name)}", needed "{self.settings.model}", which this worker serves: '
+            "send the request to the gateway",
+            headers,
+        )
 
     def deadline(self, gone: Callable[[], bool]) -> Deadline:
         """Return the deadline of a request that starts now; `gone` returns whether its client has left."""

@@ -1,7 +1,6 @@
 """Read images and parameters from an HTTP request: multipart, raw body, or JSON with base64."""
 
-import base64
-import binascii
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,28 +9,29 @@ import msgspec
 from flask import Request
 
 from worker.api import json_text, multipart
+from worker.api.base64_text import decode_base64, decode_base64_bytes, first_bytes
+from worker.api.body import read_body
 from worker.contract.errors import ErrorCode, ServiceError, cut
-from worker.contract.limits import MAX_BODY_BYTES
+from worker.decode import sniff
 
 FIELD = "image"
-RAW_TYPES = ("application/octet-stream", "")
+# `image`, and as PHP, axios and jQuery name a list of them.
+FIELDS = re.compile(rf"{FIELD}s?(\[[0-9]{{0,6}}\])?")
+# Types that say nothing: HTTP clients', S3's and browsers' defaults.
+RAW_TYPE = re.compile(r"image/.*|(application|binary)/(x-)?(octet-stream|binary|unknown|(force-)?download)|\*/\*|")
+JSON_TYPE = re.compile(r"(application|text)/(.+\+)?json")
+JSON_START = re.compile(rb"(\xef\xbb\xbf)?[ \t\r\n]{0,100}\{")
 JSON_FORM = '{"inputs": "<base64>", "parameters": {...}}'
 
 
 class JsonUpload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An image in JSON, in base64, and its parameters."""
+    """An image or several in JSON, in base64, and their parameters."""
 
-    inputs: str | None = None
+    inputs: str | list[str] | None = None
     parameters: dict[str, Any] | None = None
 
 
 JSON_UPLOAD = msgspec.json.Decoder(JsonUpload)
-
-
-class InMemoryRequest(Request):
-    """A request whose uploads stay in memory: the body is bounded, and a worker's disk may be read-only."""
-
-    max_content_length = MAX_BODY_BYTES
 
 
 @dataclass(frozen=True)
@@ -42,19 +42,33 @@ class Upload:
     parameters: Mapping[str, object]
 
 
-def read_upload(request: Request, max_images: int) -> Upload:
-    """Return the images and parameters of `request`; raise ServiceError if the route does not take its body."""
-    if request.mimetype == "multipart/form-data":
-        upload = _multipart(request, max_images)
-    elif request.mimetype == "application/json":
-        upload = _json(request)
-    elif request.mimetype.startswith("image/") or request.mimetype in RAW_TYPES:
-        body = read_body(request)
+def read_upload(
+    request: Request,
+    max_images: int,
+    fields: re.Pattern[str] = FIELDS,
+    json_upload: msgspec.json.Decoder[Any] = JSON_UPLOAD,
+) -> Upload:
+    """Return the images and parameters of `request`; a form has its images in `fields`, JSON is a `json_upload`.
+
+    Raise ServiceError if the route does not take its body.
+    """
+    body, kind = read_body(request), request.mimetype
+    boundary = request.mimetype_params.get("boundary", "")
+    # An image is one whatever it is declared as: clients seldom know, and often do not say.
+    if kind == "multipart/form-data" and (boundary or sniff(body) is None):
+        upload = _multipart(body, boundary, max_images, fields)
+    elif sniff(body):
+        upload = Upload(((None, body),), {})
+    elif JSON_TYPE.fullmatch(kind) or (not kind.startswith("image/") and JSON_START.match(body)):
+        parsed = json_text.parse(body, json_upload, JSON_FORM)
+        body = b""  # free its memory before the images need theirs
+        upload = _decoded(parsed, max_images)
+    elif RAW_TYPE.fullmatch(kind):
         upload = Upload(((None, body),) if body else (), {})
     else:
         raise ServiceError(
             ErrorCode.UNSUPPORTED_TYPE,
-            f"found Content-Type {cut(request.mimetype)}, needed multipart/form-data, image/* or application/json: "
+            f"found Content-Type {cut(kind)}, needed multipart/form-data, image/* or application/json: "
             f"send the image as the multipart field `{FIELD}`, as the body, or as base64 in JSON",
         )
     if not upload.images:
@@ -84,27 +98,44 @@ def check_answer(images: int, each: int, most: int) -> None:
         )
 
 
-def read_body(request: Request) -> bytes:
-    """Return the whole body; raise RequestEntityTooLarge if it is larger than MAX_BODY_BYTES."""
-    if request.content_length is not None and request.content_length <= MAX_BODY_BYTES:
-        request.max_content_length = None  # werkzeug would refuse a body that just fits
-    body = request.get_data(cache=False)
-    # A chunked body is silently cut off at the limit; only reading further raises the error.
-    request.stream.read(1)
-    return body
-
-
-def _multipart(request: Request, max_images: int) -> Upload:
-    parts = multipart.split(read_body(request), request.mimetype_params.get("boundary", ""))
-    files = [(part.name, part.filename, part.data) for part in parts if part.filename is not None]
-    if unknown := [name for name, _, _ in files if name != FIELD]:
+def _multipart(body: bytes, boundary: str, max_images: int, fields: re.Pattern[str]) -> Upload:
+    files: list[multipart.Part] = []
+    texts: list[multipart.Part] = []
+    for part in multipart.split(body, boundary):
+        # Many clients send an image without a file name, which RFC 7578, 4.2 does not demand.
+        is_file = part.filename is not None or part.kind.startswith("image/") or fields.fullmatch(part.name)
+        (files if is_file else texts).append(part)
+    if unknown := [part.name for part in files if not fields.fullmatch(part.name)]:
         raise ServiceError(
             ErrorCode.BAD_REQUEST,
             f'found a file in field "{cut(unknown[0])}", needed field `{FIELD}`: rename the field',
         )
     check_count(len(files), max_images)
-    fields = _once((part.name, part.text()) for part in parts if part.filename is None)
-    return Upload(tuple((filename, bytes(data)) for _, filename, data in files), fields)
+    parameters = _once((part.name, part.text()) for part in texts)
+    return Upload(tuple((part.filename, _image(part)) for part in files), parameters)
+
+
+def _image(part: multipart.Part) -> bytes:
+    """Return the image of a form's part, which may hold it in base64; raise ServiceError if it is another text."""
+    data = bytes(part.data)
+    if sniff(data):
+        return data
+    if sniff(first_bytes(data)):
+        return decode_base64_bytes(data)
+    if part.filename is None and not part.kind and data and _is_text(data):
+        raise ServiceError(
+            ErrorCode.BAD_REQUEST,
+            f'found the text "{cut(data[:200].decode(errors="replace"), 60)}" in field "{cut(part.name)}", needed the '
+            f"bytes of an image: send the file itself, with curl as -F {FIELD}=@FILE",
+        )
+    return data
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        return data.decode().isprintable()
+    except UnicodeDecodeError:
+        return False
 
 
 def query(request: Request) -> Mapping[str, str]:
@@ -126,19 +157,7 @@ def repeated_parameter(name: str) -> ServiceError:
     return ServiceError(ErrorCode.BAD_PARAMETER, f"found parameter {cut(name)} twice, needed it once: remove one")
 
 
-def _json(request: Request) -> Upload:
-    body = json_text.parse(read_body(request), JSON_UPLOAD, JSON_FORM)
-    images = () if body.inputs is None else ((None, decode_base64(body.inputs)),)
-    return Upload(images, body.parameters or {})
-
-
-def decode_base64(text: str) -> bytes:
-    """Return the bytes of base64 `text`, with or without a data: URL's prefix; raise ServiceError if it is invalid."""
-    if text.startswith("data:"):
-        text = text.partition(",")[2]
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise ServiceError(
-            ErrorCode.BAD_REQUEST, f"found an image that is not valid base64 ({error}), needed base64: encode it again"
-        ) from error
+def _decoded(body: JsonUpload, max_images: int) -> Upload:
+    inputs = [body.inputs] if isinstance(body.inputs, str) else body.inputs or []
+    check_count(len(inputs), max_images)
+    return Upload(tuple((None, decode_base64(image)) for image in inputs), body.parameters or {})

@@ -120,6 +120,13 @@ class ErrorCode(StrEnum):
         "The body or an image has a type that is not supported.",
         "Send a type that the message lists.",
     )
+    UNSUPPORTED_ENCODING = (
+        "unsupported_encoding",
+        415,
+        WORKER,
+        "The body is compressed in a way that is not supported.",
+        "Use a Content-Encoding that the header Accept-Encoding lists, or none.",
+    )
     UNDECODABLE = ("undecodable", 422, WORKER, "An image is damaged or cut short.", "Send a complete file.")
     TOO_MANY_PIXELS = ("too_many_pixels", 422, WORKER, "An image has more pixels than are allowed.", "Scale it down.")
     TOO_MANY_TILES = (

@@ -1,11 +1,22 @@
 """ServiceError, a failure that is reported to the client, and how its message quotes what the client sent."""
 
 import reprlib
+from collections.abc import Mapping
 
 from worker.contract.error_codes import ErrorCode
 from worker.contract.limits import MAX_MESSAGE_CHARACTERS, MAX_QUOTED_CHARACTERS
 
 __all__ = ["ErrorCode", "ServiceError", "cut", "internal_error", "quoted"]
+
+RETRY_AFTER = "Retry-After"
+TORCHSERVE_TYPES = {
+    ErrorCode.UNKNOWN_MODEL: "ModelNotFoundException",
+    ErrorCode.UNKNOWN_ROUTE: "ResourceNotFoundException",
+    ErrorCode.METHOD_NOT_ALLOWED: "MethodNotAllowedException",
+    ErrorCode.NOT_READY: "ServiceUnavailableException",
+    ErrorCode.INTERNAL: "InternalServerException",
+    ErrorCode.GATEWAY_FAILED: "InternalServerException",
+}
 
 _VALUES = reprlib.Repr()
 _VALUES.maxlevel = 2  # six members of six members are more than a message needs
@@ -13,12 +24,15 @@ _VALUES.maxstring = _VALUES.maxlong = _VALUES.maxother = MAX_QUOTED_CHARACTERS
 
 
 class ServiceError(Exception):
-    """A failure that is reported to the client: a code, and a message "found X, needed Y: remedy"."""
+    """A failure that is reported to the client: a code, a message "found X, needed Y: remedy", and further headers."""
 
-    def __init__(self, code: ErrorCode, message: str) -> None:
+    def __init__(self, code: ErrorCode, message: str, headers: Mapping[str, str] | None = None) -> None:
         message = cut(message, MAX_MESSAGE_CHARACTERS)
         super().__init__(message)
         self.code = code
+        self.headers = dict(headers or {})
+        if code.retry_after_s is not None:
+            self.headers[RETRY_AFTER] = str(code.retry_after_s)
         # A name may contain a lone surrogate; a message that quotes it could not be encoded.
         self.message = message.encode(errors="backslashreplace").decode()
 
@@ -30,6 +44,16 @@ class ServiceError(Exception):
     def protocol_body(self, request_id: str) -> dict[str, object]:
         """Return the error's JSON object for the Open Inference Protocol, whose clients need `error` to be a string."""
         return {"error": self.message, "code": self.code.value, "request_id": request_id}
+
+    def torchserve_body(self, request_id: str) -> dict[str, object]:
+        """Return the error's JSON object for TorchServe's clients, with this project's own beside it."""
+        about = {"code": self.code.status, "type": torchserve_type(self.code), "message": self.message}
+        return about | self.body(request_id)
+
+
+def torchserve_type(code: ErrorCode) -> str:
+    """Return TorchServe's name of an error; nginx/errors.conf has the same."""
+    return TORCHSERVE_TYPES.get(code, "BadRequestException")
 
 
 def internal_error() -> ServiceError:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-MAX_BODY_BYTES = 32 * 1024 * 1024  # nginx.conf's client_max_body_size; a test compares the two
-FREE_BODY_BYTES = 1024 * 1024  # a body up to this size is read at once; larger ones share BODIES_BYTES
-BODIES_BYTES = 2 * MAX_BODY_BYTES  # of the larger bodies that a worker holds at once; the others wait to be read
+MEBIBYTE = 1024 * 1024
+FREE_BODY_BYTES = MEBIBYTE  # a body up to this size is read at once; larger ones share a budget: bodies_bytes
+LARGE_BODIES = 2  # of the greatest size that a worker holds at once; the others wait to be read
 MAX_TILES = 64  # per image; each tile is one inference
 MAX_CANDIDATE_LABELS = 256  # per request; the text tower reads each one once per template
 MAX_LABEL_CHARACTERS = 200  # per candidate label and per template: more than any text tower reads
@@ -19,6 +19,7 @@ MAX_LABEL_CHARACTERS = 200  # per candidate label and per template: more than an
 MAX_JSON_VALUES = 10_000  # commas in one JSON text, which separate its values
 MAX_JSON_CONTAINERS = 1_000  # lists and objects in one JSON text; it cannot be deeper than it has
 MAX_FORM_PARTS = 1_000
+MAX_GZIP_MEMBERS = 1_000  # of one body; bgzip makes one of every 64 KiB
 MAX_BOUNDARY_CHARACTERS = 70  # between the parts of a form: RFC 2046, section 5.1.1
 MAX_PART_HEADER_BYTES = 4_096  # per part of a form: a file name of 255 bytes, each written as %XX, twice
 MAX_FORM_HEADER_BYTES = 256 * 1024  # of all parts of a form; werkzeug reads a kilobyte of options in 0.6 ms
@@ -78,6 +79,8 @@ class Limit:
 LIMITS = {
     "queue": Limit(64, 1, 512, "images"),
     "max_images": Limit(32, 1, 512, "images"),
+    # Of a request. The gate tells Nginx, and the workers' memory limit includes it.
+    "max_body_mb": Limit(32, 1, 1024, "MiB"),
     "max_pixels": Limit(64_000_000, 1_000, 1_000_000_000, "pixels"),
     # Of memory, for all images that are being decoded at once. The workers' memory limit includes it.
     "decode_mb": Limit(320, 64, 65_536, "megabytes"),
@@ -86,6 +89,13 @@ LIMITS = {
     "inference_limit_s": Limit(30, 1, 600, "seconds"),
     "drain_s": Limit(3, 0, 60, "seconds"),
 }
+
+MAX_BODY_BYTES = LIMITS["max_body_mb"].default * MEBIBYTE  # unless cluster.toml says otherwise
+
+
+def bodies_bytes(max_body_mb: int) -> int:
+    """Return how many bytes the bodies larger than FREE_BODY_BYTES may hold in a worker."""
+    return LARGE_BODIES * max_body_mb * MEBIBYTE
 
 
 def queue_fault(values: Mapping[str, Any]) -> str | None:

@@ -124,6 +124,7 @@ class Settings:
     engine: str = field(metadata=_choice(AUTO, *ENGINES, table=TOP))
     queue: int = field(metadata=_limit("queue"))
     max_images: int = field(metadata=_limit("max_images"))
+    max_body_mb: int = field(metadata=_limit("max_body_mb"))
     max_pixels: int = field(metadata=_limit("max_pixels"))
     decode_mb: int = field(metadata=_limit("decode_mb"))
     deadline_s: int = field(metadata=_limit("deadline_s"))

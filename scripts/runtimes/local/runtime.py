@@ -17,7 +17,7 @@ from scripts.render import common as render
 from scripts.runtimes.deployment import Deployment, plan_here, reuse_ports, with_default_ports
 from scripts.runtimes.local import orphans, processes, setup, supervisor
 from scripts.runtimes.local.accounts import NOBODY, choose_account
-from scripts.runtimes.preflight import memory_faults, memory_limit, port_faults
+from scripts.runtimes.preflight import has_ipv6, memory_faults, memory_limit, port_faults
 from scripts.runtimes.rolling import replace_each
 from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.runtime import Checks, SideBySide
@@ -138,7 +138,7 @@ class LocalRuntime(SideBySide):
             "runtime": f"{self.name}\n",
             "rendered/programs.conf": render.programs(cluster, plan, ports, commands, memory, ROOT),
             self.members: render.members(cluster, plan, render.addresses(cluster, plan, ports)),
-            "gateway/rendered/listen.conf": render.listen_directive(cluster.port),
+            "gateway/rendered/listen.conf": render.listen_directive(cluster.port, has_ipv6()),
         }
 
     def start(self, run: RunDir, worker: str) -> None:

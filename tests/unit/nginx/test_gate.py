@@ -10,6 +10,7 @@ import pytest
 from nginx.gate.__main__ import INTERVAL_VARIABLE
 from nginx.gate.bypass import GROUPS, bypass_file, bypass_group
 from nginx.gate.members import DiscoveredPool, Member, MembersError, Pools, parse_members
+from nginx.gate.options import DEFAULTS, Options, parse_options, render_options
 from nginx.gate.outliers import eject, release
 from nginx.gate.rules import (
     KEEPALIVE_S,
@@ -26,7 +27,8 @@ from nginx.gate.rules import (
 )
 from scripts.cluster.config import ROOT
 from scripts.runtimes.local.runtime import INHERITED_VARIABLES
-from worker.contract.limits import LIMITS, MAX_BODY_BYTES
+from worker.contract.errors import ErrorCode, torchserve_type
+from worker.contract.limits import LIMITS
 
 AT = "2026-01-01T00:00:00.000+00:00"
 LATER = "2026-01-01T00:00:09.000+00:00"
@@ -220,10 +222,64 @@ def test_upstreams_are_rendered_as_this_exact_text() -> None:
         "    /other pool_other;\n"
         "}\n"
         "\n"
+        "map /$body_model $body_pool {\n"
+        '    default "";\n'
+        "    /photos pool_photos;\n"
+        "    /other pool_other;\n"
+        "}\n"
+        "\n"
         'map "" $known_models {\n'
         '    default "photos, other";\n'
         "}\n"
+        "\n"
+        'map "" $model_list {\n'
+        """    default '{"models": ["photos", "other"]}';\n"""
+        "}\n"
+        "\n"
+        "client_max_body_size 32m;\n"
+        "\n"
+        'map "" $max_body {\n'
+        '    default "32 MB";\n'
+        "}\n"
+        "\n"
+        "map $http_origin $cors_origin {\n"
+        '    default "";\n'
+        "}\n"
+        "\n"
+        'map "" $cors_vary {\n'
+        '    default "";\n'
+        "}\n"
     )
+
+
+def test_the_origins_of_other_pages_are_rendered() -> None:
+    text = "\n".join(render_options(Options(5, ("http://a:1", "https://b"))))
+    assert "client_max_body_size 5m;" in text
+    assert '{\n    default "";\n    "http://a:1" $http_origin;\n    "https://b" $http_origin;\n}' in text
+    assert 'map "" $cors_vary {\n    default "Origin";\n}' in text
+    anyone = "\n".join(render_options(Options(cors_origins=("*",))))
+    assert 'map $http_origin $cors_origin {\n    default "*";\n}' in anyone
+    assert 'map "" $cors_vary {\n    default "";\n}' in anyone
+
+
+def test_options_are_read_and_have_defaults() -> None:
+    assert parse_options('{"pools": []}') == DEFAULTS
+    given = '{"gateway": {"max_body_mb": 5, "cors_origins": ["http://a:1"]}}'
+    assert parse_options(given) == Options(5, ("http://a:1",))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"gateway": []}', '{"gateway": {"x": 1}}', '{"gateway": {"max_body_mb": 0}}',
+        '{"gateway": {"max_body_mb": "5"}}', '{"gateway": {"max_body_mb": true}}',
+        '{"gateway": {"cors_origins": "*"}}', '{"gateway": {"cors_origins": ["http://a/"]}}',
+        '{"gateway": {"cors_origins": ["a"]}}', r'{"gateway": {"cors_origins": ["http://a\"; x"]}}',
+    ],
+)  # fmt: skip
+def test_invalid_options_are_refused(text: str) -> None:
+    with pytest.raises(MembersError, match=r"^gateway"):
+        parse_options(text)
 
 
 def test_an_empty_pool_gets_a_placeholder_server() -> None:
@@ -465,10 +521,16 @@ def figure(directive: str, unit: str) -> int:
     return int(found[0])
 
 
-def test_nginx_and_the_worker_have_the_same_body_limit() -> None:
-    megabytes = figure("client_max_body_size", "m")
-    assert megabytes * 1024 * 1024 == MAX_BODY_BYTES
-    assert f"larger than {megabytes} MB" in (ROOT / "nginx/errors.conf").read_text()
+def test_the_gate_and_the_worker_have_the_same_body_limit() -> None:
+    assert DEFAULTS.max_body_mb == LIMITS["max_body_mb"].default
+    assert "larger than $max_body," in (ROOT / "nginx/errors.conf").read_text()
+
+
+def test_torchserves_names_of_errors_are_the_workers() -> None:
+    text = (ROOT / "nginx/errors.conf").read_text().partition("map $error_code $error_type {")[2].partition("}")[0]
+    names = dict(line.rstrip(";").split() for line in text.strip().splitlines())
+    assert names.pop("default") == torchserve_type(ErrorCode.BAD_REQUEST)
+    assert names == {code.value: torchserve_type(code) for code in ErrorCode if code.value in names}
 
 
 def test_nginx_waits_longer_than_the_longest_deadline_of_a_worker() -> None:

@@ -10,6 +10,7 @@ from flask import Blueprint, Response, g, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from worker.api.routes.tensors import HEADER_LENGTH, InferRequest, Output, encode_answer, read_request
+from worker.api.routes.triton import EXTENSIONS
 from worker.api.service import Loaded, Service
 from worker.api.uploads import check_answer
 from worker.contract.errors import ServiceError
@@ -19,7 +20,7 @@ from worker.contract.version import VERSION
 from worker.pipeline.admission import Deadline
 from worker.pipeline.classifier import Classification
 
-SERVER = {"name": "wanwu", "version": VERSION, "extensions": ["classification", "binary_tensor_data"]}
+SERVER = {"name": "wanwu", "version": VERSION, "extensions": EXTENSIONS}
 
 
 def blueprint(service: Service) -> Blueprint:

@@ -1,6 +1,8 @@
 """`POST /predict`: this project's own API. One image gets one answer, several get a list of results."""
 
 import base64
+from collections.abc import Mapping
+from urllib.parse import quote
 
 from flask import Blueprint, Response, g, jsonify, request
 from flask.typing import ResponseReturnValue
@@ -15,6 +17,8 @@ from worker.contract.limits import MAX_PREDICTIONS
 from worker.pipeline.classifier import Classification
 
 PATH = "/predict"
+# nginx/routes.conf has the location, nginx/nginx.conf reads the name.
+ACCEL_REDIRECT, BODY_MODEL, MAX_NAME = "X-Accel-Redirect", "X-Body-Model", 100
 JSON, PNG = "application/json", "image/png"
 
 
@@ -24,13 +28,12 @@ def blueprint(service: Service) -> Blueprint:
 
     @routes.post(PATH)
     def predict() -> ResponseReturnValue:
-        model = service.model()
         upload = read_upload(request, service.settings.max_images)
+        model = _named_model(service, query(request), upload.parameters)
         candidates, parts = take_candidates(query(request), upload.parameters)
         context: RequestContext = g.context
         model = service.with_candidates(model, candidates, context.deadline)
         parameters = parse_parameters(*parts, known=PREDICT, output=model.folder.output)
-        service.model(parameters.model)
         classes = min(parameters.top_k, model.folder.output.labels.count)
         check_answer(len(upload.images), classes, MAX_PREDICTIONS)
         if parameters.heat_map:
@@ -41,6 +44,18 @@ def blueprint(service: Service) -> Blueprint:
         return answered
 
     return routes
+
+
+def _named_model(service: Service, *sources: Mapping[str, object]) -> Loaded:
+    """Return the model; raise ServiceError UNKNOWN_MODEL if one of `sources` names another.
+
+    Nginx sees only the address: if the body names another model, the error's headers make it send the request there.
+    """
+    for source in sources:
+        if isinstance(name := source.get("model"), str) and name != service.settings.model:
+            there = {ACCEL_REDIRECT: "@body_model", BODY_MODEL: quote(name[:MAX_NAME], "", errors="replace")}
+            raise service.unknown_model(name, there if name else None)
+    return service.model()
 
 
 def answer(service: Service, context: RequestContext, image: bytes) -> dict[str, object]:

@@ -15,7 +15,9 @@ import numpy as np
 from flask import Request
 
 from worker.api import json_text
-from worker.api.uploads import check_count, decode_base64, read_body
+from worker.api.base64_text import decode_base64
+from worker.api.body import read_body
+from worker.api.uploads import check_count
 from worker.contract.errors import ErrorCode, ServiceError, cut, quoted
 from worker.contract.limits import MAX_IDENTIFIER_CHARACTERS
 

@@ -1,3 +1,4 @@
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -47,10 +48,11 @@ def test_every_key_is_documented_and_every_documented_key_exists() -> None:
 
 def test_the_documentation_lists_tables_and_keys_in_schema_order() -> None:
     shown = tomllib.loads(committed_with_defaults())
-    tables = {"": shown, "limits": shown["limits"], "models": shown["models"][0], "servers": shown["servers"][0]}
+    one_each = {"models": shown["models"][0], "servers": shown["servers"][0]}
+    tables = {"": shown, "limits": shown["limits"], "gateway": shown["gateway"], **one_each}
     assert [name for name in shown if name in SCHEMA] == [name for name in SCHEMA if name]
     for table, keys in SCHEMA.items():
-        assert [key for key in tables[table] if key not in SCHEMA] == list(keys)
+        assert [key for key in tables[table] if table or key not in SCHEMA] == list(keys)
 
 
 def test_the_commented_values_are_the_defaults() -> None:
@@ -59,8 +61,8 @@ def test_the_commented_values_are_the_defaults() -> None:
 
 def test_optional_keys_are_commented_out_except_the_port() -> None:
     shown = tomllib.loads(COMMITTED.read_text())
-    assert list(shown) == ["port", "limits", "models", "servers"]
-    assert (shown["limits"], shown["servers"]) == ({}, [{}])
+    assert list(shown) == ["port", "limits", "gateway", "models", "servers"]
+    assert (shown["limits"], shown["gateway"], shown["servers"]) == ({}, {}, [{}])
     assert list(shown["models"][0]) == ["name", "folder"]
 
 
@@ -77,6 +79,27 @@ def test_the_committed_file_serves_the_photos_model_on_this_machine() -> None:
 
 def test_a_file_with_only_a_model_equals_the_committed_file() -> None:
     assert parse_cluster(MINIMAL, "compose/cluster.toml") == load_cluster(COMMITTED)
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [["*"], ["http://localhost:3000", "https://a.example.org"], ["http://[::1]:8080", "chrome-extension://abc"], []],
+)
+def test_origins_may_be_listed(origins: list[str]) -> None:
+    text = f"{MINIMAL}\n[gateway]\ncors_origins = {json.dumps(origins)}\n"
+    assert parse_cluster(text, "c.toml").cors_origins == tuple(origins)
+
+
+@pytest.mark.parametrize(
+    "origins",
+    ["*", ["*", "http://a"], ["http://a/"], ["http://a/b"], ["a.example.org"], ["http://a", "http://a"], ["null"], [1],
+     ["http://*.a"], ["http://a b"], ["HTTP://a"], ['http://a"'], ["http://a$b"], {}, 3],
+)  # fmt: skip
+def test_what_is_no_origin_is_refused(origins: object) -> None:
+    value = "{}" if origins == {} else json.dumps(origins)
+    assert error_lines(f"{MINIMAL}\n[gateway]\ncors_origins = {value}\n")[0].startswith(
+        "c.toml: gateway/cors_origins: found "
+    )
 
 
 def test_every_value_can_be_set() -> None:
@@ -123,8 +146,8 @@ def test_all_faults_are_reported_at_once() -> None:
     assert error_lines(text) == [
         'c.toml: prot: unknown key, did you mean "port"?',
         'c.toml: engine: found "tensorrt", needed one of auto, torch, openvino, onnxruntime',
-        "c.toml: limits/colour: unknown key, the keys here are queue, max_images, max_pixels, decode_mb, deadline_s,"
-        " inference_limit_s, drain_s",
+        "c.toml: limits/colour: unknown key, the keys here are queue, max_images, max_body_mb, max_pixels, decode_mb,"
+        " deadline_s, inference_limit_s, drain_s",
         "c.toml: limits/queue: found 0, needed a whole number from 1 to 512 (images)",
         'c.toml: models/0/name: found "Photos", needed up to 63 lower-case letters, digits, ".", "_" or "-",'
         " the first a letter or digit",

@@ -69,6 +69,10 @@ def test_members_render_as_this_text() -> None:
     assert rendered_members(cluster) == (
         "{\n"
         f' "rendered": "{NOTICE}",\n'
+        ' "gateway": {\n'
+        '  "max_body_mb": 32,\n'
+        '  "cors_origins": []\n'
+        " },\n"
         ' "pools": [\n'
         "  {\n"
         '   "model": "photos",\n'
@@ -98,10 +102,12 @@ def test_members_render_as_this_text() -> None:
 
 
 def test_the_listen_directive_renders_as_this_text() -> None:
-    assert listen_directive(8080) == (
+    ipv4 = (
         "# Rendered from compose/cluster.toml by scripts/render; changes here are lost at the next `make up`.\n"
         "listen 8080;\n"
     )
+    assert listen_directive(8080, False) == ipv4
+    assert listen_directive(8080, True) == ipv4 + "listen [::]:8080;\n"
 
 
 def test_programs_render_as_this_text() -> None:

@@ -20,7 +20,8 @@ PHOTOS = '[[models]]\nname = "photos"\nfolder = "worker/photos"\n'
 LARGE = {"photos": ModelInfo("openvino", Path("a.jpg"), 100_000_000)}
 FIRST_UNPRIVILEGED_PORT = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 
-LIMITS = {"decode_mb": 320, "queue": 64}  # 588 MB in flight: 320, three copies of two 32 MiB bodies, 64 of 1 MiB
+# 588 MB in flight: 320, three copies of two 32 MiB bodies, 64 of 1 MiB
+LIMITS = {"decode_mb": 320, "queue": 64, "max_body_mb": 32}
 
 
 def with_memory(megabytes: int) -> Hardware:

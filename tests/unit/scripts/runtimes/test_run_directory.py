@@ -147,7 +147,7 @@ def test_the_ports_of_a_local_service_are_read_back(tmp_path: Path) -> None:
             cluster, planned, addresses(cluster, planned, {"m-0": 9001, "m-1": 9002})
         )
     }
-    run.create(files | {"gateway/rendered/listen.conf": listen_directive(cluster.port)}, OWN)
+    run.create(files | {"gateway/rendered/listen.conf": listen_directive(cluster.port, True)}, OWN)
     assert run.ports == {"m-0": 9001, "m-1": 9002}
     assert run.all_ports == {9000, 9001, 9002}
     run.write({"gateway/rendered/members.json": "half"})

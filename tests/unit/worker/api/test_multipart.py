@@ -95,7 +95,11 @@ def test_a_malformed_form_is_refused(body: bytes) -> None:
     assert code_of(split, body, "x") is ErrorCode.NO_IMAGE
 
 
-@pytest.mark.parametrize("boundary", ["", "b" * (MAX_BOUNDARY_CHARACTERS + 1), "猫"])
+def test_a_missing_boundary_is_named() -> None:
+    assert code_of(split, b"--x--", "") is ErrorCode.BAD_REQUEST
+
+
+@pytest.mark.parametrize("boundary", ["b" * (MAX_BOUNDARY_CHARACTERS + 1), "猫"])
 def test_a_boundary_is_bounded(boundary: str) -> None:
     assert code_of(split, b"--" + boundary.encode() + b"--", boundary) is ErrorCode.NO_IMAGE
     assert split(b"--" + b"b" * MAX_BOUNDARY_CHARACTERS + b"--", "b" * MAX_BOUNDARY_CHARACTERS) == []

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tritonclient.utils import deserialize_bytes_tensor, serialize_byte_tensor
 
 from tests.errors import code_of
+from worker.api.body import InMemoryRequest
 from worker.api.routes.tensors import HEADER_LENGTH, InferRequest, Output, encode_answer, read_request
-from worker.api.uploads import InMemoryRequest
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.contract.limits import MAX_IDENTIFIER_CHARACTERS
 
@@ -107,7 +107,7 @@ ONE = b"\2\0\0\0hi"
         (inputs(data="aGk="), b""),
         (inputs(data=None), b""),
         (inputs(data=[1]), b""),
-        (inputs(data=["aGk"]), b""),
+        (inputs(data=["aGkab"]), b""),
         (inputs(parameters=3), b""),
         (binary(7), ONE),
         (binary("6"), ONE),

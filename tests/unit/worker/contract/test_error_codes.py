@@ -18,7 +18,7 @@ STABLE = {
     "unknown_model": 404, "unknown_example": 404, "unknown_route": 404, "method_not_allowed": 405, "refused": 412,
     "body_too_large": 413, "uri_too_long": 414, "unsupported_type": 415, "undecodable": 422, "too_many_pixels": 422,
     "too_many_tiles": 422, "too_few_bands": 422, "unsupported_compression": 422,
-    "image_too_costly": 422, "queue_full": 429,
+    "unsupported_encoding": 415, "image_too_costly": 422, "queue_full": 429,
     "headers_too_large": 431, "client_gone": 499, "internal": 500, "gateway_failed": 500, "unknown_encoding": 501,
     "not_ready": 503, "deadline": 504, "unknown_version": 505,
 }  # fmt: skip

@@ -1,0 +1,44 @@
+"""Read a request's body: bounded, and with its Content-Encoding undone."""
+
+from collections.abc import Callable
+from typing import cast
+
+from flask import Request
+
+from worker.api.content_coding import coding_of, inflate
+from worker.contract.limits import MAX_BODY_BYTES
+
+
+def nothing_to_hold() -> None:
+    """Stand for a request whose memory nobody counts."""
+
+
+class InMemoryRequest(Request):
+    """A request whose uploads stay in memory: the body is bounded, and a worker's disk may be read-only.
+
+    `hold_inflated` is called before a compressed body takes more than FREE_BODY_BYTES.
+    """
+
+    max_body = max_content_length = MAX_BODY_BYTES  # bytes
+    hold_inflated: Callable[[], None] = staticmethod(nothing_to_hold)
+
+
+def is_compressed(request: Request) -> bool:
+    """Return whether `request` names a Content-Encoding other than identity."""
+    return request.headers.get("Content-Encoding", "").strip().lower() not in ("", "identity")
+
+
+def read_body(request: Request) -> bytes:
+    """Return the whole body, inflated if it is compressed.
+
+    Raise RequestEntityTooLarge if it is larger than the limit, before or after, and ServiceError for a Content-Encoding
+    that is not served or does not hold.
+    """
+    own = cast(InMemoryRequest, request)
+    coding, most = coding_of(request.headers.get("Content-Encoding", "")), own.max_body
+    if request.content_length is not None and request.content_length <= most:
+        request.max_content_length = None  # werkzeug would refuse a body that just fits
+    body = request.get_data(cache=False)
+    # A chunked body is silently cut off at the limit; only reading further raises the error.
+    request.stream.read(1)
+    return inflate(body, coding, most, own.hold_inflated) if body and coding else body
