@@ -48,6 +48,8 @@ def add(out: Path, options: AddModelOptions) -> None:
         )
     files = [(language, Path(file)) for language, file in read_labels(options.labels)[0].items()]
     labels = _labels(description, files, source)
+    if description.classes:
+        check_label_count(labels, description.classes)
     zero_shot = zero_shot_for(description, labels, templates)
     step("copying")
     _copy(description, out, link=bool(options.origin))
@@ -75,6 +77,8 @@ def _print_description(description: Description, detected: bool) -> None:
     mean, std = ([round(value, 4) for value in values] for values in (description.mean, description.std))
     channels = {1: "grey, ", 3: ""}.get(len(mean), f"{len(mean)} channels, ")
     say(f"   input {size}, {channels}{crop}, {geometry.interpolation}, mean {mean}, std {std}")
+    for note in description.notes:
+        say(f"   {note}")
 
 
 def _labels(description: Description, files: Sequence[tuple[str, Path]], source: Path) -> Labels:
@@ -89,7 +93,8 @@ def _labels(description: Description, files: Sequence[tuple[str, Path]], source:
         except UnicodeDecodeError as error:
             raise ModelError(f"{file}: byte {error.start} is not UTF-8: save the file as UTF-8") from error
     if not any(names.values()):
-        raise ModelError(f"{source}: found no labels: set LABELS={EXAMPLE} or one of them, one label a line")
+        count = f", {description.classes} in all" * bool(description.classes)
+        raise ModelError(f"{source}: found no labels: set LABELS={EXAMPLE} or one of them, one label a line{count}")
     if len({len(lines) for lines in names.values()}) > 1:
         counts = ", ".join(f"{language} {len(lines)}" for language, lines in names.items())
         raise ModelError(f"labels: found {counts}, needed the same number in every language")

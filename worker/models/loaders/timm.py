@@ -13,8 +13,9 @@ from worker.contract.fields import ModelError
 from worker.contract.model_files import CONFIG, read_config, read_json
 from worker.decode import INTERPOLATIONS, Geometry
 from worker.models.folder import ModelFolder
-from worker.models.loaders import Description, channels, efficientnet, imagenet_labels
-from worker.models.loaders.state_dict import load_weights, read_state_dict
+from worker.models.loaders import Description, channels, efficientnet, fit, imagenet_labels
+from worker.models.loaders.state_dict import load_weights, read_state_dict, read_weights
+from worker.models.loaders.suggestions import check_fit
 
 # In the order in which timm looks for them in a folder.
 WEIGHTS = ("model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth")
@@ -29,6 +30,7 @@ def load(folder: ModelFolder) -> torch.nn.Module:
     architecture, state, _ = efficientnet.to_timm(folder.architecture, read_state_dict(folder.weights), folder.weights)
     size = folder.input.geometry.size
     network = build(architecture, folder.output.labels.count, size, folder.path, _arguments(config))
+    state, _ = fit.aligned(network.state_dict(), state, folder.weights)
     channels.match_weights(network, state)
     load_weights(network, state, folder.weights, architecture)
     return network.eval()
@@ -65,8 +67,9 @@ def describe(path: Path, architecture: str) -> Description:
         files = {CONFIG: path / CONFIG, weights.name: weights}
     else:
         weights, files = path, {path.name: path}
+    own_state, wrapper = read_weights(weights)
     architecture, state, overrides = efficientnet.to_timm(
-        architecture or str(config.get("architecture", "")), read_state_dict(weights), weights
+        architecture or str(config.get("architecture", "")), own_state, weights
     )
     # Older folders have the configuration at the top level of config.json.
     pretrained_cfg = config.get("pretrained_cfg", config)
@@ -75,19 +78,22 @@ def describe(path: Path, architecture: str) -> Description:
         settings["input_size"] = (3, *((image_size, image_size) if isinstance(image_size, int) else image_size))
     geometry, *normalisation = preprocessing(settings, path)
     network = build(architecture, imagenet_labels.IMAGENET_CLASSES, geometry.size, path, _arguments(config))
+    state, notes = fit.aligned(network.state_dict(), state, weights)
     input_channels = _arguments(config).get("in_chans") or channels.channels_of(network, state)
     mean, std = (channels.normalisation(values, input_channels) for values in normalisation)
     # By name, since some networks have other weights after those of their last layer.
     classifier = settings["classifier"]
     head = f"{classifier[0] if isinstance(classifier, (tuple, list)) else classifier}.weight"
+    channels.match_weights(network, state)
+    check_fit(network, state, weights, architecture)
     if head not in state:
-        load_weights(network, state, weights, architecture)  # raises ModelError with the differences
         raise ModelError(f"{weights}: has no {head}; needed a network with a classifier")
     english = config.get("label_names") or pretrained_cfg.get("label_names") or pretrained_cfg.get("labels")
     labels = imagenet_labels.imagenet(english) if english else imagenet_labels.of_classes(len(state[head]))
     return Description(
         loader="timm", architecture=architecture, weights=weights.name, files=files,
         geometry=geometry, mean=mean, std=std, labels=labels, activation="softmax",
+        classes=len(state[head]), notes=(*([f"took the weights under {wrapper}"] if wrapper else ()), *notes),
     )  # fmt: skip
 
 

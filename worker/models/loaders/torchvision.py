@@ -13,7 +13,8 @@ from worker.contract.model_files import STATE_DICTS
 from worker.decode import Geometry
 from worker.models.folder import ModelFolder
 from worker.models.loaders import Description, channels, detect, imagenet_labels
-from worker.models.loaders.state_dict import load_weights, read_state_dict
+from worker.models.loaders.state_dict import load_weights, read_for, read_state_dict
+from worker.models.loaders.suggestions import check_fit, fitting_architecture
 
 ARCHITECTURES = models.list_models(module=models)  # the classifiers; models for other tasks are in submodules
 DATE = r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\."
@@ -28,7 +29,7 @@ def load(folder: ModelFolder) -> torch.nn.Module:
     network = build(folder.architecture, folder.output.labels.count, folder.path)
     if folder.architecture in INPUT_TRANSFORMING and _weights(folder.weights.name):
         network.transform_input = True
-    state = read_state_dict(folder.weights)
+    state, _ = read_for(network, folder.weights)
     channels.match_weights(network, state)
     load_weights(network, state, folder.weights, folder.architecture)
     return network.eval()
@@ -60,7 +61,11 @@ def describe(path: Path, architecture: str) -> Description:
     weights = _weights(path.name)
     if not architecture:
         if weights is None:
-            raise ModelError(f"{path}: not a name that torchvision publishes weights under; name the architecture")
+            fitting = fitting_architecture(read_state_dict(path), path)
+            raise ModelError(
+                f"{path}: not a name that torchvision publishes weights under; name the architecture"
+                + (f": it fits {fitting}, set ARCHITECTURE={fitting}" if fitting else "")
+            )
         architecture = next(
             each for each in models.list_models(module=models) if weights in models.get_model_weights(each)
         )
@@ -68,16 +73,18 @@ def describe(path: Path, architecture: str) -> Description:
     weights = weights or models.get_model_weights(architecture).DEFAULT
     check_hash(path)
     last = next(reversed(network.state_dict()))
-    state = read_state_dict(path)
-    if last not in state:
-        load_weights(network, state, path, architecture)  # raises ModelError with the differences
+    state, notes = read_for(network, path)
+    input_channels = channels.channels_of(network, state)
+    channels.match_weights(network, state)
+    check_fit(network, state, path, architecture)
     geometry, *normalisation = preprocessing(weights)
-    mean, std = (channels.normalisation(values, channels.channels_of(network, state)) for values in normalisation)
+    mean, std = (channels.normalisation(values, input_channels) for values in normalisation)
     english = weights.meta["categories"]
     return Description(
         loader="torchvision", architecture=architecture, weights=path.name, files={path.name: path},
         geometry=geometry, mean=mean, std=std,
         labels=imagenet_labels.imagenet(english) if len(state[last]) == len(english) else {}, activation="softmax",
+        classes=len(state[last]), notes=notes,
     )  # fmt: skip
 
 

@@ -55,7 +55,7 @@ def test_a_file_of_no_known_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m.h5").touch()
     assert error_text(tmp_path / "m.h5") == (
         "F/m.h5: not a known kind of file; "
-        "needed .safetensors, .pth, .pt, .th, .bin, .tar, .pt2, .xml, .onnx, or a folder"
+        "needed .safetensors, .pth, .pt, .th, .ckpt, .bin, .tar, .pt2, .xml, .onnx, or a folder"
     )
 
 
