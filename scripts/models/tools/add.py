@@ -8,11 +8,13 @@ from pathlib import Path
 
 from scripts.base.console import say, step
 from scripts.cluster.config import ROOT
+from scripts.models.input_options import input_values
 from scripts.models.labels import EXAMPLE, read_labels
 from scripts.models.model_store import megabytes
 from scripts.models.options import AddModelOptions
 from scripts.models.tools import read_arguments, run_and_report
 from scripts.models.tools.answers import check_label_count, count_outputs, logits_function, open_engine
+from scripts.models.tools.input_settings import ASSUMED, is_assumed, with_values
 from scripts.models.tools.manifest import labels_file, model_toml
 from scripts.models.tools.texts import write_texts, zero_shot_for
 from worker.contract.errors import ServiceError
@@ -38,7 +40,9 @@ def add(out: Path, options: AddModelOptions) -> None:
     step(f"inspecting {source}")
     channels = int(options.channels) if options.channels else None
     description = describe(source, options.loader or None, options.architecture, channels)
-    _print_description(description, detected=not options.loader)
+    values, _ = input_values(options)
+    description = with_values(description, values)
+    _print_description(description, detected=not options.loader, assumed=is_assumed(description, values))
     if len(description.mean) > RGB_BANDS and not golden:
         raise ModelError(f"GOLDEN: found none, needed an image of {len(description.mean)} bands, such as a TIFF")
     if NETWORK_CODE in description.files and not options.trust_code:
@@ -66,7 +70,7 @@ def _path(text: str) -> Path | None:
     return Path(text) if text else None
 
 
-def _print_description(description: Description, detected: bool) -> None:
+def _print_description(description: Description, detected: bool, assumed: bool) -> None:
     say(f"   loader {description.loader}" + (" (detected; LOADER= overrides it)" if detected else ""))
     if description.architecture:
         say(f"   architecture {description.architecture}")
@@ -77,7 +81,7 @@ def _print_description(description: Description, detected: bool) -> None:
     mean, std = ([round(value, 4) for value in values] for values in (description.mean, description.std))
     channels = {1: "grey, ", 3: ""}.get(len(mean), f"{len(mean)} channels, ")
     say(f"   input {size}, {channels}{crop}, {geometry.interpolation}, mean {mean}, std {std}")
-    for note in description.notes:
+    for note in (*description.notes, *([ASSUMED] if assumed else ())):
         say(f"   {note}")
 
 

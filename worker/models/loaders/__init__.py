@@ -8,10 +8,10 @@ files with the same suffix.
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from worker.contract.declarations import TORCH
 from worker.contract.fields import ModelError
@@ -40,6 +40,7 @@ class Description:
     labels: Mapping[str, tuple[str, ...]]  # by language; empty if the library has none
     activation: str
     classes: int = 0  # the number of outputs; 0 if it is not known
+    input: Mapping[str, Any] = field(default_factory=dict)  # further keys of model.toml's [input]
     notes: tuple[str, ...] = ()  # what was taken from a checkpoint, for the user
     text_language: str = ""  # of a zero-shot network: the language that its text tower reads
 
