@@ -15,6 +15,7 @@ from scripts.models.options import AddModelOptions
 from scripts.models.tools import read_arguments, run_and_report
 from scripts.models.tools.answers import check_label_count, count_outputs, logits_function, open_engine
 from scripts.models.tools.input_settings import ASSUMED, is_assumed, with_values
+from scripts.models.tools.labels import read_label_file
 from scripts.models.tools.manifest import labels_file, model_toml
 from scripts.models.tools.texts import write_texts, zero_shot_for
 from worker.contract.errors import ServiceError
@@ -88,14 +89,13 @@ def _print_description(description: Description, detected: bool, assumed: bool) 
 def _labels(description: Description, files: Sequence[tuple[str, Path]], source: Path) -> Labels:
     """Return the labels in `files` by language, and the model's own labels in other languages.
 
-    Raise ModelError if there are none, a file is not UTF-8, or the languages have different numbers of labels.
+    Raise ModelError if there are none, a file cannot be read, or the languages have different numbers of labels.
     """
     names = {language: lines for language, lines in description.labels.items() if lines}
     for language, file in files:
-        try:
-            names[language] = tuple(file.read_text(encoding="utf-8-sig").splitlines())
-        except UnicodeDecodeError as error:
-            raise ModelError(f"{file}: byte {error.start} is not UTF-8: save the file as UTF-8") from error
+        names[language], notes = read_label_file(file, language, description.classes)
+        for note in notes:
+            say(f"   {note}")
     if not any(names.values()):
         count = f", {description.classes} in all" * bool(description.classes)
         raise ModelError(f"{source}: found no labels: set LABELS={EXAMPLE} or one of them, one label a line{count}")

@@ -36,6 +36,7 @@ def source_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "two.txt": "cat\ndog\n",
         "blank.txt": "cat\n\ntea\n",
         "empty.txt": "",
+        "names.json": '{"1": "dog", "2": "tea", "0": "cat"}',
         "mark.txt": "\ufeffcat\ndog\ntea\n",
         "pointer.pth": "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
     }
@@ -101,6 +102,13 @@ def test_a_network_of_32_pixels_is_added_with_its_own_preprocessing(
     assert "assumed" not in capsys.readouterr().out
 
 
+def test_how_a_label_file_was_read_is_said(source_files: Path, out: Path, capsys: Capture) -> None:
+    assert run_add(source_files, out, "weights.pth", "--labels", "en:{path}/names.json") == 0
+    assert read_folder(out).output.labels.names == {"en": ("cat", "dog", "tea")}
+    said = capsys.readouterr().out.splitlines()
+    assert "   names.json: the labels are ordered by their indices" in said
+
+
 def test_what_was_assumed_is_said(source_files: Path, out: Path, capsys: Capture) -> None:
     assert run_add(source_files, out, "weights.pth", "--labels", "en:{path}/en.txt") == 0
     assert f"   {ASSUMED}" in capsys.readouterr().out.splitlines()
@@ -118,7 +126,10 @@ def test_what_was_assumed_is_said(source_files: Path, out: Path, capsys: Capture
         (
             "weights.pth",
             ("--labels", "zh:{path}/latin.txt"),
-            ["{path}/latin.txt: byte 3 is not UTF-8: save the file as UTF-8"],
+            [
+                "{path}/latin.txt: byte 3 is not UTF-8: save the file as UTF-8, with `iconv -f cp1252 -t utf-8` "
+                "if it is in Windows-1252, as it seems"
+            ],
         ),
         (
             "weights.pth",
