@@ -21,6 +21,7 @@ from scripts.models.tools.texts import write_texts, zero_shot_for
 from worker.contract.errors import ServiceError
 from worker.contract.fields import ModelError
 from worker.contract.files import sha256
+from worker.contract.litter import own_files
 from worker.contract.loaders.checkpoint import NETWORK_CODE
 from worker.models.folder import read_folder, verify_files
 from worker.models.golden import check_golden
@@ -136,8 +137,7 @@ def _record_answer(
     golden = Path("golden") / image.name
     (out / "golden").mkdir(exist_ok=True)
     shutil.copyfile(image, out / golden)
-    files = sorted(path for path in out.rglob("*") if path.is_file())
-    digests = {path.relative_to(out).as_posix(): sha256(path) for path in files}
+    digests = {path.relative_to(out).as_posix(): sha256(path) for path in own_files(out)}
 
     def write(index: int, score: float) -> None:
         label = labels.name(index, "en")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from worker.contract.fields import ModelError
+from worker.contract.litter import is_litter
 from worker.contract.loaders import LOADERS
 from worker.contract.model_files import STATE_DICTS
 from worker.models.loaders import content
@@ -59,21 +60,25 @@ def find_file(path: Path, endings: tuple[str, ...]) -> Path:
     """
     if path.is_file():
         return path
-    matches = sorted(file for file in path.iterdir() if file.suffix in endings)
+    matches = sorted(file for file in _files(path) if file.suffix in endings)
     if len(matches) != 1:
         names = ", ".join(file.name for file in matches) or "none"
         raise ModelError(f"{path}: needed one file ending in {' or '.join(endings)}, found {names}; name the file")
     return matches[0]
 
 
+def _files(folder: Path) -> list[Path]:
+    return [file for file in folder.iterdir() if not is_litter(file.name)]
+
+
 def _of_folder(path: Path, recognises: Callable[[str], bool]) -> str:
     if name := next((name for name, loader in LOADERS.items() if loader.detects(path)), None):
         return name
     unambiguous = {suffix: names[0] for suffix in suffixes() if len(names := readers(suffix)) == 1}
-    kinds = {unambiguous[file.suffix] for file in path.iterdir() if file.suffix in unambiguous}
+    kinds = {unambiguous[file.suffix] for file in _files(path) if file.suffix in unambiguous}
     if len(kinds) == 1:
         return kinds.pop()
-    if not kinds and sum(file.suffix in STATE_DICTS for file in path.iterdir()) == 1:
+    if not kinds and sum(file.suffix in STATE_DICTS for file in _files(path)) == 1:
         return detect_loader(find_file(path, STATE_DICTS), recognises)
     markers = ", ".join(f"{loader.marker} ({name})" for name, loader in LOADERS.items() if loader.marker)
     raise ModelError(

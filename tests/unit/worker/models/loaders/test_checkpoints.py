@@ -133,7 +133,8 @@ def test_a_file_is_read_by_its_content_whatever_its_name(tmp_path: Path, name: s
 
 def test_the_only_weights_of_a_folder_are_found(tmp_path: Path) -> None:
     saved(tmp_path / "best.ckpt", {"model": STATE})
-    (tmp_path / "log.txt").touch()
+    for name in ("log.txt", "._best.ckpt", ".DS_Store"):
+        (tmp_path / name).touch()
     assert describe(tmp_path, None, NAME).weights == "best.ckpt"
 
 
