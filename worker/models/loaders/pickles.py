@@ -4,6 +4,7 @@ Objects that training scripts save beside the weights, such as their configurati
 """
 
 import argparse
+import pickle
 import pickletools
 import sys
 import zipfile
@@ -34,6 +35,7 @@ DATA_BUILTINS = {"dict", "float", "getattr", "int", "list", "object", "range", "
 # Dictionaries of other types, which their users read as plain ones.
 DICTIONARIES = ("AttributeDict", "CfgNode", "ConfigDict", "EasyDict", "addict.Dict")
 BYTES_OF_PICKLE = "torch.storage._load_from_bytes"  # what pickle, unlike torch.save, stores tensors with
+MAX_PROTOCOL = 3  # that torch reads without running code
 TORCHSCRIPT = "TorchScript"
 SAVE_REMEDY = "save only its weights with torch.save(network.state_dict(), FILE)"
 
@@ -60,6 +62,7 @@ def load(path: Path) -> Any:
     stand_ins = {name: _stand_in(name) for name in found if _is_data(name)}
     if code := sorted(found - stand_ins.keys()):
         raise ModelError(_refusal(path, code))
+    _refuse_protocol(path)
     allowed: list[Any] = [*SAFE_GLOBALS, *((value, name) for name, value in stand_ins.items())]
     with torch.serialization.safe_globals(allowed):
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -118,8 +121,24 @@ def _foreign_globals(path: Path) -> set[str]:
     with zipfile.ZipFile(path) as archive:
         if any(name.endswith("/constants.pkl") for name in archive.namelist()):
             return {TORCHSCRIPT}
+    _refuse_protocol(path)
     with torch.serialization.safe_globals(SAFE_GLOBALS):
         return {*torch.serialization.get_unsafe_globals_in_checkpoint(str(path))}
+
+
+def _refuse_protocol(path: Path) -> None:
+    """Raise ModelError if `path` is written in a protocol of pickle that torch cannot read without running code."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            start = archive.read(next(name for name in archive.namelist() if name.endswith("data.pkl")))[:2]
+    else:
+        with path.open("rb") as file:
+            start = file.read(2)
+    if start[:1] == pickle.PROTO and start[1] > MAX_PROTOCOL:
+        raise ModelError(
+            f"{path}: was saved with pickle_protocol={start[1]}, needed the usual one; if you trust the file, "
+            f"python -c \"import torch; torch.save(torch.load('{path.name}', weights_only=False), 'weights.pth')\""
+        )
 
 
 def _is_data(name: str) -> bool:

@@ -83,6 +83,10 @@ def _is_safetensors(path: Path) -> bool:
 
 
 def _damage_error(path: Path, error: Exception) -> ModelError:
+    if path.suffix == ".bin" and (network := path.with_suffix(".xml")).is_file():
+        return ModelError(
+            f"{path}: holds the weights of an OpenVINO network, needed the network itself: name {network}"
+        )
     lines = [line for line in str(error).splitlines() if line]
     reason = lines[0].partition(". ")[0] if lines else type(error).__name__
     return ModelError(f"{path}: cannot be read: {reason}; it is damaged or cut short, copy the file again")

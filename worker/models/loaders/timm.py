@@ -1,6 +1,8 @@
 """Load timm's architectures from a file of weights, or from timm's own folder of config.json and weights."""
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from worker.models.loaders import Description, channels, efficientnet, fit, imag
 from worker.models.loaders.state_dict import load_weights, read_state_dict, read_weights
 from worker.models.loaders.suggestions import check_fit
 
+POSITIONS = "pos_embed"
 # In the order in which timm looks for them in a folder.
 WEIGHTS = ("model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth")
 
@@ -79,6 +82,9 @@ def describe(path: Path, architecture: str) -> Description:
     geometry, *normalisation = preprocessing(settings, path)
     network = build(architecture, imagenet_labels.IMAGENET_CLASSES, geometry.size, path, _arguments(config))
     state, notes = fit.aligned(network.state_dict(), state, weights)
+    if trained_size := _trained_size(network, state):
+        geometry = replace(geometry, size=trained_size, resize=None)
+        network = build(architecture, imagenet_labels.IMAGENET_CLASSES, geometry.size, path, _arguments(config))
     input_channels = _arguments(config).get("in_chans") or channels.channels_of(network, state)
     mean, std = (channels.normalisation(values, input_channels) for values in normalisation)
     # By name, since some networks have other weights after those of their last layer.
@@ -115,6 +121,18 @@ def preprocessing(settings: dict[str, Any], path: Path) -> tuple[Geometry, tuple
     resize = (height, width) if mode == "squash" else height
     geometry = Geometry((size[0], size[1]), None if resize == tuple(size) else resize, data["interpolation"])
     return geometry, tuple(data["mean"]), tuple(data["std"])
+
+
+def _trained_size(network: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> tuple[int, int] | None:
+    """Return the (height, width) that a ViT was trained at, from its position embeddings; None if it is `network`'s."""
+    own, found = network.state_dict().get(POSITIONS), state.get(POSITIONS)
+    patches: Any = getattr(network, "patch_embed", None)
+    if own is None or found is None or own.ndim != found.ndim or own.shape[1] == found.shape[1] or patches is None:
+        return None
+    rows, columns = patches.grid_size
+    count = found.shape[1] - (own.shape[1] - rows * columns)  # the others belong to the class token and the like
+    side = math.isqrt(max(count, 0))
+    return (side * patches.patch_size[0], side * patches.patch_size[1]) if side * side == count else None
 
 
 def _configuration(architecture: str, path: Path) -> dict[str, Any]:

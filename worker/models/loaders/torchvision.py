@@ -1,6 +1,7 @@
 """Load a state dict into any of torchvision's classification architectures."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ ARCHITECTURES = models.list_models(module=models)  # the classifiers; models for
 DATE = r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\."
 HASH_IN_NAME = re.compile(rf"-(?!{DATE})([0-9a-f]{{8,64}})\.")
 # Their published weights need another value range than the published transforms produce.
+TRAINING_BRANCHES = ("AuxLogits", "aux1", "aux2")  # of inception_v3 and googlenet
 INPUT_TRANSFORMING = ("googlenet", "inception_v3")
 
 
@@ -30,6 +32,7 @@ def load(folder: ModelFolder) -> torch.nn.Module:
     if folder.architecture in INPUT_TRANSFORMING and _weights(folder.weights.name):
         network.transform_input = True
     state, _ = read_for(network, folder.weights)
+    _drop_unused_branches(network, state)
     channels.match_weights(network, state)
     load_weights(network, state, folder.weights, folder.architecture)
     return network.eval()
@@ -42,6 +45,13 @@ def build(architecture: str, classes: int, path: Path) -> torch.nn.Module:
     keywords = {"init_weights": False} if architecture in INPUT_TRANSFORMING else {}
     network: torch.nn.Module = models.get_model(architecture, weights=None, num_classes=classes, **keywords)
     return network
+
+
+def _drop_unused_branches(network: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> None:
+    """Remove the branches that serve only training, and that a network trained without them has no weights for."""
+    for branch in TRAINING_BRANCHES:
+        if getattr(network, branch, None) is not None and not any(key.startswith(f"{branch}.") for key in state):
+            setattr(network, branch, None)
 
 
 def check_hash(path: Path) -> None:
@@ -74,6 +84,7 @@ def describe(path: Path, architecture: str) -> Description:
     check_hash(path)
     last = next(reversed(network.state_dict()))
     state, notes = read_for(network, path)
+    _drop_unused_branches(network, state)
     input_channels = channels.channels_of(network, state)
     channels.match_weights(network, state)
     check_fit(network, state, path, architecture)

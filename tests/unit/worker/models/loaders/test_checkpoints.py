@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from tests.unit.worker.models.loaders.model_errors import model_error
+from worker.decode import Geometry
 from worker.models import torchvision_ops
 from worker.models.loaders import Description, describe
 from worker.models.loaders.state_dict import read_for
@@ -185,6 +186,24 @@ def test_the_architecture_that_weights_fit_is_named(tmp_path: Path) -> None:
     )
 
 
+def test_a_vit_has_the_size_that_it_was_trained_at(tmp_path: Path) -> None:
+    state = timm.create_model("test_vit", num_classes=3, img_size=96).state_dict()
+    assert describe(saved(tmp_path / "w.pt", state), None, "test_vit").geometry == Geometry((96, 96), None, "bicubic")
+
+
+def test_branches_that_serve_only_training_may_be_missing(tmp_path: Path) -> None:
+    network = get_model("googlenet", num_classes=2, aux_logits=False, init_weights=False)
+    assert describe(saved(tmp_path / "w.pt", network.state_dict()), None, "googlenet").classes == 2
+
+
+def test_the_weights_of_an_openvino_network_are_told_from_a_damaged_file(tmp_path: Path) -> None:
+    (tmp_path / "model.xml").touch()
+    (tmp_path / "model.bin").write_bytes(bytes(100))
+    assert error_text(tmp_path / "model.bin") == (
+        "F/model.bin: holds the weights of an OpenVINO network, needed the network itself: name F/model.xml"
+    )
+
+
 def test_a_name_that_both_libraries_have_means_the_one_that_fits(tmp_path: Path) -> None:
     state = timm.create_model("efficientnet_b0", num_classes=2).state_dict()
     found = describe(saved(tmp_path / "w.pt", state), None, "efficientnet_b0")
@@ -253,6 +272,15 @@ def test_what_pickle_wrote_is_refused(tmp_path: Path) -> None:
     assert error_text(tmp_path / "m.pkl") == (
         "F/m.pkl: was written by pickle, needed a file of torch.save; "
         "save only its weights with torch.save(network.state_dict(), FILE)"
+    )
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_another_protocol_of_pickle_is_named(tmp_path: Path, zipped: bool) -> None:
+    torch.save(STATE, tmp_path / "w.pt", pickle_protocol=4, _use_new_zipfile_serialization=zipped)
+    assert error_text(tmp_path / "w.pt") == (
+        "F/w.pt: was saved with pickle_protocol=4, needed the usual one; if you trust the file, "
+        "python -c \"import torch; torch.save(torch.load('w.pt', weights_only=False), 'weights.pth')\""
     )
 
 
