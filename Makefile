@@ -12,6 +12,9 @@ IMAGES = --calibration "$(call option,CALIBRATION)" --prepare "$(call option,PRE
 MODEL = $(IMAGES) \
   --name "$(call option,NAME)" --loader "$(call option,LOADER)" \
   --architecture "$(call option,ARCHITECTURE)" --channels "$(call option,CHANNELS)" --golden "$(call option,GOLDEN)" \
+  --mean="$(call option,MEAN)" --std="$(call option,STD)" --size "$(call option,SIZE)" \
+  --resize "$(call option,RESIZE)" --interpolation "$(call option,INTERPOLATION)" \
+  --activation "$(call option,ACTIVATION)" --range="$(call option,RANGE)" --background "$(call option,BACKGROUND)" \
   --labels "$(call option,LABELS)" \
   --retired "$(foreach one,$(filter LABELS_%,$(.VARIABLES)),$(if $(call option,$(one)),$(one)=$($(one))))" \
   --templates "$(call option,TEMPLATES)" \

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from scripts.base.errors import CommandError
+from worker.contract.litter import is_litter
 
 MANIFEST, SUMS, SBOM, KIT, INIT = "MANIFEST.json", "SHA256SUMS", "sbom.json", "kit.tar.gz", "init-server.sh"
 IMAGES, MODELS, PACKAGES = "images", "models", "packages"
@@ -14,10 +15,10 @@ PARTS = {MANIFEST, SUMS, SBOM, KIT, INIT, IMAGES, MODELS, PACKAGES, WORK}
 
 
 def files(bundle: Path) -> Iterator[str]:
-    """Return the sorted relative path of every file but SHA256SUMS and unfinished ones."""
+    """Return the sorted relative path of every file but SHA256SUMS, unfinished ones and what file managers leave."""
     paths = sorted(path for path in bundle.rglob("*") if path.is_file() or path.is_symlink())
     names = (path.relative_to(bundle).as_posix() for path in paths)
-    return (name for name in names if name != SUMS and not name.startswith(f"{WORK}/"))
+    return (name for name in names if name != SUMS and not name.startswith(f"{WORK}/") and not is_litter(name))
 
 
 def read_sums(bundle: Path) -> dict[str, str]:

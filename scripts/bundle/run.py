@@ -25,6 +25,7 @@ from scripts.models import verify as model_verify
 from scripts.models.model_store import StoredModel
 from scripts.models.options import VerifyOptions
 from worker.contract.files import sha256, write_atomically
+from worker.contract.litter import is_litter
 
 OUT = ROOT / "bundle"
 
@@ -67,7 +68,7 @@ def _prepare_directory(out: Path) -> None:
     """Create the directory and its work directory; raise CommandError if it holds anything but a bundle."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        if unknown := sorted({path.name for path in out.iterdir()} - layout.PARTS):
+        if unknown := sorted({path.name for path in out.iterdir() if not is_litter(path.name)} - layout.PARTS):
             raise CommandError(f"{out}: found {unknown[0]}, needed a bundle's files: name a new directory with OUT=")
         (out / WORK).mkdir(exist_ok=True)
     except OSError as error:

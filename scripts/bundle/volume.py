@@ -12,6 +12,7 @@ from scripts.base.errors import CommandError
 from scripts.bundle.layout import MODELS
 from scripts.models.model_store import StoredModel, content_hash, files
 from worker.contract.files import write_atomically
+from worker.contract.litter import litter_in
 from worker.contract.volume import SENTINEL
 
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # control characters, and bytes that are not UTF-8
@@ -76,7 +77,7 @@ def sentinel(hashes: Mapping[str, str]) -> str:
 def _copy(source: Path, target: Path, draft: Path) -> None:
     shutil.rmtree(draft, ignore_errors=True)
     # Contents only: a worker reads the files under another account, so owners and modes must not be copied.
-    shutil.copytree(source, draft, copy_function=shutil.copyfile)
+    shutil.copytree(source, draft, copy_function=shutil.copyfile, ignore=litter_in)
     for path in (draft, *draft.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
     shutil.rmtree(target, ignore_errors=True)

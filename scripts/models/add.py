@@ -19,6 +19,7 @@ from scripts.cluster.hardware import read_hardware
 from scripts.host.environments import TOOLS, ensure
 from scripts.models import model_store
 from scripts.models import tools as model_tools
+from scripts.models.input_options import input_values
 from scripts.models.labels import file_faults as label_file_faults
 from scripts.models.labels import read_labels, retired_faults
 from scripts.models.options import AddModelOptions
@@ -98,7 +99,8 @@ def file_faults(options: AddModelOptions) -> list[str]:
         f"{name.upper()}: {path}: no such file" for name, path in paths.items() if path and not Path(path).is_file()
     ]
     efforts = effort_faults(options.prepare, UNPREPARED, QUICK)
-    return faults + _channels_faults(options.channels) + calibration_faults(options.calibration) + efforts
+    faults += _channels_faults(options.channels) + input_values(options)[1]
+    return faults + calibration_faults(options.calibration) + efforts
 
 
 def _channels_faults(channels: str) -> list[str]:

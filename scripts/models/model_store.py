@@ -20,6 +20,7 @@ from worker.contract.engine import Choice, EngineSpec, Measurement, Scaling, rea
 from worker.contract.engines import SAFE, needed_by
 from worker.contract.fields import ModelError, TomlReader, read_toml
 from worker.contract.files import sha256, write_atomically
+from worker.contract.litter import own_files
 from worker.contract.loaders import reads_texts
 from worker.contract.machine import machine_kind
 
@@ -133,7 +134,7 @@ def read_summary(folder: Path) -> ModelSummary:
 
 
 def content_hash(folder: Path) -> str:
-    """Return one sha256 (hex) over the names and contents of all files in `folder`. Raise OSError if unreadable."""
+    """Return one sha256 (hex) over the names and contents of the files in `folder`. Raise OSError if unreadable."""
     digest = hashlib.sha256()
     for path in files(folder):
         digest.update(f"{path.relative_to(folder)}\0{sha256(path)}\n".encode())
@@ -141,8 +142,8 @@ def content_hash(folder: Path) -> str:
 
 
 def files(folder: Path) -> list[Path]:
-    """Return every file below `folder`, sorted."""
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    """Return every file below `folder` that is part of it, sorted."""
+    return own_files(folder)
 
 
 def is_verified(models: Path, folder: Path) -> bool:

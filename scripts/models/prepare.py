@@ -13,6 +13,7 @@ from scripts.models import add as model_add
 from scripts.models import model_store
 from scripts.models.model_store import StoredModel
 from scripts.models.options import PrepareOptions
+from worker.contract.litter import litter_in
 
 
 def prepare(options: PrepareOptions, cluster: Cluster) -> None:
@@ -41,7 +42,7 @@ def _prepare(models: Path, entry: StoredModel, python: Path, calibration: str, q
     if fault := model_store.read_summary(target).fault:
         raise CommandError(fault)
     with model_add.staging_folder(target) as folder:
-        shutil.copytree(target, folder, copy_function=_link_or_copy, dirs_exist_ok=True)
+        shutil.copytree(target, folder, copy_function=_link_or_copy, dirs_exist_ok=True, ignore=litter_in)
         model_add.prepare(python, folder, target, calibration, quick)
         model_add.install_folder(folder, target)
     model_store.record(models, target, good=True)

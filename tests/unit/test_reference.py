@@ -110,7 +110,7 @@ EXAMPLE: dict[str, Any] = {  # every key that the reader knows; no network is re
     "files": {"net.bin": "0" * 64, "net.onnx": "0" * 64},
     "input": {
         "size": [8, 8], "resize": 9, "rounding": "down", "interpolation": "bicubic", "channels": 3, "max_pixels": 9999,
-        "decode": "fast",
+        "decode": "fast", "overrides": ["mean"],
         "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "range": [0, 1000], "background": [0, 0, 0],
         "tiles": {"size": 8, "stride": 4, "merge": "max"},
     },

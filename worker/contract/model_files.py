@@ -7,7 +7,7 @@ from typing import Any
 from worker.contract.fields import ModelError
 
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
-STATE_DICTS = (".safetensors", ".pth", ".pt", ".th", ".bin", ".tar")
+STATE_DICTS = (".safetensors", ".pth", ".pt", ".th", ".ckpt", ".bin", ".tar")
 
 
 def read_json(path: Path) -> dict[str, Any]:

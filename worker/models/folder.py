@@ -7,6 +7,7 @@ from pathlib import Path
 from worker.contract.engine import EngineSpec, read_engine
 from worker.contract.fields import ModelError, TomlReader, read_toml
 from worker.contract.files import sha256
+from worker.contract.litter import is_litter
 from worker.contract.loaders import LOADERS
 from worker.models.input import Input, read_input
 from worker.models.output import Golden, read_golden, read_output
@@ -50,8 +51,12 @@ def read_folder(path: Path) -> ModelFolder:
 
 
 def verify_files(folder: ModelFolder) -> None:
-    """Verify the sha256 of every file of the folder. Raise ModelError if a file is missing, changed or not listed."""
+    """Verify the sha256 of every file of the folder. Raise ModelError if a file is missing, changed or not listed.
+
+    What file managers and editors leave is passed over.
+    """
     present = {str(file.relative_to(folder.path)) for file in folder.path.rglob("*") if file.is_file()}
+    present = {name for name in present if name in folder.files or not is_litter(name)}
     if missing := sorted(folder.files.keys() - present):
         raise ModelError(f"{folder.path}: missing {', '.join(missing)}; copy the model folder again")
     if unlisted := sorted(present - folder.files.keys() - {"model.toml"}):

@@ -13,6 +13,7 @@ from worker.models.tiles import MERGES, Tiles, merged
 RGB = 3
 DECODES = FAST, EXACT = "fast", "exact"
 MAX_LEVEL = 255
+OVERRIDABLE = ("size", "resize", "interpolation", "mean", "std")  # keys that a file of the model may state, too
 Infer = Callable[[np.ndarray], np.ndarray]  # uint8 [N, H, W, C] -> float32 logits [N, classes]
 
 
@@ -21,7 +22,8 @@ class Input:
     """The input of the network: geometry, pixel format, and each channel's mean and std on a scale of 0 to 1.
 
     `max_pixels` lowers the worker's limit on the pixels of an image; None leaves it as it is. `exact` says to decode
-    every image whole, instead of shrinking a large one while it is decoded.
+    every image whole, instead of shrinking a large one while it is decoded. `overrides` are the keys that replace
+    what a file of the model says.
     """
 
     geometry: Geometry
@@ -31,6 +33,7 @@ class Input:
     max_pixels: int | None = None
     tiles: Tiles | None = None
     exact: bool = False
+    overrides: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -77,7 +80,14 @@ def read_input(reader: TomlReader) -> Input:
         reader.fault("max_pixels", f"needs {LIMITS['max_pixels'].needed}, found {max_pixels}")
     tiles = _tiles(reader.table("tiles")) if reader.has("tiles") else None
     exact = reader.has("decode") and reader.choice("decode", DECODES) == EXACT
-    return Input(_geometry(reader), mean, std, pixels, max_pixels, tiles, exact)
+    return Input(_geometry(reader), mean, std, pixels, max_pixels, tiles, exact, _overrides(reader))
+
+
+def _overrides(reader: TomlReader) -> tuple[str, ...]:
+    overrides = reader.texts("overrides") if reader.has("overrides") else ()
+    if unknown := [key for key in overrides if key not in OVERRIDABLE]:
+        reader.fault("overrides", f"must be some of {', '.join(OVERRIDABLE)}, found {', '.join(unknown)}")
+    return overrides
 
 
 def _geometry(reader: TomlReader) -> Geometry:

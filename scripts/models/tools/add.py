@@ -8,16 +8,20 @@ from pathlib import Path
 
 from scripts.base.console import say, step
 from scripts.cluster.config import ROOT
+from scripts.models.input_options import input_values
 from scripts.models.labels import EXAMPLE, read_labels
 from scripts.models.model_store import megabytes
 from scripts.models.options import AddModelOptions
 from scripts.models.tools import read_arguments, run_and_report
 from scripts.models.tools.answers import check_label_count, count_outputs, logits_function, open_engine
+from scripts.models.tools.input_settings import ASSUMED, is_assumed, with_values
+from scripts.models.tools.labels import read_label_file
 from scripts.models.tools.manifest import labels_file, model_toml
 from scripts.models.tools.texts import write_texts, zero_shot_for
 from worker.contract.errors import ServiceError
 from worker.contract.fields import ModelError
 from worker.contract.files import sha256
+from worker.contract.litter import own_files
 from worker.contract.loaders.checkpoint import NETWORK_CODE
 from worker.models.folder import read_folder, verify_files
 from worker.models.golden import check_golden
@@ -38,7 +42,9 @@ def add(out: Path, options: AddModelOptions) -> None:
     step(f"inspecting {source}")
     channels = int(options.channels) if options.channels else None
     description = describe(source, options.loader or None, options.architecture, channels)
-    _print_description(description, detected=not options.loader)
+    values, _ = input_values(options)
+    description = with_values(description, values)
+    _print_description(description, detected=not options.loader, assumed=is_assumed(description, values))
     if len(description.mean) > RGB_BANDS and not golden:
         raise ModelError(f"GOLDEN: found none, needed an image of {len(description.mean)} bands, such as a TIFF")
     if NETWORK_CODE in description.files and not options.trust_code:
@@ -48,6 +54,8 @@ def add(out: Path, options: AddModelOptions) -> None:
         )
     files = [(language, Path(file)) for language, file in read_labels(options.labels)[0].items()]
     labels = _labels(description, files, source)
+    if description.classes:
+        check_label_count(labels, description.classes)
     zero_shot = zero_shot_for(description, labels, templates)
     step("copying")
     _copy(description, out, link=bool(options.origin))
@@ -64,7 +72,7 @@ def _path(text: str) -> Path | None:
     return Path(text) if text else None
 
 
-def _print_description(description: Description, detected: bool) -> None:
+def _print_description(description: Description, detected: bool, assumed: bool) -> None:
     say(f"   loader {description.loader}" + (" (detected; LOADER= overrides it)" if detected else ""))
     if description.architecture:
         say(f"   architecture {description.architecture}")
@@ -75,21 +83,23 @@ def _print_description(description: Description, detected: bool) -> None:
     mean, std = ([round(value, 4) for value in values] for values in (description.mean, description.std))
     channels = {1: "grey, ", 3: ""}.get(len(mean), f"{len(mean)} channels, ")
     say(f"   input {size}, {channels}{crop}, {geometry.interpolation}, mean {mean}, std {std}")
+    for note in (*description.notes, *([ASSUMED] if assumed else ())):
+        say(f"   {note}")
 
 
 def _labels(description: Description, files: Sequence[tuple[str, Path]], source: Path) -> Labels:
     """Return the labels in `files` by language, and the model's own labels in other languages.
 
-    Raise ModelError if there are none, a file is not UTF-8, or the languages have different numbers of labels.
+    Raise ModelError if there are none, a file cannot be read, or the languages have different numbers of labels.
     """
     names = {language: lines for language, lines in description.labels.items() if lines}
     for language, file in files:
-        try:
-            names[language] = tuple(file.read_text(encoding="utf-8-sig").splitlines())
-        except UnicodeDecodeError as error:
-            raise ModelError(f"{file}: byte {error.start} is not UTF-8: save the file as UTF-8") from error
+        names[language], notes = read_label_file(file, language, description.classes)
+        for note in notes:
+            say(f"   {note}")
     if not any(names.values()):
-        raise ModelError(f"{source}: found no labels: set LABELS={EXAMPLE} or one of them, one label a line")
+        count = f", {description.classes} in all" * bool(description.classes)
+        raise ModelError(f"{source}: found no labels: set LABELS={EXAMPLE} or one of them, one label a line{count}")
     if len({len(lines) for lines in names.values()}) > 1:
         counts = ", ".join(f"{language} {len(lines)}" for language, lines in names.items())
         raise ModelError(f"labels: found {counts}, needed the same number in every language")
@@ -127,8 +137,7 @@ def _record_answer(
     golden = Path("golden") / image.name
     (out / "golden").mkdir(exist_ok=True)
     shutil.copyfile(image, out / golden)
-    files = sorted(path for path in out.rglob("*") if path.is_file())
-    digests = {path.relative_to(out).as_posix(): sha256(path) for path in files}
+    digests = {path.relative_to(out).as_posix(): sha256(path) for path in own_files(out)}
 
     def write(index: int, score: float) -> None:
         label = labels.name(index, "en")

@@ -66,6 +66,7 @@ def input_table(description: Description) -> dict[str, Any]:
         "interpolation": geometry.interpolation,
         "mean": list(description.mean),
         "std": list(description.std),
+        **description.input,
     }
 
 

@@ -14,7 +14,8 @@ from worker.contract.fields import ModelError
 from worker.contract.loaders import LOADERS
 from worker.models.folder import ModelFolder, read_folder, verify_files
 from worker.models.golden import check_golden
-from worker.models.loaders import describe
+from worker.models.input import OVERRIDABLE, Input
+from worker.models.loaders import Description, describe
 
 CHECKS = ("model.toml", "files", "preprocessing", "loading", "labels", "golden")
 
@@ -43,12 +44,26 @@ def _preprocessing(folder: ModelFolder) -> str:
         description = describe(folder.path, folder.loader, folder.architecture)
     except ImportError:
         return f"as model.toml says; {folder.loader}, which reads {source}, is not in this environment"
-    written, own = folder.input, (description.geometry, _rounded(description.mean), _rounded(description.std))
+    written = folder.input
     if len(written.mean) != len(description.mean):
         return f"as {source} says, fitted to {len(written.mean)} channels"
-    if (found := (written.geometry, _rounded(written.mean), _rounded(written.std))) != own:
+    kept = [key for key in OVERRIDABLE if key not in written.overrides]
+    if _settings(written, kept) != _settings(description, kept):
+        found, own = ((each.geometry, _rounded(each.mean), _rounded(each.std)) for each in (written, description))
         raise ModelError(f"{folder.path}/model.toml: [input] is {found}, {source} says {own}: correct one of the two")
+    if written.overrides:
+        return f"as {source} says, but for {', '.join(written.overrides)}, as model.toml says"
     return f"as {source} says"
+
+
+def _settings(source: Input | Description, keys: Sequence[str]) -> dict[str, object]:
+    """Return the settings of the preprocessing in `source`, those of `keys` alone, rounded for a comparison."""
+    geometry = source.geometry
+    settings: dict[str, object] = {
+        "size": geometry.size, "resize": geometry.resize, "interpolation": geometry.interpolation,
+        "mean": _rounded(source.mean), "std": _rounded(source.std),
+    }  # fmt: skip
+    return {key: settings[key] for key in keys} | {"rounding": geometry.rounding}
 
 
 def _rounded(values: Sequence[float]) -> list[float]:

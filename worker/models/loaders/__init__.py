@@ -8,17 +8,17 @@ files with the same suffix.
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from worker.contract.declarations import TORCH
 from worker.contract.fields import ModelError
 from worker.contract.loaders import LOADERS, format_of, loaders_with
 from worker.decode import Geometry
 from worker.models.folder import ModelFolder
-from worker.models.loaders import detect
+from worker.models.loaders import adapters, detect
 
 if TYPE_CHECKING:
     import torch
@@ -39,6 +39,9 @@ class Description:
     std: tuple[float, ...]
     labels: Mapping[str, tuple[str, ...]]  # by language; empty if the library has none
     activation: str
+    classes: int = 0  # the number of outputs; 0 if it is not known
+    input: Mapping[str, Any] = field(default_factory=dict)  # further keys of model.toml's [input]
+    notes: tuple[str, ...] = ()  # what was taken from a checkpoint, for the user
     text_language: str = ""  # of a zero-shot network: the language that its text tower reads
 
 
@@ -51,6 +54,7 @@ def describe(path: Path, loader: str | None = None, architecture: str = "", chan
     if not path.exists():
         raise ModelError(f"{path}: does not exist; check the path")
     path = detect.resolve_snapshot(path)
+    adapters.refuse_adapter_folder(path)
     loader_name = loader or detect.detect_loader(path, lambda name: _recognises(name, path, architecture))
     if loader_name not in LOADERS:
         raise ModelError(f"{path}: no loader {loader_name!r}; needed one of {', '.join(LOADERS)}")

@@ -7,6 +7,7 @@ network.py defines `build(classes: int)`, which returns the network; it runs onl
 
 import importlib.util
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,8 +19,8 @@ from worker.contract.fields import ModelError
 from worker.contract.loaders.checkpoint import NETWORK_CODE
 from worker.contract.model_files import STATE_DICTS
 from worker.models.folder import ModelFolder
-from worker.models.loaders import Description, detect, efficientnet, imagenet_labels, timm, torchvision
-from worker.models.loaders.state_dict import load_weights, read_state_dict
+from worker.models.loaders import Description, detect, efficientnet, imagenet_labels, suggestions, timm, torchvision
+from worker.models.loaders.state_dict import load_weights, read_for, read_state_dict, read_weights
 
 BUILD = "build"
 # A tensor with at least this many dimensions is the weights of a layer, and its first dimension counts the outputs.
@@ -37,7 +38,8 @@ def load(folder: ModelFolder) -> torch.nn.Module:
         network: torch.nn.Module = LIBRARIES[library].load(replace(folder, architecture=architecture))
         return network
     network = _load_user_network(folder)
-    load_weights(network, read_state_dict(folder.weights), folder.weights, NETWORK_CODE)
+    state, _ = read_for(network, folder.weights)
+    load_weights(network, state, folder.weights, NETWORK_CODE)
     return network.eval()
 
 
@@ -51,18 +53,20 @@ def describe(path: Path, architecture: str) -> Description:
     if library:
         description: Description = LIBRARIES[library].describe(weights, name)
         return replace(description, loader="checkpoint", architecture=f"{library}:{description.architecture}")
+    state, name = read_weights(weights)
     geometry, mean, std = torchvision.preprocessing(models.get_model_weights(DEFAULT_ARCHITECTURE).DEFAULT)
     files = {weights.name: weights, NETWORK_CODE: path / NETWORK_CODE}
     return Description(
         loader="checkpoint", architecture="", weights=weights.name, files=files,
-        geometry=geometry, mean=mean, std=std, labels=imagenet_labels.of_classes(_count_classes(weights)),
-        activation="softmax",
+        geometry=geometry, mean=mean, std=std, labels=imagenet_labels.of_classes(_count_classes(state)),
+        activation="softmax", notes=(f"took the weights under {name}",) if name else (),
     )  # fmt: skip
 
 
 def recognises(path: Path, architecture: str) -> bool:
     """Return whether the architecture of the state dict `path` is known, from `architecture` or from its keys."""
-    return bool(architecture) or efficientnet.is_efficientnet_pytorch(read_state_dict(path))
+    weights = detect.find_file(path, STATE_DICTS)
+    return bool(architecture) or efficientnet.is_efficientnet_pytorch(read_state_dict(weights))
 
 
 def _resolve(architecture: str, weights: Path, path: Path) -> tuple[str, str]:
@@ -77,12 +81,24 @@ def _resolve(architecture: str, weights: Path, path: Path) -> tuple[str, str]:
         return "timm", name
     if not architecture:
         raise ModelError(f"{path}: a state dict needs an architecture, or a {NETWORK_CODE} next to it")
-    if library in ("", "torchvision") and name in torchvision.ARCHITECTURES:
-        return "torchvision", name
-    if library in ("", "timm") and timm_library.is_model(name):
-        return "timm", name
+    known = [
+        each
+        for each, has in (("torchvision", name in torchvision.ARCHITECTURES), ("timm", timm_library.is_model(name)))
+        if has and library in ("", each)
+    ]
+    if known:
+        return _better(known, name, weights), name
     where = f" in {library}" if colon else ": neither torchvision nor timm has it"
     raise ModelError(f"{path}: no architecture {name!r}{where}; correct its spelling")
+
+
+def _better(libraries: list[str], name: str, weights: Path) -> str:
+    """Return the one of `libraries` whose architecture `name` shares more keys with `weights`, the first if equal."""
+    if len(libraries) == 1:
+        return libraries[0]
+    state, keys = read_state_dict(weights), (suggestions.torchvision_keys, suggestions.timm_keys)
+    shared = [suggestions.fitting_keys(keys_of(name), state, weights) for keys_of in keys]
+    return libraries[shared.index(max(shared))]
 
 
 def _load_user_network(folder: ModelFolder) -> torch.nn.Module:
@@ -107,6 +123,6 @@ def _load_user_network(folder: ModelFolder) -> torch.nn.Module:
     return network
 
 
-def _count_classes(weights: Path) -> int:
-    layers = [value for value in read_state_dict(weights).values() if value.ndim >= MIN_LAYER_DIMENSIONS]
+def _count_classes(state: Mapping[str, torch.Tensor]) -> int:
+    layers = [value for value in state.values() if value.ndim >= MIN_LAYER_DIMENSIONS]
     return len(layers[-1]) if layers else 0

@@ -4,7 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from worker.contract.fields import ModelError
+from worker.contract.litter import is_litter
 from worker.contract.loaders import LOADERS
+from worker.contract.model_files import STATE_DICTS
+from worker.models.loaders import content
 
 
 def resolve_snapshot(path: Path) -> Path:
@@ -29,8 +32,11 @@ def detect_loader(path: Path, recognises: Callable[[str], bool]) -> str:
     `recognises` says of a loader, by name, whether it recognises a file whose suffix other loaders read, too.
     """
     if path.is_dir():
-        return _of_folder(path)
-    if len(candidates := readers(path.suffix)) > 1:
+        return _of_folder(path, recognises)
+    if path.suffix in STATE_DICTS and content.kind_of(path) == content.PT2:
+        return content.PT2
+    candidates = readers(path.suffix) or (readers(STATE_DICTS[0]) if content.is_weights(path) else [])
+    if len(candidates) > 1:
         candidates = [name for name in candidates if recognises(name)]
     if candidates:
         return candidates[0]
@@ -54,20 +60,26 @@ def find_file(path: Path, endings: tuple[str, ...]) -> Path:
     """
     if path.is_file():
         return path
-    matches = sorted(file for file in path.iterdir() if file.suffix in endings)
+    matches = sorted(file for file in _files(path) if file.suffix in endings)
     if len(matches) != 1:
         names = ", ".join(file.name for file in matches) or "none"
         raise ModelError(f"{path}: needed one file ending in {' or '.join(endings)}, found {names}; name the file")
     return matches[0]
 
 
-def _of_folder(path: Path) -> str:
+def _files(folder: Path) -> list[Path]:
+    return [file for file in folder.iterdir() if not is_litter(file.name)]
+
+
+def _of_folder(path: Path, recognises: Callable[[str], bool]) -> str:
     if name := next((name for name, loader in LOADERS.items() if loader.detects(path)), None):
         return name
     unambiguous = {suffix: names[0] for suffix in suffixes() if len(names := readers(suffix)) == 1}
-    kinds = {unambiguous[file.suffix] for file in path.iterdir() if file.suffix in unambiguous}
+    kinds = {unambiguous[file.suffix] for file in _files(path) if file.suffix in unambiguous}
     if len(kinds) == 1:
         return kinds.pop()
+    if not kinds and sum(file.suffix in STATE_DICTS for file in _files(path)) == 1:
+        return detect_loader(find_file(path, STATE_DICTS), recognises)
     markers = ", ".join(f"{loader.marker} ({name})" for name, loader in LOADERS.items() if loader.marker)
     raise ModelError(
         f"{path}: cannot tell what kind of model this is; "

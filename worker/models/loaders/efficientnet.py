@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from worker.contract.fields import ModelError, abbreviate
+from worker.models.loaders.fit import SURPLUS
 
 State = Mapping[str, torch.Tensor]
 
@@ -29,6 +30,7 @@ VARIANTS = {
 # timm's names of the layers. timm numbers the layers of a block from the first it has, so that the names in a block
 # without an expansion differ.
 LAYERS = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
+WRAPPED_HEADS = {"_fc", "_fc.0", "_fc.1"}  # alone, or in a Sequential with dropout
 SQUEEZE = {"_se_reduce": "se.conv_reduce", "_se_expand": "se.conv_expand"}
 WITHOUT_EXPANSION = SQUEEZE | {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
 WITH_EXPANSION = SQUEEZE | {
@@ -48,7 +50,7 @@ OWN_NETWORK_REMEDY = "for a network of your own, put a network.py next to the we
 
 def is_efficientnet_pytorch(state: State) -> bool:
     """Return whether the keys of `state` are efficientnet_pytorch's."""
-    return STEM in state
+    return STEM in _own_names(state)
 
 
 def to_timm(architecture: str, state: State, path: Path) -> tuple[str, State, dict[str, Any]]:
@@ -59,6 +61,7 @@ def to_timm(architecture: str, state: State, path: Path) -> tuple[str, State, di
     """
     if not is_efficientnet_pytorch(state):
         return architecture, state, {}
+    state = _own_names(state)
     variant = _variant(state, path)
     name, dot, tag = architecture.partition(".")
     if name and name.replace("-", "_").removeprefix("tf_") != f"efficientnet_{variant}":
@@ -72,6 +75,16 @@ def to_timm(architecture: str, state: State, path: Path) -> tuple[str, State, di
     if path.name.startswith(ADVPROP):
         overrides |= {"mean": HALF, "std": HALF}
     return f"tf_efficientnet_{variant}{dot}{tag}", _with_timm_names(state, path), overrides
+
+
+def _own_names(state: State) -> State:
+    """Return `state` without a prefix such as Lightning's, and without the weights of losses beside it."""
+    prefix = next((key.removesuffix(STEM) for key in state if key.endswith(STEM)), "")
+    return {
+        key.removeprefix(prefix): value
+        for key, value in state.items()
+        if key.startswith(prefix) or not SURPLUS.search(key)
+    }
 
 
 def _variant(state: State, path: Path) -> str:
@@ -113,6 +126,9 @@ def _layers(state: State) -> Mapping[str, str]:
     stages = enumerate(list(widths) for _, widths in groupby(_widths(state)))
     timm_blocks = [f"blocks.{stage}.{index}" for stage, widths in stages for index in range(len(widths))]
     layers = dict(LAYERS)
+    heads = {key.rpartition(".")[0] for key in state if key.startswith("_fc.")}
+    if len(heads) == 1 and heads <= WRAPPED_HEADS:
+        layers |= {heads.pop(): LAYERS["_fc"]}
     for number, timm_block in enumerate(timm_blocks):
         block = f"_blocks.{number}"
         names = WITH_EXPANSION if f"{block}._expand_conv.weight" in state else WITHOUT_EXPANSION

@@ -36,19 +36,27 @@ def preprocessing(processor: Any, path: Path, channels: int = RGB) -> tuple[Geom
     interpolation = Image.Resampling(int(processor.resample)).name.lower()
     if interpolation not in INTERPOLATIONS:
         raise ModelError(f"{path}: interpolation {interpolation!r} is none of {', '.join(INTERPOLATIONS)}")
-    if getattr(processor, "rescale_offset", False) or getattr(processor, "include_top", False):
-        raise ModelError(
-            f"{path}: its processor scales twice (rescale_offset, include_top), which [input] cannot express"
-        )
-    scale = processor.rescale_factor * 255 if processor.do_rescale else 255.0
-    if processor.do_normalize:
-        mean, std = ([value / scale for value in values] for values in (processor.image_mean, processor.image_std))
-    else:
-        mean, std = [0.0], [1 / scale]
+    mean, std = _normalisation(processor)
     geometry = _geometry(processor, interpolation, path)
     translated = geometry, normalisation(mean, channels), normalisation(std, channels)
     _verify(processor, *translated, path)
     return translated
+
+
+def _normalisation(processor: Any) -> tuple[list[float], list[float]]:
+    """Return the mean and std on a scale of 0 to 1.
+
+    EfficientNet's processor may subtract 1 after scaling (rescale_offset), and divides by std once more for networks
+    with a classifier (include_top).
+    """
+    scale = processor.rescale_factor * 255 if processor.do_rescale else 255.0
+    offset = float(processor.do_rescale and getattr(processor, "rescale_offset", False))
+    mean, std = (processor.image_mean, processor.image_std) if processor.do_normalize else ([0.0], [1.0])
+    if getattr(processor, "include_top", False):
+        again = processor.image_std
+        mean, std = list(mean) * (len(again) // len(mean)), list(std) * (len(again) // len(std))
+        std = [value * other for value, other in zip(std, again, strict=True)]
+    return [(value + offset) / scale for value in mean], [value / scale for value in std]
 
 
 def flips(processor: Any) -> bool:

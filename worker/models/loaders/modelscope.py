@@ -17,7 +17,8 @@ from worker.contract.model_files import STATE_DICTS
 from worker.decode import Geometry
 from worker.models.folder import ModelFolder
 from worker.models.loaders import Description, detect, imagenet_labels, timm
-from worker.models.loaders.state_dict import load_weights, read_checkpoint, read_state_dict, unwrap
+from worker.models.loaders.state_dict import load_weights, read_checkpoint, read_state_dict
+from worker.models.loaders.wrappers import find_state
 
 RESNEST, VIT = "resnest101e", "vit_base_patch16_224"
 LABEL_FIELD = 1  # index of the label in a line of meta_info.txt, whose fields are separated by tabs
@@ -53,7 +54,7 @@ def describe(path: Path, architecture: str) -> Description:
     """
     weights = detect.find_file(path / WEIGHTS if path.is_dir() else path, STATE_DICTS)
     checkpoint = read_checkpoint(weights)
-    state = unwrap(checkpoint, weights)
+    state, _ = find_state(checkpoint, weights)
     vit = any(key.startswith(OPENMMLAB) for key in state)
     meta = checkpoint.get("meta", {}) if isinstance(checkpoint, Mapping) else {}
     labels = _classes(meta, weights) if vit else _meta_info(weights.parent / META_INFO)

@@ -1,138 +1,92 @@
 """Read weights safely, without running code from the file, and load them strictly."""
 
-import argparse
-import pickletools
-import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import safetensors
 import safetensors.torch
 import torch
 
-from worker.contract.fields import ModelError, abbreviate
-from worker.models.loaders.compat import NUMPY_RECONSTRUCT, NUMPY_SCALAR, weights_only_globals
+from worker.contract.fields import ModelError
+from worker.models.loaders import content, fit, pickles
 from worker.models.loaders.lfs import refuse_pointer
-
-WRAPPERS = ("state_dict_ema", "state_dict", "model")  # averaged weights (EMA) are more accurate than the last ones
-PREFIXES = ("module.", "_orig_mod.")  # added by DataParallel and torch.compile
-
-# Plain values that training scripts save along with the weights; reading them has no side effects.
-SAFE_GLOBALS = [
-    argparse.Namespace, np.dtype, np.ndarray,
-    *(type(np.dtype(kind)) for kind in "?bBhHiIlLqQefd"),
-    *((value, f"numpy.{core}.multiarray.{name}")
-      for core in ("core", "_core") for value, name in ((NUMPY_SCALAR, "scalar"), (NUMPY_RECONSTRUCT, "_reconstruct"))),
-]  # fmt: skip
+from worker.models.loaders.wrappers import State, find_state
 
 
-def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
-    """Return the state dict in `path`, without wrappers and prefixes. Raise ModelError if there is none."""
-    return unwrap(read_checkpoint(path), path)
+def read_state_dict(path: Path) -> State:
+    """Return the state dict in `path`, without what a checkpoint wraps it in. Raise ModelError if there is none."""
+    return read_weights(path)[0]
+
+
+def read_weights(path: Path) -> tuple[State, str]:
+    """Return the state dict in `path`, and its name in a checkpoint, "" for a file of weights alone.
+
+    Raise ModelError if there is none.
+    """
+    return find_state(read_checkpoint(path), path)
+
+
+def read_for(network: torch.nn.Module, path: Path) -> tuple[State, tuple[str, ...]]:
+    """Return the state dict in `path` with the keys of `network` where it is sure what was renamed, and notes on that.
+
+    Raise ModelError if there is none.
+    """
+    state, name = read_weights(path)
+    state, notes = fit.aligned(network.state_dict(), state, path)
+    return state, (*([f"took the weights under {name}"] if name else ()), *notes)
 
 
 def read_checkpoint(path: Path) -> Any:
     """Return the content of `path`, safetensors or a file of torch.save. Raise ModelError if it holds code."""
-    check_weights(path)
-    try:
-        if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
-        with torch.serialization.safe_globals(SAFE_GLOBALS):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file may raise anything
-        raise _damage_error(path, error) from error
-
-
-def check_weights(path: Path) -> None:
-    """Raise ModelError if `path` is missing, a Git LFS pointer, damaged, or a pickle with code."""
     refuse_pointer(path)
     try:
-        if path.suffix == ".safetensors":
-            with safetensors.safe_open(path, "pt"):
-                return
-        if unsafe := unsafe_globals(path):
-            raise ModelError(
-                f"{path}: contains code and was not loaded: {abbreviate(unsafe)}; "
-                "save only its weights with torch.save(network.state_dict(), FILE)"
-            )
+        if _is_safetensors(path):
+            return safetensors.torch.load_file(path)
+        return pickles.load(path)
     except ModelError:
         raise
     except Exception as error:  # a damaged file may raise anything
         raise _damage_error(path, error) from error
 
 
-def unsafe_globals(path: Path) -> list[str]:
-    """Return the functions and classes outside the allowed ones that reading `path` would call, without calling any."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if any(name.endswith("/constants.pkl") for name in archive.namelist()):
-                return ["TorchScript"]
-        with torch.serialization.safe_globals(SAFE_GLOBALS):
-            return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(str(path)))
-    allowed = weights_only_globals() | _dotted_names(SAFE_GLOBALS)
-    return sorted(_plain_pickle_globals(path) - allowed)
-
-
-def unwrap(checkpoint: object, path: Path) -> dict[str, torch.Tensor]:
-    """Return the state dict inside a training script's checkpoint. Raise ModelError if there is none."""
-    while isinstance(checkpoint, Mapping) and (
-        wrapper := next((key for key in WRAPPERS if isinstance(checkpoint.get(key), Mapping)), None)
-    ):
-        checkpoint = checkpoint[wrapper]
-    if not isinstance(checkpoint, Mapping):
-        raise ModelError(f"{path}: found a {type(checkpoint).__name__}, needed a state dict")
-    if foreign := [str(key) for key, value in checkpoint.items() if not isinstance(value, torch.Tensor)]:
-        raise ModelError(f"{path}: needed a state dict of tensors only, found also {abbreviate(foreign)}")
-    state = dict(checkpoint)
-    while state and (prefix := next((each for each in PREFIXES if all(key.startswith(each) for key in state)), None)):
-        state = {key.removeprefix(prefix): value for key, value in state.items()}
-    return state
+def check_weights(path: Path) -> None:
+    """Raise ModelError if `path` is missing, a Git LFS pointer, damaged, or a pickle of more than plain data."""
+    refuse_pointer(path)
+    try:
+        if _is_safetensors(path):
+            with safetensors.safe_open(path, "pt"):
+                return
+        pickles.refuse_foreign_globals(path)
+    except ModelError:
+        raise
+    except Exception as error:  # a damaged file may raise anything
+        raise _damage_error(path, error) from error
 
 
 def load_weights(network: torch.nn.Module, state: Mapping[str, torch.Tensor], path: Path, architecture: str) -> None:
     """Load `state` into `network`. Raise ModelError unless the keys and shapes of both match exactly."""
     expected = network.state_dict()
-    shapes = [
-        f"{key} {list(state[key].shape)} instead of {list(value.shape)}"
-        for key, value in expected.items()
-        if key in state and state[key].shape != value.shape
-    ]
-    faults = {
-        "missing": [key for key in expected if key not in state],
-        "unexpected": [key for key in state if key not in expected],
-        "of another shape": shapes,
-    }
-    if any(faults.values()):
-        differences = "; ".join(f"{fault}: {abbreviate(keys)}" for fault, keys in faults.items() if keys)
+    if differences := fit.differences(expected, state):
         raise ModelError(f"{path}: does not fit {architecture}: {differences}")
-    network.load_state_dict(state)
+    network.load_state_dict(fit.with_counters(expected, state))
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Return whether `path` is read as safetensors, a damaged one included; other archives and pages are refused."""
+    kind = content.kind_of(path)
+    if kind in (content.ARCHIVE, content.TAR):
+        raise ModelError(f"{path}: found a {kind}, needed weights; unpack it, and add the file inside")
+    if kind == content.PAGE:
+        raise ModelError(f"{path}: found a {kind}, needed weights; download the file itself")
+    return kind == content.SAFETENSORS or (path.suffix == ".safetensors" and kind != content.TORCH)
 
 
 def _damage_error(path: Path, error: Exception) -> ModelError:
+    if path.suffix == ".bin" and (network := path.with_suffix(".xml")).is_file():
+        return ModelError(
+            f"{path}: holds the weights of an OpenVINO network, needed the network itself: name {network}"
+        )
     lines = [line for line in str(error).splitlines() if line]
     reason = lines[0].partition(". ")[0] if lines else type(error).__name__
     return ModelError(f"{path}: cannot be read: {reason}; it is damaged or cut short, copy the file again")
-
-
-def _dotted_names(allowed: Iterable[Any]) -> set[str]:
-    return {each[1] if isinstance(each, tuple) else f"{each.__module__}.{each.__name__}" for each in allowed}
-
-
-def _plain_pickle_globals(path: Path) -> set[str]:
-    """Return the globals of the pickles at the start of the file: torch before 1.6 saved a sequence of them."""
-    found, strings = set[str](), [""]
-    with path.open("rb") as file:
-        try:
-            while file.peek(1):
-                for opcode, argument, _ in pickletools.genops(file):
-                    if opcode.name == "GLOBAL":
-                        found.add(str(argument).replace(" ", "."))
-                    elif opcode.name == "STACK_GLOBAL":
-                        found.add(".".join(strings[-2:]))
-                    elif isinstance(argument, str):
-                        strings.append(argument)
-        except ValueError:  # the tensors' bytes begin here, or the file is not a pickle
-            return found
-    return found

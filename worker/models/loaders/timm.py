@@ -1,6 +1,8 @@
 """Load timm's architectures from a file of weights, or from timm's own folder of config.json and weights."""
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,11 @@ from worker.contract.fields import ModelError
 from worker.contract.model_files import CONFIG, read_config, read_json
 from worker.decode import INTERPOLATIONS, Geometry
 from worker.models.folder import ModelFolder
-from worker.models.loaders import Description, channels, efficientnet, imagenet_labels
-from worker.models.loaders.state_dict import load_weights, read_state_dict
+from worker.models.loaders import Description, channels, efficientnet, fit, imagenet_labels
+from worker.models.loaders.state_dict import load_weights, read_state_dict, read_weights
+from worker.models.loaders.suggestions import check_fit
 
+POSITIONS = "pos_embed"
 # In the order in which timm looks for them in a folder.
 WEIGHTS = ("model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth")
 
@@ -29,6 +33,7 @@ def load(folder: ModelFolder) -> torch.nn.Module:
     architecture, state, _ = efficientnet.to_timm(folder.architecture, read_state_dict(folder.weights), folder.weights)
     size = folder.input.geometry.size
     network = build(architecture, folder.output.labels.count, size, folder.path, _arguments(config))
+    state, _ = fit.aligned(network.state_dict(), state, folder.weights)
     channels.match_weights(network, state)
     load_weights(network, state, folder.weights, architecture)
     return network.eval()
@@ -65,8 +70,9 @@ def describe(path: Path, architecture: str) -> Description:
         files = {CONFIG: path / CONFIG, weights.name: weights}
     else:
         weights, files = path, {path.name: path}
+    own_state, wrapper = read_weights(weights)
     architecture, state, overrides = efficientnet.to_timm(
-        architecture or str(config.get("architecture", "")), read_state_dict(weights), weights
+        architecture or str(config.get("architecture", "")), own_state, weights
     )
     # Older folders have the configuration at the top level of config.json.
     pretrained_cfg = config.get("pretrained_cfg", config)
@@ -75,19 +81,25 @@ def describe(path: Path, architecture: str) -> Description:
         settings["input_size"] = (3, *((image_size, image_size) if isinstance(image_size, int) else image_size))
     geometry, *normalisation = preprocessing(settings, path)
     network = build(architecture, imagenet_labels.IMAGENET_CLASSES, geometry.size, path, _arguments(config))
+    state, notes = fit.aligned(network.state_dict(), state, weights)
+    if trained_size := _trained_size(network, state):
+        geometry = replace(geometry, size=trained_size, resize=None)
+        network = build(architecture, imagenet_labels.IMAGENET_CLASSES, geometry.size, path, _arguments(config))
     input_channels = _arguments(config).get("in_chans") or channels.channels_of(network, state)
     mean, std = (channels.normalisation(values, input_channels) for values in normalisation)
     # By name, since some networks have other weights after those of their last layer.
     classifier = settings["classifier"]
     head = f"{classifier[0] if isinstance(classifier, (tuple, list)) else classifier}.weight"
+    channels.match_weights(network, state)
+    check_fit(network, state, weights, architecture)
     if head not in state:
-        load_weights(network, state, weights, architecture)  # raises ModelError with the differences
         raise ModelError(f"{weights}: has no {head}; needed a network with a classifier")
     english = config.get("label_names") or pretrained_cfg.get("label_names") or pretrained_cfg.get("labels")
     labels = imagenet_labels.imagenet(english) if english else imagenet_labels.of_classes(len(state[head]))
     return Description(
         loader="timm", architecture=architecture, weights=weights.name, files=files,
         geometry=geometry, mean=mean, std=std, labels=labels, activation="softmax",
+        classes=len(state[head]), notes=(*([f"took the weights under {wrapper}"] if wrapper else ()), *notes),
     )  # fmt: skip
 
 
@@ -109,6 +121,18 @@ def preprocessing(settings: dict[str, Any], path: Path) -> tuple[Geometry, tuple
     resize = (height, width) if mode == "squash" else height
     geometry = Geometry((size[0], size[1]), None if resize == tuple(size) else resize, data["interpolation"])
     return geometry, tuple(data["mean"]), tuple(data["std"])
+
+
+def _trained_size(network: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> tuple[int, int] | None:
+    """Return the (height, width) that a ViT was trained at, from its position embeddings; None if it is `network`'s."""
+    own, found = network.state_dict().get(POSITIONS), state.get(POSITIONS)
+    patches: Any = getattr(network, "patch_embed", None)
+    if own is None or found is None or own.ndim != found.ndim or own.shape[1] == found.shape[1] or patches is None:
+        return None
+    rows, columns = patches.grid_size
+    count = found.shape[1] - (own.shape[1] - rows * columns)  # the others belong to the class token and the like
+    side = math.isqrt(max(count, 0))
+    return (side * patches.patch_size[0], side * patches.patch_size[1]) if side * side == count else None
 
 
 def _configuration(architecture: str, path: Path) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Load a state dict into any of torchvision's classification architectures."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ from worker.contract.model_files import STATE_DICTS
 from worker.decode import Geometry
 from worker.models.folder import ModelFolder
 from worker.models.loaders import Description, channels, detect, imagenet_labels
-from worker.models.loaders.state_dict import load_weights, read_state_dict
+from worker.models.loaders.state_dict import load_weights, read_for, read_state_dict
+from worker.models.loaders.suggestions import check_fit, fitting_architecture
 
 ARCHITECTURES = models.list_models(module=models)  # the classifiers; models for other tasks are in submodules
 DATE = r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\."
 HASH_IN_NAME = re.compile(rf"-(?!{DATE})([0-9a-f]{{8,64}})\.")
 # Their published weights need another value range than the published transforms produce.
+TRAINING_BRANCHES = ("AuxLogits", "aux1", "aux2")  # of inception_v3 and googlenet
 INPUT_TRANSFORMING = ("googlenet", "inception_v3")
 
 
@@ -28,7 +31,8 @@ def load(folder: ModelFolder) -> torch.nn.Module:
     network = build(folder.architecture, folder.output.labels.count, folder.path)
     if folder.architecture in INPUT_TRANSFORMING and _weights(folder.weights.name):
         network.transform_input = True
-    state = read_state_dict(folder.weights)
+    state, _ = read_for(network, folder.weights)
+    _drop_unused_branches(network, state)
     channels.match_weights(network, state)
     load_weights(network, state, folder.weights, folder.architecture)
     return network.eval()
@@ -41,6 +45,13 @@ def build(architecture: str, classes: int, path: Path) -> torch.nn.Module:
     keywords = {"init_weights": False} if architecture in INPUT_TRANSFORMING else {}
     network: torch.nn.Module = models.get_model(architecture, weights=None, num_classes=classes, **keywords)
     return network
+
+
+def _drop_unused_branches(network: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> None:
+    """Remove the branches that serve only training, and that a network trained without them has no weights for."""
+    for branch in TRAINING_BRANCHES:
+        if getattr(network, branch, None) is not None and not any(key.startswith(f"{branch}.") for key in state):
+            setattr(network, branch, None)
 
 
 def check_hash(path: Path) -> None:
@@ -60,7 +71,11 @@ def describe(path: Path, architecture: str) -> Description:
     weights = _weights(path.name)
     if not architecture:
         if weights is None:
-            raise ModelError(f"{path}: not a name that torchvision publishes weights under; name the architecture")
+            fitting = fitting_architecture(read_state_dict(path), path)
+            raise ModelError(
+                f"{path}: not a name that torchvision publishes weights under; name the architecture"
+                + (f": it fits {fitting}, set ARCHITECTURE={fitting}" if fitting else "")
+            )
         architecture = next(
             each for each in models.list_models(module=models) if weights in models.get_model_weights(each)
         )
@@ -68,16 +83,19 @@ def describe(path: Path, architecture: str) -> Description:
     weights = weights or models.get_model_weights(architecture).DEFAULT
     check_hash(path)
     last = next(reversed(network.state_dict()))
-    state = read_state_dict(path)
-    if last not in state:
-        load_weights(network, state, path, architecture)  # raises ModelError with the differences
+    state, notes = read_for(network, path)
+    _drop_unused_branches(network, state)
+    input_channels = channels.channels_of(network, state)
+    channels.match_weights(network, state)
+    check_fit(network, state, path, architecture)
     geometry, *normalisation = preprocessing(weights)
-    mean, std = (channels.normalisation(values, channels.channels_of(network, state)) for values in normalisation)
+    mean, std = (channels.normalisation(values, input_channels) for values in normalisation)
     english = weights.meta["categories"]
     return Description(
         loader="torchvision", architecture=architecture, weights=path.name, files={path.name: path},
         geometry=geometry, mean=mean, std=std,
         labels=imagenet_labels.imagenet(english) if len(state[last]) == len(english) else {}, activation="softmax",
+        classes=len(state[last]), notes=notes,
     )  # fmt: skip
 
 

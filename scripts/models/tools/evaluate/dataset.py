@@ -9,10 +9,9 @@ from pathlib import Path
 
 from scripts.base.errors import CommandError
 from scripts.models.tools.evaluate.classes import Classes, UnknownClass
+from worker.contract.litter import is_litter
 from worker.decode import sniff
 
-# Files of file managers and file systems, which are skipped like hidden files.
-CLUTTER = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "lost+found"}
 SUFFIXES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif"),
     *(".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"),
@@ -138,7 +137,7 @@ def _class_folder(source: Path, folder: Path) -> Iterator[_Labelled]:
 
 
 def _visible(paths: Iterator[Path]) -> list[Path]:
-    return sorted(path for path in paths if not path.name.startswith(".") and path.name.lower() not in CLUTTER)
+    return sorted(path for path in paths if not path.name.startswith(".") and not is_litter(path.name))
 
 
 def _table(source: Path) -> Iterator[_Labelled]:

@@ -14,6 +14,7 @@ from scripts.models.tools.images import SIZE, jpeg, photo
 from scripts.models.tools.prepare.effort import THOROUGH
 from worker.contract.errors import ServiceError
 from worker.contract.fields import ModelError
+from worker.contract.litter import own_files
 from worker.models.folder import ModelFolder
 
 MIN_IMAGES = 50  # the fewest of the user's images: with fewer, a single answer would decide
@@ -45,7 +46,7 @@ def load(folder: ModelFolder, source: Path, max_images: int = THOROUGH.images) -
 
     Raise ModelError if too few of them can be decoded.
     """
-    files = sorted(path for path in source.rglob("*") if path.is_file())
+    files = own_files(source)
     count = min(len(files), max_images)
     chosen = (files[number * len(files) // count] for number in range(count))
     images = list(_decoded(folder, (file.read_bytes() for file in chosen)))

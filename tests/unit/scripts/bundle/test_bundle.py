@@ -63,6 +63,21 @@ def test_models_are_copied_once_and_others_are_removed(tmp_path: Path) -> None:
     assert sorted(path.name for path in (bundle / "models").iterdir()) == [".wanwu-volume.json", "one"]
 
 
+def test_what_file_managers_leave_is_neither_hashed_nor_copied(tmp_path: Path) -> None:
+    entry, work = StoredModel("m", make_model(tmp_path / "m")), tmp_path / "bundle/.work"
+    work.mkdir(parents=True)
+    clean = content_hash(entry.folder)
+    (entry.folder / "@eaDir").mkdir()
+    for name in (".DS_Store", "@eaDir/model.toml", "model.toml~"):
+        (entry.folder / name).touch()
+    assert volume.copy([entry], work.parent, work) == {"m": clean}
+    assert {path.name for path in (work.parent / "models/m").iterdir()} & {
+        ".DS_Store",
+        "@eaDir",
+        "model.toml~",
+    } == set()
+
+
 def test_a_damaged_copy_is_replaced(tmp_path: Path) -> None:
     work = tmp_path / "bundle/.work"
     work.mkdir(parents=True)

@@ -58,6 +58,13 @@ def test_missing_and_extra_files_are_detected(bundle: Path) -> None:
     ]
 
 
+def test_what_file_managers_leave_on_a_stick_is_passed_over(bundle: Path) -> None:
+    for name in (".DS_Store", "models/._m", "System Volume Information/x", ".Trash-1000/x"):
+        (bundle / name).parent.mkdir(exist_ok=True)
+        (bundle / name).touch()
+    verify(bundle)
+
+
 def test_a_bundle_without_checksums_is_unfinished(bundle: Path) -> None:
     (bundle / layout.SUMS).unlink()
     assert faults(bundle) == [

@@ -234,6 +234,20 @@ def test_a_changed_byte_is_found(small: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("name", [".DS_Store", "golden/Thumbs.db", "@eaDir/weights.bin@SynoEAStream", "._weights.bin"])
+def test_what_file_managers_leave_is_passed_over(small: Path, name: str) -> None:
+    (small / name).parent.mkdir(exist_ok=True)
+    (small / name).write_bytes(b"x")
+    verify_files(read_folder(small))
+
+
+def test_a_listed_file_is_verified_whatever_its_name(small: Path) -> None:
+    edit(small, "[files]\n", f'[files]\n"labels~" = "{hashlib.sha256(b"x").hexdigest()}"\n')
+    assert error_text(small) == "F: missing labels~; copy the model folder again"
+    (small / "labels~").write_bytes(b"x")
+    verify_files(read_folder(small))
+
+
 def test_a_missing_file_is_found(small: Path) -> None:
     (small / "golden/a.png").unlink()
     assert error_text(small) == "F: missing golden/a.png; copy the model folder again"

@@ -7,15 +7,17 @@ import pytest
 import torch
 
 from scripts.models.tools import add, verify
+from scripts.models.tools.input_settings import ASSUMED
 from scripts.models.tools.manifest import BATCH_SIZES
 from tests.folders import MEAN, RED, SIZE, STD, fruit_folder, image, openvino_folder, transformers_folder
 from tests.options import model_add
 from worker.contract.files import sha256
+from worker.decode import Geometry
 from worker.models import torchvision_ops
 from worker.models.folder import read_folder, verify_files
 
 Capture = pytest.CaptureFixture[str]
-NO_LABELS = "{path}/weights.pth: found no labels: set LABELS=zh:FILE,en:FILE or one of them, one label a line"
+NO_LABELS = "{path}/weights.pth: found no labels: set LABELS=zh:FILE,en:FILE or one of them, one label a line, 3 in all"
 MOBILENET = ("--loader", "torchvision", "--architecture", "mobilenet_v3_small")
 
 
@@ -34,6 +36,7 @@ def source_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "two.txt": "cat\ndog\n",
         "blank.txt": "cat\n\ntea\n",
         "empty.txt": "",
+        "names.json": '{"1": "dog", "2": "tea", "0": "cat"}',
         "mark.txt": "\ufeffcat\ndog\ntea\n",
         "pointer.pth": "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
     }
@@ -79,6 +82,38 @@ def test_a_network_is_adapted_to_grey_images_on_request(source_files: Path, out:
     )
 
 
+def test_a_network_of_32_pixels_is_added_with_its_own_preprocessing(
+    source_files: Path, out: Path, capsys: Capture
+) -> None:
+    values = (
+        "--mean=0.4914,0.4822,0.4465",
+        "--std=0.2",
+        "--size",
+        "32",
+        "--interpolation",
+        "bicubic",
+        "--range=0,4095",
+    )
+    assert run_add(source_files, out, "weights.pth", "--labels", "en:{path}/en.txt", *values) == 0
+    found = read_folder(out).input
+    assert (found.geometry, found.pixels.range) == (Geometry((32, 32), None, "bicubic"), (0, 4095))
+    assert (found.mean, found.std) == ((0.4914, 0.4822, 0.4465), (0.2,) * 3)
+    assert verify.main(out) == 0
+    assert "assumed" not in capsys.readouterr().out
+
+
+def test_how_a_label_file_was_read_is_said(source_files: Path, out: Path, capsys: Capture) -> None:
+    assert run_add(source_files, out, "weights.pth", "--labels", "en:{path}/names.json") == 0
+    assert read_folder(out).output.labels.names == {"en": ("cat", "dog", "tea")}
+    said = capsys.readouterr().out.splitlines()
+    assert "   names.json: the labels are ordered by their indices" in said
+
+
+def test_what_was_assumed_is_said(source_files: Path, out: Path, capsys: Capture) -> None:
+    assert run_add(source_files, out, "weights.pth", "--labels", "en:{path}/en.txt") == 0
+    assert f"   {ASSUMED}" in capsys.readouterr().out.splitlines()
+
+
 @pytest.mark.parametrize(
     ("source", "arguments", "lines"),
     [
@@ -91,7 +126,10 @@ def test_a_network_is_adapted_to_grey_images_on_request(source_files: Path, out:
         (
             "weights.pth",
             ("--labels", "zh:{path}/latin.txt"),
-            ["{path}/latin.txt: byte 3 is not UTF-8: save the file as UTF-8"],
+            [
+                "{path}/latin.txt: byte 3 is not UTF-8: save the file as UTF-8, with `iconv -f cp1252 -t utf-8` "
+                "if it is in Windows-1252, as it seems"
+            ],
         ),
         (
             "weights.pth",
@@ -109,11 +147,7 @@ def test_a_network_is_adapted_to_grey_images_on_request(source_files: Path, out:
         (
             "weights.pth",
             ("--labels", "en:{path}/two.txt"),
-            [
-                "{path}/weights.pth: does not fit mobilenet_v3_small: of another shape: "
-                "classifier.3.weight [3, 1024] instead of [2, 1024], classifier.3.bias [3] instead of [2]",
-                "labels: found 2: does the network have as many outputs?",
-            ],
+            ["labels: found 2, the network has 3 outputs: needed one for each"],
         ),
         (
             "weights.pth",
@@ -226,6 +260,22 @@ def test_preprocessing_that_contradicts_the_models_own_files_is_detected(tmp_pat
     verify.main(folder)  # the golden answer differs now
     checks = {check["check"]: check["found"] for check in map(json.loads, capsys.readouterr().out.splitlines())}
     assert checks["preprocessing"] == "as preprocessor_config.json says"
+
+
+def test_preprocessing_that_replaces_the_models_own_on_request_is_verified(tmp_path: Path, capsys: Capture) -> None:
+    torchvision_ops.make_importable()
+    from transformers import ViTImageProcessor
+
+    source, out = transformers_folder(tmp_path / "vit"), tmp_path / "out"
+    ViTImageProcessor(size={"height": SIZE, "width": SIZE}).save_pretrained(source)
+    out.mkdir()
+    labels = f"en:{source / 'labels.en.txt'}"
+    assert add.main(out, model_add("--source", source, "--name", "x", "--labels", labels, "--mean=0.4")) == 0
+    assert 'overrides = ["mean"]' in (out / "model.toml").read_text()
+    capsys.readouterr()
+    assert verify.main(out) == 0
+    checks = {check["check"]: check["found"] for check in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert checks["preprocessing"] == "as preprocessor_config.json says, but for mean, as model.toml says"
 
 
 def test_an_exception_of_a_library_is_reported(tmp_path: Path, capsys: Capture) -> None:

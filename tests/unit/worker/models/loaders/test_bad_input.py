@@ -55,7 +55,7 @@ def test_a_file_of_no_known_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m.h5").touch()
     assert error_text(tmp_path / "m.h5") == (
         "F/m.h5: not a known kind of file; "
-        "needed .safetensors, .pth, .pt, .th, .bin, .tar, .pt2, .xml, .onnx, or a folder"
+        "needed .safetensors, .pth, .pt, .th, .ckpt, .bin, .tar, .pt2, .xml, .onnx, or a folder"
     )
 
 
@@ -170,11 +170,11 @@ def test_a_folder_of_transformers_with_a_pointer_or_a_pickle_with_code_is_refuse
 
 
 def test_a_processor_that_model_toml_cannot_describe_is_refused(transformers: ModelFolder) -> None:
-    from transformers import EfficientNetImageProcessor
+    from transformers import ViTImageProcessor
 
-    EfficientNetImageProcessor().save_pretrained(transformers.path)
+    ViTImageProcessor(do_resize=False).save_pretrained(transformers.path)
     assert error_text(transformers.path) == (
-        "F/m: its processor scales twice (rescale_offset, include_top), which [input] cannot express"
+        "F/m: its processor does not resize, so the network's input size is unknown; set do_resize"
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 from tests import folders
@@ -22,6 +23,9 @@ from transformers import (  # noqa: E402
     BeitImageProcessor,
     BitImageProcessor,
     ConvNextImageProcessor,
+    EfficientNetConfig,
+    EfficientNetForImageClassification,
+    EfficientNetImageProcessor,
     LevitImageProcessor,
     MobileViTImageProcessor,
     ViTConfig,
@@ -102,6 +106,28 @@ def test_transformers_description_follows_its_processor(
     assert (found.geometry, found.labels) == (geometry, {"en": ("cat", "dog")})
     assert np.allclose((found.mean, found.std), normal)
     assert set(found.files) == {"config.json", "preprocessor_config.json", "model.safetensors"}
+
+
+def test_an_efficientnet_of_transformers_answers_as_its_library_does(tmp_path: Path) -> None:
+    """Its processor, as that of google/efficientnet-b0, divides by std twice."""
+    torch.manual_seed(0)
+    config = EfficientNetConfig(
+        image_size=32, width_coefficient=0.1, depth_coefficient=0.1, hidden_dim=128, num_labels=3
+    )
+    classifier = EfficientNetForImageClassification(config).eval()
+    classifier.save_pretrained(tmp_path)
+    std = [0.47853944, 0.4732864, 0.47434163]
+    processor = EfficientNetImageProcessor(size={"height": 32, "width": 32}, image_mean=IMAGENET[0], image_std=std)
+    processor.save_pretrained(tmp_path)
+    found = describe(tmp_path)
+    assert found.geometry == Geometry((32, 32), None, "bicubic")
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    library = processor(Image.fromarray(pixels), return_tensors="pt")["pixel_values"]
+    own = (pixels / 255 - np.array(found.mean)) / np.array(found.std)
+    assert np.abs(own - library[0].permute(1, 2, 0).numpy()).max() < 1e-6
+    with torch.inference_mode():
+        logits = classifier(torch.from_numpy(own).float().permute(2, 0, 1)[None]).logits
+        assert torch.allclose(logits, classifier(library).logits, atol=1e-4)
 
 
 def test_a_network_that_takes_bgr_is_wrapped_to_take_rgb(tmp_path: Path) -> None:

@@ -149,16 +149,17 @@ REMEDY = "for a network of your own, put a network.py next to the weights"
 
 def test_layers_that_the_library_does_not_have_are_refused(tmp_path: Path) -> None:
     state = efficientnet_pytorch_state(network_of("lite0", classes=3))
-    head = {"_fc.1.weight": state.pop("_fc.weight"), "_fc.1.bias": state.pop("_fc.bias")}
+    head = {"_fc.3.weight": state.pop("_fc.weight"), "_fc.3.bias": state.pop("_fc.bias")}
     clashing = {"classifier.bias": torch.zeros(3), "temperature": torch.zeros(1)}
     assert error_text(state | head, tmp_path) == (
-        "F/w.pth: found _fc.1.weight, _fc.1.bias, needed only the layers of efficientnet_pytorch: " + REMEDY
+        "F/w.pth: found _fc.3.weight, _fc.3.bias, needed only the layers of efficientnet_pytorch: " + REMEDY
     )
     assert error_text(state | clashing, tmp_path) == (
         "F/w.pth: found classifier.bias, temperature, needed only the layers of efficientnet_pytorch: " + REMEDY
     )
     assert error_text(state, tmp_path) == (
-        "F/w.pth: does not fit tf_efficientnet_lite0: missing: classifier.weight, classifier.bias"
+        "F/w.pth: does not fit tf_efficientnet_lite0: missing: classifier.weight, classifier.bias; "
+        "its last layer classifier.weight, classifier.bias is not in the file: needed the weights of a whole classifier"
     )
 
 
