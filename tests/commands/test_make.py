@@ -18,7 +18,7 @@ import requests
 
 from scripts.cluster.config import load_cluster
 from scripts.cluster.models import read_models
-from scripts.runtimes.preflight import port_faults
+from scripts.runtimes.preflight import has_ipv6, port_faults
 from scripts.runtimes.run_directory import run_dir
 from tests.folders import openvino_folder, torchvision_folder
 from tests.load import steady_load
@@ -26,6 +26,7 @@ from tests.service import NO_DRAIN, PHOTOS, Service, create
 from tests.wait import until
 from worker.models.folder import read_folder
 
+PAGE = "https://intra.example.org"
 READY_LINE = re.compile(r"ready: (http://127\.0\.0\.1:\d+)/")
 
 
@@ -38,7 +39,9 @@ def bright(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def running(bright: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service of the small model, shared by the tests that leave it as it was."""
-    service = create(tmp_path_factory.mktemp("running"), f'[[models]]\nname = "bright"\nfolder = "{bright}"\n')
+    models = f'[[models]]\nname = "bright"\nfolder = "{bright}"\n'
+    extra = f'[limits]\nmax_body_mb = 3\n[gateway]\ncors_origins = ["{PAGE}"]\n'
+    service = create(tmp_path_factory.mktemp("running"), models, extra)
     service.up()
     yield service
     service.down()
@@ -108,6 +111,23 @@ def test_a_second_up_leaves_the_running_service_as_it_is(running: Service) -> No
     before = processes(running)
     assert "-- already running" in running.up()
     assert processes(running) == before
+
+
+def test_the_gateway_listens_on_every_family_that_the_machine_has(running: Service) -> None:
+    hosts = ["127.0.0.1", *(["[::1]"] if has_ipv6() else [])]
+    answers = [requests.get(f"http://{host}:{running.port}/livez", timeout=60) for host in hosts]
+    assert [answer.status_code for answer in answers] == [200] * len(hosts)
+
+
+def test_nginx_and_the_workers_have_the_limit_and_the_origins_of_the_cluster_file(running: Service) -> None:
+    refused = requests.post(f"{running.endpoint}/predict", bytes((3 << 20) + 1), headers={"Origin": PAGE}, timeout=60)
+    assert refused.status_code == 413
+    assert "needed at most 3 MB" in refused.json()["error"]["message"]
+    assert refused.headers["Access-Control-Allow-Origin"] == PAGE
+    (port, *_) = run_dir(running.run_dir).ports.values()
+    by_worker = requests.post(f"http://127.0.0.1:{port}/predict", bytes((3 << 20) + 1), timeout=60)
+    assert by_worker.status_code == 413
+    assert f"needed at most {3 << 20}" in by_worker.json()["error"]["message"]
 
 
 def test_every_worker_is_pinned_to_cores_of_its_own(running: Service) -> None:

@@ -1,4 +1,4 @@
-"""JSON to /predict and the Hugging Face route: known and unknown keys with values of every type."""
+"""JSON to every route that takes an image in it: known and unknown keys with values of every type."""
 
 import base64
 import json
@@ -39,6 +39,17 @@ def values(known: tuple[str, ...]) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries({}, optional={"inputs": inputs, "parameters": parameters, "other": VALUES})
 
 
+def instances() -> st.SearchStrategy[dict[str, Any]]:
+    """Return requests of TensorFlow Serving and KServe's v1 protocol."""
+    one = (
+        st.sampled_from([IMAGE, {"b64": IMAGE}, {"image_bytes": {"b64": IMAGE}, "key": "1"}, [{"b64": IMAGE}]]) | VALUES
+    )
+    some = st.lists(one, max_size=3) | one
+    named = st.dictionaries(st.sampled_from(["image", "b64"]), some, max_size=2)
+    parameters = st.dictionaries(st.sampled_from([*HUGGING_FACE, "other"]), VALUES, max_size=2) | VALUES
+    return st.fixed_dictionaries({}, optional={"instances": some, "inputs": some | named, "parameters": parameters})
+
+
 def examples() -> st.SearchStrategy[bytes]:
     def request(path: str, content_type: str, value: object) -> bytes:
         return packed(path, {"Content-Type": content_type}, json.dumps(value).encode())
@@ -47,6 +58,8 @@ def examples() -> st.SearchStrategy[bytes]:
     return st.one_of(
         st.builds(request, st.just("/predict"), types, values(PREDICT) | VALUES),
         st.builds(request, st.just(f"/models/{worker_app.MODEL}"), types, values(HUGGING_FACE) | VALUES),
+        st.builds(request, st.just(f"/predictions/{worker_app.MODEL}"), types, values(HUGGING_FACE) | VALUES),
+        st.builds(request, st.just(f"/v1/models/{worker_app.MODEL}:predict"), types, instances() | VALUES),
     )
 
 

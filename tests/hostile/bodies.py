@@ -1,13 +1,14 @@
 """Hostile bodies around images: JSON, forms, and the Open Inference Protocol's tensors."""
 
 import base64
+import gzip
 import json
 import struct
 from collections.abc import Callable
 from functools import partial
 
 from tests import images
-from tests.hostile import BAD, SERVED, UNFIT, UNKNOWN_TYPE, Case, jpeg, png, tiff, webp
+from tests.hostile import BAD, SERVED, UNFIT, UNKNOWN_TYPE, Case, deflated_zeros, jpeg, png, tiff, webp
 from worker.contract.limits import MAX_CANDIDATE_LABELS
 
 JSON = {"Content-Type": "application/json"}
@@ -156,4 +157,64 @@ TENSOR_CASES = (
     *(Case(name, body, REFUSED_OR_UNFIT, INFER, JSON) for name, body in TENSORS),
     Case("7 million images of no bytes", lengths, REFUSED, INFER, JSON | {HEADER_LENGTH: "256"}),
     Case("lists", PREDICT_JSON[0][1], REFUSED, INFER, JSON),
+)
+CODED = {coding: {"Content-Type": "image/png", "Content-Encoding": coding} for coding in ("gzip", "deflate", "br")}
+EMPTY_MEMBER = gzip.compress(b"")
+CODED_CASES = (
+    Case(
+        "deflate that inflates to 20 GB", partial(deflated_zeros, 20_000 * MEGABYTE), REFUSED, headers=CODED["deflate"]
+    ),
+    Case(
+        "the same, 4 at once",
+        partial(deflated_zeros, 20_000 * MEGABYTE),
+        REFUSED | {BUSY},
+        headers=CODED["deflate"],
+        at_once=4,
+    ),
+    Case(
+        "31 MB of empty gzip members",
+        lambda: EMPTY_MEMBER * (LIMIT // len(EMPTY_MEMBER)),
+        REFUSED,
+        headers=CODED["gzip"],
+    ),
+    Case(
+        "lists, compressed",
+        lambda: gzip.compress(PREDICT_JSON[0][1](), 1),
+        REFUSED,
+        headers=JSON | {"Content-Encoding": "gzip"},
+    ),
+    Case("gzip without an end", lambda: gzip.compress(bytes(LIMIT), 1)[:-9], REFUSED, headers=CODED["gzip"]),
+    Case(
+        "gzip in gzip",
+        lambda: gzip.compress(gzip.compress(bytes(LIMIT))),
+        frozenset({UNKNOWN_TYPE}),
+        headers=CODED["gzip"],
+    ),
+    Case("31 MB in another coding", lambda: bytes(LIMIT), frozenset({UNKNOWN_TYPE}), headers=CODED["br"]),
+    Case(
+        "a form's image in base64 with blanks",
+        lambda: form(part(filled(b"iVBORw0KGgoAAAAN", b"A ", b""))),
+        REFUSED | {UNFIT},
+        headers=FORM,
+    ),
+    Case(
+        "base64 with line breaks", partial(filled, b'{"inputs":"/9j/', b"A\n", b'"}'), REFUSED | {UNFIT}, headers=JSON
+    ),
+    Case(
+        "a model that nobody serves",
+        lambda: one_image(model="x" * (LIMIT // 2)),
+        frozenset({UNKNOWN_MODEL}),
+        headers=JSON,
+    ),
+    Case(
+        "instances",
+        partial(filled, b'{"instances":[', b'{"b64":""},', b'{"b64":""}]}'),
+        REFUSED,
+        "/v1/models/photos:predict",
+        JSON,
+    ),
+    Case(
+        "depth of instances", partial(filled, b'{"instances":', b"[", b""), REFUSED, "/v1/models/photos:predict", JSON
+    ),
+    Case("lists to TorchServe's route", PREDICT_JSON[0][1], REFUSED, "/predictions/photos", JSON),
 )

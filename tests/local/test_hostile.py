@@ -43,6 +43,7 @@ KINDS: dict[str, Sequence[Case]] = {
     "forms": bodies.FORM_CASES,
     "many images": bodies.MANY_CASES,
     "tensors": bodies.TENSOR_CASES,
+    "codings": bodies.CODED_CASES,
     "floods": clients.FLOODS,
 }
 

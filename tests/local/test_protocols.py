@@ -108,7 +108,8 @@ def test_the_triton_client_finds_server_and_model(client: triton.InferenceServer
     assert not client.is_model_ready("dark")
     assert not client.is_model_ready("bright", "2")
     assert client.get_server_metadata() == {
-        "name": "wanwu", "version": VERSION, "extensions": ["classification", "binary_tensor_data"],
+        "name": "wanwu", "version": VERSION,
+        "extensions": ["classification", "binary_tensor_data", "model_configuration", "statistics"],
     }  # fmt: skip
     assert client.get_model_metadata("bright") == {
         "name": "bright",

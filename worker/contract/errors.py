@@ -14,8 +14,6 @@ TORCHSERVE_TYPES = {
     ErrorCode.UNKNOWN_ROUTE: "ResourceNotFoundException",
     ErrorCode.METHOD_NOT_ALLOWED: "MethodNotAllowedException",
     ErrorCode.NOT_READY: "ServiceUnavailableException",
-    ErrorCode.INTERNAL: "InternalServerException",
-    ErrorCode.GATEWAY_FAILED: "InternalServerException",
 }
 
 _VALUES = reprlib.Repr()
@@ -53,7 +51,7 @@ class ServiceError(Exception):
 
 def torchserve_type(code: ErrorCode) -> str:
     """Return TorchServe's name of an error; nginx/errors.conf has the same."""
-    return TORCHSERVE_TYPES.get(code, "BadRequestException")
+    return TORCHSERVE_TYPES.get(code, "InternalServerException" if code.status == 500 else "BadRequestException")
 
 
 def internal_error() -> ServiceError:

@@ -6,7 +6,8 @@ import re
 import pytest
 
 from tests.unit.worker.contract.test_settings import COMPLETE
-from worker.api.openapi import NOT_TO_IMAGES, document
+from worker.api.openapi import document
+from worker.api.openapi_responses import NOT_TO_IMAGES
 from worker.api.parameters import HUGGING_FACE, PREDICT, Parameters
 from worker.api.routes.triton import INDEX
 from worker.api.schemas import PARAMETERS

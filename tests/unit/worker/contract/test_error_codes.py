@@ -78,7 +78,8 @@ def test_every_status_that_nginx_can_fail_with_has_a_code_and_a_message() -> Non
     unnamed = {"403", "412"}  # what "default" stands for
     assert set(nginx_map("error_code")) == handled - own - unnamed | {"default"}
     assert nginx_map("error_code").keys() == nginx_map("error_message").keys()
-    assert nginx_map("not_found_code").keys() == nginx_map("not_found_message").keys()
+    assert {*nginx_map("not_found_code").values()} == {"unknown_model", "unknown_route"}
+    assert nginx_map("not_found_message").keys() == {"unknown_model", "default"}
 
 
 def test_only_errors_conf_defines_error_messages() -> None:
