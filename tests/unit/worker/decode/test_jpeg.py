@@ -18,6 +18,22 @@ WHOLE = Geometry((32, 32), None, "bilinear")
 SCAN = b"\xff\xda"
 
 
+ENDLESS = {  # what cameras write in place of the end marker
+    "nothing": b"",
+    "half of it": b"\xff",
+    "ones": b"\xff" * 16,
+    "zeros": bytes(4000),
+    "both": b"\xff\0\0",
+    "text": b"and more" * 20,
+}
+
+
+def noisy(mode: str, progressive: bool) -> bytes:
+    """Return a JPEG of `mode` with data for every coefficient."""
+    noise = np.random.default_rng(5).integers(0, 256, (141, 203, 3), np.uint8)
+    return images.encoded(Image.fromarray(noise).convert(mode), "JPEG", progressive=progressive)
+
+
 def opened(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data), formats=["JPEG"])
 
@@ -96,3 +112,32 @@ def test_more_segments_than_an_image_has_are_refused(segment: bytes) -> None:
 def test_any_number_of_fill_bytes_may_come_before_a_marker() -> None:
     data = images.encoded(images.photo(), "JPEG")
     assert np.array_equal(decode(data[:2] + b"\xff" * 1_000_000 + data[2:], WHOLE), decode(data, WHOLE))
+
+
+@pytest.mark.parametrize("end", ENDLESS)
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_an_image_without_its_end_marker_is_whole(mode: str, progressive: bool, end: str) -> None:
+    data = noisy(mode, progressive)
+    assert np.array_equal(decode(data[:-2] + ENDLESS[end], WHOLE), decode(data, WHOLE))
+
+
+@pytest.mark.parametrize("padding", [b"", b"\xff" * 9000, bytes(9000)])
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_an_image_without_its_last_data_is_cut_short(mode: str, progressive: bool, padding: bytes) -> None:
+    data = noisy(mode, progressive)
+    for end in (3, 8, len(data) // 2):
+        assert code_of(decode, data[:-end] + padding, WHOLE) is ErrorCode.UNDECODABLE
+
+
+def test_a_progressive_image_without_its_last_scan_is_cut_short_unless_it_says_that_it_ends() -> None:
+    data = noisy("RGB", True)
+    earlier = data[: data.rindex(SCAN)]
+    assert code_of(decode, earlier, WHOLE) is ErrorCode.UNDECODABLE
+    assert decode(earlier + b"\xff\xd9", WHOLE).shape == (32, 32, 3)
+
+
+def test_bytes_between_the_segments_are_skipped() -> None:
+    data = images.encoded(images.photo(), "JPEG")
+    assert np.array_equal(decode(data[:20] + b"junk\0" + data[20:], WHOLE), decode(data, WHOLE))
