@@ -320,7 +320,7 @@ WORKER: list[tuple[ErrorCode, str, Raise]] = [
     # Images
     (ErrorCode.EMPTY_IMAGE, "found 0 bytes, needed those of an image: send the whole file", decoded(b"")),
     (ErrorCode.UNSUPPORTED_TYPE,
-     "found no image of a served type, needed one: send JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF", decoded(b"<svg/>")),
+     "found SVG, not a served type, needed one: send JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC", decoded(b"<svg/>")),
     (ErrorCode.UNDECODABLE,
      "found PNG data that cannot be decoded (it is damaged or cut short), needed a whole image: send it again",
      decoded(images.PNG_SIGNATURE)),

@@ -8,7 +8,7 @@ from worker.decode.bmp import BmpFile
 from worker.decode.budget import Bounds, Budget
 from worker.decode.decoded_image import DecodedImage
 from worker.decode.encoded_image import EncodedImage, File, refuse_damaged
-from worker.decode.formats import FORMATS, MIME_TYPES, sniff
+from worker.decode.formats import FORMATS, MIME_TYPES, foreign, sniff
 from worker.decode.geometry import INTERPOLATIONS, ROUNDINGS, Geometry
 from worker.decode.jpeg import JpegFile
 from worker.decode.pixels import COLOUR, Pixels
@@ -50,9 +50,9 @@ def open_image(data: bytes, bounds: Bounds, pixels: Pixels) -> EncodedImage:
         raise ServiceError(ErrorCode.EMPTY_IMAGE, "found 0 bytes, needed those of an image: send the whole file")
     kind = sniff(data)
     if kind is None:
-        raise ServiceError(
-            ErrorCode.UNSUPPORTED_TYPE, f"found no image of a served type, needed one: send {', '.join(FORMATS)}"
-        )
+        name = foreign(data)
+        found = f"{name}, not a served type" if name else "no image of a served type"
+        raise ServiceError(ErrorCode.UNSUPPORTED_TYPE, f"found {found}, needed one: send {', '.join(FORMATS)}")
     with refuse_damaged(kind):
         file = _open(data, kind)
         _require_pixels(file, bounds.max_pixels)
@@ -65,6 +65,10 @@ def _open(data: bytes, kind: str) -> File:
         return JpegFile(data)
     if kind == "BMP":
         return BmpFile(data)
+    if kind == "HEIC":
+        from worker.decode.heic import HeicFile  # the import takes a tenth of a second
+
+        return HeicFile(data)
     return _open_tiff(data) if kind == "TIFF" else StreamedFile(data, kind)
 
 

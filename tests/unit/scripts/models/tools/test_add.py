@@ -130,7 +130,7 @@ def test_a_network_is_adapted_to_grey_images_on_request(source_files: Path, out:
             ("--labels", "en:{path}/en.txt", "--golden", "{path}/two.txt"),
             [
                 "{path}/two.txt: found no image of a served type, needed one: "
-                "send JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF"
+                "send JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC"
             ],
         ),
         ("pointer.pth", (), ["{path}/pointer.pth: a Git LFS pointer, not the weights; fetch them with `git lfs pull`"]),
