@@ -1,16 +1,19 @@
 """Decode the bytes of an image into the pixels that a network takes, within bounds of memory and time."""
 
+from functools import partial
+
 import numpy as np
 
 from worker.contract.errors import ErrorCode, ServiceError
-from worker.decode import tiff
-from worker.decode.bmp import BmpFile
+from worker.decode import tiff, vips
 from worker.decode.budget import Bounds, Budget
 from worker.decode.decoded_image import DecodedImage
-from worker.decode.encoded_image import EncodedImage, File, refuse_damaged
+from worker.decode.encoded_image import EncodedImage, refuse_damaged
+from worker.decode.file import File
 from worker.decode.formats import FORMATS, MIME_TYPES, foreign, sniff
 from worker.decode.geometry import INTERPOLATIONS, ROUNDINGS, Geometry
 from worker.decode.jpeg import JpegFile
+from worker.decode.pillow_file import PillowFile
 from worker.decode.pixels import COLOUR, Pixels
 from worker.decode.stream import StreamedFile
 
@@ -64,7 +67,7 @@ def _open(data: bytes, kind: str) -> File:
     if kind == "JPEG":
         return JpegFile(data)
     if kind == "BMP":
-        return BmpFile(data)
+        return PillowFile(data, kind)
     if kind == "HEIC":
         from worker.decode.heic import HeicFile  # the import takes a tenth of a second
 
@@ -75,11 +78,20 @@ def _open(data: bytes, kind: str) -> File:
 def _open_tiff(data: bytes) -> File:
     directory = tiff.read_directory(data)
     first = tiff.first_page(data, directory)
+    if directory.old_jpeg:
+        return PillowFile(first, "TIFF")
     if directory.streamed:
-        return StreamedFile(first, "TIFF", directory)
+        try:
+            return StreamedFile(first, "TIFF", directory, partial(_whole_tiff, first, directory))
+        except vips.Error:  # libvips is strict about tags that others do without
+            pass
+    return _whole_tiff(first, directory)
+
+
+def _whole_tiff(data: bytes, directory: tiff.Directory) -> File:
     from worker.decode.whole_tiff import WholeTiffFile  # the import takes a tenth of a second
 
-    return WholeTiffFile(first, directory)
+    return WholeTiffFile(data, directory)
 
 
 def _require_pixels(file: File, max_pixels: int) -> None:

@@ -8,7 +8,7 @@ from worker.decode.pixels import RGB, Pixels, eight_bit, require_bands
 BYTE = 255
 STREAMED = {"uchar": 1, "char": 1, "ushort": 2, "short": 2, "uint": 4, "int": 4}  # bytes of the integer types
 INTEGER_RANGES = {name: np.iinfo(vips.DTYPES[name]) for name in STREAMED}
-COLOURS = ("srgb", "rgb", "rgb16")
+COLOURS = ("srgb", "rgb", "rgb16", "scrgb")  # a TIFF of floats is scaled as others are, and not taken as linear light
 UNNAMED = ("multiband", "matrix", "b-w", "grey16")  # interpretations that name no colours
 
 

@@ -14,7 +14,7 @@ from worker.contract.errors import ErrorCode
 from worker.decode import COLOUR, Bounds, Geometry, Pixels, decode, open_image, sniff
 from worker.decode.heic import HeicFile
 
-SIZE = (600, 400)
+SIZE = (240, 160)
 SMALL = Geometry((40, 60), None, "bilinear")
 BRAND = slice(8, 12)
 VIDEO_BRANDS = {"MP4 video": b"isom", "QuickTime video": b"qt  ", "3GP video": b"3gp4"}
@@ -46,7 +46,7 @@ def test_a_heic_of_any_brand_is_decoded(brand: bytes) -> None:
     assert np.array_equal(seen(branded(data, brand)), seen(data))
 
 
-@pytest.mark.parametrize("options", [{}, {"tile_size": 128}, {"chroma": 444}, {"quality": -1}])
+@pytest.mark.parametrize("options", [{}, {"tile_size": 64}, {"chroma": 444}, {"quality": -1}])
 def test_the_pixels_are_those_of_the_image(options: dict[str, Any]) -> None:
     image = images.photo(SIZE)
     assert np.abs(seen(heic(image, **options)) - np.asarray(image.resize((60, 40)))).mean() < 1
@@ -77,10 +77,10 @@ def test_the_main_one_of_several_images_is_decoded() -> None:
 
 def test_a_heic_is_bounded_by_its_header() -> None:
     data = heic(images.photo(SIZE))
-    assert code_of(open_image, data, Bounds(600 * 400 - 1), COLOUR) is ErrorCode.TOO_MANY_PIXELS
+    assert code_of(open_image, data, Bounds(240 * 160 - 1), COLOUR) is ErrorCode.TOO_MANY_PIXELS
     usual, fine = HeicFile(data), HeicFile(heic(images.photo(SIZE), chroma=444))
-    assert 6 * 600 * 400 < usual.held_bytes(8, COLOUR) < 7 * 600 * 400
-    assert fine.held_bytes(8, COLOUR) > 10 * 600 * 400
+    assert 6 * 240 * 160 < usual.held_bytes(8, COLOUR) < 7.5 * 240 * 160
+    assert fine.held_bytes(8, COLOUR) > 10 * 240 * 160
 
 
 @pytest.mark.parametrize("name", VIDEO_BRANDS)
