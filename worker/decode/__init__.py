@@ -12,7 +12,7 @@ from worker.decode.encoded_image import EncodedImage, refuse_damaged
 from worker.decode.file import File
 from worker.decode.formats import FORMATS, MIME_TYPES, foreign, sniff
 from worker.decode.geometry import INTERPOLATIONS, ROUNDINGS, Geometry
-from worker.decode.jpeg import JpegFile
+from worker.decode.jpeg import open_jpeg
 from worker.decode.pillow_file import PillowFile
 from worker.decode.pixels import COLOUR, Pixels
 from worker.decode.stream import StreamedFile
@@ -65,7 +65,7 @@ def open_image(data: bytes, bounds: Bounds, pixels: Pixels) -> EncodedImage:
 
 def _open(data: bytes, kind: str) -> File:
     if kind == "JPEG":
-        return JpegFile(data)
+        return open_jpeg(data)
     if kind == "BMP":
         return PillowFile(data, kind)
     if kind == "HEIC":

@@ -1,15 +1,30 @@
-"""JPEGs without their end marker: cameras and frame grabbers write whole images so, and cut files look alike."""
+"""The scans of a JPEG, and whether they are whole without an end marker: cameras write so, and cut files look alike."""
 
 from collections.abc import Iterator
 
 import simplejpeg
 
+from worker.contract.errors import ErrorCode, ServiceError
 from worker.decode.jpeg_header import END_OF_IMAGE, START_OF_SCAN, JpegHeader
 
 END, SCAN = bytes([0xFF, END_OF_IMAGE]), bytes([0xFF, START_OF_SCAN])
 COEFFICIENTS = 64  # of a block
+# Every scan of a progressive JPEG passes over all coefficients, however few bytes it has (libjpeg-turbo's issues 252
+# and 284 leave the limit to its callers). 64 megapixels in 31 scans take about 4 seconds; encoders write up to 14.
+MAX_SCANNED_PIXELS = 2 * 10**9
 CORRUPT, PREMATURE = "Corrupt JPEG data", "premature end"  # what libjpeg-turbo warns of; other bytes are skipped
 CHECKED = {1: "GRAY", 3: "GRAY", 4: "CMYK"}  # components: what is decoded to see whether data are missing
+
+
+def require_scans(data: bytes, header: JpegHeader) -> None:
+    """Raise ServiceError IMAGE_TOO_COSTLY if the scans are more than an image of this size may have."""
+    scans, area = data.count(SCAN), header.width * header.height
+    if scans * area > MAX_SCANNED_PIXELS:
+        raise ServiceError(
+            ErrorCode.IMAGE_TOO_COSTLY,
+            f"found {scans} scans of {header.width} x {header.height} pixels, needed at most "
+            f"{MAX_SCANNED_PIXELS // area}: save the image as a baseline JPEG",
+        )
 
 
 def with_end(data: bytes, header: JpegHeader) -> bytes:

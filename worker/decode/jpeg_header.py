@@ -9,7 +9,16 @@ from worker.decode import tiff
 
 # ITU-T T.81, table B.1: markers.
 START_OF_SCAN, END_OF_IMAGE, APP1 = 0xDA, 0xD9, 0xE1
-FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # those three are tables and a reserved marker
+SEQUENTIAL = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive: all Huffman codes
+LOSSLESS, JPEG_LS = 0xC3, 0xF7  # the latter by ITU-T T.87
+FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {JPEG_LS}  # those three are tables and a reserved marker
+HIERARCHY = 0xDE
+NAMES = {  # of codings that are rare
+    LOSSLESS: "lossless coding",
+    JPEG_LS: "JPEG-LS coding",
+    **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF, HIERARCHY), "hierarchical coding"),
+    0xCB: "lossless arithmetic coding",
+}
 PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 ARITHMETIC = frozenset(range(0xC9, 0xD0)) - {0xCC}
 ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a segment
@@ -64,7 +73,11 @@ def read_header(data: bytes) -> JpegHeader:
                 raise ValueError("it has no frame")
             return _header(frame, kind, orientation, marker.start())
         (length,) = struct.unpack_from(">H", data, position)
+        if code == HIERARCHY:
+            return _header(data[position + 2 : position + length], code, orientation, marker.start())
         if code in FRAMES:
+            if frame:
+                raise ValueError("its headers contradict each other")
             frame, kind = data[position + 2 : position + length], code
         elif code == APP1 and orientation == 1:
             orientation = _orientation(data[position + 2 : position + length])

@@ -35,8 +35,8 @@ PACKED_LERC = 0  # LercParameters: version, and the further compression, 0 if no
 def require_readable(page: TiffPage) -> None:
     """Raise ServiceError UNSUPPORTED_COMPRESSION if no bounded codec reads the parts of `page`."""
     if page.compression not in READABLE:
-        name = NAMES.get(page.compression) or getattr(page.compression, "name", f"method {page.compression}")
-        raise unsupported(f"compressed by {name.replace('_', ' ')}")
+        name = NAMES.get(page.compression, getattr(page.compression, "name", f"method {page.compression}"))
+        raise unsupported(f"compressed by {str(name).replace('_', ' ')}")
 
 
 def require_bounded(page: TiffPage, data: bytes) -> None:

@@ -116,7 +116,11 @@ def test_a_palette_gives_its_colours(compression: str | None) -> None:
     palette = np.random.default_rng(2).integers(0, 256, (3, 256))
     indices = np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) % 256
     for colormap in (palette * 257, palette):  # 16 bits as TIFF says, and 8 as some write it
-        options = {"photometric": "palette", "colormap": colormap.astype(np.uint16), "compression": compression}
+        options: dict[str, Any] = {
+            "photometric": "palette",
+            "colormap": colormap.astype(np.uint16),
+            "compression": compression,
+        }
         found = seen(tiff(indices.astype(np.uint8), **options))
         assert np.array_equal(found, palette.T[indices])
 
