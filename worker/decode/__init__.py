@@ -14,7 +14,7 @@ from worker.decode.formats import FORMATS, MIME_TYPES, foreign, sniff
 from worker.decode.geometry import INTERPOLATIONS, ROUNDINGS, Geometry
 from worker.decode.jpeg import open_jpeg
 from worker.decode.pillow_file import PillowFile
-from worker.decode.pixels import COLOUR, Pixels
+from worker.decode.pixels import COLOUR, Colour, Pixels
 from worker.decode.stream import StreamedFile
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "ROUNDINGS",
     "Bounds",
     "Budget",
+    "Colour",
     "DecodedImage",
     "EncodedImage",
     "Geometry",
@@ -57,16 +58,16 @@ def open_image(data: bytes, bounds: Bounds, pixels: Pixels) -> EncodedImage:
         found = f"{name}, not a served type" if name else "no image of a served type"
         raise ServiceError(ErrorCode.UNSUPPORTED_TYPE, f"found {found}, needed one: send {', '.join(FORMATS)}")
     with refuse_damaged(kind):
-        file = _open(data, kind)
+        file = _open(data, kind, pixels)
         _require_pixels(file, bounds.max_pixels)
         file.require_served(bounds.max_pixels)
     return EncodedImage(file, pixels, bounds)
 
 
-def _open(data: bytes, kind: str) -> File:
+def _open(data: bytes, kind: str, pixels: Pixels) -> File:
     if kind == "JPEG":
         return open_jpeg(data)
-    if kind == "BMP":
+    if kind == "BMP" or (kind == "GIF" and pixels.background is None):  # libvips forgets a GIF's transparent colours
         return PillowFile(data, kind)
     if kind == "HEIC":
         from worker.decode.heic import HeicFile  # the import takes a tenth of a second

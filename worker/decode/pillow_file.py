@@ -1,4 +1,4 @@
-"""What Pillow reads and libvips does not: BMP, for it counts as untrusted there, and TIFFs in old-style JPEG."""
+"""What Pillow reads and libvips does not: BMP, for it counts as untrusted there, TIFFs in old-style JPEG, and GIFs."""
 
 import io
 import struct
@@ -22,8 +22,11 @@ MAX_RUN_LENGTH_BYTES = 2 * 10**6
 PIXEL_BYTES = 12  # Pillow's pixels, its copy and ours
 
 
+Image.MAX_IMAGE_PIXELS = None  # the worker's own limit refuses more, and says so
+
+
 class PillowFile:
-    """A BMP or TIFF whose header Pillow has read. Raise what Pillow raises if the header is damaged."""
+    """A file whose header Pillow has read. Raise what Pillow raises if the header is damaged."""
 
     def __init__(self, data: bytes, kind: str) -> None:
         self._data, self.kind = data, kind
@@ -55,7 +58,8 @@ class PillowFile:
     def decode(self, factor: int, pixels: Pixels, left: Left) -> np.ndarray:
         """Return uint8 [H, W, bands], shrunk by `factor`: RGB or grey, or the bands that `pixels` takes."""
         image = self._image
-        mode = "RGBA" if image.has_transparency_data else "L" if image.mode in ("1", "L") else "RGB"
+        transparent = image.has_transparency_data and (pixels.banded or pixels.background is not None)
+        mode = "RGBA" if transparent else "L" if image.mode in ("1", "L") else "RGB"
         values = np.asarray(image if image.mode == mode else image.convert(mode))
         values = values if values.ndim > 2 else values[..., np.newaxis]
         interpretation = "b-w" if mode == "L" else "srgb"
