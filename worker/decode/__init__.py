@@ -13,6 +13,7 @@ from worker.decode.file import File
 from worker.decode.formats import FORMATS, MIME_TYPES, foreign, sniff
 from worker.decode.geometry import INTERPOLATIONS, ROUNDINGS, Geometry
 from worker.decode.jpeg import open_jpeg
+from worker.decode.masked_bmp import MaskedBmpFile, is_masked, refuse_unsupported
 from worker.decode.pillow_file import PillowFile
 from worker.decode.pixels import COLOUR, Colour, Pixels
 from worker.decode.stream import StreamedFile
@@ -67,13 +68,25 @@ def open_image(data: bytes, bounds: Bounds, pixels: Pixels) -> EncodedImage:
 def _open(data: bytes, kind: str, pixels: Pixels) -> File:
     if kind == "JPEG":
         return open_jpeg(data)
-    if kind == "BMP" or (kind == "GIF" and pixels.background is None):  # libvips forgets a GIF's transparent colours
+    if kind == "BMP":
+        return _open_bmp(data)
+    if kind == "GIF" and pixels.background is None:  # libvips forgets the transparent colours
         return PillowFile(data, kind)
     if kind == "HEIC":
         from worker.decode.heic import HeicFile  # the import takes a tenth of a second
 
         return HeicFile(data)
     return _open_tiff(data) if kind == "TIFF" else StreamedFile(data, kind)
+
+
+def _open_bmp(data: bytes) -> File:
+    try:
+        return PillowFile(data, "BMP")
+    except OSError as error:
+        if not is_masked(data):
+            refuse_unsupported(error)
+            raise
+    return MaskedBmpFile(data)
 
 
 def _open_tiff(data: bytes) -> File:

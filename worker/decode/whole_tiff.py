@@ -17,6 +17,7 @@ from worker.decode.vips import Left
 
 PREDICTORS = (PREDICTOR.NONE, PREDICTOR.HORIZONTAL, PREDICTOR.FLOATINGPOINT)
 LAB_BYTES = 12  # floats of three bands
+OVERLAP = 2  # how often each byte of the file may be read
 COPIES = 3  # of the values: a part unpacked, the whole, the bands side by side
 
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it warns about odd metadata; the log is for failures
@@ -61,6 +62,8 @@ class WholeTiffFile:
             raise ValueError("its header contradicts itself")
         if not page.dataoffsets or len(page.dataoffsets) != len(page.databytecounts):
             raise ValueError("its header contradicts itself")
+        if len(page.databytecounts) > 1 and sum(page.databytecounts) > OVERLAP * len(self._data):
+            raise ValueError("its parts overlap")
         most = math.prod(page.chunks) * (page.dtype.itemsize if page.dtype else 1)
         for start, count in zip(page.dataoffsets, page.databytecounts, strict=True):
             held = min(count, most) if page.compression == COMPRESSION.NONE else count  # some writers claim more
