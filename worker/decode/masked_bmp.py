@@ -15,7 +15,7 @@ HEADER = struct.Struct("<IiiHHI")  # its size, width, height (negative: from the
 START, PIXELS_OFFSET, MASKS = 14, 10, 54
 MASKED, ALPHA_MASKED = 3, 6  # BI_BITFIELDS, BI_ALPHABITFIELDS
 WITH_ALPHA_BYTES = 56  # of a header that has a mask of alpha
-PIXEL_BYTES = 20  # the values, one colour as numbers of 32 bits, the bands
+PIXEL_BYTES = 24  # the values, one colour as numbers of 32 bits, the bands
 BYTE = 255
 KINDS = {16: "<u2", 32: "<u4"}
 

@@ -8,15 +8,19 @@ import numpy as np
 import tifffile
 from tifffile import COMPRESSION, PREDICTOR
 
+from worker.contract.errors import ErrorCode, ServiceError
 from worker.decode import tiff_colours, vips
 from worker.decode.colours import select
 from worker.decode.pixels import Pixels
 from worker.decode.tiff import ORIENTATION, Directory
-from worker.decode.tiff_parts import SIZED, require_bounded, require_readable, unsupported
+from worker.decode.tiff_parts import JPEG_2000S, SIZED, require_bounded, require_readable, unsupported
 from worker.decode.vips import Left
 
 PREDICTORS = (PREDICTOR.NONE, PREDICTOR.HORIZONTAL, PREDICTOR.FLOATINGPOINT)
-LAB_BYTES = 12  # floats of three bands
+LAB_BYTES = 15  # floats of three bands, and their colours
+COLOUR_BYTES = 4  # what a palette, or bits, become
+# OpenJPEG decodes about 5 million samples a second on one core, and cannot be stopped.
+MAX_JPEG_2000_SAMPLES = 40 * 10**6
 OVERLAP = 2  # how often each byte of the file may be read
 COPIES = 3  # of the values: a part unpacked, the whole, the bands side by side
 
@@ -46,7 +50,7 @@ class WholeTiffFile:
         """Return about how many bytes decoding holds."""
         page = self._page
         sample = page.dtype.itemsize if page.dtype else 1
-        held = self._bands * (COPIES * sample + 1)
+        held = self._bands * (COPIES * sample + 1) + COLOUR_BYTES
         if page.compression in SIZED:
             held += self._bands * COPIES * sample  # such codecs hold coefficients, too
         return self.width * self.height * (held + (LAB_BYTES if page.photometric in tiff_colours.LABS else 0))
@@ -58,6 +62,13 @@ class WholeTiffFile:
         tiff_colours.require_served(page)
         if page.predictor not in PREDICTORS:
             raise unsupported(f"with predictor {page.predictor}")
+        samples = self.width * self.height * self._bands
+        if page.compression in JPEG_2000S and samples > MAX_JPEG_2000_SAMPLES:
+            raise ServiceError(
+                ErrorCode.IMAGE_TOO_COSTLY,
+                f"found a TIFF of {samples} samples in JPEG 2000, needed at most {MAX_JPEG_2000_SAMPLES}: scale it "
+                "down, or save it with Deflate",
+            )
         if page.imagedepth != 1 or math.prod(page.chunks) > 2 * max(self.width * self.height * self._bands, 1 << 20):
             raise ValueError("its header contradicts itself")
         if not page.dataoffsets or len(page.dataoffsets) != len(page.databytecounts):

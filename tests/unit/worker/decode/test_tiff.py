@@ -189,6 +189,19 @@ def test_what_is_not_served_is_named(tag: int, value: int, name: str) -> None:
     assert error.message.startswith(f"found a TIFF {name}, which is not served")
 
 
+def test_more_of_jpeg_2000_than_is_decoded_in_time_is_refused_by_the_header() -> None:
+    data = tiff(stored(np.uint8), compression="jpeg2000")
+    for tag, side in ((256, 8_000), (257, 4_000)):
+        data = with_tag(data, tag, side)
+    assert error_of(seen, data).code is ErrorCode.IMAGE_TOO_COSTLY
+
+
+def test_parts_that_overlap_are_refused() -> None:
+    tags = layout.image(8, 100, compression=[50000], rows_per_strip=[1])
+    tags |= {layout.STRIP_OFFSETS: [8] * 100, layout.STRIP_BYTES: [500] * 100}
+    assert "its parts overlap" in error_of(seen, layout.tiff(tags, bytes(500))).message
+
+
 def test_a_part_that_claims_more_pixels_than_its_tile_is_refused() -> None:
     small, large = (stored(np.uint16).repeat(times, 0) for times in (1, 9))
     one, other = (tiff(values, "separate", compression="jpeg2000") for values in (small, large))
