@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pillow_heif
 from PIL import Image
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -24,8 +25,11 @@ UPRIGHT_TO_STORED = {  # by EXIF orientation: how to store an image so that the 
 LOSSLESS: dict[str, dict[str, Any]] = {
     "PNG": {}, "GIF": {}, "BMP": {}, "TIFF": {}, "WebP": {"lossless": True},
 }  # fmt: skip
-LOSSY: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95}, "AVIF": {"quality": 90}}
+LOSSY: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95}, "AVIF": {"quality": 90}, "HEIC": {"quality": 90}}
 SERVED = LOSSLESS | LOSSY
+PILLOW_NAMES = {"HEIC": "HEIF"}  # where they are not the kind itself
+
+pillow_heif.register_heif_opener()
 
 
 def photo(size: tuple[int, int] = (61, 47), seed: int = 3) -> Image.Image:
@@ -37,7 +41,7 @@ def photo(size: tuple[int, int] = (61, 47), seed: int = 3) -> Image.Image:
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
     """Return `image` as a file of format `kind`, one of SERVED."""
     stream = io.BytesIO()
-    image.save(stream, kind, **(SERVED[kind] | options))
+    image.save(stream, PILLOW_NAMES.get(kind, kind), **(SERVED[kind] | options))
     return stream.getvalue()
 
 
@@ -46,7 +50,16 @@ def turned(image: Image.Image, orientation: int, kind: str = "PNG") -> bytes:
     transposition = UPRIGHT_TO_STORED[orientation]
     exif = Image.Exif()
     exif[0x0112] = orientation
-    return encoded(image if transposition is None else image.transpose(transposition), kind, exif=exif)
+    stored = image if transposition is None else image.transpose(transposition)
+    return turned_heic(stored, exif) if kind == "HEIC" else encoded(stored, kind, exif=exif)
+
+
+def turned_heic(stored: Image.Image, exif: Image.Exif) -> bytes:
+    """Return a HEIC with the orientation of `exif` in its own properties as well, as phones write it."""
+    file, stream = pillow_heif.from_pillow(stored), io.BytesIO()
+    file.info["exif"] = exif.tobytes()
+    file.save(stream, **SERVED["HEIC"])
+    return stream.getvalue()
 
 
 def oriented_with_a_broken_tag(image: Image.Image) -> bytes:

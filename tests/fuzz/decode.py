@@ -1,8 +1,13 @@
 """Image files of every served type, damaged in their bytes and built wrongly from valid parts."""
 
+import io
+import struct
 import zlib
 from pathlib import Path
 
+import imagecodecs
+import numpy as np
+import tifffile
 from hypothesis import strategies as st
 
 from tests import images
@@ -13,6 +18,7 @@ from tests.hostile import gif, jpeg, other, png, tiff, webp
 __all__ = ["examples", "opened", "vary"]
 
 SIZE = (24, 17)
+DEEP = np.arange(17 * 24, dtype=np.uint16).reshape(17, 24) * 10
 COMPRESSIONS = ("tiff_lzw", "packbits", "jpeg", "tiff_adobe_deflate")
 KINDS = (jpeg.BASELINE, jpeg.PROGRESSIVE, jpeg.EXTENDED, jpeg.ARITHMETIC)
 CHUNKS = [b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"iCCP", b"zTXt", b"iTXt", b"eXIf", b"gAMA", b"acTL", b"IEND"]
@@ -32,8 +38,20 @@ def seeds() -> list[bytes]:
     more += [images.encoded(photo.convert("P"), "PNG"), images.several_jpegs(photo), tiff.tiled(40, 40, 16)]
     more += [png.png(*SIZE, png.RGBA, 16, True), webp.animation(4, 4, webp.pixel_frames(3)), jpeg.many_scans(64, 4)]
     more += [gif.gif(9, 9, gif.black(9, 9)), other.bmp(9, 9, 8, other.RLE8, b"\t\0\0\1"), other.avif(9, 9)]
+    more += [images.encoded(photo.convert("RGBA"), "HEIC"), images.encoded(photo, "HEIC", tile_size=16)]
+    more += [images.encoded(photo, "TIFF", big_tiff=True), tiff.packed(9, 9, 12)]
+    more += [tiff.packed(9, 9, 8, 3, photometric=[8])]
+    more += [imagecodecs.jpeg_encode(DEEP, bitspersample=12), imagecodecs.jpeg_encode(DEEP, lossless=True)]
+    more += [imagecodecs.jpegls_encode(DEEP), other.bmp(9, 9, 32, 3, struct.pack("<4I", 255, 255 << 8, 255 << 16, 0))]
+    more += [tiff_of(compression) for compression in ("zstd", "lzma", "lerc", "jpeg2000")]
     more += [tiff.pages(3), tiff.looping(), tiff.looping(tiff.SUB_IFDS), jpeg.exif(jpeg.deep_exif(3)), png.profile(99)]
     return plain + more
+
+
+def tiff_of(compression: str) -> bytes:
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, DEEP, compression=compression)
+    return stream.getvalue()
 
 
 def examples() -> st.SearchStrategy[bytes]:

@@ -10,6 +10,7 @@ from tests.hostile.tiff import EXIF_IFD, directory, looping
 
 LARGEST, SIDE = 65_500, 8_000  # libjpeg's own limit; 64 megapixels, the default limit
 BASELINE, EXTENDED, PROGRESSIVE, LOSSLESS, ARITHMETIC = 0xC0, 0xC1, 0xC2, 0xC3, 0xC9
+JPEG_LS, PRECISION = 0xF7, 4  # the latter after the marker of a frame
 TABLES, RESTARTS, QUANTISERS, COMMENT, SCAN = 0xC4, 0xDD, 0xDB, 0xFE, 0xDA
 END_OF_BANDS = 0xE0  # T.81, G.1.2.2: a run of 2^14 empty blocks and as many more as the 14 bits after it say
 
@@ -89,6 +90,18 @@ def photograph(mode: str = "RGB", size: tuple[int, int] = (1_600, 1_200), **opti
     return images.encoded(images.photo(size).convert(mode), "JPEG", **options)
 
 
+def scanned(kind: int, count: int) -> bytes:
+    """Return a JPEG of 64 megapixels whose only scan has `count` bytes."""
+    return only_start(SIDE, SIDE, (kind,)) + scan(bytes(count)) + b"\xff\xd9"
+
+
+def deep(data: bytes) -> bytes:
+    """Return the JPEG `data` with 12 bits a sample by its header."""
+    frames = [data.find(bytes([0xFF, kind, 0])) for kind in (BASELINE, EXTENDED)]
+    at = max(frames) + PRECISION
+    return data[:at] + b"\x0c" + data[at + 1 :]
+
+
 def only_start(width: int, height: int, kinds: Sequence[int] = (BASELINE,), **more: int) -> bytes:
     return b"".join(start(width, height, kind, **more) for kind in kinds)
 
@@ -108,6 +121,14 @@ CASES = (
     Case("970 x 65,500 pixels", partial(grey, 970, LARGEST), PERHAPS),
     Case("a lossless JPEG", partial(only_start, SIDE, SIDE, (LOSSLESS,))),
     Case("an arithmetic JPEG", partial(only_start, SIDE, SIDE, (ARITHMETIC,))),
+    Case("a lossless JPEG and a scan", partial(scanned, LOSSLESS, 1_000), PERHAPS),
+    Case("64 megapixels of 12 bits", lambda: deep(grey(SIDE, SIDE, EXTENDED)), PERHAPS),
+    Case("64 megapixels of 12 bits, 4 at once", lambda: deep(grey(SIDE, SIDE, EXTENDED)), PERHAPS, at_once=4),
+    Case("64 megapixels of 12 bits, the header alone", lambda: deep(scanned(BASELINE, 0)), PERHAPS),
+    Case("64 megapixels of JPEG-LS, the header alone", partial(scanned, JPEG_LS, 0)),
+    Case("64 megapixels without an end", lambda: grey(SIDE, SIDE)[:-2], PERHAPS),
+    Case("64 megapixels in progressive scans without an end", lambda: many_scans(SIDE, 20)[:-2], PERHAPS),
+    Case("30 MB of zeros in place of its end", lambda: grey(SIDE, SIDE)[:-2] + bytes(30 << 20), PERHAPS),
     Case("frames of all kinds", partial(only_start, SIDE, SIDE, (BASELINE, EXTENDED, PROGRESSIVE))),
     Case("sampling of 4 x 4", partial(only_start, SIDE, SIDE, components=4, sampling=0x44)),
     Case("7 million empty segments", lambda: with_segments(segment(0xE1, b"") * 7_000_000), PERHAPS),

@@ -31,6 +31,22 @@ def avif(width: int = 64, height: int = 64, claimed: tuple[int, int] | None = No
     return whole[:size] + struct.pack(">II", *claimed) + whole[size + 8 :]
 
 
+def heic(width: int = 64, height: int = 64, claimed: tuple[int, int] | None = None, **options: int) -> bytes:
+    """Return a HEIC; `claimed` replaces the size in each ispe box."""
+    whole = images.encoded(images.photo((width, height)), "HEIC", **options)
+    if claimed is None:
+        return whole
+    parts = whole.split(b"ispe")
+    return b"ispe".join([parts[0], *(part[:4] + struct.pack(">II", *claimed) + part[12:] for part in parts[1:])])
+
+
+def heic_boxes(count: int) -> bytes:
+    """Return a HEIC whose meta box claims `count` items, which it does not hold."""
+    whole = heic()
+    items = whole.index(b"iinf") + 8
+    return whole[:items] + struct.pack(">H", count) + whole[items + 2 :]
+
+
 def nested_boxes(depth: int) -> bytes:
     """Return an AVIF whose meta box holds boxes inside boxes."""
     inside = b""
@@ -107,6 +123,20 @@ BMP_AND_AVIF = (
     Case("an AVIF of 100,000 boxes inside each other", partial(nested_boxes, 5_000)),
     Case("an AVIF of 1 million boxes", partial(many_boxes, 1_000_000)),
     Case("an AVIF without boxes", lambda: avif()[:32], NEVER),
+    Case("a masked BMP of 64 megapixels by its header", partial(bmp, 8_000, 8_000, 32, 3, b"\0\0\xe0\xff" * 4)),
+    Case("a masked BMP of 2^62 pixels", partial(bmp, (1 << 31) - 1, (1 << 31) - 1, 16, 3, b"\0\0\xe0\xff" * 4)),
+)
+HEIC = (
+    Case("a HEIC of 2^62 pixels", partial(heic, claimed=((1 << 31) - 1, (1 << 31) - 1))),
+    Case("a HEIC of 256 megapixels by its header", partial(heic, claimed=(16_000, 16_000))),
+    Case("a HEIC of 60 megapixels by its header", partial(heic, claimed=(10_000, 6_000)), PERHAPS),
+    Case("a HEIC of 24 megapixels, 4 at once", partial(heic, 6_000, 4_000), PERHAPS, at_once=4),
+    Case("a HEIC of 24 megapixels in tiles of 64", partial(heic, 1_600, 1_000, tile_size=64), PERHAPS),
+    Case("a HEIC cut short", lambda: heic()[:-200]),
+    Case("a HEIC of 65,535 items", partial(heic_boxes, 65_535)),
+    Case("a HEIC of 1 million boxes", lambda: heic()[:32] + (struct.pack(">I", 8) + b"free") * 1_000_000),
+    Case("a HEIC that is an AVIF", lambda: heic().replace(b"hvcC", b"av1C").replace(b"hvc1", b"av01")),
+    Case("a HEIC without boxes", lambda: heic()[:32], NEVER),
 )
 POLYGLOTS = (
     Case("a JPEG that is an archive, too", lambda: photograph() + archive(), PERHAPS),
@@ -124,4 +154,4 @@ RUBBISH = (
     Case("noise after a PNG's start", lambda: png.SIGNATURE + noise(1 << 16), NEVER),
     Case("noise after a TIFF's start", lambda: b"II*\0" + noise(1 << 16), frozenset({SERVED, UNFIT})),
 )
-CASES = BMP_AND_AVIF + POLYGLOTS + RUBBISH
+CASES = BMP_AND_AVIF + HEIC + POLYGLOTS + RUBBISH

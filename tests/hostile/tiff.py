@@ -1,5 +1,6 @@
 """Hostile TIFFs, after TIFF 6.0 and its Technical Note 1 (SubIFDs)."""
 
+import lzma
 import struct
 from collections.abc import Sequence
 from functools import partial
@@ -12,6 +13,7 @@ PREDICTOR, TILE_WIDTH, TILE_LENGTH, TILE_OFFSETS, TILE_BYTES = 317, 322, 323, 32
 SUB_IFDS, EXTRA_SAMPLES, SAMPLE_FORMAT, EXIF_IFD, ICC_PROFILE = 330, 338, 339, 34665, 34675
 WIDE_TAGS = {WIDTH, LENGTH, STRIP_OFFSETS, ROWS_PER_STRIP, STRIP_BYTES, TILE_OFFSETS, TILE_BYTES, SUB_IFDS, EXIF_IFD}
 NONE, LZW, DEFLATE, PACKBITS = 1, 5, 8, 32773
+LZMA, ZSTD, JPEG_2000, LERC = 34925, 50000, 34712, 34887
 GREY, RGB = 1, 2
 SHORT, LONG = 3, 4
 DATA = 8  # offset of the pixel data, right after the header
@@ -120,10 +122,24 @@ def many_entries(count: int) -> bytes:
     return tiff(image(4, 4) | {40_000 + number: [1] for number in range(count)}, bytes(16))
 
 
+def larger_parts(compression: int, data: bytes) -> bytes:
+    """Return an image of 64 x 64 pixels of 12 bits in two bands, each in a strip of `data`."""
+    tags = image(64, 64, 12, 2, planar=[2], compression=[compression])
+    return tiff(tags | {STRIP_OFFSETS: [DATA] * 2, STRIP_BYTES: [len(data)] * 2, EXTRA_SAMPLES: [0]}, data)
+
+
+def big_tiff_of(entries: int) -> bytes:
+    """Return a BigTIFF whose directory claims `entries`."""
+    return b"II+\0" + struct.pack("<HHQQ", 8, 0, 16, entries) + bytes(64)
+
+
 def big_tiff() -> bytes:
     return b"II+\0" + struct.pack("<HHQ", 8, 0, 16) + struct.pack("<Q", (1 << 64) - 1) + bytes(64)
 
 
+ZSTD_FRAME = b"\x28\xb5\x2f\xfd\xe0" + struct.pack("<Q", 1 << 60) + bytes(64)  # RFC 8878, 3.1.1
+J2K_START = b"\xff\x4f\xff\x51" + struct.pack(">HHIIII", 47, 0, (1 << 31) - 1, (1 << 31) - 1, 0, 0) + bytes(64)
+LERC_START = b"Lerc2 " + struct.pack("<iIII", 4, 0, (1 << 31) - 1, (1 << 31) - 1) + bytes(64)
 ONE_VALUE = (BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, ROWS_PER_STRIP, PLANAR, PREDICTOR, SAMPLE_FORMAT, ORIENTATION)
 TAG_CASES = (
     Case("16 widths, 4 million rows", partial(several, WIDTH, 16, 4_000_000)),
@@ -141,6 +157,9 @@ TAG_CASES = (
     Case("100,000 pages", partial(pages, 100_000), PERHAPS),
     Case("65,535 samples a pixel", partial(packed, 1, 1, 8, 65_535), PERHAPS),
     Case("a BigTIFF of no end", big_tiff, frozenset({UNKNOWN_TYPE, UNFIT})),
+    Case("a BigTIFF of 2^64 tags", partial(big_tiff_of, (1 << 64) - 1)),
+    Case("a BigTIFF of 2^32 tags", partial(big_tiff_of, 1 << 32)),
+    Case("a BigTIFF that starts at its end", lambda: b"II+\0" + struct.pack("<HHQ", 8, 0, (1 << 64) - 1)),
     Case("an empty directory", partial(tiff, {})),
 )
 LAYOUT_CASES = (
@@ -154,6 +173,13 @@ LAYOUT_CASES = (
     Case("a pixel in an uncompressed tile of 65,520 x 65,520", partial(one_tile, 65_520, NONE), PERHAPS),
     Case("4,000 shared strips that unpack to 16 MB each", partial(shared_strips, 4_000, 1 << 24), PERHAPS),
     Case("100,000 overlapping strips of 4 MB", partial(overlapping_strips, 100_000, 4 << 20), PERHAPS),
+    Case("strips of 16 MB of Deflate for 6 KB", lambda: larger_parts(DEFLATE, deflated_zeros(1 << 24))),
+    Case("strips of 16 MB of LZMA for 6 KB", lambda: larger_parts(LZMA, lzma.compress(bytes(1 << 24))), PERHAPS),
+    Case("strips of ZSTD that claim 2^60 bytes", lambda: larger_parts(ZSTD, ZSTD_FRAME)),
+    Case("strips of JPEG 2000 that claim 2^62 pixels", lambda: larger_parts(JPEG_2000, J2K_START)),
+    Case("strips of LERC that claim 2^62 pixels", lambda: larger_parts(LERC, LERC_START)),
+    Case("64 megapixels of 12 bits", partial(packed, 8_000, 8_000, 12), PERHAPS),
+    Case("64 megapixels of Lab", partial(packed, 8_000, 8_000, 8, 3, photometric=[8]), PERHAPS),
     Case("a strip that unpacks to 2 GB", partial(shared_strips, 1, 2 << 30), PERHAPS),
     Case("256 megapixels of 16 bits", partial(packed, 16_000, 16_000, 16)),
     Case("256 megapixels by their header", lambda: tiff(image(16_000, 16_000))),

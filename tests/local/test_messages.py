@@ -133,8 +133,8 @@ def tiff(compression: str | None = None, planes: str = "contig") -> bytes:
     return stream.getvalue()
 
 
-def lzw() -> bytes:
-    return tiff("deflate", "separate").replace((32946).to_bytes(2, "little"), (5).to_bytes(2, "little"), 1)
+def jpeg_xl() -> bytes:
+    return tiff("deflate", "separate").replace((32946).to_bytes(2, "little"), (50002).to_bytes(2, "little"), 1)
 
 
 def health(state: str, reason: str | None = None) -> Raise:
@@ -340,7 +340,7 @@ WORKER: list[tuple[ErrorCode, str, Raise]] = [
     # Images
     (ErrorCode.EMPTY_IMAGE, "found 0 bytes, needed those of an image: send the whole file", decoded(b"")),
     (ErrorCode.UNSUPPORTED_TYPE,
-     "found no image of a served type, needed one: send JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF", decoded(b"<svg/>")),
+     "found SVG, not a served type, needed one: send JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC", decoded(b"<svg/>")),
     (ErrorCode.UNDECODABLE,
      "found PNG data that cannot be decoded (it is damaged or cut short), needed a whole image: send it again",
      decoded(images.PNG_SIGNATURE)),
@@ -374,8 +374,8 @@ WORKER: list[tuple[ErrorCode, str, Raise]] = [
      "found an image of 1 band, needed 2 for this model: send one with all of them",
      decoded(images.encoded(Image.new("L", (4, 4)), "PNG"), 2)),
     (ErrorCode.UNSUPPORTED_COMPRESSION,
-     "found a TIFF of 5 separate bands of 16 bits compressed by LZW, needed Deflate or none: save it so, or with "
-     "interleaved bands", decoded(lzw(), 5)),
+     "found a TIFF compressed by JPEG XL, which is not served, needed another form: save it as PNG, or as TIFF with "
+     "Deflate", decoded(jpeg_xl(), 5)),
     (ErrorCode.TOO_MANY_TILES,
      "found 650 x 10 pixels, 65 tiles of this model, needed at most 64 tiles: scale the image down",
      lambda: Tiles((10, 10), (10, 10), "mean").boxes(650, 10)),

@@ -154,8 +154,8 @@ class ErrorCode(StrEnum):
         "unsupported_compression",
         422,
         WORKER,
-        "A TIFF is compressed in a way that is not supported.",
-        "Save it without compression, or with Deflate.",
+        "An image of a served type is compressed or stored in a way that is not supported.",
+        "Save it as the message says, such as a PNG or a baseline JPEG.",
     )
     QUEUE_FULL = (
         "queue_full",

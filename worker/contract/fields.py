@@ -114,13 +114,21 @@ class TomlReader:
             return kind(value)
         return self._refuse(key, value, "a whole number" if kind is int else "a number", kind(0))
 
-    def numbers(self, key: str, kind: type[Number], length: int | None) -> tuple[Number, ...]:
-        """Return a list of `length` numbers, or of one or more if `length` is None."""
+    def word(self, key: str, word: str) -> bool:
+        """Return whether the value is `word`; only then is the key read."""
+        return self._table.get(key) == word and bool(self._take(key, None))
+
+    def numbers(self, key: str, kind: type[Number], length: int | None, otherwise: str = "") -> tuple[Number, ...]:
+        """Return a list of `length` numbers, or of one or more if `length` is None.
+
+        A fault also names the word that could be there `otherwise`.
+        """
         value = self._take(key, None)
         good = isinstance(value, list) and all(_is_number(item, kind) for item in value)
         if good and (len(value) == length if length else value):
             return tuple(kind(item) for item in value)
         what = f"a list of {length or 'one or more'} {'whole numbers' if kind is int else 'numbers'}"
+        what += f", or {otherwise}" if otherwise else ""
         return self._refuse(key, value, what, (kind(1),) * (length or 1))
 
     def sides(self, key: str) -> int | tuple[int, int]:

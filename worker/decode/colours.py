@@ -8,7 +8,7 @@ from worker.decode.pixels import RGB, Pixels, eight_bit, require_bands
 BYTE = 255
 STREAMED = {"uchar": 1, "char": 1, "ushort": 2, "short": 2, "uint": 4, "int": 4}  # bytes of the integer types
 INTEGER_RANGES = {name: np.iinfo(vips.DTYPES[name]) for name in STREAMED}
-COLOURS = ("srgb", "rgb", "rgb16")
+COLOURS = ("srgb", "rgb", "rgb16", "scrgb")  # a TIFF of floats is scaled as others are, and not taken as linear light
 UNNAMED = ("multiband", "matrix", "b-w", "grey16")  # interpretations that name no colours
 
 
@@ -28,12 +28,14 @@ def select(image: vips.Image, pixels: Pixels, alpha: bool, unpremultiply: bool =
         image = image.colourspace("srgb")
     count = _colour_bands(image, pixels, alpha)
     colours = to_bytes(image.extract_band(0, n=count), pixels)
-    if not alpha or image.bands == count:
+    if not alpha or image.bands == count or (pixels.background is None and not unpremultiply):
         return colours
     transparency = to_bytes(image.extract_band(count), Pixels())
     joined = colours.bandjoin(transparency).copy(interpretation="srgb" if count == RGB else "b-w")
     if unpremultiply:
         joined = joined.unpremultiply().rint().cast("uchar")
+    if pixels.background is None:
+        return joined[0] if count != RGB else joined.extract_band(0, n=RGB)
     if count != RGB:  # the background may have a colour
         joined = joined[0].bandjoin([joined[0], joined[0], joined[1]]).copy(interpretation="srgb")
     return joined.flatten(background=list(pixels.background))

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 import numpy as np
 from PIL import Image
@@ -10,31 +9,17 @@ from PIL import Image
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.decode.budget import Bounds
 from worker.decode.decoded_image import DecodedImage
+from worker.decode.file import File, OtherwiseError
 from worker.decode.geometry import DISCONTINUOUS_FILTERS, Geometry
 from worker.decode.orientation import ORIENTATIONS, UPRIGHT
 from worker.decode.pixels import GREY, RGB, Pixels
-from worker.decode.vips import Left, reason
+from worker.decode.vips import reason
 
 # An image is shrunk while it is decoded only if this many times the network's size is left: what the network's own
 # filter then sees differs from the whole image by less than a grey level on average.
 MARGIN = 2
 LARGE_PIXELS = 16_000_000  # most phones' photographs have fewer
 MODES = {1: "L", 3: "RGB"}
-
-
-class File(Protocol):
-    """A file of one format whose header has been read: one class a format."""
-
-    kind: str
-    width: int
-    height: int
-
-    @property
-    def orientation(self) -> int: ...
-    def shrink(self, factor: int) -> int: ...
-    def held_bytes(self, factor: int, pixels: Pixels) -> int: ...
-    def require_served(self, max_pixels: int) -> None: ...
-    def decode(self, factor: int, pixels: Pixels, left: Left) -> np.ndarray: ...
 
 
 class EncodedImage:
@@ -74,8 +59,16 @@ class EncodedImage:
         return max(1, int(min(width / max(1, scaled_width), height / max(1, scaled_height)) / MARGIN))
 
     def _decoded(self, factor: int) -> DecodedImage:
-        file, bounds = self._file, self._bounds
-        with refuse_damaged(file.kind), bounds.budget.hold(file.held_bytes(factor, self._pixels), bounds.left):
+        with refuse_damaged(self._file.kind):
+            try:
+                return self._held(self._file, factor)
+            except OtherwiseError as odd:
+                odd.file.require_served(self._bounds.max_pixels)
+                return self._held(odd.file, factor)
+
+    def _held(self, file: File, factor: int) -> DecodedImage:
+        bounds = self._bounds
+        with bounds.budget.hold(file.held_bytes(factor, self._pixels), bounds.left):
             values = file.decode(factor, self._pixels, bounds.left)
             return DecodedImage(_bands(values, self._pixels), self._orientation)
 

@@ -5,27 +5,31 @@ import math
 import numpy as np
 import simplejpeg
 
-from worker.contract.errors import ErrorCode, ServiceError
-from worker.decode.jpeg_header import read_header
+from worker.decode.deep_jpeg import DeepJpegFile, is_deep
+from worker.decode.file import File
+from worker.decode.jpeg_end import require_scans, with_end
+from worker.decode.jpeg_header import JpegHeader, read_header
 from worker.decode.pixels import Pixels
 from worker.decode.stream import JPEG_SHRINKS, StreamedFile
 from worker.decode.vips import Left
 
 LAYOUTS = {1: "GRAY", 3: "RGB"}  # components: simplejpeg's name for them
-SCAN = b"\xff\xda"
-# Every scan of a progressive JPEG passes over all coefficients, however few bytes it has (libjpeg-turbo's issues 252
-# and 284 leave the limit to its callers). 64 megapixels in 31 scans take about 4 seconds; encoders write up to 14.
-MAX_SCANNED_PIXELS = 2 * 10**9
 COEFFICIENT_BYTES = 2
 
 
+def open_jpeg(data: bytes) -> File:
+    """Return the JPEG `data` by its coding; raise what `read_header` raises."""
+    header = read_header(data)
+    return DeepJpegFile(data, header) if is_deep(header) else JpegFile(data, header)
+
+
 class JpegFile:
-    """A JPEG whose header has been read; raise what `read_header` raises."""
+    """A JPEG of 8 bits, its usual codings and colours."""
 
     kind = "JPEG"
 
-    def __init__(self, data: bytes) -> None:
-        self._data, self._header = data, read_header(data)
+    def __init__(self, data: bytes, header: JpegHeader) -> None:
+        self._data, self._header = data, header
         self.width, self.height = self._header.width, self._header.height
         self.orientation = self._header.orientation
 
@@ -43,13 +47,7 @@ class JpegFile:
 
         Raise ValueError if libjpeg-turbo finds another size, such as that of a second frame.
         """
-        scans = self._data.count(SCAN)
-        if scans * self.width * self.height > MAX_SCANNED_PIXELS:
-            raise ServiceError(
-                ErrorCode.IMAGE_TOO_COSTLY,
-                f"found {scans} scans of {self.width} x {self.height} pixels, needed at most "
-                f"{MAX_SCANNED_PIXELS // (self.width * self.height)}: save the image as a baseline JPEG",
-            )
+        require_scans(self._data, self._header)
         if self._turbo_size() != (self.width, self.height):
             raise ValueError("its headers contradict each other")
 
@@ -58,21 +56,31 @@ class JpegFile:
 
         Colours that are not RGB or grey, and files with faults, are left to libvips, which refuses what is damaged.
         """
-        components = len(self._header.sampling)
-        if components in LAYOUTS and not pixels.banded:
+        layout = None if pixels.banded else LAYOUTS.get(len(self._header.sampling))
+        try:
+            return self._turbo(self._data, layout, factor)
+        except (ValueError, LookupError):
+            data = with_end(self._data, self._header)
+        if data is not self._data:
             try:
-                height, width = math.ceil(self.height / factor), math.ceil(self.width / factor)
-                return simplejpeg.decode_jpeg(
-                    self._data, LAYOUTS[components], min_height=height, min_width=width, min_factor=factor
-                )
-            except ValueError:
+                return self._turbo(data, layout, factor, strict=False)
+            except (ValueError, LookupError):
                 pass
-        return StreamedFile(self._data, self.kind).decode(factor, pixels, left)
+        return StreamedFile(data, self.kind).decode(factor, pixels, left)
+
+    def _turbo(self, data: bytes, layout: str | None, factor: int, strict: bool = True) -> np.ndarray:
+        """Return uint8 [H, W, bands]; raise ValueError if the layout is none of libjpeg-turbo's, or about a fault."""
+        if not layout:
+            raise ValueError("no usual colours")
+        height, width = math.ceil(self.height / factor), math.ceil(self.width / factor)
+        return simplejpeg.decode_jpeg(
+            data, layout, min_height=height, min_width=width, min_factor=factor, strict=strict
+        )
 
     def _turbo_size(self) -> tuple[int, int]:
         try:
             height, width, *_ = simplejpeg.decode_jpeg_header(self._data)
-        except ValueError:  # an unusual subsampling
+        except (ValueError, LookupError):  # an unusual subsampling
             file = StreamedFile(self._data, self.kind)
             return file.width, file.height
         return width, height

@@ -9,10 +9,20 @@ from worker.decode import tiff
 
 # ITU-T T.81, table B.1: markers.
 START_OF_SCAN, END_OF_IMAGE, APP1 = 0xDA, 0xD9, 0xE1
-FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # those three are tables and a reserved marker
+SEQUENTIAL = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive: all Huffman codes
+LOSSLESS, JPEG_LS = 0xC3, 0xF7  # the latter by ITU-T T.87
+FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {JPEG_LS}  # those three are tables and a reserved marker
+HIERARCHY = 0xDE
+NAMES = {  # of codings that are rare
+    LOSSLESS: "lossless coding",
+    JPEG_LS: "JPEG-LS coding",
+    **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF, HIERARCHY), "hierarchical coding"),
+    0xCB: "lossless arithmetic coding",
+}
 PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+ARITHMETIC = frozenset(range(0xC9, 0xD0)) - {0xCC}
 ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a segment
-MARKER = re.compile(rb"\xff+([^\xff])", re.DOTALL)  # any number of fill bytes may come first
+MARKER = re.compile(rb"\xff([^\0\xff])", re.DOTALL)  # after fill bytes, or others that do not belong there
 FRAME = struct.Struct(">BHHB")  # precision, lines, samples in a line, components
 EXIF = b"Exif\0\0"  # EXIF 2.3: a TIFF directory follows
 # A colour profile has up to 255 parts; every other segment is one of few.
@@ -21,13 +31,27 @@ MAX_SEGMENTS = 2_000
 
 @dataclass(frozen=True)
 class JpegHeader:
-    """The size in pixels, each component's (across, down) sampling, the coding, and the EXIF orientation, 1 if none."""
+    """The size in pixels, the bits of a sample, the marker of the frame, and the EXIF orientation, 1 if none.
+
+    Each component has its number and its (across, down) sampling. `scan` is the offset of the first scan's marker.
+    """
 
     width: int
     height: int
+    bits: int
+    components: tuple[int, ...]
     sampling: tuple[tuple[int, int], ...]
-    progressive: bool
+    frame: int
     orientation: int
+    scan: int
+
+    @property
+    def progressive(self) -> bool:
+        return self.frame in PROGRESSIVE
+
+    @property
+    def arithmetic(self) -> bool:
+        return self.frame in ARITHMETIC
 
 
 def read_header(data: bytes) -> JpegHeader:
@@ -36,9 +60,9 @@ def read_header(data: bytes) -> JpegHeader:
     Raise ServiceError IMAGE_TOO_COSTLY if it has more than MAX_SEGMENTS, and struct.error or ValueError if it is
     damaged.
     """
-    frame, progressive, orientation, position = b"", False, 1, 2
+    frame, kind, orientation, position = b"", 0, 1, 2
     for _ in range(MAX_SEGMENTS):
-        marker = MARKER.match(data, position)
+        marker = MARKER.search(data, position)  # as libjpeg does, which skips what is no marker
         if marker is None:
             raise ValueError("a marker is missing")
         code, position = marker[1][0], marker.end()
@@ -47,10 +71,14 @@ def read_header(data: bytes) -> JpegHeader:
         if code in (START_OF_SCAN, END_OF_IMAGE):
             if not frame:
                 raise ValueError("it has no frame")
-            return _header(frame, progressive, orientation)
+            return _header(frame, kind, orientation, marker.start())
         (length,) = struct.unpack_from(">H", data, position)
+        if code == HIERARCHY:
+            return _header(data[position + 2 : position + length], code, orientation, marker.start())
         if code in FRAMES:
-            frame, progressive = data[position + 2 : position + length], code in PROGRESSIVE
+            if frame:
+                raise ValueError("its headers contradict each other")
+            frame, kind = data[position + 2 : position + length], code
         elif code == APP1 and orientation == 1:
             orientation = _orientation(data[position + 2 : position + length])
         position += length
@@ -60,12 +88,14 @@ def read_header(data: bytes) -> JpegHeader:
     )
 
 
-def _header(frame: bytes, progressive: bool, orientation: int) -> JpegHeader:
-    _, height, width, count = FRAME.unpack_from(frame)
-    factors = [frame[FRAME.size + 3 * number + 1] for number in range(count)]
-    if not factors or not all(factor >> 4 and factor & 15 for factor in factors):
+def _header(frame: bytes, kind: int, orientation: int, scan: int) -> JpegHeader:
+    bits, height, width, count = FRAME.unpack_from(frame)
+    components = [frame[FRAME.size + 3 * number :] for number in range(count)]
+    factors = tuple((described[1] >> 4, described[1] & 15) for described in components)
+    if not factors or not all(across and down for across, down in factors):
         raise ValueError("its frame has no components, or some without samples")
-    return JpegHeader(width, height, tuple((factor >> 4, factor & 15) for factor in factors), progressive, orientation)
+    numbers = tuple(described[0] for described in components)
+    return JpegHeader(width, height, bits, numbers, factors, kind, orientation, scan)
 
 
 def _orientation(segment: bytes) -> int:

@@ -11,6 +11,7 @@ WHITE = (255, 255, 255)
 ROWS = 256  # of a high-bit-depth image, converted to 8 bits at a time
 
 Range = tuple[float, float]
+Colour = tuple[int, int, int]  # red, green and blue
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,13 @@ class Pixels:
     """The channels that a network takes: grey (1), RGB (3), or an image's bands in their order (any other number).
 
     `range` gives the stored values of high-bit-depth images (16 bits and more, floats) that become 0 and 255; None
-    means the range of their type. `background` is the RGB colour behind transparency, unless alpha is a band itself.
+    means the range of their type. `background` is the RGB colour behind transparency, unless alpha is a band itself;
+    None leaves transparency out, as Pillow's convert("RGB") does: the colours are seen that lie under it.
     """
 
     channels: int = RGB
     range: Range | None = None
-    background: tuple[int, int, int] = WHITE
+    background: Colour | None = WHITE
 
     @property
     def banded(self) -> bool:

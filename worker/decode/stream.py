@@ -1,11 +1,13 @@
 """Files that libvips reads: PNG, WebP, GIF, TIFF, AVIF, and the JPEGs that need more than the usual way."""
 
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
 
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.decode import colours, tiff, vips
+from worker.decode.file import File, OtherwiseError
 from worker.decode.pixels import RGB, Pixels
 from worker.decode.vips import Left
 
@@ -30,12 +32,21 @@ def _require_frames(data: bytes) -> None:
 
 
 class StreamedFile:
-    """An image file whose header libvips has read. Raise what libvips raises if the header is damaged."""
+    """An image file whose header libvips has read. Raise what libvips raises if the header is damaged.
 
-    def __init__(self, data: bytes, kind: str, directory: tiff.Directory | None = None) -> None:
+    `otherwise` reads a file of which libvips only warns: of odd tags, and of nothing wrong with its pixels.
+    """
+
+    def __init__(
+        self,
+        data: bytes,
+        kind: str,
+        directory: tiff.Directory | None = None,
+        otherwise: Callable[[], File] | None = None,
+    ) -> None:
         if kind == "WebP":
             _require_frames(data)
-        self._data, self.kind, self._directory = data, kind, directory
+        self._data, self.kind, self._directory, self._otherwise = data, kind, directory, otherwise
         self._header = vips.open_lazily(data, kind)
         self.width, self.height = self._header.width, self._header.height
 
@@ -82,9 +93,13 @@ class StreamedFile:
         # Before the other steps it saves most, but colours behind transparency, and values out of range, come first.
         if shrink > 1 and not alpha and not pixels.range and image.format in colours.STREAMED:
             image, shrink = vips.shrunk(image, shrink), 1
-        image = colours.select(image, pixels, alpha, bool(directory and directory.associated_alpha))
-        image = vips.shrunk(image, shrink)
-        return vips.to_array(image, left if self.read_pixels > WATCHED_PIXELS else None)
+        image = vips.shrunk(colours.select(image, pixels, alpha), shrink)  # libvips has divided colours by their alpha
+        try:
+            return vips.to_array(image, left if self.read_pixels > WATCHED_PIXELS else None)
+        except vips.Error as error:
+            if self._otherwise and not vips.reason(error):
+                raise OtherwiseError(self._otherwise()) from error
+            raise
 
     def require_served(self, max_pixels: int) -> None:
         """Raise ServiceError if tiles make the file cost more than an image of `max_pixels`."""

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import struct
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -44,7 +45,7 @@ pyvips.vips_lib.vips_block_untrusted_set(1)  # only loaders that are fuzzed upst
 pyvips.vips_lib.vips_concurrency_set(1)  # requests run in parallel already; a slot's cores are theirs together
 pyvips.cache_set_max(0)  # no image stays in memory after its request
 
-Image = pyvips.Image
+Image, Error = pyvips.Image, pyvips.Error
 Left = Callable[[], float]  # returns the seconds left until the deadline; raises if it has passed
 
 
@@ -100,6 +101,8 @@ def shrunk(image: pyvips.Image, factor: int) -> pyvips.Image:
 
 def reason(error: Exception) -> str:
     """Return the first cause that `error` names, without the names of libvips' functions; "" if it names none."""
+    if isinstance(error, (struct.error, OverflowError)):
+        return "its header points beyond its end"
     lines = [line.split(": ", 1)[-1].strip() for line in str(getattr(error, "detail", error)).splitlines()]
     first = next((line for line in lines if line), "")
     return "it ends before its last pixel" if first.startswith(ENDS_EARLY) else first

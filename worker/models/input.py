@@ -7,11 +7,12 @@ import numpy as np
 
 from worker.contract.fields import TomlReader
 from worker.contract.limits import LIMITS
-from worker.decode import COLOUR, INTERPOLATIONS, ROUNDINGS, Bounds, EncodedImage, Geometry, Pixels, open_image
+from worker.decode import COLOUR, INTERPOLATIONS, ROUNDINGS, Bounds, Colour, EncodedImage, Geometry, Pixels, open_image
 from worker.models.tiles import MERGES, Tiles, merged
 
 RGB = 3
 DECODES = FAST, EXACT = "fast", "exact"
+DROP = "drop"  # the value of `background` that leaves transparency out
 MAX_LEVEL = 255
 OVERRIDABLE = ("size", "resize", "interpolation", "mean", "std")  # keys that a file of the model may state, too
 Infer = Callable[[np.ndarray], np.ndarray]  # uint8 [N, H, W, C] -> float32 logits [N, classes]
@@ -119,10 +120,16 @@ def _pixels(reader: TomlReader) -> Pixels:
     defaults = Pixels(channels)
     if defaults.banded and reader.has("background"):
         reader.fault("background", f"does not apply to {channels} channels, since one may be alpha; remove it")
-    background = reader.numbers("background", int, RGB) if reader.has("background") else defaults.background
-    if not all(0 <= value <= MAX_LEVEL for value in background):
-        reader.fault("background", f"must be red, green and blue from 0 to {MAX_LEVEL}, found {list(background)}")
-    return Pixels(channels, _range(reader), (background[0], background[1], background[2]))
+    return Pixels(channels, _range(reader), _background(reader) if reader.has("background") else defaults.background)
+
+
+def _background(reader: TomlReader) -> Colour | None:
+    if reader.word("background", DROP):
+        return None
+    red, green, blue = reader.numbers("background", int, RGB, DROP)
+    if not all(0 <= value <= MAX_LEVEL for value in (red, green, blue)):
+        reader.fault("background", f"must be red, green and blue from 0 to {MAX_LEVEL}, found {[red, green, blue]}")
+    return red, green, blue
 
 
 def _range(reader: TomlReader) -> tuple[float, float] | None:

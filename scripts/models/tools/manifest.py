@@ -6,8 +6,8 @@ from typing import Any
 from scripts._vendor import tomlkit
 from worker.contract.engines import first_for
 from worker.contract.loaders.checkpoint import NETWORK_CODE
-from worker.decode import ROUNDINGS
-from worker.models.input import RGB
+from worker.decode import ROUNDINGS, Pixels
+from worker.models.input import DROP, RGB
 from worker.models.loaders import Description
 from worker.models.output import Golden
 from worker.models.zero_shot import ZeroShot
@@ -62,12 +62,14 @@ def input_table(description: Description) -> dict[str, Any]:
         table["resize"] = list(geometry.resize) if isinstance(geometry.resize, tuple) else geometry.resize
     if geometry.rounding != ROUNDINGS[0]:
         table["rounding"] = geometry.rounding
-    return table | {
+    table |= {
         "interpolation": geometry.interpolation,
         "mean": list(description.mean),
         "std": list(description.std),
         **description.input,
     }
+    # What torchvision, timm, transformers and OpenCLIP train with: images converted to RGB without their transparency.
+    return table | ({} if Pixels(channels).banded else {"background": DROP})
 
 
 def output_table(description: Description, languages: Iterable[str], **extra: Any) -> dict[str, Any]:

@@ -33,7 +33,8 @@ def refusal(data: bytes, max_pixels: int = MANY) -> ErrorCode:
 
 def test_what_is_served_is_what_the_tests_make() -> None:
     assert set(FORMATS) == set(images.SERVED)
-    assert " ".join(MIME_TYPES.values()) == "image/jpeg image/png image/webp image/gif image/bmp image/tiff image/avif"
+    wanted = "image/jpeg image/png image/webp image/gif image/bmp image/tiff image/avif image/heic"
+    assert " ".join(MIME_TYPES.values()) == wanted
 
 
 @pytest.mark.parametrize("kind", images.SERVED)
@@ -44,7 +45,7 @@ def test_every_served_format_is_recognised_and_decoded(kind: str) -> None:
     assert np.abs(pixels(data) - torchvisions(image, CROPPED)).max() <= (1 if kind in images.LOSSLESS else 24)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "WebP", "TIFF", "JPEG", "AVIF"])
+@pytest.mark.parametrize("kind", ["PNG", "WebP", "TIFF", "JPEG", "AVIF", "HEIC"])
 @pytest.mark.parametrize("orientation", images.UPRIGHT_TO_STORED)
 def test_a_turned_photo_gives_the_pixels_of_the_upright_one(kind: str, orientation: int) -> None:
     image = images.photo()

@@ -2,20 +2,39 @@
 
 import io
 import itertools
+from functools import partial
 
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests import images
-from tests.errors import code_of
+from tests.errors import code_of, error_of
 from worker.contract.errors import ErrorCode
 from worker.decode import COLOUR, Bounds, Geometry, decode, open_image
 from worker.decode.budget import no_deadline
-from worker.decode.jpeg import MAX_SCANNED_PIXELS, JpegFile
+from worker.decode.jpeg import open_jpeg
+from worker.decode.jpeg_end import MAX_SCANNED_PIXELS
 
 WHOLE = Geometry((32, 32), None, "bilinear")
 SCAN = b"\xff\xda"
+
+
+ENDLESS = {  # what cameras write in place of the end marker
+    "nothing": b"",
+    "half of it": b"\xff",
+    "ones": b"\xff" * 16,
+    "zeros": bytes(4000),
+    "both": b"\xff\0\0",
+    "text": b"and more" * 20,
+}
+
+
+def noisy(mode: str, progressive: bool) -> bytes:
+    """Return a JPEG of `mode` with data for every coefficient."""
+    noise = np.random.default_rng(5).integers(0, 256, (141, 203, 3), np.uint8)
+    return images.encoded(Image.fromarray(noise).convert(mode), "JPEG", progressive=progressive)
 
 
 def opened(data: bytes) -> Image.Image:
@@ -23,7 +42,7 @@ def opened(data: bytes) -> Image.Image:
 
 
 def decoded(data: bytes, factor: int = 1) -> np.ndarray:
-    values = JpegFile(data).decode(factor, COLOUR, no_deadline)
+    values = open_jpeg(data).decode(factor, COLOUR, no_deadline)
     return values[..., :3].squeeze()
 
 
@@ -79,7 +98,7 @@ def test_the_coefficients_of_a_progressive_image_count() -> None:
     image = images.photo((400, 200))
     for subsampling, bytes_a_pixel in (("4:4:4", 6), ("4:2:0", 3), ("4:2:2", 4)):
         files = [
-            JpegFile(images.encoded(image, "JPEG", subsampling=subsampling, progressive=progressive))
+            open_jpeg(images.encoded(image, "JPEG", subsampling=subsampling, progressive=progressive))
             for progressive in (True, False)
         ]
         progressive, baseline = (file.held_bytes(1, COLOUR) for file in files)
@@ -96,3 +115,77 @@ def test_more_segments_than_an_image_has_are_refused(segment: bytes) -> None:
 def test_any_number_of_fill_bytes_may_come_before_a_marker() -> None:
     data = images.encoded(images.photo(), "JPEG")
     assert np.array_equal(decode(data[:2] + b"\xff" * 1_000_000 + data[2:], WHOLE), decode(data, WHOLE))
+
+
+@pytest.mark.parametrize("end", ENDLESS)
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_an_image_without_its_end_marker_is_whole(mode: str, progressive: bool, end: str) -> None:
+    data = noisy(mode, progressive)
+    assert np.array_equal(decode(data[:-2] + ENDLESS[end], WHOLE), decode(data, WHOLE))
+
+
+@pytest.mark.parametrize("padding", [b"", b"\xff" * 9000, bytes(9000)])
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_an_image_without_its_last_data_is_cut_short(mode: str, progressive: bool, padding: bytes) -> None:
+    data = noisy(mode, progressive)
+    for end in (3, 8, len(data) // 2):
+        assert code_of(decode, data[:-end] + padding, WHOLE) is ErrorCode.UNDECODABLE
+
+
+def test_a_progressive_image_without_its_last_scan_is_cut_short_unless_it_says_that_it_ends() -> None:
+    data = noisy("RGB", True)
+    earlier = data[: data.rindex(SCAN)]
+    assert code_of(decode, earlier, WHOLE) is ErrorCode.UNDECODABLE
+    assert decode(earlier + b"\xff\xd9", WHOLE).shape == (32, 32, 3)
+
+
+def test_bytes_between_the_segments_are_skipped() -> None:
+    data = images.encoded(images.photo(), "JPEG")
+    assert np.array_equal(decode(data[:20] + b"junk\0" + data[20:], WHOLE), decode(data, WHOLE))
+
+
+RAMP = np.tile(np.linspace(0, 1, 32), (32, 1))
+DEEP = {
+    "12 bits": partial(imagecodecs.jpeg_encode, level=98, bitspersample=12),
+    "lossless of 12 bits": partial(imagecodecs.jpeg_encode, lossless=True, bitspersample=12),
+    "lossless of 16 bits": partial(imagecodecs.jpeg_encode, lossless=True, bitspersample=16),
+    "lossless of 8 bits": partial(imagecodecs.jpeg_encode, lossless=True, bitspersample=8),
+    "JPEG-LS of 8 bits": imagecodecs.jpegls_encode,
+    "JPEG-LS of 16 bits": imagecodecs.jpegls_encode,
+}
+
+
+def deep(kind: str, colours: bool = False) -> bytes:
+    """Return a JPEG of `kind` that is black at its left and white at its right."""
+    bits = int(kind.split()[-2])
+    levels = np.rint(RAMP * (2**bits - 1)).astype(np.uint8 if bits == 8 else np.uint16)
+    return DEEP[kind](np.dstack([levels] * 3) if colours else levels)
+
+
+@pytest.mark.parametrize("colours", [False, True])
+@pytest.mark.parametrize("kind", [name for name in DEEP if name != "12 bits"] + ["12 bits"])
+def test_what_medical_devices_write_is_black_to_white(kind: str, colours: bool) -> None:
+    found = decode(deep(kind, colours), WHOLE)
+    assert np.abs(found.astype(int) - np.rint(RAMP * 255)[..., np.newaxis]).max() <= (3 if kind == "12 bits" else 1)
+
+
+@pytest.mark.parametrize("kind", DEEP)
+def test_what_medical_devices_write_and_is_cut_short_is_damaged(kind: str) -> None:
+    assert code_of(decode, deep(kind)[:-20], WHOLE) is ErrorCode.UNDECODABLE
+
+
+@pytest.mark.parametrize(("marker", "name"), [(0xC5, "hierarchical"), (0xCB, "lossless arithmetic"), (0xDE, "hierarc")])
+def test_a_coding_that_is_not_served_is_named(marker: int, name: str) -> None:
+    data = images.encoded(images.photo(), "JPEG").replace(b"\xff\xc0", bytes([0xFF, marker]))
+    error = error_of(decode, data, WHOLE)
+    assert error.code is ErrorCode.UNSUPPORTED_COMPRESSION
+    assert f"found a JPEG of 3 components in {name}" in error.message
+
+
+def test_12_bits_of_four_components_are_named() -> None:
+    data = images.encoded(images.photo().convert("CMYK"), "JPEG")
+    frame = data.index(b"\xff\xc0") + 4
+    error = error_of(decode, data[:frame] + b"\x0c" + data[frame + 1 :], WHOLE)
+    assert "found a JPEG of 4 components in 12 bits a sample, which is not served" in error.message

@@ -54,6 +54,13 @@ def test_missing_keys_have_the_usual_values() -> None:
     assert read(PLAIN).shape == (24, 32, 3)
 
 
+def test_transparency_can_be_dropped() -> None:
+    assert read(PLAIN + 'background = "drop"').pixels == Pixels(background=None)
+    assert faults(PLAIN + 'background = "white"') == [
+        "background: needs a list of 3 whole numbers, or drop, found 'white'"
+    ]
+
+
 def test_every_key_is_read() -> None:
     found = read(
         PLAIN + 'resize = 40\nrounding = "down"\nrange = [0, 4095]\nbackground = [1, 2, 3]\nmax_pixels = 5000' + TILES
@@ -102,7 +109,7 @@ def test_mean_and_std_have_as_many_values_as_there_are_channels(channels: int) -
             PLAIN + "background = [0, 0, 256]",
             "background: must be red, green and blue from 0 to 255, found [0, 0, 256]",
         ),
-        (PLAIN + "background = [0]", "background: needs a list of 3 whole numbers, found [0]"),
+        (PLAIN + "background = [0]", "background: needs a list of 3 whole numbers, or drop, found [0]"),
         (
             GREY.replace("channels = 1", "channels = 4") + "background = [0, 0, 0]",
             "background: does not apply to 4 channels, since one may be alpha; remove it",

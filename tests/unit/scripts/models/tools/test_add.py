@@ -164,7 +164,7 @@ def test_what_was_assumed_is_said(source_files: Path, out: Path, capsys: Capture
             ("--labels", "en:{path}/en.txt", "--golden", "{path}/two.txt"),
             [
                 "{path}/two.txt: found no image of a served type, needed one: "
-                "send JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF"
+                "send JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC"
             ],
         ),
         ("pointer.pth", (), ["{path}/pointer.pth: a Git LFS pointer, not the weights; fetch them with `git lfs pull`"]),

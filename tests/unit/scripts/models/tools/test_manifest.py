@@ -27,7 +27,7 @@ GOLDEN = Golden(Path("golden/one.png"), 1, "dog", 0.75)
         (Geometry((64, 64), (70, 64), "box"), (0.1, 0.2, 0.3, 0.4, 0.5)),
     ],
 )
-def test_a_written_input_is_read_back_unchanged(
+def test_a_written_input_is_read_back_and_drops_transparency(
     tmp_path: Path, geometry: Geometry, channel_values: tuple[float, ...]
 ) -> None:
     description = Description(
@@ -41,4 +41,6 @@ def test_a_written_input_is_read_back_unchanged(
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     digests = {path.relative_to(tmp_path).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     (tmp_path / "model.toml").write_text(model_toml("small", description, digests, ["en"], GOLDEN))
-    assert read_folder(tmp_path).input == Input(geometry, channel_values, channel_values, Pixels(len(channel_values)))
+    count = len(channel_values)
+    pixels = Pixels(count) if Pixels(count).banded else Pixels(count, background=None)
+    assert read_folder(tmp_path).input == Input(geometry, channel_values, channel_values, pixels)

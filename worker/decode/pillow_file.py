@@ -1,4 +1,4 @@
-"""BMP, the one served format that libvips does not read without its untrusted loaders; Pillow reads it."""
+"""What Pillow reads and libvips does not: BMP, for it counts as untrusted there, TIFFs in old-style JPEG, and GIFs."""
 
 import io
 import struct
@@ -11,6 +11,7 @@ from worker.contract.errors import ErrorCode, ServiceError
 from worker.decode import vips
 from worker.decode.colours import select
 from worker.decode.pixels import Pixels
+from worker.decode.tiff import ORIENTATION
 from worker.decode.vips import Left
 
 COMPRESSION = struct.Struct("<I")
@@ -21,17 +22,19 @@ MAX_RUN_LENGTH_BYTES = 2 * 10**6
 PIXEL_BYTES = 12  # Pillow's pixels, its copy and ours
 
 
-class BmpFile:
-    """A BMP whose header Pillow has read. Raise what Pillow raises if the header is damaged."""
+Image.MAX_IMAGE_PIXELS = None  # the worker's own limit refuses more, and says so
 
-    kind, orientation = "BMP", 1
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
+class PillowFile:
+    """A file whose header Pillow has read. Raise what Pillow raises if the header is damaged."""
+
+    def __init__(self, data: bytes, kind: str) -> None:
+        self._data, self.kind = data, kind
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns about odd metadata; the log is for failures
             self._image = Image.open(io.BytesIO(data), formats=[self.kind])
         self.width, self.height = self._image.size
+        self.orientation = self._image.getexif().get(ORIENTATION, 1) if kind == "TIFF" else 1
 
     def shrink(self, factor: int) -> int:
         return factor
@@ -42,6 +45,8 @@ class BmpFile:
 
     def require_served(self, max_pixels: int) -> None:
         """Raise ServiceError if the file has more run lengths than are decoded in time."""
+        if self.kind != "BMP":
+            return
         (compression,) = COMPRESSION.unpack_from(self._data.ljust(64, b"\0"), COMPRESSION_OFFSET)
         if compression in RUN_LENGTHS and len(self._data) > MAX_RUN_LENGTH_BYTES:
             raise ServiceError(
@@ -53,7 +58,8 @@ class BmpFile:
     def decode(self, factor: int, pixels: Pixels, left: Left) -> np.ndarray:
         """Return uint8 [H, W, bands], shrunk by `factor`: RGB or grey, or the bands that `pixels` takes."""
         image = self._image
-        mode = "RGBA" if image.has_transparency_data else "L" if image.mode in ("1", "L") else "RGB"
+        transparent = image.has_transparency_data and (pixels.banded or pixels.background is not None)
+        mode = "RGBA" if transparent else "L" if image.mode in ("1", "L") else "RGB"
         values = np.asarray(image if image.mode == mode else image.convert(mode))
         values = values if values.ndim > 2 else values[..., np.newaxis]
         interpretation = "b-w" if mode == "L" else "srgb"

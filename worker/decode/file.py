@@ -1,0 +1,31 @@
+"""What every format's reader offers, so that one way leads from any file to its pixels."""
+
+from typing import Protocol
+
+import numpy as np
+
+from worker.decode.pixels import Pixels
+from worker.decode.vips import Left
+
+
+class File(Protocol):
+    """A file of one format whose header has been read: one class a format."""
+
+    kind: str
+    width: int
+    height: int
+
+    @property
+    def orientation(self) -> int: ...
+    def shrink(self, factor: int) -> int: ...
+    def held_bytes(self, factor: int, pixels: Pixels) -> int: ...
+    def require_served(self, max_pixels: int) -> None: ...
+    def decode(self, factor: int, pixels: Pixels, left: Left) -> np.ndarray: ...
+
+
+class OtherwiseError(Exception):
+    """Raised by a file's reader that does not read it, where another one may: `file`."""
+
+    def __init__(self, file: File) -> None:
+        super().__init__(file.kind)
+        self.file = file

@@ -1,0 +1,81 @@
+"""The scans of a JPEG, and whether they are whole without an end marker: cameras write so, and cut files look alike."""
+
+from collections.abc import Iterator
+
+import simplejpeg
+
+from worker.contract.errors import ErrorCode, ServiceError
+from worker.decode.jpeg_header import END_OF_IMAGE, START_OF_SCAN, JpegHeader
+
+END, SCAN = bytes([0xFF, END_OF_IMAGE]), bytes([0xFF, START_OF_SCAN])
+COEFFICIENTS = 64  # of a block
+# Every scan of a progressive JPEG passes over all coefficients, however few bytes it has (libjpeg-turbo's issues 252
+# and 284 leave the limit to its callers). 64 megapixels in 31 scans take about 4 seconds; encoders write up to 14.
+MAX_SCANNED_PIXELS = 2 * 10**9
+CORRUPT, PREMATURE = "Corrupt JPEG data", "premature end"  # what libjpeg-turbo warns of; other bytes are skipped
+CHECKED = {1: "GRAY", 3: "GRAY", 4: "CMYK"}  # components: what is decoded to see whether data are missing
+
+
+def require_scans(data: bytes, header: JpegHeader) -> None:
+    """Raise ServiceError IMAGE_TOO_COSTLY if the scans are more than an image of this size may have."""
+    scans, area = data.count(SCAN), header.width * header.height
+    if scans * area > MAX_SCANNED_PIXELS:
+        raise ServiceError(
+            ErrorCode.IMAGE_TOO_COSTLY,
+            f"found {scans} scans of {header.width} x {header.height} pixels, needed at most "
+            f"{MAX_SCANNED_PIXELS // area}: save the image as a baseline JPEG",
+        )
+
+
+def with_end(data: bytes, header: JpegHeader) -> bytes:
+    """Return the JPEG `data` with the end marker that it may lack, in place of the padding that it has instead.
+
+    Raise ValueError if the file ends before its image data do. Return `data` as they are where libjpeg-turbo does not
+    tell: it warns of an early end neither in arithmetic coding nor in subsamplings that it does not name.
+    """
+    if header.arithmetic or data.find(END, header.scan) >= 0:
+        return data
+    ended = _without_padding(data) + END
+    warning = _warning(ended, len(header.sampling))
+    if PREMATURE in warning or not _is_complete(data, header):
+        raise ValueError("it ends before its last pixel")
+    return ended if not warning or warning.startswith(CORRUPT) else data
+
+
+def _without_padding(data: bytes) -> bytes:
+    """Return `data` without the 0x00 and 0xFF bytes at its end, but with the last stuffed byte of image data."""
+    end = data.rstrip(b"\0")
+    if len(end) < len(data) and end.endswith(b"\xff"):
+        return end + b"\0"
+    return end.rstrip(b"\xff")
+
+
+def _warning(data: bytes, components: int) -> str:
+    """Return the warning of libjpeg-turbo about `data`, decoded at an eighth of the size."""
+    try:
+        simplejpeg.decode_jpeg(data, CHECKED.get(components, "RGB"), min_height=1, min_width=1, min_factor=8)
+    except (ValueError, LookupError) as error:  # simplejpeg does not know the names of all subsamplings
+        return str(error)
+    return ""
+
+
+def _is_complete(data: bytes, header: JpegHeader) -> bool:
+    """Return whether the scans hold every coefficient of every component to its last bit.
+
+    A file may end with fewer, but one that also lacks its end marker has lost its last scans.
+    """
+    missing = {component: [1] * COEFFICIENTS for component in header.components}  # bits
+    for components, first, last, low in _scans(data, header.scan):
+        for component in components & missing.keys():
+            missing[component][first : last + 1] = [low] * (last + 1 - first)
+    return not any(any(bits) for bits in missing.values())
+
+
+def _scans(data: bytes, position: int) -> Iterator[tuple[set[int], int, int, int]]:
+    """Yield each scan's components, its first and last coefficient, and the bits that it leaves out (T.81, B.2.3)."""
+    while position >= 0:
+        count = data[position + 4]
+        described = data[position + 5 : position + 5 + 2 * count]
+        first, last, bits = data[position + 5 + 2 * count : position + 8 + 2 * count]
+        yield set(described[::2]), first, min(last, COEFFICIENTS - 1), bits & 15
+        position = data.find(SCAN, position + 2)
