@@ -12,7 +12,7 @@ IMAGES = --calibration "$(call option,CALIBRATION)" --prepare "$(call option,PRE
 MODEL = $(IMAGES) \
   --name "$(call option,NAME)" --loader "$(call option,LOADER)" \
   --architecture "$(call option,ARCHITECTURE)" --channels "$(call option,CHANNELS)" --golden "$(call option,GOLDEN)" \
-  --labels "$(call option,LABELS)" \
+  --labels "$(call option,LABELS)" --output "$(call option,OUTPUT)" \
   --retired "$(foreach one,$(filter LABELS_%,$(.VARIABLES)),$(if $(call option,$(one)),$(one)=$($(one))))" \
   --templates "$(call option,TEMPLATES)" \
   $(if $(call option,TRUST_CODE),--trust-code) $(if $(call option,FORCE),--force)

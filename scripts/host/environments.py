@@ -52,6 +52,7 @@ TOOLS = Environment(VENVS / "tools", (*SERVE.locks, *EXTRA_LOCKS, ROOT / "script
 PEERS = Environment(VENVS / "peers", (*SERVE.locks, ROOT / "scripts/requirements/peers.txt"), torch=True)
 LOCK = Environment(VENVS / "lock", (ROOT / "scripts/requirements/lock.txt",))
 DEV = Environment(VENVS / "dev", (*TOOLS.locks, ROOT / "tests/requirements.txt"), torch=True)
+EXPORTERS = Environment(VENVS / "exporters", (ROOT / "tests/requirements-exporters.txt",))
 
 
 def serving(engine: EngineDeclaration) -> Environment:

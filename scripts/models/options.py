@@ -44,6 +44,7 @@ class AddModelOptions(PrepareOptions):
     loader: Annotated[str, Flag("the loader; if left out, it is detected", "NAME")] = ""
     architecture: Annotated[str, Flag("the architecture, if the loader needs one", "NAME")] = ""
     channels: Annotated[str, Flag("adapt the network to images with this many channels", "N")] = ""
+    output: Annotated[str, Flag("the output with the scores, if the network has several", "NAME")] = ""
     labels: Annotated[str, Flag("files with one label per line, by language", "LANGUAGE:FILE,...")] = ""
     retired: Annotated[str, Flag("retired variables, refused with their replacement", "NAME=FILE ...")] = ""
     templates: Annotated[str, Flag("texts for a zero-shot model's labels", "FILE")] = ""

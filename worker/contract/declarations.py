@@ -100,6 +100,7 @@ class LoaderDeclaration:
     can_refit: bool = False  # whether CHANNELS may adapt the first layer to images other than RGB
     reads_texts: bool = False  # whether its networks compare images with texts, which needs torch on every engine
     described_by: str = ""  # the file that describes the preprocessing: model-verify compares it with [input]
+    converted_to: str = ""  # the loader of the network that model-add converts it to; "" if it is served as it is
     settings: tuple[str, ...] = ()  # fnmatch patterns of files other than weights that model-fetch downloads
     weights: tuple[str, ...] = ()  # regular expressions of weights: model-fetch downloads the first that matches
 

@@ -23,6 +23,7 @@ from worker.models.folder import read_folder, verify_files
 from worker.models.golden import check_golden
 from worker.models.labels import Labels, activate
 from worker.models.loaders import Description, describe
+from worker.models.loaders.exported import with_chosen_output
 from worker.models.output import Golden
 from worker.models.zero_shot import ZeroShot
 
@@ -48,6 +49,10 @@ def add(out: Path, options: AddModelOptions) -> None:
         )
     files = [(language, Path(file)) for language, file in read_labels(options.labels)[0].items()]
     labels = _labels(description, files, source)
+    if description.outputs:
+        description = with_chosen_output(description, options.output, labels.count)
+    for note in description.notes:
+        say(note)
     zero_shot = zero_shot_for(description, labels, templates)
     step("copying")
     _copy(description, out, link=bool(options.origin))
@@ -115,6 +120,8 @@ def _copy(description: Description, out: Path, link: bool) -> None:
                 target.write(chunk)
                 if size >= SLOW_BYTES:
                     say(f"      {target.tell() / size:.0%}")
+    if description.write:
+        description.write(out)
 
 
 def _record_answer(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from worker.contract.fields import ModelError
 from worker.contract.loaders import LOADERS
+from worker.models.loaders import refused
 
 
 def resolve_snapshot(path: Path) -> Path:
@@ -34,6 +35,7 @@ def detect_loader(path: Path, recognises: Callable[[str], bool]) -> str:
         candidates = [name for name in candidates if recognises(name)]
     if candidates:
         return candidates[0]
+    refused.refuse(path, suffixes())
     raise ModelError(f"{path}: not a known kind of file; needed {', '.join(suffixes())}, or a folder")
 
 
@@ -68,6 +70,7 @@ def _of_folder(path: Path) -> str:
     kinds = {unambiguous[file.suffix] for file in path.iterdir() if file.suffix in unambiguous}
     if len(kinds) == 1:
         return kinds.pop()
+    refused.refuse(path, suffixes())
     markers = ", ".join(f"{loader.marker} ({name})" for name, loader in LOADERS.items() if loader.marker)
     raise ModelError(
         f"{path}: cannot tell what kind of model this is; "
