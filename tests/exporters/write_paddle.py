@@ -62,26 +62,66 @@ def network() -> Any:
     return net
 
 
+def transformer(side: int) -> Any:
+    """Return a small vision transformer, as PaddleClas writes them."""
+    import paddle
+    from paddle import nn
+
+    width, patch = 16, 8
+    count = (side // patch) ** 2 + 1
+
+    class Transformer(nn.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.patches, self.norm = nn.Conv2D(3, width, patch, patch), nn.LayerNorm(width)
+            self.token, self.places = self.create_parameter([1, 1, width]), self.create_parameter([1, count, width])
+            self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+            self.steps = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+            self.head = nn.Linear(width, CLASSES)
+
+        def forward(self, images: Any) -> Any:
+            batch = paddle.shape(images)[0]
+            values = self.patches(images).flatten(2).transpose((0, 2, 1))
+            values = paddle.concat((self.token.expand((batch, -1, -1)), values), axis=1) + self.places
+            qkv = self.qkv(self.norm(values)).reshape((-1, count, 3, 2, width // 2)).transpose((2, 0, 3, 1, 4))
+            weights = nn.functional.softmax((qkv[0] * 0.4).matmul(qkv[1].transpose((0, 1, 3, 2))), axis=-1)
+            values += self.out(weights.matmul(qkv[2]).transpose((0, 2, 1, 3)).reshape((-1, count, width)))
+            values += self.steps(self.norm(values))
+            return self.head(self.norm(values)[:, 0])
+
+    paddle.seed(2)
+    net = Transformer()
+    net.eval()
+    return net
+
+
 def save(folder: Path, name: str) -> None:
     """Write the network to `folder`/`name` in the format that the environment chooses, and its answers."""
     import paddle
 
     pixels = np.load(folder / "pixels.npy")
-    net, side = network(), pixels.shape[1]
+    side = pixels.shape[1]
+    net = transformer(side) if name == "transformer" else network()
     values = ((pixels.astype(np.float32) / 255 - MEAN) / STD).transpose(0, 3, 1, 2)
     specification = [paddle.static.InputSpec([None, 3, side, side], "float32", "x")]
     target = folder / name
     target.mkdir()
     paddle.jit.save(paddle.jit.to_static(net, input_spec=specification, full_graph=True), str(target / "inference"))
     (target / "inference.yml").write_text(SETTINGS.format(side=side, resize=side + 4))
+    np.save(target / "answers.npy", net(paddle.to_tensor(values)).numpy())
     paddle.save(net.state_dict(), str(folder / "weights.pdparams"))
-    np.savez(folder / "answers.npz", pdmodel=net(paddle.to_tensor(values)).numpy())
 
 
 def main(folder: Path) -> None:
     save(folder, "pir")
+    save(folder, "transformer")
     command = [sys.executable, __file__, str(folder), "pdmodel"]
     subprocess.run(command, check=True, env=os.environ | OLD_FORMAT)
+    names = ("pir", "transformer", "pdmodel")
+    answers = {name: (folder / name / "answers.npy") for name in names}
+    np.savez(folder / "answers.npz", **{name: np.load(file) for name, file in answers.items()})
+    for file in answers.values():
+        file.unlink()
 
 
 if __name__ == "__main__":

@@ -94,7 +94,8 @@ class LoaderDeclaration:
     module: str = ""
     format: str = TORCH  # of its networks: engines may run it directly; only TORCH can be converted
     suffixes: tuple[str, ...] = ()  # of single files that it reads
-    detects: Callable[[Path], bool] = _detects_nothing  # whether it reads a folder, by file names and configuration
+    # Whether it reads a folder, or a file with none of the suffixes, by file names and configuration.
+    detects: Callable[[Path], bool] = _detects_nothing
     marker: str = ""  # description of what `detects` looks for, for messages
     needs_architecture: bool = False
     can_refit: bool = False  # whether CHANNELS may adapt the first layer to images other than RGB

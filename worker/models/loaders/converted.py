@@ -1,6 +1,7 @@
 """Describe networks of TensorFlow, TensorFlow Lite and PaddlePaddle, converted to OpenVINO's own format.
 
-OpenVINO reads them itself, so no other library is needed. They are converted once, when the model is added.
+OpenVINO reads all but PaddlePaddle 3's format itself, and pir.py that one, so no other library is needed. They are
+converted once, when the model is added.
 """
 
 from dataclasses import replace
@@ -10,18 +11,17 @@ import openvino as ov
 from openvino import opset13 as ops
 
 from worker.contract.fields import ModelError
-from worker.contract.loaders import LOADERS
+from worker.contract.loaders import LOADERS, paddle
 from worker.contract.loaders.tensorflow import SAVED_MODEL
 from worker.models.loaders import Description, detect
 from worker.models.loaders.companion_settings import settings_beside
 from worker.models.loaders.exported import describe_graph
 from worker.models.loaders.graph import reason_of
 from worker.models.loaders.lfs import refuse_pointer
+from worker.models.loaders.pir import read_pir
 
 CONVERTED = "model.xml"  # with its weights in model.bin
-FAMILIES = {
-    suffix: name for name, loader in LOADERS.items() if loader.converted_to for suffix in loader.suffixes
-}  # fmt: skip
+GRAPH_SUFFIXES = tuple(suffix for loader in LOADERS.values() if loader.converted_to for suffix in loader.suffixes)
 
 
 def describe(path: Path, architecture: str) -> Description:
@@ -67,23 +67,22 @@ def is_quantised(path: Path) -> bool:
 
 
 def _main(path: Path) -> Path:
-    """Return the file or SavedModel folder that OpenVINO reads. Raise ModelError if the weights beside are missing."""
+    """Return the file or SavedModel folder that is read. Raise ModelError if it is none, or lacks its weights."""
     if path.name == SAVED_MODEL:
         path = path.parent
-    if path.is_dir() and not (path / SAVED_MODEL).is_file():
-        path = detect.find_file(path, tuple(FAMILIES))
-    if path.is_file():
-        refuse_pointer(path)
-    if path.suffix == ".pdmodel" and not path.with_suffix(".pdiparams").is_file():
-        raise ModelError(f"{path.with_suffix('.pdiparams')}: not found; {path.name} needs it for its weights")
-    if path.is_dir():
-        for file in path.rglob("*"):
-            if file.is_file():
-                refuse_pointer(file)
+    if not (path / SAVED_MODEL).is_file():
+        path = paddle.find_graph(path) or detect.find_file(path, GRAPH_SUFFIXES)
+    for file in path.rglob("*") if path.is_dir() else [path]:
+        if file.is_file():
+            refuse_pointer(file)
+    if path.suffix in paddle.GRAPHS and not path.with_suffix(paddle.WEIGHTS).is_file():
+        raise ModelError(f"{path.with_suffix(paddle.WEIGHTS)}: not found; {path.name} needs it for its weights")
     return path
 
 
 def _read(path: Path) -> ov.Model:
+    if path.suffix == ".json":
+        return read_pir(path)
     try:
         return ov.Core().read_model(path)
     except Exception as error:  # a damaged file may make OpenVINO raise anything

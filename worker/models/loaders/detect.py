@@ -33,6 +33,7 @@ def detect_loader(path: Path, recognises: Callable[[str], bool]) -> str:
         return _of_folder(path)
     if len(candidates := readers(path.suffix)) > 1:
         candidates = [name for name in candidates if recognises(name)]
+    candidates = candidates or [name for name, loader in LOADERS.items() if loader.detects(path)]
     if candidates:
         return candidates[0]
     refused.refuse(path, suffixes())

@@ -30,7 +30,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     ".pdopt": ("an optimiser's state of PaddlePaddle", "set SOURCE= to the .pdmodel that paddle.jit.save writes"),
     ".pdiparams": (
         "the weights of a network of PaddlePaddle",
-        "set SOURCE= to the .pdmodel beside it, or to an .onnx that paddle2onnx makes",
+        "copy the .pdmodel or .json that was saved with them to the same folder",
     ),
     **dict.fromkeys(
         (".caffemodel", ".prototxt"), ("a network of Caffe", "convert it to ONNX, such as with caffe2onnx")
@@ -63,16 +63,10 @@ REFUSED: dict[str, tuple[str, str]] = {
     ".gz": ("an archive", "unpack it with `tar xf`, and set SOURCE= to the model inside"),
     ".tgz": ("an archive", "unpack it with `tar xf`, and set SOURCE= to the model inside"),
 }
-PIR = (
-    "a network of PaddlePaddle 3 in its new format",
-    "export it to ONNX with `paddle2onnx --model_dir DIR --model_filename inference.json --params_filename "
-    "inference.pdiparams --save_file net.onnx`, or save it as .pdmodel with FLAGS_enable_pir_api=0 set",
-)
 TENSORFLOW_JS = (
     "a network of TensorFlow.js",
     "set SOURCE= to the Keras or SavedModel that it was made from",
 )
-PIR_MAGIC = "pir"
 
 
 def refuse(path: Path, known: Iterable[str]) -> None:
@@ -103,8 +97,6 @@ def _of_json(file: Path) -> tuple[str, str] | None:
         return None
     if not isinstance(content, dict):
         return None
-    if (content.get("base_code") or {}).get("magic") == PIR_MAGIC:
-        return PIR
     return TENSORFLOW_JS if "weightsManifest" in content else None
 
 

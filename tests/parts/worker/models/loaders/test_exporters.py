@@ -14,6 +14,7 @@ from tests.options import model_add
 from worker.contract.fields import ModelError
 from worker.engines import load_engine
 from worker.models.folder import ModelFolder, read_folder, verify_files
+from worker.models.labels import activate
 
 Capture = pytest.CaptureFixture[str]
 EXACT, QUANTISED = 1e-5, 0.01  # of a score; OpenVINO rounds the steps of a quantised network at other places
@@ -86,14 +87,19 @@ def test_a_grey_network_of_keras_takes_grey_images(tensorflow: Path, tmp_path: P
         assert scores(folder, pixels, engine) == pytest.approx(expected, abs=EXACT)
 
 
-@pytest.mark.parametrize("name", ["pdmodel", "pdmodel/inference.pdmodel"])
-def test_networks_of_paddlepaddle_answer_as_paddlepaddle_does(name: str, paddle: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "name", ["pdmodel", "pdmodel/inference.pdmodel", "pir", "pir/inference.json", "pir/inference.pdiparams"]
+)
+def test_both_formats_of_paddlepaddle_answer_as_paddlepaddle_does(name: str, paddle: Path, tmp_path: Path) -> None:
     folder = added(paddle / name, tmp_path / "added", labelled=False)
     assert folder.output.labels.names == {"en": ("cat", "dog", "tea")}  # of inference.yml beside the network
     geometry = folder.input.geometry
     assert (geometry.size, geometry.resize, geometry.interpolation) == ((SIZE, SIZE), SIZE + 4, "bilinear")
     assert (folder.input.mean, folder.input.std) == IMAGENET
-    expected = np.load(paddle / ANSWERS)["pdmodel"]
+    expected = np.load(paddle / ANSWERS)[name.partition("/")[0]]
+    if name == "transformer":  # without a softmax of its own
+        assert folder.output.activation == "softmax"
+        expected = activate(expected, "softmax")
     assert scores(folder, np.load(paddle / PIXELS)) == pytest.approx(expected, abs=EXACT)
 
 
@@ -126,3 +132,16 @@ def test_a_network_of_paddlepaddle_without_its_weights_is_refused(paddle: Path, 
     shutil.copy(paddle / "pdmodel/inference.pdmodel", tmp_path)
     with pytest.raises(ModelError, match=r"inference\.pdiparams: not found; inference\.pdmodel needs it"):
         added(tmp_path / "inference.pdmodel", tmp_path / "added")
+
+
+def test_an_operation_that_is_not_translated_is_named(paddle: Path, tmp_path: Path) -> None:
+    shutil.copytree(paddle / "pir", tmp_path / "pir")
+    graph = tmp_path / "pir/inference.json"
+    graph.write_text(graph.read_text().replace("1.hardswish", "1.fft_c2c"))
+    with pytest.raises(
+        ModelError, match=r"inference\.json: has operations that are not read here, fft_c2c: export it to"
+    ):
+        added(tmp_path / "pir", tmp_path / "added", labelled=False)
+    graph.write_text("{}")
+    with pytest.raises(ModelError, match=r"inference\.json: not a network of PaddlePaddle that can be read: "):
+        added(tmp_path / "pir", tmp_path / "added2", labelled=False)

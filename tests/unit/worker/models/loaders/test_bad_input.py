@@ -65,8 +65,8 @@ def test_a_folder_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
         "F/m: cannot tell what kind of model this is; needed network.py (checkpoint), open_clip_config.json, or "
         "config.json with model_type clip, chinese_clip, siglip (zero_shot), config.json with model_type "
         "(transformers), config.json with architecture (timm), pytorch_model.pt (modelscope), "
-        "openvino_model.xml (openvino), model.onnx (onnx), saved_model.pb (tensorflow), or a .pt2, .xml, "
-        ".onnx, .tflite, .pb, .pdmodel file: name the loader"
+        "openvino_model.xml (openvino), model.onnx (onnx), saved_model.pb (tensorflow), NAME.json and "
+        "NAME.pdiparams (paddle), or a .pt2, .xml, .onnx, .tflite, .pb, .pdmodel file: name the loader"
     )
 
 

@@ -81,6 +81,7 @@ def test_timm_gets_the_weights_in_its_own_format() -> None:
             ["inference.pdmodel", "inference.pdiparams", "inference.pdiparams.info"],
             ["inference.pdiparams", "inference.pdmodel"],
         ),
+        (["inference.json", "inference.pdiparams"], ["inference.json", "inference.pdiparams"]),
         (["net.tflite", "README.md"], ["net.tflite"]),
         (["model.safetensors", "onnx/model.onnx"], ["model.safetensors"]),
     ],
