@@ -11,6 +11,7 @@ from worker.models.loaders.companion_files import companion_files
 from worker.models.loaders.tensor_layout import BATCHED, NCHW, NHWC, Sides, find_layout
 
 BYTE_TYPES = ("u8", "i8")
+UNKNOWN_OPERATION = "No conversion rule found"  # in OpenVINO's reasons
 SINK = "/sink_port_"  # OpenVINO appends it to the name of an ONNX output
 
 
@@ -31,7 +32,9 @@ def read(path: Path) -> ov.Model:
     try:
         return ov.Core().read_model(path)
     except Exception as error:  # a damaged file may make OpenVINO raise anything
-        raise ModelError(f"{path}: not a network that OpenVINO can read: {reason_of(error)}; copy it again") from error
+        unknown = UNKNOWN_OPERATION in str(error)
+        remedy = "export it with ONNX's own operations, an int8 one in QDQ format" if unknown else "copy it again"
+        raise ModelError(f"{path}: not a network that OpenVINO can read: {reason_of(error)}; {remedy}") from error
 
 
 def reason_of(error: Exception) -> str:

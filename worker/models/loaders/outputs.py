@@ -8,8 +8,9 @@ import openvino as ov
 from worker.contract.fields import ModelError
 from worker.models.loaders.graph import name_of
 
-# Operations that leave the scores as they are, or only restore what quantisation rounded.
+# Operations that leave the scores as they are, or round them.
 PASSING = ("Convert", "FakeQuantize", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Clamp", "Result")
+QUANTISING, DEQUANTISING = "FakeQuantize", ("Multiply", "Subtract")
 SOFTMAX, SIGMOID, RAW = "Softmax", "Sigmoid", ""
 
 
@@ -89,10 +90,15 @@ def _read(port: ov.Output) -> GraphOutput:
 
 
 def _activation_inside(port: ov.Output) -> str:
-    node = port.get_node()
-    while node.get_type_name() in PASSING and node.get_input_size():
+    node, scaled = port.get_node(), False
+    while (kind := node.get_type_name()) in (*PASSING, *DEQUANTISING):
+        if kind in DEQUANTISING:
+            scaled = True
+        elif kind == QUANTISING:  # what was scaled is what this rounded to whole numbers
+            scaled = False
         node = node.input_value(0).get_node()
-    kind = node.get_type_name()
+    if scaled:
+        return RAW
     if kind == SIGMOID:
         return SIGMOID
     return SOFTMAX if kind == SOFTMAX or (kind == "Divide" and _divides_by_own_sum(node)) else RAW

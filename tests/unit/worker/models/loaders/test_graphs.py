@@ -10,6 +10,7 @@ import numpy as np
 import openvino as ov
 import pytest
 from onnx import TensorProto
+from onnxruntime.quantization import QuantFormat, quantize_static
 
 from scripts.models.tools import add
 from scripts.models.tools.prepare.converters import onnxruntime, openvino
@@ -23,7 +24,7 @@ from worker.decode import Geometry
 from worker.engines import load_engine
 from worker.models.folder import ModelFolder, read_folder, verify_files
 from worker.models.labels import activate
-from worker.models.loaders import describe
+from worker.models.loaders import describe, exported
 from worker.models.loaders.tensor_layout import find_layout, layout_for
 
 Capture = pytest.CaptureFixture[str]
@@ -180,6 +181,28 @@ def test_an_activation_inside_is_not_applied_again(name: str, labels: Path, tmp_
     for engine in ("openvino", "onnxruntime"):
         scores = folder.output.scores(inferred(folder, engine, PIXELS))
         assert scores == pytest.approx(activate(logits, kind), abs=CLOSE)
+
+
+@pytest.mark.parametrize(("format", "loads"), [(QuantFormat.QDQ, True), (QuantFormat.QOperator, False)])
+def test_a_network_that_is_int8_already_is_served_as_it_is(
+    format: QuantFormat, loads: bool, labels: Path, tmp_path: Path
+) -> None:
+    spec = of("NHWC", tail=[SOFTMAX], outputs=[SCORES])
+    exact = write_onnx(tmp_path / "net.onnx", spec)
+    found = describe(exact)
+    values = (PIXELS.astype(np.float32) / 255 - np.array(found.mean, np.float32)) / np.array(found.std, np.float32)
+    samples = onnxruntime.Samples("x", (value[None] for value in values))
+    quantize_static(exact, tmp_path / "int8.onnx", samples, quant_format=format)
+    if not loads:
+        with pytest.raises(ModelError, match=r"; export it with ONNX's own operations, an int8 one in QDQ format"):
+            added(tmp_path / "int8.onnx", labels)
+        return
+    folder = added(tmp_path / "int8.onnx", labels)
+    assert folder.output.activation == "none"
+    assert exported.is_quantised(folder.weights)
+    expected = by_reference(exact, spec, PIXELS, values, "p")
+    for engine in ("openvino", "onnxruntime"):
+        assert inferred(folder, engine, PIXELS) == pytest.approx(expected, abs=CLOSE_INT8)
 
 
 def test_of_several_outputs_the_one_that_fits_the_labels_is_taken_and_said(
