@@ -1,7 +1,7 @@
 """Read labels and preprocessing from the files that exporters write beside a network.
 
-They are config.json and preprocessor_config.json of transformers and optimum, config.json of timm, and inference.yml
-of PaddleClas.
+They are config.json and preprocessor_config.json of transformers and optimum, config.json of timm, inference.yml of
+PaddleClas, and metadata.yaml of Ultralytics.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,8 @@ from worker.decode import Geometry
 from worker.models.labels import SIGMOID, SOFTMAX
 from worker.models.loaders import imagenet_labels
 
-PADDLE_SETTINGS = "inference.yml"
+PADDLE_SETTINGS, ULTRALYTICS_SETTINGS = "inference.yml", "metadata.yaml"
+CLASSIFY = "classify"  # Ultralytics' name of the task
 SUBFOLDERS = ("onnx", "openvino")  # networks may lie in one of these, below their settings
 BYTE_RANGE = 255.0
 
@@ -42,6 +43,8 @@ def settings_beside(network: Path) -> Settings | None:
     folder = network.parent
     if folder.name in SUBFOLDERS and (folder.parent / CONFIG).is_file():
         folder = folder.parent
+    if (folder / ULTRALYTICS_SETTINGS).is_file():
+        return _of_ultralytics(folder / ULTRALYTICS_SETTINGS)
     if (folder / PADDLE_SETTINGS).is_file():
         return _of_paddle(folder / PADDLE_SETTINGS)
     config = read_json(folder / CONFIG) if (folder / CONFIG).is_file() else {}
@@ -89,6 +92,32 @@ def _of_timm(config: Mapping[str, Any], folder: Path) -> Settings:
     classes = config.get("num_classes") or stated.get("num_classes") or 0
     labels = imagenet_labels.imagenet(english) if english else imagenet_labels.of_classes(classes)
     return Settings(CONFIG, geometry, mean, std, labels)
+
+
+def _of_ultralytics(path: Path) -> Settings | None:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or not content.keys() >= {"task", "names", "imgsz"}:
+            return None  # a file of another tool
+        return ultralytics_settings(path, content["task"], content["names"], content["imgsz"])
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path}: not valid YAML: {error}; export the model again") from error
+
+
+def ultralytics_settings(source: Path, task: str, names: Any, sides: Any) -> Settings:
+    """Return the settings of an Ultralytics classifier: its labels, and the preprocessing of its classify_transforms.
+
+    Raise ModelError, naming `source`, if it is of another task.
+    """
+    if task != CLASSIFY:
+        raise ModelError(f"{source}: says task {task}, needed {CLASSIFY}: export a classifier (-cls)")
+    try:
+        labels = tuple(str(names[index]) for index in sorted(names))
+        height, width = sides
+    except (TypeError, ValueError, KeyError) as error:
+        raise ModelError(f"{source}: its names or imgsz cannot be read: {error}; export the model again") from error
+    geometry = Geometry((height, width), height if height == width else None, "bilinear")
+    return Settings(source.name, geometry, (0.0,) * 3, (1.0,) * 3, {"en": labels})
 
 
 def _of_paddle(path: Path) -> Settings:

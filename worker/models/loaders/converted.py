@@ -18,6 +18,7 @@ from worker.models.loaders.companion_settings import settings_beside
 from worker.models.loaders.exported import describe_graph
 from worker.models.loaders.graph import reason_of
 from worker.models.loaders.lfs import refuse_pointer
+from worker.models.loaders.metadata_inside import labels_inside
 from worker.models.loaders.pir import read_pir
 
 CONVERTED = "model.xml"  # with its weights in model.bin
@@ -33,10 +34,12 @@ def describe(path: Path, architecture: str) -> Description:
     def write(folder: Path) -> None:
         ov.save_model(network, folder / CONVERTED, compress_to_fp16=False)
 
+    labels = description.labels or labels_inside(main)
     note = f"   converted from {main.name} to {CONVERTED}"
     return replace(
-        description, loader="openvino", weights=CONVERTED, files={}, write=write, notes=(note, *description.notes)
-    )
+        description, loader="openvino", weights=CONVERTED, files={}, labels=labels, write=write,
+        notes=(note, *description.notes),
+    )  # fmt: skip
 
 
 def with_real_outputs(network: ov.Model) -> ov.Model:

@@ -19,6 +19,7 @@ from worker.models.loaders.channels import RGB, normalisation
 from worker.models.loaders.companion_files import companion_files
 from worker.models.loaders.companion_settings import Settings, settings_beside
 from worker.models.loaders.graph import GraphInput, read, read_input
+from worker.models.loaders.metadata_inside import settings_inside
 from worker.models.loaders.normalised_inside import value_range
 from worker.models.loaders.outputs import RAW, choose_output, read_outputs
 
@@ -36,7 +37,7 @@ def describe(path: Path, architecture: str) -> Description:
     main, notes = _find_graph(path)
     loader = next(name for name in ("onnx", "openvino") if main.suffix in LOADERS[name].suffixes)
     weights, network = companion_files(main), read(main)
-    description = describe_graph(network, main, settings_beside(main))
+    description = describe_graph(network, main, settings_beside(main) or settings_inside(network, main))
     files = {file.name: file for file in (main, *weights)}
     return replace(description, loader=loader, weights=main.name, files=files, notes=(*notes, *description.notes))
 

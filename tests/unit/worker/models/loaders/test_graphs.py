@@ -304,6 +304,27 @@ def test_normalisation_inside_the_network_is_not_done_before_it(name: str, tmp_p
     assert found.notes == (() if expected else (assumed,))
 
 
+NAMES = {0: "cat", 1: "dog", 2: "tea"}
+METADATA = {"task": "classify", "names": str(NAMES), "imgsz": f"[{SIZE}, {SIZE}]", "stride": "1"}
+
+
+@pytest.mark.parametrize("inside", [True, False], ids=["in the file", "in metadata.yaml"])
+def test_what_ultralytics_writes_with_a_classifier_is_followed(inside: bool, tmp_path: Path) -> None:
+    spec = of("NCHW", tail=[SOFTMAX], outputs=[SCORES], metadata=METADATA if inside else {})
+    write_onnx(tmp_path / "best.onnx", spec)
+    if not inside:
+        (tmp_path / "metadata.yaml").write_text(f"task: classify\nimgsz: [{SIZE}, {SIZE}]\nnames: {NAMES}\n")
+    found = describe(tmp_path / "best.onnx")
+    assert (found.mean, found.std) == ((0.0,) * 3, (1.0,) * 3)
+    assert found.geometry == Geometry((SIZE, SIZE), SIZE, "bilinear")
+    assert found.labels == {"en": ("cat", "dog", "tea")}
+    assert found.notes == ()
+    write_onnx(tmp_path / "box.onnx", replace(spec, metadata=METADATA | {"task": "detect"}))
+    if inside:
+        with pytest.raises(ModelError, match=r"box\.onnx: says task detect, needed classify: export a classifier"):
+            describe(tmp_path / "box.onnx")
+
+
 @pytest.mark.parametrize(
     ("sides", "layout"),
     [
