@@ -15,7 +15,7 @@ MODEL = $(IMAGES) \
   --mean="$(call option,MEAN)" --std="$(call option,STD)" --size "$(call option,SIZE)" \
   --resize "$(call option,RESIZE)" --interpolation "$(call option,INTERPOLATION)" \
   --activation "$(call option,ACTIVATION)" --range="$(call option,RANGE)" --background "$(call option,BACKGROUND)" \
-  --labels "$(call option,LABELS)" \
+  --labels "$(call option,LABELS)" --output "$(call option,OUTPUT)" \
   --retired "$(foreach one,$(filter LABELS_%,$(.VARIABLES)),$(if $(call option,$(one)),$(one)=$($(one))))" \
   --templates "$(call option,TEMPLATES)" \
   $(if $(call option,TRUST_CODE),--trust-code) $(if $(call option,FORCE),--force)

@@ -16,13 +16,16 @@ from typing import Concatenate, ParamSpec
 import torch
 
 from scripts.cluster.config import ROOT
-from scripts.host.environments import DEV
+from scripts.host.environments import DEV, EXPORTERS
 
 Options = ParamSpec("Options")
 Maker = Callable[Concatenate[Path, Options], Path]
 
 CACHE = ROOT / ".pytest_cache/folders"
-SOURCES = (ROOT / "tests/folders.py", Path(__file__), ROOT / "worker/models/torchvision_ops.py", *DEV.locks)
+SOURCES = (
+    ROOT / "tests/folders.py", *sorted((ROOT / "tests/exporters").glob("*.py")), Path(__file__),
+    ROOT / "worker/models/torchvision_ops.py", *DEV.locks, *EXPORTERS.locks,
+)  # fmt: skip
 ACTIVE: list[bool] = []  # not empty while a folder is being made
 PINNED_MODULES = ("tests.folders", "torch.nn.")  # modules of network classes that SOURCES and the locks pin
 

@@ -63,6 +63,7 @@ LOCKS = (
     Lock("scripts/requirements/tools.in", "scripts/requirements/tools.txt", local_builds=True),
     Lock("scripts/requirements/peers.in", "scripts/requirements/peers.txt", local_builds=True),
     Lock("tests/requirements.in", "tests/requirements.txt", local_builds=True),
+    Lock("tests/requirements-exporters.in", "tests/requirements-exporters.txt", local_builds=False),
 )
 
 

@@ -70,6 +70,7 @@ TOOLS = Environment(
 PEERS = Environment(VENVS / "peers", (ROOT / "scripts/requirements/peers.txt",), torch=True, parent=SERVE_TORCH)
 LOCK = Environment(VENVS / "lock", (ROOT / "scripts/requirements/lock.txt",))
 DEV = Environment(VENVS / "dev", (ROOT / "tests/requirements.txt",), torch=True, parent=TOOLS)
+EXPORTERS = Environment(VENVS / "exporters", (ROOT / "tests/requirements-exporters.txt",))
 
 
 def serving(engine: EngineDeclaration) -> Environment:

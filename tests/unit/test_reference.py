@@ -115,7 +115,7 @@ EXAMPLE: dict[str, Any] = {  # every key that the reader knows; no network is re
         "tiles": {"size": 8, "stride": 4, "merge": "max"},
     },
     "output": {
-        "activation": "softmax", "top_k": 2, "threshold": 0.1, "unsure_below": 0.2,
+        "activation": "softmax", "tensor": "y", "top_k": 2, "threshold": 0.1, "unsure_below": 0.2,
         "labels": {"en": "en.txt", "zh": "zh.txt"},
         "groups": [{"name": "state", "classes": [2, 3], "activation": "sigmoid", "threshold": 0.4}],
     },

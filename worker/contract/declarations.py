@@ -94,12 +94,14 @@ class LoaderDeclaration:
     module: str = ""
     format: str = TORCH  # of its networks: engines may run it directly; only TORCH can be converted
     suffixes: tuple[str, ...] = ()  # of single files that it reads
-    detects: Callable[[Path], bool] = _detects_nothing  # whether it reads a folder, by file names and configuration
+    # Whether it reads a folder, or a file with none of the suffixes, by file names and configuration.
+    detects: Callable[[Path], bool] = _detects_nothing
     marker: str = ""  # description of what `detects` looks for, for messages
     needs_architecture: bool = False
     can_refit: bool = False  # whether CHANNELS may adapt the first layer to images other than RGB
     reads_texts: bool = False  # whether its networks compare images with texts, which needs torch on every engine
     described_by: str = ""  # the file that describes the preprocessing: model-verify compares it with [input]
+    converted_to: str = ""  # the loader of the network that model-add converts it to; "" if it is served as it is
     settings: tuple[str, ...] = ()  # fnmatch patterns of files other than weights that model-fetch downloads
     weights: tuple[str, ...] = ()  # regular expressions of weights: model-fetch downloads the first that matches
 

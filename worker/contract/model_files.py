@@ -7,6 +7,11 @@ from typing import Any
 from worker.contract.fields import ModelError
 
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
+# A network in a folder of other files, in the order of choice: exact ones before quantised ones.
+GRAPHS = (
+    "openvino_model.xml", "openvino/openvino_model.xml", "model.onnx", "onnx/model.onnx",
+    "model_quantized.onnx", "onnx/model_quantized.onnx",
+)  # fmt: skip
 STATE_DICTS = (".safetensors", ".pth", ".pt", ".th", ".ckpt", ".bin", ".tar")
 
 
@@ -26,3 +31,10 @@ def read_json(path: Path) -> dict[str, Any]:
 def read_config(folder: Path) -> dict[str, Any]:
     """Return the content of config.json in `folder`, {} if there is no such file. Raise ModelError if it is broken."""
     return read_json(folder / CONFIG) if (folder / CONFIG).is_file() else {}
+
+
+def holds_graph_alone(folder: Path) -> bool:
+    """Return whether `folder` holds one of GRAPHS, but no weights that torch reads."""
+    if any(file.suffix in STATE_DICTS and not file.with_suffix(".xml").is_file() for file in folder.iterdir()):
+        return False
+    return any((folder / name).is_file() for name in GRAPHS)

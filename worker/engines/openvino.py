@@ -1,7 +1,7 @@
 """The OpenVINO engine: run a prepared network, with the normalisation of bytes built into its graph."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +13,16 @@ from worker.contract.fields import ModelError
 from worker.engines.batch import BYTE_RANGE, Inputs, fill, fitting_size
 from worker.engines.runner import Task
 from worker.models.input import Input
-from worker.models.loaders.exported import read
+from worker.models.loaders import graph
+from worker.models.loaders.tensor_layout import layout_for
 
 log = logging.getLogger(__name__)
 
 
 def open_network(task: Task) -> "OpenVinoEngine":
     """Open the network of `task`; raise ModelError if OpenVINO cannot read it."""
-    return OpenVinoEngine(task.network, task.folder.input, task.precision, task.batch_sizes, task.threads, task.cache)
+    folder, options = task.folder, _options(task.precision, task.threads) | _cache_options(task.precision, task.cache)
+    return OpenVinoEngine(task.network, folder.input, task.batch_sizes, options, folder.output.tensor)
 
 
 def require_support(precision: str) -> None:
@@ -30,28 +32,41 @@ def require_support(precision: str) -> None:
 
 
 class OpenVinoEngine:
-    """Run a network file (normalised float32 NCHW -> logits) on uint8 images [H, W, C]."""
+    """Run a network file (normalised images -> logits) on uint8 images [H, W, C].
+
+    `tensor` names the output that has the logits, "" if there is one. A network that takes one batch size alone is run
+    as often as a batch needs.
+    """
 
     def __init__(
         self,
         network: Path,
         model_input: Input,
-        precision: str,
         batch_sizes: Sequence[int],
-        threads: int,
-        cache: str = "",
+        options: Mapping[str, object],
+        tensor: str = "",
     ) -> None:
-        model = with_preprocessing(read(network), model_input)
-        core, options = ov.Core(), _options(precision, threads) | _cache_options(precision, cache)
+        model = graph.with_batch(graph.with_output(graph.read(network), tensor, network))
+        self._fixed, core = graph.fixed_batch(model), ov.Core()
         # A graph of fixed shape is planned once. A dynamic one would be planned again for every new size, and one
         # graph for all sizes runs a single image 2 to 30% slower.
         self._batches = {}
-        for size in batch_sizes:
-            model.reshape([size, *model_input.shape])
-            self._batches[size] = _Batch(core.compile_model(model, "CPU", options).create_infer_request())
+        try:
+            model = with_preprocessing(model, model_input)
+            for size in (self._fixed,) if self._fixed else batch_sizes:
+                model.reshape([size, *model_input.shape])
+                self._batches[size] = _Batch(core.compile_model(model, "CPU", dict(options)).create_infer_request())
+        except RuntimeError as error:
+            raise ModelError(
+                f"{network}: cannot take images of {list(model_input.shape)} [height, width, channels]: "
+                f"{graph.reason_of(error)}; set [input] size and channels to what it takes"
+            ) from error
 
     def infer(self, images: Inputs) -> np.ndarray:
         """Return float32 logits [N, classes] of uint8 `images`, each [H, W, C]."""
+        if self._fixed:
+            batch, step = self._batches[self._fixed], self._fixed
+            return np.concatenate([batch.run(images[start : start + step]) for start in range(0, len(images), step)])
         return self._batches[fitting_size(self._batches, images)].run(images)
 
 
@@ -69,15 +84,19 @@ class _Batch:
     def run(self, images: Inputs) -> np.ndarray:
         fill(self._images, images)
         self._request.infer()
-        logits: np.ndarray = self._request.get_output_tensor(0).data[: len(images)].copy()
-        return logits
+        logits: np.ndarray = self._request.get_output_tensor(0).data.reshape(len(self._images), -1)
+        return logits[: len(images)].copy()
 
 
 def with_preprocessing(network: ov.Model, model_input: Input) -> ov.Model:
-    """Return `network` (normalised float32 NCHW -> logits) changed to take uint8 NHWC and return float32 logits."""
+    """Return `network` (normalised images -> logits) changed to take uint8 NHWC and return float32 logits.
+
+    The network's own input may be NCHW or NHWC and of any type, to which the normalised values are converted.
+    """
+    layout = graph.stated_layout(network) or layout_for(graph.image_sides(network), model_input.shape)
     steps = PrePostProcessor(network)
     steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
-    steps.input().model().set_layout(ov.Layout("NCHW"))
+    steps.input().model().set_layout(ov.Layout(layout))
     convert = steps.input().preprocess().convert_element_type(ov.Type.f32)
     convert.mean([value * BYTE_RANGE for value in model_input.mean])
     convert.scale([value * BYTE_RANGE for value in model_input.std])

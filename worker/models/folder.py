@@ -8,7 +8,7 @@ from worker.contract.engine import EngineSpec, read_engine
 from worker.contract.fields import ModelError, TomlReader, read_toml
 from worker.contract.files import sha256
 from worker.contract.litter import is_litter
-from worker.contract.loaders import LOADERS
+from worker.contract.loaders import LOADERS, loaders_with
 from worker.models.input import Input, read_input
 from worker.models.output import Golden, read_golden, read_output
 from worker.models.scores import Output
@@ -70,7 +70,7 @@ def verify_files(folder: ModelFolder) -> None:
 
 
 def _parse(reader: TomlReader, path: Path) -> ModelFolder:
-    loader = reader.choice("loader", LOADERS)
+    loader = reader.choice("loader", loaders_with(converted_to=""))
     declaration = LOADERS[loader]
     name, version = reader.text("name"), reader.text("version")
     description, licence = reader.description("description"), reader.text("licence", "")

@@ -31,7 +31,8 @@ def read_output(reader: TomlReader, path: Path) -> Output:
         reader.fault("top_k", f"must be at least 1, found {top_k}")
     groups = _groups(reader, labels.count)
     unsure_below = _fraction(reader, "unsure_below", 0.0) if reader.has("unsure_below") else None
-    return Output(activation, labels, top_k, _fraction(reader, "threshold", THRESHOLD), groups, unsure_below)
+    threshold, tensor = _fraction(reader, "threshold", THRESHOLD), reader.text("tensor", "")
+    return Output(activation, labels, top_k, threshold, groups, unsure_below, tensor)
 
 
 def read_golden(reader: TomlReader, path: Path, output: Output) -> Golden:

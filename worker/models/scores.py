@@ -28,6 +28,7 @@ class Group:
 class Output:
     """How logits become scores, the labels of the classes, and the defaults of a request's top_k and threshold.
 
+    `tensor` names the network's output that has the logits; "" stands for its only one.
     An answer whose best score is below `unsure_below` is not confident; None if the model defines no such score.
     """
 
@@ -37,6 +38,7 @@ class Output:
     threshold: float = THRESHOLD
     groups: tuple[Group, ...] = ()
     unsure_below: float | None = None
+    tensor: str = ""
 
     @cached_property
     def main(self) -> np.ndarray:

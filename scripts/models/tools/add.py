@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from scripts.base.console import say, step
@@ -27,6 +27,7 @@ from worker.models.folder import read_folder, verify_files
 from worker.models.golden import check_golden
 from worker.models.labels import Labels, activate
 from worker.models.loaders import Description, describe
+from worker.models.loaders.exported import with_chosen_output
 from worker.models.output import Golden
 from worker.models.zero_shot import ZeroShot
 
@@ -56,6 +57,10 @@ def add(out: Path, options: AddModelOptions) -> None:
     labels = _labels(description, files, source)
     if description.classes:
         check_label_count(labels, description.classes)
+    if description.outputs:
+        chosen = with_chosen_output(description, options.output, labels.count)
+        _print_notes(chosen.notes[len(description.notes) :])
+        description = with_values(chosen, values)
     zero_shot = zero_shot_for(description, labels, templates)
     step("copying")
     _copy(description, out, link=bool(options.origin))
@@ -83,7 +88,11 @@ def _print_description(description: Description, detected: bool, assumed: bool) 
     mean, std = ([round(value, 4) for value in values] for values in (description.mean, description.std))
     channels = {1: "grey, ", 3: ""}.get(len(mean), f"{len(mean)} channels, ")
     say(f"   input {size}, {channels}{crop}, {geometry.interpolation}, mean {mean}, std {std}")
-    for note in (*description.notes, *([ASSUMED] if assumed else ())):
+    _print_notes([*description.notes, *([ASSUMED] if assumed else ())])
+
+
+def _print_notes(notes: Iterable[str]) -> None:
+    for note in notes:
         say(f"   {note}")
 
 
@@ -95,8 +104,7 @@ def _labels(description: Description, files: Sequence[tuple[str, Path]], source:
     names = {language: lines for language, lines in description.labels.items() if lines}
     for language, file in files:
         names[language], notes = read_label_file(file, language, description.classes)
-        for note in notes:
-            say(f"   {note}")
+        _print_notes(notes)
     if not any(names.values()):
         count = f", {description.classes} in all" * bool(description.classes)
         raise ModelError(f"{source}: found no labels: set LABELS={EXAMPLE} or one of them, one label a line{count}")
@@ -125,6 +133,8 @@ def _copy(description: Description, out: Path, link: bool) -> None:
                 target.write(chunk)
                 if size >= SLOW_BYTES:
                     say(f"      {target.tell() / size:.0%}")
+    if description.write:
+        description.write(out)
 
 
 def _record_answer(

@@ -72,6 +72,7 @@ def _download(plan: Plan, folder: Path) -> None:
             f"   {number}/{len(missing)} {remote.path}" + ("" if remote.size is None else f", {megabytes(remote.size)}")
         )
         path.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         plan.get(remote, folder)
         digests.check(path, remote)
 

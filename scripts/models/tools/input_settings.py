@@ -54,7 +54,8 @@ def described_by_file(description: Description) -> bool:
 def is_assumed(description: Description, values: Mapping[str, Any]) -> bool:
     """Return whether the mean and std are only the usual ones of the architecture or of ImageNet."""
     loader = LOADERS[description.loader]
-    stated = described_by_file(description) or loader.reads_texts or (description.labels and loader.needs_architecture)
+    stated = described_by_file(description) or loader.reads_texts or description.states_preprocessing
+    stated = stated or (description.labels and loader.needs_architecture)
     return not stated and not {*NORMALISATION} <= values.keys()
 
 

@@ -74,7 +74,8 @@ def input_table(description: Description) -> dict[str, Any]:
 
 def output_table(description: Description, languages: Iterable[str], **extra: Any) -> dict[str, Any]:
     labels = {language: labels_file(language) for language in languages}
-    return {"activation": description.activation, **extra, "labels": labels}
+    tensor = {"tensor": description.tensor} if description.tensor else {}
+    return {"activation": description.activation, **tensor, **extra, "labels": labels}
 
 
 def golden_table(golden: Golden) -> dict[str, Any]:

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from worker.contract.declarations import LoaderDeclaration
-from worker.contract.model_files import CONFIG, read_config
+from worker.contract.model_files import CONFIG, holds_graph_alone, read_config
 
 
 def _detects(folder: Path) -> bool:
-    return "architecture" in read_config(folder)
+    return "architecture" in read_config(folder) and not holds_graph_alone(folder)
 
 
 LOADER = LoaderDeclaration(

@@ -3,12 +3,14 @@
 from pathlib import Path
 
 from worker.contract.declarations import LoaderDeclaration
-from worker.contract.model_files import CONFIG, PREPROCESSOR, read_config
+from worker.contract.model_files import CONFIG, PREPROCESSOR, holds_graph_alone, read_config
 
 
 def _detects(folder: Path) -> bool:
     known = read_config(folder)
-    return "model_type" in known and "architecture" not in known  # a config.json with both is timm's
+    if "model_type" not in known or "architecture" in known:  # a config.json with both is timm's
+        return False
+    return not holds_graph_alone(folder)
 
 
 LOADER = LoaderDeclaration(

@@ -7,7 +7,7 @@ files with the same suffix.
 """
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +23,7 @@ from worker.models.loaders import adapters, detect
 if TYPE_CHECKING:
     import torch
 
+    from worker.models.loaders.outputs import GraphOutput
     from worker.models.zero_shot import TextTower
 
 
@@ -41,8 +42,12 @@ class Description:
     activation: str
     classes: int = 0  # the number of outputs; 0 if it is not known
     input: Mapping[str, Any] = field(default_factory=dict)  # further keys of model.toml's [input]
-    notes: tuple[str, ...] = ()  # what was taken from a checkpoint, for the user
     text_language: str = ""  # of a zero-shot network: the language that its text tower reads
+    outputs: tuple["GraphOutput", ...] = ()  # of an exported network
+    tensor: str = ""  # the output that has the scores, where there are several
+    write: Callable[[Path], None] | None = None  # writes the weights into the new folder, converted from another format
+    states_preprocessing: bool = False  # whether an exported network states its own preprocessing
+    notes: tuple[str, ...] = ()  # what the user should know, a line each
 
 
 def describe(path: Path, loader: str | None = None, architecture: str = "", channels: int | None = None) -> Description:

@@ -7,7 +7,7 @@ from worker.contract.fields import ModelError
 from worker.contract.litter import is_litter
 from worker.contract.loaders import LOADERS
 from worker.contract.model_files import STATE_DICTS
-from worker.models.loaders import content
+from worker.models.loaders import content, refused
 
 
 def resolve_snapshot(path: Path) -> Path:
@@ -38,8 +38,10 @@ def detect_loader(path: Path, recognises: Callable[[str], bool]) -> str:
     candidates = readers(path.suffix) or (readers(STATE_DICTS[0]) if content.is_weights(path) else [])
     if len(candidates) > 1:
         candidates = [name for name in candidates if recognises(name)]
+    candidates = candidates or [name for name, loader in LOADERS.items() if loader.detects(path)]
     if candidates:
         return candidates[0]
+    refused.refuse(path, suffixes())
     raise ModelError(f"{path}: not a known kind of file; needed {', '.join(suffixes())}, or a folder")
 
 
@@ -80,6 +82,7 @@ def _of_folder(path: Path, recognises: Callable[[str], bool]) -> str:
         return kinds.pop()
     if not kinds and sum(file.suffix in STATE_DICTS for file in _files(path)) == 1:
         return detect_loader(find_file(path, STATE_DICTS), recognises)
+    refused.refuse(path, suffixes())
     markers = ", ".join(f"{loader.marker} ({name})" for name, loader in LOADERS.items() if loader.marker)
     raise ModelError(
         f"{path}: cannot tell what kind of model this is; "

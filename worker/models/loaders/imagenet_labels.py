@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from worker.models import torchvision_ops
+
 IMAGENET_CLASSES = 1000
 IMAGENET_ZH = Path(__file__).parents[2] / "imagenet/imagenet-1k.zh.txt"
 
@@ -21,6 +23,7 @@ def of_classes(classes: int) -> Mapping[str, tuple[str, ...]]:
 
 
 def _categories() -> tuple[str, ...]:
+    torchvision_ops.make_importable()
     from torchvision.models import ResNet18_Weights
 
     return tuple(ResNet18_Weights.DEFAULT.meta["categories"])

@@ -18,7 +18,7 @@ from worker.contract.files import sha256
 from worker.models.folder import ModelFolder, read_folder, verify_files
 from worker.models.golden import check_golden
 from worker.models.loaders import Description, describe, load_network
-from worker.models.loaders.exported import read
+from worker.models.loaders.graph import read
 from worker.models.output import Golden
 
 NAME, VERSION, NETWORK, PRECISION = "photos", "1", "model.xml", "int8"

@@ -23,9 +23,9 @@ def needed_files(source: str, paths: Sequence[str], loader: str = "") -> list[st
     top = [path for path in paths if "/" not in path]
     if loader or PREPROCESSOR in top or OPEN_CLIP_CONFIG not in top:
         top = [path for path in top if path != OPEN_CLIP_CONFIG]
-        weights = _weights(top, [form for form in WEIGHTS if form not in OPEN_CLIP])
+        weights = _weights(paths, [form for form in WEIGHTS if form not in OPEN_CLIP])
     else:
-        weights = _weights(top, WEIGHTS)
+        weights = _weights(paths, WEIGHTS)
     if not weights:
         raise FetchError(
             f"{source}: found {abbreviate(sorted(top)) or 'nothing'}, needed weights such as model.safetensors: "
@@ -38,5 +38,5 @@ def _weights(paths: Sequence[str], formats: Sequence[str]) -> list[str]:
     for pattern in formats:
         if found := [path for path in paths if re.fullmatch(pattern, path)]:
             return found
-    single = [path for path in paths if path.endswith(suffixes())]
+    single = [path for path in paths if "/" not in path and path.endswith(suffixes())]
     return single if len(single) == 1 else []

@@ -25,7 +25,7 @@ class AnonymousConfig(HubConfig):
 def plan(repository: str, revision: str = "") -> Plan:
     """Return a plan for the files that serving needs of a repository; `revision` is a branch, a tag or a commit."""
     api = HubApi(config=AnonymousConfig())
-    listed = api.legacy.list_repo_files(repository, "model", revision or BRANCH, recursive=False)
+    listed = api.legacy.list_repo_files(repository, "model", revision or BRANCH, recursive=True)
     entries: dict[str, dict[str, Any]] = {entry["Path"]: entry for entry in listed if entry.get("Type") != "tree"}
     selected = {path: entries[path] for path in needed_files(f"ms:{repository}", list(entries))}
     # Without the hashes, which the caller checks: the client would download a wrong file three times before it failed.

@@ -33,16 +33,22 @@ def test_every_loader_has_its_module(name: str) -> None:
         ({"config.json": {"model_type": "clip", "architectures": ["CLIPModel"]}}, "zero_shot"),
         ({"config.json": {"model_type": "siglip2"}}, "zero_shot"),
         ({"config.json": {"model_type": "clip", "architectures": ["CLIPForImageClassification"]}}, "transformers"),
-        ({"config.json": {"model_type": "vit"}, "model.onnx": ""}, "transformers"),
+        ({"config.json": {"model_type": "vit"}, "model.onnx": "", "model.safetensors": ""}, "transformers"),
+        ({"config.json": {"model_type": "vit"}, "model.onnx": ""}, "onnx"),
+        ({"config.json": {"model_type": "vit"}, "openvino_model.xml": "", "openvino_model.bin": ""}, "openvino"),
+        ({"config.json": {"architecture": "vit", "model_type": "timm_wrapper"}, "onnx/model.onnx": ""}, "onnx"),
         ({"config.json": {"model_type": "timm_wrapper", "architecture": "vit"}}, "timm"),
         ({"pytorch_model.pt": "", "configuration.json": {}}, "modelscope"),
-        ({"model.onnx": ""}, None),
+        ({"model.onnx": ""}, "onnx"),
+        ({"net.onnx": ""}, None),
+        ({"saved_model.pb": "", "variables/variables.index": ""}, "tensorflow"),
     ],
 )
 def test_the_loader_with_the_lowest_precedence_detects_a_folder(
     tmp_path: Path, files: dict[str, object], loader: str | None
 ) -> None:
     for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(content if isinstance(content, str) else json.dumps(content))
     assert next(iter(detecting(tmp_path)), None) == loader
 
@@ -55,7 +61,10 @@ def test_a_damaged_configuration_is_a_fault(tmp_path: Path) -> None:
 
 def test_loaders_are_selected_by_their_declarations() -> None:
     assert loaders_with(reads_texts=True) == ("zero_shot",)
-    assert set(loaders_with(format=TORCH)) == LOADERS.keys() - {"openvino", "onnx"}
+    assert set(loaders_with(format=TORCH)) == LOADERS.keys() - {
+        "openvino", "onnx", "tflite", "tensorflow", "paddle",
+    }  # fmt: skip
+    assert set(loaders_with(converted_to="openvino")) == {"tflite", "tensorflow", "paddle"}
     assert (format_of("onnx"), format_of("unheard-of")) == ("onnx", TORCH)
     assert (reads_texts("zero_shot"), reads_texts("timm"), reads_texts("unheard-of")) == (True, False, False)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.version_converter
 import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 
@@ -15,6 +16,7 @@ from worker.models.input import Input
 EXAMPLE_IMAGES = 2  # images in the example batch: with 1, a network's code may squeeze the batch dimension
 MAX_ONE_FILE_BYTES = 1_800_000_000  # bytes of weights that fit into one ONNX file: protobuf's limit is 2 GiB
 OPSET = 18  # of ONNX; the pinned onnxruntime and its quantiser support all of it
+PER_CHANNEL_OPSET = 13  # the first that can quantise each channel of a weight on its own
 
 
 class FromBytes(torch.nn.Module):
@@ -45,14 +47,28 @@ def convert(network: torch.nn.Module, model_input: Input, path: Path) -> None:
 
 def quantise(source: Path, images: np.ndarray, model_input: Input, path: Path) -> None:
     """Write `path`, the float32 ONNX network `source` in int8 (QDQ format), with the same input."""
-    graph_input = onnx.load(source, load_external_data=False).graph.input[0]
-    takes_bytes = graph_input.type.tensor_type.elem_type == onnx.TensorProto.UINT8
-    batches = (image[None] for image in images) if takes_bytes else normalised(images, model_input)
+    graph = onnx.load(source, load_external_data=False).graph
+    weights = {weight.name for weight in graph.initializer}  # older files list them among the inputs
+    graph_input = next(one for one in graph.input if one.name not in weights)
+    taken = graph_input.type.tensor_type
+    sides = [side.dim_value if side.HasField("dim_value") else None for side in taken.shape.dim]
+    batches = normalised(images, model_input, sides, onnx.helper.tensor_dtype_to_np_dtype(taken.elem_type))
+    source = _with_newer_opset(source, path.with_name(f"upgraded-{path.name}"))
     large = sum(file.stat().st_size for file in source.parent.glob(f"{source.name}*")) > MAX_ONE_FILE_BYTES
     quantize_static(
         source, path, Samples(graph_input.name, batches), quant_format=QuantFormat.QDQ, per_channel=True,
         reduce_range=True, use_external_data_format=large,
     )  # fmt: skip
+    path.with_name(f"upgraded-{path.name}").unlink(missing_ok=True)
+
+
+def _with_newer_opset(source: Path, upgraded: Path) -> Path:
+    """Return `source`, or `upgraded` with the same network in OPSET if `source` is older than PER_CHANNEL_OPSET."""
+    network = onnx.load(source, load_external_data=False)
+    if all(one.version >= PER_CHANNEL_OPSET for one in network.opset_import if not one.domain):
+        return source
+    onnx.save(onnx.version_converter.convert_version(onnx.load(source), OPSET), upgraded)
+    return upgraded
 
 
 class Samples(CalibrationDataReader):

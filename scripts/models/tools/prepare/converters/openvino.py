@@ -13,7 +13,7 @@ import torch
 
 from scripts.models.tools.prepare.converters.samples import normalised
 from worker.models.input import Input
-from worker.models.loaders.exported import read
+from worker.models.loaders.graph import read
 
 EXAMPLE_IMAGES = 2  # images in the example batch: with 1, a network's code may squeeze the batch dimension
 
@@ -30,7 +30,10 @@ def convert(network: torch.nn.Module, model_input: Input, path: Path) -> None:
 def quantise(source: Path, images: np.ndarray, model_input: Input, path: Path) -> None:
     """Write `path`, the float32 network `source` in int8, calibrated on uint8 `images` [N, H, W, C]."""
     network = read(source)
-    ov.save_model(quantised(network, list(normalised(images, model_input))), path, compress_to_fp16=False)
+    taken = network.input(0)
+    sides = [side.get_length() if side.is_static else None for side in taken.get_partial_shape()]
+    samples = list(normalised(images, model_input, sides, np.dtype(taken.get_element_type().to_dtype())))
+    ov.save_model(quantised(network, samples), path, compress_to_fp16=False)
 
 
 def quantised(network: ov.Model, samples: list[np.ndarray]) -> ov.Model:

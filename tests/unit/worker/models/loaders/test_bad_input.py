@@ -47,15 +47,15 @@ def test_a_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:
 def test_a_loader_that_does_not_exist_is_refused_with_those_that_do(tmp_path: Path) -> None:
     assert error_text(tmp_path, "keras").endswith(
         ": no loader 'keras'; needed one of checkpoint, zero_shot, transformers, timm, modelscope, torchvision, pt2, "
-        "openvino, onnx"
+        "openvino, onnx, tflite, tensorflow, paddle"
     )
 
 
 def test_a_file_of_no_known_kind_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "m.h5").touch()
-    assert error_text(tmp_path / "m.h5") == (
-        "F/m.h5: not a known kind of file; "
-        "needed .safetensors, .pth, .pt, .th, .ckpt, .bin, .tar, .pt2, .xml, .onnx, or a folder"
+    (tmp_path / "m.weights").touch()
+    assert error_text(tmp_path / "m.weights") == (
+        "F/m.weights: not a known kind of file; "
+        "needed .safetensors, .pth, .pt, .th, .ckpt, .bin, .tar, .pt2, .xml, .onnx, .tflite, .pb, .pdmodel, or a folder"
     )
 
 
@@ -64,8 +64,9 @@ def test_a_folder_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
     assert error_text(tmp_path / "m") == (
         "F/m: cannot tell what kind of model this is; needed network.py (checkpoint), open_clip_config.json, or "
         "config.json with model_type clip, chinese_clip, siglip (zero_shot), config.json with model_type "
-        "(transformers), config.json with architecture (timm), pytorch_model.pt (modelscope), or a .pt2, .xml, .onnx "
-        "file: name the loader"
+        "(transformers), config.json with architecture (timm), pytorch_model.pt (modelscope), "
+        "openvino_model.xml (openvino), model.onnx (onnx), saved_model.pb (tensorflow), NAME.json and "
+        "NAME.pdiparams (paddle), or a .pt2, .xml, .onnx, .tflite, .pb, .pdmodel file: name the loader"
     )
 
 
@@ -314,12 +315,13 @@ def test_exported_networks_cut_short_are_refused(tmp_path: Path, name: str) -> N
 def test_an_exported_network_that_takes_no_images_is_refused(tmp_path: Path) -> None:
     import openvino as ov
 
-    for shape in ("[2,3]", "[4,8,8]"):
+    for shape in ("[2,3]", "[2,3,4,8,8]"):
         taken = [(ov.PartialShape(shape), ov.Type.f32)]
         network = ov.convert_model(torch.nn.ReLU(), input=taken, example_input=torch.ones(1))
         ov.save_model(network, tmp_path / "m.xml")
-        assert (
-            error_text(tmp_path / "m.xml") == f"F/m.xml: takes {shape}, needed one input [N, channels, height, width]"
+        assert error_text(tmp_path / "m.xml") == (
+            f"F/m.xml: takes input {shape}, needed one input, of images [N, channels, height, width] or "
+            "[N, height, width, channels]: export the network with that input alone"
         )
 
 

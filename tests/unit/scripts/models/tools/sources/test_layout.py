@@ -65,10 +65,37 @@ def test_timm_gets_the_weights_in_its_own_format() -> None:
 
 
 @pytest.mark.parametrize(
+    ("paths", "needed"),
+    [
+        (
+            ["onnx/model.onnx", "onnx/model.onnx_data", "onnx/model_quantized.onnx", "onnx/model_fp16.onnx"],
+            ["onnx/model.onnx", "onnx/model.onnx_data"],
+        ),
+        (["onnx/model_quantized.onnx", "onnx/model_q4.onnx"], ["onnx/model_quantized.onnx"]),
+        (["openvino_model.xml", "openvino_model.bin", "model.onnx"], ["openvino_model.bin", "openvino_model.xml"]),
+        (
+            ["saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001", "keras.h5"],
+            ["saved_model.pb", "variables/variables.data-00000-of-00001", "variables/variables.index"],
+        ),
+        (
+            ["inference.pdmodel", "inference.pdiparams", "inference.pdiparams.info"],
+            ["inference.pdiparams", "inference.pdmodel"],
+        ),
+        (["inference.json", "inference.pdiparams"], ["inference.json", "inference.pdiparams"]),
+        (["net.tflite", "README.md"], ["net.tflite"]),
+        (["model.safetensors", "onnx/model.onnx"], ["model.safetensors"]),
+    ],
+)
+def test_a_repository_of_an_exported_network_is_fetched_in_one_precision(paths: list[str], needed: list[str]) -> None:
+    both = ["config.json", "preprocessor_config.json"]
+    assert needed_files("hf:org/name", [*paths, *both]) == sorted([*needed, *both])
+
+
+@pytest.mark.parametrize(
     ("paths", "found"),
     [
         ([], "nothing"),
-        (["README.md", "tf_model.h5", "onnx/model.onnx"], "README.md, tf_model.h5"),
+        (["README.md", "tf_model.h5", "onnx/encoder.onnx"], "README.md, tf_model.h5"),
         (["a.pth", "b.pth"], "a.pth, b.pth"),
     ],
 )
