@@ -114,6 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _route(self, path: str, query: dict[str, str]) -> None:
+        self.recursive = "true" in (query.get("recursive", "").lower(), query.get("Recursive", "").lower())
         if path in self.hub.files:
             return self._plain(path)
         if path.startswith(MODELSCOPE):
@@ -153,7 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
         if action == "revision":
             return self._json({"id": name, "sha": COMMIT})
         folder = self.hub.repositories[name]
-        return self._json([_entry(path, path.relative_to(folder).as_posix()) for path in sorted(folder.glob("*"))])
+        return self._json([_entry(path, path.relative_to(folder).as_posix()) for path in self._listed(folder)])
 
     def _resolve(self, name: str, remainder: str) -> None:
         _, revision, file = remainder.split("/", 2)
@@ -166,6 +167,9 @@ class _Handler(BaseHTTPRequestHandler):
         # Large files are on another host, to which a client must not send its token.
         cdn = self.hub.address.replace("127.0.0.1", "localhost")
         return self._status(302, "", headers | {"Location": f"{cdn}/cdn/{name}/{file}"})
+
+    def _listed(self, folder: Path) -> list[Path]:
+        return sorted(folder.rglob("*") if self.recursive else folder.glob("*"))
 
     def _stored(self, remainder: str) -> tuple[str, bytes]:
         organisation, name, file = remainder.split("/", 2)
@@ -183,7 +187,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._json({"Code": 10010205001, "Message": "refused", "Success": False}, status)
         folder = self.hub.repositories[name]
         if action == "repo/files":
-            rows = [_row(path, path.relative_to(folder).as_posix()) for path in sorted(folder.glob("*"))]
+            rows = [_row(path, path.relative_to(folder).as_posix()) for path in self._listed(folder)]
             return self._json({"Code": 200, "Data": {"Files": rows}, "Success": True})
         path = folder / query["FilePath"]
         return self._file((path.name, path.read_bytes()), {"ETag": f'"{_git_blob(path.read_bytes())}"'})

@@ -122,7 +122,7 @@ def _image(part: multipart.Part) -> bytes:
         return data
     if sniff(first_bytes(data)):
         return decode_base64_bytes(data)
-    if part.filename is None and not part.kind and data and _is_text(data):
+    if part.filename is None and part.kind in ("", "text/plain") and data and _is_text(data):
         raise ServiceError(
             ErrorCode.BAD_REQUEST,
             f'found the text "{cut(data[:200].decode(errors="replace"), 60)}" in field "{cut(part.name)}", needed the '

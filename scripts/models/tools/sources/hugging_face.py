@@ -17,7 +17,7 @@ def plan(repository: str, revision: str = "", loader: str = "", architecture: st
     """Return a plan for the files that serving needs of a repository; `revision` is a branch, a tag or a commit."""
     api = HfApi()
     commit = str(api.model_info(repository, revision=revision or BRANCH).sha)
-    listed = api.list_repo_tree(repository, revision=commit)
+    listed = api.list_repo_tree(repository, recursive=True, revision=commit)
     entries = {entry.path: entry for entry in listed if isinstance(entry, RepoFile)}
     files = tuple(_remote(entries[path]) for path in needed_files(f"hf:{repository}", list(entries), loader))
 

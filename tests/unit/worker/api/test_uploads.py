@@ -149,6 +149,8 @@ def test_a_part_of_a_form_is_an_image_with_or_without_a_file_name(head: bytes, d
 def test_text_in_the_images_field_is_named() -> None:
     body, content_type = encode_multipart_formdata([("image", "photo.jpg")])
     assert refusal(body, content_type) is ErrorCode.BAD_REQUEST
+    typed = b"--x\r\nContent-Disposition: form-data; name=image\r\nContent-Type: text/plain; a=b\r\n\r\na\r\n--x--"
+    assert refusal(typed, "multipart/form-data; boundary=x") is ErrorCode.BAD_REQUEST
 
 
 def test_an_image_without_a_file_name_in_another_field_is_refused() -> None:

@@ -1,6 +1,7 @@
 """Networks that TensorFlow, Keras and PaddlePaddle write: each is added, and answers as its own library does."""
 
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,15 @@ def test_the_converted_network_is_kept_in_the_folder(tensorflow: Path, tmp_path:
     assert not list(folder.path.glob("*.tflite"))
     assert "   converted from uint8.tflite to model.xml" in capsys.readouterr().out.splitlines()
     assert open_engine(folder).name == "openvino"
+
+
+def test_labels_inside_a_file_of_tensorflow_lite_are_read(tensorflow: Path, tmp_path: Path) -> None:
+    path = tmp_path / "with-metadata.tflite"
+    shutil.copy(tensorflow / "uint8.tflite", path)
+    with zipfile.ZipFile(path, "a") as archive:  # as TensorFlow Lite's metadata writer packs them
+        archive.writestr("labels.txt", "cup\npot\npan\n")
+    folder = added(path, tmp_path / "added", labelled=False)
+    assert folder.output.labels.names == {"en": ("cup", "pot", "pan")}
 
 
 REFUSED = {

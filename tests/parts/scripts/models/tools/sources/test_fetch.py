@@ -19,7 +19,8 @@ from tests import fake_hubs
 from tests.fake_hubs import COMMIT, Hub
 from tests.options import model_fetch
 
-VIT = "org/tiny"
+VIT, EXPORTED = "org/tiny", "org/exported"
+NETWORKS = ("model.onnx", "model_fp16.onnx", "model_quantized.onnx")  # in a folder of their own
 WEIGHTS = bytes(range(256)) * 400
 SMALL = {"config.json": b'{"model_type": "vit"}', "preprocessor_config.json": b"{}"}
 COPY_FILES = "or copy the files here and run `make model-add SOURCE=PATH`"
@@ -70,6 +71,12 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
         (folder / name).write_bytes(data)
     with fake_hubs.running() as hub:
         hub.repositories[VIT] = folder
+        hub.repositories[EXPORTED] = folder.with_name("exported")
+        (hub.repositories[EXPORTED] / "onnx").mkdir(parents=True)
+        for name, data in SMALL.items():
+            (hub.repositories[EXPORTED] / name).write_bytes(data)
+        for name in NETWORKS:
+            (hub.repositories[EXPORTED] / "onnx" / name).write_bytes(WEIGHTS)
         yield hub
 
 
@@ -96,6 +103,14 @@ def test_only_the_files_that_serving_needs_are_fetched(workspace: FetchWorkspace
     }
     assert workspace.content() == {**SMALL, "model.safetensors": WEIGHTS}
     assert list((workspace.path / "home").iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["hf", "ms"])
+def test_one_network_of_a_folder_of_exports_is_fetched(workspace: FetchWorkspace, kind: str) -> None:
+    workspace.report_of(f"{kind}:{EXPORTED}")
+    assert workspace.content() == SMALL
+    assert [path.name for path in (workspace.files / "onnx").iterdir()] == ["model.onnx"]
+    assert (workspace.files / "onnx/model.onnx").read_bytes() == WEIGHTS
 
 
 @pytest.mark.parametrize("kind", ["hf", "ms"])
