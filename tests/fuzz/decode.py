@@ -41,8 +41,12 @@ def seeds() -> list[bytes]:
     more += [images.encoded(photo.convert("RGBA"), "HEIC"), images.encoded(photo, "HEIC", tile_size=16)]
     more += [images.encoded(photo, "TIFF", big_tiff=True), tiff.packed(9, 9, 12)]
     more += [tiff.packed(9, 9, 8, 3, photometric=[8])]
-    more += [imagecodecs.jpeg_encode(DEEP, bitspersample=12), imagecodecs.jpeg_encode(DEEP, lossless=True)]
-    more += [imagecodecs.jpegls_encode(DEEP), other.bmp(9, 9, 32, 3, struct.pack("<4I", 255, 255 << 8, 255 << 16, 0))]
+    more += [
+        bytes(imagecodecs.jpeg_encode(DEEP, bitspersample=12)),
+        bytes(imagecodecs.jpeg_encode(DEEP, lossless=True)),
+    ]
+    more += [bytes(imagecodecs.jpegls_encode(DEEP))]
+    more += [other.bmp(9, 9, 32, 3, struct.pack("<4I", 255, 255 << 8, 255 << 16, 0))]
     more += [tiff_of(compression) for compression in ("zstd", "lzma", "lerc", "jpeg2000")]
     more += [tiff.pages(3), tiff.looping(), tiff.looping(tiff.SUB_IFDS), jpeg.exif(jpeg.deep_exif(3)), png.profile(99)]
     return plain + more

@@ -54,9 +54,9 @@ def described_by_file(description: Description) -> bool:
 def is_assumed(description: Description, values: Mapping[str, Any]) -> bool:
     """Return whether the mean and std are only the usual ones of the architecture or of ImageNet."""
     loader = LOADERS[description.loader]
-    stated = described_by_file(description) or loader.reads_texts or description.states_preprocessing
-    stated = stated or (description.labels and loader.needs_architecture)
-    return not stated and not {*NORMALISATION} <= values.keys()
+    of_library = bool(description.labels) and loader.needs_architecture
+    stated = described_by_file(description) or description.states_preprocessing
+    return not (stated or of_library or loader.reads_texts) and not {*NORMALISATION} <= values.keys()
 
 
 def _geometry(geometry: Geometry, values: Mapping[str, Any]) -> Geometry:

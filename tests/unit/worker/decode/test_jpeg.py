@@ -2,6 +2,7 @@
 
 import io
 import itertools
+from collections.abc import Callable
 from functools import partial
 
 import imagecodecs
@@ -146,8 +147,10 @@ def test_bytes_between_the_segments_are_skipped() -> None:
     assert np.array_equal(decode(data[:20] + b"junk\0" + data[20:], WHOLE), decode(data, WHOLE))
 
 
+Encode = Callable[[np.ndarray], bytes | bytearray]
+
 RAMP = np.tile(np.linspace(0, 1, 32), (32, 1))
-DEEP = {
+DEEP: dict[str, Encode] = {
     "12 bits": partial(imagecodecs.jpeg_encode, level=98, bitspersample=12),
     "lossless of 12 bits": partial(imagecodecs.jpeg_encode, lossless=True, bitspersample=12),
     "lossless of 16 bits": partial(imagecodecs.jpeg_encode, lossless=True, bitspersample=16),
@@ -161,7 +164,7 @@ def deep(kind: str, colours: bool = False) -> bytes:
     """Return a JPEG of `kind` that is black at its left and white at its right."""
     bits = int(kind.split()[-2])
     levels = np.rint(RAMP * (2**bits - 1)).astype(np.uint8 if bits == 8 else np.uint16)
-    return DEEP[kind](np.dstack([levels] * 3) if colours else levels)
+    return bytes(DEEP[kind](np.dstack([levels] * 3) if colours else levels))
 
 
 @pytest.mark.parametrize("colours", [False, True])

@@ -93,7 +93,7 @@ def test_any_number_of_bits_is_black_to_white(bits: int) -> None:
 )
 def test_12_bits_in_any_compression(method: int, pack: Callable[[bytes], bytes]) -> None:
     values = stored(np.uint16, 4095)[..., 2]
-    packed = pack(imagecodecs.packints_encode(values, 12))
+    packed = pack(bytes(imagecodecs.packints_encode(values, 12)))
     tags = layout.image(WIDTH, HEIGHT, 12, compression=[method], strip_bytes=[len(packed)])
     assert np.abs(seen(layout.tiff(tags, packed)) - COLOURS[..., 2:]).max() <= 1
 
