@@ -95,5 +95,5 @@ PARSERS: Mapping[str, tuple[Callable[[str], Any], str]] = {
     "interpolation": (str.lower, ""),
     "activation": (str.lower, ""),
     "range": (_range, "the values of black and of white, such as 0,4095"),
-    "background": (_background, "red, green and blue, such as 255,255,255"),
+    "background": (_background, "red, green and blue, such as 255,255,255, or drop"),
 }

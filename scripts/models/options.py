@@ -51,7 +51,7 @@ class AddModelOptions(PrepareOptions):
     interpolation: Annotated[str, Flag("how images are scaled, such as bicubic", "NAME")] = ""
     activation: Annotated[str, Flag("how logits become scores: softmax, sigmoid or none", "NAME")] = ""
     range: Annotated[str, Flag("black and white of values wider than 8 bits", "LOW,HIGH")] = ""
-    background: Annotated[str, Flag("the colour behind transparent parts", "R,G,B")] = ""
+    background: Annotated[str, Flag("the colour behind transparent parts; drop: leave transparency out", "R,G,B")] = ""
     output: Annotated[str, Flag("the output with the scores, if the network has several", "NAME")] = ""
     labels: Annotated[str, Flag("files with one label per line, by language", "LANGUAGE:FILE,...")] = ""
     retired: Annotated[str, Flag("retired variables, refused with their replacement", "NAME=FILE ...")] = ""

@@ -90,7 +90,7 @@ def refuse_damaged(kind: str) -> Iterator[None]:
     """Raise ServiceError UNDECODABLE in place of what decoding a damaged file raises, which can be almost anything."""
     try:
         yield
-    except (ServiceError, ImportError, NameError, SyntaxError):  # the last three are faults of the worker
+    except (ServiceError, ImportError, NameError):  # the last two are faults of the worker
         raise
     except Exception as error:
         cause = ": ".join(filter(None, ("it is damaged or cut short", reason(error))))

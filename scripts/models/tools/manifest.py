@@ -66,10 +66,10 @@ def input_table(description: Description) -> dict[str, Any]:
         "interpolation": geometry.interpolation,
         "mean": list(description.mean),
         "std": list(description.std),
-        **description.input,
     }
     # What torchvision, timm, transformers and OpenCLIP train with: images converted to RGB without their transparency.
-    return table | ({} if Pixels(channels).banded else {"background": DROP})
+    usual = {} if Pixels(channels).banded else {"background": DROP}
+    return table | usual | description.input
 
 
 def output_table(description: Description, languages: Iterable[str], **extra: Any) -> dict[str, Any]:

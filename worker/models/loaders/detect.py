@@ -35,13 +35,15 @@ def detect_loader(path: Path, recognises: Callable[[str], bool]) -> str:
         return _of_folder(path, recognises)
     if path.suffix in STATE_DICTS and content.kind_of(path) == content.PT2:
         return content.PT2
-    candidates = readers(path.suffix) or (readers(STATE_DICTS[0]) if content.is_weights(path) else [])
+    candidates = readers(path.suffix)
+    if not candidates:
+        refused.refuse(path, suffixes())
+        candidates = readers(STATE_DICTS[0]) if content.is_weights(path) else []
     if len(candidates) > 1:
         candidates = [name for name in candidates if recognises(name)]
     candidates = candidates or [name for name, loader in LOADERS.items() if loader.detects(path)]
     if candidates:
         return candidates[0]
-    refused.refuse(path, suffixes())
     raise ModelError(f"{path}: not a known kind of file; needed {', '.join(suffixes())}, or a folder")
 
 

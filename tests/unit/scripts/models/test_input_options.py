@@ -49,7 +49,7 @@ def test_nothing_is_set_without_variables() -> None:
         ("size", "small", "needed the side of a square in pixels, or HEIGHTxWIDTH, such as 224 or 96x64"),
         ("resize", "1.5", "needed the shorter side in pixels, HEIGHTxWIDTH, or none to stretch the image to SIZE"),
         ("range", "4095", "needed the values of black and of white, such as 0,4095"),
-        ("background", "#fff", "needed red, green and blue, such as 255,255,255"),
+        ("background", "#fff", "needed red, green and blue, such as 255,255,255, or drop"),
     ],
 )
 def test_a_malformed_value_is_refused(name: str, text: str, needed: str) -> None:

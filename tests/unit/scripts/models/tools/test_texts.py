@@ -21,7 +21,7 @@ def source_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("clip", "chinese_clip"):
         zero_shot_folders.FAMILIES[name](folder / name)
     files = {
-        "en.txt": "cat\ndog\n", "zh.txt": "猫\n狗\n", "blank.txt": "cat\n \n", "templates.txt": "a {}\nthe {}.\n",
+        "en.txt": "cat\ndog\n", "zh.txt": "猫\n狗\n", "blank.txt": "cat\n\ndog\n", "templates.txt": "a {}\nthe {}.\n",
         "half.txt": "a {}\na photo\n", "gap.txt": "a {}\n\nthe {}\n", "empty.txt": "",
     }  # fmt: skip
     for name, text in files.items():
