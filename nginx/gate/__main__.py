@@ -20,6 +20,7 @@ Requirements: Python's standard library and, for `run`, Nginx. If the gate dies,
 
 import argparse
 import os
+import resource
 import shlex
 import signal
 import sys
@@ -31,7 +32,7 @@ from .loop import Gate
 from .members import DiscoveredPool, Member, MembersError, parse_members
 from .out import Nginx, log, now, write_atomically, write_status
 from .outliers import EJECTION_S, LONGEST_EJECTION_S
-from .probe import format_address, resolve, resolve_all
+from .resolve import THREADS, format_address, look_up, split_address
 from .rules import Peer, render_models, render_status, render_upstreams, select_servers
 
 INTERVAL_VARIABLE = "GATE_INTERVAL"  # environment variable: the default of --interval
@@ -43,7 +44,7 @@ def init(members_file: Path, out: Path) -> None:
     pools = {model: current_members(pool) for model, pool in parse_members(members_file.read_text()).items()}
     all_members = [member for members in pools.values() for member in members]
     # In parallel, since a failed name lookup may take seconds.
-    with ThreadPoolExecutor(len(all_members) or 1) as threads:
+    with ThreadPoolExecutor(THREADS) as threads:
         peers = dict(zip(all_members, threads.map(initial_peer, all_members), strict=True))
     listed = {model: select_servers(members, peers, ()) for model, members in pools.items()}
     write_atomically(out / "upstreams.conf", render_upstreams(listed))
@@ -54,15 +55,21 @@ def init(members_file: Path, out: Path) -> None:
 def current_members(pool: tuple[Member, ...] | DiscoveredPool) -> tuple[Member, ...]:
     """Return the pool's members; none if the pool's name does not resolve now."""
     try:
-        return pool.members(resolve_all(pool.address)) if isinstance(pool, DiscoveredPool) else pool
+        return pool.members(resolve(pool.address)) if isinstance(pool, DiscoveredPool) else pool
     except OSError:
         return ()
+
+
+def resolve(address: str) -> list[str]:
+    """Return every ip:port that `address` (host:port) resolves to, sorted; raise OSError if it does not resolve."""
+    host, port = split_address(address)
+    return [format_address(ip, port) for ip in look_up(host)]
 
 
 def initial_peer(member: Member) -> Peer:
     """Return an untested peer, or one out of rotation if the member's name does not resolve."""
     try:
-        return Peer("untested", now(), address=format_address(*resolve(member)))
+        return Peer("untested", now(), address=resolve(member.address)[0])
     except OSError:
         return Peer("out", now())
 
@@ -70,6 +77,8 @@ def initial_peer(member: Member) -> Peer:
 def run(members_file: Path, out: Path, nginx: Sequence[str], interval: float, ejection_s: float) -> None:
     if not (out / "upstreams.conf").exists():
         init(members_file, out)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # each member has a connection
     gate = Gate(members_file, out, Nginx(nginx, out / "upstreams.conf", interval), interval, ejection_s)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: gate.events.put(None))
