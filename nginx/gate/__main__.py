@@ -32,19 +32,20 @@ from .loop import Gate
 from .members import DiscoveredPool, Member, MembersError, parse_members
 from .out import Nginx, log, now, write_atomically, write_status
 from .outliers import EJECTION_S, LONGEST_EJECTION_S
-from .resolve import THREADS, format_address, look_up, split_address
+from .resolve import format_address, look_up, split_address
 from .rules import Peer, render_models, render_status, render_upstreams, select_servers
 
 INTERVAL_VARIABLE = "GATE_INTERVAL"  # environment variable: the default of --interval
 DEFAULT_INTERVAL_S = "1"
+INIT_THREADS = 64
 
 
 def init(members_file: Path, out: Path) -> None:
     """List every member whose name resolves. A member still starting answers 503, and Nginx tries another."""
     pools = {model: current_members(pool) for model, pool in parse_members(members_file.read_text()).items()}
     all_members = [member for members in pools.values() for member in members]
-    # In parallel, since a failed name lookup may take seconds.
-    with ThreadPoolExecutor(THREADS) as threads:
+    # In parallel, since a failed name lookup may take seconds, and Nginx waits for this.
+    with ThreadPoolExecutor(INIT_THREADS) as threads:
         peers = dict(zip(all_members, threads.map(initial_peer, all_members), strict=True))
     listed = {model: select_servers(members, peers, ()) for model, members in pools.items()}
     write_atomically(out / "upstreams.conf", render_upstreams(listed))

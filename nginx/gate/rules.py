@@ -22,7 +22,7 @@ SERVER_PARAMETERS = "max_fails=3 fail_timeout=5s"
 PLACEHOLDER_SERVER = "    server 127.0.0.1:1 down;"
 # Shared memory of an upstream: 1 KB for each server and 20 KB besides as Nginx 1.22 needs it, and a reserve.
 ZONE_KB, ZONE_BASE_KB, SERVER_KB = 256, 64, 2
-KEEPALIVE = 32  # idle connections of a small pool
+KEEPALIVE, MOST_KEEPALIVE = 32, 512  # idle connections of a small and of a large pool, of nginx.conf's 2048
 KEEPALIVE_S = 60  # below gunicorn's 75, so that Nginx is the one to close an idle connection
 KNOWN_MODELS_CHARACTERS = 2000  # Nginx refuses a text of more than 4096 characters
 EJECTED = "it answered with server errors while the others did not: ejected, for the {}. time"
@@ -161,8 +161,9 @@ def render_upstreams(pools: Mapping[str, Servers], answers_to: str | None = None
         listed = listed or [PLACEHOLDER_SERVER]
         zone_kb = max(ZONE_KB, ZONE_BASE_KB + SERVER_KB * len(listed))
         lines += ["", f"upstream pool_{model} {{", f"    zone pool_{model} {zone_kb}k;", "    least_conn;", *listed]
-        # For each of Nginx's processes, so that it has an idle connection to every worker.
-        lines += [f"    keepalive {max(KEEPALIVE, len(listed))};", f"    keepalive_timeout {KEEPALIVE_S}s;", "}"]
+        # Each of Nginx's processes has an idle connection to every worker, or it would often open one for a request.
+        keepalive = min(max(KEEPALIVE, len(listed)), MOST_KEEPALIVE)
+        lines += [f"    keepalive {keepalive};", f"    keepalive_timeout {KEEPALIVE_S}s;", "}"]
         lines += render_bypasses(model, listed)
     # The slash keeps a model called `default` or `include` from being read as a keyword of map.
     lines += ["", "map /$model $pool {", f"    / pool_{first};"]

@@ -239,7 +239,7 @@ def test_the_zone_and_the_idle_connections_grow_with_the_pool() -> None:
         text = render_upstreams({"photos": {f"w{number}": f"10.0.0.1:{number}" for number in range(workers)}})
         zone, idle = re.search(r"zone pool_photos (\d+)k;", text), re.search(r"keepalive (\d+);", text)
         sizes[workers] = (zone and int(zone[1]), idle and int(idle[1]))
-    assert sizes == {1: (256, 32), 32: (256, 32), 96: (256, 96), 97: (258, 97), 400: (864, 400), 4000: (8064, 4000)}
+    assert sizes == {1: (256, 32), 32: (256, 32), 96: (256, 96), 97: (258, 97), 400: (864, 400), 4000: (8064, 512)}
 
 
 @pytest.mark.parametrize(
