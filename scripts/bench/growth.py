@@ -51,7 +51,8 @@ def cluster(
     """Return the workers, spread over the servers and models; names are at least `name_length` characters long."""
     fakes = []
     for number in range(workers):
-        server, slot, model = number % servers, number // servers, f"model-{number % models}"
+        server, slot = number % servers, number // servers
+        model = f"model-{(number + slot) % models}"  # the workers of one model are on several servers
         name = f"{model}-server{server}-slot{slot}".ljust(name_length, "x")
         fakes.append(FakeWorker(name, model.ljust(name_length, "x"), f"127.0.{1 + server}.1", first_port + slot))
     return fakes
