@@ -3,11 +3,11 @@
     python3 -m gate init --members FILE --out DIR                  list every worker once, before Nginx starts
     python3 -m gate run  --members FILE --out DIR --nginx COMMAND  probe until stopped, reload Nginx on change
 
-The gate reads members.json (the workers that should exist, and options of the gateway) and writes five files into DIR:
-upstreams.conf (the listed workers and the options), status.json, models.json and index.json (the bodies of GET /status,
-GET /models and POST /v2/repository/index), and ready.json, which exists only while every model has a worker in
-rotation. A model added to members.json later counts towards ready.json once it has had a worker in rotation, so that
-adding a model never makes the gateway unready. Every change is one JSON log line.
+The gate reads members.json (the workers that should exist, and options of the gateway) and writes six files into DIR:
+upstreams.conf (the listed workers and the options), status.json, models.json, names.json and index.json (the bodies of
+GET /status, GET /models, GET /v1/models and POST /v2/repository/index), and ready.json, which exists only while every
+model has a worker in rotation. A model added to members.json later counts towards ready.json once it has had a worker
+in rotation, so that adding a model never makes the gateway unready. Every change is one JSON log line.
 
 Nginx sends the gate every worker's answers, and a worker that alone answers with server errors is ejected: it leaves
 at once, though its probes succeed, and comes back after a time that grows with each ejection.
@@ -20,6 +20,7 @@ Requirements: Python's standard library and, for `run`, Nginx. If the gate dies,
 
 import argparse
 import os
+import resource
 import shlex
 import signal
 import sys
@@ -32,11 +33,12 @@ from .members import DiscoveredPool, Member, MembersError, parse_members
 from .options import parse_options
 from .out import Nginx, log, now, write_atomically, write_status
 from .outliers import EJECTION_S, LONGEST_EJECTION_S
-from .probe import format_address, resolve, resolve_all
+from .resolve import format_address, look_up, split_address
 from .rules import Peer, render_models, render_status, render_upstreams, select_servers
 
 INTERVAL_VARIABLE = "GATE_INTERVAL"  # environment variable: the default of --interval
 DEFAULT_INTERVAL_S = "1"
+INIT_THREADS = 64
 
 
 def init(members_file: Path, out: Path) -> None:
@@ -44,8 +46,8 @@ def init(members_file: Path, out: Path) -> None:
     text = members_file.read_text()
     pools = {model: current_members(pool) for model, pool in parse_members(text).items()}
     all_members = [member for members in pools.values() for member in members]
-    # In parallel, since a failed name lookup may take seconds.
-    with ThreadPoolExecutor(len(all_members) or 1) as threads:
+    # In parallel, since a failed name lookup may take seconds, and Nginx waits for this.
+    with ThreadPoolExecutor(INIT_THREADS) as threads:
         peers = dict(zip(all_members, threads.map(initial_peer, all_members), strict=True))
     listed = {model: select_servers(members, peers, ()) for model, members in pools.items()}
     write_atomically(out / "upstreams.conf", render_upstreams(listed, options=parse_options(text)))
@@ -56,15 +58,21 @@ def init(members_file: Path, out: Path) -> None:
 def current_members(pool: tuple[Member, ...] | DiscoveredPool) -> tuple[Member, ...]:
     """Return the pool's members; none if the pool's name does not resolve now."""
     try:
-        return pool.members(resolve_all(pool.address)) if isinstance(pool, DiscoveredPool) else pool
+        return pool.members(resolve(pool.address)) if isinstance(pool, DiscoveredPool) else pool
     except OSError:
         return ()
+
+
+def resolve(address: str) -> list[str]:
+    """Return every ip:port that `address` (host:port) resolves to, sorted; raise OSError if it does not resolve."""
+    host, port = split_address(address)
+    return [format_address(ip, port) for ip in look_up(host)]
 
 
 def initial_peer(member: Member) -> Peer:
     """Return an untested peer, or one out of rotation if the member's name does not resolve."""
     try:
-        return Peer("untested", now(), address=format_address(*resolve(member)))
+        return Peer("untested", now(), address=resolve(member.address)[0])
     except OSError:
         return Peer("out", now())
 
@@ -72,6 +80,8 @@ def initial_peer(member: Member) -> Peer:
 def run(members_file: Path, out: Path, nginx: Sequence[str], interval: float, ejection_s: float) -> None:
     if not (out / "upstreams.conf").exists():
         init(members_file, out)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # each member has a connection
     gate = Gate(members_file, out, Nginx(nginx, out / "upstreams.conf", interval), interval, ejection_s)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: gate.events.put(None))

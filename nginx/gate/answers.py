@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .bypass import bypass_file, bypass_group
 from .out import log
-from .outliers import Record, is_outlier, parse_answers
+from .outliers import SUSPICIOUS_STREAK, Record, is_outlier, parse_answers
 
 TRUST_S = 1.0  # after a trial that went well
 RECEIVE_BUFFER = 1 << 20  # the kernel may grant less
@@ -92,7 +92,7 @@ class Answers:
         if pool is None or address in self._outliers or time.monotonic() < self._trusted_until.get(address, 0.0):
             return
         record = self._records[address] = self._records.get(address, Record()).after(failed)
-        if not failed:
+        if record.streak < SUSPICIOUS_STREAK:  # the least of is_outlier, before the pool is looked at
             return
         outliers = self._outliers.intersection(pool.addresses)
         others = [self._records.get(other, Record()) for other in {*pool.addresses} - outliers - {address}]

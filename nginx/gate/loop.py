@@ -1,7 +1,6 @@
-"""The gate's main loop: a thread for every member probes it, and the main thread alone changes state."""
+"""The gate's main loop: one thread probes all members, and the main thread alone changes state."""
 
 import queue
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +12,7 @@ from .members import DeclaredPools, DiscoveredPool, Member, Pools, parse_members
 from .options import Options, parse_options
 from .out import Nginx, log, now, write_status
 from .outliers import eject, most_ejected, release
-from .probe import probe_worker, resolve_all, try_golden_image
+from .probe import try_golden_image
 from .rules import (
     Peer,
     Probe,
@@ -25,10 +24,14 @@ from .rules import (
     render_upstreams,
     select_servers,
 )
+from .schedule import Schedule
+
+BATCH_S = 0.02  # events that come within this time are applied together
+STATUS_GAP_S = 0.1  # between two writes of the status, however many workers change
 
 
 class Gate:
-    """Probe every member and resolve every discovered pool, each in its own thread: a hung one delays no other."""
+    """Keep Nginx's list and the status to what the schedule's probes and Nginx's answers say of the members."""
 
     def __init__(self, members_file: Path, out: Path, nginx: Nginx, interval: float, ejection_s: float) -> None:
         self.members_file = members_file
@@ -36,8 +39,13 @@ class Gate:
         self.nginx = nginx
         self.interval = interval
         self.ejection_s = ejection_s
-        self.answers = Answers(out, lambda address: self.events.put(partial(self._try, address)))
         self.events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self.answers = Answers(out, lambda address: self.events.put(partial(self._try, address)))
+        self.schedule = Schedule(
+            interval,
+            lambda member, probe: self.events.put(partial(self._record_probe, member, probe)),
+            lambda pool, addresses: self.events.put(partial(self._record_discovery, pool, pool.members(addresses))),
+        )
         self.members_text = self.members_fault = ""
         self.declared: DeclaredPools = {}
         self.options = Options()
@@ -45,17 +53,20 @@ class Gate:
         self.discovered: dict[DiscoveredPool, tuple[Member, ...]] = {}
         self.required_models: set[str] = set()  # ready.json exists only while all of these are ready
         self.peers: dict[Member, Peer] = {}
-        self.stop_events: dict[Member | DiscoveredPool, threading.Event] = {}
         self.last_listed = listed_servers(nginx.file.read_text())
-        self.status_due = 0.0
+        self.upstreams: str | None = None  # the text for Nginx; None if it has to be rendered anew
+        self.loaded = listed_pools(nginx.file.read_text())
+        self.members_due = self.status_due = self.status_written_at = 0.0
 
     def run(self) -> None:
         """Apply events and publish the result until an event is None."""
         self.answers.start()
+        self.schedule.start()
         while True:
             self._reload_members()
             try:
-                waiting = [self.events.get(timeout=self.interval)]
+                waiting = [self.events.get(timeout=self._until_due_s())]
+                time.sleep(BATCH_S)
                 while not self.events.empty():
                     waiting.append(self.events.get())
             except queue.Empty:
@@ -66,7 +77,14 @@ class Gate:
                 apply_event()
             self._publish()
 
+    def _until_due_s(self) -> float:
+        """Return the seconds until there is something to do without an event: at most an interval, never 0."""
+        return min(max(self.status_due - time.monotonic(), STATUS_GAP_S), self.interval)
+
     def _reload_members(self) -> None:
+        if time.monotonic() < self.members_due:
+            return
+        self.members_due = time.monotonic() + self.interval
         try:
             text = self.members_file.read_text()
             if text == self.members_text:
@@ -87,12 +105,10 @@ class Gate:
         pools = {pool for pool in declared.values() if isinstance(pool, DiscoveredPool)}
         for pool in self.discovered.keys() - pools:
             del self.discovered[pool]
-            self.stop_events.pop(pool).set()
         listed = listed_pools(self.nginx.file.read_text())
         for pool in pools - self.discovered.keys():
             # Until the name is resolved, start from the servers that the previous gate listed.
             self.discovered[pool] = pool.members(listed.get(pool.model, {}).values())
-            self._start_polling(pool, partial(self._resolve_pool, pool))
         self._update_peers()
 
     def _update_peers(self) -> None:
@@ -103,35 +119,12 @@ class Gate:
         all_members = {member for members in self.pools.values() for member in members}
         for member in self.peers.keys() - all_members:
             del self.peers[member]
-            self.stop_events.pop(member).set()
         for member in all_members - self.peers.keys():
             address = self.last_listed.get(member.worker)
             self.peers[member] = Peer("untested" if address else "out", now(), address=address)
-            self._start_polling(member, partial(self._probe, member))
+        self.schedule.follow([*self.discovered, *self.peers])
+        self.upstreams = None
         log("members", models={model: len(members) for model, members in self.pools.items()})
-
-    def _start_polling(self, target: Member | DiscoveredPool, poll: Callable[[], Callable[[], None]]) -> None:
-        """Start a thread that polls `target` every interval and queues the event that `poll` returns."""
-        stop = self.stop_events[target] = threading.Event()
-
-        def loop() -> None:
-            while not stop.is_set():
-                started = time.monotonic()
-                self.events.put(poll())
-                stop.wait(max(0.0, self.interval - (time.monotonic() - started)))
-
-        threading.Thread(target=loop, daemon=True).start()
-
-    def _probe(self, member: Member) -> Callable[[], None]:
-        probe = probe_worker(member)
-        return lambda: self._record_probe(member, probe)
-
-    def _resolve_pool(self, pool: DiscoveredPool) -> Callable[[], None]:
-        try:
-            members = pool.members(resolve_all(pool.address))
-        except OSError:  # no worker runs, or the name server is down: keep the members and let their probes decide
-            return lambda: None
-        return lambda: self._record_discovery(pool, members)
 
     def _record_discovery(self, pool: DiscoveredPool, members: tuple[Member, ...]) -> None:
         if self.discovered.get(pool, members) != members:
@@ -143,10 +136,12 @@ class Gate:
         if before is None:
             return
         after = self.peers[member] = next_state(release(before, time.monotonic()), probe)
+        if after.address != before.address:
+            self.upstreams = None
         self._log_change(member, before, after)
 
     def _try(self, address: str) -> None:
-        """Have an outlier classify a golden image in a thread; Nginx bypasses it meanwhile."""
+        """Have an outlier classify a golden image; Nginx bypasses it meanwhile."""
         member = self._listable(address)
         if member is None:  # it is out already, or Nginx lists it only because all others are out, too
             self.answers.acquit(address)
@@ -154,11 +149,11 @@ class Gate:
         others = [self.peers[other] for other in self.pools.get(member.model, ()) if other != member]
         helper = next((peer.address for peer in others if peer.rotation == "in" and peer.address), address)
 
-        def trial() -> None:
-            fault = try_golden_image(address, helper)
+        async def trial() -> None:
+            fault = await try_golden_image(address, helper)
             self.events.put(partial(self._judge, address, fault))
 
-        threading.Thread(target=trial, daemon=True).start()
+        self.schedule.submit(trial())
 
     def _judge(self, address: str, fault: str | None) -> None:
         member = self._listable(address)
@@ -178,30 +173,41 @@ class Gate:
         if (before.rotation, before.state) != (after.rotation, after.state):
             change = {"from": f"{before.rotation}, {before.state}", "to": f"{after.rotation}, {after.state}"}
             log("worker", worker=after.identity.get("worker", member.worker), **change, reason=after.reason)
-            self.status_due = 0.0
+            self.status_due = self.status_written_at + STATUS_GAP_S
+            self.upstreams = None
 
     def _publish(self) -> None:
         if not self.pools:
             return
-        listed = {model: select_servers(members, self.peers, self.last_listed) for model, members in self.pools.items()}
-        self.last_listed = {worker: address for servers in listed.values() for worker, address in servers.items()}
-        self.nginx.apply(render_upstreams(listed, self.answers.log_target, self.options))
-        self._follow_answers()
+        if self.upstreams is None:
+            listed = {
+                model: select_servers(members, self.peers, self.last_listed) for model, members in self.pools.items()
+            }
+            self.last_listed = {worker: address for servers in listed.values() for worker, address in servers.items()}
+            self.upstreams = render_upstreams(listed, self.answers.log_target, self.options)
+            self._follow_answers()
+        if self.nginx.apply(self.upstreams):
+            self.loaded = listed_pools(self.nginx.file.read_text())
+            self._follow_answers()
+        if self.nginx.settled:
+            self.answers.end_bypasses()
         # Not before every worker was probed: until then the previous gate's status is the better one.
         if time.monotonic() >= self.status_due and all(peer.probed for peer in self.peers.values()):
-            self.status_due = time.monotonic() + self.interval
-            loaded = listed_servers(self.nginx.file.read_text())
-            status = render_status(self.pools, self.peers, loaded, now())
-            self.required_models |= {model["name"] for model in status["models"] if model["ready"]}
-            write_status(self.out, status, render_models(status, self.pools, self.peers), self.required_models)
+            self._write_status()
+
+    def _write_status(self) -> None:
+        self.status_written_at = time.monotonic()
+        self.status_due = self.status_written_at + self.interval
+        loaded = {worker: address for servers in self.loaded.values() for worker, address in servers.items()}
+        status = render_status(self.pools, self.peers, loaded, now())
+        self.required_models |= {model["name"] for model in status["models"] if model["ready"]}
+        write_status(self.out, status, render_models(status, self.pools, self.peers), self.required_models)
 
     def _follow_answers(self) -> None:
         ejected = {member for member, peer in self.peers.items() if peer.rotation == "ejected"}
         pools = {}
-        for model, servers in listed_pools(self.nginx.file.read_text()).items():
+        for model, servers in self.loaded.items():
             members = self.pools.get(model, ())
             ejectable = most_ejected(len(members)) - len(ejected.intersection(members))
             pools[model] = Listed(model, tuple(servers.values()), ejectable)
         self.answers.follow(pools)
-        if self.nginx.settled:
-            self.answers.end_bypasses()

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -86,9 +87,8 @@ def _members(pool: dict[str, Any], path: str, model: str) -> tuple[Member, ...]:
 
 def _check_unique(members: Sequence[Member]) -> None:
     for name in ("worker", "address"):
-        values = [getattr(member, name) for member in members]
-        for value in values:
-            if values.count(value) > 1:
+        for value, times in Counter(getattr(member, name) for member in members).items():
+            if times > 1:
                 raise MembersError(f"{name} {value!r} appears twice")
 
 

@@ -5,7 +5,7 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,9 @@ def log(event: str, **details: Any) -> None:
 
 def write_atomically(path: Path, text: str) -> None:
     """Replace the file so that readers see the old text or the new, even after a power cut. Its mode is 0644."""
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=path.name, delete=False) as file:
+    with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=path.name, delete=False) as file:
         try:
-            file.write(text)
+            file.write(text.encode(errors="replace"))  # a worker's words may hold half a surrogate pair
             file.flush()
             os.fchmod(file.fileno(), 0o644)
             os.fsync(file.fileno())
@@ -38,11 +38,32 @@ def write_atomically(path: Path, text: str) -> None:
             raise
 
 
+def render_json(document: Mapping[str, Any]) -> str:
+    """Return `document` as JSON, with each entry of its lists on a line.
+
+    json's own indentation takes ten times as long: with 400 workers, a fifth of the gate's time.
+    """
+    values = {
+        name: "[\n  " + ",\n  ".join(json.dumps(entry, ensure_ascii=False) for entry in value) + "\n ]"
+        if isinstance(value, list) and value
+        else json.dumps(value, ensure_ascii=False)
+        for name, value in document.items()
+    }
+    return "{\n" + ",\n".join(f" {json.dumps(name)}: {value}" for name, value in values.items()) + "\n}\n"
+
+
 def write_status(out: Path, status: dict[str, Any], models: dict[str, Any], required_models: Container[str]) -> None:
     """Write the files of the status, and ready.json if all `required_models` are ready, else remove it."""
-    write_atomically(out / "status.json", json.dumps(status, indent=1) + "\n")
-    for name, document in (("models.json", models), ("index.json", render_index(models))):
-        file, text = out / name, json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    write_atomically(out / "status.json", render_json(status))
+    names = {"models": [model["name"] for model in models["models"]]}
+    texts = {
+        "models.json": render_json(models),
+        "names.json": render_json(names),
+        "index.json": json.dumps(render_index(models), ensure_ascii=False) + "
+",
+    }
+    for name, text in texts.items():
+        file = out / name
         # It seldom changes, and a write waits for the disk.
         if not file.exists() or file.read_text(encoding="utf-8") != text:
             write_atomically(file, text)
@@ -71,10 +92,13 @@ class Nginx:
         """Whether requests go by the text that was loaded last."""
         return self.loaded is not None and time.monotonic() >= self.settled_at
 
-    def apply(self, text: str) -> None:
-        """Load `text` unless it is loaded already. A failed load is tried again by a call after RETRY_GAP_S."""
+    def apply(self, text: str) -> bool:
+        """Load `text` unless it is loaded already, and return whether it was tried.
+
+        A failed load is tried again by a call after RETRY_GAP_S.
+        """
         if text == self.loaded or time.monotonic() < self.next_reload_at:
-            return
+            return False
         before = self.file.read_text()
         servers = sorted(listed_servers(text).values())
         gap = RETRY_GAP_S
@@ -91,6 +115,7 @@ class Nginx:
             gap = self.gap_s
             log("reloaded", servers=servers)
         self.next_reload_at = time.monotonic() + gap
+        return True
 
     def _call(self, *arguments: str) -> str | None:
         """Return None, or why the command failed."""

@@ -1,88 +1,87 @@
-"""The gate's network access: resolve host names and probe workers over HTTP."""
+"""What the gate asks a worker: whether it is ready, and, of one whose answers fail, its golden image."""
 
-import http.client
-import socket
-from collections.abc import Mapping
+import asyncio
+import os
 from dataclasses import replace
 
+from .connection import Connection, render_request
+from .http1 import Answer
 from .members import Member
 from .out import now
+from .resolve import Resolver, format_address, split_address
 from .rules import Probe, parse_readyz
 
-PROBE_TIMEOUT_S = 2.0  # a frozen worker still accepts connections, and never answers
+# A frozen worker still accepts connections, and never answers. Three such probes and the second before the first of
+# them are less than 5 s.
+PROBE_TIMEOUT_S = 1.5
 TRIAL_TIMEOUT_S = 5.0
-GOLDEN_BYTES = 32 << 20
+READYZ_BYTES, GOLDEN_BYTES = 1 << 16, 32 << 20
 
 
-def resolve_all(address: str) -> list[str]:
-    """Return every ip:port that `address` (host:port) resolves to, sorted; raise OSError if it does not resolve."""
-    return [format_address(*endpoint) for endpoint in _resolve(address)]
+class Prober:
+    """Probe one member over a kept connection."""
+
+    def __init__(self, member: Member, resolver: Resolver) -> None:
+        self.member, self._resolver = member, resolver
+        self._request = render_request("GET", "/readyz", member.address)
+        self._connection: Connection | None = None
+
+    async def probe(self) -> Probe:
+        """Return the result of one probe; nothing that the worker or its name server does raises an exception."""
+        try:
+            host, port = split_address(self.member.address)
+            # Of several addresses it is always the first, since a changed one would cost a reload.
+            ip = (await self._resolver.addresses(host))[0]
+        except OSError as error:
+            return Probe("unreachable", str(error), now())
+        return replace(await self._ask(ip, port), address=format_address(ip, port))
+
+    def close(self) -> None:
+        if self._connection:
+            self._connection.close()
+
+    async def _ask(self, ip: str, port: int) -> Probe:
+        if self._connection is None or self._connection.endpoint != (ip, port):
+            self.close()
+            self._connection = Connection(ip, port)
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                answer = await self._connection.ask(self._request, READYZ_BYTES)
+            return parse_readyz(self.member, answer.status, answer.body, now())
+        except Exception as error:  # whatever it was, the worker did not answer, and the probing must go on
+            return Probe("unreachable", _fault(error), now())
 
 
-def resolve(member: Member) -> tuple[str, int]:
-    """Return the IP address and port of `member`; raise OSError if its name does not resolve.
-
-    Of several addresses it is always the first in sorted order, since a changed one would cost a reload.
-    """
-    return _resolve(member.address)[0]
-
-
-def _resolve(address: str) -> list[tuple[str, int]]:
-    host, _, port = address.rpartition(":")
-    try:
-        results = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:  # UnicodeError for an invalid name such as "a..b"
-        raise OSError(f"{host}: {error.args[-1]}") from error
-    addresses = sorted({(family, str(endpoint[0])) for family, _, _, _, endpoint in results})
-    return [(ip, int(port)) for _, ip in addresses]
+def _fault(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    # asyncio's own words for a refused connection name the address, which changes nothing here.
+    if isinstance(error, OSError) and error.errno:
+        return f"[Errno {error.errno}] {os.strerror(error.errno)}"
+    return str(error) or type(error).__name__
 
 
-def format_address(ip: str, port: int) -> str:
-    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
-
-
-def probe_worker(member: Member) -> Probe:
-    try:
-        ip, port = resolve(member)
-    except OSError as error:
-        return Probe("unreachable", str(error), now())
-    return replace(_probe_address(ip, port, member), address=format_address(ip, port))
-
-
-def _probe_address(ip: str, port: int, member: Member) -> Probe:
-    connection = http.client.HTTPConnection(ip, port, timeout=PROBE_TIMEOUT_S)
-    try:
-        connection.request("GET", "/readyz", headers={"Connection": "close"})
-        response = connection.getresponse()
-        return parse_readyz(member, response.status, response.read(65536), now())
-    except Exception as error:  # whatever it was, the worker did not answer, and the probing must go on
-        return Probe("unreachable", str(error) or type(error).__name__, now())
-    finally:
-        connection.close()
-
-
-def try_golden_image(address: str, helper: str) -> str | None:
+async def try_golden_image(address: str, helper: str) -> str | None:
     """Let the worker at `address` classify the model's golden image, which the one at `helper` hands out.
 
     Return what went wrong, None if its answer is no server error: then the requests that it failed on were bad.
     """
-    status, image, kind = _ask(helper, "GET", "/golden")
-    if status != 200:
+    golden = await _ask_once(helper, render_request("GET", "/golden", helper))
+    if golden is None or golden.status != 200:
         return "no other worker hands out a golden image to try it on"
-    status, *_ = _ask(address, "POST", "/predict", image, {"Content-Type": kind})
-    return f"it answered {status or 'nothing'} to the golden image" if status is None or status >= 500 else None
+    kind = {"Content-Type": golden.headers.get("content-type", "")}
+    answer = await _ask_once(address, render_request("POST", "/predict", address, golden.body, kind))
+    fault = f"it answered {answer.status if answer else 'nothing'} to the golden image"
+    return fault if answer is None or answer.status >= 500 else None
 
 
-def _ask(
-    address: str, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
-) -> tuple[int | None, bytes, str]:
-    """Return the status, body and content type of an answer; the status is None if there is none."""
-    connection = http.client.HTTPConnection(address, timeout=TRIAL_TIMEOUT_S)
+async def _ask_once(address: str, request: bytes) -> Answer | None:
+    """Return the answer on a connection of its own, None if there is none."""
+    connection = Connection(*split_address(address))
     try:
-        connection.request(method, path, body, {"Connection": "close"} | dict(headers or {}))
-        response = connection.getresponse()
-        return response.status, response.read(GOLDEN_BYTES), response.getheader("Content-Type", "")
+        async with asyncio.timeout(TRIAL_TIMEOUT_S):
+            return await connection.ask(request, GOLDEN_BYTES)
     except Exception:  # whatever it was, the worker did not answer
-        return None, b"", ""
+        return None
     finally:
         connection.close()

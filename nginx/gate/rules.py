@@ -21,7 +21,11 @@ FACTS = ("version", "engine", "precision", "in_flight", "queued")
 SERVER_PARAMETERS = "max_fails=3 fail_timeout=5s"
 # Nginx needs a server in every upstream; it never sends to this one, so requests for an empty pool get 503 at once.
 PLACEHOLDER_SERVER = "    server 127.0.0.1:1 down;"
+# Shared memory of an upstream: 1 KB for each server and 20 KB besides as Nginx 1.22 needs it, and a reserve.
+ZONE_KB, ZONE_BASE_KB, SERVER_KB = 256, 64, 2
+KEEPALIVE, MOST_KEEPALIVE = 32, 512  # idle connections of a small and of a large pool, of nginx.conf's 2048
 KEEPALIVE_S = 60  # below gunicorn's 75, so that Nginx is the one to close an idle connection
+KNOWN_MODELS_CHARACTERS = 2000  # Nginx refuses a text of more than 4096 characters
 EJECTED = "it answered with server errors while the others did not: ejected, for the {}. time"
 
 Servers = Mapping[str, str]  # by worker, the ip:port for Nginx
@@ -77,8 +81,8 @@ class Peer:
 def parse_readyz(member: Member, status: int, body: bytes, at: str) -> Probe:
     """Return the probe for an answer of /readyz; `unreachable` unless it comes from the expected worker and model."""
     try:
-        answer = json.loads(body)
-    except ValueError:
+        answer = json.loads(body, parse_constant=lambda _: None)  # NaN would make the status no JSON
+    except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict) or answer.get("state") not in STATES:
         return Probe("unreachable", f"its /readyz answered {status} without a known state", at)
@@ -156,8 +160,11 @@ def render_upstreams(pools: Mapping[str, Servers], answers_to: str | None = None
     for model, servers in pools.items():
         listed = [f"    server {address} {SERVER_PARAMETERS};  # {worker}" for worker, address in servers.items()]
         listed = listed or [PLACEHOLDER_SERVER]
-        lines += ["", f"upstream pool_{model} {{", f"    zone pool_{model} 256k;", "    least_conn;", *listed]
-        lines += ["    keepalive 32;", f"    keepalive_timeout {KEEPALIVE_S}s;", "}"]
+        zone_kb = max(ZONE_KB, ZONE_BASE_KB + SERVER_KB * len(listed))
+        lines += ["", f"upstream pool_{model} {{", f"    zone pool_{model} {zone_kb}k;", "    least_conn;", *listed]
+        # Each of Nginx's processes has an idle connection to every worker, or it would often open one for a request.
+        keepalive = min(max(KEEPALIVE, len(listed)), MOST_KEEPALIVE)
+        lines += [f"    keepalive {keepalive};", f"    keepalive_timeout {KEEPALIVE_S}s;", "}"]
         lines += render_bypasses(model, listed)
     # The slash keeps a model called `default` or `include` from being read as a keyword of map.
     lines += ["", "map /$model $pool {", f"    / pool_{first};"]
@@ -165,10 +172,18 @@ def render_upstreams(pools: Mapping[str, Servers], answers_to: str | None = None
     # A worker says that a request's body names another model; its header, unlike the address, may name none.
     lines += ["}", "", "map /$body_model $body_pool {", '    default "";']
     lines += [f"    /{model} pool_{model};" for model in pools]
-    lines += ["}", "", 'map "" $known_models {', f'    default "{", ".join(pools)}";', "}"]
-    names = ", ".join(f'"{model}"' for model in pools)
-    lines += ["", 'map "" $model_list {', f"    default '{{\"models\": [{names}]}}';", "}"]
-    return "\n".join([*lines, *render_options(options), ""])
+    lines += ["}", "", 'map "" $known_models {', f'    default "{_known_models(list(pools))}";', "}"]
+    return "
+".join([*lines, *render_options(options), ""])
+
+
+def _known_models(models: Sequence[str]) -> str:
+    """Return the names for the error of an unknown model: as many as fit into KNOWN_MODELS_CHARACTERS, at least one."""
+    shown, characters = 1, len(models[0])
+    while shown < len(models) and (characters := characters + 2 + len(models[shown])) <= KNOWN_MODELS_CHARACTERS:
+        shown += 1
+    left = len(models) - shown
+    return ", ".join(models[:shown]) + (f" and {left} more, which GET /models lists" if left else "")
 
 
 def listed_pools(upstreams: str) -> dict[str, dict[str, str]]:

@@ -52,7 +52,7 @@ def test_init_lists_every_member_that_resolves_and_marks_no_model_ready(tmp_path
     assert json.loads((tmp_path / "models.json").read_text()) == {
         "models": [{"name": "photos", "ready": False}, {"name": "other", "ready": False}]
     }
-    written = ["index.json", "members.json", "models.json", "status.json", "upstreams.conf"]
+    written = ["index.json", "members.json", "models.json", "names.json", "status.json", "upstreams.conf"]
     assert sorted(path.name for path in tmp_path.iterdir()) == written
 
 

@@ -232,10 +232,6 @@ def test_upstreams_are_rendered_as_this_exact_text() -> None:
         '    default "photos, other";\n'
         "}\n"
         "\n"
-        'map "" $model_list {\n'
-        """    default '{"models": ["photos", "other"]}';\n"""
-        "}\n"
-        "\n"
         "client_max_body_size 32m;\n"
         "\n"
         'map "" $max_body {\n'
@@ -287,6 +283,25 @@ def test_an_empty_pool_gets_a_placeholder_server() -> None:
     assert "upstream pool_photos {\n    zone pool_photos 256k;\n    least_conn;\n    server 127.0.0.1:1 down;\n" in text
     assert "upstream bypass0_pool_photos {\n    least_conn;\n    server 127.0.0.1:1 down;\n" in text
     assert text.count(" down;") == 1 + GROUPS
+
+
+def test_the_zone_and_the_idle_connections_grow_with_the_pool() -> None:
+    sizes = {}
+    for workers in (1, 32, 96, 97, 400, 4000):
+        text = render_upstreams({"photos": {f"w{number}": f"10.0.0.1:{number}" for number in range(workers)}})
+        zone, idle = re.search(r"zone pool_photos (\d+)k;", text), re.search(r"keepalive (\d+);", text)
+        sizes[workers] = (zone and int(zone[1]), idle and int(idle[1]))
+    assert sizes == {1: (256, 32), 32: (256, 32), 96: (256, 96), 97: (258, 97), 400: (864, 400), 4000: (8064, 512)}
+
+
+@pytest.mark.parametrize(
+    ("models", "length", "left"), [(1, 64, 0), (100, 10, 0), (30, 64, 0), (31, 64, 1), (500, 64, 470)]
+)
+def test_the_error_of_an_unknown_model_names_as_many_models_as_fit(models: int, length: int, left: int) -> None:
+    names = [f"m{number}".ljust(length, "x") for number in range(models)]
+    known = render_upstreams({name: {} for name in names}).partition("$known_models {\n")[2].partition('"')[2].partition('"')[0]
+    rest = f" and {left} more, which GET /models lists" if left else ""
+    assert known == ", ".join(names[: models - left]) + rest
 
 
 def test_nginx_sends_the_answers_to_the_gate_once_it_listens() -> None:
@@ -375,7 +390,7 @@ def test_the_reported_state_reason_and_facts_are_parsed() -> None:
     assert parsed(503, state="broken", reason="no memory") == Probe("broken", "no memory", AT, facts)
 
 
-@pytest.mark.parametrize("body", [b"", b"OK", b"[]", b'{"state": "fine"}', b"\xff"])
+@pytest.mark.parametrize("body", [b"", b"OK", b"[]", b'{"state": "fine"}', b"\xff", b"[" * 60_000])
 def test_an_answer_without_a_known_state_counts_as_unreachable(body: bytes) -> None:
     assert parse_readyz(A, 200, body, AT) == Probe("unreachable", "its /readyz answered 200 without a known state", AT)
 
@@ -496,6 +511,12 @@ def test_models_keep_a_workers_description_after_the_worker_is_gone() -> None:
     assert render_models(render_status(pools, peers, {}, AT), pools, peers) == {
         "models": [{"name": "photos", "ready": False, "classes": 2}, {"name": "other", "ready": False}]
     }
+
+
+def test_a_number_that_json_does_not_have_is_null() -> None:
+    body = b'{"state": "ready", "worker": "photos-0", "model": "photos", "queued": NaN, "model_info": {"x": -Infinity}}'
+    probe = parse_readyz(A, 200, body, AT)
+    assert (probe.state, probe.facts["queued"], probe.model_info) == ("ready", None, {"x": None})
 
 
 @pytest.mark.parametrize("info", ["text", 7, None, ["list"]])

@@ -1,0 +1,224 @@
+"""Probes over real sockets: kept connections, and members that do what no worker should."""
+
+import json
+import socket
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import pytest
+
+from nginx.gate.members import DiscoveredPool, Member
+from nginx.gate.resolve import THREADS, look_up, split_address
+from nginx.gate.rules import Probe
+from nginx.gate.schedule import Schedule
+from tests.local.gateway_harness import wait_for
+
+INTERVAL_S = 0.05
+MODEL = "photos"
+
+
+def answer(state: str, worker: str) -> bytes:
+    body = json.dumps({"state": state, "worker": worker, "model": MODEL}).encode()
+    status = b"200 OK" if state == "ready" else b"503 No"
+    return b"HTTP/1.1 %b\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body)
+
+
+class Server:
+    """A server whose connections each run `behave`, until the test ends."""
+
+    def __init__(self, name: str, behave: Callable[["Server", socket.socket], None]) -> None:
+        self.name, self.behave, self.over = name, behave, threading.Event()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.connections: list[socket.socket] = []
+        self.member = Member(name, "this", "slot", f"127.0.0.1:{self.listener.getsockname()[1]}", MODEL)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                self.connections.append(connection)
+                threading.Thread(target=self._run, args=(connection,), daemon=True).start()
+
+    def _run(self, connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            self.behave(self, connection)
+
+    def close(self) -> None:
+        self.over.set()
+        self.listener.close()
+
+
+class Results:
+    """The schedule's probes, by worker."""
+
+    def __init__(self) -> None:
+        self.probes: dict[str, list[Probe]] = defaultdict(list)
+        self.resolved: list[list[str]] = []
+
+    def states(self, server: Server) -> set[tuple[str, str | None]]:
+        return {(probe.state, probe.reason) for probe in self.probes[server.name]}
+
+
+@contextmanager
+def probing(*servers: Server, pools: tuple[DiscoveredPool, ...] = ()) -> Iterator[Results]:
+    results = Results()
+    schedule = Schedule(
+        INTERVAL_S,
+        lambda member, probe: results.probes[member.worker].append(probe),
+        lambda pool, addresses: results.resolved.append(addresses),
+    )
+    schedule.start()
+    schedule.follow([*(server.member for server in servers), *pools])
+    try:
+        yield results
+    finally:
+        schedule.follow([])
+        for server in servers:
+            server.close()
+
+
+def keeps(server: Server, connection: socket.socket) -> None:
+    while connection.recv(1000):
+        connection.sendall(answer("ready", server.name))
+
+
+def answers_once(server: Server, connection: socket.socket) -> None:
+    connection.recv(1000)
+    connection.sendall(answer("ready", server.name))
+
+
+def drops_the_second_request(server: Server, connection: socket.socket) -> None:
+    answers_once(server, connection)
+    connection.recv(1000)
+
+
+def breaks_off_the_second_answer(server: Server, connection: socket.socket) -> None:
+    answers_once(server, connection)
+    connection.recv(1000)
+    connection.sendall(answer("ready", server.name)[:-1])
+
+
+def sends_more_than_was_asked_for(server: Server, connection: socket.socket) -> None:
+    while connection.recv(1000):
+        connection.sendall(answer("ready", server.name) + answer("draining", server.name))
+
+
+@pytest.mark.parametrize(
+    "behave",
+    [keeps, answers_once, drops_the_second_request, breaks_off_the_second_answer, sends_more_than_was_asked_for],
+)
+def test_a_connection_that_is_lost_is_no_failed_probe(behave: Callable[[Server, socket.socket], None]) -> None:
+    server = Server("photos-0", behave)
+    with probing(server) as results:
+        wait_for("some probes", lambda: len(results.probes["photos-0"]) >= 10)
+        assert results.states(server) == {("ready", None)}
+    if behave is keeps:
+        assert len(server.connections) == 1
+
+
+def test_a_worker_that_is_gone_is_found_on_a_new_connection() -> None:
+    server = Server("photos-0", keeps)
+    with probing(server) as results:
+        wait_for("it is ready", lambda: results.probes["photos-0"])
+        server.listener.shutdown(socket.SHUT_RDWR)
+        server.close()
+        server.connections[0].shutdown(socket.SHUT_RDWR)
+        wait_for("it is gone", lambda: results.probes["photos-0"][-1].reason == "[Errno 111] Connection refused")
+
+
+def drips(server: Server, connection: socket.socket) -> None:
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+    while not server.over.wait(0.0001):
+        connection.sendall(b"x")
+
+
+def hangs(server: Server, connection: socket.socket) -> None:
+    server.over.wait()
+
+
+def hangs_up(server: Server, connection: socket.socket) -> None:
+    connection.recv(1000)
+
+
+def repeats(head: bytes, block: bytes) -> Callable[[Server, socket.socket], None]:
+    def behave(server: Server, connection: socket.socket) -> None:
+        connection.sendall(head)
+        while not server.over.is_set():
+            connection.sendall(block)
+
+    return behave
+
+
+def says(data: bytes) -> Callable[[Server, socket.socket], None]:
+    def behave(server: Server, connection: socket.socket) -> None:
+        connection.recv(1000)
+        connection.sendall(data)
+
+    return behave
+
+
+NO_STATE = "its /readyz answered 200 without a known state"
+HOSTILE: dict[str, tuple[Callable[[Server, socket.socket], None], str]] = {
+    "hangs": (hangs, "timed out"),
+    "drips": (drips, "timed out"),
+    "hangs up": (hangs_up, "it hung up"),
+    "half": (says(answer("ready", "half")[:-1]), "it closed the connection in the middle of its answer"),
+    "garbage": (says(b"\x00\xff\r\n\r\n"), "it answered without an HTTP status"),
+    "headers": (repeats(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n" * 1000), "it sent more than 64 KB of headers"),
+    "body": (repeats(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 100_000), NO_STATE),
+    "length": (repeats(b"HTTP/1.1 200 OK\r\nContent-Length: 9999999999\r\n\r\n", b"x" * 100_000), NO_STATE),
+    "chunks": (repeats(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n" * 10_000), NO_STATE),
+    "nested": (says(b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 60_000), NO_STATE),
+}
+
+
+def test_members_that_answer_nonsense_take_nothing_from_the_others() -> None:
+    good = [Server(f"good-{number}", keeps) for number in range(5)]
+    hostile = {name: Server(name, behave) for name, (behave, _) in HOSTILE.items()}
+    with probing(*hostile.values(), *good) as results:
+        wait_for("each was probed", lambda: all(results.probes[name] for name in HOSTILE))
+        wait_for("the good ones often", lambda: all(len(results.probes[server.name]) >= 20 for server in good))
+        assert [results.states(server) for server in good] == [{("ready", None)}] * len(good)
+        seen = {name: {reason for _, reason in results.states(server)} for name, server in hostile.items()}
+    assert seen == {name: {reason} for name, (_, reason) in HOSTILE.items()}
+    assert all(len(server.connections) == 1 for server in good)
+
+
+def test_a_member_that_is_followed_no_more_is_left_alone() -> None:
+    server, other = Server("photos-0", keeps), Server("photos-1", keeps)
+    with probing(server, other) as results:
+        wait_for("both are probed", lambda: results.probes["photos-0"] and results.probes["photos-1"])
+    # Its connection ends, and so does the server's loop.
+    wait_for("the connections are closed", lambda: all(end.fileno() < 0 for end in server.connections))
+
+
+# --- Names ------------------------------------------------------------------------------------------------------
+
+
+def test_members_of_one_name_share_few_threads_and_a_pool_s_name_is_resolved() -> None:
+    server = Server("photos-0", keeps)
+    port = int(server.member.address.rpartition(":")[2])
+    named = [Server(f"name-{number}", keeps) for number in range(40)]
+    for one in named:
+        one.member = Member(one.name, "this", "slot", f"localhost:{one.member.address.rpartition(':')[2]}", MODEL)
+    before = threading.active_count()
+    with probing(server, *named, pools=(DiscoveredPool(MODEL, f"localhost:{port}"),)) as results:
+        wait_for("all are probed", lambda: all(len(results.probes[one.name]) >= 2 for one in named))
+        wait_for("the pool is resolved", lambda: results.resolved)
+        served = sum(len(one.connections) for one in (server, *named))
+        assert threading.active_count() - before - served <= THREADS + 1
+        assert f"127.0.0.1:{port}" in results.resolved[-1]
+        assert {state for one in named for state, _ in results.states(one)} == {"ready"}
+
+
+def test_a_name_without_an_address_and_a_port_that_cannot_be_are_said() -> None:
+    with pytest.raises(OSError, match=r"^not\.\.a\.name: "):
+        look_up("not..a.name")
+    for port in (0, 65536, 99999):
+        with pytest.raises(OSError, match=rf"^h:{port}: found port {port}, needed one from 1 to 65535$"):
+            split_address(f"h:{port}")
+    assert split_address("[fd00::1]:80") == ("fd00::1", 80)
