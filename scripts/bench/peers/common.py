@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 PORT = int(os.environ.get("BENCH_PORT", "0"))
@@ -13,9 +12,7 @@ def network() -> Any:
     """Return torchvision's network with the bench's weights: eager, f32."""
     import torch
 
-    from worker.models import torchvision_ops
-
-    torchvision_ops.make_importable()
+    _make_torchvision_importable()
     from torchvision.models import get_model
 
     built = get_model(os.environ["BENCH_ARCHITECTURE"])
@@ -25,6 +22,7 @@ def network() -> Any:
 
 def transforms() -> Callable[[Any], Any]:
     """Return the preprocessing of nearly every tutorial for ImageNet classifiers."""
+    _make_torchvision_importable()
     from torchvision import transforms
 
     steps = [
@@ -38,5 +36,14 @@ def transforms() -> Callable[[Any], Any]:
 
 
 def categories() -> list[str]:
-    """Return the labels of the classes, in their order."""
-    return (Path(os.environ["BENCH_FOLDER"]) / "labels.en.txt").read_text(encoding="utf-8").splitlines()
+    """Return the labels of ImageNet's classes, in their order."""
+    _make_torchvision_importable()
+    from torchvision.models import get_model_weights
+
+    return list(get_model_weights(os.environ["BENCH_ARCHITECTURE"]).DEFAULT.meta["categories"])
+
+
+def _make_torchvision_importable() -> None:
+    from worker.models import torchvision_ops
+
+    torchvision_ops.make_importable()

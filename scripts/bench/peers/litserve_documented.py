@@ -12,14 +12,10 @@ from PIL import Image
 
 from scripts.bench.peers import common
 
-BATCH, TIMEOUT_S = 8, 0.01
-
 
 class Classifier(litserve.LitAPI):
     def setup(self, device: str) -> None:
-        self.model = common.network().to(device)
-        self.transform = common.transforms()
-        self.labels = common.categories()
+        self.model, self.transform, self.labels = common.network().to(device), common.transforms(), common.categories()
         self.pool = ThreadPoolExecutor(os.cpu_count())
 
     def decode_request(self, request: dict[str, str]) -> str:
@@ -43,5 +39,5 @@ class Classifier(litserve.LitAPI):
 
 
 if __name__ == "__main__":
-    api = Classifier(max_batch_size=BATCH, batch_timeout=TIMEOUT_S)
+    api = Classifier(max_batch_size=8, batch_timeout=0.01)
     litserve.LitServer(api, accelerator="cpu").run(port=common.PORT, generate_client_file=False)

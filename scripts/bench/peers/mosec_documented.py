@@ -16,9 +16,6 @@ PREPROCESSORS, INFERENCES = 4, 2
 
 class Preprocess(Worker):
     def __init__(self) -> None:
-        from worker.models import torchvision_ops
-
-        torchvision_ops.make_importable()
         self.transform = common.transforms()
 
     def forward(self, data: dict[str, str]) -> np.ndarray:
