@@ -16,7 +16,7 @@ from scripts.host.environments import SERVE_TORCH, TOOLS
 from scripts.runtimes.deployment import plan_here
 from scripts.runtimes.run_directory import run_dir
 
-IMAGES, QUICK_IMAGES = {SMALLEST: 100, MIDDLE: 24, LARGEST: 8}, {SMALLEST: 4, LARGEST: 1}
+IMAGES, QUICK_IMAGES = {SMALLEST: 80, MIDDLE: 16, LARGEST: 6}, {SMALLEST: 4, LARGEST: 1}
 STATISTICS_IMAGES, QUICK_STATISTICS_IMAGES = 48, 8  # for the random weights
 GOLDEN = ROOT / "worker/photos/golden"  # what a quick run sends: enlarging takes less time than generating
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
@@ -68,7 +68,7 @@ def agreements(fixtures: Fixtures, model: str) -> dict[str, dict[str, float]]:
 def _in_process(
     program: str, fixtures: Fixtures, model: str, folder: Path | str, sizes: Sequence[str]
 ) -> dict[str, Any]:
-    argv = [SERVE_TORCH.python, "-m", "scripts.bench.in_process", program, folder, fixtures.gpu]
+    argv = [SERVE_TORCH.python, "-m", "scripts.bench.in_process", program, folder, fixtures.gpu, 0]
     argv += [fixtures.images[size] for size in sizes]
     results = json.loads(run_pinned(argv, fixtures.cpus, environ=server_environ(model, fixtures)))
     return dict(zip(sizes, results, strict=True))

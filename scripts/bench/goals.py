@@ -27,6 +27,14 @@ class Goal:
     format: str = "{:.2f}"
 
     @property
+    def needed_text(self) -> str:
+        return f"{'at most' if self.at_most else 'at least'} {self.format.format(self.needed)}"
+
+    @property
+    def measured_text(self) -> str:
+        return "" if self.measured is None else self.format.format(self.measured)
+
+    @property
     def verdict(self) -> str:
         if self.measured is None:
             return "not measured"

@@ -3,7 +3,6 @@
 `python -m scripts.bench.in_process PROGRAM FOLDER GPU ...` prints JSON; `main` says what the programs take.
 """
 
-import io
 import json
 import os
 import sys
@@ -16,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import simplejpeg
-from PIL import Image
 
 from scripts.bench.results import percentile
 from scripts.models.tools.answers import open_engine
@@ -93,14 +91,6 @@ def _cpu_ms(action: Callable[[bytes], object], images: Sequence[bytes], seconds:
     return 1000 * (time.process_time() - cpu) / count
 
 
-def torch_label() -> Callable[[bytes], str]:
-    """Return the function from an image to its label by the baseline's network and preprocessing."""
-    from scripts.bench.peers import common
-
-    network, transform, labels = common.network(), common.transforms(), common.categories()
-    return lambda image: labels[int(network(transform(Image.open(io.BytesIO(image)).convert("RGB"))[None])[0].argmax())]
-
-
 def agreement(folder: str, images: Sequence[bytes]) -> dict[str, float]:
     """Return the share of `images` whose top class by torch in f32 is the same however they are decoded.
 
@@ -124,21 +114,27 @@ def agreement(folder: str, images: Sequence[bytes]) -> dict[str, float]:
     return {"agreement": sum(same) / len(images), "difference": difference, "images": len(images)}
 
 
-def main(program: str, folder: str, gpu: str, *rest: str) -> Any:
-    """Return what a program measures or answers for each folder of images, the last arguments."""
-    seconds, folders = (float(rest[0]), rest[1:]) if program == "measure" else (0.0, rest)
-    files = [sorted(Path(images).iterdir()) for images in folders]
+def labels(folder: str, gpu: str) -> Callable[[bytes], str]:
+    """Return the function from an image to its label: of the model folder, or the baseline's if `folder` is ""."""
+    if folder:
+        model = open_model(folder, gpu)
+        return lambda image: str(model.answer(image)[0]["label"])
+    from scripts.bench.peers import common
+
+    network, preprocess, categories = common.network(), common.preprocessing(), common.categories()
+    return lambda image: categories[int(network(preprocess(image)[None])[0].argmax())]
+
+
+def main(program: str, folder: str, gpu: str, seconds: str, *folders: str) -> Any:
+    """Return what `program` measures or answers for each of the `folders` of images."""
+    images = [{str(path): path.read_bytes() for path in sorted(Path(one).iterdir())} for one in folders]
     if program == "agreement":
-        return [agreement(folder, [path.read_bytes() for path in paths]) for paths in files]
+        return [agreement(folder, [*each.values()]) for each in images]
     if program == "labels":
-        label = torch_label() if not folder else _served_label(open_model(folder, gpu))
-        return [{str(path): label(path.read_bytes()) for path in paths} for paths in files]
+        label = labels(folder, gpu)
+        return [{path: label(image) for path, image in each.items()} for each in images]
     model = open_model(folder, gpu)
-    return [measure(model, [path.read_bytes() for path in paths], seconds) for paths in files]
-
-
-def _served_label(model: InProcessModel) -> Callable[[bytes], str]:
-    return lambda image: str(model.answer(image)[0]["label"])
+    return [measure(model, [*each.values()], float(seconds)) for each in images]
 
 
 if __name__ == "__main__":

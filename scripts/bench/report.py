@@ -29,7 +29,7 @@ def markdown(run: Run) -> str:
     header, targets = TITLES.split("|"), run.results.targets
     failed = [(targets[name].title, "", "failed", *[""] * (len(header) - 3)) for name in run.faults]
     rows = [row_cells(run.results, name, load) for name, load in run.results.rows]
-    goals = [(goal.name, needed_text(goal), measured_text(goal), goal.verdict) for goal in run.goals]
+    goals = [(goal.name, goal.needed_text, goal.measured_text, goal.verdict) for goal in run.goals]
     parts = [
         "# Benchmark results",
         "\n".join(f"- {line}" for line in run.about),
@@ -83,14 +83,6 @@ def memory_lines(results: Results) -> list[str]:
         for title, (attribute, load) in loads.items()
         if target.one_slot and results.median(target.name, load, lambda sample: sample.loaded.pss)
     ]
-
-
-def needed_text(goal: Goal) -> str:
-    return f"{'at most' if goal.at_most else 'at least'} {goal.format.format(goal.needed)}"
-
-
-def measured_text(goal: Goal) -> str:
-    return "" if goal.measured is None else goal.format.format(goal.measured)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -6,6 +6,8 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from math import ceil
 from pathlib import Path
@@ -23,7 +25,7 @@ from scripts.bench.targets import IN_PROCESS, OPEN_SHARE, Fixtures, Load, Target
 from scripts.host.environments import SERVE_TORCH
 
 SCRIPT = Path(__file__).with_name("load.lua")
-WARM_UP_IMAGES = 8  # before every load but the first of a size, which is preceded by all images
+CHECKED_IMAGES = 40  # before every load, at most
 MIN_ARRIVALS = 10  # of an open loop
 MAX_SECONDS = 60  # a load that lasts longer is not repeated
 MEMORY_INTERVAL_S = 0.25
@@ -87,11 +89,10 @@ class Runner:
         seconds = max(self.seconds, ceil(MIN_ARRIVALS / rate)) if load.open else self.seconds
         cpus = self.fixtures.client_cpus(target)
         job = Job(server.address, target.path, target.encoding, labels)
-        is_first = load == next(one for one in target.loads if one.size == load.size)
+        check = replace(job, count=min(len(labels), CHECKED_IMAGES))
         while True:
-            errors.update(_client(replace(job, count=len(labels) if is_first else WARM_UP_IMAGES), cpus)["errors"])
-            usage = Usage(server.pids)
-            with usage:
+            errors.update(_client(check, cpus)["errors"])
+            with measured(server.pids) as used:
                 outcome = (
                     _client(replace(job, rate=rate, seconds=seconds), cpus)
                     if load.open
@@ -103,8 +104,8 @@ class Runner:
         count = max(1, outcome["answers"])
         return Sample(
             target.name, load, outcome["answers"] / outcome["seconds"], outcome["p50_ms"], outcome["p99_ms"],
-            errors + Counter(outcome["errors"]), 1000 * usage.server_cpu_s / count, 1000 * usage.client_cpu_s / count,
-            loaded=usage.memory / target.workers, latencies_ms=outcome.get("latencies_ms", ()),
+            errors + Counter(outcome["errors"]), 1000 * used["server_s"] / count, 1000 * used["client_s"] / count,
+            loaded=used["memory"] / target.workers, latencies_ms=outcome.get("latencies_ms", ()),
         )  # fmt: skip
 
 
@@ -125,27 +126,26 @@ def _wrk(job: Job, clients: int, seconds: int, cpus: frozenset[int]) -> dict[str
     return outcome
 
 
-class Usage:
-    """What is used during a load: CPU seconds of the server and of the client, and the server's most memory."""
+@contextmanager
+def measured(pids: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """Yield what a load uses, complete at the end: CPU seconds of server and client, the server's most memory."""
 
-    def __init__(self, pids: Sequence[int]) -> None:
-        self._pids, self._ended, self.memory = pids, threading.Event(), procfs.Memory()
-        self._thread = threading.Thread(target=self._watch_memory)
-
-    def __enter__(self) -> None:
-        self.server_cpu_s, self.client_cpu_s = self._cpu_s()
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        server_cpu_s, client_cpu_s = self._cpu_s()
-        self.server_cpu_s, self.client_cpu_s = server_cpu_s - self.server_cpu_s, client_cpu_s - self.client_cpu_s
-        self._ended.set()
-        self._thread.join()
-
-    def _cpu_s(self) -> tuple[float, float]:
+    def cpu_s() -> tuple[float, float]:
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return procfs.cpu_s(self._pids), children.ru_utime + children.ru_stime
+        return procfs.cpu_s(pids), children.ru_utime + children.ru_stime
 
-    def _watch_memory(self) -> None:
-        while not self._ended.wait(MEMORY_INTERVAL_S):
-            self.memory = max(self.memory, procfs.memory(self._pids), key=lambda memory: memory.pss)
+    def watch_memory() -> None:
+        while not ended.wait(MEMORY_INTERVAL_S):
+            used["memory"] = max(used["memory"], procfs.memory(pids), key=lambda memory: memory.pss)
+
+    used: dict[str, Any] = {"memory": procfs.memory(pids)}
+    ended, before = threading.Event(), cpu_s()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(watch_memory)
+        try:
+            yield used
+        finally:
+            ended.set()
+            used["server_s"], used["client_s"] = (
+                after - earlier for after, earlier in zip(cpu_s(), before, strict=True)
+            )
