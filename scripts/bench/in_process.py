@@ -56,7 +56,8 @@ def measure(model: InProcessModel, images: Sequence[bytes], seconds: float) -> d
     rows = [_measure_batches(model, images, size, share) for size in model.engine.batch_sizes]
     batch = model.decode(images[0])[None]
     engine_ms = _cpu_ms(lambda _: model.engine.infer(batch), images, share)
-    jpeg_ms = _cpu_ms(lambda image: simplejpeg.decode_jpeg(image, "RGB"), images, share)
+    jpegs = [image for image in images if simplejpeg.is_jpeg(image)]
+    jpeg_ms = _cpu_ms(lambda image: simplejpeg.decode_jpeg(image, "RGB"), jpegs, share) if jpegs else 0.0
     return max(rows, key=lambda row: row["rate"]) | {"engine_ms": engine_ms, "jpeg_ms": jpeg_ms}
 
 

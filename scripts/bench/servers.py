@@ -27,7 +27,7 @@ from worker.contract.settings import offline_variables
 START_TIMEOUT_S = 120  # a server that takes longer counts as not started
 TERMINATE_TIMEOUT_S = 15  # after SIGTERM, until SIGKILL
 PORTS = (10_000, 32_000)  # below Linux's ephemeral ports
-LOG_LINES = 5
+LOG_LINES = 10
 
 
 @dataclass(frozen=True)
