@@ -28,7 +28,8 @@ class Load:
 
     @property
     def label(self) -> str:
-        return f"open loop, {OPEN_SHARE:.0%}" if self.open else f"{self.clients} clients"
+        closed = "1 client" if self.clients == 1 else f"{self.clients} clients"
+        return f"open loop, {OPEN_SHARE:.0%}" if self.open else closed
 
 
 @dataclass(frozen=True)
