@@ -131,7 +131,7 @@ release: ## Check that this checkout is ready for release, and tag it: VERSION=X
 photos: ## Rebuild the embedded model folder, and print how it differs; WHEELS=DIR, OUT=DIR (worker/photos)
 	@$(WANWU) photos $(PLACE) --wheels "$(call option,WHEELS)" --out "$(or $(call option,OUT),worker/photos)"
 
-bench: ## Measure rate, latency, memory and start-up of every way to serve; QUICK=1, ROUNDS=N (3), TARGETS=a,b (all), PHOTOS=DIR, OUT=DIR (bench)
+bench: ## Measure rate, latency, CPU time and memory of every way to serve; QUICK=1, ROUNDS=N (3), TARGETS=a,b (all), PHOTOS=DIR, OUT=DIR (bench)
 	@$(WANWU) bench $(PLACE) $(MEASURE)
 
 bench-peers: ## Install MOSEC, LitServe and BentoML, and measure them, too

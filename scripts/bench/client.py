@@ -1,142 +1,107 @@
-"""The load generator: `python -m scripts.bench.client` reads a job as JSON, runs it in one thread, writes the outcome.
+"""The client that checks every answer: `python -m scripts.bench.client` reads a job as JSON and writes the outcome.
 
-Every server gets the same client. It keeps connections alive, builds the requests' bytes beforehand, and measures
-each latency from the moment the request was due, so that in an open loop a delayed send counts as the server's
-latency (this avoids "coordinated omission", a term of Gil Tene's).
+In an open loop it measures each latency from the moment the request was due, so that a delayed send counts as the
+server's latency (this avoids "coordinated omission", a term of Gil Tene's).
 """
 
-import heapq
+import http.client
 import json
 import random
+import select
 import sys
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
-from scripts.bench import procfs
-from scripts.bench.connections import Client
-from scripts.bench.requests import request_bytes
+from scripts.bench.requests import encode, first_label
 
-OPEN_CONNECTIONS = 256  # of an open loop; a request that is due while all are busy waits, and its wait counts
-RETRY_PAUSE_S = 0.1  # of a client after a failed connection
-DRAIN_TIMEOUT_S = 30  # for the requests in flight when the time is over
+MAX_CONNECTIONS = 256  # a request that is due while all are busy waits, and its wait counts
 
 
 @dataclass(frozen=True)
 class Job:
-    """A load: a closed loop of `clients` if `rate` is None, else an open loop at `rate` requests/s.
+    """Send the image files in `labels`, which holds the expected label of each path.
 
-    `encoding` is one of scripts.bench.requests.ENCODINGS, `images` a folder; the CPU time of `pids` and their
-    descendants is measured.
+    If `rate` is 0, send `count` of them one after another; else send in an open loop at `rate` requests/s.
     """
 
-    addresses: Sequence[str]
+    address: str
     path: str
     encoding: str
-    images: str
-    clients: int
-    seconds: float
-    warm_s: float
-    rate: float | None = None
-    seed: int = 0
-    pids: Sequence[int] = ()
-
-
-@dataclass
-class Outcome:
-    """The outcome of a job: the latencies and errors within `seconds`, and the CPU seconds used meanwhile.
-
-    `stolen_s` are the CPU seconds that the hypervisor gave to other machines.
-    """
-
+    labels: Mapping[str, str]
+    count: int = 0
+    rate: float = 0.0
     seconds: float = 0.0
-    latencies_ms: list[float] = field(default_factory=list)
-    errors: Counter[str] = field(default_factory=Counter)
-    client_cpu_s: float = 0.0
-    server_cpu_s: float = 0.0
-    stolen_s: float = 0.0
+    timeout_s: float = 60.0
 
 
-def run(job: Job) -> Outcome:
-    """Warm up for `warm_s`, then measure for `seconds`."""
-    images = [path.read_bytes() for path in sorted(Path(job.images).iterdir())]
-    random.Random(job.seed).shuffle(images)  # noqa: S311 - a fixed order
-    requests = [request_bytes(job.encoding, job.path, image) for image in images]
-    client = Client(job.addresses, requests, job.clients if job.rate is None else OPEN_CONNECTIONS)
-    try:
-        _closed_loop(client, job.clients, job.warm_s, Outcome(), ())
-        outcome = Outcome()
-        if job.rate is None:
-            _closed_loop(client, job.clients, job.seconds, outcome, job.pids)
-        else:
-            _open_loop(client, arrival_times(job.rate, job.seconds, job.seed), job.seconds, outcome, job.pids)
-        return outcome
-    finally:
-        client.close()
+class Client:
+    """Run a job: `latencies_ms` are those of right answers, `errors` count all other outcomes by kind."""
+
+    def __init__(self, job: Job) -> None:
+        self._job, self._local, self._lock = job, threading.local(), threading.Lock()
+        files = sorted(job.labels.items())
+        self._requests = [(*encode(job.encoding, Path(path).read_bytes()), label) for path, label in files]
+        self.latencies_ms: list[float] = []
+        self.errors: Counter[str] = Counter()
+
+    def run(self) -> dict[str, object]:
+        """Send everything, and wait for all answers, so that the slowest count too."""
+        start = time.monotonic()
+        if not self._job.rate:
+            for number in range(self._job.count):
+                self._send(number, time.monotonic())
+        with ThreadPoolExecutor(MAX_CONNECTIONS) as pool:
+            for number, moment in enumerate(arrival_times(self._job.rate, self._job.seconds)):
+                time.sleep(max(0.0, start + moment - time.monotonic()))
+                pool.submit(self._send, number, start + moment)
+        seconds = max(self._job.seconds, time.monotonic() - start)
+        return {"seconds": seconds, "latencies_ms": self.latencies_ms, "errors": self.errors}
+
+    def _send(self, number: int, due: float) -> None:
+        content_type, body, label = self._requests[number % len(self._requests)]
+        connection = self._connection()
+        try:
+            connection.request("POST", self._job.path, body, {"Content-Type": content_type})
+            response = connection.getresponse()
+            error = fault(response.status, response.read(), label)
+        except (OSError, http.client.HTTPException) as caught:
+            connection.close()
+            error = type(caught).__name__
+        with self._lock:
+            self.latencies_ms += [] if error else [round((time.monotonic() - due) * 1000, 3)]
+            self.errors.update([error] if error else [])
+
+    def _connection(self) -> http.client.HTTPConnection:
+        """Return this thread's connection, closed if the server closed it while it was idle."""
+        if not hasattr(self._local, "connection"):
+            self._local.connection = http.client.HTTPConnection(self._job.address, timeout=self._job.timeout_s)
+        connection: http.client.HTTPConnection = self._local.connection
+        if connection.sock and select.select([connection.sock], [], [], 0)[0]:
+            connection.close()
+        return connection
 
 
-def arrival_times(rate: float, seconds: float, seed: int) -> list[float]:
+def fault(status: int, body: bytes, label: str) -> str:
+    """Return what is wrong with an answer, "" if nothing is."""
+    if status != HTTPStatus.OK:
+        return str(status)
+    found = first_label(body)
+    return "" if found == label else f"found {found or 'no label'}, needed {label}"
+
+
+def arrival_times(rate: float, seconds: float) -> list[float]:
     """Return the times, from 0 to `seconds`, of a Poisson process of `rate`/s, which models independent users."""
-    rng, times, moment = random.Random(seed), [], 0.0  # noqa: S311
-    while (moment := moment + rng.expovariate(rate)) < seconds:
+    rng, times, moment = random.Random(0), [], 0.0  # noqa: S311
+    while rate and (moment := moment + rng.expovariate(rate)) < seconds:
         times.append(moment)
     return times
 
 
-def _closed_loop(client: Client, clients: int, seconds: float, outcome: Outcome, pids: Sequence[int]) -> None:
-    """Let each of `clients` send again once it is answered. Requests already in flight count when they end."""
-    end = time.monotonic() + seconds
-    due = [time.monotonic()] * (clients - len(client.busy))
-    with _cpu_measured(outcome, pids):
-        while (now := time.monotonic()) < end:
-            for moment, ended, status in client.poll(due, end):
-                _count(outcome, moment, ended, status)
-                heapq.heappush(due, ended if status.isdigit() else ended + RETRY_PAUSE_S)
-        outcome.seconds = now - end + seconds
-
-
-def _open_loop(client: Client, times: list[float], seconds: float, outcome: Outcome, pids: Sequence[int]) -> None:
-    """Send at `times` regardless of the answers, and wait for all of them, so that the slowest count too."""
-    _drain(client)
-    start = time.monotonic()
-    due = [start + moment for moment in times]
-    with _cpu_measured(outcome, pids):
-        while (due or client.busy) and (now := time.monotonic()) < start + seconds + DRAIN_TIMEOUT_S:
-            for moment, ended, status in client.poll(due, start + seconds + DRAIN_TIMEOUT_S):
-                _count(outcome, moment, ended, status)
-        outcome.seconds = max(seconds, now - start)
-    outcome.errors.update(["no answer"] * (len(due) + len(client.busy)))
-    outcome.errors += Counter()  # drops counts of zero
-
-
-def _drain(client: Client) -> None:
-    end = time.monotonic() + DRAIN_TIMEOUT_S
-    while client.busy and time.monotonic() < end:
-        list(client.poll([], end))
-
-
-def _count(outcome: Outcome, due: float, ended: float, status: str) -> None:
-    if status == "200":
-        outcome.latencies_ms.append(round((ended - due) * 1000, 3))
-    else:
-        outcome.errors[status] += 1
-
-
-@contextmanager
-def _cpu_measured(outcome: Outcome, pids: Sequence[int]) -> Iterator[None]:
-    """Record in `outcome` the CPU seconds used while the context lasts."""
-
-    def read() -> tuple[float, float, float]:
-        return time.process_time(), procfs.cpu_s(pids), procfs.stolen_s()
-
-    before = read()
-    yield
-    spent = [after - earlier for after, earlier in zip(read(), before, strict=True)]
-    outcome.client_cpu_s, outcome.server_cpu_s, outcome.stolen_s = spent
-
-
 if __name__ == "__main__":
-    json.dump(vars(run(Job(**json.load(sys.stdin)))), sys.stdout)
+    json.dump(Client(Job(**json.load(sys.stdin))).run(), sys.stdout)

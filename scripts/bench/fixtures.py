@@ -1,47 +1,77 @@
-"""Make the fixtures of all targets once, in the bench's folder: weights, model folders, images."""
+"""Make the fixtures of all targets once, in the bench's folder: images, weights, model folders, expected labels."""
 
+import json
 import os
 import shutil
-import subprocess
-import tomllib
-from collections.abc import Collection
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from scripts._vendor import tomlkit
 from scripts.base.console import step
 from scripts.base.errors import CommandError
-from scripts.bench.commands import free_ports, run_command
-from scripts.bench.servers import planned_text
-from scripts.bench.targets import ONLY_F32, REFERENCE, SMALL, Fixtures
+from scripts.bench.servers import cluster_text, free_ports, run_command, run_pinned, server_environ
+from scripts.bench.targets import LARGEST, MIDDLE, PHOTOS, SMALLEST, Fixtures, Target, all_targets
 from scripts.cluster.config import ROOT, load_cluster
-from scripts.host.environments import TOOLS
+from scripts.host.environments import SERVE_TORCH, TOOLS
 from scripts.runtimes.deployment import plan_here
 from scripts.runtimes.run_directory import run_dir
-from worker.contract import machine
 
-IMAGES, QUICK_IMAGES = 200, 20
-FOLDER, QUICK_FOLDER = "material", "material-quick"
+IMAGES, QUICK_IMAGES = {SMALLEST: 80, MIDDLE: 16, LARGEST: 6}, {SMALLEST: 4, LARGEST: 1}
+STATISTICS_IMAGES, QUICK_STATISTICS_IMAGES = 48, 8  # for the random weights
+GOLDEN = ROOT / "worker/photos/golden"  # what a quick run sends: enlarging takes less time than generating
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 
-def prepare_fixtures(folder: Path, photos: Path | None, quick: bool, models: Collection[str]) -> Fixtures:
-    """Make the missing fixtures for `models` in `folder`, with the images in `photos` if set; raise CommandError.
+def prepare_fixtures(folder: Path, photos: Path | None, quick: bool, names: Sequence[str]) -> Fixtures:
+    """Make what the targets called `names` need and `folder` lacks, from `photos` if set; raise CommandError.
 
-    `quick` uses a folder of its own, fewer images, and models added without prepare.
+    `quick` means fewer images, the golden ones of `photos`, and models added without prepare.
     """
-    folder = folder / (QUICK_FOLDER if quick else FOLDER)
-    images = photos or _images(folder / "images", QUICK_IMAGES if quick else IMAGES)
-    weights = {name: _weights(folder / f"weights/{name}.pth", name) for name in (REFERENCE, SMALL) if name in models}
-    folders = {name: _model(folder / "models", name, path, quick) for name, path in weights.items()}
-    if ONLY_F32 in models:
-        folders[ONLY_F32] = copy_f32_only(folders[REFERENCE], folder / "models" / ONLY_F32)
+    targets = [target for target in all_targets(1, 1, 1) if target.name in names]
+    photos, counts = (photos or GOLDEN, QUICK_IMAGES) if quick else (photos, IMAGES)
+    images = {size: _images(folder / "images", size, count, photos) for size, count in counts.items()}
+    weights, folders = {}, {PHOTOS: ROOT / "worker/photos"}
+    for model in sorted({target.model for target in targets} - {PHOTOS}):
+        weights[model] = _weights(folder / f"weights/{model}.pth", model, quick)
+        if any(target.model == model and target.has_folder for target in targets):
+            folders[model] = _model(folder / "models", model, weights[model], quick)
     cluster = folder / "cluster.toml"
-    cluster.write_text(planned_text(folders[REFERENCE], free_ports(1)), encoding="utf-8")
+    fixtures = Fixtures(folders, weights, images, frozenset(os.sched_getaffinity(0)), [])
+    service = next(target for target in all_targets(1, 1, 1) if target.model == PHOTOS)
+    cluster.write_text(cluster_text(service, fixtures, free_ports(1)), encoding="utf-8")
     slots = [worker.slot for worker in plan_here(load_cluster(cluster), run_dir(folder / "run")).plan.workers]
-    cpus = frozenset(os.sched_getaffinity(0))
-    return Fixtures(
-        folders, weights, images, cluster, cpus, [frozenset(slot.cpus) for slot in slots], slots[0].gpu or ""
-    )
+    cpus = [frozenset(slot.cpus) for slot in slots]
+    return Fixtures(folders, weights, images, fixtures.cpus, cpus, slots[0].gpu or "")
+
+
+def expected_labels(fixtures: Fixtures, targets: Sequence[Target]) -> dict[str, dict[str, dict[str, str]]]:
+    """Return the label that each target must give to each image, by target, size and path.
+
+    It is the one that the same model folder gives in process, or torch in f32.
+    """
+    found: dict[tuple[str, bool], dict[str, dict[str, str]]] = {}
+    for target in targets:
+        key = target.model, target.has_folder
+        if key not in found:
+            step(f"the expected labels: {target.model}, {'as served' if target.has_folder else 'torch in f32'}")
+            folder = fixtures.folders[target.model] if target.has_folder else ""
+            found[key] = _in_process("labels", fixtures, target.model, folder, list(fixtures.images))
+    return {target.name: found[target.model, target.has_folder] for target in targets}
+
+
+def agreements(fixtures: Fixtures, model: str) -> dict[str, dict[str, float]]:
+    """Return the agreement of scaled with exact decoding in f32, by size of the images."""
+    step("the agreement of scaled with exact decoding")
+    return _in_process("agreement", fixtures, model, fixtures.folders[model], (SMALLEST, LARGEST))
+
+
+def _in_process(
+    program: str, fixtures: Fixtures, model: str, folder: Path | str, sizes: Sequence[str]
+) -> dict[str, Any]:
+    argv = [SERVE_TORCH.python, "-m", "scripts.bench.in_process", program, folder, fixtures.gpu, 0]
+    argv += [fixtures.images[size] for size in sizes]
+    results = json.loads(run_pinned(argv, fixtures.cpus, environ=server_environ(model, fixtures)))
+    return dict(zip(sizes, results, strict=True))
 
 
 def check_photos(folder: Path) -> Path:
@@ -57,68 +87,41 @@ def check_photos(folder: Path) -> Path:
     return folder
 
 
-def _images(folder: Path, count: int) -> Path:
-    if not folder.is_dir():
-        step(f"{count} generated images with the statistics of photographs")
-        draft = _empty_folder(folder.with_name("images.new"))
-        _run_tool("photos", "--count", str(count), "--out", str(draft))
-        draft.rename(folder)
-    return folder
+def _images(folder: Path, size: str, count: int, photos: Path | None) -> Path:
+    """Return a folder of images of `size`: all of `photos` as they are, or `count` of them enlarged, or generated."""
+    if photos and size == SMALLEST:
+        return photos
+    out = folder / (f"{size}-enlarged" if photos else size)
+    if photos:  # another run may have had other photographs
+        shutil.rmtree(out, ignore_errors=True)
+    if not out.is_dir():
+        step(f"{count} images of {size} megapixels: {'enlarged' if photos else 'generated like photographs'}")
+        draft = out.with_name(f"{out.name}.new")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        _run_tool("photos", size, count, draft, *([photos] if photos else []))
+        draft.rename(out)
+    return out
 
 
-def _weights(path: Path, architecture: str) -> Path:
+def _weights(path: Path, architecture: str, quick: bool) -> Path:
     if not path.is_file():
         step(f"weights for {architecture}")
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(".new")
-        _run_tool("network", "--architecture", architecture, "--out", str(draft))
+        _run_tool("network", architecture, QUICK_STATISTICS_IMAGES if quick else STATISTICS_IMAGES, draft)
         draft.rename(path)
     return path
-
-
-def _run_tool(name: str, *arguments: str) -> None:
-    """Run a module of the bench in the tools' environment; raise CommandError with the end of its error output."""
-    argv = [str(TOOLS.python), "-m", f"scripts.bench.{name}", *arguments]
-    process = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True)
-    if process.returncode:
-        raise CommandError(f"{name}: failed:", *process.stderr.splitlines()[-3:])
 
 
 def _model(models: Path, name: str, weights: Path, quick: bool) -> Path:
     """Run `make model-add` on the weights; unless `quick`, it prepares and measures them."""
     if not (models / name / "model.toml").is_file():
         step(f"make model-add NAME={name}")
-        arguments = ["--models", str(models), "--name", name, "--source", str(weights)]
-        arguments += ["--loader", "torchvision", "--architecture", name]
-        run_command("model-add", [*arguments, "--prepare", "0"] if quick else arguments)
+        flags = ["--models", models, "--name", name, "--source", weights, "--loader", "torchvision"]
+        run_command("model-add", *flags, "--architecture", name, *(["--prepare", 0] if quick else []))
     return models / name
 
 
-def _empty_folder(folder: Path) -> Path:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    return folder
-
-
-def copy_f32_only(folder: Path, copy: Path) -> Path:
-    """Copy the model folder to `copy`, limited to its fastest f32 engine on this machine; return `copy`."""
-    text = (folder / "model.toml").read_text(encoding="utf-8")
-    shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(folder, copy, copy_function=os.link, ignore=shutil.ignore_patterns("model.toml"))
-    (copy / "model.toml").write_text(keep_f32_only(text, machine.machine_kind()), encoding="utf-8")
-    return copy
-
-
-def keep_f32_only(text: str, kind: str) -> str:
-    """Return model.toml's `text` with the fastest f32 engine measured on this `kind` of machine as its only engine."""
-    engine = tomllib.loads(text)["engine"]
-    rows = [row for row in engine.get("measured", []) if row["machine"] == kind and row["precision"] == "f32"]
-    best = max(rows, key=lambda row: row["images_per_s"], default={**engine, "engine": engine["name"]})
-    document = tomlkit.parse(text)
-    document["engine"] = {
-        "name": best["engine"],
-        "precision": "f32",
-        "batch_sizes": best["batch_sizes"],
-        **({"prepared": engine["prepared"]} if "prepared" in engine else {}),
-    }
-    return str(tomlkit.dumps(document))
+def _run_tool(name: str, *arguments: object) -> None:
+    run_pinned([TOOLS.python, "-m", f"scripts.bench.{name}", *arguments], frozenset(os.sched_getaffinity(0)))

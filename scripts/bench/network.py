@@ -1,4 +1,4 @@
-"""`python -m scripts.bench.network`: make a classifier's weights in torchvision's layout, without a download.
+"""`python -m scripts.bench.network ARCHITECTURE IMAGES OUT`: make weights in torchvision's layout, without a download.
 
 The weights are random, which is enough to measure speed. But quantisation adds so much noise to 18 random layers
 that its agreement with f32 would be meaningless. Therefore three properties of trained networks are imitated: batch
@@ -6,8 +6,7 @@ normalisations with the statistics of images, residual branches that are small c
 separates images along the direction in which their features vary most.
 """
 
-import argparse
-from pathlib import Path
+import sys
 
 import torch
 
@@ -20,15 +19,14 @@ from torchvision.models import get_model, get_model_weights  # noqa: E402 - impo
 from torchvision.models.mobilenetv3 import InvertedResidual  # noqa: E402
 from torchvision.models.resnet import BasicBlock  # noqa: E402
 
-IMAGES = 48
 FIRST_SEED = 1_000_000  # far from the seeds of calibration and load
 BRANCH_WEIGHT = 0.03  # of a residual branch's last normalisation, relative to the shortcut
 SHARPNESS = 4.0  # logits per standard deviation
 OTHER_LOGIT = -5.0  # of all other classes
 
 
-def network(architecture: str) -> torch.nn.Module:
-    """Return the network, the same on every machine up to rounding."""
+def network(architecture: str, count: int) -> torch.nn.Module:
+    """Return the network, the same on every machine up to rounding, with the statistics of `count` images."""
     torch.manual_seed(0)
     model: torch.nn.Module = get_model(architecture, weights=None)
     for module in model.modules():
@@ -37,7 +35,7 @@ def network(architecture: str) -> torch.nn.Module:
         if isinstance(module, InvertedResidual) and module.use_res_connect:
             torch.nn.init.constant_(module.block[-1][1].weight, BRANCH_WEIGHT)
     transforms = get_model_weights(architecture).DEFAULT.transforms()
-    images = torch.stack([transforms(photo(FIRST_SEED + number)) for number in range(IMAGES)])
+    images = torch.stack([transforms(photo(FIRST_SEED + number)) for number in range(count)])
     _set_normalisations(model, images)
     _set_last_layer(model, images)
     return model
@@ -73,8 +71,4 @@ def _set_last_layer(model: torch.nn.Module, images: torch.Tensor) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--architecture", required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
-    torch.save(network(options.architecture).state_dict(), options.out)
+    torch.save(network(sys.argv[1], int(sys.argv[2])).state_dict(), sys.argv[3])

@@ -1,18 +1,41 @@
-"""`python -m scripts.bench.photos`: generate the images sent to all servers, JPEG files of typical sizes."""
+"""`python -m scripts.bench.photos SIZE COUNT OUT [PHOTOS]`: write COUNT JPEG files of SIZE megapixels into OUT.
 
-import argparse
+They are enlarged PHOTOS, or generated with the statistics of photographs.
+"""
+
+import sys
 from pathlib import Path
 
-from scripts.models.tools.images import jpeg
+from PIL import Image, ImageOps
 
-# (width, height), repeated by frequency: most of ImageNet's photos have 500 pixels on the long side, two of three in
-# landscape format.
-SIZES = [(500, 375)] * 5 + [(375, 500)] * 2 + [(500, 333)] * 2 + [(333, 500), (500, 400), (400, 300), (640, 480)]
+from scripts.bench.targets import LARGEST, MIDDLE, SMALLEST
+from scripts.models.tools.images import photo
+
+# (width, height), repeated by frequency. Most of ImageNet's photographs have 500 pixels on the long side, two of three
+# in landscape format; the larger sizes are those of screens and of phones' sensors.
+SHAPES = {
+    SMALLEST: [(500, 375)] * 5 + [(375, 500)] * 2 + [(500, 333)] * 2 + [(333, 500), (500, 400), (400, 300), (640, 480)],
+    MIDDLE: [(1920, 1080), (1632, 1224), (1224, 1632)],
+    LARGEST: [(4000, 3000), (3000, 4000)],
+}
+QUALITY = {SMALLEST: 90, MIDDLE: 95, LARGEST: 95}  # phones write 92 to 97; the web compresses more
+
+
+def enlarged(path: Path, megapixels: float) -> Image.Image:
+    """Return the photograph upright in RGB, enlarged to `megapixels` if it has fewer."""
+    with Image.open(path) as image:
+        upright = ImageOps.exif_transpose(image).convert("RGB")
+    factor = max(1.0, (megapixels * 1e6 / (upright.width * upright.height)) ** 0.5)
+    return upright.resize((round(upright.width * factor), round(upright.height * factor)), Image.Resampling.BICUBIC)
+
+
+def write(size: str, count: int, out: Path, photos: Path | None = None) -> None:
+    files = sorted(photos.iterdir())[:count] if photos else []
+    for number in range(len(files) or count):
+        shape = SHAPES[size][number % len(SHAPES[size])]
+        image = enlarged(files[number], float(size)) if files else photo(number, shape)
+        image.save(out / f"{number:04}.jpg", quality=QUALITY[size])
+
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--count", type=int, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
-    for seed in range(options.count):
-        (options.out / f"{seed:04}.jpg").write_bytes(jpeg(seed, SIZES[seed % len(SIZES)]))
+    write(sys.argv[1], int(sys.argv[2]), *map(Path, sys.argv[3:]))

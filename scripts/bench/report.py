@@ -1,25 +1,16 @@
 """Render the results as Markdown that also reads as plain text. Pure."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from scripts.bench.goals import Goal
-from scripts.bench.summary import Row
-from scripts.bench.targets import Target
+from scripts.bench.results import Results, Sample
+from scripts.bench.targets import LARGEST, Load
 
-HEADER = (
-    "target",
-    "load",
-    "images/s",
-    "lowest-highest",
-    "p50 ms",
-    "p99 ms",
-    "errors",
-    "CPU ms/image",
-    "client CPU ms",
-    "MB/worker",
-    "start s",
-)
+TITLES = "target|MP|load|x baseline|images/s|lowest-highest|p50 ms|p99 ms|CPU ms/image|client CPU ms|MB/worker|errors"
+TEXT = {"", "target", "load", "errors", "goal"}  # the other columns hold numbers
 
 
 @dataclass(frozen=True)
@@ -27,8 +18,7 @@ class Run:
     """One run: `about` is shown above the table, `notes` below it; `faults` are of the targets that did not start."""
 
     about: Sequence[str]
-    targets: Sequence[Target]
-    rows: Sequence[Row]
+    results: Results
     faults: Mapping[str, str]
     goals: Sequence[Goal]
     notes: Sequence[str]
@@ -36,53 +26,72 @@ class Run:
 
 def markdown(run: Run) -> str:
     """Return the report."""
-    titles = {target.name: target.title for target in run.targets}
-    failed = [(titles[name], "did not start", *[""] * (len(HEADER) - 2)) for name in run.faults]
+    header, targets = TITLES.split("|"), run.results.targets
+    failed = [(targets[name].title, "", "failed", *[""] * (len(header) - 3)) for name in run.faults]
+    rows = [row_cells(run.results, name, load) for name, load in run.results.rows]
+    goals = [(goal.name, goal.needed_text, goal.measured_text, goal.verdict) for goal in run.goals]
     parts = [
         "# Benchmark results",
         "\n".join(f"- {line}" for line in run.about),
-        table(HEADER, [*(cells(row, titles) for row in run.rows), *failed]),
+        table(header, [*rows, *failed]),
         *run.faults.values(),
-        "\n".join(f"- {line}" for line in run.notes),
+        "\n".join(f"- {line}" for line in [*run.notes, *memory_lines(run.results)]),
         "## Goals",
-        table(("goal", "needed", "measured", ""), [goal_cells(goal) for goal in run.goals]),
+        table(("goal", "needed", "measured", ""), goals),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def cells(row: Row, titles: Mapping[str, str]) -> Sequence[str]:
-    load = row.load + (f" ({row.offered:.0f}/s)" if row.offered is not None else "")
+def row_cells(results: Results, name: str, load: Load) -> Sequence[str]:
+    samples = results.rows[name, load]
+    ratio = None if load.open else results.to_baseline(name, load)
+    rates = [sample.rate for sample in samples]
+    numbers = [
+        form.format(median(getattr(sample, quantity) for sample in samples))
+        for quantity, form in (
+            ("p50_ms", "{:.1f}"),
+            ("p99_ms", "{:.1f}"),
+            ("cpu_ms", "{:.2f}"),
+            ("client_cpu_ms", "{:.2f}"),
+        )
+    ]
+    memory, errors = median(sample.loaded.pss for sample in samples), Counter[str]()
+    for sample in samples:
+        errors.update(sample.errors)
     return (
-        titles[row.target],
-        load,
-        f"{row.rate:.1f}",
-        f"{row.lowest:.0f}-{row.highest:.0f}",
-        f"{row.p50_ms:.1f}",
-        f"{row.p99_ms:.1f}",
-        str(row.errors),
-        f"{row.cpu_ms:.2f}",
-        f"{row.client_cpu_ms:.2f}",
-        f"{row.memory_mb:.0f}" if row.memory_mb else "",
-        f"{row.startup_s:.1f}" if row.startup_s else "",
-    )
+        results.targets[name].title, load.size, load.label, f"{ratio:.2f}" if ratio else "", f"{median(rates):.1f}",
+        f"{min(rates):.0f}-{max(rates):.0f}", *numbers, f"{memory:.0f}" if memory else "",
+        ", ".join(f"{count} x {kind}" for kind, count in errors.most_common(3) if count),
+    )  # fmt: skip
 
 
-def goal_cells(goal: Goal) -> Sequence[str]:
-    needed = f"{'at most' if goal.at_most else 'at least'} {goal.format.format(goal.needed)}"
-    measured = "" if goal.measured is None else goal.format.format(goal.measured)
-    return goal.name, needed, measured, goal.verdict
+def memory_lines(results: Results) -> list[str]:
+    """Return what the memory of each single worker is, at rest and under the load of the largest images."""
+
+    def text(name: str, attribute: str, samples: Sequence[Sample]) -> str:
+        memories = [getattr(sample, attribute) for sample in samples]
+        rss, pss, anonymous = (median(getattr(one, part) for one in memories) for part in ("rss", "pss", "anonymous"))
+        return (
+            f"memory of {name}: RSS {rss:.0f} MB, PSS {pss:.0f} MB: {anonymous:.0f} of weights, heap and buffers, "
+            f"{pss - anonymous:.0f} of libraries and files"
+        )
+
+    loads = {"at rest": ("at_rest", Load()), f"under {LARGEST} MP load": ("loaded", Load(LARGEST))}
+    return [
+        text(f"{target.title}, {title}", attribute, results.rows[target.name, load])
+        for target in results.targets.values()
+        for title, (attribute, load) in loads.items()
+        if target.one_slot and results.median(target.name, load, lambda sample: sample.loaded.pss)
+    ]
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table with aligned columns; all but the first two are numbers, aligned to the right."""
-    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
-    rule = [("-" * (width - 1) + ":") if column > 1 else "-" * width for column, width in enumerate(widths)]
-
-    def line(row: Sequence[str]) -> str:
-        padded = [
-            cell.rjust(width) if column > 1 else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        return f"| {' | '.join(padded)} |"
-
-    return "\n".join([line(header), line(rule), *map(line, rows)])
+    """Return a Markdown table with aligned columns; numbers are aligned to the right."""
+    widths = [max(3, *map(len, column)) for column in zip(header, *rows, strict=True)]
+    signs = ["<" if name in TEXT else ">" for name in header]
+    rule = ["-" * width if sign == "<" else "-" * (width - 1) + ":" for width, sign in zip(widths, signs, strict=True)]
+    lines = [
+        [f"{cell:{sign}{width}}" for cell, sign, width in zip(row, signs, widths, strict=True)]
+        for row in (header, *rows)
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rule, *lines[1:]])

@@ -1,60 +1,41 @@
-"""The load generator's HTTP/1.1: build requests as bytes, and parse just enough of the responses. Pure."""
+"""The requests that the load generators send, and the label in an answer. Pure."""
 
 import base64
 import json
-import re
-from dataclasses import dataclass
+from typing import Any
 
 BOUNDARY = "wanwu-bench"
-ENCODINGS = ("raw", "multipart", "json:image", "json:image_data")  # after the colon: the key of the base64 text
-FIELD, FIELDS = "image", {"/classify": "images"}  # the multipart field, and its name at other paths
-LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
-CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Response:
-    """A response's status, three digits, and whether the server closes the connection after it."""
-
-    status: str
-    closes: bool
+LABEL_KEYS = ("predictions", "label", "category", "output")  # of this service, the baseline, MOSEC and LitServe
 
 
 def request_bytes(encoding: str, path: str, image: bytes) -> bytes:
     """Return a complete POST request with `image` to `path`."""
-    content_type, body = encode(encoding, path, image)
-    head = (
-        f"POST {path} HTTP/1.1\r\nHost: bench\r\nAccept: */*\r\n"
-        f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
+    content_type, body = encode(encoding, image)
+    head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
-def encode(encoding: str, path: str, image: bytes) -> tuple[str, bytes]:
-    """Return the Content-Type and the body of a request; `encoding` is one of ENCODINGS."""
-    if encoding == "raw":
+def encode(encoding: str, image: bytes) -> tuple[str, bytes]:
+    """Return the Content-Type and the body of a request.
+
+    `encoding` is "raw", "multipart" or "json"; a field's name other than "image" follows after a colon.
+    """
+    kind, _, name = encoding.partition(":")
+    if kind == "raw":
         return "image/jpeg", image
-    if encoding == "multipart":
-        name = FIELDS.get(path, FIELD)
-        part = (
-            f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"; filename="photo.jpg"\r\n'
-            "Content-Type: image/jpeg\r\n\r\n"
-        )
-        end = f"\r\n--{BOUNDARY}--\r\n"
-        return f"multipart/form-data; boundary={BOUNDARY}", part.encode() + image + end.encode()
-    key = encoding.removeprefix("json:")
-    return "application/json", json.dumps({key: base64.b64encode(image).decode()}).encode()
+    if kind == "json":
+        return "application/json", json.dumps({name: base64.b64encode(image).decode()}).encode()
+    disposition = f'Content-Disposition: form-data; name="{name or "image"}"; filename="photo.jpg"'
+    head = f"--{BOUNDARY}\r\n{disposition}\r\nContent-Type: image/jpeg\r\n\r\n"
+    return f"multipart/form-data; boundary={BOUNDARY}", head.encode() + image + f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
-def read_response(received: bytes) -> Response | None:
-    """Return the response in `received`, None while it is incomplete; raise ValueError if it has no length."""
-    head, separator, body = received.partition(b"\r\n\r\n")
-    if not separator:
-        return None
-    response = Response(head[9:12].decode("latin-1"), CLOSE.search(head) is not None)
-    if length := LENGTH.search(head):
-        return response if len(body) >= int(length[1]) else None
-    if CHUNKED.search(head):
-        return response if body.endswith(b"0\r\n\r\n") else None
-    raise ValueError(f"a response without a length: {head.decode('latin-1')}")
+def first_label(body: bytes) -> str:
+    """Return the first label in a server's JSON answer; "" if there is none."""
+    try:
+        answer: Any = json.loads(body)
+        while not isinstance(answer, str):
+            answer = answer[0 if isinstance(answer, list) else next(key for key in LABEL_KEYS if key in answer)]
+        return answer
+    except (ValueError, TypeError, IndexError, StopIteration):
+        return ""

@@ -1,11 +1,10 @@
-"""`make bench`: measure everything in one run on this machine; write a report, a plot and the raw samples."""
+"""`make bench`: measure everything in one run on this machine; write a report and the raw samples."""
 
 import json
 import os
 import platform
 import re
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,32 +12,22 @@ from typing import Annotated
 
 from scripts.base.console import say
 from scripts.base.options import Flag
-from scripts.bench import containers, startup
-from scripts.bench.fixtures import check_photos, prepare_fixtures
-from scripts.bench.goals import ServedModel, goals
+from scripts.bench.fixtures import agreements, check_photos, expected_labels, prepare_fixtures
+from scripts.bench.goals import goals, has_full_rate
 from scripts.bench.report import Run, markdown
-from scripts.bench.runner import Runner, run_pinned
-from scripts.bench.servers import server_environ
-from scripts.bench.summary import Sample, rows
-from scripts.bench.targets import (
-    CLIENTS,
-    DOCUMENTED,
-    REFERENCE,
-    Fixtures,
-    models_of,
-    own_targets,
-    peer_targets,
-    require_known,
-)
+from scripts.bench.results import Results
+from scripts.bench.runner import Runner
+from scripts.bench.targets import REFERENCE, Fixtures, all_targets, require_known
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
 from scripts.host.environments import PEERS, SERVE, SERVE_TORCH, TOOLS, ensure, is_current
+from scripts.host.packages import LOAD_GENERATOR, require
 from worker.contract.cpu_list import format_cpu_list
-from worker.contract.machine import machine_kind
+from worker.contract.machine import CPUINFO, machine_kind
 
 OUT = ROOT / "bench"
-ROUNDS, SECONDS, WARM_S = 3, 4.0, 1.0
-QUICK_SECONDS, QUICK_WARM_S = 1.0, 0.2
+ROUNDS = 3
+SECONDS, QUICK_SECONDS = 4, 1  # of a load
 
 
 @dataclass(frozen=True)
@@ -46,45 +35,40 @@ class BenchOptions:
     """Options of `make bench`: `rounds` 0 means the default, `photos` "" generated images; `out` is the directory."""
 
     out: Annotated[Path, Flag("the folder for the results")] = OUT
-    photos: Annotated[str, Flag("a folder of images to send", "DIR")] = ""
+    photos: Annotated[str, Flag("a folder of images to send, as they are and enlarged", "DIR")] = ""
     rounds: Annotated[int, Flag("the number of rounds; the results are their medians (3)")] = 0
     quick: Annotated[bool, Flag("one short round, only to show that everything works")] = False
     targets: Annotated[str, Flag("the targets to measure, separated by commas; if left out, all", "NAMES")] = ""
 
-    @property
-    def target_names(self) -> list[str]:
-        """Return the names of the targets to measure; an empty list means all."""
-        return [name for name in self.targets.split(",") if name]
 
-    @property
-    def number_of_rounds(self) -> int:
-        return self.rounds or (1 if self.quick else ROUNDS)
-
-
-def measure(options: BenchOptions, cluster: Path, with_peers: bool) -> None:
-    """Measure the targets, write the report, the plot and the raw samples, print the report; raise CommandError."""
-    started, out = time.monotonic(), options.out.absolute()
-    photos = check_photos(Path(options.photos)) if options.photos else None
-    require_known(options.target_names, with_peers)
+def measure(options: BenchOptions, with_peers: bool) -> None:
+    """Measure the targets, write the report and the raw samples, print the report; raise CommandError."""
+    started, load, out = time.monotonic(), os.getloadavg()[0], options.out.absolute()
+    photos = check_photos(Path(options.photos).absolute()) if options.photos else None
+    names = [name for name in options.targets.split(",") if name]
+    require_known(names, with_peers)
+    require(LOAD_GENERATOR)
     has_peers = _ensure_environments(with_peers) and (with_peers or not options.quick)
     (out / "logs").mkdir(parents=True, exist_ok=True)
-    fixtures = prepare_fixtures(out, photos, options.quick, models_of(options.target_names))
-    targets = own_targets(len(fixtures.slots), len(fixtures.slots[0]))
-    targets += peer_targets(len(fixtures.cpus)) if has_peers else []
-    targets = [target for target in targets if not options.target_names or target.name in options.target_names]
-    times = (QUICK_SECONDS, QUICK_WARM_S) if options.quick else (SECONDS, WARM_S)
-    rounds = options.number_of_rounds
-    runner = Runner(fixtures, out / "logs", *times)
-    runner.run(targets, rounds)
-    model = _served_model(fixtures, startup.ready_s(fixtures.cluster, rounds))
-    notes = _notes(model, has_peers) + startup.measure(cluster, rounds)
-    notes += [] if options.quick else containers.measure(cluster, rounds)
-    about = [*_conditions(fixtures, rounds), _duration(time.monotonic() - started, runner.samples)]
-    names = [target.name for target in targets]
-    summary = rows(sorted(runner.samples, key=lambda sample: names.index(sample.target)))
-    documented_peers = [name for name in names if name.endswith(DOCUMENTED)]
-    checked_goals = goals(summary, len(fixtures.slots), documented_peers, model)
-    write(out, Run(about, targets, summary, runner.faults, checked_goals, notes), runner.samples)
+    allowed = [target.name for target in all_targets(1, 1, 1) if has_peers or not target.is_peer]
+    names = [name for name in allowed if name in names or not names]
+    folder = out / ("material-quick" if options.quick else "material")
+    fixtures = prepare_fixtures(folder, photos, options.quick, names)
+    every = all_targets(len(fixtures.slots), len(fixtures.slots[0]), len(fixtures.cpus), options.quick)
+    targets = [target for target in every if target.name in names]
+    labels = expected_labels(fixtures, targets)
+    rounds = options.rounds or (1 if options.quick else ROUNDS)
+    runner = Runner(fixtures, labels, out / "logs", QUICK_SECONDS if options.quick else SECONDS)
+    samples, faults = runner.run(targets, rounds)
+    agreement = agreements(fixtures, REFERENCE) if REFERENCE in fixtures.folders else {}
+    cpuinfo, results = CPUINFO.read_text(encoding="utf-8"), Results(samples, targets)
+    about = _about(fixtures, cpuinfo, rounds)
+    about.append(f"{time.monotonic() - started:.0f} s; load average {load:.1f} before, {os.getloadavg()[0]:.1f} after")
+    notes = (
+        [] if has_peers else ["peers are left out: `make bench-peers` installs and measures MOSEC, LitServe, BentoML"]
+    )
+    notes.append("the goals for 400 workers need a simulation of their own; all others are for 8 clients")
+    write(out, Run(about, results, faults, goals(results, has_full_rate(cpuinfo), agreement), notes))
 
 
 def _ensure_environments(with_peers: bool) -> bool:
@@ -95,62 +79,30 @@ def _ensure_environments(with_peers: bool) -> bool:
     return is_current(PEERS, nvidia)
 
 
-def _served_model(fixtures: Fixtures, ready_s: float) -> ServedModel:
-    """Compare the served reference model with the baseline, on the slot that serves it."""
-    argv = [str(SERVE_TORCH.python), "-m", "scripts.bench.agreement"]
-    argv += [str(fixtures.folders[REFERENCE]), str(fixtures.images), "--gpu", fixtures.gpu]
-    environ = server_environ(REFERENCE, fixtures, 0)
-    return ServedModel(**json.loads(run_pinned(argv, fixtures.cpus, environ=environ)), ready_s=ready_s)
-
-
-def _conditions(fixtures: Fixtures, rounds: int) -> list[str]:
+def _about(fixtures: Fixtures, cpuinfo: str, rounds: int) -> list[str]:
     """Return a description of the machine and of the method, one line each."""
-    name = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    slots = "; ".join(format_cpu_list(slot) for slot in fixtures.slots)
-    sizes = [path.stat().st_size for path in fixtures.images.iterdir()]
+    name = re.search(r"^model name\s*: (.+)$", cpuinfo, re.MULTILINE)
+    int8 = "int8 at full rate (AMX or VNNI)" if has_full_rate(cpuinfo) else "int8 at half rate or by AVX2"
+    images = {size: [path.stat().st_size for path in folder.iterdir()] for size, folder in fixtures.images.items()}
+    sizes = (f"{len(all_)} of {size} MP, {sum(all_) / len(all_) / 1e3:.0f} KB" for size, all_ in images.items())
+    slots = "; ".join(map(format_cpu_list, fixtures.slots))
     return [
-        f"{name[1] if name else platform.machine()}, {len(fixtures.cpus)} CPUs ({machine_kind(fixtures.gpu)}), "
-        f"Linux {platform.release()}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        f"medians of {rounds} interleaved rounds, with a warm-up before every load; {len(sizes)} images, "
-        f"{sum(sizes) / len(sizes) / 1000:.0f} KB on average",
-        f"client: one process, keep-alive connections, the same for every server; a closed loop of {CLIENTS} clients "
-        "unless stated otherwise, latency from the moment a request was due; open loops send at Poisson times",
-        "one slot (in process, one worker, peers with this engine): server on CPU "
-        f"{format_cpu_list(fixtures.slots[0])}, client on CPU {format_cpu_list(fixtures.remaining_cpus)}",
-        f"all others: server, gateway and client share CPU {format_cpu_list(fixtures.cpus)}; this project's workers "
-        f"are pinned to {slots}",
+        f"processor: {name[1] if name else platform.machine()}, {len(fixtures.cpus)} CPUs, "
+        f"{machine_kind(fixtures.gpu)}: {int8}; {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        f"medians of {rounds} interleaved rounds; a ratio is to the baseline of the same round",
+        f"images, with their average size: {'; '.join(sizes)}",
+        "closed loops by wrk in one thread; open loops by a client that checks every label, also before each load",
+        f"one slot: server on CPU {format_cpu_list(fixtures.slots[0])}, client on the others; all other targets share "
+        f"the CPUs with the client; workers are pinned to {slots}",
     ]
 
 
-def _duration(seconds: float, samples: Sequence[Sample]) -> str:
-    stolen = max((sample.stolen for sample in samples), default=0.0)
-    return f"the whole run took {seconds:.0f} s; the hypervisor took at most {stolen:.1%} of any load's time"
-
-
-def _notes(model: ServedModel, has_peers: bool) -> list[str]:
-    served = (
-        f"the reference model, ResNet-18 with random weights, is served by {model.engine} in {model.precision}; on "
-        f"{model.images} images its largest difference of a score from torch f32 is {model.difference:.4f}"
-    )
-    no_peers = "peers are left out: `make bench-peers` installs MOSEC, LitServe and BentoML and measures them too"
-    return [served] if has_peers else [served, no_peers]
-
-
-def write(out: Path, run: Run, samples: Sequence[Sample]) -> None:
-    """Write results.json, report.md and plot.png into `out`, and print the report."""
-    results = {
-        "about": run.about,
-        "titles": {target.name: target.title for target in run.targets},
-        "rows": [asdict(row) for row in run.rows],
-        "faults": run.faults,
-        "goals": [asdict(goal) for goal in run.goals],
-        "notes": run.notes,
-        "samples": [asdict(sample) for sample in samples],
-    }
+def write(out: Path, run: Run) -> None:
+    """Write results.json and report.md into `out`, and print the report."""
+    samples, goals_ = ([asdict(one) for one in group] for group in (run.results.samples, run.goals))
+    results = {"about": run.about, "faults": run.faults, "goals": goals_, "notes": run.notes, "samples": samples}
     report = markdown(run)
     (out / "results.json").write_text(json.dumps(results), encoding="utf-8")
     (out / "report.md").write_text(report, encoding="utf-8")
-    argv = [str(TOOLS.python), "-m", "scripts.bench.plot", str(out / "results.json"), str(out / "plot.png")]
-    run_pinned(argv, frozenset(os.sched_getaffinity(0)))
     say(f"\n{report}")
-    say(f"written: {out / 'report.md'}, {out / 'plot.png'}, {out / 'results.json'}")
+    say(f"written: {out / 'report.md'}, {out / 'results.json'}")

@@ -6,9 +6,9 @@ from scripts.commands import Command, ServiceOptions
 
 def run(service: ServiceOptions, options: BenchOptions) -> None:
     """Run the benchmark and print its report."""
-    measure(options, service.cluster, with_peers=False)
+    measure(options, with_peers=False)
 
 
 COMMAND = Command(
-    "measure rate, latency, CPU time, memory and start-up of this service and of other ways to serve", BenchOptions, run
+    "measure rate, latency, CPU time and memory of this service and of other ways to serve", BenchOptions, run
 )

@@ -6,7 +6,7 @@ from scripts.commands import Command, ServiceOptions
 
 def run(service: ServiceOptions, options: BenchOptions) -> None:
     """Run the benchmark and print its report."""
-    measure(options, service.cluster, with_peers=True)
+    measure(options, with_peers=True)
 
 
 COMMAND = Command("install other model servers and measure them together with this service", BenchOptions, run)

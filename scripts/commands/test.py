@@ -11,7 +11,7 @@ from scripts.commands import Command, ServiceOptions
 from scripts.host import checks
 from scripts.host.environments import DEV, SERVE, ensure
 from scripts.host.lanes import run_in_parallel
-from scripts.host.packages import NGINX, TEST_TOOLS, require
+from scripts.host.packages import LOAD_GENERATOR, NGINX, TEST_TOOLS, require
 
 UNIT = "tests/unit"
 # The lanes run in parallel, since they mostly wait for processes, and take about as long. They share nothing but the
@@ -36,7 +36,7 @@ class Options:
 
 def run(service: ServiceOptions, options: Options) -> None:
     """Lint, type-check and test; raise CommandError if anything fails."""
-    require(NGINX | TEST_TOOLS)
+    require(NGINX | LOAD_GENERATOR | TEST_TOOLS)
     nvidia = bool(read_hardware().gpus)
     ensure(SERVE, nvidia)
     python = ensure(DEV, nvidia)

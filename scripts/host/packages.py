@@ -11,6 +11,7 @@ from scripts.base.programs import on_path, remedy
 from scripts.base.waiting import wait_until
 
 NGINX = {"nginx": "nginx-light"}
+LOAD_GENERATOR = {"wrk": "wrk"}
 TEST_TOOLS = {
     "chromium": "chromium", "chromedriver": "chromium-driver", "shellcheck": "shellcheck", "debootstrap": "debootstrap",
     "ssh": "openssh-client", "mkfs.ext4": "e2fsprogs", "mkfs.xfs": "xfsprogs", "ip": "iproute2",

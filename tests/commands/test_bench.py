@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from scripts.cluster.config import ROOT
 from tests.service import bare_environment
 
-# One target of each kind, and what each is served with: the others differ from these in a model or an encoding alone.
-TARGETS = ("client", "in-process", "worker", "service", "baseline")
+# One target of each kind that needs nothing installed for it. The others differ from these in a model or a command.
+TARGETS = ("baseline-resnet18", "in-process-photos", "worker-photos", "service-photos")
 
 
 @dataclass(frozen=True)
@@ -40,43 +39,36 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
     return Done(run.stdout, out, json.loads((out / "results.json").read_text()))
 
 
-def test_every_target_was_started_and_answered_every_request(done: Done) -> None:
+def test_every_target_was_started_and_answered_every_request_right(done: Done) -> None:
     assert done.results["faults"] == {}
-    assert {row["target"] for row in done.results["rows"]} == set(TARGETS)
-    failed = [(row["target"], row["load"], row["errors"]) for row in done.results["rows"] if row["errors"]]
-    assert failed == []
+    loads = {
+        name: [(one["load"]["size"], one["load"]["open"]) for one in done.results["samples"] if one["target"] == name]
+        for name in TARGETS
+    }
+    closed = [("0.2", False), ("12", False)]
+    assert loads == {name: closed if name.startswith("in-process") else [*closed, ("0.2", True)] for name in TARGETS}
+    assert [(one["target"], one["load"], one["errors"]) for one in done.results["samples"] if one["errors"]] == []
+    assert all(one["rate"] > 0 for one in done.results["samples"])
 
 
-def test_the_service_was_loaded_in_closed_and_open_loops_with_and_without_its_gateway(done: Done) -> None:
-    loads = [row["load"] for row in done.results["rows"] if row["target"] == "service"]
-    assert loads == [
-        "closed 1", "closed 4", "closed 16", "closed 64", "closed 16 without Nginx", "open 50%", "open 80%", "open 95%",
-    ]  # fmt: skip
-
-
-def test_the_raw_samples_are_what_the_medians_are_of(done: Done) -> None:
-    (sample,) = (one for one in done.results["samples"] if one["target"] == "client")
-    (row,) = (one for one in done.results["rows"] if one["target"] == "client")
-    assert len(sample["latencies_ms"]) > 100
-    assert row["rate"] == sample["rate"]
-    served = [one for one in done.results["samples"] if one["target"] not in ("client", "in-process")]
-    assert all(one["cpu_ms"] > 0 and one["memory_mb"] > 10 and one["startup_s"] > 0 for one in served)
+def test_the_samples_hold_what_the_processes_used(done: Done) -> None:
+    served = [one for one in done.results["samples"] if not one["target"].startswith("in-process")]
+    assert all(one["cpu_ms"] > 0 and one["loaded"]["rss"] > 10 and one["at_rest"]["rss"] > 10 for one in served)
+    alone = [one for one in done.results["samples"] if one["target"].startswith("in-process")]
+    assert all(one["engine_ms"] > 0 and one["jpeg_ms"] > 0 for one in alone)
 
 
 def test_the_report_is_printed_and_written_with_a_verdict_on_every_goal(done: Done) -> None:
     report = (done.out / "report.md").read_text()
     assert report in done.printed
-    assert "peers are left out: `make bench-peers` installs MOSEC, LitServe and BentoML" in report
-    assert "`make up` of cluster.toml" in report
+    assert report.startswith("# Benchmark results\n\n- processor: ")
+    assert "peers are left out: `make bench-peers` installs" in report
+    assert "memory of one slot, a worker over HTTP: photos, under 12 MP load: RSS" in report
     verdicts = report.partition("## Goals")[2]
     assert all(goal["name"] in verdicts for goal in done.results["goals"])
-    agreement = next(goal for goal in done.results["goals"] if goal["name"].startswith("top-1 agreement"))
-    assert agreement["measured"] == 1  # nothing is prepared: torch in f32 serves
-
-
-def test_the_plot_is_a_png(done: Done) -> None:
-    with Image.open(done.out / "plot.png") as image:
-        assert image.format == "PNG"
+    measured = {goal["name"] for goal in done.results["goals"] if goal["measured"] is not None}
+    assert "photos behind Nginx, 12 MP: times the baseline's resnet18" in measured
+    assert "photos: memory (RSS) of a worker under 12 MP load, MB" in measured
 
 
 def test_nothing_that_was_started_is_left_running(done: Done) -> None:
@@ -97,9 +89,11 @@ def environments() -> Iterator[tuple[int, bytes]]:
     [
         ("PHOTOS=/no/photos", "PHOTOS: /no/photos: found no such folder, needed a folder of images: correct the path"),
         (
-            "TARGETS=worker,docker,nginx",
-            "TARGETS: found docker, nginx, needed some of "
-            "client,in-process,worker,multipart,service,baseline,f32,small,small-baseline",
+            "TARGETS=worker-photos,docker,mosec-engine",
+            "TARGETS: found docker, mosec-engine, needed some of baseline-resnet18,baseline-mobilenet_v3_small,"
+            "in-process-photos,in-process-resnet18,in-process-mobilenet_v3_small,"
+            "worker-photos,worker-resnet18,worker-mobilenet_v3_small,"
+            "service-photos,service-resnet18,service-mobilenet_v3_small",
         ),
     ],
 )

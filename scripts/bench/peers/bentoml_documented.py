@@ -10,9 +10,7 @@ from scripts.bench.peers import common
 @bentoml.service(traffic={"timeout": 300, "concurrency": 256})
 class Classifier:
     def __init__(self) -> None:
-        self.model = common.network()
-        self.transform = common.transforms()
-        self.labels = common.categories()
+        self.model, self.transform, self.labels = common.network(), common.transform(), common.categories()
 
     @bentoml.api(batchable=True)  # type: ignore[untyped-decorator]
     async def classify(self, images: list[Image]) -> list[str]:

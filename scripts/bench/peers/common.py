@@ -1,42 +1,41 @@
-"""The settings of a server under test, and the code that several of them share."""
+"""What the servers that run torchvision's network in torch f32 share."""
 
+import io
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-PORT = int(os.environ.get("BENCH_PORT", "0"))
-TOP = 5
+import torch
+from PIL import Image
+
+from worker.models import torchvision_ops
+
+torchvision_ops.make_importable()
+
+from torchvision import models, transforms  # noqa: E402 - importable only now
+
+ARCHITECTURE = os.environ["BENCH_ARCHITECTURE"]
 
 
 def network() -> Any:
     """Return torchvision's network with the bench's weights: eager, f32."""
-    import torch
-
-    from worker.models import torchvision_ops
-
-    torchvision_ops.make_importable()
-    from torchvision.models import get_model
-
-    built = get_model(os.environ["BENCH_ARCHITECTURE"])
+    built = models.get_model(ARCHITECTURE)
     built.load_state_dict(torch.load(os.environ["BENCH_WEIGHTS"], weights_only=True))
     return built.eval()
 
 
-def transforms() -> Callable[[Any], Any]:
+def transform() -> Any:
     """Return the preprocessing of nearly every tutorial for ImageNet classifiers."""
-    from torchvision import transforms
+    normalise = transforms.Normalize(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])
+    return transforms.Compose([transforms.Resize(256), transforms.CenterCrop(224), transforms.ToTensor(), normalise])
 
-    steps = [
-        transforms.Resize(256),
-        transforms.CenterCrop(224),
-        transforms.ToTensor(),
-        transforms.Normalize(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225]),
-    ]
-    composed: Callable[[Any], Any] = transforms.Compose(steps)
-    return composed
+
+def preprocessing() -> Callable[[bytes], Any]:
+    """Return the function from an image file to the network's input, float32 [3, H, W]."""
+    steps = transform()
+    return lambda file: steps(Image.open(io.BytesIO(file)).convert("RGB"))
 
 
 def categories() -> list[str]:
-    """Return the labels of the classes, in their order."""
-    return (Path(os.environ["BENCH_FOLDER"]) / "labels.en.txt").read_text(encoding="utf-8").splitlines()
+    """Return the labels of ImageNet's classes, in their order."""
+    return list(models.get_model_weights(ARCHITECTURE).DEFAULT.meta["categories"])

@@ -1,25 +1,19 @@
 """LitServe as in its documentation and its performance test: base64 in JSON, batches of 8, a thread pool."""
 
 import base64
-import io
 import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import litserve
 import torch
-from PIL import Image
 
 from scripts.bench.peers import common
-
-BATCH, TIMEOUT_S = 8, 0.01
 
 
 class Classifier(litserve.LitAPI):
     def setup(self, device: str) -> None:
-        self.model = common.network().to(device)
-        self.transform = common.transforms()
-        self.labels = common.categories()
+        self.model, self.preprocess, self.labels = common.network(), common.preprocessing(), common.categories()
         self.pool = ThreadPoolExecutor(os.cpu_count())
 
     def decode_request(self, request: dict[str, str]) -> str:
@@ -29,7 +23,7 @@ class Classifier(litserve.LitAPI):
         return torch.stack(list(self.pool.map(self._open, inputs)))
 
     def _open(self, text: str) -> torch.Tensor:
-        return self.transform(Image.open(io.BytesIO(base64.b64decode(text))).convert("RGB"))
+        return self.preprocess(base64.b64decode(text))
 
     def predict(self, x: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
@@ -43,5 +37,5 @@ class Classifier(litserve.LitAPI):
 
 
 if __name__ == "__main__":
-    api = Classifier(max_batch_size=BATCH, batch_timeout=TIMEOUT_S)
-    litserve.LitServer(api, accelerator="cpu").run(port=common.PORT, generate_client_file=False)
+    api = Classifier(max_batch_size=8, batch_timeout=0.01)
+    litserve.LitServer(api, accelerator="cpu").run(port=int(os.environ["BENCH_PORT"]), generate_client_file=False)

@@ -1,29 +1,22 @@
 """MOSEC as in its ResNet-50 example: base64 in JSON, with stages for preprocessing, batched inference and labels."""
 
 import base64
-import io
 
 import numpy as np
 import torch
 from mosec import Server, Worker
-from PIL import Image
 
 from scripts.bench.peers import common
 
 BATCH = 16
-PREPROCESSORS, INFERENCES = 4, 2
 
 
 class Preprocess(Worker):
     def __init__(self) -> None:
-        from worker.models import torchvision_ops
-
-        torchvision_ops.make_importable()
-        self.transform = common.transforms()
+        self.preprocess = common.preprocessing()
 
     def forward(self, data: dict[str, str]) -> np.ndarray:
-        image = Image.open(io.BytesIO(base64.b64decode(data["image"]))).convert("RGB")
-        return self.transform(image).numpy()
+        return self.preprocess(base64.b64decode(data["image"])).numpy()
 
 
 class Inference(Worker):
@@ -47,7 +40,7 @@ class Postprocess(Worker):
 
 if __name__ == "__main__":
     server = Server()
-    server.append_worker(Preprocess, num=PREPROCESSORS)
-    server.append_worker(Inference, num=INFERENCES, max_batch_size=BATCH)
+    server.append_worker(Preprocess, num=4)
+    server.append_worker(Inference, num=2, max_batch_size=BATCH)
     server.append_worker(Postprocess, num=1)
     server.run()

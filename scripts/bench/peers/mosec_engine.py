@@ -2,7 +2,6 @@
 
 import os
 
-import numpy as np
 from mosec import Server, Worker
 
 from scripts.bench.in_process import open_model
@@ -16,7 +15,7 @@ class Classify(Worker):
         return data
 
     def forward(self, data: bytes) -> list[dict[str, object]]:
-        return self.model.answer(self.model.infer(np.stack([self.model.decode(data)]))[0])
+        return self.model.answer(data)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,38 @@
-"""The servers that the benchmark starts and stops."""
+"""The servers that the benchmark starts, loads and stops, and its reports of faulty ones."""
 
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from scripts.base.errors import CommandError
 from scripts.bench import procfs
-from scripts.bench.servers import running, terminate
-from scripts.bench.targets import REFERENCE, SERVER, Fixtures, Target
+from scripts.bench.results import Sample
+from scripts.bench.runner import Runner
+from scripts.bench.servers import terminate
+from scripts.bench.targets import REFERENCE, SERVER, SMALLEST, Fixtures, Load, Target
 from tests.wait import until
 
 PARENT = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600)'])"
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {PARENT}"
+SERVE = """
+import http.server, os, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        Handler.count = getattr(Handler, "count", 0) + 1
+        status, body = answer(Handler.count)
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *_): pass
+print(sorted(os.sched_getaffinity(0)), os.environ["BENCH_FOLDER"], "SECRET" in os.environ, flush=True)
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
 
 
 def start(code: str) -> "subprocess.Popen[bytes]":
@@ -33,7 +51,7 @@ def test_a_server_is_stopped_with_all_its_descendants(code: str, monkeypatch: py
     until("its child is gone", lambda: not [pid for pid in processes if procfs.command_line(pid)])
 
 
-def test_orphans_in_the_session_of_a_dead_server_are_killed_too() -> None:
+def test_orphans_of_a_dead_server_are_killed_too() -> None:
     process = start(PARENT)
     child = next(pid for pid in procfs.process_tree([process.pid]) if pid != process.pid)
     process.kill()
@@ -49,39 +67,70 @@ def test_cpu_time_and_memory_include_all_descendants() -> None:
     try:
         until("both have worked", lambda: procfs.cpu_s([process.pid]) > 0.4)
         assert len(procfs.process_tree([process.pid])) == 2
-        until("both hold their memory", lambda: procfs.memory_mb([process.pid]) > 90)
+        until("both hold their memory", lambda: procfs.memory([process.pid]).anonymous > 90)
+        memory = procfs.memory([process.pid])
+        assert memory.rss > memory.pss > memory.anonymous  # they share Python's own pages
     finally:
         terminate(process)
     assert procfs.process_tree([process.pid]) == []
     assert procfs.cpu_s([process.pid]) == 0
 
 
-def test_a_server_that_ends_at_once_is_refused_with_the_end_of_its_log(fixtures: Fixtures, tmp_path: Path) -> None:
-    target = Target("x", "some server", SERVER, REFERENCE, command=(sys.executable, "-c", "print('why'); exit(3) #"))
-    with pytest.raises(CommandError) as caught, running(target, fixtures, tmp_path):
-        pass
-    log = tmp_path / "x.log"
-    assert caught.value.lines == (f"some server: did not start: it ended with status 3; {log} ends with:", "why")
+def run(fixtures: Fixtures, tmp_path: Path, code: str, loads: Sequence[Load]) -> tuple[list[Sample], dict[str, str]]:
+    target = Target("mosec-engine", "some server", SERVER, REFERENCE, loads, command=(sys.executable, "-c", code))
+    labels = {"mosec-engine": {SMALLEST: {str(fixtures.images[SMALLEST] / "one.jpg"): "cat"}}}
+    return Runner(fixtures, labels, tmp_path, 1).run([target], 1)
 
 
-def test_a_server_gets_its_slot_and_its_settings_and_nothing_else(
+def test_a_server_gets_its_slot_and_settings_and_is_loaded(
     fixtures: Fixtures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code = (
-        "import http.server, os, sys\n"
-        "class Handler(http.server.BaseHTTPRequestHandler):\n"
-        "    def do_POST(self):\n"
-        "        self.rfile.read(int(self.headers['Content-Length']))\n"
-        "        self.send_response(200); self.send_header('Content-Length', '0'); self.end_headers()\n"
-        "print(sorted(os.sched_getaffinity(0)), os.environ['BENCH_FOLDER'], 'SECRET' in os.environ, flush=True)\n"
-        "http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), Handler).serve_forever()\n"
-    )
-    target = Target("x", "some server", SERVER, REFERENCE, one_slot=True, command=(sys.executable, "-c", code))
     monkeypatch.setenv("SECRET", "1")
-    with running(target, fixtures, tmp_path) as server:
-        assert server.startup_s > 0
-        (pid,) = server.pids
-        assert procfs.command_line(pid)
-    assert not procfs.command_line(pid)
-    first = (tmp_path / "x.log").read_text().splitlines()[0]
+    code = f"answer = lambda _: (200, b'[\"cat\"]'){SERVE}"
+    samples, faults = run(fixtures, tmp_path, code, [Load(), Load(open=True)])
+    assert faults == {}
+    closed, opened = samples
+    assert (closed.errors, opened.errors) == ({}, {})
+    assert closed.rate > 0
+    assert closed.loaded.rss > 5
+    assert len(opened.latencies_ms) > 0
+    first = (tmp_path / "mosec-engine.log").read_text().splitlines()[0]
     assert first == f"{sorted(fixtures.slots[0])} {fixtures.folders[REFERENCE]} False"
+
+
+def test_wrong_answers_and_statuses_are_reported_as_errors(fixtures: Fixtures, tmp_path: Path) -> None:
+    code = f"answer = lambda count: [(200, b'[\"cat\"]'), (200, b'[\"dog\"]'), (503, b'no')][count % 3]{SERVE}"
+    (closed, opened), faults = run(fixtures, tmp_path, code, [Load(), Load(open=True)])
+    assert faults == {}
+    assert closed.errors["status"] > 0  # found by wrk, which cannot see a wrong label
+    assert opened.errors["found dog, needed cat"] > 0
+    assert opened.errors["503"] > 0
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("print('why'); exit(3) #", "ended with status 3; {log} ends with:\nwhy"),
+        (f"answer = lambda _: (500, b'broken'){SERVE}", "answered 500; {log} ends with:\n"),
+        (
+            "import time; print('why', flush=True); time.sleep(600)",
+            "answered ConnectionRefusedError; {log} ends with:\nwhy",
+        ),
+    ],
+    ids=["dies", "fails", "hangs"],
+)
+def test_a_server_that_does_not_start_is_reported_with_the_end_of_its_log(
+    fixtures: Fixtures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, said: str
+) -> None:
+    monkeypatch.setattr("scripts.bench.servers.START_TIMEOUT_S", 2)
+    samples, faults = run(fixtures, tmp_path, code, [Load()])
+    assert samples == []
+    log = tmp_path / "mosec-engine.log"
+    assert faults["mosec-engine"].startswith(f"some server: did not start: it {said.format(log=log)}")
+
+
+def test_a_server_that_stops_answering_is_reported(fixtures: Fixtures, tmp_path: Path) -> None:
+    code = f"answer = lambda count: (200, b'[\"cat\"]') if count == 1 else os._exit(1){SERVE}"
+    samples, faults = run(fixtures, tmp_path, code, [Load()])
+    assert samples == []
+    assert "unable to connect" in faults["mosec-engine"]

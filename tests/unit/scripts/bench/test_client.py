@@ -1,4 +1,4 @@
-"""The load generator, with real servers on this machine."""
+"""The requests of the benchmark and the client that checks every answer, with real servers on this machine."""
 
 import contextlib
 import io
@@ -13,11 +13,17 @@ from pathlib import Path
 import pytest
 from werkzeug.formparser import parse_form_data
 
-from scripts.bench.client import Job, arrival_times, run
-from scripts.bench.requests import Response, read_response, request_bytes
+from scripts.bench.client import Client, Job, arrival_times
+from scripts.bench.requests import first_label, request_bytes
 
 IMAGE = b"\xff\xd8\xff\r\n--not the end\x00" * 2000
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+def answer(body: bytes, status: str = "200 OK", more: str = "") -> bytes:
+    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{more}\r\n".encode() + body
+
+
+CAT, DOG = (answer(json.dumps([{"label": label}]).encode()) for label in ("cat", "dog"))
 
 
 def split(request: bytes) -> tuple[str, dict[str, str], bytes]:
@@ -35,9 +41,9 @@ def test_a_raw_request_is_the_image_with_its_length() -> None:
     assert body == IMAGE
 
 
-@pytest.mark.parametrize(("path", "field"), [("/predict", "image"), ("/classify", "images")])
-def test_another_parser_reads_a_multipart_request_as_one_file(path: str, field: str) -> None:
-    _, headers, body = split(request_bytes("multipart", path, IMAGE))
+@pytest.mark.parametrize(("encoding", "field"), [("multipart", "image"), ("multipart:images", "images")])
+def test_another_parser_reads_a_multipart_request_as_one_file(encoding: str, field: str) -> None:
+    _, headers, body = split(request_bytes(encoding, "/predict", IMAGE))
     environ = {
         "wsgi.input": io.BytesIO(body),
         "CONTENT_TYPE": headers["Content-Type"],
@@ -57,24 +63,23 @@ def test_a_json_request_has_base64_under_the_key_of_its_encoding() -> None:
 
 
 @pytest.mark.parametrize(
-    ("received", "response"),
+    "body",
     [
-        (b"", None),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n", None),
-        (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{", None),
-        (OK, Response("200", closes=False)),
-        (b"HTTP/1.1 429 Many\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", Response("429", closes=True)),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n", None),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", Response("200", closes=False)),
+        {"model": "photos", "predictions": [{"label": "cat", "score": 0.9}, {"label": "dog", "score": 0.1}]},
+        [{"label": "cat", "score": 0.9}, {"label": "dog", "score": 0.1}],
+        {"category": "cat"},
+        {"output": "cat"},
+        ["cat"],
     ],
+    ids=["this service", "baseline", "mosec", "litserve", "bentoml"],
 )
-def test_a_response_is_read_once_it_is_complete(received: bytes, response: Response | None) -> None:
-    assert read_response(received) == response
+def test_the_first_label_of_every_servers_answer_is_found(body: object) -> None:
+    assert first_label(json.dumps(body).encode()) == "cat"
 
 
-def test_a_response_without_a_length_is_refused() -> None:
-    with pytest.raises(ValueError, match="a response without a length: HTTP"):
-        read_response(b"HTTP/1.1 200 OK\r\nServer: x\r\n\r\n{}")
+@pytest.mark.parametrize("body", [b"", b"{", b"{}", b"[]", b"null", b"3", b'{"predictions": []}', b'{"label": 3}'])
+def test_an_answer_without_a_label_has_none(body: bytes) -> None:
+    assert first_label(body) == ""
 
 
 @contextmanager
@@ -94,11 +99,13 @@ def server(*answers: tuple[float, bytes]) -> Iterator[str]:
                     length = int(line.split()[1]) if line.startswith(b"Content-Length") else length
                 reader.read(length)
                 with lock:
-                    seconds, answer = answers[next(turn) % len(answers)]
+                    seconds, response = answers[next(turn) % len(answers)]
                     time.sleep(seconds)
-                if not answer:
+                if not response:
                     return
-                connection.sendall(answer)
+                connection.sendall(response)
+                if b"Connection: close" in response:
+                    return
 
     def accept() -> None:
         while True:
@@ -114,73 +121,66 @@ def server(*answers: tuple[float, bytes]) -> Iterator[str]:
 
 
 @pytest.fixture
-def images(tmp_path: Path) -> Path:
+def labels(tmp_path: Path) -> dict[str, str]:
+    """Return the expected label of three images, by path."""
     for number in range(3):
         (tmp_path / f"{number}.jpg").write_bytes(IMAGE + bytes([number]))
-    return tmp_path
+    return {str(path): "cat" for path in tmp_path.iterdir()}
 
 
-def job(address: str, images: Path, *, clients: int = 2, seconds: float = 0.5, rate: float | None = None) -> Job:
-    return Job([address], "/predict", "raw", str(images), clients, seconds, 0.0, rate)
+def run(address: str, labels: dict[str, str], count: int = 0, rate: float = 0.0, timeout_s: float = 60) -> Client:
+    client = Client(Job(address, "/predict", "raw", labels, count, rate, 1.0, timeout_s))
+    client.run()
+    return client
 
 
-def test_a_closed_loop_records_the_latency_of_each_answer(images: Path) -> None:
-    with server((0.02, OK)) as address:
-        outcome = run(job(address, images))
-    assert outcome.seconds >= 0.5
-    assert 2 <= len(outcome.latencies_ms) <= outcome.seconds / 0.02 + 1
-    assert min(outcome.latencies_ms) >= 20
-    assert not outcome.errors
-    assert outcome.client_cpu_s > 0
+def test_images_are_sent_one_after_another_and_each_latency_is_recorded(labels: dict[str, str]) -> None:
+    with server((0.02, CAT)) as address:
+        client = run(address, labels, 7)
+    assert len(client.latencies_ms) == 7
+    assert min(client.latencies_ms) >= 20
+    assert not client.errors
 
 
-def test_other_statuses_and_lost_connections_are_errors(images: Path) -> None:
-    with server((0, OK), (0, b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"), (0, b"")) as address:
-        outcome = run(job(address, images))
-    assert outcome.latencies_ms
-    assert set(outcome.errors) == {"503", "ConnectionResetError"}
+def test_wrong_labels_other_statuses_and_lost_connections_are_errors(labels: dict[str, str]) -> None:
+    refused = answer(b"{}", "503 No")
+    with server((0, CAT), (0, DOG), (0, refused), (0, answer(b"{}")), (0, b"")) as address:
+        client = run(address, labels, 5)
+    assert len(client.latencies_ms) == 1
+    lost = "RemoteDisconnected"
+    assert client.errors == {"found dog, needed cat": 1, "503": 1, "found no label, needed cat": 1, lost: 1}
 
 
-def test_a_server_that_closes_after_each_answer_causes_no_errors(images: Path) -> None:
-    closing = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
-    with server((0, closing)) as address:
-        outcome = run(job(address, images))
-    assert outcome.latencies_ms
-    assert not outcome.errors
+def test_a_server_that_closes_after_each_answer_causes_no_errors(labels: dict[str, str]) -> None:
+    with server((0, answer(b'["cat"]', more="Connection: close\r\n"))) as address:
+        client = run(address, labels, 5)
+    assert len(client.latencies_ms) == 5
 
 
-def test_a_missing_server_is_an_error_and_not_an_endless_loop(images: Path) -> None:
+def test_a_missing_server_is_an_error_for_each_request(labels: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"127.0.0.1:{listener.getsockname()[1]}"
-    outcome = run(job(address, images))
-    assert not outcome.latencies_ms
-    assert set(outcome.errors) == {"ConnectionRefusedError"}
-    # Two clients, each with a pause after a failure.
-    assert outcome.errors["ConnectionRefusedError"] <= 2 * (outcome.seconds / 0.1 + 1)
+    assert run(address, labels, 3).errors == {"ConnectionRefusedError": 3}
 
 
-def test_an_open_loop_counts_the_wait_caused_by_a_stall_of_the_server(images: Path) -> None:
-    stalls = [(0.4, OK)] + [(0.0, OK)] * 999
-    with server(*stalls) as address:
-        outcome = run(job(address, images, seconds=1.0, rate=100))
-    assert len(outcome.latencies_ms) == len(arrival_times(100, 1.0, 0))
-    late = [latency for latency in outcome.latencies_ms if latency > 100]
+def test_an_open_loop_counts_the_wait_caused_by_a_stall_of_the_server(labels: dict[str, str]) -> None:
+    with server((0.4, CAT), *[(0.0, CAT)] * 999) as address:
+        client = run(address, labels, rate=100)
+    assert len(client.latencies_ms) == len(arrival_times(100, 1.0))
+    late = [latency for latency in client.latencies_ms if latency > 100]
     assert len(late) > 10  # a closed loop would see only one: all requests due during the stall waited too
-    assert max(outcome.latencies_ms) >= 399
+    assert max(client.latencies_ms) >= 399
 
 
-def test_an_unanswered_request_of_an_open_loop_is_an_error(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scripts.bench.client.DRAIN_TIMEOUT_S", 0.2)
-    with server((30, OK)) as address:
-        outcome = run(job(address, images, seconds=0.2, rate=50))
-    assert not outcome.latencies_ms
-    assert outcome.errors == {"no answer": len(arrival_times(50, 0.2, 0))}
+def test_an_unanswered_request_is_an_error(labels: dict[str, str]) -> None:
+    with server((30, CAT)) as address:
+        client = run(address, labels, rate=5, timeout_s=0.2)
+    assert client.errors == {"TimeoutError": len(arrival_times(5, 1.0))}
 
 
 def test_arrival_times_are_reproducible_and_have_the_requested_rate() -> None:
-    assert arrival_times(100, 50, 1) == arrival_times(100, 50, 1) != arrival_times(100, 50, 2)
-    moments = arrival_times(100, 50, 1)
-    assert moments == sorted(moments)
-    assert moments[0] > 0
-    assert moments[-1] < 50
+    moments = arrival_times(100, 50)
+    assert moments == arrival_times(100, 50) == sorted(moments)
+    assert 0 < moments[0] < moments[-1] < 50
     assert len(moments) == pytest.approx(5000, rel=0.05)
+    assert arrival_times(0, 50) == []

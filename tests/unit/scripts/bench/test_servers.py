@@ -1,15 +1,16 @@
 """The servers that the benchmark starts and stops, and its fixtures."""
 
 import os
-import tomllib
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from scripts.base.errors import CommandError
-from scripts.bench.fixtures import check_photos, keep_f32_only
+from scripts.bench.fixtures import check_photos
+from scripts.bench.photos import write
 from scripts.bench.servers import cluster_text
-from scripts.bench.targets import REFERENCE, SERVICE, Fixtures, Load, Target
+from scripts.bench.targets import REFERENCE, SERVICE, SMALLEST, WORKER, Fixtures, Load, Target
 from scripts.cluster.config import load_cluster
 from scripts.cluster.hardware import Cpu, Hardware
 from scripts.cluster.plan import plan
@@ -19,73 +20,43 @@ from scripts.cluster.plan import plan
 def fixtures(tmp_path: Path) -> Fixtures:
     (tmp_path / "images").mkdir()
     (tmp_path / "images/one.jpg").write_bytes(b"\xff\xd8\xff")
-    names = {REFERENCE: tmp_path / "model"}
     cpus = frozenset(os.sched_getaffinity(0))
-    return Fixtures(names, names, tmp_path / "images", tmp_path / "cluster.toml", cpus, [frozenset({min(cpus)})])
+    images = {SMALLEST: tmp_path / "images"}
+    return Fixtures({REFERENCE: tmp_path / "model"}, {}, images, cpus, [frozenset({min(cpus)})])
 
 
-def test_a_service_on_one_slot_has_one_worker_on_that_slot(tmp_path: Path) -> None:
+def test_a_single_worker_is_on_the_first_slot_and_a_service_on_all(tmp_path: Path) -> None:
     machine = Hardware(tuple(Cpu(number, number, 0, 0) for number in range(2)), (), 8 << 30)
-    for one_slot, cpus in ((True, [(0,)]), (False, [(0,), (1,)])):
-        target = Target("x", "a service", SERVICE, REFERENCE, (Load(),), one_slot)
+    for kind, cpus in ((WORKER, [(0,)]), (SERVICE, [(0,), (1,)])):
+        target = Target("x", "a service", kind, REFERENCE, (Load(),))
         file = tmp_path / "cluster.toml"
-        slots = [frozenset({0}), frozenset({1})]
-        fixtures = Fixtures({REFERENCE: tmp_path}, {}, tmp_path, file, frozenset({0, 1}), slots)
+        fixtures = Fixtures({REFERENCE: tmp_path}, {}, {}, frozenset({0, 1}), [frozenset({0}), frozenset({1})])
         file.write_text(cluster_text(target, fixtures, 9000))
         cluster = load_cluster(file)
         assert cluster.port == 9000
         assert [worker.slot.cpus for worker in plan(cluster, {"this": machine}).workers] == cpus
 
 
-MODEL = """name = "resnet18"
-
-[engine]
-name = "torch"
-precision = "bf16"
-batch_sizes = [1, 4]
-[engine.prepared]
-openvino-f32 = "prepared/f32.xml"
-[[engine.measured]]
-machine = "here"
-engine = "openvino"
-precision = "int8"
-batch_sizes = [1]
-images_per_s = 300.0
-chosen = true
-[[engine.measured]]
-machine = "here"
-engine = "torch"
-precision = "f32"
-batch_sizes = [1]
-images_per_s = 30.0
-[[engine.measured]]
-machine = "here"
-engine = "openvino"
-precision = "f32"
-batch_sizes = [1, 2]
-images_per_s = 50.0
-[[engine.measured]]
-machine = "elsewhere"
-engine = "onnxruntime"
-precision = "f32"
-batch_sizes = [8]
-images_per_s = 500.0
-"""
+def test_images_are_generated_in_the_shapes_of_a_size(tmp_path: Path) -> None:
+    write("0.2", 2, tmp_path)
+    files = sorted(tmp_path.iterdir())
+    assert [Image.open(file).size for file in files] == [(500, 375), (500, 375)]
+    assert files[0].read_bytes() != files[1].read_bytes()
 
 
-@pytest.mark.parametrize(("kind", "name", "sizes"), [("here", "openvino", [1, 2]), ("elsewhere", "onnxruntime", [8])])
-def test_f32_only_keeps_the_fastest_f32_engine_measured_on_this_machine(kind: str, name: str, sizes: list[int]) -> None:
-    table = tomllib.loads(keep_f32_only(MODEL, kind))
-    assert table["name"] == "resnet18"
-    prepared = {"openvino-f32": "prepared/f32.xml"}
-    assert table["engine"] == {"name": name, "precision": "f32", "batch_sizes": sizes, "prepared": prepared}
-
-
-def test_f32_only_keeps_the_default_engine_if_nothing_was_measured() -> None:
-    table = tomllib.loads(keep_f32_only(MODEL, "nowhere"))
-    assert table["engine"]["name"] == "torch"
-    assert table["engine"]["precision"] == "f32"
-    assert table["engine"]["batch_sizes"] == [1, 4]
+def test_photos_are_enlarged_upright_in_their_own_shape(tmp_path: Path) -> None:
+    source, out = tmp_path / "photos", tmp_path / "out"
+    source.mkdir()
+    out.mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: turned by 90 degrees
+    Image.new("RGB", (400, 100), "red").save(source / "a.jpg", exif=exif)
+    Image.new("RGBA", (1000, 1000)).save(source / "b.png")
+    Image.new("L", (3000, 1000)).save(source / "c.png")
+    write("2", 3, out, source)
+    sizes = [Image.open(file).size for file in sorted(out.iterdir())]
+    assert sizes == [(707, 2828), (1414, 1414), (3000, 1000)]  # what is large enough stays as it is
+    assert {Image.open(file).mode for file in out.iterdir()} == {"RGB"}
 
 
 def test_photos_must_be_a_folder_of_images_and_nothing_else(tmp_path: Path) -> None:
@@ -95,7 +66,7 @@ def test_photos_must_be_a_folder_of_images_and_nothing_else(tmp_path: Path) -> N
         return "\n".join(caught.value.lines)
 
     missing = tmp_path / "none"
-    assert refused(missing) == (f"PHOTOS: {missing}: found no such folder, needed a folder of images: correct the path")
+    assert refused(missing) == f"PHOTOS: {missing}: found no such folder, needed a folder of images: correct the path"
     needed = "needed files ending in .jpg, .jpeg, .png, .webp"
     assert refused(tmp_path) == f"PHOTOS: {tmp_path}: found no images, {needed}"
     (tmp_path / "a.JPG").touch()
