@@ -59,8 +59,7 @@ def write_status(out: Path, status: dict[str, Any], models: dict[str, Any], requ
     texts = {
         "models.json": render_json(models),
         "names.json": render_json(names),
-        "index.json": json.dumps(render_index(models), ensure_ascii=False) + "
-",
+        "index.json": json.dumps(render_index(models), ensure_ascii=False) + "\n",
     }
     for name, text in texts.items():
         file = out / name

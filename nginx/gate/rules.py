@@ -173,8 +173,7 @@ def render_upstreams(pools: Mapping[str, Servers], answers_to: str | None = None
     lines += ["}", "", "map /$body_model $body_pool {", '    default "";']
     lines += [f"    /{model} pool_{model};" for model in pools]
     lines += ["}", "", 'map "" $known_models {', f'    default "{_known_models(list(pools))}";', "}"]
-    return "
-".join([*lines, *render_options(options), ""])
+    return "\n".join([*lines, *render_options(options), ""])
 
 
 def _known_models(models: Sequence[str]) -> str:

@@ -648,7 +648,16 @@ def test_the_gate_ends_cleanly_when_told_to(own: Gateway, number: signal.Signals
 
 
 def test_the_gate_leaves_no_half_written_file(own: Gateway) -> None:
-    files = {"index.json", "listen.conf", "members.json", "models.json", "names.json", "ready.json", "status.json", "upstreams.conf"}
+    files = {
+        "index.json",
+        "listen.conf",
+        "members.json",
+        "models.json",
+        "names.json",
+        "ready.json",
+        "status.json",
+        "upstreams.conf",
+    }
     assert own.gate
     stop(own.gate)
     assert {path.name for path in (own.home / "rendered").iterdir()} == files

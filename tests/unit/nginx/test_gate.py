@@ -299,7 +299,8 @@ def test_the_zone_and_the_idle_connections_grow_with_the_pool() -> None:
 )
 def test_the_error_of_an_unknown_model_names_as_many_models_as_fit(models: int, length: int, left: int) -> None:
     names = [f"m{number}".ljust(length, "x") for number in range(models)]
-    known = render_upstreams({name: {} for name in names}).partition("$known_models {\n")[2].partition('"')[2].partition('"')[0]
+    rendered = render_upstreams({name: {} for name in names})
+    known = rendered.partition('$known_models {\n    default "')[2].partition('"')[0]
     rest = f" and {left} more, which GET /models lists" if left else ""
     assert known == ", ".join(names[: models - left]) + rest
 
