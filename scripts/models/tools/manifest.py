@@ -69,7 +69,7 @@ def input_table(description: Description) -> dict[str, Any]:
     }
     # What torchvision, timm, transformers and OpenCLIP train with: images converted to RGB without their transparency.
     usual = {} if Pixels(channels).banded else {"background": DROP}
-    return table | usual | description.input
+    return table | usual | dict(description.input)
 
 
 def output_table(description: Description, languages: Iterable[str], **extra: Any) -> dict[str, Any]:
