@@ -1,5 +1,8 @@
 // Files to send: from a drop or a paste, in a stable order, and from the service's examples.
 
+// Of the types that browsers do not know on every system.
+const IMAGE_NAME = /\.(avif|heic|heif|tiff?)$/i;
+
 /** Return the files of a DataTransfer and of its folders; `skipped` counts the files in folders that are not images. */
 export async function filesOf(transfer) {
   // Get the entries before the first await: the browser empties the transfer after the event.
@@ -12,7 +15,7 @@ export async function filesOf(transfer) {
       continue;
     }
     for await (const inside of walk(entry)) {
-      if (inside.type.startsWith("image/")) files.push(inside);
+      if (inside.type.startsWith("image/") || IMAGE_NAME.test(inside.name)) files.push(inside);
       else skipped += 1;
     }
   }

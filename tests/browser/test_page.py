@@ -67,12 +67,12 @@ def test_a_dropped_folder_streams_in_by_name_four_at_a_time_and_leaves_other_fil
     folder = tmp_path / "holiday"
     (folder / "z-inner").mkdir(parents=True)
     (folder / "notes.txt").write_text("not an image")
-    shutil.copy(samples[-1].path, folder / "z-inner" / "last.jpg")
+    shutil.copy(samples[-1].path, folder / "z-inner" / "LAST.HEIC")  # a type that browsers may not know
     for number in range(120):  # a browser lists a folder a hundred entries at a time
         shutil.copy(samples[0].path, folder / f"{number}.jpg")
     page.drop(folder)
     page.wait_for(*["done"] * 121)
-    assert page.texts(".card .file") == [*(f"{number}.jpg" for number in range(120)), "last.jpg"]
+    assert page.texts(".card .file") == [*(f"{number}.jpg" for number in range(120)), "LAST.HEIC"]
     assert page.best() == [*[samples[0].en] * 120, samples[-1].en]
     assert page.text("#note") == "1 file is not an image and was skipped."
     assert in_flight_at_most(page) == 4
