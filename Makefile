@@ -7,7 +7,7 @@ MODELS ?= models
 WANWU = $(PYTHON) -m scripts
 # Only from the command line: some shells set NAME themselves.
 option = $(if $(filter command,$(firstword $(origin $(1)))),$($(1)))
-PLACE = --cluster "$(CLUSTER)" --run-dir "$(RUN_DIR)" --runtime "$(RUNTIME)"
+SERVICE = --cluster "$(CLUSTER)" --run-dir "$(RUN_DIR)" --runtime "$(RUNTIME)"
 IMAGES = --calibration "$(call option,CALIBRATION)" --prepare "$(call option,PREPARE)"
 MODEL = $(IMAGES) \
   --name "$(call option,NAME)" --loader "$(call option,LOADER)" \
@@ -38,70 +38,70 @@ help: ## Print this list
 
 ##@ Serving
 up: ## Start the service: set-up, workers, Nginx; ends with a real answer
-	@$(WANWU) up $(PLACE)
+	@$(WANWU) up $(SERVICE)
 
 down: ## Stop everything, after the requests in flight are answered
-	@$(WANWU) down $(PLACE)
+	@$(WANWU) down $(SERVICE)
 
 rollout: ## Replace the workers one at a time, without losing a request
-	@$(WANWU) rollout $(PLACE)
+	@$(WANWU) rollout $(SERVICE)
 
 rollback: ## Under Swarm: undo the last change, one worker at a time
-	@$(WANWU) rollback $(PLACE)
+	@$(WANWU) rollback $(SERVICE)
 
 drain: ## Under Swarm: stop everything on one server so that it can be removed: SERVER=...
-	@$(WANWU) drain $(PLACE) --server "$(call option,SERVER)"
+	@$(WANWU) drain $(SERVICE) --server "$(call option,SERVER)"
 
 ##@ Inspection
 status: ## Show every slot, its worker and its state
-	@$(WANWU) status $(PLACE)
+	@$(WANWU) status $(SERVICE)
 
 logs: ## Show the end of every log; FOLLOW=1 keeps printing as they grow
-	@$(WANWU) logs $(PLACE) $(if $(FOLLOW),--follow)
+	@$(WANWU) logs $(SERVICE) $(if $(FOLLOW),--follow)
 
 slots: ## Show this server's slots, as init-server.sh writes them; SERVER=NAME, GPU=none
-	@$(WANWU) slots $(PLACE) --server "$(call option,SERVER)" --gpu "$(or $(call option,GPU),auto)"
+	@$(WANWU) slots $(SERVICE) --server "$(call option,SERVER)" --gpu "$(or $(call option,GPU),auto)"
 
 init: ## Set up bare servers as members, over SSH: HOSTS="root@a root@b", BUNDLE=DIR (bundle), SOURCE=..., JOIN=..., GPU=none
-	@$(WANWU) init $(PLACE) $(SERVERS)
+	@$(WANWU) init $(SERVICE) $(SERVERS)
 
 doctor: ## Report what this machine has and what it lacks
-	@$(WANWU) doctor $(PLACE)
+	@$(WANWU) doctor $(SERVICE)
 
 ##@ Models
 models: ## List every model folder, served or not; MODELS=DIR (models), NAME=... for all measurements of one
-	@$(WANWU) models $(PLACE) --models "$(MODELS)" --name "$(call option,NAME)"
+	@$(WANWU) models $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)"
 
 model-add: ## Create a model folder from local files: SOURCE=PATH NAME=..., more in the README
-	@$(WANWU) model-add $(PLACE) --models "$(MODELS)" --source "$(call option,SOURCE)" $(MODEL)
+	@$(WANWU) model-add $(SERVICE) --models "$(MODELS)" --source "$(call option,SOURCE)" $(MODEL)
 
 model-fetch: ## Fetch a published model, on a machine with a network: SOURCE=hf:ORG/NAME, more in the README
-	@$(WANWU) model-fetch $(PLACE) --models "$(MODELS)" $(PUBLISHED) $(MODEL)
+	@$(WANWU) model-fetch $(SERVICE) --models "$(MODELS)" $(PUBLISHED) $(MODEL)
 
 model-prepare: ## Measure engines on this machine again; NAME=... for one, CALIBRATION=DIR of your own images, PREPARE=quick
-	@$(WANWU) model-prepare $(PLACE) --models "$(MODELS)" --name "$(call option,NAME)" $(IMAGES)
+	@$(WANWU) model-prepare $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)" $(IMAGES)
 
 model-verify: ## Check model folders as a starting worker does, without a network; NAME=... for one, JSON=1
-	@$(WANWU) model-verify $(PLACE) --models "$(MODELS)" --name "$(call option,NAME)" $(if $(call option,JSON),--json)
+	@$(WANWU) model-verify $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)" $(if $(call option,JSON),--json)
 
 evaluate: ## Measure a model's accuracy: NAME=..., IMAGES=DIR with a folder per class, or a CSV of file,label; OUT=DIR
-	@$(WANWU) evaluate $(PLACE) --models "$(MODELS)" --name "$(call option,NAME)" --images "$(call option,IMAGES)" --out "$(call option,OUT)"
+	@$(WANWU) evaluate $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)" --images "$(call option,IMAGES)" --out "$(call option,OUT)"
 
 use: ## Serve another model folder, without losing a request: NAME=..., INSTEAD_OF=... if several are served
-	@$(WANWU) use $(PLACE) --models "$(MODELS)" --name "$(call option,NAME)" --instead-of "$(call option,INSTEAD_OF)"
+	@$(WANWU) use $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)" --instead-of "$(call option,INSTEAD_OF)"
 
 ##@ Containers
 wheelhouse: ## Download the wheels that the images are built from, so that a build needs no package index
-	@$(WANWU) wheelhouse $(PLACE)
+	@$(WANWU) wheelhouse $(SERVICE)
 
 bundle: ## Write all that bare servers need into one directory: MODELS=a,b (those served), SYSTEMS=debian-12,... (all), OUT=DIR (bundle)
-	@$(WANWU) bundle $(PLACE) --include "$(call option,MODELS)" --systems "$(call option,SYSTEMS)" --out "$(or $(call option,OUT),bundle)"
+	@$(WANWU) bundle $(SERVICE) --include "$(call option,MODELS)" --systems "$(call option,SYSTEMS)" --out "$(or $(call option,OUT),bundle)"
 
 bundle-verify: ## Check the files of a bundle, on any machine, without a network; BUNDLE=DIR (bundle)
-	@$(WANWU) bundle-verify $(PLACE) --bundle "$(or $(call option,BUNDLE),bundle)"
+	@$(WANWU) bundle-verify $(SERVICE) --bundle "$(or $(call option,BUNDLE),bundle)"
 
 k8s: ## Write a Kustomize overlay for Kubernetes; GPU=1 for one GPU per worker, OUT=DIR (k8s)
-	@$(WANWU) k8s $(PLACE) --out "$(or $(call option,OUT),k8s)" $(if $(call option,GPU),--gpu)
+	@$(WANWU) k8s $(SERVICE) --out "$(or $(call option,OUT),k8s)" $(if $(call option,GPU),--gpu)
 
 base-image: ## Build the images' base from Debian packages, if no registry can be reached
 	@scripts/base-image.sh
@@ -111,10 +111,10 @@ test: ## Run lint, type checks and all tests, after installing what they need; T
 	@$(WANWU) test $(if $(TESTS),-- $(TESTS))
 
 test-unit: ## Run the tests that start no process
-	@$(WANWU) test-unit $(PLACE)
+	@$(WANWU) test-unit $(SERVICE)
 
 fuzz: ## Feed random inputs to every parser for MINUTES=N (5); TARGETS=a,b (all), SEED=N (0), OUT=DIR (fuzz), INPUT=FILE to repeat one
-	@$(WANWU) fuzz $(PLACE) $(RANDOM_INPUTS)
+	@$(WANWU) fuzz $(SERVICE) $(RANDOM_INPUTS)
 
 format: ## Format the Python code, and apply ruff's automatic fixes
 	@$(WANWU) format
@@ -129,10 +129,10 @@ release: ## Check that this checkout is ready for release, and tag it: VERSION=X
 	@$(WANWU) release --version "$(call option,VERSION)"
 
 photos: ## Rebuild the embedded model folder, and print how it differs; WHEELS=DIR, OUT=DIR (worker/photos)
-	@$(WANWU) photos $(PLACE) --wheels "$(call option,WHEELS)" --out "$(or $(call option,OUT),worker/photos)"
+	@$(WANWU) photos $(SERVICE) --wheels "$(call option,WHEELS)" --out "$(or $(call option,OUT),worker/photos)"
 
 bench: ## Measure rate, latency, CPU time and memory of every way to serve; QUICK=1, ROUNDS=N (3), TARGETS=a,b (all), PHOTOS=DIR, OUT=DIR (bench)
-	@$(WANWU) bench $(PLACE) $(MEASURE)
+	@$(WANWU) bench $(SERVICE) $(MEASURE)
 
 bench-peers: ## Install MOSEC, LitServe and BentoML, and measure them, too
-	@$(WANWU) bench-peers $(PLACE) $(MEASURE)
+	@$(WANWU) bench-peers $(SERVICE) $(MEASURE)

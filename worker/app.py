@@ -13,8 +13,8 @@ from worker.api import flask_app
 from worker.api.routes import health as health_routes
 from worker.api.routes import hugging_face, inference_protocol, models, predict, tensorflow_serving, torchserve, triton
 from worker.api.service import Loaded, Service
-from worker.contract.fields import ModelError
 from worker.contract.settings import EXIT, Settings, process_settings
+from worker.contract.toml_reader import ModelError
 from worker.decode import Bounds, Budget
 from worker.decode.budget import MEGABYTE
 from worker.engines import load_engine

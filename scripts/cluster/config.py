@@ -15,9 +15,9 @@ from typing import Any
 from scripts.base.errors import CommandError
 from scripts.cluster.cores import PROFILES, THROUGHPUT
 from worker.contract.cpu_list import parse_cpu_list
-from worker.contract.fields import parse_toml
 from worker.contract.limits import queue_fault
 from worker.contract.settings import LIMITS_TABLE, SETTINGS, TOP
+from worker.contract.toml_reader import parse_toml
 
 GATEWAY = "gateway"  # the table of what concerns the gateway alone
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,10 +9,10 @@ from scripts.cluster.config import Cluster
 from worker.contract.declarations import EngineDeclaration
 from worker.contract.engine import EngineSpec, Scaling, read_engine
 from worker.contract.engines import ENGINES, needed_by, network_files
-from worker.contract.fields import ModelError, TomlReader, read_toml
 from worker.contract.loaders import reads_texts
 from worker.contract.machine import machine_kind
 from worker.contract.settings import AUTO
+from worker.contract.toml_reader import ModelError, TomlReader, read_toml
 
 PREPARED_FOLDER = "prepared"  # inside a model folder; a test compares it with the name that model-prepare uses
 

@@ -18,11 +18,11 @@ from scripts.cluster.hardware import read_hardware
 from worker.contract.declarations import EngineDeclaration
 from worker.contract.engine import Choice, EngineSpec, Measurement, Scaling, read_engine
 from worker.contract.engines import SAFE, needed_by
-from worker.contract.fields import ModelError, TomlReader, read_toml
 from worker.contract.files import sha256, write_atomically
 from worker.contract.litter import own_files
 from worker.contract.loaders import reads_texts
 from worker.contract.machine import machine_kind
+from worker.contract.toml_reader import ModelError, TomlReader, read_toml
 
 MODELS = ROOT / "models"
 EMBEDDED = ROOT / "worker/photos"  # part of the kit, whether or not it is served

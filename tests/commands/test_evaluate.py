@@ -23,7 +23,7 @@ from tests import in_process
 from tests.folders import fruit_folder, image, openvino_folder
 from tests.service import bare_environment
 from tests.wait import until
-from worker.contract.fields import ModelError
+from worker.contract.toml_reader import ModelError
 
 COLOURS = {"cat": (200, 60, 60), "狗": (60, 200, 60), "Tea": (60, 60, 200)}  # what the model takes each class for
 EACH = 4

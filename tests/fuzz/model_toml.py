@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scripts.cluster.config import ROOT
 from tests.fuzz import Check, toml
 from tests.fuzz.mutation import with_other_values as vary
-from worker.contract.fields import ModelError
 from worker.contract.settings import AUTO
+from worker.contract.toml_reader import ModelError
 from worker.decode import ROUNDINGS
 from worker.models.folder import read_folder, verify_files
 

@@ -149,7 +149,8 @@ def test_a_client_that_leaves_before_the_end_of_its_image_disturbs_nobody(worker
 
 
 def test_while_it_ends_it_answers_once_more_and_says_that_it_closes(made: Path, tmp_path: Path) -> None:
-    with running(made / "slow", tmp_path / "log", DRAIN_S=0) as process, connected(process) as connection:
+    slow = running(made / "slow", tmp_path / "log", DRAIN_S=0, DEADLINE_S=20)
+    with slow as process, connected(process) as connection:
         ask(connection, head(RED) + RED)
         held = later(process, GREY)
         process.process.terminate()

@@ -15,7 +15,7 @@ from prometheus_client import Info
 from scripts.cluster.config import REQUIRED, ROOT, SCHEMA
 from worker.contract.engine import AGREEMENT, QUANTISED_AGREEMENT
 from worker.contract.engines import ENGINES
-from worker.contract.fields import MAX_DESCRIPTION_CHARACTERS, ModelError, TomlReader
+from worker.contract.toml_reader import MAX_DESCRIPTION_CHARACTERS, ModelError, TomlReader
 from worker.models.folder import ModelFolder, read_folder
 from worker.process.metrics import create_metrics
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from worker.contract.declarations import INT8
 from worker.contract.engines import ENGINES, readers, reads
-from worker.contract.fields import TomlReader
 from worker.contract.settings import AUTO
+from worker.contract.toml_reader import TomlReader
 
 EXACT, QUANTISED = "f32", INT8
 AGREEMENT, QUANTISED_AGREEMENT = 0.99, 0.98  # least share of images answered as torch in f32 answers them

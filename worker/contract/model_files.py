@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from worker.contract.fields import ModelError
+from worker.contract.toml_reader import ModelError
 
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
 # A network in a folder of other files, in the order of choice: exact ones before quantised ones.

@@ -9,7 +9,7 @@ import numpy as np
 from worker.contract import machine
 from worker.contract.engine import Choice, no_network
 from worker.contract.engines import ENGINES
-from worker.contract.fields import ModelError
+from worker.contract.toml_reader import ModelError
 from worker.engines.batch import Inputs
 from worker.engines.runner import Runner, Task
 from worker.models.folder import ModelFolder

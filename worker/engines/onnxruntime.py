@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from worker.contract.fields import ModelError
+from worker.contract.toml_reader import ModelError
 from worker.engines.batch import BYTE_RANGE, Inputs, fill, fitting_size
 from worker.engines.runner import Task
 from worker.models.input import Input

@@ -9,7 +9,7 @@ import openvino as ov
 from openvino.preprocess import PrePostProcessor
 
 from worker.contract.engine import QUANTISED
-from worker.contract.fields import ModelError
+from worker.contract.toml_reader import ModelError
 from worker.engines.batch import BYTE_RANGE, Inputs, fill, fitting_size
 from worker.engines.runner import Task
 from worker.models.input import Input

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from worker.contract.fields import ModelError
+from worker.contract.toml_reader import ModelError
 from worker.engines.batch import BYTE_RANGE, Inputs, fill, fitting_size
 from worker.engines.runner import Task
 from worker.models.input import Input

@@ -6,7 +6,7 @@ import numpy as np
 
 from worker.contract.engine import QUANTISED
 from worker.contract.errors import ServiceError
-from worker.contract.fields import ModelError
+from worker.contract.toml_reader import ModelError
 from worker.models.folder import ModelFolder
 
 TOLERANCE = 0.05  # of a score: engines and precisions differ by less, a wrong preprocessing by more

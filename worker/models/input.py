@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from worker.contract.fields import TomlReader
 from worker.contract.limits import LIMITS
+from worker.contract.toml_reader import TomlReader
 from worker.decode import COLOUR, INTERPOLATIONS, ROUNDINGS, Bounds, Colour, EncodedImage, Geometry, Pixels, open_image
 from worker.models.tiles import MERGES, Tiles, merged
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worker.contract import languages
-from worker.contract.fields import TomlReader
+from worker.contract.toml_reader import TomlReader
 from worker.models.labels import ACTIVATIONS, LANGUAGES, SIGMOID, SOFTMAX, Labels
 from worker.models.scores import DEFAULT_GROUP_THRESHOLD, THRESHOLD, TOP_K, Group, Output
 

@@ -16,7 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
-from worker.contract.fields import TomlReader
+from worker.contract.toml_reader import TomlReader
 
 PLACEHOLDER = "{}"  # the place of the label in a template
 FOLDER = "texts"  # the folder of embeddings in a model folder and in a worker's cache

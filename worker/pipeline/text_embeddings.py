@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from worker.contract.errors import ErrorCode, ServiceError
-from worker.contract.fields import ModelError
+from worker.contract.toml_reader import ModelError
 from worker.models.folder import ModelFolder
 from worker.models.zero_shot import (
     FOLDER,

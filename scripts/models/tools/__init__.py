@@ -17,8 +17,8 @@ from scripts.base.console import warn
 from scripts.base.errors import CommandError
 from scripts.base.options import from_json, to_json
 from scripts.cluster.config import ROOT
-from worker.contract.fields import ModelError
 from worker.contract.settings import offline_variables
+from worker.contract.toml_reader import ModelError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -19,10 +19,10 @@ from scripts.models.tools.labels import read_label_file
 from scripts.models.tools.manifest import labels_file, model_toml
 from scripts.models.tools.texts import write_texts, zero_shot_for
 from worker.contract.errors import ServiceError
-from worker.contract.fields import ModelError
 from worker.contract.files import sha256
 from worker.contract.litter import own_files
 from worker.contract.loaders.checkpoint import NETWORK_CODE
+from worker.contract.toml_reader import ModelError
 from worker.models.folder import read_folder, verify_files
 from worker.models.golden import check_golden
 from worker.models.labels import Labels, activate

@@ -6,8 +6,8 @@ from functools import partial
 
 import numpy as np
 
-from worker.contract.fields import ModelError
 from worker.contract.settings import AUTO
+from worker.contract.toml_reader import ModelError
 from worker.decode import Bounds, decode
 from worker.engines import Engine, load_engine
 from worker.models.folder import ModelFolder

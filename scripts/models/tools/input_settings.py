@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from scripts.models.tools.manifest import input_table
-from worker.contract.fields import ModelError, TomlReader
 from worker.contract.loaders import LOADERS
+from worker.contract.toml_reader import ModelError, TomlReader
 from worker.decode import Geometry
 from worker.models.input import OVERRIDABLE, read_input
 from worker.models.labels import ACTIVATIONS

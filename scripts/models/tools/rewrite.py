@@ -6,7 +6,7 @@ from typing import Any
 
 from scripts._vendor import tomlkit
 from worker.contract.engine import EngineSpec, Measurement, Scaling
-from worker.contract.fields import ModelError
+from worker.contract.toml_reader import ModelError
 
 PREPARED_FOLDER = "prepared"  # inside a model folder; only the preparation writes there
 

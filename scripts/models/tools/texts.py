@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 from scripts.base.console import say, step
-from worker.contract.fields import ModelError
 from worker.contract.files import sha256
 from worker.contract.languages import primary
 from worker.contract.loaders import reads_texts
+from worker.contract.toml_reader import ModelError
 from worker.models.labels import Labels
 from worker.models.loaders import Description, load_text_tower
 from worker.models.zero_shot import PLACEHOLDER, ZeroShot, embed, head_file, template_fault

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from scripts.models.tools.answers import check_label_count, count_outputs, logits_function, open_engine
-from worker.contract.fields import ModelError
 from worker.contract.loaders import LOADERS
+from worker.contract.toml_reader import ModelError
 from worker.models.folder import ModelFolder, read_folder, verify_files
 from worker.models.golden import check_golden
 from worker.models.input import OVERRIDABLE, Input

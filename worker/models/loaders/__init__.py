@@ -14,8 +14,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from worker.contract.declarations import TORCH
-from worker.contract.fields import ModelError
 from worker.contract.loaders import LOADERS, format_of, loaders_with
+from worker.contract.toml_reader import ModelError
 from worker.decode import Geometry
 from worker.models.folder import ModelFolder
 from worker.models.loaders import adapters, detect

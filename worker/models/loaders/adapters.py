@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from worker.contract.fields import ModelError
 from worker.contract.model_files import CONFIG, read_json
+from worker.contract.toml_reader import ModelError
 
 ADAPTER_CONFIG = "adapter_config.json"
 PARTS = (".lora_A.", ".lora_B.", ".lora_embedding_A.", ".hada_w1_a", ".lokr_w1", ".lora_down.", ".lora_up.")

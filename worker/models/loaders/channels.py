@@ -9,8 +9,8 @@ from dataclasses import replace
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from worker.contract.fields import ModelError
 from worker.contract.loaders import LOADERS, loaders_with
+from worker.contract.toml_reader import ModelError
 from worker.models.folder import ModelFolder
 from worker.models.loaders import Description
 

@@ -15,9 +15,9 @@ import timm as timm_library
 import torch
 from torchvision import models
 
-from worker.contract.fields import ModelError
 from worker.contract.loaders.checkpoint import NETWORK_CODE
 from worker.contract.model_files import STATE_DICTS
+from worker.contract.toml_reader import ModelError
 from worker.models.folder import ModelFolder
 from worker.models.loaders import Description, detect, efficientnet, imagenet_labels, suggestions, timm, torchvision
 from worker.models.loaders.state_dict import load_weights, read_for, read_state_dict, read_weights

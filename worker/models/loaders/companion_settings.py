@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from worker.contract.fields import ModelError
 from worker.contract.model_files import CONFIG, PREPROCESSOR, read_json
+from worker.contract.toml_reader import ModelError
 from worker.decode import Geometry
 from worker.models.labels import SIGMOID, SOFTMAX
 from worker.models.loaders import imagenet_labels

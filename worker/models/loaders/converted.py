@@ -10,9 +10,9 @@ from pathlib import Path
 import openvino as ov
 from openvino import opset13 as ops
 
-from worker.contract.fields import ModelError
 from worker.contract.loaders import LOADERS, paddle
 from worker.contract.loaders.tensorflow import SAVED_MODEL
+from worker.contract.toml_reader import ModelError
 from worker.models.loaders import Description, detect
 from worker.models.loaders.companion_settings import settings_beside
 from worker.models.loaders.exported import describe_graph

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from worker.contract.fields import ModelError
 from worker.contract.litter import is_litter
 from worker.contract.loaders import LOADERS
 from worker.contract.model_files import STATE_DICTS
+from worker.contract.toml_reader import ModelError
 from worker.models.loaders import content, refused
 
 
@@ -35,13 +35,12 @@ def detect_loader(path: Path, recognises: Callable[[str], bool]) -> str:
         return _of_folder(path, recognises)
     if path.suffix in STATE_DICTS and content.kind_of(path) == content.PT2:
         return content.PT2
-    candidates = readers(path.suffix)
+    candidates = readers(path.suffix) or _detecting(path)
     if not candidates:
         refused.refuse(path, suffixes())
         candidates = readers(STATE_DICTS[0]) if content.is_weights(path) else []
     if len(candidates) > 1:
-        candidates = [name for name in candidates if recognises(name)]
-    candidates = candidates or [name for name, loader in LOADERS.items() if loader.detects(path)]
+        candidates = [name for name in candidates if recognises(name)] or _detecting(path)
     if candidates:
         return candidates[0]
     raise ModelError(f"{path}: not a known kind of file; needed {', '.join(suffixes())}, or a folder")
@@ -75,9 +74,13 @@ def _files(folder: Path) -> list[Path]:
     return [file for file in folder.iterdir() if not is_litter(file.name)]
 
 
+def _detecting(path: Path) -> list[str]:
+    return [name for name, loader in LOADERS.items() if loader.detects(path)]
+
+
 def _of_folder(path: Path, recognises: Callable[[str], bool]) -> str:
-    if name := next((name for name, loader in LOADERS.items() if loader.detects(path)), None):
-        return name
+    if detecting := _detecting(path):
+        return detecting[0]
     unambiguous = {suffix: names[0] for suffix in suffixes() if len(names := readers(suffix)) == 1}
     kinds = {unambiguous[file.suffix] for file in _files(path) if file.suffix in unambiguous}
     if len(kinds) == 1:

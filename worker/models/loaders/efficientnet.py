@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from worker.contract.fields import ModelError, abbreviate
+from worker.contract.toml_reader import ModelError, abbreviate
 from worker.models.loaders.fit import SURPLUS
 
 State = Mapping[str, torch.Tensor]

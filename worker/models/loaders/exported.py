@@ -9,9 +9,9 @@ from pathlib import Path
 
 import openvino as ov
 
-from worker.contract.fields import ModelError
 from worker.contract.loaders import LOADERS
 from worker.contract.model_files import GRAPHS
+from worker.contract.toml_reader import ModelError
 from worker.decode import Geometry
 from worker.models.labels import SOFTMAX
 from worker.models.loaders import Description, detect

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from worker.contract.fields import ModelError, abbreviate
+from worker.contract.toml_reader import ModelError, abbreviate
 
 State = Mapping[str, torch.Tensor]
 

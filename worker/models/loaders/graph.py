@@ -6,7 +6,7 @@ from pathlib import Path
 import openvino as ov
 from openvino import opset13 as ops
 
-from worker.contract.fields import ModelError, abbreviate
+from worker.contract.toml_reader import ModelError, abbreviate
 from worker.models.loaders.companion_files import companion_files
 from worker.models.loaders.tensor_layout import BATCHED, NCHW, NHWC, Sides, find_layout
 

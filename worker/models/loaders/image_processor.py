@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from worker.contract.fields import ModelError
+from worker.contract.toml_reader import ModelError
 from worker.decode import INTERPOLATIONS, DecodedImage, Geometry
 from worker.models.loaders.channels import GREY, RGB, normalisation
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from worker.contract.fields import ModelError
+from worker.contract.toml_reader import ModelError
 
 POINTER = b"version https://git-lfs"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import openvino as ov
 
-from worker.contract.fields import ModelError
+from worker.contract.toml_reader import ModelError
 from worker.models.loaders.companion_settings import Settings, ultralytics_settings
 
 FRAMEWORK = "framework"  # where OpenVINO keeps the metadata of an ONNX file

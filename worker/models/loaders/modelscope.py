@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from worker.contract.fields import ModelError, abbreviate
 from worker.contract.loaders.modelscope import META_INFO, WEIGHTS
 from worker.contract.model_files import STATE_DICTS
+from worker.contract.toml_reader import ModelError, abbreviate
 from worker.decode import Geometry
 from worker.models.folder import ModelFolder
 from worker.models.loaders import Description, detect, imagenet_labels, timm

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import openvino as ov
 
-from worker.contract.fields import ModelError
+from worker.contract.toml_reader import ModelError
 from worker.models.loaders.graph import name_of
 
 # Operations that leave the scores as they are, or round them.

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from worker.contract.fields import ModelError, abbreviate
+from worker.contract.toml_reader import ModelError, abbreviate
 from worker.models.loaders.compat import NUMPY_RECONSTRUCT, NUMPY_SCALAR, weights_only_globals
 
 # Plain values that training scripts save along with the weights; reading them has no side effects.

@@ -14,8 +14,8 @@ import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
 
-from worker.contract.fields import ModelError, abbreviate
 from worker.contract.loaders.paddle import WEIGHTS
+from worker.contract.toml_reader import ModelError, abbreviate
 from worker.models.loaders.pir_operations import OPERATIONS, Value
 
 MAGIC = "pir"

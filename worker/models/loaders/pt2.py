@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from worker.contract.fields import ModelError, abbreviate
+from worker.contract.toml_reader import ModelError, abbreviate
 from worker.models.folder import ModelFolder
 from worker.models.loaders import Description, detect
 from worker.models.loaders.compat import open_pt2

@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from worker.contract.fields import ModelError, abbreviate
+from worker.contract.toml_reader import ModelError, abbreviate
 
 ONNX_AGAIN = "set SOURCE= to the .onnx or the weights that it was made from"
 # By suffix: what the file is, and what to do instead.

@@ -9,8 +9,8 @@ import timm
 import torch
 from torchvision import models
 
-from worker.contract.fields import ModelError, abbreviate
 from worker.contract.loaders.checkpoint import NETWORK_CODE
+from worker.contract.toml_reader import ModelError, abbreviate
 from worker.models.loaders import fit
 from worker.models.loaders.adapters import refuse_adapter
 from worker.models.loaders.imagenet_labels import IMAGENET_CLASSES

@@ -11,8 +11,8 @@ import torch
 from timm.data import resolve_data_config
 from timm.models import get_pretrained_cfg
 
-from worker.contract.fields import ModelError
 from worker.contract.model_files import CONFIG, read_config, read_json
+from worker.contract.toml_reader import ModelError
 from worker.decode import INTERPOLATIONS, Geometry
 from worker.models.folder import ModelFolder
 from worker.models.loaders import Description, channels, efficientnet, fit, imagenet_labels

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torchvision import models
 
-from worker.contract.fields import ModelError
 from worker.contract.files import sha256
 from worker.contract.model_files import STATE_DICTS
+from worker.contract.toml_reader import ModelError
 from worker.decode import Geometry
 from worker.models.folder import ModelFolder
 from worker.models.loaders import Description, channels, detect, imagenet_labels

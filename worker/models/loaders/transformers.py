@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
 
-from worker.contract.fields import ModelError, abbreviate
 from worker.contract.model_files import CONFIG, PREPROCESSOR, read_json
+from worker.contract.toml_reader import ModelError, abbreviate
 from worker.models.folder import ModelFolder
 from worker.models.loaders import Description, imagenet_labels
 from worker.models.loaders.channels import RGB

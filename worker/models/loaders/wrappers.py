@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from worker.contract.fields import ModelError, abbreviate
+from worker.contract.toml_reader import ModelError, abbreviate
 from worker.models.loaders.pickles import StandIn, export_remedy
 
 State = dict[str, torch.Tensor]

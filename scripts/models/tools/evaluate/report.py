@@ -10,8 +10,8 @@ from scripts.base.console import aligned
 from scripts.models.tools.evaluate import FORMAT
 from scripts.models.tools.evaluate.dataset import SkippedFile, UnknownName
 from scripts.models.tools.evaluate.metrics import BINS, RULE, TOP, ClassMetrics, Metrics
-from worker.contract.fields import abbreviate
 from worker.contract.languages import BOTH
+from worker.contract.toml_reader import abbreviate
 from worker.models.labels import Labels
 
 MAX_ROWS = 10  # of a list in the table

@@ -21,7 +21,7 @@ from scripts.models.tools.prepare import scaling
 from scripts.models.tools.prepare.isolated import EXIT_TIMEOUT_S, SPAWN, IsolatedProcess, Placement, ProcessFailed
 from scripts.models.tools.prepare.measure import MEMORY_SHARE
 from worker.contract.errors import ServiceError
-from worker.contract.fields import ModelError
+from worker.contract.toml_reader import ModelError
 from worker.models.folder import ModelFolder, read_folder
 
 QUEUE_LENGTH = 2  # images sent to a process: it works on the second while the first answer is read

@@ -7,7 +7,7 @@ from scripts.models.tools.labels.order import Entries, ordered
 from scripts.models.tools.labels.tables import from_pbtxt, from_table
 from scripts.models.tools.labels.text import read_text
 from scripts.models.tools.labels.values import from_value, is_structured, parse
-from worker.contract.fields import ModelError
+from worker.contract.toml_reader import ModelError
 
 
 def read_label_file(file: Path, language: str, classes: int = 0) -> tuple[tuple[str, ...], list[str]]:

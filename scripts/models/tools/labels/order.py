@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from worker.contract.fields import abbreviate
+from worker.contract.toml_reader import abbreviate
 
 Entries = list[tuple[int, str]]  # index and label
 LISTED = 5  # indices in a message

@@ -4,8 +4,8 @@ import re
 import unicodedata
 from pathlib import Path
 
-from worker.contract.fields import ModelError
 from worker.contract.languages import primary
+from worker.contract.toml_reader import ModelError
 
 MARKS = {b"\xff\xfe\x00\x00": "utf-32", b"\x00\x00\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 # What Windows programs write, by language, and how the Unicode names of its letters start.

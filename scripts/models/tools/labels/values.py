@@ -10,7 +10,7 @@ import yaml
 
 from scripts.models.tools.labels.order import Entries
 from scripts.models.tools.labels.tables import INDEX_FIELDS, LABEL_FIELDS
-from worker.contract.fields import abbreviate
+from worker.contract.toml_reader import abbreviate
 
 YAML = (".yaml", ".yml")
 # Keys under which tools write labels, in the order in which they are looked for.

@@ -13,8 +13,8 @@ from scripts.models.tools.answers import logits_function, open_engine
 from scripts.models.tools.manifest import engine_table, golden_table, input_table, labels_file, output_table, to_text
 from scripts.models.tools.photos.sources import GOLDEN, WEIGHTS, Sources
 from scripts.models.tools.prepare.converters import openvino, samples
-from worker.contract.fields import ModelError
 from worker.contract.files import sha256
+from worker.contract.toml_reader import ModelError
 from worker.models.folder import ModelFolder, read_folder, verify_files
 from worker.models.golden import check_golden
 from worker.models.loaders import Description, describe, load_network

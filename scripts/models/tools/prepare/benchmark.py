@@ -15,7 +15,7 @@ import numpy as np
 from scripts.models.tools.answers import head, logits_function, open_engine
 from scripts.models.tools.prepare.effort import THOROUGH, Effort
 from worker.contract.engine import EngineSpec
-from worker.contract.fields import ModelError
+from worker.contract.toml_reader import ModelError
 from worker.engines import Engine, require_support
 from worker.models.folder import ModelFolder, read_folder
 from worker.models.golden import TOLERANCE, check_golden

@@ -13,8 +13,8 @@ from scripts.models.tools.answers import decoder
 from scripts.models.tools.images import SIZE, jpeg, photo
 from scripts.models.tools.prepare.effort import THOROUGH
 from worker.contract.errors import ServiceError
-from worker.contract.fields import ModelError
 from worker.contract.litter import own_files
+from worker.contract.toml_reader import ModelError
 from worker.models.folder import ModelFolder
 
 MIN_IMAGES = 50  # the fewest of the user's images: with fewer, a single answer would decide

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
-from worker.contract.fields import ModelError
+from worker.contract.toml_reader import ModelError
 from worker.process.slot import THREAD_VARIABLES
 
 Result = TypeVar("Result")

@@ -13,8 +13,8 @@ from scripts.models.tools.prepare.benchmark import BenchmarkResult, Candidate, M
 from scripts.models.tools.prepare.isolated import Placement, ProcessFailed, run_isolated
 from worker.contract.engine import EXACT, QUANTISED, EngineSpec, Measurement, Scaling
 from worker.contract.engines import ENGINES
-from worker.contract.fields import ModelError
 from worker.contract.machine import machine_kind
+from worker.contract.toml_reader import ModelError
 from worker.models.folder import ModelFolder
 
 BENCHMARK_TIMEOUT_S = 900.0  # of one benchmark, whose parts are limited: a longer one hangs

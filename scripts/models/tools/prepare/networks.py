@@ -13,8 +13,8 @@ from scripts.models.tools.rewrite import PREPARED_FOLDER
 from worker.contract.declarations import TORCH, PreparedNetworks
 from worker.contract.engine import EXACT, QUANTISED, EngineSpec
 from worker.contract.engines import ENGINES, network_files
-from worker.contract.fields import ModelError
 from worker.contract.loaders import format_of
+from worker.contract.toml_reader import ModelError
 from worker.models.folder import ModelFolder, read_folder
 from worker.models.loaders import is_quantised, load_network
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from fnmatch import fnmatch
 
 from scripts.models.tools.sources import FetchError
-from worker.contract.fields import abbreviate
 from worker.contract.loaders import LOADERS, zero_shot
 from worker.contract.loaders.zero_shot import OPEN_CLIP_CONFIG
 from worker.contract.model_files import PREPROCESSOR
+from worker.contract.toml_reader import abbreviate
 from worker.models.loaders.detect import suffixes
 
 SETTINGS = tuple(dict.fromkeys(pattern for loader in LOADERS.values() for pattern in loader.settings))

@@ -7,7 +7,7 @@ import pytest
 
 from worker.contract.engine import Choice, EngineSpec, Measurement, Scaling, prepared_names, read_engine
 from worker.contract.engines import ENGINES
-from worker.contract.fields import ModelError, TomlReader
+from worker.contract.toml_reader import ModelError, TomlReader
 
 OURS, OTHERS = "x86_64 avx2", "NVIDIA H200"
 FILES = ("weights.pth", "prepared/f32.xml", "prepared/int8.xml", "prepared/f32.onnx")

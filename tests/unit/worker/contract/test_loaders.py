@@ -8,8 +8,8 @@ import pytest
 
 from scripts.cluster.config import ROOT
 from worker.contract.declarations import TORCH
-from worker.contract.fields import ModelError
 from worker.contract.loaders import LOADERS, format_of, loaders_with, reads_texts
+from worker.contract.toml_reader import ModelError
 
 
 def detecting(folder: Path) -> list[str]:

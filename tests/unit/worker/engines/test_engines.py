@@ -13,7 +13,7 @@ import torch
 from scripts.models.tools.prepare.converters import onnxruntime
 from tests import folders
 from worker.contract.engine import EngineSpec
-from worker.contract.fields import ModelError
+from worker.contract.toml_reader import ModelError
 from worker.engines import Engine, load_engine
 from worker.engines.batch import fitting_size
 from worker.engines.warm_up import warm_up

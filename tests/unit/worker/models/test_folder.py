@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.contract.fields import ModelError
 from worker.contract.files import sha256
+from worker.contract.toml_reader import ModelError
 from worker.models.folder import read_folder, verify_files
 
 FILES = {

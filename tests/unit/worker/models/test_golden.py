@@ -9,7 +9,7 @@ import pytest
 
 from tests import folders
 from worker.contract.errors import ErrorCode, ServiceError
-from worker.contract.fields import ModelError
+from worker.contract.toml_reader import ModelError
 from worker.models.folder import ModelFolder, read_folder
 from worker.models.golden import check_golden
 from worker.models.labels import Labels

@@ -9,7 +9,7 @@ from PIL import Image
 from tests import images
 from tests.errors import error_of
 from worker.contract.errors import ErrorCode
-from worker.contract.fields import ModelError, TomlReader
+from worker.contract.toml_reader import ModelError, TomlReader
 from worker.decode import Bounds, Geometry, Pixels
 from worker.models.input import Input, read_input
 from worker.models.tiles import Tiles

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.contract.fields import ModelError, TomlReader
+from worker.contract.toml_reader import ModelError, TomlReader
 from worker.models.output import read_golden, read_output
 from worker.models.scores import Group, Output
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from worker.contract.fields import ModelError, TomlReader
+from worker.contract.toml_reader import ModelError, TomlReader
 from worker.models.zero_shot import (
     BATCH,
     TextHead,

@@ -13,7 +13,7 @@ from tests import zero_shot_folders
 from tests.errors import code_of
 from tests.wait import until
 from worker.contract.errors import ErrorCode
-from worker.contract.fields import ModelError
+from worker.contract.toml_reader import ModelError
 from worker.models.folder import ModelFolder, read_folder
 from worker.models.loaders import load_text_tower
 from worker.models.zero_shot import BATCH, TextTower, ZeroShot

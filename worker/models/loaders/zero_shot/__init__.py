@@ -8,9 +8,9 @@ from types import ModuleType
 
 import torch
 
-from worker.contract.fields import ModelError
 from worker.contract.loaders.zero_shot import CLIP_FAMILIES, OPEN_CLIP_CONFIG, is_clip
 from worker.contract.model_files import CONFIG, read_json
+from worker.contract.toml_reader import ModelError
 from worker.models.folder import ModelFolder
 from worker.models.loaders import Description
 from worker.models.loaders.zero_shot.tower import Tower

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
-from worker.contract.fields import ModelError
 from worker.contract.loaders.zero_shot import PROCESSOR
 from worker.contract.model_files import CONFIG, PREPROCESSOR, read_json
+from worker.contract.toml_reader import ModelError
 from worker.models.loaders import Description
 from worker.models.loaders.image_processor import preprocessing
 from worker.models.loaders.transformers import (

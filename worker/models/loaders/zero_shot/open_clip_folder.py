@@ -9,9 +9,9 @@ from typing import Any
 import open_clip
 import torch
 
-from worker.contract.fields import ModelError
 from worker.contract.loaders.zero_shot import OPEN_CLIP_CONFIG
 from worker.contract.model_files import read_json
+from worker.contract.toml_reader import ModelError
 from worker.decode import INTERPOLATIONS, Geometry
 from worker.models.loaders import Description
 from worker.models.loaders.state_dict import check_weights

@@ -12,7 +12,7 @@ from scripts.models.tools.answers import open_engine
 from tests.exporters import ANSWERS, PIXELS, exported_files
 from tests.folders import SIZE
 from tests.options import model_add
-from worker.contract.fields import ModelError
+from worker.contract.toml_reader import ModelError
 from worker.engines import load_engine
 from worker.models.folder import ModelFolder, read_folder, verify_files
 from worker.models.labels import activate

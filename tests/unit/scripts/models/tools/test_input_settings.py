@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from scripts.models.tools.input_settings import is_assumed, with_values
-from worker.contract.fields import ModelError
+from worker.contract.toml_reader import ModelError
 from worker.decode import Geometry
 from worker.models.loaders import Description
 

@@ -18,7 +18,7 @@ from scripts.models.tools.answers import logits_function, open_engine
 from scripts.models.tools.photos import sources
 from scripts.models.tools.photos.differences import differences
 from scripts.models.tools.photos.folder import MAX_BYTES, readme
-from worker.contract.fields import ModelError
+from worker.contract.toml_reader import ModelError
 from worker.models.folder import read_folder, verify_files
 from worker.models.golden import check_golden
 

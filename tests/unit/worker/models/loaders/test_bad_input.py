@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 from tests import folders
 from tests.unit.worker.models.loaders.model_errors import PickledCommand, model_error
 from worker.contract.declarations import TORCH
-from worker.contract.fields import ModelError
 from worker.contract.loaders import loaders_with
+from worker.contract.toml_reader import ModelError
 from worker.decode import Geometry
 from worker.engines import load_engine
 from worker.models import torchvision_ops

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests import folders
-from worker.contract.fields import ModelError
+from worker.contract.toml_reader import ModelError
 from worker.decode import Pixels
 from worker.models import torchvision_ops
 from worker.models.folder import ModelFolder, read_folder

@@ -13,7 +13,7 @@ from scripts.models.tools import add
 from tests.folders import LABELS, SIZE
 from tests.images import encoded
 from tests.options import model_add
-from worker.contract.fields import ModelError
+from worker.contract.toml_reader import ModelError
 from worker.decode import Bounds
 from worker.engines import load_engine
 from worker.models import torchvision_ops

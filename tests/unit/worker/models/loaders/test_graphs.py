@@ -19,7 +19,7 @@ from tests.graphs import CLASSES, OnnxSpec, by_reference, sides, write_onnx
 from tests.options import model_add
 from tests.unit.worker.engines.test_engines import COLOURS
 from worker.contract.engine import EngineSpec
-from worker.contract.fields import ModelError
+from worker.contract.toml_reader import ModelError
 from worker.decode import Geometry
 from worker.engines import load_engine
 from worker.models.folder import ModelFolder, read_folder, verify_files

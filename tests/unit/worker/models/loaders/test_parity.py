@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from tests import images
-from worker.contract.fields import ModelError
+from worker.contract.toml_reader import ModelError
 from worker.decode import Geometry, decode
 from worker.models import torchvision_ops
 from worker.models.loaders import image_processor

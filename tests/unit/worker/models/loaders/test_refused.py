@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.contract.fields import ModelError
+from worker.contract.toml_reader import ModelError
 from worker.models.loaders import describe, detect
 from worker.models.loaders.refused import REFUSED
 

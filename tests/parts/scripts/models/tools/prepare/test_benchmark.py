@@ -9,8 +9,8 @@ from scripts.models.tools.prepare import measure
 from tests.folders import checkpoint_folder, openvino_folder
 from tests.unit.hardware import recorded
 from tests.unit.scripts.models.tools.prepare.test_benchmark import bench
-from worker.contract.fields import ModelError
 from worker.contract.machine import UNKNOWN_GPU
+from worker.contract.toml_reader import ModelError
 
 
 def test_one_gpu_of_each_kind_is_benchmarked_if_torch_builds_the_network(tmp_path: Path) -> None:

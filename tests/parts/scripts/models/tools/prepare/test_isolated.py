@@ -7,7 +7,7 @@ import time
 import pytest
 
 from scripts.models.tools.prepare.isolated import IsolatedProcess, Placement, ProcessFailed, all_cpus, run_isolated
-from worker.contract.fields import ModelError
+from worker.contract.toml_reader import ModelError
 
 TIMEOUT_S = 60.0
 ONE = Placement(all_cpus().cpus[-1:], "GPU-1")

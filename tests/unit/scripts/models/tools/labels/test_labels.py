@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from scripts.models.tools.labels import read_label_file
-from worker.contract.fields import ModelError
+from worker.contract.toml_reader import ModelError
 
 CAT = ("cat", "dog", "tea")
 BEFORE, AFTER = "the index before each label is left out", "the index after each label is left out"

@@ -9,7 +9,7 @@ import pytest
 from scripts.models.tools.answers import decoder
 from scripts.models.tools.prepare import calibration
 from tests.folders import SIZE, image, openvino_folder
-from worker.contract.fields import ModelError
+from worker.contract.toml_reader import ModelError
 from worker.decode import Pixels
 from worker.models.folder import ModelFolder, read_folder
 

@@ -8,7 +8,7 @@ import pytest
 from scripts.cluster.config import ROOT
 from scripts.models.tools.rewrite import rewritten
 from worker.contract.engine import EngineSpec, Measurement, Scaling
-from worker.contract.fields import ModelError
+from worker.contract.toml_reader import ModelError
 
 ROW = Measurement("m", "openvino", "int8", (1, 4), 512.34, 0.995, 0.0131, True)
 SPEC = EngineSpec(

@@ -4,7 +4,7 @@ import tomllib
 
 import pytest
 
-from worker.contract.fields import WIDE_NUMBER, ModelError, TomlReader, abbreviate, parse_toml
+from worker.contract.toml_reader import WIDE_NUMBER, ModelError, TomlReader, abbreviate, parse_toml
 
 
 def reader_of(text: str) -> TomlReader:
