@@ -11,8 +11,8 @@ from .out import now
 from .resolve import Resolver, format_address, split_address
 from .rules import Probe, parse_readyz
 
-# A frozen worker still accepts connections, and never answers. Three such probes and the second before the first of
-# them are less than 5 s.
+# A frozen worker still accepts connections, and never answers: three such probes and the second before the first of
+# them are 5.5 s. A shorter time-out would take out workers that are only slow.
 PROBE_TIMEOUT_S = 1.5
 TRIAL_TIMEOUT_S = 5.0
 READYZ_BYTES, GOLDEN_BYTES = 1 << 16, 32 << 20

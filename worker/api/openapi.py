@@ -35,7 +35,7 @@ from worker.contract.version import VERSION
 from worker.decode import MIME_TYPES
 
 NUMBERED: Json = {"name": "number", "in": "path", "required": True, "schema": COUNT}
-BINARY, PNG = "application/octet-stream", "image/png"
+PNG = "image/png"
 BOUNDS = (
     f"JSON has at most {MAX_JSON_VALUES} commas and {MAX_JSON_CONTAINERS} lists "
     f"and objects; a form at most {MAX_FORM_PARTS} parts, each with {MAX_PART_HEADER_BYTES} bytes of headers, "

@@ -23,7 +23,7 @@ from worker.decode import MIME_TYPES
 
 NAME: Json = {"name": "name", "in": "path", "required": True, "schema": TEXT}
 VERSIONED: Json = {"name": "version", "in": "path", "required": True, "schema": TEXT}
-BINARY, PNG = "application/octet-stream", "image/png"
+BINARY = "application/octet-stream"
 IDENTIFIER: Json = TEXT | {"maxLength": MAX_IDENTIFIER_CHARACTERS}
 PING: Json = object_of(status={"enum": ["Healthy", "Unhealthy"]})
 CONFIG: Json = object_of(

@@ -7,7 +7,7 @@ from worker.decode import vips
 from worker.decode.colours import select
 from worker.decode.jpeg_end import END, require_scans
 from worker.decode.jpeg_header import JPEG_LS, LOSSLESS, NAMES, SEQUENTIAL, JpegHeader
-from worker.decode.pixels import GREY, RGB, Pixels, eight_bit
+from worker.decode.pixels import CUT_SHORT, GREY, RGB, Pixels, eight_bit
 from worker.decode.vips import Left
 
 BYTE = 8  # bits
@@ -52,7 +52,7 @@ class DeepJpegFile:
                 "baseline JPEG or as PNG",
             )
         if self._data.find(END, header.scan) < 0:
-            raise ValueError("it ends before its last pixel")
+            raise ValueError(CUT_SHORT)
         require_scans(self._data, header)
 
     def decode(self, factor: int, pixels: Pixels, left: Left) -> np.ndarray:

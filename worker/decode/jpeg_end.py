@@ -6,6 +6,7 @@ import simplejpeg
 
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.decode.jpeg_header import END_OF_IMAGE, START_OF_SCAN, JpegHeader
+from worker.decode.pixels import CUT_SHORT
 
 END, SCAN = bytes([0xFF, END_OF_IMAGE]), bytes([0xFF, START_OF_SCAN])
 COEFFICIENTS = 64  # of a block
@@ -38,7 +39,7 @@ def with_end(data: bytes, header: JpegHeader) -> bytes:
     ended = _without_padding(data) + END
     warning = _warning(ended, len(header.sampling))
     if PREMATURE in warning or not _is_complete(data, header):
-        raise ValueError("it ends before its last pixel")
+        raise ValueError(CUT_SHORT)
     return ended if not warning or warning.startswith(CORRUPT) else data
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.decode import vips
 from worker.decode.colours import select
-from worker.decode.pixels import Pixels
+from worker.decode.pixels import CUT_SHORT, Pixels
 from worker.decode.vips import Left
 
 # BITMAPINFOHEADER, after the 14 bytes of the file's own header and the size of this one.
@@ -62,7 +62,7 @@ class MaskedBmpFile:
     def require_served(self, max_pixels: int) -> None:
         """Raise ValueError if the file does not hold all its pixels."""
         if self._start + self._row_bytes * self.height > len(self._data):
-            raise ValueError("it ends before its last pixel")
+            raise ValueError(CUT_SHORT)
 
     def decode(self, factor: int, pixels: Pixels, left: Left) -> np.ndarray:
         """Return uint8 [H, W, bands], shrunk by `factor`: RGB, or the bands that `pixels` takes."""

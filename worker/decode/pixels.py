@@ -8,6 +8,7 @@ from worker.contract.errors import ErrorCode, ServiceError
 
 GREY, RGB = 1, 3  # channels
 WHITE = (255, 255, 255)
+CUT_SHORT = "it ends before its last pixel"  # why an image cannot be decoded
 ROWS = 256  # of a high-bit-depth image, converted to 8 bits at a time
 
 Range = tuple[float, float]

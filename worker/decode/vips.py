@@ -16,6 +16,8 @@ os.environ["VIPS_WARNING"] = "0"  # it warns about odd metadata on stderr; the l
 
 import pyvips
 
+from worker.decode.pixels import CUT_SHORT
+
 LOADERS = {
     "JPEG": "jpegload_buffer",
     "PNG": "pngload_buffer",
@@ -105,4 +107,4 @@ def reason(error: Exception) -> str:
         return "its header points beyond its end"
     lines = [line.split(": ", 1)[-1].strip() for line in str(getattr(error, "detail", error)).splitlines()]
     first = next((line for line in lines if line), "")
-    return "it ends before its last pixel" if first.startswith(ENDS_EARLY) else first
+    return CUT_SHORT if first.startswith(ENDS_EARLY) else first

@@ -11,7 +11,7 @@ from tifffile import COMPRESSION, PREDICTOR
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.decode import tiff_colours, vips
 from worker.decode.colours import select
-from worker.decode.pixels import Pixels
+from worker.decode.pixels import CUT_SHORT, Pixels
 from worker.decode.tiff import ORIENTATION, Directory
 from worker.decode.tiff_parts import JPEG_2000S, SIZED, require_bounded, require_readable, unsupported
 from worker.decode.vips import Left
@@ -79,7 +79,7 @@ class WholeTiffFile:
         for start, count in zip(page.dataoffsets, page.databytecounts, strict=True):
             held = min(count, most) if page.compression == COMPRESSION.NONE else count  # some writers claim more
             if not count or start + held > len(self._data):
-                raise ValueError("it ends before its last pixel")
+                raise ValueError(CUT_SHORT)
 
     def decode(self, factor: int, pixels: Pixels, left: Left) -> np.ndarray:
         """Return uint8 [H, W, bands], shrunk by `factor`: RGB or grey, or the bands that `pixels` takes."""

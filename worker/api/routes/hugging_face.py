@@ -1,14 +1,11 @@
 """`POST /models/{name}`: the Hugging Face Inference API for image classification, including zero-shot."""
 
-from flask import Blueprint, g, jsonify, request
+from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from worker.api.candidates import take_candidates
-from worker.api.parameters import HUGGING_FACE, parse_parameters
+from worker.api.best_classes import classify_one
 from worker.api.service import Service
-from worker.api.uploads import query, read_upload
-from worker.contract.errors import ServiceError
-from worker.pipeline.admission import Deadline
+from worker.api.uploads import read_upload
 
 
 def blueprint(service: Service) -> Blueprint:
@@ -19,16 +16,7 @@ def blueprint(service: Service) -> Blueprint:
     def classify(name: str) -> ResponseReturnValue:
         model = service.model(name)
         upload = read_upload(request, max_images=1)
-        candidates, parts = take_candidates(query(request), upload.parameters)
-        deadline: Deadline = g.context.deadline
-        model = service.with_candidates(model, candidates, deadline)
-        output = model.folder.output
-        parameters = parse_parameters(*parts, known=HUGGING_FACE, output=output)
-        (result,) = service.classify(model, [upload.images[0][1]], deadline)
-        if isinstance(result, ServiceError):
-            raise result
-        scores = output.scores(result.logits, parameters.function_to_apply)
-        rows = output.predictions(scores, parameters.top_k, parameters.threshold, parameters.labels)
+        rows, deadline = classify_one(service, model, upload)
         answered = jsonify([{"label": row["label"], "score": row["score"]} for row in rows])
         deadline.left()
         return answered

@@ -8,19 +8,18 @@ the best classes of each instance: `labels`, `classes` (their indices) and `scor
 from typing import Any
 
 import msgspec
-from flask import Blueprint, g, jsonify, request
+from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from worker.api import json_text
 from worker.api.base64_text import decode_base64
+from worker.api.best_classes import best_classes, model_and_parameters
 from worker.api.body import read_body
-from worker.api.candidates import take_candidates
-from worker.api.parameters import HUGGING_FACE, Parameters, parse_parameters
+from worker.api.parameters import Parameters
 from worker.api.service import Loaded, Service
-from worker.api.uploads import check_answer, check_count, query
+from worker.api.uploads import check_answer, check_count
 from worker.contract.errors import ErrorCode, ServiceError, quoted
 from worker.contract.limits import MAX_PREDICTIONS
-from worker.pipeline.admission import Deadline
 from worker.pipeline.classifier import Classification
 
 NEEDED = 'an object with `instances`, a list of {"b64": "<base64>"}'
@@ -63,10 +62,7 @@ def blueprint(service: Service) -> Blueprint:
         if not instances:
             raise ServiceError(ErrorCode.NO_IMAGE, f"found no instance, needed at least one: send {NEEDED}")
         check_count(len(instances), service.settings.max_images)
-        candidates, parts = take_candidates(query(request), sent.parameters or {})
-        deadline: Deadline = g.context.deadline
-        model = service.with_candidates(model, candidates, deadline)
-        parameters = parse_parameters(*parts, known=HUGGING_FACE, output=model.folder.output)
+        model, parameters, deadline = model_and_parameters(service, model, sent.parameters or {})
         check_answer(len(instances), min(parameters.top_k, model.folder.output.labels.count), MAX_PREDICTIONS)
         images = [decode_base64(_text(instance)) for instance in instances]
         results = service.classify(model, images, deadline)
@@ -110,11 +106,7 @@ def _text(instance: Any) -> str:
 def _prediction(
     model: Loaded, parameters: Parameters, instance: Any, result: Classification | ServiceError
 ) -> dict[str, Any]:
-    if isinstance(result, ServiceError):
-        raise result
-    output = model.folder.output
-    scores = output.scores(result.logits, parameters.function_to_apply)
-    rows = output.predictions(scores, parameters.top_k, parameters.threshold, parameters.labels)
+    rows = best_classes(model, result, parameters)
     columns = {"labels": "label", "classes": "index", "scores": "score"}
     found = {column: [row[name] for row in rows] for column, name in columns.items()}
     return found | ({KEY: instance[KEY]} if isinstance(instance, dict) and KEY in instance else {})

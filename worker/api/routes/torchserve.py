@@ -3,15 +3,12 @@
 import re
 
 import msgspec
-from flask import Blueprint, g, jsonify, request
+from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from worker.api.candidates import take_candidates
-from worker.api.parameters import HUGGING_FACE, parse_parameters
+from worker.api.best_classes import classify_one
 from worker.api.service import Service
-from worker.api.uploads import FIELDS, JsonUpload, query, read_upload
-from worker.contract.errors import ServiceError
-from worker.pipeline.admission import Deadline
+from worker.api.uploads import FIELDS, JsonUpload, read_upload
 
 PATH = "/predictions/"
 FORM_FIELDS = re.compile(rf"data|body|{FIELDS.pattern}")
@@ -35,16 +32,7 @@ def blueprint(service: Service) -> Blueprint:
     def classify(name: str, version: str | None = None) -> ResponseReturnValue:
         model = service.model(name, version)
         upload = read_upload(request, 1, FORM_FIELDS, DATA_UPLOAD)
-        candidates, parts = take_candidates(query(request), upload.parameters)
-        deadline: Deadline = g.context.deadline
-        model = service.with_candidates(model, candidates, deadline)
-        output = model.folder.output
-        parameters = parse_parameters(*parts, known=HUGGING_FACE, output=output)
-        (result,) = service.classify(model, [upload.images[0][1]], deadline)
-        if isinstance(result, ServiceError):
-            raise result
-        scores = output.scores(result.logits, parameters.function_to_apply)
-        rows = output.predictions(scores, parameters.top_k, parameters.threshold, parameters.labels)
+        rows, deadline = classify_one(service, model, upload)
         best: dict[str, object] = {}
         for row in rows:  # of classes that share a label the better score stays
             best.setdefault(str(row["label"]), row["score"])
