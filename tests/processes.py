@@ -2,16 +2,24 @@
 
 import contextlib
 import re
+import resource
 from pathlib import Path
 
 HIGH_WATER = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 PRIVATE = re.compile(r"^Private_(?:Clean|Dirty):\s+(\d+) kB$", re.MULTILINE)
+DATA = re.compile(r"^VmData:\s+(\d+) kB$", re.MULTILINE)
 RESET_HIGH_WATER = "5"  # proc(5), /proc/PID/clear_refs
 
 
 def high_water(pid: int) -> int:
     """Return the most bytes that the process has held in memory at once since the last reset."""
     return sum(_kilobytes(pid, "status", HIGH_WATER)) * 1024
+
+
+def data(pid: int) -> int:
+    """Return the bytes that the process has allocated, as RLIMIT_DATA counts them, without its threads' stacks."""
+    threads = len(list(Path(f"/proc/{pid}/task").iterdir()))
+    return sum(_kilobytes(pid, "status", DATA)) * 1024 - threads * resource.getrlimit(resource.RLIMIT_STACK)[0]
 
 
 def private(pid: int) -> int:

@@ -18,7 +18,7 @@ from typing import Any
 
 from tests.hostile import SERVED, Case
 from tests.local.gateway_harness import ROOT, Worker, ask, wait_for
-from tests.processes import descendants, high_water, private, reset_high_water
+from tests.processes import data, descendants, high_water, private, reset_high_water
 
 TABLE = ROOT / ".pytest_cache/hostile.tsv"
 PATIENCE_S = 120  # until a client gives up, and until the service must be whole again after a request
@@ -208,6 +208,9 @@ class Attack:
         if peak > max(self.target.memory_bytes, resting + NOISE_BYTES):
             limit = self.target.memory_bytes // MEGABYTE
             faults.append(f"a worker held {peak // MEGABYTE} MB, needed at most {limit} MB")
+        if (reserved := max(map(data, after.values()), default=0)) > self.target.memory_bytes:
+            # The kernel's limit counts what a request left behind, touched or not.
+            faults.append(f"a worker kept {reserved // MEGABYTE} MB allocated after it")
         waits = sorted(one.ended - one.started for one in met) or [0.0]
         row = Row(
             kind=kind,

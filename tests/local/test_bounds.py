@@ -7,8 +7,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from PIL import Image
 
 from tests import folders, images
+from tests.hostile import webp
 from tests.local.gateway_harness import ask_raw
 from tests.local.worker_harness import JSON, PNG, WorkerProcess, form, running
 from tests.wait import until
@@ -87,6 +89,37 @@ def test_an_expensive_body_is_refused_for_little_memory(worker: WorkerProcess, n
 def megabytes(process: Path, field: str) -> float:
     (line,) = (line for line in (process / "status").read_text().splitlines() if line.startswith(f"{field}:"))
     return int(line.split()[1]) / 1024
+
+
+# What a refused image leaves
+
+CUT_SHORT = images.encoded(Image.effect_noise((3500, 3500), 90), "PNG")[:-1000]
+LARGE_WEBP = webp.riff(webp.lossless(webp.SIDE, webp.SIDE))
+IN_BASE64 = base64.b64encode(CUT_SHORT).decode()
+TIMES, MOST_LEFT_MB = 10, 8  # the image has 10 MB, the WebP would take 256
+REFUSED: dict[str, Request] = {
+    "on the fast path": ("/predict", PNG, CUT_SHORT),
+    "with a parameter": ("/predict?top_k=2", PNG, CUT_SHORT),
+    "in JSON": ("/predict", JSON, json.dumps({"inputs": IN_BASE64}).encode()),
+    "by another protocol": ("/v1/models/bright:predict", JSON, json.dumps({"instances": [IN_BASE64]}).encode()),
+    "with a heat map": ("/predict?heat_map=true", PNG, CUT_SHORT),
+    "by its size": ("/predict", PNG, LARGE_WEBP),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_refused_image_leaves_nothing_in_memory(worker: WorkerProcess, name: str) -> None:
+    """Not even until the garbage collector comes: a frame that holds its own error would keep all else it holds."""
+    process, (path, headers, body) = Path(f"/proc/{worker.inner_pid}"), REFUSED[name]
+
+    def refuse() -> None:
+        for _ in range(TIMES):
+            assert worker.ask("POST", path, body, headers).status in (400, 422)
+
+    refuse()  # malloc keeps some for what comes next
+    before = megabytes(process, "VmData")
+    refuse()
+    assert megabytes(process, "VmData") < before + MOST_LEFT_MB
 
 
 # What an error quotes

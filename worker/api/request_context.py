@@ -11,7 +11,7 @@ from functools import partial
 from werkzeug.exceptions import HTTPException
 
 from worker.api.service import Service
-from worker.contract.errors import ErrorCode, ServiceError, cut, internal_error
+from worker.contract.errors import ErrorCode, ServiceError, cut, forget_frames, internal_error, out_of_memory
 from worker.pipeline.admission import Deadline, never
 from worker.process.logs import FIELDS, timestamp
 
@@ -93,6 +93,7 @@ def _account(service: Service, context: RequestContext, route: str, status: int,
 def to_service_error(service: Service, context: RequestContext, error: Exception) -> ServiceError:
     """Return the ServiceError that tells the client about `error`, or about its passed deadline; count it by code."""
     found = _to_service_error(service, context, error)
+    forget_frames(error)
     if found.code is not ErrorCode.CLIENT_GONE and context.deadline.over():
         found = context.deadline.passed()
     service.deferred(service.metrics.rejected.labels(found.code.value).inc)
@@ -102,6 +103,9 @@ def to_service_error(service: Service, context: RequestContext, error: Exception
 def _to_service_error(service: Service, context: RequestContext, error: Exception) -> ServiceError:
     if isinstance(error, ServiceError):
         return error
+    if isinstance(error, MemoryError):
+        log.error("too little memory", extra={FIELDS: {"request_id": context.request_id}})
+        return out_of_memory()
     if not isinstance(error, HTTPException):
         log.exception("unforeseen", extra={FIELDS: {"request_id": context.request_id}})
         return internal_error()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from worker.api.candidates import CANDIDATE_LABELS, Candidates
-from worker.contract.errors import ErrorCode, ServiceError, cut, internal_error
+from worker.contract.errors import ErrorCode, ServiceError, cut, forget_frames, internal_error, out_of_memory
 from worker.contract.limits import MEBIBYTE, Share, bodies_bytes
 from worker.contract.settings import Settings
 from worker.decode import Budget
@@ -178,9 +178,15 @@ class Service:
 
 def _of_one_image(error: Exception) -> ServiceError:
     """Return the ServiceError to report for one image; raise an error that ends the whole request."""
-    if not isinstance(error, ServiceError):
+    if isinstance(error, ServiceError):
+        if error.code in ENDS_REQUEST or error.code.retried:
+            raise error
+        found = error
+    elif isinstance(error, MemoryError):
+        log.error("too little memory")
+        found = out_of_memory()
+    else:
         log.error("classification failed", exc_info=error)
-        return internal_error()
-    if error.code in ENDS_REQUEST or error.code.retried:
-        raise error
-    return error
+        found = internal_error()
+    forget_frames(error)
+    return found

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from worker.contract.error_codes import ErrorCode
 from worker.contract.limits import MAX_MESSAGE_CHARACTERS, MAX_QUOTED_CHARACTERS
 
-__all__ = ["ErrorCode", "ServiceError", "cut", "internal_error", "quoted"]
+__all__ = ["ErrorCode", "ServiceError", "cut", "forget_frames", "internal_error", "out_of_memory", "quoted"]
 
 RETRY_AFTER = "Retry-After"
 TORCHSERVE_TYPES = {
@@ -59,6 +59,26 @@ def internal_error() -> ServiceError:
     return ServiceError(
         ErrorCode.INTERNAL, "the worker failed on this request: report the request ID, its log has the details under it"
     )
+
+
+def out_of_memory() -> ServiceError:
+    """Return the error that reports a MemoryError to a client: another time there may be enough."""
+    return ServiceError(
+        ErrorCode.QUEUE_FULL,
+        "found too little memory free in the worker for this request, needed more: "
+        "send it again after the seconds in Retry-After, with a smaller image or fewer of them",
+    )
+
+
+def forget_frames(error: BaseException | None) -> None:
+    """Remove the tracebacks of `error` and of what led to it.
+
+    Their frames hold the request's body and images. Where one of them holds the error, too, all of that would stay in
+    memory until the garbage collector's oldest generation is due, which can be hundreds of requests later.
+    """
+    while error is not None and error.__traceback__ is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def cut(text: str, longest: int = MAX_QUOTED_CHARACTERS) -> str:

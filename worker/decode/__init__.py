@@ -17,6 +17,7 @@ from worker.decode.masked_bmp import MaskedBmpFile, is_masked, refuse_unsupporte
 from worker.decode.pillow_file import PillowFile
 from worker.decode.pixels import COLOUR, Colour, Pixels
 from worker.decode.stream import StreamedFile
+from worker.decode.webp import WebpFile
 
 __all__ = [
     "COLOUR",
@@ -72,6 +73,8 @@ def _open(data: bytes, kind: str, pixels: Pixels) -> File:
         return _open_bmp(data)
     if kind == "GIF" and pixels.background is None:  # libvips forgets the transparent colours
         return PillowFile(data, kind)
+    if kind == "WebP":
+        return WebpFile(data)
     if kind == "HEIC":
         from worker.decode.heic import HeicFile  # the import takes a tenth of a second
 

@@ -13,7 +13,7 @@ from worker.decode.file import File, OtherwiseError
 from worker.decode.geometry import DISCONTINUOUS_FILTERS, Geometry
 from worker.decode.orientation import ORIENTATIONS, UPRIGHT
 from worker.decode.pixels import GREY, RGB, Pixels
-from worker.decode.vips import reason
+from worker.decode.vips import OUT_OF_MEMORY, reason
 
 # An image is shrunk while it is decoded only if this many times the network's size is left: what the network's own
 # filter then sees differs from the whole image by less than a grey level on average.
@@ -90,9 +90,11 @@ def refuse_damaged(kind: str) -> Iterator[None]:
     """Raise ServiceError UNDECODABLE in place of what decoding a damaged file raises, which can be almost anything."""
     try:
         yield
-    except (ServiceError, ImportError, NameError):  # the last two are faults of the worker
+    except (ServiceError, ImportError, NameError, MemoryError):  # the last three are no faults of the file
         raise
     except Exception as error:
+        if OUT_OF_MEMORY in str(error):
+            raise MemoryError(str(error)) from error
         cause = ": ".join(filter(None, ("it is damaged or cut short", reason(error))))
         raise ServiceError(
             ErrorCode.UNDECODABLE,

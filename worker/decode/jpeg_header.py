@@ -5,7 +5,7 @@ import struct
 from dataclasses import dataclass
 
 from worker.contract.errors import ErrorCode, ServiceError
-from worker.decode import tiff
+from worker.decode.orientation import read_orientation
 
 # ITU-T T.81, table B.1: markers.
 START_OF_SCAN, END_OF_IMAGE, APP1 = 0xDA, 0xD9, 0xE1
@@ -24,7 +24,6 @@ ARITHMETIC = frozenset(range(0xC9, 0xD0)) - {0xCC}
 ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a segment
 MARKER = re.compile(rb"\xff([^\0\xff])", re.DOTALL)  # after fill bytes, or others that do not belong there
 FRAME = struct.Struct(">BHHB")  # precision, lines, samples in a line, components
-EXIF = b"Exif\0\0"  # EXIF 2.3: a TIFF directory follows
 # A colour profile has up to 255 parts; every other segment is one of few.
 MAX_SEGMENTS = 2_000
 
@@ -80,7 +79,7 @@ def read_header(data: bytes) -> JpegHeader:
                 raise ValueError("its headers contradict each other")
             frame, kind = data[position + 2 : position + length], code
         elif code == APP1 and orientation == 1:
-            orientation = _orientation(data[position + 2 : position + length])
+            orientation = read_orientation(data[position + 2 : position + length])
         position += length
     raise ServiceError(
         ErrorCode.IMAGE_TOO_COSTLY,
@@ -96,14 +95,3 @@ def _header(frame: bytes, kind: int, orientation: int, scan: int) -> JpegHeader:
         raise ValueError("its frame has no components, or some without samples")
     numbers = tuple(described[0] for described in components)
     return JpegHeader(width, height, bits, numbers, factors, kind, orientation, scan)
-
-
-def _orientation(segment: bytes) -> int:
-    """Return the orientation that the APP1 `segment` holds; 1 if it holds none, or is damaged."""
-    exif = segment.removeprefix(EXIF)
-    if exif is segment or exif[:2] not in tiff.ORDERS:
-        return 1
-    try:
-        return tiff.read_directory(exif).values.get(tiff.ORIENTATION, 1)
-    except struct.error:  # broken metadata is no reason to refuse good pixels
-        return 1

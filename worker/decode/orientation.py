@@ -1,10 +1,14 @@
 """EXIF orientation: how to turn a stored image upright."""
 
+import struct
 from dataclasses import dataclass, replace
 
 from PIL import Image
 
+from worker.decode import tiff
 from worker.decode.geometry import Cut
+
+SIGNATURE = b"Exif\0\0"  # EXIF 2.3, 4.5.4: a TIFF directory follows
 
 
 @dataclass(frozen=True)
@@ -44,3 +48,14 @@ ORIENTATIONS = {  # by the value of the orientation tag
     7: Orientation(Image.Transpose.TRANSVERSE, swapped=True, columns_mirrored=True, rows_mirrored=True),
     8: Orientation(Image.Transpose.ROTATE_90, swapped=True, columns_mirrored=True),
 }
+
+
+def read_orientation(exif: bytes) -> int:
+    """Return the orientation in EXIF data, which may follow the signature of a JPEG's segment; 1 if it has none."""
+    directory = exif.removeprefix(SIGNATURE)
+    if directory[:2] not in tiff.ORDERS:
+        return 1
+    try:
+        return tiff.read_directory(directory).values.get(tiff.ORIENTATION, 1)
+    except struct.error:  # broken metadata is no reason to refuse good pixels
+        return 1

@@ -11,24 +11,13 @@ from worker.decode.file import File, OtherwiseError
 from worker.decode.pixels import RGB, Pixels
 from worker.decode.vips import Left
 
-FRAME, MAX_FRAMES = b"ANMF", 10_000  # its chunk in an animated WebP
 WATCHED_PIXELS = 10**6  # images below are decoded before a check of the deadline would pay
 ROWS = 64  # that a pipeline buffers, at most
 # Bytes that the decoder of a format holds for every pixel, where it needs the whole image: measured at 64 megapixels.
-# WebP: 498 to 527 MB; GIF: 290 MB; AVIF: 254 MB at 16 megapixels, of 8 bits.
-WHOLE = {"WebP": 8, "GIF": 5, "AVIF": 16}
+# GIF: 290 MB; AVIF: 254 MB at 16 megapixels, of 8 bits.
+WHOLE = {"GIF": 5, "AVIF": 16}
 JPEG_SHRINKS = (1, 2, 4, 8)
 TILED_PIXELS = 2  # that tiles may have for each pixel of a large image
-
-
-def _require_frames(data: bytes) -> None:
-    """Raise ServiceError if the WebP `data` has more frames than libwebp reads soon: it takes time to their square."""
-    frames = data.count(FRAME)
-    if frames > MAX_FRAMES:
-        raise ServiceError(
-            ErrorCode.IMAGE_TOO_COSTLY,
-            f"found a WebP of {frames} frames, needed at most {MAX_FRAMES}: send the first frame alone",
-        )
 
 
 class StreamedFile:
@@ -44,8 +33,6 @@ class StreamedFile:
         directory: tiff.Directory | None = None,
         otherwise: Callable[[], File] | None = None,
     ) -> None:
-        if kind == "WebP":
-            _require_frames(data)
         self._data, self.kind, self._directory, self._otherwise = data, kind, directory, otherwise
         self._header = vips.open_lazily(data, kind)
         self.width, self.height = self._header.width, self._header.height

@@ -26,6 +26,7 @@ LOADERS = {
     "TIFF": "tiffload_buffer",
     "AVIF": "heifload_buffer",
 }
+OUT_OF_MEMORY = "out of memory"  # in what libvips says when it can allocate no more
 ENDS_EARLY = ("Read error", "bad seek")  # of a TIFF's strip or tile, and of any file
 DTYPES: dict[str, type[Any]] = {
     "uchar": np.uint8,
@@ -91,7 +92,7 @@ def to_array(image: pyvips.Image, left: Left | None = None) -> np.ndarray:
         values = np.frombuffer(image.write_to_memory(), DTYPES[image.format])
     except pyvips.Error:
         if expired:
-            raise expired[0] from None
+            raise expired.pop() from None  # this frame must not hold an error that holds it
         raise
     return values.reshape(image.height, image.width, image.bands)
 

@@ -11,7 +11,7 @@ from tests.errors import code_of
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.decode import COLOUR, Bounds, Budget, Geometry, decode, open_image, vips
 from worker.decode.budget import MEGABYTE, no_deadline
-from worker.decode.stream import MAX_FRAMES
+from worker.decode.webp import MAX_FRAMES
 
 SMALL = Geometry((32, 32), None, "bilinear")
 
