@@ -34,7 +34,9 @@ from .options import parse_options
 from .out import Nginx, log, now, write_atomically, write_status
 from .outliers import EJECTION_S, LONGEST_EJECTION_S
 from .resolve import format_address, look_up, split_address
-from .rules import Peer, render_models, render_status, render_upstreams, select_servers
+from .rules import Peer, select_servers
+from .status import render_models, render_status
+from .upstreams import render_upstreams
 
 INTERVAL_VARIABLE = "GATE_INTERVAL"  # environment variable: the default of --interval
 DEFAULT_INTERVAL_S = "1"

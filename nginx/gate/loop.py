@@ -13,18 +13,10 @@ from .options import Options, parse_options
 from .out import Nginx, log, now, write_status
 from .outliers import eject, most_ejected, release
 from .probe import try_golden_image
-from .rules import (
-    Peer,
-    Probe,
-    listed_pools,
-    listed_servers,
-    next_state,
-    render_models,
-    render_status,
-    render_upstreams,
-    select_servers,
-)
+from .rules import Peer, Probe, next_state, select_servers
 from .schedule import Schedule
+from .status import render_models, render_status
+from .upstreams import listed_pools, listed_servers, render_upstreams
 
 BATCH_S = 0.02  # events that come within this time are applied together
 STATUS_GAP_S = 0.1  # between two writes of the status, however many workers change

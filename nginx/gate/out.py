@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .rules import listed_servers, render_index
+from .status import render_index
+from .upstreams import listed_servers
 
 RETRY_GAP_S = 3.0  # after a list that Nginx rejected, or a reload that found no Nginx
 SETTLE_S = 1.0  # after a reload, until Nginx's new processes take the requests

@@ -1,32 +1,17 @@
-"""The gate's rules: which workers are in rotation, and the text and documents rendered from that. All pure."""
+"""The gate's rules: what a probe says of a worker, and which workers are in rotation. All pure."""
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from .bypass import render_bypasses
-from .members import Member, Pools
-from .options import DEFAULTS, Options, render_options
+from .members import Member
 
 FAILURES_TO_LEAVE = 3
 SUCCESSES_TO_ENTER = 2
 
 STATES = ("starting", "ready", "draining", "broken")
 FACTS = ("version", "engine", "precision", "in_flight", "queued")
-
-# Nginx's passive checks cover the seconds until the gate reacts: a worker that fails at once has the fewest
-# connections, so that least_conn would send it every request.
-SERVER_PARAMETERS = "max_fails=3 fail_timeout=5s"
-# Nginx needs a server in every upstream; it never sends to this one, so requests for an empty pool get 503 at once.
-PLACEHOLDER_SERVER = "    server 127.0.0.1:1 down;"
-# Shared memory of an upstream: 1 KB for each server and 20 KB besides as Nginx 1.22 needs it, and a reserve.
-ZONE_KB, ZONE_BASE_KB, SERVER_KB = 256, 64, 2
-KEEPALIVE, MOST_KEEPALIVE = 32, 512  # idle connections of a small and of a large pool, of nginx.conf's 2048
-KEEPALIVE_S = 60  # below gunicorn's 75, so that Nginx is the one to close an idle connection
-KNOWN_MODELS_CHARACTERS = 2000  # Nginx refuses a text of more than 4096 characters
-EJECTED = "it answered with server errors while the others did not: ejected, for the {}. time"
 
 Servers = Mapping[str, str]  # by worker, the ip:port for Nginx
 
@@ -146,105 +131,3 @@ def select_servers(members: Sequence[Member], peers: Mapping[Member, Peer], last
         or addresses
     )
     return {member.worker: addresses[member] for member in selected}
-
-
-def render_upstreams(pools: Mapping[str, Servers], answers_to: str | None = None, options: Options = DEFAULTS) -> str:
-    """Return upstreams.conf: an upstream for each model with its bypasses, the maps that select it, and the options.
-
-    Nginx logs the workers' answers to `answers_to` if the gate listens there. The file holds IP addresses: Nginx
-    resolves a name only once, and rejects its whole configuration if one fails.
-    """
-    first = next(iter(pools))
-    lines = ["# Rendered by the gate: the workers that answer. Do not edit: every change rewrites this file."]
-    lines += ["", f"access_log {answers_to} answers if=$upstream_addr;"] if answers_to else []
-    for model, servers in pools.items():
-        listed = [f"    server {address} {SERVER_PARAMETERS};  # {worker}" for worker, address in servers.items()]
-        listed = listed or [PLACEHOLDER_SERVER]
-        zone_kb = max(ZONE_KB, ZONE_BASE_KB + SERVER_KB * len(listed))
-        lines += ["", f"upstream pool_{model} {{", f"    zone pool_{model} {zone_kb}k;", "    least_conn;", *listed]
-        # Each of Nginx's processes has an idle connection to every worker, or it would often open one for a request.
-        keepalive = min(max(KEEPALIVE, len(listed)), MOST_KEEPALIVE)
-        lines += [f"    keepalive {keepalive};", f"    keepalive_timeout {KEEPALIVE_S}s;", "}"]
-        lines += render_bypasses(model, listed)
-    # The slash keeps a model called `default` or `include` from being read as a keyword of map.
-    lines += ["", "map /$model $pool {", f"    / pool_{first};"]
-    lines += [f"    /{model} pool_{model};" for model in pools]
-    # A worker says that a request's body names another model; its header, unlike the address, may name none.
-    lines += ["}", "", "map /$body_model $body_pool {", '    default "";']
-    lines += [f"    /{model} pool_{model};" for model in pools]
-    lines += ["}", "", 'map "" $known_models {', f'    default "{_known_models(list(pools))}";', "}"]
-    return "\n".join([*lines, *render_options(options), ""])
-
-
-def _known_models(models: Sequence[str]) -> str:
-    """Return the names for the error of an unknown model: as many as fit into KNOWN_MODELS_CHARACTERS, at least one."""
-    shown, characters = 1, len(models[0])
-    while shown < len(models) and (characters := characters + 2 + len(models[shown])) <= KNOWN_MODELS_CHARACTERS:
-        shown += 1
-    left = len(models) - shown
-    return ", ".join(models[:shown]) + (f" and {left} more, which GET /models lists" if left else "")
-
-
-def listed_pools(upstreams: str) -> dict[str, dict[str, str]]:
-    """Return the servers listed in a rendered upstreams.conf, by model."""
-    blocks = re.findall(r"^upstream pool_(\S+) \{$(.*?)^\}$", upstreams, re.MULTILINE | re.DOTALL)
-    servers = re.compile(r"^    server (\S+) .*;  # (\S+)$", re.MULTILINE)
-    return {model: {worker: address for address, worker in servers.findall(block)} for model, block in blocks}
-
-
-def listed_servers(upstreams: str) -> dict[str, str]:
-    """Return the servers listed in a rendered upstreams.conf, all pools together."""
-    return {worker: address for servers in listed_pools(upstreams).values() for worker, address in servers.items()}
-
-
-def render_status(pools: Pools, peers: Mapping[Member, Peer], listed: Servers, as_of: str) -> dict[str, Any]:
-    """Return the body of GET /status.
-
-    A worker is `in` if Nginx lists it and its probes succeed; a model is ready if one of its workers is.
-    """
-    workers = [
-        _worker_status(member, peers[member], listed.get(member.worker))
-        for members in pools.values()
-        for member in members
-    ]
-    models = []
-    for model in pools:
-        in_rotation = [worker["in"] for worker in workers if worker["model"] == model]
-        counts = {"workers_in": sum(in_rotation), "workers": len(in_rotation)}
-        models.append({"name": model, "ready": any(in_rotation), **counts})
-    return {"as_of": as_of, "models": models, "workers": workers}
-
-
-def render_models(status: Mapping[str, Any], pools: Pools, peers: Mapping[Member, Peer]) -> dict[str, Any]:
-    """Return the body of GET /models: every model, whether it is ready, and one of its workers' description of it."""
-    models = []
-    for model in status["models"]:
-        # Workers in rotation first: one that left long ago may have served another version.
-        members = sorted(pools[model["name"]], key=lambda member: peers[member].rotation != "in")
-        infos = (peers[member].model_info for member in members)
-        models.append({"name": model["name"], "ready": model["ready"], **(next(filter(None, infos), {}))})
-    return {"models": models}
-
-
-def render_index(models: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return the body of POST /v2/repository/index, from that of GET /models."""
-    return [
-        {
-            "name": model["name"],
-            "version": model.get("version", ""),
-            "state": "READY" if model["ready"] else "UNAVAILABLE",
-            "reason": "" if model["ready"] else "no worker in rotation",
-        }
-        for model in models["models"]
-    ]
-
-
-def _worker_status(member: Member, peer: Peer, listed: str | None) -> dict[str, Any]:
-    worker, slot = peer.identity.get("worker", member.worker), peer.identity.get("slot", member.slot)
-    # A slot is named after its server: this-cpu0.
-    server = member.server or slot.rpartition("-")[0]
-    identity = {"worker": worker, "server": server, "slot": slot, "model": member.model}
-    is_listed = listed is not None and listed == peer.address
-    reason = EJECTED.format(peer.ejections) if peer.rotation == "ejected" else peer.reason
-    health = {"in": is_listed and peer.rotation == "in", "state": peer.state, "reason": reason}
-    return {**identity, **health, **{name: peer.facts.get(name) for name in FACTS}, "since": peer.since}

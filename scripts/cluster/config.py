@@ -1,25 +1,21 @@
 """Read and check `compose/cluster.toml`; report all its faults at once, each with its path, value and remedy.
 
-The comments in the file document the schema below; a test compares the two.
+schema.py declares its keys.
 """
 
-import ipaddress
 import json
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from scripts.base.errors import CommandError
-from scripts.cluster.cores import PROFILES, THROUGHPUT
-from worker.contract.cpu_list import parse_cpu_list
+from scripts.cluster.schema import GATEWAY, REQUIRED, SCHEMA
 from worker.contract.limits import queue_fault
-from worker.contract.settings import LIMITS_TABLE, SETTINGS, TOP
+from worker.contract.settings import LIMITS_TABLE, SETTINGS
 from worker.contract.toml_reader import parse_toml
 
-GATEWAY = "gateway"  # the table of what concerns the gateway alone
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -56,108 +52,6 @@ class Cluster:
     @property
     def engine(self) -> str:
         return str(self.settings["engine"])
-
-
-REQUIRED = object()
-
-
-@dataclass(frozen=True)
-class Key:
-    """One key of a table: `read` converts its TOML value, or raises ValueError; `needed` describes a valid value."""
-
-    needed: str
-    read: Callable[[Any], Any]
-    default: object = REQUIRED  # as the file would state it; `read` converts it, too
-
-
-def _require(value: Any, fits: bool) -> Any:
-    if not fits:
-        raise ValueError
-    return value
-
-
-def _matching(pattern: str) -> Callable[[Any], Any]:
-    return lambda value: _require(value, isinstance(value, str) and re.fullmatch(pattern, value) is not None)
-
-
-def _integer(value: Any, minimum: int, maximum: float = float("inf")) -> Any:
-    return _require(value, type(value) is int and minimum <= value <= maximum)
-
-
-def _auto_or_count(value: Any) -> Any:
-    return None if value == "auto" else _integer(value, 1)
-
-
-def _address(value: Any) -> Any:
-    _matching(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")(value)
-    return str(ipaddress.IPv4Address(value)) if re.fullmatch(r"[\d.]+", value) else value
-
-
-def _gpus(value: Any) -> Any:
-    if value in ("auto", "none"):
-        return None if value == "auto" else ()
-    uuid = _matching(r"(GPU|MIG)-[0-9A-Za-z/-]+")
-    _require(value, isinstance(value, list) and value != [])
-    return _require(tuple(uuid(item) for item in value), len(set(value)) == len(value))
-
-
-def _cpus(value: Any) -> Any:
-    if value in ("auto", "none"):
-        return None if value == "auto" else ()
-    return parse_cpu_list(_matching(r".*\S.*")(value))
-
-
-def _origins(value: Any) -> Any:
-    origin = _matching(r"[a-z][a-z0-9+.-]*://([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
-    _require(value, isinstance(value, list))
-    return ("*",) if value == ["*"] else _require(tuple(map(origin, value)), len(set(map(str, value))) == len(value))
-
-
-def _settings(table: str) -> dict[str, Key]:
-    """Return the keys of the worker settings that belong to `table`, by name."""
-    return {
-        setting.name: Key(
-            setting.needed, setting.from_toml, setting.parse(setting.default) if setting.default else REQUIRED
-        )
-        for setting in SETTINGS.values()
-        if setting.table == table
-    }
-
-
-SCHEMA: dict[str, dict[str, Key]] = {
-    "": {
-        "port": Key("a port from 1 to 65535", lambda value: _integer(value, 1, 65535), 8080),
-        **_settings(TOP),
-        "profile": Key(
-            " or ".join(map(json.dumps, PROFILES)), lambda value: _require(value, value in PROFILES), THROUGHPUT
-        ),
-    },
-    LIMITS_TABLE: _settings(LIMITS_TABLE),
-    GATEWAY: {
-        "cors_origins": Key('a list of origins such as "https://example.org", or ["*"] for all', _origins, []),
-    },
-    "models": {
-        "name": Key(
-            'up to 63 lower-case letters, digits, ".", "_" or "-", the first a letter or digit',
-            _matching(r"[a-z0-9][a-z0-9._-]{0,62}"),
-        ),
-        "folder": Key("the path of a model folder", lambda value: ROOT / _matching(r"[^\0\n]+")(value)),
-        "share": Key("a whole number from 1", lambda value: _integer(value, 1), 1),
-    },
-    "servers": {
-        "name": Key(
-            'up to 31 lower-case letters, digits or "-", the first a letter',
-            _matching(r"[a-z][a-z0-9-]{0,30}"),
-            "this",
-        ),
-        "address": Key("a host name or an IPv4 address", _address, "127.0.0.1"),
-        "gpus": Key('"auto", "none" or a list of GPU UUIDs', _gpus, "auto"),
-        "cpus": Key('"auto", "none" or a list of CPUs such as "0-3,8"', _cpus, "auto"),
-        "workers": Key('"auto" or a whole number from 1', _auto_or_count, "auto"),
-        "cores_per_worker": Key('"auto" or a whole number from 1', _auto_or_count, "auto"),
-        "gateway": Key("true or false", lambda value: _require(value, isinstance(value, bool)), True),
-    },
-}
 
 
 def load_cluster(path: Path) -> Cluster:
@@ -203,7 +97,7 @@ def parse_cluster(text: str, source: str) -> Cluster:
         top["port"],
         top["profile"],
         {name: value for name, value in (top | limits).items() if name in SETTINGS},
-        tuple(Model(**model) for model in models),
+        tuple(Model(**model | {"folder": ROOT / model["folder"]}) for model in models),
         tuple(Server(**server) for server in servers),
         **gateway,
     )

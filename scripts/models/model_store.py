@@ -13,8 +13,9 @@ from typing import Any
 
 from scripts.base.console import aligned, say, warn
 from scripts.base.errors import CommandError
-from scripts.cluster.config import ROOT, SCHEMA, Cluster
+from scripts.cluster.config import ROOT, Cluster
 from scripts.cluster.hardware import read_hardware
+from scripts.cluster.schema import SCHEMA
 from worker.contract.declarations import EngineDeclaration
 from worker.contract.engine import Choice, EngineSpec, Measurement, Scaling, read_engine
 from worker.contract.engines import SAFE, needed_by

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from prometheus_client import Info
 
-from scripts.cluster.config import REQUIRED, ROOT, SCHEMA
+from scripts.cluster.config import ROOT
+from scripts.cluster.schema import REQUIRED, SCHEMA
 from worker.contract.engine import AGREEMENT, QUANTISED_AGREEMENT
 from worker.contract.engines import ENGINES
 from worker.contract.toml_reader import MAX_DESCRIPTION_CHARACTERS, ModelError, TomlReader

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from scripts.bundle.volume import sentinel
-from scripts.cluster.config import SCHEMA
+from scripts.cluster.schema import SCHEMA
 from tests.cluster.init.hosts import SCRIPT, Host
 from tests.cluster.init.test_init_systemd import disk
 from tests.cluster.init.trees import difference, stamps

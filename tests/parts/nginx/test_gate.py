@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from nginx.gate.__main__ import INTERVAL_VARIABLE
-from nginx.gate.rules import render_upstreams
+from nginx.gate.upstreams import render_upstreams
 from scripts.cluster.config import ROOT
-from tests.unit.nginx.test_gate import MEMBER, OTHER, A, document
+from tests.unit.nginx.peers import A
+from tests.unit.nginx.test_members import MEMBER, OTHER, document
 
 
 def gate(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from scripts.base.errors import CommandError
-from scripts.cluster.config import ROOT, SCHEMA, Cluster, Model, Server, load_cluster, parse_cluster
+from scripts.cluster.config import ROOT, Cluster, Model, Server, load_cluster, parse_cluster
+from scripts.cluster.schema import SCHEMA
 from worker.contract.limits import LIMITS
 from worker.contract.settings import SETTINGS
 

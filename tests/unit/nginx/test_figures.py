@@ -1,0 +1,54 @@
+"""Figures of nginx.conf and names that must agree with other files."""
+
+import re
+
+from nginx.gate.__main__ import INTERVAL_VARIABLE
+from nginx.gate.options import DEFAULTS
+from nginx.gate.upstreams import KEEPALIVE_S
+from scripts.cluster.config import ROOT
+from scripts.runtimes.local.runtime import INHERITED_VARIABLES
+from worker.contract.errors import ErrorCode, torchserve_type
+from worker.contract.limits import LIMITS
+
+
+def test_every_runtime_passes_the_interval_on() -> None:
+    assert INTERVAL_VARIABLE in INHERITED_VARIABLES
+    for name in ("compose.yaml", "stack.yaml"):
+        assert f"environment: [{INTERVAL_VARIABLE}]" in (ROOT / "compose" / name).read_text()
+
+
+def figure(directive: str, unit: str) -> int:
+    """Return the number that nginx.conf sets for `directive`; it must occur once."""
+    text = (ROOT / "nginx/nginx.conf").read_text()
+    found = re.findall(rf"^\s*{directive} (\d+){unit};", text, re.MULTILINE)
+    assert len(found) == 1
+    return int(found[0])
+
+
+def test_the_gate_and_the_worker_have_the_same_body_limit() -> None:
+    assert DEFAULTS.max_body_mb == LIMITS["max_body_mb"].default
+    assert "larger than $max_body," in (ROOT / "nginx/errors.conf").read_text()
+
+
+def test_torchserves_names_of_errors_are_the_workers() -> None:
+    text = (ROOT / "nginx/errors.conf").read_text().partition("map $error_code $error_type {")[2].partition("}")[0]
+    names = dict(line.rstrip(";").split() for line in text.strip().splitlines())
+    assert names.pop("default") == torchserve_type(ErrorCode.BAD_REQUEST)
+    assert names == {code.value: torchserve_type(code) for code in ErrorCode if code.value in names}
+
+
+def test_nginx_waits_longer_than_the_longest_deadline_of_a_worker() -> None:
+    assert figure("proxy_read_timeout", "s") > LIMITS["deadline_s"].maximum
+
+
+def test_a_hung_worker_leaves_time_for_the_second_try() -> None:
+    spent = figure("proxy_connect_timeout", "s") + figure("proxy_read_timeout", "s")
+    assert figure("proxy_next_upstream_timeout", "s") > spent
+    assert figure("worker_shutdown_timeout", "s") > spent + figure("proxy_read_timeout", "s")
+
+
+def test_nginx_closes_idle_connections_before_gunicorn_does() -> None:
+    text = (ROOT / "worker/gunicorn.conf.py").read_text()
+    keepalive = re.search(r"^keepalive = (\d+)", text, re.MULTILINE)
+    assert keepalive
+    assert int(keepalive[1]) > KEEPALIVE_S

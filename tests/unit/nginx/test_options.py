@@ -1,0 +1,36 @@
+"""The gateway's options."""
+
+import pytest
+
+from nginx.gate.members import MembersError
+from nginx.gate.options import DEFAULTS, Options, parse_options, render_options
+
+
+def test_the_origins_of_other_pages_are_rendered() -> None:
+    text = "\n".join(render_options(Options(5, ("http://a:1", "https://b"))))
+    assert "client_max_body_size 5m;" in text
+    assert '{\n    default "";\n    "http://a:1" $http_origin;\n    "https://b" $http_origin;\n}' in text
+    assert 'map "" $cors_vary {\n    default "Origin";\n}' in text
+    anyone = "\n".join(render_options(Options(cors_origins=("*",))))
+    assert 'map $http_origin $cors_origin {\n    default "*";\n}' in anyone
+    assert 'map "" $cors_vary {\n    default "";\n}' in anyone
+
+
+def test_options_are_read_and_have_defaults() -> None:
+    assert parse_options('{"pools": []}') == DEFAULTS
+    given = '{"gateway": {"max_body_mb": 5, "cors_origins": ["http://a:1"]}}'
+    assert parse_options(given) == Options(5, ("http://a:1",))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"gateway": []}', '{"gateway": {"x": 1}}', '{"gateway": {"max_body_mb": 0}}',
+        '{"gateway": {"max_body_mb": "5"}}', '{"gateway": {"max_body_mb": true}}',
+        '{"gateway": {"cors_origins": "*"}}', '{"gateway": {"cors_origins": ["http://a/"]}}',
+        '{"gateway": {"cors_origins": ["a"]}}', r'{"gateway": {"cors_origins": ["http://a\"; x"]}}',
+    ],
+)  # fmt: skip
+def test_invalid_options_are_refused(text: str) -> None:
+    with pytest.raises(MembersError, match=r"^gateway"):
+        parse_options(text)
