@@ -1,12 +1,16 @@
 """Read a request's body: bounded, and with its Content-Encoding undone."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from typing import cast
 
 from flask import Request
 
 from worker.api.content_coding import coding_of, inflate
-from worker.contract.limits import MAX_BODY_BYTES
+from worker.contract.limits import FREE_BODY_BYTES, MAX_BODY_BYTES
+from worker.decode import Budget
+from worker.pipeline.admission import Deadline
 
 
 def nothing_to_hold() -> None:
@@ -23,9 +27,20 @@ class InMemoryRequest(Request):
     hold_inflated: Callable[[], None] = staticmethod(nothing_to_hold)
 
 
-def is_compressed(request: Request) -> bool:
-    """Return whether `request` names a Content-Encoding other than identity."""
-    return request.headers.get("Content-Encoding", "").strip().lower() not in ("", "identity")
+def hold_memory(request: Request, memory: Budget, deadline: Deadline, held: ExitStack) -> None:
+    """Hold the `memory` of a large body until `held` closes; that of a compressed one once it is known to be large."""
+    own = cast(InMemoryRequest, request)
+
+    def hold(count: int) -> None:
+        held.enter_context(memory.hold(count, deadline.left))
+
+    # A chunked body has no length before it is read.
+    length = own.max_body if own.content_length is None else min(own.content_length, own.max_body)
+    compressed = own.headers.get("Content-Encoding", "").strip().lower() not in ("", "identity")
+    if length > FREE_BODY_BYTES:
+        hold(own.max_body if compressed else length)
+    elif compressed:
+        own.hold_inflated = partial(hold, own.max_body)
 
 
 def read_body(request: Request) -> bytes:
