@@ -5,6 +5,8 @@ another worker only if it has received nothing. A thread stays with its connecti
 """
 
 import select
+import time
+from functools import lru_cache
 from typing import Any
 
 from gunicorn import util
@@ -20,6 +22,17 @@ class WholeAnswer(wsgi.Response):
     """gunicorn's response, with the headers held back and sent together with the first part of the body."""
 
     held = b""
+
+    def default_headers(self) -> list[str]:
+        """Return gunicorn's own, with a date that is formatted once a second instead of for every answer."""
+        major, minor = self.req.version
+        found = [
+            f"HTTP/{major}.{minor} {self.status}\r\n",
+            f"Server: {self.version}\r\n",
+            f"Date: {_date(int(time.time()))}\r\n",
+            f"Connection: {'close' if self.should_close() else 'keep-alive'}\r\n",
+        ]
+        return [*found, "Transfer-Encoding: chunked\r\n"] if self.chunked else found
 
     def send_headers(self) -> None:
         if not self.headers_sent:  # type: ignore[has-type]
@@ -83,3 +96,8 @@ def _readable(conn: gthread.TConn) -> bool:
     waiting = select.poll()
     waiting.register(conn.sock, select.POLLIN)
     return bool(waiting.poll(NEXT_REQUEST_MS))
+
+
+@lru_cache(maxsize=1)
+def _date(seconds: int) -> str:
+    return str(util.http_date(seconds))

@@ -1,11 +1,11 @@
 """The WSGI application in front of Flask's: it answers `POST /predict` itself, which saves Flask's cost per request."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import ExitStack
 from http.client import responses
 from typing import TYPE_CHECKING
 
-from flask import Flask
+from flask import Flask, Request
 
 from worker.api.body import hold_memory
 from worker.api.request_context import REQUEST_ID, begin, end, to_service_error
@@ -22,10 +22,10 @@ METHOD = "POST"
 def install(app: Flask, service: Service) -> None:
     """Let `app` answer `POST /predict` here; it still answers the route's other methods."""
     app.add_url_rule(PATH, "predict", methods=[METHOD])
-    app.wsgi_app = _in_front_of(app.wsgi_app, app.request_class, service)  # type: ignore[method-assign]
+    app.wsgi_app = _in_front_of(app.wsgi_app, app.request_class, service)  # type: ignore[method-assign,assignment]
 
 
-def _in_front_of(others: "WSGIApplication", request_class: Callable, service: Service) -> "WSGIApplication":
+def _in_front_of(others: "WSGIApplication", request_class: type[Request], service: Service) -> "WSGIApplication":
     def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         # werkzeug's routes, too, take any number of slashes at the start.
         if environ["REQUEST_METHOD"] != METHOD or f"/{environ['PATH_INFO'].lstrip('/')}" != PATH:

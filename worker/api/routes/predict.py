@@ -1,10 +1,10 @@
 """`POST /predict`: this project's own API. One image gets one answer, several get a list of results."""
 
 import base64
-import json
 from collections.abc import Mapping
 from urllib.parse import quote
 
+import msgspec
 from flask import Request
 
 from worker.api.candidates import take_candidates
@@ -22,12 +22,9 @@ ACCEL_REDIRECT, BODY_MODEL, MAX_NAME = "X-Accel-Redirect", "X-Body-Model", 100
 JSON, PNG = "application/json", "image/png"
 
 
-to_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-
 def to_json(body: dict[str, object]) -> bytes:
-    """Return `body` as Flask writes JSON, too."""
-    return f"{to_text(body)}\n".encode()
+    """Return `body` as JSON with a line end, as Flask writes it, too."""
+    return msgspec.json.encode(body) + b"\n"
 
 
 def answer(service: Service, context: RequestContext, request: Request) -> tuple[str, bytes]:
