@@ -39,6 +39,10 @@ keepalive = 75
 graceful_timeout = settings.drain_s + settings.deadline_s + 2
 worker_tmp_dir = "/dev/shm"  # noqa: S108 - the heartbeat file: a stalled disk must not look like a dead worker
 control_socket_disable = True
+# No header of a proxy changes anything here, so none needs to be trusted, and no address to be looked up.
+forwarded_allow_ips = "*"
+secure_scheme_headers: dict[str, str] = {}
+forwarder_headers = ""
 logconfig_dict = CONFIG
 
 

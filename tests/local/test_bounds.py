@@ -98,7 +98,7 @@ LARGE_WEBP = webp.riff(webp.lossless(webp.SIDE, webp.SIDE))
 IN_BASE64 = base64.b64encode(CUT_SHORT).decode()
 TIMES, MOST_LEFT_MB = 10, 8  # the image has 10 MB, the WebP would take 256
 REFUSED: dict[str, Request] = {
-    "on the fast path": ("/predict", PNG, CUT_SHORT),
+    "alone": ("/predict", PNG, CUT_SHORT),
     "with a parameter": ("/predict?top_k=2", PNG, CUT_SHORT),
     "in JSON": ("/predict", JSON, json.dumps({"inputs": IN_BASE64}).encode()),
     "by another protocol": ("/v1/models/bright:predict", JSON, json.dumps({"instances": [IN_BASE64]}).encode()),

@@ -1,16 +1,14 @@
 """The Flask application without routes: a context for each request, and one shape for errors."""
 
 from contextlib import ExitStack
-from functools import partial
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from worker.api.body import InMemoryRequest, is_compressed
+from worker.api.body import InMemoryRequest, hold_memory
 from worker.api.request_context import REQUEST_ID, begin, end, to_service_error
 from worker.api.service import Service
 from worker.contract.errors import ServiceError
-from worker.contract.limits import FREE_BODY_BYTES
 
 # Whose clients need an error in another form than this project's; nginx/errors.conf knows the same.
 TEXT_ERRORS, TORCHSERVE = ("/v1", "/v2"), "/predictions/"
@@ -34,7 +32,7 @@ def create(service: Service) -> Flask:
         g.context = begin(service, client_id, request.method, request.path, connection)
         g.held = ExitStack()
         if request.method in WITH_BODY:
-            _hold_body(service)
+            hold_memory(request, service.bodies, g.context.deadline, g.held)
 
     @app.after_request
     def after(response: Response) -> Response:
@@ -63,18 +61,3 @@ def _error_body(found: ServiceError, path: str, request_id: str) -> dict[str, ob
     if path.startswith(TORCHSERVE):
         return found.torchserve_body(request_id)
     return found.protocol_body(request_id) if path.startswith(TEXT_ERRORS) else found.body(request_id)
-
-
-def _hold_body(service: Service) -> None:
-    """Hold the memory of a large body until its request ends; that of a compressed one once it is known to be large."""
-
-    def hold(count: int) -> None:
-        g.held.enter_context(service.bodies.hold(count, g.context.deadline.left))
-
-    # A chunked body has no length before it is read.
-    length = service.max_body if request.content_length is None else min(request.content_length, service.max_body)
-    compressed = is_compressed(request)
-    if length > FREE_BODY_BYTES:
-        hold(service.max_body if compressed else length)
-    elif compressed:
-        request.hold_inflated = partial(hold, service.max_body)  # type: ignore[attr-defined]

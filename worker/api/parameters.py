@@ -52,9 +52,12 @@ def parse_parameters(*sources: Mapping[str, object], known: tuple[str, ...], out
             if name in given:
                 raise repeated_parameter(name)
             given[name] = value
+    defaults = Parameters(output.top_k, output.threshold)
+    if not given:
+        return defaults
     parsers = _parsers(output)
     parsed = {FIELDS.get(name, name): parsers[name](name, value) for name, value in given.items() if value is not None}
-    parameters = replace(Parameters(output.top_k, output.threshold), **parsed)  # type: ignore[arg-type]
+    parameters = replace(defaults, **parsed)  # type: ignore[arg-type]
     if parameters.class_index is not None and not parameters.heat_map:
         raise ServiceError(
             ErrorCode.BAD_PARAMETER, "found class without a heat map, needed heat_map=true: send both or none"

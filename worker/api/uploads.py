@@ -140,7 +140,7 @@ def _is_text(data: bytes) -> bool:
 
 def query(request: Request) -> Mapping[str, str]:
     """Return the query's parameters; raise ServiceError BAD_PARAMETER if one is repeated."""
-    return _once(request.args.items(multi=True))
+    return _once(request.args.items(multi=True)) if request.query_string else {}
 
 
 def _once(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

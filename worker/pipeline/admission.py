@@ -3,11 +3,12 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.contract.limits import Share
+from worker.pipeline.between import Between
 
 CLIENT_CHECK_INTERVAL_S = 0.1  # most requests end before the first check
 
@@ -24,25 +25,27 @@ class Admission:
         self._held = Counter[Share]()
         self._lock = threading.Lock()
 
-    @contextmanager
-    def admit(self, places: int, share: Share = Share.ORDINARY) -> Iterator[int]:
+    def admit(self, places: int, share: Share = Share.ORDINARY) -> Between[int]:
         """Hold `places` in the context, or as many as the share has if that is fewer; yield how many.
 
         Raise ServiceError QUEUE_FULL if too few of the share or of all places are free.
         """
+        places = min(places, share.places(self.capacity))
+        return Between(partial(self._take, places, share), partial(self._give, places, share))
+
+    def _take(self, places: int, share: Share) -> int:
         limit = share.places(self.capacity)
-        places = min(places, limit)
         with self._lock:
             if self.in_flight + places > self.capacity:
                 raise _full(self.in_flight, self.capacity, "", places)
             if self._held[share] + places > limit:
                 raise _full(self._held[share], limit, f" for {share.value}", places)
             self._change(share, places)
-        try:
-            yield places
-        finally:
-            with self._lock:
-                self._change(share, -places)
+        return places
+
+    def _give(self, places: int, share: Share) -> None:
+        with self._lock:
+            self._change(share, -places)
 
     def _change(self, share: Share, places: int) -> None:
         self.in_flight += places
@@ -60,6 +63,15 @@ def _full(taken: int, limit: int, purpose: str, needed: int) -> ServiceError:
 def never() -> bool:
     """Return False: a client that is always there."""
     return False
+
+
+def client_gone() -> ServiceError:
+    """Return the error for a request whose client has closed the connection."""
+    return ServiceError(
+        ErrorCode.CLIENT_GONE,
+        "found the connection closed by the client before the answer, needed it open: "
+        "keep it open in both directions until the answer has come",
+    )
 
 
 class Deadline:
@@ -89,11 +101,7 @@ class Deadline:
             return
         self._look = now + CLIENT_CHECK_INTERVAL_S
         if self._gone():
-            raise ServiceError(
-                ErrorCode.CLIENT_GONE,
-                "found the connection closed by the client before the answer, needed it open: "
-                "keep it open in both directions until the answer has come",
-            )
+            raise client_gone()
 
     def wait(self, ready: Callable[[float], bool]) -> None:
         """Return once `ready`, which waits up to the seconds that it is given, returns True; raise as `check` does."""

@@ -56,7 +56,7 @@ class PendingInput:
 
     def result(self, timeout: float) -> InferenceResult:
         """Return the result; raise what the engine raised, or TimeoutError after `timeout` seconds."""
-        if not self.wait(timeout):
+        if self._result is None and not self.wait(timeout):
             raise TimeoutError
         if isinstance(self._result, InferenceResult):
             return self._result

@@ -2,11 +2,12 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from typing import Generic, TypeVar
 
 from worker.pipeline.admission import Deadline
+from worker.pipeline.between import Between
 
 T = TypeVar("T")
 ORDINARY_TURNS = 4  # so often ordinary work goes first before background work that waits has a turn
@@ -86,14 +87,9 @@ class Turnstile:
         self._lock = threading.Lock()
         self._waiting = Turns[threading.Lock]()
 
-    @contextmanager
-    def place(self, deadline: Deadline, background: bool) -> Iterator[None]:
+    def place(self, deadline: Deadline, background: bool) -> Between[None]:
         """Hold a place in the context; raise ServiceError if the wait for it ends as `deadline` does."""
-        self._enter(deadline, background)
-        try:
-            yield
-        finally:
-            self._leave()
+        return Between(partial(self._enter, deadline, background), self._leave)
 
     def _enter(self, deadline: Deadline, background: bool) -> None:
         with self._lock:

@@ -5,6 +5,12 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+# Nobody reads what logging would otherwise find out about each record: its caller, thread and process.
+logging._srcfile = None
+logging.logThreads = logging.logProcesses = False
+
+to_json = json.JSONEncoder(ensure_ascii=False).encode
+
 FIELDS = "fields"  # the `extra` key under which a record carries its own JSON fields
 
 
@@ -25,7 +31,7 @@ class JsonFormatter(logging.Formatter):
         } | getattr(record, FIELDS, {})
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return to_json(line)
 
 
 CONFIG = {

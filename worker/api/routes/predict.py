@@ -4,8 +4,8 @@ import base64
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from flask import Blueprint, Response, g, jsonify, request
-from flask.typing import ResponseReturnValue
+import msgspec
+from flask import Request
 
 from worker.api.candidates import take_candidates
 from worker.api.parameters import PREDICT, Parameters, parse_parameters
@@ -22,28 +22,26 @@ ACCEL_REDIRECT, BODY_MODEL, MAX_NAME = "X-Accel-Redirect", "X-Body-Model", 100
 JSON, PNG = "application/json", "image/png"
 
 
-def blueprint(service: Service) -> Blueprint:
-    """Return the route, bound to `service`."""
-    routes = Blueprint("predict", __name__)
+def to_json(body: dict[str, object]) -> bytes:
+    """Return `body` as JSON with a line end, as Flask writes it, too."""
+    return msgspec.json.encode(body) + b"\n"
 
-    @routes.post(PATH)
-    def predict() -> ResponseReturnValue:
-        upload = read_upload(request, service.settings.max_images)
-        model = _named_model(service, query(request), upload.parameters)
-        candidates, parts = take_candidates(query(request), upload.parameters)
-        context: RequestContext = g.context
-        model = service.with_candidates(model, candidates, context.deadline)
-        parameters = parse_parameters(*parts, known=PREDICT, output=model.folder.output)
-        classes = min(parameters.top_k, model.folder.output.labels.count)
-        check_answer(len(upload.images), classes, MAX_PREDICTIONS)
-        if parameters.heat_map:
-            answered = _explained(service, context, model, upload, parameters)
-        else:
-            answered = jsonify(_classified(service, context, model, upload, parameters))
-        context.deadline.left()
-        return answered
 
-    return routes
+def answer(service: Service, context: RequestContext, request: Request) -> tuple[str, bytes]:
+    """Return the media type and the body of the answer to `request`; raise what its client is to be told."""
+    upload, in_query = read_upload(request, service.settings.max_images), query(request)
+    model = _named_model(service, in_query, upload.parameters)
+    candidates, parts = take_candidates(in_query, upload.parameters)
+    model = service.with_candidates(model, candidates, context.deadline)
+    parameters = parse_parameters(*parts, known=PREDICT, output=model.folder.output)
+    check_answer(len(upload.images), min(parameters.top_k, model.folder.output.labels.count), MAX_PREDICTIONS)
+    if parameters.heat_map:
+        as_image = request.accept_mimetypes.best_match([JSON, PNG]) == PNG
+        answered = _explained(service, context, model, upload, parameters, as_image)
+    else:
+        answered = JSON, to_json(_classified(service, context, model, upload, parameters))
+    context.deadline.left()
+    return answered
 
 
 def _named_model(service: Service, *sources: Mapping[str, object]) -> Loaded:
@@ -56,16 +54,6 @@ def _named_model(service: Service, *sources: Mapping[str, object]) -> Loaded:
             there = {ACCEL_REDIRECT: "@body_model", BODY_MODEL: quote(name[:MAX_NAME], "", errors="replace")}
             raise service.unknown_model(name, there if name else None)
     return service.model()
-
-
-def answer(service: Service, context: RequestContext, image: bytes) -> dict[str, object]:
-    """Return the answer to a request with one `image` and no parameters; raise ServiceError if it fails."""
-    model = service.model()
-    output = model.folder.output
-    (result,) = service.classify(model, [image], context.deadline)
-    answered = _one(context, service, model, result, Parameters(output.top_k, output.threshold))
-    context.deadline.left()
-    return answered
 
 
 def _classified(
@@ -95,19 +83,19 @@ def _one(
 
 
 def _explained(
-    service: Service, context: RequestContext, model: Loaded, upload: Upload, parameters: Parameters
-) -> Response:
-    """Return the answer with its heat map, or only the heat map if the client prefers an image."""
+    service: Service, context: RequestContext, model: Loaded, upload: Upload, parameters: Parameters, as_image: bool
+) -> tuple[str, bytes]:
+    """Return the answer with its heat map, or only the heat map if `as_image`."""
     if len(upload.images) > 1:
         raise ServiceError(
             ErrorCode.BAD_PARAMETER,
             f"found {len(upload.images)} images, needed one for heat_map: send each in its own request",
         )
     result, heat_map = service.explain(model, upload.images[0][1], parameters.class_index, context.deadline)
-    if request.accept_mimetypes.best_match([JSON, PNG]) == PNG:
-        return Response(heat_map, content_type=PNG)
+    if as_image:
+        return PNG, heat_map
     url = f"data:{PNG};base64,{base64.b64encode(heat_map).decode()}"
-    return jsonify(_one(context, service, model, result, parameters) | {"heat_map": url})
+    return JSON, to_json(_one(context, service, model, result, parameters) | {"heat_map": url})
 
 
 def _about(context: RequestContext, service: Service, model: Loaded) -> dict[str, object]:

@@ -222,6 +222,12 @@ def test_a_body_of_more_than_the_limit_is_not_read() -> None:
     assert len(read(bytes(MAX_BODY_BYTES), "image/png").images[0][1]) == MAX_BODY_BYTES
 
 
+def test_a_body_that_ends_too_soon_is_of_a_client_that_has_gone() -> None:
+    sent = request(PNG[:5], "image/png")
+    sent.environ["CONTENT_LENGTH"] = str(len(PNG))
+    assert code_of(read_upload, sent, 1) is ErrorCode.CLIENT_GONE
+
+
 def test_a_query_is_read_and_a_parameter_twice_refused() -> None:
     assert query(request(b"", None, "/?top_k=2&labels=zh")) == {"top_k": "2", "labels": "zh"}
     assert code_of(query, request(b"", None, "/?top_k=2&top_k=2")) is ErrorCode.BAD_PARAMETER
