@@ -13,9 +13,10 @@ from worker.api import flask_app, predict_app
 from worker.api.routes import health as health_routes
 from worker.api.routes import hugging_face, inference_protocol, models, tensorflow_serving, torchserve, triton
 from worker.api.service import Loaded, Service
+from worker.contract.limits import decoding_processes
 from worker.contract.settings import EXIT, Settings, process_settings
 from worker.contract.toml_reader import ModelError
-from worker.decode import Bounds, Budget
+from worker.decode import Bounds, Budget, Pool
 from worker.decode.budget import MEGABYTE
 from worker.engines import load_engine
 from worker.engines.warm_up import warm_up
@@ -33,6 +34,7 @@ from worker.process.memory import release_memory
 from worker.process.metrics import create_metrics
 
 DECODERS_PER_CPU = 2
+DECODE_S = 10.0  # of a processor, for one image in a process of its own; the costliest that is served takes about half
 # Exit statuses of the process that answers. After 3 gunicorn exits, too; after any other it starts a new process.
 UNFIT = 3  # the model cannot be loaded
 STUCK = 70  # the engine or a decoder hangs
@@ -91,7 +93,9 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
     engine = load_engine(folder, settings.engine, len(settings.cpus), settings.gpu, cache)
     log.info("engine %s in %s: %s", engine.name, engine.precision, engine.choice.reason)
     seconds = warm_up(engine, folder.input.shape, timed=bool(settings.gpu))
-    bounds = Bounds(settings.max_pixels, Budget(settings.decode_mb * MEGABYTE))
+    # A process that hangs must end before the watchdog takes it for a fault of this one.
+    pool = Pool(decoding_processes(len(settings.cpus)), min(DECODE_S, settings.inference_limit_s / 2))
+    bounds = Bounds(settings.max_pixels, Budget(settings.decode_mb * MEGABYTE), processes=pool)
     texts = open_text_heads(folder, settings.cache, len(settings.cpus))
     head = texts.own_head if texts else identity
     answer = partial(folder.input.logits, bounds=bounds, infer=lambda batch: head(engine.infer(batch)))
@@ -120,8 +124,8 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
 
 
 def _open_image(folder: ModelFolder, bounds: Bounds, data: bytes, deadline: Deadline) -> OpenImage:
-    image = folder.input.open(data, replace(bounds, left=deadline.left))
-    return OpenImage(image.large, partial(folder.input.inputs, image))
+    image = folder.input.open(data, replace(bounds, left=deadline.checked))
+    return OpenImage(image.large, partial(folder.input.inputs, image), image.isolated)
 
 
 def _leave(state: Health, batcher: Batcher, fault: str) -> None:

@@ -7,7 +7,13 @@ from collections.abc import Iterable, Mapping
 from scripts.cluster.hardware import Hardware
 from scripts.cluster.models import ModelInfo
 from scripts.cluster.plan import Plan
-from worker.contract.limits import FREE_BODY_BYTES, bodies_bytes
+from worker.contract.limits import (
+    DECODING_PROCESS_MB,
+    FREE_BODY_BYTES,
+    MAX_DECODING_PROCESSES,
+    bodies_bytes,
+    decoding_processes,
+)
 
 MEGABYTE = 1_000_000
 MEMORY_LIMIT_FACTOR = 2  # of what an idle worker uses: room for the engine's buffers, not for a leak
@@ -54,14 +60,17 @@ def memory_limit(model: ModelInfo, limits: Mapping[str, int]) -> int:
 
     It follows from the worker's own bounds on images that are being decoded and bodies that are being read.
     """
-    return MEMORY_LIMIT_FACTOR * _resident(model) + _in_flight(limits)
+    return MEMORY_LIMIT_FACTOR * _resident(model) + _in_flight(limits) + _decoding(MAX_DECODING_PROCESSES)
 
 
 def memory_faults(
     plan: Plan, hardware: Hardware, models: Mapping[str, ModelInfo], limits: Mapping[str, int]
 ) -> list[str]:
     """Return a line if the busy workers of `plan` need more memory than the machine has; else an empty list."""
-    needed = sum(_resident(models[worker.model]) + _in_flight(limits) for worker in plan.workers)
+    needed = sum(
+        _resident(models[worker.model]) + _in_flight(limits) + _decoding(decoding_processes(len(worker.slot.cpus)))
+        for worker in plan.workers
+    )
     if needed <= hardware.memory_bytes:
         return []
     count = len(plan.workers)
@@ -75,6 +84,11 @@ def _in_flight(limits: Mapping[str, int]) -> int:
     """Return the bytes that requests in flight may hold in one worker."""
     bodies = LARGE_BODY_COPIES * bodies_bytes(limits["max_body_mb"]) + limits["queue"] * FREE_BODY_BYTES
     return limits["decode_mb"] * MEGABYTE + bodies
+
+
+def _decoding(processes: int) -> int:
+    """Return the bytes that a worker's decoding processes hold, beside the images that they decode."""
+    return processes * DECODING_PROCESS_MB * MEGABYTE
 
 
 def _resident(model: ModelInfo) -> int:

@@ -30,6 +30,9 @@ MAX_IDENTIFIER_CHARACTERS = 200  # of an inference request, which the answer rep
 MAX_SCORES = 1_000_000  # per answer: images x classes
 MAX_PREDICTIONS = 100_000  # per answer: images x classes that are shown with their labels
 
+MAX_DECODING_PROCESSES = 4  # of one worker
+DECODING_PROCESS_MB = 48  # that an idle one holds, beside the libraries that it shares with its worker
+
 MAX_QUOTED_CHARACTERS = 200  # of what a client sent, in an error's message
 MAX_MESSAGE_CHARACTERS = 1_000
 
@@ -96,6 +99,11 @@ MAX_BODY_BYTES = LIMITS["max_body_mb"].default * MEBIBYTE  # unless cluster.toml
 def bodies_bytes(max_body_mb: int) -> int:
     """Return how many bytes the bodies larger than FREE_BODY_BYTES may hold in a worker."""
     return LARGE_BODIES * max_body_mb * MEBIBYTE
+
+
+def decoding_processes(cpus: int) -> int:
+    """Return how many processes a worker of `cpus` CPUs may start to decode what it does not decode itself."""
+    return min(cpus, MAX_DECODING_PROCESSES)
 
 
 def queue_fault(values: Mapping[str, Any]) -> str | None:

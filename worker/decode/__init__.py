@@ -1,5 +1,6 @@
 """Decode the bytes of an image into the pixels that a network takes, within bounds of memory and time."""
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -9,9 +10,12 @@ from worker.decode import tiff, vips
 from worker.decode.budget import Bounds, Budget
 from worker.decode.decoded_image import DecodedImage
 from worker.decode.encoded_image import EncodedImage, refuse_damaged
-from worker.decode.file import File
+from worker.decode.file import File, require_served
 from worker.decode.formats import FORMATS, MIME_TYPES, foreign, sniff
 from worker.decode.geometry import INTERPOLATIONS, ROUNDINGS, Geometry
+from worker.decode.isolated import readers
+from worker.decode.isolated.file import IsolatedFile
+from worker.decode.isolated.pool import Pool
 from worker.decode.jpeg import open_jpeg
 from worker.decode.masked_bmp import MaskedBmpFile, is_masked, refuse_unsupported
 from worker.decode.pillow_file import PillowFile
@@ -32,10 +36,13 @@ __all__ = [
     "EncodedImage",
     "Geometry",
     "Pixels",
+    "Pool",
     "decode",
     "open_image",
     "sniff",
 ]  # fmt: skip
+
+Isolated = Callable[[str, bytes], File]  # the name of a reader, an image file -> the file that it reads
 
 
 def decode(
@@ -60,26 +67,23 @@ def open_image(data: bytes, bounds: Bounds, pixels: Pixels) -> EncodedImage:
         found = f"{name}, not a served type" if name else "no image of a served type"
         raise ServiceError(ErrorCode.UNSUPPORTED_TYPE, f"found {found}, needed one: send {', '.join(FORMATS)}")
     with refuse_damaged(kind):
-        file = _open(data, kind, pixels)
-        _require_pixels(file, bounds.max_pixels)
-        file.require_served(bounds.max_pixels)
+        file = _open(data, kind, pixels, partial(_open_isolated, pixels=pixels, bounds=bounds))
+        require_served(file, bounds.max_pixels)
     return EncodedImage(file, pixels, bounds)
 
 
-def _open(data: bytes, kind: str, pixels: Pixels) -> File:
+def _open(data: bytes, kind: str, pixels: Pixels, isolated: Isolated) -> File:
     if kind == "JPEG":
-        return open_jpeg(data)
+        return open_jpeg(data, lambda data, _: isolated(readers.DEEP_JPEG, data))
     if kind == "BMP":
         return _open_bmp(data)
     if kind == "GIF" and pixels.background is None:  # libvips forgets the transparent colours
         return PillowFile(data, kind)
     if kind == "WebP":
         return WebpFile(data)
-    if kind == "HEIC":
-        from worker.decode.heic import HeicFile  # the import takes a tenth of a second
-
-        return HeicFile(data)
-    return _open_tiff(data) if kind == "TIFF" else StreamedFile(data, kind)
+    if kind in (readers.HEIC, readers.AVIF):
+        return isolated(kind, data)
+    return _open_tiff(data, isolated) if kind == "TIFF" else StreamedFile(data, kind)
 
 
 def _open_bmp(data: bytes) -> File:
@@ -92,30 +96,21 @@ def _open_bmp(data: bytes) -> File:
     return MaskedBmpFile(data)
 
 
-def _open_tiff(data: bytes) -> File:
+def _open_tiff(data: bytes, isolated: Isolated) -> File:
     directory = tiff.read_directory(data)
     first = tiff.first_page(data, directory)
     if directory.old_jpeg:
-        return PillowFile(first, "TIFF")
+        return isolated(readers.OLD_JPEG, first)
     if directory.streamed:
         try:
-            return StreamedFile(first, "TIFF", directory, partial(_whole_tiff, first, directory))
+            return StreamedFile(first, "TIFF", directory, partial(isolated, readers.WHOLE_TIFF, first))
         except vips.Error:  # libvips is strict about tags that others do without
             pass
-    return _whole_tiff(first, directory)
+    return isolated(readers.WHOLE_TIFF, first)
 
 
-def _whole_tiff(data: bytes, directory: tiff.Directory) -> File:
-    from worker.decode.whole_tiff import WholeTiffFile  # the import takes a tenth of a second
-
-    return WholeTiffFile(data, directory)
-
-
-def _require_pixels(file: File, max_pixels: int) -> None:
-    if file.width < 1 or file.height < 1:
-        raise ValueError(f"its header says {file.width} x {file.height} pixels")
-    if file.width * file.height > max_pixels:
-        raise ServiceError(
-            ErrorCode.TOO_MANY_PIXELS,
-            f"found {file.width} x {file.height} pixels, needed at most {max_pixels} in all: scale the image down",
-        )
+def _open_isolated(reader: str, data: bytes, pixels: Pixels, bounds: Bounds) -> File:
+    """Return a file that must be decoded whole: in another process if the bounds have any, in this one otherwise."""
+    if bounds.processes is None:
+        return readers.READERS[reader](data)
+    return IsolatedFile(bounds.processes, reader, data, pixels, bounds.max_pixels, bounds.left)

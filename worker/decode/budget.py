@@ -4,9 +4,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.contract.limits import LIMITS
+
+if TYPE_CHECKING:
+    from worker.decode.isolated.pool import Pool
 
 MEGABYTE = 10**6
 
@@ -52,8 +56,12 @@ def no_deadline() -> float:
 
 @dataclass(frozen=True)
 class Bounds:
-    """The bounds of one decode: pixels of the image, the budget that it shares, and the seconds left."""
+    """The bounds of one decode: pixels of the image, the budget that it shares, and the seconds left.
+
+    `processes` decode what cannot be stopped or might crash; None means that this process does.
+    """
 
     max_pixels: int = LIMITS["max_pixels"].default
     budget: Budget = field(default_factory=lambda: Budget(LIMITS["decode_mb"].default * MEGABYTE))
     left: Callable[[], float] = no_deadline
+    processes: "Pool | None" = None

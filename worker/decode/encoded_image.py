@@ -11,6 +11,7 @@ from worker.decode.budget import Bounds
 from worker.decode.decoded_image import DecodedImage
 from worker.decode.file import File, OtherwiseError
 from worker.decode.geometry import DISCONTINUOUS_FILTERS, Geometry
+from worker.decode.isolated.file import IsolatedFile
 from worker.decode.orientation import ORIENTATIONS, UPRIGHT
 from worker.decode.pixels import GREY, RGB, Pixels
 from worker.decode.vips import OUT_OF_MEMORY, reason
@@ -38,6 +39,11 @@ class EncodedImage:
     def large(self) -> bool:
         """Whether decoding takes so long that ordinary images should not wait for it."""
         return self._file.width * self._file.height > LARGE_PIXELS
+
+    @property
+    def isolated(self) -> bool:
+        """Whether it may wait for a decoding process; a TIFF does so if libvips proves unable to read it."""
+        return isinstance(self._file, IsolatedFile) or self._file.kind == "TIFF"
 
     def scaled(self, geometry: Geometry, exact: bool = False) -> np.ndarray:
         """Return the image as the network sees it, uint8 [height, width, channels].

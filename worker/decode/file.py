@@ -4,6 +4,7 @@ from typing import Protocol
 
 import numpy as np
 
+from worker.contract.errors import ErrorCode, ServiceError
 from worker.decode.pixels import Pixels
 from worker.decode.vips import Left
 
@@ -29,3 +30,15 @@ class OtherwiseError(Exception):
     def __init__(self, file: File) -> None:
         super().__init__(file.kind)
         self.file = file
+
+
+def require_served(file: File, max_pixels: int) -> None:
+    """Raise ServiceError or ValueError if the file's header says that it has no pixels, too many, or costs too much."""
+    if file.width < 1 or file.height < 1:
+        raise ValueError(f"its header says {file.width} x {file.height} pixels")
+    if file.width * file.height > max_pixels:
+        raise ServiceError(
+            ErrorCode.TOO_MANY_PIXELS,
+            f"found {file.width} x {file.height} pixels, needed at most {max_pixels} in all: scale the image down",
+        )
+    file.require_served(max_pixels)

@@ -1,6 +1,7 @@
 """Usual JPEGs, by libjpeg-turbo directly: half the time that libvips takes for a small one."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import simplejpeg
@@ -17,10 +18,13 @@ LAYOUTS = {1: "GRAY", 3: "RGB"}  # components: simplejpeg's name for them
 COEFFICIENT_BYTES = 2
 
 
-def open_jpeg(data: bytes) -> File:
-    """Return the JPEG `data` by its coding; raise what `read_header` raises."""
+def open_jpeg(data: bytes, deep: Callable[[bytes, JpegHeader], File] = DeepJpegFile) -> File:
+    """Return the JPEG `data` by its coding, by `deep` if libjpeg-turbo's usual way does not read it.
+
+    Raise what `read_header` and `deep` raise.
+    """
     header = read_header(data)
-    return DeepJpegFile(data, header) if is_deep(header) else JpegFile(data, header)
+    return deep(data, header) if is_deep(header) else JpegFile(data, header)
 
 
 class JpegFile:

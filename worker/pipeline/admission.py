@@ -93,6 +93,11 @@ class Deadline:
             raise self.passed()
         return left
 
+    def checked(self) -> float:
+        """Return the seconds left; raise as `check` does."""
+        self.check()
+        return self.left()
+
     def check(self) -> None:
         """Raise ServiceError DEADLINE if no time is left, or CLIENT_GONE; ask for the client only now and then."""
         self.left()

@@ -21,10 +21,14 @@ Head = Callable[[np.ndarray], np.ndarray]  # the network's output, float32 [...,
 
 @dataclass(frozen=True)
 class OpenImage:
-    """An image whose header has been read: whether it is `large`, and how to decode its tiles, each uint8 [H, W, C]."""
+    """An image whose header has been read, and how to decode its tiles, each uint8 [H, W, C].
+
+    No others should wait for it if it is `large` or may wait for an `isolated` decoder.
+    """
 
     large: bool
     tiles: Callable[[], Sequence[np.ndarray]]
+    isolated: bool = False
 
 
 Open = Callable[[bytes, Deadline], OpenImage]  # an image file -> its header
@@ -62,8 +66,8 @@ def result_of(pending: PendingInput, deadline: Deadline) -> InferenceResult:
 class Classifier:
     """Take the bytes of an image through the stages and measure each stage.
 
-    At most `decoders` images are decoded at once, and one large one besides: no other waits for it. Decoding and
-    queueing let ordinary work go before `background` work.
+    At most `decoders` images are decoded at once, and as many isolated and one large one besides: no others wait for
+    them. Decoding and queueing let ordinary work go before `background` work.
     """
 
     def __init__(
@@ -77,7 +81,7 @@ class Classifier:
     ) -> None:
         self._open, self._submit, self._observe = open_image, submit, observe
         self._head, self._merge = head, merge
-        self._decoders, self._large_decoder = Turnstile(decoders), Turnstile(1)
+        self._decoders, self._isolated, self._large = Turnstile(decoders), Turnstile(decoders), Turnstile(1)
         self._decoding = Running()
 
     def with_head(self, head: Head) -> "Classifier":
@@ -122,7 +126,7 @@ class Classifier:
         deadline.check()
         with self._decoding.call():
             opened = self._open(image, deadline)
-        turnstile = self._large_decoder if opened.large else self._decoders
+        turnstile = self._isolated if opened.isolated else self._large if opened.large else self._decoders
         with turnstile.place(deadline, background), self._decoding.call():
             tiles = opened.tiles()
         deadline.check()

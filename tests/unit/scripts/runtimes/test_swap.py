@@ -37,14 +37,14 @@ def test_the_new_model_comes_last_and_its_workers_share_the_slots_of_those_they_
 
 
 def test_both_models_must_fit_into_memory() -> None:
-    machine = replace(recorded("two-cores"), memory_bytes=3_753_000_000)
+    machine = replace(recorded("two-cores"), memory_bytes=3_945_000_000)
     old, new = deployed("old", machine=machine), deployed("new", machine=machine)
     with pytest.raises(CommandError) as error:
         plan_swap("old", "new", old, new)
     fault, remedy = error.value.lines
-    assert fault.startswith("memory: found 3753 MB, needed about 3753 MB for 4 workers")
+    assert fault.startswith("memory: found 3945 MB, needed about 3945 MB for 4 workers")
     assert remedy == f"needed to run old and new at the same time; or {ALTERNATIVE}"
-    enough = replace(machine, memory_bytes=3_754_000_000)
+    enough = replace(machine, memory_bytes=3_946_000_000)
     assert plan_swap("old", "new", replace(old, hardware=enough), replace(new, hardware=enough))
 
 

@@ -113,6 +113,18 @@ def test_a_deadline_returns_the_seconds_left() -> None:
 
 def test_a_passed_deadline_is_raised() -> None:
     assert code_of(Deadline(0).left) is ErrorCode.DEADLINE
+    assert code_of(Deadline(0).checked) is ErrorCode.DEADLINE
+
+
+def test_the_seconds_left_of_a_client_that_has_gone_are_not_returned() -> None:
+    assert 0 < Deadline(60).checked() <= 60
+    deadline = Deadline(60, gone=lambda: True)
+
+    def again_and_again() -> None:
+        while deadline.checked():  # it looks for the client now and then
+            pass
+
+    assert code_of(again_and_again) is ErrorCode.CLIENT_GONE
 
 
 def test_a_wait_ends_when_what_is_waited_for_is_ready() -> None:

@@ -24,9 +24,9 @@ def decode(data: bytes, deadline: Deadline) -> list[np.ndarray]:
     return [np.full((2, 2, 3), value, np.uint8) for value in data]
 
 
-def opening(decode: Callable[[bytes, Deadline], Sequence[np.ndarray]], large: bytes = b"") -> Open:
-    """Return a function that opens an image and decodes it by `decode`; images that start with `large` are large."""
-    return lambda data, deadline: OpenImage(bool(large) and data.startswith(large), partial(decode, data, deadline))
+def opening(decode: Callable[[bytes, Deadline], Sequence[np.ndarray]]) -> Open:
+    """Return a function that opens an image and decodes it by `decode`."""
+    return lambda data, deadline: OpenImage(False, partial(decode, data, deadline))
 
 
 def sums(images: Sequence[np.ndarray]) -> np.ndarray:
@@ -51,7 +51,8 @@ def test_an_image_is_decoded_run_and_measured(metrics: Metrics) -> None:
     assert [count(metrics, stage) for stage in ("decode", "queue", "inference")] == [1, 1, 1]
 
 
-def test_a_small_image_does_not_wait_for_large_ones(metrics: Metrics) -> None:
+@pytest.mark.parametrize("kind", ["large", "isolated"])
+def test_an_ordinary_image_does_not_wait_for_others(metrics: Metrics, kind: str) -> None:
     finish, batcher = threading.Event(), Batcher(sums, {1: 1.0}, lambda size: None)
 
     def slow(data: bytes, deadline: Deadline) -> list[np.ndarray]:
@@ -59,13 +60,17 @@ def test_a_small_image_does_not_wait_for_large_ones(metrics: Metrics) -> None:
             finish.wait()
         return decode(data, deadline)
 
-    classifier = Classifier(opening(slow, b"\7"), batcher.submit, metrics.observe_stages, 1)
+    def opened(data: bytes, deadline: Deadline) -> OpenImage:
+        apart = kind if data == b"\7" else ""
+        return OpenImage(apart == "large", partial(slow, data, deadline), apart == "isolated")
+
+    classifier = Classifier(opened, batcher.submit, metrics.observe_stages, 1)
     with ThreadPoolExecutor(3) as pool:
-        large = [pool.submit(classifier.start, b"\7", Deadline(30)) for _ in range(3)]
+        slow_ones = [pool.submit(classifier.start, b"\7", Deadline(30)) for _ in range(3)]
         assert classifier.start(b"\3", Deadline(30)).result(Deadline(30)).logits.tolist() == [12, 12, 12]
-        assert not any(future.done() for future in large)
+        assert not any(future.done() for future in slow_ones)
         finish.set()
-        assert [future.result().result(Deadline(30)).logits[0] for future in large] == [28, 28, 28]
+        assert [future.result().result(Deadline(30)).logits[0] for future in slow_ones] == [28, 28, 28]
 
 
 def test_an_undecodable_image_is_never_queued(metrics: Metrics) -> None:
