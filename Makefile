@@ -29,7 +29,7 @@ SERVERS = --hosts "$(call option,HOSTS)" --bundle "$(or $(call option,BUNDLE),bu
   --models "$(call option,SOURCE)" --join "$(call option,JOIN)" --gpu "$(or $(call option,GPU),auto)"
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate use wheelhouse base-image bundle bundle-verify k8s test test-unit fuzz format lock version release photos bench bench-peers
+.PHONY: help up down status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate use wheelhouse base-image bundle bundle-verify k8s test test-unit test-gpu fuzz format lock version release photos bench bench-peers
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
@@ -112,6 +112,9 @@ test: ## Run lint, type checks and all tests, after installing what they need; T
 
 test-unit: ## Run the tests that start no process
 	@$(WANWU) test-unit $(SERVICE)
+
+test-gpu: ## Run the tests that need an NVIDIA GPU, and one worker on it under load, without a network; GPU=none tries the load on CPUs
+	@$(WANWU) test-gpu $(SERVICE) --gpu "$(call option,GPU)"
 
 fuzz: ## Feed random inputs to every parser for MINUTES=N (5); TARGETS=a,b (all), SEED=N (0), OUT=DIR (fuzz), INPUT=FILE to repeat one
 	@$(WANWU) fuzz $(SERVICE) $(RANDOM_INPUTS)

@@ -98,7 +98,7 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
     bounds = Bounds(settings.max_pixels, Budget(settings.decode_mb * MEGABYTE), processes=pool)
     texts = open_text_heads(folder, settings.cache, len(settings.cpus))
     head = texts.own_head if texts else identity
-    answer = partial(folder.input.logits, bounds=bounds, infer=lambda batch: head(engine.infer(batch)))
+    answer = partial(folder.input.whole.logits, bounds=bounds, infer=lambda batch: head(engine.infer(batch)))
     check = partial(check_golden, folder, answer, engine.precision)
     check()
     wait_s = folder.engine.wait_ms / 1000 if settings.gpu else 0.0

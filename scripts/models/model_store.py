@@ -16,8 +16,10 @@ from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, Cluster
 from scripts.cluster.hardware import read_hardware
 from scripts.cluster.schema import SCHEMA
+from scripts.models import measurements
 from worker.contract.declarations import EngineDeclaration
-from worker.contract.engine import Choice, EngineSpec, Measurement, Scaling, read_engine
+from worker.contract.decoding import read_decode
+from worker.contract.engine import Choice, EngineSpec, read_engine
 from worker.contract.engines import SAFE, needed_by
 from worker.contract.files import sha256, write_atomically
 from worker.contract.litter import own_files
@@ -33,8 +35,6 @@ COLUMNS = (
     "name", "version", "size", "licence", "loader", "engine", "precision", "images/s", "input", "labels", "served",
     "verified",
 )  # fmt: skip
-MEASURED_COLUMNS = ("machine", "engine", "precision", "images/s", "batch sizes", "agreement", "largest difference", "")
-SCALING_COLUMNS = ("machine", "cores per worker", "images/s of all workers", "ms per image")
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ class ModelSummary:
     input: tuple[int, int] | None = None  # height and width in pixels
     licence: str = ""
     description: dict[str, str] = field(default_factory=dict)  # by language
+    decode: str = ""  # of [input]; "" leaves it to what was measured
 
     def choice(self, machine: str) -> Choice | None:
         """Return the engine and precision for a machine of this kind; None if model.toml cannot be read."""
@@ -125,7 +126,10 @@ def read_summary(folder: Path) -> ModelSummary:
         height, width = table["input"]["size"]
         top = TomlReader(table, f"{folder}/model.toml")
         licence, description = top.text("licence", ""), top.description("description")
-        return ModelSummary(str(table["version"]), loader, engine, labels, "", (height, width), licence, description)
+        decode = read_decode(TomlReader(table["input"], f"{folder}/model.toml", "input/"))
+        return ModelSummary(
+            str(table["version"]), loader, engine, labels, "", (height, width), licence, description, decode
+        )
     except ModelError as error:
         return ModelSummary(fault=str(error).splitlines()[0])
     except OSError as error:
@@ -185,33 +189,9 @@ def show(models: Path, cluster: Cluster, name: str) -> None:
         for text in summary.description.values():
             say(f"{entry.name}: {text}")
     for _, summary in summaries if name else ():
-        _print_measured(summary.engine)
+        measurements.show(summary.engine, summary.decode)
     for fault in faults:
         warn(fault)
-
-
-def _print_measured(engine: EngineSpec | None) -> None:
-    """Print for each machine kind the measurements on one core, then those with each number of cores per worker."""
-    if engine is None or not engine.measured:
-        say("\nnot measured: run `make model-prepare NAME=...`")
-        return
-    say("")
-    say(aligned([MEASURED_COLUMNS, *map(_measured, engine.measured)]))
-    if engine.scaling:
-        say("")
-        say(aligned([SCALING_COLUMNS, *map(_scaling, engine.scaling)]))
-
-
-def _measured(row: Measurement) -> Sequence[str]:
-    sizes, agreement = ", ".join(map(str, row.batch_sizes)), f"{row.agreement:.1%}"
-    verdict = "chosen" if row.chosen else "" if row.passed else "answers differ too often"
-    verdict = ", ".join(filter(None, (verdict, "measured quickly" if row.quick else "")))
-    rate = f"{row.images_per_s:.1f}"
-    return row.machine, row.engine, row.precision, rate, sizes, agreement, f"{row.difference:.4f}", verdict
-
-
-def _scaling(row: Scaling) -> Sequence[str]:
-    return row.machine, str(row.cores), f"{row.images_per_s:.1f}", f"{row.latency_ms:.2f}"
 
 
 def megabytes(count: int) -> str:

@@ -135,6 +135,19 @@ def test_what_cores_bring_is_measured_with_the_engine_that_was_chosen(shelf: Mod
     assert "measured best for throughput" in doctor
 
 
+def test_what_scaled_decoding_changes_is_measured_recorded_and_shown(
+    shelf: ModelWorkspace, added: subprocess.CompletedProcess[str]
+) -> None:
+    small, large = shelf.engine()["decoding"]
+    assert shelf.engine()["decode"] == "scaled"
+    assert small == {"size": "small", "images": 50, "agreement": 1.0, "difference": 0.0}
+    assert (large["size"], large["images"], large["agreement"]) == ("large", 50, 1.0)
+    assert "   50 small images: agreement 100.0%, largest difference of a score 0.0000" in added.stdout.splitlines()
+    shown = shelf.make("models", "NAME=colours").stdout.splitlines()
+    assert any(line.startswith("large images ") for line in shown)
+    assert shown[-1] == "decode: scaled, as measured"
+
+
 def test_progress_is_told_a_line_each(added: subprocess.CompletedProcess[str]) -> None:
     for words in ("37 to calibrate int8, 24 others to compare answers", "prepared/int8.onnx", "torch bf16: "):
         assert any(words in line for line in added.stdout.splitlines())

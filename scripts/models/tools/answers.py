@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -53,6 +54,11 @@ def head(folder: ModelFolder) -> Head:
     """Return the function from the output of the folder's network to float32 logits [..., classes]."""
     texts = open_text_heads(folder, "", len(os.sched_getaffinity(0)))
     return texts.own_head if texts else identity
+
+
+def golden_function(folder: ModelFolder, engine: Engine) -> Callable[[bytes], np.ndarray]:
+    """Return what `logits_function` returns, but for golden images, which are decoded whole."""
+    return logits_function(replace(folder, input=folder.input.whole), engine)
 
 
 def logits_function(folder: ModelFolder, engine: Engine) -> Callable[[bytes], np.ndarray]:

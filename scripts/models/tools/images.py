@@ -10,6 +10,7 @@ The images show no object that a classifier knows: they measure speed and agreem
 import io
 
 import numpy as np
+import tifffile
 from PIL import Image, ImageDraw, ImageFilter
 
 SIZE = (500, 375)  # (width, height) of a typical photo in ImageNet
@@ -39,6 +40,13 @@ def jpeg(seed: int, size: tuple[int, int] = SIZE) -> bytes:
     """Return `photo(seed, size)` as a JPEG file: about 100 KB at the default size."""
     stream = io.BytesIO()
     photo(seed, size).save(stream, "JPEG", quality=QUALITY)
+    return stream.getvalue()
+
+
+def tiff(values: np.ndarray) -> bytes:
+    """Return `values` [H, W, bands] as a TIFF file with the bands of each pixel together."""
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, values, planarconfig="contig")
     return stream.getvalue()
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scripts._vendor import tomlkit
+from worker.contract.decoding import DecodingMeasurement
 from worker.contract.engine import EngineSpec, Measurement, Scaling
 from worker.contract.toml_reader import ModelError
 
@@ -40,12 +41,16 @@ def engine_table(engine: EngineSpec) -> dict[str, Any]:
     }
     if engine.wait_ms:
         table["wait_ms"] = engine.wait_ms
+    if engine.decode:
+        table["decode"] = engine.decode
     if engine.prepared:
         table["prepared"] = dict(engine.prepared)
     if engine.measured:
         table["measured"] = [_measured(row) for row in engine.measured]
     if engine.scaling:
         table["scaling"] = [_scaling(row) for row in engine.scaling]
+    if engine.decoding:
+        table["decoding"] = [_decoding(row) for row in engine.decoding]
     return table
 
 
@@ -69,6 +74,15 @@ def _scaling(row: Scaling) -> dict[str, Any]:
         "cores": row.cores,
         "images_per_s": round(row.images_per_s, 1),
         "latency_ms": round(row.latency_ms, 2),
+    }
+
+
+def _decoding(row: DecodingMeasurement) -> dict[str, Any]:
+    return {
+        "size": row.size,
+        "images": row.images,
+        "agreement": round(row.agreement, 4),
+        "difference": round(row.difference, 6),
     }
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from scripts.models.tools.answers import check_label_count, count_outputs, logits_function, open_engine
+from scripts.models.tools.answers import check_label_count, count_outputs, golden_function, open_engine
 from worker.contract.loaders import LOADERS
 from worker.contract.toml_reader import ModelError
 from worker.models.folder import ModelFolder, read_folder, verify_files
@@ -31,7 +31,7 @@ def verify(path: Path) -> Iterator[str]:
     yield f"engine {engine.name} in {engine.precision}"
     check_label_count(folder.output.labels, count_outputs(folder, engine))
     yield _labels(folder)
-    check_golden(folder, logits_function(folder, engine), engine.precision)
+    check_golden(folder, golden_function(folder, engine), engine.precision)
     yield f"{len(folder.golden)} answered as recorded"
 
 

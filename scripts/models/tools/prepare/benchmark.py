@@ -12,7 +12,7 @@ from statistics import median
 
 import numpy as np
 
-from scripts.models.tools.answers import head, logits_function, open_engine
+from scripts.models.tools.answers import golden_function, head, open_engine
 from scripts.models.tools.prepare.effort import THOROUGH, Effort
 from worker.contract.engine import EngineSpec
 from worker.contract.toml_reader import ModelError
@@ -113,7 +113,7 @@ def open_candidate(
 def golden_fault(folder: ModelFolder, engine: Engine) -> str:
     """Return the message of the failed golden check, "" if `engine` answers the golden images as recorded."""
     try:
-        check_golden(folder, logits_function(folder, engine), engine.precision)
+        check_golden(folder, golden_function(folder, engine), engine.precision)
     except ModelError as error:
         return str(error)
     return ""

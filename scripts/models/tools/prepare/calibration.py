@@ -1,16 +1,14 @@
 """Provide the images that a model is prepared on: some to calibrate int8, others to compare answers."""
 
-import io
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tifffile
 
 from scripts.models.tools.answers import decoder
-from scripts.models.tools.images import SIZE, jpeg, photo
+from scripts.models.tools.images import SIZE, jpeg, photo, tiff
 from scripts.models.tools.prepare.effort import THOROUGH
 from worker.contract.errors import ServiceError
 from worker.contract.litter import own_files
@@ -35,10 +33,7 @@ class CalibrationImages:
 
 def generate(folder: ModelFolder, count: int = THOROUGH.images) -> CalibrationImages:
     """Return `count` generated images with the statistics of photographs, scaled to suit the network's input."""
-    geometry = folder.input.geometry
-    scale = min(1.0, max(geometry.scaled(1, 1)) / FULL_SIZE)
-    size = (round(SIZE[0] * scale), round(SIZE[1] * scale))
-    return _split(folder, _decoded(folder, (_file(seed, size, len(folder.input.mean)) for seed in range(count))))
+    return _split(folder, _decoded(folder, files(folder, None, count)))
 
 
 def load(folder: ModelFolder, source: Path, max_images: int = THOROUGH.images) -> CalibrationImages:
@@ -46,10 +41,7 @@ def load(folder: ModelFolder, source: Path, max_images: int = THOROUGH.images) -
 
     Raise ModelError if too few of them can be decoded.
     """
-    files = own_files(source)
-    count = min(len(files), max_images)
-    chosen = (files[number * len(files) // count] for number in range(count))
-    images = list(_decoded(folder, (file.read_bytes() for file in chosen)))
+    images = list(_decoded(folder, files(folder, source, max_images)))
     if len(images) < MIN_IMAGES:
         raise ModelError(
             f"{source}: found {len(images)} images that can be decoded, needed {MIN_IMAGES} or more, "
@@ -58,20 +50,30 @@ def load(folder: ModelFolder, source: Path, max_images: int = THOROUGH.images) -
     return _split(folder, images)
 
 
+def files(folder: ModelFolder, source: Path | None, count: int) -> Iterator[bytes]:
+    """Yield up to `count` image files: evenly chosen from `source` and its subfolders, or generated if it is None."""
+    if source is None:
+        scale = min(1.0, max(folder.input.geometry.scaled(1, 1)) / FULL_SIZE)
+        size = (round(SIZE[0] * scale), round(SIZE[1] * scale))
+        yield from (_file(seed, size, len(folder.input.mean)) for seed in range(count))
+        return
+    found = own_files(source)
+    count = min(len(found), count)
+    yield from (found[number * len(found) // count].read_bytes() for number in range(count))
+
+
 def _file(seed: int, size: tuple[int, int], channels: int) -> bytes:
     """Return a generated image as a file: a JPEG, or for other channel counts a TIFF with bands from several photos."""
     if channels in (GREY, RGB):
         return jpeg(seed, size)
     photos = [np.asarray(photo(seed + THOROUGH.images * number, size)) for number in range(-(-channels // RGB))]
-    stream = io.BytesIO()
-    tifffile.imwrite(stream, np.concatenate(photos, axis=-1)[..., :channels], planarconfig="contig")
-    return stream.getvalue()
+    return tiff(np.concatenate(photos, axis=-1)[..., :channels])
 
 
-def _decoded(folder: ModelFolder, files: Iterable[bytes]) -> Iterator[np.ndarray]:
-    """Yield each file that can be decoded as the network sees it, uint8 [H, W, C]."""
+def _decoded(folder: ModelFolder, contents: Iterable[bytes]) -> Iterator[np.ndarray]:
+    """Yield each of the files' `contents` that can be decoded as the network sees it, uint8 [H, W, C]."""
     decode = decoder(folder)
-    for data in files:
+    for data in contents:
         with suppress(ServiceError):
             yield decode(data)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -10,7 +11,9 @@ from scripts.cluster.hardware import Hardware
 from scripts.cluster.plan import physical_cores
 from scripts.models.tools.prepare import scaling, select
 from scripts.models.tools.prepare.benchmark import BenchmarkResult, Candidate, ModelUnderTest, run_benchmark
+from scripts.models.tools.prepare.decoding import compare_decoding
 from scripts.models.tools.prepare.isolated import Placement, ProcessFailed, run_isolated
+from worker.contract.decoding import DecodingMeasurement
 from worker.contract.engine import EXACT, QUANTISED, EngineSpec, Measurement, Scaling
 from worker.contract.engines import ENGINES
 from worker.contract.machine import machine_kind
@@ -114,6 +117,27 @@ def row_text(row: Measurement) -> str:
         f"{row.images_per_s:.1f} images/s, agreement {row.agreement:.1%}{verdict}, "
         f"largest difference of a score {row.difference:.4f}, batch sizes {', '.join(map(str, row.batch_sizes))}"
     )
+
+
+def measure_decoding(bench: Bench, row: Measurement, pairs: Path) -> list[DecodingMeasurement]:
+    """Compare scaled with exact decoding by the engine of `row` on the `pairs` that `save_pairs` saved."""
+    candidate, placement = Candidate(row.engine, row.precision, row.machine), bench.core()
+    try:
+        found = run_isolated(
+            placement, BENCHMARK_TIMEOUT_S, compare_decoding, bench.model, candidate, pairs, len(placement.cpus)
+        )
+    except ProcessFailed as failure:
+        warn(f"decoding is left as it was: {failure}")
+        return []
+    for decoding in found:
+        say(f"   {decoding.images} {decoding.size} images: {decoding_text(decoding)}")
+    return found
+
+
+def decoding_text(decoding: DecodingMeasurement) -> str:
+    """Return what was measured as a line of text."""
+    verdict = "" if decoding.passed else " (too low)"
+    return f"agreement {decoding.agreement:.1%}{verdict}, largest difference of a score {decoding.difference:.4f}"
 
 
 def measure_scaling(bench: Bench, row: Measurement, memory: int) -> Iterator[Scaling]:

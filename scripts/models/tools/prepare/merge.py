@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from scripts.models.tools.prepare.select import choose_fastest
+from worker.contract.decoding import EXACT, SCALED, DecodingMeasurement
 from worker.contract.engine import EngineSpec, Measurement, Scaling
 from worker.contract.engines import SAFE
 
@@ -36,6 +37,11 @@ def merge_measurements(
 
 def with_scaling(spec: EngineSpec, rows: Sequence[Scaling]) -> EngineSpec:
     return replace(spec, scaling=(*spec.scaling, *rows))
+
+
+def with_decoding(spec: EngineSpec, rows: Sequence[DecodingMeasurement]) -> EngineSpec:
+    """Return `spec` with `rows`, and with exact decoding if one of them did not pass."""
+    return replace(spec, decoding=tuple(rows), decode=SCALED if all(row.passed for row in rows) else EXACT)
 
 
 def _file(spec: EngineSpec, loader: str, row: Measurement) -> str | None:

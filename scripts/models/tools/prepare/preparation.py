@@ -9,11 +9,11 @@ import numpy as np
 
 from scripts.base.console import say, step, warn
 from scripts.cluster.hardware import read_hardware
-from scripts.models.tools.prepare import calibration, networks
+from scripts.models.tools.prepare import calibration, decoding, networks
 from scripts.models.tools.prepare.benchmark import BenchmarkResult, ModelUnderTest
 from scripts.models.tools.prepare.effort import THOROUGH, Effort
-from scripts.models.tools.prepare.measure import Bench, benchmark_candidates, measure_scaling
-from scripts.models.tools.prepare.merge import merge_measurements, with_scaling
+from scripts.models.tools.prepare.measure import Bench, benchmark_candidates, measure_decoding, measure_scaling
+from scripts.models.tools.prepare.merge import merge_measurements, with_decoding, with_scaling
 from scripts.models.tools.rewrite import rewritten
 from worker.contract.engine import EXACT, EngineSpec, Measurement, Scaling
 from worker.contract.files import sha256, write_atomically
@@ -58,7 +58,8 @@ def _engine(folder: ModelFolder, scratch: Path, own_images: Path | None, effort:
     for row in spec.measured:
         if row.chosen and row.machine in {row.machine for row, _ in results}:
             say(f"   chosen for {row.machine}: {row.engine} {row.precision}")
-    return with_scaling(spec, list(_scaling(bench, spec, results)))
+    spec = with_scaling(spec, list(_scaling(bench, spec, results)))
+    return _with_decoding(bench, spec, results[0][0], own_images, scratch)
 
 
 def _warn_where_busy() -> None:
@@ -77,6 +78,21 @@ def _scaling(
         if (row.machine, row.engine, row.precision) == (machine_kind(), choice.engine, choice.precision):
             step("measuring all cores at once")
             yield from measure_scaling(bench, row, result.memory)
+
+
+def _with_decoding(
+    bench: Bench, spec: EngineSpec, reference: Measurement, own_images: Path | None, scratch: Path
+) -> EngineSpec:
+    """Return `spec` with what shrinking images while they are decoded changes in the answers of `reference`."""
+    step("comparing images shrunk while they are decoded with images decoded whole")
+    files, pairs = calibration.files(bench.folder, own_images, decoding.IMAGES), scratch / "pairs.npy"
+    decoding.save_pairs(bench.folder.input, files, pairs)
+    rows = measure_decoding(bench, reference, pairs)
+    if not rows:
+        return spec
+    spec = with_decoding(spec, rows)
+    say(f'   decode = "{spec.decode}", unless [input] of model.toml says otherwise')
+    return spec
 
 
 def _images(folder: ModelFolder, own_images: Path | None, scratch: Path, effort: Effort) -> tuple[Path, Path]:

@@ -12,14 +12,15 @@ from worker.models.scores import Output
 TIE = 0.01  # of a logit, 1% of a softmax score: closer classes count as a tie of the reference
 
 
-def agreement(reference: np.ndarray, answers: np.ndarray, main: np.ndarray) -> float:
-    """Return the share of images for which `answers` and `reference` (logits [N, classes]) agree on the best class.
+def agreement(reference: np.ndarray, answers: np.ndarray, main: np.ndarray, tie: float = TIE) -> float:
+    """Return the share of images for which `answers` and `reference` agree on the best class.
 
-    Only the classes `main` compete. A class within TIE of the reference's best one counts as its best, too.
+    Both are logits or scores, [N, classes]. Only the classes `main` compete. A class within `tie` of the reference's
+    best one counts as its best, too.
     """
     ours, theirs = reference[:, main], answers[:, main]
     picked = np.take_along_axis(ours, theirs.argmax(1)[:, None], axis=1)[:, 0]
-    return float(np.mean(picked >= ours.max(1) - TIE))
+    return float(np.mean(picked >= ours.max(1) - tie))
 
 
 def compare(

@@ -8,6 +8,7 @@ import pytest
 from scripts.models import model_store
 from scripts.models.tools.rewrite import rewritten
 from tests.unit.scripts.models.test_model_store import PHOTOS, cluster_serving
+from worker.contract.decoding import DecodingMeasurement
 from worker.contract.engine import EngineSpec, Measurement, Scaling
 
 Capture = pytest.CaptureFixture[str]
@@ -36,7 +37,8 @@ def test_the_list_has_a_line_for_every_folder(models: Path, capsys: Capture) -> 
 def test_all_measurements_of_one_model_are_shown(models: Path, capsys: Capture) -> None:
     manifest = models / "copy/model.toml"
     spec = EngineSpec(
-        "openvino", "int8", (1, 4), scaling=(Scaling("old cpu", 2, 17.25, 6.125),),
+        "openvino", "int8", (1, 4), scaling=(Scaling("old cpu", 2, 17.25, 6.125),), decode="exact",
+        decoding=(DecodingMeasurement("small", 50, 1.0, 0.0), DecodingMeasurement("large", 50, 0.96, 0.3)),
         measured=(
             Measurement("old cpu", "openvino", "int8", (1, 4), 12.34, 0.995, 0.01234, True),
             Measurement("gpu", "openvino", "int8", (1,), 3.0, 0.5, 0.75, False),
@@ -55,7 +57,16 @@ def test_all_measurements_of_one_model_are_shown(models: Path, capsys: Capture) 
         [""],
         ["machine", "cores per worker", "images/s of all workers", "ms per image"],
         ["old cpu", "2", "17.2", "6.12"],
+        [""],
+        ["scaled against exact decoding", "images", "agreement", "largest difference"],
+        ["small images", "50", "100.0%", "0.0000"],
+        ["large images", "50", "96.0%", "0.3000", "answers differ too often"],
+        [""],
+        ["decode: exact, as measured"],
     ]
+    manifest.write_text(manifest.read_text().replace("[input]", '[input]\ndecode = "scaled"'))
+    model_store.show(models, cluster_serving(photos=PHOTOS), "copy")
+    assert capsys.readouterr().out.endswith("\n\ndecode: scaled, as [input] of model.toml says\n")
 
 
 def test_a_model_without_measurements_is_reported_as_such(models: Path, capsys: Capture) -> None:

@@ -5,6 +5,7 @@ import tomllib
 
 import pytest
 
+from worker.contract.decoding import DecodingMeasurement
 from worker.contract.engine import Choice, EngineSpec, Measurement, Scaling, prepared_names, read_engine
 from worker.contract.engines import ENGINES
 from worker.contract.toml_reader import ModelError, TomlReader
@@ -61,6 +62,16 @@ def read(text: str, loader: str = "timm") -> EngineSpec:
     return spec
 
 
+DECODING = """
+decode = "exact"
+[[decoding]]
+size = "large"
+images = 50
+agreement = 0.9
+difference = 0.25
+"""
+
+
 def faults(text: str, loader: str = "timm") -> list[str]:
     with pytest.raises(ModelError) as caught:
         read(text, loader)
@@ -75,6 +86,8 @@ def test_every_key_of_the_table_is_read() -> None:
     assert spec.measured[0] == Measurement(OURS, "openvino", "int8", (1, 8), 400.0, 0.981, 0.01, True)
     assert spec.scaling == (Scaling(OURS, 2, 301.0, 6.1),)
     assert read("wait_ms = 2\n" + SAFE).wait_ms == 2.0
+    assert read(SAFE + DECODING).decode == "exact"
+    assert read(SAFE + DECODING).decoding == (DecodingMeasurement("large", 50, 0.9, 0.25),)
 
 
 def test_a_table_with_only_the_safe_choice_is_valid() -> None:

@@ -1,7 +1,6 @@
 """The engines' numbers against the libraries' own few lines, on real small networks."""
 
 import dataclasses
-import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -27,7 +26,6 @@ PIXELS = np.stack([np.asarray(folders.image(colour, (folders.SIZE, folders.SIZE)
 # What each precision may move a logit by; the logits of these images span more than 3.
 MOVES = {"f32": 1e-4, "bf16": 0.05, "int8": 0.1}
 SHAPE = (folders.SIZE, folders.SIZE, 3)
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
 @pytest.fixture(scope="module")
@@ -268,16 +266,3 @@ def test_a_file_that_is_no_onnx_network_is_refused(model_folders: Path, tmp_path
     assert re.fullmatch(
         re.escape(f"{file}: not a network that ONNX Runtime can read: ") + "[^\n]+; copy it again", str(caught.value)
     )
-
-
-@needs_gpu
-@pytest.mark.parametrize("precision", ["f32", "bf16", "fp16"])
-def test_a_gpu_gives_the_answers_of_the_cpu(model_folders: Path, precision: str) -> None:
-    folder = read_folder(model_folders / "transformers")
-    engine = load_engine(
-        with_engine(folder, "torch", precision), "auto", 1, gpu=os.environ.get("CUDA_VISIBLE_DEVICES", "0")
-    )
-    expected = infer(folder, PIXELS)
-    for count in (1, 3, 4):
-        found = engine.infer(PIXELS[:count])
-        assert np.abs(activate(found, "softmax") - activate(expected[:count], "softmax")).max() < TOLERANCE

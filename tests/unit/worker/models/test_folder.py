@@ -56,6 +56,25 @@ def small(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize(
+    ("own", "measured", "exact"),
+    [
+        ("", "", False),
+        ("", "scaled", False),
+        ("", "exact", True),
+        ("scaled", "exact", False),
+        ("exact", "scaled", True),
+    ],
+)
+def test_what_input_says_of_decoding_comes_before_what_was_measured(
+    small: Path, own: str, measured: str, exact: bool
+) -> None:
+    for table, decode in (("[input]", own), ("[engine]", measured)):
+        edit(small, table, f'{table}\ndecode = "{decode}"' if decode else table)
+    assert read_folder(small).input.exact is exact
+    assert read_folder(small).input.whole.exact
+
+
 def edit(folder: Path, old: str, new: str) -> None:
     text = (folder / "model.toml").read_text()
     assert text.count(old) == 1

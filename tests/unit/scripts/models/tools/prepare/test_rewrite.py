@@ -7,12 +7,21 @@ import pytest
 
 from scripts.cluster.config import ROOT
 from scripts.models.tools.rewrite import rewritten
+from worker.contract.decoding import DecodingMeasurement
 from worker.contract.engine import EngineSpec, Measurement, Scaling
 from worker.contract.toml_reader import ModelError
 
 ROW = Measurement("m", "openvino", "int8", (1, 4), 512.34, 0.995, 0.0131, True)
 SPEC = EngineSpec(
-    "openvino", "f32", (1, 4), 0.0, {"openvino-f32": "prepared/f32.xml"}, (ROW,), (Scaling("m", 2, 301.04, 6.123),)
+    "openvino",
+    "f32",
+    (1, 4),
+    0.0,
+    {"openvino-f32": "prepared/f32.xml"},
+    (ROW,),
+    (Scaling("m", 2, 301.04, 6.123),),
+    "scaled",
+    (DecodingMeasurement("large", 50, 0.98765, 0.0123456),),
 )
 TEXT = """# by hand
 name = "x"   # a name
@@ -52,6 +61,7 @@ size = [ 1, 1 ]
 name = "openvino"
 precision = "f32"
 batch_sizes = [1, 4]
+decode = "scaled"
 
 [engine.prepared]
 openvino-f32 = "prepared/f32.xml"
@@ -71,6 +81,12 @@ machine = "m"
 cores = 2
 images_per_s = 301.0
 latency_ms = 6.12
+
+[[engine.decoding]]
+size = "large"
+images = 50
+agreement = 0.9877
+difference = 0.012346
 
 # stays with what follows
 [[golden]]

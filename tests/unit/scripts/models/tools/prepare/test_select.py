@@ -7,7 +7,8 @@ import pytest
 
 from scripts.models.tools.prepare import select
 from scripts.models.tools.prepare.benchmark import BenchmarkResult, Candidate, useful_batch_sizes
-from scripts.models.tools.prepare.merge import merge_measurements
+from scripts.models.tools.prepare.merge import merge_measurements, with_decoding
+from worker.contract.decoding import DecodingMeasurement
 from worker.contract.engine import EngineSpec, Measurement, Scaling
 from worker.models.labels import Labels
 from worker.models.scores import Group, Output
@@ -131,3 +132,12 @@ def test_another_machines_rows_of_a_remade_network_are_dropped() -> None:
 def test_the_safe_choice_is_kept_if_openvino_in_f32_does_not_pass() -> None:
     spec = merge_measurements(BEFORE, "timm", PREPARED, (), [ROW, replace(NEW[1], agreement=0.9)])
     assert (spec.name, spec.precision) == ("torch", "f32")
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "decode"), [(1.0, 0.98, "scaled"), (1.0, 0.979, "exact"), (0.9, 1.0, "exact")]
+)
+def test_images_are_decoded_whole_where_answers_differ_otherwise(small: float, large: float, decode: str) -> None:
+    rows = [DecodingMeasurement("small", 50, small, 0.1), DecodingMeasurement("large", 50, large, 0.2)]
+    spec = with_decoding(replace(BEFORE, decode="scaled"), rows)
+    assert spec == replace(BEFORE, decode=decode, decoding=tuple(rows))
