@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -63,13 +63,14 @@ class FakeWorkers:
 
     def __init__(self, workers: Sequence[FakeWorker]) -> None:
         self.probes = self.connections = 0
+        self._workers = {(worker.host, worker.port): worker for worker in workers}
         self._frozen: set[str] = set()
         self._servers: dict[str, asyncio.Server] = {}
         self._writers: dict[str, list[asyncio.StreamWriter]] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._listen(workers), self._loop).result()
+        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
 
     def freeze(self, worker: FakeWorker) -> None:
         self._frozen.add(worker.name)
@@ -83,22 +84,20 @@ class FakeWorkers:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
-    async def _listen(self, workers: Sequence[FakeWorker]) -> None:
-        for one in workers:
-            self._servers[one.name] = await asyncio.start_server(self._answers(one), one.host, one.port)
+    async def _listen(self) -> None:
+        for (host, port), worker in self._workers.items():
+            self._servers[worker.name] = await asyncio.start_server(self._answer, host, port)
 
-    def _answers(self, worker: FakeWorker) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            self._writers.setdefault(worker.name, []).append(writer)
-            self.connections += 1
-            with suppress(asyncio.IncompleteReadError, ConnectionError):
-                while True:
-                    request = await reader.readuntil(b"\r\n\r\n")
-                    self.probes += request.startswith(b"GET /readyz")
-                    if worker.name not in self._frozen:
-                        writer.write(worker.answer)
-
-        return serve
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        worker = self._workers[writer.get_extra_info("sockname")]
+        self._writers.setdefault(worker.name, []).append(writer)
+        self.connections += 1
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                request = await reader.readuntil(b"\r\n\r\n")
+                self.probes += request.startswith(b"GET /readyz")
+                if worker.name not in self._frozen:
+                    writer.write(worker.answer)
 
 
 class Gateway:

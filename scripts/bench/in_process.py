@@ -88,6 +88,7 @@ def agreement(folder: str, gpu: str, folders: Folders) -> dict[str, dict[str, fl
 
     from scripts.bench.peers import common
 
+    torch.set_num_threads(1)  # several would wait for each other on a busy machine
     network, model_input = common.network(), read_folder(Path(folder)).input
     mean, std = np.array(model_input.mean, np.float32), np.array(model_input.std, np.float32)
 
@@ -113,8 +114,11 @@ def labels(folder: str, gpu: str, folders: Folders) -> dict[str, dict[str, str]]
 
 def torch_labels(folder: str, gpu: str, folders: Folders) -> dict[str, dict[str, str]]:
     """Return the label that torchvision's network gives to each image, by path, as the baseline runs it."""
+    import torch
+
     from scripts.bench.peers import common
 
+    torch.set_num_threads(1)
     network, preprocess, categories = common.network(), common.preprocessing(), common.categories()
     return _label_all(lambda image: categories[int(network(preprocess(image)[None])[0].argmax())], folders)
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-from scripts.base.console import say
+from scripts.base.console import say, step
 from scripts.base.options import Flag
 from scripts.bench import growth
 from scripts.bench.fixtures import Fixtures, check_photos, expected_labels, in_process, prepare_fixtures
@@ -56,8 +56,10 @@ def measure(options: BenchOptions, with_peers: bool) -> None:
     every = all_targets(scale, len(fixtures.slots), len(fixtures.slots[0]), len(fixtures.cpus))
     targets = [target for target in every if target.name in names]
     labels = expected_labels(fixtures, targets)
-    has_reference = REFERENCE in fixtures.folders
-    agreement = in_process("agreement", fixtures, fixtures.cpus, REFERENCE) if has_reference else {}
+    agreement: dict[str, dict[str, float]] = {}
+    if REFERENCE in fixtures.folders:
+        step("the agreement of scaled with exact decoding")
+        agreement = in_process("agreement", fixtures, fixtures.cpus, REFERENCE)
     samples, faults = Runner(fixtures, labels, out / "logs", scale.seconds).run(targets, rounds)
     gateway = growth.measure() if GROWTH in names else {}
     cpuinfo, results = CPUINFO.read_text(encoding="utf-8"), Results(samples, targets)
