@@ -1,12 +1,10 @@
-"""`python -m scripts.bench.network ARCHITECTURE IMAGES OUT`: make weights in torchvision's layout, without a download.
+"""Weights in torchvision's layout, made without a download.
 
-The weights are random, which is enough to measure speed. But quantisation adds so much noise to 18 random layers
-that its agreement with f32 would be meaningless. Therefore three properties of trained networks are imitated: batch
+They are random, which is enough to measure speed. But quantisation adds so much noise to 18 random layers that its
+agreement with f32 would be meaningless. Therefore three properties of trained networks are imitated: batch
 normalisations with the statistics of images, residual branches that are small corrections, and a last layer that
 separates images along the direction in which their features vary most.
 """
-
-import sys
 
 import torch
 
@@ -25,50 +23,39 @@ SHARPNESS = 4.0  # logits per standard deviation
 OTHER_LOGIT = -5.0  # of all other classes
 
 
-def network(architecture: str, count: int) -> torch.nn.Module:
-    """Return the network, the same on every machine up to rounding, with the statistics of `count` images."""
+def write(out: str, architecture: str, count: int) -> None:
+    """Write the weights, the same on every machine up to rounding, with the statistics of `count` images."""
+    torch.set_grad_enabled(False)
     torch.manual_seed(0)
     model: torch.nn.Module = get_model(architecture, weights=None)
+    last = [module for module in model.modules() if isinstance(module, torch.nn.Linear)][-1]
     for module in model.modules():
         if isinstance(module, BasicBlock):
             torch.nn.init.constant_(module.bn2.weight, BRANCH_WEIGHT)
         if isinstance(module, InvertedResidual) and module.use_res_connect:
             torch.nn.init.constant_(module.block[-1][1].weight, BRANCH_WEIGHT)
-    transforms = get_model_weights(architecture).DEFAULT.transforms()
-    images = torch.stack([transforms(photo(FIRST_SEED + number)) for number in range(count)])
-    _set_normalisations(model, images)
-    _set_last_layer(model, images)
-    return model
-
-
-def _set_normalisations(model: torch.nn.Module, images: torch.Tensor) -> None:
-    """Set the mean and variance of every batch normalisation to those of its input for `images`."""
     model.eval()
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = None  # a cumulative average, here of one step
             module.train()
-    with torch.no_grad():
-        model(images)
+    transforms = get_model_weights(architecture).DEFAULT.transforms()
+    images = torch.stack([transforms(photo(FIRST_SEED + number)) for number in range(count)])
+    model(images)  # sets the statistics of the normalisations
     model.eval()
-
-
-def _set_last_layer(model: torch.nn.Module, images: torch.Tensor) -> None:
-    """Make the first two classes the two ends of the first principal component of the features of `images`."""
-    last = [module for module in model.modules() if isinstance(module, torch.nn.Linear)][-1]
     features: list[torch.Tensor] = []
-    hook = last.register_forward_hook(lambda _, inputs, __: features.append(inputs[0]))
-    with torch.no_grad():
-        model(images)
-        hook.remove()
-        centre = features[0].mean(0)
-        _, singular_values, axes = torch.linalg.svd(features[0] - centre, full_matrices=False)
-        direction = axes[0] * SHARPNESS * len(images) ** 0.5 / singular_values[0]
-        last.weight.zero_()
-        last.bias.fill_(OTHER_LOGIT)
-        last.weight[0], last.bias[0] = direction, -direction @ centre
-        last.weight[1], last.bias[1] = -direction, direction @ centre
+    last.register_forward_hook(lambda _, inputs, __: features.append(inputs[0]))
+    model(images)
+    _separate(last, features[0])
+    torch.save(model.state_dict(), out)
 
 
-if __name__ == "__main__":
-    torch.save(network(sys.argv[1], int(sys.argv[2])).state_dict(), sys.argv[3])
+def _separate(last: torch.nn.Linear, features: torch.Tensor) -> None:
+    """Make the first two classes the two ends of the first principal component of `features` [images, features]."""
+    centre = features.mean(0)
+    _, singular_values, axes = torch.linalg.svd(features - centre, full_matrices=False)
+    direction = axes[0] * SHARPNESS * len(features) ** 0.5 / singular_values[0]
+    last.weight.zero_()
+    last.bias.fill_(OTHER_LOGIT)
+    for number, end in enumerate((direction, -direction)):
+        last.weight[number], last.bias[number] = end, -end @ centre

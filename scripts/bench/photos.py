@@ -1,9 +1,5 @@
-"""`python -m scripts.bench.photos SIZE COUNT OUT [PHOTOS]`: write COUNT JPEG files of SIZE megapixels into OUT.
+"""Images to send: enlarged photographs, or ones that are generated with the statistics of photographs."""
 
-They are enlarged PHOTOS, or generated with the statistics of photographs.
-"""
-
-import sys
 from pathlib import Path
 
 from PIL import Image, ImageOps
@@ -21,21 +17,19 @@ SHAPES = {
 QUALITY = {SMALLEST: 90, MIDDLE: 95, LARGEST: 95}  # phones write 92 to 97; the web compresses more
 
 
+def write(out: str, size: str, count: int, photos: str = "") -> None:
+    """Write `count` JPEG files of `size` megapixels into the new folder `out`: generated, or enlarged `photos`."""
+    Path(out).mkdir()
+    files = sorted(Path(photos).iterdir())[:count] if photos else []
+    for number in range(len(files) or count):
+        shape = SHAPES[size][number % len(SHAPES[size])]
+        image = enlarged(files[number], float(size)) if files else photo(number, shape)
+        image.save(Path(out) / f"{number:04}.jpg", quality=QUALITY[size])
+
+
 def enlarged(path: Path, megapixels: float) -> Image.Image:
     """Return the photograph upright in RGB, enlarged to `megapixels` if it has fewer."""
     with Image.open(path) as image:
         upright = ImageOps.exif_transpose(image).convert("RGB")
     factor = max(1.0, (megapixels * 1e6 / (upright.width * upright.height)) ** 0.5)
     return upright.resize((round(upright.width * factor), round(upright.height * factor)), Image.Resampling.BICUBIC)
-
-
-def write(size: str, count: int, out: Path, photos: Path | None = None) -> None:
-    files = sorted(photos.iterdir())[:count] if photos else []
-    for number in range(len(files) or count):
-        shape = SHAPES[size][number % len(SHAPES[size])]
-        image = enlarged(files[number], float(size)) if files else photo(number, shape)
-        image.save(out / f"{number:04}.jpg", quality=QUALITY[size])
-
-
-if __name__ == "__main__":
-    write(sys.argv[1], int(sys.argv[2]), *map(Path, sys.argv[3:]))

@@ -9,33 +9,26 @@ from pathlib import Path
 PROC = Path("/proc")
 # Indices of the fields that follow the process's name in /proc/PID/stat, see proc(5): utime, stime, cutime, cstime.
 PARENT, TIMES = 1, slice(11, 15)
-MEMORY = ("Rss:", "Pss:", "Pss_Anon:")
 
 
 @dataclass(frozen=True)
 class Memory:
-    """The resident memory of processes in MB.
+    """The resident memory of processes in MB: now, its peak so far, and the part that no file backs.
 
-    `rss` counts a shared page for each process that has it, `pss` a page shared by n as 1/n for each; `anonymous` is
-    the part of `pss` that no file backs.
+    A page that several of them share counts for each.
     """
 
     rss: float = 0.0
-    pss: float = 0.0
+    peak: float = 0.0
     anonymous: float = 0.0
-
-    def __truediv__(self, number: int) -> "Memory":
-        return Memory(self.rss / number, self.pss / number, self.anonymous / number)
 
 
 def process_tree(pids: Iterable[int]) -> list[int]:
     """Return the running processes among `pids` and all their descendants."""
-    stats = {int(path.name): _stat(path) for path in PROC.glob("[0-9]*")}
-    tree = [pid for pid in pids if stats.get(pid)]
+    parents = {int(path.name): int(fields[PARENT]) for path in PROC.glob("[0-9]*") if (fields := _stat(path))}
+    tree = [pid for pid in pids if pid in parents]
     for pid in tree:  # grows during the loop
-        tree += [
-            child for child, fields in stats.items() if fields and int(fields[PARENT]) == pid and child not in tree
-        ]
+        tree += [child for child, parent in parents.items() if parent == pid and child not in tree]
     return tree
 
 
@@ -52,16 +45,19 @@ def cpu_s(pids: Iterable[int]) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def status(pid: int) -> dict[str, int]:
+    """Return the numbers of /proc/PID/status by name, those of memory in kB; empty if the process has ended."""
+    with contextlib.suppress(OSError):
+        lines = (line.split() for line in (PROC / str(pid) / "status").read_text().splitlines())
+        return {words[0][:-1]: int(words[1]) for words in lines if len(words) > 1 and words[1].isdigit()}
+    return {}
+
+
 def memory(pids: Iterable[int]) -> Memory:
     """Return the memory of the processes and their descendants."""
-    totals = dict.fromkeys(MEMORY, 0.0)
-    for pid in process_tree(pids):
-        with contextlib.suppress(OSError):
-            for line in (PROC / str(pid) / "smaps_rollup").read_text().splitlines():
-                name, value, *_ = line.split()
-                if name in totals:
-                    totals[name] += int(value) * 1024 / 1e6
-    return Memory(*totals.values())
+    each = [status(pid) for pid in process_tree(pids)]
+    names = ("VmRSS", "VmHWM", "RssAnon")
+    return Memory(*(sum(fields.get(name, 0) for fields in each) * 1024 / 1e6 for name in names))
 
 
 def _stat(path: Path) -> list[str]:

@@ -7,31 +7,27 @@ from statistics import median
 from scripts.bench.procfs import Memory
 from scripts.bench.targets import BASELINE, BASELINES, Load, Target
 
-NO_MEMORY = Memory()
-
 
 @dataclass(frozen=True)
 class Sample:
     """One load on one target in one round.
 
-    `rate` is answers/s; `errors` counts by kind, those of the answers checked before the load included; `cpu_ms` is
-    the CPU time of all the server's processes per image, `client_cpu_ms` the client's, `engine_ms` and `jpeg_ms` that
-    of engine and libjpeg (in process only); `at_rest` and `loaded` are the memory per worker, the most under load.
+    `rate` is right answers/s; `errors` counts the others by kind; `cpu_ms` is the CPU time of all the server's
+    processes per image, `engine_ms` and `jpeg_ms` that of engine and libjpeg (in process only); `at_rest` is the
+    server's memory before any load, `loaded` that after this one.
     """
 
     target: str
     load: Load
     rate: float
-    p50_ms: float
-    p99_ms: float
+    cpu_ms: float
+    p50_ms: float = 0.0
+    p99_ms: float = 0.0
     errors: Mapping[str, int] = field(default_factory=dict)
-    cpu_ms: float = 0.0
-    client_cpu_ms: float = 0.0
     engine_ms: float = 0.0
     jpeg_ms: float = 0.0
-    at_rest: Memory = NO_MEMORY
-    loaded: Memory = NO_MEMORY
-    latencies_ms: Sequence[float] = ()
+    at_rest: Memory = Memory()  # noqa: RUF009 - immutable
+    loaded: Memory = Memory()  # noqa: RUF009
     round: int = 0
 
 
@@ -58,9 +54,3 @@ class Results:
     def to_baseline(self, target: str, load: Load) -> float | None:
         """Return the target's rate as a multiple of its model's baseline."""
         return self.ratio(target, f"{BASELINE}-{BASELINES[self.targets[target].model]}", load)
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """Return the nearest-rank percentile: the smallest of `values` that `share` of them do not exceed; 0 if empty."""
-    ordered = sorted(values)
-    return ordered[max(0, -(-len(ordered) * round(share * 1000) // 1000) - 1)] if ordered else 0.0

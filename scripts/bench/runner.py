@@ -1,14 +1,10 @@
 """The rounds of a run: start, load and stop every target, one after another."""
 
 import json
-import resource
 import sys
-import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,30 +13,29 @@ from typing import Any
 from scripts.base.console import say, step, warn
 from scripts.base.errors import CommandError
 from scripts.bench import procfs
-from scripts.bench.client import Job
-from scripts.bench.requests import request_bytes
-from scripts.bench.results import Sample, percentile
-from scripts.bench.servers import RunningServer, run_pinned, running
-from scripts.bench.targets import IN_PROCESS, OPEN_SHARE, Fixtures, Load, Target
-from scripts.host.environments import SERVE_TORCH
+from scripts.bench.client import encode, post
+from scripts.bench.fixtures import Fixtures, in_process
+from scripts.bench.programs import Cpus, call, run_pinned
+from scripts.bench.results import Sample
+from scripts.bench.servers import RunningServer, running
+from scripts.bench.targets import IN_PROCESS, OPEN_SHARE, Load, Target
 
 SCRIPT = Path(__file__).with_name("load.lua")
-CHECKED_IMAGES = 40  # before every load, at most
+TIMEOUT_S, DRAIN_TIMEOUT_S = 60, 120
 MIN_ARRIVALS = 10  # of an open loop
-MAX_SECONDS = 60  # a load that lasts longer is not repeated
-MEMORY_INTERVAL_S = 0.25
-Labels = Mapping[str, Mapping[str, str]]  # by size and path
+DOUBLINGS = 3  # of a closed loop's seconds, until each client may have an answer
+Labels = Mapping[str, str]  # by path
 
 
 @dataclass
 class Runner:
     """Run the rounds with loads of `seconds`, and collect samples; a target that does not start is not tried again.
 
-    `labels` holds the expected label of every image, by the name of a target.
+    `labels` holds the expected label of every image, by the name of a target and the size of the image.
     """
 
     fixtures: Fixtures
-    labels: Mapping[str, Labels]
+    labels: Mapping[str, Mapping[str, Labels]]
     logs: Path
     seconds: int
 
@@ -49,7 +44,7 @@ class Runner:
         samples: list[Sample] = []
         faults: dict[str, str] = {}
         for number in range(rounds):
-            for target in targets if number % 2 == 0 else targets[::-1]:
+            for target in targets[:: -1 if number % 2 else 1]:
                 if target.name in faults:
                     continue
                 step(f"round {number + 1} of {rounds}: {target.title}")
@@ -64,15 +59,12 @@ class Runner:
         return samples, faults
 
     def _in_process(self, target: Target) -> Iterator[Sample]:
-        argv = [SERVE_TORCH.python, "-m", "scripts.bench.in_process", "measure", self.fixtures.folders[target.model]]
-        argv += [self.fixtures.gpu, self.seconds, *(self.fixtures.images[load.size] for load in target.loads)]
-        rows = json.loads(run_pinned(argv, self.fixtures.server_cpus(target)))
-        for load, row in zip(target.loads, rows, strict=True):
-            yield Sample(target.name, load, **row)
+        rows = in_process("measure", self.fixtures, self.fixtures.slots[0], target.model, self.seconds)
+        yield from (Sample(target.name, Load(size), **row) for size, row in rows.items())
 
     def _served(self, target: Target) -> Iterator[Sample]:
         with running(target, self.fixtures, self.logs) as server:
-            at_rest, rate = procfs.memory(server.pids) / target.workers, 0.0
+            at_rest, rate = procfs.memory(server.pids), 0.0
             for load in target.loads:
                 if load.open and not rate:
                     raise CommandError(f"{target.title}: found no right answer, needed some: see {self.logs}")
@@ -81,71 +73,41 @@ class Runner:
                 yield replace(sample, at_rest=at_rest)
 
     def _load(self, target: Target, server: RunningServer, load: Load, rate: float) -> Sample:
-        """Check answers, which also warms up, then load, an open loop at `rate`.
-
-        A closed loop is repeated for twice as long until each client may have an answer.
-        """
-        labels, errors = self.labels[target.name][load.size], Counter[str]()
-        seconds = max(self.seconds, ceil(MIN_ARRIVALS / rate)) if load.open else self.seconds
-        cpus = self.fixtures.client_cpus(target)
-        job = Job(server.address, target.path, target.encoding, labels)
-        check = replace(job, count=min(len(labels), CHECKED_IMAGES))
-        while True:
-            errors.update(_client(check, cpus)["errors"])
-            with measured(server.pids) as used:
-                outcome = (
-                    _client(replace(job, rate=rate, seconds=seconds), cpus)
-                    if load.open
-                    else _wrk(job, load.clients, seconds, cpus)
-                )
-            seconds *= 2
-            if load.open or outcome["answers"] >= load.clients or seconds > MAX_SECONDS:
+        """Send an open loop at `rate`, or a closed loop, again for twice as long if it was short."""
+        labels, cpus = self.labels[target.name][load.size], self.fixtures.client_cpus(target)
+        image, label = min(labels.items())
+        request = (server.address, target.path, *encode(target.encoding, Path(image).read_bytes()), label)
+        open_s = max(self.seconds, ceil(MIN_ARRIVALS / rate)) if load.open else 0
+        errors, used = Counter[str](), 0.0
+        outcome: dict[str, Any] = {}
+        for seconds in [open_s] if load.open else [self.seconds << times for times in range(DOUBLINGS + 1)]:
+            # wrk leaves a request of each client in the server's queue, and some servers do not notice that it has
+            # gone. Once this request, sent later, is answered, they are done, and no part of the next load.
+            errors.update(filter(None, [post(*request, DRAIN_TIMEOUT_S)]))
+            before = procfs.cpu_s(server.pids)
+            if load.open:
+                job = (server.address, target.path, target.encoding, labels, rate, seconds, TIMEOUT_S)
+                outcome = call(sys.executable, cpus, "client:run", *job)
+            else:
+                outcome = wrk(target, server.address, labels, load.clients, seconds, cpus)
+            used = procfs.cpu_s(server.pids) - before
+            errors.update(outcome.pop("errors"))
+            if outcome["answers"] >= load.clients:
                 break
-        count = max(1, outcome["answers"])
-        return Sample(
-            target.name, load, outcome["answers"] / outcome["seconds"], outcome["p50_ms"], outcome["p99_ms"],
-            errors + Counter(outcome["errors"]), 1000 * used["server_s"] / count, 1000 * used["client_s"] / count,
-            loaded=used["memory"] / target.workers, latencies_ms=outcome.get("latencies_ms", ()),
-        )  # fmt: skip
+        answers, memory = outcome.pop("answers"), procfs.memory(server.pids)
+        rate, cpu_ms = answers / outcome.pop("seconds"), 1000 * used / max(1, answers)
+        return Sample(target.name, load, rate, cpu_ms, **outcome, errors=+errors, loaded=memory)
 
 
-def _client(job: Job, cpus: frozenset[int]) -> dict[str, Any]:
-    outcome = json.loads(run_pinned([sys.executable, "-m", "scripts.bench.client"], cpus, json.dumps(asdict(job))))
-    times: Sequence[float] = outcome["latencies_ms"]
-    return outcome | {"answers": len(times), "p50_ms": percentile(times, 0.5), "p99_ms": percentile(times, 0.99)}
-
-
-def _wrk(job: Job, clients: int, seconds: int, cpus: frozenset[int]) -> dict[str, Any]:
+def wrk(target: Target, address: str, labels: Labels, clients: int, seconds: int, cpus: Cpus) -> dict[str, Any]:
+    """Send the images in `labels` in closed loops of `clients`; return what the script of wrk prints."""
     with TemporaryDirectory(prefix="wanwu-bench-") as folder:
-        files = [Path(folder) / str(number) for number in range(len(job.labels))]
-        for file, image in zip(files, sorted(job.labels), strict=True):
-            file.write_bytes(request_bytes(job.encoding, job.path, Path(image).read_bytes()))
-        argv = ["wrk", "--threads", "1", "--connections", clients, "--duration", f"{seconds}s"]
-        argv += ["--timeout", f"{job.timeout_s:.0f}s", "--script", SCRIPT, f"http://{job.address}", *files]
+        files = [Path(folder) / str(number) for number in range(len(labels))]
+        for file, (image, label) in zip(files, sorted(labels.items()), strict=True):
+            content_type, body = encode(target.encoding, Path(image).read_bytes())
+            head = f"POST {target.path} HTTP/1.1\r\nHost: bench\r\nContent-Type: {content_type}\r\n"
+            file.write_bytes(f"{label}\n{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        argv = ["wrk", "--threads", clients, "--connections", clients, "--duration", f"{seconds}s"]
+        argv += ["--timeout", f"{TIMEOUT_S}s", "--script", SCRIPT, f"http://{address}", clients, *files]
         outcome: dict[str, Any] = json.loads(run_pinned(argv, cpus).splitlines()[-1])
     return outcome
-
-
-@contextmanager
-def measured(pids: Sequence[int]) -> Iterator[dict[str, Any]]:
-    """Yield what a load uses, complete at the end: CPU seconds of server and client, the server's most memory."""
-
-    def cpu_s() -> tuple[float, float]:
-        children = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return procfs.cpu_s(pids), children.ru_utime + children.ru_stime
-
-    def watch_memory() -> None:
-        while not ended.wait(MEMORY_INTERVAL_S):
-            used["memory"] = max(used["memory"], procfs.memory(pids), key=lambda memory: memory.pss)
-
-    used: dict[str, Any] = {"memory": procfs.memory(pids)}
-    ended, before = threading.Event(), cpu_s()
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(watch_memory)
-        try:
-            yield used
-        finally:
-            ended.set()
-            used["server_s"], used["client_s"] = (
-                after - earlier for after, earlier in zip(cpu_s(), before, strict=True)
-            )

@@ -1,8 +1,7 @@
-"""The axes and targets of the benchmark: how each target is started, on which cores, and which loads it gets. Pure."""
+"""The axes and the table of targets: how each is started, on which cores, and which loads it gets. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from scripts.base.errors import CommandError
 from scripts.host.environments import PEERS, SERVE_TORCH
@@ -11,11 +10,27 @@ PHOTOS, REFERENCE, SMALL = "photos", "resnet18", "mobilenet_v3_small"
 # The model that the baseline serves for each model. `photos` is as accurate as the ResNet that the articles serve.
 BASELINES = {PHOTOS: REFERENCE, REFERENCE: REFERENCE, SMALL: SMALL}
 SIZES = SMALLEST, MIDDLE, LARGEST = "0.2", "2", "12"  # megapixels
-ALL_CLIENTS, CLIENTS = (1, 8, 64), 8  # every target gets CLIENTS, at every size
+CLIENTS = 8  # unless a load is about the number of clients
 OPEN_SHARE = 0.8  # of the rate that the target just reached with CLIENTS clients
 IN_PROCESS, WORKER, SERVICE, SERVER, BASELINE = "in-process", "worker", "service", "server", "baseline"
-SAME_ENGINE = "mosec-engine"
-DOCUMENTED = ("mosec-documented", "litserve-documented", "bentoml-documented")
+SAME_ENGINE, GROWTH = "mosec-engine", "growth"
+DOCUMENTED = MOSEC, LITSERVE, BENTOML = "mosec-documented", "litserve-documented", "bentoml-documented"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much a run does; the statistics of random weights come from `statistics` images."""
+
+    images: Mapping[str, int]
+    more_clients: Sequence[int]
+    seconds: int
+    rounds: int
+    statistics: int
+    prepare: bool
+
+
+FULL = Scale({SMALLEST: 80, MIDDLE: 16, LARGEST: 6}, (1, 64), 4, 3, 48, True)
+QUICK = Scale({SMALLEST: 4, LARGEST: 1}, (), 1, 1, 8, False)
 
 
 @dataclass(frozen=True)
@@ -33,32 +48,10 @@ class Load:
 
 
 @dataclass(frozen=True)
-class Fixtures:
-    """The input of every target: model folders and weights by name, folders of images by size, the CPUs of each worker.
-
-    `gpu` is the UUID of the first worker's GPU, or "".
-    """
-
-    folders: Mapping[str, Path]
-    weights: Mapping[str, Path]
-    images: Mapping[str, Path]
-    cpus: frozenset[int]
-    slots: Sequence[frozenset[int]]
-    gpu: str = ""
-
-    def server_cpus(self, target: "Target") -> frozenset[int]:
-        return self.slots[0] if target.one_slot else self.cpus
-
-    def client_cpus(self, target: "Target") -> frozenset[int]:
-        """Return the CPUs outside the first slot if `target` is pinned to it and leaves any; all of them otherwise."""
-        return (target.one_slot and self.cpus - self.slots[0]) or self.cpus
-
-
-@dataclass(frozen=True)
 class Target:
-    """One thing to measure: IN_PROCESS, one WORKER, the whole SERVICE, or any SERVER, which needs a `command`.
+    """One thing to measure: IN_PROCESS, one WORKER, the whole SERVICE, or any SERVER that `command` starts.
 
-    `workers` is the number of copies of the model, `threads` those of torch in each (0: torch's default, all cores).
+    `{port}` in the command stands for the port; `encoding` and `path` are those of its requests.
     """
 
     name: str
@@ -66,11 +59,9 @@ class Target:
     kind: str
     model: str
     loads: Sequence[Load]
+    command: Sequence[object] = ()
     encoding: str = "multipart"
     path: str = "/predict"
-    command: Sequence[str | Path] = ()
-    workers: int = 1
-    threads: int = 0
 
     @property
     def one_slot(self) -> bool:
@@ -84,52 +75,60 @@ class Target:
 
     @property
     def is_peer(self) -> bool:
-        return self.name in (SAME_ENGINE, *DOCUMENTED)
+        return PEERS.python in self.command
 
 
-def all_targets(workers: int, threads: int, cores: int, quick: bool = False) -> list[Target]:
-    """Return every target, for `workers` workers of `threads` cores each on a machine of `cores` cores."""
-    sizes = (SMALLEST, LARGEST) if quick else SIZES
-    closed, opened = [Load(size) for size in sizes], [Load(open=True)]
-    full = [Load(size, clients) for size in sizes for clients in ((CLIENTS,) if quick else ALL_CLIENTS)] + opened
-    # gunicorn with its default worker class: none of the source articles sets another.
-    gunicorn = (SERVE_TORCH.python, "-m", "gunicorn", "--workers", str(workers), _module("baseline:app"), "--bind")
-    mosec, litserve, bentoml = DOCUMENTED
-    bento = (PEERS.python, "-m", "bentoml", "serve", _module("bentoml_documented:Classifier"), "--port")
+def all_targets(scale: Scale, workers: int = 1, threads: int = 1, cores: int = 1) -> list[Target]:
+    """Return every target, for `workers` workers of `threads` cores each on a machine of `cores` cores.
 
-    def peer(name: str, path: str, encoding: str, command: Sequence[str | Path], copies: int = 1) -> Target:
+    Those that are compared with each other are neighbours, so that a drift of the machine changes their ratio little.
+    """
+    closed, opened = [Load(size) for size in scale.images], [Load(open=True)]
+    full = closed + [Load(clients=clients) for clients in scale.more_clients] + opened
+
+    def baseline(model: str) -> Target:
+        # gunicorn with its default worker class: none of the source articles sets another.
+        command = ["env", f"OMP_NUM_THREADS={threads}", SERVE_TORCH.python, "-m", "gunicorn", "--workers", workers]
+        command += [_module("baseline:app"), "--bind", "127.0.0.1:{port}"]
+        return Target(f"{BASELINE}-{model}", f"baseline, torch f32: {model}", SERVER, model, full, command)
+
+    def service(model: str) -> Target:
+        return Target(f"{SERVICE}-{model}", f"all workers behind Nginx: {model}", SERVICE, model, full)
+
+    def worker(model: str) -> Target:
+        # It gets the same bytes as MOSEC with the same engine; the service gets the form that curl and browsers send.
+        return Target(f"{WORKER}-{model}", f"one worker: {model}", WORKER, model, closed + opened, (), "raw")
+
+    def peer(name: str, path: str, encoding: str, *command: object) -> Target:
         title = f"{name.partition('-')[0]} as documented, torch f32"
-        torch_threads = max(1, cores // copies) if copies > 1 else 0
-        return Target(name, title, SERVER, REFERENCE, closed, encoding, path, command, copies, torch_threads)
+        return Target(name, title, SERVER, REFERENCE, closed, command, encoding, path)
 
+    def mosec(program: str) -> Sequence[object]:
+        return (PEERS.python, "-m", _module(program), "--timeout", "30000", "--port", "{port}")
+
+    halves = ("env", f"OMP_NUM_THREADS={max(1, cores // 2)}")  # two of MOSEC's processes hold the model
+    litserve = (PEERS.python, "-m", _module("litserve_documented"), "{port}")
+    bentoml = (PEERS.python, "-m", "bentoml", "serve", _module("bentoml_documented:Classifier"), "--port", "{port}")
+    inference = (mosec("mosec_engine"), "raw", "/inference")
     return [
-        *(Target(f"{BASELINE}-{model}", f"baseline: Flask, gunicorn, torch f32: {model}", SERVER, model, full,
-                 command=gunicorn, workers=workers, threads=threads) for model in (REFERENCE, SMALL)),
-        *(Target(f"{IN_PROCESS}-{model}", f"one slot, in process: {model}", IN_PROCESS, model, closed)
-          for model in BASELINES),
-        # One worker gets the same bytes as MOSEC with the same engine; the service the form of curl and browsers.
-        *(Target(f"{WORKER}-{model}", f"one slot, a worker over HTTP: {model}", WORKER, model, closed + opened, "raw")
-          for model in BASELINES),
-        *(Target(f"{SERVICE}-{model}", f"all workers behind Nginx: {model}", SERVICE, model, full, workers=workers)
-          for model in BASELINES),
-        Target(SAME_ENGINE, "one slot, mosec with this project's engine", SERVER, REFERENCE, closed + opened, "raw",
-               "/inference", _mosec("mosec_engine")),
-        peer(mosec, "/inference", "json:image", _mosec("mosec_documented"), copies=2),
-        peer(litserve, "/predict", "json:image_data", (PEERS.python, "-m", _module("litserve_documented"))),
-        peer(bentoml, "/classify", "multipart:images", bento),
-    ]  # fmt: skip
+        *(baseline(SMALL), service(SMALL), service(PHOTOS), baseline(REFERENCE), service(REFERENCE)),
+        peer(MOSEC, "/inference", "json:image", *halves, *mosec("mosec_documented")),
+        peer(LITSERVE, "/predict", "json:image_data", *litserve),
+        peer(BENTOML, "/classify", "multipart:images", *bentoml),
+        Target(SAME_ENGINE, "one mosec with this engine", SERVER, REFERENCE, closed + opened, *inference),
+        worker(REFERENCE),
+        Target(f"{IN_PROCESS}-{REFERENCE}", f"in process: {REFERENCE}", IN_PROCESS, REFERENCE, closed),
+        worker(PHOTOS),
+    ]
 
 
-def require_known(names: Sequence[str], with_peers: bool) -> None:
-    """Raise CommandError if one of `names` is the name of no target."""
-    known = [target.name for target in all_targets(1, 1, 1) if with_peers or not target.is_peer]
+def choose(names: Sequence[str], with_peers: bool) -> list[str]:
+    """Return `names`, or those of all targets if there are none; raise CommandError for a name of no target."""
+    known = [target.name for target in all_targets(QUICK) if with_peers or not target.is_peer] + [GROWTH]
     if unknown := [name for name in names if name not in known]:
         raise CommandError(f"TARGETS: found {', '.join(unknown)}, needed some of {','.join(known)}")
+    return [*names] or known
 
 
 def _module(name: str) -> str:
     return f"scripts.bench.peers.{name}"
-
-
-def _mosec(name: str) -> Sequence[str | Path]:
-    return (PEERS.python, "-m", _module(name), "--timeout", "30000", "--port")

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -38,4 +39,4 @@ class Classifier(litserve.LitAPI):
 
 if __name__ == "__main__":
     api = Classifier(max_batch_size=8, batch_timeout=0.01)
-    litserve.LitServer(api, accelerator="cpu").run(port=int(os.environ["BENCH_PORT"]), generate_client_file=False)
+    litserve.LitServer(api, accelerator="cpu").run(port=int(sys.argv[1]), generate_client_file=False)

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from scripts.bench import procfs
+from scripts.bench.fixtures import Fixtures
+from scripts.bench.programs import terminate
 from scripts.bench.results import Sample
 from scripts.bench.runner import Runner
-from scripts.bench.servers import terminate
-from scripts.bench.targets import REFERENCE, SERVER, SMALLEST, Fixtures, Load, Target
+from scripts.bench.targets import REFERENCE, SERVER, SMALLEST, Load, Target
 from tests.wait import until
 
 PARENT = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600)'])"
@@ -43,7 +44,7 @@ def start(code: str) -> "subprocess.Popen[bytes]":
 
 @pytest.mark.parametrize("code", [PARENT, STUBBORN], ids=["obedient", "stubborn"])
 def test_a_server_is_stopped_with_all_its_descendants(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scripts.bench.servers.TERMINATE_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("scripts.bench.programs.TERMINATE_TIMEOUT_S", 0.5)
     process = start(code)
     processes = procfs.process_tree([process.pid])
     terminate(process)
@@ -69,7 +70,7 @@ def test_cpu_time_and_memory_include_all_descendants() -> None:
         assert len(procfs.process_tree([process.pid])) == 2
         until("both hold their memory", lambda: procfs.memory([process.pid]).anonymous > 90)
         memory = procfs.memory([process.pid])
-        assert memory.rss > memory.pss > memory.anonymous  # they share Python's own pages
+        assert memory.peak >= memory.rss > memory.anonymous
     finally:
         terminate(process)
     assert procfs.process_tree([process.pid]) == []
@@ -77,7 +78,8 @@ def test_cpu_time_and_memory_include_all_descendants() -> None:
 
 
 def run(fixtures: Fixtures, tmp_path: Path, code: str, loads: Sequence[Load]) -> tuple[list[Sample], dict[str, str]]:
-    target = Target("mosec-engine", "some server", SERVER, REFERENCE, loads, command=(sys.executable, "-c", code))
+    command = (sys.executable, "-c", code, "{port}")
+    target = Target("mosec-engine", "some server", SERVER, REFERENCE, loads, command)
     labels = {"mosec-engine": {SMALLEST: {str(fixtures.images[SMALLEST] / "one.jpg"): "cat"}}}
     return Runner(fixtures, labels, tmp_path, 1).run([target], 1)
 
@@ -93,7 +95,7 @@ def test_a_server_gets_its_slot_and_settings_and_is_loaded(
     assert (closed.errors, opened.errors) == ({}, {})
     assert closed.rate > 0
     assert closed.loaded.rss > 5
-    assert len(opened.latencies_ms) > 0
+    assert opened.p99_ms > 0
     first = (tmp_path / "mosec-engine.log").read_text().splitlines()[0]
     assert first == f"{sorted(fixtures.slots[0])} {fixtures.folders[REFERENCE]} False"
 
@@ -102,7 +104,8 @@ def test_wrong_answers_and_statuses_are_reported_as_errors(fixtures: Fixtures, t
     code = f"answer = lambda count: [(200, b'[\"cat\"]'), (200, b'[\"dog\"]'), (503, b'no')][count % 3]{SERVE}"
     (closed, opened), faults = run(fixtures, tmp_path, code, [Load(), Load(open=True)])
     assert faults == {}
-    assert closed.errors["status"] > 0  # found by wrk, which cannot see a wrong label
+    assert closed.errors["status"] > 0
+    assert closed.errors["wrong label"] > 0
     assert opened.errors["found dog, needed cat"] > 0
     assert opened.errors["503"] > 0
 
@@ -122,7 +125,7 @@ def test_wrong_answers_and_statuses_are_reported_as_errors(fixtures: Fixtures, t
 def test_a_server_that_does_not_start_is_reported_with_the_end_of_its_log(
     fixtures: Fixtures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, said: str
 ) -> None:
-    monkeypatch.setattr("scripts.bench.servers.START_TIMEOUT_S", 2)
+    monkeypatch.setattr("scripts.bench.servers.START_TIMEOUT_S", 8)
     samples, faults = run(fixtures, tmp_path, code, [Load()])
     assert samples == []
     log = tmp_path / "mosec-engine.log"

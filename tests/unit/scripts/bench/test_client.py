@@ -1,4 +1,4 @@
-"""The requests of the benchmark and the client that checks every answer, with real servers on this machine."""
+"""The requests of the benchmark and the client of open loops, with real servers on this machine."""
 
 import contextlib
 import io
@@ -9,12 +9,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from werkzeug.formparser import parse_form_data
 
-from scripts.bench.client import Client, Job, arrival_times
-from scripts.bench.requests import first_label, request_bytes
+from scripts.bench import client
+from scripts.bench.client import arrival_times, encode, first_label, percentile, post
 
 IMAGE = b"\xff\xd8\xff\r\n--not the end\x00" * 2000
 
@@ -26,39 +27,23 @@ def answer(body: bytes, status: str = "200 OK", more: str = "") -> bytes:
 CAT, DOG = (answer(json.dumps([{"label": label}]).encode()) for label in ("cat", "dog"))
 
 
-def split(request: bytes) -> tuple[str, dict[str, str], bytes]:
-    """Return the first line, the headers and the body of a request."""
-    head, _, body = request.partition(b"\r\n\r\n")
-    first, *lines = head.decode().split("\r\n")
-    return first, dict(line.split(": ", 1) for line in lines), body
-
-
-def test_a_raw_request_is_the_image_with_its_length() -> None:
-    first, headers, body = split(request_bytes("raw", "/predict", IMAGE))
-    assert first == "POST /predict HTTP/1.1"
-    assert headers["Content-Type"] == "image/jpeg"
-    assert headers["Content-Length"] == str(len(IMAGE))
-    assert body == IMAGE
+def test_a_raw_request_is_the_image() -> None:
+    assert encode("raw", IMAGE) == ("image/jpeg", IMAGE)
 
 
 @pytest.mark.parametrize(("encoding", "field"), [("multipart", "image"), ("multipart:images", "images")])
 def test_another_parser_reads_a_multipart_request_as_one_file(encoding: str, field: str) -> None:
-    _, headers, body = split(request_bytes(encoding, "/predict", IMAGE))
-    environ = {
-        "wsgi.input": io.BytesIO(body),
-        "CONTENT_TYPE": headers["Content-Type"],
-        "CONTENT_LENGTH": headers["Content-Length"],
-        "REQUEST_METHOD": "POST",
-    }
-    _, form, files = parse_form_data(environ)
+    content_type, body = encode(encoding, IMAGE)
+    environ = {"wsgi.input": io.BytesIO(body), "CONTENT_TYPE": content_type, "CONTENT_LENGTH": str(len(body))}
+    _, form, files = parse_form_data(environ | {"REQUEST_METHOD": "POST"})
     assert not form
     assert list(files) == [field]
     assert files[field].read() == IMAGE
 
 
 def test_a_json_request_has_base64_under_the_key_of_its_encoding() -> None:
-    _, headers, body = split(request_bytes("json:image_data", "/predict", b"abc"))
-    assert headers["Content-Type"] == "application/json"
+    content_type, body = encode("json:image_data", b"abc")
+    assert content_type == "application/json"
     assert json.loads(body) == {"image_data": "YWJj"}
 
 
@@ -128,54 +113,44 @@ def labels(tmp_path: Path) -> dict[str, str]:
     return {str(path): "cat" for path in tmp_path.iterdir()}
 
 
-def run(address: str, labels: dict[str, str], count: int = 0, rate: float = 0.0, timeout_s: float = 60) -> Client:
-    client = Client(Job(address, "/predict", "raw", labels, count, rate, 1.0, timeout_s))
-    client.run()
-    return client
+@pytest.mark.parametrize(
+    ("response", "fault"),
+    [
+        (CAT, ""),
+        (answer(b'["cat"]', more="Connection: close\r\n"), ""),
+        (DOG, "found dog, needed cat"),
+        (answer(b"{}"), "found no label, needed cat"),
+        (answer(b"{}", "503 No"), "503"),
+        (b"", "RemoteDisconnected"),
+    ],
+)
+def test_only_an_answer_with_the_expected_label_is_right(response: bytes, fault: str) -> None:
+    with server((0, response)) as address:
+        assert post(address, "/predict", *encode("raw", IMAGE), "cat", 60) == fault
 
 
-def test_images_are_sent_one_after_another_and_each_latency_is_recorded(labels: dict[str, str]) -> None:
-    with server((0.02, CAT)) as address:
-        client = run(address, labels, 7)
-    assert len(client.latencies_ms) == 7
-    assert min(client.latencies_ms) >= 20
-    assert not client.errors
-
-
-def test_wrong_labels_other_statuses_and_lost_connections_are_errors(labels: dict[str, str]) -> None:
-    refused = answer(b"{}", "503 No")
-    with server((0, CAT), (0, DOG), (0, refused), (0, answer(b"{}")), (0, b"")) as address:
-        client = run(address, labels, 5)
-    assert len(client.latencies_ms) == 1
-    lost = "RemoteDisconnected"
-    assert client.errors == {"found dog, needed cat": 1, "503": 1, "found no label, needed cat": 1, lost: 1}
-
-
-def test_a_server_that_closes_after_each_answer_causes_no_errors(labels: dict[str, str]) -> None:
-    with server((0, answer(b'["cat"]', more="Connection: close\r\n"))) as address:
-        client = run(address, labels, 5)
-    assert len(client.latencies_ms) == 5
-
-
-def test_a_missing_server_is_an_error_for_each_request(labels: dict[str, str]) -> None:
+def test_a_missing_server_is_an_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"127.0.0.1:{listener.getsockname()[1]}"
-    assert run(address, labels, 3).errors == {"ConnectionRefusedError": 3}
+    assert post(address, "/predict", "image/jpeg", IMAGE, "cat", 60) == "ConnectionRefusedError"
+
+
+def run(address: str, labels: dict[str, str], rate: float, timeout_s: float = 60) -> dict[str, Any]:
+    return client.run(address, "/predict", "raw", labels, rate, 1.0, timeout_s)
 
 
 def test_an_open_loop_counts_the_wait_caused_by_a_stall_of_the_server(labels: dict[str, str]) -> None:
     with server((0.4, CAT), *[(0.0, CAT)] * 999) as address:
-        client = run(address, labels, rate=100)
-    assert len(client.latencies_ms) == len(arrival_times(100, 1.0))
-    late = [latency for latency in client.latencies_ms if latency > 100]
-    assert len(late) > 10  # a closed loop would see only one: all requests due during the stall waited too
-    assert max(client.latencies_ms) >= 399
+        outcome = run(address, labels, rate=20)
+    assert outcome["answers"] == len(arrival_times(20, 1.0))
+    assert outcome["errors"] == {}
+    assert outcome["p99_ms"] >= 399
 
 
 def test_an_unanswered_request_is_an_error(labels: dict[str, str]) -> None:
     with server((30, CAT)) as address:
-        client = run(address, labels, rate=5, timeout_s=0.2)
-    assert client.errors == {"TimeoutError": len(arrival_times(5, 1.0))}
+        outcome = run(address, labels, rate=5, timeout_s=0.2)
+    assert outcome["errors"] == {"TimeoutError": len(arrival_times(5, 1.0))}
 
 
 def test_arrival_times_are_reproducible_and_have_the_requested_rate() -> None:
@@ -183,4 +158,12 @@ def test_arrival_times_are_reproducible_and_have_the_requested_rate() -> None:
     assert moments == arrival_times(100, 50) == sorted(moments)
     assert 0 < moments[0] < moments[-1] < 50
     assert len(moments) == pytest.approx(5000, rel=0.05)
-    assert arrival_times(0, 50) == []
+
+
+def test_percentiles_are_nearest_rank() -> None:
+    values = [float(number) for number in range(100, 0, -1)]
+    assert percentile(values, 0.5) == 50
+    assert percentile(values, 0.99) == 99
+    assert percentile([7.0], 0.99) == 7
+    assert percentile([1.0, 2.0], 0.5) == 1
+    assert percentile([], 0.5) == 0

@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from scripts.base.errors import CommandError
-from scripts.bench.fixtures import check_photos
+from scripts.bench.fixtures import Fixtures, check_photos
 from scripts.bench.photos import write
 from scripts.bench.servers import cluster_text
-from scripts.bench.targets import REFERENCE, SERVICE, SMALLEST, WORKER, Fixtures, Load, Target
+from scripts.bench.targets import REFERENCE, SERVICE, SMALLEST, WORKER, Load, Target
 from scripts.cluster.config import load_cluster
 from scripts.cluster.hardware import Cpu, Hardware
 from scripts.cluster.plan import plan
@@ -38,8 +38,8 @@ def test_a_single_worker_is_on_the_first_slot_and_a_service_on_all(tmp_path: Pat
 
 
 def test_images_are_generated_in_the_shapes_of_a_size(tmp_path: Path) -> None:
-    write("0.2", 2, tmp_path)
-    files = sorted(tmp_path.iterdir())
+    write(str(tmp_path / "out"), "0.2", 2)
+    files = sorted((tmp_path / "out").iterdir())
     assert [Image.open(file).size for file in files] == [(500, 375), (500, 375)]
     assert files[0].read_bytes() != files[1].read_bytes()
 
@@ -47,13 +47,12 @@ def test_images_are_generated_in_the_shapes_of_a_size(tmp_path: Path) -> None:
 def test_photos_are_enlarged_upright_in_their_own_shape(tmp_path: Path) -> None:
     source, out = tmp_path / "photos", tmp_path / "out"
     source.mkdir()
-    out.mkdir()
     exif = Image.Exif()
     exif[0x0112] = 6  # orientation: turned by 90 degrees
     Image.new("RGB", (400, 100), "red").save(source / "a.jpg", exif=exif)
     Image.new("RGBA", (1000, 1000)).save(source / "b.png")
     Image.new("L", (3000, 1000)).save(source / "c.png")
-    write("2", 3, out, source)
+    write(str(out), "2", 3, str(source))
     sizes = [Image.open(file).size for file in sorted(out.iterdir())]
     assert sizes == [(707, 2828), (1414, 1414), (3000, 1000)]  # what is large enough stays as it is
     assert {Image.open(file).mode for file in out.iterdir()} == {"RGB"}
