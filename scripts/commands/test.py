@@ -45,7 +45,7 @@ def run(service: ServiceOptions, options: Options) -> None:
     checks.run_checks(python.parent)
     types = checks.full_command(checks.CHECKS[checks.TYPES], python.parent)
     tests = {lane: [python, *pytest_arguments(lane), *folders] for lane, folders in LANES.items()}
-    run_in_parallel({"types": types} | tests, REPORTS)
+    run_in_parallel({"types": types, **tests}, REPORTS)
 
 
 def pytest_arguments(lane: str) -> list[str]:
