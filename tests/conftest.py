@@ -14,6 +14,10 @@ from tests.service import NO_DRAIN, Service, create
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
+# Let torch's threads sleep while they wait for each other: on cores that several lanes share, they would spend most of
+# their time spinning. OpenMP reads this when torch is imported, here and in every process that the tests start.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 # Let the gate of every service probe often: most waits are for the gate to notice that a worker came or went.
 os.environ.setdefault(INTERVAL_VARIABLE, "0.2")
 

@@ -211,22 +211,23 @@ def timm_folder(path: Path, architecture: str = "test_vit") -> Path:
     return finish(path, network, loader="timm", weights="model.safetensors", extra=extra)
 
 
+RESNEST = "resnest14d"
+
+
 @cached
 def resnest_folder(path: Path) -> Path:
-    """Make a folder like ModelScope's cv_resnest101_general_recognition, with three labels."""
+    """Make a folder like ModelScope's cv_resnest101_general_recognition, but smaller and with three labels."""
     torchvision_ops.make_importable()
     import timm
 
     torch.manual_seed(0)
-    network = timm.create_model("resnest101e", num_classes=3).eval()
+    network = timm.create_model(RESNEST, num_classes=3).eval()
     path.mkdir(parents=True)
     wrapped = {"state_dict": {f"module.{key}": value for key, value in network.state_dict().items()}}
     torch.save(wrapped, path / "pytorch_model.pt")
     lines = "".join(f"{index}\t{label} \t0\n" for index, label in enumerate(LABELS["zh"]))
     (path / "meta_info.txt").write_text(lines, encoding="utf-8")
-    return finish(
-        path, network, loader="modelscope", weights="pytorch_model.pt", extra='architecture = "resnest101e"\n'
-    )
+    return finish(path, network, loader="modelscope", weights="pytorch_model.pt", extra=f'architecture = "{RESNEST}"\n')
 
 
 VIT = "vit_tiny_patch16_224"

@@ -43,7 +43,9 @@ def run(service: ServiceOptions, options: Options) -> None:
         checks.run("pytest", [python, "-m", "pytest", *options.arguments])
         return
     checks.run_checks(python.parent)
-    run_in_parallel({lane: [python, *pytest_arguments(lane), *folders] for lane, folders in LANES.items()}, REPORTS)
+    types = checks.full_command(checks.CHECKS[checks.TYPES], python.parent)
+    tests = {lane: [python, *pytest_arguments(lane), *folders] for lane, folders in LANES.items()}
+    run_in_parallel({"types": types, **tests}, REPORTS)
 
 
 def pytest_arguments(lane: str) -> list[str]:

@@ -46,12 +46,12 @@ def run_in_parallel(commands: Mapping[str, Sequence[object]], folder: Path) -> N
     Show a lane's output when it ends, and at last the minutes of each. Raise CommandError with the failures of all.
     """
     folder.mkdir(exist_ok=True)
-    step(f"pytest in parallel lanes, with logs in {folder}/lane-*.log: {', '.join(commands)}")
+    step(f"parallel lanes, with logs in {folder}/lane-*.log: {', '.join(commands)}")
     with ExitStack() as stack:
         running = [stack.enter_context(_start(name, command, folder)) for name, command in commands.items()]
         completed = []
         for lane in _as_completed(running):
-            step(f"pytest, lane {lane.name}")
+            step(f"lane {lane.name}")
             say(lane.read_output().rstrip())
             completed.append(lane)
         step("minutes of each lane")

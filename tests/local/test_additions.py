@@ -166,9 +166,8 @@ def test_the_control_side_reads_the_declaration_by_a_bare_interpreter(kit: Kit) 
 def test_model_prepare_measures_the_engine(kit: Kit, tmp_path: Path) -> None:
     folder = tmp_path / "prepared"
     shutil.copytree(kit.model, folder)
-    said = kit.run(
-        sys.executable, "-m", "scripts.models.tools.prepare", str(folder), options={"display_path": str(folder)}
-    )
+    options = {"display_path": str(folder), "quick": True}
+    said = kit.run(sys.executable, "-m", "scripts.models.tools.prepare", str(folder), options=options)
     assert "answers are compared with arithmetic f32: " in said
     assert ": arithmetic f32\n" in said
     assert 'engine = "arithmetic"\n' in (folder / "model.toml").read_text(encoding="utf-8")

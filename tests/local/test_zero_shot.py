@@ -5,10 +5,10 @@ import json
 import re
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -67,13 +67,19 @@ def made(home: Path, family: str) -> Model:
     return Model(source, read_folder(zero_shot_folders.add_model(source, home / family, *given)))
 
 
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Model]:
+    """Return the model of a family, which is made once; a test that changes its folder copies it first."""
+    return cache(lambda family: made(tmp_path_factory.mktemp(family), family))
+
+
 def in_json(image: bytes, **parameters: object) -> bytes:
     return json.dumps({"inputs": base64.b64encode(image).decode(), "parameters": parameters}).encode()
 
 
 @pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    return made(tmp_path_factory.mktemp("clip"), "clip")
+def clip(models: Callable[[str], Model]) -> Model:
+    return models("clip")
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +90,10 @@ def worker(clip: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wo
 
 
 @pytest.mark.parametrize("family", zero_shot_folders.FAMILIES)
-def test_a_worker_gives_the_librarys_scores_for_its_own_labels_and_for_a_requests(tmp_path: Path, family: str) -> None:
-    model = made(tmp_path, family)
+def test_a_worker_gives_the_librarys_scores_for_its_own_labels_and_for_a_requests(
+    models: Callable[[str], Model], tmp_path: Path, family: str
+) -> None:
+    model = models(family)
     body = in_json(model.png, candidate_labels=CANDIDATES, hypothesis_template=TEMPLATE)
     with running(model.folder.path, tmp_path / "log", MODEL=family) as process:
         own = process.predict(model.png, "?top_k=3").json["predictions"]
@@ -250,8 +258,10 @@ def prepared(model: Model, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("family", ["clip", "open_clip_siglip"])
-def test_a_prepared_network_needs_torch_for_new_labels_alone(tmp_path: Path, family: str) -> None:
-    model = made(tmp_path, family)
+def test_a_prepared_network_needs_torch_for_new_labels_alone(
+    models: Callable[[str], Model], tmp_path: Path, family: str
+) -> None:
+    model = models(family)
 
     def classified(process: WorkerProcess) -> Any:
         reply = process.predict(model.png, "?candidate_labels=cat,dog")

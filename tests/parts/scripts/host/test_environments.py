@@ -42,6 +42,19 @@ def pip_finds(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     return folder
 
 
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """An environment with pip, for others to extend: installing pip takes longer than anything else here."""
+    home = tmp_path_factory.mktemp("base")
+    (home / "lock.txt").write_text(make_wheel(home, "1", "base"))
+    environment = Environment(home / ".venv/base", (home / "lock.txt",))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PIP_NO_INDEX", "1")
+        patch.setenv("PIP_FIND_LINKS", str(home))
+        ensure(environment, nvidia=False)
+    return environment
+
+
 def installed_version(python: Path) -> str:
     return subprocess.check_output([python, "-c", "import tiny; print(tiny.VERSION)"], text=True).strip()
 
@@ -85,11 +98,11 @@ def test_an_environment_is_created_once_and_again_after_a_change_or_failure(
 
 
 def test_only_one_of_two_concurrent_calls_creates_the_environment(
-    pip_finds: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    base: Environment, pip_finds: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     lock = tmp_path / "lock.txt"
     lock.write_text(make_wheel(pip_finds, "1"))
-    environment = Environment(tmp_path / ".venv/tiny", (lock,))
+    environment = Environment(tmp_path / ".venv/tiny", (lock,), parent=base)
     with ThreadPoolExecutor(2) as pool:
         pythons = list(pool.map(partial(ensure, nvidia=False), [environment] * 2))
     assert [installed_version(python) for python in pythons] == ["1", "1"]
@@ -121,7 +134,7 @@ def test_an_environment_installs_only_what_those_that_it_extends_lack(
 
 @pytest.mark.parametrize("constraints", ["", "torch<=99\ntorchvision<=99\n", "torch==2.0\n"])
 def test_without_a_cpu_build_the_cuda_lock_is_installed(
-    pip_finds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, constraints: str
+    base: Environment, pip_finds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, constraints: str
 ) -> None:
     (tmp_path / "constraints.txt").write_text(constraints)
     monkeypatch.setenv("PIP_CONSTRAINT", str(tmp_path / "constraints.txt"))
@@ -133,13 +146,16 @@ def test_without_a_cpu_build_the_cuda_lock_is_installed(
     cuda.write_text(make_wheel(pip_finds, "1"))
     monkeypatch.setattr(environments, "TORCH_CPU", cpu)
     monkeypatch.setattr(environments, "TORCH_CUDA", cuda)
-    assert installed_version(ensure(Environment(tmp_path / ".venv/torch", (), torch=True), nvidia=False)) == "1"
+    environment = Environment(tmp_path / ".venv/torch", (), torch=True, parent=base)
+    assert installed_version(ensure(environment, nvidia=False)) == "1"
 
 
-def test_an_unsatisfiable_constraint_is_named(pip_finds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unsatisfiable_constraint_is_named(
+    base: Environment, pip_finds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "lock.txt").write_text(make_wheel(pip_finds, "1"))
     (tmp_path / "constraints.txt").write_text("tiny>1\n")
     monkeypatch.setenv("PIP_CONSTRAINT", str(tmp_path / "constraints.txt"))
     with pytest.raises(CommandError) as error:
-        ensure(Environment(tmp_path / ".venv/tiny", (tmp_path / "lock.txt",)), nvidia=False)
+        ensure(Environment(tmp_path / ".venv/tiny", (tmp_path / "lock.txt",), parent=base), nvidia=False)
     assert "The user requested (constraint) tiny>1" in "\n".join(error.value.lines)

@@ -27,9 +27,9 @@ def test_lanes_run_in_parallel_and_are_shown_one_by_one(tmp_path: Path, capfd: p
     lines = capfd.readouterr().out.splitlines()
     minutes = lines[-2:]
     assert lines[:-2] == [
-        f"-- pytest in parallel lanes, with logs in {tmp_path}/lane-*.log: slow, quick",
-        "-- pytest, lane quick", "three",
-        "-- pytest, lane slow", "one", "two", "and a fault",
+        f"-- parallel lanes, with logs in {tmp_path}/lane-*.log: slow, quick",
+        "-- lane quick", "three",
+        "-- lane slow", "one", "two", "and a fault",
         "-- minutes of each lane",
     ]  # fmt: skip
     assert [re.sub(r"\d+\.\d$", "N", " ".join(line.split())) for line in minutes] == ["quick N", "slow N"]
@@ -51,7 +51,7 @@ def test_all_lanes_run_to_their_end_and_failures_are_listed_last(
         "killed failed with status -9",
     ]
     printed = capfd.readouterr().out
-    assert [line for line in printed.splitlines() if line.startswith("-- pytest, ")] == [
-        "-- pytest, lane bad", "-- pytest, lane good", "-- pytest, lane killed",
+    assert [line for line in printed.splitlines() if line.startswith("-- lane ")] == [
+        "-- lane bad", "-- lane good", "-- lane killed",
     ]  # fmt: skip
     assert "-- minutes of each lane" in printed

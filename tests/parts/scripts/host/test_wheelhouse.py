@@ -9,30 +9,25 @@ from scripts.host.wheelhouse import collect
 from tests.unit.scripts.host.test_wheelhouse import make_wheel, write_lock
 
 
-def test_missing_wheels_are_fetched_and_unlisted_ones_removed(
+def test_missing_and_damaged_wheels_are_fetched_and_unlisted_ones_removed(
     tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    one, two, other, stranger = (make_wheel(source, name) for name in ("one", "two", "other", "stranger"))
-    lock, kept = write_lock(tmp_path / "lock.txt", one, two), write_lock(tmp_path / "kept.txt", other)
+    names = ("one", "two", "three", "other", "stranger")
+    one, two, three, other, stranger = (make_wheel(source, name) for name in names)
+    lock, kept = write_lock(tmp_path / "lock.txt", one, two, three), write_lock(tmp_path / "kept.txt", other)
     folder = tmp_path / "wheelhouse"
     folder.mkdir()
     for wheel in (one, other, stranger):
         (folder / wheel.name).write_bytes(wheel.read_bytes())
+    (folder / three.name).write_bytes(three.read_bytes()[:-1])
     collect([lock], folder, keep=[kept])
-    assert {path.name for path in folder.iterdir()} == {one.name, two.name, other.name}
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+        wheel.name: wheel.read_bytes() for wheel in (one, two, three, other)
+    }
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "-- wheelhouse: 1 of 2 wheels to download"
+    assert lines[0] == "-- wheelhouse: 2 of 3 wheels to download"
     assert "   removing stranger-1.0-py3-none-any.whl, which no lock file lists" in lines
-    assert lines[-1] == "   wheelhouse has all needed wheels (2); 0 MB in total"
-
-
-def test_a_damaged_wheel_is_fetched_again(tmp_path: Path, source: Path) -> None:
-    wheel = make_wheel(source, "one")
-    folder = tmp_path / "wheelhouse"
-    folder.mkdir()
-    (folder / wheel.name).write_bytes(wheel.read_bytes()[:-1])
-    collect([write_lock(tmp_path / "lock.txt", wheel)], folder, keep=[])
-    assert (folder / wheel.name).read_bytes() == wheel.read_bytes()
+    assert lines[-1] == "   wheelhouse has all needed wheels (3); 0 MB in total"
 
 
 def test_an_unavailable_wheel_is_named(tmp_path: Path, source: Path) -> None:

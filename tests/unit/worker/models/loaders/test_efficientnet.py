@@ -118,6 +118,9 @@ def test_every_spelling_selects_the_architecture_with_tensorflows_padding(
     _, dot, tag = architecture.partition(".")
     prefix = {"checkpoint": "timm:", "timm": ""}[loader]
     assert describe(b0, loader, architecture).architecture == f"{prefix}tf_efficientnet_b0{dot}{tag}"
+
+
+def test_an_architecture_with_the_librarys_name_gets_tensorflows_padding(b0: Path) -> None:
     assert describe(b0, "checkpoint", "timm:efficientnet_b0").architecture == "timm:tf_efficientnet_b0"
 
 

@@ -40,7 +40,7 @@ def timms(path: Path) -> Network:
 
 def resnest(path: Path) -> Network:
     """The file's own prefix and wrapper taken off; timm reads the rest as it is."""
-    network = timm.create_model("resnest101e", num_classes=3)
+    network = timm.create_model(folders.RESNEST, num_classes=3)
     state = torch.load(path / "pytorch_model.pt")["state_dict"]
     network.load_state_dict({key.removeprefix("module."): value for key, value in state.items()})
     return network.eval()
