@@ -27,6 +27,7 @@ PUBLISHED = --source "$(call option,SOURCE)" --revision "$(call option,REVISION)
 
 SERVERS = --hosts "$(call option,HOSTS)" --bundle "$(or $(call option,BUNDLE),bundle)" \
   --models "$(call option,SOURCE)" --join "$(call option,JOIN)" --gpu "$(or $(call option,GPU),auto)"
+LESSON = --images "$(call option,IMAGES)" --base "$(or $(call option,BASE),photos)" $(if $(call option,FORCE),--force)
 
 .DEFAULT_GOAL := help
 .PHONY: help up down status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate teach use wheelhouse base-image bundle bundle-verify k8s test test-unit fuzz format lock version release photos bench bench-peers
@@ -88,8 +89,7 @@ evaluate: ## Measure a model's accuracy: NAME=..., IMAGES=DIR with a folder per 
 	@$(WANWU) evaluate $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)" --images "$(call option,IMAGES)" --out "$(call option,OUT)"
 
 teach: ## Make a model that knows your own classes: NAME=..., IMAGES=DIR with a folder per class; BASE=NAME (photos), FORCE=1
-	@$(WANWU) teach $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)" --images "$(call option,IMAGES)" \
-	  --base "$(or $(call option,BASE),photos)" $(if $(call option,FORCE),--force)
+	@$(WANWU) teach $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)" $(LESSON)
 
 use: ## Serve another model folder, without losing a request: NAME=..., INSTEAD_OF=... if several are served
 	@$(WANWU) use $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)" --instead-of "$(call option,INSTEAD_OF)"

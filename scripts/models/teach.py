@@ -23,7 +23,7 @@ def teach(options: TeachOptions, cluster: Cluster) -> None:
     """
     if faults := model_add.name_faults(options) + _images_faults(options.images):
         raise CommandError(*faults)
-    base = model_store.named(model_store.entries(options.models, cluster), options.base)
+    base = model_store.named(model_store.entries(options.models, cluster), options.base, "BASE")
     if fault := model_store.read_summary(base.folder).fault:
         raise CommandError(f"BASE: {fault}")
     target = options.target

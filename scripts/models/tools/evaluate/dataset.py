@@ -29,7 +29,7 @@ NO_CLASS = "in no class folder and without a label"
 
 
 class Classes(Protocol):
-    """The classes by name: `find` returns an index or raises UnknownClass, `synset` the synset in a file's name or ""."""
+    """Classes by name: `find` returns an index or raises UnknownClass, `synset` the synset in a file's name or ""."""
 
     def find(self, name: str) -> int: ...
     def synset(self, file_name: str) -> str: ...

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 FAR_POWER = 32.0  # how fast the logits of an image shrink with its distance beyond `reach`
 MIN_SPREAD = 1e-3  # of a feature's standard deviation, as a share of the mean one: some never vary
-MAX_ITERATIONS = 300
+MAX_ITERATIONS, TOLERANCE = 300, 1e-3  # of logistic regression: a smaller tolerance changed no answer
 INVERSE_PENALTIES = (0.01, 0.1)  # of logistic regression: scikit-learn's C
 MAX_LOGISTIC = 300_000  # images x classes up to which logistic regression is tried: it takes seconds
 
@@ -91,13 +91,11 @@ def discriminant(features: np.ndarray, truth: np.ndarray) -> Head:
 def _logistic_with(inverse_penalty: float) -> Learn:
     def learn(features: np.ndarray, truth: np.ndarray) -> Head:
         values, mean, spread = standardised(features)
-        # The weights are combinations of the images: with fewer images than features, finding these is less work.
-        left, sizes, right = np.linalg.svd(values, full_matrices=False)
-        model = LogisticRegression(C=inverse_penalty, class_weight="balanced", max_iter=MAX_ITERATIONS)
+        model = LogisticRegression(C=inverse_penalty, class_weight="balanced", max_iter=MAX_ITERATIONS, tol=TOLERANCE)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # cross-validation judges what it has reached
-            model.fit(left * sizes, truth)
-        weights, bias = model.coef_ @ right, model.intercept_
+            model.fit(values, truth)
+        weights, bias = model.coef_, model.intercept_
         if len(weights) == 1:  # of two classes it gives the second one's weights
             weights, bias = np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
         return _head(weights, bias, mean, spread, features, truth)

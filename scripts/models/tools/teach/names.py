@@ -51,7 +51,7 @@ def _stated(path: Path) -> dict[str, dict[str, str]]:
         return {}
     except (UnicodeDecodeError, csv.Error) as error:
         raise CommandError(f"{path}: {error}: needed two columns, {CHINESE},{ENGLISH}, saved as UTF-8") from error
-    stated = {}
+    stated: dict[str, dict[str, str]] = {}
     for number, cells in enumerate(rows, 1):
         row = [cell.strip() for cell in cells]
         if not any(row) or (number == 1 and all(map(is_language, row)) and {*row} == {CHINESE, ENGLISH}):

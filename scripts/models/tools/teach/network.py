@@ -83,7 +83,7 @@ def _before_last_layer(result: ov.Node, path: Path) -> ov.Output:
     deeper = port
     while deeper.get_node().get_type_name() in PASSED:
         deeper = deeper.get_node().input_value(0)
-        if _width(deeper) == _width(port):
+        if _is_flat(deeper):
             port = deeper
     return port
 
@@ -101,10 +101,9 @@ def _is_constant(port: ov.Output) -> bool:
     return True
 
 
-def _width(port: ov.Output) -> int | None:
-    """Return the number of values of one image; None if it is not known."""
-    sides = list(port.get_partial_shape())[1:]
-    return int(np.prod([side.get_length() for side in sides])) if all(side.is_static for side in sides) else None
+def _is_flat(port: ov.Output) -> bool:
+    """Return whether `port` is [N, D], or [N, D, 1, 1]."""
+    return all(side.is_static and side.get_length() == 1 for side in list(port.get_partial_shape())[2:])
 
 
 def _flat(port: ov.Output) -> ov.Output:

@@ -99,7 +99,10 @@ def _learn(
     where: Sequence[Placement],
     started: float,
 ) -> Teaching:
-    group = duplicates.groups(np.stack([seen[one.digest].fingerprint for one in lesson.examples]))
+    everything = [seen[one.digest] for one in lesson.examples]
+    group = duplicates.groups(
+        np.stack([one.fingerprint for one in everything]), np.stack([one.features for one in everything])
+    )
     confused = duplicates.near_pairs(lesson.examples, group)
     learned_groups = {number for one, number in zip(lesson.examples, group.tolist(), strict=True) if not one.held_out}
     kept, skipped = [], []
@@ -113,9 +116,10 @@ def _learn(
     held_out = [one for one, _ in kept if one.held_out]
     values = np.stack([seen[one.digest].features for one in learned])
     truth = np.array([one.truth for one in learned])
-    taught = teach(values, truth, np.array([number for one, number in kept if not one.held_out]))
-    everything = [one.digest for one in (*learned, *held_out)]
-    scores = activate(taught.head.logits(np.stack([seen[digest].features for digest in everything])), SOFTMAX)
+    numbers = np.array([number for one, number in kept if not one.held_out])
+    taught = teach(values, truth, duplicates.learned_together(numbers, truth))
+    digests = [one.digest for one in (*learned, *held_out)]
+    scores = activate(taught.head.logits(np.stack([seen[digest].features for digest in digests])), SOFTMAX)
     about = _About(task, lesson, base, len(where), started)
     tested = scores[len(learned) :]
     return Teaching(
@@ -123,7 +127,7 @@ def _learn(
         taught=taught,
         learned=learned,
         held_out=held_out,
-        served=dict(zip(everything, scores, strict=True)),
+        served=dict(zip(digests, scores, strict=True)),
         cross_validated=_evaluation(about, learned, taught.scores, taught.unsure_below),
         tested=_evaluation(about, held_out, tested, taught.unsure_below) if held_out else None,
         near=[(one.name, other.name) for one, other in confused],
