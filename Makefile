@@ -27,9 +27,10 @@ PUBLISHED = --source "$(call option,SOURCE)" --revision "$(call option,REVISION)
 
 SERVERS = --hosts "$(call option,HOSTS)" --bundle "$(or $(call option,BUNDLE),bundle)" \
   --models "$(call option,SOURCE)" --join "$(call option,JOIN)" --gpu "$(or $(call option,GPU),auto)"
+LESSON = --images "$(call option,IMAGES)" --base "$(or $(call option,BASE),photos)" $(if $(call option,FORCE),--force)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate use wheelhouse base-image bundle bundle-verify k8s test test-unit test-gpu fuzz format lock version release photos bench bench-peers
+.PHONY: help up down status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate teach use wheelhouse base-image bundle bundle-verify k8s test test-unit test-gpu fuzz format lock version release photos bench bench-peers
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
@@ -86,6 +87,9 @@ model-verify: ## Check model folders as a starting worker does, without a networ
 
 evaluate: ## Measure a model's accuracy: NAME=..., IMAGES=DIR with a folder per class, or a CSV of file,label; OUT=DIR
 	@$(WANWU) evaluate $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)" --images "$(call option,IMAGES)" --out "$(call option,OUT)"
+
+teach: ## Make a model that knows your own classes: NAME=..., IMAGES=DIR with a folder per class; BASE=NAME (photos), FORCE=1
+	@$(WANWU) teach $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)" $(LESSON)
 
 use: ## Serve another model folder, without losing a request: NAME=..., INSTEAD_OF=... if several are served
 	@$(WANWU) use $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)" --instead-of "$(call option,INSTEAD_OF)"

@@ -22,7 +22,7 @@ from scripts.models import tools as model_tools
 from scripts.models.input_options import input_values
 from scripts.models.labels import file_faults as label_file_faults
 from scripts.models.labels import read_labels, retired_faults
-from scripts.models.options import AddModelOptions
+from scripts.models.options import AddModelOptions, TeachOptions
 from scripts.models.tools import PrepareTask
 
 NEW, OLD = ".new", ".old"  # suffixes of hidden folders next to the target: the new folder, the replaced one
@@ -79,7 +79,7 @@ def set_umask_and_signals() -> None:
         signal.signal(signum, lambda number, _: sys.exit(128 + number))
 
 
-def name_faults(options: AddModelOptions) -> list[str]:
+def name_faults(options: AddModelOptions | TeachOptions) -> list[str]:
     """Return the faults of the name and of the target folder."""
     try:
         model_store.check_name(options.name)
@@ -140,7 +140,7 @@ def staging_folder(target: Path) -> Iterator[Path]:
         folder.mkdir()
     except OSError as error:
         if folder.is_dir():
-            raise CommandError(f"{folder}: another model-add is adding this model: wait for it to end") from error
+            raise CommandError(f"{folder}: another command is making this model: wait for it to end") from error
         raise CommandError(f"{error.filename}: {error.strerror}: needed a writable folder: set MODELS=") from error
     with locked(folder):
         try:

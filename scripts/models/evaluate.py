@@ -5,10 +5,9 @@ The report is written to a draft folder, which replaces an earlier report at the
 
 import json
 import os
-import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from scripts.base.console import say
@@ -50,7 +49,8 @@ def evaluate(options: EvaluateOptions, cluster: Cluster) -> None:
         nvidia=bool(read_hardware().gpus),
     )
     with _draft(target) as draft:
-        _run(python, draft, EvaluateTask(model=entry.folder, images=images, on_gpus=on_gpus))
+        task = EvaluateTask(model=entry.folder, images=images, on_gpus=on_gpus)
+        model_tools.run_in_session(python, "evaluate", draft, task)
     display_path = target.relative_to(ROOT) if target.is_relative_to(ROOT) else target
     say(f"\nwritten: {display_path / PAGE}, {display_path / JSON}")
 
@@ -110,18 +110,3 @@ def _draft(target: Path) -> Iterator[Path]:
             draft.rename(destination)
     except OSError as error:
         raise CommandError(f"OUT: {target}: {error.strerror}: choose a writable folder with OUT=") from error
-
-
-def _run(python: Path, draft: Path, task: EvaluateTask) -> None:
-    """Run the tool and raise CommandError if it fails.
-
-    The tool has its own session, so that an interrupt does not reach it: any exception here kills its process group.
-    """
-    with model_tools.start(python, "evaluate", draft, task, start_new_session=True) as tool:
-        try:
-            tool.wait()
-        except BaseException:
-            with suppress(ProcessLookupError):
-                os.killpg(tool.pid, signal.SIGKILL)
-            raise
-    model_tools.require_success(tool.returncode)

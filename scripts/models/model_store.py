@@ -94,21 +94,21 @@ def entries(models: Path, cluster: Cluster) -> list[StoredModel]:
     return stored if known else [*stored, StoredModel(EMBEDDED.name, EMBEDDED)]
 
 
-def select(stored: Sequence[StoredModel], name: str) -> list[StoredModel]:
-    """Return the entries called `name`, or all for "". Raise CommandError if there is none."""
+def select(stored: Sequence[StoredModel], name: str, variable: str = "NAME") -> list[StoredModel]:
+    """Return the entries called `name`, the value of `variable`, or all for "". Raise CommandError if there is none."""
     matches = [entry for entry in stored if not name or name in entry.names]
     if not matches:
         known = ", ".join(sorted(set().union(*(entry.names for entry in stored))))
-        raise CommandError(f"NAME: found {name!r}, needed one of {known}")
+        raise CommandError(f"{variable}: found {name!r}, needed one of {known}")
     return matches
 
 
-def named(stored: Sequence[StoredModel], name: str) -> StoredModel:
+def named(stored: Sequence[StoredModel], name: str, variable: str = "NAME") -> StoredModel:
     """Return the entry whose folder is called `name`, else the first that is served under it.
 
     Raise CommandError if there is none.
     """
-    return sorted(select(stored, name), key=lambda entry: entry.name != name)[0]
+    return sorted(select(stored, name, variable), key=lambda entry: entry.name != name)[0]
 
 
 def read_summary(folder: Path) -> ModelSummary:

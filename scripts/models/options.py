@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from scripts.base.options import Flag
-from scripts.models.model_store import MODELS
+from scripts.models.model_store import EMBEDDED, MODELS
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,16 @@ class EvaluateOptions(ModelOptions):
     name: Annotated[str, Flag("the model's folder, or the name it is served under")] = ""
     images: Annotated[str, Flag("a folder for each class, or a CSV file", "PATH")] = ""
     out: Annotated[str, Flag("the report's folder (evaluation/NAME)", "DIR")] = ""
+
+
+@dataclass(frozen=True)
+class TeachOptions(ModelOptions):
+    """What to teach, to which model, and the name of the model that results."""
+
+    name: Annotated[str, Flag("the new model's name")] = ""
+    images: Annotated[str, Flag("a folder with a folder for each class", "DIR")] = ""
+    base: Annotated[str, Flag("the model that is taught, which stays as it is", "NAME")] = EMBEDDED.name
+    force: Annotated[bool, Flag("replace an existing model folder of this name")] = False
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image, ImageDraw
 
 from scripts.cluster.config import ROOT
 from tests.service import bare_environment, free_ports
@@ -39,9 +40,21 @@ def clone() -> Iterator[Path]:
         shutil.copy2(ROOT / name, folder / name)
     cluster = folder / "compose/cluster.toml"
     cluster.write_text(cluster.read_text().replace("8080", str(free_ports(3))))
+    _draw_parts(folder / "parts")
     yield folder
     _make_down(folder)
     shutil.rmtree(folder)
+
+
+def _draw_parts(folder: Path) -> None:
+    """Draw what `make teach` learns: a few images of two classes."""
+    for kind, name in enumerate(("螺母_nut", "螺栓_bolt")):
+        (folder / name).mkdir(parents=True)
+        for number in range(6):
+            image = Image.new("RGB", (64, 64), (10 * number, 128, 128))
+            draw, box = ImageDraw.Draw(image), (4 + number, 8, 40 + number, 44)
+            (draw.ellipse if kind else draw.rectangle)(box, fill=(250, 20 * number, 0))
+            image.save(folder / name / f"{number}.png")
 
 
 def test_the_commands_are_found() -> None:

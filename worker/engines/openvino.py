@@ -21,7 +21,10 @@ log = logging.getLogger(__name__)
 
 def open_network(task: Task) -> "OpenVinoEngine":
     """Open the network of `task`; raise ModelError if OpenVINO cannot read it."""
-    folder, options = task.folder, _options(task.precision, task.threads) | _cache_options(task.precision, task.cache)
+    folder, options = (
+        task.folder,
+        engine_options(task.precision, task.threads) | _cache_options(task.precision, task.cache),
+    )
     return OpenVinoEngine(task.network, folder.input, task.batch_sizes, options, folder.output.tensor)
 
 
@@ -104,7 +107,8 @@ def with_preprocessing(network: ov.Model, model_input: Input) -> ov.Model:
     return steps.build()
 
 
-def _options(precision: str, threads: int) -> dict[str, object]:
+def engine_options(precision: str, threads: int) -> dict[str, object]:
+    """Return the options with which a network of `precision` is compiled for `threads` threads."""
     # int8 is part of the graph (its quantisation steps); the rest of the graph runs in f32.
     return {
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",

@@ -5,6 +5,7 @@ needs only the standard library.
 """
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -42,6 +43,16 @@ class EvaluateTask:
     model: Path
     images: Path
     on_gpus: bool
+
+
+@dataclass(frozen=True)
+class TeachTask:
+    """Options of `teach`: the new model's name, the base's folder, the images, and a folder for their features."""
+
+    name: str
+    base: Path
+    images: Path
+    cache: Path
 
 
 @dataclass(frozen=True)
@@ -84,6 +95,21 @@ def run(python: Path, tool: str, folder: Path, options: "DataclassInstance", onl
             process.wait()
         except BaseException:
             process.kill()
+            raise
+    require_success(process.returncode)
+
+
+def run_in_session(python: Path, tool: str, folder: Path, options: "DataclassInstance") -> None:
+    """Run `tool`, which starts processes of its own, and raise CommandError if it fails.
+
+    It has its own session, so that an interrupt does not reach it: any exception here kills its process group.
+    """
+    with start(python, tool, folder, options, start_new_session=True) as process:
+        try:
+            process.wait()
+        except BaseException:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             raise
     require_success(process.returncode)
 

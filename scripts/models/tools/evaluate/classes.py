@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from scripts.cluster.config import ROOT
+from worker.contract.languages import BOTH
 from worker.models.labels import Labels
 from worker.models.scores import Output
 
@@ -28,6 +29,8 @@ class Classes:
         self._main = {int(index) for index in output.main}
         self._count = output.labels.count
         names = [(name, index) for lines in output.labels.names.values() for index, name in enumerate(lines)]
+        # A class folder may be called in two languages, as `make teach` takes it.
+        names += [(output.labels.name(index, BOTH), index) for index in range(output.labels.count)]
         # The first table with the name decides: "Cardigan" is a dog, "cardigan" is clothing.
         self._tables = [
             _table(names),

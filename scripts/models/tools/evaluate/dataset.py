@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from scripts.base.errors import CommandError
-from scripts.models.tools.evaluate.classes import Classes, UnknownClass
+from scripts.models.tools.evaluate.classes import UnknownClass
 from worker.contract.litter import is_litter
 from worker.decode import sniff
 
@@ -25,6 +26,13 @@ HEADERS = {
 }
 DELIMITERS = ",;\t"
 NO_CLASS = "in no class folder and without a label"
+
+
+class Classes(Protocol):
+    """Classes by name: `find` returns an index or raises UnknownClass, `synset` the synset in a file's name or ""."""
+
+    def find(self, name: str) -> int: ...
+    def synset(self, file_name: str) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -117,7 +125,7 @@ def _is_image(path: Path) -> bool:
 
 
 def _folder(source: Path, classes: Classes) -> Iterator[_Labelled]:
-    for entry in _visible(source.iterdir()):
+    for entry in visible(source.iterdir()):
         if entry.is_dir():
             yield from _class_folder(source, entry)
         else:
@@ -128,15 +136,16 @@ def _class_folder(source: Path, folder: Path) -> Iterator[_Labelled]:
     """Yield every file in `folder` and its subfolders."""
     faults: list[OSError] = []
     for parent, folders, files in os.walk(folder, onerror=faults.append):
-        folders[:] = [path.name for path in _visible(Path(parent, name) for name in folders)]
-        for path in _visible(Path(parent, name) for name in files):
+        folders[:] = [path.name for path in visible(Path(parent, name) for name in folders)]
+        for path in visible(Path(parent, name) for name in files):
             yield _Labelled(path, str(path.relative_to(source)), folder.name)
     for error in faults:
         name = os.path.relpath(error.filename, source)
         yield _Labelled(Path(error.filename), name, "", error.strerror or str(error))
 
 
-def _visible(paths: Iterator[Path]) -> list[Path]:
+def visible(paths: Iterator[Path]) -> list[Path]:
+    """Return those of `paths` that are neither hidden nor left by a file manager, sorted."""
     return sorted(path for path in paths if not path.name.startswith(".") and not is_litter(path.name))
 
 

@@ -134,11 +134,14 @@ def calibration_error(bins: tuple[Bin, ...]) -> float:
     return sum(each.images / total * abs(each.right - each.score) for each in bins)
 
 
-def unsure_below(scores: np.ndarray, right: np.ndarray) -> float | None:
-    """Return the score below which an answer is unsure, as RULE defines it; None if there is no such score."""
+def unsure_below(scores: np.ndarray, right: np.ndarray, target: float = TARGET_ACCURACY) -> float | None:
+    """Return the lowest score (two decimals) from which on `target` of the answers are right; None if there is none.
+
+    That is what RULE says for TARGET_ACCURACY.
+    """
     for threshold in np.arange(101) / 100:
         sure = right[scores >= threshold]
-        if len(sure) and sure.mean() >= TARGET_ACCURACY:
+        if len(sure) and sure.mean() >= target:
             return float(threshold)
     return None
 

@@ -165,7 +165,17 @@ def table(evaluation: Evaluation) -> str:
 def _lines(evaluation: Evaluation) -> Iterator[str]:
     yield printable(evaluation.heading)
     yield ""
-    yield aligned([(name, value, note and f"({note})") for name, value, note in summary(evaluation)])
+    yield notes(summary(evaluation))
+    yield from details(evaluation)
+
+
+def notes(rows: Iterable[tuple[str, str, str]]) -> str:
+    """Return `rows`, each with a name, a value and a note, as lines of text."""
+    return aligned([(name, value, note and f"({note})") for name, value, note in rows])
+
+
+def details(evaluation: Evaluation) -> Iterator[str]:
+    """Yield the lines on the classes, the mistakes and the files left out."""
     yield from _classes(evaluation)
     pairs = evaluation.metrics.confusions
     confused = [

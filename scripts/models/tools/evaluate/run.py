@@ -8,8 +8,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +43,8 @@ class Answer:
 
 
 Result = Answer | str  # or why there is no answer
+# In a process: send None on the connection once ready, then a result for every path received, with threads= and gpu=.
+Work = Callable[..., None]
 
 
 def placements(hardware: Hardware, folder: Path, on_gpus: bool) -> list[Placement]:
@@ -61,12 +65,20 @@ def placements(hardware: Hardware, folder: Path, on_gpus: bool) -> list[Placemen
 def answers(
     folder: Path, images: Sequence[Path], placements: Sequence[Placement], ready: Callable[[], None]
 ) -> Iterator[tuple[int, Result]]:
-    """Yield the position of every image with its result, in the order of completion.
+    """Yield the position of every image with its answer by the model `folder`, as `results` does."""
+    return results(partial(answer_all, path=folder), images, placements, ready)
 
-    Call `ready` once the first process has loaded the engine. Raise ModelError if a process cannot load it.
+
+def results(
+    work: Work, images: Sequence[Path], placements: Sequence[Placement], ready: Callable[[], None]
+) -> Iterator[tuple[int, Any]]:
+    """Yield the position of every image with its result by `work`, in the order of completion.
+
+    Call `ready` once the first process has loaded the engine. Raise ModelError if a process cannot load it. For an
+    image that ends its process, the result is a text that says why.
     """
     waiting, started = deque(range(len(images))), False
-    evaluators = [Evaluator(placement, folder) for placement in placements[: len(images)]]
+    evaluators = [Evaluator(placement, work) for placement in placements[: len(images)]]
     try:
         while waiting or any(evaluator.sent for evaluator in evaluators):
             wait([evaluator.connection for evaluator in evaluators], CHECK_INTERVAL_S)
@@ -82,7 +94,7 @@ def answers(
                         yield evaluator.sent.popleft(), evaluator.fault
                     waiting.extendleft(reversed(evaluator.sent))
                     evaluator.stop()
-                    evaluators[number] = Evaluator(evaluator.placement, folder)
+                    evaluators[number] = Evaluator(evaluator.placement, work)
                 elif evaluator.loaded:
                     while waiting and len(evaluator.sent) < QUEUE_LENGTH:
                         evaluator.send(waiting[0], images[waiting.popleft()])
@@ -92,9 +104,9 @@ def answers(
 
 
 class Evaluator:
-    """A process at `placement` that classifies images in the order in which they are sent."""
+    """A process at `placement` that does `work` on images in the order in which they are sent."""
 
-    def __init__(self, placement: Placement, folder: Path) -> None:
+    def __init__(self, placement: Placement, work: Work) -> None:
         self.placement = placement
         self.sent: deque[int] = deque()  # positions of images without an answer
         self.loaded = False
@@ -102,7 +114,7 @@ class Evaluator:
         self._timeout_s, self._last_answer_s = LOAD_TIMEOUT_S, time.monotonic()
         self.connection, child_connection = SPAWN.Pipe()
         self._process = IsolatedProcess(
-            placement, answer_all, child_connection, folder, len(placement.cpus), placement.gpu
+            placement, partial(work, threads=len(placement.cpus), gpu=placement.gpu), child_connection
         )
         child_connection.close()
 
@@ -114,7 +126,7 @@ class Evaluator:
         with suppress(OSError):  # the process has ended, which the next call of receive detects
             self.connection.send(path)
 
-    def receive(self) -> Iterator[tuple[int, Result]]:
+    def receive(self) -> Iterator[tuple[int, Any]]:
         """Yield the results that have arrived; set `loaded`, and set `fault` if the process has ended or hangs."""
         try:
             while self.connection.poll():

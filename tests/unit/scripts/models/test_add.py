@@ -89,7 +89,7 @@ def test_the_staging_folder_of_a_running_model_add_is_not_touched(models: Path) 
         assert markers(models) == {"mine": "first", ".next.new": "half"}
         with pytest.raises(CommandError) as caught, model_add.staging_folder(models / "next"):
             pass
-    assert caught.value.lines == (f"{folder}: another model-add is adding this model: wait for it to end",)
+    assert caught.value.lines == (f"{folder}: another command is making this model: wait for it to end",)
     assert markers(models) == {"mine": "first"}
 
 

@@ -1,0 +1,9 @@
+"""Teach a prepared network new classes from a folder of images, without torch.
+
+The images go through the network up to its last layer, whose values (the features) are learned by a new linear head;
+the head then takes the place of the last layer in the network's graph. Nothing heavy is imported here, because the
+processes that compute features import this package before they are pinned.
+"""
+
+REPORT = "teaching.json"  # in the model folder
+FORMAT = "wanwu teaching 1"  # its `format`

@@ -1,0 +1,159 @@
+"""Compute the features of images on all cores, and keep them in a file, so that no image is computed twice."""
+
+import fcntl
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from scripts.base.errors import CommandError
+from scripts.models.tools.evaluate.dataset import SkippedFile
+from scripts.models.tools.evaluate.progress import Progress
+from scripts.models.tools.evaluate.run import MAX_FILE_BYTES, results
+from scripts.models.tools.prepare.isolated import Placement
+from scripts.models.tools.teach.images import Example
+from worker.contract.errors import ServiceError
+from worker.decode import Bounds
+from worker.models.input import Infer, Input
+
+FINGERPRINT_SIDE = 16  # of the grid of grey levels whose differences are an image's fingerprint
+FINGERPRINT_BYTES = FINGERPRINT_SIDE**2 // 8
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An image as a network sees it: its features, float32 [D], and its fingerprint, uint8 [FINGERPRINT_BYTES]."""
+
+    features: np.ndarray
+    fingerprint: np.ndarray
+
+
+def see(
+    network: Path, model_input: Input, examples: Sequence[Example], cache: Path, placements: Sequence[Placement]
+) -> tuple[dict[str, Seen], list[SkippedFile]]:
+    """Return each image by its digest, and the images that cannot be decoded.
+
+    `network` computes the features; those that the file `cache` has are taken from there, others are added to it.
+    """
+    missing = {example.digest: example for example in examples}
+    skipped: list[SkippedFile] = []
+    with _opened(cache) as store:
+        seen = {digest: one for digest, one in store.read() if digest in missing}
+        todo = [example for digest, example in missing.items() if digest not in seen]
+        progress = Progress(len(todo)) if todo else None
+        work = partial(compute_all, network=network, model_input=model_input)
+        try:
+            for position, result in (
+                results(work, [one.path for one in todo], placements, progress.start) if progress else ()
+            ):
+                if progress:
+                    progress.advance()
+                if isinstance(result, str):
+                    skipped.append(SkippedFile(todo[position].name, result))
+                else:
+                    seen[todo[position].digest] = result
+                    store.add(todo[position].digest, result)
+        finally:
+            if progress:
+                progress.clear()
+    return seen, skipped
+
+
+def compute_all(images: Connection, network: Path, model_input: Input, threads: int, gpu: str) -> None:
+    """Send None once `network` is ready, then for every path received a Seen, or a text that says why there is none.
+
+    The engine is imported here because this process must be pinned first.
+    """
+    from scripts.models.tools.teach.network import open_network
+
+    infer = open_network(network, model_input, threads)
+    images.send(None)
+    while True:
+        images.send(_see(infer, model_input, images.recv()))
+
+
+def _see(infer: Infer, model_input: Input, path: Path) -> Seen | str:
+    try:
+        with path.open("rb") as file:
+            image = model_input.open(file.read(MAX_FILE_BYTES), Bounds())
+        (pixels,) = model_input.inputs(image)
+        features = infer(pixels[np.newaxis])[0]
+    except ServiceError as error:
+        return error.message
+    except OSError as error:
+        return error.strerror or str(error)
+    except Exception as error:  # an engine may raise anything, and the other images must still be seen
+        return " ".join(f"{type(error).__name__}: {error}".split())
+    if not np.isfinite(features).all():
+        return "the network returned features that are not finite numbers"
+    return Seen(features, fingerprint(pixels))
+
+
+def fingerprint(pixels: np.ndarray) -> np.ndarray:
+    """Return which grey levels of a coarse grid are above their left neighbour's, uint8 [FINGERPRINT_BYTES].
+
+    Copies of an image in other sizes and qualities differ in a few of the bits alone (N. Krawetz, "Kind of like that",
+    2013). `pixels` are uint8 [H, W, C].
+    """
+    grey = Image.fromarray(pixels.mean(axis=2).astype(np.uint8))
+    levels = np.asarray(grey.resize((FINGERPRINT_SIDE + 1, FINGERPRINT_SIDE), Image.Resampling.BOX), np.int16)
+    return np.packbits(np.diff(levels, axis=1) > 0)
+
+
+def cache_key(*parts: object) -> str:
+    """Return a name for the features of one network: they depend on all `parts`."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+
+
+class _Store:
+    """Records of a digest, a fingerprint and features, one after the other in a file.
+
+    The last one may be incomplete, if a process was killed while it wrote; a checksum tells which are whole.
+    """
+
+    def __init__(self, file: BinaryIO, width: int) -> None:
+        self._file = file
+        self._type = np.dtype(
+            [("digest", "S64"), ("sum", "S8"), ("fingerprint", "u1", FINGERPRINT_BYTES), ("features", "<f4", width)]
+        )
+
+    def read(self) -> Iterator[tuple[str, Seen]]:
+        """Yield every whole record; remove what is behind the last complete one."""
+        self._file.seek(0)
+        data = self._file.read()
+        count = len(data) // self._type.itemsize
+        self._file.truncate(count * self._type.itemsize)
+        for row in np.frombuffer(data, self._type, count):
+            seen = Seen(row["features"], row["fingerprint"])
+            if _checksum(seen) == row["sum"]:
+                yield row["digest"].decode(), seen
+
+    def add(self, digest: str, seen: Seen) -> None:
+        """Append a record."""
+        row = np.array([(digest, _checksum(seen), seen.fingerprint, seen.features)], self._type)
+        self._file.seek(0, 2)
+        self._file.write(row.tobytes())
+        self._file.flush()
+
+
+def _checksum(seen: Seen) -> bytes:
+    return hashlib.sha256(seen.features.tobytes() + seen.fingerprint.tobytes()).hexdigest()[:8].encode()
+
+
+@contextmanager
+def _opened(cache: Path) -> Iterator[_Store]:
+    """Yield the store in the file `cache`, whose suffix is the number of features; raise CommandError if in use."""
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    with cache.open("a+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CommandError(f"{cache.parent}: another command is teaching this model: wait for it to end") from None
+        yield _Store(file, int(cache.suffix[1:]))

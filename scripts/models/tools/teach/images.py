@@ -1,0 +1,130 @@
+"""Read a folder of images to teach: its classes, the split into images to learn from and held-out ones."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scripts.base.errors import CommandError
+from scripts.models.tools.evaluate import dataset
+from scripts.models.tools.evaluate.classes import UnknownClass
+from scripts.models.tools.evaluate.dataset import Dataset, SkippedFile
+from scripts.models.tools.evaluate.report import abbreviated, printable
+from scripts.models.tools.teach.names import LABELS_FILE, labels_of
+from worker.contract.files import sha256
+from worker.models.labels import Labels
+
+LEARNED = "train"  # the folder of what to learn from, if IMAGES has it beside one of HELD_OUT
+HELD_OUT = ("val", "valid", "validation", "test")
+MIN_CLASSES, MIN_IMAGES = 2, 2  # images of each class: one to learn from, another to check it on
+NEEDED = f"needed a folder for each class, with at least {MIN_IMAGES} images in each"
+
+
+@dataclass(frozen=True)
+class Example:
+    """An image of class `truth`; `name` is its path inside the folder, `digest` the sha256 of the file."""
+
+    path: Path
+    name: str
+    truth: int
+    digest: str
+    held_out: bool = False
+
+
+@dataclass
+class Lesson:
+    """What is taught: the labels of the classes, and their images; `skipped` are files that are left out, and why."""
+
+    labels: Labels
+    examples: list[Example]
+    skipped: list[SkippedFile] = field(default_factory=list)
+
+    def name(self, index: int) -> str:
+        """Return the label of class `index` in all languages."""
+        return self.labels.name(index, "both")
+
+    def keep(self, kept: Sequence[Example], skipped: Iterable[SkippedFile]) -> None:
+        """Leave out all images but `kept`, for the reasons `skipped`."""
+        self.examples = list(kept)
+        self.skipped = sorted([*self.skipped, *skipped], key=lambda one: one.file)
+
+
+class _NewClasses:
+    """Give each folder's name a class, in order of appearance, or only known ones."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.closed = False
+
+    def find(self, name: str) -> int:
+        if name not in self.names:
+            if self.closed:
+                raise UnknownClass(f"there is no such folder in {LEARNED}")
+            self.names.append(name)
+        return self.names.index(name)
+
+    def synset(self, file_name: str) -> str:
+        return ""
+
+
+def read(source: Path) -> Lesson:
+    """Return what the folder `source` teaches; raise CommandError if it is not enough, with a line for every fault."""
+    classes, held_out = _NewClasses(), list(_held_out(source))
+    parts = [(source / LEARNED, False), *((path, True) for path in held_out)] if held_out else [(source, False)]
+    examples: list[Example] = []
+    skipped: list[SkippedFile] = []
+    for path, is_held_out in parts:
+        data = dataset.read(path, classes)
+        classes.closed = True
+        prefix = f"{path.name}/" if held_out else ""
+        examples += _examples(data, prefix, is_held_out, skipped)
+        skipped += [SkippedFile(prefix + one.file, one.reason) for one in data.broken]
+        skipped += [SkippedFile(f"{prefix}{name or '.'}", f"{one.images} images: {one.reason}")
+                    for name, one in data.unknown.items()]  # fmt: skip
+    require_enough(source, classes.names, examples)
+    faults = _empty_folders(parts[0][0], classes.names)
+    labels, label_faults = labels_of(source, classes.names)
+    if faults := [*faults, *label_faults]:
+        raise CommandError(*faults)
+    return Lesson(labels, examples, skipped)
+
+
+def require_enough(source: Path, names: Sequence[str], examples: Sequence[Example]) -> None:
+    """Raise CommandError unless there are MIN_CLASSES classes, and MIN_IMAGES images to learn of each."""
+    if len(names) < MIN_CLASSES:
+        found = f"only the class {printable(names[0])}" if names else "no folder with images"
+        also = f"; {LABELS_FILE} may name them" if names else ""
+        raise CommandError(f"IMAGES: {source}: found {found}, {NEEDED}, and at least {MIN_CLASSES} classes{also}")
+    counts = [0] * len(names)
+    for example in examples:
+        counts[example.truth] += not example.held_out
+    few = [f"{name} ({count})" for name, count in zip(names, counts, strict=True) if count < MIN_IMAGES]
+    if few:
+        raise CommandError(
+            f"IMAGES: {source}: found too few different images that can be read in {abbreviated(few)}, needed at least "
+            f"{MIN_IMAGES} in each class: add images, or remove the folder"
+        )
+
+
+def _held_out(source: Path) -> Iterator[Path]:
+    """Yield the folders of held-out images if `source` is split: LEARNED and some of HELD_OUT, with classes inside."""
+    folders = {path.name: path for path in source.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    known = folders.keys() <= {LEARNED, *HELD_OUT} and len(folders) > 1 and LEARNED in folders
+    if known and all(any(inner.is_dir() for inner in path.iterdir()) for path in folders.values()):
+        yield from (folders[name] for name in HELD_OUT if name in folders)
+
+
+def _examples(data: Dataset, prefix: str, held_out: bool, skipped: list[SkippedFile]) -> Iterator[Example]:
+    """Yield the images of `data`; add to `skipped` those that cannot be read."""
+    for image in data.images:
+        try:
+            yield Example(image.path, prefix + image.name, image.truth, sha256(image.path), held_out)
+        except OSError as error:
+            skipped.append(SkippedFile(prefix + image.name, error.strerror or str(error)))
+
+
+def _empty_folders(source: Path, names: Sequence[str]) -> list[str]:
+    """Return a fault for the folders in `source` that have no images."""
+    folders = {path.name for path in dataset.visible(source.iterdir()) if path.is_dir()}
+    if empty := sorted(folders - {*names}):
+        return [f"IMAGES: {source}: found no image in {abbreviated(empty)}, {NEEDED}: add images, or remove the folder"]
+    return []

@@ -1,0 +1,166 @@
+"""`make teach` on a small int8 network and drawn images, without torch, and what it made served by a worker."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from scripts.cluster.config import ROOT
+from tests.folders import openvino_folder, small_network
+from tests.local.worker_harness import running
+from tests.service import bare_environment
+from worker.models.folder import read_folder
+
+COLOURS = {"红_red": (190, 60, 60), "绿_green": (60, 190, 60), "蓝_blue": (60, 60, 190)}
+LEARNED, HELD_OUT = 12, 4  # images of each class
+TABLE = ("cross-validated", "held out", "method", "unsure below", "unsure")
+
+
+def draw(path: Path, seed: int, colour: tuple[int, int, int]) -> None:
+    """Write an image of coarse noise around `colour`."""
+    noise = np.random.default_rng(seed).normal(0, 25, (5, 6, 3)) + np.array(colour)
+    image = Image.fromarray(np.clip(noise, 0, 255).astype(np.uint8)).resize((48, 40), Image.Resampling.BICUBIC)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for each class, split; a broken image, and one in two classes."""
+    home, seed = tmp_path_factory.mktemp("images"), 0
+    for name, colour in COLOURS.items():
+        for part, count in (("train", LEARNED), ("val", HELD_OUT)):
+            for number in range(count):
+                seed += 1
+                draw(home / part / name / f"{number}.png", seed, colour)
+    (home / "train/红_red/broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    for name in ("红_red", "蓝_blue"):
+        draw(home / "train" / name / "both.png", 999, (120, 60, 120))
+    return home
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models")
+    openvino_folder(path / "small", network=small_network(), precision="int8", name="small")
+    return path
+
+
+@pytest.fixture(scope="module")
+def no_torch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for PYTHONPATH in which importing torch ends the process, in whichever process that happens."""
+    path = tmp_path_factory.mktemp("no-torch")
+    (path / "torch.py").write_text("import os\nos.write(2, b'torch was imported')\nos._exit(99)\n")
+    return path
+
+
+def teach(models: Path, no_torch: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    words = ["make", "--no-print-directory", "teach", f"MODELS={models}", "BASE=small", *arguments]
+    environ = bare_environment() | {"PYTHONPATH": str(no_torch)}
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, env=environ)
+
+
+@pytest.fixture(scope="module")
+def taught(models: Path, images: Path, no_torch: Path) -> subprocess.CompletedProcess[str]:
+    done = teach(models, no_torch, "NAME=colours", f"IMAGES={images}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def test_torch_would_have_been_noticed(no_torch: Path) -> None:
+    command = [sys.executable, "-c", "import torch"]
+    assert subprocess.run(command, env=os.environ | {"PYTHONPATH": str(no_torch)}, capture_output=True).returncode == 99
+
+
+def test_the_report_says_how_good_it_is_and_what_was_left_out(
+    taught: subprocess.CompletedProcess[str], models: Path
+) -> None:
+    said = taught.stdout.splitlines()
+    assert taught.stderr == ""
+    assert f"colours: 3 classes taught to small (openvino int8) with {3 * LEARNED} images" in taught.stdout
+    assert [line.split("  ")[0] for line in said if line.startswith(TABLE)] == [*TABLE]
+    assert "broken images, left out (3)" in said
+    assert any("train/红_red/broken.png: " in line for line in said)
+    both = "the same image is in two classes: train/红_red/both.png and train/蓝_blue/both.png: remove one"
+    assert {f"   train/{name}/both.png: {both}" for name in ("红_red", "蓝_blue")} <= {*said}
+    report = json.loads((models / "colours/teaching.json").read_text())
+    assert report["held_out"]["accuracy"] == 1
+    assert report["cross_validated"]["images"]["evaluated"] == 3 * LEARNED
+    assert report["held_out"]["images"]["evaluated"] == 3 * HELD_OUT
+
+
+def test_the_folder_is_verified_and_complete(taught: subprocess.CompletedProcess[str], models: Path) -> None:
+    folder = read_folder(models / "colours")
+    assert folder.output.labels.names == {"zh": ("红", "绿", "蓝"), "en": ("red", "green", "blue")}
+    assert (folder.loader, folder.engine.name, folder.engine.precision) == ("openvino", "openvino", "int8")
+    assert len(folder.golden) == len(COLOURS)
+    listed = subprocess.run(
+        ["make", "models", f"MODELS={models}"], cwd=ROOT, capture_output=True, text=True, env=bare_environment()
+    )
+    assert [line.split()[-1] for line in listed.stdout.splitlines() if line.startswith("colours ")] == ["yes"]
+
+
+def test_a_worker_answers_every_image_as_the_report_says(
+    taught: subprocess.CompletedProcess[str], models: Path, images: Path, tmp_path: Path
+) -> None:
+    report = json.loads((models / "colours/teaching.json").read_text())
+    with running(models / "colours", tmp_path / "log", MODEL="colours") as worker:
+        stranger = worker.predict(_stranger(tmp_path)).json
+        for answer in report["answers"]:
+            best = worker.predict((images / answer["file"]).read_bytes()).json["predictions"][0]
+            assert best["index"] == answer["answered"], answer
+            assert best["score"] == pytest.approx(answer["score"], abs=1e-3)
+    assert len(report["answers"]) == 3 * (LEARNED + HELD_OUT)
+    assert stranger["confident"] is False
+
+
+def _stranger(folder: Path) -> bytes:
+    """Return an image unlike all that was taught."""
+    draw(folder / "stranger.png", 1234, (250, 250, 250))
+    return (folder / "stranger.png").read_bytes()
+
+
+def test_a_second_run_computes_no_features_again_and_gives_the_same_network(
+    taught: subprocess.CompletedProcess[str], models: Path, images: Path, no_torch: Path
+) -> None:
+    (cache,) = (path for path in (models / ".features").iterdir() if path.stat().st_size)
+    before = cache.read_bytes()
+    cache.write_bytes(before[:-10])  # as a killed process leaves it
+    done = teach(models, no_torch, "NAME=again", f"IMAGES={images}")
+    assert done.returncode == 0, done.stderr
+    assert len(cache.read_bytes()) == len(before)
+    assert "1/2 images" not in taught.stdout
+    assert [line for line in done.stdout.splitlines() if "/2 images" in line]  # the broken one, and that cut off
+    networks = [(models / name / "model.bin").read_bytes() for name in ("colours", "again")]
+    assert networks[0] == networks[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["NAME=x"], "IMAGES: found nothing: needed a folder with a folder of images for each class"),
+        (["NAME=x", "IMAGES=/no/such"], "IMAGES: /no/such: no such folder: needed a folder with a folder of images"),
+        (["NAME=colours", "IMAGES={images}"], "colours: exists already: choose another NAME=, or set FORCE=1"),
+        (["NAME=x", "IMAGES={images}", "BASE=none"], "BASE: found 'none', needed one of"),
+        (["NAME=x", "IMAGES={images}/train/红_red"], "found no folder with images, needed a folder for each class"),
+    ],
+)
+def test_what_cannot_be_taught_is_refused_and_nothing_is_left(
+    taught: subprocess.CompletedProcess[str],
+    models: Path,
+    images: Path,
+    no_torch: Path,
+    arguments: list[str],
+    said: str,
+) -> None:
+    before = sorted(models.iterdir())
+    done = teach(models, no_torch, *(argument.format(images=images) for argument in arguments))
+    assert done.returncode != 0
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert sorted(models.iterdir()) == before
