@@ -18,6 +18,7 @@ SCRIPTS = (
     "runtimes",
     "models",
     "bundle",
+    "client",
     "bench",
     "commands",
     "__main__",

@@ -8,14 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scripts.base.errors import CommandError
+from scripts.base.image_files import SUFFIXES
 from scripts.models.tools.evaluate.classes import Classes, UnknownClass
 from worker.contract.litter import is_litter
 from worker.decode import sniff
 
-SUFFIXES = {
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif"),
-    *(".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"),
-}
 SIGNATURE_BYTES = 32  # enough to recognise an image's format
 FILE, LABEL = "file", "label"
 # Accepted names of the two columns.
