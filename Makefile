@@ -29,7 +29,7 @@ SERVERS = --hosts "$(call option,HOSTS)" --bundle "$(or $(call option,BUNDLE),bu
   --models "$(call option,SOURCE)" --join "$(call option,JOIN)" --gpu "$(or $(call option,GPU),auto)"
 CLASSIFY = --images "$(call option,IMAGES)" --out "$(call option,OUT)" --top-k "$(or $(call option,TOP_K),1)" \
   --threshold "$(call option,THRESHOLD)" --labels "$(call option,LABELS)" --model "$(call option,MODEL)" \
-  --candidate-labels "$(call option,CANDIDATE_LABELS)" --url "$(call option,URL)" \
+  --candidates "$(call option,CANDIDATES)" --url "$(call option,URL)" \
   --wait "$(or $(call option,WAIT),120)" $(if $(call option,RETRY),--retry) $(if $(call option,WATCH),--watch)
 
 .DEFAULT_GOAL := help

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 from scripts.base.console import say
@@ -46,7 +47,8 @@ def build(out: Path) -> Path:
                 wheel.writestr(_entry(name), data)
         new.replace(path)
     except OSError as error:
-        new.unlink(missing_ok=True)
+        with suppress(OSError):
+            new.unlink()
         raise CommandError(f"{out}: found {error.strerror}, needed a folder to write into: correct OUT=") from error
     say(f"wrote {path}; install it with: pip install {path}")
     return path

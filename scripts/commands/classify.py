@@ -22,7 +22,7 @@ class Options:
     top_k: Annotated[int, Flag("how many classes of each image", "N")] = 1
     threshold: Annotated[str, Flag("only classes with at least this score", "SCORE")] = ""
     labels: Annotated[str, Flag("the language of the labels, or both Chinese and English", "LANGUAGE")] = ""
-    candidate_labels: Annotated[str, Flag("of a zero-shot model: labels with commas between", "LABELS")] = ""
+    candidates: Annotated[str, Flag("of a zero-shot model: labels with commas between", "LABELS")] = ""
     model: Annotated[str, Flag("which model, where several are served (default: the first)", "NAME")] = ""
     url: Annotated[str, Flag("the service (default: on this machine, at the port of the cluster file)", "URL")] = ""
     wait: Annotated[int, Flag("seconds to wait for a service that is busy or away", "SECONDS")] = WAIT_S
@@ -54,7 +54,7 @@ def _parameters(options: Options) -> Parameters:
         threshold = float(options.threshold) if options.threshold else None
     except ValueError as error:
         raise CommandError(f"THRESHOLD: found {options.threshold!r}, needed a score such as 0.5: correct it") from error
-    candidates = [label.strip() for label in options.candidate_labels.split(",") if label.strip()]
+    candidates = [label.strip() for label in options.candidates.split(",") if label.strip()]
     return Parameters(
         model=options.model or None,
         top_k=options.top_k,

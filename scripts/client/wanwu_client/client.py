@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 # The service goes by the bytes; declared as an image, a text is refused as one instead of being read as JSON.
 HEADERS = {"Content-Type": "image/x-unknown", "Accept": "application/json"}
+MIN_RETRY_S = 0.1  # also if Retry-After says 0
 ImageT = TypeVar("ImageT", bound=Image)
 
 
@@ -138,7 +139,7 @@ class Client:
                 return read_answer(self._post(image, f"{self.url}/predict{query}"))
             except (QueueFullError, NotReadyError) as error:
                 reason: WanwuError = error
-                wait_s = error.retry_after_s or DEFAULT_RETRY_S
+                wait_s = max(error.retry_after_s or 0.0, MIN_RETRY_S)
             except UnreachableError as error:
                 if not broken and not isinstance(error, NoAnswerError):
                     broken = True  # a kept connection may have been closed just as this request left
