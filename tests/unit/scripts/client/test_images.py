@@ -19,8 +19,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path = os.path.join(os.fsencode(tmp_path), b"in", name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         Path(os.fsdecode(path)).write_bytes(b"")
-    for name, data in {"noext": PNG, "README": b"text", ".DS_Store": b"", "x.webp.part": b"RIFFxxxxWAVE"}.items():
-        (tmp_path / "in" / name).write_bytes(data)
+    for text, data in {"noext": PNG, "README": b"text", ".DS_Store": b"", "x.webp.part": b"RIFFxxxxWAVE"}.items():
+        (tmp_path / "in" / text).write_bytes(data)
     (tmp_path / "in/@eaDir").mkdir()
     (tmp_path / "in/@eaDir/thumb.jpg").touch()
     os.mkfifo(tmp_path / "in/pipe.jpg")

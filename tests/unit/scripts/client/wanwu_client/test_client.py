@@ -147,9 +147,9 @@ def test_something_else_at_the_address_is_said(answer: Response) -> None:
 
 
 def test_many_images_are_answered_in_order_and_a_failure_ends_none(tmp_path: Path) -> None:
-    images = [b"%d" % number for number in range(50)]
-    found = list(client(GOOD)[0].classify_many([*images, tmp_path / "gone.jpg", b"last"], at_once=4))
-    assert [outcome.image for outcome in found] == [*images, tmp_path / "gone.jpg", b"last"]
+    images: list[bytes | Path] = [*(b"%d" % number for number in range(50)), tmp_path / "gone.jpg", b"last"]
+    found = list(client(GOOD)[0].classify_many(images, at_once=4))
+    assert [outcome.image for outcome in found] == images
     assert [outcome.answer is None for outcome in found] == [False] * 50 + [True, False]
     assert isinstance(found[50].error, UnreadableError)
 
