@@ -75,10 +75,11 @@ class Run:
         if self.results:
             answered, failed = self.results.answered, self.results.failed
             where, again = f" in {self.results.path}", "; RETRY=1 sends the failed ones again"
+        counted = f"{answered} image{'' if answered == 1 else 's'} answered"
         if failed:
-            raise CommandError(f"{answered} images answered, {failed} failed{where}{again}")
+            raise CommandError(f"{counted}, {failed} failed{where}{again}")
         if self.results:
-            say(f"{answered} images answered{where}")
+            say(f"{counted}{where}")
 
     def _record(self, outcome: Outcome[str]) -> None:
         name, error = outcome.image, outcome.error

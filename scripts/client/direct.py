@@ -7,7 +7,7 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import SplitResult, urlsplit
 
 from scripts.client.wanwu_client import NoAnswerError, Response, UnreachableError
-from scripts.client.wanwu_client.uploads import BLOCK_BYTES, Body
+from scripts.client.wanwu_client.uploads import BLOCK_BYTES, Body, FileBody
 
 
 class DirectTransport:
@@ -54,10 +54,24 @@ class DirectTransport:
         return connection
 
 
+class _WatchedBody:
+    """A file that is sent until the service answers: one that it refuses by its length is not sent to the end."""
+
+    def __init__(self, body: FileBody, connection: HTTPConnection) -> None:
+        self._body, self._connection = body, connection
+
+    def read(self, size: int) -> bytes:
+        if select.select([self._connection.sock], [], [], 0)[0]:
+            raise BrokenPipeError
+        return self._body.read(size)
+
+
 def _request(connection: HTTPConnection, method: str, path: str, body: Body | None, headers: Mapping[str, str]) -> None:
     """Send the request; a service that refuses a body before it has all of it has answered nevertheless."""
+    # What can be read of an encrypted connection need not be an answer.
+    watched = isinstance(body, FileBody) and not isinstance(connection, HTTPSConnection)
     try:
-        connection.request(method, path, body, dict(headers))
+        connection.request(method, path, _WatchedBody(body, connection) if watched else body, dict(headers))  # type: ignore[arg-type]
     except (BrokenPipeError, ConnectionResetError):
         if connection.sock is None:
             raise

@@ -165,6 +165,18 @@ def test_files_globs_and_a_list_are_printed_without_out(gateway: Gateway, folder
     assert f"!! {folder}/gone.png: unreadable: found a file that cannot be read (No such file" in errors
 
 
+def test_a_huge_file_is_refused_and_the_run_goes_on(gateway: Gateway, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.png").write_bytes(RED)
+    with (tmp_path / "in/huge.jpg").open("wb") as file:
+        file.truncate(5 << 30)  # sparse
+    (tmp_path / "in/z.png").write_bytes(BLUE)
+    out = tmp_path / "r.csv"
+    status, _, errors = classify(gateway, "--images", tmp_path / "in", "--out", out)
+    assert (status, [row["error"] or row["label"] for row in rows(out)]) == (1, ["猫 cat", "body_too_large", "茶 tea"])
+    assert "huge.jpg: body_too_large: found a request larger than 32 MB, needed at most 32 MB" in errors
+
+
 def test_no_image_stays_in_memory(gateway: Gateway, tmp_path: Path) -> None:
     """12 images of 12 MB: a command that kept them would hold 144 MB."""
     many(tmp_path / "in", 12, images.encoded(images.photo((2000, 2000)), "BMP"))
