@@ -28,9 +28,13 @@ PUBLISHED = --source "$(call option,SOURCE)" --revision "$(call option,REVISION)
 SERVERS = --hosts "$(call option,HOSTS)" --bundle "$(or $(call option,BUNDLE),bundle)" \
   --models "$(call option,SOURCE)" --join "$(call option,JOIN)" --gpu "$(or $(call option,GPU),auto)"
 LESSON = --images "$(call option,IMAGES)" --base "$(or $(call option,BASE),photos)" $(if $(call option,FORCE),--force)
+CLASSIFY = --images "$(call option,IMAGES)" --out "$(call option,OUT)" --top-k "$(or $(call option,TOP_K),1)" \
+  --threshold "$(call option,THRESHOLD)" --labels "$(call option,LABELS)" --model "$(call option,MODEL)" \
+  --candidates "$(call option,CANDIDATES)" --url "$(call option,URL)" \
+  --wait "$(or $(call option,WAIT),120)" $(if $(call option,RETRY),--retry) $(if $(call option,WATCH),--watch)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate teach use wheelhouse base-image bundle bundle-verify k8s test test-unit test-gpu fuzz format lock version release photos bench bench-peers
+.PHONY: help up down status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate teach use classify client-wheel wheelhouse base-image bundle bundle-verify k8s test test-unit test-gpu fuzz format lock version release photos bench bench-peers
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
@@ -93,6 +97,13 @@ teach: ## Make a model that knows your own classes: NAME=..., IMAGES=DIR with a 
 
 use: ## Serve another model folder, without losing a request: NAME=..., INSTEAD_OF=... if several are served
 	@$(WANWU) use $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)" --instead-of "$(call option,INSTEAD_OF)"
+
+##@ Clients
+classify: ## Classify images with the running service: IMAGES=DIR, OUT=results.csv, .json or .jsonl, WATCH=1, more in the README
+	@$(WANWU) classify $(SERVICE) $(CLASSIFY)
+
+client-wheel: ## Write the Python client as a wheel, without a network; OUT=DIR (dist)
+	@$(WANWU) client-wheel $(SERVICE) --out "$(or $(call option,OUT),dist)"
 
 ##@ Containers
 wheelhouse: ## Download the wheels that the images are built from, so that a build needs no package index

@@ -23,3 +23,8 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(
         "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
+
+
+def printable(text: str) -> str:
+    """Return `text` with control and other unprintable characters escaped: file names may contain any byte."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

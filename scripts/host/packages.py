@@ -15,6 +15,7 @@ LOAD_GENERATOR = {"wrk": "wrk"}
 TEST_TOOLS = {
     "chromium": "chromium", "chromedriver": "chromium-driver", "shellcheck": "shellcheck", "debootstrap": "debootstrap",
     "ssh": "openssh-client", "mkfs.ext4": "e2fsprogs", "mkfs.xfs": "xfsprogs", "ip": "iproute2",
+    "node": "nodejs",
 }  # fmt: skip
 LOCK_ERROR = "Could not get lock "  # apt's words; the lock's path and its holder follow
 LOCK_TIMEOUT_S = 600  # an upgrade in the background may take minutes

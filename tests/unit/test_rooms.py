@@ -1,6 +1,7 @@
 """The layout: rooms import what stands above them in these lists, and nothing else; a runtime imports no other."""
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ SCRIPTS = (
     "runtimes",
     "models",
     "bundle",
+    "client",
     "bench",
     "commands",
     "__main__",
@@ -86,6 +88,18 @@ def test_scripts_import_nothing_of_the_worker_but_its_contract() -> None:
 @pytest.mark.parametrize("part", ["worker", "nginx/gate"])
 def test_the_worker_and_the_gate_import_nothing_of_scripts(part: str) -> None:
     assert [name for path in modules(part) for name in imported(path) if name.startswith("scripts")] == []
+
+
+def test_the_client_package_needs_requests_alone_and_that_in_one_module() -> None:
+    needed = {
+        path.stem: {name.partition(".")[0] for name in imported(path)} - sys.stdlib_module_names
+        for path in modules("scripts/client/wanwu_client")
+    }
+    # The client names the type of a session, for type checkers alone.
+    assert {stem: names for stem, names in needed.items() if names} == {
+        "client": {"requests"},
+        "requests_transport": {"requests"},
+    }
 
 
 def test_every_room_has_a_short_readme() -> None:

@@ -12,7 +12,8 @@ import pytest
 from scripts import commands
 from scripts.cluster.config import ROOT
 
-OWN_TOOLS = ("scripts.bench", "scripts.models.tools.")  # run in environments of their own
+# Run in environments of their own.
+OWN_TOOLS = ("scripts.bench", "scripts.models.tools.", "scripts.client.wanwu_client.requests_transport")
 VENDORED = "scripts._vendor."  # known by their own names, not by this one
 
 

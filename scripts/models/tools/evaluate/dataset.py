@@ -9,14 +9,11 @@ from pathlib import Path
 from typing import Protocol
 
 from scripts.base.errors import CommandError
+from scripts.base.image_files import SUFFIXES
 from scripts.models.tools.evaluate.classes import UnknownClass
 from worker.contract.litter import is_litter
 from worker.decode import sniff
 
-SUFFIXES = {
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif"),
-    *(".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"),
-}
 SIGNATURE_BYTES = 32  # enough to recognise an image's format
 FILE, LABEL = "file", "label"
 # Accepted names of the two columns.

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.base.console import step
+from scripts.base.console import printable, step
 from scripts.base.errors import CommandError
+from scripts.base.progress import Progress
 from scripts.cluster.hardware import read_hardware
 from scripts.models.tools.evaluate import dataset
 from scripts.models.tools.evaluate.classes import Classes
 from scripts.models.tools.evaluate.dataset import Dataset, Image, SkippedFile
 from scripts.models.tools.evaluate.metrics import Metrics, compute_metrics
-from scripts.models.tools.evaluate.progress import Progress
-from scripts.models.tools.evaluate.report import Evaluation, Mistake, abbreviated, count_images, printable
+from scripts.models.tools.evaluate.report import Evaluation, Mistake, abbreviated, count_images
 from scripts.models.tools.evaluate.run import Answer, answers, placements
 from scripts.models.tools.prepare.isolated import Placement
 from worker.contract.languages import BOTH

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 
+from scripts.base.console import printable
 from scripts.models.tools.evaluate.metrics import BINS, Bin, confusion_matrix
 from scripts.models.tools.evaluate.report import (
     MAX_CLASSES,
     Evaluation,
     Mistake,
     percent,
-    printable,
     skipped,
     summary,
 )

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from scripts.base.console import aligned
+from scripts.base.console import aligned, printable
 from scripts.models.tools.evaluate import FORMAT
 from scripts.models.tools.evaluate.dataset import SkippedFile, UnknownName
 from scripts.models.tools.evaluate.metrics import BINS, RULE, TOP, ClassMetrics, Metrics
@@ -77,11 +77,6 @@ def count_images(images: int) -> str:
 def percent(value: float | None) -> str:
     """Return `value` in percent, a dash for None."""
     return "-" if value is None else f"{value:.1%}"
-
-
-def printable(text: str) -> str:
-    """Return `text` with control and other unprintable characters escaped: file names may contain any byte."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def summary(evaluation: Evaluation) -> list[tuple[str, str, str]]:

@@ -8,12 +8,10 @@ from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import numpy as np
-import pytest
 
 from scripts.models.tools.evaluate.dataset import SkippedFile, UnknownName
 from scripts.models.tools.evaluate.metrics import RULE, Metrics, compute_metrics
 from scripts.models.tools.evaluate.page import page
-from scripts.models.tools.evaluate.progress import Progress
 from scripts.models.tools.evaluate.report import Evaluation, Mistake, table, to_json
 from worker.models.labels import Labels
 
@@ -170,31 +168,3 @@ def test_missing_metrics_are_explained() -> None:
     lines = table(evaluation(3, no_probabilities)).splitlines()
     assert "calibration error  -      (the scores are not probabilities)" in lines
     assert "Calibration</h2>" not in page(evaluation(3, no_probabilities), ["", ""])
-
-
-def test_progress_is_a_line_for_each_tenth_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    progress = Progress(25)
-    for _ in range(25):
-        progress.advance()
-    progress.clear()
-    output = capsys.readouterr()
-    assert [line.split(" images, ")[0] for line in output.out.splitlines()] == [
-        f"   {done}/25" for done in (3, 5, 8, 10, 13, 15, 18, 20, 23, 25)
-    ]
-    assert re.fullmatch(r"   25/25 images, [0-9.]+ images/s, 0:00 left", output.out.splitlines()[-1])
-    assert output.err == ""
-
-
-def test_progress_is_one_line_on_a_terminal(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    progress = Progress(2)
-    progress.advance()
-    progress.advance()
-    progress.clear()
-    output = capsys.readouterr()
-    assert output.out == ""
-    assert output.err.startswith("\r\033[K   1/2 images, ")
-    assert "\n" not in output.err
-    assert output.err.endswith("\r\033[K")

@@ -1,4 +1,4 @@
-"""Show the progress of an evaluation: one line, rewritten in place, on a terminal; several lines elsewhere."""
+"""Show the progress through many images: one line, rewritten in place, on a terminal; several lines elsewhere."""
 
 import sys
 import time
