@@ -1,4 +1,4 @@
-"""The WSGI application in front of Flask's: it answers `POST /predict` itself, which saves Flask's cost per request."""
+"""The WSGI application in front of Flask's: it answers `POST /predict` itself, without Flask's cost for a request."""
 
 from collections.abc import Iterable
 from contextlib import ExitStack
