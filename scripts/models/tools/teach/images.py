@@ -9,13 +9,14 @@ from scripts.models.tools.evaluate import dataset
 from scripts.models.tools.evaluate.classes import UnknownClass
 from scripts.models.tools.evaluate.dataset import Dataset, SkippedFile
 from scripts.models.tools.evaluate.report import abbreviated, printable
-from scripts.models.tools.teach.names import LABELS_FILE, labels_of
+from scripts.models.tools.teach.names import labels_of
 from worker.contract.files import sha256
 from worker.models.labels import Labels
 
 LEARNED = "train"  # the folder of what to learn from, if IMAGES has it beside one of HELD_OUT
 HELD_OUT = ("val", "valid", "validation", "test")
 MIN_CLASSES, MIN_IMAGES = 2, 2  # images of each class: one to learn from, another to check it on
+MAX_NAMED = 10  # files in an error's message
 NEEDED = f"needed a folder for each class, with at least {MIN_IMAGES} images in each"
 
 
@@ -80,7 +81,7 @@ def read(source: Path) -> Lesson:
         skipped += [SkippedFile(prefix + one.file, one.reason) for one in data.broken]
         skipped += [SkippedFile(f"{prefix}{name or '.'}", f"{one.images} images: {one.reason}")
                     for name, one in data.unknown.items()]  # fmt: skip
-    require_enough(source, classes.names, examples)
+    require_enough(source, classes.names, examples, skipped)
     faults = _empty_folders(parts[0][0], classes.names)
     labels, label_faults = labels_of(source, classes.names)
     if faults := [*faults, *label_faults]:
@@ -88,12 +89,16 @@ def read(source: Path) -> Lesson:
     return Lesson(labels, examples, skipped)
 
 
-def require_enough(source: Path, names: Sequence[str], examples: Sequence[Example]) -> None:
-    """Raise CommandError unless there are MIN_CLASSES classes, and MIN_IMAGES images to learn of each."""
+def require_enough(
+    source: Path, names: Sequence[str], examples: Sequence[Example], skipped: Sequence[SkippedFile] = ()
+) -> None:
+    """Raise CommandError unless there are MIN_CLASSES classes, and MIN_IMAGES images to learn of each.
+
+    It also names the first of the files that were `skipped`.
+    """
     if len(names) < MIN_CLASSES:
         found = f"only the class {printable(names[0])}" if names else "no folder with images"
-        also = f"; {LABELS_FILE} may name them" if names else ""
-        raise CommandError(f"IMAGES: {source}: found {found}, {NEEDED}, and at least {MIN_CLASSES} classes{also}")
+        raise CommandError(f"IMAGES: {source}: found {found}, {NEEDED}, and at least {MIN_CLASSES} classes")
     counts = [0] * len(names)
     for example in examples:
         counts[example.truth] += not example.held_out
@@ -101,7 +106,8 @@ def require_enough(source: Path, names: Sequence[str], examples: Sequence[Exampl
     if few:
         raise CommandError(
             f"IMAGES: {source}: found too few different images that can be read in {abbreviated(few)}, needed at least "
-            f"{MIN_IMAGES} in each class: add images, or remove the folder"
+            f"{MIN_IMAGES} in each class: add images, or remove the folder",
+            *(f"{printable(one.file)}: {printable(one.reason)}" for one in skipped[:MAX_NAMED]),
         )
 
 

@@ -75,7 +75,7 @@ def _faults(source: Path, lines: Sequence[str]) -> list[str]:
     for line in lines:
         if not line or not line.isprintable():
             faults.append(
-                f"IMAGES: {source}: found the class {printable(line)!r}, needed printable characters: rename it"
+                f"IMAGES: {source}: found the class '{printable(line)}', needed printable characters: rename it"
             )
         elif len(line) > MAX_CHARACTERS:
             faults.append(

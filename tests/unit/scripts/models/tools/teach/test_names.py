@@ -40,7 +40,7 @@ def test_a_table_of_other_columns_is_refused(tmp_path: Path) -> None:
     ("names", "fault"),
     [
         (["a" * 250, "b"], "found a class name of 250 characters, a+..., needed at most 200: rename the folder"),
-        (["a\x07", "b"], r"found the class 'a\\\\x07', needed printable characters: rename it"),
+        (["a\x07", "b"], r"found the class 'a\\x07', needed printable characters: rename it"),
         (["\udcff", "b"], "needed printable characters"),
         (["a b", "a\nb"], "found several classes called a b, needed different names: rename them"),
     ],
