@@ -3,27 +3,24 @@
 GPU is the UUID of the worker's GPU; with "" it runs on the CPUs, to try this program.
 """
 
-import json
+import http.client
 import os
 import re
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 
 from scripts.base.console import aligned, say, step, warn
 from scripts.bench import procfs
-from scripts.bench.client import Job
-from scripts.bench.requests import first_label
-from scripts.bench.results import percentile
+from scripts.bench.client import encode, first_label, percentile
 from scripts.cluster.config import ROOT
 from scripts.models.options import AddModelOptions
 from scripts.models.tools.add import add
@@ -45,7 +42,7 @@ from worker.models.folder import read_folder
 
 PHOTOS = 16  # of 0.2 megapixels, generated
 WARM_UP, SECONDS = 5, 15.0  # requests of each client to estimate the rate; how long the load is to last
-BENCHMARK_LIMIT_S, LOG_LINES = 180.0, 10
+BENCHMARK_LIMIT_S, LOG_LINES, TIMEOUT_S = 180.0, 10, 60
 BUCKET = re.compile(r'^wanwu_batch_size_images_bucket\{le="([0-9.]+|\+Inf)"\} ([0-9.]+)$', re.MULTILINE)
 
 
@@ -76,16 +73,31 @@ def bare_loop(folder: Path, images: Sequence[Path], candidate: Candidate, cpus: 
     return result
 
 
-def load(job: Job, clients: int) -> tuple[float, list[float], Counter[str]]:
-    """Let `clients` processes do `job`; return right answers/s, their latencies in ms, and the other outcomes."""
-    command, text = [sys.executable, "-m", "scripts.bench.client"], json.dumps(asdict(job))
-    with ThreadPoolExecutor(clients) as pool:
-        options: dict[str, Any] = {"cwd": ROOT, "input": text, "text": True, "stdout": subprocess.PIPE, "check": True}
-        done = list(pool.map(lambda _: subprocess.run(command, **options), range(clients)))
-    outcomes = [json.loads(process.stdout) for process in done]
-    answers_per_s = sum(len(outcome["latencies_ms"]) / outcome["seconds"] for outcome in outcomes)
-    latencies = [latency for outcome in outcomes for latency in outcome["latencies_ms"]]
-    return answers_per_s, latencies, sum((Counter(each["errors"]) for each in outcomes), Counter[str]())
+Request = tuple[str, bytes, str]  # content type, body, expected label
+
+
+def closed_loop(port: int, requests: Sequence[Request], count: int) -> tuple[float, list[float], Counter[str]]:
+    """Send `count` requests one after another; return the seconds, the latencies in ms, and the unexpected outcomes."""
+    started, latencies, errors = time.monotonic(), list[float](), Counter[str]()
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)) as connection:
+        for number in range(count):
+            (kind, body, label), sent = requests[number % len(requests)], time.monotonic()
+            connection.request("POST", "/predict", body, {"Content-Type": kind})
+            response = connection.getresponse()
+            found = first_label(response.read())
+            latencies.append(1000 * (time.monotonic() - sent))
+            if (response.status, found) != (200, label):
+                errors[f"{response.status}, found {found}, needed {label}"] += 1
+    return time.monotonic() - started, latencies, errors
+
+
+def load(port: int, requests: Sequence[Request], count: int, clients: int) -> tuple[float, list[float], Counter[str]]:
+    """Let `clients` processes send `count` requests each; return answers/s, their latencies in ms, and the errors."""
+    with ProcessPoolExecutor(clients) as pool:
+        done = list(pool.map(closed_loop, *zip(*[(port, requests, count)] * clients, strict=True)))
+    answers_per_s = sum(len(latencies) / seconds for seconds, latencies, _ in done)
+    latencies = [latency for _, some, _ in done for latency in some]
+    return answers_per_s, latencies, sum((errors for *_, errors in done), Counter[str]())
 
 
 @contextmanager
@@ -128,11 +140,11 @@ def main(gpu: str) -> int:
         bare = bare_loop(folder, images, candidate, cpus)
         step(f"one worker, {clients} clients")
         with started(folder, Path(scratch) / "log", gpu, cpus) as worker:
-            labels = {str(image): first_label(worker.predict(image.read_bytes()).body) for image in images}
-            job = Job(f"127.0.0.1:{worker.port}", "/predict", "raw", labels, WARM_UP)
-            estimate, *_ = load(job, clients)
-            job = replace(job, count=max(WARM_UP, int(estimate * SECONDS / clients)))
-            answers_per_s, latencies, errors = load(job, clients)
+            bodies = [image.read_bytes() for image in images]
+            requests = [(*encode("raw", body), first_label(worker.predict(body).body)) for body in bodies]
+            estimate, *_ = load(worker.port, requests, WARM_UP, clients)
+            count = max(WARM_UP, int(estimate * SECONDS / clients))
+            answers_per_s, latencies, errors = load(worker.port, requests, count, clients)
             sizes = batches(worker.ask("GET", "/metrics").body.decode())
             memory, after = procfs.memory([worker.inner_pid]), gpu_memory(gpu)
     alone = rate(candidate, bare)

@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image
 
 from scripts.base.errors import CommandError
+from scripts.base.progress import Progress
 from scripts.models.tools.evaluate.dataset import SkippedFile
-from scripts.models.tools.evaluate.progress import Progress
 from scripts.models.tools.evaluate.run import MAX_FILE_BYTES, results
 from scripts.models.tools.prepare.isolated import Placement
 from scripts.models.tools.teach.images import Example

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scripts.base.console import printable
 from scripts.base.errors import CommandError
 from scripts.models.tools.evaluate import dataset
 from scripts.models.tools.evaluate.classes import UnknownClass
 from scripts.models.tools.evaluate.dataset import Dataset, SkippedFile
-from scripts.models.tools.evaluate.report import abbreviated, printable
+from scripts.models.tools.evaluate.report import abbreviated
 from scripts.models.tools.teach.names import labels_of
 from worker.contract.files import sha256
 from worker.models.labels import Labels

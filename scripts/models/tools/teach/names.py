@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from scripts.base.console import printable
 from scripts.base.errors import CommandError
-from scripts.models.tools.evaluate.report import abbreviated, printable
+from scripts.models.tools.evaluate.report import abbreviated
 from worker.contract.languages import is_language
 from worker.models.labels import Labels
 

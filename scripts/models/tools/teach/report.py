@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from scripts.models.tools.evaluate.report import Evaluation, count_images, details, notes, percent, printable
+from scripts.base.console import printable
+from scripts.models.tools.evaluate.report import Evaluation, count_images, details, notes, percent
 from scripts.models.tools.evaluate.report import to_json as evaluation_json
 from scripts.models.tools.teach import FORMAT
 from scripts.models.tools.teach.crossvalidation import TARGET, Taught
