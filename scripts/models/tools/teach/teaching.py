@@ -28,6 +28,7 @@ from worker.contract.machine import machine_kind
 from worker.models.folder import ModelFolder, read_folder, verify_files
 from worker.models.labels import SOFTMAX, activate
 
+LEARNED_CHECKED = 60  # learned images, from all classes, that the finished folder answers if none are held out
 SEEN_WHOLE = None  # a taught network looks at the whole image, even if its base looks at tiles
 
 
@@ -68,7 +69,7 @@ def run(out: Path, task: TeachTask) -> None:
         f"{lesson.labels.count} classes, taught with {count_images(len(teaching.learned))}",
     )  # fmt: skip
     written = folder.write(out, draft, taught, to_json(teaching))
-    checked = teaching.held_out or teaching.learned
+    checked = teaching.held_out or teaching.learned[:: max(1, len(teaching.learned) // LEARNED_CHECKED)]
     folder.check(written, checked, teaching.served_scores(checked), where)
     say(f"\n{table(teaching)}")
 
