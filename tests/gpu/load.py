@@ -6,7 +6,6 @@ GPU is the UUID of the worker's GPU; with "" it runs on the CPUs, to try this pr
 import http.client
 import os
 import re
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -19,9 +18,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from scripts.base.console import aligned, say, step, warn
-from scripts.bench import procfs
+from scripts.bench import network, procfs
 from scripts.bench.client import encode, first_label, percentile
-from scripts.cluster.config import ROOT
 from scripts.models.options import AddModelOptions
 from scripts.models.tools.add import add
 from scripts.models.tools.answers import decoder
@@ -49,8 +47,7 @@ BUCKET = re.compile(r'^wanwu_batch_size_images_bucket\{le="([0-9.]+|\+Inf)"\} ([
 def make_folder(path: Path, architecture: str, images: Sequence[Path]) -> Path:
     """Make a model folder of a network with random weights, whose golden image is the first of `images`."""
     weights, folder = path / f"{architecture}.pth", path / "model"
-    command = [sys.executable, "-m", "scripts.bench.network", architecture, str(len(images)), str(weights)]
-    subprocess.run(command, cwd=ROOT, check=True)
+    network.write(str(weights), architecture, len(images))
     folder.mkdir()
     add(
         folder,
