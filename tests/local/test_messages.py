@@ -353,7 +353,7 @@ WORKER: list[tuple[ErrorCode, str, Raise]] = [
      "found tiles of 4096 x 4096 pixels, 805306368 in all, for 1 x 196608 pixels, needed at most 200000 in all: "
      "save the image with smaller tiles", decoded(hostile_tiff.tiled(1, 48 * 4096, 4096), max_pixels=200_000)),
     (ErrorCode.IMAGE_TOO_COSTLY,
-     "found an image that takes 515 MB of memory while it is decoded, needed at most 320 MB: scale it down, or save it "
+     "found an image that takes 512 MB of memory while it is decoded, needed at most 320 MB: scale it down, or save it "
      "as a baseline JPEG or a PNG without interlacing",
      decoded(webp.riff(webp.lossless(8_000, 8_000)), max_pixels=10**8)),
     (ErrorCode.IMAGE_TOO_COSTLY,
