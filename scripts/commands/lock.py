@@ -61,6 +61,7 @@ LOCKS = (
     Lock("worker/requirements/torch.in", "worker/requirements/torch-cuda.txt", local_builds=False),
     Lock("worker/requirements/torch.in", "worker/requirements/torch-cpu.txt", local_builds=True),
     Lock("scripts/requirements/tools.in", "scripts/requirements/tools.txt", local_builds=True),
+    Lock("scripts/requirements/teach.in", "scripts/requirements/teach.txt", local_builds=False),
     Lock("scripts/requirements/peers.in", "scripts/requirements/peers.txt", local_builds=True),
     Lock("tests/requirements.in", "tests/requirements.txt", local_builds=True),
     Lock("tests/requirements-exporters.in", "tests/requirements-exporters.txt", local_builds=False),

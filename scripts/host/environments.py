@@ -67,6 +67,7 @@ EXTRA_LOCKS = tuple(dict.fromkeys(lock for engine in ENGINES.values() for lock i
 TOOLS = Environment(
     VENVS / "tools", (*EXTRA_LOCKS, ROOT / "scripts/requirements/tools.txt"), torch=True, parent=SERVE_TORCH
 )
+TEACH = Environment(VENVS / "teach", (ROOT / "scripts/requirements/teach.txt",), parent=SERVE)
 PEERS = Environment(VENVS / "peers", (ROOT / "scripts/requirements/peers.txt",), torch=True, parent=SERVE_TORCH)
 LOCK = Environment(VENVS / "lock", (ROOT / "scripts/requirements/lock.txt",))
 DEV = Environment(VENVS / "dev", (ROOT / "tests/requirements.txt",), torch=True, parent=TOOLS)

@@ -5,8 +5,7 @@ from pathlib import Path
 from scripts.base.console import say
 from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, Cluster
-from scripts.cluster.hardware import read_hardware
-from scripts.host.environments import TOOLS, ensure
+from scripts.host.environments import TEACH, ensure
 from scripts.models import add as model_add
 from scripts.models import model_store
 from scripts.models import tools as model_tools
@@ -29,7 +28,7 @@ def teach(options: TeachOptions, cluster: Cluster) -> None:
     target = options.target
     model_add.set_umask_and_signals()
     with model_add.staging_folder(target) as folder:
-        python = ensure(TOOLS, nvidia=bool(read_hardware().gpus))
+        python = ensure(TEACH, nvidia=False)
         task = TeachTask(options.name, base.folder, Path(options.images).absolute(), options.models / FEATURES)
         model_tools.run_in_session(python, "teach", folder, task)
         model_add.install_folder(folder, target)
