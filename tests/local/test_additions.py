@@ -159,7 +159,7 @@ def test_the_control_side_reads_the_declaration_by_a_bare_interpreter(kit: Kit) 
     assert found == [
         "arithmetic", "arithmetic", weighs, "wanwu-worker-arithmetic", "serve-arithmetic",
         ["base.txt", "local.txt", "arithmetic.txt"], ["base.txt", "arithmetic.txt"],
-        2 * (40_000_000 + 2 * weighs) + 588_435_456,
+        2 * (40_000_000 + 2 * weighs) + 780_435_456,
     ]  # fmt: skip
 
 

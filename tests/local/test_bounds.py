@@ -7,12 +7,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from PIL import Image
 
 from tests import folders, images
 from tests.hostile import webp
 from tests.local.gateway_harness import ask_raw
 from tests.local.worker_harness import JSON, PNG, WorkerProcess, form, running
+from tests.processes import data
 from tests.wait import until
 from worker.contract.limits import MAX_BODY_BYTES
 
@@ -93,16 +93,16 @@ def megabytes(process: Path, field: str) -> float:
 
 # What a refused image leaves
 
-CUT_SHORT = images.encoded(Image.effect_noise((3500, 3500), 90), "PNG")[:-1000]
+DAMAGED = RED[:60] + bytes(10 << 20)  # its pixels are refused at once
 LARGE_WEBP = webp.riff(webp.lossless(webp.SIDE, webp.SIDE))
-IN_BASE64 = base64.b64encode(CUT_SHORT).decode()
-TIMES, MOST_LEFT_MB = 10, 8  # the image has 10 MB, the WebP would take 256
+IN_BASE64 = base64.b64encode(DAMAGED).decode()
+TIMES, MOST_LEFT_BYTES = 10, 8 << 20  # the image has 10 MB, the WebP would take 256
 REFUSED: dict[str, Request] = {
-    "alone": ("/predict", PNG, CUT_SHORT),
-    "with a parameter": ("/predict?top_k=2", PNG, CUT_SHORT),
+    "alone": ("/predict", PNG, DAMAGED),
+    "with a parameter": ("/predict?top_k=2", PNG, DAMAGED),
     "in JSON": ("/predict", JSON, json.dumps({"inputs": IN_BASE64}).encode()),
     "by another protocol": ("/v1/models/bright:predict", JSON, json.dumps({"instances": [IN_BASE64]}).encode()),
-    "with a heat map": ("/predict?heat_map=true", PNG, CUT_SHORT),
+    "with a heat map": ("/predict?heat_map=true", PNG, DAMAGED),
     "by its size": ("/predict", PNG, LARGE_WEBP),
 }
 
@@ -110,16 +110,16 @@ REFUSED: dict[str, Request] = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_refused_image_leaves_nothing_in_memory(worker: WorkerProcess, name: str) -> None:
     """Not even until the garbage collector comes: a frame that holds its own error would keep all else it holds."""
-    process, (path, headers, body) = Path(f"/proc/{worker.inner_pid}"), REFUSED[name]
+    path, headers, body = REFUSED[name]
 
     def refuse() -> None:
         for _ in range(TIMES):
             assert worker.ask("POST", path, body, headers).status in (400, 422)
 
     refuse()  # malloc keeps some for what comes next
-    before = megabytes(process, "VmData")
+    before = data(worker.inner_pid)
     refuse()
-    assert megabytes(process, "VmData") < before + MOST_LEFT_MB
+    assert data(worker.inner_pid) < before + MOST_LEFT_BYTES
 
 
 # What an error quotes
