@@ -121,7 +121,7 @@ def test_too_little_memory_is_named(cluster: Path, capsys: Capture) -> None:
     assert lines == ["to fix before `make up`: ports and memory"]
     assert printed == [
         f"no  ports and memory: memory: found {HARDWARE.memory_bytes // 1_000_000} MB, "
-        "needed about 8796831 MB for 1 worker: set fewer workers in cluster.toml"
+        "needed about 8796879 MB for 1 worker: set fewer workers in cluster.toml"
     ]
 
 
