@@ -40,6 +40,8 @@ class Machine:
         process = subprocess.Popen(command, cwd=cwd, env={"PATH": "/usr/bin:/bin", **environ}, start_new_session=True)
         self.stack.callback(process.wait)
         self.stack.callback(_kill_all, process.pid)
+        # Popen returns as soon as exec has closed its pipe, which is before the kernel shows the new environment.
+        until("its environment is there", Path(f"/proc/{process.pid}/environ").read_bytes)
         return process.pid
 
     def sleep(self, cwd: Path, **environ: str) -> int:
