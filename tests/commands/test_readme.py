@@ -18,6 +18,7 @@ from tests.service import bare_environment, free_ports
 
 # `make test` is what runs this test, so it cannot be run by it.
 RUNS_THIS = {"make test", "make test-unit"}
+NEEDS_GPU = {"make test-gpu"}  # what it says without one: tests/parts/scripts/commands/test_test_gpu.py
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SYSTEM_PYTHON = "/usr/bin/python3"
 
@@ -59,7 +60,7 @@ def _draw_parts(folder: Path) -> None:
 
 def test_the_commands_are_found() -> None:
     assert commands()[:3] == ["make up", "make status", "make down"]
-    assert set(commands()) >= RUNS_THIS
+    assert set(commands()) >= RUNS_THIS | NEEDS_GPU
 
 
 def answers() -> list[dict[str, Any]]:
@@ -69,7 +70,7 @@ def answers() -> list[dict[str, Any]]:
 
 def test_every_command_of_the_readme_works_in_a_fresh_clone(clone: Path) -> None:
     port = re.search(r"^port = (\d+)", (clone / "compose/cluster.toml").read_text(), re.MULTILINE).group(1)  # type: ignore[union-attr]
-    first, *others = [line.replace("8080", port) for line in commands() if line not in RUNS_THIS]
+    first, *others = [line.replace("8080", port) for line in commands() if line not in RUNS_THIS | NEEDS_GPU]
     others.remove("make down")
     for line in [first, *others]:
         printed = _run(line, clone)
