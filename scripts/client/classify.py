@@ -156,12 +156,14 @@ def _watch(run: Run, folder: Folder) -> None:
     say(f"watching {', '.join(printable(str(path)) for path in folder.paths)}; Ctrl-C ends it")
     try:
         while True:
-            names = folder.complete()
-            for name in names:
+            left = []
+            for name in folder.complete():
                 if run.results and name in run.results:
                     folder.skip(name)
+                else:
+                    left.append(name)
             try:
-                run.send([name for name in names if not run.results or name not in run.results], folder.accept)
+                run.send(left, folder.accept)
             except Away as away:
                 warn(str(away))
             folder.wait()

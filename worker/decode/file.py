@@ -5,7 +5,7 @@ from typing import Protocol
 import numpy as np
 
 from worker.contract.errors import ErrorCode, ServiceError
-from worker.decode.pixels import Pixels
+from worker.decode.pixels import RGB, Pixels
 from worker.decode.vips import Left
 
 
@@ -22,6 +22,11 @@ class File(Protocol):
     def held_bytes(self, factor: int, pixels: Pixels) -> int: ...
     def require_served(self, max_pixels: int) -> None: ...
     def decode(self, factor: int, pixels: Pixels, left: Left) -> np.ndarray: ...
+
+
+def result_bytes(file: File, factor: int, pixels: Pixels) -> int:
+    """Return how many bytes the decoded pixels take, shrunk by `factor`."""
+    return -(-file.width // factor) * -(-file.height // factor) * max(pixels.channels, RGB)
 
 
 class OtherwiseError(Exception):

@@ -7,7 +7,8 @@ from pillow_heif import options
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.decode import vips
 from worker.decode.colours import select
-from worker.decode.pixels import GREY, RGB, Pixels
+from worker.decode.file import result_bytes
+from worker.decode.pixels import GREY, Pixels
 from worker.decode.vips import Left
 
 # Nothing but the image itself is read; requests run in parallel already.
@@ -46,8 +47,8 @@ class HeicFile:
         """Return about how many bytes decoding holds, the result shrunk by `factor` included."""
         info, image = self._image.info, self._image
         usual = info["bit_depth"] == BYTE and info.get("chroma", SUBSAMPLED) == SUBSAMPLED and not image.has_alpha
-        result = -(-self.width // factor) * -(-self.height // factor) * max(pixels.channels, RGB)
-        return self.width * self.height * (USUAL_BYTES if usual else OTHER_BYTES) + COPIES * self._size + 2 * result
+        own = self.width * self.height * (USUAL_BYTES if usual else OTHER_BYTES)
+        return own + COPIES * self._size + 2 * result_bytes(self, factor, pixels)
 
     def require_served(self, max_pixels: int) -> None:
         """Every HEIC is served: libheif itself bounds the number and the size of its tiles."""

@@ -7,8 +7,8 @@ import numpy as np
 
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.decode import colours, tiff, vips
-from worker.decode.file import File, OtherwiseError
-from worker.decode.pixels import RGB, Pixels
+from worker.decode.file import File, OtherwiseError, result_bytes
+from worker.decode.pixels import Pixels
 from worker.decode.vips import Left
 
 WATCHED_PIXELS = 10**6  # images below are decoded before a check of the deadline would pay
@@ -65,8 +65,7 @@ class StreamedFile:
             held += 2 * area * sample  # the rows do not come in their order
         if header.get_typeof("tile-width"):
             held += 2 * header.get("tile-height") * (self.width + header.get("tile-width")) * sample
-        result = -(-self.width // factor) * -(-self.height // factor) * max(pixels.channels, RGB)
-        return int(held + area * colours.bytes_a_pixel(header) + 2 * result)
+        return int(held + area * colours.bytes_a_pixel(header) + 2 * result_bytes(self, factor, pixels))
 
     def decode(self, factor: int, pixels: Pixels, left: Left) -> np.ndarray:
         """Return uint8 [H, W, bands], shrunk by `factor`: RGB or grey, or the bands that `pixels` takes."""

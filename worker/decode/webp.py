@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from worker.contract.errors import ErrorCode, ServiceError
+from worker.decode.file import result_bytes
 from worker.decode.orientation import read_orientation
-from worker.decode.pixels import RGB, Pixels
+from worker.decode.pixels import Pixels
 from worker.decode.stream import StreamedFile
 from worker.decode.vips import Left
 
@@ -33,8 +34,7 @@ class WebpFile:
 
     def held_bytes(self, factor: int, pixels: Pixels) -> int:
         """Return about how many bytes decoding holds, the result shrunk by `factor` included."""
-        result = -(-self.width // factor) * -(-self.height // factor) * max(pixels.channels, RGB)
-        return self.width * self.height * PIXEL_BYTES + 2 * result
+        return self.width * self.height * PIXEL_BYTES + 2 * result_bytes(self, factor, pixels)
 
     def require_served(self, max_pixels: int) -> None:
         """Every WebP is served: it has no tiles."""

@@ -4,9 +4,10 @@ from typing import cast
 
 import numpy as np
 
+from worker.decode.file import result_bytes
 from worker.decode.isolated.messages import Header, Request
 from worker.decode.isolated.pool import Pool
-from worker.decode.pixels import RGB, Pixels
+from worker.decode.pixels import Pixels
 from worker.decode.vips import Left
 
 # What the process may take in bytes: twice what is known of the image, and some for codecs that are loaded late, for
@@ -30,8 +31,7 @@ class IsolatedFile:
 
     def held_bytes(self, factor: int, pixels: Pixels) -> int:
         """Return about how many bytes decoding holds, the result shrunk by `factor` included."""
-        result = -(-self.width // factor) * -(-self.height // factor) * max(pixels.channels, RGB)
-        return self._held + 2 * result
+        return self._held + 2 * result_bytes(self, factor, pixels)
 
     def require_served(self, max_pixels: int) -> None:
         """Its process has refused what is not served."""

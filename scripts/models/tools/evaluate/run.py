@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from worker.contract.errors import ServiceError
 from worker.contract.toml_reader import ModelError
 from worker.models.folder import ModelFolder, read_folder
 
+T = TypeVar("T")
 QUEUE_LENGTH = 2  # images sent to a process: it works on the second while the first answer is read
 LOAD_TIMEOUT_S, IMAGE_TIMEOUT_S = 600.0, 300.0  # a process that takes longer counts as hung
 CHECK_INTERVAL_S = 1.0  # between two checks for hung processes
@@ -165,16 +166,23 @@ def answer_all(images: Connection, path: Path, threads: int, gpu: str) -> None:
         images.send(_answer(folder, get_logits, images.recv()))
 
 
-def _answer(folder: ModelFolder, get_logits: Callable[[bytes], np.ndarray], path: Path) -> Result:
+def value_or_fault(path: Path, compute: Callable[[bytes], T]) -> T | str:
+    """Return what `compute` makes of the image file at `path`, or a text that says why it makes nothing."""
     try:
         with path.open("rb") as file:
-            scores = folder.output.scores(get_logits(file.read(MAX_FILE_BYTES)))
+            return compute(file.read(MAX_FILE_BYTES))
     except ServiceError as error:
         return error.message
     except OSError as error:
         return error.strerror or str(error)
-    except Exception as error:  # an engine may raise anything, and the other images must still be classified
+    except Exception as error:  # an engine may raise anything, and the other images must still have their turn
         return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def _answer(folder: ModelFolder, get_logits: Callable[[bytes], np.ndarray], path: Path) -> Result:
+    scores = value_or_fault(path, lambda data: folder.output.scores(get_logits(data)))
+    if isinstance(scores, str):
+        return scores
     best = folder.output.best(scores, TOP)
     if not np.isfinite(scores[best]).all():
         return "the network returned scores that are not finite numbers"

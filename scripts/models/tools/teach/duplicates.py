@@ -7,6 +7,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from scripts.models.tools.evaluate.dataset import SkippedFile
+from scripts.models.tools.teach.head import unit
 from scripts.models.tools.teach.images import Example, Lesson
 
 NEAR_BITS = 10  # of 256 in which the fingerprints of nearly equal images may differ
@@ -24,7 +25,7 @@ def leave_out_copies(lesson: Lesson) -> None:
     by_digest: dict[str, list[Example]] = {}
     for example in lesson.examples:
         by_digest.setdefault(example.digest, []).append(example)
-    kept, skipped = [], []
+    kept, skipped = set[Example](), list[SkippedFile]()
     for copies in by_digest.values():
         first, *others = sorted(copies, key=lambda one: one.held_out)
         if other := next((one for one in others if one.truth != first.truth), None):
@@ -33,9 +34,9 @@ def leave_out_copies(lesson: Lesson) -> None:
                 for one in copies
             ]
         else:
-            kept.append(first)
+            kept.add(first)
             skipped += [SkippedFile(one.name, f"the same image as {first.name}") for one in others]
-    lesson.keep([one for one in lesson.examples if one in set(kept)], skipped)
+    lesson.keep([one for one in lesson.examples if one in kept], skipped)
 
 
 def groups(fingerprints: np.ndarray, features: np.ndarray) -> np.ndarray:
@@ -48,12 +49,12 @@ def groups(fingerprints: np.ndarray, features: np.ndarray) -> np.ndarray:
     if count > MAX_COMPARED:
         return np.arange(count)
     signs = np.unpackbits(fingerprints, axis=1).astype(np.float32) * 2 - 1
-    unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    directions = unit(features)
     enough = signs.shape[1] - 2 * NEAR_BITS  # of the product of two rows of signs
     pairs = []
     for start in range(0, count, ROWS):
         rows, columns = np.nonzero(signs[start : start + ROWS] @ signs.T >= enough)
-        alike = np.einsum("nd,nd->n", unit[rows + start], unit[columns]) >= NEAR_COSINE
+        alike = np.einsum("nd,nd->n", directions[rows + start], directions[columns]) >= NEAR_COSINE
         pairs.append(np.stack([rows[alike] + start, columns[alike]]))
     rows, columns = np.concatenate(pairs, axis=1)
     graph = coo_array((np.ones(len(rows), bool), (rows, columns)), shape=(count, count))

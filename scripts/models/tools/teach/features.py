@@ -16,10 +16,9 @@ from PIL import Image
 from scripts.base.errors import CommandError
 from scripts.base.progress import Progress
 from scripts.models.tools.evaluate.dataset import SkippedFile
-from scripts.models.tools.evaluate.run import MAX_FILE_BYTES, results
+from scripts.models.tools.evaluate.run import results, value_or_fault
 from scripts.models.tools.prepare.isolated import Placement
 from scripts.models.tools.teach.images import Example
-from worker.contract.errors import ServiceError
 from worker.decode import Bounds
 from worker.models.input import Infer, Input
 
@@ -43,27 +42,24 @@ def see(
     `network` computes the features; those that the file `cache` has are taken from there, others are added to it.
     """
     missing = {example.digest: example for example in examples}
-    skipped: list[SkippedFile] = []
     with _opened(cache) as store:
         seen = {digest: one for digest, one in store.read() if digest in missing}
         todo = [example for digest, example in missing.items() if digest not in seen]
-        progress = Progress(len(todo)) if todo else None
+        if not todo:
+            return seen, []
         work = partial(compute_all, network=network, model_input=model_input)
+        progress, skipped = Progress(len(todo)), list[SkippedFile]()
         try:
-            for position, result in (
-                results(work, [one.path for one in todo], placements, progress.start) if progress else ()
-            ):
-                if progress:
-                    progress.advance()
+            for position, result in results(work, [one.path for one in todo], placements, progress.start):
+                progress.advance()
                 if isinstance(result, str):
                     skipped.append(SkippedFile(todo[position].name, result))
                 else:
                     seen[todo[position].digest] = result
                     store.add(todo[position].digest, result)
         finally:
-            if progress:
-                progress.clear()
-    return seen, skipped
+            progress.clear()
+        return seen, skipped
 
 
 def compute_all(images: Connection, network: Path, model_input: Input, threads: int, gpu: str) -> None:
@@ -80,20 +76,14 @@ def compute_all(images: Connection, network: Path, model_input: Input, threads: 
 
 
 def _see(infer: Infer, model_input: Input, path: Path) -> Seen | str:
-    try:
-        with path.open("rb") as file:
-            image = model_input.open(file.read(MAX_FILE_BYTES), Bounds())
-        (pixels,) = model_input.inputs(image)
-        features = infer(pixels[np.newaxis])[0]
-    except ServiceError as error:
-        return error.message
-    except OSError as error:
-        return error.strerror or str(error)
-    except Exception as error:  # an engine may raise anything, and the other images must still be seen
-        return " ".join(f"{type(error).__name__}: {error}".split())
-    if not np.isfinite(features).all():
+    def compute(data: bytes) -> Seen:
+        (pixels,) = model_input.inputs(model_input.open(data, Bounds()))
+        return Seen(infer(pixels[np.newaxis])[0], fingerprint(pixels))
+
+    seen = value_or_fault(path, compute)
+    if isinstance(seen, Seen) and not np.isfinite(seen.features).all():
         return "the network returned features that are not finite numbers"
-    return Seen(features, fingerprint(pixels))
+    return seen
 
 
 def fingerprint(pixels: np.ndarray) -> np.ndarray:

@@ -34,8 +34,7 @@ class Head:
 
     def distances(self, features: np.ndarray) -> np.ndarray:
         """Return the cosine distance of each image to the nearest centre, float32 [N]."""
-        unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-        return np.maximum(1 - (unit @ self.centres.T).max(axis=1), 1e-6)
+        return np.maximum(1 - (unit(features) @ self.centres.T).max(axis=1), 1e-6)
 
     def logits(self, features: np.ndarray) -> np.ndarray:
         """Return the logits [N, K], as the network computes them."""
@@ -48,6 +47,11 @@ class Head:
     def sharpened(self, factor: float) -> "Head":
         """Return the head with all logits multiplied by `factor`."""
         return replace(self, weights=self.weights * np.float32(factor), bias=self.bias * np.float32(factor))
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Return `vectors` [N, D] with length 1; one of zeros stays as it is."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
 def nearness(distances: np.ndarray, reach: float) -> np.ndarray:
@@ -127,6 +131,5 @@ def _head(
 ) -> Head:
     """Return the head whose `weights` and `bias` are for standardised features, as one for features."""
     folded = weights / spread
-    centres = class_means(features, truth)
-    centres /= np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-12)
+    centres = unit(class_means(features, truth))
     return Head(folded.astype(np.float32), (bias - folded @ mean).astype(np.float32), centres.astype(np.float32))
