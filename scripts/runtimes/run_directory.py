@@ -25,6 +25,8 @@ LINKS = {
 }
 FOLDERS = ("logs", "cache", "rendered", "gateway/rendered", "gateway/tmp")
 INIT_LOGS = "init"  # the folder of the logs of `make init`
+# Each runtime has a folder of its name; choice.RUNTIMES, which has the runtimes themselves, imports this module.
+RUNTIME_NAMES = frozenset(path.parent.name for path in Path(__file__).parent.glob("*/runtime.py"))
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,7 @@ class RunDir:
             name = (self.path / "runtime").read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError):
             return None
-        from scripts.runtimes.choice import RUNTIMES  # which imports this module
-
-        return name if name in RUNTIMES else None
+        return name if name in RUNTIME_NAMES else None
 
     @property
     def ports(self) -> dict[str, int]:

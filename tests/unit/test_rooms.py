@@ -3,6 +3,7 @@
 import ast
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,10 @@ def imported(path: Path) -> Iterator[str]:
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level:
             yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def dotted(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
 def room_of(path: Path, part: str) -> str:
@@ -83,6 +88,16 @@ def test_scripts_import_nothing_of_the_worker_but_its_contract() -> None:
         if name.startswith("worker.") and not name.startswith("worker.contract")
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize("part", ["scripts", "worker", "nginx/gate"])
+def test_no_modules_import_each_other_in_a_circle(part: str) -> None:
+    files = {dotted(path): path for path in modules(part)}
+    needed = {
+        name: {full if full in files else full.rpartition(".")[0] for full in imported(path)} & files.keys()
+        for name, path in files.items()
+    }
+    assert len(list(TopologicalSorter(needed).static_order())) == len(files)  # raises CycleError, which names a circle
 
 
 @pytest.mark.parametrize("part", ["worker", "nginx/gate"])

@@ -7,7 +7,8 @@ import numpy as np
 
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.decode import tiff, vips
-from worker.decode.budget import Bounds, Budget
+from worker.decode.bounds import Bounds
+from worker.decode.budget import Budget
 from worker.decode.decoded_image import DecodedImage
 from worker.decode.encoded_image import EncodedImage, refuse_damaged
 from worker.decode.file import File, require_served

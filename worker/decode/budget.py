@@ -1,16 +1,10 @@
-"""What decoding may cost: the memory that all images in flight hold together, and the work for one image."""
+"""The memory that all images in flight may hold together."""
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from worker.contract.errors import ErrorCode, ServiceError
-from worker.contract.limits import LIMITS
-
-if TYPE_CHECKING:
-    from worker.decode.isolated.pool import Pool
 
 MEGABYTE = 10**6
 
@@ -52,16 +46,3 @@ class Budget:
 def no_deadline() -> float:
     """Return the seconds left of work that nobody waits for."""
     return threading.TIMEOUT_MAX
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """The bounds of one decode: pixels of the image, the budget that it shares, and the seconds left.
-
-    `processes` decode what cannot be stopped or might crash; None means that this process does.
-    """
-
-    max_pixels: int = LIMITS["max_pixels"].default
-    budget: Budget = field(default_factory=lambda: Budget(LIMITS["decode_mb"].default * MEGABYTE))
-    left: Callable[[], float] = no_deadline
-    processes: "Pool | None" = None

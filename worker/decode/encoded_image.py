@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from worker.contract.errors import ErrorCode, ServiceError
-from worker.decode.budget import Bounds
+from worker.decode.bounds import Bounds
 from worker.decode.decoded_image import DecodedImage
 from worker.decode.file import File, OtherwiseError
 from worker.decode.geometry import DISCONTINUOUS_FILTERS, Geometry
