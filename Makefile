@@ -77,10 +77,10 @@ doctor: ## Report what this machine has and what it lacks
 models: ## List every model folder, served or not; MODELS=DIR (models), NAME=... for all measurements of one
 	@$(WANWU) models $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)"
 
-model-add: ## Create a model folder from local files: SOURCE=PATH NAME=..., more in the README
+model-add: ## Create a model folder from local files: SOURCE=PATH NAME=..., more in compose/reference/models.md
 	@$(WANWU) model-add $(SERVICE) --models "$(MODELS)" --source "$(call option,SOURCE)" $(MODEL)
 
-model-fetch: ## Fetch a published model, on a machine with a network: SOURCE=hf:ORG/NAME, more in the README
+model-fetch: ## Fetch a published model, on a machine with a network: SOURCE=hf:ORG/NAME, more in compose/reference/models.md
 	@$(WANWU) model-fetch $(SERVICE) --models "$(MODELS)" $(PUBLISHED) $(MODEL)
 
 model-prepare: ## Measure engines on this machine again; NAME=... for one, CALIBRATION=DIR of your own images, PREPARE=quick
@@ -99,7 +99,7 @@ use: ## Serve another model folder, without losing a request: NAME=..., INSTEAD_
 	@$(WANWU) use $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)" --instead-of "$(call option,INSTEAD_OF)"
 
 ##@ Clients
-classify: ## Classify images with the running service: IMAGES=DIR, OUT=results.csv, .json or .jsonl, WATCH=1, more in the README
+classify: ## Classify images with the running service: IMAGES=DIR, OUT=results.csv, .json or .jsonl, WATCH=1, more in compose/reference/requests.md
 	@$(WANWU) classify $(SERVICE) $(CLASSIFY)
 
 client-wheel: ## Write the Python client as a wheel, without a network; OUT=DIR (dist)
