@@ -34,7 +34,7 @@ CLASSIFY = --images "$(call option,IMAGES)" --out "$(call option,OUT)" --top-k "
   --wait "$(or $(call option,WAIT),120)" $(if $(call option,RETRY),--retry) $(if $(call option,WATCH),--watch)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate teach use classify client-wheel wheelhouse base-image bundle bundle-verify k8s test test-unit test-gpu fuzz format lock version release photos bench bench-peers
+.PHONY: help up down status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate teach use classify client-wheel wheelhouse base-image bundle bundle-verify k8s test test-unit test-gpu fuzz format lock version release photos screenshots bench bench-peers
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
@@ -77,10 +77,10 @@ doctor: ## Report what this machine has and what it lacks
 models: ## List every model folder, served or not; MODELS=DIR (models), NAME=... for all measurements of one
 	@$(WANWU) models $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)"
 
-model-add: ## Create a model folder from local files: SOURCE=PATH NAME=..., more in the README
+model-add: ## Create a model folder from local files: SOURCE=PATH NAME=..., more in compose/reference/models.md
 	@$(WANWU) model-add $(SERVICE) --models "$(MODELS)" --source "$(call option,SOURCE)" $(MODEL)
 
-model-fetch: ## Fetch a published model, on a machine with a network: SOURCE=hf:ORG/NAME, more in the README
+model-fetch: ## Fetch a published model, on a machine with a network: SOURCE=hf:ORG/NAME, more in compose/reference/models.md
 	@$(WANWU) model-fetch $(SERVICE) --models "$(MODELS)" $(PUBLISHED) $(MODEL)
 
 model-prepare: ## Measure engines on this machine again; NAME=... for one, CALIBRATION=DIR of your own images, PREPARE=quick
@@ -99,7 +99,7 @@ use: ## Serve another model folder, without losing a request: NAME=..., INSTEAD_
 	@$(WANWU) use $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)" --instead-of "$(call option,INSTEAD_OF)"
 
 ##@ Clients
-classify: ## Classify images with the running service: IMAGES=DIR, OUT=results.csv, .json or .jsonl, WATCH=1, more in the README
+classify: ## Classify images with the running service: IMAGES=DIR, OUT=results.csv, .json or .jsonl, WATCH=1, more in compose/reference/requests.md
 	@$(WANWU) classify $(SERVICE) $(CLASSIFY)
 
 client-wheel: ## Write the Python client as a wheel, without a network; OUT=DIR (dist)
@@ -148,6 +148,9 @@ release: ## Check that this checkout is ready for release, and tag it: VERSION=X
 
 photos: ## Rebuild the embedded model folder, and print how it differs; WHEELS=DIR, OUT=DIR (worker/photos)
 	@$(WANWU) photos $(SERVICE) --wheels "$(call option,WHEELS)" --out "$(or $(call option,OUT),worker/photos)"
+
+screenshots: ## Take the documents' pictures of the page of the running service; URL=..., OUT=DIR (compose/reference/screenshots)
+	@$(WANWU) screenshots $(SERVICE) --url "$(call option,URL)" --out "$(or $(call option,OUT),compose/reference/screenshots)"
 
 bench: ## Measure rate, latency, CPU time and memory of every way to serve; QUICK=1, ROUNDS=N (3), TARGETS=a,b (all), PHOTOS=DIR, OUT=DIR (bench)
 	@$(WANWU) bench $(SERVICE) $(MEASURE)

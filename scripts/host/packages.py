@@ -12,8 +12,9 @@ from scripts.base.waiting import wait_until
 
 NGINX = {"nginx": "nginx-light"}
 LOAD_GENERATOR = {"wrk": "wrk"}
+BROWSER = {"chromium": "chromium", "chromedriver": "chromium-driver"}
 TEST_TOOLS = {
-    "chromium": "chromium", "chromedriver": "chromium-driver", "shellcheck": "shellcheck", "debootstrap": "debootstrap",
+    **BROWSER, "shellcheck": "shellcheck", "debootstrap": "debootstrap",
     "ssh": "openssh-client", "mkfs.ext4": "e2fsprogs", "mkfs.xfs": "xfsprogs", "ip": "iproute2",
     "node": "nodejs",
 }  # fmt: skip

@@ -82,10 +82,10 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> ModelWorkspace:
 
 @pytest.fixture(scope="module")
 def added(shelf: ModelWorkspace) -> str:
-    """Three models added by the README's commands, after another attempt was killed outright; what was last printed."""
+    """Three models added by the reference's commands, after one attempt was killed outright; what was last printed."""
     end_amid_adding(shelf, signal.SIGKILL)
     assert shelf.held() >= {".next.new"}
-    *others, last = readme_commands(shelf)
+    *others, last = documented_commands(shelf)
     for words in others:
         _succeed(shelf.make(*words))
     printed = _succeed(shelf.service.make(*last, f"MODELS={shelf.models}", "PREPARE=0"))
@@ -93,11 +93,10 @@ def added(shelf: ModelWorkspace) -> str:
     return printed
 
 
-def readme_commands(shelf: ModelWorkspace) -> list[list[str]]:
-    """The words after `make` of the README's examples, on files like those that they name."""
-    block = re.search(
-        r"^```text\n(make model-add .*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
-    )
+def documented_commands(shelf: ModelWorkspace) -> list[list[str]]:
+    """The words after `make` of the reference's examples, on files like those that they name."""
+    reference = (ROOT / "compose/reference/models.md").read_text(encoding="utf-8")
+    block = re.search(r"^```text\n(make model-add .*?)^```$", reference, re.MULTILINE | re.DOTALL)
     # Published weights are none of ours to have: their stand-in has another name, and so more must be told.
     stand_ins = {
         "SOURCE=/media/usb/resnet18-f37072fd.pth": [
