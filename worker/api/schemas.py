@@ -84,9 +84,12 @@ def ref(name: str) -> Json:
 def components() -> Json:
     """Return the schemas that the document defines by name."""
     error = {"code": ref("ErrorCode"), "message": TEXT}
+    durations = {"type": "object", "additionalProperties": COUNT, "description": "requests by their most milliseconds"}
     report = object_of(
-        state={"enum": [STARTING, READY, DRAINING, BROKEN]}, reason=NAMES, worker=TEXT, slot=TEXT, model=TEXT,
+        state={"enum": [STARTING, READY, DRAINING, BROKEN]}, reason=NAMES, worker=TEXT, slot=TEXT, cpus=TEXT, gpu=NAMES,
+        model=TEXT,
         version=NAMES, engine=NAMES, precision=NAMES, choice=NAMES, in_flight=COUNT, queued=COUNT,
+        answered=object_of(images=COUNT, durations_ms=durations),
         model_info={"anyOf": [ref("Model"), {"type": "null"}]},
     )  # fmt: skip
     tensor = object_of(name=TEXT, datatype=TEXT, shape=list_of({"type": "integer", "minimum": -1}))
