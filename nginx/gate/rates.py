@@ -79,6 +79,7 @@ class Rate:
             "images_per_s": round(sum(images[-RATE_SLOTS:]) / seconds, 2),
             "p50_ms": _percentile(self._durations, 0.5),
             "p99_ms": _percentile(self._durations, 0.99),
+            "step_s": SLOT_S,
             "images": images,
         }
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from nginx.gate.rates import SLOTS
+from nginx.gate.rates import SLOT_S, SLOTS
 from tests.local.gateway_harness import Gateway, Reply, ask_raw, stop, wait_for
 
 HASTY = {"proxy_read_timeout 25s": "proxy_read_timeout 1s"}
@@ -256,7 +256,7 @@ def test_health_is_answered_as_json(gateway: Gateway, path: str, body: object) -
     assert reply.all("Cache-Control") == ["no-store"]
 
 
-NO_REQUESTS = {"images_per_s": 0, "p50_ms": None, "p99_ms": None, "images": [0] * SLOTS}
+NO_REQUESTS = {"images_per_s": 0, "p50_ms": None, "p99_ms": None, "step_s": SLOT_S, "images": [0] * SLOTS}
 
 
 def test_status_says_what_every_worker_said(gateway: Gateway) -> None:

@@ -10,7 +10,7 @@ from nginx.gate.rules import Probe, next_state, parse_readyz
 from tests.unit.nginx.peers import AT, IN, A
 from worker.process.statistics import Statistics
 
-NOTHING = {"images_per_s": 0, "p50_ms": None, "p99_ms": None, "images": [0] * SLOTS}
+NOTHING = {"images_per_s": 0, "p50_ms": None, "p99_ms": None, "step_s": SLOT_S, "images": [0] * SLOTS}
 
 
 def test_a_workers_statistics_are_what_the_gate_reads() -> None:
