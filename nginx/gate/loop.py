@@ -13,6 +13,7 @@ from .options import Options, parse_options
 from .out import Nginx, log, now, write_status
 from .outliers import eject, most_ejected, release
 from .probe import try_golden_image
+from .rates import Rate
 from .rules import Peer, Probe, next_state, select_servers
 from .schedule import Schedule
 from .status import render_models, render_status
@@ -45,6 +46,7 @@ class Gate:
         self.discovered: dict[DiscoveredPool, tuple[Member, ...]] = {}
         self.required_models: set[str] = set()  # ready.json exists only while all of these are ready
         self.peers: dict[Member, Peer] = {}
+        self.rates: dict[str, Rate] = {}  # by model
         self.last_listed = listed_servers(nginx.file.read_text())
         self.upstreams: str | None = None  # the text for Nginx; None if it has to be rendered anew
         self.loaded = listed_pools(nginx.file.read_text())
@@ -114,6 +116,7 @@ class Gate:
         for member in all_members - self.peers.keys():
             address = self.last_listed.get(member.worker)
             self.peers[member] = Peer("untested" if address else "out", now(), address=address)
+        self.rates = {model: self.rates.get(model, Rate()) for model in self.pools}
         self.schedule.follow([*self.discovered, *self.peers])
         self.upstreams = None
         log("members", models={model: len(members) for model, members in self.pools.items()})
@@ -128,6 +131,8 @@ class Gate:
         if before is None:
             return
         after = self.peers[member] = next_state(release(before, time.monotonic()), probe)
+        if before.totals and after.totals:
+            self.rates[member.model].add(after.totals.since(before.totals), time.monotonic())
         if after.address != before.address:
             self.upstreams = None
         self._log_change(member, before, after)
@@ -191,7 +196,8 @@ class Gate:
         self.status_written_at = time.monotonic()
         self.status_due = self.status_written_at + self.interval
         loaded = {worker: address for servers in self.loaded.values() for worker, address in servers.items()}
-        status = render_status(self.pools, self.peers, loaded, now())
+        rates = {model: rate.describe(time.monotonic()) for model, rate in self.rates.items()}
+        status = render_status(self.pools, self.peers, loaded, now(), rates)
         self.required_models |= {model["name"] for model in status["models"] if model["ready"]}
         write_status(self.out, status, render_models(status, self.pools, self.peers), self.required_models)
 

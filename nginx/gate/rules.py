@@ -6,12 +6,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from .members import Member
+from .rates import Totals, parse_totals
 
 FAILURES_TO_LEAVE = 3
 SUCCESSES_TO_ENTER = 2
 
 STATES = ("starting", "ready", "draining", "broken")
-FACTS = ("version", "engine", "precision", "in_flight", "queued")
+FACTS = ("cpus", "gpu", "version", "engine", "precision", "in_flight", "queued")
 
 Servers = Mapping[str, str]  # by worker, the ip:port for Nginx
 
@@ -31,6 +32,7 @@ class Probe:
     address: str | None = None
     identity: Mapping[str, str] = field(default_factory=dict)
     model_info: Mapping[str, Any] | None = None
+    totals: Totals | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Peer:
     address: str | None = None
     identity: Mapping[str, str] = field(default_factory=dict)
     model_info: Mapping[str, Any] | None = None  # the last description of its model
+    totals: Totals | None = None  # the last that it reported
     ejections: int = 0
     ejected_until: float = 0.0
 
@@ -79,7 +82,8 @@ def parse_readyz(member: Member, status: int, body: bytes, at: str) -> Probe:
     identity = {name: str(answer.get(name)) for name in ("worker", "slot")} if member.discovered else {}
     facts, info = {name: answer.get(name) for name in FACTS}, answer.get("model_info")
     model_info = info if isinstance(info, dict) else None
-    return Probe(answer["state"], answer.get("reason"), at, facts, identity=identity, model_info=model_info)
+    totals = parse_totals(answer.get("answered"))
+    return Probe(answer["state"], answer.get("reason"), at, facts, None, identity, model_info, totals)
 
 
 def next_state(peer: Peer, probe: Probe) -> Peer:
@@ -110,6 +114,7 @@ def next_state(peer: Peer, probe: Probe) -> Peer:
         address=probe.address or peer.address,
         identity=probe.identity or peer.identity,
         model_info=probe.model_info or peer.model_info,
+        totals=probe.totals or peer.totals,
     )
 
 

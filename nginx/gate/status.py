@@ -6,13 +6,17 @@ from typing import Any
 from .members import Member, Pools
 from .rules import FACTS, Peer, Servers
 
+NONE: Mapping[str, Any] = {}
 EJECTED = "it answered with server errors while the others did not: ejected, for the {}. time"
 
 
-def render_status(pools: Pools, peers: Mapping[Member, Peer], listed: Servers, as_of: str) -> dict[str, Any]:
+def render_status(
+    pools: Pools, peers: Mapping[Member, Peer], listed: Servers, as_of: str, rates: Mapping[str, Any] = NONE
+) -> dict[str, Any]:
     """Return the body of GET /status.
 
-    A worker is `in` if Nginx lists it and its probes succeed; a model is ready if one of its workers is.
+    A worker is `in` if Nginx lists it and its probes succeed; a model is ready if one of its workers is. `rates` says
+    what each model has answered recently.
     """
     workers = [
         _worker_status(member, peers[member], listed.get(member.worker))
@@ -23,7 +27,7 @@ def render_status(pools: Pools, peers: Mapping[Member, Peer], listed: Servers, a
     for model in pools:
         in_rotation = [worker["in"] for worker in workers if worker["model"] == model]
         counts = {"workers_in": sum(in_rotation), "workers": len(in_rotation)}
-        models.append({"name": model, "ready": any(in_rotation), **counts})
+        models.append({"name": model, "ready": any(in_rotation), **counts, "recent": rates.get(model)})
     return {"as_of": as_of, "models": models, "workers": workers}
 
 

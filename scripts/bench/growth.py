@@ -44,6 +44,7 @@ class FakeWorker:
         """Return the answer to GET /readyz of a worker that is ready."""
         info = {"name": self.model, "classes": 1000, "size": [224, 224], "labels": "imagenet"}
         facts = {"version": "1", "engine": "openvino", "precision": "int8", "in_flight": 0, "queued": 0}
+        facts |= {"answered": {"images": 10**6, "durations_ms": {f"{2 ** (n / 8):.4g}": 10**4 for n in range(40)}}}
         facts |= {"state": "ready", "reason": None, "worker": self.name, "model": self.model, "model_info": info}
         body = json.dumps(facts)
         return f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()

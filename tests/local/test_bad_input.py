@@ -13,7 +13,7 @@ from urllib3 import encode_multipart_formdata
 
 from tests import folders, images
 from tests.local.gateway_harness import Reply, ask_raw
-from tests.local.worker_harness import JSON, PNG, WorkerProcess, form, running
+from tests.local.worker_harness import CPU, JSON, PNG, WorkerProcess, form, running
 from worker.contract import machine
 from worker.contract.limits import MAX_BODY_BYTES
 
@@ -36,8 +36,10 @@ def lives(worker: WorkerProcess) -> Iterator[None]:
     assert (worker.ask("GET", "/livez").json, worker.ask("GET", "/readyz").status) == ({"status": "alive"}, 200)
     state = worker.state() or {}
     assert state.pop("model_info")["name"] == "bright"
+    assert set(state.pop("answered")) == {"images", "durations_ms"}
     assert state == {
-        "state": "ready", "reason": None, "worker": "bright-0", "slot": "this-cpu0", "model": "bright", "version": "1",
+        "state": "ready", "reason": None, "worker": "bright-0", "slot": "this-cpu0", "cpus": str(CPU), "gpu": None,
+        "model": "bright", "version": "1",
         "engine": "openvino", "precision": "f32", "in_flight": 0, "queued": 0,
         "choice": f"the safe choice: nothing was measured on this kind of machine, {machine.machine_kind()}",
     }  # fmt: skip

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from nginx.gate.rates import SLOT_S, SLOTS
 from tests.local.gateway_harness import Gateway, Reply, ask_raw, stop, wait_for
 
 HASTY = {"proxy_read_timeout 25s": "proxy_read_timeout 1s"}
@@ -255,12 +256,15 @@ def test_health_is_answered_as_json(gateway: Gateway, path: str, body: object) -
     assert reply.all("Cache-Control") == ["no-store"]
 
 
+NO_REQUESTS = {"images_per_s": 0, "p50_ms": None, "p99_ms": None, "step_s": SLOT_S, "images": [0] * SLOTS}
+
+
 def test_status_says_what_every_worker_said(gateway: Gateway) -> None:
     reply = gateway.ask("GET", "/status")
     assert reply.all("Cache-Control") == ["no-store"]
     assert reply.json["models"] == [
-        {"name": "photos", "ready": True, "workers_in": 2, "workers": 2},
-        {"name": "other", "ready": True, "workers_in": 1, "workers": 1},
+        {"name": "photos", "ready": True, "workers_in": 2, "workers": 2, "recent": NO_REQUESTS},
+        {"name": "other", "ready": True, "workers_in": 1, "workers": 1, "recent": NO_REQUESTS},
     ]
     worker = reply.json["workers"][2]
     assert worker.pop("since") <= reply.json["as_of"]
@@ -272,6 +276,8 @@ def test_status_says_what_every_worker_said(gateway: Gateway) -> None:
         "in": True,
         "state": "ready",
         "reason": None,
+        "cpus": None,
+        "gpu": None,
         "version": "1",
         "engine": "openvino",
         "precision": "f32",

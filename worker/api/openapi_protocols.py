@@ -16,6 +16,7 @@ from worker.api.schemas import (
     list_of,
     object_of,
     ref,
+    such_as,
 )
 from worker.contract.limits import MAX_IDENTIFIER_CHARACTERS
 from worker.contract.settings import Settings
@@ -63,8 +64,9 @@ def inference_paths(settings: Settings, *named: Json) -> Json:
 
 
 def _infer(settings: Settings, *named: Json) -> Json:
-    images = list_of(TEXT, settings.max_images)
-    tensor = object_of(name={"const": INPUT}, datatype={"const": "BYTES"}, shape=list_of(COUNT, 2), data=images)
+    images = list_of(TEXT | {"contentEncoding": "base64"}, settings.max_images)
+    shape = such_as(list_of(COUNT, 2), [1])
+    tensor = object_of(name={"const": INPUT}, datatype={"const": "BYTES"}, shape=shape, data=images)
     options = {"type": "object", "properties": {"binary_data": TRUTH, "classification": COUNT}}
     output = object_of(name={"const": OUTPUT}, parameters=options) | {"required": ["name"]}
     inputs, outputs = list_of(tensor, 1) | {"minItems": 1}, list_of(output, 1) | {"minItems": 1}

@@ -72,6 +72,10 @@ def closed(required: list[str], **properties: Json) -> Json:
     return object_of(**properties) | {"required": required, "additionalProperties": False}
 
 
+def such_as(schema: Json, *examples: object) -> Json:
+    return schema | {"examples": list(examples)}
+
+
 def list_of(items: Json, most: int | None = None) -> Json:
     return {"type": "array", "items": items} | ({"maxItems": most} if most else {})
 
@@ -84,9 +88,12 @@ def ref(name: str) -> Json:
 def components() -> Json:
     """Return the schemas that the document defines by name."""
     error = {"code": ref("ErrorCode"), "message": TEXT}
+    durations = {"type": "object", "additionalProperties": COUNT, "description": "requests by their most milliseconds"}
     report = object_of(
-        state={"enum": [STARTING, READY, DRAINING, BROKEN]}, reason=NAMES, worker=TEXT, slot=TEXT, model=TEXT,
+        state={"enum": [STARTING, READY, DRAINING, BROKEN]}, reason=NAMES, worker=TEXT, slot=TEXT, cpus=TEXT, gpu=NAMES,
+        model=TEXT,
         version=NAMES, engine=NAMES, precision=NAMES, choice=NAMES, in_flight=COUNT, queued=COUNT,
+        answered=object_of(images=COUNT, durations_ms=durations),
         model_info={"anyOf": [ref("Model"), {"type": "null"}]},
     )  # fmt: skip
     tensor = object_of(name=TEXT, datatype=TEXT, shape=list_of({"type": "integer", "minimum": -1}))
@@ -132,7 +139,13 @@ def _model() -> Json:
 
 
 def _prediction() -> Json:
-    named = object_of(label=TEXT, label_en=NAMES, label_zh=NAMES, index=COUNT, score=NUMBER)
+    named = object_of(
+        label=such_as(TEXT, "虎斑猫 tabby"),
+        label_en=such_as(NAMES, "tabby"),
+        label_zh=such_as(NAMES, "虎斑猫"),
+        index=such_as(COUNT, 281),
+        score=such_as(NUMBER, 0.917),
+    )
     return named | {
         "patternProperties": {f"^label_{LANGUAGE}$": NAMES},
         "description": "a class, with a `label_*` for every further language that the model has labels in",
@@ -151,8 +164,10 @@ def _attributes() -> Json:
 
 def _answers(error: Json) -> Json:
     """Return the schemas of an answer to one image and to several."""
-    about: Json = {"model": TEXT, "version": TEXT, "worker": TEXT, "request_id": TEXT}
-    timing = {"type": "object", "additionalProperties": NUMBER, "required": ["total"]}
+    examples = {"model": "photos", "version": "1", "worker": "photos-0", "request_id": "5f0c1e7a9b3d4c62"}
+    about = {name: such_as(TEXT, example) for name, example in examples.items()}
+    spent = {"queue": 0.03, "decode": 2.1, "inference": 6.2, "total": 8.5}
+    timing = such_as({"type": "object", "additionalProperties": NUMBER, "required": ["total"]}, spent)
     predictions, attributes = list_of(ref("Prediction")), {"attributes": ref("Attributes")}
     heat_map = {"type": "string", "pattern": "^data:image/png;base64,", "description": "a PNG, where it was asked for"}
     confident = {"type": ["boolean", "null"], "description": "null where the model states no `unsure_below`"}

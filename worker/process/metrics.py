@@ -32,6 +32,11 @@ class Metrics:
         self.decode.observe(decode_s)
         self.inference.observe(inference_s)
 
+    def images(self) -> int:
+        """Return how many images the engine has answered."""
+        samples = next(iter(self.inference.collect())).samples
+        return round(next(sample.value for sample in samples if sample.name.endswith("_count")))
+
     def text(self) -> bytes:
         """Return the metrics in Prometheus's text format."""
         return generate_latest(self.registry)

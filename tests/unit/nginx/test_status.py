@@ -11,16 +11,34 @@ from tests.unit.nginx.peers import AT, IN, LATER, LISTED, OUT, UNTESTED, A, B, C
 
 
 def test_status_names_every_model_and_every_worker() -> None:
-    facts = {"version": "1", "engine": "openvino", "precision": "f32", "in_flight": 2, "queued": 5}
+    facts = {
+        "cpus": "0-3",
+        "gpu": None,
+        "version": "1",
+        "engine": "openvino",
+        "precision": "f32",
+        "in_flight": 2,
+        "queued": 5,
+    }
     good = next_state(UNTESTED, Probe("ready", None, LATER, facts, A.address))
     gone = after(IN, "unreachable", "unreachable", "unreachable")
     gone = replace(gone, reason="timed out")
-    unknown = {"version": None, "engine": None, "precision": None, "in_flight": None, "queued": None}
-    assert render_status({"photos": (A,), "other": (C,)}, {A: good, C: gone}, {"photos-0": A.address}, AT) == {
+    unknown = {
+        "cpus": None,
+        "gpu": None,
+        "version": None,
+        "engine": None,
+        "precision": None,
+        "in_flight": None,
+        "queued": None,
+    }
+    assert render_status(
+        {"photos": (A,), "other": (C,)}, {A: good, C: gone}, {"photos-0": A.address}, AT, {"other": {"p50_ms": 9}}
+    ) == {
         "as_of": AT,
         "models": [
-            {"name": "photos", "ready": True, "workers_in": 1, "workers": 1},
-            {"name": "other", "ready": False, "workers_in": 0, "workers": 1},
+            {"name": "photos", "ready": True, "workers_in": 1, "workers": 1, "recent": None},
+            {"name": "other", "ready": False, "workers_in": 0, "workers": 1, "recent": {"p50_ms": 9}},
         ],
         "workers": [
             {"worker": "photos-0", "server": "this", "slot": "this-cpu0", "model": "photos", "in": True}
@@ -33,7 +51,7 @@ def test_status_names_every_model_and_every_worker() -> None:
 
 def test_a_listed_worker_that_was_not_probed_makes_no_model_ready() -> None:
     status = render_status({"photos": (A,)}, {A: at(A.address, UNTESTED)}, LISTED, AT)
-    assert status["models"] == [{"name": "photos", "ready": False, "workers_in": 0, "workers": 1}]
+    assert status["models"] == [{"name": "photos", "ready": False, "workers_in": 0, "workers": 1, "recent": None}]
     assert status["workers"][0]["reason"] == "not probed yet"
 
 
@@ -49,7 +67,7 @@ def test_a_worker_is_not_in_before_nginx_lists_it() -> None:
     peers = {A: at(A.address, IN), B: at(B.address, IN)}
     status = render_status({"photos": (A, B)}, peers, {"photos-0": "10.0.0.1:1", "photos-1": B.address}, AT)
     assert [worker["in"] for worker in status["workers"]] == [False, True]
-    assert status["models"] == [{"name": "photos", "ready": True, "workers_in": 1, "workers": 2}]
+    assert status["models"] == [{"name": "photos", "ready": True, "workers_in": 1, "workers": 2, "recent": None}]
 
 
 def test_models_keep_a_workers_description_after_the_worker_is_gone() -> None:

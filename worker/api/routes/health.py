@@ -6,6 +6,7 @@ from flask.typing import ResponseReturnValue
 from worker.api.openapi import document
 from worker.api.routes.models import model_info
 from worker.api.service import Service
+from worker.contract.cpu_list import format_cpu_list
 from worker.decode import MIME_TYPES, sniff
 from worker.process.health import BROKEN, READY
 
@@ -52,6 +53,8 @@ def _report(service: Service) -> dict[str, object]:
         "reason": reason,
         "worker": settings.worker,
         "slot": settings.slot,
+        "cpus": format_cpu_list(settings.cpus),
+        "gpu": settings.gpu or None,
         "model": settings.model,
         "version": loaded.folder.version if loaded else None,
         "engine": loaded.engine if loaded else None,
@@ -59,5 +62,6 @@ def _report(service: Service) -> dict[str, object]:
         "choice": loaded.choice if loaded else None,
         "in_flight": service.admission.in_flight,
         "queued": loaded.batcher.queued if loaded else 0,
+        "answered": {"images": service.metrics.images(), "durations_ms": service.statistics.durations_ms()},
         "model_info": model_info(service, loaded) if loaded else None,
     }

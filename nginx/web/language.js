@@ -1,0 +1,19 @@
+// What a view with its own texts needs to speak the page's language.
+
+import { page } from "./texts.js";
+
+/** Return a function from a key, and values to fill in, to its text in the page's language. */
+export const translator = (texts) => (key, ...values) => {
+  const found = texts[page.language][key];
+  return typeof found === "function" ? found(...values) : found;
+};
+
+/** Call `changed` whenever the page's language is set. */
+export function onLanguage(changed) {
+  new MutationObserver(changed).observe(document.documentElement, { attributeFilter: ["lang"] });
+}
+
+export const number = (value, options) => value.toLocaleString(page.language, options);
+
+/** Return the attribute for a text that the service has in English alone. */
+export const english = () => (page.language === "en" ? {} : { lang: "en" });
