@@ -301,7 +301,7 @@ def test_the_client_s_errors_have_the_service_s_code(gateway: Gateway) -> None:
         (ImageError, "undecodable", RED[:200], {}),
         (ImageError, "body_too_large", bytes(33 << 20), {}),
         (RequestError, "bad_parameter", RED, {"top_k": 0}),
-        (RequestError, "no_image", b"", {}),
+        (RequestError, "empty_image", b"", {}),
         (UnknownModelError, "unknown_model", RED, {"model": "nobody"}),
     ]
     with Client(url(gateway)) as client:

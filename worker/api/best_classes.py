@@ -8,7 +8,6 @@ from worker.api.candidates import take_candidates
 from worker.api.parameters import HUGGING_FACE, Parameters, parse_parameters
 from worker.api.service import Loaded, Service
 from worker.api.uploads import Upload, query
-from worker.contract.errors import ServiceError
 from worker.pipeline.admission import Deadline
 from worker.pipeline.classifier import Classification
 
@@ -20,17 +19,15 @@ def model_and_parameters(
 
     The parameters are those of the query and `in_body`. Raise ServiceError as their parsers do.
     """
-    candidates, parts = take_candidates(query(request), in_body)
+    candidates, parts = take_candidates(query(request.environ), in_body)
     deadline: Deadline = g.context.deadline
     model = service.with_candidates(model, candidates, deadline)
     return model, parse_parameters(*parts, known=HUGGING_FACE, output=model.folder.output), deadline
 
 
-def best_classes(
-    model: Loaded, result: Classification | ServiceError, parameters: Parameters
-) -> list[dict[str, object]]:
+def best_classes(model: Loaded, result: Classification | Exception, parameters: Parameters) -> list[dict[str, object]]:
     """Return the rows of the best classes, best first; raise the error that came instead of a result."""
-    if isinstance(result, ServiceError):
+    if isinstance(result, Exception):
         raise result
     output = model.folder.output
     scores = output.scores(result.logits, parameters.function_to_apply)

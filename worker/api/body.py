@@ -1,65 +1,74 @@
-"""Read a request's body: bounded, and with its Content-Encoding undone."""
+"""Read a request's body: bounded, with its memory held and its Content-Encoding undone."""
 
 from collections.abc import Callable
-from contextlib import ExitStack
-from typing import cast
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import TYPE_CHECKING
 
-from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.sansio.utils import get_content_length
+from werkzeug.wsgi import get_input_stream
 
 from worker.api.content_coding import coding_of, inflate
-from worker.contract.limits import FREE_BODY_BYTES, MAX_BODY_BYTES
+from worker.contract.limits import FREE_BODY_BYTES
 from worker.decode import Budget
-from worker.pipeline.admission import Deadline, client_gone
+from worker.pipeline.admission import client_gone
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 
-def nothing_to_hold() -> None:
-    """Stand for a request whose memory nobody counts."""
+class Body:
+    """The body of the request in `environ`: at most `most` bytes, which stay in memory, to be read once.
 
-
-class InMemoryRequest(Request):
-    """A request whose uploads stay in memory: the body is bounded, and a worker's disk may be read-only.
-
-    `hold_inflated` is called before a compressed body takes more than FREE_BODY_BYTES.
+    It holds its `memory` until it is closed, unless it has at most FREE_BODY_BYTES; it waits for it while `left`
+    returns the seconds left.
     """
 
-    max_body = max_content_length = MAX_BODY_BYTES  # bytes
-    hold_inflated: Callable[[], None] = staticmethod(nothing_to_hold)
+    __slots__ = ("_held", "_left", "_memory", "_most", "environ")
 
+    def __init__(self, environ: "WSGIEnvironment", most: int, memory: Budget, left: Callable[[], float]) -> None:
+        self.environ, self._most, self._memory, self._left = environ, most, memory, left
+        self._held: AbstractContextManager[None] | None = None
 
-def hold_memory(request: Request, memory: Budget, deadline: Deadline, held: ExitStack) -> None:
-    """Hold the `memory` of a large body until `held` closes; that of a compressed one once it is known to be large."""
-    own = cast(InMemoryRequest, request)
-    # A chunked body has no length before it is read.
-    length = own.max_body if own.content_length is None else min(own.content_length, own.max_body)
-    compressed = own.environ.get("HTTP_CONTENT_ENCODING", "").strip().lower() not in ("", "identity")
+    def read(self) -> bytes:
+        """Return the whole body, inflated if it is compressed.
 
-    def hold() -> None:
-        held.enter_context(memory.hold(own.max_body if compressed else length, deadline.left))
+        Raise RequestEntityTooLarge if it is larger than the limit, before or after, and ServiceError for a
+        Content-Encoding that is not served or does not hold, if the client disconnects before the body's end, and what
+        `left` raises.
+        """
+        environ, most = self.environ, self._most
+        coding = coding_of(environ.get("HTTP_CONTENT_ENCODING", ""))
+        length = get_content_length(environ.get("CONTENT_LENGTH"), environ.get("HTTP_TRANSFER_ENCODING"))
+        expected = most if length is None else length  # a chunked body has no length before it is read
+        if expected > most:
+            raise RequestEntityTooLarge
+        if expected > FREE_BODY_BYTES:
+            self._hold(most if coding else expected)
+        body = self._chunked() if length is None else self._exactly(length)
+        # A small compressed body may be a large one once it is inflated.
+        return inflate(body, coding, most, partial(self._hold, most)) if body and coding else body
 
-    if length > FREE_BODY_BYTES:
-        hold()
-    elif compressed:
-        own.hold_inflated = hold
+    def close(self) -> None:
+        """Release the memory that is held."""
+        if self._held is not None:
+            self._held.__exit__(None, None, None)
 
+    def _hold(self, count: int) -> None:
+        if self._held is None:
+            held = self._memory.hold(count, self._left)
+            held.__enter__()
+            self._held = held
 
-def read_body(request: Request) -> bytes:
-    """Return the whole body, inflated if it is compressed.
-
-    Raise RequestEntityTooLarge if it is larger than the limit, before or after, and ServiceError for a Content-Encoding
-    that is not served or does not hold, or if the client disconnects before its end.
-    """
-    own = cast(InMemoryRequest, request)
-    coding, most = coding_of(own.environ.get("HTTP_CONTENT_ENCODING", "")), own.max_body
-    length = own.content_length
-    if length is None:
-        body = own.get_data(cache=False)
-        # A chunked body is silently cut off at the limit; only reading further raises the error.
-        own.stream.read(1)
-    elif length > most:
-        raise RequestEntityTooLarge
-    else:
-        body = own.input_stream.read(length)
+    def _exactly(self, length: int) -> bytes:
+        body: bytes = self.environ["wsgi.input"].read(length)
         if len(body) < length:
             raise client_gone()
-    return inflate(body, coding, most, own.hold_inflated) if body and coding else body
+        return body
+
+    def _chunked(self) -> bytes:
+        stream = get_input_stream(self.environ, max_content_length=self._most)
+        body = stream.read()
+        stream.read(1)  # the body is silently cut off at the limit; only reading further raises the error
+        return body

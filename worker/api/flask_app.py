@@ -1,26 +1,19 @@
 """The Flask application without routes: a context for each request, and one shape for errors."""
 
-from contextlib import ExitStack
-
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from worker.api.body import InMemoryRequest, hold_memory
-from worker.api.request_context import REQUEST_ID, begin, end, to_service_error
+from worker.api.request_context import REQUEST_ID, answered_error, begin, end
 from worker.api.service import Service
 from worker.contract.errors import ServiceError
 
 # Whose clients need an error in another form than this project's; nginx/errors.conf knows the same.
 TEXT_ERRORS, TORCHSERVE = ("/v1", "/v2"), "/predictions/"
-WITH_BODY = ("POST", "PUT")
 
 
 def create(service: Service) -> Flask:
     """Return an application without routes that identifies, measures and logs each request to `service`."""
     app = Flask("worker", static_folder=None)
-    app.request_class = type(
-        "Request", (InMemoryRequest,), dict.fromkeys(("max_body", "max_content_length"), service.max_body)
-    )
     app.extensions["service"] = service
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -30,9 +23,7 @@ def create(service: Service) -> Flask:
     def before() -> None:
         client_id, connection = request.headers.get(REQUEST_ID, ""), request.environ.get("gunicorn.socket")
         g.context = begin(service, client_id, request.method, request.path, connection)
-        g.held = ExitStack()
-        if request.method in WITH_BODY:
-            hold_memory(request, service.bodies, g.context.deadline, g.held)
+        g.body = service.body(request.environ, g.context.deadline)
 
     @app.after_request
     def after(response: Response) -> Response:
@@ -42,11 +33,11 @@ def create(service: Service) -> Flask:
 
     @app.teardown_request
     def release(error: BaseException | None) -> None:
-        g.held.close()
+        g.body.close()
 
     @app.errorhandler(Exception)
     def fail(error: Exception) -> Response:
-        found = to_service_error(service, g.context, error)
+        found = answered_error(service, g.context, error)
         response = app.make_response(
             (_error_body(found, request.path, g.context.request_id), found.code.status, found.headers)
         )

@@ -57,16 +57,22 @@ class WholeAnswer(wsgi.Response):
 class PredictWorker(gthread.ThreadWorker):
     """The worker class named in gunicorn.conf.py; `self.wsgi` is the application of worker.app."""
 
-    def handle(self, conn: gthread.TConn) -> Any:
-        """Answer the requests on `conn` until none follows soon; return what gunicorn's own method returns."""
-        keep = super().handle(conn)
-        # With more connections than threads, waiting here would delay another connection.
-        while keep is True and self.alive and self.nr_conns <= self.cfg.threads and _readable(conn):
-            keep = super().handle(conn)
-        return keep
+    def init_process(self) -> None:
+        """Let every setting be an attribute: gunicorn looks up twenty for a request, each through two calls."""
+        self.cfg.__dict__.update({name: setting.get() for name, setting in self.cfg.settings.items()})
+        super().init_process()
 
     def handle_request(self, req: Any, conn: gthread.TConn) -> bool:
-        """Do what gunicorn's method does, in whole answers; leave out hooks and limits that the settings do not use."""
+        """Answer `req` and the requests that soon follow it on `conn`; return whether to keep the connection."""
+        while keep := self._keepalive_after(conn, self._answer(req, conn)):
+            # With more connections than threads, waiting here would delay another connection.
+            if self.nr_conns > self.cfg.threads or not _readable(conn):
+                break
+            req = next(conn.parser)
+        return keep
+
+    def _answer(self, req: Any, conn: gthread.TConn) -> bool:
+        """Do what gunicorn's method does for one request, in whole answers, without the hooks and limits not used."""
         response, environ = wsgi.create(req, conn.sock, conn.client, conn.server, self.cfg, WholeAnswer)
         environ["wsgi.multithread"] = True
         if not self.alive or len(self.keepalived_conns) >= self.max_keepalived:

@@ -1,7 +1,9 @@
 """Parse the parameters of a request, from text or JSON alike; unknown ones are refused."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from worker.api.candidates import CANDIDATES
 from worker.api.uploads import repeated_parameter
@@ -11,8 +13,7 @@ from worker.models.labels import ACTIVATIONS
 from worker.models.scores import THRESHOLD, TOP_K, Output
 
 
-@dataclass(frozen=True)
-class Parameters:
+class Parameters(msgspec.Struct, frozen=True):
     """How many classes to return, from which score, labelled in which language; `model` must be the served one.
 
     `heat_map` requests a heat map of class `class_index`, or of the best class if that is None.
@@ -57,7 +58,7 @@ def parse_parameters(*sources: Mapping[str, object], known: tuple[str, ...], out
         return defaults
     parsers = _parsers(output)
     parsed = {FIELDS.get(name, name): parsers[name](name, value) for name, value in given.items() if value is not None}
-    parameters = replace(defaults, **parsed)  # type: ignore[arg-type]
+    parameters = replace(defaults, **parsed)
     if parameters.class_index is not None and not parameters.heat_map:
         raise ServiceError(
             ErrorCode.BAD_PARAMETER, "found class without a heat map, needed heat_map=true: send both or none"

@@ -1,14 +1,12 @@
 """The WSGI application in front of Flask's: it answers `POST /predict` itself, without Flask's cost for a request."""
 
 from collections.abc import Iterable
-from contextlib import ExitStack
 from http.client import responses
 from typing import TYPE_CHECKING
 
-from flask import Flask, Request
+from flask import Flask
 
-from worker.api.body import hold_memory
-from worker.api.request_context import REQUEST_ID, begin, end, to_service_error
+from worker.api.request_context import REQUEST_ID, answered_error, begin, end
 from worker.api.routes import predict
 from worker.api.routes.predict import PATH
 from worker.api.service import Service
@@ -22,25 +20,25 @@ METHOD = "POST"
 def install(app: Flask, service: Service) -> None:
     """Let `app` answer `POST /predict` here; it still answers the route's other methods."""
     app.add_url_rule(PATH, "predict", methods=[METHOD])
-    app.wsgi_app = _in_front_of(app.wsgi_app, app.request_class, service)  # type: ignore[method-assign,assignment]
+    app.wsgi_app = _in_front_of(app.wsgi_app, service)  # type: ignore[method-assign,assignment]
 
 
-def _in_front_of(others: "WSGIApplication", request_class: type[Request], service: Service) -> "WSGIApplication":
+def _in_front_of(others: "WSGIApplication", service: Service) -> "WSGIApplication":
     def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         # werkzeug's routes, too, take any number of slashes at the start.
         if environ["REQUEST_METHOD"] != METHOD or f"/{environ['PATH_INFO'].lstrip('/')}" != PATH:
             return others(environ, start_response)
         context = begin(service, environ.get("HTTP_X_REQUEST_ID", ""), METHOD, PATH, environ.get("gunicorn.socket"))
         status, headers = 200, {}
-        with ExitStack() as held:
-            try:
-                request = request_class(environ)
-                hold_memory(request, service.bodies, context.deadline, held)
-                kind, body = predict.answer(service, context, request)
-            except Exception as error:
-                found = to_service_error(service, context, error)
-                status, headers = found.code.status, found.headers
-                kind, body = predict.JSON, predict.to_json(found.body(context.request_id))
+        sent = service.body(environ, context.deadline)
+        try:
+            kind, body = predict.answer(service, context, sent)
+        except Exception as error:
+            found = answered_error(service, context, error)
+            status, headers = found.code.status, found.headers
+            kind, body = predict.JSON, predict.to_json(found.body(context.request_id))
+        finally:
+            sent.close()
         end(service, context, PATH, status)
         described = {"Content-Type": kind, "Content-Length": str(len(body)), REQUEST_ID: context.request_id} | headers
         start_response(f"{status} {responses.get(status, 'Unknown')}", list(described.items()))

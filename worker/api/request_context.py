@@ -5,9 +5,9 @@ import os
 import re
 import socket
 import time
-from dataclasses import dataclass
 from functools import partial
 
+import msgspec
 from werkzeug.exceptions import HTTPException
 
 from worker.api.service import Service
@@ -25,8 +25,7 @@ access_log = logging.getLogger("worker.access")
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class RequestContext:
+class RequestContext(msgspec.Struct, frozen=True):
     """A request's id, its method and path, cut to be quoted, its start on the monotonic clock, and its deadline."""
 
     request_id: str
@@ -90,24 +89,30 @@ def _account(service: Service, context: RequestContext, route: str, status: int,
     access_log.info("request", extra={FIELDS: fields})
 
 
-def to_service_error(service: Service, context: RequestContext, error: Exception) -> ServiceError:
-    """Return the ServiceError that tells the client about `error`, or about its passed deadline; count it by code."""
-    found = _to_service_error(service, context, error)
-    forget_frames(error)
+def answered_error(service: Service, context: RequestContext, error: Exception) -> ServiceError:
+    """Return the ServiceError that answers a request, for `error` or its passed deadline; count it by code."""
+    found = to_service_error(service, context, error)
     if found.code is not ErrorCode.CLIENT_GONE and context.deadline.over():
         found = context.deadline.passed()
     service.deferred(service.metrics.rejected.labels(found.code.value).inc)
     return found
 
 
-def _to_service_error(service: Service, context: RequestContext, error: Exception) -> ServiceError:
+def to_service_error(service: Service, context: RequestContext, error: Exception) -> ServiceError:
+    """Return the ServiceError that tells the client about `error`; log what is not the client's fault."""
+    found = _mapped(service, context, error)
+    forget_frames(error)
+    return found
+
+
+def _mapped(service: Service, context: RequestContext, error: Exception) -> ServiceError:
     if isinstance(error, ServiceError):
         return error
     if isinstance(error, MemoryError):
         log.error("too little memory", extra={FIELDS: {"request_id": context.request_id}})
         return out_of_memory()
     if not isinstance(error, HTTPException):
-        log.exception("unforeseen", extra={FIELDS: {"request_id": context.request_id}})
+        log.error("unforeseen", exc_info=error, extra={FIELDS: {"request_id": context.request_id}})
         return internal_error()
     if error.code == ErrorCode.BODY_TOO_LARGE.status:
         return ServiceError(

@@ -1,12 +1,13 @@
 """The worker as its routes see it: its settings, health and admission, and the model once it is loaded."""
 
-import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
+from worker.api.body import Body
 from worker.api.candidates import CANDIDATE_LABELS, Candidates
-from worker.contract.errors import ErrorCode, ServiceError, cut, forget_frames, internal_error, out_of_memory
+from worker.contract.errors import ErrorCode, ServiceError, cut, forget_frames
 from worker.contract.limits import MEBIBYTE, Share, bodies_bytes
 from worker.contract.settings import Settings
 from worker.decode import Budget
@@ -26,7 +27,8 @@ IMAGES_AT_ONCE = 8  # of one request in the queue: enough to fill the engine's b
 # worker.
 ENDS_REQUEST = (ErrorCode.DEADLINE, ErrorCode.CLIENT_GONE)
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,10 @@ class Service:
         """Return the deadline of a request that starts now; `gone` returns whether its client has left."""
         return Deadline(self.settings.deadline_s, gone)
 
+    def body(self, environ: "WSGIEnvironment", deadline: Deadline) -> Body:
+        """Return the body of the request in `environ`, bounded; whoever calls this closes it."""
+        return Body(environ, self.max_body, self.bodies, deadline.left)
+
     def with_candidates(self, model: Loaded, candidates: Candidates | None, deadline: Deadline) -> Loaded:
         """Return `model` with `candidates` in place of its own classes, or `model` itself if there are none.
 
@@ -119,9 +125,7 @@ class Service:
         explainer = model.explainer.with_head(head, folder.output)
         return replace(model, folder=folder, classifier=model.classifier.with_head(head), explainer=explainer)
 
-    def classify(
-        self, model: Loaded, images: Sequence[bytes], deadline: Deadline
-    ) -> list[Classification | ServiceError]:
+    def classify(self, model: Loaded, images: Sequence[bytes], deadline: Deadline) -> list[Classification | Exception]:
         """Classify `images`; return a result or an error for each.
 
         Of several images, decode and queue some before waiting for the first, so that they form batches.
@@ -129,8 +133,8 @@ class Service:
         if the engine is broken, so that another worker classifies them all.
         """
         several = len(images) > 1
-        waiting: deque[Started | ServiceError] = deque()
-        results: list[Classification | ServiceError] = []
+        waiting: deque[Started | Exception] = deque()
+        results: list[Classification | Exception] = []
         share = Share.MANY_IMAGES if several else Share.ORDINARY
         with self.admission.admit(min(len(images), IMAGES_AT_ONCE), share) as places:
             try:
@@ -161,14 +165,14 @@ class Service:
             chosen = output.best(output.scores(found.logits), 1)[0] if index is None else index
             return found, model.explainer.heat_map(pixels, found.logits, chosen, deadline, places)
 
-    def _start(self, model: Loaded, image: bytes, deadline: Deadline, background: bool) -> Started | ServiceError:
+    def _start(self, model: Loaded, image: bytes, deadline: Deadline, background: bool) -> Started | Exception:
         try:
             return model.classifier.start(image, deadline, background)
         except Exception as error:
             return _of_one_image(error)
 
-    def _result(self, started: Started | ServiceError, deadline: Deadline) -> Classification | ServiceError:
-        if isinstance(started, ServiceError):
+    def _result(self, started: Started | Exception, deadline: Deadline) -> Classification | Exception:
+        if isinstance(started, Exception):
             return started
         try:
             return started.result(deadline)
@@ -176,17 +180,10 @@ class Service:
             return _of_one_image(error)
 
 
-def _of_one_image(error: Exception) -> ServiceError:
-    """Return the ServiceError to report for one image; raise an error that ends the whole request."""
+def _of_one_image(error: Exception) -> Exception:
+    """Return `error`, the result of one image; raise it instead if it ends the whole request."""
     if isinstance(error, ServiceError):
         if error.code in ENDS_REQUEST or error.code.retried:
             raise error
-        found = error
-    elif isinstance(error, MemoryError):
-        log.error("too little memory")
-        found = out_of_memory()
-    else:
-        log.error("classification failed", exc_info=error)
-        found = internal_error()
-    forget_frames(error)
-    return found
+        forget_frames(error)
+    return error

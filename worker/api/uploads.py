@@ -2,17 +2,20 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 import msgspec
-from flask import Request
+from werkzeug.http import parse_options_header
 
 from worker.api import json_text, multipart
 from worker.api.base64_text import decode_base64, decode_base64_bytes, first_bytes
-from worker.api.body import read_body
+from worker.api.body import Body
 from worker.contract.errors import ErrorCode, ServiceError, cut
 from worker.decode import sniff
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 FIELD = "image"
 # `image`, and as PHP, axios and jQuery name a list of them.
@@ -34,8 +37,7 @@ class JsonUpload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 JSON_UPLOAD = msgspec.json.Decoder(JsonUpload)
 
 
-@dataclass(frozen=True)
-class Upload:
+class Upload(msgspec.Struct, frozen=True):
     """The images of one request as (filename or None, encoded bytes), and the parameters in its body."""
 
     images: tuple[tuple[str | None, bytes], ...]
@@ -43,17 +45,18 @@ class Upload:
 
 
 def read_upload(
-    request: Request,
+    sent: Body,
     max_images: int,
     fields: re.Pattern[str] = FIELDS,
     json_upload: msgspec.json.Decoder[Any] = JSON_UPLOAD,
 ) -> Upload:
-    """Return the images and parameters of `request`; a form has its images in `fields`, JSON is a `json_upload`.
+    """Return the images and parameters in `sent`; a form has its images in `fields`, JSON is a `json_upload`.
 
     Raise ServiceError if the route does not take its body.
     """
-    body, kind = read_body(request), request.mimetype
-    boundary = request.mimetype_params.get("boundary", "")
+    body = sent.read()
+    kind, options = parse_options_header(sent.environ.get("CONTENT_TYPE"))
+    kind, boundary = kind.lower(), options.get("boundary", "")
     # An image is one whatever it is declared as: clients seldom know, and often do not say.
     if kind == "multipart/form-data" and (boundary or sniff(body) is None):
         upload = _multipart(body, boundary, max_images, fields)
@@ -64,7 +67,8 @@ def read_upload(
         body = b""  # free its memory before the images need theirs
         upload = _decoded(parsed, max_images)
     elif RAW_TYPE.fullmatch(kind):
-        upload = Upload(((None, body),) if body else (), {})
+        # Without any bytes, only the type can say that they were to be an image.
+        upload = Upload(((None, body),) if body or kind.startswith("image/") else (), {})
     else:
         raise ServiceError(
             ErrorCode.UNSUPPORTED_TYPE,
@@ -102,6 +106,8 @@ def _multipart(body: bytes, boundary: str, max_images: int, fields: re.Pattern[s
     files: list[multipart.Part] = []
     texts: list[multipart.Part] = []
     for part in multipart.split(body, boundary):
+        if part.filename == "" and not part.data:
+            continue  # a browser's form in which no file was chosen
         # Many clients send an image without a file name, which RFC 7578, 4.2 does not demand.
         is_file = part.filename is not None or part.kind.startswith("image/") or fields.fullmatch(part.name)
         (files if is_file else texts).append(part)
@@ -138,9 +144,11 @@ def _is_text(data: bytes) -> bool:
         return False
 
 
-def query(request: Request) -> Mapping[str, str]:
+def query(environ: "WSGIEnvironment") -> Mapping[str, str]:
     """Return the query's parameters; raise ServiceError BAD_PARAMETER if one is repeated."""
-    return _once(request.args.items(multi=True)) if request.query_string else {}
+    text = environ.get("QUERY_STRING")
+    # Bytes that are not UTF-8 stay as they are, as in werkzeug's requests.
+    return _once(parse_qsl(text, keep_blank_values=True, errors="werkzeug.url_quote")) if text else {}
 
 
 def _once(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

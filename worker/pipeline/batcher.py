@@ -5,8 +5,8 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from worker.contract.errors import ErrorCode, ServiceError, internal_error
@@ -21,8 +21,7 @@ log = logging.getLogger(__name__)
 Infer = Callable[[Sequence[np.ndarray]], np.ndarray]
 
 
-@dataclass(frozen=True, slots=True)
-class InferenceResult:
+class InferenceResult(msgspec.Struct, frozen=True):
     """One input's float32 logits [classes], and its seconds in the queue and in the engine."""
 
     logits: np.ndarray

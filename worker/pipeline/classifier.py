@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from worker.contract.errors import ErrorCode, ServiceError
@@ -19,8 +19,7 @@ Observe = Callable[[float, float, float], None]  # one image's seconds: queue, d
 Head = Callable[[np.ndarray], np.ndarray]  # the network's output, float32 [..., D] -> logits [..., classes]
 
 
-@dataclass(frozen=True)
-class OpenImage:
+class OpenImage(msgspec.Struct, frozen=True):
     """An image whose header has been read, and how to decode its tiles, each uint8 [H, W, C].
 
     No others should wait for it if it is `large` or may wait for an `isolated` decoder.
@@ -44,8 +43,7 @@ def single_tile(logits: Sequence[np.ndarray]) -> np.ndarray:
     return logits[0]
 
 
-@dataclass(frozen=True)
-class Classification:
+class Classification(msgspec.Struct, frozen=True):
     """One image's float32 logits [classes] and its time in each stage, in seconds.
 
     With several tiles, the queue time ends when the first tile runs and the inference time when the last is done.
@@ -144,8 +142,7 @@ class Classifier:
         return Classification(logits, queue_s, decode_s, inference_s)
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(msgspec.Struct, frozen=True):
     """An image whose tiles are queued or running."""
 
     tiles: Sequence[PendingInput]

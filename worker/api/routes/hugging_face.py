@@ -1,6 +1,6 @@
 """`POST /models/{name}`: the Hugging Face Inference API for image classification, including zero-shot."""
 
-from flask import Blueprint, jsonify, request
+from flask import Blueprint, g, jsonify
 from flask.typing import ResponseReturnValue
 
 from worker.api.best_classes import classify_one
@@ -15,7 +15,7 @@ def blueprint(service: Service) -> Blueprint:
     @routes.post("/models/<name>")
     def classify(name: str) -> ResponseReturnValue:
         model = service.model(name)
-        upload = read_upload(request, max_images=1)
+        upload = read_upload(g.body, max_images=1)
         rows, deadline = classify_one(service, model, upload)
         answered = jsonify([{"label": row["label"], "score": row["score"]} for row in rows])
         deadline.left()

@@ -13,7 +13,6 @@ from worker.api.routes.tensors import HEADER_LENGTH, InferRequest, Output, encod
 from worker.api.routes.triton import EXTENSIONS
 from worker.api.service import Loaded, Service
 from worker.api.uploads import check_answer
-from worker.contract.errors import ServiceError
 from worker.contract.languages import BOTH
 from worker.contract.limits import MAX_PREDICTIONS, MAX_SCORES
 from worker.contract.version import VERSION
@@ -54,11 +53,11 @@ def blueprint(service: Service) -> Blueprint:
     @routes.post("/models/<name>/versions/<version>/infer")
     def infer(name: str, version: str | None = None) -> ResponseReturnValue:
         model = service.model(name, version)
-        sent = read_request(request, service.settings.max_images)
+        sent = read_request(g.body.read(), request.headers.get(HEADER_LENGTH), service.settings.max_images)
         _check_answer(model, sent)
         deadline: Deadline = g.context.deadline
         results = service.classify(model, sent.images, deadline)
-        if error := next((result for result in results if isinstance(result, ServiceError)), None):
+        if error := next((result for result in results if isinstance(result, Exception)), None):
             raise error
         logits = np.stack([result.logits for result in results if isinstance(result, Classification)])
         answered = _answer(service, model, sent, model.folder.output.scores(logits))

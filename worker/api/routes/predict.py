@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 import msgspec
-from flask import Request
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
+from worker.api.body import Body
 from worker.api.candidates import take_candidates
 from worker.api.parameters import PREDICT, Parameters, parse_parameters
-from worker.api.request_context import RequestContext
+from worker.api.request_context import RequestContext, to_service_error
 from worker.api.service import Loaded, Service
 from worker.api.uploads import Upload, check_answer, query, read_upload
 from worker.contract.errors import ErrorCode, ServiceError
@@ -27,16 +29,17 @@ def to_json(body: dict[str, object]) -> bytes:
     return msgspec.json.encode(body) + b"\n"
 
 
-def answer(service: Service, context: RequestContext, request: Request) -> tuple[str, bytes]:
-    """Return the media type and the body of the answer to `request`; raise what its client is to be told."""
-    upload, in_query = read_upload(request, service.settings.max_images), query(request)
+def answer(service: Service, context: RequestContext, sent: Body) -> tuple[str, bytes]:
+    """Return the media type and the body of the answer to a request; raise what its client is to be told."""
+    upload, in_query = read_upload(sent, service.settings.max_images), query(sent.environ)
     model = _named_model(service, in_query, upload.parameters)
     candidates, parts = take_candidates(in_query, upload.parameters)
     model = service.with_candidates(model, candidates, context.deadline)
     parameters = parse_parameters(*parts, known=PREDICT, output=model.folder.output)
     check_answer(len(upload.images), min(parameters.top_k, model.folder.output.labels.count), MAX_PREDICTIONS)
     if parameters.heat_map:
-        as_image = request.accept_mimetypes.best_match([JSON, PNG]) == PNG
+        accepted = parse_accept_header(sent.environ.get("HTTP_ACCEPT"), MIMEAccept)
+        as_image = accepted.best_match([JSON, PNG]) == PNG
         answered = _explained(service, context, model, upload, parameters, as_image)
     else:
         answered = JSON, to_json(_classified(service, context, model, upload, parameters))
@@ -63,23 +66,19 @@ def _classified(
     if len(results) == 1:
         return _one(context, service, model, results[0], parameters)
     rows = [
-        {"filename": name} | _result(context, model, result, parameters)
+        {"filename": name, **_result_or_error(context, service, model, result, parameters)}
         for (name, _), result in zip(upload.images, results, strict=True)
     ]
     total = {"total": _milliseconds(context.elapsed())}
-    return _about(context, service, model) | {"results": rows, "timing_ms": total}
+    return {**_about(context, service, model), "results": rows, "timing_ms": total}
 
 
 def _one(
-    context: RequestContext,
-    service: Service,
-    model: Loaded,
-    result: Classification | ServiceError,
-    parameters: Parameters,
+    context: RequestContext, service: Service, model: Loaded, result: Classification | Exception, parameters: Parameters
 ) -> dict[str, object]:
-    if isinstance(result, ServiceError):
+    if isinstance(result, Exception):
         raise result
-    return _about(context, service, model) | _result(context, model, result, parameters)
+    return {**_about(context, service, model), **_result(context, model, result, parameters)}
 
 
 def _explained(
@@ -95,7 +94,7 @@ def _explained(
     if as_image:
         return PNG, heat_map
     url = f"data:{PNG};base64,{base64.b64encode(heat_map).decode()}"
-    return JSON, to_json(_one(context, service, model, result, parameters) | {"heat_map": url})
+    return JSON, to_json({**_one(context, service, model, result, parameters), "heat_map": url})
 
 
 def _about(context: RequestContext, service: Service, model: Loaded) -> dict[str, object]:
@@ -107,25 +106,30 @@ def _about(context: RequestContext, service: Service, model: Loaded) -> dict[str
     }
 
 
-def _result(
-    context: RequestContext, model: Loaded, result: Classification | ServiceError, parameters: Parameters
+def _result_or_error(
+    context: RequestContext, service: Service, model: Loaded, result: Classification | Exception, parameters: Parameters
 ) -> dict[str, object]:
-    if isinstance(result, ServiceError):
-        return result.body()
+    if isinstance(result, Exception):
+        return to_service_error(service, context, result).body()
+    return _result(context, model, result, parameters)
+
+
+def _result(
+    context: RequestContext, model: Loaded, result: Classification, parameters: Parameters
+) -> dict[str, object]:
     output = model.folder.output
     scores = output.scores(result.logits)
     attributes = {"attributes": output.attributes(scores, parameters.labels)} if output.groups else {}
-    seconds = {
-        "queue": result.queue_s,
-        "decode": result.decode_s,
-        "inference": result.inference_s,
-        "total": context.elapsed(),
-    }
     return {
         "confident": output.confident(scores),
         "predictions": output.predictions(scores, parameters.top_k, parameters.threshold, parameters.labels),
         **attributes,
-        "timing_ms": {stage: _milliseconds(spent) for stage, spent in seconds.items()},
+        "timing_ms": {
+            "queue": _milliseconds(result.queue_s),
+            "decode": _milliseconds(result.decode_s),
+            "inference": _milliseconds(result.inference_s),
+            "total": _milliseconds(context.elapsed()),
+        },
     }
 
 

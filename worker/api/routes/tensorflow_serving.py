@@ -8,13 +8,12 @@ the best classes of each instance: `labels`, `classes` (their indices) and `scor
 from typing import Any
 
 import msgspec
-from flask import Blueprint, jsonify, request
+from flask import Blueprint, g, jsonify
 from flask.typing import ResponseReturnValue
 
 from worker.api import json_text
 from worker.api.base64_text import decode_base64
 from worker.api.best_classes import best_classes, model_and_parameters
-from worker.api.body import read_body
 from worker.api.parameters import Parameters
 from worker.api.service import Loaded, Service
 from worker.api.uploads import check_answer, check_count
@@ -57,7 +56,7 @@ def blueprint(service: Service) -> Blueprint:
     @routes.post("/<name>/versions/<version>:predict")
     def predict(name: str, version: str | None = None) -> ResponseReturnValue:
         model = service.model(name, version)
-        sent = json_text.parse(read_body(request), PREDICT_REQUEST, NEEDED)
+        sent = json_text.parse(g.body.read(), PREDICT_REQUEST, NEEDED)
         instances = _columns(sent.inputs) if sent.instances is None else sent.instances
         if not instances:
             raise ServiceError(ErrorCode.NO_IMAGE, f"found no instance, needed at least one: send {NEEDED}")
@@ -104,7 +103,7 @@ def _text(instance: Any) -> str:
 
 
 def _prediction(
-    model: Loaded, parameters: Parameters, instance: Any, result: Classification | ServiceError
+    model: Loaded, parameters: Parameters, instance: Any, result: Classification | Exception
 ) -> dict[str, Any]:
     rows = best_classes(model, result, parameters)
     columns = {"labels": "label", "classes": "index", "scores": "score"}

@@ -12,11 +12,9 @@ from typing import Annotated, Any
 
 import msgspec
 import numpy as np
-from flask import Request
 
 from worker.api import json_text
 from worker.api.base64_text import decode_base64
-from worker.api.body import read_body
 from worker.api.uploads import check_count
 from worker.contract.errors import ErrorCode, ServiceError, cut, quoted
 from worker.contract.limits import MAX_IDENTIFIER_CHARACTERS
@@ -91,10 +89,12 @@ class InferRequest:
     identifier: str
 
 
-def read_request(request: Request, max_images: int) -> InferRequest:
-    """Parse an inference request; raise ServiceError if it violates the protocol or exceeds `max_images`."""
-    body = read_body(request)
-    end = _header_length(request, len(body))
+def read_request(body: bytes, header_length: str | None, max_images: int) -> InferRequest:
+    """Parse an inference request, whose JSON ends after `header_length` bytes if that is set.
+
+    Raise ServiceError if it violates the protocol or exceeds `max_images`.
+    """
+    end = _end_of_header(header_length, len(body))
     head = json_text.parse(body[:end], INFERENCE_HEADER, "an inference request with the one input `image`")
     return InferRequest(_images(head.inputs[0], memoryview(body)[end:], max_images), _output(head), head.id)
 
@@ -117,8 +117,7 @@ def _raw(values: np.ndarray) -> bytes:
     return b"".join(LENGTH.pack(len(text)) + text for text in (value.encode() for value in values.ravel()))
 
 
-def _header_length(request: Request, body_length: int) -> int:
-    length = request.headers.get(HEADER_LENGTH)
+def _end_of_header(length: str | None, body_length: int) -> int:
     if length is None:
         return body_length
     if not re.fullmatch(r"[0-9]{1,18}", length) or int(length) > body_length:

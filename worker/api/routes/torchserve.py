@@ -3,7 +3,7 @@
 import re
 
 import msgspec
-from flask import Blueprint, jsonify, request
+from flask import Blueprint, g, jsonify
 from flask.typing import ResponseReturnValue
 
 from worker.api.best_classes import classify_one
@@ -31,7 +31,7 @@ def blueprint(service: Service) -> Blueprint:
     @routes.route(f"{PATH}<name>/<version>", methods=["POST", "PUT"])
     def classify(name: str, version: str | None = None) -> ResponseReturnValue:
         model = service.model(name, version)
-        upload = read_upload(request, 1, FORM_FIELDS, DATA_UPLOAD)
+        upload = read_upload(g.body, 1, FORM_FIELDS, DATA_UPLOAD)
         rows, deadline = classify_one(service, model, upload)
         best: dict[str, object] = {}
         for row in rows:  # of classes that share a label the better score stays

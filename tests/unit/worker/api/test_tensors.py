@@ -7,41 +7,32 @@ from typing import Any
 import numpy as np
 import pytest
 import tritonclient.http as triton
-from flask import Flask, Request
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tritonclient.utils import deserialize_bytes_tensor, serialize_byte_tensor
 
 from tests.errors import code_of
-from worker.api.body import InMemoryRequest
-from worker.api.routes.tensors import HEADER_LENGTH, InferRequest, Output, encode_answer, read_request
+from worker.api.routes.tensors import InferRequest, Output, encode_answer, read_request
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.contract.limits import MAX_IDENTIFIER_CHARACTERS
 
-APP = Flask("test")
-APP.request_class = InMemoryRequest
 IMAGES = st.lists(st.binary(max_size=40), min_size=1, max_size=5)
 
 
-def request(body: bytes, header_length: object = None) -> Request:
-    headers = {} if header_length is None else {HEADER_LENGTH: str(header_length)}
-    with APP.test_request_context("/", method="POST", data=body, headers=headers) as context:
-        return context.request
-
-
-def tritons(images: list[bytes], binary: bool, outputs: list[Any] | None = None, name: str = "") -> Request:
-    """The request that tritonclient would send."""
+def tritons(images: list[bytes], binary: bool, outputs: list[Any] | None = None, name: str = "") -> InferRequest:
+    """What is read from the request that tritonclient would send."""
     tensor = triton.InferInput("image", [len(images)], "BYTES")
     texts = images if binary else [base64.b64encode(one) for one in images]
     tensor.set_data_from_numpy(np.array(texts, dtype=object), binary_data=binary)
     body, length = triton.InferenceServerClient.generate_request_body([tensor], outputs=outputs, request_id=name)
-    return request(body if isinstance(body, bytes) else body.encode(), length)
+    text = body if isinstance(body, bytes) else body.encode()
+    return read_request(text, None if length is None else str(length), 5)
 
 
 def refusal(body: object, raw: bytes = b"", header_length: object = None) -> ErrorCode:
     head = body if isinstance(body, bytes) else json.dumps(body).encode()
     length = header_length if header_length is not None else (len(head) if raw else None)
-    return code_of(read_request, request(head + raw, length), max_images=3)
+    return code_of(read_request, head + raw, None if length is None else str(length), max_images=3)
 
 
 def inputs(**changed: object) -> dict[str, object]:
@@ -59,7 +50,7 @@ def binary(size: object, **changed: object) -> dict[str, object]:
 @settings(deadline=None)
 @given(IMAGES, st.booleans())
 def test_what_tritonclient_sends_is_read_back(images: list[bytes], as_binary: bool) -> None:
-    found = read_request(tritons(images, as_binary, name="r1"), max_images=5)
+    found = tritons(images, as_binary, name="r1")
     # Without named outputs the client asks for binary ones by a parameter of the whole request.
     assert found == InferRequest(tuple(images), Output(True, 0), "r1")
 
@@ -67,7 +58,7 @@ def test_what_tritonclient_sends_is_read_back(images: list[bytes], as_binary: bo
 @pytest.mark.parametrize(("binary_data", "classes"), [(True, 0), (False, 0), (True, 3), (False, 3)])
 def test_the_requested_output_is_read(binary_data: bool, classes: int) -> None:
     output = triton.InferRequestedOutput("scores", binary_data=binary_data, class_count=classes)
-    found = read_request(tritons([b"x"], True, [output]), max_images=1)
+    found = tritons([b"x"], True, [output])
     assert found.output == Output(binary_data, classes)
 
 
@@ -76,12 +67,12 @@ def test_an_output_is_requested_once() -> None:
 
 
 def test_plain_json_asks_for_a_json_answer() -> None:
-    found = read_request(request(json.dumps(inputs()).encode()), max_images=1)
+    found = read_request(json.dumps(inputs()).encode(), None, max_images=1)
     assert found == InferRequest((b"hi",), Output(False, 0), "")
 
 
 def test_a_shape_of_one_column_is_taken() -> None:
-    assert read_request(request(json.dumps(inputs(shape=[1, 1])).encode()), 1).images == (b"hi",)
+    assert read_request(json.dumps(inputs(shape=[1, 1])).encode(), None, 1).images == (b"hi",)
 
 
 SHORT = b"\5\0\0\0hi"
@@ -155,7 +146,7 @@ def test_a_header_that_is_no_json_is_refused(body: bytes) -> None:
 def test_any_binary_tensor_is_read_or_refused(raw: bytes, size: int) -> None:
     head = json.dumps(binary(size)).encode()
     try:
-        found = read_request(request(head + raw, len(head)), max_images=3)
+        found = read_request(head + raw, str(len(head)), max_images=3)
     except ServiceError:
         return
     assert serialize_byte_tensor(np.array(found.images, dtype=object)).item() == raw

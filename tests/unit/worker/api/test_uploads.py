@@ -7,35 +7,33 @@ import zlib
 from collections.abc import Mapping
 
 import pytest
-from flask import Flask, Request
 from hypothesis import given
 from hypothesis import strategies as st
 from urllib3 import encode_multipart_formdata
 from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.test import EnvironBuilder
 
 from tests.errors import code_of
-from worker.api.body import InMemoryRequest
+from worker.api.body import Body
 from worker.api.uploads import Upload, check_answer, query, read_upload
-from worker.contract.errors import ErrorCode
-from worker.contract.limits import MAX_BODY_BYTES
+from worker.contract.errors import ErrorCode, ServiceError
+from worker.contract.limits import FREE_BODY_BYTES, MAX_BODY_BYTES
+from worker.decode import Budget
+from worker.decode.budget import no_deadline
 
-APP = Flask("test")
-APP.request_class = InMemoryRequest
 PNG = b"\x89PNG\r\n\x1a\n and more"
 TWO = [("image", ("a.png", b"one")), ("image", ("猫.png", b"two"))]
 
 
-def request(
-    body: bytes, content_type: str | None, path: str = "/", headers: Mapping[str, str] | None = None
-) -> Request:
-    with APP.test_request_context(
-        path, method="POST", data=body, content_type=content_type, headers=headers
-    ) as context:
-        return context.request
+def sent(body: bytes, content_type: str | None, headers: Mapping[str, str] | None = None, path: str = "/") -> Body:
+    builder = EnvironBuilder(
+        path, method="POST", data=body, content_type=content_type, headers=[*(headers or {}).items()]
+    )
+    return Body(builder.get_environ(), MAX_BODY_BYTES, Budget(2 * MAX_BODY_BYTES), no_deadline)
 
 
 def read(body: bytes, content_type: str | None, max_images: int = 3) -> Upload:
-    return read_upload(request(body, content_type), max_images)
+    return read_upload(sent(body, content_type), max_images)
 
 
 def read_json(body: object) -> Upload:
@@ -76,15 +74,61 @@ def test_json_needs_no_parameters(parameters: Mapping[str, object]) -> None:
     ("body", "content_type"),
     [
         (b"", None),
-        (b"", "image/png"),
+        (b"", "application/octet-stream"),
         (b"{}", "application/json"),
         (b'{"inputs": null}', "application/json"),
         (b"", "multipart/form-data; boundary=x"),
         encode_multipart_formdata([("top_k", "2")], boundary="x"),
+        encode_multipart_formdata([("image", ("", b""))], boundary="x"),  # a browser, when no file was chosen
     ],
 )
 def test_a_request_without_an_image_is_refused(body: bytes, content_type: str | None) -> None:
     assert refusal(body, content_type) is ErrorCode.NO_IMAGE
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [(b"", "image/png"), encode_multipart_formdata([("image", ("a.png", b""))])],
+)
+def test_an_image_without_bytes_is_left_to_the_decoder(body: bytes, content_type: str) -> None:
+    assert [image for _, image in read(body, content_type).images] == [b""]
+
+
+MEMORY = 3 * FREE_BODY_BYTES
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "held"),
+    [
+        (bytes(FREE_BODY_BYTES), {}, 0),
+        (bytes(FREE_BODY_BYTES + 1), {}, FREE_BODY_BYTES + 1),
+        (gzip.compress(bytes(FREE_BODY_BYTES)), {"Content-Encoding": "gzip"}, 0),
+        (gzip.compress(bytes(FREE_BODY_BYTES + 1)), {"Content-Encoding": "gzip"}, 2 * FREE_BODY_BYTES),
+    ],
+    ids=["small", "large", "small when inflated", "large when inflated"],
+)
+def test_the_memory_of_a_large_body_is_held_until_it_is_closed(
+    body: bytes, headers: Mapping[str, str], held: int
+) -> None:
+    memory = Budget(MEMORY)
+    environ = EnvironBuilder(method="POST", data=body, headers=[*headers.items()]).get_environ()
+    received = Body(environ, 2 * FREE_BODY_BYTES, memory, no_deadline)
+    received.read()
+    assert is_free(memory, MEMORY - held)
+    assert not is_free(memory, MEMORY - held + 1)
+    received.close()
+    assert is_free(memory, MEMORY)
+
+
+def is_free(memory: Budget, count: int) -> bool:
+    def too_late() -> float:
+        raise TimeoutError
+
+    try:
+        with memory.hold(count, too_late):
+            return True
+    except (TimeoutError, ServiceError):
+        return False
 
 
 def test_too_many_images_are_refused() -> None:
@@ -161,14 +205,13 @@ def test_an_image_without_a_file_name_in_another_field_is_refused() -> None:
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
 def test_a_compressed_body_is_inflated(coding: str) -> None:
     body = gzip.compress(PNG) if coding == "gzip" else zlib.compress(PNG)
-    sent = request(body, "image/png", headers={"Content-Encoding": coding})
-    assert read_upload(sent, 1).images == ((None, PNG),)
+    assert read_upload(sent(body, "image/png", {"Content-Encoding": coding}), 1).images == ((None, PNG),)
 
 
 def test_a_body_that_inflates_beyond_the_limit_is_refused() -> None:
-    sent = request(gzip.compress(bytes(MAX_BODY_BYTES + 1)), "image/png", headers={"Content-Encoding": "gzip"})
+    bomb = sent(gzip.compress(bytes(MAX_BODY_BYTES + 1)), "image/png", {"Content-Encoding": "gzip"})
     with pytest.raises(RequestEntityTooLarge):
-        read_upload(sent, 1)
+        read_upload(bomb, 1)
 
 
 def test_a_file_in_another_field_is_refused() -> None:
@@ -223,11 +266,13 @@ def test_a_body_of_more_than_the_limit_is_not_read() -> None:
 
 
 def test_a_body_that_ends_too_soon_is_of_a_client_that_has_gone() -> None:
-    sent = request(PNG[:5], "image/png")
-    sent.environ["CONTENT_LENGTH"] = str(len(PNG))
-    assert code_of(read_upload, sent, 1) is ErrorCode.CLIENT_GONE
+    cut = sent(PNG[:5], "image/png")
+    cut.environ["CONTENT_LENGTH"] = str(len(PNG))
+    assert code_of(read_upload, cut, 1) is ErrorCode.CLIENT_GONE
 
 
 def test_a_query_is_read_and_a_parameter_twice_refused() -> None:
-    assert query(request(b"", None, "/?top_k=2&labels=zh")) == {"top_k": "2", "labels": "zh"}
-    assert code_of(query, request(b"", None, "/?top_k=2&top_k=2")) is ErrorCode.BAD_PARAMETER
+    assert query({"QUERY_STRING": "top_k=2&labels=zh%C3%A9+%FF&threshold="}) == {
+        "top_k": "2", "labels": "zhé %FF", "threshold": "",
+    }  # fmt: skip
+    assert code_of(query, {"QUERY_STRING": "top_k=2&top_k=2"}) is ErrorCode.BAD_PARAMETER
