@@ -8,6 +8,7 @@ files with the same suffix.
 
 import importlib
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from worker.models.loaders.outputs import GraphOutput
     from worker.models.zero_shot import TextTower
+
+USE_COMPILER = ("transformers",)  # loaders whose library imports parts of torch's compiler that have no stand-in
 
 
 @dataclass(frozen=True)
@@ -108,8 +111,15 @@ def _channels() -> ModuleType:
 
 
 def _module(loader: str) -> ModuleType:
-    if format_of(loader) == TORCH:
-        from worker.models import torchvision_ops
+    with _prepared_imports(loader):
+        return importlib.import_module(f"worker.models.loaders.{LOADERS[loader].module_name}")
 
-        torchvision_ops.make_importable()  # timm and transformers import torchvision, too
-    return importlib.import_module(f"worker.models.loaders.{LOADERS[loader].module_name}")
+
+def _prepared_imports(loader: str) -> AbstractContextManager[None]:
+    """Make torchvision importable, which timm and transformers import, too; leave out torch's compiler if possible."""
+    if format_of(loader) != TORCH:
+        return nullcontext()
+    from worker.models import torch_compiler, torchvision_ops
+
+    torchvision_ops.make_importable()
+    return nullcontext() if loader in USE_COMPILER else torch_compiler.left_out()
