@@ -10,8 +10,8 @@ import pytest
 ROOT = Path(__file__).parents[4]
 LOAD = """
 import json, sys
-from worker.models.loaders import _module
-_module({loader!r})
+from worker.models.loaders import module_of
+module_of({loader!r})
 import torch, timm, torchvision
 before = "torch._dynamo" in sys.modules
 network = timm.create_model("test_resnet", num_classes=3).eval()
