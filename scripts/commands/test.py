@@ -19,7 +19,8 @@ UNIT = "tests/unit"
 LANES: Mapping[str, Sequence[str]] = {
     "unit": [UNIT, "tests/parts"],
     "local": ["tests/local"],
-    "services": ["tests/commands", "tests/system", "tests/browser"],
+    "commands": ["tests/commands"],
+    "services": ["tests/system", "tests/browser"],
     "cluster": ["tests/cluster"],
 }
 REPORTS = ROOT / ".pytest_cache"

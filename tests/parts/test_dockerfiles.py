@@ -1,8 +1,8 @@
 """The image descriptions: what in them must agree with other files, and their health checks, run for real."""
 
 import json
+import os
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,12 +48,12 @@ def answering(status: HTTPStatus, asked: list[str]) -> Iterator[str]:
 
 
 def check(dockerfile: str, address: str) -> subprocess.CompletedProcess[str]:
-    """The health check of the image, with this Python; the gateway's own port becomes that of `address`."""
+    """Run the image's health check here; the gateway's own port becomes that of `address`."""
     [line] = arguments(dockerfile, "HEALTHCHECK")
-    _, *command = json.loads(line.partition(" CMD ")[2])
-    program = command[-1].replace("'127.0.0.1', 8080", f"'127.0.0.1', {address.rpartition(':')[2]}")
-    environ = {"WANWU_BIND": address.replace("127.0.0.1", "0.0.0.0")}
-    return subprocess.run([sys.executable, *command[:-1], program], capture_output=True, text=True, env=environ)
+    *command, program = json.loads(line.partition(" CMD ")[2])
+    program = program.replace("127.0.0.1/8080", address.replace(":", "/"))
+    environ = {"PATH": os.environ["PATH"], "WANWU_BIND": address.replace("127.0.0.1", "0.0.0.0")}
+    return subprocess.run([*command, program], capture_output=True, text=True, env=environ)
 
 
 @pytest.mark.parametrize(("dockerfile", "path"), [(WORKER, "/readyz"), (GATEWAY, "/livez")])
@@ -64,7 +64,7 @@ def test_an_image_is_healthy_when_the_answer_is_200(
     asked: list[str] = []
     with answering(status, asked) as address:
         done = check(dockerfile, address)
-    assert (done.returncode, done.stdout, asked) == (exit_status, "its own words\n", [path])
+    assert (done.returncode, done.stdout, asked) == (exit_status, "its own words", [path])
 
 
 @pytest.mark.parametrize("dockerfile", [WORKER, GATEWAY])

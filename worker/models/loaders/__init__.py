@@ -8,6 +8,7 @@ files with the same suffix.
 
 import importlib
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from worker.models.loaders.outputs import GraphOutput
     from worker.models.zero_shot import TextTower
+
+USE_COMPILER = ("transformers",)  # loaders whose library imports parts of torch's compiler that have no stand-in
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def describe(path: Path, loader: str | None = None, architecture: str = "", chan
     loader_name = loader or detect.detect_loader(path, lambda name: _recognises(name, path, architecture))
     if loader_name not in LOADERS:
         raise ModelError(f"{path}: no loader {loader_name!r}; needed one of {', '.join(LOADERS)}")
-    description: Description = _module(loader_name).describe(path, architecture)
+    description: Description = module_of(loader_name).describe(path, architecture)
     return _channels().adapt_description(description, channels) if channels else description
 
 
@@ -78,7 +81,7 @@ def load_network(folder: ModelFolder) -> "torch.nn.Module":
             f"it runs {', '.join(loaders_with(format=TORCH))}: "
             "set [engine] name to the engine the folder was prepared for"
         )
-    network: torch.nn.Module = _module(folder.loader).load(folder)
+    network: torch.nn.Module = module_of(folder.loader).load(folder)
     _channels().fit(network, folder)
     return network
 
@@ -88,18 +91,18 @@ def load_text_tower(loader: str, path: Path, threads: int) -> "TextTower":
 
     Raise ModelError if it cannot be loaded, and ImportError if torch is not installed.
     """
-    tower: TextTower = _module(loader).load_text_tower(path, threads)
+    tower: TextTower = module_of(loader).load_text_tower(path, threads)
     return tower
 
 
 def is_quantised(loader: str, path: Path) -> bool:
     """Return whether the network in the file `path`, which `loader` reads, is int8. Raise ModelError if unreadable."""
-    return format_of(loader) != TORCH and bool(_module(loader).is_quantised(path))
+    return format_of(loader) != TORCH and bool(module_of(loader).is_quantised(path))
 
 
 def _recognises(loader: str, path: Path, architecture: str) -> bool:
     """Return whether `loader` recognises the file `path`, whose suffix other loaders read, too."""
-    module = _module(loader)
+    module = module_of(loader)
     return bool(module.recognises(path, architecture)) if hasattr(module, "recognises") else True
 
 
@@ -107,9 +110,17 @@ def _channels() -> ModuleType:
     return importlib.import_module(f"{__name__}.channels")  # imported here because it imports this module
 
 
-def _module(loader: str) -> ModuleType:
-    if format_of(loader) == TORCH:
-        from worker.models import torchvision_ops
+def module_of(loader: str) -> ModuleType:
+    """Import and return the module of `loader`."""
+    with _prepared_imports(loader):
+        return importlib.import_module(f"worker.models.loaders.{LOADERS[loader].module_name}")
 
-        torchvision_ops.make_importable()  # timm and transformers import torchvision, too
-    return importlib.import_module(f"worker.models.loaders.{LOADERS[loader].module_name}")
+
+def _prepared_imports(loader: str) -> AbstractContextManager[None]:
+    """Make torchvision importable, which timm and transformers import, too; leave out torch's compiler if possible."""
+    if format_of(loader) != TORCH:
+        return nullcontext()
+    from worker.models import torch_compiler, torchvision_ops
+
+    torchvision_ops.make_importable()
+    return nullcontext() if loader in USE_COMPILER else torch_compiler.left_out()

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import timm as timm_library
 import torch
 from torchvision import models
 
@@ -19,7 +18,15 @@ from worker.contract.loaders.checkpoint import NETWORK_CODE
 from worker.contract.model_files import STATE_DICTS
 from worker.contract.toml_reader import ModelError
 from worker.models.folder import ModelFolder
-from worker.models.loaders import Description, detect, efficientnet, imagenet_labels, suggestions, timm, torchvision
+from worker.models.loaders import (
+    Description,
+    detect,
+    efficientnet,
+    imagenet_labels,
+    module_of,
+    suggestions,
+    torchvision,
+)
 from worker.models.loaders.state_dict import load_weights, read_for, read_state_dict, read_weights
 
 BUILD = "build"
@@ -27,7 +34,7 @@ BUILD = "build"
 MIN_LAYER_DIMENSIONS = 2
 # The architecture whose preprocessing, ImageNet's usual one, the user's own network gets.
 DEFAULT_ARCHITECTURE = "resnet18"
-LIBRARIES = {"torchvision": torchvision, "timm": timm}
+LIBRARIES = ("torchvision", "timm")  # imported on demand, since the user's own network needs neither
 
 
 def load(folder: ModelFolder) -> torch.nn.Module:
@@ -35,7 +42,7 @@ def load(folder: ModelFolder) -> torch.nn.Module:
     torchvision.check_hash(folder.weights)
     library, architecture = _resolve(folder.architecture, folder.weights, folder.path)
     if library:
-        network: torch.nn.Module = LIBRARIES[library].load(replace(folder, architecture=architecture))
+        network: torch.nn.Module = module_of(library).load(replace(folder, architecture=architecture))
         return network
     network = _load_user_network(folder)
     state, _ = read_for(network, folder.weights)
@@ -51,7 +58,7 @@ def describe(path: Path, architecture: str) -> Description:
     weights = detect.find_file(path, STATE_DICTS)
     library, name = _resolve(architecture, weights, path)
     if library:
-        description: Description = LIBRARIES[library].describe(weights, name)
+        description: Description = module_of(library).describe(weights, name)
         return replace(description, loader="checkpoint", architecture=f"{library}:{description.architecture}")
     state, name = read_weights(weights)
     geometry, mean, std = torchvision.preprocessing(models.get_model_weights(DEFAULT_ARCHITECTURE).DEFAULT)
@@ -81,11 +88,7 @@ def _resolve(architecture: str, weights: Path, path: Path) -> tuple[str, str]:
         return "timm", name
     if not architecture:
         raise ModelError(f"{path}: a state dict needs an architecture, or a {NETWORK_CODE} next to it")
-    known = [
-        each
-        for each, has in (("torchvision", name in torchvision.ARCHITECTURES), ("timm", timm_library.is_model(name)))
-        if has and library in ("", each)
-    ]
+    known = [each for each in LIBRARIES if library in ("", each) and module_of(each).has(name)]
     if known:
         return _better(known, name, weights), name
     where = f" in {library}" if colon else ": neither torchvision nor timm has it"

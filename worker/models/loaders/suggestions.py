@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
-import timm
 import torch
 from torchvision import models
 
@@ -88,6 +87,8 @@ def torchvision_keys(name: str) -> fit.State:
 
 def timm_keys(name: str) -> fit.State:
     """Return the state dict of timm's architecture `name` without memory for its tensors, {} if impossible."""
+    import timm  # imported here because that takes a second, and weights that fit need no suggestion
+
     try:
         with torch.device("meta"):
             return dict(timm.create_model(name).state_dict())

@@ -24,6 +24,11 @@ POSITIONS = "pos_embed"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth")
 
 
+def has(architecture: str) -> bool:
+    """Return whether timm has a network of this name."""
+    return bool(timm.is_model(architecture))
+
+
 def load(folder: ModelFolder) -> torch.nn.Module:
     """Return the network with the folder's weights, built with the arguments in its config.json.
 

@@ -38,6 +38,11 @@ def load(folder: ModelFolder) -> torch.nn.Module:
     return network.eval()
 
 
+def has(architecture: str) -> bool:
+    """Return whether torchvision has a classifier of this name."""
+    return architecture in ARCHITECTURES
+
+
 def build(architecture: str, classes: int, path: Path) -> torch.nn.Module:
     """Return the network without its weights. Raise ModelError, naming `path`, if torchvision does not have it."""
     if architecture not in ARCHITECTURES:
