@@ -60,12 +60,12 @@ def installed_version(python: Path) -> str:
 
 
 def test_an_environment_is_created_once_and_again_after_a_change_or_failure(
-    pip_finds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    base: Environment, pip_finds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = make_wheel(pip_finds, "1")
     changed = first.split("sha256:")[0] + "sha256:" + "0" * 64
     lock = tmp_path / "lock.txt"
-    environment = Environment(tmp_path / ".venv/tiny", (lock,))
+    environment = Environment(tmp_path / ".venv/tiny", (lock,), parent=base)
 
     lock.write_text(first)
     python = ensure(environment, nvidia=False)
@@ -110,13 +110,13 @@ def test_only_one_of_two_concurrent_calls_creates_the_environment(
 
 
 def test_an_environment_installs_only_what_those_that_it_extends_lack(
-    pip_finds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    base: Environment, pip_finds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tiny, first, second = (tmp_path / f"{name}.txt" for name in ("tiny", "first", "second"))
     tiny.write_text(make_wheel(pip_finds, "1"))
     first.write_text(tiny.read_text() + make_wheel(pip_finds, "2", "first", needs="tiny"))
     second.write_text(make_wheel(pip_finds, "3", "second", needs="tiny"))
-    root = Environment(tmp_path / ".venv/root", (tiny,))
+    root = Environment(tmp_path / ".venv/root", (tiny,), parent=base)
     middle = Environment(tmp_path / ".venv/middle", (first,), parent=root)
     leaf = Environment(tmp_path / ".venv/leaf", (second,), parent=middle)
 
