@@ -1,33 +1,41 @@
-import { messageOf, newCard, showCard } from "./card.js";
+// The page: files go in, are sent, and their answers are shown. Each part has a module; this one connects them.
+
 import { find } from "./dom.js";
-import { fileAt, filesOf } from "./files.js";
-import { toggleHeat } from "./heat.js";
 import { chosen, served, showModel, showNames } from "./models.js";
-import { Sender, UNKNOWN_MODEL } from "./sender.js";
+import { Results } from "./results/results.js";
+import { FINISHED, lineOf, scoreOf, troubleOf, unanswered } from "./results/words.js";
+import { showBanner } from "./sending/banner.js";
+import { fileAt } from "./sending/files.js";
+import { onFiles } from "./sending/intake.js";
+import { Sender } from "./sending/sender.js";
+import { currentSettings, showSettings } from "./sending/settings.js";
 import { Service } from "./service.js";
 import { page, remember, text } from "./texts.js";
 
-const FINISHED = new Set(["done", "failed", "stopped"]);
-// Errors that are not the image's fault, by status or code; 0: no answer at all.
-const PASSING = new Set([0, 503, 504, UNKNOWN_MODEL]);
+// Errors that are not the image's fault, by status or code; 0: the connection broke.
+const PASSING = new Set([0, 502, 504, "unknown_model"]);
+const NAMED = 5; // skipped files
 
 const items = [];
 let latest = []; // the items sent last, whose results the screen reader announces
+let count = 0; // of all items ever
+let note = () => ""; // a function, so that it can be said in another language
 const service = new Service(showService);
-const sender = new Sender((item) => {
-  showCard(item);
-  scheduleSummary();
-  const replaced = item.state === "failed" && item.error?.code === UNKNOWN_MODEL;
-  if (replaced && served().includes(item.model)) service.watch();
+const modelOf = (name) => service.models.find((model) => model.name === name);
+const results = new Results(modelOf);
+const sender = new Sender({
+  changed: scheduleShow,
+  held: showTrouble,
+  reach: async () => (await service.refresh()) !== null,
+  renew,
 });
 
 // Images
 
-function addFiles({ files, skipped = 0, example = false }) {
-  const added = Array.from(files, (file) => ({ file, example, model: chosen(), card: newCard(file) }));
-  for (const item of added) item.card.querySelector(".look").onclick = () => toggleHeat(item, showHeat);
-  find("note").textContent = skipped ? text("skipped", skipped) : added.length ? "" : text("nothing");
-  find("cards").append(...added.map((item) => item.card));
+function addFiles({ files, skipped = [], example = false }) {
+  const added = Array.from(files, (file) => ({ file, example, number: (count += 1), ...currentSettings() }));
+  const [names, more] = [skipped.slice(0, NAMED), Math.max(0, skipped.length - NAMED)];
+  setNote(() => (names.length ? text("skipped", names, more) : added.length ? "" : text("nothing")));
   items.push(...added);
   send(added);
 }
@@ -35,48 +43,67 @@ function addFiles({ files, skipped = 0, example = false }) {
 function send(some) {
   latest = some;
   sender.add(some);
+  scheduleShow();
 }
+
+function sendAgain(some) {
+  for (const item of some) if (!isServed(item.parameters.model)) item.parameters.model = chosen();
+  send(some);
+}
+
+const isServed = (model) => model === undefined || served().includes(model);
 
 async function tryExample(path, name) {
   const file = await fileAt(path, name);
   if (file) return addFiles({ files: [file], example: true });
-  find("note").textContent = text("lost");
+  setNote(() => text("lost"));
   service.watch();
 }
 
-function showHeat(item) {
-  showCard(item);
-  const { state, shown } = item.heat;
-  find("announcement").textContent =
-    state === "done" ? (shown ? item.card.querySelector(".heat").alt : "") : messageOf(item.heat);
+/** Give an item whose model is not served any more the current one; return whether it may be sent again. */
+async function renew(item) {
+  item.renewals = (item.renewals ?? 0) + 1;
+  await service.refresh();
+  const { model } = item.parameters;
+  if (isServed(model)) return item.renewals < 20; // the gateway's list may be a moment behind
+  item.parameters.model = chosen();
+  setNote(() => text("replaced", model, chosen() ?? served()[0]));
+  return true;
 }
 
-// Summary: one update for all answers that arrive together
-
-let summaryDue = false;
-
-function scheduleSummary() {
-  if (summaryDue) return;
-  summaryDue = true;
-  setTimeout(showSummary);
+function setNote(words) {
+  note = words;
+  find("note").textContent = note();
 }
 
-function showSummary() {
-  summaryDue = false;
+// Results: one update for all steps of a frame
+
+let due = false;
+
+function scheduleShow() {
+  if (due) return;
+  due = true;
+  setTimeout(showResults, 30); // not requestAnimationFrame, which rests while the page is in the background
+}
+
+function showResults() {
+  due = false;
   const finished = items.filter((item) => FINISHED.has(item.state)).length;
-  const unanswered = items.filter((item) => item.state === "failed" || item.state === "stopped").length;
+  const lost = items.filter(unanswered).length;
   const again = sendable().length;
   const running = finished < items.length;
   document.body.classList.toggle("filled", items.length > 0);
   document.body.classList.toggle("own", items.some((item) => !item.example));
   find("results").hidden = items.length === 0;
-  find("summary").textContent =
-    text("summary", finished, items.length) + (unanswered ? text("unanswered", unanswered) : "");
+  find("summary").textContent = text("summary", finished, items.length) + (lost ? text("unanswered", lost) : "");
   find("progress").style.setProperty("--done", running ? finished / items.length : 1);
   find("stop").hidden = !running;
   find("again").hidden = running || again === 0;
   find("again").textContent = text("again", again);
+  find("rerun").hidden = running || items.length === 0;
+  results.show(items);
   find("announcement").textContent = running || items.length === 0 ? "" : announcement();
+  showTrouble();
 }
 
 const sendable = () =>
@@ -88,9 +115,8 @@ const sendable = () =>
 /** Return the text for the screen reader: a single image's answer, or for many images only the summary. */
 function announcement() {
   if (latest.length !== 1) return find("summary").textContent;
-  const [{ file, card }] = latest;
-  const said = card.querySelectorAll(".message, .reason, .doubt, .bars li:first-child > *");
-  return [file.name, ...Array.from(said, (element) => element.textContent)].filter(Boolean).join(" ");
+  const [item] = latest;
+  return [item.file.name, lineOf(item), scoreOf(item), troubleOf(item)[1]].filter(Boolean).join(" ");
 }
 
 // Service
@@ -105,6 +131,17 @@ function showService() {
   find("workers").dataset.health = health;
   if (status) showNames(status.models.map((model) => model.name));
   showModel(models, tryExample);
+  showSettings(modelOf(find("model").value));
+  const pool = status?.models.find(({ name }) => name === find("model").value);
+  if (pool) sender.setWorkers(pool.workers_in);
+  if (status && sender.hold?.reason === "away" && sender.hold.until) sender.resume();
+  showTrouble();
+}
+
+function showTrouble() {
+  const pool = service.status?.models.find(({ name }) => name === find("model").value);
+  const [silent, closed] = [service.status === null, pool?.workers_in === 0];
+  showBanner({ hold: sender.hold, waiting: sender.unfinished, silent, closed });
 }
 
 // Language
@@ -116,9 +153,9 @@ function showLanguage() {
   for (const button of document.querySelectorAll("[data-language]")) {
     button.setAttribute("aria-pressed", button.dataset.language === page.language);
   }
-  items.forEach(showCard);
-  find("note").textContent = "";
-  showSummary();
+  setNote(note);
+  showResults();
+  showSettings(modelOf(find("model").value));
   showService();
 }
 
@@ -133,45 +170,30 @@ for (const button of document.querySelectorAll("[data-language]")) {
 
 find("model").addEventListener("change", showService);
 
-find("files").addEventListener("change", (event) => {
-  addFiles({ files: event.target.files });
-  event.target.value = ""; // so that the same file can be chosen twice
-});
+onFiles(addFiles);
 
-document.addEventListener("dragover", (event) => {
-  event.preventDefault();
-  document.body.classList.add("dragging");
-});
-document.addEventListener("dragleave", (event) => {
-  if (!event.relatedTarget) document.body.classList.remove("dragging");
-});
-document.addEventListener("drop", async (event) => {
-  event.preventDefault();
-  document.body.classList.remove("dragging");
-  addFiles(await filesOf(event.dataTransfer));
-});
-document.addEventListener("paste", async (event) => addFiles(await filesOf(event.clipboardData)));
-
-// These two buttons vanish when used: the focus moves to the summary, which reports the result.
+// These buttons vanish when used: the focus moves to the summary, which reports the result.
 find("stop").addEventListener("click", () => {
   sender.stop();
   find("summary").focus();
 });
 find("again").addEventListener("click", () => {
-  const some = sendable();
-  for (const item of some) if (!served().includes(item.model)) item.model = chosen();
-  send(some);
+  sendAgain(sendable());
+  find("summary").focus();
+});
+find("rerun").addEventListener("click", () => {
+  for (const item of items) Object.assign(item, currentSettings());
+  send(items);
   find("summary").focus();
 });
 find("clear").addEventListener("click", () => {
   sender.stop();
-  for (const item of items.splice(0)) {
-    URL.revokeObjectURL(item.card.querySelector("img").src);
-    item.card.remove();
-  }
-  find("note").textContent = "";
+  items.length = 0;
+  latest = [];
+  results.clear();
+  setNote(() => "");
   find("files").focus();
-  showSummary();
+  showResults();
 });
 document.addEventListener("visibilitychange", () => service.watch());
 

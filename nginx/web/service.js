@@ -1,11 +1,13 @@
 // The service's status and models, polled only while the page is visible.
 
 const POLL_MS = 5000;
+const AWAY_POLL_MS = 2000; // while there is no answer
 
 export class Service {
   status; // the last answer of GET /status: undefined before the first one, null if there was none
   models = []; // the last answer of GET /models
   #poll;
+  #asking;
 
   constructor(changed) {
     this.changed = changed;
@@ -15,12 +17,24 @@ export class Service {
   async watch() {
     clearTimeout(this.#poll);
     if (document.hidden) return;
+    await this.refresh();
+    clearTimeout(this.#poll); // two may have been under way
+    this.#poll = setTimeout(() => this.watch(), this.status ? POLL_MS : AWAY_POLL_MS);
+  }
+
+  /** Ask now; return the status, null if there was no answer. Several callers share one question. */
+  refresh() {
+    this.#asking ??= this.#ask().finally(() => (this.#asking = undefined));
+    return this.#asking;
+  }
+
+  async #ask() {
     this.status = await ask("status");
     if (this.status && outdated(this.models, this.status)) {
       this.models = (await ask("models"))?.models ?? this.models;
     }
     this.changed();
-    this.#poll = setTimeout(() => this.watch(), POLL_MS);
+    return this.status;
   }
 }
 

@@ -1,5 +1,6 @@
-// Every text of the page in both languages, and the language in use.
+// The texts of the page in both languages, and the language in use. Each part of the page has a module in texts/.
 
+<<<<<<< HEAD
 const plural = (count, one, many) => `${number(count)} ${count === 1 ? one : many}`;
 const number = (count) => count.toLocaleString(page.language);
 
@@ -110,10 +111,22 @@ const TEXTS = {
     heat: (label) => `Heat map: where the model looks to see “${label}”`,
   },
 };
+=======
+import { errors } from "./texts/errors.js";
+import { TEXTS as PAGE } from "./texts/page.js";
+import { TEXTS as RESULTS } from "./texts/results.js";
+import { TEXTS as SENDING } from "./texts/sending.js";
+>>>>>>> pagea
 
+const PARTS = [PAGE, SENDING, RESULTS, errors];
+const TEXTS = { zh: merged("zh"), en: merged("en") };
 const KEY = "wanwu-language";
 
 export const page = { language: remembered() ?? (navigator.language.startsWith("zh") ? "zh" : "en") };
+
+function merged(language) {
+  return Object.assign({}, ...PARTS.map((part) => part[language]));
+}
 
 /** Return the text `key` in the page's language, with `values` filled in. */
 export function text(key, ...values) {

@@ -101,7 +101,19 @@ class Page:
 
     def best(self) -> list[str]:
         """The first label of every image that has an answer, in the order shown."""
-        return self.texts(".card .bars li:first-child .label")
+        return self.texts(".card .found > .bars li:first-child .label")
+
+    def rows(self, part: str = ".said") -> list[str]:
+        """The text of `part` of every row of the list that is in view, in the order shown."""
+        script = (
+            "return [...document.querySelectorAll('#rows li')].sort((a, b) => a.ariaPosInSet - b.ariaPosInSet)"
+            ".map((row) => row.querySelector(arguments[0]).textContent)"
+        )
+        texts: list[str] = self.driver.execute_script(script, part)
+        return texts
+
+    def wait_until_all_are_answered(self, count: int) -> None:
+        self.wait(lambda: not self.one("#stop").is_displayed() and self.text("#summary").startswith(f"{count} image"))
 
     def wait_for(self, *states: str) -> None:
         self.wait(lambda: self.states() == list(states))

@@ -157,6 +157,8 @@ def test_the_map_comes_in_the_answer_and_alone_to_who_would_rather_have_an_image
     plain = answer(fruit, image)
     assert (found["predictions"], found["attributes"]) == (plain["predictions"], plain["attributes"])
     assert "heat_map" not in plain
+    cells = np.array(found["heat_map_cells"])
+    assert (cells.shape, cells.min() >= 0, cells.max()) == ((GRID, GRID), True, 1)
     assert "heat_map" not in answer(fruit, image, "?heat_map=false")
     assert fruit.predict(image, headers=ONLY_PNG).header("Content-Type") == "application/json"
 

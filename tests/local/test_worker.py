@@ -280,7 +280,8 @@ def test_clients_are_told_what_the_model_knows_and_get_images_to_try_it_on(tmp_p
     assert info == {
         "name": "fruit", "version": "1", "description": {"en": "Fruit", "zh": "水果"}, "licence": "CC0-1.0",
         "languages": ["zh", "en", "ja"], "classes": 7, "zero_shot": False, "unsure_below": 0.9,
-        "input": {"height": 32, "width": 32, "channels": 3}, "engine": "openvino", "precision": "f32",
+        "input": {"height": 32, "width": 32, "channels": 3, "resize": 36, "tiled": False},
+        "engine": "openvino", "precision": "f32",
     }  # fmt: skip
     assert image.header("Content-Type") == "image/png"
     assert answer["predictions"][0]["label"] == example["label"]

@@ -20,6 +20,17 @@ TRUTH: Json = {"type": "boolean"}
 BYTES: Json = {"type": "string", "format": "binary"}
 NAMES: Json = {"type": ["string", "null"]}
 LABEL: Json = TEXT | {"minLength": 1, "maxLength": MAX_LABEL_CHARACTERS}
+RESIZE: Json = {
+    "type": ["integer", "array", "null"],
+    "items": COUNT,
+    "description": "as in model.toml: the shorter side, or [height, width], before the centre is cut out; "
+    "null where the whole image is stretched",
+}
+HEAT_CELLS: Json = {
+    "type": "array",
+    "items": {"type": "array", "items": NUMBER},
+    "description": "with heat_map: the heat from 0 to 1 of each cell of the part that the network sees, row by row",
+}
 # Models differ in defaults, languages and classes; one document describes them all.
 PARAMETERS: dict[str, Json] = {
     "top_k": {
@@ -131,7 +142,7 @@ def _model() -> Json:
         classes=COUNT,
         zero_shot=TRUTH,
         unsure_below={"type": ["number", "null"]},
-        input=object_of(height=COUNT, width=COUNT, channels=COUNT),
+        input=object_of(height=COUNT, width=COUNT, channels=COUNT, resize=RESIZE, tiled=TRUTH),
         engine=TEXT,
         precision=TEXT,
         examples=list_of(example),
@@ -172,7 +183,7 @@ def _answers(error: Json) -> Json:
     heat_map = {"type": "string", "pattern": "^data:image/png;base64,", "description": "a PNG, where it was asked for"}
     confident = {"type": ["boolean", "null"], "description": "null where the model states no `unsure_below`"}
     answer = object_of(**about, confident=confident, predictions=predictions, timing_ms=timing)
-    answer["properties"] |= attributes | {"heat_map": heat_map}
+    answer["properties"] |= attributes | {"heat_map": heat_map, "heat_map_cells": HEAT_CELLS}
     good = object_of(confident=confident, predictions=predictions)
     good["properties"] |= attributes
     result = {

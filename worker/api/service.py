@@ -16,6 +16,7 @@ from worker.pipeline.admission import Admission, Deadline
 from worker.pipeline.batcher import Batcher
 from worker.pipeline.classifier import Classification, Classifier, Started
 from worker.pipeline.explainer import MAX_QUEUED, Explainer
+from worker.pipeline.heat_map import HeatMap
 from worker.pipeline.text_embeddings import TextHeads
 from worker.process.deferred import DeferredCalls
 from worker.process.health import Health
@@ -152,8 +153,8 @@ class Service:
 
     def explain(
         self, model: Loaded, image: bytes, index: int | None, deadline: Deadline
-    ) -> tuple[Classification, bytes]:
-        """Classify `image`; return the result and a heat map of class `index`, or of the best class if None, as PNG.
+    ) -> tuple[Classification, HeatMap]:
+        """Classify `image`; return the result and a heat map of class `index`, or of the best class if None.
 
         Its many inferences run in the background of other requests: it holds as many places as it queues images at
         once. Raise ServiceError QUEUE_FULL, DEADLINE, CLIENT_GONE, or an error of decoding.

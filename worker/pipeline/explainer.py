@@ -9,7 +9,7 @@ from worker.models.scores import Output
 from worker.pipeline.admission import Deadline
 from worker.pipeline.batcher import PendingInput
 from worker.pipeline.classifier import Head, Submit, result_of
-from worker.pipeline.heat_map import draw, evidence, heat, occlusions
+from worker.pipeline.heat_map import HeatMap, evidence, heat, occlusions
 
 # Inputs of one heat map in the queue at once: one runs while the next is made. With more, fewer heat maps would fit
 # into their share of the queue.
@@ -26,8 +26,8 @@ class Explainer:
         """Return an explainer of the same network with another head and its output."""
         return Explainer(self._submit, head, output)
 
-    def heat_map(self, pixels: np.ndarray, logits: np.ndarray, index: int, deadline: Deadline, at_once: int) -> bytes:
-        """Return a PNG of `pixels`, the network's input, uint8 [H, W, C], coloured where class `index` is seen.
+    def heat_map(self, pixels: np.ndarray, logits: np.ndarray, index: int, deadline: Deadline, at_once: int) -> HeatMap:
+        """Return where class `index` is seen in `pixels`, the network's input, uint8 [H, W, C].
 
         `logits` [classes] is the result for `pixels`. At most `at_once` inputs are queued, in the background.
         Raise ServiceError DEADLINE or CLIENT_GONE after removing the inputs from the queue.
@@ -35,7 +35,8 @@ class Explainer:
         rivals = self._output.rivals(index)
         uncovered = evidence(logits, index, rivals)
         covered = self._infer(occlusions(pixels), deadline, at_once)
-        return draw(pixels, heat(np.array([uncovered - evidence(logits, index, rivals) for logits in covered])))
+        losses = np.array([uncovered - evidence(logits, index, rivals) for logits in covered])
+        return HeatMap(pixels, heat(losses))
 
     def _infer(self, inputs: Iterable[np.ndarray], deadline: Deadline, at_once: int) -> Iterator[np.ndarray]:
         """Yield the logits [classes] of each of `inputs`, in their order."""

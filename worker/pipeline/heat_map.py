@@ -6,6 +6,7 @@ It needs only the network's outputs, so that it works with every network and eve
 
 import io
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -19,6 +20,22 @@ INFERENCES = POSITIONS**2
 COLOURS = np.array([[255, 214, 64], [240, 90, 30], [190, 0, 60]])  # from least to most heat
 OPACITY = 0.8
 LUMA = np.array([0.299, 0.587, 0.114])  # weights of red, green and blue, ITU-R BT.601
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """The heat of each cell, float [GRID, GRID] from 0 to 1, over the network's input `pixels`, uint8 [H, W, C]."""
+
+    pixels: np.ndarray
+    cells: np.ndarray
+
+    def png(self) -> bytes:
+        """Return the input in grey, coloured by its heat."""
+        return draw(self.pixels, self.cells)
+
+    def rows(self) -> list[list[float]]:
+        """Return the heat of each cell, row by row, with three decimals."""
+        return [[round(float(value), 3) for value in row] for row in self.cells]
 
 
 def occlusions(pixels: np.ndarray) -> Iterator[np.ndarray]:

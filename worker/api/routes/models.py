@@ -7,6 +7,7 @@ from worker.api.service import Loaded, Service
 from worker.contract.errors import ErrorCode, ServiceError, quoted
 from worker.contract.languages import BOTH
 from worker.decode import MIME_TYPES, sniff
+from worker.models.input import Input
 from worker.models.output import Golden
 
 
@@ -50,7 +51,7 @@ def model_info(service: Service, model: Loaded) -> dict[str, object]:
         "classes": output.labels.count,
         "zero_shot": folder.zero_shot is not None,
         "unsure_below": output.unsure_below,
-        "input": {"height": height, "width": width, "channels": channels},
+        "input": {"height": height, "width": width, "channels": channels} | _part(folder.input),
         "engine": model.engine,
         "precision": model.precision,
         "examples": [
@@ -58,6 +59,12 @@ def model_info(service: Service, model: Loaded) -> dict[str, object]:
             for number, golden in enumerate(_examples(model))
         ],
     }
+
+
+def _part(given: Input) -> dict[str, object]:
+    """Return which part of an image the network sees: `resize` as in model.toml, and whether it sees tiles."""
+    resize = given.geometry.resize
+    return {"resize": list(resize) if isinstance(resize, tuple) else resize, "tiled": given.tiles is not None}
 
 
 def _examples(model: Loaded) -> list[Golden]:

@@ -45,14 +45,14 @@ def expected(logits_of: Infer, index: int, output: Output = OUTPUT) -> bytes:
 
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_the_heat_map_is_that_of_the_requested_class(index: int) -> None:
-    found = explainer()[0].heat_map(IMAGE, LOGITS, index, Deadline(30), MAX_QUEUED)
+    found = explainer()[0].heat_map(IMAGE, LOGITS, index, Deadline(30), MAX_QUEUED).png()
     assert found == expected(colours, index)
     assert Image.open(io.BytesIO(found)).size == (16, 24)
 
 
 def test_the_rivals_of_a_class_in_a_group_are_its_group_alone() -> None:
     grouped = Output("softmax", LABELS, groups=(Group("warmth", (0, 2), "softmax"),))
-    found = explainer(output=grouped)[0].heat_map(IMAGE, LOGITS, 0, Deadline(30), MAX_QUEUED)
+    found = explainer(output=grouped)[0].heat_map(IMAGE, LOGITS, 0, Deadline(30), MAX_QUEUED).png()
     assert found == expected(colours, 0, grouped) != expected(colours, 0)
 
 
@@ -60,7 +60,7 @@ def test_the_models_head_is_applied() -> None:
     def head(outputs: np.ndarray) -> np.ndarray:
         return -outputs[..., ::-1]
 
-    found = explainer(head=head)[0].heat_map(IMAGE, head(LOGITS), 0, Deadline(30), MAX_QUEUED)
+    found = explainer(head=head)[0].heat_map(IMAGE, head(LOGITS), 0, Deadline(30), MAX_QUEUED).png()
     assert found == expected(lambda images: head(colours(images)), 0)
 
 

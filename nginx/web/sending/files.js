@@ -1,22 +1,33 @@
 // Files to send: from a drop or a paste, in a stable order, and from the service's examples.
 
 // Of the types that browsers do not know on every system.
-const IMAGE_NAME = /\.(avif|heic|heif|tiff?)$/i;
+const IMAGE_NAME = /\.(avif|heic|heif|hif|tiff?|jfif|jls|webp|bmp|dib)$/i;
 
-/** Return the files of a DataTransfer and of its folders; `skipped` counts the files in folders that are not images. */
+const isImage = (file) => file.type.startsWith("image/") || IMAGE_NAME.test(file.name);
+
+/** Return the images in the files of a folder that was chosen, by path, and the names of its other files. */
+export function filesInFolder(list) {
+  const files = Array.from(list).sort(byPath);
+  return { files: files.filter(isImage), skipped: files.filter((file) => !isImage(file)).map(({ name }) => name) };
+}
+
+const byPath = (one, other) => inOrder(one.webkitRelativePath, other.webkitRelativePath);
+const inOrder = (one, other) => one.localeCompare(other, undefined, { numeric: true });
+
+/** Return the files of a DataTransfer and of its folders; `skipped` names the files in folders that are not images. */
 export async function filesOf(transfer) {
   // Get the entries before the first await: the browser empties the transfer after the event.
   const dropped = Array.from(transfer.items, (item) => [item.webkitGetAsEntry?.(), item.getAsFile()]);
   const files = [];
-  let skipped = 0;
+  const skipped = [];
   for (const [entry, file] of dropped) {
     if (!entry?.isDirectory) {
       if (file) files.push(file);
       continue;
     }
     for await (const inside of walk(entry)) {
-      if (inside.type.startsWith("image/") || IMAGE_NAME.test(inside.name)) files.push(inside);
-      else skipped += 1;
+      if (isImage(inside)) files.push(inside);
+      else skipped.push(inside.name);
     }
   }
   return { files, skipped };
@@ -24,7 +35,7 @@ export async function filesOf(transfer) {
 
 async function* walk(folder) {
   const entries = await entriesOf(folder);
-  entries.sort((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }));
+  entries.sort((one, other) => inOrder(one.name, other.name));
   for (const entry of entries) {
     if (entry.isDirectory) yield* walk(entry);
     else yield await new Promise((resolve, reject) => entry.file(resolve, reject));
