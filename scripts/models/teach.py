@@ -11,6 +11,7 @@ from scripts.models import model_store
 from scripts.models import tools as model_tools
 from scripts.models.options import TeachOptions
 from scripts.models.tools import TeachTask
+from scripts.models.tools.teach import PAGE
 
 FEATURES = ".features"  # inside the folder of the model folders: what was computed of images, for the next run
 
@@ -34,7 +35,7 @@ def teach(options: TeachOptions, cluster: Cluster) -> None:
         model_add.install_folder(folder, target)
     model_store.record(options.models, target, good=True)
     display_path = target.relative_to(ROOT) if target.is_relative_to(ROOT) else target
-    say(f"\ntaught: {display_path}. To serve it: make use NAME={options.name}")
+    say(f"\ntaught: {display_path}, with its report {PAGE}. To serve it: make use NAME={options.name}")
 
 
 def _images_faults(images: str) -> list[str]:

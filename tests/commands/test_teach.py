@@ -12,6 +12,7 @@ from PIL import Image
 
 from scripts.cluster.config import ROOT
 from tests.folders import openvino_folder, small_network
+from tests.html_page import Page
 from tests.local.worker_harness import running
 from tests.service import bare_environment
 from worker.models.folder import read_folder
@@ -92,6 +93,9 @@ def test_the_report_says_how_good_it_is_and_what_was_left_out(
     assert report["held_out"]["accuracy"] == 1
     assert report["cross_validated"]["images"]["evaluated"] == 3 * LEARNED
     assert report["held_out"]["images"]["evaluated"] == 3 * HELD_OUT
+    page = Page((models / "colours/report.html").read_text())
+    assert {"红 red", both} <= {*page.texts}
+    assert [tag for tag, attributes in page.elements if tag == "img" and not attributes["src"]] == []
 
 
 def test_the_folder_is_verified_and_complete(taught: subprocess.CompletedProcess[str], models: Path) -> None:

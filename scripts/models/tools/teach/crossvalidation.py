@@ -24,11 +24,14 @@ SHARPNESS = np.logspace(-3, 2, 101)  # factors of the logits that are tried
 class Taught:
     """A learned head, and what each image was answered by heads that had not seen it.
 
-    `scores` is float32 [N, K]; `accuracies` are by method, best first.
+    `scores` is float32 [N, K]; `accuracies` are by method, best first; `learn` is the best one, `folds` the fold of
+    each image, int [N].
     """
 
     head: Head
     method: str
+    learn: Learn
+    folds: np.ndarray
     accuracies: dict[str, float]
     scores: np.ndarray
     unsure_below: float
@@ -55,7 +58,19 @@ def teach(features: np.ndarray, truth: np.ndarray, groups: np.ndarray) -> Taught
     scores = activate(logits[best] * np.float32(factor) * nearness(distances, reach), SOFTMAX)
     head = replace(candidates[best](features, truth).sharpened(factor), reach=reach)
     threshold = sure_from(scores, truth)
-    return Taught(head, best, {name: accuracies[name] for name in order}, scores, threshold)
+    by_method = {name: accuracies[name] for name in order}
+    return Taught(head, best, candidates[best], folds, by_method, scores, threshold)
+
+
+def right_answers(taught: Taught, features: np.ndarray, truth: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Return which images are answered rightly, bool [N], by heads of the other folds that learned `chosen` alone."""
+    right = np.zeros(len(truth), bool)
+    for number in np.unique(taught.folds):
+        inside, others = taught.folds == number, chosen & (taught.folds != number)
+        if len(np.unique(truth[others])) == int(truth.max()) + 1:
+            head = taught.learn(features[others], truth[others])
+            right[inside] = head.linear(features[inside]).argmax(axis=1) == truth[inside]
+    return right
 
 
 def split(truth: np.ndarray, groups: np.ndarray) -> np.ndarray:

@@ -98,6 +98,7 @@ def _logistic_with(inverse_penalty: float) -> Learn:
         model = LogisticRegression(C=inverse_penalty, class_weight="balanced", max_iter=MAX_ITERATIONS, tol=TOLERANCE)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # cross-validation judges what it has reached
+            warnings.simplefilter("ignore", UserWarning)  # a class may have few images
             model.fit(values, truth)
         weights, bias = model.coef_, model.intercept_
         if len(weights) == 1:  # of two classes it gives the second one's weights

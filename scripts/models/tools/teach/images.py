@@ -34,19 +34,26 @@ class Example:
 
 @dataclass
 class Lesson:
-    """What is taught: the labels of the classes, and their images; `skipped` are files that are left out, and why."""
+    """What is taught: the labels of the classes, and their images.
+
+    `skipped` are files that cannot be used, and why; `copies` those that are the same as others.
+    """
 
     labels: Labels
     examples: list[Example]
     skipped: list[SkippedFile] = field(default_factory=list)
+    copies: list[SkippedFile] = field(default_factory=list)
 
     def name(self, index: int) -> str:
         """Return the label of class `index` in all languages."""
         return self.labels.name(index, "both")
 
-    def keep(self, kept: Sequence[Example], skipped: Iterable[SkippedFile]) -> None:
-        """Leave out all images but `kept`, for the reasons `skipped`."""
+    def keep(
+        self, kept: Sequence[Example], skipped: Iterable[SkippedFile] = (), copies: Iterable[SkippedFile] = ()
+    ) -> None:
+        """Leave out all images but `kept`, for the reasons `skipped` and `copies`."""
         self.examples = list(kept)
+        self.copies = sorted([*self.copies, *copies], key=lambda one: one.file)
         self.skipped = sorted([*self.skipped, *skipped], key=lambda one: one.file)
 
 
