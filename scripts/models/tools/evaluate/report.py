@@ -176,14 +176,14 @@ def details(evaluation: Evaluation) -> Iterator[str]:
     confused = [
         f"{pair.images}  {evaluation.label(pair.truth)} answered as {evaluation.label(pair.answered)}" for pair in pairs
     ]
-    yield from _list(f"most confused ({len(pairs)})", confused)
+    yield from listed(f"most confused ({len(pairs)})", confused)
     mistakes = [
         f"{each.score:.3f}  {each.file}: {evaluation.label(each.truth)} answered as {evaluation.label(each.answered)}"
         for each in evaluation.mistakes
     ]
-    yield from _list("worst mistakes", mistakes)
+    yield from listed("worst mistakes", mistakes)
     for title, rows in skipped(evaluation):
-        yield from _list(title, [f"{name}: {reason}" for name, reason in rows])
+        yield from listed(title, [f"{name}: {reason}" for name, reason in rows])
 
 
 def _classes(evaluation: Evaluation) -> Iterator[str]:
@@ -197,7 +197,7 @@ def _classes(evaluation: Evaluation) -> Iterator[str]:
     yield aligned([("images", "recall", "precision", "class"), *(rows if show_all else rows[:MAX_ROWS])])
 
 
-def _list(title: str, rows: Sequence[str]) -> Iterator[str]:
+def listed(title: str, rows: Sequence[str]) -> Iterator[str]:
     """Yield the title and the first MAX_ROWS rows; nothing if there are no rows."""
     if rows:
         yield ""

@@ -5,5 +5,6 @@ the head then takes the place of the last layer in the network's graph. Nothing 
 processes that compute features import this package before they are pinned.
 """
 
-REPORT = "teaching.json"  # in the model folder
-FORMAT = "wanwu teaching 1"  # its `format`
+REPORT, PAGE = "teaching.json", "report.html"  # in the model folder
+KEPT = "taught.npz"  # beside them: what more can be added to
+FORMAT = "wanwu teaching 1"  # `format` in REPORT

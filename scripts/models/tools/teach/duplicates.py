@@ -25,7 +25,7 @@ def leave_out_copies(lesson: Lesson) -> None:
     by_digest: dict[str, list[Example]] = {}
     for example in lesson.examples:
         by_digest.setdefault(example.digest, []).append(example)
-    kept, skipped = set[Example](), list[SkippedFile]()
+    kept, skipped, same = set[Example](), list[SkippedFile](), list[SkippedFile]()
     for copies in by_digest.values():
         first, *others = sorted(copies, key=lambda one: one.held_out)
         if other := next((one for one in others if one.truth != first.truth), None):
@@ -35,8 +35,8 @@ def leave_out_copies(lesson: Lesson) -> None:
             ]
         else:
             kept.add(first)
-            skipped += [SkippedFile(one.name, f"the same image as {first.name}") for one in others]
-    lesson.keep([one for one in lesson.examples if one in kept], skipped)
+            same += [SkippedFile(one.name, f"the same image as {first.name}") for one in others]
+    lesson.keep([one for one in lesson.examples if one in kept], skipped, same)
 
 
 def groups(fingerprints: np.ndarray, features: np.ndarray) -> np.ndarray:
@@ -73,6 +73,21 @@ def learned_together(group: np.ndarray, truth: np.ndarray) -> np.ndarray:
         if len(np.unique(divided[truth == index])) < MIN_GROUPS:
             divided[truth == index] = own[truth == index]
     return divided
+
+
+def leave_out_leaked(lesson: Lesson, group: np.ndarray) -> tuple[np.ndarray, list[tuple[Example, Example]]]:
+    """Leave out of `lesson` the held-out images of which a nearly equal one is learned.
+
+    Return the `group` of each image that stays, int [N], and the pairs of the learned and the held-out image.
+    """
+    learned: dict[int, Example] = {}
+    for one, number in zip(lesson.examples, group.tolist(), strict=True):
+        if not one.held_out:
+            learned.setdefault(number, one)
+    leaks = np.array([one.held_out and number in learned for one, number in zip(lesson.examples, group, strict=True)])
+    pairs = [(learned[int(group[each])], lesson.examples[each]) for each in np.flatnonzero(leaks)]
+    lesson.keep([one for one, leaked in zip(lesson.examples, leaks, strict=True) if not leaked])
+    return group[~leaks], pairs
 
 
 def near_pairs(examples: Sequence[Example], group: np.ndarray) -> list[tuple[Example, Example]]:

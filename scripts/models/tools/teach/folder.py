@@ -14,8 +14,8 @@ from scripts.models.tools.answers import check_label_count, count_outputs, logit
 from scripts.models.tools.evaluate.run import Answer, answers
 from scripts.models.tools.manifest import engine_table, golden_table, labels_file, to_text
 from scripts.models.tools.prepare.isolated import Placement
-from scripts.models.tools.teach import REPORT
 from scripts.models.tools.teach.images import Example
+from scripts.models.tools.teach.network import save
 from worker.contract.engines.openvino import ENGINE
 from worker.contract.files import sha256
 from worker.contract.litter import own_files
@@ -45,15 +45,14 @@ class Draft:
     description: str
 
 
-def write(out: Path, draft: Draft, network: ov.Model, report: str) -> ModelFolder:
-    """Write the model folder `out`, which is empty; return it, checked as a starting worker checks it.
+def write(out: Path, draft: Draft, network: ov.Model) -> ModelFolder:
+    """Write the model folder `out`, which has no files but reports; return it, checked as a starting worker checks it.
 
     Raise ModelError if a check fails.
     """
-    ov.save_model(network, out / NETWORK, compress_to_fp16=False)
+    save(network, out / NETWORK)
     for language, lines in draft.labels.names.items():
         (out / labels_file(language)).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    (out / REPORT).write_text(report, encoding="utf-8", errors="backslashreplace")
     (out / "golden").mkdir()
     golden = []
     for number, (example, index, score) in enumerate(draft.golden, 1):

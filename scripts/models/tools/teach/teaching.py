@@ -4,29 +4,27 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import openvino as ov
 
 from scripts.base.console import say, step
 from scripts.cluster.hardware import read_hardware
 from scripts.models.tools import TeachTask
-from scripts.models.tools.evaluate.dataset import SkippedFile
-from scripts.models.tools.evaluate.metrics import TOP, compute_metrics
-from scripts.models.tools.evaluate.report import Evaluation, Mistake, count_images
+from scripts.models.tools.evaluate.report import count_images
 from scripts.models.tools.evaluate.run import placements
+from scripts.models.tools.evaluate.thumbnails import data_urls
 from scripts.models.tools.prepare.isolated import Placement
-from scripts.models.tools.teach import duplicates, features, folder, images, network
-from scripts.models.tools.teach.crossvalidation import teach
-from scripts.models.tools.teach.images import Example, Lesson
-from scripts.models.tools.teach.report import Teaching, table, to_json
-from worker.contract.engines.openvino import ENGINE
+from scripts.models.tools.teach import PAGE, REPORT, duplicates, features, folder, images, kept, network, views
+from scripts.models.tools.teach.comparison import Comparison, compare
+from scripts.models.tools.teach.images import Lesson
+from scripts.models.tools.teach.judging import Conditions, golden, learn
+from scripts.models.tools.teach.kept import Kept
+from scripts.models.tools.teach.page import page, shown
+from scripts.models.tools.teach.report import table, to_json
+from scripts.models.tools.teach.result import Teaching
 from worker.contract.files import sha256
-from worker.contract.machine import machine_kind
 from worker.models.folder import ModelFolder, read_folder, verify_files
-from worker.models.labels import SOFTMAX, activate
 
 LEARNED_CHECKED = 60  # learned images, from all classes, that the finished folder answers if none are held out
 SEEN_WHOLE = None  # a taught network looks at the whole image, even if its base looks at tiles
@@ -50,28 +48,48 @@ class _Base:
 def run(out: Path, task: TeachTask) -> None:
     """Fill the empty folder `out` as `task` says. Raise CommandError or ModelError with the fault and its remedy."""
     started = time.monotonic()
-    step(f"reading {task.images}")
-    lesson = images.read(task.images)
-    duplicates.leave_out_copies(lesson)
-    names = [lesson.name(index) for index in range(lesson.labels.count)]
-    images.require_enough(task.images, names, lesson.examples, lesson.skipped)
     base = _base(task.base)
+    earlier = kept.read(base.folder) if task.add else Kept(base.folder.name)
+    step(f"reading {task.images}")
+    lesson = images.read(task.images, earlier.folders, earlier.labels)
+    kept.add(lesson, earlier, task.images.name)
+    duplicates.leave_out_copies(lesson)
+    lesson.require_enough(task.images)
     where = placements(read_hardware(), task.base, False)
-    step(f"looking at {count_images(len(lesson.examples))} with {base.folder.name} in {base.precision}")
-    seen = _see(lesson, base, task.cache, where)
-    images.require_enough(task.images, names, lesson.examples, lesson.skipped)
+    seen = _see(lesson, base, earlier, task.cache, where)
+    lesson.require_enough(task.images)
     step("learning")
-    teaching = _learn(task, lesson, base, seen, where, started)
-    step("writing the model folder")
-    taught = network.with_head(base.network, teaching.taught.head)
+    about = Conditions(task.name, earlier.base, base.precision, task.images, len(where), started)
+    teaching = learn(about, lesson, seen)
+    if task.replaced:
+        teaching = replace(teaching, replaced=_compare(task.replaced, lesson, teaching, where))
+    step("writing the model folder and the report")
+    kept.write(out, earlier.base, lesson.folders, teaching.examples, seen)
+    _write_reports(out, base, teaching)
     draft = folder.Draft(
-        task.name, base.folder, base.precision, lesson.labels, teaching.taught.unsure_below, _golden(teaching),
+        task.name, base.folder, base.precision, lesson.labels, teaching.taught.unsure_below, golden(teaching),
         f"{lesson.labels.count} classes, taught with {count_images(len(teaching.learned))}",
     )  # fmt: skip
-    written = folder.write(out, draft, taught, to_json(teaching))
-    checked = teaching.held_out or teaching.learned[:: max(1, len(teaching.learned) // LEARNED_CHECKED)]
+    written = folder.write(out, draft, network.with_head(base.network, teaching.taught.head))
+    checked = [one for one in teaching.held_out or teaching.learned if one.present]
+    if not teaching.held_out:
+        checked = checked[:: max(1, len(checked) // LEARNED_CHECKED)]
     folder.check(written, checked, teaching.served_scores(checked), where)
     say(f"\n{table(teaching)}")
+
+
+def _write_reports(out: Path, base: _Base, teaching: Teaching) -> None:
+    paths = shown(teaching)
+    thumbnails = dict(zip(paths, data_urls(list(paths.values()), base.folder.input.pixels), strict=True))
+    for name, content in ((REPORT, to_json(teaching)), (PAGE, page(teaching, thumbnails))):
+        (out / name).write_text(content, encoding="utf-8", errors="backslashreplace")
+
+
+def _compare(path: Path, lesson: Lesson, teaching: Teaching, where: Sequence[Placement]) -> Comparison | None:
+    if not teaching.held_out:
+        return None
+    step(f"comparing with the {path.name} that it replaces")
+    return compare(path, lesson.labels, teaching.held_out, teaching.served_scores(teaching.held_out), where)
 
 
 def _base(path: Path) -> _Base:
@@ -82,103 +100,20 @@ def _base(path: Path) -> _Base:
     return _Base(base, network.cut(base, source), precision, features.cache_key(sha256(source), digests))
 
 
-def _see(lesson: Lesson, base: _Base, cache: Path, where: Sequence[Placement]) -> dict[str, features.Seen]:
-    """Return each image by its digest; leave out of `lesson` those that cannot be decoded or are held out twice."""
+def _see(
+    lesson: Lesson, base: _Base, earlier: Kept, cache: Path, where: Sequence[Placement]
+) -> dict[str, features.Seen]:
+    """Return each image by its digest, those of `earlier` as they were seen; leave out of `lesson` what is broken."""
+    new = [one for one in lesson.examples if one.digest not in earlier.seen]
+    step(f"looking at {count_images(len(new))} with {base.folder.name} in {base.precision}")
     model_input = replace(base.folder.input, tiles=SEEN_WHOLE)
-    key = features.cache_key(base.digest, model_input, ov.__version__)
+    key = features.cache_key(features.STORED, base.digest, model_input, ov.__version__)
+    count = views.affordable(sum(not one.held_out for one in lesson.examples))
+    count = min(count, earlier.views or count)
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "features.xml"
-        ov.save_model(base.network, path, compress_to_fp16=False)
-        seen, skipped = features.see(path, model_input, lesson.examples, cache / f"{key}.{base.width}", where)
+        network.save(base.network, path)
+        seen, skipped = features.see(path, model_input, new, count, cache / f"{key}.{base.width}", where)
+    seen = {**earlier.seen, **seen}
     lesson.keep([one for one in lesson.examples if one.digest in seen], skipped)
     return seen
-
-
-def _learn(
-    task: TeachTask,
-    lesson: Lesson,
-    base: _Base,
-    seen: dict[str, features.Seen],
-    where: Sequence[Placement],
-    started: float,
-) -> Teaching:
-    everything = [seen[one.digest] for one in lesson.examples]
-    group = duplicates.groups(
-        np.stack([one.fingerprint for one in everything]), np.stack([one.features for one in everything])
-    )
-    confused = duplicates.near_pairs(lesson.examples, group)
-    learned_groups = {number for one, number in zip(lesson.examples, group.tolist(), strict=True) if not one.held_out}
-    kept, skipped = [], []
-    for one, number in zip(lesson.examples, group.tolist(), strict=True):
-        if one.held_out and number in learned_groups:
-            skipped.append(SkippedFile(one.name, "nearly the same image is learned: not held out"))
-        else:
-            kept.append((one, number))
-    lesson.keep([one for one, _ in kept], skipped)
-    learned = [one for one, _ in kept if not one.held_out]
-    held_out = [one for one, _ in kept if one.held_out]
-    values = np.stack([seen[one.digest].features for one in learned])
-    truth = np.array([one.truth for one in learned])
-    numbers = np.array([number for one, number in kept if not one.held_out])
-    taught = teach(values, truth, duplicates.learned_together(numbers, truth))
-    digests = [one.digest for one in (*learned, *held_out)]
-    scores = activate(taught.head.logits(np.stack([seen[digest].features for digest in digests])), SOFTMAX)
-    about = _About(task, lesson, base, len(where), started)
-    tested = scores[len(learned) :]
-    return Teaching(
-        base=base.folder.name,
-        taught=taught,
-        learned=learned,
-        held_out=held_out,
-        served=dict(zip(digests, scores, strict=True)),
-        cross_validated=_evaluation(about, learned, taught.scores, taught.unsure_below),
-        tested=_evaluation(about, held_out, tested, taught.unsure_below) if held_out else None,
-        near=[(one.name, other.name) for one, other in confused],
-    )
-
-
-@dataclass(frozen=True)
-class _About:
-    task: TeachTask
-    lesson: Lesson
-    base: _Base
-    processes: int
-    started: float
-
-
-def _evaluation(about: _About, examples: Sequence[Example], scores: np.ndarray, unsure_below: float) -> Evaluation:
-    """Return the evaluation of `scores` [N, K], the answers to `examples`."""
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :TOP]
-    highest = scores.max(axis=1)
-    truth = np.array([one.truth for one in examples])
-    metrics = compute_metrics(truth, best, highest, scores.shape[1], True)
-    metrics = replace(metrics, unsure_below=unsure_below, unsure=float((highest < unsure_below).mean()))
-    mistakes = [
-        Mistake(examples[one].name, examples[one].truth, int(best[one, 0]), float(highest[one]))
-        for one in metrics.mistakes
-    ]
-    return Evaluation(
-        model=about.task.name, version="1", labels=about.lesson.labels, engine=ENGINE.name,
-        precision=about.base.precision, machine=machine_kind(), source=str(about.task.images),
-        created=datetime.now(UTC), processes=about.processes, seconds=time.monotonic() - about.started,
-        metrics=metrics, mistakes=mistakes, broken=about.lesson.skipped, not_images=[], unknown={},
-    )  # fmt: skip
-
-
-def _golden(teaching: Teaching) -> list[tuple[Example, int, float]]:
-    """Return up to MAX_GOLDEN images, each of another class, that are answered rightly and surely, with their scores.
-
-    They are held-out images, or if there are none, images that were answered rightly by heads that had not seen them.
-    """
-    examples = teaching.held_out or teaching.learned
-    scores = teaching.served_scores(examples)
-    unseen = scores if teaching.held_out else teaching.taught.scores
-    truth = np.array([one.truth for one in examples])
-    right = (scores.argmax(axis=1) == truth) & (unseen.argmax(axis=1) == truth)
-    found: dict[int, tuple[Example, int, float]] = {}
-    for position in np.argsort(-np.where(right, scores.max(axis=1), -1), kind="stable"):
-        index = int(truth[position])
-        if index not in found and (right[position] or not found) and len(found) < folder.MAX_GOLDEN:
-            answered = int(scores[position].argmax())
-            found[index] = (examples[position], answered, float(scores[position, answered]))
-    return list(found.values())

@@ -5,7 +5,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from html.parser import HTMLParser
 
 import numpy as np
 
@@ -13,36 +12,12 @@ from scripts.models.tools.evaluate.dataset import SkippedFile, UnknownName
 from scripts.models.tools.evaluate.metrics import RULE, Metrics, compute_metrics
 from scripts.models.tools.evaluate.page import page
 from scripts.models.tools.evaluate.report import Evaluation, Mistake, table, to_json
+from tests.html_page import Page
 from worker.models.labels import Labels
 
-VOID_ELEMENTS = {"meta", "img", "br"}
 HOSTILE = "<script>alert('1')</script>&\"\x1b[31m\n"
 SHOWN = "<script>alert('1')</script>&\"\\x1b[31m\\n"  # as text, with its control characters escaped
 DATA = "data:image/jpeg;base64,AAAA"
-
-
-class Page(HTMLParser):
-    """Parse a page into elements and texts; every element must be closed in the right order."""
-
-    def __init__(self, source: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.open: list[str] = []
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-        self.feed(source)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID_ELEMENTS:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
 
 
 def evaluation(classes: int = 3, metrics: Metrics | None = None) -> Evaluation:
