@@ -92,16 +92,10 @@ def _explained(
         )
     result, heat_map = service.explain(model, upload.images[0][1], parameters.class_index, context.deadline)
     if as_image:
-<<<<<<< HEAD
-        return PNG, heat_map
-    url = f"data:{PNG};base64,{base64.b64encode(heat_map).decode()}"
-    return JSON, to_json({**_one(context, service, model, result, parameters), "heat_map": url})
-=======
         return PNG, heat_map.png()
     url = f"data:{PNG};base64,{base64.b64encode(heat_map.png()).decode()}"
     drawn = {"heat_map": url, "heat_map_cells": heat_map.rows()}
-    return JSON, to_json(_one(context, service, model, result, parameters) | drawn)
->>>>>>> pagea
+    return JSON, to_json({**_one(context, service, model, result, parameters), **drawn})
 
 
 def _about(context: RequestContext, service: Service, model: Loaded) -> dict[str, object]:
