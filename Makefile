@@ -23,6 +23,8 @@ MEASURE = --out "$(or $(call option,OUT),bench)" --photos "$(call option,PHOTOS)
   $(if $(call option,QUICK),--quick) --targets "$(call option,TARGETS)"
 RANDOM_INPUTS = --minutes "$(or $(call option,MINUTES),5)" --targets "$(call option,TARGETS)" \
   --seed "$(or $(call option,SEED),0)" --out "$(or $(call option,OUT),fuzz)" --input "$(call option,INPUT)"
+EMBEDDED = --wheels "$(call option,WHEELS)" --out "$(or $(call option,OUT),worker/photos)" \
+  --crops "$(or $(call option,CROPS),0)"
 PUBLISHED = --source "$(call option,SOURCE)" --revision "$(call option,REVISION)" --sha256 "$(call option,SHA256)"
 
 SERVERS = --hosts "$(call option,HOSTS)" --bundle "$(or $(call option,BUNDLE),bundle)" \
@@ -146,8 +148,8 @@ version: ## Print the version of this checkout or kit
 release: ## Check that this checkout is ready for release, and tag it: VERSION=X.Y.Z
 	@$(WANWU) release --version "$(call option,VERSION)"
 
-photos: ## Rebuild the embedded model folder, and print how it differs; WHEELS=DIR, OUT=DIR (worker/photos)
-	@$(WANWU) photos $(SERVICE) --wheels "$(call option,WHEELS)" --out "$(or $(call option,OUT),worker/photos)"
+photos: ## Rebuild the embedded model folder, and print how it differs; WHEELS=DIR, OUT=DIR (worker/photos), CROPS=N
+	@$(WANWU) photos $(SERVICE) $(EMBEDDED)
 
 screenshots: ## Take the documents' pictures of the page of the running service; URL=..., OUT=DIR (compose/reference/screenshots)
 	@$(WANWU) screenshots $(SERVICE) --url "$(call option,URL)" --out "$(or $(call option,OUT),compose/reference/screenshots)"

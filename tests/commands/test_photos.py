@@ -26,7 +26,7 @@ def golden(folder: Path) -> dict[str, tuple[str, float]]:
 def test_the_folder_is_made_again_and_what_differs_is_said(tmp_path: Path) -> None:
     out = shutil.copytree(PHOTOS, tmp_path / "photos")
     (out / "stray.txt").touch()
-    done = make_photos(f"OUT={out}")
+    done = make_photos(f"OUT={out}", "CROPS=100")  # calibrating takes a second for every ten of them
     assert done.returncode == 0, done.stdout + done.stderr
     assert "   removed: stray.txt" in done.stdout.splitlines()
     again, committed = golden(out), golden(PHOTOS)
@@ -54,3 +54,9 @@ def test_a_folder_that_is_no_model_is_not_replaced(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith(f"!! OUT: {tmp_path}: found no model.toml in it, needed a model folder or a new name")
     assert (tmp_path / "diary.txt").exists()
+
+
+def test_a_number_of_crops_that_is_none_is_refused(tmp_path: Path) -> None:
+    done = make_photos(f"OUT={tmp_path / 'photos'}", "CROPS=-1")
+    assert done.returncode == 2
+    assert done.stderr.startswith("!! CROPS: found -1, needed a whole number from 1, or 0 for the default")

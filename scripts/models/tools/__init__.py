@@ -63,11 +63,15 @@ class TeachTask:
 
 @dataclass(frozen=True)
 class PhotosTask:
-    """Options of `photos`: the folder of pinned wheels, the file that pins them, the model folder to compare with."""
+    """Options of `photos`: the folder of pinned wheels, the file that pins them, the model folder to compare with.
+
+    `crops` is how many crops of photographs to calibrate on, 0 for the default number.
+    """
 
     wheels: Path
     lock: Path
     previous: Path
+    crops: int = 0
 
 
 def start(

@@ -85,10 +85,9 @@ class Host:
         namespaces = ["nsenter", f"--target={self.pid}", *self.first.namespaces, "--root", "--wd"]
         return [*namespaces, "env", "-i", *(f"{name}={value}" for name, value in BARE.items()), *arguments]
 
-    def run(self, *arguments: str, check: bool = False) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            self.command(*arguments), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT_S
-        )
+    def run(self, *arguments: str, check: bool = False, given: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a command, which reads `given`."""
+        done = subprocess.run(self.command(*arguments), input=given, capture_output=True, text=True, timeout=TIMEOUT_S)
         assert not check or done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
         return done
 

@@ -32,8 +32,11 @@ DESCRIPTION = {
 README = Path(__file__).with_name("README.template.md")
 
 
-def make(sources: Sources, out: Path) -> None:
-    """Fill the empty folder `out`; raise ModelError if a photograph gets a wrong answer or the folder is too large."""
+def make(sources: Sources, out: Path, crop_count: int = CALIBRATION_CROPS) -> None:
+    """Fill the empty folder `out` with the network, calibrated on `crop_count` crops, and what belongs to it.
+
+    Raise ModelError if a photograph gets a wrong answer or the folder is too large.
+    """
     (out / "golden").mkdir()
     for photograph in GOLDEN:
         (out / photograph.path).write_bytes(sources.jpeg(photograph))
@@ -43,8 +46,8 @@ def make(sources: Sources, out: Path) -> None:
         description, folder = describe(weights), _add_model(weights, source, out / GOLDEN[0].path)
         step("converting the network")
         openvino.convert(load_network(folder), folder.input, f32_network)
-        step(f"quantising it, calibrated on {CALIBRATION_CROPS} crops of photographs")
-        crops = sources.crops(CALIBRATION_CROPS, folder.input.geometry.size)
+        step(f"quantising it, calibrated on {crop_count} crops of photographs")
+        crops = sources.crops(crop_count, folder.input.geometry.size)
         inputs = list(samples.normalised(crops, folder.input))
         ov.save_model(openvino.quantised(read(f32_network), inputs), out / NETWORK, compress_to_fp16=True)
     for language, lines in description.labels.items():
