@@ -119,7 +119,7 @@ def test_an_engine_that_always_fails_takes_its_worker_out_and_a_new_process_serv
     assert process.ask("GET", "/v2/health/ready").status == 503
     assert process.metric("wanwu_model_ready") == 0
     failing.fault.unlink()
-    serves_anew(failing, old, state["reason"])
+    serves_anew(process, old, state["reason"], logged=failing.logged)
 
 
 def test_a_decoder_that_hangs_takes_its_worker_out_and_a_new_process_serves(failing: Failing) -> None:
@@ -128,18 +128,18 @@ def test_a_decoder_that_hangs_takes_its_worker_out_and_a_new_process_serves(fail
     with pytest.raises(ConnectionError):
         failing.process.predict(RED)
     failing.fault.unlink()
-    serves_anew(failing, old, "one image has been decoded for 5 s, above its limit of 5 s", STUCK)
+    reason = "one image has been decoded for 5 s, above its limit of 5 s"
+    serves_anew(failing.process, old, reason, STUCK, failing.logged)
 
 
-def serves_anew(failing: Failing, old: int, reason: str, status: int = BROKEN) -> None:
-    """Wait for another process than `old`, which ended with `status` and said why in the log."""
-    process = failing.process
+def serves_anew(process: WorkerProcess, old: int, reason: str, status: int = BROKEN, logged: int = 0) -> None:
+    """Wait for another process than `old`, which ended with `status` and said why after `logged` bytes of its log."""
     wait_for("the old process is gone", lambda: not Path(f"/proc/{old}").exists())
     wait_for("the new process is ready", lambda: (found := process.state()) and found["state"] == "ready")
     assert process.inner_pid != old
     assert process.predict(RED).status == 200
-    logged = process.log.read_bytes()[failing.logged :].decode()
-    lines = [json.loads(line) for line in logged.splitlines() if line.startswith("{")]
+    text = process.log.read_bytes()[logged:].decode()
+    lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
     assert [line["message"] for line in lines if line["level"] == "critical"] == [
         f"broken: {reason}: ending this worker"
     ]
@@ -157,7 +157,8 @@ def test_a_thread_that_ends_takes_its_worker_out(failing: Failing) -> None:
     failing.fault.write_text("end")
     assert failing.statuses(RED, 2) == [500, 503]
     failing.fault.unlink()
-    serves_anew(failing, old, "the engine's thread failed: SystemExit: the thread ends")
+    reason = "the engine's thread failed: SystemExit: the thread ends"
+    serves_anew(failing.process, old, reason, logged=failing.logged)
 
 
 def test_what_waits_for_a_broken_engine_is_answered_at_once_so_that_another_worker_is_tried(failing: Failing) -> None:
