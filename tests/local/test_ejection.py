@@ -34,8 +34,8 @@ class Clients:
 
     def _run(self) -> None:
         while not self.over.is_set():
-            reply = self.gateway.ask("POST", "/predict", IMAGE)
-            self.replies.append((time.monotonic(), reply.status))
+            sent = time.monotonic()
+            self.replies.append((sent, self.gateway.ask("POST", "/predict", IMAGE).status))
 
     def __enter__(self) -> "Clients":
         for thread in self.threads:
@@ -48,7 +48,8 @@ class Clients:
             thread.join()
 
     def statuses(self, since: float = 0.0) -> Counter[int]:
-        return Counter(status for at, status in self.replies if at > since)
+        """Return how often each status answered a request that was sent after `since`."""
+        return Counter(status for sent, status in self.replies if sent > since)
 
 
 def ejections(gateway: Gateway) -> list[tuple[str, str]]:

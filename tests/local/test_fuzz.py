@@ -33,7 +33,7 @@ def test_each_exception_is_saved_once(tmp_path: Path) -> None:
 
 
 def test_an_input_that_takes_too_much_memory_is_saved(tmp_path: Path) -> None:
-    found = faults("holds", tmp_path, 20)
+    found = faults("holds", tmp_path, 4)
     assert [line.partition(": ")[2].split(" ")[0] for line in found.values()] == ["found"]
     assert all(data != b"little" for data in found)
 

@@ -14,7 +14,6 @@ from scripts.runtimes.compose import containers
 from scripts.runtimes.compose.runtime import ComposeRuntime
 from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.run_directory import run_dir
-from tests.folders import slow_folder
 from tests.service import Service, create
 from tests.system.containers import last_logs, workers_in
 from tests.wait import until
@@ -35,6 +34,8 @@ def engine() -> None:
 @pytest.fixture(scope="session")
 def slow(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder that takes seconds for a light image and no time for a dark one, as its golden one is."""
+    from tests.folders import slow_folder  # imports torch, which most of these tests do without
+
     return slow_folder(tmp_path_factory.mktemp("models") / "slow")
 
 

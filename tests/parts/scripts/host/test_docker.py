@@ -88,16 +88,8 @@ def test_docker_output_is_returned_and_its_errors_raised(fake_docker: FakeDocker
     assert error.value.lines == ("`docker compose` failed:", "why", "not")
 
 
-SYSTEM_TESTS = [
-    sys.executable,
-    "-m",
-    "pytest",
-    "tests/system/test_compose.py",
-    "-k",
-    "route or quota",
-    "-p",
-    "no:cacheprovider",
-]
+# The one module whose tests import no torch.
+SYSTEM_TESTS = [sys.executable, "-m", "pytest", "tests/system/test_bundle.py", "-p", "no:cacheprovider"]
 
 
 @pytest.mark.parametrize("ci", ["", "true"])

@@ -14,7 +14,6 @@ os.sched_setaffinity(0, {cpu})
 import numpy as np
 from worker.engines import load_engine
 from worker.models.folder import read_folder
-from tests.unit.worker.engines.test_engines import MOVES
 engine = load_engine(read_folder(Path(sys.argv[1])), sys.argv[2], threads=2)
 for _ in range(3):
     engine.infer(np.zeros((4, 32, 32, 3), np.uint8))

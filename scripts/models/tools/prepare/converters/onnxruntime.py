@@ -1,48 +1,30 @@
 """Convert to ONNX networks whose input is uint8 [N, H, W, C]."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
 import onnx.version_converter
-import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 
 from scripts.models.tools.prepare.converters.samples import normalised
-from worker.engines.batch import BYTE_RANGE
 from worker.models.input import Input
 
-EXAMPLE_IMAGES = 2  # images in the example batch: with 1, a network's code may squeeze the batch dimension
+if TYPE_CHECKING:
+    import torch
+
 MAX_ONE_FILE_BYTES = 1_800_000_000  # bytes of weights that fit into one ONNX file: protobuf's limit is 2 GiB
 OPSET = 18  # of ONNX; the pinned onnxruntime and its quantiser support all of it
 PER_CHANNEL_OPSET = 13  # the first that can quantise each channel of a weight on its own
 
 
-class FromBytes(torch.nn.Module):
-    """A wrapper of `network` (float32 [N, C, H, W], normalised -> logits) that takes uint8 [N, H, W, C]."""
-
-    def __init__(self, network: torch.nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
-        super().__init__()
-        self.network = network
-        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1) * BYTE_RANGE)
-        self.register_buffer("scale", 1 / (torch.tensor(std).view(1, -1, 1, 1) * BYTE_RANGE))
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        pixels = images.permute(0, 3, 1, 2).to(torch.float32)
-        return self.network((pixels - self.mean) * self.scale)
-
-
-def convert(network: torch.nn.Module, model_input: Input, path: Path) -> None:
+def convert(network: "torch.nn.Module", model_input: Input, path: Path) -> None:
     """Write `path`: uint8 [N, H, W, C] -> float32 logits, with weights above MAX_ONE_FILE_BYTES in a second file."""
-    height, width = model_input.geometry.size
-    wrapped = FromBytes(network, model_input.mean, model_input.std).eval()
-    example = torch.zeros(EXAMPLE_IMAGES, height, width, len(model_input.mean), dtype=torch.uint8)
-    weights = sum(parameter.numel() * parameter.element_size() for parameter in network.parameters())
-    torch.onnx.export(
-        wrapped, (example,), path, dynamo=True, dynamic_shapes=({0: torch.export.Dim.DYNAMIC},), opset_version=OPSET,
-        input_names=["images"], output_names=["logits"], external_data=weights > MAX_ONE_FILE_BYTES, verbose=False,
-    )  # fmt: skip
+    from scripts.models.tools.prepare.converters.onnx_export import export  # needs torch; quantising does not
+
+    export(network, model_input, path)
 
 
 def quantise(source: Path, images: np.ndarray, model_input: Input, path: Path) -> None:

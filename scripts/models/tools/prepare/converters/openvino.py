@@ -6,7 +6,6 @@ a folder must run on every CPU.
 
 from pathlib import Path
 
-import nncf
 import numpy as np
 import openvino as ov
 import torch
@@ -38,6 +37,8 @@ def quantise(source: Path, images: np.ndarray, model_input: Input, path: Path) -
 
 def quantised(network: ov.Model, samples: list[np.ndarray]) -> ov.Model:
     """Return `network` in int8, calibrated on `samples`, each an input of the network."""
+    import nncf  # only here, since it takes a second to import
+
     model_type = nncf.ModelType.TRANSFORMER if has_attention(network) else None
     preset = nncf.QuantizationPreset.MIXED  # asymmetric activations: not all of them follow a ReLU
     dataset = nncf.Dataset(samples)

@@ -36,7 +36,7 @@ def test_an_engine_is_timed_at_every_batch_size_and_classifies_every_image(tmp_p
     assert result.logits.shape == (20, 3)
     assert result.fault == ""
     assert set(result.seconds) == set(benchmark.CPU_SIZES)
-    assert all(0 < seconds < 1 for seconds in result.seconds.values())
+    assert all(seconds > 0 for seconds in result.seconds.values())
     assert 10_000_000 < result.memory < 10_000_000_000
 
 
