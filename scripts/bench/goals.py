@@ -43,10 +43,8 @@ def has_full_rate(cpuinfo: str) -> bool:
     return "amx_int8" in flags or ("avx512_vnni" in flags and not is_half_amd)
 
 
-def goals(
-    results: Results, full_rate: bool, agreements: Mapping[str, Mapping[str, float]], growth: Mapping[str, float]
-) -> Iterator[Goal]:
-    """Yield every goal; `agreements` holds that of scaled with exact decoding for each size of images."""
+def goals(results: Results, full_rate: bool, growth: Mapping[str, float]) -> Iterator[Goal]:
+    """Yield every goal; `growth` holds what growth.py measured."""
     service, worker, alone = (f"{kind}-{REFERENCE}" for kind in ("service", "worker", "in-process"))
     for model, rates in TO_BASELINE.items():
         for size, needed in zip(SIZES, rates[full_rate], strict=True):
@@ -64,11 +62,6 @@ def goals(
     yield Goal("one worker: times mosec with this engine", 1.12, results.ratio(worker, SAME_ENGINE, Load()))
     yield Goal("one worker: p99 in the open loop, times mosec's with this engine", 1, p99, True)
     yield Goal("one worker over HTTP: times in process", 0.95, results.ratio(worker, alone, Load()))
-    for size in (SMALLEST, LARGEST):
-        one = agreements.get(size, {})
-        name = f"top-1 agreement of scaled with exact decoding, f32, {size} MP"
-        name += f"; {one['images']} images, largest difference of a score {one['difference']:.4f}" if one else ""
-        yield Goal(name, 0.99, one.get("agreement"))
     for model in (PHOTOS, REFERENCE):
         peak = results.median(f"worker-{model}", Load(LARGEST), lambda sample: sample.loaded.peak)
         yield Goal(f"{model}: memory of a worker under {LARGEST} MP load, MB", 350, peak, True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
-# Indices of the fields that follow the process's name in /proc/PID/stat, see proc(5): utime, stime, cutime, cstime.
-PARENT, TIMES = 1, slice(11, 15)
+# The fields after the process's name in /proc/PID/stat, see proc(5): utime, stime, cutime, cstime.
+TIMES = slice(11, 15)
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,11 @@ class Memory:
 
 def process_tree(pids: Iterable[int]) -> list[int]:
     """Return the running processes among `pids` and all their descendants."""
-    parents = {int(path.name): int(fields[PARENT]) for path in PROC.glob("[0-9]*") if (fields := _stat(path))}
-    tree = [pid for pid in pids if pid in parents]
+    tree = [pid for pid in pids if _stat(pid)]
     for pid in tree:  # grows during the loop
-        tree += [child for child, parent in parents.items() if parent == pid and child not in tree]
+        for path in PROC.glob(f"{pid}/task/*/children"):
+            with contextlib.suppress(OSError):
+                tree += map(int, path.read_text().split())
     return tree
 
 
@@ -41,7 +42,7 @@ def command_line(pid: int) -> bytes:
 
 def cpu_s(pids: Iterable[int]) -> float:
     """Return the CPU seconds of the processes and their descendants, including ended ones that were waited for."""
-    ticks = sum(sum(map(int, _stat(PROC / str(pid))[TIMES])) for pid in process_tree(pids))
+    ticks = sum(sum(map(int, _stat(pid)[TIMES])) for pid in process_tree(pids))
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
@@ -60,8 +61,7 @@ def memory(pids: Iterable[int]) -> Memory:
     return Memory(*(sum(fields.get(name, 0) for fields in each) * 1024 / 1e6 for name in names))
 
 
-def _stat(path: Path) -> list[str]:
-    try:
-        return (path / "stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return []
+def _stat(pid: int) -> list[str]:
+    with contextlib.suppress(OSError):
+        return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    return []

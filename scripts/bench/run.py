@@ -10,15 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-from scripts.base.console import say, step
+from scripts.base.console import say
 from scripts.base.options import Flag
 from scripts.bench import growth
-from scripts.bench.fixtures import Fixtures, check_photos, expected_labels, in_process, prepare_fixtures
+from scripts.bench.fixtures import Fixtures, check_photos, expected_labels, prepare_fixtures
 from scripts.bench.goals import goals, has_full_rate
 from scripts.bench.report import markdown
 from scripts.bench.results import Results
 from scripts.bench.runner import Runner
-from scripts.bench.targets import FULL, GROWTH, QUICK, REFERENCE, all_targets, choose
+from scripts.bench.targets import FULL, GROWTH, QUICK, all_targets, choose
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
 from scripts.host.environments import PEERS, SERVE, SERVE_TORCH, TOOLS, ensure
@@ -56,10 +56,6 @@ def measure(options: BenchOptions, with_peers: bool) -> None:
     every = all_targets(scale, len(fixtures.slots), len(fixtures.slots[0]), len(fixtures.cpus))
     targets = [target for target in every if target.name in names]
     labels = expected_labels(fixtures, targets)
-    agreement: dict[str, dict[str, float]] = {}
-    if REFERENCE in fixtures.folders:
-        step("the agreement of scaled with exact decoding")
-        agreement = in_process("agreement", fixtures, fixtures.cpus, REFERENCE)
     samples, faults = Runner(fixtures, labels, out / "logs", scale.seconds).run(targets, rounds)
     gateway = growth.measure() if GROWTH in names else {}
     cpuinfo, results = CPUINFO.read_text(encoding="utf-8"), Results(samples, targets)
@@ -67,7 +63,7 @@ def measure(options: BenchOptions, with_peers: bool) -> None:
     about.append(f"{time.monotonic() - started:.0f} s; load average {load:.1f} before, {os.getloadavg()[0]:.1f} after")
     notes = ["all goals are for 8 clients", *([] if with_peers else [NO_PEERS])]
     notes += [f"400 workers of 50 servers: {name}: {value:.2f}" for name, value in gateway.items()]
-    verdicts = [*goals(results, has_full_rate(cpuinfo), agreement, gateway)]
+    verdicts = [*goals(results, has_full_rate(cpuinfo), gateway)]
     report = markdown(about, results, faults, verdicts, notes)
     raw = {"about": about, "faults": faults, "goals": [*map(asdict, verdicts)], "samples": [*map(asdict, samples)]}
     (out / "results.json").write_text(json.dumps(raw), encoding="utf-8")

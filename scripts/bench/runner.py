@@ -17,7 +17,7 @@ from scripts.bench.client import encode, post
 from scripts.bench.fixtures import Fixtures, in_process
 from scripts.bench.programs import Cpus, call, run_pinned
 from scripts.bench.results import Sample
-from scripts.bench.servers import RunningServer, running
+from scripts.bench.servers import Running, running
 from scripts.bench.targets import IN_PROCESS, OPEN_SHARE, Load, Target
 
 SCRIPT = Path(__file__).with_name("load.lua")
@@ -64,7 +64,7 @@ class Runner:
 
     def _served(self, target: Target) -> Iterator[Sample]:
         with running(target, self.fixtures, self.logs) as server:
-            at_rest, rate = procfs.memory(server.pids), 0.0
+            at_rest, rate = procfs.memory(server[1]), 0.0
             for load in target.loads:
                 if load.open and not rate:
                     raise CommandError(f"{target.title}: found no right answer, needed some: see {self.logs}")
@@ -72,11 +72,12 @@ class Runner:
                 rate = sample.rate if load == Load() else rate
                 yield replace(sample, at_rest=at_rest)
 
-    def _load(self, target: Target, server: RunningServer, load: Load, rate: float) -> Sample:
+    def _load(self, target: Target, server: Running, load: Load, rate: float) -> Sample:
         """Send an open loop at `rate`, or a closed loop, again for twice as long if it was short."""
-        labels, cpus = self.labels[target.name][load.size], self.fixtures.client_cpus(target)
+        (address, pids), cpus = server, self.fixtures.client_cpus(target)
+        labels = self.labels[target.name][load.size]
         image, label = min(labels.items())
-        request = (server.address, target.path, *encode(target.encoding, Path(image).read_bytes()), label)
+        request = (address, target.path, *encode(target.encoding, Path(image).read_bytes()), label)
         open_s = max(self.seconds, ceil(MIN_ARRIVALS / rate)) if load.open else 0
         errors, used = Counter[str](), 0.0
         outcome: dict[str, Any] = {}
@@ -84,17 +85,17 @@ class Runner:
             # wrk leaves a request of each client in the server's queue, and some servers do not notice that it has
             # gone. Once this request, sent later, is answered, they are done, and no part of the next load.
             errors.update(filter(None, [post(*request, DRAIN_TIMEOUT_S)]))
-            before = procfs.cpu_s(server.pids)
+            before = procfs.cpu_s(pids)
             if load.open:
-                job = (server.address, target.path, target.encoding, labels, rate, seconds, TIMEOUT_S)
+                job = (address, target.path, target.encoding, labels, rate, seconds, TIMEOUT_S)
                 outcome = call(sys.executable, cpus, "client:run", *job)
             else:
-                outcome = wrk(target, server.address, labels, load.clients, seconds, cpus)
-            used = procfs.cpu_s(server.pids) - before
+                outcome = wrk(target, address, labels, load.clients, seconds, cpus)
+            used = procfs.cpu_s(pids) - before
             errors.update(outcome.pop("errors"))
             if outcome["answers"] >= load.clients:
                 break
-        answers, memory = outcome.pop("answers"), procfs.memory(server.pids)
+        answers, memory = outcome.pop("answers"), procfs.memory(pids)
         rate, cpu_ms = answers / outcome.pop("seconds"), 1000 * used / max(1, answers)
         return Sample(target.name, load, rate, cpu_ms, **outcome, errors=+errors, loaded=memory)
 

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +23,16 @@ from worker.contract.cpu_list import format_cpu_list
 START_TIMEOUT_S = 120  # a server that takes longer counts as not started
 
 
-@dataclass(frozen=True)
-class RunningServer:
-    """A server that answers: its address and its processes."""
-
-    address: str
-    pids: Sequence[int]
+Running = tuple[str, Sequence[int]]  # the address of a server that answers, and its processes
 
 
-def running(target: Target, fixtures: Fixtures, logs: Path) -> contextlib.AbstractContextManager[RunningServer]:
+def running(target: Target, fixtures: Fixtures, logs: Path) -> contextlib.AbstractContextManager[Running]:
     """Start `target` and stop it at the end; raise CommandError with the end of its log if it does not start."""
     return (_server if target.kind == SERVER else _service)(target, fixtures, logs)
 
 
 @contextlib.contextmanager
-def _service(target: Target, fixtures: Fixtures, logs: Path) -> Iterator[RunningServer]:
+def _service(target: Target, fixtures: Fixtures, logs: Path) -> Iterator[Running]:
     """Run `make up` on ports and in a directory of its own; the address of a single worker bypasses the gateway."""
     port = free_ports(len(fixtures.slots) + 1)
     with tempfile.TemporaryDirectory(prefix="wanwu-bench-") as folder:
@@ -51,7 +45,7 @@ def _service(target: Target, fixtures: Fixtures, logs: Path) -> Iterator[Running
             pids = [int((Path(folder) / "run/supervisord.pid").read_text())]
             if target.kind == WORKER:
                 pids = [pid for pid in procfs.process_tree(pids) if b"gunicorn" in procfs.command_line(pid)]
-            yield RunningServer(f"127.0.0.1:{port + (target.kind == WORKER)}", pids)
+            yield f"127.0.0.1:{port + (target.kind == WORKER)}", pids
         finally:
             with contextlib.suppress(OSError):
                 shutil.copytree(Path(folder) / "run/logs", logs / target.name, dirs_exist_ok=True)
@@ -67,7 +61,7 @@ def cluster_text(target: Target, fixtures: Fixtures, port: int) -> str:
 
 
 @contextlib.contextmanager
-def _server(target: Target, fixtures: Fixtures, logs: Path) -> Iterator[RunningServer]:
+def _server(target: Target, fixtures: Fixtures, logs: Path) -> Iterator[Running]:
     port, log = free_ports(1), logs / f"{target.name}.log"
     argv = [str(word).replace("{port}", str(port)) for word in target.command]
     cpus, server = fixtures.server_cpus(target), f"127.0.0.1:{port}"
@@ -88,6 +82,6 @@ def _server(target: Target, fixtures: Fixtures, logs: Path) -> Iterator[RunningS
             reason = f"answered {answer}" if process.poll() is None else f"ended with status {process.returncode}"
             last_lines = log.read_text(errors="replace").splitlines()[-LOG_LINES:]
             raise CommandError(f"{target.title}: did not start: it {reason}; {log} ends with:", *last_lines)
-        yield RunningServer(server, [process.pid])
+        yield server, [process.pid]
     finally:
         terminate(process)

@@ -23,12 +23,13 @@ class JsonFormatter(logging.Formatter):
     """Format a record as one JSON object on one line."""
 
     def format(self, record: logging.LogRecord) -> str:
+        fields = getattr(record, FIELDS, {})
         line = {
-            "time": timestamp(record.created),
+            "time": fields.get("time") or timestamp(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-        } | getattr(record, FIELDS, {})
+        } | fields
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return to_json(line)

@@ -4,18 +4,18 @@ import os
 
 from mosec import Server, Worker
 
-from scripts.bench.in_process import open_model
+from scripts.bench.in_process import open_model, predictor
 
 
 class Classify(Worker):
     def __init__(self) -> None:
-        self.model = open_model(os.environ["BENCH_FOLDER"])
+        self.answer = predictor(*open_model(os.environ["BENCH_FOLDER"]))
 
     def deserialize(self, data: bytes) -> bytes:
         return data
 
     def forward(self, data: bytes) -> list[dict[str, object]]:
-        return self.model.answer(data)
+        return self.answer(data)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,16 @@
 """The servers that the benchmark starts and stops, and its fixtures."""
 
+import inspect
 import os
+import re
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from scripts.__main__ import parser
 from scripts.base.errors import CommandError
+from scripts.bench import fixtures as fixtures_module
 from scripts.bench.fixtures import Fixtures, check_photos
 from scripts.bench.photos import write
 from scripts.bench.servers import cluster_text
@@ -35,6 +39,12 @@ def test_a_single_worker_is_on_the_first_slot_and_a_service_on_all(tmp_path: Pat
         cluster = load_cluster(file)
         assert cluster.port == 9000
         assert [worker.slot.cpus for worker in plan(cluster, {"this": machine}).workers] == cpus
+
+
+def test_make_model_add_knows_every_flag_that_it_gets() -> None:
+    flags = re.findall(r'"(--[a-z-]+)"', inspect.getsource(fixtures_module._model))
+    assert "--source" in flags
+    parser("model-add").parse_args(["model-add", *(word for flag in flags for word in (flag, "0"))])
 
 
 def test_images_are_generated_in_the_shapes_of_a_size(tmp_path: Path) -> None:
