@@ -12,7 +12,8 @@ FAILURES_TO_LEAVE = 3
 SUCCESSES_TO_ENTER = 2
 
 STATES = ("starting", "ready", "draining", "broken")
-FACTS = ("cpus", "gpu", "version", "engine", "precision", "in_flight", "queued")
+SLOT_FACTS = ("cpus", "gpu")  # which stay while a worker does not answer
+FACTS = (*SLOT_FACTS, "version", "engine", "precision", "in_flight", "queued")
 
 Servers = Mapping[str, str]  # by worker, the ip:port for Nginx
 
@@ -108,7 +109,7 @@ def next_state(peer: Peer, probe: Probe) -> Peer:
         since=probe.at if changed else peer.since,
         state=probe.state,
         reason=probe.reason,
-        facts=probe.facts,
+        facts=probe.facts or {name: peer.facts[name] for name in SLOT_FACTS if name in peer.facts},
         failures=failures,
         successes=successes,
         address=probe.address or peer.address,

@@ -12,9 +12,9 @@ import requests
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select
 
+from scripts.cluster.config import ROOT
 from tests.browser.chromium import Page
 from tests.browser.conftest import Sample
-from tests.service import ROOT
 
 METHODS = {"get", "post", "put"}
 RUN = """

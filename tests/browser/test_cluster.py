@@ -2,8 +2,9 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -13,6 +14,7 @@ from tests import folders, processes
 from tests.browser.chromium import Page
 from tests.browser.conftest import Sample
 from tests.service import Service, create
+from worker.contract.cpu_list import parse_cpu_list
 
 DRAIN = "[limits]\ndrain_s = 3\n"
 IN = {"en": "In rotation", "zh": "在线"}
@@ -44,7 +46,10 @@ def states(page: Page) -> list[str]:
 
 def row(page: Page, slot: str) -> list[str]:
     (found,) = [line for line in page.all("#view-cluster tbody tr") if line.text.startswith(slot)]
-    return page.driver.execute_script("return Array.from(arguments[0].cells, (cell) => cell.textContent.trim())", found)  # type: ignore[no-any-return]
+    cells: list[str] = page.driver.execute_script(
+        "return Array.from(arguments[0].cells, (cell) => cell.textContent.trim())", found
+    )
+    return cells
 
 
 def signal_worker(service: Service, name: str, number: signal.Signals) -> None:
@@ -57,60 +62,70 @@ def signal_worker(service: Service, name: str, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
-def workers(service: Service) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = requests.get(f"{service.endpoint}/status", timeout=30).json()["workers"]
-    return found
+def status(service: Service) -> Any:
+    return requests.get(f"{service.endpoint}/status", timeout=30).json()
+
+
+def recent(service: Service) -> Any:
+    (model,) = status(service)["models"]
+    return model["recent"]
+
+
+def cores(worker: Mapping[str, str]) -> str:
+    count = len(parse_cpu_list(worker["cpus"]))
+    return f"{count} core{'s' * (count > 1)}"
 
 
 def test_every_worker_is_shown_with_its_slot_state_model_and_load(cluster: Page, fruits: Service) -> None:
     assert cluster.text("#view-cluster .view-head p") == "2 of 2 workers in rotation, 1 server"
-    for worker in workers(fruits):
-        cells = row(cluster, str(worker["slot"]))
-        assert cells[:7] == [worker["slot"], "1 core", "In rotation", "fruit 1", "openvino · f32", "0", "0"]
+    for worker in status(fruits)["workers"]:
+        cells = row(cluster, worker["slot"])
+        assert cells[:7] == [worker["slot"], cores(worker), "In rotation", "fruit 1", "openvino · f32", "0", "0"]
     cluster.switch_to("zh")
     cluster.wait(lambda: states(cluster) == [IN["zh"]] * 2)
-    assert row(cluster, str(worker["slot"]))[:3] == [worker["slot"], "1 核", "在线"]
+    assert row(cluster, worker["slot"])[:3] == [worker["slot"], f"{cores(worker).split()[0]} 核", "在线"]
     assert cluster.one("#view-cluster .view-head a").get_attribute("href") == f"{fruits.endpoint}/status"
     assert cluster.console() == []
 
 
 def test_rate_and_percentiles_are_those_of_the_service(cluster: Page, fruits: Service, samples: list[Sample]) -> None:
-    def recent() -> dict[str, object]:
-        (model,) = requests.get(f"{fruits.endpoint}/status", timeout=30).json()["models"]
-        found: dict[str, object] = model["recent"]
-        return found
-
-    before = sum(recent()["images"])  # type: ignore[call-overload]
+    before = sum(recent(fruits)["images"])
     image = samples[0].path.read_bytes()
     several = [("image", image), ("image", image)]
     for number in range(20):
         files = [("image", image)] if number % 2 else several
         assert requests.post(f"{fruits.endpoint}/predict", files=files, timeout=30).ok
-    cluster.wait(lambda: sum(recent()["images"]) == before + 30)  # type: ignore[call-overload]
-    for name in ("p50", "p99"):
-        milliseconds = float(recent()[f"{name}_ms"])  # type: ignore[arg-type]
-        shown = f"{milliseconds:.0f}" if milliseconds >= 10 else f"{milliseconds:.1f}".removesuffix(".0")
-        cluster.wait(lambda shown=shown: f"{shown} ms" in cluster.texts(".model-card dd"))
-    assert recent()["p50_ms"] <= recent()["p99_ms"]  # type: ignore[operator]
+    cluster.wait(lambda: sum(recent(fruits)["images"]) == before + 30)
+    p50, p99 = (recent(fruits)[f"{name}_ms"] for name in ("p50", "p99"))
+    assert p50 <= p99
+    cluster.wait(lambda: cluster.texts(".model-card dd")[1:] == [milliseconds(p50), milliseconds(p99)])
     assert float(cluster.texts(".model-card dd")[0]) > 0
     line = cluster.one(".model-card path:last-child").get_attribute("d") or ""
     assert len({point.split()[1] for point in line.removeprefix("M").split("L")}) > 1, "it rises where images came"
 
 
-def test_a_worker_that_is_killed_is_seen_read_out_and_seen_to_come_back(cluster: Page, fruits: Service) -> None:
-    slot = str(workers(fruits)[1]["slot"])
-    signal_worker(fruits, "fruit-1", signal.SIGKILL)
-    cluster.wait(lambda: row(cluster, slot)[2].startswith("Not reachable"))
+def milliseconds(value: float) -> str:
+    return f"{value:,.0f} ms" if value >= 10 else f"{value:.1f}".removesuffix(".0") + " ms"
+
+
+def test_a_worker_that_freezes_or_dies_is_seen_and_read_out(cluster: Page, fruits: Service) -> None:
+    slot = status(fruits)["workers"][1]["slot"]
+    signal_worker(fruits, "fruit-1", signal.SIGSTOP)
+    cluster.wait(lambda: row(cluster, slot)[2].startswith("Not reachable timed out"))
     assert cluster.text("#view-cluster .unseen[role=status]") == "fruit-1: Not reachable"
     assert states(cluster)[0] == IN["en"]
     cluster.wait(lambda: cluster.text(".model-card .serving") == "1 of 2 workers")
+    signal_worker(fruits, "fruit-1", signal.SIGKILL)
     cluster.wait(lambda: states(cluster) == [IN["en"]] * 2)
     assert cluster.text(".model-card .serving") == "2 of 2 workers"
+    signal_worker(fruits, "fruit-1", signal.SIGKILL)
+    cluster.wait(lambda: states(cluster)[1] != IN["en"])
+    cluster.wait(lambda: states(cluster) == [IN["en"]] * 2)
 
 
 def test_a_worker_that_drains_is_said_to(cluster: Page, fruits: Service) -> None:
     cluster.switch_to("zh")
-    slot = str(workers(fruits)[0]["slot"])
+    slot = status(fruits)["workers"][0]["slot"]
     signal_worker(fruits, "fruit-0", signal.SIGTERM)
     cluster.wait(lambda: row(cluster, slot)[2].startswith("排空中"))
     assert cluster.one("#view-cluster tr").is_displayed()

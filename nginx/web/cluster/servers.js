@@ -1,7 +1,7 @@
 // The servers: a table of workers for each, which folds where there are many.
 
 import { element, setAttribute, setText } from "../element.js";
-import { english, number } from "../language.js";
+import { english, format, number } from "../language.js";
 import { page } from "../texts.js";
 import { byServer, coresOf, severityOf, stateOf } from "./status.js";
 import { text } from "./texts.js";
@@ -27,7 +27,7 @@ export function showServers(list, servers, status) {
 }
 
 function newServer(list, name, open) {
-  const server = { rows: new Map(), headings: {} };
+  const server = { rows: new Map(), headings: {}, workers: [] };
   const heading = (column) => (server.headings[column] = element("th", { scope: "col", role: "columnheader", className: cellClass(column) }));
   server.count = element("span", { className: "quiet" });
   server.dots = element("span", { className: "dots", "aria-hidden": "true" });
@@ -36,7 +36,7 @@ function newServer(list, name, open) {
   const head = element("thead", { role: "rowgroup" }, element("tr", { role: "row" }, COLUMNS.map(heading)));
   server.table = element("table", { role: "table" }, head, server.body);
   const summary = element("summary", {}, element("h4", {}, name), server.count, server.dots);
-  server.item = element("details", { className: "server", open }, summary, server.table);
+  server.item = element("details", { className: "server", open, toggle: () => showWorkers(server) }, summary, server.table);
   list.append(server.item);
   return server;
 }
@@ -44,6 +44,7 @@ function newServer(list, name, open) {
 const cellClass = (column) => (NUMBERS.has(column) ? "number" : "");
 
 function showServer(server, workers) {
+  server.workers = workers;
   for (const column of COLUMNS) setText(server.headings[column], text("columns")[column]);
   const serving = workers.filter((worker) => worker.in).length;
   setText(server.count, text("serving", serving, workers.length));
@@ -56,7 +57,19 @@ function showServer(server, workers) {
   }
   for (const worker of workers) {
     if (!server.rows.has(worker.worker)) server.rows.set(worker.worker, newRow(server));
-    showRow(server.rows.get(worker.worker), worker);
+    setAttribute(server.rows.get(worker.worker).dot, "data-severity", severityOf(stateOf(worker)));
+  }
+  showWorkers(server);
+}
+
+/** Update the rows of an open server whose worker, or the language, has changed. */
+function showWorkers(server) {
+  if (!server.item.open) return;
+  for (const worker of server.workers) {
+    const row = server.rows.get(worker.worker);
+    const seen = page.language + JSON.stringify(worker);
+    if (row.seen !== seen) showRow(row, worker);
+    row.seen = seen;
   }
 }
 
@@ -79,7 +92,6 @@ function newRow(server) {
 function showRow(row, worker) {
   const state = stateOf(worker);
   setAttribute(row.line, "data-severity", severityOf(state));
-  setAttribute(row.dot, "data-severity", severityOf(state));
   setText(row.value, text("states")[state] ?? worker.state);
   showReason(row.reason, worker, state);
   for (const column of COLUMNS) {
@@ -112,7 +124,7 @@ const VALUES = {
 
 /** Return the time of day, after a day the date as well. */
 function moment(date) {
-  const time = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
-  const old = Date.now() - date > DAY_MS ? { month: "short", day: "numeric" } : {};
-  return date.toLocaleString(page.language, { ...old, ...time, hour12: false });
+  const time = { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false };
+  const day = { month: "short", day: "numeric" };
+  return format("DateTimeFormat", Date.now() - date > DAY_MS ? { ...day, ...time } : time).format(date);
 }

@@ -26,7 +26,7 @@ export const text = translator({
     p99: "p99",
     percentiles: "Last 5 minutes; p50 and p99 of a request in its worker",
     quiet: "No image in the last 5 minutes",
-    peak: (rate) => `${rate} images/s at most`,
+    peak: (rate) => `peak ${rate} images/s`,
     servers: "Servers",
     server: "Server",
     columns: {
@@ -39,7 +39,7 @@ export const text = translator({
       in: "In rotation", joining: "Ready, joining", ejected: "Ejected", starting: "Starting",
       draining: "Draining", broken: "Broken", unreachable: "Not reachable",
     },
-    kept: "listed still",
+    kept: "still listed",
     changed: (worker, state) => `${worker}: ${state}`,
     more: (count) => `and ${number(count)} more`,
     trouble: (count) => `${number(count)} not serving`,
@@ -68,7 +68,7 @@ export const text = translator({
     server: "服务器",
     columns: {
       slot: "槽位", hardware: "硬件", state: "状态", model: "模型", engine: "引擎",
-      queued: "排队", in_flight: "处理中", since: "自",
+      queued: "排队", in_flight: "处理中", since: "始于",
     },
     cores: (count) => `${number(count)} 核`,
     gpu: "GPU",
@@ -80,6 +80,9 @@ export const text = translator({
     changed: (worker, state) => `${worker}：${state}`,
     more: (count) => `另有 ${number(count)} 个`,
     trouble: (count) => `${number(count)} 个未在线`,
-    reasons: { "timed out": "超时", "not probed yet": "尚未检查", "[Errno 111] Connection refused": "连接被拒绝" },
+    reasons: {
+      "timed out": "超时", "not probed yet": "尚未检查", "[Errno 111] Connection refused": "连接被拒绝",
+      "[Errno 104] Connection reset by peer": "连接被重置",
+    },
   },
 });

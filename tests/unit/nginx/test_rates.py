@@ -47,7 +47,7 @@ def test_what_is_no_count_is_not_counted(answered: Any) -> None:
 
 
 def test_a_peer_keeps_the_totals_of_the_last_probe_that_had_some() -> None:
-    answer = {"state": "ready", "worker": A.worker, "model": A.model}
+    answer: dict[str, Any] = {"state": "ready", "worker": A.worker, "model": A.model}
     answer |= {"answered": {"images": 3, "durations_ms": {"8": 2}}}
     peer = next_state(IN, parse_readyz(A, 200, json.dumps(answer).encode(), AT))
     assert peer.totals == Totals(3, {8: 2})

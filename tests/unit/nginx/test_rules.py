@@ -110,6 +110,11 @@ def test_the_reported_state_reason_and_facts_are_parsed() -> None:
     assert parsed(503, state="broken", reason="no memory") == Probe("broken", "no memory", AT, facts)
 
 
+def test_what_a_slot_is_stays_known_while_its_worker_does_not_answer() -> None:
+    gone = next_state(next_state(IN, parsed(200, cpus="0-3", gpu=None)), Probe("unreachable", "timed out", LATER))
+    assert gone.facts == {"cpus": "0-3", "gpu": None}
+
+
 @pytest.mark.parametrize("body", [b"", b"OK", b"[]", b'{"state": "fine"}', b"\xff", b"[" * 60_000])
 def test_an_answer_without_a_known_state_counts_as_unreachable(body: bytes) -> None:
     assert parse_readyz(A, 200, body, AT) == Probe("unreachable", "its /readyz answered 200 without a known state", AT)
