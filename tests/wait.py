@@ -16,4 +16,4 @@ def until(what: str, condition: Callable[[], object], timeout_s: float = TIMEOUT
             return
         if started > deadline:
             raise AssertionError(f"not true after {timeout_s} s: {what}")
-        time.sleep(max(POLL_INTERVAL_S, time.monotonic() - started))  # call an expensive check less often
+        time.sleep(max(POLL_INTERVAL_S, 3 * (time.monotonic() - started)))  # call an expensive check less often
