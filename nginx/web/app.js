@@ -25,7 +25,10 @@ const modelOf = (name) => service.models.find((model) => model.name === name);
 const results = new Results(modelOf);
 const sender = new Sender({
   changed: scheduleShow,
-  held: showTrouble,
+  held: (hold) => {
+    showTrouble();
+    if (!hold) service.refresh(); // what it said before may be out of date
+  },
   reach: async () => (await service.refresh()) !== null,
   renew,
 });

@@ -35,16 +35,27 @@ export async function scaled(file, side) {
   }
 }
 
-/** Return a canvas with `image` scaled down, or null if that is not worth it. */
+/**
+ * Return a canvas with `image` scaled down, or null if that is not worth it. Sides are halved, which averages four
+ * pixels exactly, and only the rest is interpolated: in one step browsers blend copies that are too small or too large.
+ */
 async function drawn(image, side) {
-  const factor = side / Math.min(image.width, image.height);
-  if (factor * WORTH > 1) return null;
-  const [width, height] = [image.width, image.height].map((length) => Math.round(length * factor));
-  const small = await createImageBitmap(image, { resizeWidth: width, resizeHeight: height, resizeQuality: "high" });
-  const canvas = new OffscreenCanvas(width, height);
+  if (WORTH * side > Math.min(image.width, image.height)) return null;
+  let small = image;
+  while (Math.min(small.width, small.height) >= 2 * side) small = await resized(small, 0.5, "low", image);
+  small = await resized(small, side / Math.min(small.width, small.height), "high", image);
+  const canvas = new OffscreenCanvas(small.width, small.height);
   canvas.getContext("2d").drawImage(small, 0, 0);
   small.close();
   return canvas;
+}
+
+/** Return `from` resized by `factor`; close it unless it is `kept`. */
+async function resized(from, factor, resizeQuality, kept) {
+  const [resizeWidth, resizeHeight] = [from.width, from.height].map((length) => Math.round(length * factor));
+  const to = await createImageBitmap(from, { resizeWidth, resizeHeight, resizeQuality });
+  if (from !== kept) from.close();
+  return to;
 }
 
 function transparent(canvas) {

@@ -1,0 +1,190 @@
+"""How images are sent: large ones scaled, the rest as they are; what waits while the service is away; the settings."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+from PIL import Image
+from selenium import webdriver
+
+from tests import folders
+from tests.browser.chromium import Page
+from tests.browser.conftest import EXAMPLES, Sample
+from tests.service import NO_DRAIN, Service, create
+from worker.contract.error_codes import ErrorCode
+
+BELOW = 200_000  # bytes; a scaled image of the fruit model's size has far fewer
+ORIENTATION = 0x0112  # the tag of EXIF
+SIZES = re.compile(r"([\d.]+) (kB|MB) \(original ([\d.]+) MB\)")
+
+
+@pytest.fixture(scope="module")
+def photograph(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A JPEG of 12 megapixels that lies on its side: upright, its centre is red and its ends are blue."""
+    image = Image.effect_noise((4000, 3000), 40).convert("RGB")
+    for box, colour in (((0, 0, 900, 3000), folders.BLUE), ((3100, 0, 4000, 3000), folders.BLUE)):
+        image.paste(Image.blend(image.crop(box), Image.new("RGB", (900, 3000), colour), 0.9), box)
+    middle = (900, 0, 3100, 3000)
+    image.paste(Image.blend(image.crop(middle), Image.new("RGB", (2200, 3000), folders.RED), 0.9), middle)
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    path = tmp_path_factory.mktemp("photograph") / "photo.jpg"
+    image.save(path, quality=95, exif=exif)
+    return path
+
+
+def sent(page: Page) -> str:
+    """What the large view of the only image says was sent."""
+    page.one(".card .frame").click()
+    (size,) = (text for text in page.texts("#large .details dd") if text.endswith(("kB", "MB", ")")))
+    page.one("#large-close").click()
+    return size
+
+
+def score(page: Page) -> float:
+    return float(page.text(".card .found > .bars li:first-child .score").rstrip("%")) / 100
+
+
+def test_a_large_photograph_is_scaled_before_it_is_sent_unless_the_original_is_wanted(
+    page: Page, photograph: Path, endpoint: str
+) -> None:
+    page.choose(photograph)
+    page.wait_for("done")
+    found = SIZES.fullmatch(sent(page))
+    assert found, "two sizes are named"
+    assert (float(found[1]) < BELOW / 1000, found[2]) == (True, "kB")
+    answer = requests.post(f"{endpoint}/predict", data=photograph.read_bytes(), timeout=30).json()
+    best = answer["predictions"][0]
+    assert page.best() == [best["label_en"]]
+    assert score(page) == pytest.approx(best["score"], abs=0.05)
+    page.one("#clear").click()
+    page.one("#settings-button").click()
+    page.one("#originals").click()
+    page.choose(photograph)
+    page.wait_for("done")
+    assert re.fullmatch(r"[\d.]+ MB", sent(page))
+    assert score(page) == pytest.approx(best["score"], abs=0.001)
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "PNG"])
+def test_what_the_browser_cannot_show_or_what_is_transparent_is_sent_as_it_is(
+    page: Page, tmp_path: Path, kind: str
+) -> None:
+    picture = Image.effect_noise((1500, 1200), 60).convert("RGB")
+    if kind == "PNG":
+        picture.putalpha(200)
+    path = tmp_path / f"large.{kind.lower()}"
+    picture.save(path)
+    assert path.stat().st_size > BELOW
+    page.choose(path)
+    page.wait_for("done")
+    assert re.fullmatch(r"[\d.]+ MB", sent(page))
+
+
+def test_while_the_service_is_away_the_images_wait_and_go_on_by_themselves(page: Page, samples: list[Sample]) -> None:
+    answering = page.text("#workers")
+    with page.network(offline=True):
+        page.choose(*(sample.path for sample in samples))
+        waiting = "The service cannot be reached. 3 images wait and continue by themselves."
+        page.wait(lambda: page.text("#trouble") == waiting)
+        assert "failed" not in page.states()
+        page.wait(lambda: page.text("#workers") == "The service is not responding")
+        page.switch_to("zh")
+        assert page.text("#trouble") == "无法连接服务。 3 张图片正在等待，恢复后自动继续。"
+        page.switch_to("en")
+    page.wait_for("done", "done", "done")
+    assert page.best() == [sample.en for sample in samples]
+    page.wait(lambda: not page.one("#banner").is_displayed())
+    page.wait(lambda: page.text("#workers") == answering)
+
+
+def test_a_file_that_is_gone_is_named_and_the_others_are_answered(
+    page: Page, samples: list[Sample], tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone.jpg"
+    gone.write_bytes(samples[0].path.read_bytes())
+    with page.network(offline=True):
+        page.choose(gone, samples[1].path)
+        page.wait(lambda: page.text("#trouble").startswith("The service cannot be reached."))
+        gone.unlink()
+    page.wait_for("failed", "done")
+    assert page.texts(".card .message")[0] == "The file cannot be read"
+    assert page.texts(".card .file")[0] == "gone.jpg"
+
+
+@pytest.fixture
+def closing(tmp_path: Path) -> Service:
+    folder = folders.fruit_folder(tmp_path / "model", examples=EXAMPLES)
+    return create(tmp_path / "service", f'[[models]]\nname = "fruit"\nfolder = "{folder}"\n', NO_DRAIN)
+
+
+def control(service: Service, action: str) -> None:
+    """Let the service's supervisord start or stop all workers."""
+    socket = f"unix://{service.run_dir / 'supervisord.sock'}"
+    command = [sys.executable, "-m", "supervisor.supervisorctl", "-s", socket, action, "fruit-0", "fruit-1"]
+    # Not in the run directory, whose supervisord.conf it would read.
+    subprocess.run(command, cwd=service.cluster.parent, capture_output=True, check=True)
+
+
+def test_without_a_worker_the_next_try_is_counted_down_and_nothing_is_lost(
+    browser: webdriver.Chrome, closing: Service, samples: list[Sample]
+) -> None:
+    closing.up()
+    try:
+        page = Page(browser, closing.endpoint)
+        control(closing, "stop")
+        page.choose(*(sample.path for sample in samples))
+        waiting = "No worker is available at the moment. 3 images wait and continue by themselves."
+        page.wait(lambda: page.text("#trouble") == waiting)
+        page.wait(lambda: re.fullmatch(r"Next try in \d+ s", page.text("#countdown")))
+        page.switch_to("zh")
+        page.wait(lambda: re.fullmatch(r"\d+ 秒后重试", page.text("#countdown")))
+        control(closing, "start")
+        page.wait_for("done", "done", "done")
+        assert page.best() == [sample.zh for sample in samples]
+        page.wait(lambda: not page.one("#banner").is_displayed())
+    finally:
+        closing.down()
+
+
+def test_the_settings_go_with_the_images_and_again_with_all_of_them(page: Page, doubtful: Path) -> None:
+    page.one("#settings-button").click()
+    page.one("#top-k").send_keys("2")
+    page.choose(doubtful)
+    page.wait_for("done")
+    assert len(page.texts(".card .found > .bars li")) == 2
+    page.one("#top-k").clear()
+    page.one("#threshold").send_keys("99.5")
+    page.one("#rerun").click()
+    page.wait(lambda: page.texts(".card .message") == ["No class reaches the lowest score."])
+    assert page.requests("/predict")[-1]["threshold"] == ["0.995"]
+    page.switch_to("zh")
+    assert page.texts(".card .message") == ["没有类别达到最低得分。"]
+
+
+def test_every_error_code_has_a_headline_and_a_remedy_in_both_languages(page: Page) -> None:
+    script = "const done = arguments[0]; import('/texts/errors.js').then(({ errors }) => done(errors))"
+    errors = page.driver.execute_async_script(script)
+    assert set(errors) == {"zh", "en"}
+    for texts in errors.values():
+        refused = {code: words for code, words in texts["refused"].items() if not code.isdigit()}
+        assert set(refused) - {"unreadable_file", "connection_lost"} == {str(code) for code in ErrorCode}
+        assert all(len(words) == 2 and all(words) for words in refused.values())
+
+
+def test_every_text_is_there_in_both_languages(page: Page) -> None:
+    script = """
+    const done = arguments[0];
+    const parts = ["page", "sending", "results"].map((name) => import(`/texts/${name}.js`));
+    const keys = (texts) => Object.entries(texts).flatMap(([key, value]) =>
+      typeof value === "object" ? Object.keys(value).map((inner) => `${key}.${inner}`) : [key]);
+    const used = [...document.querySelectorAll("[data-text]")].map((element) => element.dataset.text);
+    Promise.all(parts).then((all) => done([...all.map(({ TEXTS }) => [keys(TEXTS.zh), keys(TEXTS.en)]), used]));
+    """
+    *parts, used = page.driver.execute_async_script(script)
+    for chinese, english in parts:
+        assert chinese == english
+    assert set(used) <= {key for chinese, _ in parts for key in chinese}
