@@ -71,8 +71,8 @@ def test_of_two_workers_that_fail_at_once_the_failing_one_leaves_before_it_has_f
             wait_for("many more answers", lambda: len(clients.replies) > 500)
         assert ejections(own) == [("photos-0", "it answered 500 to the golden image")]
         assert set(clients.statuses()) == {200, 500}
-        # Without the ejection, the failing worker draws nine requests of ten.
-        assert clients.statuses()[500] <= 4 * CLIENTS
+        # Without the ejection, the failing worker draws nine requests of ten; with it, how many depends on the machine.
+        assert clients.statuses()[500] < len(clients.replies) / 4
         assert set(clients.statuses(since=over)) == {200}
         [status, _] = own.ask("GET", "/status").json["workers"]
         assert (status["in"], status["state"], own.states_in()) == (False, "ready", {"photos-1"})

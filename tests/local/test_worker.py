@@ -408,7 +408,7 @@ def children(worker: WorkerProcess) -> list[int]:
 
 
 def test_while_it_drains_it_says_so_and_answers_and_then_ends(made: Path, tmp_path: Path) -> None:
-    with running(made / "bright", tmp_path / "log", DRAIN_S=3) as process:
+    with running(made / "bright", tmp_path / "log", DRAIN_S=8) as process:
         process.process.terminate()
         process.wait_until("draining")
         assert process.ask("GET", "/readyz").status == 503

@@ -18,6 +18,7 @@ from worker.contract.settings import offline_variables
 CONFIG = "worker/gunicorn.conf.py"
 COMMAND = [sys.executable, "-m", "gunicorn", "-c", CONFIG, "worker.app:create_app()"]
 CPU = min(os.sched_getaffinity(0))
+START_S = 300  # until a worker that imports torch is ready, on a very busy machine
 JSON = {"Content-Type": "application/json"}
 PNG = {"Content-Type": "image/png"}
 
@@ -69,7 +70,7 @@ class WorkerProcess:
             assert found.get("state") in (wanted, "starting", "ready", None), found
             return found if found.get("state") == wanted else {}
 
-        return wait_for(f"the worker is {wanted}", reached, timeout_s=60)
+        return wait_for(f"the worker is {wanted}", reached, timeout_s=START_S)
 
     @property
     def inner_pid(self) -> int:
