@@ -1,6 +1,7 @@
 """The gateway with 400 workers: real Nginx and gate in front of fake workers on 50 loopback "servers"."""
 
 import asyncio
+import http.client
 import json
 import os
 import shlex
@@ -10,14 +11,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 from scripts.base.console import step
 from scripts.base.errors import CommandError
-from scripts.base.http import get
 from scripts.base.waiting import wait_until
 from scripts.bench import procfs
 from scripts.bench.programs import free_ports
@@ -42,10 +42,10 @@ class FakeWorker:
     @cached_property
     def answer(self) -> bytes:
         """Return the answer to GET /readyz of a worker that is ready."""
+        info = {"name": self.model, "classes": 1000, "size": [224, 224], "labels": "imagenet"}
         facts = {"version": "1", "engine": "openvino", "precision": "int8", "in_flight": 0, "queued": 0}
         facts |= {"answered": {"images": 10**6, "durations_ms": {f"{2 ** (n / 8):.4g}": 10**4 for n in range(40)}}}
-        facts |= {"state": "ready", "reason": None, "worker": self.name, "model": self.model}
-        facts["model_info"] = {"name": self.model, "classes": 1000, "size": [224, 224], "labels": "imagenet"}
+        facts |= {"state": "ready", "reason": None, "worker": self.name, "model": self.model, "model_info": info}
         body = json.dumps(facts)
         return f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
 
@@ -64,36 +64,40 @@ class FakeWorkers:
 
     def __init__(self, workers: Sequence[FakeWorker]) -> None:
         self.probes = self.connections = 0
-        self._frozen: set[FakeWorker] = set()
-        self._servers: dict[FakeWorker, asyncio.Server] = {}
-        self._writers: dict[FakeWorker, list[asyncio.StreamWriter]] = {worker: [] for worker in workers}
+        self._workers = {(worker.host, worker.port): worker for worker in workers}
+        self._frozen: set[str] = set()
+        self._servers: dict[str, asyncio.Server] = {}
+        self._writers: dict[str, list[asyncio.StreamWriter]] = {}
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
         asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
 
     def freeze(self, worker: FakeWorker) -> None:
-        self._frozen.add(worker)
+        self._frozen.add(worker.name)
 
     def kill(self, worker: FakeWorker) -> None:
-        self._loop.call_soon_threadsafe(self._servers[worker].close)
-        for writer in self._writers[worker]:
+        self._loop.call_soon_threadsafe(self._servers[worker.name].close)
+        for writer in self._writers.get(worker.name, ()):
             self._loop.call_soon_threadsafe(writer.transport.abort)
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
 
     async def _listen(self) -> None:
-        for worker in self._writers:
-            self._servers[worker] = await asyncio.start_server(partial(self._answer, worker), worker.host, worker.port)
+        for (host, port), worker in self._workers.items():
+            self._servers[worker.name] = await asyncio.start_server(self._answer, host, port)
 
-    async def _answer(self, worker: FakeWorker, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers[worker].append(writer)
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        worker = self._workers[writer.get_extra_info("sockname")]
+        self._writers.setdefault(worker.name, []).append(writer)
         self.connections += 1
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 request = await reader.readuntil(b"\r\n\r\n")
                 self.probes += request.startswith(b"GET /readyz")
-                if worker not in self._frozen:
+                if worker.name not in self._frozen:
                     writer.write(worker.answer)
 
 
@@ -126,8 +130,9 @@ class Gateway:
     def running(self) -> Iterator[tuple[int, int]]:
         """Start Nginx and the gate, and stop them at the end; yield their process ids."""
         with (self._home / "log").open("wb") as log:
-            start = partial(subprocess.Popen, cwd=ROOT / "nginx", stdout=log, stderr=log)
-            nginx, gate = start(self.command), start([*self._gate("run"), "--nginx", shlex.join(self.command)])
+            options = {"cwd": ROOT / "nginx", "stdout": log, "stderr": log}
+            nginx = subprocess.Popen(self.command, **options)  # type: ignore[call-overload]
+            gate = subprocess.Popen([*self._gate("run"), "--nginx", shlex.join(self.command)], **options)  # type: ignore[call-overload]
         try:
             yield nginx.pid, gate.pid
         finally:
@@ -135,13 +140,16 @@ class Gateway:
                 process.terminate()
                 process.wait()
 
-    def unlisted(self, worker: FakeWorker) -> bool:
-        return f" {worker.address} " not in (self._rendered / "upstreams.conf").read_text()
+    def listed(self, worker: FakeWorker) -> bool:
+        return f" {worker.address} " in (self._rendered / "upstreams.conf").read_text()
 
     def workers_in(self) -> int:
         """Return how many workers get requests, 0 while Nginx does not listen yet."""
-        _, status = get(f"http://127.0.0.1:{self._port}/status", 30)
-        return sum(worker["in"] for worker in status.get("workers", ()))
+        with closing(http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)) as connection:
+            with suppress(ConnectionError):
+                connection.request("GET", "/status")
+                return sum(worker["in"] for worker in json.load(connection.getresponse())["workers"])
+            return 0
 
     def _gate(self, command: str) -> list[str]:
         files = ["--members", str(self._rendered / "members.json"), "--out", str(self._rendered)]
@@ -157,36 +165,42 @@ def measure() -> dict[str, float]:
     workers = cluster(WORKERS, SERVERS, free_ports(-(-WORKERS // SERVERS)))
     with tempfile.TemporaryDirectory(prefix="wanwu-bench-") as folder:
         os.chmod(folder, 0o755)  # noqa: S103 - Nginx's workers must be able to enter
-        gateway, fakes = Gateway(Path(folder), free_ports(1), workers), FakeWorkers(workers)
+        gateway = Gateway(Path(folder), free_ports(1), workers)
         if fault := gateway.fault():
             raise CommandError(f"growth: nginx -t: {fault}")
+        fakes = FakeWorkers(workers)
         with gateway.running() as (nginx, gate):
-            found = {"all are in after, s": _seconds_until(lambda: gateway.workers_in() == WORKERS)}
+            found = {"all are in after, s": _wait("all are in", lambda: gateway.workers_in() == WORKERS)}
             time.sleep(SETTLE_S)
-            probes, connections = fakes.probes, fakes.connections
-            used, status = _cpu_s_in(gate, SECONDS), procfs.status(gate)
-            found["gate, % of a core"], found["gate, MB"] = 100 * used / SECONDS, status["VmRSS"] * 1024 / 1e6
-            found["threads of the gate"], found["probes/s"] = status["Threads"], (fakes.probes - probes) / SECONDS
-            found["new connections/s"] = (fakes.connections - connections) / SECONDS
+            found |= _cost(gate, fakes)
             for name, action, worker in (("killed", fakes.kill, workers[0]), ("frozen", fakes.freeze, workers[-1])):
                 action(worker)
-                found[f"a {name} worker is out after, s"] = _seconds_until(partial(gateway.unlisted, worker))
-            found["reload, CPU s of Nginx"] = _cpu_s_in(nginx, RELOAD_S, [*gateway.command, "-s", "reload"])
+                out = _wait(f"a {name} worker is out", lambda one=worker: not gateway.listed(one))  # type: ignore[misc]
+                found[f"a {name} worker is out after, s"] = out
+            cpu = procfs.cpu_s([nginx])
+            subprocess.run([*gateway.command, "-s", "reload"], check=True)
+            time.sleep(RELOAD_S)
+            found["reload, CPU s of Nginx"] = procfs.cpu_s([nginx]) - cpu
         fakes.stop()
     return found
 
 
-def _cpu_s_in(process: int, seconds: float, command: Sequence[str] = ("true",)) -> float:
-    """Run `command`; return the CPU seconds that a process uses meanwhile and in the next `seconds`."""
-    before = procfs.cpu_s([process])
-    subprocess.run(command, check=True)
-    time.sleep(seconds)
-    return procfs.cpu_s([process]) - before
+def _cost(gate: int, fakes: FakeWorkers) -> dict[str, float]:
+    start, cpu, probes, connections = time.monotonic(), procfs.cpu_s([gate]), fakes.probes, fakes.connections
+    time.sleep(SECONDS)
+    passed, status = time.monotonic() - start, procfs.status(gate)
+    return {
+        "gate, % of a core": 100 * (procfs.cpu_s([gate]) - cpu) / passed,
+        "gate, MB": status["VmRSS"] * 1024 / 1e6,
+        "threads of the gate": status["Threads"],
+        "probes/s": (fakes.probes - probes) / passed,
+        "new connections/s": (fakes.connections - connections) / passed,
+    }
 
 
-def _seconds_until(condition: Callable[[], bool]) -> float:
+def _wait(what: str, condition: Callable[[], bool]) -> float:
     """Return the seconds until `condition` is true; raise CommandError after PATIENCE_S."""
     start = time.monotonic()
     if not wait_until(condition, PATIENCE_S, 0.02):
-        raise CommandError(f"growth: waited {PATIENCE_S} s in vain for the workers to be in, or one to be out")
+        raise CommandError(f"growth: waited {PATIENCE_S} s in vain: {what}")
     return time.monotonic() - start

@@ -1,7 +1,6 @@
 """400 workers on 50 loopback addresses: real Nginx, real gate, one process that answers for all workers."""
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -28,9 +27,9 @@ def test_400_workers_of_one_model_are_watched_by_few_threads_over_kept_connectio
         assert fakes.connections == len(workers)
         for worker, action in ((workers[0], fakes.kill), (workers[-1], fakes.freeze)):
             action(worker)
-            wait_for(f"it leaves after {action.__name__}", partial(gateway.unlisted, worker))
+            wait_for(f"it leaves after {action.__name__}", lambda worker=worker: not gateway.listed(worker))  # type: ignore[misc]
         wait_for("they are out", lambda: gateway.workers_in() == len(workers) - 2)
-        assert not any(map(gateway.unlisted, workers[1:-1]))
+        assert all(gateway.listed(worker) for worker in workers[1:-1])
     fakes.stop()
 
 
