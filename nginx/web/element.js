@@ -13,6 +13,9 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
+/** Return the parts of a text, with code for what stands between backticks. */
+export const withCode = (text) => text.split("`").map((part, place) => (place % 2 ? element("code", {}, part) : part));
+
 export function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;
 }

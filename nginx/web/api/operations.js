@@ -1,6 +1,6 @@
 // The document's operations: a foldable entry for each, whose inside is made when it is opened.
 
-import { element } from "../element.js";
+import { element, withCode } from "../element.js";
 import { exampleOf, fieldsOf, nameOf, resolve, typeOf } from "./schema.js";
 import { descriptionOf, summaryOf, text } from "./texts.js";
 import { newTrial } from "./trial.js";
@@ -36,15 +36,16 @@ export function newOperation(api, { id, method, path, operation }, served) {
   const fill = () => {
     if (!entry.open || entry.children.length > 1) return;
     const trial = newTrial(api, method, path, operation, served);
-    entry.append(element("div", { className: "inside" }, inside(api, operation), trial));
+    entry.append(element("div", { className: "inside" }, trial, inside(api, operation)));
   };
   const entry = element("details", { className: "operation", id: `api-${id}`, toggle: fill }, title);
   return entry;
 }
 
 function inside(api, { parameters = [], requestBody, responses }) {
+  const queried = parameters.filter((one) => one.in === "query");
   const asked = { api, request: true, above: new Set() };
-  const body = { ...asked, above: new Set(parameters.map(({ name }) => name)) };
+  const body = { ...asked, above: new Set(queried.map(({ name }) => name)) };
   const answered = { ...asked, request: false };
   return [
     parameters.length > 0 && section("parameters", list(asked, parameters, new Set(), 0)),
@@ -117,13 +118,9 @@ function field(context, { name, schema, required }, seen, depth) {
     " ",
     element("span", { className: "type", lang: "en" }, typeOf(context.api, schema)),
     context.request && required && element("span", { className: "required" }, ` ${text("required")}`),
-    description && nameOf(schema) !== "ErrorCode" && prose(descriptionOf(name, description)),
+    description && nameOf(schema) !== "ErrorCode" && paragraph(descriptionOf(name, description)),
     fields(context, schema, seen, depth + 1),
   );
 }
 
-/** Return a paragraph, with code for what stands between backticks. */
-function prose([lang, said]) {
-  const parts = said.split("`").map((part, place) => (place % 2 ? element("code", {}, part) : part));
-  return element("p", { className: "quiet small", lang }, parts);
-}
+const paragraph = ([lang, said]) => element("p", { className: "quiet small", lang }, withCode(said));

@@ -75,7 +75,7 @@ function labelled(label, control) {
 function newBody(api, content) {
   const kinds = [
     content[FORM] && formKind(api, content[FORM].schema),
-    Object.keys(content).some((type) => type !== FORM && type !== JSON_TYPE) && fileKind(),
+    Object.keys(content).some((type) => type.startsWith("image/")) && fileKind(),
     content[JSON_TYPE] && jsonKind(api, content[JSON_TYPE]),
   ].filter(Boolean);
   const select = element("select", {}, kinds.map(({ title }) => element("option", {}, title)));
@@ -106,7 +106,7 @@ function fileKind() {
 
 function jsonKind(api, { schema, example }) {
   const value = JSON.stringify(example ?? exampleOf(api, schema), null, 2);
-  const input = element("textarea", { value, rows: Math.min(12, value.split("\n").length + 1), spellcheck: false });
+  const input = element("textarea", { value, rows: Math.min(12, value.split("\n").length + 3), spellcheck: false });
   const request = () => ({ body: input.value, headers: { "Content-Type": JSON_TYPE } });
   return { title: `JSON (${JSON_TYPE})`, row: labelled("JSON", input), value: request };
 }

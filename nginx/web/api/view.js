@@ -1,7 +1,7 @@
 // The API view: the service's OpenAPI document, fetched when the view is first shown.
 
 import { find } from "../dom.js";
-import { element } from "../element.js";
+import { element, withCode } from "../element.js";
 import { english, onLanguage } from "../language.js";
 import { newCode } from "./code.js";
 import { newOperation, operationsOf } from "./operations.js";
@@ -80,7 +80,7 @@ function errorTable() {
   const rows = lines.map((line) => line.match(ERROR_LINE)).filter(Boolean);
   const heading = text("errorColumns").map((title) => element("th", { scope: "col" }, title));
   const body = rows.map(([, code, status, meaning]) =>
-    element("tr", {}, element("th", { scope: "row" }, element("code", {}, code)), element("td", {}, status), element("td", english(), meaning)),
+    element("tr", {}, element("th", { scope: "row" }, element("code", {}, code)), element("td", {}, status), element("td", english(), withCode(meaning))),
   );
   const table = element("table", {}, element("thead", {}, element("tr", {}, heading)), element("tbody", {}, body));
   return element("details", { className: "operation errors", id: "api-errors" }, element("summary", {}, element("h4", {}, text("errors"))), table);

@@ -16,7 +16,6 @@ export const text = translator({
         : `The service has not responded for ${of(seconds, "second", "seconds")}. Below is what it said last.`,
     stale: (seconds) =>
       `The gate has not reported for ${of(seconds, "second", "seconds")}: Nginx goes on with the workers it knows.`,
-    waiting: "Asking the service…",
     models: "Models",
     serving: (serving, all) => `${number(serving)} of ${of(all, "worker", "workers")}`,
     unavailable: "No worker in rotation",
@@ -28,7 +27,6 @@ export const text = translator({
     quiet: "No image in the last 5 minutes",
     peak: (rate) => `peak ${rate} images/s`,
     servers: "Servers",
-    server: "Server",
     columns: {
       slot: "Slot", hardware: "Runs on", state: "State", model: "Model", engine: "Engine",
       queued: "Queued", in_flight: "In flight", since: "Since",
@@ -42,7 +40,6 @@ export const text = translator({
     kept: "still listed",
     changed: (worker, state) => `${worker}: ${state}`,
     more: (count) => `and ${number(count)} more`,
-    trouble: (count) => `${number(count)} not serving`,
     reasons: {},
   },
   zh: {
@@ -53,7 +50,6 @@ export const text = translator({
     silent: (seconds) =>
       seconds === null ? "服务无响应，每秒自动重试。" : `服务已 ${number(seconds)} 秒无响应，以下为最后一次的状态。`,
     stale: (seconds) => `健康检查已 ${number(seconds)} 秒没有更新，Nginx 继续使用已知的工作进程。`,
-    waiting: "正在查询服务…",
     models: "模型",
     serving: (serving, all) => `${number(all)} 个工作进程中 ${number(serving)} 个在线`,
     unavailable: "没有在线的工作进程",
@@ -65,7 +61,6 @@ export const text = translator({
     quiet: "最近 5 分钟没有图片",
     peak: (rate) => `峰值 ${rate} 张/秒`,
     servers: "服务器",
-    server: "服务器",
     columns: {
       slot: "槽位", hardware: "硬件", state: "状态", model: "模型", engine: "引擎",
       queued: "排队", in_flight: "处理中", since: "始于",
@@ -79,7 +74,6 @@ export const text = translator({
     kept: "仍在列表中",
     changed: (worker, state) => `${worker}：${state}`,
     more: (count) => `另有 ${number(count)} 个`,
-    trouble: (count) => `${number(count)} 个未在线`,
     reasons: {
       "timed out": "超时", "not probed yet": "尚未检查", "[Errno 111] Connection refused": "连接被拒绝",
       "[Errno 104] Connection reset by peer": "连接被重置",
