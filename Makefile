@@ -27,7 +27,7 @@ PUBLISHED = --source "$(call option,SOURCE)" --revision "$(call option,REVISION)
 
 SERVERS = --hosts "$(call option,HOSTS)" --bundle "$(or $(call option,BUNDLE),bundle)" \
   --models "$(call option,SOURCE)" --join "$(call option,JOIN)" --gpu "$(or $(call option,GPU),auto)"
-LESSON = --images "$(call option,IMAGES)" --base "$(or $(call option,BASE),photos)" $(if $(call option,FORCE),--force)
+LESSON = --images "$(call option,IMAGES)" --add "$(call option,ADD)" --base "$(call option,BASE)" $(if $(call option,FORCE),--force)
 CLASSIFY = --images "$(call option,IMAGES)" --out "$(call option,OUT)" --top-k "$(or $(call option,TOP_K),1)" \
   --threshold "$(call option,THRESHOLD)" --labels "$(call option,LABELS)" --model "$(call option,MODEL)" \
   --candidates "$(call option,CANDIDATES)" --url "$(call option,URL)" \
@@ -92,7 +92,7 @@ model-verify: ## Check model folders as a starting worker does, without a networ
 evaluate: ## Measure a model's accuracy: NAME=..., IMAGES=DIR with a folder per class, or a CSV of file,label; OUT=DIR
 	@$(WANWU) evaluate $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)" --images "$(call option,IMAGES)" --out "$(call option,OUT)"
 
-teach: ## Make a model that knows your own classes: NAME=..., IMAGES=DIR with a folder per class; BASE=NAME (photos), FORCE=1
+teach: ## Make a model that knows your own classes: NAME=..., IMAGES=DIR with a folder per class, or ADD=DIR; BASE=NAME, FORCE=1
 	@$(WANWU) teach $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)" $(LESSON)
 
 use: ## Serve another model folder, without losing a request: NAME=..., INSTEAD_OF=... if several are served

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from scripts.base.options import Flag
-from scripts.models.model_store import EMBEDDED, MODELS
+from scripts.models.model_store import MODELS
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,8 @@ class TeachOptions(ModelOptions):
 
     name: Annotated[str, Flag("the new model's name")] = ""
     images: Annotated[str, Flag("a folder with a folder for each class", "DIR")] = ""
-    base: Annotated[str, Flag("the model that is taught, which stays as it is", "NAME")] = EMBEDDED.name
+    add: Annotated[str, Flag("the same, of what is added to a model that was taught", "DIR")] = ""
+    base: Annotated[str, Flag("the model that is taught (photos); with --add, that which is added to", "NAME")] = ""
     force: Annotated[bool, Flag("replace an existing model folder of this name")] = False
 
 

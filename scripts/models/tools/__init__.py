@@ -47,12 +47,18 @@ class EvaluateTask:
 
 @dataclass(frozen=True)
 class TeachTask:
-    """Options of `teach`: the new model's name, the base's folder, the images, and a folder for their features."""
+    """Options of `teach`: the new model's name, the base's folder, the images, and a folder for their features.
+
+    `add` tells whether the images are added to what the base was taught; `replaced` is the model folder of the same
+    name, if there is one.
+    """
 
     name: str
     base: Path
     images: Path
     cache: Path
+    add: bool = False
+    replaced: Path | None = None
 
 
 @dataclass(frozen=True)

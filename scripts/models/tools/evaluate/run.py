@@ -71,9 +71,11 @@ def answers(
 
 
 def results(
-    work: Work, images: Sequence[Path], placements: Sequence[Placement], ready: Callable[[], None]
+    work: Work, images: Sequence[Any], placements: Sequence[Placement], ready: Callable[[], None]
 ) -> Iterator[tuple[int, Any]]:
     """Yield the position of every image with its result by `work`, in the order of completion.
+
+    Each of `images` is a path, or what else `work` receives for an image.
 
     Call `ready` once the first process has loaded the engine. Raise ModelError if a process cannot load it. For an
     image that ends its process, the result is a text that says why.
@@ -119,13 +121,13 @@ class Evaluator:
         )
         child_connection.close()
 
-    def send(self, position: int, path: Path) -> None:
-        """Send the image at `path` to the process."""
+    def send(self, position: int, image: Any) -> None:
+        """Send `image` to the process."""
         if not self.sent:
             self._last_answer_s = time.monotonic()
         self.sent.append(position)
         with suppress(OSError):  # the process has ended, which the next call of receive detects
-            self.connection.send(path)
+            self.connection.send(image)
 
     def receive(self) -> Iterator[tuple[int, Any]]:
         """Yield the results that have arrived; set `loaded`, and set `fault` if the process has ended or hangs."""

@@ -2,7 +2,7 @@
 
 import fcntl
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,38 +19,64 @@ from scripts.models.tools.evaluate.dataset import SkippedFile
 from scripts.models.tools.evaluate.run import results, value_or_fault
 from scripts.models.tools.prepare.isolated import Placement
 from scripts.models.tools.teach.images import Example
+from scripts.models.tools.teach.views import views
 from worker.decode import Bounds
 from worker.models.input import Infer, Input
 
 FINGERPRINT_SIDE = 16  # of the grid of grey levels whose differences are an image's fingerprint
 FINGERPRINT_BYTES = FINGERPRINT_SIDE**2 // 8
+STORED = "features of views 1"  # changes with what the file of features holds
 
 
 @dataclass(frozen=True)
 class Seen:
-    """An image as a network sees it: its features, float32 [D], and its fingerprint, uint8 [FINGERPRINT_BYTES]."""
+    """An image as a network sees it: the features of its views, float32 [V, D], the first being the image as it is.
 
-    features: np.ndarray
+    `fingerprint` is uint8 [FINGERPRINT_BYTES].
+    """
+
+    views: np.ndarray
     fingerprint: np.ndarray
+
+    @property
+    def features(self) -> np.ndarray:
+        """Return the features of the image as it is, float32 [D]."""
+        first: np.ndarray = self.views[0]
+        return first
+
+
+@dataclass(frozen=True)
+class Look:
+    """The image at `path`, to be seen in so many views."""
+
+    path: Path
+    views: int
 
 
 def see(
-    network: Path, model_input: Input, examples: Sequence[Example], cache: Path, placements: Sequence[Placement]
+    network: Path,
+    model_input: Input,
+    examples: Sequence[Example],
+    count: int,
+    cache: Path,
+    placements: Sequence[Placement],
 ) -> tuple[dict[str, Seen], list[SkippedFile]]:
-    """Return each image by its digest, and the images that cannot be decoded.
+    """Return each image in `count` views by its digest, and the images that cannot be decoded. Held-out ones have one.
 
     `network` computes the features; those that the file `cache` has are taken from there, others are added to it.
     """
     missing = {example.digest: example for example in examples}
-    with _opened(cache) as store:
-        seen = {digest: one for digest, one in store.read() if digest in missing}
+    with opened(cache) as store:
+        wanted = {digest: 1 if one.held_out else count for digest, one in missing.items()}
+        seen = {digest: one for digest, one in store.read(wanted) if len(one.views) == wanted[digest]}
         todo = [example for digest, example in missing.items() if digest not in seen]
         if not todo:
             return seen, []
         work = partial(compute_all, network=network, model_input=model_input)
+        jobs = [Look(one.path, wanted[one.digest]) for one in todo]
         progress, skipped = Progress(len(todo)), list[SkippedFile]()
         try:
-            for position, result in results(work, [one.path for one in todo], placements, progress.start):
+            for position, result in results(work, jobs, placements, progress.start):
                 progress.advance()
                 if isinstance(result, str):
                     skipped.append(SkippedFile(todo[position].name, result))
@@ -75,13 +101,13 @@ def compute_all(images: Connection, network: Path, model_input: Input, threads: 
         images.send(_see(infer, model_input, images.recv()))
 
 
-def _see(infer: Infer, model_input: Input, path: Path) -> Seen | str:
+def _see(infer: Infer, model_input: Input, look: Look) -> Seen | str:
     def compute(data: bytes) -> Seen:
         (pixels,) = model_input.inputs(model_input.open(data, Bounds()))
-        return Seen(infer(pixels[np.newaxis])[0], fingerprint(pixels))
+        return Seen(np.stack([infer(one[np.newaxis])[0] for one in views(pixels, look.views)]), fingerprint(pixels))
 
-    seen = value_or_fault(path, compute)
-    if isinstance(seen, Seen) and not np.isfinite(seen.features).all():
+    seen = value_or_fault(look.path, compute)
+    if isinstance(seen, Seen) and not np.isfinite(seen.views).all():
         return "the network returned features that are not finite numbers"
     return seen
 
@@ -103,7 +129,7 @@ def cache_key(*parts: object) -> str:
 
 
 class _Store:
-    """Records of a digest, a fingerprint and features, one after the other in a file.
+    """Records of a digest, a fingerprint and the features of one view, one after the other in a file.
 
     The last one may be incomplete, if a process was killed while it wrote; a checksum tells which are whole.
     """
@@ -111,34 +137,50 @@ class _Store:
     def __init__(self, file: BinaryIO, width: int) -> None:
         self._file = file
         self._type = np.dtype(
-            [("digest", "S64"), ("sum", "S8"), ("fingerprint", "u1", FINGERPRINT_BYTES), ("features", "<f4", width)]
+            [
+                ("digest", "S64"),
+                ("view", "u1"),
+                ("sum", "S8"),
+                ("fingerprint", "u1", FINGERPRINT_BYTES),
+                ("features", "<f4", width),
+            ]
         )
 
-    def read(self) -> Iterator[tuple[str, Seen]]:
-        """Yield every whole record; remove what is behind the last complete one."""
+    def read(self, wanted: Mapping[str, int]) -> Iterator[tuple[str, Seen]]:
+        """Yield each image of `wanted`, digests with a number of views, in as many of these as there are.
+
+        Remove what is behind the last complete record.
+        """
         self._file.seek(0)
         data = self._file.read()
         count = len(data) // self._type.itemsize
         self._file.truncate(count * self._type.itemsize)
+        found: dict[str, dict[int, np.void]] = {}
         for row in np.frombuffer(data, self._type, count):
-            seen = Seen(row["features"], row["fingerprint"])
-            if _checksum(seen) == row["sum"]:
-                yield row["digest"].decode(), seen
+            digest = row["digest"].decode("ascii", "replace")
+            if row["view"] < wanted.get(digest, 0) and _checksum(row["features"], row["fingerprint"]) == row["sum"]:
+                found.setdefault(digest, {})[int(row["view"])] = row
+        for digest, rows in found.items():
+            if {*range(len(rows))} == rows.keys():
+                yield digest, Seen(np.stack([rows[view]["features"] for view in sorted(rows)]), rows[0]["fingerprint"])
 
     def add(self, digest: str, seen: Seen) -> None:
-        """Append a record."""
-        row = np.array([(digest, _checksum(seen), seen.fingerprint, seen.features)], self._type)
+        """Append a record for each view."""
+        rows = [
+            (digest, view, _checksum(values, seen.fingerprint), seen.fingerprint, values)
+            for view, values in enumerate(seen.views)
+        ]
         self._file.seek(0, 2)
-        self._file.write(row.tobytes())
+        self._file.write(np.array(rows, self._type).tobytes())
         self._file.flush()
 
 
-def _checksum(seen: Seen) -> bytes:
-    return hashlib.sha256(seen.features.tobytes() + seen.fingerprint.tobytes()).hexdigest()[:8].encode()
+def _checksum(features: np.ndarray, fingerprint: np.ndarray) -> bytes:
+    return hashlib.sha256(features.tobytes() + fingerprint.tobytes()).hexdigest()[:8].encode()
 
 
 @contextmanager
-def _opened(cache: Path) -> Iterator[_Store]:
+def opened(cache: Path) -> Iterator[_Store]:
     """Yield the store in the file `cache`, whose suffix is the number of features; raise CommandError if in use."""
     cache.parent.mkdir(parents=True, exist_ok=True)
     with cache.open("a+b") as file:

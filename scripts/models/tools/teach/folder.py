@@ -2,7 +2,7 @@
 
 import shutil
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from scripts.models.tools.evaluate.run import Answer, answers
 from scripts.models.tools.manifest import engine_table, golden_table, labels_file, to_text
 from scripts.models.tools.prepare.isolated import Placement
 from scripts.models.tools.teach.images import Example
+from scripts.models.tools.teach.network import save
 from worker.contract.engines.openvino import ENGINE
 from worker.contract.files import sha256
 from worker.contract.litter import own_files
@@ -44,17 +45,14 @@ class Draft:
     description: str
 
 
-def write(out: Path, draft: Draft, network: ov.Model, reports: Mapping[str, str]) -> ModelFolder:
-    """Write the model folder `out`, which is empty; return it, checked as a starting worker checks it.
+def write(out: Path, draft: Draft, network: ov.Model) -> ModelFolder:
+    """Write the model folder `out`, which has no files but reports; return it, checked as a starting worker checks it.
 
-    `reports` are further files by name.
     Raise ModelError if a check fails.
     """
-    ov.save_model(network, out / NETWORK, compress_to_fp16=False)
+    save(network, out / NETWORK)
     for language, lines in draft.labels.names.items():
         (out / labels_file(language)).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    for name, content in reports.items():
-        (out / name).write_text(content, encoding="utf-8", errors="backslashreplace")
     (out / "golden").mkdir()
     golden = []
     for number, (example, index, score) in enumerate(draft.golden, 1):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.sparse import csr_array
 from sklearn.covariance import ledoit_wolf
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -59,16 +60,29 @@ def nearness(distances: np.ndarray, reach: float) -> np.ndarray:
     return np.minimum(np.float32(reach) / distances, 1)[:, np.newaxis] ** np.float32(FAR_POWER)
 
 
-Learn = Callable[[np.ndarray, np.ndarray], Head]
+Fit = Callable[[np.ndarray, np.ndarray], Head]
 
 
-def methods(images: int, classes: int) -> dict[str, Learn]:
-    """Return every way to learn a head, by name, that is not too slow for so many images and classes."""
-    found: dict[str, Learn] = {"nearest class mean": nearest_mean, "linear discriminant": discriminant}
+def methods(images: int, classes: int) -> dict[str, "Method"]:
+    """Return every way to learn a head from images as they are, by name, that is not too slow for so many of them."""
+    found: dict[str, Fit] = {"nearest class mean": nearest_mean, "linear discriminant": discriminant}
     if images * classes <= MAX_LOGISTIC:
         for penalty in INVERSE_PENALTIES:
             found[f"logistic regression, C {penalty:g}"] = _logistic_with(penalty)
-    return found
+    return {name: Method(fit) for name, fit in found.items()}
+
+
+@dataclass(frozen=True)
+class Method:
+    """Learn by `fit` from the first view of each image, or from all."""
+
+    fit: Fit
+    all_views: bool = False
+
+    def __call__(self, features: np.ndarray, truth: np.ndarray) -> Head:
+        chosen = features if self.all_views else features[:, :1]
+        count, views, width = chosen.shape
+        return self.fit(chosen.reshape(count * views, width), np.repeat(truth, views))
 
 
 def nearest_mean(features: np.ndarray, truth: np.ndarray) -> Head:
@@ -92,7 +106,7 @@ def discriminant(features: np.ndarray, truth: np.ndarray) -> Head:
     return _head(weights, -(weights * means).sum(axis=1) / 2, mean, spread, features, truth)
 
 
-def _logistic_with(inverse_penalty: float) -> Learn:
+def _logistic_with(inverse_penalty: float) -> Fit:
     def learn(features: np.ndarray, truth: np.ndarray) -> Head:
         values, mean, spread = standardised(features)
         model = LogisticRegression(C=inverse_penalty, class_weight="balanced", max_iter=MAX_ITERATIONS, tol=TOLERANCE)
@@ -117,9 +131,10 @@ def standardised(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 def class_means(values: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Return the mean of the `values` [N, D] of each class, [K, D]."""
-    sums = np.zeros((int(truth.max()) + 1, values.shape[1]), np.float64)
-    np.add.at(sums, truth, values)
-    return (sums / np.bincount(truth)[:, np.newaxis]).astype(np.float32)
+    count = np.bincount(truth)
+    members = csr_array((np.ones(len(truth)), (truth, np.arange(len(truth)))), shape=(len(count), len(truth)))
+    means: np.ndarray = (members @ values / count[:, np.newaxis]).astype(np.float32)
+    return means
 
 
 def _head(

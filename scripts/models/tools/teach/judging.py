@@ -23,6 +23,8 @@ from worker.contract.engines.openvino import ENGINE
 from worker.contract.machine import machine_kind
 from worker.models.labels import SOFTMAX, activate
 
+ROWS = 1000  # images whose scores are sorted at once
+
 
 @dataclass(frozen=True)
 class Conditions:
@@ -47,13 +49,14 @@ def learn(about: Conditions, lesson: Lesson, seen: dict[str, Seen]) -> Teaching:
     is_held_out = np.array([one.held_out for one in lesson.examples])
     learned = [one for one in lesson.examples if not one.held_out]
     held_out = [one for one in lesson.examples if one.held_out]
-    values = np.stack([seen[one.digest].features for one in learned])
+    views = min(len(seen[one.digest].views) for one in learned)
+    values = np.stack([seen[one.digest].views[:views] for one in learned])
     truth = np.array([one.truth for one in learned])
     taught = teach(values, truth, duplicates.learned_together(group[~is_held_out], truth))
     digests = [one.digest for one in (*learned, *held_out)]
     scores = activate(taught.head.logits(np.stack([seen[digest].features for digest in digests])), SOFTMAX)
     tested = scores[len(learned) :]
-    unseen = np.concatenate([taught.scores, tested])
+    unseen = np.concatenate([taught.scores, tested]) if held_out else taught.scores
     right = taught.scores.argmax(axis=1) == truth
     return Teaching(
         base=about.base,
@@ -75,7 +78,7 @@ def _evaluation(
     about: Conditions, lesson: Lesson, examples: Sequence[Example], scores: np.ndarray, unsure_below: float
 ) -> Evaluation:
     """Return the evaluation of `scores` [N, K], the answers to `examples`."""
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :TOP]
+    best = np.concatenate([_best(scores[start : start + ROWS]) for start in range(0, len(scores), ROWS)])
     highest = scores.max(axis=1)
     truth = np.array([one.truth for one in examples])
     metrics = compute_metrics(truth, best, highest, scores.shape[1], True)
@@ -92,14 +95,23 @@ def _evaluation(
     )  # fmt: skip
 
 
+def _best(scores: np.ndarray) -> np.ndarray:
+    """Return the TOP best classes of each row of `scores` [N, K], best first."""
+    return np.argsort(-scores, axis=1, kind="stable")[:, :TOP]
+
+
 def golden(teaching: Teaching) -> list[tuple[Example, int, float]]:
     """Return up to MAX_GOLDEN images, each of another class, that are answered rightly and surely, with their scores.
 
     They are held-out images, or if there are none, images that were answered rightly by heads that had not seen them.
     """
-    examples = teaching.held_out or teaching.learned
+    judged, judged_scores = teaching.judged()
+    present = [position for position, one in enumerate(judged) if one.present]
+    if not present:  # what was taught earlier is gone
+        judged = [one for one in teaching.examples if one.present]
+        present, judged_scores = list(range(len(judged))), teaching.served_scores(judged)
+    examples, unseen = [judged[position] for position in present], judged_scores[present]
     scores = teaching.served_scores(examples)
-    unseen = scores if teaching.held_out else teaching.taught.scores
     truth = np.array([one.truth for one in examples])
     right = (scores.argmax(axis=1) == truth) & (unseen.argmax(axis=1) == truth)
     found: dict[int, tuple[Example, int, float]] = {}

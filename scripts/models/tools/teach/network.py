@@ -1,5 +1,8 @@
 """Change a network's graph: cut it before its last layer, and append a new head there."""
 
+import errno
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,8 @@ from worker.models.loaders import graph
 
 LAYERS = {"MatMul", "Convolution"}  # what a last layer may be
 PASSED = {"FakeQuantize", "Reshape", "Squeeze", "Convert"}  # between the features and the last layer
+FEATURES = "wanwu/features"  # the name of the operation that gives them in a network that was taught
+SPARE_BYTES = 1 << 20  # of a disk that is not full
 IMAGE_RANK, TOKENS_RANK = 4, 3  # features that still have sides [N, D, H, W] or tokens [N, T, D]
 
 
@@ -47,11 +52,14 @@ def cut(folder: ModelFolder, path: Path) -> ov.Model:
     """
     network = graph.with_output(graph.read(path), folder.output.tensor, path)
     (result,) = network.get_results()
-    if folder.zero_shot:
+    if taught := [one for one in network.get_ops() if one.get_friendly_name() == FEATURES]:
+        features = taught[0].input_value(0)
+    elif folder.zero_shot:
         features = ops.normalize_l2(_flat(result.input_value(0)), np.array([1]), 1e-12, "add").output(0)
     else:
         features = _flat(_before_last_layer(result, path))
-    return ov.Model([ops.result(ops.convert(features, "f32"))], network.get_parameters(), "features")
+    values = ops.convert(features, "f32", name=FEATURES)
+    return ov.Model([ops.result(values)], network.get_parameters(), "features")
 
 
 def with_head(features: ov.Model, head: Head) -> ov.Model:
@@ -64,6 +72,19 @@ def with_head(features: ov.Model, head: Head) -> ov.Model:
     nearness = ops.minimum(ops.divide(np.float32(head.reach), distance), np.float32(1))
     logits = ops.multiply(linear, ops.power(nearness, np.float32(FAR_POWER)))
     return ov.Model([ops.result(logits)], features.get_parameters(), "taught")
+
+
+def save(network: ov.Model, path: Path) -> None:
+    """Write `network` to `path`; raise OSError if there is no space for it, which OpenVINO may not notice."""
+    try:
+        ov.save_model(network, path, compress_to_fp16=False)
+        reason = ""
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+    if shutil.disk_usage(path.parent).free < SPARE_BYTES:
+        reason = os.strerror(errno.ENOSPC)
+    if reason:
+        raise OSError(errno.ENOSPC, reason, str(path))
 
 
 def open_network(path: Path, model_input: Input, threads: int) -> Infer:

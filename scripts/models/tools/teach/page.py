@@ -1,6 +1,7 @@
 """Render how well a model was taught as one HTML page, in English and Chinese, with its images inside. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ def shown(teaching: Teaching) -> dict[str, Path]:
     wrong = [by_name[each.file] for each in teaching.main.mistakes]
     doubtful = [teaching.examples[each.position] for each in teaching.doubts[:MAX_FIGURES]]
     pairs = [one for pairs in (teaching.near, teaching.leaked) for pair in pairs[:MAX_FIGURES] for one in pair]
-    return {one.name: one.path for one in (*wrong, *doubtful, *pairs)}
+    return {one.name: one.path for one in (*wrong, *doubtful, *pairs) if one.present}
 
 
 def page(teaching: Teaching, urls: Urls) -> str:
@@ -67,6 +68,13 @@ def _figures(teaching: Teaching) -> Iterator[str]:
     if (expected := teaching.curve.expected) is not None:
         value = both(f"about {expected:.1%}", f"约 {expected:.1%}")
         yield metric(both("with twice the images", "图片加倍后"), value, both("cross-validated", "交叉验证"))
+    if replaced := teaching.replaced:
+        before, now = replaced.before / replaced.images, replaced.now / replaced.images
+        note = both(
+            f"{now:.1%} now, on the same {replaced.images} held-out images",
+            f"现为 {now:.1%}（同样的 {replaced.images} 张检验图片）",
+        )
+        yield metric(both("the model that it replaces", "被替换的模型"), f"{before:.1%}", note)
     right, unsure = percent(teaching.right_where_sure()), percent(teaching.main.metrics.unsure)
     note = both(f"{unsure} are unsure; {right} of the others are right", f"{unsure} 为不确定；其余答案 {right} 正确")
     yield metric(both("unsure below", "低于此分数为不确定"), f"{teaching.taught.unsure_below:.2f}", note)
@@ -104,15 +112,20 @@ def _curve(teaching: Teaching) -> str:
 
 
 def _confusions(main: Evaluation) -> str:
-    counts, classes = confusion_matrix(main.metrics), list(main.metrics.classes)
+    metrics, classes = main.metrics, main.metrics.classes
     note = both("A row for each true class, a column for each answer.", "每行为真实类别，每列为回答的类别。")
     if len(classes) > MAX_CLASSES:
         worst = np.argsort([2.0 if each.recall is None else each.recall for each in classes], kind="stable")[
             :MAX_CLASSES
         ]
-        counts, classes = counts[np.ix_(worst, worst)], [classes[each] for each in worst.tolist()]
+        classes = tuple(classes[each] for each in worst.tolist())
+        known = {each.index for each in classes}
+        pairs = tuple(each for each in metrics.confusions if {each.truth, each.answered} <= known)
+        metrics = replace(metrics, classes=classes, confusions=pairs)
         note += both(f" The {MAX_CLASSES} classes with the lowest recall.", f"召回率最低的 {MAX_CLASSES} 个类别。")
-    return f'<p class="quiet">{note}</p>{matrix(counts, [main.label(each.index) for each in classes])}'
+    return (
+        f'<p class="quiet">{note}</p>{matrix(confusion_matrix(metrics), [main.label(each.index) for each in classes])}'
+    )
 
 
 def _classes(teaching: Teaching) -> str:

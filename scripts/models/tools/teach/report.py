@@ -9,6 +9,7 @@ from scripts.base.console import printable
 from scripts.models.tools.evaluate.report import Evaluation, count_images, details, listed, notes, percent
 from scripts.models.tools.evaluate.report import to_json as evaluation_json
 from scripts.models.tools.teach import FORMAT
+from scripts.models.tools.teach.comparison import Comparison
 from scripts.models.tools.teach.crossvalidation import TARGET
 from scripts.models.tools.teach.curve import MORE
 from scripts.models.tools.teach.result import FEW, Pair, Teaching, interval
@@ -43,6 +44,8 @@ def _summary(teaching: Teaching) -> Iterator[tuple[str, str, str]]:
     yield "method", taught.method, f"{percent(taught.accuracies[taught.method])} cross-validated; {others}"
     if teaching.curve.expected is not None:
         yield f"{TWICE} the images", f"about {percent(teaching.curve.expected)}", curve_in_words(teaching)
+    if replaced := teaching.replaced:
+        yield "replaced model", percent(replaced.before / replaced.images), compared(replaced)
     right = percent(teaching.right_where_sure())
     yield "unsure below", f"{taught.unsure_below:.2f}", f"{right} of the other answers are right"
     yield "unsure", percent(teaching.main.metrics.unsure), "of these images"
@@ -58,6 +61,14 @@ def curve_in_words(teaching: Teaching) -> str:
     """Return the learning curve's points in one line."""
     points = ", ".join(f"{percent(point.accuracy)} with {point.images}" for point in teaching.curve.points)
     return f"cross-validated: {points}"
+
+
+def compared(replaced: Comparison) -> str:
+    """Return the comparison with the replaced model in one line."""
+    return (
+        f"{percent(replaced.now / replaced.images)} now, on the same {count_images(replaced.images)}; "
+        f"{replaced.only_now} are right now alone, {replaced.only_before} were right before alone"
+    )
 
 
 def findings(teaching: Teaching) -> list[tuple[str, list[str]]]:
@@ -94,6 +105,7 @@ def to_json(teaching: Teaching) -> str:
         "unsure_below": {"score": taught.unsure_below, "target": TARGET, "right": teaching.right_where_sure()},
         "cross_validated": _evaluation(teaching.cross_validated),
         "held_out": teaching.tested and _evaluation(teaching.tested),
+        "replaced": teaching.replaced and asdict(teaching.replaced),
         "learning_curve": asdict(teaching.curve),
         "probably_mislabelled": [
             {"file": teaching.examples[each.position].name, "truth": each.truth, "answered": each.answered,

@@ -7,6 +7,7 @@ import numpy as np
 
 from scripts.models.tools.evaluate.dataset import SkippedFile
 from scripts.models.tools.evaluate.report import Evaluation
+from scripts.models.tools.teach.comparison import Comparison
 from scripts.models.tools.teach.crossvalidation import Taught
 from scripts.models.tools.teach.curve import Curve
 from scripts.models.tools.teach.doubts import Doubt
@@ -25,7 +26,7 @@ class Teaching:
     model itself to the held-out images, None if there are none. `served` are the model's scores [K] by digest, `near`
     nearly equal images in different classes, `leaked` pairs of a learned image and a nearly equal one that was held
     out, `copies` files that are the same as others, `doubts` images among `learned` and `held_out` that are probably in
-    the wrong class.
+    the wrong class, `replaced` how the model of the same name did, if there was one.
     """
 
     base: str
@@ -40,6 +41,7 @@ class Teaching:
     near: Sequence[Pair]
     leaked: Sequence[Pair]
     copies: Sequence[SkippedFile]
+    replaced: Comparison | None = None
 
     @property
     def main(self) -> Evaluation:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scripts.models.tools.teach.crossvalidation import KEPT, TARGET, sharpest, split, sure_from, teach
+from scripts.models.tools.teach.crossvalidation import KEPT, TARGET, WITH_VIEWS, sharpest, split, sure_from, teach
 from scripts.models.tools.teach.duplicates import groups, learned_together
 from scripts.models.tools.teach.head import Head, methods
 from worker.models.labels import activate
@@ -24,7 +24,7 @@ def clusters(spread: float = 0.4, seed: int = 0) -> tuple[np.ndarray, np.ndarray
 def test_every_method_tells_new_features_apart(name: str, classes: int) -> None:
     features, truth = clusters()
     kept = truth < classes
-    head = methods(100, classes)[name](features[kept], truth[kept])
+    head = methods(100, classes)[name](features[kept, np.newaxis], truth[kept])
     others, expected = clusters(seed=1)
     chosen = expected < classes
     assert (head.logits(others[chosen]).argmax(axis=1) == expected[chosen]).mean() > 0.9
@@ -34,7 +34,7 @@ def test_a_feature_that_never_varies_does_no_harm() -> None:
     features, truth = clusters()
     features[:, 3] = 7
     for learn in methods(100, CLASSES).values():
-        assert np.isfinite(learn(features, truth).logits(features)).all()
+        assert np.isfinite(learn(features[:, np.newaxis], truth).logits(features)).all()
 
 
 def test_many_classes_are_not_learned_by_regression() -> None:
@@ -44,7 +44,7 @@ def test_many_classes_are_not_learned_by_regression() -> None:
 
 def test_strangers_are_unsure_and_most_of_what_is_taught_is_not() -> None:
     features, truth = clusters()
-    taught = teach(features, truth, np.arange(len(truth)))
+    taught = teach(features[:, np.newaxis], truth, np.arange(len(truth)))
     strangers = 5 * np.random.default_rng(4).normal(size=(50, WIDTH)).astype(np.float32)
     new, expected = clusters(seed=2)
     assert (activate(taught.head.logits(strangers), "softmax").max(axis=1) < taught.unsure_below).mean() > 0.9
@@ -53,6 +53,18 @@ def test_strangers_are_unsure_and_most_of_what_is_taught_is_not() -> None:
     assert sure.mean() > 0.7
     assert (scores.argmax(axis=1) == expected)[sure].mean() >= TARGET
     assert max(taught.accuracies.values()) == taught.accuracies[taught.method]
+
+
+def test_views_are_learned_where_they_help() -> None:
+    features, truth = clusters(3.0)
+    others = np.stack([clusters(3.0, seed)[0] for seed in range(1, 9)], axis=1)
+    whole = features[:, np.newaxis]
+    plain = teach(whole, truth, np.arange(len(truth)))
+    better = teach(np.concatenate([whole, others], axis=1), truth, np.arange(len(truth)))
+    assert better.method.endswith(WITH_VIEWS)
+    assert better.accuracies[better.method] > plain.accuracies[plain.method]
+    worse = np.concatenate([whole, np.roll(others, EACH, axis=0)], axis=1)
+    assert not teach(worse, truth, np.arange(len(truth))).method.endswith(WITH_VIEWS)
 
 
 def test_images_of_one_group_are_in_one_fold_and_every_fold_has_every_class() -> None:

@@ -6,8 +6,10 @@ import pytest
 from PIL import Image
 
 from scripts.base.errors import CommandError
-from scripts.models.tools.teach import images
+from scripts.models.tools.teach import images, kept
 from scripts.models.tools.teach.duplicates import leave_out_copies
+from scripts.models.tools.teach.images import Example
+from worker.models.labels import Labels
 
 
 def fill(path: Path, *colours: int) -> Path:
@@ -53,6 +55,50 @@ def test_train_and_test_may_be_classes_of_their_own(tmp_path: Path) -> None:
     fill(tmp_path / "train", 1, 2)
     fill(tmp_path / "test", 3, 4)
     assert images.read(tmp_path).labels.names == {"en": ("test", "train")}
+
+
+def test_hidden_folders_are_named_and_an_accent_is_one_character(tmp_path: Path) -> None:
+    fill(tmp_path / "cafe\u0301", 1, 2)
+    fill(tmp_path / "b", 3, 4)
+    fill(tmp_path / ".rust", 5, 6)
+    lesson = images.read(tmp_path)
+    assert lesson.folders == ["b", "caf\u00e9"]
+    assert [(one.file, one.reason) for one in lesson.skipped] == [(".rust", images.HIDDEN)]
+
+
+def test_thousands_of_classes_are_read(tmp_path: Path) -> None:
+    image = fill(tmp_path / "source", 1) / "1.png"
+    for number in range(3000):
+        (tmp_path / f"all/{number:04}").mkdir(parents=True)
+        for copy in ("a.png", "b.png"):
+            (tmp_path / f"all/{number:04}/{copy}").hardlink_to(image)
+    assert images.read(tmp_path / "all").labels.count == 3000
+
+
+def test_a_loop_of_links_is_named_and_not_followed(tmp_path: Path) -> None:
+    for name, colours in (("a", (1, 2)), ("b", (3, 4))):
+        fill(tmp_path / name, *colours)
+    (tmp_path / "a/up").symlink_to("..")
+    (tmp_path / "a/loop.png").symlink_to("loop.png")
+    lesson = images.read(tmp_path)
+    assert [one.name for one in lesson.examples] == ["a/1.png", "a/2.png", "b/3.png", "b/4.png"]
+    assert [one.file for one in lesson.skipped] == ["a/loop.png"]
+
+
+def test_what_is_added_goes_to_the_classes_that_are_known(tmp_path: Path) -> None:
+    fill(tmp_path / "a", 1)
+    fill(tmp_path / "c", 2)
+    known = Labels({"zh": ("甲", "乙"), "en": ("a", "b")})
+    lesson = images.read(tmp_path, ["a", "b"], known)
+    assert lesson.labels.names == {"zh": ("甲", "乙", "c"), "en": ("a", "b", "c")}
+    assert [one.truth for one in lesson.examples] == [0, 2]
+    old = [Example(Path("gone.png"), name, 1, digest) for name, digest in (("a/1.png", "x"), ("b/2.png", "y"))]
+    moved = Example(Path("gone.png"), "b/1.png", 1, lesson.examples[0].digest)
+    kept.add(lesson, kept.Kept("photos", ["a", "b"], known, [*old, moved]), "more")
+    assert [(one.name, one.truth) for one in lesson.examples] == [
+        ("a/1.png", 1), ("b/2.png", 1), ("more/a/1.png", 0), ("more/c/2.png", 2)
+    ]  # fmt: skip
+    assert [(one.file, one.reason) for one in lesson.copies] == [("b/1.png", "is in the class 甲 a now")]
 
 
 def test_what_is_not_enough_is_said(tmp_path: Path) -> None:

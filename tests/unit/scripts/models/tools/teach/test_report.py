@@ -36,7 +36,7 @@ def taught(names: tuple[str, ...] = (HOSTILE, "b", "c")) -> Teaching:
             centre = centres[1 if name == HOSTILE else truth]
             examples.append(Example(Path(name), name, truth, f"{truth}-{number}", number >= LEARNED))
             values = (5 + centre + rng.normal(0, 0.3, WIDTH)).astype(np.float32)
-            seen[examples[-1].digest] = Seen(values, rng.integers(0, 256, FINGERPRINT_BYTES, np.uint8))
+            seen[examples[-1].digest] = Seen(values[np.newaxis], rng.integers(0, 256, FINGERPRINT_BYTES, np.uint8))
     seen["0-0"] = seen["1-0"]  # in two classes
     seen[f"2-{LEARNED}"] = seen["2-1"]  # learned and held out
     lesson = Lesson(Labels({"en": names, "zh": ("猫",) * len(names)}), examples)
