@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.base.errors import CommandError
 from scripts.models.tools.evaluate.run import Answer, answers
 from scripts.models.tools.prepare.isolated import Placement
 from scripts.models.tools.teach import kept
@@ -38,7 +37,7 @@ def compare(
     """
     try:
         folder = read_folder(path)
-        learned = _learned(path)
+        learned = kept.learned(path)
         index = _same_classes(labels, folder.output.labels)
         chosen = [
             each for each, one in enumerate(examples)
@@ -56,14 +55,6 @@ def compare(
     return Comparison(
         path.name, len(chosen), int(right.sum()), int(now.sum()), int((right & ~now).sum()), int((now & ~right).sum())
     )
-
-
-def _learned(path: Path) -> set[str]:
-    """Return the digests of the images that the model at `path` was taught, as far as that is known."""
-    try:
-        return {one.digest for one in kept.read(read_folder(path)).examples if not one.held_out}
-    except CommandError:
-        return set()
 
 
 def _same_classes(labels: Labels, others: Labels) -> dict[int, int]:

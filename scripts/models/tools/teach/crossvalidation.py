@@ -14,6 +14,7 @@ from worker.models.labels import SOFTMAX, activate
 
 FOLDS = 5
 SEED = 0
+TRIED_WITH_VIEWS = 2  # of the methods, the best
 WITH_VIEWS = ", with flips and crops"  # of a method's name
 TARGET = 0.95  # of the answers that are not unsure, the share that is right
 KEPT = 0.95  # at most, of the images of the taught classes, the share that is not unsure: strangers score as the rest
@@ -42,14 +43,16 @@ class Taught:
 def teach(features: np.ndarray, truth: np.ndarray, groups: np.ndarray) -> Taught:
     """Learn a head from `features` [N, V, D] by the method that cross-validation finds best.
 
-    Of the views V of an image, the first is the image as it is: it alone is judged. The best of the methods that learn
-    from the first alone is tried with all. Images of the same group, int [N], are never on both sides. Each class needs
-    two groups.
+    Of the views V of an image, the first is the image as it is: it alone is judged. The best methods that learn
+    from it are tried with all. Images of the same group, int [N], are never on both sides. Each class needs two
+    groups.
     """
     folds = split(truth, groups)
-    best, accuracies = _best_of(methods(*_size(truth)), features, truth, folds)
+    candidates = methods(*_size(truth))
+    best, accuracies = _best_of(candidates, features, truth, folds)
     if features.shape[1] > 1:
-        more = {best.name + WITH_VIEWS: replace(best.learn, all_views=True)}
+        names = sorted(accuracies, key=lambda name: (name != best.name, -accuracies[name]))[:TRIED_WITH_VIEWS]
+        more = {name + WITH_VIEWS: replace(candidates[name], all_views=True) for name in names}
         with_views, accuracy = _best_of(more, features, truth, folds)
         best, accuracies = min(best, with_views, key=_Trial.rank), accuracies | accuracy
     whole, factor = features[:, 0], best.factor

@@ -80,6 +80,16 @@ def read(folder: ModelFolder) -> Kept:
     return Kept(base, folders, folder.output.labels, examples, seen)
 
 
+def learned(path: Path) -> set[str]:
+    """Return the digests of the images that the model folder at `path` learned; {} if that is not known."""
+    try:
+        with np.load(path / KEPT, allow_pickle=False) as file:
+            digests, held_out = _texts(file["digests"]), file["held_out"].tolist()
+    except (OSError, ValueError, KeyError, EOFError):
+        return set()
+    return {digest for digest, out in zip(digests, held_out, strict=True) if not out}
+
+
 def add(lesson: Lesson, kept: Kept, added: str) -> None:
     """Put the images in `kept` before those of `lesson`, which come from the folder called `added`.
 

@@ -1,5 +1,6 @@
 """Teach step by step: read the images, compute their features, learn a head, write the model folder and the report."""
 
+import re
 import tempfile
 import time
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 import openvino as ov
 
 from scripts.base.console import say, step
+from scripts.base.errors import CommandError
 from scripts.cluster.hardware import read_hardware
 from scripts.models.tools import TeachTask
 from scripts.models.tools.evaluate.report import count_images
@@ -51,8 +53,7 @@ def run(out: Path, task: TeachTask) -> None:
     base = _base(task.base)
     earlier = kept.read(base.folder) if task.add else Kept(base.folder.name)
     step(f"reading {task.images}")
-    lesson = images.read(task.images, earlier.folders, earlier.labels)
-    kept.add(lesson, earlier, task.images.name)
+    lesson = _read(task, earlier)
     duplicates.leave_out_copies(lesson)
     lesson.require_enough(task.images)
     where = placements(read_hardware(), task.base, False)
@@ -76,6 +77,18 @@ def run(out: Path, task: TeachTask) -> None:
         checked = checked[:: max(1, len(checked) // LEARNED_CHECKED)]
     folder.check(written, checked, teaching.served_scores(checked), where)
     say(f"\n{table(teaching)}")
+
+
+def _read(task: TeachTask, earlier: Kept) -> Lesson:
+    """Return what the images teach, together with what was taught `earlier`; raise CommandError if they have faults."""
+    try:
+        lesson = images.read(task.images, earlier.folders, earlier.labels)
+    except CommandError as error:
+        raise CommandError(
+            *(re.sub("^IMAGES: ", "ADD: ", line) if task.add else line for line in error.lines)
+        ) from None
+    kept.add(lesson, earlier, task.images.name)
+    return lesson
 
 
 def _write_reports(out: Path, base: _Base, teaching: Teaching) -> None:
