@@ -9,7 +9,7 @@ from selenium.webdriver.common.keys import Keys
 from tests.browser.chromium import Page
 from tests.browser.conftest import Sample
 
-AXE = files("axe_playwright_python").joinpath("axe.min.js")
+AXE = files("axe_core_python").joinpath("axe.min.js")
 FAULTS = """
 const done = arguments[0];
 axe.run(document).then(({ violations }) =>

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from scripts.models.tools.prepare.converters.onnxruntime import MAX_ONE_FILE_BYTES, OPSET
+from scripts.models.tools.prepare.converters.onnx_format import MAX_ONE_FILE_BYTES, OPSET
 from worker.engines.batch import BYTE_RANGE
 from worker.models.input import Input
 

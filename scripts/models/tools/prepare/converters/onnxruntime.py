@@ -9,14 +9,13 @@ import onnx
 import onnx.version_converter
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 
+from scripts.models.tools.prepare.converters.onnx_format import MAX_ONE_FILE_BYTES, OPSET
 from scripts.models.tools.prepare.converters.samples import normalised
 from worker.models.input import Input
 
 if TYPE_CHECKING:
     import torch
 
-MAX_ONE_FILE_BYTES = 1_800_000_000  # bytes of weights that fit into one ONNX file: protobuf's limit is 2 GiB
-OPSET = 18  # of ONNX; the pinned onnxruntime and its quantiser support all of it
 PER_CHANNEL_OPSET = 13  # the first that can quantise each channel of a weight on its own
 
 
