@@ -7,9 +7,10 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-SERVED, BAD, UNKNOWN_TYPE, UNFIT = 200, 400, 415, 422
+SERVED, BAD, UNKNOWN_TYPE, UNFIT, LATE = 200, 400, 415, 422, 504
 NEVER = frozenset({UNFIT})  # no server may answer this image
-PERHAPS = frozenset({SERVED, UNFIT})  # a valid image at a high price, or a tolerable fault: answered or refused
+# A valid image at a high price, or a tolerable fault: answered, refused, or given up at the deadline on a busy machine.
+PERHAPS = frozenset({SERVED, UNFIT, LATE})
 BLOCK = 1 << 20
 WORKER_BYTES = 700_000_000  # that a worker of a small model may hold, its network included
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 from tests import images
-from tests.hostile import BAD, SERVED, UNFIT, UNKNOWN_TYPE, Case, deflated_zeros, jpeg, png, tiff, webp
+from tests.hostile import BAD, LATE, SERVED, UNFIT, UNKNOWN_TYPE, Case, deflated_zeros, jpeg, png, tiff, webp
 from worker.contract.limits import MAX_CANDIDATE_LABELS
 
 JSON = {"Content-Type": "application/json"}
@@ -151,7 +151,8 @@ FORM_CASES = (
     Case("a boundary of 7,000 letters", lambda: SMALL, REFUSED | {431}, headers=LONG_EDGE),
 )
 MANY_CASES = tuple(
-    Case(name, partial(many, make, count), EACH_REFUSED | {504}, headers=FORM) for name, make, count in IMAGES_IN_A_FORM
+    Case(name, partial(many, make, count), EACH_REFUSED | {LATE}, headers=FORM)
+    for name, make, count in IMAGES_IN_A_FORM
 )
 TENSOR_CASES = (
     *(Case(name, body, REFUSED_OR_UNFIT, INFER, JSON) for name, body in TENSORS),

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from functools import partial
 
 from tests import images
-from tests.hostile import SERVED, Case, bodies, webp
+from tests.hostile import LATE, SERVED, Case, bodies, webp
 
-BUSY, DEADLINE = 429, 504
+BUSY = 429
 HELD_S, STEP_S = 3.0, 0.1
 HEAD = "POST {} HTTP/1.1\r\nHost: x\r\nContent-Type: image/webp\r\nContent-Length: {}\r\n\r\n"
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER of no seconds: closing sends a reset
@@ -74,7 +74,7 @@ ACTS: dict[str, Act] = {
     "8 hang up after 64 megapixels": lambda port: hang_up(port, webp.riff(webp.lossless(8_000, 8_000)), 1, 8),
     "20 never read their answers": partial(never_read, count=20),
 }
-ORDINARY_OR_BUSY = frozenset({SERVED, BUSY, DEADLINE})
+ORDINARY_OR_BUSY = frozenset({SERVED, BUSY, LATE})
 FLOODS = (
     Case("8 heat maps at once", photograph, ORDINARY_OR_BUSY, "/predict?heat_map=true", at_once=8),
     Case("24 heat maps at once", photograph, ORDINARY_OR_BUSY, "/predict?heat_map=true", at_once=24),
@@ -83,6 +83,6 @@ FLOODS = (
 )  # fmt: skip
 LABELS = tuple(
     Case(f"256 labels of {length} letters, {count} at once", partial(bodies.labelled, length),
-         frozenset({SERVED, BUSY, DEADLINE}), "/models/clip", bodies.JSON, count)
+         frozenset({SERVED, BUSY, LATE}), "/models/clip", bodies.JSON, count)
     for length, count in ((10, 1), (200, 4), (200, 16))
 )  # fmt: skip

@@ -66,6 +66,15 @@ CASES = (
     Case("64 megapixels cut short", lambda: gif(SIDE, SIDE, frame(SIDE, SIDE, run(1_000))), PERHAPS),
     Case("comments of 30 MB", lambda: gif(4, 4, black(4, 4), before=b"!\xfe" + blocks(bytes(30 << 20))), PERHAPS),
     Case("5 million extensions", lambda: gif(4, 4, black(4, 4), before=b"!\xf9\x04\0\0\0\0\0" * 4_000_000), PERHAPS),
+    Case("30 MB of no blocks", lambda: gif(4, 4, black(4, 4), before=bytes(30 << 20)), PERHAPS),
+    Case(
+        "10 million extensions without a part", lambda: gif(4, 4, black(4, 4), before=b"!\xf9\0" * 10_000_000), PERHAPS
+    ),
+    Case(
+        "an extension of 15 million parts",
+        lambda: gif(4, 4, black(4, 4), before=b"!\xff" + b"\1a" * 15_000_000 + b"\0"),
+        PERHAPS,
+    ),
     Case("codes of 12 bits", lambda: gif(4, 4, frame(4, 4, bytes(64), code_bits=12)), PERHAPS),
     Case("codes of no bits", lambda: gif(4, 4, frame(4, 4, bytes(64), code_bits=0)), PERHAPS),
     Case("codes that are not in the table", lambda: gif(64, 64, frame(64, 64, b"\xff" * 4_096)), PERHAPS),

@@ -13,6 +13,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -26,7 +27,7 @@ from werkzeug.test import EnvironBuilder
 
 from tests import folders, images
 from tests.errors import error_of
-from tests.hostile import jpeg, other, webp
+from tests.hostile import gif, jpeg, other, webp
 from tests.hostile import tiff as hostile_tiff
 from tests.local.gateway_harness import Gateway, ask_raw
 from tests.local.worker_harness import PNG as IMAGE_PNG
@@ -46,6 +47,7 @@ from worker.contract.errors import ServiceError, internal_error
 from worker.contract.limits import Share
 from worker.contract.settings import Settings
 from worker.decode import Bounds, Geometry, Pixels, decode
+from worker.decode.gif import refuse_many_blocks
 from worker.models.labels import Labels
 from worker.models.scores import Output
 from worker.models.tiles import Tiles
@@ -359,6 +361,10 @@ WORKER: list[tuple[ErrorCode, str, Raise]] = [
     (ErrorCode.IMAGE_TOO_COSTLY,
      "found a WebP of 10001 frames, needed at most 10000: send the first frame alone",
      decoded(images.encoded(Image.new("L", (4, 4)), "WebP") + b"ANMF" * 10_001)),
+    (ErrorCode.IMAGE_TOO_COSTLY,
+     "found a GIF with more than 100000 blocks before its first frame, needed fewer: "
+     "save it without comments and other metadata",
+     partial(refuse_many_blocks, gif.gif(4, 4, before=bytes(100_001)))),
     (ErrorCode.IMAGE_TOO_COSTLY,
      "found a BMP with 2001078 bytes of run lengths, needed at most 2000000: save it without compression, or as PNG",
      decoded(other.bmp(9, 9, 8, other.RLE8, bytes(2_000_000)))),

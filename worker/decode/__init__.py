@@ -14,6 +14,7 @@ from worker.decode.encoded_image import EncodedImage, refuse_damaged
 from worker.decode.file import File, require_served
 from worker.decode.formats import FORMATS, MIME_TYPES, foreign, sniff
 from worker.decode.geometry import INTERPOLATIONS, ROUNDINGS, Geometry
+from worker.decode.gif import refuse_many_blocks
 from worker.decode.isolated import readers
 from worker.decode.isolated.file import IsolatedFile
 from worker.decode.isolated.pool import Pool
@@ -79,6 +80,7 @@ def _open(data: bytes, kind: str, pixels: Pixels, isolated: Isolated) -> File:
     if kind == "BMP":
         return _open_bmp(data)
     if kind == "GIF" and pixels.background is None:  # libvips forgets the transparent colours
+        refuse_many_blocks(data)
         return PillowFile(data, kind)
     if kind == "WebP":
         return WebpFile(data)
