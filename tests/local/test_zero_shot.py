@@ -217,13 +217,13 @@ def test_another_process_reads_met_labels_from_the_cache_and_answers_probes_whil
 ) -> None:
     """The first new labels of a process load the text tower, too."""
     before = set((cache / "texts").glob("*"))
-    first = worker.predict(clip.png, "?candidate_labels=a,b").json["predictions"]
+    first = worker.predict(clip.png, "?candidate_labels=met,before").json["predictions"]
     (file,) = set((cache / "texts").iterdir()) - before
     written = file.stat().st_mtime_ns
     body = in_json(clip.png, candidate_labels=[f"thing {number}" for number in range(MAX_CANDIDATE_LABELS)])
     answers, states = list[Reply](), list[int]()
     with running(clip.folder.path, tmp_path / "log", MODEL="clip", CACHE=cache) as process:
-        assert process.predict(clip.png, "?candidate_labels=a,b").json["predictions"] == first
+        assert process.predict(clip.png, "?candidate_labels=met,before").json["predictions"] == first
         assert file.stat().st_mtime_ns == written
         client = threading.Thread(target=lambda: answers.append(process.ask("POST", "/predict", body, JSON)))
         client.start()
