@@ -24,12 +24,12 @@ class Memory:
 
 
 def process_tree(pids: Iterable[int]) -> list[int]:
-    """Return the running processes among `pids` and all their descendants."""
+    """Return the running processes among `pids` and all their descendants, each once."""
     tree = [pid for pid in pids if _stat(pid)]
     for pid in tree:  # grows during the loop
         for path in PROC.glob(f"{pid}/task/*/children"):
             with contextlib.suppress(OSError):
-                tree += map(int, path.read_text().split())
+                tree += [child for child in map(int, path.read_text().split()) if child not in tree]
     return tree
 
 

@@ -67,7 +67,9 @@ def test_cpu_time_and_memory_include_all_descendants() -> None:
     process = subprocess.Popen([sys.executable, "-c", busy], start_new_session=True)
     try:
         until("both have worked", lambda: procfs.cpu_s([process.pid]) > 0.4)
-        assert len(procfs.process_tree([process.pid])) == 2
+        tree = procfs.process_tree([process.pid])
+        assert len(tree) == 2
+        assert procfs.process_tree(tree) == tree
         until("both hold their memory", lambda: procfs.memory([process.pid]).anonymous > 90)
         memory = procfs.memory([process.pid])
         assert memory.peak >= memory.rss > memory.anonymous
