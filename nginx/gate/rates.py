@@ -6,38 +6,55 @@ Every worker counts since it started; the gate adds up, by model, what each coun
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 SLOT_S, SLOTS = 5, 60  # five minutes
 RATE_SLOTS = 12  # images per second: over the last minute
 MOST_BUCKETS = 200  # of a worker's answer; one of this version has at most 130
+MOST_MS = 1e9
 
 
 @dataclass(frozen=True)
 class Totals:
-    """What a worker has answered since it started: images, and requests by the most milliseconds that they took."""
+    """What a worker has answered since it started: images, and requests by the most milliseconds that they took.
+
+    The milliseconds stay the text of the answer: 400 workers report 40 of them every second.
+    """
 
     images: int
-    durations_ms: Mapping[float, int]
+    durations_ms: Mapping[str, int]
 
     def since(self, before: "Totals") -> "Totals":
         """Return what was added after `before`; everything if the worker has started again since."""
-        grown = {bound: count - before.durations_ms.get(bound, 0) for bound, count in self.durations_ms.items()}
+        known = before.durations_ms
+        grown = {
+            bound: count - known.get(bound, 0)
+            for bound, count in self.durations_ms.items()
+            if count != known.get(bound, 0)
+        }
         if self.images < before.images or min(grown.values(), default=0) < 0:
             return self
-        return Totals(self.images - before.images, {bound: count for bound, count in grown.items() if count})
+        return Totals(self.images - before.images, grown)
 
 
 def parse_totals(answered: Any) -> Totals | None:
     """Return the totals in a worker's answer; None if it has none, as one of an earlier version."""
     try:
         images, durations = answered["images"], answered["durations_ms"]
-        found = {float(bound): count for bound, count in durations.items()}
-    except (KeyError, TypeError, ValueError, AttributeError):
+        counts = [images, *durations.values()]
+    except (KeyError, TypeError, AttributeError):
         return None
-    counts = [images, *found.values()]
-    good = len(found) <= MOST_BUCKETS and all(type(count) is int and count >= 0 for count in counts)
-    return Totals(images, found) if good and all(0 < bound < 1e9 for bound in found) else None
+    good = len(durations) <= MOST_BUCKETS and set(map(type, counts)) == {int} and min(counts) >= 0
+    return Totals(images, durations) if good and all(map(_is_bound, durations)) else None
+
+
+@lru_cache(MOST_BUCKETS)
+def _is_bound(text: str) -> bool:
+    try:
+        return 0 < float(text) < MOST_MS
+    except ValueError:
+        return False
 
 
 @dataclass
@@ -46,7 +63,7 @@ class Slot:
 
     number: int
     images: int = 0
-    durations_ms: Counter[float] = field(default_factory=Counter)
+    durations_ms: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass
@@ -54,7 +71,7 @@ class Rate:
     """What the workers of one model have answered in each of the last SLOTS slots."""
 
     _slots: deque[Slot] = field(default_factory=deque)  # oldest first; none for a time without a request
-    _durations: Counter[float] = field(default_factory=Counter)  # of all slots together
+    _durations: Counter[str] = field(default_factory=Counter)  # of all slots together
 
     def add(self, new: Totals, now: float) -> None:
         """Count `new` at `now`, in seconds on the monotonic clock."""
@@ -89,11 +106,11 @@ class Rate:
             self._durations = +self._durations
 
 
-def _percentile(durations: Mapping[float, int], share: float) -> float | None:
+def _percentile(durations: Mapping[str, int], share: float) -> float | None:
     """Return the upper bound of the bucket in which `share` of all durations is reached; None if there is none."""
     left = share * sum(durations.values())
-    for bound in sorted(durations):
+    for bound in sorted(durations, key=float):
         left -= durations[bound]
         if left <= 1e-9:
-            return bound
+            return float(bound)
     return None

@@ -19,7 +19,7 @@ def test_a_workers_statistics_are_what_the_gate_reads() -> None:
         statistics.record(True, seconds, 0.0)
     statistics.record(False, 5.0, 0.0)
     totals = parse_totals({"images": 7, "durations_ms": statistics.durations_ms()})
-    assert totals == Totals(7, {1: 2, 1.091: 1, 107.6: 1, 21250: 1})
+    assert totals == Totals(7, {"1": 2, "1.091": 1, "107.6": 1, "2.125e+04": 1})
 
 
 def test_a_bucket_holds_what_takes_at_most_its_bound_and_9_percent_less() -> None:
@@ -50,24 +50,24 @@ def test_a_peer_keeps_the_totals_of_the_last_probe_that_had_some() -> None:
     answer: dict[str, Any] = {"state": "ready", "worker": A.worker, "model": A.model}
     answer |= {"answered": {"images": 3, "durations_ms": {"8": 2}}}
     peer = next_state(IN, parse_readyz(A, 200, json.dumps(answer).encode(), AT))
-    assert peer.totals == Totals(3, {8: 2})
+    assert peer.totals == Totals(3, {"8": 2})
     assert next_state(peer, Probe("unreachable", "refused", AT)).totals == peer.totals
 
 
 def test_what_was_added_since_a_probe_and_since_a_restart() -> None:
-    before = Totals(10, {4: 5, 8: 5})
-    assert Totals(13, {4: 5, 8: 6, 16: 2}).since(before) == Totals(3, {8: 1, 16: 2})
+    before = Totals(10, {"4": 5, "8": 5})
+    assert Totals(13, {"4": 5, "8": 6, "16": 2}).since(before) == Totals(3, {"8": 1, "16": 2})
     assert before.since(before) == Totals(0, {})
-    assert Totals(2, {4: 2}).since(before) == Totals(2, {4: 2})
-    assert Totals(12, {4: 12}).since(Totals(11, {8: 11})) == Totals(1, {4: 12})
-    assert Totals(12, {4: 1, 8: 12}).since(before) == Totals(12, {4: 1, 8: 12}), "started again, and busy since"
+    assert Totals(2, {"4": 2}).since(before) == Totals(2, {"4": 2})
+    assert Totals(12, {"4": 12}).since(Totals(11, {"8": 11})) == Totals(1, {"4": 12})
+    assert Totals(12, {"4": 1, "8": 12}).since(before) == Totals(12, {"4": 1, "8": 12}), "started again, and busy since"
 
 
 def test_rate_and_percentiles_over_the_last_minutes() -> None:
     rate = Rate()
     assert rate.describe(1000.0) == NOTHING
     for second in range(100):
-        rate.add(Totals(20, {8: 9, 64: 1}), 1000.0 + second)
+        rate.add(Totals(20, {"8": 9, "64": 1}), 1000.0 + second)
     found = rate.describe(1099.9)
     assert (found["p50_ms"], found["p99_ms"]) == (8, 64)
     assert found["images_per_s"] == pytest.approx(20, rel=0.01)
@@ -79,5 +79,5 @@ def test_rate_and_percentiles_over_the_last_minutes() -> None:
 
 def test_of_one_request_both_percentiles_are_its_own() -> None:
     rate = Rate()
-    rate.add(Totals(1, {8: 1}), 7.0)
+    rate.add(Totals(1, {"8": 1}), 7.0)
     assert [rate.describe(8.0)[name] for name in ("p50_ms", "p99_ms")] == [8, 8]
