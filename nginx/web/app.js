@@ -151,7 +151,6 @@ function showTrouble() {
 
 function showLanguage() {
   document.documentElement.lang = page.language === "zh" ? "zh-CN" : "en";
-  document.title = text("title");
   for (const element of document.querySelectorAll("[data-text]")) element.textContent = text(element.dataset.text);
   for (const button of document.querySelectorAll("[data-language]")) {
     button.setAttribute("aria-pressed", button.dataset.language === page.language);

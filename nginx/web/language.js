@@ -2,12 +2,6 @@
 
 import { page } from "./texts.js";
 
-/** Return a function from a key, and values to fill in, to its text in the page's language. */
-export const translator = (texts) => (key, ...values) => {
-  const found = texts[page.language][key];
-  return typeof found === "function" ? found(...values) : found;
-};
-
 /** Call `changed` whenever the page's language is set. */
 export function onLanguage(changed) {
   new MutationObserver(changed).observe(document.documentElement, { attributeFilter: ["lang"] });

@@ -15,11 +15,13 @@ function merged(language) {
   return Object.assign({}, ...PARTS.map((part) => part[language]));
 }
 
-/** Return the text `key` in the page's language, with `values` filled in. */
-export function text(key, ...values) {
-  const found = TEXTS[page.language][key];
+/** Return a function from a key, and values to fill in, to its text in the page's language. */
+export const translator = (texts) => (key, ...values) => {
+  const found = texts[page.language][key];
   return typeof found === "function" ? found(...values) : found;
-}
+};
+
+export const text = translator(TEXTS);
 
 /** Return the label of a prediction or an example, in the page's language if it has one. */
 export const labelOf = (row) => row[`label_${page.language}`] || row.label;

@@ -1,7 +1,7 @@
 // The API view's texts in both languages, and in Chinese what the service describes in English.
 
-import { page } from "../texts.js";
-import { number, translator } from "../language.js";
+import { number } from "../language.js";
+import { page, translator } from "../texts.js";
 
 export const text = translator({
   en: {

@@ -1,6 +1,7 @@
 // The cluster view's texts in both languages.
 
-import { number, translator } from "../language.js";
+import { number } from "../language.js";
+import { translator } from "../texts.js";
 
 const of = (count, one, many) => `${number(count)} ${count === 1 ? one : many}`;
 

@@ -81,33 +81,26 @@ def test_since_is_the_time_of_the_last_state_change() -> None:
     assert next_state(ready, Probe("broken", "gone", "t3")).since == "t3"
 
 
+REPORTED = {
+    "cpus": "0-3",
+    "gpu": "GPU-1",
+    "version": "1",
+    "engine": "torch",
+    "precision": "bf16",
+    "in_flight": 0,
+    "queued": 0,
+}
+
+
 def parsed(status: int, **changes: Any) -> Probe:
-    facts = {
-        "cpus": "0-3",
-        "gpu": "GPU-1",
-        "version": "1",
-        "engine": "torch",
-        "precision": "bf16",
-        "in_flight": 0,
-        "queued": 0,
-    }
     who = {"worker": "photos-0", "slot": "s", "model": "photos"}
-    answer = {"state": "ready", "reason": None, **who, **facts, **changes}
+    answer = {"state": "ready", "reason": None, **who, **REPORTED, **changes}
     return parse_readyz(A, status, json.dumps(answer).encode(), AT)
 
 
 def test_the_reported_state_reason_and_facts_are_parsed() -> None:
-    facts = {
-        "cpus": "0-3",
-        "gpu": "GPU-1",
-        "version": "1",
-        "engine": "torch",
-        "precision": "bf16",
-        "in_flight": 0,
-        "queued": 0,
-    }
-    assert parsed(200) == Probe("ready", None, AT, facts)
-    assert parsed(503, state="broken", reason="no memory") == Probe("broken", "no memory", AT, facts)
+    assert parsed(200) == Probe("ready", None, AT, REPORTED)
+    assert parsed(503, state="broken", reason="no memory") == Probe("broken", "no memory", AT, REPORTED)
 
 
 def test_what_a_slot_is_stays_known_while_its_worker_does_not_answer() -> None:
