@@ -88,7 +88,7 @@ def _load(service: Service) -> None:
 def _compose(service: Service, folder: ModelFolder) -> Loaded:
     """Compose decode -> batch -> engine, warmed up at every batch size and checked against the golden images."""
     settings, metrics = service.settings, service.metrics
-    # One folder per worker: a starting worker must not read a file that another is still writing.
+    # One folder per worker: none reads what another is still writing, or has changed.
     cache = settings.cache and f"{settings.cache}/{settings.worker}"
     engine = load_engine(folder, settings.engine, len(settings.cpus), settings.gpu, cache)
     log.info("engine %s in %s: %s", engine.name, engine.precision, engine.choice.reason)
@@ -96,7 +96,7 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
     # A process that hangs must end before the watchdog takes it for a fault of this one.
     pool = Pool(decoding_processes(len(settings.cpus)), min(DECODE_S, settings.inference_limit_s / 2))
     bounds = Bounds(settings.max_pixels, Budget(settings.decode_mb * MEGABYTE), processes=pool)
-    texts = open_text_heads(folder, settings.cache, len(settings.cpus))
+    texts = open_text_heads(folder, cache, len(settings.cpus))
     head = texts.own_head if texts else identity
     answer = partial(folder.input.whole.logits, bounds=bounds, infer=lambda batch: head(engine.infer(batch)))
     check = partial(check_golden, folder, answer, engine.precision)

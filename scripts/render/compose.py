@@ -10,6 +10,7 @@ from scripts.render.common import NOTICE, model_of, stop_timeout_s, worker_envir
 from worker.contract.cpu_list import format_cpu_list
 
 PORT = 8000  # each worker listens here inside its own container
+CACHE = "/cache"
 MODELS = "/models"  # parent of the model folder inside a worker's container
 
 
@@ -35,8 +36,14 @@ def workers(
         worker.name: extends | _worker(cluster, worker, images[worker.model], memory[worker.model])
         for worker in plan.workers
     }
+    volumes: dict[str, object] = {_cache(worker): {} for worker in plan.workers}
     # Compose would expand a single dollar sign as a variable.
-    return f"# {NOTICE}\n" + json.dumps({"services": services}, indent=1).replace("$", "$$") + "\n"
+    return f"# {NOTICE}\n" + json.dumps({"services": services, "volumes": volumes}, indent=1).replace("$", "$$") + "\n"
+
+
+def _cache(worker: Worker) -> str:
+    """Return the name of the volume for what outlives a worker: one a slot, so that no worker can change another's."""
+    return f"cache-{worker.slot.name}"
 
 
 def _worker(cluster: Cluster, worker: Worker, image: str, memory: int) -> dict[str, object]:
@@ -56,7 +63,8 @@ def _worker(cluster: Cluster, worker: Worker, image: str, memory: int) -> dict[s
                 "read_only": True,
                 # Without this, Docker creates a missing folder instead of reporting an error.
                 "bind": {"create_host_path": False},
-            }
+            },
+            {"type": "volume", "source": _cache(worker), "target": CACHE},
         ],
         "stop_grace_period": f"{stop_timeout_s(cluster)}s",
     }

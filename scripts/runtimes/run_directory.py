@@ -23,7 +23,10 @@ LINKS = {
     "gateway/errors.conf": "nginx/errors.conf",
     "gateway/web": "nginx/web",
 }
-FOLDERS = ("logs", "cache", "rendered", "gateway/rendered", "gateway/tmp")
+FOLDERS = ("rendered", "gateway")
+OWN_FOLDERS = ("logs", "cache", "gateway/tmp")  # of the account under which the processes run
+SHARED_FOLDERS = (".", "gateway/rendered")  # where it creates files beside the command's, which it cannot replace
+SHARED_MODE = 0o1775
 INIT_LOGS = "init"  # the folder of the logs of `make init`
 # Each runtime has a folder of its name; choice.RUNTIMES, which has the runtimes themselves, imports this module.
 RUNTIME_NAMES = frozenset(path.parent.name for path in Path(__file__).parent.glob("*/runtime.py"))
@@ -56,11 +59,14 @@ class RunDir:
         return self.path / "gateway/rendered/members.json"
 
     def create(self, rendered: Mapping[str, str], owner: pwd.struct_passwd) -> None:
-        """Create the directory again, with its links and the `rendered` files (path -> text), all owned by `owner`."""
+        """Create the directory again, with its links and the `rendered` files (path -> text).
+
+        They belong to the caller. `owner` can write where its processes do, and replaces none of the caller's files.
+        """
         self.remove()
         try:
-            for folder in FOLDERS:
-                (self.path / folder).mkdir(parents=True)
+            for folder in (*SHARED_FOLDERS, *FOLDERS, *OWN_FOLDERS):
+                (self.path / folder).mkdir(parents=True, exist_ok=True)
             for link, target in LINKS.items():
                 (self.path / link).symlink_to(ROOT / target)
             self.write(rendered)
@@ -68,8 +74,11 @@ class RunDir:
             self.remove()
             raise _write_error(error) from error
         if os.geteuid() == 0:
-            for path in (self.path, *self.path.rglob("*")):
-                os.chown(path, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
+            for folder in OWN_FOLDERS:
+                os.chown(self.path / folder, owner.pw_uid, owner.pw_gid)
+            for folder in SHARED_FOLDERS:
+                os.chown(self.path / folder, -1, owner.pw_gid)
+                (self.path / folder).chmod(SHARED_MODE)
 
     @property
     def runtime(self) -> str | None:

@@ -125,4 +125,4 @@ def _accounts(run_dir: Path) -> set[str]:
 
 
 def _expected_account() -> str:
-    return "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+    return "wanwu" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name

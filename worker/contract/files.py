@@ -20,12 +20,14 @@ def write_atomically(path: Path, text: str, *, keep_access: bool = False) -> Non
     """Write `text` in UTF-8 so that readers find either the old file or the new one, even after a power failure.
 
     Every account may read the file; with `keep_access` it keeps the old file's mode, and its owner if this is root.
+    A link that another account put in the draft's place is not followed.
 
     Raise OSError if that fails; the old file is then unchanged and no draft remains.
     """
     draft = path.with_name(f".{path.name}.new")
+    draft.unlink(missing_ok=True)
     try:
-        with draft.open("w", encoding="utf-8", newline="") as file:
+        with draft.open("x", encoding="utf-8", newline="") as file:
             file.write(text)
             file.flush()
             old = path.stat() if keep_access else None

@@ -83,12 +83,12 @@ def _parse(reader: TomlReader, path: Path) -> ModelFolder:
     if weights not in {".", *files}:
         reader.fault("weights", f"{weights!r} is not listed under [files]; list it with its sha256")
     model_input, output, engine = (
-        read_input(reader.table("input")), read_output(reader.table("output"), path),
+        read_input(reader.table("input")), read_output(reader.table("output"), path, files),
         read_engine(reader.table("engine"), loader, files),
     )  # fmt: skip
     if model_input.exact is None:
         model_input = replace(model_input, exact=engine.decode == EXACT)
-    golden = tuple(read_golden(row, path, output) for row in reader.tables("golden"))
+    golden = tuple(read_golden(row, path, files, output) for row in reader.tables("golden"))
     languages = tuple(output.labels.names)
     zero_shot = read_zero_shot(reader.table("zero_shot"), languages) if declaration.reads_texts else None
     reader.raise_faults()

@@ -1,7 +1,7 @@
 """`[output]` and `[[golden]]` of model.toml: the meaning of the logits, and images with known answers."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,10 +22,13 @@ class Golden:
     example: bool = False  # whether it is offered to users as an example
 
 
-def read_output(reader: TomlReader, path: Path) -> Output:
-    """Return the table as an Output, with the label files in the folder `path`; add faults to `reader`."""
+def read_output(reader: TomlReader, path: Path, files: Container[str]) -> Output:
+    """Return the table as an Output, with the label files in the folder `path`, which are among its `files`.
+
+    Add faults to `reader`.
+    """
     activation = reader.choice("activation", ACTIVATIONS)
-    labels = _labels(reader.table("labels"), path)
+    labels = _labels(reader.table("labels"), path, files)
     top_k = reader.number("top_k", int, TOP_K)
     if top_k < 1:
         reader.fault("top_k", f"must be at least 1, found {top_k}")
@@ -35,10 +38,14 @@ def read_output(reader: TomlReader, path: Path) -> Output:
     return Output(activation, labels, top_k, threshold, groups, unsure_below, tensor)
 
 
-def read_golden(reader: TomlReader, path: Path, output: Output) -> Golden:
-    """Return one table as a Golden, checked against the labels and groups of `output`; add faults to `reader`."""
+def read_golden(reader: TomlReader, path: Path, files: Container[str], output: Output) -> Golden:
+    """Return one table as a Golden, checked against `files`, and the labels and groups of `output`.
+
+    Add faults to `reader`.
+    """
     golden = Golden(
-        path / reader.text("image"), reader.number("index", int), reader.text("label"), reader.number("score", float),
+        _listed(reader, "image", path, files) or path,
+        reader.number("index", int), reader.text("label"), reader.number("score", float),
         reader.flag("example"),
     )  # fmt: skip
     names = [lines[golden.index] for lines in output.labels.names.values() if 0 <= golden.index < len(lines)]
@@ -52,12 +59,27 @@ def read_golden(reader: TomlReader, path: Path, output: Output) -> Golden:
     return golden
 
 
-def _labels(reader: TomlReader, path: Path) -> Labels:
+def _listed(reader: TomlReader, key: str, path: Path, files: Container[str]) -> Path | None:
+    """Return the file that `key` names. Add a fault and return None if it is not one of `files` in the folder `path`.
+
+    Labels are read before its sha256 is verified, so nothing outside the folder may be read.
+    """
+    name = reader.text(key)
+    if name not in files:
+        reader.fault(key, f"{name!r} is not listed under [files]; list it with its sha256")
+    elif not (path / name).resolve().is_relative_to(path.resolve()):
+        reader.fault(key, f"{name!r} is outside the model folder; copy it into the folder")
+    else:
+        return path / name
+    return None
+
+
+def _labels(reader: TomlReader, path: Path, files: Container[str]) -> Labels:
     codes = [*LANGUAGES, *sorted(reader.keys() - {*LANGUAGES})]
     for code in codes:
         if fault := languages.fault(code):
             reader.fault(code, fault)
-    names = {code: _lines(reader, path, code) for code in codes if reader.has(code)}
+    names = {code: _lines(reader, path, files, code) for code in codes if reader.has(code)}
     if not names:
         reader.fault("", f"must name a file for at least one language, such as {' or '.join(LANGUAGES)}")
         return Labels({"en": ()})
@@ -67,8 +89,13 @@ def _labels(reader: TomlReader, path: Path) -> Labels:
     return Labels(names)
 
 
-def _lines(reader: TomlReader, path: Path, language: str) -> tuple[str, ...]:
-    file = path / reader.text(language)
+def _lines(reader: TomlReader, path: Path, files: Container[str], language: str) -> tuple[str, ...]:
+    file = _listed(reader, language, path, files)
+    if file is None:
+        return ()
+    if file.exists() and not file.is_file():
+        reader.fault(language, f"{file.name} is no file; replace it with a text file of one label a line")
+        return ()
     try:
         lines = tuple(line.strip() for line in file.read_text(encoding="utf-8").splitlines())
     except (OSError, UnicodeDecodeError) as error:

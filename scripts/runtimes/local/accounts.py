@@ -1,31 +1,79 @@
-"""Choose the account for the processes: an unprivileged one if it can read what they need."""
+"""Choose the account for the processes, and find the command that starts them under it without further rights."""
 
 import os
 import pwd
+import shutil
 import subprocess
-from collections.abc import Iterable
+import sys
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-NOBODY = "nobody"
+from scripts.base.errors import CommandError
+from scripts.base.programs import search_path
+
+ACCOUNT = "wanwu"
+CONFINE = Path(__file__).with_name("confine.py")
+UNPRIVILEGED_PORT = 1024  # the first that every account may listen on, ip_unprivileged_port_start of ip(7)
+PROCESSES_A_WORKER = 1024  # and threads, of the account in all; ten times what a worker was seen to have
+OPEN_FILES = 16384  # of each process; Nginx's may have 2,048 connections, the gate one a worker
 
 
-def choose_account(python: Path, readable: Iterable[Path], directory: Path) -> pwd.struct_passwd:
-    """Return the caller's account; for root, NOBODY's if it can run `python`, read `readable` and enter `directory`."""
+def service_account() -> pwd.struct_passwd:
+    """Return the caller's account; for root, ACCOUNT, which is created first if there is none. Raise CommandError."""
     caller = pwd.getpwuid(os.geteuid())
     if caller.pw_uid != 0:
         return caller
-    nobody = pwd.getpwnam(NOBODY)
-    return nobody if _has_access(nobody, python, readable, directory) else caller
-
-
-def _has_access(account: pwd.struct_passwd, python: Path, readable: Iterable[Path], directory: Path) -> bool:
-    """Try it in a process under `account`: file modes alone do not tell what the kernel allows."""
-    check = "import gunicorn, os, sys; os.chdir(sys.argv[1]); [open(path).close() for path in sys.argv[2:]]"
     try:
-        result = subprocess.run(
-            [python, "-I", "-c", check, directory, *readable],
-            user=account.pw_uid, group=account.pw_gid, extra_groups=[], capture_output=True,
-        )  # fmt: skip
-    except OSError:
-        return False
-    return result.returncode == 0
+        return pwd.getpwnam(ACCOUNT)
+    except KeyError:
+        return _create_account()
+
+
+def _create_account() -> pwd.struct_passwd:
+    useradd = shutil.which("useradd", path=search_path()) or "useradd"
+    home = ("--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin")
+    try:
+        result = subprocess.run([useradd, "--system", "--user-group", *home, ACCOUNT], capture_output=True, text=True)
+        fault = result.stderr.strip() if result.returncode else ""
+    except OSError as error:
+        fault = f"{useradd}: {error.strerror}"
+    try:
+        return pwd.getpwnam(ACCOUNT)
+    except KeyError:
+        raise CommandError(
+            f"found no account {ACCOUNT} and could not create it ({fault}), needed one under which workers and the "
+            "gateway run: create it as a system account, or start the service as another account than root"
+        ) from None
+
+
+def prefix(account: pwd.struct_passwd, visible: Iterable[Path], ports: Collection[int], workers: int) -> list[str]:
+    """Return the start of a command line that runs its rest as `account`, without a way to more rights.
+
+    For root, processes and open files are limited for as many `workers`, and the account sees the folders `visible`
+    even below folders that are closed to it, such as /root.
+    """
+    setpriv = ["setpriv", "--no-new-privs"]
+    if os.geteuid() != 0:
+        return setpriv
+    setpriv += [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
+    if min(ports) < UNPRIVILEGED_PORT:
+        setpriv += ["--inh-caps=-all,+net_bind_service", "--ambient-caps=-all,+net_bind_service"]
+    confine = [sys.executable, "-I", str(CONFINE), str(account.pw_uid), str(account.pw_gid)]
+    limits = ["prlimit", f"--nproc={PROCESSES_A_WORKER * (workers + 1)}", f"--nofile={OPEN_FILES}"]
+    return [*confine, *map(str, sorted(set(visible))), "--", *limits, *setpriv]
+
+
+def check_access(start: Sequence[str], python: Path, readable: Iterable[Path], directory: Path) -> None:
+    """Raise CommandError if a process started by `start` cannot run `python`, read `readable` or enter `directory`.
+
+    It is tried: file modes alone do not tell what the kernel allows.
+    """
+    check = "import gunicorn, os, sys; os.chdir(sys.argv[1]); [open(path).close() for path in sys.argv[2:]]"
+    command: list[str | Path] = [*start, python, "-I", "-c", check, directory, *readable]
+    result = subprocess.run(command, capture_output=True, text=True, env={"PATH": search_path()})
+    if result.returncode:
+        reason = (result.stderr.strip() or f"exit status {result.returncode}").splitlines()[-1]
+        raise CommandError(
+            f"the account of the service cannot use what it needs: found {reason}, needed files that it can read: "
+            "`chmod -R o+rX` on that path, or move this folder to /opt or /srv"
+        )

@@ -12,6 +12,7 @@ from scripts.runtimes.run_directory import RunDir
 
 SIGNAL_TIMEOUT_S = 30  # for workers to drain, and for Nginx to answer its requests in flight
 PROC = Path("/proc")
+STARTED_IN = "STARTED_IN"
 
 
 def find(run: RunDir) -> dict[int, str]:
@@ -20,12 +21,13 @@ def find(run: RunDir) -> dict[int, str]:
     supervisord, gate and workers have the run directory in their environment, which all children inherit. Nginx
     overwrites its environment with its title, but its working directory is the run directory, even after removal.
     """
-    mounts = _mounts("self")
+    container = _namespace("self", "pid")
     processes = {}
     for pid in (int(path.name) for path in PROC.glob("[0-9]*")):
         with suppress(OSError):  # the process has ended, or belongs to another account
             # Processes in other containers may have the same paths.
-            if pid != os.getpid() and _mounts(pid) == mounts and (_has_environment(pid, run) or _is_nginx(pid, run)):
+            own = pid != os.getpid() and _namespace(pid, "pid") == container
+            if own and (_has_environment(pid, run) or _is_nginx(pid, run)):
                 processes[pid] = _title(pid)
     return processes
 
@@ -69,8 +71,16 @@ def _signal(run: RunDir, matches: Callable[[str], bool], signum: int) -> None:
     wait_until(are_gone, SIGNAL_TIMEOUT_S)
 
 
-def _mounts(pid: int | str) -> str:
-    return os.readlink(PROC / f"{pid}/ns/mnt")
+def mark() -> dict[str, str]:
+    """Return the variable by which the processes are known: the mounts of the command that started them.
+
+    Their own may differ, see confine.py; and other services may have the same paths in other mount namespaces.
+    """
+    return {STARTED_IN: _namespace("self", "mnt")}
+
+
+def _namespace(pid: int | str, kind: str) -> str:
+    return os.readlink(PROC / f"{pid}/ns/{kind}")
 
 
 def _title(pid: int) -> str:
@@ -78,13 +88,17 @@ def _title(pid: int) -> str:
 
 
 def _has_environment(pid: int, run: RunDir) -> bool:
-    variables = (PROC / f"{pid}/environ").read_bytes().split(b"\0")
-    # HOME alone may be a user's own: only processes of the kit have GATE, too.
-    return b"HOME=" + os.fsencode(run.path) in variables and any(entry.startswith(b"GATE=") for entry in variables)
+    entries = os.fsdecode((PROC / f"{pid}/environ").read_bytes()).split("\0")
+    variables = dict(entry.split("=", 1) for entry in entries if "=" in entry)
+    # HOME alone may be a user's own: only processes of the kit have GATE, too. Earlier releases did not set STARTED_IN.
+    started_in = variables.get(STARTED_IN) or _namespace(pid, "mnt")
+    is_own = variables.get("HOME") == str(run.path) and "GATE" in variables
+    return is_own and started_in == _namespace("self", "mnt")
 
 
 def _is_nginx(pid: int, run: RunDir) -> bool:
-    folder = os.readlink(PROC / f"{pid}/cwd")
-    removed = f"{run.path} (deleted)"
-    is_inside = folder == str(run.path) or (folder == removed and not os.path.lexists(removed))
-    return is_inside and _title(pid).startswith("nginx: ")
+    if not _title(pid).startswith("nginx: "):
+        return False
+    folder, removed = PROC / f"{pid}/cwd", f"{run.path} (deleted)"
+    is_inside = run.path.exists() and folder.samefile(run.path)
+    return is_inside or (os.readlink(folder) == removed and not os.path.lexists(removed))

@@ -1,22 +1,23 @@
 """The local runtime: workers, Nginx and the gate under supervisord on this machine, without Docker."""
 
 import os
-import pwd
+import stat
 import subprocess
+import sys
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from scripts.base.console import say, step, warn
+from scripts.base.console import say, step
 from scripts.base.errors import CommandError
 from scripts.base.programs import search_path
 from scripts.cluster.config import ROOT, Cluster
 from scripts.host import docker, offline
-from scripts.host.environments import SERVE, Environment, ensure, serving
+from scripts.host.environments import SERVE, SERVE_TORCH, Environment, ensure, serving
 from scripts.host.packages import NGINX, require
 from scripts.render import common as render
 from scripts.runtimes.deployment import Deployment, plan_here, reuse_ports, with_default_ports
 from scripts.runtimes.local import orphans, processes, setup, supervisor
-from scripts.runtimes.local.accounts import NOBODY, choose_account
+from scripts.runtimes.local.accounts import check_access, prefix, service_account
 from scripts.runtimes.preflight import has_ipv6, memory_faults, memory_limit, port_faults
 from scripts.runtimes.rolling import replace_each
 from scripts.runtimes.run_directory import RunDir
@@ -27,6 +28,7 @@ from worker.contract.cpu_list import format_cpu_list
 SUPERVISORD_GONE = "supervisord is gone"
 GATE_HOME = ROOT / "nginx"
 INHERITED_VARIABLES = ("LANG", "GATE_INTERVAL")
+GATE = (SERVE.python, "-m", "gate")
 GUNICORN = ("-m", "gunicorn", "-c", "worker/gunicorn.conf.py", "worker.app:create_app()")
 
 
@@ -169,38 +171,38 @@ def _environments(deployment: Deployment) -> set[Environment]:
 
 
 def _start(deployment: Deployment, files: Mapping[str, str]) -> None:
-    python, manifests = SERVE.python, [model.folder / "model.toml" for model in deployment.cluster.models]
-    deployment.run.path.parent.mkdir(parents=True, exist_ok=True)
-    account = choose_account(python, [*manifests, ROOT / "worker/app.py"], deployment.run.path.parent)
-    workers = deployment.plan.workers
+    run, python, workers = deployment.run, SERVE.python, deployment.plan.workers
+    account = service_account()
     say("   slots: " + ", ".join(f"{worker.name} on CPU {format_cpu_list(worker.slot.cpus)}" for worker in workers))
-    if account.pw_uid == 0:
-        warn(f"running as root: account {NOBODY} cannot access {ROOT}, {deployment.run.path} or {python.resolve()}")
-    deployment.run.create(files, account)
-    gate: list[str | Path] = [python, "-m", "gate"]
-    out = deployment.run.members.parent
-    command = [*gate, "init", "--members", deployment.run.members, "--out", out]
-    result = subprocess.run(command, cwd=GATE_HOME, capture_output=True, text=True)
+    run.create(files, account)
+    environ, start = _environ(run), prefix(account, _visible(deployment), [deployment.cluster.port], len(workers))
+    manifests = [model.folder / "model.toml" for model in deployment.cluster.models]
+    check_access(start, python, [*manifests, ROOT / "worker/app.py"], run.path)
+    command: list[str | Path] = [*start, *GATE, "init", "--members", run.members, "--out", run.members.parent]
+    result = subprocess.run(command, cwd=GATE_HOME, env=environ, capture_output=True, text=True)
     if result.returncode:
         raise CommandError(f"the gate rejected its list of workers: {result.stderr.strip()}")
-    for file in out.iterdir():
-        os.chown(file, account.pw_uid, account.pw_gid)
     step("starting workers, Nginx and the gate")
-    supervisor.start(
-        deployment.run, python, account, _environ(deployment.run, account, " ".join(f"'{part}'" for part in gate))
-    )
+    supervisor.start(run, python, start, environ)
 
 
-def _environ(run: RunDir, account: pwd.struct_passwd, gate: str) -> dict[str, str]:
+def _visible(deployment: Deployment) -> set[Path]:
+    """Return the folders that the processes need; beside each model those that may be served in its place later."""
+    environments = [Path(os.path.realpath(environment.folder)) for environment in (SERVE, SERVE_TORCH)]
+    folders = [model.folder.resolve() for model in deployment.cluster.models]
+    models = [folder.parent if folder.parent.stat().st_mode & stat.S_IXOTH else folder for folder in folders]
+    return {ROOT, deployment.run.path, Path(sys.base_prefix), *models, *filter(Path.exists, environments)}
+
+
+def _environ(run: RunDir) -> dict[str, str]:
     """Return the processes' environment; the caller's adds only INHERITED_VARIABLES and the search path."""
     inherited = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
     fixed = {
         "PATH": search_path(),
         "LANG": "C.UTF-8",
         "HOME": str(run.path),
-        "GATE": gate,
+        "GATE": " ".join(f"'{part}'" for part in GATE),
         "GATE_HOME": str(GATE_HOME),
-        # Nginx started by root would run its workers under an account that cannot read the checkout either.
-        "NGINX_GLOBALS": "user root;" if account.pw_uid == 0 else "",
+        **orphans.mark(),
     }
     return offline.variables() | fixed | inherited

@@ -3,11 +3,10 @@
 import contextlib
 import http.client
 import os
-import pwd
 import socket
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,12 +29,13 @@ class Process:
     pid: int
 
 
-def start(run: RunDir, python: Path, account: pwd.struct_passwd, environ: Mapping[str, str]) -> None:
-    """Start supervisord under `account` with no environment but `environ`; raise CommandError if it does not start."""
-    as_account = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
-    result = subprocess.run(
-        [python.parent / "supervisord", "-c", run.config], env=environ, capture_output=True, text=True, **as_account
-    )  # type: ignore[call-overload]
+def start(run: RunDir, python: Path, prefix: Sequence[str], environ: Mapping[str, str]) -> None:
+    """Start supervisord behind the command line `prefix`, with no environment but `environ`.
+
+    Raise CommandError if it does not start.
+    """
+    command: list[str | Path] = [*prefix, python.parent / "supervisord", "-c", run.config]
+    result = subprocess.run(command, env=environ, capture_output=True, text=True)
     if result.returncode or not wait_until(lambda: is_running(run), START_TIMEOUT_S, 0.05):
         raise CommandError(
             f"supervisord did not start: {(result.stderr or result.stdout).strip() or 'see ' + str(run.logs)}"

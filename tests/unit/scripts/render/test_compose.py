@@ -57,6 +57,11 @@ def expected(number: int, cpus: str, gpu: str = "", devices: str = "") -> str:
         '     "bind": {\n'
         '      "create_host_path": false\n'
         "     }\n"
+        "    },\n"
+        "    {\n"
+        '     "type": "volume",\n'
+        f'     "source": "cache-this-{"gpu" if gpu else "cpu"}{number}",\n'
+        '     "target": "/cache"\n'
         "    }\n"
         "   ],\n"
         f'   "stop_grace_period": "23s"{devices}\n'
@@ -66,7 +71,8 @@ def expected(number: int, cpus: str, gpu: str = "", devices: str = "") -> str:
 
 def test_workers_on_cpus_render_as_this_text() -> None:
     assert rendered("two-cores", "/srv/models/photos") == (
-        f'# {NOTICE}\n{{\n "services": {{\n{expected(0, "0")},\n{expected(1, "1")}\n }}\n}}\n'
+        f'# {NOTICE}\n{{\n "services": {{\n{expected(0, "0")},\n{expected(1, "1")}\n }},\n'
+        ' "volumes": {\n  "cache-this-cpu0": {},\n  "cache-this-cpu1": {}\n }\n}\n'
     )
 
 

@@ -57,13 +57,30 @@ def test_every_file_nginx_includes_is_linked_or_rendered(tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_as_root_only_the_run_directory_is_given_to_the_account(tmp_path: Path) -> None:
+def test_as_root_the_account_can_write_and_cannot_replace_what_the_command_wrote(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
     run = run_dir(tmp_path / "run")
     run.create(RENDERED, UNPRIVILEGED)
-    everything = [run.path, *run.path.rglob("*")]
-    assert {path.lstat().st_uid for path in everything} == {UNPRIVILEGED.pw_uid}
-    assert {path.lstat().st_gid for path in everything} == {UNPRIVILEGED.pw_gid}
-    assert (ROOT / "nginx/nginx.conf").stat().st_uid == ROOT.stat().st_uid
+    own = {run.path / "logs", run.path / "cache", run.path / "gateway/tmp"}
+    assert {path for path in run.path.rglob("*") if path.lstat().st_uid == UNPRIVILEGED.pw_uid} == own
+    shared = {run.path, run.path / "gateway/rendered"}
+    modes = {path: path.stat() for path in shared}
+    assert {(status.st_uid, status.st_gid, status.st_mode & 0o7777) for status in modes.values()} == {
+        (0, UNPRIVILEGED.pw_gid, 0o1775)
+    }
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be led to another account's file")
+def test_a_link_in_the_place_of_a_draft_is_not_followed(tmp_path: Path) -> None:
+    run = run_dir(tmp_path / "run")
+    run.create(RENDERED, UNPRIVILEGED)
+    secret = tmp_path / "secret"
+    secret.write_text("root's")
+    secret.chmod(0o600)
+    (run.path / "gateway/rendered/.listen.conf.new").symlink_to(secret)
+    run.write({"gateway/rendered/listen.conf": "listen 2;\n"})
+    assert (secret.read_text(), secret.stat().st_mode & 0o777) == ("root's", 0o600)
+    assert (run.path / "gateway/rendered/listen.conf").read_text() == "listen 2;\n"
 
 
 def test_create_removes_the_files_of_an_earlier_run(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """`[output]` and `[[golden]]` of model.toml: read strictly, each fault with its place and what is needed."""
 
+import os
 import tomllib
+from collections.abc import Container
 from pathlib import Path
 
 import pytest
@@ -38,14 +40,17 @@ score = 0.5
 """
 
 
-def read(folder: Path, text: str) -> Output:
-    """The Output that `text` describes; raises ModelError."""
+FILES = {*(f"{language}.txt" for language in WORDS), "a.png"}
+
+
+def read(folder: Path, text: str, files: Container[str] = FILES) -> Output:
+    """The Output that `text` describes for a folder that lists `files`; raises ModelError."""
     for language, words in WORDS.items():
         (folder / f"{language}.txt").write_text("\n".join(words.split()) + "\n")
     top = TomlReader(tomllib.loads(text), "model.toml")
-    output = read_output(top.table("output"), folder)
+    output = read_output(top.table("output"), folder, files)
     for row in top.tables("golden") if top.has("golden") else []:
-        read_golden(row, folder, output)
+        read_golden(row, folder, files, output)
     top.raise_faults()
     return output
 
@@ -139,3 +144,31 @@ def test_a_single_table_where_a_list_is_needed_is_named_with_its_path(tmp_path: 
 def test_missing_labels_are_the_only_fault_reported_for_groups(tmp_path: Path) -> None:
     nameless = BARE[: BARE.index("en =")] + GROUPS
     assert faults(tmp_path, nameless) == ["output/labels: must name a file for at least one language, such as zh or en"]
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("../secret.txt", "'../secret.txt' is not listed under [files]; list it with its sha256"),
+        ("/etc/passwd", "'/etc/passwd' is not listed under [files]; list it with its sha256"),
+        ("/dev/zero", "'/dev/zero' is not listed under [files]; list it with its sha256"),
+    ],
+)
+def test_files_that_are_not_listed_are_never_read(tmp_path: Path, name: str, fault: str) -> None:
+    assert f"output/labels/en: {fault}" in faults(tmp_path, BARE.replace("en.txt", name))
+    assert f"golden/0/image: {fault}" in faults(tmp_path, BARE + GOLDEN.replace("a.png", name))
+
+
+def test_files_outside_the_folder_and_devices_are_never_read(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (tmp_path / "secret.txt").write_text("root\n" * 5)
+    outside = "is outside the model folder; copy it into the folder"
+    with pytest.raises(ModelError, match=f"output/labels/en: '../secret.txt' {outside}"):
+        read(folder, BARE.replace("en.txt", "../secret.txt"), {*FILES, "../secret.txt"})
+    (folder / "link.txt").symlink_to("../secret.txt")
+    with pytest.raises(ModelError, match=f"output/labels/en: 'link.txt' {outside}"):
+        read(folder, BARE.replace("en.txt", "link.txt"), {*FILES, "link.txt"})
+    os.mkfifo(folder / "pipe.txt")
+    with pytest.raises(ModelError, match=r"output/labels/en: pipe\.txt is no file; replace it with a text file"):
+        read(folder, BARE.replace("en.txt", "pipe.txt"), {*FILES, "pipe.txt"})

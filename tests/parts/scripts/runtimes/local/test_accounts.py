@@ -1,19 +1,20 @@
 import os
-import pwd
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from scripts.runtimes.local.accounts import choose_account
+from scripts.base.errors import CommandError
+from scripts.runtimes.local.accounts import ACCOUNT, check_access, prefix, service_account
 from tests.unprivileged_user import UNPRIVILEGED, as_unprivileged
 
-OWN = pwd.getpwuid(os.geteuid())
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root chooses an account")
+LIMITS = "from resource import *; print(getrlimit(RLIMIT_NPROC), getrlimit(RLIMIT_NOFILE))"
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes the account")
 
 
 @pytest.fixture(scope="module")
@@ -63,37 +64,75 @@ def model(open_folder: Path) -> Path:
     return path
 
 
-@as_root
-def test_root_changes_to_nobody_if_that_can_run_python_and_read_every_path(python: Path, model: Path) -> None:
-    assert choose_account(python, [model], model.parent) == UNPRIVILEGED
+def output(start: list[str], *command: Any) -> str:
+    return subprocess.run([*start, *command], check=True, capture_output=True, text=True).stdout
+
+
+def fault(start: list[str], python: Path, readable: list[Path], directory: Path) -> str:
+    with pytest.raises(CommandError) as caught:
+        check_access(start, python, readable, directory)
+    return str(caught.value)
 
 
 @as_root
-def test_root_stays_if_nobody_cannot_read_a_path(python: Path, model: Path, tmp_path: Path) -> None:
-    secret = tmp_path / "model.toml"
+def test_root_gets_an_account_of_the_service_alone() -> None:
+    account = service_account()
+    assert (account.pw_name, service_account()) == (ACCOUNT, account)
+    assert 0 < account.pw_uid != UNPRIVILEGED.pw_uid
+    assert account.pw_shell.endswith("nologin")
+
+
+@as_root
+def test_what_is_started_has_no_rights_and_limits(model: Path) -> None:
+    start = prefix(UNPRIVILEGED, [], [8080], workers=3)
+    status = dict(line.split(":", 1) for line in output(start, "cat", "/proc/self/status").splitlines())
+    assert status["Uid"].split() == [str(UNPRIVILEGED.pw_uid)] * 4
+    assert status["Gid"].split() == [str(UNPRIVILEGED.pw_gid)] * 4
+    assert (status["Groups"].strip(), status["NoNewPrivs"].strip()) == ("", "1")
+    assert {status[name].strip() for name in ("CapEff", "CapPrm", "CapInh", "CapAmb")} == {"0" * 16}
+    assert output(start, sys.executable, "-c", LIMITS) == "(4096, 4096) (16384, 16384)\n"
+
+
+@as_root
+def test_a_port_below_1024_needs_one_capability_and_no_other() -> None:
+    start = prefix(UNPRIVILEGED, [], [8080, 80], workers=1)
+    status = dict(line.split(":", 1) for line in output(start, "cat", "/proc/self/status").splitlines())
+    assert {int(status[name], 16) for name in ("CapEff", "CapAmb")} == {1 << 10}  # CAP_NET_BIND_SERVICE
+
+
+@as_root
+def test_folders_below_a_closed_one_are_visible_and_nothing_else_is(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    for name in ("kit/deep", "run", "secret"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "file").write_text(name)
+    start = prefix(UNPRIVILEGED, [tmp_path / "kit", tmp_path / "kit/deep", tmp_path / "run"], [8080], workers=1)
+    assert sorted(output(start, "find", tmp_path, "-type", "f").split()) == [
+        str(tmp_path / "kit/deep/file"), str(tmp_path / "run/file")
+    ]  # fmt: skip
+    (tmp_path / "run/later").write_text("here")
+    assert output(start, "cat", tmp_path / "run/later") == "here"
+    assert (tmp_path / "secret/file").read_text() == "secret"
+    assert subprocess.run(["mountpoint", "-q", tmp_path], check=False).returncode
+
+
+@as_root
+def test_access_is_tried_and_what_lacks_is_named(python: Path, model: Path, tmp_path: Path) -> None:
+    start = prefix(UNPRIVILEGED, [python.parent.parent, model.parent], [8080], workers=1)
+    check_access(start, python, [model], model.parent)
+    secret = model.with_name("secret.toml")
     secret.write_text("")
     secret.chmod(0o600)
-    assert choose_account(python, [model, secret], model.parent) == OWN
-    assert choose_account(python, [model, model.parent / "missing.toml"], model.parent) == OWN
-
-
-@as_root
-def test_root_stays_if_nobody_cannot_enter_the_parent_of_the_run_directory(
-    python: Path, model: Path, tmp_path: Path
-) -> None:
+    assert f"found PermissionError: [Errno 13] Permission denied: '{secret}', needed" in fault(
+        start, python, [model, secret], model.parent
+    )
+    assert "No such file or directory" in fault(start, python, [model.with_name("missing.toml")], model.parent)
     tmp_path.chmod(0o700)
-    assert choose_account(python, [model], tmp_path) == OWN
+    assert f"Permission denied: '{tmp_path}'" in fault(start, python, [model], tmp_path)
+    assert "chmod -R o+rX" in fault(start, tmp_path / "bin/python", [model], model.parent)
 
 
 @as_root
-def test_root_stays_if_nobody_cannot_run_python(model: Path, tmp_path: Path) -> None:
-    assert choose_account(tmp_path / "bin/python", [model], model.parent) == OWN
-    locked = tmp_path / "python"
-    shutil.copy(sys.executable, locked)
-    locked.chmod(0o700)
-    assert choose_account(locked, [model], model.parent) == OWN
-
-
-@as_root
-def test_root_stays_if_the_packages_cannot_be_imported(bare_python: Path, model: Path) -> None:
-    assert choose_account(bare_python, [model], model.parent) == OWN
+def test_an_environment_without_its_packages_is_named(bare_python: Path, model: Path) -> None:
+    start = prefix(UNPRIVILEGED, [bare_python.parent.parent], [8080], workers=1)
+    assert "No module named 'gunicorn'" in fault(start, bare_python, [model], model.parent)

@@ -45,11 +45,11 @@ def create(run: RunDir, programs: str = PROGRAMS) -> dict[str, str]:
     nginx.parent.mkdir()
     nginx.write_text("#!/bin/sh\nexec sleep 1000\n")
     nginx.chmod(0o755)
-    return {"PATH": f"{nginx.parent}:/usr/bin:/bin", "GATE": SLEEP, "GATE_HOME": "/", "NGINX_GLOBALS": "user root;"}
+    return {"PATH": f"{nginx.parent}:/usr/bin:/bin", "GATE": SLEEP, "GATE_HOME": "/"}
 
 
 def start(run: RunDir, programs: str = PROGRAMS) -> None:
-    supervisor.start(run, SERVE.python, OWN, create(run, programs))
+    supervisor.start(run, SERVE.python, [], create(run, programs))
 
 
 def running_pids(run: RunDir) -> dict[str, int]:
@@ -131,10 +131,10 @@ def test_nginx_and_gate_get_paths_in_the_run_directory_and_not_the_callers_envir
     (run.path / "bin/nginx").symlink_to("record")
     environ["GATE"] = f"'{run.path}/bin/gate'"
     (run.path / "bin/gate").symlink_to("record")
-    supervisor.start(run, SERVE.python, OWN, environ)
+    supervisor.start(run, SERVE.python, [], environ)
     until("both run", lambda: running_pids(run).keys() == UP)
     gateway = f"{run.path}/gateway"
-    nginx = ["-e", "stderr", "-p", gateway, "-c", "nginx.conf", "-g", "user root;"]
+    nginx = ["-e", "stderr", "-p", gateway, "-c", "nginx.conf"]
     assert arguments_of(run, "nginx") == nginx
     *gate, command = arguments_of(run, "gate")
     assert gate == [
@@ -142,7 +142,6 @@ def test_nginx_and_gate_get_paths_in_the_run_directory_and_not_the_callers_envir
     ]  # fmt: skip
     assert shlex.split(command) == ["nginx", *nginx]
     seen = (run.path / "bin/gate.env").read_text()
-    assert "NGINX_GLOBALS=user root;" in seen
     assert "OF_THE_CALLERS_SHELL" not in seen
 
 
@@ -174,9 +173,9 @@ def test_an_invalid_configuration_is_reported_with_the_reason_of_supervisord(
 
 def test_a_second_supervisord_in_the_same_run_directory_is_refused(run: RunDir) -> None:
     environ = create(run)
-    supervisor.start(run, SERVE.python, OWN, environ)
+    supervisor.start(run, SERVE.python, [], environ)
     with pytest.raises(CommandError, match=r"^supervisord did not start: Error: Another program is already listening"):
-        supervisor.start(run, SERVE.python, OWN, environ)
+        supervisor.start(run, SERVE.python, [], environ)
     assert supervisor.is_running(run)
 
 

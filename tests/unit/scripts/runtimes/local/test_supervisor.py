@@ -50,4 +50,4 @@ def test_the_configuration_names_no_path_outside_the_run_directory() -> None:
     assert "%(here)s/supervisord.sock" in paths
     outside = {path for path in paths if not path.startswith("%(here)s/")}
     assert outside == {"rendered/programs.conf"}  # relative to the configuration file, so inside the run directory, too
-    assert set(re.findall(r"%\((\w+)\)s", text)) == {"here", "ENV_GATE", "ENV_GATE_HOME", "ENV_NGINX_GLOBALS"}
+    assert set(re.findall(r"%\((\w+)\)s", text)) == {"here", "ENV_GATE", "ENV_GATE_HOME"}

@@ -1,0 +1,72 @@
+"""`confine.py UID GID PATH... -- COMMAND`: run a command that sees PATHs below folders closed to its account.
+
+A checkout below /root, whose mode is 0700, is closed to every other account. In a mount namespace of the command's own,
+each closed folder is covered by an empty one that is open, in which only the PATHs appear again. The account is
+entered by the command (setpriv), not here. Needs root.
+"""
+
+import ctypes
+import os
+import stat
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+CLONE_NEWNS = 0x20000  # of sched.h; the others are of sys/mount.h
+MS_BIND, MS_REC, MS_SLAVE = 1 << 12, 1 << 14, 1 << 19
+OPEN_FOLDER = 0o755
+
+
+def closed_folder(path: Path, uid: int, gid: int) -> Path | None:
+    """Return the outermost folder above `path` that the account may not enter by its mode; None if there is none."""
+    for folder in reversed(path.parents):
+        status = folder.stat()
+        bit = stat.S_IXUSR if status.st_uid == uid else stat.S_IXGRP if status.st_gid == gid else stat.S_IXOTH
+        if not status.st_mode & bit:
+            return folder
+    return None
+
+
+def show(paths: Iterable[Path], closed: Iterable[Path]) -> None:
+    """Cover the folders `closed` in a mount namespace of this process, and show `paths` in them; raise OSError."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    _check(libc.unshare(CLONE_NEWNS), "/")
+    # Volumes that are mounted later appear here, too; what is mounted here appears nowhere else.
+    _mount(libc, "none", Path("/"), "", MS_REC | MS_SLAVE)
+    handles = {path: os.open(path, os.O_PATH) for path in paths}
+    for folder in closed:
+        _mount(libc, "tmpfs", folder, "tmpfs", 0, f"mode={OPEN_FOLDER:o}")
+    shown: list[Path] = []
+    for path, handle in sorted(handles.items()):
+        if not any(path.is_relative_to(other) for other in shown):
+            path.mkdir(OPEN_FOLDER, parents=True, exist_ok=True)
+            _mount(libc, f"/proc/self/fd/{handle}", path, "", MS_BIND | MS_REC)
+            shown.append(path)
+        os.close(handle)
+
+
+def _mount(libc: ctypes.CDLL, source: str, target: Path, kind: str, flags: int, data: str = "") -> None:
+    texts = [os.fsencode(text) for text in (source, target, kind)]
+    _check(libc.mount(*texts, ctypes.c_ulong(flags), os.fsencode(data)), target)
+
+
+def _check(result: int, path: str | Path) -> None:
+    if result:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(path))
+
+
+def main(arguments: list[str]) -> None:
+    end = arguments.index("--")
+    uid, gid = map(int, arguments[:2])
+    closed = {Path(path): closed_folder(Path(path), uid, gid) for path in arguments[2:end]}
+    if hidden := {path: folder for path, folder in closed.items() if folder}:
+        os.umask(0o022)
+        try:
+            show(hidden, sorted({*hidden.values()}))
+        except OSError as error:
+            sys.exit(f"{error.filename}, which only root may enter, cannot be shown to the account: {error.strerror}")
+    os.execvp(arguments[end + 1], arguments[end + 1 :])  # noqa: S606
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
