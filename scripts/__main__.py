@@ -3,10 +3,12 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from scripts import commands
 from scripts.base.console import warn
 from scripts.base.errors import CommandError
+from scripts.base.lock import exclusive
 from scripts.base.options import add_flags, read_flags
 from scripts.commands import ServiceOptions
 
@@ -35,7 +37,9 @@ def main(arguments: Sequence[str]) -> int:
     parsed = parser(first if first in commands.names() else "").parse_args(arguments)
     command = commands.load(parsed.command)
     try:
-        command.run(read_flags(ServiceOptions, parsed), read_flags(command.options, parsed))
+        service = read_flags(ServiceOptions, parsed)
+        with exclusive(service.lock, parsed.command) if command.exclusive else nullcontext():
+            command.run(service, read_flags(command.options, parsed))
     except CommandError as error:
         for line in error.lines:
             warn(line)

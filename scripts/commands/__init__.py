@@ -28,6 +28,12 @@ class ServiceOptions:
     run_dir: Annotated[Path, Flag("the directory where the service writes")] = ROOT / "run"
     runtime: Annotated[str, Flag("local, compose or swarm (default: the best one for this machine)")] = ""
 
+    @property
+    def lock(self) -> Path:
+        """Return the path of the lock file of the commands that change this service."""
+        run_dir = self.run_dir.resolve()
+        return run_dir.with_name(f"{run_dir.name}.lock")
+
     def load_cluster(self) -> Cluster:
         """Return the cluster that the file describes; raise CommandError with a line for every fault."""
         return load_cluster(self.cluster)
@@ -40,11 +46,15 @@ class NoOptions:
 
 @dataclass(frozen=True)
 class Command(Generic[OptionsT]):
-    """One command: its help text, its own options, and its function, which raises CommandError."""
+    """One command: its help text, its own options, and its function, which raises CommandError.
+
+    Of those that change a service (`exclusive`), one at a time may run.
+    """
 
     help: str
     options: type[OptionsT]
     run: Callable[[ServiceOptions, OptionsT], None]
+    exclusive: bool = False
 
 
 def names() -> list[str]:

@@ -11,4 +11,4 @@ def run(service: ServiceOptions, options: NoOptions) -> None:
     choose(service.runtime, directory, count_servers(service.cluster)).down(directory)
 
 
-COMMAND = Command("stop everything and remove the run directory", NoOptions, run)
+COMMAND = Command("stop everything and remove the run directory", NoOptions, run, exclusive=True)

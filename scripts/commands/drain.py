@@ -22,4 +22,4 @@ def run(service: ServiceOptions, options: Options) -> None:
     choose(service.runtime, directory, len(cluster.servers)).drain(cluster, directory, options.server)
 
 
-COMMAND = Command("under Swarm, stop everything on one server so that it can be removed", Options, run)
+COMMAND = Command("under Swarm, stop everything on one server so that it can be removed", Options, run, exclusive=True)

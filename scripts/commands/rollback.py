@@ -11,4 +11,4 @@ def run(service: ServiceOptions, options: NoOptions) -> None:
     choose(service.runtime, directory, len(cluster.servers)).rollback(cluster, directory)
 
 
-COMMAND = Command("under Swarm, undo the last change, one worker at a time", NoOptions, run)
+COMMAND = Command("under Swarm, undo the last change, one worker at a time", NoOptions, run, exclusive=True)

@@ -11,4 +11,4 @@ def run(service: ServiceOptions, options: NoOptions) -> None:
     choose(service.runtime, directory, len(cluster.servers)).rollout(cluster, directory)
 
 
-COMMAND = Command("replace the workers one at a time, without losing a request", NoOptions, run)
+COMMAND = Command("replace the workers one at a time, without losing a request", NoOptions, run, exclusive=True)

@@ -15,4 +15,4 @@ def run(service: ServiceOptions, options: NoOptions) -> None:
     print_prediction(deployment.endpoint, deployment.models[cluster.models[0].name].golden)
 
 
-COMMAND = Command("start the service, and show its first answer", NoOptions, run)
+COMMAND = Command("start the service, and show its first answer", NoOptions, run, exclusive=True)

@@ -96,4 +96,6 @@ def _config_path(folder: Path) -> str:
     return str(folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder)
 
 
-COMMAND = Command("replace a served model by another model folder, without losing a request", UseOptions, run)
+COMMAND = Command(
+    "replace a served model by another model folder, without losing a request", UseOptions, run, exclusive=True
+)
