@@ -63,6 +63,20 @@ def prefix(account: pwd.struct_passwd, visible: Iterable[Path], ports: Collectio
     return [*confine, *map(str, sorted(set(visible))), "--", *limits, *setpriv]
 
 
+def show(account: pwd.struct_passwd, visible: Iterable[Path], pid: int) -> None:
+    """Let the process `pid`, which `prefix` started as root, and those that it starts see more folders.
+
+    Raise CommandError if that fails.
+    """
+    command = [sys.executable, "-I", str(CONFINE), str(account.pw_uid), str(account.pw_gid)]
+    command += [*map(str, sorted(set(visible))), "--in", str(pid)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode:
+        raise CommandError(
+            f"{result.stderr.strip()}: put it where every account may enter, or run `make down` and `make up`"
+        )
+
+
 def check_access(start: Sequence[str], python: Path, readable: Iterable[Path], directory: Path) -> None:
     """Raise CommandError if a process started by `start` cannot run `python`, read `readable` or enter `directory`.
 

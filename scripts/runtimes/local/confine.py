@@ -1,5 +1,7 @@
 """`confine.py UID GID PATH... -- COMMAND`: run a command that sees PATHs below folders closed to its account.
 
+`confine.py UID GID PATH... --in PID`: let a command that runs so see more PATHs.
+
 A checkout below /root, whose mode is 0700, is closed to every other account. In a mount namespace of the command's own,
 each closed folder is covered by an empty one that is open, in which only the PATHs appear again. The account is
 entered by the command (setpriv), not here. Needs root.
@@ -14,6 +16,9 @@ from pathlib import Path
 
 CLONE_NEWNS = 0x20000  # of sched.h; the others are of sys/mount.h
 MS_BIND, MS_REC, MS_SLAVE = 1 << 12, 1 << 14, 1 << 19
+# Of linux/mount.h and fcntl.h; the system calls have these numbers on every architecture.
+SYS_OPEN_TREE, SYS_MOVE_MOUNT = 428, 429
+OPEN_TREE_CLONE, AT_RECURSIVE, MOVE_MOUNT_F_EMPTY_PATH, AT_FDCWD = 1, 0x8000, 4, -100
 OPEN_FOLDER = 0o755
 
 
@@ -45,6 +50,25 @@ def show(paths: Iterable[Path], closed: Iterable[Path]) -> None:
         os.close(handle)
 
 
+def show_later(paths: Iterable[Path], pid: int) -> None:
+    """Show `paths` in the mount namespace of the process `pid`, which this process enters; raise OSError."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    trees = {path: _open_tree(libc, path) for path in paths}
+    with open(f"/proc/{pid}/ns/mnt") as namespace:
+        _check(libc.setns(namespace.fileno(), CLONE_NEWNS), namespace.name)
+    for path, tree in trees.items():
+        if not path.exists():
+            path.mkdir(OPEN_FOLDER, parents=True)
+            target = os.fsencode(path)
+            _check(libc.syscall(SYS_MOVE_MOUNT, tree, b"", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH), path)
+
+
+def _open_tree(libc: ctypes.CDLL, path: Path) -> int:
+    tree: int = libc.syscall(SYS_OPEN_TREE, AT_FDCWD, os.fsencode(path), OPEN_TREE_CLONE | AT_RECURSIVE)
+    _check(min(tree, 0), path)
+    return tree
+
+
 def _mount(libc: ctypes.CDLL, source: str, target: Path, kind: str, flags: int, data: str = "") -> None:
     texts = [os.fsencode(text) for text in (source, target, kind)]
     _check(libc.mount(*texts, ctypes.c_ulong(flags), os.fsencode(data)), target)
@@ -56,16 +80,20 @@ def _check(result: int, path: str | Path) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    end = arguments.index("--")
+    end = next(number for number, argument in enumerate(arguments) if argument.startswith("--"))
     uid, gid = map(int, arguments[:2])
     closed = {Path(path): closed_folder(Path(path), uid, gid) for path in arguments[2:end]}
-    if hidden := {path: folder for path, folder in closed.items() if folder}:
-        os.umask(0o022)
-        try:
+    hidden, command = {path: folder for path, folder in closed.items() if folder}, arguments[end + 1 :]
+    os.umask(0o022)
+    try:
+        if arguments[end] == "--in":
+            show_later(hidden, int(command[0]))
+        elif hidden:
             show(hidden, sorted({*hidden.values()}))
-        except OSError as error:
-            sys.exit(f"{error.filename}, which only root may enter, cannot be shown to the account: {error.strerror}")
-    os.execvp(arguments[end + 1], arguments[end + 1 :])  # noqa: S606
+    except OSError as error:
+        sys.exit(f"{error.filename}, which only root may enter, cannot be shown to the account: {error.strerror}")
+    if arguments[end] == "--":
+        os.execvp(command[0], command)  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from scripts.host.packages import NGINX, require
 from scripts.render import common as render
 from scripts.runtimes.deployment import Deployment, plan_here, reuse_ports, with_default_ports
 from scripts.runtimes.local import orphans, processes, setup, supervisor
-from scripts.runtimes.local.accounts import check_access, prefix, service_account
+from scripts.runtimes.local.accounts import check_access, prefix, service_account, show
 from scripts.runtimes.preflight import has_ipv6, memory_faults, memory_limit, port_faults
 from scripts.runtimes.rolling import replace_each
 from scripts.runtimes.run_directory import RunDir
@@ -128,9 +128,12 @@ class LocalRuntime(SideBySide):
         return setup.checks(run, deployment, _environments(deployment) if deployment else {SERVE})
 
     def build_artifacts(self, deployment: Deployment) -> None:
-        """Create the missing Python environments of the processes."""
+        """Create the missing Python environments of the processes, and show a running service its model folders."""
         for environment in _environments(deployment):
             ensure(environment, nvidia=bool(deployment.hardware.gpus))
+        pid = supervisor.pid_of(deployment.run)
+        if pid and os.geteuid() == 0:
+            show(service_account(), _visible(deployment), pid)
 
     def render(self, deployment: Deployment) -> dict[str, str]:
         cluster, plan, ports = deployment.cluster, deployment.plan, deployment.ports

@@ -44,11 +44,17 @@ def start(run: RunDir, python: Path, prefix: Sequence[str], environ: Mapping[str
 
 def is_running(run: RunDir) -> bool:
     """Return whether this run directory's supervisord is running."""
+    return bool(pid_of(run))
+
+
+def pid_of(run: RunDir) -> int:
+    """Return the process id of this run directory's supervisord, 0 if it does not run."""
     try:
         pid = int(run.pid_file.read_text())
-        return str(run.config).encode() in Path(f"/proc/{pid}/cmdline").read_bytes() and run.socket.exists()
+        is_own = str(run.config).encode() in Path(f"/proc/{pid}/cmdline").read_bytes() and run.socket.exists()
     except (OSError, ValueError):
-        return False
+        return 0
+    return pid if is_own else 0
 
 
 def processes(run: RunDir) -> dict[str, Process]:

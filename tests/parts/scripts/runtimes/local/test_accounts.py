@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from scripts.base.errors import CommandError
-from scripts.runtimes.local.accounts import ACCOUNT, check_access, prefix, service_account
+from scripts.runtimes.local.accounts import ACCOUNT, check_access, prefix, service_account, show
 from tests.unprivileged_user import UNPRIVILEGED, as_unprivileged
 
 LIMITS = "from resource import *; print(getrlimit(RLIMIT_NPROC), getrlimit(RLIMIT_NOFILE))"
@@ -136,3 +136,22 @@ def test_access_is_tried_and_what_lacks_is_named(python: Path, model: Path, tmp_
 def test_an_environment_without_its_packages_is_named(bare_python: Path, model: Path) -> None:
     start = prefix(UNPRIVILEGED, [bare_python.parent.parent], [8080], workers=1)
     assert "No module named 'gunicorn'" in fault(start, bare_python, [model], model.parent)
+
+
+@as_root
+def test_a_folder_is_shown_to_what_runs_already(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    for name in ("run", "models/new"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "file").write_text(name)
+    start = prefix(UNPRIVILEGED, [tmp_path / "run"], [8080], workers=1)
+    shell = subprocess.Popen([*start, "sh"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert shell.stdin
+    assert shell.stdout
+    shell.stdin.write("echo started\n")
+    shell.stdin.flush()
+    assert shell.stdout.readline() == "started\n"
+    for _ in range(2):  # what is seen already stays as it is
+        show(UNPRIVILEGED, [tmp_path / "run", tmp_path / "models/new"], shell.pid)
+    assert shell.communicate(f"cat {tmp_path}/run/file {tmp_path}/models/new/file\n", timeout=60)[0] == "runmodels/new"
+    assert shell.returncode == 0
