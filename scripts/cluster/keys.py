@@ -81,8 +81,13 @@ def parse_keys(text: str, source: str) -> list[Key]:
     return keys
 
 
+def gate_keys(cluster: Cluster) -> str:
+    """Return the gate's keys.json, which lists none while keys are off."""
+    return render_keys(read_keys(cluster) if cluster.keys else ())
+
+
 def render_keys(keys: Sequence[Key]) -> str:
-    """Return the gate's keys.json."""
+    """Return `keys` as the gate reads them."""
     rows = [{name: value for name, value in asdict(key).items() if name != "created"} for key in keys]
     return json.dumps({"keys": rows}, indent=1) + "\n"
 

@@ -10,6 +10,7 @@ from scripts.base.console import say, step, warn
 from scripts.base.errors import CommandError
 from scripts.base.programs import search_path
 from scripts.cluster.config import ROOT, Cluster
+from scripts.cluster.keys import gate_keys
 from scripts.host import docker, offline
 from scripts.host.environments import SERVE, Environment, ensure, serving
 from scripts.host.packages import NGINX, require
@@ -35,6 +36,7 @@ class LocalRuntime(SideBySide):
 
     name = "local"
     members = "gateway/rendered/members.json"
+    keys = "gateway/rendered/keys.json"
 
     def suits(self, servers: int) -> bool:
         return True
@@ -50,6 +52,8 @@ class LocalRuntime(SideBySide):
         if faults := memory_faults(planned.plan, planned.hardware, planned.models, cluster.settings):
             raise CommandError(*faults)
         running = supervisor.is_running(run)
+        if running:
+            run.write({self.keys: gate_keys(cluster)})  # a change of keys alone restarts nothing
         if running and run.has_files(self.render(unchanged := _with_running_ports(planned))):
             step("already running")
             self.wait(unchanged)
@@ -137,6 +141,7 @@ class LocalRuntime(SideBySide):
         return {
             "runtime": f"{self.name}\n",
             "rendered/programs.conf": render.programs(cluster, plan, ports, commands, memory, ROOT),
+            self.keys: gate_keys(cluster),
             self.members: render.members(cluster, plan, render.addresses(cluster, plan, ports)),
             "gateway/rendered/listen.conf": render.listen_directive(cluster.port, has_ipv6()),
         }

@@ -7,6 +7,7 @@ from scripts.base.console import aligned, say
 from scripts.base.errors import CommandError
 from scripts.base.http import get
 from scripts.cluster.config import Cluster
+from scripts.cluster.keys import own_key
 from scripts.runtimes.status import COLUMNS, cell
 from scripts.runtimes.swarm.deployment import gateways
 from scripts.runtimes.swarm.nodes import SERVER, STACK, Node, Service, Task, read_nodes, read_services, read_tasks
@@ -22,8 +23,9 @@ def print_status(cluster: Cluster) -> None:
     if not services:
         raise CommandError("nothing is running in this swarm: run `make up`")
     tasks = [task for task in read_tasks(services) if task.desired_state == "running" or task.running]
+    key = own_key(cluster)
     reports: dict[str, list[dict[str, Any]] | None] = {
-        server: get(f"{url}/status")[1].get("workers") for server, url in gateways(cluster).items()
+        server: get(f"{url}/status", key=key)[1].get("workers") for server, url in gateways(cluster).items()
     }
     workers = next((report for report in reports.values() if report), [])
     slots = slot_rows(nodes, services, tasks, workers)

@@ -117,7 +117,7 @@ def test_access_is_read() -> None:
     [
         ('keys = "true"', 'keys: found "true", needed true or false'), ("keys = 1", "keys: found 1"),
         ('admin_from = "::1"', "admin_from: found"), ('admin_from = ["10.0.0.1/8"]', "admin_from: found"),
-        ('admin_from = ["localhost"]', "admin_from: found"), ("admin_from = [1]", "admin_from: found [1], needed a list"),
+        ('admin_from = ["localhost"]', "admin_from: found"), ("admin_from = [1]", "admin_from: found [1]"),
         ("key = true", 'key: unknown key, did you mean "keys"?'),
     ],
 )  # fmt: skip
