@@ -33,7 +33,7 @@ LESSON = --images "$(call option,IMAGES)" --add "$(call option,ADD)" --base "$(c
 CLASSIFY = --images "$(call option,IMAGES)" --out "$(call option,OUT)" --top-k "$(or $(call option,TOP_K),1)" \
   --threshold "$(call option,THRESHOLD)" --labels "$(call option,LABELS)" --model "$(call option,MODEL)" \
   --candidates "$(call option,CANDIDATES)" --url "$(call option,URL)" \
-  --wait "$(or $(call option,WAIT),120)" $(if $(call option,RETRY),--retry) $(if $(call option,WATCH),--watch)
+  --key-variable "$(if $(call option,KEY),KEY,WANWU_KEY)" --wait "$(or $(call option,WAIT),120)" $(if $(call option,RETRY),--retry) $(if $(call option,WATCH),--watch)
 
 .DEFAULT_GOAL := help
 .PHONY: help up down key key-revoke status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate teach use classify client-wheel wheelhouse base-image bundle bundle-verify k8s test test-unit test-gpu fuzz format lock version release photos screenshots bench bench-peers
