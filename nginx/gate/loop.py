@@ -46,6 +46,7 @@ class Gate:
         self.declared: DeclaredPools = {}
         self.options = Options()
         self.keys: tuple[Key, ...] = ()
+        self.known_keys: list[str] | None = None  # the ids of those by which Nginx judges requests
         self.models = read_models(out)
         self.pools: Pools = {}
         self.discovered: dict[DiscoveredPool, tuple[Member, ...]] = {}
@@ -210,8 +211,10 @@ class Gate:
         rates = {model: rate.describe(time.monotonic()) for model, rate in self.rates.items()}
         status = render_status(self.pools, self.peers, loaded, now(), rates)
         self.required_models |= {model["name"] for model in status["models"] if model["ready"]}
-        if (keys := loaded_keys(self.nginx.file.read_text())) is not None:
-            status["keys"] = keys
+        if self.nginx.settled:
+            self.known_keys = loaded_keys(self.nginx.file.read_text())
+        if self.known_keys is not None:
+            status["keys"] = self.known_keys
         self.models = render_models(status, self.pools, self.peers)
         write_models(self.out, self.models, views(self.keys))
         write_status(self.out, status, self.required_models)
