@@ -42,7 +42,7 @@ class Gate:
             lambda pool, addresses: self.events.put(partial(self._record_discovery, pool, pool.members(addresses))),
         )
         self.texts: tuple[str, str] | None = None
-        self.members_fault = ""
+        self.members_text = self.members_fault = ""  # what of members.json is in use, and what is wrong with it
         self.declared: DeclaredPools = {}
         self.options = Options()
         self.keys: tuple[Key, ...] = ()
@@ -101,8 +101,9 @@ class Gate:
         if options.keys:
             log("keys", names=sorted(key.name for key in keys))
         write_models(self.out, self.models, views(keys))  # before Nginx leads a new key to its own list
-        if declared == self.declared:
+        if texts[0] == self.members_text:
             return
+        self.members_text = texts[0]
         self.required_models = self.required_models & declared.keys() if self.declared else set(declared)
         self._update_pools(declared)
 

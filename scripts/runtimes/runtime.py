@@ -106,7 +106,7 @@ class SideBySide(Runtime):
         run.write({self.keys: gate_keys(cluster)})
         url, known = f"http://127.0.0.1:{cluster.port}/status", sorted(key.id for key in read_keys(cluster))
         if not wait_until(lambda: get(url, key=own_key(cluster))[1].get("keys") == known, KEYS_TIMEOUT_S):
-            warn("the gateway has not said yet that it knows the change: see `make status` and `make logs`")
+            warn("the gateway does not say that it knows the change: run `make up` if [access] is new; see `make logs`")
 
     def faults(self, run: RunDir) -> list[str]:
         """Return a line for each fault of the service in `run` that the gateway cannot know."""

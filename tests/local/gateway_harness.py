@@ -156,7 +156,8 @@ class Gateway:
             self.stack.callback(worker.close)
         self.pools = {model: list(names) for model, names in pools.items()}
         self.write_members()
-        self.write_keys(keys)
+        if keys:
+            self.write_keys(keys)
         self.gate: subprocess.Popen[bytes] | None = None
         self.nginx: subprocess.Popen[bytes] | None = None
 

@@ -375,7 +375,6 @@ def test_admins_may_ask_from_an_address_instead(tmp_path: Path, networks: list[s
 
 def test_without_a_list_of_keys_nobody_gets_in(tmp_path: Path) -> None:
     with Gateway(tmp_path, {"a": ["a-0"]}, options={"keys": True}) as own:
-        (own.home / "rendered/keys.json").unlink()
         own.init()
         own.start_nginx()
         assert own.ask("GET", "/models", headers=bearer(KEYS.client)).status == 401

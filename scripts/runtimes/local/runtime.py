@@ -49,6 +49,8 @@ class LocalRuntime(SideBySide):
         planned = plan_here(cluster, run)
         deployment = with_default_ports(planned)
         require(NGINX)
+        if cluster.keys and (fault := setup.key_module_fault()):
+            raise CommandError(fault)
         if faults := memory_faults(planned.plan, planned.hardware, planned.models, cluster.settings):
             raise CommandError(*faults)
         running = supervisor.is_running(run)
