@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from scripts.base.errors import CommandError
-from scripts.cluster.config import Cluster, parse_cluster
+from scripts.cluster.config import ROOT, Cluster, parse_cluster
 from scripts.cluster.keys import (
+    KEYS_FILE,
     OWN_FILE,
     OWN_NAME,
     OWN_VARIABLE,
@@ -136,6 +137,12 @@ def test_the_commands_have_a_key_of_their_own(cluster: Cluster, monkeypatch: pyt
     assert own_key(cluster) != text
     monkeypatch.setenv(OWN_VARIABLE, "mine")
     assert own_key(cluster) == "mine"
+
+
+def test_no_commit_and_no_bundle_takes_the_keys_along() -> None:
+    assert {KEYS_FILE, OWN_FILE} <= set(
+        (ROOT / ".gitignore").read_text().splitlines()
+    )  # a kit is what git does not ignore
 
 
 def test_without_keys_none_is_made(tmp_path: Path) -> None:
