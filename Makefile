@@ -33,10 +33,10 @@ LESSON = --images "$(call option,IMAGES)" --add "$(call option,ADD)" --base "$(c
 CLASSIFY = --images "$(call option,IMAGES)" --out "$(call option,OUT)" --top-k "$(or $(call option,TOP_K),1)" \
   --threshold "$(call option,THRESHOLD)" --labels "$(call option,LABELS)" --model "$(call option,MODEL)" \
   --candidates "$(call option,CANDIDATES)" --url "$(call option,URL)" \
-  --wait "$(or $(call option,WAIT),120)" $(if $(call option,RETRY),--retry) $(if $(call option,WATCH),--watch)
+  --key-variable "$(if $(call option,KEY),KEY,WANWU_KEY)" --wait "$(or $(call option,WAIT),120)" $(if $(call option,RETRY),--retry) $(if $(call option,WATCH),--watch)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate teach use classify client-wheel wheelhouse base-image bundle bundle-verify k8s test test-unit test-gpu fuzz format lock version release photos screenshots bench bench-peers
+.PHONY: help up down key key-revoke status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate teach use classify client-wheel wheelhouse base-image bundle bundle-verify k8s test test-unit test-gpu fuzz format lock version release photos screenshots bench bench-peers
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
@@ -58,6 +58,13 @@ rollback: ## Under Swarm: undo the last change, one worker at a time
 
 drain: ## Under Swarm: stop everything on one server so that it can be removed: SERVER=...
 	@$(WANWU) drain $(SERVICE) --server "$(call option,SERVER)"
+
+##@ Access
+key: ## Make a key, shown once: NAME=line-3, MODELS=a,b (all), ROLE=admin (client); without NAME, list the keys
+	@$(WANWU) key $(SERVICE) --name "$(call option,NAME)" --include "$(call option,MODELS)" --role "$(or $(call option,ROLE),client)"
+
+key-revoke: ## Revoke the keys of a name, without losing a request: NAME=..., ID=... for one of them
+	@$(WANWU) key-revoke $(SERVICE) --name "$(call option,NAME)" --id "$(call option,ID)"
 
 ##@ Inspection
 status: ## Show every slot, its worker and its state

@@ -3,7 +3,8 @@
     python3 -m gate init --members FILE --out DIR                  list every worker once, before Nginx starts
     python3 -m gate run  --members FILE --out DIR --nginx COMMAND  probe until stopped, reload Nginx on change
 
-The gate reads members.json (the workers that should exist, and options of the gateway) and writes six files into DIR:
+The gate reads members.json (the workers that should exist, and options of the gateway) and, beside it, keys.json (who
+may ask, if the options say that keys are asked for); without that file there is no key. It writes six files into DIR:
 upstreams.conf (the listed workers and the options), status.json, models.json, names.json and index.json (the bodies of
 GET /status, GET /models, GET /v1/models and POST /v2/repository/index), and ready.json, which exists only while every
 model has a worker in rotation. A model added to members.json later counts towards ready.json once it has had a worker
@@ -28,10 +29,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from .access import KEYS_FILE, parse_keys, views
 from .loop import Gate
 from .members import DiscoveredPool, Member, MembersError, parse_members
 from .options import parse_options
-from .out import Nginx, log, now, write_atomically, write_status
+from .out import Nginx, log, now, write_atomically, write_models, write_status
 from .outliers import EJECTION_S, LONGEST_EJECTION_S
 from .resolve import format_address, look_up, split_address
 from .rules import Peer, select_servers
@@ -45,16 +47,18 @@ INIT_THREADS = 64
 
 def init(members_file: Path, out: Path) -> None:
     """List every member whose name resolves. A member still starting answers 503, and Nginx tries another."""
-    text = members_file.read_text()
+    text, keys_file = members_file.read_text(), members_file.with_name(KEYS_FILE)
+    keys = parse_keys(keys_file.read_text() if keys_file.exists() else "")
     pools = {model: current_members(pool) for model, pool in parse_members(text).items()}
     all_members = [member for members in pools.values() for member in members]
     # In parallel, since a failed name lookup may take seconds, and Nginx waits for this.
     with ThreadPoolExecutor(INIT_THREADS) as threads:
         peers = dict(zip(all_members, threads.map(initial_peer, all_members), strict=True))
     listed = {model: select_servers(members, peers, ()) for model, members in pools.items()}
-    write_atomically(out / "upstreams.conf", render_upstreams(listed, options=parse_options(text)))
+    write_atomically(out / "upstreams.conf", render_upstreams(listed, options=parse_options(text), keys=keys))
     status = render_status(pools, peers, {}, now())
-    write_status(out, status, render_models(status, pools, peers), pools)
+    write_models(out, render_models(status, pools, peers), views(keys))
+    write_status(out, status, pools)
 
 
 def current_members(pool: tuple[Member, ...] | DiscoveredPool) -> tuple[Member, ...]:

@@ -7,10 +7,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from .access import KEYS_FILE, Key, loaded_keys, parse_keys, views
 from .answers import Answers, Listed
 from .members import DeclaredPools, DiscoveredPool, Member, Pools, parse_members
 from .options import Options, parse_options
-from .out import Nginx, log, now, write_status
+from .out import Nginx, log, now, read_models, write_models, write_status
 from .outliers import eject, most_ejected, release
 from .probe import try_golden_image
 from .rates import Rate
@@ -20,6 +21,7 @@ from .status import render_models, render_status
 from .upstreams import listed_pools, listed_servers, render_upstreams
 
 BATCH_S = 0.02  # events that come within this time are applied together
+READ_GAP_S = 0.25  # at most, between two looks at members.json and keys.json: a revoked key must not live on
 STATUS_GAP_S = 0.1  # between two writes of the status, however many workers change
 
 
@@ -39,9 +41,13 @@ class Gate:
             lambda member, probe: self.events.put(partial(self._record_probe, member, probe)),
             lambda pool, addresses: self.events.put(partial(self._record_discovery, pool, pool.members(addresses))),
         )
-        self.members_text = self.members_fault = ""
+        self.texts: tuple[str, str] | None = None
+        self.members_text = self.members_fault = ""  # what of members.json is in use, and what is wrong with it
         self.declared: DeclaredPools = {}
         self.options = Options()
+        self.keys: tuple[Key, ...] = ()
+        self.known_keys: list[str] | None = None  # the ids of those by which Nginx judges requests
+        self.models = read_models(out)
         self.pools: Pools = {}
         self.discovered: dict[DiscoveredPool, tuple[Member, ...]] = {}
         self.required_models: set[str] = set()  # ready.json exists only while all of these are ready
@@ -73,24 +79,31 @@ class Gate:
 
     def _until_due_s(self) -> float:
         """Return the seconds until there is something to do without an event: at most an interval, never 0."""
-        return min(max(self.status_due - time.monotonic(), STATUS_GAP_S), self.interval)
+        return min(max(self.status_due - time.monotonic(), STATUS_GAP_S), self.interval, READ_GAP_S)
 
     def _reload_members(self) -> None:
         if time.monotonic() < self.members_due:
             return
-        self.members_due = time.monotonic() + self.interval
+        self.members_due = time.monotonic() + min(self.interval, READ_GAP_S)
+        keys_file = self.members_file.with_name(KEYS_FILE)
         try:
-            text = self.members_file.read_text()
-            if text == self.members_text:
+            texts = (self.members_file.read_text(), keys_file.read_text() if keys_file.exists() else "")
+            if texts == self.texts:
                 return
-            self.members_text = text
-            declared, options = parse_members(text), parse_options(text)
+            self.texts = texts
+            declared, options, keys = parse_members(texts[0]), parse_options(texts[0]), parse_keys(texts[1])
         except (OSError, ValueError) as error:
             if str(error) != self.members_fault:
                 self.members_fault = str(error)
                 log("members_refused", fault=str(error), file=str(self.members_file))
             return
-        self.members_fault, self.options = "", options
+        self.members_fault, self.options, self.keys, self.upstreams = "", options, keys, None
+        if options.keys:
+            log("keys", names=sorted(key.name for key in keys))
+        write_models(self.out, self.models, views(keys))  # before Nginx leads a new key to its own list
+        if texts[0] == self.members_text:
+            return
+        self.members_text = texts[0]
         self.required_models = self.required_models & declared.keys() if self.declared else set(declared)
         self._update_pools(declared)
 
@@ -181,7 +194,7 @@ class Gate:
                 model: select_servers(members, self.peers, self.last_listed) for model, members in self.pools.items()
             }
             self.last_listed = {worker: address for servers in listed.values() for worker, address in servers.items()}
-            self.upstreams = render_upstreams(listed, self.answers.log_target, self.options)
+            self.upstreams = render_upstreams(listed, self.answers.log_target, self.options, self.keys)
             self._follow_answers()
         if self.nginx.apply(self.upstreams):
             self.loaded = listed_pools(self.nginx.file.read_text())
@@ -199,7 +212,13 @@ class Gate:
         rates = {model: rate.describe(time.monotonic()) for model, rate in self.rates.items()}
         status = render_status(self.pools, self.peers, loaded, now(), rates)
         self.required_models |= {model["name"] for model in status["models"] if model["ready"]}
-        write_status(self.out, status, render_models(status, self.pools, self.peers), self.required_models)
+        if self.nginx.settled:
+            self.known_keys = loaded_keys(self.nginx.file.read_text())
+        if self.known_keys is not None:
+            status["keys"] = self.known_keys
+        self.models = render_models(status, self.pools, self.peers)
+        write_models(self.out, self.models, views(self.keys))
+        write_status(self.out, status, self.required_models)
 
     def _follow_answers(self) -> None:
         ejected = {member for member, peer in self.peers.items() if peer.rotation == "ejected"}

@@ -53,20 +53,34 @@ def render_json(document: Mapping[str, Any]) -> str:
     return "{\n" + ",\n".join(f" {json.dumps(name)}: {value}" for name, value in values.items()) + "\n}\n"
 
 
-def write_status(out: Path, status: dict[str, Any], models: dict[str, Any], required_models: Container[str]) -> None:
-    """Write the files of the status, and ready.json if all `required_models` are ready, else remove it."""
+def write_models(out: Path, models: dict[str, Any], views: Mapping[str, Container[str]]) -> None:
+    """Write the files that list the models, and for each prefix of `views` those that list only its models."""
+    for view, chosen in {"": None, **views}.items():
+        listed = {"models": [model for model in models["models"] if chosen is None or model["name"] in chosen]}
+        texts = {
+            "models.json": render_json(listed),
+            "names.json": render_json({"models": [model["name"] for model in listed["models"]]}),
+            "index.json": json.dumps(render_index(listed), ensure_ascii=False) + "\n",
+        }
+        for name, text in texts.items():
+            file = out / f"{view}{name}"
+            # It seldom changes, and a write waits for the disk.
+            if not file.exists() or file.read_text(encoding="utf-8") != text:
+                write_atomically(file, text)
+
+
+def read_models(out: Path) -> dict[str, Any]:
+    """Return what `write_models` wrote of all models; no models if it has not yet."""
+    try:
+        models: dict[str, Any] = json.loads((out / "models.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {"models": []}
+    return models
+
+
+def write_status(out: Path, status: dict[str, Any], required_models: Container[str]) -> None:
+    """Write the file of the status, and ready.json if all `required_models` are ready, else remove it."""
     write_atomically(out / "status.json", render_json(status))
-    names = {"models": [model["name"] for model in models["models"]]}
-    texts = {
-        "models.json": render_json(models),
-        "names.json": render_json(names),
-        "index.json": json.dumps(render_index(models), ensure_ascii=False) + "\n",
-    }
-    for name, text in texts.items():
-        file = out / name
-        # It seldom changes, and a write waits for the disk.
-        if not file.exists() or file.read_text(encoding="utf-8") != text:
-            write_atomically(file, text)
     ready = out / "ready.json"
     if not all(model["ready"] for model in status["models"] if model["name"] in required_models):
         ready.unlink(missing_ok=True)

@@ -32,13 +32,14 @@ def render_status(
 
 
 def render_models(status: Mapping[str, Any], pools: Pools, peers: Mapping[Member, Peer]) -> dict[str, Any]:
-    """Return the body of GET /models: every model, whether it is ready, and one of its workers' description of it."""
+    """Return the body of GET /models: every model, its state, and one of its workers' description of it."""
     models = []
     for model in status["models"]:
         # Workers in rotation first: one that left long ago may have served another version.
         members = sorted(pools[model["name"]], key=lambda member: peers[member].rotation != "in")
         infos = (peers[member].model_info for member in members)
-        models.append({"name": model["name"], "ready": model["ready"], **(next(filter(None, infos), {}))})
+        state = {name: model[name] for name in ("name", "ready", "workers_in", "workers")}
+        models.append({**state, **(next(filter(None, infos), {}))})
     return {"models": models}
 
 

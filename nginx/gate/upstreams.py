@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
+from .access import Key, render_access, render_default_model
 from .bypass import render_bypasses
 from .options import DEFAULTS, Options, render_options
 from .rules import Servers
@@ -19,7 +20,12 @@ KEEPALIVE_S = 60  # below gunicorn's 75, so that Nginx is the one to close an id
 KNOWN_MODELS_CHARACTERS = 2000  # Nginx refuses a text of more than 4096 characters
 
 
-def render_upstreams(pools: Mapping[str, Servers], answers_to: str | None = None, options: Options = DEFAULTS) -> str:
+def render_upstreams(
+    pools: Mapping[str, Servers],
+    answers_to: str | None = None,
+    options: Options = DEFAULTS,
+    keys: Sequence[Key] = (),
+) -> str:
     """Return upstreams.conf: an upstream for each model with its bypasses, the maps that select it, and the options.
 
     Nginx logs the workers' answers to `answers_to` if the gate listens there. The file holds IP addresses: Nginx
@@ -38,13 +44,14 @@ def render_upstreams(pools: Mapping[str, Servers], answers_to: str | None = None
         lines += [f"    keepalive {keepalive};", f"    keepalive_timeout {KEEPALIVE_S}s;", "}"]
         lines += render_bypasses(model, listed)
     # The slash keeps a model called `default` or `include` from being read as a keyword of map.
-    lines += ["", "map /$model $pool {", f"    / pool_{first};"]
+    lines += render_default_model(options, keys, list(pools))
+    lines += ["", "map /$model$default_model $pool {", f"    / pool_{first};"]
     lines += [f"    /{model} pool_{model};" for model in pools]
     # A worker says that a request's body names another model; its header, unlike the address, may name none.
     lines += ["}", "", "map /$body_model $body_pool {", '    default "";']
     lines += [f"    /{model} pool_{model};" for model in pools]
     lines += ["}", "", 'map "" $known_models {', f'    default "{_known_models(list(pools))}";', "}"]
-    return "\n".join([*lines, *render_options(options), ""])
+    return "\n".join([*lines, *render_options(options), *render_access(options, keys, list(pools)), ""])
 
 
 def _known_models(models: Sequence[str]) -> str:

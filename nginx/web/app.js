@@ -130,7 +130,7 @@ function showService() {
   const sum = (key) => status?.models.reduce((total, model) => total + model[key], 0);
   const [answering, all] = [sum("workers_in"), sum("workers")];
   const health = !answering ? "none" : answering < all ? "some" : "all";
-  find("workers").textContent = status ? text("workers")[health](answering, all) : text("silent");
+  find("workers").textContent = status ? text("workers")[health](answering, all) : text(service.locked ? "locked" : "silent");
   find("workers").dataset.health = health;
   if (status) showNames(status.models.map((model) => model.name));
   showModel(models, tryExample);
@@ -143,7 +143,7 @@ function showService() {
 
 function showTrouble() {
   const pool = service.status?.models.find(({ name }) => name === find("model").value);
-  const [silent, closed] = [service.status === null, pool?.workers_in === 0];
+  const [silent, closed] = [service.status === null && !service.locked, pool?.workers_in === 0];
   showBanner({ hold: sender.hold, waiting: sender.unfinished, silent, closed });
 }
 
@@ -198,6 +198,7 @@ find("clear").addEventListener("click", () => {
   showResults();
 });
 document.addEventListener("visibilitychange", () => service.watch());
+document.addEventListener("keyneeded", () => (find("workers").textContent = text("locked")));
 
 showLanguage();
 service.watch();

@@ -1,6 +1,7 @@
 // The models: the chosen one, its description, and examples to try it on.
 
 import { find, stamp } from "./dom.js";
+import { showImage } from "./key.js";
 import { describe, labelOf, page, text } from "./texts.js";
 
 const select = find("model");
@@ -53,7 +54,7 @@ function newExample(example, number, examples, tried) {
   const path = example.path.replace(/^\//, ""); // relative, like every address of the page
   const button = stamp("example");
   const image = button.querySelector("img");
-  image.src = path;
+  showImage(image, path);
   image.alt = name;
   button.onclick = () => tried(path, name);
   return button;

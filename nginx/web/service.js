@@ -1,10 +1,14 @@
 // The service's status and models, polled only while the page is visible.
 
+import { fetchWithKey } from "./key.js";
+
 const POLL_MS = 5000;
+const [LOCKED, FORBIDDEN] = [401, 403]; // statuses
 const AWAY_POLL_MS = 2000; // while there is no answer
 
 export class Service {
   status; // the last answer of GET /status: undefined before the first one, null if there was none
+  locked = false; // whether the service asks for a key that it was not given
   models = []; // the last answer of GET /models
   #poll;
   #asking;
@@ -29,7 +33,9 @@ export class Service {
   }
 
   async #ask() {
-    this.status = await ask("status");
+    const asked = await ask("status");
+    this.locked = asked === LOCKED;
+    this.status = asked === FORBIDDEN ? await summary() : this.locked ? null : asked;
     if (this.status && outdated(this.models, this.status)) {
       this.models = (await ask("models"))?.models ?? this.models;
     }
@@ -38,10 +44,17 @@ export class Service {
   }
 }
 
+/** Return the answer, LOCKED or FORBIDDEN if the service refuses the key, null if there is none. */
 function ask(path) {
-  return fetch(path, { cache: "no-store" })
-    .then((response) => (response.ok ? response.json() : null))
+  return fetchWithKey(path, { cache: "no-store" })
+    .then((response) => (response.ok ? response.json() : [LOCKED, FORBIDDEN].includes(response.status) ? response.status : null))
     .catch(() => null);
+}
+
+/** Return what a key that may not see the status may see of it. */
+async function summary() {
+  const answer = await ask("models");
+  return answer?.models ? { models: answer.models, workers: [] } : null;
 }
 
 /** Return whether `status` lists other models than `models`, or only other versions of one of them. */

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from scripts.base.console import printable, say, warn
@@ -17,6 +17,7 @@ from scripts.client.rows import error_row
 from scripts.client.wanwu_client import (
     Answer,
     Client,
+    KeyRefusedError,
     NotReadyError,
     Outcome,
     Parameters,
@@ -27,7 +28,15 @@ from scripts.client.wanwu_client import (
 from scripts.client.watch import Folder
 
 # Errors that every image would meet: the request is wrong, not the image.
-FATAL = {"bad_parameter", "unknown_model", "unknown_route", "method_not_allowed", "refused"}
+FATAL = {
+    "bad_parameter",
+    "unknown_model",
+    "unknown_route",
+    "method_not_allowed",
+    "refused",
+    "unauthorized",
+    "forbidden",
+}
 AWAY = (NotReadyError, UnreachableError, UnexpectedAnswerError)
 
 
@@ -42,6 +51,7 @@ class Job:
     wait_s: float
     retry: bool = False
     watch: bool = False
+    key: str = field(default="", repr=False)
 
 
 @dataclass
@@ -174,15 +184,19 @@ def _watch(run: Run, folder: Folder) -> None:
 def _connect(job: Job) -> tuple[Client, int]:
     """Return a client of the service and how many requests it takes at once; raise CommandError if it is not there."""
     try:
-        client = Client(job.url, transport=DirectTransport(), retry_for_s=job.wait_s, retry_unreachable=True)
+        client = Client(
+            job.url, key=job.key, transport=DirectTransport(), retry_for_s=job.wait_s, retry_unreachable=True
+        )
     except ValueError as error:
-        raise CommandError(f"URL: {error}") from error
+        raise CommandError(f"{'KEY' if 'a key' in str(error) else 'URL'}: {error}") from error
     model = job.parameters.get("model")
     try:
         served = [one.name for one in client.models()]
         at_once = client.workers(model)
     except UnreachableError as error:
         raise CommandError(f"{error}: start it with `make up`, or set URL=") from error
+    except KeyRefusedError as error:
+        raise CommandError(f"{job.url}: {error.message}; set the variable WANWU_KEY, or KEY=") from error
     except WanwuError as error:
         raise CommandError(
             f"{job.url}: found something other than this service ({error_row(error)['message']}), needed its address: "

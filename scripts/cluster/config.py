@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.base.errors import CommandError
-from scripts.cluster.schema import GATEWAY, REQUIRED, SCHEMA
+from scripts.cluster.schema import ACCESS, GATEWAY, REQUIRED, SCHEMA
 from worker.contract.limits import queue_fault
 from worker.contract.settings import LIMITS_TABLE, SETTINGS
 from worker.contract.toml_reader import parse_toml
@@ -48,10 +48,17 @@ class Cluster:
     models: tuple[Model, ...]
     servers: tuple[Server, ...]
     cors_origins: tuple[str, ...] = ()  # whose web pages may ask; ("*",): everyone's
+    keys: bool = False  # whether a request needs one
+    admin_from: tuple[str, ...] = ()  # networks from which an admin's request needs none
 
     @property
     def engine(self) -> str:
         return str(self.settings["engine"])
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the file, where the site keeps its secrets, too."""
+        return (ROOT / self.source).parent
 
 
 def load_cluster(path: Path) -> Cluster:
@@ -79,6 +86,7 @@ def parse_cluster(text: str, source: str) -> Cluster:
     top = _read({name: document[name] for name in SCHEMA[""] if name in document}, "", "", faults)
     limits = _read(document.get(LIMITS_TABLE, {}), LIMITS_TABLE, LIMITS_TABLE, faults)
     gateway = _read(document.get(GATEWAY, {}), GATEWAY, GATEWAY, faults)
+    access = _read(document.get(ACCESS, {}), ACCESS, ACCESS, faults)
     models = _read_all(document.get("models", []), "models", faults)
     servers = _read_all(document.get("servers", [{}]), "servers", faults)
 
@@ -100,6 +108,7 @@ def parse_cluster(text: str, source: str) -> Cluster:
         tuple(Model(**model | {"folder": ROOT / model["folder"]}) for model in models),
         tuple(Server(**server) for server in servers),
         **gateway,
+        **access,
     )
 
 

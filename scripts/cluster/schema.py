@@ -15,6 +15,7 @@ from worker.contract.cpu_list import parse_cpu_list
 from worker.contract.settings import LIMITS_TABLE, SETTINGS, TOP
 
 GATEWAY = "gateway"  # the table of what concerns the gateway alone
+ACCESS = "access"  # the table of who may ask
 
 REQUIRED = object()
 
@@ -71,6 +72,11 @@ def _origins(value: Any) -> Any:
     return ("*",) if value == ["*"] else _require(tuple(map(origin, value)), len(set(map(str, value))) == len(value))
 
 
+def _networks(value: Any) -> Any:
+    _require(value, isinstance(value, list) and all(isinstance(item, str) for item in value))
+    return tuple(str(ipaddress.ip_network(item)) for item in value)
+
+
 def _settings(table: str) -> dict[str, Key]:
     """Return the keys of the worker settings that belong to `table`, by name."""
     return {
@@ -93,6 +99,10 @@ SCHEMA: dict[str, dict[str, Key]] = {
     LIMITS_TABLE: _settings(LIMITS_TABLE),
     GATEWAY: {
         "cors_origins": Key('a list of origins such as "https://example.org", or ["*"] for all', _origins, []),
+    },
+    ACCESS: {
+        "keys": Key("true or false", lambda value: _require(value, isinstance(value, bool)), False),
+        "admin_from": Key('a list of networks such as "10.1.2.0/24" or "::1"', _networks, []),
     },
     "models": {
         "name": Key(

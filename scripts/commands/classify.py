@@ -1,5 +1,6 @@
 """`make classify`: classify images with the running service, and write the answers into a file."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +9,7 @@ from scripts.base.errors import CommandError
 from scripts.base.options import Flag
 from scripts.client.classify import Job, classify
 from scripts.client.wanwu_client import Parameters
+from scripts.cluster.keys import OWN_VARIABLE, own_key
 from scripts.commands import Command, ServiceOptions
 
 WAIT_S = 120
@@ -27,6 +29,7 @@ class Options:
     url: Annotated[str, Flag("the service (default: on this machine, at the port of the cluster file)", "URL")] = ""
     wait: Annotated[int, Flag("seconds to wait for a service that is busy or away", "SECONDS")] = WAIT_S
     retry: Annotated[bool, Flag("send images again whose row in the file says that they failed")] = False
+    key_variable: Annotated[str, Flag("the environment variable that holds a key", "NAME")] = OWN_VARIABLE
     watch: Annotated[bool, Flag("wait for more images in the folder until interrupted")] = False
 
 
@@ -41,6 +44,8 @@ def run(service: ServiceOptions, options: Options) -> None:
             images=options.images,
             out=Path(options.out) if options.out else None,
             url=options.url or f"http://127.0.0.1:{service.load_cluster().port}",
+            # Not in the command line, which every account can read; and this kit's own is for its own service alone.
+            key=os.environ.get(options.key_variable, "") or ("" if options.url else own_key(service.load_cluster())),
             parameters=_parameters(options),
             wait_s=options.wait,
             retry=options.retry,

@@ -2,6 +2,8 @@
 
 from scripts.base.console import say
 from scripts.base.http import print_prediction
+from scripts.cluster.config import Cluster
+from scripts.cluster.keys import OWN_NAME, ensure_own_key, read_keys
 from scripts.commands import Command, NoOptions, ServiceOptions
 from scripts.runtimes.choice import choose
 from scripts.runtimes.run_directory import run_dir
@@ -10,9 +12,24 @@ from scripts.runtimes.run_directory import run_dir
 def run(service: ServiceOptions, options: NoOptions) -> None:
     """Start everything, then send one image and print the answer."""
     directory, cluster = run_dir(service.run_dir), service.load_cluster()
+    ensure_own_key(cluster)
     deployment = choose(service.runtime, directory, len(cluster.servers)).up(cluster, directory)
     say(f"\nready: {deployment.endpoint}/  (web page, and POST /predict)")
-    print_prediction(deployment.endpoint, deployment.models[cluster.models[0].name].golden)
+    say(describe_access(cluster))
+    print_prediction(deployment.endpoint, deployment.models[cluster.models[0].name].golden, deployment.key)
+
+
+def describe_access(cluster: Cluster) -> str:
+    """Return a line that says who can reach what."""
+    where = f"port {cluster.port} of every address"
+    if not cluster.keys:
+        return f"open to everyone who reaches {where}: keys are off ([access] keys in {cluster.source})"
+    count = sum(key.name != OWN_NAME for key in read_keys(cluster))
+    networks = f" and for {', '.join(cluster.admin_from)}" if cluster.admin_from else ""
+    return (
+        f"{where} asks for a key: {count} known (`make key`); the status is for admins{networks}; "
+        "the page's own files, /livez and /readyz are open"
+    )
 
 
 COMMAND = Command("start the service, and show its first answer", NoOptions, run, exclusive=True)

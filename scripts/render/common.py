@@ -46,7 +46,8 @@ def members(cluster: Cluster, plan: Plan, address: Mapping[str, str]) -> str:
 
 def gateway_options(cluster: Cluster) -> dict[str, object]:
     """Return what members.json tells the gate of the gateway itself; nginx/gate/options.py reads it."""
-    return {"max_body_mb": cluster.settings["max_body_mb"], "cors_origins": list(cluster.cors_origins)}
+    access = {"keys": True, "admin_from": list(cluster.admin_from)} if cluster.keys else {}
+    return {"max_body_mb": cluster.settings["max_body_mb"], "cors_origins": list(cluster.cors_origins), **access}
 
 
 def listen_directive(port: int, ipv6: bool) -> str:

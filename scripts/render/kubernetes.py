@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.cluster.config import ROOT, Cluster, Model
+from scripts.cluster.keys import gate_keys
 from scripts.render.common import gateway_options, stop_timeout_s
 from scripts.render.swarm import PORT, service_name, volume_environment
 
@@ -19,7 +20,7 @@ NOTICE = "# Rendered from cluster.toml by `make k8s`; changes here are lost at t
 BASE = ROOT / "compose/kubernetes"
 GATEWAY, WORKER = "wanwu-gateway", "wanwu-worker"  # names of the objects and images in the base
 OVERLAY = "kustomization.yaml"
-MEMBERS = "members.json"
+MEMBERS, KEYS = "members.json", "keys.json"
 PATCH = "worker.yaml"
 VOLUME = "/srv/wanwu/models"  # path on the nodes: scripts/init-server.sh mounts the model volume here
 Manifest = dict[str, Any]
@@ -40,6 +41,8 @@ def render(cluster: Cluster, pods: Mapping[str, Pod], gateway_image: str, out: P
     folders = {model.name: service_name(model.name) for model in cluster.models}
     files: dict[str, str] = {OVERLAY: _text(_gateway(cluster, gateway_image, [_base(GATEWAY, out), *folders.values()]))}
     files[MEMBERS] = _members(cluster)
+    if cluster.keys:
+        files[KEYS] = gate_keys(cluster)
     for model in cluster.models:
         folder, pod = folders[model.name], pods[model.name]
         files[f"{folder}/{OVERLAY}"] = _text(_worker(model, pod.image, _base(WORKER, out / folder)))
@@ -77,14 +80,16 @@ def _kustomization(resources: list[str], name: str, image: str, extra: Manifest)
 
 
 def _gateway(cluster: Cluster, image: str, resources: list[str]) -> Manifest:
-    """Return the top overlay, with the gateway's port and members; the ConfigMap's name changes with the members."""
+    """Return the top overlay, with the gateway's port, members and keys; the ConfigMap's name changes with both."""
     port = [{"op": "replace", "path": "/spec/ports/0/port", "value": cluster.port}]
     return _kustomization(
         resources,
         GATEWAY,
         image,
         {
-            "configMapGenerator": [{"name": f"{GATEWAY}-members", "files": [MEMBERS]}],
+            "configMapGenerator": [
+                {"name": f"{GATEWAY}-members", "files": [MEMBERS, *([KEYS] if cluster.keys else [])]}
+            ],
             "patches": [{"target": {"kind": "Service", "name": GATEWAY}, "patch": json.dumps(port)}],
         },
     )

@@ -58,6 +58,11 @@ def environment(
     }
 
 
+def keys_environment(file: str, text: str) -> dict[str, str]:
+    """Return the variables of stack.yaml for the gate's keys, a secret that is named after its content."""
+    return {"WANWU_KEYS": file, "WANWU_KEYS_NAME": f"wanwu-keys-{hashlib.sha256(text.encode()).hexdigest()[:12]}"}
+
+
 def workers(cluster: Cluster, pools: Mapping[str, Pool], offline: Mapping[str, str], monitor: str = MONITOR) -> str:
     """Return a stack file with a worker service for each model; `offline` holds the variables of offline.env."""
     services = {

@@ -7,6 +7,7 @@ from scripts.base.errors import CommandError
 from scripts.cluster.config import Cluster
 from scripts.cluster.cores import best_cores, explain_cores
 from scripts.cluster.hardware import Hardware, read_hardware
+from scripts.cluster.keys import own_key
 from scripts.cluster.models import ModelInfo, model_infos, read_specs
 from scripts.cluster.plan import Plan, Slot, plan
 from scripts.runtimes.run_directory import RunDir
@@ -36,6 +37,11 @@ class Deployment:
     @property
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.cluster.port}"
+
+    @property
+    def key(self) -> str:
+        """Return the key by which commands ask the gateway; "" if there is none."""
+        return own_key(self.cluster)
 
     def describe(self) -> str:
         """Return a line that says which worker has which cores or GPU, and why."""

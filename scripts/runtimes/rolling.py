@@ -28,6 +28,6 @@ def replace_each(deployment: Deployment, replace: Callable[[str], None], wait: C
 
 def out_of_rotation(deployment: Deployment) -> list[str]:
     """Return the workers of the plan that are out of rotation by the gateway's own status."""
-    _, status = get(f"{deployment.endpoint}/status")
+    _, status = get(f"{deployment.endpoint}/status", key=deployment.key)
     in_rotation = {report["worker"] for report in status.get("workers", []) if report["in"]}
     return [worker.name for worker in deployment.plan.workers if worker.name not in in_rotation]

@@ -21,6 +21,7 @@ LINKS = {
     "gateway/nginx.conf": "nginx/nginx.conf",
     "gateway/routes.conf": "nginx/routes.conf",
     "gateway/errors.conf": "nginx/errors.conf",
+    "gateway/access.conf": "nginx/access.conf",
     "gateway/web": "nginx/web",
 }
 FOLDERS = ("rendered", "gateway")

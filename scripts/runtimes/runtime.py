@@ -4,8 +4,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import ClassVar
 
+from scripts.base.console import warn
 from scripts.base.errors import CommandError
+from scripts.base.http import get
+from scripts.base.waiting import wait_until
 from scripts.cluster.config import Cluster
+from scripts.cluster.keys import gate_keys, own_key, read_keys
 from scripts.host import docker
 from scripts.runtimes import status
 from scripts.runtimes.deployment import Deployment, plan_here
@@ -13,6 +17,7 @@ from scripts.runtimes.run_directory import RunDir
 
 # Name of a check of `make doctor` -> function that returns its finding or raises CommandError.
 Checks = Mapping[str, Callable[[], str]]
+KEYS_TIMEOUT_S = 10  # until the gateway knows a changed list of keys; it takes one or two
 
 
 class Runtime(ABC):
@@ -49,6 +54,10 @@ class Runtime(ABC):
         """Show the last `lines` lines of every log and, if `follow` is true, what is appended to them."""
 
     @abstractmethod
+    def publish_keys(self, cluster: Cluster, run: RunDir) -> None:
+        """Have the service that runs from `run` know the keys of `cluster`, without losing a request."""
+
+    @abstractmethod
     def is_running(self, run: RunDir) -> bool:
         """Return whether a service runs from `run`."""
 
@@ -83,6 +92,7 @@ class SideBySide(Runtime):
     """A runtime on one machine, where a slot has room for an old worker and the new one that replaces it."""
 
     members: ClassVar[str]  # the gate's list of workers: its path within the run directory
+    keys: ClassVar[str]  # the gate's list of keys, beside it
 
     def plan(self, cluster: Cluster, run: RunDir) -> Deployment:
         return plan_here(cluster, run)
@@ -90,7 +100,13 @@ class SideBySide(Runtime):
     def show_status(self, cluster: Cluster, run: RunDir) -> None:
         if len(cluster.servers) > 1:
             raise needs_swarm("status")
-        status.print_status(cluster.port, self.faults(run))
+        status.print_status(cluster.port, self.faults(run), own_key(cluster))
+
+    def publish_keys(self, cluster: Cluster, run: RunDir) -> None:
+        run.write({self.keys: gate_keys(cluster)})
+        url, known = f"http://127.0.0.1:{cluster.port}/status", sorted(key.id for key in read_keys(cluster))
+        if not wait_until(lambda: get(url, key=own_key(cluster))[1].get("keys") == known, KEYS_TIMEOUT_S):
+            warn("the gateway does not say that it knows the change: run `make up` if [access] is new; see `make logs`")
 
     def faults(self, run: RunDir) -> list[str]:
         """Return a line for each fault of the service in `run` that the gateway cannot know."""

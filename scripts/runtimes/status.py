@@ -6,13 +6,19 @@ from typing import Any
 from scripts.base.console import aligned, say
 from scripts.base.errors import CommandError
 from scripts.base.http import get
+from scripts.cluster.keys import OWN_VARIABLE
 
 COLUMNS = ("server", "slot", "worker", "state", "in", "model", "version", "engine", "precision", "in_flight", "queued")
 
 
-def print_status(port: int, faults: Sequence[str] = ()) -> None:
-    """Print the table; raise CommandError if there are `faults`, no gateway answers, or a worker is out of rotation."""
-    code, status = get(f"http://127.0.0.1:{port}/status")
+def print_status(port: int, faults: Sequence[str] = (), key: str = "") -> None:
+    """Print the table, for which the gateway is asked with `key`.
+
+    Raise CommandError if there are `faults`, no gateway answers, or a worker is out of rotation.
+    """
+    code, status = get(f"http://127.0.0.1:{port}/status", key=key)
+    if code in (401, 403):
+        raise CommandError(needs_key(code), *faults)
     if code != 200 or "workers" not in status:
         raise CommandError(f"no gateway answers on port {port}: run `make up`", *faults)
     say(table(status["workers"]))
@@ -20,6 +26,14 @@ def print_status(port: int, faults: Sequence[str] = ()) -> None:
         faults = [*faults, f"out of rotation: {', '.join(out)}; see `make logs`"]
     if faults:
         raise CommandError(*faults)
+
+
+def needs_key(code: int) -> str:
+    """Return the error of a command whose key the gateway refuses with the status `code`."""
+    return (
+        f"the gateway answers {code}: needed the key of an admin: run this as the account that ran `make up`, "
+        f"or set {OWN_VARIABLE}"
+    )
 
 
 def table(workers: Sequence[dict[str, Any]]) -> str:

@@ -126,8 +126,8 @@ def _switch_traffic(runtime: SideBySide, deployment: Deployment, files: Files, r
     deployment.run.write({runtime.members: files[runtime.members]})
 
     def is_removed() -> bool:
-        code, _ = get(f"{deployment.endpoint}/v2/models/{removed}/ready")
-        _, status = get(f"{deployment.endpoint}/status")
+        code, _ = get(f"{deployment.endpoint}/v2/models/{removed}/ready", key=deployment.key)
+        _, status = get(f"{deployment.endpoint}/status", key=deployment.key)
         return code == 404 and removed not in [worker["model"] for worker in status.get("workers", [])]
 
     if not wait_until(is_removed, SWITCH_TIMEOUT_S):

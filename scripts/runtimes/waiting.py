@@ -48,5 +48,5 @@ def wait_in_rotation(deployment: Deployment, check_processes: Callable[[], None]
 
 def _reports(deployment: Deployment) -> dict[str, dict[str, Any]]:
     """Return worker name -> its entry in the gateway's status; empty while the gateway does not answer."""
-    _, status = get(f"{deployment.endpoint}/status")
+    _, status = get(f"{deployment.endpoint}/status", key=deployment.key)
     return {report["worker"]: report for report in status.get("workers", [])}

@@ -9,12 +9,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from scripts.cluster.keys import Key, render_keys
 from tests.service import free_ports
 
 ROOT = Path(__file__).parents[2]
@@ -126,7 +127,7 @@ class Worker:
 
 
 class Gateway:
-    """`pools` names the workers of each model, `options` are those of members.json.
+    """`pools` names the workers of each model, `options` are those of members.json, `keys` those of keys.json.
 
     Everything lies in `home` and ends with `close`.
     """
@@ -138,13 +139,16 @@ class Gateway:
         replace: Mapping[str, str] | None = None,
         ejection_s: float | None = None,
         options: Mapping[str, object] | None = None,
+        keys: Sequence[Key] = (),
+        key: str = "",
     ) -> None:
         self.home, self.ejection_s, self.options = home, ejection_s, dict(options or {})
+        self.key = key  # by which the harness itself asks for the status
         self.port = free_ports(1)
         self.stack = ExitStack()
         for folder in ("tmp", "rendered", "web"):
             (home / folder).mkdir()
-        for name in ("nginx.conf", "routes.conf", "errors.conf"):
+        for name in ("nginx.conf", "routes.conf", "errors.conf", "access.conf"):
             self._place(name, replace or {})
         (home / "rendered/listen.conf").write_text(f"listen 127.0.0.1:{self.port};\n")
         self.workers = {name: Worker(name, model) for model, names in pools.items() for name in names}
@@ -152,6 +156,8 @@ class Gateway:
             self.stack.callback(worker.close)
         self.pools = {model: list(names) for model, names in pools.items()}
         self.write_members()
+        if keys:
+            self.write_keys(keys)
         self.gate: subprocess.Popen[bytes] | None = None
         self.nginx: subprocess.Popen[bytes] | None = None
 
@@ -240,9 +246,15 @@ class Gateway:
         self.write_members_text(json.dumps({"gateway": self.options, "pools": pools}))
 
     def write_members_text(self, text: str) -> None:
-        new = self.home / "rendered/members.json.new"
+        self._write("members.json", text)
+
+    def write_keys(self, keys: Sequence[Key]) -> None:
+        self._write("keys.json", render_keys(keys))
+
+    def _write(self, name: str, text: str) -> None:
+        new = self.home / f"rendered/{name}.new"
         new.write_text(text)
-        new.replace(self.home / "rendered/members.json")
+        new.replace(self.home / "rendered" / name)
 
     def _member(self, worker: Worker) -> dict[str, str]:
         address = f"127.0.0.1:{worker.port}"
@@ -254,7 +266,8 @@ class Gateway:
         return ask(self.port, method, path, body, headers)
 
     def states_in(self) -> set[str]:
-        return {worker["worker"] for worker in self.ask("GET", "/status").json["workers"] if worker["in"]}
+        status = self.ask("GET", "/status", headers={"X-API-Key": self.key} if self.key else None)
+        return {worker["worker"] for worker in status.json["workers"] if worker["in"]}
 
     def listed(self) -> set[str]:
         """The workers named in upstreams.conf."""

@@ -8,15 +8,28 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import tritonclient.http as triton
+from huggingface_hub import InferenceClient
+from huggingface_hub.errors import HfHubHTTPError
+from tritonclient.utils import InferenceServerException
 
-from scripts.client.wanwu_client import Client, ImageError, QueueFullError, RequestError, UnknownModelError
+from scripts.client.wanwu_client import (
+    Client,
+    ImageError,
+    KeyRefusedError,
+    QueueFullError,
+    RequestError,
+    UnknownModelError,
+)
 from scripts.client.wheel import build
+from scripts.cluster.keys import OWN_VARIABLE, Key, new_key
 from tests import folders, images
 from tests.local.gateway_harness import ROOT, Gateway, ask_raw, wait_for
 from tests.local.test_requests import Real
@@ -32,13 +45,16 @@ COMMAND = [sys.executable, "-S", "-m", "scripts", "classify"]  # -S: without any
 
 
 @contextmanager
-def serving(home: Path, workers: int = 1, **settings: Any) -> Iterator[Gateway]:
-    """Run `workers` real workers of a small model behind a real gateway."""
+def serving(
+    home: Path, workers: int = 1, keys: Sequence[Key] = (), key: str = "", **settings: Any
+) -> Iterator[Gateway]:
+    """Run `workers` real workers of a small model behind a real gateway, which asks for one of `keys` if there are."""
     home.mkdir(exist_ok=True)
     model = folders.openvino_folder(home / "bright")
     (home / "gateway").mkdir()
     with ExitStack() as stack:
-        gateway = stack.enter_context(Gateway(home / "gateway", {}))
+        options = {"keys": True} if keys else {}
+        gateway = stack.enter_context(Gateway(home / "gateway", {}, options=options, keys=keys, key=key))
         for name in [f"bright-{number}" for number in range(workers)]:
             process = stack.enter_context(running(model, home / f"{name}.log", WORKER=name, **settings))
             gateway.workers[name] = Real(name, "bright", process)  # type: ignore[assignment]
@@ -59,8 +75,8 @@ def url(gateway: Gateway) -> str:
 
 def start(gateway: Gateway, *arguments: object, **options: Any) -> "subprocess.Popen[str]":
     command = [*COMMAND, "--url", url(gateway), *map(str, arguments)]
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=ROOT, env=BARE, **(pipes | options))
+    usual: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": BARE}
+    return subprocess.Popen(command, cwd=ROOT, **(usual | options))
 
 
 def classify(gateway: Gateway, *arguments: object) -> tuple[int, str, str]:
@@ -395,3 +411,63 @@ def test_what_java_and_c_sharp_send_is_answered(gateway: Gateway, parts: tuple[s
     body = before.encode() + RED + after.encode()
     reply = ask_raw(gateway.port, head.format(length=len(body)).encode() + body)
     assert (reply.status, reply.json["predictions"][0]["label"]) == (200, "猫 cat"), reply.body
+
+
+# --- Keys ---------------------------------------------------------------------------------------------------------
+
+CLIENT, ADMIN = new_key("line-3", "client", ("bright",)), new_key("boss", "admin", ())
+WRONG = new_key("line-3", "client", ())[0]
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    with serving(tmp_path_factory.mktemp("guarded"), keys=[CLIENT[1], ADMIN[1]], key=ADMIN[0]) as found:
+        yield found
+
+
+def test_classify_takes_a_key_from_the_environment(guarded: Gateway, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(RED)
+    for variable, options in ((OWN_VARIABLE, []), ("KEY", ["--key-variable", "KEY"])):
+        process = start(guarded, "--images", tmp_path / "a.png", *options, env=BARE | {variable: CLIENT[0]})
+        assert process.communicate()[1] == ""
+        assert process.returncode == 0
+        assert CLIENT[0] not in str(process.args)
+    for key, said in (
+        ("", "found no key that is known here"),
+        (WRONG, "found no key that is known"),
+        ("a b", "KEY: found"),
+    ):
+        process = start(guarded, "--images", tmp_path / "a.png", env=BARE | {OWN_VARIABLE: key})
+        errors = process.communicate()[1]
+        assert process.returncode == 1
+        assert said in errors
+        assert WRONG not in errors
+
+
+def test_the_client_sends_its_key_and_needs_no_status(guarded: Gateway) -> None:
+    for key in (CLIENT[0], ADMIN[0]):
+        with Client(url(guarded), key=key) as one:
+            assert one.classify(RED).predictions[0].label == "猫 cat"
+            assert [outcome.error for outcome in one.classify_many([RED, BLUE])] == [None, None]
+            assert (one.workers(), one.workers("bright"), one.is_ready()) == (1, 1, True)
+    for key in ("", WRONG):
+        with Client(url(guarded), key=key) as one, pytest.raises(KeyRefusedError, match="unauthorized"):
+            one.classify(RED)
+    with pytest.raises(ValueError, match="found a key with spaces") as error:
+        Client(url(guarded), key="se\ncret")
+    assert "cret" not in str(error.value)
+
+
+def test_the_hub_s_and_triton_s_clients_send_a_key(guarded: Gateway) -> None:
+    model = f"{url(guarded)}/models/bright"
+    assert InferenceClient(token=CLIENT[0]).image_classification(RED, model=model)[0].label == "猫 cat"
+    with pytest.raises(HfHubHTTPError, match="401"):
+        InferenceClient(token=WRONG).image_classification(RED, model=model)
+    image = triton.InferInput("image", [1], "BYTES")
+    image.set_data_from_numpy(np.array([RED], dtype=object))
+    with triton.InferenceServerClient(f"127.0.0.1:{guarded.port}") as client:
+        for headers in ({"Authorization": f"Bearer {CLIENT[0]}"}, {"X-API-Key": CLIENT[0]}):
+            assert client.get_model_repository_index(headers=headers)[0]["name"] == "bright"
+            assert client.infer("bright", [image], headers=headers).as_numpy("scores") is not None
+        with pytest.raises(InferenceServerException, match="found no key"):
+            client.infer("bright", [image])

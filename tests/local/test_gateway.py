@@ -300,7 +300,7 @@ def test_the_access_log_is_json_and_says_which_worker_answered(gateway: Gateway)
     ports = [gateway.workers[name].port for name in POOLS["photos"]]
     assert passed["upstream"] in [f"127.0.0.1:{port}" for port in ports]
     assert (passed["uri"], passed["status"], passed["upstream_status"]) == ('/predict?x="', 200, "200")
-    assert set(passed) == {"time", "request_id", "method", "uri", "status", "bytes", "request_time"} | {
+    assert set(passed) == {"time", "request_id", "key", "method", "uri", "status", "bytes", "request_time"} | {
         "upstream",
         "upstream_status",
         "upstream_time",

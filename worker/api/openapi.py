@@ -36,6 +36,10 @@ from worker.decode import MIME_TYPES
 
 NUMBERED: Json = {"name": "number", "in": "path", "required": True, "schema": COUNT}
 PNG = "image/png"
+SECURITY: Json = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A key, where the service asks for one."},
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key in another header."},
+}
 BOUNDS = (
     f"JSON has at most {MAX_JSON_VALUES} commas and {MAX_JSON_CONTAINERS} lists "
     f"and objects; a form at most {MAX_FORM_PARTS} parts, each with {MAX_PART_HEADER_BYTES} bytes of headers, "
@@ -68,7 +72,8 @@ def document(settings: Settings) -> Json:
             "/readyz": {"get": probe("Is it ready?", ref("Report"))},
             "/openapi.json": {"get": get("This document", {"type": "object"})},
         },
-        "components": {"schemas": components()},
+        "security": [{}, *({name: []} for name in SECURITY)],
+        "components": {"schemas": components(), "securitySchemes": SECURITY},
     }
 
 

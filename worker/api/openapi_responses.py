@@ -4,6 +4,7 @@ from worker.api.schemas import BYTES, COUNT, TEXT, Json, ref
 from worker.contract.error_codes import ErrorCode, Sender
 
 ERROR, PROTOCOL_ERROR = ref("Error"), ref("ProtocolError")
+OF_KEYS = (401, 403)  # statuses
 NOT_TO_IMAGES = (ErrorCode.UNKNOWN_EXAMPLE, ErrorCode.UNKNOWN_ROUTE, ErrorCode.METHOD_NOT_ALLOWED)
 
 
@@ -31,10 +32,10 @@ def responses(schema: Json, *binary: str, error: Json = ERROR) -> Json:
 
 
 def _refusals(error: Json) -> Json:
-    """Return the errors that a worker may answer to an image, by status."""
+    """Return the errors that may be answered to an image, by status: a worker's, and the gateway's of keys."""
     by_status: dict[str, list[ErrorCode]] = {}
     for code in ErrorCode:
-        if code.sender is not Sender.GATEWAY and code not in NOT_TO_IMAGES:
+        if (code.sender is not Sender.GATEWAY or code.status in OF_KEYS) and code not in NOT_TO_IMAGES:
             by_status.setdefault(str(code.status), []).append(code)
     return {status: refusal(error, *codes) for status, codes in by_status.items()}
 

@@ -70,6 +70,20 @@ class ErrorCode(StrEnum):
         "The request contains more images than its route accepts at once.",
         "Send them in several requests.",
     )
+    UNAUTHORIZED = (
+        "unauthorized",
+        401,
+        GATEWAY,
+        "The service asks for a key, and the request has none that it knows.",
+        "Send a key as Authorization: Bearer KEY or as X-API-Key: KEY.",
+    )
+    FORBIDDEN = (
+        "forbidden",
+        403,
+        GATEWAY,
+        "The request's key is not for this model or this route.",
+        "Ask the administrator for a key that is.",
+    )
     UNKNOWN_MODEL = (
         "unknown_model",
         404,
@@ -102,7 +116,7 @@ class ErrorCode(StrEnum):
         "refused",
         412,
         GATEWAY,
-        "A condition such as If-Match is not met; also a file that is not public, 403.",
+        "A condition such as If-Match is not met.",
         "Leave the condition out.",
     )
     BODY_TOO_LARGE = (

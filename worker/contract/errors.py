@@ -51,7 +51,8 @@ class ServiceError(Exception):
 
 def torchserve_type(code: ErrorCode) -> str:
     """Return TorchServe's name of an error; nginx/errors.conf has the same."""
-    return TORCHSERVE_TYPES.get(code, "InternalServerException" if code.status == 500 else "BadRequestException")
+    others = {401: "InvalidKeyException", 403: "InvalidKeyException", 500: "InternalServerException"}
+    return TORCHSERVE_TYPES.get(code, others.get(code.status, "BadRequestException"))
 
 
 def internal_error() -> ServiceError:

@@ -2,6 +2,7 @@
 
 import { find } from "../dom.js";
 import { element, withCode } from "../element.js";
+import { fetchWithKey } from "../key.js";
 import { english, onLanguage } from "../language.js";
 import { newCode } from "./code.js";
 import { newOperation, operationsOf } from "./operations.js";
@@ -42,7 +43,7 @@ async function load() {
 }
 
 const ask = (path) =>
-  fetch(path, { cache: "no-store" })
+  fetchWithKey(path, { cache: "no-store" })
     .then((response) => (response.ok ? response.json() : null))
     .catch(() => null);
 

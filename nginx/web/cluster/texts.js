@@ -11,6 +11,7 @@ export const text = translator({
     json: "Plain JSON",
     summary: (serving, all, servers) =>
       `${number(serving)} of ${of(all, "worker", "workers")} in rotation, ${of(servers, "server", "servers")}`,
+    refused: "The state of the cluster is for keys of administrators.",
     silent: (seconds) =>
       seconds === null
         ? "The service is not responding. Trying again each second."
@@ -48,6 +49,7 @@ export const text = translator({
     json: "原始 JSON",
     summary: (serving, all, servers) =>
       `${number(all)} 个工作进程中 ${number(serving)} 个在线，共 ${number(servers)} 台服务器`,
+    refused: "集群状态仅限管理员密钥查看。",
     silent: (seconds) =>
       seconds === null ? "服务无响应，每秒自动重试。" : `服务已 ${number(seconds)} 秒无响应，以下为最后一次的状态。`,
     stale: (seconds) => `健康检查已 ${number(seconds)} 秒没有更新，Nginx 继续使用已知的工作进程。`,

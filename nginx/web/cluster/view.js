@@ -2,6 +2,7 @@
 
 import { find } from "../dom.js";
 import { element, setText } from "../element.js";
+import { fetchWithKey } from "../key.js";
 import { onLanguage } from "../language.js";
 import { showModels } from "./models.js";
 import { showServers } from "./servers.js";
@@ -22,6 +23,7 @@ let reportedAt = null;
 let answers = true; // whether the last request had an answer
 let states = new Map(); // by worker, as shown last
 let shown = false;
+let refused = false; // whether the status is not for the page's key
 let poll;
 
 export function show() {
@@ -70,8 +72,11 @@ async function watch() {
 }
 
 function ask() {
-  return fetch("status", { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) })
-    .then((response) => (response.ok ? response.json() : null))
+  return fetchWithKey("status", { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) })
+    .then((response) => {
+      refused = [401, 403].includes(response.status);
+      return response.ok ? response.json() : null;
+    })
     .catch(() => null);
 }
 
@@ -90,6 +95,7 @@ function showAll() {
 
 function trouble() {
   const seconds = (since) => Math.max(1, Math.round((Date.now() - since) / 1000));
+  if (refused) return text("refused");
   if (!answers) return text("silent", answeredAt && seconds(answeredAt));
   return Date.now() - reportedAt > STALE_MS ? text("stale", seconds(reportedAt)) : "";
 }

@@ -1,5 +1,7 @@
 // Files to send: from a drop or a paste, in a stable order, and from the service's examples.
 
+import { fetchWithKey } from "../key.js";
+
 // Of the types that browsers do not know on every system.
 const IMAGE_NAME = /\.(avif|heic|heif|hif|tiff?|jfif|jls|webp|bmp|dib)$/i;
 
@@ -54,7 +56,7 @@ async function entriesOf(folder) {
 
 /** Return the service's file at `path` under the name `name`, or null if it cannot be fetched. */
 export function fileAt(path, name) {
-  return fetch(path, { cache: "force-cache" }) // the page shows this image already
+  return fetchWithKey(path, { cache: "force-cache" }) // the page shows this image already
     .then((response) => (response.ok ? response.blob() : null))
     .then((blob) => blob && new File([blob], name, { type: blob.type }))
     .catch(() => null);

@@ -1,5 +1,7 @@
 // One request for a classification, with the progress of its upload.
 
+import { currentKey } from "../key.js";
+
 const DEFAULT_WAIT_S = 1; // where a busy service does not say how long
 
 /**
@@ -10,7 +12,10 @@ const DEFAULT_WAIT_S = 1; // where a busy service does not say how long
  */
 export async function classify({ body, name, parameters }, { signal, progress = () => {} } = {}) {
   const start = performance.now();
-  const reply = await post(...requestOf(body, name, parameters), signal, progress);
+  const send = ({ header }) => post(...requestOf(body, name, parameters), header, signal, progress);
+  const key = currentKey();
+  let reply = await send(key);
+  if (reply.status === 401 && (await key.another())) reply = await send(currentKey());
   const { status, answer } = reply;
   const error = answer?.error ?? null;
   if (status === 200 && answer) return { state: "done", answer, elapsed: performance.now() - start };
@@ -37,11 +42,12 @@ function requestOf(body, name, parameters) {
 }
 
 /** Return {status, answer, retryAfter}; fetch() does not tell how much of a body was sent, XMLHttpRequest does. */
-function post(path, form, signal, progress) {
+function post(path, form, header, signal, progress) {
   return new Promise((resolve) => {
     const request = new XMLHttpRequest();
     const abort = () => request.abort();
     request.open("POST", path);
+    for (const [field, value] of Object.entries(header)) request.setRequestHeader(field, value);
     request.upload.onprogress = ({ loaded, total }) => progress(loaded / total);
     request.onloadend = () => {
       signal?.removeEventListener("abort", abort);

@@ -1,6 +1,7 @@
 """The client: one method for each thing that is asked of the service, and the waits between two tries."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -11,6 +12,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from .answers import Answer, Model, read_answer, read_models
 from .errors import (
     DEFAULT_RETRY_S,
+    KeyRefusedError,
     NoAnswerError,
     NotReadyError,
     QueueFullError,
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 # The service goes by the bytes; declared as an image, a text is refused as one instead of being read as JSON.
 HEADERS = {"Content-Type": "image/x-unknown", "Accept": "application/json"}
+FORBIDDEN = 403
+KEY = re.compile(r"[!-~]*")  # what a header may hold
 MIN_RETRY_S = 0.1  # also if Retry-After says 0
 ImageT = TypeVar("ImageT", bound=Image)
 
@@ -50,13 +54,14 @@ class Client:
     A request that meets 429 or 503 is sent again after the seconds in Retry-After, for `retry_for_s` seconds in all;
     then QueueFullError or NotReadyError is raised. A broken connection is tried once more at once and, with
     `retry_unreachable`, for as long. `timeout_s` limits one try. `session` is a `requests.Session` with proxies,
-    certificates or authentication; `transport` replaces `requests`.
+    certificates or authentication; `transport` replaces `requests`. `key` is sent to a service that asks for one.
     """
 
     def __init__(
         self,
         url: str = "http://127.0.0.1:8080",
         *,
+        key: str = "",
         timeout_s: float = 60,
         retry_for_s: float = 60,
         retry_unreachable: bool = False,
@@ -65,6 +70,9 @@ class Client:
     ) -> None:
         if not _is_address(url):
             raise ValueError(f"found the URL {url!r}, needed one such as http://127.0.0.1:8080: correct it")
+        if not KEY.fullmatch(key):
+            raise ValueError("found a key with spaces or other characters that no key has, needed one as it was given")
+        self._authorization = {"Authorization": f"Bearer {key}"} if key else {}
         if transport is None:
             from .requests_transport import RequestsTransport  # here, so that another transport needs no requests
 
@@ -123,13 +131,20 @@ class Client:
 
     def _model_status(self, model: str | None) -> Mapping[str, Any]:
         """Return what GET /status says of `model`, or of the first one; nothing if it does not know it."""
-        models = self._get("/status").get("models")
+        try:
+            models = self._get("/status").get("models")
+        except KeyRefusedError as error:
+            if error.status != FORBIDDEN:
+                raise
+            models = self._get("/models").get("models")  # for every key, and with the same numbers
         if not isinstance(models, list) or not all(isinstance(row, dict) for row in models):
             raise UnexpectedAnswerError(f"found no models in {self.url}/status, needed Wanwu's: check the URL")
         return next((row for row in models if model in (None, row.get("name"))), {})
 
     def _get(self, path: str) -> dict[str, Any]:
-        return _document(self._transport.send("GET", self.url + path, None, {}, self._timeout_s), self.url + path)
+        return _document(
+            self._transport.send("GET", self.url + path, None, self._authorization, self._timeout_s), self.url + path
+        )
 
     def _classify(self, image: Path | bytes, query: str, cancelled: threading.Event) -> Answer:
         """Send the request until it is answered, may not be sent again, or `cancelled` is set."""
@@ -152,7 +167,7 @@ class Client:
 
     def _post(self, image: Path | bytes, url: str) -> dict[str, Any]:
         with opened(image) as body:
-            headers = HEADERS | {"Content-Length": str(len(body))}
+            headers = HEADERS | self._authorization | {"Content-Length": str(len(body))}
             return _document(self._transport.send("POST", url, body, headers, self._timeout_s), url)
 
 

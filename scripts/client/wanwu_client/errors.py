@@ -58,6 +58,10 @@ class RequestError(ServiceError):
     """The request is wrong: an unknown or bad parameter, no image. Sending it again does not help."""
 
 
+class KeyRefusedError(RequestError):
+    """401 or 403: the service asks for a key, and knows none of this client's, or not for this model or route."""
+
+
 class UnknownModelError(RequestError):
     """404: no such model is served, or nothing is at this address."""
 
@@ -83,6 +87,8 @@ class InternalError(ServiceError):
 
 
 BY_STATUS: Mapping[int, type[ServiceError]] = {
+    401: KeyRefusedError,
+    403: KeyRefusedError,
     404: UnknownModelError,
     413: ImageError,
     415: ImageError,

@@ -6,6 +6,7 @@ from functools import partial
 from scripts.base.console import say, step
 from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, Cluster
+from scripts.cluster.keys import gate_keys
 from scripts.host import docker, images
 from scripts.host.images import Image
 from scripts.render import compose as render_compose
@@ -25,6 +26,7 @@ class ComposeRuntime(SideBySide):
 
     name = "compose"
     members = "members/members.json"
+    keys = "members/keys.json"
 
     def suits(self, servers: int) -> bool:
         return docker.engine_fault() is None
@@ -111,6 +113,7 @@ class ComposeRuntime(SideBySide):
         return {
             "runtime": f"{self.name}\n",
             "compose.env": render_compose.environment(cluster, images.GATEWAY.reference, folder),
+            self.keys: gate_keys(cluster),
             self.members: members(cluster, plan, addresses),
             "workers.yaml": render_compose.workers(cluster, plan, references, memory, ROOT / "compose/worker.yaml"),
         }

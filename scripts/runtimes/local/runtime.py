@@ -11,6 +11,7 @@ from scripts.base.console import say, step
 from scripts.base.errors import CommandError
 from scripts.base.programs import search_path
 from scripts.cluster.config import ROOT, Cluster
+from scripts.cluster.keys import gate_keys
 from scripts.host import docker, offline
 from scripts.host.environments import SERVE, SERVE_TORCH, Environment, ensure, serving
 from scripts.host.packages import NGINX, require
@@ -37,6 +38,7 @@ class LocalRuntime(SideBySide):
 
     name = "local"
     members = "gateway/rendered/members.json"
+    keys = "gateway/rendered/keys.json"
 
     def suits(self, servers: int) -> bool:
         return True
@@ -49,9 +51,13 @@ class LocalRuntime(SideBySide):
         planned = plan_here(cluster, run)
         deployment = with_default_ports(planned)
         require(NGINX)
+        if cluster.keys and (fault := setup.key_module_fault()):
+            raise CommandError(fault)
         if faults := memory_faults(planned.plan, planned.hardware, planned.models, cluster.settings):
             raise CommandError(*faults)
         running = supervisor.is_running(run)
+        if running:
+            run.write({self.keys: gate_keys(cluster)})  # a change of keys alone restarts nothing
         if running and run.has_files(self.render(unchanged := _with_running_ports(planned))):
             step("already running")
             self.wait(unchanged)
@@ -142,6 +148,7 @@ class LocalRuntime(SideBySide):
         return {
             "runtime": f"{self.name}\n",
             "rendered/programs.conf": render.programs(cluster, plan, ports, commands, memory, ROOT),
+            self.keys: gate_keys(cluster),
             self.members: render.members(cluster, plan, render.addresses(cluster, plan, ports)),
             "gateway/rendered/listen.conf": render.listen_directive(cluster.port, has_ipv6()),
         }

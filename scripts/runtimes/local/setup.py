@@ -14,6 +14,8 @@ from scripts.runtimes.local import orphans
 from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.runtime import Checks
 
+KEY_MODULE = "http_secure_link_module"
+
 
 def checks(run: RunDir, deployment: Deployment | None, environments: Collection[Environment]) -> Checks:
     """Return check name -> check; `deployment` is None if the cluster cannot be planned."""
@@ -34,11 +36,22 @@ def checks(run: RunDir, deployment: Deployment | None, environments: Collection[
     return {**capacity, **independent}
 
 
+def key_module_fault() -> str | None:
+    """Return why this machine's Nginx cannot judge keys; None if it can."""
+    if KEY_MODULE in (built := _nginx_says("-V")):
+        return None
+    version = built.partition("\n")[0]
+    remedy = "install a build of Nginx that has it, such as Debian 12's"
+    return f"{version}: found no {KEY_MODULE}, needed it for [access] keys: {remedy}"
+
+
 def _nginx() -> str:
-    if installable(NGINX):
-        return "not installed yet; `make up` installs it"
+    return "not installed yet; `make up` installs it" if installable(NGINX) else _nginx_says("-v")
+
+
+def _nginx_says(flag: str) -> str:
     nginx = shutil.which("nginx", path=search_path()) or "nginx"
-    return subprocess.run([nginx, "-v"], capture_output=True, text=True).stderr.strip()
+    return subprocess.run([nginx, flag], capture_output=True, text=True).stderr.strip()
 
 
 def _packages(complete: bool) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from scripts.base.console import say, step
 from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, Cluster
+from scripts.cluster.keys import gate_keys
 from scripts.host import docker, images, offline
 from scripts.render import swarm as render_swarm
 from scripts.runtimes.preflight import memory_limit
@@ -18,7 +19,7 @@ from scripts.runtimes.swarm.deployment import SwarmDeployment
 from scripts.runtimes.swarm.nodes import GATEWAY, SERVER, STACK, Service, read_nodes, read_services, read_tasks
 from scripts.runtimes.swarm.waiting import ROLLED_BACK, Snapshot, take_snapshot, wait, wait_empty, wait_gone
 
-MEMBERS, WORKERS = "members.json", "stack-workers.yaml"
+MEMBERS, KEYS, WORKERS = "members.json", "keys.json", "stack-workers.yaml"
 
 
 class SwarmRuntime(Runtime):
@@ -91,6 +92,18 @@ class SwarmRuntime(Runtime):
         say(f"\n{server} no longer serves and can be removed: remove its table from {cluster.source} and run `make up`")
         say(f"`make up` with its table still there makes {server} serve again")
 
+    def publish_keys(self, cluster: Cluster, run: RunDir) -> None:
+        """Give the gateways the new list as a secret, which replaces them one at a time."""
+        deployment = self.plan(cluster, run)
+        files = self.render(deployment)
+        if not run.has_files({name: text for name, text in files.items() if name != KEYS}):
+            raise CommandError(f"{run.path}: the running service differs from {cluster.source}: run `make up`")
+        run.write({KEYS: files[KEYS]})
+        before = take_snapshot()
+        step("replacing the gateways one at a time, so that they know the keys")
+        _deploy(deployment, files)
+        wait(deployment, before)
+
     def show_status(self, cluster: Cluster, run: RunDir) -> None:
         status.print_status(cluster)
 
@@ -129,6 +142,7 @@ class SwarmRuntime(Runtime):
         }
         return {
             "runtime": f"{self.name}\n",
+            KEYS: gate_keys(deployment.cluster),
             MEMBERS: render_swarm.members(deployment.cluster, STACK),
             WORKERS: render_swarm.workers(deployment.cluster, pools, offline.variables(), _monitor()),
         }
@@ -142,7 +156,7 @@ def replicas(deployment: SwarmDeployment) -> dict[str, int]:
 def _deploy(deployment: SwarmDeployment, files: Mapping[str, str]) -> None:
     variables = render_swarm.environment(
         deployment.cluster, images.GATEWAY.reference, str(deployment.run.path / MEMBERS), files[MEMBERS], _monitor()
-    )
+    ) | render_swarm.keys_environment(str(deployment.run.path / KEYS), files[KEYS])
     file_options = [f"--compose-file={file}" for file in (ROOT / "compose/stack.yaml", deployment.run.path / WORKERS)]
     # No registry is needed: every server has the images, under tags that identify their content.
     options = ["--detach=true", "--prune", "--resolve-image=never"]

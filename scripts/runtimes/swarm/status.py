@@ -7,7 +7,8 @@ from scripts.base.console import aligned, say
 from scripts.base.errors import CommandError
 from scripts.base.http import get
 from scripts.cluster.config import Cluster
-from scripts.runtimes.status import COLUMNS, cell
+from scripts.cluster.keys import own_key
+from scripts.runtimes.status import COLUMNS, cell, needs_key
 from scripts.runtimes.swarm.deployment import gateways
 from scripts.runtimes.swarm.nodes import SERVER, STACK, Node, Service, Task, read_nodes, read_services, read_tasks
 
@@ -22,8 +23,12 @@ def print_status(cluster: Cluster) -> None:
     if not services:
         raise CommandError("nothing is running in this swarm: run `make up`")
     tasks = [task for task in read_tasks(services) if task.desired_state == "running" or task.running]
+    key = own_key(cluster)
+    answers = {server: get(f"{url}/status", key=key) for server, url in gateways(cluster).items()}
+    if refused := next((code for code, _ in answers.values() if code in (401, 403)), None):
+        raise CommandError(needs_key(refused))
     reports: dict[str, list[dict[str, Any]] | None] = {
-        server: get(f"{url}/status")[1].get("workers") for server, url in gateways(cluster).items()
+        server: status.get("workers") for server, (_, status) in answers.items()
     }
     workers = next((report for report in reports.values() if report), [])
     slots = slot_rows(nodes, services, tasks, workers)

@@ -154,11 +154,13 @@ def _all_in_rotation(deployment: SwarmDeployment, services: Sequence[Service], g
     counts = {service.name: service.replicas for service in services}
     expected = {model.name: counts.get(f"{STACK}_{service_name(model.name)}") for model in deployment.cluster.models}
     return all(
-        _workers_in_rotation(url) == expected for server, url in deployment.gateways.items() if server in servers
+        _workers_in_rotation(url, deployment.key) == expected
+        for server, url in deployment.gateways.items()
+        if server in servers
     )
 
 
-def _workers_in_rotation(gateway: str) -> dict[str, int]:
+def _workers_in_rotation(gateway: str, key: str) -> dict[str, int]:
     """Return model name -> number of its workers in rotation at `gateway`."""
-    _, status = get(f"{gateway}/status")
+    _, status = get(f"{gateway}/status", key=key)
     return {model["name"]: model["workers_in"] for model in status.get("models", [])}

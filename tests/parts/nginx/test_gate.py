@@ -51,7 +51,7 @@ def test_init_lists_every_member_that_resolves_and_marks_no_model_ready(tmp_path
     assert (tmp_path / "upstreams.conf").read_text() == listed
     assert [model["ready"] for model in json.loads((tmp_path / "status.json").read_text())["models"]] == [False, False]
     assert json.loads((tmp_path / "models.json").read_text()) == {
-        "models": [{"name": "photos", "ready": False}, {"name": "other", "ready": False}]
+        "models": [{"name": name, "ready": False, "workers_in": 0, "workers": 1} for name in ("photos", "other")]
     }
     written = ["index.json", "members.json", "models.json", "names.json", "status.json", "upstreams.conf"]
     assert sorted(path.name for path in tmp_path.iterdir()) == written

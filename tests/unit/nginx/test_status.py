@@ -77,5 +77,8 @@ def test_models_keep_a_workers_description_after_the_worker_is_gone() -> None:
     peers = {A: next_state(next_state(at(A.address, UNTESTED), ready), gone), C: at(C.address, OUT)}
     pools: Pools = {"photos": (A,), "other": (C,)}
     assert render_models(render_status(pools, peers, {}, AT), pools, peers) == {
-        "models": [{"name": "photos", "ready": False, "classes": 2}, {"name": "other", "ready": False}]
+        "models": [
+            {"name": "photos", "ready": False, "workers_in": 0, "workers": 1, "classes": 2},
+            {"name": "other", "ready": False, "workers_in": 0, "workers": 1},
+        ]
     }

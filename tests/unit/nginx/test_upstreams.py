@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from nginx.gate.access import VARIABLES
 from nginx.gate.bypass import GROUPS, bypass_file, bypass_group
 from nginx.gate.upstreams import listed_pools, listed_servers, render_upstreams
 from scripts.cluster.config import ROOT
@@ -56,7 +57,11 @@ def test_upstreams_are_rendered_as_this_exact_text() -> None:
             for group in range(4)
         )
         + "\n"
-        "map /$model $pool {\n"
+        'map "" $default_model {\n'
+        '    default "";\n'
+        "}\n"
+        "\n"
+        "map /$model$default_model $pool {\n"
         "    / pool_photos;\n"
         "    /photos pool_photos;\n"
         "    /other pool_other;\n"
@@ -85,6 +90,10 @@ def test_upstreams_are_rendered_as_this_exact_text() -> None:
         'map "" $cors_vary {\n'
         '    default "";\n'
         "}\n"
+        "\n"
+        'map "" $keys {\n'
+        '    default "off";\n'
+        "}\n" + "".join(f'\nmap "" ${name} {{\n    default "";\n}}\n' for name in VARIABLES)
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scripts.cluster.config import ROOT, parse_cluster
-from scripts.render.swarm import MONITOR, SERVES, environment, members, workers
+from scripts.render.swarm import MONITOR, SERVES, environment, keys_environment, members, workers
 from scripts.runtimes.swarm.nodes import GATEWAY
 from tests.unit.scripts.render.test_swarm import POOL, TEXT
 
@@ -21,6 +21,8 @@ def test_docker_stack_reads_the_intended_values(tmp_path: Path) -> None:
     (tmp_path / "members.json").write_text(members(cluster, "wanwu"))
     (tmp_path / "workers.yaml").write_text(workers(cluster, {"photos": POOL}, {}))
     variables = environment(cluster, "wanwu-gateway:0123456789ab", str(tmp_path / "members.json"), "text")
+    (tmp_path / "keys.json").write_text('{"keys": []}')
+    variables |= keys_environment(str(tmp_path / "keys.json"), '{"keys": []}')
     files = [f"--compose-file={file}" for file in (ROOT / "compose/stack.yaml", tmp_path / "workers.yaml")]
     done = subprocess.run(
         ["docker", "stack", "config", *files], env={**os.environ, **variables}, capture_output=True, text=True
@@ -34,6 +36,9 @@ def test_docker_stack_reads_the_intended_values(tmp_path: Path) -> None:
         "mode: host",
         f"name: {variables['WANWU_MEMBERS_NAME']}",
         f"file: {tmp_path}/members.json",
+        f"name: {variables['WANWU_KEYS_NAME']}",
+        f"file: {tmp_path}/keys.json",
+        "target: /gateway/members/keys.json",
         f"- node.labels.{GATEWAY} == true",
         f"- node.labels.{SERVES} == true",
     ):

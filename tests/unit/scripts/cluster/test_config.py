@@ -50,7 +50,8 @@ def test_every_key_is_documented_and_every_documented_key_exists() -> None:
 def test_the_documentation_lists_tables_and_keys_in_schema_order() -> None:
     shown = tomllib.loads(committed_with_defaults())
     one_each = {"models": shown["models"][0], "servers": shown["servers"][0]}
-    tables = {"": shown, "limits": shown["limits"], "gateway": shown["gateway"], **one_each}
+    tables = {"": shown, "limits": shown["limits"], "gateway": shown["gateway"], "access": shown["access"]}
+    tables |= one_each
     assert [name for name in shown if name in SCHEMA] == [name for name in SCHEMA if name]
     for table, keys in SCHEMA.items():
         assert [key for key in tables[table] if table or key not in SCHEMA] == list(keys)
@@ -62,7 +63,7 @@ def test_the_commented_values_are_the_defaults() -> None:
 
 def test_optional_keys_are_commented_out_except_the_port() -> None:
     shown = tomllib.loads(COMMITTED.read_text())
-    assert list(shown) == ["port", "limits", "gateway", "models", "servers"]
+    assert list(shown) == ["port", "limits", "gateway", "access", "models", "servers"]
     assert (shown["limits"], shown["gateway"], shown["servers"]) == ({}, {}, [{}])
     assert list(shown["models"][0]) == ["name", "folder"]
 
@@ -101,6 +102,27 @@ def test_what_is_no_origin_is_refused(origins: object) -> None:
     assert error_lines(f"{MINIMAL}\n[gateway]\ncors_origins = {value}\n")[0].startswith(
         "c.toml: gateway/cors_origins: found "
     )
+
+
+def test_access_is_read() -> None:
+    text = f'{MINIMAL}\n[access]\nkeys = true\nadmin_from = ["127.0.0.0/8", "::1", "10.1.2.3"]\n'
+    cluster = parse_cluster(text, "c.toml")
+    assert (cluster.keys, cluster.admin_from) == (True, ("127.0.0.0/8", "::1/128", "10.1.2.3/32"))
+    off = parse_cluster(MINIMAL, "c.toml")
+    assert (off.keys, off.admin_from) == (False, ())
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ('keys = "true"', 'keys: found "true", needed true or false'), ("keys = 1", "keys: found 1"),
+        ('admin_from = "::1"', "admin_from: found"), ('admin_from = ["10.0.0.1/8"]', "admin_from: found"),
+        ('admin_from = ["localhost"]', "admin_from: found"), ("admin_from = [1]", "admin_from: found [1]"),
+        ("key = true", 'key: unknown key, did you mean "keys"?'),
+    ],
+)  # fmt: skip
+def test_access_that_cannot_be_is_refused(line: str, found: str) -> None:
+    assert error_lines(f"{MINIMAL}\n[access]\n{line}\n")[0].startswith(f"c.toml: access/{found}")
 
 
 def test_every_value_can_be_set() -> None:

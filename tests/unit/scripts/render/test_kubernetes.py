@@ -185,6 +185,15 @@ def test_an_unwritable_folder_is_rejected(tmp_path: Path) -> None:
     assert error.value.lines == (f"{tmp_path / 'file'}: File exists: set a writable directory with OUT=",)
 
 
+def test_keys_go_to_the_gateway_beside_its_members(tmp_path: Path) -> None:
+    text = '[access]\nkeys = true\n[[models]]\nname = "photos"\nfolder = "worker/photos"\n'
+    write(parse_cluster(text, str(tmp_path / "cluster.toml")), tmp_path / "k8s", gpu=False)
+    assert json.loads((tmp_path / "k8s/keys.json").read_text()) == {"keys": []}
+    overlay = (tmp_path / "k8s/kustomization.yaml").read_text().partition("\n")[2]
+    assert json.loads(overlay)["configMapGenerator"][0]["files"] == ["members.json", "keys.json"]
+    assert json.loads((tmp_path / "k8s/members.json").read_text())["gateway"]["keys"] is True
+
+
 def test_the_files_are_written_and_their_requirements_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from scripts.cluster.config import ROOT, parse_cluster
 from scripts.render.common import NOTICE
-from scripts.render.swarm import CACHE, Pool, environment, members, service_name, workers
+from scripts.render.swarm import CACHE, Pool, environment, keys_environment, members, service_name, workers
 from tests.unit.scripts.render import FROM_THE_FILE
 
 TEXT = 'port = 80\n[[models]]\nname = "photos"\nfolder = "/srv/wanwu/models/photos"\n'
@@ -169,6 +169,10 @@ def test_the_members_config_is_named_after_its_content() -> None:
     first, second = (environment(CLUSTER, "image", "/run/members.json", text) for text in ("one", "two"))
     assert first["WANWU_PORT"] == "80"
     assert first["WANWU_MEMBERS_NAME"] == "wanwu-members-7692c3ad3540"
+    assert keys_environment("/run/keys.json", "one") == {
+        "WANWU_KEYS": "/run/keys.json",
+        "WANWU_KEYS_NAME": "wanwu-keys-7692c3ad3540",
+    }
     assert first["WANWU_MEMBERS_NAME"] != second["WANWU_MEMBERS_NAME"]
 
 

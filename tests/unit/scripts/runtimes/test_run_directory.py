@@ -32,6 +32,7 @@ def test_create_writes_everything_the_processes_read(tmp_path: Path) -> None:
         "gateway/nginx.conf": Path("nginx/nginx.conf"),
         "gateway/routes.conf": Path("nginx/routes.conf"),
         "gateway/errors.conf": Path("nginx/errors.conf"),
+        "gateway/access.conf": Path("nginx/access.conf"),
     }
     assert all(path.is_file() for path in found.values())
     assert (run.path / "gateway/web").resolve() == ROOT / "nginx/web"
@@ -46,7 +47,7 @@ def test_every_file_nginx_includes_is_linked_or_rendered(tmp_path: Path) -> None
     gateway = run.path / "gateway"
     includes = {
         line.split()[1].rstrip(";")
-        for name in ("nginx.conf", "routes.conf", "errors.conf")
+        for name in ("nginx.conf", "routes.conf", "errors.conf", "access.conf")
         for line in (gateway / name).read_text().splitlines()
         if line.strip().startswith("include ")
     }

@@ -38,11 +38,21 @@ def test_every_route_is_documented_and_every_documented_route_exists() -> None:
 @pytest.mark.parametrize("path", POSTS)
 def test_every_status_of_the_contract_is_documented_with_its_retry_after(path: str) -> None:
     responses = POSTS[path]["responses"]
-    codes = [code for code in ErrorCode if code.sender is not Sender.GATEWAY and code not in NOT_TO_IMAGES]
+    of_keys = [ErrorCode.UNAUTHORIZED, ErrorCode.FORBIDDEN]
+    codes = [code for code in ErrorCode if code.sender is not Sender.GATEWAY and code not in NOT_TO_IMAGES] + of_keys
     assert set(responses) == {"200", *(str(code.status) for code in codes)}
     assert all(code.value in responses[str(code.status)]["description"].split(", ") for code in codes)
     retried = {status for status, response in responses.items() if "Retry-After" in response["headers"]}
     assert retried == {str(code.status) for code in codes if code.retry_after_s} == {"429", "503"}
+
+
+def test_both_headers_of_a_key_are_described_and_neither_is_required() -> None:
+    schemes = DOCUMENT["components"]["securitySchemes"]
+    assert {(scheme["type"], scheme.get("scheme"), scheme.get("name")) for scheme in schemes.values()} == {
+        ("http", "bearer", None),
+        ("apiKey", None, "X-API-Key"),
+    }
+    assert DOCUMENT["security"] == [{}, *({name: []} for name in schemes)]
 
 
 def test_the_codes_are_an_enum_that_says_what_each_means() -> None:
