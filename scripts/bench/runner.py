@@ -97,7 +97,7 @@ class Runner:
                 break
         answers, memory = outcome.pop("answers"), procfs.memory(pids)
         rate, cpu_ms = answers / outcome.pop("seconds"), 1000 * used / max(1, answers)
-        return Sample(target.name, load, rate, cpu_ms, **outcome, errors=+errors, loaded=memory)
+        return Sample(target.name, load, rate, cpu_ms, **outcome, errors=dict(+errors), loaded=memory)
 
 
 def wrk(target: Target, address: str, labels: Labels, clients: int, seconds: int, cpus: Cpus) -> dict[str, Any]:
