@@ -4,17 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from scripts.bench.procfs import Memory
-from scripts.bench.targets import BASELINE, BASELINES, Load, Target
+from scripts.bench.targets import BASELINES, Load, Target
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One load on one target in one round.
+    """One load on one target in one round: right answers/s, other answers by kind, latencies.
 
-    `rate` is right answers/s; `errors` counts the others by kind; `cpu_ms` is the CPU time of all the server's
-    processes per image, `engine_ms` and `jpeg_ms` that of engine and libjpeg (in process only); `at_rest` is the
-    server's memory before any load, `loaded` that after this one.
+    `cpu_ms` is the CPU time of all the server's processes per image, `engine_ms` and `jpeg_ms` that of engine and
+    libjpeg (in process only). Memory is in MB: at `rest` before any load, its `peak` and what no file backs after it.
     """
 
     target: str
@@ -26,8 +24,9 @@ class Sample:
     errors: Mapping[str, int] = field(default_factory=dict)
     engine_ms: float = 0.0
     jpeg_ms: float = 0.0
-    at_rest: Memory = Memory()  # noqa: RUF009 - immutable
-    loaded: Memory = Memory()  # noqa: RUF009
+    rest: float = 0.0
+    peak: float = 0.0
+    anonymous: float = 0.0
     round: int = 0
 
 
@@ -35,7 +34,7 @@ class Results:
     """The samples of a run, by target and load in the targets' order."""
 
     def __init__(self, samples: Sequence[Sample], targets: Sequence[Target]) -> None:
-        self.samples, self.targets = samples, {target.name: target for target in targets}
+        self.targets = {target.name: target for target in targets}
         self.rows: dict[tuple[str, Load], list[Sample]] = {}
         for sample in sorted(samples, key=lambda one: list(self.targets).index(one.target)):
             self.rows.setdefault((sample.target, sample.load), []).append(sample)
@@ -53,4 +52,4 @@ class Results:
 
     def to_baseline(self, target: str, load: Load) -> float | None:
         """Return the target's rate as a multiple of its model's baseline."""
-        return self.ratio(target, f"{BASELINE}-{BASELINES[self.targets[target].model]}", load)
+        return self.ratio(target, f"baseline-{BASELINES[self.targets[target].model]}", load)
