@@ -10,12 +10,14 @@ from typing import Any
 from scripts._vendor import tomlkit
 from scripts.base.console import step
 from scripts.bench.programs import Cpus, call, run_command
-from scripts.bench.targets import PHOTOS, Scale, Target
+from scripts.bench.targets import PHOTOS, QUICK, Target
 from scripts.cluster.config import ROOT, load_cluster
 from scripts.host.environments import SERVE_TORCH, TOOLS
 from scripts.runtimes.deployment import plan_here
 from scripts.runtimes.run_directory import run_dir
 from worker.contract.settings import offline_variables
+
+STATISTICS = 48  # images, of which random weights get the statistics
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,14 @@ class Fixtures:
         return dict(found)
 
 
-def prepare_fixtures(folder: Path, scale: Scale, targets: Sequence[Target]) -> Fixtures:
-    """Make what `targets` need and `folder` lacks; raise CommandError if that fails."""
-    images = {size: _once(folder / f"images/{size}", "photos:write", size, n) for size, n in scale.images.items()}
+def prepare_fixtures(folder: Path, count: Mapping[str, int], targets: Sequence[Target]) -> Fixtures:
+    """Make what `targets` need and `folder` lacks, `count` images of each size; raise CommandError if that fails."""
+    images = {size: _once(folder / f"images/{size}", "photos:write", size, n) for size, n in count.items()}
     weights, folders = {}, {PHOTOS: ROOT / "worker/photos"}
     for model in sorted({target.model for target in targets} - {PHOTOS}):
-        weights[model] = _once(folder / f"weights/{model}.pth", "network:write", model, scale.statistics)
+        weights[model] = _once(folder / f"weights/{model}.pth", "network:write", model, STATISTICS)
         if any(target.model == model and target.has_folder for target in targets):
-            folders[model] = _model(folder / "models", model, weights[model], scale.prepare)
+            folders[model] = _model(folder / "models", model, weights[model], count != QUICK)
     cluster = folder / "cluster.toml"
     cluster.write_text(tomlkit.dumps({"models": [{"name": "bench", "folder": str(folders[PHOTOS])}]}), encoding="utf-8")
     slots = [worker.slot for worker in plan_here(load_cluster(cluster), run_dir(folder / "run")).plan.workers]

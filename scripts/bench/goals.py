@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from scripts.bench.results import Results
-from scripts.bench.targets import DOCUMENTED, LARGEST, PHOTOS, REFERENCE, SAME_ENGINE, SIZES, SMALLEST, Load
+from scripts.bench.targets import BASELINE, DOCUMENTED, LARGEST, PHOTOS, REFERENCE, SAME_ENGINE, SIZES, SMALLEST, Load
 
 # The multiples needed at each of SIZES, on processors whose int8 instructions run at half rate and at full rate.
 TO_BASELINE = {PHOTOS: ((7.2, 5.5, 4.5), (9, 7, 5)), REFERENCE: ((5.1, 4.5, 4), (6.3, 6, 5))}
@@ -48,7 +48,7 @@ def goals(results: Results, full_rate: bool, growth: Mapping[str, float]) -> Ite
     service, worker, alone = (f"{kind}-{REFERENCE}" for kind in ("service", "worker", "in-process"))
     for model, rates in TO_BASELINE.items():
         for size, needed in zip(SIZES, rates[full_rate], strict=True):
-            ratio = results.ratio(f"service-{model}", f"baseline-{REFERENCE}", Load(size))
+            ratio = results.ratio(f"service-{model}", BASELINE, Load(size))
             yield Goal(f"{model} behind Nginx, {size} MP: times the baseline's {REFERENCE}", needed, ratio)
     for size, needed in zip(SIZES, TO_BEST_PEER, strict=True):
         ratios = [ratio for peer in DOCUMENTED if (ratio := results.ratio(service, peer, Load(size)))]

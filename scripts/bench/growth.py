@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from scripts.base import http
@@ -81,20 +82,18 @@ class FakeWorkers:
 
     async def _listen(self, workers: Sequence[FakeWorker]) -> None:
         for worker in workers:
-            server = await asyncio.start_server(self._answers(worker, worker.answer()), worker.host, worker.port)
+            server = await asyncio.start_server(partial(self._answer, worker), worker.host, worker.port)
             self._closers[worker].append(server.close)
 
-    def _answers(self, worker: FakeWorker, response: bytes) -> Callable[..., object]:
-        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            self._closers[worker].append(writer.transport.abort)
-            self.connections += 1
-            with suppress(asyncio.IncompleteReadError, ConnectionError):
-                while request := await reader.readuntil(b"\r\n\r\n"):
-                    self.probes += request.startswith(b"GET /readyz")
-                    if worker not in self._frozen:
-                        writer.write(response)
-
-        return answer
+    async def _answer(self, worker: FakeWorker, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._closers[worker].append(writer.transport.abort)
+        self.connections += 1
+        response = worker.answer()
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while request := await reader.readuntil(b"\r\n\r\n"):
+                self.probes += request.startswith(b"GET /readyz")
+                if worker not in self._frozen:
+                    writer.write(response)
 
 
 class Gateway:

@@ -7,13 +7,13 @@ from statistics import median
 from scripts.base.console import aligned
 from scripts.bench.goals import Goal
 from scripts.bench.results import Results
-from scripts.bench.targets import Load
+from scripts.bench.targets import BASELINE, Load
 
 # The columns that hold the median of an attribute of the samples, and how they show it.
 QUANTITIES = {
     "images/s": ("rate", ".1f"), "p50 ms": ("p50_ms", ".1f"), "p99 ms": ("p99_ms", ".1f"),
     "CPU ms/image": ("cpu_ms", ".2f"), "engine ms": ("engine_ms", ".2f"), "libjpeg ms": ("jpeg_ms", ".2f"),
-    "MB at rest": ("rest", ".0f"), "MB peak": ("peak", ".0f"), "no file's": ("anonymous", ".0f"),
+    "MB at rest": ("rest", ".0f"), "MB peak": ("peak", ".0f"), "MB anonymous": ("anonymous", ".0f"),
 }  # fmt: skip
 HEADER = ["target", "MP", "load", "x baseline", *QUANTITIES, "errors"]
 Lines = Sequence[str]
@@ -35,7 +35,7 @@ def markdown(about: Lines, results: Results, faults: Mapping[str, str], goals: S
 
 
 def _row(results: Results, name: str, load: Load) -> list[str]:
-    samples, ratio = results.rows[name, load], None if load.open else results.to_baseline(name, load)
+    samples, ratio = results.rows[name, load], None if load.open else results.ratio(name, BASELINE, load)
     medians = [(median(getattr(one, key) for one in samples), form) for key, form in QUANTITIES.values()]
     errors = sum((Counter(sample.errors) for sample in samples), Counter[str]())
     return [

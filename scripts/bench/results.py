@@ -4,15 +4,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from scripts.bench.targets import BASELINES, Load, Target
+from scripts.bench.targets import Load, Target
 
 
 @dataclass(frozen=True)
 class Sample:
     """One load on one target in one round: right answers/s, other answers by kind, latencies.
 
-    `cpu_ms` is the CPU time of all the server's processes per image, `engine_ms` and `jpeg_ms` that of engine and
-    libjpeg (in process only). Memory is in MB: at `rest` before any load, its `peak` and what no file backs after it.
+    `cpu_ms` is the CPU time of all the server's processes per image, `engine_ms` that of this project's engine in it,
+    `jpeg_ms` that of libjpeg alone (in process only). Memory in MB: at `rest` before any load, its `peak` and what no
+    file backs after it.
     """
 
     target: str
@@ -49,7 +50,3 @@ class Results:
         others = {sample.round: getattr(sample, name) for sample in self.rows.get((other, load), ()) if sample.rate}
         samples = [sample for sample in self.rows.get((one, load), ()) if sample.rate and sample.round in others]
         return median(getattr(sample, name) / others[sample.round] for sample in samples) if samples else None
-
-    def to_baseline(self, target: str, load: Load) -> float | None:
-        """Return the target's rate as a multiple of its model's baseline."""
-        return self.ratio(target, f"baseline-{BASELINES[self.targets[target].model]}", load)

@@ -18,7 +18,7 @@ from scripts.bench.goals import goals, has_full_rate
 from scripts.bench.report import markdown
 from scripts.bench.results import Results
 from scripts.bench.runner import Runner
-from scripts.bench.targets import CLIENTS, FULL, GROWTH, QUICK, all_targets, choose
+from scripts.bench.targets import CLIENTS, GROWTH, IMAGES, QUICK, all_targets, choose
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
 from scripts.host.environments import PEERS, SERVE, SERVE_TORCH, TOOLS, ensure
@@ -26,6 +26,7 @@ from scripts.host.packages import LOAD_GENERATOR, NGINX, require
 from worker.contract.cpu_list import format_cpu_list
 from worker.contract.machine import CPUINFO, machine_kind
 
+ROUNDS, SECONDS = 3, 4  # of each load
 NO_PEERS = "peers are left out: `make bench-peers` installs and measures MOSEC, LitServe, BentoML"
 
 
@@ -43,17 +44,17 @@ def measure(options: BenchOptions, with_peers: bool) -> None:
     """Measure the targets, write the report and the raw samples, print the report; raise CommandError."""
     started, load, out = time.monotonic(), os.getloadavg()[0], options.out.absolute()
     names = choose([name for name in options.targets.split(",") if name], with_peers)
-    scale, folder = (QUICK, out / "material-quick") if options.quick else (FULL, out / "material")
-    rounds = options.rounds or scale.rounds
+    count, folder = (QUICK, out / "material-quick") if options.quick else (IMAGES, out / "material")
+    rounds, seconds = options.rounds or (1 if options.quick else ROUNDS), 1 if options.quick else SECONDS
     require(LOAD_GENERATOR | NGINX)
     for environment in (SERVE, SERVE_TORCH, TOOLS, *([PEERS] if with_peers else [])):
         ensure(environment, bool(read_hardware().gpus))
     (out / "logs").mkdir(parents=True, exist_ok=True)
-    fixtures = prepare_fixtures(folder, scale, [one for one in all_targets(scale) if one.name in names])
-    every = all_targets(scale, len(fixtures.slots), len(fixtures.slots[0]), len(fixtures.cpus))
+    fixtures = prepare_fixtures(folder, count, [one for one in all_targets(count) if one.name in names])
+    every = all_targets(count, len(fixtures.slots), len(fixtures.slots[0]), len(fixtures.cpus))
     targets = [target for target in every if target.name in names]
     labels = expected_labels(fixtures, targets)
-    samples, faults = Runner(fixtures, labels, out / "logs", scale.seconds).run(targets, rounds)
+    samples, faults = Runner(fixtures, labels, out / "logs", seconds).run(targets, rounds)
     gateway = growth.measure() if GROWTH in names else {}
     cpuinfo = CPUINFO.read_text(encoding="utf-8")
     about = _about(fixtures, cpuinfo)

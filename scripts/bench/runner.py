@@ -18,12 +18,12 @@ from scripts.bench.fixtures import Fixtures
 from scripts.bench.programs import Cpus, call, run_pinned
 from scripts.bench.results import Sample
 from scripts.bench.servers import Running, running
-from scripts.bench.targets import CLIENTS, IN_PROCESS, OPEN_SHARE, Load, Target
+from scripts.bench.targets import CLIENTS, IN_PROCESS, LARGEST, OPEN_SHARE, Load, Target
 
 SCRIPT = Path(__file__).with_name("load.lua")
 TIMEOUT_S, DRAIN_TIMEOUT_S = 60, 120
 MIN_ARRIVALS = 10  # of an open loop
-DOUBLINGS = range(4)  # of a closed loop's seconds, until each client may have an answer
+LONGER = 3  # a closed loop of the largest images, so that each client has several answers
 Labels = Mapping[str, str]  # by path
 
 
@@ -72,32 +72,32 @@ class Runner:
                 yield replace(sample, rest=rest)
 
     def _load(self, target: Target, server: Running, load: Load, rate: float) -> Sample:
-        """Send an open loop at `rate`, or a closed loop, again for twice as long if it was short."""
+        """Send an open loop at `rate`, or a closed loop."""
         (address, pids), cpus = server, self.fixtures.client_cpus(target)
         labels = self.labels[target.name][load.size]
         image, label = min(labels.items())
         request = (address, target.path, *encode(target.encoding, Path(image).read_bytes()), label)
-        times = [max(self.seconds, ceil(MIN_ARRIVALS / rate))] if load.open else [self.seconds << n for n in DOUBLINGS]
-        errors, used = Counter[str](), 0.0
-        outcome: dict[str, Any] = {}
-        for seconds in times:
-            # wrk leaves a request of each client in the server's queue, and some servers do not notice that it has
-            # gone. Once this request, sent later, is answered, they are done, and no part of the next load.
-            errors.update(filter(None, [post(*request, DRAIN_TIMEOUT_S)]))
-            before = procfs.cpu_s(pids)
-            if load.open:
-                job = (address, target.path, target.encoding, labels, rate, seconds, TIMEOUT_S)
-                outcome = call(sys.executable, cpus, "client:run", *job)
-            else:
-                outcome = wrk(target, address, labels, seconds, cpus)
-            used = procfs.cpu_s(pids) - before
-            errors.update(outcome.pop("errors"))
-            if outcome["answers"] >= CLIENTS:
-                break
-        answers, memory = outcome.pop("answers"), procfs.memory(pids)
-        rate, cpu_ms = answers / outcome.pop("seconds"), 1000 * used / max(1, answers)
-        kept = {"errors": dict(+errors), "peak": memory.peak, "anonymous": memory.anonymous}
-        return Sample(target.name, load, rate, cpu_ms, **outcome, **kept)
+        # wrk leaves a request of each client in the server's queue, and some servers do not notice that it has gone.
+        # Once this request, sent later, is answered, they are done, and no part of the next load.
+        errors = Counter(filter(None, [post(*request, DRAIN_TIMEOUT_S)]))
+        before = _clocks(pids)
+        if load.open:
+            seconds = max(self.seconds, ceil(MIN_ARRIVALS / rate))
+            job = (address, target.path, target.encoding, labels, rate, seconds, TIMEOUT_S)
+            outcome = call(sys.executable, cpus, "client:run", *job)
+        else:
+            seconds = self.seconds * (LONGER if load.size == LARGEST else 1)
+            outcome = wrk(target, address, labels, seconds, cpus)
+        used, memory, answers = _clocks(pids), procfs.memory(pids), outcome.pop("answers")
+        cpu, engine = (1000 * (after - first) / max(1, answers) for after, first in zip(used, before, strict=True))
+        rate, errors = answers / outcome.pop("seconds"), errors + Counter(outcome.pop("errors"))
+        kept = {"engine_ms": engine, "peak": memory.peak, "anonymous": memory.anonymous}
+        return Sample(target.name, load, rate, cpu, **outcome, errors=dict(errors), **kept)
+
+
+def _clocks(pids: Sequence[int]) -> tuple[float, float]:
+    """Return the CPU seconds of the processes, and of the engine's threads in them."""
+    return procfs.cpu_s(pids), procfs.thread_s(pids, "engine")
 
 
 def wrk(target: Target, address: str, labels: Labels, seconds: int, cpus: Cpus) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def _service(target: Target, fixtures: Fixtures, logs: Path) -> Iterator[Running
             run_command("up", *flags)
             pids = [int((Path(folder) / "run/supervisord.pid").read_text())]
             if target.kind == WORKER:
-                pids = [pid for pid in procfs.process_tree(pids) if "gunicorn" in procfs.read(pid, "cmdline")]
+                pids = [pid for pid in procfs.process_tree(pids) if "gunicorn" in procfs.read(f"{pid}/cmdline")]
             yield f"127.0.0.1:{port + (target.kind == WORKER)}", pids
         finally:
             with contextlib.suppress(OSError):

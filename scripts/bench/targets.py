@@ -1,6 +1,6 @@
 """The axes and the table of targets: how each is started, on which cores, and which loads it gets. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from scripts.base.errors import CommandError
@@ -16,19 +16,8 @@ BASELINE, SAME_ENGINE, GROWTH = "baseline-resnet18", "mosec-engine", "growth"
 DOCUMENTED = MOSEC, LITSERVE, BENTOML = "mosec-documented", "litserve-documented", "bentoml-documented"
 
 
-@dataclass(frozen=True)
-class Scale:
-    """How much a run does; the statistics of random weights come from `statistics` images."""
-
-    images: Mapping[str, int]
-    seconds: int
-    rounds: int
-    statistics: int
-    prepare: bool
-
-
-FULL = Scale({SMALLEST: 80, MIDDLE: 16, LARGEST: 6}, 4, 3, 48, True)
-QUICK = Scale({SMALLEST: 4, LARGEST: 1}, 1, 1, 8, False)
+IMAGES = {SMALLEST: 80, MIDDLE: 16, LARGEST: 6}
+QUICK = {SMALLEST: 4, LARGEST: 1}
 
 
 @dataclass(frozen=True)
@@ -70,12 +59,12 @@ class Target:
         return self.kind != SERVER or self.name == SAME_ENGINE
 
 
-def all_targets(scale: Scale, workers: int = 1, threads: int = 1, cores: int = 1) -> list[Target]:
+def all_targets(sizes: Iterable[str], workers: int = 1, threads: int = 1, cores: int = 1) -> list[Target]:
     """Return every target, for `workers` workers of `threads` cores each on a machine of `cores` cores.
 
     Those that are compared with each other are neighbours, so that a drift of the machine changes their ratio little.
     """
-    closed = [Load(size) for size in scale.images]
+    closed = [Load(size) for size in sizes]
     loads = [*closed, Load(open=True)]
 
     def service(model: str) -> Target:
