@@ -69,7 +69,7 @@ def _measure(model: ModelFolder, engine: Engine, images: list[bytes], seconds: f
 
 def _per_image(count: int, seconds: float, *steps: Callable[[int], None]) -> list[tuple[float, float]]:
     """Call the `steps` in turn with `count` for `seconds`; return each one's seconds and CPU seconds an image."""
-    times = []
+    times = list[np.ndarray]()
     until = time.monotonic() + seconds
     while len(times) < 2 or time.monotonic() < until:
         clocks = [(time.monotonic(), time.process_time())]

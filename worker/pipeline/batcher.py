@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -141,9 +140,6 @@ class Batcher:
 
     def _run(self) -> None:
         fault = ENDED
-        # Shown by `top -H`; Python itself names threads for the system only from 3.14 on.
-        with suppress(OSError):
-            Path(f"/proc/self/task/{threading.get_native_id()}/comm").write_text(self._thread.name, encoding="ascii")
         try:
             fault = self._run_until_broken()
         except BaseException as error:
