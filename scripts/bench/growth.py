@@ -1,7 +1,6 @@
 """The gateway with 400 workers: real Nginx and gate in front of fake workers on 50 loopback "servers"."""
 
 import asyncio
-import http.client
 import json
 import os
 import shlex
@@ -10,12 +9,14 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 from pathlib import Path
 
+from scripts.base import http
 from scripts.base.console import step
 from scripts.base.errors import CommandError
 from scripts.base.waiting import wait_until
@@ -30,6 +31,8 @@ NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or "nginx"
 
 @dataclass(frozen=True)
 class FakeWorker:
+    """A worker that is always ready, at `host`:`port`."""
+
     name: str
     model: str
     host: str
@@ -39,24 +42,19 @@ class FakeWorker:
     def address(self) -> str:
         return f"{self.host}:{self.port}"
 
-    @cached_property
     def answer(self) -> bytes:
-        """Return the answer to GET /readyz of a worker that is ready."""
-        info = {"name": self.model, "classes": 1000, "size": [224, 224], "labels": "imagenet"}
+        """Return the answer to GET /readyz."""
         facts = {"version": "1", "engine": "openvino", "precision": "int8", "in_flight": 0, "queued": 0}
         facts |= {"answered": {"images": 10**6, "durations_ms": {f"{2 ** (n / 8):.4g}": 10**4 for n in range(40)}}}
-        facts |= {"state": "ready", "reason": None, "worker": self.name, "model": self.model, "model_info": info}
-        body = json.dumps(facts)
+        facts |= {"model_info": {"name": self.model, "classes": 1000, "size": [224, 224], "labels": "imagenet"}}
+        body = json.dumps({"state": "ready", "reason": None, "worker": self.name, "model": self.model, **facts})
         return f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
 def cluster(workers: int, servers: int, first_port: int) -> list[FakeWorker]:
     """Return the workers of one model, spread over the servers."""
     places = [(number % servers, number // servers) for number in range(workers)]
-    return [
-        FakeWorker(f"server{server}-slot{slot}", "model", f"127.0.{1 + server}.1", first_port + slot)
-        for server, slot in places
-    ]
+    return [FakeWorker(f"server{at}-slot{n}", "model", f"127.0.{1 + at}.1", first_port + n) for at, n in places]
 
 
 class FakeWorkers:
@@ -64,41 +62,38 @@ class FakeWorkers:
 
     def __init__(self, workers: Sequence[FakeWorker]) -> None:
         self.probes = self.connections = 0
-        self._workers = {(worker.host, worker.port): worker for worker in workers}
-        self._frozen: set[str] = set()
-        self._servers: dict[str, asyncio.Server] = {}
-        self._writers: dict[str, list[asyncio.StreamWriter]] = {}
+        self._frozen: set[FakeWorker] = set()
+        self._closers: dict[FakeWorker, list[Callable[[], None]]] = defaultdict(list)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
+        asyncio.run_coroutine_threadsafe(self._listen(workers), self._loop).result()
 
     def freeze(self, worker: FakeWorker) -> None:
-        self._frozen.add(worker.name)
+        self._frozen.add(worker)
 
     def kill(self, worker: FakeWorker) -> None:
-        self._loop.call_soon_threadsafe(self._servers[worker.name].close)
-        for writer in self._writers.get(worker.name, ()):
-            self._loop.call_soon_threadsafe(writer.transport.abort)
+        for close in self._closers[worker]:
+            self._loop.call_soon_threadsafe(close)
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
-    async def _listen(self) -> None:
-        for (host, port), worker in self._workers.items():
-            self._servers[worker.name] = await asyncio.start_server(self._answer, host, port)
+    async def _listen(self, workers: Sequence[FakeWorker]) -> None:
+        for worker in workers:
+            server = await asyncio.start_server(partial(self._answer, worker), worker.host, worker.port)
+            self._closers[worker].append(server.close)
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        worker = self._workers[writer.get_extra_info("sockname")]
-        self._writers.setdefault(worker.name, []).append(writer)
+    async def _answer(self, worker: FakeWorker, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._closers[worker].append(writer.transport.abort)
         self.connections += 1
+        response = worker.answer()
         with suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                request = await reader.readuntil(b"\r\n\r\n")
+            while request := await reader.readuntil(b"\r\n\r\n"):
                 self.probes += request.startswith(b"GET /readyz")
-                if worker.name not in self._frozen:
-                    writer.write(worker.answer)
+                if worker not in self._frozen:
+                    writer.write(response)
 
 
 class Gateway:
@@ -111,10 +106,10 @@ class Gateway:
         for name in ("nginx.conf", "routes.conf", "errors.conf", "access.conf"):
             (home / name).symlink_to(ROOT / "nginx" / name)
         (self._rendered / "listen.conf").write_text(f"listen 127.0.0.1:{port};\n")
-        pools: dict[str, list[dict[str, str]]] = {}
+        pools: dict[str, list[dict[str, str]]] = defaultdict(list)
         for one in workers:
-            member = {"worker": one.name, "server": one.host, "slot": f"slot-{one.port}", "address": one.address}
-            pools.setdefault(one.model, []).append(member)
+            place = {"server": one.host, "slot": f"slot-{one.port}", "address": one.address}
+            pools[one.model].append({"worker": one.name, **place})
         document = {"pools": [{"model": model, "members": members} for model, members in pools.items()]}
         (self._rendered / "members.json").write_text(json.dumps(document))
         root = ["-g", "user root;"] if os.geteuid() == 0 else []
@@ -130,9 +125,8 @@ class Gateway:
     def running(self) -> Iterator[tuple[int, int]]:
         """Start Nginx and the gate, and stop them at the end; yield their process ids."""
         with (self._home / "log").open("wb") as log:
-            options = {"cwd": ROOT / "nginx", "stdout": log, "stderr": log}
-            nginx = subprocess.Popen(self.command, **options)  # type: ignore[call-overload]
-            gate = subprocess.Popen([*self._gate("run"), "--nginx", shlex.join(self.command)], **options)  # type: ignore[call-overload]
+            commands = self.command, self._gate("run", "--nginx", shlex.join(self.command))
+            nginx, gate = (subprocess.Popen(one, cwd=ROOT / "nginx", stdout=log, stderr=log) for one in commands)
         try:
             yield nginx.pid, gate.pid
         finally:
@@ -145,15 +139,12 @@ class Gateway:
 
     def workers_in(self) -> int:
         """Return how many workers get requests, 0 while Nginx does not listen yet."""
-        with closing(http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)) as connection:
-            with suppress(ConnectionError):
-                connection.request("GET", "/status")
-                return sum(worker["in"] for worker in json.load(connection.getresponse())["workers"])
-            return 0
+        _, status = http.get(f"http://127.0.0.1:{self._port}/status", timeout_s=30)
+        return sum(worker["in"] for worker in status.get("workers", ()))
 
-    def _gate(self, command: str) -> list[str]:
+    def _gate(self, command: str, *more: str) -> list[str]:
         files = ["--members", str(self._rendered / "members.json"), "--out", str(self._rendered)]
-        return [shutil.which("python3") or "python3", "-m", "gate", command, *files]
+        return [shutil.which("python3") or "python3", "-m", "gate", command, *files, *more]
 
 
 def measure() -> dict[str, float]:
@@ -186,16 +177,12 @@ def measure() -> dict[str, float]:
 
 
 def _cost(gate: int, fakes: FakeWorkers) -> dict[str, float]:
-    start, cpu, probes, connections = time.monotonic(), procfs.cpu_s([gate]), fakes.probes, fakes.connections
+    before = procfs.cpu_s([gate]), fakes.probes, fakes.connections
     time.sleep(SECONDS)
-    passed, status = time.monotonic() - start, procfs.status(gate)
-    return {
-        "gate, % of a core": 100 * (procfs.cpu_s([gate]) - cpu) / passed,
-        "gate, MB": status["VmRSS"] * 1024 / 1e6,
-        "threads of the gate": status["Threads"],
-        "probes/s": (fakes.probes - probes) / passed,
-        "new connections/s": (fakes.connections - connections) / passed,
-    }
+    after, status = (procfs.cpu_s([gate]), fakes.probes, fakes.connections), procfs.status(gate)
+    cpu, probes, connections = ((new - old) / SECONDS for new, old in zip(after, before, strict=True))
+    found = {"gate, % of a core": 100 * cpu, "gate, MB": status["VmRSS"] * 1024 / 1e6}
+    return found | {"threads of the gate": status["Threads"], "probes/s": probes, "new connections/s": connections}
 
 
 def _wait(what: str, condition: Callable[[], bool]) -> float:

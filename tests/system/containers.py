@@ -1,6 +1,7 @@
 """What the tests see of a service's containers, and do to them, by the plain docker command."""
 
 import json
+import re
 import subprocess
 from dataclasses import dataclass
 from typing import Any
@@ -67,7 +68,7 @@ def last_logs(service: Service) -> str:
 
 def _end_of_log(name: str) -> str:
     done = subprocess.run(["docker", "logs", name], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    return "\n".join([line for line in done.stdout.splitlines() if '"status": 200' not in line][-LOG_LINES:])
+    return "\n".join([line for line in done.stdout.splitlines() if not re.search('"status": ?200', line)][-LOG_LINES:])
 
 
 def said(done: subprocess.CompletedProcess[str]) -> list[str]:

@@ -6,8 +6,7 @@ The cost is bounded whatever a body holds: searches are linear, and parts, their
 import re
 from dataclasses import dataclass
 
-from werkzeug.http import parse_options_header
-
+from worker.api.header_options import parse_options
 from worker.contract.errors import ErrorCode, ServiceError, cut
 from worker.contract.limits import (
     MAX_BOUNDARY_CHARACTERS,
@@ -100,7 +99,7 @@ def _head(body: bytes, position: int) -> tuple[str, str | None, str, int]:
     found, kind = DISPOSITION.search(head), TYPE.search(head)
     if found is None:
         raise _malformed("a part of the form without Content-Disposition", "that header with a name")
-    options = parse_options_header(found[1].decode(errors="replace"))[1]
+    options = parse_options(found[1].decode(errors="replace"))[1]
     declared = kind[1].decode(errors="replace").strip().lower() if kind else ""
     return options.get("name", ""), options.get("filename"), declared, end + 4
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 import msgspec
-from werkzeug.http import parse_options_header
 
 from worker.api import json_text, multipart
 from worker.api.base64_text import decode_base64, decode_base64_bytes, first_bytes
 from worker.api.body import Body
+from worker.api.header_options import parse_options
 from worker.contract.errors import ErrorCode, ServiceError, cut
 from worker.decode import sniff
 
@@ -55,7 +55,7 @@ def read_upload(
     Raise ServiceError if the route does not take its body.
     """
     body = sent.read()
-    kind, options = parse_options_header(sent.environ.get("CONTENT_TYPE"))
+    kind, options = parse_options(sent.environ.get("CONTENT_TYPE", ""))
     kind, boundary = kind.lower(), options.get("boundary", "")
     # An image is one whatever it is declared as: clients seldom know, and often do not say.
     if kind == "multipart/form-data" and (boundary or sniff(body) is None):

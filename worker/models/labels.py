@@ -62,9 +62,7 @@ class Labels:
 
         A model with neither language is shown in its first one.
         """
-        if language in self.names:
-            return self.names[language][index]
-        return " ".join(dict.fromkeys(names[index] for names in self._both_names))
+        return self.names[language][index] if language in self.names else self._both[index]
 
     def row(self, index: int, score: float, language: str) -> Row:
         """Return class `index` as an answer's row: `label` in `language`, a `label_*` per language, index and score."""
@@ -78,7 +76,8 @@ class Labels:
         return tuple((f"label_{language}", self.names.get(language)) for language in languages)
 
     @cached_property
-    def _both_names(self) -> tuple[tuple[str, ...], ...]:
-        """The names of all classes in each language of BOTH, or in the first language if the model has neither."""
+    def _both(self) -> tuple[str, ...]:
+        """The names of all classes for BOTH."""
         languages = [language for language in LANGUAGES if language in self.names] or list(self.names)[:1]
-        return tuple(self.names[language] for language in languages)
+        rows = zip(*(self.names[language] for language in languages), strict=True)
+        return tuple(" ".join(dict.fromkeys(names)) for names in rows)

@@ -66,7 +66,9 @@ class Output:
 
     def confident(self, scores: np.ndarray) -> bool | None:
         """Return whether the best main class of `scores` [classes] reaches `unsure_below`; None if that is None."""
-        return None if self.unsure_below is None else bool(scores[self.best(scores, 1)[0]] >= self.unsure_below)
+        if self.unsure_below is None:
+            return None
+        return bool((scores[self.main] if self.groups else scores).max() >= self.unsure_below)
 
     def predictions(self, scores: np.ndarray, top_k: int, threshold: float, language: str) -> list[Row]:
         """Return the best `top_k` main classes of `scores` [classes] that reach `threshold`, best first.

@@ -5,6 +5,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 import msgspec
 import numpy as np
@@ -186,12 +187,9 @@ class Batcher:
         if not self._waiting:
             self._receive(self._arrived.get())
         full, until = len(self._batch_sizes) - 1, self._waiting.first().submitted + self._wait_s
-        try:
-            while True:
-                seconds = until - time.monotonic() if len(self._waiting) < full else 0.0
-                self._receive(self._arrived.get(timeout=max(0.0, seconds)))
-        except queue.Empty:
-            pass
+        with suppress(queue.Empty):
+            while (left := until - time.monotonic() if len(self._waiting) < full else 0.0) > 0 or self._arrived.qsize():
+                self._receive(self._arrived.get(timeout=max(0.0, left)))
         self._waiting.remove(lambda pending: pending.cancelled)
 
     def _receive(self, pending: PendingInput) -> None:

@@ -1,15 +1,14 @@
 """Logs as JSON lines on standard output, with the request id if there is one."""
 
-import json
 import logging
 import sys
 from datetime import UTC, datetime
 
+import msgspec
+
 # Nobody reads what logging would otherwise find out about each record: its caller, thread and process.
 logging._srcfile = None
 logging.logThreads = logging.logProcesses = False
-
-to_json = json.JSONEncoder(ensure_ascii=False).encode
 
 FIELDS = "fields"  # the `extra` key under which a record carries its own JSON fields
 
@@ -32,7 +31,7 @@ class JsonFormatter(logging.Formatter):
         } | fields
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return to_json(line)
+        return msgspec.json.encode(line).decode()
 
 
 CONFIG = {

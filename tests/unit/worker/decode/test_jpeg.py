@@ -13,10 +13,10 @@ from PIL import Image
 from tests import images
 from tests.errors import code_of, error_of
 from worker.contract.errors import ErrorCode
-from worker.decode import COLOUR, Bounds, Geometry, decode, open_image
+from worker.decode import COLOUR, Bounds, Geometry, decode, jpeg_end, open_image
 from worker.decode.budget import no_deadline
 from worker.decode.jpeg import open_jpeg
-from worker.decode.jpeg_end import MAX_SCANNED_PIXELS
+from worker.decode.jpeg_end import MAX_SCANNED_PIXELS, PIECE_BYTES
 
 WHOLE = Geometry((32, 32), None, "bilinear")
 SCAN = b"\xff\xda"
@@ -192,3 +192,9 @@ def test_12_bits_of_four_components_are_named() -> None:
     frame = data.index(b"\xff\xc0") + 4
     error = error_of(decode, data[:frame] + b"\x0c" + data[frame + 1 :], WHOLE)
     assert "found a JPEG of 4 components in 12 bits a sample, which is not served" in error.message
+
+
+@pytest.mark.parametrize("before", [0, 1, PIECE_BYTES - 2, PIECE_BYTES - 1, PIECE_BYTES, 3 * PIECE_BYTES])
+def test_every_scan_is_counted_wherever_it_starts(before: int) -> None:
+    data = SCAN + b"\xff" * before + SCAN
+    assert jpeg_end._count_scans(data) == data.count(SCAN) == 2
