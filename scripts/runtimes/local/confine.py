@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 CLONE_NEWNS = 0x20000  # of sched.h; the others are of sys/mount.h
-MS_BIND, MS_REC, MS_SLAVE = 1 << 12, 1 << 14, 1 << 19
+MS_BIND, MS_REC, MS_SLAVE, MNT_DETACH = 1 << 12, 1 << 14, 1 << 19, 2
 # Of linux/mount.h and fcntl.h; the system calls have these numbers on every architecture.
 SYS_OPEN_TREE, SYS_MOVE_MOUNT = 428, 429
 OPEN_TREE_CLONE, AT_RECURSIVE, MOVE_MOUNT_F_EMPTY_PATH, AT_FDCWD = 1, 0x8000, 4, -100
@@ -53,14 +53,17 @@ def show(paths: Iterable[Path], closed: Iterable[Path]) -> None:
 def show_later(paths: Iterable[Path], pid: int) -> None:
     """Show `paths` in the mount namespace of the process `pid`, which this process enters; raise OSError."""
     libc = ctypes.CDLL(None, use_errno=True)
-    trees = {path: _open_tree(libc, path) for path in paths}
+    trees = {path: (_open_tree(libc, path), path.stat()) for path in paths}
     with open(f"/proc/{pid}/ns/mnt") as namespace:
         _check(libc.setns(namespace.fileno(), CLONE_NEWNS), namespace.name)
-    for path, tree in trees.items():
-        if not path.exists():
-            path.mkdir(OPEN_FOLDER, parents=True)
-            target = os.fsencode(path)
-            _check(libc.syscall(SYS_MOVE_MOUNT, tree, b"", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH), path)
+    for path, (tree, status) in trees.items():
+        if path.exists() and os.path.samestat(path.stat(), status):
+            continue
+        if path.is_mount():  # shown earlier; it was removed since, and another has its name now
+            _check(libc.umount2(os.fsencode(path), MNT_DETACH), path)
+        path.mkdir(OPEN_FOLDER, parents=True, exist_ok=True)
+        target = os.fsencode(path)
+        _check(libc.syscall(SYS_MOVE_MOUNT, tree, b"", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH), path)
 
 
 def _open_tree(libc: ctypes.CDLL, path: Path) -> int:

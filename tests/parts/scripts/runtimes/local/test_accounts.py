@@ -151,7 +151,11 @@ def test_a_folder_is_shown_to_what_runs_already(tmp_path: Path) -> None:
     shell.stdin.write("echo started\n")
     shell.stdin.flush()
     assert shell.stdout.readline() == "started\n"
-    for _ in range(2):  # what is seen already stays as it is
-        show(UNPRIVILEGED, [tmp_path / "run", tmp_path / "models/new"], shell.pid)
+    for text in ("before", "models/new"):  # the folder is removed, and another gets its name
+        shutil.rmtree(tmp_path / "models/new")
+        (tmp_path / "models/new").mkdir()
+        (tmp_path / "models/new/file").write_text(text)
+        for _ in range(2):  # what is seen already stays as it is
+            show(UNPRIVILEGED, [tmp_path / "run", tmp_path / "models/new"], shell.pid)
     assert shell.communicate(f"cat {tmp_path}/run/file {tmp_path}/models/new/file\n", timeout=60)[0] == "runmodels/new"
     assert shell.returncode == 0
