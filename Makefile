@@ -36,7 +36,7 @@ CLASSIFY = --images "$(call option,IMAGES)" --out "$(call option,OUT)" --top-k "
   --wait "$(or $(call option,WAIT),120)" $(if $(call option,RETRY),--retry) $(if $(call option,WATCH),--watch)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate teach use classify client-wheel wheelhouse base-image bundle bundle-verify k8s test test-unit test-gpu fuzz format lock version release photos screenshots bench bench-peers
+.PHONY: help up down status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate teach teach-page use classify client-wheel wheelhouse base-image bundle bundle-verify k8s test test-unit test-gpu fuzz format lock version release photos screenshots bench bench-peers
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
@@ -96,6 +96,9 @@ evaluate: ## Measure a model's accuracy: NAME=..., IMAGES=DIR with a folder per 
 
 teach: ## Make a model that knows your own classes: NAME=..., IMAGES=DIR with a folder per class, or ADD=DIR; BASE=NAME, FORCE=1
 	@$(WANWU) teach $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)" $(LESSON)
+
+teach-page: ## Let the owner teach on the page, from this machine, beside a service of the local runtime; ends with Ctrl-C
+	@$(WANWU) teach-page $(SERVICE) --models "$(MODELS)"
 
 use: ## Serve another model folder, without losing a request: NAME=..., INSTEAD_OF=... if several are served
 	@$(WANWU) use $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)" --instead-of "$(call option,INSTEAD_OF)"
