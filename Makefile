@@ -91,7 +91,7 @@ model-prepare: ## Measure engines on this machine again; NAME=... for one, CALIB
 model-verify: ## Check model folders as a starting worker does, without a network; NAME=... for one, JSON=1
 	@$(WANWU) model-verify $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)" $(if $(call option,JSON),--json)
 
-evaluate: ## Measure a model's accuracy: NAME=..., IMAGES=DIR with a folder per class, or a CSV of file,label; OUT=DIR
+evaluate: ## Measure a model's accuracy: NAME=... (NAME=a,b compares), IMAGES=DIR with a folder per class, or a CSV of file,label; OUT=DIR
 	@$(WANWU) evaluate $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)" --images "$(call option,IMAGES)" --out "$(call option,OUT)"
 
 teach: ## Make a model that knows your own classes: NAME=..., IMAGES=DIR with a folder per class, or ADD=DIR; BASE=NAME, FORCE=1
