@@ -74,7 +74,11 @@ class Studio:
             self._require_idle()
             if (self.place.models / name).exists() and not replace:
                 raise Refused(Code.NAME_TAKEN, f"found a model called {name}, needed another name, or to replace it")
-            self.upload, self._replace, self.job = Upload(self.place.models, name), replace, None
+            try:
+                self.upload = Upload(self.place.models, name)
+            except OSError as error:
+                raise Refused(Code.FAILED, f"{error.filename}: {error.strerror}: needed a writable folder") from None
+            self._replace, self.job = replace, None
             self._used_at = time.monotonic()
 
     def current_upload(self) -> Upload:
