@@ -1,6 +1,5 @@
 """What happens in the Teach view, one thing at a time: an upload, then a teaching or a change of the served model."""
 
-import json
 import threading
 import time
 from collections.abc import Callable
@@ -10,10 +9,9 @@ from typing import Any
 
 from scripts.base.console import say
 from scripts.base.errors import CommandError
-from scripts.cluster.config import load_cluster
 from scripts.models import model_store
 from scripts.models.model_store import StoredModel
-from scripts.models.tools.teach import PAGE, REPORT
+from scripts.teach_page import library
 from scripts.teach_page.errors import Code, Refused
 from scripts.teach_page.jobs import DONE, RUNNING, Job
 from scripts.teach_page.uploads import Upload, remove_leftovers
@@ -61,7 +59,7 @@ class Studio:
                                   "classes": len(upload.classes)},
             "job": job and {"kind": job.kind, "name": job.name, "outcome": job.outcome, "stage": job.stage,
                             "done": job.done, "total": job.total, "faults": job.faults, "summary": job.summary},
-            **self._models(),
+            **library.described(*self._library(), self.previous),
         }  # fmt: skip
 
     def begin(self, name: str, replace: bool) -> None:
@@ -90,7 +88,7 @@ class Studio:
             return self.upload
 
     def discard(self) -> None:
-        """Throw the upload away; while it is being taught, stop that first."""
+        """Throw the upload away; raise Refused while it is being taught."""
         with self._lock:
             if self._is_busy():
                 raise Refused(Code.BUSY, "found a command that runs, needed none: stop it, or wait for its end")
@@ -103,19 +101,18 @@ class Studio:
         upload = self.current_upload()
         force = ["--force"] if self._replace else []
         command = self.place.command("teach", "--name", upload.name, "--images", str(upload.images), *force)
-
         job = Job("teach", upload.name, [command])
 
         def end(outcome: str) -> None:
             self._forget(upload)
             if outcome == DONE:
-                job.summary = _summary(self.place.models / upload.name / REPORT)
+                job.summary = library.summary(self.place.models / upload.name)
 
         self._start(job, end)
 
     def use(self, name: str, instead_of: str) -> None:
         """Serve the model `name` in place of `instead_of`, in the background, and verify it first if that is needed."""
-        entries, served = self._entries()
+        entries, served = self._library()
         old = instead_of or next(iter(served), "")
         known = {entry.name: entry for entry in entries}
         if name not in known or old not in served:
@@ -141,10 +138,7 @@ class Studio:
 
     def report(self, name: str) -> bytes:
         """Return the report of the taught model `name`; raise Refused if there is none."""
-        for entry in self._entries()[0]:
-            if entry.name == name and (entry.folder / PAGE).is_file():
-                return (entry.folder / PAGE).read_bytes()
-        raise Refused(Code.UNKNOWN, f"found no report on {name!r}, needed a model that was taught")
+        return library.report(self._library()[0], name)
 
     def expire(self) -> None:
         """Throw away an upload that nobody goes on with."""
@@ -191,34 +185,5 @@ class Studio:
         upload.remove()
         self.upload = None
 
-    def _entries(self) -> tuple[list[StoredModel], list[str]]:
-        """Return the model folders, and the names of the served models, the default first."""
-        try:
-            cluster = load_cluster(self.place.cluster)
-            return model_store.entries(self.place.models, cluster), [model.name for model in cluster.models]
-        except CommandError as error:
-            raise Refused(Code.FAILED, str(error)) from None
-
-    def _models(self) -> dict[str, Any]:
-        entries, served = self._entries()
-        models = [
-            {"name": entry.name, "taught": (entry.folder / PAGE).is_file(), "served": bool(entry.served)}
-            for entry in entries
-        ]
-        old, new = self.previous or ("", "")
-        can_return = new in served and old not in served and old in {entry.name for entry in entries}
-        return {"models": models, "served": served, "previous": {"old": old, "new": new} if can_return else None}
-
-
-def _summary(path: Path) -> dict[str, Any]:
-    """Return the figures of the report at `path` that the view shows."""
-    report = json.loads(path.read_text(encoding="utf-8"))
-    judged = report["held_out"] or report["cross_validated"]
-    return {
-        "accuracy": judged["accuracy"],
-        "interval": judged["interval"],
-        "held_out": report["held_out"] is not None,
-        "images": judged["images"]["evaluated"],
-        "classes": len(judged["classes"]),
-        "doubtful": len(report["probably_mislabelled"]),
-    }
+    def _library(self) -> tuple[list[StoredModel], list[str]]:
+        return library.read(self.place.cluster, self.place.models)

@@ -34,6 +34,7 @@ class Upload:
         self.bytes = 0
         self._lock = threading.Lock()
         self._claimed = 0  # images that were begun
+        self._removed = False
 
     def add(self, class_name: str, part: str, file_name: str, body: BinaryIO, length: int) -> None:
         """Store `length` bytes of `body` as an image of a class; `part` is "", LEARNED or one of HELD_OUT.
@@ -46,7 +47,8 @@ class Upload:
         number = self._claim(class_name, length)
         folder = self.images / part / class_name
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            for path in (folder.parent, folder):
+                path.mkdir(exist_ok=True)
             _write(folder, file_name if is_safe(file_name) else "image", number, body, length)
         except BaseException as error:
             with self._lock:
@@ -55,10 +57,17 @@ class Upload:
             if isinstance(error, OSError):
                 raise Refused(Code.NO_SPACE, f"{error.strerror or error}: needed a disk that can be written") from None
             raise
+        finally:
+            if self._removed:  # meanwhile
+                self.remove()
 
     def _claim(self, class_name: str, length: int) -> int:
         """Count an image before it is written, so that several at once stay within the limits; return its number."""
         with self._lock:
+            if self._removed:
+                raise Refused(
+                    Code.NO_UPLOAD, "found a discarded upload, needed one that goes on: begin again"
+                )
             if class_name not in self.classes and len(self.classes) >= MAX_CLASSES:
                 raise Refused(Code.TOO_MANY, f"found more than {MAX_CLASSES} classes, needed at most as many")
             if self.classes.total() >= MAX_IMAGES:
@@ -73,6 +82,7 @@ class Upload:
             return self._claimed
 
     def remove(self) -> None:
+        self._removed = True
         shutil.rmtree(self._staging, ignore_errors=True)
 
 

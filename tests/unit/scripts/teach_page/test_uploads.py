@@ -71,3 +71,16 @@ def test_an_upload_is_bounded(
         add(upload, "dog", "1.jpg")
     assert refused.value.code == code
     assert [*files(upload)] == ["cat/1.jpg"]
+
+
+def test_an_image_that_comes_too_late_brings_nothing_back(upload: Upload) -> None:
+    class Late(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            upload.remove()
+            return super().read(size)
+
+    upload.add("cat", "", "1.jpg", Late(b"image"), 5)
+    with pytest.raises(Refused) as refused:
+        add(upload, "cat", "2.jpg")
+    assert refused.value.code == Code.NO_UPLOAD
+    assert list(upload.images.parent.parent.iterdir()) == []
