@@ -65,9 +65,7 @@ class Upload:
         """Count an image before it is written, so that several at once stay within the limits; return its number."""
         with self._lock:
             if self._removed:
-                raise Refused(
-                    Code.NO_UPLOAD, "found a discarded upload, needed one that goes on: begin again"
-                )
+                raise Refused(Code.NO_UPLOAD, "found a discarded upload, needed one that goes on: begin again")
             if class_name not in self.classes and len(self.classes) >= MAX_CLASSES:
                 raise Refused(Code.TOO_MANY, f"found more than {MAX_CLASSES} classes, needed at most as many")
             if self.classes.total() >= MAX_IMAGES:

@@ -110,10 +110,12 @@ def test_the_whole_way_from_a_folder_to_an_answer_and_back(
     page.drop(images)
     page.wait(lambda: page.texts("#teach-classes .name") == [*CLASSES])
     assert page.texts("#teach-classes .quiet") == [f"{EACH} images"] * len(CLASSES)
-    more = draw(images.parent / "more.png", 999, CLASSES["蓝_blue"])
-    page.all("#teach-classes input")[2].send_keys(str(more))
-    page.wait(lambda: page.texts("#teach-classes .quiet")[2] == f"{EACH + 1} images")
-
+    page.one("#teach-class").send_keys("黄_yellow\n")
+    page.wait(lambda: page.texts("#teach-classes .name") == [*CLASSES, "黄_yellow"])
+    assert not page.one("#teach-start").is_enabled()
+    more = [draw(images.parent / f"more/{number}.png", 900 + number, (190, 190, 60)) for number in range(2)]
+    page.all("#teach-classes input")[3].send_keys("\n".join(map(str, more)))
+    page.wait(lambda: page.texts("#teach-classes .quiet")[3] == "2 images")
     assert faults_of_access(page) == []
     page.one("#teach-name").send_keys("No Such Name")
     page.one("#teach-start").click()
@@ -126,7 +128,7 @@ def test_the_whole_way_from_a_folder_to_an_answer_and_back(
     assert faults_of_access(page) == []
     assert (models / "colours/report.html").is_file()
     assert list(models.glob(".upload*")) == []
-    assert f"of {3 * EACH + 1} images, each by a model that had not seen it" in page.text("#view-teach .figures")
+    assert f"of {3 * EACH + 2} images, each by a model that had not seen it" in page.text("#view-teach .figures")
     report = requests.get(page.one("#teach-report").get_attribute("href") or "", timeout=30)
     assert "红 red" in report.text
     assert "sandbox" in report.headers["Content-Security-Policy"]

@@ -14,7 +14,7 @@ let [changed, failed] = [() => {}, () => {}];
 
 const name = element("input", { type: "text", id: "teach-name", required: true, autocomplete: "off", spellcheck: false });
 const replace = element("input", { type: "checkbox", id: "teach-replace" });
-const newClass = element("input", { type: "text", id: "teach-class", autocomplete: "off" });
+const newClass = element("input", { type: "text", id: "teach-class", autocomplete: "off", keydown: addByEnter });
 
 /** Empty the form once what it sent is taught; if that failed, the user may add images and try again. */
 export function follow(job) {
@@ -23,6 +23,10 @@ export function follow(job) {
   if (job.outcome !== "done") return;
   classes.clear();
   [name.value, replace.checked, ignored] = ["", false, 0];
+}
+
+function addByEnter(event) {
+  if (event.key === "Enter" && !event.isComposing) addClass(); // not the Enter that ends the input of Chinese
 }
 
 export const isSending = () => sending !== null;
@@ -74,17 +78,17 @@ function folderChoice() {
 }
 
 function classChoice() {
-  const add = () => {
-    const key = newClass.value.normalize("NFC").trim();
-    if (!key) return newClass.focus();
-    if (!classes.has(key)) classes.set(key, []);
-    newClass.value = "";
-    changed();
-  };
   newClass.placeholder = text("newClass");
   newClass.setAttribute("aria-label", text("newClass"));
-  newClass.onkeydown = (event) => event.key === "Enter" && add();
-  return [newClass, element("button", { type: "button", className: "button", id: "teach-add-class", click: add }, text("addClass"))];
+  return [newClass, element("button", { type: "button", className: "button", id: "teach-add-class", click: addClass }, text("addClass"))];
+}
+
+function addClass() {
+  const key = newClass.value.normalize("NFC").trim();
+  if (!key) return newClass.focus();
+  if (!classes.has(key)) classes.set(key, []);
+  newClass.value = "";
+  changed();
 }
 
 function classRow([key, images], place) {
