@@ -36,7 +36,7 @@ CLASSIFY = --images "$(call option,IMAGES)" --out "$(call option,OUT)" --top-k "
   --key-variable "$(if $(call option,KEY),KEY,WANWU_KEY)" --wait "$(or $(call option,WAIT),120)" $(if $(call option,RETRY),--retry) $(if $(call option,WATCH),--watch)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down key key-revoke status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate teach use classify client-wheel wheelhouse base-image bundle bundle-verify k8s test test-unit test-gpu fuzz format lock version release photos screenshots bench bench-peers
+.PHONY: help up down key key-revoke status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate teach teach-page use classify client-wheel wheelhouse base-image bundle bundle-verify k8s test test-unit test-gpu fuzz format lock version release photos screenshots bench bench-peers
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
@@ -98,11 +98,14 @@ model-prepare: ## Measure engines on this machine again; NAME=... for one, CALIB
 model-verify: ## Check model folders as a starting worker does, without a network; NAME=... for one, JSON=1
 	@$(WANWU) model-verify $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)" $(if $(call option,JSON),--json)
 
-evaluate: ## Measure a model's accuracy: NAME=..., IMAGES=DIR with a folder per class, or a CSV of file,label; OUT=DIR
+evaluate: ## Measure a model's accuracy: NAME=... (NAME=a,b compares), IMAGES=DIR with a folder per class, or a CSV of file,label; OUT=DIR
 	@$(WANWU) evaluate $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)" --images "$(call option,IMAGES)" --out "$(call option,OUT)"
 
 teach: ## Make a model that knows your own classes: NAME=..., IMAGES=DIR with a folder per class, or ADD=DIR; BASE=NAME, FORCE=1
 	@$(WANWU) teach $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)" $(LESSON)
+
+teach-page: ## Let the owner teach on the page, from this machine, beside a service of the local runtime; ends with Ctrl-C
+	@$(WANWU) teach-page $(SERVICE) --models "$(MODELS)"
 
 use: ## Serve another model folder, without losing a request: NAME=..., INSTEAD_OF=... if several are served
 	@$(WANWU) use $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)" --instead-of "$(call option,INSTEAD_OF)"

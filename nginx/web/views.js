@@ -4,9 +4,10 @@ import * as api from "./api/view.js";
 import * as cluster from "./cluster/view.js";
 import { find } from "./dom.js";
 import { onLanguage } from "./language.js";
+import * as teach from "./teach/view.js";
 import { text } from "./texts.js";
 
-const VIEWS = { classify: { show() {}, hide() {} }, cluster, api };
+const VIEWS = { classify: { show() {}, hide() {} }, teach, cluster, api };
 const scrolled = {}; // by view
 let current;
 
@@ -53,11 +54,20 @@ for (const type of ["paste", "dragover", "drop"]) {
     type,
     (event) => {
       if (current === "classify") return;
+      if (VIEWS[current].drop && type !== "paste") return takeDrop(event);
       if (type === "paste" || event.target.closest?.("input, textarea")) event.stopPropagation();
       else if (type === "drop") location.hash = "#classify";
     },
     { capture: true },
   );
+}
+
+/** Give what is dropped to the view that is shown, which takes files itself. */
+function takeDrop(event) {
+  event.preventDefault();
+  event.stopPropagation();
+  document.body.classList.toggle("dragging", event.type === "dragover");
+  if (event.type === "drop") VIEWS[current].drop(event.dataTransfer);
 }
 
 window.addEventListener("hashchange", showView);

@@ -1,4 +1,6 @@
-"""`make evaluate`: measure a model's accuracy on labelled images and report it as a table, JSON and an HTML page.
+"""`make evaluate`: measure a model's accuracy on labelled images, or compare several models on the same ones.
+
+It reports a table, JSON and an HTML page.
 
 The report is written to a draft folder, which replaces an earlier report at the end.
 """
@@ -6,8 +8,9 @@ The report is written to a draft folder, which replaces an earlier report at the
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.base.console import say
@@ -18,41 +21,96 @@ from scripts.host.environments import ensure, serving
 from scripts.models import add as model_add
 from scripts.models import model_store
 from scripts.models import tools as model_tools
-from scripts.models.model_store import ModelSummary
+from scripts.models.model_store import ModelSummary, StoredModel
 from scripts.models.options import EvaluateOptions
-from scripts.models.tools import EvaluateTask
-from scripts.models.tools.evaluate import FORMAT, JSON, PAGE
+from scripts.models.tools import CompareTask, EvaluateTask
+from scripts.models.tools.evaluate import COMPARISON_FORMAT, COMPARISON_JSON, COMPARISON_PAGE, FORMAT, JSON, PAGE
 from worker.contract.engines import ENGINES
 from worker.contract.machine import machine_kind
 
 OUT = ROOT / "evaluation"
 
 
-def evaluate(options: EvaluateOptions, cluster: Cluster) -> None:
-    """Evaluate a model on labelled images and write the report to `options.out`, by default OUT/<model's name>.
+@dataclass(frozen=True)
+class _Report:
+    """The files of a report, and the JSON file's format, by which an earlier report is recognised."""
 
-    Raise CommandError if the options are wrong or no image can be evaluated; an earlier report then stays unchanged.
+    json: str
+    page: str
+    format: str
+
+
+EVALUATION = _Report(JSON, PAGE, FORMAT)
+COMPARISON = _Report(COMPARISON_JSON, COMPARISON_PAGE, COMPARISON_FORMAT)
+
+
+def evaluate(options: EvaluateOptions, cluster: Cluster) -> None:
+    """Evaluate a model on labelled images, or compare several, and write the report to `options.out`.
+
+    That is OUT/<model's name> by default. Raise CommandError if the options are wrong or no image can be evaluated; an
+    earlier report then stays unchanged.
     """
+    chosen = _chosen(options, cluster)
+    kind = EVALUATION if len(chosen) == 1 else COMPARISON
+    images = _images_path(options.images)
+    target = Path(options.out).absolute() if options.out else OUT / "-vs-".join(entry.name for entry in chosen)
+    _require_replaceable(target, kind)
+    summaries = [_summary(entry) for entry in chosen]
+    model_add.set_umask_and_signals()
+    pythons = [_python(summary) for summary in summaries]
+    with _draft(target) as draft:
+        if kind is EVALUATION:
+            task = EvaluateTask(model=chosen[0].folder, images=images, on_gpus=_is_for_gpus(summaries[0]))
+            model_tools.run_in_session(pythons[0], "evaluate", draft, task)
+        else:
+            _compare(draft, images, list(zip(chosen, summaries, pythons, strict=True)))
+    display_path = target.relative_to(ROOT) if target.is_relative_to(ROOT) else target
+    say(f"\nwritten: {display_path / kind.page}, {display_path / kind.json}")
+
+
+def _compare(draft: Path, images: Path, models: Sequence[tuple[StoredModel, ModelSummary, Path]]) -> None:
+    """Let each of `models` answer in its own environment, then write the comparison into `draft`."""
+    with tempfile.TemporaryDirectory(prefix="answers-", dir=draft.parent) as scratch:
+        files = []
+        for number, (entry, summary, python) in enumerate(models):
+            file = Path(scratch) / f"{number}.json"
+            task = EvaluateTask(entry.folder, images, _is_for_gpus(summary), file)
+            model_tools.run_in_session(python, "evaluate", draft, task)
+            files.append(str(file))
+        entry, _, python = models[0]
+        model_tools.run_in_session(python, "evaluate.compare", draft, CompareTask(tuple(files), images, entry.folder))
+
+
+def _chosen(options: EvaluateOptions, cluster: Cluster) -> list[StoredModel]:
+    """Return the models that NAME names, separated by commas; raise CommandError if one is unknown or named twice."""
     entries = model_store.entries(options.models, cluster)
     if not options.name:
-        raise CommandError(f"NAME: found nothing, needed one of {', '.join(entry.name for entry in entries)}")
-    entry = model_store.named(entries, options.name)
-    images, target = _images_path(options.images), Path(options.out).absolute() if options.out else OUT / entry.name
-    _require_replaceable(target)
+        known = ", ".join(entry.name for entry in entries)
+        raise CommandError(
+            f"NAME: found nothing, needed one of {known}, or several with commas between, to compare them"
+        )
+    names = [name.strip() for name in options.name.split(",")]
+    if "" in names:
+        raise CommandError(f"NAME: found {options.name!r}, needed names with single commas between, such as a,b")
+    chosen = [model_store.named(entries, name) for name in names]
+    folders = [entry.folder.resolve() for entry in chosen]
+    for place, entry in enumerate(chosen):
+        if folders[place] in folders[:place]:
+            raise CommandError(f"NAME: found {entry.name} twice, needed different models to compare")
+    return chosen
+
+
+def _summary(entry: StoredModel) -> ModelSummary:
     summary = model_store.read_summary(entry.folder)
     if summary.fault:
         raise CommandError(summary.fault)
-    on_gpus = _is_for_gpus(summary)
-    model_add.set_umask_and_signals()
-    python = ensure(
-        serving(summary.needs(model_store.machine_kind_here() if on_gpus else machine_kind())),
-        nvidia=bool(read_hardware().gpus),
-    )
-    with _draft(target) as draft:
-        task = EvaluateTask(model=entry.folder, images=images, on_gpus=on_gpus)
-        model_tools.run_in_session(python, "evaluate", draft, task)
-    display_path = target.relative_to(ROOT) if target.is_relative_to(ROOT) else target
-    say(f"\nwritten: {display_path / PAGE}, {display_path / JSON}")
+    return summary
+
+
+def _python(summary: ModelSummary) -> Path:
+    """Return the Python of the environment that the model's workers have on this machine."""
+    machine = model_store.machine_kind_here() if _is_for_gpus(summary) else machine_kind()
+    return ensure(serving(summary.needs(machine)), nvidia=bool(read_hardware().gpus))
 
 
 def _images_path(images: str) -> Path:
@@ -72,26 +130,28 @@ def _is_for_gpus(summary: ModelSummary) -> bool:
     return choice is not None and bool(ENGINES[choice.engine].gpu)
 
 
-def _require_replaceable(target: Path) -> None:
-    """Raise CommandError unless `target` does not exist, is empty, or holds an earlier evaluation."""
+def _require_replaceable(target: Path, kind: _Report) -> None:
+    """Raise CommandError unless `target` does not exist, is empty, or holds an earlier report of this kind."""
+    files = {kind.json, kind.page}
     try:
         names = {path.name for path in target.iterdir()} if os.path.lexists(target) else set()
-        replaceable = not names or (names <= {JSON, PAGE} and _is_evaluation(target / JSON))
+        replaceable = not names or (names <= files and _is_report(target / kind.json, kind.format))
     except OSError as error:
         raise CommandError(f"OUT: {target}: {error.strerror}: choose another folder with OUT=") from error
     if not replaceable:
-        other = ", ".join(sorted(names - {JSON, PAGE})[:3] or [JSON])
+        other = ", ".join(sorted(names - files)[:3] or [kind.json])
+        what = "an evaluation" if kind is EVALUATION else "a comparison"
         raise CommandError(
-            f"OUT: {target}: found {other}, which is not part of an evaluation: choose another folder with OUT="
+            f"OUT: {target}: found {other}, which is not part of {what}: choose another folder with OUT="
         )
 
 
-def _is_evaluation(file: Path) -> bool:
+def _is_report(file: Path, report_format: str) -> bool:
     try:
         report = json.loads(file.read_text(encoding="utf-8"))
     except ValueError:
         return False
-    return isinstance(report, dict) and report.get("format") == FORMAT
+    return isinstance(report, dict) and report.get("format") == report_format
 
 
 @contextmanager

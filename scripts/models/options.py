@@ -73,9 +73,9 @@ class FetchModelOptions(AddModelOptions):
 
 @dataclass(frozen=True)
 class EvaluateOptions(ModelOptions):
-    """Which model to evaluate, and on which images."""
+    """Which model to evaluate, or which ones to compare, and on which images."""
 
-    name: Annotated[str, Flag("the model's folder, or the name it is served under")] = ""
+    name: Annotated[str, Flag("the model's folder, or the name it is served under; a,b compares", "NAME")] = ""
     images: Annotated[str, Flag("a folder for each class, or a CSV file", "PATH")] = ""
     out: Annotated[str, Flag("the report's folder (evaluation/NAME)", "DIR")] = ""
 

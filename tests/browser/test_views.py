@@ -1,4 +1,4 @@
-"""The three views of the page: links, addresses and the back button lead to each, and everybody can use them."""
+"""The views of the page: links, addresses and the back button lead to each, and everybody can use them."""
 
 from importlib.resources import files
 
@@ -15,7 +15,7 @@ const done = arguments[0];
 axe.run(document).then(({ violations }) =>
   done(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`)));
 """
-VIEWS = ("classify", "cluster", "api")
+VIEWS = ("classify", "teach", "cluster", "api")
 
 
 def view(page: Page) -> str:
@@ -31,7 +31,12 @@ def go(page: Page, name: str) -> None:
 
 
 def wait_until_filled(page: Page, name: str) -> None:
-    part = {"classify": "#knows", "cluster": "#view-cluster tbody tr", "api": "#view-api .operation"}[name]
+    part = {
+        "classify": "#knows",
+        "teach": "#view-teach .trouble",
+        "cluster": "#view-cluster tbody tr",
+        "api": "#view-api .operation",
+    }[name]
     page.wait(lambda: any(page.texts(part)))
 
 
@@ -43,7 +48,7 @@ def test_links_and_the_back_button_lead_to_the_views(page: Page) -> None:
     go(page, "api")
     page.switch_to("zh")
     assert page.driver.title == "接口 · 万物"
-    assert page.texts("#views a") == ["识别", "集群", "接口"]
+    assert page.texts("#views a") == ["识别", "训练", "集群", "接口"]
     page.driver.back()
     page.wait(lambda: view(page) == "cluster")
     assert page.driver.title == "集群 · 万物"

@@ -16,11 +16,12 @@ from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
 from scripts.cluster.plan import physical_cores
 from scripts.host.environments import SERVE
-from scripts.models.tools.evaluate import JSON, PAGE, run
+from scripts.models.tools.evaluate import COMPARISON_JSON, COMPARISON_PAGE, JSON, PAGE, run
 from scripts.models.tools.evaluate.run import Answer, answers
 from scripts.models.tools.prepare.isolated import Placement, all_cpus
 from tests import in_process
-from tests.folders import fruit_folder, image, openvino_folder
+from tests.folders import fruit_folder, image, openvino_folder, small_network
+from tests.html_page import Page
 from tests.service import bare_environment
 from tests.wait import until
 from worker.contract.toml_reader import ModelError
@@ -215,6 +216,45 @@ def test_a_damaged_model_is_refused_before_anything_is_answered(tmp_path: Path, 
     weights = folder / "model.bin"
     weights.write_bytes(weights.read_bytes() + b"\0")
     assert "model.bin: sha256 is " in refused(tmp_path / "models", tmp_path / "out", "bright", images)
+
+
+def test_two_models_are_compared_on_the_same_images(models: Path, images: Path, tmp_path: Path) -> None:
+    openvino_folder(models / "dull", network=small_network(), name="dull")
+    (images / "cat/broken.jpg").write_bytes(TRUNCATED)
+    alone = {name: evaluated(models, tmp_path / name, name, images)[0] for name in ("bright", "dull")}
+    out = tmp_path / "both"
+    done = by_make(models, out, "bright,dull", images)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(path.name for path in out.iterdir()) == [COMPARISON_PAGE, COMPARISON_JSON]
+    report = json.loads((out / COMPARISON_JSON).read_text())
+    assert report["images"] == 12
+    assert {each["name"]: each["accuracy"] for each in report["models"]} == {
+        name: one["top_1"] for name, one in alone.items()
+    }
+    (pair,) = report["pairs"]
+    assert pair["both_right"] + pair["only_first_right"] == 11
+    assert len(report["differing"]) == pair["only_first_right"] + pair["only_second_right"]
+    low, high = pair["interval"]
+    assert low <= pair["difference"] <= high
+    assert f"bright against dull on 12 images: {images}" in done.stdout
+    page = Page((out / COMPARISON_PAGE).read_text())
+    assert len([tag for tag, _ in page.elements if tag == "img"]) == len(report["differing"])
+    make(models, out, "bright,dull", images)  # over the earlier one
+    assert "is not part of an evaluation" in refused(models, out, "bright", images)
+
+
+def test_what_cannot_be_compared_is_refused(models: Path, images: Path, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    out = tmp_path / "home/out"
+    assert refused(models, out, "bright,bright", images) == (
+        "!! NAME: found bright twice, needed different models to compare"
+    )
+    assert refused(models, out, "bright,", images) == (
+        "!! NAME: found 'bright,', needed names with single commas between, such as a,b"
+    )
+    assert refused(models, out, "bright,none", images).startswith("!! NAME: found 'none', needed one of bright, ")
+    assert "none of which fruit has" in refused(models, out, "bright,fruit", images)
+    assert "is not part of a comparison" in refused(models, images, "bright,fruit", images)
 
 
 def beneath(parent: int) -> dict[int, str]:

@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -218,3 +220,54 @@ def test_what_was_not_taught_takes_no_more(models: Path, more: Path, no_torch: P
     done = teach(models, no_torch, "BASE=", "NAME=x", f"ADD={more}")
     assert "NAME: found 'x', needed one of" in done.stderr
     assert not (models / "x").exists()
+
+
+def started(models: Path, images: Path) -> "subprocess.Popen[str]":
+    place = ["--models", str(models), "--name", "halted", "--base", "small", "--images", str(images)]
+    command, pipe = [sys.executable, "-m", "scripts", "teach", *place], subprocess.PIPE
+    return subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True, env=bare_environment())
+
+
+def looked_at(done: "subprocess.CompletedProcess[str]") -> int:
+    """Return of how many images the features were computed, 0 if none had to be."""
+    return max(map(int, re.findall(r"^ +\d+/(\d+) images, ", done.stdout, re.MULTILINE)), default=0)
+
+
+def test_a_signal_half_way_leaves_features_alone_and_the_next_run_goes_on_from_them(
+    models: Path, images: Path, no_torch: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(models / "small", tmp_path / "small")
+    for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        with started(tmp_path, images) as running:
+            next(line for line in running.stdout or () if "images/s" in line or line.startswith("-- learning"))
+            running.send_signal(number)
+            said = running.communicate()[1]
+        assert running.returncode == status
+        assert len(said.splitlines()) <= 1, said
+        assert sorted(path.name for path in tmp_path.iterdir()) == [".features", "small"]
+    done = teach(tmp_path, no_torch, "NAME=halted", f"IMAGES={images}")
+    assert done.returncode == 0, done.stderr
+    assert looked_at(done) < 3 * (LEARNED + HELD_OUT)
+
+
+def test_a_full_disk_is_said_in_a_line_and_once_it_has_space_the_next_run_goes_on(
+    models: Path, images: Path, no_torch: Path, tmp_path: Path
+) -> None:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(tmp_path)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("this account may not mount a file system")
+    try:
+        shutil.copytree(models / "small", tmp_path / "small")
+        (filler := tmp_path / ".filler").write_bytes(bytes(shutil.disk_usage(tmp_path).free - (3 << 12)))
+        done = teach(tmp_path, no_torch, "NAME=full", f"IMAGES={images}")
+        assert done.returncode != 0
+        (said,) = [line for line in done.stderr.splitlines() if not line.startswith("make: ")]
+        assert said.startswith(f"!! {tmp_path}")
+        assert "No space left on device: needed free space" in said
+        assert sorted(path.name for path in tmp_path.iterdir()) == [".features", ".filler", "small"]
+        filler.unlink()
+        done = teach(tmp_path, no_torch, "NAME=full", f"IMAGES={images}")
+        assert done.returncode == 0, done.stderr
+        assert looked_at(done) < 3 * (LEARNED + HELD_OUT)
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)

@@ -19,6 +19,7 @@ SCRIPTS = (
     "host",
     "runtimes",
     "models",
+    "teach_page",
     "bundle",
     "client",
     "bench",

@@ -17,6 +17,7 @@ export const TEXTS = {
     lost: "示例加载失败。",
     views: "页面",
     classify: "识别",
+    teach: "训练",
     cluster: "集群",
     api: "接口",
     workers: {
@@ -61,6 +62,7 @@ export const TEXTS = {
     lost: "The example could not be loaded.",
     views: "Views",
     classify: "Classify",
+    teach: "Teach",
     cluster: "Cluster",
     api: "API",
     workers: {

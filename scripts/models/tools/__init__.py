@@ -38,11 +38,24 @@ class PrepareTask:
 
 @dataclass(frozen=True)
 class EvaluateTask:
-    """Options of `evaluate`: the model folder, the labelled images, and whether to run on this machine's GPUs."""
+    """Options of `evaluate`: the model folder, the labelled images, and whether to run on this machine's GPUs.
+
+    With `answers`, the answers are written to that file, for a comparison, and no report.
+    """
 
     model: Path
     images: Path
     on_gpus: bool
+    answers: Path | None = None
+
+
+@dataclass(frozen=True)
+class CompareTask:
+    """Options of `evaluate.compare`: the files of the answers, their images, and the model folder of the first."""
+
+    answers: tuple[str, ...]
+    images: Path
+    model: Path
 
 
 @dataclass(frozen=True)

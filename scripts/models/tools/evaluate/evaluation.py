@@ -25,8 +25,8 @@ from worker.models.labels import SIGMOID, SOFTMAX
 PROBABILITIES = (SOFTMAX, SIGMOID)  # activations whose scores are from 0 to 1
 
 
-def evaluate(path: Path, source: Path, on_gpus: bool) -> tuple[Evaluation, list[Path]]:
-    """Evaluate the model folder at `path` on the data set in `source`; return it with the files of its mistakes.
+def evaluate(path: Path, source: Path, on_gpus: bool) -> tuple[Evaluation, list[tuple[Image, Answer]]]:
+    """Evaluate the model folder at `path` on the data set in `source`; return it with the answers.
 
     Raise ModelError if the folder cannot be served, and CommandError if no image can be evaluated.
     """
@@ -64,7 +64,7 @@ def evaluate(path: Path, source: Path, on_gpus: bool) -> tuple[Evaluation, list[
         not_images=data.not_images,
         unknown=data.unknown,
     )
-    return evaluation, [image.path for image, _ in wrong]
+    return evaluation, answered
 
 
 def _classify(

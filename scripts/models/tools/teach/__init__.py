@@ -8,3 +8,5 @@ processes that compute features import this package before they are pinned.
 REPORT, PAGE = "teaching.json", "report.html"  # in the model folder
 KEPT = "taught.npz"  # beside them: what more can be added to
 FORMAT = "wanwu teaching 1"  # `format` in REPORT
+LEARNED = "train"  # the folder of what to learn from, if IMAGES has it beside one of HELD_OUT
+HELD_OUT = ("val", "valid", "validation", "test")

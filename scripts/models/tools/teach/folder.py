@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from scripts.models.tools.answers import check_label_count, count_outputs, logits_function, open_engine
-from scripts.models.tools.evaluate.run import Answer, answers
+from scripts.models.tools.evaluate.run import Answer, Result, answers
 from scripts.models.tools.manifest import engine_table, golden_table, labels_file, to_text
 from scripts.models.tools.prepare.isolated import Placement
 from scripts.models.tools.teach.images import Example
@@ -21,7 +20,7 @@ from worker.contract.files import sha256
 from worker.contract.litter import own_files
 from worker.contract.toml_reader import ModelError
 from worker.models.folder import ModelFolder, read_folder, verify_files
-from worker.models.golden import check_golden
+from worker.models.golden import TOLERANCE
 from worker.models.labels import SOFTMAX, Labels
 from worker.models.output import Golden
 
@@ -46,9 +45,9 @@ class Draft:
 
 
 def write(out: Path, draft: Draft, network: ov.Model) -> ModelFolder:
-    """Write the model folder `out`, which has no files but reports; return it, checked as a starting worker checks it.
+    """Write the model folder `out`, which has no files but reports, and return it; `check` still has to see it answer.
 
-    Raise ModelError if a check fails.
+    Raise ModelError if a file is not as it was written.
     """
     save(network, out / NETWORK)
     for language, lines in draft.labels.names.items():
@@ -63,21 +62,23 @@ def write(out: Path, draft: Draft, network: ov.Model) -> ModelFolder:
     (out / MANIFEST).write_text(to_text(_table(draft, digests, golden)), encoding="utf-8")
     folder = read_folder(out)
     verify_files(folder)
-    engine = open_engine(folder)
-    check_label_count(folder.output.labels, count_outputs(folder, engine))
-    check_golden(folder, logits_function(folder, engine), engine.precision)
     return folder
 
 
 def check(
     folder: ModelFolder, examples: Sequence[Example], scores: np.ndarray, placements: Sequence[Placement]
 ) -> None:
-    """Let `folder` answer the first MAX_CHECKED of `examples` as a worker does.
+    """Let `folder` answer its golden images and the first MAX_CHECKED of `examples` as a worker does.
 
-    Raise ModelError where an answer differs from the `scores` [N, K] that were evaluated.
+    The processes that answer open it as a starting worker does; this one, with its own libraries loaded, need not.
+    Raise ModelError where an answer differs from the golden one, or from the `scores` [N, K] that were evaluated.
     """
-    checked = examples[:MAX_CHECKED]
-    for position, answer in answers(folder.path, [one.path for one in checked], placements, lambda: None):
+    checked, golden = examples[:MAX_CHECKED], folder.golden
+    paths = [*(one.path for one in checked), *(one.image for one in golden)]
+    for position, answer in answers(folder.path, paths, placements, lambda: None):
+        if position >= len(checked):
+            _check_golden(golden[position - len(checked)], answer)
+            continue
         best = int(scores[position].argmax())
         found = answer.score if isinstance(answer, Answer) else -1.0
         same = isinstance(answer, Answer) and abs(found - scores[position, best]) <= SAME_SCORE
@@ -86,6 +87,16 @@ def check(
                 f"{checked[position].path}: found the answer {answer} of the network, needed class {best} "
                 f"({scores[position, best]:.3f}), as it was taught: report this"
             )
+
+
+def _check_golden(golden: Golden, answer: Result) -> None:
+    is_answer = isinstance(answer, Answer) and answer.best[0] == golden.index
+    score = answer.score if isinstance(answer, Answer) else float("nan")
+    if not (is_answer and abs(score - golden.score) <= TOLERANCE):
+        raise ModelError(
+            f"{golden.image}: found the answer {answer} of the network, needed class {golden.index} "
+            f"({golden.score:.3f}), as it was taught: report this"
+        )
 
 
 def _gap(scores: np.ndarray) -> float:

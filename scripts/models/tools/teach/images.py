@@ -10,12 +10,11 @@ from scripts.models.tools.evaluate import dataset
 from scripts.models.tools.evaluate.classes import UnknownClass
 from scripts.models.tools.evaluate.dataset import Dataset, SkippedFile
 from scripts.models.tools.evaluate.report import abbreviated
+from scripts.models.tools.teach import HELD_OUT, LEARNED
 from scripts.models.tools.teach.names import composed, labels_of
 from worker.contract.files import sha256
 from worker.models.labels import Labels
 
-LEARNED = "train"  # the folder of what to learn from, if IMAGES has it beside one of HELD_OUT
-HELD_OUT = ("val", "valid", "validation", "test")
 MIN_CLASSES, MIN_IMAGES = 2, 2  # images of each class: one to learn from, another to check it on
 MAX_NAMED = 10  # files in an error's message
 HIDDEN = "its name begins with a dot: not a class"

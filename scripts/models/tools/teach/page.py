@@ -9,10 +9,11 @@ import numpy as np
 from scripts.models.tools.evaluate.html import document, figure, metric, number, section, table, text, words
 from scripts.models.tools.evaluate.metrics import confusion_matrix
 from scripts.models.tools.evaluate.report import MAX_CLASSES, Evaluation, percent
+from scripts.models.tools.evaluate.statistics import interval
 from scripts.models.tools.teach.bilingual import STYLE, both, choice
 from scripts.models.tools.teach.drawings import curve_picture, interval_bar, matrix
 from scripts.models.tools.teach.images import Example
-from scripts.models.tools.teach.result import FEW, Pair, Teaching, interval
+from scripts.models.tools.teach.result import FEW, Pair, Teaching
 
 MAX_FIGURES, MAX_FILES = 24, 500  # of one kind on the page; the JSON file has all
 Urls = Mapping[str, str]  # data URLs of thumbnails by the name of the image

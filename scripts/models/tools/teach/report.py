@@ -8,11 +8,12 @@ from typing import Any
 from scripts.base.console import printable
 from scripts.models.tools.evaluate.report import Evaluation, count_images, details, listed, notes, percent
 from scripts.models.tools.evaluate.report import to_json as evaluation_json
+from scripts.models.tools.evaluate.statistics import interval
 from scripts.models.tools.teach import FORMAT
 from scripts.models.tools.teach.comparison import Comparison
 from scripts.models.tools.teach.crossvalidation import TARGET
 from scripts.models.tools.teach.curve import MORE
-from scripts.models.tools.teach.result import FEW, Pair, Teaching, interval
+from scripts.models.tools.teach.result import FEW, Pair, Teaching
 
 TWICE = {2: "twice"}[MORE]  # how MORE is said
 

@@ -13,7 +13,6 @@ from scripts.models.tools.teach.curve import Curve
 from scripts.models.tools.teach.doubts import Doubt
 from scripts.models.tools.teach.images import Example
 
-Z = 1.96  # standard deviations of a normal distribution that hold 95% of it
 FEW = 20  # images of a class, below which the report says that more would help
 Pair = tuple[Example, Example]
 
@@ -83,13 +82,3 @@ class Teaching:
         """Return by how much the best method's accuracy is above the second one's; None if there is one alone."""
         values = list(self.taught.accuracies.values())
         return values[0] - values[1] if len(values) > 1 else None
-
-
-def interval(share: float, count: int) -> tuple[float, float]:
-    """Return the 95% confidence interval of a `share` of `count` images.
-
-    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
-    """
-    centre = share + Z**2 / (2 * count)
-    half = Z * float(np.sqrt(share * (1 - share) / count + Z**2 / (4 * count**2)))
-    return (centre - half) / (1 + Z**2 / count), (centre + half) / (1 + Z**2 / count)

@@ -15,7 +15,7 @@ from scripts.models.tools.teach.images import Example, Lesson
 from scripts.models.tools.teach.judging import Conditions, learn
 from scripts.models.tools.teach.page import page, shown
 from scripts.models.tools.teach.report import table, to_json
-from scripts.models.tools.teach.result import FEW, Teaching, interval
+from scripts.models.tools.teach.result import FEW, Teaching
 from tests.html_page import Page
 from worker.models.labels import Labels
 
@@ -88,12 +88,6 @@ def test_many_classes_are_drawn_in_part(teaching: Teaching) -> None:
     many = taught(tuple(f"class {number}" for number in range(40)))
     assert "The 30 classes with the lowest recall." in page(many, {})
     assert len(Page(page(many, {})).elements) < 4000
-
-
-def test_the_interval_is_wilsons() -> None:
-    assert interval(0.9, 100) == pytest.approx((0.8256, 0.9448), abs=1e-4)
-    low, high = interval(1, 10)
-    assert 0.7 < low < high == pytest.approx(1)
 
 
 def test_the_curve_goes_on_as_the_errors_fall() -> None:
