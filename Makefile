@@ -19,7 +19,7 @@ MODEL = $(IMAGES) \
   --retired "$(foreach one,$(filter LABELS_%,$(.VARIABLES)),$(if $(call option,$(one)),$(one)=$($(one))))" \
   --templates "$(call option,TEMPLATES)" \
   $(if $(call option,TRUST_CODE),--trust-code) $(if $(call option,FORCE),--force)
-MEASURE = --out "$(or $(call option,OUT),bench)" --rounds "$(or $(call option,ROUNDS),0)" \
+MEASURE = --out "$(or $(call option,OUT),bench)" --photos "$(call option,PHOTOS)" --rounds "$(or $(call option,ROUNDS),0)" \
   $(if $(call option,QUICK),--quick) --targets "$(call option,TARGETS)"
 RANDOM_INPUTS = --minutes "$(or $(call option,MINUTES),5)" --targets "$(call option,TARGETS)" \
   --seed "$(or $(call option,SEED),0)" --out "$(or $(call option,OUT),fuzz)" --input "$(call option,INPUT)"
@@ -164,7 +164,7 @@ photos: ## Rebuild the embedded model folder, and print how it differs; WHEELS=D
 screenshots: ## Take the documents' pictures of the page of the running service; URL=..., OUT=DIR (compose/reference/screenshots)
 	@$(WANWU) screenshots $(SERVICE) --url "$(call option,URL)" --out "$(or $(call option,OUT),compose/reference/screenshots)"
 
-bench: ## Measure rate, latency, CPU time and memory of every way to serve; QUICK=1, ROUNDS=N (3), TARGETS=a,b (all), OUT=DIR (bench)
+bench: ## Measure rate, latency, CPU time and memory of every way to serve; QUICK=1, ROUNDS=N (3), TARGETS=a,b (all), PHOTOS=DIR, OUT=DIR (bench)
 	@$(WANWU) bench $(SERVICE) $(MEASURE)
 
 bench-peers: ## Install MOSEC, LitServe and BentoML, and measure them, too

@@ -13,8 +13,7 @@ from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from itertools import cycle
-from math import ceil
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -30,20 +29,20 @@ def run(
 
     Return the `answers` that had the expected label, the latencies of these, and all other outcomes as `errors`.
     """
-    requests = cycle([(*encode(encoding, Path(image).read_bytes()), labels[image]) for image in sorted(labels)])
+    requests = [(*encode(encoding, Path(image).read_bytes()), label) for image, label in sorted(labels.items())]
 
-    def send(request: tuple[str, bytes, str], due: float) -> tuple[str, float]:
-        return post(address, path, *request, timeout_s), 1000 * (time.monotonic() - due)
+    def send(number: int, due: float) -> tuple[str, float]:
+        error = post(address, path, *requests[number % len(requests)], timeout_s)
+        return error, 1000 * (time.monotonic() - due)
 
     start, sent = time.monotonic(), []
     with ThreadPoolExecutor(MAX_CONNECTIONS) as pool:
-        for moment in arrival_times(rate, seconds):
+        for number, moment in enumerate(arrival_times(rate, seconds)):
             time.sleep(max(0.0, start + moment - time.monotonic()))
-            sent.append(pool.submit(send, next(requests), start + moment))
+            sent.append(pool.submit(send, number, start + moment))
     seconds = max(seconds, time.monotonic() - start)
-    outcomes = [one.result() for one in sent]
-    latencies = [latency for error, latency in outcomes if not error]
-    errors = Counter(error for error, _ in outcomes if error)
+    latencies = [latency for error, latency in (one.result() for one in sent) if not error]
+    errors = Counter(error for error, _ in (one.result() for one in sent) if error)
     percentiles = {"p50_ms": percentile(latencies, 0.5), "p99_ms": percentile(latencies, 0.99)}
     return {"seconds": seconds, "answers": len(latencies), "errors": errors, **percentiles}
 
@@ -57,7 +56,7 @@ def post(address: str, path: str, content_type: str, body: bytes, label: str, ti
             found = first_label(response.read()) or "no label"
         except (OSError, http.client.HTTPException) as error:
             return type(error).__name__
-    if response.status != 200:
+    if response.status != HTTPStatus.OK:
         return str(response.status)
     return "" if found == label else f"found {found}, needed {label}"
 
@@ -98,4 +97,5 @@ def first_label(body: bytes) -> str:
 
 def percentile(values: list[float], share: float) -> float:
     """Return the nearest-rank percentile: the smallest of `values` that `share` of them do not exceed; 0 if empty."""
-    return sorted(values)[ceil(len(values) * share) - 1] if values else 0.0
+    ordered = sorted(values)
+    return ordered[max(0, -(-len(ordered) * round(share * 1000) // 1000) - 1)] if ordered else 0.0

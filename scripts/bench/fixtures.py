@@ -9,15 +9,16 @@ from typing import Any
 
 from scripts._vendor import tomlkit
 from scripts.base.console import step
+from scripts.base.errors import CommandError
 from scripts.bench.programs import Cpus, call, run_command
-from scripts.bench.targets import PHOTOS, QUICK, Target
+from scripts.bench.targets import PHOTOS, SMALLEST, Scale, Target
 from scripts.cluster.config import ROOT, load_cluster
 from scripts.host.environments import SERVE_TORCH, TOOLS
 from scripts.runtimes.deployment import plan_here
 from scripts.runtimes.run_directory import run_dir
 from worker.contract.settings import offline_variables
 
-STATISTICS = 48  # images, of which random weights get the statistics
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 
 @dataclass(frozen=True)
@@ -47,23 +48,18 @@ class Fixtures:
         files = {"WEIGHTS": self.weights.get(model, ""), "FOLDER": self.folders.get(model, ""), "ARCHITECTURE": model}
         return system | offline_variables() | {f"BENCH_{name}": str(value) for name, value in files.items()}
 
-    def in_process(self, function: str, model: str, cpus: Cpus, *more: object) -> dict[str, Any]:
-        """Return the results of a function of in_process.py by size of the images."""
-        arguments = (self.folders.get(model, ""), self.gpu, self.images, *more)
-        found = call(SERVE_TORCH.python, cpus, f"in_process:{function}", *arguments, environ=self.environ(model))
-        return dict(found)
 
-
-def prepare_fixtures(folder: Path, count: Mapping[str, int], targets: Sequence[Target]) -> Fixtures:
-    """Make what `targets` need and `folder` lacks, `count` images of each size; raise CommandError if that fails."""
-    images = {size: _once(folder / f"images/{size}", "photos:write", size, n) for size, n in count.items()}
+def prepare_fixtures(folder: Path, photos: Path | None, scale: Scale, targets: Sequence[Target]) -> Fixtures:
+    """Make what `targets` need and `folder` lacks, with images made of `photos` if set; raise CommandError."""
+    images = {size: _images(folder / "images", size, count, photos) for size, count in scale.images.items()}
     weights, folders = {}, {PHOTOS: ROOT / "worker/photos"}
     for model in sorted({target.model for target in targets} - {PHOTOS}):
-        weights[model] = _once(folder / f"weights/{model}.pth", "network:write", model, STATISTICS)
+        weights[model] = _once(folder / f"weights/{model}.pth", "network:write", model, scale.statistics)
         if any(target.model == model and target.has_folder for target in targets):
-            folders[model] = _model(folder / "models", model, weights[model], count != QUICK)
+            folders[model] = _model(folder / "models", model, weights[model], scale.prepare)
     cluster = folder / "cluster.toml"
-    cluster.write_text(tomlkit.dumps({"models": [{"name": "bench", "folder": str(folders[PHOTOS])}]}), encoding="utf-8")
+    models = [{"name": "bench", "folder": str(folders[PHOTOS])}]
+    cluster.write_text(tomlkit.dumps({"models": models}), encoding="utf-8")
     slots = [worker.slot for worker in plan_here(load_cluster(cluster), run_dir(folder / "run")).plan.workers]
     cpus = [frozenset(slot.cpus) for slot in slots]
     return Fixtures(folders, weights, images, frozenset(os.sched_getaffinity(0)), cpus, slots[0].gpu or "")
@@ -74,11 +70,41 @@ def expected_labels(fixtures: Fixtures, targets: Sequence[Target]) -> dict[str, 
 
     It is the one that the same model folder gives in process, or torch in f32.
     """
-    labels = {}
+    labels: dict[tuple[str, bool], dict[str, dict[str, str]]] = {}
     for model, ours in sorted({(target.model, target.has_folder) for target in targets}):
         step(f"the expected labels: {model}, {'as served' if ours else 'torch in f32'}")
-        labels[model, ours] = fixtures.in_process("labels" if ours else "torch_labels", model, fixtures.cpus)
+        labels[model, ours] = in_process("labels" if ours else "torch_labels", fixtures, fixtures.cpus, model)
     return {target.name: labels[target.model, target.has_folder] for target in targets}
+
+
+def in_process(function: str, fixtures: Fixtures, cpus: Cpus, model: str, *more: object) -> dict[str, Any]:
+    """Return the results of a function of in_process.py by size of the images."""
+    settings = (fixtures.folders.get(model, ""), fixtures.gpu, fixtures.images, *more)
+    environ, function = fixtures.environ(model), f"in_process:{function}"
+    results: dict[str, Any] = call(SERVE_TORCH.python, cpus, function, *settings, environ=environ)
+    return results
+
+
+def check_photos(folder: Path) -> Path:
+    """Return `folder` if it holds images and nothing else; raise CommandError otherwise."""
+    if not folder.is_dir():
+        raise CommandError(f"PHOTOS: {folder}: found no such folder, needed a folder of images: correct the path")
+    needed = f"needed files ending in {', '.join(SUFFIXES)}"
+    if other := sorted(file.name for file in folder.iterdir() if file.suffix.lower() not in SUFFIXES):
+        raise CommandError(f"PHOTOS: {folder}: found {other[0]}, {needed} and no others")
+    if not any(folder.iterdir()):
+        raise CommandError(f"PHOTOS: {folder}: found no images, {needed}")
+    return folder
+
+
+def _images(folder: Path, size: str, count: int, photos: Path | None) -> Path:
+    """Return a folder of images of `size`: all of `photos` as they are, or `count` of them enlarged, or generated."""
+    if not photos:
+        return _once(folder / size, "photos:write", size, count)
+    if size == SMALLEST:
+        return photos
+    shutil.rmtree(folder / f"{size}-enlarged", ignore_errors=True)  # another run may have had other photographs
+    return _once(folder / f"{size}-enlarged", "photos:write", size, count, photos)
 
 
 def _model(models: Path, name: str, weights: Path, prepare: bool) -> Path:

@@ -1,6 +1,7 @@
 """The gateway with 400 workers: real Nginx and gate in front of fake workers on 50 loopback "servers"."""
 
 import asyncio
+import http.client
 import json
 import os
 import shlex
@@ -9,14 +10,12 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 
-from scripts.base import http
 from scripts.base.console import step
 from scripts.base.errors import CommandError
 from scripts.base.waiting import wait_until
@@ -31,8 +30,6 @@ NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or "nginx"
 
 @dataclass(frozen=True)
 class FakeWorker:
-    """A worker that is always ready, at `host`:`port`."""
-
     name: str
     model: str
     host: str
@@ -42,19 +39,24 @@ class FakeWorker:
     def address(self) -> str:
         return f"{self.host}:{self.port}"
 
+    @cached_property
     def answer(self) -> bytes:
-        """Return the answer to GET /readyz."""
+        """Return the answer to GET /readyz of a worker that is ready."""
+        info = {"name": self.model, "classes": 1000, "size": [224, 224], "labels": "imagenet"}
         facts = {"version": "1", "engine": "openvino", "precision": "int8", "in_flight": 0, "queued": 0}
         facts |= {"answered": {"images": 10**6, "durations_ms": {f"{2 ** (n / 8):.4g}": 10**4 for n in range(40)}}}
-        facts |= {"model_info": {"name": self.model, "classes": 1000, "size": [224, 224], "labels": "imagenet"}}
-        body = json.dumps({"state": "ready", "reason": None, "worker": self.name, "model": self.model, **facts})
+        facts |= {"state": "ready", "reason": None, "worker": self.name, "model": self.model, "model_info": info}
+        body = json.dumps(facts)
         return f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
 def cluster(workers: int, servers: int, first_port: int) -> list[FakeWorker]:
     """Return the workers of one model, spread over the servers."""
     places = [(number % servers, number // servers) for number in range(workers)]
-    return [FakeWorker(f"server{at}-slot{n}", "model", f"127.0.{1 + at}.1", first_port + n) for at, n in places]
+    return [
+        FakeWorker(f"server{server}-slot{slot}", "model", f"127.0.{1 + server}.1", first_port + slot)
+        for server, slot in places
+    ]
 
 
 class FakeWorkers:
@@ -62,38 +64,41 @@ class FakeWorkers:
 
     def __init__(self, workers: Sequence[FakeWorker]) -> None:
         self.probes = self.connections = 0
-        self._frozen: set[FakeWorker] = set()
-        self._closers: dict[FakeWorker, list[Callable[[], None]]] = defaultdict(list)
+        self._workers = {(worker.host, worker.port): worker for worker in workers}
+        self._frozen: set[str] = set()
+        self._servers: dict[str, asyncio.Server] = {}
+        self._writers: dict[str, list[asyncio.StreamWriter]] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._listen(workers), self._loop).result()
+        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
 
     def freeze(self, worker: FakeWorker) -> None:
-        self._frozen.add(worker)
+        self._frozen.add(worker.name)
 
     def kill(self, worker: FakeWorker) -> None:
-        for close in self._closers[worker]:
-            self._loop.call_soon_threadsafe(close)
+        self._loop.call_soon_threadsafe(self._servers[worker.name].close)
+        for writer in self._writers.get(worker.name, ()):
+            self._loop.call_soon_threadsafe(writer.transport.abort)
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
-    async def _listen(self, workers: Sequence[FakeWorker]) -> None:
-        for worker in workers:
-            server = await asyncio.start_server(partial(self._answer, worker), worker.host, worker.port)
-            self._closers[worker].append(server.close)
+    async def _listen(self) -> None:
+        for (host, port), worker in self._workers.items():
+            self._servers[worker.name] = await asyncio.start_server(self._answer, host, port)
 
-    async def _answer(self, worker: FakeWorker, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._closers[worker].append(writer.transport.abort)
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        worker = self._workers[writer.get_extra_info("sockname")]
+        self._writers.setdefault(worker.name, []).append(writer)
         self.connections += 1
-        response = worker.answer()
         with suppress(asyncio.IncompleteReadError, ConnectionError):
-            while request := await reader.readuntil(b"\r\n\r\n"):
+            while True:
+                request = await reader.readuntil(b"\r\n\r\n")
                 self.probes += request.startswith(b"GET /readyz")
-                if worker not in self._frozen:
-                    writer.write(response)
+                if worker.name not in self._frozen:
+                    writer.write(worker.answer)
 
 
 class Gateway:
@@ -103,13 +108,13 @@ class Gateway:
         self._home, self._port, self._rendered = home, port, home / "rendered"
         for folder in ("tmp", "rendered", "web"):
             (home / folder).mkdir()
-        for name in ("nginx.conf", "routes.conf", "errors.conf", "access.conf"):
+        for name in ("nginx.conf", "routes.conf", "errors.conf"):
             (home / name).symlink_to(ROOT / "nginx" / name)
         (self._rendered / "listen.conf").write_text(f"listen 127.0.0.1:{port};\n")
-        pools: dict[str, list[dict[str, str]]] = defaultdict(list)
+        pools: dict[str, list[dict[str, str]]] = {}
         for one in workers:
-            place = {"server": one.host, "slot": f"slot-{one.port}", "address": one.address}
-            pools[one.model].append({"worker": one.name, **place})
+            member = {"worker": one.name, "server": one.host, "slot": f"slot-{one.port}", "address": one.address}
+            pools.setdefault(one.model, []).append(member)
         document = {"pools": [{"model": model, "members": members} for model, members in pools.items()]}
         (self._rendered / "members.json").write_text(json.dumps(document))
         root = ["-g", "user root;"] if os.geteuid() == 0 else []
@@ -125,8 +130,9 @@ class Gateway:
     def running(self) -> Iterator[tuple[int, int]]:
         """Start Nginx and the gate, and stop them at the end; yield their process ids."""
         with (self._home / "log").open("wb") as log:
-            commands = self.command, self._gate("run", "--nginx", shlex.join(self.command))
-            nginx, gate = (subprocess.Popen(one, cwd=ROOT / "nginx", stdout=log, stderr=log) for one in commands)
+            options = {"cwd": ROOT / "nginx", "stdout": log, "stderr": log}
+            nginx = subprocess.Popen(self.command, **options)  # type: ignore[call-overload]
+            gate = subprocess.Popen([*self._gate("run"), "--nginx", shlex.join(self.command)], **options)  # type: ignore[call-overload]
         try:
             yield nginx.pid, gate.pid
         finally:
@@ -139,12 +145,15 @@ class Gateway:
 
     def workers_in(self) -> int:
         """Return how many workers get requests, 0 while Nginx does not listen yet."""
-        _, status = http.get(f"http://127.0.0.1:{self._port}/status", timeout_s=30)
-        return sum(worker["in"] for worker in status.get("workers", ()))
+        with closing(http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)) as connection:
+            with suppress(ConnectionError):
+                connection.request("GET", "/status")
+                return sum(worker["in"] for worker in json.load(connection.getresponse())["workers"])
+            return 0
 
-    def _gate(self, command: str, *more: str) -> list[str]:
+    def _gate(self, command: str) -> list[str]:
         files = ["--members", str(self._rendered / "members.json"), "--out", str(self._rendered)]
-        return [shutil.which("python3") or "python3", "-m", "gate", command, *files, *more]
+        return [shutil.which("python3") or "python3", "-m", "gate", command, *files]
 
 
 def measure() -> dict[str, float]:
@@ -177,12 +186,16 @@ def measure() -> dict[str, float]:
 
 
 def _cost(gate: int, fakes: FakeWorkers) -> dict[str, float]:
-    before = procfs.cpu_s([gate]), fakes.probes, fakes.connections
+    start, cpu, probes, connections = time.monotonic(), procfs.cpu_s([gate]), fakes.probes, fakes.connections
     time.sleep(SECONDS)
-    after, status = (procfs.cpu_s([gate]), fakes.probes, fakes.connections), procfs.status(gate)
-    cpu, probes, connections = ((new - old) / SECONDS for new, old in zip(after, before, strict=True))
-    found = {"gate, % of a core": 100 * cpu, "gate, MB": status["VmRSS"] * 1024 / 1e6}
-    return found | {"threads of the gate": status["Threads"], "probes/s": probes, "new connections/s": connections}
+    passed, status = time.monotonic() - start, procfs.status(gate)
+    return {
+        "gate, % of a core": 100 * (procfs.cpu_s([gate]) - cpu) / passed,
+        "gate, MB": status["VmRSS"] * 1024 / 1e6,
+        "threads of the gate": status["Threads"],
+        "probes/s": (fakes.probes - probes) / passed,
+        "new connections/s": (fakes.connections - connections) / passed,
+    }
 
 
 def _wait(what: str, condition: Callable[[], bool]) -> float:

@@ -6,6 +6,7 @@ The functions take a model folder, a GPU's UUID or "", and folders of images by 
 import os
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 
@@ -27,7 +28,7 @@ Folders = Mapping[str, str]
 def measure(folder: str, gpu: str, folders: Folders, seconds: float) -> dict[str, dict[str, float]]:
     """Return the rate and CPU ms an image of the fastest batch size, and what engine and libjpeg take of it."""
     model, engine = open_model(folder, gpu)
-    share = seconds / (len(engine.batch_sizes) + 1)
+    share = seconds / (len(engine.batch_sizes) + 2)
     return {name: _measure(model, engine, [*_images(path).values()], share) for name, path in folders.items()}
 
 
@@ -45,39 +46,35 @@ def predictor(folder: ModelFolder, engine: Engine) -> Callable[[bytes], list[Row
 
 
 def _measure(model: ModelFolder, engine: Engine, images: list[bytes], seconds: float) -> dict[str, float]:
-    source, batch = cycle(images), np.zeros((1, *model.input.shape), np.uint8)
+    source, jpegs = cycle(images), cycle([image for image in images if simplejpeg.is_jpeg(image)] or [b""])
 
-    def decode(count: int) -> None:
-        nonlocal batch
+    def decode(count: int) -> np.ndarray:
         opened = [model.input.open(next(source), Bounds()) for _ in range(count)]
-        batch = np.stack([model.input.inputs(image)[0] for image in opened])
+        return np.stack([model.input.inputs(image)[0] for image in opened])
 
-    def infer(_: int) -> None:
-        engine.infer(batch)
+    def answer(count: int) -> None:
+        engine.infer(decode(count))
 
-    def decode_jpegs(count: int) -> None:
-        for _ in range(count):
-            simplejpeg.decode_jpeg(next(source), "RGB")
+    def decode_jpeg() -> None:
+        if jpeg := next(jpegs):
+            simplejpeg.decode_jpeg(jpeg, "RGB")
 
-    rows = {size: _per_image(size, seconds, decode, infer) for size in engine.batch_sizes}
-    size, (decoded, inferred) = min(rows.items(), key=lambda row: sum(wall for wall, _ in row[1]))
-    # After an inference, as in a worker: it has taken the caches of processor from all other code.
-    jpeg = _per_image(size, seconds, infer, decode_jpegs)[1]
-    cpu, rate = decoded[1] + inferred[1], 1 / (decoded[0] + inferred[0])
-    return {"rate": rate, "cpu_ms": 1e3 * cpu, "engine_ms": 1e3 * inferred[1], "jpeg_ms": 1e3 * jpeg[1]}
+    one = decode(1)
+    rows = [(size, *_per_call(partial(answer, size), seconds)) for size in engine.batch_sizes]
+    size, wall_s, cpu_s = min(rows, key=lambda row: row[1] / row[0])
+    _, engine_s = _per_call(lambda: engine.infer(one), seconds)
+    _, jpeg_s = _per_call(decode_jpeg, seconds)
+    return {"rate": size / wall_s, "cpu_ms": 1e3 * cpu_s / size, "engine_ms": 1e3 * engine_s, "jpeg_ms": 1e3 * jpeg_s}
 
 
-def _per_image(count: int, seconds: float, *steps: Callable[[int], None]) -> list[tuple[float, float]]:
-    """Call the `steps` in turn with `count` for `seconds`; return each one's seconds and CPU seconds an image."""
-    times = list[np.ndarray]()
-    until = time.monotonic() + seconds
-    while len(times) < 2 or time.monotonic() < until:
-        clocks = [(time.monotonic(), time.process_time())]
-        for step in steps:
-            step(count)
-            clocks.append((time.monotonic(), time.process_time()))
-        times.append(np.diff(clocks, axis=0))
-    return [(float(wall), float(cpu)) for wall, cpu in np.mean(times[1:], axis=0) / count]
+def _per_call(action: Callable[[], object], seconds: float) -> tuple[float, float]:
+    """Return the seconds and the CPU seconds of one call of `action`, on average over `seconds` after a first one."""
+    action()
+    calls, cpu, started = 0, time.process_time(), time.monotonic()
+    while not calls or time.monotonic() - started < seconds:
+        action()
+        calls += 1
+    return (time.monotonic() - started) / calls, (time.process_time() - cpu) / calls
 
 
 def labels(folder: str, gpu: str, folders: Folders) -> dict[str, dict[str, str]]:

@@ -14,6 +14,7 @@ from worker.models import torchvision_ops
 torchvision_ops.make_importable()
 
 from torchvision.models import get_model, get_model_weights  # noqa: E402 - importable only now
+from torchvision.models.mobilenetv3 import InvertedResidual  # noqa: E402
 from torchvision.models.resnet import BasicBlock  # noqa: E402
 
 FIRST_SEED = 1_000_000  # far from the seeds of calibration and load
@@ -31,6 +32,8 @@ def write(out: str, architecture: str, count: int) -> None:
     for module in model.modules():
         if isinstance(module, BasicBlock):
             torch.nn.init.constant_(module.bn2.weight, BRANCH_WEIGHT)
+        if isinstance(module, InvertedResidual) and module.use_res_connect:
+            torch.nn.init.constant_(module.block[-1][1].weight, BRANCH_WEIGHT)
     model.eval()
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):

@@ -4,6 +4,7 @@
 writes what the function returns as JSON.
 """
 
+import contextlib
 import json
 import os
 import random
@@ -11,7 +12,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,9 @@ Cpus = frozenset[int]
 
 def run_pinned(argv: Sequence[object], cpus: Cpus, text: str = "", environ: Mapping[str, str] | None = None) -> str:
     """Run a program on `cpus` with `text` as its input; return its output, or raise CommandError if it fails."""
+    options: dict[str, Any] = {"cwd": ROOT, "env": environ, "input": text, "capture_output": True, "text": True}
     words = [str(word) for word in argv]
-    process = subprocess.run(
-        words, cwd=ROOT, env=environ, input=text, capture_output=True, text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, cpus),
-    )  # fmt: skip
+    process = subprocess.run(words, **options, preexec_fn=lambda: os.sched_setaffinity(0, cpus))
     if process.returncode:
         raise CommandError(f"{' '.join(words[:4])}: failed:", *process.stderr.splitlines()[-LOG_LINES:])
     return process.stdout
@@ -63,11 +61,13 @@ def terminate(process: "subprocess.Popen[bytes]") -> None:
     """Send SIGTERM to the process, then SIGKILL to what is left of its descendants and of its process group."""
     descendants = procfs.process_tree([process.pid])
     process.send_signal(signal.SIGTERM)
-    with suppress(subprocess.TimeoutExpired):
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(TERMINATE_TIMEOUT_S)
-    for end, number in [*((os.kill, pid) for pid in descendants), (os.killpg, process.pid)]:
-        with suppress(ProcessLookupError):
-            end(number, signal.SIGKILL)
+    for pid in descendants:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 

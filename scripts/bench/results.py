@@ -4,16 +4,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from scripts.bench.targets import Load, Target
+from scripts.bench.procfs import Memory
+from scripts.bench.targets import BASELINE, BASELINES, Load, Target
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One load on one target in one round: right answers/s, other answers by kind, latencies.
+    """One load on one target in one round.
 
-    `cpu_ms` is the CPU time of all the server's processes per image, `engine_ms` that of this project's engine in it,
-    `jpeg_ms` that of libjpeg alone (in process only). Memory in MB: at `rest` before any load, its `peak` and what no
-    file backs after it.
+    `rate` is right answers/s; `errors` counts the others by kind; `cpu_ms` is the CPU time of all the server's
+    processes per image, `engine_ms` and `jpeg_ms` that of engine and libjpeg (in process only); `at_rest` is the
+    server's memory before any load, `loaded` that after this one.
     """
 
     target: str
@@ -25,9 +26,8 @@ class Sample:
     errors: Mapping[str, int] = field(default_factory=dict)
     engine_ms: float = 0.0
     jpeg_ms: float = 0.0
-    rest: float = 0.0
-    peak: float = 0.0
-    anonymous: float = 0.0
+    at_rest: Memory = Memory()  # noqa: RUF009 - immutable
+    loaded: Memory = Memory()  # noqa: RUF009
     round: int = 0
 
 
@@ -35,7 +35,7 @@ class Results:
     """The samples of a run, by target and load in the targets' order."""
 
     def __init__(self, samples: Sequence[Sample], targets: Sequence[Target]) -> None:
-        self.targets = {target.name: target for target in targets}
+        self.samples, self.targets = samples, {target.name: target for target in targets}
         self.rows: dict[tuple[str, Load], list[Sample]] = {}
         for sample in sorted(samples, key=lambda one: list(self.targets).index(one.target)):
             self.rows.setdefault((sample.target, sample.load), []).append(sample)
@@ -50,3 +50,7 @@ class Results:
         others = {sample.round: getattr(sample, name) for sample in self.rows.get((other, load), ()) if sample.rate}
         samples = [sample for sample in self.rows.get((one, load), ()) if sample.rate and sample.round in others]
         return median(getattr(sample, name) / others[sample.round] for sample in samples) if samples else None
+
+    def to_baseline(self, target: str, load: Load) -> float | None:
+        """Return the target's rate as a multiple of its model's baseline."""
+        return self.ratio(target, f"{BASELINE}-{BASELINES[self.targets[target].model]}", load)

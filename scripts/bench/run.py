@@ -13,12 +13,12 @@ from typing import Annotated
 from scripts.base.console import say
 from scripts.base.options import Flag
 from scripts.bench import growth
-from scripts.bench.fixtures import Fixtures, expected_labels, prepare_fixtures
+from scripts.bench.fixtures import Fixtures, check_photos, expected_labels, prepare_fixtures
 from scripts.bench.goals import goals, has_full_rate
 from scripts.bench.report import markdown
 from scripts.bench.results import Results
 from scripts.bench.runner import Runner
-from scripts.bench.targets import CLIENTS, GROWTH, IMAGES, QUICK, all_targets, choose
+from scripts.bench.targets import FULL, GROWTH, QUICK, all_targets, choose
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
 from scripts.host.environments import PEERS, SERVE, SERVE_TORCH, TOOLS, ensure
@@ -26,15 +26,15 @@ from scripts.host.packages import LOAD_GENERATOR, NGINX, require
 from worker.contract.cpu_list import format_cpu_list
 from worker.contract.machine import CPUINFO, machine_kind
 
-ROUNDS, SECONDS = 3, 4  # of each load
 NO_PEERS = "peers are left out: `make bench-peers` installs and measures MOSEC, LitServe, BentoML"
 
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """Options of `make bench`: `rounds` 0 means the default; `out` is the directory."""
+    """Options of `make bench`: `rounds` 0 means the default, `photos` "" generated images; `out` is the directory."""
 
     out: Annotated[Path, Flag("the folder for the results")] = ROOT / "bench"
+    photos: Annotated[str, Flag("a folder of images to send, as they are and enlarged", "DIR")] = ""
     rounds: Annotated[int, Flag("the number of rounds; the results are their medians (3)")] = 0
     quick: Annotated[bool, Flag("one short round, only to show that everything works")] = False
     targets: Annotated[str, Flag("the targets to measure, separated by commas; if left out, all", "NAMES")] = ""
@@ -43,25 +43,27 @@ class BenchOptions:
 def measure(options: BenchOptions, with_peers: bool) -> None:
     """Measure the targets, write the report and the raw samples, print the report; raise CommandError."""
     started, load, out = time.monotonic(), os.getloadavg()[0], options.out.absolute()
+    photos = check_photos(Path(options.photos).absolute()) if options.photos else None
     names = choose([name for name in options.targets.split(",") if name], with_peers)
-    count, folder = (QUICK, out / "material-quick") if options.quick else (IMAGES, out / "material")
-    rounds, seconds = options.rounds or (1 if options.quick else ROUNDS), 1 if options.quick else SECONDS
+    scale, folder = (QUICK, out / "material-quick") if options.quick else (FULL, out / "material")
+    rounds = options.rounds or scale.rounds
     require(LOAD_GENERATOR | NGINX)
+    nvidia = bool(read_hardware().gpus)
     for environment in (SERVE, SERVE_TORCH, TOOLS, *([PEERS] if with_peers else [])):
-        ensure(environment, bool(read_hardware().gpus))
+        ensure(environment, nvidia)
     (out / "logs").mkdir(parents=True, exist_ok=True)
-    fixtures = prepare_fixtures(folder, count, [one for one in all_targets(count) if one.name in names])
-    every = all_targets(count, len(fixtures.slots), len(fixtures.slots[0]), len(fixtures.cpus))
+    fixtures = prepare_fixtures(folder, photos, scale, [one for one in all_targets(scale) if one.name in names])
+    every = all_targets(scale, len(fixtures.slots), len(fixtures.slots[0]), len(fixtures.cpus))
     targets = [target for target in every if target.name in names]
     labels = expected_labels(fixtures, targets)
-    samples, faults = Runner(fixtures, labels, out / "logs", seconds).run(targets, rounds)
+    samples, faults = Runner(fixtures, labels, out / "logs", scale.seconds).run(targets, rounds)
     gateway = growth.measure() if GROWTH in names else {}
-    cpuinfo = CPUINFO.read_text(encoding="utf-8")
-    about = _about(fixtures, cpuinfo)
-    about.append(f"medians of {rounds} rounds in {time.monotonic() - started:.0f} s; load average {load:.1f} before")
-    notes = [f"all goals are for {CLIENTS} clients", *([] if with_peers else [NO_PEERS])]
+    cpuinfo, results = CPUINFO.read_text(encoding="utf-8"), Results(samples, targets)
+    about = _about(fixtures, cpuinfo, rounds)
+    about.append(f"{time.monotonic() - started:.0f} s; load average {load:.1f} before, {os.getloadavg()[0]:.1f} after")
+    notes = ["all goals are for 8 clients", *([] if with_peers else [NO_PEERS])]
     notes += [f"400 workers of 50 servers: {name}: {value:.2f}" for name, value in gateway.items()]
-    verdicts = [*goals(results := Results(samples, targets), has_full_rate(cpuinfo), gateway)]
+    verdicts = [*goals(results, has_full_rate(cpuinfo), gateway)]
     report = markdown(about, results, faults, verdicts, notes)
     raw = {"about": about, "faults": faults, "goals": [*map(asdict, verdicts)], "samples": [*map(asdict, samples)]}
     (out / "results.json").write_text(json.dumps(raw), encoding="utf-8")
@@ -69,16 +71,18 @@ def measure(options: BenchOptions, with_peers: bool) -> None:
     say(f"\n{report}\nwritten: {out / 'report.md'}, {out / 'results.json'}")
 
 
-def _about(fixtures: Fixtures, cpuinfo: str) -> list[str]:
+def _about(fixtures: Fixtures, cpuinfo: str, rounds: int) -> list[str]:
     """Return a description of the machine and of the method, one line each."""
     name = re.search(r"^model name\s*: (.+)$", cpuinfo, re.MULTILINE)
     int8 = "int8 at full rate (AMX or VNNI)" if has_full_rate(cpuinfo) else "int8 at half rate or by AVX2"
-    machine = f"{name[1] if name else platform.machine()}, {len(fixtures.cpus)} CPUs, {machine_kind(fixtures.gpu)}"
     bytes_ = {size: [path.stat().st_size for path in folder.iterdir()] for size, folder in fixtures.images.items()}
     images = "; ".join(f"{len(one)} of {size} MP, {sum(one) / len(one) / 1e3:.0f} KB" for size, one in bytes_.items())
     return [
-        f"processor: {machine}: {int8}; {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        f"images, with their average size: {images}; the label in every answer is checked",
-        f"workers have CPUs {'; '.join(map(format_cpu_list, fixtures.slots))}; a single one, and what is compared with "
-        "it, the first of these, and its client the others; all else shares the CPUs with the client",
+        f"processor: {name[1] if name else platform.machine()}, {len(fixtures.cpus)} CPUs, "
+        f"{machine_kind(fixtures.gpu)}: {int8}; {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        f"medians of {rounds} interleaved rounds; a ratio is to the baseline of the same round",
+        f"images, with their average size: {images}",
+        "closed loops by wrk, open loops by a client of this project; both check the label in every answer",
+        f"workers are pinned to CPUs {'; '.join(map(format_cpu_list, fixtures.slots))}; a single one, or what is "
+        "compared with it, has the first of these, and its client the others; all else shares the CPUs with the client",
     ]

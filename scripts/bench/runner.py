@@ -14,16 +14,16 @@ from scripts.base.console import say, step, warn
 from scripts.base.errors import CommandError
 from scripts.bench import procfs
 from scripts.bench.client import encode, post
-from scripts.bench.fixtures import Fixtures
+from scripts.bench.fixtures import Fixtures, in_process
 from scripts.bench.programs import Cpus, call, run_pinned
 from scripts.bench.results import Sample
 from scripts.bench.servers import Running, running
-from scripts.bench.targets import CLIENTS, IN_PROCESS, LARGEST, OPEN_SHARE, Load, Target
+from scripts.bench.targets import IN_PROCESS, OPEN_SHARE, Load, Target
 
 SCRIPT = Path(__file__).with_name("load.lua")
 TIMEOUT_S, DRAIN_TIMEOUT_S = 60, 120
 MIN_ARRIVALS = 10  # of an open loop
-LONGER = 3  # a closed loop of the largest images, so that each client has several answers
+DOUBLINGS = 3  # of a closed loop's seconds, until each client may have an answer
 Labels = Mapping[str, str]  # by path
 
 
@@ -43,72 +43,72 @@ class Runner:
         """Return all samples, and the faults of targets; every second round is reversed, so that a drift averages."""
         samples: list[Sample] = []
         faults: dict[str, str] = {}
-        for number, target in ((n, one) for n in range(rounds) for one in targets[:: -1 if n % 2 else 1]):
-            if target.name in faults:
-                continue
-            step(f"round {number + 1} of {rounds}: {target.title}")
-            try:
-                for sample in self._in_process(target) if target.kind == IN_PROCESS else self._served(target):
-                    samples.append(replace(sample, round=number))
-                    name = f"{sample.load.size} MP, {sample.load.label}"
-                    say(f"   {name:24} {sample.rate:8.1f} images/s   p99 {sample.p99_ms:8.1f} ms")
-            except CommandError as error:
-                faults[target.name] = "\n".join(error.lines)
-                warn(faults[target.name])
+        for number in range(rounds):
+            for target in targets[:: -1 if number % 2 else 1]:
+                if target.name in faults:
+                    continue
+                step(f"round {number + 1} of {rounds}: {target.title}")
+                try:
+                    for sample in self._in_process(target) if target.kind == IN_PROCESS else self._served(target):
+                        samples.append(replace(sample, round=number))
+                        name = f"{sample.load.size} MP, {sample.load.label}"
+                        say(f"   {name:24} {sample.rate:8.1f} images/s   p99 {sample.p99_ms:8.1f} ms")
+                except CommandError as error:
+                    faults[target.name] = "\n".join(error.lines)
+                    warn(faults[target.name])
         return samples, faults
 
     def _in_process(self, target: Target) -> Iterator[Sample]:
-        rows = self.fixtures.in_process("measure", target.model, self.fixtures.slots[0], self.seconds)
+        rows = in_process("measure", self.fixtures, self.fixtures.slots[0], target.model, self.seconds)
         yield from (Sample(target.name, Load(size), **row) for size, row in rows.items())
 
     def _served(self, target: Target) -> Iterator[Sample]:
         with running(target, self.fixtures, self.logs) as server:
-            rest, rate = procfs.memory(server[1]).rss, 0.0
+            at_rest, rate = procfs.memory(server[1]), 0.0
             for load in target.loads:
                 if load.open and not rate:
                     raise CommandError(f"{target.title}: found no right answer, needed some: see {self.logs}")
                 sample = self._load(target, server, load, rate * OPEN_SHARE)
                 rate = sample.rate if load == Load() else rate
-                yield replace(sample, rest=rest)
+                yield replace(sample, at_rest=at_rest)
 
     def _load(self, target: Target, server: Running, load: Load, rate: float) -> Sample:
-        """Send an open loop at `rate`, or a closed loop."""
+        """Send an open loop at `rate`, or a closed loop, again for twice as long if it was short."""
         (address, pids), cpus = server, self.fixtures.client_cpus(target)
         labels = self.labels[target.name][load.size]
         image, label = min(labels.items())
         request = (address, target.path, *encode(target.encoding, Path(image).read_bytes()), label)
-        # wrk leaves a request of each client in the server's queue, and some servers do not notice that it has gone.
-        # Once this request, sent later, is answered, they are done, and no part of the next load.
-        errors = Counter(filter(None, [post(*request, DRAIN_TIMEOUT_S)]))
-        before = _clocks(pids)
-        if load.open:
-            seconds = max(self.seconds, ceil(MIN_ARRIVALS / rate))
-            job = (address, target.path, target.encoding, labels, rate, seconds, TIMEOUT_S)
-            outcome = call(sys.executable, cpus, "client:run", *job)
-        else:
-            seconds = self.seconds * (LONGER if load.size == LARGEST else 1)
-            outcome = wrk(target, address, labels, seconds, cpus)
-        used, memory, answers = _clocks(pids), procfs.memory(pids), outcome.pop("answers")
-        cpu, engine = (1000 * (after - first) / max(1, answers) for after, first in zip(used, before, strict=True))
-        rate, errors = answers / outcome.pop("seconds"), errors + Counter(outcome.pop("errors"))
-        kept = {"engine_ms": engine, "peak": memory.peak, "anonymous": memory.anonymous}
-        return Sample(target.name, load, rate, cpu, **outcome, errors=dict(errors), **kept)
+        open_s = max(self.seconds, ceil(MIN_ARRIVALS / rate)) if load.open else 0
+        errors, used = Counter[str](), 0.0
+        outcome: dict[str, Any] = {}
+        for seconds in [open_s] if load.open else [self.seconds << times for times in range(DOUBLINGS + 1)]:
+            # wrk leaves a request of each client in the server's queue, and some servers do not notice that it has
+            # gone. Once this request, sent later, is answered, they are done, and no part of the next load.
+            errors.update(filter(None, [post(*request, DRAIN_TIMEOUT_S)]))
+            before = procfs.cpu_s(pids)
+            if load.open:
+                job = (address, target.path, target.encoding, labels, rate, seconds, TIMEOUT_S)
+                outcome = call(sys.executable, cpus, "client:run", *job)
+            else:
+                outcome = wrk(target, address, labels, load.clients, seconds, cpus)
+            used = procfs.cpu_s(pids) - before
+            errors.update(outcome.pop("errors"))
+            if outcome["answers"] >= load.clients:
+                break
+        answers, memory = outcome.pop("answers"), procfs.memory(pids)
+        rate, cpu_ms = answers / outcome.pop("seconds"), 1000 * used / max(1, answers)
+        return Sample(target.name, load, rate, cpu_ms, **outcome, errors=dict(+errors), loaded=memory)
 
 
-def _clocks(pids: Sequence[int]) -> tuple[float, float]:
-    """Return the CPU seconds of the processes, and of the engine's threads in them."""
-    return procfs.cpu_s(pids), procfs.thread_s(pids, "engine")
-
-
-def wrk(target: Target, address: str, labels: Labels, seconds: int, cpus: Cpus) -> dict[str, Any]:
-    """Send the images in `labels` in closed loops of CLIENTS; return what the script of wrk prints."""
+def wrk(target: Target, address: str, labels: Labels, clients: int, seconds: int, cpus: Cpus) -> dict[str, Any]:
+    """Send the images in `labels` in closed loops of `clients`; return what the script of wrk prints."""
     with TemporaryDirectory(prefix="wanwu-bench-") as folder:
         files = [Path(folder) / str(number) for number in range(len(labels))]
         for file, (image, label) in zip(files, sorted(labels.items()), strict=True):
             content_type, body = encode(target.encoding, Path(image).read_bytes())
             head = f"POST {target.path} HTTP/1.1\r\nHost: bench\r\nContent-Type: {content_type}\r\n"
             file.write_bytes(f"{label}\n{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        argv = ["wrk", "--threads", CLIENTS, "--connections", CLIENTS, "--duration", f"{seconds}s"]
-        argv += ["--timeout", f"{TIMEOUT_S}s", "--script", SCRIPT, f"http://{address}", CLIENTS, *files]
+        argv = ["wrk", "--threads", clients, "--connections", clients, "--duration", f"{seconds}s"]
+        argv += ["--timeout", f"{TIMEOUT_S}s", "--script", SCRIPT, f"http://{address}", clients, *files]
         outcome: dict[str, Any] = json.loads(run_pinned(argv, cpus).splitlines()[-1])
     return outcome

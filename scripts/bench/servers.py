@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from scripts._vendor import tomlkit
 from scripts.base.errors import CommandError
@@ -20,6 +21,7 @@ from scripts.cluster.config import ROOT
 from worker.contract.cpu_list import format_cpu_list
 
 START_TIMEOUT_S = 120  # a server that takes longer counts as not started
+
 
 Running = tuple[str, Sequence[int]]  # the address of a server that answers, and its processes
 
@@ -42,7 +44,7 @@ def _service(target: Target, fixtures: Fixtures, logs: Path) -> Iterator[Running
             run_command("up", *flags)
             pids = [int((Path(folder) / "run/supervisord.pid").read_text())]
             if target.kind == WORKER:
-                pids = [pid for pid in procfs.process_tree(pids) if "gunicorn" in procfs.read(f"{pid}/cmdline")]
+                pids = [pid for pid in procfs.process_tree(pids) if b"gunicorn" in procfs.command_line(pid)]
             yield f"127.0.0.1:{port + (target.kind == WORKER)}", pids
         finally:
             with contextlib.suppress(OSError):
@@ -60,19 +62,19 @@ def cluster_text(target: Target, fixtures: Fixtures, port: int) -> str:
 
 @contextlib.contextmanager
 def _server(target: Target, fixtures: Fixtures, logs: Path) -> Iterator[Running]:
-    port, log, environ = free_ports(1), logs / f"{target.name}.log", fixtures.environ(target.model)
+    port, log = free_ports(1), logs / f"{target.name}.log"
     argv = [str(word).replace("{port}", str(port)) for word in target.command]
-    cpus, server, answer = fixtures.server_cpus(target), f"127.0.0.1:{port}", ""
-    request = (server, target.path, *encode(target.encoding, min(fixtures.images[SMALLEST].iterdir()).read_bytes()))
+    cpus, server = fixtures.server_cpus(target), f"127.0.0.1:{port}"
+    options: dict[str, Any] = {"cwd": ROOT, "env": fixtures.environ(target.model), "stdin": subprocess.DEVNULL}
+    options |= {"start_new_session": True, "preexec_fn": lambda: os.sched_setaffinity(0, cpus)}
     with log.open("wb") as out:
-        process = subprocess.Popen(
-            argv, cwd=ROOT, env=environ, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, cpus),
-        )  # fmt: skip
+        process = subprocess.Popen(argv, stdout=out, stderr=out, **options)
+    request = encode(target.encoding, min(fixtures.images[SMALLEST].iterdir()).read_bytes())
+    answer = ""
 
     def is_ready_or_ended() -> bool:
         nonlocal answer
-        answer = post(*request, "any", START_TIMEOUT_S)
+        answer = post(server, target.path, *request, "any", START_TIMEOUT_S)
         return process.poll() is not None or answer.startswith("found")
 
     try:

@@ -1,35 +1,50 @@
 """The axes and the table of targets: how each is started, on which cores, and which loads it gets. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scripts.base.errors import CommandError
 from scripts.host.environments import PEERS, SERVE_TORCH
 
-# Both have the baseline with ResNet-18, which the articles serve: `photos` is as accurate.
-PHOTOS, REFERENCE = "photos", "resnet18"
+PHOTOS, REFERENCE, SMALL = "photos", "resnet18", "mobilenet_v3_small"
+# The model that the baseline serves for each model. `photos` is as accurate as the ResNet that the articles serve.
+BASELINES = {PHOTOS: REFERENCE, REFERENCE: REFERENCE, SMALL: SMALL}
 SIZES = SMALLEST, MIDDLE, LARGEST = "0.2", "2", "12"  # megapixels
-CLIENTS = 8
+CLIENTS = 8  # unless a load is about the number of clients
 OPEN_SHARE = 0.8  # of the rate that the target just reached with CLIENTS clients
-IN_PROCESS, WORKER, SERVICE, SERVER = "in-process", "worker", "service", "server"
-BASELINE, SAME_ENGINE, GROWTH = "baseline-resnet18", "mosec-engine", "growth"
+IN_PROCESS, WORKER, SERVICE, SERVER, BASELINE = "in-process", "worker", "service", "server", "baseline"
+SAME_ENGINE, GROWTH = "mosec-engine", "growth"
 DOCUMENTED = MOSEC, LITSERVE, BENTOML = "mosec-documented", "litserve-documented", "bentoml-documented"
 
 
-IMAGES = {SMALLEST: 80, MIDDLE: 16, LARGEST: 6}
-QUICK = {SMALLEST: 4, LARGEST: 1}
+@dataclass(frozen=True)
+class Scale:
+    """How much a run does; the statistics of random weights come from `statistics` images."""
+
+    images: Mapping[str, int]
+    more_clients: Sequence[int]
+    seconds: int
+    rounds: int
+    statistics: int
+    prepare: bool
+
+
+FULL = Scale({SMALLEST: 80, MIDDLE: 16, LARGEST: 6}, (1, 64), 4, 3, 48, True)
+QUICK = Scale({SMALLEST: 4, LARGEST: 1}, (), 1, 1, 8, False)
 
 
 @dataclass(frozen=True)
 class Load:
-    """Images of `size` megapixels in closed loops of CLIENTS, or in an open loop at OPEN_SHARE if `open`."""
+    """Images of `size` megapixels in a closed loop of `clients`, or in an open loop at OPEN_SHARE if `open`."""
 
     size: str = SMALLEST
+    clients: int = CLIENTS
     open: bool = False
 
     @property
     def label(self) -> str:
-        return f"open loop, {OPEN_SHARE:.0%}" if self.open else f"{CLIENTS} clients"
+        closed = "1 client" if self.clients == 1 else f"{self.clients} clients"
+        return f"open loop, {OPEN_SHARE:.0%}" if self.open else closed
 
 
 @dataclass(frozen=True)
@@ -58,43 +73,49 @@ class Target:
         """Return whether it runs this project's model folder, and not torchvision's network."""
         return self.kind != SERVER or self.name == SAME_ENGINE
 
+    @property
+    def is_peer(self) -> bool:
+        return PEERS.python in self.command
 
-def all_targets(sizes: Iterable[str], workers: int = 1, threads: int = 1, cores: int = 1) -> list[Target]:
+
+def all_targets(scale: Scale, workers: int = 1, threads: int = 1, cores: int = 1) -> list[Target]:
     """Return every target, for `workers` workers of `threads` cores each on a machine of `cores` cores.
 
     Those that are compared with each other are neighbours, so that a drift of the machine changes their ratio little.
     """
-    closed = [Load(size) for size in sizes]
-    loads = [*closed, Load(open=True)]
+    closed, opened = [Load(size) for size in scale.images], [Load(open=True)]
+    full = closed + [Load(clients=clients) for clients in scale.more_clients] + opened
+
+    def baseline(model: str) -> Target:
+        # gunicorn with its default worker class: none of the source articles sets another.
+        command = ["env", f"OMP_NUM_THREADS={threads}", SERVE_TORCH.python, "-m", "gunicorn", "--workers", workers]
+        command += [_module("baseline:app"), "--bind", "127.0.0.1:{port}"]
+        return Target(f"{BASELINE}-{model}", f"baseline, torch f32: {model}", SERVER, model, full, command)
 
     def service(model: str) -> Target:
-        return Target(f"{SERVICE}-{model}", f"all workers behind Nginx: {model}", SERVICE, model, loads)
+        return Target(f"{SERVICE}-{model}", f"all workers behind Nginx: {model}", SERVICE, model, full)
 
     def worker(model: str) -> Target:
         # It gets the same bytes as MOSEC with the same engine; the service gets the form that curl and browsers send.
-        return Target(f"{WORKER}-{model}", f"one worker: {model}", WORKER, model, loads, (), "raw")
+        return Target(f"{WORKER}-{model}", f"one worker: {model}", WORKER, model, closed + opened, (), "raw")
 
-    def server(name: str, loads: Sequence[Load], path: str, encoding: str, *command: object) -> Target:
-        title = {BASELINE: "baseline, torch f32: resnet18", SAME_ENGINE: "one mosec with this engine"}
-        documented = f"{name.partition('-')[0]} as documented, torch f32"
-        return Target(name, title.get(name, documented), SERVER, REFERENCE, loads, command, encoding, path)
+    def peer(name: str, path: str, encoding: str, *command: object) -> Target:
+        title = f"{name.partition('-')[0]} as documented, torch f32"
+        return Target(name, title, SERVER, REFERENCE, closed, command, encoding, path)
 
-    peers, port = "scripts.bench.peers", ("--port", "{port}")
-    # gunicorn with its default worker class: none of the source articles sets another.
-    gunicorn = ("env", f"OMP_NUM_THREADS={threads}", SERVE_TORCH.python, "-m", "gunicorn", "--bind", "127.0.0.1:{port}")
+    def mosec(program: str) -> Sequence[object]:
+        return (PEERS.python, "-m", _module(program), "--timeout", "30000", "--port", "{port}")
+
     halves = ("env", f"OMP_NUM_THREADS={max(1, cores // 2)}")  # two of MOSEC's processes hold the model
-    python, mosec = (PEERS.python, "-m"), ("--timeout", "30000", *port)
+    litserve = (PEERS.python, "-m", _module("litserve_documented"), "{port}")
+    bentoml = (PEERS.python, "-m", "bentoml", "serve", _module("bentoml_documented:Classifier"), "--port", "{port}")
+    inference = (mosec("mosec_engine"), "raw", "/inference")
     return [
-        service(PHOTOS),
-        server(BASELINE, loads, "/predict", "multipart", *gunicorn, "--workers", workers, f"{peers}.baseline:app"),
-        service(REFERENCE),
-        server(MOSEC, closed, "/inference", "json:image", *halves, *python, f"{peers}.mosec_documented", *mosec),
-        server(LITSERVE, closed, "/predict", "json:image_data", *python, f"{peers}.litserve_documented", "{port}"),
-        server(
-            *(BENTOML, closed, "/classify", "multipart:images", *python),
-            *("bentoml", "serve", f"{peers}.bentoml_documented:Classifier", *port),
-        ),
-        server(SAME_ENGINE, loads, "/inference", "raw", *python, f"{peers}.mosec_engine", *mosec),
+        *(baseline(SMALL), service(SMALL), service(PHOTOS), baseline(REFERENCE), service(REFERENCE)),
+        peer(MOSEC, "/inference", "json:image", *halves, *mosec("mosec_documented")),
+        peer(LITSERVE, "/predict", "json:image_data", *litserve),
+        peer(BENTOML, "/classify", "multipart:images", *bentoml),
+        Target(SAME_ENGINE, "one mosec with this engine", SERVER, REFERENCE, closed + opened, *inference),
         worker(REFERENCE),
         Target(f"{IN_PROCESS}-{REFERENCE}", f"in process: {REFERENCE}", IN_PROCESS, REFERENCE, closed),
         worker(PHOTOS),
@@ -103,8 +124,11 @@ def all_targets(sizes: Iterable[str], workers: int = 1, threads: int = 1, cores:
 
 def choose(names: Sequence[str], with_peers: bool) -> list[str]:
     """Return `names`, or those of all targets if there are none; raise CommandError for a name of no target."""
-    targets = [one for one in all_targets(QUICK) if with_peers or PEERS.python not in one.command]
-    known = [*(target.name for target in targets), GROWTH]
+    known = [target.name for target in all_targets(QUICK) if with_peers or not target.is_peer] + [GROWTH]
     if unknown := [name for name in names if name not in known]:
         raise CommandError(f"TARGETS: found {', '.join(unknown)}, needed some of {','.join(known)}")
     return [*names] or known
+
+
+def _module(name: str) -> str:
+    return f"scripts.bench.peers.{name}"

@@ -55,7 +55,7 @@ def test_every_target_was_started_and_answered_every_request_right(done: Done) -
 
 def test_the_samples_hold_what_the_processes_used(done: Done) -> None:
     samples = done.results["samples"]
-    assert all(one["cpu_ms"] > 0 and one["peak"] > 10 and one["rest"] > 10 for one in samples)
+    assert all(one["cpu_ms"] > 0 and one["loaded"]["peak"] > 10 and one["at_rest"]["rss"] > 10 for one in samples)
 
 
 def test_decoding_and_the_engine_are_measured_in_process_too(done: Done) -> None:
@@ -73,6 +73,7 @@ def test_the_report_is_printed_and_written_with_a_verdict_on_every_goal(done: Do
     assert report in done.printed
     assert report.startswith("# Benchmark results\n\n- processor: ")
     assert "peers are left out: `make bench-peers` installs" in report
+    assert "resident memory of one worker: photos, both its processes: at rest" in report
     verdicts = report.partition("## Goals")[2]
     assert all(goal["name"] in verdicts for goal in done.results["goals"])
     measured = {goal["name"] for goal in done.results["goals"] if goal["measured"] is not None}
@@ -93,9 +94,20 @@ def environments() -> Iterator[tuple[int, bytes]]:
             continue
 
 
-def test_unknown_targets_are_refused_before_anything_is_measured(tmp_path: Path) -> None:
-    run = make("bench", "QUICK=1", f"OUT={tmp_path}", "TARGETS=worker-photos,docker,mosec-engine")
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("PHOTOS=/no/photos", "PHOTOS: /no/photos: found no such folder, needed a folder of images: correct the path"),
+        (
+            "TARGETS=worker-photos,docker,mosec-engine",
+            "TARGETS: found docker, mosec-engine, needed some of baseline-mobilenet_v3_small,"
+            "service-mobilenet_v3_small,service-photos,baseline-resnet18,service-resnet18,worker-resnet18,"
+            "in-process-resnet18,worker-photos,growth",
+        ),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_anything_is(tmp_path: Path, argument: str, said: str) -> None:
+    run = make("bench", "QUICK=1", f"OUT={tmp_path}", argument)
     assert run.returncode == 2
-    known = "service-photos,baseline-resnet18,service-resnet18,worker-resnet18,in-process-resnet18,worker-photos,growth"
-    assert run.stderr.splitlines()[0] == f"!! TARGETS: found docker, mosec-engine, needed some of {known}"
+    assert run.stderr.splitlines()[0] == f"!! {said}"
     assert os.listdir(tmp_path) == []

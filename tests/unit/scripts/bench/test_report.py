@@ -1,25 +1,26 @@
 """From samples to the goals and the report."""
 
-import json
 import re
-from collections import Counter
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from scripts.bench.goals import Goal, goals, has_full_rate
+from scripts.bench.procfs import Memory
 from scripts.bench.report import markdown
 from scripts.bench.results import Results, Sample
-from scripts.bench.targets import SIZES, Load, Target, all_targets
+from scripts.bench.targets import FULL, SIZES, Load, Target, all_targets
 from scripts.cluster.config import ROOT
 
-TARGETS = all_targets(SIZES, 2, 1, 2)
+TARGETS = all_targets(FULL, 2, 1, 2)
 GROWTH = {"gate, % of a core": 14, "gate, MB": 29.5, "threads of the gate": 21, "a killed worker is out after, s": 2.25}
+MEMORY = Memory(220.0, 240.0, 110.0)
 
 
 def sample(target: str, rate: float, load: Load | None = None, number: int = 0) -> Sample:
-    return Sample(target, load or Load(), rate, 13.0, 10.0, 30.0, {}, 8.5, 1.5, 220.0, 351.0, 110.0, number)
+    loaded = replace(MEMORY, peak=351.0)
+    return Sample(target, load or Load(), rate, 13.0, 10.0, 30.0, {}, 8.5, 1.5, MEMORY, loaded, number)
 
 
 def test_ratios_are_within_a_round_and_then_the_median_is_taken() -> None:
@@ -27,16 +28,16 @@ def test_ratios_are_within_a_round_and_then_the_median_is_taken() -> None:
     rates = {slow: (10, 40, 20), fast: (50, 40, 80)}
     samples = [sample(name, rate, number=number) for name in rates for number, rate in enumerate(rates[name])]
     results = Results(samples, TARGETS)
-    assert results.ratio(fast, slow, Load()) == 4
+    assert results.to_baseline(fast, Load()) == 4
     assert results.median(fast, Load(), lambda one: one.rate) == 50
-    assert results.ratio(fast, slow, Load("12")) is None
-    assert results.ratio("service-photos", slow, Load()) is None
+    assert results.to_baseline(fast, Load("12")) is None
+    assert results.to_baseline("service-mobilenet_v3_small", Load()) is None
 
 
 def test_a_round_without_its_baseline_is_left_out() -> None:
     samples = [sample("baseline-resnet18", rate, number=number) for number, rate in enumerate((10, 0))]
     samples += [sample("service-photos", 70, number=number) for number in range(3)]
-    assert Results(samples, TARGETS).ratio("service-photos", "baseline-resnet18", Load()) == 7
+    assert Results(samples, TARGETS).to_baseline("service-photos", Load()) == 7
 
 
 def test_rows_are_in_the_order_of_the_targets() -> None:
@@ -121,10 +122,9 @@ def test_every_function_that_the_benchmark_calls_elsewhere_exists() -> None:
     assert [f"{module}:{name}" for module, name in called if f"\ndef {name}(" not in texts[module]] == []
 
 
-def test_every_target_gets_every_size() -> None:
-    assert all({load.size for load in target.loads if not load.open} == {*SIZES} for target in TARGETS)
-
-
-def test_a_sample_with_errors_can_be_written_as_json() -> None:
-    written = json.loads(json.dumps(asdict(replace(sample("service-photos", 1), errors=dict(Counter(["503"]))))))
-    assert written["errors"] == {"503": 1}
+def test_the_full_run_has_every_size_model_and_number_of_clients() -> None:
+    loads = {target.name: target.loads for target in TARGETS}
+    for name in ("baseline-resnet18", "service-photos", "service-resnet18", "service-mobilenet_v3_small"):
+        closed = {(load.size, load.clients) for load in loads[name] if not load.open}
+        assert closed == {*((size, 8) for size in SIZES), *((SIZES[0], clients) for clients in (1, 8, 64))}
+    assert all({load.size for load in every} == {*SIZES} for every in loads.values())

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from scripts.__main__ import parser
+from scripts.base.errors import CommandError
 from scripts.bench import fixtures as fixtures_module
-from scripts.bench.fixtures import Fixtures
+from scripts.bench.fixtures import Fixtures, check_photos
 from scripts.bench.photos import write
 from scripts.bench.servers import cluster_text
 from scripts.bench.targets import REFERENCE, SERVICE, SMALLEST, WORKER, Load, Target
@@ -51,3 +52,33 @@ def test_images_are_generated_in_the_shapes_of_a_size(tmp_path: Path) -> None:
     files = sorted((tmp_path / "out").iterdir())
     assert [Image.open(file).size for file in files] == [(500, 375), (500, 375)]
     assert files[0].read_bytes() != files[1].read_bytes()
+
+
+def test_photos_are_enlarged_upright_in_their_own_shape(tmp_path: Path) -> None:
+    source, out = tmp_path / "photos", tmp_path / "out"
+    source.mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: turned by 90 degrees
+    Image.new("RGB", (400, 100), "red").save(source / "a.jpg", exif=exif)
+    Image.new("RGBA", (1000, 1000)).save(source / "b.png")
+    Image.new("L", (3000, 1000)).save(source / "c.png")
+    write(str(out), "2", 3, str(source))
+    sizes = [Image.open(file).size for file in sorted(out.iterdir())]
+    assert sizes == [(707, 2828), (1414, 1414), (3000, 1000)]  # what is large enough stays as it is
+    assert {Image.open(file).mode for file in out.iterdir()} == {"RGB"}
+
+
+def test_photos_must_be_a_folder_of_images_and_nothing_else(tmp_path: Path) -> None:
+    def refused(folder: Path) -> str:
+        with pytest.raises(CommandError) as caught:
+            check_photos(folder)
+        return "\n".join(caught.value.lines)
+
+    missing = tmp_path / "none"
+    assert refused(missing) == f"PHOTOS: {missing}: found no such folder, needed a folder of images: correct the path"
+    needed = "needed files ending in .jpg, .jpeg, .png, .webp"
+    assert refused(tmp_path) == f"PHOTOS: {tmp_path}: found no images, {needed}"
+    (tmp_path / "a.JPG").touch()
+    assert check_photos(tmp_path) == tmp_path
+    (tmp_path / "notes.txt").touch()
+    assert refused(tmp_path) == f"PHOTOS: {tmp_path}: found notes.txt, {needed} and no others"
