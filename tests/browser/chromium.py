@@ -19,7 +19,8 @@ FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run "
     "--disable-background-networking --disable-component-update --disable-sync"
 )
-PATIENCE_S = 30  # how long a condition may take before a test is given up; nothing waits this long when all is well
+LEAVING = ("http", "https", "ws", "wss")  # the schemes of requests that leave the browser
+PATIENCE_S = 120  # how long a condition may take before a test is given up; nothing waits this long when all is well
 
 COPY_AS_PNG = """
 const [source, done] = arguments;
@@ -36,13 +37,17 @@ image.src = source;
 
 
 @contextmanager
-def chromium(profile: Path, language: str) -> Iterator[webdriver.Chrome]:
-    """A Chromium with a fresh profile whose user prefers `language`, such as "en-US"."""
+def chromium(profile: Path, language: str, network_log: bool = False) -> Iterator[webdriver.Chrome]:
+    """A Chromium with a fresh profile whose user prefers `language`, such as "en-US".
+
+    With `network_log`, it notes every request for `Page.requested_hosts`, which takes its time at each.
+    """
     options = webdriver.ChromeOptions()
     for flag in (*FLAGS.split(), f"--user-data-dir={profile}", "--window-size=1280,900"):
         options.add_argument(flag)
     options.add_experimental_option("prefs", {"intl.accept_languages": language})
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    logs = {"browser": "ALL"} | ({"performance": "ALL"} if network_log else {})
+    options.set_capability("goog:loggingPrefs", logs)
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(CHROMEDRIVER))
     try:
         yield driver
@@ -59,7 +64,6 @@ class Page:
         driver.get("about:blank")  # so that a page of before, whose service may be gone, adds nothing to the logs
         driver.execute_cdp_cmd("Storage.clearDataForOrigin", {"origin": endpoint, "storageTypes": "all"})
         self.log("browser")
-        self.log("performance")
         self.open()
 
     def open(self) -> None:
@@ -164,7 +168,8 @@ class Page:
         return [entry["message"] for entry in self.log("browser")]
 
     def requested_hosts(self) -> set[str]:
-        """host:port of every request that left the page since this was last asked."""
+        """host:port of every request since this was last asked, in a browser with a log of the network."""
         events = [json.loads(entry["message"])["message"] for entry in self.log("performance")]
         urls = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
-        return {urlsplit(url).netloc for url in urls if not url.startswith(("blob:", "data:"))}
+        parts = map(urlsplit, urls)
+        return {part.netloc for part in parts if part.scheme in LEAVING}  # the browser's first tab asks for its own

@@ -52,9 +52,17 @@ def test_the_language_that_was_chosen_is_kept_for_the_next_visit(page: Page) -> 
     assert page.text("#invitation") == "拖放图片到此处"
 
 
-def test_a_browser_set_to_chinese_is_greeted_in_chinese(tmp_path: Path, endpoint: str) -> None:
-    with chromium(tmp_path, "zh-CN") as driver:
-        assert Page(driver, endpoint).text("#invitation") == "拖放图片到此处"
+def test_a_browser_set_to_chinese_is_greeted_in_chinese_and_no_request_leaves_for_another_host(
+    samples: list[Sample], endpoint: str, tmp_path: Path
+) -> None:
+    with chromium(tmp_path, "zh-CN", network_log=True) as driver:
+        page = Page(driver, endpoint)
+        assert page.text("#invitation") == "拖放图片到此处"
+        page.choose(*(sample.path for sample in samples))
+        page.wait_for(*["done"] * len(samples))
+        page.switch_to("en")
+        assert page.requested_hosts() == {urlsplit(endpoint).netloc}
+        assert page.console() == []
 
 
 def test_a_dropped_image_is_classified(page: Page, samples: list[Sample]) -> None:
@@ -163,11 +171,3 @@ def test_nothing_is_wider_than_a_phone_of_360_pixels(page: Page, samples: list[S
         assert page.driver.execute_script("return document.documentElement.scrollWidth") == 360
     finally:
         page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-
-
-def test_no_request_leaves_for_another_host(page: Page, samples: list[Sample], endpoint: str) -> None:
-    page.choose(*(sample.path for sample in samples))
-    page.wait_for(*["done"] * len(samples))
-    page.switch_to("zh")
-    assert page.requested_hosts() == {urlsplit(endpoint).netloc}
-    assert page.console() == []

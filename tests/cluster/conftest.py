@@ -58,7 +58,7 @@ class Swarm:
 
     @property
     def image(self) -> Path:
-        return self.home / "models/photos/golden/cat.jpg"
+        return self.home / "models/photos/golden/one.png"
 
     def write(
         self, names: Sequence[str], folder: str = "photos", queue: int = QUEUE, models: Sequence[str] = ("photos",)
@@ -165,9 +165,14 @@ def copy_kit(folder: Path) -> None:
 
 
 def make_volume(folder: Path) -> None:
-    """A model volume: `photos`, and `photos` with one byte of its network changed."""
+    """A model volume: `photos`, and `photos` with one byte of its network changed.
+
+    The network is tiny: dozens of workers start and thousands of requests are answered here, and it is none of them.
+    """
+    from tests import folders  # imports torch, which the tests of init-server.sh do without
+
     for name in ("photos", "broken"):
-        shutil.copytree(ROOT / "worker/photos", folder / name)
+        folders.openvino_folder(folder / name, network=folders.small_network(), name="photos")
     weights = next((folder / "broken").rglob("*.bin"))
     content = bytearray(weights.read_bytes())
     content[len(content) // 2] ^= 1

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 AT_ONCE = 48  # less than the queue of one worker: were all of them with that one, it would refuse none
+PNG = {"Content-Type": "image/png"}
 PATIENCE_S = 70  # above all that the gateway may take for two tries
 
 
@@ -82,7 +83,7 @@ def _post(load: OpenLoad, address: str, port: int, body: bytes, request_id: str)
     left, worker = time.monotonic(), ""
     connection = http.client.HTTPConnection(address, port, timeout=PATIENCE_S)
     try:
-        connection.request("POST", "/predict", body, {"Content-Type": "image/jpeg", "X-Request-ID": request_id})
+        connection.request("POST", "/predict", body, PNG | {"X-Request-ID": request_id})
         answer = connection.getresponse()
         said = answer.read()
         outcome = str(answer.status)

@@ -76,7 +76,6 @@ ACTS: dict[str, Act] = {
 }
 ORDINARY_OR_BUSY = frozenset({SERVED, BUSY, LATE})
 FLOODS = (
-    Case("8 heat maps at once", photograph, ORDINARY_OR_BUSY, "/predict?heat_map=true", at_once=8),
     Case("24 heat maps at once", photograph, ORDINARY_OR_BUSY, "/predict?heat_map=true", at_once=24),
     Case("32 photographs in a request, 4 at once", partial(bodies.many, photograph, 32), ORDINARY_OR_BUSY,
          headers=bodies.FORM, at_once=4),
@@ -84,5 +83,5 @@ FLOODS = (
 LABELS = tuple(
     Case(f"256 labels of {length} letters, {count} at once", partial(bodies.labelled, length),
          frozenset({SERVED, BUSY, LATE}), "/models/clip", bodies.JSON, count)
-    for length, count in ((10, 1), (200, 4), (200, 16))
+    for length, count in ((10, 1), (200, 16))
 )  # fmt: skip

@@ -27,13 +27,13 @@ NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or "nginx"
 T = TypeVar("T")
 
 
-def wait_for(what: str, condition: Callable[[], T], timeout_s: float = 30) -> T:
-    """The first true value of `condition`."""
+def wait_for(what: str, condition: Callable[[], T], timeout_s: float = 30, pause_s: float = 0.02) -> T:
+    """The first true value of `condition`, which is called every `pause_s`."""
     until = time.monotonic() + timeout_s
     while not (value := condition()):
         if time.monotonic() > until:
             raise AssertionError(f"waited {timeout_s} s in vain: {what}")
-        time.sleep(0.02)
+        time.sleep(pause_s)
     return value
 
 

@@ -5,8 +5,8 @@ import functools
 import json
 import re
 import shutil
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +21,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from PIL import Image
 
 from tests import folders, images, zero_shot_folders
-from tests.local.gateway_harness import Gateway, Reply, wait_for
+from tests.local.gateway_harness import Gateway, wait_for
 from tests.local.hostile_harness import Standing
 from tests.local.worker_harness import JSON, WorkerProcess, running
 from worker.contract.files import sha256
@@ -31,6 +31,7 @@ from worker.models.labels import activate
 from worker.models.loaders import load_network
 
 CLOSE = 1e-4  # of a score in f32
+PAUSE_S = 0.05  # between two probes, which thus take little of the processor from what they watch
 THINGS = zero_shot_folders.THINGS
 CANDIDATES = ["a red square", "a dog", "茶"]
 TEMPLATE = "this is {}, as it seems."
@@ -81,6 +82,22 @@ def in_json(image: bytes, **parameters: object) -> bytes:
 @pytest.fixture(scope="module")
 def clip(models: Callable[[str], Model]) -> Model:
     return models("clip")
+
+
+def prepared(model: Model, folder: Path) -> Path:
+    """A copy of the model's folder whose image tower OpenVINO runs."""
+    shutil.copytree(model.folder.path, folder)
+    height, width = model.folder.input.geometry.size
+    network = ov.convert_model(load_network(model.folder), example_input=torch.zeros(1, 3, height, width))
+    network.reshape([-1, 3, height, width])
+    (folder / "prepared").mkdir()
+    ov.save_model(network, folder / "prepared/f32.xml", compress_to_fp16=False)
+    listed = [f'"{path.relative_to(folder)}" = "{sha256(path)}"' for path in sorted((folder / "prepared").iterdir())]
+    manifest = folder / "model.toml"
+    text = manifest.read_text().replace('name = "torch"', 'name = "openvino"')
+    text = text.replace("[files]\n", "\n".join(["[files]", *listed, ""]))
+    manifest.write_text(f'{text}[engine.prepared]\nopenvino-f32 = "prepared/f32.xml"\n')
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -212,26 +229,60 @@ def test_wrong_labels_are_refused(worker: WorkerProcess, clip: Model, query: str
 # The cache
 
 
-def test_another_process_reads_met_labels_from_the_cache_and_answers_probes_while_it_reads_new_ones(
+def classified(process: WorkerProcess, image: bytes) -> Any:
+    """Return the predictions for new labels, or nothing while a worker that ran without torch imports it for them."""
+    reply = process.predict(image, "?candidate_labels=cat,dog")
+    # They are read on after the deadline of a request.
+    assert reply.status in (200, 504)
+    return reply.status == 200 and reply.json["predictions"]
+
+
+def test_another_process_needs_torch_for_labels_that_none_has_met_alone_and_answers_probes_while_it_reads_them(
     worker: WorkerProcess, clip: Model, cache: Path, tmp_path: Path
 ) -> None:
-    """The first new labels of a process load the text tower, too."""
     before = set((cache / "texts").glob("*"))
     first = worker.predict(clip.png, "?candidate_labels=met,before").json["predictions"]
     (file,) = set((cache / "texts").iterdir()) - before
     written = file.stat().st_mtime_ns
     body = in_json(clip.png, candidate_labels=[f"thing {number}" for number in range(MAX_CANDIDATE_LABELS)])
-    answers, states = list[Reply](), list[int]()
-    with running(clip.folder.path, tmp_path / "log", MODEL="clip", CACHE=cache) as process:
-        assert process.predict(clip.png, "?candidate_labels=met,before").json["predictions"] == first
+    states = set[int]()
+
+    def read_new(process: WorkerProcess) -> tuple[Any, Any]:
+        few = wait_for("the new labels are read", partial(classified, process, clip.png), timeout_s=180)
+        return few, process.ask("POST", "/predict", body, JSON).json["predictions"]
+
+    folder = prepared(clip, tmp_path / "prepared")
+    with running(folder, tmp_path / "log", MODEL="clip", CACHE=cache) as process, ThreadPoolExecutor(1) as pool:
+        maps = Path(f"/proc/{process.inner_pid}/maps")
+        own = process.predict(clip.png).json["predictions"]
+        met = process.predict(clip.png, "?candidate_labels=met,before").json["predictions"]
         assert file.stat().st_mtime_ns == written
-        client = threading.Thread(target=lambda: answers.append(process.ask("POST", "/predict", body, JSON)))
-        client.start()
-        while client.is_alive():
-            states.append(process.ask("GET", "/readyz").status)
-    assert [len(answer.json["predictions"]) for answer in answers] == [MAX_CANDIDATE_LABELS]
-    assert set(states) == {200}
-    assert len(set((cache / "texts").iterdir()) - before) == 2
+        assert "libtorch" not in maps.read_text()
+        reading = pool.submit(read_new, process)
+        while not wait([reading], PAUSE_S).done:
+            states.add(process.ask("GET", "/readyz").status)
+        assert "libtorch" in maps.read_text()
+    few, many = reading.result()
+    assert by_label(met) == pytest.approx(by_label(first), abs=CLOSE)
+    assert by_label(few) == pytest.approx(scores(clip, ["cat", "dog"]), abs=CLOSE)
+    assert by_index(own) == pytest.approx(dict(enumerate(scores(clip, THINGS).values())), abs=CLOSE)
+    assert len(many) == MAX_CANDIDATE_LABELS
+    assert states == {200}
+    assert len(set((cache / "texts").iterdir()) - before) == 3
+
+
+def by_label(rows: list[dict[str, Any]]) -> dict[str, float]:
+    return {row["label"]: row["score"] for row in rows}
+
+
+def by_index(rows: list[dict[str, Any]]) -> dict[int, float]:
+    return {row["index"]: row["score"] for row in rows}
+
+
+def scores(model: Model, labels: Iterable[str]) -> dict[str, float]:
+    """What the library's own few lines say of the labels in the model's template."""
+    labels = list(labels)
+    return dict(zip(labels, model.scores([f"a photo of a {label}." for label in labels]), strict=True))
 
 
 def test_a_changed_template_is_read_at_the_start_and_kept(clip: Model, tmp_path: Path) -> None:
@@ -250,45 +301,19 @@ def test_a_changed_template_is_read_at_the_start_and_kept(clip: Model, tmp_path:
     for log in ("first", "second"):
         with running(folder, tmp_path / log, MODEL="clip", CACHE=cache) as process:
             rows = process.predict(clip.png).json["predictions"]
-        assert {row["index"]: row["score"] for row in rows} == pytest.approx(dict(enumerate(wanted)), abs=CLOSE)
+        assert by_index(rows) == pytest.approx(dict(enumerate(wanted)), abs=CLOSE)
         assert len(list((cache / "texts").iterdir())) == 1
 
 
-def prepared(model: Model, folder: Path) -> Path:
-    """A copy of the model's folder whose image tower OpenVINO runs."""
-    shutil.copytree(model.folder.path, folder)
-    height, width = model.folder.input.geometry.size
-    network = ov.convert_model(load_network(model.folder), example_input=torch.zeros(1, 3, height, width))
-    network.reshape([-1, 3, height, width])
-    (folder / "prepared").mkdir()
-    ov.save_model(network, folder / "prepared/f32.xml", compress_to_fp16=False)
-    listed = [f'"{path.relative_to(folder)}" = "{sha256(path)}"' for path in sorted((folder / "prepared").iterdir())]
-    manifest = folder / "model.toml"
-    text = manifest.read_text().replace('name = "torch"', 'name = "openvino"')
-    text = text.replace("[files]\n", "\n".join(["[files]", *listed, ""]))
-    manifest.write_text(f'{text}[engine.prepared]\nopenvino-f32 = "prepared/f32.xml"\n')
-    return folder
-
-
-@pytest.mark.parametrize("family", ["clip", "open_clip_siglip"])
-def test_a_prepared_network_needs_torch_for_new_labels_alone(
-    models: Callable[[str], Model], tmp_path: Path, family: str
+def test_a_prepared_network_of_open_clip_needs_torch_for_new_labels_alone(
+    models: Callable[[str], Model], tmp_path: Path
 ) -> None:
-    model = models(family)
-
-    def classified(process: WorkerProcess) -> Any:
-        reply = process.predict(model.png, "?candidate_labels=cat,dog")
-        # New labels make this worker import torch and OpenCLIP first, and are read on after the deadline of a request.
-        assert reply.status in (200, 504)
-        return reply.status == 200 and reply.json["predictions"]
-
+    model = models("open_clip_siglip")
     with running(prepared(model, tmp_path / "prepared"), tmp_path / "log", MODEL="m") as process:
         maps = Path(f"/proc/{process.inner_pid}/maps")
         own = process.predict(model.png).json["predictions"]
         assert "libtorch" not in maps.read_text()
-        given = wait_for("the new labels are read", partial(classified, process), timeout_s=180)
+        given = wait_for("the new labels are read", partial(classified, process, model.png), timeout_s=180)
         assert "libtorch" in maps.read_text()
-    wanted = model.scores([f"a photo of a {word}." for word in THINGS])
-    assert {row["index"]: row["score"] for row in own} == pytest.approx(dict(enumerate(wanted)), abs=CLOSE)
-    wanted = model.scores(["a photo of a cat.", "a photo of a dog."])
-    assert {row["index"]: row["score"] for row in given} == pytest.approx(dict(enumerate(wanted)), abs=CLOSE)
+    assert by_index(own) == pytest.approx(dict(enumerate(scores(model, THINGS).values())), abs=CLOSE)
+    assert by_label(given) == pytest.approx(scores(model, ["cat", "dog"]), abs=CLOSE)

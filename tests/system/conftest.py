@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pytest_docker.plugin import Services
+from pytest_docker.plugin import Services, get_docker_services
 
 from scripts.cluster.config import load_cluster
 from scripts.host import docker
@@ -81,6 +81,21 @@ def docker_setup() -> list[str]:
 @pytest.fixture(scope="session")
 def docker_cleanup() -> list[str]:
     return ["down --remove-orphans --volumes"]
+
+
+@pytest.fixture(scope="package")
+def docker_services(
+    docker_compose_command: str,
+    docker_compose_file: list[str],
+    docker_compose_project_name: str,
+    docker_setup: list[str],
+    docker_cleanup: list[str],
+) -> Iterator[Services]:
+    """As pytest-docker has it, but not until the session ends: idle containers cost the tests that follow time."""
+    with get_docker_services(
+        docker_compose_command, docker_compose_file, docker_compose_project_name, docker_setup, docker_cleanup
+    ) as services:
+        yield services
 
 
 @pytest.fixture

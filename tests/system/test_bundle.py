@@ -1,4 +1,4 @@
-"""A bundle, made by the machine's own engine and apt, and used where there is no network."""
+"""A bundle, made by the machine's own engine and apt; tests/cluster/init installs its packages without a network."""
 
 import json
 import os
@@ -13,27 +13,9 @@ from scripts.bundle import layout
 from scripts.bundle.verify import verify
 from scripts.cluster.config import ROOT
 from scripts.host import docker, images
-from scripts.host.debs import SYSTEMS
 from tests.wait import until
 
 SYSTEM = "debian-12"
-# As init-server.sh does it: apt, with the bundle's folder as its only repository.
-INSTALL = """set -eu
-mkdir -p /own/lists/partial /own/archives/partial
-echo "deb [trusted=yes] file:/packages ./" >/own/sources.list
-apt() {
-    RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get -qq --yes --no-install-recommends \
-        -o Dir::Etc::SourceList=/own/sources.list -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists=/own/lists \
-        -o Dir::Cache=/own -o APT::Sandbox::User=root "$@" >/own/said 2>&1 || { cat /own/said >&2; exit 1; }
-}
-apt update
-apt install --no-remove "$@"
-dpkg --audit
-dockerd --version
-docker compose version --short
-docker buildx version
-python3 --version
-"""
 
 
 def command(out: Path, systems: str) -> list[str]:
@@ -63,6 +45,10 @@ def bundle(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_bundle_is_whole_though_its_making_was_killed(bundle: Path) -> None:
     verify(bundle)
     assert {path.name for path in bundle.iterdir()} == layout.PARTS - {layout.WORK} | {layout.SUMS}
+    system = json.loads((bundle / layout.MANIFEST).read_text())["systems"][SYSTEM]
+    (engine,) = (bundle / layout.PACKAGES / SYSTEM).glob("docker.io_*.deb")
+    shown = subprocess.run(["dpkg-deb", "--field", engine, "Version"], check=True, capture_output=True, text=True)
+    assert system == {"packages": f"{layout.PACKAGES}/{SYSTEM}", "docker": shown.stdout.strip()}
 
 
 def test_the_images_ids_are_the_engines(bundle: Path) -> None:
@@ -84,18 +70,3 @@ def test_a_second_run_makes_nothing_anew(bundle: Path) -> None:
     assert "is already there" in made(bundle, SYSTEM)
     assert {path: path.stat().st_mtime_ns for path in before} == before
     verify(bundle)
-
-
-def test_the_packages_install_on_a_bare_system_without_a_network(bundle: Path) -> None:
-    images.ensure([images.GATEWAY])  # has the base at hand
-    mount = f"{bundle / layout.PACKAGES / SYSTEM}:/packages:ro"
-    said = docker.run(
-        ["run", "--rm", "--network=none", "--volume", mount, images.BASE, "bash", "-c", INSTALL, "bash",
-         *SYSTEMS[SYSTEM].requested]
-    )  # fmt: skip
-    version = json.loads((bundle / layout.MANIFEST).read_text())["systems"][SYSTEM]["docker"]
-    dockerd, compose, buildx, python = said.strip().splitlines()
-    assert dockerd.startswith(f"Docker version {version.partition('-')[0]},")
-    assert compose.startswith("2.")
-    assert " 0." in buildx
-    assert python.startswith("Python 3.11")

@@ -23,7 +23,7 @@ from scripts.runtimes.swarm.nodes import (
 )
 
 CHANGE_TIMEOUT_S = 600  # many workers may each load a large network, one after the other
-POLL_INTERVAL_S = 0.5
+POLL_INTERVAL_S = 1.0  # each poll starts half a dozen docker commands
 LOG_LINES = 6
 UPDATING_STATES = ("updating", "rollback_started")
 ROLLED_BACK = "rollback_completed"

@@ -6,6 +6,8 @@ import json
 import shutil
 import subprocess
 import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,10 +35,13 @@ def save(reference: str, folder: Path) -> Image:
     return Image(reference, found, file)
 
 
-def make(folder: Path, packages: dict[str, Path], images: list[Image], models: list[Path], **changed: Any) -> None:
-    """Write the bundle; `packages` by system, `changed` are values of the manifest."""
+def make(
+    folder: Path, packages: Mapping[str, Path], images: list[Image], models: list[Path], index_only: bool = False
+) -> None:
+    """Write the bundle; `packages` by system, with `index_only` their indexes alone."""
+    left_out = shutil.ignore_patterns("*.deb") if index_only else None
     for system, debs in packages.items():
-        shutil.copytree(debs, folder / "packages" / system, copy_function=link)
+        shutil.copytree(debs, folder / "packages" / system, ignore=left_out, copy_function=link)
     (folder / "images").mkdir(parents=True)
     for image in images:
         link(image.file, folder / "images" / image.file.name)
@@ -53,7 +58,7 @@ def make(folder: Path, packages: dict[str, Path], images: list[Image], models: l
         "systems": {system: {"packages": f"packages/{system}"} for system in packages},
         "kit": "kit.tar.gz",
     }
-    (folder / "MANIFEST.json").write_text(json.dumps(manifest | changed, indent=1))
+    (folder / "MANIFEST.json").write_text(json.dumps(manifest, indent=1))
     write_sums(folder)
 
 
@@ -64,16 +69,32 @@ def _listed(image: Image) -> dict[str, str]:
 def add_image(folder: Path, image: Image) -> None:
     """Make the bundle one that has `image`, too."""
     link(image.file, folder / "images" / image.file.name)
-    manifest = json.loads((folder / "MANIFEST.json").read_text())
-    manifest["images"].append(_listed(image))
-    (folder / "MANIFEST.json").write_text(json.dumps(manifest, indent=1))
+    with changing(folder) as manifest:
+        manifest["images"].append(_listed(image))
+
+
+def leave_out_packages(folder: Path) -> None:
+    """Make the bundle one for servers that have all packages: a hundred megabytes less to check at every run."""
+    with changing(folder) as manifest:
+        shutil.rmtree(folder / "packages")
+        manifest["systems"] = {}
+
+
+@contextmanager
+def changing(folder: Path) -> Iterator[dict[str, Any]]:
+    """Write the manifest as the block leaves it, and the checksums."""
+    file = folder / "MANIFEST.json"
+    manifest = json.loads(file.read_text())
+    yield manifest
+    file.write_text(json.dumps(manifest, indent=1))
     write_sums(folder)
 
 
 def kit(file: Path) -> None:
-    """The kit as git and a work tree in the making know it."""
+    """The kit as git and a work tree in the making know it, but for the embedded model, which is most of its bytes."""
+    parts = ["scripts", "worker", "compose", "Makefile", ":!worker/photos"]
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "scripts", "worker", "compose", "Makefile"],
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", *parts],
         cwd=ROOT, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     names = [name for name in listed.splitlines() if (ROOT / name).is_file()]
@@ -108,7 +129,7 @@ def renew(folder: Path, revision: str) -> None:
     """Make the bundle that of a later revision, which its kit says in a file."""
     archive, draft = folder / "kit.tar.gz", folder / "kit.new"
     content = f"{revision}\n".encode()
-    with tarfile.open(archive) as old, tarfile.open(draft, "w:gz") as new:
+    with tarfile.open(archive) as old, tarfile.open(draft, "w:gz", compresslevel=1) as new:
         for member in old.getmembers():
             if member.name != "REVISION":
                 new.addfile(member, old.extractfile(member) if member.isfile() else None)
@@ -116,7 +137,5 @@ def renew(folder: Path, revision: str) -> None:
         added.size = len(content)
         new.addfile(added, io.BytesIO(content))
     draft.replace(archive)
-    manifest = json.loads((folder / "MANIFEST.json").read_text())
-    manifest["wanwu"]["revision"] = revision
-    (folder / "MANIFEST.json").write_text(json.dumps(manifest, indent=1))
-    write_sums(folder)
+    with changing(folder) as manifest:
+        manifest["wanwu"]["revision"] = revision

@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from scripts.host.images import WORKERS
 from tests.cluster.init import bundles, systemd
 from tests.cluster.init.bundles import Image
 from tests.cluster.init.hosts import Host, copy_root, start
+from tests.wait import until
 
 KEPT = Path(os.environ.get("WANWU_TEST_ROOTS", "/var/tmp/wanwu-roots"))
 PHOTOS = ROOT / "worker/photos"
@@ -44,15 +45,40 @@ def debian(codename: str) -> Path:
 
 def debian_with(name: str, *packages: str) -> Path:
     """A Debian 12 root that has `packages` too, never to be changed."""
-    root = KEPT / f"bookworm-{name}"
+    return _made_from(debian("bookworm"), f"bookworm-{name}", packages)
+
+
+def debian_with_sshd() -> Path:
+    return debian_with("sshd", "openssh-server")
+
+
+def debian_with_systemd() -> Path:
+    return debian_with("systemd", *systemd.PACKAGES)
+
+
+def debian_with_docker() -> Path:
+    """A Debian 12 root with sshd and all that init-server.sh would install, for tests that are not about that."""
+    return _made_from(debian_with_sshd(), "bookworm-docker", SYSTEMS["debian-12"].requested, packages("debian-12"))
+
+
+def _made_from(base: Path, name: str, wanted: Sequence[str], folder: Path | None = None) -> Path:
+    """A copy of the root `base` with the packages `wanted`, from `folder` or from the root's own mirror."""
+    root = KEPT / name
     if not root.exists():
         draft = root.with_suffix(".new")
         shutil.rmtree(draft, ignore_errors=True)
-        subprocess.run(["cp", "--archive", debian("bookworm"), draft], check=True)
+        subprocess.run(["cp", "--archive", base, draft], check=True)
+        apt = ["chroot", str(draft), "apt-get", "-qq", "--yes", "--no-install-recommends"]
+        if folder:
+            shutil.copytree(folder, draft / "media/packages", copy_function=bundles.link)
+            (draft / "media/sources.list").write_text("deb [trusted=yes] file:/media/packages ./\n")
+            apt += ["-o", "Dir::Etc::SourceList=/media/sources.list", "-o", "Dir::Etc::SourceParts=/dev/null"]
         environ = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-        install = ["apt-get", "-qq", "--yes", "--no-install-recommends", "install", *packages]
-        for command in (["apt-get", "-qq", "update"], install):
-            subprocess.run(["chroot", draft, *command], check=True, capture_output=True, env=environ)
+        for command in (["update"], ["install", *wanted]):
+            subprocess.run([*apt, *command], check=True, capture_output=True, env=environ)
+        if folder:
+            shutil.rmtree(draft / "media/packages")
+            (draft / "media/sources.list").unlink()
         draft.rename(root)
     return _without_packages(root)
 
@@ -63,14 +89,6 @@ def _without_packages(root: Path) -> Path:
         for path in root.glob(pattern):
             path.unlink()
     return root
-
-
-def debian_with_sshd() -> Path:
-    return debian_with("sshd", "openssh-server")
-
-
-def debian_with_systemd() -> Path:
-    return debian_with("systemd", *systemd.PACKAGES)
 
 
 @pytest.fixture(scope="session")
@@ -98,10 +116,14 @@ class Site:
         self.folder = folder
         self.hosts: list[Host] = []
 
-    def carry(self, system: str, carried: list[Image], *models: Path) -> Path:
-        """The folder that every host finds in /media, with the bundle in it, which has `models` beside `photos`."""
+    def carry(self, systems: Sequence[str], carried: list[Image], *models: Path, index_only: bool = False) -> Path:
+        """The folder that every host finds in /media, with the bundle in it, which has `models` beside `photos`.
+
+        With `index_only`, the bundle lists the systems' packages, which is all that a dry run reads of them.
+        """
         media = self.folder / "media"
-        bundles.make(media / "bundle", {system: packages(system)}, carried, [PHOTOS, *models])
+        debs = {system: packages(system) for system in systems}
+        bundles.make(media / "bundle", debs, carried, [PHOTOS, *models], index_only)
         return media
 
     def host(self, codename: str, name: str, media: Path) -> Host:
@@ -112,6 +134,13 @@ class Site:
         copy_root(made, root)
         self.hosts.append(start(made, root, name, media, f"{address}/24"))
         return self.hosts[-1]
+
+    def host_with_docker(self, name: str, media: Path, address: str = "10.77.0.1") -> Host:
+        """A host whose Docker was installed and runs before init-server.sh does: the bundle needs no packages."""
+        host = self.host_of(debian_with_docker(), name, media, address)
+        host.says("sh", "-c", "setsid --fork dockerd </dev/null >>/var/log/dockerd.log 2>&1")
+        until(f"the Docker of {name} answers", lambda: host.run("docker", "version").returncode == 0)
+        return host
 
     def host_with_systemd(self, name: str, media: Path) -> Host:
         base, root = debian_with_systemd(), self.folder / name
@@ -139,6 +168,6 @@ def site(tmp_path: Path) -> Iterator[Site]:
 def bare(tmp_path_factory: pytest.TempPathFactory, tiny: Image) -> Iterator[Host]:
     """A Debian 12 host that no test changes, with a bundle in /media."""
     own = Site(tmp_path_factory.mktemp("bare"))
-    yield own.host("bookworm", "bare", own.carry("debian-12", [tiny]))
+    yield own.host("bookworm", "bare", own.carry(["debian-12"], [tiny], index_only=True))
     for host in own.hosts:
         host.stop()

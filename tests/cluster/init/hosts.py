@@ -18,6 +18,7 @@ from scripts.cluster.config import ROOT
 from tests.wait import TIMEOUT_S, until
 
 SCRIPT = ROOT / "scripts/init-server.sh"
+RUN_S = 600  # until a command hangs: installing packages takes minutes on a very busy machine
 BARE = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "TERM": "dumb"}
 PREPARE = """
 set -eu
@@ -87,7 +88,7 @@ class Host:
 
     def run(self, *arguments: str, check: bool = False, given: str = "") -> subprocess.CompletedProcess[str]:
         """Run a command, which reads `given`."""
-        done = subprocess.run(self.command(*arguments), input=given, capture_output=True, text=True, timeout=TIMEOUT_S)
+        done = subprocess.run(self.command(*arguments), input=given, capture_output=True, text=True, timeout=RUN_S)
         assert not check or done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
         return done
 

@@ -56,8 +56,8 @@ def write(host: Host, path: str, text: str) -> None:
 
 
 def test_a_later_bundle_leaves_what_is_the_operators_and_the_kit_before(site: Site, tiny: Image) -> None:
-    media = site.carry("debian-12", [tiny])
-    host = site.host("bookworm", "zeta", media)
+    media = site.carry([], [tiny])
+    host = site.host_with_docker("zeta", media)
     before = tree(host)
     bundles.renew(media / "bundle", A)
     set_up_as_shown(host, before, *ORDER)
@@ -112,8 +112,8 @@ def test_a_later_bundle_leaves_what_is_the_operators_and_the_kit_before(site: Si
 
 
 def test_a_kit_of_before_is_moved_aside_and_its_cluster_toml_and_models_are_kept(site: Site, tiny: Image) -> None:
-    media = site.carry("debian-12", [tiny])
-    host = site.host("bookworm", "zeta", media)
+    media = site.carry([], [tiny])
+    host = site.host_with_docker("zeta", media)
     before = tree(host)
     bundles.renew(media / "bundle", A)
     set_up_as_shown(host, before, *ORDER)

@@ -8,10 +8,17 @@ from pathlib import Path
 from tests.cluster.init.bundles import Image
 from tests.cluster.init.conftest import Site
 from tests.cluster.init.hosts import Host
-from tests.cluster.init.test_init_server import MOUNTED, NOTHING, changes, set_up_as_shown, volume_image
+from tests.cluster.init.test_init_server import (
+    MOUNTED,
+    NOTHING,
+    VOLUME,
+    changes,
+    read_in_a_container,
+    set_up_as_shown,
+    volume_image,
+)
 from tests.cluster.init.trees import difference, tree
 
-VOLUME = "/srv/wanwu/models"
 UNIT = "srv-wanwu-models.mount"
 ON = dict.fromkeys((UNIT, "docker.service", "multi-user.target"), "active")
 # An administrator's own Docker, without what else the bundle brings.
@@ -48,16 +55,10 @@ def units(host: Host) -> str:
     )
 
 
-def read_in_a_container(host: Host, path: str) -> str:
-    """With the host's programs: there are none in the image."""
-    places = [f"--volume={place}:{place}:ro" for place in ("/usr", "/lib64", "/lib", VOLUME)]
-    return host.says("docker", "run", "--rm", "--network=none", *places, "wanwu-tiny:test", "/usr/bin/cat", path)
-
-
 def test_a_disk_is_mounted_before_docker_at_every_boot_and_without_it_docker_does_not_start(
     site: Site, tiny: Image
 ) -> None:
-    media = site.carry("debian-12", [tiny])
+    media = site.carry(["debian-12"], [tiny])
     volume_image(media / "volume.img", media / "bundle/models")
     with disk(media / "volume.img") as device:
         host = site.host_with_systemd("gamma", media)
@@ -105,7 +106,7 @@ def test_a_disk_is_mounted_before_docker_at_every_boot_and_without_it_docker_doe
 
 
 def test_a_docker_that_ran_before_runs_after_uninstall(site: Site, tiny: Image) -> None:
-    media = site.carry("debian-12", [tiny])
+    media = site.carry(["debian-12"], [tiny])
     host = site.host_with_systemd("delta", media)
     host.says("sh", "-c", INSTALL)
     before, units_before = tree(host), units(host)
