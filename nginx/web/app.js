@@ -1,6 +1,7 @@
 // The page: files go in, are sent, and their answers are shown. Each part has a module; this one connects them.
 
 import { find } from "./dom.js";
+import { page, remember } from "./language.js";
 import { chosen, served, showModel, showNames } from "./models.js";
 import { Results } from "./results/results.js";
 import { FINISHED, lineOf, scoreOf, troubleOf, unanswered } from "./results/words.js";
@@ -9,8 +10,8 @@ import { fileAt } from "./sending/files.js";
 import { onFiles } from "./sending/intake.js";
 import { Sender } from "./sending/sender.js";
 import { currentSettings, showSettings } from "./sending/settings.js";
-import { Service } from "./service.js";
-import { page, remember, text } from "./texts.js";
+import { service } from "./service.js";
+import { text } from "./texts.js";
 
 // Errors that are not the image's fault, by status or code; 0: the connection broke.
 const PASSING = new Set([0, 502, 504, "unknown_model"]);
@@ -20,7 +21,6 @@ const items = [];
 let latest = []; // the items sent last, whose results the screen reader announces
 let count = 0; // of all items ever
 let note = () => ""; // a function, so that it can be said in another language
-const service = new Service(showService);
 const modelOf = (name) => service.models.find((model) => model.name === name);
 const results = new Results(modelOf);
 const sender = new Sender({
@@ -200,4 +200,5 @@ find("clear").addEventListener("click", () => {
 document.addEventListener("visibilitychange", () => service.watch());
 
 showLanguage();
+service.onAnswer(showService);
 service.watch();

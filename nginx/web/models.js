@@ -1,7 +1,8 @@
 // The models: the chosen one, its description, and examples to try it on.
 
 import { find, stamp } from "./dom.js";
-import { describe, labelOf, page, text } from "./texts.js";
+import { page } from "./language.js";
+import { describe, labelOf, text } from "./texts.js";
 
 const select = find("model");
 

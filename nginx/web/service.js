@@ -1,25 +1,29 @@
 // The service's status and models, polled only while the page is visible.
 
-const POLL_MS = 5000;
-const AWAY_POLL_MS = 2000; // while there is no answer
+export const POLL_MS = 5000;
+const AWAY_POLL_MS = 2000; // at most, while there is no answer
+const TIMEOUT_MS = 4000;
 
-export class Service {
+class Service {
+  everyMs = POLL_MS;
   status; // the last answer of GET /status: undefined before the first one, null if there was none
   models = []; // the last answer of GET /models
+  #listeners = [];
   #poll;
   #asking;
 
-  constructor(changed) {
-    this.changed = changed;
+  /** Call `changed()` after every answer and every failure. */
+  onAnswer(changed) {
+    this.#listeners.push(changed);
   }
 
-  /** Poll now and every POLL_MS; `changed()` is called after every answer and every failure. */
+  /** Poll now and every `everyMs`. */
   async watch() {
     clearTimeout(this.#poll);
     if (document.hidden) return;
     await this.refresh();
     clearTimeout(this.#poll); // two may have been under way
-    this.#poll = setTimeout(() => this.watch(), this.status ? POLL_MS : AWAY_POLL_MS);
+    this.#poll = setTimeout(() => this.watch(), this.status ? this.everyMs : Math.min(this.everyMs, AWAY_POLL_MS));
   }
 
   /** Ask now; return the status, null if there was no answer. Several callers share one question. */
@@ -29,14 +33,19 @@ export class Service {
   }
 
   async #ask() {
-    this.status = await ask("status");
+    this.status = await Promise.race([ask("status"), silence()]);
     if (this.status && outdated(this.models, this.status)) {
       this.models = (await ask("models"))?.models ?? this.models;
     }
-    this.changed();
+    for (const changed of this.#listeners) changed();
     return this.status;
   }
 }
+
+/** The page's one view of the service. */
+export const service = new Service();
+
+const silence = () => new Promise((resolve) => setTimeout(() => resolve(null), TIMEOUT_MS));
 
 function ask(path) {
   return fetch(path, { cache: "no-store" })

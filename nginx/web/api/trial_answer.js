@@ -1,6 +1,6 @@
 // What a tried request was answered: status, time, headers and body.
 
-import { element } from "../element.js";
+import { element } from "../dom.js";
 import { text } from "./texts.js";
 
 const LONGEST = 300; // characters of a string in an answer, such as a heat map

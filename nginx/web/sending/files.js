@@ -1,5 +1,7 @@
 // Files to send: from a drop or a paste, in a stable order, and from the service's examples.
 
+import { inOrder } from "../language.js";
+
 // Of the types that browsers do not know on every system.
 const IMAGE_NAME = /\.(avif|heic|heif|hif|tiff?|jfif|jls|webp|bmp|dib)$/i;
 
@@ -12,7 +14,6 @@ export function filesInFolder(list) {
 }
 
 const byPath = (one, other) => inOrder(one.webkitRelativePath, other.webkitRelativePath);
-const inOrder = (one, other) => one.localeCompare(other, undefined, { numeric: true });
 
 /** Return the files of a DataTransfer and of its folders; `skipped` names the files in folders that are not images. */
 export async function filesOf(transfer) {

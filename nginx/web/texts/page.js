@@ -1,6 +1,6 @@
 // The texts of the first screen, the service's state and the settings.
 
-import { number, plural } from "./numbers.js";
+import { number, plural } from "../language.js";
 
 export const TEXTS = {
   zh: {
@@ -12,7 +12,7 @@ export const TEXTS = {
     folder: "选择文件夹",
     camera: "拍照",
     model: "模型",
-    classes: (count) => `${number(count, "zh")} 个类别`,
+    classes: (count) => `${number(count)} 个类别`,
     try: "试试这些示例：",
     lost: "示例加载失败。",
     views: "页面",
