@@ -1,6 +1,6 @@
 // The page: files go in, are sent, and their answers are shown. Each part has a module; this one connects them.
 
-import { find } from "./dom.js";
+import { find, setText } from "./dom.js";
 import { page, remember } from "./language.js";
 import { chosen, served, showModel, showNames } from "./models.js";
 import { Results } from "./results/results.js";
@@ -11,6 +11,7 @@ import { onFiles } from "./sending/intake.js";
 import { Sender } from "./sending/sender.js";
 import { currentSettings, showSettings } from "./sending/settings.js";
 import { service } from "./service.js";
+import { sparingly } from "./sparingly.js";
 import { text } from "./texts.js";
 
 // Errors that are not the image's fault, by status or code; 0: the connection broke.
@@ -23,6 +24,7 @@ let count = 0; // of all items ever
 let note = () => ""; // a function, so that it can be said in another language
 const modelOf = (name) => service.models.find((model) => model.name === name);
 const results = new Results(modelOf);
+const scheduleShow = sparingly(showResults);
 const sender = new Sender({
   changed: scheduleShow,
   held: (hold) => {
@@ -79,18 +81,9 @@ function setNote(words) {
   find("note").textContent = note();
 }
 
-// Results: one update for all steps of a frame
-
-let due = false;
-
-function scheduleShow() {
-  if (due) return;
-  due = true;
-  setTimeout(showResults, 30); // not requestAnimationFrame, which rests while the page is in the background
-}
+// Results
 
 function showResults() {
-  due = false;
   const finished = items.filter((item) => FINISHED.has(item.state)).length;
   const lost = items.filter(unanswered).length;
   const again = sendable().length;
@@ -98,14 +91,14 @@ function showResults() {
   document.body.classList.toggle("filled", items.length > 0);
   document.body.classList.toggle("own", items.some((item) => !item.example));
   find("results").hidden = items.length === 0;
-  find("summary").textContent = text("summary", finished, items.length) + (lost ? text("unanswered", lost) : "");
+  setText(find("summary"), text("summary", finished, items.length) + (lost ? text("unanswered", lost) : ""));
   find("progress").style.setProperty("--done", running ? finished / items.length : 1);
   find("stop").hidden = !running;
   find("again").hidden = running || again === 0;
   find("again").textContent = text("again", again);
   find("rerun").hidden = running || items.length === 0;
   results.show(items);
-  find("announcement").textContent = running || items.length === 0 ? "" : announcement();
+  setText(find("announcement"), running || items.length === 0 ? "" : announcement());
   showTrouble();
 }
 
