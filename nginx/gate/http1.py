@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from .reasons import Reason
+
 HEAD_LIMIT = 1 << 16  # bytes of the status line and the headers; gunicorn's and Nginx's own limits are lower
 HEAD_END = b"\r\n\r\n"
 
@@ -30,9 +32,9 @@ def parse_answer(data: bytearray, ended: bool, limit: int) -> Answer | None:
     end = data.find(HEAD_END, 0, HEAD_LIMIT)
     if end < 0:
         if len(data) >= HEAD_LIMIT:
-            raise AnswerError(f"it sent more than {HEAD_LIMIT >> 10} KB of headers")
+            raise AnswerError(Reason.LONG_HEADERS.format(size=HEAD_LIMIT >> 10))
         if ended:
-            raise AnswerError("it closed the connection in the middle of its answer" if data else "it hung up")
+            raise AnswerError(Reason.CUT_SHORT if data else Reason.HUNG_UP)
         return None
     version, status, headers = _parse_head(bytes(data[:end]))
     start = end + len(HEAD_END)
@@ -43,7 +45,7 @@ def parse_answer(data: bytearray, ended: bool, limit: int) -> Answer | None:
         elif len(data) - start >= limit:
             found = bytes(data[start : start + limit]), -1
         elif ended:
-            raise AnswerError("it closed the connection in the middle of its answer")
+            raise AnswerError(Reason.CUT_SHORT)
         else:
             return None
     body, taken = found
@@ -56,9 +58,9 @@ def _parse_head(head: bytes) -> tuple[str, int, dict[str, str]]:
     first, *lines = head.decode("latin-1").split("\r\n")
     match = re.fullmatch(r"(HTTP/1\.[01]) ([0-9]{3})( .*)?", first)
     if match is None:
-        raise AnswerError("it answered without an HTTP status")
+        raise AnswerError(Reason.NO_STATUS)
     if any("\r" in line or "\n" in line for line in lines):  # a trial passes a header on, which may add no other
-        raise AnswerError("it sent a header with a line feed")
+        raise AnswerError(Reason.HEADER_LINE_FEED)
     fields = (line.partition(":") for line in lines)
     return match[1], int(match[2]), {name.strip().lower(): value.strip() for name, _, value in fields}
 
@@ -71,7 +73,7 @@ def _parse_body(headers: Mapping[str, str], data: bytearray, start: int, limit: 
     if not length:
         return None
     if not re.fullmatch(r"[0-9]{1,18}", length):
-        raise AnswerError(f"found Content-Length {length[:20]!r}, needed a number")
+        raise AnswerError(Reason.BAD_LENGTH.format(length=length[:20]))
     end = start + int(length)
     return (bytes(data[start : min(end, start + limit)]), end) if len(data) >= end else None
 
@@ -81,7 +83,7 @@ def _parse_chunks(data: bytearray, at: int) -> tuple[bytes, int] | None:
     while (line_end := data.find(b"\r\n", at)) >= 0:
         match = re.match(rb"[0-9A-Fa-f]{1,15}", data[at:line_end])
         if match is None:
-            raise AnswerError("it sent a chunk without a length")
+            raise AnswerError(Reason.BAD_CHUNK)
         start, size = line_end + 2, int(match[0], 16)
         if size == 0:
             end = data.find(HEAD_END, line_end)  # behind the trailers, if any

@@ -8,6 +8,7 @@ from .connection import Connection, render_request
 from .http1 import Answer
 from .members import Member
 from .out import now
+from .reasons import Reason
 from .resolve import Resolver, format_address, split_address
 from .rules import Probe, parse_readyz
 
@@ -54,10 +55,10 @@ class Prober:
 
 def _fault(error: Exception) -> str:
     if isinstance(error, TimeoutError):
-        return "timed out"
+        return Reason.TIMED_OUT
     # asyncio's own words for a refused connection name the address, which changes nothing here.
     if isinstance(error, OSError) and error.errno:
-        return f"[Errno {error.errno}] {os.strerror(error.errno)}"
+        return Reason.SYSTEM.format(number=error.errno, fault=os.strerror(error.errno))
     return str(error) or type(error).__name__
 
 

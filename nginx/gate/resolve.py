@@ -7,6 +7,8 @@ import socket
 import threading
 import time
 
+from .reasons import Reason
+
 THREADS = 16  # of all lookups together, started by the first one
 WAIT_S = 1.0  # for a lookup, before the last addresses serve instead
 
@@ -18,7 +20,7 @@ def split_address(address: str) -> tuple[str, int]:
     """
     host, _, port = address.rpartition(":")
     if not 0 < int(port) < 1 << 16:
-        raise OSError(f"{address}: found port {port}, needed one from 1 to 65535")
+        raise OSError(Reason.BAD_PORT.format(address=address, port=port))
     return host.strip("[]"), int(port)
 
 
@@ -39,7 +41,7 @@ def look_up(host: str) -> list[str]:
     try:
         results = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:  # UnicodeError for an invalid name such as "a..b"
-        raise OSError(f"{host}: {error.args[-1]}") from error
+        raise OSError(Reason.NO_ADDRESS.format(host=host, fault=error.args[-1])) from error
     return [ip for _, ip in sorted({(family, str(endpoint[0])) for family, _, _, _, endpoint in results})]
 
 
@@ -66,7 +68,7 @@ class Resolver:
             finished, _ = await asyncio.wait([lookup], timeout=WAIT_S)
             result = lookup.result() if finished else result
         if result is None:
-            raise OSError(f"{host}: the name server has not answered yet")
+            raise OSError(Reason.NO_NAME_SERVER.format(host=host))
         if isinstance(result, OSError):
             raise result
         return result

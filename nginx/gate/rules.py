@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from .members import Member
 from .rates import Totals, parse_totals
+from .reasons import Reason
 
 FAILURES_TO_LEAVE = 3
 SUCCESSES_TO_ENTER = 2
@@ -47,7 +48,7 @@ class Peer:
     rotation: Literal["untested", "in", "out", "ejected"]
     since: str
     state: str = "unreachable"
-    reason: str | None = "not probed yet"
+    reason: str | None = Reason.NOT_PROBED
     facts: Mapping[str, Any] = field(default_factory=dict)
     failures: int = 0
     successes: int = 0
@@ -74,12 +75,13 @@ def parse_readyz(member: Member, status: int, body: bytes, at: str) -> Probe:
     except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict) or answer.get("state") not in STATES:
-        return Probe("unreachable", f"its /readyz answered {status} without a known state", at)
+        return Probe("unreachable", Reason.NO_STATE.format(status=status), at)
     worker, model = answer.get("worker"), answer.get("model")
     if model != member.model or (worker != member.worker and not member.discovered):
-        return Probe("unreachable", f"{member.address} answers as worker {worker!r} of model {model!r}", at)
+        other = Reason.OTHER_WORKER.format(address=member.address, worker=worker, model=model)
+        return Probe("unreachable", other, at)
     if (answer["state"] == "ready") != (status == 200):
-        return Probe("unreachable", f"its /readyz answered {status} but says {answer['state']}", at)
+        return Probe("unreachable", Reason.CONTRADICTION.format(status=status, state=answer["state"]), at)
     identity = {name: str(answer.get(name)) for name in ("worker", "slot")} if member.discovered else {}
     facts, info = {name: answer.get(name) for name in FACTS}, answer.get("model_info")
     model_info = info if isinstance(info, dict) else None

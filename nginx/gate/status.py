@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from .members import Member, Pools
+from .reasons import Reason
 from .rules import FACTS, Peer, Servers
 
 NONE: Mapping[str, Any] = {}
-EJECTED = "it answered with server errors while the others did not: ejected, for the {}. time"
 
 
 def render_status(
@@ -62,6 +62,6 @@ def _worker_status(member: Member, peer: Peer, listed: str | None) -> dict[str, 
     server = member.server or slot.rpartition("-")[0]
     identity = {"worker": worker, "server": server, "slot": slot, "model": member.model}
     is_listed = listed is not None and listed == peer.address
-    reason = EJECTED.format(peer.ejections) if peer.rotation == "ejected" else peer.reason
+    reason = Reason.EJECTED.format(times=peer.ejections) if peer.rotation == "ejected" else peer.reason
     health = {"in": is_listed and peer.rotation == "in", "state": peer.state, "reason": reason}
     return {**identity, **health, **{name: peer.facts.get(name) for name in FACTS}, "since": peer.since}

@@ -1,6 +1,7 @@
 // The page: files go in, are sent, and their answers are shown. Each part has a module; this one connects them.
 
-import { find } from "./dom.js";
+import { find, setText } from "./dom.js";
+import { page, remember } from "./language.js";
 import { chosen, served, showModel, showNames } from "./models.js";
 import { Results } from "./results/results.js";
 import { FINISHED, lineOf, scoreOf, troubleOf, unanswered } from "./results/words.js";
@@ -9,8 +10,9 @@ import { fileAt } from "./sending/files.js";
 import { onFiles } from "./sending/intake.js";
 import { Sender } from "./sending/sender.js";
 import { currentSettings, showSettings } from "./sending/settings.js";
-import { Service } from "./service.js";
-import { page, remember, text } from "./texts.js";
+import { service } from "./service.js";
+import { sparingly } from "./sparingly.js";
+import { text } from "./texts.js";
 
 // Errors that are not the image's fault, by status or code; 0: the connection broke.
 const PASSING = new Set([0, 502, 504, "unknown_model"]);
@@ -20,9 +22,9 @@ const items = [];
 let latest = []; // the items sent last, whose results the screen reader announces
 let count = 0; // of all items ever
 let note = () => ""; // a function, so that it can be said in another language
-const service = new Service(showService);
 const modelOf = (name) => service.models.find((model) => model.name === name);
 const results = new Results(modelOf);
+const scheduleShow = sparingly(showResults);
 const sender = new Sender({
   changed: scheduleShow,
   held: (hold) => {
@@ -79,18 +81,9 @@ function setNote(words) {
   find("note").textContent = note();
 }
 
-// Results: one update for all steps of a frame
-
-let due = false;
-
-function scheduleShow() {
-  if (due) return;
-  due = true;
-  setTimeout(showResults, 30); // not requestAnimationFrame, which rests while the page is in the background
-}
+// Results
 
 function showResults() {
-  due = false;
   const finished = items.filter((item) => FINISHED.has(item.state)).length;
   const lost = items.filter(unanswered).length;
   const again = sendable().length;
@@ -98,14 +91,14 @@ function showResults() {
   document.body.classList.toggle("filled", items.length > 0);
   document.body.classList.toggle("own", items.some((item) => !item.example));
   find("results").hidden = items.length === 0;
-  find("summary").textContent = text("summary", finished, items.length) + (lost ? text("unanswered", lost) : "");
+  setText(find("summary"), text("summary", finished, items.length) + (lost ? text("unanswered", lost) : ""));
   find("progress").style.setProperty("--done", running ? finished / items.length : 1);
   find("stop").hidden = !running;
   find("again").hidden = running || again === 0;
   find("again").textContent = text("again", again);
   find("rerun").hidden = running || items.length === 0;
   results.show(items);
-  find("announcement").textContent = running || items.length === 0 ? "" : announcement();
+  setText(find("announcement"), running || items.length === 0 ? "" : announcement());
   showTrouble();
 }
 
@@ -201,4 +194,5 @@ document.addEventListener("visibilitychange", () => service.watch());
 document.addEventListener("keyneeded", () => (find("workers").textContent = text("locked")));
 
 showLanguage();
+service.onAnswer(showService);
 service.watch();

@@ -2,7 +2,8 @@
 
 import { find, stamp } from "./dom.js";
 import { showImage } from "./key.js";
-import { describe, labelOf, page, text } from "./texts.js";
+import { page } from "./language.js";
+import { describe, labelOf, text } from "./texts.js";
 
 const select = find("model");
 

@@ -2,28 +2,33 @@
 
 import { fetchWithKey } from "./key.js";
 
-const POLL_MS = 5000;
+export const POLL_MS = 5000;
+const AWAY_POLL_MS = 2000; // at most, while there is no answer
+const TIMEOUT_MS = 4000;
 const [LOCKED, FORBIDDEN] = [401, 403]; // statuses
-const AWAY_POLL_MS = 2000; // while there is no answer
 
-export class Service {
+class Service {
+  everyMs = POLL_MS;
   status; // the last answer of GET /status: undefined before the first one, null if there was none
   locked = false; // whether the service asks for a key that it was not given
+  refused = false; // whether its status is not for the page's key
   models = []; // the last answer of GET /models
+  #listeners = [];
   #poll;
   #asking;
 
-  constructor(changed) {
-    this.changed = changed;
+  /** Call `changed()` after every answer and every failure. */
+  onAnswer(changed) {
+    this.#listeners.push(changed);
   }
 
-  /** Poll now and every POLL_MS; `changed()` is called after every answer and every failure. */
+  /** Poll now and every `everyMs`. */
   async watch() {
     clearTimeout(this.#poll);
     if (document.hidden) return;
     await this.refresh();
     clearTimeout(this.#poll); // two may have been under way
-    this.#poll = setTimeout(() => this.watch(), this.status ? POLL_MS : AWAY_POLL_MS);
+    this.#poll = setTimeout(() => this.watch(), this.status ? this.everyMs : Math.min(this.everyMs, AWAY_POLL_MS));
   }
 
   /** Ask now; return the status, null if there was no answer. Several callers share one question. */
@@ -35,18 +40,22 @@ export class Service {
   async #ask() {
     const asked = await ask("status");
     this.locked = asked === LOCKED;
+    this.refused = this.locked || asked === FORBIDDEN;
     this.status = asked === FORBIDDEN ? await summary() : this.locked ? null : asked;
     if (this.status && outdated(this.models, this.status)) {
       this.models = (await ask("models"))?.models ?? this.models;
     }
-    this.changed();
+    for (const changed of this.#listeners) changed();
     return this.status;
   }
 }
 
+/** The page's one view of the service. */
+export const service = new Service();
+
 /** Return the answer, LOCKED or FORBIDDEN if the service refuses the key, null if there is none. */
 function ask(path) {
-  return fetchWithKey(path, { cache: "no-store" })
+  return fetchWithKey(path, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) })
     .then((response) => (response.ok ? response.json() : [LOCKED, FORBIDDEN].includes(response.status) ? response.status : null))
     .catch(() => null);
 }

@@ -1,5 +1,6 @@
-// The texts of the page in both languages, and the language in use. Each part of the page has a module in texts/.
+// The texts of the page in both languages. Each part of the page has a module in texts/.
 
+import { page } from "./language.js";
 import { errors } from "./texts/errors.js";
 import { TEXTS as PAGE } from "./texts/page.js";
 import { TEXTS as RESULTS } from "./texts/results.js";
@@ -7,9 +8,6 @@ import { TEXTS as SENDING } from "./texts/sending.js";
 
 const PARTS = [PAGE, SENDING, RESULTS, errors];
 const TEXTS = { zh: merged("zh"), en: merged("en") };
-const KEY = "wanwu-language";
-
-export const page = { language: remembered() ?? (navigator.language.startsWith("zh") ? "zh" : "en") };
 
 function merged(language) {
   return Object.assign({}, ...PARTS.map((part) => part[language]));
@@ -30,26 +28,4 @@ export const labelOf = (row) => row[`label_${page.language}`] || row.label;
 export function describe(texts) {
   const found = [page.language, ...Object.keys(TEXTS), ...Object.keys(texts)].find((language) => texts[language]);
   return found ? [found, texts[found]] : ["", ""];
-}
-
-export function percent(score) {
-  return score.toLocaleString(page.language, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
-}
-
-export function remember(language) {
-  page.language = language;
-  try {
-    localStorage.setItem(KEY, language);
-  } catch {
-    // Storage may be blocked; then the choice lasts only as long as the page.
-  }
-}
-
-function remembered() {
-  try {
-    const language = localStorage.getItem(KEY);
-    return language in TEXTS ? language : null;
-  } catch {
-    return null;
-  }
 }

@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -33,6 +34,14 @@ image.onload = () => {
     navigator.clipboard.write([new ClipboardItem({ "image/png": png })]).then(() => done(""), (e) => done(`${e}`)));
 };
 image.src = source;
+"""
+
+
+AXE = files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+FAULTS = """
+const done = arguments[0];
+axe.run(document).then(({ violations }) =>
+  done(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`)));
 """
 
 
@@ -147,16 +156,37 @@ class Page:
         webdriver.ActionChains(self.driver).key_down(Keys.CONTROL).send_keys("v").key_up(Keys.CONTROL).perform()
 
     @contextmanager
-    def network(self, *, offline: bool = False, latency_ms: int = 0) -> Iterator[None]:
+    def network(self, *, offline: bool = False, latency_ms: int = 0, upload_bytes_s: int = -1) -> Iterator[None]:
         """Cut or slow the browser's network while the block runs."""
-        unlimited = {"downloadThroughput": -1, "uploadThroughput": -1}
-        command = "Network.emulateNetworkConditions"
+        command, unlimited = "Network.emulateNetworkConditions", {"downloadThroughput": -1, "uploadThroughput": -1}
+        limited = {"offline": offline, "latency": latency_ms, **unlimited, "uploadThroughput": upload_bytes_s}
         self.driver.execute_cdp_cmd("Network.enable", {})
-        self.driver.execute_cdp_cmd(command, {"offline": offline, "latency": latency_ms, **unlimited})
+        self.driver.execute_cdp_cmd(command, limited)
         try:
             yield
         finally:
             self.driver.execute_cdp_cmd(command, {"offline": False, "latency": 0, **unlimited})
+
+    @contextmanager
+    def media(self, **preferences: str) -> Iterator[None]:
+        """Have the user prefer these CSS media features, such as `color_scheme="dark"`, while the block runs."""
+        command = "Emulation.setEmulatedMedia"
+        named = {f"prefers-{name.replace('_', '-')}": value for name, value in preferences.items()}
+        features = [{"name": name, "value": value} for name, value in named.items()]
+        self.driver.execute_cdp_cmd(command, {"features": features})
+        try:
+            yield
+        finally:
+            self.driver.execute_cdp_cmd(command, {"features": []})
+
+    def faults(self) -> list[str]:
+        """What axe finds wrong with the page as it is now, in light and in dark colours."""
+        self.driver.execute_script(AXE)
+        found: list[str] = []
+        for scheme in ("light", "dark"):
+            with self.media(color_scheme=scheme, reduced_motion="reduce"):  # no colour on its way to another
+                found += self.driver.execute_async_script(FAULTS)
+        return found
 
     def log(self, kind: str) -> list[dict[str, Any]]:
         """The browser's log of this kind since it was last asked."""

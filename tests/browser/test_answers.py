@@ -24,6 +24,7 @@ def test_what_the_service_refuses_is_explained_in_both_languages_beside_what_it_
     assert page.text("#summary") == "3 images, 2 without an answer"
     page.switch_to("zh")
     assert page.texts(".card .message") == ["图片已损坏或不完整", "", "不支持的图片格式"]
+    assert page.faults() == []
     assert not page.one("#again").is_displayed(), "sending the same files again would be refused again"
     page.all(".card .frame")[2].click()
     image = ("text.jpg", text.read_bytes(), "image/jpeg")
@@ -31,6 +32,7 @@ def test_what_the_service_refuses_is_explained_in_both_languages_beside_what_it_
     said, _, request_id = page.texts("#large .details dd")
     assert said == refusal["message"]
     assert len(request_id) == len(refusal["request_id"])
+    assert page.faults() == []
 
 
 def test_attributes_stand_below_the_label_in_both_languages(page: Page, samples: list[Sample], tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ def test_every_operation_is_there_and_speaks_both_languages(api: Page, endpoint:
     assert "undefined" not in api.text("#view-api")
     api.switch_to("zh")
     assert all(any("一" <= letter <= "鿿" for letter in said) for said in api.texts(".operation > summary > .quiet"))
+    assert all(any("一" <= letter <= "鿿" for letter in said) for said in api.texts(".errors tbody td:last-child"))
     assert len(api.all(".operation[open]")) == len(expected) + 1, "what was open stays open"
     assert api.console() == []
 

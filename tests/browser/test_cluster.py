@@ -114,6 +114,9 @@ def test_a_worker_that_freezes_or_dies_is_seen_and_read_out(cluster: Page, fruit
     cluster.wait(lambda: row(cluster, slot)[2].startswith("Not reachable timed out"))
     assert cluster.text("#view-cluster .unseen[role=status]") == "fruit-1: Not reachable"
     assert states(cluster)[0] == IN["en"]
+    cluster.switch_to("zh")
+    cluster.wait(lambda: row(cluster, slot)[2].startswith("无法连接 超时"))
+    cluster.switch_to("en")
     cluster.wait(lambda: cluster.text(".model-card .serving") == "1 of 2 workers")
     signal_worker(fruits, "fruit-1", signal.SIGKILL)
     cluster.wait(lambda: states(cluster) == [IN["en"]] * 2)

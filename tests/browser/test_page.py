@@ -107,6 +107,21 @@ def holiday(samples: list[Sample], home: Path) -> Path:
     return folder
 
 
+def test_a_phone_offers_its_camera(page: Page, samples: list[Sample]) -> None:
+    camera, label = page.one("#camera"), page.one("label[for=camera]")
+    assert [camera.get_attribute(name) for name in ("accept", "capture")] == ["image/*", "environment"]
+    assert not label.is_displayed(), "a mouse has none"
+    page.driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    try:
+        page.wait(label.is_displayed)
+        assert label.text == "Take a photo"
+        camera.send_keys(str(samples[0].path))
+        page.wait_for("done")
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
+    assert page.best() == [samples[0].en]
+
+
 def test_a_pasted_image_is_classified(page: Page, samples: list[Sample]) -> None:
     page.paste(samples[0].path)
     page.wait_for("done")

@@ -1,13 +1,20 @@
 """How images are sent: large ones scaled, the rest as they are; what waits while the service is away; the settings."""
 
+import io
 import re
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 import requests
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 from selenium import webdriver
 
 from tests import folders
@@ -69,6 +76,26 @@ def test_a_large_photograph_is_scaled_before_it_is_sent_unless_the_original_is_w
     assert score(page) == pytest.approx(best["score"], abs=0.001)
 
 
+ENCODE = """
+const [pixels, width, height, done] = arguments;
+const plane = (channel) => Float32Array.from({ length: width * height }, (_, place) => pixels[3 * place + channel]);
+const image = { width, height, planes: [0, 1, 2].map(plane) };
+import("/scaling/jpeg.js").then(({ jpegOf }) => done([...jpegOf(image, 90)]), (fault) => done(`${fault}`));
+"""
+
+
+def test_the_pages_own_jpeg_is_as_good_as_pillows_and_keeps_all_colours(page: Page) -> None:
+    for size in ((1, 1), (61, 45)):
+        image = Image.merge("RGB", [Image.effect_noise(size, spread) for spread in (20, 60, 90)])
+        own = JpegImageFile(io.BytesIO(bytes(page.driver.execute_async_script(ENCODE, list(image.tobytes()), *size))))
+        file = io.BytesIO()
+        image.save(file, "JPEG", quality=90, subsampling=0)
+        pillows = JpegImageFile(io.BytesIO(file.getvalue()))
+        assert (own.size, own.layer, own.quantization) == (size, pillows.layer, pillows.quantization)
+        errors = [np.abs(np.asarray(one, float) - np.asarray(image, float)).mean() for one in (own, pillows)]
+        assert errors[0] < errors[1] + 1.5  # levels: a single pixel may be rounded another way
+
+
 @pytest.mark.parametrize("kind", ["TIFF", "PNG"])
 def test_what_the_browser_cannot_show_or_what_is_transparent_is_sent_as_it_is(
     page: Page, tmp_path: Path, kind: str
@@ -82,6 +109,35 @@ def test_what_the_browser_cannot_show_or_what_is_transparent_is_sent_as_it_is(
     page.choose(path)
     page.wait_for("done")
     assert re.fullmatch(r"[\d.]+ MB", sent(page))
+
+
+def test_the_progress_of_an_upload_is_said(page: Page, photograph: Path, samples: list[Sample]) -> None:
+    page.one("#settings-button").click()
+    page.one("#originals").click()
+    with page.network(upload_bytes_s=1_000_000):
+        page.choose(photograph)
+        page.wait(lambda: re.fullmatch(r"Uploading \d+\.\d%", page.text(".card .message")))
+        page.switch_to("zh")
+        page.wait(lambda: re.fullmatch(r"上传中 \d+\.\d%", page.text(".card .message")))
+        page.one("#stop").click()
+    page.wait_for("stopped")
+
+
+def moving(page: Page) -> list[str]:
+    """How the waiting image and the progress of all move."""
+    script = "return [getComputedStyle(document.querySelector(arguments[0]), arguments[1])[arguments[2]]]"
+    styles = ((".card .message", None, "animationName"), ("#progress", "::before", "transitionDuration"))
+    return [page.driver.execute_script(script, *style)[0] for style in styles]
+
+
+def test_nothing_moves_for_a_user_who_prefers_that(page: Page, samples: list[Sample]) -> None:
+    with page.network(latency_ms=600_000):
+        page.choose(samples[0].path)
+        page.wait_for("sending")
+        assert moving(page) == ["breathe", "0.2s, 0.6s"]
+        with page.media(reduced_motion="reduce"):
+            assert moving(page) == ["none", "0s"]
+        page.one("#stop").click()
 
 
 def test_while_the_service_is_away_the_images_wait_and_go_on_by_themselves(page: Page, samples: list[Sample]) -> None:
@@ -115,10 +171,16 @@ def test_a_file_that_is_gone_is_named_and_the_others_are_answered(
     assert page.texts(".card .file")[0] == "gone.jpg"
 
 
-@pytest.fixture
-def closing(tmp_path: Path) -> Service:
-    folder = folders.fruit_folder(tmp_path / "model", examples=EXAMPLES)
-    return create(tmp_path / "service", f'[[models]]\nname = "fruit"\nfolder = "{folder}"\n', NO_DRAIN)
+@pytest.fixture(scope="module")
+def closing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Two workers that a test stops and starts, with room for one image at a time each."""
+    home = tmp_path_factory.mktemp("closing")
+    folder = folders.fruit_folder(home / "model", examples=EXAMPLES)
+    limits = f"{NO_DRAIN}queue = 1\nmax_images = 1\n"
+    running = create(home / "service", f'[[models]]\nname = "fruit"\nfolder = "{folder}"\n', limits)
+    running.up()
+    yield running
+    running.down()
 
 
 def control(service: Service, action: str) -> None:
@@ -132,22 +194,54 @@ def control(service: Service, action: str) -> None:
 def test_without_a_worker_the_next_try_is_counted_down_and_nothing_is_lost(
     browser: webdriver.Chrome, closing: Service, samples: list[Sample]
 ) -> None:
-    closing.up()
-    try:
-        page = Page(browser, closing.endpoint)
-        control(closing, "stop")
-        page.choose(*(sample.path for sample in samples))
-        waiting = "No worker is available at the moment. 3 images wait and continue by themselves."
-        page.wait(lambda: page.text("#trouble") == waiting)
-        page.wait(lambda: re.fullmatch(r"Next try in \d+ s", page.text("#countdown")))
-        page.switch_to("zh")
-        page.wait(lambda: re.fullmatch(r"\d+ 秒后重试", page.text("#countdown")))
-        control(closing, "start")
-        page.wait_for("done", "done", "done")
-        assert page.best() == [sample.zh for sample in samples]
-        page.wait(lambda: not page.one("#banner").is_displayed())
-    finally:
-        closing.down()
+    page = Page(browser, closing.endpoint)
+    control(closing, "stop")
+    page.choose(*(sample.path for sample in samples))
+    waiting = "No worker is available at the moment. 3 images wait and continue by themselves."
+    page.wait(lambda: page.text("#trouble") == waiting)
+    page.wait(lambda: re.fullmatch(r"Next try in \d+ s", page.text("#countdown")))
+    page.switch_to("zh")
+    page.wait(lambda: re.fullmatch(r"\d+ 秒后重试", page.text("#countdown")))
+    assert page.faults() == []
+    control(closing, "start")
+    page.wait_for("done", "done", "done")
+    assert page.best() == [sample.zh for sample in samples]
+    page.wait(lambda: not page.one("#banner").is_displayed())
+
+
+@contextmanager
+def load(service: Service, image: bytes) -> Iterator[None]:
+    """Have twice as many clients as workers send `image` again and again while the block runs."""
+    over = threading.Event()
+
+    def send() -> None:
+        while not over.is_set():
+            answer = requests.post(f"{service.endpoint}/predict", data=image, timeout=30)
+            assert answer.status_code in (200, 429)
+
+    with ThreadPoolExecutor(4) as pool:
+        clients = [pool.submit(send) for _ in range(4)]
+        try:
+            yield
+        finally:
+            over.set()
+        for client in clients:
+            client.result()
+
+
+def test_while_the_queue_is_full_the_images_wait_and_go_on_by_themselves(
+    browser: webdriver.Chrome, closing: Service, samples: list[Sample], tmp_path: Path
+) -> None:
+    slow = tmp_path / "slow.png"
+    Image.effect_noise((2000, 2000), 60).convert("RGB").save(slow, compress_level=1)
+    page = Page(browser, closing.endpoint)
+    paths = [sample.path for sample in samples] * 3
+    with load(closing, slow.read_bytes()):
+        page.choose(*paths)
+        page.wait(lambda: re.fullmatch(r"The service is busy\. \d images? waits? and .+", page.text("#trouble")))
+    page.wait_for(*["done"] * len(paths))
+    assert page.best() == [sample.en for sample in samples] * 3
+    page.wait(lambda: not page.one("#banner").is_displayed())
 
 
 def test_the_settings_go_with_the_images_and_again_with_all_of_them(page: Page, doubtful: Path) -> None:

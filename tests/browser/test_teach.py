@@ -16,7 +16,6 @@ from scripts.cluster.config import ROOT
 from scripts.models import model_store
 from scripts.teach_page.errors import Code
 from tests.browser.chromium import Page
-from tests.browser.test_views import AXE, FAULTS
 from tests.service import NO_DRAIN, PHOTOS, Service, bare_environment, create
 from tests.wait import until
 
@@ -78,12 +77,6 @@ def trouble(page: Page) -> str:
     return " ".join(page.texts("#view-teach .trouble"))
 
 
-def faults_of_access(page: Page) -> list[str]:
-    page.driver.execute_script(AXE.read_text(encoding="utf-8"))
-    found: list[str] = page.driver.execute_async_script(FAULTS)
-    return found
-
-
 def answer(service: Service, image: Path) -> dict[str, object]:
     asked = requests.post(f"{service.endpoint}/predict", data=image.read_bytes(), timeout=60).json()
     return {"model": asked["model"], "label": asked["predictions"][0]["label_en"]}
@@ -116,7 +109,7 @@ def test_the_whole_way_from_a_folder_to_an_answer_and_back(
     more = [draw(images.parent / f"more/{number}.png", 900 + number, (190, 190, 60)) for number in range(2)]
     page.all("#teach-classes input")[3].send_keys("\n".join(map(str, more)))
     page.wait(lambda: page.texts("#teach-classes .quiet")[3] == "2 images")
-    assert faults_of_access(page) == []
+    assert page.faults() == []
     page.one("#teach-name").send_keys("No Such Name")
     page.one("#teach-start").click()
     page.wait(lambda: trouble(page).startswith("A model's name has up to 63 lower-case letters"))
@@ -125,7 +118,7 @@ def test_the_whole_way_from_a_folder_to_an_answer_and_back(
     page.one("#teach-start").click()
     page.wait(lambda: page.all("#view-teach progress"))
     until("it is taught", lambda: page.texts("#teach-done") == ["colours is taught"])
-    assert faults_of_access(page) == []
+    assert page.faults() == []
     assert (models / "colours/report.html").is_file()
     assert list(models.glob(".upload*")) == []
     assert f"of {3 * EACH + 2} images, each by a model that had not seen it" in page.text("#view-teach .figures")

@@ -11,6 +11,9 @@ from scripts.cluster.config import ROOT, parse_cluster
 
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 READMES = (ROOT / "README.md", ROOT / "README.zh.md")
+TRANSLATED = {READMES[1]: READMES[0]} | {
+    page: page.with_name(page.name.replace(".zh.md", ".md")) for page in (ROOT / "compose/reference").glob("*.zh.md")
+}  # a page in Chinese: the one in English
 PAGES = sorted(
     path
     for folder in ("", "compose", "nginx", "scripts", "worker", "tests")
@@ -36,32 +39,63 @@ def without_comments(kind: str, text: str) -> str:
     return "\n".join(re.split(rf"\s+{mark} ", line)[0].rstrip() for line in text.splitlines())
 
 
-def sections(page: Path) -> list[tuple[str, list[str]]]:
-    """Return the mark of every heading, and the links below it in order, with the two languages made one."""
-    parts = re.split(r"^(#+) .+$", BLOCK.sub("", text_of(page)), flags=re.MULTILINE)[1:]
+def body(page: Path) -> str:
+    """Return the text of a page that has a translation, without code and the line that leads to the other language."""
+    head, _, _, rest = text_of(page).split("\n", 3)
+    return BLOCK.sub("", f"{head}\n{rest}")
+
+
+def sections(page: Path) -> list[tuple[str, list[str], int]]:
+    """Return the mark of every heading, and below it the links, with the two languages made one, and the table rows.
+
+    The links are sorted, since a sentence may name them in another order.
+    """
+    parts = re.split(r"^(#+) .+$", body(page), flags=re.MULTILINE)[1:]
     return [
-        (mark, sorted(map(_neutral, LINK.findall(text)))) for mark, text in zip(parts[::2], parts[1::2], strict=True)
+        (mark, sorted(_neutral(page, link) for link in LINK.findall(text)), len(re.findall(r"^\|", text, re.MULTILINE)))
+        for mark, text in zip(parts[::2], parts[1::2], strict=True)
     ]
 
 
-def _neutral(link: str) -> str:
-    return re.sub(r"^README(\.zh)?\.md$", "the other README", re.sub(r"\.(en|zh)\.png$", ".png", link))
+def _neutral(page: Path, link: str) -> str:
+    """Return a link as both languages have it: its page in English, and of a heading its place in that page."""
+    file, _, anchor = link.partition("#")
+    place = f"#{anchors(page.parent / file).index(anchor)}" if anchor else ""
+    return re.sub(r"\.(en|zh)\.png$", ".png", file.replace(".zh.md", ".md")) + place
 
 
 # --- Both languages -----------------------------------------------------------------------------------------------
 
 
-def test_both_readmes_have_the_same_commands_code_and_output() -> None:
+@pytest.mark.parametrize("page", TRANSLATED, ids=named)
+def test_a_page_in_chinese_has_the_same_commands_code_and_output(page: Path) -> None:
     english, chinese = (
-        [(kind, without_comments(kind, block)) for kind, block in BLOCK.findall(text_of(page))] for page in READMES
+        [(kind, without_comments(kind, block)) for kind, block in BLOCK.findall(text_of(one))]
+        for one in (TRANSLATED[page], page)
     )
-    assert len(english) > 10
+    assert len(english) > 3
     assert chinese == english
 
 
-def test_both_readmes_have_the_same_sections_and_links() -> None:
-    english, chinese = map(sections, READMES)
+@pytest.mark.parametrize("page", TRANSLATED, ids=named)
+def test_a_page_in_chinese_has_the_same_sections_links_and_rows(page: Path) -> None:
+    assert sections(page) == sections(TRANSLATED[page])
+
+
+@pytest.mark.parametrize("page", TRANSLATED, ids=named)
+def test_a_page_in_chinese_names_the_same_code(page: Path) -> None:
+    """Between backquotes stand commands, variables, keys and addresses, which no language changes."""
+    english, chinese = (
+        {" ".join(span.split()) for span in re.findall(r"`([^`]+)`", body(one))} for one in (TRANSLATED[page], page)
+    )
     assert chinese == english
+
+
+def test_a_chinese_page_leads_to_chinese_pages_where_there_are_any() -> None:
+    linked = {
+        (page.parent / link.partition("#")[0]).resolve() for page in TRANSLATED for link in LINK.findall(body(page))
+    }
+    assert linked & {*TRANSLATED.values()} == set()
 
 
 @pytest.mark.parametrize("page", READMES, ids=named)
@@ -84,10 +118,10 @@ def test_the_servers_of_a_readme_are_a_valid_cluster_file(page: Path) -> None:
 # --- Links --------------------------------------------------------------------------------------------------------
 
 
-def anchors(page: Path) -> set[str]:
+def anchors(page: Path) -> list[str]:
     """Return the anchors of the page's headings, as hosts of repositories make them."""
-    titles = re.findall(r"^#+ (.+)$", BLOCK.sub("", text_of(page)), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+    found = re.findall(r"^#+ (.+)$", BLOCK.sub("", text_of(page)), re.MULTILINE)
+    return [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in found]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)

@@ -1,6 +1,6 @@
 // "Use it from code": one program at a time, chosen by tabs, and copied by a button.
 
-import { element } from "../element.js";
+import { element } from "../dom.js";
 import { snippets } from "./snippets.js";
 import { text } from "./texts.js";
 

@@ -1,6 +1,6 @@
 // The document's operations: a foldable entry for each, whose inside is made when it is opened.
 
-import { element, withCode } from "../element.js";
+import { element, withCode } from "../dom.js";
 import { exampleOf, fieldsOf, nameOf, resolve, typeOf } from "./schema.js";
 import { descriptionOf, summaryOf, text } from "./texts.js";
 import { newTrial } from "./trial.js";

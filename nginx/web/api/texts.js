@@ -1,7 +1,8 @@
 // The API view's texts in both languages, and in Chinese what the service describes in English.
 
-import { number } from "../language.js";
-import { page, translator } from "../texts.js";
+import { number, page } from "../language.js";
+import { translator } from "../texts.js";
+import { ERRORS_ZH } from "./errors_zh.js";
 
 export const text = translator({
   en: {
@@ -115,6 +116,11 @@ const PARAMETERS_ZH = {
 /** Return [language, text] of a parameter's or a field's description. */
 export function descriptionOf(name, english) {
   return page.language === "zh" && PARAMETERS_ZH[name] ? ["zh-CN", PARAMETERS_ZH[name]] : ["en", english];
+}
+
+/** Return [language, text] of what an error code means and what helps. */
+export function meaningOf(code, english) {
+  return page.language === "zh" && ERRORS_ZH[code] ? ["zh-CN", ERRORS_ZH[code]] : ["en", english];
 }
 
 /** Return [language, text] of one of the document's summaries, in the page's language if it has one. */

@@ -1,6 +1,6 @@
 // "Try it": a form that sends a request of one operation and shows status, headers and answer.
 
-import { element } from "../element.js";
+import { element } from "../dom.js";
 import { exampleOf, fieldsOf, resolve } from "./schema.js";
 import { text } from "./texts.js";
 import { showAnswer } from "./trial_answer.js";

@@ -1,6 +1,6 @@
 // What a tried request was answered: status, time, headers and body.
 
-import { element } from "../element.js";
+import { element } from "../dom.js";
 import { fetchWithKey } from "../key.js";
 import { text } from "./texts.js";
 

@@ -1,12 +1,11 @@
 // The API view: the service's OpenAPI document, fetched when the view is first shown.
 
-import { find } from "../dom.js";
-import { element, withCode } from "../element.js";
+import { element, find, withCode } from "../dom.js";
 import { fetchWithKey } from "../key.js";
-import { english, onLanguage } from "../language.js";
+import { onLanguage } from "../language.js";
 import { newCode } from "./code.js";
 import { newOperation, operationsOf } from "./operations.js";
-import { text } from "./texts.js";
+import { meaningOf, text } from "./texts.js";
 
 const RETRY_MS = 3000;
 const ERROR_LINE = /^- `(\w+)` \((\d+)\): (.*)$/;
@@ -81,10 +80,15 @@ function errorTable() {
   const rows = lines.map((line) => line.match(ERROR_LINE)).filter(Boolean);
   const heading = text("errorColumns").map((title) => element("th", { scope: "col" }, title));
   const body = rows.map(([, code, status, meaning]) =>
-    element("tr", {}, element("th", { scope: "row" }, element("code", {}, code)), element("td", {}, status), element("td", english(), withCode(meaning))),
+    element("tr", {}, element("th", { scope: "row" }, element("code", {}, code)), element("td", {}, status), meaningCell(code, meaning)),
   );
   const table = element("table", {}, element("thead", {}, element("tr", {}, heading)), element("tbody", {}, body));
   return element("details", { className: "operation errors", id: "api-errors" }, element("summary", {}, element("h4", {}, text("errors"))), table);
+}
+
+function meaningCell(code, english) {
+  const [lang, meaning] = meaningOf(code, english);
+  return element("td", { lang }, withCode(meaning));
 }
 
 /** Open the operation that the address names. */

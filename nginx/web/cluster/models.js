@@ -1,6 +1,6 @@
 // The models: which workers serve each, how many images a second, and how long a request takes.
 
-import { element, setText } from "../element.js";
+import { element, setText } from "../dom.js";
 import { number } from "../language.js";
 import { valuesOf } from "./status.js";
 import { text } from "./texts.js";

@@ -1,8 +1,8 @@
 // The servers: a table of workers for each, which folds where there are many.
 
-import { element, setAttribute, setText } from "../element.js";
-import { english, format, number } from "../language.js";
-import { page } from "../texts.js";
+import { element, setAttribute, setText } from "../dom.js";
+import { format, number, page } from "../language.js";
+import { reasonInChinese } from "./reasons.js";
 import { byServer, coresOf, severityOf, stateOf } from "./status.js";
 import { text } from "./texts.js";
 
@@ -103,10 +103,10 @@ function showRow(row, worker) {
 }
 
 function showReason(target, worker, state) {
-  const known = text("reasons")[worker.reason];
+  const chinese = page.language === "zh" && worker.reason ? reasonInChinese(worker.reason) : null;
   const kept = worker.in && state !== "in" ? text("kept") : "";
-  setText(target, [known ?? worker.reason, kept].filter(Boolean).join(" · "));
-  setAttribute(target, "lang", known || !worker.reason ? page.language : (english().lang ?? "en"));
+  setText(target, [chinese ?? worker.reason, kept].filter(Boolean).join(" · "));
+  setAttribute(target, "lang", chinese || !worker.reason ? page.language : "en");
 }
 
 const VALUES = {

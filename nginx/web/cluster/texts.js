@@ -1,25 +1,23 @@
 // The cluster view's texts in both languages.
 
-import { number } from "../language.js";
+import { number, plural } from "../language.js";
 import { translator } from "../texts.js";
-
-const of = (count, one, many) => `${number(count)} ${count === 1 ? one : many}`;
 
 export const text = translator({
   en: {
     title: "Cluster",
     json: "Plain JSON",
     summary: (serving, all, servers) =>
-      `${number(serving)} of ${of(all, "worker", "workers")} in rotation, ${of(servers, "server", "servers")}`,
+      `${number(serving)} of ${plural(all, "worker", "workers")} in rotation, ${plural(servers, "server", "servers")}`,
     refused: "The state of the cluster is for keys of administrators.",
     silent: (seconds) =>
       seconds === null
         ? "The service is not responding. Trying again each second."
-        : `The service has not responded for ${of(seconds, "second", "seconds")}. Below is what it said last.`,
+        : `The service has not responded for ${plural(seconds, "second", "seconds")}. Below is what it said last.`,
     stale: (seconds) =>
-      `The gate has not reported for ${of(seconds, "second", "seconds")}: Nginx goes on with the workers it knows.`,
+      `The gate has not reported for ${plural(seconds, "second", "seconds")}: Nginx goes on with the workers it knows.`,
     models: "Models",
-    serving: (serving, all) => `${number(serving)} of ${of(all, "worker", "workers")}`,
+    serving: (serving, all) => `${number(serving)} of ${plural(all, "worker", "workers")}`,
     unavailable: "No worker in rotation",
     version: (version) => `version ${version}`,
     rate: "images/s, last minute",
@@ -33,7 +31,7 @@ export const text = translator({
       slot: "Slot", hardware: "Runs on", state: "State", model: "Model", engine: "Engine",
       queued: "Queued", in_flight: "In flight", since: "Since",
     },
-    cores: (count) => of(count, "core", "cores"),
+    cores: (count) => plural(count, "core", "cores"),
     gpu: "GPU",
     states: {
       in: "In rotation", joining: "Ready, joining", ejected: "Ejected", starting: "Starting",
@@ -42,7 +40,6 @@ export const text = translator({
     kept: "still listed",
     changed: (worker, state) => `${worker}: ${state}`,
     more: (count) => `and ${number(count)} more`,
-    reasons: {},
   },
   zh: {
     title: "集群",
@@ -77,9 +74,5 @@ export const text = translator({
     kept: "仍在列表中",
     changed: (worker, state) => `${worker}：${state}`,
     more: (count) => `另有 ${number(count)} 个`,
-    reasons: {
-      "timed out": "超时", "not probed yet": "尚未检查", "[Errno 111] Connection refused": "连接被拒绝",
-      "[Errno 104] Connection reset by peer": "连接被重置",
-    },
   },
 });

@@ -1,16 +1,14 @@
-// The cluster view: GET /status each second while it is shown.
+// The cluster view: the service's status, which is asked for each second while it is shown.
 
-import { find } from "../dom.js";
-import { element, setText } from "../element.js";
-import { fetchWithKey } from "../key.js";
+import { element, find, setText } from "../dom.js";
 import { onLanguage } from "../language.js";
+import { POLL_MS, service } from "../service.js";
 import { showModels } from "./models.js";
 import { showServers } from "./servers.js";
 import { byServer, changedSince, stateOf } from "./status.js";
 import { text } from "./texts.js";
 
-const POLL_MS = 1000;
-const TIMEOUT_MS = 4000;
+const SHOWN_POLL_MS = 1000;
 const STALE_MS = 5000;
 const MOST_ANNOUNCED = 3;
 
@@ -20,21 +18,19 @@ const servers = new Map(); // by name
 let status; // the last answer
 let answeredAt = null; // when it came, and when its `as_of` last changed, in milliseconds
 let reportedAt = null;
-let answers = true; // whether the last request had an answer
 let states = new Map(); // by worker, as shown last
 let shown = false;
-let refused = false; // whether the status is not for the page's key
-let poll;
 
 export function show() {
   if (!parts.title) build();
   shown = true;
-  watch();
+  service.everyMs = SHOWN_POLL_MS;
+  service.watch();
 }
 
 export function hide() {
   shown = false;
-  clearTimeout(poll);
+  service.everyMs = POLL_MS;
 }
 
 function build() {
@@ -56,34 +52,19 @@ function build() {
   );
 }
 
-async function watch() {
-  clearTimeout(poll);
-  if (!shown || document.hidden) return;
-  const found = await ask();
-  answers = found !== null;
-  if (found) {
-    if (found.as_of !== status?.as_of) reportedAt = Date.now();
+function onAnswer() {
+  if (service.status && !service.refused) {
+    if (service.status.as_of !== status?.as_of) reportedAt = Date.now();
     answeredAt = Date.now();
-    status = found;
+    status = service.status;
   }
-  showAll();
-  clearTimeout(poll);
-  if (shown) poll = setTimeout(watch, POLL_MS);
-}
-
-function ask() {
-  return fetchWithKey("status", { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) })
-    .then((response) => {
-      refused = [401, 403].includes(response.status);
-      return response.ok ? response.json() : null;
-    })
-    .catch(() => null);
+  if (shown) showAll();
 }
 
 function showAll() {
   for (const name of ["title", "json"]) setText(parts[name], text(name));
   setText(parts.trouble, trouble());
-  find("view-cluster").classList.toggle("outdated", !answers);
+  find("view-cluster").classList.toggle("outdated", service.status === null);
   if (!status) return;
   for (const name of ["models", "servers"]) setText(parts[`${name}Title`], text(name));
   const serving = status.workers.filter((worker) => worker.in).length;
@@ -95,8 +76,8 @@ function showAll() {
 
 function trouble() {
   const seconds = (since) => Math.max(1, Math.round((Date.now() - since) / 1000));
-  if (refused) return text("refused");
-  if (!answers) return text("silent", answeredAt && seconds(answeredAt));
+  if (service.refused) return text("refused");
+  if (service.status === null) return text("silent", answeredAt && seconds(answeredAt));
   return Date.now() - reportedAt > STALE_MS ? text("stale", seconds(reportedAt)) : "";
 }
 
@@ -114,4 +95,4 @@ function announce() {
 }
 
 onLanguage(() => parts.title && showAll());
-document.addEventListener("visibilitychange", watch);
+service.onAnswer(onAnswer);

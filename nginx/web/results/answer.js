@@ -1,7 +1,8 @@
 // The answer to one image in full: classes with their scores, attributes, doubt or trouble.
 
 import { stamp } from "../dom.js";
-import { labelOf, percent, text } from "../texts.js";
+import { percent } from "../language.js";
+import { labelOf, text } from "../texts.js";
 import { folded, troubleOf, unsure } from "./words.js";
 
 /** Return a new, empty place for an answer. */

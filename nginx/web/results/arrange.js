@@ -1,5 +1,6 @@
 // Which items are shown, in which order, and how many have which label. Pure functions of the items.
 
+import { inOrder } from "../language.js";
 import { labelOf } from "../texts.js";
 import { bestOf, unanswered, unsure, workerMs } from "./words.js";
 
@@ -47,6 +48,6 @@ export function arranged(items, filter, order) {
 }
 
 function compare(one, other) {
-  if (typeof one === "string") return one.localeCompare(other, undefined, { numeric: true });
+  if (typeof one === "string") return inOrder(one, other);
   return one === other || one === undefined ? 0 : one < other ? -1 : 1;
 }

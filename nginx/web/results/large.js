@@ -1,7 +1,8 @@
 // The large view of one image: the whole image, its heat maps, all classes, and details to copy.
 
 import { find } from "../dom.js";
-import { page, text } from "../texts.js";
+import { number } from "../language.js";
+import { text } from "../texts.js";
 import { newAnswer, newTerm, showAnswer } from "./answer.js";
 import { copyAnswer } from "./export.js";
 import { HeatView } from "./heat_view.js";
@@ -129,5 +130,5 @@ function detailsOf(item) {
 
 function sizeOf(bytes) {
   const [size, unit] = bytes < 1e6 ? [bytes / 1e3, "kilobyte"] : [bytes / 1e6, "megabyte"];
-  return size.toLocaleString(page.language, { style: "unit", unit, maximumFractionDigits: size < 10 ? 1 : 0 });
+  return number(size, { style: "unit", unit, maximumFractionDigits: size < 10 ? 1 : 0 });
 }

@@ -1,6 +1,6 @@
 // All results: cards for few images, a list for many, with a filter, an order, counts and export.
 
-import { find } from "../dom.js";
+import { find, setText } from "../dom.js";
 import { labelOf, text } from "../texts.js";
 import { arranged, countsOf, ORDER_NAMES } from "./arrange.js";
 import { newCard, showCard } from "./card.js";
@@ -21,6 +21,7 @@ export class Results {
     this.rows = new Rows(find("rows"), (item) => this.large.open(item, false));
     this.large = new Large((item) => this.#neighbours(item), modelOf, (item) => this.#focus(item));
     find("filter").onchange = find("order").onchange = () => this.show(this.#items);
+    find("counts").ontoggle = () => this.show(this.#items);
     find("csv").onclick = () => download(csvOf(this.#shown), "wanwu.csv", "text/csv;charset=utf-8");
     find("json").onclick = () => download(jsonOf(this.#shown), "wanwu.json", "application/json");
   }
@@ -96,14 +97,15 @@ export class Results {
 
   #showCounts(labels) {
     find("counts").hidden ||= labels.length === 0;
-    find("counts-title").textContent = text("labels", labels.length);
+    setText(find("counts-title"), text("labels", labels.length));
+    if (!find("counts").open) return;
     if (find("counts-list").childElementCount !== labels.length) {
       find("counts-list").replaceChildren(...labels.map(() => document.createElement("li")));
       for (const place of find("counts-list").children) place.append(newChip());
     }
     labels.forEach(([filter, row, count], place) => {
       const chip = find("counts-list").children[place].firstChild;
-      chip.textContent = text("filters").label(labelOf(row), count);
+      setText(chip, text("filters").label(labelOf(row), count));
       chip.setAttribute("aria-pressed", find("filter").value === filter);
       chip.onclick = () => this.#filterBy(find("filter").value === filter ? "all" : filter);
     });

@@ -1,6 +1,6 @@
 // The list for many images: only the rows in view exist. It is one stop of the Tab key; arrow keys move inside.
 
-import { stamp } from "../dom.js";
+import { setAttribute, setText, stamp } from "../dom.js";
 import { served } from "../models.js";
 import { text } from "../texts.js";
 import { thumbnail, unwanted } from "./thumbnails.js";
@@ -13,13 +13,18 @@ export class Rows {
   #items = [];
   #rows = new Map(); // item -> its element
   #current; // the item that the Tab key reaches
+  #known; // the height of a row, until the window changes
 
   /** `open(item)` is called when a row is chosen. */
   constructor(list, open) {
     this.list = list;
     this.open = open;
     list.addEventListener("keydown", (event) => this.#onKey(event));
-    for (const name of ["scroll", "resize"]) addEventListener(name, () => this.#draw(), { passive: true });
+    addEventListener("scroll", () => this.#draw(), { passive: true });
+    addEventListener("resize", () => {
+      this.#known = undefined;
+      this.#draw();
+    });
   }
 
   /** Show `items` in this order. */
@@ -54,15 +59,18 @@ export class Rows {
     if (this.#current) inView.add(this.#current); // so that the Tab key always finds one
     for (const item of [...this.#rows.keys()]) if (!inView.has(item)) this.#remove(item);
     let place = first;
-    for (const item of inView) this.#drawRow(item, item === this.#items[place] ? place : this.#items.indexOf(item)), place++;
+    for (const item of inView) {
+      this.#drawRow(item, item === this.#items[place] ? place : this.#items.indexOf(item), height);
+      place += 1;
+    }
   }
 
-  #drawRow(item, place) {
+  #drawRow(item, place, height) {
     const row = this.#rows.get(item) ?? this.#add(item);
-    row.style.transform = `translateY(${place * this.#height()}px)`;
-    row.setAttribute("aria-posinset", place + 1);
-    row.setAttribute("aria-setsize", this.#items.length);
-    row.querySelector("button").tabIndex = item === this.#current ? 0 : -1;
+    row.style.transform = `translateY(${place * height}px)`;
+    setAttribute(row, "aria-posinset", String(place + 1));
+    setAttribute(row, "aria-setsize", String(this.#items.length));
+    setAttribute(row.querySelector("button"), "tabindex", item === this.#current ? "0" : "-1");
     showRow(row, item);
   }
 
@@ -102,7 +110,7 @@ export class Rows {
   }
 
   #height() {
-    return parseFloat(getComputedStyle(this.list).getPropertyValue("--row")) * rootSize();
+    return (this.#known ??= parseFloat(getComputedStyle(this.list).getPropertyValue("--row")) * rootSize());
   }
 }
 
@@ -111,11 +119,11 @@ const rootSize = () => parseFloat(getComputedStyle(document.documentElement).fon
 function showRow(row, item) {
   const part = (name) => row.querySelector(`.${name}`);
   const done = item.state === "done";
-  row.dataset.state = item.state;
+  setAttribute(row, "data-state", item.state);
   row.classList.toggle("unsure", unsure(item));
-  part("said").textContent = lineOf(item);
-  part("score").textContent = scoreOf(item);
-  part("by").textContent = done ? item.answer.model : "";
+  setText(part("said"), lineOf(item));
+  setText(part("score"), scoreOf(item));
+  setText(part("by"), done ? item.answer.model : "");
   part("by").hidden = served().length < 2;
-  part("ms").textContent = done ? text("ms", workerMs(item).toFixed(0)) : "";
+  setText(part("ms"), done ? text("ms", workerMs(item).toFixed(0)) : "");
 }

@@ -51,13 +51,10 @@ function forgetOldest() {
 }
 
 async function newThumbnail(file) {
-  const image = await createImageBitmap(file);
-  const factor = SIDE / Math.min(image.width, image.height);
-  const [width, height] = [image.width, image.height].map((length) => Math.max(1, Math.round(length * factor)));
-  const canvas = new OffscreenCanvas(Math.min(width, 4 * SIDE), Math.min(height, 4 * SIDE));
-  const context = canvas.getContext("2d");
-  context.imageSmoothingQuality = "medium";
-  context.drawImage(image, 0, 0, width, height);
+  // The browser decodes and scales beside the page.
+  const image = await createImageBitmap(file, { resizeHeight: SIDE, resizeQuality: "medium" });
+  const canvas = new OffscreenCanvas(Math.min(image.width, 4 * SIDE), image.height);
+  canvas.getContext("2d").drawImage(image, 0, 0);
   image.close();
   return URL.createObjectURL(await canvas.convertToBlob({ type: "image/webp", quality: 0.8 }));
 }

@@ -1,6 +1,7 @@
 // What is said of an item: its best class, its trouble, its details.
 
-import { labelOf, percent, text } from "../texts.js";
+import { percent } from "../language.js";
+import { labelOf, text } from "../texts.js";
 
 export const FINISHED = new Set(["done", "failed", "stopped"]);
 const WORTH_A_ROW = 0.01; // a row below one percent tells the user little

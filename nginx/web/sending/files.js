@@ -1,6 +1,7 @@
 // Files to send: from a drop or a paste, in a stable order, and from the service's examples.
 
 import { fetchWithKey } from "../key.js";
+import { inOrder } from "../language.js";
 
 // Of the types that browsers do not know on every system.
 const IMAGE_NAME = /\.(avif|heic|heif|hif|tiff?|jfif|jls|webp|bmp|dib)$/i;
@@ -14,7 +15,6 @@ export function filesInFolder(list) {
 }
 
 const byPath = (one, other) => inOrder(one.webkitRelativePath, other.webkitRelativePath);
-const inOrder = (one, other) => one.localeCompare(other, undefined, { numeric: true });
 
 /** Return the files of a DataTransfer and of its folders; `skipped` names the files in folders that are not images. */
 export async function filesOf(transfer) {
@@ -27,7 +27,7 @@ export async function filesOf(transfer) {
       if (file) files.push(file);
       continue;
     }
-    for await (const { file: inside } of walk(entry)) {
+    for await (const inside of walk(entry)) {
       if (isImage(inside)) files.push(inside);
       else skipped.push(inside.name);
     }
@@ -35,26 +35,12 @@ export async function filesOf(transfer) {
   return { files, skipped };
 }
 
-/** Return the images of a DataTransfer's folders as {path, file}, and how many other files there are. */
-export async function filesOfTree(transfer) {
-  const entries = Array.from(transfer.items, (item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  const found = [];
-  for (const entry of entries) {
-    if (entry.isDirectory) for await (const inside of walk(entry)) found.push(inside);
-    else found.push({ path: entry.name, file: await fileOf(entry) });
-  }
-  const files = found.filter(({ file }) => isImage(file));
-  return { files, skipped: found.length - files.length };
-}
-
-const fileOf = (entry) => new Promise((resolve, reject) => entry.file(resolve, reject));
-
 async function* walk(folder) {
   const entries = await entriesOf(folder);
   entries.sort((one, other) => inOrder(one.name, other.name));
   for (const entry of entries) {
     if (entry.isDirectory) yield* walk(entry);
-    else yield { path: entry.fullPath.slice(1), file: await fileOf(entry) };
+    else yield await new Promise((resolve, reject) => entry.file(resolve, reject));
   }
 }
 

@@ -1,6 +1,6 @@
 // The form: the classes with their images, the model's name, and the upload.
 
-import { element, setText } from "../element.js";
+import { element, setText } from "../dom.js";
 import { filesInFolder, filesOfTree } from "../sending/files.js";
 import { addTo, imagesOf, inClasses } from "./lesson.js";
 import { ask, sendAll } from "./service.js";

@@ -1,6 +1,6 @@
 // What the service does or has done: progress, the result of a teaching, and which model is in service.
 
-import { element } from "../element.js";
+import { element } from "../dom.js";
 import { text } from "./texts.js";
 
 /** Return the part about the command that runs or has ended; `act(method, route, body)` sends a request. */

@@ -1,7 +1,6 @@
 // The Teach view: it shows the state of the service that `make teach-page` starts, and asks again while it is shown.
 
-import { find } from "../dom.js";
-import { element, withCode } from "../element.js";
+import { element, find, withCode } from "../dom.js";
 import { onLanguage } from "../language.js";
 import { connect, drop as take, follow, formParts, isSending } from "./form.js";
 import { jobPart, servedPart } from "./outcome.js";

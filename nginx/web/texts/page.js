@@ -1,6 +1,6 @@
 // The texts of the first screen, the service's state and the settings.
 
-import { number, plural } from "./numbers.js";
+import { number, plural } from "../language.js";
 
 export const TEXTS = {
   zh: {
@@ -12,7 +12,7 @@ export const TEXTS = {
     folder: "选择文件夹",
     camera: "拍照",
     model: "模型",
-    classes: (count) => `${number(count, "zh")} 个类别`,
+    classes: (count) => `${number(count)} 个类别`,
     try: "试试这些示例：",
     lost: "示例加载失败。",
     views: "页面",
@@ -43,7 +43,7 @@ export const TEXTS = {
     originals: "发送原图",
     scaling: (side) =>
       side
-        ? `默认先在浏览器中把大图缩小到短边 ${side} 像素（JPEG，质量 90%），上传更快。`
+        ? `默认先在浏览器中把大图缩小到短边 ${side} 像素（JPEG，质量 85%，色彩不减），上传更快。`
         : "该模型需要原图，不会缩小图片。",
     rerun: "按当前设置重新识别全部图片",
     modelDefault: "模型默认",
@@ -88,7 +88,7 @@ export const TEXTS = {
     originals: "Send originals",
     scaling: (side) =>
       side
-        ? `Otherwise large images are first scaled in the browser, to a shorter side of ${side} pixels (JPEG, quality 90%), which uploads faster.`
+        ? `Otherwise large images are first scaled in the browser, to a shorter side of ${side} pixels (JPEG, quality 85%, all colours), which uploads faster.`
         : "This model needs originals: no image is scaled.",
     rerun: "Classify all images again with these settings",
     modelDefault: "the model's own",

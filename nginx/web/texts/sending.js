@@ -1,11 +1,11 @@
 // The texts of files on their way: what was skipped, what waits, and what the service says meanwhile.
 
-import { number } from "./numbers.js";
+import { number } from "../language.js";
 
 export const TEXTS = {
   zh: {
     skipped: (names, more) =>
-      `已跳过非图片文件：${names.join("、")}${more ? ` 等 ${number(names.length + more, "zh")} 个` : ""}。`,
+      `已跳过非图片文件：${names.join("、")}${more ? ` 等 ${number(names.length + more)} 个` : ""}。`,
     nothing: "未找到图片。",
     replaced: (old, now) => `模型 ${old} 已停止服务，其余图片改由 ${now} 识别。`,
     waiting: "等待中",
@@ -18,13 +18,13 @@ export const TEXTS = {
       busy: "服务繁忙。",
       replaced: "模型正在更换。",
     },
-    queued: (count) => `${number(count, "zh")} 张图片正在等待，恢复后自动继续。`,
+    queued: (count) => `${number(count)} 张图片正在等待，恢复后自动继续。`,
     recovers: "恢复后页面自动继续。",
     countdown: (seconds) => (seconds > 0 ? `${seconds} 秒后重试` : "正在重试…"),
   },
   en: {
     skipped: (names, more) =>
-      `Skipped, not an image: ${names.join(", ")}${more ? ` and ${number(more, "en")} more` : ""}.`,
+      `Skipped, not an image: ${names.join(", ")}${more ? ` and ${number(more)} more` : ""}.`,
     nothing: "No images found.",
     replaced: (old, now) => `Model ${old} is no longer served; ${now} answers the remaining images.`,
     waiting: "Waiting",
@@ -40,7 +40,7 @@ export const TEXTS = {
     queued: (count) =>
       count === 1
         ? "1 image waits and continues by itself."
-        : `${number(count, "en")} images wait and continue by themselves.`,
+        : `${number(count)} images wait and continue by themselves.`,
     recovers: "The page continues by itself when it is back.",
     countdown: (seconds) => (seconds > 0 ? `Next try in ${seconds} s` : "Trying now…"),
   },
