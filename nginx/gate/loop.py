@@ -8,29 +8,34 @@ from functools import partial
 from pathlib import Path
 
 from .answers import Answers, Listed
+from .freshness import Heartbeat
 from .members import DeclaredPools, DiscoveredPool, Member, Pools, parse_members
 from .options import Options, parse_options
 from .out import Nginx, log, now, write_status
 from .outliers import eject, most_ejected, release
 from .probe import try_golden_image
 from .rates import Rate
-from .rules import Peer, Probe, next_state, select_servers
+from .rules import Peer, Probe, is_kept_whole, next_state, select_servers
 from .schedule import Schedule
 from .status import render_models, render_status
 from .upstreams import listed_pools, listed_servers, render_upstreams
 
 BATCH_S = 0.02  # events that come within this time are applied together
-STATUS_GAP_S = 0.1  # between two writes of the status, however many workers change
+STATUS_S = 1.0  # between two writes of the status, at most, and between two heartbeats
+STATUS_GAP_S = 0.1  # between two writes of the status, at least, however many workers change
 
 
 class Gate:
     """Keep Nginx's list and the status to what the schedule's probes and Nginx's answers say of the members."""
 
-    def __init__(self, members_file: Path, out: Path, nginx: Nginx, interval: float, ejection_s: float) -> None:
+    def __init__(
+        self, members_file: Path, out: Path, nginx: Nginx, interval: float, ejection_s: float, heartbeat: Heartbeat
+    ) -> None:
         self.members_file = members_file
         self.out = out
         self.nginx = nginx
         self.interval = interval
+        self.heartbeat = heartbeat
         self.ejection_s = ejection_s
         self.events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self.answers = Answers(out, lambda address: self.events.put(partial(self._try, address)))
@@ -39,7 +44,8 @@ class Gate:
             lambda member, probe: self.events.put(partial(self._record_probe, member, probe)),
             lambda pool, addresses: self.events.put(partial(self._record_discovery, pool, pool.members(addresses))),
         )
-        self.members_text = self.members_fault = ""
+        self.members_text = self.members_fault = self.output_fault = ""
+        self.kept_whole: frozenset[str] = frozenset()  # models
         self.declared: DeclaredPools = {}
         self.options = Options()
         self.pools: Pools = {}
@@ -57,6 +63,7 @@ class Gate:
         self.answers.start()
         self.schedule.start()
         while True:
+            self.heartbeat.beat()
             self._reload_members()
             try:
                 waiting = [self.events.get(timeout=self._until_due_s())]
@@ -69,11 +76,17 @@ class Gate:
                 if apply_event is None:
                     return
                 apply_event()
-            self._publish()
+            try:
+                self._publish()
+                self.output_fault = ""
+            except OSError as error:  # such as a full disk; Nginx does not serve the old status for long
+                if str(error) != self.output_fault:
+                    self.output_fault = str(error)
+                    log("output_failed", fault=str(error))
 
     def _until_due_s(self) -> float:
         """Return the seconds until there is something to do without an event: at most an interval, never 0."""
-        return min(max(self.status_due - time.monotonic(), STATUS_GAP_S), self.interval)
+        return min(max(self.status_due - time.monotonic(), STATUS_GAP_S), self.interval, STATUS_S)
 
     def _reload_members(self) -> None:
         if time.monotonic() < self.members_due:
@@ -177,11 +190,13 @@ class Gate:
         if not self.pools:
             return
         if self.upstreams is None:
+            self._note_whole_pools()
             listed = {
                 model: select_servers(members, self.peers, self.last_listed) for model, members in self.pools.items()
             }
             self.last_listed = {worker: address for servers in listed.values() for worker, address in servers.items()}
-            self.upstreams = render_upstreams(listed, self.answers.log_target, self.options)
+            failing = {member.worker for member, peer in self.peers.items() if not peer.listable}
+            self.upstreams = render_upstreams(listed, self.answers.log_target, self.options, failing)
             self._follow_answers()
         if self.nginx.apply(self.upstreams):
             self.loaded = listed_pools(self.nginx.file.read_text())
@@ -194,12 +209,20 @@ class Gate:
 
     def _write_status(self) -> None:
         self.status_written_at = time.monotonic()
-        self.status_due = self.status_written_at + self.interval
+        self.nginx.reopen_large_logs()
+        self.status_due = self.status_written_at + min(self.interval, STATUS_S)
         loaded = {worker: address for servers in self.loaded.values() for worker, address in servers.items()}
         rates = {model: rate.describe(time.monotonic()) for model, rate in self.rates.items()}
         status = render_status(self.pools, self.peers, loaded, now(), rates)
         self.required_models |= {model["name"] for model in status["models"] if model["ready"]}
         write_status(self.out, status, render_models(status, self.pools, self.peers), self.required_models)
+
+    def _note_whole_pools(self) -> None:
+        """Log each pool of which so many workers fail together that Nginx keeps them all, and the end of that."""
+        whole = {model for model, members in self.pools.items() if is_kept_whole(members, self.peers)}
+        for model in whole ^ self.kept_whole:
+            log("pool_kept_whole" if model in whole else "pool_kept_whole_no_more", model=model)
+        self.kept_whole = frozenset(whole)
 
     def _follow_answers(self) -> None:
         ejected = {member for member, peer in self.peers.items() if peer.rotation == "ejected"}

@@ -13,6 +13,8 @@ COLUMNS = ("server", "slot", "worker", "state", "in", "model", "version", "engin
 def print_status(port: int, faults: Sequence[str] = ()) -> None:
     """Print the table; raise CommandError if there are `faults`, no gateway answers, or a worker is out of rotation."""
     code, status = get(f"http://127.0.0.1:{port}/status")
+    if code == 503:
+        raise CommandError(f"port {port}: {status.get('error', {}).get('message', 'found no status')}", *faults)
     if code != 200 or "workers" not in status:
         raise CommandError(f"no gateway answers on port {port}: run `make up`", *faults)
     say(table(status["workers"]))

@@ -254,7 +254,7 @@ class Gateway:
         return ask(self.port, method, path, body, headers)
 
     def states_in(self) -> set[str]:
-        return {worker["worker"] for worker in self.ask("GET", "/status").json["workers"] if worker["in"]}
+        return {worker["worker"] for worker in self.ask("GET", "/status").json.get("workers", []) if worker["in"]}
 
     def listed(self) -> set[str]:
         """The workers named in upstreams.conf."""
@@ -273,7 +273,7 @@ class Gateway:
         return set(Path(f"/proc/{self.nginx.pid}/task/{self.nginx.pid}/children").read_text().split())
 
     def access_log(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (self.home / "nginx.log").read_text().splitlines()]
+        return [json.loads(line) for line in (self.home / "tmp/access.log").read_text().splitlines()]
 
     def gate_log(self, event: str) -> list[dict[str, Any]]:
         lines = [json.loads(line) for line in (self.home / "gate.log").read_text().splitlines()]
