@@ -31,7 +31,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from .freshness import Heartbeat
+from .freshness import beat
 from .loop import Gate
 from .members import DiscoveredPool, Member, MembersError, parse_members
 from .options import parse_options
@@ -50,6 +50,7 @@ INIT_THREADS = 64
 
 def init(members_file: Path, out: Path) -> None:
     """List every member whose name resolves. A member still starting answers 503, and Nginx tries another."""
+    beat(out)
     text = members_file.read_text()
     pools = {model: current_members(pool) for model, pool in parse_members(text).items()}
     all_members = [member for members in pools.values() for member in members]
@@ -86,12 +87,12 @@ def initial_peer(member: Member) -> Peer:
 
 def run(members_file: Path, out: Path, nginx: Sequence[str], interval: float, ejection_s: float) -> None:
     never_wait_for_log()
-    heartbeat = Heartbeat(out)
+    beat(out)
     if not (out / "upstreams.conf").exists():
         init(members_file, out)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # each member has a connection
-    gate = Gate(members_file, out, Nginx(nginx, out / "upstreams.conf", interval), interval, ejection_s, heartbeat)
+    gate = Gate(members_file, out, Nginx(nginx, out / "upstreams.conf", interval), interval, ejection_s)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: gate.events.put(None))
     log("started", interval_s=interval)

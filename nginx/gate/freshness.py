@@ -1,6 +1,5 @@
 """Files that show whether the gate works: Nginx serves no old status, and the watcher ends a gate that hangs."""
 
-import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -26,15 +25,7 @@ def mark_fresh(out: Path) -> None:
             old.unlink(missing_ok=True)
 
 
-class Heartbeat:
-    """A file with the process id of the gate, whose time of change is that of its last beat."""
-
-    def __init__(self, out: Path) -> None:
-        self._file = out / HEARTBEAT
-        with suppress(OSError):  # such as a full disk: the gate then works without being watched
-            self._file.unlink(missing_ok=True)
-            self._file.write_text(str(os.getpid()))
-
-    def beat(self) -> None:
-        with suppress(OSError):
-            os.utime(self._file)
+def beat(out: Path) -> None:
+    """Show the watcher that the gate moves: renew the time of the file HEARTBEAT."""
+    with suppress(OSError):  # such as a full disk, if there is no file yet: the gate then works without being watched
+        (out / HEARTBEAT).touch()

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from .answers import Answers, Listed
-from .freshness import Heartbeat
+from .freshness import beat
 from .members import DeclaredPools, DiscoveredPool, Member, Pools, parse_members
 from .options import Options, parse_options
 from .out import Nginx, log, now, write_status
@@ -28,14 +28,11 @@ STATUS_GAP_S = 0.1  # between two writes of the status, at least, however many w
 class Gate:
     """Keep Nginx's list and the status to what the schedule's probes and Nginx's answers say of the members."""
 
-    def __init__(
-        self, members_file: Path, out: Path, nginx: Nginx, interval: float, ejection_s: float, heartbeat: Heartbeat
-    ) -> None:
+    def __init__(self, members_file: Path, out: Path, nginx: Nginx, interval: float, ejection_s: float) -> None:
         self.members_file = members_file
         self.out = out
         self.nginx = nginx
         self.interval = interval
-        self.heartbeat = heartbeat
         self.ejection_s = ejection_s
         self.events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self.answers = Answers(out, lambda address: self.events.put(partial(self._try, address)))
@@ -63,7 +60,7 @@ class Gate:
         self.answers.start()
         self.schedule.start()
         while True:
-            self.heartbeat.beat()
+            beat(self.out)
             self._reload_members()
             try:
                 waiting = [self.events.get(timeout=self._until_due_s())]

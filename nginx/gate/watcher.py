@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from .freshness import HEARTBEAT
@@ -16,30 +17,28 @@ LOOKS = 15
 
 def watch(out: Path) -> None:
     """Watch the gate that writes into `out`, for ever."""
-    beat, looks = None, 0
+    last, looks = None, 0
     while True:
         time.sleep(LOOK_S)
-        last, beat = beat, _beat(out)
-        looks = looks + 1 if beat == last else 0
-        if beat and looks >= LOOKS:
-            _end(beat[0])
+        found = _last_beat(out)
+        last, looks = found, looks + 1 if found == last else 0
+        if found and looks >= LOOKS:
+            _end(out)
             looks = 0
 
 
-def _beat(out: Path) -> tuple[int, int] | None:
-    """Return the gate's process id and the time of its last beat; None if there is none."""
-    file = out / HEARTBEAT
+def _last_beat(out: Path) -> int | None:
     try:
-        return int(file.read_text()), file.stat().st_mtime_ns
-    except (OSError, ValueError):
+        return (out / HEARTBEAT).stat().st_mtime_ns
+    except OSError:
         return None
 
 
-def _end(pid: int) -> None:
-    try:
-        # Another process may have the number by now.
-        if b"gate\0run\0" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            os.kill(pid, signal.SIGKILL)
-            log("gate_killed", pid=pid, reason=f"it did not move for {LOOKS * LOOK_S:g} s")
-    except OSError:  # it has ended meanwhile
-        pass
+def _end(out: Path) -> None:
+    """Kill the gate that writes into `out`; it may have stopped before it could write anywhere who it is."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended meanwhile, or belongs to another account
+            command = (process / "cmdline").read_bytes()
+            if b"gate\0run\0" in command and b"\0--out\0" + os.fsencode(out) + b"\0" in command:
+                os.kill(int(process.name), signal.SIGKILL)
+                log("gate_killed", pid=int(process.name), reason=f"it did not move for {LOOKS * LOOK_S:g} s")

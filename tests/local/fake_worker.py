@@ -89,7 +89,8 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(REFUSALS[answer], {"error": said}, {"Retry-After": "7"})
         else:
             time.sleep(seconds)
-            self._answer(HTTPStatus.OK, {**self.server.identity, **met}, {"X-Request-ID": "the-worker's"})
+            best = {"predictions": [{"label_en": self.server.identity["model"]}]}
+            self._answer(HTTPStatus.OK, {**self.server.identity, **met, **best}, {"X-Request-ID": "the-worker's"})
 
     def _answer(
         self, status: HTTPStatus, document: Any, headers: dict[str, str] | None = None, promised: int | None = None

@@ -128,6 +128,8 @@ class Worker:
 class Gateway:
     """`pools` names the workers of each model, `options` are those of members.json.
 
+    What Nginx and the gate write goes to files, or to the file descriptor `output`.
+
     Everything lies in `home` and ends with `close`.
     """
 
@@ -138,7 +140,9 @@ class Gateway:
         replace: Mapping[str, str] | None = None,
         ejection_s: float | None = None,
         options: Mapping[str, object] | None = None,
+        output: int | None = None,
     ) -> None:
+        self.output = output
         self.home, self.ejection_s, self.options = home, ejection_s, dict(options or {})
         self.port = free_ports(1)
         self.stack = ExitStack()
@@ -181,7 +185,8 @@ class Gateway:
 
     def _start(self, command: list[str], log: str) -> subprocess.Popen[bytes]:
         with (self.home / f"{log}.log").open("ab") as out, (self.home / f"{log}.err").open("ab") as err:
-            process = subprocess.Popen(command, stdout=out, stderr=err)
+            stdout, stderr = (out, err) if self.output is None else (self.output, self.output)
+            process = subprocess.Popen(command, stdout=stdout, stderr=stderr)
         self.stack.callback(stop, process)
         return process
 

@@ -3,6 +3,7 @@
 Clients never try again. What changes in its own time (the gate's view, a reload) is waited for by its condition.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -598,6 +599,32 @@ def test_a_model_that_is_added_counts_once_it_was_ready_and_until_then_takes_not
     del own.pools["other"]
     own.write_members()
     wait_for("it is expected no more", lambda: own.ask("GET", "/readyz").status == 200)
+
+
+# --- What nobody reads ------------------------------------------------------------------------------------------
+
+
+def test_requests_are_answered_while_nobody_reads_what_nginx_and_the_gate_write(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(1 << 12))
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"0")
+    os.set_blocking(writer, True)
+    with Gateway(tmp_path, {"photos": ["photos-0", "photos-1"]}, output=writer) as own:
+        own.init()
+        own.start_nginx()
+        own.start_gate()
+        wait_for("both are in", lambda: own.states_in() == {"photos-0", "photos-1"})
+        own.workers["photos-0"].close()  # errors are logged, too
+        assert own.answered_by(requests=50) == {"photos-1"}
+        wait_for("the gate goes on", lambda: own.listed() == {"photos-1"})
+        assert len(own.access_log()) >= 50
+    os.close(reader)
+    os.close(writer)
 
 
 # --- What the gate survives -------------------------------------------------------------------------------------

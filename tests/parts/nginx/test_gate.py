@@ -56,6 +56,7 @@ def test_init_lists_every_member_that_resolves_and_marks_no_model_ready(tmp_path
     }
     files = {path.name for path in tmp_path.iterdir()}
     assert {name for name in files if not name.startswith(FRESH)} == {
+        "heartbeat",
         "index.json",
         "members.json",
         "models.json",

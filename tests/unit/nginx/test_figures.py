@@ -51,8 +51,8 @@ def gunicorn_setting(name: str) -> int:
 def test_a_second_try_is_left_to_workers_that_cannot_be_reached_or_die() -> None:
     window = figure("proxy_next_upstream_timeout", "s")
     assert figure("proxy_connect_timeout", "s") < figure("proxy_send_timeout", "s") < window
-    # gunicorn looks once a second, and kills a frozen worker at the second look after its timeout.
-    assert gunicorn_setting("timeout") + 2 < window < figure("proxy_read_timeout", "s")
+    # gunicorn looks once a second, and kills a frozen worker at the second look after its timeout; it may be slow.
+    assert gunicorn_setting("timeout") + 5 < window < figure("proxy_read_timeout", "s")
     assert figure("worker_shutdown_timeout", "s") > window + figure("proxy_read_timeout", "s")
 
 
