@@ -71,6 +71,8 @@ def repeated(place: Place, times: int, disturb: Callable[[Place, int], None]) ->
         for number in range(times):
             started = time.monotonic()
             disturb(place, number)
+            old = place.get("/status")[1].get("as_of")
+            until("the gate reports", lambda old=old: place.get("/status")[1].get("as_of", old) != old)  # type: ignore[misc]
             place.all_in()
             place.ready()
             outcome.note("back after, s", time.monotonic() - started)
