@@ -23,6 +23,7 @@ MEASURE = --out "$(or $(call option,OUT),bench)" --photos "$(call option,PHOTOS)
   $(if $(call option,QUICK),--quick) --targets "$(call option,TARGETS)"
 RANDOM_INPUTS = --minutes "$(or $(call option,MINUTES),5)" --targets "$(call option,TARGETS)" \
   --seed "$(or $(call option,SEED),0)" --out "$(or $(call option,OUT),fuzz)" --input "$(call option,INPUT)"
+DISTURBANCES = --rows "$(call option,ROWS)" --times "$(or $(call option,TIMES),0)" --out "$(or $(call option,OUT),chaos)"
 EMBEDDED = --wheels "$(call option,WHEELS)" --out "$(or $(call option,OUT),worker/photos)" \
   --crops "$(or $(call option,CROPS),0)"
 PUBLISHED = --source "$(call option,SOURCE)" --revision "$(call option,REVISION)" --sha256 "$(call option,SHA256)"
@@ -36,7 +37,7 @@ CLASSIFY = --images "$(call option,IMAGES)" --out "$(call option,OUT)" --top-k "
   --key-variable "$(if $(call option,KEY),KEY,WANWU_KEY)" --wait "$(or $(call option,WAIT),120)" $(if $(call option,RETRY),--retry) $(if $(call option,WATCH),--watch)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down key key-revoke status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate teach teach-page use classify client-wheel wheelhouse base-image bundle bundle-verify k8s test test-unit test-gpu fuzz format lock version release photos screenshots bench bench-peers
+.PHONY: help up down key key-revoke status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate teach teach-page use classify client-wheel wheelhouse base-image bundle bundle-verify k8s test test-unit test-gpu fuzz chaos format lock version release photos screenshots bench bench-peers
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
@@ -145,6 +146,9 @@ test-gpu: ## Run the tests that need an NVIDIA GPU, and one worker on it under l
 
 fuzz: ## Feed random inputs to every parser for MINUTES=N (5); TARGETS=a,b (all), SEED=N (0), OUT=DIR (fuzz), INPUT=FILE to repeat one
 	@$(WANWU) fuzz $(SERVICE) $(RANDOM_INPUTS)
+
+chaos: ## Disturb a service of its own under load, and count what clients notice: ROWS=a,b (all), TIMES=N, OUT=DIR (chaos)
+	@$(WANWU) chaos $(SERVICE) $(DISTURBANCES)
 
 format: ## Format the Python code, and apply ruff's automatic fixes
 	@$(WANWU) format

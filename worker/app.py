@@ -29,6 +29,7 @@ from worker.pipeline.batcher import Batcher
 from worker.pipeline.classifier import Classifier, OpenImage, identity
 from worker.pipeline.engine_guard import EngineGuard
 from worker.pipeline.explainer import Explainer
+from worker.pipeline.golden_check import classify_in_background, watch_golden
 from worker.pipeline.text_embeddings import open_text_heads
 from worker.process import health
 from worker.process.health import Health
@@ -129,12 +130,30 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
     loaded = Loaded(folder, engine.name, engine.precision, choice, classifier, batcher, explainer, texts)
     find_fault = partial(loaded.find_fault, settings.inference_limit_s)
     health.watch(find_fault, WATCH_S, partial(_leave, service.health, batcher))
+    if settings.golden_check_s:
+        # Read once, since a file that is gone says nothing about the answers.
+        files = {golden.image: golden.image.read_bytes() for golden in folder.golden}
+        logits = partial(folder.input.whole.logits, bounds=bounds)
+        again = partial(classify_in_background, logits, batcher, head, settings.inference_limit_s)
+        recheck = partial(check_golden, folder, again, engine.precision, files.__getitem__)
+        leave = partial(_leave_wrong, service.health)
+        watch_golden(recheck, settings.golden_check_s, lambda: service.admission.in_flight > 0, leave)
     return loaded
 
 
 def _open_image(folder: ModelFolder, bounds: Bounds, data: bytes, deadline: Deadline) -> OpenImage:
     image = folder.input.open(data, replace(bounds, left=deadline.checked))
     return OpenImage(image.large, partial(folder.input.inputs, image), image.isolated)
+
+
+def _leave_wrong(state: Health, fault: str) -> None:
+    """Report that the golden images have other answers by now, and end this process as `_leave` does."""
+    if state.state != health.READY:
+        return
+    state.become(health.BROKEN, fault)
+    log.critical("broken: %s: ending this worker", fault)
+    time.sleep(BROKEN_S)
+    os._exit(BROKEN)
 
 
 def _leave(state: Health, batcher: Batcher, fault: str) -> None:

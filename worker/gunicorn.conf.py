@@ -36,6 +36,9 @@ threads = settings.queue + SPARE_THREADS
 worker_connections = 2 * threads
 # Longer than nginx.conf's upstream keepalive_timeout, so that Nginx closes first: no request meets a closing socket.
 keepalive = 75
+# A worker that is frozen is killed some seconds after this, within nginx.conf's proxy_next_upstream_timeout: what it
+# had taken is then answered by another one.
+timeout = 15
 graceful_timeout = settings.drain_s + settings.deadline_s + 2
 worker_tmp_dir = "/dev/shm"  # noqa: S108 - the heartbeat file: a stalled disk must not look like a dead worker
 control_socket_disable = True

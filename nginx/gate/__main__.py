@@ -2,13 +2,16 @@
 
     python3 -m gate init --members FILE --out DIR                  list every worker once, before Nginx starts
     python3 -m gate run  --members FILE --out DIR --nginx COMMAND  probe until stopped, reload Nginx on change
+    python3 -m gate watch --out DIR                                end a gate that hangs, until stopped
 
 The gate reads members.json (the workers that should exist, and options of the gateway) and, beside it, keys.json (who
-may ask, if the options say that keys are asked for); without that file there is no key. It writes six files into DIR:
+may ask, if the options say that keys are asked for); without that file there is no key. It writes into DIR:
 upstreams.conf (the listed workers and the options), status.json, models.json, names.json and index.json (the bodies of
-GET /status, GET /models, GET /v1/models and POST /v2/repository/index), and ready.json, which exists only while every
-model has a worker in rotation. A model added to members.json later counts towards ready.json once it has had a worker
-in rotation, so that adding a model never makes the gateway unready. Every change is one JSON log line.
+GET /status, GET /models, GET /v1/models and POST /v2/repository/index), ready.pool_MODEL.json, which exists only while
+the model has a worker in rotation, and ready.json, only while every model has one. A model added to members.json later
+counts towards ready.json once it has had a worker in rotation, so that adding a model never makes the gateway unready.
+It renews the files fresh.* as long as it writes the others, and its heartbeat, which the watcher reads. Every change is
+one JSON log line.
 
 Nginx sends the gate every worker's answers, and a worker that alone answers with server errors is ejected: it leaves
 at once, though its probes succeed, and comes back after a time that grows with each ejection.
@@ -30,15 +33,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from .access import KEYS_FILE, parse_keys, views
+from .freshness import beat
 from .loop import Gate
 from .members import DiscoveredPool, Member, MembersError, parse_members
 from .options import parse_options
-from .out import Nginx, log, now, write_atomically, write_models, write_status
+from .out import Nginx, log, never_wait_for_log, now, write_atomically, write_models, write_status
 from .outliers import EJECTION_S, LONGEST_EJECTION_S
 from .resolve import format_address, look_up, split_address
 from .rules import Peer, select_servers
 from .status import render_models, render_status
 from .upstreams import render_upstreams
+from .watcher import watch
 
 INTERVAL_VARIABLE = "GATE_INTERVAL"  # environment variable: the default of --interval
 DEFAULT_INTERVAL_S = "1"
@@ -47,6 +52,7 @@ INIT_THREADS = 64
 
 def init(members_file: Path, out: Path) -> None:
     """List every member whose name resolves. A member still starting answers 503, and Nginx tries another."""
+    beat(out)
     text, keys_file = members_file.read_text(), members_file.with_name(KEYS_FILE)
     keys = parse_keys(keys_file.read_text() if keys_file.exists() else "")
     pools = {model: current_members(pool) for model, pool in parse_members(text).items()}
@@ -84,6 +90,8 @@ def initial_peer(member: Member) -> Peer:
 
 
 def run(members_file: Path, out: Path, nginx: Sequence[str], interval: float, ejection_s: float) -> None:
+    never_wait_for_log()
+    beat(out)
     if not (out / "upstreams.conf").exists():
         init(members_file, out)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -116,8 +124,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     init_parser = commands.add_parser("init", help="list every worker once, before Nginx starts", allow_abbrev=False)
     run_parser = commands.add_parser("run", help="probe until stopped, reload Nginx on change", allow_abbrev=False)
+    watch_parser = commands.add_parser("watch", help="end a gate that hangs, until stopped", allow_abbrev=False)
     for command in (init_parser, run_parser):
         command.add_argument("--members", type=Path, required=True, help="members.json: the workers that should exist")
+    for command in (init_parser, run_parser, watch_parser):
         command.add_argument("--out", type=Path, required=True, help="the directory of the rendered files")
     nginx = 'Nginx\'s command, such as "nginx -p P -c nginx.conf"'
     run_parser.add_argument("--nginx", type=shlex.split, required=True, help=nginx)
@@ -135,6 +145,9 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if options.command == "init":
             init(options.members, options.out)
+        elif options.command == "watch":
+            never_wait_for_log()
+            watch(options.out)
         else:
             run(options.members, options.out, options.nginx, options.interval, options.ejection)
     except (OSError, MembersError) as error:

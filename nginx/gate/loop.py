@@ -9,20 +9,22 @@ from pathlib import Path
 
 from .access import KEYS_FILE, Key, loaded_keys, parse_keys, views
 from .answers import Answers, Listed
+from .freshness import beat
 from .members import DeclaredPools, DiscoveredPool, Member, Pools, parse_members
 from .options import Options, parse_options
 from .out import Nginx, log, now, read_models, write_models, write_status
 from .outliers import eject, most_ejected, release
 from .probe import try_golden_image
 from .rates import Rate
-from .rules import Peer, Probe, next_state, select_servers
+from .rules import Peer, Probe, is_kept_whole, next_state, select_servers
 from .schedule import Schedule
 from .status import render_models, render_status
 from .upstreams import listed_pools, listed_servers, render_upstreams
 
 BATCH_S = 0.02  # events that come within this time are applied together
 READ_GAP_S = 0.25  # at most, between two looks at members.json and keys.json: a revoked key must not live on
-STATUS_GAP_S = 0.1  # between two writes of the status, however many workers change
+STATUS_S = 1.0  # between two writes of the status, at most, and between two heartbeats
+STATUS_GAP_S = 0.1  # between two writes of the status, at least, however many workers change
 
 
 class Gate:
@@ -42,7 +44,9 @@ class Gate:
             lambda pool, addresses: self.events.put(partial(self._record_discovery, pool, pool.members(addresses))),
         )
         self.texts: tuple[str, str] | None = None
-        self.members_text = self.members_fault = ""  # what of members.json is in use, and what is wrong with it
+        # What of members.json is in use, what is wrong with it, and with the files that were written last.
+        self.members_text = self.members_fault = self.output_fault = ""
+        self.kept_whole: frozenset[str] = frozenset()  # models
         self.declared: DeclaredPools = {}
         self.options = Options()
         self.keys: tuple[Key, ...] = ()
@@ -63,6 +67,7 @@ class Gate:
         self.answers.start()
         self.schedule.start()
         while True:
+            beat(self.out)
             self._reload_members()
             try:
                 waiting = [self.events.get(timeout=self._until_due_s())]
@@ -75,11 +80,17 @@ class Gate:
                 if apply_event is None:
                     return
                 apply_event()
-            self._publish()
+            try:
+                self._publish()
+                self.output_fault = ""
+            except OSError as error:  # such as a full disk; Nginx does not serve the old status for long
+                if str(error) != self.output_fault:
+                    self.output_fault = str(error)
+                    log("output_failed", fault=str(error))
 
     def _until_due_s(self) -> float:
         """Return the seconds until there is something to do without an event: at most an interval, never 0."""
-        return min(max(self.status_due - time.monotonic(), STATUS_GAP_S), self.interval, READ_GAP_S)
+        return min(max(self.status_due - time.monotonic(), STATUS_GAP_S), self.interval, READ_GAP_S, STATUS_S)
 
     def _reload_members(self) -> None:
         if time.monotonic() < self.members_due:
@@ -190,11 +201,13 @@ class Gate:
         if not self.pools:
             return
         if self.upstreams is None:
+            self._note_whole_pools()
             listed = {
                 model: select_servers(members, self.peers, self.last_listed) for model, members in self.pools.items()
             }
             self.last_listed = {worker: address for servers in listed.values() for worker, address in servers.items()}
-            self.upstreams = render_upstreams(listed, self.answers.log_target, self.options, self.keys)
+            failing = {member.worker for member, peer in self.peers.items() if not peer.listable}
+            self.upstreams = render_upstreams(listed, self.answers.log_target, self.options, self.keys, failing)
             self._follow_answers()
         if self.nginx.apply(self.upstreams):
             self.loaded = listed_pools(self.nginx.file.read_text())
@@ -207,7 +220,8 @@ class Gate:
 
     def _write_status(self) -> None:
         self.status_written_at = time.monotonic()
-        self.status_due = self.status_written_at + self.interval
+        self.nginx.reopen_large_logs()
+        self.status_due = self.status_written_at + min(self.interval, STATUS_S)
         loaded = {worker: address for servers in self.loaded.values() for worker, address in servers.items()}
         rates = {model: rate.describe(time.monotonic()) for model, rate in self.rates.items()}
         status = render_status(self.pools, self.peers, loaded, now(), rates)
@@ -219,6 +233,13 @@ class Gate:
         self.models = render_models(status, self.pools, self.peers)
         write_models(self.out, self.models, views(self.keys))
         write_status(self.out, status, self.required_models)
+
+    def _note_whole_pools(self) -> None:
+        """Log each pool of which so many workers fail together that Nginx keeps them all, and the end of that."""
+        whole = {model for model, members in self.pools.items() if is_kept_whole(members, self.peers)}
+        for model in whole ^ self.kept_whole:
+            log("pool_kept_whole" if model in whole else "pool_kept_whole_no_more", model=model)
+        self.kept_whole = frozenset(whole)
 
     def _follow_answers(self) -> None:
         ejected = {member for member, peer in self.peers.items() if peer.rotation == "ejected"}

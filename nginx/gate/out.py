@@ -2,18 +2,24 @@
 
 import json
 import os
+import stat
 import subprocess
 import tempfile
 import time
 from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from .freshness import mark_fresh
 from .status import render_index
 from .upstreams import listed_servers
 
 RETRY_GAP_S = 3.0  # after a list that Nginx rejected, or a reload that found no Nginx
+READY, READY_ALL = "reported.json", "ready.json"
+LOG_BYTES = 16 << 20
+CALL_TIMEOUT_S = 6.0  # of Nginx's command: two calls must fit into the watcher's patience
 SETTLE_S = 1.0  # after a reload, until Nginx's new processes take the requests
 
 
@@ -22,17 +28,30 @@ def now() -> str:
 
 
 def log(event: str, **details: Any) -> None:
-    print(json.dumps({"time": now(), "event": event, **details}), flush=True)
+    """Write a line to standard output. If nobody reads it, the line is lost: the gate must not wait, nor end."""
+    line = json.dumps({"time": now(), "event": event, **details}) + "\n"
+    with suppress(OSError):
+        os.write(1, line.encode())
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace the file so that readers see the old text or the new, even after a power cut. Its mode is 0644."""
+def never_wait_for_log() -> None:
+    """Let `log` lose lines rather than wait for whoever reads the pipe behind standard output."""
+    if stat.S_ISFIFO(os.fstat(1).st_mode):
+        os.set_blocking(1, False)
+
+
+def write_atomically(path: Path, text: str, durable: bool = True) -> None:
+    """Replace the file so that readers see the old text or the new; if `durable`, even after a power cut.
+
+    Its mode is 0644.
+    """
     with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=path.name, delete=False) as file:
         try:
             file.write(text.encode(errors="replace"))  # a worker's words may hold half a surrogate pair
             file.flush()
             os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
             os.replace(file.name, path)
         except BaseException:  # such as a full disk
             os.unlink(file.name)
@@ -79,13 +98,32 @@ def read_models(out: Path) -> dict[str, Any]:
 
 
 def write_status(out: Path, status: dict[str, Any], required_models: Container[str]) -> None:
-    """Write the file of the status, and ready.json if all `required_models` are ready, else remove it."""
-    write_atomically(out / "status.json", render_json(status))
-    ready = out / "ready.json"
-    if not all(model["ready"] for model in status["models"] if model["name"] in required_models):
-        ready.unlink(missing_ok=True)
-    elif not ready.exists():
-        write_atomically(ready, '{"ready": true}\n')
+    """Write the file of the status; ready.json exists if all `required_models` are ready, and each model has its own.
+
+    They are links to one file, which carries the time.
+    """
+    write_atomically(out / "status.json", render_json(status), durable=False)
+    write_atomically(out / READY, render_json({"ready": True, "as_of": status["as_of"]}), durable=False)
+    ready = {ready_file(model["name"]): model["ready"] for model in status["models"]}
+    ready[READY_ALL] = all(model["ready"] for model in status["models"] if model["name"] in required_models)
+    _link_ready(out, {name for name, is_ready in ready.items() if is_ready})
+    mark_fresh(out)
+
+
+def ready_file(model: str) -> str:
+    """Return the name of the file that exists while the model is ready; routes.conf has it, too."""
+    return f"ready.pool_{model}.json"
+
+
+def _link_ready(out: Path, names: set[str]) -> None:
+    """Make links with these `names` to the file of the time, and remove all others."""
+    existing = {path.name for path in out.glob("ready.*json") if path.is_symlink()}
+    for name in names - existing:
+        (out / name).unlink(missing_ok=True)  # what is no link was left by an earlier version
+        (out / name).symlink_to(READY)
+    for path in out.glob("ready.*json"):
+        if path.name not in names:
+            path.unlink(missing_ok=True)
 
 
 class Nginx:
@@ -98,6 +136,7 @@ class Nginx:
         self.command = command
         self.file = file
         self.gap_s = gap_s
+        self.logs = file.parent.parent / "tmp"
         self.loaded: str | None = None  # None: unknown, so the next text is loaded even if it is the same
         self.next_reload_at = self.settled_at = 0.0
 
@@ -131,10 +170,16 @@ class Nginx:
         self.next_reload_at = time.monotonic() + gap
         return True
 
+    def reopen_large_logs(self) -> None:
+        """Have Nginx begin new log files once one is large; one former file of each is kept."""
+        for file in (path for path in self.logs.glob("*.log") if path.stat().st_size > LOG_BYTES):
+            file.replace(f"{file}.1")
+            self._call("-s", "reopen")
+
     def _call(self, *arguments: str) -> str | None:
         """Return None, or why the command failed."""
         try:
-            result = subprocess.run([*self.command, *arguments], capture_output=True, text=True, timeout=30)
+            result = subprocess.run([*self.command, *arguments], capture_output=True, text=True, timeout=CALL_TIMEOUT_S)
         except (OSError, subprocess.TimeoutExpired) as error:
             return str(error)
         return None if result.returncode == 0 else result.stderr.strip()[-2000:] or f"exit status {result.returncode}"

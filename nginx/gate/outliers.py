@@ -41,14 +41,21 @@ def parse_answers(datagram: bytes, tag: str) -> Iterator[tuple[str, bool]]:
     """Yield the address of each worker that answered, and whether its answer was a failure.
 
     `datagram` is one request in Nginx's log format `answers`, in syslog's frame with our `tag`; any other yields
-    nothing. An attempt without a header time has no answer: Nginx itself put a status there.
+    nothing. An attempt without a header time has no answer: Nginx itself put a status there. An answer that is shorter
+    than its Content-Length, which Nginx knows of the last attempt, is a failure, too.
     """
     _, found, line = datagram.decode(errors="replace").partition(f" {tag}: ")
-    fields = [SEPARATOR.split(field) for field in line.split("|")] if found else []
-    if len(fields) == 3:
-        for address, status, header_time in zip(*fields, strict=False):
+    *fields, promised = [SEPARATOR.split(field) for field in line.split("|")] if found else [[]]
+    if len(fields) == 4:
+        attempts = list(zip(*fields, strict=False))
+        for number, (address, status, header_time, length) in enumerate(attempts, 1):
             if header_time != "-" and status.isdecimal() and status != "503":
-                yield address, status in FAILURES
+                short = number == len(attempts) and _is_less(length, promised[0])
+                yield address, status in FAILURES or short
+
+
+def _is_less(length: str, promised: str) -> bool:
+    return length.isdecimal() and promised.isdecimal() and int(length) < int(promised)
 
 
 def is_outlier(record: Record, others: Sequence[Record]) -> bool:

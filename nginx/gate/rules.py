@@ -42,7 +42,8 @@ class Peer:
     """The gate's view of a member. `untested`: the previous gate listed it, and this one has not probed it yet.
 
     `address` is the ip:port that its name resolved to last, None if it never resolved. It is `ejected` (outliers.py)
-    until the monotonic time `ejected_until`, in seconds, for the time number `ejections`.
+    until the monotonic time `ejected_until`, in seconds, for the time number `ejections`. It has `failed` if failures
+    put it out of rotation, until it says that it drains or starts: then it is out for a reason of its own.
     """
 
     rotation: Literal["untested", "in", "out", "ejected"]
@@ -58,6 +59,7 @@ class Peer:
     totals: Totals | None = None  # the last that it reported
     ejections: int = 0
     ejected_until: float = 0.0
+    failed: bool = False
 
     @property
     def listable(self) -> bool:
@@ -102,8 +104,14 @@ def next_state(peer: Peer, probe: Probe) -> Peer:
     rotation = peer.rotation
     if probe.state == "draining" or failures >= FAILURES_TO_LEAVE:
         rotation = "out"
-    elif ready and (rotation == "untested" or (rotation == "out" and successes >= SUCCESSES_TO_ENTER)):
-        rotation = "in"
+    if rotation == "out" and peer.listable:
+        failed = probe.state not in ("draining", "starting")
+    elif probe.state in ("draining", "starting"):
+        failed = False
+    else:
+        failed = peer.failed
+    if ready and (rotation == "untested" or (rotation == "out" and successes >= SUCCESSES_TO_ENTER)):
+        rotation, failed = "in", False
     changed = (rotation, probe.state) != (peer.rotation, peer.state)
     return replace(
         peer,
@@ -114,6 +122,7 @@ def next_state(peer: Peer, probe: Probe) -> Peer:
         facts=probe.facts or {name: peer.facts[name] for name in SLOT_FACTS if name in peer.facts},
         failures=failures,
         successes=successes,
+        failed=failed,
         address=probe.address or peer.address,
         identity=probe.identity or peer.identity,
         model_info=probe.model_info or peer.model_info,
@@ -121,9 +130,20 @@ def next_state(peer: Peer, probe: Probe) -> Peer:
     )
 
 
+def is_kept_whole(members: Sequence[Member], peers: Mapping[Member, Peer]) -> bool:
+    """Return whether fewer than half of a pool's workers are left in rotation because the others failed.
+
+    Envoy has the same threshold (healthy_panic_threshold, 50%). A worker that drains, starts or was never in rotation
+    has not failed.
+    """
+    left = sum(peers[member].listable for member in members)
+    return left < sum(peers[member].failed for member in members)
+
+
 def select_servers(members: Sequence[Member], peers: Mapping[Member, Peer], last: Iterable[str]) -> Servers:
     """Return the servers to list for a pool: its workers in rotation; if there are none, the workers listed `last`.
 
+    The whole pool stays, but for ejected workers, while most of it has failed: then the fault may be the gate's own.
     A worker is never listed at an address where another one answers: a container may get the address of a dead one.
     """
     answering = {peer.address for peer in peers.values() if peer.state != "unreachable"}
@@ -133,8 +153,9 @@ def select_servers(members: Sequence[Member], peers: Mapping[Member, Peer], last
         if (address := peers[member].address) and (peers[member].state != "unreachable" or address not in answering)
     }
     listed_last = set(last)
+    whole = is_kept_whole(members, peers)
     selected = (
-        [member for member in addresses if peers[member].listable]
+        [member for member in addresses if peers[member].listable or (whole and peers[member].failed)]
         or [member for member in addresses if member.worker in listed_last]
         or addresses
     )

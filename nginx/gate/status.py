@@ -5,9 +5,10 @@ from typing import Any
 
 from .members import Member, Pools
 from .reasons import Reason
-from .rules import FACTS, Peer, Servers
+from .rules import FACTS, Peer, Servers, is_kept_whole
 
 NONE: Mapping[str, Any] = {}
+KEPT_WHOLE = "most of its workers failed, workers left: {}; requests go to all, for it may be the gate that is wrong"
 
 
 def render_status(
@@ -27,7 +28,10 @@ def render_status(
     for model in pools:
         in_rotation = [worker["in"] for worker in workers if worker["model"] == model]
         counts = {"workers_in": sum(in_rotation), "workers": len(in_rotation)}
-        models.append({"name": model, "ready": any(in_rotation), **counts, "recent": rates.get(model)})
+        reason = KEPT_WHOLE.format(counts["workers_in"]) if is_kept_whole(pools[model], peers) else None
+        models.append(
+            {"name": model, "ready": any(in_rotation), "reason": reason, **counts, "recent": rates.get(model)}
+        )
     return {"as_of": as_of, "models": models, "workers": workers}
 
 

@@ -1,7 +1,7 @@
 """The upstreams that Nginx includes, rendered and read back. All pure."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from .access import Key, render_access, render_default_model
 from .bypass import render_bypasses
@@ -11,6 +11,8 @@ from .rules import Servers
 # Nginx's passive checks cover the seconds until the gate reacts: a worker that fails at once has the fewest
 # connections, so that least_conn would send it every request.
 SERVER_PARAMETERS = "max_fails=3 fail_timeout=5s"
+# Of a worker that is listed although its probes fail: a single failure leaves it out for a while.
+FAILING_PARAMETERS = "max_fails=1 fail_timeout=10s"
 # Nginx needs a server in every upstream; it never sends to this one, so requests for an empty pool get 503 at once.
 PLACEHOLDER_SERVER = "    server 127.0.0.1:1 down;"
 # Shared memory of an upstream: 1 KB for each server and 20 KB besides as Nginx 1.22 needs it, and a reserve.
@@ -25,17 +27,22 @@ def render_upstreams(
     answers_to: str | None = None,
     options: Options = DEFAULTS,
     keys: Sequence[Key] = (),
+    failing: Container[str] = (),
 ) -> str:
     """Return upstreams.conf: an upstream for each model with its bypasses, the maps that select it, and the options.
 
-    Nginx logs the workers' answers to `answers_to` if the gate listens there. The file holds IP addresses: Nginx
-    resolves a name only once, and rejects its whole configuration if one fails.
+    `failing` are the workers out of rotation. Nginx logs the workers' answers to `answers_to` if the gate listens
+    there. The file holds IP addresses: Nginx resolves a name only once, and rejects its whole configuration if one
+    fails.
     """
     first = next(iter(pools))
     lines = ["# Rendered by the gate: the workers that answer. Do not edit: every change rewrites this file."]
     lines += ["", f"access_log {answers_to} answers if=$upstream_addr;"] if answers_to else []
     for model, servers in pools.items():
-        listed = [f"    server {address} {SERVER_PARAMETERS};  # {worker}" for worker, address in servers.items()]
+        listed = [
+            f"    server {address} {FAILING_PARAMETERS if worker in failing else SERVER_PARAMETERS};  # {worker}"
+            for worker, address in servers.items()
+        ]
         listed = listed or [PLACEHOLDER_SERVER]
         zone_kb = max(ZONE_KB, ZONE_BASE_KB + SERVER_KB * len(listed))
         lines += ["", f"upstream pool_{model} {{", f"    zone pool_{model} {zone_kb}k;", "    least_conn;", *listed]

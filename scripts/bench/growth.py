@@ -148,7 +148,7 @@ class Gateway:
         with closing(http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)) as connection:
             with suppress(ConnectionError):
                 connection.request("GET", "/status")
-                return sum(worker["in"] for worker in json.load(connection.getresponse())["workers"])
+                return sum(worker["in"] for worker in json.load(connection.getresponse()).get("workers", []))
             return 0
 
     def _gate(self, command: str) -> list[str]:

@@ -19,6 +19,8 @@ def print_status(port: int, faults: Sequence[str] = (), key: str = "") -> None:
     code, status = get(f"http://127.0.0.1:{port}/status", key=key)
     if code in (401, 403):
         raise CommandError(needs_key(code), *faults)
+    if code == 503:
+        raise CommandError(f"port {port}: {status.get('error', {}).get('message', 'found no status')}", *faults)
     if code != 200 or "workers" not in status:
         raise CommandError(f"no gateway answers on port {port}: run `make up`", *faults)
     say(table(status["workers"]))

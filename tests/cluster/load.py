@@ -15,6 +15,7 @@ from pathlib import Path
 
 AT_ONCE = 48  # less than the queue of one worker: were all of them with that one, it would refuse none
 PNG = {"Content-Type": "image/png"}
+WRONG = "wrong"
 PATIENCE_S = 70  # above all that the gateway may take for two tries
 
 
@@ -25,7 +26,7 @@ class Sent:
     id: str
     left: float
     ended: float
-    outcome: str  # a status, or the name of what went wrong
+    outcome: str  # a status, WRONG, or the name of what went wrong
     worker: str
 
 
@@ -50,15 +51,18 @@ class OpenLoad:
 
 
 @contextmanager
-def open_load(address: str, port: int, image: Path, rate: float) -> Iterator[OpenLoad]:
-    """Post `image` at most `rate` times a second until the block ends; then wait for what is on its way."""
+def open_load(address: str, port: int, image: Path, rate: float, label: str | None = None) -> Iterator[OpenLoad]:
+    """Post `image` at most `rate` times a second until the block ends; then wait for what is on its way.
+
+    With a `label`, an answer whose best class is another one is WRONG.
+    """
     load, stop, threads = OpenLoad(), threading.Event(), list[threading.Thread]()
     room = threading.Semaphore(AT_ONCE)
     body, run_id = image.read_bytes(), f"{time.monotonic_ns():x}"
 
     def post(number: int) -> None:
         with room:
-            _post(load, address, port, body, f"load-{run_id}-{number}")
+            _post(load, address, port, body, f"load-{run_id}-{number}", label)
 
     def send() -> None:
         due = time.monotonic()
@@ -79,7 +83,7 @@ def open_load(address: str, port: int, image: Path, rate: float) -> Iterator[Ope
             thread.join()
 
 
-def _post(load: OpenLoad, address: str, port: int, body: bytes, request_id: str) -> None:
+def _post(load: OpenLoad, address: str, port: int, body: bytes, request_id: str, label: str | None) -> None:
     left, worker = time.monotonic(), ""
     connection = http.client.HTTPConnection(address, port, timeout=PATIENCE_S)
     try:
@@ -87,8 +91,11 @@ def _post(load: OpenLoad, address: str, port: int, body: bytes, request_id: str)
         answer = connection.getresponse()
         said = answer.read()
         outcome = str(answer.status)
-        worker = json.loads(said)["worker"] if answer.status == 200 else ""
-    except (OSError, http.client.HTTPException) as error:
+        document = json.loads(said) if answer.status == 200 else {}
+        worker = document.get("worker", "")
+        if document and label is not None and document["predictions"][0]["label_en"] != label:
+            outcome = WRONG
+    except (OSError, http.client.HTTPException, ValueError, LookupError) as error:
         outcome = type(error).__name__
     finally:
         connection.close()

@@ -356,7 +356,7 @@ def test_a_changed_weight_is_named_and_nothing_is_left_running(bright: Path, tmp
     service = create(tmp_path / "service", f'[[models]]\nname = "bright"\nfolder = "{folder}"\n', NO_DRAIN)
     (line,) = _refused(service)[-1:]
     assert re.fullmatch(
-        rf"bright-\d is broken: {folder}/model.bin: sha256 is \w{{64}}, model.toml says \w{{64}}; copy the file again",
+        r"bright-\d is broken: changed/model.bin: sha256 is \w{64}, model.toml says \w{64}; copy the file again",
         line,
     )
     # Its logs are there still, and another runtime may serve from here now.

@@ -4,13 +4,15 @@
 
 It prints its port. `PUT /control` sets `state` and `reason` (what /readyz says), `seconds` (what an `ok` takes) and
 `answer` (how it meets every other request): `ok`, `full` (429), `unready` (503), `fail` (500), `poison` (500 if the
-body starts with "poison"), `elsewhere` (404 that leads Nginx to the pool of `body_model`) or `close` (reads the
-request, then hangs up). `GET /control` returns the requests it has
+body starts with "poison"), `elsewhere` (404 that leads Nginx to the pool of `body_model`), `close` (reads the
+request, then hangs up), `die` (reads it, then ends the process) or `short` (less than it promises, then hangs up).
+`GET /control` returns the requests it has
 met, oldest first.
 """
 
 import argparse
 import json
+import os
 import threading
 import time
 from http import HTTPStatus
@@ -71,8 +73,13 @@ class Handler(BaseHTTPRequestHandler):
             answer, seconds = self.server.behaviour["answer"], self.server.behaviour["seconds"]
         if answer == "poison":
             answer = "fail" if body.startswith(b"poison") else "ok"
+        if answer == "die":
+            os._exit(1)
         if answer == "close":
             self.close_connection = True
+        elif answer == "short":
+            self.close_connection = True
+            self._answer(HTTPStatus.OK, {**self.server.identity, **met}, promised=100_000)
         elif answer == "elsewhere":
             said = {"code": answer, "message": "the worker's own words", "request_id": None}
             to = {"X-Accel-Redirect": "@body_model", "X-Body-Model": self.server.behaviour["body_model"]}
@@ -82,14 +89,17 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(REFUSALS[answer], {"error": said}, {"Retry-After": "7"})
         else:
             time.sleep(seconds)
-            self._answer(HTTPStatus.OK, {**self.server.identity, **met}, {"X-Request-ID": "the-worker's"})
+            best = {"predictions": [{"label_en": self.server.identity["model"]}]}
+            self._answer(HTTPStatus.OK, {**self.server.identity, **met, **best}, {"X-Request-ID": "the-worker's"})
 
-    def _answer(self, status: HTTPStatus, document: Any, headers: dict[str, str] | None = None) -> None:
+    def _answer(
+        self, status: HTTPStatus, document: Any, headers: dict[str, str] | None = None, promised: int | None = None
+    ) -> None:
         body = json.dumps(document).encode()
         self.send_response(status)
         for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(promised or len(body)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)

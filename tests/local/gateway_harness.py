@@ -129,6 +129,8 @@ class Worker:
 class Gateway:
     """`pools` names the workers of each model, `options` are those of members.json, `keys` those of keys.json.
 
+    What Nginx and the gate write goes to files, or to the file descriptor `output`.
+
     Everything lies in `home` and ends with `close`.
     """
 
@@ -141,7 +143,9 @@ class Gateway:
         options: Mapping[str, object] | None = None,
         keys: Sequence[Key] = (),
         key: str = "",
+        output: int | None = None,
     ) -> None:
+        self.output = output
         self.home, self.ejection_s, self.options = home, ejection_s, dict(options or {})
         self.key = key  # by which the harness itself asks for the status
         self.port = free_ports(1)
@@ -187,7 +191,8 @@ class Gateway:
 
     def _start(self, command: list[str], log: str) -> subprocess.Popen[bytes]:
         with (self.home / f"{log}.log").open("ab") as out, (self.home / f"{log}.err").open("ab") as err:
-            process = subprocess.Popen(command, stdout=out, stderr=err)
+            stdout, stderr = (out, err) if self.output is None else (self.output, self.output)
+            process = subprocess.Popen(command, stdout=stdout, stderr=stderr)
         self.stack.callback(stop, process)
         return process
 
@@ -267,7 +272,7 @@ class Gateway:
 
     def states_in(self) -> set[str]:
         status = self.ask("GET", "/status", headers={"X-API-Key": self.key} if self.key else None)
-        return {worker["worker"] for worker in status.json["workers"] if worker["in"]}
+        return {worker["worker"] for worker in status.json.get("workers", []) if worker["in"]}
 
     def listed(self) -> set[str]:
         """The workers named in upstreams.conf."""
@@ -286,7 +291,7 @@ class Gateway:
         return set(Path(f"/proc/{self.nginx.pid}/task/{self.nginx.pid}/children").read_text().split())
 
     def access_log(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (self.home / "nginx.log").read_text().splitlines()]
+        return [json.loads(line) for line in (self.home / "tmp/access.log").read_text().splitlines()]
 
     def gate_log(self, event: str) -> list[dict[str, Any]]:
         lines = [json.loads(line) for line in (self.home / "gate.log").read_text().splitlines()]

@@ -43,6 +43,8 @@ class Failing:
             raise RuntimeError("CUDA error: an illegal memory access was encountered")
         if fault == "end":
             raise SystemExit("the thread ends")
+        if fault == "wrong":
+            return logits[:, ::-1].copy()
         return {{"nan": logits * float("nan"), "shape": logits[:, :1]}}.get(fault, logits)
 
 
@@ -144,6 +146,22 @@ def serves_anew(process: WorkerProcess, old: int, reason: str, status: int = BRO
         f"broken: {reason}: ending this worker"
     ]
     assert any(str(old) in line["message"] and f"code {status}" in line["message"] for line in lines)
+
+
+def test_a_worker_whose_answers_turn_wrong_leaves_without_a_failed_request(made: Path, tmp_path: Path) -> None:
+    fault, config = tmp_path / "fault", tmp_path / "gunicorn.conf.py"
+    config.write_text(SETTINGS.format(config=str(ROOT / CONFIG), fault=str(fault)))
+    with running(made / "bright", tmp_path / "log", config=str(config), GOLDEN_CHECK_S=1) as process:
+        old = process.inner_pid
+        fault.write_text("wrong")
+        state = wait_for("it says so", lambda: (found := process.state()) and found["state"] == "broken" and found)
+        assert state
+        assert state["reason"].startswith("golden/")
+        assert str(made) not in process.predict(RED).error["message"]
+        fault.unlink()
+        wait_for("the old process is gone", lambda: not Path(f"/proc/{old}").exists())
+        wait_for("the new process is ready", lambda: (found := process.state()) and found["state"] == "ready")
+        assert process.predict(RED).status == 200
 
 
 def test_the_gate_gets_the_golden_image_and_the_worker_classifies_it(failing: Failing) -> None:

@@ -3,21 +3,28 @@
 Clients never try again. What changes in its own time (the gate's view, a reload) is waited for by its condition.
 """
 
+import contextlib
 import json
 import os
 import signal
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from nginx.gate.freshness import FRESH
 from nginx.gate.rates import SLOT_S, SLOTS
 from tests.local.gateway_harness import Gateway, Reply, ask_raw, stop, wait_for
 
-HASTY = {"proxy_read_timeout 25s": "proxy_read_timeout 1s"}
+HASTY = {
+    "proxy_read_timeout 25s": "proxy_read_timeout 2s",
+    "proxy_next_upstream_timeout 24s": "proxy_next_upstream_timeout 1s",
+}
 POOLS = {"photos": ["photos-0", "photos-1"], "other": ["other-0"]}
 IMAGE = b"\x89PNG not really"
 ROOT = Path(__file__).parents[2]
@@ -244,9 +251,7 @@ def test_the_page_may_load_nothing_from_outside(gateway: Gateway) -> None:
     ("path", "body"),
     [
         ("/livez", {"status": "alive"}),
-        ("/readyz", {"ready": True}),
         ("/v2/health/live", {"live": True}),
-        ("/v2/health/ready", {"ready": True}),
     ],
 )
 def test_health_is_answered_as_json(gateway: Gateway, path: str, body: object) -> None:
@@ -256,6 +261,21 @@ def test_health_is_answered_as_json(gateway: Gateway, path: str, body: object) -
     assert reply.all("Cache-Control") == ["no-store"]
 
 
+@pytest.mark.parametrize("path", ["/readyz", "/v2/health/ready", "/readyz?model=photos", "/readyz?model=other"])
+def test_readiness_says_when_it_was_reported(gateway: Gateway, path: str) -> None:
+    as_of = gateway.ask("GET", "/status").json["as_of"]
+    reply = gateway.ask("GET", path)
+    assert (reply.status, reply.json["ready"], reply.header("Cache-Control")) == (200, True, "no-store")
+    assert reply.json.keys() == {"ready", "as_of"}
+    assert reply.json["as_of"] >= as_of
+
+
+@pytest.mark.parametrize("name", ["x", "..", "photos/", "pool_photos", "%2e%2e%2fready"])
+def test_readiness_of_an_unknown_model_is_404(gateway: Gateway, name: str) -> None:
+    reply = gateway.ask("GET", f"/readyz?model={name}")
+    assert (reply.status, reply.error["code"]) == (404, "unknown_model")
+
+
 NO_REQUESTS = {"images_per_s": 0, "p50_ms": None, "p99_ms": None, "step_s": SLOT_S, "images": [0] * SLOTS}
 
 
@@ -263,8 +283,8 @@ def test_status_says_what_every_worker_said(gateway: Gateway) -> None:
     reply = gateway.ask("GET", "/status")
     assert reply.all("Cache-Control") == ["no-store"]
     assert reply.json["models"] == [
-        {"name": "photos", "ready": True, "workers_in": 2, "workers": 2, "recent": NO_REQUESTS},
-        {"name": "other", "ready": True, "workers_in": 1, "workers": 1, "recent": NO_REQUESTS},
+        {"name": "photos", "ready": True, "reason": None, "workers_in": 2, "workers": 2, "recent": NO_REQUESTS},
+        {"name": "other", "ready": True, "reason": None, "workers_in": 1, "workers": 1, "recent": NO_REQUESTS},
     ]
     worker = reply.json["workers"][2]
     assert worker.pop("since") <= reply.json["as_of"]
@@ -313,6 +333,8 @@ def test_everything_nginx_writes_lies_in_its_folder(gateway: Gateway) -> None:
     assert (gateway.home / "tmp/nginx.pid").read_text().strip().isdigit()
     assert {path.name for path in (gateway.home / "tmp").iterdir()} == {
         "nginx.pid",
+        "access.log",
+        "error.log",
         "client_body",
         "proxy",
         "fastcgi",
@@ -322,6 +344,11 @@ def test_everything_nginx_writes_lies_in_its_folder(gateway: Gateway) -> None:
 
 
 # --- The second try ---------------------------------------------------------------------------------------------
+
+
+def tries(gateway: Gateway) -> list[str]:
+    """What the workers said to each request so far."""
+    return [line["upstream_status"] for line in gateway.access_log() if line["uri"] == "/predict"]
 
 
 def test_a_full_queue_is_an_answer_and_is_not_tried_elsewhere(own: Gateway) -> None:
@@ -367,18 +394,76 @@ def test_when_no_worker_can_be_reached_the_gateway_says_503_and_when_to_come_bac
     assert reply.error["code"] == "not_ready"
 
 
-def test_a_frozen_worker_s_request_is_answered_by_the_other_and_it_leaves(tmp_path: Path) -> None:
-    # The one figure that is shortened; test_gate.py proves that the real ones leave time for the second try.
+def test_a_request_that_a_worker_took_and_does_not_answer_is_not_handed_on_and_the_worker_leaves(
+    tmp_path: Path,
+) -> None:
+    # The figures are shortened; test_figures.py compares the real ones.
     with Gateway(tmp_path, {"photos": ["photos-0", "photos-1"]}, HASTY) as own:
         own.start()
         frozen = own.workers["photos-0"]
         os.kill(frozen.process.pid, signal.SIGSTOP)
-        assert own.answered_by(requests=2) == {"photos-1"}
-        assert "504, 200" in [line["upstream_status"] for line in own.access_log()]
+        replies = [own.ask("POST", "/predict", IMAGE) for _ in range(2)]
+        assert sorted(reply.status for reply in replies) == [200, 504]
+        assert [reply.error["code"] for reply in replies if reply.status == 504] == ["deadline"]
+        assert len(own.workers["photos-1"].met()) == 1
         wait_for("the frozen worker is out", lambda: own.states_in() == {"photos-1"})
         assert own.listed() == {"photos-1"}
         os.kill(frozen.process.pid, signal.SIGCONT)
         wait_for("it is in again", lambda: own.states_in() == {"photos-0", "photos-1"})
+
+
+def test_what_a_frozen_worker_took_is_answered_by_another_once_it_is_killed(own: Gateway) -> None:
+    frozen = own.workers["photos-0"].process
+    os.kill(frozen.pid, signal.SIGSTOP)
+    with ThreadPoolExecutor(4) as clients:
+        replies = [clients.submit(own.ask, "POST", "/predict", IMAGE) for _ in range(4)]
+        wait_for("others are answered", lambda: own.workers["photos-1"].met())
+        frozen.kill()
+        assert {(reply.result().status, reply.result().json["worker"]) for reply in replies} == {(200, "photos-1")}
+    assert len(own.workers["photos-1"].met()) == 4
+
+
+def test_a_body_that_a_frozen_worker_does_not_take_is_sent_to_another(tmp_path: Path) -> None:
+    hasty = {"proxy_send_timeout 10s": "proxy_send_timeout 1s"}
+    with Gateway(tmp_path, {"photos": ["photos-0", "photos-1"]}, hasty) as own:
+        own.start()
+        os.kill(own.workers["photos-0"].process.pid, signal.SIGSTOP)
+        large = bytes(24 << 20)  # more than the kernel keeps for a process that does not read
+        assert {own.ask("POST", "/predict", large).status for _ in range(2)} == {200}
+        wait_for("it was tried twice", lambda: "504, 200" in tries(own))
+
+
+def test_a_request_that_kills_its_worker_reaches_one_more_and_no_third(tmp_path: Path) -> None:
+    with Gateway(tmp_path, {"photos": ["photos-0", "photos-1", "photos-2"]}) as own:
+        own.start()
+        for worker in own.workers.values():
+            worker.set(answer="die")
+        assert own.ask("POST", "/predict", IMAGE).status == 503
+        wait_for("two are dead", lambda: sum(worker.process.poll() is not None for worker in own.workers.values()) == 2)
+        wait_for("it was tried twice", lambda: tries(own) == ["502, 502"])
+
+
+def test_a_worker_at_an_address_that_swallows_packets_is_passed_over(own: Gateway) -> None:
+    hole = socket.socket()
+    hole.bind(("127.0.0.1", 0))
+    hole.listen(0)
+    address, queue = hole.getsockname(), list[socket.socket]()
+    for _ in range(3):  # once its queue is full, the kernel drops further attempts to connect
+        queue.append(socket.socket())
+        queue[-1].setblocking(False)
+        queue[-1].connect_ex(address)
+    assert own.gate
+    own.gate.kill()
+    own.gate.wait()
+    listed = own.home / "rendered/upstreams.conf"
+    listed.write_text(listed.read_text().replace(f":{own.workers['photos-0'].port} ", f":{address[1]} "))
+    before = own.nginx_processes()
+    subprocess.run([*own.nginx_command, "-s", "reload"], check=True)
+    wait_for("the reload is over", lambda: not before & own.nginx_processes())
+    assert own.answered_by(requests=4) == {"photos-1"}
+    wait_for("it was tried twice", lambda: "504, 200" in tries(own))
+    for end in (hole, *queue):
+        end.close()
 
 
 def test_when_both_hang_the_answer_is_504(tmp_path: Path) -> None:
@@ -467,13 +552,17 @@ def test_draining_is_seen_in_one_probe_and_failing_in_three(own: Gateway) -> Non
     ]
 
 
-def test_when_all_are_out_the_last_list_stays_and_ready_is_taken_back(own: Gateway) -> None:
+def test_when_all_are_out_the_whole_list_stays_and_ready_is_taken_back(own: Gateway) -> None:
     own.workers["photos-0"].set(state="broken")
     wait_for("photos-0 is out", lambda: own.listed() == {"photos-1"})
     own.workers["photos-1"].set(state="broken")
     wait_for("none is in", lambda: own.states_in() == set())
-    assert own.listed() == {"photos-1"}
-    wait_for("the last list is in use", lambda: own.answered_by() == {"photos-1"})
+    wait_for("all are listed", lambda: own.listed() == {"photos-0", "photos-1"})
+    wait_for("the whole list is in use", lambda: own.answered_by() == {"photos-0", "photos-1"})
+    assert own.gate_log("pool_kept_whole")[-1]["model"] == "photos"
+    assert (
+        own.ask("GET", "/status").json["models"][0]["reason"].startswith("most of its workers failed, workers left: 0")
+    )
     for path in ("/readyz", "/v2/health/ready"):
         reply = own.ask("GET", path)
         assert (reply.status, reply.error["code"], reply.all("Retry-After")) == (503, "not_ready", ["2"])
@@ -491,6 +580,7 @@ def test_the_gateway_is_ready_only_when_every_model_is(tmp_path: Path) -> None:
         own.start_gate()
         wait_for("photos is ready", lambda: own.ask("GET", "/status").json["models"][0]["workers_in"] == 2)
         assert own.ask("GET", "/readyz").status == 503
+        assert [own.ask("GET", f"/readyz?model={model}").status for model in POOLS] == [200, 503]
         own.workers["other-0"].set(state="ready")
         wait_for("all is ready", lambda: own.ask("GET", "/readyz").status == 200)
 
@@ -511,6 +601,32 @@ def test_a_model_that_is_added_counts_once_it_was_ready_and_until_then_takes_not
     wait_for("it is expected no more", lambda: own.ask("GET", "/readyz").status == 200)
 
 
+# --- What nobody reads ------------------------------------------------------------------------------------------
+
+
+def test_requests_are_answered_while_nobody_reads_what_nginx_and_the_gate_write(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(1 << 12))
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"0")
+    os.set_blocking(writer, True)
+    with Gateway(tmp_path, {"photos": ["photos-0", "photos-1"]}, output=writer) as own:
+        own.init()
+        own.start_nginx()
+        own.start_gate()
+        wait_for("both are in", lambda: own.states_in() == {"photos-0", "photos-1"})
+        own.workers["photos-0"].close()  # errors are logged, too
+        assert own.answered_by(requests=50) == {"photos-1"}
+        wait_for("the gate goes on", lambda: own.listed() == {"photos-1"})
+        assert len(own.access_log()) >= 50
+    os.close(reader)
+    os.close(writer)
+
+
 # --- What the gate survives -------------------------------------------------------------------------------------
 
 
@@ -520,8 +636,17 @@ def test_without_the_gate_nginx_serves_on_and_its_passive_checks_hold(own: Gatew
     own.gate.wait()
     own.workers["photos-0"].close()
     assert own.answered_by(requests=20) == {"photos-1"}
-    tries = [line["upstream_status"] for line in own.access_log() if line["uri"] == "/predict"]
-    assert 0 < tries.count("502, 200") <= 10
+    assert 0 < tries(own).count("502, 200") <= 10
+    wait_for("the old status is refused", lambda: own.ask("GET", "/status").status == 503)
+    for path in ("/status", "/readyz", "/readyz?model=photos", "/v2/health/ready"):
+        reply = own.ask("GET", path)
+        assert (reply.status, reply.error["code"], reply.all("Retry-After")) == (503, "not_ready", ["2"])
+        assert reply.error["message"].startswith("found no report of the gate from the last 5 seconds, ")
+    assert own.ask("GET", "/ping").status == 500
+    assert own.ask("GET", "/livez").status == 200
+    assert own.answered_by(requests=4) == {"photos-1"}
+    own.start_gate()
+    wait_for("its report is new", lambda: own.ask("GET", "/readyz").status == 200)
 
 
 def test_a_new_gate_drops_nobody_without_evidence(own: Gateway) -> None:
@@ -655,18 +780,22 @@ def test_the_gate_ends_cleanly_when_told_to(own: Gateway, number: signal.Signals
 
 def test_the_gate_leaves_no_half_written_file(own: Gateway) -> None:
     files = {
+        "heartbeat",
         "index.json",
         "listen.conf",
         "members.json",
         "models.json",
         "names.json",
         "ready.json",
+        "ready.pool_photos.json",
+        "reported.json",
         "status.json",
         "upstreams.conf",
     }
     assert own.gate
     stop(own.gate)
-    assert {path.name for path in (own.home / "rendered").iterdir()} == files
+    names = {path.name for path in (own.home / "rendered").iterdir()}
+    assert {name for name in names if not name.startswith(FRESH)} == files
     json.loads((own.home / "rendered/status.json").read_text())
 
 

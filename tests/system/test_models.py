@@ -36,7 +36,7 @@ def change(model: Path) -> None:
 
 def changed(worker: str) -> str:
     """What is said of a worker whose weights were changed."""
-    file = "/models/model/model.bin"
+    file = "model/model.bin"
     return rf"{worker} is broken: {file}: sha256 is \w{{64}}, model.toml says \w{{64}}; copy the file again"
 
 

@@ -90,6 +90,7 @@ LIMITS = {
     # Below nginx.conf's proxy_read_timeout, or Nginx would time out before the worker answers 504.
     "deadline_s": Limit(15, 1, 20, "seconds"),
     "inference_limit_s": Limit(30, 1, 600, "seconds"),
+    "golden_check_s": Limit(300, 0, 86_400, "seconds"),
     "drain_s": Limit(3, 0, 60, "seconds"),
 }
 

@@ -129,6 +129,7 @@ class Settings:
     decode_mb: int = field(metadata=_limit("decode_mb"))
     deadline_s: int = field(metadata=_limit("deadline_s"))
     inference_limit_s: int = field(metadata=_limit("inference_limit_s"))
+    golden_check_s: int = field(metadata=_limit("golden_check_s"))
     drain_s: int = field(metadata=_limit("drain_s"))
 
     @classmethod

@@ -1,6 +1,7 @@
-"""Check the golden images before a worker is ready: their answers must match model.toml."""
+"""Check the golden images, before a worker is ready and while it serves: their answers must match model.toml."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -14,7 +15,12 @@ TOLERANCE = 0.05  # of a score: engines and precisions differ by less, a wrong p
 QUANTISED_TOLERANCE = 0.2
 
 
-def check_golden(folder: ModelFolder, logits_of: Callable[[bytes], np.ndarray], precision: str) -> None:
+def check_golden(
+    folder: ModelFolder,
+    logits_of: Callable[[bytes], np.ndarray],
+    precision: str,
+    read: Callable[[Path], bytes] = Path.read_bytes,
+) -> None:
     """Classify every golden image with `logits_of` (an image's bytes -> float32 [classes]), which runs in `precision`.
 
     Raise ModelError if the best class differs, or if the score differs by more than the precision explains.
@@ -23,7 +29,7 @@ def check_golden(folder: ModelFolder, logits_of: Callable[[bytes], np.ndarray], 
     tolerance = QUANTISED_TOLERANCE if precision == QUANTISED != recorded else TOLERANCE
     for golden in folder.golden:
         try:
-            logits = logits_of(golden.image.read_bytes())
+            logits = logits_of(read(golden.image))
         except (OSError, ServiceError) as error:
             raise ModelError(f"{golden.image}: golden image cannot be read: {error}") from error
         labels = folder.output.labels

@@ -1,5 +1,6 @@
 """The worker's state (starting, ready, draining or broken), and the watchdog over the engine."""
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -9,8 +10,23 @@ from worker.contract.errors import ErrorCode, ServiceError
 STARTING, READY, DRAINING, BROKEN = "starting", "ready", "draining", "broken"
 
 
+# An absolute path up to its last two parts: between quotes, at the start of a message, or without spaces.
+PATHS = (
+    re.compile(r"""(?<=['"])/(?:[^'"\n]*/)?([^/'"\n]*/[^/'"\n]*)(?=['"])"""),
+    re.compile(r"""^/(?:[^:\n]*/)?([^/:\n]+/[^/:\n]+)(?=: |$)"""),
+    re.compile(r"""(?<![\w:/.'"])/(?:[^\s/:'",;]+/)*([^\s/:'",;]+/[^\s/:'",;]+)"""),
+)
+
+
+def shorten_paths(text: str) -> str:
+    """Return `text` with no more than the last two parts of each absolute path."""
+    for pattern in PATHS:
+        text = pattern.sub(r"\1", text)
+    return text
+
+
 class Health:
-    """The worker's state, safe to read from any thread; `reason` says why it is broken."""
+    """The worker's state, safe to read from any thread; `reason` says why it is broken, to everybody: no host paths."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -22,7 +38,7 @@ class Health:
         """Change to `state`. Draining is final: a worker that stops never becomes ready again."""
         with self._lock:
             if self.state != DRAINING:
-                self.state, self.reason = state, reason
+                self.state, self.reason = state, reason and shorten_paths(reason)
                 self._answering = state == READY or (state == DRAINING and self._answering)
 
     @property

@@ -17,7 +17,7 @@ from scripts.base.waiting import wait_until
 from scripts.runtimes.run_directory import RunDir
 
 START_TIMEOUT_S = 20
-GATEWAY = ("gate", "nginx")  # in the order in which they are stopped
+GATEWAY = ("gate-watch", "gate", "nginx", "nginx-log")  # in the order in which they are stopped
 ENDED_STATES = ("STOPPED", "EXITED", "FATAL")
 
 

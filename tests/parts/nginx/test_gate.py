@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nginx.gate.__main__ import INTERVAL_VARIABLE
+from nginx.gate.freshness import FRESH, WINDOW_S
 from nginx.gate.upstreams import render_upstreams
 from scripts.cluster.config import ROOT
 from tests.unit.nginx.peers import A
@@ -53,8 +54,19 @@ def test_init_lists_every_member_that_resolves_and_marks_no_model_ready(tmp_path
     assert json.loads((tmp_path / "models.json").read_text()) == {
         "models": [{"name": name, "ready": False, "workers_in": 0, "workers": 1} for name in ("photos", "other")]
     }
-    written = ["index.json", "members.json", "models.json", "names.json", "status.json", "upstreams.conf"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == written
+    files = {path.name for path in tmp_path.iterdir()}
+    assert {name for name in files if not name.startswith(FRESH)} == {
+        "heartbeat",
+        "index.json",
+        "members.json",
+        "models.json",
+        "names.json",
+        "reported.json",
+        "status.json",
+        "upstreams.conf",
+    }
+    begin = int(min(files).removeprefix(FRESH))
+    assert {name for name in files if name.startswith(FRESH)} == {f"{FRESH}{begin}", f"{FRESH}{begin + WINDOW_S}"}
 
 
 def test_init_refuses_invalid_members_in_one_line(tmp_path: Path) -> None:

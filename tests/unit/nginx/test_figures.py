@@ -3,6 +3,7 @@
 import re
 
 from nginx.gate.__main__ import INTERVAL_VARIABLE
+from nginx.gate.freshness import FRESH, window
 from nginx.gate.options import DEFAULTS
 from nginx.gate.upstreams import KEEPALIVE_S
 from scripts.cluster.config import ROOT
@@ -41,14 +42,31 @@ def test_nginx_waits_longer_than_the_longest_deadline_of_a_worker() -> None:
     assert figure("proxy_read_timeout", "s") > LIMITS["deadline_s"].maximum
 
 
-def test_a_hung_worker_leaves_time_for_the_second_try() -> None:
-    spent = figure("proxy_connect_timeout", "s") + figure("proxy_read_timeout", "s")
-    assert figure("proxy_next_upstream_timeout", "s") > spent
-    assert figure("worker_shutdown_timeout", "s") > spent + figure("proxy_read_timeout", "s")
+def gunicorn_setting(name: str) -> int:
+    found = re.search(rf"^{name} = (\d+)$", (ROOT / "worker/gunicorn.conf.py").read_text(), re.MULTILINE)
+    assert found
+    return int(found[1])
+
+
+def test_a_second_try_is_left_to_workers_that_cannot_be_reached_or_die() -> None:
+    window = figure("proxy_next_upstream_timeout", "s")
+    assert figure("proxy_connect_timeout", "s") < figure("proxy_send_timeout", "s") < window
+    # gunicorn looks once a second, and kills a frozen worker at the second look after its timeout; it may be slow.
+    assert gunicorn_setting("timeout") + 5 < window < figure("proxy_read_timeout", "s")
+    assert figure("worker_shutdown_timeout", "s") > window + figure("proxy_read_timeout", "s")
+
+
+def test_nginx_and_the_gate_have_the_same_windows() -> None:
+    text = (ROOT / "nginx/nginx.conf").read_text().partition("map $msec $fresh_file {")[2].partition("}\n    }")[0]
+    rules = re.findall(r'"~(.*?)"\s+(\S+);', text)[:2]
+    for seconds in (1795924390.0, 1795924394.999, 1795924395.0, 1795924399.5):
+        (name,) = {
+            re.sub(r"\$\{\w+\}", found[1], value)
+            for rule, value in rules
+            if (found := re.search(rule.replace("?<", "?P<"), f"{seconds:.3f}"))
+        }
+        assert name == f"{FRESH}{window(seconds)}"
 
 
 def test_nginx_closes_idle_connections_before_gunicorn_does() -> None:
-    text = (ROOT / "worker/gunicorn.conf.py").read_text()
-    keepalive = re.search(r"^keepalive = (\d+)", text, re.MULTILINE)
-    assert keepalive
-    assert int(keepalive[1]) > KEEPALIVE_S
+    assert gunicorn_setting("keepalive") > KEEPALIVE_S

@@ -27,25 +27,35 @@ def answers(line: str, tag: str = TAG) -> list[tuple[str, bool]]:
 
 @pytest.mark.parametrize("status", ["500", "502", "504"])
 def test_a_workers_server_error_is_a_failure(status: str) -> None:
-    assert answers(f"127.0.0.1:8081|{status}|0.001") == [("127.0.0.1:8081", True)]
+    assert answers(f"127.0.0.1:8081|{status}|0.001|9|9") == [("127.0.0.1:8081", True)]
 
 
 @pytest.mark.parametrize("status", ["200", "400", "422", "429", "501"])
 def test_any_other_answer_is_none(status: str) -> None:
-    assert answers(f"[fd00::1]:8081|{status}|0.001") == [("[fd00::1]:8081", False)]
+    assert answers(f"[fd00::1]:8081|{status}|0.001|9|9") == [("[fd00::1]:8081", False)]
 
 
 def test_a_status_after_which_nginx_tries_another_worker_says_nothing() -> None:
-    assert [answers(f"a:1|{status}|0.001") for status in RETRIED_STATUSES] == [[]]
+    assert [answers(f"a:1|{status}|0.001|9|9") for status in RETRIED_STATUSES] == [[]]
 
 
 def test_a_status_that_nginx_itself_put_is_no_answer() -> None:
-    assert answers("a:1|502|-") == answers("pool_photos|502|-") == answers("a:1|-|-") == answers("a:1|504|-") == []
+    for line in ("a:1|502|-|0|", "pool_photos|502|-|0|", "a:1|-|-|-|", "a:1|504|-|0|"):
+        assert answers(line) == []
 
 
 def test_every_attempt_of_a_request_counts_on_its_own() -> None:
-    assert answers("a:1, b:2|502, 200|-, 0.100") == [("b:2", False)]
-    assert answers("a:1, b:2 : c:3|503, 500 : 200|0.001, 0.002 : 0.003") == [("b:2", True), ("c:3", False)]
+    assert answers("a:1, b:2|502, 200|-, 0.100|0, 9|9") == [("b:2", False)]
+    line = "a:1, b:2 : c:3|503, 500 : 200|0.001, 0.002 : 0.003|9, 9 : 9|9"
+    assert answers(line) == [("b:2", True), ("c:3", False)]
+
+
+@pytest.mark.parametrize(
+    ("length", "promised", "failed"), [(9, "9", False), (8, "9", True), (9, "", False), (10, "9", False)]
+)
+def test_an_answer_shorter_than_it_promised_is_a_failure(length: int, promised: str, failed: bool) -> None:
+    assert answers(f"a:1|200|0.001|{length}|{promised}") == [("a:1", failed)]
+    assert answers(f"b:2, a:1|502, 200|0.001, 0.001|0, {length}|{promised}") == [("b:2", True), ("a:1", failed)]
 
 
 @pytest.mark.parametrize("line", ["", "a:1", "a:1|200", "a:1|200|0.001|more", "a:1|x|0.001", "\udcff|200"])

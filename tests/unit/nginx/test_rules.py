@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from nginx.gate.members import Member
 from nginx.gate.outliers import eject, release
-from nginx.gate.rules import Probe, next_state, parse_readyz, select_servers
+from nginx.gate.rules import Peer, Probe, next_state, parse_readyz, select_servers
 from nginx.gate.status import render_status
 from tests.unit.nginx.peers import AT, DISCOVERED, IN, LATER, LISTED, OUT, UNTESTED, A, B, C, after, at
 
@@ -162,6 +163,56 @@ def test_peers_out_of_rotation_are_omitted() -> None:
 def test_untested_peers_are_listed() -> None:
     peers = {A: at("10.0.0.1:1", UNTESTED), B: at("10.0.0.2:1", IN)}
     assert select_servers([A, B], peers, ()) == {"photos-0": "10.0.0.1:1", "photos-1": "10.0.0.2:1"}
+
+
+# --- Workers that fail together ---------------------------------------------------------------------------------
+
+FAILED = after(at("10.0.0.9:1", IN), "broken", "broken", "broken")
+
+
+def pool(good: int, *others: Peer) -> tuple[list[Member], dict[Member, Peer]]:
+    """Return a pool of `good` workers in rotation and `others`, each at an address of its own."""
+    states = [*[replace(IN, state="ready")] * good, *others]
+    members = [replace(A, worker=f"w{number}", address=f"10.0.0.{number}:1") for number in range(len(states))]
+    return members, {member: at(member.address, peer, peer.state) for member, peer in zip(members, states, strict=True)}
+
+
+def listed(good: int, *others: Peer) -> int:
+    members, peers = pool(good, *others)
+    return len(select_servers(members, peers, [member.worker for member in members]))
+
+
+def test_failing_workers_leave_down_to_half_of_the_pool_and_below_that_all_stay() -> None:
+    assert [listed(good, *[FAILED] * (4 - good)) for good in (4, 3, 2, 1, 0)] == [4, 3, 2, 4, 4]
+    assert [listed(good, *[FAILED] * (400 - good)) for good in (399, 200, 199, 3)] == [399, 200, 400, 400]
+
+
+def test_of_two_workers_the_dead_one_leaves_and_a_single_one_stays() -> None:
+    assert (listed(1, FAILED), listed(0, FAILED), listed(0, FAILED, FAILED)) == (1, 1, 2)
+
+
+def test_workers_that_drain_or_start_or_were_never_in_have_not_failed() -> None:
+    drained = after(IN, "draining", "unreachable", "unreachable", "unreachable", "unreachable")
+    starting = after(IN, "unreachable", "unreachable", "unreachable", "starting")
+    never = after(OUT, "unreachable", "unreachable", "unreachable", "unreachable")
+    for peer in (drained, starting, never):
+        assert (peer.rotation, peer.failed) == ("out", False)
+        assert listed(1, peer, peer, peer) == 1
+    assert after(FAILED, "ready").failed
+    assert not after(FAILED, "ready", "ready").failed
+
+
+def test_an_ejected_worker_does_not_come_back_with_the_others() -> None:
+    assert listed(0, eject(replace(IN, state="ready"), AT, 0.0, 30.0), FAILED) == 1
+
+
+def test_status_says_why_all_are_listed_and_they_are_not_in() -> None:
+    members, peers = pool(1, FAILED, FAILED)
+    addresses = {member.worker: member.address for member in members}
+    status = render_status({"photos": tuple(members)}, peers, addresses, LATER)
+    assert [worker["in"] for worker in status["workers"]] == [True, False, False]
+    reason = "most of its workers failed, workers left: 1; requests go to all, for it may be the gate that is wrong"
+    assert (status["models"][0]["ready"], status["models"][0]["reason"]) == (True, reason)
 
 
 def test_when_all_peers_are_out_the_last_list_stays() -> None:

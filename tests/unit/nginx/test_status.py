@@ -6,7 +6,7 @@ from dataclasses import replace
 from nginx.gate.members import Pools
 from nginx.gate.outliers import eject
 from nginx.gate.rules import Probe, next_state, parse_readyz, select_servers
-from nginx.gate.status import render_models, render_status
+from nginx.gate.status import KEPT_WHOLE, render_models, render_status
 from tests.unit.nginx.peers import AT, IN, LATER, LISTED, OUT, UNTESTED, A, B, C, after, at
 
 
@@ -37,8 +37,9 @@ def test_status_names_every_model_and_every_worker() -> None:
     ) == {
         "as_of": AT,
         "models": [
-            {"name": "photos", "ready": True, "workers_in": 1, "workers": 1, "recent": None},
-            {"name": "other", "ready": False, "workers_in": 0, "workers": 1, "recent": {"p50_ms": 9}},
+            {"name": "photos", "ready": True, "reason": None, "workers_in": 1, "workers": 1, "recent": None},
+            {"name": "other", "ready": False, "reason": KEPT_WHOLE.format(0)}
+            | {"workers_in": 0, "workers": 1, "recent": {"p50_ms": 9}},
         ],
         "workers": [
             {"worker": "photos-0", "server": "this", "slot": "this-cpu0", "model": "photos", "in": True}
@@ -51,7 +52,9 @@ def test_status_names_every_model_and_every_worker() -> None:
 
 def test_a_listed_worker_that_was_not_probed_makes_no_model_ready() -> None:
     status = render_status({"photos": (A,)}, {A: at(A.address, UNTESTED)}, LISTED, AT)
-    assert status["models"] == [{"name": "photos", "ready": False, "workers_in": 0, "workers": 1, "recent": None}]
+    assert status["models"] == [
+        {"name": "photos", "ready": False, "reason": None, "workers_in": 0, "workers": 1, "recent": None}
+    ]
     assert status["workers"][0]["reason"] == "not probed yet"
 
 
@@ -67,7 +70,9 @@ def test_a_worker_is_not_in_before_nginx_lists_it() -> None:
     peers = {A: at(A.address, IN), B: at(B.address, IN)}
     status = render_status({"photos": (A, B)}, peers, {"photos-0": "10.0.0.1:1", "photos-1": B.address}, AT)
     assert [worker["in"] for worker in status["workers"]] == [False, True]
-    assert status["models"] == [{"name": "photos", "ready": True, "workers_in": 1, "workers": 2, "recent": None}]
+    assert status["models"] == [
+        {"name": "photos", "ready": True, "reason": None, "workers_in": 1, "workers": 2, "recent": None}
+    ]
 
 
 def test_models_keep_a_workers_description_after_the_worker_is_gone() -> None:

@@ -170,7 +170,7 @@ def test_all_faults_are_reported_at_once() -> None:
         'c.toml: prot: unknown key, did you mean "port"?',
         'c.toml: engine: found "tensorrt", needed one of auto, torch, openvino, onnxruntime',
         "c.toml: limits/colour: unknown key, the keys here are queue, max_images, max_body_mb, max_pixels, decode_mb,"
-        " deadline_s, inference_limit_s, drain_s",
+        " deadline_s, inference_limit_s, golden_check_s, drain_s",
         "c.toml: limits/queue: found 0, needed a whole number from 1 to 512 (images)",
         'c.toml: models/0/name: found "Photos", needed up to 63 lower-case letters, digits, ".", "_" or "-",'
         " the first a letter or digit",

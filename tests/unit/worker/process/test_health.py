@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
+import pytest
 
 from tests.errors import code_of
 from worker.contract.errors import ErrorCode
 from worker.pipeline.batcher import Batcher
-from worker.process.health import BROKEN, DRAINING, READY, STARTING, Health, watch
+from worker.process.health import BROKEN, DRAINING, READY, STARTING, Health, shorten_paths, watch
 
 
 def refuses(health: Health) -> bool:
@@ -79,3 +80,22 @@ def test_the_watchdog_gives_up_once_at_the_first_fault() -> None:
     turns, faults = iter([None, None, "broken", "again"]), list[str]()
     watch(lambda: next(turns), 0.001, faults.append).join(30)
     assert (faults, next(turns)) == (["broken"], "again")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("/srv/wanwu/models/photos/golden/one.png: answered dog", "golden/one.png: answered dog"),
+        ("/my models/a b/model.bin: sha256 is x", "a b/model.bin: sha256 is x"),
+        (
+            "[Errno 2] No such file or directory: '/srv/a b/photos/model.bin'",
+            "[Errno 2] No such file or directory: 'photos/model.bin'",
+        ),
+        ("OSError: /opt/vendor/lib/x.so: cannot open", "OSError: lib/x.so: cannot open"),
+        ("found 1/2 and/or http://a/b/c, needed 3", "found 1/2 and/or http://a/b/c, needed 3"),
+    ],
+)
+def test_a_reason_shows_no_paths_of_the_host(text: str, shown: str) -> None:
+    health = Health()
+    health.become(BROKEN, text)
+    assert health.reason == shorten_paths(text) == shown

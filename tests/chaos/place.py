@@ -1,0 +1,95 @@
+"""What the rows disturb: a service of two real workers, its processes, and what they hold."""
+
+import contextlib
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts.bench import procfs
+from scripts.runtimes.local import supervisor
+from scripts.runtimes.run_directory import RunDir
+from tests import folders
+from tests.cluster.load import OpenLoad, open_load
+from tests.local.gateway_harness import ask, wait_for
+from tests.processes import children
+from tests.service import Service, create
+from tests.wait import until
+
+LABEL = "cat"  # the best class of the golden image
+RATE = 20.0  # requests a second, on a machine that may be busy
+
+
+@dataclass(frozen=True)
+class Place:
+    """A running service, and the image that its clients send."""
+
+    service: Service
+    image: Path
+
+    @contextmanager
+    def load(self) -> Iterator[OpenLoad]:
+        """Send requests until the block ends; none is sent twice, and each answer is checked."""
+        with open_load("127.0.0.1", self.service.port, self.image, RATE, LABEL) as load:
+            until("requests are answered", lambda: len(load.sent) > RATE / 2)
+            yield load
+
+    def get(self, path: str) -> tuple[int, Any]:
+        reply = ask(self.service.port, "GET", path)
+        return reply.status, json.loads(reply.body)
+
+    def pid(self, program: str) -> int:
+        return supervisor.processes(RunDir(self.service.run_dir))[program].pid
+
+    def inner_pid(self, worker: str) -> int:
+        """The process of the worker that answers."""
+        return wait_for("gunicorn has started it", lambda: children(self.pid(worker)))[0]
+
+    def workers_in(self) -> set[str]:
+        return {worker["worker"] for worker in self.get("/status")[1].get("workers", []) if worker["in"]}
+
+    def is_ready(self, worker: str) -> bool:
+        """Whether the worker itself says so; the gate may not have noticed yet that it was away."""
+        with contextlib.suppress(OSError):
+            return ask(RunDir(self.service.run_dir).ports[worker], "GET", "/readyz").status == 200
+        return False
+
+    def all_in(self) -> None:
+        until("all workers are in", lambda: self.workers_in() == {"bright-0", "bright-1"})
+
+    def ready(self) -> None:
+        until("the gateway is ready", lambda: self.get("/readyz")[0] == 200)
+
+    def signal(self, program: str, number: signal.Signals) -> int:
+        pid = self.pid(program)
+        os.kill(pid, number)
+        return pid
+
+    def holds(self) -> dict[str, tuple[int, int]]:
+        """Return program -> kilobytes in memory and open files, of all its processes."""
+        found = {}
+        for name, process in supervisor.processes(RunDir(self.service.run_dir)).items():
+            pids = [process.pid, *_below(process.pid, children)]
+            memory = sum(procfs.status(pid).get("VmRSS", 0) for pid in pids)
+            found[name] = (int(memory), sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids))
+        return found
+
+
+def _below(pid: int, children_of: Callable[[int], list[int]]) -> list[int]:
+    return [one for child in children_of(pid) for one in (child, *_below(child, children_of))]
+
+
+@contextmanager
+def running(home: Path) -> Iterator[Place]:
+    """Start the service in `home`, and stop it at the end."""
+    folder = folders.openvino_folder(home / "models/bright")
+    service = create(home / "service", f'[[models]]\nname = "bright"\nfolder = "{folder}"\n')
+    service.up()
+    try:
+        yield Place(service, folder / "golden/one.png")
+    finally:
+        service.down()

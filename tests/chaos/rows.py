@@ -1,0 +1,234 @@
+"""The rows of the table: each disturbs a service under load, and says what clients saw."""
+
+import math
+import os
+import resource
+import signal
+import socket
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from tests.chaos.place import LABEL, Place
+from tests.cluster.load import Sent, open_load
+from tests.local.gateway_harness import PROCESSES, Gateway, wait_for
+from tests.processes import children
+from tests.wait import until
+
+SLOWEST = 0.99
+SOCKETS = 200  # idle ones, as many whose headers do not end, and as many whose bodies drip
+
+
+@dataclass
+class Outcome:
+    """What became of a row's requests, and its other figures.
+
+    `allowed` is the share that may fail; `fault` says what never came back.
+    """
+
+    sent: list[Sent] = field(default_factory=list)
+    figures: dict[str, float] = field(default_factory=dict)
+    allowed: float = 0.0
+    fault: str = ""
+
+    @property
+    def lost(self) -> Counter[str]:
+        return Counter(one.outcome for one in self.sent if one.outcome != "200")
+
+    @property
+    def kept(self) -> bool:
+        """Whether the promise was kept: no more failed than may, and no answer was wrong."""
+        return not self.fault and self.lost.total() <= self.allowed * len(self.sent) and not self.lost["wrong"]
+
+    def note(self, name: str, value: float) -> None:
+        """Keep the largest value of a figure."""
+        self.figures[name] = max(value, self.figures.get(name, 0.0))
+
+
+def quantile(sent: Sequence[Sent], share: float) -> float:
+    """Return the seconds in which `share` of the requests ended."""
+    seconds = sorted(one.ended - one.left for one in sent)
+    return seconds[min(len(seconds) - 1, math.ceil(share * len(seconds)) - 1)] if seconds else 0.0
+
+
+@contextmanager
+def observed(place: Place) -> Iterator[Outcome]:
+    """Load the service until the block ends; the outcome has the requests then."""
+    outcome = Outcome()
+    with place.load() as load:
+        yield outcome
+    outcome.sent = load.sent
+
+
+def repeated(place: Place, times: int, disturb: Callable[[Place, int], None]) -> Outcome:
+    """Disturb the service `times`, each time until all of it is back."""
+    with observed(place) as outcome:
+        for number in range(times):
+            started = time.monotonic()
+            disturb(place, number)
+            old = place.get("/status")[1].get("as_of")
+            until("the gate reports", lambda old=old: place.get("/status")[1].get("as_of", old) != old)  # type: ignore[misc]
+            place.all_in()
+            place.ready()
+            outcome.note("back after, s", time.monotonic() - started)
+    return outcome
+
+
+def rollout(place: Place, times: int) -> Outcome:
+    """Replace all workers, one at a time."""
+
+    def disturb(place: Place, _: int) -> None:
+        result = place.service.make("rollout")
+        assert result.returncode == 0, result.stdout + result.stderr
+
+    return repeated(place, times, disturb)
+
+
+def worker(number: signal.Signals, place: Place, times: int) -> Outcome:
+    """Kill the process of a worker that answers, or freeze it until gunicorn kills it."""
+
+    def disturb(place: Place, turn: int) -> None:
+        pid = place.inner_pid(f"bright-{turn % 2}")
+        os.kill(pid, number)
+        until("it is replaced", lambda: not Path(f"/proc/{pid}").exists())
+        until("the new one is ready", lambda: place.is_ready(f"bright-{turn % 2}"))
+
+    return repeated(place, times, disturb)
+
+
+def all_down(place: Place, times: int) -> Outcome:
+    """Kill all workers; what is answered meanwhile is 503 with Retry-After."""
+
+    def disturb(place: Place, _: int) -> None:
+        masters = [place.pid(f"bright-{number}") for number in (0, 1)]
+        for pid in [*masters, *(child for master in masters for child in children(master))]:
+            os.kill(pid, signal.SIGKILL)
+        until("none is in", lambda: place.workers_in() == set())
+        until("they are ready", lambda: place.is_ready("bright-0") and place.is_ready("bright-1"))
+
+    outcome = repeated(place, times, disturb)
+    outcome.allowed = 1.0
+    assert set(outcome.lost) <= {"503"}, outcome.lost
+    return outcome
+
+
+def gate_signal(number: signal.Signals, place: Place, times: int) -> Outcome:
+    """Kill the gate, or freeze it until its watcher kills it."""
+
+    def disturb(place: Place, _: int) -> None:
+        pid = place.signal("gate", number)
+        until("there is another gate", lambda: place.pid("gate") not in (0, pid))
+
+    return repeated(place, times, disturb)
+
+
+def gate_disk(place: Place, times: int) -> Outcome:
+    """Let the gate write no file, as on a full disk, until its status is refused; then let it again."""
+
+    def disturb(place: Place, _: int) -> None:
+        pid = place.pid("gate")
+        before = resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        until("the old status is refused", lambda: place.get("/status")[0] == 503)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+        assert place.pid("gate") == pid
+
+    return repeated(place, times, disturb)
+
+
+def gate_members(place: Place, times: int) -> Outcome:
+    """Give the gate members that it cannot use, and the good ones again."""
+    file = place.service.run_dir / "gateway/rendered/members.json"
+    log = place.service.run_dir / "logs/gate.log"
+
+    def disturb(place: Place, turn: int) -> None:
+        good, refused = file.read_text(), log.read_text().count("members_refused")
+        file.write_text(f'{{"pools": [{turn}]}}')
+        until("they are refused", lambda: log.read_text().count("members_refused") > refused)
+        file.write_text(good)
+
+    return repeated(place, times, disturb)
+
+
+def reloads(place: Place, times: int) -> Outcome:
+    """Have Nginx reload; old processes must not stay."""
+    nginx = place.pid("nginx")
+
+    def disturb(place: Place, _: int) -> None:
+        before = set(children(nginx))
+        os.kill(nginx, signal.SIGHUP)
+        until("there are new processes", lambda: len(set(children(nginx)) - before) >= PROCESSES)
+
+    outcome = repeated(place, times, disturb)
+    until("the old processes are gone", lambda: len(children(nginx)) == PROCESSES)
+    outcome.note("Nginx's processes", len(children(nginx)))
+    return outcome
+
+
+def slow_clients(place: Place, times: int) -> Outcome:
+    """Hold idle connections, endless headers and dripping bodies for `times` seconds."""
+    head = b"POST /predict HTTP/1.1\r\nHost: a\r\n"
+    starts = (b"", head, head + b"Content-Length: 1000000\r\n\r\n")
+    with observed(place) as outcome, ExitStack() as open_sockets:
+        sockets = [open_sockets.enter_context(socket.socket()) for _ in range(3 * SOCKETS)]
+        for number, one in enumerate(sockets):
+            one.connect(("127.0.0.1", place.service.port))
+            one.sendall(starts[number % 3])
+        for _ in range(times):
+            time.sleep(1.0)
+            for one in sockets[2::3]:
+                one.sendall(b"x")
+    return outcome
+
+
+def leak(place: Place, times: int) -> Outcome:
+    """Load the service for `times` seconds after as many; note what its processes hold more."""
+    with observed(place) as outcome:
+        time.sleep(times)
+        before = place.holds()
+        time.sleep(times)
+        after = place.holds()
+    for position, unit in ((0, "more kB"), (1, "more open files")):
+        outcome.figures[unit] = sum(after[name][position] - held[position] for name, held in before.items())
+    return outcome
+
+
+def black_hole(answer: str, place: Place, times: int) -> Outcome:
+    """Let one of two scripted workers answer `answer` at once for five `times` seconds; at most 1% may fail."""
+    del place  # real workers do not answer so
+    with tempfile.TemporaryDirectory(prefix="wanwu-chaos-") as folder:
+        os.chmod(folder, 0o755)  # noqa: S103 - Nginx's processes must be able to enter
+        home = Path(folder)
+        (home / "image").write_bytes(b"\x89PNG not really")
+        with Gateway(home, {LABEL: [f"{LABEL}-0", f"{LABEL}-1"]}) as gateway:
+            gateway.start()
+            for one in gateway.workers.values():
+                one.set(seconds=0.05)
+            with open_load("127.0.0.1", gateway.port, home / "image", 40.0, LABEL) as load:
+                wait_for("requests are answered", lambda: len(load.sent) > 40)
+                gateway.workers[f"{LABEL}-0"].set(answer=answer)
+                time.sleep(5 * times)
+    return Outcome(load.sent, {"p99, s": quantile(load.sent, SLOWEST)}, allowed=0.01)
+
+
+Row = Callable[[Place, int], Outcome]
+ROWS: dict[str, tuple[Row, int]] = {  # and how often in continuous integration
+    "rollout": (rollout, 1),
+    "kill": (partial(worker, signal.SIGKILL), 1),
+    "freeze": (partial(worker, signal.SIGSTOP), 1),
+    "all-down": (all_down, 1),
+    "hole-503": (partial(black_hole, "unready"), 1),
+    "hole-500": (partial(black_hole, "fail"), 1),
+    "hole-length": (partial(black_hole, "short"), 1),
+    "gate-kill": (partial(gate_signal, signal.SIGKILL), 1),
+    "gate-freeze": (partial(gate_signal, signal.SIGSTOP), 1),
+    "gate-disk": (gate_disk, 1),
+    "gate-members": (gate_members, 1),
+    "reloads": (reloads, 3),
+    "slow-clients": (slow_clients, 3),
+    "leak": (leak, 3),
+}
