@@ -33,7 +33,7 @@ class Environment:
 
     It sees the packages of `parent`, and installs only those that its own lock files add. `compiled` tells whether all
     modules are byte-compiled at once, as workers need, whose account may not write there; in others, Python compiles
-    each module on first import, and most are never imported.
+    each module on first import, unless PYTHONDONTWRITEBYTECODE is set, and most are never imported.
     """
 
     folder: Path
@@ -167,7 +167,7 @@ def _pip(environment: Environment, locks: Sequence[Path], expected_error: re.Pat
     Raise CommandError if it fails for another reason.
     """
     options = ["--require-hashes", "--only-binary=:all:", *(f"--requirement={lock}" for lock in locks)]
-    if not environment.compiled:
+    if not environment.compiled and not sys.dont_write_bytecode:
         options.append("--no-compile")
     total = len(_names(locks) - _names(environment.parent.locks if environment.parent else ()))
     succeeded, output = run_pip(environment.python, ["install", *options], total)
