@@ -16,16 +16,13 @@ from typing import Concatenate, ParamSpec
 import torch
 
 from scripts.cluster.config import ROOT
-from scripts.host.environments import DEV, EXPORTERS
+from scripts.host.environments import DEV
 
 Options = ParamSpec("Options")
 Maker = Callable[Concatenate[Path, Options], Path]
 
 CACHE = ROOT / ".pytest_cache/folders"
-SOURCES = (
-    ROOT / "tests/folders.py", *sorted((ROOT / "tests/exporters").glob("*.py")), Path(__file__),
-    ROOT / "worker/models/torchvision_ops.py", *DEV.locks, *EXPORTERS.locks,
-)  # fmt: skip
+SOURCES = (ROOT / "tests/folders.py", Path(__file__), ROOT / "worker/models/torchvision_ops.py", *DEV.locks)
 ACTIVE: list[bool] = []  # not empty while a folder is being made
 PINNED_MODULES = ("tests.folders", "torch.nn.")  # modules of network classes that SOURCES and the locks pin
 

@@ -18,6 +18,10 @@ settings.load_profile("repeatable")
 # their time spinning. OpenMP reads this when torch is imported, here and in every process that the tests start.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+# Let the programs that the tests start keep compiled modules, which some container images forbid: each of some thousand
+# processes would compile the kit's modules for itself.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # Let the gate of every service probe often: most waits are for the gate to notice that a worker came or went.
 os.environ.setdefault(INTERVAL_VARIABLE, "0.2")
 

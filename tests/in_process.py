@@ -25,7 +25,7 @@ from tests.service import bare_environment
 from worker.contract.settings import offline_variables
 
 MODULES = {name: f"{tools.__name__}.{name}" for name in ("add", "verify")}
-MODULES["evaluate"] = f"{tools.__name__}.evaluate.__main__"
+MODULES |= {name: f"{tools.__name__}.{name}.__main__" for name in ("evaluate", "prepare")}
 START_TOOL = tools.start
 
 

@@ -31,13 +31,16 @@ NO_CPU_BUILD = re.compile(r"(?:No matching distribution found for|Cannot install
 class Environment:
     """A virtual environment: its folder, its lock files, whether it holds torch, and the environment it extends.
 
-    It sees the packages of `parent`, and installs only those that its own lock files add.
+    It sees the packages of `parent`, and installs only those that its own lock files add. `compiled` tells whether all
+    modules are byte-compiled at once, as workers need, whose account may not write there; in others, Python compiles
+    each module on first import, unless PYTHONDONTWRITEBYTECODE is set, and most are never imported.
     """
 
     folder: Path
     own_locks: tuple[Path, ...]
     torch: bool = False
     parent: "Environment | None" = None
+    compiled: bool = True
 
     @property
     def locks(self) -> tuple[Path, ...]:
@@ -65,13 +68,13 @@ SERVE_TORCH = Environment(VENVS / "serve-torch", (), torch=True, parent=SERVE)
 # The lock files of all engines but torch: the model tools measure every engine.
 EXTRA_LOCKS = tuple(dict.fromkeys(lock for engine in ENGINES.values() for lock in _extra_locks(engine)))
 TOOLS = Environment(
-    VENVS / "tools", (*EXTRA_LOCKS, ROOT / "scripts/requirements/tools.txt"), torch=True, parent=SERVE_TORCH
+    VENVS / "tools", (*EXTRA_LOCKS, ROOT / "scripts/requirements/tools.txt"), True, SERVE_TORCH, compiled=False
 )
-TEACH = Environment(VENVS / "teach", (ROOT / "scripts/requirements/teach.txt",), parent=SERVE)
+TEACH = Environment(VENVS / "teach", (ROOT / "scripts/requirements/teach.txt",), parent=SERVE, compiled=False)
 PEERS = Environment(VENVS / "peers", (ROOT / "scripts/requirements/peers.txt",), torch=True, parent=SERVE_TORCH)
-LOCK = Environment(VENVS / "lock", (ROOT / "scripts/requirements/lock.txt",))
-DEV = Environment(VENVS / "dev", (ROOT / "tests/requirements.txt",), torch=True, parent=TOOLS)
-EXPORTERS = Environment(VENVS / "exporters", (ROOT / "tests/requirements-exporters.txt",))
+LOCK = Environment(VENVS / "lock", (ROOT / "scripts/requirements/lock.txt",), compiled=False)
+DEV = Environment(VENVS / "dev", (ROOT / "tests/requirements.txt",), torch=True, parent=TOOLS, compiled=False)
+EXPORTERS = Environment(VENVS / "exporters", (ROOT / "tests/requirements-exporters.txt",), compiled=False)
 
 
 def serving(engine: EngineDeclaration) -> Environment:
@@ -164,6 +167,8 @@ def _pip(environment: Environment, locks: Sequence[Path], expected_error: re.Pat
     Raise CommandError if it fails for another reason.
     """
     options = ["--require-hashes", "--only-binary=:all:", *(f"--requirement={lock}" for lock in locks)]
+    if not environment.compiled and not sys.dont_write_bytecode:
+        options.append("--no-compile")
     total = len(_names(locks) - _names(environment.parent.locks if environment.parent else ()))
     succeeded, output = run_pip(environment.python, ["install", *options], total)
     if not succeeded and expected_error and any(expected_error.search(line) for line in output):

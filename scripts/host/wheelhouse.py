@@ -1,9 +1,12 @@
 """The wheels in wheelhouse/, from which images are built without a package index."""
 
 import re
+import sys
 import tempfile
 import venv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from scripts.base.console import say, step
@@ -73,16 +76,25 @@ def _hashes(folder: Path) -> dict[Path, str]:
     return {path: sha256(path) for path in sorted(folder.iterdir()) if path.is_file()}
 
 
-def _download(locks: Sequence[Path], folder: Path) -> None:
-    # A separate environment, since the system's Python often comes without pip.
+@contextmanager
+def _python_with_pip() -> Iterator[Path]:
+    """Yield a Python that has pip: this one, or one in a temporary environment, since a system's often has none."""
+    if find_spec("pip"):
+        yield Path(sys.executable)
+        return
     require_ensurepip()
-    with tempfile.TemporaryDirectory(prefix="wanwu-pip-") as folder_of_pip:
-        venv.create(folder_of_pip, with_pip=True, symlinks=True)
+    with tempfile.TemporaryDirectory(prefix="wanwu-pip-") as folder:
+        venv.create(folder, with_pip=True, symlinks=True)
+        yield Path(folder) / "bin/python"
+
+
+def _download(locks: Sequence[Path], folder: Path) -> None:
+    with _python_with_pip() as python:
         for lock in locks:
             arguments = ["--no-deps", "--require-hashes", "--only-binary=:all:", *TAGS, f"--dest={folder}"]
             total = len(read_pins(lock.read_text()))
             command = ["download", *arguments, f"--requirement={lock}"]
-            succeeded, output = run_pip(Path(folder_of_pip) / "bin/python", command, total)
+            succeeded, output = run_pip(python, command, total)
             if not succeeded:
                 raise CommandError(
                     f"pip could not download the wheels that {lock.name} pins:",

@@ -189,8 +189,10 @@ def test_a_model_that_cannot_be_made_leaves_its_download_for_the_next_attempt(sh
     assert shop.held() == before | {"again"}
 
 
-@pytest.mark.parametrize("kind", ["hf", "ms"])
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("kind", "signum"),
+    [("hf", signal.SIGINT), ("ms", signal.SIGTERM), ("hf", signal.SIGKILL), ("ms", signal.SIGKILL)],
+)
 def test_a_fetch_that_is_ended_goes_on_where_it_was(shop: Shop, kind: str, signum: signal.Signals) -> None:
     before, half = shop.held(), 30_000
     shop.hub.reset()

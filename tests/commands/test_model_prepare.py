@@ -8,15 +8,17 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import requests
 import torch
 
 from scripts.cluster.config import ROOT
+from scripts.models.tools.prepare import __main__ as tool
 from scripts.models.tools.prepare.effort import THOROUGH
-from scripts.models.tools.prepare.preparation import prepare
-from tests.folders import image
+from tests import in_process
+from tests.folders import SIZE, image
 from tests.service import NO_DRAIN, Service, bare_environment, create
 from worker.contract.engine import Measurement
 from worker.contract.files import sha256
@@ -65,10 +67,15 @@ class ModelWorkspace:
     def make(self, target: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.service.make(target, f"MODELS={self.path}/models", *arguments)
 
+    def make_here(self, target: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a target in this process."""
+        place = (f"CLUSTER={self.service.cluster}", f"RUN_DIR={self.service.run_dir}")
+        return in_process.make(target, f"MODELS={self.path}/models", *place, *arguments)
+
     def refused(self, *arguments: str) -> list[str]:
         """The lines with which model-prepare refuses; the folder must be as it was."""
         before = held(self.path / "models")
-        done = self.make("model-prepare", "NAME=colours", *arguments)
+        done = self.make_here("model-prepare", "NAME=colours", *arguments)
         assert done.returncode != 0, done.stdout
         assert held(self.path / "models") == before
         said = [line.removeprefix("!! ") for line in done.stderr.splitlines() if line.startswith("!! ")]
@@ -106,9 +113,14 @@ def added(shelf: ModelWorkspace) -> subprocess.CompletedProcess[str]:
     """How adding it went."""
     own = (f"SOURCE={shelf.path}/own", "NAME=colours", f"LABELS=en:{shelf.path}/en.txt", "TRUST_CODE=1")
     images = (f"CALIBRATION={shelf.path}/images", f"GOLDEN={shelf.path}/images/red0.png")
-    done = shelf.make("model-add", *own, *images, "PREPARE=quick")
+    done = shelf.make("model-add", *own, *images, f"SIZE={SIZE}", "PREPARE=quick")
     assert done.returncode == 0, done.stdout + done.stderr
     return done
+
+
+def unprepared(text: str) -> list[str]:
+    """Return the lines of a model.toml before [engine], but for the sums of prepared networks."""
+    return [line for line in text.partition("[engine]")[0].splitlines() if not line.startswith('"prepared/')]
 
 
 def rows(shelf: ModelWorkspace) -> list[Measurement]:
@@ -134,7 +146,7 @@ def test_what_cores_bring_is_measured_with_the_engine_that_was_chosen(shelf: Mod
     assert [row.cores for row in scaling][:1] == [1]
     assert {row.machine for row in scaling} == {machine_kind()}
     assert all(row.images_per_s > 0 and row.latency_ms > 0 for row in scaling)
-    doctor = shelf.make("doctor").stdout
+    doctor = shelf.make_here("doctor").stdout
     assert "measured best for throughput" in doctor
 
 
@@ -147,7 +159,7 @@ def test_what_scaled_decoding_changes_is_measured_recorded_and_shown(
     assert small == {"size": "small", "images": 49, "agreement": 1.0, "difference": 0.0}
     assert (large["size"], large["images"], large["agreement"]) == ("large", 49, 1.0)
     assert "   49 small images: agreement 100.0%, largest difference of a score 0.0000" in added.stdout.splitlines()
-    shown = shelf.make("models", "NAME=colours").stdout.splitlines()
+    shown = shelf.make_here("models", "NAME=colours").stdout.splitlines()
     assert any(line.startswith("large images ") for line in shown)
     assert shown[-1] == "decode: scaled, as measured"
 
@@ -168,11 +180,11 @@ def test_the_safe_choice_for_other_machines_is_openvino_in_f32(shelf: ModelWorks
 @pytest.mark.usefixtures("added")
 def test_the_table_shows_what_runs_here_and_all_that_was_measured(shelf: ModelWorkspace) -> None:
     (chosen,) = [row for row in rows(shelf) if row.chosen and row.machine == machine_kind()]
-    shown = shelf.make("models").stdout.splitlines()
+    shown = shelf.make_here("models").stdout.splitlines()
     (line,) = [line for line in shown if line.startswith("colours ")]
     assert line.split()[5:8] == [chosen.engine, chosen.precision, f"{chosen.images_per_s:.1f}"]
     assert line.split()[-1] == "yes"
-    every = shelf.make("models", "NAME=colours").stdout.splitlines()
+    every = shelf.make_here("models", "NAME=colours").stdout.splitlines()
     assert sum(line.startswith(f"{machine_kind()}  ") for line in every) == len(rows(shelf)) + len(
         shelf.engine()["scaling"]
     )
@@ -196,28 +208,24 @@ def test_a_worker_serves_by_what_was_chosen(shelf: ModelWorkspace) -> None:
 
 
 @pytest.mark.usefixtures("added")
-def test_measuring_again_keeps_what_is_there_and_other_machines_rows(shelf: ModelWorkspace) -> None:
+def test_measuring_thoroughly_replaces_what_was_measured_quickly_and_keeps_other_machines_rows(
+    shelf: ModelWorkspace,
+) -> None:
     shelf.manifest.write_text(shelf.manifest.read_text() + OF_ANOTHER)
     before, files = shelf.manifest.read_text(), held(shelf.folder)
-    done = shelf.make("model-prepare", "NAME=colours", "PREPARE=quick")
+    effort = replace(THOROUGH, images=60, measure_s=0.1, min_run_s=0.01, busy_s=0.1)
+    with patch.object(tool, "THOROUGH", effort):
+        done = shelf.make_here("model-prepare", "NAME=colours")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "prepared: run `make rollout` to serve colours as prepared"
-    after = shelf.manifest.read_text()
-    assert after[: before.index("[engine]")] == before[: before.index("[engine]")]
+    assert unprepared(shelf.manifest.read_text()) == unprepared(before)
     assert held(shelf.folder).keys() == files.keys()
-    assert {name for name, digest in held(shelf.folder).items() if digest != files[name]} <= {"model.toml"}
-    assert [row.machine for row in rows(shelf) if row.machine != machine_kind()] == ["another"]
-    assert {row.machine for row in rows(shelf) if row.chosen} == {machine_kind(), "another"}
-
-
-@pytest.mark.usefixtures("added")
-def test_measuring_thoroughly_replaces_what_was_measured_quickly_and_calibrates_anew(shelf: ModelWorkspace) -> None:
-    files = held(shelf.folder)
-    prepare(shelf.folder, None, replace(THOROUGH, images=60, measure_s=0.1, min_run_s=0.01, busy_s=0.1))
-    assert {row.quick for row in rows(shelf) if row.machine == machine_kind()} == {False}
-    changed = {name for name, digest in held(shelf.folder).items() if files.get(name) != digest}
-    assert {"model.toml", "prepared/int8.onnx"} <= changed
+    changed = {name for name, digest in held(shelf.folder).items() if digest != files[name]}
+    assert {"model.toml", "prepared/int8.onnx"} <= changed  # calibrated anew, on more images
     assert not [name for name in changed if "f32" in name]
+    assert [row.machine for row in rows(shelf) if row.machine != machine_kind()] == ["another"]
+    assert {row.quick for row in rows(shelf) if row.machine == machine_kind()} == {False}
+    assert {row.machine for row in rows(shelf) if row.chosen} == {machine_kind(), "another"}
 
 
 @pytest.mark.usefixtures("added")

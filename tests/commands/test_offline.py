@@ -1,4 +1,4 @@
-"""Every loader through the whole service, on a machine without any network: the library's own logits, no name asked."""
+"""Every loader on a machine without a network, three through the whole service: its library's logits, no name asked."""
 
 import json
 import os
@@ -16,7 +16,7 @@ LINES = {name: index for index, name in enumerate(folders.LABELS["en"])}
 
 
 @pytest.mark.skipif(not no_network.possible(), reason="this account may not make namespaces")
-def test_without_a_network_every_loader_answers_through_nginx_as_its_library_does(tmp_path: Path) -> None:
+def test_without_a_network_every_loader_answers_as_its_library_does(tmp_path: Path) -> None:
     made = {name: make(tmp_path / name) for name, (make, _) in MADE.items()}
     home, image = tmp_path / "service", tmp_path / "image.png"
     home.mkdir()

@@ -26,7 +26,7 @@ MODELS = {
 @pytest.mark.parametrize("name", MODELS)
 def test_a_worker_answers_as_the_library_that_wrote_the_network(name: str, tmp_path: Path) -> None:
     library, file, prepare = MODELS[name]
-    files = exported_files(tmp_path / "files", library, SIZE)
+    files = exported_files(tmp_path / "files", library)
     (tmp_path / "en.txt").write_text("cat\ndog\ntea\n")
     done = in_process.make(
         "model-add", f"NAME={name}", f"SOURCE={files / file}", f"LABELS=en:{tmp_path}/en.txt",

@@ -3,6 +3,7 @@
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -34,13 +35,13 @@ def modules(part: str) -> Iterator[Path]:
     yield from (path for path in (ROOT / part).rglob("*.py") if path.name != "gunicorn.conf.py")
 
 
-def imported(path: Path) -> Iterator[str]:
-    """Yield the dotted name of everything that the module at `path` imports, also inside its functions."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (name.name for name in node.names)
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            yield from (f"{node.module}.{name.name}" for name in node.names)
+@cache
+def imported(path: Path) -> list[str]:
+    """Return the dotted name of everything that the module at `path` imports, also inside its functions."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    plain = [name.name for node in nodes if isinstance(node, ast.Import) for name in node.names]
+    absolute = [node for node in nodes if isinstance(node, ast.ImportFrom) and not node.level]
+    return plain + [f"{node.module}.{name.name}" for node in absolute for name in node.names]
 
 
 def dotted(path: Path) -> str:

@@ -4,8 +4,8 @@ import mmap
 import re
 from pathlib import Path
 
+from worker.contract.lfs import refuse_pointer
 from worker.contract.toml_reader import ModelError
-from worker.models.loaders.lfs import refuse_pointer
 
 LOCATION = re.compile(rb"\n\x08location\x12(.)", re.DOTALL)  # ONNX: precedes the length and the name of a weights file
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import openvino as ov
 from openvino import opset13 as ops
 
+from worker.contract.lfs import refuse_pointer
 from worker.contract.loaders import LOADERS, paddle
 from worker.contract.loaders.tensorflow import SAVED_MODEL
 from worker.contract.toml_reader import ModelError
@@ -17,7 +18,6 @@ from worker.models.loaders import Description, detect
 from worker.models.loaders.companion_settings import settings_beside
 from worker.models.loaders.exported import describe_graph
 from worker.models.loaders.graph import reason_of
-from worker.models.loaders.lfs import refuse_pointer
 from worker.models.loaders.metadata_inside import labels_inside
 from worker.models.loaders.pir import read_pir
 

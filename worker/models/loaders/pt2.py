@@ -13,12 +13,12 @@ from typing import Any
 
 import torch
 
+from worker.contract.lfs import refuse_pointer
 from worker.contract.toml_reader import ModelError, abbreviate
 from worker.models.folder import ModelFolder
 from worker.models.loaders import Description, detect
 from worker.models.loaders.compat import open_pt2
 from worker.models.loaders.exported import description_from_shape
-from worker.models.loaders.lfs import refuse_pointer
 
 MODEL = "models/model.json"
 CONFIGURATIONS = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")

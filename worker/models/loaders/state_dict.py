@@ -8,9 +8,9 @@ import safetensors
 import safetensors.torch
 import torch
 
+from worker.contract.lfs import refuse_pointer
 from worker.contract.toml_reader import ModelError
 from worker.models.loaders import content, fit, pickles
-from worker.models.loaders.lfs import refuse_pointer
 from worker.models.loaders.wrappers import State, find_state
 
 

@@ -43,9 +43,7 @@ def prepare(path: Path, own_images: Path | None, effort: Effort = THOROUGH) -> N
 def _engine(folder: ModelFolder, scratch: Path, own_images: Path | None, effort: Effort) -> EngineSpec:
     """Make the prepared networks, benchmark every candidate, and return the new [engine]."""
     calibration_images, check_images = _images(folder, own_images, scratch, effort)
-    # The user's images, or more images than last time, give better int8 ranges: convert to int8 again.
-    requantise = own_images is not None or (not effort.quick and any(row.quick for row in folder.engine.measured))
-    reused = {name: file for name, file in folder.engine.prepared.items() if not requantise or name.endswith(EXACT)}
+    reused = reusable(folder.engine, own_images, effort)
     step("converting")
     hardware, quantised = read_hardware(), networks.holds_int8(folder)
     prepared = networks.add_missing(folder, reused, quantised, calibration_images)
@@ -60,6 +58,13 @@ def _engine(folder: ModelFolder, scratch: Path, own_images: Path | None, effort:
             say(f"   chosen for {row.machine}: {row.engine} {row.precision}")
     spec = with_scaling(spec, list(_scaling(bench, spec, results)))
     return _with_decoding(bench, spec, results[0][0], own_images, scratch)
+
+
+def reusable(engine: EngineSpec, own_images: Path | None, effort: Effort) -> dict[str, str]:
+    """Return the prepared networks that need not be made again, by name."""
+    # The user's images, or more images than last time, give better int8 ranges: convert to int8 again.
+    requantise = own_images is not None or (not effort.quick and any(row.quick for row in engine.measured))
+    return {name: file for name, file in engine.prepared.items() if not requantise or name.endswith(EXACT)}
 
 
 def _warn_where_busy() -> None:

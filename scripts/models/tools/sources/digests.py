@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from scripts.models.tools.sources import FetchError, Remote
-from worker.models.loaders.lfs import POINTER
+from worker.contract.lfs import POINTER
 
 CHUNK_BYTES = 1 << 20
 

@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 import subprocess
+import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -118,9 +119,11 @@ def test_an_environment_installs_only_what_those_that_it_extends_lack(
     second.write_text(make_wheel(pip_finds, "3", "second", needs="tiny"))
     root = Environment(tmp_path / ".venv/root", (tiny,), parent=base)
     middle = Environment(tmp_path / ".venv/middle", (first,), parent=root)
-    leaf = Environment(tmp_path / ".venv/leaf", (second,), parent=middle)
+    leaf = Environment(tmp_path / ".venv/leaf", (second,), parent=middle, compiled=False)
 
     python = ensure(leaf, nvidia=False)
+    compiled = [any(each.packages.glob("__pycache__/*")) for each in (root, middle, leaf)]
+    assert compiled == [True, True, sys.dont_write_bytecode]
     versions = "import tiny, first, second; print(tiny.VERSION, first.VERSION, second.VERSION)"
     assert subprocess.check_output([python, "-c", versions], text=True) == "1 2 3\n"
     modules = [sorted(path.name for path in each.packages.glob("[!_]*.py")) for each in (root, middle, leaf)]

@@ -1,12 +1,22 @@
 """The wheelhouse: filled by the real pip from a folder, with wheels made here, without a package index."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from scripts.base.errors import CommandError
+from scripts.cluster.config import ROOT
 from scripts.host.wheelhouse import collect
 from tests.unit.scripts.host.test_wheelhouse import make_wheel, write_lock
+
+COLLECT = """
+import sys
+from pathlib import Path
+from scripts.host.wheelhouse import collect
+collect([Path(sys.argv[1])], Path(sys.argv[2]), keep=[])
+"""
 
 
 def test_missing_and_damaged_wheels_are_fetched_and_unlisted_ones_removed(
@@ -28,6 +38,15 @@ def test_missing_and_damaged_wheels_are_fetched_and_unlisted_ones_removed(
     assert lines[0] == "-- wheelhouse: 2 of 3 wheels to download"
     assert "   removing stranger-1.0-py3-none-any.whl, which no lock file lists" in lines
     assert lines[-1] == "   wheelhouse has all needed wheels (3); 0 MB in total"
+
+
+def test_a_python_without_pip_fills_it_too(tmp_path: Path, source: Path) -> None:
+    lock = write_lock(tmp_path / "lock.txt", make_wheel(source, "one"))
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
+    python, folder = tmp_path / "bare/bin/python", tmp_path / "wheelhouse"
+    assert subprocess.run([python, "-m", "pip", "--version"], capture_output=True).returncode
+    subprocess.run([python, "-c", COLLECT, lock, folder], cwd=ROOT, check=True)
+    assert [path.name for path in folder.iterdir()] == ["one-1.0-py3-none-any.whl"]
 
 
 def test_an_unavailable_wheel_is_named(tmp_path: Path, source: Path) -> None:

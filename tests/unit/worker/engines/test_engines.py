@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from scripts.models.tools.prepare.converters import onnxruntime
 from tests import folders
 from worker.contract.engine import EngineSpec
 from worker.contract.toml_reader import ModelError
@@ -102,13 +101,6 @@ def test_onnxruntime_gives_torchs_answers_from_a_users_own_file(model_folders: P
     assert (
         np.abs(infer(with_engine(read_folder(model_folders / "onnx"), "onnxruntime"), PIXELS) - expected).max() < 1e-4
     )
-
-
-def test_onnxruntime_gives_torchs_answers_from_a_file_that_takes_bytes(model_folders: Path, tmp_path: Path) -> None:
-    folder = read_folder(model_folders / "f32")
-    onnxruntime.convert(folders.small_network(), folder.input, tmp_path / "bytes.onnx")
-    bytes_folder = with_engine(folder, "onnxruntime", prepared={"onnxruntime-f32": str(tmp_path / "bytes.onnx")})
-    assert np.abs(infer(bytes_folder, PIXELS) - plain_torch(folders.small_network(), PIXELS)).max() < 1e-4
 
 
 def test_a_prepared_network_comes_before_the_folders_own_weights(model_folders: Path) -> None:

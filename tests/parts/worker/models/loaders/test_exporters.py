@@ -31,12 +31,12 @@ TENSORFLOW = {
 
 @pytest.fixture(scope="module")
 def tensorflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return exported_files(tmp_path_factory.mktemp("tensorflow") / "files", "tensorflow", SIZE)
+    return exported_files(tmp_path_factory.mktemp("tensorflow"), "tensorflow")
 
 
 @pytest.fixture(scope="module")
 def paddle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return exported_files(tmp_path_factory.mktemp("paddle") / "files", "paddle", SIZE)
+    return exported_files(tmp_path_factory.mktemp("paddle"), "paddle")
 
 
 def added(source: Path, out: Path, labelled: bool = True) -> ModelFolder:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tests import folders
+from tests.graphs import OnnxSpec, write_onnx
 from worker.contract.toml_reader import ModelError
 from worker.decode import Pixels
 from worker.models import torchvision_ops
@@ -194,8 +195,7 @@ def test_an_exported_network_gives_its_number_of_channels(tmp_path: Path, loader
     network = torch.nn.Sequential(torch.nn.Conv2d(4, 3, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()).eval()
     example = (torch.zeros(1, 4, SIDE, SIDE),)
     if loader == "onnx":
-        path = tmp_path / "m.onnx"
-        torch.onnx.export(network, example, path, verbose=False)
+        path = write_onnx(tmp_path / "m.onnx", OnnxSpec((1, 4, SIDE, SIDE)))
     elif loader == "pt2":
         path = tmp_path / "m.pt2"
         torch.export.save(torch.export.export(network, example), path)

@@ -29,6 +29,14 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Convert in this process: each of four others would import the same libraries for seconds."""
+    monkeypatch.setattr(
+        networks, "run_isolated", lambda placement, timeout_s, function, *arguments: function(*arguments)
+    )
+
+
 def logits(folder: Path, prepared: dict[str, str], engine: str, precision: str, images: np.ndarray) -> np.ndarray:
     """Return the logits of all images in one batch."""
     model, candidate = ModelUnderTest(folder, prepared, folder), Candidate(engine, precision, "")
@@ -43,6 +51,7 @@ def by_torch(folder: Path, images: np.ndarray) -> np.ndarray:
     return found
 
 
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize("make", [timm_folder, checkpoint_folder])
 def test_a_convolutional_network_and_a_vit_answer_alike_in_every_engine(
     make: Callable[[Path], Path], tmp_path: Path, images: Path
@@ -70,6 +79,7 @@ def test_existing_networks_are_not_made_again(tmp_path: Path, images: Path, caps
     assert "onnxruntime-int8 is left out: it cannot be made: " in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_only_int8_is_made_from_a_prepared_network(tmp_path: Path, images: Path) -> None:
     folder, some = onnx_folder(tmp_path / "onnx"), np.load(images)[:4]
     prepared = networks.add_missing(read_folder(folder), {}, False, images)

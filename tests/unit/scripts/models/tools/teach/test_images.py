@@ -66,13 +66,13 @@ def test_hidden_folders_are_named_and_an_accent_is_one_character(tmp_path: Path)
     assert [(one.file, one.reason) for one in lesson.skipped] == [(".rust", images.HIDDEN)]
 
 
-def test_thousands_of_classes_are_read(tmp_path: Path) -> None:
+def test_a_thousand_classes_are_read(tmp_path: Path) -> None:
     image = fill(tmp_path / "source", 1) / "1.png"
-    for number in range(3000):
+    for number in range(1200):
         (tmp_path / f"all/{number:04}").mkdir(parents=True)
         for copy in ("a.png", "b.png"):
             (tmp_path / f"all/{number:04}/{copy}").hardlink_to(image)
-    assert images.read(tmp_path / "all").labels.count == 3000
+    assert images.read(tmp_path / "all").labels.count == 1200
 
 
 def test_a_loop_of_links_is_named_and_not_followed(tmp_path: Path) -> None:
