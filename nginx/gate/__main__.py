@@ -30,8 +30,8 @@ from pathlib import Path
 
 from .loop import Gate
 from .members import DiscoveredPool, Member, MembersError, parse_members
-from .options import parse_options
-from .out import Nginx, log, now, write_atomically, write_status
+from .options import SERVER_PEM, parse_options
+from .out import Nginx, digest, log, now, write_atomically, write_status
 from .outliers import EJECTION_S, LONGEST_EJECTION_S
 from .resolve import format_address, look_up, split_address
 from .rules import Peer, select_servers
@@ -52,7 +52,8 @@ def init(members_file: Path, out: Path) -> None:
     with ThreadPoolExecutor(INIT_THREADS) as threads:
         peers = dict(zip(all_members, threads.map(initial_peer, all_members), strict=True))
     listed = {model: select_servers(members, peers, ()) for model, members in pools.items()}
-    write_atomically(out / "upstreams.conf", render_upstreams(listed, options=parse_options(text)))
+    certificate = digest(out.parent / SERVER_PEM)
+    write_atomically(out / "upstreams.conf", render_upstreams(listed, None, parse_options(text), certificate))
     status = render_status(pools, peers, {}, now())
     write_status(out, status, render_models(status, pools, peers), pools)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from .answers import Answers, Listed
 from .members import DeclaredPools, DiscoveredPool, Member, Pools, parse_members
-from .options import Options, parse_options
-from .out import Nginx, log, now, write_status
+from .options import SERVER_PEM, Options, parse_options
+from .out import Nginx, digest, log, now, write_status
 from .outliers import eject, most_ejected, release
 from .probe import try_golden_image
 from .rates import Rate
@@ -41,7 +41,7 @@ class Gate:
         )
         self.members_text = self.members_fault = ""
         self.declared: DeclaredPools = {}
-        self.options = Options()
+        self.options, self.certificate = Options(), ""
         self.pools: Pools = {}
         self.discovered: dict[DiscoveredPool, tuple[Member, ...]] = {}
         self.required_models: set[str] = set()  # ready.json exists only while all of these are ready
@@ -80,10 +80,10 @@ class Gate:
             return
         self.members_due = time.monotonic() + self.interval
         try:
-            text = self.members_file.read_text()
-            if text == self.members_text:
+            text, certificate = self.members_file.read_text(), digest(self.out.parent / SERVER_PEM)
+            if (text, certificate) == (self.members_text, self.certificate):
                 return
-            self.members_text = text
+            self.members_text, self.certificate = text, certificate
             declared, options = parse_members(text), parse_options(text)
         except (OSError, ValueError) as error:
             if str(error) != self.members_fault:
@@ -181,7 +181,7 @@ class Gate:
                 model: select_servers(members, self.peers, self.last_listed) for model, members in self.pools.items()
             }
             self.last_listed = {worker: address for servers in listed.values() for worker, address in servers.items()}
-            self.upstreams = render_upstreams(listed, self.answers.log_target, self.options)
+            self.upstreams = render_upstreams(listed, self.answers.log_target, self.options, self.certificate)
             self._follow_answers()
         if self.nginx.apply(self.upstreams):
             self.loaded = listed_pools(self.nginx.file.read_text())

@@ -7,17 +7,21 @@ from typing import Any
 
 from .members import MembersError
 
-MAX_BODY_MB, CORS_ORIGINS = "max_body_mb", "cors_origins"
+MAX_BODY_MB, CORS_ORIGINS, TLS = "max_body_mb", "cors_origins", "tls"
+KEYS = (MAX_BODY_MB, CORS_ORIGINS, TLS)
+SERVER_PEM = "tls/server.pem"  # the certificate and its key, below the folder that Nginx runs in
 ANY_ORIGIN = "*"
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.:\[\]_-]+")  # scripts/cluster/config.py is stricter
 
 
 @dataclass(frozen=True)
 class Options:
-    """The most mebibytes of a request, and the origins whose web pages may ask (ANY_ORIGIN: all)."""
+    """The most mebibytes of a request, the origins whose web pages may ask (ANY_ORIGIN: all), and TLS."""
 
     max_body_mb: int = 32
     cors_origins: tuple[str, ...] = ()
+    tls: bool = False
+    hsts_days: int = 0
 
 
 DEFAULTS = Options()
@@ -26,18 +30,26 @@ DEFAULTS = Options()
 def parse_options(text: str) -> Options:
     """Return the options in members.json; raise MembersError if they are invalid."""
     given = json.loads(text).get("gateway", {})
-    if not isinstance(given, dict) or set(given) - {MAX_BODY_MB, CORS_ORIGINS}:
-        raise MembersError(f"gateway: found {given!r}, needed an object with {MAX_BODY_MB} and {CORS_ORIGINS}")
+    if not isinstance(given, dict) or set(given) - set(KEYS):
+        raise MembersError(f"gateway: found {given!r}, needed an object with some of {', '.join(KEYS)}")
     size, origins = given.get(MAX_BODY_MB, Options.max_body_mb), given.get(CORS_ORIGINS, [])
     if type(size) is not int or size < 1:
         raise MembersError(f"gateway/{MAX_BODY_MB}: found {size!r}, needed a whole number from 1")
     if not isinstance(origins, list) or not all(map(_is_origin, origins)):
         raise MembersError(f'gateway/{CORS_ORIGINS}: found {origins!r}, needed a list of origins, or of "*" alone')
-    return Options(size, tuple(origins))
+    tls = given.get(TLS)
+    if tls is not None and (
+        not isinstance(tls, dict) or set(tls) != {"hsts_days"} or type(tls["hsts_days"]) is not int
+    ):
+        raise MembersError(f"gateway/{TLS}: found {tls!r}, needed an object with hsts_days, a whole number, or nothing")
+    return Options(size, tuple(origins), tls is not None, tls["hsts_days"] if tls else 0)
 
 
-def render_options(options: Options) -> list[str]:
-    """Return the lines that limit bodies, and that give $cors_origin, the value of Access-Control-Allow-Origin."""
+def render_options(options: Options, certificate: str = "") -> list[str]:
+    """Return Nginx's lines for the options; `certificate` is the digest of SERVER_PEM.
+
+    They define $max_body, $cors_origin (Access-Control-Allow-Origin), $cors_vary and $strict_transport_security.
+    """
     everyone = options.cors_origins == (ANY_ORIGIN,)
     listed = [] if everyone else [f'    "{origin}" $http_origin;' for origin in options.cors_origins]
     return [
@@ -57,7 +69,17 @@ def render_options(options: Options) -> list[str]:
         'map "" $cors_vary {',
         f'    default "{"Origin" if listed else ""}";',
         "}",
+        *_tls(options, certificate),
     ]
+
+
+def _tls(options: Options, certificate: str) -> list[str]:
+    """Return the certificate's lines; its digest makes Nginx load a changed one, for the lines are changed, too."""
+    hsts = f"max-age={options.hsts_days * 86400}" if options.hsts_days else ""
+    lines = ["", "map $https $strict_transport_security {", f'    on "{hsts}";', '    default "";', "}"]
+    if options.tls:
+        lines += ["", f"ssl_certificate {SERVER_PEM};  # {certificate}", f"ssl_certificate_key {SERVER_PEM};"]
+    return lines
 
 
 def _is_origin(value: Any) -> bool:

@@ -1,5 +1,6 @@
 """The gate's output: log lines, files, and the upstream list that Nginx loads."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -23,6 +24,14 @@ def now() -> str:
 
 def log(event: str, **details: Any) -> None:
     print(json.dumps({"time": now(), "event": event, **details}), flush=True)
+
+
+def digest(file: Path) -> str:
+    """Return what tells one text of the file from another; "" if it cannot be read."""
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+    except OSError:
+        return ""
 
 
 def write_atomically(path: Path, text: str) -> None:

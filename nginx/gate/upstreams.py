@@ -19,11 +19,13 @@ KEEPALIVE_S = 60  # below gunicorn's 75, so that Nginx is the one to close an id
 KNOWN_MODELS_CHARACTERS = 2000  # Nginx refuses a text of more than 4096 characters
 
 
-def render_upstreams(pools: Mapping[str, Servers], answers_to: str | None = None, options: Options = DEFAULTS) -> str:
+def render_upstreams(
+    pools: Mapping[str, Servers], answers_to: str | None = None, options: Options = DEFAULTS, certificate: str = ""
+) -> str:
     """Return upstreams.conf: an upstream for each model with its bypasses, the maps that select it, and the options.
 
-    Nginx logs the workers' answers to `answers_to` if the gate listens there. The file holds IP addresses: Nginx
-    resolves a name only once, and rejects its whole configuration if one fails.
+    Nginx logs the workers' answers to `answers_to` if the gate listens there; `certificate` is a digest of its file.
+    The lists hold IP addresses: Nginx resolves a name only once, and rejects its whole configuration if one fails.
     """
     first = next(iter(pools))
     lines = ["# Rendered by the gate: the workers that answer. Do not edit: every change rewrites this file."]
@@ -44,7 +46,7 @@ def render_upstreams(pools: Mapping[str, Servers], answers_to: str | None = None
     lines += ["}", "", "map /$body_model $body_pool {", '    default "";']
     lines += [f"    /{model} pool_{model};" for model in pools]
     lines += ["}", "", 'map "" $known_models {', f'    default "{_known_models(list(pools))}";', "}"]
-    return "\n".join([*lines, *render_options(options), ""])
+    return "\n".join([*lines, *render_options(options, certificate), ""])
 
 
 def _known_models(models: Sequence[str]) -> str:

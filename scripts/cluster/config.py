@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.base.errors import CommandError
-from scripts.cluster.schema import GATEWAY, REQUIRED, SCHEMA
+from scripts.cluster.schema import GATEWAY, REQUIRED, SCHEMA, TLS
 from worker.contract.limits import queue_fault
 from worker.contract.settings import LIMITS_TABLE, SETTINGS
 from worker.contract.toml_reader import parse_toml
@@ -40,6 +40,16 @@ class Server:
 
 
 @dataclass(frozen=True)
+class Tls:
+    """The `[tls]` table; the paths are absolute."""
+
+    enabled: bool = False
+    certificate: Path = Path()
+    key: Path = Path()
+    hsts_days: int = 0  # 0: browsers may go on asking over HTTP
+
+
+@dataclass(frozen=True)
 class Cluster:
     source: str  # the file's name, for error messages
     port: int
@@ -47,11 +57,21 @@ class Cluster:
     settings: Mapping[str, Any]  # every worker setting that has a key in the file, by name
     models: tuple[Model, ...]
     servers: tuple[Server, ...]
+    tls: Tls = Tls()
     cors_origins: tuple[str, ...] = ()  # whose web pages may ask; ("*",): everyone's
 
     @property
     def engine(self) -> str:
         return str(self.settings["engine"])
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder of the file, which the paths of `[tls]` are relative to."""
+        return (ROOT / self.source).parent
+
+    def url(self, host: str) -> str:
+        """Return the gateway's address at `host`, a name or an IP address."""
+        return f"{'https' if self.tls.enabled else 'http'}://{host}:{self.port}"
 
 
 def load_cluster(path: Path) -> Cluster:
@@ -79,6 +99,7 @@ def parse_cluster(text: str, source: str) -> Cluster:
     top = _read({name: document[name] for name in SCHEMA[""] if name in document}, "", "", faults)
     limits = _read(document.get(LIMITS_TABLE, {}), LIMITS_TABLE, LIMITS_TABLE, faults)
     gateway = _read(document.get(GATEWAY, {}), GATEWAY, GATEWAY, faults)
+    tls = _read(document.get(TLS, {}), TLS, TLS, faults)
     models = _read_all(document.get("models", []), "models", faults)
     servers = _read_all(document.get("servers", [{}]), "servers", faults)
 
@@ -92,6 +113,7 @@ def parse_cluster(text: str, source: str) -> Cluster:
         faults += [f"servers/{index}/{fault}" for fault in _contradictions(server)]
     if faults:
         raise CommandError(*(f"{source}: {fault}" for fault in faults))
+    folder = (ROOT / source).parent
     return Cluster(
         source,
         top["port"],
@@ -99,6 +121,7 @@ def parse_cluster(text: str, source: str) -> Cluster:
         {name: value for name, value in (top | limits).items() if name in SETTINGS},
         tuple(Model(**model | {"folder": ROOT / model["folder"]}) for model in models),
         tuple(Server(**server) for server in servers),
+        Tls(**tls | {name: folder / tls[name] for name in ("certificate", "key")}),
         **gateway,
     )
 

@@ -15,6 +15,7 @@ from worker.contract.cpu_list import parse_cpu_list
 from worker.contract.settings import LIMITS_TABLE, SETTINGS, TOP
 
 GATEWAY = "gateway"  # the table of what concerns the gateway alone
+TLS = "tls"  # the table of its certificate
 
 REQUIRED = object()
 
@@ -71,6 +72,10 @@ def _origins(value: Any) -> Any:
     return ("*",) if value == ["*"] else _require(tuple(map(origin, value)), len(set(map(str, value))) == len(value))
 
 
+def _boolean(value: Any) -> Any:
+    return _require(value, isinstance(value, bool))
+
+
 def _settings(table: str) -> dict[str, Key]:
     """Return the keys of the worker settings that belong to `table`, by name."""
     return {
@@ -94,6 +99,12 @@ SCHEMA: dict[str, dict[str, Key]] = {
     GATEWAY: {
         "cors_origins": Key('a list of origins such as "https://example.org", or ["*"] for all', _origins, []),
     },
+    TLS: {
+        "enabled": Key("true or false", _boolean, False),
+        "certificate": Key("the path of a PEM file", _matching(r"[^\0\n]+"), "tls/server.crt"),
+        "key": Key("the path of a PEM file", _matching(r"[^\0\n]+"), "tls/server.key"),
+        "hsts_days": Key("a whole number of days from 0 to 730", lambda value: _integer(value, 0, 730), 0),
+    },
     "models": {
         "name": Key(
             'up to 63 lower-case letters, digits, ".", "_" or "-", the first a letter or digit',
@@ -113,6 +124,6 @@ SCHEMA: dict[str, dict[str, Key]] = {
         "cpus": Key('"auto", "none" or a list of CPUs such as "0-3,8"', _cpus, "auto"),
         "workers": Key('"auto" or a whole number from 1', _auto_or_count, "auto"),
         "cores_per_worker": Key('"auto" or a whole number from 1', _auto_or_count, "auto"),
-        "gateway": Key("true or false", lambda value: _require(value, isinstance(value, bool)), True),
+        "gateway": Key("true or false", _boolean, True),
     },
 }

@@ -46,12 +46,14 @@ def members(cluster: Cluster, plan: Plan, address: Mapping[str, str]) -> str:
 
 def gateway_options(cluster: Cluster) -> dict[str, object]:
     """Return what members.json tells the gate of the gateway itself; nginx/gate/options.py reads it."""
-    return {"max_body_mb": cluster.settings["max_body_mb"], "cors_origins": list(cluster.cors_origins)}
+    tls = {"tls": {"hsts_days": cluster.tls.hsts_days}} if cluster.tls.enabled else {}
+    return {"max_body_mb": cluster.settings["max_body_mb"], "cors_origins": list(cluster.cors_origins), **tls}
 
 
-def listen_directive(port: int, ipv6: bool) -> str:
-    """Return Nginx's listen directives: for IPv4, and for `ipv6` where the machine has it."""
-    return f"# {NOTICE}\nlisten {port};\n" + (f"listen [::]:{port};\n" if ipv6 else "")
+def listen_directive(port: int, ipv6: bool, tls: bool = False) -> str:
+    """Return Nginx's listen directives: for IPv4, and for `ipv6` where the machine has it; with `tls` for HTTPS."""
+    addresses = [f"{port}", *([f"[::]:{port}"] if ipv6 else [])]
+    return f"# {NOTICE}\n" + "".join(f"listen {address}{' ssl' if tls else ''};\n" for address in addresses)
 
 
 def worker_environment(cluster: Cluster, worker: Worker, bind: str, folder: str | None = None) -> dict[str, str]:

@@ -13,12 +13,13 @@ PORT = 8000  # each worker listens here inside its own container
 MODELS = "/models"  # parent of the model folder inside a worker's container
 
 
-def environment(cluster: Cluster, gateway_image: str, members_folder: Path) -> str:
+def environment(cluster: Cluster, gateway_image: str, members_folder: Path, tls_folder: Path) -> str:
     """Return the variables of compose.yaml as the text of an env file."""
     variables = {
         "WANWU_PORT": cluster.port,
         "WANWU_GATEWAY_IMAGE": gateway_image,
         "WANWU_MEMBERS": members_folder,
+        "WANWU_TLS": tls_folder,
     }
     return f"# {NOTICE}\n" + "".join(f"{name}='{value}'\n" for name, value in variables.items())
 

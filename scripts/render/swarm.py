@@ -16,6 +16,8 @@ VOLUME = "/models"  # path of the model volume inside a worker's container
 CACHE = "/cache"
 SERVES = "wanwu.serves"  # label of the nodes that run workers
 MONITOR = "10s"  # how long Swarm watches each updated task for failure
+# For the account of nginx/Dockerfile alone.
+TLS_SECRET = {"source": "tls", "target": "/gateway/tls/server.pem", "uid": "10001", "gid": "10001", "mode": 0o400}
 MAX_SERVICE_NAME = 40  # length to which a model's name is cut in its service's name; Swarm allows 63 in all
 
 
@@ -58,14 +60,30 @@ def environment(
     }
 
 
-def workers(cluster: Cluster, pools: Mapping[str, Pool], offline: Mapping[str, str], monitor: str = MONITOR) -> str:
-    """Return a stack file with a worker service for each model; `offline` holds the variables of offline.env."""
-    services = {
+def workers(
+    cluster: Cluster,
+    pools: Mapping[str, Pool],
+    offline: Mapping[str, str],
+    monitor: str = MONITOR,
+    certificate: tuple[str, str] | None = None,
+) -> str:
+    """Return a stack file with a worker service for each model; `offline` holds the variables of offline.env.
+
+    The gateways get `certificate`, the path and the text of a file, as a secret.
+    """
+    services: dict[str, object] = {
         service_name(model.name): _service(cluster, model, pools[model.name], offline, monitor)
         for model in cluster.models
     }
+    stack: dict[str, object] = {"version": "3.13", "services": services}
+    if certificate:
+        path, content = certificate
+        services["gateway"] = {"secrets": [TLS_SECRET]}
+        # Named after what is in it: a secret never changes.
+        name = f"wanwu-tls-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+        stack["secrets"] = {TLS_SECRET["source"]: {"name": name, "file": path}}
     # Swarm would expand a single dollar sign as a variable.
-    text = json.dumps({"version": "3.13", "services": services}, indent=1).replace("$", "$$")
+    text = json.dumps(stack, indent=1).replace("$", "$$")
     return f"# {NOTICE}\n{text}\n"
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from scripts.base.errors import CommandError
 from scripts.cluster.config import Cluster
-from scripts.host import docker
+from scripts.host import certificates, docker
 from scripts.runtimes import status
 from scripts.runtimes.deployment import Deployment, plan_here
 from scripts.runtimes.run_directory import RunDir
@@ -90,7 +90,7 @@ class SideBySide(Runtime):
     def show_status(self, cluster: Cluster, run: RunDir) -> None:
         if len(cluster.servers) > 1:
             raise needs_swarm("status")
-        status.print_status(cluster.port, self.faults(run))
+        status.print_status(cluster.url("127.0.0.1"), [*self.faults(run), *certificates.faults(cluster)])
 
     def faults(self, run: RunDir) -> list[str]:
         """Return a line for each fault of the service in `run` that the gateway cannot know."""

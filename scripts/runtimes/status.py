@@ -10,11 +10,11 @@ from scripts.base.http import get
 COLUMNS = ("server", "slot", "worker", "state", "in", "model", "version", "engine", "precision", "in_flight", "queued")
 
 
-def print_status(port: int, faults: Sequence[str] = ()) -> None:
+def print_status(endpoint: str, faults: Sequence[str] = ()) -> None:
     """Print the table; raise CommandError if there are `faults`, no gateway answers, or a worker is out of rotation."""
-    code, status = get(f"http://127.0.0.1:{port}/status")
+    code, status = get(f"{endpoint}/status")
     if code != 200 or "workers" not in status:
-        raise CommandError(f"no gateway answers on port {port}: run `make up`", *faults)
+        raise CommandError(f"no gateway answers at {endpoint}: run `make up`", *faults)
     say(table(status["workers"]))
     if out := [worker["worker"] for worker in status["workers"] if not worker["in"]]:
         faults = [*faults, f"out of rotation: {', '.join(out)}; see `make logs`"]

@@ -80,7 +80,9 @@ def test_the_gateway_s_image_has_all_that_its_nginx_conf_includes() -> None:
 def test_the_gateway_listens_where_it_is_published_and_asked() -> None:
     text = (ROOT / GATEWAY).read_text()
     [port] = re.findall(r"^listen (\d+);$", text, re.MULTILINE)
-    assert f"/dev/tcp/127.0.0.1/{port} " in text
+    [health] = re.findall(r"^listen 127\.0\.0\.1:(\d+);$", text, re.MULTILINE)
+    assert f"/dev/tcp/127.0.0.1/{health} " in text
+    assert f"s/:*{port}/& ssl/" in text
     assert f':{port}"]' in (ROOT / "compose/compose.yaml").read_text()
 
 

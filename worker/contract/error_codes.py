@@ -157,6 +157,13 @@ class ErrorCode(StrEnum):
         "An image of a served type is compressed or stored in a way that is not supported.",
         "Save it as the message says, such as a PNG or a baseline JPEG.",
     )
+    TLS_REQUIRED = (
+        "tls_required",
+        426,
+        GATEWAY,
+        "The request came over plain HTTP, and the service has TLS.",
+        "Ask https:// at the same port.",
+    )
     QUEUE_FULL = (
         "queue_full",
         429,

@@ -6,7 +6,8 @@ from functools import partial
 from scripts.base.console import say, step
 from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, Cluster
-from scripts.host import docker, images
+from scripts.host import certificates, docker, images
+from scripts.host.certificates import SERVED
 from scripts.host.images import Image
 from scripts.render import compose as render_compose
 from scripts.render.common import members
@@ -99,8 +100,14 @@ class ComposeRuntime(SideBySide):
     def write(self, deployment: Deployment) -> None:
         """Write the files that Compose and the gateway read."""
         deployment.run.write(self.render(deployment))
-        # The gateway reads this folder under an account of its own, which the umask here may lock out.
+        # The gateway reads these folders under an account of its own, which the umask here may lock out.
         (deployment.run.path / self.members).parent.chmod(0o755)
+        pem = deployment.run.path / SERVED
+        if pem.exists():
+            # Of this machine's accounts, only that of this service gets past the folder above.
+            pem.parent.parent.chmod(0o700)
+            pem.parent.chmod(0o755)
+            pem.chmod(0o444)
 
     def render(self, deployment: Deployment) -> dict[str, str]:
         cluster, plan = deployment.cluster, deployment.plan
@@ -108,9 +115,12 @@ class ComposeRuntime(SideBySide):
         memory = {name: memory_limit(model, cluster.settings) for name, model in deployment.models.items()}
         addresses = {worker.name: f"{worker.name}:{render_compose.PORT}" for worker in plan.workers}
         folder = (deployment.run.path / self.members).parent
+        # Another folder without TLS, so that Compose replaces the gateway when TLS is turned on or off.
+        tls = (deployment.run.path / SERVED).parent if cluster.tls.enabled else folder
         return {
             "runtime": f"{self.name}\n",
-            "compose.env": render_compose.environment(cluster, images.GATEWAY.reference, folder),
+            "compose.env": render_compose.environment(cluster, images.GATEWAY.reference, folder, tls),
+            **certificates.served(cluster),
             self.members: members(cluster, plan, addresses),
             "workers.yaml": render_compose.workers(cluster, plan, references, memory, ROOT / "compose/worker.yaml"),
         }

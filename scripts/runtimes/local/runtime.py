@@ -10,7 +10,7 @@ from scripts.base.console import say, step, warn
 from scripts.base.errors import CommandError
 from scripts.base.programs import search_path
 from scripts.cluster.config import ROOT, Cluster
-from scripts.host import docker, offline
+from scripts.host import certificates, docker, offline
 from scripts.host.environments import SERVE, Environment, ensure, serving
 from scripts.host.packages import NGINX, require
 from scripts.render import common as render
@@ -50,8 +50,13 @@ class LocalRuntime(SideBySide):
         if faults := memory_faults(planned.plan, planned.hardware, planned.models, cluster.settings):
             raise CommandError(*faults)
         running = supervisor.is_running(run)
-        if running and run.has_files(self.render(unchanged := _with_running_ports(planned))):
+        certificate = certificates.served(cluster)
+        unchanged = _with_running_ports(planned)
+        if running and run.has_files({**self.render(unchanged), **{path: run.text(path) for path in certificate}}):
             step("already running")
+            if not run.has_files(certificate):
+                step("the certificate changed: Nginx loads it, and keeps its connections")
+                run.write(certificate)
             self.wait(unchanged)
             return unchanged
         self.build_artifacts(deployment)
@@ -138,7 +143,8 @@ class LocalRuntime(SideBySide):
             "runtime": f"{self.name}\n",
             "rendered/programs.conf": render.programs(cluster, plan, ports, commands, memory, ROOT),
             self.members: render.members(cluster, plan, render.addresses(cluster, plan, ports)),
-            "gateway/rendered/listen.conf": render.listen_directive(cluster.port, has_ipv6()),
+            "gateway/rendered/listen.conf": render.listen_directive(cluster.port, has_ipv6(), cluster.tls.enabled),
+            **certificates.served(cluster),
         }
 
     def start(self, run: RunDir, worker: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from scripts.base.console import say, step
 from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, Cluster
-from scripts.host import docker, images, offline
+from scripts.host import certificates, docker, images, offline
 from scripts.render import swarm as render_swarm
 from scripts.runtimes.preflight import memory_limit
 from scripts.runtimes.run_directory import RunDir
@@ -127,10 +127,13 @@ class SwarmRuntime(Runtime):
             )
             for model in deployment.cluster.models
         }
+        certificate = certificates.served(deployment.cluster)
+        secret = next(((str(deployment.run.path / path), text) for path, text in certificate.items()), None)
         return {
             "runtime": f"{self.name}\n",
             MEMBERS: render_swarm.members(deployment.cluster, STACK),
-            WORKERS: render_swarm.workers(deployment.cluster, pools, offline.variables(), _monitor()),
+            WORKERS: render_swarm.workers(deployment.cluster, pools, offline.variables(), _monitor(), secret),
+            **certificate,
         }
 
 

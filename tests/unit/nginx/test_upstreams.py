@@ -85,6 +85,11 @@ def test_upstreams_are_rendered_as_this_exact_text() -> None:
         'map "" $cors_vary {\n'
         '    default "";\n'
         "}\n"
+        "\n"
+        "map $https $strict_transport_security {\n"
+        '    on "";\n'
+        '    default "";\n'
+        "}\n"
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scripts.base.errors import CommandError
-from scripts.cluster.config import ROOT, Cluster, Model, Server, load_cluster, parse_cluster
+from scripts.cluster.config import ROOT, Cluster, Model, Server, Tls, load_cluster, parse_cluster
 from scripts.cluster.schema import SCHEMA
 from worker.contract.limits import LIMITS
 from worker.contract.settings import SETTINGS
@@ -50,7 +50,7 @@ def test_every_key_is_documented_and_every_documented_key_exists() -> None:
 def test_the_documentation_lists_tables_and_keys_in_schema_order() -> None:
     shown = tomllib.loads(committed_with_defaults())
     one_each = {"models": shown["models"][0], "servers": shown["servers"][0]}
-    tables = {"": shown, "limits": shown["limits"], "gateway": shown["gateway"], **one_each}
+    tables = {"": shown, "limits": shown["limits"], "gateway": shown["gateway"], "tls": shown["tls"], **one_each}
     assert [name for name in shown if name in SCHEMA] == [name for name in SCHEMA if name]
     for table, keys in SCHEMA.items():
         assert [key for key in tables[table] if table or key not in SCHEMA] == list(keys)
@@ -62,8 +62,8 @@ def test_the_commented_values_are_the_defaults() -> None:
 
 def test_optional_keys_are_commented_out_except_the_port() -> None:
     shown = tomllib.loads(COMMITTED.read_text())
-    assert list(shown) == ["port", "limits", "gateway", "models", "servers"]
-    assert (shown["limits"], shown["gateway"], shown["servers"]) == ({}, {}, [{}])
+    assert list(shown) == ["port", "limits", "gateway", "tls", "models", "servers"]
+    assert (shown["limits"], shown["gateway"], shown["tls"], shown["servers"]) == ({}, {}, {}, [{}])
     assert list(shown["models"][0]) == ["name", "folder"]
 
 
@@ -75,6 +75,7 @@ def test_the_committed_file_serves_the_photos_model_on_this_machine() -> None:
         settings={one.name: one.from_env({}) for one in SETTINGS.values() if one.table is not None},
         models=(Model("photos", ROOT / "worker" / "photos", 1),),
         servers=(Server("this", "127.0.0.1", None, None, None, None),),
+        tls=Tls(False, ROOT / "compose/tls/server.crt", ROOT / "compose/tls/server.key", 0),
     )
 
 

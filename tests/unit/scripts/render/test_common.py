@@ -108,6 +108,7 @@ def test_the_listen_directive_renders_as_this_text() -> None:
     )
     assert listen_directive(8080, False) == ipv4
     assert listen_directive(8080, True) == ipv4 + "listen [::]:8080;\n"
+    assert listen_directive(8080, True, True).endswith("\nlisten 8080 ssl;\nlisten [::]:8080 ssl;\n")
 
 
 def test_programs_render_as_this_text() -> None:

@@ -107,11 +107,12 @@ def test_every_limit_reaches_the_worker_and_it_may_drain_before_it_is_stopped() 
 
 def test_the_environment_renders_as_this_text() -> None:
     cluster = parse_cluster('port = 80\n[[models]]\nname = "photos"\nfolder = "/models/photos"\n', "c.toml")
-    assert environment(cluster, "wanwu-gateway:0123456789ab", Path("/srv/my run/members")) == (
+    assert environment(cluster, "wanwu-gateway:0123456789ab", Path("/srv/my run/members"), Path("/srv/my run/tls")) == (
         f"# {NOTICE}\n"
         "WANWU_PORT='80'\n"
         "WANWU_GATEWAY_IMAGE='wanwu-gateway:0123456789ab'\n"
         "WANWU_MEMBERS='/srv/my run/members'\n"
+        "WANWU_TLS='/srv/my run/tls'\n"
     )
 
 

@@ -136,7 +136,14 @@ def test_a_worker_reads_what_to_env_writes() -> None:
 
 
 VARIABLE = re.compile(r"WANWU_[A-Z_]+")
-OF_DEPLOYMENT = {"WANWU_MONITOR", "WANWU_PORT", "WANWU_GATEWAY_IMAGE", "WANWU_MEMBERS", "WANWU_MEMBERS_NAME"}
+OF_DEPLOYMENT = {
+    "WANWU_MONITOR",
+    "WANWU_PORT",
+    "WANWU_GATEWAY_IMAGE",
+    "WANWU_MEMBERS",
+    "WANWU_MEMBERS_NAME",
+    "WANWU_TLS",
+}
 STATIC = ("compose/worker.yaml", "compose/compose.yaml", "compose/stack.yaml", "worker/Dockerfile")
 
 
