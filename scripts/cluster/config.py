@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from scripts.base.errors import CommandError
-from scripts.cluster.schema import GATEWAY, REQUIRED, SCHEMA, TLS
+from scripts.cluster.schema import CLIENTS, GATEWAY, REQUIRED, SCHEMA, TLS
 from worker.contract.limits import queue_fault
 from worker.contract.settings import LIMITS_TABLE, SETTINGS
 from worker.contract.toml_reader import parse_toml
 
+MIN_BODIES = 4  # a quarter of the gateway's memory for bodies is for the largest
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -40,6 +41,16 @@ class Server:
 
 
 @dataclass(frozen=True)
+class Clients:
+    """The `[clients]` table: what one client may do; 0 or None: as nginx/gate/limits.py has it."""
+
+    connections: int = 256
+    requests_s: int = 0
+    burst: int = 100
+    bodies_mb: int | None = None
+
+
+@dataclass(frozen=True)
 class Tls:
     """The `[tls]` table; the paths are absolute."""
 
@@ -58,7 +69,9 @@ class Cluster:
     models: tuple[Model, ...]
     servers: tuple[Server, ...]
     tls: Tls = Tls()
+    clients: Clients = Clients()
     cors_origins: tuple[str, ...] = ()  # whose web pages may ask; ("*",): everyone's
+    bodies_mb: int | None = None  # MiB of all bodies at the gateway; None: as nginx/gate/limits.py has it
 
     @property
     def engine(self) -> str:
@@ -99,12 +112,18 @@ def parse_cluster(text: str, source: str) -> Cluster:
     top = _read({name: document[name] for name in SCHEMA[""] if name in document}, "", "", faults)
     limits = _read(document.get(LIMITS_TABLE, {}), LIMITS_TABLE, LIMITS_TABLE, faults)
     gateway = _read(document.get(GATEWAY, {}), GATEWAY, GATEWAY, faults)
+    clients = _read(document.get(CLIENTS, {}), CLIENTS, CLIENTS, faults)
     tls = _read(document.get(TLS, {}), TLS, TLS, faults)
     models = _read_all(document.get("models", []), "models", faults)
     servers = _read_all(document.get("servers", [{}]), "servers", faults)
 
     if fault := queue_fault(limits):
         faults.append(f"{LIMITS_TABLE}/max_images: {fault}")
+    most, size = gateway.get("bodies_mb"), limits.get("max_body_mb", 0)
+    if most is not None and most < MIN_BODIES * size:
+        faults.append(
+            f"{GATEWAY}/bodies_mb: found {most}, needed at least {MIN_BODIES * size}, {MIN_BODIES} times max_body_mb"
+        )
     faults += _duplicates(models, "models", "name") + _duplicates(servers, "servers", "name")
     faults += _duplicates(servers, "servers", "address")
     if servers and not any(server.get("gateway", True) for server in servers):
@@ -122,6 +141,7 @@ def parse_cluster(text: str, source: str) -> Cluster:
         tuple(Model(**model | {"folder": ROOT / model["folder"]}) for model in models),
         tuple(Server(**server) for server in servers),
         Tls(**tls | {name: folder / tls[name] for name in ("certificate", "key")}),
+        Clients(**clients),
         **gateway,
     )
 

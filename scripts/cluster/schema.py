@@ -15,6 +15,7 @@ from worker.contract.cpu_list import parse_cpu_list
 from worker.contract.settings import LIMITS_TABLE, SETTINGS, TOP
 
 GATEWAY = "gateway"  # the table of what concerns the gateway alone
+CLIENTS = "clients"  # the table of what one client may do
 TLS = "tls"  # the table of its certificate
 
 REQUIRED = object()
@@ -98,6 +99,13 @@ SCHEMA: dict[str, dict[str, Key]] = {
     LIMITS_TABLE: _settings(LIMITS_TABLE),
     GATEWAY: {
         "cors_origins": Key('a list of origins such as "https://example.org", or ["*"] for all', _origins, []),
+        "bodies_mb": Key('"auto" or a whole number from 1', _auto_or_count, "auto"),
+    },
+    CLIENTS: {
+        "connections": Key("a whole number from 0 to 65535", lambda value: _integer(value, 0, 65535), 256),
+        "requests_s": Key("a whole number from 0 to 100000", lambda value: _integer(value, 0, 100_000), 0),
+        "burst": Key("a whole number from 0 to 100000", lambda value: _integer(value, 0, 100_000), 100),
+        "bodies_mb": Key('"auto" or a whole number from 1', _auto_or_count, "auto"),
     },
     TLS: {
         "enabled": Key("true or false", _boolean, False),

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from scripts.base.errors import CommandError
@@ -13,6 +14,8 @@ from worker.contract.settings import SETTINGS, to_env
 
 NOTICE = "Rendered from compose/cluster.toml by scripts/render; changes here are lost at the next `make up`."
 MEGABYTE = 10**6
+MEBIBYTE = 1 << 20
+BODIES_PER_MB = 64  # bodies_mb, unless it is given, in sizes of the largest request; as nginx/gate/limits.py has it
 # supervisord has no escapes inside quotes, and takes the rest of a line after " ;" or " #" for a comment.
 UNQUOTABLE = re.compile(r"""["'\\\n]|\s([;#]|$)""")
 
@@ -47,7 +50,22 @@ def members(cluster: Cluster, plan: Plan, address: Mapping[str, str]) -> str:
 def gateway_options(cluster: Cluster) -> dict[str, object]:
     """Return what members.json tells the gate of the gateway itself; nginx/gate/options.py reads it."""
     tls = {"tls": {"hsts_days": cluster.tls.hsts_days}} if cluster.tls.enabled else {}
-    return {"max_body_mb": cluster.settings["max_body_mb"], "cors_origins": list(cluster.cors_origins), **tls}
+    return {
+        "max_body_mb": cluster.settings["max_body_mb"],
+        "cors_origins": list(cluster.cors_origins),
+        "bodies_mb": cluster.bodies_mb,
+        "clients": asdict(cluster.clients),
+        **tls,
+    }
+
+
+def gateway_bytes(cluster: Cluster) -> tuple[int, int]:
+    """Return the sizes of the gateway container's tmp/ and of its memory, which includes it.
+
+    Bodies over 1 MB are five eighths of all (nginx/gate/limits.py); answers that wait for their client lie there, too.
+    """
+    bodies = (cluster.bodies_mb or BODIES_PER_MB * cluster.settings["max_body_mb"]) * MEBIBYTE
+    return bodies * 5 // 8 + 256 * MEBIBYTE, bodies + 1024 * MEBIBYTE
 
 
 def listen_directive(port: int, ipv6: bool, tls: bool = False) -> str:

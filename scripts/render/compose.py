@@ -6,7 +6,7 @@ from pathlib import Path
 
 from scripts.cluster.config import Cluster
 from scripts.cluster.plan import Plan, Worker
-from scripts.render.common import NOTICE, model_of, stop_timeout_s, worker_environment
+from scripts.render.common import NOTICE, gateway_bytes, model_of, stop_timeout_s, worker_environment
 from worker.contract.cpu_list import format_cpu_list
 
 PORT = 8000  # each worker listens here inside its own container
@@ -15,11 +15,14 @@ MODELS = "/models"  # parent of the model folder inside a worker's container
 
 def environment(cluster: Cluster, gateway_image: str, members_folder: Path, tls_folder: Path) -> str:
     """Return the variables of compose.yaml as the text of an env file."""
+    tmp, memory = gateway_bytes(cluster)
     variables = {
         "WANWU_PORT": cluster.port,
         "WANWU_GATEWAY_IMAGE": gateway_image,
         "WANWU_MEMBERS": members_folder,
         "WANWU_TLS": tls_folder,
+        "WANWU_GATEWAY_TMP": tmp,
+        "WANWU_GATEWAY_MEMORY": memory,
     }
     return f"# {NOTICE}\n" + "".join(f"{name}='{value}'\n" for name, value in variables.items())
 

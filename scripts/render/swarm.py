@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scripts.cluster.config import Cluster, Model
-from scripts.render.common import NOTICE, gateway_options, stop_timeout_s
+from scripts.render.common import NOTICE, gateway_bytes, gateway_options, stop_timeout_s
 from worker.contract.settings import EXIT, to_env
 from worker.contract.swarm_slot import SLOTS_FILE
 
@@ -51,11 +51,13 @@ def environment(
     cluster: Cluster, gateway_image: str, members_file: str, members_text: str, monitor: str = MONITOR
 ) -> dict[str, str]:
     """Return the variables of stack.yaml."""
+    _, memory = gateway_bytes(cluster)
     return {
         "WANWU_PORT": str(cluster.port),
         "WANWU_GATEWAY_IMAGE": gateway_image,
         "WANWU_MEMBERS": members_file,
         "WANWU_MONITOR": monitor,
+        "WANWU_GATEWAY_MEMORY": str(memory),
         "WANWU_MEMBERS_NAME": f"wanwu-members-{hashlib.sha256(members_text.encode()).hexdigest()[:12]}",
     }
 
@@ -76,9 +78,11 @@ def workers(
         for model in cluster.models
     }
     stack: dict[str, object] = {"version": "3.13", "services": services}
+    # A variable cannot give stack.yaml a number.
+    tmp = {"type": "tmpfs", "target": "/gateway/tmp", "tmpfs": {"size": gateway_bytes(cluster)[0]}}
+    services["gateway"] = {"volumes": [tmp], **({"secrets": [TLS_SECRET]} if certificate else {})}
     if certificate:
         path, content = certificate
-        services["gateway"] = {"secrets": [TLS_SECRET]}
         # Named after what is in it: a secret never changes.
         name = f"wanwu-tls-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
         stack["secrets"] = {TLS_SECRET["source"]: {"name": name, "file": path}}

@@ -171,6 +171,13 @@ class ErrorCode(StrEnum):
         "The worker's queue has no room for the images of this request.",
         "Send it again after the seconds in Retry-After.",
     )
+    TOO_MANY_REQUESTS = (
+        "too_many_requests",
+        429,
+        GATEWAY,
+        "This client, or all together, send more at once than the gateway takes.",
+        "Send it again after the seconds in Retry-After, and fewer at once.",
+    )
     HEADERS_TOO_LARGE = ("headers_too_large", 431, GATEWAY, "A header is too long.", "Send shorter headers.")
     CLIENT_GONE = (
         "client_gone",

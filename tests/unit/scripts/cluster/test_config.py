@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scripts.base.errors import CommandError
-from scripts.cluster.config import ROOT, Cluster, Model, Server, Tls, load_cluster, parse_cluster
+from scripts.cluster.config import ROOT, Clients, Cluster, Model, Server, Tls, load_cluster, parse_cluster
 from scripts.cluster.schema import SCHEMA
 from worker.contract.limits import LIMITS
 from worker.contract.settings import SETTINGS
@@ -50,7 +50,14 @@ def test_every_key_is_documented_and_every_documented_key_exists() -> None:
 def test_the_documentation_lists_tables_and_keys_in_schema_order() -> None:
     shown = tomllib.loads(committed_with_defaults())
     one_each = {"models": shown["models"][0], "servers": shown["servers"][0]}
-    tables = {"": shown, "limits": shown["limits"], "gateway": shown["gateway"], "tls": shown["tls"], **one_each}
+    tables = {
+        "": shown,
+        "limits": shown["limits"],
+        "gateway": shown["gateway"],
+        "clients": shown["clients"],
+        "tls": shown["tls"],
+        **one_each,
+    }
     assert [name for name in shown if name in SCHEMA] == [name for name in SCHEMA if name]
     for table, keys in SCHEMA.items():
         assert [key for key in tables[table] if table or key not in SCHEMA] == list(keys)
@@ -62,7 +69,7 @@ def test_the_commented_values_are_the_defaults() -> None:
 
 def test_optional_keys_are_commented_out_except_the_port() -> None:
     shown = tomllib.loads(COMMITTED.read_text())
-    assert list(shown) == ["port", "limits", "gateway", "tls", "models", "servers"]
+    assert list(shown) == ["port", "limits", "gateway", "clients", "tls", "models", "servers"]
     assert (shown["limits"], shown["gateway"], shown["tls"], shown["servers"]) == ({}, {}, {}, [{}])
     assert list(shown["models"][0]) == ["name", "folder"]
 
@@ -295,3 +302,26 @@ def test_every_server_has_a_gateway_unless_disabled_and_at_least_one_must() -> N
         "c.toml: servers: found gateway = false on every server, needed a gateway on at least one"
     ]
     assert error_lines(server("gateway = 1")) == ["c.toml: servers/0/gateway: found 1, needed true or false"]
+
+
+def test_what_one_client_may_do_and_the_certificate_are_read() -> None:
+    text = f"{MINIMAL}\n[gateway]\nbodies_mb = 200\n[clients]\nconnections = 9\nbodies_mb = 50\n"
+    cluster = parse_cluster(f'{text}[tls]\nenabled = true\nkey = "/k"\nhsts_days = 3\n', "/etc/wanwu/cluster.toml")
+    assert (cluster.bodies_mb, cluster.clients) == (200, Clients(9, 0, 100, 50))
+    assert cluster.tls == Tls(True, Path("/etc/wanwu/tls/server.crt"), Path("/k"), 3)
+    assert cluster.url("[::1]") == "https://[::1]:8080"
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("[gateway]\nbodies_mb = 127", "gateway/bodies_mb: found 127, needed at least 128, 4 times max_body_mb"),
+        ("[clients]\nconnections = -1", "clients/connections: found -1, needed a whole number from 0 to 65535"),
+        ("[clients]\nrate = 1", "clients/rate: unknown key, "),
+        ('[tls]\nenabled = "yes"', 'tls/enabled: found "yes", needed true or false'),
+        ("[tls]\nhsts_days = 9999", "tls/hsts_days: found 9999, needed a whole number of days from 0 to 730"),
+        ("[tls]\ncert = 1", "tls/cert: unknown key, "),
+    ],
+)
+def test_wrong_limits_of_clients_and_certificates_are_refused(table: str, said: str) -> None:
+    assert error_lines(f"{MINIMAL}\n{table}\n")[0].startswith(f"c.toml: {said}")

@@ -71,7 +71,14 @@ def test_members_render_as_this_text() -> None:
         f' "rendered": "{NOTICE}",\n'
         ' "gateway": {\n'
         '  "max_body_mb": 32,\n'
-        '  "cors_origins": []\n'
+        '  "cors_origins": [],\n'
+        '  "bodies_mb": null,\n'
+        '  "clients": {\n'
+        '   "connections": 256,\n'
+        '   "requests_s": 0,\n'
+        '   "burst": 100,\n'
+        '   "bodies_mb": null\n'
+        "  }\n"
         " },\n"
         ' "pools": [\n'
         "  {\n"

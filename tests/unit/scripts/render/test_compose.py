@@ -113,6 +113,8 @@ def test_the_environment_renders_as_this_text() -> None:
         "WANWU_GATEWAY_IMAGE='wanwu-gateway:0123456789ab'\n"
         "WANWU_MEMBERS='/srv/my run/members'\n"
         "WANWU_TLS='/srv/my run/tls'\n"
+        f"WANWU_GATEWAY_TMP='{(1280 + 256) << 20}'\n"
+        f"WANWU_GATEWAY_MEMORY='{(2048 + 1024) << 20}'\n"
     )
 
 

@@ -115,6 +115,17 @@ FROM_THE_FILE
      }
     }
    }
+  },
+  "gateway": {
+   "volumes": [
+    {
+     "type": "tmpfs",
+     "target": "/gateway/tmp",
+     "tmpfs": {
+      "size": 1610612736
+     }
+    }
+   ]
   }
  }
 }
@@ -183,7 +194,7 @@ def test_the_certificate_is_a_secret_of_the_gateways_named_after_its_text() -> N
         return json.loads(given.split("\n", 1)[1])
 
     secret = {"source": "tls", "target": "/gateway/tls/server.pem", "uid": "10001", "gid": "10001", "mode": 0o400}
-    assert stack("a")["services"]["gateway"] == {"secrets": [secret]}
+    assert stack("a")["services"]["gateway"]["secrets"] == [secret]
     names = {stack(text)["secrets"]["tls"]["name"] for text in "aab"}
     assert len(names) == 2
     assert stack("a")["secrets"]["tls"]["file"] == "/run/server.pem"

@@ -19,8 +19,8 @@ STABLE = {
     "body_too_large": 413, "uri_too_long": 414, "unsupported_type": 415, "undecodable": 422, "too_many_pixels": 422,
     "too_many_tiles": 422, "too_few_bands": 422, "unsupported_compression": 422,
     "unsupported_encoding": 415, "image_too_costly": 422, "tls_required": 426, "queue_full": 429,
-    "headers_too_large": 431, "client_gone": 499, "internal": 500, "gateway_failed": 500, "unknown_encoding": 501,
-    "not_ready": 503, "deadline": 504, "unknown_version": 505,
+    "too_many_requests": 429, "headers_too_large": 431, "client_gone": 499, "internal": 500,
+    "gateway_failed": 500, "unknown_encoding": 501,    "not_ready": 503, "deadline": 504, "unknown_version": 505,
 }  # fmt: skip
 
 

@@ -143,6 +143,8 @@ OF_DEPLOYMENT = {
     "WANWU_MEMBERS",
     "WANWU_MEMBERS_NAME",
     "WANWU_TLS",
+    "WANWU_GATEWAY_TMP",
+    "WANWU_GATEWAY_MEMORY",
 }
 STATIC = ("compose/worker.yaml", "compose/compose.yaml", "compose/stack.yaml", "worker/Dockerfile")
 
