@@ -5,12 +5,13 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from .clients import Access, parse_access, render_access
 from .limits import Clients, parse_clients, render_limits
 from .members import MembersError
 
 MAX_BODY_MB, CORS_ORIGINS, TLS = "max_body_mb", "cors_origins", "tls"
-BODIES_MB, CLIENTS = "bodies_mb", "clients"
-KEYS = (MAX_BODY_MB, CORS_ORIGINS, TLS, BODIES_MB, CLIENTS)
+BODIES_MB, CLIENTS, ACCESS = "bodies_mb", "clients", "access"
+KEYS = (MAX_BODY_MB, CORS_ORIGINS, TLS, BODIES_MB, CLIENTS, ACCESS)
 SERVER_PEM = "tls/server.pem"  # the certificate and its key, below the folder that Nginx runs in
 ANY_ORIGIN = "*"
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.:\[\]_-]+")  # scripts/cluster/config.py is stricter
@@ -26,6 +27,7 @@ class Options:
     hsts_days: int = 0
     bodies_mb: int | None = None  # mebibytes of all bodies at once
     clients: Clients = field(default_factory=Clients)
+    access: Access = field(default_factory=Access)
 
 
 DEFAULTS = Options()
@@ -46,10 +48,14 @@ def parse_options(text: str) -> Options:
         not isinstance(tls, dict) or set(tls) != {"hsts_days"} or type(tls["hsts_days"]) is not int
     ):
         raise MembersError(f"gateway/{TLS}: found {tls!r}, needed an object with hsts_days, a whole number, or nothing")
-    bodies, clients = given.get(BODIES_MB), parse_clients(given.get(CLIENTS, {}))
+    bodies, clients, access = (
+        given.get(BODIES_MB),
+        parse_clients(given.get(CLIENTS, {})),
+        parse_access(given.get(ACCESS, {})),
+    )
     if bodies is not None and (type(bodies) is not int or bodies < 1):
         raise MembersError(f"gateway/{BODIES_MB}: found {bodies!r}, needed a whole number from 1, or null")
-    return Options(size, tuple(origins), tls is not None, tls["hsts_days"] if tls else 0, bodies, clients)
+    return Options(size, tuple(origins), tls is not None, tls["hsts_days"] if tls else 0, bodies, clients, access)
 
 
 def render_options(options: Options, certificate: str = "") -> list[str]:
@@ -77,6 +83,7 @@ def render_options(options: Options, certificate: str = "") -> list[str]:
         f'    default "{"Origin" if listed else ""}";',
         "}",
         *_tls(options, certificate),
+        *render_access(options.access),
         *render_limits(options.max_body_mb, options.bodies_mb, options.clients),
     ]
 

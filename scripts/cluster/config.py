@@ -3,6 +3,7 @@
 schema.py declares its keys.
 """
 
+import ipaddress
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -72,6 +73,10 @@ class Cluster:
     clients: Clients = Clients()
     cors_origins: tuple[str, ...] = ()  # whose web pages may ask; ("*",): everyone's
     bodies_mb: int | None = None  # MiB of all bodies at the gateway; None: as nginx/gate/limits.py has it
+    listen: tuple[str, ...] = ()  # addresses of this machine; (): every one
+    hosts: tuple[str, ...] = ()  # names under which browsers may ask, besides private ones
+    trusted_proxies: tuple[str, ...] = ()  # networks whose X-Forwarded-For is believed
+    anonymise: bool = False  # whether the log has no whole address of a client
 
     @property
     def engine(self) -> str:
@@ -81,6 +86,20 @@ class Cluster:
     def folder(self) -> Path:
         """Return the folder of the file, which the paths of `[tls]` are relative to."""
         return (ROOT / self.source).parent
+
+    @property
+    def endpoint(self) -> str:
+        """Return the gateway's address on this machine."""
+        addresses = [ipaddress.ip_address(address) for address in self.listen]
+        if not addresses or any(one.version == 4 and (one.is_unspecified or one.is_loopback) for one in addresses):
+            return self.url("127.0.0.1")
+        first = "::1" if addresses[0].is_unspecified else str(addresses[0])
+        return self.url(f"[{first}]" if ":" in first else first)
+
+    @property
+    def is_local(self) -> bool:
+        """Return whether only this machine reaches the gateway."""
+        return bool(self.listen) and all(ipaddress.ip_address(address).is_loopback for address in self.listen)
 
     def url(self, host: str) -> str:
         """Return the gateway's address at `host`, a name or an IP address."""

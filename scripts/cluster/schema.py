@@ -73,6 +73,26 @@ def _origins(value: Any) -> Any:
     return ("*",) if value == ["*"] else _require(tuple(map(origin, value)), len(set(map(str, value))) == len(value))
 
 
+def _list_of(read: Callable[[Any], str]) -> Callable[[Any], Any]:
+    def read_list(value: Any) -> Any:
+        items = tuple(map(read, _require(value, isinstance(value, list))))
+        return _require(items, len(set(items)) == len(items))
+
+    return read_list
+
+
+def _ip_address(value: Any) -> str:
+    address = ipaddress.ip_address(_require(value, isinstance(value, str)))
+    # A link-local one would need the name of its interface.
+    _require(value, not address.is_multicast and not address.is_link_local)
+    return str(address)
+
+
+_addresses = _list_of(_ip_address)
+_networks = _list_of(lambda value: str(ipaddress.ip_network(_require(value, isinstance(value, str)))))
+_host_names = _list_of(_matching(r"(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*"))
+
+
 def _boolean(value: Any) -> Any:
     return _require(value, isinstance(value, bool))
 
@@ -100,6 +120,10 @@ SCHEMA: dict[str, dict[str, Key]] = {
     GATEWAY: {
         "cors_origins": Key('a list of origins such as "https://example.org", or ["*"] for all', _origins, []),
         "bodies_mb": Key('"auto" or a whole number from 1', _auto_or_count, "auto"),
+        "listen": Key("a list of IPv4 and IPv6 addresses", _addresses, []),
+        "hosts": Key('a list of host names such as "a.example.org" or "*.example.org"', _host_names, []),
+        "trusted_proxies": Key('a list of addresses and networks such as "10.0.0.0/8"', _networks, []),
+        "anonymise": Key("true or false", _boolean, False),
     },
     CLIENTS: {
         "connections": Key("a whole number from 0 to 65535", lambda value: _integer(value, 0, 65535), 256),

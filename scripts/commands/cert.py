@@ -11,6 +11,7 @@ from scripts.base.options import Flag
 from scripts.cluster.config import Cluster
 from scripts.commands import Command, ServiceOptions
 from scripts.host import authority, certificates
+from scripts.host.names import own_names
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ def run(service: ServiceOptions, options: Options) -> None:
     folder = cluster.folder / Path(certificates.CERTIFICATE).parent
     _require_ours(cluster)
     hosts = [host for host in re.split(r"[,\s]+", options.hosts) if host]
-    authority.make(folder, hosts, authority.own_names([server.address for server in cluster.servers]))
+    authority.make(folder, hosts, [*own_names(), *(server.address for server in cluster.servers)])
     say(f"{cluster.tls.certificate}: {certificates.describe(cluster.tls)}")
     say(f"keep to yourself: {cluster.tls.key}, and {folder / authority.AUTHORITY_KEY}, which signs")
     say(f"for clients: {folder / 'ca.crt'}")

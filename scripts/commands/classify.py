@@ -41,7 +41,7 @@ def run(service: ServiceOptions, options: Options) -> None:
         raise CommandError(f"TOP_K: found {options.top_k}, needed 1 or more: correct it")
     if options.wait < 0:
         raise CommandError(f"WAIT: found {options.wait}, needed 0 or more seconds: correct it")
-    url = options.url or service.load_cluster().url("127.0.0.1")
+    url = options.url or service.load_cluster().endpoint
     classify(
         Job(
             images=options.images,

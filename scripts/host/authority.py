@@ -3,7 +3,6 @@
 import ipaddress
 import os
 import re
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -51,12 +50,6 @@ def make(folder: Path, hosts: Sequence[str], default: Sequence[str]) -> tuple[st
     finally:
         os.umask(old_mask)
     return names
-
-
-def own_names(addresses: Iterable[str]) -> list[str]:
-    """Return the names under which this machine and the servers at `addresses` are probably asked."""
-    names = [socket.getfqdn(), socket.gethostname(), *addresses]
-    return [name for name in dict.fromkeys(names) if NAME.fullmatch(name.lower()) and name not in LOCAL]
 
 
 def parse_hosts(hosts: Iterable[str]) -> tuple[str, ...]:

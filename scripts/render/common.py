@@ -26,8 +26,11 @@ def addresses(cluster: Cluster, plan: Plan, ports: Mapping[str, int]) -> dict[st
     return {worker.name: f"{hosts[worker.slot.server]}:{ports[worker.name]}" for worker in plan.workers}
 
 
-def members(cluster: Cluster, plan: Plan, address: Mapping[str, str]) -> str:
-    """Return the gate's members.json: every pool with its workers, the default model first; `address` is by worker."""
+def members(cluster: Cluster, plan: Plan, address: Mapping[str, str], names: Sequence[str] = ()) -> str:
+    """Return the gate's members.json: every pool with its workers, the default model first; `address` is by worker.
+
+    `names` are this machine's own.
+    """
     pools = [
         {
             "model": model.name,
@@ -44,17 +47,34 @@ def members(cluster: Cluster, plan: Plan, address: Mapping[str, str]) -> str:
         }
         for model in cluster.models
     ]
-    return json.dumps({"rendered": NOTICE, "gateway": gateway_options(cluster), "pools": pools}, indent=1) + "\n"
+    return json.dumps({"rendered": NOTICE, "gateway": gateway_options(cluster, names), "pools": pools}, indent=1) + "\n"
 
 
-def gateway_options(cluster: Cluster) -> dict[str, object]:
-    """Return what members.json tells the gate of the gateway itself; nginx/gate/options.py reads it."""
+def _check_hosts(cluster: Cluster) -> str:
+    """Return where the gateway checks host names; nginx/gate/clients.py has the words.
+
+    With TLS a page of another site has no certificate for its name, so the check is needed for HTTP alone.
+    """
+    return "everywhere" if cluster.hosts or cluster.is_local else "nowhere" if cluster.tls.enabled else "loopback"
+
+
+def gateway_options(cluster: Cluster, names: Sequence[str] = ()) -> dict[str, object]:
+    """Return what members.json tells the gate of the gateway itself; nginx/gate/options.py reads it.
+
+    `names` are this machine's own.
+    """
     tls = {"tls": {"hsts_days": cluster.tls.hsts_days}} if cluster.tls.enabled else {}
     return {
         "max_body_mb": cluster.settings["max_body_mb"],
         "cors_origins": list(cluster.cors_origins),
         "bodies_mb": cluster.bodies_mb,
         "clients": asdict(cluster.clients),
+        "access": {
+            "hosts": [*cluster.hosts, *(name for name in names if name not in cluster.hosts)],
+            "check_hosts": _check_hosts(cluster),
+            "trusted_proxies": list(cluster.trusted_proxies),
+            "anonymise": cluster.anonymise,
+        },
         **tls,
     }
 
@@ -68,9 +88,13 @@ def gateway_bytes(cluster: Cluster) -> tuple[int, int]:
     return bodies * 5 // 8 + 256 * MEBIBYTE, bodies + 1024 * MEBIBYTE
 
 
-def listen_directive(port: int, ipv6: bool, tls: bool = False) -> str:
-    """Return Nginx's listen directives: for IPv4, and for `ipv6` where the machine has it; with `tls` for HTTPS."""
-    addresses = [f"{port}", *([f"[::]:{port}"] if ipv6 else [])]
+def listen_directive(port: int, ipv6: bool, tls: bool = False, listen: Sequence[str] = ()) -> str:
+    """Return Nginx's listen directives: for the addresses `listen`, or else for all; with `tls` for HTTPS.
+
+    `ipv6` tells whether the machine has IPv6.
+    """
+    addresses = [f"[{one}]:{port}" if ":" in one else f"{one}:{port}" for one in listen]
+    addresses = addresses or [f"{port}", *([f"[::]:{port}"] if ipv6 else [])]
     return f"# {NOTICE}\n" + "".join(f"listen {address}{' ssl' if tls else ''};\n" for address in addresses)
 
 

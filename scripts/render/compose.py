@@ -9,6 +9,7 @@ from scripts.cluster.plan import Plan, Worker
 from scripts.render.common import NOTICE, gateway_bytes, model_of, stop_timeout_s, worker_environment
 from worker.contract.cpu_list import format_cpu_list
 
+GATEWAY_PORT = 8080  # of the gateway, inside its container
 PORT = 8000  # each worker listens here inside its own container
 MODELS = "/models"  # parent of the model folder inside a worker's container
 
@@ -17,7 +18,6 @@ def environment(cluster: Cluster, gateway_image: str, members_folder: Path, tls_
     """Return the variables of compose.yaml as the text of an env file."""
     tmp, memory = gateway_bytes(cluster)
     variables = {
-        "WANWU_PORT": cluster.port,
         "WANWU_GATEWAY_IMAGE": gateway_image,
         "WANWU_MEMBERS": members_folder,
         "WANWU_TLS": tls_folder,
@@ -30,15 +30,17 @@ def environment(cluster: Cluster, gateway_image: str, members_folder: Path, tls_
 def workers(
     cluster: Cluster, plan: Plan, images: Mapping[str, str], memory: Mapping[str, int], worker_yaml: Path
 ) -> str:
-    """Return a Compose file of the workers, each extending `worker_yaml`; `images` and `memory` (bytes) are by model.
+    """Return a Compose file of the workers, each extending `worker_yaml`, and of the gateway's ports.
 
-    The text is JSON, which is valid YAML.
+    `images` and `memory` (bytes) are by model. The text is JSON, which is valid YAML.
     """
     extends = {"extends": {"file": str(worker_yaml), "service": "worker"}}
-    services = {
+    services: dict[str, object] = {
         worker.name: extends | _worker(cluster, worker, images[worker.model], memory[worker.model])
         for worker in plan.workers
     }
+    addresses = [f"[{one}]:" if ":" in one else f"{one}:" for one in cluster.listen] or [""]
+    services["gateway"] = {"ports": [f"{address}{cluster.port}:{GATEWAY_PORT}" for address in addresses]}
     # Compose would expand a single dollar sign as a variable.
     return f"# {NOTICE}\n" + json.dumps({"services": services}, indent=1).replace("$", "$$") + "\n"
 

@@ -35,7 +35,7 @@ class Deployment:
 
     @property
     def endpoint(self) -> str:
-        return self.cluster.url("127.0.0.1")
+        return self.cluster.endpoint
 
     def describe(self) -> str:
         """Return a line that says which worker has which cores or GPU, and why."""

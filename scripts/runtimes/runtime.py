@@ -90,7 +90,7 @@ class SideBySide(Runtime):
     def show_status(self, cluster: Cluster, run: RunDir) -> None:
         if len(cluster.servers) > 1:
             raise needs_swarm("status")
-        status.print_status(cluster.url("127.0.0.1"), [*self.faults(run), *certificates.faults(cluster)])
+        status.print_status(cluster.endpoint, [*self.faults(run), *certificates.faults(cluster)])
 
     def faults(self, run: RunDir) -> list[str]:
         """Return a line for each fault of the service in `run` that the gateway cannot know."""

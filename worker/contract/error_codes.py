@@ -127,6 +127,13 @@ class ErrorCode(StrEnum):
         "The body is compressed in a way that is not supported.",
         "Use a Content-Encoding that the header Accept-Encoding lists, or none.",
     )
+    FOREIGN_HOST = (
+        "foreign_host",
+        421,
+        GATEWAY,
+        "The header Host names what may be another site, whose page could make a browser ask here.",
+        "Ask under an address or a name of the machine, or add the name to hosts in cluster.toml.",
+    )
     UNDECODABLE = ("undecodable", 422, WORKER, "An image is damaged or cut short.", "Send a complete file.")
     TOO_MANY_PIXELS = ("too_many_pixels", 422, WORKER, "An image has more pixels than are allowed.", "Scale it down.")
     TOO_MANY_TILES = (

@@ -9,12 +9,13 @@ from scripts.cluster.config import ROOT, Cluster
 from scripts.host import certificates, docker, images
 from scripts.host.certificates import SERVED
 from scripts.host.images import Image
+from scripts.host.names import own_names
 from scripts.render import compose as render_compose
 from scripts.render.common import members
 from scripts.runtimes.checks import check_capacity, check_writable
 from scripts.runtimes.compose.containers import arguments, containers, nginx_workers, run_compose, watch
 from scripts.runtimes.deployment import Deployment
-from scripts.runtimes.preflight import memory_faults, memory_limit, port_faults
+from scripts.runtimes.preflight import listen_faults, memory_faults, memory_limit, port_faults
 from scripts.runtimes.rolling import replace_each
 from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.runtime import Checks, SideBySide
@@ -40,6 +41,8 @@ class ComposeRuntime(SideBySide):
         run = deployment.run
         is_first_start = not self.is_running(run)
         if is_first_start:
+            if faults := listen_faults(deployment.cluster.listen):
+                raise CommandError(*(f"{deployment.cluster.source}: {fault}" for fault in faults))
             memory = memory_faults(deployment.plan, deployment.hardware, deployment.models, deployment.cluster.settings)
             if faults := [*port_faults([deployment.cluster.port]), *memory]:
                 raise CommandError(*faults)
@@ -121,7 +124,7 @@ class ComposeRuntime(SideBySide):
             "runtime": f"{self.name}\n",
             "compose.env": render_compose.environment(cluster, images.GATEWAY.reference, folder, tls),
             **certificates.served(cluster),
-            self.members: members(cluster, plan, addresses),
+            self.members: members(cluster, plan, addresses, own_names()),
             "workers.yaml": render_compose.workers(cluster, plan, references, memory, ROOT / "compose/worker.yaml"),
         }
 

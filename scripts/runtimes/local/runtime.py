@@ -12,12 +12,13 @@ from scripts.base.programs import search_path
 from scripts.cluster.config import ROOT, Cluster
 from scripts.host import certificates, docker, offline
 from scripts.host.environments import SERVE, Environment, ensure, serving
+from scripts.host.names import own_names
 from scripts.host.packages import NGINX, require
 from scripts.render import common as render
 from scripts.runtimes.deployment import Deployment, plan_here, reuse_ports, with_default_ports
 from scripts.runtimes.local import orphans, processes, setup, supervisor
 from scripts.runtimes.local.accounts import NOBODY, choose_account
-from scripts.runtimes.preflight import has_ipv6, memory_faults, memory_limit, port_faults
+from scripts.runtimes.preflight import has_ipv6, listen_faults, memory_faults, memory_limit, port_faults
 from scripts.runtimes.rolling import replace_each
 from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.runtime import Checks, SideBySide
@@ -46,6 +47,8 @@ class LocalRuntime(SideBySide):
         """Start everything and wait until every worker is in rotation; if that fails, leave nothing running."""
         planned = plan_here(cluster, run)
         deployment = with_default_ports(planned)
+        if faults := listen_faults(cluster.listen):
+            raise CommandError(*(f"{cluster.source}: {fault}" for fault in faults))
         require(NGINX)
         if faults := memory_faults(planned.plan, planned.hardware, planned.models, cluster.settings):
             raise CommandError(*faults)
@@ -142,8 +145,10 @@ class LocalRuntime(SideBySide):
         return {
             "runtime": f"{self.name}\n",
             "rendered/programs.conf": render.programs(cluster, plan, ports, commands, memory, ROOT),
-            self.members: render.members(cluster, plan, render.addresses(cluster, plan, ports)),
-            "gateway/rendered/listen.conf": render.listen_directive(cluster.port, has_ipv6(), cluster.tls.enabled),
+            self.members: render.members(cluster, plan, render.addresses(cluster, plan, ports), own_names()),
+            "gateway/rendered/listen.conf": render.listen_directive(
+                cluster.port, has_ipv6(), cluster.tls.enabled, cluster.listen
+            ),
             **certificates.served(cluster),
         }
 

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from nginx.gate.bypass import GROUPS, bypass_file, bypass_group
+from nginx.gate.clients import Access, render_access
 from nginx.gate.limits import Clients, render_limits
 from nginx.gate.upstreams import listed_pools, listed_servers, render_upstreams
 from scripts.cluster.config import ROOT
@@ -90,7 +91,7 @@ def test_upstreams_are_rendered_as_this_exact_text() -> None:
         "map $https $strict_transport_security {\n"
         '    on "";\n'
         '    default "";\n'
-        "}\n" + "".join(f"{line}\n" for line in render_limits(32, None, Clients()))
+        "}\n" + "".join(f"{line}\n" for line in [*render_access(Access()), *render_limits(32, None, Clients())])
     )
 
 

@@ -33,7 +33,7 @@ def test_compose_reads_the_intended_values(tmp_path: Path) -> None:
     cache = next(volume["target"] for volume in read["photos-0"]["volumes"] if volume["type"] == "volume")
     assert read["photos-0"]["environment"]["WANWU_CACHE"] == cache
     assert f"install -d -o 10001 -g 10001 {cache}\n" in (ROOT / "worker/Dockerfile").read_text()
-    assert read["gateway"]["ports"][0]["published"] == "8088"
+    assert read["gateway"]["ports"][0]["published"] == "8080"
     assert read["photos-0"]["environment"]["HF_HUB_OFFLINE"] == "1"
     for service in read.values():
         assert (service["read_only"], service["init"], service["cap_drop"]) == (True, True, ["ALL"])

@@ -304,6 +304,33 @@ def test_every_server_has_a_gateway_unless_disabled_and_at_least_one_must() -> N
     assert error_lines(server("gateway = 1")) == ["c.toml: servers/0/gateway: found 1, needed true or false"]
 
 
+@pytest.mark.parametrize(
+    ("listen", "endpoint", "is_local"),
+    [
+        ([], "http://127.0.0.1:8080", False),
+        (["::1", "127.0.0.1"], "http://127.0.0.1:8080", True),
+        (["0.0.0.0"], "http://127.0.0.1:8080", False),
+        (["10.0.0.5"], "http://10.0.0.5:8080", False),
+        (["fd00:0::5"], "http://[fd00::5]:8080", False),
+        (["::"], "http://[::1]:8080", False),
+    ],
+)
+def test_the_gateway_listens_where_it_is_told(listen: list[str], endpoint: str, is_local: bool) -> None:
+    cluster = parse_cluster(f"{MINIMAL}\n[gateway]\nlisten = {json.dumps(listen)}\n", "c.toml")
+    assert (cluster.endpoint, cluster.is_local) == (endpoint, is_local)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['listen = "127.0.0.1"', 'listen = ["a"]', 'listen = ["127.0.0.1:80"]', 'listen = ["fe80::1"]', "listen = [1]",
+     'listen = ["::1", "0::1"]', 'listen = ["224.0.0.1"]', 'hosts = ["a b"]', 'hosts = ["https://a"]', 'hosts = ["A"]',
+     'hosts = ["a:80"]', 'hosts = ["*"]', 'trusted_proxies = ["10.0.0.1/8"]', 'trusted_proxies = ["proxy"]',
+     'trusted_proxies = ["10.0.0.0/33"]', "anonymise = 1"],
+)  # fmt: skip
+def test_what_the_gateway_cannot_do_is_refused(line: str) -> None:
+    assert error_lines(f"{MINIMAL}\n[gateway]\n{line}\n")[0].startswith(f"c.toml: gateway/{line.split()[0]}: found ")
+
+
 def test_what_one_client_may_do_and_the_certificate_are_read() -> None:
     text = f"{MINIMAL}\n[gateway]\nbodies_mb = 200\n[clients]\nconnections = 9\nbodies_mb = 50\n"
     cluster = parse_cluster(f'{text}[tls]\nenabled = true\nkey = "/k"\nhsts_days = 3\n', "/etc/wanwu/cluster.toml")

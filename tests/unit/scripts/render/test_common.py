@@ -78,6 +78,12 @@ def test_members_render_as_this_text() -> None:
         '   "requests_s": 0,\n'
         '   "burst": 100,\n'
         '   "bodies_mb": null\n'
+        "  },\n"
+        '  "access": {\n'
+        '   "hosts": [],\n'
+        '   "check_hosts": "loopback",\n'
+        '   "trusted_proxies": [],\n'
+        '   "anonymise": false\n'
         "  }\n"
         " },\n"
         ' "pools": [\n'
@@ -115,6 +121,7 @@ def test_the_listen_directive_renders_as_this_text() -> None:
     )
     assert listen_directive(8080, False) == ipv4
     assert listen_directive(8080, True) == ipv4 + "listen [::]:8080;\n"
+    assert listen_directive(80, True, listen=["10.0.0.1", "::1"]).endswith("\nlisten 10.0.0.1:80;\nlisten [::1]:80;\n")
     assert listen_directive(8080, True, True).endswith("\nlisten 8080 ssl;\nlisten [::]:8080 ssl;\n")
 
 
