@@ -33,7 +33,11 @@ class Gate:
         self.interval = interval
         self.ejection_s = ejection_s
         self.events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self.answers = Answers(out, lambda address: self.events.put(partial(self._try, address)))
+        self.answers = Answers(
+            out,
+            lambda address: self.events.put(partial(self._try, address)),
+            lambda: self.events.put(self._end_slow_bodies),
+        )
         self.schedule = Schedule(
             interval,
             lambda member, probe: self.events.put(partial(self._record_probe, member, probe)),
@@ -151,6 +155,14 @@ class Gate:
             self.events.put(partial(self._judge, address, fault))
 
         self.schedule.submit(trial())
+
+    def _end_slow_bodies(self) -> None:
+        """Reload Nginx, whose old processes then end every request that takes longer than worker_shutdown_timeout.
+
+        Nginx itself has no limit of the whole time of a body, so slow ones could keep their places for ever.
+        """
+        log("bodies_full")
+        self.nginx.loaded = None
 
     def _judge(self, address: str, fault: str | None) -> None:
         member = self._listable(address)

@@ -51,6 +51,11 @@ def parse_answers(datagram: bytes, tag: str) -> Iterator[tuple[str, bool]]:
                 yield address, status in FAILURES
 
 
+def reports_full(datagram: bytes, tag: str) -> bool:
+    """Return whether Nginx refused a request because other bodies take all places: its log format `full`."""
+    return datagram.endswith(f" {tag}: full".encode())
+
+
 def is_outlier(record: Record, others: Sequence[Record]) -> bool:
     """Return whether a worker's streak of failures is its own: not explained by how often the `others` fail.
 

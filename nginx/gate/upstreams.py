@@ -29,7 +29,9 @@ def render_upstreams(
     """
     first = next(iter(pools))
     lines = ["# Rendered by the gate: the workers that answer. Do not edit: every change rewrites this file."]
-    lines += ["", f"access_log {answers_to} answers if=$upstream_addr;"] if answers_to else []
+    if answers_to:
+        lines += ["", f"access_log {answers_to} answers if=$upstream_addr;"]
+        lines += [f"access_log {answers_to} full if=$bodies_full;"]
     for model, servers in pools.items():
         listed = [f"    server {address} {SERVER_PARAMETERS};  # {worker}" for worker, address in servers.items()]
         listed = listed or [PLACEHOLDER_SERVER]

@@ -23,15 +23,19 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 
 @contextlib.contextmanager
-def unfinished(gateway: Gateway, length: int | None, count: int = 1, source: str = "127.0.0.1") -> Iterator[None]:
-    """`count` requests whose bodies never end, from the address `source`; None: chunked."""
+def unfinished(
+    gateway: Gateway, length: int | None, count: int = 1, source: str = "127.0.0.1"
+) -> Iterator[list[socket.socket]]:
+    """`count` requests whose bodies never end, from the address `source`; None: chunked. They have their places."""
     size = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
-    head = f"POST /predict HTTP/1.1\r\nHost: a\r\n{size}\r\n\r\n".encode()
+    head = f"POST /predict HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n{size}\r\n\r\n".encode()
     with contextlib.ExitStack() as stack:
+        opened = []
         for _ in range(count):
-            opened = socket.create_connection(("127.0.0.1", gateway.port), 60, (source, 0))
-            stack.enter_context(opened).sendall(head + (b"1\r\nx\r\n" if length is None else b"x"))
-        yield
+            opened.append(stack.enter_context(socket.create_connection(("127.0.0.1", gateway.port), 60, (source, 0))))
+            opened[-1].sendall(head)
+            assert opened[-1].recv(1 << 16) == b"HTTP/1.1 100 Continue\r\n\r\n"  # sent once it is counted
+        yield opened
 
 
 def refused(gateway: Gateway, length: int | None, source: str = "127.0.0.1") -> bool:
@@ -53,7 +57,7 @@ def test_a_client_has_its_places_for_bodies_and_leaves_those_of_others(
     gateway: Gateway, length: int | None, places: int
 ) -> None:
     with unfinished(gateway, length, places):
-        wait_for("this client's places are taken", lambda: refused(gateway, length))
+        assert refused(gateway, length)
         assert not refused(gateway, 1000)
         assert not refused(gateway, length, "127.0.0.2")
     wait_for("the places are free again", lambda: not refused(gateway, length))
@@ -65,15 +69,37 @@ def test_all_clients_together_have_a_bound(gateway: Gateway) -> None:
         unfinished(gateway, SMALL, 2, "127.0.0.2"),
         unfinished(gateway, SMALL, 1, "127.0.0.4"),
     ):
-        wait_for("all places are taken", lambda: refused(gateway, SMALL, "127.0.0.3"))
+        assert refused(gateway, SMALL, "127.0.0.3")
         assert not refused(gateway, 1000, "127.0.0.3")
         assert gateway.ask("GET", "/status").status == 200
     wait_for("the places are free again", lambda: not refused(gateway, SMALL, "127.0.0.3"))
 
 
+def test_slow_bodies_are_cut_once_others_need_their_places(tmp_path: Path) -> None:
+    hasty = {"worker_shutdown_timeout 60s": "worker_shutdown_timeout 1s"}
+    options = {"max_body_mb": 2, "bodies_mb": 20, "clients": {"bodies_mb": 0}}
+    with Gateway(tmp_path, POOLS, hasty, options=options) as own, unfinished(own.start(), SMALL, 5) as slow:
+
+        def trickle() -> bool:
+            """Send one more byte of each body, so that no pause between two reads cuts it; whether all were cut."""
+            cut = 0
+            for connection in slow:
+                try:
+                    connection.sendall(b"x")
+                except OSError:
+                    cut += 1
+            return cut == len(slow)
+
+        assert not trickle()
+        assert refused(own, SMALL)
+        wait_for("the slow bodies are cut", trickle)
+        wait_for("the places are free again", lambda: not refused(own, SMALL))
+        assert len(own.gate_log("bodies_full")) == 1
+
+
 def test_a_client_has_its_connections(gateway: Gateway) -> None:
     with unfinished(gateway, 1000, 3):
-        wait_for("they are taken", lambda: refused(gateway, 1000))
+        assert refused(gateway, 1000)
         assert not refused(gateway, 1000, "127.0.0.2")
         assert gateway.ask("GET", "/livez").status == 200
 
@@ -93,7 +119,7 @@ def test_a_client_has_its_requests_a_second(tmp_path: Path) -> None:
 
 def test_refusals_are_errors_of_each_protocol(gateway: Gateway) -> None:
     with unfinished(gateway, 1000, 3):
-        wait_for("they are taken", lambda: refused(gateway, 1000))
+        assert refused(gateway, 1000)
         replies: list[Reply] = [gateway.ask("POST", path, b"x") for path in ("/predict", "/v2/models/photos/infer")]
         assert [(reply.status, reply.error["code"]) for reply in replies] == [(429, "too_many_requests")] * 2
 

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from nginx.gate.answers import FULL_GAP_S
 from nginx.gate.limits import BODIES_PER_MB, CLASSES, MEBIBYTE, Clients, parse_clients, render_limits
 from nginx.gate.members import MembersError
 from scripts.cluster import config
@@ -60,6 +61,10 @@ def test_requests_a_second_are_those_that_workers_answer() -> None:
     location = re.search(r"^location ~ (\S+) \{$", routes, re.MULTILINE)
     assert location
     assert f'"~{location[1]}"  $client;' in main
+
+
+def test_nginx_is_not_reloaded_again_before_its_old_processes_have_ended() -> None:
+    assert f"worker_shutdown_timeout {FULL_GAP_S:g}s;" in (ROOT / "nginx/nginx.conf").read_text()
 
 
 def test_requests_a_second_are_limited_if_they_are_given() -> None:

@@ -123,7 +123,8 @@ def test_the_error_of_an_unknown_model_names_as_many_models_as_fit(models: int, 
 
 
 def test_nginx_sends_the_answers_to_the_gate_once_it_listens() -> None:
-    line = "\naccess_log syslog:server=127.0.0.1:7,nohostname,tag=x answers if=$upstream_addr;\n"
+    target = "access_log syslog:server=127.0.0.1:7,nohostname,tag=x"
+    line = f"\n{target} answers if=$upstream_addr;\n{target} full if=$bodies_full;\n"
     assert line in render_upstreams({"photos": LISTED}, "syslog:server=127.0.0.1:7,nohostname,tag=x")
     assert "access_log" not in render_upstreams({"photos": LISTED})
 
