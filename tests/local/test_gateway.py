@@ -597,7 +597,7 @@ def test_members_may_be_names_and_nginx_is_told_addresses(own: Gateway) -> None:
     name_hosts(own, {"photos-0": "localhost"})
     wait_for("both are asked anew", lambda: len(own.gate_log("members")) == 2)
     wait_for("both are in", lambda: own.states_in() == {"photos-0", "photos-1"})
-    assert "localhost" not in (own.home / "rendered/upstreams.conf").read_text()
+    assert "server localhost" not in (own.home / "rendered/upstreams.conf").read_text()
     assert own.answered_by() == {"photos-0", "photos-1"}
 
 
