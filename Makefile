@@ -31,13 +31,15 @@ PUBLISHED = --source "$(call option,SOURCE)" --revision "$(call option,REVISION)
 SERVERS = --hosts "$(call option,HOSTS)" --bundle "$(or $(call option,BUNDLE),bundle)" \
   --models "$(call option,SOURCE)" --join "$(call option,JOIN)" --gpu "$(or $(call option,GPU),auto)"
 LESSON = --images "$(call option,IMAGES)" --add "$(call option,ADD)" --base "$(call option,BASE)" $(if $(call option,FORCE),--force)
+NAMES = --hosts "$(call option,HOSTS)"
 CLASSIFY = --images "$(call option,IMAGES)" --out "$(call option,OUT)" --top-k "$(or $(call option,TOP_K),1)" \
   --threshold "$(call option,THRESHOLD)" --labels "$(call option,LABELS)" --model "$(call option,MODEL)" \
   --candidates "$(call option,CANDIDATES)" --url "$(call option,URL)" \
-  --key-variable "$(if $(call option,KEY),KEY,WANWU_KEY)" --wait "$(or $(call option,WAIT),120)" $(if $(call option,RETRY),--retry) $(if $(call option,WATCH),--watch)
+  --ca "$(call option,CA)" --key-variable "$(if $(call option,KEY),KEY,WANWU_KEY)" --wait "$(or $(call option,WAIT),120)" \
+  $(if $(call option,RETRY),--retry) $(if $(call option,WATCH),--watch)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down key key-revoke status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate teach teach-page use classify client-wheel wheelhouse base-image bundle bundle-verify k8s test test-unit test-gpu fuzz chaos format lock version release photos screenshots bench bench-peers
+.PHONY: help up down key key-revoke cert status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate teach teach-page use classify client-wheel wheelhouse base-image bundle bundle-verify k8s test test-unit test-gpu fuzz chaos format lock version release photos screenshots bench bench-peers
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
@@ -66,6 +68,9 @@ key: ## Make a key, shown once: NAME=line-3, MODELS=a,b (all), ROLE=admin (clien
 
 key-revoke: ## Revoke the keys of a name, without losing a request: NAME=..., ID=... for one of them
 	@$(WANWU) key-revoke $(SERVICE) --name "$(call option,NAME)" --id "$(call option,ID)"
+
+cert: ## Make or renew a certificate from a private authority: HOSTS=NAME,ADDRESS; how clients trust it
+	@$(WANWU) cert $(SERVICE) $(NAMES)
 
 ##@ Inspection
 status: ## Show every slot, its worker and its state

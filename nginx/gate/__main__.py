@@ -36,8 +36,8 @@ from .access import KEYS_FILE, parse_keys, views
 from .freshness import beat
 from .loop import Gate
 from .members import DiscoveredPool, Member, MembersError, parse_members
-from .options import parse_options
-from .out import Nginx, log, never_wait_for_log, now, write_atomically, write_models, write_status
+from .options import SERVER_PEM, parse_options
+from .out import Nginx, digest, log, never_wait_for_log, now, write_atomically, write_models, write_status
 from .outliers import EJECTION_S, LONGEST_EJECTION_S
 from .resolve import format_address, look_up, split_address
 from .rules import Peer, select_servers
@@ -61,7 +61,9 @@ def init(members_file: Path, out: Path) -> None:
     with ThreadPoolExecutor(INIT_THREADS) as threads:
         peers = dict(zip(all_members, threads.map(initial_peer, all_members), strict=True))
     listed = {model: select_servers(members, peers, ()) for model, members in pools.items()}
-    write_atomically(out / "upstreams.conf", render_upstreams(listed, options=parse_options(text), keys=keys))
+    certificate = digest(out.parent / SERVER_PEM)
+    text = render_upstreams(listed, options=parse_options(text), keys=keys, certificate=certificate)
+    write_atomically(out / "upstreams.conf", text)
     status = render_status(pools, peers, {}, now())
     write_models(out, render_models(status, pools, peers), views(keys))
     write_status(out, status, pools)

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from .bypass import bypass_file, bypass_group
 from .out import log
-from .outliers import SUSPICIOUS_STREAK, Record, is_outlier, parse_answers
+from .outliers import SUSPICIOUS_STREAK, Record, is_outlier, parse_answers, reports_full
 
 TRUST_S = 1.0  # after a trial that went well
+FULL_GAP_S = 60.0  # between two reports that bodies take all places: nginx.conf's worker_shutdown_timeout
 RECEIVE_BUFFER = 1 << 20  # the kernel may grant less
 
 
@@ -31,12 +32,15 @@ class Listed:
 class Answers:
     """Follow the answers of every listed worker, in a thread of its own; `found` is called with an outlier's address.
 
+    `full` is called when requests are refused because other bodies take all places, once in FULL_GAP_S.
+
     A reload of Nginx takes some hundred milliseconds, in which an outlier fails hundreds of requests: it has the
     fewest connections, and least_conn prefers it. So a file makes Nginx bypass it until the reload is done.
     """
 
-    def __init__(self, out: Path, found: Callable[[str], None]) -> None:
-        self._out, self._found = out, found
+    def __init__(self, out: Path, found: Callable[[str], None], full: Callable[[], None]) -> None:
+        self._out, self._found, self._full = out, found, full
+        self._next_full_at = 0.0  # on the monotonic clock
         self._tag = secrets.token_hex(16)  # whoever cannot read Nginx's configuration cannot eject a worker
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
@@ -83,7 +87,11 @@ class Answers:
 
     def _run(self) -> None:
         while True:
-            for address, failed in parse_answers(self._socket.recv(65536), self._tag):
+            datagram = self._socket.recv(65536)
+            if reports_full(datagram, self._tag) and time.monotonic() >= self._next_full_at:
+                self._next_full_at = time.monotonic() + FULL_GAP_S
+                self._full()
+            for address, failed in parse_answers(datagram, self._tag):
                 with self._lock:
                     self._count(address, failed)
 

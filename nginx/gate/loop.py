@@ -11,8 +11,8 @@ from .access import KEYS_FILE, Key, loaded_keys, parse_keys, views
 from .answers import Answers, Listed
 from .freshness import beat
 from .members import DeclaredPools, DiscoveredPool, Member, Pools, parse_members
-from .options import Options, parse_options
-from .out import Nginx, log, now, read_models, write_models, write_status
+from .options import SERVER_PEM, Options, parse_options
+from .out import Nginx, digest, log, now, read_models, write_models, write_status
 from .outliers import eject, most_ejected, release
 from .probe import try_golden_image
 from .rates import Rate
@@ -37,18 +37,22 @@ class Gate:
         self.interval = interval
         self.ejection_s = ejection_s
         self.events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self.answers = Answers(out, lambda address: self.events.put(partial(self._try, address)))
+        self.answers = Answers(
+            out,
+            lambda address: self.events.put(partial(self._try, address)),
+            lambda: self.events.put(self._end_slow_bodies),
+        )
         self.schedule = Schedule(
             interval,
             lambda member, probe: self.events.put(partial(self._record_probe, member, probe)),
             lambda pool, addresses: self.events.put(partial(self._record_discovery, pool, pool.members(addresses))),
         )
-        self.texts: tuple[str, str] | None = None
+        self.texts: tuple[str, str, str] | None = None
         # What of members.json is in use, what is wrong with it, and with the files that were written last.
         self.members_text = self.members_fault = self.output_fault = ""
         self.kept_whole: frozenset[str] = frozenset()  # models
         self.declared: DeclaredPools = {}
-        self.options = Options()
+        self.options, self.certificate = Options(), ""
         self.keys: tuple[Key, ...] = ()
         self.known_keys: list[str] | None = None  # the ids of those by which Nginx judges requests
         self.models = read_models(out)
@@ -98,10 +102,14 @@ class Gate:
         self.members_due = time.monotonic() + min(self.interval, READ_GAP_S)
         keys_file = self.members_file.with_name(KEYS_FILE)
         try:
-            texts = (self.members_file.read_text(), keys_file.read_text() if keys_file.exists() else "")
+            texts = (
+                self.members_file.read_text(),
+                keys_file.read_text() if keys_file.exists() else "",
+                digest(self.out.parent / SERVER_PEM),
+            )
             if texts == self.texts:
                 return
-            self.texts = texts
+            self.texts, self.certificate = texts, texts[2]
             declared, options, keys = parse_members(texts[0]), parse_options(texts[0]), parse_keys(texts[1])
         except (OSError, ValueError) as error:
             if str(error) != self.members_fault:
@@ -176,6 +184,14 @@ class Gate:
 
         self.schedule.submit(trial())
 
+    def _end_slow_bodies(self) -> None:
+        """Reload Nginx, whose old processes then end every request that takes longer than worker_shutdown_timeout.
+
+        Nginx itself has no limit of the whole time of a body, so slow ones could keep their places for ever.
+        """
+        log("bodies_full")
+        self.nginx.loaded = None
+
     def _judge(self, address: str, fault: str | None) -> None:
         member = self._listable(address)
         if member and fault:
@@ -207,7 +223,9 @@ class Gate:
             }
             self.last_listed = {worker: address for servers in listed.values() for worker, address in servers.items()}
             failing = {member.worker for member, peer in self.peers.items() if not peer.listable}
-            self.upstreams = render_upstreams(listed, self.answers.log_target, self.options, self.keys, failing)
+            self.upstreams = render_upstreams(
+                listed, self.answers.log_target, self.options, self.keys, failing, self.certificate
+            )
             self._follow_answers()
         if self.nginx.apply(self.upstreams):
             self.loaded = listed_pools(self.nginx.file.read_text())

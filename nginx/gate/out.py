@@ -1,5 +1,6 @@
 """The gate's output: log lines, files, and the upstream list that Nginx loads."""
 
+import hashlib
 import json
 import os
 import stat
@@ -32,6 +33,14 @@ def log(event: str, **details: Any) -> None:
     line = json.dumps({"time": now(), "event": event, **details}) + "\n"
     with suppress(OSError):
         os.write(1, line.encode())
+
+
+def digest(file: Path) -> str:
+    """Return what tells one text of the file from another; "" if it cannot be read."""
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+    except OSError:
+        return ""
 
 
 def never_wait_for_log() -> None:

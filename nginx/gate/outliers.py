@@ -58,6 +58,11 @@ def _is_less(length: str, promised: str) -> bool:
     return length.isdecimal() and promised.isdecimal() and int(length) < int(promised)
 
 
+def reports_full(datagram: bytes, tag: str) -> bool:
+    """Return whether Nginx refused a request because other bodies take all places: its log format `full`."""
+    return datagram.endswith(f" {tag}: full".encode())
+
+
 def is_outlier(record: Record, others: Sequence[Record]) -> bool:
     """Return whether a worker's streak of failures is its own: not explained by how often the `others` fail.
 

@@ -28,16 +28,19 @@ def render_upstreams(
     options: Options = DEFAULTS,
     keys: Sequence[Key] = (),
     failing: Container[str] = (),
+    certificate: str = "",
 ) -> str:
     """Return upstreams.conf: an upstream for each model with its bypasses, the maps that select it, and the options.
 
-    `failing` are the workers out of rotation. Nginx logs the workers' answers to `answers_to` if the gate listens
-    there. The file holds IP addresses: Nginx resolves a name only once, and rejects its whole configuration if one
-    fails.
+    `failing` are the workers out of rotation; `certificate` is a digest of its file. Nginx logs the workers' answers to
+    `answers_to` if the gate listens there. The lists hold IP addresses: Nginx resolves a name only once, and rejects
+    its whole configuration if one fails.
     """
     first = next(iter(pools))
     lines = ["# Rendered by the gate: the workers that answer. Do not edit: every change rewrites this file."]
-    lines += ["", f"access_log {answers_to} answers if=$upstream_addr;"] if answers_to else []
+    if answers_to:
+        lines += ["", f"access_log {answers_to} answers if=$upstream_addr;"]
+        lines += [f"access_log {answers_to} full if=$bodies_full;"]
     for model, servers in pools.items():
         listed = [
             f"    server {address} {FAILING_PARAMETERS if worker in failing else SERVER_PARAMETERS};  # {worker}"
@@ -58,7 +61,8 @@ def render_upstreams(
     lines += ["}", "", "map /$body_model $body_pool {", '    default "";']
     lines += [f"    /{model} pool_{model};" for model in pools]
     lines += ["}", "", 'map "" $known_models {', f'    default "{_known_models(list(pools))}";', "}"]
-    return "\n".join([*lines, *render_options(options), *render_access(options, keys, list(pools)), ""])
+    access = render_access(options, keys, list(pools))
+    return "\n".join([*lines, *render_options(options, certificate), *access, ""])
 
 
 def _known_models(models: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
 """`make classify`: send images to the service, as many at once as it has workers, and record what it answers."""
 
 import os
+import ssl
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
@@ -49,6 +50,7 @@ class Job:
     url: str
     parameters: Parameters
     wait_s: float
+    tls: ssl.SSLContext | None = None
     retry: bool = False
     watch: bool = False
     key: str = field(default="", repr=False)
@@ -184,9 +186,8 @@ def _watch(run: Run, folder: Folder) -> None:
 def _connect(job: Job) -> tuple[Client, int]:
     """Return a client of the service and how many requests it takes at once; raise CommandError if it is not there."""
     try:
-        client = Client(
-            job.url, key=job.key, transport=DirectTransport(), retry_for_s=job.wait_s, retry_unreachable=True
-        )
+        transport = DirectTransport(job.tls)
+        client = Client(job.url, key=job.key, transport=transport, retry_for_s=job.wait_s, retry_unreachable=True)
     except ValueError as error:
         raise CommandError(f"{'KEY' if 'a key' in str(error) else 'URL'}: {error}") from error
     model = job.parameters.get("model")

@@ -1,6 +1,7 @@
 """The transport of `make classify`: Python's standard library alone, one kept connection per thread, no proxy."""
 
 import select
+import ssl
 import threading
 from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
@@ -11,10 +12,10 @@ from scripts.client.wanwu_client.uploads import BLOCK_BYTES, Body, FileBody
 
 
 class DirectTransport:
-    """Send straight to the service, whatever proxies the environment names: they would not reach this machine."""
+    """Send straight to the service: a proxy of the environment would not reach this machine. `tls`: whom to trust."""
 
-    def __init__(self) -> None:
-        self._local = threading.local()
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._local, self._tls = threading.local(), tls
 
     def send(self, method: str, url: str, body: Body | None, headers: Mapping[str, str], timeout_s: float) -> Response:
         address = urlsplit(url)
@@ -26,6 +27,11 @@ class DirectTransport:
             answer = connection.getresponse()
             response = Response(answer.status, answer.read(), answer.headers.get("Retry-After"))
             kept = True
+        except ssl.SSLCertVerificationError as error:
+            raise UnreachableError(
+                f"found a certificate at {address.netloc} that is not trusted ({error.verify_message}), needed one "
+                "that is: set CA= to the authority's file"
+            ) from error
         except TimeoutError as error:
             raise NoAnswerError(f"found no answer from {url} in {timeout_s:g} s, needed one") from error
         except (OSError, HTTPException) as error:
@@ -44,9 +50,11 @@ class DirectTransport:
     def _connection(self, address: SplitResult, timeout_s: float) -> HTTPConnection:
         """Return this thread's connection, closed if the service has closed it meanwhile."""
         if not hasattr(self._local, "connection"):
-            kind = HTTPSConnection if address.scheme == "https" else HTTPConnection
-            self._local.connection = kind(
-                address.hostname or "", address.port, timeout=timeout_s, blocksize=BLOCK_BYTES
+            host, port = address.hostname or "", address.port
+            self._local.connection = (
+                HTTPSConnection(host, port, timeout=timeout_s, blocksize=BLOCK_BYTES, context=self._tls)
+                if address.scheme == "https"
+                else HTTPConnection(host, port, timeout=timeout_s, blocksize=BLOCK_BYTES)
             )
         connection: HTTPConnection = self._local.connection
         if connection.sock and select.select([connection.sock], [], [], 0)[0]:

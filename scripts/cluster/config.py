@@ -3,6 +3,7 @@
 schema.py declares its keys.
 """
 
+import ipaddress
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from scripts.base.errors import CommandError
-from scripts.cluster.schema import ACCESS, GATEWAY, REQUIRED, SCHEMA
+from scripts.cluster.schema import ACCESS, CLIENTS, GATEWAY, REQUIRED, SCHEMA, TLS
 from worker.contract.limits import queue_fault
 from worker.contract.settings import LIMITS_TABLE, SETTINGS
 from worker.contract.toml_reader import parse_toml
 
+MIN_BODIES = 4  # a quarter of the gateway's memory for bodies is for the largest
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -40,6 +42,26 @@ class Server:
 
 
 @dataclass(frozen=True)
+class Clients:
+    """The `[clients]` table: what one client may do; 0 or None: as nginx/gate/limits.py has it."""
+
+    connections: int = 256
+    requests_s: int = 0
+    burst: int = 100
+    bodies_mb: int | None = None
+
+
+@dataclass(frozen=True)
+class Tls:
+    """The `[tls]` table; the paths are absolute."""
+
+    enabled: bool = False
+    certificate: Path = Path()
+    key: Path = Path()
+    hsts_days: int = 0  # 0: browsers may go on asking over HTTP
+
+
+@dataclass(frozen=True)
 class Cluster:
     source: str  # the file's name, for error messages
     port: int
@@ -47,9 +69,16 @@ class Cluster:
     settings: Mapping[str, Any]  # every worker setting that has a key in the file, by name
     models: tuple[Model, ...]
     servers: tuple[Server, ...]
+    tls: Tls = Tls()
+    clients: Clients = Clients()
     cors_origins: tuple[str, ...] = ()  # whose web pages may ask; ("*",): everyone's
     keys: bool = False  # whether a request needs one
     admin_from: tuple[str, ...] = ()  # networks from which an admin's request needs none
+    bodies_mb: int | None = None  # MiB of all bodies at the gateway; None: as nginx/gate/limits.py has it
+    listen: tuple[str, ...] = ()  # addresses of this machine; (): every one
+    hosts: tuple[str, ...] = ()  # names under which browsers may ask, besides private ones
+    trusted_proxies: tuple[str, ...] = ()  # networks whose X-Forwarded-For is believed
+    anonymise: bool = False  # whether the log has no whole address of a client
 
     @property
     def engine(self) -> str:
@@ -57,8 +86,26 @@ class Cluster:
 
     @property
     def folder(self) -> Path:
-        """The folder of the file, where the site keeps its secrets, too."""
+        """Return the folder of the file: the site's secrets lie there, and the paths of `[tls]` are relative to it."""
         return (ROOT / self.source).parent
+
+    @property
+    def endpoint(self) -> str:
+        """Return the gateway's address on this machine."""
+        addresses = [ipaddress.ip_address(address) for address in self.listen]
+        if not addresses or any(one.version == 4 and (one.is_unspecified or one.is_loopback) for one in addresses):
+            return self.url("127.0.0.1")
+        first = "::1" if addresses[0].is_unspecified else str(addresses[0])
+        return self.url(f"[{first}]" if ":" in first else first)
+
+    @property
+    def is_local(self) -> bool:
+        """Return whether only this machine reaches the gateway."""
+        return bool(self.listen) and all(ipaddress.ip_address(address).is_loopback for address in self.listen)
+
+    def url(self, host: str) -> str:
+        """Return the gateway's address at `host`, a name or an IP address."""
+        return f"{'https' if self.tls.enabled else 'http'}://{host}:{self.port}"
 
 
 def load_cluster(path: Path) -> Cluster:
@@ -87,11 +134,18 @@ def parse_cluster(text: str, source: str) -> Cluster:
     limits = _read(document.get(LIMITS_TABLE, {}), LIMITS_TABLE, LIMITS_TABLE, faults)
     gateway = _read(document.get(GATEWAY, {}), GATEWAY, GATEWAY, faults)
     access = _read(document.get(ACCESS, {}), ACCESS, ACCESS, faults)
+    clients = _read(document.get(CLIENTS, {}), CLIENTS, CLIENTS, faults)
+    tls = _read(document.get(TLS, {}), TLS, TLS, faults)
     models = _read_all(document.get("models", []), "models", faults)
     servers = _read_all(document.get("servers", [{}]), "servers", faults)
 
     if fault := queue_fault(limits):
         faults.append(f"{LIMITS_TABLE}/max_images: {fault}")
+    most, size = gateway.get("bodies_mb"), limits.get("max_body_mb", 0)
+    if most is not None and most < MIN_BODIES * size:
+        faults.append(
+            f"{GATEWAY}/bodies_mb: found {most}, needed at least {MIN_BODIES * size}, {MIN_BODIES} times max_body_mb"
+        )
     faults += _duplicates(models, "models", "name") + _duplicates(servers, "servers", "name")
     faults += _duplicates(servers, "servers", "address")
     if servers and not any(server.get("gateway", True) for server in servers):
@@ -100,6 +154,7 @@ def parse_cluster(text: str, source: str) -> Cluster:
         faults += [f"servers/{index}/{fault}" for fault in _contradictions(server)]
     if faults:
         raise CommandError(*(f"{source}: {fault}" for fault in faults))
+    folder = (ROOT / source).parent
     return Cluster(
         source,
         top["port"],
@@ -107,6 +162,8 @@ def parse_cluster(text: str, source: str) -> Cluster:
         {name: value for name, value in (top | limits).items() if name in SETTINGS},
         tuple(Model(**model | {"folder": ROOT / model["folder"]}) for model in models),
         tuple(Server(**server) for server in servers),
+        Tls(**tls | {name: folder / tls[name] for name in ("certificate", "key")}),
+        Clients(**clients),
         **gateway,
         **access,
     )

@@ -16,6 +16,8 @@ from worker.contract.settings import LIMITS_TABLE, SETTINGS, TOP
 
 GATEWAY = "gateway"  # the table of what concerns the gateway alone
 ACCESS = "access"  # the table of who may ask
+CLIENTS = "clients"  # the table of what one client may do
+TLS = "tls"  # the table of its certificate
 
 REQUIRED = object()
 
@@ -72,9 +74,28 @@ def _origins(value: Any) -> Any:
     return ("*",) if value == ["*"] else _require(tuple(map(origin, value)), len(set(map(str, value))) == len(value))
 
 
-def _networks(value: Any) -> Any:
-    _require(value, isinstance(value, list) and all(isinstance(item, str) for item in value))
-    return tuple(str(ipaddress.ip_network(item)) for item in value)
+def _list_of(read: Callable[[Any], str]) -> Callable[[Any], Any]:
+    def read_list(value: Any) -> Any:
+        items = tuple(map(read, _require(value, isinstance(value, list))))
+        return _require(items, len(set(items)) == len(items))
+
+    return read_list
+
+
+def _ip_address(value: Any) -> str:
+    address = ipaddress.ip_address(_require(value, isinstance(value, str)))
+    # A link-local one would need the name of its interface.
+    _require(value, not address.is_multicast and not address.is_link_local)
+    return str(address)
+
+
+_addresses = _list_of(_ip_address)
+_networks = _list_of(lambda value: str(ipaddress.ip_network(_require(value, isinstance(value, str)))))
+_host_names = _list_of(_matching(r"(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*"))
+
+
+def _boolean(value: Any) -> Any:
+    return _require(value, isinstance(value, bool))
 
 
 def _settings(table: str) -> dict[str, Key]:
@@ -99,6 +120,23 @@ SCHEMA: dict[str, dict[str, Key]] = {
     LIMITS_TABLE: _settings(LIMITS_TABLE),
     GATEWAY: {
         "cors_origins": Key('a list of origins such as "https://example.org", or ["*"] for all', _origins, []),
+        "bodies_mb": Key('"auto" or a whole number from 1', _auto_or_count, "auto"),
+        "listen": Key("a list of IPv4 and IPv6 addresses", _addresses, []),
+        "hosts": Key('a list of host names such as "a.example.org" or "*.example.org"', _host_names, []),
+        "trusted_proxies": Key('a list of addresses and networks such as "10.0.0.0/8"', _networks, []),
+        "anonymise": Key("true or false", _boolean, False),
+    },
+    CLIENTS: {
+        "connections": Key("a whole number from 0 to 65535", lambda value: _integer(value, 0, 65535), 256),
+        "requests_s": Key("a whole number from 0 to 100000", lambda value: _integer(value, 0, 100_000), 0),
+        "burst": Key("a whole number from 0 to 100000", lambda value: _integer(value, 0, 100_000), 100),
+        "bodies_mb": Key('"auto" or a whole number from 1', _auto_or_count, "auto"),
+    },
+    TLS: {
+        "enabled": Key("true or false", _boolean, False),
+        "certificate": Key("the path of a PEM file", _matching(r"[^\0\n]+"), "tls/server.crt"),
+        "key": Key("the path of a PEM file", _matching(r"[^\0\n]+"), "tls/server.key"),
+        "hsts_days": Key("a whole number of days from 0 to 730", lambda value: _integer(value, 0, 730), 0),
     },
     ACCESS: {
         "keys": Key("true or false", lambda value: _require(value, isinstance(value, bool)), False),
@@ -123,6 +161,6 @@ SCHEMA: dict[str, dict[str, Key]] = {
         "cpus": Key('"auto", "none" or a list of CPUs such as "0-3,8"', _cpus, "auto"),
         "workers": Key('"auto" or a whole number from 1', _auto_or_count, "auto"),
         "cores_per_worker": Key('"auto" or a whole number from 1', _auto_or_count, "auto"),
-        "gateway": Key("true or false", lambda value: _require(value, isinstance(value, bool)), True),
+        "gateway": Key("true or false", _boolean, True),
     },
 }

@@ -11,8 +11,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
+from scripts.base.http import trust
 from scripts.base.options import Flag
 from scripts.cluster.config import ROOT, Cluster, load_cluster
+from scripts.host.certificates import known_certificates
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -36,7 +38,10 @@ class ServiceOptions:
 
     def load_cluster(self) -> Cluster:
         """Return the cluster that the file describes; raise CommandError with a line for every fault."""
-        return load_cluster(self.cluster)
+        cluster = load_cluster(self.cluster)
+        if cluster.tls.enabled:
+            trust(known_certificates(cluster.tls, self.run_dir))
+        return cluster
 
 
 @dataclass(frozen=True)

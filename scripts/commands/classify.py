@@ -1,11 +1,13 @@
 """`make classify`: classify images with the running service, and write the answers into a file."""
 
 import os
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from scripts.base.errors import CommandError
+from scripts.base.http import service_context
 from scripts.base.options import Flag
 from scripts.client.classify import Job, classify
 from scripts.client.wanwu_client import Parameters
@@ -27,6 +29,9 @@ class Options:
     candidates: Annotated[str, Flag("of a zero-shot model: labels with commas between", "LABELS")] = ""
     model: Annotated[str, Flag("which model, where several are served (default: the first)", "NAME")] = ""
     url: Annotated[str, Flag("the service (default: on this machine, at the port of the cluster file)", "URL")] = ""
+    ca: Annotated[
+        str, Flag("the certificate authority of an https:// service (default: those of the system)", "FILE")
+    ] = ""
     wait: Annotated[int, Flag("seconds to wait for a service that is busy or away", "SECONDS")] = WAIT_S
     retry: Annotated[bool, Flag("send images again whose row in the file says that they failed")] = False
     key_variable: Annotated[str, Flag("the environment variable that holds a key", "NAME")] = OWN_VARIABLE
@@ -39,19 +44,33 @@ def run(service: ServiceOptions, options: Options) -> None:
         raise CommandError(f"TOP_K: found {options.top_k}, needed 1 or more: correct it")
     if options.wait < 0:
         raise CommandError(f"WAIT: found {options.wait}, needed 0 or more seconds: correct it")
+    url = options.url or service.load_cluster().endpoint
     classify(
         Job(
             images=options.images,
             out=Path(options.out) if options.out else None,
-            url=options.url or f"http://127.0.0.1:{service.load_cluster().port}",
+            url=url,
             # Not in the command line, which every account can read; and this kit's own is for its own service alone.
             key=os.environ.get(options.key_variable, "") or ("" if options.url else own_key(service.load_cluster())),
+            tls=_tls(options),
             parameters=_parameters(options),
             wait_s=options.wait,
             retry=options.retry,
             watch=options.watch,
         )
     )
+
+
+def _tls(options: Options) -> ssl.SSLContext:
+    """Return whom to trust: for the service of the cluster file its own certificate alone; else CA or the system's."""
+    if not options.url and not options.ca:
+        return service_context()
+    try:
+        return ssl.create_default_context(cafile=options.ca or None)
+    except OSError as error:
+        raise CommandError(
+            f"CA: {options.ca}: {error.strerror or error}, needed a certificate in PEM: correct it"
+        ) from error
 
 
 def _parameters(options: Options) -> Parameters:

@@ -2,11 +2,14 @@
 
 import sys
 from collections.abc import Callable
+from functools import partial
 
 from scripts.base.console import say
 from scripts.base.errors import CommandError
+from scripts.cluster.config import Tls
 from scripts.cluster.hardware import read_hardware
 from scripts.commands import Command, NoOptions, ServiceOptions
+from scripts.host import certificates
 from scripts.runtimes.choice import choose, count_servers
 from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.run_directory import run_dir
@@ -35,6 +38,8 @@ def run(service: ServiceOptions, options: NoOptions) -> None:
     for name, check in {"runtime": runtime.check_choice, "hardware": _hardware, "plan": plan}.items():
         if not passes(name, check):
             break
+    if planned and (tls := planned[0].cluster.tls).enabled:
+        passes("certificate", partial(_certificate, tls))
     for name, check in runtime.checks(directory, planned[0] if planned else None).items():
         passes(name, check)
     if failed:
@@ -54,6 +59,10 @@ def _passes(name: str, check: Callable[[], str]) -> bool:
 
 def _python() -> str:
     return ".".join(map(str, sys.version_info[:3]))  # scripts/__init__.py refuses an older Python before this runs
+
+
+def _certificate(tls: Tls) -> str:
+    return "; ".join([certificates.describe(tls), *certificates.warnings(tls)])
 
 
 def _hardware() -> str:

@@ -27,7 +27,7 @@ class Options:
 
 def run(service: ServiceOptions, options: Options) -> None:
     """Take every picture; raise CommandError if the service is not there, or its page shows no answer."""
-    url = options.url.rstrip("/") or f"http://127.0.0.1:{service.load_cluster().port}"
+    url = options.url.rstrip("/") or service.load_cluster().endpoint
     if get(f"{url}/readyz")[0] != 200:
         raise CommandError(f"{url}: found no service that is ready, needed one with a page: run `make up` first")
     require(BROWSER)

@@ -1,27 +1,44 @@
 """`make up`: start the service and print its first answer."""
 
-from scripts.base.console import say
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from scripts.base.console import say, warn
 from scripts.base.http import print_prediction
 from scripts.cluster.config import Cluster
 from scripts.cluster.keys import OWN_NAME, ensure_own_key, read_keys
 from scripts.commands import Command, NoOptions, ServiceOptions
+from scripts.host import certificates
 from scripts.runtimes.choice import choose
+from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.run_directory import run_dir
 
 
 def run(service: ServiceOptions, options: NoOptions) -> None:
     """Start everything, then send one image and print the answer."""
     directory, cluster = run_dir(service.run_dir), service.load_cluster()
+    for line in certificates.warnings(cluster.tls) if cluster.tls.enabled else ():
+        warn(line)
     ensure_own_key(cluster)
     deployment = choose(service.runtime, directory, len(cluster.servers)).up(cluster, directory)
-    say(f"\nready: {deployment.endpoint}/  (web page, and POST /predict)")
+    shown, ca = _addressed(deployment)
+    say(f"\nready: {shown}/  (web page, and POST /predict)")
     say(describe_access(cluster))
-    print_prediction(deployment.endpoint, deployment.models[cluster.models[0].name].golden, deployment.key)
+    print_prediction(deployment.endpoint, deployment.models[cluster.models[0].name].golden, shown, ca, deployment.key)
+
+
+def _addressed(deployment: Deployment) -> tuple[str, Path | None]:
+    """Return the address to show to clients, one that the certificate has, and the authority they need to trust."""
+    cluster, endpoint = deployment.cluster, deployment.endpoint
+    if not cluster.tls.enabled:
+        return endpoint, None
+    host = certificates.read(cluster.tls).host(urlsplit(endpoint).hostname or "")
+    return cluster.url(f"[{host}]" if ":" in host else host), certificates.authority(cluster)
 
 
 def describe_access(cluster: Cluster) -> str:
     """Return a line that says who can reach what."""
-    where = f"port {cluster.port} of every address"
+    where = f"port {cluster.port} of {', '.join(cluster.listen) or 'every address'}"
     if not cluster.keys:
         return f"open to everyone who reaches {where}: keys are off ([access] keys in {cluster.source})"
     count = sum(key.name != OWN_NAME for key in read_keys(cluster))

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from scripts.base.errors import CommandError
@@ -13,6 +14,8 @@ from worker.contract.settings import SETTINGS, to_env
 
 NOTICE = "Rendered from compose/cluster.toml by scripts/render; changes here are lost at the next `make up`."
 MEGABYTE = 10**6
+MEBIBYTE = 1 << 20
+BODIES_PER_MB = 64  # bodies_mb, unless it is given, in sizes of the largest request; as nginx/gate/limits.py has it
 # supervisord has no escapes inside quotes, and takes the rest of a line after " ;" or " #" for a comment.
 UNQUOTABLE = re.compile(r"""["'\\\n]|\s([;#]|$)""")
 
@@ -23,8 +26,11 @@ def addresses(cluster: Cluster, plan: Plan, ports: Mapping[str, int]) -> dict[st
     return {worker.name: f"{hosts[worker.slot.server]}:{ports[worker.name]}" for worker in plan.workers}
 
 
-def members(cluster: Cluster, plan: Plan, address: Mapping[str, str]) -> str:
-    """Return the gate's members.json: every pool with its workers, the default model first; `address` is by worker."""
+def members(cluster: Cluster, plan: Plan, address: Mapping[str, str], names: Sequence[str] = ()) -> str:
+    """Return the gate's members.json: every pool with its workers, the default model first; `address` is by worker.
+
+    `names` are this machine's own.
+    """
     pools = [
         {
             "model": model.name,
@@ -41,18 +47,57 @@ def members(cluster: Cluster, plan: Plan, address: Mapping[str, str]) -> str:
         }
         for model in cluster.models
     ]
-    return json.dumps({"rendered": NOTICE, "gateway": gateway_options(cluster), "pools": pools}, indent=1) + "\n"
+    return json.dumps({"rendered": NOTICE, "gateway": gateway_options(cluster, names), "pools": pools}, indent=1) + "\n"
 
 
-def gateway_options(cluster: Cluster) -> dict[str, object]:
-    """Return what members.json tells the gate of the gateway itself; nginx/gate/options.py reads it."""
-    access = {"keys": True, "admin_from": list(cluster.admin_from)} if cluster.keys else {}
-    return {"max_body_mb": cluster.settings["max_body_mb"], "cors_origins": list(cluster.cors_origins), **access}
+def _check_hosts(cluster: Cluster) -> str:
+    """Return where the gateway checks host names; nginx/gate/clients.py has the words.
+
+    With TLS a page of another site has no certificate for its name, so the check is needed for HTTP alone.
+    """
+    return "everywhere" if cluster.hosts or cluster.is_local else "nowhere" if cluster.tls.enabled else "loopback"
 
 
-def listen_directive(port: int, ipv6: bool) -> str:
-    """Return Nginx's listen directives: for IPv4, and for `ipv6` where the machine has it."""
-    return f"# {NOTICE}\nlisten {port};\n" + (f"listen [::]:{port};\n" if ipv6 else "")
+def gateway_options(cluster: Cluster, names: Sequence[str] = ()) -> dict[str, object]:
+    """Return what members.json tells the gate of the gateway itself; nginx/gate/options.py reads it.
+
+    `names` are this machine's own.
+    """
+    tls = {"tls": {"hsts_days": cluster.tls.hsts_days}} if cluster.tls.enabled else {}
+    keys = {"keys": True, "admin_from": list(cluster.admin_from)} if cluster.keys else {}
+    return {
+        "max_body_mb": cluster.settings["max_body_mb"],
+        "cors_origins": list(cluster.cors_origins),
+        "bodies_mb": cluster.bodies_mb,
+        "clients": asdict(cluster.clients),
+        "access": {
+            "hosts": [*cluster.hosts, *(name for name in names if name not in cluster.hosts)],
+            "check_hosts": _check_hosts(cluster),
+            "trusted_proxies": list(cluster.trusted_proxies),
+            "anonymise": cluster.anonymise,
+        },
+        **tls,
+        **keys,
+    }
+
+
+def gateway_bytes(cluster: Cluster) -> tuple[int, int]:
+    """Return the sizes of the gateway container's tmp/ and of its memory, which includes it.
+
+    Bodies over 1 MB are five eighths of all (nginx/gate/limits.py); answers that wait for their client lie there, too.
+    """
+    bodies = (cluster.bodies_mb or BODIES_PER_MB * cluster.settings["max_body_mb"]) * MEBIBYTE
+    return bodies * 5 // 8 + 256 * MEBIBYTE, bodies + 1024 * MEBIBYTE
+
+
+def listen_directive(port: int, ipv6: bool, tls: bool = False, listen: Sequence[str] = ()) -> str:
+    """Return Nginx's listen directives: for the addresses `listen`, or else for all; with `tls` for HTTPS.
+
+    `ipv6` tells whether the machine has IPv6.
+    """
+    addresses = [f"[{one}]:{port}" if ":" in one else f"{one}:{port}" for one in listen]
+    addresses = addresses or [f"{port}", *([f"[::]:{port}"] if ipv6 else [])]
+    return f"# {NOTICE}\n" + "".join(f"listen {address}{' ssl' if tls else ''};\n" for address in addresses)
 
 
 def worker_environment(cluster: Cluster, worker: Worker, bind: str, folder: str | None = None) -> dict[str, str]:

@@ -6,20 +6,24 @@ from pathlib import Path
 
 from scripts.cluster.config import Cluster
 from scripts.cluster.plan import Plan, Worker
-from scripts.render.common import NOTICE, model_of, stop_timeout_s, worker_environment
+from scripts.render.common import NOTICE, gateway_bytes, model_of, stop_timeout_s, worker_environment
 from worker.contract.cpu_list import format_cpu_list
 
+GATEWAY_PORT = 8080  # of the gateway, inside its container
 PORT = 8000  # each worker listens here inside its own container
 CACHE = "/cache"
 MODELS = "/models"  # parent of the model folder inside a worker's container
 
 
-def environment(cluster: Cluster, gateway_image: str, members_folder: Path) -> str:
+def environment(cluster: Cluster, gateway_image: str, members_folder: Path, tls_folder: Path) -> str:
     """Return the variables of compose.yaml as the text of an env file."""
+    tmp, memory = gateway_bytes(cluster)
     variables = {
-        "WANWU_PORT": cluster.port,
         "WANWU_GATEWAY_IMAGE": gateway_image,
         "WANWU_MEMBERS": members_folder,
+        "WANWU_TLS": tls_folder,
+        "WANWU_GATEWAY_TMP": tmp,
+        "WANWU_GATEWAY_MEMORY": memory,
     }
     return f"# {NOTICE}\n" + "".join(f"{name}='{value}'\n" for name, value in variables.items())
 
@@ -27,16 +31,18 @@ def environment(cluster: Cluster, gateway_image: str, members_folder: Path) -> s
 def workers(
     cluster: Cluster, plan: Plan, images: Mapping[str, str], memory: Mapping[str, int], worker_yaml: Path
 ) -> str:
-    """Return a Compose file of the workers, each extending `worker_yaml`; `images` and `memory` (bytes) are by model.
+    """Return a Compose file of the workers, each extending `worker_yaml`, and of the gateway's ports.
 
-    The text is JSON, which is valid YAML.
+    `images` and `memory` (bytes) are by model. The text is JSON, which is valid YAML.
     """
     extends = {"extends": {"file": str(worker_yaml), "service": "worker"}}
-    services = {
+    services: dict[str, object] = {
         worker.name: extends | _worker(cluster, worker, images[worker.model], memory[worker.model])
         for worker in plan.workers
     }
     volumes: dict[str, object] = {_cache(worker): {} for worker in plan.workers}
+    addresses = [f"[{one}]:" if ":" in one else f"{one}:" for one in cluster.listen] or [""]
+    services["gateway"] = {"ports": [f"{address}{cluster.port}:{GATEWAY_PORT}" for address in addresses]}
     # Compose would expand a single dollar sign as a variable.
     return f"# {NOTICE}\n" + json.dumps({"services": services, "volumes": volumes}, indent=1).replace("$", "$$") + "\n"
 

@@ -65,7 +65,9 @@ def _text(manifest: Manifest) -> str:
 def _members(cluster: Cluster) -> str:
     """Return the gate's members.json: each model with the DNS name that resolves to all its workers."""
     pools = [{"model": model.name, "discover": f"{worker_name(model)}:{PORT}"} for model in cluster.models]
-    return json.dumps({"gateway": gateway_options(cluster), "pools": pools}, indent=1) + "\n"
+    # TLS is an Ingress's work there.
+    options = {name: value for name, value in gateway_options(cluster).items() if name != "tls"}
+    return json.dumps({"gateway": options, "pools": pools}, indent=1) + "\n"
 
 
 def _kustomization(resources: list[str], name: str, image: str, extra: Manifest) -> Manifest:

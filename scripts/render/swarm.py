@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scripts.cluster.config import Cluster, Model
-from scripts.render.common import NOTICE, gateway_options, stop_timeout_s
+from scripts.render.common import NOTICE, gateway_bytes, gateway_options, stop_timeout_s
 from worker.contract.settings import EXIT, to_env
 from worker.contract.swarm_slot import SLOTS_FILE
 
@@ -16,6 +16,8 @@ VOLUME = "/models"  # path of the model volume inside a worker's container
 CACHE = "/cache"
 SERVES = "wanwu.serves"  # label of the nodes that run workers
 MONITOR = "10s"  # how long Swarm watches each updated task for failure
+# For the account of nginx/Dockerfile alone.
+TLS_SECRET = {"source": "tls", "target": "/gateway/tls/server.pem", "uid": "10001", "gid": "10001", "mode": 0o400}
 MAX_SERVICE_NAME = 40  # length to which a model's name is cut in its service's name; Swarm allows 63 in all
 
 
@@ -49,11 +51,13 @@ def environment(
     cluster: Cluster, gateway_image: str, members_file: str, members_text: str, monitor: str = MONITOR
 ) -> dict[str, str]:
     """Return the variables of stack.yaml."""
+    _, memory = gateway_bytes(cluster)
     return {
         "WANWU_PORT": str(cluster.port),
         "WANWU_GATEWAY_IMAGE": gateway_image,
         "WANWU_MEMBERS": members_file,
         "WANWU_MONITOR": monitor,
+        "WANWU_GATEWAY_MEMORY": str(memory),
         "WANWU_MEMBERS_NAME": f"wanwu-members-{hashlib.sha256(members_text.encode()).hexdigest()[:12]}",
     }
 
@@ -63,14 +67,32 @@ def keys_environment(file: str, text: str) -> dict[str, str]:
     return {"WANWU_KEYS": file, "WANWU_KEYS_NAME": f"wanwu-keys-{hashlib.sha256(text.encode()).hexdigest()[:12]}"}
 
 
-def workers(cluster: Cluster, pools: Mapping[str, Pool], offline: Mapping[str, str], monitor: str = MONITOR) -> str:
-    """Return a stack file with a worker service for each model; `offline` holds the variables of offline.env."""
-    services = {
+def workers(
+    cluster: Cluster,
+    pools: Mapping[str, Pool],
+    offline: Mapping[str, str],
+    monitor: str = MONITOR,
+    certificate: tuple[str, str] | None = None,
+) -> str:
+    """Return a stack file with a worker service for each model; `offline` holds the variables of offline.env.
+
+    The gateways get `certificate`, the path and the text of a file, as a secret.
+    """
+    services: dict[str, object] = {
         service_name(model.name): _service(cluster, model, pools[model.name], offline, monitor)
         for model in cluster.models
     }
+    stack: dict[str, object] = {"version": "3.13", "services": services}
+    # A variable cannot give stack.yaml a number.
+    tmp = {"type": "tmpfs", "target": "/gateway/tmp", "tmpfs": {"size": gateway_bytes(cluster)[0]}}
+    services["gateway"] = {"volumes": [tmp], **({"secrets": [TLS_SECRET]} if certificate else {})}
+    if certificate:
+        path, content = certificate
+        # Named after what is in it: a secret never changes.
+        name = f"wanwu-tls-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+        stack["secrets"] = {TLS_SECRET["source"]: {"name": name, "file": path}}
     # Swarm would expand a single dollar sign as a variable.
-    text = json.dumps({"version": "3.13", "services": services}, indent=1).replace("$", "$$")
+    text = json.dumps(stack, indent=1).replace("$", "$$")
     return f"# {NOTICE}\n{text}\n"
 
 

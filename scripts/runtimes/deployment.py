@@ -36,7 +36,7 @@ class Deployment:
 
     @property
     def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.cluster.port}"
+        return self.cluster.endpoint
 
     @property
     def key(self) -> str:

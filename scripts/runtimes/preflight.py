@@ -41,6 +41,16 @@ def port_faults(ports: Iterable[int]) -> list[str]:
     return faults
 
 
+def listen_faults(addresses: Iterable[str]) -> list[str]:
+    """Return a line for each of `addresses` that this machine does not have."""
+    families = [((socket.AF_INET6 if ":" in address else socket.AF_INET), address) for address in addresses]
+    return [
+        f"gateway/listen: found {address[1]}, needed addresses of this machine: `ip address` lists them"
+        for address in families
+        if _bind_error(address, 0) is not None
+    ]
+
+
 def _bind_error(any_address: tuple[int, str], port: int) -> int | None:
     """Return the error number of an attempt to bind `port`, None if it succeeds."""
     family, address = any_address

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
+from scripts.host.certificates import SERVED
 from scripts.render.common import path_faults
 from worker.contract.files import write_atomically
 
@@ -75,8 +76,8 @@ class RunDir:
             self.remove()
             raise _write_error(error) from error
         if os.geteuid() == 0:
-            for folder in OWN_FOLDERS:
-                os.chown(self.path / folder, owner.pw_uid, owner.pw_gid)
+            for path in (*OWN_FOLDERS, *({SERVED} & rendered.keys())):
+                os.chown(self.path / path, owner.pw_uid, owner.pw_gid)
             for folder in SHARED_FOLDERS:
                 os.chown(self.path / folder, -1, owner.pw_gid)
                 (self.path / folder).chmod(SHARED_MODE)
@@ -107,21 +108,33 @@ class RunDir:
             listen = (self.members.parent / "listen.conf").read_text(encoding="utf-8")
         except OSError:
             return set()
-        return {*self.ports.values(), *map(int, re.findall(r"^listen (\d+);$", listen, re.MULTILINE))}
+        return {*self.ports.values(), *map(int, re.findall(r"^listen (?:.*:)?(\d+)(?: ssl)?;$", listen, re.MULTILINE))}
 
     def clear_runtime(self) -> None:
         """Record that no runtime serves from this directory; keep the logs."""
         (self.path / "runtime").unlink(missing_ok=True)
 
     def write(self, rendered: Mapping[str, str]) -> None:
-        """Write each of the `rendered` files (path -> text) atomically; raise CommandError if one cannot be written."""
+        """Write each of the `rendered` files (path -> text) atomically; raise CommandError if one cannot be written.
+
+        Only the owner may read the file with a private key; once it exists, it keeps its owner and mode.
+        """
         for name, text in rendered.items():
             path = self.path / name
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(path, text)
+                if name == SERVED and not path.exists():
+                    path.touch(0o400)
+                write_atomically(path, text, keep_access=name == SERVED)
             except OSError as error:
                 raise _write_error(error) from error
+
+    def text(self, name: str) -> str:
+        """Return the text of the file `name`; nothing if it cannot be read."""
+        try:
+            return (self.path / name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return ""
 
     def has_files(self, rendered: Mapping[str, str]) -> bool:
         """Return whether the directory holds the files `rendered` (path -> text) with exactly these texts."""

@@ -10,7 +10,7 @@ from scripts.base.http import get
 from scripts.base.waiting import wait_until
 from scripts.cluster.config import Cluster
 from scripts.cluster.keys import gate_keys, own_key, read_keys
-from scripts.host import docker
+from scripts.host import certificates, docker
 from scripts.runtimes import status
 from scripts.runtimes.deployment import Deployment, plan_here
 from scripts.runtimes.run_directory import RunDir
@@ -100,11 +100,11 @@ class SideBySide(Runtime):
     def show_status(self, cluster: Cluster, run: RunDir) -> None:
         if len(cluster.servers) > 1:
             raise needs_swarm("status")
-        status.print_status(cluster.port, self.faults(run), own_key(cluster))
+        status.print_status(cluster.endpoint, [*self.faults(run), *certificates.faults(cluster)], own_key(cluster))
 
     def publish_keys(self, cluster: Cluster, run: RunDir) -> None:
         run.write({self.keys: gate_keys(cluster)})
-        url, known = f"http://127.0.0.1:{cluster.port}/status", sorted(key.id for key in read_keys(cluster))
+        url, known = f"{cluster.endpoint}/status", sorted(key.id for key in read_keys(cluster))
         if not wait_until(lambda: get(url, key=own_key(cluster))[1].get("keys") == known, KEYS_TIMEOUT_S):
             warn("the gateway does not say that it knows the change: run `make up` if [access] is new; see `make logs`")
 

@@ -11,18 +11,18 @@ from scripts.cluster.keys import OWN_VARIABLE
 COLUMNS = ("server", "slot", "worker", "state", "in", "model", "version", "engine", "precision", "in_flight", "queued")
 
 
-def print_status(port: int, faults: Sequence[str] = (), key: str = "") -> None:
+def print_status(endpoint: str, faults: Sequence[str] = (), key: str = "") -> None:
     """Print the table, for which the gateway is asked with `key`.
 
     Raise CommandError if there are `faults`, no gateway answers, or a worker is out of rotation.
     """
-    code, status = get(f"http://127.0.0.1:{port}/status", key=key)
+    code, status = get(f"{endpoint}/status", key=key)
     if code in (401, 403):
         raise CommandError(needs_key(code), *faults)
     if code == 503:
-        raise CommandError(f"port {port}: {status.get('error', {}).get('message', 'found no status')}", *faults)
+        raise CommandError(f"{endpoint}: {status.get('error', {}).get('message', 'found no status')}", *faults)
     if code != 200 or "workers" not in status:
-        raise CommandError(f"no gateway answers on port {port}: run `make up`", *faults)
+        raise CommandError(f"no gateway answers at {endpoint}: run `make up`", *faults)
     say(table(status["workers"]))
     if out := [worker["worker"] for worker in status["workers"] if not worker["in"]]:
         faults = [*faults, f"out of rotation: {', '.join(out)}; see `make logs`"]

@@ -389,7 +389,7 @@ def test_a_run_directory_too_deep_for_sockets_is_named(tmp_path: Path) -> None:
 
 def test_commands_that_need_a_running_service_say_so(tmp_path: Path) -> None:
     service = create(tmp_path)
-    assert _refused(service, "status") == [f"no gateway answers on port {service.port}: run `make up`"]
+    assert _refused(service, "status") == [f"no gateway answers at {service.endpoint}: run `make up`"]
     assert _refused(service, "rollout") == ["nothing is running here: run `make up` first"]
     assert _refused(service, "logs") == [f"{service.run_dir}/logs: no logs: nothing was started here, run `make up`"]
 

@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from scripts.cluster.keys import Key, render_keys
+from scripts.host.certificates import certificates
 from tests.service import free_ports
 
 ROOT = Path(__file__).parents[2]
@@ -80,15 +82,27 @@ def ask(
     path: str,
     body: bytes | None = None,
     headers: Mapping[str, str] | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> Reply:
     """One request on a connection of its own; what goes wrong is raised, nothing is tried again."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection = (
+        http.client.HTTPSConnection("127.0.0.1", port, timeout=60, context=tls)
+        if tls
+        else http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    )
     try:
         connection.request(method, path, body, dict(headers or {}))
         response = connection.getresponse()
         return Reply(response.status, response.getheaders(), response.read())
     finally:
         connection.close()
+
+
+def trusting(pem: str) -> ssl.SSLContext:
+    """A client's context that takes this certificate alone, as that of 127.0.0.1."""
+    context = ssl.create_default_context(cadata=certificates(pem))
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
 
 
 def ask_raw(port: int, text: bytes) -> Reply:
@@ -129,7 +143,7 @@ class Worker:
 class Gateway:
     """`pools` names the workers of each model, `options` are those of members.json, `keys` those of keys.json.
 
-    What Nginx and the gate write goes to files, or to the file descriptor `output`.
+    `pem` turns TLS on. What Nginx and the gate write goes to files, or to the file descriptor `output`.
 
     Everything lies in `home` and ends with `close`.
     """
@@ -144,6 +158,7 @@ class Gateway:
         keys: Sequence[Key] = (),
         key: str = "",
         output: int | None = None,
+        pem: str = "",
     ) -> None:
         self.output = output
         self.home, self.ejection_s, self.options = home, ejection_s, dict(options or {})
@@ -154,7 +169,10 @@ class Gateway:
             (home / folder).mkdir()
         for name in ("nginx.conf", "routes.conf", "errors.conf", "access.conf"):
             self._place(name, replace or {})
-        (home / "rendered/listen.conf").write_text(f"listen 127.0.0.1:{self.port};\n")
+        (home / "rendered/listen.conf").write_text(f"listen 127.0.0.1:{self.port}{' ssl' if pem else ''};\n")
+        self.tls = trusting(pem) if pem else None
+        if pem:
+            self.write_pem(pem)
         self.workers = {name: Worker(name, model) for model, names in pools.items() for name in names}
         for worker in self.workers.values():
             self.stack.callback(worker.close)
@@ -243,6 +261,13 @@ class Gateway:
         self.stack.callback(worker.close)
         return worker
 
+    def write_pem(self, pem: str) -> None:
+        """The certificate and its key, as the runtimes write them."""
+        folder = self.home / "tls"
+        folder.mkdir(exist_ok=True)
+        (folder / "server.pem.new").write_text(pem)
+        (folder / "server.pem.new").replace(folder / "server.pem")
+
     def write_members(self) -> None:
         pools = [
             {"model": model, "members": [self._member(self.workers[name]) for name in names]}
@@ -268,7 +293,7 @@ class Gateway:
     # --- What can be seen ----------------------------------------------------------------------------------------
 
     def ask(self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Reply:
-        return ask(self.port, method, path, body, headers)
+        return ask(self.port, method, path, body, headers, self.tls)
 
     def states_in(self) -> set[str]:
         status = self.ask("GET", "/status", headers={"X-API-Key": self.key} if self.key else None)

@@ -320,11 +320,14 @@ def test_the_access_log_is_json_and_says_which_worker_answered(gateway: Gateway)
     ports = [gateway.workers[name].port for name in POOLS["photos"]]
     assert passed["upstream"] in [f"127.0.0.1:{port}" for port in ports]
     assert (passed["uri"], passed["status"], passed["upstream_status"]) == ('/predict?x="', 200, "200")
-    assert set(passed) == {"time", "request_id", "key", "method", "uri", "status", "bytes", "request_time"} | {
-        "upstream",
-        "upstream_status",
-        "upstream_time",
-    }
+    assert set(passed) == {
+        "time", "request_id", "client", "key", "scheme", "host", "method", "uri", "status", "bytes_in", "bytes",
+        "bytes_out", "request_time", "upstream", "upstream_status", "upstream_connect_time", "upstream_header_time",
+        "upstream_time", "connection",
+    }  # fmt: skip
+    assert (passed["client"], passed["scheme"], passed["host"]) == ("127.0.0.1", "http", "127.0.0.1")
+    assert passed["bytes_in"] > len(IMAGE)
+    assert passed["bytes_out"] > passed["bytes"] > 0
     assert (refused["method"], refused["status"], refused["upstream"]) == ("POST", 405, "")
     assert (aborted["status"], aborted["bytes"]) == (400, 0)
 
@@ -719,7 +722,7 @@ def test_members_may_be_names_and_nginx_is_told_addresses(own: Gateway) -> None:
     name_hosts(own, {"photos-0": "localhost"})
     wait_for("both are asked anew", lambda: len(own.gate_log("members")) == 2)
     wait_for("both are in", lambda: own.states_in() == {"photos-0", "photos-1"})
-    assert "localhost" not in (own.home / "rendered/upstreams.conf").read_text()
+    assert "server localhost" not in (own.home / "rendered/upstreams.conf").read_text()
     assert own.answered_by() == {"photos-0", "photos-1"}
 
 

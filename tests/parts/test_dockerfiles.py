@@ -51,7 +51,7 @@ def check(dockerfile: str, address: str) -> subprocess.CompletedProcess[str]:
     """Run the image's health check here; the gateway's own port becomes that of `address`."""
     [line] = arguments(dockerfile, "HEALTHCHECK")
     *command, program = json.loads(line.partition(" CMD ")[2])
-    program = program.replace("127.0.0.1/8080", address.replace(":", "/"))
+    program = program.replace("127.0.0.1/8079", address.replace(":", "/"))
     environ = {"PATH": os.environ["PATH"], "WANWU_BIND": address.replace("127.0.0.1", "0.0.0.0")}
     return subprocess.run([*command, program], capture_output=True, text=True, env=environ)
 

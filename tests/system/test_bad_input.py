@@ -147,7 +147,7 @@ def test_a_second_up_leaves_the_running_service_as_it_is(running: Service) -> No
 
 def test_commands_that_need_a_running_service_say_so(kitchen: ServiceFactory, slow: Path) -> None:
     service = kitchen.make(slow)
-    assert refused(service, "status") == [f"no gateway answers on port {service.port}: run `make up`"]
+    assert refused(service, "status") == [f"no gateway answers at {service.endpoint}: run `make up`"]
     assert refused(service, "rollout") == ["nothing is running here: run `make up` first"]
     assert refused(service, "logs") == [f"{service.run_dir}: no logs: nothing was started here, run `make up`"]
     assert service.make("down").stdout == "nothing is running\n"

@@ -9,6 +9,7 @@ import pytest
 
 from scripts.host import images
 from scripts.host.wheelhouse import LOCKS
+from scripts.render.compose import GATEWAY_PORT
 from scripts.runtimes.local.runtime import GUNICORN
 from worker.contract.settings import offline_variables
 
@@ -80,8 +81,10 @@ def test_the_gateway_s_image_has_all_that_its_nginx_conf_includes() -> None:
 def test_the_gateway_listens_where_it_is_published_and_asked() -> None:
     text = (ROOT / GATEWAY).read_text()
     [port] = re.findall(r"^listen (\d+);$", text, re.MULTILINE)
-    assert f"/dev/tcp/127.0.0.1/{port} " in text
-    assert f':{port}"]' in (ROOT / "compose/compose.yaml").read_text()
+    [health] = re.findall(r"^listen 127\.0\.0\.1:(\d+);$", text, re.MULTILINE)
+    assert f"/dev/tcp/127.0.0.1/{health} " in text
+    assert f"s/:*{port}/& ssl/" in text
+    assert int(port) == GATEWAY_PORT
 
 
 def test_docker_waits_longer_for_the_gateway_than_supervisord_for_nginx() -> None:

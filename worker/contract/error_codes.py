@@ -141,6 +141,13 @@ class ErrorCode(StrEnum):
         "The body is compressed in a way that is not supported.",
         "Use a Content-Encoding that the header Accept-Encoding lists, or none.",
     )
+    FOREIGN_HOST = (
+        "foreign_host",
+        421,
+        GATEWAY,
+        "The header Host names what may be another site, whose page could make a browser ask here.",
+        "Ask under an address or a name of the machine, or add the name to hosts in cluster.toml.",
+    )
     UNDECODABLE = ("undecodable", 422, WORKER, "An image is damaged or cut short.", "Send a complete file.")
     TOO_MANY_PIXELS = ("too_many_pixels", 422, WORKER, "An image has more pixels than are allowed.", "Scale it down.")
     TOO_MANY_TILES = (
@@ -171,12 +178,26 @@ class ErrorCode(StrEnum):
         "An image of a served type is compressed or stored in a way that is not supported.",
         "Save it as the message says, such as a PNG or a baseline JPEG.",
     )
+    TLS_REQUIRED = (
+        "tls_required",
+        426,
+        GATEWAY,
+        "The request came over plain HTTP, and the service has TLS.",
+        "Ask https:// at the same port.",
+    )
     QUEUE_FULL = (
         "queue_full",
         429,
         WORKER,
         "The worker's queue has no room for the images of this request.",
         "Send it again after the seconds in Retry-After.",
+    )
+    TOO_MANY_REQUESTS = (
+        "too_many_requests",
+        429,
+        GATEWAY,
+        "This client, or all together, send more at once than the gateway takes.",
+        "Send it again after the seconds in Retry-After, and fewer at once.",
     )
     HEADERS_TOO_LARGE = ("headers_too_large", 431, GATEWAY, "A header is too long.", "Send shorter headers.")
     CLIENT_GONE = (

@@ -1,6 +1,7 @@
 """The client: one method for each thing that is asked of the service, and the waits between two tries."""
 
 import json
+import os
 import re
 import threading
 import time
@@ -54,7 +55,8 @@ class Client:
     A request that meets 429 or 503 is sent again after the seconds in Retry-After, for `retry_for_s` seconds in all;
     then QueueFullError or NotReadyError is raised. A broken connection is tried once more at once and, with
     `retry_unreachable`, for as long. `timeout_s` limits one try. `session` is a `requests.Session` with proxies,
-    certificates or authentication; `transport` replaces `requests`. `key` is sent to a service that asks for one.
+    certificates or authentication; `transport` replaces `requests`. `verify` is the file of the certificate authority
+    that an https:// service is trusted by, instead of the public ones. `key` is sent to a service that asks for one.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Client:
         retry_for_s: float = 60,
         retry_unreachable: bool = False,
         session: "requests.Session | None" = None,
+        verify: str | os.PathLike[str] | bool | None = None,
         transport: Transport | None = None,
     ) -> None:
         if not _is_address(url):
@@ -76,7 +79,7 @@ class Client:
         if transport is None:
             from .requests_transport import RequestsTransport  # here, so that another transport needs no requests
 
-            transport = RequestsTransport(session)
+            transport = RequestsTransport(session, os.fspath(verify) if isinstance(verify, os.PathLike) else verify)
         self.url, self._transport, self._timeout_s = url.rstrip("/"), transport, timeout_s
         self._retry_for_s, self._retry_unreachable = retry_for_s, retry_unreachable
 
@@ -192,6 +195,8 @@ def _query(parameters: Mapping[str, Any]) -> str:
 
 def _document(response: Response, url: str) -> dict[str, Any]:
     """Return the JSON object of a good answer; raise ServiceError or UnexpectedAnswerError for any other."""
+    if response.status == 308:
+        raise UnexpectedAnswerError(f"found HTTPS at {url}, needed its address: begin the URL with https://")
     if response.status >= 400:
         raise service_error(response.status, response.body, response.retry_after)
     try:

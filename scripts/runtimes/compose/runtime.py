@@ -7,14 +7,16 @@ from scripts.base.console import say, step
 from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, Cluster
 from scripts.cluster.keys import gate_keys
-from scripts.host import docker, images
+from scripts.host import certificates, docker, images
+from scripts.host.certificates import SERVED
 from scripts.host.images import Image
+from scripts.host.names import own_names
 from scripts.render import compose as render_compose
 from scripts.render.common import members
 from scripts.runtimes.checks import check_capacity, check_writable
 from scripts.runtimes.compose.containers import arguments, containers, nginx_workers, run_compose, watch
 from scripts.runtimes.deployment import Deployment
-from scripts.runtimes.preflight import memory_faults, memory_limit, port_faults
+from scripts.runtimes.preflight import listen_faults, memory_faults, memory_limit, port_faults
 from scripts.runtimes.rolling import replace_each
 from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.runtime import Checks, SideBySide
@@ -41,6 +43,8 @@ class ComposeRuntime(SideBySide):
         run = deployment.run
         is_first_start = not self.is_running(run)
         if is_first_start:
+            if faults := listen_faults(deployment.cluster.listen):
+                raise CommandError(*(f"{deployment.cluster.source}: {fault}" for fault in faults))
             memory = memory_faults(deployment.plan, deployment.hardware, deployment.models, deployment.cluster.settings)
             if faults := [*port_faults([deployment.cluster.port]), *memory]:
                 raise CommandError(*faults)
@@ -101,8 +105,14 @@ class ComposeRuntime(SideBySide):
     def write(self, deployment: Deployment) -> None:
         """Write the files that Compose and the gateway read."""
         deployment.run.write(self.render(deployment))
-        # The gateway reads this folder under an account of its own, which the umask here may lock out.
+        # The gateway reads these folders under an account of its own, which the umask here may lock out.
         (deployment.run.path / self.members).parent.chmod(0o755)
+        pem = deployment.run.path / SERVED
+        if pem.exists():
+            # Of this machine's accounts, only that of this service gets past the folder above.
+            pem.parent.parent.chmod(0o700)
+            pem.parent.chmod(0o755)
+            pem.chmod(0o444)
 
     def render(self, deployment: Deployment) -> dict[str, str]:
         cluster, plan = deployment.cluster, deployment.plan
@@ -110,11 +120,14 @@ class ComposeRuntime(SideBySide):
         memory = {name: memory_limit(model, cluster.settings) for name, model in deployment.models.items()}
         addresses = {worker.name: f"{worker.name}:{render_compose.PORT}" for worker in plan.workers}
         folder = (deployment.run.path / self.members).parent
+        # Another folder without TLS, so that Compose replaces the gateway when TLS is turned on or off.
+        tls = (deployment.run.path / SERVED).parent if cluster.tls.enabled else folder
         return {
             "runtime": f"{self.name}\n",
-            "compose.env": render_compose.environment(cluster, images.GATEWAY.reference, folder),
+            "compose.env": render_compose.environment(cluster, images.GATEWAY.reference, folder, tls),
             self.keys: gate_keys(cluster),
-            self.members: members(cluster, plan, addresses),
+            **certificates.served(cluster),
+            self.members: members(cluster, plan, addresses, own_names()),
             "workers.yaml": render_compose.workers(cluster, plan, references, memory, ROOT / "compose/worker.yaml"),
         }
 

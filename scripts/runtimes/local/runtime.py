@@ -12,14 +12,15 @@ from scripts.base.errors import CommandError
 from scripts.base.programs import search_path
 from scripts.cluster.config import ROOT, Cluster
 from scripts.cluster.keys import gate_keys
-from scripts.host import docker, offline
+from scripts.host import certificates, docker, offline
 from scripts.host.environments import SERVE, SERVE_TORCH, Environment, ensure, serving
+from scripts.host.names import own_names
 from scripts.host.packages import NGINX, require
 from scripts.render import common as render
 from scripts.runtimes.deployment import Deployment, plan_here, reuse_ports, with_default_ports
 from scripts.runtimes.local import orphans, processes, setup, supervisor
 from scripts.runtimes.local.accounts import check_access, prefix, service_account, show
-from scripts.runtimes.preflight import has_ipv6, memory_faults, memory_limit, port_faults
+from scripts.runtimes.preflight import has_ipv6, listen_faults, memory_faults, memory_limit, port_faults
 from scripts.runtimes.rolling import replace_each
 from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.runtime import Checks, SideBySide
@@ -50,6 +51,8 @@ class LocalRuntime(SideBySide):
         """Start everything and wait until every worker is in rotation; if that fails, leave nothing running."""
         planned = plan_here(cluster, run)
         deployment = with_default_ports(planned)
+        if faults := listen_faults(cluster.listen):
+            raise CommandError(*(f"{cluster.source}: {fault}" for fault in faults))
         require(NGINX)
         if cluster.keys and (fault := setup.key_module_fault()):
             raise CommandError(fault)
@@ -58,8 +61,13 @@ class LocalRuntime(SideBySide):
         running = supervisor.is_running(run)
         if running:
             run.write({self.keys: gate_keys(cluster)})  # a change of keys alone restarts nothing
-        if running and run.has_files(self.render(unchanged := _with_running_ports(planned))):
+        certificate = certificates.served(cluster)
+        unchanged = _with_running_ports(planned)
+        if running and run.has_files({**self.render(unchanged), **{path: run.text(path) for path in certificate}}):
             step("already running")
+            if not run.has_files(certificate):
+                step("the certificate changed: Nginx loads it, and keeps its connections")
+                run.write(certificate)
             self.wait(unchanged)
             return unchanged
         self.build_artifacts(deployment)
@@ -149,8 +157,11 @@ class LocalRuntime(SideBySide):
             "runtime": f"{self.name}\n",
             "rendered/programs.conf": render.programs(cluster, plan, ports, commands, memory, ROOT),
             self.keys: gate_keys(cluster),
-            self.members: render.members(cluster, plan, render.addresses(cluster, plan, ports)),
-            "gateway/rendered/listen.conf": render.listen_directive(cluster.port, has_ipv6()),
+            self.members: render.members(cluster, plan, render.addresses(cluster, plan, ports), own_names()),
+            "gateway/rendered/listen.conf": render.listen_directive(
+                cluster.port, has_ipv6(), cluster.tls.enabled, cluster.listen
+            ),
+            **certificates.served(cluster),
         }
 
     def start(self, run: RunDir, worker: str) -> None:

@@ -56,7 +56,7 @@ class SwarmDeployment(Deployment):
 
 
 def gateways(cluster: Cluster) -> dict[str, str]:
-    return {server.name: f"http://{server.address}:{cluster.port}" for server in cluster.servers if server.gateway}
+    return {server.name: cluster.url(server.address) for server in cluster.servers if server.gateway}
 
 
 def plan_servers(cluster: Cluster, run: RunDir, excluded: Sequence[str] = ()) -> SwarmDeployment:

@@ -8,7 +8,7 @@ from scripts.base.console import say, step
 from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, Cluster
 from scripts.cluster.keys import gate_keys
-from scripts.host import docker, images, offline
+from scripts.host import certificates, docker, images, offline
 from scripts.render import swarm as render_swarm
 from scripts.runtimes.preflight import memory_limit
 from scripts.runtimes.run_directory import RunDir
@@ -31,6 +31,11 @@ class SwarmRuntime(Runtime):
         return servers > 1 and docker.is_swarm_manager()
 
     def plan(self, cluster: Cluster, run: RunDir) -> SwarmDeployment:
+        if cluster.listen:
+            raise CommandError(
+                f"{cluster.source}: gateway/listen: found {', '.join(cluster.listen)}, needed none under Swarm, where "
+                "a gateway listens on every address of its server: leave it out, and close the port in the firewall"
+            )
         return swarm_deployment.plan_servers(cluster, run)
 
     def up(self, cluster: Cluster, run: RunDir) -> SwarmDeployment:
@@ -140,11 +145,14 @@ class SwarmRuntime(Runtime):
             )
             for model in deployment.cluster.models
         }
+        certificate = certificates.served(deployment.cluster)
+        secret = next(((str(deployment.run.path / path), text) for path, text in certificate.items()), None)
         return {
             "runtime": f"{self.name}\n",
             KEYS: gate_keys(deployment.cluster),
             MEMBERS: render_swarm.members(deployment.cluster, STACK),
-            WORKERS: render_swarm.workers(deployment.cluster, pools, offline.variables(), _monitor()),
+            WORKERS: render_swarm.workers(deployment.cluster, pools, offline.variables(), _monitor(), secret),
+            **certificate,
         }
 
 

@@ -8,6 +8,7 @@ from scripts.base.errors import CommandError
 from scripts.base.http import get
 from scripts.cluster.config import Cluster
 from scripts.cluster.keys import own_key
+from scripts.host import certificates
 from scripts.runtimes.status import COLUMNS, cell, needs_key
 from scripts.runtimes.swarm.deployment import gateways
 from scripts.runtimes.swarm.nodes import SERVER, STACK, Node, Service, Task, read_nodes, read_services, read_tasks
@@ -36,6 +37,7 @@ def print_status(cluster: Cluster) -> None:
     servers = [server_row(node, tasks, reports) for node in nodes]
     say("\n" + aligned([SERVER_COLUMNS, *servers]))
     faults = slot_faults(slots) + waiting_tasks(services, tasks)
+    faults += certificates.faults(cluster)
     silent = [server for server, report in reports.items() if report is None]
     faults += [f"no gateway answers on {server}" for server in silent]
     if faults:

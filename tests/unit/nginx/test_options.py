@@ -16,10 +16,17 @@ def test_the_origins_of_other_pages_are_rendered() -> None:
     assert 'map "" $cors_vary {\n    default "";\n}' in anyone
 
 
+def test_the_certificate_is_named_with_its_digest_so_that_a_changed_one_is_loaded() -> None:
+    text = "\n".join(render_options(Options(tls=True, hsts_days=2), "0123"))
+    assert "ssl_certificate tls/server.pem;  # 0123\nssl_certificate_key tls/server.pem;" in text
+    assert '$strict_transport_security {\n    on "max-age=172800";' in text
+    assert "ssl_" not in "\n".join(render_options(Options(), "0123"))
+
+
 def test_options_are_read_and_have_defaults() -> None:
     assert parse_options('{"pools": []}') == DEFAULTS
-    given = '{"gateway": {"max_body_mb": 5, "cors_origins": ["http://a:1"]}}'
-    assert parse_options(given) == Options(5, ("http://a:1",))
+    given = '{"gateway": {"max_body_mb": 5, "cors_origins": ["http://a:1"], "tls": {"hsts_days": 3}}}'
+    assert parse_options(given) == Options(5, ("http://a:1",), True, 3)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +35,7 @@ def test_options_are_read_and_have_defaults() -> None:
         '{"gateway": []}', '{"gateway": {"x": 1}}', '{"gateway": {"max_body_mb": 0}}',
         '{"gateway": {"max_body_mb": "5"}}', '{"gateway": {"max_body_mb": true}}',
         '{"gateway": {"cors_origins": "*"}}', '{"gateway": {"cors_origins": ["http://a/"]}}',
+        '{"gateway": {"tls": true}}', '{"gateway": {"tls": {"hsts_days": "1"}}}', '{"gateway": {"tls": {}}}',
         '{"gateway": {"cors_origins": ["a"]}}', r'{"gateway": {"cors_origins": ["http://a\"; x"]}}',
     ],
 )  # fmt: skip

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from nginx.gate.outliers import SUSPICIOUS_STREAK, Record, is_outlier, most_ejected, parse_answers
+from nginx.gate.outliers import SUSPICIOUS_STREAK, Record, is_outlier, most_ejected, parse_answers, reports_full
 from worker.contract.error_codes import RETRIED_STATUSES
 
 TAG = "0123456789abcdef"
@@ -20,6 +20,12 @@ def record(*failed: bool) -> Record:
 
 def answers(line: str, tag: str = TAG) -> list[tuple[str, bool]]:
     return list(parse_answers(f"<190>Nov  8 12:36:50 {tag}: {line}".encode(), TAG))
+
+
+def test_nginx_reports_that_bodies_take_every_place() -> None:
+    assert reports_full(f"<190>Nov  8 12:36:50 {TAG}: full".encode(), TAG)
+    assert not reports_full(b"<190>Nov  8 12:36:50 other: full", TAG)
+    assert answers("full") == []
 
 
 # --- What Nginx sends -------------------------------------------------------------------------------------------

@@ -6,6 +6,8 @@ import pytest
 
 from nginx.gate.access import VARIABLES
 from nginx.gate.bypass import GROUPS, bypass_file, bypass_group
+from nginx.gate.clients import Access, render_access
+from nginx.gate.limits import Clients, render_limits
 from nginx.gate.upstreams import listed_pools, listed_servers, render_upstreams
 from scripts.cluster.config import ROOT
 from tests.unit.nginx.peers import LISTED, C
@@ -91,9 +93,13 @@ def test_upstreams_are_rendered_as_this_exact_text() -> None:
         '    default "";\n'
         "}\n"
         "\n"
-        'map "" $keys {\n'
-        '    default "off";\n'
-        "}\n" + "".join(f'\nmap "" ${name} {{\n    default "";\n}}\n' for name in VARIABLES)
+        "map $https $strict_transport_security {\n"
+        '    on "";\n'
+        '    default "";\n'
+        "}\n"
+        + "".join(f"{line}\n" for line in [*render_access(Access()), *render_limits(32, None, Clients())])
+        + '\nmap "" $keys {\n    default "off";\n}\n'
+        + "".join(f'\nmap "" ${name} {{\n    default "";\n}}\n' for name in VARIABLES)
     )
 
 
@@ -125,7 +131,8 @@ def test_the_error_of_an_unknown_model_names_as_many_models_as_fit(models: int, 
 
 
 def test_nginx_sends_the_answers_to_the_gate_once_it_listens() -> None:
-    line = "\naccess_log syslog:server=127.0.0.1:7,nohostname,tag=x answers if=$upstream_addr;\n"
+    target = "access_log syslog:server=127.0.0.1:7,nohostname,tag=x"
+    line = f"\n{target} answers if=$upstream_addr;\n{target} full if=$bodies_full;\n"
     assert line in render_upstreams({"photos": LISTED}, "syslog:server=127.0.0.1:7,nohostname,tag=x")
     assert "access_log" not in render_upstreams({"photos": LISTED})
 

@@ -17,7 +17,7 @@ def test_compose_reads_the_intended_values(tmp_path: Path) -> None:
     folder = "/models/${HOME} $1 it's 100%"
     cluster = parse_cluster('port = 8088\n[[models]]\nname = "photos"\nfolder = "/models"\n', "c.toml")
     members = tmp_path / "a run: $HOME #1"
-    (tmp_path / "compose.env").write_text(environment(cluster, "wanwu-gateway:0123456789ab", members))
+    (tmp_path / "compose.env").write_text(environment(cluster, "wanwu-gateway:0123456789ab", members, members / "tls"))
     (tmp_path / "workers.yaml").write_text(rendered("two-cores", folder, worker_yaml=ROOT / "compose/worker.yaml"))
     files = ["--file", str(ROOT / "compose/compose.yaml"), "--file", str(tmp_path / "workers.yaml")]
     command = ["docker", "compose", "--env-file", str(tmp_path / "compose.env"), *files, "config", "--format", "json"]
@@ -29,11 +29,11 @@ def test_compose_reads_the_intended_values(tmp_path: Path) -> None:
         for name, service in read.items()
     }
     assert mounted["photos-0"] == mounted["photos-1"] == [("volume", "cache"), ("bind", folder)]
-    assert mounted["gateway"] == [("bind", str(members))]
+    assert mounted["gateway"] == [("bind", str(members)), ("bind", str(members / "tls"))]
     cache = next(volume["target"] for volume in read["photos-0"]["volumes"] if volume["type"] == "volume")
     assert read["photos-0"]["environment"]["WANWU_CACHE"] == cache
     assert f"install -d -o 10001 -g 10001 {cache}\n" in (ROOT / "worker/Dockerfile").read_text()
-    assert read["gateway"]["ports"][0]["published"] == "8088"
+    assert read["gateway"]["ports"][0]["published"] == "8080"
     assert read["photos-0"]["environment"]["HF_HUB_OFFLINE"] == "1"
     for service in read.values():
         assert (service["read_only"], service["init"], service["cap_drop"]) == (True, True, ["ALL"])

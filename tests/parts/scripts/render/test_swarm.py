@@ -19,7 +19,7 @@ from tests.unit.scripts.render.test_swarm import POOL, TEXT
 def test_docker_stack_reads_the_intended_values(tmp_path: Path) -> None:
     cluster = parse_cluster(TEXT.replace("/srv/wanwu/models", "/srv/$HOME models"), "c.toml")
     (tmp_path / "members.json").write_text(members(cluster, "wanwu"))
-    (tmp_path / "workers.yaml").write_text(workers(cluster, {"photos": POOL}, {}))
+    (tmp_path / "workers.yaml").write_text(workers(cluster, {"photos": POOL}, {}, certificate=("/a", "pem")))
     variables = environment(cluster, "wanwu-gateway:0123456789ab", str(tmp_path / "members.json"), "text")
     (tmp_path / "keys.json").write_text('{"keys": []}')
     variables |= keys_environment(str(tmp_path / "keys.json"), '{"keys": []}')
@@ -34,6 +34,9 @@ def test_docker_stack_reads_the_intended_values(tmp_path: Path) -> None:
         "image: wanwu-gateway:0123456789ab",
         "published: 80",
         "mode: host",
+        "size: 1610612736",
+        "target: /gateway/tls/server.pem",
+        "file: /a",
         f"name: {variables['WANWU_MEMBERS_NAME']}",
         f"file: {tmp_path}/members.json",
         f"name: {variables['WANWU_KEYS_NAME']}",
@@ -43,4 +46,5 @@ def test_docker_stack_reads_the_intended_values(tmp_path: Path) -> None:
         f"- node.labels.{SERVES} == true",
     ):
         assert line in done.stdout
+    assert done.stdout.count("target: /gateway/tmp\n") == 1
     assert done.stdout.count("endpoint_mode: dnsrr") == 2

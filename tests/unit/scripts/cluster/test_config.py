@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scripts.base.errors import CommandError
-from scripts.cluster.config import ROOT, Cluster, Model, Server, load_cluster, parse_cluster
+from scripts.cluster.config import ROOT, Clients, Cluster, Model, Server, Tls, load_cluster, parse_cluster
 from scripts.cluster.schema import SCHEMA
 from worker.contract.limits import LIMITS
 from worker.contract.settings import SETTINGS
@@ -50,8 +50,8 @@ def test_every_key_is_documented_and_every_documented_key_exists() -> None:
 def test_the_documentation_lists_tables_and_keys_in_schema_order() -> None:
     shown = tomllib.loads(committed_with_defaults())
     one_each = {"models": shown["models"][0], "servers": shown["servers"][0]}
-    tables = {"": shown, "limits": shown["limits"], "gateway": shown["gateway"], "access": shown["access"]}
-    tables |= one_each
+    names = ("limits", "gateway", "access", "clients", "tls")
+    tables = {"": shown, **{name: shown[name] for name in names}, **one_each}
     assert [name for name in shown if name in SCHEMA] == [name for name in SCHEMA if name]
     for table, keys in SCHEMA.items():
         assert [key for key in tables[table] if table or key not in SCHEMA] == list(keys)
@@ -63,8 +63,8 @@ def test_the_commented_values_are_the_defaults() -> None:
 
 def test_optional_keys_are_commented_out_except_the_port() -> None:
     shown = tomllib.loads(COMMITTED.read_text())
-    assert list(shown) == ["port", "limits", "gateway", "access", "models", "servers"]
-    assert (shown["limits"], shown["gateway"], shown["servers"]) == ({}, {}, [{}])
+    assert list(shown) == ["port", "limits", "gateway", "clients", "tls", "access", "models", "servers"]
+    assert (shown["limits"], shown["gateway"], shown["tls"], shown["servers"]) == ({}, {}, {}, [{}])
     assert list(shown["models"][0]) == ["name", "folder"]
 
 
@@ -76,6 +76,7 @@ def test_the_committed_file_serves_the_photos_model_on_this_machine() -> None:
         settings={one.name: one.from_env({}) for one in SETTINGS.values() if one.table is not None},
         models=(Model("photos", ROOT / "worker" / "photos", 1),),
         servers=(Server("this", "127.0.0.1", None, None, None, None),),
+        tls=Tls(False, ROOT / "compose/tls/server.crt", ROOT / "compose/tls/server.key", 0),
     )
 
 
@@ -316,3 +317,53 @@ def test_every_server_has_a_gateway_unless_disabled_and_at_least_one_must() -> N
         "c.toml: servers: found gateway = false on every server, needed a gateway on at least one"
     ]
     assert error_lines(server("gateway = 1")) == ["c.toml: servers/0/gateway: found 1, needed true or false"]
+
+
+@pytest.mark.parametrize(
+    ("listen", "endpoint", "is_local"),
+    [
+        ([], "http://127.0.0.1:8080", False),
+        (["::1", "127.0.0.1"], "http://127.0.0.1:8080", True),
+        (["0.0.0.0"], "http://127.0.0.1:8080", False),
+        (["10.0.0.5"], "http://10.0.0.5:8080", False),
+        (["fd00:0::5"], "http://[fd00::5]:8080", False),
+        (["::"], "http://[::1]:8080", False),
+    ],
+)
+def test_the_gateway_listens_where_it_is_told(listen: list[str], endpoint: str, is_local: bool) -> None:
+    cluster = parse_cluster(f"{MINIMAL}\n[gateway]\nlisten = {json.dumps(listen)}\n", "c.toml")
+    assert (cluster.endpoint, cluster.is_local) == (endpoint, is_local)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['listen = "127.0.0.1"', 'listen = ["a"]', 'listen = ["127.0.0.1:80"]', 'listen = ["fe80::1"]', "listen = [1]",
+     'listen = ["::1", "0::1"]', 'listen = ["224.0.0.1"]', 'hosts = ["a b"]', 'hosts = ["https://a"]', 'hosts = ["A"]',
+     'hosts = ["a:80"]', 'hosts = ["*"]', 'trusted_proxies = ["10.0.0.1/8"]', 'trusted_proxies = ["proxy"]',
+     'trusted_proxies = ["10.0.0.0/33"]', "anonymise = 1"],
+)  # fmt: skip
+def test_what_the_gateway_cannot_do_is_refused(line: str) -> None:
+    assert error_lines(f"{MINIMAL}\n[gateway]\n{line}\n")[0].startswith(f"c.toml: gateway/{line.split()[0]}: found ")
+
+
+def test_what_one_client_may_do_and_the_certificate_are_read() -> None:
+    text = f"{MINIMAL}\n[gateway]\nbodies_mb = 200\n[clients]\nconnections = 9\nbodies_mb = 50\n"
+    cluster = parse_cluster(f'{text}[tls]\nenabled = true\nkey = "/k"\nhsts_days = 3\n', "/etc/wanwu/cluster.toml")
+    assert (cluster.bodies_mb, cluster.clients) == (200, Clients(9, 0, 100, 50))
+    assert cluster.tls == Tls(True, Path("/etc/wanwu/tls/server.crt"), Path("/k"), 3)
+    assert cluster.url("[::1]") == "https://[::1]:8080"
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("[gateway]\nbodies_mb = 127", "gateway/bodies_mb: found 127, needed at least 128, 4 times max_body_mb"),
+        ("[clients]\nconnections = -1", "clients/connections: found -1, needed a whole number from 0 to 65535"),
+        ("[clients]\nrate = 1", "clients/rate: unknown key, "),
+        ('[tls]\nenabled = "yes"', 'tls/enabled: found "yes", needed true or false'),
+        ("[tls]\nhsts_days = 9999", "tls/hsts_days: found 9999, needed a whole number of days from 0 to 730"),
+        ("[tls]\ncert = 1", "tls/cert: unknown key, "),
+    ],
+)
+def test_wrong_limits_of_clients_and_certificates_are_refused(table: str, said: str) -> None:
+    assert error_lines(f"{MINIMAL}\n{table}\n")[0].startswith(f"c.toml: {said}")

@@ -71,7 +71,20 @@ def test_members_render_as_this_text() -> None:
         f' "rendered": "{NOTICE}",\n'
         ' "gateway": {\n'
         '  "max_body_mb": 32,\n'
-        '  "cors_origins": []\n'
+        '  "cors_origins": [],\n'
+        '  "bodies_mb": null,\n'
+        '  "clients": {\n'
+        '   "connections": 256,\n'
+        '   "requests_s": 0,\n'
+        '   "burst": 100,\n'
+        '   "bodies_mb": null\n'
+        "  },\n"
+        '  "access": {\n'
+        '   "hosts": [],\n'
+        '   "check_hosts": "loopback",\n'
+        '   "trusted_proxies": [],\n'
+        '   "anonymise": false\n'
+        "  }\n"
         " },\n"
         ' "pools": [\n'
         "  {\n"
@@ -108,6 +121,8 @@ def test_the_listen_directive_renders_as_this_text() -> None:
     )
     assert listen_directive(8080, False) == ipv4
     assert listen_directive(8080, True) == ipv4 + "listen [::]:8080;\n"
+    assert listen_directive(80, True, listen=["10.0.0.1", "::1"]).endswith("\nlisten 10.0.0.1:80;\nlisten [::1]:80;\n")
+    assert listen_directive(8080, True, True).endswith("\nlisten 8080 ssl;\nlisten [::]:8080 ssl;\n")
 
 
 def test_programs_render_as_this_text() -> None:

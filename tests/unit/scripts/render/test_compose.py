@@ -17,6 +17,9 @@ IMAGES, MEMORY = {"photos": "wanwu-worker-prepared:0123456789ab"}, {"photos": 2_
 WORKER_YAML = Path("/srv/wanwu/compose/worker.yaml")
 
 
+GATEWAY = '  "gateway": {\n   "ports": [\n    "8080:8080"\n   ]\n  }\n'
+
+
 def rendered(machine: str, folder: str = "/models/photos", extra: str = "", worker_yaml: Path = WORKER_YAML) -> str:
     cluster = parse_cluster(f'[[models]]\nname = "photos"\nfolder = {json.dumps(folder)}\n{extra}', "c.toml")
     return workers(cluster, plan(cluster, {"this": recorded(machine)}), IMAGES, MEMORY, worker_yaml)
@@ -25,6 +28,7 @@ def rendered(machine: str, folder: str = "/models/photos", extra: str = "", work
 def services(text: str) -> dict[str, Any]:
     """Return the rendered services; the first line is a comment, the rest is JSON."""
     rendered_services: dict[str, Any] = json.loads(text.split("\n", 1)[1])["services"]
+    del rendered_services["gateway"]
     return rendered_services
 
 
@@ -71,7 +75,7 @@ def expected(number: int, cpus: str, gpu: str = "", devices: str = "") -> str:
 
 def test_workers_on_cpus_render_as_this_text() -> None:
     assert rendered("two-cores", "/srv/models/photos") == (
-        f'# {NOTICE}\n{{\n "services": {{\n{expected(0, "0")},\n{expected(1, "1")}\n }},\n'
+        f'# {NOTICE}\n{{\n "services": {{\n{expected(0, "0")},\n{expected(1, "1")},\n{GATEWAY} }},\n'
         ' "volumes": {\n  "cache-this-cpu0": {},\n  "cache-this-cpu1": {}\n }\n}\n'
     )
 
@@ -113,13 +117,22 @@ def test_every_limit_reaches_the_worker_and_it_may_drain_before_it_is_stopped() 
 
 def test_the_environment_renders_as_this_text() -> None:
     cluster = parse_cluster('port = 80\n[[models]]\nname = "photos"\nfolder = "/models/photos"\n', "c.toml")
-    assert environment(cluster, "wanwu-gateway:0123456789ab", Path("/srv/my run/members")) == (
+    assert environment(cluster, "wanwu-gateway:0123456789ab", Path("/srv/my run/members"), Path("/srv/my run/tls")) == (
         f"# {NOTICE}\n"
-        "WANWU_PORT='80'\n"
         "WANWU_GATEWAY_IMAGE='wanwu-gateway:0123456789ab'\n"
         "WANWU_MEMBERS='/srv/my run/members'\n"
+        "WANWU_TLS='/srv/my run/tls'\n"
+        f"WANWU_GATEWAY_TMP='{(1280 + 256) << 20}'\n"
+        f"WANWU_GATEWAY_MEMORY='{(2048 + 1024) << 20}'\n"
     )
 
 
 def test_a_dollar_sign_in_a_path_is_escaped() -> None:
     assert '"source": "/models/$${HOME} $$1"' in rendered("two-cores", "/models/${HOME} $1")
+
+
+def test_the_gateway_is_published_at_the_addresses_to_listen_on() -> None:
+    text = rendered("two-cores", extra='[gateway]\nlisten = ["127.0.0.1", "::1"]\n')
+    assert json.loads(text.split("\n", 1)[1])["services"]["gateway"] == {
+        "ports": ["127.0.0.1:8080:8080", "[::1]:8080:8080"]
+    }

@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 
@@ -114,6 +115,17 @@ FROM_THE_FILE
      }
     }
    }
+  },
+  "gateway": {
+   "volumes": [
+    {
+     "type": "tmpfs",
+     "target": "/gateway/tmp",
+     "tmpfs": {
+      "size": 1610612736
+     }
+    }
+   ]
   }
  }
 }
@@ -178,3 +190,16 @@ def test_the_members_config_is_named_after_its_content() -> None:
 
 def test_the_cache_folder_exists_in_the_image() -> None:
     assert f"install -d -o 10001 -g 10001 {CACHE}\n" in (ROOT / "worker/Dockerfile").read_text()
+
+
+def test_the_certificate_is_a_secret_of_the_gateways_named_after_its_text() -> None:
+    def stack(text: str) -> Any:
+        given = workers(CLUSTER, {"photos": POOL}, {}, certificate=("/run/server.pem", text))
+        return json.loads(given.split("\n", 1)[1])
+
+    secret = {"source": "tls", "target": "/gateway/tls/server.pem", "uid": "10001", "gid": "10001", "mode": 0o400}
+    assert stack("a")["services"]["gateway"]["secrets"] == [secret]
+    names = {stack(text)["secrets"]["tls"]["name"] for text in "aab"}
+    assert len(names) == 2
+    assert stack("a")["secrets"]["tls"]["file"] == "/run/server.pem"
+    assert "secrets" not in workers(CLUSTER, {"photos": POOL}, {})

@@ -11,7 +11,7 @@ from scripts.cluster.config import Cluster, parse_cluster
 from scripts.cluster.hardware import Hardware
 from scripts.cluster.models import ModelInfo
 from scripts.cluster.plan import Plan, plan
-from scripts.runtimes.preflight import memory_faults, port_faults
+from scripts.runtimes.preflight import listen_faults, memory_faults, port_faults
 from tests.service import free_ports
 from tests.unit.hardware import recorded
 from tests.unprivileged_user import as_unprivileged
@@ -107,3 +107,9 @@ def test_each_model_counts_only_for_its_own_workers() -> None:
     models = LARGE | {"tiny": ModelInfo("openvino", Path("a.jpg"), 1_000_000)}
     assert memory_faults(plans, with_memory(1_775), models, LIMITS) == []
     assert len(memory_faults(plans, with_memory(1_774), models, LIMITS)) == 1
+
+
+def test_only_addresses_of_this_machine_can_be_listened_on() -> None:
+    assert listen_faults(["127.0.0.1", "0.0.0.0"]) == []
+    (fault,) = listen_faults(["127.0.0.1", "203.0.113.9"])
+    assert fault == "gateway/listen: found 203.0.113.9, needed addresses of this machine: `ip address` lists them"

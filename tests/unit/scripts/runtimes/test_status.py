@@ -21,7 +21,7 @@ GONE = READY | {
 
 def status_error(port: int) -> tuple[str, ...]:
     with pytest.raises(CommandError) as error:
-        print_status(port)
+        print_status(f"http://127.0.0.1:{port}")
     return error.value.lines
 
 
@@ -43,7 +43,7 @@ def test_a_table_without_workers_has_its_header() -> None:
 
 def test_the_status_of_the_gateway_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     with answering(document(READY)) as server:
-        print_status(server.port)
+        print_status(server.endpoint)
     assert capsys.readouterr().out == table([READY]) + "\n"
     assert [request for request, _, _ in server.requests] == ["GET /status"]
 
@@ -58,9 +58,9 @@ def test_workers_out_of_rotation_are_printed_and_reported_as_an_error(capsys: py
 @pytest.mark.parametrize("answer", [(404, b"{}"), (200, b"<html>"), (200, b'{"ok": true}'), b"SSH-2.0\r\n"])
 def test_another_service_on_the_port_is_not_a_gateway(answer: tuple[int, bytes] | bytes) -> None:
     with answering({"/status": answer}) as server:
-        assert status_error(server.port) == (f"no gateway answers on port {server.port}: run `make up`",)
+        assert status_error(server.port) == (f"no gateway answers at {server.endpoint}: run `make up`",)
 
 
 def test_a_port_where_nothing_answers_is_an_error() -> None:
     port = free_ports(1)
-    assert status_error(port) == (f"no gateway answers on port {port}: run `make up`",)
+    assert status_error(port) == (f"no gateway answers at http://127.0.0.1:{port}: run `make up`",)

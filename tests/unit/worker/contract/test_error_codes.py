@@ -17,11 +17,12 @@ STABLE = {
     "bad_request": 400, "bad_parameter": 400, "no_image": 400, "empty_image": 400, "too_many_images": 400,
     "unauthorized": 401, "forbidden": 403,
     "unknown_model": 404, "unknown_example": 404, "unknown_route": 404, "method_not_allowed": 405, "refused": 412,
-    "body_too_large": 413, "uri_too_long": 414, "unsupported_type": 415, "undecodable": 422, "too_many_pixels": 422,
+    "body_too_large": 413, "uri_too_long": 414, "unsupported_type": 415, "foreign_host": 421,
+    "undecodable": 422, "too_many_pixels": 422,
     "too_many_tiles": 422, "too_few_bands": 422, "unsupported_compression": 422,
-    "unsupported_encoding": 415, "image_too_costly": 422, "queue_full": 429,
-    "headers_too_large": 431, "client_gone": 499, "internal": 500, "gateway_failed": 500, "unknown_encoding": 501,
-    "not_ready": 503, "deadline": 504, "unknown_version": 505,
+    "unsupported_encoding": 415, "image_too_costly": 422, "tls_required": 426, "queue_full": 429,
+    "too_many_requests": 429, "headers_too_large": 431, "client_gone": 499, "internal": 500,
+    "gateway_failed": 500, "unknown_encoding": 501,    "not_ready": 503, "deadline": 504, "unknown_version": 505,
 }  # fmt: skip
 
 
@@ -75,7 +76,7 @@ def test_nginx_answers_each_code_with_its_status() -> None:
 
 def test_every_status_that_nginx_can_fail_with_has_a_code_and_a_message() -> None:
     handled = set(re.findall(r"\b[3-5]\d\d\b", " ".join(re.findall(r"^error_page .*;$", ERRORS_CONF, re.MULTILINE))))
-    own = {"494", "502"}  # Nginx's own; clients see 431 and 503
+    own = {"494", "497", "502"}  # Nginx's own; clients see 431, 426 and 503
     unnamed = {"412"}  # what "default" stands for
     assert set(nginx_map("error_code")) == handled - own - unnamed | {"default"}
     assert nginx_map("error_code").keys() == nginx_map("error_message").keys()

@@ -136,7 +136,16 @@ def test_a_worker_reads_what_to_env_writes() -> None:
 
 
 VARIABLE = re.compile(r"WANWU_[A-Z_]+")
-OF_DEPLOYMENT = {"WANWU_MONITOR", "WANWU_PORT", "WANWU_GATEWAY_IMAGE", "WANWU_MEMBERS", "WANWU_MEMBERS_NAME"}
+OF_DEPLOYMENT = {
+    "WANWU_MONITOR",
+    "WANWU_PORT",
+    "WANWU_GATEWAY_IMAGE",
+    "WANWU_MEMBERS",
+    "WANWU_MEMBERS_NAME",
+    "WANWU_TLS",
+    "WANWU_GATEWAY_TMP",
+    "WANWU_GATEWAY_MEMORY",
+}
 STATIC = ("compose/worker.yaml", "compose/compose.yaml", "compose/stack.yaml", "worker/Dockerfile")
 
 

@@ -23,8 +23,9 @@ from worker.contract.error_codes import ErrorCode
 CLASSES = {
     400: RequestError, 401: KeyRefusedError, 403: KeyRefusedError, 404: UnknownModelError, 405: RequestError,
     412: RequestError, 413: ImageError, 414: RequestError,
-    415: ImageError, 422: ImageError, 429: QueueFullError, 431: RequestError, 499: RequestError, 500: InternalError,
-    501: InternalError, 503: NotReadyError, 504: DeadlineError, 505: InternalError,
+    415: ImageError, 421: RequestError, 422: ImageError, 426: RequestError, 429: QueueFullError, 431: RequestError,
+    499: RequestError, 500: InternalError, 501: InternalError, 503: NotReadyError, 504: DeadlineError,
+    505: InternalError,
 }  # fmt: skip
 
 
