@@ -182,6 +182,7 @@ def run(*command: str | Path) -> None:
 def test_looking_at_a_disk_leaves_its_journal_alone(bare: Host, dirty: Path) -> None:
     before = sha256(dirty)
     with disk(dirty) as device:
+        bare.says("rm", "-rf", "/run/blkid")  # for 2 s, libblkid trusts what it read from this loop device before
         done = bare.init("--bundle", BUNDLE, "--models", device, "--dry-run")
     assert (done.returncode, done.stderr) == (0, "")
     assert sha256(dirty) == before
