@@ -20,7 +20,7 @@ LANES: Mapping[str, Sequence[str]] = {
     "unit": [UNIT, "tests/parts"],
     "local": ["tests/local"],
     "commands": ["tests/commands"],
-    "services": ["tests/system", "tests/browser"],
+    "services": ["tests/system", "tests/chaos", "tests/browser"],
     "cluster": ["tests/cluster"],
 }
 REPORTS = ROOT / ".pytest_cache"

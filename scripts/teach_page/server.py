@@ -41,10 +41,10 @@ class Server(ThreadingMixIn, UnixStreamServer):
         self.path = run / SOCKET
         _make_room(self.path)
         super().__init__(str(self.path), Handler)
-        if os.geteuid() == 0:  # Nginx may run under another account, which owns the run directory
-            owner = run.stat()
-            for path in (self.path, self.path.parent):
-                os.chown(path, owner.st_uid, owner.st_gid)
+        if os.geteuid() == 0:  # Nginx runs under another account, whose group the run directory has
+            for path, mode in ((self.path.parent, 0o710), (self.path, 0o660)):
+                os.chown(path, -1, run.stat().st_gid)
+                path.chmod(mode)
         self._inode = self.path.stat().st_ino
 
     def serve(self) -> None:

@@ -110,7 +110,7 @@ def test_every_metric_that_the_gate_names_is_in_the_table() -> None:
 EXAMPLE: dict[str, Any] = {  # every key that the reader knows; no network is read
     "name": "m", "version": "1", "licence": "MIT", "source": "hf:a/b", "loader": "zero_shot", "architecture": "x",
     "trust_code": True, "weights": "net.bin", "description": {"en": "Fruit"},
-    "files": {"net.bin": "0" * 64, "net.onnx": "0" * 64},
+    "files": dict.fromkeys(("net.bin", "net.onnx", "en.txt", "zh.txt", "a.png"), "0" * 64),
     "input": {
         "size": [8, 8], "resize": 9, "rounding": "down", "interpolation": "bicubic", "channels": 3, "max_pixels": 9999,
         "decode": "exact", "overrides": ["mean"],

@@ -27,7 +27,7 @@ export async function filesOf(transfer) {
       if (file) files.push(file);
       continue;
     }
-    for await (const inside of walk(entry)) {
+    for await (const { file: inside } of walk(entry)) {
       if (isImage(inside)) files.push(inside);
       else skipped.push(inside.name);
     }
@@ -35,12 +35,26 @@ export async function filesOf(transfer) {
   return { files, skipped };
 }
 
+/** Return the images of a DataTransfer's folders as {path, file}, and how many other files there are. */
+export async function filesOfTree(transfer) {
+  const entries = Array.from(transfer.items, (item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  const found = [];
+  for (const entry of entries) {
+    if (entry.isDirectory) for await (const inside of walk(entry)) found.push(inside);
+    else found.push({ path: entry.name, file: await fileOf(entry) });
+  }
+  const files = found.filter(({ file }) => isImage(file));
+  return { files, skipped: found.length - files.length };
+}
+
+const fileOf = (entry) => new Promise((resolve, reject) => entry.file(resolve, reject));
+
 async function* walk(folder) {
   const entries = await entriesOf(folder);
   entries.sort((one, other) => inOrder(one.name, other.name));
   for (const entry of entries) {
     if (entry.isDirectory) yield* walk(entry);
-    else yield await new Promise((resolve, reject) => entry.file(resolve, reject));
+    else yield { path: entry.fullPath.slice(1), file: await fileOf(entry) };
   }
 }
 
