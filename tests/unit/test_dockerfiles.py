@@ -36,7 +36,8 @@ def test_the_worker_s_image_sets_what_keeps_libraries_offline() -> None:
 
 
 def test_the_worker_is_started_as_the_local_runtime_starts_it() -> None:
-    assert [json.loads(line) for line in arguments(WORKER, "CMD")] == [["python3", *GUNICORN]]
+    expected = ["setpriv", "--no-new-privs", "python3", *GUNICORN]
+    assert [json.loads(line) for line in arguments(WORKER, "CMD")] == [expected]
 
 
 def test_every_lock_belongs_to_a_target() -> None:
