@@ -18,7 +18,7 @@ import requests
 
 from scripts.cluster.config import ROOT
 from scripts.host import docker
-from scripts.render.common import stop_timeout_s
+from scripts.render.common import gateway_bytes, stop_timeout_s
 from scripts.render.compose import PORT
 from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.preflight import memory_limit
@@ -287,7 +287,7 @@ def test_only_temporary_folders_can_be_written(running: Service, part: str, writ
     app = "/gateway" if part == "gateway" else "/app"
     mounts = {mount["Destination"] for mount in Container(running, part).inspect()["Mounts"]}
     kept = set() if part == "gateway" else {"/cache"}  # what can be made again, under a volume of its own
-    assert mounts == kept | {"/gateway/members" if part == "gateway" else "/models/slow"}
+    assert mounts == kept | ({"/gateway/members", "/gateway/tls"} if part == "gateway" else {"/models/slow"})
     open_to_it, closed = [writable, *kept], ["/", "/etc", app, "/usr/lib", *(mounts - kept)]
     printed = Container(running, part).python(code, *open_to_it, *closed).split()
     assert printed == ["0"] * len(open_to_it) + [str(errno.EROFS)] * len(closed)
@@ -310,7 +310,7 @@ def test_memory_processes_and_logs_have_limits(running: Service, deployment: Dep
         assert config["LogConfig"] == {"Type": "json-file", "Config": {"max-size": "50m", "max-file": "5"}}
         assert config["RestartPolicy"]["Name"] == "unless-stopped"
         wanted = (
-            (1 << 30, 256)
+            (gateway_bytes(deployment.cluster)[1], 256)
             if part == "gateway"
             else (memory_limit(deployment.models["slow"], deployment.cluster.settings), 1024)
         )
