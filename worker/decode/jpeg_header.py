@@ -26,6 +26,7 @@ MARKER = re.compile(rb"\xff([^\0\xff])", re.DOTALL)  # after fill bytes, or othe
 FRAME = struct.Struct(">BHHB")  # precision, lines, samples in a line, components
 # A colour profile has up to 255 parts; every other segment is one of few.
 MAX_SEGMENTS = 2_000
+MAX_SKIPPED_BYTES = 1 << 20  # between the segments, in all: encoders write none, and 30 MB take half a second
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,22 @@ class JpegHeader:
 def read_header(data: bytes) -> JpegHeader:
     """Return the header of the JPEG `data`.
 
-    Raise ServiceError IMAGE_TOO_COSTLY if it has more than MAX_SEGMENTS, and struct.error or ValueError if it is
-    damaged.
+    Raise ServiceError IMAGE_TOO_COSTLY if it has more than MAX_SEGMENTS or MAX_SKIPPED_BYTES, and struct.error or
+    ValueError if it is damaged.
     """
-    frame, kind, orientation, position = b"", 0, 1, 2
+    frame, kind, orientation, position, left = b"", 0, 1, 2, MAX_SKIPPED_BYTES
     for _ in range(MAX_SEGMENTS):
-        marker = MARKER.search(data, position)  # as libjpeg does, which skips what is no marker
+        # As libjpeg does, which skips what is no marker.
+        marker = MARKER.search(data, position, position + left)
+        if marker is None and position + left < len(data):
+            raise ServiceError(
+                ErrorCode.IMAGE_TOO_COSTLY,
+                f"found a JPEG of more than {MAX_SKIPPED_BYTES} bytes between its segments, needed fewer: "
+                "save the image again",
+            )
         if marker is None:
             raise ValueError("a marker is missing")
+        left -= marker.start() - position
         code, position = marker[1][0], marker.end()
         if code in ALONE:
             continue

@@ -113,9 +113,17 @@ def test_more_segments_than_an_image_has_are_refused(segment: bytes) -> None:
     assert code_of(open_image, data[:2] + segment * 3000 + data[2:], Bounds(), COLOUR) is ErrorCode.IMAGE_TOO_COSTLY
 
 
-def test_any_number_of_fill_bytes_may_come_before_a_marker() -> None:
+def test_a_mebibyte_of_fill_bytes_may_come_before_the_markers() -> None:
     data = images.encoded(images.photo(), "JPEG")
-    assert np.array_equal(decode(data[:2] + b"\xff" * 1_000_000 + data[2:], WHOLE), decode(data, WHOLE))
+    half = b"\xff" * 500_000
+    assert np.array_equal(decode(data[:2] + half + data[2:20] + half + data[20:], WHOLE), decode(data, WHOLE))
+
+
+@pytest.mark.parametrize("skipped", [b"\xff", b"\0", b"\xff\0"])
+def test_more_bytes_between_segments_are_refused_before_they_are_searched(skipped: bytes) -> None:
+    data = images.encoded(images.photo(), "JPEG")
+    for more in (data[:2] + skipped * 2_000_000 + data[2:], data[:2] + skipped * 2_000_000):
+        assert code_of(open_image, more, Bounds(), COLOUR) is ErrorCode.IMAGE_TOO_COSTLY
 
 
 @pytest.mark.parametrize("end", ENDLESS)
