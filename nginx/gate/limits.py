@@ -56,7 +56,8 @@ def render_limits(max_body_mb: int, bodies_mb: int | None, clients: Clients) -> 
         lines.append(f"limit_conn client_connections {clients.connections};")
     if clients.requests_s:
         lines.append(f"limit_req_zone $worker_client zone=client_requests:10m rate={clients.requests_s}r/s;")
-        lines.append(f"limit_req zone=client_requests burst={clients.burst} nodelay;")
+        burst = f" burst={clients.burst} nodelay" if clients.burst else ""  # Nginx refuses a burst of 0
+        lines.append(f"limit_req zone=client_requests{burst};")
     return lines
 
 

@@ -85,7 +85,7 @@ class Swarm:
 
     def status(self, of: str = "a") -> list[dict[str, Any]]:
         """What a server's gateway says of every worker."""
-        workers: list[dict[str, Any]] = self.get(of, "/status").json()["workers"]
+        workers: list[dict[str, Any]] = self.get(of, "/status").json().get("workers", [])
         return workers
 
     def get(self, server: str, path: str) -> requests.Response:

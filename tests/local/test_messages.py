@@ -25,6 +25,9 @@ from urllib3 import encode_multipart_formdata
 from werkzeug.exceptions import MethodNotAllowed, NotFound, RequestEntityTooLarge
 from werkzeug.test import EnvironBuilder
 
+from scripts.cluster.config import Tls
+from scripts.cluster.keys import new_key
+from scripts.host import authority, certificates
 from tests import folders, images
 from tests.errors import error_of
 from tests.hostile import gif, jpeg, other, webp
@@ -66,6 +69,7 @@ PNG = images.encoded(images.photo((40, 50)), "PNG")
 IN_BASE64 = base64.b64encode(PNG).decode()
 FORM_TYPE = "multipart/form-data; boundary=x"
 Raise = Callable[[], object]
+(KEY, LISTED), (ADMIN, OF_ADMIN) = new_key("line-3", "client", ()), new_key("boss", "admin", ())
 
 
 def upload(body: bytes, kind: str = "application/json") -> Raise:
@@ -519,6 +523,59 @@ def test_a_message_of_nginx(gateway: Gateway, code: ErrorCode, message: str, sen
     assert FORM.fullmatch(message)
 
 
+GUARDED: list[tuple[ErrorCode, str, bytes]] = [
+    (ErrorCode.UNAUTHORIZED,
+     "found no key that is known here, needed one: send it as Authorization: Bearer KEY or as X-API-Key: KEY; "
+     "the administrator makes one with make key", b"GET /models" + GET),
+    (ErrorCode.FORBIDDEN,
+     "found a key that may not ask for this, needed one with this model or role: ask the administrator, "
+     "who makes keys with make key",
+     f"GET /status HTTP/1.1\r\nHost: a\r\nX-API-Key: {KEY}\r\n\r\n".encode()),
+    (ErrorCode.FOREIGN_HOST,
+     "found a host name that may be another site, needed an address or a name of this machine: "
+     "for more names set hosts in [gateway] of cluster.toml", b"GET /livez HTTP/1.1\r\nHost: example.org\r\n\r\n"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    options = {"keys": True, "clients": {"requests_s": 1, "burst": 0}}
+    home = tmp_path_factory.mktemp("guarded")
+    with Gateway(home, {"photos": ["photos-0"]}, options=options, keys=[LISTED, OF_ADMIN], key=ADMIN) as gateway:
+        yield gateway.start()
+
+
+@pytest.mark.parametrize(("code", "message", "sent"), GUARDED, ids=[code.value for code, _, _ in GUARDED])
+def test_a_message_of_the_guarded_gateway(guarded: Gateway, code: ErrorCode, message: str, sent: bytes) -> None:
+    reply = ask_raw(guarded.port, sent)
+    assert (reply.status, reply.error["code"], reply.error["message"]) == (code.status, code.value, message)
+    assert FORM.fullmatch(message)
+
+
+def test_the_message_for_a_client_that_asks_too_often(guarded: Gateway) -> None:
+    for _ in range(10):
+        reply = guarded.ask("GET", "/openapi.json", headers={"X-API-Key": KEY})
+        if reply.status == 429:
+            break
+    assert (reply.error["code"], reply.error["message"]) == (
+        "too_many_requests",
+        "found more requests or bodies at once than the gateway takes, from this client or from all, needed fewer: "
+        "send it again after the seconds in Retry-After",
+    )
+
+
+def test_the_message_for_plain_http_at_the_port_of_https(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    authority.make(tmp_path / "made", ["localhost"], ())
+    pem = certificates.read(Tls(True, tmp_path / "made/server.crt", tmp_path / "made/server.key")).pem
+    with Gateway(tmp_path / "home", {"photos": ["photos-0"]}, options={"tls": {"hsts_days": 0}}, pem=pem) as gateway:
+        reply = ask_raw(gateway.start().port, b"POST /predict" + POST)
+    assert (reply.status, reply.error["code"], reply.error["message"]) == (
+        426, "tls_required",
+        "found plain HTTP, needed HTTPS: ask https:// at the same port; what was sent could be read on the way",
+    )  # fmt: skip
+
+
 def alone(home: Path) -> Gateway:
     """Return a gateway of one worker, for a test that disturbs it; it gives up on a worker after a second."""
     return Gateway(home, {"photos": ["photos-0"]}, {"proxy_read_timeout 25s": "proxy_read_timeout 1s"})
@@ -559,5 +616,10 @@ def test_the_message_of_nginx_when_it_fails_itself(tmp_path: Path) -> None:
 
 
 def test_every_code_of_nginx_has_its_wording_here() -> None:
-    above = {ErrorCode.NOT_READY, ErrorCode.DEADLINE, ErrorCode.GATEWAY_FAILED}
-    assert {code for code, _, _ in GATEWAY} | above == {code for code in ErrorCode if code.sender is not Sender.WORKER}
+    above = {
+        ErrorCode.NOT_READY, ErrorCode.DEADLINE, ErrorCode.GATEWAY_FAILED, ErrorCode.TOO_MANY_REQUESTS,
+        ErrorCode.TLS_REQUIRED,
+    }  # fmt: skip
+    assert {code for code, _, _ in [*GATEWAY, *GUARDED]} | above == {
+        code for code in ErrorCode if code.sender is not Sender.WORKER
+    }

@@ -2,7 +2,7 @@
 
 const KEY = "wanwu-teach-key";
 const AT_ONCE = 4; // images on their way
-const AWAY = { 404: "off", 503: "off", 502: "off", 403: "away" }; // by Nginx, where the service has not answered
+const AWAY = { 404: "off", 503: "off", 502: "off", 403: "away", 421: "away" }; // by Nginx, where the service has not answered
 
 /** An answer other than success: `code` is the service's, or says why it cannot be reached. */
 export class Fault extends Error {
@@ -34,7 +34,7 @@ export async function ask(method, route, body, signal) {
   const answer = await response.json().catch(() => null);
   if (response.ok && answer) return answer;
   const { code, message } = answer?.error ?? {};
-  const isNginx = !code || code === "refused" || code === "unknown_route" || code === "not_ready";
+  const isNginx = !code || ["forbidden", "foreign_host", "unknown_route", "not_ready"].includes(code);
   if (code === "body_too_large") throw new Fault("too_large");
   throw new Fault(isNginx ? (AWAY[response.status] ?? "failed") : code, message);
 }

@@ -68,6 +68,7 @@ def test_nginx_is_not_reloaded_again_before_its_old_processes_have_ended() -> No
 
 
 def test_requests_a_second_are_limited_if_they_are_given() -> None:
+    assert render_limits(32, None, Clients(requests_s=9, burst=0))[-1] == "limit_req zone=client_requests;"
     assert render_limits(32, None, Clients(requests_s=9, burst=3))[-2:] == [
         "limit_req_zone $worker_client zone=client_requests:10m rate=9r/s;",
         "limit_req zone=client_requests burst=3 nodelay;",

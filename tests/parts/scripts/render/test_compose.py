@@ -28,7 +28,8 @@ def test_compose_reads_the_intended_values(tmp_path: Path) -> None:
         name: [(volume["type"], volume["source"].replace("$$", "$")) for volume in service["volumes"]]
         for name, service in read.items()
     }
-    assert mounted["photos-0"] == mounted["photos-1"] == [("volume", "cache"), ("bind", folder)]
+    for number in (0, 1):
+        assert mounted[f"photos-{number}"] == [("bind", folder), ("volume", f"cache-this-cpu{number}")]
     assert mounted["gateway"] == [("bind", str(members)), ("bind", str(members / "tls"))]
     cache = next(volume["target"] for volume in read["photos-0"]["volumes"] if volume["type"] == "volume")
     assert read["photos-0"]["environment"]["WANWU_CACHE"] == cache

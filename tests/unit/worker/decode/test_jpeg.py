@@ -119,7 +119,7 @@ def test_a_mebibyte_of_fill_bytes_may_come_before_the_markers() -> None:
     assert np.array_equal(decode(data[:2] + half + data[2:20] + half + data[20:], WHOLE), decode(data, WHOLE))
 
 
-@pytest.mark.parametrize("skipped", [b"\xff", b"\0", b"\xff\0"])
+@pytest.mark.parametrize("skipped", [b"\xff", b"\xff\0"])
 def test_more_bytes_between_segments_are_refused_before_they_are_searched(skipped: bytes) -> None:
     data = images.encoded(images.photo(), "JPEG")
     for more in (data[:2] + skipped * 2_000_000 + data[2:], data[:2] + skipped * 2_000_000):
