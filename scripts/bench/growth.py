@@ -108,7 +108,7 @@ class Gateway:
         self._home, self._port, self._rendered = home, port, home / "rendered"
         for folder in ("tmp", "rendered", "web"):
             (home / folder).mkdir()
-        for name in ("nginx.conf", "routes.conf", "errors.conf"):
+        for name in ("nginx.conf", "routes.conf", "errors.conf", "access.conf"):
             (home / name).symlink_to(ROOT / "nginx" / name)
         (self._rendered / "listen.conf").write_text(f"listen 127.0.0.1:{port};\n")
         pools: dict[str, list[dict[str, str]]] = {}

@@ -738,7 +738,7 @@ def test_a_name_that_leads_nowhere_is_a_worker_that_does_not_answer(tmp_path: Pa
         own.start_gate()
         wait_for("the only one is in", lambda: own.states_in() == {"photos-1"})
         reasons = {worker["worker"]: worker["reason"] for worker in own.ask("GET", "/status").json["workers"]}
-        assert reasons["other-0"].startswith("not..a.name: ")
+        assert reasons["other-0"].startswith("not..a.name has no address: ")
         assert own.ask("POST", "/models/other", IMAGE).status == 503
         own.write_members_text(good)
         wait_for("all are in", lambda: own.states_in() == set(own.workers))

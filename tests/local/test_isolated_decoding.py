@@ -114,7 +114,7 @@ def test_a_process_that_has_ended_while_idle_costs_nothing(worker: WorkerProcess
 
 def test_the_deadline_ends_decoding_and_the_worker_ends_its_processes(tmp_path: Path) -> None:
     model = folders.openvino_folder(tmp_path / "bright")
-    with running(model, tmp_path / "log", DEADLINE_S=2) as worker:
+    with running(model, tmp_path / "log", DEADLINE_S=6) as worker:
         with stopped(worker), decoding(worker) as reply:
             assert (reply.result().status, reply.result().error["code"]) == (504, "deadline")
         (pid,) = children(worker.inner_pid)

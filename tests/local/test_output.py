@@ -252,7 +252,7 @@ def test_maps_hold_as_many_places_as_they_have_images_in_the_queue_and_their_sha
 ) -> None:
     queue, log = MAX_QUEUED * 4, tmp_path / "log"
     assert Share.HEAT_MAPS.places(queue) == MAX_QUEUED
-    with running(slow, log, QUEUE=queue, MAX_IMAGES=1, DEADLINE_S=6) as process, ThreadPoolExecutor(1) as pool:
+    with running(slow, log, QUEUE=queue, MAX_IMAGES=1, DEADLINE_S=15) as process, ThreadPoolExecutor(1) as pool:
         drawing = pool.submit(process.predict, DIM, "?heat_map=true", ONLY_PNG)
         wait_for("the map is being drawn", lambda: process.metric("wanwu_in_flight_images") == MAX_QUEUED)
         refused = process.predict(RED, "?heat_map=true")

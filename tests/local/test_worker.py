@@ -19,6 +19,7 @@ import pytest
 from tests import folders, images
 from tests.local.gateway_harness import ROOT, Reply, wait_for
 from tests.local.worker_harness import COMMAND, CPU, WorkerProcess, environment, form, running
+from worker.process.health import shorten_paths
 
 EX_CONFIG, STUCK = 78, 70  # sysexits.h EX_CONFIG; worker.app.STUCK
 RED, GREY, WHITE = (images.encoded(folders.image(colour), "PNG") for colour in (folders.RED, folders.GREY, (255,) * 3))
@@ -195,10 +196,11 @@ def test_a_spoiled_folder_makes_it_broken_with_the_reason(
 ) -> None:
     folder = tmp_path / "spoiled"
     shutil.copytree(made / "bright", folder)
-    reason = spoil(folder).replace("F", str(folder), 1)
+    reason = shorten_paths(spoil(folder).replace("F", str(folder), 1))
     with running(folder, tmp_path / "log", until="broken") as process:
         reply = process.ask("GET", "/readyz")
         assert (reply.status, reply.json["state"], reply.json["reason"]) == (503, "broken", reason)
+        assert str(tmp_path) not in reason
         refusal = process.predict(RED)
         assert (refusal.status, refusal.header("Retry-After"), refusal.error["code"]) == (503, "1", "not_ready")
         assert reason in refusal.error["message"]

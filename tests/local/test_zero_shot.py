@@ -240,9 +240,10 @@ def classified(process: WorkerProcess, image: bytes) -> Any:
 def test_another_process_needs_torch_for_labels_that_none_has_met_alone_and_answers_probes_while_it_reads_them(
     worker: WorkerProcess, clip: Model, cache: Path, tmp_path: Path
 ) -> None:
-    before = set((cache / "texts").glob("*"))
+    texts = cache / "clip-0/texts"
+    before = set(texts.glob("*"))
     first = worker.predict(clip.png, "?candidate_labels=met,before").json["predictions"]
-    (file,) = set((cache / "texts").iterdir()) - before
+    (file,) = set(texts.iterdir()) - before
     written = file.stat().st_mtime_ns
     body = in_json(clip.png, candidate_labels=[f"thing {number}" for number in range(MAX_CANDIDATE_LABELS)])
     states = set[int]()
@@ -252,7 +253,10 @@ def test_another_process_needs_torch_for_labels_that_none_has_met_alone_and_answ
         return few, process.ask("POST", "/predict", body, JSON).json["predictions"]
 
     folder = prepared(clip, tmp_path / "prepared")
-    with running(folder, tmp_path / "log", MODEL="clip", CACHE=cache) as process, ThreadPoolExecutor(1) as pool:
+    with (
+        running(folder, tmp_path / "log", MODEL="clip", WORKER="clip-0", CACHE=cache) as process,
+        ThreadPoolExecutor(1) as pool,
+    ):
         maps = Path(f"/proc/{process.inner_pid}/maps")
         own = process.predict(clip.png).json["predictions"]
         met = process.predict(clip.png, "?candidate_labels=met,before").json["predictions"]
@@ -268,7 +272,7 @@ def test_another_process_needs_torch_for_labels_that_none_has_met_alone_and_answ
     assert by_index(own) == pytest.approx(dict(enumerate(scores(clip, THINGS).values())), abs=CLOSE)
     assert len(many) == MAX_CANDIDATE_LABELS
     assert states == {200}
-    assert len(set((cache / "texts").iterdir()) - before) == 3
+    assert len(set(texts.iterdir()) - before) == 3
 
 
 def by_label(rows: list[dict[str, Any]]) -> dict[str, float]:
@@ -299,10 +303,10 @@ def test_a_changed_template_is_read_at_the_start_and_kept(clip: Model, tmp_path:
     for line, new in changes.items():
         manifest.write_text(re.sub(f"(?m)^{line}$", new, manifest.read_text()))
     for log in ("first", "second"):
-        with running(folder, tmp_path / log, MODEL="clip", CACHE=cache) as process:
+        with running(folder, tmp_path / log, MODEL="clip", WORKER="clip-0", CACHE=cache) as process:
             rows = process.predict(clip.png).json["predictions"]
         assert by_index(rows) == pytest.approx(dict(enumerate(wanted)), abs=CLOSE)
-        assert len(list((cache / "texts").iterdir())) == 1
+        assert len(list((cache / "clip-0/texts").iterdir())) == 1
 
 
 def test_a_prepared_network_of_open_clip_needs_torch_for_new_labels_alone(
