@@ -25,7 +25,7 @@ LINKS = {
     "gateway/access.conf": "nginx/access.conf",
     "gateway/web": "nginx/web",
 }
-FOLDERS = ("rendered", "gateway")
+FOLDERS = ("rendered",)  # of the command
 OWN_FOLDERS = ("logs", "cache", "gateway/tmp")  # of the account under which the processes run
 SHARED_FOLDERS = (".", "gateway/rendered")  # where it creates files beside the command's, which it cannot replace
 SHARED_MODE = 0o1775

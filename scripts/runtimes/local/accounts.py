@@ -58,9 +58,8 @@ def prefix(account: pwd.struct_passwd, visible: Iterable[Path], ports: Collectio
     setpriv += [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
     if min(ports) < UNPRIVILEGED_PORT:
         setpriv += ["--inh-caps=-all,+net_bind_service", "--ambient-caps=-all,+net_bind_service"]
-    confine = [sys.executable, "-I", str(CONFINE), str(account.pw_uid), str(account.pw_gid)]
     limits = ["prlimit", f"--nproc={PROCESSES_A_WORKER * (workers + 1)}", f"--nofile={OPEN_FILES}"]
-    return [*confine, *map(str, sorted(set(visible))), "--", *limits, *setpriv]
+    return [*_confine(account, visible), "--", *limits, *setpriv]
 
 
 def show(account: pwd.struct_passwd, visible: Iterable[Path], pid: int) -> None:
@@ -68,13 +67,17 @@ def show(account: pwd.struct_passwd, visible: Iterable[Path], pid: int) -> None:
 
     Raise CommandError if that fails.
     """
-    command = [sys.executable, "-I", str(CONFINE), str(account.pw_uid), str(account.pw_gid)]
-    command += [*map(str, sorted(set(visible))), "--in", str(pid)]
-    result = subprocess.run(command, capture_output=True, text=True)
+    result = subprocess.run([*_confine(account, visible), "--in", str(pid)], capture_output=True, text=True)
     if result.returncode:
         raise CommandError(
             f"{result.stderr.strip()}: put it where every account may enter, or run `make down` and `make up`"
         )
+
+
+def _confine(account: pwd.struct_passwd, visible: Iterable[Path]) -> list[str]:
+    """Return the start of the command line of confine.py, up to what it is asked to do."""
+    folders = map(str, sorted(set(visible)))
+    return [sys.executable, "-I", str(CONFINE), str(account.pw_uid), str(account.pw_gid), *folders]
 
 
 def check_access(start: Sequence[str], python: Path, readable: Iterable[Path], directory: Path) -> None:
