@@ -11,6 +11,7 @@ import pytest
 import requests
 from PIL import Image
 from selenium import webdriver
+from selenium.webdriver.support.ui import Select
 
 from scripts.cluster.config import ROOT
 from scripts.models import model_store
@@ -136,6 +137,20 @@ def test_the_whole_way_from_a_folder_to_an_answer_and_back(
     until("it is back", lambda: page.texts("#teach-answers") == ["photos"])
     assert answer(served, images / "绿_green/0.png")["model"] == "photos"
     assert model_store.is_verified(models, model_store.EMBEDDED)
+
+    page.switch_to("en")
+    added = images.parent / "added"
+    for number in range(EACH):
+        draw(added / "黑_black" / f"{number}.png", 700 + number, (25, 25, 25))
+    Select(page.one("#teach-from")).select_by_value("add:colours")
+    page.wait(lambda: page.one("#teach-name").get_attribute("value") == "colours")
+    assert page.one("#teach-replace").is_selected()
+    assert not page.one("#teach-start").is_enabled()
+    page.drop(added)
+    page.wait(lambda: page.one("#teach-start").is_enabled())
+    page.one("#teach-start").click()
+    until("it knows one class more", lambda: page.texts("#view-teach .figures dd")[1:2] == [str(len(CLASSES) + 2)])
+    assert page.faults() == []
 
 
 def test_what_cannot_be_taught_is_said_and_stopping_changes_nothing(

@@ -18,6 +18,8 @@ from scripts.teach_page.studio import Place, Studio
 KEY = "k" * 32
 MAX_BYTES = 1000
 
+UPLOAD = b'{"name": "parts", "base": "photos", "add": false, "replace": true}'
+
 
 class Connection(http.client.HTTPConnection):
     def __init__(self, path: Path) -> None:
@@ -60,8 +62,8 @@ def ask(server: Server, method: str, route: str, body: bytes | None = None, **he
         ("POST", "upload", b"", 400, Code.BAD_REQUEST),
         ("POST", "upload", b"[1]", 400, Code.BAD_REQUEST),
         ("POST", "upload", b'{"name": "parts"}', 400, Code.BAD_REQUEST),
-        ("POST", "upload", b'{"name": "parts", "replace": 1}', 400, Code.BAD_REQUEST),
-        ("POST", "upload", b'{"name": "parts", "replace": true, "x": 1}', 400, Code.BAD_REQUEST),
+        ("POST", "upload", UPLOAD.replace(b"false", b"0", 1), 400, Code.BAD_REQUEST),
+        ("POST", "upload", UPLOAD.replace(b"}", b', "x": 1}'), 400, Code.BAD_REQUEST),
         ("POST", "upload", b'{"name": "\xff', 400, Code.BAD_REQUEST),
         ("POST", "images?class=cat&file=1.jpg", b"image", 409, Code.NO_UPLOAD),
         ("POST", "images?class=cat&file=1.jpg", bytes(MAX_BYTES + 1), 413, Code.TOO_LARGE),
