@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.bench import procfs
+from scripts.models import model_store
 from scripts.runtimes.local import supervisor
 from scripts.runtimes.run_directory import RunDir
 from tests import folders
@@ -20,6 +21,8 @@ from tests.processes import children
 from tests.service import Service, create
 from tests.wait import until
 
+POOL, OTHER = "bright", "other"  # the model that is served, and another one with the same answers
+WORKERS = {f"{POOL}-0", f"{POOL}-1"}
 LABEL = "cat"  # the best class of the golden image
 RATE = 20.0  # requests a second, on a machine that may be busy
 
@@ -29,7 +32,11 @@ class Place:
     """A running service, and the image that its clients send."""
 
     service: Service
-    image: Path
+    models: Path
+
+    @property
+    def image(self) -> Path:
+        return self.models / POOL / "golden/one.png"
 
     @contextmanager
     def load(self) -> Iterator[OpenLoad]:
@@ -59,7 +66,7 @@ class Place:
         return False
 
     def all_in(self) -> None:
-        until("all workers are in", lambda: self.workers_in() == {"bright-0", "bright-1"})
+        until("all workers are in", lambda: self.workers_in() == WORKERS)
 
     def ready(self) -> None:
         until("the gateway is ready", lambda: self.get("/readyz")[0] == 200)
@@ -78,6 +85,10 @@ class Place:
             found[name] = (int(memory), sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids))
         return found
 
+    def memory(self) -> int:
+        """Return the kilobytes in memory of all processes."""
+        return sum(kilobytes for kilobytes, _ in self.holds().values())
+
 
 def _below(pid: int, children_of: Callable[[int], list[int]]) -> list[int]:
     return [one for child in children_of(pid) for one in (child, *_below(child, children_of))]
@@ -86,10 +97,12 @@ def _below(pid: int, children_of: Callable[[int], list[int]]) -> list[int]:
 @contextmanager
 def running(home: Path) -> Iterator[Place]:
     """Start the service in `home`, and stop it at the end."""
-    folder = folders.openvino_folder(home / "models/bright")
-    service = create(home / "service", f'[[models]]\nname = "bright"\nfolder = "{folder}"\n')
+    models = home / "models"
+    for name in (POOL, OTHER):
+        model_store.record(models, folders.openvino_folder(models / name, name=name), good=True)
+    service = create(home / "service", f'[[models]]\nname = "{POOL}"\nfolder = "{models / POOL}"\n')
     service.up()
     try:
-        yield Place(service, folder / "golden/one.png")
+        yield Place(service, models)
     finally:
         service.down()
