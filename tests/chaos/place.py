@@ -15,7 +15,7 @@ from scripts.runtimes.local import supervisor
 from scripts.runtimes.run_directory import RunDir
 from tests import folders
 from tests.cluster.load import OpenLoad, open_load
-from tests.local.gateway_harness import ask, wait_for
+from tests.local.gateway_harness import ask
 from tests.processes import children
 from tests.service import Service, create
 from tests.wait import until
@@ -47,7 +47,7 @@ class Place:
 
     def inner_pid(self, worker: str) -> int:
         """The process of the worker that answers."""
-        return wait_for("gunicorn has started it", lambda: children(self.pid(worker)))[0]
+        return until("gunicorn has started it", lambda: children(self.pid(worker)))[0]
 
     def workers_in(self) -> set[str]:
         return {worker["worker"] for worker in self.get("/status")[1].get("workers", []) if worker["in"]}

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.chaos.place import LABEL, Place
 from tests.cluster.load import Sent, open_load
-from tests.local.gateway_harness import PROCESSES, Gateway, wait_for
+from tests.local.gateway_harness import PROCESSES, Gateway
 from tests.processes import children
 from tests.wait import until
 
@@ -217,7 +217,7 @@ def black_hole(answer: str, place: Place, times: int) -> Outcome:
             for one in gateway.workers.values():
                 one.set(seconds=0.05)
             with open_load("127.0.0.1", gateway.port, home / "image", 40.0, LABEL) as load:
-                wait_for("requests are answered", lambda: len(load.sent) > 40)
+                until("requests are answered", lambda: len(load.sent) > 40)
                 gateway.workers[f"{LABEL}-0"].set(answer=answer)
                 time.sleep(5 * times)
     return Outcome(load.sent, {"p99, s": quantile(load.sent, SLOWEST)}, allowed=0.01)

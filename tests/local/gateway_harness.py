@@ -9,16 +9,16 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from scripts.cluster.keys import Key, render_keys
 from scripts.host.certificates import certificates
 from tests.service import free_ports
+from tests.wait import until
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -26,17 +26,6 @@ INTERVAL_S = 0.2
 PROCESSES = 4  # nginx.conf's worker_processes
 # An ordinary user's PATH lacks /usr/sbin, where Debian keeps Nginx.
 NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or "nginx"
-T = TypeVar("T")
-
-
-def wait_for(what: str, condition: Callable[[], T], timeout_s: float = 30, pause_s: float = 0.02) -> T:
-    """The first true value of `condition`, which is called every `pause_s`."""
-    until = time.monotonic() + timeout_s
-    while not (value := condition()):
-        if time.monotonic() > until:
-            raise AssertionError(f"waited {timeout_s} s in vain: {what}")
-        time.sleep(pause_s)
-    return value
 
 
 def stop(process: subprocess.Popen[Any]) -> None:
@@ -219,11 +208,11 @@ class Gateway:
         self.init()
         self.start_nginx()
         # It listens before it has started the processes below it.
-        wait_for("Nginx's processes are there", lambda: len(self.nginx_processes()) == PROCESSES)
+        until("Nginx's processes are there", lambda: len(self.nginx_processes()) == PROCESSES)
         first = self.nginx_processes()
         self.start_gate()
-        wait_for("every worker is in", lambda: self.states_in() == set(self.workers))
-        wait_for("the first reload is over", lambda: not first & self.nginx_processes())
+        until("every worker is in", lambda: self.states_in() == set(self.workers))
+        until("the first reload is over", lambda: not first & self.nginx_processes())
         return self
 
     def init(self) -> None:
@@ -231,7 +220,7 @@ class Gateway:
 
     def start_nginx(self) -> None:
         self.nginx = self._start(self.nginx_command, "nginx")
-        wait_for("Nginx is there", self._is_listening)
+        until("Nginx is there", self._is_listening)
 
     def _is_listening(self) -> bool:
         with socket.socket() as probe:

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.hostile import SERVED, Case
-from tests.local.gateway_harness import ROOT, Worker, ask, wait_for
+from tests.local.gateway_harness import ROOT, Worker, ask
 from tests.processes import data, descendants, high_water, private, reset_high_water
+from tests.wait import until
 
 TABLE = ROOT / ".pytest_cache/hostile.tsv"
 PATIENCE_S = 120  # until a client gives up, and until the service must be whole again after a request
@@ -192,7 +193,7 @@ class Attack:
         judge: Callable[[list[Answer]], list[str]],
     ) -> list[str]:  # fmt: skip
         """Do `act`, wait until the service is whole again, add a row, and return the faults."""
-        wait_for("the service is whole", self.target.whole, PATIENCE_S)
+        until("the service is whole", self.target.whole, PATIENCE_S)
         before, log, started = dict(self.target.pids()), self.target.gate_log.stat().st_size, time.monotonic()
         for pid in before.values():
             reset_high_water(pid)
@@ -200,7 +201,7 @@ class Attack:
         self.peaks.clear()
         answers = act()
         ended = time.monotonic()
-        wait_for(f"the service is whole after {kind}: {case.name}", self.target.whole, PATIENCE_S)
+        until(f"the service is whole after {kind}: {case.name}", self.target.whole, PATIENCE_S)
         self._look()
         after, left = self.target.pids(), sorted(set(self.target.left(log)))
         restarted = [name for name, pid in before.items() if after.get(name) != pid]

@@ -13,7 +13,8 @@ import pytest
 
 from scripts.cluster.config import ROOT
 from scripts.cluster.keys import Key, new_key
-from tests.local.gateway_harness import Gateway, Reply, ask_raw, wait_for
+from tests.local.gateway_harness import Gateway, Reply, ask_raw
+from tests.wait import until
 
 POOLS = {"a": ["a-0"], "b": ["b-0"], "b.js": ["b.js-0"]}
 ORIGIN = "https://intra.example.org"
@@ -286,7 +287,7 @@ def test_no_worker_sees_a_key_and_no_log_does(gateway: Gateway) -> None:
         gateway.ask("POST", "/predict", b"image", headers | {"X-Request-ID": mine})
     met = [dict(request["headers"]) for request in gateway.workers["a-0"].met()]
     assert not any({"authorization", "x-api-key"} & headers.keys() for headers in met)
-    lines = wait_for("the log", lambda: [line for line in gateway.access_log() if line["request_id"] == mine][3:]) and [
+    lines = until("the log", lambda: [line for line in gateway.access_log() if line["request_id"] == mine][3:]) and [
         line for line in gateway.access_log() if line["request_id"] == mine
     ]
     assert [line["key"] for line in lines] == ["line-3", "line-3", "", ""]
@@ -319,16 +320,16 @@ def test_keys_come_and_go_while_requests_run_and_the_gate_is_not_needed(tmp_path
         thread.start()
         try:
             own.write_keys([kept[1], admin[1], old[1], new[1]])  # both of one name, as long as clients change over
-            wait_for("the new key is known", lambda: status(new[0]) == 200)
+            until("the new key is known", lambda: status(new[0]) == 200)
             assert status(old[0]) == 200
             own.write_keys([kept[1], admin[1], new[1]])
-            wait_for("the old key is not", lambda: status(old[0]) == 401)
+            until("the old key is not", lambda: status(old[0]) == 401)
             known = sorted(key.id for _, key in (kept, admin, new))
             headers = bearer(admin[0])
-            wait_for("status", lambda: own.ask("GET", "/status", headers=headers).json.get("keys") == known)
+            until("status", lambda: own.ask("GET", "/status", headers=headers).json.get("keys") == known)
             own.write_members_text("{")  # what cannot be read changes nothing
             (own.home / "rendered/keys.json").write_text('{"keys": [{"id": "x"}]}')
-            wait_for("refusal", lambda: own.gate_log("members_refused"))
+            until("refusal", lambda: own.gate_log("members_refused"))
             assert [status(key) for key in (kept[0], new[0], old[0])] == [200, 200, 401]
         finally:
             done.set()
@@ -359,7 +360,7 @@ def test_a_kept_connection_does_not_keep_a_revoked_key(tmp_path: Path) -> None:
         with socket.create_connection(("127.0.0.1", own.port), 10) as connection:
             assert b" 200 " in answer(connection)
             own.write_keys([admin[1]])
-            wait_for("refusal", is_refused)
+            until("refusal", is_refused)
 
 
 @pytest.mark.parametrize(("networks", "status"), [(["127.0.0.0/8"], 200), (["10.0.0.0/8", "::1"], 401)])

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests import folders, images
-from tests.local.gateway_harness import ROOT, wait_for
+from tests.local.gateway_harness import ROOT
 from tests.local.worker_harness import CONFIG, WorkerProcess, running
+from tests.wait import until
 from worker.app import BROKEN, STUCK
 
 RED = images.encoded(folders.image(folders.RED), "PNG")
@@ -88,7 +89,7 @@ def fragile(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fa
 def failing(fragile: Failing) -> Failing:
     """Return the worker with an engine that works; one that an earlier test broke has been replaced."""
     fragile.fault.unlink(missing_ok=True)
-    wait_for("the worker is ready", lambda: (found := fragile.process.state()) and found["state"] == "ready")
+    until("the worker is ready", lambda: (found := fragile.process.state()) and found["state"] == "ready")
     fragile.logged = fragile.process.log.stat().st_size
     return fragile
 
@@ -111,7 +112,7 @@ def test_an_engine_that_always_fails_takes_its_worker_out_and_a_new_process_serv
     process, old = failing.process, failing.process.inner_pid
     failing.fault.write_text(fault)
     assert failing.statuses(RED, 3) == [500] * 3
-    state = wait_for("it says so", lambda: (found := process.state()) and found["state"] == "broken" and found)
+    state = until("it says so", lambda: (found := process.state()) and found["state"] == "broken" and found)
     assert state
     assert state["reason"].startswith(reason)
     reply = process.predict(RED)
@@ -136,8 +137,8 @@ def test_a_decoder_that_hangs_takes_its_worker_out_and_a_new_process_serves(fail
 
 def serves_anew(process: WorkerProcess, old: int, reason: str, status: int = BROKEN, logged: int = 0) -> None:
     """Wait for another process than `old`, which ended with `status` and said why after `logged` bytes of its log."""
-    wait_for("the old process is gone", lambda: not Path(f"/proc/{old}").exists())
-    wait_for("the new process is ready", lambda: (found := process.state()) and found["state"] == "ready")
+    until("the old process is gone", lambda: not Path(f"/proc/{old}").exists())
+    until("the new process is ready", lambda: (found := process.state()) and found["state"] == "ready")
     assert process.inner_pid != old
     assert process.predict(RED).status == 200
     text = process.log.read_bytes()[logged:].decode()
@@ -154,13 +155,13 @@ def test_a_worker_whose_answers_turn_wrong_leaves_without_a_failed_request(made:
     with running(made / "bright", tmp_path / "log", config=str(config), GOLDEN_CHECK_S=1) as process:
         old = process.inner_pid
         fault.write_text("wrong")
-        state = wait_for("it says so", lambda: (found := process.state()) and found["state"] == "broken" and found)
+        state = until("it says so", lambda: (found := process.state()) and found["state"] == "broken" and found)
         assert state
         assert state["reason"].startswith("golden/")
         assert str(made) not in process.predict(RED).error["message"]
         fault.unlink()
-        wait_for("the old process is gone", lambda: not Path(f"/proc/{old}").exists())
-        wait_for("the new process is ready", lambda: (found := process.state()) and found["state"] == "ready")
+        until("the old process is gone", lambda: not Path(f"/proc/{old}").exists())
+        until("the new process is ready", lambda: (found := process.state()) and found["state"] == "ready")
         assert process.predict(RED).status == 200
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tests import folders, images
-from tests.local.gateway_harness import wait_for
 from tests.local.test_worker import FAINT, RED, later
 from tests.local.worker_harness import WorkerProcess, running
+from tests.wait import until
 
 READ = 1 << 20
 FORM = 'multipart/form-data; boundary="edge"; charset=utf-8'
@@ -189,7 +189,7 @@ def test_a_client_that_leaves_before_the_end_of_its_image_disturbs_nobody(worker
     for _ in range(20):
         with connected(worker) as connection:
             connection.sendall(head(RED, path=path) + RED[:10])
-    wait_for("all are given up", lambda: worker.metric('wanwu_rejected_total{reason="client_gone"}') == gone + 20)
+    until("all are given up", lambda: worker.metric('wanwu_rejected_total{reason="client_gone"}') == gone + 20)
     with connected(worker) as connection:
         assert ask(connection, head(RED, path=path) + RED)[0] == "HTTP/1.1 200 OK"
     assert worker.metric("wanwu_in_flight_images") == 0

@@ -14,8 +14,8 @@ from PIL import Image
 
 from tests import folders, images
 from tests.folders import SIZE
-from tests.local.gateway_harness import wait_for
 from tests.local.worker_harness import JSON, PNG, WorkerProcess, form, running
+from tests.wait import until
 from worker.contract.limits import Share
 from worker.pipeline.explainer import MAX_QUEUED
 from worker.pipeline.heat_map import GRID, INFERENCES
@@ -242,7 +242,7 @@ def test_a_map_that_outlives_its_deadline_is_504_and_leaves_nothing_behind(slow:
         state = process.state()
         assert state
         assert state["in_flight"] == 0
-        wait_for("what was cancelled is out of the queue", lambda: (process.state() or {}).get("queued") == 0)
+        until("what was cancelled is out of the queue", lambda: (process.state() or {}).get("queued") == 0)
         assert process.metric("wanwu_batch_size_images_sum") < INFERENCES
         assert process.predict(RED).status == 200
 
@@ -254,7 +254,7 @@ def test_maps_hold_as_many_places_as_they_have_images_in_the_queue_and_their_sha
     assert Share.HEAT_MAPS.places(queue) == MAX_QUEUED
     with running(slow, log, QUEUE=queue, MAX_IMAGES=1, DEADLINE_S=15) as process, ThreadPoolExecutor(1) as pool:
         drawing = pool.submit(process.predict, DIM, "?heat_map=true", ONLY_PNG)
-        wait_for("the map is being drawn", lambda: process.metric("wanwu_in_flight_images") == MAX_QUEUED)
+        until("the map is being drawn", lambda: process.metric("wanwu_in_flight_images") == MAX_QUEUED)
         refused = process.predict(RED, "?heat_map=true")
         assert (refused.status, refused.error["code"]) == (429, "queue_full")
         assert process.predict(RED).status == 200, "the other places are for images"

@@ -14,8 +14,9 @@ import pytest
 
 from scripts.cluster.config import ROOT, Tls
 from scripts.host import authority, certificates
-from tests.local.gateway_harness import Gateway, ask, wait_for
+from tests.local.gateway_harness import Gateway, ask
 from tests.local.worker_harness import WorkerProcess, running
+from tests.wait import until
 
 CAT = (ROOT / "worker/photos/golden/cat.jpg").read_bytes()
 PHOTOS = ROOT / "worker/photos"
@@ -232,7 +233,7 @@ def test_requests_behind_each_other_are_answered_in_their_order(pair: Pair, tls:
 
 def test_every_line_of_the_access_log_is_json_and_no_worker_ended(pair: Pair) -> None:
     pair.exchange(b'GET /"\\\x01\xff HTTP/1.1\r\nHost: "\r\n\r\n', tls=False)
-    assert wait_for("the log", lambda: pair.gateway.access_log())
+    assert until("the log", lambda: pair.gateway.access_log())
     for line in (pair.gateway.home / "nginx.log").read_text().splitlines():
         json.loads(line)
     assert ask(pair.worker.port, "GET", "/readyz").status == 200

@@ -13,7 +13,8 @@ from scripts.client.direct import DirectTransport
 from scripts.client.wanwu_client import Client, UnexpectedAnswerError, UnreachableError
 from scripts.cluster.config import Tls
 from scripts.host import authority, certificates
-from tests.local.gateway_harness import Gateway, ask_raw, wait_for
+from tests.local.gateway_harness import Gateway, ask_raw
+from tests.wait import until
 
 POOLS = {"photos": ["photos-0"]}
 
@@ -142,11 +143,11 @@ def test_a_renewed_certificate_is_loaded_and_no_connection_breaks(tmp_path: Path
         kept.endheaders(b"im")
         before, processes = handshake(own), own.nginx_processes()
         own.write_pem("no certificate")
-        wait_for("it is refused", lambda: own.gate_log("upstreams_rejected"))
+        until("it is refused", lambda: own.gate_log("upstreams_rejected"))
         assert own.nginx_processes() == processes
         authority.make(folder, [], ())
         own.write_pem(pem(folder))
-        wait_for("it is served", lambda: handshake(own).partition("-----END")[0] != before.partition("-----END")[0])
+        until("it is served", lambda: handshake(own).partition("-----END")[0] != before.partition("-----END")[0])
         kept.send(b"age")
         response = kept.getresponse()
         assert (response.status, b"photos-0" in response.read()) == (200, True)

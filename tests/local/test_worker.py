@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from tests import folders, images
-from tests.local.gateway_harness import ROOT, Reply, wait_for
+from tests.local.gateway_harness import ROOT, Reply
 from tests.local.worker_harness import COMMAND, CPU, WorkerProcess, environment, form, running
+from tests.wait import until
 from worker.process.health import shorten_paths
 
 EX_CONFIG, STUCK = 78, 70  # sysexits.h EX_CONFIG; worker.app.STUCK
@@ -34,7 +35,7 @@ def later(worker: WorkerProcess, *images: bytes) -> "Future[Reply]":
     body, headers = form(*[("", image) for image in images])
     answer = pool.submit(worker.ask, "POST", "/predict", body, headers)
     pool.shutdown(wait=False)
-    wait_for("the images are inside", lambda: in_flight(worker) == before + len(images))
+    until("the images are inside", lambda: in_flight(worker) == before + len(images))
     return answer
 
 
@@ -317,7 +318,7 @@ def test_a_request_id_that_could_spoil_a_log_is_replaced(worker: WorkerProcess, 
 def test_every_line_of_the_log_is_json_and_requests_are_found_by_their_id(worker: WorkerProcess) -> None:
     worker.predict(RED, headers={"X-Request-ID": "find-me"})
     worker.predict(b"text", headers={"X-Request-ID": "find-me-too"})
-    wait_for("both are in the log", lambda: "find-me-too" in worker.log.read_text())
+    until("both are in the log", lambda: "find-me-too" in worker.log.read_text())
     lines = [json.loads(line) for line in worker.log.read_text().splitlines()]
     assert all({"time", "level", "logger", "message"} <= set(line) for line in lines)
     met = {line["request_id"]: line for line in lines if line["logger"] == "worker.access"}
@@ -392,7 +393,7 @@ def test_an_inference_above_its_limit_ends_the_process_and_a_new_one_serves(made
         stuck = process.inner_pid
         with pytest.raises(ConnectionError):
             process.predict(WHITE)
-        wait_for("a new process", lambda: children(process) not in ([], [stuck]))
+        until("a new process", lambda: children(process) not in ([], [stuck]))
         process.wait_until("ready")
         assert process.predict(RED).status == 200
         lines = [json.loads(line) for line in process.log.read_text().splitlines() if line.startswith("{")]

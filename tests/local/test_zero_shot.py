@@ -21,9 +21,10 @@ from huggingface_hub.errors import HfHubHTTPError
 from PIL import Image
 
 from tests import folders, images, zero_shot_folders
-from tests.local.gateway_harness import Gateway, wait_for
+from tests.local.gateway_harness import Gateway
 from tests.local.hostile_harness import Standing
 from tests.local.worker_harness import JSON, WorkerProcess, running
+from tests.wait import until
 from worker.contract.files import sha256
 from worker.contract.limits import MAX_CANDIDATE_LABELS
 from worker.models.folder import ModelFolder, read_folder
@@ -249,7 +250,7 @@ def test_another_process_needs_torch_for_labels_that_none_has_met_alone_and_answ
     states = set[int]()
 
     def read_new(process: WorkerProcess) -> tuple[Any, Any]:
-        few = wait_for("the new labels are read", partial(classified, process, clip.png), timeout_s=180)
+        few = until("the new labels are read", partial(classified, process, clip.png))
         return few, process.ask("POST", "/predict", body, JSON).json["predictions"]
 
     folder = prepared(clip, tmp_path / "prepared")
@@ -317,7 +318,7 @@ def test_a_prepared_network_of_open_clip_needs_torch_for_new_labels_alone(
         maps = Path(f"/proc/{process.inner_pid}/maps")
         own = process.predict(model.png).json["predictions"]
         assert "libtorch" not in maps.read_text()
-        given = wait_for("the new labels are read", partial(classified, process, model.png), timeout_s=180)
+        given = until("the new labels are read", partial(classified, process, model.png))
         assert "libtorch" in maps.read_text()
     assert by_index(own) == pytest.approx(dict(enumerate(scores(model, THINGS).values())), abs=CLOSE)
     assert by_label(given) == pytest.approx(scores(model, ["cat", "dog"]), abs=CLOSE)

@@ -11,15 +11,15 @@ from typing import Any
 
 from urllib3 import encode_multipart_formdata
 
-from tests.local.gateway_harness import ROOT, Reply, ask, stop, wait_for
+from tests.local.gateway_harness import ROOT, Reply, ask, stop
 from tests.service import free_ports
+from tests.wait import until
 from worker.contract.settings import offline_variables
 
 CONFIG = "worker/gunicorn.conf.py"
 COMMAND = [sys.executable, "-m", "gunicorn", "-c", CONFIG, "worker.app:create_app()"]
 CPU = min(os.sched_getaffinity(0))
 START_S = 300  # until a worker that imports torch is ready, on a very busy machine
-START_PAUSE_S = 0.1  # between two looks at one that starts, which take the processor from it
 JSON = {"Content-Type": "application/json"}
 PNG = {"Content-Type": "image/png"}
 
@@ -71,7 +71,7 @@ class WorkerProcess:
             assert found.get("state") in (wanted, "starting", "ready", None), found
             return found if found.get("state") == wanted else {}
 
-        return wait_for(f"the worker is {wanted}", reached, timeout_s=START_S, pause_s=START_PAUSE_S)
+        return until(f"the worker is {wanted}", reached, START_S)
 
     @property
     def inner_pid(self) -> int:
