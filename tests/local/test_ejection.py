@@ -15,7 +15,7 @@ from tests.wait import until
 
 IMAGE, POISON = b"\x89PNG not really", b"poison"
 EJECTION_S = 2.0
-CLIENTS = 8
+CLIENTS, PAUSE_S = 8, 0.02
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def own(tmp_path: Path) -> Iterator[Gateway]:
 
 
 class Clients:
-    """Clients that each send one request after the other until the block ends."""
+    """Clients that each send one request after the other until the block ends; the cores are for the gateway."""
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway, self.over = gateway, threading.Event()
@@ -34,7 +34,7 @@ class Clients:
         self.threads = [threading.Thread(target=self._run) for _ in range(CLIENTS)]
 
     def _run(self) -> None:
-        while not self.over.is_set():
+        while not self.over.wait(PAUSE_S):
             sent = time.monotonic()
             self.replies.append((sent, self.gateway.ask("POST", "/predict", IMAGE).status))
 
