@@ -19,13 +19,13 @@ import pytest
 from tests import folders, images
 from tests.local.gateway_harness import ROOT, Reply
 from tests.local.worker_harness import COMMAND, CPU, WorkerProcess, environment, form, running
-from tests.wait import until
+from tests.wait import TIMEOUT_S, until
 from worker.process.health import shorten_paths
 
 EX_CONFIG, STUCK = 78, 70  # sysexits.h EX_CONFIG; worker.app.STUCK
 RED, GREY, WHITE = (images.encoded(folders.image(colour), "PNG") for colour in (folders.RED, folders.GREY, (255,) * 3))
-# The slow model needs more than half a second for it on a core of its own, and less than the deadline on a busy one.
-FAINT = images.encoded(folders.image((124, 124, 124)), "PNG")
+# The slow model needs a third of a second for it on a core of its own, and less than the deadline on a busy one.
+FAINT = images.encoded(folders.image((120, 120, 120)), "PNG")
 
 
 def later(worker: WorkerProcess, *images: bytes) -> "Future[Reply]":
@@ -373,7 +373,7 @@ def test_a_full_queue_refuses_at_once_while_probes_are_answered(made: Path, tmp_
         assert process.metric("wanwu_in_flight_images") == 1
         assert process.metric('wanwu_rejected_total{reason="queue_full"}') == 1
         assert not first.done()
-        assert first.result(60).status == 200
+        assert first.result().status == 200
         assert process.predict(RED).status == 200
 
 
@@ -421,7 +421,7 @@ def test_while_it_drains_it_says_so_and_answers_and_then_ends(made: Path, tmp_pa
         draining: dict[str, Any] | None = process.state()
         assert draining
         assert draining["state"] == "draining"
-        assert process.process.wait(60) == 0
+        assert process.process.wait(TIMEOUT_S) == 0
 
 
 def test_what_is_inside_when_it_is_told_to_end_is_answered_first(made: Path, tmp_path: Path) -> None:
