@@ -18,7 +18,7 @@ from typing import Any
 from scripts.cluster.keys import Key, render_keys
 from scripts.host.certificates import certificates
 from tests.service import free_ports
-from tests.wait import until
+from tests.wait import TIMEOUT_S, until
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -75,9 +75,9 @@ def ask(
 ) -> Reply:
     """One request on a connection of its own; what goes wrong is raised, nothing is tried again."""
     connection = (
-        http.client.HTTPSConnection("127.0.0.1", port, timeout=60, context=tls)
+        http.client.HTTPSConnection("127.0.0.1", port, timeout=TIMEOUT_S, context=tls)
         if tls
-        else http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        else http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
     )
     try:
         connection.request(method, path, body, dict(headers or {}))
@@ -96,7 +96,7 @@ def trusting(pem: str) -> ssl.SSLContext:
 
 def ask_raw(port: int, text: bytes) -> Reply:
     """The answer to bytes that no client library would send."""
-    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S) as connection:
         connection.sendall(text)
         response = http.client.HTTPResponse(connection)
         response.begin()
@@ -306,6 +306,15 @@ class Gateway:
 
     def access_log(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in (self.home / "tmp/access.log").read_text().splitlines()]
+
+    def logged(self, request_id: str) -> dict[str, Any]:
+        """The access log's line of a request. Nginx's processes write them after their answers, in any order."""
+
+        def found() -> list[dict[str, Any]]:
+            return [line for line in self.access_log() if line["request_id"] == request_id]
+
+        (line,) = until(f"{request_id} is in the log", found)
+        return line
 
     def gate_log(self, event: str) -> list[dict[str, Any]]:
         lines = [json.loads(line) for line in (self.home / "gate.log").read_text().splitlines()]

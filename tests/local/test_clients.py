@@ -31,7 +31,7 @@ from scripts.client.wanwu_client import (
 from scripts.client.wheel import build
 from scripts.cluster.keys import OWN_VARIABLE, Key, new_key
 from tests import folders, images
-from tests.local.gateway_harness import ROOT, Gateway, ask_raw
+from tests.local.gateway_harness import ROOT, Gateway, ask, ask_raw
 from tests.local.test_requests import Real
 from tests.local.worker_harness import running
 from tests.processes import high_water
@@ -93,7 +93,12 @@ def rows(out: Path) -> list[dict[str, str]]:
 
 
 def predictions(gateway: Gateway) -> int:
-    return sum(line["uri"].startswith("/predict") for line in gateway.access_log())
+    """Return how many images the workers were sent."""
+    lines = [
+        line for worker in gateway.workers.values() for line in ask(worker.port, "GET", "/metrics").body.splitlines()
+    ]
+    counted = b'wanwu_requests_total{route="/predict",'
+    return sum(int(float(line.rpartition(b" ")[2])) for line in lines if line.startswith(counted))
 
 
 @pytest.fixture

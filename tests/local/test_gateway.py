@@ -20,7 +20,7 @@ import pytest
 from nginx.gate.freshness import FRESH
 from nginx.gate.rates import SLOT_S, SLOTS
 from tests.local.gateway_harness import Gateway, Reply, ask_raw, stop
-from tests.wait import until
+from tests.wait import TIMEOUT_S, until
 
 HASTY = {
     "proxy_read_timeout 25s": "proxy_read_timeout 2s",
@@ -308,16 +308,11 @@ def test_status_says_what_every_worker_said(gateway: Gateway) -> None:
 
 
 def test_the_access_log_is_json_and_says_which_worker_answered(gateway: Gateway) -> None:
-    mine = {"X-Request-ID": "in-the-log"}
-    gateway.ask("POST", '/predict?x="', IMAGE, mine)
-    gateway.ask("POST", "/livez", IMAGE, mine)
+    gateway.ask("POST", '/predict?x="', IMAGE, {"X-Request-ID": "passed"})
+    gateway.ask("POST", "/livez", IMAGE, {"X-Request-ID": "refused"})
     with socket.create_connection(("127.0.0.1", gateway.port)) as connection:
-        connection.sendall(HEAD + b"X-Request-ID: in-the-log\r\nContent-Length: 9\r\n\r\nno")
-    lines = until(
-        "three lines",
-        lambda: (lines := [x for x in gateway.access_log() if x["request_id"] == "in-the-log"])[2:] and lines,
-    )
-    passed, refused, aborted = lines
+        connection.sendall(HEAD + b"X-Request-ID: aborted\r\nContent-Length: 9\r\n\r\nno")
+    passed, refused, aborted = (gateway.logged(request_id) for request_id in ("passed", "refused", "aborted"))
     ports = [gateway.workers[name].port for name in POOLS["photos"]]
     assert passed["upstream"] in [f"127.0.0.1:{port}" for port in ports]
     assert (passed["uri"], passed["status"], passed["upstream_status"]) == ('/predict?x="', 200, "200")
@@ -626,7 +621,7 @@ def test_requests_are_answered_while_nobody_reads_what_nginx_and_the_gate_write(
         own.workers["photos-0"].close()  # errors are logged, too
         assert own.answered_by(requests=50) == {"photos-1"}
         until("the gate goes on", lambda: own.listed() == {"photos-1"})
-        assert len(own.access_log()) >= 50
+        until("all are in the log", lambda: len(own.access_log()) >= 50)
     os.close(reader)
     os.close(writer)
 
@@ -640,6 +635,7 @@ def test_without_the_gate_nginx_serves_on_and_its_passive_checks_hold(own: Gatew
     own.gate.wait()
     own.workers["photos-0"].close()
     assert own.answered_by(requests=20) == {"photos-1"}
+    until("all are in the log", lambda: len(tries(own)) == 20)
     assert 0 < tries(own).count("502, 200") <= 10
     until("the old status is refused", lambda: own.ask("GET", "/status").status == 503)
     for path in ("/status", "/readyz", "/readyz?model=photos", "/v2/health/ready"):
@@ -777,7 +773,7 @@ def test_a_reload_that_found_no_nginx_is_made_good(own: Gateway) -> None:
 def test_the_gate_ends_cleanly_when_told_to(own: Gateway, number: signal.Signals) -> None:
     assert own.gate
     own.gate.send_signal(number)
-    assert own.gate.wait(30) == 0
+    assert own.gate.wait(TIMEOUT_S) == 0
     assert own.gate_log("stopped")
     assert (own.home / "gate.err").read_text() == ""
 

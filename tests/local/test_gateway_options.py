@@ -102,8 +102,7 @@ def test_the_whole_request_goes_to_the_named_models_pool(two: Gateway, method: s
     assert (reply.status, reply.json["model"]) == (200, "other")
     assert (reply.json["method"], reply.json["path"], reply.json["bytes"]) == (method, "/predict?top_k=2", size)
     assert ["x-a", "b"] in reply.json["headers"]
-    logged = until("the log", lambda: [line for line in two.access_log() if line["request_id"] == mine])
-    (line,) = logged
+    line = two.logged(mine)
     assert (line["status"], line["upstream_status"]) == (200, "404 : 200")
 
 

@@ -109,8 +109,9 @@ def test_a_client_that_has_gone_is_not_worked_for(made: Path, tmp_path: Path) ->
                     assert connection.recv(1 << 16).startswith(b"HTTP/1.1 499 ")
         assert {other.result().status for other in others} <= {200, 504}
         until("the queue is empty", lambda: process.ask("GET", "/readyz").json["queued"] == 0)
+        counted = 'wanwu_requests_total{route="/predict",status="499"}'
+        until("all are counted", lambda: process.metric(counted) == len(ways))
         assert process.metric("wanwu_batch_size_images_sum") <= len(others)
         assert process.metric('wanwu_rejected_total{reason="client_gone"}') == len(ways)
-        assert process.metric('wanwu_requests_total{route="/predict",status="499"}') == len(ways)
         lines = [json.loads(line) for line in process.log.read_text().splitlines()]
         assert [line["status"] for line in lines if line.get("request_id") == "gone"] == [499] * len(ways)

@@ -16,7 +16,7 @@ from scripts.cluster.config import ROOT, Tls
 from scripts.host import authority, certificates
 from tests.local.gateway_harness import Gateway, ask
 from tests.local.worker_harness import WorkerProcess, running
-from tests.wait import until
+from tests.wait import TIMEOUT_S, until
 
 CAT = (ROOT / "worker/photos/golden/cat.jpg").read_bytes()
 PHOTOS = ROOT / "worker/photos"
@@ -36,7 +36,7 @@ class Pair:
     def exchange(self, data: bytes, tls: bool) -> bytes:
         """Return all that is answered to `data` until the gateway closes the connection."""
         port = self.tls_port if tls else self.gateway.port
-        plain = socket.create_connection(("127.0.0.1", port), timeout=30)
+        plain = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S)
         with self.tls.wrap_socket(plain, server_hostname="127.0.0.1") if tls else plain as connection:
             connection.sendall(data)
             return b"".join(iter(lambda: received(connection), b""))

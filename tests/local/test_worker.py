@@ -128,7 +128,7 @@ def test_its_settings_file_sets_mask_and_thread_counts_before_any_runtime_is_imp
 
 
 def test_it_is_starting_until_its_golden_image_was_answered(tmp_path: Path) -> None:
-    folders.slow_folder(tmp_path / "slow", golden=folders.GREY)
+    folders.slow_folder(tmp_path / "slow", golden=(124, 124, 124))
     with running(tmp_path / "slow", tmp_path / "log", until="starting") as process:
         assert process.ask("GET", "/livez").status == 200
         assert process.ask("GET", "/v2/health/ready").status == 503

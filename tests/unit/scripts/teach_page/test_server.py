@@ -29,11 +29,12 @@ class Connection(http.client.HTTPConnection):
         self.sock.connect(str(self.path))
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    (tmp_path / "cluster.toml").write_text('port = 8000\n[[models]]\nname = "photos"\nfolder = "worker/photos"\n')
-    place = Place(tmp_path / "cluster.toml", tmp_path, tmp_path / "models")
-    with Server(tmp_path, Studio(place), KEY, MAX_BYTES) as running:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    home = tmp_path_factory.mktemp("home")
+    (home / "cluster.toml").write_text('port = 8000\n[[models]]\nname = "photos"\nfolder = "worker/photos"\n')
+    place = Place(home / "cluster.toml", home, home / "models")
+    with Server(home, Studio(place), KEY, MAX_BYTES) as running:
         thread = threading.Thread(target=running.serve)
         thread.start()
         yield running
@@ -79,14 +80,13 @@ def test_a_length_that_is_no_number_is_refused(server: Server) -> None:
         assert ask(server, "POST", "teach", None, **{"Content-Length": length}) == (400, Code.BAD_REQUEST)
 
 
-def test_only_its_owner_and_nginx_reach_the_socket_and_a_second_service_is_refused(
-    server: Server, tmp_path: Path
-) -> None:
+def test_only_its_owner_and_nginx_reach_the_socket_and_a_second_service_is_refused(server: Server) -> None:
+    home = server.path.parent.parent
     folder = server.path.parent.stat()
     assert folder.st_mode & 0o777 == (0o710 if os.geteuid() == 0 else 0o700)
-    assert folder.st_gid == tmp_path.stat().st_gid
+    assert folder.st_gid == home.stat().st_gid
     with pytest.raises(CommandError, match="found another `make teach-page` that runs, needed one alone"):
-        Server(tmp_path, server.studio, KEY, MAX_BYTES)
+        Server(home, server.studio, KEY, MAX_BYTES)
 
 
 def test_what_a_killed_service_left_is_replaced(tmp_path: Path) -> None:
