@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nginx.gate.__main__ import init
 from scripts.cluster.keys import Key, render_keys
 from scripts.host.certificates import certificates
 from tests.service import free_ports
@@ -216,7 +217,8 @@ class Gateway:
         return self
 
     def init(self) -> None:
-        subprocess.run(self._gate_command("init"), check=True)
+        """List every worker, as `gate init` does, without a process of its own."""
+        init(self.home / "rendered/members.json", self.home / "rendered")
 
     def start_nginx(self) -> None:
         self.nginx = self._start(self.nginx_command, "nginx")
@@ -227,15 +229,12 @@ class Gateway:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def start_gate(self) -> None:
-        command = [*self._gate_command("run"), "--nginx", shlex.join(self.nginx_command)]
+        rendered = self.home / "rendered"
+        command = [sys.executable, "-m", "nginx.gate", "run", "--members", str(rendered / "members.json")]
+        command += ["--out", str(rendered), "--nginx", shlex.join(self.nginx_command)]
         if self.ejection_s is not None:
             command += ["--ejection", str(self.ejection_s)]
         self.gate = self._start([*command, "--interval", str(INTERVAL_S)], "gate")
-
-    def _gate_command(self, command: str) -> list[str]:
-        rendered = self.home / "rendered"
-        members = ["--members", str(rendered / "members.json"), "--out", str(rendered)]
-        return [sys.executable, "-m", "nginx.gate", command, *members]
 
     def add_worker(self, name: str, model: str) -> Worker:
         worker = self.workers[name] = Worker(name, model)

@@ -282,7 +282,7 @@ def test_a_key_of_some_models_sees_only_these(gateway: Gateway) -> None:
 
 
 def test_no_worker_sees_a_key_and_no_log_does(gateway: Gateway) -> None:
-    asked = (bearer(KEYS.client), {"X-API-Key": KEYS.client}, bearer(KEYS.client[:-1]), {})
+    asked: list[dict[str, str]] = [bearer(KEYS.client), {"X-API-Key": KEYS.client}, bearer(KEYS.client[:-1]), {}]
     for number, headers in enumerate(asked):
         gateway.ask("POST", "/predict", b"image", headers | {"X-Request-ID": f"who-asked-{number}"})
     met = [dict(request["headers"]) for request in gateway.workers["a-0"].met()]

@@ -65,11 +65,11 @@ class FetchWorkspace:
         options = model_fetch("--source", source, *arguments)
         if self.forked:
             output = self.path / "printed"
-            tool = FORKS.Process(target=in_a_fork, args=(self.path / "into", options, dict(os.environ), output))
-            tool.start()
-            tool.join()
+            fork = FORKS.Process(target=in_a_fork, args=(self.path / "into", options, dict(os.environ), output))
+            fork.start()
+            fork.join()
             out, err = (output.with_suffix(f".{name}").read_text() for name in ("out", "err"))
-            return subprocess.CompletedProcess([], tool.exitcode or 0, out, err)
+            return subprocess.CompletedProcess([], fork.exitcode or 0, out, err)
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         with model_tools.start(Path(sys.executable), "fetch", self.path / "into", options, True, **pipes) as tool:
             out, err = tool.communicate()
