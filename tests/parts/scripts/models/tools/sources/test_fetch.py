@@ -368,7 +368,6 @@ def test_an_error_of_a_server_is_one_line(
     [
         (f"hf:{VIT}", ", HF_ENDPOINT for a mirror"),
         (f"ms:{VIT}", ", MODELSCOPE_ENDPOINT for a mirror"),
-        ("torchvision:resnet18", ", WANWU_TORCHVISION_MIRROR for a mirror"),
         ("{dead}/net.pth", ""),
     ],
 )
@@ -378,7 +377,7 @@ def test_an_unreachable_server_is_named_with_the_remedies(
     with socket.socket() as silent:  # bound, but not listening
         silent.bind(("127.0.0.1", 0))
         dead = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        for variable in ("HF_ENDPOINT", "MODELSCOPE_ENDPOINT", "WANWU_TORCHVISION_MIRROR"):
+        for variable in ("HF_ENDPOINT", "MODELSCOPE_ENDPOINT"):
             monkeypatch.setenv(variable, dead)
         assert own_process.error_lines(source.format(dead=dead)) == [
             f"{dead}: no connection: Connection refused: needed a network: "
