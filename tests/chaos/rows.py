@@ -133,8 +133,10 @@ def gate_disk(place: Place, times: int) -> Outcome:
     def disturb(place: Place, _: int) -> None:
         pid = place.pid("gate")
         limit_files(pid, "0")
-        until("the old status is refused", lambda: place.get("/status")[0] == 503)
-        limit_files(pid, "unlimited")
+        try:
+            until("the old status is refused", lambda: place.get("/status")[0] == 503)
+        finally:
+            limit_files(pid, "unlimited")
         assert place.pid("gate") == pid
 
     return repeated(place, times, disturb)
@@ -156,8 +158,10 @@ def gate_members(place: Place, times: int) -> Outcome:
     def disturb(place: Place, turn: int) -> None:
         good, refused = file.read_text(), log.read_text().count("members_refused")
         file.write_text(f'{{"pools": [{turn}]}}')
-        until("they are refused", lambda: log.read_text().count("members_refused") > refused)
-        file.write_text(good)
+        try:
+            until("they are refused", lambda: log.read_text().count("members_refused") > refused)
+        finally:
+            file.write_text(good)
 
     return repeated(place, times, disturb)
 

@@ -150,7 +150,7 @@ def test_two_models_are_served_side_by_side_and_down_leaves_nothing_of_them(whol
     image = whole.image.read_bytes()
     for name in ("photos", "other"):
         url = f"http://{whole.servers['b'].address}:{PORT}/predict?model={name}"
-        answer = requests.post(url, image, headers=PNG, timeout=30)
+        answer = requests.post(url, image, headers=PNG, timeout=60)
         assert (answer.status_code, answer.json()["model"]) == (200, name)
     assert Counter(worker["model"] for worker in whole.status()) == {"photos": 2, "other": 2}
     whole.made("down")

@@ -410,7 +410,7 @@ def gate_starts(service: Service) -> int:
 
 
 def _post(service: Service, path: str, image: bytes) -> requests.Response:
-    return requests.post(service.endpoint + path, data=image, headers={"Content-Type": "image/png"}, timeout=30)
+    return requests.post(service.endpoint + path, data=image, headers={"Content-Type": "image/png"}, timeout=60)
 
 
 def _read(path: Path) -> bytes:

@@ -13,7 +13,7 @@ from scripts.runtimes.compose import containers
 from scripts.runtimes.run_directory import RunDir
 from tests.service import Service
 
-LIMIT_S = 60  # for a command that hangs
+LIMIT_S = 120  # for a command that hangs
 LOG_LINES = 40
 
 

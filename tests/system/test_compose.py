@@ -200,7 +200,7 @@ def test_a_gate_that_is_killed_is_started_again(running: Service, golden: Path) 
 # A second without an answer is a packet that went somewhere; the alarm ends what hangs in a look-up.
 ATTEMPTS = """
 import json, signal, socket, sys
-signal.alarm(20)
+signal.alarm(60)
 def attempt(host, port):
     try:
         socket.create_connection((host, port), timeout=4).close()
@@ -369,7 +369,7 @@ def test_status_lists_every_worker(running: Service) -> None:
 
 def test_logs_show_every_container(running: Service, golden: Path) -> None:
     headers = {"X-Request-ID": "seen-in-the-logs", "Content-Type": "image/png"}
-    requests.post(f"{running.endpoint}/predict", data=golden.read_bytes(), headers=headers, timeout=30)
+    requests.post(f"{running.endpoint}/predict", data=golden.read_bytes(), headers=headers, timeout=60)
     until("the request was logged", lambda: "seen-in-the-logs" in Container(running, "gateway").logs())
     printed = running.make("logs").stdout
     assert "seen-in-the-logs" in printed

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -31,16 +32,32 @@ def packages(system: str) -> Path:
 
 
 def debian(codename: str) -> Path:
-    """A root as debootstrap makes it, never to be changed."""
+    """A root as debootstrap makes it, never to be changed; that of Debian 12 from the base of the images."""
     root = KEPT / codename
     if not root.exists():
         KEPT.mkdir(parents=True, exist_ok=True)
         draft = root.with_suffix(".new")
         shutil.rmtree(draft, ignore_errors=True)
-        command = ["debootstrap", "--variant=minbase", codename, str(draft)]
-        subprocess.run(command, check=True, capture_output=True)
+        if codename == "bookworm":
+            _unpack(images.BASE, draft)
+        else:
+            command = ["debootstrap", "--variant=minbase", codename, str(draft)]
+            subprocess.run(command, check=True, capture_output=True)
         draft.rename(root)
     return _without_packages(root)
+
+
+def _unpack(image: str, folder: Path) -> None:
+    """Write the files of an image into a new folder, but for those of a container; name this machine's resolver there,
+    as debootstrap does."""
+    folder.mkdir()
+    created = subprocess.run(["docker", "create", image], check=True, capture_output=True, text=True).stdout.strip()
+    left_out = ("--exclude=.dockerenv", *(f"--exclude=etc/{name}" for name in ("hostname", "hosts", "resolv.conf")))
+    with subprocess.Popen(["docker", "export", created], stdout=subprocess.PIPE) as exported:
+        subprocess.run(["tar", "-C", folder, "-x", *left_out], stdin=exported.stdout, check=True)
+    subprocess.run(["docker", "rm", created], check=True, capture_output=True)
+    for name in ("hostname", "resolv.conf"):
+        shutil.copy(f"/etc/{name}", folder / "etc")
 
 
 def debian_with(name: str, *packages: str) -> Path:
@@ -155,13 +172,18 @@ class Site:
         self.hosts.append(start(host.base, host.root, host.name, media, first=host.first))
         return self.hosts[-1]
 
+    def close(self) -> None:
+        """Stop all hosts, whatever comes of each."""
+        with ExitStack() as stack:
+            for host in self.hosts:
+                stack.callback(host.stop)
+
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     own = Site(tmp_path)
     yield own
-    for host in own.hosts:
-        host.stop()
+    own.close()
 
 
 @pytest.fixture(scope="module")
@@ -169,5 +191,4 @@ def bare(tmp_path_factory: pytest.TempPathFactory, tiny: Image) -> Iterator[Host
     """A Debian 12 host that no test changes, with a bundle in /media."""
     own = Site(tmp_path_factory.mktemp("bare"))
     yield own.host("bookworm", "bare", own.carry(["debian-12"], [tiny], index_only=True))
-    for host in own.hosts:
-        host.stop()
+    own.close()

@@ -23,7 +23,7 @@ VOLUME = "/srv/wanwu/models"
 MOUNTED = "ro,nosuid,nodev,noexec"
 CLASSIFY = """
 import http.client, sys
-worker = http.client.HTTPConnection("127.0.0.1:8000", timeout=30)
+worker = http.client.HTTPConnection("127.0.0.1:8000", timeout=60)
 worker.request("POST", "/predict", open(sys.argv[1], "rb").read(), {"Content-Type": "image/jpeg"})
 print(worker.getresponse().read().decode())
 """
