@@ -39,7 +39,7 @@ CLASSIFY = --images "$(call option,IMAGES)" --out "$(call option,OUT)" --top-k "
   $(if $(call option,RETRY),--retry) $(if $(call option,WATCH),--watch)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down key key-revoke cert status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate teach teach-page use classify client-wheel wheelhouse base-image bundle bundle-verify k8s test test-unit test-gpu fuzz chaos format lock version release photos screenshots bench bench-peers
+.PHONY: help up down key key-revoke cert status logs rollout rollback history drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate teach teach-page use classify client-wheel wheelhouse base-image bundle bundle-verify k8s test test-unit test-gpu fuzz chaos format lock version release photos screenshots bench bench-peers
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
@@ -47,8 +47,8 @@ help: ## Print this list
 	@printf '\nWith every target: RUNTIME=local, compose or swarm, CLUSTER=FILE (%s), RUN_DIR=DIR (%s).\n' "$(CLUSTER)" "$(RUN_DIR)"
 
 ##@ Serving
-up: ## Start the service: set-up, workers, Nginx; ends with a real answer
-	@$(WANWU) up $(SERVICE)
+up: ## Start the service, or change the running one without losing a request; ends with a real answer; FORCE=1 may stop it
+	@$(WANWU) up $(SERVICE) $(if $(call option,FORCE),--force)
 
 down: ## Stop everything, after the requests in flight are answered
 	@$(WANWU) down $(SERVICE)
@@ -56,8 +56,11 @@ down: ## Stop everything, after the requests in flight are answered
 rollout: ## Replace the workers one at a time, without losing a request
 	@$(WANWU) rollout $(SERVICE)
 
-rollback: ## Under Swarm: undo the last change, one worker at a time
+rollback: ## Undo the last change, without losing a request
 	@$(WANWU) rollback $(SERVICE)
+
+history: ## List what changed this service, when, by whom and how it ended; JSON=1
+	@$(WANWU) history $(SERVICE) $(if $(call option,JSON),--json)
 
 drain: ## Under Swarm: stop everything on one server so that it can be removed: SERVER=...
 	@$(WANWU) drain $(SERVICE) --server "$(call option,SERVER)"

@@ -64,6 +64,7 @@ class Gate:
         self.last_listed = listed_servers(nginx.file.read_text())
         self.upstreams: str | None = None  # the text for Nginx; None if it has to be rendered anew
         self.loaded = listed_pools(nginx.file.read_text())
+        self.reachable = set(self.last_listed)  # workers that Nginx may still send requests to
         self.members_due = self.status_due = self.status_written_at = 0.0
 
     def run(self) -> None:
@@ -230,7 +231,9 @@ class Gate:
         if self.nginx.apply(self.upstreams):
             self.loaded = listed_pools(self.nginx.file.read_text())
             self._follow_answers()
+        self.reachable |= self.last_listed.keys()
         if self.nginx.settled:
+            self.reachable = {worker for servers in self.loaded.values() for worker in servers}
             self.answers.end_bypasses()
         # Not before every worker was probed: until then the previous gate's status is the better one.
         if time.monotonic() >= self.status_due and all(peer.probed for peer in self.peers.values()):
@@ -248,6 +251,8 @@ class Gate:
             self.known_keys = loaded_keys(self.nginx.file.read_text())
         if self.known_keys is not None:
             status["keys"] = self.known_keys
+        members = {member.worker for pool in self.pools.values() for member in pool}
+        status["leaving"] = sorted(self.reachable - members)
         self.models = render_models(status, self.pools, self.peers)
         write_models(self.out, self.models, views(self.keys))
         write_status(self.out, status, self.required_models)

@@ -9,7 +9,7 @@ from scripts.base.console import say
 from scripts.base.errors import CommandError
 from scripts.bundle import layout, saved
 from scripts.bundle.layout import COPY_AGAIN, UNFINISHED
-from scripts.models.model_store import content_hash
+from scripts.cluster.models import content_hash
 from worker.contract.files import sha256
 from worker.contract.volume import VolumeError, read_sentinel
 

@@ -124,6 +124,20 @@ def parse_memory(meminfo: str, limits: Iterable[str]) -> int:
     return min([int(total[1]) * 1024, *(int(limit) for limit in limits if limit.strip().isdigit())])
 
 
+def parse_free_memory(meminfo: str, cgroups: Iterable[tuple[str, str, str]]) -> int:
+    """Return the bytes that new processes can have: MemAvailable, or what the tightest cgroup leaves.
+
+    `cgroups` have a limit, the present use, and memory.stat each. Files that nobody reads now count as free.
+    """
+    available = re.search(r"^MemAvailable:\s+(\d+) kB$", meminfo, re.MULTILINE)
+    left = [int(available[1]) * 1024] if available else []
+    for limit, used, stat in cgroups:
+        if limit.strip().isdigit() and used.strip().isdigit():
+            inactive = re.search(r"^(?:total_)?inactive_file (\d+)$", stat, re.MULTILINE)
+            left.append(int(limit) - int(used) + (int(inactive[1]) if inactive else 0))
+    return max(0, min(left, default=0))
+
+
 def parse_gpus(
     smi_list: str, smi_query: str, pci: Mapping[str, tuple[str, str]], usable: set[int]
 ) -> tuple[tuple[Gpu, ...], tuple[str, ...]]:
@@ -183,6 +197,14 @@ def read_hardware() -> Hardware:
             pci={address: _pci(address) for address in pci_addresses(smi_query).values()},
         )
     )
+
+
+def free_memory() -> int:
+    """Return the bytes that new processes can have."""
+    own_cgroups = _read_if_present("/proc/self/cgroup")
+    names = (("memory.limit_in_bytes", "memory.max"), ("memory.usage_in_bytes", "memory.current"), ("memory.stat",) * 2)
+    columns = [map(_read_if_present, cgroup_files(own_cgroups, "memory", *name)) for name in names]
+    return parse_free_memory(_read_if_present("/proc/meminfo"), zip(*columns, strict=True))
 
 
 def _lscpu() -> str:

@@ -98,7 +98,7 @@ def ensure(environment: Environment, nvidia: bool) -> Path:
             if not is_current(environment, nvidia):
                 _create(environment)
                 _install(environment, nvidia)
-                _stamp(environment).write_text(_fingerprint(environment, nvidia))
+                _stamp(environment).write_text(fingerprint(environment, nvidia))
     return environment.python
 
 
@@ -107,7 +107,7 @@ def is_current(environment: Environment, nvidia: bool) -> bool:
     stamp = _stamp(environment)
     if environment.parent and not is_current(environment.parent, nvidia):
         return False
-    return stamp.is_file() and stamp.read_text() == _fingerprint(environment, nvidia)
+    return stamp.is_file() and stamp.read_text() == fingerprint(environment, nvidia)
 
 
 @contextmanager
@@ -122,7 +122,7 @@ def _stamp(environment: Environment) -> Path:
     return environment.folder / "installed"
 
 
-def _fingerprint(environment: Environment, nvidia: bool) -> str:
+def fingerprint(environment: Environment, nvidia: bool) -> str:
     """Return a text that changes whenever the environment must be created again: with Python or with a lock file."""
     locks = environment.locks + ((TORCH_CUDA if nvidia else TORCH_CPU,) if environment.torch else ())
     text = "".join(lock.read_text() for lock in locks)

@@ -39,11 +39,8 @@ class Image:
 
     @property
     def reference(self) -> str:
-        """Return repository:tag; the tag is twelve hex digits of a sha256 over the version and the sources."""
-        digest = hashlib.sha256(VERSION.encode())  # a label of the image
-        for path in sorted(_files(self.sources)):
-            digest.update(f"{path.relative_to(ROOT)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
-        return f"{self.repository}:{digest.hexdigest()[:12]}"
+        """Return repository:tag; the tag is the revision of the sources."""
+        return f"{self.repository}:{revision(self.sources)}"
 
 
 GATEWAY = Image("wanwu-gateway", "nginx/Dockerfile", "gateway", ("nginx",))
@@ -93,10 +90,18 @@ def build_arguments(environ: Mapping[str, str] = os.environ) -> list[str]:
     return ["--build-arg", f"BASE={BASE}", "--build-arg", f"VERSION={VERSION}", *proxies, *secrets]
 
 
-def _files(folders: Iterable[str]) -> Iterator[Path]:
+def revision(folders: Iterable[str], root: Path = ROOT) -> str:
+    """Return twelve hex digits of a sha256 over the version and the code in `folders` of the kit in `root`."""
+    digest = hashlib.sha256(VERSION.encode())  # a label of the image
+    for path in sorted(_files(folders, root)):
+        digest.update(f"{path.relative_to(root)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:12]
+
+
+def _files(folders: Iterable[str], root: Path) -> Iterator[Path]:
     for folder in folders:
-        for path in (ROOT / folder).rglob("*"):
-            name = path.relative_to(ROOT).as_posix()
+        for path in (root / folder).rglob("*"):
+            name = path.relative_to(root).as_posix()
             is_skipped = name.startswith(SKIPPED_FOLDERS) or any(part in SKIPPED_PARTS for part in path.parts)
             if path.is_file() and not is_skipped:
                 yield path

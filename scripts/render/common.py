@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,6 +17,7 @@ MEGABYTE = 10**6
 MEBIBYTE = 1 << 20
 BODIES_PER_MB = 64  # bodies_mb, unless it is given, in sizes of the largest request; as nginx/gate/limits.py has it
 # supervisord has no escapes inside quotes, and takes the rest of a line after " ;" or " #" for a comment.
+PROGRAM = re.compile(r"^\[program:(.+)\]$", re.MULTILINE)
 UNQUOTABLE = re.compile(r"""["'\\\n]|\s([;#]|$)""")
 
 
@@ -100,6 +101,11 @@ def listen_directive(port: int, ipv6: bool, tls: bool = False, listen: Sequence[
     return f"# {NOTICE}\n" + "".join(f"listen {address}{' ssl' if tls else ''};\n" for address in addresses)
 
 
+def listen_ports(text: str) -> set[int]:
+    """Return the ports in what `listen_directive` returned."""
+    return set(map(int, re.findall(r"^listen (?:.*:)?(\d+)(?: ssl)?;$", text, re.MULTILINE)))
+
+
 def worker_environment(cluster: Cluster, worker: Worker, bind: str, folder: str | None = None) -> dict[str, str]:
     """Return the WANWU_* variables of a worker that listens at `bind`; `folder` overrides the model folder's path."""
     model = model_of(cluster, worker)
@@ -122,17 +128,19 @@ def programs(
     command: Mapping[str, Sequence[str | Path]],
     memory: Mapping[str, int],
     root: Path,
+    revision: Mapping[str, str],
 ) -> str:
     """Return supervisord's programs, one for each worker; `ports` are by worker, `command` lines by model.
 
     `memory` are the limits of workers in bytes, by model; a GPU worker has none, for its driver reserves much.
+    `revision` says by model which code and files its workers run.
 
     Raise CommandError if a path cannot be written in supervisord's configuration.
     """
     paths = {root, *(model.folder for model in cluster.models), *(Path(parts[0]) for parts in command.values())}
     if faults := [fault for path in sorted(paths) for fault in path_faults(path)]:
         raise CommandError(*faults)
-    sections = [f"; {NOTICE}\n"]
+    sections = []
     for worker in plan.workers:
         environment = worker_environment(cluster, worker, f"127.0.0.1:{ports[worker.name]}")
         if not worker.slot.gpu:
@@ -140,6 +148,7 @@ def programs(
         variables = ",".join(f'{name}="{_escape(value)}"' for name, value in environment.items())
         sections.append(
             f"[program:{worker.name}]\n"
+            f"; {revision[worker.model]}\n"
             f"command={' '.join(_quote(part) for part in command[worker.model])}\n"
             f"directory={_escape(str(root))}\n"
             f'environment={variables},{SETTINGS["cache"].variable}="%(here)s/../cache"\n'
@@ -150,7 +159,41 @@ def programs(
             "killasgroup=true\n"
             "priority=100\n"
         )
-    return "\n".join(sections)
+    return joined_programs(sections)
+
+
+def program_sections(text: str) -> dict[str, str]:
+    """Return program name -> its section in what `programs` returned."""
+    return {name: section for section in re.split(r"(?m)^(?=\[program:)", text) for name in PROGRAM.findall(section)}
+
+
+def joined_programs(sections: Iterable[str]) -> str:
+    """Return the text of which `program_sections` are the `sections`."""
+    return "\n".join([f"; {NOTICE}\n", *(f"{section.rstrip()}\n" for section in sections)])
+
+
+def gate_programs(python: Path, root: Path, revision: str) -> str:
+    """Return supervisord's programs of the gate of the kit in `root`; `revision` says which code it runs.
+
+    HOME is the run directory.
+    """
+    gateway = "%(ENV_HOME)s/gateway"
+    nginx = f"nginx -e stderr -p '{gateway}' -c nginx.conf"
+    arguments = {
+        "gate": f'run --members "{gateway}/rendered/members.json" --out "{gateway}/rendered" --nginx "{nginx}"',
+        "gate-watch": f'watch --out "{gateway}/rendered"',  # ends a gate that hangs; it is then restarted
+    }
+    return joined_programs(
+        f"[program:{name}]\n"
+        f"directory={_escape(str(root / 'nginx'))}\n"
+        f"command={_quote(python)} -m gate {options}\n"
+        f'environment=REVISION="{revision}"\n'
+        f"stdout_logfile=%(here)s/../logs/{name}.log\n"
+        "redirect_stderr=true\n"
+        "autorestart=true\n"
+        "priority=300\n"
+        for name, options in arguments.items()
+    )
 
 
 def stop_timeout_s(cluster: Cluster) -> int:

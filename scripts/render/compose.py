@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from scripts.cluster.config import Cluster
 from scripts.cluster.plan import Plan, Worker
@@ -10,6 +11,7 @@ from scripts.render.common import NOTICE, gateway_bytes, model_of, stop_timeout_
 from worker.contract.cpu_list import format_cpu_list
 
 GATEWAY_PORT = 8080  # of the gateway, inside its container
+GATEWAY = "gateway"  # its service; no worker's name ends without a number
 PORT = 8000  # each worker listens here inside its own container
 CACHE = "/cache"
 MODELS = "/models"  # parent of the model folder inside a worker's container
@@ -42,9 +44,34 @@ def workers(
     }
     volumes: dict[str, object] = {_cache(worker): {} for worker in plan.workers}
     addresses = [f"[{one}]:" if ":" in one else f"{one}:" for one in cluster.listen] or [""]
-    services["gateway"] = {"ports": [f"{address}{cluster.port}:{GATEWAY_PORT}" for address in addresses]}
+    services[GATEWAY] = {"ports": [f"{address}{cluster.port}:{GATEWAY_PORT}" for address in addresses]}
     # Compose would expand a single dollar sign as a variable.
     return f"# {NOTICE}\n" + json.dumps({"services": services, "volumes": volumes}, indent=1).replace("$", "$$") + "\n"
+
+
+def worker_texts(text: str) -> dict[str, str]:
+    """Return worker -> its service in what `workers` returned."""
+    services = _read(text).get("services", {})
+    return {name: json.dumps(service) for name, service in services.items() if name != GATEWAY}
+
+
+def with_workers(text: str, texts: Mapping[str, str]) -> str:
+    """Return `text`, which `workers` returned, with the services in `texts` and their volumes in place of its own."""
+    document = _read(text)
+    services = {name: json.loads(service) for name, service in texts.items()}
+    volumes: dict[str, object] = {
+        volume["source"]: {}
+        for service in services.values()
+        for volume in service["volumes"]
+        if volume["type"] == "volume"
+    }
+    services[GATEWAY] = document["services"][GATEWAY]
+    return f"# {NOTICE}\n" + json.dumps({"services": services, "volumes": volumes}, indent=1) + "\n"
+
+
+def _read(text: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(text.partition("\n")[2] or "{}")
+    return document
 
 
 def _cache(worker: Worker) -> str:

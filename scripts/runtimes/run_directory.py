@@ -1,9 +1,7 @@
 """The run directory: holds everything that a service on this machine writes; `make down` removes it."""
 
-import json
 import os
 import pwd
-import re
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,7 +11,8 @@ from pathlib import Path
 from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
 from scripts.host.certificates import SERVED
-from scripts.render.common import path_faults
+from scripts.render.common import listen_ports, path_faults
+from scripts.runtimes.change import read_members
 from worker.contract.files import write_atomically
 
 MAX_SOCKET_PATH_BYTES = 107  # bytes of sockaddr_un.sun_path, unix(7)
@@ -29,7 +28,10 @@ FOLDERS = ("rendered",)  # of the command
 OWN_FOLDERS = ("logs", "cache", "gateway/tmp")  # of the account under which the processes run
 SHARED_FOLDERS = (".", "gateway/rendered")  # where it creates files beside the command's, which it cannot replace
 SHARED_MODE = 0o1775
+HISTORY = "history"
 INIT_LOGS = "init"  # the folder of the logs of `make init`
+KEPT = (INIT_LOGS, HISTORY)  # folders that outlive the service
+KIT = "rendered/kit"  # names the checkout or kit whose code serves
 # Each runtime has a folder of its name; choice.RUNTIMES, which has the runtimes themselves, imports this module.
 RUNTIME_NAMES = frozenset(path.parent.name for path in Path(__file__).parent.glob("*/runtime.py"))
 
@@ -69,8 +71,7 @@ class RunDir:
         try:
             for folder in (*SHARED_FOLDERS, *FOLDERS, *OWN_FOLDERS):
                 (self.path / folder).mkdir(parents=True, exist_ok=True)
-            for link, target in LINKS.items():
-                (self.path / link).symlink_to(ROOT / target)
+            self.link(kit_of(rendered.get(KIT) or str(ROOT)))
             self.write(rendered)
         except OSError as error:
             self.remove()
@@ -81,6 +82,20 @@ class RunDir:
             for folder in SHARED_FOLDERS:
                 os.chown(self.path / folder, -1, owner.pw_gid)
                 (self.path / folder).chmod(SHARED_MODE)
+
+    def link(self, root: Path) -> None:
+        """Have Nginx and supervisord read the files of the kit in `root`, each from its next start or reload on."""
+        for name, target in LINKS.items():
+            link, draft = self.path / name, self.path / f"{name}.new"
+            draft.unlink(missing_ok=True)
+            draft.symlink_to(root / target)
+            draft.replace(link)
+
+    @property
+    def kit(self) -> Path:
+        """Return the folder of the kit that `link` was last called with."""
+        name = "supervisord.conf"
+        return Path(os.readlink(self.path / name).removesuffix(f"/{LINKS[name]}"))
 
     @property
     def runtime(self) -> str | None:
@@ -94,21 +109,19 @@ class RunDir:
     @property
     def ports(self) -> dict[str, int]:
         """Return worker name -> port for the local runtime's workers; empty if there are none."""
-        try:
-            pools = json.loads(self.members.read_text(encoding="utf-8"))["pools"]
-            members = [member for pool in pools for member in pool["members"]]
-            return {member["worker"]: int(member["address"].rpartition(":")[2]) for member in members}
-        except (OSError, ValueError, LookupError, TypeError):
-            return {}
+        return {
+            name: member.port for name, member in read_members(self.text("gateway/rendered/members.json"), {}).items()
+        }
+
+    @property
+    def gateway_ports(self) -> set[int]:
+        """Return the ports that the local runtime's gateway listens on."""
+        return listen_ports(self.text("gateway/rendered/listen.conf"))
 
     @property
     def all_ports(self) -> set[int]:
         """Return all ports of the local runtime's service: the gateway's and the workers'."""
-        try:
-            listen = (self.members.parent / "listen.conf").read_text(encoding="utf-8")
-        except OSError:
-            return set()
-        return {*self.ports.values(), *map(int, re.findall(r"^listen (?:.*:)?(\d+)(?: ssl)?;$", listen, re.MULTILINE))}
+        return {*self.ports.values(), *self.gateway_ports}
 
     def clear_runtime(self) -> None:
         """Record that no runtime serves from this directory; keep the logs."""
@@ -125,6 +138,8 @@ class RunDir:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 if name == SERVED and not path.exists():
                     path.touch(0o400)
+                    if os.geteuid() == 0 and self.logs.is_dir():
+                        os.chown(path, self.logs.stat().st_uid, self.logs.stat().st_gid)
                 write_atomically(path, text, keep_access=name == SERVED)
             except OSError as error:
                 raise _write_error(error) from error
@@ -142,7 +157,7 @@ class RunDir:
         return all(path.is_file() and path.read_text(encoding="utf-8") == text for path, text in paths.items())
 
     def remove(self) -> None:
-        """Remove everything but the logs of `make init`, which do not belong to the service."""
+        """Remove everything but the folders that outlive the service."""
         for path in self.contents() if self.path.is_dir() else ():
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
@@ -154,7 +169,12 @@ class RunDir:
 
     def contents(self) -> list[Path]:
         """Return the paths that belong to the service; raise OSError if the directory cannot be read."""
-        return [path for path in self.path.iterdir() if path.name != INIT_LOGS]
+        return [path for path in self.path.iterdir() if path.name not in KEPT]
+
+
+def kit_of(text: str) -> Path:
+    """Return the folder that the file KIT with this text names."""
+    return Path(text.splitlines()[0])
 
 
 def _write_error(error: OSError) -> CommandError:

@@ -2,6 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar
 
 from scripts.base.console import warn
@@ -12,12 +14,22 @@ from scripts.cluster.config import Cluster
 from scripts.cluster.keys import gate_keys, own_key, read_keys
 from scripts.host import certificates, docker
 from scripts.runtimes import status
-from scripts.runtimes.deployment import Deployment, plan_here
+from scripts.runtimes.change import Member, Members, read_members
+from scripts.runtimes.deployment import Deployment, name_workers, plan_here
 from scripts.runtimes.run_directory import RunDir
 
 # Name of a check of `make doctor` -> function that returns its finding or raises CommandError.
 Checks = Mapping[str, Callable[[], str]]
 KEYS_TIMEOUT_S = 10  # until the gateway knows a changed list of keys; it takes one or two
+
+
+@dataclass(frozen=True)
+class State:
+    """A service as it runs or is to run: its cluster file, its rendered files but for secrets, and its workers."""
+
+    cluster: Cluster
+    files: Mapping[str, str]
+    members: Members
 
 
 class Runtime(ABC):
@@ -34,8 +46,11 @@ class Runtime(ABC):
         """Return the deployment that `up` would start, without changing anything."""
 
     @abstractmethod
-    def up(self, cluster: Cluster, run: RunDir) -> Deployment:
-        """Start everything that `cluster` describes; return once every worker is in rotation."""
+    def up(self, cluster: Cluster, run: RunDir, *, force: bool = False) -> Deployment:
+        """Have everything run that `cluster` describes; return once every worker is in rotation.
+
+        What runs already is changed without losing a request; `force` allows to stop what cannot be changed so.
+        """
 
     @abstractmethod
     def down(self, run: RunDir) -> None:
@@ -71,9 +86,9 @@ class Runtime(ABC):
         """Return this runtime's own checks for `make doctor`; `deployment` is None if the cluster cannot be planned."""
         return {}
 
+    @abstractmethod
     def rollback(self, cluster: Cluster, run: RunDir) -> None:
-        """Restore the workers from before the last change."""
-        raise needs_swarm("rollback")
+        """Restore what ran before the last change, without losing a request."""
 
     def drain(self, cluster: Cluster, run: RunDir, server: str) -> None:
         """Stop everything on `server`, so that it can be removed."""
@@ -95,7 +110,19 @@ class SideBySide(Runtime):
     keys: ClassVar[str]  # the gate's list of keys, beside it
 
     def plan(self, cluster: Cluster, run: RunDir) -> Deployment:
-        return plan_here(cluster, run)
+        return self.place(name_workers(plan_here(cluster, run), self.listed(run)))
+
+    def place(self, deployment: Deployment, taken: Members = MappingProxyType({})) -> Deployment:
+        """Return `deployment` with what its workers need to be reached, such as ports; leave those of `taken` alone."""
+        return deployment
+
+    def listed(self, run: RunDir) -> dict[str, Member]:
+        """Return the workers that the gate's list in `run` has; none if there is no list."""
+        return read_members(run.text(self.members), {})
+
+    def secrets(self, cluster: Cluster) -> dict[str, str]:
+        """Return path -> text for the files of the gateway that may change alone and are never brought back."""
+        return {self.keys: gate_keys(cluster), **certificates.served(cluster)}
 
     def show_status(self, cluster: Cluster, run: RunDir) -> None:
         if len(cluster.servers) > 1:
@@ -115,6 +142,11 @@ class SideBySide(Runtime):
     def side_by_side(self) -> "SideBySide":
         return self
 
+    def require_running(self, run: RunDir) -> None:
+        """Raise CommandError unless a service runs from `run`."""
+        if not self.is_running(run):
+            raise CommandError("nothing is running here: run `make up` first")
+
     @abstractmethod
     def build_artifacts(self, deployment: Deployment) -> None:
         """Create the missing environments or images that the processes of `deployment` need."""
@@ -122,6 +154,22 @@ class SideBySide(Runtime):
     @abstractmethod
     def render(self, deployment: Deployment) -> dict[str, str]:
         """Return path -> text for the files in the run directory of `deployment`, without writing them."""
+
+    @abstractmethod
+    def running_files(self, run: RunDir, paths: Iterable[str]) -> dict[str, str]:
+        """Return path -> text for the files `paths` of what runs in `run`, which another kit may have started."""
+
+    @abstractmethod
+    def texts(self, files: Mapping[str, str]) -> dict[str, str]:
+        """Return worker -> the text in `files` by which it is started; any change of it needs a new process."""
+
+    @abstractmethod
+    def worker_files(self, files: Mapping[str, str], texts: Mapping[str, str]) -> dict[str, str]:
+        """Return those of `files` that list workers, with exactly those that `texts` start."""
+
+    @abstractmethod
+    def workers(self, run: RunDir) -> set[str]:
+        """Return the workers that have a process or container, whatever its state."""
 
     @abstractmethod
     def start(self, run: RunDir, worker: str) -> None:
@@ -132,12 +180,31 @@ class SideBySide(Runtime):
         """Stop and forget `workers`, after they have answered their requests in flight."""
 
     @abstractmethod
-    def wait(self, deployment: Deployment, workers: Collection[str] = ()) -> None:
-        """Return once `workers`, or if empty all workers of the plan, are in rotation."""
+    def watch(self, run: RunDir, workers: Collection[str]) -> Callable[[], None]:
+        """Return a function that raises CommandError, with the end of the log, if a process of `workers` has ended."""
 
     @abstractmethod
     def gateway(self, run: RunDir) -> dict[int, str]:
         """Return process id -> title for Nginx's worker processes."""
+
+    @abstractmethod
+    def switch_gateway(self, run: RunDir, files: Mapping[str, str]) -> None:
+        """Write those of `files` that list no workers' processes, and have the gateway go by them.
+
+        Raise CommandError if it refuses them; it then goes by the former ones.
+        """
+
+    def stops(self, files: Mapping[str, str], after: State) -> list[str]:
+        """Return a line for each change from `files`, which run, to `after` that stops the service for a moment."""
+        return []
+
+    def unrestorable(self, files: Mapping[str, str]) -> list[str]:
+        """Return a line for each thing besides models that `files`, which ran before, need and that is gone."""
+        return []
+
+    @abstractmethod
+    def restart(self, run: RunDir, before: State, after: State) -> None:
+        """Stop everything and start `after`; if that fails start `before` again, and raise CommandError."""
 
 
 def needs_swarm(command: str) -> CommandError:

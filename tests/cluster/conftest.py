@@ -17,8 +17,8 @@ import requests
 
 from nginx.gate.__main__ import INTERVAL_VARIABLE
 from scripts.cluster.config import ROOT
+from scripts.cluster.models import content_hash
 from scripts.host import docker
-from scripts.models.model_store import content_hash
 from tests.cluster.init.bundles import link
 from tests.cluster.load import AT_ONCE
 from tests.cluster.servers import Lan, Server, copy_images

@@ -9,7 +9,6 @@ from pathlib import Path
 from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
 from scripts.host import docker
-from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.run_directory import RunDir
 
 LOG_LINES = 12
@@ -50,22 +49,22 @@ def run_compose(run: RunDir, *command: str) -> str:
     return docker.run([*arguments(run), *command])
 
 
-def watch(deployment: Deployment, workers: Collection[str]) -> Callable[[], None]:
+def watch(run: RunDir, workers: Collection[str]) -> Callable[[], None]:
     """Return a function that raises CommandError, with the end of the log, if a container has ended.
 
     A worker's container counts as ended, too, if it has lost a process since an earlier call: gunicorn would restart
-    that process for ever. Without `workers`, watch all workers of the plan.
+    that process for ever.
     """
-    watched = set(workers) or {worker.name for worker in deployment.plan.workers}
+    watched = set(workers)
     known_pids: dict[str, set[int]] = {name: set() for name in watched}
 
     def check() -> None:
-        for service, state in containers(deployment.run).items():
+        for service, state in containers(run).items():
             lost: set[int] = set()
-            if service in watched and (alive := _gunicorn_pids(deployment.run, service)):
+            if service in watched and (alive := _gunicorn_pids(run, service)):
                 lost, known_pids[service] = known_pids[service] - alive, alive
             if lost or (state in ENDED_STATES and service in {*watched, "gateway"}):
-                log = run_compose(deployment.run, "logs", "--no-log-prefix", "--tail", str(LOG_LINES), service)
+                log = run_compose(run, "logs", "--no-log-prefix", "--tail", str(LOG_LINES), service)
                 raise CommandError(f"{service} exits as soon as it starts; its log ends with:", *log.splitlines())
 
     return check

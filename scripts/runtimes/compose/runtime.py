@@ -1,6 +1,6 @@
 """The compose runtime: one container per slot and one for the gateway, on this machine's Docker engine."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 
 from scripts.base.console import say, step
@@ -13,14 +13,16 @@ from scripts.host.images import Image
 from scripts.host.names import own_names
 from scripts.render import compose as render_compose
 from scripts.render.common import members
+from scripts.runtimes import live
 from scripts.runtimes.checks import check_capacity, check_writable
 from scripts.runtimes.compose.containers import arguments, containers, nginx_workers, run_compose, watch
-from scripts.runtimes.deployment import Deployment
+from scripts.runtimes.deployment import Deployment, plan_here
 from scripts.runtimes.preflight import listen_faults, memory_faults, memory_limit, port_faults
-from scripts.runtimes.rolling import replace_each
 from scripts.runtimes.run_directory import RunDir
-from scripts.runtimes.runtime import Checks, SideBySide
-from scripts.runtimes.waiting import wait_in_rotation
+from scripts.runtimes.runtime import Checks, SideBySide, State
+from scripts.runtimes.waiting import gateway_of, wait_in_rotation
+
+WORKERS = "workers.yaml"
 
 
 class ComposeRuntime(SideBySide):
@@ -33,7 +35,7 @@ class ComposeRuntime(SideBySide):
     def suits(self, servers: int) -> bool:
         return docker.engine_fault() is None
 
-    def up(self, cluster: Cluster, run: RunDir) -> Deployment:
+    def up(self, cluster: Cluster, run: RunDir, *, force: bool = False) -> Deployment:
         deployment = self.plan(cluster, run)
         self.start_all(deployment)
         return deployment
@@ -54,7 +56,8 @@ class ComposeRuntime(SideBySide):
         step("starting workers and the gateway")
         try:
             run_compose(run, "up", "--detach", "--remove-orphans")
-            self.wait(deployment)
+            names = [worker.name for worker in deployment.plan.workers]
+            wait_in_rotation(gateway_of(deployment.cluster), names, watch(run, names))
         except (CommandError, KeyboardInterrupt):
             if is_first_start:
                 self.down(run)
@@ -71,16 +74,12 @@ class ComposeRuntime(SideBySide):
         run.remove()
 
     def rollout(self, cluster: Cluster, run: RunDir) -> None:
-        deployment = self.plan(cluster, run)
-        if not self.is_running(run):
-            raise CommandError("nothing is running here: run `make up` first")
-        self.build_artifacts(deployment)
-        self.write(deployment)
+        self.require_running(run)
+        live.change(self, plan_here(cluster, run), renew=True)
 
-        def replace(worker: str) -> None:
-            run_compose(run, "up", "--detach", "--no-deps", "--force-recreate", worker)
-
-        replace_each(deployment, replace, lambda: self.wait(deployment))
+    def rollback(self, cluster: Cluster, run: RunDir) -> None:
+        self.require_running(run)
+        live.roll_back(self, cluster, run)
 
     def follow_logs(self, run: RunDir, lines: int, follow: bool) -> None:
         if run.runtime is None:
@@ -128,8 +127,20 @@ class ComposeRuntime(SideBySide):
             self.keys: gate_keys(cluster),
             **certificates.served(cluster),
             self.members: members(cluster, plan, addresses, own_names()),
-            "workers.yaml": render_compose.workers(cluster, plan, references, memory, ROOT / "compose/worker.yaml"),
+            WORKERS: render_compose.workers(cluster, plan, references, memory, ROOT / "compose/worker.yaml"),
         }
+
+    def running_files(self, run: RunDir, paths: Iterable[str]) -> dict[str, str]:
+        return {path: run.text(path) for path in paths}
+
+    def texts(self, files: Mapping[str, str]) -> dict[str, str]:
+        return render_compose.worker_texts(files[WORKERS])
+
+    def worker_files(self, files: Mapping[str, str], texts: Mapping[str, str]) -> dict[str, str]:
+        return {WORKERS: render_compose.with_workers(files[WORKERS], texts)}
+
+    def workers(self, run: RunDir) -> set[str]:
+        return containers(run).keys() - {"gateway"}
 
     def start(self, run: RunDir, worker: str) -> None:
         run_compose(run, "up", "--detach", "--no-deps", "--no-recreate", worker)
@@ -138,11 +149,18 @@ class ComposeRuntime(SideBySide):
         if existing := sorted(containers(run).keys() & set(workers)):
             run_compose(run, "rm", "--stop", "--force", *existing)
 
-    def wait(self, deployment: Deployment, workers: Collection[str] = ()) -> None:
-        wait_in_rotation(deployment, watch(deployment, workers), workers)
+    def watch(self, run: RunDir, workers: Collection[str]) -> Callable[[], None]:
+        return watch(run, workers)
 
     def gateway(self, run: RunDir) -> dict[int, str]:
         return nginx_workers(run)
+
+    def switch_gateway(self, run: RunDir, files: Mapping[str, str]) -> None:
+        run.write({path: text for path, text in files.items() if path != WORKERS})
+
+    def restart(self, run: RunDir, before: State, after: State) -> None:
+        run.write(after.files)
+        run_compose(run, "up", "--detach", "--remove-orphans")
 
 
 def _worker_images(deployment: Deployment) -> dict[str, Image]:

@@ -1,33 +1,40 @@
 """The local runtime: workers, Nginx and the gate under supervisord on this machine, without Docker."""
 
+import hashlib
 import os
 import stat
 import subprocess
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from scripts.base.console import say, step
 from scripts.base.errors import CommandError
 from scripts.base.programs import search_path
+from scripts.base.waiting import wait_until
 from scripts.cluster.config import ROOT, Cluster
-from scripts.cluster.keys import gate_keys
-from scripts.host import certificates, docker, offline
-from scripts.host.environments import SERVE, SERVE_TORCH, Environment, ensure, serving
+from scripts.cluster.models import content_hash
+from scripts.host import docker, offline
+from scripts.host.environments import SERVE, SERVE_TORCH, Environment, ensure, fingerprint, serving
+from scripts.host.images import revision
 from scripts.host.names import own_names
 from scripts.host.packages import NGINX, require
 from scripts.render import common as render
+from scripts.runtimes import live
+from scripts.runtimes.change import Members
 from scripts.runtimes.deployment import Deployment, plan_here, reuse_ports, with_default_ports
 from scripts.runtimes.local import orphans, processes, setup, supervisor
-from scripts.runtimes.local.accounts import check_access, prefix, service_account, show
+from scripts.runtimes.local.accounts import UNPRIVILEGED_PORT, check_access, prefix, service_account, show
 from scripts.runtimes.preflight import has_ipv6, listen_faults, memory_faults, memory_limit, port_faults
-from scripts.runtimes.rolling import replace_each
-from scripts.runtimes.run_directory import RunDir
-from scripts.runtimes.runtime import Checks, SideBySide
-from scripts.runtimes.waiting import wait_in_rotation
+from scripts.runtimes.run_directory import KIT, RunDir, kit_of
+from scripts.runtimes.runtime import Checks, SideBySide, State
+from scripts.runtimes.waiting import gateway_of, wait_in_rotation
 from worker.contract.cpu_list import format_cpu_list
 
 SUPERVISORD_GONE = "supervisord is gone"
+PROGRAMS, GATE_PROGRAMS, LISTEN = "rendered/programs.conf", "rendered/gate.conf", "gateway/rendered/listen.conf"
+RELOAD_TIMEOUT_S = 20  # of Nginx, by a gate that has just started
 GATE_HOME = ROOT / "nginx"
 INHERITED_VARIABLES = ("LANG", "GATE_INTERVAL")
 GATE = (SERVE.python, "-m", "gate")
@@ -44,13 +51,15 @@ class LocalRuntime(SideBySide):
     def suits(self, servers: int) -> bool:
         return True
 
-    def plan(self, cluster: Cluster, run: RunDir) -> Deployment:
-        return _with_running_ports(plan_here(cluster, run))
+    def place(self, deployment: Deployment, taken: Members = MappingProxyType({})) -> Deployment:
+        """Return `deployment` with ports: of the workers that are listed, and free ones for the others."""
+        held = {member.port for member in taken.values()}
+        known = {name: member.port for name, member in self.listed(deployment.run).items()}
+        return reuse_ports(deployment, known, lambda port: port not in held and not port_faults([port]))
 
-    def up(self, cluster: Cluster, run: RunDir) -> Deployment:
-        """Start everything and wait until every worker is in rotation; if that fails, leave nothing running."""
+    def up(self, cluster: Cluster, run: RunDir, *, force: bool = False) -> Deployment:
+        """Have everything run that `cluster` describes; if a first start fails, leave nothing running."""
         planned = plan_here(cluster, run)
-        deployment = with_default_ports(planned)
         if faults := listen_faults(cluster.listen):
             raise CommandError(*(f"{cluster.source}: {fault}" for fault in faults))
         require(NGINX)
@@ -58,35 +67,25 @@ class LocalRuntime(SideBySide):
             raise CommandError(fault)
         if faults := memory_faults(planned.plan, planned.hardware, planned.models, cluster.settings):
             raise CommandError(*faults)
-        running = supervisor.is_running(run)
-        if running:
-            run.write({self.keys: gate_keys(cluster)})  # a change of keys alone restarts nothing
-        certificate = certificates.served(cluster)
-        unchanged = _with_running_ports(planned)
-        if running and run.has_files({**self.render(unchanged), **{path: run.text(path) for path in certificate}}):
-            step("already running")
-            if not run.has_files(certificate):
-                step("the certificate changed: Nginx loads it, and keeps its connections")
-                run.write(certificate)
-            self.wait(unchanged)
-            return unchanged
+        if supervisor.is_running(run):
+            if faults := port_faults({cluster.port} - run.gateway_ports):
+                raise CommandError(*faults)
+            return live.change(self, planned, force)
+        deployment = with_default_ports(planned)
         self.build_artifacts(deployment)
-        if not running and orphans.find(run):
+        if orphans.find(run):
             step(f"{SUPERVISORD_GONE}: ending the processes it left behind")
             orphans.end(run)
-        ports = {cluster.port, *deployment.ports.values()}
-        if faults := port_faults(sorted(ports - run.all_ports if running else ports)):
+        if faults := port_faults(sorted({cluster.port, *deployment.ports.values()})):
             raise CommandError(*faults)
-        if running:
-            step("the plan changed: stopping the running service")
-            _stop_all(run)
+        state = live.target(self, deployment)
         try:
-            _start(deployment, self.render(deployment))
-            self.wait(deployment)
+            self._launch(run, state)
         except (CommandError, KeyboardInterrupt):
             _stop_all(run)
             run.clear_runtime()
             raise
+        live.remember(self, run, state)
         return deployment
 
     def down(self, run: RunDir) -> None:
@@ -110,10 +109,12 @@ class LocalRuntime(SideBySide):
         return run.remove()
 
     def rollout(self, cluster: Cluster, run: RunDir) -> None:
-        deployment = self.plan(cluster, run)
-        if not self.is_running(run):
-            raise CommandError("nothing is running here: run `make up` first")
-        replace_each(deployment, lambda worker: supervisor.restart(run, worker), lambda: self.wait(deployment))
+        self.require_running(run)
+        live.change(self, plan_here(cluster, run), renew=True)
+
+    def rollback(self, cluster: Cluster, run: RunDir) -> None:
+        self.require_running(run)
+        live.roll_back(self, cluster, run)
 
     def follow_logs(self, run: RunDir, lines: int, follow: bool) -> None:
         logs = sorted(run.logs.glob("*.log"))
@@ -150,19 +151,38 @@ class LocalRuntime(SideBySide):
             show(service_account(), _visible(deployment), pid)
 
     def render(self, deployment: Deployment) -> dict[str, str]:
-        cluster, plan, ports = deployment.cluster, deployment.plan, deployment.ports
-        commands = {name: (serving(model.needs).python, *GUNICORN) for name, model in deployment.models.items()}
-        memory = {name: memory_limit(model, cluster.settings) for name, model in deployment.models.items()}
+        cluster, plan, ports, models = deployment.cluster, deployment.plan, deployment.ports, deployment.models
+        environments = {name: serving(model.needs) for name, model in models.items()}
+        commands = {name: (environment.python, *GUNICORN) for name, environment in environments.items()}
+        memory = {name: memory_limit(model, cluster.settings) for name, model in models.items()}
+        worker, gate, nvidia = revision(["worker"]), revision(["nginx"]), bool(deployment.hardware.gpus)
+        revisions = {
+            model.name: f"code {worker}, environment {_digest(fingerprint(environments[model.name], nvidia))}, "
+            f"model {content_hash(model.folder)[:12]}"
+            for model in cluster.models
+        }
         return {
             "runtime": f"{self.name}\n",
-            "rendered/programs.conf": render.programs(cluster, plan, ports, commands, memory, ROOT),
-            self.keys: gate_keys(cluster),
+            KIT: _kit(ROOT),
+            PROGRAMS: render.programs(cluster, plan, ports, commands, memory, ROOT, revisions),
+            GATE_PROGRAMS: render.gate_programs(SERVE.python, ROOT, gate),
             self.members: render.members(cluster, plan, render.addresses(cluster, plan, ports), own_names()),
-            "gateway/rendered/listen.conf": render.listen_directive(
-                cluster.port, has_ipv6(), cluster.tls.enabled, cluster.listen
-            ),
-            **certificates.served(cluster),
+            LISTEN: render.listen_directive(cluster.port, has_ipv6(), cluster.tls.enabled, cluster.listen),
+            **self.secrets(cluster),
         }
+
+    def running_files(self, run: RunDir, paths: Iterable[str]) -> dict[str, str]:
+        files = {path: run.text(path) for path in paths}
+        return {**files, KIT: files.get(KIT) or _kit(run.kit)}  # earlier releases wrote none
+
+    def texts(self, files: Mapping[str, str]) -> dict[str, str]:
+        return render.program_sections(files[PROGRAMS])
+
+    def worker_files(self, files: Mapping[str, str], texts: Mapping[str, str]) -> dict[str, str]:
+        return {PROGRAMS: render.joined_programs(texts.values())}
+
+    def workers(self, run: RunDir) -> set[str]:
+        return supervisor.workers(run)
 
     def start(self, run: RunDir, worker: str) -> None:
         supervisor.add(run, worker)
@@ -170,16 +190,65 @@ class LocalRuntime(SideBySide):
     def remove(self, run: RunDir, workers: Iterable[str]) -> None:
         supervisor.remove(run, workers)
 
-    def wait(self, deployment: Deployment, workers: Collection[str] = ()) -> None:
-        wait_in_rotation(deployment, processes.watch(deployment, workers), workers)
+    def watch(self, run: RunDir, workers: Collection[str]) -> Callable[[], None]:
+        return processes.watch(run, workers)
 
     def gateway(self, run: RunDir) -> dict[int, str]:
         return processes.nginx_workers(run)
 
+    def switch_gateway(self, run: RunDir, files: Mapping[str, str]) -> None:
+        """Start another gate if its code, Nginx's configuration or the addresses are others: it reloads Nginx."""
+        shared = {path: text for path, text in files.items() if path != PROGRAMS}
+        unchanged = run.has_files({path: shared[path] for path in (KIT, GATE_PROGRAMS, LISTEN)})
+        known = processes.nginx_workers(run).keys()
+        run.write(shared)
+        if unchanged:
+            return
+        step("the gateway changes: Nginx loads its configuration again, and keeps its connections")
+        run.link(kit_of(files[KIT]))
+        supervisor.update_gate(run)
+        if not wait_until(lambda: not known & processes.taking_requests(run), RELOAD_TIMEOUT_S):
+            log = processes.log_end(run, "gate")
+            raise CommandError("the gateway goes by its former configuration; the gate's log ends with:", *log)
 
-def _with_running_ports(planned: Deployment) -> Deployment:
-    """Return `planned` with the ports of the workers that already run."""
-    return reuse_ports(planned, planned.run.ports, lambda port: not port_faults([port]))
+    def stops(self, files: Mapping[str, str], after: State) -> list[str]:
+        """Return a line if Nginx, which runs without rights, would have to begin to listen below UNPRIVILEGED_PORT."""
+        port = after.cluster.port
+        if port >= UNPRIVILEGED_PORT or min(render.listen_ports(files[LISTEN])) < UNPRIVILEGED_PORT:
+            return []
+        return [f"port {port}: only a service that starts anew may listen below {UNPRIVILEGED_PORT}"]
+
+    def restart(self, run: RunDir, before: State, after: State) -> None:
+        step("stopping the running service")
+        _stop_all(run)
+        try:
+            self._launch(run, after)
+        except (CommandError, KeyboardInterrupt):
+            _stop_all(run)
+            step("starting what ran before")
+            self._launch(run, before)
+            raise
+
+    def unrestorable(self, files: Mapping[str, str]) -> list[str]:
+        """Return a line if the code that `files` name is not there any more."""
+        root = kit_of(files[KIT])
+        if files[KIT] in (_kit(root), f"{root}\n"):
+            return []
+        return [f"{root}: found other code than that which served, needed that: check it out there again"]
+
+    def _launch(self, run: RunDir, state: State) -> None:
+        """Start `state` where nothing runs, and wait until every worker is in rotation."""
+        _start(self.plan(state.cluster, run), {**state.files, **self.secrets(state.cluster)})
+        wait_in_rotation(gateway_of(state.cluster), state.members, processes.watch(run, [*state.members]))
+
+
+def _kit(root: Path) -> str:
+    """Return the text that names the kit in `root` and its code, which may change there."""
+    return f"{root}\n{revision(['worker'], root)} {revision(['nginx'], root)}\n"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _stop_all(run: RunDir) -> None:

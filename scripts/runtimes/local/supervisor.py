@@ -63,10 +63,21 @@ def processes(run: RunDir) -> dict[str, Process]:
     return {row["name"]: Process(row["statename"], row["pid"]) for row in rows}
 
 
-def restart(run: RunDir, name: str) -> None:
-    """Stop the process and start it again; raise CommandError if supervisord refuses."""
-    _call_if_running(run, "stopProcessGroup", name)
-    _call_if_running(run, "startProcessGroup", name, False)
+def workers(run: RunDir) -> set[str]:
+    """Return the names of the workers that supervisord knows."""
+    return processes(run).keys() - set(GATEWAY)
+
+
+def update_gate(run: RunDir) -> None:
+    """Have supervisord read its configuration again, and restart all but the workers and Nginx by it.
+
+    Nginx holds the sockets on which clients wait. Raise CommandError if supervisord refuses.
+    """
+    kept = {*workers(run), "nginx"}
+    ((added, changed, removed),) = _call_if_running(run, "reloadConfig") or (([], [], []),)
+    remove(run, {"gate", *changed, *removed} - kept)
+    for name in sorted({"gate", *added, *changed} - kept):
+        _call_if_running(run, "addProcessGroup", name)
 
 
 def add(run: RunDir, name: str) -> None:

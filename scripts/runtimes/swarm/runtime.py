@@ -38,10 +38,10 @@ class SwarmRuntime(Runtime):
             )
         return swarm_deployment.plan_servers(cluster, run)
 
-    def up(self, cluster: Cluster, run: RunDir) -> SwarmDeployment:
+    def up(self, cluster: Cluster, run: RunDir, *, force: bool = False) -> SwarmDeployment:
         """Start everything on all servers and wait until every worker is in rotation at every gateway.
 
-        If the first start fails, stop everything.
+        If the first start fails, stop everything. Swarm itself rolls every change, so there is nothing to `force`.
         """
         deployment = self.plan(cluster, run)
         is_first_start = not self.is_running(run)

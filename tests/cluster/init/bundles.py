@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.cluster.config import ROOT
-from scripts.models.model_store import content_hash
+from scripts.cluster.models import content_hash
 from tests.cluster.init.hosts import SCRIPT
 from worker.contract.version import VERSION
 

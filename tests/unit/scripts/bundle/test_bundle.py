@@ -9,10 +9,11 @@ from scripts.base.errors import CommandError
 from scripts.bundle import contents, kit, sbom, volume
 from scripts.bundle.run import _prepare_directory
 from scripts.cluster.config import ROOT
+from scripts.cluster.models import content_hash
 from scripts.host import images
 from scripts.host.debs import read_stanzas
 from scripts.host.wheelhouse import LOCKS, read_pins
-from scripts.models.model_store import StoredModel, content_hash
+from scripts.models.model_store import StoredModel
 from tests.bundles import make_model
 from worker.contract.version import VERSION
 from worker.contract.volume import read_sentinel

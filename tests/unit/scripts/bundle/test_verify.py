@@ -8,7 +8,7 @@ import pytest
 from scripts.base.errors import CommandError
 from scripts.bundle import layout
 from scripts.bundle.verify import verify
-from scripts.models.model_store import content_hash
+from scripts.cluster.models import content_hash
 from tests.bundles import REFERENCE, make_bundle, save_image, write_sums
 from worker.contract.files import sha256
 
