@@ -164,12 +164,13 @@ def programs(
 
 def program_sections(text: str) -> dict[str, str]:
     """Return program name -> its section in what `programs` returned."""
-    return {name: section for section in re.split(r"(?m)^(?=\[program:)", text) for name in PROGRAM.findall(section)}
+    sections = re.split(r"(?m)^(?=\[program:)", text)
+    return {name: f"{section.rstrip()}\n" for section in sections for name in PROGRAM.findall(section)}
 
 
 def joined_programs(sections: Iterable[str]) -> str:
     """Return the text of which `program_sections` are the `sections`."""
-    return "\n".join([f"; {NOTICE}\n", *(f"{section.rstrip()}\n" for section in sections)])
+    return "\n".join([f"; {NOTICE}\n", *sections])
 
 
 def gate_programs(python: Path, root: Path, revision: str) -> str:

@@ -1,6 +1,6 @@
-"""What changed a service, and the states that it can go back to: the folder `history` of a run directory.
+"""What changed a service, and the states that it can go back to: a folder beside the run directory.
 
-`make down` keeps it. Reading and rendering are pure; `History` writes.
+It outlives `make down`. Reading and rendering are pure; `History` writes.
 """
 
 import json
@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from scripts.base.console import warn
 from scripts.base.errors import CommandError
 from scripts.base.lock import user
-from scripts.runtimes.run_directory import HISTORY, RunDir
+from scripts.runtimes.run_directory import RunDir
 from worker.contract.files import write_atomically
 
 CHANGES, PRESENT, PREVIOUS, REPLACED = "changes.jsonl", "present.json", "previous.json", "cluster.toml.replaced"
@@ -78,53 +79,55 @@ class History:
     """The history of the service in `run`."""
 
     def __init__(self, run: RunDir) -> None:
-        self.run, self.folder = run, run.path / HISTORY
+        self.run, self.folder = run, run.history
 
     @property
     def changes(self) -> list[Change]:
-        return read_changes(self.run.text(f"{HISTORY}/{CHANGES}"))
+        return read_changes(self._text(CHANGES))
 
     @property
     def present(self) -> Saved | None:
         """Return the state that served last."""
-        return read_saved(self.run.text(f"{HISTORY}/{PRESENT}"))
+        return read_saved(self._text(PRESENT))
 
     @property
     def previous(self) -> Saved | None:
         """Return the state before it."""
-        return read_saved(self.run.text(f"{HISTORY}/{PREVIOUS}"))
+        return read_saved(self._text(PREVIOUS))
 
     def add(self, change: Change) -> None:
         """Append `change`; do nothing where no service was, or where the caller may not write."""
         with suppress(OSError):
-            if self._is_ours():
+            if self.run.runtime:
+                self.folder.mkdir(exist_ok=True)
+            if self.folder.is_dir():
                 with (self.folder / CHANGES).open("a", encoding="utf-8") as file:
                     file.write(render_change(change))
 
     def keep(self, saved: Saved, before: Saved | None = None, renewed: bool = False) -> None:
         """Make `saved` the present state and, unless it is the same or `renewed`, the present one the previous one.
 
-        `before` ran before it, if nothing was known of that.
+        `before` ran before it, if nothing was known of that. Warn if the folder cannot be written.
         """
         present = self.present or before
-        if not self._is_ours():
-            raise CommandError(f"{self.folder}: needed a folder of the account that started this service: remove it")
-        if present and present.files != saved.files and not renewed:
-            write_atomically(self.folder / PREVIOUS, render_saved(present))
-        write_atomically(self.folder / PRESENT, render_saved(saved))
+        try:
+            self.folder.mkdir(exist_ok=True)
+            if present and present.files != saved.files and not renewed:
+                write_atomically(self.folder / PREVIOUS, render_saved(present))
+            write_atomically(self.folder / PRESENT, render_saved(saved))
+        except OSError as error:
+            warn(f"{error.filename}: {error.strerror}: `make rollback` does not know this state")
 
     def keep_text(self, text: str) -> Path:
         """Keep the text of a cluster file that is being replaced; return where."""
         write_atomically(self.folder / REPLACED, text)
         return self.folder / REPLACED
 
-    def _is_ours(self) -> bool:
-        """Make the folder where a service is; return whether it is there, and no account of a worker put it there."""
-        if self.run.runtime:
-            self.folder.mkdir(exist_ok=True)
-        if self.folder.is_symlink() or not self.folder.is_dir():
-            return False
-        return self.folder.stat().st_uid in (0, self.run.path.stat().st_uid)
+    def _text(self, name: str) -> str:
+        try:
+            return (self.folder / name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return ""
 
 
 @contextmanager

@@ -42,7 +42,8 @@ def change(
     before = _running(runtime, run, cluster, after.files)
     changed = [name for name, member in before.members.items() if renew or after.members.get(name) != member]
     if changed or after.members.keys() - before.members.keys():
-        kept = _previous_members(runtime, run)
+        # The state before the present one stays the previous one only if nothing but processes changes.
+        kept = _previous_members(runtime, run) if renew else {}
         deployment = runtime.place(name_workers(planned, before.members, changed, kept), kept)
         after = target(runtime, deployment)
     run.write(runtime.secrets(cluster))

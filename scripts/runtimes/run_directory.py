@@ -28,9 +28,7 @@ FOLDERS = ("rendered",)  # of the command
 OWN_FOLDERS = ("logs", "cache", "gateway/tmp")  # of the account under which the processes run
 SHARED_FOLDERS = (".", "gateway/rendered")  # where it creates files beside the command's, which it cannot replace
 SHARED_MODE = 0o1775
-HISTORY = "history"
 INIT_LOGS = "init"  # the folder of the logs of `make init`
-KEPT = (INIT_LOGS, HISTORY)  # folders that outlive the service
 KIT = "rendered/kit"  # names the checkout or kit whose code serves
 # Each runtime has a folder of its name; choice.RUNTIMES, which has the runtimes themselves, imports this module.
 RUNTIME_NAMES = frozenset(path.parent.name for path in Path(__file__).parent.glob("*/runtime.py"))
@@ -61,6 +59,11 @@ class RunDir:
     @property
     def members(self) -> Path:
         return self.path / "gateway/rendered/members.json"
+
+    @property
+    def history(self) -> Path:
+        """Return the folder beside the directory that outlives it, and that no process of the service can write."""
+        return self.path.with_name(f"{self.path.name}.history")
 
     def create(self, rendered: Mapping[str, str], owner: pwd.struct_passwd) -> None:
         """Create the directory again, with its links and the `rendered` files (path -> text).
@@ -157,7 +160,7 @@ class RunDir:
         return all(path.is_file() and path.read_text(encoding="utf-8") == text for path, text in paths.items())
 
     def remove(self) -> None:
-        """Remove everything but the folders that outlive the service."""
+        """Remove everything but the logs of `make init`, which do not belong to the service."""
         for path in self.contents() if self.path.is_dir() else ():
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
@@ -169,7 +172,7 @@ class RunDir:
 
     def contents(self) -> list[Path]:
         """Return the paths that belong to the service; raise OSError if the directory cannot be read."""
-        return [path for path in self.path.iterdir() if path.name not in KEPT]
+        return [path for path in self.path.iterdir() if path.name != INIT_LOGS]
 
 
 def kit_of(text: str) -> Path:

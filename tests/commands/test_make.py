@@ -187,7 +187,7 @@ def test_a_rollout_replaces_every_worker_and_loses_no_request(running: Service, 
     with steady_load(running.endpoint, bright / "golden/one.png") as load:
         done = running.make("rollout")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert processes(running).keys() == before.keys()
+    assert workers_in(running) == processes(running).keys() == {"bright-2", "bright-3"}
     assert not set(processes(running).values()) & set(before.values())
     assert load.outcomes == {"200": load.answered}
     assert load.answered > 0
@@ -229,7 +229,7 @@ def test_down_leaves_no_process_no_port_and_no_file(bright: Path, tmp_path: Path
     service.down()
     assert not service.run_dir.exists()
     assert not processes(service)
-    assert [path.name for path in tmp_path.iterdir()] == ["cluster.toml"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cluster.toml", "run.history"]
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", service.port)) != 0
     assert service.make("down").stdout == "nothing is running\n"

@@ -185,6 +185,8 @@ def test_programs_are_taken_apart_and_joined_again() -> None:
     assert joined_programs(sections.values()) == text
     alone = joined_programs([sections["wide-0"]])
     assert program_sections(alone) == {"wide-0": sections["wide-0"]}
+    turned = joined_programs(reversed(sections.values()))
+    assert program_sections(turned) == sections
     assert program_sections("") == {}
 
 
