@@ -14,6 +14,7 @@ from typing import Any
 from scripts.base.errors import CommandError
 from scripts.cluster.schema import ACCESS, CLIENTS, GATEWAY, REQUIRED, SCHEMA, TLS
 from worker.contract.limits import queue_fault
+from worker.contract.schemas import CLUSTER, schema_fault
 from worker.contract.settings import LIMITS_TABLE, SETTINGS
 from worker.contract.toml_reader import parse_toml
 
@@ -129,6 +130,8 @@ def parse_cluster(text: str, source: str) -> Cluster:
         document = parse_toml(text)
     except ValueError as error:
         raise CommandError(f"{source}: {error}: correct it there") from error
+    if fault := schema_fault(document.get("schema", 1), CLUSTER):
+        raise CommandError(f"{source}: {fault}")
     faults = _unknown_keys(document, [*SCHEMA[""], *filter(None, SCHEMA)], "")
     top = _read({name: document[name] for name in SCHEMA[""] if name in document}, "", "", faults)
     limits = _read(document.get(LIMITS_TABLE, {}), LIMITS_TABLE, LIMITS_TABLE, faults)

@@ -12,6 +12,7 @@ from typing import Any
 
 from scripts.cluster.cores import PROFILES, THROUGHPUT
 from worker.contract.cpu_list import parse_cpu_list
+from worker.contract.schemas import CLUSTER
 from worker.contract.settings import LIMITS_TABLE, SETTINGS, TOP
 
 GATEWAY = "gateway"  # the table of what concerns the gateway alone
@@ -111,6 +112,7 @@ def _settings(table: str) -> dict[str, Key]:
 
 SCHEMA: dict[str, dict[str, Key]] = {
     "": {
+        "schema": Key(" or ".join(map(str, range(1, CLUSTER + 1))), lambda value: _integer(value, 1, CLUSTER), CLUSTER),
         "port": Key("a port from 1 to 65535", lambda value: _integer(value, 1, 65535), 8080),
         **_settings(TOP),
         "profile": Key(

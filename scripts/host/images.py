@@ -40,7 +40,7 @@ class Image:
     @property
     def reference(self) -> str:
         """Return repository:tag; the tag is the revision of the sources."""
-        return f"{self.repository}:{revision(self.sources)}"
+        return f"{self.repository}:{revision(self.sources, ROOT)}"
 
 
 GATEWAY = Image("wanwu-gateway", "nginx/Dockerfile", "gateway", ("nginx",))
@@ -90,7 +90,7 @@ def build_arguments(environ: Mapping[str, str] = os.environ) -> list[str]:
     return ["--build-arg", f"BASE={BASE}", "--build-arg", f"VERSION={VERSION}", *proxies, *secrets]
 
 
-def revision(folders: Iterable[str], root: Path = ROOT) -> str:
+def revision(folders: Iterable[str], root: Path) -> str:
     """Return twelve hex digits of a sha256 over the version and the code in `folders` of the kit in `root`."""
     digest = hashlib.sha256(VERSION.encode())  # a label of the image
     for path in sorted(_files(folders, root)):

@@ -10,6 +10,7 @@ from scripts.base.errors import CommandError
 from scripts.cluster.config import Cluster, Model
 from scripts.cluster.plan import Plan, Worker
 from worker.contract.cpu_list import format_cpu_list
+from worker.contract.schemas import MEMBERS
 from worker.contract.settings import SETTINGS, to_env
 
 NOTICE = "Rendered from compose/cluster.toml by scripts/render; changes here are lost at the next `make up`."
@@ -48,7 +49,13 @@ def members(cluster: Cluster, plan: Plan, address: Mapping[str, str], names: Seq
         }
         for model in cluster.models
     ]
-    return json.dumps({"rendered": NOTICE, "gateway": gateway_options(cluster, names), "pools": pools}, indent=1) + "\n"
+    return members_document(cluster, pools, names)
+
+
+def members_document(cluster: Cluster, pools: Sequence[Mapping[str, object]], names: Sequence[str] = ()) -> str:
+    """Return members.json with `pools`; `names` are this machine's own."""
+    options = gateway_options(cluster, names)
+    return json.dumps({"rendered": NOTICE, "schema": MEMBERS, "gateway": options, "pools": pools}, indent=1) + "\n"
 
 
 def _check_hosts(cluster: Cluster) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scripts.cluster.config import Cluster, Model
-from scripts.render.common import NOTICE, gateway_bytes, gateway_options, stop_timeout_s
+from scripts.render.common import NOTICE, gateway_bytes, members_document, stop_timeout_s
 from worker.contract.settings import EXIT, to_env
 from worker.contract.swarm_slot import SLOTS_FILE
 
@@ -44,7 +44,7 @@ def members(cluster: Cluster, stack: str) -> str:
         {"model": model.name, "discover": f"tasks.{stack}_{service_name(model.name)}:{PORT}"}
         for model in cluster.models
     ]
-    return json.dumps({"rendered": NOTICE, "gateway": gateway_options(cluster), "pools": pools}, indent=1) + "\n"
+    return members_document(cluster, pools)
 
 
 def environment(

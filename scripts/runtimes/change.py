@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scripts.render.common import NOTICE
-
 
 @dataclass(frozen=True)
 class Member:
@@ -56,15 +54,15 @@ def read_members(text: str, texts: Mapping[str, str]) -> dict[str, Member]:
         return {}
 
 
-def render_members(options_of: str, models: Iterable[str], members: Members) -> str:
-    """Return a members.json of `members` with the gateway's options in the text `options_of`; pools as in `models`."""
+def render_members(former: str, models: Iterable[str], members: Members) -> str:
+    """Return the members.json `former` with `members` in place of its own, and pools in the order of `models`."""
     pools: dict[str, list[dict[str, str]]] = {model: [] for model in models}
     for member in members.values():
         entry = {"worker": member.worker, "server": member.server, "slot": member.slot, "address": member.address}
         pools.setdefault(member.model, []).append(entry)
     listed = [{"model": model, "members": entries} for model, entries in pools.items() if entries]
-    options: Any = json.loads(options_of)["gateway"]
-    return json.dumps({"rendered": NOTICE, "gateway": options, "pools": listed}, indent=1) + "\n"
+    document: dict[str, Any] = json.loads(former)
+    return json.dumps({**document, "pools": listed}, indent=1) + "\n"
 
 
 def pool_order(before: Members, after: Members, present: Members) -> list[str]:

@@ -155,7 +155,7 @@ class LocalRuntime(SideBySide):
         environments = {name: serving(model.needs) for name, model in models.items()}
         commands = {name: (environment.python, *GUNICORN) for name, environment in environments.items()}
         memory = {name: memory_limit(model, cluster.settings) for name, model in models.items()}
-        worker, gate, nvidia = revision(["worker"]), revision(["nginx"]), bool(deployment.hardware.gpus)
+        worker, gate, nvidia = revision(["worker"], ROOT), revision(["nginx"], ROOT), bool(deployment.hardware.gpus)
         revisions = {
             model.name: f"code {worker}, environment {_digest(fingerprint(environments[model.name], nvidia))}, "
             f"model {content_hash(model.folder)[:12]}"

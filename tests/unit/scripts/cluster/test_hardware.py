@@ -10,6 +10,7 @@ from scripts.cluster.hardware import (
     Hardware,
     cgroup_files,
     describe,
+    parse_free_memory,
     parse_gpus,
     parse_lscpu,
     parse_memory,
@@ -112,6 +113,16 @@ def test_memory_is_the_minimum_of_machine_and_cgroup_limits() -> None:
     assert parse_memory(meminfo, ["600000\n", "500000\n"]) == 500_000
     with pytest.raises(CommandError, match=r"^/proc/meminfo has no MemTotal line: mount /proc$"):
         parse_memory("", [])
+
+
+def test_free_memory_is_what_the_machine_and_every_cgroup_leave() -> None:
+    meminfo = "MemTotal: 9000 kB\nMemAvailable:    1000 kB\n"
+    assert parse_free_memory(meminfo, []) == 1_024_000
+    assert parse_free_memory(meminfo, [("max\n", "5\n", ""), ("", "", "")]) == 1_024_000
+    read_long_ago = "active_file 7\ninactive_file 300000\n"
+    assert parse_free_memory(meminfo, [("900000\n", "500000\n", read_long_ago)]) == 700_000
+    assert parse_free_memory(meminfo, [("900000\n", "500000\n", f"total_{read_long_ago}"), ("6\n", "7\n", "")]) == 0
+    assert parse_free_memory("", []) == 0
 
 
 def test_cgroup_v2_files_are_searched_upwards() -> None:

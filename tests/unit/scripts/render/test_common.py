@@ -81,6 +81,7 @@ def test_members_render_as_this_text() -> None:
     assert rendered_members(cluster) == (
         "{\n"
         f' "rendered": "{NOTICE}",\n'
+        ' "schema": 1,\n'
         ' "gateway": {\n'
         '  "max_body_mb": 32,\n'
         '  "cors_origins": [],\n'

@@ -84,10 +84,10 @@ def test_the_old_first_model_stays_first_while_it_has_workers() -> None:
 
 def test_a_list_of_members_is_read_as_it_was_written() -> None:
     listed = members("a-0", "a-1", "b-0")
-    options = json.dumps({"gateway": {"max_body_mb": 3}})
+    options = json.dumps({"schema": 1, "gateway": {"max_body_mb": 3}})
     text = render_members(options, ["b", "a", "gone"], listed)
     assert [pool["model"] for pool in json.loads(text)["pools"]] == ["b", "a"]
-    assert json.loads(text)["gateway"] == {"max_body_mb": 3}
+    assert (json.loads(text)["schema"], json.loads(text)["gateway"]) == (1, {"max_body_mb": 3})
     assert read_members(text, dict.fromkeys(listed, OLD)) == listed
 
 
