@@ -16,14 +16,9 @@ from scripts.runtimes.change import read_members
 from worker.contract.files import write_atomically
 
 MAX_SOCKET_PATH_BYTES = 107  # bytes of sockaddr_un.sun_path, unix(7)
-LINKS = {
-    "supervisord.conf": "scripts/runtimes/local/supervisord.conf",
-    "gateway/nginx.conf": "nginx/nginx.conf",
-    "gateway/routes.conf": "nginx/routes.conf",
-    "gateway/errors.conf": "nginx/errors.conf",
-    "gateway/access.conf": "nginx/access.conf",
-    "gateway/web": "nginx/web",
-}
+LINKS = {"supervisord.conf": "scripts/runtimes/local/supervisord.conf", "gateway/web": "nginx/web"}
+# The gate may reload Nginx at any time, so a kit that changes in its place must not change these before `make up` does.
+COPIES = {f"gateway/{name}": f"nginx/{name}" for name in ("nginx.conf", "routes.conf", "errors.conf", "access.conf")}
 FOLDERS = ("rendered",)  # of the command
 OWN_FOLDERS = ("logs", "cache", "gateway/tmp")  # of the account under which the processes run
 SHARED_FOLDERS = (".", "gateway/rendered")  # where it creates files beside the command's, which it cannot replace
@@ -74,7 +69,7 @@ class RunDir:
         try:
             for folder in (*SHARED_FOLDERS, *FOLDERS, *OWN_FOLDERS):
                 (self.path / folder).mkdir(parents=True, exist_ok=True)
-            self.link(kit_of(rendered.get(KIT) or str(ROOT)))
+            self.adopt(kit_of(rendered.get(KIT) or str(ROOT)))
             self.write(rendered)
         except OSError as error:
             self.remove()
@@ -86,8 +81,9 @@ class RunDir:
                 os.chown(self.path / folder, -1, owner.pw_gid)
                 (self.path / folder).chmod(SHARED_MODE)
 
-    def link(self, root: Path) -> None:
+    def adopt(self, root: Path) -> None:
         """Have Nginx and supervisord read the files of the kit in `root`, each from its next start or reload on."""
+        self.write({copy: (root / source).read_text(encoding="utf-8") for copy, source in COPIES.items()})
         for name, target in LINKS.items():
             link, draft = self.path / name, self.path / f"{name}.new"
             draft.unlink(missing_ok=True)
@@ -96,7 +92,7 @@ class RunDir:
 
     @property
     def kit(self) -> Path:
-        """Return the folder of the kit that `link` was last called with."""
+        """Return the folder of the kit that `adopt` was last called with."""
         name = "supervisord.conf"
         return Path(os.readlink(self.path / name).removesuffix(f"/{LINKS[name]}"))
 

@@ -102,13 +102,13 @@ def test_a_service_is_upgraded_changed_and_brought_back_without_losing_a_request
 
         service.up()
         assert site.names() == {"bright-2", "bright-3"}
-        assert (service.run_dir / "gateway/nginx.conf").resolve().is_relative_to(service.root)
+        assert (service.run_dir / "supervisord.conf").resolve().is_relative_to(service.root)
 
         done = service.make("rollback")
         assert done.returncode == 0, done.stdout + done.stderr
         assert site.names() == {"bright-0", "bright-1"}
         assert not first.items() & processes(service).items()
-        assert (service.run_dir / "gateway/nginx.conf").resolve().is_relative_to(site.former.root)
+        assert (service.run_dir / "supervisord.conf").resolve().is_relative_to(site.former.root)
         before = processes(service)
         assert "-- already running" in site.former.up()
         assert processes(service) == before

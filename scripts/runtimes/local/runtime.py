@@ -205,7 +205,7 @@ class LocalRuntime(SideBySide):
         if unchanged:
             return
         step("the gateway changes: Nginx loads its configuration again, and keeps its connections")
-        run.link(kit_of(files[KIT]))
+        run.adopt(kit_of(files[KIT]))
         supervisor.update_gate(run)
         if not wait_until(lambda: not known & processes.taking_requests(run), RELOAD_TIMEOUT_S):
             log = processes.log_end(run, "gate")

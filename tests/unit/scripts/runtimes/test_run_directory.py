@@ -8,7 +8,7 @@ from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, parse_cluster
 from scripts.cluster.plan import plan
 from scripts.render.common import addresses, listen_directive, members
-from scripts.runtimes.run_directory import MAX_SOCKET_PATH_BYTES, RunDir, run_dir
+from scripts.runtimes.run_directory import COPIES, MAX_SOCKET_PATH_BYTES, RunDir, run_dir
 from tests.unit.hardware import recorded
 from tests.unprivileged_user import UNPRIVILEGED, as_unprivileged
 
@@ -27,16 +27,13 @@ def test_create_writes_everything_the_processes_read(tmp_path: Path) -> None:
     run.create(RENDERED, OWN)
     found = {str(path.relative_to(run.path)): path for path in run.path.rglob("*") if not path.is_dir()}
     links = {name: path.resolve().relative_to(ROOT) for name, path in found.items() if path.is_symlink()}
-    assert links == {
-        "supervisord.conf": Path("scripts/runtimes/local/supervisord.conf"),
-        "gateway/nginx.conf": Path("nginx/nginx.conf"),
-        "gateway/routes.conf": Path("nginx/routes.conf"),
-        "gateway/errors.conf": Path("nginx/errors.conf"),
-        "gateway/access.conf": Path("nginx/access.conf"),
-    }
+    assert links == {"supervisord.conf": Path("scripts/runtimes/local/supervisord.conf")}
     assert all(path.is_file() for path in found.values())
     assert (run.path / "gateway/web").resolve() == ROOT / "nginx/web"
-    assert {name: path.read_text("utf-8") for name, path in found.items() if name not in links} == RENDERED
+    assert run.kit == ROOT
+    copies = {copy: (ROOT / source).read_text("utf-8") for copy, source in COPIES.items()}
+    written = {name: path.read_text("utf-8") for name, path in found.items() if name not in links}
+    assert written == {**copies, **RENDERED}
     assert run.logs.is_dir()
     assert (run.path / "gateway/tmp").is_dir()
 
