@@ -20,7 +20,7 @@ import requests
 from scripts.models import model_store
 from tests.commands.test_make import processes, workers_in
 from tests.folders import openvino_folder, slow_folder, torchvision_folder
-from tests.invalid_models import crashing, wrong_answer, wrong_weights
+from tests.invalid_models import crashing, wrong_weights
 from tests.load import steady_load
 from tests.service import NO_DRAIN, PHOTOS, Service, bare_environment, create
 from tests.wait import until
@@ -172,7 +172,6 @@ def started(service: Service, models: Path, name: str) -> Iterator[subprocess.Po
 
 
 BROKEN = [
-    pytest.param(wrong_answer, r"wrong-0 is broken: .*golden/one\.png", id="golden"),
     pytest.param(wrong_weights, r"wrong-0 is broken: .*/model\.bin: sha256 is \w{64}, model\.toml says", id="weights"),
     pytest.param(crashing, r"wrong-0 exits as soon as it starts; its log ends with:", id="crash"),
 ]

@@ -31,6 +31,11 @@ def run(tmp_path: Path) -> RunDir:
     return run
 
 
+def kept(run: RunDir) -> tuple[Saved | None, Saved | None]:
+    """The present state and the previous one."""
+    return History(run).present, History(run).previous
+
+
 def test_changes_and_states_are_read_as_they_were_written() -> None:
     assert read_changes(render_change(CHANGE) * 2) == [CHANGE, CHANGE]
     assert read_saved(render_saved(SAVED)) == SAVED
@@ -63,22 +68,20 @@ def test_where_no_service_was_nothing_is_recorded(tmp_path: Path) -> None:
 
 
 def test_the_state_before_the_last_change_is_the_previous_one(run: RunDir) -> None:
-    history = History(run)
-    assert (history.present, history.previous) == (None, None)
-    history.keep(SAVED)
-    history.keep(replace(SAVED, at="later"))
-    assert history.previous is None
-    history.keep(OTHER)
-    assert (history.present, history.previous) == (OTHER, replace(SAVED, at="later"))
-    history.keep(SAVED)  # as a rollback does
-    assert (history.present, history.previous) == (SAVED, OTHER)
+    assert kept(run) == (None, None)
+    History(run).keep(SAVED)
+    History(run).keep(replace(SAVED, at="later"))
+    assert kept(run) == (replace(SAVED, at="later"), None)
+    History(run).keep(OTHER)
+    assert kept(run) == (OTHER, replace(SAVED, at="later"))
+    History(run).keep(SAVED)  # as a rollback does
+    assert kept(run) == (SAVED, OTHER)
 
 
 def test_new_processes_alone_are_no_state_of_their_own(run: RunDir) -> None:
-    history = History(run)
-    history.keep(SAVED)
-    history.keep(OTHER, renewed=True)
-    assert (history.present, history.previous) == (OTHER, None)
+    History(run).keep(SAVED)
+    History(run).keep(OTHER, renewed=True)
+    assert kept(run) == (OTHER, None)
 
 
 def test_what_another_release_started_is_the_previous_state_of_the_first_change(run: RunDir) -> None:
