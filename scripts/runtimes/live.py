@@ -8,11 +8,12 @@ from pathlib import Path
 
 from scripts.base.console import say, step
 from scripts.base.errors import CommandError
+from scripts.base.http import trust
 from scripts.cluster import edit
 from scripts.cluster.config import ROOT, Cluster, parse_cluster
 from scripts.cluster.hardware import free_memory
 from scripts.cluster.models import content_hash
-from scripts.host.certificates import SERVED
+from scripts.host.certificates import SERVED, known_certificates
 from scripts.runtimes import history
 from scripts.runtimes.change import Members, gaps, plan_steps, read_members
 from scripts.runtimes.deployment import Deployment, name_workers
@@ -106,6 +107,7 @@ def roll_back(runtime: SideBySide, cluster: Cluster, run: RunDir) -> None:
     before, after = _running(runtime, run, cluster, saved.files), _state(runtime, former, saved.files)
     deployment = runtime.plan(former, run)
     runtime.build_artifacts(deployment)
+    run.write(runtime.secrets(former))
 
     def restore_text() -> None:
         if saved.text not in (None, text):
@@ -123,6 +125,8 @@ def _go(
 
     `room` is the number of workers that the free memory has room for.
     """
+    encrypted = [state.cluster.tls for state in (before, after) if state.cluster.tls.enabled]
+    trust("".join(known_certificates(tls, run.path) for tls in encrypted))
     steps = plan_steps(before.members, after.members, room)
     stops = runtime.stops(before.files, after)
     without = gaps(_in_rotation(before), after.members, steps)
