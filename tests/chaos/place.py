@@ -49,6 +49,11 @@ class Place:
         """The process of the worker that answers."""
         return wait_for("gunicorn has started it", lambda: children(self.pid(worker)))[0]
 
+    @property
+    def workers(self) -> list[str]:
+        """The two workers that should be in rotation; a rollout gives them other names."""
+        return sorted(RunDir(self.service.run_dir).ports)
+
     def workers_in(self) -> set[str]:
         return {worker["worker"] for worker in self.get("/status")[1].get("workers", []) if worker["in"]}
 
@@ -59,7 +64,7 @@ class Place:
         return False
 
     def all_in(self) -> None:
-        until("all workers are in", lambda: self.workers_in() == {"bright-0", "bright-1"})
+        until("all workers are in", lambda: self.workers_in() == set(self.workers))
 
     def ready(self) -> None:
         until("the gateway is ready", lambda: self.get("/readyz")[0] == 200)

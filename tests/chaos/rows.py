@@ -93,10 +93,10 @@ def worker(number: signal.Signals, place: Place, times: int) -> Outcome:
     """Kill the process of a worker that answers, or freeze it until gunicorn kills it."""
 
     def disturb(place: Place, turn: int) -> None:
-        pid = place.inner_pid(f"bright-{turn % 2}")
+        pid = place.inner_pid(place.workers[turn % 2])
         os.kill(pid, number)
         until("it is replaced", lambda: not Path(f"/proc/{pid}").exists())
-        until("the new one is ready", lambda: place.is_ready(f"bright-{turn % 2}"))
+        until("the new one is ready", lambda: place.is_ready(place.workers[turn % 2]))
 
     return repeated(place, times, disturb)
 
@@ -105,11 +105,11 @@ def all_down(place: Place, times: int) -> Outcome:
     """Kill all workers; what is answered meanwhile is 503 with Retry-After."""
 
     def disturb(place: Place, _: int) -> None:
-        masters = [place.pid(f"bright-{number}") for number in (0, 1)]
+        masters = [place.pid(name) for name in place.workers]
         for pid in [*masters, *(child for master in masters for child in children(master))]:
             os.kill(pid, signal.SIGKILL)
         until("none is in", lambda: place.workers_in() == set())
-        until("they are ready", lambda: place.is_ready("bright-0") and place.is_ready("bright-1"))
+        until("they are ready", lambda: all(map(place.is_ready, place.workers)))
 
     outcome = repeated(place, times, disturb)
     outcome.allowed = 1.0
