@@ -47,7 +47,10 @@ def change(
         kept = _previous_members(runtime, run) if renew else {}
         deployment = runtime.place(name_workers(planned, before.members, changed, kept), kept)
         after = target(runtime, deployment)
-    run.write(runtime.secrets(cluster))
+    secrets = runtime.secrets(cluster)
+    if not run.has_files(secrets):
+        step("keys or the certificate changed: the gateway loads them, and keeps its connections")
+        run.write(secrets)
     runtime.remove(run, runtime.workers(run) - before.members.keys())  # an interrupted command left them
     if (before.files, before.members) == (after.files, after.members):
         step("already running")

@@ -66,7 +66,7 @@ def test_a_worker_that_dies_while_it_starts_ends_the_swap_and_changes_nothing(se
             Container(served, "new-0").run("sh", "-c", "kill -9 -1")
     lines = said(using.result())
     assert lines[0] == "new-0 exits as soon as it starts; its log ends with:"
-    assert lines[-1] == "old is still being served; nothing was changed"
+    assert lines[-1] == "old: served as before; nothing was changed"
     assert served.cluster.read_bytes() == text
     assert (started(served), left_over(served)) == (before, listed)
     served.up()
