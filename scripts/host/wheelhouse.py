@@ -42,9 +42,10 @@ def fill(torch: bool) -> None:
 
 
 def collect(locks: Sequence[Path], folder: Path, keep: Sequence[Path] = LOCKS) -> None:
-    """Fetch into `folder` every wheel that `locks` pin; delete those that neither `locks` nor `keep` pin.
+    """Fetch into `folder` every wheel that `locks` pin; then delete those that neither `locks` nor `keep` pin.
 
-    Wheels that are already there are not fetched again: a full folder needs no index. Raise CommandError if pip fails.
+    Wheels that are already there are not fetched again: a full folder needs no index, and loses nothing, since no index
+    may be there that has the others. Raise CommandError if pip fails.
     """
     pins = {name: hashes for lock in locks for name, hashes in read_pins(lock.read_text()).items()}
     folder.mkdir(exist_ok=True)
@@ -53,12 +54,16 @@ def collect(locks: Sequence[Path], folder: Path, keep: Sequence[Path] = LOCKS) -
         _download(locks, folder)
         if unmet := missing(pins, _hashes(folder).values()):
             raise CommandError(f"pip succeeded, but {folder} has no wheel for {', '.join(unmet)}")
-    pinned = {value for lock in (*locks, *keep) for each in read_pins(lock.read_text()).values() for value in each}
+        _remove_others((*locks, *keep), folder)
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    say(f"   {folder.name} has all needed wheels ({len(pins)}); {size / 1e6:.0f} MB in total")
+
+
+def _remove_others(locks: Sequence[Path], folder: Path) -> None:
+    pinned = {value for lock in locks for hashes in read_pins(lock.read_text()).values() for value in hashes}
     for path in (path for path, value in _hashes(folder).items() if value not in pinned):
         say(f"   removing {path.name}, which no lock file lists")
         path.unlink()
-    size = sum(path.stat().st_size for path in folder.iterdir())
-    say(f"   {folder.name} has all needed wheels ({len(pins)}); {size / 1e6:.0f} MB in total")
 
 
 def read_pins(lock: str) -> Pins:
@@ -77,7 +82,7 @@ def _hashes(folder: Path) -> dict[Path, str]:
 
 
 @contextmanager
-def _python_with_pip() -> Iterator[Path]:
+def python_with_pip() -> Iterator[Path]:
     """Yield a Python that has pip: this one, or one in a temporary environment, since a system's often has none."""
     if find_spec("pip"):
         yield Path(sys.executable)
@@ -89,7 +94,7 @@ def _python_with_pip() -> Iterator[Path]:
 
 
 def _download(locks: Sequence[Path], folder: Path) -> None:
-    with _python_with_pip() as python:
+    with python_with_pip() as python:
         for lock in locks:
             arguments = ["--no-deps", "--require-hashes", "--only-binary=:all:", *TAGS, f"--dest={folder}"]
             total = len(read_pins(lock.read_text()))

@@ -38,6 +38,7 @@ def change(
     if something would stop without `force`.
     """
     run, cluster, listed = planned.run, planned.cluster, runtime.listed(planned.run)
+    runtime.build_artifacts(planned)  # first: their names depend on what could be made
     deployment = runtime.place(name_workers(planned, listed))
     after = target(runtime, deployment)
     before = _running(runtime, run, cluster, after.files)
@@ -57,7 +58,6 @@ def change(
         commit()
         wait_in_rotation(gateway_of(cluster), after.members, runtime.watch(run, [*after.members]))
     else:
-        runtime.build_artifacts(deployment)
         _go(runtime, run, before, after, _room(deployment), force, commit)
     remember(runtime, run, after, before, renew)
     return deployment
