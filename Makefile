@@ -39,7 +39,7 @@ CLASSIFY = --images "$(call option,IMAGES)" --out "$(call option,OUT)" --top-k "
   $(if $(call option,RETRY),--retry) $(if $(call option,WATCH),--watch)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down key key-revoke cert status logs rollout rollback history drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate teach teach-page use classify client-wheel wheelhouse base-image bundle bundle-verify k8s test test-unit test-gpu fuzz chaos format lock version release photos screenshots bench bench-peers
+.PHONY: help up down key key-revoke cert status logs rollout rollback history update drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate teach teach-page use classify client-wheel wheelhouse base-image bundle bundle-verify k8s test test-unit test-gpu fuzz chaos format lock version release photos screenshots bench bench-peers
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
@@ -64,6 +64,9 @@ history: ## List what changed this service, when, by whom and how it ended; JSON
 
 drain: ## Under Swarm: stop everything on one server so that it can be removed: SERVER=...
 	@$(WANWU) drain $(SERVICE) --server "$(call option,SERVER)"
+
+update: ## Say which security updates wait; APPLY=1 applies Debian's, one worker at a time
+	@$(WANWU) update $(SERVICE) $(if $(call option,APPLY),--apply)
 
 ##@ Access
 key: ## Make a key, shown once: NAME=line-3, MODELS=a,b (all), ROLE=admin (client); without NAME, list the keys

@@ -71,9 +71,22 @@ def is_swarm_manager() -> bool:
         return False
 
 
-def image_exists(image: str) -> bool:
-    """Return whether the engine has `image`, without contacting a registry."""
-    return _run(["docker", "image", "inspect", image]).returncode == 0
+def image_id(image: str) -> str:
+    """Return the ID of the engine's `image`, without contacting a registry; nothing if it has none."""
+    return _known("inspect", "--format", "{{.Id}}", image).strip()
+
+
+def tags(repository: str) -> list[str]:
+    """Return the tags of the engine's images of `repository`, newest first."""
+    return _known("ls", "--format", "{{.Tag}}", repository).split()
+
+
+def _known(*arguments: str) -> str:
+    """Return what `docker image ARGUMENTS` prints; nothing if it fails or there is no docker command."""
+    try:
+        return _run(["docker", "image", *arguments]).stdout
+    except FileNotFoundError:
+        return ""
 
 
 def _run(

@@ -67,6 +67,12 @@ def has_ensurepip(_: str = "") -> bool:
         return False
 
 
+def apt(arguments: Sequence[str]) -> None:
+    """Run `apt-get ARGUMENTS` as root; raise CommandError with its last lines if it fails."""
+    if (result := _apt(arguments)).returncode:
+        raise CommandError(*result.stderr.strip().splitlines()[-3:])
+
+
 def _install(packages: Sequence[str]) -> None:
     install = ["install", "--no-install-recommends", *packages]
     # Fetch the lists only if the present ones do not do: an offline mirror may support one and not the other.

@@ -13,6 +13,7 @@ from scripts.base.waiting import wait_until
 from scripts.cluster.config import Cluster
 from scripts.cluster.keys import gate_keys, own_key, read_keys
 from scripts.host import certificates, docker
+from scripts.host.updates import Update
 from scripts.runtimes import status
 from scripts.runtimes.change import Member, Members, read_members
 from scripts.runtimes.deployment import Deployment, name_workers, plan_here
@@ -20,6 +21,7 @@ from scripts.runtimes.run_directory import RunDir
 
 # Name of a check of `make doctor` -> function that returns its finding or raises CommandError.
 Checks = Mapping[str, Callable[[], str]]
+Updates = Mapping[str, Callable[[], list[Update]]]
 KEYS_TIMEOUT_S = 10  # until the gateway knows a changed list of keys; it takes one or two
 
 
@@ -59,6 +61,14 @@ class Runtime(ABC):
     @abstractmethod
     def rollout(self, cluster: Cluster, run: RunDir) -> None:
         """Replace the workers one at a time without losing a request."""
+
+    @abstractmethod
+    def updates(self, cluster: Cluster, run: RunDir) -> Updates:
+        """Return where Debian's packages serve this cluster, and what finds their security updates there."""
+
+    @abstractmethod
+    def apply_updates(self, cluster: Cluster, run: RunDir) -> None:
+        """Have a running service go over to Debian's packages with their updates, one worker at a time."""
 
     @abstractmethod
     def show_status(self, cluster: Cluster, run: RunDir) -> None:

@@ -79,8 +79,8 @@ def test_a_swap_loses_no_request_and_leaves_the_gateway_as_it_is(served: Service
         done = served.make("use", "NAME=new", f"MODELS={models}")
         assert done.returncode == 0, done.stdout + done.stderr
     after = started(served)
-    assert after.keys() == {"gateway", "new-0", "new-1"}
-    assert after["gateway"] == before["gateway"]
+    assert after.keys() == {"entrance", "gateway", "new-0", "new-1"}
+    assert [after[part] for part in ("entrance", "gateway")] == [before[part] for part in ("entrance", "gateway")]
     assert workers_in(served) == {"new-0", "new-1"}
     assert served.cluster.read_text() == text.replace('"old"', '"new"').replace(f'"{models}/old"', f'"{models}/new"')
     gone = requests.post(f"{served.endpoint}/models/old", data=image.read_bytes(), timeout=10)

@@ -20,6 +20,7 @@ from scripts.host.environments import SERVE, SERVE_TORCH, Environment, ensure, f
 from scripts.host.images import revision
 from scripts.host.names import own_names
 from scripts.host.packages import NGINX, require
+from scripts.host.updates import apply_to_machine, of_machine
 from scripts.render import common as render
 from scripts.runtimes import live
 from scripts.runtimes.change import Members
@@ -28,7 +29,7 @@ from scripts.runtimes.local import orphans, processes, setup, supervisor
 from scripts.runtimes.local.accounts import UNPRIVILEGED_PORT, check_access, prefix, service_account, show
 from scripts.runtimes.preflight import has_ipv6, listen_faults, memory_faults, memory_limit, port_faults
 from scripts.runtimes.run_directory import KIT, RunDir, kit_of
-from scripts.runtimes.runtime import Checks, SideBySide, State
+from scripts.runtimes.runtime import Checks, SideBySide, State, Updates
 from scripts.runtimes.waiting import gateway_of, wait_in_rotation
 from worker.contract.cpu_list import format_cpu_list
 
@@ -37,7 +38,7 @@ PROGRAMS, GATE_PROGRAMS, LISTEN = "rendered/programs.conf", "rendered/gate.conf"
 RELOAD_TIMEOUT_S = 20  # of Nginx, by a gate that has just started
 GATE_HOME = ROOT / "nginx"
 INHERITED_VARIABLES = ("LANG", "GATE_INTERVAL")
-GATE = (SERVE.python, "-m", "gate")
+GATE = ("-m", "gate")
 GUNICORN = ("-m", "gunicorn", "-c", "worker/gunicorn.conf.py", "worker.app:create_app()")
 
 
@@ -115,6 +116,14 @@ class LocalRuntime(SideBySide):
     def rollback(self, cluster: Cluster, run: RunDir) -> None:
         self.require_running(run)
         live.roll_back(self, cluster, run)
+
+    def updates(self, cluster: Cluster, run: RunDir) -> Updates:
+        return {"this machine": of_machine}
+
+    def apply_updates(self, cluster: Cluster, run: RunDir) -> None:
+        apply_to_machine(of_machine())
+        if self.is_running(run):
+            self.rollout(cluster, run)
 
     def follow_logs(self, run: RunDir, lines: int, follow: bool) -> None:
         logs = sorted(run.logs.glob("*.log"))
@@ -268,7 +277,7 @@ def _start(deployment: Deployment, files: Mapping[str, str]) -> None:
     environ, start = _environ(run), prefix(account, _visible(deployment), [deployment.cluster.port], len(workers))
     manifests = [model.folder / "model.toml" for model in deployment.cluster.models]
     check_access(start, python, [*manifests, ROOT / "worker/app.py"], run.path)
-    command: list[str | Path] = [*start, *GATE, "init", "--members", run.members, "--out", run.members.parent]
+    command: list[str | Path] = [*start, python, *GATE, "init", "--members", run.members, "--out", run.members.parent]
     result = subprocess.run(command, cwd=GATE_HOME, env=environ, capture_output=True, text=True)
     if result.returncode:
         raise CommandError(f"the gate rejected its list of workers: {result.stderr.strip()}")
@@ -291,7 +300,7 @@ def _environ(run: RunDir) -> dict[str, str]:
         "PATH": search_path(),
         "LANG": "C.UTF-8",
         "HOME": str(run.path),
-        "GATE": " ".join(f"'{part}'" for part in GATE),
+        "GATE": " ".join(f"'{part}'" for part in (SERVE.python, *GATE)),
         "GATE_HOME": str(GATE_HOME),
         **orphans.mark(),
     }

@@ -9,10 +9,12 @@ from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, Cluster
 from scripts.cluster.keys import gate_keys
 from scripts.host import certificates, docker, images, offline
+from scripts.host.images import Image
+from scripts.host.updates import of_images
 from scripts.render import swarm as render_swarm
 from scripts.runtimes.preflight import memory_limit
 from scripts.runtimes.run_directory import RunDir
-from scripts.runtimes.runtime import Runtime
+from scripts.runtimes.runtime import Runtime, Updates
 from scripts.runtimes.swarm import deployment as swarm_deployment
 from scripts.runtimes.swarm import status
 from scripts.runtimes.swarm.deployment import SwarmDeployment
@@ -97,6 +99,15 @@ class SwarmRuntime(Runtime):
         say(f"\n{server} no longer serves and can be removed: remove its table from {cluster.source} and run `make up`")
         say(f"`make up` with its table still there makes {server} serve again")
 
+    def updates(self, cluster: Cluster, run: RunDir) -> Updates:
+        return of_images(image.reference for image in _images(self.plan(cluster, run)))
+
+    def apply_updates(self, cluster: Cluster, run: RunDir) -> None:
+        raise CommandError(
+            "under Swarm every server needs the same images: run `make update APPLY=1`, `make bundle` and "
+            "`make init HOSTS=...` where bundles are made, then `make up` here, which replaces one worker at a time"
+        )
+
     def publish_keys(self, cluster: Cluster, run: RunDir) -> None:
         """Give the gateways the new list as a secret, which replaces them one at a time."""
         deployment = self.plan(cluster, run)
@@ -130,7 +141,7 @@ class SwarmRuntime(Runtime):
 
     def build_images(self, deployment: SwarmDeployment) -> None:
         """Build the missing ones of the tasks' images; raise CommandError if that fails."""
-        images.ensure([images.GATEWAY, *images.worker_images(deployment.models, deployment.has_gpus).values()])
+        images.ensure(_images(deployment))
 
     def render(self, deployment: SwarmDeployment) -> dict[str, str]:
         """Return path -> text for the files in the run directory, without writing them."""
@@ -154,6 +165,10 @@ class SwarmRuntime(Runtime):
             WORKERS: render_swarm.workers(deployment.cluster, pools, offline.variables(), _monitor(), secret),
             **certificate,
         }
+
+
+def _images(deployment: SwarmDeployment) -> list[Image]:
+    return [images.GATEWAY, *images.worker_images(deployment.models, deployment.has_gpus).values()]
 
 
 def replicas(deployment: SwarmDeployment) -> dict[str, int]:

@@ -110,8 +110,8 @@ def test_a_directory_with_other_files_is_rejected(tmp_path: Path) -> None:
 def test_every_worker_image_has_lock_files() -> None:
     assert sbom.LOCKS.keys() == images.WORKERS.keys()
     assert {lock for locks in sbom.LOCKS.values() for lock in locks} == set(LOCKS)
-    assert sbom.locks_for([images.GATEWAY.reference]) == []
-    assert sbom.locks_for([images.WORKERS[images.PREPARED].reference]) == list(sbom.LOCKS[images.PREPARED])
+    assert sbom.locks_for(["wanwu-gateway:tag"]) == []
+    assert sbom.locks_for(["wanwu-worker-prepared:tag"]) == list(sbom.LOCKS[images.PREPARED])
 
 
 def bill() -> str:

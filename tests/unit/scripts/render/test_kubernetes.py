@@ -11,6 +11,7 @@ from nginx.gate.members import DiscoveredPool, parse_members
 from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, Cluster, parse_cluster
 from scripts.commands.k8s import write
+from scripts.host import docker
 from scripts.render import swarm
 from scripts.render.kubernetes import BASE, NOTICE, VOLUME, Pod, render
 from worker.contract.settings import EXIT, SETTINGS, offline_variables
@@ -19,6 +20,13 @@ TEXT = '[[models]]\nname = "photos"\nfolder = "worker/photos"\n[[models]]\nname 
 OUT = Path("/somewhere/else")
 USER = 10001
 Manifest = dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The names of images are those to build, as on a machine without Docker."""
+    monkeypatch.setattr(docker, "image_id", lambda _: "")
+    monkeypatch.setattr(docker, "tags", lambda _: [])
 
 
 @pytest.fixture
