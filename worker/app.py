@@ -54,7 +54,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """Return the WSGI application, which answers at once; a thread loads the model until `/readyz` reports ready."""
     settings = settings or process_settings()
     state, admission = Health(), Admission(settings.queue)
-    metrics = create_metrics(lambda: admission.in_flight, lambda: service.ready)
+    metrics = create_metrics(lambda: admission.in_flight, lambda: service.ready, lambda: service.queued)
     service = Service(settings, state, admission, metrics)
     loader = threading.Thread(target=_load, args=(service,), name="loader", daemon=True)
     app = flask_app.create(service)
@@ -109,12 +109,13 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
     texts = open_text_heads(folder, cache, len(settings.cpus))
     head = texts.own_head if texts else identity
     answer = partial(folder.input.whole.logits, bounds=bounds, infer=lambda batch: head(engine.infer(batch)))
-    check = partial(check_golden, folder, answer, engine.precision)
+    check = metrics.counted(partial(check_golden, folder, answer, engine.precision, observe=metrics.observe_golden))
     check()
     wait_s = folder.engine.wait_ms / 1000 if settings.gpu else 0.0
     observe_batch = partial(service.deferred, metrics.batch_size.observe)
     outputs = None if texts else folder.output.labels.count
-    batcher = Batcher(engine.infer, seconds, observe_batch, wait_s, EngineGuard(check), outputs)
+    infer = metrics.timed(engine.infer, service.deferred)
+    batcher = Batcher(infer, seconds, observe_batch, wait_s, EngineGuard(check), outputs)
     decoders = DECODERS_PER_CPU * len(settings.cpus)
     observe = partial(service.deferred, metrics.observe_stages)
     classifier = Classifier(
@@ -135,9 +136,12 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
         files = {golden.image: golden.image.read_bytes() for golden in folder.golden}
         logits = partial(folder.input.whole.logits, bounds=bounds)
         again = partial(classify_in_background, logits, batcher, head, settings.inference_limit_s)
-        recheck = partial(check_golden, folder, again, engine.precision, files.__getitem__)
+        recheck = metrics.counted(
+            partial(check_golden, folder, again, engine.precision, files.__getitem__, metrics.observe_golden)
+        )
         leave = partial(_leave_wrong, service.health)
         watch_golden(recheck, settings.golden_check_s, lambda: service.admission.in_flight > 0, leave)
+    metrics.model.labels(folder.version, engine.name, engine.precision, folder.digest).set(1)
     return loaded
 
 

@@ -50,10 +50,11 @@ logconfig_dict = CONFIG
 
 
 def post_worker_init(worker) -> None:  # type: ignore[no-untyped-def]
-    """Drain on SIGTERM before gunicorn's own shutdown."""
+    """Drain on SIGTERM before gunicorn's own shutdown, and tell the worker how many came before it."""
     import signal
 
     service = worker.wsgi.extensions["service"]
+    service.metrics.restarts.inc(worker.age - 1)  # the first one is number 1
 
     def drain() -> None:
         # The gate needs time to see `draining` and take this worker out of rotation; until then it keeps answering.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.base.errors import CommandError
-from scripts.cluster.schema import ACCESS, CLIENTS, GATEWAY, REQUIRED, SCHEMA, TLS
+from scripts.cluster.schema import ACCESS, CLIENTS, GATEWAY, METRICS, REQUIRED, SCHEMA, TLS
 from worker.contract.limits import queue_fault
 from worker.contract.settings import LIMITS_TABLE, SETTINGS
 from worker.contract.toml_reader import parse_toml
@@ -62,6 +62,18 @@ class Tls:
 
 
 @dataclass(frozen=True)
+class Metrics:
+    """The `[metrics]` table; port 0: the metrics have none of their own."""
+
+    port: int = 0
+    listen: tuple[str, ...] = ("127.0.0.1",)  # addresses of this machine; (): every one
+    target_ms: int = 1000
+    prometheus_port: int = 9090
+    grafana_port: int = 3000
+    retention_mb: int = 2048
+
+
+@dataclass(frozen=True)
 class Cluster:
     source: str  # the file's name, for error messages
     port: int
@@ -71,6 +83,7 @@ class Cluster:
     servers: tuple[Server, ...]
     tls: Tls = Tls()
     clients: Clients = Clients()
+    metrics: Metrics = Metrics()
     cors_origins: tuple[str, ...] = ()  # whose web pages may ask; ("*",): everyone's
     keys: bool = False  # whether a request needs one
     admin_from: tuple[str, ...] = ()  # networks from which an admin's request needs none
@@ -136,6 +149,7 @@ def parse_cluster(text: str, source: str) -> Cluster:
     access = _read(document.get(ACCESS, {}), ACCESS, ACCESS, faults)
     clients = _read(document.get(CLIENTS, {}), CLIENTS, CLIENTS, faults)
     tls = _read(document.get(TLS, {}), TLS, TLS, faults)
+    metrics = _read(document.get(METRICS, {}), METRICS, METRICS, faults)
     models = _read_all(document.get("models", []), "models", faults)
     servers = _read_all(document.get("servers", [{}]), "servers", faults)
 
@@ -164,6 +178,7 @@ def parse_cluster(text: str, source: str) -> Cluster:
         tuple(Server(**server) for server in servers),
         Tls(**tls | {name: folder / tls[name] for name in ("certificate", "key")}),
         Clients(**clients),
+        Metrics(**metrics),
         **gateway,
         **access,
     )

@@ -18,6 +18,7 @@ GATEWAY = "gateway"  # the table of what concerns the gateway alone
 ACCESS = "access"  # the table of who may ask
 CLIENTS = "clients"  # the table of what one client may do
 TLS = "tls"  # the table of its certificate
+METRICS = "metrics"  # the table of what Prometheus and Grafana need
 
 REQUIRED = object()
 
@@ -141,6 +142,14 @@ SCHEMA: dict[str, dict[str, Key]] = {
     ACCESS: {
         "keys": Key("true or false", lambda value: _require(value, isinstance(value, bool)), False),
         "admin_from": Key('a list of networks such as "10.1.2.0/24" or "::1"', _networks, []),
+    },
+    METRICS: {
+        "port": Key("a port from 1 to 65535, or 0", lambda value: _integer(value, 0, 65535), 0),
+        "listen": Key("a list of IPv4 and IPv6 addresses", _addresses, ["127.0.0.1"]),
+        "target_ms": Key("a whole number from 1 to 60000", lambda value: _integer(value, 1, 60_000), 1000),
+        "prometheus_port": Key("a port from 1 to 65535", lambda value: _integer(value, 1, 65535), 9090),
+        "grafana_port": Key("a port from 1 to 65535", lambda value: _integer(value, 1, 65535), 3000),
+        "retention_mb": Key("a whole number from 100", lambda value: _integer(value, 100), 2048),
     },
     "models": {
         "name": Key(

@@ -15,6 +15,8 @@ from worker.contract.settings import SETTINGS, to_env
 NOTICE = "Rendered from compose/cluster.toml by scripts/render; changes here are lost at the next `make up`."
 MEGABYTE = 10**6
 MEBIBYTE = 1 << 20
+METRICS_PORT = 9145  # of the gate inside its container
+METRICS_IN_CONTAINER = (f"0.0.0.0:{METRICS_PORT}",)
 BODIES_PER_MB = 64  # bodies_mb, unless it is given, in sizes of the largest request; as nginx/gate/limits.py has it
 # supervisord has no escapes inside quotes, and takes the rest of a line after " ;" or " #" for a comment.
 UNQUOTABLE = re.compile(r"""["'\\\n]|\s([;#]|$)""")
@@ -26,10 +28,16 @@ def addresses(cluster: Cluster, plan: Plan, ports: Mapping[str, int]) -> dict[st
     return {worker.name: f"{hosts[worker.slot.server]}:{ports[worker.name]}" for worker in plan.workers}
 
 
-def members(cluster: Cluster, plan: Plan, address: Mapping[str, str], names: Sequence[str] = ()) -> str:
+def members(
+    cluster: Cluster,
+    plan: Plan,
+    address: Mapping[str, str],
+    names: Sequence[str] = (),
+    metrics: Sequence[str] = (),
+) -> str:
     """Return the gate's members.json: every pool with its workers, the default model first; `address` is by worker.
 
-    `names` are this machine's own.
+    `names` are this machine's own; at the addresses `metrics` the gate serves those, besides to Nginx.
     """
     pools = [
         {
@@ -47,7 +55,8 @@ def members(cluster: Cluster, plan: Plan, address: Mapping[str, str], names: Seq
         }
         for model in cluster.models
     ]
-    return json.dumps({"rendered": NOTICE, "gateway": gateway_options(cluster, names), "pools": pools}, indent=1) + "\n"
+    options = gateway_options(cluster, names, metrics)
+    return json.dumps({"rendered": NOTICE, "gateway": options, "pools": pools}, indent=1) + "\n"
 
 
 def _check_hosts(cluster: Cluster) -> str:
@@ -58,10 +67,17 @@ def _check_hosts(cluster: Cluster) -> str:
     return "everywhere" if cluster.hosts or cluster.is_local else "nowhere" if cluster.tls.enabled else "loopback"
 
 
-def gateway_options(cluster: Cluster, names: Sequence[str] = ()) -> dict[str, object]:
+def metrics_addresses(cluster: Cluster, ipv6: bool) -> list[str]:
+    """Return where the gate serves its metrics on the machine's own network; `ipv6` tells whether that has IPv6."""
+    port, everywhere = cluster.metrics.port, ["0.0.0.0", *(["::"] if ipv6 else [])]  # noqa: S104 - where one asks for it
+    hosts = [f"[{one}]" if ":" in one else one for one in cluster.metrics.listen or everywhere]
+    return [f"{host}:{port}" for host in hosts] if port else []
+
+
+def gateway_options(cluster: Cluster, names: Sequence[str] = (), metrics: Sequence[str] = ()) -> dict[str, object]:
     """Return what members.json tells the gate of the gateway itself; nginx/gate/options.py reads it.
 
-    `names` are this machine's own.
+    `names` are this machine's own; at the addresses `metrics` the gate serves those.
     """
     tls = {"tls": {"hsts_days": cluster.tls.hsts_days}} if cluster.tls.enabled else {}
     keys = {"keys": True, "admin_from": list(cluster.admin_from)} if cluster.keys else {}
@@ -70,6 +86,7 @@ def gateway_options(cluster: Cluster, names: Sequence[str] = ()) -> dict[str, ob
         "cors_origins": list(cluster.cors_origins),
         "bodies_mb": cluster.bodies_mb,
         "clients": asdict(cluster.clients),
+        "metrics": {"listen": list(metrics), "target_ms": cluster.metrics.target_ms},
         "access": {
             "hosts": [*cluster.hosts, *(name for name in names if name not in cluster.hosts)],
             "check_hosts": _check_hosts(cluster),

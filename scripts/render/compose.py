@@ -1,12 +1,12 @@
 """Render a plan as Docker Compose's input: pure functions, tested as exact text."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from scripts.cluster.config import Cluster
 from scripts.cluster.plan import Plan, Worker
-from scripts.render.common import NOTICE, gateway_bytes, model_of, stop_timeout_s, worker_environment
+from scripts.render.common import METRICS_PORT, NOTICE, gateway_bytes, model_of, stop_timeout_s, worker_environment
 from worker.contract.cpu_list import format_cpu_list
 
 GATEWAY_PORT = 8080  # of the gateway, inside its container
@@ -41,10 +41,17 @@ def workers(
         for worker in plan.workers
     }
     volumes: dict[str, object] = {_cache(worker): {} for worker in plan.workers}
-    addresses = [f"[{one}]:" if ":" in one else f"{one}:" for one in cluster.listen] or [""]
-    services["gateway"] = {"ports": [f"{address}{cluster.port}:{GATEWAY_PORT}" for address in addresses]}
+    ports = _published(cluster.listen, cluster.port, GATEWAY_PORT)
+    ports += _published(cluster.metrics.listen, cluster.metrics.port, METRICS_PORT) if cluster.metrics.port else []
+    services["gateway"] = {"ports": ports}
     # Compose would expand a single dollar sign as a variable.
     return f"# {NOTICE}\n" + json.dumps({"services": services, "volumes": volumes}, indent=1).replace("$", "$$") + "\n"
+
+
+def _published(addresses: Sequence[str], port: int, inside: int) -> list[str]:
+    """Return Compose's lines that publish the port `inside` the gateway as `port` of `addresses`, or of all."""
+    hosts = [f"[{one}]:" if ":" in one else f"{one}:" for one in addresses] or [""]
+    return [f"{host}{port}:{inside}" for host in hosts]
 
 
 def _cache(worker: Worker) -> str:

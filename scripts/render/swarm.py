@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scripts.cluster.config import Cluster, Model
-from scripts.render.common import NOTICE, gateway_bytes, gateway_options, stop_timeout_s
+from scripts.render.common import (
+    METRICS_IN_CONTAINER,
+    METRICS_PORT,
+    NOTICE,
+    gateway_bytes,
+    gateway_options,
+    stop_timeout_s,
+)
 from worker.contract.settings import EXIT, to_env
 from worker.contract.swarm_slot import SLOTS_FILE
 
@@ -44,7 +51,8 @@ def members(cluster: Cluster, stack: str) -> str:
         {"model": model.name, "discover": f"tasks.{stack}_{service_name(model.name)}:{PORT}"}
         for model in cluster.models
     ]
-    return json.dumps({"rendered": NOTICE, "gateway": gateway_options(cluster), "pools": pools}, indent=1) + "\n"
+    options = gateway_options(cluster, metrics=METRICS_IN_CONTAINER)
+    return json.dumps({"rendered": NOTICE, "gateway": options, "pools": pools}, indent=1) + "\n"
 
 
 def environment(
@@ -85,7 +93,12 @@ def workers(
     stack: dict[str, object] = {"version": "3.13", "services": services}
     # A variable cannot give stack.yaml a number.
     tmp = {"type": "tmpfs", "target": "/gateway/tmp", "tmpfs": {"size": gateway_bytes(cluster)[0]}}
-    services["gateway"] = {"volumes": [tmp], **({"secrets": [TLS_SECRET]} if certificate else {})}
+    port = {"target": METRICS_PORT, "published": cluster.metrics.port, "protocol": "tcp", "mode": "host"}
+    services["gateway"] = {
+        "volumes": [tmp],
+        **({"ports": [port]} if cluster.metrics.port else {}),
+        **({"secrets": [TLS_SECRET]} if certificate else {}),
+    }
     if certificate:
         path, content = certificate
         # Named after what is in it: a secret never changes.

@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
 from scripts.cluster.keys import Key, render_keys
 from scripts.host.certificates import certificates
 from tests.service import free_ports
@@ -46,6 +49,12 @@ def stop(process: subprocess.Popen[Any]) -> None:
     except subprocess.TimeoutExpired:  # one that is frozen does not hear SIGTERM
         process.kill()
         process.wait()
+
+
+def samples(reply: "Reply") -> list[Sample]:
+    """Return the samples of an answer to GET /metrics."""
+    families = text_string_to_metric_families(reply.body.decode())
+    return [sample for family in families for sample in family.samples]
 
 
 @dataclass(frozen=True)
@@ -298,6 +307,14 @@ class Gateway:
     def states_in(self) -> set[str]:
         status = self.ask("GET", "/status", headers={"X-API-Key": self.key} if self.key else None)
         return {worker["worker"] for worker in status.json.get("workers", []) if worker["in"]}
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of one metric's samples that have these labels."""
+        reply = self.ask("GET", "/metrics", headers={"X-API-Key": self.key} if self.key else None)
+        assert reply.status == 200
+        return sum(
+            sample.value for sample in samples(reply) if sample.name == name and labels.items() <= sample.labels.items()
+        )
 
     def listed(self) -> set[str]:
         """The workers named in upstreams.conf."""

@@ -168,10 +168,10 @@ def test_classification_and_models_are_for_every_key(gateway: Gateway, method: s
     assert statuses == [200, 200]
 
 
-@pytest.mark.parametrize(("path", "admin"), [("/status", 200), ("/metrics", 404)])
-def test_the_status_is_for_admins(gateway: Gateway, path: str, admin: int) -> None:
+@pytest.mark.parametrize("path", ["/status", "/metrics"])
+def test_the_status_and_the_metrics_are_for_admins(gateway: Gateway, path: str) -> None:
     found = [gateway.ask("GET", path, headers=bearer(key)).status for key in ("", KEYS.client, KEYS.only_b, KEYS.admin)]
-    assert found == [401, 403, 403, admin]
+    assert found == [401, 403, 403, 200]
 
 
 @pytest.mark.parametrize("path", OPEN_ROUTES)
@@ -368,8 +368,9 @@ def test_admins_may_ask_from_an_address_instead(tmp_path: Path, networks: list[s
     options = {"keys": True, "admin_from": networks}
     with Gateway(tmp_path, {"a": ["a-0"]}, options=options, keys=[admin[1], client[1]], key=admin[0]) as own:
         own.start()
-        assert own.ask("GET", "/status").status == status
-        assert own.ask("GET", "/status", headers=bearer(client[0])).status == (200 if status == 200 else 403)
+        for path in ("/status", "/metrics"):
+            assert own.ask("GET", path).status == status
+            assert own.ask("GET", path, headers=bearer(client[0])).status == (200 if status == 200 else 403)
         assert own.ask("POST", "/predict", b"image").status == 401
 
 
@@ -385,7 +386,7 @@ def test_without_keys_all_is_as_before_and_a_key_does_no_harm(tmp_path: Path) ->
     with Gateway(tmp_path, {"a": ["a-0"]}, keys=KEYS.listed) as own:
         own.start()
         for headers in ({}, bearer(KEYS.client), bearer("x"), {"X-API-Key": ""}):
-            for method, path in (("POST", "/predict"), ("GET", "/status"), ("GET", "/models")):
+            for method, path in (("POST", "/predict"), ("GET", "/status"), ("GET", "/metrics"), ("GET", "/models")):
                 assert own.ask(method, path, b"image", headers).status == 200
         assert "keys" not in own.ask("GET", "/status").json
         assert json.loads((own.home / "rendered/names.json").read_text()) == {"models": ["a"]}

@@ -70,6 +70,8 @@ def test_of_two_workers_that_fail_at_once_the_failing_one_leaves_before_it_has_f
             over = time.monotonic()
             wait_for("many more answers", lambda: len(clients.replies) > 500)
         assert ejections(own) == [("photos-0", "it answered 500 to the golden image")]
+        assert own.metric("wanwu_gateway_ejections_total", model="photos", worker="photos-0") == 1
+        assert own.metric("wanwu_gateway_golden_trials_total", worker="photos-0", result="failed") == 1
         assert set(clients.statuses()) == {200, 500}
         # Without the ejection, the failing worker draws nine requests of ten; with it, how many depends on the machine.
         assert clients.statuses()[500] < len(clients.replies) / 4

@@ -150,7 +150,7 @@ def test_requests_without_an_id_get_one_each(gateway: Gateway) -> None:
 
 
 def test_errors_name_the_request_id_of_the_client(gateway: Gateway) -> None:
-    for path in ("/nope", "/predict?model=x", "/metrics"):
+    for path in ("/nope", "/predict?model=x", "/golden"):
         assert gateway.ask("GET", path, headers={"X-Request-ID": "mine"}).error["request_id"] == "mine"
 
 
@@ -177,14 +177,8 @@ def test_an_unknown_route_is_404(gateway: Gateway, path: str, said: str) -> None
     assert reply.error["message"].startswith(f"found {said}, ")
 
 
-def test_metrics_are_not_for_the_outside(gateway: Gateway) -> None:
-    reply = gateway.ask("GET", "/metrics")
-    assert (reply.status, reply.error["code"]) == (404, "unknown_route")
-    assert "inside the cluster network" in reply.error["message"]
-
-
 @pytest.mark.parametrize(
-    "path", ["/", "/app.js", "/livez", "/readyz", "/status", "/v2/health/live", "/v2/health/ready"]
+    "path", ["/", "/app.js", "/livez", "/readyz", "/status", "/metrics", "/v2/health/live", "/v2/health/ready"]
 )
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
 def test_a_wrong_method_is_405_and_says_which_are_right(gateway: Gateway, method: str, path: str) -> None:
@@ -753,9 +747,12 @@ def test_a_list_that_nginx_refuses_is_taken_back_and_tried_again(own: Gateway) -
     rejected = wait_for("the refusal", lambda: own.gate_log("upstreams_rejected"))
     assert 'unknown directive "nonsense"' in rejected[0]["fault"]
     wait_for("the old list is back", lambda: own.listed() == {"photos-0", "photos-1"})
+    wait_for("it is told", lambda: own.metric("wanwu_gateway_list_refused") == 1)
+    assert own.metric("wanwu_gateway_lists_refused_total") >= 1
     listen.write_text(good)
     wait_for("the new list is in use", lambda: own.gate_log("reloaded")[-1]["servers"] == [address(own, "photos-1")])
     assert own.listed() == {"photos-1"}
+    wait_for("it is refused no more", lambda: own.metric("wanwu_gateway_list_refused") == 0)
 
 
 def address(gateway: Gateway, name: str) -> str:

@@ -12,7 +12,7 @@ from scripts.host.certificates import SERVED
 from scripts.host.images import Image
 from scripts.host.names import own_names
 from scripts.render import compose as render_compose
-from scripts.render.common import members
+from scripts.render.common import METRICS_IN_CONTAINER, members
 from scripts.runtimes.checks import check_capacity, check_writable
 from scripts.runtimes.compose.containers import arguments, containers, nginx_workers, run_compose, watch
 from scripts.runtimes.deployment import Deployment
@@ -127,7 +127,7 @@ class ComposeRuntime(SideBySide):
             "compose.env": render_compose.environment(cluster, images.GATEWAY.reference, folder, tls),
             self.keys: gate_keys(cluster),
             **certificates.served(cluster),
-            self.members: members(cluster, plan, addresses, own_names()),
+            self.members: members(cluster, plan, addresses, own_names(), METRICS_IN_CONTAINER),
             "workers.yaml": render_compose.workers(cluster, plan, references, memory, ROOT / "compose/worker.yaml"),
         }
 

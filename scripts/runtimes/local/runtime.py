@@ -157,7 +157,13 @@ class LocalRuntime(SideBySide):
             "runtime": f"{self.name}\n",
             "rendered/programs.conf": render.programs(cluster, plan, ports, commands, memory, ROOT),
             self.keys: gate_keys(cluster),
-            self.members: render.members(cluster, plan, render.addresses(cluster, plan, ports), own_names()),
+            self.members: render.members(
+                cluster,
+                plan,
+                render.addresses(cluster, plan, ports),
+                own_names(),
+                render.metrics_addresses(cluster, has_ipv6()),
+            ),
             "gateway/rendered/listen.conf": render.listen_directive(
                 cluster.port, has_ipv6(), cluster.tls.enabled, cluster.listen
             ),

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
+from nginx.gate.exposition import Families
 from nginx.gate.members import DiscoveredPool, Member
 from nginx.gate.resolve import THREADS, look_up, split_address
 from nginx.gate.rules import Probe
@@ -17,6 +18,7 @@ from tests.local.gateway_harness import wait_for
 
 INTERVAL_S = 0.05
 MODEL = "photos"
+CONNECTIONS = 2  # of a worker that keeps them: of its probes, and of its metrics
 
 
 def answer(state: str, worker: str) -> bytes:
@@ -57,6 +59,7 @@ class Results:
     def __init__(self) -> None:
         self.probes: dict[str, list[Probe]] = defaultdict(list)
         self.resolved: list[list[str]] = []
+        self.collected: dict[str, list[Families | None]] = defaultdict(list)  # the members' metrics, by worker
 
     def states(self, server: Server) -> set[tuple[str, str | None]]:
         return {(probe.state, probe.reason) for probe in self.probes[server.name]}
@@ -69,6 +72,7 @@ def probing(*servers: Server, pools: tuple[DiscoveredPool, ...] = ()) -> Iterato
         INTERVAL_S,
         lambda member, probe: results.probes[member.worker].append(probe),
         lambda pool, addresses: results.resolved.append(addresses),
+        lambda member, found: results.collected[member.worker].append(found),
     )
     schedule.start()
     schedule.follow([*(server.member for server in servers), *pools])
@@ -116,7 +120,7 @@ def test_a_connection_that_is_lost_is_no_failed_probe(behave: Callable[[Server, 
         wait_for("some probes", lambda: len(results.probes["photos-0"]) >= 10)
         assert results.states(server) == {("ready", None)}
     if behave is keeps:
-        assert len(server.connections) == 1
+        assert len(server.connections) <= CONNECTIONS
 
 
 def test_a_worker_that_is_gone_is_found_on_a_new_connection() -> None:
@@ -183,9 +187,40 @@ def test_members_that_answer_nonsense_take_nothing_from_the_others() -> None:
         wait_for("each was probed", lambda: all(results.probes[name] for name in HOSTILE))
         wait_for("the good ones often", lambda: all(len(results.probes[server.name]) >= 20 for server in good))
         assert [results.states(server) for server in good] == [{("ready", None)}] * len(good)
+        wait_for("each was asked for metrics", lambda: all(results.collected[name] for name in HOSTILE))
+        assert not any(found for name in HOSTILE for found in results.collected[name])
         seen = {name: {reason for _, reason in results.states(server)} for name, server in hostile.items()}
     assert seen == {name: {reason} for name, (_, reason) in HOSTILE.items()}
-    assert all(len(server.connections) == 1 for server in good)
+    assert all(len(server.connections) <= CONNECTIONS for server in good)
+
+
+def answers_but_for_metrics(server: Server, connection: socket.socket) -> None:
+    while request := connection.recv(1000):
+        if request.startswith(b"GET /metrics"):
+            server.over.wait()
+        connection.sendall(answer("ready", server.name))
+
+
+def has_metrics(server: Server, connection: socket.socket) -> None:
+    text = b"# TYPE wanwu_a gauge\nwanwu_a 1\n"
+    while request := connection.recv(1000):
+        is_asked = request.startswith(b"GET /metrics")
+        own = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(text), text)
+        connection.sendall(own if is_asked else answer("ready", server.name))
+
+
+def test_metrics_are_collected_and_who_hangs_on_them_delays_no_probe() -> None:
+    good, bad = Server("good", has_metrics), Server("bad", answers_but_for_metrics)
+    with probing(good, bad) as results:
+        wait_for("one was collected", lambda: results.collected["good"])
+        before = len(results.probes["bad"])
+        wait_for("it was given up", lambda: results.collected["bad"])
+        probes = len(results.probes["bad"]) - before
+    (family,) = (results.collected["good"][0] or {}).values()
+    assert family.samples == 'wanwu_a{worker="good",slot="slot",model="photos"} 1\n'
+    assert results.collected["bad"] == [None]
+    assert results.states(bad) == {("ready", None)}
+    assert probes > 1, "more than one in the time of one request for metrics"
 
 
 def test_a_member_that_is_followed_no_more_is_left_alone() -> None:

@@ -79,6 +79,10 @@ def test_members_render_as_this_text() -> None:
         '   "burst": 100,\n'
         '   "bodies_mb": null\n'
         "  },\n"
+        '  "metrics": {\n'
+        '   "listen": [],\n'
+        '   "target_ms": 1000\n'
+        "  },\n"
         '  "access": {\n'
         '   "hosts": [],\n'
         '   "check_hosts": "loopback",\n'

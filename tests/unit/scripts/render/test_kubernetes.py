@@ -14,6 +14,7 @@ from scripts.commands.k8s import write
 from scripts.render import swarm
 from scripts.render.kubernetes import BASE, NOTICE, VOLUME, Pod, render
 from worker.contract.settings import EXIT, SETTINGS, offline_variables
+from worker.process.metrics import create_metrics
 
 TEXT = '[[models]]\nname = "photos"\nfolder = "worker/photos"\n[[models]]\nname = "two.b"\nfolder = "/m/two"\n'
 OUT = Path("/somewhere/else")
@@ -175,7 +176,7 @@ def test_every_deployment_has_a_budget_and_workers_scale_by_an_existing_metric()
     assert "replicas" not in base("worker")["Deployment"]["spec"]
     (metric,) = base("worker")["HorizontalPodAutoscaler"]["spec"]["metrics"]
     name = metric["pods"]["metric"]["name"]
-    assert f'Gauge("{name}"' in (ROOT / "worker/process/metrics.py").read_text()
+    assert create_metrics(lambda: 7, lambda: 1).registry.get_sample_value(name) == 7
 
 
 def test_an_unwritable_folder_is_rejected(tmp_path: Path) -> None:
