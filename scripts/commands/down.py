@@ -1,6 +1,7 @@
 """`make down`: stop everything and remove the run directory."""
 
 from scripts.commands import Command, NoOptions, ServiceOptions
+from scripts.runtimes import observability
 from scripts.runtimes.choice import choose, count_servers
 from scripts.runtimes.run_directory import run_dir
 
@@ -8,6 +9,7 @@ from scripts.runtimes.run_directory import run_dir
 def run(service: ServiceOptions, options: NoOptions) -> None:
     """Stop everything that runs from the run directory, and remove it."""
     directory = run_dir(service.run_dir)
+    observability.stop(directory)
     choose(service.runtime, directory, count_servers(service.cluster)).down(directory)
 
 

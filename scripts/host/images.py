@@ -46,6 +46,7 @@ class Image:
         return f"{self.repository}:{digest.hexdigest()[:12]}"
 
 
+PROMETHEUS = Image("wanwu-prometheus", "compose/observability/Dockerfile", "prometheus", ("compose/observability",))
 GATEWAY = Image("wanwu-gateway", "nginx/Dockerfile", "gateway", ("nginx",))
 DECLARED = tuple(
     dict.fromkeys([BASE_IMAGE, *(image for engine in ENGINES.values() for image in (engine.image, engine.gpu_image))])

@@ -11,10 +11,11 @@ from scripts.base.programs import on_path, remedy
 from scripts.base.waiting import wait_until
 
 NGINX = {"nginx": "nginx-light"}
+PROMETHEUS = {"prometheus": "prometheus", "promtool": "prometheus"}
 LOAD_GENERATOR = {"wrk": "wrk"}
 BROWSER = {"chromium": "chromium", "chromedriver": "chromium-driver"}
 TEST_TOOLS = {
-    **BROWSER, "shellcheck": "shellcheck", "debootstrap": "debootstrap",
+    **BROWSER, **PROMETHEUS, "shellcheck": "shellcheck", "debootstrap": "debootstrap",
     "ssh": "openssh-client", "mkfs.ext4": "e2fsprogs", "mkfs.xfs": "xfsprogs", "ip": "iproute2",
     "node": "nodejs",
 }  # fmt: skip
