@@ -47,8 +47,8 @@ help: ## Print this list
 	@printf '\nWith every target: RUNTIME=local, compose or swarm, CLUSTER=FILE (%s), RUN_DIR=DIR (%s).\n' "$(CLUSTER)" "$(RUN_DIR)"
 
 ##@ Serving
-up: ## Start the service: set-up, workers, Nginx; ends with a real answer; OBSERVABILITY=1 for Prometheus, too
-	@$(WANWU) up $(SERVICE) $(if $(call option,OBSERVABILITY),--observability)
+up: ## Start the service: set-up, workers, Nginx; ends with a real answer; OBSERVABILITY=1 for Prometheus, too, 0 ends it
+	@$(WANWU) up $(SERVICE) --observability "$(call option,OBSERVABILITY)"
 
 down: ## Stop everything, after the requests in flight are answered
 	@$(WANWU) down $(SERVICE)

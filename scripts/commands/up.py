@@ -22,7 +22,9 @@ from scripts.runtimes.run_directory import run_dir
 class Options:
     """What runs beside the service."""
 
-    observability: Annotated[bool, Flag("start Prometheus, too, and Grafana where its image is there")] = False
+    observability: Annotated[
+        str, Flag("1: start Prometheus, too, and Grafana where its image is there; 0: end them", choices=("", "0", "1"))
+    ] = ""
 
 
 def run(service: ServiceOptions, options: Options) -> None:
@@ -32,9 +34,11 @@ def run(service: ServiceOptions, options: Options) -> None:
         warn(line)
     ensure_own_key(cluster)
     runtime = choose(service.runtime, directory, len(cluster.servers))
-    observed = options.observability or observability.is_on(directory)
+    observed = options.observability == "1" or (options.observability == "" and observability.is_on(directory))
     if observed:
         observability.prepare(runtime.name, cluster, directory)
+    else:
+        observability.stop(directory)
     deployment = runtime.up(cluster, directory)
     shown, ca = _addressed(deployment)
     say(f"\nready: {shown}/  (web page, and POST /predict)")

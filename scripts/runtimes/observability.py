@@ -24,6 +24,7 @@ from scripts.runtimes.run_directory import RunDir
 
 SOURCE = ROOT / "compose/observability"
 ENVIRONMENT = "observability.env"  # in the run directory, as are the others
+HOME = "observability"
 RENDERED = f"rendered/{render.PROGRAM}.conf"
 LINKED = ("prometheus.yml", "rules.yml", "alerts.yml")
 TARGETS, TARGET = "targets.json", "../gateway/rendered/target.json"  # of the gate
@@ -61,18 +62,24 @@ def start(cluster: Cluster, run: RunDir) -> None:
         raise CommandError(f"{url}: Prometheus does not answer: see `make logs`, and {run.logs / 'prometheus.log'}")
     say(f"\nPrometheus: {url}/alerts")
     dashboard = f"{SOURCE.relative_to(ROOT)}/dashboard.json"
-    say(f"Grafana: http://127.0.0.1:{cluster.metrics.grafana_port}/" if grafana else f"{_no_grafana()}: {dashboard}")
+    missing = f"found no image {GRAFANA} here" if run.runtime == "compose" else "Debian has no package of it"
+    import_it = f"no Grafana: {missing}: import {dashboard} into one of yours"
+    say(f"Grafana: http://127.0.0.1:{cluster.metrics.grafana_port}/" if grafana else import_it)
 
 
 def stop(run: RunDir) -> None:
-    """Stop its containers and remove what it kept; a program ends with its supervisord."""
+    """End it, if it was started for the service in `run`, and remove what it kept."""
     if (run.path / ENVIRONMENT).exists():
         docker.run([*_compose(run), "down", "--volumes", "--remove-orphans"])
         (run.path / ENVIRONMENT).unlink()
+    if (run.path / RENDERED).exists():
+        supervisor.remove(run, [render.PROGRAM])
+        (run.path / RENDERED).unlink()
+        shutil.rmtree(run.path / HOME, ignore_errors=True)
 
 
 def _start_program(cluster: Cluster, run: RunDir) -> bool:
-    home, text = run.path / "observability", render.program(cluster)
+    home, text = run.path / HOME, render.program(cluster)
     running = supervisor.processes(run).keys()
     if render.PROGRAM in running and run.has_files({RENDERED: text}):
         return False
@@ -101,10 +108,6 @@ def _start_containers(cluster: Cluster, run: RunDir) -> bool:
 def _compose(run: RunDir) -> list[str]:
     files = ["--env-file", str(run.path / ENVIRONMENT), "--file", str(SOURCE / "compose.yaml")]
     return ["compose", "--project-name", f"{project(run)}-observability", *files]
-
-
-def _no_grafana() -> str:
-    return f"no Grafana: found no image {GRAFANA} on a Docker engine here; import this dashboard into one of yours"
 
 
 def _leave_to_us() -> None:

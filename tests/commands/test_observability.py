@@ -33,7 +33,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory, prometheus: int) -> Iterat
     result = service.make("up", "OBSERVABILITY=1")
     assert result.returncode == 0, result.stderr + service.logs()
     assert f"Prometheus: http://127.0.0.1:{prometheus}/alerts" in result.stdout
-    assert "no Grafana: found no image grafana/grafana" in result.stdout
+    assert "no Grafana: Debian has no package of it: import compose/observability/dashboard.json" in result.stdout
     yield service
     service.make("down")
 
@@ -96,8 +96,19 @@ def test_prometheus_runs_as_the_service_does_and_listens_to_this_machine(watched
     assert re.search(r"Max data size +1073741824 +1073741824", limits)
 
 
-def test_a_later_up_keeps_it_and_down_ends_it(watched: Service, prometheus: int) -> None:
-    assert f"http://127.0.0.1:{prometheus}/alerts" in watched.up()
+def test_a_later_up_keeps_it_until_it_is_told_not_to(watched: Service, prometheus: int) -> None:
+    address = f"http://127.0.0.1:{prometheus}/alerts"
+    assert address in watched.up()
+    ended = watched.make("up", "OBSERVABILITY=0")
+    assert (ended.returncode, address in ended.stdout) == (0, False)
+    assert port_faults([prometheus]) == []
+    assert address not in watched.up()
+    assert ask(watched.port, "POST", "/predict", CAT, {"Content-Type": "image/jpeg"}).status == 200
+    assert watched.make("up", "OBSERVABILITY=yes").returncode != 0
+
+
+def test_down_ends_it(watched: Service, prometheus: int) -> None:
+    assert watched.make("up", "OBSERVABILITY=1").returncode == 0
     watched.down()
     assert port_faults([prometheus]) == []
     assert not watched.run_dir.exists()

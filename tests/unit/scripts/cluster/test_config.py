@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scripts.base.errors import CommandError
-from scripts.cluster.config import ROOT, Clients, Cluster, Model, Server, Tls, load_cluster, parse_cluster
+from scripts.cluster.config import ROOT, Clients, Cluster, Metrics, Model, Server, Tls, load_cluster, parse_cluster
 from scripts.cluster.schema import SCHEMA
 from worker.contract.limits import LIMITS
 from worker.contract.settings import SETTINGS
@@ -346,6 +346,12 @@ def test_what_the_gateway_cannot_do_is_refused(line: str) -> None:
     assert error_lines(f"{MINIMAL}\n[gateway]\n{line}\n")[0].startswith(f"c.toml: gateway/{line.split()[0]}: found ")
 
 
+def test_what_prometheus_needs_is_read() -> None:
+    cluster = parse_cluster(f'{MINIMAL}\n[metrics]\nport = 9145\nlisten = ["::1"]\ntarget_ms = 200\n', "c.toml")
+    assert cluster.metrics == Metrics(9145, ("::1",), 200)
+    assert parse_cluster(MINIMAL, "c.toml").metrics == Metrics()
+
+
 def test_what_one_client_may_do_and_the_certificate_are_read() -> None:
     text = f"{MINIMAL}\n[gateway]\nbodies_mb = 200\n[clients]\nconnections = 9\nbodies_mb = 50\n"
     cluster = parse_cluster(f'{text}[tls]\nenabled = true\nkey = "/k"\nhsts_days = 3\n', "/etc/wanwu/cluster.toml")
@@ -363,6 +369,10 @@ def test_what_one_client_may_do_and_the_certificate_are_read() -> None:
         ('[tls]\nenabled = "yes"', 'tls/enabled: found "yes", needed true or false'),
         ("[tls]\nhsts_days = 9999", "tls/hsts_days: found 9999, needed a whole number of days from 0 to 730"),
         ("[tls]\ncert = 1", "tls/cert: unknown key, "),
+        ("[metrics]\nport = 65536", "metrics/port: found 65536, needed a port from 1 to 65535, or 0"),
+        ('[metrics]\nlisten = ["a"]', 'metrics/listen: found ["a"], needed a list of IPv4 and IPv6 addresses'),
+        ("[metrics]\ntarget_ms = 0", "metrics/target_ms: found 0, needed a whole number from 1 to 60000"),
+        ("[metrics]\ntarget = 1", "metrics/target: unknown key, "),
     ],
 )
 def test_wrong_limits_of_clients_and_certificates_are_refused(table: str, said: str) -> None:

@@ -12,7 +12,15 @@ from supervisor.options import ServerOptions
 from scripts.base.errors import CommandError
 from scripts.cluster.config import Cluster, parse_cluster
 from scripts.cluster.plan import Plan, plan
-from scripts.render.common import NOTICE, addresses, listen_directive, members, programs, worker_environment
+from scripts.render.common import (
+    NOTICE,
+    addresses,
+    listen_directive,
+    members,
+    metrics_addresses,
+    programs,
+    worker_environment,
+)
 from tests.unit.hardware import recorded
 from tests.unit.scripts.render import FROM_THE_FILE
 from worker.contract.settings import Settings, offline_variables
@@ -116,6 +124,16 @@ def test_members_render_as_this_text() -> None:
         " ]\n"
         "}\n"
     )
+
+
+def test_metrics_are_served_where_cluster_toml_says() -> None:
+    tables = {"": [], "port = 9": ["127.0.0.1:9"], "port = 9\nlisten = ['10.0.0.1', '::1']": ["10.0.0.1:9", "[::1]:9"]}
+    for table, expected in tables.items():
+        cluster = parse_cluster(f'[metrics]\n{table}\n[[models]]\nname = "m"\nfolder = "m"\n', "c.toml")
+        assert metrics_addresses(cluster, ipv6=True) == expected
+    everywhere = parse_cluster('[metrics]\nport = 9\nlisten = []\n[[models]]\nname = "m"\nfolder = "m"\n', "c.toml")
+    assert metrics_addresses(everywhere, ipv6=True) == ["0.0.0.0:9", "[::]:9"]
+    assert metrics_addresses(everywhere, ipv6=False) == ["0.0.0.0:9"]
 
 
 def test_the_listen_directive_renders_as_this_text() -> None:

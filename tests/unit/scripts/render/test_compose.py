@@ -8,7 +8,7 @@ import pytest
 
 from scripts.cluster.config import parse_cluster
 from scripts.cluster.plan import plan
-from scripts.render.common import NOTICE
+from scripts.render.common import METRICS_PORT, NOTICE
 from scripts.render.compose import PORT, environment, workers
 from tests.unit.hardware import recorded
 from tests.unit.scripts.render import FROM_THE_FILE
@@ -135,4 +135,11 @@ def test_the_gateway_is_published_at_the_addresses_to_listen_on() -> None:
     text = rendered("two-cores", extra='[gateway]\nlisten = ["127.0.0.1", "::1"]\n')
     assert json.loads(text.split("\n", 1)[1])["services"]["gateway"] == {
         "ports": ["127.0.0.1:8080:8080", "[::1]:8080:8080"]
+    }
+
+
+def test_the_metrics_are_published_at_a_port_of_their_own_where_there_is_one() -> None:
+    text = rendered("two-cores", extra="[metrics]\nport = 9000\n")
+    assert json.loads(text.split("\n", 1)[1])["services"]["gateway"] == {
+        "ports": ["8080:8080", f"127.0.0.1:9000:{METRICS_PORT}"]
     }

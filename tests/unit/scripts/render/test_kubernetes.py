@@ -207,3 +207,12 @@ def test_the_files_are_written_and_their_requirements_printed(
     output = capsys.readouterr().out
     assert output.startswith(f"{tmp_path / 'k8s'}: {', '.join(files)}\nthe nodes need: wanwu-gateway:")
     assert output.endswith(f"\napply with: kubectl apply --kustomize {tmp_path / 'k8s'}\n")
+
+
+@pytest.mark.parametrize(("port", "listen"), [(0, []), (9000, ["0.0.0.0:9145"])])
+def test_a_gateway_s_pod_has_a_port_for_metrics_where_cluster_toml_has_one(
+    tmp_path: Path, port: int, listen: list[str]
+) -> None:
+    text = f'[metrics]\nport = {port}\n[[models]]\nname = "photos"\nfolder = "worker/photos"\n'
+    write(parse_cluster(text, str(tmp_path / "cluster.toml")), tmp_path / "k8s", gpu=False)
+    assert json.loads((tmp_path / "k8s/members.json").read_text())["gateway"]["metrics"]["listen"] == listen
