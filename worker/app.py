@@ -29,7 +29,7 @@ from worker.pipeline.batcher import Batcher
 from worker.pipeline.classifier import Classifier, OpenImage, identity
 from worker.pipeline.engine_guard import EngineGuard
 from worker.pipeline.explainer import Explainer
-from worker.pipeline.golden_check import classify_in_background, watch_golden
+from worker.pipeline.golden_check import NoVerdict, classify_in_background, watch_golden
 from worker.pipeline.text_embeddings import open_text_heads
 from worker.process import health
 from worker.process.health import Health
@@ -109,7 +109,9 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
     texts = open_text_heads(folder, cache, len(settings.cpus))
     head = texts.own_head if texts else identity
     answer = partial(folder.input.whole.logits, bounds=bounds, infer=lambda batch: head(engine.infer(batch)))
-    check = metrics.counted(partial(check_golden, folder, answer, engine.precision, observe=metrics.observe_golden))
+    observe_golden = metrics.observe_golden
+    check = partial(check_golden, folder, answer, engine.precision, observe=observe_golden)
+    check = metrics.counted(check, NoVerdict)
     check()
     wait_s = folder.engine.wait_ms / 1000 if settings.gpu else 0.0
     observe_batch = partial(service.deferred, metrics.batch_size.observe)
@@ -136,9 +138,8 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
         files = {golden.image: golden.image.read_bytes() for golden in folder.golden}
         logits = partial(folder.input.whole.logits, bounds=bounds)
         again = partial(classify_in_background, logits, batcher, head, settings.inference_limit_s)
-        recheck = metrics.counted(
-            partial(check_golden, folder, again, engine.precision, files.__getitem__, metrics.observe_golden)
-        )
+        recheck = partial(check_golden, folder, again, engine.precision, files.__getitem__, observe_golden)
+        recheck = metrics.counted(recheck, NoVerdict)
         leave = partial(_leave_wrong, service.health)
         watch_golden(recheck, settings.golden_check_s, lambda: service.admission.in_flight > 0, leave)
     metrics.model.labels(folder.version, engine.name, engine.precision, folder.digest).set(1)

@@ -157,11 +157,13 @@ def test_a_worker_whose_answers_turn_wrong_leaves_without_a_failed_request(made:
         state = wait_for("it says so", lambda: (found := process.state()) and found["state"] == "broken" and found)
         assert state
         assert state["reason"].startswith("golden/")
+        assert process.metric('wanwu_golden_checks_total{result="failed"}') == 1
         assert str(made) not in process.predict(RED).error["message"]
         fault.unlink()
         wait_for("the old process is gone", lambda: not Path(f"/proc/{old}").exists())
         wait_for("the new process is ready", lambda: (found := process.state()) and found["state"] == "ready")
         assert process.predict(RED).status == 200
+        assert process.metric("wanwu_restarts_total") == 1
 
 
 def test_the_gate_gets_the_golden_image_and_the_worker_classifies_it(failing: Failing) -> None:

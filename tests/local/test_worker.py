@@ -347,11 +347,20 @@ COUNTED = {  # a sample of /metrics, and by how much two good images and one ref
 
 def test_every_metric_moves_with_the_requests(worker: WorkerProcess) -> None:
     before = {sample: worker.metric(sample) for sample in COUNTED}
+    engine = worker.metric("wanwu_engine_seconds_total")
     body, headers = form(("a.png", RED), ("b.png", RED))
     assert worker.ask("POST", "/predict", body, headers).status == 200
     assert worker.predict(RED, "?top_k=0").status == 400
     assert {sample: worker.metric(sample) - before[sample] for sample in COUNTED} == COUNTED
+    assert worker.metric("wanwu_engine_seconds_total") > engine
     assert (worker.metric("wanwu_in_flight_images"), worker.metric("wanwu_model_ready")) == (0, 1)
+    assert (worker.metric("wanwu_queued_images"), worker.metric("wanwu_restarts_total")) == (0, 0)
+    assert worker.metric('wanwu_golden_checks_total{result="passed"}') >= 1
+    lines = worker.ask("GET", "/metrics").body.decode()
+    assert re.search(
+        r'^wanwu_model_info\{digest="[0-9a-f]{12}",engine="openvino",precision="f32",version="1"\} 1.0$', lines, re.M
+    )
+    assert worker.metric('wanwu_golden_score{image="one.png"}') > 0.5
     assert worker.ask("GET", "/metrics").header("Content-Type") == "text/plain; version=0.0.4; charset=utf-8"
 
 

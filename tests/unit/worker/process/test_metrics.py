@@ -74,12 +74,12 @@ def test_checks_of_the_golden_images_count_as_they_end() -> None:
         if fault:
             raise fault
 
-    metrics.counted(partial(check, None))()
-    for fault in (ModelError("another answer"), RuntimeError("no verdict")):
+    metrics.counted(partial(check, None), TimeoutError)()
+    for fault in (ModelError("another answer"), RuntimeError("CUDA error"), TimeoutError("no verdict")):
         with pytest.raises(type(fault)):
-            metrics.counted(partial(check, fault))()
+            metrics.counted(partial(check, fault), TimeoutError)()
     results = {one: metrics.registry.get_sample_value("wanwu_golden_checks_total", {"result": one}) for one in RESULTS}
-    assert results == {"passed": 1, "failed": 1}
+    assert results == {"passed": 1, "failed": 2}
     assert metrics.registry.get_sample_value("wanwu_golden_score", {"image": "cat.jpg"}) == 0.7
 
 
