@@ -110,8 +110,8 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
     head = texts.own_head if texts else identity
     answer = partial(folder.input.whole.logits, bounds=bounds, infer=lambda batch: head(engine.infer(batch)))
     observe_golden = metrics.observe_golden
-    check = partial(check_golden, folder, answer, engine.precision, observe=observe_golden)
-    check = metrics.counted(check, NoVerdict)
+    first = partial(check_golden, folder, answer, engine.precision, observe=observe_golden)
+    check = metrics.counted(first, NoVerdict)
     check()
     wait_s = folder.engine.wait_ms / 1000 if settings.gpu else 0.0
     observe_batch = partial(service.deferred, metrics.batch_size.observe)
@@ -138,8 +138,8 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
         files = {golden.image: golden.image.read_bytes() for golden in folder.golden}
         logits = partial(folder.input.whole.logits, bounds=bounds)
         again = partial(classify_in_background, logits, batcher, head, settings.inference_limit_s)
-        recheck = partial(check_golden, folder, again, engine.precision, files.__getitem__, observe_golden)
-        recheck = metrics.counted(recheck, NoVerdict)
+        later = partial(check_golden, folder, again, engine.precision, files.__getitem__, observe_golden)
+        recheck = metrics.counted(later, NoVerdict)
         leave = partial(_leave_wrong, service.health)
         watch_golden(recheck, settings.golden_check_s, lambda: service.admission.in_flight > 0, leave)
     metrics.model.labels(folder.version, engine.name, engine.precision, folder.digest).set(1)

@@ -99,7 +99,7 @@ def _start_program(cluster: Cluster, run: RunDir) -> bool:
 def _start_containers(cluster: Cluster, run: RunDir) -> bool:
     grafana = docker.run(["images", "--filter", f"reference={GRAFANA}", "--format", "{{.Repository}}:{{.Tag}}"]).split()
     found = grafana[0] if grafana else ""
-    network = f"{project(run)}_outside"
+    network = f"{project(run)}_workers"  # where the gateway is, too, and no way out
     run.write({ENVIRONMENT: render.environment(cluster, images.PROMETHEUS.reference, network, found)})
     docker.run([*_compose(run), "up", "--detach", "--remove-orphans"])
     return bool(found)

@@ -38,7 +38,7 @@ def watched(slow: Path, tmp_path: Path, ports: tuple[int, int]) -> Iterator[Serv
 
 def test_it_scrapes_both_workers_by_the_gate_and_down_leaves_nothing(watched: Service, ports: tuple[int, int]) -> None:
     def workers() -> set[str]:
-        _, answer = get(f"http://127.0.0.1:{ports[0]}/api/v1/query?query=wanwu_resident_memory_bytes")
+        _, answer = get(f"http://127.0.0.1:{ports[0]}/api/v1/query?query=wanwu_resident_memory_bytes", 60)
         rows: list[dict[str, Any]] = answer["data"]["result"]
         return {row["metric"]["worker"] for row in rows}
 
