@@ -28,6 +28,9 @@ EMBEDDED = --wheels "$(call option,WHEELS)" --out "$(or $(call option,OUT),worke
   --crops "$(or $(call option,CROPS),0)"
 PUBLISHED = --source "$(call option,SOURCE)" --revision "$(call option,REVISION)" --sha256 "$(call option,SHA256)"
 
+CARRIED = --include "$(call option,MODELS)" --systems "$(call option,SYSTEMS)" --wheels "$(call option,WHEELS)" \
+  --base "$(call option,BASE)" --sign-key "$(call option,SIGN_KEY)" --out "$(or $(call option,OUT),bundle)"
+RECEIVED = --bundle "$(or $(call option,BUNDLE),bundle)" --base "$(call option,BASE)" --signers "$(call option,SIGNERS)"
 SERVERS = --hosts "$(call option,HOSTS)" --bundle "$(or $(call option,BUNDLE),bundle)" \
   --models "$(call option,SOURCE)" --join "$(call option,JOIN)" --gpu "$(or $(call option,GPU),auto)"
 LESSON = --images "$(call option,IMAGES)" --add "$(call option,ADD)" --base "$(call option,BASE)" $(if $(call option,FORCE),--force)
@@ -127,11 +130,11 @@ client-wheel: ## Write the Python client as a wheel, without a network; OUT=DIR 
 wheelhouse: ## Download the wheels that the images are built from, so that a build needs no package index
 	@$(WANWU) wheelhouse $(SERVICE)
 
-bundle: ## Write all that bare servers need into one directory: MODELS=a,b (those served), SYSTEMS=debian-12,... (all), OUT=DIR (bundle)
-	@$(WANWU) bundle $(SERVICE) --include "$(call option,MODELS)" --systems "$(call option,SYSTEMS)" --out "$(or $(call option,OUT),bundle)"
+bundle: ## Write all that bare servers need into one directory: MODELS=a,b (those served), SYSTEMS=debian-12,... (all), WHEELS=local,teach,tools (all), BASE=DIR, SIGN_KEY=FILE, OUT=DIR (bundle)
+	@$(WANWU) bundle $(SERVICE) $(CARRIED)
 
-bundle-verify: ## Check the files of a bundle, on any machine, without a network; BUNDLE=DIR (bundle)
-	@$(WANWU) bundle-verify $(SERVICE) --bundle "$(or $(call option,BUNDLE),bundle)"
+bundle-verify: ## Check who made a bundle and all its files, on any machine; BUNDLE=DIR (bundle), SIGNERS=SHA256:... or FILE, BASE=DIR
+	@$(WANWU) bundle-verify $(SERVICE) $(RECEIVED)
 
 k8s: ## Write a Kustomize overlay for Kubernetes; GPU=1 for one GPU per worker, OUT=DIR (k8s)
 	@$(WANWU) k8s $(SERVICE) --out "$(or $(call option,OUT),k8s)" $(if $(call option,GPU),--gpu)

@@ -1,4 +1,7 @@
-"""The Python environments under .venv, created from hash-locked requirements on first use and after a change."""
+"""The Python environments under .venv, created from hash-locked requirements on first use and after a change.
+
+Their wheels come from a bundle, if it has all that an environment needs, and otherwise from where pip is told to look.
+"""
 
 import fcntl
 import hashlib
@@ -17,11 +20,13 @@ from scripts.base.console import say, step
 from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
 from scripts.host.packages import require_ensurepip
+from scripts.host.pins import carried
 from scripts.host.pip import failure_lines, run_pip
 from worker.contract.declarations import EngineDeclaration
 from worker.contract.engines import ENGINES
 
 WORKER = ROOT / "worker/requirements"
+PIP = ROOT / "scripts/requirements/pip.txt"
 TORCH_CPU, TORCH_CUDA = WORKER / "torch-cpu.txt", WORKER / "torch-cuda.txt"
 # If a constraints file of the site pins torch, pip reports a conflict instead of a missing build.
 NO_CPU_BUILD = re.compile(r"(?:No matching distribution found for|Cannot install) (?:.* )?torch==\S+\+cpu")
@@ -131,20 +136,36 @@ def _fingerprint(environment: Environment, nvidia: bool) -> str:
 
 def _create(environment: Environment) -> None:
     step(f"Python environment .venv/{environment.folder.name}")
-    require_ensurepip()
+    wheels = carried([PIP])
+    if not wheels:
+        require_ensurepip()
     shutil.rmtree(environment.folder, ignore_errors=True)
     # An environment that extends another finds pip there; the setuptools that comes with pip would hide the pinned one.
-    options = ("--without-pip",) if environment.parent else ()
-    command = [sys.executable, "-m", "venv", *options, environment.folder]
+    options = ["--without-pip"] if wheels or environment.parent else []
+    _create_by(environment, [sys.executable, "-m", "venv", *options, str(environment.folder)])
+    if wheels and not environment.parent:
+        # pip runs from its own wheel: a server's Python often has none, and the package that brings it is not there.
+        program = next(wheels.glob("pip-*.whl")) / "pip"
+        _create_by(environment, [str(environment.python), str(program), *_install_arguments([PIP])])
+    if ancestors := list(_ancestors(environment)):
+        # https://docs.python.org/3/library/site.html: a line of a .pth file adds a folder behind the environment's own.
+        lines = "".join(f"{os.path.relpath(each.packages, environment.packages)}\n" for each in ancestors)
+        (environment.packages / "extends.pth").write_text(lines)
+
+
+def _create_by(environment: Environment, command: Sequence[str]) -> None:
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:
         raise CommandError(
             f"{environment.folder}: cannot create a Python environment: {(result.stderr or result.stdout).strip()}"
         )
-    if ancestors := list(_ancestors(environment)):
-        # https://docs.python.org/3/library/site.html: a line of a .pth file adds a folder behind the environment's own.
-        lines = "".join(f"{os.path.relpath(each.packages, environment.packages)}\n" for each in ancestors)
-        (environment.packages / "extends.pth").write_text(lines)
+
+
+def _install_arguments(locks: Sequence[Path]) -> list[str]:
+    """Return pip's arguments that install what `locks` pin, from a bundle's wheels if it has them all."""
+    wheels = carried(locks)
+    source = ["--no-index", f"--find-links={wheels}"] if wheels else []
+    return ["install", *source, "--require-hashes", "--only-binary=:all:", *(f"--requirement={lock}" for lock in locks)]
 
 
 def _ancestors(environment: Environment) -> Iterator[Environment]:
@@ -166,11 +187,11 @@ def _pip(environment: Environment, locks: Sequence[Path], expected_error: re.Pat
 
     Raise CommandError if it fails for another reason.
     """
-    options = ["--require-hashes", "--only-binary=:all:", *(f"--requirement={lock}" for lock in locks)]
+    arguments = _install_arguments(locks)
     if not environment.compiled and not sys.dont_write_bytecode:
-        options.append("--no-compile")
+        arguments.append("--no-compile")
     total = len(_names(locks) - _names(environment.parent.locks if environment.parent else ()))
-    succeeded, output = run_pip(environment.python, ["install", *options], total)
+    succeeded, output = run_pip(environment.python, arguments, total)
     if not succeeded and expected_error and any(expected_error.search(line) for line in output):
         say("   no CPU build of torch is available; installing the CUDA build, which is larger")
         return False

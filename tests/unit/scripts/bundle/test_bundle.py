@@ -11,7 +11,8 @@ from scripts.bundle.run import _prepare_directory
 from scripts.cluster.config import ROOT
 from scripts.host import images
 from scripts.host.debs import read_stanzas
-from scripts.host.wheelhouse import LOCKS, read_pins
+from scripts.host.pins import read_pins
+from scripts.host.wheelhouse import LOCKS
 from scripts.models.model_store import StoredModel, content_hash
 from tests.bundles import make_model
 from worker.contract.version import VERSION

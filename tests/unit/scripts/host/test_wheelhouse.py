@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.host.wheelhouse import LOCKS, collect, missing, read_pins
+from scripts.host.pins import missing, read_pins
+from scripts.host.wheelhouse import LOCKS, collect
 
 
 def make_wheel(folder: Path, name: str) -> Path:
