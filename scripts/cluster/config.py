@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.base.errors import CommandError
-from scripts.cluster.schema import ACCESS, CLIENTS, GATEWAY, REQUIRED, SCHEMA, TLS
+from scripts.cluster.schema import ACCESS, CLIENTS, GATEWAY, REQUIRED, SCHEMA, SWARM, TLS
 from worker.contract.limits import queue_fault
 from worker.contract.settings import LIMITS_TABLE, SETTINGS
 from worker.contract.toml_reader import parse_toml
@@ -62,6 +62,13 @@ class Tls:
 
 
 @dataclass(frozen=True)
+class Swarm:
+    """The `[swarm]` table."""
+
+    managers: int | None = None  # None: three where there are three servers or more
+
+
+@dataclass(frozen=True)
 class Cluster:
     source: str  # the file's name, for error messages
     port: int
@@ -70,6 +77,7 @@ class Cluster:
     models: tuple[Model, ...]
     servers: tuple[Server, ...]
     tls: Tls = Tls()
+    swarm: Swarm = Swarm()
     clients: Clients = Clients()
     cors_origins: tuple[str, ...] = ()  # whose web pages may ask; ("*",): everyone's
     keys: bool = False  # whether a request needs one
@@ -136,6 +144,7 @@ def parse_cluster(text: str, source: str) -> Cluster:
     access = _read(document.get(ACCESS, {}), ACCESS, ACCESS, faults)
     clients = _read(document.get(CLIENTS, {}), CLIENTS, CLIENTS, faults)
     tls = _read(document.get(TLS, {}), TLS, TLS, faults)
+    swarm = _read(document.get(SWARM, {}), SWARM, SWARM, faults)
     models = _read_all(document.get("models", []), "models", faults)
     servers = _read_all(document.get("servers", [{}]), "servers", faults)
 
@@ -163,6 +172,7 @@ def parse_cluster(text: str, source: str) -> Cluster:
         tuple(Model(**model | {"folder": ROOT / model["folder"]}) for model in models),
         tuple(Server(**server) for server in servers),
         Tls(**tls | {name: folder / tls[name] for name in ("certificate", "key")}),
+        Swarm(**swarm),
         Clients(**clients),
         **gateway,
         **access,

@@ -18,6 +18,7 @@ GATEWAY = "gateway"  # the table of what concerns the gateway alone
 ACCESS = "access"  # the table of who may ask
 CLIENTS = "clients"  # the table of what one client may do
 TLS = "tls"  # the table of its certificate
+SWARM = "swarm"  # the table of what several servers are together
 
 REQUIRED = object()
 
@@ -94,6 +95,10 @@ _networks = _list_of(lambda value: str(ipaddress.ip_network(_require(value, isin
 _host_names = _list_of(_matching(r"(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*"))
 
 
+def _auto_or_odd(value: Any) -> Any:
+    return None if value == "auto" else _require(value, value in (1, 3, 5, 7) and type(value) is int)
+
+
 def _boolean(value: Any) -> Any:
     return _require(value, isinstance(value, bool))
 
@@ -141,6 +146,9 @@ SCHEMA: dict[str, dict[str, Key]] = {
     ACCESS: {
         "keys": Key("true or false", lambda value: _require(value, isinstance(value, bool)), False),
         "admin_from": Key('a list of networks such as "10.1.2.0/24" or "::1"', _networks, []),
+    },
+    SWARM: {
+        "managers": Key('"auto", 1, 3, 5 or 7', _auto_or_odd, "auto"),
     },
     "models": {
         "name": Key(

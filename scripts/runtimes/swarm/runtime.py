@@ -14,7 +14,7 @@ from scripts.runtimes.preflight import memory_limit
 from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.runtime import Runtime
 from scripts.runtimes.swarm import deployment as swarm_deployment
-from scripts.runtimes.swarm import status
+from scripts.runtimes.swarm import managers, status
 from scripts.runtimes.swarm.deployment import SwarmDeployment
 from scripts.runtimes.swarm.nodes import GATEWAY, SERVER, STACK, Service, read_nodes, read_services, read_tasks
 from scripts.runtimes.swarm.waiting import ROLLED_BACK, Snapshot, take_snapshot, wait, wait_empty, wait_gone
@@ -50,6 +50,7 @@ class SwarmRuntime(Runtime):
         files = self.render(deployment)
         run.write(files)
         _label_nodes(deployment)
+        managers.appoint(list(deployment.nodes.values()), cluster.swarm.managers)
         before = take_snapshot()
         step("starting workers and gateways")
         try:
@@ -84,10 +85,14 @@ class SwarmRuntime(Runtime):
         _update_services(self.plan(cluster, run), ["service", "rollback"], accepted=ROLLED_BACK)
 
     def drain(self, cluster: Cluster, run: RunDir, server: str) -> None:
-        """Stop everything on `server` after its requests in flight; the other servers take over its share."""
+        """Stop everything on `server` after its requests in flight; the other servers take over its share.
+
+        If it manages the swarm another one does so in its place, whether it still answers or not.
+        """
         deployment, node = swarm_deployment.plan_without(cluster, run, server)
         step(f"draining {server}: requests in flight are answered first")
         docker.run(["node", "update", "--availability", "drain", node.id])
+        managers.appoint(list(deployment.nodes.values()), cluster.swarm.managers, leaving=node.id)
         wait_empty(node)
         before = take_snapshot()
         for service in read_services():
