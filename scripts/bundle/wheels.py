@@ -15,7 +15,6 @@ NONE = "none"
 LOCAL, TEACHING, MODEL_TOOLS = SETS = ("local", "teach", "tools")
 LOCKS = {LOCAL: (PIP, *SERVE.locks, *EXTRA_LOCKS), TEACHING: (PIP, *TEACH.locks), MODEL_TOOLS: (PIP, *TOOLS.locks)}
 MEGABYTES = {LOCAL: 110, TEACHING: 50, MODEL_TOOLS: 350}  # for one Python, approximately, each without those before it
-OLDEST = (3, 11)  # the Python that the kit needs
 
 
 def check_sets(names: Sequence[str]) -> tuple[str, ...]:
@@ -26,9 +25,8 @@ def check_sets(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def pythons(systems: Sequence[str]) -> tuple[str, ...]:
-    """Return the versions of Python of `systems`, or this machine's if there are none; too old ones are left out."""
-    found = [SYSTEMS[name].python for name in systems] or [python_version()]
-    return tuple(dict.fromkeys(one for one in found if tuple(map(int, one.split("."))) >= OLDEST))
+    """Return the versions of Python on `systems`, or this machine's if there are none."""
+    return tuple(dict.fromkeys(SYSTEMS[name].python for name in systems)) or (python_version(),)
 
 
 def locks(sets: Sequence[str], gpu: bool) -> list[Path]:

@@ -4,6 +4,7 @@ This machine's own apt state stays as it is; only its mirrors, proxies and crede
 """
 
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -15,7 +16,8 @@ from scripts.base.console import say
 from scripts.base.errors import CommandError
 from worker.contract.files import sha256, write_atomically
 
-ARCHITECTURE = "amd64"
+# Debian's name of this machine's architecture, which is the bundle's.
+ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 # The Debian suite with a new enough Docker, and its packages; a test compares both with docker-engine.sh.
 NEWER_SUITE = "forky"
 ENGINE = ("docker.io", "docker-cli", "docker-compose", "docker-buildx", "containerd")
@@ -36,6 +38,7 @@ class System:
     components: str = "main"
     engine: tuple[str, ...] = ENGINE
     newer: str = NEWER_SUITE
+    python: tuple[str, ...] = ()  # beside python3, where that is too old for the kit
 
     @property
     def distribution(self) -> str:
@@ -43,7 +46,7 @@ class System:
 
     @property
     def requested(self) -> tuple[str, ...]:
-        return (*self.engine, *OTHER_PACKAGES)
+        return (*self.engine, *OTHER_PACKAGES, *self.python)
 
 
 _UBUNTU_ENGINE = ("docker.io", "docker-compose-v2", "docker-buildx", "containerd")
@@ -52,7 +55,7 @@ SYSTEMS = {
     for system in (
         System("debian-12", "bookworm", "3.11"),
         System("debian-13", "trixie", "3.13"),
-        System("ubuntu-22.04", "jammy", "3.10", "main universe", _UBUNTU_ENGINE, ""),
+        System("ubuntu-22.04", "jammy", "3.11", "main universe", _UBUNTU_ENGINE, "", ("python3.11",)),
         System("ubuntu-24.04", "noble", "3.12", "main universe", _UBUNTU_ENGINE, ""),
     )
 }

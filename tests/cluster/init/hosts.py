@@ -96,9 +96,9 @@ class Host:
         """What a command prints that must succeed."""
         return self.run(*arguments, check=True).stdout.strip()
 
-    def init(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def init(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
         """init-server.sh as the bundle carries it."""
-        return self.run("bash", "/media/bundle/init-server.sh", *arguments)
+        return self.run("bash", "/media/bundle/init-server.sh", *arguments, given=given)
 
     def init_killed_at_new_change(self, known: set[str], *arguments: str) -> tuple[set[str], str]:
         """Run init-server.sh and kill it with all its children once it begins a change that is not in `known`.
