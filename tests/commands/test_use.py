@@ -72,7 +72,7 @@ def nothing_lost(service: Service, image: Path, *models: str) -> Iterator[None]:
 
     def look() -> None:
         while not stop.wait(0.05):
-            ready[requests.get(f"{service.endpoint}/readyz", timeout=10).status_code] += 1
+            ready[requests.get(f"{service.endpoint}/readyz", timeout=60).status_code] += 1
 
     looking = threading.Thread(target=look)
     with steady_load(service.endpoint, image) as load:
@@ -115,7 +115,7 @@ def test_a_swap_and_the_way_back_lose_no_request(running: Service, models: Path,
     assert running.cluster.read_text() == photos.replace('"photos"', '"bright"').replace(
         '"worker/photos"', f'"{models}/bright"'
     )
-    gone = requests.post(f"{running.endpoint}/models/photos", data=image.read_bytes(), timeout=10)
+    gone = requests.post(f"{running.endpoint}/models/photos", data=image.read_bytes(), timeout=60)
     assert (gone.status_code, gone.json()["error"]["code"]) == (404, "unknown_model")
     before = processes(running)
     assert before.keys() == workers_in(running) == {"bright-0", "bright-1"}
@@ -185,7 +185,7 @@ def test_a_model_that_does_not_become_ready_changes_nothing(
     try:
         with as_it_was(running, image):
             lines = refused(use(running, models, "wrong"))
-        assert "wrong" not in json.dumps(requests.get(f"{running.endpoint}/status", timeout=10).json())
+        assert "wrong" not in json.dumps(requests.get(f"{running.endpoint}/status", timeout=60).json())
     finally:
         shutil.rmtree(folder)
     assert any(re.match(reason, line) for line in lines)

@@ -79,7 +79,7 @@ def said(done: subprocess.CompletedProcess[str]) -> list[str]:
 
 def status(service: Service) -> dict[str, dict[str, Any]]:
     """What the gateway says of every worker, by name."""
-    answer = requests.get(f"{service.endpoint}/status", timeout=10).json()
+    answer = requests.get(f"{service.endpoint}/status", timeout=60).json()
     return {worker["worker"]: worker for worker in answer["workers"]}
 
 

@@ -166,7 +166,7 @@ def test_with_all_workers_stopped_it_says_so_and_recovers_by_itself(running: Ser
     docker.run(["stop", *names])
     try:
         until("no worker is in rotation", lambda: not workers_in(running))
-        answer, ready = predict(running, golden.read_bytes()), requests.get(f"{running.endpoint}/readyz", timeout=10)
+        answer, ready = predict(running, golden.read_bytes()), requests.get(f"{running.endpoint}/readyz", timeout=60)
     finally:
         docker.run(["start", *names])
     assert (answer.status_code, ready.status_code) == (503, 503)
@@ -355,7 +355,7 @@ def health(service: Service, part: str) -> Any:
 
 
 def test_the_gateway_serves_the_web_page(running: Service) -> None:
-    answer = requests.get(running.endpoint, timeout=10)
+    answer = requests.get(running.endpoint, timeout=60)
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
     assert answer.content == (ROOT / "nginx/web/index.html").read_bytes()
 
@@ -377,6 +377,6 @@ def test_logs_show_every_container(running: Service, golden: Path) -> None:
 
 
 def test_a_model_that_is_not_served_is_404(running: Service, golden: Path) -> None:
-    answer = requests.post(f"{running.endpoint}/predict?model=nope", data=golden.read_bytes(), timeout=10)
+    answer = requests.post(f"{running.endpoint}/predict?model=nope", data=golden.read_bytes(), timeout=60)
     assert answer.status_code == 404
     assert answer.json()["error"]["code"] == "unknown_model"

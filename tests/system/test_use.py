@@ -83,7 +83,7 @@ def test_a_swap_loses_no_request_and_leaves_the_gateway_as_it_is(served: Service
     assert after["gateway"] == before["gateway"]
     assert workers_in(served) == {"new-0", "new-1"}
     assert served.cluster.read_text() == text.replace('"old"', '"new"').replace(f'"{models}/old"', f'"{models}/new"')
-    gone = requests.post(f"{served.endpoint}/models/old", data=image.read_bytes(), timeout=10)
+    gone = requests.post(f"{served.endpoint}/models/old", data=image.read_bytes(), timeout=60)
     assert gone.json()["error"]["code"] == "unknown_model"
     served.up()
     assert started(served) == after
