@@ -32,7 +32,8 @@ CARRIED = --include "$(call option,MODELS)" --systems "$(call option,SYSTEMS)" -
   --base "$(call option,BASE)" --sign-key "$(call option,SIGN_KEY)" --out "$(or $(call option,OUT),bundle)"
 RECEIVED = --bundle "$(or $(call option,BUNDLE),bundle)" --base "$(call option,BASE)" --signers "$(call option,SIGNERS)"
 SERVERS = --hosts "$(call option,HOSTS)" --bundle "$(or $(call option,BUNDLE),bundle)" \
-  --models "$(call option,SOURCE)" --join-file "$(call option,JOIN)" --gpu "$(or $(call option,GPU),auto)"
+  --models "$(call option,SOURCE)" --join-file "$(call option,JOIN)" --gpu "$(or $(call option,GPU),auto)" \
+  --signers "$(call option,SIGNERS)"
 LESSON = --images "$(call option,IMAGES)" --add "$(call option,ADD)" --base "$(call option,BASE)" $(if $(call option,FORCE),--force)
 NAMES = --hosts "$(call option,HOSTS)"
 CLASSIFY = --images "$(call option,IMAGES)" --out "$(call option,OUT)" --top-k "$(or $(call option,TOP_K),1)" \
@@ -85,7 +86,7 @@ logs: ## Show the end of every log; FOLLOW=1 keeps printing as they grow
 slots: ## Show this server's slots, as init-server.sh writes them; SERVER=NAME, GPU=none
 	@$(WANWU) slots $(SERVICE) --server "$(call option,SERVER)" --gpu "$(or $(call option,GPU),auto)"
 
-init: ## Set up bare servers as members, over SSH: HOSTS="root@a root@b", BUNDLE=DIR (bundle), SOURCE=..., JOIN=FILE, GPU=none
+init: ## Set up bare servers as members, over SSH: HOSTS="root@a root@b", BUNDLE=DIR (bundle), SOURCE=..., JOIN=FILE, GPU=none, SIGNERS=...
 	@$(WANWU) init $(SERVICE) $(SERVERS)
 
 doctor: ## Report what this machine has and what it lacks

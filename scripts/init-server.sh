@@ -2,7 +2,7 @@
 # Set up a bare server as a member: packages, model volume, offline variables, Docker, slots, images, swarm.
 #
 #     init-server.sh --bundle DIR --models SOURCE [--cluster FILE] [--first | --join-file FILE]
-#                    [--address ADDRESS] [--gpu auto|none] [--signers FILE] [--dry-run]
+#                    [--address ADDRESS] [--gpu auto|none] [--signers WHO] [--dry-run]
 #     init-server.sh --uninstall [--dry-run]
 #     init-server.sh --help
 #
@@ -16,13 +16,14 @@
 #                    TOKEN@ADDRESS[:2377]; neither: no swarm
 #   --address        this server's address in the swarm, if it has several
 #   --gpu none       serve on CPUs even if there are GPUs
-#   --signers FILE   whose signatures of the bundle count, as ssh-keygen's ALLOWED SIGNERS; default: /etc/wanwu/signers
+#   --signers WHO    whose signature of the bundle counts: the fingerprint that `make bundle` printed, SHA256:..., or a
+#                    file of fingerprints or of ssh's allowed signers. It is kept in /etc/wanwu/signers, the default
 #   --dry-run        run the same checks, but only print the changes
 #   --uninstall      undo every recorded change and restore the previous state; models are never deleted, nor is a
 #                    cluster.toml that was edited
 #
-# First it checks the system, architecture, kernel, memory, disk, ports, clock, the bundle's checksums, Docker and the
-# volume. A failed check is reported in one line, and nothing is changed. Then each change is printed as "-> ..." and
+# First it checks the system, architecture, kernel, memory, disk, ports, clock, the bundle's signature and checksums,
+# Docker and the volume. A failed check is reported in one line, and nothing is changed. Then each change is printed as "-> ..." and
 # recorded before it is made. If one fails, all changes of this run are undone. If the script is killed, run it again:
 # it continues where it stopped. A second run changes nothing. Docker is restarted only if its configuration changed.
 # Time synchronisation and the firewall are looked at and reported, never changed.
@@ -45,6 +46,7 @@ umask 022 && unset PYTHONHOME PYTHONPATH
 SYSTEMS=(bookworm=debian-12 trixie=debian-13 jammy=ubuntu-22.04 noble=ubuntu-24.04)
 CLOCK_S=3600 # how far the clock may be behind the bundle's date: Swarm's certificates tolerate that much
 RECORD=/var/lib/wanwu/init/record
+CONFIRMED=/etc/wanwu/signers
 PYTHON_PACKAGES='(lib)?(python3|expat1|ssl3)[^/]*' # what of the bundle's packages stage 1 needs
 
 fatal() { printf '!! %s\n' "$*" >&2 && exit 1; }
@@ -78,13 +80,20 @@ check_manifest() {
         fatal "found the clock at $(date -u '+%F %T') UTC, before the bundle was created ($(date -u -d "@$made" '+%F %T')): set the clock"
 }
 
-# Check SHA256SUMS.sig, the signature of SHA256SUMS, against the operator's SIGNERS.
+# Check SHA256SUMS.sig, the signature of SHA256SUMS: SIGNERS is the signer's fingerprint or a file that lists it.
 check_signature() {
-    [[ -n $SIGNERS || ! -e /etc/wanwu/signers ]] || SIGNERS=/etc/wanwu/signers
-    [[ -n $SIGNERS ]] || return 0
-    local said
-    said=$(ssh-keygen -Y verify -f "$SIGNERS" -I wanwu -n wanwu-bundle -s "$BUNDLE/SHA256SUMS.sig" <"$BUNDLE/SHA256SUMS" 2>&1) ||
-        fatal "found a bundle that no key in $SIGNERS signed ($(tail -n 1 <<<"$said")), needed one of your own: copy it again, or name its key with --signers"
+    local of=(-n wanwu-bundle -s "$BUNDLE/SHA256SUMS.sig") said found name
+    [[ -n $SIGNERS || ! -e $CONFIRMED ]] || SIGNERS=$CONFIRMED
+    type -P ssh-keygen >/dev/null || fatal "found no ssh-keygen, needed it for the bundle's signature: install openssh-client from the system's own medium"
+    [[ -r $BUNDLE/SHA256SUMS.sig ]] || fatal "found no SHA256SUMS.sig in $BUNDLE, needed a signed bundle: create it again with \`make bundle\`"
+    said=$(ssh-keygen -Y check-novalidate "${of[@]}" <"$BUNDLE/SHA256SUMS" 2>"$WORK/why") ||
+        fatal "found a SHA256SUMS.sig that does not sign SHA256SUMS ($(head -n 1 "$WORK/why" | tr -d '\r')), needed the bundle as it was made: copy it again"
+    found=$(grep -oE -m 1 'SHA256:[A-Za-z0-9+/]{43}' <<<"$said")
+    [[ $SIGNERS != "$found" ]] && ! grep -qsxF -- "$found" "$SIGNERS" || return 0
+    while IFS= read -r name; do
+        ! ssh-keygen -Y verify -f "$SIGNERS" -I "$name" "${of[@]}" <"$BUNDLE/SHA256SUMS" >/dev/null 2>&1 || return 0
+    done < <(ssh-keygen -Y find-principals -f "$SIGNERS" -s "$BUNDLE/SHA256SUMS.sig" 2>/dev/null)
+    fatal "found a bundle signed by $found, needed ${SIGNERS:-your word that this is its maker}: compare it with what \`make bundle\` printed there, and add --signers $found, or a file of allowed signers"
 }
 
 # Check what is run before stage 1 checks everything: the kit and Python.

@@ -22,7 +22,8 @@ class Repository:
         """Let apt read the packages, and return their index; raise CommandError if it cannot."""
         for name in ("lists/partial", "archives/partial"):
             (self.work / name).mkdir(parents=True, exist_ok=True)
-        # The bundle's checksums have been checked by now. apt takes no path with white space: a link has none.
+        # Whoever signed the bundle is trusted by now, and all files match the checksums. apt takes no path with white
+        # space: a link has none.
         link = self.work / "repository"
         link.unlink(missing_ok=True)
         link.symlink_to(self.folder.resolve())

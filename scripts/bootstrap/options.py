@@ -19,7 +19,7 @@ class Options:
     """Each field is a flag of the same name; the header of init-server.sh is their manual."""
 
     bundle: str = ""
-    signers: str = ""  # read by stage 0
+    signers: str = ""  # checked by stage 0
     models: str = ""
     cluster: str = ""
     join_file: str = ""

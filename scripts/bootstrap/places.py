@@ -7,6 +7,7 @@ from scripts.host.offline import SERVER
 KITS = Path("/opt/wanwu")
 KIT = KITS / "kit"  # a link to the kit that serves
 CLUSTER_FILE = Path("/etc/wanwu/cluster.toml")
+SIGNERS = Path("/etc/wanwu/signers")  # whose bundles were confirmed here
 HARDWARE = Path("/etc/wanwu/hardware.json")
 SLOTS = Path("/etc/wanwu/slots.json")
 OFFLINE = SERVER
@@ -15,6 +16,7 @@ KIT_ASIDE = KITS / "kit-before"  # where a kit of the first releases goes, which
 KEPT = Path("/var/lib/wanwu")
 RUN = KEPT / "run"
 MODELS = KEPT / "models"
+WHEELS = KEPT / "wheels"
 VOLUME = Path("/srv/wanwu/models")
 FSTAB = Path("/etc/fstab")
 UNIT = Path("/etc/systemd/system/srv-wanwu-models.mount")  # as systemd-escape names VOLUME

@@ -75,7 +75,7 @@ def check(bundle: Path, signers: str) -> str:
     if FINGERPRINT.fullmatch(signers):
         trusted = found == signers
     elif signers:
-        trusted = _is_listed(bundle, Path(signers))
+        trusted = _is_listed(found, bundle, Path(signers))
     else:
         trusted = False
     if not trusted:
@@ -86,9 +86,12 @@ def check(bundle: Path, signers: str) -> str:
     return found
 
 
-def _is_listed(bundle: Path, file: Path) -> bool:
+def _is_listed(found: str, bundle: Path, file: Path) -> bool:
+    """Return whether the signer, with the fingerprint `found`, is in a file of fingerprints or of allowed signers."""
     if not file.is_file():
         raise CommandError(f"SIGNERS: found {str(file)!r}, needed a fingerprint, SHA256:..., or a file that exists")
+    if found in file.read_text(errors="replace").splitlines():
+        return True
     listed = _ssh_keygen(["-Y", "find-principals", "-f", str(file), "-s", str(bundle / SIGNATURE)])
     names = listed.stdout.decode().splitlines() if listed.returncode == 0 else []
     return any(_check(bundle, ["verify", "-f", str(file), "-I", name]).returncode == 0 for name in names)

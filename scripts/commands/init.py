@@ -18,6 +18,7 @@ from typing import Annotated
 from scripts.base.console import step
 from scripts.base.errors import CommandError
 from scripts.base.options import Flag
+from scripts.bundle import signing
 from scripts.bundle.layout import SUMS, read_sums
 from scripts.bundle.run import OUT
 from scripts.commands import Command, ServiceOptions
@@ -40,6 +41,7 @@ class InitOptions:
     bundle: Annotated[Path, Flag("the directory that `make bundle` wrote")] = OUT
     models: Annotated[str, Flag("the models on the servers (default: the bundle's)", "SOURCE")] = ""
     join_file: Annotated[str, Flag("names an existing swarm to join, as TOKEN@ADDRESS", "FILE")] = ""
+    signers: Annotated[str, Flag("who may have made the bundle: a fingerprint, or a file of allowed signers")] = ""
     gpu: Annotated[str, Flag("none: only CPU slots", choices=("auto", "none"))] = "auto"
 
 
@@ -51,10 +53,11 @@ def run(service: ServiceOptions, options: InitOptions) -> None:
     service.load_cluster()  # raises CommandError before anything is sent
     join = _read_join(options.join_file)
     remotes = _remotes(options, run_dir(service.run_dir).path)
+    signer = signing.check(options.bundle.absolute(), options.signers)
     faults: dict[str, str] = {}
     _run_parallel(remotes, lambda remote: _copy_bundle(remote, options.bundle.absolute()), faults)
     ready = [remote for remote in remotes if remote.host not in faults]
-    install = partial(_install, options=options, cluster=service.cluster)
+    install = partial(_install, options=options, signer=signer, cluster=service.cluster)
     if options.join_file:
         _run_parallel(ready, lambda remote: install(remote, FROM_INPUT, join), faults)
         step("the token has been used: on the manager, `docker swarm join-token --rotate worker` replaces it")
@@ -138,6 +141,11 @@ def _copy_bundle(remote: Remote, bundle: Path) -> None:
     sums = read_sums(bundle)
     remote.run(f"mkdir -p {REMOTE} && cat >{REMOTE}/{SUMS}.new", (bundle / SUMS).read_bytes())
     missing = _missing(remote)
+    if absent := [name for name in missing if not (bundle / name).is_file()]:
+        raise CommandError(
+            f"{remote.host}: found {len(absent)} files neither there nor in {bundle}, which extends an older bundle "
+            f"({absent[0]}), needed that one there: run this with it first, or `make bundle` without BASE="
+        )
     total = sum((bundle / name).stat().st_size for name in missing)
     step(f"{remote.host}: {len(missing)} of {len(sums)} files to copy, {total / 1e6:.1f} MB")
     _send(remote, bundle, missing, _begun(remote, bundle))
@@ -179,10 +187,10 @@ def _read_name(line: str) -> str:
     return line[1:].replace("\\\\", "\\") if line.startswith("\\") else line
 
 
-def _install(remote: Remote, swarm: Sequence[str], join: str, options: InitOptions, cluster: Path) -> None:
+def _install(remote: Remote, swarm: Sequence[str], join: str, options: InitOptions, signer: str, cluster: Path) -> None:
     """Run init-server.sh on the host with the local cluster.toml, and print its result lines; `join` is its input."""
     models = shlex.quote(options.models) if options.models else '"$PWD/models"'
-    arguments = shlex.join(["--gpu", options.gpu, *swarm])
+    arguments = shlex.join(["--gpu", options.gpu, "--signers", signer, *swarm])
     remote.run(f"cat >{CLUSTER}", cluster.read_bytes())
     paths = f'--bundle "$PWD" --models {models} --cluster ../{CLUSTER}'
     script = f"cd {REMOTE} && {AS_ROOT} bash init-server.sh {paths} {arguments} 2>&1"

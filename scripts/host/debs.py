@@ -30,7 +30,7 @@ NO_RECOMMENDS = ("-o", "APT::Install-Recommends=false")
 
 @dataclass(frozen=True)
 class System:
-    """An operating system that servers may run; `name` is os-release's ID-VERSION_ID, `python` its Python's version."""
+    """An operating system of servers: os-release's ID-VERSION_ID, and the version of its Python for the kit."""
 
     name: str
     codename: str
@@ -38,7 +38,7 @@ class System:
     components: str = "main"
     engine: tuple[str, ...] = ENGINE
     newer: str = NEWER_SUITE
-    python: tuple[str, ...] = ()  # beside python3, where that is too old for the kit
+    newer_python: tuple[str, ...] = ()  # beside python3, where that is too old for the kit
 
     @property
     def distribution(self) -> str:
@@ -46,7 +46,7 @@ class System:
 
     @property
     def requested(self) -> tuple[str, ...]:
-        return (*self.engine, *OTHER_PACKAGES, *self.python)
+        return (*self.engine, *OTHER_PACKAGES, *self.newer_python)
 
 
 _UBUNTU_ENGINE = ("docker.io", "docker-compose-v2", "docker-buildx", "containerd")

@@ -45,7 +45,7 @@ def _unpack(server: Server) -> None:
     own = new / "compose/cluster.toml"
     own.rename(own.with_name("cluster.default.toml"))
     own.symlink_to(places.CLUSTER_FILE)
-    for data in (places.RUN, places.MODELS):
+    for data in (places.RUN, places.MODELS, places.WHEELS):
         (new / data.name).symlink_to(data)
     (new / ".sha256").write_text(f"{kit.sum}\n")
     new.rename(kit.folder)

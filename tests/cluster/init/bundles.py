@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scripts.bundle import layout, signing
 from scripts.cluster.config import ROOT
 from scripts.models.model_store import content_hash
+from tests.bundles import make_key
 from tests.cluster.init.hosts import SCRIPT
 from worker.contract.version import VERSION
 
@@ -114,9 +116,13 @@ def write_sentinel(models: Path) -> None:
 
 
 def write_sums(folder: Path) -> None:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "SHA256SUMS")
+    """Write the checksums and their signature, and beside the bundle the signer's fingerprint."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in layout.UNLISTED)
     lines = [f"{_sha256(path)}  {path.relative_to(folder)}\n" for path in files]
-    (folder / "SHA256SUMS").write_text("".join(lines))
+    (folder / layout.SUMS).write_text("".join(lines))
+    key = folder.parent.with_name("bundle-key")
+    fingerprint = signing.sign(folder, key if key.is_file() else make_key(key))
+    (folder.parent / "signers").write_text(f"{fingerprint}\n")
 
 
 def _sha256(path: Path) -> str:

@@ -31,13 +31,13 @@ def packages(system: str) -> Path:
 
 
 def debian(codename: str) -> Path:
-    """A root as debootstrap makes it, never to be changed."""
-    root = KEPT / codename
+    """A root as debootstrap makes it, with what checks signatures, never to be changed."""
+    root = KEPT / f"{codename}-minimal"
     if not root.exists():
         KEPT.mkdir(parents=True, exist_ok=True)
         draft = root.with_suffix(".new")
         shutil.rmtree(draft, ignore_errors=True)
-        command = ["debootstrap", "--variant=minbase", codename, str(draft)]
+        command = ["debootstrap", "--variant=minbase", "--include=openssh-client", codename, str(draft)]
         subprocess.run(command, check=True, capture_output=True)
         draft.rename(root)
     return _without_packages(root)

@@ -10,7 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,7 +98,7 @@ class Host:
 
     def init(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
         """init-server.sh as the bundle carries it."""
-        return self.run("bash", "/media/bundle/init-server.sh", *arguments, given=given)
+        return self.run("bash", "/media/bundle/init-server.sh", *confirmed(arguments), given=given)
 
     def init_killed_at_new_change(self, known: set[str], *arguments: str) -> tuple[set[str], str]:
         """Run init-server.sh and kill it with all its children once it begins a change that is not in `known`.
@@ -108,7 +108,8 @@ class Host:
         """
         output, end = os.pipe2(os.O_DIRECT | os.O_CLOEXEC)
         fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, 4096)
-        command = self.command("setsid", "--wait", "bash", "/media/bundle/init-server.sh", *arguments)
+        script = ["bash", "/media/bundle/init-server.sh", *confirmed(arguments)]
+        command = self.command("setsid", "--wait", *script)
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=end, stderr=end), open(output) as lines:
             os.close(end)
             printed = ""
@@ -164,6 +165,12 @@ class Host:
     @property
     def cgroup(self) -> str:
         return _cgroup(self.root)
+
+
+def confirmed(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments, with the signer of the bundle in /media as its maker has told."""
+    told = ["--signers", "/media/signers"]
+    return [*arguments, *(told if "--bundle" in arguments and "--signers" not in arguments else [])]
 
 
 def connect(one: Host, other: Host, address: str) -> None:

@@ -28,7 +28,7 @@ name = "two"
 address = "10.77.0.2"
 workers = 1
 """
-CHANGES = 16  # of a bare server without systemd; one fewer where Docker is installed
+CHANGES = 17  # of a bare server without systemd; one fewer where Docker is installed
 EXPIRED = "SWMTKN-1-" + "a" * 50 + "-" + "b" * 25 + "@10.77.0.1"
 # sshd takes the connection from its standard input, as inetd gives it: no network leads into these hosts.
 CONFIG = """
@@ -63,7 +63,11 @@ def ssh(folder: Path, hosts: list[Host]) -> str:
 def make_init(folder: Path, program: str, hosts: str) -> subprocess.CompletedProcess[str]:
     command = ["make", "--no-print-directory", "init", f"HOSTS={hosts}", f"BUNDLE={folder / 'media/bundle'}"]
     environ = bare_environment() | {"WANWU_SSH": program}
-    command += [f"CLUSTER={folder / 'cluster.toml'}", f"RUN_DIR={folder / 'run'}"]
+    command += [
+        f"CLUSTER={folder / 'cluster.toml'}",
+        f"RUN_DIR={folder / 'run'}",
+        f"SIGNERS={folder / 'media/signers'}",
+    ]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environ)
 
 

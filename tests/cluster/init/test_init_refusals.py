@@ -114,6 +114,15 @@ def test_a_clock_before_the_bundle_is_refused(bare: Host) -> None:
     assert line.endswith(" UTC, before the bundle was created (2099-01-01 00:00:00): set the clock")
 
 
+def test_a_bundle_that_another_one_signed_is_refused(bare: Host) -> None:
+    signer = bare.says("cat", "/media/signers")
+    other = f"SHA256:{'A' * 43}"
+    assert refusal(bare, "--bundle", BUNDLE, "--models", MODELS, "--signers", other) == (
+        f"found a bundle signed by {signer}, needed {other}: compare it with what `make bundle` printed there, "
+        f"and add --signers {signer}, or a file of allowed signers"
+    )
+
+
 def test_a_flipped_byte_in_the_bundle_is_refused(bare: Host) -> None:
     manifest = bare.says("cat", f"{BUNDLE}/MANIFEST.json").replace(VERSION, "0.0.0")
     assert refusal(bare, setup=over(f"{BUNDLE}/MANIFEST.json", manifest)) == (
