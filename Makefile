@@ -43,7 +43,7 @@ CLASSIFY = --images "$(call option,IMAGES)" --out "$(call option,OUT)" --top-k "
   $(if $(call option,RETRY),--retry) $(if $(call option,WATCH),--watch)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down key key-revoke cert status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate teach teach-page use classify client-wheel wheelhouse base-image bundle bundle-verify k8s test test-unit test-gpu fuzz chaos format lock version release photos screenshots bench bench-peers
+.PHONY: help up down key key-revoke cert status logs rollout rollback drain backup restore doctor init slots models model-add model-fetch model-prepare model-verify evaluate teach teach-page use classify client-wheel wheelhouse base-image bundle bundle-verify k8s test test-unit test-gpu fuzz chaos format lock version release photos screenshots bench bench-peers
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
@@ -88,6 +88,12 @@ slots: ## Show this server's slots, as init-server.sh writes them; SERVER=NAME, 
 
 init: ## Set up bare servers as members, over SSH: HOSTS="root@a root@b", BUNDLE=DIR (bundle), SOURCE=..., JOIN=FILE, GPU=none, SIGNERS=...
 	@$(WANWU) init $(SERVICE) $(SERVERS)
+
+backup: ## Write what no bundle has into one archive: configuration, keys, models, the swarm; OUT=FILE (wanwu-backup.tar.gz)
+	@$(WANWU) backup $(SERVICE) --models "$(MODELS)" --out "$(or $(call option,OUT),wanwu-backup.tar.gz)"
+
+restore: ## Put back what `make backup` wrote; on a new server, the swarm, too: FILE=... (wanwu-backup.tar.gz), ADDRESS=...
+	@$(WANWU) restore $(SERVICE) --models "$(MODELS)" --file "$(or $(call option,FILE),wanwu-backup.tar.gz)" --address "$(call option,ADDRESS)"
 
 doctor: ## Report what this machine has and what it lacks
 	@$(WANWU) doctor $(SERVICE)

@@ -17,7 +17,7 @@ CHECK = f'. <(sed "\\$d" {SCRIPT}); CONFIRMED=$1; BUNDLE=$2; SIGNERS=$3; WORK=$4
 def refusal(bundle: Path, signers: str, kept: Path = Path("/nonexistent"), path: str = "") -> str:
     """Return why the script refuses the bundle; "" if it accepts it."""
     environ = {"PATH": path} if path else None
-    words = ["/bin/bash", "-c", CHECK, "-", kept, bundle, signers, bundle.parent]
+    words = ["/bin/bash", "-c", CHECK, "-", *map(str, (kept, bundle, signers, bundle.parent))]
     done = subprocess.run(words, capture_output=True, text=True, env=environ)
     assert done.returncode == (1 if done.stderr else 0)
     return done.stderr.removeprefix("!! ").rstrip("\n")
