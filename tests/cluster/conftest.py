@@ -44,14 +44,15 @@ print(*(image.reference for image in wanted))
 
 @dataclass
 class Swarm:
-    """The servers, and the files that `make` is told of; `a` is the manager and where commands are run."""
+    """The servers, and the files that `make` is told of; commands are run on the one that is the `leader`."""
 
     home: Path
     servers: dict[str, Server] = field(default_factory=dict)
+    leader: str = "a"
 
     @property
     def manager(self) -> Server:
-        return self.servers["a"]
+        return self.servers[self.leader]
 
     @property
     def source(self) -> Path:
