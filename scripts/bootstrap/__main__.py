@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.base.console import say, step, warn
@@ -17,6 +16,7 @@ from scripts.bootstrap.record import Record
 from scripts.bootstrap.server import Server
 from scripts.bootstrap.steps import LAST, STEPS, UNDO
 from scripts.bootstrap.survey.bundle import check_not_served
+from scripts.bootstrap.survey.docker import PYTHON, kit_python
 from scripts.bootstrap.survey.network import notes
 from scripts.bootstrap.survey.server import check_writable, survey
 
@@ -92,7 +92,8 @@ def _summarise(executor: Executor, server: Server) -> None:
         return
     active, manages, address = _swarm()
     if manages or not active:
-        step(f"to serve: list servers and models in {places.CLUSTER_FILE}, then: cd {places.KIT} && make up")
+        python = "" if kit_python() == PYTHON else f" PYTHON={kit_python()}"
+        step(f"to serve: list servers and models in {places.CLUSTER_FILE}, then: cd {places.KIT} && make up{python}")
     if server.options.first:
         step(
             "the next servers: init-server.sh --bundle DIR --models SOURCE --join-file FILE; the file says "
@@ -125,9 +126,5 @@ def uninstall(options: Options) -> None:
     step(f"this server is restored{kept}")
 
 
-def run_as_program(arguments: Sequence[str]) -> None:
-    raise SystemExit(main(*arguments))
-
-
 if __name__ == "__main__":
-    run_as_program(sys.argv[1:])
+    raise SystemExit(main(*sys.argv[1:]))

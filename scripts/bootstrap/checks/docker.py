@@ -36,14 +36,12 @@ def is_old_compose(version: str) -> bool:
 
 
 def missing_packages(
-    engine: bool, compose: bool, has_python: bool, has_make: bool, needs_apparmor: bool, needs_nfs: bool
+    engine: bool, compose: bool, python: Sequence[str], make: bool, apparmor: bool, nfs: bool
 ) -> list[str]:
-    """Return the names of the packages that a server needs; the bundle has those that its system knows."""
+    """Return the names of the packages for what is needed; the bundle has those that its system knows."""
     names = [*(ENGINE if engine else ()), *(COMPOSE if compose else ())]
-    names += [] if has_python else ["python3", "python3.11"]
-    names += [] if has_make else ["make"]
-    names += ["apparmor"] if needs_apparmor else []
-    return names + (["nfs-common"] if needs_nfs else [])
+    others = {"make": make, "apparmor": apparmor, "nfs-common": nfs}
+    return [*names, *python, *(name for name, needed in others.items() if needed)]
 
 
 def offered(names: Sequence[str], index: str) -> list[str]:

@@ -10,10 +10,12 @@ from scripts.bootstrap.machine import ask, has, reason, run, succeeds, text_of
 from scripts.bootstrap.options import Options
 from scripts.bootstrap.record import Record
 from scripts.bootstrap.server import Packages
+from scripts.host.debs import SYSTEMS
 
 APPARMOR = "/sys/module/apparmor/parameters/enabled"
 # The kit needs a Python that stays, unlike one that stage 0 brought. Ubuntu 22.04 has python3.11 beside its python3.
-PYTHONS = ("python3", "python3.11")
+PYTHON = "python3"
+PYTHONS = (PYTHON, *(name for system in SYSTEMS.values() for name in system.python))
 RUNS_KIT = "import sys; sys.exit(sys.version_info < (3, 11))"
 
 
@@ -45,7 +47,7 @@ def find_packages(
 ) -> Packages:
     """Return the bundle's packages that this server lacks; raise CommandError if they conflict with those it has."""
     engine, _ = old
-    names = _missing(options, record, old)
+    names = _missing(options, system, record, old)
     if not names:
         return Packages(folder)
     if folder is None:
@@ -66,16 +68,16 @@ def find_packages(
     return Packages(folder, tuple(wanted), tuple(docker.new_packages(done.stdout)), engine)
 
 
-def _missing(options: Options, record: Record, old: tuple[bool, bool]) -> list[str]:
+def _missing(options: Options, system: str, record: Record, old: tuple[bool, bool]) -> list[str]:
     recorded = (name for line in record.of("packages") for name in line.split())
     half_installed = [name for name in recorded if not is_installed(name)]  # by a killed run
     return half_installed + docker.missing_packages(
         *old,
-        has_python=bool(kit_python()),
-        has_make=has("make"),
+        python=() if kit_python() else (PYTHON, *SYSTEMS[system].python),
+        make=not has("make"),
         # If the kernel has AppArmor, Docker needs its parser.
-        needs_apparmor=text_of(APPARMOR).strip() == "Y" and not has("apparmor_parser"),
-        needs_nfs=is_nfs(options.models) and not has("mount.nfs"),
+        apparmor=text_of(APPARMOR).strip() == "Y" and not has("apparmor_parser"),
+        nfs=is_nfs(options.models) and not has("mount.nfs"),
     )
 
 

@@ -11,23 +11,29 @@ from scripts.bootstrap.files import UNDO, make_folder, put, write
 from scripts.bootstrap.record import Record
 from scripts.bootstrap.steps import LAST, STEPS
 from scripts.bootstrap.steps import UNDO as ALL_UNDO
+from worker.contract.files import sha256
 
-# What the bash of release 0.6 and before wrote, one of each kind.
+# As the bash of the release before wrote it on a bare Debian 12, with fewer packages and images.
 EARLIER = """\
-tree\t/opt/wanwu/kit-0123456789ab
-packages\tdocker.io containerd python3
+tree\t/var/lib/docker
+dir\t/etc/cni
+packages\tcontainerd docker.io python3
 docker\tabsent
+dir\t/opt/wanwu
+tree\t/opt/wanwu/kit-0123456789ab
+dir\t/var/lib/wanwu/models
 dir\t/etc/wanwu
 own\t/etc/wanwu/cluster.toml
 link\t
+kept\t/etc/fstab
+mount\t
 file\t/etc/wanwu/offline.env
 kept\t/etc/docker/daemon.json
-moved\t/opt/wanwu/kit /opt/wanwu/kit-before
-mount\t
+file\t/var/log/dockerd.log
 loaded\twanwu-gate:1
-image\twanwu-gate:1 sha256:0 sha256:1
 swarm\t
 """
+ONLY_ELSEWHERE = {"image", "moved"}  # with containerd's image store, and after the first releases
 
 
 def tree(folder: Path) -> dict[str, str]:
@@ -38,9 +44,8 @@ def test_every_kind_that_earlier_releases_recorded_can_be_undone(record: Record)
     record.file.parent.mkdir(parents=True)
     record.file.write_text(EARLIER)
     kinds = [kind for kind, _ in record.entries()]
-    assert set(kinds) == ALL_UNDO.keys()
-    assert record.of("moved") == ["/opt/wanwu/kit /opt/wanwu/kit-before"]
-    assert record.of("link") == [""]
+    assert {*kinds, *ONLY_ELSEWHERE} == ALL_UNDO.keys()
+    assert (record.of("link"), record.of("own")) == ([""], ["/etc/wanwu/cluster.toml"])
     assert LAST.undo == {}
     assert sum(len(step.undo) for step in STEPS) + len(UNDO) == len(ALL_UNDO)  # each kind is one step's
 
@@ -72,6 +77,28 @@ def test_files_and_folders_are_as_before_after_undoing(record: Record, tmp_path:
     assert tree(tmp_path) == before
     assert not places.KEPT.exists()
     assert not places.VOLUME.parent.exists()
+
+
+def test_files_of_a_server_that_the_release_before_has_set_up_are_restored(record: Record, tmp_path: Path) -> None:
+    places.DAEMON_JSON.parent.mkdir(parents=True)
+    places.DAEMON_JSON.write_text("{}")
+    before = tree(tmp_path)
+    kept = places.STATE / "kept" / places.DAEMON_JSON.relative_to("/")
+    kept.parent.mkdir(parents=True)
+    places.DAEMON_JSON.rename(kept)
+    places.DAEMON_JSON.write_text('{"labels": []}\n')
+    written = places.STATE / f"{str(places.DAEMON_JSON).replace('/', '_')}.written"
+    written.write_text(f"{sha256(places.DAEMON_JSON)}\n")  # as `sha256sum | cut` prints it
+    places.OFFLINE.parent.mkdir()
+    for path in (places.OFFLINE, places.CLUSTER_FILE):
+        path.write_text("A=1\n")
+    places.CLUSTER_SUM.write_text(f"{sha256(places.CLUSTER_FILE)}  -\n")  # as `sha256sum <FILE` prints it
+    entries = {"dir": places.OFFLINE.parent, "own": places.CLUSTER_FILE, "link": "", "file": places.OFFLINE}
+    entries["kept"] = places.DAEMON_JSON
+    places.RECORD.write_text("".join(f"{kind}\t{what}\n" for kind, what in entries.items()))
+    Executor(record, dry_run=False).undo_to(0, ALL_UNDO)
+    assert tree(tmp_path) == before
+    assert not places.OFFLINE.parent.exists()
 
 
 def test_what_somebody_has_edited_since_is_left_and_the_original_is_beside_it(record: Record) -> None:

@@ -44,9 +44,9 @@ def test_compose_may_be_missing_or_old() -> None:
 
 
 def test_a_bare_server_needs_everything_and_a_complete_one_nothing() -> None:
-    bare = docker.missing_packages(True, True, False, False, needs_apparmor=True, needs_nfs=True)
-    assert bare == [*docker.ENGINE, *docker.COMPOSE, "python3", "python3.11", "make", "apparmor", "nfs-common"]
-    assert docker.missing_packages(False, False, True, True, needs_apparmor=False, needs_nfs=False) == []
+    bare = docker.missing_packages(True, True, ("python3",), make=True, apparmor=True, nfs=True)
+    assert bare == [*docker.ENGINE, *docker.COMPOSE, "python3", "make", "apparmor", "nfs-common"]
+    assert docker.missing_packages(False, False, (), make=False, apparmor=False, nfs=False) == []
 
 
 def test_only_what_the_bundles_system_has_is_asked_for() -> None:

@@ -10,7 +10,6 @@ from scripts.bootstrap.options import Options
 from scripts.bootstrap.record import Record
 from scripts.bootstrap.server import Bundle, Kit, Packages, Server, Volume
 from scripts.bootstrap.steps import UNDO, kit, old_kits
-from worker.contract.files import sha256
 
 
 @pytest.fixture
@@ -56,15 +55,6 @@ def test_a_cluster_toml_that_was_edited_survives_undoing(server: Server) -> None
     places.CLUSTER_FILE.write_text("port = 9000\n")
     Executor(server.record, dry_run=False).undo_to(0, UNDO)
     assert places.CLUSTER_FILE.read_text() == "port = 9000\n"
-
-
-def test_a_cluster_toml_of_an_earlier_release_that_nobody_edited_goes(server: Server) -> None:
-    places.CLUSTER_FILE.parent.mkdir(parents=True)
-    places.CLUSTER_FILE.write_text("port = 8080\n")
-    places.CLUSTER_SUM.write_text(f"{sha256(places.CLUSTER_FILE)}  -\n")  # as `sha256sum <FILE` prints it
-    server.record.add("own", places.CLUSTER_FILE)
-    Executor(server.record, dry_run=False).undo_to(0, UNDO)
-    assert not places.CLUSTER_FILE.exists()
 
 
 def test_a_kit_that_was_moved_aside_comes_back(server: Server) -> None:
