@@ -66,6 +66,8 @@ class Swarm:
     """The `[swarm]` table."""
 
     managers: int | None = None  # None: three where there are three servers or more
+    encrypted: bool = False  # whether what gateways and workers say to each other is
+    autolock: bool = False  # False: as the swarm has it
 
 
 @dataclass(frozen=True)

@@ -149,6 +149,8 @@ SCHEMA: dict[str, dict[str, Key]] = {
     },
     SWARM: {
         "managers": Key('"auto", 1, 3, 5 or 7', _auto_or_odd, "auto"),
+        "encrypted": Key("true or false", _boolean, False),
+        "autolock": Key("true or false", _boolean, False),
     },
     "models": {
         "name": Key(

@@ -14,6 +14,8 @@ from worker.contract.swarm_slot import SLOTS_FILE
 PORT = 8000  # each worker listens here inside its own container
 VOLUME = "/models"  # path of the model volume inside a worker's container
 CACHE = "/cache"
+WORKERS = "workers"  # the network of the gateways and the workers, as stack.yaml names it
+ENCRYPTED = "encrypted"  # the option of an overlay network
 SERVES = "wanwu.serves"  # label of the nodes that run workers
 MONITOR = "10s"  # how long Swarm watches each updated task for failure
 # For the account of nginx/Dockerfile alone.
@@ -86,6 +88,8 @@ def workers(
     # A variable cannot give stack.yaml a number.
     tmp = {"type": "tmpfs", "target": "/gateway/tmp", "tmpfs": {"size": gateway_bytes(cluster)[0]}}
     services["gateway"] = {"volumes": [tmp], **({"secrets": [TLS_SECRET]} if certificate else {})}
+    if cluster.swarm.encrypted:
+        stack["networks"] = {WORKERS: {"driver_opts": {ENCRYPTED: "true"}}}
     if certificate:
         path, content = certificate
         # Named after what is in it: a secret never changes.
@@ -99,7 +103,7 @@ def workers(
 def _service(cluster: Cluster, model: Model, pool: Pool, offline: Mapping[str, str], monitor: str) -> dict[str, object]:
     return {
         "image": pool.image,
-        "networks": ["workers"],
+        "networks": [WORKERS],
         "environment": _environment(cluster, model, pool, offline),
         "volumes": [
             {"type": "bind", "source": str(model.folder.parent), "target": VOLUME, "read_only": True},

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scripts.base.console import step
+from scripts.base.console import say, step
 from scripts.base.errors import CommandError
 from scripts.base.waiting import wait_until
 from scripts.host import docker
@@ -63,6 +63,17 @@ def appoint(serving: Sequence[Node], chosen: int | None, leaving: str = "") -> N
     if planned.demote:
         step(f"no longer managers of the swarm: {_names(planned.demote)}")
         docker.run(["node", "demote", *(node.id for node in planned.demote)])
+
+
+def lock() -> None:
+    """Have every manager wait for a key after a restart, unless that is so; print the key, which nothing else keeps."""
+    state = "{{.Swarm.Cluster.Spec.EncryptionConfig.AutoLockManagers}}"
+    if docker.run(["info", "--format", state]).strip() == "true":
+        return
+    docker.run(["swarm", "update", "--autolock=true"])
+    key = docker.run(["swarm", "unlock-key", "--quiet"]).strip()
+    step("the swarm is locked from now on: after a restart, `docker swarm unlock` asks each manager for this key")
+    say(f"   {key}")
 
 
 def _reachable() -> set[str]:

@@ -46,11 +46,14 @@ class SwarmRuntime(Runtime):
         deployment = self.plan(cluster, run)
         is_first_start = not self.is_running(run)
         _require_drained(deployment)
+        _require_encryption(cluster.swarm.encrypted)
         self.build_images(deployment)
         files = self.render(deployment)
         run.write(files)
         _label_nodes(deployment)
         managers.appoint(list(deployment.nodes.values()), cluster.swarm.managers)
+        if cluster.swarm.autolock:
+            managers.lock()
         before = take_snapshot()
         step("starting workers and gateways")
         try:
@@ -192,6 +195,19 @@ def _require_drained(deployment: SwarmDeployment) -> None:
                 f"{deployment.cluster.source}: servers: found no table of {name}, which still serves: "
                 f"put it back, run `make drain SERVER={name}`, and then remove it"
             )
+
+
+def _require_encryption(wanted: bool) -> None:
+    """Raise CommandError if the workers' network exists and is otherwise: no network changes while it is in use."""
+    network = f"{STACK}_{render_swarm.WORKERS}"
+    if not docker.run(["network", "ls", "--quiet", "--filter", f"name=^{network}$"]).strip():
+        return
+    (found,) = docker.inspect("network", [network])
+    if (render_swarm.ENCRYPTED in (found.get("Options") or {})) != wanted:
+        raise CommandError(
+            f"swarm/encrypted: found {str(wanted).lower()}, needed {str(not wanted).lower()}, as the service runs: "
+            "`make down` first, then `make up`"
+        )
 
 
 def _label_nodes(deployment: SwarmDeployment) -> None:

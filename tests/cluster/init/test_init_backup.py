@@ -65,7 +65,7 @@ def test_a_lost_managers_swarm_and_configuration_go_on_on_a_bare_server(site: Si
     assert two.says("cat", FILE, f"{KIT}/models/mine/model.toml", "/etc/wanwu/own.key").splitlines() == [
         *EDITED.splitlines(), "kept", "secret"
     ]  # fmt: skip
-    assert two.says("stat", "-c", "%a", "/etc/wanwu/own.key") == "600"
+    assert two.says("stat", "-c", "%a", "/etc/wanwu/own.key") == "400"
     assert two.says("ls", "/etc/wanwu/cluster.toml.before-restore")
 
     gone = two.init("--uninstall")

@@ -1,5 +1,6 @@
 """Backups: what comes back out of an archive, what stays beside it, and what is no archive."""
 
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,18 @@ def test_what_is_no_whole_archive_of_ours_is_refused(tmp_path: Path, config: Pat
             pass
     archive.write(file, {}, {"format": 99})
     with pytest.raises(CommandError, match="found format 99, needed 1"), archive.unpacked(file):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("../out", tarfile.REGTYPE), ("/tmp/out", tarfile.REGTYPE), ("link", tarfile.SYMTYPE)]
+)
+def test_what_leads_out_of_the_folder_is_refused(tmp_path: Path, name: str, kind: bytes) -> None:
+    with tarfile.open(tmp_path / "evil.tar.gz", "w:gz") as made:
+        member = tarfile.TarInfo(name)
+        member.type, member.linkname = kind, "/etc/passwd"
+        made.addfile(member)
+    with pytest.raises(CommandError, match="needed files and folders"), archive.unpacked(tmp_path / "evil.tar.gz"):
         pass
 
 

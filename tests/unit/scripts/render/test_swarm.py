@@ -203,3 +203,11 @@ def test_the_certificate_is_a_secret_of_the_gateways_named_after_its_text() -> N
     assert len(names) == 2
     assert stack("a")["secrets"]["tls"]["file"] == "/run/server.pem"
     assert "secrets" not in workers(CLUSTER, {"photos": POOL}, {})
+
+
+def test_the_workers_network_is_encrypted_where_the_file_says_so() -> None:
+    plain, secret = (parse_cluster(f"{TEXT}{table}", "c.toml") for table in ("", "[swarm]\nencrypted = true\n"))
+    assert "encrypted" not in workers(plain, {"photos": POOL}, {})
+    stack = json.loads(workers(secret, {"photos": POOL}, {}).partition("\n")[2])
+    assert stack["networks"] == {"workers": {"driver_opts": {"encrypted": "true"}}}
+    assert "\nnetworks:\n  workers:\n" in (ROOT / "compose/stack.yaml").read_text()
