@@ -21,14 +21,14 @@ UNREADABLE = (OSError, tarfile.TarError, zlib.error, ValueError, LookupError, Ty
 
 
 def write(out: Path, folders: Mapping[str, Path], about: Mapping[str, object]) -> None:
-    """Write `folders` by the names that they get, and what is said about them; raise CommandError."""
+    """Write `folders` by the names that they get, links followed, and what is said about them; raise CommandError."""
     draft = out.with_name(f".{out.name}.new")
     try:
         with TemporaryDirectory(prefix="wanwu-backup-") as name:
             (Path(name) / ABOUT).write_text(json.dumps({"format": FORMAT, **about}))
             draft.unlink(missing_ok=True)
             draft.touch(PRIVATE, exist_ok=False)
-            with tarfile.open(draft, "w:gz", compresslevel=1) as archive:
+            with tarfile.open(draft, "w:gz", dereference=True, compresslevel=1) as archive:
                 archive.add(Path(name) / ABOUT, ABOUT)
                 for inside, folder in folders.items():
                     archive.add(folder, inside)

@@ -3,26 +3,21 @@
 SHA256SUMS and its signature are written last.
 """
 
-import json
-import platform
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 from scripts.base.console import say, step, warn
 from scripts.base.errors import CommandError
 from scripts.base.options import Flag
-from scripts.bundle import contents, layout, older, saved, sbom, signing, volume, wheels
+from scripts.bundle import contents, layout, manifest, older, saved, signing, volume, wheels
 from scripts.bundle.contents import Contents
 from scripts.bundle.kit import Kit, pack, read_kit
 from scripts.bundle.layout import WORK
 from scripts.cluster.config import ROOT, Cluster
 from scripts.host import docker, images
-from scripts.host.debs import Package
-from scripts.host.pins import pins_of
 from scripts.models import model_store
 from scripts.models import verify as model_verify
 from scripts.models.model_store import StoredModel
@@ -68,7 +63,7 @@ def write_bundle(options: BundleOptions, cluster: Cluster) -> None:
         (out / name).unlink(missing_ok=True)
     if base:
         older.reuse(base, base_sums, out)
-    _write_parts(planned, out, _extends(base) if base else None)
+    _write_parts(planned, out, manifest.extended(base) if base else None)
     sums = {name: sha256(out / name) for name in layout.files(out)}
     written = older.leave_out(out, sums, base_sums)
     write_atomically(out / layout.SUMS, layout.format_sums(sums))
@@ -78,12 +73,6 @@ def write_bundle(options: BundleOptions, cluster: Cluster) -> None:
     if base:
         say(f"it has {len(written)} of {len(sums)} files and extends {base}, which the other side needs, too")
     say(f"signed by {fingerprint}: tell this to whoever installs it by another way than the bundle itself")
-
-
-def _extends(base: Path) -> dict[str, str]:
-    """Return what the manifest says of the bundle that this one extends."""
-    manifest = json.loads((base / layout.MANIFEST).read_text(encoding="utf-8"))
-    return {"created": manifest["created"], "revision": manifest["wanwu"]["revision"]}
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -146,7 +135,7 @@ def _write_parts(planned: Contents, out: Path, extends: Mapping[str, str] | None
     shutil.copyfile(ROOT / "scripts" / layout.INIT, out / layout.INIT)
     (out / layout.INIT).chmod(0o755)
     _remove_outdated(out, planned)
-    _write_manifest(planned, out, image_ids, hashes, extends)
+    manifest.write(planned, out, image_ids, hashes, extends)
     shutil.rmtree(work)
 
 
@@ -162,48 +151,3 @@ def _remove_outdated(out: Path, planned: Contents) -> None:
     for path in (out / layout.WHEELS).glob("*"):
         if not planned.wheels or path.name not in planned.pythons:
             shutil.rmtree(path)
-
-
-def _write_manifest(
-    planned: Contents,
-    out: Path,
-    image_ids: dict[str, str],
-    hashes: dict[str, str],
-    extends: Mapping[str, str] | None,
-) -> None:
-    """Write the manifest and the bill of materials."""
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    packages = {system: listed for system, (_, listed) in planned.packages.items()}
-    locks = [*sbom.VENDORED, *sbom.locks_for(planned.images), *wheels.locks(planned.wheels, planned.for_gpus)]
-    pins = pins_of(locks)
-    write_atomically(out / layout.SBOM, sbom.render(planned.kit, created, image_ids, hashes, pins, packages))
-    manifest = {
-        "created": created,
-        "wanwu": {"version": planned.kit.version, "revision": planned.kit.revision},
-        "architecture": platform.machine(),
-        "images": [
-            {"reference": reference, "id": image_id, "file": saved.file_for(reference)}
-            for reference, image_id in image_ids.items()
-        ],
-        "models": [
-            {
-                "name": name,
-                "folder": f"{layout.MODELS}/{model.folder.name}",
-                "hash": hashes[model.folder.name],
-                "bytes": volume.size([model]),
-            }
-            for model in planned.models
-            for name in model.served or (model.name,)
-        ],
-        "systems": {system: _system_entry(system, listed) for system, listed in packages.items()},
-        "wheels": {version: f"{layout.WHEELS}/{version}" for version in planned.pythons if planned.wheels},
-        "kit": layout.KIT,
-        **({"extends": extends} if extends else {}),
-        "bytes": sum((out / name).stat().st_size for name in layout.files(out) if name != layout.MANIFEST),
-    }
-    write_atomically(out / layout.MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
-
-
-def _system_entry(system: str, packages: Sequence[Package]) -> dict[str, str]:
-    docker_version = next(package.version for package in packages if package.name == "docker.io")
-    return {"packages": f"{layout.PACKAGES}/{system}", "docker": docker_version}

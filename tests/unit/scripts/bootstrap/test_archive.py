@@ -20,7 +20,8 @@ def config(tmp_path: Path) -> Path:
 
 
 def written(tmp_path: Path, config: Path) -> Path:
-    archive.write(tmp_path / "backup.tar.gz", {archive.CONFIG: config}, {"version": "1"})
+    (tmp_path / "link").symlink_to(config)
+    archive.write(tmp_path / "backup.tar.gz", {archive.CONFIG: tmp_path / "link"}, {"version": "1"})
     return tmp_path / "backup.tar.gz"
 
 
