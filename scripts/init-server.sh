@@ -99,8 +99,10 @@ check_signature() {
 # Check what is run before stage 1 checks everything: the kit and Python.
 check_sums() {
     local run="MANIFEST.json|kit.tar.gz|packages/$SYSTEM/$PYTHON_PACKAGES" said
-    said=$(cd "$BUNDLE" && grep -E "^[0-9a-f]{64}  ($run)\$" SHA256SUMS | sha256sum --check --quiet --strict 2>&1) ||
+    said=$(cd "$BUNDLE" && grep -E "^[0-9a-f]{64}  ($run)\$" SHA256SUMS | sha256sum --check --quiet --strict 2>&1) || {
+        ! grep -q '"extends": *{' "$BUNDLE/MANIFEST.json" || fatal "found a bundle that extends an older one, without that ($(head -n 1 <<<"$said")), needed both: copy this one over that one, cp -r NEW/. OLD/, and name OLD with --bundle"
         fatal "found a damaged bundle ($(head -n 1 <<<"$said")), needed files that match SHA256SUMS: copy it again"
+    }
 }
 
 # Set CODE to the folder of stage 1: this file's own kit or checkout, else the bundle's kit, unpacked.

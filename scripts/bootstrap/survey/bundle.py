@@ -1,6 +1,7 @@
 """The bundle, its kit, and the cluster.toml that sets the gateway's port."""
 
 import filecmp
+import json
 import os
 import tarfile
 from pathlib import Path
@@ -24,6 +25,11 @@ def read_bundle(folder: Path) -> Bundle:
     done = run("sh", "-c", f'cd "$0" && exec sha256sum --check --quiet --strict {SUMS}', folder)
     if done.returncode:
         first = (done.stdout + done.stderr).splitlines()[0]
+        if "extends" in json.loads(text_of(folder / MANIFEST)):
+            raise CommandError(
+                f"found a bundle that extends an older one, without that ({first}), needed both: "
+                "copy this one over that one, cp -r NEW/. OLD/, and name OLD with --bundle"
+            )
         raise CommandError(f"found a damaged bundle ({first}), needed files that match {SUMS}: copy it again")
     return Bundle.read(folder, (folder / MANIFEST).read_text(encoding="utf-8"))
 

@@ -1,5 +1,6 @@
 """Stage 0 of init-server.sh accepts and refuses the same signers as `make bundle-verify`."""
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -78,6 +79,20 @@ def test_what_does_not_sign_the_checksums_is_refused(signed: tuple[Path, str], t
     assert refusal(bundle, fingerprint) == (
         f"found no SHA256SUMS.sig in {bundle}, needed a signed bundle: create it again with `make bundle`"
     )
+
+
+def test_a_bundle_that_extends_an_older_one_says_so_where_that_is_missing(signed: tuple[Path, str]) -> None:
+    bundle, check = signed[0], CHECK.replace("check_signature", "SYSTEM=debian-12; check_sums")
+    (bundle / layout.KIT).unlink()
+
+    def refused() -> str:
+        words = ["/bin/bash", "-c", check, "-", "", str(bundle), "", str(bundle.parent)]
+        return subprocess.run(words, capture_output=True, text=True).stderr
+
+    assert refused().startswith("!! found a damaged bundle (")
+    manifest = json.loads((bundle / layout.MANIFEST).read_text())
+    (bundle / layout.MANIFEST).write_text(json.dumps(manifest | {"extends": {"created": "2026"}}))
+    assert refused().startswith("!! found a bundle that extends an older one, without that (")
 
 
 def test_a_server_without_ssh_keygen_is_told_what_to_install(signed: tuple[Path, str], tmp_path: Path) -> None:
