@@ -62,7 +62,17 @@ def appoint(serving: Sequence[Node], chosen: int | None, leaving: str = "") -> N
             )
     if planned.demote:
         step(f"no longer managers of the swarm: {_names(planned.demote)}")
-        docker.run(["node", "demote", *(node.id for node in planned.demote)])
+        for node in planned.demote:
+            _demote(node)
+
+
+def _demote(node: Node) -> None:
+    """Demote the node, and return once it has no vote: until then no other may be demoted."""
+    docker.run(["node", "demote", node.id])
+    if not wait_until(lambda: node.id not in _voting(), REACH_TIMEOUT_S, POLL_INTERVAL_S):
+        raise CommandError(
+            f"found {node.hostname} still a manager after {REACH_TIMEOUT_S} seconds: see `docker node ls`"
+        )
 
 
 def lock() -> None:
@@ -74,6 +84,10 @@ def lock() -> None:
     key = docker.run(["swarm", "unlock-key", "--quiet"]).strip()
     step("the swarm is locked from now on: after a restart, `docker swarm unlock` asks each manager for this key")
     say(f"   {key}")
+
+
+def _voting() -> set[str]:
+    return {node.id for node in read_nodes() if node.votes}
 
 
 def _reachable() -> set[str]:

@@ -29,6 +29,7 @@ class Node:
     slots: tuple[str, ...]
     slot_keys: Mapping[str, Any] = field(default_factory=dict)  # see scripts.cluster.slots.requested_settings
     reachable: bool = False  # as a manager, by the other managers
+    votes: bool = False  # counts among the managers, of which more than half must run; for a moment after its demotion
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ def parse_node(data: Mapping[str, Any]) -> Node:
         tuple(sorted(_slots(resources), key=_natural_order)),
         _read_slot_keys((description.get("Engine", {}).get("Labels") or {}).get(SLOT_KEYS, "{}")),
         (data.get("ManagerStatus") or {}).get("Reachability") == "reachable",
+        bool(data.get("ManagerStatus")),
     )
 
 
