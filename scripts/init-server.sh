@@ -108,7 +108,7 @@ check_sums() {
 # Set CODE to the folder of stage 1: this file's own kit or checkout, else the bundle's kit, unpacked.
 find_code() {
     CODE=$(realpath "$(dirname "$0")/..")
-    [[ ! -e $CODE/scripts/bootstrap/__main__.py ]] || return 0
+    [[ -e $(dirname "$0")/MANIFEST.json || ! -e $CODE/scripts/bootstrap/__main__.py ]] || return 0
     CODE=$WORK/code && mkdir "$CODE"
     tar -xzf "$BUNDLE/kit.tar.gz" -C "$CODE" --no-same-owner --exclude 'worker/photos/*'
 }
@@ -117,14 +117,17 @@ runs_code() { (cd "$CODE" && "$@" -B -s -c 'import scripts.bootstrap.__main__') 
 
 # Set PYTHON: this server's own, or the bundle's where --uninstall would remove that or there is none.
 find_python() {
-    local deb debs=("$BUNDLE/packages/$SYSTEM"/*) unpacked=$WORK/python
-    if ! grep -qs $'^packages\t' "$RECORD" || [[ ! -e ${debs[0]} ]]; then
+    local deb debs unpacked=$WORK/python
+    mapfile -t debs < <(sed -nE "s,^[0-9a-f]{64}  (packages/$SYSTEM/$PYTHON_PACKAGES)\$,\1,p" "$BUNDLE/SHA256SUMS" 2>/dev/null)
+    if ((${#debs[@]} == 0)) || ! grep -qs $'^packages\t' "$RECORD"; then
         for PYTHON in python3 python3.11; do ! runs_code "$PYTHON" || return 0; done
     fi
-    for deb in "${debs[@]}"; do [[ ! ${deb##*/} =~ ^$PYTHON_PACKAGES$ ]] || dpkg-deb --extract "$deb" "$unpacked"; done
+    for deb in "${debs[@]}"; do dpkg-deb --extract "$BUNDLE/$deb" "$unpacked"; done
     PYTHON=$(echo "$unpacked"/usr/bin/python3.[0-9]*)
     LD_LIBRARY_PATH=$(echo "$unpacked"/{usr/,}lib/*-linux-gnu | tr ' ' :) && export LD_LIBRARY_PATH
-    runs_code "$PYTHON" || fatal "found no Python 3.11 or newer on this server, nor packages of it for $SYSTEM in the bundle, needed one: create the bundle with SYSTEMS=$SYSTEM"
+    ! runs_code "$PYTHON" || return 0
+    ((${#debs[@]} == 0)) || fatal "found that the bundle's Python does not run in $WORK, needed a folder that is not mounted noexec: name one with TMPDIR="
+    fatal "found no Python 3.11 or newer on this server, nor packages of it for $SYSTEM in the bundle, needed one: create the bundle with SYSTEMS=$SYSTEM"
 }
 
 main() {
@@ -141,9 +144,8 @@ main() {
     detect_system /etc/os-release
     WORK=$(mktemp -d --tmpdir wanwu-init.XXXXXX)
     trap 'rm -rf --one-file-system "$WORK"' EXIT
-    exec 9</etc
-    flock --nonblock 9 || fatal "found this script already running on this server: wait for it"
-    if [[ $given == yes || ! -e $(dirname "$0")/bootstrap ]]; then
+    { exec 9</etc && flock --nonblock 9; } || fatal "found this script already running on this server: wait for it"
+    if [[ $given == yes || -e $(dirname "$0")/MANIFEST.json || ! -e $(dirname "$0")/bootstrap ]]; then
         [[ -r $BUNDLE/MANIFEST.json && -r $BUNDLE/SHA256SUMS ]] ||
             fatal "found no bundle in $BUNDLE (MANIFEST.json, SHA256SUMS), needed a directory that \`make bundle\` wrote: name it with --bundle"
         check_manifest

@@ -62,10 +62,13 @@ def stop() -> None:
 
 
 def undo(record: Record, was: str) -> None:
-    """All later changes are undone by now: let Docker run as it did before, or not at all."""
+    """All later changes are undone by now: let Docker run as it did before, or not at all.
+
+    One that somebody has stopped since stays so, but not one that this run was about to restart.
+    """
     if was != "running":
         stop()
-    elif docker_answers():
+    elif docker_answers() or places.RESTART.exists():
         restart(record)
     if systemd_runs():
         run("systemctl", "daemon-reload")

@@ -1,15 +1,17 @@
 """The swarm to join, and what a server says of its clock and its firewall, which are only looked at."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from scripts.base.errors import CommandError
 from scripts.bootstrap.server import Join
 
 TOKEN = re.compile(r"SWMTKN-1-[0-9a-z]{50}-[0-9a-z]{25}")
 MANAGER_PORT = 2377
-CLOCK_KEEPERS = ("chronyd", "ntpd", "ntpsec", "openntpd", "systemd-timesyn")  # as /proc/PID/comm shortens them
+TIMESYNCD = "systemd-timesyn"  # as /proc/PID/comm shortens it
+CLOCK_KEEPERS = ("chronyd", "ntpd", "ntpsec", "openntpd", TIMESYNCD)
 Port = tuple[str, int]
+IsOpen = Callable[[str, int], bool]
 
 
 def read_join(text: str) -> Join:
@@ -23,44 +25,47 @@ def read_join(text: str) -> Join:
     return Join(token, manager if ":" in manager else f"{manager}:{MANAGER_PORT}")
 
 
-def clock_note(keepers: Sequence[str], synchronized: str) -> str:
-    """Return what to tell about the clock; "" if nothing. `synchronized` is timedatectl's NTPSynchronized, or ""."""
-    if synchronized == "yes" or (keepers and synchronized == ""):
-        return ""
-    if keepers:
-        return f"the clock is not synchronized yet, though {keepers[0]} runs: see `timedatectl`"
-    return "found no time synchronisation, needed a right clock for Swarm's certificates: install chrony, or watch it"
+def clock_note(running: Collection[str], synchronized: bool) -> str:
+    """Return what to tell about the clock; "" if nothing.
+
+    `running` are the names of processes; `synchronized` is whether systemd-timesyncd has set the clock.
+    """
+    keepers = [name for name in CLOCK_KEEPERS if name in running]
+    if not keepers:
+        return "found no time synchronisation, needed a right clock for Swarm's certificates: install chrony"
+    if keepers == [TIMESYNCD] and not synchronized:
+        return "found a clock that systemd-timesyncd has not set yet, needed a right one: see `timedatectl`"
+    return ""
 
 
-def ufw_closed(status: str, wanted: Sequence[Port]) -> list[Port]:
-    """Return the wanted ports that an active ufw does not let in, from the text of `ufw status`."""
-    if not re.match(r"Status: active", status):
-        return []
-    rules = re.findall(r"^(\S+)(?: \(v6\))? +ALLOW(?: IN)? +", status, re.MULTILINE)
-    return [(kind, port) for kind, port in wanted if not {f"{port}/{kind}", str(port), "Anywhere"} & set(rules)]
+def firewall_note(ufw: str, firewalld: str, ports: str, iptables: str, wanted: Sequence[Port]) -> str:
+    """Return what to tell about the firewall; "" if it lets in all the wanted ports.
+
+    `ufw` is what `ufw status` prints, `firewalld` and `ports` are those of `firewall-cmd --state` and `--list-ports`,
+    `iptables` those of `iptables -S INPUT`, which ufw and firewalld fill themselves; "" where a program is missing.
+    """
+    if ufw.startswith("Status: active"):
+        tool, is_open = "ufw", _opened_by_ufw(ufw)
+    elif firewalld.strip() == "running":
+        tool, is_open = "firewalld", lambda kind, port: any(_covers(each, kind, port) for each in ports.split())
+    else:
+        tool, is_open = "iptables", _opened_by_iptables(iptables)
+    closed = ", ".join(f"{port}/{kind}" for kind, port in wanted if not is_open(kind, port))
+    needed = "which other servers and clients need: open them"
+    return closed and f"found a firewall ({tool}) that may not let in {closed}, {needed}"
 
 
-def firewalld_closed(state: str, ports: str, wanted: Sequence[Port]) -> list[Port]:
-    """Return the wanted ports that a running firewalld does not let in, from `--state` and `--list-ports`."""
-    if state.strip() != "running":
-        return []
-    return [(kind, port) for kind, port in wanted if not any(_covers(each, kind, port) for each in ports.split())]
+def _opened_by_ufw(status: str) -> IsOpen:
+    rules = set(re.findall(r"^(\S+)(?: \(v6\))? +ALLOW(?: IN)? +", status, re.MULTILINE))
+    return lambda kind, port: bool({f"{port}/{kind}", str(port), "Anywhere"} & rules)
 
 
-def iptables_closed(rules: str, wanted: Sequence[Port]) -> list[Port]:
-    """Return the wanted ports that no rule lets in, from `iptables -S INPUT`; none where the chain lets all in."""
-    if not rules or ("-P INPUT ACCEPT" in rules and not re.search(r"^-A INPUT -j (DROP|REJECT)", rules, re.MULTILINE)):
-        return []
+def _opened_by_iptables(rules: str) -> IsOpen:
+    rejects = re.search(r"^-A INPUT -j (DROP|REJECT)", rules, re.MULTILINE)
+    if not rules or ("-P INPUT ACCEPT" in rules and not rejects):
+        return lambda *_: True
     accepted = [line for line in rules.splitlines() if line.endswith("-j ACCEPT")]
-    return [(kind, port) for kind, port in wanted if not any(_accepts(line, kind, port) for line in accepted)]
-
-
-def firewall_note(tool: str, closed: Sequence[Port]) -> str:
-    """Return what to tell about a firewall; "" if it lets everything in that is needed."""
-    if not closed:
-        return ""
-    listed = ", ".join(f"{port}/{kind}" for kind, port in closed)
-    return f"found a firewall ({tool}) that may not let in {listed}, which other servers and clients need: open them"
+    return lambda kind, port: any(_accepts(line, kind, port) for line in accepted)
 
 
 def _covers(entry: str, kind: str, port: int) -> bool:

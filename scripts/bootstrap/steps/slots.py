@@ -34,7 +34,8 @@ def slots_text(server: Server) -> str:
 def _write(server: Server, path: Path) -> None:
     found = _of_kit(server, path)
     if found.returncode:
-        raise CommandError(f"the kit could not determine this server's {path.stem}: {reason(found)}")
+        why = reason(found).removeprefix("!! ")
+        raise CommandError(f"the kit could not determine this server's {path.stem}: {why}")
     write(server.record, path, found.stdout)
 
 

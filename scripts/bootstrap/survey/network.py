@@ -8,12 +8,13 @@ from pathlib import Path
 from scripts.base.errors import CommandError
 from scripts.bootstrap.checks import network
 from scripts.bootstrap.checks.machine import SWARM_PORTS
-from scripts.bootstrap.machine import ask, has, swarm_state, text_of
+from scripts.bootstrap.machine import ask, swarm_state, text_of
 from scripts.bootstrap.options import Options
 from scripts.bootstrap.server import Join
 
 CONNECT_S = 5
 STANDARD_INPUT = "-"
+SYNCHRONIZED = "/run/systemd/timesync/synchronized"  # to ask timedatectl would start a service
 
 
 def find_manager(options: Options) -> Join | None:
@@ -36,19 +37,17 @@ def find_manager(options: Options) -> Join | None:
 def notes(port: int) -> Iterator[str]:
     """Yield what the operator should know of the clock and the firewall; this script changes neither."""
     running = {text_of(path).strip() for path in Path("/proc").glob("[0-9]*/comm")}
-    keepers = [name for name in network.CLOCK_KEEPERS if name in running]
-    yield network.clock_note(keepers, ask("timedatectl", "show", "--property=NTPSynchronized", "--value"))
+    yield network.clock_note(running, Path(SYNCHRONIZED).exists())
+    state, ports = (ask("firewall-cmd", flag) for flag in ("--state", "--list-ports"))
     wanted = (*SWARM_PORTS, ("tcp", port))
-    ufw = network.ufw_closed(ask("ufw", "status"), wanted)
-    ports = ask("firewall-cmd", "--list-ports")
-    firewalld = network.firewalld_closed(ask("firewall-cmd", "--state"), ports, wanted)
-    yield network.firewall_note("ufw", ufw) or network.firewall_note("firewalld", firewalld)
-    if not ufw and not firewalld and has("iptables"):
-        yield network.firewall_note("iptables", network.iptables_closed(ask("iptables", "-S", "INPUT"), wanted))
+    yield network.firewall_note(ask("ufw", "status"), state, ports, ask("iptables", "-S", "INPUT"), wanted)
 
 
 def _read(name: str) -> str:
     try:
         return sys.stdin.read() if name == STANDARD_INPUT else Path(name).read_text(encoding="utf-8")
-    except (OSError, UnicodeError) as error:
-        raise CommandError(f"--join-file: found no {name} that can be read ({error}), needed TOKEN@ADDRESS") from None
+    except (OSError, UnicodeError):
+        # Without the file's name, which may be a token by mistake.
+        raise CommandError(
+            "--join-file: found no such file that can be read, needed one that says TOKEN@ADDRESS, or -, standard input"
+        ) from None

@@ -120,6 +120,18 @@ class Host:
                     return {one for one in [line, *lines] if one.startswith("-> ")}, printed
         return set(), printed
 
+    def init_interrupted_at(self, change: str, *arguments: str) -> tuple[int, str]:
+        """Run init-server.sh and send it the signal of Ctrl-C when it begins the change; return status and output."""
+        command = self.command("setsid", "--wait", "bash", "/media/bundle/init-server.sh", *arguments)
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+            printed = ""
+            for line in process.stdout or ():
+                printed += line
+                if line == f"{change}\n":
+                    (pid,) = (pid for pid in self.processes() if "-m scripts.bootstrap" in _command_line(pid))
+                    _kill(pid, signal.SIGINT)
+        return process.returncode, printed
+
     def kill_session(self, script: str) -> None:
         """Kill every process of the session in which `script` runs; return once none of them is left.
 

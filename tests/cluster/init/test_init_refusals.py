@@ -130,6 +130,30 @@ def test_a_flipped_byte_in_the_bundle_is_refused(bare: Host) -> None:
     )
 
 
+def test_a_folder_for_temporary_files_in_which_no_program_runs_is_refused(bare: Host) -> None:
+    bare.says("mount", "-o", "remount,noexec", "/tmp")
+    try:
+        line = refusal(bare)
+    finally:
+        bare.says("mount", "-o", "remount,exec", "/tmp")
+    assert line.startswith("found that the bundle's Python does not run in /tmp/wanwu-init.")
+    assert line.endswith(", needed a folder that is not mounted noexec: name one with TMPDIR=")
+
+
+def test_what_the_checksums_do_not_list_is_not_run(bare: Host) -> None:
+    own = "mount -t tmpfs tmpfs /tmp && cp -r --preserve=mode /media/bundle /tmp/bundle"
+    added = "mkdir -p /tmp/scripts/bootstrap && echo junk | tee /tmp/scripts/bootstrap/__main__.py"
+    junk = "/tmp/bundle/packages/debian-12/python3.11-minimal_9_amd64.deb"
+    bare.says("sh", "-c", f"{own} && {added} >{junk}")
+    try:
+        done = bare.run(
+            "bash", "/tmp/bundle/init-server.sh", "--bundle", "/tmp/bundle", "--models", MODELS, "--dry-run"
+        )
+    finally:
+        bare.says("umount", "/tmp")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.fixture(params=["ext4", "xfs"])
 def dirty(request: pytest.FixtureRequest, bare: Host, tmp_path: Path) -> Iterator[Path]:
     """A model volume in a file of the host's root whose journal holds what was not carried out: power was lost."""

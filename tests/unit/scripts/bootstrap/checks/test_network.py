@@ -45,42 +45,35 @@ def test_an_invalid_token_is_refused_and_not_repeated(text: str) -> None:
     )
 
 
+def test_a_clock_that_nobody_keeps_is_told() -> None:
+    assert network.clock_note(["systemd", "chronyd"], synchronized=False) == ""
+    assert network.clock_note(["systemd-timesyn"], synchronized=True) == ""
+    assert network.clock_note(["systemd-timesyn"], synchronized=False) == (
+        "found a clock that systemd-timesyncd has not set yet, needed a right one: see `timedatectl`"
+    )
+    assert network.clock_note(["systemd", "sshd"], synchronized=False) == (
+        "found no time synchronisation, needed a right clock for Swarm's certificates: install chrony"
+    )
+
+
+OPEN = "-P INPUT ACCEPT\n-A INPUT -p tcp --dport 25 -j DROP\n"
+REJECTING = "-P INPUT ACCEPT\n-A INPUT -p tcp --dport 22 -j ACCEPT\n-A INPUT -j REJECT --reject-with icmp-port\n"
+
+
 @pytest.mark.parametrize(
-    ("keepers", "synchronized", "begins"),
+    ("ufw", "firewalld", "ports", "iptables", "told"),
     [
-        (["chronyd"], "yes", ""),
-        (["chronyd"], "", ""),  # without systemd
-        (["systemd-timesyn"], "no", "the clock is not synchronized yet, though systemd-timesyn runs"),
-        ([], "no", "found no time synchronisation, needed"),
-        ([], "", "found no time synchronisation, needed"),
+        ("", "", "", "", ""),
+        ("Status: inactive\n", "not running\n", "", OPEN, ""),
+        (UFW, "", "", IPTABLES, "(ufw) that may not let in 4789/udp"),
+        ("", "running\n", "8080/tcp 2000-3000/tcp\n", IPTABLES, "(firewalld) that may not let in 4789/udp"),
+        ("", "running\n", "8080/tcp 2377/tcp 4789/udp\n", REJECTING, ""),
+        ("", "", "", IPTABLES, "(iptables) that may not let in 4789/udp"),
+        ("", "", "", REJECTING, "(iptables) that may not let in 2377/tcp, 4789/udp, 8080/tcp"),
     ],
 )
-def test_a_clock_that_nobody_keeps_is_told(keepers: list[str], synchronized: str, begins: str) -> None:
-    note = network.clock_note(keepers, synchronized)
-    assert note.startswith(begins)
-    assert bool(note) == bool(begins)
-
-
-def test_a_firewall_is_told_by_the_ports_that_it_keeps_closed() -> None:
-    assert network.ufw_closed(UFW, WANTED) == [("udp", 4789)]
-    assert network.ufw_closed("Status: inactive\n", WANTED) == []
-    assert network.firewalld_closed("running\n", "8080/tcp 2000-3000/tcp", WANTED) == [("udp", 4789)]
-    assert network.firewalld_closed("", "", WANTED) == []
-    assert network.iptables_closed(IPTABLES, WANTED) == [("udp", 4789)]
-
-
-@pytest.mark.parametrize("rules", ["", "-P INPUT ACCEPT\n", "-P INPUT ACCEPT\n-A INPUT -p tcp --dport 25 -j DROP\n"])
-def test_a_chain_that_lets_all_in_is_none(rules: str) -> None:
-    assert network.iptables_closed(rules, WANTED) == []
-
-
-def test_a_chain_that_ends_with_reject_is_one() -> None:
-    rules = "-P INPUT ACCEPT\n-A INPUT -p tcp --dport 22 -j ACCEPT\n-A INPUT -j REJECT --reject-with icmp-port\n"
-    assert network.iptables_closed(rules, WANTED) == WANTED
-
-
-def test_the_note_names_ports_as_firewalls_do() -> None:
-    assert network.firewall_note("ufw", []) == ""
-    assert network.firewall_note("ufw", [("udp", 4789), ("tcp", 8080)]) == (
-        "found a firewall (ufw) that may not let in 4789/udp, 8080/tcp, which other servers and clients need: open them"
-    )
+def test_a_firewall_is_told_by_the_ports_that_it_keeps_closed(
+    ufw: str, firewalld: str, ports: str, iptables: str, told: str
+) -> None:
+    note = network.firewall_note(ufw, firewalld, ports, iptables, WANTED)
+    assert note == (told and f"found a firewall {told}, which other servers and clients need: open them")
