@@ -122,7 +122,8 @@ class Host:
 
     def init_interrupted_at(self, change: str, *arguments: str) -> tuple[int, str]:
         """Run init-server.sh and send it the signal of Ctrl-C when it begins the change; return status and output."""
-        command = self.command("setsid", "--wait", "bash", "/media/bundle/init-server.sh", *arguments)
+        script = ["bash", "/media/bundle/init-server.sh", *confirmed(arguments)]
+        command = self.command("setsid", "--wait", *script)
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
             printed = ""
             for line in process.stdout or ():

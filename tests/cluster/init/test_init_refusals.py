@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scripts.bundle.volume import sentinel
-from tests.cluster.init.hosts import Host
+from tests.cluster.init.hosts import Host, confirmed
 from tests.cluster.init.test_init_systemd import disk
 from tests.cluster.init.trees import difference, stamps
 from worker.contract.files import sha256
@@ -146,9 +146,8 @@ def test_what_the_checksums_do_not_list_is_not_run(bare: Host) -> None:
     junk = "/tmp/bundle/packages/debian-12/python3.11-minimal_9_amd64.deb"
     bare.says("sh", "-c", f"{own} && {added} >{junk}")
     try:
-        done = bare.run(
-            "bash", "/tmp/bundle/init-server.sh", "--bundle", "/tmp/bundle", "--models", MODELS, "--dry-run"
-        )
+        order = confirmed(["--bundle", "/tmp/bundle", "--models", MODELS, "--dry-run"])
+        done = bare.run("bash", "/tmp/bundle/init-server.sh", *order)
     finally:
         bare.says("umount", "/tmp")
     assert (done.returncode, done.stderr) == (0, "")
