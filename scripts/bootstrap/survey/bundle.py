@@ -9,11 +9,12 @@ from pathlib import Path
 from scripts.base.console import step
 from scripts.base.errors import CommandError
 from scripts.bootstrap import places
-from scripts.bootstrap.checks.bundle import gateway_port, kit_folder
+from scripts.bootstrap.checks.bundle import check_port, kit_folder
 from scripts.bootstrap.machine import run, text_of
 from scripts.bootstrap.options import Options
 from scripts.bootstrap.server import Bundle, Kit
 from scripts.bundle.layout import MANIFEST, SUMS
+from scripts.cluster.config import load_cluster, parse_cluster
 from worker.contract.files import sha256
 
 CLUSTER_IN_KIT = "compose/cluster.toml"
@@ -67,13 +68,13 @@ def cluster_file(options: Options) -> Path | None:
 
 
 def find_port(options: Options, cluster: Path | None, bundle: Bundle) -> int:
-    """Return the port that the gateway will have."""
+    """Return the port that the gateway will have; raise CommandError with every fault of cluster.toml."""
     given, installed = options.cluster, places.CLUSTER_FILE
     if given and installed.is_file() and not have_same_text(Path(given), installed):
         step(f"the slots and the port come from {given}; {installed} differs from it and is left as it is")
-    if cluster:
-        return gateway_port(text_of(cluster), str(cluster))
-    return gateway_port(text_in_kit(bundle, CLUSTER_IN_KIT), "the bundle's cluster.toml")
+    default = text_in_kit(bundle, CLUSTER_IN_KIT)
+    found = load_cluster(cluster) if cluster else parse_cluster(default, "the bundle's cluster.toml")
+    return check_port(found.port, found.source)
 
 
 def text_in_kit(bundle: Bundle, name: str) -> str:

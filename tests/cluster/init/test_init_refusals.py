@@ -232,12 +232,16 @@ def listening(host: Host, port: int) -> Iterator[None]:
 
 def test_the_gateways_port_in_use_is_refused_whichever_cluster_toml_names(bare: Host) -> None:
     said = "found port {} (tcp) in use, needed it for the gateway: stop the process that listens there"
-    bare.says("sh", "-c", "echo port = 9001 >/tmp/c.toml")
+    text = 'port = 9001\\n[[models]]\\nname = "photos"\\nfolder = "worker/photos"\\n'
+    bare.says("sh", "-c", f"printf '{text}' >/tmp/c.toml && sed s/9001/0/ /tmp/c.toml >/tmp/faulty.toml")
     own = ("--bundle", BUNDLE, "--models", MODELS, "--first", "--cluster", "/tmp/c.toml")
     with listening(bare, 8080):
         assert refusal(bare) == said.format(8080)
     with listening(bare, 9001):
         assert refusal(bare, *own) == said.format(9001)
+    assert refusal(bare, *own[:-1], "/tmp/faulty.toml") == (
+        "/tmp/faulty.toml: port: found 0, needed a port from 1 to 65535"
+    )
 
 
 def test_a_docker_that_does_not_run_is_refused(bare: Host) -> None:
