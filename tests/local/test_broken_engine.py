@@ -124,14 +124,22 @@ def test_an_engine_that_always_fails_takes_its_worker_out_and_a_new_process_serv
     serves_anew(process, old, state["reason"], logged=failing.logged)
 
 
-def test_a_decoder_that_hangs_takes_its_worker_out_and_a_new_process_serves(failing: Failing) -> None:
+def test_a_decoder_that_hangs_takes_its_worker_out_which_names_its_request_and_a_new_process_serves(
+    failing: Failing,
+) -> None:
     old = failing.process.inner_pid
     failing.fault.write_text("hang")
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     with pytest.raises(ConnectionError):
-        failing.process.predict(RED)
+        failing.process.predict(RED, headers={"X-Request-ID": "the-one", "traceparent": parent})
     failing.fault.unlink()
     reason = "one image has been decoded for 5 s, above its limit of 5 s"
     serves_anew(failing.process, old, reason, STUCK, failing.logged)
+    lines = [json.loads(line) for line in failing.process.log.read_text()[failing.logged :].splitlines()]
+    (left,) = [line for line in lines if line["message"] == "no answer: the process ended"]
+    assert {name: left[name] for name in ("request_id", "method", "path", "traceparent", "process")} == {
+        "request_id": "the-one", "method": "POST", "path": "/predict", "traceparent": parent, "process": old,
+    }  # fmt: skip
 
 
 def serves_anew(process: WorkerProcess, old: int, reason: str, status: int = BROKEN, logged: int = 0) -> None:

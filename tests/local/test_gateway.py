@@ -308,7 +308,8 @@ def test_status_says_what_every_worker_said(gateway: Gateway) -> None:
 
 def test_the_access_log_is_json_and_says_which_worker_answered(gateway: Gateway) -> None:
     mine = {"X-Request-ID": "in-the-log"}
-    gateway.ask("POST", '/predict?x="', IMAGE, mine)
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    gateway.ask("POST", '/predict?x="', IMAGE, {**mine, "traceparent": parent})
     gateway.ask("POST", "/livez", IMAGE, mine)
     with socket.create_connection(("127.0.0.1", gateway.port)) as connection:
         connection.sendall(HEAD + b"X-Request-ID: in-the-log\r\nContent-Length: 9\r\n\r\nno")
@@ -321,10 +322,11 @@ def test_the_access_log_is_json_and_says_which_worker_answered(gateway: Gateway)
     assert passed["upstream"] in [f"127.0.0.1:{port}" for port in ports]
     assert (passed["uri"], passed["status"], passed["upstream_status"]) == ('/predict?x="', 200, "200")
     assert set(passed) == {
-        "time", "request_id", "client", "key", "scheme", "host", "method", "uri", "status", "bytes_in", "bytes",
-        "bytes_out", "request_time", "upstream", "upstream_status", "upstream_connect_time", "upstream_header_time",
-        "upstream_time", "connection",
+        "time", "request_id", "traceparent", "client", "key", "scheme", "host", "method", "uri", "status", "bytes_in",
+        "bytes", "bytes_out", "request_time", "upstream", "upstream_status", "upstream_connect_time",
+        "upstream_header_time", "upstream_time", "connection",
     }  # fmt: skip
+    assert (passed["traceparent"], aborted["traceparent"]) == (parent, "")
     assert (passed["client"], passed["scheme"], passed["host"]) == ("127.0.0.1", "http", "127.0.0.1")
     assert passed["bytes_in"] > len(IMAGE)
     assert passed["bytes_out"] > passed["bytes"] > 0
