@@ -47,8 +47,8 @@ help: ## Print this list
 	@printf '\nWith every target: RUNTIME=local, compose or swarm, CLUSTER=FILE (%s), RUN_DIR=DIR (%s).\n' "$(CLUSTER)" "$(RUN_DIR)"
 
 ##@ Serving
-up: ## Start the service: set-up, workers, Nginx; ends with a real answer
-	@$(WANWU) up $(SERVICE)
+up: ## Start the service, now and at every boot: set-up, workers, Nginx; ends with a real answer; BOOT=0: not at boot
+	@$(WANWU) up $(SERVICE) $(if $(filter 0,$(call option,BOOT)),--no-boot)
 
 down: ## Stop everything, after the requests in flight are answered
 	@$(WANWU) down $(SERVICE)
@@ -76,8 +76,8 @@ cert: ## Make or renew a certificate from a private authority: HOSTS=NAME,ADDRES
 status: ## Show every slot, its worker and its state
 	@$(WANWU) status $(SERVICE)
 
-logs: ## Show the end of every log; FOLLOW=1 keeps printing as they grow
-	@$(WANWU) logs $(SERVICE) $(if $(FOLLOW),--follow)
+logs: ## Show the end of every log; FOLLOW=1 keeps printing as they grow; REQUEST=ID shows all lines of one request
+	@$(WANWU) logs $(SERVICE) $(if $(FOLLOW),--follow) --request "$(call option,REQUEST)"
 
 slots: ## Show this server's slots, as init-server.sh writes them; SERVER=NAME, GPU=none
 	@$(WANWU) slots $(SERVICE) --server "$(call option,SERVER)" --gpu "$(or $(call option,GPU),auto)"

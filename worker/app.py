@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from itertools import chain, repeat
 from pathlib import Path
 
 from flask import Flask
@@ -46,6 +47,7 @@ BROKEN = 71  # the engine cannot answer any more
 # again does not load its model all the time.
 BROKEN_S = 5.0
 WATCH_S = 0.25
+READ_PAUSES_S = (1, 2, 4, 8, 16, 32, 60)  # of a worker without a model folder; the last is repeated
 
 log = logging.getLogger(__name__)
 
@@ -69,12 +71,14 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 
 def _load(service: Service) -> None:
-    """Verify, load and warm up the model and check its golden images; then set ready, or broken with the reason."""
+    """Verify, load and warm up the model and check its golden images; then set ready, or broken with the reason.
+
+    A broken worker stays for a while, and then another process tries again: memory may be free by then.
+    """
     started = time.monotonic()
     _name_thread("engine")
     try:
-        folder = read_folder(service.settings.model_dir)
-        verify_files(folder)
+        folder = _await_folder(service)
         service.loaded = _compose(service, folder)
         release_memory(folder.path, service.settings.cache or folder.path)
         service.health.become(health.READY)
@@ -85,8 +89,34 @@ def _load(service: Service) -> None:
     except Exception as error:
         service.health.become(health.BROKEN, f"{type(error).__name__}: {error}")
         log.exception("broken")
-    if service.health.state == health.BROKEN and service.settings.on_load_error == EXIT:
-        os._exit(UNFIT)
+    if service.health.state == health.BROKEN:
+        if service.settings.on_load_error == EXIT:
+            os._exit(UNFIT)
+        time.sleep(READ_PAUSES_S[-1])
+        os._exit(BROKEN)
+
+
+def _await_folder(service: Service) -> ModelFolder:
+    """Return the verified model folder once there is one: its volume may come late.
+
+    Raise ModelError or OSError at once if this worker is to exit then.
+    """
+    pauses, reason = chain(READ_PAUSES_S, repeat(READ_PAUSES_S[-1])), ""
+    while True:
+        try:
+            folder = read_folder(service.settings.model_dir)
+            verify_files(folder)
+        except (ModelError, OSError) as error:
+            if service.settings.on_load_error == EXIT:
+                raise
+            if str(error) != reason:
+                log.error("broken: %s", error)
+            reason = str(error)
+            service.health.become(health.BROKEN, reason)
+            time.sleep(next(pauses))
+        else:
+            service.health.become(health.STARTING)
+            return folder
 
 
 def _name_thread(name: str) -> None:

@@ -50,6 +50,7 @@ def run(service: ServiceOptions, options: UseOptions) -> None:
     if not directory.has_files(runtime.render(old)):
         raise CommandError(f"{directory.path}: the running service differs from {cluster.source}: run `make up` first")
     execute(runtime, swap, write)
+    runtime.keep(swap.new)
     default = " and answers /predict" if target is cluster.models[0] else ""
     say(f"\n{name} is served{default}; {cluster.source} was changed")
     say(f"requests that name {target.name} (/models/{target.name}, ?model={target.name}) now get 404")

@@ -3,13 +3,16 @@
 import json
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from scripts.base.console import step
 from scripts.base.errors import CommandError
+from scripts.host import systemd
 
 MIN_ENGINE = (25, 0)  # the first whose health checks know --start-interval
 MIN_COMPOSE = (2, 24)  # the first that accepts a missing env_file
+UNIT = "docker.service"
 ANSWER_TIMEOUT_S = 20.0  # clients of an engine that systemd holds back wait for ever
 
 
@@ -50,6 +53,12 @@ def run_streaming(arguments: Sequence[str]) -> int:
     return subprocess.run(["docker", *arguments]).returncode
 
 
+def lines(arguments: Sequence[str]) -> Iterator[str]:
+    """Yield the lines that `docker ARGUMENTS` prints on both of its outputs, as they come."""
+    with subprocess.Popen(["docker", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        yield from (line.decode(errors="replace").rstrip("\n") for line in process.stdout or ())
+
+
 def run_combined_output(arguments: Sequence[str]) -> str:
     """Return the standard output, then the standard error, of `docker ARGUMENTS`, also if it fails."""
     result = _run(["docker", *arguments])
@@ -69,6 +78,22 @@ def is_swarm_manager() -> bool:
         return result.stdout.strip() == "true"
     except (FileNotFoundError, subprocess.TimeoutExpired):
         return False
+
+
+def enable_at_boot() -> None:
+    """Have systemd start the engine at boot, which then starts its containers; raise CommandError if that fails."""
+    if systemd.fault() is None and systemd.shown(UNIT, "UnitFileState") == "disabled":
+        step("Docker starts with this machine from now on")
+        systemd.require("enable", UNIT)
+
+
+def after_reboot() -> str:
+    """Return a line that says what a reboot does to the engine's containers."""
+    if not systemd.RUNNING.is_dir():
+        return f"a reboot ends the service until Docker runs again: {systemd.fault()}"
+    if systemd.shown(UNIT, "UnitFileState") in ("disabled", ""):
+        return f"a reboot ends the service until Docker runs again: {UNIT} is not enabled"
+    return "starts with this machine, which starts Docker"
 
 
 def image_exists(image: str) -> bool:

@@ -144,8 +144,11 @@ def programs(
             f"directory={_escape(str(root))}\n"
             f'environment={variables},{SETTINGS["cache"].variable}="%(here)s/../cache"\n'
             f"stdout_logfile=%(here)s/../logs/{worker.name}.log\n"
+            "stdout_logfile_maxbytes=20MB\n"
+            "stdout_logfile_backups=4\n"
             "redirect_stderr=true\n"
             "autorestart=true\n"
+            "startretries=1000000\n"
             f"stopwaitsecs={stop_timeout_s(cluster)}\n"
             "killasgroup=true\n"
             "priority=100\n"

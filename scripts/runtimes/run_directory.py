@@ -1,4 +1,4 @@
-"""The run directory: holds everything that a service on this machine writes; `make down` removes it."""
+"""The run directory: holds everything that a service on this machine writes; of it `make down` leaves the logs."""
 
 import json
 import os
@@ -25,11 +25,11 @@ LINKS = {
     "gateway/access.conf": "nginx/access.conf",
     "gateway/web": "nginx/web",
 }
+LOGS, INIT_LOGS = "logs", "init"  # of the service, and of `make init`
 FOLDERS = ("rendered",)  # of the command
-OWN_FOLDERS = ("logs", "cache", "gateway/tmp")  # of the account under which the processes run
+OWN_FOLDERS = (LOGS, "cache", "gateway/tmp")  # of the account under which the processes run
 SHARED_FOLDERS = (".", "gateway/rendered")  # where it creates files beside the command's, which it cannot replace
 SHARED_MODE = 0o1775
-INIT_LOGS = "init"  # the folder of the logs of `make init`
 # Each runtime has a folder of its name; choice.RUNTIMES, which has the runtimes themselves, imports this module.
 RUNTIME_NAMES = frozenset(path.parent.name for path in Path(__file__).parent.glob("*/runtime.py"))
 
@@ -54,14 +54,14 @@ class RunDir:
 
     @property
     def logs(self) -> Path:
-        return self.path / "logs"
+        return self.path / LOGS
 
     @property
     def members(self) -> Path:
         return self.path / "gateway/rendered/members.json"
 
     def create(self, rendered: Mapping[str, str], owner: pwd.struct_passwd) -> None:
-        """Create the directory again, with its links and the `rendered` files (path -> text).
+        """Create the directory again, with its links and the `rendered` files (path -> text); the logs stay.
 
         They belong to the caller. `owner` can write where its processes do, and replaces none of the caller's files.
         """
@@ -77,7 +77,7 @@ class RunDir:
             raise _write_error(error) from error
         if os.geteuid() == 0:
             for path in (*OWN_FOLDERS, *({SERVED} & rendered.keys())):
-                os.chown(self.path / path, owner.pw_uid, owner.pw_gid)
+                os.chown(self.path / path, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
             for folder in SHARED_FOLDERS:
                 os.chown(self.path / folder, -1, owner.pw_gid)
                 (self.path / folder).chmod(SHARED_MODE)
@@ -142,19 +142,23 @@ class RunDir:
         return all(path.is_file() and path.read_text(encoding="utf-8") == text for path, text in paths.items())
 
     def remove(self) -> None:
-        """Remove everything but the logs of `make init`, which do not belong to the service."""
+        """Remove everything but the logs."""
         for path in self.contents() if self.path.is_dir() else ():
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 with suppress(OSError):
                     path.unlink()
-        with suppress(OSError):
-            self.path.rmdir()
+        for folder in (self.logs, self.path):  # which stay unless they are empty
+            with suppress(OSError):
+                folder.rmdir()
 
     def contents(self) -> list[Path]:
-        """Return the paths that belong to the service; raise OSError if the directory cannot be read."""
-        return [path for path in self.path.iterdir() if path.name != INIT_LOGS]
+        """Return the paths that `remove` takes away; raise OSError if the directory cannot be read.
+
+        A link in the place of the logs is one: their account may have put it there.
+        """
+        return [path for path in self.path.iterdir() if path.name not in (LOGS, INIT_LOGS) or path.is_symlink()]
 
 
 def _write_error(error: OSError) -> CommandError:

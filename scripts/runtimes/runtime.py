@@ -1,7 +1,7 @@
 """The interface of all runtimes. Commands use only this interface and find the runtimes in `choice.RUNTIMES`."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import ClassVar
 
 from scripts.base.console import warn
@@ -13,6 +13,7 @@ from scripts.cluster.keys import gate_keys, own_key, read_keys
 from scripts.host import certificates, docker
 from scripts.runtimes import status
 from scripts.runtimes.deployment import Deployment, plan_here
+from scripts.runtimes.request_lines import Line
 from scripts.runtimes.run_directory import RunDir
 
 # Name of a check of `make doctor` -> function that returns its finding or raises CommandError.
@@ -34,8 +35,18 @@ class Runtime(ABC):
         """Return the deployment that `up` would start, without changing anything."""
 
     @abstractmethod
-    def up(self, cluster: Cluster, run: RunDir) -> Deployment:
-        """Start everything that `cluster` describes; return once every worker is in rotation."""
+    def up(self, cluster: Cluster, run: RunDir, boot: bool = True) -> Deployment:
+        """Start everything that `cluster` describes; return once every worker is in rotation.
+
+        With `boot`, it starts with this machine from now on, where that is possible.
+        """
+
+    @abstractmethod
+    def after_reboot(self, run: RunDir) -> str:
+        """Return a line that says what a reboot does to the service in `run`."""
+
+    def keep(self, deployment: Deployment) -> None:  # noqa: B027 - Docker starts what it ran
+        """If the service starts with this machine, let that be `deployment` from now on."""
 
     @abstractmethod
     def down(self, run: RunDir) -> None:
@@ -52,6 +63,10 @@ class Runtime(ABC):
     @abstractmethod
     def follow_logs(self, run: RunDir, lines: int, follow: bool) -> None:
         """Show the last `lines` lines of every log and, if `follow` is true, what is appended to them."""
+
+    @abstractmethod
+    def log_lines(self, run: RunDir) -> Iterator[Line]:
+        """Yield every line of every log that is kept, the oldest of each log first."""
 
     @abstractmethod
     def publish_keys(self, cluster: Cluster, run: RunDir) -> None:

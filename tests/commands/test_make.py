@@ -107,6 +107,22 @@ def test_up_ends_with_the_endpoint_a_curl_line_and_the_answer_in_both_languages(
     assert re.search(r"[\u4e00-\u9fff]", best["label_zh"])
 
 
+def test_the_lines_of_one_request_are_found_in_all_logs(running: Service) -> None:
+    requests.post(f"{running.endpoint}/predict", b"text", headers={"X-Request-ID": "the-one"}, timeout=60)
+    texts = [
+        path for path in (running.run_dir / "logs").glob("*.log") if path.stem in ("nginx-log", *processes(running))
+    ]
+    until("both have logged it", lambda: sum('"the-one"' in text.read_text() for text in texts) == 2)
+    found = running.make("logs", "REQUEST=the-one")
+    assert found.returncode == 0
+    lines = [line.partition(": ") for line in found.stdout.splitlines()]
+    assert [(log, json.loads(text)["status"]) for log, _, text in lines] in (
+        [("bright-0", 415), ("nginx-log", 415)],
+        [("bright-1", 415), ("nginx-log", 415)],
+    )
+    assert "found no line of other" in running.make("logs", "REQUEST=other").stderr
+
+
 def test_a_second_up_leaves_the_running_service_as_it_is(running: Service) -> None:
     before = processes(running)
     assert "-- already running" in running.up()
@@ -222,14 +238,14 @@ def test_a_change_to_a_port_that_is_taken_leaves_what_runs(running: Service, bri
     assert "-- already running" in running.up()
 
 
-def test_down_leaves_no_process_no_port_and_no_file(bright: Path, tmp_path: Path) -> None:
+def test_down_leaves_no_process_no_port_and_no_file_but_the_logs(bright: Path, tmp_path: Path) -> None:
     service = create(tmp_path, f'[[models]]\nname = "bright"\nfolder = "{bright}"\n', NO_DRAIN)
     service.up()
     assert len(processes(service)) == 2
     service.down()
-    assert not service.run_dir.exists()
+    assert [path.name for path in service.run_dir.iterdir()] == ["logs"]
     assert not processes(service)
-    assert [path.name for path in tmp_path.iterdir()] == ["cluster.toml"]
+    assert {path.name for path in tmp_path.iterdir()} == {"cluster.toml", "run"}
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", service.port)) != 0
     assert service.make("down").stdout == "nothing is running\n"
@@ -275,7 +291,7 @@ def test_down_ends_all_that_a_killed_supervisord_left(
     assert (done.returncode, done.stdout) == (0, "-- supervisord is gone: ending the processes it left behind\n")
     assert not unsupervised.left
     assert not port_faults([unsupervised.service.port])
-    assert not unsupervised.service.run_dir.exists()
+    assert [path.name for path in unsupervised.service.run_dir.iterdir()] == ["logs"]
     assert unsupervised.service.make("down").stdout == "nothing is running\n"
     assert processes(running) == others
     assert requests.get(f"{running.endpoint}/readyz", timeout=10).status_code == 200

@@ -209,6 +209,16 @@ def test_a_spoiled_folder_makes_it_broken_with_the_reason(
         assert process.end() == 0
 
 
+def test_a_model_folder_that_comes_late_is_served(made: Path, tmp_path: Path) -> None:
+    with running(tmp_path / "late", tmp_path / "log", until="broken") as process:
+        assert "late: no such model folder" in process.ask("GET", "/readyz").json["reason"]
+        shutil.copytree(made / "bright", tmp_path / "copy")
+        (tmp_path / "copy").rename(tmp_path / "late")
+        wait_for("it is ready", lambda: process.ask("GET", "/readyz").status == 200)
+        assert best(process.predict(RED)) == "cat"
+        assert (tmp_path / "log").read_text().count('"broken: ') == 1
+
+
 # What a worker on OpenVINO is made of
 
 
@@ -315,7 +325,9 @@ def test_a_request_id_that_could_spoil_a_log_is_replaced(worker: WorkerProcess, 
 
 
 def test_every_line_of_the_log_is_json_and_requests_are_found_by_their_id(worker: WorkerProcess) -> None:
-    worker.predict(RED, headers={"X-Request-ID": "find-me"})
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    worker.predict(RED, headers={"X-Request-ID": "find-me", "traceparent": parent})
+    worker.ask("GET", "/models", headers={"X-Request-ID": "another", "traceparent": f"{parent} and more"})
     worker.predict(b"text", headers={"X-Request-ID": "find-me-too"})
     wait_for("both are in the log", lambda: "find-me-too" in worker.log.read_text())
     lines = [json.loads(line) for line in worker.log.read_text().splitlines()]
@@ -330,6 +342,7 @@ def test_every_line_of_the_log_is_json_and_requests_are_found_by_their_id(worker
             status,
         ]
         assert found["seconds"] >= 0
+    assert (met["find-me"]["traceparent"], "traceparent" in met["another"]) == (parent, False)
     assert not {"/livez", "/readyz", "/metrics"} & {line["path"] for line in met.values()}
 
 

@@ -1,6 +1,6 @@
 """The compose runtime: one container per slot and one for the gateway, on this machine's Docker engine."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from functools import partial
 
 from scripts.base.console import say, step
@@ -17,6 +17,7 @@ from scripts.runtimes.checks import check_capacity, check_writable
 from scripts.runtimes.compose.containers import arguments, containers, nginx_workers, run_compose, watch
 from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.preflight import listen_faults, memory_faults, memory_limit, port_faults
+from scripts.runtimes.request_lines import Line
 from scripts.runtimes.rolling import replace_each
 from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.runtime import Checks, SideBySide
@@ -33,10 +34,15 @@ class ComposeRuntime(SideBySide):
     def suits(self, servers: int) -> bool:
         return docker.engine_fault() is None
 
-    def up(self, cluster: Cluster, run: RunDir) -> Deployment:
+    def up(self, cluster: Cluster, run: RunDir, boot: bool = True) -> Deployment:
         deployment = self.plan(cluster, run)
         self.start_all(deployment)
+        if boot:
+            docker.enable_at_boot()
         return deployment
+
+    def after_reboot(self, run: RunDir) -> str:
+        return docker.after_reboot()
 
     def start_all(self, deployment: Deployment) -> None:
         """Build missing images, start the containers of `deployment`, and wait until every worker is in rotation."""
@@ -86,6 +92,11 @@ class ComposeRuntime(SideBySide):
         if run.runtime is None:
             raise CommandError(f"{run.path}: no logs: nothing was started here, run `make up`")
         docker.run_streaming([*arguments(run), "logs", "--tail", str(lines), *(["--follow"] if follow else [])])
+
+    def log_lines(self, run: RunDir) -> Iterator[Line]:
+        for service in sorted(containers(run)):
+            for text in docker.lines([*arguments(run), "logs", "--no-log-prefix", "--no-color", service]):
+                yield Line(service, text)
 
     def is_running(self, run: RunDir) -> bool:
         _require_engine()

@@ -1,6 +1,7 @@
 """supervisord's processes and their children, read from /proc."""
 
 import contextlib
+from collections import defaultdict
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -10,22 +11,26 @@ from scripts.runtimes.local import supervisor
 from scripts.runtimes.run_directory import RunDir
 
 LOG_LINES = 12
+STARTS = 3
 
 
 def watch(deployment: Deployment, workers: Collection[str]) -> Callable[[], None]:
     """Return a function that raises CommandError, with the end of the log, if a process has ended.
 
-    That is a process which supervisord has given up, or a worker that has lost a child since an earlier call: gunicorn
-    would restart that child for ever. Without `workers`, watch all workers of the plan.
+    That is a process whose start failed STARTS times, or a worker that has lost a child since an earlier call:
+    supervisord and gunicorn would restart them for ever. Without `workers`, watch all workers of the plan.
     """
     watched = set(workers) or {worker.name for worker in deployment.plan.workers}
     known_pids: dict[str, set[int]] = {name: set() for name in watched}
+    failed_starts: defaultdict[str, set[int]] = defaultdict(set)
 
     def check() -> None:
         for name, process in supervisor.processes(deployment.run).items():
             alive = {process.pid, *_children(process.pid)}
             ended = name in watched and known_pids[name] - alive
-            if ended or (process.state == "FATAL" and name in {*watched, *supervisor.GATEWAY}):
+            if process.state == supervisor.FAILED and name in {*watched, *supervisor.GATEWAY}:
+                failed_starts[name].add(process.started)
+            if ended or len(failed_starts[name]) >= STARTS:
                 raise CommandError(
                     f"{name} exits as soon as it starts; its log ends with:", *_log_end(deployment.run, name)
                 )

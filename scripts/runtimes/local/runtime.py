@@ -4,7 +4,7 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from scripts.base.console import say, step
@@ -12,15 +12,16 @@ from scripts.base.errors import CommandError
 from scripts.base.programs import search_path
 from scripts.cluster.config import ROOT, Cluster
 from scripts.cluster.keys import gate_keys
-from scripts.host import certificates, docker, offline
+from scripts.host import certificates, docker, offline, systemd
 from scripts.host.environments import SERVE, SERVE_TORCH, Environment, ensure, serving
 from scripts.host.names import own_names
-from scripts.host.packages import NGINX, require
 from scripts.render import common as render
+from scripts.render.unit import Service
 from scripts.runtimes.deployment import Deployment, plan_here, reuse_ports, with_default_ports
-from scripts.runtimes.local import orphans, processes, setup, supervisor
-from scripts.runtimes.local.accounts import check_access, prefix, service_account, show
+from scripts.runtimes.local import boot_unit, logs, orphans, processes, setup, supervisor
+from scripts.runtimes.local.accounts import check_access, prefix, process_limit, service_account, show
 from scripts.runtimes.preflight import has_ipv6, listen_faults, memory_faults, memory_limit, port_faults
+from scripts.runtimes.request_lines import Line
 from scripts.runtimes.rolling import replace_each
 from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.runtime import Checks, SideBySide
@@ -29,6 +30,7 @@ from worker.contract.cpu_list import format_cpu_list
 
 SUPERVISORD_GONE = "supervisord is gone"
 GATE_HOME = ROOT / "nginx"
+GATEWAY_STOP_S = 45  # for Nginx's requests in flight, stopwaitsecs in supervisord.conf, and the gate
 INHERITED_VARIABLES = ("LANG", "GATE_INTERVAL")
 GATE = (SERVE.python, "-m", "gate")
 GUNICORN = ("-m", "gunicorn", "-c", "worker/gunicorn.conf.py", "worker.app:create_app()")
@@ -47,13 +49,16 @@ class LocalRuntime(SideBySide):
     def plan(self, cluster: Cluster, run: RunDir) -> Deployment:
         return _with_running_ports(plan_here(cluster, run))
 
-    def up(self, cluster: Cluster, run: RunDir) -> Deployment:
+    def up(self, cluster: Cluster, run: RunDir, boot: bool = True) -> Deployment:
         """Start everything and wait until every worker is in rotation; if that fails, leave nothing running."""
+        by_systemd = boot and systemd.fault() is None
+        if not by_systemd:
+            boot_unit.leave(run)
         planned = plan_here(cluster, run)
         deployment = with_default_ports(planned)
         if faults := listen_faults(cluster.listen):
             raise CommandError(*(f"{cluster.source}: {fault}" for fault in faults))
-        require(NGINX)
+        setup.install_nginx()
         if cluster.keys and (fault := setup.key_module_fault()):
             raise CommandError(fault)
         if faults := memory_faults(planned.plan, planned.hardware, planned.models, cluster.settings):
@@ -69,6 +74,8 @@ class LocalRuntime(SideBySide):
                 step("the certificate changed: Nginx loads it, and keeps its connections")
                 run.write(certificate)
             self.wait(unchanged)
+            if by_systemd:
+                boot_unit.enable(run, _unit(unchanged))
             return unchanged
         self.build_artifacts(deployment)
         if not running and orphans.find(run):
@@ -81,10 +88,11 @@ class LocalRuntime(SideBySide):
             step("the plan changed: stopping the running service")
             _stop_all(run)
         try:
-            _start(deployment, self.render(deployment))
+            _start(deployment, self.render(deployment), by_systemd)
             self.wait(deployment)
         except (CommandError, KeyboardInterrupt):
             _stop_all(run)
+            boot_unit.remove(run)
             run.clear_runtime()
             raise
         return deployment
@@ -99,8 +107,11 @@ class LocalRuntime(SideBySide):
             step(f"{SUPERVISORD_GONE}: ending the processes it left behind")
         else:
             say("nothing is running")
+            boot_unit.stop(run)  # which may be between two starts
+            boot_unit.remove(run)
             return run.remove()
         _stop_all(run)
+        boot_unit.remove(run)
         if busy := [port for port in sorted(run.all_ports) if port_faults([port])]:
             listed = ", ".join(map(str, busy))
             raise CommandError(
@@ -116,10 +127,13 @@ class LocalRuntime(SideBySide):
         replace_each(deployment, lambda worker: supervisor.restart(run, worker), lambda: self.wait(deployment))
 
     def follow_logs(self, run: RunDir, lines: int, follow: bool) -> None:
-        logs = sorted(run.logs.glob("*.log"))
-        if not logs:
+        files = sorted(run.logs.glob("*.log"))
+        if not files:
             raise CommandError(f"{run.logs}: no logs: nothing was started here, run `make up`")
-        os.execvp("tail", ["tail", f"--lines={lines}", *(["--follow=name"] if follow else []), *map(str, logs)])  # noqa: S606
+        os.execvp("tail", ["tail", f"--lines={lines}", *(["--follow=name"] if follow else []), *map(str, files)])  # noqa: S606
+
+    def log_lines(self, run: RunDir) -> Iterator[Line]:
+        return logs.lines(run.logs)
 
     def is_running(self, run: RunDir) -> bool:
         """Return whether a service runs from `run`; raise CommandError if it has lost its supervisord."""
@@ -148,6 +162,16 @@ class LocalRuntime(SideBySide):
         pid = supervisor.pid_of(deployment.run)
         if pid and os.geteuid() == 0:
             show(service_account(), _visible(deployment), pid)
+        self.keep(deployment)
+
+    def keep(self, deployment: Deployment) -> None:
+        if boot_unit.is_installed(deployment.run):
+            boot_unit.write(deployment.run, _unit(deployment))
+
+    def after_reboot(self, run: RunDir) -> str:
+        if boot_unit.is_enabled(run):
+            return f"starts with this machine: {boot_unit.unit_name(run)}"
+        return f"a reboot ends the service, `make up` starts it again: {systemd.fault() or 'BOOT=0'}"
 
     def render(self, deployment: Deployment) -> dict[str, str]:
         cluster, plan, ports = deployment.cluster, deployment.plan, deployment.ports
@@ -183,6 +207,7 @@ def _with_running_ports(planned: Deployment) -> Deployment:
 
 
 def _stop_all(run: RunDir) -> None:
+    boot_unit.stop(run)
     supervisor.stop(run)
     orphans.end(run)  # processes that supervisord may have lost
 
@@ -191,7 +216,7 @@ def _environments(deployment: Deployment) -> set[Environment]:
     return {SERVE, *(serving(model.needs) for model in deployment.models.values())}
 
 
-def _start(deployment: Deployment, files: Mapping[str, str]) -> None:
+def _start(deployment: Deployment, files: Mapping[str, str], by_systemd: bool) -> None:
     run, python, workers = deployment.run, SERVE.python, deployment.plan.workers
     account = service_account()
     say("   slots: " + ", ".join(f"{worker.name} on CPU {format_cpu_list(worker.slot.cpus)}" for worker in workers))
@@ -199,12 +224,43 @@ def _start(deployment: Deployment, files: Mapping[str, str]) -> None:
     environ, start = _environ(run), prefix(account, _visible(deployment), [deployment.cluster.port], len(workers))
     manifests = [model.folder / "model.toml" for model in deployment.cluster.models]
     check_access(start, python, [*manifests, ROOT / "worker/app.py"], run.path)
-    command: list[str | Path] = [*start, *GATE, "init", "--members", run.members, "--out", run.members.parent]
-    result = subprocess.run(command, cwd=GATE_HOME, env=environ, capture_output=True, text=True)
+    result = subprocess.run([*start, *_check(run)], cwd=GATE_HOME, env=environ, capture_output=True, text=True)
     if result.returncode:
         raise CommandError(f"the gate rejected its list of workers: {result.stderr.strip()}")
     step("starting workers, Nginx and the gate")
-    supervisor.start(run, python, start, environ)
+    if by_systemd:
+        boot_unit.enable(run, _unit(deployment))
+        boot_unit.start(run)
+    else:
+        supervisor.start(run, python, start, environ)
+
+
+def _check(run: RunDir) -> list[str | Path]:
+    """Return the command by which the gate reads its list of workers, and writes the first one for Nginx."""
+    return [*GATE, "init", "--members", run.members, "--out", run.members.parent]
+
+
+def _unit(deployment: Deployment) -> Service:
+    """Return what systemd starts and stops: what `_start` starts, confined once more."""
+    run, cluster, visible = deployment.run, deployment.cluster, _visible(deployment)
+    workers = [memory_limit(deployment.models[worker.model], cluster.settings) for worker in deployment.plan.workers]
+    start = prefix(service_account(), visible, [cluster.port], len(workers))
+    return Service(
+        run=run.path,
+        check=[*start, *_check(run)],
+        command=[*start, *supervisor.command(run, SERVE.python), "--nodaemon", "--silent"],
+        stop=boot_unit.stop_command(run),
+        stop_s=GATEWAY_STOP_S + render.stop_timeout_s(cluster),
+        directory=GATE_HOME,
+        environment=_environ(run) | orphans.mark_of_unit(),
+        needed={*visible, *(model.folder.resolve() for model in cluster.models)},
+        mounts=systemd.mount_points(),
+        # Beside each worker that is replaced there is a new one for a while.
+        memory_bytes=sum(workers) + max(workers) + render.gateway_bytes(cluster)[1],
+        processes=process_limit(len(workers)),
+        gpus=bool(deployment.hardware.gpus),
+        systemd=systemd.version(),
+    )
 
 
 def _visible(deployment: Deployment) -> set[Path]:

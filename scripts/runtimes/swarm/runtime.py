@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from scripts.base.console import say, step
 from scripts.base.errors import CommandError
@@ -11,6 +11,7 @@ from scripts.cluster.keys import gate_keys
 from scripts.host import certificates, docker, images, offline
 from scripts.render import swarm as render_swarm
 from scripts.runtimes.preflight import memory_limit
+from scripts.runtimes.request_lines import Line
 from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.runtime import Runtime
 from scripts.runtimes.swarm import deployment as swarm_deployment
@@ -38,7 +39,7 @@ class SwarmRuntime(Runtime):
             )
         return swarm_deployment.plan_servers(cluster, run)
 
-    def up(self, cluster: Cluster, run: RunDir) -> SwarmDeployment:
+    def up(self, cluster: Cluster, run: RunDir, boot: bool = True) -> SwarmDeployment:
         """Start everything on all servers and wait until every worker is in rotation at every gateway.
 
         If the first start fails, stop everything.
@@ -59,7 +60,12 @@ class SwarmRuntime(Runtime):
             if is_first_start:
                 self.down(run)
             raise
+        if boot:
+            docker.enable_at_boot()  # here; init-server.sh did on every server that it set up
         return deployment
+
+    def after_reboot(self, run: RunDir) -> str:
+        return docker.after_reboot()
 
     def down(self, run: RunDir) -> None:
         """Stop and remove all tasks, networks and configs on all servers; caches, images and models stay."""
@@ -121,6 +127,12 @@ class SwarmRuntime(Runtime):
         ]
         for process in processes:
             process.wait()
+
+    def log_lines(self, run: RunDir) -> Iterator[Line]:
+        for service in read_services():
+            for text in docker.lines(["service", "logs", service.name]):
+                task, _, line = text.partition("    | ")
+                yield Line(task.strip(), line)
 
     def is_running(self, run: RunDir) -> bool:
         """Return whether the swarm has our stack, no matter where it was started from."""

@@ -14,7 +14,7 @@ from scripts.host.debs import SYSTEMS, Apt
 from scripts.host.images import WORKERS
 from tests.cluster.init import bundles, systemd
 from tests.cluster.init.bundles import Image
-from tests.cluster.init.hosts import Host, copy_root, start
+from tests.cluster.init.hosts import First, Host, copy_root, start
 from tests.wait import until
 
 KEPT = Path(os.environ.get("WANWU_TEST_ROOTS", "/var/tmp/wanwu-roots"))
@@ -54,6 +54,11 @@ def debian_with_sshd() -> Path:
 
 def debian_with_systemd() -> Path:
     return debian_with("systemd", *systemd.PACKAGES)
+
+
+def debian_with_nginx() -> Path:
+    """A Debian 12 root with systemd and what the local runtime needs from the distribution."""
+    return debian_with("service", *systemd.PACKAGES, "nginx-light", "make", "python3")
 
 
 def debian_with_docker() -> Path:
@@ -142,11 +147,13 @@ class Site:
         until(f"the Docker of {name} answers", lambda: host.run("docker", "version").returncode == 0)
         return host
 
-    def host_with_systemd(self, name: str, media: Path) -> Host:
-        base, root = debian_with_systemd(), self.folder / name
+    def host_with_systemd(
+        self, name: str, media: Path, first: First = systemd.SYSTEMD, base: Path | None = None
+    ) -> Host:
+        base, root = base or debian_with_systemd(), self.folder / name
         copy_root(base, root)
         systemd.configure(root)
-        self.hosts.append(start(base, root, name, media, first=systemd.SYSTEMD))
+        self.hosts.append(start(base, root, name, media, first=first))
         return self.hosts[-1]
 
     def boot(self, host: Host, media: Path) -> Host:

@@ -156,7 +156,11 @@ class Host:
     def shut_down(self) -> None:
         """End all its processes, the first one last; `start` boots the same root again."""
         self.run("sh", "-c", self.first.stop)
-        _kill(self.pid, self.first.end)
+        self.cut_power(self.first.end)
+
+    def cut_power(self, number: int = signal.SIGKILL) -> None:
+        """End all its processes by a signal to the first one, by default without a warning."""
+        _kill(self.pid, number)
         self.keeper.wait(TIMEOUT_S)
         for hierarchy in Path("/sys/fs/cgroup").iterdir():
             _remove_cgroup(hierarchy / self.cgroup)

@@ -139,8 +139,11 @@ def test_programs_render_as_this_text() -> None:
         'environment=WANWU_MODEL="photos",WANWU_MODEL_DIR="/models/the photos",WANWU_WORKER="photos-0",'
         'WANWU_SLOT="this-cpu0",WANWU_CPUS="0",WANWU_GPU="",WANWU_BIND="127.0.0.1:8081",' + settings + "\n"
         "stdout_logfile=%(here)s/../logs/photos-0.log\n"
+        "stdout_logfile_maxbytes=20MB\n"
+        "stdout_logfile_backups=4\n"
         "redirect_stderr=true\n"
         "autorestart=true\n"
+        "startretries=1000000\n"
         "stopwaitsecs=23\n"
         "killasgroup=true\n"
         "priority=100\n"
@@ -153,8 +156,11 @@ def test_programs_render_as_this_text() -> None:
         + settings
         + "\n"
         "stdout_logfile=%(here)s/../logs/wide-0.log\n"
+        "stdout_logfile_maxbytes=20MB\n"
+        "stdout_logfile_backups=4\n"
         "redirect_stderr=true\n"
         "autorestart=true\n"
+        "startretries=1000000\n"
         "stopwaitsecs=23\n"
         "killasgroup=true\n"
         "priority=100\n"

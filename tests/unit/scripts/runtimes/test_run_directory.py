@@ -84,11 +84,29 @@ def test_a_link_in_the_place_of_a_draft_is_not_followed(tmp_path: Path) -> None:
     assert (run.path / "gateway/rendered/listen.conf").read_text() == "listen 2;\n"
 
 
-def test_create_removes_the_files_of_an_earlier_run(tmp_path: Path) -> None:
-    run_dir(tmp_path / "run").create({"logs/old.log": "old"}, OWN)
+def test_of_an_earlier_run_only_the_logs_stay(tmp_path: Path) -> None:
+    run_dir(tmp_path / "run").create({"logs/old.log": "old", "cache/old": ""}, OWN)
     run = run_dir(tmp_path / "run")
     run.create(RENDERED, OWN)
-    assert list(run.logs.iterdir()) == []
+    assert (run.logs / "old.log").read_text() == "old"
+    assert not (run.path / "cache/old").exists()
+    run.remove()
+    assert [path.name for path in run.path.rglob("*")] == ["logs", "old.log"]
+    assert run_dir(run.path) == run
+    (run.logs / "old.log").unlink()
+    run.remove()
+    assert not run.path.exists()
+
+
+def test_a_link_in_the_place_of_the_logs_is_removed(tmp_path: Path) -> None:
+    run, other = run_dir(tmp_path / "run"), tmp_path / "other"
+    other.mkdir()
+    run.create({}, OWN)
+    run.logs.rmdir()
+    run.logs.symlink_to(other)
+    run.create({}, OWN)
+    assert not run.logs.is_symlink()
+    assert other.is_dir()
 
 
 def test_has_files_compares_every_rendered_file(tmp_path: Path) -> None:
@@ -195,7 +213,7 @@ def test_the_logs_of_make_init_are_kept_and_do_not_prevent_a_start(tmp_path: Pat
     run = run_dir(tmp_path / "run")
     (run.path / "init").mkdir(parents=True)
     (run.path / "init/one.log").write_text("-- one\n")
-    (run.path / "logs").mkdir()
+    (run.path / "other").mkdir()
     with pytest.raises(CommandError):
         run_dir(run.path)
     run.remove()
