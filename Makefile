@@ -39,7 +39,7 @@ CLASSIFY = --images "$(call option,IMAGES)" --out "$(call option,OUT)" --top-k "
   $(if $(call option,RETRY),--retry) $(if $(call option,WATCH),--watch)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down key key-revoke cert status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate teach teach-page use classify client-wheel wheelhouse base-image bundle bundle-verify k8s test test-unit test-gpu fuzz chaos format lock version release photos screenshots bench bench-peers
+.PHONY: help up down key key-revoke cert status logs support rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate teach teach-page use classify client-wheel wheelhouse base-image bundle bundle-verify k8s test test-unit test-gpu fuzz chaos format lock version release photos screenshots bench bench-peers
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
@@ -87,6 +87,9 @@ init: ## Set up bare servers as members, over SSH: HOSTS="root@a root@b", BUNDLE
 
 doctor: ## Report what this machine has and what it lacks
 	@$(WANWU) doctor $(SERVICE)
+
+support: ## Write one archive to send with a report: status, plan, versions, logs, without secrets and network; OUT=FILE
+	@$(WANWU) support $(SERVICE) --out "$(call option,OUT)"
 
 ##@ Models
 models: ## List every model folder, served or not; MODELS=DIR (models), NAME=... for all measurements of one
