@@ -2,8 +2,10 @@
 
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from scripts.base.console import step
@@ -12,12 +14,17 @@ from scripts.host import systemd
 
 MIN_ENGINE = (25, 0)  # the first whose health checks know --start-interval
 MIN_COMPOSE = (2, 24)  # the first that accepts a missing env_file
+LOCAL = "or set RUNTIME=local"
 UNIT = "docker.service"
 ANSWER_TIMEOUT_S = 20.0  # clients of an engine that systemd holds back wait for ever
 
 
 def engine_fault() -> str | None:
     """Return, in one line, why this machine cannot serve with Compose; None if it can."""
+    if (program := shutil.which("docker")) and _is_snap(program):
+        return (
+            "found Docker from a snap, which sees no folder but those of users: install Docker's own packages, " + LOCAL
+        )
     try:
         engine = _run(["docker", "version", "--format", "{{.Server.Version}}"], timeout_s=ANSWER_TIMEOUT_S)
     except FileNotFoundError:
@@ -27,9 +34,12 @@ def engine_fault() -> str | None:
             f"found a Docker engine that does not answer within {ANSWER_TIMEOUT_S:g} seconds: "
             "see `systemctl status docker`; on a swarm member it waits for the model volume"
         )
+    is_old = _numbers(engine.stdout) < MIN_ENGINE
+    if (engine.returncode or is_old) and _is_podman():
+        return f"found Podman in Docker's place, which this kit does not know: install Docker, {LOCAL}"
     if engine.returncode:
         return _unreachable(engine.stderr)
-    if _numbers(engine.stdout) < MIN_ENGINE:
+    if is_old:
         return f"found Docker {engine.stdout.strip()}, needed {_dotted(MIN_ENGINE)} or newer: upgrade it"
     compose = _run(["docker", "compose", "version", "--short"])
     if compose.returncode:
@@ -37,6 +47,23 @@ def engine_fault() -> str | None:
     if _numbers(compose.stdout) < MIN_COMPOSE:
         return f"found Compose {compose.stdout.strip()}, needed {_dotted(MIN_COMPOSE)} or newer: upgrade its plugin"
     return None
+
+
+def _is_snap(program: str) -> bool:
+    return program.startswith("/snap/") or Path(program).resolve().name == "snap"
+
+
+def _is_podman() -> bool:
+    """Return whether the docker command, or the engine that it asks, is Podman's."""
+    try:
+        return "podman" in (_said("--version") + _said("version")).lower()
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def _said(argument: str) -> str:
+    result = _run(["docker", argument], timeout_s=ANSWER_TIMEOUT_S)
+    return result.stdout + result.stderr
 
 
 def run(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> str:

@@ -7,7 +7,7 @@ from scripts.base.console import say, step
 from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, Cluster
 from scripts.cluster.keys import gate_keys
-from scripts.host import certificates, docker, images
+from scripts.host import certificates, docker, images, selinux
 from scripts.host.certificates import SERVED
 from scripts.host.images import Image
 from scripts.host.names import own_names
@@ -52,7 +52,8 @@ class ComposeRuntime(SideBySide):
             if faults := listen_faults(deployment.cluster.listen):
                 raise CommandError(*(f"{deployment.cluster.source}: {fault}" for fault in faults))
             memory = memory_faults(deployment.plan, deployment.hardware, deployment.models, deployment.cluster.settings)
-            if faults := [*port_faults([deployment.cluster.port]), *memory]:
+            labels = selinux.faults([model.folder.resolve() for model in deployment.cluster.models])
+            if faults := [*port_faults([deployment.cluster.port]), *memory, *labels]:
                 raise CommandError(*faults)
             run.remove()  # files of a runtime that has stopped serving
         self.build_artifacts(deployment)
@@ -124,6 +125,7 @@ class ComposeRuntime(SideBySide):
             pem.parent.parent.chmod(0o700)
             pem.parent.chmod(0o755)
             pem.chmod(0o444)
+        selinux.label(deployment.run.path)
 
     def render(self, deployment: Deployment) -> dict[str, str]:
         cluster, plan = deployment.cluster, deployment.plan
