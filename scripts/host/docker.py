@@ -22,9 +22,7 @@ ANSWER_TIMEOUT_S = 20.0  # clients of an engine that systemd holds back wait for
 def engine_fault() -> str | None:
     """Return, in one line, why this machine cannot serve with Compose; None if it can."""
     if (program := shutil.which("docker")) and _is_snap(program):
-        return (
-            "found Docker from a snap, which sees no folder but those of users: install Docker's own packages, " + LOCAL
-        )
+        return f"found Docker from a snap, which sees only users' folders: install Docker's own packages, {LOCAL}"
     try:
         engine = _run(["docker", "version", "--format", "{{.Server.Version}}"], timeout_s=ANSWER_TIMEOUT_S)
     except FileNotFoundError:
