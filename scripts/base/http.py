@@ -100,7 +100,7 @@ def print_prediction(endpoint: str, image: Path, shown: str = "", ca: Path | Non
 def _has_proxy(url: str) -> bool:
     """Return whether the environment leads requests for `url` to a proxy, which would not reach this machine."""
     parts, proxies = urlsplit(url), urllib.request.getproxies_environment()
-    return bool({parts.scheme, "all"} & proxies.keys()) and not urllib.request.proxy_bypass_environment(parts.netloc)
+    return bool({parts.scheme, "all"} & proxies.keys()) and not urllib.request.proxy_bypass(parts.netloc)
 
 
 def _short(path: Path) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.base.errors import CommandError
-from scripts.cluster.schema import ACCESS, CLIENTS, GATEWAY, REQUIRED, SCHEMA, TLS
+from scripts.cluster.schema import ACCESS, CLIENTS, GATEWAY, REQUIRED, SCHEMA, SWARM, TLS
 from worker.contract.limits import queue_fault
 from worker.contract.settings import LIMITS_TABLE, SETTINGS
 from worker.contract.toml_reader import parse_toml
@@ -62,6 +62,14 @@ class Tls:
 
 
 @dataclass(frozen=True)
+class Swarm:
+    """The `[swarm]` table: None means that Docker chooses."""
+
+    mtu: int | None = None
+    addresses: str | None = None
+
+
+@dataclass(frozen=True)
 class Cluster:
     source: str  # the file's name, for error messages
     port: int
@@ -71,6 +79,7 @@ class Cluster:
     servers: tuple[Server, ...]
     tls: Tls = Tls()
     clients: Clients = Clients()
+    swarm: Swarm = Swarm()
     cors_origins: tuple[str, ...] = ()  # whose web pages may ask; ("*",): everyone's
     keys: bool = False  # whether a request needs one
     admin_from: tuple[str, ...] = ()  # networks from which an admin's request needs none
@@ -136,6 +145,7 @@ def parse_cluster(text: str, source: str) -> Cluster:
     access = _read(document.get(ACCESS, {}), ACCESS, ACCESS, faults)
     clients = _read(document.get(CLIENTS, {}), CLIENTS, CLIENTS, faults)
     tls = _read(document.get(TLS, {}), TLS, TLS, faults)
+    swarm = _read(document.get(SWARM, {}), SWARM, SWARM, faults)
     models = _read_all(document.get("models", []), "models", faults)
     servers = _read_all(document.get("servers", [{}]), "servers", faults)
 
@@ -164,6 +174,7 @@ def parse_cluster(text: str, source: str) -> Cluster:
         tuple(Server(**server) for server in servers),
         Tls(**tls | {name: folder / tls[name] for name in ("certificate", "key")}),
         Clients(**clients),
+        Swarm(**swarm),
         **gateway,
         **access,
     )

@@ -18,6 +18,7 @@ GATEWAY = "gateway"  # the table of what concerns the gateway alone
 ACCESS = "access"  # the table of who may ask
 CLIENTS = "clients"  # the table of what one client may do
 TLS = "tls"  # the table of its certificate
+SWARM = "swarm"  # the table of the networks between servers
 
 REQUIRED = object()
 
@@ -94,6 +95,17 @@ _networks = _list_of(lambda value: str(ipaddress.ip_network(_require(value, isin
 _host_names = _list_of(_matching(r"(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*"))
 
 
+def _auto_or_mtu(value: Any) -> Any:
+    return None if value == "auto" else _integer(value, 576, 65485)
+
+
+def _auto_or_pool(value: Any) -> Any:
+    if value == "auto":
+        return None
+    pool = ipaddress.IPv4Network(_require(value, isinstance(value, str)))
+    return _require(str(pool), 8 <= pool.prefixlen <= 23)
+
+
 def _boolean(value: Any) -> Any:
     return _require(value, isinstance(value, bool))
 
@@ -141,6 +153,10 @@ SCHEMA: dict[str, dict[str, Key]] = {
     ACCESS: {
         "keys": Key("true or false", lambda value: _require(value, isinstance(value, bool)), False),
         "admin_from": Key('a list of networks such as "10.1.2.0/24" or "::1"', _networks, []),
+    },
+    SWARM: {
+        "mtu": Key('"auto" or a whole number from 576 to 65485', _auto_or_mtu, "auto"),
+        "addresses": Key('"auto" or an IPv4 network of /8 to /23', _auto_or_pool, "auto"),
     },
     "models": {
         "name": Key(

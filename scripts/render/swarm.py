@@ -1,6 +1,7 @@
 """Render the cluster's models as Docker Swarm's input: pure functions, tested as exact text."""
 
 import hashlib
+import ipaddress
 import json
 import re
 from collections.abc import Mapping
@@ -85,6 +86,8 @@ def workers(
     stack: dict[str, object] = {"version": "3.13", "services": services}
     # A variable cannot give stack.yaml a number.
     tmp = {"type": "tmpfs", "target": "/gateway/tmp", "tmpfs": {"size": gateway_bytes(cluster)[0]}}
+    if found := networks(cluster):
+        stack["networks"] = found
     services["gateway"] = {"volumes": [tmp], **({"secrets": [TLS_SECRET]} if certificate else {})}
     if certificate:
         path, content = certificate
@@ -94,6 +97,26 @@ def workers(
     # Swarm would expand a single dollar sign as a variable.
     text = json.dumps(stack, indent=1).replace("$", "$$")
     return f"# {NOTICE}\n{text}\n"
+
+
+def networks(cluster: Cluster) -> dict[str, object]:
+    """Return the networks of stack.yaml with what `[swarm]` says of them; nothing if it says nothing."""
+    options: dict[str, object] = {}
+    if cluster.swarm.mtu is not None:
+        options["driver_opts"] = {"com.docker.network.driver.mtu": str(cluster.swarm.mtu)}
+    if not options and cluster.swarm.addresses is None:
+        return {}
+    found: dict[str, dict[str, object]] = {
+        "workers": {"driver": "overlay", "internal": True},
+        "outside": {"driver": "overlay"},
+    }
+    for network in found.values():
+        network.update(options)
+    if cluster.swarm.addresses is not None:
+        halves = ipaddress.IPv4Network(cluster.swarm.addresses).subnets()
+        for network, half in zip(found.values(), halves, strict=True):
+            network["ipam"] = {"config": [{"subnet": str(half)}]}
+    return dict(found)
 
 
 def _service(cluster: Cluster, model: Model, pool: Pool, offline: Mapping[str, str], monitor: str) -> dict[str, object]:

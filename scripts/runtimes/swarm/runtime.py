@@ -17,6 +17,7 @@ from scripts.runtimes.runtime import Runtime
 from scripts.runtimes.swarm import deployment as swarm_deployment
 from scripts.runtimes.swarm import status
 from scripts.runtimes.swarm.deployment import SwarmDeployment
+from scripts.runtimes.swarm.network import faults_here
 from scripts.runtimes.swarm.nodes import GATEWAY, SERVER, STACK, Service, read_nodes, read_services, read_tasks
 from scripts.runtimes.swarm.waiting import ROLLED_BACK, Snapshot, take_snapshot, wait, wait_empty, wait_gone
 
@@ -46,6 +47,8 @@ class SwarmRuntime(Runtime):
         """
         deployment = self.plan(cluster, run)
         is_first_start = not self.is_running(run)
+        if is_first_start and (faults := faults_here(cluster)):
+            raise CommandError(*faults)
         _require_drained(deployment)
         self.build_images(deployment)
         files = self.render(deployment)

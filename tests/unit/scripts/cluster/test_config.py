@@ -50,7 +50,7 @@ def test_every_key_is_documented_and_every_documented_key_exists() -> None:
 def test_the_documentation_lists_tables_and_keys_in_schema_order() -> None:
     shown = tomllib.loads(committed_with_defaults())
     one_each = {"models": shown["models"][0], "servers": shown["servers"][0]}
-    names = ("limits", "gateway", "access", "clients", "tls")
+    names = ("limits", "gateway", "access", "clients", "tls", "swarm")
     tables = {"": shown, **{name: shown[name] for name in names}, **one_each}
     assert [name for name in shown if name in SCHEMA] == [name for name in SCHEMA if name]
     for table, keys in SCHEMA.items():
@@ -63,7 +63,7 @@ def test_the_commented_values_are_the_defaults() -> None:
 
 def test_optional_keys_are_commented_out_except_the_port() -> None:
     shown = tomllib.loads(COMMITTED.read_text())
-    assert list(shown) == ["port", "limits", "gateway", "clients", "tls", "access", "models", "servers"]
+    assert list(shown) == ["port", "limits", "gateway", "clients", "tls", "access", "swarm", "models", "servers"]
     assert (shown["limits"], shown["gateway"], shown["tls"], shown["servers"]) == ({}, {}, {}, [{}])
     assert list(shown["models"][0]) == ["name", "folder"]
 
