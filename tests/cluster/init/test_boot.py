@@ -55,9 +55,9 @@ def answer(host: Host) -> dict[str, object]:
     return found
 
 
-def reasons(host: Host) -> str:
-    """What the gateway says of its workers."""
-    program = "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1/status').read().decode())"
+def asked(host: Host, path: str) -> str:
+    """What the gateway says there; nothing while it does not answer with 200."""
+    program = f"import urllib.request; print(urllib.request.urlopen('http://127.0.0.1{path}').read().decode())"
     return host.run("python3", "-c", program).stdout
 
 
@@ -97,7 +97,7 @@ def test_a_service_starts_at_boot_waits_for_its_volume_and_comes_back_after_a_cr
     # Power is cut, and the volume is not there at once.
     host.cut_power()
     host = site.boot(host, media)
-    until("the gateway says what is missing", lambda: "no such model folder" in reasons(host))
+    until("the gateway says what is missing", lambda: "no such model folder" in asked(host, "/status"))
     host.says("mount", "--bind", VOLUME, MODELS)
     until("it answers", lambda: answer(host))
 
@@ -122,4 +122,12 @@ def test_a_service_starts_at_boot_waits_for_its_volume_and_comes_back_after_a_cr
 
     make(host, "down")
     assert host.run("systemctl", "cat", service).returncode != 0
+    # A disk that is full for a while: answers go on, and it is ready again once there is room.
+    host.says("mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", RUN)
     assert "a reboot ends the service, `make up` starts it again: BOOT=0\n" in make(host, "up", "BOOT=0")
+    assert host.run("sh", "-c", f"cat /dev/zero >{RUN}/rest").returncode != 0
+    until("the gate's last report is too old", lambda: not asked(host, "/readyz"))
+    assert answer(host)["model"] == "photos"
+    host.says("rm", f"{RUN}/rest")
+    until("it is ready again", lambda: asked(host, "/readyz"))
+    make(host, "down")
