@@ -1,4 +1,4 @@
-"""Render the systemd unit that starts the local runtime's service at boot: pure functions, tested as exact text."""
+"""Render the systemd units that start a service at boot: pure functions, tested as exact text."""
 
 import os
 import re
@@ -39,7 +39,6 @@ def unit(service: Service) -> str:
     """Return the text of the unit."""
     volumes = " ".join(mount_units(service.needed, service.mounts))
     hidden = any(path.is_relative_to(place) for path in service.needed for place in PRIVATE)
-    variables = "".join(f"Environment={_quote(f'{name}={value}')}\n" for name, value in service.environment.items())
     return (
         f"# {NOTICE}\n"
         "[Unit]\n"
@@ -53,7 +52,7 @@ def unit(service: Service) -> str:
         "[Service]\n"
         "Type=exec\n"
         f"WorkingDirectory={_escape(str(service.directory))}\n"
-        f"{variables}"
+        f"{_variables(service.environment)}"
         f"ExecStartPre={_line(service.check)}\n"
         f"ExecStart={_line(service.command)}\n"
         f"ExecStop={_line(service.stop)}\n"
@@ -87,6 +86,37 @@ def unit(service: Service) -> str:
     )
 
 
+def compose_unit(
+    run: Path, command: Sequence[str | Path], environment: Mapping[str, str], volumes: Sequence[str], systemd: int
+) -> str:
+    """Return the text of the unit that starts the containers of `run` after Docker did, by `command`, until all run.
+
+    Docker tries no container again that it could not start, such as one whose model folder was not there yet.
+    `volumes` are the units of the mounts.
+    """
+    mounts = " ".join(volumes)
+    return (
+        f"# {NOTICE}\n"
+        "[Unit]\n"
+        f"Description=Wanwu, image classification, containers of {_escape(str(run))}\n"
+        f"Wants=docker.service {mounts}".rstrip()
+        + f"\nAfter=docker.service {mounts}".rstrip()
+        + "\n"
+        "StartLimitIntervalSec=0\n"
+        "\n"
+        "[Service]\n"
+        "Type=oneshot\n"
+        "RemainAfterExit=yes\n"
+        f"{_variables(environment)}"
+        f"ExecStart={_line(command)}\n"
+        "Restart=on-failure\n"
+        f"{_pauses(systemd)}"
+        "\n"
+        "[Install]\n"
+        "WantedBy=multi-user.target\n"
+    )
+
+
 def mount_units(paths: Iterable[Path], mounts: Collection[Path]) -> list[str]:
     """Return the units of those of `mounts`, but for /, that `paths` lie on; sorted."""
     points = {point for path in paths for point in (path, *path.parents) if point in mounts and point != Path("/")}
@@ -107,6 +137,10 @@ def _pauses(systemd: int) -> str:
     if systemd < GROWING_PAUSES:
         return f"RestartSec={PAUSE_S}\n"
     return f"RestartSec={FIRST_PAUSE_S}\nRestartSteps={PAUSES}\nRestartMaxDelaySec={LAST_PAUSE_S}\n"
+
+
+def _variables(environment: Mapping[str, str]) -> str:
+    return "".join(f"Environment={_quote(f'{name}={value}')}\n" for name, value in environment.items())
 
 
 def _line(command: Sequence[str | Path]) -> str:

@@ -3,16 +3,20 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Collection
+import shutil
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from scripts.base.errors import CommandError
+from scripts.base.programs import search_path
 from scripts.cluster.config import ROOT
-from scripts.host import docker
+from scripts.host import docker, systemd
+from scripts.render.unit import compose_unit, mount_units
 from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.run_directory import RunDir
 
 LOG_LINES = 12
+INHERITED_VARIABLES = ("HOME", "DOCKER_HOST", "DOCKER_CONFIG")  # which say what engine is asked, and how
 ENDED_STATES = ("exited", "dead", "restarting")
 PROCESS_LEVELS = 3  # levels of processes in a worker's container: init, gunicorn's master, its worker
 
@@ -48,6 +52,15 @@ def containers(run: RunDir) -> dict[str, str]:
 
 def run_compose(run: RunDir, *command: str) -> str:
     return docker.run([*arguments(run), *command])
+
+
+def boot_unit(run: RunDir, models: Iterable[Path]) -> str:
+    """Return the systemd unit that starts these containers at boot; `models` are their folders."""
+    program = shutil.which("docker", path=search_path()) or "docker"
+    command = [program, *arguments(run), "up", "--detach", "--no-recreate", "--no-build"]
+    volumes = mount_units([run.path, *models], systemd.mount_points())
+    environment = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
+    return compose_unit(run.path, command, environment, volumes, systemd.version())
 
 
 def watch(deployment: Deployment, workers: Collection[str]) -> Callable[[], None]:

@@ -7,14 +7,15 @@ from scripts.base.console import say, step
 from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, Cluster
 from scripts.cluster.keys import gate_keys
-from scripts.host import certificates, docker, images, selinux
+from scripts.host import certificates, docker, images, selinux, systemd
 from scripts.host.certificates import SERVED
 from scripts.host.images import Image
 from scripts.host.names import own_names
 from scripts.render import compose as render_compose
 from scripts.render.common import members
+from scripts.runtimes import unit_file
 from scripts.runtimes.checks import check_capacity, check_writable
-from scripts.runtimes.compose.containers import arguments, containers, nginx_workers, run_compose, watch
+from scripts.runtimes.compose.containers import arguments, boot_unit, containers, nginx_workers, run_compose, watch
 from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.preflight import listen_faults, memory_faults, memory_limit, port_faults
 from scripts.runtimes.request_lines import Line
@@ -37,8 +38,12 @@ class ComposeRuntime(SideBySide):
     def up(self, cluster: Cluster, run: RunDir, boot: bool = True) -> Deployment:
         deployment = self.plan(cluster, run)
         self.start_all(deployment)
-        if boot:
+        if boot and systemd.fault() is None:
             docker.enable_at_boot()
+            unit_file.enable(run, boot_unit(run, [model.folder.resolve() for model in cluster.models]))
+            systemd.require("start", unit_file.unit_name(run))
+        else:
+            unit_file.leave(run)
         return deployment
 
     def after_reboot(self, run: RunDir) -> str:
@@ -74,6 +79,8 @@ class ComposeRuntime(SideBySide):
             return
         _require_engine()
         step("stopping: requests in flight are answered first")
+        unit_file.stop(run)
+        unit_file.remove(run)
         run_compose(run, "down", "--remove-orphans", "--volumes")
         run.remove()
 

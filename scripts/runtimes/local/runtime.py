@@ -16,7 +16,8 @@ from scripts.host import certificates, docker, offline, systemd
 from scripts.host.environments import SERVE, SERVE_TORCH, Environment, ensure, serving
 from scripts.host.names import own_names
 from scripts.render import common as render
-from scripts.render.unit import Service
+from scripts.render.unit import Service, unit
+from scripts.runtimes import unit_file
 from scripts.runtimes.deployment import Deployment, plan_here, reuse_ports, with_default_ports
 from scripts.runtimes.local import boot_unit, logs, orphans, processes, setup, supervisor
 from scripts.runtimes.local.accounts import check_access, prefix, process_limit, service_account, show
@@ -53,7 +54,7 @@ class LocalRuntime(SideBySide):
         """Start everything and wait until every worker is in rotation; if that fails, leave nothing running."""
         by_systemd = boot and systemd.fault() is None
         if not by_systemd:
-            boot_unit.leave(run)
+            unit_file.leave(run)
         planned = plan_here(cluster, run)
         deployment = with_default_ports(planned)
         if faults := listen_faults(cluster.listen):
@@ -75,7 +76,7 @@ class LocalRuntime(SideBySide):
                 run.write(certificate)
             self.wait(unchanged)
             if by_systemd:
-                boot_unit.enable(run, _unit(unchanged))
+                unit_file.enable(run, unit(_unit(unchanged)))
             return unchanged
         self.build_artifacts(deployment)
         if not running and orphans.find(run):
@@ -92,7 +93,7 @@ class LocalRuntime(SideBySide):
             self.wait(deployment)
         except (CommandError, KeyboardInterrupt):
             _stop_all(run)
-            boot_unit.remove(run)
+            unit_file.remove(run)
             run.clear_runtime()
             raise
         return deployment
@@ -107,11 +108,11 @@ class LocalRuntime(SideBySide):
             step(f"{SUPERVISORD_GONE}: ending the processes it left behind")
         else:
             say("nothing is running")
-            boot_unit.stop(run)  # which may be between two starts
-            boot_unit.remove(run)
+            unit_file.stop(run)  # which may be between two starts
+            unit_file.remove(run)
             return run.remove()
         _stop_all(run)
-        boot_unit.remove(run)
+        unit_file.remove(run)
         if busy := [port for port in sorted(run.all_ports) if port_faults([port])]:
             listed = ", ".join(map(str, busy))
             raise CommandError(
@@ -165,12 +166,12 @@ class LocalRuntime(SideBySide):
         self.keep(deployment)
 
     def keep(self, deployment: Deployment) -> None:
-        if boot_unit.is_installed(deployment.run):
-            boot_unit.write(deployment.run, _unit(deployment))
+        if unit_file.is_installed(deployment.run):
+            unit_file.write(deployment.run, unit(_unit(deployment)))
 
     def after_reboot(self, run: RunDir) -> str:
-        if boot_unit.is_enabled(run):
-            return f"starts with this machine: {boot_unit.unit_name(run)}"
+        if unit_file.is_enabled(run):
+            return f"starts with this machine: {unit_file.unit_name(run)}"
         return f"a reboot ends the service, `make up` starts it again: {systemd.fault() or 'BOOT=0'}"
 
     def render(self, deployment: Deployment) -> dict[str, str]:
@@ -207,7 +208,7 @@ def _with_running_ports(planned: Deployment) -> Deployment:
 
 
 def _stop_all(run: RunDir) -> None:
-    boot_unit.stop(run)
+    unit_file.stop(run)
     supervisor.stop(run)
     orphans.end(run)  # processes that supervisord may have lost
 
@@ -229,7 +230,7 @@ def _start(deployment: Deployment, files: Mapping[str, str], by_systemd: bool) -
         raise CommandError(f"the gate rejected its list of workers: {result.stderr.strip()}")
     step("starting workers, Nginx and the gate")
     if by_systemd:
-        boot_unit.enable(run, _unit(deployment))
+        unit_file.enable(run, unit(_unit(deployment)))
         boot_unit.start(run)
     else:
         supervisor.start(run, python, start, environ)

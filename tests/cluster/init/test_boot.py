@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from scripts.cluster.config import ROOT
+from scripts.host.debs import SYSTEMS
 from scripts.host.environments import SERVE
+from scripts.render.unit import compose_unit
 from tests.cluster.init import systemd
+from tests.cluster.init.bundles import Image
 from tests.cluster.init.conftest import PHOTOS, Site, debian_with_nginx
 from tests.cluster.init.hosts import Host
 from tests.wait import until
@@ -131,3 +134,57 @@ def test_a_service_starts_at_boot_waits_for_its_volume_and_comes_back_after_a_cr
     host.says("rm", f"{RUN}/rest")
     until("it is ready again", lambda: asked(host, "/readyz"))
     make(host, "down")
+
+
+# The image has no program: the host's is used.
+PROJECT = """
+services:
+  worker:
+    image: wanwu-tiny:test
+    pull_policy: never
+    network_mode: none
+    command: ["/usr/bin/sleep", "infinity"]
+    restart: unless-stopped
+    volumes:
+      - {type: bind, source: /usr, target: /usr, read_only: true}
+      - {type: bind, source: /lib64, target: /lib64, read_only: true}
+      - {type: bind, source: /lib, target: /lib, read_only: true}
+      - {type: bind, source: /srv/models, target: /models, read_only: true, bind: {create_host_path: false}}
+"""
+DOCKER = [name for name in SYSTEMS["debian-12"].requested if name.startswith("docker")]
+INSTALL = f"""
+echo "deb [trusted=yes] file:/media/bundle/packages/debian-12 ./" >/tmp/sources.list
+set -- -qq --yes --no-install-recommends -o Dir::Etc::SourceList=/tmp/sources.list -o Dir::Etc::SourceParts=/dev/null
+apt-get "$@" update && apt-get "$@" install {" ".join(DOCKER)}
+docker load --quiet --input /media/bundle/images/*
+"""
+
+
+def running(host: Host) -> str:
+    return host.run("docker", "ps", "--format", "{{.Names}}").stdout.strip()
+
+
+def test_containers_come_back_at_boot_and_after_a_volume_that_comes_late(site: Site, tiny: Image) -> None:
+    media = site.carry(["debian-12"], [tiny])
+    host = site.host_with_systemd("theta", media)
+    host.says("sh", "-c", INSTALL)
+    (host.root / "srv/models").mkdir()
+    (host.root / "srv/project.yaml").write_text(PROJECT)
+    command = ["/usr/bin/docker", "compose", "--project-name", "site", "--file", "/srv/project.yaml"]
+    text = compose_unit(Path("/srv/run"), [*command, "up", "--detach", "--no-recreate"], {"HOME": "/root"}, [], 252)
+    (host.root / "etc/systemd/system/wanwu.service").write_text(text)
+    host.says("systemctl", "daemon-reload")
+    host.says("systemctl", "enable", "--now", "wanwu.service")
+    assert running(host) == "site-worker-1"
+
+    host.cut_power()
+    host = site.boot(host, media)
+    until("the container is back", lambda: running(host) == "site-worker-1")
+
+    host.shut_down()
+    (host.root / "srv/models").rmdir()
+    host = site.boot(host, media)
+    until("the unit has tried", lambda: shown(host, "wanwu.service", "Result") == "exit-code")
+    assert running(host) == ""
+    host.says("mkdir", "/srv/models")
+    until("the container is back again", lambda: running(host) == "site-worker-1")

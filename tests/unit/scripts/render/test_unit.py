@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.render.unit import Service, escaped, mount_units, unit
+from scripts.render.unit import Service, compose_unit, escaped, mount_units, unit
 
 SERVICE = Service(
     run=Path("/srv/100% site/run"),
@@ -89,6 +89,33 @@ def test_the_unit_follows_the_machine(changes: dict[str, object], line: str, ins
     assert found.replace("After=network.target\n", "After=network.target srv-models.mount srv.mount\n") == TEXT.replace(
         line, instead
     )
+
+
+COMPOSE = """# Rendered by scripts/render; changes here are lost at the next `make up`. Put yours into a drop-in.
+[Unit]
+Description=Wanwu, image classification, containers of /srv/site/run
+Wants=docker.service srv-models.mount
+After=docker.service srv-models.mount
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+Environment="HOME=/root"
+ExecStart="/usr/bin/docker" "compose" "up"
+Restart=on-failure
+RestartSec=5
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def test_the_unit_of_containers_renders_as_this_text() -> None:
+    command, home = ["/usr/bin/docker", "compose", "up"], {"HOME": "/root"}
+    found = compose_unit(Path("/srv/site/run"), command, home, ["srv-models.mount"], 252)
+    assert found == COMPOSE
+    assert compose_unit(Path("/srv/site/run"), command, home, [], 252) == COMPOSE.replace(" srv-models.mount", "")
 
 
 def test_what_lies_in_tmp_is_not_hidden() -> None:
