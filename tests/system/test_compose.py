@@ -376,6 +376,16 @@ def test_logs_show_every_container(running: Service, golden: Path) -> None:
     assert {line.split("|")[0].strip() for line in printed.splitlines()} == {f"{part}-1" for part in PARTS}
 
 
+def test_the_lines_of_one_request_are_found_in_all_containers(running: Service) -> None:
+    headers = {"X-Request-ID": "the-one", "Content-Type": "image/png"}
+    requests.post(f"{running.endpoint}/predict", data=b"text", headers=headers, timeout=60)
+
+    def found() -> list[str]:
+        return sorted({line.partition(": ")[0] for line in running.make("logs", "REQUEST=the-one").stdout.splitlines()})
+
+    until("gateway and worker have logged it", lambda: found() in (["gateway", "slow-0"], ["gateway", "slow-1"]))
+
+
 def test_a_model_that_is_not_served_is_404(running: Service, golden: Path) -> None:
     answer = requests.post(f"{running.endpoint}/predict?model=nope", data=golden.read_bytes(), timeout=10)
     assert answer.status_code == 404
