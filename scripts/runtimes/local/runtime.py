@@ -16,11 +16,10 @@ from scripts.host import certificates, docker, offline, systemd
 from scripts.host.environments import SERVE, SERVE_TORCH, Environment, ensure, serving
 from scripts.host.names import own_names
 from scripts.render import common as render
-from scripts.render.unit import Service, unit
 from scripts.runtimes import unit_file
 from scripts.runtimes.deployment import Deployment, plan_here, reuse_ports, with_default_ports
 from scripts.runtimes.local import boot_unit, logs, orphans, processes, setup, supervisor
-from scripts.runtimes.local.accounts import check_access, prefix, process_limit, service_account, show
+from scripts.runtimes.local.accounts import check_access, prefix, service_account, show
 from scripts.runtimes.preflight import has_ipv6, listen_faults, memory_faults, memory_limit, port_faults
 from scripts.runtimes.request_lines import Line
 from scripts.runtimes.rolling import replace_each
@@ -31,7 +30,6 @@ from worker.contract.cpu_list import format_cpu_list
 
 SUPERVISORD_GONE = "supervisord is gone"
 GATE_HOME = ROOT / "nginx"
-GATEWAY_STOP_S = 45  # for Nginx's requests in flight, stopwaitsecs in supervisord.conf, and the gate
 INHERITED_VARIABLES = ("LANG", "GATE_INTERVAL")
 GATE = (SERVE.python, "-m", "gate")
 GUNICORN = ("-m", "gunicorn", "-c", "worker/gunicorn.conf.py", "worker.app:create_app()")
@@ -76,7 +74,7 @@ class LocalRuntime(SideBySide):
                 run.write(certificate)
             self.wait(unchanged)
             if by_systemd:
-                unit_file.enable(run, unit(_unit(unchanged)))
+                unit_file.enable(run, _unit(unchanged))
             return unchanged
         self.build_artifacts(deployment)
         if not running and orphans.find(run):
@@ -167,7 +165,7 @@ class LocalRuntime(SideBySide):
 
     def keep(self, deployment: Deployment) -> None:
         if unit_file.is_installed(deployment.run):
-            unit_file.write(deployment.run, unit(_unit(deployment)))
+            unit_file.write(deployment.run, _unit(deployment))
 
     def after_reboot(self, run: RunDir) -> str:
         if unit_file.is_enabled(run):
@@ -230,7 +228,7 @@ def _start(deployment: Deployment, files: Mapping[str, str], by_systemd: bool) -
         raise CommandError(f"the gate rejected its list of workers: {result.stderr.strip()}")
     step("starting workers, Nginx and the gate")
     if by_systemd:
-        unit_file.enable(run, unit(_unit(deployment)))
+        unit_file.enable(run, _unit(deployment))
         boot_unit.start(run)
     else:
         supervisor.start(run, python, start, environ)
@@ -241,27 +239,10 @@ def _check(run: RunDir) -> list[str | Path]:
     return [*GATE, "init", "--members", run.members, "--out", run.members.parent]
 
 
-def _unit(deployment: Deployment) -> Service:
-    """Return what systemd starts and stops: what `_start` starts, confined once more."""
-    run, cluster, visible = deployment.run, deployment.cluster, _visible(deployment)
-    workers = [memory_limit(deployment.models[worker.model], cluster.settings) for worker in deployment.plan.workers]
-    start = prefix(service_account(), visible, [cluster.port], len(workers))
-    return Service(
-        run=run.path,
-        check=[*start, *_check(run)],
-        command=[*start, *supervisor.command(run, SERVE.python), "--nodaemon", "--silent"],
-        stop=boot_unit.stop_command(run),
-        stop_s=GATEWAY_STOP_S + render.stop_timeout_s(cluster),
-        directory=GATE_HOME,
-        environment=_environ(run) | orphans.mark_of_unit(),
-        needed={*visible, *(model.folder.resolve() for model in cluster.models)},
-        mounts=systemd.mount_points(),
-        # Beside each worker that is replaced there is a new one for a while.
-        memory_bytes=sum(workers) + max(workers) + render.gateway_bytes(cluster)[1],
-        processes=process_limit(len(workers)),
-        gpus=bool(deployment.hardware.gpus),
-        systemd=systemd.version(),
-    )
+def _unit(deployment: Deployment) -> str:
+    """Return the unit by which systemd starts and stops what `_start` starts."""
+    environ = _environ(deployment.run)
+    return boot_unit.text(deployment, _visible(deployment), environ, _check(deployment.run), SERVE.python, GATE_HOME)
 
 
 def _visible(deployment: Deployment) -> set[Path]:
