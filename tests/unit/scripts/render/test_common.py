@@ -1,5 +1,6 @@
 """Tests of rendered lists, as exact text and as parsed by their readers."""
 
+import configparser
 import json
 import shlex
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ import pytest
 from supervisor.options import ServerOptions
 
 from scripts.base.errors import CommandError
-from scripts.cluster.config import Cluster, parse_cluster
+from scripts.cluster.config import ROOT, Cluster, parse_cluster
 from scripts.cluster.plan import Plan, plan
 from scripts.render.common import NOTICE, addresses, listen_directive, members, programs, worker_environment
 from tests.unit.hardware import recorded
@@ -123,6 +124,20 @@ def test_the_listen_directive_renders_as_this_text() -> None:
     assert listen_directive(8080, True) == ipv4 + "listen [::]:8080;\n"
     assert listen_directive(80, True, listen=["10.0.0.1", "::1"]).endswith("\nlisten 10.0.0.1:80;\nlisten [::1]:80;\n")
     assert listen_directive(8080, True, True).endswith("\nlisten 8080 ssl;\nlisten [::]:8080 ssl;\n")
+
+
+def test_workers_logs_and_starts_are_bounded_as_those_of_the_other_programs(tmp_path: Path) -> None:
+    static = configparser.RawConfigParser(inline_comment_prefixes=";")
+    static.read(ROOT / "scripts/runtimes/local/supervisord.conf")
+    cluster = make_cluster()
+    plans = make_plan(cluster)
+    rendered = configparser.RawConfigParser()
+    rendered.read_string(programs(cluster, plans, ports(plans), COMMAND, MEMORY, tmp_path))
+    keys = ("stdout_logfile_maxbytes", "stdout_logfile_backups", "startretries", "autorestart")
+    found = [tuple(section[key] for key in keys) for file in (static, rendered) for name, section in file.items()
+             if name.startswith("program:")]  # fmt: skip
+    assert len(found) == 6
+    assert {*found} == {("20MB", "4", "1000000", "true")}
 
 
 def test_programs_render_as_this_text() -> None:
