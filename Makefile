@@ -28,8 +28,12 @@ EMBEDDED = --wheels "$(call option,WHEELS)" --out "$(or $(call option,OUT),worke
   --crops "$(or $(call option,CROPS),0)"
 PUBLISHED = --source "$(call option,SOURCE)" --revision "$(call option,REVISION)" --sha256 "$(call option,SHA256)"
 
+CARRIED = --include "$(call option,MODELS)" --systems "$(call option,SYSTEMS)" --wheels "$(call option,WHEELS)" \
+  --base "$(call option,BASE)" --sign-key "$(call option,SIGN_KEY)" --out "$(or $(call option,OUT),bundle)"
+RECEIVED = --bundle "$(or $(call option,BUNDLE),bundle)" --base "$(call option,BASE)" --signers "$(call option,SIGNERS)"
 SERVERS = --hosts "$(call option,HOSTS)" --bundle "$(or $(call option,BUNDLE),bundle)" \
-  --models "$(call option,SOURCE)" --join "$(call option,JOIN)" --gpu "$(or $(call option,GPU),auto)"
+  --models "$(call option,SOURCE)" --join-file "$(call option,JOIN)" --gpu "$(or $(call option,GPU),auto)" \
+  --signers "$(call option,SIGNERS)"
 LESSON = --images "$(call option,IMAGES)" --add "$(call option,ADD)" --base "$(call option,BASE)" $(if $(call option,FORCE),--force)
 NAMES = --hosts "$(call option,HOSTS)"
 CLASSIFY = --images "$(call option,IMAGES)" --out "$(call option,OUT)" --top-k "$(or $(call option,TOP_K),1)" \
@@ -39,7 +43,7 @@ CLASSIFY = --images "$(call option,IMAGES)" --out "$(call option,OUT)" --top-k "
   $(if $(call option,RETRY),--retry) $(if $(call option,WATCH),--watch)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down key key-revoke cert status logs rollout rollback drain doctor init slots models model-add model-fetch model-prepare model-verify evaluate teach teach-page use classify client-wheel wheelhouse base-image bundle bundle-verify k8s test test-unit test-gpu fuzz chaos format lock version release photos screenshots bench bench-peers
+.PHONY: help up down key key-revoke cert status logs support rollout rollback history update drain backup restore doctor init slots models model-add model-fetch model-prepare model-verify evaluate teach teach-page use classify client-wheel wheelhouse base-image bundle bundle-verify k8s test test-unit test-gpu fuzz chaos format lock version release photos screenshots bench bench-peers
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
@@ -47,8 +51,9 @@ help: ## Print this list
 	@printf '\nWith every target: RUNTIME=local, compose or swarm, CLUSTER=FILE (%s), RUN_DIR=DIR (%s).\n' "$(CLUSTER)" "$(RUN_DIR)"
 
 ##@ Serving
-up: ## Start the service: set-up, workers, Nginx; ends with a real answer
-	@$(WANWU) up $(SERVICE)
+up: ## Start the service, now and at every boot, or change it without losing a request; FORCE=1, BOOT=0, OBSERVABILITY=1: see operations.md
+	@$(WANWU) up $(SERVICE) $(if $(call option,FORCE),--force) $(if $(filter 0,$(call option,BOOT)),--no-boot) \
+	  --observability "$(call option,OBSERVABILITY)"
 
 down: ## Stop everything, after the requests in flight are answered
 	@$(WANWU) down $(SERVICE)
@@ -56,11 +61,17 @@ down: ## Stop everything, after the requests in flight are answered
 rollout: ## Replace the workers one at a time, without losing a request
 	@$(WANWU) rollout $(SERVICE)
 
-rollback: ## Under Swarm: undo the last change, one worker at a time
+rollback: ## Undo the last change, without losing a request
 	@$(WANWU) rollback $(SERVICE)
+
+history: ## List what changed this service, when, by whom and how it ended; JSON=1
+	@$(WANWU) history $(SERVICE) $(if $(call option,JSON),--json)
 
 drain: ## Under Swarm: stop everything on one server so that it can be removed: SERVER=...
 	@$(WANWU) drain $(SERVICE) --server "$(call option,SERVER)"
+
+update: ## Say which security updates wait; APPLY=1 applies Debian's, one worker at a time
+	@$(WANWU) update $(SERVICE) $(if $(call option,APPLY),--apply)
 
 ##@ Access
 key: ## Make a key, shown once: NAME=line-3, MODELS=a,b (all), ROLE=admin (client); without NAME, list the keys
@@ -76,17 +87,26 @@ cert: ## Make or renew a certificate from a private authority: HOSTS=NAME,ADDRES
 status: ## Show every slot, its worker and its state
 	@$(WANWU) status $(SERVICE)
 
-logs: ## Show the end of every log; FOLLOW=1 keeps printing as they grow
-	@$(WANWU) logs $(SERVICE) $(if $(FOLLOW),--follow)
+logs: ## Show the end of every log; FOLLOW=1 keeps printing as they grow; REQUEST=ID shows all lines of one request
+	@$(WANWU) logs $(SERVICE) $(if $(FOLLOW),--follow) --request "$(call option,REQUEST)"
 
 slots: ## Show this server's slots, as init-server.sh writes them; SERVER=NAME, GPU=none
 	@$(WANWU) slots $(SERVICE) --server "$(call option,SERVER)" --gpu "$(or $(call option,GPU),auto)"
 
-init: ## Set up bare servers as members, over SSH: HOSTS="root@a root@b", BUNDLE=DIR (bundle), SOURCE=..., JOIN=..., GPU=none
+init: ## Set up bare servers as members, over SSH: HOSTS="root@a root@b", BUNDLE=DIR (bundle), SOURCE=..., JOIN=FILE, GPU=none, SIGNERS=...
 	@$(WANWU) init $(SERVICE) $(SERVERS)
+
+backup: ## Write what no bundle has into one archive: configuration, keys, models, the swarm; OUT=FILE (wanwu-backup.tar.gz)
+	@$(WANWU) backup $(SERVICE) --models "$(MODELS)" --out "$(or $(call option,OUT),wanwu-backup.tar.gz)"
+
+restore: ## Put back what `make backup` wrote; on a new server, the swarm, too: FILE=... (wanwu-backup.tar.gz), ADDRESS=...
+	@$(WANWU) restore $(SERVICE) --models "$(MODELS)" --file "$(or $(call option,FILE),wanwu-backup.tar.gz)" --address "$(call option,ADDRESS)"
 
 doctor: ## Report what this machine has and what it lacks
 	@$(WANWU) doctor $(SERVICE)
+
+support: ## Write one archive to send with a report: status, plan, versions, logs, without secrets and network; OUT=FILE
+	@$(WANWU) support $(SERVICE) --out "$(call option,OUT)"
 
 ##@ Models
 models: ## List every model folder, served or not; MODELS=DIR (models), NAME=... for all measurements of one
@@ -127,11 +147,11 @@ client-wheel: ## Write the Python client as a wheel, without a network; OUT=DIR 
 wheelhouse: ## Download the wheels that the images are built from, so that a build needs no package index
 	@$(WANWU) wheelhouse $(SERVICE)
 
-bundle: ## Write all that bare servers need into one directory: MODELS=a,b (those served), SYSTEMS=debian-12,... (all), OUT=DIR (bundle)
-	@$(WANWU) bundle $(SERVICE) --include "$(call option,MODELS)" --systems "$(call option,SYSTEMS)" --out "$(or $(call option,OUT),bundle)"
+bundle: ## Write all that bare servers need into one directory: MODELS=a,b (those served), SYSTEMS=debian-12,... (all), WHEELS=local,teach,tools (all), BASE=DIR, SIGN_KEY=FILE, OUT=DIR (bundle)
+	@$(WANWU) bundle $(SERVICE) $(CARRIED)
 
-bundle-verify: ## Check the files of a bundle, on any machine, without a network; BUNDLE=DIR (bundle)
-	@$(WANWU) bundle-verify $(SERVICE) --bundle "$(or $(call option,BUNDLE),bundle)"
+bundle-verify: ## Check who made a bundle and all its files, on any machine; BUNDLE=DIR (bundle), SIGNERS=SHA256:... or FILE, BASE=DIR
+	@$(WANWU) bundle-verify $(SERVICE) $(RECEIVED)
 
 k8s: ## Write a Kustomize overlay for Kubernetes; GPU=1 for one GPU per worker, OUT=DIR (k8s)
 	@$(WANWU) k8s $(SERVICE) --out "$(or $(call option,OUT),k8s)" $(if $(call option,GPU),--gpu)

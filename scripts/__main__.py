@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
 
 from scripts import commands
 from scripts.base.console import warn
@@ -11,6 +10,8 @@ from scripts.base.errors import CommandError
 from scripts.base.lock import exclusive
 from scripts.base.options import add_flags, read_flags
 from scripts.commands import ServiceOptions
+from scripts.runtimes.history import recorded
+from scripts.runtimes.run_directory import RunDir
 
 
 def parser(only: str = "") -> argparse.ArgumentParser:
@@ -38,8 +39,12 @@ def main(arguments: Sequence[str]) -> int:
     command = commands.load(parsed.command)
     try:
         service = read_flags(ServiceOptions, parsed)
-        with exclusive(service.lock, parsed.command) if command.exclusive else nullcontext():
-            command.run(service, read_flags(command.options, parsed))
+        options = read_flags(command.options, parsed)
+        if command.exclusive:
+            with exclusive(service.lock, parsed.command), recorded(RunDir(service.run_dir.resolve()), parsed.command):
+                command.run(service, options)
+        else:
+            command.run(service, options)
     except CommandError as error:
         for line in error.lines:
             warn(line)

@@ -3,10 +3,11 @@
 import hashlib
 import io
 import json
+import subprocess
 import tarfile
 from pathlib import Path
 
-from scripts.bundle import layout, volume
+from scripts.bundle import layout, signing, volume
 from scripts.models.model_store import StoredModel
 from worker.contract.files import sha256, write_atomically
 
@@ -52,6 +53,19 @@ def make_bundle(bundle: Path, source: Path) -> Path:
     (bundle / layout.MANIFEST).write_text(json.dumps(manifest))
     write_sums(bundle)
     return bundle
+
+
+def make_key(file: Path) -> Path:
+    """Make a key that signs bundles."""
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(file)], check=True)
+    return file
+
+
+def make_signed_bundle(home: Path, name: str = "bundle") -> tuple[Path, str]:
+    """Make a complete bundle in `home`, signed by its key; return it and the signer's fingerprint."""
+    bundle = make_bundle(home / name, home / f"{name}-source")
+    key = home / "key"
+    return bundle, signing.sign(bundle, key if key.is_file() else make_key(key))
 
 
 def write_sums(bundle: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import requests
 
-CLIENTS = 4
-PAUSE_S = 0.05  # of a client between two requests, so that the cores are free for what happens under load
+CLIENTS = 3
+PAUSE_S = 0.15  # of a client between two requests: some 20 a second leave the cores to what happens under load
 
 
 class Load:

@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from itertools import chain, repeat
 from pathlib import Path
 
 from flask import Flask
@@ -29,7 +30,7 @@ from worker.pipeline.batcher import Batcher
 from worker.pipeline.classifier import Classifier, OpenImage, identity
 from worker.pipeline.engine_guard import EngineGuard
 from worker.pipeline.explainer import Explainer
-from worker.pipeline.golden_check import classify_in_background, watch_golden
+from worker.pipeline.golden_check import NoVerdict, classify_in_background, watch_golden
 from worker.pipeline.text_embeddings import open_text_heads
 from worker.process import health
 from worker.process.health import Health
@@ -46,6 +47,7 @@ BROKEN = 71  # the engine cannot answer any more
 # again does not load its model all the time.
 BROKEN_S = 5.0
 WATCH_S = 0.25
+READ_PAUSES_S = (1, 2, 4, 8, 16, 32, 60)  # of a worker without a model folder; the last is repeated
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +56,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """Return the WSGI application, which answers at once; a thread loads the model until `/readyz` reports ready."""
     settings = settings or process_settings()
     state, admission = Health(), Admission(settings.queue)
-    metrics = create_metrics(lambda: admission.in_flight, lambda: service.ready)
+    metrics = create_metrics(lambda: admission.in_flight, lambda: service.ready, lambda: service.queued)
     service = Service(settings, state, admission, metrics)
     loader = threading.Thread(target=_load, args=(service,), name="loader", daemon=True)
     app = flask_app.create(service)
@@ -69,12 +71,14 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 
 def _load(service: Service) -> None:
-    """Verify, load and warm up the model and check its golden images; then set ready, or broken with the reason."""
+    """Verify, load and warm up the model and check its golden images; then set ready, or broken with the reason.
+
+    A broken worker stays for a while, and then another process tries again: memory may be free by then.
+    """
     started = time.monotonic()
     _name_thread("engine")
     try:
-        folder = read_folder(service.settings.model_dir)
-        verify_files(folder)
+        folder = _await_folder(service)
         service.loaded = _compose(service, folder)
         release_memory(folder.path, service.settings.cache or folder.path)
         service.health.become(health.READY)
@@ -85,8 +89,34 @@ def _load(service: Service) -> None:
     except Exception as error:
         service.health.become(health.BROKEN, f"{type(error).__name__}: {error}")
         log.exception("broken")
-    if service.health.state == health.BROKEN and service.settings.on_load_error == EXIT:
-        os._exit(UNFIT)
+    if service.health.state == health.BROKEN:
+        if service.settings.on_load_error == EXIT:
+            os._exit(UNFIT)
+        time.sleep(READ_PAUSES_S[-1])
+        os._exit(BROKEN)
+
+
+def _await_folder(service: Service) -> ModelFolder:
+    """Return the verified model folder once there is one: its volume may come late.
+
+    Raise ModelError or OSError at once if this worker is to exit then.
+    """
+    pauses, reason = chain(READ_PAUSES_S, repeat(READ_PAUSES_S[-1])), ""
+    while True:
+        try:
+            folder = read_folder(service.settings.model_dir)
+            verify_files(folder)
+        except (ModelError, OSError) as error:
+            if service.settings.on_load_error == EXIT:
+                raise
+            if str(error) != reason:
+                log.error("broken: %s", error)
+            reason = str(error)
+            service.health.become(health.BROKEN, reason)
+            time.sleep(next(pauses))
+        else:
+            service.health.become(health.STARTING)
+            return folder
 
 
 def _name_thread(name: str) -> None:
@@ -109,12 +139,15 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
     texts = open_text_heads(folder, cache, len(settings.cpus))
     head = texts.own_head if texts else identity
     answer = partial(folder.input.whole.logits, bounds=bounds, infer=lambda batch: head(engine.infer(batch)))
-    check = partial(check_golden, folder, answer, engine.precision)
+    observe_golden = metrics.observe_golden
+    first = partial(check_golden, folder, answer, engine.precision, observe=observe_golden)
+    check = metrics.counted(first, NoVerdict)
     check()
     wait_s = folder.engine.wait_ms / 1000 if settings.gpu else 0.0
     observe_batch = partial(service.deferred, metrics.batch_size.observe)
     outputs = None if texts else folder.output.labels.count
-    batcher = Batcher(engine.infer, seconds, observe_batch, wait_s, EngineGuard(check), outputs)
+    infer = metrics.timed(engine.infer, service.deferred)
+    batcher = Batcher(infer, seconds, observe_batch, wait_s, EngineGuard(check), outputs)
     decoders = DECODERS_PER_CPU * len(settings.cpus)
     observe = partial(service.deferred, metrics.observe_stages)
     classifier = Classifier(
@@ -135,9 +168,11 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
         files = {golden.image: golden.image.read_bytes() for golden in folder.golden}
         logits = partial(folder.input.whole.logits, bounds=bounds)
         again = partial(classify_in_background, logits, batcher, head, settings.inference_limit_s)
-        recheck = partial(check_golden, folder, again, engine.precision, files.__getitem__)
+        later = partial(check_golden, folder, again, engine.precision, files.__getitem__, observe_golden)
+        recheck = metrics.counted(later, NoVerdict)
         leave = partial(_leave_wrong, service.health)
         watch_golden(recheck, settings.golden_check_s, lambda: service.admission.in_flight > 0, leave)
+    metrics.model.labels(folder.version, engine.name, engine.precision, folder.digest).set(1)
     return loaded
 
 

@@ -1,5 +1,6 @@
 """gunicorn's settings for a worker: one process, pinned before any runtime is imported, drained before it exits."""
 
+import logging
 import os
 import sys
 import threading
@@ -10,9 +11,10 @@ from worker.contract.settings import SettingsError, process_settings
 from worker.contract.swarm_slot import SlotError, assigned
 from worker.contract.volume import VolumeError, check_volume
 from worker.process import health
-from worker.process.logs import CONFIG
+from worker.process.logs import CONFIG, FIELDS, timestamp
 from worker.process.memory import limit_memory, tune_malloc
 from worker.process.slot import pin
+from worker.process.unanswered import notes
 
 SPARE_THREADS = 8  # answer probes and refusals while every admitted image holds a thread
 EX_CONFIG = 78  # sysexits.h: configuration error; a restart does not help
@@ -47,13 +49,15 @@ forwarded_allow_ips = "*"
 secure_scheme_headers: dict[str, str] = {}
 forwarder_headers = ""
 logconfig_dict = CONFIG
+notes()  # before the worker process is forked, which shares them
 
 
 def post_worker_init(worker) -> None:  # type: ignore[no-untyped-def]
-    """Drain on SIGTERM before gunicorn's own shutdown."""
+    """Drain on SIGTERM before gunicorn's own shutdown, and tell the worker how many came before it."""
     import signal
 
     service = worker.wsgi.extensions["service"]
+    service.metrics.restarts.inc(worker.age - 1)  # the first one is number 1
 
     def drain() -> None:
         # The gate needs time to see `draining` and take this worker out of rotation; until then it keeps answering.
@@ -68,3 +72,16 @@ def post_worker_init(worker) -> None:  # type: ignore[no-untyped-def]
             threading.Thread(target=drain, name="drain", daemon=True).start()
 
     signal.signal(signal.SIGTERM, on_term)
+
+
+def child_exit(server, worker) -> None:  # type: ignore[no-untyped-def]
+    """Name the requests that the worker process left without an answer; gunicorn has logged how it ended."""
+    for request in notes().take():
+        found = {
+            "request_id": request.fields.pop("request_id", ""),
+            "worker": settings.worker,
+            **request.fields,
+            "process": worker.pid,
+            "began": timestamp(request.started),
+        }
+        logging.getLogger("worker.access").error("no answer: the process ended", extra={FIELDS: found})

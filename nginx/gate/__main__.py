@@ -3,6 +3,8 @@
     python3 -m gate init --members FILE --out DIR                  list every worker once, before Nginx starts
     python3 -m gate run  --members FILE --out DIR --nginx COMMAND  probe until stopped, reload Nginx on change
     python3 -m gate watch --out DIR                                end a gate that hangs, until stopped
+    python3 -m gate hold  --entrance SOCKET --port PORT            listen for Nginx, until stopped
+    python3 -m gate enter --out DIR COMMAND...                     become Nginx, on what the entrance listens on
 
 The gate reads members.json (the workers that should exist, and options of the gateway) and, beside it, keys.json (who
 may ask, if the options say that keys are asked for); without that file there is no key. It writes into DIR:
@@ -33,6 +35,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from .access import KEYS_FILE, parse_keys, views
+from .entrance import enter, hold
 from .freshness import beat
 from .loop import Gate
 from .members import DiscoveredPool, Member, MembersError, parse_members
@@ -127,9 +130,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     init_parser = commands.add_parser("init", help="list every worker once, before Nginx starts", allow_abbrev=False)
     run_parser = commands.add_parser("run", help="probe until stopped, reload Nginx on change", allow_abbrev=False)
     watch_parser = commands.add_parser("watch", help="end a gate that hangs, until stopped", allow_abbrev=False)
+    hold_parser = commands.add_parser("hold", help="listen for Nginx, until stopped", allow_abbrev=False)
+    hold_parser.add_argument("--entrance", type=Path, required=True, help="the Unix socket that hands the port on")
+    hold_parser.add_argument("--port", type=int, action="append", required=True, help="a port to listen on")
+    enter_help = "become Nginx, on what the entrance listens on"
+    enter_parser = commands.add_parser("enter", help=enter_help, allow_abbrev=False)
+    enter_parser.add_argument("nginx", nargs=argparse.REMAINDER, help="Nginx's command")
     for command in (init_parser, run_parser):
         command.add_argument("--members", type=Path, required=True, help="members.json: the workers that should exist")
-    for command in (init_parser, run_parser, watch_parser):
+    for command in (init_parser, run_parser, watch_parser, enter_parser):
         command.add_argument("--out", type=Path, required=True, help="the directory of the rendered files")
     nginx = 'Nginx\'s command, such as "nginx -p P -c nginx.conf"'
     run_parser.add_argument("--nginx", type=shlex.split, required=True, help=nginx)
@@ -147,13 +156,17 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if options.command == "init":
             init(options.members, options.out)
+        elif options.command == "hold":
+            hold(options.entrance, options.port)
+        elif options.command == "enter":
+            enter(options.nginx, options.out.parent / "tmp/entrance")
         elif options.command == "watch":
             never_wait_for_log()
             watch(options.out)
         else:
             run(options.members, options.out, options.nginx, options.interval, options.ejection)
     except (OSError, MembersError) as error:
-        print(f"gate: {options.members}: {error}", file=sys.stderr)
+        print(f"gate: {getattr(options, 'members', options.command)}: {error}", file=sys.stderr)
         return 1
     return 0
 

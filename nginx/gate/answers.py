@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .bypass import bypass_file, bypass_group
+from .exchange import Exchange, parse_exchange, reports_full
 from .out import log
-from .outliers import SUSPICIOUS_STREAK, Record, is_outlier, parse_answers, reports_full
+from .outliers import SUSPICIOUS_STREAK, Record, is_outlier, judged_answers
 
 TRUST_S = 1.0  # after a trial that went well
 FULL_GAP_S = 60.0  # between two reports that bodies take all places: nginx.conf's worker_shutdown_timeout
@@ -32,14 +33,21 @@ class Listed:
 class Answers:
     """Follow the answers of every listed worker, in a thread of its own; `found` is called with an outlier's address.
 
-    `full` is called when requests are refused because other bodies take all places, once in FULL_GAP_S.
+    `full` is called when requests are refused because other bodies take all places, once in FULL_GAP_S; `count` with
+    every request.
 
     A reload of Nginx takes some hundred milliseconds, in which an outlier fails hundreds of requests: it has the
     fewest connections, and least_conn prefers it. So a file makes Nginx bypass it until the reload is done.
     """
 
-    def __init__(self, out: Path, found: Callable[[str], None], full: Callable[[], None]) -> None:
-        self._out, self._found, self._full = out, found, full
+    def __init__(
+        self,
+        out: Path,
+        found: Callable[[str], None],
+        full: Callable[[], None],
+        count: Callable[[Exchange], None] = lambda _: None,
+    ) -> None:
+        self._out, self._found, self._full, self._count_exchange = out, found, full, count
         self._next_full_at = 0.0  # on the monotonic clock
         self._tag = secrets.token_hex(16)  # whoever cannot read Nginx's configuration cannot eject a worker
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -91,9 +99,11 @@ class Answers:
             if reports_full(datagram, self._tag) and time.monotonic() >= self._next_full_at:
                 self._next_full_at = time.monotonic() + FULL_GAP_S
                 self._full()
-            for address, failed in parse_answers(datagram, self._tag):
-                with self._lock:
-                    self._count(address, failed)
+            if exchange := parse_exchange(datagram, self._tag):
+                self._count_exchange(exchange)
+                for address, failed in judged_answers(exchange):
+                    with self._lock:
+                        self._count(address, failed)
 
     def _count(self, address: str, failed: bool) -> None:
         pool = self._pools.get(address)

@@ -2,17 +2,20 @@
 
 import queue
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from .access import KEYS_FILE, Key, loaded_keys, parse_keys, views
 from .answers import Answers, Listed
+from .endpoint import Endpoint
 from .freshness import beat
 from .members import DeclaredPools, DiscoveredPool, Member, Pools, parse_members
+from .observed import Observed, certificate_end, disk
 from .options import SERVER_PEM, Options, parse_options
-from .out import Nginx, digest, log, now, read_models, write_models, write_status
+from .out import Nginx, digest, log, now, read_models, write_models, write_status, write_target
 from .outliers import eject, most_ejected, release
 from .probe import try_golden_image
 from .rates import Rate
@@ -37,15 +40,21 @@ class Gate:
         self.interval = interval
         self.ejection_s = ejection_s
         self.events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self.observed = Observed()
+        self.endpoint = Endpoint(self.observed.text)
+        self.metrics_at = ""  # where Nginx asks for them
         self.answers = Answers(
             out,
             lambda address: self.events.put(partial(self._try, address)),
             lambda: self.events.put(self._end_slow_bodies),
+            self.observed.count_exchange,
         )
         self.schedule = Schedule(
             interval,
             lambda member, probe: self.events.put(partial(self._record_probe, member, probe)),
             lambda pool, addresses: self.events.put(partial(self._record_discovery, pool, pool.members(addresses))),
+            self.observed.collect,
+            self.observed.is_asked,
         )
         self.texts: tuple[str, str, str] | None = None
         # What of members.json is in use, what is wrong with it, and with the files that were written last.
@@ -53,6 +62,7 @@ class Gate:
         self.kept_whole: frozenset[str] = frozenset()  # models
         self.declared: DeclaredPools = {}
         self.options, self.certificate = Options(), ""
+        self.certificate_end: float | None = None  # in seconds since 1970
         self.keys: tuple[Key, ...] = ()
         self.known_keys: list[str] | None = None  # the ids of those by which Nginx judges requests
         self.models = read_models(out)
@@ -64,12 +74,15 @@ class Gate:
         self.last_listed = listed_servers(nginx.file.read_text())
         self.upstreams: str | None = None  # the text for Nginx; None if it has to be rendered anew
         self.loaded = listed_pools(nginx.file.read_text())
+        self.reachable = set(self.last_listed)  # workers that Nginx may still send requests to
         self.members_due = self.status_due = self.status_written_at = 0.0
 
     def run(self) -> None:
         """Apply events and publish the result until an event is None."""
         self.answers.start()
         self.schedule.start()
+        self.metrics_at = self.schedule.submit(self.endpoint.open_own()).result()
+        write_target(self.out, self.metrics_at)
         while True:
             beat(self.out)
             self._reload_members()
@@ -117,6 +130,7 @@ class Gate:
                 log("members_refused", fault=str(error), file=str(self.members_file))
             return
         self.members_fault, self.options, self.keys, self.upstreams = "", options, keys, None
+        self.certificate_end = certificate_end(self.out.parent / SERVER_PEM) if options.tls else None
         if options.keys:
             log("keys", names=sorted(key.name for key in keys))
         write_models(self.out, self.models, views(keys))  # before Nginx leads a new key to its own list
@@ -167,6 +181,8 @@ class Gate:
             self.rates[member.model].add(after.totals.since(before.totals), time.monotonic())
         if after.address != before.address:
             self.upstreams = None
+        if after.state == "broken" != before.state:
+            self.observed.count("broken_total", member.model, after.name(member))
         self._log_change(member, before, after)
 
     def _try(self, address: str) -> None:
@@ -194,9 +210,13 @@ class Gate:
 
     def _judge(self, address: str, fault: str | None) -> None:
         member = self._listable(address)
+        if member:
+            name = member.model, self.peers[member].name(member)
+            self.observed.count("golden_trials_total", *name, "failed" if fault else "passed")
         if member and fault:
             before = self.peers[member]
             after = self.peers[member] = eject(before, now(), time.monotonic(), self.ejection_s)
+            self.observed.count("ejections_total", *name)
             self._log_change(member, before, replace(after, reason=fault))
         else:
             self.answers.acquit(address)
@@ -209,7 +229,7 @@ class Gate:
     def _log_change(self, member: Member, before: Peer, after: Peer) -> None:
         if (before.rotation, before.state) != (after.rotation, after.state):
             change = {"from": f"{before.rotation}, {before.state}", "to": f"{after.rotation}, {after.state}"}
-            log("worker", worker=after.identity.get("worker", member.worker), **change, reason=after.reason)
+            log("worker", worker=after.name(member), **change, reason=after.reason)
             self.status_due = self.status_written_at + STATUS_GAP_S
             self.upstreams = None
 
@@ -224,13 +244,23 @@ class Gate:
             self.last_listed = {worker: address for servers in listed.values() for worker, address in servers.items()}
             failing = {member.worker for member, peer in self.peers.items() if not peer.listable}
             self.upstreams = render_upstreams(
-                listed, self.answers.log_target, self.options, self.keys, failing, self.certificate
+                listed,
+                self.answers.log_target,
+                self.options,
+                self.keys,
+                failing,
+                self.certificate,
+                self.metrics_at,
             )
             self._follow_answers()
         if self.nginx.apply(self.upstreams):
+            if self.nginx.refused:
+                self.observed.count("lists_refused_total")
             self.loaded = listed_pools(self.nginx.file.read_text())
             self._follow_answers()
+        self.reachable |= self.last_listed.keys()
         if self.nginx.settled:
+            self.reachable = {worker for servers in self.loaded.values() for worker in servers}
             self.answers.end_bypasses()
         # Not before every worker was probed: until then the previous gate's status is the better one.
         if time.monotonic() >= self.status_due and all(peer.probed for peer in self.peers.values()):
@@ -248,9 +278,25 @@ class Gate:
             self.known_keys = loaded_keys(self.nginx.file.read_text())
         if self.known_keys is not None:
             status["keys"] = self.known_keys
+        members = {member.worker for pool in self.pools.values() for member in pool}
+        status["leaving"] = sorted(self.reachable - members)
         self.models = render_models(status, self.pools, self.peers)
         write_models(self.out, self.models, views(self.keys))
         write_status(self.out, status, self.required_models)
+        self._publish_metrics(status)
+
+    def _publish_metrics(self, status: Mapping[str, Any]) -> None:
+        self.schedule.submit(self.endpoint.follow(self.options.metrics.listen))
+        self.observed.follow({member: (peer.address or "", peer.name(member)) for member, peer in self.peers.items()})
+        values = {
+            "list_timestamp_seconds": self.nginx.loaded_at or None,
+            "list_refused": float(self.nginx.refused),
+            "members_refused": float(bool(self.members_fault)),
+            "certificate_end_timestamp_seconds": self.certificate_end,
+            "target_seconds": self.options.metrics.target_ms / 1000,
+            **disk(self.members_file),
+        }
+        self.observed.publish(status, values)
 
     def _note_whole_pools(self) -> None:
         """Log each pool of which so many workers fail together that Nginx keeps them all, and the end of that."""

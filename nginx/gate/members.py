@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+SCHEMA = 1  # of members.json; worker/contract/schemas.py has it, too
 HOST, PORT = r"[A-Za-z0-9._-]+", r":\d{1,5}"
 
 
@@ -57,7 +58,10 @@ def parse_members(text: str) -> DeclaredPools:
         document = json.loads(text)
     except ValueError as error:
         raise MembersError(f"not JSON: {error}") from None
-    if isinstance(document, dict) and set(document) - {"pools", "rendered", "gateway"}:
+    schema = document.get("schema", SCHEMA) if isinstance(document, dict) else SCHEMA
+    if type(schema) is not int or not 1 <= schema <= SCHEMA:
+        raise MembersError(f"schema: found {schema!r}, needed 1 to {SCHEMA}: use the gateway of its own release")
+    if isinstance(document, dict) and set(document) - {"pools", "rendered", "schema", "gateway"}:
         raise MembersError(f"found keys {', '.join(document)}, needed an object with exactly pools")
     pools: DeclaredPools = {}
     for path, pool in _entries(document, "", "pools", ("model", "members"), ("model", "discover")):

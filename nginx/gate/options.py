@@ -12,11 +12,22 @@ from .members import MembersError
 
 MAX_BODY_MB, CORS_ORIGINS, TLS = "max_body_mb", "cors_origins", "tls"
 BODIES_MB, CLIENTS, ACCESS = "bodies_mb", "clients", "access"
-ASKS_FOR_KEYS, ADMIN_FROM = "keys", "admin_from"
-KNOWN = (MAX_BODY_MB, CORS_ORIGINS, TLS, BODIES_MB, CLIENTS, ACCESS, ASKS_FOR_KEYS, ADMIN_FROM)
+ASKS_FOR_KEYS, ADMIN_FROM, METRICS = "keys", "admin_from", "metrics"
+KNOWN = (MAX_BODY_MB, CORS_ORIGINS, TLS, BODIES_MB, CLIENTS, ACCESS, ASKS_FOR_KEYS, ADMIN_FROM, METRICS)
 SERVER_PEM = "tls/server.pem"  # the certificate and its key, below the folder that Nginx runs in
 ANY_ORIGIN = "*"
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.:\[\]_-]+")  # scripts/cluster/config.py is stricter
+
+
+ADDRESS = re.compile(r"([0-9.]+|\[[0-9a-f:.]+\]):[0-9]{1,5}")
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Where the gate serves /metrics, besides to Nginx, as ip:port; and the wanted p99 of the first byte."""
+
+    listen: tuple[str, ...] = ()
+    target_ms: int = 1000
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,7 @@ class Options:
     access: Access = field(default_factory=Access)
     keys: bool = False
     admin_from: tuple[str, ...] = ()
+    metrics: Metrics = field(default_factory=Metrics)
 
 
 DEFAULTS = Options()
@@ -63,7 +75,10 @@ def parse_options(text: str) -> Options:
     if bodies is not None and (type(bodies) is not int or bodies < 1):
         raise MembersError(f"gateway/{BODIES_MB}: found {bodies!r}, needed a whole number from 1, or null")
     hsts_days = tls["hsts_days"] if tls else 0
-    return Options(size, tuple(origins), tls is not None, hsts_days, bodies, clients, access, *_keys(given))
+    keys, networks = _keys(given)
+    return Options(
+        size, tuple(origins), tls is not None, hsts_days, bodies, clients, access, keys, networks, _metrics(given)
+    )
 
 
 def _keys(given: dict[str, Any]) -> tuple[bool, tuple[str, ...]]:
@@ -74,6 +89,19 @@ def _keys(given: dict[str, Any]) -> tuple[bool, tuple[str, ...]]:
         return keys, tuple(str(ipaddress.ip_network(network)) for network in networks)
     except (ValueError, TypeError):
         raise MembersError(f"gateway/{ADMIN_FROM}: found {networks!r}, needed a list of networks") from None
+
+
+def _metrics(options: dict[str, Any]) -> Metrics:
+    given = options.get(METRICS, {})
+    known = Metrics.__dataclass_fields__
+    if not isinstance(given, dict) or set(given) - set(known):
+        raise MembersError(f"gateway/{METRICS}: found {given!r}, needed an object with some of {', '.join(known)}")
+    listen, target = given.get("listen", []), given.get("target_ms", Metrics.target_ms)
+    if not isinstance(listen, list) or not all(isinstance(one, str) and ADDRESS.fullmatch(one) for one in listen):
+        raise MembersError(f"gateway/{METRICS}/listen: found {listen!r}, needed a list of addresses, IP:PORT")
+    if type(target) is not int or target < 1:
+        raise MembersError(f"gateway/{METRICS}/target_ms: found {target!r}, needed a whole number from 1")
+    return Metrics(tuple(listen), target)
 
 
 def render_options(options: Options, certificate: str = "") -> list[str]:

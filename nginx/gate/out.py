@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import socket
 import stat
 import subprocess
 import tempfile
@@ -106,6 +107,12 @@ def read_models(out: Path) -> dict[str, Any]:
     return models
 
 
+def write_target(out: Path, address: str) -> None:
+    """Write the file by which a Prometheus on this machine finds the gate; its port changes with every start."""
+    target = {"targets": [address], "labels": {"instance": socket.gethostname()}}
+    write_atomically(out / "target.json", json.dumps([target]) + "\n")
+
+
 def write_status(out: Path, status: dict[str, Any], required_models: Container[str]) -> None:
     """Write the file of the status; ready.json exists if all `required_models` are ready, and each model has its own.
 
@@ -148,6 +155,8 @@ class Nginx:
         self.logs = file.parent.parent / "tmp"
         self.loaded: str | None = None  # None: unknown, so the next text is loaded even if it is the same
         self.next_reload_at = self.settled_at = 0.0
+        self.loaded_at = 0.0  # in seconds since 1970; 0 while no list of this gate was loaded
+        self.refused = False  # whether the newest list was, or could not be loaded
 
     @property
     def settled(self) -> bool:
@@ -159,9 +168,13 @@ class Nginx:
 
         A failed load is tried again by a call after RETRY_GAP_S.
         """
-        if text == self.loaded or time.monotonic() < self.next_reload_at:
+        if text == self.loaded:
+            self.refused = False
+            return False
+        if time.monotonic() < self.next_reload_at:
             return False
         before = self.file.read_text()
+        self.refused = True  # until it is not
         servers = sorted(listed_servers(text).values())
         gap = RETRY_GAP_S
         write_atomically(self.file, text)
@@ -173,7 +186,8 @@ class Nginx:
             log("reload_failed", fault=fault, servers=servers)
         else:
             self.loaded = text
-            self.settled_at = time.monotonic() + SETTLE_S
+            self.settled_at, self.loaded_at = time.monotonic() + SETTLE_S, time.time()
+            self.refused = False
             gap = self.gap_s
             log("reloaded", servers=servers)
         self.next_reload_at = time.monotonic() + gap

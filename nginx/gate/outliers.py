@@ -4,11 +4,11 @@ A worker's own /readyz may say that all is well when nothing is, so that these r
 """
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import median_low
 
+from .exchange import Exchange
 from .rules import Peer
 
 # Not 503: Nginx tries another worker after it, and the probes see it. A status counts only if a worker sent it.
@@ -21,8 +21,6 @@ MEMORY = 16  # answers over which the share of failures is averaged
 
 EJECTION_S = 30.0  # the first time; Envoy's outlier detection has the same base_ejection_time
 LONGEST_EJECTION_S = 300.0  # and the same max_ejection_time
-
-SEPARATOR = re.compile(", | : ")  # between the attempts of one request: on another worker, after a redirect
 
 
 @dataclass(frozen=True)
@@ -37,30 +35,20 @@ class Record:
         return Record(self.streak + 1 if failed else 0, self.share + (failed - self.share) / MEMORY)
 
 
-def parse_answers(datagram: bytes, tag: str) -> Iterator[tuple[str, bool]]:
+def judged_answers(exchange: Exchange) -> Iterator[tuple[str, bool]]:
     """Yield the address of each worker that answered, and whether its answer was a failure.
 
-    `datagram` is one request in Nginx's log format `answers`, in syslog's frame with our `tag`; any other yields
-    nothing. An attempt without a header time has no answer: Nginx itself put a status there. An answer that is shorter
-    than its Content-Length, which Nginx knows of the last attempt, is a failure, too.
+    An attempt without a header time has no answer: Nginx itself put a status there. An answer that is shorter than its
+    Content-Length, which Nginx knows of the last attempt, is a failure, too.
     """
-    _, found, line = datagram.decode(errors="replace").partition(f" {tag}: ")
-    *fields, promised = [SEPARATOR.split(field) for field in line.split("|")] if found else [[]]
-    if len(fields) == 4:
-        attempts = list(zip(*fields, strict=False))
-        for number, (address, status, header_time, length) in enumerate(attempts, 1):
-            if header_time != "-" and status.isdecimal() and status != "503":
-                short = number == len(attempts) and _is_less(length, promised[0])
-                yield address, status in FAILURES or short
+    for number, attempt in enumerate(exchange.attempts, 1):
+        if attempt.header_s is not None and attempt.status.isdecimal() and attempt.status != "503":
+            short = number == len(exchange.attempts) and _is_less(attempt.length, exchange.promised)
+            yield attempt.address, attempt.status in FAILURES or short
 
 
 def _is_less(length: str, promised: str) -> bool:
     return length.isdecimal() and promised.isdecimal() and int(length) < int(promised)
-
-
-def reports_full(datagram: bytes, tag: str) -> bool:
-    """Return whether Nginx refused a request because other bodies take all places: its log format `full`."""
-    return datagram.endswith(f" {tag}: full".encode())
 
 
 def is_outlier(record: Record, others: Sequence[Record]) -> bool:

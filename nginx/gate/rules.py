@@ -69,6 +69,10 @@ class Peer:
     def probed(self) -> bool:
         return self.failures + self.successes > 0
 
+    def name(self, member: Member) -> str:
+        """Return the worker's name: a discovered one has told its own."""
+        return self.identity.get("worker", member.worker)
+
 
 def parse_readyz(member: Member, status: int, body: bytes, at: str) -> Probe:
     """Return the probe for an answer of /readyz; `unreachable` unless it comes from the expected worker and model."""

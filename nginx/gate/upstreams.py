@@ -29,18 +29,20 @@ def render_upstreams(
     keys: Sequence[Key] = (),
     failing: Container[str] = (),
     certificate: str = "",
+    metrics_at: str = "",
 ) -> str:
     """Return upstreams.conf: an upstream for each model with its bypasses, the maps that select it, and the options.
 
     `failing` are the workers out of rotation; `certificate` is a digest of its file. Nginx logs the workers' answers to
-    `answers_to` if the gate listens there. The lists hold IP addresses: Nginx resolves a name only once, and rejects
-    its whole configuration if one fails.
+    `answers_to` if the gate listens there, and asks it for its metrics at `metrics_at`. The lists hold IP addresses:
+    Nginx resolves a name only once, and rejects its whole configuration if one fails.
     """
     first = next(iter(pools))
     lines = ["# Rendered by the gate: the workers that answer. Do not edit: every change rewrites this file."]
     if answers_to:
-        lines += ["", f"access_log {answers_to} answers if=$upstream_addr;"]
+        lines += ["", f"access_log {answers_to} answers if=$counted;"]
         lines += [f"access_log {answers_to} full if=$bodies_full;"]
+    lines += ["", "upstream gate {", f"    server {metrics_at};" if metrics_at else PLACEHOLDER_SERVER, "}"]
     for model, servers in pools.items():
         listed = [
             f"    server {address} {FAILING_PARAMETERS if worker in failing else SERVER_PARAMETERS};  # {worker}"

@@ -1,4 +1,7 @@
-"""The watcher: end a gate that hangs, so that its supervisor starts another. It is a process of its own."""
+"""The watcher: end a gate that hangs, and an Nginx without its entrance, so that their supervisor starts others.
+
+It is a process of its own.
+"""
 
 import os
 import signal
@@ -6,6 +9,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from .entrance import follow
 from .freshness import HEARTBEAT
 from .out import log
 
@@ -20,6 +24,7 @@ def watch(out: Path) -> None:
     last, looks = None, 0
     while True:
         time.sleep(LOOK_S)
+        follow(out)
         found = _last_beat(out)
         last, looks = found, looks + 1 if found == last else 0
         if found and looks >= LOOKS:

@@ -8,6 +8,7 @@ import urllib.request
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from scripts.base.console import say
 from scripts.base.errors import CommandError
@@ -86,13 +87,20 @@ def print_prediction(endpoint: str, image: Path, shown: str = "", ca: Path | Non
         ) from error
     except (OSError, HTTPException, ValueError) as error:
         raise CommandError(f"{endpoint}/predict: no answer: {str(error).strip()}") from error
-    options = f"--cacert {shlex.quote(str(_short(ca)))} " if ca else ""
+    options = "--noproxy '*' " if _has_proxy(shown or endpoint) else ""
+    options += f"--cacert {shlex.quote(str(_short(ca)))} " if ca else ""
     options += '-H "Authorization: Bearer $KEY" ' if key else ""
     say(f"\n  curl {options}-F {shlex.quote(f'image=@{_short(image)}')} {shown or endpoint}/predict\n")
     for row in answer["predictions"]:
         names = [row[key] for key in ("label_zh", "label_en") if row[key]] or [row["label"]]
         say(f"  {row['score']:7.1%}  {'  '.join(names)}")
     say(f"\n  answered by {answer['worker']} in {answer['timing_ms']['total']:.1f} ms")
+
+
+def _has_proxy(url: str) -> bool:
+    """Return whether the environment leads requests for `url` to a proxy, which would not reach this machine."""
+    parts, proxies = urlsplit(url), urllib.request.getproxies_environment()
+    return bool({parts.scheme, "all"} & proxies.keys()) and not urllib.request.proxy_bypass(parts.netloc)
 
 
 def _short(path: Path) -> Path:

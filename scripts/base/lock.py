@@ -43,7 +43,7 @@ def _open(path: Path) -> int | None:
 
 
 def _lock(descriptor: int, path: Path, command: str) -> None:
-    holder = f"make {command} (process {os.getpid()}, by {_user()}, since {datetime.now():%Y-%m-%d %H:%M:%S})"
+    holder = f"make {command} (process {os.getpid()}, by {user()}, since {datetime.now():%Y-%m-%d %H:%M:%S})"
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         is_current = os.fstat(descriptor).st_ino == path.stat().st_ino
@@ -58,7 +58,7 @@ def _lock(descriptor: int, path: Path, command: str) -> None:
     os.pwrite(descriptor, holder.encode(), 0)
 
 
-def _user() -> str:
+def user() -> str:
     """Return the name of the user, of the one before sudo if there is one."""
     try:
         return os.environ.get("SUDO_USER") or getpass.getuser()

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Sequence
 
 OTHER_NAMES = {"nginx-light": "nginx", "util-linux": "util-linux"}  # Debian's package name -> other distributions'
-PACKAGE_MANAGERS = ("dnf", "yum", "zypper")  # `MANAGER install PACKAGES`
+PACKAGE_MANAGERS = {"dnf": "install", "yum": "install", "zypper": "install", "apk": "add", "pacman": "-S"}
 
 
 def on_path(program: str) -> bool:
@@ -25,4 +25,8 @@ def remedy(packages: Sequence[str]) -> str:
         return f"install the equivalents of Debian's {' '.join(packages)} with your package manager"
     names = " ".join(OTHER_NAMES[package] for package in packages)
     manager = next(filter(on_path, PACKAGE_MANAGERS), None)
-    return f"run as root: {manager} install {names}" if manager else f"install {names} with your package manager"
+    return (
+        f"run as root: {manager} {PACKAGE_MANAGERS[manager]} {names}"
+        if manager
+        else f"install {names} with your package manager"
+    )

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from scripts.base.console import say, step, warn
 from scripts.base.errors import CommandError
-from scripts.bundle import saved, volume
+from scripts.bundle import saved, volume, wheels
 from scripts.bundle.kit import Kit
-from scripts.bundle.layout import IMAGES, MODELS, PACKAGES
+from scripts.bundle.layout import IMAGES, MODELS, PACKAGES, WHEELS
 from scripts.cluster.config import Cluster
 from scripts.host import images
 from scripts.host.debs import SYSTEMS, Apt, Package
@@ -25,12 +25,22 @@ SPARE_BYTES = 100_000_000
 
 @dataclass(frozen=True)
 class Contents:
-    """Everything in a bundle; `packages` are by system, each with the apt that fetches them."""
+    """Everything in a bundle; `packages` are by system, each with the apt that fetches them.
+
+    `wheels` are the sets of them, `pythons` the versions that they are for.
+    """
 
     kit: Kit
     images: tuple[str, ...]
     models: tuple[StoredModel, ...]
     packages: dict[str, tuple[Apt, list[Package]]]
+    wheels: tuple[str, ...]
+    pythons: tuple[str, ...]
+
+    @property
+    def for_gpus(self) -> bool:
+        """Return whether a model was measured on a GPU, whose workers and tools need other builds."""
+        return any(_is_gpu(machine) for model in self.models for machine in _machines(model))
 
     def sizes(self) -> list[tuple[str, str, int]]:
         """Return a row for each part: its name, its description and its approximate size in bytes."""
@@ -40,6 +50,9 @@ class Contents:
             (PACKAGES, f"{system}, {len(packages)} packages", sum(package.bytes for package in packages))
             for system, (_, packages) in self.packages.items()
         ]
+        if self.wheels:
+            for_pythons = f"{', '.join(self.wheels)}; Python {', '.join(self.pythons)}"
+            rows.append((WHEELS, for_pythons, wheels.size(self.wheels, self.pythons)))
         return [*rows, ("kit", self.kit.revision[:12], self.kit.bytes)]
 
 
@@ -50,11 +63,20 @@ def needed_images(models: Iterable[StoredModel], cluster: Cluster) -> list[Image
         summary = read_summary(model.folder)
         if summary.engine is None:
             raise CommandError(f"{model.name}: {summary.fault}")
-        for machine in {machine_kind_here(), *(row.machine for row in summary.engine.measured)}:
+        for machine in _machines(model):
             engine = summary.engine.choose(machine, cluster.engine).engine
-            gpu = not machine.startswith(platform.machine())
-            needed.append(worker_image(needed_by(engine, reads_texts(summary.loader)), gpu))
+            needed.append(worker_image(needed_by(engine, reads_texts(summary.loader)), _is_gpu(machine)))
     return list(dict.fromkeys(needed))
+
+
+def _machines(model: StoredModel) -> set[str]:
+    """Return the kinds of machines that the model may run on: this one, and every one it was measured on."""
+    engine = read_summary(model.folder).engine
+    return {machine_kind_here(), *(row.machine for row in engine.measured)} if engine else set()
+
+
+def _is_gpu(machine: str) -> bool:
+    return not machine.startswith(platform.machine())
 
 
 def check_systems(names: Sequence[str]) -> None:

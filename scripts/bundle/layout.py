@@ -1,4 +1,4 @@
-"""The files of a bundle, and SHA256SUMS, which verifies them."""
+"""The files of a bundle, SHA256SUMS, which verifies them, and the signature of SHA256SUMS."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -7,18 +7,20 @@ from scripts.base.errors import CommandError
 from worker.contract.litter import is_litter
 
 MANIFEST, SUMS, SBOM, KIT, INIT = "MANIFEST.json", "SHA256SUMS", "sbom.json", "kit.tar.gz", "init-server.sh"
-IMAGES, MODELS, PACKAGES = "images", "models", "packages"
+IMAGES, MODELS, PACKAGES, WHEELS = "images", "models", "packages", "wheels"
+SIGNATURE = f"{SUMS}.sig"
 WORK = ".work"  # unfinished files, which an interrupted run leaves for the next; absent from a finished bundle
 COPY_AGAIN = "copy the bundle again"
 UNFINISHED = "finish it with `make bundle` on the machine that created it, or copy all of it"
-PARTS = {MANIFEST, SUMS, SBOM, KIT, INIT, IMAGES, MODELS, PACKAGES, WORK}
+PARTS = {MANIFEST, SUMS, SIGNATURE, SBOM, KIT, INIT, IMAGES, MODELS, PACKAGES, WHEELS, WORK}
+UNLISTED = (SUMS, SIGNATURE)
 
 
 def files(bundle: Path) -> Iterator[str]:
-    """Return the sorted relative path of every file but SHA256SUMS, unfinished ones and what file managers leave."""
+    """Return the sorted relative path of every file but UNLISTED, unfinished ones and what file managers leave."""
     paths = sorted(path for path in bundle.rglob("*") if path.is_file() or path.is_symlink())
     names = (path.relative_to(bundle).as_posix() for path in paths)
-    return (name for name in names if name != SUMS and not name.startswith(f"{WORK}/") and not is_litter(name))
+    return (name for name in names if name not in UNLISTED and not name.startswith(f"{WORK}/") and not is_litter(name))
 
 
 def read_sums(bundle: Path) -> dict[str, str]:

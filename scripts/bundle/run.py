@@ -1,25 +1,23 @@
-"""`make bundle`: write one part after another; a repeated run keeps finished parts, and SHA256SUMS is written last."""
+"""`make bundle`: write one part after another; a repeated run keeps finished parts.
 
-import json
-import platform
+SHA256SUMS and its signature are written last.
+"""
+
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 from scripts.base.console import say, step, warn
 from scripts.base.errors import CommandError
 from scripts.base.options import Flag
-from scripts.bundle import contents, layout, saved, sbom, volume
+from scripts.bundle import contents, layout, manifest, older, saved, signing, volume, wheels
 from scripts.bundle.contents import Contents
 from scripts.bundle.kit import Kit, pack, read_kit
 from scripts.bundle.layout import WORK
 from scripts.cluster.config import ROOT, Cluster
 from scripts.host import docker, images
-from scripts.host.debs import Package
-from scripts.host.wheelhouse import read_pins
 from scripts.models import model_store
 from scripts.models import verify as model_verify
 from scripts.models.model_store import StoredModel
@@ -32,10 +30,13 @@ OUT = ROOT / "bundle"
 
 @dataclass(frozen=True)
 class BundleOptions:
-    """Options of `make bundle`: no `include` means the served models, no `systems` all; `out` is the bundle."""
+    """Options of `make bundle`: no `include` means the served models, no `systems` or `wheels` all."""
 
     include: Annotated[str, Flag("models, separated by commas; default: those served", "NAMES")] = ""
     systems: Annotated[str, Flag("separated by commas; default: all; none: no packages", "NAMES")] = ""
+    wheels: Annotated[str, Flag("some of local, teach, tools, separated by commas; default: all", "NAMES")] = ""
+    base: Annotated[str, Flag("an older bundle: write only what it lacks", "DIR")] = ""
+    sign_key: Annotated[str, Flag(f"the key that signs; default: ~/{signing.KEY}, made at first use", "FILE")] = ""
     out: Annotated[Path, Flag("directory of the bundle")] = OUT
 
 
@@ -45,19 +46,33 @@ def write_bundle(options: BundleOptions, cluster: Cluster) -> None:
     if fault := docker.engine_fault():
         raise CommandError(fault)
     contents.check_systems(systems)
+    sets = wheels.check_sets(_names(options.wheels))
     models = volume.select_models(model_store.entries(model_store.MODELS, cluster), _names(options.include))
     kit = read_kit()
+    base = Path(options.base).absolute() if options.base else None
+    base_sums = older.read_base(base, out) if base else {}
+    key = signing.signing_key(options.sign_key)
     _prepare_directory(out)
     try:
-        planned = _plan_contents(kit, models, systems, cluster, out)
+        planned = _plan_contents(kit, models, systems, sets, cluster, out)
         contents.check_space(planned, out)
     except CommandError:
         _restore_directory(out)
         raise
-    (out / layout.SUMS).unlink(missing_ok=True)
-    _write_parts(planned, out)
-    total = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    for name in layout.UNLISTED:
+        (out / name).unlink(missing_ok=True)
+    if base:
+        older.reuse(base, base_sums, out)
+    _write_parts(planned, out, manifest.extended(base) if base else None)
+    sums = {name: sha256(out / name) for name in layout.files(out)}
+    written = older.leave_out(out, sums, base_sums)
+    write_atomically(out / layout.SUMS, layout.format_sums(sums))
+    fingerprint = signing.sign(out, key)
+    total = sum((out / name).stat().st_size for name in written)
     say(f"\nbundle: {out}, {total / 1e6:.1f} MB; `make bundle-verify` checks it on any machine")
+    if base:
+        say(f"it has {len(written)} of {len(sums)} files and extends {base}, which the other side needs, too")
+    say(f"signed by {fingerprint}: tell this to whoever installs it by another way than the bundle itself")
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -85,7 +100,12 @@ def _restore_directory(out: Path) -> None:
 
 
 def _plan_contents(
-    kit: Kit, models: Sequence[StoredModel], systems: Sequence[str], cluster: Cluster, out: Path
+    kit: Kit,
+    models: Sequence[StoredModel],
+    systems: Sequence[str],
+    sets: tuple[str, ...],
+    cluster: Cluster,
+    out: Path,
 ) -> Contents:
     if kit.revision.endswith("-dirty"):
         warn(f"files differ from revision {kit.revision[:12]}: the kit contains the files as they are")
@@ -96,29 +116,31 @@ def _plan_contents(
     needed = contents.needed_images(models, cluster)
     images.ensure(needed)
     packages = contents.resolve_packages(systems, out / WORK)
-    return Contents(kit, tuple(image.reference for image in needed), tuple(models), packages)
+    versions = wheels.pythons([name for name in systems if name in packages])
+    return Contents(kit, tuple(image.reference for image in needed), tuple(models), packages, sets, versions)
 
 
-def _write_parts(planned: Contents, out: Path) -> None:
+def _write_parts(planned: Contents, out: Path, extends: Mapping[str, str] | None) -> None:
     work = out / WORK
     image_ids = {reference: saved.save(reference, out, work).id for reference in planned.images}
     hashes = volume.copy(planned.models, out, work)
     for system, (apt, packages) in planned.packages.items():
         step(f"packages of {system}")
         apt.fetch(packages, out / layout.PACKAGES / system)
+    if planned.wheels:
+        step("wheels")
+        wheels.write(planned.wheels, planned.pythons, planned.for_gpus, out)
     step("kit, manifest, bill of materials, checksums")
     pack(planned.kit, out / layout.KIT, work / layout.KIT)
     shutil.copyfile(ROOT / "scripts" / layout.INIT, out / layout.INIT)
     (out / layout.INIT).chmod(0o755)
     _remove_outdated(out, planned)
-    _write_manifest(planned, out, image_ids, hashes)
+    manifest.write(planned, out, image_ids, hashes, extends)
     shutil.rmtree(work)
-    sums = {name: sha256(out / name) for name in layout.files(out)}
-    write_atomically(out / layout.SUMS, layout.format_sums(sums))
 
 
 def _remove_outdated(out: Path, planned: Contents) -> None:
-    """Remove the images and packages of an earlier run that are not planned any more."""
+    """Remove the images, packages and wheels of an earlier run that are not planned any more."""
     image_files = {Path(saved.file_for(reference)).name for reference in planned.images}
     for path in (out / layout.IMAGES).iterdir():
         if path.name not in image_files:
@@ -126,40 +148,6 @@ def _remove_outdated(out: Path, planned: Contents) -> None:
     for path in (out / layout.PACKAGES).glob("*"):
         if path.name not in planned.packages:
             shutil.rmtree(path)
-
-
-def _write_manifest(planned: Contents, out: Path, image_ids: dict[str, str], hashes: dict[str, str]) -> None:
-    """Write the manifest and the bill of materials."""
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    packages = {system: listed for system, (_, listed) in planned.packages.items()}
-    locks = [*sbom.VENDORED, *sbom.locks_for(planned.images)]
-    pins = {name: value for lock in locks for name, value in read_pins(lock.read_text()).items()}
-    write_atomically(out / layout.SBOM, sbom.render(planned.kit, created, image_ids, hashes, pins, packages))
-    manifest = {
-        "created": created,
-        "wanwu": {"version": planned.kit.version, "revision": planned.kit.revision},
-        "architecture": platform.machine(),
-        "images": [
-            {"reference": reference, "id": image_id, "file": saved.file_for(reference)}
-            for reference, image_id in image_ids.items()
-        ],
-        "models": [
-            {
-                "name": name,
-                "folder": f"{layout.MODELS}/{model.folder.name}",
-                "hash": hashes[model.folder.name],
-                "bytes": volume.size([model]),
-            }
-            for model in planned.models
-            for name in model.served or (model.name,)
-        ],
-        "systems": {system: _system_entry(system, listed) for system, listed in packages.items()},
-        "kit": layout.KIT,
-        "bytes": sum((out / name).stat().st_size for name in layout.files(out) if name != layout.MANIFEST),
-    }
-    write_atomically(out / layout.MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
-
-
-def _system_entry(system: str, packages: Sequence[Package]) -> dict[str, str]:
-    docker_version = next(package.version for package in packages if package.name == "docker.io")
-    return {"packages": f"{layout.PACKAGES}/{system}", "docker": docker_version}
+    for path in (out / layout.WHEELS).glob("*"):
+        if not planned.wheels or path.name not in planned.pythons:
+            shutil.rmtree(path)

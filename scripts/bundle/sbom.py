@@ -23,7 +23,8 @@ Component = dict[str, Any]
 
 def locks_for(references: Sequence[str]) -> list[Path]:
     """Return the lock files of the Python packages in these images."""
-    targets = [target for target, image in images.WORKERS.items() if image.reference in references]
+    repositories = {reference.rpartition(":")[0] for reference in references}
+    targets = [target for target, image in images.WORKERS.items() if image.repository in repositories]
     return list(dict.fromkeys(lock for target in targets for lock in LOCKS[target]))
 
 

@@ -1,4 +1,4 @@
-"""`make bundle-verify`: check that a bundle is complete and unchanged, without network, Docker or packages."""
+"""`make bundle-verify`: check who made a bundle, and that it is complete and unchanged, without network or Docker."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -7,24 +7,51 @@ from typing import Any
 
 from scripts.base.console import say
 from scripts.base.errors import CommandError
-from scripts.bundle import layout, saved
+from scripts.bundle import layout, saved, signing
 from scripts.bundle.layout import COPY_AGAIN, UNFINISHED
-from scripts.models.model_store import content_hash
+from scripts.bundle.older import combined
+from scripts.cluster.models import content_hash
 from worker.contract.files import sha256
 from worker.contract.volume import VolumeError, read_sentinel
 
 
-def verify(bundle: Path) -> None:
+def verify(bundle: Path, signers: str = "", base: Path | None = None) -> None:
+    """Check the signature of SHA256SUMS, then the files; `signers` says whose signature counts. Raise CommandError."""
+    fingerprint = signing.check(bundle, signers)
+    verify_files(bundle, base)
+    say(f"signed by {fingerprint}")
+
+
+def verify_files(bundle: Path, base: Path | None = None) -> None:
     """Check every file against SHA256SUMS, then the manifest against the files.
 
-    Raise CommandError with one line per fault. Images, models and packages are read only if every checksum matches.
+    `base` is the older bundle that this one extends. Raise CommandError with one line per fault. Images, models and
+    packages are read only if every checksum matches.
     """
     sums = layout.read_sums(bundle)
-    faults = list(_file_faults(bundle, sums)) or list(_manifest_faults(bundle, sums))
-    if faults:
-        raise CommandError(*(f"{bundle}/{fault}" for fault in faults))
-    total = sum((bundle / name).stat().st_size for name in sums)
+    with combined(bundle, base) as whole:
+        faults = list(_file_faults(whole, sums))
+        if faults and base is None:
+            _require_base(bundle, sums)
+        faults = faults or list(_manifest_faults(whole, sums))
+        if faults:
+            raise CommandError(*(f"{bundle}/{fault}" for fault in faults))
+        total = sum((whole / name).stat().st_size for name in sums)
     say(f"complete: {bundle}, {len(sums)} files, {total / 1e6:.1f} MB")
+
+
+def _require_base(bundle: Path, sums: Mapping[str, str]) -> None:
+    """Raise CommandError if the bundle extends an older one, without which it lacks files."""
+    lacking = [name for name in sums if not (bundle / name).is_file()]
+    try:
+        extends = json.loads((bundle / layout.MANIFEST).read_text(encoding="utf-8"))["extends"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return
+    if lacking:
+        raise CommandError(
+            f"{bundle}: found {len(sums) - len(lacking)} of {len(sums)} files, needed the others from the bundle of "
+            f"{extends['created']} that it extends (revision {extends['revision'][:12]}): set BASE=DIR"
+        )
 
 
 def _file_faults(bundle: Path, sums: Mapping[str, str]) -> Iterator[str]:

@@ -10,7 +10,8 @@ from pathlib import Path
 from scripts.base.console import say, step
 from scripts.base.errors import CommandError
 from scripts.bundle.layout import MODELS
-from scripts.models.model_store import StoredModel, content_hash, files
+from scripts.cluster.models import content_hash
+from scripts.models.model_store import StoredModel, files
 from worker.contract.files import write_atomically
 from worker.contract.litter import litter_in
 from worker.contract.volume import SENTINEL

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from scripts.base.errors import CommandError
-from scripts.cluster.schema import ACCESS, CLIENTS, GATEWAY, REQUIRED, SCHEMA, TLS
+from scripts.cluster.schema import ACCESS, CLIENTS, GATEWAY, METRICS, REQUIRED, SCHEMA, SWARM, TLS
 from worker.contract.limits import queue_fault
+from worker.contract.schemas import CLUSTER, schema_fault
 from worker.contract.settings import LIMITS_TABLE, SETTINGS
 from worker.contract.toml_reader import parse_toml
 
@@ -62,6 +63,29 @@ class Tls:
 
 
 @dataclass(frozen=True)
+class Swarm:
+    """The `[swarm]` table."""
+
+    managers: int | None = None  # None: three where there are three servers or more
+    encrypted: bool = False  # whether what gateways and workers say to each other is
+    autolock: bool = False  # False: as the swarm has it
+    mtu: int | None = None  # None: as Docker chooses
+    addresses: str | None = None  # the same
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """The `[metrics]` table; port 0: the metrics have none of their own."""
+
+    port: int = 0
+    listen: tuple[str, ...] = ("127.0.0.1",)  # addresses of this machine; (): every one
+    target_ms: int = 1000
+    prometheus_port: int = 9090
+    grafana_port: int = 3000
+    retention_mb: int = 2048
+
+
+@dataclass(frozen=True)
 class Cluster:
     source: str  # the file's name, for error messages
     port: int
@@ -70,7 +94,9 @@ class Cluster:
     models: tuple[Model, ...]
     servers: tuple[Server, ...]
     tls: Tls = Tls()
+    swarm: Swarm = Swarm()
     clients: Clients = Clients()
+    metrics: Metrics = Metrics()
     cors_origins: tuple[str, ...] = ()  # whose web pages may ask; ("*",): everyone's
     keys: bool = False  # whether a request needs one
     admin_from: tuple[str, ...] = ()  # networks from which an admin's request needs none
@@ -129,6 +155,8 @@ def parse_cluster(text: str, source: str) -> Cluster:
         document = parse_toml(text)
     except ValueError as error:
         raise CommandError(f"{source}: {error}: correct it there") from error
+    if fault := schema_fault(document.get("schema", 1), CLUSTER):
+        raise CommandError(f"{source}: {fault}")
     faults = _unknown_keys(document, [*SCHEMA[""], *filter(None, SCHEMA)], "")
     top = _read({name: document[name] for name in SCHEMA[""] if name in document}, "", "", faults)
     limits = _read(document.get(LIMITS_TABLE, {}), LIMITS_TABLE, LIMITS_TABLE, faults)
@@ -136,6 +164,8 @@ def parse_cluster(text: str, source: str) -> Cluster:
     access = _read(document.get(ACCESS, {}), ACCESS, ACCESS, faults)
     clients = _read(document.get(CLIENTS, {}), CLIENTS, CLIENTS, faults)
     tls = _read(document.get(TLS, {}), TLS, TLS, faults)
+    swarm = _read(document.get(SWARM, {}), SWARM, SWARM, faults)
+    metrics = _read(document.get(METRICS, {}), METRICS, METRICS, faults)
     models = _read_all(document.get("models", []), "models", faults)
     servers = _read_all(document.get("servers", [{}]), "servers", faults)
 
@@ -163,7 +193,9 @@ def parse_cluster(text: str, source: str) -> Cluster:
         tuple(Model(**model | {"folder": ROOT / model["folder"]}) for model in models),
         tuple(Server(**server) for server in servers),
         Tls(**tls | {name: folder / tls[name] for name in ("certificate", "key")}),
+        Swarm(**swarm),
         Clients(**clients),
+        Metrics(**metrics),
         **gateway,
         **access,
     )

@@ -48,6 +48,7 @@ class Hardware:
     memory_bytes: int  # of the machine, or the cgroup's limit if that is lower
     forbidden_cpus: tuple[int, ...] = ()  # online, but not allowed to this process
     notes: tuple[str, ...] = ()  # for `make doctor`, such as a driver that does not answer
+    cpu_quota: float | None = None  # of the cgroup, in CPUs: how much time all processes together may use
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -75,6 +76,7 @@ class RawHardwareInfo:
     meminfo: str  # /proc/meminfo
     cpuset: str = ""  # cpuset.cpus.effective (cgroup v2) or cpuset.effective_cpus (v1)
     memory_limits: tuple[str, ...] = ()  # memory.max or memory.limit_in_bytes, of the cgroup and its parents
+    cpu_quotas: tuple[str, ...] = ()  # cpu.max, or cpu.cfs_quota_us and cpu.cfs_period_us in one line, likewise
     smi_list: str = ""  # nvidia-smi -L
     smi_query: str = ""  # nvidia-smi --query-gpu=index,uuid,name,pci.bus_id --format=csv,noheader
     pci: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # PCI address -> numa_node, local_cpulist
@@ -94,12 +96,16 @@ def describe(raw: RawHardwareInfo) -> Hardware:
             f' "{format_cpu_list(usable)}": allow this process a CPU that is online'
         )
     gpus, notes = parse_gpus(raw.smi_list, raw.smi_query, raw.pci, {cpu.number for cpu in cpus})
+    quota = parse_quota(raw.cpu_quotas)
+    if quota is not None and quota < len(cpus):
+        notes += (f"the cgroup's quota leaves the time of {quota:g} CPUs",)
     return Hardware(
         cpus,
         gpus,
         parse_memory(raw.meminfo, raw.memory_limits),
         tuple(cpu.number for cpu in online if cpu.number not in usable),
         notes,
+        quota,
     )
 
 
@@ -122,6 +128,34 @@ def parse_memory(meminfo: str, limits: Iterable[str]) -> int:
     if total is None:
         raise CommandError("/proc/meminfo has no MemTotal line: mount /proc")
     return min([int(total[1]) * 1024, *(int(limit) for limit in limits if limit.strip().isdigit())])
+
+
+def parse_free_memory(meminfo: str, cgroups: Iterable[tuple[str, str, str]]) -> int:
+    """Return the bytes that new processes can have: MemAvailable, or what the tightest cgroup leaves.
+
+    `cgroups` have a limit, the present use, and memory.stat each. Files that nobody reads now count as free.
+    """
+    available = re.search(r"^MemAvailable:\s+(\d+) kB$", meminfo, re.MULTILINE)
+    left = [int(available[1]) * 1024] if available else []
+    for limit, used, stat in cgroups:
+        if limit.strip().isdigit() and used.strip().isdigit():
+            inactive = re.search(r"^(?:total_)?inactive_file (\d+)$", stat, re.MULTILINE)
+            left.append(int(limit) - int(used) + (int(inactive[1]) if inactive else 0))
+    return max(0, min(left, default=0))
+
+
+def parse_quota(texts: Iterable[str]) -> float | None:
+    """Return the lowest of the quotas in CPUs, None if there is none.
+
+    Each text is that of cpu.max, or of cpu.cfs_quota_us and cpu.cfs_period_us, of the cgroup or a parent.
+    """
+    quotas = [int(quota) / int(period) for quota, period in map(_pair, texts) if quota.isdigit() and period.isdigit()]
+    return min(quotas, default=None)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    quota, period = (*text.split(), "", "")[:2]  # without a limit the quota is "max" or -1
+    return quota, period
 
 
 def parse_gpus(
@@ -168,6 +202,7 @@ def read_hardware() -> Hardware:
     own_cgroups = _read_if_present("/proc/self/cgroup")
     cpusets = cgroup_files(own_cgroups, "cpuset", "cpuset.effective_cpus", "cpuset.cpus.effective")
     limits = cgroup_files(own_cgroups, "memory", "memory.limit_in_bytes", "memory.max")
+    quotas = cgroup_files(own_cgroups, "cpu", "cpu.cfs_quota_us", "cpu.max")
     smi_list = nvidia.smi("-L")
     query = ("--query-gpu=index,uuid,name,pci.bus_id", "--format=csv,noheader")
     smi_query = nvidia.smi(*query) if "UUID" in smi_list else ""
@@ -178,11 +213,25 @@ def read_hardware() -> Hardware:
             meminfo=_read_if_present("/proc/meminfo"),
             cpuset=next(filter(str.strip, map(_read_if_present, cpusets)), ""),
             memory_limits=tuple(map(_read_if_present, limits)),
+            cpu_quotas=tuple(f"{_read_if_present(path)} {_read_if_present(_period(path))}" for path in quotas),
             smi_list=smi_list,
             smi_query=smi_query,
             pci={address: _pci(address) for address in pci_addresses(smi_query).values()},
         )
     )
+
+
+def free_memory() -> int:
+    """Return the bytes that new processes can have."""
+    own_cgroups = _read_if_present("/proc/self/cgroup")
+    names = (("memory.limit_in_bytes", "memory.max"), ("memory.usage_in_bytes", "memory.current"), ("memory.stat",) * 2)
+    columns = [map(_read_if_present, cgroup_files(own_cgroups, "memory", *name)) for name in names]
+    return parse_free_memory(_read_if_present("/proc/meminfo"), zip(*columns, strict=True))
+
+
+def _period(quota: PurePosixPath) -> PurePosixPath:
+    """Return the file that has the period of cgroup v1's file `quota`; cgroup v2 has none."""
+    return quota.with_name("cpu.cfs_period_us")
 
 
 def _lscpu() -> str:

@@ -1,5 +1,6 @@
 """Read what planning needs from a model folder: the engine on this machine, its size, and a golden image."""
 
+import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ from scripts.cluster.config import Cluster
 from worker.contract.declarations import EngineDeclaration
 from worker.contract.engine import EngineSpec, Scaling, read_engine
 from worker.contract.engines import ENGINES, needed_by, network_files
+from worker.contract.files import sha256
+from worker.contract.litter import own_files
 from worker.contract.loaders import reads_texts
 from worker.contract.machine import machine_kind
 from worker.contract.settings import AUTO
@@ -92,6 +95,14 @@ def read_specs(cluster: Cluster) -> dict[str, Spec]:
     if faults:
         raise CommandError(*faults)
     return specs
+
+
+def content_hash(folder: Path) -> str:
+    """Return one sha256 (hex) over the names and contents of the files in `folder`. Raise OSError if unreadable."""
+    digest = hashlib.sha256()
+    for path in own_files(folder):
+        digest.update(f"{path.relative_to(folder)}\0{sha256(path)}\n".encode())
+    return digest.hexdigest()
 
 
 def _missing_folder_fault(folder: Path) -> str | None:

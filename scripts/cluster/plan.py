@@ -6,12 +6,13 @@ A core is never split: its SMT siblings belong to one slot, and all cores of a s
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 
 from scripts.base.errors import CommandError
 from scripts.cluster.config import Cluster, Model, Server
 from scripts.cluster.hardware import Cpu, Gpu, Hardware
+from scripts.cluster.quota import within
 from worker.contract.cpu_list import format_cpu_list
 
 FEW_CORES = 4
@@ -103,6 +104,8 @@ def server_slots(
             f" needed one of {', '.join(hardware) or 'none'}: read its hardware or remove the server"
         )
     machine = hardware[server.name]
+    if server.cpus is None:
+        machine = replace(machine, cpus=within(machine.cpus, machine.cpu_quota))
     gpus = select_gpus(server, machine)
     sets = select_cpu_sets(server, machine, len(gpus), models, measured)
     if not gpus and not sets:
@@ -185,6 +188,11 @@ def listed_cpus(server: Server, machine: Hardware) -> list[Cpu]:
     ]
     if faults:
         raise CommandError(*faults)
+    if machine.cpu_quota is not None and len(listed) > max(1, machine.cpu_quota):
+        raise CommandError(
+            f"cpus: found {len(listed)} CPUs, needed at most {max(1, int(machine.cpu_quota))}, for which the cgroup's "
+            "quota has time: list fewer, or raise the quota"
+        )
     return [cpu for cpu in machine.cpus if cpu.number in listed]
 
 

@@ -12,12 +12,15 @@ from typing import Any
 
 from scripts.cluster.cores import PROFILES, THROUGHPUT
 from worker.contract.cpu_list import parse_cpu_list
+from worker.contract.schemas import CLUSTER
 from worker.contract.settings import LIMITS_TABLE, SETTINGS, TOP
 
 GATEWAY = "gateway"  # the table of what concerns the gateway alone
 ACCESS = "access"  # the table of who may ask
 CLIENTS = "clients"  # the table of what one client may do
 TLS = "tls"  # the table of its certificate
+SWARM = "swarm"  # the table of what several servers are together
+METRICS = "metrics"  # the table of what Prometheus and Grafana need
 
 REQUIRED = object()
 
@@ -94,6 +97,21 @@ _networks = _list_of(lambda value: str(ipaddress.ip_network(_require(value, isin
 _host_names = _list_of(_matching(r"(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*"))
 
 
+def _auto_or_odd(value: Any) -> Any:
+    return None if value == "auto" else _require(value, value in (1, 3, 5, 7) and type(value) is int)
+
+
+def _auto_or_mtu(value: Any) -> Any:
+    return None if value == "auto" else _integer(value, 576, 65485)
+
+
+def _auto_or_pool(value: Any) -> Any:
+    if value == "auto":
+        return None
+    pool = ipaddress.IPv4Network(_require(value, isinstance(value, str)))
+    return _require(str(pool), 8 <= pool.prefixlen <= 23)
+
+
 def _boolean(value: Any) -> Any:
     return _require(value, isinstance(value, bool))
 
@@ -111,6 +129,7 @@ def _settings(table: str) -> dict[str, Key]:
 
 SCHEMA: dict[str, dict[str, Key]] = {
     "": {
+        "schema": Key(" or ".join(map(str, range(1, CLUSTER + 1))), lambda value: _integer(value, 1, CLUSTER), CLUSTER),
         "port": Key("a port from 1 to 65535", lambda value: _integer(value, 1, 65535), 8080),
         **_settings(TOP),
         "profile": Key(
@@ -141,6 +160,21 @@ SCHEMA: dict[str, dict[str, Key]] = {
     ACCESS: {
         "keys": Key("true or false", lambda value: _require(value, isinstance(value, bool)), False),
         "admin_from": Key('a list of networks such as "10.1.2.0/24" or "::1"', _networks, []),
+    },
+    SWARM: {
+        "managers": Key('"auto", 1, 3, 5 or 7', _auto_or_odd, "auto"),
+        "encrypted": Key("true or false", _boolean, False),
+        "autolock": Key("true or false", _boolean, False),
+        "mtu": Key('"auto" or a whole number from 576 to 65485', _auto_or_mtu, "auto"),
+        "addresses": Key('"auto" or an IPv4 network of /8 to /23', _auto_or_pool, "auto"),
+    },
+    METRICS: {
+        "port": Key("a port from 1 to 65535, or 0", lambda value: _integer(value, 0, 65535), 0),
+        "listen": Key("a list of IPv4 and IPv6 addresses", _addresses, ["127.0.0.1"]),
+        "target_ms": Key("a whole number from 1 to 60000", lambda value: _integer(value, 1, 60_000), 1000),
+        "prometheus_port": Key("a port from 1 to 65535", lambda value: _integer(value, 1, 65535), 9090),
+        "grafana_port": Key("a port from 1 to 65535", lambda value: _integer(value, 1, 65535), 3000),
+        "retention_mb": Key("a whole number from 100", lambda value: _integer(value, 100), 2048),
     },
     "models": {
         "name": Key(

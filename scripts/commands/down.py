@@ -1,14 +1,16 @@
-"""`make down`: stop everything and remove the run directory."""
+"""`make down`: stop everything and remove what it wrote, but for its logs."""
 
 from scripts.commands import Command, NoOptions, ServiceOptions
+from scripts.runtimes import observability
 from scripts.runtimes.choice import choose, count_servers
 from scripts.runtimes.run_directory import run_dir
 
 
 def run(service: ServiceOptions, options: NoOptions) -> None:
-    """Stop everything that runs from the run directory, and remove it."""
+    """Stop everything that runs from the run directory, and remove what is in it but the logs."""
     directory = run_dir(service.run_dir)
+    observability.stop(directory)
     choose(service.runtime, directory, count_servers(service.cluster)).down(directory)
 
 
-COMMAND = Command("stop everything and remove the run directory", NoOptions, run, exclusive=True)
+COMMAND = Command("stop everything and remove what it wrote, but for its logs", NoOptions, run, exclusive=True)

@@ -1,24 +1,24 @@
 """`make init HOSTS="user@a user@b"`: copy the bundle to servers over SSH, and run init-server.sh there in parallel.
 
-The first host creates a swarm and the others join it. With `--join`, all join an existing swarm instead; a single host
-creates none. Files that a host already has are not sent again, interrupted transfers resume, and every file's
-checksum is verified.
+The first host creates a swarm and the others join it. With `--join-file`, all join an existing swarm instead; a single
+host creates none. Files that a host already has are not sent again, interrupted transfers resume, and every file's
+checksum is verified. A join token stands in no command line and in no log, and is replaced once it was used.
 """
 
 import shlex
-import shutil
 import subprocess
-import tarfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Annotated
+from typing import Annotated
 
 from scripts.base.console import step
 from scripts.base.errors import CommandError
 from scripts.base.options import Flag
+from scripts.bundle import signing
 from scripts.bundle.layout import SUMS, read_sums
 from scripts.bundle.run import OUT
 from scripts.commands import Command, ServiceOptions
@@ -27,21 +27,21 @@ from scripts.runtimes.run_directory import INIT_LOGS, run_dir
 
 REMOTE = "wanwu-bundle"  # in the remote account's home directory
 CLUSTER = "wanwu-cluster.toml"  # next to REMOTE, since it is not part of the bundle
-SMALL_FILE = 4_000_000  # bytes: files up to this size share one stream, and are sent again if it is interrupted
-COPY_CHUNK = 1 << 20
 NEXT_STEP = "-- to serve: "  # init-server.sh begins its line about the next step with this
 AS_ROOT = '$([ "$(id -u)" = 0 ] || echo sudo -n)'
-Install = Callable[[Remote, Sequence[str]], None]
+FROM_INPUT = ("--join-file", "-")
+Install = Callable[[Remote, Sequence[str], str], None]
 
 
 @dataclass(frozen=True)
 class InitOptions:
-    """What to copy where; `models` and `join` are flags of init-server.sh, by default the bundle's models and none."""
+    """What to copy where; `models` and `join_file` are flags of init-server.sh: by default the bundle's, and none."""
 
     hosts: Annotated[str, Flag("one or more user@host, separated by spaces")] = ""
     bundle: Annotated[Path, Flag("the directory that `make bundle` wrote")] = OUT
     models: Annotated[str, Flag("the models on the servers (default: the bundle's)", "SOURCE")] = ""
-    join: Annotated[str, Flag("an existing swarm to join", "TOKEN@ADDRESS")] = ""
+    join_file: Annotated[str, Flag("names an existing swarm to join, as TOKEN@ADDRESS", "FILE")] = ""
+    signers: Annotated[str, Flag("who may have made the bundle: a fingerprint, or a file of allowed signers")] = ""
     gpu: Annotated[str, Flag("none: only CPU slots", choices=("auto", "none"))] = "auto"
 
 
@@ -51,18 +51,31 @@ def run(service: ServiceOptions, options: InitOptions) -> None:
     Raise CommandError with a line for each host that failed, after all others are done.
     """
     service.load_cluster()  # raises CommandError before anything is sent
+    join = _read_join(options.join_file)
     remotes = _remotes(options, run_dir(service.run_dir).path)
+    signer = signing.check(options.bundle.absolute(), options.signers)
     faults: dict[str, str] = {}
     _run_parallel(remotes, lambda remote: _copy_bundle(remote, options.bundle.absolute()), faults)
     ready = [remote for remote in remotes if remote.host not in faults]
-    install = partial(_install, options=options, cluster=service.cluster)
-    if options.join or len(remotes) == 1:
-        join = ["--join", options.join] if options.join else []
-        _run_parallel(ready, lambda remote: install(remote, join), faults)
+    install = partial(_install, options=options, signer=signer, cluster=service.cluster)
+    if options.join_file:
+        _run_parallel(ready, lambda remote: install(remote, FROM_INPUT, join), faults)
+        step("the token has been used: on the manager, `docker swarm join-token --rotate worker` replaces it")
+    elif len(remotes) == 1:
+        _run_parallel(ready, lambda remote: install(remote, (), ""), faults)
     else:
         _install_swarm(remotes[0], ready, install, faults)
     if faults:
         raise CommandError(*(faults[remote.host] for remote in remotes if remote.host in faults))
+
+
+def _read_join(file: str) -> str:
+    """Return what the file says of the swarm to join, which init-server.sh judges; "" without a file."""
+    try:
+        return Path(file).read_text(encoding="utf-8") if file else ""
+    except (OSError, UnicodeError):
+        # Without the file's name, which may be a token by mistake.
+        raise CommandError("JOIN: found no such file that can be read, needed one that says TOKEN@ADDRESS") from None
 
 
 def _remotes(options: InitOptions, run: Path) -> list[Remote]:
@@ -82,25 +95,29 @@ def _remotes(options: InitOptions, run: Path) -> list[Remote]:
     remotes = [Remote(host, logs / f"{host.rpartition('@')[2]}.log") for host in hosts]
     for remote in remotes:
         remote.log.unlink(missing_ok=True)
-        remote.log.touch(0o600)  # init-server.sh prints the swarm's join token
+        remote.log.touch(0o600)  # what a server says of itself is for its operator alone
     return remotes
 
 
 def _install_swarm(first: Remote, ready: Sequence[Remote], install: Install, faults: dict[str, str]) -> None:
-    """Install the first host, then all others in parallel once it has a swarm."""
+    """Install the first host, then all others in parallel once it has a swarm, and replace the token they used."""
     join: list[str] = []
 
     def install_first(remote: Remote) -> None:
-        install(remote, ["--first"])
+        install(remote, ("--first",), "")
         token = remote.run(f"{AS_ROOT} docker swarm join-token --quiet worker").strip()
         address = remote.run(f"{AS_ROOT} docker info --format '{{{{.Swarm.NodeAddr}}}}'").strip()
-        join.extend(["--join", f"{token}@{address}"])
+        join.append(f"{token}@{address}")
+
+    def replace_token(remote: Remote) -> None:
+        remote.run(f"{AS_ROOT} docker swarm join-token --rotate --quiet worker >/dev/null")
 
     others = [remote for remote in ready if remote != first]
     if first in ready:
         _run_parallel([first], install_first, faults)
     if join:
-        _run_parallel(others, lambda remote: install(remote, join), faults)
+        _run_parallel(others, lambda remote: install(remote, FROM_INPUT, join[0]), faults)
+        _run_parallel([first], replace_token, faults)
     else:
         reason = f"not started, because {first.host} has no swarm to join"
         faults |= {other.host: f"{other.host}: {reason}" for other in others}
@@ -124,20 +141,40 @@ def _copy_bundle(remote: Remote, bundle: Path) -> None:
     sums = read_sums(bundle)
     remote.run(f"mkdir -p {REMOTE} && cat >{REMOTE}/{SUMS}.new", (bundle / SUMS).read_bytes())
     missing = _missing(remote)
-    sizes = {name: (bundle / name).stat().st_size for name in missing}
-    step(f"{remote.host}: {len(missing)} of {len(sums)} files to copy, {sum(sizes.values()) / 1e6:.1f} MB")
-    if small_files := [name for name in missing if sizes[name] <= SMALL_FILE]:
-        unpack = f"tar --extract --file=- --directory={REMOTE} --no-same-owner"
-        remote.send(unpack, lambda pipe: _pack(pipe, bundle, small_files))
-    for name in missing:
-        if name not in small_files:
-            _send_large(remote, bundle / name, name, sums[name])
-    if damaged := _missing(remote):
+    if absent := [name for name in missing if not (bundle / name).is_file()]:
         raise CommandError(
-            f"{remote.host}: found {damaged[0]} damaged after copying, needed an exact copy: check the disk there, and "
-            "run this again"
+            f"{remote.host}: found {len(absent)} files neither there nor in {bundle}, which extends an older bundle "
+            f"({absent[0]}), needed that one there: run this with it first, or `make bundle` without BASE="
+        )
+    total = sum((bundle / name).stat().st_size for name in missing)
+    step(f"{remote.host}: {len(missing)} of {len(sums)} files to copy, {total / 1e6:.1f} MB")
+    _send(remote, bundle, missing, _begun(remote, bundle))
+    if damaged := _missing(remote):  # what an interrupted transfer has left may be the beginning of another file
+        _send(remote, bundle, damaged, frozenset())
+    if damaged := _missing(remote) if damaged else []:
+        raise CommandError(
+            f"{remote.host}: found {damaged[0]} damaged after copying, needed an exact copy: "
+            "check the bundle here with `make bundle-verify`, and the disk there"
         )
     remote.run(f"mv {REMOTE}/{SUMS}.new {REMOTE}/{SUMS}")
+    remote.put({path: f"{REMOTE}/{path.name}" for path in bundle.glob(f"{SUMS}.*")})
+
+
+def _send(remote: Remote, bundle: Path, names: Sequence[str], begun: frozenset[str]) -> None:
+    """Send the files; of those in `begun`, only the rest."""
+    folders = sorted({f"{REMOTE}/{name}".rpartition("/")[0] for name in names})
+    if folders:
+        remote.run("xargs -0 mkdir -p", "\0".join(folders).encode())
+        resumed = frozenset(f"{REMOTE}/{name}" for name in begun)
+        remote.put({bundle / name: f"{REMOTE}/{name}" for name in names}, resumed)
+
+
+def _begun(remote: Remote, bundle: Path) -> frozenset[str]:
+    """Return the files of which the host has less than the bundle."""
+    listed = remote.run(f"find {REMOTE} -type f -printf '%s %P\\0'").split("\0")
+    sizes = {name: int(size) for size, _, name in (entry.partition(" ") for entry in listed if entry)}
+    present = ((bundle / name, name, size) for name, size in sizes.items())
+    return frozenset(name for path, name, size in present if path.is_file() and 0 < size < path.stat().st_size)
 
 
 def _missing(remote: Remote) -> list[str]:
@@ -150,47 +187,20 @@ def _read_name(line: str) -> str:
     return line[1:].replace("\\\\", "\\") if line.startswith("\\") else line
 
 
-def _pack(pipe: IO[bytes], bundle: Path, names: Sequence[str]) -> None:
-    with tarfile.open(fileobj=pipe, mode="w|") as archive:
-        for name in names:
-            archive.add(bundle / name, name)
-
-
-def _send_large(remote: Remote, path: Path, name: str, checksum: str) -> None:
-    """Resume an interrupted transfer of one file; send it once more from the start if its checksum is wrong."""
-    target = shlex.quote(f"{REMOTE}/{name}")
-    folder = shlex.quote(f"{REMOTE}/{name}".rpartition("/")[0])
-    for _ in range(2):
-        transferred = int(remote.run(f"mkdir -p {folder}; stat -c %s {target}.part 2>/dev/null || echo 0"))
-        start = transferred if transferred <= path.stat().st_size else 0
-        remote.send(f"cat {'>>' if start else '>'}{target}.part", partial(_pour, path, start))
-        if remote.run(f"sha256sum <{target}.part")[:64] == checksum:
-            remote.run(f"mv {target}.part {target}")
-            return
-        remote.run(f"rm -f {target}.part")
-    raise CommandError(
-        f"{remote.host}: found a wrong checksum for {name} after copying, needed the one in {SUMS}: check the bundle "
-        "here with `make bundle-verify`"
-    )
-
-
-def _pour(path: Path, start: int, pipe: IO[bytes]) -> None:
-    with path.open("rb") as file:
-        file.seek(start)
-        shutil.copyfileobj(file, pipe, COPY_CHUNK)
-
-
-def _install(remote: Remote, swarm: Sequence[str], options: InitOptions, cluster: Path) -> None:
-    """Run init-server.sh on the host with the local cluster.toml, and print its result lines."""
+def _install(remote: Remote, swarm: Sequence[str], join: str, options: InitOptions, signer: str, cluster: Path) -> None:
+    """Run init-server.sh on the host with the local cluster.toml, and print its result lines; `join` is its input."""
     models = shlex.quote(options.models) if options.models else '"$PWD/models"'
-    arguments = shlex.join(["--gpu", options.gpu, *swarm])
+    arguments = shlex.join(["--gpu", options.gpu, "--signers", signer, *swarm])
     remote.run(f"cat >{CLUSTER}", cluster.read_bytes())
     paths = f'--bundle "$PWD" --models {models} --cluster ../{CLUSTER}'
     script = f"cd {REMOTE} && {AS_ROOT} bash init-server.sh {paths} {arguments} 2>&1"
     step(f"{remote.host}: running init-server.sh")
     fault = result = next_step = last = ""
     command = remote.command(script)
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as ssh:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as ssh:
+        if ssh.stdin:
+            with suppress(BrokenPipeError), ssh.stdin as pipe:  # the exit status tells of a script that ended early
+                pipe.write(join.encode())
         for line in ssh.stdout or ():
             remote.append_log(line)
             last = line.decode(errors="replace").strip()

@@ -20,7 +20,7 @@ from scripts.base.options import Flag
 from scripts.cluster.config import ROOT
 from scripts.commands import Command, ServiceOptions
 from scripts.host.environments import LOCK, ensure
-from scripts.host.wheelhouse import read_pins
+from scripts.host.pins import read_pins
 from worker.contract.files import write_atomically
 
 TARGET = ("--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_28")  # Python and platform of the images
@@ -56,6 +56,7 @@ class Lock:
 # The order matters: earlier locks constrain later ones.
 LOCKS = (
     Lock("scripts/requirements/lock.in", "scripts/requirements/lock.txt", local_builds=False),
+    Lock("scripts/requirements/pip.in", "scripts/requirements/pip.txt", local_builds=False),
     Lock("worker/requirements/base.in", "worker/requirements/base.txt", local_builds=False),
     Lock("worker/requirements/local.in", "worker/requirements/local.txt", local_builds=False),
     Lock("worker/requirements/torch.in", "worker/requirements/torch-cuda.txt", local_builds=False),

@@ -1,4 +1,4 @@
-"""`make rollback`: under Swarm, restore the service as it was before the last change."""
+"""`make rollback`: restore the service as it was before the last change."""
 
 from scripts.commands import Command, NoOptions, ServiceOptions
 from scripts.runtimes.choice import choose
@@ -11,4 +11,4 @@ def run(service: ServiceOptions, options: NoOptions) -> None:
     choose(service.runtime, directory, len(cluster.servers)).rollback(cluster, directory)
 
 
-COMMAND = Command("under Swarm, undo the last change, one worker at a time", NoOptions, run, exclusive=True)
+COMMAND = Command("undo the last change, without losing a request", NoOptions, run, exclusive=True)

@@ -1,30 +1,54 @@
 """`make up`: start the service and print its first answer."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from scripts.base.console import say, warn
 from scripts.base.http import print_prediction
+from scripts.base.options import Flag
 from scripts.cluster.config import Cluster
 from scripts.cluster.keys import OWN_NAME, ensure_own_key, read_keys
-from scripts.commands import Command, NoOptions, ServiceOptions
+from scripts.commands import Command, ServiceOptions
 from scripts.host import certificates
+from scripts.runtimes import observability
 from scripts.runtimes.choice import choose
 from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.run_directory import run_dir
 
 
-def run(service: ServiceOptions, options: NoOptions) -> None:
+@dataclass(frozen=True)
+class Options:
+    """What `up` may do, and what runs beside the service."""
+
+    force: Annotated[bool, Flag("stop for a moment what cannot be changed while it serves")] = False
+    observability: Annotated[
+        str, Flag("1: start Prometheus, too, and Grafana where its image is there; 0: end them", choices=("", "0", "1"))
+    ] = ""
+    boot: Annotated[bool, Flag("do not start it with this machine")] = True
+
+
+def run(service: ServiceOptions, options: Options) -> None:
     """Start everything, then send one image and print the answer."""
     directory, cluster = run_dir(service.run_dir), service.load_cluster()
     for line in certificates.warnings(cluster.tls) if cluster.tls.enabled else ():
         warn(line)
     ensure_own_key(cluster)
-    deployment = choose(service.runtime, directory, len(cluster.servers)).up(cluster, directory)
+    runtime = choose(service.runtime, directory, len(cluster.servers))
+    observed = options.observability == "1" or (options.observability == "" and observability.is_on(directory))
+    if observed:
+        observability.prepare(runtime.name, cluster, directory)
+    else:
+        observability.stop(directory)
+    deployment = runtime.up(cluster, directory, force=options.force, boot=options.boot)
     shown, ca = _addressed(deployment)
     say(f"\nready: {shown}/  (web page, and POST /predict)")
     say(describe_access(cluster))
+    say(runtime.after_reboot(directory))
     print_prediction(deployment.endpoint, deployment.models[cluster.models[0].name].golden, shown, ca, deployment.key)
+    if observed:
+        observability.start(cluster, directory)
 
 
 def _addressed(deployment: Deployment) -> tuple[str, Path | None]:
@@ -49,4 +73,4 @@ def describe_access(cluster: Cluster) -> str:
     )
 
 
-COMMAND = Command("start the service, and show its first answer", NoOptions, run, exclusive=True)
+COMMAND = Command("start the service, and show its first answer", Options, run, exclusive=True)

@@ -12,10 +12,10 @@ from scripts.commands import Command, ServiceOptions
 from scripts.models import model_store
 from scripts.models.model_store import StoredModel
 from scripts.models.options import UseOptions
+from scripts.runtimes import live
 from scripts.runtimes.choice import choose, count_servers
-from scripts.runtimes.deployment import Deployment
+from scripts.runtimes.deployment import Deployment, plan_here
 from scripts.runtimes.run_directory import run_dir
-from scripts.runtimes.swap import execute, plan_swap
 
 
 def run(service: ServiceOptions, options: UseOptions) -> None:
@@ -39,17 +39,15 @@ def run(service: ServiceOptions, options: UseOptions) -> None:
     values = {"name": name, "folder": _config_path(entry.folder)}
     after = cluster_edit.with_model(before, cluster.source, cluster.models.index(target), values)
     cluster_edit.require_replaceable(path)
-    old, new = runtime.plan(cluster, directory), runtime.plan(parse_cluster(after, cluster.source), directory)
+    planned = plan_here(parse_cluster(after, cluster.source), directory)
     write = partial(cluster_edit.replace_text, path, before, after)
     if not runtime.is_running(directory):
-        _require_no_other_service(old)
+        _require_no_other_service(planned)
         write()
         say(f"{cluster.source} now names {name} instead of {target.name}; nothing is running: `make up` serves it")
         return
-    swap = plan_swap(target.name, name, old, new)
-    if not directory.has_files(runtime.render(old)):
-        raise CommandError(f"{directory.path}: the running service differs from {cluster.source}: run `make up` first")
-    execute(runtime, swap, write)
+    live.require_unchanged(runtime, plan_here(cluster, directory))
+    live.change(runtime, planned, commit=write)
     default = " and answers /predict" if target is cluster.models[0] else ""
     say(f"\n{name} is served{default}; {cluster.source} was changed")
     say(f"requests that name {target.name} (/models/{target.name}, ?model={target.name}) now get 404")

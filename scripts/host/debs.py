@@ -4,6 +4,7 @@ This machine's own apt state stays as it is; only its mirrors, proxies and crede
 """
 
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -13,28 +14,31 @@ from pathlib import Path
 
 from scripts.base.console import say
 from scripts.base.errors import CommandError
-from worker.contract.files import sha256
+from worker.contract.files import sha256, write_atomically
 
-ARCHITECTURE = "amd64"
+# Debian's name of this machine's architecture, which is the bundle's.
+ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 # The Debian suite with a new enough Docker, and its packages; a test compares both with docker-engine.sh.
 NEWER_SUITE = "forky"
 ENGINE = ("docker.io", "docker-cli", "docker-compose", "docker-buildx", "containerd")
 # `make up` needs python3 and make. Where the kernel has AppArmor, Docker starts no container without its parser. A
-# model volume may be on NFS.
-OTHER_PACKAGES = ("python3", "make", "apparmor", "ca-certificates", "nfs-common")
+# model volume may be on NFS. The local runtime needs Nginx, which no server installs unasked.
+OTHER_PACKAGES = ("python3", "make", "apparmor", "ca-certificates", "nfs-common", "nginx-light")
 INDEX = "Packages"  # in the folder of the packages, which makes it a repository that apt can read
 NO_RECOMMENDS = ("-o", "APT::Install-Recommends=false")
 
 
 @dataclass(frozen=True)
 class System:
-    """An operating system that servers may run; `name` is os-release's ID-VERSION_ID."""
+    """An operating system of servers: os-release's ID-VERSION_ID, and the version of its Python for the kit."""
 
     name: str
     codename: str
+    python: str
     components: str = "main"
     engine: tuple[str, ...] = ENGINE
     newer: str = NEWER_SUITE
+    newer_python: tuple[str, ...] = ()  # beside python3, where that is too old for the kit
 
     @property
     def distribution(self) -> str:
@@ -42,17 +46,17 @@ class System:
 
     @property
     def requested(self) -> tuple[str, ...]:
-        return (*self.engine, *OTHER_PACKAGES)
+        return (*self.engine, *OTHER_PACKAGES, *self.newer_python)
 
 
 _UBUNTU_ENGINE = ("docker.io", "docker-compose-v2", "docker-buildx", "containerd")
 SYSTEMS = {
     system.name: system
     for system in (
-        System("debian-12", "bookworm"),
-        System("debian-13", "trixie"),
-        System("ubuntu-22.04", "jammy", "main universe", _UBUNTU_ENGINE, ""),
-        System("ubuntu-24.04", "noble", "main universe", _UBUNTU_ENGINE, ""),
+        System("debian-12", "bookworm", "3.11"),
+        System("debian-13", "trixie", "3.13"),
+        System("ubuntu-22.04", "jammy", "3.11", "main universe", _UBUNTU_ENGINE, "", ("python3.11",)),
+        System("ubuntu-24.04", "noble", "3.12", "main universe", _UBUNTU_ENGINE, ""),
     )
 }
 
@@ -138,7 +142,8 @@ class Apt:
         for path in folder.iterdir():
             if path.name not in expected:
                 path.unlink()
-        (folder / INDEX).write_text("".join(map(_index_entry, packages)), encoding="utf-8")
+        # Not in place: the file may be a link to an older bundle's.
+        write_atomically(folder / INDEX, "".join(map(_index_entry, packages)))
 
     def _download(self, packages: Sequence[Package]) -> None:
         """Download and verify `packages` with apt, which skips those already in its archive."""

@@ -2,19 +2,27 @@
 
 import json
 import re
+import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from scripts.base.console import step
 from scripts.base.errors import CommandError
+from scripts.host import systemd
 
 MIN_ENGINE = (25, 0)  # the first whose health checks know --start-interval
 MIN_COMPOSE = (2, 24)  # the first that accepts a missing env_file
+LOCAL = "or set RUNTIME=local"
+UNIT = "docker.service"
 ANSWER_TIMEOUT_S = 20.0  # clients of an engine that systemd holds back wait for ever
 
 
 def engine_fault() -> str | None:
     """Return, in one line, why this machine cannot serve with Compose; None if it can."""
+    if (program := shutil.which("docker")) and _is_snap(program):
+        return f"found Docker from a snap, which sees only users' folders: install Docker's own packages, {LOCAL}"
     try:
         engine = _run(["docker", "version", "--format", "{{.Server.Version}}"], timeout_s=ANSWER_TIMEOUT_S)
     except FileNotFoundError:
@@ -24,9 +32,12 @@ def engine_fault() -> str | None:
             f"found a Docker engine that does not answer within {ANSWER_TIMEOUT_S:g} seconds: "
             "see `systemctl status docker`; on a swarm member it waits for the model volume"
         )
+    is_old = _numbers(engine.stdout) < MIN_ENGINE
+    if (engine.returncode or is_old) and _is_podman():
+        return f"found Podman in Docker's place, which this kit does not know: install Docker, {LOCAL}"
     if engine.returncode:
         return _unreachable(engine.stderr)
-    if _numbers(engine.stdout) < MIN_ENGINE:
+    if is_old:
         return f"found Docker {engine.stdout.strip()}, needed {_dotted(MIN_ENGINE)} or newer: upgrade it"
     compose = _run(["docker", "compose", "version", "--short"])
     if compose.returncode:
@@ -34,6 +45,23 @@ def engine_fault() -> str | None:
     if _numbers(compose.stdout) < MIN_COMPOSE:
         return f"found Compose {compose.stdout.strip()}, needed {_dotted(MIN_COMPOSE)} or newer: upgrade its plugin"
     return None
+
+
+def _is_snap(program: str) -> bool:
+    return program.startswith("/snap/") or Path(program).resolve().name == "snap"
+
+
+def _is_podman() -> bool:
+    """Return whether the docker command, or the engine that it asks, is Podman's."""
+    try:
+        return "podman" in (_said("--version") + _said("version")).lower()
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def _said(argument: str) -> str:
+    result = _run(["docker", argument], timeout_s=ANSWER_TIMEOUT_S)
+    return result.stdout + result.stderr
 
 
 def run(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> str:
@@ -48,6 +76,12 @@ def run(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> s
 def run_streaming(arguments: Sequence[str]) -> int:
     """Run `docker ARGUMENTS` with its output on this process's own; return its exit status."""
     return subprocess.run(["docker", *arguments]).returncode
+
+
+def lines(arguments: Sequence[str]) -> Iterator[str]:
+    """Yield the lines that `docker ARGUMENTS` prints on both of its outputs, as they come."""
+    with subprocess.Popen(["docker", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        yield from (line.decode(errors="replace").rstrip("\n") for line in process.stdout or ())
 
 
 def run_combined_output(arguments: Sequence[str]) -> str:
@@ -71,9 +105,43 @@ def is_swarm_manager() -> bool:
         return False
 
 
+def enable_at_boot() -> None:
+    """Have systemd start the engine at boot, which then starts its containers; raise CommandError if that fails."""
+    if systemd.fault() is None and systemd.shown(UNIT, "UnitFileState") == "disabled":
+        step("Docker starts with this machine from now on")
+        systemd.require("enable", UNIT)
+
+
+def after_reboot() -> str:
+    """Return a line that says what a reboot does to the engine's containers."""
+    if not systemd.RUNNING.is_dir():
+        return f"a reboot ends the service until Docker runs again: {systemd.fault()}"
+    if systemd.shown(UNIT, "UnitFileState") in ("disabled", ""):
+        return f"a reboot ends the service until Docker runs again: {UNIT} is not enabled"
+    return "starts with this machine, which starts Docker"
+
+
 def image_exists(image: str) -> bool:
     """Return whether the engine has `image`, without contacting a registry."""
     return _run(["docker", "image", "inspect", image]).returncode == 0
+
+
+def image_id(image: str) -> str:
+    """Return the ID of the engine's `image`, without contacting a registry; nothing if it has none."""
+    return _known("inspect", "--format", "{{.Id}}", image).strip()
+
+
+def tags(repository: str) -> list[str]:
+    """Return the tags of the engine's images of `repository`, newest first."""
+    return _known("ls", "--format", "{{.Tag}}", repository).split()
+
+
+def _known(*arguments: str) -> str:
+    """Return what `docker image ARGUMENTS` prints; nothing if it fails or there is no docker command."""
+    try:
+        return _run(["docker", "image", *arguments]).stdout
+    except FileNotFoundError:
+        return ""
 
 
 def _run(

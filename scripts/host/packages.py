@@ -11,16 +11,19 @@ from scripts.base.programs import on_path, remedy
 from scripts.base.waiting import wait_until
 
 NGINX = {"nginx": "nginx-light"}
+PROMETHEUS = {"prometheus": "prometheus", "promtool": "prometheus"}
 LOAD_GENERATOR = {"wrk": "wrk"}
 BROWSER = {"chromium": "chromium", "chromedriver": "chromium-driver"}
 TEST_TOOLS = {
-    **BROWSER, "shellcheck": "shellcheck", "debootstrap": "debootstrap",
+    **BROWSER, **PROMETHEUS, "shellcheck": "shellcheck", "debootstrap": "debootstrap",
     "ssh": "openssh-client", "mkfs.ext4": "e2fsprogs", "mkfs.xfs": "xfsprogs", "ip": "iproute2",
     "node": "nodejs",
 }  # fmt: skip
-LOCK_ERROR = "Could not get lock "  # apt's words; the lock's path and its holder follow
+# The words of apt, after which the lock's path and its holder follow, and those of dpkg.
+LOCK_ERRORS = ("Could not get lock ", "lock was locked by another process")
 LOCK_TIMEOUT_S = 600  # an upgrade in the background may take minutes
 POLL_INTERVAL_S = 1
+Result = subprocess.CompletedProcess[str]
 
 
 def require(programs: Mapping[str, str], is_present: Callable[[str], bool] = on_path) -> None:
@@ -67,6 +70,12 @@ def has_ensurepip(_: str = "") -> bool:
         return False
 
 
+def apt(arguments: Sequence[str]) -> None:
+    """Run `apt-get ARGUMENTS` as root; raise CommandError with its last lines if it fails."""
+    if (result := _apt(arguments)).returncode:
+        raise CommandError(*result.stderr.strip().splitlines()[-3:])
+
+
 def _install(packages: Sequence[str]) -> None:
     install = ["install", "--no-install-recommends", *packages]
     # Fetch the lists only if the present ones do not do: an offline mirror may support one and not the other.
@@ -77,33 +86,45 @@ def _install(packages: Sequence[str]) -> None:
     raise CommandError(f"apt could not install {' '.join(packages)}:", *result.stderr.strip().splitlines()[-3:])
 
 
-def _apt(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Run apt-get, and again while another apt holds a lock; raise CommandError after LOCK_TIMEOUT_S seconds.
-
-    apt's own DPkg::Lock::Timeout covers neither the lock on its lists nor the one on its archives.
-    """
-    result = _apt_once(arguments)
-    if not _is_locked(result):
-        return result
-    holder = result.stderr.partition(LOCK_ERROR)[2].splitlines()[0]
-    step(f"waiting up to {LOCK_TIMEOUT_S // 60} minutes for another apt, which holds {holder}")
-
-    def is_free() -> bool:
-        nonlocal result
-        result = _apt_once(arguments)
-        return not _is_locked(result)
-
-    if not wait_until(is_free, LOCK_TIMEOUT_S, POLL_INTERVAL_S):
-        holder = result.stderr.partition(LOCK_ERROR)[2].splitlines()[0]
+def _apt(arguments: Sequence[str]) -> Result:
+    """Run apt-get; raise CommandError if another apt still holds a lock after LOCK_TIMEOUT_S seconds."""
+    result = when_unlocked(lambda: _apt_once(arguments))
+    if is_locked(result):
+        holder = _lock_error(result).removeprefix(f"E: {LOCK_ERRORS[0]}")
         raise CommandError(f"another apt still holds {holder}: wait for it to end, or end it, and run this again")
     return result
 
 
-def _is_locked(result: subprocess.CompletedProcess[str]) -> bool:
-    return result.returncode != 0 and LOCK_ERROR in result.stderr
+def when_unlocked(run_once: Callable[[], Result]) -> Result:
+    """Run apt or dpkg, and again while another holds a lock, up to LOCK_TIMEOUT_S seconds; return the last result.
+
+    apt's own DPkg::Lock::Timeout covers neither the lock on its lists nor the one on its archives, and dpkg has none.
+    """
+    result = run_once()
+    if not is_locked(result):
+        return result
+    step(f"waiting up to {LOCK_TIMEOUT_S // 60} minutes for another apt or dpkg: {_lock_error(result)}")
+
+    def is_free() -> bool:
+        nonlocal result
+        result = run_once()
+        return not is_locked(result)
+
+    wait_until(is_free, LOCK_TIMEOUT_S, POLL_INTERVAL_S)
+    return result
 
 
-def _apt_once(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+def is_locked(result: Result) -> bool:
+    return result.returncode != 0 and _lock_error(result) != ""
+
+
+def _lock_error(result: Result) -> str:
+    """Return the line that says who holds a lock; "" if there is none."""
+    lines = (result.stderr + result.stdout).splitlines()
+    return next((line for line in lines for error in LOCK_ERRORS if error in line), "")
+
+
+def _apt_once(arguments: Sequence[str]) -> Result:
     # RUNLEVEL=1 keeps packages from starting their services: Nginx would take port 80.
     environ = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1", "LC_ALL": "C.UTF-8"}
     command = ["apt-get", "-qq", "--yes", *arguments]

@@ -1,19 +1,18 @@
-"""A server reached over SSH: run scripts on it, send data to it, and log what it answers."""
+"""A server reached over SSH: run scripts on it, copy files to it, and log what it answers."""
 
 import os
+import re
 import shlex
 import subprocess
-import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from scripts.base.errors import CommandError
 
 SSH_OPTIONS = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=15")
 SSH_FAILED = 255  # the status of ssh itself, not of the command that it ran
+SFTP_SPECIAL = re.compile(r"([^\w/.,:@%+=-])")
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Remote:
 
     def command(self, script: str) -> list[str]:
         """Return the ssh command that runs `script`; WANWU_SSH replaces "ssh", for example by "ssh -F FILE"."""
-        return [*shlex.split(os.environ.get("WANWU_SSH", "ssh")), *SSH_OPTIONS, self.host, script]
+        return [*_ssh(), *SSH_OPTIONS, self.host, script]
 
     def run(self, script: str, stdin: bytes = b"") -> str:
         """Run `script` on the server with the input `stdin` and return its output; raise CommandError if it fails."""
@@ -33,14 +32,21 @@ class Remote:
         self._check(result.returncode, result.stderr)
         return result.stdout.decode()
 
-    def send(self, script: str, write: Callable[[IO[bytes]], None]) -> None:
-        """Run `script` on the server and let `write` fill its input; raise CommandError if it fails."""
-        with tempfile.TemporaryFile() as errors:
-            command = self.command(script)
-            with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors) as ssh:
-                _feed(ssh, write)
-            errors.seek(0)
-            self._check(ssh.returncode, errors.read())
+    def put(self, files: Mapping[Path, str], resumed: frozenset[str] = frozenset()) -> None:
+        """Copy each file to its path on the server, whose folder must exist; raise CommandError if that fails.
+
+        Of the paths in `resumed` the server has the beginning; sftp sends the rest.
+        """
+        lines = [
+            f"put {'-a ' if target in resumed else ''}{quote_sftp(str(source))} {quote_sftp(target)}\n"
+            for source, target in files.items()
+        ]
+        program, *options = _ssh()
+        host, at, address = self.host.rpartition("@")
+        name = f"{host}{at}[{address}]" if ":" in address else self.host  # IPv6
+        command = ["sftp", "-S", program, *options, *SSH_OPTIONS, "-b", "-", name]
+        result = subprocess.run(command, input="".join(lines).encode(), capture_output=True)
+        self._check(result.returncode, result.stderr)
 
     def append_log(self, text: bytes) -> None:
         with self.log.open("ab") as log:
@@ -60,8 +66,10 @@ class Remote:
             raise self.command_error(status, errors.decode(errors="replace"))
 
 
-def _feed(ssh: subprocess.Popen[bytes], write: Callable[[IO[bytes]], None]) -> None:
-    with suppress(BrokenPipeError):  # the exit status tells of a script that ended early
-        if ssh.stdin:
-            with ssh.stdin as pipe:
-                write(pipe)
+def _ssh() -> list[str]:
+    return shlex.split(os.environ.get("WANWU_SSH", "ssh"))
+
+
+def quote_sftp(path: str) -> str:
+    """Return the path as a word of an sftp batch file, which knows quotes, backslashes and patterns."""
+    return SFTP_SPECIAL.sub(r"\\\1", path)

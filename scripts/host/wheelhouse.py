@@ -1,10 +1,9 @@
-"""The wheels in wheelhouse/, from which images are built without a package index."""
+"""Wheels for sites without a package index: wheelhouse/, from which images are built, and those of a bundle."""
 
-import re
 import sys
 import tempfile
 import venv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,23 +13,18 @@ from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
 from scripts.host.environments import EXTRA_LOCKS, TORCH_CPU, TORCH_CUDA, WORKER
 from scripts.host.packages import require_ensurepip
+from scripts.host.pins import hashes, missing, pins_of, read_pins
 from scripts.host.pip import failure_lines, run_pip
-from worker.contract.files import sha256
 
 WHEELHOUSE = ROOT / "wheelhouse"
 BASE = WORKER / "base.txt"
 LOCKS = (BASE, *EXTRA_LOCKS, TORCH_CPU, TORCH_CUDA)
-# The images run Debian 12's Python 3.11 with glibc 2.36. pip needs the name of every platform tag that fits.
-TAGS = (
-    "--python-version=3.11",
-    "--implementation=cp",
-    *(f"--abi={abi}" for abi in ("cp311", "abi3", "none")),
+IMAGE_PYTHON = "3.11"  # Debian 12's, whose glibc is 2.36
+# pip needs the name of every platform tag that fits.
+PLATFORMS = (
     *(f"--platform=manylinux{year}_x86_64" for year in ("1", "2010", "2014")),
     *(f"--platform=manylinux_2_{minor}_x86_64" for minor in range(5, 37)),
 )
-PIN = re.compile(r"^([a-z0-9.-]+==\S+)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)$", re.MULTILINE)
-
-Pins = Mapping[str, frozenset[str]]  # "name==version" -> the sha256 of every file that satisfies the pin
 
 
 def fill(torch: bool) -> None:
@@ -41,43 +35,33 @@ def fill(torch: bool) -> None:
     collect((BASE, *EXTRA_LOCKS, *([TORCH_CPU] if torch else [])), WHEELHOUSE)
 
 
-def collect(locks: Sequence[Path], folder: Path, keep: Sequence[Path] = LOCKS) -> None:
-    """Fetch into `folder` every wheel that `locks` pin; delete those that neither `locks` nor `keep` pin.
+def collect(locks: Sequence[Path], folder: Path, keep: Sequence[Path] = LOCKS, python: str = IMAGE_PYTHON) -> None:
+    """Fetch into `folder` the wheel for `python` of everything that `locks` pin; delete what they and `keep` do not.
 
-    Wheels that are already there are not fetched again: a full folder needs no index. Raise CommandError if pip fails.
+    Wheels that are already there are not fetched again: a full folder needs no index, and loses nothing, since no index
+    may be there that has the others. Raise CommandError if pip fails.
     """
-    pins = {name: hashes for lock in locks for name, hashes in read_pins(lock.read_text()).items()}
-    folder.mkdir(exist_ok=True)
-    if unmet := missing(pins, _hashes(folder).values()):
+    pins = pins_of(locks)
+    folder.mkdir(parents=True, exist_ok=True)
+    if unmet := missing(pins, hashes(folder).values()):
         step(f"{folder.name}: {len(unmet)} of {len(pins)} wheels to download")
-        _download(locks, folder)
-        if unmet := missing(pins, _hashes(folder).values()):
+        _download(locks, folder, python)
+        if unmet := missing(pins, hashes(folder).values()):
             raise CommandError(f"pip succeeded, but {folder} has no wheel for {', '.join(unmet)}")
-    pinned = {value for lock in (*locks, *keep) for each in read_pins(lock.read_text()).values() for value in each}
-    for path in (path for path, value in _hashes(folder).items() if value not in pinned):
-        say(f"   removing {path.name}, which no lock file lists")
-        path.unlink()
+        _remove_others((*locks, *keep), folder)
     size = sum(path.stat().st_size for path in folder.iterdir())
     say(f"   {folder.name} has all needed wheels ({len(pins)}); {size / 1e6:.0f} MB in total")
 
 
-def read_pins(lock: str) -> Pins:
-    """Return what the text `lock` of a hash-locked requirements file pins."""
-    return {pin[1]: frozenset(re.findall(r"[0-9a-f]{64}", pin[2])) for pin in PIN.finditer(lock)}
-
-
-def missing(pins: Pins, hashes: Iterable[str]) -> list[str]:
-    """Return the pins that no file satisfies; `hashes` are the files' sha256."""
-    present = set(hashes)
-    return [name for name, allowed in pins.items() if not allowed & present]
-
-
-def _hashes(folder: Path) -> dict[Path, str]:
-    return {path: sha256(path) for path in sorted(folder.iterdir()) if path.is_file()}
+def _remove_others(locks: Sequence[Path], folder: Path) -> None:
+    pinned = {value for each in pins_of(locks).values() for value in each}
+    for path in (path for path, value in hashes(folder).items() if value not in pinned):
+        say(f"   removing {path.name}, which no lock file lists")
+        path.unlink()
 
 
 @contextmanager
-def _python_with_pip() -> Iterator[Path]:
+def python_with_pip() -> Iterator[Path]:
     """Yield a Python that has pip: this one, or one in a temporary environment, since a system's often has none."""
     if find_spec("pip"):
         yield Path(sys.executable)
@@ -88,10 +72,12 @@ def _python_with_pip() -> Iterator[Path]:
         yield Path(folder) / "bin/python"
 
 
-def _download(locks: Sequence[Path], folder: Path) -> None:
-    with _python_with_pip() as python:
+def _download(locks: Sequence[Path], folder: Path, version: str) -> None:
+    tags = [f"--python-version={version}", "--implementation=cp", *PLATFORMS]
+    tags += [f"--abi={abi}" for abi in (f"cp{version.replace('.', '')}", "abi3", "none")]
+    with python_with_pip() as python:
         for lock in locks:
-            arguments = ["--no-deps", "--require-hashes", "--only-binary=:all:", *TAGS, f"--dest={folder}"]
+            arguments = ["--no-deps", "--require-hashes", "--only-binary=:all:", *tags, f"--dest={folder}"]
             total = len(read_pins(lock.read_text()))
             command = ["download", *arguments, f"--requirement={lock}"]
             succeeded, output = run_pip(python, command, total)

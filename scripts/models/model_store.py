@@ -4,7 +4,6 @@ A folder counts as verified while its content hash equals the one that `make mod
 are outside the folders, since a folder may be read-only and model.toml lists every file in it.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,13 +14,14 @@ from scripts.base.console import aligned, say, warn
 from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, Cluster
 from scripts.cluster.hardware import read_hardware
+from scripts.cluster.models import content_hash
 from scripts.cluster.schema import SCHEMA
 from scripts.models import measurements
 from worker.contract.declarations import EngineDeclaration
 from worker.contract.decoding import read_decode
 from worker.contract.engine import Choice, EngineSpec, read_engine
 from worker.contract.engines import SAFE, needed_by
-from worker.contract.files import sha256, write_atomically
+from worker.contract.files import write_atomically
 from worker.contract.litter import own_files
 from worker.contract.loaders import reads_texts
 from worker.contract.machine import machine_kind
@@ -136,14 +136,6 @@ def read_summary(folder: Path) -> ModelSummary:
         return ModelSummary(fault=f"{error.filename}: {error.strerror}")
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         return ModelSummary(fault=f"{folder}/model.toml: cannot be read as a model folder: {error!r}")
-
-
-def content_hash(folder: Path) -> str:
-    """Return one sha256 (hex) over the names and contents of the files in `folder`. Raise OSError if unreadable."""
-    digest = hashlib.sha256()
-    for path in files(folder):
-        digest.update(f"{path.relative_to(folder)}\0{sha256(path)}\n".encode())
-    return digest.hexdigest()
 
 
 def files(folder: Path) -> list[Path]:

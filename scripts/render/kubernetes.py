@@ -13,7 +13,7 @@ from typing import Any
 
 from scripts.cluster.config import ROOT, Cluster, Model
 from scripts.cluster.keys import gate_keys
-from scripts.render.common import gateway_options, stop_timeout_s
+from scripts.render.common import METRICS_IN_CONTAINER, gateway_options, stop_timeout_s
 from scripts.render.swarm import PORT, service_name, volume_environment
 
 NOTICE = "# Rendered from cluster.toml by `make k8s`; changes here are lost at the next run.\n"
@@ -66,7 +66,8 @@ def _members(cluster: Cluster) -> str:
     """Return the gate's members.json: each model with the DNS name that resolves to all its workers."""
     pools = [{"model": model.name, "discover": f"{worker_name(model)}:{PORT}"} for model in cluster.models]
     # TLS is an Ingress's work there.
-    options = {name: value for name, value in gateway_options(cluster).items() if name != "tls"}
+    options = gateway_options(cluster, metrics=METRICS_IN_CONTAINER if cluster.metrics.port else ())
+    options.pop("tls", None)
     return json.dumps({"gateway": options, "pools": pools}, indent=1) + "\n"
 
 

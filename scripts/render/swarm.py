@@ -1,19 +1,29 @@
 """Render the cluster's models as Docker Swarm's input: pure functions, tested as exact text."""
 
 import hashlib
+import ipaddress
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scripts.cluster.config import Cluster, Model
-from scripts.render.common import NOTICE, gateway_bytes, gateway_options, stop_timeout_s
+from scripts.render.common import (
+    METRICS_IN_CONTAINER,
+    METRICS_PORT,
+    NOTICE,
+    gateway_bytes,
+    members_document,
+    stop_timeout_s,
+)
 from worker.contract.settings import EXIT, to_env
 from worker.contract.swarm_slot import SLOTS_FILE
 
 PORT = 8000  # each worker listens here inside its own container
 VOLUME = "/models"  # path of the model volume inside a worker's container
 CACHE = "/cache"
+WORKERS, OUTSIDE = "workers", "outside"  # networks of stack.yaml: of gateways with workers, and with clients
+ENCRYPTED, MTU = "encrypted", "com.docker.network.driver.mtu"  # options of an overlay network
 SERVES = "wanwu.serves"  # label of the nodes that run workers
 MONITOR = "10s"  # how long Swarm watches each updated task for failure
 # For the account of nginx/Dockerfile alone.
@@ -44,7 +54,7 @@ def members(cluster: Cluster, stack: str) -> str:
         {"model": model.name, "discover": f"tasks.{stack}_{service_name(model.name)}:{PORT}"}
         for model in cluster.models
     ]
-    return json.dumps({"rendered": NOTICE, "gateway": gateway_options(cluster), "pools": pools}, indent=1) + "\n"
+    return members_document(cluster, pools, metrics=METRICS_IN_CONTAINER)
 
 
 def environment(
@@ -85,7 +95,14 @@ def workers(
     stack: dict[str, object] = {"version": "3.13", "services": services}
     # A variable cannot give stack.yaml a number.
     tmp = {"type": "tmpfs", "target": "/gateway/tmp", "tmpfs": {"size": gateway_bytes(cluster)[0]}}
-    services["gateway"] = {"volumes": [tmp], **({"secrets": [TLS_SECRET]} if certificate else {})}
+    if found := networks(cluster):
+        stack["networks"] = found
+    port = {"target": METRICS_PORT, "published": cluster.metrics.port, "protocol": "tcp", "mode": "host"}
+    services["gateway"] = {
+        "volumes": [tmp],
+        **({"ports": [port]} if cluster.metrics.port else {}),
+        **({"secrets": [TLS_SECRET]} if certificate else {}),
+    }
     if certificate:
         path, content = certificate
         # Named after what is in it: a secret never changes.
@@ -96,10 +113,22 @@ def workers(
     return f"# {NOTICE}\n{text}\n"
 
 
+def networks(cluster: Cluster) -> dict[str, object]:
+    """Return what `[swarm]` adds to the networks of stack.yaml."""
+    swarm = cluster.swarm
+    mtu = {MTU: str(swarm.mtu)} if swarm.mtu else {}
+    options = {WORKERS: {**mtu, **({ENCRYPTED: "true"} if swarm.encrypted else {})}, OUTSIDE: mtu}
+    halves = ipaddress.IPv4Network(swarm.addresses).subnets() if swarm.addresses else ()
+    found: dict[str, dict[str, object]] = {name: {"driver_opts": each} for name, each in options.items() if each}
+    for name, half in zip(options, halves, strict=False):
+        found.setdefault(name, {})["ipam"] = {"config": [{"subnet": str(half)}]}
+    return dict(found)
+
+
 def _service(cluster: Cluster, model: Model, pool: Pool, offline: Mapping[str, str], monitor: str) -> dict[str, object]:
     return {
         "image": pool.image,
-        "networks": ["workers"],
+        "networks": [WORKERS],
         "environment": _environment(cluster, model, pool, offline),
         "volumes": [
             {"type": "bind", "source": str(model.folder.parent), "target": VOLUME, "read_only": True},

@@ -1,7 +1,8 @@
 """The deployment of a cluster of one server, which every runtime on one machine starts from."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import count
 
 from scripts.base.errors import CommandError
 from scripts.cluster.config import Cluster
@@ -10,6 +11,7 @@ from scripts.cluster.hardware import Hardware, read_hardware
 from scripts.cluster.keys import own_key
 from scripts.cluster.models import ModelInfo, model_infos, read_specs
 from scripts.cluster.plan import Plan, Slot, plan
+from scripts.runtimes.change import Member
 from scripts.runtimes.run_directory import RunDir
 from worker.contract.cpu_list import format_cpu_list
 from worker.contract.engines import ENGINES
@@ -70,6 +72,23 @@ def plan_here(cluster: Cluster, run: RunDir) -> Deployment:
     name = cluster.servers[0].name
     planned = plan(cluster, {name: hardware}, cores={name: _measured_cores(cluster, models)})
     return Deployment(cluster, hardware, models, planned, run)
+
+
+def name_workers(
+    deployment: Deployment, running: Mapping[str, Member], changed: Collection[str] = (), taken: Collection[str] = ()
+) -> Deployment:
+    """Return `deployment` with its workers named as those `running` with the same model on the same slot.
+
+    The others, and those whose like is among the `changed`, get numbers that are free and not `taken`.
+    """
+    names = {(old.model, old.slot): name for name, old in running.items() if name not in changed}
+    used, workers = {*running, *taken}, []
+    for worker in deployment.plan.workers:
+        numbered = (f"{worker.model}-{number}" for number in count())
+        name = names.get((worker.model, worker.slot.name)) or next(name for name in numbered if name not in used)
+        used.add(name)
+        workers.append(replace(worker, name=name))
+    return replace(deployment, plan=replace(deployment.plan, workers=tuple(workers)))
 
 
 def with_default_ports(deployment: Deployment) -> Deployment:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from scripts.cluster.hardware import Hardware
 from scripts.cluster.models import ModelInfo
-from scripts.cluster.plan import Plan
+from scripts.cluster.plan import Plan, Slot
 from worker.contract.limits import (
     DECODING_PROCESS_MB,
     FREE_BODY_BYTES,
@@ -77,10 +77,7 @@ def memory_faults(
     plan: Plan, hardware: Hardware, models: Mapping[str, ModelInfo], limits: Mapping[str, int]
 ) -> list[str]:
     """Return a line if the busy workers of `plan` need more memory than the machine has; else an empty list."""
-    needed = sum(
-        _resident(models[worker.model]) + _in_flight(limits) + _decoding(decoding_processes(len(worker.slot.cpus)))
-        for worker in plan.workers
-    )
+    needed = sum(worker_bytes(models[worker.model], worker.slot, limits) for worker in plan.workers)
     if needed <= hardware.memory_bytes:
         return []
     count = len(plan.workers)
@@ -88,6 +85,11 @@ def memory_faults(
         f"memory: found {hardware.memory_bytes // MEGABYTE} MB, needed about {needed // MEGABYTE} MB for {count} "
         f"worker{'' if count == 1 else 's'}: set fewer workers in cluster.toml"
     ]
+
+
+def worker_bytes(model: ModelInfo, slot: Slot, limits: Mapping[str, int]) -> int:
+    """Return the bytes that a busy worker of `model` needs on `slot`."""
+    return _resident(model) + _in_flight(limits) + _decoding(decoding_processes(len(slot.cpus)))
 
 
 def _in_flight(limits: Mapping[str, int]) -> int:

@@ -1,9 +1,7 @@
-"""The run directory: holds everything that a service on this machine writes; `make down` removes it."""
+"""The run directory: holds everything that a service on this machine writes; of it `make down` leaves the logs."""
 
-import json
 import os
 import pwd
-import re
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,23 +11,20 @@ from pathlib import Path
 from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
 from scripts.host.certificates import SERVED
-from scripts.render.common import path_faults
+from scripts.render.common import listen_ports, path_faults
+from scripts.runtimes.change import read_members
 from worker.contract.files import write_atomically
 
 MAX_SOCKET_PATH_BYTES = 107  # bytes of sockaddr_un.sun_path, unix(7)
-LINKS = {
-    "supervisord.conf": "scripts/runtimes/local/supervisord.conf",
-    "gateway/nginx.conf": "nginx/nginx.conf",
-    "gateway/routes.conf": "nginx/routes.conf",
-    "gateway/errors.conf": "nginx/errors.conf",
-    "gateway/access.conf": "nginx/access.conf",
-    "gateway/web": "nginx/web",
-}
+LINKS = {"supervisord.conf": "scripts/runtimes/local/supervisord.conf", "gateway/web": "nginx/web"}
+# The gate may reload Nginx at any time, so a kit that changes in its place must not change these before `make up` does.
+COPIES = {f"gateway/{name}": f"nginx/{name}" for name in ("nginx.conf", "routes.conf", "errors.conf", "access.conf")}
+LOGS, INIT_LOGS = "logs", "init"  # of the service, and of `make init`
 FOLDERS = ("rendered",)  # of the command
-OWN_FOLDERS = ("logs", "cache", "gateway/tmp")  # of the account under which the processes run
+OWN_FOLDERS = (LOGS, "cache", "gateway/tmp")  # of the account under which the processes run
 SHARED_FOLDERS = (".", "gateway/rendered")  # where it creates files beside the command's, which it cannot replace
 SHARED_MODE = 0o1775
-INIT_LOGS = "init"  # the folder of the logs of `make init`
+KIT = "rendered/kit"  # names the checkout or kit whose code serves
 # Each runtime has a folder of its name; choice.RUNTIMES, which has the runtimes themselves, imports this module.
 RUNTIME_NAMES = frozenset(path.parent.name for path in Path(__file__).parent.glob("*/runtime.py"))
 
@@ -54,14 +49,19 @@ class RunDir:
 
     @property
     def logs(self) -> Path:
-        return self.path / "logs"
+        return self.path / LOGS
 
     @property
     def members(self) -> Path:
         return self.path / "gateway/rendered/members.json"
 
+    @property
+    def history(self) -> Path:
+        """Return the folder beside the directory that outlives it, and that no process of the service can write."""
+        return self.path.with_name(f"{self.path.name}.history")
+
     def create(self, rendered: Mapping[str, str], owner: pwd.struct_passwd) -> None:
-        """Create the directory again, with its links and the `rendered` files (path -> text).
+        """Create the directory again, with its links and the `rendered` files (path -> text); the logs stay.
 
         They belong to the caller. `owner` can write where its processes do, and replaces none of the caller's files.
         """
@@ -69,18 +69,32 @@ class RunDir:
         try:
             for folder in (*SHARED_FOLDERS, *FOLDERS, *OWN_FOLDERS):
                 (self.path / folder).mkdir(parents=True, exist_ok=True)
-            for link, target in LINKS.items():
-                (self.path / link).symlink_to(ROOT / target)
+            self.adopt(kit_of(rendered.get(KIT) or str(ROOT)))
             self.write(rendered)
         except OSError as error:
             self.remove()
             raise _write_error(error) from error
         if os.geteuid() == 0:
             for path in (*OWN_FOLDERS, *({SERVED} & rendered.keys())):
-                os.chown(self.path / path, owner.pw_uid, owner.pw_gid)
+                os.chown(self.path / path, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
             for folder in SHARED_FOLDERS:
                 os.chown(self.path / folder, -1, owner.pw_gid)
                 (self.path / folder).chmod(SHARED_MODE)
+
+    def adopt(self, root: Path) -> None:
+        """Have Nginx and supervisord read the files of the kit in `root`, each from its next start or reload on."""
+        self.write({copy: (root / source).read_text(encoding="utf-8") for copy, source in COPIES.items()})
+        for name, target in LINKS.items():
+            link, draft = self.path / name, self.path / f"{name}.new"
+            draft.unlink(missing_ok=True)
+            draft.symlink_to(root / target)
+            draft.replace(link)
+
+    @property
+    def kit(self) -> Path:
+        """Return the folder of the kit that `adopt` was last called with."""
+        name = "supervisord.conf"
+        return Path(os.readlink(self.path / name).removesuffix(f"/{LINKS[name]}"))
 
     @property
     def runtime(self) -> str | None:
@@ -94,21 +108,19 @@ class RunDir:
     @property
     def ports(self) -> dict[str, int]:
         """Return worker name -> port for the local runtime's workers; empty if there are none."""
-        try:
-            pools = json.loads(self.members.read_text(encoding="utf-8"))["pools"]
-            members = [member for pool in pools for member in pool["members"]]
-            return {member["worker"]: int(member["address"].rpartition(":")[2]) for member in members}
-        except (OSError, ValueError, LookupError, TypeError):
-            return {}
+        return {
+            name: member.port for name, member in read_members(self.text("gateway/rendered/members.json"), {}).items()
+        }
+
+    @property
+    def gateway_ports(self) -> set[int]:
+        """Return the ports that the local runtime's gateway listens on."""
+        return listen_ports(self.text("gateway/rendered/listen.conf"))
 
     @property
     def all_ports(self) -> set[int]:
         """Return all ports of the local runtime's service: the gateway's and the workers'."""
-        try:
-            listen = (self.members.parent / "listen.conf").read_text(encoding="utf-8")
-        except OSError:
-            return set()
-        return {*self.ports.values(), *map(int, re.findall(r"^listen (?:.*:)?(\d+)(?: ssl)?;$", listen, re.MULTILINE))}
+        return {*self.ports.values(), *self.gateway_ports}
 
     def clear_runtime(self) -> None:
         """Record that no runtime serves from this directory; keep the logs."""
@@ -125,6 +137,8 @@ class RunDir:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 if name == SERVED and not path.exists():
                     path.touch(0o400)
+                    if os.geteuid() == 0 and self.logs.is_dir():
+                        os.chown(path, self.logs.stat().st_uid, self.logs.stat().st_gid)
                 write_atomically(path, text, keep_access=name == SERVED)
             except OSError as error:
                 raise _write_error(error) from error
@@ -142,19 +156,28 @@ class RunDir:
         return all(path.is_file() and path.read_text(encoding="utf-8") == text for path, text in paths.items())
 
     def remove(self) -> None:
-        """Remove everything but the logs of `make init`, which do not belong to the service."""
+        """Remove everything but the logs."""
         for path in self.contents() if self.path.is_dir() else ():
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 with suppress(OSError):
                     path.unlink()
-        with suppress(OSError):
-            self.path.rmdir()
+        for folder in (self.logs, self.path):  # which stay unless they are empty
+            with suppress(OSError):
+                folder.rmdir()
 
     def contents(self) -> list[Path]:
-        """Return the paths that belong to the service; raise OSError if the directory cannot be read."""
-        return [path for path in self.path.iterdir() if path.name != INIT_LOGS]
+        """Return the paths that `remove` takes away; raise OSError if the directory cannot be read.
+
+        A link in the place of the logs is one: their account may have put it there.
+        """
+        return [path for path in self.path.iterdir() if path.name not in (LOGS, INIT_LOGS) or path.is_symlink()]
+
+
+def kit_of(text: str) -> Path:
+    """Return the folder that the file KIT with this text names."""
+    return Path(text.splitlines()[0])
 
 
 def _write_error(error: OSError) -> CommandError:

@@ -1,7 +1,9 @@
 """The interface of all runtimes. Commands use only this interface and find the runtimes in `choice.RUNTIMES`."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar
 
 from scripts.base.console import warn
@@ -11,13 +13,26 @@ from scripts.base.waiting import wait_until
 from scripts.cluster.config import Cluster
 from scripts.cluster.keys import gate_keys, own_key, read_keys
 from scripts.host import certificates, docker
+from scripts.host.updates import Update
 from scripts.runtimes import status
-from scripts.runtimes.deployment import Deployment, plan_here
+from scripts.runtimes.change import Member, Members, read_members
+from scripts.runtimes.deployment import Deployment, name_workers, plan_here
+from scripts.runtimes.request_lines import Line
 from scripts.runtimes.run_directory import RunDir
 
 # Name of a check of `make doctor` -> function that returns its finding or raises CommandError.
 Checks = Mapping[str, Callable[[], str]]
+Updates = Mapping[str, Callable[[], list[Update]]]
 KEYS_TIMEOUT_S = 10  # until the gateway knows a changed list of keys; it takes one or two
+
+
+@dataclass(frozen=True)
+class State:
+    """A service as it runs or is to run: its cluster file, its rendered files but for secrets, and its workers."""
+
+    cluster: Cluster
+    files: Mapping[str, str]
+    members: Members
 
 
 class Runtime(ABC):
@@ -34,8 +49,19 @@ class Runtime(ABC):
         """Return the deployment that `up` would start, without changing anything."""
 
     @abstractmethod
-    def up(self, cluster: Cluster, run: RunDir) -> Deployment:
-        """Start everything that `cluster` describes; return once every worker is in rotation."""
+    def up(self, cluster: Cluster, run: RunDir, *, force: bool = False, boot: bool = True) -> Deployment:
+        """Have everything run that `cluster` describes; return once every worker is in rotation.
+
+        What runs already is changed without losing a request; `force` allows to stop what cannot be changed so. With
+        `boot`, the service starts with this machine from now on, where that is possible.
+        """
+
+    @abstractmethod
+    def after_reboot(self, run: RunDir) -> str:
+        """Return a line that says what a reboot does to the service in `run`."""
+
+    def keep(self, deployment: Deployment) -> None:  # noqa: B027 - Docker starts what it ran
+        """If the service starts with this machine, let that be `deployment` from now on."""
 
     @abstractmethod
     def down(self, run: RunDir) -> None:
@@ -46,12 +72,24 @@ class Runtime(ABC):
         """Replace the workers one at a time without losing a request."""
 
     @abstractmethod
+    def updates(self, cluster: Cluster, run: RunDir) -> Updates:
+        """Return where Debian's packages serve this cluster, and what finds their security updates there."""
+
+    @abstractmethod
+    def apply_updates(self, cluster: Cluster, run: RunDir) -> None:
+        """Have a running service go over to Debian's packages with their updates, one worker at a time."""
+
+    @abstractmethod
     def show_status(self, cluster: Cluster, run: RunDir) -> None:
         """Print every slot, its worker and its state."""
 
     @abstractmethod
     def follow_logs(self, run: RunDir, lines: int, follow: bool) -> None:
         """Show the last `lines` lines of every log and, if `follow` is true, what is appended to them."""
+
+    @abstractmethod
+    def log_lines(self, run: RunDir) -> Iterator[Line]:
+        """Yield every line of every log that is kept, the oldest of each log first."""
 
     @abstractmethod
     def publish_keys(self, cluster: Cluster, run: RunDir) -> None:
@@ -71,9 +109,9 @@ class Runtime(ABC):
         """Return this runtime's own checks for `make doctor`; `deployment` is None if the cluster cannot be planned."""
         return {}
 
+    @abstractmethod
     def rollback(self, cluster: Cluster, run: RunDir) -> None:
-        """Restore the workers from before the last change."""
-        raise needs_swarm("rollback")
+        """Restore what ran before the last change, without losing a request."""
 
     def drain(self, cluster: Cluster, run: RunDir, server: str) -> None:
         """Stop everything on `server`, so that it can be removed."""
@@ -95,7 +133,19 @@ class SideBySide(Runtime):
     keys: ClassVar[str]  # the gate's list of keys, beside it
 
     def plan(self, cluster: Cluster, run: RunDir) -> Deployment:
-        return plan_here(cluster, run)
+        return self.place(name_workers(plan_here(cluster, run), self.listed(run)))
+
+    def place(self, deployment: Deployment, taken: Members = MappingProxyType({})) -> Deployment:
+        """Return `deployment` with what its workers need to be reached, such as ports; leave those of `taken` alone."""
+        return deployment
+
+    def listed(self, run: RunDir) -> dict[str, Member]:
+        """Return the workers that the gate's list in `run` has; none if there is no list."""
+        return read_members(run.text(self.members), {})
+
+    def secrets(self, cluster: Cluster) -> dict[str, str]:
+        """Return path -> text for the files of the gateway that may change alone and are never brought back."""
+        return {self.keys: gate_keys(cluster), **certificates.served(cluster)}
 
     def show_status(self, cluster: Cluster, run: RunDir) -> None:
         if len(cluster.servers) > 1:
@@ -115,6 +165,11 @@ class SideBySide(Runtime):
     def side_by_side(self) -> "SideBySide":
         return self
 
+    def require_running(self, run: RunDir) -> None:
+        """Raise CommandError unless a service runs from `run`."""
+        if not self.is_running(run):
+            raise CommandError("nothing is running here: run `make up` first")
+
     @abstractmethod
     def build_artifacts(self, deployment: Deployment) -> None:
         """Create the missing environments or images that the processes of `deployment` need."""
@@ -122,6 +177,22 @@ class SideBySide(Runtime):
     @abstractmethod
     def render(self, deployment: Deployment) -> dict[str, str]:
         """Return path -> text for the files in the run directory of `deployment`, without writing them."""
+
+    @abstractmethod
+    def running_files(self, run: RunDir, paths: Iterable[str]) -> dict[str, str]:
+        """Return path -> text for the files `paths` of what runs in `run`, which another kit may have started."""
+
+    @abstractmethod
+    def texts(self, files: Mapping[str, str]) -> dict[str, str]:
+        """Return worker -> the text in `files` by which it is started; any change of it needs a new process."""
+
+    @abstractmethod
+    def worker_files(self, files: Mapping[str, str], texts: Mapping[str, str]) -> dict[str, str]:
+        """Return those of `files` that list workers, with exactly those that `texts` start."""
+
+    @abstractmethod
+    def workers(self, run: RunDir) -> set[str]:
+        """Return the workers that have a process or container, whatever its state."""
 
     @abstractmethod
     def start(self, run: RunDir, worker: str) -> None:
@@ -132,12 +203,31 @@ class SideBySide(Runtime):
         """Stop and forget `workers`, after they have answered their requests in flight."""
 
     @abstractmethod
-    def wait(self, deployment: Deployment, workers: Collection[str] = ()) -> None:
-        """Return once `workers`, or if empty all workers of the plan, are in rotation."""
+    def watch(self, run: RunDir, workers: Collection[str]) -> Callable[[], None]:
+        """Return a function that raises CommandError, with the end of the log, if a process of `workers` has ended."""
 
     @abstractmethod
     def gateway(self, run: RunDir) -> dict[int, str]:
         """Return process id -> title for Nginx's worker processes."""
+
+    @abstractmethod
+    def switch_gateway(self, run: RunDir, files: Mapping[str, str]) -> None:
+        """Write those of `files` that list no workers' processes, and have the gateway go by them.
+
+        Raise CommandError if it refuses them; it then goes by the former ones.
+        """
+
+    def stops(self, files: Mapping[str, str], after: State) -> list[str]:
+        """Return a line for each change from `files`, which run, to `after` that stops the service for a moment."""
+        return []
+
+    def unrestorable(self, files: Mapping[str, str]) -> list[str]:
+        """Return a line for each thing besides models that `files`, which ran before, need and that is gone."""
+        return []
+
+    @abstractmethod
+    def restart(self, run: RunDir, before: State, after: State) -> None:
+        """Stop everything and start `after`; if that fails start `before` again, and raise CommandError."""
 
 
 def needs_swarm(command: str) -> CommandError:

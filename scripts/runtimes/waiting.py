@@ -2,38 +2,59 @@
 
 import time
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import Any
 
 from scripts.base.console import say
 from scripts.base.errors import CommandError
 from scripts.base.http import get
 from scripts.base.waiting import wait_until
-from scripts.runtimes.deployment import Deployment
+from scripts.cluster.config import Cluster
+from scripts.cluster.keys import own_key
 
 READY_TIMEOUT_S = 300  # for a large network on the torch engine; a converted one takes two
+SWITCH_TIMEOUT_S = 60  # the gate reads its list at once, but lets some seconds pass between two reloads of Nginx
 PROCESS_CHECK_INTERVAL_S = 1.0  # between searches for dead processes, which cost more than a request to the gateway
 
 
-def wait_in_rotation(deployment: Deployment, check_processes: Callable[[], None], names: Collection[str] = ()) -> None:
-    """Return once the gateway lists exactly the plan's workers and those in `names` are in rotation (if empty, all).
+@dataclass(frozen=True)
+class Gateway:
+    """How commands ask a service's gateway."""
+
+    endpoint: str
+    key: str
+
+    def status(self) -> dict[str, Any]:
+        """Return the gateway's status; empty if it does not answer."""
+        code, status = get(f"{self.endpoint}/status", key=self.key)
+        return status if code == 200 else {}
+
+
+def gateway_of(cluster: Cluster) -> Gateway:
+    return Gateway(cluster.endpoint, own_key(cluster))
+
+
+def wait_in_rotation(
+    gateway: Gateway, listed: Collection[str], check_processes: Callable[[], None], names: Collection[str] = ()
+) -> None:
+    """Return once `gateway` lists exactly `listed` and those in `names` are in rotation (if empty, all).
 
     Raise CommandError if one of them is broken, if `check_processes` raises it, or after READY_TIMEOUT_S seconds.
     """
-    planned = {worker.name for worker in deployment.plan.workers}
-    awaited = set(names) or planned
+    awaited = set(names) or set(listed)
     states: dict[str, str] = {}
     next_check = time.monotonic() + PROCESS_CHECK_INTERVAL_S
 
     def are_in_rotation() -> bool:
         nonlocal next_check
-        reports = _reports(deployment)
+        reports = {report["worker"]: report for report in gateway.status().get("workers", [])}
         for name, report in reports.items():
             if name in awaited and report["state"] != states.get(name):
                 states[name] = report["state"]
                 say(f"   {name} {states[name]}")
             if name in awaited and report["state"] == "broken":
                 raise CommandError(f"{name} is broken: {report['reason']}")
-        if reports.keys() == planned and all(reports[name]["in"] for name in awaited):
+        if reports.keys() == set(listed) and all(reports[name]["in"] for name in awaited):
             return True
         if time.monotonic() >= next_check:
             check_processes()
@@ -46,7 +67,21 @@ def wait_in_rotation(deployment: Deployment, check_processes: Callable[[], None]
         raise CommandError(f"not in rotation after {READY_TIMEOUT_S} seconds: {missing}; see `make logs`")
 
 
-def _reports(deployment: Deployment) -> dict[str, dict[str, Any]]:
-    """Return worker name -> its entry in the gateway's status; empty while the gateway does not answer."""
-    _, status = get(f"{deployment.endpoint}/status", key=deployment.key)
-    return {report["worker"]: report for report in status.get("workers", [])}
+def wait_listed(gateway: Gateway, listed: Collection[str]) -> None:
+    """Return once `gateway` lists exactly `listed`, and the Nginx that takes new requests sends none to other workers.
+
+    Raise CommandError after SWITCH_TIMEOUT_S seconds.
+    """
+    known: set[str] = set()
+
+    def is_listed() -> bool:
+        nonlocal known
+        status = gateway.status()
+        known = {report["worker"] for report in status.get("workers", [])} | set(status.get("leaving", []))
+        return known == set(listed)
+
+    if not wait_until(is_listed, SWITCH_TIMEOUT_S):
+        raise CommandError(
+            f"{gateway.endpoint}: found {', '.join(sorted(known)) or 'no answer'} after {SWITCH_TIMEOUT_S} seconds, "
+            f"needed requests to go to {', '.join(sorted(listed))} alone: see `make logs`"
+        )

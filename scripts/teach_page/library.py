@@ -28,7 +28,7 @@ def described(
     """Return what the view shows of the models; `previous` are one that was served, and the one in its place."""
     models = [
         {"name": entry.name, "taught": (entry.folder / PAGE).is_file(), "served": bool(entry.served)}
-        for entry in entries
+        for entry in sorted(entries, key=lambda entry: entry.folder != model_store.EMBEDDED)  # the usual base first
     ]
     old, new = previous or ("", "")
     can_return = new in served and old not in served and old in {entry.name for entry in entries}

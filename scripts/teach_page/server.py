@@ -122,8 +122,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def _begin(self) -> None:
-        values = self._json({"name": str, "replace": bool})
-        self.server.studio.begin(values["name"], values["replace"])
+        self.server.studio.begin(**self._json({"name": str, "base": str, "add": bool, "replace": bool}))
 
     def _add(self) -> None:
         if self._left > self.server.max_file_bytes:

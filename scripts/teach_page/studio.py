@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ class Studio:
     upload: Upload | None = None
     job: Job | None = None
     previous: tuple[str, str] | None = None  # the model that was served before, and the one that replaced it
-    _replace: bool = False
+    _lesson: Sequence[str] = ()  # arguments of `make teach`, before the folder of the images
     _used_at: float = 0.0
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _thread: threading.Thread | None = None
@@ -62,12 +62,17 @@ class Studio:
             **library.described(*self._library(), self.previous),
         }  # fmt: skip
 
-    def begin(self, name: str, replace: bool) -> None:
-        """Begin an upload for a model called `name`, in place of an existing one if `replace`."""
+    def begin(self, name: str, base: str, add: bool, replace: bool) -> None:
+        """Begin an upload for a model called `name`, in place of an existing one if `replace`.
+
+        The model `base` will be taught the classes of the upload, or, with `add`, be added to.
+        """
         try:
             model_store.check_name(name)
         except CommandError as error:
             raise Refused(Code.BAD_NAME, str(error)) from None
+        if base not in {entry.name for entry in self._library()[0]}:
+            raise Refused(Code.UNKNOWN, f"found the base {base!r}, needed a model that is there")
         with self._lock:
             self._require_idle()
             if (self.place.models / name).exists() and not replace:
@@ -76,7 +81,9 @@ class Studio:
                 self.upload = Upload(self.place.models, name)
             except OSError as error:
                 raise Refused(Code.FAILED, f"{error.filename}: {error.strerror}: needed a writable folder") from None
-            self._replace, self.job = replace, None
+            force = ["--force"] if replace else []
+            self._lesson = ["--name", name, "--base", base, *force, "--add" if add else "--images"]
+            self.job = None
             self._used_at = time.monotonic()
 
     def current_upload(self) -> Upload:
@@ -99,9 +106,7 @@ class Studio:
     def teach(self) -> None:
         """Teach what was uploaded, in the background; the upload is removed at its end."""
         upload = self.current_upload()
-        force = ["--force"] if self._replace else []
-        command = self.place.command("teach", "--name", upload.name, "--images", str(upload.images), *force)
-        job = Job("teach", upload.name, [command])
+        job = Job("teach", upload.name, [self.place.command("teach", *self._lesson, str(upload.images))])
 
         def end(outcome: str) -> None:
             self._forget(upload)

@@ -28,7 +28,7 @@ def test_what_the_service_refuses_is_explained_in_both_languages_beside_what_it_
     assert not page.one("#again").is_displayed(), "sending the same files again would be refused again"
     page.all(".card .frame")[2].click()
     image = ("text.jpg", text.read_bytes(), "image/jpeg")
-    refusal = requests.post(f"{endpoint}/predict", files={"image": image}, timeout=30).json()["error"]
+    refusal = requests.post(f"{endpoint}/predict", files={"image": image}, timeout=60).json()["error"]
     said, _, request_id = page.texts("#large .details dd")
     assert said == refusal["message"]
     assert len(request_id) == len(refusal["request_id"])
@@ -88,7 +88,7 @@ def test_matches_below_one_percent_are_shown_only_where_the_model_is_not_sure(
 ) -> None:
     scores = []
     for path in (samples[0].path, doubtful):
-        answer = requests.post(f"{endpoint}/predict", files={"image": path.read_bytes()}, timeout=30).json()
+        answer = requests.post(f"{endpoint}/predict", files={"image": path.read_bytes()}, timeout=60).json()
         scores.append([row["score"] for row in answer["predictions"]])
     assert scores[0][1] < 0.01
     page.choose(samples[0].path, doubtful)

@@ -38,7 +38,7 @@ def made(service: Service, *options: str) -> str:
 
 
 def status(service: Service, key: str, path: str = "/models") -> int:
-    return requests.get(f"{service.endpoint}{path}", headers={"X-API-Key": key}, timeout=10).status_code
+    return requests.get(f"{service.endpoint}{path}", headers={"X-API-Key": key}, timeout=60).status_code
 
 
 def test_the_page_asks_once_keeps_the_key_for_the_tab_and_forgets_it(

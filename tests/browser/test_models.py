@@ -1,7 +1,7 @@
 """What the page says of the model that is chosen, its examples, and that a model may be replaced meanwhile."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from tests.browser.chromium import Page
 from tests.browser.conftest import DESCRIBED, EXAMPLES, Sample
 from tests.service import NO_DRAIN, Service, create
 
+PAUSE_S = 0.5  # between two rounds of images, so that the cores are free for the swap
 JAPANESE = "7 つの果物"
 ENGLISH_ONLY = 'description = "Light and dark <b>things</b>"'
 
@@ -52,8 +53,8 @@ def test_an_example_that_is_clicked_is_classified_like_a_file(page: Page, sample
     page.wait_for("done")
     assert page.best() == [samples[1].en]
     assert page.text(".card .file") == samples[1].en
-    image = requests.get(f"{endpoint}/models/fruit/examples/1", timeout=30)
-    wanted = requests.post(f"{endpoint}/predict", data=image.content, timeout=30).json()["predictions"][0]["score"]
+    image = requests.get(f"{endpoint}/models/fruit/examples/1", timeout=60)
+    wanted = requests.post(f"{endpoint}/predict", data=image.content, timeout=60).json()["predictions"][0]["score"]
     assert page.text(".card .found > .bars li:first-child .score") == f"{wanted:.1%}"
     page.all(".example")[2].click()
     page.wait_for("done", "done")
@@ -178,7 +179,7 @@ def test_a_model_served_alone_is_replaced_while_images_are_sent_and_none_is_lost
             swap = pool.submit(use, service, models, "NAME=plums")
             swapped = False
             while not swapped:
-                swapped = swap.done()  # the last round begins after it
+                swapped = bool(wait([swap], PAUSE_S).done)  # the last round begins after it
                 page.choose(*[samples[2].path] * 8)
                 page.wait_for(*["done"] * 8)
                 found |= {*page.best()}

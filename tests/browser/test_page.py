@@ -158,7 +158,7 @@ def test_the_foot_of_the_page_counts_the_workers_that_answer(page: Page, endpoin
 
 
 def workers(endpoint: str) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = requests.get(f"{endpoint}/status", timeout=30).json()["workers"]
+    found: list[dict[str, object]] = requests.get(f"{endpoint}/status", timeout=60).json()["workers"]
     assert all(worker["in"] for worker in found)
     return found
 

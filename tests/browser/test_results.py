@@ -129,7 +129,7 @@ def test_a_heat_map_lies_over_the_part_that_the_model_sees_for_the_class_that_is
     page.wait(lambda: samples[1].en in overlay.accessible_name)
     assert page.driver.execute_script("return arguments[0].toDataURL()", overlay) != before
     assert page.faults() == []
-    index = requests.post(f"{endpoint}/predict", data=samples[1].path.read_bytes(), timeout=30)
+    index = requests.post(f"{endpoint}/predict", data=samples[1].path.read_bytes(), timeout=60)
     assert page.requests("/predict")[-1]["class"] == [str(index.json()["predictions"][0]["index"])]
     page.one("#heat-button").click()
     assert not overlay.is_displayed()

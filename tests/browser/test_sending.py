@@ -63,7 +63,7 @@ def test_a_large_photograph_is_scaled_before_it_is_sent_unless_the_original_is_w
     found = SIZES.fullmatch(sent(page))
     assert found, "two sizes are named"
     assert (float(found[1]) < BELOW / 1000, found[2]) == (True, "kB")
-    answer = requests.post(f"{endpoint}/predict", data=photograph.read_bytes(), timeout=30).json()
+    answer = requests.post(f"{endpoint}/predict", data=photograph.read_bytes(), timeout=60).json()
     best = answer["predictions"][0]
     assert page.best() == [best["label_en"]]
     assert score(page) == pytest.approx(best["score"], abs=0.05)
@@ -196,14 +196,16 @@ def test_without_a_worker_the_next_try_is_counted_down_and_nothing_is_lost(
 ) -> None:
     page = Page(browser, closing.endpoint)
     control(closing, "stop")
-    page.choose(*(sample.path for sample in samples))
-    waiting = "No worker is available at the moment. 3 images wait and continue by themselves."
-    page.wait(lambda: page.text("#trouble") == waiting)
-    page.wait(lambda: re.fullmatch(r"Next try in \d+ s", page.text("#countdown")))
-    page.switch_to("zh")
-    page.wait(lambda: re.fullmatch(r"\d+ 秒后重试", page.text("#countdown")))
-    assert page.faults() == []
-    control(closing, "start")
+    try:
+        page.choose(*(sample.path for sample in samples))
+        waiting = "No worker is available at the moment. 3 images wait and continue by themselves."
+        page.wait(lambda: page.text("#trouble") == waiting)
+        page.wait(lambda: re.fullmatch(r"Next try in \d+ s", page.text("#countdown")))
+        page.switch_to("zh")
+        page.wait(lambda: re.fullmatch(r"\d+ 秒后重试", page.text("#countdown")))
+        assert page.faults() == []
+    finally:
+        control(closing, "start")
     page.wait_for("done", "done", "done")
     assert page.best() == [sample.zh for sample in samples]
     page.wait(lambda: not page.one("#banner").is_displayed())
@@ -216,7 +218,7 @@ def load(service: Service, image: bytes) -> Iterator[None]:
 
     def send() -> None:
         while not over.is_set():
-            answer = requests.post(f"{service.endpoint}/predict", data=image, timeout=30)
+            answer = requests.post(f"{service.endpoint}/predict", data=image, timeout=60)
             assert answer.status_code in (200, 429)
 
     with ThreadPoolExecutor(4) as pool:

@@ -9,8 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from scripts.base.console import aligned, say, step
+from tests.chaos.outcome import SLOWEST, Outcome, quantile
 from tests.chaos.place import running
-from tests.chaos.rows import ROWS, SLOWEST, Outcome, quantile
+from tests.chaos.rows import ROWS
 
 COLUMNS = ("row", "times", "requests", "failed", "p50, s", "p99, s", "worst, s", "other figures", "kept")
 

@@ -11,15 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from scripts.bench import procfs
+from scripts.models import model_store
 from scripts.runtimes.local import supervisor
 from scripts.runtimes.run_directory import RunDir
 from tests import folders
 from tests.cluster.load import OpenLoad, open_load
-from tests.local.gateway_harness import ask, wait_for
+from tests.local.gateway_harness import ask
 from tests.processes import children
 from tests.service import Service, create
 from tests.wait import until
 
+POOL, OTHER = "bright", "other"  # the model that is served, and another one with the same answers
 LABEL = "cat"  # the best class of the golden image
 RATE = 20.0  # requests a second, on a machine that may be busy
 
@@ -29,7 +31,11 @@ class Place:
     """A running service, and the image that its clients send."""
 
     service: Service
-    image: Path
+    models: Path
+
+    @property
+    def image(self) -> Path:
+        return self.models / POOL / "golden/one.png"
 
     @contextmanager
     def load(self) -> Iterator[OpenLoad]:
@@ -47,7 +53,12 @@ class Place:
 
     def inner_pid(self, worker: str) -> int:
         """The process of the worker that answers."""
-        return wait_for("gunicorn has started it", lambda: children(self.pid(worker)))[0]
+        return until("gunicorn has started it", lambda: children(self.pid(worker)))[0]
+
+    @property
+    def workers(self) -> list[str]:
+        """The two workers that should be in rotation; a rollout gives them other names."""
+        return sorted(RunDir(self.service.run_dir).ports)
 
     def workers_in(self) -> set[str]:
         return {worker["worker"] for worker in self.get("/status")[1].get("workers", []) if worker["in"]}
@@ -59,7 +70,7 @@ class Place:
         return False
 
     def all_in(self) -> None:
-        until("all workers are in", lambda: self.workers_in() == {"bright-0", "bright-1"})
+        until("all workers are in", lambda: self.workers_in() == set(self.workers))
 
     def ready(self) -> None:
         until("the gateway is ready", lambda: self.get("/readyz")[0] == 200)
@@ -78,6 +89,10 @@ class Place:
             found[name] = (int(memory), sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids))
         return found
 
+    def memory(self) -> int:
+        """Return the kilobytes in memory of all processes."""
+        return sum(kilobytes for kilobytes, _ in self.holds().values())
+
 
 def _below(pid: int, children_of: Callable[[int], list[int]]) -> list[int]:
     return [one for child in children_of(pid) for one in (child, *_below(child, children_of))]
@@ -86,10 +101,12 @@ def _below(pid: int, children_of: Callable[[int], list[int]]) -> list[int]:
 @contextmanager
 def running(home: Path) -> Iterator[Place]:
     """Start the service in `home`, and stop it at the end."""
-    folder = folders.openvino_folder(home / "models/bright")
-    service = create(home / "service", f'[[models]]\nname = "bright"\nfolder = "{folder}"\n')
+    models = home / "models"
+    for name in (POOL, OTHER):
+        model_store.record(models, folders.openvino_folder(models / name, name=name), good=True)
+    service = create(home / "service", f'[[models]]\nname = "{POOL}"\nfolder = "{models / POOL}"\n')
     service.up()
     try:
-        yield Place(service, folder / "golden/one.png")
+        yield Place(service, models)
     finally:
         service.down()

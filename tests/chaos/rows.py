@@ -1,102 +1,31 @@
 """The rows of the table: each disturbs a service under load, and says what clients saw."""
 
-import math
 import os
 import signal
-import socket
 import subprocess
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from tests.chaos import changes, crowds
+from tests.chaos.outcome import SLOWEST, Outcome, observed, quantile, repeated
 from tests.chaos.place import LABEL, Place
-from tests.cluster.load import Sent, open_load
-from tests.local.gateway_harness import PROCESSES, Gateway, wait_for
+from tests.cluster.load import open_load
+from tests.local.gateway_harness import PROCESSES, Gateway
 from tests.processes import children
 from tests.wait import until
-
-SLOWEST = 0.99
-SOCKETS = 200  # idle ones, as many whose headers do not end, and as many whose bodies drip
-
-
-@dataclass
-class Outcome:
-    """What became of a row's requests, and its other figures.
-
-    `allowed` is the share that may fail; `fault` says what never came back.
-    """
-
-    sent: list[Sent] = field(default_factory=list)
-    figures: dict[str, float] = field(default_factory=dict)
-    allowed: float = 0.0
-    fault: str = ""
-
-    @property
-    def lost(self) -> Counter[str]:
-        return Counter(one.outcome for one in self.sent if one.outcome != "200")
-
-    @property
-    def kept(self) -> bool:
-        """Whether the promise was kept: no more failed than may, and no answer was wrong."""
-        return not self.fault and self.lost.total() <= self.allowed * len(self.sent) and not self.lost["wrong"]
-
-    def note(self, name: str, value: float) -> None:
-        """Keep the largest value of a figure."""
-        self.figures[name] = max(value, self.figures.get(name, 0.0))
-
-
-def quantile(sent: Sequence[Sent], share: float) -> float:
-    """Return the seconds in which `share` of the requests ended."""
-    seconds = sorted(one.ended - one.left for one in sent)
-    return seconds[min(len(seconds) - 1, math.ceil(share * len(seconds)) - 1)] if seconds else 0.0
-
-
-@contextmanager
-def observed(place: Place) -> Iterator[Outcome]:
-    """Load the service until the block ends; the outcome has the requests then."""
-    outcome = Outcome()
-    with place.load() as load:
-        yield outcome
-    outcome.sent = load.sent
-
-
-def repeated(place: Place, times: int, disturb: Callable[[Place, int], None]) -> Outcome:
-    """Disturb the service `times`, each time until all of it is back."""
-    with observed(place) as outcome:
-        for number in range(times):
-            started = time.monotonic()
-            disturb(place, number)
-            old = place.get("/status")[1].get("as_of")
-            until("the gate reports", lambda old=old: place.get("/status")[1].get("as_of", old) != old)  # type: ignore[misc]
-            place.all_in()
-            place.ready()
-            outcome.note("back after, s", time.monotonic() - started)
-    return outcome
-
-
-def rollout(place: Place, times: int) -> Outcome:
-    """Replace all workers, one at a time."""
-
-    def disturb(place: Place, _: int) -> None:
-        result = place.service.make("rollout")
-        assert result.returncode == 0, result.stdout + result.stderr
-
-    return repeated(place, times, disturb)
 
 
 def worker(number: signal.Signals, place: Place, times: int) -> Outcome:
     """Kill the process of a worker that answers, or freeze it until gunicorn kills it."""
 
     def disturb(place: Place, turn: int) -> None:
-        pid = place.inner_pid(f"bright-{turn % 2}")
+        pid = place.inner_pid(place.workers[turn % 2])
         os.kill(pid, number)
         until("it is replaced", lambda: not Path(f"/proc/{pid}").exists())
-        until("the new one is ready", lambda: place.is_ready(f"bright-{turn % 2}"))
+        until("the new one is ready", lambda: place.is_ready(place.workers[turn % 2]))
 
     return repeated(place, times, disturb)
 
@@ -105,11 +34,11 @@ def all_down(place: Place, times: int) -> Outcome:
     """Kill all workers; what is answered meanwhile is 503 with Retry-After."""
 
     def disturb(place: Place, _: int) -> None:
-        masters = [place.pid(f"bright-{number}") for number in (0, 1)]
+        masters = [place.pid(name) for name in place.workers]
         for pid in [*masters, *(child for master in masters for child in children(master))]:
             os.kill(pid, signal.SIGKILL)
         until("none is in", lambda: place.workers_in() == set())
-        until("they are ready", lambda: place.is_ready("bright-0") and place.is_ready("bright-1"))
+        until("they are ready", lambda: all(map(place.is_ready, place.workers)))
 
     outcome = repeated(place, times, disturb)
     outcome.allowed = 1.0
@@ -133,8 +62,10 @@ def gate_disk(place: Place, times: int) -> Outcome:
     def disturb(place: Place, _: int) -> None:
         pid = place.pid("gate")
         limit_files(pid, "0")
-        until("the old status is refused", lambda: place.get("/status")[0] == 503)
-        limit_files(pid, "unlimited")
+        try:
+            until("the old status is refused", lambda: place.get("/status")[0] == 503)
+        finally:
+            limit_files(pid, "unlimited")
         assert place.pid("gate") == pid
 
     return repeated(place, times, disturb)
@@ -156,8 +87,10 @@ def gate_members(place: Place, times: int) -> Outcome:
     def disturb(place: Place, turn: int) -> None:
         good, refused = file.read_text(), log.read_text().count("members_refused")
         file.write_text(f'{{"pools": [{turn}]}}')
-        until("they are refused", lambda: log.read_text().count("members_refused") > refused)
-        file.write_text(good)
+        try:
+            until("they are refused", lambda: log.read_text().count("members_refused") > refused)
+        finally:
+            file.write_text(good)
 
     return repeated(place, times, disturb)
 
@@ -174,22 +107,6 @@ def reloads(place: Place, times: int) -> Outcome:
     outcome = repeated(place, times, disturb)
     until("the old processes are gone", lambda: len(children(nginx)) == PROCESSES)
     outcome.note("Nginx's processes", len(children(nginx)))
-    return outcome
-
-
-def slow_clients(place: Place, times: int) -> Outcome:
-    """Hold idle connections, endless headers and dripping bodies for `times` seconds."""
-    head = b"POST /predict HTTP/1.1\r\nHost: a\r\n"
-    starts = (b"", head, head + b"Content-Length: 1000000\r\n\r\n")
-    with observed(place) as outcome, ExitStack() as open_sockets:
-        sockets = [open_sockets.enter_context(socket.socket()) for _ in range(3 * SOCKETS)]
-        for number, one in enumerate(sockets):
-            one.connect(("127.0.0.1", place.service.port))
-            one.sendall(starts[number % 3])
-        for _ in range(times):
-            time.sleep(1.0)
-            for one in sockets[2::3]:
-                one.sendall(b"x")
     return outcome
 
 
@@ -217,7 +134,7 @@ def black_hole(answer: str, place: Place, times: int) -> Outcome:
             for one in gateway.workers.values():
                 one.set(seconds=0.05)
             with open_load("127.0.0.1", gateway.port, home / "image", 40.0, LABEL) as load:
-                wait_for("requests are answered", lambda: len(load.sent) > 40)
+                until("requests are answered", lambda: len(load.sent) > 40)
                 gateway.workers[f"{LABEL}-0"].set(answer=answer)
                 time.sleep(5 * times)
     return Outcome(load.sent, {"p99, s": quantile(load.sent, SLOWEST)}, allowed=0.01)
@@ -225,7 +142,9 @@ def black_hole(answer: str, place: Place, times: int) -> Outcome:
 
 Row = Callable[[Place, int], Outcome]
 ROWS: dict[str, tuple[Row, int]] = {  # and how often in continuous integration
-    "rollout": (rollout, 1),
+    "rollout": (changes.rollout, 1),
+    "swap": (changes.swap, 1),
+    "change": (changes.change, 1),
     "kill": (partial(worker, signal.SIGKILL), 1),
     "freeze": (partial(worker, signal.SIGSTOP), 1),
     "all-down": (all_down, 1),
@@ -237,6 +156,8 @@ ROWS: dict[str, tuple[Row, int]] = {  # and how often in continuous integration
     "gate-disk": (gate_disk, 1),
     "gate-members": (gate_members, 1),
     "reloads": (reloads, 3),
-    "slow-clients": (slow_clients, 3),
+    "slow-clients": (crowds.slow_clients, 3),
+    "uploads": (crowds.uploads, 10),
+    "overload": (crowds.overload, 3),
     "leak": (leak, 3),
 }

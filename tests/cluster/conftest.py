@@ -17,8 +17,8 @@ import requests
 
 from nginx.gate.__main__ import INTERVAL_VARIABLE
 from scripts.cluster.config import ROOT
+from scripts.cluster.models import content_hash
 from scripts.host import docker
-from scripts.models.model_store import content_hash
 from tests.cluster.init.bundles import link
 from tests.cluster.load import AT_ONCE
 from tests.cluster.servers import Lan, Server, copy_images
@@ -28,6 +28,7 @@ from worker.contract.limits import LIMITS
 
 PORT = 8080
 SLOTS = {"a": 2, "b": 1, "c": 1, "d": 1}  # as few as show that there may be several: all share this machine's CPUs
+SERVING = "abc"
 CPUS = sorted(os.sched_getaffinity(0))
 NETWORK = os.getpid() % 200 + 20  # of 10.N.0.0/24; others may run these tests beside us
 QUEUE = AT_ONCE + 16  # of one worker, which thus refuses nothing
@@ -43,14 +44,15 @@ print(*(image.reference for image in wanted))
 
 @dataclass
 class Swarm:
-    """The servers, and the files that `make` is told of; `a` is the manager and where commands are run."""
+    """The servers, and the files that `make` is told of; commands are run on the one that is the `leader`."""
 
     home: Path
     servers: dict[str, Server] = field(default_factory=dict)
+    leader: str = "a"
 
     @property
     def manager(self) -> Server:
-        return self.servers["a"]
+        return self.servers[self.leader]
 
     @property
     def source(self) -> Path:
@@ -91,16 +93,34 @@ class Swarm:
     def get(self, server: str, path: str) -> requests.Response:
         return requests.get(f"http://{self.servers[server].address}:{PORT}{path}", timeout=60)
 
+    def answers(self, server: str) -> bool:
+        """Return whether the server's gateway is there."""
+        try:
+            return self.get(server, "/livez").ok
+        except requests.RequestException:
+            return False
+
     def slots_in(self, of: str = "a") -> set[str]:
         return {worker["slot"] for worker in self.status(of) if worker["in"]}
 
-    def slots(self, names: str = "abc") -> set[str]:
+    def slots(self, names: str = SERVING) -> set[str]:
         """Return the slots that these servers offer."""
         return {slot for name in names for slot in self.servers[name].slots}
 
     def join(self, name: str) -> None:
         token = self.manager.docker("swarm", "join-token", "--quiet", "worker").strip()
         self.servers[name].docker("swarm", "join", "--token", token, f"{self.manager.address}:2377")
+
+    def mend(self) -> None:
+        """Give a, b and c their cables, their power and what they served at first, and wait for all their workers."""
+        for name in SERVING:
+            self.servers[name].mend()
+        found = self.source.read_text()
+        self.write(SERVING)
+        if self.source.read_text() != found:
+            self.made("up")
+        whole = self.slots()
+        until("every slot of a, b and c is in rotation", lambda: self.answers("a") and self.slots_in() == whole)
 
     def report(self) -> str:
         """The end of what the tasks did, for a failure's report."""
@@ -132,7 +152,7 @@ def swarm() -> Iterator[Swarm]:
         own.manager.docker("swarm", "init", "--advertise-addr", own.manager.address)
         for name in ("b", "c"):
             own.join(name)
-        own.write(["a", "b", "c"])
+        own.write(SERVING)
         print(own.made("up"))
         yield own
 
@@ -140,7 +160,7 @@ def swarm() -> Iterator[Swarm]:
 @pytest.fixture
 def whole(swarm: Swarm) -> Swarm:
     """The swarm with the workers of a, b and c in rotation, whatever the test before did."""
-    until("every slot of a, b and c is in rotation", lambda: swarm.slots_in() == swarm.slots())
+    swarm.mend()
     return swarm
 
 

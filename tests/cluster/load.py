@@ -51,13 +51,15 @@ class OpenLoad:
 
 
 @contextmanager
-def open_load(address: str, port: int, image: Path, rate: float, label: str | None = None) -> Iterator[OpenLoad]:
+def open_load(
+    address: str, port: int, image: Path, rate: float, label: str | None = None, at_once: int = AT_ONCE
+) -> Iterator[OpenLoad]:
     """Post `image` at most `rate` times a second until the block ends; then wait for what is on its way.
 
-    With a `label`, an answer whose best class is another one is WRONG.
+    At most `at_once` are. With a `label`, an answer whose best class is another one is WRONG.
     """
     load, stop, threads = OpenLoad(), threading.Event(), list[threading.Thread]()
-    room = threading.Semaphore(AT_ONCE)
+    room = threading.Semaphore(at_once)
     body, run_id = image.read_bytes(), f"{time.monotonic_ns():x}"
 
     def post(number: int) -> None:

@@ -125,8 +125,11 @@ class Server:
     def cut_off(self) -> None:
         self.lan.let_through(self.name, False)
 
-    def reconnect(self) -> None:
+    def mend(self) -> None:
+        """Connect it again, and power it on if it is off."""
         self.lan.let_through(self.name, True)
+        if self.process and self.process.poll() is not None:
+            self.start()
 
     def shut_down(self) -> None:
         """End the daemon in order, as before its data is copied."""

@@ -27,6 +27,7 @@ from tests.wait import until
 from worker.models.folder import read_folder
 
 PAGE = "https://intra.example.org"
+ORPHANS = "-- supervisord is gone: ending the processes it left behind"
 READY_LINE = re.compile(r"ready: (http://127\.0\.0\.1:\d+)/")
 
 
@@ -91,20 +92,24 @@ class Unsupervised:
 
 
 def workers_in(service: Service) -> set[str]:
-    status = requests.get(f"{service.endpoint}/status", timeout=10).json()
+    status = requests.get(f"{service.endpoint}/status", timeout=60).json()
     return {worker["worker"] for worker in status["workers"] if worker["in"]}
 
 
-def test_up_ends_with_the_endpoint_a_curl_line_and_the_answer_in_both_languages(service: Service) -> None:
-    printed = service.up()
-    golden = read_models(load_cluster(service.cluster))["photos"].golden
-    curl = next(line.strip() for line in printed.splitlines() if line.strip().startswith("curl "))
-    answer = subprocess.run(shlex.split(curl), cwd=service.root, capture_output=True, text=True, check=True).stdout
-    best = json.loads(answer)["predictions"][0]
-    assert str(golden.relative_to(service.root)) in curl
-    assert READY_LINE.search(printed).group(1) == service.endpoint  # type: ignore[union-attr]
-    assert f"{best['score']:7.1%}  {best['label_zh']}  {best['label_en']}" in printed
-    assert re.search(r"[\u4e00-\u9fff]", best["label_zh"])
+def test_the_lines_of_one_request_are_found_in_all_logs(running: Service) -> None:
+    requests.post(f"{running.endpoint}/predict", b"text", headers={"X-Request-ID": "the-one"}, timeout=60)
+    texts = [
+        path for path in (running.run_dir / "logs").glob("*.log") if path.stem in ("nginx-log", *processes(running))
+    ]
+    until("both have logged it", lambda: sum('"the-one"' in text.read_text() for text in texts) == 2)
+    found = running.make("logs", "REQUEST=the-one")
+    assert found.returncode == 0
+    lines = [line.partition(": ") for line in found.stdout.splitlines()]
+    assert [(log, json.loads(text)["status"]) for log, _, text in lines] in (
+        [("bright-0", 415), ("nginx-log", 415)],
+        [("bright-1", 415), ("nginx-log", 415)],
+    )
+    assert "found no line of other" in running.make("logs", "REQUEST=other").stderr
 
 
 def test_a_second_up_leaves_the_running_service_as_it_is(running: Service) -> None:
@@ -155,7 +160,7 @@ def test_status_shows_every_slot(running: Service) -> None:
 
 
 def test_logs_show_the_end_of_every_log(running: Service) -> None:
-    requests.post(f"{running.endpoint}/predict", headers={"X-Request-ID": "seen-in-the-logs"}, timeout=10)
+    requests.post(f"{running.endpoint}/predict", headers={"X-Request-ID": "seen-in-the-logs"}, timeout=60)
     until("the request is in the logs", lambda: "seen-in-the-logs" in running.make("logs").stdout)
     for name in ("bright-0", "bright-1", "gate", "nginx", "supervisord"):
         assert f"{name}.log <==" in running.make("logs").stdout
@@ -187,7 +192,7 @@ def test_a_rollout_replaces_every_worker_and_loses_no_request(running: Service, 
     with steady_load(running.endpoint, bright / "golden/one.png") as load:
         done = running.make("rollout")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert processes(running).keys() == before.keys()
+    assert workers_in(running) == processes(running).keys() == {"bright-2", "bright-3"}
     assert not set(processes(running).values()) & set(before.values())
     assert load.outcomes == {"200": load.answered}
     assert load.answered > 0
@@ -222,35 +227,28 @@ def test_a_change_to_a_port_that_is_taken_leaves_what_runs(running: Service, bri
     assert "-- already running" in running.up()
 
 
-def test_down_leaves_no_process_no_port_and_no_file(bright: Path, tmp_path: Path) -> None:
-    service = create(tmp_path, f'[[models]]\nname = "bright"\nfolder = "{bright}"\n', NO_DRAIN)
-    service.up()
-    assert len(processes(service)) == 2
-    service.down()
-    assert not service.run_dir.exists()
-    assert not processes(service)
-    assert [path.name for path in tmp_path.iterdir()] == ["cluster.toml"]
-    with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", service.port)) != 0
-    assert service.make("down").stdout == "nothing is running\n"
+@pytest.fixture(scope="module")
+def abandoned(bright: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service whose supervisord is killed time and again."""
+    models = f'[[models]]\nname = "bright"\nfolder = "{bright}"\n'
+    service = create(tmp_path_factory.mktemp("abandoned"), models, NO_DRAIN)
+    yield service
+    service.make("down")
 
 
 @pytest.fixture
-def unsupervised(bright: Path, tmp_path: Path) -> Iterator[Unsupervised]:
-    """A service whose supervisord was killed."""
-    models = f'[[models]]\nname = "bright"\nfolder = "{bright}"\n'
-    service = create(tmp_path, models, NO_DRAIN)
-    service.up()
-    supervisord = int((service.run_dir / "supervisord.pid").read_text())
+def unsupervised(abandoned: Service) -> Iterator[Unsupervised]:
+    """The service just after its supervisord was killed."""
+    abandoned.up()
+    supervisord = int((abandoned.run_dir / "supervisord.pid").read_text())
     os.kill(supervisord, signal.SIGKILL)
     until("it is gone", lambda: supervisord not in session(supervisord))
-    yield Unsupervised(service, supervisord)
-    service.make("down")
+    yield Unsupervised(abandoned, supervisord)
     for pid in session(supervisord):
         os.kill(pid, signal.SIGKILL)
 
 
-def test_status_and_rollout_say_that_supervisord_is_gone(unsupervised: Unsupervised) -> None:
+def test_status_and_rollout_say_that_supervisord_is_gone_and_up_starts_anew(unsupervised: Unsupervised) -> None:
     service = unsupervised.service
     gone = (
         "!! supervisord is gone: processes that end are not restarted; "
@@ -263,70 +261,98 @@ def test_status_and_rollout_say_that_supervisord_is_gone(unsupervised: Unsupervi
     assert gone in service.make("rollout").stderr.splitlines()
     assert f"ports {service.port} to {service.port + 2} in use by this service" in service.make("doctor").stdout
     assert unsupervised.left
+    assert ORPHANS in service.up().splitlines()
+    assert not unsupervised.left
+    assert workers_in(service) == {"bright-0", "bright-1"}
 
 
-@pytest.mark.parametrize("also_killed", ["", "-m gate", "nginx: master", "gunicorn"])
-def test_down_ends_all_that_a_killed_supervisord_left(
-    unsupervised: Unsupervised, running: Service, also_killed: str
-) -> None:
+def test_down_ends_all_that_a_killed_supervisord_left(unsupervised: Unsupervised, running: Service) -> None:
     others = processes(running)
-    unsupervised.kill(also_killed)
+    unsupervised.kill("nginx: master")
     done = unsupervised.service.make("down")
-    assert (done.returncode, done.stdout) == (0, "-- supervisord is gone: ending the processes it left behind\n")
+    assert (done.returncode, done.stdout) == (0, f"{ORPHANS}\n")
     assert not unsupervised.left
     assert not port_faults([unsupervised.service.port])
-    assert not unsupervised.service.run_dir.exists()
+    assert [path.name for path in unsupervised.service.run_dir.iterdir()] == ["logs"]
     assert unsupervised.service.make("down").stdout == "nothing is running\n"
     assert processes(running) == others
-    assert requests.get(f"{running.endpoint}/readyz", timeout=10).status_code == 200
+    assert requests.get(f"{running.endpoint}/readyz", timeout=60).status_code == 200
 
 
-@pytest.mark.parametrize("also_killed", ["", "-m gate"])
-def test_up_ends_what_a_killed_supervisord_left_and_starts_anew(unsupervised: Unsupervised, also_killed: str) -> None:
-    unsupervised.kill(also_killed)
-    assert "-- supervisord is gone: ending the processes it left behind" in unsupervised.service.up().splitlines()
-    assert not unsupervised.left
-    assert workers_in(unsupervised.service) == {"bright-0", "bright-1"}
-
-
-@pytest.mark.parametrize("target", ["down", "up"])
+@pytest.mark.parametrize("target", ["up", "down"])
 def test_an_nginx_of_a_run_directory_that_was_deleted_is_ended(unsupervised: Unsupervised, target: str) -> None:
     for part in ("-m gate", "gunicorn"):
         unsupervised.kill(part)
     shutil.rmtree(unsupervised.service.run_dir)
     done = unsupervised.service.make(target)
     assert done.returncode == 0, done.stderr
-    assert "-- supervisord is gone: ending the processes it left behind" in done.stdout.splitlines()
+    assert ORPHANS in done.stdout.splitlines()
     assert not unsupervised.left
 
 
-def test_two_models_are_reached_by_name_and_the_first_is_the_default(bright: Path, tmp_path: Path) -> None:
-    service = create(tmp_path, f'{PHOTOS}[[models]]\nname = "bright"\nfolder = "{bright}"\n', NO_DRAIN)
-    service.up()
-    try:
-        image = (bright / "golden/one.png").read_bytes()
-        asked = {"default": "/predict", "photos": "/predict?model=photos", "bright": "/predict?model=bright"}
-        answers = {name: _post(service, path, image).json()["worker"] for name, path in asked.items()}
-        unknown = _post(service, "/predict?model=nope", image)
-    finally:
-        service.down()
-    assert answers == {"default": "photos-0", "photos": "photos-0", "bright": "bright-0"}
+@dataclass(frozen=True)
+class Pair:
+    """A service of `photos` and of `small`, which needs torch, and what `make up` printed."""
+
+    service: Service
+    small: Path
+    printed: str
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    small = torchvision_folder(tmp_path_factory.mktemp("torch") / "small")
+    service = create(
+        tmp_path_factory.mktemp("pair"), f'{PHOTOS}[[models]]\nname = "small"\nfolder = "{small}"\n', NO_DRAIN
+    )
+    yield Pair(service, small, service.up())
+    service.down()
+
+
+def test_up_ends_with_the_endpoint_a_curl_line_and_the_answer_in_both_languages(pair: Pair) -> None:
+    service, printed = pair.service, pair.printed
+    golden = read_models(load_cluster(service.cluster))["photos"].golden
+    curl = next(line.strip() for line in printed.splitlines() if line.strip().startswith("curl "))
+    answer = subprocess.run(shlex.split(curl), cwd=service.root, capture_output=True, text=True, check=True).stdout
+    best = json.loads(answer)["predictions"][0]
+    assert str(golden.relative_to(service.root)) in curl
+    assert READY_LINE.search(printed).group(1) == service.endpoint  # type: ignore[union-attr]
+    assert f"{best['score']:7.1%}  {best['label_zh']}  {best['label_en']}" in printed
+    assert re.search(r"[\u4e00-\u9fff]", best["label_zh"])
+
+
+def test_two_models_are_reached_by_name_and_the_first_is_the_default(pair: Pair) -> None:
+    image = (pair.small / "golden/one.png").read_bytes()
+    asked = {"default": "/predict", "photos": "/predict?model=photos", "small": "/predict?model=small"}
+    answers = {name: _post(pair.service, path, image).json() for name, path in asked.items()}
+    assert {name: answer["worker"] for name, answer in answers.items()} == {
+        "default": "photos-0", "photos": "photos-0", "small": "small-0"
+    }  # fmt: skip
+    assert answers["small"]["predictions"][0]["index"] == read_folder(pair.small).golden[0].index
+    unknown = _post(pair.service, "/predict?model=nope", image)
     assert unknown.status_code == 404
     assert unknown.json()["error"]["code"] == "unknown_model"
-    assert "photos, bright" in unknown.json()["error"]["message"]
+    assert "photos, small" in unknown.json()["error"]["message"]
 
 
-def test_a_model_on_the_torch_engine_gets_torch_and_answers(bright: Path, tmp_path: Path) -> None:
-    folder = torchvision_folder(tmp_path / "small")
-    service = create(tmp_path, f'[[models]]\nname = "small"\nfolder = "{folder}"\n', NO_DRAIN)
-    service.up()
-    try:
-        status = requests.get(f"{service.endpoint}/status", timeout=10).json()
-        answer = _post(service, "/predict", (folder / "golden/one.png").read_bytes())
-    finally:
-        service.down()
-    assert {worker["engine"] for worker in status["workers"]} == {"torch"}
-    assert answer.json()["predictions"][0]["index"] == read_folder(folder).golden[0].index
+def test_a_model_that_needs_torch_gets_it_and_the_others_do_not(pair: Pair) -> None:
+    status = requests.get(f"{pair.service.endpoint}/status", timeout=60).json()
+    assert {worker["worker"]: worker["engine"] for worker in status["workers"]} == {
+        "photos-0": "openvino", "small-0": "torch"
+    }  # fmt: skip
+
+
+def test_down_leaves_no_process_no_port_and_no_file_but_the_logs(pair: Pair) -> None:
+    service = pair.service
+    assert "already running" in service.up()
+    assert len(processes(service)) == 2
+    service.down()
+    assert [path.name for path in service.run_dir.iterdir()] == ["logs"]
+    assert not processes(service)
+    assert sorted(path.name for path in service.cluster.parent.iterdir()) == ["cluster.toml", "run", "run.history"]
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", service.port)) != 0
+    assert service.make("down").stdout == "nothing is running\n"
 
 
 def _refused(service: Service, target: str = "up") -> list[str]:
@@ -400,7 +426,7 @@ def gate_starts(service: Service) -> int:
 
 
 def _post(service: Service, path: str, image: bytes) -> requests.Response:
-    return requests.post(service.endpoint + path, data=image, headers={"Content-Type": "image/png"}, timeout=30)
+    return requests.post(service.endpoint + path, data=image, headers={"Content-Type": "image/png"}, timeout=60)
 
 
 def _read(path: Path) -> bytes:

@@ -195,10 +195,10 @@ def test_a_worker_serves_by_what_was_chosen(shelf: ModelWorkspace) -> None:
     (chosen,) = [row for row in rows(shelf) if row.chosen and row.machine == machine_kind()]
     shelf.service.up()
     try:
-        status = requests.get(f"{shelf.service.endpoint}/status", timeout=10).json()
+        status = requests.get(f"{shelf.service.endpoint}/status", timeout=60).json()
         blue = (shelf.path / "images/blue3.png").read_bytes()
         header = {"Content-Type": "image/png"}
-        answer = requests.post(f"{shelf.service.endpoint}/predict", data=blue, headers=header, timeout=30).json()
+        answer = requests.post(f"{shelf.service.endpoint}/predict", data=blue, headers=header, timeout=60).json()
     finally:
         shelf.service.down()
     assert {(worker["engine"], worker["precision"]) for worker in status["workers"]} == {

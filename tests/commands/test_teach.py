@@ -132,21 +132,6 @@ def _stranger(folder: Path) -> bytes:
     return (folder / "stranger.png").read_bytes()
 
 
-def test_a_second_run_computes_no_features_again_and_gives_the_same_network(
-    taught: subprocess.CompletedProcess[str], models: Path, images: Path, no_torch: Path
-) -> None:
-    (cache,) = (path for path in (models / ".features").iterdir() if path.stat().st_size)
-    before = cache.read_bytes()
-    cache.write_bytes(before[:-10])  # as a killed process leaves it
-    done = teach(models, no_torch, "NAME=again", f"IMAGES={images}")
-    assert done.returncode == 0, done.stderr
-    assert len(cache.read_bytes()) >= len(before)  # the image whose last view was cut off has its others twice
-    assert "1/2 images" not in taught.stdout
-    assert [line for line in done.stdout.splitlines() if "/2 images" in line]  # the broken one, and that cut off
-    networks = [(models / name / "model.bin").read_bytes() for name in ("colours", "again")]
-    assert networks[0] == networks[1]
-
-
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -184,27 +169,36 @@ def more(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def test_images_and_classes_are_added_without_the_images_of_before(
+def test_a_second_run_computes_no_features_again_and_takes_more_without_the_images_of_before(
     taught: subprocess.CompletedProcess[str], models: Path, images: Path, more: Path, no_torch: Path, tmp_path: Path
 ) -> None:
+    (cache,) = (path for path in (models / ".features").iterdir() if path.stat().st_size)
+    before = cache.read_bytes()
+    cache.write_bytes(before[:-10])  # as a killed process leaves it
     (moved := tmp_path / "moved").mkdir()
     shutil.copytree(images, moved / "images")
-    done = teach(models, no_torch, "NAME=first", f"IMAGES={moved / 'images'}")
+    done = teach(models, no_torch, "NAME=again", f"IMAGES={moved / 'images'}")
     assert done.returncode == 0, done.stderr
+    assert len(cache.read_bytes()) >= len(before)  # the image whose last view was cut off has its others twice
+    assert "1/2 images" not in taught.stdout
+    assert [line for line in done.stdout.splitlines() if "/2 images" in line]  # the broken one, and that cut off
+    networks = [(models / name / "model.bin").read_bytes() for name in ("colours", "again")]
+    assert networks[0] == networks[1]
+
     shutil.rmtree(moved)
-    refused = teach(models, no_torch, "BASE=", "NAME=first", f"ADD={more}")
-    assert "first: exists already" in refused.stderr
-    done = teach(models, no_torch, "BASE=", "NAME=first", f"ADD={more}", "FORCE=1")
+    refused = teach(models, no_torch, "BASE=", "NAME=again", f"ADD={more}")
+    assert "again: exists already" in refused.stderr
+    done = teach(models, no_torch, "BASE=", "NAME=again", f"ADD={more}", "FORCE=1")
     assert done.returncode == 0, done.stderr
-    assert "-- looking at 16 images with first in int8" in done.stdout
-    folder, report = read_folder(models / "first"), json.loads((models / "first/teaching.json").read_text())
+    assert "-- looking at 16 images with again in int8" in done.stdout
+    folder, report = read_folder(models / "again"), json.loads((models / "again/teaching.json").read_text())
     assert folder.output.labels.names["zh"] == ("红", "绿", "蓝", "黄")
     assert report["base"] == "small"
     assert report["cross_validated"]["images"]["evaluated"] == 3 * LEARNED + 12
     assert report["held_out"]["images"]["evaluated"] == 3 * HELD_OUT + 4
     assert report["replaced"]["images"] == 2  # held-out ones of the first class, whose files are there
     assert [line for line in done.stdout.splitlines() if line.startswith("replaced model")]
-    with running(models / "first", tmp_path / "log", MODEL="first") as worker:
+    with running(models / "again", tmp_path / "log", MODEL="again") as worker:
         added = [each for each in report["answers"] if each["file"].startswith(f"{more.name}/")]
         for answer in added:
             best = worker.predict((more.parent / answer["file"]).read_bytes()).json["predictions"][0]

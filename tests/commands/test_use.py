@@ -20,8 +20,8 @@ import requests
 from scripts.models import model_store
 from tests.commands.test_make import processes, workers_in
 from tests.folders import openvino_folder, slow_folder, torchvision_folder
-from tests.invalid_models import crashing, wrong_answer, wrong_weights
-from tests.load import steady_load
+from tests.invalid_models import crashing, wrong_weights
+from tests.load import PAUSE_S, steady_load
 from tests.service import NO_DRAIN, PHOTOS, Service, bare_environment, create
 from tests.wait import until
 
@@ -37,12 +37,21 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def running(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """Two workers of `photos`, which every test leaves as they were."""
-    service = create(tmp_path_factory.mktemp("running"), extra=NO_DRAIN)
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    service = create(tmp_path_factory.mktemp("shared"), extra=NO_DRAIN)
     service.up()
     yield service
     service.down()
+
+
+@pytest.fixture
+def running(shared: Service) -> Iterator[Service]:
+    """Two workers of `photos`, which every test leaves as they were, and one that failed gets back."""
+    text = shared.cluster.read_text()
+    yield shared
+    if shared.cluster.read_text() != text or set(processes(shared)) != {"photos-0", "photos-1"}:
+        shared.cluster.write_text(text)
+        shared.up()
 
 
 @pytest.fixture
@@ -71,8 +80,8 @@ def nothing_lost(service: Service, image: Path, *models: str) -> Iterator[None]:
     ready, stop = Counter[int](), threading.Event()
 
     def look() -> None:
-        while not stop.wait(0.05):
-            ready[requests.get(f"{service.endpoint}/readyz", timeout=10).status_code] += 1
+        while not stop.wait(PAUSE_S):
+            ready[requests.get(f"{service.endpoint}/readyz", timeout=60).status_code] += 1
 
     looking = threading.Thread(target=look)
     with steady_load(service.endpoint, image) as load:
@@ -96,11 +105,12 @@ def nothing_lost(service: Service, image: Path, *models: str) -> Iterator[None]:
 def as_it_was(service: Service, image: Path) -> Iterator[None]:
     """The same processes of `photos` serve after the block as before it, by the same file, and no request is lost."""
     before, text = processes(service), service.cluster.read_bytes()
+    assert {name.rpartition("-")[0] for name in before} == {"photos"}
     with nothing_lost(service, image, "photos"):
         yield
     assert service.cluster.read_bytes() == text
     assert processes(service) == before
-    assert workers_in(service) == {"photos-0", "photos-1"}
+    assert workers_in(service) == before.keys()
     assert "-- already running" in service.up()
 
 
@@ -115,14 +125,14 @@ def test_a_swap_and_the_way_back_lose_no_request(running: Service, models: Path,
     assert running.cluster.read_text() == photos.replace('"photos"', '"bright"').replace(
         '"worker/photos"', f'"{models}/bright"'
     )
-    gone = requests.post(f"{running.endpoint}/models/photos", data=image.read_bytes(), timeout=10)
+    gone = requests.post(f"{running.endpoint}/models/photos", data=image.read_bytes(), timeout=60)
     assert (gone.status_code, gone.json()["error"]["code"]) == (404, "unknown_model")
     before = processes(running)
     assert before.keys() == workers_in(running) == {"bright-0", "bright-1"}
     assert "-- already running" in running.up()
     assert processes(running) == before
     assert running.make("rollout").returncode == 0
-    assert workers_in(running) == {"bright-0", "bright-1"}
+    assert processes(running).keys() == workers_in(running) == {"bright-2", "bright-3"}
 
     verified(models, model_store.EMBEDDED)
     with nothing_lost(running, image, "bright", "photos"):
@@ -145,7 +155,7 @@ def test_a_request_that_is_still_being_sent_is_answered_by_the_old_model(
                     break
                 client.sendall(body[sent : sent + 1])  # Nginx gives up a client that is silent for long
                 sent += 1
-            assert workers_in(running) == {"bright-0", "bright-1"}
+            assert {worker.rpartition("-")[0] for worker in workers_in(running)} == {"bright"}
             client.sendall(body[sent:])
             status, answer = answer_of(client)
             assert using.wait() == 0
@@ -171,7 +181,6 @@ def started(service: Service, models: Path, name: str) -> Iterator[subprocess.Po
 
 
 BROKEN = [
-    pytest.param(wrong_answer, r"wrong-0 is broken: .*golden/one\.png", id="golden"),
     pytest.param(wrong_weights, r"wrong-0 is broken: .*/model\.bin: sha256 is \w{64}, model\.toml says", id="weights"),
     pytest.param(crashing, r"wrong-0 exits as soon as it starts; its log ends with:", id="crash"),
 ]
@@ -185,11 +194,11 @@ def test_a_model_that_does_not_become_ready_changes_nothing(
     try:
         with as_it_was(running, image):
             lines = refused(use(running, models, "wrong"))
-        assert "wrong" not in json.dumps(requests.get(f"{running.endpoint}/status", timeout=10).json())
+        assert "wrong" not in json.dumps(requests.get(f"{running.endpoint}/status", timeout=60).json())
     finally:
         shutil.rmtree(folder)
     assert any(re.match(reason, line) for line in lines)
-    assert lines[-1] == "photos is still being served; nothing was changed"
+    assert lines[-1] == "photos: served as before; nothing was changed"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

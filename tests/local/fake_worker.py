@@ -2,12 +2,11 @@
 
     python3 fake_worker.py --worker photos-0 --model photos --slot this-cpu0
 
-It prints its port. `PUT /control` sets `state` and `reason` (what /readyz says), `seconds` (what an `ok` takes) and
-`answer` (how it meets every other request): `ok`, `full` (429), `unready` (503), `fail` (500), `poison` (500 if the
-body starts with "poison"), `elsewhere` (404 that leads Nginx to the pool of `body_model`), `close` (reads the
-request, then hangs up), `die` (reads it, then ends the process) or `short` (less than it promises, then hangs up).
-`GET /control` returns the requests it has
-met, oldest first.
+It prints its port. `PUT /control` sets `state` and `reason` (what /readyz says), `metrics` (what /metrics says; None:
+404), `seconds` (what an `ok` takes) and `answer` (how it meets every other request): `ok`, `full` (429), `unready`
+(503), `fail` (500), `poison` (500 if the body starts with "poison"), `elsewhere` (404 that leads Nginx to the pool of
+`body_model`), `close` (reads the request, then hangs up), `die` (reads it, then ends the process) or `short` (less than
+it promises, then hangs up). `GET /control` returns the requests it has met, oldest first.
 """
 
 import argparse
@@ -34,7 +33,9 @@ class FakeWorker(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Handler)
         self.identity = identity
         self.lock = threading.Lock()
-        self.behaviour: dict[str, Any] = {"state": "ready", "reason": None, "answer": "ok", "seconds": 0}
+        self.behaviour: dict[str, Any] = {
+            "state": "ready", "reason": None, "answer": "ok", "seconds": 0, "metrics": None,
+        }  # fmt: skip
         self.requests: list[dict[str, Any]] = []
 
 
@@ -49,6 +50,8 @@ class Handler(BaseHTTPRequestHandler):
             self._control(body)
         elif self.path == "/readyz":
             self._readyz()
+        elif self.path == "/metrics":
+            self._metrics()
         else:
             self._request(body)
 
@@ -64,6 +67,13 @@ class Handler(BaseHTTPRequestHandler):
         facts = {"version": "1", "engine": "openvino", "precision": "f32", "in_flight": 0, "queued": 0}
         status = HTTPStatus.OK if state == "ready" else HTTPStatus.SERVICE_UNAVAILABLE
         self._answer(status, {"state": state, "reason": reason, **self.server.identity, **facts})
+
+    def _metrics(self) -> None:
+        text = self.server.behaviour["metrics"]
+        self.send_response(HTTPStatus.NOT_FOUND if text is None else HTTPStatus.OK)
+        self.send_header("Content-Length", str(len(text or "")))
+        self.end_headers()
+        self.wfile.write((text or "").encode())
 
     def _request(self, body: bytes) -> None:
         headers = [[name.lower(), value] for name, value in self.headers.items()]

@@ -9,16 +9,20 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from nginx.gate.__main__ import init
 from scripts.cluster.keys import Key, render_keys
 from scripts.host.certificates import certificates
 from tests.service import free_ports
+from tests.wait import TIMEOUT_S, until
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -26,17 +30,6 @@ INTERVAL_S = 0.2
 PROCESSES = 4  # nginx.conf's worker_processes
 # An ordinary user's PATH lacks /usr/sbin, where Debian keeps Nginx.
 NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or "nginx"
-T = TypeVar("T")
-
-
-def wait_for(what: str, condition: Callable[[], T], timeout_s: float = 30, pause_s: float = 0.02) -> T:
-    """The first true value of `condition`, which is called every `pause_s`."""
-    until = time.monotonic() + timeout_s
-    while not (value := condition()):
-        if time.monotonic() > until:
-            raise AssertionError(f"waited {timeout_s} s in vain: {what}")
-        time.sleep(pause_s)
-    return value
 
 
 def stop(process: subprocess.Popen[Any]) -> None:
@@ -46,6 +39,12 @@ def stop(process: subprocess.Popen[Any]) -> None:
     except subprocess.TimeoutExpired:  # one that is frozen does not hear SIGTERM
         process.kill()
         process.wait()
+
+
+def samples(reply: "Reply") -> list[Sample]:
+    """Return the samples of an answer to GET /metrics."""
+    families = text_string_to_metric_families(reply.body.decode())
+    return [sample for family in families for sample in family.samples]
 
 
 @dataclass(frozen=True)
@@ -86,9 +85,9 @@ def ask(
 ) -> Reply:
     """One request on a connection of its own; what goes wrong is raised, nothing is tried again."""
     connection = (
-        http.client.HTTPSConnection("127.0.0.1", port, timeout=60, context=tls)
+        http.client.HTTPSConnection("127.0.0.1", port, timeout=TIMEOUT_S, context=tls)
         if tls
-        else http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        else http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
     )
     try:
         connection.request(method, path, body, dict(headers or {}))
@@ -107,7 +106,7 @@ def trusting(pem: str) -> ssl.SSLContext:
 
 def ask_raw(port: int, text: bytes) -> Reply:
     """The answer to bytes that no client library would send."""
-    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S) as connection:
         connection.sendall(text)
         response = http.client.HTTPResponse(connection)
         response.begin()
@@ -219,34 +218,32 @@ class Gateway:
         self.init()
         self.start_nginx()
         # It listens before it has started the processes below it.
-        wait_for("Nginx's processes are there", lambda: len(self.nginx_processes()) == PROCESSES)
+        until("Nginx's processes are there", lambda: len(self.nginx_processes()) == PROCESSES)
         first = self.nginx_processes()
         self.start_gate()
-        wait_for("every worker is in", lambda: self.states_in() == set(self.workers))
-        wait_for("the first reload is over", lambda: not first & self.nginx_processes())
+        until("every worker is in", lambda: self.states_in() == set(self.workers))
+        until("the first reload is over", lambda: not first & self.nginx_processes())
         return self
 
     def init(self) -> None:
-        subprocess.run(self._gate_command("init"), check=True)
+        """List every worker, as `gate init` does, without a process of its own."""
+        init(self.home / "rendered/members.json", self.home / "rendered")
 
     def start_nginx(self) -> None:
         self.nginx = self._start(self.nginx_command, "nginx")
-        wait_for("Nginx is there", self._is_listening)
+        until("Nginx is there", self._is_listening)
 
     def _is_listening(self) -> bool:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def start_gate(self) -> None:
-        command = [*self._gate_command("run"), "--nginx", shlex.join(self.nginx_command)]
+        rendered = self.home / "rendered"
+        command = [sys.executable, "-m", "nginx.gate", "run", "--members", str(rendered / "members.json")]
+        command += ["--out", str(rendered), "--nginx", shlex.join(self.nginx_command)]
         if self.ejection_s is not None:
             command += ["--ejection", str(self.ejection_s)]
         self.gate = self._start([*command, "--interval", str(INTERVAL_S)], "gate")
-
-    def _gate_command(self, command: str) -> list[str]:
-        rendered = self.home / "rendered"
-        members = ["--members", str(rendered / "members.json"), "--out", str(rendered)]
-        return [sys.executable, "-m", "nginx.gate", command, *members]
 
     def add_worker(self, name: str, model: str) -> Worker:
         worker = self.workers[name] = Worker(name, model)
@@ -299,6 +296,14 @@ class Gateway:
         status = self.ask("GET", "/status", headers={"X-API-Key": self.key} if self.key else None)
         return {worker["worker"] for worker in status.json.get("workers", []) if worker["in"]}
 
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of one metric's samples that have these labels."""
+        reply = self.ask("GET", "/metrics", headers={"X-API-Key": self.key} if self.key else None)
+        assert reply.status == 200
+        return sum(
+            sample.value for sample in samples(reply) if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
     def listed(self) -> set[str]:
         """The workers named in upstreams.conf."""
         text = (self.home / "rendered/upstreams.conf").read_text()
@@ -317,6 +322,15 @@ class Gateway:
 
     def access_log(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in (self.home / "tmp/access.log").read_text().splitlines()]
+
+    def logged(self, request_id: str) -> dict[str, Any]:
+        """The access log's line of a request. Nginx's processes write them after their answers, in any order."""
+
+        def found() -> list[dict[str, Any]]:
+            return [line for line in self.access_log() if line["request_id"] == request_id]
+
+        (line,) = until(f"{request_id} is in the log", found)
+        return line
 
     def gate_log(self, event: str) -> list[dict[str, Any]]:
         lines = [json.loads(line) for line in (self.home / "gate.log").read_text().splitlines()]

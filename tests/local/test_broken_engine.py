@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests import folders, images
-from tests.local.gateway_harness import ROOT, wait_for
+from tests.local.gateway_harness import ROOT
 from tests.local.worker_harness import CONFIG, WorkerProcess, running
+from tests.wait import until
 from worker.app import BROKEN, STUCK
 
 RED = images.encoded(folders.image(folders.RED), "PNG")
@@ -88,7 +89,7 @@ def fragile(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fa
 def failing(fragile: Failing) -> Failing:
     """Return the worker with an engine that works; one that an earlier test broke has been replaced."""
     fragile.fault.unlink(missing_ok=True)
-    wait_for("the worker is ready", lambda: (found := fragile.process.state()) and found["state"] == "ready")
+    until("the worker is ready", lambda: (found := fragile.process.state()) and found["state"] == "ready")
     fragile.logged = fragile.process.log.stat().st_size
     return fragile
 
@@ -111,7 +112,7 @@ def test_an_engine_that_always_fails_takes_its_worker_out_and_a_new_process_serv
     process, old = failing.process, failing.process.inner_pid
     failing.fault.write_text(fault)
     assert failing.statuses(RED, 3) == [500] * 3
-    state = wait_for("it says so", lambda: (found := process.state()) and found["state"] == "broken" and found)
+    state = until("it says so", lambda: (found := process.state()) and found["state"] == "broken" and found)
     assert state
     assert state["reason"].startswith(reason)
     reply = process.predict(RED)
@@ -124,20 +125,28 @@ def test_an_engine_that_always_fails_takes_its_worker_out_and_a_new_process_serv
     serves_anew(process, old, state["reason"], logged=failing.logged)
 
 
-def test_a_decoder_that_hangs_takes_its_worker_out_and_a_new_process_serves(failing: Failing) -> None:
+def test_a_decoder_that_hangs_takes_its_worker_out_which_names_its_request_and_a_new_process_serves(
+    failing: Failing,
+) -> None:
     old = failing.process.inner_pid
     failing.fault.write_text("hang")
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     with pytest.raises(ConnectionError):
-        failing.process.predict(RED)
+        failing.process.predict(RED, headers={"X-Request-ID": "the-one", "traceparent": parent})
     failing.fault.unlink()
     reason = "one image has been decoded for 5 s, above its limit of 5 s"
     serves_anew(failing.process, old, reason, STUCK, failing.logged)
+    lines = [json.loads(line) for line in failing.process.log.read_text()[failing.logged :].splitlines()]
+    (left,) = [line for line in lines if line["message"] == "no answer: the process ended"]
+    assert {name: left[name] for name in ("request_id", "method", "path", "traceparent", "process")} == {
+        "request_id": "the-one", "method": "POST", "path": "/predict", "traceparent": parent, "process": old,
+    }  # fmt: skip
 
 
 def serves_anew(process: WorkerProcess, old: int, reason: str, status: int = BROKEN, logged: int = 0) -> None:
     """Wait for another process than `old`, which ended with `status` and said why after `logged` bytes of its log."""
-    wait_for("the old process is gone", lambda: not Path(f"/proc/{old}").exists())
-    wait_for("the new process is ready", lambda: (found := process.state()) and found["state"] == "ready")
+    until("the old process is gone", lambda: not Path(f"/proc/{old}").exists())
+    until("the new process is ready", lambda: (found := process.state()) and found["state"] == "ready")
     assert process.inner_pid != old
     assert process.predict(RED).status == 200
     text = process.log.read_bytes()[logged:].decode()
@@ -154,14 +163,16 @@ def test_a_worker_whose_answers_turn_wrong_leaves_without_a_failed_request(made:
     with running(made / "bright", tmp_path / "log", config=str(config), GOLDEN_CHECK_S=1) as process:
         old = process.inner_pid
         fault.write_text("wrong")
-        state = wait_for("it says so", lambda: (found := process.state()) and found["state"] == "broken" and found)
+        state = until("it says so", lambda: (found := process.state()) and found["state"] == "broken" and found)
         assert state
         assert state["reason"].startswith("golden/")
+        assert process.metric('wanwu_golden_checks_total{result="failed"}') == 1
         assert str(made) not in process.predict(RED).error["message"]
         fault.unlink()
-        wait_for("the old process is gone", lambda: not Path(f"/proc/{old}").exists())
-        wait_for("the new process is ready", lambda: (found := process.state()) and found["state"] == "ready")
+        until("the old process is gone", lambda: not Path(f"/proc/{old}").exists())
+        until("the new process is ready", lambda: (found := process.state()) and found["state"] == "ready")
         assert process.predict(RED).status == 200
+        assert process.metric("wanwu_restarts_total") == 1
 
 
 def test_the_gate_gets_the_golden_image_and_the_worker_classifies_it(failing: Failing) -> None:

@@ -31,10 +31,11 @@ from scripts.client.wanwu_client import (
 from scripts.client.wheel import build
 from scripts.cluster.keys import OWN_VARIABLE, Key, new_key
 from tests import folders, images
-from tests.local.gateway_harness import ROOT, Gateway, ask_raw, wait_for
+from tests.local.gateway_harness import ROOT, Gateway, ask, ask_raw
 from tests.local.test_requests import Real
 from tests.local.worker_harness import running
 from tests.processes import high_water
+from tests.wait import until
 
 EXAMPLES = ROOT / "scripts/client/examples"
 RED = images.encoded(folders.image(folders.RED), "PNG")
@@ -92,7 +93,12 @@ def rows(out: Path) -> list[dict[str, str]]:
 
 
 def predictions(gateway: Gateway) -> int:
-    return sum(line["uri"].startswith("/predict") for line in gateway.access_log())
+    """Return how many images the workers were sent."""
+    lines = [
+        line for worker in gateway.workers.values() for line in ask(worker.port, "GET", "/metrics").body.splitlines()
+    ]
+    counted = b'wanwu_requests_total{route="/predict",'
+    return sum(int(float(line.rpartition(b" ")[2])) for line in lines if line.startswith(counted))
 
 
 @pytest.fixture
@@ -159,7 +165,7 @@ def test_a_killed_run_is_continued(gateway: Gateway, tmp_path: Path, suffix: str
     many(tmp_path / "in", 250)
     out, asked = tmp_path / f"r.{suffix}", predictions(gateway)
     process = start(gateway, "--images", tmp_path / "in", "--out", out)
-    wait_for("some rows", lambda: out.exists() and out.read_bytes().count(b".png") > 30)
+    until("some rows", lambda: out.exists() and out.read_bytes().count(b".png") > 30)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     kept = out.read_bytes().count(b".png")
@@ -198,7 +204,7 @@ def test_no_image_stays_in_memory(gateway: Gateway, tmp_path: Path) -> None:
     many(tmp_path / "in", 12, images.encoded(images.photo((2000, 2000)), "BMP"))
     out = tmp_path / "r.csv"
     with start(gateway, "--images", tmp_path / "in", "--out", out, "--watch") as process:
-        wait_for("all rows", lambda: out.exists() and len(rows(out)) == 12)
+        until("all rows", lambda: out.exists() and len(rows(out)) == 12)
         peak = high_water(process.pid)
         process.send_signal(signal.SIGINT)
         assert process.communicate()[1] == ""
@@ -225,7 +231,7 @@ def test_a_run_waits_for_a_service_that_is_away_or_ends_and_keeps_its_rows(tmp_p
         waits = start(gateway, "--images", tmp_path / "in", "--out", tmp_path / "waits.csv")
         ends = start(gateway, "--images", tmp_path / "in", "--out", out, "--wait", 1)
         for file in (out, tmp_path / "waits.csv"):
-            wait_for("some rows", lambda file=file: file.exists() and len(rows(file)) > 5)  # type: ignore[misc]
+            until("some rows", lambda file=file: file.exists() and len(rows(file)) > 5)  # type: ignore[misc]
         with without_nginx(gateway):
             errors = ends.communicate()[1]
         assert ends.returncode == 1
@@ -248,10 +254,10 @@ def test_a_folder_that_fills_up_is_followed(gateway: Gateway, tmp_path: Path) ->
             file.write(RED[: len(RED) // 2])
             file.flush()
             (watched / "quick.png").write_bytes(BLUE)
-            wait_for("the complete one", lambda: out.exists() and rows(out))
+            until("the complete one", lambda: out.exists() and rows(out))
             assert [Path(row["file"]).name for row in rows(out)] == ["quick.png"]
             file.write(RED[len(RED) // 2 :])
-        wait_for("both", lambda: len(rows(out)) == 2)
+        until("both", lambda: len(rows(out)) == 2)
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate()
     assert (process.returncode, errors) == (0, "")

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.local.gateway_harness import Gateway, wait_for
+from tests.local.gateway_harness import Gateway
+from tests.wait import until
 
 IMAGE, POISON = b"\x89PNG not really", b"poison"
 EJECTION_S = 2.0
-CLIENTS = 8
+CLIENTS, PAUSE_S = 8, 0.02
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def own(tmp_path: Path) -> Iterator[Gateway]:
 
 
 class Clients:
-    """Clients that each send one request after the other until the block ends."""
+    """Clients that each send one request after the other until the block ends; the cores are for the gateway."""
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway, self.over = gateway, threading.Event()
@@ -33,7 +34,7 @@ class Clients:
         self.threads = [threading.Thread(target=self._run) for _ in range(CLIENTS)]
 
     def _run(self) -> None:
-        while not self.over.is_set():
+        while not self.over.wait(PAUSE_S):
             sent = time.monotonic()
             self.replies.append((sent, self.gateway.ask("POST", "/predict", IMAGE).status))
 
@@ -63,13 +64,15 @@ def test_of_two_workers_that_fail_at_once_the_failing_one_leaves_before_it_has_f
         for worker in own.workers.values():
             worker.set(seconds=0.1)
         with Clients(own) as clients:
-            wait_for("both answer", lambda: len(clients.replies) > 4 * CLIENTS)
+            until("both answer", lambda: len(clients.replies) > 4 * CLIENTS)
             own.workers["photos-0"].set(answer="fail")
-            wait_for("photos-0 is out", lambda: own.listed() == {"photos-1"})
-            wait_for("the bypass is over", lambda: not list((own.home / "rendered").glob("bypass.*")))
+            until("photos-0 is out", lambda: own.listed() == {"photos-1"})
+            until("the bypass is over", lambda: not list((own.home / "rendered").glob("bypass.*")))
             over = time.monotonic()
-            wait_for("many more answers", lambda: len(clients.replies) > 500)
+            until("many more answers", lambda: len(clients.replies) > 500)
         assert ejections(own) == [("photos-0", "it answered 500 to the golden image")]
+        assert own.metric("wanwu_gateway_ejections_total", model="photos", worker="photos-0") == 1
+        assert own.metric("wanwu_gateway_golden_trials_total", worker="photos-0", result="failed") == 1
         assert set(clients.statuses()) == {200, 500}
         # Without the ejection, the failing worker draws nine requests of ten; with it, how many depends on the machine.
         assert clients.statuses()[500] < len(clients.replies) / 4
@@ -82,16 +85,16 @@ def test_of_two_workers_that_fail_at_once_the_failing_one_leaves_before_it_has_f
 def test_an_ejected_worker_comes_back_after_its_time_and_stays_away_longer_when_it_fails_again(own: Gateway) -> None:
     own.workers["photos-0"].set(answer="fail")
     with Clients(own):
-        wait_for("it is ejected twice", lambda: len(ejections(own)) == 2)
+        until("it is ejected twice", lambda: len(ejections(own)) == 2)
         own.workers["photos-0"].set(answer="ok")
-        wait_for("it is out", lambda: own.states_in() == {"photos-1"})
-        wait_for("it is in again", lambda: own.states_in() == {"photos-0", "photos-1"})
+        until("it is out", lambda: own.states_in() == {"photos-1"})
+        until("it is in again", lambda: own.states_in() == {"photos-0", "photos-1"})
     left = [line for line in own.gate_log("worker") if "ejected" in (line["from"] + line["to"])]
     assert [(line["from"], line["to"]) for line in left if line["worker"] == "photos-0"] == [
         ("in, ready", "ejected, ready"),
         ("ejected, ready", "out, ready"),
     ] * 2
-    wait_for("both answer", lambda: own.answered_by() == {"photos-0", "photos-1"})
+    until("both answer", lambda: own.answered_by() == {"photos-0", "photos-1"})
 
 
 def test_requests_that_always_fail_put_no_worker_out(own: Gateway) -> None:
@@ -102,7 +105,7 @@ def test_requests_that_always_fail_put_no_worker_out(own: Gateway) -> None:
     mixed = [own.ask("POST", "/predict", body).status for _ in range(40) for body in (POISON, IMAGE)]
     assert (alone, mixed) == ([500] * 40, [500, 200] * 40)
     assert ejections(own) == []
-    wait_for("both are in use", lambda: own.answered_by() == {"photos-0", "photos-1"})
+    until("both are in use", lambda: own.answered_by() == {"photos-0", "photos-1"})
     assert own.listed() == {"photos-0", "photos-1"}
 
 
@@ -152,7 +155,7 @@ def test_a_new_gate_ends_the_bypass_that_the_old_one_left(own: Gateway) -> None:
     left.touch()
     assert own.answered_by() == {"photos-1"}
     own.start_gate()
-    wait_for("the file is gone", lambda: not left.exists())
+    until("the file is gone", lambda: not left.exists())
     assert own.answered_by() == {"photos-0", "photos-1"}
 
 

@@ -19,7 +19,8 @@ import pytest
 
 from nginx.gate.freshness import FRESH
 from nginx.gate.rates import SLOT_S, SLOTS
-from tests.local.gateway_harness import Gateway, Reply, ask_raw, stop, wait_for
+from tests.local.gateway_harness import Gateway, Reply, ask_raw, stop
+from tests.wait import TIMEOUT_S, until
 
 HASTY = {
     "proxy_read_timeout 25s": "proxy_read_timeout 2s",
@@ -150,7 +151,7 @@ def test_requests_without_an_id_get_one_each(gateway: Gateway) -> None:
 
 
 def test_errors_name_the_request_id_of_the_client(gateway: Gateway) -> None:
-    for path in ("/nope", "/predict?model=x", "/metrics"):
+    for path in ("/nope", "/predict?model=x", "/golden"):
         assert gateway.ask("GET", path, headers={"X-Request-ID": "mine"}).error["request_id"] == "mine"
 
 
@@ -177,14 +178,8 @@ def test_an_unknown_route_is_404(gateway: Gateway, path: str, said: str) -> None
     assert reply.error["message"].startswith(f"found {said}, ")
 
 
-def test_metrics_are_not_for_the_outside(gateway: Gateway) -> None:
-    reply = gateway.ask("GET", "/metrics")
-    assert (reply.status, reply.error["code"]) == (404, "unknown_route")
-    assert "inside the cluster network" in reply.error["message"]
-
-
 @pytest.mark.parametrize(
-    "path", ["/", "/app.js", "/livez", "/readyz", "/status", "/v2/health/live", "/v2/health/ready"]
+    "path", ["/", "/app.js", "/livez", "/readyz", "/status", "/metrics", "/v2/health/live", "/v2/health/ready"]
 )
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
 def test_a_wrong_method_is_405_and_says_which_are_right(gateway: Gateway, method: str, path: str) -> None:
@@ -307,24 +302,21 @@ def test_status_says_what_every_worker_said(gateway: Gateway) -> None:
 
 
 def test_the_access_log_is_json_and_says_which_worker_answered(gateway: Gateway) -> None:
-    mine = {"X-Request-ID": "in-the-log"}
-    gateway.ask("POST", '/predict?x="', IMAGE, mine)
-    gateway.ask("POST", "/livez", IMAGE, mine)
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    gateway.ask("POST", '/predict?x="', IMAGE, {"X-Request-ID": "passed", "traceparent": parent})
+    gateway.ask("POST", "/livez", IMAGE, {"X-Request-ID": "refused"})
     with socket.create_connection(("127.0.0.1", gateway.port)) as connection:
-        connection.sendall(HEAD + b"X-Request-ID: in-the-log\r\nContent-Length: 9\r\n\r\nno")
-    lines = wait_for(
-        "three lines",
-        lambda: (lines := [x for x in gateway.access_log() if x["request_id"] == "in-the-log"])[2:] and lines,
-    )
-    passed, refused, aborted = lines
+        connection.sendall(HEAD + b"X-Request-ID: aborted\r\nContent-Length: 9\r\n\r\nno")
+    passed, refused, aborted = (gateway.logged(request_id) for request_id in ("passed", "refused", "aborted"))
     ports = [gateway.workers[name].port for name in POOLS["photos"]]
     assert passed["upstream"] in [f"127.0.0.1:{port}" for port in ports]
     assert (passed["uri"], passed["status"], passed["upstream_status"]) == ('/predict?x="', 200, "200")
     assert set(passed) == {
-        "time", "request_id", "client", "key", "scheme", "host", "method", "uri", "status", "bytes_in", "bytes",
-        "bytes_out", "request_time", "upstream", "upstream_status", "upstream_connect_time", "upstream_header_time",
-        "upstream_time", "connection",
+        "time", "request_id", "traceparent", "client", "key", "scheme", "host", "method", "uri", "status", "bytes_in",
+        "bytes", "bytes_out", "request_time", "upstream", "upstream_status", "upstream_connect_time",
+        "upstream_header_time", "upstream_time", "connection",
     }  # fmt: skip
+    assert (passed["traceparent"], aborted["traceparent"]) == (parent, "")
     assert (passed["client"], passed["scheme"], passed["host"]) == ("127.0.0.1", "http", "127.0.0.1")
     assert passed["bytes_in"] > len(IMAGE)
     assert passed["bytes_out"] > passed["bytes"] > 0
@@ -409,10 +401,10 @@ def test_a_request_that_a_worker_took_and_does_not_answer_is_not_handed_on_and_t
         assert sorted(reply.status for reply in replies) == [200, 504]
         assert [reply.error["code"] for reply in replies if reply.status == 504] == ["deadline"]
         assert len(own.workers["photos-1"].met()) == 1
-        wait_for("the frozen worker is out", lambda: own.states_in() == {"photos-1"})
+        until("the frozen worker is out", lambda: own.states_in() == {"photos-1"})
         assert own.listed() == {"photos-1"}
         os.kill(frozen.process.pid, signal.SIGCONT)
-        wait_for("it is in again", lambda: own.states_in() == {"photos-0", "photos-1"})
+        until("it is in again", lambda: own.states_in() == {"photos-0", "photos-1"})
 
 
 def test_what_a_frozen_worker_took_is_answered_by_another_once_it_is_killed(own: Gateway) -> None:
@@ -420,7 +412,7 @@ def test_what_a_frozen_worker_took_is_answered_by_another_once_it_is_killed(own:
     os.kill(frozen.pid, signal.SIGSTOP)
     with ThreadPoolExecutor(4) as clients:
         replies = [clients.submit(own.ask, "POST", "/predict", IMAGE) for _ in range(4)]
-        wait_for("others are answered", lambda: own.workers["photos-1"].met())
+        until("others are answered", lambda: own.workers["photos-1"].met())
         frozen.kill()
         assert {(reply.result().status, reply.result().json["worker"]) for reply in replies} == {(200, "photos-1")}
     assert len(own.workers["photos-1"].met()) == 4
@@ -433,7 +425,7 @@ def test_a_body_that_a_frozen_worker_does_not_take_is_sent_to_another(tmp_path: 
         os.kill(own.workers["photos-0"].process.pid, signal.SIGSTOP)
         large = bytes(24 << 20)  # more than the kernel keeps for a process that does not read
         assert {own.ask("POST", "/predict", large).status for _ in range(2)} == {200}
-        wait_for("it was tried twice", lambda: "504, 200" in tries(own))
+        until("it was tried twice", lambda: "504, 200" in tries(own))
 
 
 def test_a_request_that_kills_its_worker_reaches_one_more_and_no_third(tmp_path: Path) -> None:
@@ -442,8 +434,8 @@ def test_a_request_that_kills_its_worker_reaches_one_more_and_no_third(tmp_path:
         for worker in own.workers.values():
             worker.set(answer="die")
         assert own.ask("POST", "/predict", IMAGE).status == 503
-        wait_for("two are dead", lambda: sum(worker.process.poll() is not None for worker in own.workers.values()) == 2)
-        wait_for("it was tried twice", lambda: tries(own) == ["502, 502"])
+        until("two are dead", lambda: sum(worker.process.poll() is not None for worker in own.workers.values()) == 2)
+        until("it was tried twice", lambda: tries(own) == ["502, 502"])
 
 
 def test_a_worker_at_an_address_that_swallows_packets_is_passed_over(own: Gateway) -> None:
@@ -462,9 +454,9 @@ def test_a_worker_at_an_address_that_swallows_packets_is_passed_over(own: Gatewa
     listed.write_text(listed.read_text().replace(f":{own.workers['photos-0'].port} ", f":{address[1]} "))
     before = own.nginx_processes()
     subprocess.run([*own.nginx_command, "-s", "reload"], check=True)
-    wait_for("the reload is over", lambda: not before & own.nginx_processes())
+    until("the reload is over", lambda: not before & own.nginx_processes())
     assert own.answered_by(requests=4) == {"photos-1"}
-    wait_for("it was tried twice", lambda: "504, 200" in tries(own))
+    until("it was tried twice", lambda: "504, 200" in tries(own))
     for end in (hole, *queue):
         end.close()
 
@@ -509,7 +501,7 @@ class Stream:
 
     def passes(self, requests: int = 20) -> None:
         reached = len(self.replies) + requests
-        wait_for(f"{requests} more requests", lambda: self.faults or len(self.replies) >= reached)
+        until(f"{requests} more requests", lambda: self.faults or len(self.replies) >= reached)
 
     def only(self, worker: str) -> None:
         """Waits until none but `worker` answers."""
@@ -518,31 +510,31 @@ class Stream:
             last = self.replies[-20:]
             return len(last) == 20 and {reply.json.get("worker") for reply in last} == {worker}
 
-        wait_for(f"only {worker} answers", last_twenty)
+        until(f"only {worker} answers", last_twenty)
 
 
 def test_draining_and_return_fail_no_request(own: Gateway) -> None:
     with Stream(own) as stream:
         stream.passes()
         own.workers["photos-0"].set(state="draining")
-        wait_for("it is out", lambda: own.states_in() == {"photos-1"})
+        until("it is out", lambda: own.states_in() == {"photos-1"})
         stream.only("photos-1")
         own.workers["photos-0"].close()
         stream.passes()
         own.restart_worker("photos-0")
-        wait_for("it is in again", lambda: own.states_in() == {"photos-0", "photos-1"})
-        wait_for("it answers again", lambda: len({reply.json["worker"] for reply in stream.replies[-20:]}) == 2)
+        until("it is in again", lambda: own.states_in() == {"photos-0", "photos-1"})
+        until("it answers again", lambda: len({reply.json["worker"] for reply in stream.replies[-20:]}) == 2)
     assert stream.faults == []
     assert {reply.status for reply in stream.replies} == {200}
 
 
 def test_draining_is_seen_in_one_probe_and_failing_in_three(own: Gateway) -> None:
     own.workers["photos-0"].set(state="draining")
-    wait_for("photos-0 is out", lambda: own.states_in() == {"photos-1"})
+    until("photos-0 is out", lambda: own.states_in() == {"photos-1"})
     own.workers["photos-0"].set(state="ready")
-    wait_for("photos-0 is in", lambda: own.states_in() == {"photos-0", "photos-1"})
+    until("photos-0 is in", lambda: own.states_in() == {"photos-0", "photos-1"})
     own.workers["photos-1"].set(state="broken", reason="golden image 2 is wrong")
-    wait_for("photos-1 is out", lambda: own.states_in() == {"photos-0"})
+    until("photos-1 is out", lambda: own.states_in() == {"photos-0"})
     [broken] = [worker for worker in own.ask("GET", "/status").json["workers"] if not worker["in"]]
     assert (broken["state"], broken["reason"]) == ("broken", "golden image 2 is wrong")
     changes = [(line["worker"], line["from"], line["to"], line["reason"]) for line in own.gate_log("worker")]
@@ -557,11 +549,11 @@ def test_draining_is_seen_in_one_probe_and_failing_in_three(own: Gateway) -> Non
 
 def test_when_all_are_out_the_whole_list_stays_and_ready_is_taken_back(own: Gateway) -> None:
     own.workers["photos-0"].set(state="broken")
-    wait_for("photos-0 is out", lambda: own.listed() == {"photos-1"})
+    until("photos-0 is out", lambda: own.listed() == {"photos-1"})
     own.workers["photos-1"].set(state="broken")
-    wait_for("none is in", lambda: own.states_in() == set())
-    wait_for("all are listed", lambda: own.listed() == {"photos-0", "photos-1"})
-    wait_for("the whole list is in use", lambda: own.answered_by() == {"photos-0", "photos-1"})
+    until("none is in", lambda: own.states_in() == set())
+    until("all are listed", lambda: own.listed() == {"photos-0", "photos-1"})
+    until("the whole list is in use", lambda: own.answered_by() == {"photos-0", "photos-1"})
     assert own.gate_log("pool_kept_whole")[-1]["model"] == "photos"
     assert (
         own.ask("GET", "/status").json["models"][0]["reason"].startswith("most of its workers failed, workers left: 0")
@@ -570,8 +562,8 @@ def test_when_all_are_out_the_whole_list_stays_and_ready_is_taken_back(own: Gate
         reply = own.ask("GET", path)
         assert (reply.status, reply.error["code"], reply.all("Retry-After")) == (503, "not_ready", ["2"])
     own.workers["photos-0"].set(state="ready")
-    wait_for("photos-0 is in and alone", lambda: own.listed() == {"photos-0"})
-    wait_for("ready again", lambda: own.ask("GET", "/readyz").status == 200)
+    until("photos-0 is in and alone", lambda: own.listed() == {"photos-0"})
+    until("ready again", lambda: own.ask("GET", "/readyz").status == 200)
 
 
 def test_the_gateway_is_ready_only_when_every_model_is(tmp_path: Path) -> None:
@@ -581,27 +573,27 @@ def test_the_gateway_is_ready_only_when_every_model_is(tmp_path: Path) -> None:
         own.start_nginx()
         assert own.ask("GET", "/readyz").status == 503
         own.start_gate()
-        wait_for("photos is ready", lambda: own.ask("GET", "/status").json["models"][0]["workers_in"] == 2)
+        until("photos is ready", lambda: own.ask("GET", "/status").json["models"][0]["workers_in"] == 2)
         assert own.ask("GET", "/readyz").status == 503
         assert [own.ask("GET", f"/readyz?model={model}").status for model in POOLS] == [200, 503]
         own.workers["other-0"].set(state="ready")
-        wait_for("all is ready", lambda: own.ask("GET", "/readyz").status == 200)
+        until("all is ready", lambda: own.ask("GET", "/readyz").status == 200)
 
 
 def test_a_model_that_is_added_counts_once_it_was_ready_and_until_then_takes_nothing_away(own: Gateway) -> None:
     added = own.add_worker("other-0", "other")
     added.set(state="starting")
     own.write_members()
-    wait_for("the gate asks it", lambda: "starting" in (own.home / "rendered/status.json").read_text())
+    until("the gate asks it", lambda: "starting" in (own.home / "rendered/status.json").read_text())
     assert own.ask("GET", "/readyz").status == 200
     added.set(state="ready")
-    wait_for("it is in", lambda: own.states_in() == {"photos-0", "photos-1", "other-0"})
+    until("it is in", lambda: own.states_in() == {"photos-0", "photos-1", "other-0"})
     assert own.ask("GET", "/readyz").status == 200
     added.set(state="draining")
-    wait_for("it is missed", lambda: own.ask("GET", "/readyz").status == 503)
+    until("it is missed", lambda: own.ask("GET", "/readyz").status == 503)
     del own.pools["other"]
     own.write_members()
-    wait_for("it is expected no more", lambda: own.ask("GET", "/readyz").status == 200)
+    until("it is expected no more", lambda: own.ask("GET", "/readyz").status == 200)
 
 
 # --- What nobody reads ------------------------------------------------------------------------------------------
@@ -621,11 +613,11 @@ def test_requests_are_answered_while_nobody_reads_what_nginx_and_the_gate_write(
         own.init()
         own.start_nginx()
         own.start_gate()
-        wait_for("both are in", lambda: own.states_in() == {"photos-0", "photos-1"})
+        until("both are in", lambda: own.states_in() == {"photos-0", "photos-1"})
         own.workers["photos-0"].close()  # errors are logged, too
         assert own.answered_by(requests=50) == {"photos-1"}
-        wait_for("the gate goes on", lambda: own.listed() == {"photos-1"})
-        assert len(own.access_log()) >= 50
+        until("the gate goes on", lambda: own.listed() == {"photos-1"})
+        until("all are in the log", lambda: len(own.access_log()) >= 50)
     os.close(reader)
     os.close(writer)
 
@@ -639,8 +631,9 @@ def test_without_the_gate_nginx_serves_on_and_its_passive_checks_hold(own: Gatew
     own.gate.wait()
     own.workers["photos-0"].close()
     assert own.answered_by(requests=20) == {"photos-1"}
+    until("all are in the log", lambda: len(tries(own)) == 20)
     assert 0 < tries(own).count("502, 200") <= 10
-    wait_for("the old status is refused", lambda: own.ask("GET", "/status").status == 503)
+    until("the old status is refused", lambda: own.ask("GET", "/status").status == 503)
     for path in ("/status", "/readyz", "/readyz?model=photos", "/v2/health/ready"):
         reply = own.ask("GET", path)
         assert (reply.status, reply.error["code"], reply.all("Retry-After")) == (503, "not_ready", ["2"])
@@ -649,7 +642,7 @@ def test_without_the_gate_nginx_serves_on_and_its_passive_checks_hold(own: Gatew
     assert own.ask("GET", "/livez").status == 200
     assert own.answered_by(requests=4) == {"photos-1"}
     own.start_gate()
-    wait_for("its report is new", lambda: own.ask("GET", "/readyz").status == 200)
+    until("its report is new", lambda: own.ask("GET", "/readyz").status == 200)
 
 
 def test_a_new_gate_drops_nobody_without_evidence(own: Gateway) -> None:
@@ -659,7 +652,7 @@ def test_a_new_gate_drops_nobody_without_evidence(own: Gateway) -> None:
     own.workers["photos-0"].set(state="broken")
     with Stream(own) as stream:
         own.start_gate()
-        wait_for("photos-0 is out again", lambda: own.listed() == {"photos-1"})
+        until("photos-0 is out again", lambda: own.listed() == {"photos-1"})
         stream.only("photos-1")
     assert stream.faults == []
     assert {reply.status for reply in stream.replies} == {200}
@@ -675,10 +668,10 @@ def test_output_that_is_unchanged_reloads_nothing(own: Gateway) -> None:
     before = own.nginx_processes()
     for _ in range(5):
         as_of = own.ask("GET", "/status").json["as_of"]
-        wait_for("the next probes", partial(is_newer, own, as_of))
+        until("the next probes", partial(is_newer, own, as_of))
     own.write_members_text((own.home / "rendered/members.json").read_text() + "\n")
-    wait_for("the members are read again", lambda: len(own.gate_log("members")) == 2)
-    wait_for("the next probes", partial(is_newer, own, own.ask("GET", "/status").json["as_of"]))
+    until("the members are read again", lambda: len(own.gate_log("members")) == 2)
+    until("the next probes", partial(is_newer, own, own.ask("GET", "/status").json["as_of"]))
     assert own.nginx_processes() == before
     assert len(own.gate_log("reloaded")) == 1
 
@@ -690,11 +683,11 @@ def is_newer(gateway: Gateway, as_of: str) -> bool:
 
 def test_unusable_members_are_refused_and_the_old_stay(own: Gateway) -> None:
     own.write_members_text('{"pools": []}')
-    [refused] = wait_for("the refusal", lambda: own.gate_log("members_refused"))
+    [refused] = until("the refusal", lambda: own.gate_log("members_refused"))
     assert refused["fault"] == "pools: needed a list with at least one entry"
     assert own.listed() == {"photos-0", "photos-1"}
     own.workers["photos-0"].set(state="draining")
-    wait_for("the old are still asked", lambda: own.states_in() == {"photos-1"})
+    until("the old are still asked", lambda: own.states_in() == {"photos-1"})
 
 
 def test_new_members_join_and_removed_ones_leave(own: Gateway) -> None:
@@ -702,10 +695,10 @@ def test_new_members_join_and_removed_ones_leave(own: Gateway) -> None:
     own.add_worker("other-0", "other")
     own.pools["photos"].remove("photos-0")
     own.write_members()
-    wait_for("all of the new list are in", lambda: own.states_in() == {"photos-1", "photos-2", "other-0"})
+    until("all of the new list are in", lambda: own.states_in() == {"photos-1", "photos-2", "other-0"})
     assert own.listed() == {"photos-1", "photos-2", "other-0"}
-    wait_for("the new model is known", lambda: own.ask("POST", "/models/other").status == 200)
-    wait_for("its worker alone", lambda: own.answered_by("/models/photos") == {"photos-1", "photos-2"})
+    until("the new model is known", lambda: own.ask("POST", "/models/other").status == 200)
+    until("its worker alone", lambda: own.answered_by("/models/photos") == {"photos-1", "photos-2"})
 
 
 def name_hosts(gateway: Gateway, hosts: dict[str, str]) -> None:
@@ -720,8 +713,8 @@ def name_hosts(gateway: Gateway, hosts: dict[str, str]) -> None:
 
 def test_members_may_be_names_and_nginx_is_told_addresses(own: Gateway) -> None:
     name_hosts(own, {"photos-0": "localhost"})
-    wait_for("both are asked anew", lambda: len(own.gate_log("members")) == 2)
-    wait_for("both are in", lambda: own.states_in() == {"photos-0", "photos-1"})
+    until("both are asked anew", lambda: len(own.gate_log("members")) == 2)
+    until("both are in", lambda: own.states_in() == {"photos-0", "photos-1"})
     assert "server localhost" not in (own.home / "rendered/upstreams.conf").read_text()
     assert own.answered_by() == {"photos-0", "photos-1"}
 
@@ -736,13 +729,13 @@ def test_a_name_that_leads_nowhere_is_a_worker_that_does_not_answer(tmp_path: Pa
         reply = own.ask("POST", "/models/other", IMAGE)
         assert (reply.status, reply.error["code"], reply.all("Retry-After")) == (503, "not_ready", ["2"])
         own.start_gate()
-        wait_for("the only one is in", lambda: own.states_in() == {"photos-1"})
+        until("the only one is in", lambda: own.states_in() == {"photos-1"})
         reasons = {worker["worker"]: worker["reason"] for worker in own.ask("GET", "/status").json["workers"]}
         assert reasons["other-0"].startswith("not..a.name has no address: ")
         assert own.ask("POST", "/models/other", IMAGE).status == 503
         own.write_members_text(good)
-        wait_for("all are in", lambda: own.states_in() == set(own.workers))
-        wait_for("the other model answers", lambda: own.ask("POST", "/models/other").status == 200)
+        until("all are in", lambda: own.states_in() == set(own.workers))
+        until("the other model answers", lambda: own.ask("POST", "/models/other").status == 200)
 
 
 def test_a_list_that_nginx_refuses_is_taken_back_and_tried_again(own: Gateway) -> None:
@@ -750,12 +743,15 @@ def test_a_list_that_nginx_refuses_is_taken_back_and_tried_again(own: Gateway) -
     good = listen.read_text()
     listen.write_text("nonsense;\n")
     own.workers["photos-0"].set(state="draining")
-    rejected = wait_for("the refusal", lambda: own.gate_log("upstreams_rejected"))
+    rejected = until("the refusal", lambda: own.gate_log("upstreams_rejected"))
     assert 'unknown directive "nonsense"' in rejected[0]["fault"]
-    wait_for("the old list is back", lambda: own.listed() == {"photos-0", "photos-1"})
+    until("the old list is back", lambda: own.listed() == {"photos-0", "photos-1"})
+    until("it is told", lambda: own.metric("wanwu_gateway_list_refused") == 1)
+    assert own.metric("wanwu_gateway_lists_refused_total") >= 1
     listen.write_text(good)
-    wait_for("the new list is in use", lambda: own.gate_log("reloaded")[-1]["servers"] == [address(own, "photos-1")])
+    until("the new list is in use", lambda: own.gate_log("reloaded")[-1]["servers"] == [address(own, "photos-1")])
     assert own.listed() == {"photos-1"}
+    until("it is refused no more", lambda: own.metric("wanwu_gateway_list_refused") == 0)
 
 
 def address(gateway: Gateway, name: str) -> str:
@@ -766,9 +762,9 @@ def test_a_reload_that_found_no_nginx_is_made_good(own: Gateway) -> None:
     assert own.nginx
     stop(own.nginx)
     own.workers["photos-0"].set(state="draining")
-    wait_for("the failure", lambda: own.gate_log("reload_failed"))
+    until("the failure", lambda: own.gate_log("reload_failed"))
     own.start_nginx()
-    wait_for("photos-1 alone", lambda: own.gate_log("reloaded")[-1]["servers"] == [address(own, "photos-1")])
+    until("photos-1 alone", lambda: own.gate_log("reloaded")[-1]["servers"] == [address(own, "photos-1")])
     assert own.answered_by() == {"photos-1"}
 
 
@@ -776,7 +772,7 @@ def test_a_reload_that_found_no_nginx_is_made_good(own: Gateway) -> None:
 def test_the_gate_ends_cleanly_when_told_to(own: Gateway, number: signal.Signals) -> None:
     assert own.gate
     own.gate.send_signal(number)
-    assert own.gate.wait(30) == 0
+    assert own.gate.wait(TIMEOUT_S) == 0
     assert own.gate_log("stopped")
     assert (own.home / "gate.err").read_text() == ""
 

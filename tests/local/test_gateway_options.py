@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.local.gateway_harness import Gateway, Reply, wait_for
+from tests.local.gateway_harness import Gateway, Reply
+from tests.wait import until
 
 PAGE, OTHER = "https://intra.example.org", "https://evil.example.org"
 ASKED = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type,x-request-id"}
@@ -76,7 +77,7 @@ def test_a_changed_list_is_used_without_a_restart(tmp_path: Path) -> None:
         assert cors(own.ask("OPTIONS", "/predict", headers=ASKED | {"Origin": PAGE})) == {}
         own.options["cors_origins"] = ["*"]
         own.write_members()
-        wait_for("the page may ask", lambda: cors(own.ask("GET", "/status", headers={"Origin": OTHER})))
+        until("the page may ask", lambda: cors(own.ask("GET", "/status", headers={"Origin": OTHER})))
         reply = own.ask("GET", "/status", headers={"Origin": OTHER})
         assert cors(reply)["access-control-allow-origin"] == "*"
         assert reply.all("Vary") == []
@@ -101,8 +102,7 @@ def test_the_whole_request_goes_to_the_named_models_pool(two: Gateway, method: s
     assert (reply.status, reply.json["model"]) == (200, "other")
     assert (reply.json["method"], reply.json["path"], reply.json["bytes"]) == (method, "/predict?top_k=2", size)
     assert ["x-a", "b"] in reply.json["headers"]
-    logged = wait_for("the log", lambda: [line for line in two.access_log() if line["request_id"] == mine])
-    (line,) = logged
+    line = two.logged(mine)
     assert (line["status"], line["upstream_status"]) == (200, "404 : 200")
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from scripts.bench import procfs
 from scripts.bench.growth import FakeWorkers, Gateway, cluster
-from tests.local.gateway_harness import wait_for
 from tests.service import free_ports
+from tests.wait import until
 
 LONGEST = 64  # characters of a model's name
 SERVERS, SLOTS = 50, 8
@@ -20,16 +20,16 @@ def test_400_workers_of_one_model_are_watched_by_few_threads_over_kept_connectio
     assert gateway.fault() == ""
     fakes = FakeWorkers(workers)
     with gateway.running() as (_, gate):
-        wait_for("all are in", lambda: gateway.workers_in() == len(workers))
+        until("all are in", lambda: gateway.workers_in() == len(workers))
         assert procfs.status(gate)["Threads"] < 10
         probes, connections = fakes.probes, fakes.connections
-        wait_for("two more rounds of probes", lambda: fakes.probes >= probes + 2 * len(workers))
+        until("two more rounds of probes", lambda: fakes.probes >= probes + 2 * len(workers))
         # A probe that times out on a busy machine gives up its connection; the others keep theirs.
         assert fakes.connections - connections < (fakes.probes - probes) / 2
         for worker, action in ((workers[0], fakes.kill), (workers[-1], fakes.freeze)):
             action(worker)
-            wait_for(f"it leaves after {action.__name__}", lambda worker=worker: not gateway.listed(worker))  # type: ignore[misc]
-        wait_for("they are out", lambda: gateway.workers_in() == len(workers) - 2)
+            until(f"it leaves after {action.__name__}", lambda worker=worker: not gateway.listed(worker))  # type: ignore[misc]
+        until("they are out", lambda: gateway.workers_in() == len(workers) - 2)
         assert all(gateway.listed(worker) for worker in workers[1:-1])
     fakes.stop()
 

@@ -22,15 +22,13 @@ from tests.local.hostile_harness import HEADER, MEGABYTE, TABLE, Answer, Attack,
 from tests.local.worker_harness import running
 from tests.processes import children, variable
 from tests.service import NO_DRAIN, Service, create
-from worker.contract.limits import LIMITS
 from worker.contract.settings import SETTINGS
 
 PHOTO = (ROOT / "worker/photos/golden/coffee.jpg").read_bytes()
 WORKER = SETTINGS["worker"].variable
 PHOTO_TYPE = {"Content-Type": "image/jpeg"}
-DEADLINE_S = LIMITS["deadline_s"].default
+DEADLINE_S = 6  # long for an ordinary request; a flood keeps every core busy until then
 TEXT_MEMORY_BYTES = 1_500 * MEGABYTE  # of one that holds torch, too
-TEXT_DEADLINE_S = 8  # long for an ordinary request; a flood of labels keeps every core busy until then
 
 KINDS: dict[str, Sequence[Case]] = {
     "TIFF tags": tiff.TAG_CASES,
@@ -65,7 +63,7 @@ def target(service: Service) -> Target:
 @pytest.fixture(scope="module")
 def hostile_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service whose gate looks as often as it does for users: a probe that waits a moment is no failure."""
-    running = create(tmp_path_factory.mktemp("hostile"), extra=NO_DRAIN)
+    running = create(tmp_path_factory.mktemp("hostile"), extra=f"{NO_DRAIN}deadline_s = {DEADLINE_S}\n")
     with patch.dict(os.environ, {INTERVAL_VARIABLE: DEFAULT_INTERVAL_S}):
         running.up()
     yield running
@@ -113,9 +111,7 @@ def label_attack(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     folder = zero_shot_folders.add_model(source, home / "clip", *options)
     with ExitStack() as stack:
         worker = stack.enter_context(
-            running(
-                folder, home / "log", MODEL="clip", WORKER="clip-0", CACHE=home / "cache", DEADLINE_S=TEXT_DEADLINE_S
-            )
+            running(folder, home / "log", MODEL="clip", WORKER="clip-0", CACHE=home / "cache", DEADLINE_S=DEADLINE_S)
         )
         (home / "gateway").mkdir()
         gateway = stack.enter_context(Gateway(home / "gateway", {}))
@@ -124,9 +120,7 @@ def label_attack(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         gateway.start()
         ordinary = ("/models/clip", PHOTO, PHOTO_TYPE)
         log = home / "gateway/gate.log"
-        aim = Target(
-            gateway.port, lambda: {"clip-0": worker.inner_pid}, log, ordinary, TEXT_DEADLINE_S, TEXT_MEMORY_BYTES
-        )
+        aim = Target(gateway.port, lambda: {"clip-0": worker.inner_pid}, log, ordinary, DEADLINE_S, TEXT_MEMORY_BYTES)
         yield stack.enter_context(Attack(aim, table))
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tests import folders, images
-from tests.local.gateway_harness import wait_for
 from tests.local.test_worker import FAINT, RED, later
 from tests.local.worker_harness import WorkerProcess, running
+from tests.wait import TIMEOUT_S, until
 
 READ = 1 << 20
 FORM = 'multipart/form-data; boundary="edge"; charset=utf-8'
@@ -22,7 +22,7 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 @contextmanager
 def connected(worker: WorkerProcess) -> Iterator[socket.socket]:
-    with socket.create_connection(("127.0.0.1", worker.port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", worker.port), timeout=TIMEOUT_S) as connection:
         yield connection
 
 
@@ -133,13 +133,13 @@ def test_a_chunked_body_is_read_whole(worker: WorkerProcess) -> None:
 
 
 def test_a_full_queue_refuses_and_says_when_to_come_again(made: Path, tmp_path: Path) -> None:
-    with running(made / "slow", tmp_path / "log", QUEUE=1, MAX_IMAGES=1, DEADLINE_S=20) as process:
+    with running(made / "slow", tmp_path / "log", QUEUE=1, MAX_IMAGES=1) as process:
         first = later(process, FAINT)
         with connected(process) as connection:
             line, headers, found = ask(connection, head(RED) + RED)
         assert (line, headers["retry-after"]) == ("HTTP/1.1 429 Too Many Requests", "1")
         assert found["error"]["code"] == "queue_full"
-        assert first.result(60).status == 200
+        assert first.result().status == 200
 
 
 def test_all_are_counted_and_logged_alike(worker: WorkerProcess) -> None:
@@ -189,7 +189,7 @@ def test_a_client_that_leaves_before_the_end_of_its_image_disturbs_nobody(worker
     for _ in range(20):
         with connected(worker) as connection:
             connection.sendall(head(RED, path=path) + RED[:10])
-    wait_for("all are given up", lambda: worker.metric('wanwu_rejected_total{reason="client_gone"}') == gone + 20)
+    until("all are given up", lambda: worker.metric('wanwu_rejected_total{reason="client_gone"}') == gone + 20)
     with connected(worker) as connection:
         assert ask(connection, head(RED, path=path) + RED)[0] == "HTTP/1.1 200 OK"
     assert worker.metric("wanwu_in_flight_images") == 0
@@ -197,13 +197,13 @@ def test_a_client_that_leaves_before_the_end_of_its_image_disturbs_nobody(worker
 
 
 def test_while_it_ends_it_answers_once_more_and_says_that_it_closes(made: Path, tmp_path: Path) -> None:
-    slow = running(made / "slow", tmp_path / "log", DRAIN_S=0, DEADLINE_S=20)
+    slow = running(made / "slow", tmp_path / "log")
     with slow as process, connected(process) as connection:
         ask(connection, head(RED) + RED)
         held = later(process, FAINT)
         process.process.terminate()
         process.wait_until("draining")
         assert ask(connection, head(RED) + RED)[0] == "HTTP/1.1 200 OK"
-        assert held.result(60).status == 200
-        assert process.process.wait(60) == 0
+        assert held.result().status == 200
+        assert process.process.wait(TIMEOUT_S) == 0
         assert connection.recv(READ) == b""

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.local.gateway_harness import Gateway, Reply, ask_raw, wait_for
+from tests.local.gateway_harness import Gateway, Reply, ask_raw
+from tests.wait import until
 
 POOLS = {"photos": ["photos-0"]}
 # Of all clients 5 bodies of 0.1 to 1 MB, 3 above and 2 chunked ones; of one client 2, 1 and 1.
@@ -60,7 +61,7 @@ def test_a_client_has_its_places_for_bodies_and_leaves_those_of_others(
         assert refused(gateway, length)
         assert not refused(gateway, 1000)
         assert not refused(gateway, length, "127.0.0.2")
-    wait_for("the places are free again", lambda: not refused(gateway, length))
+    until("the places are free again", lambda: not refused(gateway, length))
 
 
 def test_all_clients_together_have_a_bound(gateway: Gateway) -> None:
@@ -72,7 +73,7 @@ def test_all_clients_together_have_a_bound(gateway: Gateway) -> None:
         assert refused(gateway, SMALL, "127.0.0.3")
         assert not refused(gateway, 1000, "127.0.0.3")
         assert gateway.ask("GET", "/status").status == 200
-    wait_for("the places are free again", lambda: not refused(gateway, SMALL, "127.0.0.3"))
+    until("the places are free again", lambda: not refused(gateway, SMALL, "127.0.0.3"))
 
 
 def test_slow_bodies_are_cut_once_others_need_their_places(tmp_path: Path) -> None:
@@ -92,8 +93,8 @@ def test_slow_bodies_are_cut_once_others_need_their_places(tmp_path: Path) -> No
 
         assert not trickle()
         assert refused(own, SMALL)
-        wait_for("the slow bodies are cut", trickle)
-        wait_for("the places are free again", lambda: not refused(own, SMALL))
+        until("the slow bodies are cut", trickle)
+        until("the places are free again", lambda: not refused(own, SMALL))
         assert len(own.gate_log("bodies_full")) == 1
 
 
@@ -108,7 +109,7 @@ def test_a_client_has_its_requests_a_second(tmp_path: Path) -> None:
     options = {"clients": {"requests_s": 1, "burst": 2}}
     with Gateway(tmp_path, POOLS, options=options) as own:
         own.start()
-        wait_for("the burst is there", lambda: own.ask("GET", "/v2").status == 200)
+        until("the burst is there", lambda: own.ask("GET", "/v2").status == 200)
         many = b"GET /v2 HTTP/1.1\r\nHost: a\r\n\r\n" * 20
         with socket.create_connection(("127.0.0.1", own.port), timeout=60) as connection:
             connection.sendall(many + b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")

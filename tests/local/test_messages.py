@@ -484,9 +484,6 @@ GATEWAY: list[tuple[ErrorCode, str, bytes]] = [
      'found route "/nope", needed one that is served here: GET /openapi.json lists the routes', b"GET /nope" + GET),
     (ErrorCode.UNKNOWN_ROUTE,
      "found an unknown route, needed one that is served here: GET /openapi.json lists the routes", b"GET /%22" + GET),
-    (ErrorCode.UNKNOWN_ROUTE,
-     'found route "/metrics", needed one that is served here: '
-     "inside the cluster network ask each worker for its own /metrics", b"GET /metrics" + GET),
     (ErrorCode.METHOD_NOT_ALLOWED,
      "found method POST, needed GET or HEAD: send GET", b"POST /livez" + POST),
     (ErrorCode.REFUSED,

@@ -3,8 +3,7 @@
 import base64
 import io
 import json
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,9 @@ from PIL import Image
 
 from tests import folders, images
 from tests.folders import SIZE
-from tests.local.gateway_harness import wait_for
+from tests.local.test_http_server import connected, head
 from tests.local.worker_harness import JSON, PNG, WorkerProcess, form, running
+from tests.wait import until
 from worker.contract.limits import Share
 from worker.pipeline.explainer import MAX_QUEUED
 from worker.pipeline.heat_map import GRID, INFERENCES
@@ -194,32 +194,6 @@ def test_of_an_image_in_tiles_there_is_no_map_and_of_a_single_tile_there_is(tmp_
         assert heat_map(process, images.encoded(folders.image(folders.RED, (SIZE, SIZE)), "PNG"))
 
 
-KINDS: dict[str, Callable[[Path], Path]] = {
-    "convolutions, torch": folders.pt2_folder,
-    "vision transformer, torch": folders.transformers_folder,
-    "convolutions, OpenVINO": lambda path: folders.openvino_folder(path, network=folders.small_network()),
-}
-CELL = SIZE // GRID
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_hottest_point_of_every_kind_of_network_is_the_only_one_there_is_to_see(tmp_path: Path, kind: str) -> None:
-    """Their weights are random, but whatever they say of `folders.spot` they can have from its spot alone."""
-    with running(KINDS[kind](tmp_path / "model"), tmp_path / "log", MODEL="small") as process:
-        plain = scores(process, images.encoded(Image.new("RGB", (36, 36), (128, 128, 128)), "PNG"))
-        for row, column in ((2 * CELL, 5 * CELL), (5 * CELL, 2 * CELL)):
-            image = images.encoded(folders.spot(row, column, CELL), "PNG")
-            found = scores(process, image)
-            spoken_for = max(found, key=lambda index: found[index] / plain[index])
-            point = hottest(heat_map(process, image, f"&class={spoken_for}"))
-            assert row <= point[0] < row + CELL
-            assert column <= point[1] < column + CELL
-
-
-def scores(worker: WorkerProcess, image: bytes) -> dict[int, float]:
-    return {row["index"]: row["score"] for row in answer(worker, image)["predictions"]}
-
-
 # What a heat map costs
 
 
@@ -242,7 +216,7 @@ def test_a_map_that_outlives_its_deadline_is_504_and_leaves_nothing_behind(slow:
         state = process.state()
         assert state
         assert state["in_flight"] == 0
-        wait_for("what was cancelled is out of the queue", lambda: (process.state() or {}).get("queued") == 0)
+        until("what was cancelled is out of the queue", lambda: (process.state() or {}).get("queued") == 0)
         assert process.metric("wanwu_batch_size_images_sum") < INFERENCES
         assert process.predict(RED).status == 200
 
@@ -252,13 +226,12 @@ def test_maps_hold_as_many_places_as_they_have_images_in_the_queue_and_their_sha
 ) -> None:
     queue, log = MAX_QUEUED * 4, tmp_path / "log"
     assert Share.HEAT_MAPS.places(queue) == MAX_QUEUED
-    with running(slow, log, QUEUE=queue, MAX_IMAGES=1, DEADLINE_S=15) as process, ThreadPoolExecutor(1) as pool:
-        drawing = pool.submit(process.predict, DIM, "?heat_map=true", ONLY_PNG)
-        wait_for("the map is being drawn", lambda: process.metric("wanwu_in_flight_images") == MAX_QUEUED)
+    with running(slow, log, QUEUE=queue, MAX_IMAGES=1) as process, connected(process) as connection:
+        connection.sendall(head(DIM, path="/predict?heat_map=true") + DIM)
+        until("the map is being drawn", lambda: process.metric("wanwu_in_flight_images") == MAX_QUEUED)
         refused = process.predict(RED, "?heat_map=true")
         assert (refused.status, refused.error["code"]) == (429, "queue_full")
         assert process.predict(RED).status == 200, "the other places are for images"
-        assert drawing.result().status == 504
 
 
 def test_a_queue_shorter_than_that_has_maps_too(tmp_path: Path) -> None:

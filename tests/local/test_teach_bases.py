@@ -1,7 +1,8 @@
 """A ViT, an ONNX file and a zero-shot model as the base of a taught model: a worker answers as the report says."""
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,6 +74,16 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+@pytest.fixture
+def one_cpu() -> Iterator[None]:
+    """Let one process look at the images: each imports the same libraries."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    yield
+    os.sched_setaffinity(0, before)
+
+
+@pytest.mark.usefixtures("one_cpu")
 @pytest.mark.parametrize("base", [vit, onnx_folder, zero_shot])
 def test_a_taught_model_answers_as_its_report_says(tmp_path: Path, images: Path, base: Callable[[Path], Path]) -> None:
     folder = base(tmp_path / "base")

@@ -1,7 +1,9 @@
 """TLS at the gateway: real Nginx and gate, a certificate that `make cert` would make, and the clients of the world."""
 
 import http.client
+import ssl
 import subprocess
+from _ssl import _test_decode_cert  # type: ignore[attr-defined]
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,9 +15,11 @@ from scripts.client.direct import DirectTransport
 from scripts.client.wanwu_client import Client, UnexpectedAnswerError, UnreachableError
 from scripts.cluster.config import Tls
 from scripts.host import authority, certificates
-from tests.local.gateway_harness import Gateway, ask_raw, wait_for
+from tests.local.gateway_harness import Gateway, ask_raw, trusting
+from tests.wait import until
 
 POOLS = {"photos": ["photos-0"]}
+END = "wanwu_gateway_certificate_end_timestamp_seconds"
 
 
 @pytest.fixture(scope="module")
@@ -141,12 +145,16 @@ def test_a_renewed_certificate_is_loaded_and_no_connection_breaks(tmp_path: Path
         kept.putheader("Content-Length", "5")
         kept.endheaders(b"im")
         before, processes = handshake(own), own.nginx_processes()
+        ends = own.metric(END)
+        assert ends == ssl.cert_time_to_seconds(_test_decode_cert(str(folder / "server.crt"))["notAfter"])
         own.write_pem("no certificate")
-        wait_for("it is refused", lambda: own.gate_log("upstreams_rejected"))
+        until("it is refused", lambda: own.gate_log("upstreams_rejected"))
         assert own.nginx_processes() == processes
         authority.make(folder, [], ())
         own.write_pem(pem(folder))
-        wait_for("it is served", lambda: handshake(own).partition("-----END")[0] != before.partition("-----END")[0])
+        until("it is served", lambda: handshake(own).partition("-----END")[0] != before.partition("-----END")[0])
+        own.tls = trusting(pem(folder))
+        until("its end is told", lambda: own.metric(END) > ends)
         kept.send(b"age")
         response = kept.getresponse()
         assert (response.status, b"photos-0" in response.read()) == (200, True)

@@ -17,14 +17,15 @@ from typing import Any
 import pytest
 
 from tests import folders, images
-from tests.local.gateway_harness import ROOT, Reply, wait_for
+from tests.local.gateway_harness import ROOT, Reply
 from tests.local.worker_harness import COMMAND, CPU, WorkerProcess, environment, form, running
+from tests.wait import TIMEOUT_S, until
 from worker.process.health import shorten_paths
 
 EX_CONFIG, STUCK = 78, 70  # sysexits.h EX_CONFIG; worker.app.STUCK
 RED, GREY, WHITE = (images.encoded(folders.image(colour), "PNG") for colour in (folders.RED, folders.GREY, (255,) * 3))
-# The slow model needs more than half a second for it on a core of its own, and less than the deadline on a busy one.
-FAINT = images.encoded(folders.image((124, 124, 124)), "PNG")
+# The slow model needs a third of a second for it on a core of its own, and less than the deadline on a busy one.
+FAINT = images.encoded(folders.image((120, 120, 120)), "PNG")
 
 
 def later(worker: WorkerProcess, *images: bytes) -> "Future[Reply]":
@@ -34,7 +35,7 @@ def later(worker: WorkerProcess, *images: bytes) -> "Future[Reply]":
     body, headers = form(*[("", image) for image in images])
     answer = pool.submit(worker.ask, "POST", "/predict", body, headers)
     pool.shutdown(wait=False)
-    wait_for("the images are inside", lambda: in_flight(worker) == before + len(images))
+    until("the images are inside", lambda: in_flight(worker) == before + len(images))
     return answer
 
 
@@ -127,7 +128,7 @@ def test_its_settings_file_sets_mask_and_thread_counts_before_any_runtime_is_imp
 
 
 def test_it_is_starting_until_its_golden_image_was_answered(tmp_path: Path) -> None:
-    folders.slow_folder(tmp_path / "slow", golden=folders.GREY)
+    folders.slow_folder(tmp_path / "slow", golden=(124, 124, 124))
     with running(tmp_path / "slow", tmp_path / "log", until="starting") as process:
         assert process.ask("GET", "/livez").status == 200
         assert process.ask("GET", "/v2/health/ready").status == 503
@@ -207,6 +208,16 @@ def test_a_spoiled_folder_makes_it_broken_with_the_reason(
         assert process.ask("GET", "/livez").json == {"status": "alive"}
         assert process.process.poll() is None
         assert process.end() == 0
+
+
+def test_a_model_folder_that_comes_late_is_served(made: Path, tmp_path: Path) -> None:
+    with running(tmp_path / "late", tmp_path / "log", until="broken") as process:
+        assert "late: no such model folder" in process.ask("GET", "/readyz").json["reason"]
+        shutil.copytree(made / "bright", tmp_path / "copy")
+        (tmp_path / "copy").rename(tmp_path / "late")
+        until("it is ready", lambda: process.ask("GET", "/readyz").status == 200)
+        assert best(process.predict(RED)) == "cat"
+        assert (tmp_path / "log").read_text().count('"broken: ') == 1
 
 
 # What a worker on OpenVINO is made of
@@ -315,9 +326,11 @@ def test_a_request_id_that_could_spoil_a_log_is_replaced(worker: WorkerProcess, 
 
 
 def test_every_line_of_the_log_is_json_and_requests_are_found_by_their_id(worker: WorkerProcess) -> None:
-    worker.predict(RED, headers={"X-Request-ID": "find-me"})
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    worker.predict(RED, headers={"X-Request-ID": "find-me", "traceparent": parent})
+    worker.ask("GET", "/models", headers={"X-Request-ID": "another", "traceparent": f"{parent} and more"})
     worker.predict(b"text", headers={"X-Request-ID": "find-me-too"})
-    wait_for("both are in the log", lambda: "find-me-too" in worker.log.read_text())
+    until("both are in the log", lambda: "find-me-too" in worker.log.read_text())
     lines = [json.loads(line) for line in worker.log.read_text().splitlines()]
     assert all({"time", "level", "logger", "message"} <= set(line) for line in lines)
     met = {line["request_id"]: line for line in lines if line["logger"] == "worker.access"}
@@ -330,6 +343,7 @@ def test_every_line_of_the_log_is_json_and_requests_are_found_by_their_id(worker
             status,
         ]
         assert found["seconds"] >= 0
+    assert (met["find-me"]["traceparent"], "traceparent" in met["another"]) == (parent, False)
     assert not {"/livez", "/readyz", "/metrics"} & {line["path"] for line in met.values()}
 
 
@@ -347,11 +361,20 @@ COUNTED = {  # a sample of /metrics, and by how much two good images and one ref
 
 def test_every_metric_moves_with_the_requests(worker: WorkerProcess) -> None:
     before = {sample: worker.metric(sample) for sample in COUNTED}
+    engine = worker.metric("wanwu_engine_seconds_total")
     body, headers = form(("a.png", RED), ("b.png", RED))
     assert worker.ask("POST", "/predict", body, headers).status == 200
     assert worker.predict(RED, "?top_k=0").status == 400
     assert {sample: worker.metric(sample) - before[sample] for sample in COUNTED} == COUNTED
+    assert worker.metric("wanwu_engine_seconds_total") > engine
     assert (worker.metric("wanwu_in_flight_images"), worker.metric("wanwu_model_ready")) == (0, 1)
+    assert (worker.metric("wanwu_queued_images"), worker.metric("wanwu_restarts_total")) == (0, 0)
+    assert worker.metric('wanwu_golden_checks_total{result="passed"}') >= 1
+    lines = worker.ask("GET", "/metrics").body.decode()
+    assert re.search(
+        r'^wanwu_model_info\{digest="[0-9a-f]{12}",engine="openvino",precision="f32",version="1"\} 1.0$', lines, re.M
+    )
+    assert worker.metric('wanwu_golden_score{image="one.png"}') > 0.5
     assert worker.ask("GET", "/metrics").header("Content-Type") == "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -372,7 +395,7 @@ def test_a_full_queue_refuses_at_once_while_probes_are_answered(made: Path, tmp_
         assert process.metric("wanwu_in_flight_images") == 1
         assert process.metric('wanwu_rejected_total{reason="queue_full"}') == 1
         assert not first.done()
-        assert first.result(60).status == 200
+        assert first.result().status == 200
         assert process.predict(RED).status == 200
 
 
@@ -392,7 +415,7 @@ def test_an_inference_above_its_limit_ends_the_process_and_a_new_one_serves(made
         stuck = process.inner_pid
         with pytest.raises(ConnectionError):
             process.predict(WHITE)
-        wait_for("a new process", lambda: children(process) not in ([], [stuck]))
+        until("a new process", lambda: children(process) not in ([], [stuck]))
         process.wait_until("ready")
         assert process.predict(RED).status == 200
         lines = [json.loads(line) for line in process.log.read_text().splitlines() if line.startswith("{")]
@@ -420,7 +443,7 @@ def test_while_it_drains_it_says_so_and_answers_and_then_ends(made: Path, tmp_pa
         draining: dict[str, Any] | None = process.state()
         assert draining
         assert draining["state"] == "draining"
-        assert process.process.wait(60) == 0
+        assert process.process.wait(TIMEOUT_S) == 0
 
 
 def test_what_is_inside_when_it_is_told_to_end_is_answered_first(made: Path, tmp_path: Path) -> None:

@@ -5,30 +5,35 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from urllib3 import encode_multipart_formdata
 
-from tests.local.gateway_harness import ROOT, Reply, ask, stop, wait_for
+from tests.local.gateway_harness import ROOT, Reply, ask
 from tests.service import free_ports
+from tests.wait import TIMEOUT_S, until
+from worker.contract.limits import LIMITS
 from worker.contract.settings import offline_variables
 
 CONFIG = "worker/gunicorn.conf.py"
 COMMAND = [sys.executable, "-m", "gunicorn", "-c", CONFIG, "worker.app:create_app()"]
 CPU = min(os.sched_getaffinity(0))
 START_S = 300  # until a worker that imports torch is ready, on a very busy machine
-START_PAUSE_S = 0.1  # between two looks at one that starts, which take the processor from it
 JSON = {"Content-Type": "application/json"}
 PNG = {"Content-Type": "image/png"}
 
 
 def environment(model_dir: Path, port: int, **settings: object) -> dict[str, str]:
-    """The complete environment of a worker; `settings` replace or add WANWU_ variables, None takes one away."""
+    """The complete environment of a worker; `settings` replace or add WANWU_ variables, None takes one away.
+
+    Whatever ends by a time limit has the longest one: a busy machine is no fault of the worker.
+    """
     own: dict[str, object] = {
         "MODEL_DIR": model_dir, "MODEL": "bright", "WORKER": "bright-0", "SLOT": "this-cpu0", "CPUS": CPU,
         "BIND": f"127.0.0.1:{port}", "DRAIN_S": 0,
+        **{name.upper(): LIMITS[name].maximum for name in ("deadline_s", "inference_limit_s")},
     }  # fmt: skip
     wanwu = {f"WANWU_{name}": str(value) for name, value in (own | settings).items() if value is not None}
     return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")} | offline_variables() | wanwu
@@ -44,8 +49,9 @@ class WorkerProcess:
         command = [config if part == CONFIG else part for part in COMMAND]
         with log.open("wb") as out:
             self.process = subprocess.Popen(
-                command, cwd=root, env=environment(model_dir, self.port, **settings), stdout=out, stderr=out
-            )
+                command, cwd=root, env=environment(model_dir, self.port, **settings), stdout=out, stderr=out,
+                start_new_session=True,
+            )  # fmt: skip
         self.pid = self.process.pid
 
     def ask(self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Reply:
@@ -71,7 +77,7 @@ class WorkerProcess:
             assert found.get("state") in (wanted, "starting", "ready", None), found
             return found if found.get("state") == wanted else {}
 
-        return wait_for(f"the worker is {wanted}", reached, timeout_s=START_S, pause_s=START_PAUSE_S)
+        return until(f"the worker is {wanted}", reached, START_S)
 
     @property
     def inner_pid(self) -> int:
@@ -86,7 +92,13 @@ class WorkerProcess:
     def end(self) -> int:
         """SIGTERM, and the exit status it leads to."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
+        return self.process.wait(TIMEOUT_S)
+
+    def kill(self) -> None:
+        """End all its processes at once, whatever they are computing."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self.process.wait()
 
 
 @contextmanager
@@ -99,14 +111,14 @@ def running(
     config: str = CONFIG,
     **settings: object,
 ) -> Iterator[WorkerProcess]:
-    """A worker in the state `until`, ended afterwards; its log is printed, for pytest shows it when the test failed."""
+    """A worker in the state `until`, killed afterwards; its log is printed, for pytest shows it when a test fails."""
     worker = WorkerProcess(model_dir, log, root, config, **settings)
     try:
         if until:
             worker.wait_until(until)
         yield worker
     finally:
-        stop(worker.process)
+        worker.kill()
         print(log.read_text(errors="replace"))
 
 

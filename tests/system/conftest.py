@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -121,8 +122,9 @@ class ServiceFactory:
 
     def close(self) -> None:
         """Take down all that was made, whatever came of it."""
-        for service in self.made:
-            ComposeRuntime().down(run_dir(service.run_dir))
+        with ExitStack() as stack:
+            for service in self.made:
+                stack.callback(ComposeRuntime().down, run_dir(service.run_dir))
 
 
 @pytest.fixture

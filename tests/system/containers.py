@@ -13,7 +13,7 @@ from scripts.runtimes.compose import containers
 from scripts.runtimes.run_directory import RunDir
 from tests.service import Service
 
-LIMIT_S = 60  # for a command that hangs
+LIMIT_S = 120  # for a command that hangs
 LOG_LINES = 40
 
 
@@ -79,7 +79,7 @@ def said(done: subprocess.CompletedProcess[str]) -> list[str]:
 
 def status(service: Service) -> dict[str, dict[str, Any]]:
     """What the gateway says of every worker, by name."""
-    answer = requests.get(f"{service.endpoint}/status", timeout=10).json()
+    answer = requests.get(f"{service.endpoint}/status", timeout=60).json()
     return {worker["worker"]: worker for worker in answer["workers"]}
 
 

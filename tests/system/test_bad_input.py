@@ -139,7 +139,7 @@ def test_another_runtime_than_the_one_that_serves(running: Service) -> None:
 
 
 def test_a_second_up_leaves_the_running_service_as_it_is(running: Service) -> None:
-    parts = [Container(running, part) for part in ("gateway", *sorted(WORKERS))]
+    parts = [Container(running, part) for part in ("entrance", "gateway", *sorted(WORKERS))]
     before = [part.inspect()["State"]["StartedAt"] for part in parts]
     running.up()
     assert [part.inspect()["State"]["StartedAt"] for part in parts] == before
@@ -195,7 +195,7 @@ def test_no_image_and_no_registry(
         patch.setenv("DOCKER_HOST", bare_engine)
         lines = refused(service)
         assert docker.run(["ps", "--all", "--quiet"]) == ""
-    names = f"{images.GATEWAY.reference}, {images.WORKERS[images.PREPARED].reference}"
+        names = f"{images.GATEWAY.reference}, {images.WORKERS[images.PREPARED].reference}"
     assert lines == [
         f"found neither {names} nor debian:bookworm-slim to build from, and no registry answers: "
         "`docker load` the images, or run `make base-image`"

@@ -33,7 +33,7 @@ from worker.contract.settings import offline_variables
 DARK, FAINT = 115, 122  # grey levels: the slow model answers the one at once, the other in a second or so
 SLOW_S = 3  # long enough for the gate to see it, and a seventh of the deadline
 WORKERS = ("slow-0", "slow-1")
-PARTS = ("gateway", *WORKERS)
+PARTS = ("entrance", "gateway", *WORKERS)
 
 
 @pytest.fixture
@@ -145,20 +145,35 @@ def test_a_worker_that_is_frozen_is_left_out_until_it_wakes(running: Service, go
             docker.run(["unpause", victim.name])
 
 
-def test_a_rollout_replaces_every_worker(running: Service, golden: Path) -> None:
-    before = {name: Container(running, name).inspect() for name in PARTS}
+def test_a_rollout_replaces_every_worker_and_another_one_gives_them_their_names_back(
+    running: Service, golden: Path
+) -> None:
+    before = {name: Container(running, name).inspect()["Id"] for name in PARTS}
     with nothing_lost(running, golden):
-        done = running.make("rollout")
-        assert done.returncode == 0, done.stdout + done.stderr
-    after = {name: Container(running, name).inspect() for name in PARTS}
-    assert [line for line in done.stdout.splitlines() if line.startswith("-- ")] == [
-        "-- replacing slow-0",
-        "-- replacing slow-1",
-    ]
-    assert [name for name in PARTS if after[name]["Id"] == before[name]["Id"]] == ["gateway"]
+        for names in (("slow-2", "slow-3"), WORKERS):
+            done = running.make("rollout")
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert workers_in(running) == set(names)
+    after = {name: Container(running, name).inspect()["Id"] for name in PARTS}
+    assert [name for name in PARTS if after[name] == before[name]] == ["entrance", "gateway"]
     assert set(left_over(running)) == {Container(running, name).name for name in PARTS} | {
         f"{project(running)}_{name}" for name in ("workers", "outside")
     }
+
+
+def test_an_entrance_that_is_killed_is_started_again(running: Service) -> None:
+    entrance = Container(running, "entrance")
+    restarts = entrance.inspect()["RestartCount"]
+    entrance.run("sh", "-c", "kill -9 -1")
+    until("it was started again", lambda: entrance.inspect()["RestartCount"] == restarts + 1)
+    until("Nginx listens there", lambda: answers(running))
+
+
+def answers(service: Service) -> bool:
+    try:
+        return requests.get(f"{service.endpoint}/livez", timeout=10).ok
+    except requests.RequestException:
+        return False
 
 
 def test_with_all_workers_stopped_it_says_so_and_recovers_by_itself(running: Service, golden: Path) -> None:
@@ -166,7 +181,7 @@ def test_with_all_workers_stopped_it_says_so_and_recovers_by_itself(running: Ser
     docker.run(["stop", *names])
     try:
         until("no worker is in rotation", lambda: not workers_in(running))
-        answer, ready = predict(running, golden.read_bytes()), requests.get(f"{running.endpoint}/readyz", timeout=10)
+        answer, ready = predict(running, golden.read_bytes()), requests.get(f"{running.endpoint}/readyz", timeout=60)
     finally:
         docker.run(["start", *names])
     assert (answer.status_code, ready.status_code) == (503, 503)
@@ -200,7 +215,7 @@ def test_a_gate_that_is_killed_is_started_again(running: Service, golden: Path) 
 # A second without an answer is a packet that went somewhere; the alarm ends what hangs in a look-up.
 ATTEMPTS = """
 import json, signal, socket, sys
-signal.alarm(20)
+signal.alarm(60)
 def attempt(host, port):
     try:
         socket.create_connection((host, port), timeout=4).close()
@@ -243,14 +258,14 @@ def test_a_worker_reaches_nothing_that_listens_on_this_machine(running: Service)
         targets = [(address, listener.getsockname()[1]) for address in addresses]
         assert attempts(Container(running, "slow-0"), targets) == [["OSError", errno.ENETUNREACH]] * len(targets)
         # The listener is one that a container with a way out does reach.
-        assert ["connected", 0] in attempts(Container(running, "gateway"), targets)
+        assert ["connected", 0] in attempts(Container(running, "entrance"), targets)
 
 
-def test_only_the_gateway_publishes_a_port(running: Service) -> None:
+def test_only_the_entrance_publishes_a_port(running: Service) -> None:
     ports = {name: Container(running, name).inspect()["NetworkSettings"]["Ports"] for name in PARTS}
     bound = {name: [at for bindings in found.values() for at in bindings or ()] for name, found in ports.items()}
-    assert {at["HostPort"] for at in bound.pop("gateway")} == {str(running.port)}
-    assert bound == {name: [] for name in WORKERS}
+    assert {at["HostPort"] for at in bound.pop("entrance")} == {str(running.port)}
+    assert bound == {name: [] for name in ("gateway", *WORKERS)}
 
 
 # --- Hardening -----------------------------------------------------------------------------------------------------
@@ -267,7 +282,7 @@ def test_every_container_runs_without_rights(running: Service, part: str) -> Non
     assert {int(fields[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
     assert (fields["NoNewPrivs"], fields["Seccomp"]) == ("1", "2")
     config = container.inspect()["HostConfig"]
-    own = {"workers", "outside"} if part == "gateway" else {"workers"}
+    own = {"outside"} if part == "entrance" else {"workers"}
     assert (config["Privileged"], config["PidMode"]) == (False, "")
     assert container.inspect()["NetworkSettings"]["Networks"].keys() == {f"{project(running)}_{name}" for name in own}
 
@@ -287,7 +302,8 @@ def test_only_temporary_folders_can_be_written(running: Service, part: str, writ
     app = "/gateway" if part == "gateway" else "/app"
     mounts = {mount["Destination"] for mount in Container(running, part).inspect()["Mounts"]}
     kept = set() if part == "gateway" else {"/cache"}  # what can be made again, under a volume of its own
-    assert mounts == kept | ({"/gateway/members", "/gateway/tls"} if part == "gateway" else {"/models/slow"})
+    given = {f"/gateway/{name}" for name in ("members", "tls", "entrance")} if part == "gateway" else {"/models/slow"}
+    assert mounts == kept | given
     open_to_it, closed = [writable, *kept], ["/", "/etc", app, "/usr/lib", *(mounts - kept)]
     printed = Container(running, part).python(code, *open_to_it, *closed).split()
     assert printed == ["0"] * len(open_to_it) + [str(errno.EROFS)] * len(closed)
@@ -309,12 +325,9 @@ def test_memory_processes_and_logs_have_limits(running: Service, deployment: Dep
         config = Container(running, part).inspect()["HostConfig"]
         assert config["LogConfig"] == {"Type": "json-file", "Config": {"max-size": "50m", "max-file": "5"}}
         assert config["RestartPolicy"]["Name"] == "unless-stopped"
-        wanted = (
-            (gateway_bytes(deployment.cluster)[1], 256)
-            if part == "gateway"
-            else (memory_limit(deployment.models["slow"], deployment.cluster.settings), 1024)
-        )
-        assert (config["Memory"], config["PidsLimit"]) == wanted
+        worker = memory_limit(deployment.models["slow"], deployment.cluster.settings)
+        limits = {"entrance": (64 << 20, 16), "gateway": (gateway_bytes(deployment.cluster)[1], 256)}
+        assert (config["Memory"], config["PidsLimit"]) == limits.get(part, (worker, 1024))
 
 
 def test_a_worker_has_a_set_of_cpus_and_no_quota(running: Service, deployment: Deployment) -> None:
@@ -355,7 +368,7 @@ def health(service: Service, part: str) -> Any:
 
 
 def test_the_gateway_serves_the_web_page(running: Service) -> None:
-    answer = requests.get(running.endpoint, timeout=10)
+    answer = requests.get(running.endpoint, timeout=60)
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
     assert answer.content == (ROOT / "nginx/web/index.html").read_bytes()
 
@@ -369,14 +382,24 @@ def test_status_lists_every_worker(running: Service) -> None:
 
 def test_logs_show_every_container(running: Service, golden: Path) -> None:
     headers = {"X-Request-ID": "seen-in-the-logs", "Content-Type": "image/png"}
-    requests.post(f"{running.endpoint}/predict", data=golden.read_bytes(), headers=headers, timeout=30)
+    requests.post(f"{running.endpoint}/predict", data=golden.read_bytes(), headers=headers, timeout=60)
     until("the request was logged", lambda: "seen-in-the-logs" in Container(running, "gateway").logs())
     printed = running.make("logs").stdout
     assert "seen-in-the-logs" in printed
     assert {line.split("|")[0].strip() for line in printed.splitlines()} == {f"{part}-1" for part in PARTS}
 
 
+def test_the_lines_of_one_request_are_found_in_all_containers(running: Service) -> None:
+    headers = {"X-Request-ID": "the-one", "Content-Type": "image/png"}
+    requests.post(f"{running.endpoint}/predict", data=b"text", headers=headers, timeout=60)
+
+    def found() -> list[str]:
+        return sorted({line.partition(": ")[0] for line in running.make("logs", "REQUEST=the-one").stdout.splitlines()})
+
+    until("gateway and worker have logged it", lambda: found() in (["gateway", "slow-0"], ["gateway", "slow-1"]))
+
+
 def test_a_model_that_is_not_served_is_404(running: Service, golden: Path) -> None:
-    answer = requests.post(f"{running.endpoint}/predict?model=nope", data=golden.read_bytes(), timeout=10)
+    answer = requests.post(f"{running.endpoint}/predict?model=nope", data=golden.read_bytes(), timeout=60)
     assert answer.status_code == 404
     assert answer.json()["error"]["code"] == "unknown_model"

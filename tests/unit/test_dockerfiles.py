@@ -46,7 +46,7 @@ def test_every_lock_belongs_to_a_target() -> None:
 
 
 def test_the_targets_are_those_that_are_built() -> None:
-    for image in (images.GATEWAY, *images.WORKERS.values()):
+    for image in (images.GATEWAY, images.PROMETHEUS, *images.WORKERS.values()):
         stages = [line.rpartition(" AS ")[2] for line in arguments(image.dockerfile, "FROM")]
         assert image.target in stages
 
@@ -67,8 +67,8 @@ def test_an_image_runs_as_an_account_without_rights_that_is_named_by_number(dock
 def test_a_build_sees_the_parts_and_the_wheels_and_no_models() -> None:
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     rules = [line for line in lines if line and not line.startswith("#")]
-    assert rules[:4] == ["*", "!nginx", "!worker", "!wheelhouse"]
-    assert {folder.rstrip("/") for folder in images.SKIPPED_FOLDERS} <= set(rules[4:])
+    assert rules[:5] == ["*", "!nginx", "!worker", "!compose/observability", "!wheelhouse"]
+    assert {folder.rstrip("/") for folder in images.SKIPPED_FOLDERS} <= set(rules[5:])
 
 
 def test_the_gateway_s_image_has_all_that_its_nginx_conf_includes() -> None:

@@ -4,7 +4,7 @@ import copy
 import json
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from prometheus_client import Info
 
+from nginx.gate.metrics import METRICS, PREFIX
 from scripts.cluster.config import ROOT
 from scripts.cluster.schema import REQUIRED, SCHEMA
 from worker.contract.engine import AGREEMENT, QUANTISED_AGREEMENT
@@ -84,25 +85,20 @@ def test_the_table_of_cluster_toml_is_its_schema_and_its_comments() -> None:
 # --- metrics ----------------------------------------------------------------------------------------------------
 
 
-def test_the_table_of_metrics_is_what_a_worker_exports() -> None:
-    expected = {}
+def row(kind: str, labels: Iterable[str], text: str) -> tuple[str, ...]:
+    return kind, ", ".join(f"`{label}`" for label in labels) or "none", text
+
+
+def test_the_tables_of_metrics_are_what_the_gate_and_a_worker_export() -> None:
+    workers = {}
     for instrument in create_metrics(lambda: 0, lambda: 0).registry._collector_to_names:
         (family,) = instrument.collect()
         suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
         labels = sorted(family.samples[0].labels) if isinstance(instrument, Info) else instrument._labelnames  # type: ignore[attr-defined]
         kind = "gauge" if family.type == "info" else family.type
-        shown = ", ".join(f"`{label}`" for label in labels) or "none"
-        expected[f"{family.name}{suffix}"] = (kind, shown, family.documentation)
-    assert tables("metrics.md") == {"": expected}
-
-
-def test_every_metric_that_the_gate_names_is_in_the_table() -> None:
-    named = {
-        name
-        for path in (ROOT / "nginx").rglob("*.py")
-        for name in re.findall(r"\bwanwu_\w+", path.read_text(encoding="utf-8"))
-    }
-    assert named <= set(tables("metrics.md")[""])
+        workers[f"{family.name}{suffix}"] = row(kind, labels, family.documentation)
+    gate = {PREFIX + metric.name: row(metric.kind, metric.labels, metric.help) for metric in METRICS.values()}
+    assert tables("metrics.md") == {"gate": gate, "worker": workers}
 
 
 # --- model.toml -------------------------------------------------------------------------------------------------

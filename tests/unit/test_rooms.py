@@ -22,6 +22,7 @@ SCRIPTS = (
     "models",
     "teach_page",
     "bundle",
+    "bootstrap",
     "client",
     "bench",
     "commands",

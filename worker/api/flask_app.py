@@ -3,7 +3,7 @@
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from worker.api.request_context import REQUEST_ID, answered_error, begin, end
+from worker.api.request_context import REQUEST_ID, TRACEPARENT, answered_error, begin, end
 from worker.api.service import Service
 from worker.contract.errors import ServiceError
 
@@ -22,7 +22,8 @@ def create(service: Service) -> Flask:
     @app.before_request
     def before() -> None:
         client_id, connection = request.headers.get(REQUEST_ID, ""), request.environ.get("gunicorn.socket")
-        g.context = begin(service, client_id, request.method, request.path, connection)
+        traceparent = request.headers.get(TRACEPARENT, "")
+        g.context = begin(service, client_id, request.method, request.path, connection, traceparent)
         g.body = service.body(request.environ, g.context.deadline)
 
     @app.after_request

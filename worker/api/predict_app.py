@@ -28,7 +28,8 @@ def _in_front_of(others: "WSGIApplication", service: Service) -> "WSGIApplicatio
         # werkzeug's routes, too, take any number of slashes at the start.
         if environ["REQUEST_METHOD"] != METHOD or f"/{environ['PATH_INFO'].lstrip('/')}" != PATH:
             return others(environ, start_response)
-        context = begin(service, environ.get("HTTP_X_REQUEST_ID", ""), METHOD, PATH, environ.get("gunicorn.socket"))
+        client_id, connection = environ.get("HTTP_X_REQUEST_ID", ""), environ.get("gunicorn.socket")
+        context = begin(service, client_id, METHOD, PATH, connection, environ.get("HTTP_TRACEPARENT", ""))
         status, headers = 200, {}
         sent = service.body(environ, context.deadline)
         try:

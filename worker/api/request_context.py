@@ -14,9 +14,11 @@ from worker.api.service import Service
 from worker.contract.errors import ErrorCode, ServiceError, cut, forget_frames, internal_error, out_of_memory
 from worker.pipeline.admission import Deadline, never
 from worker.process.logs import FIELDS, timestamp
+from worker.process.unanswered import notes
 
-REQUEST_ID = "X-Request-ID"
+REQUEST_ID, TRACEPARENT = "X-Request-ID", "traceparent"
 VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+VALID_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  # of W3C's Trace Context
 QUIET = ("/livez", "/readyz", "/metrics")  # polled every second, so not logged
 # Requests to classify, which statistics count, are those with a body but for these routes.
 CLASSIFY, OTHER = ("POST", "PUT"), ("unknown", "/v2/repository/index")
@@ -26,13 +28,18 @@ log = logging.getLogger(__name__)
 
 
 class RequestContext(msgspec.Struct, frozen=True):
-    """A request's id, its method and path, cut to be quoted, its start on the monotonic clock, and its deadline."""
+    """A request's id, its method and path, cut to be quoted, its start on the monotonic clock, and its deadline.
+
+    `traceparent` is "" if the client sent none; `note` is where it is noted until it is answered.
+    """
 
     request_id: str
     method: str
     path: str
     started: float
     deadline: Deadline
+    traceparent: str
+    note: int
 
     def elapsed(self) -> float:
         """Return the seconds since the request started."""
@@ -40,7 +47,12 @@ class RequestContext(msgspec.Struct, frozen=True):
 
 
 def begin(
-    service: Service, client_id: str, method: str, path: str, connection: socket.socket | None = None
+    service: Service,
+    client_id: str,
+    method: str,
+    path: str,
+    connection: socket.socket | None = None,
+    traceparent: str = "",
 ) -> RequestContext:
     """Start a request under the client's id, or under a new one if the client's id is not safe to log.
 
@@ -48,7 +60,10 @@ def begin(
     """
     request_id = client_id if VALID_REQUEST_ID.fullmatch(client_id) else os.urandom(16).hex()
     gone = never if connection is None else partial(is_closed, connection)
-    return RequestContext(request_id, cut(method), cut(path), time.monotonic(), service.deadline(gone))
+    method, path = cut(method), cut(path)
+    traceparent = traceparent if VALID_TRACEPARENT.fullmatch(traceparent) else ""
+    note = -1 if path in QUIET else notes().enter(request_id, method, path, traceparent)
+    return RequestContext(request_id, method, path, time.monotonic(), service.deadline(gone), traceparent, note)
 
 
 def is_closed(connection: socket.socket) -> bool:
@@ -67,6 +82,7 @@ def is_closed(connection: socket.socket) -> bool:
 
 def end(service: Service, context: RequestContext, route: str, status: int) -> None:
     """Count, measure and log an answered request soon; `route` is the URL rule that its path matched."""
+    notes().leave(context.note)
     service.deferred(_account, service, context, route, status, context.elapsed(), time.time())
 
 
@@ -85,6 +101,7 @@ def _account(service: Service, context: RequestContext, route: str, status: int,
         "path": context.path,
         "status": status,
         "seconds": round(seconds, 4),
+        **({TRACEPARENT: context.traceparent} if context.traceparent else {}),
     }
     access_log.info("request", extra={FIELDS: fields})
 

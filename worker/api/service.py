@@ -70,6 +70,11 @@ class Service:
         """Whether the worker is in the state ready and its model can answer."""
         return self.health.ready and self.fault() is None
 
+    @property
+    def queued(self) -> int:
+        """The images that wait for the engine."""
+        return self.loaded.batcher.queued if self.loaded else 0
+
     def model(self, name: str | None = None, version: str | None = None) -> Loaded:
         """Return the loaded model; raise ServiceError UNKNOWN_MODEL for any other, NOT_READY if it cannot answer."""
         if name is not None and name != self.settings.model:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from worker.contract import languages
+from worker.contract.schemas import MODEL, schema_fault
 
 Number = TypeVar("Number", int, float)
 WIDE_NUMBER = "found a whole number beyond 64 bits, needed a smaller one"
@@ -17,13 +18,19 @@ class ModelError(Exception):
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Return the table in the TOML file `path`. Raise OSError, or ModelError with the faulty line."""
+    """Return the table in the model.toml at `path`, without its schema.
+
+    Raise OSError, or ModelError with the faulty line, or if a later release wrote it.
+    """
     try:
-        return parse_toml(path.read_text(encoding="utf-8"))
+        table = parse_toml(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise ModelError(f"{path}: byte {error.start} is not UTF-8: save the file as UTF-8") from error
     except ValueError as error:
         raise ModelError(f"{path}: {error}: correct it there") from error
+    if fault := schema_fault(table.pop("schema", 1), MODEL):
+        raise ModelError(f"{path}: {fault}")
+    return table
 
 
 def parse_toml(text: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Read a model folder: parse `model.toml` strictly, and verify the sha256 of every file."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -39,6 +40,12 @@ class ModelFolder:
     zero_shot: ZeroShot | None = None
     description: Mapping[str, str] = field(default_factory=dict)  # by language
     licence: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Return what tells its files, such as networks and labels, from those of another folder."""
+        listed = "".join(f"{name} {digest}\n" for name, digest in sorted(self.files.items()))
+        return hashlib.sha256(listed.encode()).hexdigest()[:12]
 
 
 def read_folder(path: Path) -> ModelFolder:

@@ -20,8 +20,11 @@ def check_golden(
     logits_of: Callable[[bytes], np.ndarray],
     precision: str,
     read: Callable[[Path], bytes] = Path.read_bytes,
+    observe: Callable[[str, float], None] = lambda *_: None,
 ) -> None:
     """Classify every golden image with `logits_of` (an image's bytes -> float32 [classes]), which runs in `precision`.
+
+    `observe` is called with each image's name and the score of the class that it must get.
 
     Raise ModelError if the best class differs, or if the score differs by more than the precision explains.
     """
@@ -39,6 +42,7 @@ def check_golden(
             )
         scores = folder.output.scores(logits)
         best = folder.output.best(scores, 1)[0]
+        observe(golden.image.name, float(scores[golden.index]))
         # `not <=` instead of `>`, so that a NaN score fails.
         if best != golden.index or not abs(scores[best] - golden.score) <= tolerance:
             raise ModelError(

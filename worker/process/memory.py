@@ -1,6 +1,7 @@
 """The process's memory: malloc reuses what one request freed for the next, and what only loading needed is released."""
 
 import ctypes
+import os
 import re
 import resource
 from pathlib import Path
@@ -35,6 +36,23 @@ def limit_memory(megabytes: int, threads: int) -> None:
         stack = resource.getrlimit(resource.RLIMIT_STACK)[0]
         limit = megabytes * 10**6 + threads * (USUAL_STACK_BYTES if stack == resource.RLIM_INFINITY else stack)
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+
+def resident_bytes() -> int:
+    """Return the memory that this process holds; 0 if it cannot be read."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:  # no file is left to open
+        return 0
+    return pages * resource.getpagesize()
+
+
+def open_files() -> int:
+    """Return how many files and connections this process has open; its limit if no other can be opened."""
+    try:
+        return len(os.listdir("/proc/self/fd")) - 1  # but for that folder
+    except OSError:
+        return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 # Only shared read-only mappings ("r--s") of files: their pages cannot hold changes, so they can be read again.

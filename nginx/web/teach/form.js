@@ -10,10 +10,12 @@ const classes = new Map(); // name -> images
 let ignored = 0; // files of the last folder
 let sending = null; // {done, all, stop} of the upload
 let awaits = false; // the end of a teaching, after which the form is empty
+const [NEW, ADD] = ["new:", "add:"]; // begin the values of the list of models that are taught, and added to
 let [changed, failed] = [() => {}, () => {}];
 
 const name = element("input", { type: "text", id: "teach-name", required: true, autocomplete: "off", spellcheck: false });
 const replace = element("input", { type: "checkbox", id: "teach-replace" });
+const from = element("select", { id: "teach-from", change: choosePurpose });
 const newClass = element("input", { type: "text", id: "teach-class", autocomplete: "off", keydown: addByEnter });
 
 /** Empty the form once what it sent is taught; if that failed, the user may add images and try again. */
@@ -23,6 +25,16 @@ export function follow(job) {
   if (job.outcome !== "done") return;
   classes.clear();
   [name.value, replace.checked, ignored] = ["", false, 0];
+  from.selectedIndex = 0;
+}
+
+const purpose = () => ({ base: from.value.slice(from.value.indexOf(":") + 1), add: from.value.startsWith(ADD) });
+
+/** What is added to a model goes to that model, unless the user gives another name. */
+function choosePurpose() {
+  const { base, add } = purpose();
+  if (add && !name.value) [name.value, replace.checked] = [base, true];
+  changed();
 }
 
 function addByEnter(event) {
@@ -48,11 +60,13 @@ function take({ files, skipped }) {
   changed();
 }
 
-/** Return the form's parts as they are now. */
-export function formParts() {
+/** Return the form's parts as they are now; `models` are those of the service's state. */
+export function formParts(models) {
   if (sending) return [progressPart()];
+  listModels(models);
   const images = imagesOf(classes);
-  const ready = classes.size > 1 && [...classes.values()].every((some) => some.length > 1);
+  const { add } = purpose();
+  const ready = add ? images.length > 0 : classes.size > 1 && [...classes.values()].every((some) => some.length > 1);
   return [
     element("section", { className: "teach-part teach-drop" }, element("h3", {}, text("images")), element("p", { className: "quiet" }, text("how")),
       element("div", { className: "teach-row" }, ...folderChoice(), ...classChoice()),
@@ -61,10 +75,21 @@ export function formParts() {
     element("form", { className: "teach-part", submit: start },
       element("h3", {}, element("label", { htmlFor: name.id }, text("model"))),
       element("div", { className: "teach-row" }, name, element("label", {}, replace, " ", text("replace"))),
+      element("div", { className: "teach-row" }, element("label", { htmlFor: from.id }, text("from")), from),
       element("div", { className: "teach-row" },
         element("button", { type: "submit", className: "button main", id: "teach-start", disabled: !ready }, text("teach")),
-        element("span", { className: "quiet" }, ready ? text("totals", classes.size, images.length) : text("needed")))),
+        element("span", { className: "quiet" }, ready ? text("totals", classes.size, images.length) : text(add ? "neededMore" : "needed")))),
   ];
+}
+
+function listModels(models) {
+  const group = (kind, label, some) =>
+    some.length > 0 && element("optgroup", { label }, some.map((model) => element("option", { value: kind + model.name }, model.name)));
+  const before = from.value;
+  const groups = [group(NEW, text("fromNew"), models), group(ADD, text("fromTaught"), models.filter((model) => model.taught))];
+  from.replaceChildren(...groups.filter(Boolean));
+  from.value = before;
+  if (from.selectedIndex < 0) from.selectedIndex = 0;
 }
 
 function folderChoice() {
@@ -116,7 +141,7 @@ async function start(event) {
   let begun = false;
   sending = { done: 0, all: images.length, stop: () => controller.abort() };
   try {
-    await ask("POST", "upload", { name: name.value.trim(), replace: replace.checked });
+    await ask("POST", "upload", { name: name.value.trim(), ...purpose(), replace: replace.checked });
     begun = true;
     changed();
     await sendAll(images, controller.signal, (done) => showSent((sending.done = done)));

@@ -102,7 +102,7 @@ function stateParts() {
   const parts = [];
   if (job && !isSending()) parts.push(jobPart(job, state, act));
   if (left) parts.push(unfinishedPart(upload.name));
-  else if (!running) parts.push(...formParts());
+  else if (!running) parts.push(...formParts(state.models));
   if (running || upload || isSending()) return parts;
   const place = job?.kind === "use" ? 1 : parts.length; // after a change, what can be taken back comes first
   parts.splice(place, 0, servedPart(state, chosen, act));

@@ -100,7 +100,7 @@ def start(
     `popen_options` are further arguments of Popen.
     """
     command: list[str | Path] = [python, "-m", f"{__name__}.{tool}", folder]
-    variables = _quiet_variables() if online else offline_variables() | {"HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    variables = online_variables() if online else offline_variables() | {"HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     process = subprocess.Popen(
         command, cwd=ROOT, env=os.environ | variables, text=True, stdin=subprocess.PIPE, **popen_options
     )
@@ -168,8 +168,8 @@ def run_and_report(work: Callable[[], None], draft: Path, display_path: Path, fa
     return 0
 
 
-def _quiet_variables() -> dict[str, str]:
-    """Return the variables that disable telemetry, and progress bars if standard error is not a terminal."""
+def online_variables() -> dict[str, str]:
+    """Return the variables of a tool that runs online: no telemetry, and progress bars on a terminal only."""
     quiet = {name: value for name, value in offline_variables().items() if not name.endswith("_OFFLINE")}
     bars = {} if sys.stderr.isatty() else {"TQDM_DISABLE": "1"}
     return quiet | bars | {"MODELSCOPE_LOG_LEVEL": "CRITICAL"}

@@ -1,64 +1,124 @@
 """The compose runtime: one container per slot and one for the gateway, on this machine's Docker engine."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 
-from scripts.base.console import say, step
+from scripts.base.console import say, step, warn
 from scripts.base.errors import CommandError
-from scripts.cluster.config import ROOT, Cluster
-from scripts.cluster.keys import gate_keys
-from scripts.host import certificates, docker, images
+from scripts.cluster.config import Cluster
+from scripts.host import docker, images, selinux, systemd
 from scripts.host.certificates import SERVED
-from scripts.host.images import Image
-from scripts.host.names import own_names
-from scripts.render import compose as render_compose
-from scripts.render.common import members
+from scripts.host.updates import of_images
+from scripts.render import compose as render
+from scripts.render.compose import GATEWAY, PARTS
+from scripts.runtimes import live, unit_file
+from scripts.runtimes.change import read_members
 from scripts.runtimes.checks import check_capacity, check_writable
-from scripts.runtimes.compose.containers import arguments, containers, nginx_workers, run_compose, watch
-from scripts.runtimes.deployment import Deployment
-from scripts.runtimes.preflight import listen_faults, memory_faults, memory_limit, port_faults
-from scripts.runtimes.rolling import replace_each
+from scripts.runtimes.compose import files, gateway
+from scripts.runtimes.compose.containers import (
+    arguments,
+    boot_unit,
+    containers,
+    nginx_workers,
+    remove,
+    run_compose,
+    watch,
+)
+from scripts.runtimes.compose.files import ENVIRONMENT, MEMBERS, WORKERS, images_in
+from scripts.runtimes.deployment import Deployment, plan_here
+from scripts.runtimes.preflight import listen_faults, memory_faults, port_faults
+from scripts.runtimes.request_lines import Line
 from scripts.runtimes.run_directory import RunDir
-from scripts.runtimes.runtime import Checks, SideBySide
-from scripts.runtimes.waiting import wait_in_rotation
+from scripts.runtimes.runtime import Checks, SideBySide, State, Updates
+from scripts.runtimes.waiting import gateway_of, wait_in_rotation
 
 
 class ComposeRuntime(SideBySide):
     """Docker Compose on this machine. If the first start fails, nothing is left running."""
 
     name = "compose"
-    members = "members/members.json"
+    members = MEMBERS
     keys = "members/keys.json"
 
     def suits(self, servers: int) -> bool:
         return docker.engine_fault() is None
 
-    def up(self, cluster: Cluster, run: RunDir) -> Deployment:
-        deployment = self.plan(cluster, run)
-        self.start_all(deployment)
+    def up(self, cluster: Cluster, run: RunDir, *, force: bool = False, boot: bool = True) -> Deployment:
+        """Have everything run that `cluster` describes; if a first start fails, leave nothing running."""
+        planned = plan_here(cluster, run)
+        if faults := [*listen_faults(cluster.listen), *_metrics_faults(cluster)]:
+            raise CommandError(*(f"{cluster.source}: {fault}" for fault in faults))
+        deployment = self._change(planned, force) if self.is_running(run) else self._start(planned)
+        if boot and systemd.fault() is None:
+            docker.enable_at_boot()
+            unit_file.enable(run, boot_unit(run, [model.folder.resolve() for model in cluster.models]))
+            systemd.require("start", unit_file.unit_name(run))
+        else:
+            unit_file.leave(run)
         return deployment
 
-    def start_all(self, deployment: Deployment) -> None:
-        """Build missing images, start the containers of `deployment`, and wait until every worker is in rotation."""
-        run = deployment.run
-        is_first_start = not self.is_running(run)
-        if is_first_start:
-            if faults := listen_faults(deployment.cluster.listen):
-                raise CommandError(*(f"{deployment.cluster.source}: {fault}" for fault in faults))
-            memory = memory_faults(deployment.plan, deployment.hardware, deployment.models, deployment.cluster.settings)
-            if faults := [*port_faults([deployment.cluster.port]), *memory]:
-                raise CommandError(*faults)
-            run.remove()  # files of a runtime that has stopped serving
-        self.build_artifacts(deployment)
-        self.write(deployment)
-        step("starting workers and the gateway")
+    def after_reboot(self, run: RunDir) -> str:
+        return docker.after_reboot()
+
+    def _change(self, planned: Deployment, force: bool) -> Deployment:
+        """Turn what runs into `planned`."""
+        self._revive(planned.run)
+        deployment = live.change(self, planned, force)
+        self._make_entrance(deployment, force)
+        return deployment
+
+    def _start(self, planned: Deployment) -> Deployment:
+        """Start `planned` where nothing runs."""
+        run, cluster = planned.run, planned.cluster
+        memory = memory_faults(planned.plan, planned.hardware, planned.models, cluster.settings)
+        labels = selinux.faults([model.folder.resolve() for model in cluster.models])
+        if faults := [*port_faults([cluster.port]), *memory, *labels]:
+            raise CommandError(*faults)
+        run.remove()  # files of a runtime that has stopped serving
+        self.build_artifacts(planned)
+        state = live.target(self, planned)
+        self.start_first(run, state)
+        live.remember(self, run, state)
+        return planned
+
+    def start_first(self, run: RunDir, state: State) -> None:
+        """Start `state` where nothing runs; if that fails, leave nothing running."""
         try:
-            run_compose(run, "up", "--detach", "--remove-orphans")
-            self.wait(deployment)
+            self._launch(run, state)
         except (CommandError, KeyboardInterrupt):
-            if is_first_start:
-                self.down(run)
+            self.down(run)
             raise
+
+    def _launch(self, run: RunDir, state: State) -> None:
+        """Start what is missing of `state`, and wait until every worker is in rotation."""
+        run.write(state.files)
+        self.write_secrets(state.cluster, run)
+        step("starting workers and the gateway")
+        run_compose(run, "up", "--detach", "--remove-orphans")
+        wait_in_rotation(gateway_of(state.cluster), state.members, watch(run, [*state.members]))
+
+    def _revive(self, run: RunDir) -> None:
+        """Start the containers that somebody stopped."""
+        if stopped := [one.id for one in containers(run) if one.state in ("created", "exited")]:
+            step("starting what was stopped")
+            docker.run(["start", *stopped])
+
+    def _make_entrance(self, deployment: Deployment, force: bool) -> None:
+        """Put a gateway behind an entrance in the place of one without, if `force` allows the gap; else say so."""
+        run = deployment.run
+        if not gateway.is_former(run):
+            return
+        if force:
+            step("replacing the gateway: for some seconds no request is taken")
+            remove([one for one in containers(run) if one.service == GATEWAY])
+            run_compose(run, "up", "--detach", "--no-deps", *PARTS)
+            names = [worker.name for worker in deployment.plan.workers]
+            wait_in_rotation(gateway_of(deployment.cluster), names, watch(run, names))
+        else:
+            warn(
+                "the gateway stays that of the kit before: `make up FORCE=1` replaces it, without an answer for some "
+                "seconds; after that it is replaced without a gap"
+            )
 
     def down(self, run: RunDir) -> None:
         """Stop and remove the containers, networks and cache; images and models stay."""
@@ -67,25 +127,40 @@ class ComposeRuntime(SideBySide):
             return
         _require_engine()
         step("stopping: requests in flight are answered first")
+        unit_file.stop(run)
+        unit_file.remove(run)
+        files.adopt(run)
         run_compose(run, "down", "--remove-orphans", "--volumes")
         run.remove()
 
     def rollout(self, cluster: Cluster, run: RunDir) -> None:
-        deployment = self.plan(cluster, run)
-        if not self.is_running(run):
-            raise CommandError("nothing is running here: run `make up` first")
-        self.build_artifacts(deployment)
-        self.write(deployment)
+        self.require_running(run)
+        live.change(self, plan_here(cluster, run), renew=True)
 
-        def replace(worker: str) -> None:
-            run_compose(run, "up", "--detach", "--no-deps", "--force-recreate", worker)
+    def rollback(self, cluster: Cluster, run: RunDir) -> None:
+        self.require_running(run)
+        live.roll_back(self, cluster, run)
 
-        replace_each(deployment, replace, lambda: self.wait(deployment))
+    def updates(self, cluster: Cluster, run: RunDir) -> Updates:
+        serving = files.images_in({path: run.text(path) for path in (ENVIRONMENT, WORKERS)})
+        return of_images(serving or [image.reference for image in files.images_of(self.plan(cluster, run))])
+
+    def apply_updates(self, cluster: Cluster, run: RunDir) -> None:
+        images.update(files.images_of(self.plan(cluster, run)))
+        if self.is_running(run):
+            self.up(cluster, run)
+        else:
+            say("nothing is running: `make up` starts the new images, `make bundle` packs them")
 
     def follow_logs(self, run: RunDir, lines: int, follow: bool) -> None:
         if run.runtime is None:
             raise CommandError(f"{run.path}: no logs: nothing was started here, run `make up`")
         docker.run_streaming([*arguments(run), "logs", "--tail", str(lines), *(["--follow"] if follow else [])])
+
+    def log_lines(self, run: RunDir) -> Iterator[Line]:
+        for service in sorted(one.service for one in containers(run)):
+            for text in docker.lines([*arguments(run), "logs", "--no-log-prefix", "--no-color", service]):
+                yield Line(service, text)
 
     def is_running(self, run: RunDir) -> bool:
         _require_engine()
@@ -99,54 +174,92 @@ class ComposeRuntime(SideBySide):
         return {"ports and memory": lambda: check_capacity(deployment, [port], running=self.is_running(run)), **folders}
 
     def build_artifacts(self, deployment: Deployment) -> None:
-        """Build the missing ones of the containers' images."""
-        images.ensure([images.GATEWAY, *_worker_images(deployment).values()])
+        """Build the missing ones of the containers' images, and write what all new workers have in common."""
+        images.ensure(files.images_of(deployment))
+        deployment.run.write(dict([files.worker_file()]))
+        files.adopt(deployment.run)
 
     def write(self, deployment: Deployment) -> None:
         """Write the files that Compose and the gateway read."""
         deployment.run.write(self.render(deployment))
-        # The gateway reads these folders under an account of its own, which the umask here may lock out.
-        (deployment.run.path / self.members).parent.chmod(0o755)
-        pem = deployment.run.path / SERVED
+        self.write_secrets(deployment.cluster, deployment.run)
+
+    def write_secrets(self, cluster: Cluster, run: RunDir) -> None:
+        """Write what only the gateway may read."""
+        run.write(self.secrets(cluster))
+        self._open_to_gateway(run)
+
+    def _open_to_gateway(self, run: RunDir) -> None:
+        """Let the gateway, under an account of its own, read what the umask here may lock out."""
+        (run.path / self.members).parent.chmod(0o755)
+        pem = run.path / SERVED
         if pem.exists():
             # Of this machine's accounts, only that of this service gets past the folder above.
             pem.parent.parent.chmod(0o700)
             pem.parent.chmod(0o755)
             pem.chmod(0o444)
+        selinux.label(run.path)
 
     def render(self, deployment: Deployment) -> dict[str, str]:
-        cluster, plan = deployment.cluster, deployment.plan
-        references = {name: image.reference for name, image in _worker_images(deployment).items()}
-        memory = {name: memory_limit(model, cluster.settings) for name, model in deployment.models.items()}
-        addresses = {worker.name: f"{worker.name}:{render_compose.PORT}" for worker in plan.workers}
-        folder = (deployment.run.path / self.members).parent
-        # Another folder without TLS, so that Compose replaces the gateway when TLS is turned on or off.
-        tls = (deployment.run.path / SERVED).parent if cluster.tls.enabled else folder
-        return {
-            "runtime": f"{self.name}\n",
-            "compose.env": render_compose.environment(cluster, images.GATEWAY.reference, folder, tls),
-            self.keys: gate_keys(cluster),
-            **certificates.served(cluster),
-            self.members: members(cluster, plan, addresses, own_names()),
-            "workers.yaml": render_compose.workers(cluster, plan, references, memory, ROOT / "compose/worker.yaml"),
-        }
+        return {"runtime": f"{self.name}\n", **files.rendered(deployment), **self.secrets(deployment.cluster)}
+
+    def running_files(self, run: RunDir, paths: Iterable[str]) -> dict[str, str]:
+        return files.running(run, paths)
+
+    def texts(self, files: Mapping[str, str]) -> dict[str, str]:
+        return render.worker_texts(files[WORKERS])
+
+    def worker_files(self, files: Mapping[str, str], texts: Mapping[str, str]) -> dict[str, str]:
+        return {WORKERS: render.with_workers(files[WORKERS], texts)}
+
+    def workers(self, run: RunDir) -> set[str]:
+        return {one.service for one in containers(run)} - set(PARTS)
 
     def start(self, run: RunDir, worker: str) -> None:
         run_compose(run, "up", "--detach", "--no-deps", "--no-recreate", worker)
 
     def remove(self, run: RunDir, workers: Iterable[str]) -> None:
-        if existing := sorted(containers(run).keys() & set(workers)):
-            run_compose(run, "rm", "--stop", "--force", *existing)
+        names = set(workers)
+        remove([one for one in containers(run) if one.service in names])
 
-    def wait(self, deployment: Deployment, workers: Collection[str] = ()) -> None:
-        wait_in_rotation(deployment, watch(deployment, workers), workers)
+    def watch(self, run: RunDir, workers: Collection[str]) -> Callable[[], None]:
+        return watch(run, workers)
 
     def gateway(self, run: RunDir) -> dict[int, str]:
         return nginx_workers(run)
 
+    def switch_gateway(self, run: RunDir, files: Mapping[str, str]) -> None:
+        run.write({path: text for path, text in files.items() if path != WORKERS})
+        self._open_to_gateway(run)
+        if not gateway.is_former(run):
+            gateway.replace(run, read_members(files[self.members], {}))
 
-def _worker_images(deployment: Deployment) -> dict[str, Image]:
-    return images.worker_images(deployment.models, gpu=bool(deployment.hardware.gpus))
+    def stops(self, files: Mapping[str, str], after: State) -> list[str]:
+        """Return a line if the addresses that clients use become others, which are those of the entrance."""
+        old, new = (render.published(text) for text in (files[WORKERS], after.files[WORKERS]))
+        return [] if old == new else [f"port: clients find {', '.join(old)} until now, and then {', '.join(new)}"]
+
+    def unrestorable(self, files: Mapping[str, str]) -> list[str]:
+        """Return a line for each image that is not there any more."""
+        gone = [reference for reference in images_in(files) if not docker.image_id(reference)]
+        return [f"{reference}: found no such image any more, needed it: `docker load` it" for reference in gone]
+
+    def restart(self, run: RunDir, before: State, after: State) -> None:
+        try:
+            self._launch(run, after)
+        except (CommandError, KeyboardInterrupt):
+            step("starting what ran before")
+            self._launch(run, before)
+            raise
+
+
+def _metrics_faults(cluster: Cluster) -> list[str]:
+    if not cluster.metrics.port:
+        return []
+    return [
+        f"[metrics] port: found {cluster.metrics.port}, needed 0 under compose, where the gateway has one port: its "
+        "/metrics has all of them"
+    ]
 
 
 def _require_engine() -> None:

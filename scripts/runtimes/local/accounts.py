@@ -58,8 +58,13 @@ def prefix(account: pwd.struct_passwd, visible: Iterable[Path], ports: Collectio
     setpriv += [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
     if min(ports) < UNPRIVILEGED_PORT:
         setpriv += ["--inh-caps=-all,+net_bind_service", "--ambient-caps=-all,+net_bind_service"]
-    limits = ["prlimit", f"--nproc={PROCESSES_A_WORKER * (workers + 1)}", f"--nofile={OPEN_FILES}"]
+    limits = ["prlimit", f"--nproc={process_limit(workers)}", f"--nofile={OPEN_FILES}"]
     return [*_confine(account, visible), "--", *limits, *setpriv]
+
+
+def process_limit(workers: int) -> int:
+    """Return how many processes and threads a service with as many `workers` may have, while others replace them."""
+    return PROCESSES_A_WORKER * (2 * workers + 1)
 
 
 def show(account: pwd.struct_passwd, visible: Iterable[Path], pid: int) -> None:

@@ -12,7 +12,7 @@ from scripts.runtimes.run_directory import RunDir
 
 SIGNAL_TIMEOUT_S = 30  # for workers to drain, and for Nginx to answer its requests in flight
 PROC = Path("/proc")
-STARTED_IN = "STARTED_IN"
+STARTED_IN, BY_SYSTEMD = "STARTED_IN", "systemd"
 
 
 def find(run: RunDir) -> dict[int, str]:
@@ -79,6 +79,18 @@ def mark() -> dict[str, str]:
     return {STARTED_IN: _namespace("self", "mnt")}
 
 
+def mark_of_unit() -> dict[str, str]:
+    """Return the same for what systemd starts, whose mounts have another number after each boot."""
+    return {STARTED_IN: BY_SYSTEMD}
+
+
+def _own_marks() -> set[str]:
+    marks = {_namespace("self", "mnt")}
+    with suppress(OSError):  # the first process can be seen only by root, and not in every container
+        marks |= {BY_SYSTEMD} if _namespace(1, "mnt") in marks else set()
+    return marks
+
+
 def _namespace(pid: int | str, kind: str) -> str:
     return os.readlink(PROC / f"{pid}/ns/{kind}")
 
@@ -93,7 +105,7 @@ def _has_environment(pid: int, run: RunDir) -> bool:
     # HOME alone may be a user's own: only processes of the kit have GATE, too. Earlier releases did not set STARTED_IN.
     started_in = variables.get(STARTED_IN) or _namespace(pid, "mnt")
     is_own = variables.get("HOME") == str(run.path) and "GATE" in variables
-    return is_own and started_in == _namespace("self", "mnt")
+    return is_own and started_in in _own_marks()
 
 
 def _is_nginx(pid: int, run: RunDir) -> bool:

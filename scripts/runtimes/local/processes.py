@@ -1,34 +1,37 @@
 """supervisord's processes and their children, read from /proc."""
 
 import contextlib
+from collections import defaultdict
 from collections.abc import Callable, Collection
 from pathlib import Path
 
 from scripts.base.errors import CommandError
-from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.local import supervisor
 from scripts.runtimes.run_directory import RunDir
+from scripts.runtimes.transition import SHUTTING_DOWN
 
 LOG_LINES = 12
+STARTS = 3
 
 
-def watch(deployment: Deployment, workers: Collection[str]) -> Callable[[], None]:
+def watch(run: RunDir, workers: Collection[str]) -> Callable[[], None]:
     """Return a function that raises CommandError, with the end of the log, if a process has ended.
 
-    That is a process which supervisord has given up, or a worker that has lost a child since an earlier call: gunicorn
-    would restart that child for ever. Without `workers`, watch all workers of the plan.
+    That is a process whose start failed STARTS times, or a worker that has lost a child since an earlier call:
+    supervisord and gunicorn would restart them for ever.
     """
-    watched = set(workers) or {worker.name for worker in deployment.plan.workers}
+    watched = set(workers)
     known_pids: dict[str, set[int]] = {name: set() for name in watched}
+    failed_starts: defaultdict[str, set[int]] = defaultdict(set)
 
     def check() -> None:
-        for name, process in supervisor.processes(deployment.run).items():
+        for name, process in supervisor.processes(run).items():
             alive = {process.pid, *_children(process.pid)}
             ended = name in watched and known_pids[name] - alive
-            if ended or (process.state == "FATAL" and name in {*watched, *supervisor.GATEWAY}):
-                raise CommandError(
-                    f"{name} exits as soon as it starts; its log ends with:", *_log_end(deployment.run, name)
-                )
+            if process.state == supervisor.FAILED and name in {*watched, *supervisor.GATEWAY}:
+                failed_starts[name].add(process.started)
+            if ended or len(failed_starts[name]) >= STARTS:
+                raise CommandError(f"{name} exits as soon as it starts; its log ends with:", *log_end(run, name))
             if name in watched:
                 known_pids[name] = alive
 
@@ -46,6 +49,11 @@ def nginx_workers(run: RunDir) -> dict[int, str]:
     return workers
 
 
+def taking_requests(run: RunDir) -> set[int]:
+    """Return the ids of those of Nginx's worker processes that no reload has replaced."""
+    return {pid for pid, title in nginx_workers(run).items() if SHUTTING_DOWN not in title}
+
+
 def _children(pid: int) -> list[int]:
     try:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
@@ -53,6 +61,7 @@ def _children(pid: int) -> list[int]:
         return []
 
 
-def _log_end(run: RunDir, name: str) -> list[str]:
+def log_end(run: RunDir, name: str) -> list[str]:
+    """Return the last lines of a process's log."""
     log = run.logs / f"{name}.log"
     return log.read_text(errors="replace").splitlines()[-LOG_LINES:] if log.exists() else []

@@ -18,15 +18,16 @@ from scripts.runtimes.run_directory import RunDir
 
 START_TIMEOUT_S = 20
 GATEWAY = ("gate-watch", "gate", "nginx", "nginx-log")  # in the order in which they are stopped
-ENDED_STATES = ("STOPPED", "EXITED", "FATAL")
+ENDED_STATES, FAILED = ("STOPPED", "EXITED", "FATAL"), "BACKOFF"
 
 
 @dataclass(frozen=True)
 class Process:
     """supervisord's view of a process; `pid` is 0 while it does not run."""
 
-    state: str  # RUNNING, STARTING, BACKOFF, FATAL, ...
+    state: str  # RUNNING, STARTING, BACKOFF between two starts, ...
     pid: int
+    started: int = 0  # the time of its last start, in seconds since 1970
 
 
 def start(run: RunDir, python: Path, prefix: Sequence[str], environ: Mapping[str, str]) -> None:
@@ -34,12 +35,16 @@ def start(run: RunDir, python: Path, prefix: Sequence[str], environ: Mapping[str
 
     Raise CommandError if it does not start.
     """
-    command: list[str | Path] = [*prefix, python.parent / "supervisord", "-c", run.config]
-    result = subprocess.run(command, env=environ, capture_output=True, text=True)
+    result = subprocess.run([*prefix, *command(run, python)], env=environ, capture_output=True, text=True)
     if result.returncode or not wait_until(lambda: is_running(run), START_TIMEOUT_S, 0.05):
         raise CommandError(
             f"supervisord did not start: {(result.stderr or result.stdout).strip() or 'see ' + str(run.logs)}"
         )
+
+
+def command(run: RunDir, python: Path) -> list[str | Path]:
+    """Return the command that starts supervisord in the background."""
+    return [python.parent / "supervisord", "-c", run.config]
 
 
 def is_running(run: RunDir) -> bool:
@@ -60,13 +65,24 @@ def pid_of(run: RunDir) -> int:
 def processes(run: RunDir) -> dict[str, Process]:
     """Return process name -> process; empty if no supervisord answers. Raise CommandError if it refuses."""
     rows = _call_if_running(run, "getAllProcessInfo") or []
-    return {row["name"]: Process(row["statename"], row["pid"]) for row in rows}
+    return {row["name"]: Process(row["statename"], row["pid"], row["start"]) for row in rows}
 
 
-def restart(run: RunDir, name: str) -> None:
-    """Stop the process and start it again; raise CommandError if supervisord refuses."""
-    _call_if_running(run, "stopProcessGroup", name)
-    _call_if_running(run, "startProcessGroup", name, False)
+def workers(run: RunDir) -> set[str]:
+    """Return the names of the workers that supervisord knows."""
+    return processes(run).keys() - set(GATEWAY)
+
+
+def update_gate(run: RunDir) -> None:
+    """Have supervisord read its configuration again, and restart all but the workers and Nginx by it.
+
+    Nginx holds the sockets on which clients wait. Raise CommandError if supervisord refuses.
+    """
+    kept = {*workers(run), "nginx"}
+    ((added, changed, removed),) = _call_if_running(run, "reloadConfig") or (([], [], []),)
+    remove(run, {"gate", *changed, *removed} - kept)
+    for name in sorted({"gate", *added, *changed} - kept):
+        _call_if_running(run, "addProcessGroup", name)
 
 
 def add(run: RunDir, name: str) -> None:

@@ -28,6 +28,8 @@ class Node:
     labels: Mapping[str, str]
     slots: tuple[str, ...]
     slot_keys: Mapping[str, Any] = field(default_factory=dict)  # see scripts.cluster.slots.requested_settings
+    reachable: bool = False  # as a manager, by the other managers
+    votes: bool = False  # counts among the managers, of which more than half must run; for a moment after its demotion
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,8 @@ def parse_node(data: Mapping[str, Any]) -> Node:
         spec.get("Labels") or {},
         tuple(sorted(_slots(resources), key=_natural_order)),
         _read_slot_keys((description.get("Engine", {}).get("Labels") or {}).get(SLOT_KEYS, "{}")),
+        (data.get("ManagerStatus") or {}).get("Reachability") == "reachable",
+        bool(data.get("ManagerStatus")),
     )
 
 

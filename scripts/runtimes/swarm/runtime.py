@@ -2,20 +2,24 @@
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from scripts.base.console import say, step
 from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, Cluster
 from scripts.cluster.keys import gate_keys
 from scripts.host import certificates, docker, images, offline
+from scripts.host.images import Image
+from scripts.host.updates import of_images
 from scripts.render import swarm as render_swarm
 from scripts.runtimes.preflight import memory_limit
+from scripts.runtimes.request_lines import Line
 from scripts.runtimes.run_directory import RunDir
-from scripts.runtimes.runtime import Runtime
+from scripts.runtimes.runtime import Runtime, Updates
 from scripts.runtimes.swarm import deployment as swarm_deployment
-from scripts.runtimes.swarm import status
+from scripts.runtimes.swarm import managers, status
 from scripts.runtimes.swarm.deployment import SwarmDeployment
+from scripts.runtimes.swarm.network import faults_here
 from scripts.runtimes.swarm.nodes import GATEWAY, SERVER, STACK, Service, read_nodes, read_services, read_tasks
 from scripts.runtimes.swarm.waiting import ROLLED_BACK, Snapshot, take_snapshot, wait, wait_empty, wait_gone
 
@@ -38,18 +42,24 @@ class SwarmRuntime(Runtime):
             )
         return swarm_deployment.plan_servers(cluster, run)
 
-    def up(self, cluster: Cluster, run: RunDir) -> SwarmDeployment:
+    def up(self, cluster: Cluster, run: RunDir, *, force: bool = False, boot: bool = True) -> SwarmDeployment:
         """Start everything on all servers and wait until every worker is in rotation at every gateway.
 
-        If the first start fails, stop everything.
+        If the first start fails, stop everything. Swarm itself rolls every change, so there is nothing to `force`.
         """
         deployment = self.plan(cluster, run)
         is_first_start = not self.is_running(run)
+        if is_first_start and (faults := faults_here(cluster)):
+            raise CommandError(*faults)
         _require_drained(deployment)
+        _require_encryption(cluster.swarm.encrypted)
         self.build_images(deployment)
         files = self.render(deployment)
         run.write(files)
         _label_nodes(deployment)
+        managers.appoint(list(deployment.nodes.values()), cluster.swarm.managers)
+        if cluster.swarm.autolock:
+            managers.lock()
         before = take_snapshot()
         step("starting workers and gateways")
         try:
@@ -59,7 +69,12 @@ class SwarmRuntime(Runtime):
             if is_first_start:
                 self.down(run)
             raise
+        if boot:
+            docker.enable_at_boot()  # here; init-server.sh did on every server that it set up
         return deployment
+
+    def after_reboot(self, run: RunDir) -> str:
+        return docker.after_reboot()
 
     def down(self, run: RunDir) -> None:
         """Stop and remove all tasks, networks and configs on all servers; caches, images and models stay."""
@@ -84,10 +99,14 @@ class SwarmRuntime(Runtime):
         _update_services(self.plan(cluster, run), ["service", "rollback"], accepted=ROLLED_BACK)
 
     def drain(self, cluster: Cluster, run: RunDir, server: str) -> None:
-        """Stop everything on `server` after its requests in flight; the other servers take over its share."""
+        """Stop everything on `server` after its requests in flight; the other servers take over its share.
+
+        If it manages the swarm another one does so in its place, whether it still answers or not.
+        """
         deployment, node = swarm_deployment.plan_without(cluster, run, server)
         step(f"draining {server}: requests in flight are answered first")
         docker.run(["node", "update", "--availability", "drain", node.id])
+        managers.appoint(list(deployment.nodes.values()), cluster.swarm.managers, leaving=node.id)
         wait_empty(node)
         before = take_snapshot()
         for service in read_services():
@@ -96,6 +115,15 @@ class SwarmRuntime(Runtime):
         wait(deployment, before)
         say(f"\n{server} no longer serves and can be removed: remove its table from {cluster.source} and run `make up`")
         say(f"`make up` with its table still there makes {server} serve again")
+
+    def updates(self, cluster: Cluster, run: RunDir) -> Updates:
+        return of_images(image.reference for image in _images(self.plan(cluster, run)))
+
+    def apply_updates(self, cluster: Cluster, run: RunDir) -> None:
+        raise CommandError(
+            "under Swarm every server needs the same images: run `make update APPLY=1`, `make bundle` and "
+            "`make init HOSTS=...` where bundles are made, then `make up` here, which replaces one worker at a time"
+        )
 
     def publish_keys(self, cluster: Cluster, run: RunDir) -> None:
         """Give the gateways the new list as a secret, which replaces them one at a time."""
@@ -122,6 +150,12 @@ class SwarmRuntime(Runtime):
         for process in processes:
             process.wait()
 
+    def log_lines(self, run: RunDir) -> Iterator[Line]:
+        for service in read_services():
+            for text in docker.lines(["service", "logs", service.name]):
+                task, _, line = text.partition("    | ")
+                yield Line(task.strip(), line)
+
     def is_running(self, run: RunDir) -> bool:
         """Return whether the swarm has our stack, no matter where it was started from."""
         if not docker.is_swarm_manager():
@@ -130,7 +164,7 @@ class SwarmRuntime(Runtime):
 
     def build_images(self, deployment: SwarmDeployment) -> None:
         """Build the missing ones of the tasks' images; raise CommandError if that fails."""
-        images.ensure([images.GATEWAY, *images.worker_images(deployment.models, deployment.has_gpus).values()])
+        images.ensure(_images(deployment))
 
     def render(self, deployment: SwarmDeployment) -> dict[str, str]:
         """Return path -> text for the files in the run directory, without writing them."""
@@ -154,6 +188,10 @@ class SwarmRuntime(Runtime):
             WORKERS: render_swarm.workers(deployment.cluster, pools, offline.variables(), _monitor(), secret),
             **certificate,
         }
+
+
+def _images(deployment: SwarmDeployment) -> list[Image]:
+    return [images.GATEWAY, *images.worker_images(deployment.models, deployment.has_gpus).values()]
 
 
 def replicas(deployment: SwarmDeployment) -> dict[str, int]:
@@ -187,6 +225,19 @@ def _require_drained(deployment: SwarmDeployment) -> None:
                 f"{deployment.cluster.source}: servers: found no table of {name}, which still serves: "
                 f"put it back, run `make drain SERVER={name}`, and then remove it"
             )
+
+
+def _require_encryption(wanted: bool) -> None:
+    """Raise CommandError if the workers' network exists and is otherwise: no network changes while it is in use."""
+    network = f"{STACK}_{render_swarm.WORKERS}"
+    if not docker.run(["network", "ls", "--quiet", "--filter", f"name=^{network}$"]).strip():
+        return
+    (found,) = docker.inspect("network", [network])
+    if (render_swarm.ENCRYPTED in (found.get("Options") or {})) != wanted:
+        raise CommandError(
+            f"swarm/encrypted: found {str(wanted).lower()}, needed {str(not wanted).lower()}, as the service runs: "
+            "`make down` first, then `make up`"
+        )
 
 
 def _label_nodes(deployment: SwarmDeployment) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 import shutil
 import subprocess
 import tarfile
@@ -12,10 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scripts.bundle import layout, signing
 from scripts.cluster.config import ROOT
-from scripts.models.model_store import content_hash
+from scripts.cluster.models import content_hash
+from tests.bundles import make_key
 from tests.cluster.init.hosts import SCRIPT
 from worker.contract.version import VERSION
+
+PYTHON = re.compile("(lib)?(python3|expat1|ssl3)")
 
 
 @dataclass(frozen=True)
@@ -38,8 +43,8 @@ def save(reference: str, folder: Path) -> Image:
 def make(
     folder: Path, packages: Mapping[str, Path], images: list[Image], models: list[Path], index_only: bool = False
 ) -> None:
-    """Write the bundle; `packages` by system, with `index_only` their indexes alone."""
-    left_out = shutil.ignore_patterns("*.deb") if index_only else None
+    """Write the bundle; `packages` by system, with `index_only` their indexes, and Python, which a dry run unpacks."""
+    left_out = _all_but_python if index_only else None
     for system, debs in packages.items():
         shutil.copytree(debs, folder / "packages" / system, ignore=left_out, copy_function=link)
     (folder / "images").mkdir(parents=True)
@@ -60,6 +65,10 @@ def make(
     }
     (folder / "MANIFEST.json").write_text(json.dumps(manifest, indent=1))
     write_sums(folder)
+
+
+def _all_but_python(_: str, names: list[str]) -> list[str]:
+    return [name for name in names if name.endswith(".deb") and not PYTHON.match(name)]
 
 
 def _listed(image: Image) -> dict[str, str]:
@@ -107,9 +116,13 @@ def write_sentinel(models: Path) -> None:
 
 
 def write_sums(folder: Path) -> None:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "SHA256SUMS")
+    """Write the checksums and their signature, and beside the bundle the signer's fingerprint."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in layout.UNLISTED)
     lines = [f"{_sha256(path)}  {path.relative_to(folder)}\n" for path in files]
-    (folder / "SHA256SUMS").write_text("".join(lines))
+    (folder / layout.SUMS).write_text("".join(lines))
+    key = folder.parent.with_name("bundle-key")
+    fingerprint = signing.sign(folder, key if key.is_file() else make_key(key))
+    (folder.parent / "signers").write_text(f"{fingerprint}\n")
 
 
 def _sha256(path: Path) -> str:

@@ -1,9 +1,11 @@
 """Bare Debian roots and what is carried to them, made once; the roots and packages are kept outside the repository."""
 
+import hashlib
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from scripts.host.debs import SYSTEMS, Apt
 from scripts.host.images import WORKERS
 from tests.cluster.init import bundles, systemd
 from tests.cluster.init.bundles import Image
-from tests.cluster.init.hosts import Host, copy_root, start
+from tests.cluster.init.hosts import First, Host, copy_root, start
 from tests.wait import until
 
 KEPT = Path(os.environ.get("WANWU_TEST_ROOTS", "/var/tmp/wanwu-roots"))
@@ -23,7 +25,7 @@ PHOTOS = ROOT / "worker/photos"
 
 def packages(system: str) -> Path:
     """The folder of Docker's packages for `system`, as `make bundle` collects them."""
-    folder = KEPT / f"packages-{system}"
+    folder = KEPT / _named(f"packages-{system}", SYSTEMS[system].requested)
     if not (folder / "Packages").exists():
         apt = Apt(SYSTEMS[system], KEPT / f"apt-{system}")
         apt.fetch(apt.resolve(), folder)
@@ -31,16 +33,37 @@ def packages(system: str) -> Path:
 
 
 def debian(codename: str) -> Path:
-    """A root as debootstrap makes it, never to be changed."""
+    """A small root with what checks signatures, never to be changed."""
+    return _made_from(_bare(codename), f"{codename}-minimal", ["openssh-client"])
+
+
+def _bare(codename: str) -> Path:
+    """A root as debootstrap makes it, never to be changed; that of Debian 12 from the base of the images."""
     root = KEPT / codename
     if not root.exists():
         KEPT.mkdir(parents=True, exist_ok=True)
         draft = root.with_suffix(".new")
         shutil.rmtree(draft, ignore_errors=True)
-        command = ["debootstrap", "--variant=minbase", codename, str(draft)]
-        subprocess.run(command, check=True, capture_output=True)
+        if codename == "bookworm":
+            _unpack(images.BASE, draft)
+        else:
+            command = ["debootstrap", "--variant=minbase", codename, str(draft)]
+            subprocess.run(command, check=True, capture_output=True)
         draft.rename(root)
     return _without_packages(root)
+
+
+def _unpack(image: str, folder: Path) -> None:
+    """Write the files of an image into a new folder, but for those of a container; name this machine's resolver there,
+    as debootstrap does."""
+    folder.mkdir()
+    created = subprocess.run(["docker", "create", image], check=True, capture_output=True, text=True).stdout.strip()
+    left_out = ("--exclude=.dockerenv", *(f"--exclude=etc/{name}" for name in ("hostname", "hosts", "resolv.conf")))
+    with subprocess.Popen(["docker", "export", created], stdout=subprocess.PIPE) as exported:
+        subprocess.run(["tar", "-C", folder, "-x", *left_out], stdin=exported.stdout, check=True)
+    subprocess.run(["docker", "rm", created], check=True, capture_output=True)
+    for name in ("hostname", "resolv.conf"):
+        shutil.copy(f"/etc/{name}", folder / "etc")
 
 
 def debian_with(name: str, *packages: str) -> Path:
@@ -56,6 +79,11 @@ def debian_with_systemd() -> Path:
     return debian_with("systemd", *systemd.PACKAGES)
 
 
+def debian_with_nginx() -> Path:
+    """A Debian 12 root with systemd and what the local runtime needs from the distribution."""
+    return debian_with("service", *systemd.PACKAGES, "nginx-light", "make", "python3")
+
+
 def debian_with_docker() -> Path:
     """A Debian 12 root with sshd and all that init-server.sh would install, for tests that are not about that."""
     return _made_from(debian_with_sshd(), "bookworm-docker", SYSTEMS["debian-12"].requested, packages("debian-12"))
@@ -63,7 +91,7 @@ def debian_with_docker() -> Path:
 
 def _made_from(base: Path, name: str, wanted: Sequence[str], folder: Path | None = None) -> Path:
     """A copy of the root `base` with the packages `wanted`, from `folder` or from the root's own mirror."""
-    root = KEPT / name
+    root = KEPT / _named(name, [base.name, *wanted])
     if not root.exists():
         draft = root.with_suffix(".new")
         shutil.rmtree(draft, ignore_errors=True)
@@ -81,6 +109,11 @@ def _made_from(base: Path, name: str, wanted: Sequence[str], folder: Path | None
             (draft / "media/sources.list").unlink()
         draft.rename(root)
     return _without_packages(root)
+
+
+def _named(name: str, wanted: Sequence[str]) -> str:
+    """Return a name for what is kept that is another one when other packages are wanted."""
+    return f"{name}-{hashlib.sha256(' '.join(wanted).encode()).hexdigest()[:8]}"
 
 
 def _without_packages(root: Path) -> Path:
@@ -142,11 +175,13 @@ class Site:
         until(f"the Docker of {name} answers", lambda: host.run("docker", "version").returncode == 0)
         return host
 
-    def host_with_systemd(self, name: str, media: Path) -> Host:
-        base, root = debian_with_systemd(), self.folder / name
+    def host_with_systemd(
+        self, name: str, media: Path, first: First = systemd.SYSTEMD, base: Path | None = None
+    ) -> Host:
+        base, root = base or debian_with_systemd(), self.folder / name
         copy_root(base, root)
         systemd.configure(root)
-        self.hosts.append(start(base, root, name, media, first=systemd.SYSTEMD))
+        self.hosts.append(start(base, root, name, media, first=first))
         return self.hosts[-1]
 
     def boot(self, host: Host, media: Path) -> Host:
@@ -155,13 +190,18 @@ class Site:
         self.hosts.append(start(host.base, host.root, host.name, media, first=host.first))
         return self.hosts[-1]
 
+    def close(self) -> None:
+        """Stop all hosts, whatever comes of each."""
+        with ExitStack() as stack:
+            for host in self.hosts:
+                stack.callback(host.stop)
+
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     own = Site(tmp_path)
     yield own
-    for host in own.hosts:
-        host.stop()
+    own.close()
 
 
 @pytest.fixture(scope="module")
@@ -169,5 +209,4 @@ def bare(tmp_path_factory: pytest.TempPathFactory, tiny: Image) -> Iterator[Host
     """A Debian 12 host that no test changes, with a bundle in /media."""
     own = Site(tmp_path_factory.mktemp("bare"))
     yield own.host("bookworm", "bare", own.carry(["debian-12"], [tiny], index_only=True))
-    for host in own.hosts:
-        host.stop()
+    own.close()

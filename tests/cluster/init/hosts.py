@@ -10,7 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,9 +96,9 @@ class Host:
         """What a command prints that must succeed."""
         return self.run(*arguments, check=True).stdout.strip()
 
-    def init(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def init(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
         """init-server.sh as the bundle carries it."""
-        return self.run("bash", "/media/bundle/init-server.sh", *arguments)
+        return self.run("bash", "/media/bundle/init-server.sh", *confirmed(arguments), given=given)
 
     def init_killed_at_new_change(self, known: set[str], *arguments: str) -> tuple[set[str], str]:
         """Run init-server.sh and kill it with all its children once it begins a change that is not in `known`.
@@ -108,7 +108,8 @@ class Host:
         """
         output, end = os.pipe2(os.O_DIRECT | os.O_CLOEXEC)
         fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, 4096)
-        command = self.command("setsid", "--wait", "bash", "/media/bundle/init-server.sh", *arguments)
+        script = ["bash", "/media/bundle/init-server.sh", *confirmed(arguments)]
+        command = self.command("setsid", "--wait", *script)
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=end, stderr=end), open(output) as lines:
             os.close(end)
             printed = ""
@@ -118,6 +119,19 @@ class Host:
                     self.kill_session("init-server.sh")
                     return {one for one in [line, *lines] if one.startswith("-> ")}, printed
         return set(), printed
+
+    def init_interrupted_at(self, change: str, *arguments: str) -> tuple[int, str]:
+        """Run init-server.sh and send it the signal of Ctrl-C when it begins the change; return status and output."""
+        script = ["bash", "/media/bundle/init-server.sh", *confirmed(arguments)]
+        command = self.command("setsid", "--wait", *script)
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+            printed = ""
+            for line in process.stdout or ():
+                printed += line
+                if line == f"{change}\n":
+                    (pid,) = (pid for pid in self.processes() if "-m scripts.bootstrap" in _command_line(pid))
+                    _kill(pid, signal.SIGINT)
+        return process.returncode, printed
 
     def kill_session(self, script: str) -> None:
         """Kill every process of the session in which `script` runs; return once none of them is left.
@@ -156,7 +170,11 @@ class Host:
     def shut_down(self) -> None:
         """End all its processes, the first one last; `start` boots the same root again."""
         self.run("sh", "-c", self.first.stop)
-        _kill(self.pid, self.first.end)
+        self.cut_power(self.first.end)
+
+    def cut_power(self, number: int = signal.SIGKILL) -> None:
+        """End all its processes by a signal to the first one, by default without a warning."""
+        _kill(self.pid, number)
         self.keeper.wait(TIMEOUT_S)
         for hierarchy in Path("/sys/fs/cgroup").iterdir():
             _remove_cgroup(hierarchy / self.cgroup)
@@ -164,6 +182,11 @@ class Host:
     @property
     def cgroup(self) -> str:
         return _cgroup(self.root)
+
+
+def confirmed(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments, with the signer of the bundle in /media as its maker has told."""
+    return [*arguments, *(() if "--signers" in arguments else ("--signers", "/media/signers"))]
 
 
 def connect(one: Host, other: Host, address: str) -> None:

@@ -14,7 +14,13 @@ MASKED = (
 )  # fmt: skip
 # No journal on disk; a disk that is missing is waited for less long than the 90 s of a real server; and of the devices
 # that are there before udev is, only the loop devices are this host's.
+# systemd shares its mounts with what it starts, but not where it takes its machine for a container.
+SHARED = "etc/systemd/system/shared.service"
 FILES = {
+    SHARED: (
+        "[Unit]\nDefaultDependencies=no\nBefore=local-fs-pre.target\n"
+        "[Service]\nType=oneshot\nExecStart=mount --make-rshared /\n"
+    ),
     "etc/systemd/system.conf.d/test.conf": "[Manager]\nDefaultDeviceTimeoutSec=5s\n",
     "etc/systemd/journald.conf.d/test.conf": "[Journal]\nStorage=volatile\n",
     "etc/systemd/system/systemd-udev-trigger.service.d/test.conf": (
@@ -64,5 +70,8 @@ def configure(root: Path) -> None:
     for unit in MASKED:
         (root / "etc/systemd/system" / unit).symlink_to("/dev/null")
     for name, text in FILES.items():
-        (root / name).parent.mkdir(parents=True)
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
+    wants = root / "etc/systemd/system/local-fs-pre.target.wants"
+    wants.mkdir()
+    (wants / Path(SHARED).name).symlink_to(f"/{SHARED}")

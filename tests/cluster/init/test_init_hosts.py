@@ -28,8 +28,8 @@ name = "two"
 address = "10.77.0.2"
 workers = 1
 """
-CHANGES = 16  # of a bare server without systemd; one fewer where Docker is installed
-EXPIRED = "SWMTKN-1-" + "a" * 50 + "-" + "b" * 25
+CHANGES = 17  # of a bare server without systemd; one fewer where Docker is installed
+EXPIRED = "SWMTKN-1-" + "a" * 50 + "-" + "b" * 25 + "@10.77.0.1"
 # sshd takes the connection from its standard input, as inetd gives it: no network leads into these hosts.
 CONFIG = """
 Host {name}
@@ -63,7 +63,11 @@ def ssh(folder: Path, hosts: list[Host]) -> str:
 def make_init(folder: Path, program: str, hosts: str) -> subprocess.CompletedProcess[str]:
     command = ["make", "--no-print-directory", "init", f"HOSTS={hosts}", f"BUNDLE={folder / 'media/bundle'}"]
     environ = bare_environment() | {"WANWU_SSH": program}
-    command += [f"CLUSTER={folder / 'cluster.toml'}", f"RUN_DIR={folder / 'run'}"]
+    command += [
+        f"CLUSTER={folder / 'cluster.toml'}",
+        f"RUN_DIR={folder / 'run'}",
+        f"SIGNERS={folder / 'media/signers'}",
+    ]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environ)
 
 
@@ -84,7 +88,7 @@ def test_two_bare_servers_become_a_swarm_and_one_that_is_not_there_is_named(site
     large = max((media / "bundle/packages").rglob("*.deb"), key=lambda path: path.stat().st_size)
     place = one.root / "root/wanwu-bundle" / large.relative_to(media / "bundle")
     place.parent.mkdir(parents=True)
-    place.with_name(f"{place.name}.part").write_bytes(large.read_bytes()[:5_000_000])
+    place.write_bytes(large.read_bytes()[:5_000_000])
     (one.root / "root/wanwu-bundle/MANIFEST.json").write_text("damaged")
     cluster = site.folder / "cluster.toml"
     cluster.write_text(CLUSTER)
@@ -99,6 +103,7 @@ def test_two_bare_servers_become_a_swarm_and_one_that_is_not_there_is_named(site
         "-- one: to serve: list servers and models in /etc/wanwu/cluster.toml, then: cd /opt/wanwu/kit && make up"
     ]
     assert nodes(one) == ["one Ready", "two Ready"]
+    assert "SWMTKN" not in "".join(path.read_text() for path in (site.folder / "run/init").iterdir())
     assert (site.folder / "run/init/two.log").read_text().count("-> ") == CHANGES - 1
     assert os.stat(site.folder / "run/init/one.log").st_mode & 0o777 == 0o600
 
@@ -106,15 +111,17 @@ def test_two_bare_servers_become_a_swarm_and_one_that_is_not_there_is_named(site
     assert two.says("cat", "/etc/wanwu/cluster.toml") == CLUSTER.strip()
     assert one.says("ls", "/srv/wanwu/models").splitlines() == [ODD.strip(), "photos"]
 
+    token = one.says("docker", "swarm", "join-token", "--quiet", "worker")
     again = make_init(site.folder, program, "one two")
     assert again.returncode == 0, again.stderr
+    assert one.says("docker", "swarm", "join-token", "--quiet", "worker") != token
     assert "-- two: 0 of " in again.stdout
     assert "-- one: nothing changed: one is up to date" in again.stdout
     assert "-- two: nothing changed: two is up to date" in again.stdout
 
     two.says("docker", "swarm", "leave")
     before = tree(two)
-    refused = two.run("bash", f"{THERE}/init-server.sh", *ORDER, "--join", f"{EXPIRED}@10.77.0.1")
+    refused = two.run("bash", f"{THERE}/init-server.sh", *ORDER, "--join-file", "-", given=EXPIRED)
     assert refused.returncode == 1
     assert difference(before, tree(two)) == ""
     (line,) = refused.stderr.splitlines()

@@ -23,7 +23,7 @@ VOLUME = "/srv/wanwu/models"
 MOUNTED = "ro,nosuid,nodev,noexec"
 CLASSIFY = """
 import http.client, sys
-worker = http.client.HTTPConnection("127.0.0.1:8000", timeout=30)
+worker = http.client.HTTPConnection("127.0.0.1:8000", timeout=60)
 worker.request("POST", "/predict", open(sys.argv[1], "rb").read(), {"Content-Type": "image/jpeg"})
 print(worker.getresponse().read().decode())
 """
@@ -155,7 +155,12 @@ def test_the_slots_are_those_that_the_operators_file_asks_for_and_the_manager_ca
     table = '[[servers]]\nname = "epsilon"\naddress = "10.77.0.1"\n'
     order = ["--bundle", "/media/bundle", "--models", "/media/bundle/models", "--first", "--cluster", "/media/c.toml"]
     (media / "c.toml").write_text(f'{models}{table}cpus = "0"\nworkers = 1\n')
-    set_up_as_shown(host, tree(host), *order)
+    before = tree(host)
+    status, printed = host.init_interrupted_at("-> restart Docker", *order)
+    assert (status, "!! restart Docker failed (a signal asked to stop)" in printed) == (130, True), printed
+    assert difference(before, tree(host)) == ""
+    host.says("docker", "version")
+    set_up_as_shown(host, before, *order)
 
     assert slots(host) == {"epsilon-cpu0": {"cpus": "0", "gpu": ""}}
     one = parse_cluster((media / "c.toml").read_text(), "c.toml")

@@ -9,14 +9,17 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
+from nginx.gate import probe
+from nginx.gate.exposition import Families
 from nginx.gate.members import DiscoveredPool, Member
 from nginx.gate.resolve import THREADS, look_up, split_address
 from nginx.gate.rules import Probe
 from nginx.gate.schedule import Schedule
-from tests.local.gateway_harness import wait_for
+from tests.wait import TIMEOUT_S, until
 
 INTERVAL_S = 0.05
 MODEL = "photos"
+CONNECTIONS = 2  # of a worker that keeps them: of its probes, and of its metrics
 
 
 def answer(state: str, worker: str) -> bytes:
@@ -57,9 +60,16 @@ class Results:
     def __init__(self) -> None:
         self.probes: dict[str, list[Probe]] = defaultdict(list)
         self.resolved: list[list[str]] = []
+        self.collected: dict[str, list[Families | None]] = defaultdict(list)  # the members' metrics, by worker
 
     def states(self, server: Server) -> set[tuple[str, str | None]]:
-        return {(probe.state, probe.reason) for probe in self.probes[server.name]}
+        return {(found.state, found.reason) for found in self.probes[server.name]}
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no probe time out because the machine is busy."""
+    monkeypatch.setattr(probe, "PROBE_TIMEOUT_S", TIMEOUT_S)
 
 
 @contextmanager
@@ -67,8 +77,9 @@ def probing(*servers: Server, pools: tuple[DiscoveredPool, ...] = ()) -> Iterato
     results = Results()
     schedule = Schedule(
         INTERVAL_S,
-        lambda member, probe: results.probes[member.worker].append(probe),
+        lambda member, found: results.probes[member.worker].append(found),
         lambda pool, addresses: results.resolved.append(addresses),
+        lambda member, found: results.collected[member.worker].append(found),
     )
     schedule.start()
     schedule.follow([*(server.member for server in servers), *pools])
@@ -113,26 +124,26 @@ def sends_more_than_was_asked_for(server: Server, connection: socket.socket) -> 
 def test_a_connection_that_is_lost_is_no_failed_probe(behave: Callable[[Server, socket.socket], None]) -> None:
     server = Server("photos-0", behave)
     with probing(server) as results:
-        wait_for("some probes", lambda: len(results.probes["photos-0"]) >= 10)
+        until("some probes", lambda: len(results.probes["photos-0"]) >= 10)
         assert results.states(server) == {("ready", None)}
     if behave is keeps:
-        assert len(server.connections) == 1
+        assert len(server.connections) <= CONNECTIONS
 
 
 def test_a_worker_that_is_gone_is_found_on_a_new_connection() -> None:
     server = Server("photos-0", keeps)
     with probing(server) as results:
-        wait_for("it is ready", lambda: results.probes["photos-0"])
+        until("it is ready", lambda: results.probes["photos-0"])
         server.listener.shutdown(socket.SHUT_RDWR)
         server.close()
         server.connections[0].shutdown(socket.SHUT_RDWR)
-        wait_for("it is gone", lambda: results.probes["photos-0"][-1].reason == "[Errno 111] Connection refused")
+        until("it is gone", lambda: results.probes["photos-0"][-1].reason == "[Errno 111] Connection refused")
 
 
 def drips(server: Server, connection: socket.socket) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
-    while not server.over.wait(0.0001):
+    while not server.over.wait(0.01):
         connection.sendall(b"x")
 
 
@@ -163,8 +174,6 @@ def says(data: bytes) -> Callable[[Server, socket.socket], None]:
 
 NO_STATE = "its /readyz answered 200 without a known state"
 HOSTILE: dict[str, tuple[Callable[[Server, socket.socket], None], str]] = {
-    "hangs": (hangs, "timed out"),
-    "drips": (drips, "timed out"),
     "hangs up": (hangs_up, "it hung up"),
     "half": (says(answer("ready", "half")[:-1]), "it closed the connection in the middle of its answer"),
     "garbage": (says(b"\x00\xff\r\n\r\n"), "it answered without an HTTP status"),
@@ -174,26 +183,68 @@ HOSTILE: dict[str, tuple[Callable[[Server, socket.socket], None], str]] = {
     "chunks": (repeats(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n" * 10_000), NO_STATE),
     "nested": (says(b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 60_000), NO_STATE),
 }
+ENDLESS = {"hangs": hangs, "drips": drips}
 
 
 def test_members_that_answer_nonsense_take_nothing_from_the_others() -> None:
     good = [Server(f"good-{number}", keeps) for number in range(5)]
     hostile = {name: Server(name, behave) for name, (behave, _) in HOSTILE.items()}
-    with probing(*hostile.values(), *good) as results:
-        wait_for("each was probed", lambda: all(results.probes[name] for name in HOSTILE))
-        wait_for("the good ones often", lambda: all(len(results.probes[server.name]) >= 20 for server in good))
+    endless = [Server(name, behave) for name, behave in ENDLESS.items()]
+    with probing(*endless, *hostile.values(), *good) as results:
+        until("each was probed", lambda: all(results.probes[name] for name in HOSTILE))
+        until("the good ones often", lambda: all(len(results.probes[server.name]) >= 20 for server in good))
         assert [results.states(server) for server in good] == [{("ready", None)}] * len(good)
+        until("each was asked for metrics", lambda: all(results.collected[name] for name in HOSTILE))
+        assert not any(found for name in HOSTILE for found in results.collected[name])
         seen = {name: {reason for _, reason in results.states(server)} for name, server in hostile.items()}
+        assert [results.states(server) for server in endless] == [set(), set()]
     assert seen == {name: {reason} for name, (_, reason) in HOSTILE.items()}
-    assert all(len(server.connections) == 1 for server in good)
+    assert all(len(server.connections) <= CONNECTIONS for server in good)
+
+
+def answers_but_for_metrics(server: Server, connection: socket.socket) -> None:
+    while request := connection.recv(1000):
+        if request.startswith(b"GET /metrics"):
+            server.over.wait()
+        connection.sendall(answer("ready", server.name))
+
+
+def has_metrics(server: Server, connection: socket.socket) -> None:
+    text = b"# TYPE wanwu_a gauge\nwanwu_a 1\n"
+    while request := connection.recv(1000):
+        is_asked = request.startswith(b"GET /metrics")
+        own = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(text), text)
+        connection.sendall(own if is_asked else answer("ready", server.name))
+
+
+def test_metrics_are_collected_and_who_hangs_on_them_delays_no_probe() -> None:
+    good, bad = Server("good", has_metrics), Server("bad", answers_but_for_metrics)
+    with probing(good, bad) as results:
+        until("one was collected", lambda: results.collected["good"])
+        before = len(results.probes["bad"])
+        until("it was given up", lambda: results.collected["bad"])
+        probes = len(results.probes["bad"]) - before
+    (family,) = (results.collected["good"][0] or {}).values()
+    assert family.samples == 'wanwu_a{worker="good",slot="slot",model="photos"} 1\n'
+    assert results.collected["bad"] == [None]
+    assert results.states(bad) == {("ready", None)}
+    assert probes > 1, "more than one in the time of one request for metrics"
+
+
+def test_an_answer_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "PROBE_TIMEOUT_S", 0.5)
+    endless = [Server(name, behave) for name, behave in ENDLESS.items()]
+    with probing(*endless) as results:
+        until("each was given up", lambda: all(results.probes[name] for name in ENDLESS))
+    assert [{reason for _, reason in results.states(server)} for server in endless] == [{"timed out"}] * len(ENDLESS)
 
 
 def test_a_member_that_is_followed_no_more_is_left_alone() -> None:
     server, other = Server("photos-0", keeps), Server("photos-1", keeps)
     with probing(server, other) as results:
-        wait_for("both are probed", lambda: results.probes["photos-0"] and results.probes["photos-1"])
+        until("both are probed", lambda: results.probes["photos-0"] and results.probes["photos-1"])
     # Its connection ends, and so does the server's loop.
-    wait_for("the connections are closed", lambda: all(end.fileno() < 0 for end in server.connections))
+    until("the connections are closed", lambda: all(end.fileno() < 0 for end in server.connections))
 
 
 # --- Names ------------------------------------------------------------------------------------------------------
@@ -207,8 +258,8 @@ def test_members_of_one_name_share_few_threads_and_a_pool_s_name_is_resolved() -
         one.member = Member(one.name, "this", "slot", f"localhost:{one.member.address.rpartition(':')[2]}", MODEL)
     before = threading.active_count()
     with probing(server, *named, pools=(DiscoveredPool(MODEL, f"localhost:{port}"),)) as results:
-        wait_for("all are probed", lambda: all(len(results.probes[one.name]) >= 2 for one in named))
-        wait_for("the pool is resolved", lambda: results.resolved)
+        until("all are probed", lambda: all(len(results.probes[one.name]) >= 2 for one in named))
+        until("the pool is resolved", lambda: results.resolved)
         served = sum(len(one.connections) for one in (server, *named))
         assert threading.active_count() - before - served <= THREADS + 1
         assert f"127.0.0.1:{port}" in results.resolved[-1]

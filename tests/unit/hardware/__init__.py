@@ -21,6 +21,7 @@ def raw_info(machine: str) -> RawHardwareInfo:
         meminfo=read("meminfo"),
         cpuset=read("cpuset"),
         memory_limits=tuple(read("memory-limits").splitlines()),
+        cpu_quotas=tuple(read("cpu-quotas").splitlines()),
         smi_list=read("nvidia-smi-L"),
         smi_query=read("nvidia-smi-query"),
         pci={address: (node, cpus) for address, node, cpus in pci},

@@ -3,7 +3,7 @@
 import pytest
 
 from nginx.gate.members import MembersError
-from nginx.gate.options import DEFAULTS, Options, parse_options, render_options
+from nginx.gate.options import DEFAULTS, Metrics, Options, parse_options, render_options
 
 
 def test_the_origins_of_other_pages_are_rendered() -> None:
@@ -27,11 +27,16 @@ def test_options_are_read_and_have_defaults() -> None:
     assert parse_options('{"pools": []}') == DEFAULTS
     given = '{"gateway": {"max_body_mb": 5, "cors_origins": ["http://a:1"], "tls": {"hsts_days": 3}}}'
     assert parse_options(given) == Options(5, ("http://a:1",), True, 3)
+    given = '{"gateway": {"metrics": {"listen": ["127.0.0.1:1", "[::1]:2"], "target_ms": 5}}}'
+    assert parse_options(given).metrics == Metrics(("127.0.0.1:1", "[::1]:2"), 5)
 
 
 @pytest.mark.parametrize(
     "text",
     [
+        '{"gateway": {"metrics": []}}', '{"gateway": {"metrics": {"port": 1}}}',
+        '{"gateway": {"metrics": {"listen": "127.0.0.1:1"}}}', '{"gateway": {"metrics": {"listen": ["localhost:1"]}}}',
+        '{"gateway": {"metrics": {"listen": [1]}}}', '{"gateway": {"metrics": {"target_ms": 0}}}',
         '{"gateway": []}', '{"gateway": {"x": 1}}', '{"gateway": {"max_body_mb": 0}}',
         '{"gateway": {"max_body_mb": "5"}}', '{"gateway": {"max_body_mb": true}}',
         '{"gateway": {"cors_origins": "*"}}', '{"gateway": {"cors_origins": ["http://a/"]}}',

@@ -1,13 +1,15 @@
 """The rules that find a worker whose answers are server errors, by a fault of its own."""
 
 import random
+import re
 
 import pytest
 
-from nginx.gate.outliers import SUSPICIOUS_STREAK, Record, is_outlier, most_ejected, parse_answers, reports_full
+from nginx.gate.exchange import parse_exchange
+from nginx.gate.outliers import SUSPICIOUS_STREAK, Record, is_outlier, judged_answers, most_ejected
+from tests.unit.nginx.test_exchange import TAG, framed
 from worker.contract.error_codes import RETRIED_STATUSES
 
-TAG = "0123456789abcdef"
 GOOD = Record()
 
 
@@ -18,14 +20,12 @@ def record(*failed: bool) -> Record:
     return found
 
 
-def answers(line: str, tag: str = TAG) -> list[tuple[str, bool]]:
-    return list(parse_answers(f"<190>Nov  8 12:36:50 {tag}: {line}".encode(), TAG))
-
-
-def test_nginx_reports_that_bodies_take_every_place() -> None:
-    assert reports_full(f"<190>Nov  8 12:36:50 {TAG}: full".encode(), TAG)
-    assert not reports_full(b"<190>Nov  8 12:36:50 other: full", TAG)
-    assert answers("full") == []
+def answers(line: str) -> list[tuple[str, bool]]:
+    """Return what is judged of a request that Nginx answered with 200."""
+    times = re.sub(r"[0-9]+|-", "0.001", line.split("|")[1])
+    exchange = parse_exchange(framed(f"{line}|200|{times}|1 0 1 0"), TAG)
+    assert exchange
+    return list(judged_answers(exchange))
 
 
 # --- What Nginx sends -------------------------------------------------------------------------------------------
@@ -62,17 +62,6 @@ def test_every_attempt_of_a_request_counts_on_its_own() -> None:
 def test_an_answer_shorter_than_it_promised_is_a_failure(length: int, promised: str, failed: bool) -> None:
     assert answers(f"a:1|200|0.001|{length}|{promised}") == [("a:1", failed)]
     assert answers(f"b:2, a:1|502, 200|0.001, 0.001|0, {length}|{promised}") == [("b:2", True), ("a:1", failed)]
-
-
-@pytest.mark.parametrize("line", ["", "a:1", "a:1|200", "a:1|200|0.001|more", "a:1|x|0.001", "\udcff|200"])
-def test_any_other_line_yields_nothing(line: str) -> None:
-    data = f"<190>Nov  8 12:36:50 {TAG}: {line}".encode(errors="surrogateescape")
-    assert list(parse_answers(data, TAG)) == []
-
-
-def test_a_datagram_without_our_tag_yields_nothing() -> None:
-    assert answers("a:1|500|0.001", tag="nginx") == []
-    assert list(parse_answers(b"a:1|500|0.001", TAG)) == []
 
 
 # --- Who is an outlier ------------------------------------------------------------------------------------------

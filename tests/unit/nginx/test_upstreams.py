@@ -17,6 +17,10 @@ def test_upstreams_are_rendered_as_this_exact_text() -> None:
     assert render_upstreams({"photos": LISTED, "other": {"other-0": "[fd00::1]:8083"}}) == (
         "# Rendered by the gate: the workers that answer. Do not edit: every change rewrites this file.\n"
         "\n"
+        "upstream gate {\n"
+        "    server 127.0.0.1:1 down;\n"
+        "}\n"
+        "\n"
         "upstream pool_photos {\n"
         "    zone pool_photos 256k;\n"
         "    least_conn;\n"
@@ -107,7 +111,7 @@ def test_an_empty_pool_gets_a_placeholder_server() -> None:
     text = render_upstreams({"photos": {}, "other": {"other-0": C.address}})
     assert "upstream pool_photos {\n    zone pool_photos 256k;\n    least_conn;\n    server 127.0.0.1:1 down;\n" in text
     assert "upstream bypass0_pool_photos {\n    least_conn;\n    server 127.0.0.1:1 down;\n" in text
-    assert text.count(" down;") == 1 + GROUPS
+    assert text.count(" down;") == 2 + GROUPS  # the gate's metrics, too
 
 
 def test_the_zone_and_the_idle_connections_grow_with_the_pool() -> None:
@@ -132,7 +136,7 @@ def test_the_error_of_an_unknown_model_names_as_many_models_as_fit(models: int, 
 
 def test_nginx_sends_the_answers_to_the_gate_once_it_listens() -> None:
     target = "access_log syslog:server=127.0.0.1:7,nohostname,tag=x"
-    line = f"\n{target} answers if=$upstream_addr;\n{target} full if=$bodies_full;\n"
+    line = f"\n{target} answers if=$counted;\n{target} full if=$bodies_full;\n"
     assert line in render_upstreams({"photos": LISTED}, "syslog:server=127.0.0.1:7,nohostname,tag=x")
     assert "access_log" not in render_upstreams({"photos": LISTED})
 

@@ -12,7 +12,7 @@ import pytest
 from scripts._vendor import tomlkit
 from scripts.bundle.sbom import VENDORED
 from scripts.cluster.config import ROOT
-from scripts.host.wheelhouse import read_pins
+from scripts.host.pins import read_pins
 from worker.decode import vips  # puts pyvips on the import path
 
 

@@ -61,7 +61,7 @@ def _report(service: Service) -> dict[str, object]:
         "precision": loaded.precision if loaded else None,
         "choice": loaded.choice if loaded else None,
         "in_flight": service.admission.in_flight,
-        "queued": loaded.batcher.queued if loaded else 0,
+        "queued": service.queued,
         "answered": {"images": service.metrics.images(), "durations_ms": service.statistics.durations_ms()},
         "model_info": model_info(service, loaded) if loaded else None,
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from scripts.host.wheelhouse import read_pins
+from scripts.host.pins import read_pins
 from worker.contract.files import sha256
 from worker.contract.toml_reader import ModelError
 

@@ -26,8 +26,7 @@ CALLERS = {
     "packages.py": [sys.executable, "-c", f"from scripts.host.packages import require; require({TOOL})"],
     "apt.sh": ["bash", "-c", ". scripts/apt.sh; { apt_get update && apt_get install wanwu-tool; } || apt_reason"],
 }
-# init-server.sh without its last line, which runs it.
-INIT = 'set +e; . <(sed "\\$d" scripts/init-server.sh); unlocked "$@" || { reason "$PRINTED"; exit 1; }'
+INIT = "import sys; from scripts.bootstrap.apt import {0}; sys.exit({0}(*sys.argv[1:]).returncode)"
 WAITING = re.compile(r"-- waiting up to 10 minutes for another apt.*\d+.*")
 
 pytestmark = pytest.mark.skipif(
@@ -86,17 +85,19 @@ def test_any_lock_that_another_apt_holds_is_waited_for(apt: Path, caller: str, l
 
 
 def test_init_server_waits_for_apt_and_for_dpkg(apt: Path) -> None:
-    init = ["bash", "-c", INIT, "-"]
+    repository = (
+        f"from pathlib import Path; apt = Repository(Path({str(apt / 'repository')!r}), Path({str(apt)!r})).apt"
+    )
+    installing = INIT.replace("import {0};", f"import Repository; {repository};").format("apt")
     subprocess.run(["apt-get", "-qq", "update"], check=True)
     assert run_while_locked(
-        apt / "dpkg/lock-frontend", [*init, "apt-get", "-qq", "--yes", "install", "wanwu-tool"]
+        apt / "dpkg/lock-frontend", [sys.executable, "-c", installing, "install", "wanwu-tool"]
     ) == (0, "")
     for folder in ("updates", "info", "triggers"):
         (apt / "dpkg" / folder).mkdir()
     for lock in ("lock-frontend", "lock"):
-        assert run_while_locked(
-            apt / "dpkg" / lock, [*init, "dpkg", f"--admindir={apt}/dpkg", "--configure", "-a"]
-        ) == (0, "")
+        command = [sys.executable, "-c", INIT.format("dpkg"), f"--admindir={apt}/dpkg", "--configure", "-a"]
+        assert run_while_locked(apt / "dpkg" / lock, command) == (0, "")
 
 
 def test_waiting_times_out_and_names_the_holder(apt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,10 +120,8 @@ def test_other_errors_are_not_waited_for(apt: Path) -> None:
 
 
 def test_all_callers_have_the_same_timeout() -> None:
-    scripts = [(ROOT / "scripts" / name).read_text() for name in ("apt.sh", "init-server.sh")]
-    assert [re.findall(r"^APT_LOCK_S=(\d+)", text, re.MULTILINE) for text in scripts] == [
-        [str(packages.LOCK_TIMEOUT_S)]
-    ] * 2
+    script = (ROOT / "scripts/apt.sh").read_text()
+    assert re.findall(r"^APT_LOCK_S=(\d+)", script, re.MULTILINE) == [str(packages.LOCK_TIMEOUT_S)]
 
 
 def test_no_other_script_changes_this_machine_with_apt_get() -> None:
@@ -136,7 +135,6 @@ def test_no_other_script_changes_this_machine_with_apt_get() -> None:
     }
     assert calls == {
         ("scripts/apt.sh", "-qq"),
-        ("scripts/init-server.sh", "-qq"),
         ("scripts/docker-engine.sh", "indextargets"),
         ("scripts/base-image.sh", "indextargets"),
     }

@@ -75,6 +75,36 @@ def test_an_engine_that_does_not_answer_times_out(fake_docker: FakeDocker, monke
     )
 
 
+PODMAN = "found Podman in Docker's place, which this kit does not know: install Docker, or set RUNTIME=local"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        # podman-docker's command, as of Podman 4.3, and Docker's command with Podman's socket
+        'case "$*" in --version) echo podman version 4.3.1 ;; *) echo 4.3.1 ;; esac',
+        'case "$*" in --version) echo Docker version 28.2 ;; version) echo Podman Engine: ;; *) echo 4.3.1 ;; esac',
+        'case "$*" in --version) echo podman version 3.4.4 ;; *) echo no such field >&2; exit 125 ;; esac',
+    ],
+)
+def test_podman_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: str) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    (tmp_path / "docker").write_text(f"#!/bin/sh\n{lines}\n")
+    (tmp_path / "docker").chmod(0o755)
+    assert docker.engine_fault() == PODMAN
+
+
+def test_docker_of_a_snap_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "snap").write_text("#!/bin/sh\necho 28.0.0\n")
+    (tmp_path / "snap").chmod(0o755)
+    (tmp_path / "bin/docker").symlink_to("../snap")  # as /snap/bin/docker leads to /usr/bin/snap
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
+    assert docker.engine_fault() == (
+        "found Docker from a snap, which sees only users' folders: install Docker's own packages, or set RUNTIME=local"
+    )
+
+
 def test_a_missing_docker_command_has_its_own_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert docker.engine_fault() == "found no docker command: install Docker, or set RUNTIME=local"

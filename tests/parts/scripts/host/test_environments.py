@@ -1,6 +1,7 @@
 """Environments, created by the real pip from a folder of wheels, without a package index."""
 
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from scripts.base.errors import CommandError
 from scripts.host import environments
 from scripts.host.environments import (
+    STAMP,
     TORCH_CPU,
     Environment,
     ensure,
@@ -60,7 +62,7 @@ def installed_version(python: Path) -> str:
     return subprocess.check_output([python, "-c", "import tiny; print(tiny.VERSION)"], text=True).strip()
 
 
-def test_an_environment_is_created_once_and_again_after_a_change_or_failure(
+def test_an_environment_is_created_once_and_another_beside_it_after_a_change(
     base: Environment, pip_finds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = make_wheel(pip_finds, "1")
@@ -70,8 +72,8 @@ def test_an_environment_is_created_once_and_again_after_a_change_or_failure(
 
     lock.write_text(first)
     python = ensure(environment, nvidia=False)
-    assert python == tmp_path / ".venv/tiny/bin/python"
-    assert installed_version(python) == "1"
+    assert re.fullmatch(r"tiny-[0-9a-f]{12}/bin/python", str(python.relative_to(tmp_path / ".venv")))
+    assert installed_version(python) == installed_version(tmp_path / ".venv/tiny/bin/python") == "1"
     assert capsys.readouterr().out.splitlines() == [
         "-- Python environment .venv/tiny",
         "   1/1 tiny-1-py3-none-any.whl",
@@ -89,13 +91,69 @@ def test_an_environment_is_created_once_and_again_after_a_change_or_failure(
     with pytest.raises(CommandError) as error:
         ensure(environment, nvidia=False)
     summary, *errors, needed = error.value.lines
-    assert summary == "pip could not install the packages of .venv/tiny:"
+    folder = re.escape(str(environment.folder))
+    assert re.fullmatch(rf"pip could not install the packages of {folder}-[0-9a-f]{{12}}:", summary)
     assert errors
     assert all(line.startswith("ERROR: ") for line in errors)
     assert "HASHES" in errors[0]
     assert needed == "needed a package index, or PIP_FIND_LINKS set to a folder with the wheels"
-    assert not mark.exists()
-    assert not (environment.folder / "installed").exists()  # so the next `ensure` starts again
+    assert mark.exists()  # the link still leads to the one before, which a service may run from
+    assert (installed_version(environment.python), is_current(environment, nvidia=False)) == ("1", False)
+
+    lock.write_text(make_wheel(pip_finds, "2"))
+    newer = ensure(environment, nvidia=False)
+    assert (installed_version(newer), installed_version(python)) == ("2", "1")
+    lock.write_text(first)
+    assert ensure(environment, nvidia=False) == python  # without pip: it was never deleted
+
+
+def test_an_interrupted_creation_begins_anew(base: Environment, pip_finds: Path, tmp_path: Path) -> None:
+    lock = tmp_path / "lock.txt"
+    lock.write_text(make_wheel(pip_finds, "1"))
+    environment = Environment(tmp_path / ".venv/tiny", (lock,), parent=base)
+    python = ensure(environment, nvidia=False)
+    (environment.home / STAMP).unlink()  # it is written last
+    (environment.packages / "tiny.py").write_text("half")
+    environment.folder.unlink()
+    assert ensure(environment, nvidia=False) == python
+    assert installed_version(python) == "1"
+
+
+def test_another_build_of_python_without_an_index_keeps_the_packages(
+    base: Environment,
+    pip_finds: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As after an update of the system's Python on a site without a network."""
+    lock = tmp_path / "lock.txt"
+    lock.write_text(make_wheel(pip_finds, "1"))
+    environment = Environment(tmp_path / ".venv/tiny", (lock,), parent=base)
+    python = ensure(environment, nvidia=False)
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    monkeypatch.setattr(sys, "version", f"{sys.version} rebuilt")
+    assert ensure(environment, nvidia=False) == python
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == f"!! {environment.folder}: still used, made by an earlier build of this Python: same packages"
+    lock.write_text(f"{lock.read_text()}# other packages\n")
+    with pytest.raises(CommandError):
+        ensure(environment, nvidia=False)
+
+
+def test_the_place_of_an_earlier_kits_environment_becomes_a_link(
+    base: Environment, pip_finds: Path, tmp_path: Path
+) -> None:
+    lock = tmp_path / "lock.txt"
+    lock.write_text(make_wheel(pip_finds, "1"))
+    environment = Environment(tmp_path / ".venv/tiny", (lock,), parent=base)
+    home = ensure(environment, nvidia=False).parent.parent
+    environment.folder.unlink()
+    home.rename(environment.folder)
+    assert ensure(environment, nvidia=False) == environment.folder / "bin/python"  # complete, so it stays
+    lock.write_text(make_wheel(pip_finds, "2"))
+    assert installed_version(ensure(environment, nvidia=False)) == "2"
+    assert (environment.folder.is_symlink(), installed_version(home / "bin/python")) == (True, "1")
 
 
 def test_only_one_of_two_concurrent_calls_creates_the_environment(
@@ -130,7 +188,7 @@ def test_an_environment_installs_only_what_those_that_it_extends_lack(
     assert modules == [["tiny.py"], ["first.py"], ["second.py"]]
     assert capsys.readouterr().out.count("   1/1 ") == 3
 
-    shutil.rmtree(root.folder)
+    shutil.rmtree(root.home)
     assert not is_current(leaf, nvidia=False)
     assert subprocess.check_output([ensure(leaf, nvidia=False), "-c", versions], text=True) == "1 2 3\n"
 

@@ -43,12 +43,13 @@ def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("manager", ["dnf", "yum", "zypper"])
-def test_another_package_managers_command_is_suggested(empty_path: Path, manager: str) -> None:
-    (empty_path / manager).write_text("#!/bin/sh\n")
-    (empty_path / manager).chmod(0o755)
-    assert error_lines(NGINX) == (f"found no nginx: run as root: {manager} install nginx",)
-    with pytest.raises(CommandError, match=rf"^found no lscpu: run as root: {manager} install util-linux$"):
+@pytest.mark.parametrize("command", ["dnf install", "yum install", "zypper install", "apk add", "pacman -S"])
+def test_another_package_managers_command_is_suggested(empty_path: Path, command: str) -> None:
+    manager = empty_path / command.split()[0]
+    manager.write_text("#!/bin/sh\n")
+    manager.chmod(0o755)
+    assert error_lines(NGINX) == (f"found no nginx: run as root: {command} nginx",)
+    with pytest.raises(CommandError, match=rf"^found no lscpu: run as root: {command} util-linux$"):
         read_hardware()
 
 

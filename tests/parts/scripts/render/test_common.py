@@ -13,6 +13,7 @@ from scripts.render.common import programs
 from tests.unit.scripts.render.test_common import (
     COMMAND,
     MEMORY,
+    REVISION,
     make_cluster,
     make_plan,
     parsed,
@@ -45,7 +46,7 @@ EXTREMES = [
 def test_a_worker_has_time_to_drain_and_answer_before_it_is_killed(limits: dict[str, int], tmp_path: Path) -> None:
     cluster = make_cluster(limits="\n".join(f"{name} = {value}" for name, value in limits.items()))
     plans = make_plan(cluster)
-    process = parsed(programs(cluster, plans, ports(plans), COMMAND, MEMORY, ROOT), tmp_path)["photos-0"]
+    process = parsed(programs(cluster, plans, ports(plans), COMMAND, MEMORY, ROOT, REVISION), tmp_path)["photos-0"]
     environ = offline_variables() | {"PATH": os.environ["PATH"]} | process.environment
     environ["WANWU_CPUS"] = str(min(os.sched_getaffinity(0)))
     read = "import runpy; print(runpy.run_path('worker/gunicorn.conf.py')['graceful_timeout'])"

@@ -79,6 +79,32 @@ def test_the_prediction_is_printed_with_the_equivalent_curl_command(
     )
 
 
+@pytest.mark.parametrize(
+    ("variables", "option"),
+    [
+        ({"http_proxy": "http://proxy:3128"}, "--noproxy '*' "),
+        ({"all_proxy": "socks5://proxy"}, "--noproxy '*' "),
+        ({"http_proxy": "http://proxy:3128", "no_proxy": "localhost,127.0.0.1"}, ""),
+        ({"https_proxy": "http://proxy:3128"}, ""),
+    ],
+)
+def test_the_printed_command_does_not_ask_a_proxy(
+    image: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    option: str,
+) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with answering({"/predict?top_k=3": (200, json.dumps(ANSWER).encode())}) as server:
+        print_prediction(server.endpoint, image)
+    assert f"\n  curl {option}-F " in capsys.readouterr().out
+
+
 def test_an_image_below_the_current_directory_is_shown_as_a_relative_path(
     image: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,7 +10,7 @@ from scripts.base.errors import CommandError
 from scripts.base.lock import exclusive
 from tests.unprivileged_user import as_unprivileged
 
-CHANGES = {"down", "drain", "rollback", "rollout", "up", "use"}
+CHANGES = {"down", "drain", "restore", "rollback", "rollout", "up", "use"}
 
 
 def refusal(path: Path) -> str:

@@ -9,10 +9,12 @@ from scripts.base.errors import CommandError
 from scripts.bundle import contents, kit, sbom, volume
 from scripts.bundle.run import _prepare_directory
 from scripts.cluster.config import ROOT
+from scripts.cluster.models import content_hash
 from scripts.host import images
 from scripts.host.debs import read_stanzas
-from scripts.host.wheelhouse import LOCKS, read_pins
-from scripts.models.model_store import StoredModel, content_hash
+from scripts.host.pins import read_pins
+from scripts.host.wheelhouse import LOCKS
+from scripts.models.model_store import StoredModel
 from tests.bundles import make_model
 from worker.contract.version import VERSION
 from worker.contract.volume import read_sentinel
@@ -109,8 +111,8 @@ def test_a_directory_with_other_files_is_rejected(tmp_path: Path) -> None:
 def test_every_worker_image_has_lock_files() -> None:
     assert sbom.LOCKS.keys() == images.WORKERS.keys()
     assert {lock for locks in sbom.LOCKS.values() for lock in locks} == set(LOCKS)
-    assert sbom.locks_for([images.GATEWAY.reference]) == []
-    assert sbom.locks_for([images.WORKERS[images.PREPARED].reference]) == list(sbom.LOCKS[images.PREPARED])
+    assert sbom.locks_for(["wanwu-gateway:tag"]) == []
+    assert sbom.locks_for(["wanwu-worker-prepared:tag"]) == list(sbom.LOCKS[images.PREPARED])
 
 
 def bill() -> str:

@@ -7,8 +7,8 @@ import pytest
 
 from scripts.base.errors import CommandError
 from scripts.bundle import layout
-from scripts.bundle.verify import verify
-from scripts.models.model_store import content_hash
+from scripts.bundle.verify import verify_files
+from scripts.cluster.models import content_hash
 from tests.bundles import REFERENCE, make_bundle, save_image, write_sums
 from worker.contract.files import sha256
 
@@ -20,7 +20,7 @@ def bundle(tmp_path: Path) -> Path:
 
 def faults(bundle: Path) -> list[str]:
     with pytest.raises(CommandError) as error:
-        verify(bundle)
+        verify_files(bundle)
     return [line.removeprefix(f"{bundle}/") for line in error.value.lines]
 
 
@@ -34,7 +34,7 @@ def rewrite(bundle: Path, part: str, **changed: object) -> None:
 
 
 def test_a_complete_bundle_passes(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    verify(bundle)
+    verify_files(bundle)
     assert capsys.readouterr().out.startswith(f"complete: {bundle}, 9 files, ")
 
 
@@ -62,7 +62,7 @@ def test_what_file_managers_leave_on_a_stick_is_passed_over(bundle: Path) -> Non
     for name in (".DS_Store", "models/._m", "System Volume Information/x", ".Trash-1000/x"):
         (bundle / name).parent.mkdir(exist_ok=True)
         (bundle / name).touch()
-    verify(bundle)
+    verify_files(bundle)
 
 
 def test_a_bundle_without_checksums_is_unfinished(bundle: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scripts.base.errors import CommandError
-from scripts.cluster.config import ROOT, Clients, Cluster, Model, Server, Tls, load_cluster, parse_cluster
+from scripts.cluster.config import ROOT, Clients, Cluster, Metrics, Model, Server, Tls, load_cluster, parse_cluster
 from scripts.cluster.schema import SCHEMA
 from worker.contract.limits import LIMITS
 from worker.contract.settings import SETTINGS
@@ -50,7 +50,7 @@ def test_every_key_is_documented_and_every_documented_key_exists() -> None:
 def test_the_documentation_lists_tables_and_keys_in_schema_order() -> None:
     shown = tomllib.loads(committed_with_defaults())
     one_each = {"models": shown["models"][0], "servers": shown["servers"][0]}
-    names = ("limits", "gateway", "access", "clients", "tls")
+    names = ("limits", "gateway", "access", "clients", "tls", "swarm", "metrics")
     tables = {"": shown, **{name: shown[name] for name in names}, **one_each}
     assert [name for name in shown if name in SCHEMA] == [name for name in SCHEMA if name]
     for table, keys in SCHEMA.items():
@@ -63,7 +63,18 @@ def test_the_commented_values_are_the_defaults() -> None:
 
 def test_optional_keys_are_commented_out_except_the_port() -> None:
     shown = tomllib.loads(COMMITTED.read_text())
-    assert list(shown) == ["port", "limits", "gateway", "clients", "tls", "access", "models", "servers"]
+    assert list(shown) == [
+        "port",
+        "limits",
+        "gateway",
+        "clients",
+        "tls",
+        "access",
+        "swarm",
+        "metrics",
+        "models",
+        "servers",
+    ]
     assert (shown["limits"], shown["gateway"], shown["tls"], shown["servers"]) == ({}, {}, {}, [{}])
     assert list(shown["models"][0]) == ["name", "folder"]
 
@@ -346,6 +357,12 @@ def test_what_the_gateway_cannot_do_is_refused(line: str) -> None:
     assert error_lines(f"{MINIMAL}\n[gateway]\n{line}\n")[0].startswith(f"c.toml: gateway/{line.split()[0]}: found ")
 
 
+def test_what_prometheus_needs_is_read() -> None:
+    cluster = parse_cluster(f'{MINIMAL}\n[metrics]\nport = 9145\nlisten = ["::1"]\ntarget_ms = 200\n', "c.toml")
+    assert cluster.metrics == Metrics(9145, ("::1",), 200)
+    assert parse_cluster(MINIMAL, "c.toml").metrics == Metrics()
+
+
 def test_what_one_client_may_do_and_the_certificate_are_read() -> None:
     text = f"{MINIMAL}\n[gateway]\nbodies_mb = 200\n[clients]\nconnections = 9\nbodies_mb = 50\n"
     cluster = parse_cluster(f'{text}[tls]\nenabled = true\nkey = "/k"\nhsts_days = 3\n', "/etc/wanwu/cluster.toml")
@@ -363,6 +380,10 @@ def test_what_one_client_may_do_and_the_certificate_are_read() -> None:
         ('[tls]\nenabled = "yes"', 'tls/enabled: found "yes", needed true or false'),
         ("[tls]\nhsts_days = 9999", "tls/hsts_days: found 9999, needed a whole number of days from 0 to 730"),
         ("[tls]\ncert = 1", "tls/cert: unknown key, "),
+        ("[metrics]\nport = 65536", "metrics/port: found 65536, needed a port from 1 to 65535, or 0"),
+        ('[metrics]\nlisten = ["a"]', 'metrics/listen: found ["a"], needed a list of IPv4 and IPv6 addresses'),
+        ("[metrics]\ntarget_ms = 0", "metrics/target_ms: found 0, needed a whole number from 1 to 60000"),
+        ("[metrics]\ntarget = 1", "metrics/target: unknown key, "),
     ],
 )
 def test_wrong_limits_of_clients_and_certificates_are_refused(table: str, said: str) -> None:

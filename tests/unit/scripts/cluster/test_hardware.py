@@ -10,9 +10,11 @@ from scripts.cluster.hardware import (
     Hardware,
     cgroup_files,
     describe,
+    parse_free_memory,
     parse_gpus,
     parse_lscpu,
     parse_memory,
+    parse_quota,
     pci_addresses,
 )
 from tests.unit.hardware import MACHINES, raw_info, recorded
@@ -112,6 +114,25 @@ def test_memory_is_the_minimum_of_machine_and_cgroup_limits() -> None:
     assert parse_memory(meminfo, ["600000\n", "500000\n"]) == 500_000
     with pytest.raises(CommandError, match=r"^/proc/meminfo has no MemTotal line: mount /proc$"):
         parse_memory("", [])
+
+
+def test_free_memory_is_what_the_machine_and_every_cgroup_leave() -> None:
+    meminfo = "MemTotal: 9000 kB\nMemAvailable:    1000 kB\n"
+    assert parse_free_memory(meminfo, []) == 1_024_000
+    assert parse_free_memory(meminfo, [("max\n", "5\n", ""), ("", "", "")]) == 1_024_000
+    read_long_ago = "active_file 7\ninactive_file 300000\n"
+    assert parse_free_memory(meminfo, [("900000\n", "500000\n", read_long_ago)]) == 700_000
+    assert parse_free_memory(meminfo, [("900000\n", "500000\n", f"total_{read_long_ago}"), ("6\n", "7\n", "")]) == 0
+    assert parse_free_memory("", []) == 0
+
+
+def test_the_cpu_quota_is_the_lowest_of_the_cgroup_and_its_parents() -> None:
+    assert parse_quota(["max 100000\n", "250000 100000\n", "400000 100000"]) == 2.5  # cpu.max
+    assert parse_quota(["-1\n 100000\n", "50000\n 100000\n"]) == 0.5  # cpu.cfs_quota_us, cpu.cfs_period_us
+    assert parse_quota(["", " ", "max 100000", "-1 100000", "100000"]) is None
+    machine = recorded("quota")
+    assert (machine.cpu_quota, len(machine.cpus)) == (6.5, 128)
+    assert machine.notes == ("the cgroup's quota leaves the time of 6.5 CPUs",)
 
 
 def test_cgroup_v2_files_are_searched_upwards() -> None:

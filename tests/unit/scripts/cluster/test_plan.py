@@ -9,6 +9,7 @@ from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, Cluster, Model, Server, parse_cluster
 from scripts.cluster.hardware import Cpu, Gpu, Hardware
 from scripts.cluster.plan import Plan, Slot, Worker, plan, spread_models
+from scripts.cluster.quota import within
 from tests.unit.hardware import MACHINES, recorded
 from worker.contract.cpu_list import format_cpu_list
 
@@ -55,6 +56,24 @@ def test_two_sockets_are_divided_into_workers_of_four_cores_with_their_siblings(
     assert slots["this-cpu7"] == "28-31,92-95"
     assert slots["this-cpu8"] == "32-35,96-99"
     assert slots["this-cpu15"] == "60-63,124-127"
+
+
+def test_a_cpu_quota_bounds_the_plan_to_cores_of_one_node() -> None:
+    assert cpus_of(planned("quota")) == {"this-cpu0": "0-2", "this-cpu1": "3-5"}
+    assert list(cpus_of(planned("quota", 'cpus = "32-35"')).values()) == ["32", "33", "34", "35"]
+    assert error_lines("quota", 'cpus = "32-39"') == [
+        "c.toml: servers/0/cpus: found 8 CPUs, needed at most 6, for which the cgroup's quota has time: list fewer, "
+        "or raise the quota"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("quota", "chosen"),
+    [(None, "0-3"), (4.0, "0-3"), (3.9, "0-2"), (2.0, "0,2"), (1.0, "0"), (0.2, "0")],
+)
+def test_under_a_quota_each_core_gets_one_thread_before_one_gets_two(quota: float | None, chosen: str) -> None:
+    cpus = [Cpu(0, 0, 0, 0), Cpu(1, 0, 0, 0), Cpu(2, 1, 0, 0), Cpu(3, 2, 1, 1)]
+    assert format_cpu_list(cpu.number for cpu in within(cpus, quota)) == chosen
 
 
 def test_eight_gpus_share_the_cores_of_their_numa_nodes() -> None:
@@ -394,4 +413,5 @@ def test_requested_workers_get_a_valid_plan_or_an_error(
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_recorded_machines_get_a_valid_plan(machine: str) -> None:
-    check_slots(planned(machine).workers, recorded(machine))
+    found = recorded(machine)
+    check_slots(planned(machine).workers, replace(found, cpus=within(found.cpus, found.cpu_quota)))

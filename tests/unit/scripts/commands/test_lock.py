@@ -6,7 +6,7 @@ import pytest
 
 from scripts.cluster.config import ROOT
 from scripts.commands.lock import LOCKS, Lock, variables
-from scripts.host.environments import DEV, EXPORTERS, LOCK, PEERS, SERVE, TEACH, TOOLS, TORCH_CPU, TORCH_CUDA
+from scripts.host.environments import DEV, EXPORTERS, LOCK, PEERS, PIP, SERVE, TEACH, TOOLS, TORCH_CPU, TORCH_CUDA
 
 BY_HAND = ROOT / "scripts/requirements/photos.txt"
 
@@ -17,7 +17,7 @@ def test_every_lock_file_is_compiled_except_the_one_written_by_hand() -> None:
     compiled = {ROOT / lock.target for lock in LOCKS}
     assert compiled == existing - {BY_HAND}
     used = {lock for environment in (SERVE, TOOLS, TEACH, PEERS, DEV, EXPORTERS, LOCK) for lock in environment.locks}
-    assert compiled == used | {TORCH_CPU, TORCH_CUDA}
+    assert compiled == used | {PIP, TORCH_CPU, TORCH_CUDA}
     assert all((ROOT / lock.source).is_file() for lock in LOCKS)
 
 

@@ -41,7 +41,9 @@ def test_the_engine_matches_docker_engine_sh() -> None:
 
 def test_the_systems_match_init_server_sh() -> None:
     script = (ROOT / "scripts/init-server.sh").read_text()
-    assert re.findall(r"^SYSTEMS=\((.+)\)", script, re.MULTILINE) == [" ".join(SYSTEMS)]
+    assert re.findall(r"^SYSTEMS=\((.+)\)", script, re.MULTILINE) == [
+        " ".join(f"{system.codename}={name}" for name, system in SYSTEMS.items())
+    ]
 
 
 def test_a_system_uses_this_machines_mirrors_of_its_distribution() -> None:

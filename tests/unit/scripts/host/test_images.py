@@ -8,7 +8,7 @@ import pytest
 
 from scripts.cluster.config import ROOT
 from scripts.host import images
-from scripts.host.images import BASE, GATEWAY, SECRETS, WORKERS, Image, build_arguments, worker_image
+from scripts.host.images import BASE, GATEWAY, SECRETS, WORKERS, Image, build_arguments, choose_tag, worker_image
 from worker.contract.engines import ENGINES
 from worker.contract.version import VERSION
 
@@ -25,25 +25,45 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def references() -> dict[str, str]:
-    return {image.repository: image.reference for image in ALL}
+def digests() -> dict[str, str]:
+    """Return the digest of each image's sources by its repository."""
+    return {image.repository: image.digest for image in ALL}
 
 
 def changed(before: dict[str, str]) -> set[str]:
-    """Return the targets of the images whose references have changed."""
-    return {name.rpartition("-")[2] for name, reference in references().items() if reference != before[name]}
+    """Return the targets of the images whose sources have changed."""
+    return {name.rpartition("-")[2] for name, digest in digests().items() if digest != before[name]}
 
 
-def test_a_reference_is_the_repository_and_twelve_hex_digits() -> None:
-    names = references()
+def test_a_digest_is_twelve_hex_digits() -> None:
+    names = digests()
     assert list(names) == ["wanwu-gateway", "wanwu-worker-prepared", "wanwu-worker-torch", "wanwu-worker-cuda"]
-    assert all(re.fullmatch(rf"{name}:[0-9a-f]{{12}}", reference) for name, reference in names.items())
+    assert all(re.fullmatch("[0-9a-f]{12}", digest) for digest in names.values())
 
 
-def test_a_copy_of_the_tree_has_the_same_references(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    here = references()
+@pytest.mark.parametrize(
+    ("base", "tags", "chosen"),
+    [
+        ("", [], "new"),
+        ("b2", [], "new-b2"),
+        ("b2", ["old-b2", "latest", "new", "new-b2"], "new-b2"),
+        ("b2-20260101", ["new-b2", "new-b2-20260101"], "new-b2-20260101"),
+        # Another base: another tag, which `ensure` builds; until it has, the image of before is the one to run.
+        ("b2", ["new-b1", "old-b2"], "new-b1"),
+        ("b2-20260201", ["new-b2-20260101", "new-b2"], "new-b2-20260101"),
+        # Images that were loaded, without their base: the last update, or else the newest.
+        ("", ["new-b2", "new-b1"], "new-b2"),
+        ("", ["new-b2", "new-b1-20260101"], "new-b1-20260101"),
+    ],
+)
+def test_the_image_to_run_is_that_of_the_present_base_if_there_is_one(base: str, tags: list[str], chosen: str) -> None:
+    assert choose_tag("new", base, tags) == chosen
+
+
+def test_a_copy_of_the_tree_has_the_same_digests(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = digests()
     monkeypatch.undo()
-    assert references() == here
+    assert digests() == here
 
 
 @pytest.mark.parametrize(
@@ -58,7 +78,7 @@ def test_a_copy_of_the_tree_has_the_same_references(tree: Path, monkeypatch: pyt
     ],
 )
 def test_one_changed_byte_changes_the_tags_of_the_images_with_it(tree: Path, file: str, targets: set[str]) -> None:
-    before = references()
+    before = digests()
     content = (tree / file).read_bytes()
     (tree / file).write_bytes(bytes([content[0] ^ 1]) + content[1:])
     assert changed(before) == targets
@@ -67,18 +87,18 @@ def test_one_changed_byte_changes_the_tags_of_the_images_with_it(tree: Path, fil
 
 
 def test_added_moved_and_removed_files_change_tags(tree: Path) -> None:
-    names = [references()]
+    names = [digests()]
     (tree / "nginx/new.conf").write_text("")
-    names.append(references())
+    names.append(digests())
     (tree / "nginx/new.conf").rename(tree / "nginx/newer.conf")
-    names.append(references())
+    names.append(digests())
     assert len({name["wanwu-gateway"] for name in names}) == 3
     (tree / "nginx/newer.conf").unlink()
-    assert references() == names[0]
+    assert digests() == names[0]
 
 
 def test_files_outside_images_change_no_tag(tree: Path) -> None:
-    before = references()
+    before = digests()
     for name in (
         "worker/photos/model.xml",
         "worker/__pycache__/app.pyc",
@@ -122,18 +142,18 @@ def test_torch_has_one_image_for_cpus_and_one_for_gpus() -> None:
 
 
 def test_a_new_version_changes_all_tags(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = references()
+    before = digests()
     monkeypatch.setattr(images, "VERSION", "99.0.0")
     assert changed(before) == {image.repository.rpartition("-")[2] for image in ALL}
 
 
 def test_a_build_has_only_base_and_version_without_site_settings() -> None:
-    assert build_arguments({"HOME": "/root"}) == OWN
+    assert build_arguments(environ={"HOME": "/root"}) == OWN
 
 
 def test_proxies_are_arguments_without_value_and_other_settings_secrets() -> None:
     environ = {"https_proxy": "http://user:password@proxy", "PIP_CONFIG_FILE": "/etc/pip.conf", "PIP_CERT": ""}
-    assert build_arguments(environ)[len(OWN) :] == [
+    assert build_arguments(environ=environ)[len(OWN) :] == [
         "--build-arg", "https_proxy", "--secret", "id=pip.conf,src=/etc/pip.conf",
     ]  # fmt: skip
 

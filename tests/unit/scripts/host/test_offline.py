@@ -1,13 +1,11 @@
 """The variables that keep libraries offline: one list for containers, services and login shells."""
 
-import re
 from pathlib import Path
 
 import pytest
 
 from scripts.base.errors import CommandError
-from scripts.cluster.config import ROOT
-from scripts.host.offline import SERVER, variables
+from scripts.host.offline import variables
 from worker.contract.settings import offline_variables
 
 
@@ -29,14 +27,3 @@ def test_a_line_that_is_not_a_variable_is_rejected(tmp_path: Path) -> None:
     assert str(error.value) == (
         f"{file}: found 'export A=1', needed NAME=value: run scripts/init-server.sh again, which writes the file"
     )
-
-
-def test_containers_and_the_init_script_use_the_same_file() -> None:
-    assert f"OFFLINE={SERVER}\n" in (ROOT / "scripts/init-server.sh").read_text()
-    listed = re.search(r"env_file:\n((?: +- .*\n)+)", (ROOT / "compose/worker.yaml").read_text())
-    assert listed
-    assert listed[1].split("\n") == [
-        "      - ../worker/offline.env",
-        f"      - {{path: {SERVER}, required: false}}  # what init-server.sh wrote, where it did",
-        "",
-    ]

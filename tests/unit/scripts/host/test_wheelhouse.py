@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.host.wheelhouse import LOCKS, collect, missing, read_pins
+from scripts.host.pins import missing, read_pins
+from scripts.host.wheelhouse import LOCKS, collect
 
 
 def make_wheel(folder: Path, name: str) -> Path:
@@ -42,13 +43,14 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_a_full_wheelhouse_needs_neither_pip_nor_an_index(
+def test_a_full_wheelhouse_needs_neither_pip_nor_an_index_and_loses_nothing(
     tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lock = write_lock(tmp_path / "lock.txt", make_wheel(source, "one"))
+    lock, other = write_lock(tmp_path / "lock.txt", make_wheel(source, "one")), make_wheel(source, "other")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "nothing"))
     collect([lock], source, keep=[])
     assert capsys.readouterr().out == "   source has all needed wheels (1); 0 MB in total\n"
+    assert other.exists()
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)

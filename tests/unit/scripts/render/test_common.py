@@ -1,5 +1,6 @@
 """Tests of rendered lists, as exact text and as parsed by their readers."""
 
+import configparser
 import json
 import shlex
 from collections.abc import Mapping, Sequence
@@ -10,15 +11,28 @@ import pytest
 from supervisor.options import ServerOptions
 
 from scripts.base.errors import CommandError
-from scripts.cluster.config import Cluster, parse_cluster
+from scripts.cluster.config import ROOT, Cluster, parse_cluster
 from scripts.cluster.plan import Plan, plan
-from scripts.render.common import NOTICE, addresses, listen_directive, members, programs, worker_environment
+from scripts.render.common import (
+    NOTICE,
+    addresses,
+    gate_programs,
+    joined_programs,
+    listen_directive,
+    listen_ports,
+    members,
+    metrics_addresses,
+    program_sections,
+    programs,
+    worker_environment,
+)
 from tests.unit.hardware import recorded
 from tests.unit.scripts.render import FROM_THE_FILE
 from worker.contract.settings import Settings, offline_variables
 
 PHOTOS, WIDE = "/models/the photos", "/models/100% wide; really"
 PYTHON = Path("/srv/my apps/100%/bin/python")
+REVISION = {"photos": "code 1, model 2", "wide": "code 1, model 3"}
 MEMORY = {"photos": 900_000_000, "wide": 900_000_000}  # bytes
 COMMAND: dict[str, Sequence[str | Path]] = {
     "photos": (PYTHON, "-m", "serve()"),
@@ -69,6 +83,7 @@ def test_members_render_as_this_text() -> None:
     assert rendered_members(cluster) == (
         "{\n"
         f' "rendered": "{NOTICE}",\n'
+        ' "schema": 1,\n'
         ' "gateway": {\n'
         '  "max_body_mb": 32,\n'
         '  "cors_origins": [],\n'
@@ -78,6 +93,10 @@ def test_members_render_as_this_text() -> None:
         '   "requests_s": 0,\n'
         '   "burst": 100,\n'
         '   "bodies_mb": null\n'
+        "  },\n"
+        '  "metrics": {\n'
+        '   "listen": [],\n'
+        '   "target_ms": 1000\n'
         "  },\n"
         '  "access": {\n'
         '   "hosts": [],\n'
@@ -114,6 +133,16 @@ def test_members_render_as_this_text() -> None:
     )
 
 
+def test_metrics_are_served_where_cluster_toml_says() -> None:
+    tables = {"": [], "port = 9": ["127.0.0.1:9"], "port = 9\nlisten = ['10.0.0.1', '::1']": ["10.0.0.1:9", "[::1]:9"]}
+    for table, expected in tables.items():
+        cluster = parse_cluster(f'[metrics]\n{table}\n[[models]]\nname = "m"\nfolder = "m"\n', "c.toml")
+        assert metrics_addresses(cluster, ipv6=True) == expected
+    everywhere = parse_cluster('[metrics]\nport = 9\nlisten = []\n[[models]]\nname = "m"\nfolder = "m"\n', "c.toml")
+    assert metrics_addresses(everywhere, ipv6=True) == ["0.0.0.0:9", "[::]:9"]
+    assert metrics_addresses(everywhere, ipv6=False) == ["0.0.0.0:9"]
+
+
 def test_the_listen_directive_renders_as_this_text() -> None:
     ipv4 = (
         "# Rendered from compose/cluster.toml by scripts/render; changes here are lost at the next `make up`.\n"
@@ -122,7 +151,24 @@ def test_the_listen_directive_renders_as_this_text() -> None:
     assert listen_directive(8080, False) == ipv4
     assert listen_directive(8080, True) == ipv4 + "listen [::]:8080;\n"
     assert listen_directive(80, True, listen=["10.0.0.1", "::1"]).endswith("\nlisten 10.0.0.1:80;\nlisten [::1]:80;\n")
+    assert listen_ports(ipv4) == listen_ports(listen_directive(8080, True, True)) == {8080}
     assert listen_directive(8080, True, True).endswith("\nlisten 8080 ssl;\nlisten [::]:8080 ssl;\n")
+
+
+def test_workers_logs_and_starts_are_bounded_as_those_of_the_other_programs(tmp_path: Path) -> None:
+    static = configparser.RawConfigParser(inline_comment_prefixes=";")
+    static.read(ROOT / "scripts/runtimes/local/supervisord.conf")
+    cluster = make_cluster()
+    plans = make_plan(cluster)
+    rendered = configparser.RawConfigParser()
+    rendered.read_string(programs(cluster, plans, ports(plans), COMMAND, MEMORY, tmp_path, REVISION))
+    gate = configparser.RawConfigParser()
+    gate.read_string(gate_programs(PYTHON, tmp_path, "1a2b"))
+    keys = ("stdout_logfile_maxbytes", "stdout_logfile_backups", "startretries", "autorestart")
+    found = [tuple(section[key] for key in keys) for file in (static, rendered, gate) for name, section in file.items()
+             if name.startswith("program:")]  # fmt: skip
+    assert len(found) == 6
+    assert {*found} == {("20MB", "4", "1000000", "true")}
 
 
 def test_programs_render_as_this_text() -> None:
@@ -130,22 +176,27 @@ def test_programs_render_as_this_text() -> None:
     settings = f'{from_the_file},WANWU_MEMORY_MB="900",WANWU_CACHE="%(here)s/../cache"'
     cluster = make_cluster()
     plans = make_plan(cluster)
-    assert programs(cluster, plans, ports(plans), COMMAND, MEMORY, Path("/srv/100% kit")) == (
+    assert programs(cluster, plans, ports(plans), COMMAND, MEMORY, Path("/srv/100% kit"), REVISION) == (
         "; Rendered from compose/cluster.toml by scripts/render; changes here are lost at the next `make up`.\n"
         "\n"
         "[program:photos-0]\n"
+        "; code 1, model 2\n"
         "command='/srv/my apps/100%%/bin/python' '-m' 'serve()'\n"
         "directory=/srv/100%% kit\n"
         'environment=WANWU_MODEL="photos",WANWU_MODEL_DIR="/models/the photos",WANWU_WORKER="photos-0",'
         'WANWU_SLOT="this-cpu0",WANWU_CPUS="0",WANWU_GPU="",WANWU_BIND="127.0.0.1:8081",' + settings + "\n"
         "stdout_logfile=%(here)s/../logs/photos-0.log\n"
+        "stdout_logfile_maxbytes=20MB\n"
+        "stdout_logfile_backups=4\n"
         "redirect_stderr=true\n"
         "autorestart=true\n"
+        "startretries=1000000\n"
         "stopwaitsecs=23\n"
         "killasgroup=true\n"
         "priority=100\n"
         "\n"
         "[program:wide-0]\n"
+        "; code 1, model 3\n"
         "command='/torch/python' '-m' 'serve()'\n"
         "directory=/srv/100%% kit\n"
         'environment=WANWU_MODEL="wide",WANWU_MODEL_DIR="/models/100%% wide; really",'
@@ -153,12 +204,50 @@ def test_programs_render_as_this_text() -> None:
         + settings
         + "\n"
         "stdout_logfile=%(here)s/../logs/wide-0.log\n"
+        "stdout_logfile_maxbytes=20MB\n"
+        "stdout_logfile_backups=4\n"
         "redirect_stderr=true\n"
         "autorestart=true\n"
+        "startretries=1000000\n"
         "stopwaitsecs=23\n"
         "killasgroup=true\n"
         "priority=100\n"
     )
+
+
+def test_programs_are_taken_apart_and_joined_again() -> None:
+    cluster = make_cluster()
+    plans = make_plan(cluster)
+    text = programs(cluster, plans, ports(plans), COMMAND, MEMORY, Path("/srv/kit"), REVISION)
+    sections = program_sections(text)
+    assert list(sections) == ["photos-0", "wide-0"]
+    assert joined_programs(sections.values()) == text
+    alone = joined_programs([sections["wide-0"]])
+    assert program_sections(alone) == {"wide-0": sections["wide-0"]}
+    turned = joined_programs(reversed(sections.values()))
+    assert program_sections(turned) == sections
+    assert program_sections("") == {}
+
+
+def test_the_gates_programs_run_the_kits_gate_on_the_run_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/the run")
+    (tmp_path / "rendered").mkdir()
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "rendered/gate.conf").write_text(gate_programs(PYTHON, Path("/srv/100% kit"), "1a2b"))
+    (tmp_path / "supervisord.conf").write_text("[supervisord]\n[include]\nfiles=rendered/*.conf\n")
+    options = ServerOptions()
+    options.here = str(tmp_path)
+    options.read_config(str(tmp_path / "supervisord.conf"))
+    groups = {group.name: group.process_configs[0] for group in options.configroot.supervisord.process_group_configs}
+    assert groups.keys() == {"gate", "gate-watch"}
+    assert shlex.split(groups["gate"].command) == [
+        str(PYTHON), "-m", "gate", "run", "--members", "/the run/gateway/rendered/members.json",
+        "--out", "/the run/gateway/rendered", "--nginx", "nginx -e stderr -p '/the run/gateway' -c nginx.conf",
+    ]  # fmt: skip
+    assert groups["gate"].directory == "/srv/100% kit/nginx"
+    assert groups["gate"].environment == {"REVISION": "1a2b"}
 
 
 @pytest.mark.parametrize("folder", [PHOTOS, WIDE, "/a,b=c", "/#1;2", "/模型 (新)", "/%(here)d/%%s", "/$HOME/`x`"])
@@ -167,7 +256,7 @@ def test_supervisord_reads_every_value_back_unchanged(folder: str, tmp_path: Pat
     root = Path(folder) / "kit"
     plans = make_plan(cluster, "eight-gpus")
     command = {"photos": (Path(folder) / "python", "-m", "x:y()"), "wide": ("/torch/python",)}
-    found = parsed(programs(cluster, plans, ports(plans), command, MEMORY, root), tmp_path)
+    found = parsed(programs(cluster, plans, ports(plans), command, MEMORY, root, REVISION), tmp_path)
     assert sorted(found) == sorted(worker.name for worker in plans.workers)
     for worker in plans.workers:
         process = found[worker.name]
@@ -189,8 +278,9 @@ def test_paths_that_supervisord_cannot_quote_are_rejected(path: str, position: s
     cluster = make_cluster()
     plans = make_plan(cluster)
     command = COMMAND if position == "root" else COMMAND | {"wide": (Path(path), "-m")}
+    root = Path(path if position == "root" else "/srv")
     with pytest.raises(CommandError) as error:
-        programs(cluster, plans, ports(plans), command, MEMORY, Path(path if position == "root" else "/srv"))
+        programs(cluster, plans, ports(plans), command, MEMORY, root, REVISION)
     assert error.value.lines == (
         f"{path}: needed a path without quotes, backslashes, line breaks, trailing spaces, and spaces before ; or #",
     )
@@ -200,7 +290,7 @@ def test_all_invalid_paths_are_reported_at_once() -> None:
     cluster = make_cluster(photos="/the 'photos'")
     plans = make_plan(cluster)
     with pytest.raises(CommandError) as error:
-        programs(cluster, plans, ports(plans), COMMAND, MEMORY, Path("/a ;b"))
+        programs(cluster, plans, ports(plans), COMMAND, MEMORY, Path("/a ;b"), REVISION)
     assert [line.split(": ")[0] for line in error.value.lines] == ["/a ;b", "/the 'photos'"]
 
 

@@ -9,26 +9,36 @@ import pytest
 from scripts.cluster.config import parse_cluster
 from scripts.cluster.plan import plan
 from scripts.render.common import NOTICE
-from scripts.render.compose import PORT, environment, workers
+from scripts.render.compose import (
+    PORT,
+    environment,
+    images,
+    published,
+    with_images,
+    with_workers,
+    worker_texts,
+    workers,
+)
 from tests.unit.hardware import recorded
 from tests.unit.scripts.render import FROM_THE_FILE
 
 IMAGES, MEMORY = {"photos": "wanwu-worker-prepared:0123456789ab"}, {"photos": 2_300_000_000}
+HASHES, OFFLINE = {"photos": "0a1b"}, {"HF_HUB_OFFLINE": "1"}
 WORKER_YAML = Path("/srv/wanwu/compose/worker.yaml")
 
 
-GATEWAY = '  "gateway": {\n   "ports": [\n    "8080:8080"\n   ]\n  }\n'
+ENTRANCE = '  "entrance": {\n   "ports": [\n    "8080:8080"\n   ]\n  }\n'
 
 
 def rendered(machine: str, folder: str = "/models/photos", extra: str = "", worker_yaml: Path = WORKER_YAML) -> str:
     cluster = parse_cluster(f'[[models]]\nname = "photos"\nfolder = {json.dumps(folder)}\n{extra}', "c.toml")
-    return workers(cluster, plan(cluster, {"this": recorded(machine)}), IMAGES, MEMORY, worker_yaml)
+    return workers(cluster, plan(cluster, {"this": recorded(machine)}), IMAGES, MEMORY, HASHES, OFFLINE, worker_yaml)
 
 
 def services(text: str) -> dict[str, Any]:
     """Return the rendered services; the first line is a comment, the rest is JSON."""
     rendered_services: dict[str, Any] = json.loads(text.split("\n", 1)[1])["services"]
-    del rendered_services["gateway"]
+    del rendered_services["entrance"]
     return rendered_services
 
 
@@ -43,6 +53,7 @@ def expected(number: int, cpus: str, gpu: str = "", devices: str = "") -> str:
         f'   "cpuset": "{cpus}",\n'
         '   "mem_limit": 2300000000,\n'
         '   "environment": {\n'
+        '    "HF_HUB_OFFLINE": "1",\n'
         '    "WANWU_MODEL": "photos",\n'
         '    "WANWU_MODEL_DIR": "/models/photos",\n'
         f'    "WANWU_WORKER": "photos-{number}",\n'
@@ -68,14 +79,15 @@ def expected(number: int, cpus: str, gpu: str = "", devices: str = "") -> str:
         '     "target": "/cache"\n'
         "    }\n"
         "   ],\n"
-        f'   "stop_grace_period": "23s"{devices}\n'
+        f'   "stop_grace_period": "23s"{devices},\n'
+        '   "labels": {\n    "wanwu.model": "0a1b"\n   }\n'
         "  }"
     )
 
 
 def test_workers_on_cpus_render_as_this_text() -> None:
     assert rendered("two-cores", "/srv/models/photos") == (
-        f'# {NOTICE}\n{{\n "services": {{\n{expected(0, "0")},\n{expected(1, "1")},\n{GATEWAY} }},\n'
+        f'# {NOTICE}\n{{\n "services": {{\n{expected(0, "0")},\n{expected(1, "1")},\n{ENTRANCE} }},\n'
         ' "volumes": {\n  "cache-this-cpu0": {},\n  "cache-this-cpu1": {}\n }\n}\n'
     )
 
@@ -117,22 +129,39 @@ def test_every_limit_reaches_the_worker_and_it_may_drain_before_it_is_stopped() 
 
 def test_the_environment_renders_as_this_text() -> None:
     cluster = parse_cluster('port = 80\n[[models]]\nname = "photos"\nfolder = "/models/photos"\n', "c.toml")
-    assert environment(cluster, "wanwu-gateway:0123456789ab", Path("/srv/my run/members"), Path("/srv/my run/tls")) == (
+    folders = Path("/srv/my run/members"), Path("/srv/my run/tls")
+    text = environment(cluster, "wanwu-gateway:0123456789ab", "wanwu-gateway:before", *folders)
+    assert text == (
         f"# {NOTICE}\n"
+        "WANWU_ENTRANCE_IMAGE='wanwu-gateway:before'\n"
         "WANWU_GATEWAY_IMAGE='wanwu-gateway:0123456789ab'\n"
         "WANWU_MEMBERS='/srv/my run/members'\n"
         "WANWU_TLS='/srv/my run/tls'\n"
         f"WANWU_GATEWAY_TMP='{(1280 + 256) << 20}'\n"
         f"WANWU_GATEWAY_MEMORY='{(2048 + 1024) << 20}'\n"
     )
+    assert images(text) == ["wanwu-gateway:before", "wanwu-gateway:0123456789ab"]
+    assert images(with_images(text, "new", "new")) == ["new", "new"]
 
 
 def test_a_dollar_sign_in_a_path_is_escaped() -> None:
     assert '"source": "/models/$${HOME} $$1"' in rendered("two-cores", "/models/${HOME} $1")
 
 
+def test_workers_can_be_exchanged_and_the_rest_stays() -> None:
+    text = rendered("two-cores", "/srv/$models")
+    texts = worker_texts(text)
+    assert texts.keys() == {"photos-0", "photos-1"}
+    assert with_workers(text, texts) == text
+    changed = with_workers(text, {"photos-2": texts["photos-1"]})
+    assert worker_texts(changed) == {"photos-2": texts["photos-1"]}
+    assert published(changed) == published(text) == ["8080:8080"]
+    # Release 0.1.0 published the gateway's own port.
+    assert published(with_workers(text.replace('"entrance"', '"gateway"'), texts)) == ["8080:8080"]
+
+
 def test_the_gateway_is_published_at_the_addresses_to_listen_on() -> None:
     text = rendered("two-cores", extra='[gateway]\nlisten = ["127.0.0.1", "::1"]\n')
-    assert json.loads(text.split("\n", 1)[1])["services"]["gateway"] == {
+    assert json.loads(text.split("\n", 1)[1])["services"]["entrance"] == {
         "ports": ["127.0.0.1:8080:8080", "[::1]:8080:8080"]
     }

@@ -9,16 +9,26 @@ import yaml
 
 from nginx.gate.members import DiscoveredPool, parse_members
 from scripts.base.errors import CommandError
+from scripts.bootstrap import places
 from scripts.cluster.config import ROOT, Cluster, parse_cluster
 from scripts.commands.k8s import write
+from scripts.host import docker
 from scripts.render import swarm
 from scripts.render.kubernetes import BASE, NOTICE, VOLUME, Pod, render
 from worker.contract.settings import EXIT, SETTINGS, offline_variables
+from worker.process.metrics import create_metrics
 
 TEXT = '[[models]]\nname = "photos"\nfolder = "worker/photos"\n[[models]]\nname = "two.b"\nfolder = "/m/two"\n'
 OUT = Path("/somewhere/else")
 USER = 10001
 Manifest = dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The names of images are those to build, as on a machine without Docker."""
+    monkeypatch.setattr(docker, "image_id", lambda _: "")
+    monkeypatch.setattr(docker, "tags", lambda _: [])
 
 
 @pytest.fixture
@@ -157,7 +167,7 @@ def test_folders_and_ports_match_those_of_a_swarm_worker() -> None:
         "ports": [{"name": "http", "port": swarm.PORT, "targetPort": "http"}],
     }
     assert spec["volumes"][0]["hostPath"] == {"path": VOLUME, "type": "Directory"}
-    assert f"VOLUME={VOLUME}\n" in (ROOT / "scripts/init-server.sh").read_text()
+    assert str(places.VOLUME) == VOLUME
 
 
 @pytest.mark.parametrize("name", ["gateway", "worker"])
@@ -175,7 +185,7 @@ def test_every_deployment_has_a_budget_and_workers_scale_by_an_existing_metric()
     assert "replicas" not in base("worker")["Deployment"]["spec"]
     (metric,) = base("worker")["HorizontalPodAutoscaler"]["spec"]["metrics"]
     name = metric["pods"]["metric"]["name"]
-    assert f'Gauge("{name}"' in (ROOT / "worker/process/metrics.py").read_text()
+    assert create_metrics(lambda: 7, lambda: 1).registry.get_sample_value(name) == 7
 
 
 def test_an_unwritable_folder_is_rejected(tmp_path: Path) -> None:
@@ -206,3 +216,12 @@ def test_the_files_are_written_and_their_requirements_printed(
     output = capsys.readouterr().out
     assert output.startswith(f"{tmp_path / 'k8s'}: {', '.join(files)}\nthe nodes need: wanwu-gateway:")
     assert output.endswith(f"\napply with: kubectl apply --kustomize {tmp_path / 'k8s'}\n")
+
+
+@pytest.mark.parametrize(("port", "listen"), [(0, []), (9000, ["0.0.0.0:9145"])])
+def test_a_gateway_s_pod_has_a_port_for_metrics_where_cluster_toml_has_one(
+    tmp_path: Path, port: int, listen: list[str]
+) -> None:
+    text = f'[metrics]\nport = {port}\n[[models]]\nname = "photos"\nfolder = "worker/photos"\n'
+    write(parse_cluster(text, str(tmp_path / "cluster.toml")), tmp_path / "k8s", gpu=False)
+    assert json.loads((tmp_path / "k8s/members.json").read_text())["gateway"]["metrics"]["listen"] == listen

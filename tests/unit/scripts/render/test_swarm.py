@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from scripts.cluster.config import ROOT, parse_cluster
-from scripts.render.common import NOTICE
+from scripts.render.common import METRICS_IN_CONTAINER, METRICS_PORT, NOTICE
 from scripts.render.swarm import CACHE, Pool, environment, keys_environment, members, service_name, workers
 from tests.unit.scripts.render import FROM_THE_FILE
 
@@ -203,3 +203,20 @@ def test_the_certificate_is_a_secret_of_the_gateways_named_after_its_text() -> N
     assert len(names) == 2
     assert stack("a")["secrets"]["tls"]["file"] == "/run/server.pem"
     assert "secrets" not in workers(CLUSTER, {"photos": POOL}, {})
+
+
+def test_the_workers_network_is_encrypted_where_the_file_says_so() -> None:
+    plain, secret = (parse_cluster(f"{TEXT}{table}", "c.toml") for table in ("", "[swarm]\nencrypted = true\n"))
+    assert "encrypted" not in workers(plain, {"photos": POOL}, {})
+    stack = json.loads(workers(secret, {"photos": POOL}, {}).partition("\n")[2])
+    assert stack["networks"] == {"workers": {"driver_opts": {"encrypted": "true"}}}
+    assert "\nnetworks:\n  workers:\n" in (ROOT / "compose/stack.yaml").read_text()
+
+
+def test_the_gate_serves_metrics_in_its_container_and_the_servers_at_a_port_where_there_is_one() -> None:
+    options = json.loads(members(CLUSTER, "wanwu"))["gateway"]["metrics"]
+    assert options == {"listen": list(METRICS_IN_CONTAINER), "target_ms": 1000}
+    port = parse_cluster(f"{TEXT}[metrics]\nport = 9000\n", "c.toml")
+    found = [json.loads(workers(one, {"photos": POOL}, {}).split("\n", 1)[1]) for one in (CLUSTER, port)]
+    published = {"target": METRICS_PORT, "published": 9000, "protocol": "tcp", "mode": "host"}
+    assert [stack["services"]["gateway"].get("ports") for stack in found] == [None, [published]]

@@ -98,7 +98,6 @@ def test_commands_for_several_servers_are_refused_by_runtimes_on_one_machine(run
     runtime = RUNTIMES[name]
     attempts: dict[str, Callable[[], None]] = {
         "status": lambda: runtime.show_status(TWO_SERVERS, run),
-        "rollback": lambda: runtime.rollback(TWO_SERVERS, run),
         "drain": lambda: runtime.drain(TWO_SERVERS, run, "b"),
     }
     for command, attempt in attempts.items():

@@ -1,6 +1,7 @@
-"""The workers' ports: those after the gateway's, or those of a running service."""
+"""The workers' names and ports: those of a running service, or free ones."""
 
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from scripts.cluster.config import ROOT, parse_cluster
 from scripts.cluster.models import ModelInfo
 from scripts.cluster.plan import plan
 from scripts.runtimes import deployment
-from scripts.runtimes.deployment import Deployment, plan_here, reuse_ports, with_default_ports
+from scripts.runtimes.change import Member
+from scripts.runtimes.deployment import Deployment, name_workers, plan_here, reuse_ports, with_default_ports
 from scripts.runtimes.run_directory import RunDir
 from tests.unit.hardware import recorded
 
@@ -29,6 +31,26 @@ def planned(port: int = 8080) -> Deployment:
 
 def ports(known: dict[str, int], free: bool = True, taken: int = 0) -> dict[str, int]:
     return dict(reuse_ports(planned(), known, lambda port: free and port != taken).ports)
+
+
+def names(changed: Collection[str] = (), taken: Collection[str] = (), **running: str) -> list[str]:
+    """The names that are planned while a worker of `photos` runs on each of the slots `running`, by its number."""
+    members = {
+        f"photos-{number[1:]}": Member(f"photos-{number[1:]}", "this", slot, "127.0.0.1:1", "photos", "")
+        for number, slot in running.items()
+    }
+    return [worker.name for worker in name_workers(planned(), members, changed, taken).plan.workers]
+
+
+def test_a_worker_is_called_as_the_one_that_runs_in_its_place() -> None:
+    assert names() == ["photos-0", "wide-0"]
+    assert names(n3="this-cpu0") == ["photos-3", "wide-0"]
+
+
+def test_a_worker_that_changes_or_has_no_place_yet_gets_a_free_number() -> None:
+    assert names(n0="this-cpu0", changed=["photos-0"]) == ["photos-1", "wide-0"]
+    assert names(n0="this-cpu1") == ["photos-1", "wide-0"]
+    assert names(n1="this-cpu0", changed=["photos-1"], taken=["photos-0", "wide-0"]) == ["photos-2", "wide-1"]
 
 
 def test_a_plan_has_no_ports() -> None:

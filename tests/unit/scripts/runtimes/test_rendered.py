@@ -8,7 +8,7 @@ import pytest
 from scripts.cluster.config import ROOT, parse_cluster
 from scripts.cluster.models import read_models
 from scripts.cluster.plan import plan
-from scripts.host import environments
+from scripts.host import docker, environments
 from scripts.runtimes.compose.runtime import ComposeRuntime
 from scripts.runtimes.deployment import Deployment, with_default_ports
 from scripts.runtimes.local.runtime import LocalRuntime
@@ -35,6 +35,9 @@ def test_rendering_starts_no_process_and_creates_no_file(
 
     monkeypatch.setattr(subprocess.Popen, "__init__", fail)
     monkeypatch.setattr(environments, "ensure", fail)
+    # The engine alone knows under which names it has images.
+    monkeypatch.setattr(docker, "image_id", lambda _: "")
+    monkeypatch.setattr(docker, "tags", lambda _: [])
     files = runtime.render(deployment)
     assert files["runtime"].strip() in ("local", "compose")
     assert "photos-0" in "".join(files.values())

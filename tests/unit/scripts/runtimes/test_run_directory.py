@@ -8,7 +8,7 @@ from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, parse_cluster
 from scripts.cluster.plan import plan
 from scripts.render.common import addresses, listen_directive, members
-from scripts.runtimes.run_directory import MAX_SOCKET_PATH_BYTES, RunDir, run_dir
+from scripts.runtimes.run_directory import COPIES, MAX_SOCKET_PATH_BYTES, RunDir, run_dir
 from tests.unit.hardware import recorded
 from tests.unprivileged_user import UNPRIVILEGED, as_unprivileged
 
@@ -27,16 +27,13 @@ def test_create_writes_everything_the_processes_read(tmp_path: Path) -> None:
     run.create(RENDERED, OWN)
     found = {str(path.relative_to(run.path)): path for path in run.path.rglob("*") if not path.is_dir()}
     links = {name: path.resolve().relative_to(ROOT) for name, path in found.items() if path.is_symlink()}
-    assert links == {
-        "supervisord.conf": Path("scripts/runtimes/local/supervisord.conf"),
-        "gateway/nginx.conf": Path("nginx/nginx.conf"),
-        "gateway/routes.conf": Path("nginx/routes.conf"),
-        "gateway/errors.conf": Path("nginx/errors.conf"),
-        "gateway/access.conf": Path("nginx/access.conf"),
-    }
+    assert links == {"supervisord.conf": Path("scripts/runtimes/local/supervisord.conf")}
     assert all(path.is_file() for path in found.values())
     assert (run.path / "gateway/web").resolve() == ROOT / "nginx/web"
-    assert {name: path.read_text("utf-8") for name, path in found.items() if name not in links} == RENDERED
+    assert run.kit == ROOT
+    copies = {copy: (ROOT / source).read_text("utf-8") for copy, source in COPIES.items()}
+    written = {name: path.read_text("utf-8") for name, path in found.items() if name not in links}
+    assert written == {**copies, **RENDERED}
     assert run.logs.is_dir()
     assert (run.path / "gateway/tmp").is_dir()
 
@@ -84,11 +81,29 @@ def test_a_link_in_the_place_of_a_draft_is_not_followed(tmp_path: Path) -> None:
     assert (run.path / "gateway/rendered/listen.conf").read_text() == "listen 2;\n"
 
 
-def test_create_removes_the_files_of_an_earlier_run(tmp_path: Path) -> None:
-    run_dir(tmp_path / "run").create({"logs/old.log": "old"}, OWN)
+def test_of_an_earlier_run_only_the_logs_stay(tmp_path: Path) -> None:
+    run_dir(tmp_path / "run").create({"logs/old.log": "old", "cache/old": ""}, OWN)
     run = run_dir(tmp_path / "run")
     run.create(RENDERED, OWN)
-    assert list(run.logs.iterdir()) == []
+    assert (run.logs / "old.log").read_text() == "old"
+    assert not (run.path / "cache/old").exists()
+    run.remove()
+    assert [path.name for path in run.path.rglob("*")] == ["logs", "old.log"]
+    assert run_dir(run.path) == run
+    (run.logs / "old.log").unlink()
+    run.remove()
+    assert not run.path.exists()
+
+
+def test_a_link_in_the_place_of_the_logs_is_removed(tmp_path: Path) -> None:
+    run, other = run_dir(tmp_path / "run"), tmp_path / "other"
+    other.mkdir()
+    run.create({}, OWN)
+    run.logs.rmdir()
+    run.logs.symlink_to(other)
+    run.create({}, OWN)
+    assert not run.logs.is_symlink()
+    assert other.is_dir()
 
 
 def test_has_files_compares_every_rendered_file(tmp_path: Path) -> None:
@@ -195,7 +210,7 @@ def test_the_logs_of_make_init_are_kept_and_do_not_prevent_a_start(tmp_path: Pat
     run = run_dir(tmp_path / "run")
     (run.path / "init").mkdir(parents=True)
     (run.path / "init/one.log").write_text("-- one\n")
-    (run.path / "logs").mkdir()
+    (run.path / "other").mkdir()
     with pytest.raises(CommandError):
         run_dir(run.path)
     run.remove()

@@ -29,24 +29,29 @@ def code(act: Callable[[], object]) -> Code:
     return refused.value.code
 
 
+def begin(studio: Studio, name: str, base: str = "photos", add: bool = False, replace: bool = False) -> None:
+    studio.begin(name, base, add, replace)
+
+
 def test_uploads_come_one_at_a_time_and_leave_nothing(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     models = studio.place.models
     assert [path.name for path in models.iterdir()] == ["parts"]
     assert code(studio.current_upload) == Code.NO_UPLOAD
-    assert code(lambda: studio.begin("No", replace=False)) == Code.BAD_NAME
-    assert code(lambda: studio.begin("../x", replace=False)) == Code.BAD_NAME
-    assert code(lambda: studio.begin("parts", replace=False)) == Code.NAME_TAKEN
-    studio.begin("parts", replace=True)
+    assert code(lambda: begin(studio, "No")) == Code.BAD_NAME
+    assert code(lambda: begin(studio, "../x")) == Code.BAD_NAME
+    assert code(lambda: begin(studio, "parts")) == Code.NAME_TAKEN
+    assert code(lambda: begin(studio, "other", base="none")) == Code.UNKNOWN
+    begin(studio, "parts", base="parts", add=True, replace=True)
     studio.current_upload().add("cat", "", "1.jpg", io.BytesIO(b"image"), 5)
     assert studio.state()["upload"] == {"name": "parts", "images": 1, "bytes": 5, "classes": 1}
-    assert code(lambda: studio.begin("other", replace=False)) == Code.BUSY
+    assert code(lambda: begin(studio, "other")) == Code.BUSY
     assert code(lambda: studio.use("parts", "")) == Code.BUSY
     studio.expire()
     assert studio.upload
     monkeypatch.setattr(studio_module, "ABANDONED_S", -1)
     studio.expire()
     assert [path.name for path in models.iterdir()] == ["parts"]
-    studio.begin("other", replace=False)
+    begin(studio, "other")
     studio.close()
     assert [path.name for path in models.iterdir()] == ["parts"]
 
@@ -54,8 +59,8 @@ def test_uploads_come_one_at_a_time_and_leave_nothing(studio: Studio, monkeypatc
 def test_only_models_that_are_there_are_served_and_reported_on(studio: Studio) -> None:
     state = studio.state()
     assert state["models"] == [
-        {"name": "parts", "taught": True, "served": False},
         {"name": "photos", "taught": False, "served": True},
+        {"name": "parts", "taught": True, "served": False},
     ]
     assert (state["served"], state["previous"], state["job"]) == (["photos"], None, None)
     assert code(lambda: studio.use("none", "")) == Code.UNKNOWN

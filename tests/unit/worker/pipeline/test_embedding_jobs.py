@@ -73,9 +73,10 @@ def test_a_small_set_is_done_beside_a_large_one() -> None:
     until("both are there", lambda: len(jobs._jobs) == 2)
     steps.go.set()
     small.join()
-    assert steps.names.count("large") <= 4
     assert jobs.head("large", labels(50), Deadline(60)).texts.shape == (50 * BATCH, 2)
     assert steps.names.count("large") == 50
+    before = "".join(steps.names).rpartition("small")[0]  # in the order of the steps: the client may hear of it late
+    assert before.count("large") <= 4
 
 
 def test_the_error_of_a_deadline_says_how_far_it_is() -> None:

@@ -2,21 +2,25 @@
 
 import io
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests import folders
 from tests.errors import code_of
 from worker.contract.errors import ErrorCode
+from worker.engines import load_engine
+from worker.models.folder import read_folder
 from worker.models.labels import Labels
 from worker.models.scores import Group, Output
 from worker.pipeline.admission import Deadline
 from worker.pipeline.batcher import Batcher, Infer
 from worker.pipeline.classifier import Head, identity
 from worker.pipeline.explainer import MAX_QUEUED, Explainer
-from worker.pipeline.heat_map import INFERENCES, draw, evidence, heat, occlusions
+from worker.pipeline.heat_map import GRID, INFERENCES, draw, evidence, heat, occlusions
 
 LABELS = Labels({"en": ("red", "green", "blue")})
 OUTPUT = Output("softmax", LABELS)
@@ -62,6 +66,33 @@ def test_the_models_head_is_applied() -> None:
 
     found = explainer(head=head)[0].heat_map(IMAGE, head(LOGITS), 0, Deadline(30), MAX_QUEUED).png()
     assert found == expected(lambda images: head(colours(images)), 0)
+
+
+KINDS: dict[str, Callable[[Path], Path]] = {
+    "convolutions, torch": folders.pt2_folder,
+    "vision transformer, torch": folders.transformers_folder,
+    "convolutions, OpenVINO": lambda path: folders.openvino_folder(path, network=folders.small_network()),
+}
+CELL = folders.SIZE // GRID
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_hottest_point_of_every_kind_of_network_is_the_only_one_there_is_to_see(tmp_path: Path, kind: str) -> None:
+    """Their weights are random, but whatever they say of `folders.spot` they can have from its spot alone."""
+    folder = read_folder(KINDS[kind](tmp_path / "model"))
+    engine = load_engine(folder, "auto", threads=1)
+    infer: Infer = lambda images: engine.infer(np.stack(images))  # noqa: E731
+    drawing, _ = explainer(infer, folder.output)
+    plain = folder.output.scores(infer([np.full((folders.SIZE, folders.SIZE, 3), 128, np.uint8)]))[0]
+    for row, column in ((2 * CELL, 5 * CELL), (5 * CELL, 2 * CELL)):
+        pixels = np.asarray(folders.spot(row, column, CELL))[2:-2, 2:-2]
+        logits = infer([pixels])
+        spoken_for = int((folder.output.scores(logits)[0] / plain).argmax())
+        found = drawing.heat_map(pixels, logits[0], spoken_for, Deadline(60), MAX_QUEUED).png()
+        glow = np.ptp(np.asarray(Image.open(io.BytesIO(found)).convert("RGB")).astype(int), axis=-1)
+        hottest = np.unravel_index(glow.argmax(), glow.shape)
+        assert row <= hottest[0] < row + CELL
+        assert column <= hottest[1] < column + CELL
 
 
 @pytest.mark.parametrize("at_once", [1, 3, MAX_QUEUED, 500])

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from scripts.base.errors import CommandError
+from scripts.cluster.config import ROOT
 from scripts.host.environments import SERVE
+from scripts.render.common import gate_programs
 from scripts.runtimes.local import supervisor
 from scripts.runtimes.run_directory import RunDir
-from tests.unit.scripts.runtimes.local.test_supervisor import states
 from tests.unprivileged_user import as_unprivileged
 from tests.wait import until
 
@@ -39,13 +40,14 @@ pytestmark = pytest.mark.skipif(not SERVE.python.exists(), reason="needs .venv/s
 
 
 def create(run: RunDir, programs: str = PROGRAMS) -> dict[str, str]:
-    """The run directory with `programs`; returns the environment to start with, whose `nginx` sleeps too."""
-    run.create({"rendered/programs.conf": programs}, OWN)
-    nginx = run.path / "bin/nginx"
-    nginx.parent.mkdir()
-    nginx.write_text("#!/bin/sh\nexec sleep 1000\n")
-    nginx.chmod(0o755)
-    return {"PATH": f"{nginx.parent}:/usr/bin:/bin", "GATE": SLEEP, "GATE_HOME": "/"}
+    """The run directory with `programs`; returns the environment to start with, whose `nginx` and gate sleep too."""
+    gate = gate_programs(run.path / "bin/gate", ROOT, "1")
+    run.create({"rendered/programs.conf": programs, "rendered/gate.conf": gate}, OWN)
+    (run.path / "bin").mkdir()
+    for name in ("nginx", "gate"):
+        (run.path / "bin" / name).write_text("#!/bin/sh\nexec sleep 1000\n")
+        (run.path / "bin" / name).chmod(0o755)
+    return {"PATH": f"{run.path}/bin:/usr/bin:/bin", "HOME": str(run.path)}
 
 
 def start(run: RunDir, programs: str = PROGRAMS) -> None:
@@ -62,23 +64,24 @@ def stopped(run: RunDir) -> list[str]:
     return re.findall(r"stopped: (\S+)", (run.logs / "supervisord.log").read_text())
 
 
-def test_it_starts_restarts_one_worker_and_stops_the_gateway_first(run: RunDir) -> None:
+def test_it_starts_replaces_the_gate_alone_and_stops_the_gateway_first(run: RunDir) -> None:
     start(run)
     assert supervisor.is_running(run)
     until("all run", lambda: running_pids(run).keys() == UP)
 
     before = running_pids(run)
-    supervisor.restart(run, "photos-0")
-    assert stopped(run) == ["photos-0"]
+    run.write({"rendered/gate.conf": gate_programs(run.path / "bin/gate", ROOT, "2")})
+    supervisor.update_gate(run)
+    assert set(stopped(run)) == {"gate", "gate-watch"}
     until("all run", lambda: running_pids(run).keys() == UP)
     after = running_pids(run)
-    assert {name for name, pid in after.items() if pid != before[name]} == {"photos-0"}
+    assert {name for name, pid in after.items() if pid != before[name]} == {"gate", "gate-watch"}
 
     supervisor.stop(run)
     assert not supervisor.is_running(run)
     assert not run.socket.exists()
     assert not any(Path(f"/proc/{pid}").exists() for pid in after.values())
-    first, last = stopped(run)[1:-2], stopped(run)[-2:]
+    first, last = stopped(run)[2:-2], stopped(run)[-2:]
     assert first == list(supervisor.GATEWAY)
     assert set(last) == {"photos-0", "photos-1"}
 
@@ -127,14 +130,13 @@ def test_nginx_and_gate_get_paths_in_the_run_directory_and_not_the_callers_envir
     environ = create(run)
     record = run.path / "bin/record"
     record.write_text(
-        '#!/bin/sh\n[ "$1" != watch ] || exec sleep 1000\n'
+        '#!/bin/sh\n[ "$3" != watch ] || exec sleep 1000\n'
         'env > "$0.env"\nprintf "%s\\n" "$@" > "$0.args"\nexec sleep 1000\n'
     )
     record.chmod(0o755)
-    (run.path / "bin/nginx").unlink()
-    (run.path / "bin/nginx").symlink_to("record")
-    environ["GATE"] = f"'{run.path}/bin/gate'"
-    (run.path / "bin/gate").symlink_to("record")
+    for name in ("nginx", "gate"):
+        (run.path / "bin" / name).unlink()
+        (run.path / "bin" / name).symlink_to("record")
     supervisor.start(run, SERVE.python, [], environ)
     until("both run", lambda: running_pids(run).keys() == UP)
     gateway = f"{run.path}/gateway"
@@ -142,7 +144,7 @@ def test_nginx_and_gate_get_paths_in_the_run_directory_and_not_the_callers_envir
     assert arguments_of(run, "nginx") == nginx
     *gate, command = arguments_of(run, "gate")
     assert gate == [
-        "run", "--members", f"{gateway}/rendered/members.json", "--out", f"{gateway}/rendered", "--nginx",
+        "-m", "gate", "run", "--members", f"{gateway}/rendered/members.json", "--out", f"{gateway}/rendered", "--nginx",
     ]  # fmt: skip
     assert shlex.split(command) == ["nginx", *nginx]
     seen = (run.path / "bin/gate.env").read_text()
@@ -153,9 +155,17 @@ def arguments_of(run: RunDir, program: str) -> list[str]:
     return (run.path / f"bin/{program}.args").read_text().splitlines()
 
 
-def test_a_process_that_ends_at_once_is_fatal_after_a_few_tries(run: RunDir) -> None:
-    start(run, "[program:broken]\ncommand=/bin/false\nstartretries=1\nstartsecs=1\n")
-    until("it was given up", lambda: states(run)["broken"] == "FATAL")
+def test_a_process_that_ends_at_once_is_started_again_and_again(run: RunDir) -> None:
+    start(run, "[program:broken]\ncommand=/bin/false\nstartretries=1000000\nstartsecs=1\n")
+    seen: set[int] = set()
+
+    def has_failed_often() -> bool:
+        process = supervisor.processes(run)["broken"]
+        assert process.state in ("STARTING", "BACKOFF")
+        seen.add(process.started)
+        return len(seen) > 4
+
+    until("supervisord's own default, 3 more starts, is passed", has_failed_often)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from scripts.cluster.config import ROOT
-from scripts.host.wheelhouse import read_pins
+from scripts.host.pins import read_pins
 from scripts.models.photos import LOCK
 from scripts.models.tools.answers import logits_function, open_engine
 from scripts.models.tools.photos import sources

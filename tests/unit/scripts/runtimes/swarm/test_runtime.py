@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 
 from scripts.base.errors import CommandError
-from scripts.cluster.config import ROOT, Cluster, parse_cluster
+from scripts.cluster.config import Cluster, parse_cluster
 from scripts.runtimes.swarm.deployment import chosen_nodes, gateways, plan
 from scripts.runtimes.swarm.nodes import (
-    SLOT_KEYS,
     Node,
     Service,
     Task,
@@ -163,7 +162,6 @@ def test_a_node_has_the_keys_that_its_slots_were_created_from(label: str) -> Non
 
     assert parse_node(labelled('{"workers": 2}')) == replace(A, slot_keys={"workers": 2})
     assert parse_node(labelled(label)) == A
-    assert f'"labels": ["{SLOT_KEYS}=" + ' in (ROOT / "scripts/init-server.sh").read_text()
 
 
 def test_every_slot_gets_a_worker_and_the_models_their_shares() -> None:

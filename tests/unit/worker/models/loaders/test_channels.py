@@ -66,10 +66,14 @@ def build_folder(path: Path, kind: str) -> ModelFolder:
     return read_folder(folders.finish(path, answers, loader="transformers", weights="."))
 
 
+def with_channels(folder: ModelFolder, count: int) -> ModelFolder:
+    model_input = Input(folder.input.geometry, (0.5,) * count, (0.5,) * count, Pixels(count))
+    return dataclasses.replace(folder, input=model_input)
+
+
 def fitted(folder: ModelFolder, count: int) -> torch.nn.Module:
     """Its network for `count` channels, as model.toml asks for it."""
-    model_input = Input(folder.input.geometry, (0.5,) * count, (0.5,) * count, Pixels(count))
-    return load_network(dataclasses.replace(folder, input=model_input))
+    return load_network(with_channels(folder, count))
 
 
 def answers(network: torch.nn.Module, pixels: torch.Tensor) -> np.ndarray:
@@ -122,20 +126,21 @@ def test_all_branches_that_take_the_image_are_adapted(any_folder: ModelFolder) -
     torch.manual_seed(0)
     network, grey = TwoBranches().eval(), torch.rand(2, 1, SIDE, SIDE)
     expected = answers(network, grey.expand(-1, 3, -1, -1))
-    model_input = Input(any_folder.input.geometry, (0.5,), (0.5,), Pixels(1))
-    channels.fit(network, dataclasses.replace(any_folder, input=model_input))
+    channels.fit(network, with_channels(any_folder, 1))
     assert_close(answers(network, grey), expected)
     assert network.later.in_channels == 4
 
 
-@pytest.mark.parametrize("architecture", ["resnetv2_50x1_bit", "eca_nfnet_l0"])
-def test_a_layer_that_transforms_its_weights_is_not_adapted(tmp_path: Path, architecture: str) -> None:
-    folder = build_folder(tmp_path / "m", f"checkpoint:timm:{architecture}")
+@pytest.mark.parametrize("layer", [timm.layers.StdConv2d, timm.layers.ScaledStdConv2d])
+def test_a_layer_that_transforms_its_weights_is_not_adapted(
+    any_folder: ModelFolder, layer: type[torch.nn.Conv2d]
+) -> None:
+    """Such as the first of resnetv2_50x1_bit and of eca_nfnet_l0."""
+    network = torch.nn.Sequential(layer(3, 3, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()).eval()
     with pytest.raises(ModelError) as caught:
-        fitted(folder, 1)
-    kind = {"resnetv2_50x1_bit": "StdConv2d", "eca_nfnet_l0": "ScaledStdConv2d"}[architecture]
+        channels.fit(network, with_channels(any_folder, 1))
     assert str(caught.value) == (
-        f"{folder.path}: its first convolution ({kind}) cannot be adapted to 1 channels; "
+        f"{any_folder.path}: its first convolution ({layer.__name__}) cannot be adapted to 1 channels; "
         "set [input] channels to what it takes, and send it such images"
     )
 
@@ -163,10 +168,10 @@ def test_a_state_dict_gives_its_number_of_channels(
     tmp_path: Path, any_folder: ModelFolder, loader: str, count: int
 ) -> None:
     torch.manual_seed(0)
-    network = get_model("resnet18", weights=None, num_classes=3)
-    network.conv1 = torch.nn.Conv2d(count, 64, 7, stride=2, padding=3, bias=False)
+    network = get_model("mobilenet_v3_small", weights=None, num_classes=3)
+    network.features[0][0] = torch.nn.Conv2d(count, 16, 3, stride=2, padding=1, bias=False)
     torch.save(network.eval().state_dict(), tmp_path / "w.pth")
-    found = describe(tmp_path / "w.pth", loader, "resnet18")
+    found = describe(tmp_path / "w.pth", loader, "mobilenet_v3_small")
     assert_read_and_loaded(found, tmp_path, network, count, any_folder)
 
 

@@ -5,6 +5,7 @@ library, they are within one grey level.
 """
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,18 +35,24 @@ SIZES = [
 ANY_PATH = Path("m")
 
 
+@cache
+def image_files() -> list[tuple[Image.Image, bytes]]:
+    """Return an image of each of SIZES, smooth or full of edges, and its file."""
+    edges = (np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3), np.uint8) for size in SIZES)
+    found = [*map(images.photo, SIZES), *map(Image.fromarray, edges)]
+    return [(image, images.encoded(image, "BMP")) for image in found]
+
+
 def differences(found: Prepared, library: Callable[[Image.Image], Any]) -> list[float]:
-    """How far the pixels of each of SIZES, smooth or full of edges, are from the library's float [3, H, W]."""
+    """How far the pixels of each image are from the library's float [3, H, W]."""
     geometry, *normal = found
     mean, std = (np.array(values).reshape(-1, 1, 1) for values in normal)
     furthest = []
-    for size in SIZES:
-        edges = np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3), np.uint8)
-        for image in (images.photo(size), Image.fromarray(edges)):
-            expected = (np.asarray(library(image), np.float64) * std + mean) * 255
-            pixels = decode(images.encoded(image, "BMP"), geometry, exact=True).transpose(2, 0, 1)
-            assert pixels.shape == expected.shape
-            furthest.append(float(np.abs(pixels - expected).max()))
+    for image, file in image_files():
+        expected = (np.asarray(library(image), np.float64) * std + mean) * 255
+        pixels = decode(file, geometry, exact=True).transpose(2, 0, 1)
+        assert pixels.shape == expected.shape
+        furthest.append(float(np.abs(pixels - expected).max()))
     return furthest
 
 

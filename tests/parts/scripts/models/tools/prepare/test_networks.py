@@ -1,5 +1,6 @@
 """Small networks converted and quantised: the other engines answer as torch does."""
 
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import torch
 from scripts.models.tools.prepare import networks
 from scripts.models.tools.prepare.benchmark import Candidate, ModelUnderTest, open_candidate
 from scripts.models.tools.prepare.converters.samples import normalised
-from tests.folders import SIZE, checkpoint_folder, code_folder, onnx_folder, openvino_folder, small_network, timm_folder
+from scripts.models.tools.prepare.isolated import Placement, ProcessFailed
+from tests.folders import SIZE, code_folder, onnx_folder, openvino_folder, small_network, timm_folder
 from worker.models.folder import read_folder
 from worker.models.loaders import load_network
 
@@ -31,10 +33,15 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Convert in this process: each of four others would import the same libraries for seconds."""
-    monkeypatch.setattr(
-        networks, "run_isolated", lambda placement, timeout_s, function, *arguments: function(*arguments)
-    )
+    """Convert in this process: each of up to four others would import the same libraries for seconds."""
+
+    def run(placement: Placement, timeout_s: float, function: Callable[..., object], *arguments: object) -> object:
+        try:
+            return function(*arguments)
+        except Exception as error:
+            raise ProcessFailed(" ".join(str(error).split())) from error
+
+    monkeypatch.setattr(networks, "run_isolated", run)
 
 
 def logits(folder: Path, prepared: dict[str, str], engine: str, precision: str, images: np.ndarray) -> np.ndarray:
@@ -51,8 +58,37 @@ def by_torch(folder: Path, images: np.ndarray) -> np.ndarray:
     return found
 
 
+RESIDUAL = """
+import torch
+
+class Residual(torch.nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.stem = torch.nn.Sequential(torch.nn.Conv2d(3, 16, 3, 2), torch.nn.BatchNorm2d(16), torch.nn.ReLU())
+        self.block = torch.nn.Sequential(torch.nn.Conv2d(16, 16, 3, padding=1), torch.nn.BatchNorm2d(16))
+        self.head = torch.nn.Linear(16, classes)
+
+    def forward(self, pixels):
+        found = self.stem(pixels)
+        return self.head((found + self.block(found)).relu().mean(dim=(2, 3)))
+
+def build(classes):
+    torch.manual_seed(0)
+    return Residual(classes)
+"""
+
+
+def residual_folder(path: Path) -> Path:
+    """Make a folder of a user's own convolutional network."""
+    folder = code_folder(path, trusted=True)
+    (folder / "network.py").write_text(RESIDUAL)
+    network = runpy.run_path(str(folder / "network.py"))["build"](3)
+    torch.save(network.state_dict(), folder / "own.pth")
+    return folder
+
+
 @pytest.mark.usefixtures("in_this_process")
-@pytest.mark.parametrize("make", [timm_folder, checkpoint_folder])
+@pytest.mark.parametrize("make", [timm_folder, residual_folder])
 def test_a_convolutional_network_and_a_vit_answer_alike_in_every_engine(
     make: Callable[[Path], Path], tmp_path: Path, images: Path
 ) -> None:
@@ -91,6 +127,7 @@ def test_only_int8_is_made_from_a_prepared_network(tmp_path: Path, images: Path)
         assert 0 < np.abs(logits(folder, prepared, engine, "int8", some) - wanted).max() < 0.2 * np.ptp(wanted)
 
 
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize("precision", ["f32", "int8"])
 def test_a_network_that_is_int8_already_is_detected(precision: str, tmp_path: Path, images: Path) -> None:
     folder = read_folder(openvino_folder(tmp_path / "bright", precision=precision))
@@ -115,6 +152,7 @@ def build(classes):
 """
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_engines_without_an_operator_are_left_out_with_one_line_each(
     tmp_path: Path, images: Path, capsys: Capture
 ) -> None:

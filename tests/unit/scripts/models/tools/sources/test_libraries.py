@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -72,6 +73,20 @@ def test_weights_of_torchvision_become_a_model(hub: Hub, tmp_path: Path, monkeyp
     read = read_folder(folder)
     verify_files(read)
     assert (read.loader, read.architecture, read.output.labels.count) == ("torchvision", ARCHITECTURE, 1000)
+
+
+def test_an_unreachable_mirror_of_torchvision_is_named_with_the_remedies(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as silent:  # bound, but not listening
+        silent.bind(("127.0.0.1", 0))
+        dead = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setenv("WANWU_TORCHVISION_MIRROR", dead)
+        assert fetch.main(tmp_path / "into", FetchModelOptions(source="torchvision:resnet18")) == 1
+    assert capsys.readouterr().err == (
+        f"!! {dead}: no connection: Connection refused: needed a network: set https_proxy for a proxy, "
+        "WANWU_TORCHVISION_MIRROR for a mirror; or copy the files here and run `make model-add SOURCE=PATH`\n"
+    )
 
 
 def test_weights_of_timm_outside_the_hub_become_a_model(

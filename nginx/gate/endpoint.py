@@ -1,0 +1,70 @@
+"""Serve GET /metrics, beside the probes and on their thread: one answer for each connection, and few at once."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from .exposition import CONTENT_TYPE
+from .out import log
+from .resolve import format_address, split_address
+
+PATH = "/metrics"
+CONNECTIONS = 16  # more are closed at once
+PATIENCE_S = 10.0  # for a request, and for its answer to be taken
+HEAD_BYTES = 1 << 14
+REFUSALS = {404: "404 Not Found", 405: "405 Method Not Allowed\r\nAllow: GET, HEAD"}
+
+
+class Endpoint:
+    """Answer with `text` at a port of 127.0.0.1, by which Nginx asks, and at every address that it is given."""
+
+    def __init__(self, text: Callable[[], bytes]) -> None:
+        self._text = text
+        self._servers: dict[str, asyncio.Server] = {}  # by address
+        self._faults: dict[str, str] = {}  # by address
+        self._connections = 0
+
+    async def open_own(self) -> str:
+        """Listen at a free port of 127.0.0.1; return its address."""
+        server = await asyncio.start_server(self._answer, "127.0.0.1", 0, limit=HEAD_BYTES)
+        return format_address(*server.sockets[0].getsockname()[:2])
+
+    async def follow(self, addresses: Iterable[str]) -> None:
+        """Listen at `addresses` (ip:port) besides, and at no others; log why one cannot be had, once."""
+        wanted = set(addresses)
+        for gone in self._servers.keys() - wanted:
+            self._servers.pop(gone).close()
+        self._faults = {address: fault for address, fault in self._faults.items() if address in wanted}
+        for address in sorted(wanted - self._servers.keys()):
+            try:
+                host, port = split_address(address)
+                self._servers[address] = await asyncio.start_server(self._answer, host, port, limit=HEAD_BYTES)
+                self._faults.pop(address, None)
+            except OSError as error:
+                if self._faults.get(address) != str(error):
+                    self._faults[address] = str(error)
+                    log("metrics_not_served", address=address, fault=str(error))
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._connections += 1
+        try:
+            if self._connections <= CONNECTIONS:
+                async with asyncio.timeout(PATIENCE_S):
+                    head = await reader.readuntil(b"\r\n\r\n")
+                    writer.write(self._reply(head))
+                    await writer.drain()
+                    writer.write_eof()
+                    await reader.read(HEAD_BYTES)  # what closes first with bytes unread loses its answer
+        except Exception:  # whatever the client did, the probes on this thread must go on
+            writer.transport.abort()
+        finally:
+            self._connections -= 1
+            writer.close()
+
+    def _reply(self, head: bytes) -> bytes:
+        method, _, rest = head.partition(b" ")
+        path = rest.partition(b" ")[0].partition(b"?")[0].decode("latin-1")
+        status = 404 if path != PATH else 200 if method in (b"GET", b"HEAD") else 405
+        body = self._text() if status == 200 else f"{REFUSALS[status][:3]}\n".encode()
+        fields = f"HTTP/1.1 {REFUSALS.get(status, '200 OK')}\r\nContent-Type: {CONTENT_TYPE}\r\n"
+        fields += f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        return fields.encode() + (b"" if method == b"HEAD" else body)

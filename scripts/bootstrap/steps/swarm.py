@@ -1,0 +1,79 @@
+"""Create a swarm, or join one."""
+
+import http.client
+import json
+import socket
+from collections.abc import Iterator, Mapping
+
+from scripts.base.errors import CommandError
+from scripts.bootstrap.executor import Change, Step
+from scripts.bootstrap.machine import must, run, swarm_state
+from scripts.bootstrap.record import Record
+from scripts.bootstrap.server import Join, Server
+
+SOCKET = "/var/run/docker.sock"
+LISTEN = "0.0.0.0:2377"  # Docker's own default
+
+
+def changes(server: Server) -> Iterator[Change]:
+    join = server.join
+    if swarm_state() == "active":
+        return
+    if server.options.first:
+        yield Change("create a swarm", lambda: _create(server))
+    if join:
+        yield Change(f"join the swarm of {join.manager}", lambda: _join(server, join))
+
+
+def _create(server: Server) -> None:
+    server.record.remember("swarm")
+    address = ("--advertise-addr", server.options.address) if server.options.address else ()
+    fault = "Docker could not create a swarm ({}): if the server has several addresses, choose one with --address"
+    must(fault, "docker", "swarm", "init", *address)
+
+
+def _join(server: Server, join: Join) -> None:
+    """Join through the engine's API: Docker's command line takes the token as an argument, which all accounts see."""
+    server.record.remember("swarm")
+    wanted = {
+        "ListenAddr": LISTEN, "AdvertiseAddr": server.options.address,
+        "RemoteAddrs": [join.manager], "JoinToken": join.token,
+    }  # fmt: skip
+    if fault := _post("/swarm/join", wanted):
+        raise CommandError(
+            f"the manager at {join.manager} did not accept this server ({fault}): "
+            "get a fresh token with `docker swarm join-token worker` there"
+        )
+
+
+class _Engine(http.client.HTTPConnection):
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(SOCKET)
+
+
+def _post(path: str, body: Mapping[str, object]) -> str:
+    """Return the engine's fault in one line; "" if it did what was asked."""
+    engine = _Engine("localhost")
+    try:
+        engine.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+        answer = engine.getresponse()
+        text = answer.read().decode()
+    except OSError as error:
+        return str(error)
+    finally:
+        engine.close()
+    if answer.status == http.client.OK:
+        return ""
+    try:
+        return " ".join(str(json.loads(text)["message"]).split())
+    except (ValueError, LookupError, TypeError):
+        return " ".join(text.split()) or answer.reason
+
+
+def _undo(_: Record, __: str) -> None:
+    if swarm_state() not in ("inactive", ""):
+        run("docker", "swarm", "leave", "--force")
+
+
+STEP = Step(changes, {"swarm": _undo})

@@ -1,0 +1,195 @@
+"""Change a running service without losing a request, in every SideBySide runtime: find what differs, and replace that.
+
+What is read and decided is here and in change.py; transition.py carries it out.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from scripts.base.console import say, step
+from scripts.base.errors import CommandError
+from scripts.base.http import trust
+from scripts.cluster import edit
+from scripts.cluster.config import ROOT, Cluster, parse_cluster
+from scripts.cluster.hardware import free_memory
+from scripts.cluster.models import content_hash
+from scripts.host.certificates import SERVED, known_certificates
+from scripts.runtimes import history
+from scripts.runtimes.change import Members, gaps, plan_steps, read_members
+from scripts.runtimes.deployment import Deployment, name_workers
+from scripts.runtimes.history import History, Saved
+from scripts.runtimes.preflight import worker_bytes
+from scripts.runtimes.run_directory import RunDir
+from scripts.runtimes.runtime import SideBySide, State
+from scripts.runtimes.transition import execute
+from scripts.runtimes.waiting import gateway_of, wait_in_rotation
+
+
+def change(
+    runtime: SideBySide,
+    planned: Deployment,
+    force: bool = False,
+    renew: bool = False,
+    commit: Callable[[], None] = lambda: None,
+) -> Deployment:
+    """Turn what runs into `planned`; with `renew` replace every worker, with `force` stop what cannot be changed live.
+
+    `commit` makes it permanent. Raise CommandError, and leave all as it was, if a new worker does not become ready, or
+    if something would stop without `force`.
+    """
+    run, cluster, listed = planned.run, planned.cluster, runtime.listed(planned.run)
+    runtime.build_artifacts(planned)  # first: their names depend on what could be made
+    deployment = runtime.place(name_workers(planned, listed))
+    after = target(runtime, deployment)
+    before = _running(runtime, run, cluster, after.files)
+    changed = [name for name, member in before.members.items() if renew or after.members.get(name) != member]
+    if changed or after.members.keys() - before.members.keys():
+        # The state before the present one stays the previous one only if nothing but processes changes.
+        kept = _previous_members(runtime, run) if renew else {}
+        deployment = runtime.place(name_workers(planned, before.members, changed, kept), kept)
+        after = target(runtime, deployment)
+    secrets = runtime.secrets(cluster)
+    if not run.has_files(secrets):
+        step("keys or the certificate changed: the gateway loads them, and keeps its connections")
+        run.write(secrets)
+    runtime.remove(run, runtime.workers(run) - before.members.keys())  # an interrupted command left them
+    if (before.files, before.members) == (after.files, after.members):
+        step("already running")
+        commit()
+        wait_in_rotation(gateway_of(cluster), after.members, runtime.watch(run, [*after.members]))
+    else:
+        _go(runtime, run, before, after, _room(deployment), force, commit)
+    remember(runtime, run, after, before, renew)
+    return deployment
+
+
+def require_unchanged(runtime: SideBySide, planned: Deployment) -> None:
+    """Raise CommandError if what runs differs from `planned`."""
+    run, cluster = planned.run, planned.cluster
+    after = target(runtime, runtime.place(name_workers(planned, runtime.listed(run))))
+    before = _running(runtime, run, cluster, after.files)
+    if (before.files, before.members) != (after.files, after.members):
+        raise CommandError(f"{run.path}: the running service differs from {cluster.source}: run `make up` first")
+
+
+def target(runtime: SideBySide, deployment: Deployment) -> State:
+    """Return what `deployment` is to run as."""
+    secret = runtime.secrets(deployment.cluster).keys()
+    files = {path: text for path, text in runtime.render(deployment).items() if path not in secret}
+    return _state(runtime, deployment.cluster, files)
+
+
+def remember(
+    runtime: SideBySide, run: RunDir, state: State, before: State | None = None, renewed: bool = False
+) -> None:
+    """Keep `state`, which serves now, and what ran before it, unless the two are the same but for new processes."""
+    path, at = ROOT / state.cluster.source, history.now()
+    models = {str(model.folder): content_hash(model.folder) for model in state.cluster.models}
+    saved = Saved(at, runtime.name, str(path), path.read_bytes().decode(), state.files, models)
+    unknown = Saved(at, runtime.name, str(path), None, before.files, {}) if before else None
+    History(run).keep(saved, unknown, renewed)
+
+
+def roll_back(runtime: SideBySide, cluster: Cluster, run: RunDir) -> None:
+    """Bring back the state before the last change, and the text that the file of `cluster` had then.
+
+    Raise CommandError, and leave all as it is, if there is none, or if its models or code are not there any more.
+    """
+    saved, path = History(run).previous, ROOT / cluster.source
+    if saved is None:
+        raise CommandError(f"{run.path}: found no state before the present one, needed one that `make up` changed")
+    if (saved.runtime, saved.source) != (runtime.name, str(path)):
+        raise CommandError(
+            f"{run.path}: the state before ran under {saved.runtime} from {saved.source}, needed {runtime.name} and "
+            f"{path}: set RUNTIME= and CLUSTER= as they were"
+        )
+    if faults := [*_changed_models(saved), *runtime.unrestorable(saved.files)]:
+        raise CommandError(*faults)
+    text = path.read_bytes().decode()
+    former = cluster if saved.text is None else parse_cluster(saved.text, cluster.source)
+    before, after = _running(runtime, run, cluster, saved.files), _state(runtime, former, saved.files)
+    deployment = runtime.plan(former, run)
+    runtime.build_artifacts(deployment)
+    run.write(runtime.secrets(former))
+
+    def restore_text() -> None:
+        if saved.text not in (None, text):
+            edit.replace_text(path, text, saved.text or "")
+            say(f"{cluster.source} is what it was; the text that it had until now is in {History(run).keep_text(text)}")
+
+    _go(runtime, run, before, after, _room(deployment), False, restore_text)
+    History(run).keep(saved)
+
+
+def _go(
+    runtime: SideBySide, run: RunDir, before: State, after: State, room: int, force: bool, commit: Callable[[], None]
+) -> None:
+    """Go from `before` to `after`; raise CommandError if something would stop without `force`.
+
+    `room` is the number of workers that the free memory has room for.
+    """
+    encrypted = [state.cluster.tls for state in (before, after) if state.cluster.tls.enabled]
+    trust("".join(known_certificates(tls, run.path) for tls in encrypted))
+    steps = plan_steps(before.members, after.members, room)
+    stops = runtime.stops(before.files, after)
+    without = gaps(_in_rotation(before), after.members, steps)
+    lines = [*stops, *(f"{model}: found no memory for a new worker beside its only one" for model in without)]
+    if lines and not force:
+        raise CommandError(*lines, "this stops what serves until the new workers are ready: `make up FORCE=1` does it")
+    if stops:
+        runtime.restart(run, before, after)
+        commit()
+    else:
+        execute(runtime, run, before, after, steps, commit)
+    if not after.cluster.tls.enabled:
+        (run.path / SERVED).unlink(missing_ok=True)
+
+
+def _running(runtime: SideBySide, run: RunDir, cluster: Cluster, paths: Iterable[str]) -> State:
+    """Return what runs in `run`, of the files `paths`; `cluster` is what is known of it if it was not remembered."""
+    present = History(run).present
+    if present and present.text is not None:
+        cluster = parse_cluster(present.text, cluster.source)
+    state = _state(runtime, cluster, runtime.running_files(run, paths))
+    existing = runtime.workers(run)
+    members = {name: member for name, member in state.members.items() if name in existing}
+    return State(state.cluster, state.files, members)
+
+
+def _state(runtime: SideBySide, cluster: Cluster, files: Mapping[str, str]) -> State:
+    return State(cluster, files, read_members(files[runtime.members], runtime.texts(files)))
+
+
+def _previous_members(runtime: SideBySide, run: RunDir) -> Members:
+    """Return the workers of the state before the present one, whose names and addresses stay free for a rollback."""
+    previous = History(run).previous
+    return read_members(previous.files.get(runtime.members, ""), {}) if previous else {}
+
+
+def _changed_models(saved: Saved) -> list[str]:
+    """Return a line for each model folder that is not what served."""
+    faults = []
+    for folder, digest in saved.models.items():
+        try:
+            found = content_hash(Path(folder))
+        except OSError as error:
+            found = str(error.strerror)
+        if found != digest:
+            faults.append(
+                f"{folder}: found other files than those that served until {saved.at}: put them back, or name another "
+                "folder in the cluster file and run `make up`"
+            )
+    return faults
+
+
+def _room(deployment: Deployment) -> int:
+    """Return for how many more workers the memory that is free now suffices."""
+    limits, models = deployment.cluster.settings, deployment.models
+    sizes = [worker_bytes(models[worker.model], worker.slot, limits) for worker in deployment.plan.workers]
+    return free_memory() // max(sizes)
+
+
+def _in_rotation(state: State) -> Members:
+    status = gateway_of(state.cluster).status()
+    serving = {report["worker"] for report in status.get("workers", []) if report["in"]}
+    return {name: member for name, member in state.members.items() if name in serving}

@@ -1,0 +1,174 @@
+"""What `make up` changes on a running service, and the way back, under load that never tries again.
+
+One service lives through all of it: the previous release starts it, this kit takes it over, gives it back, changes its
+limits, models and code, and refuses what it cannot do.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from scripts.cluster.config import ROOT
+from scripts.host.environments import SERVE
+from tests.cluster.load import open_load
+from tests.commands.test_make import processes, workers_in
+from tests.folders import openvino_folder
+from tests.invalid_models import wrong_answer
+from tests.service import NO_DRAIN, Service, bare_environment, create
+
+RELEASE = (
+    ROOT / "tests/releases/0.1.0.tar.xz"
+)  # `git archive` of what `make up` needs of it; models and page are left out
+CODE = ("Makefile", "compose", "nginx", "scripts", "worker")
+RATE_S = 4
+
+
+@dataclass(frozen=True)
+class Site:
+    """A service, the former kit and this one, which both can run it, and a model to serve beside the first."""
+
+    former: Service
+    service: Service
+    other: Path
+
+    def names(self) -> set[str]:
+        """The workers in rotation, each of which has its process, and no other has one."""
+        names = workers_in(self.service)
+        assert processes(self.service).keys() == names
+        return names
+
+    def change(self, before: str, after: str) -> str:
+        """Change the cluster file and bring the service up; return the file's former text."""
+        text = self.service.cluster.read_text()
+        assert before in text
+        self.service.cluster.write_text(text.replace(before, after))
+        self.service.up()
+        return text
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("site")
+    model = openvino_folder(folder / "models/bright")
+    service = create(folder / "service", f'[[models]]\nname = "bright"\nfolder = "{model}"\n', NO_DRAIN)
+    with tarfile.open(RELEASE) as archive:
+        archive.extractall(folder / "former")  # noqa: S202 - it is our own
+    borrow_environment(folder / "former")
+    for name in CODE:
+        link_or_copy(ROOT / name, folder / "kit" / name)
+    (folder / "kit/.venv").symlink_to(ROOT / ".venv")
+    site = Site(
+        replace(service, root=folder / "former"),
+        replace(service, root=folder / "kit"),
+        openvino_folder(folder / "models/other"),
+    )
+    yield site
+    site.service.down()
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "photos"))
+    else:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
+
+
+def borrow_environment(kit: Path) -> None:
+    """Give the kit's workers the packages of this one: none of the few that they need has another version there."""
+    folder = kit / ".venv/serve"
+    folder.mkdir(parents=True)
+    for part in ("bin", "lib"):
+        (folder / part).symlink_to(SERVE.folder / part)
+    shutil.copy(SERVE.folder / "pyvenv.cfg", folder)
+    asks = "from scripts.host.environments import SERVE, _fingerprint; print(_fingerprint(SERVE, False), end='')"
+    said = subprocess.run(["python3", "-c", asks], cwd=kit, capture_output=True, check=True, env=bare_environment())
+    (folder / "installed").write_bytes(said.stdout)
+
+
+def test_a_service_is_upgraded_changed_and_brought_back_without_losing_a_request(site: Site) -> None:
+    service, image = site.service, site.other / "golden/one.png"
+    site.former.up()
+    with open_load("127.0.0.1", service.port, image, RATE_S) as load:
+        assert site.names() == {"bright-0", "bright-1"}
+        first = processes(service)
+
+        service.up()
+        assert site.names() == {"bright-2", "bright-3"}
+        assert (service.run_dir / "supervisord.conf").resolve().is_relative_to(service.root)
+
+        done = service.make("rollback")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert site.names() == {"bright-0", "bright-1"}
+        assert not first.items() & processes(service).items()
+        assert (service.run_dir / "supervisord.conf").resolve().is_relative_to(site.former.root)
+        before = processes(service)
+        assert "-- already running" in site.former.up()
+        assert processes(service) == before
+
+        service.up()
+        plain = site.change("drain_s = 0", "drain_s = 0\nqueue = 40")
+        names = site.names()
+        limits = {limit_of(pid) for pid in processes(service).values()}
+        assert limits == {"40"}
+        done = service.make("rollback")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert service.cluster.read_text() == plain
+        assert not names & site.names()
+
+        table = f'[[models]]\nname = "other"\nfolder = "{site.other}"\n'
+        site.change("[limits]", f"{table}[limits]")
+        assert {name.rpartition("-")[0] for name in site.names()} == {"bright", "other"}
+
+        before, text = processes(service), service.cluster.read_text()
+        wrong = wrong_answer(site.other.with_name("wrong"))
+        service.cluster.write_text(text.replace(f'"{site.other}"', f'"{wrong}"'))
+        done = service.make("up")
+        service.cluster.write_text(text)
+        assert done.returncode != 0
+        assert re.search(r"^!! other-\d is broken: .*golden/one\.png", done.stderr, re.MULTILINE)
+        assert "!! bright and other: served as before; nothing was changed" in done.stderr.splitlines()
+        assert processes(service) == before
+        assert "-- already running" in service.up()
+
+        for changed in ("worker/app.py", "nginx/routes.conf"):
+            with (service.root / changed).open("a") as file:
+                file.write("# changed\n")
+        assert "-- the gateway changes" in service.up()
+        assert not before.items() & processes(service).items()
+        done = service.make("rollback")
+        assert done.stderr.splitlines()[0] == (
+            f"!! {service.root}: found other code than that which served, needed that: check it out there again"
+        )
+    assert load.lost == []
+    assert {worker.rpartition("-")[0] for worker in load.workers()} == {"bright"}
+    changes = json.loads(service.make("history", "JSON=1").stdout)
+    assert [(change["command"], change["outcome"].partition(":")[0]) for change in changes] == [
+        ("up", "ok"), ("rollback", "ok"), ("up", "ok"), ("up", "ok"), ("rollback", "ok"), ("up", "ok"),
+        ("up", "failed"), ("up", "ok"), ("up", "ok"), ("rollback", "failed"),
+    ]  # fmt: skip
+
+
+def limit_of(pid: int) -> str:
+    """The queue that a worker was started with."""
+    variables = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    return next(text.partition("=")[2] for text in variables if text.startswith("WANWU_QUEUE="))
+
+
+def test_what_would_stop_the_service_is_said_and_asked_for(site: Site) -> None:
+    text, before = site.service.cluster.read_text(), processes(site.service)
+    site.service.cluster.write_text(text.replace(f"port = {site.service.port}", "port = 999"))
+    done = site.service.make("up")
+    site.service.cluster.write_text(text)
+    assert done.stderr.splitlines()[:2] == [
+        "!! port 999: only a service that starts anew may listen below 1024",
+        "!! this stops what serves until the new workers are ready: `make up FORCE=1` does it",
+    ]
+    assert processes(site.service) == before

@@ -1,0 +1,75 @@
+"""A service that the previous release started under Compose: upgraded, brought back and changed, under load."""
+
+import shutil
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+
+from scripts.cluster.config import ROOT
+from scripts.host import docker
+from tests.cluster.load import open_load
+from tests.commands.test_changes import RELEASE
+from tests.folders import openvino_folder
+from tests.service import Service
+from tests.system.conftest import ServiceFactory
+from tests.system.containers import project, workers_in
+
+RATE_S = 4
+
+
+def images(service: Service) -> dict[str, str]:
+    """The image of each part that runs."""
+    chosen = f"label=com.docker.compose.project={project(service)}"
+    shown = '{{.Label "com.docker.compose.service"}} {{.Image}}'
+    return dict(row.split() for row in docker.run(["ps", "--filter", chosen, "--format", shown]).splitlines())
+
+
+def made(service: Service, *arguments: str) -> list[str]:
+    """The warnings of a command that succeeded."""
+    done = service.make(*arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [line for line in done.stderr.splitlines() if line.startswith("!! ")]
+
+
+def test_a_service_is_upgraded_brought_back_and_changed_without_losing_a_request(
+    kitchen: ServiceFactory, tmp_path: Path
+) -> None:
+    model = openvino_folder(tmp_path / "bright")
+    service, image = kitchen.make(model), model / "golden/one.png"
+    former = replace(service, root=tmp_path / "former")
+    with tarfile.open(RELEASE) as archive:
+        archive.extractall(former.root)  # noqa: S202 - it is our own
+    shutil.copytree(ROOT / "nginx/web", former.root / "nginx/web")  # the archive has no page
+    former.up()
+    before = images(service)
+    with open_load("127.0.0.1", service.port, image, RATE_S) as load:
+        (line,) = made(service, "up")
+        assert "`make up FORCE=1` replaces it" in line
+        assert workers_in(service) == {"bright-2", "bright-3"}
+        assert images(service)["gateway"] == before["gateway"]
+        assert images(service)["bright-2"] != before["bright-0"]
+        made(service, "rollback")
+        assert images(service) == before
+    assert load.lost == []
+
+    made(service, "up", "FORCE=1")
+    upgraded, text = images(service), service.cluster.read_text()
+    assert upgraded["gateway"] == upgraded["entrance"] != before["gateway"]
+    with open_load("127.0.0.1", service.port, image, RATE_S) as load:
+        service.cluster.write_text(f"{text}queue = 40\n[gateway]\nbodies_mb = 2000\n")
+        assert "-- replacing the gateway" in service.up()
+        changed = workers_in(service)
+        assert not changed & upgraded.keys()
+        made(service, "rollback")
+        assert service.cluster.read_text() == text
+        assert images(service) == upgraded
+    assert load.lost == []
+
+    service.cluster.write_text(text.replace(f"port = {service.port}", f"port = {service.port + 1}"))
+    done = service.make("up")
+    service.cluster.write_text(text)
+    assert done.stderr.splitlines()[:2] == [
+        f"!! port: clients find {service.port}:8080 until now, and then {service.port + 1}:8080",
+        "!! this stops what serves until the new workers are ready: `make up FORCE=1` does it",
+    ]
+    assert images(service) == upgraded
