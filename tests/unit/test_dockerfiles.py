@@ -10,7 +10,7 @@ import pytest
 from scripts.host import images
 from scripts.host.wheelhouse import LOCKS
 from scripts.render.compose import GATEWAY_PORT
-from scripts.runtimes.local.runtime import GUNICORN
+from scripts.runtimes.local.files import GUNICORN
 from worker.contract.settings import offline_variables
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from nginx.gate.freshness import FRESH, window
 from nginx.gate.options import DEFAULTS
 from nginx.gate.upstreams import KEEPALIVE_S
 from scripts.cluster.config import ROOT
-from scripts.runtimes.local.runtime import INHERITED_VARIABLES
+from scripts.runtimes.local.launch import INHERITED_VARIABLES
 from worker.contract.errors import ErrorCode, torchserve_type
 from worker.contract.limits import LIMITS
 
