@@ -8,14 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .access import KEYS_FILE, Key, loaded_keys, parse_keys, views
+from .access import loaded_keys, views
 from .answers import Answers, Listed
+from .configuration import Configuration
 from .endpoint import Endpoint
 from .freshness import beat
-from .members import DeclaredPools, DiscoveredPool, Member, Pools, parse_members
-from .observed import Observed, certificate_end, disk
-from .options import SERVER_PEM, Options, parse_options
-from .out import Nginx, digest, log, now, read_models, write_models, write_status, write_target
+from .members import DiscoveredPool, Member, Pools
+from .observed import Observed, disk
+from .out import Nginx, log, now, read_models, write_models, write_status, write_target
 from .outliers import eject, most_ejected, release
 from .probe import try_golden_image
 from .rates import Rate
@@ -34,7 +34,7 @@ class Gate:
     """Keep Nginx's list and the status to what the schedule's probes and Nginx's answers say of the members."""
 
     def __init__(self, members_file: Path, out: Path, nginx: Nginx, interval: float, ejection_s: float) -> None:
-        self.members_file = members_file
+        self.configuration = Configuration(members_file, out.parent)
         self.out = out
         self.nginx = nginx
         self.interval = interval
@@ -56,14 +56,8 @@ class Gate:
             self.observed.collect,
             self.observed.is_asked,
         )
-        self.texts: tuple[str, str, str] | None = None
-        # What of members.json is in use, what is wrong with it, and with the files that were written last.
-        self.members_text = self.members_fault = self.output_fault = ""
+        self.output_fault = ""  # what was wrong with the files that were written last
         self.kept_whole: frozenset[str] = frozenset()  # models
-        self.declared: DeclaredPools = {}
-        self.options, self.certificate = Options(), ""
-        self.certificate_end: float | None = None  # in seconds since 1970
-        self.keys: tuple[Key, ...] = ()
         self.known_keys: list[str] | None = None  # the ids of those by which Nginx judges requests
         self.models = read_models(out)
         self.pools: Pools = {}
@@ -113,36 +107,18 @@ class Gate:
         if time.monotonic() < self.members_due:
             return
         self.members_due = time.monotonic() + min(self.interval, READ_GAP_S)
-        keys_file = self.members_file.with_name(KEYS_FILE)
-        try:
-            texts = (
-                self.members_file.read_text(),
-                keys_file.read_text() if keys_file.exists() else "",
-                digest(self.out.parent / SERVER_PEM),
-            )
-            if texts == self.texts:
-                return
-            self.texts, self.certificate = texts, texts[2]
-            declared, options, keys = parse_members(texts[0]), parse_options(texts[0]), parse_keys(texts[1])
-        except (OSError, ValueError) as error:
-            if str(error) != self.members_fault:
-                self.members_fault = str(error)
-                log("members_refused", fault=str(error), file=str(self.members_file))
+        before = self.configuration.declared
+        if not self.configuration.read():
             return
-        self.members_fault, self.options, self.keys, self.upstreams = "", options, keys, None
-        self.certificate_end = certificate_end(self.out.parent / SERVER_PEM) if options.tls else None
-        if options.keys:
-            log("keys", names=sorted(key.name for key in keys))
-        write_models(self.out, self.models, views(keys))  # before Nginx leads a new key to its own list
-        if texts[0] == self.members_text:
-            return
-        self.members_text = texts[0]
-        self.required_models = self.required_models & declared.keys() if self.declared else set(declared)
-        self._update_pools(declared)
+        self.upstreams = None
+        write_models(self.out, self.models, views(self.configuration.keys))  # before Nginx leads a new key to its list
+        declared = self.configuration.declared
+        if declared is not before:
+            self.required_models = self.required_models & declared.keys() if before else set(declared)
+            self._update_pools()
 
-    def _update_pools(self, declared: DeclaredPools) -> None:
-        self.declared = declared
-        pools = {pool for pool in declared.values() if isinstance(pool, DiscoveredPool)}
+    def _update_pools(self) -> None:
+        pools = {pool for pool in self.configuration.declared.values() if isinstance(pool, DiscoveredPool)}
         for pool in self.discovered.keys() - pools:
             del self.discovered[pool]
         listed = listed_pools(self.nginx.file.read_text())
@@ -154,7 +130,7 @@ class Gate:
     def _update_peers(self) -> None:
         self.pools = {
             model: self.discovered[pool] if isinstance(pool, DiscoveredPool) else pool
-            for model, pool in self.declared.items()
+            for model, pool in self.configuration.declared.items()
         }
         all_members = {member for members in self.pools.values() for member in members}
         for member in self.peers.keys() - all_members:
@@ -246,10 +222,10 @@ class Gate:
             self.upstreams = render_upstreams(
                 listed,
                 self.answers.log_target,
-                self.options,
-                self.keys,
+                self.configuration.options,
+                self.configuration.keys,
                 failing,
-                self.certificate,
+                self.configuration.certificate,
                 self.metrics_at,
             )
             self._follow_answers()
@@ -281,20 +257,20 @@ class Gate:
         members = {member.worker for pool in self.pools.values() for member in pool}
         status["leaving"] = sorted(self.reachable - members)
         self.models = render_models(status, self.pools, self.peers)
-        write_models(self.out, self.models, views(self.keys))
+        write_models(self.out, self.models, views(self.configuration.keys))
         write_status(self.out, status, self.required_models)
         self._publish_metrics(status)
 
     def _publish_metrics(self, status: Mapping[str, Any]) -> None:
-        self.schedule.submit(self.endpoint.follow(self.options.metrics.listen))
+        self.schedule.submit(self.endpoint.follow(self.configuration.options.metrics.listen))
         self.observed.follow({member: (peer.address or "", peer.name(member)) for member, peer in self.peers.items()})
         values = {
             "list_timestamp_seconds": self.nginx.loaded_at or None,
             "list_refused": float(self.nginx.refused),
-            "members_refused": float(bool(self.members_fault)),
-            "certificate_end_timestamp_seconds": self.certificate_end,
-            "target_seconds": self.options.metrics.target_ms / 1000,
-            **disk(self.members_file),
+            "members_refused": float(bool(self.configuration.fault)),
+            "certificate_end_timestamp_seconds": self.configuration.certificate_end,
+            "target_seconds": self.configuration.options.metrics.target_ms / 1000,
+            **disk(self.configuration.members_file),
         }
         self.observed.publish(status, values)
 

@@ -1,0 +1,66 @@
+"""What supervisord, Nginx and the gate read in a run directory: rendered for a deployment, or as another kit left."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from scripts.cluster.config import ROOT
+from scripts.cluster.models import content_hash
+from scripts.host.environments import SERVE, Environment, fingerprint, serving
+from scripts.host.images import revision
+from scripts.host.names import own_names
+from scripts.render import common as render
+from scripts.runtimes.deployment import Deployment
+from scripts.runtimes.preflight import has_ipv6, memory_limit
+from scripts.runtimes.run_directory import KIT, RunDir
+
+PROGRAMS, GATE_PROGRAMS, LISTEN = "rendered/programs.conf", "rendered/gate.conf", "gateway/rendered/listen.conf"
+MEMBERS = "gateway/rendered/members.json"
+GUNICORN = ("-m", "gunicorn", "-c", "worker/gunicorn.conf.py", "worker.app:create_app()")
+
+
+def rendered(deployment: Deployment) -> dict[str, str]:
+    """Return path -> text for the files of `deployment`, but for secrets."""
+    cluster, plan, ports, models = deployment.cluster, deployment.plan, deployment.ports, deployment.models
+    environments = {name: serving(model.needs) for name, model in models.items()}
+    commands = {name: (environment.python, *GUNICORN) for name, environment in environments.items()}
+    memory = {name: memory_limit(model, cluster.settings) for name, model in models.items()}
+    worker, gate, nvidia = revision(["worker"], ROOT), revision(["nginx"], ROOT), bool(deployment.hardware.gpus)
+    revisions = {
+        model.name: f"code {worker}, environment {_digest(fingerprint(environments[model.name], nvidia))}, "
+        f"model {content_hash(model.folder)[:12]}"
+        for model in cluster.models
+    }
+    return {
+        KIT: kit_text(ROOT),
+        PROGRAMS: render.programs(cluster, plan, ports, commands, memory, ROOT, revisions),
+        GATE_PROGRAMS: render.gate_programs(SERVE.python, ROOT, gate),
+        MEMBERS: render.members(
+            cluster,
+            plan,
+            render.addresses(cluster, plan, ports),
+            own_names(),
+            render.metrics_addresses(cluster, has_ipv6()),
+        ),
+        LISTEN: render.listen_directive(cluster.port, has_ipv6(), cluster.tls.enabled, cluster.listen),
+    }
+
+
+def running(run: RunDir, paths: Iterable[str]) -> dict[str, str]:
+    """Return path -> text for `paths`; where a kit wrote no KIT, what names it."""
+    files = {path: run.text(path) for path in paths}
+    return {**files, KIT: files.get(KIT) or kit_text(run.kit)}
+
+
+def environments(deployment: Deployment) -> set[Environment]:
+    """Return the Python environments of the processes."""
+    return {SERVE, *(serving(model.needs) for model in deployment.models.values())}
+
+
+def kit_text(root: Path) -> str:
+    """Return the text that names the kit in `root` and its code, which may change there."""
+    return f"{root}\n{revision(['worker'], root)} {revision(['nginx'], root)}\n"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
