@@ -23,7 +23,7 @@
 # First it checks the system, the clock, the bundle's signature and checksums, memory, disk, ports, Docker and the volume;
 # a failed check is reported in one line, and nothing is changed. Each change is printed as "-> ..." and recorded in
 # /var/lib/wanwu/init before it is made. If one fails, all of this run are undone; after a kill, run it again: it goes on.
-# A second run changes nothing. A Docker of version 25 with Compose 2.24, or newer, is left as it is.
+# A second run changes nothing. A Docker of version 25 or newer with Compose 2.24 or newer is left as it is.
 # Created: /opt/wanwu (kit-REVISION of each bundle, and the link kit), /srv/wanwu/models, /etc/wanwu, /var/lib/wanwu,
 # /etc/profile.d/wanwu.sh; entries in /etc/docker/daemon.json and /etc/fstab, or units of systemd.
 # This is stage 0: it checks what it runs of the bundle and finds a Python 3.11 or newer; where there is none, the

@@ -136,7 +136,7 @@ def test_a_decoder_that_hangs_takes_its_worker_out_which_names_its_request_and_a
     failing.fault.unlink()
     reason = "one image has been decoded for 5 s, above its limit of 5 s"
     serves_anew(failing.process, old, reason, STUCK, failing.logged)
-    lines = [json.loads(line) for line in failing.process.log.read_text()[failing.logged :].splitlines()]
+    lines = [json.loads(line) for line in failing.process.log.read_bytes()[failing.logged :].decode().splitlines()]
     (left,) = [line for line in lines if line["message"] == "no answer: the process ended"]
     assert {name: left[name] for name in ("request_id", "method", "path", "traceparent", "process")} == {
         "request_id": "the-one", "method": "POST", "path": "/predict", "traceparent": parent, "process": old,

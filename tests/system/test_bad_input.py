@@ -160,7 +160,7 @@ def test_down_leaves_no_container_no_network_no_port_and_no_file(kitchen: Servic
         assert f"ready: {service.endpoint}/" in service.up()
     finally:
         os.umask(umask)
-    assert len(left_over(service)) == 5
+    assert len(left_over(service)) == 6
     service.down()
     assert left_over(service) == []
     assert not service.run_dir.exists()
