@@ -16,7 +16,7 @@ from scripts.host.checks import CHECKS, FIXES, run_checks, shell_scripts
 from scripts.host.environments import DEV
 
 HOOKS = ROOT / ".pre-commit-config.yaml"
-TOOLS = DEV.python.parent
+TOOLS = DEV.folder / "bin"
 
 
 def hooks() -> list[dict[str, Any]]:
