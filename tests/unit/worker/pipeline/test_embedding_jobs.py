@@ -94,6 +94,7 @@ def test_no_more_than_the_kept_jobs_go_on_without_clients() -> None:
     jobs = EmbeddingJobs(steps)
     for number in range(KEPT_JOBS + 3):
         assert code_of(jobs.head, str(number), labels(1), Deadline(0.01)) is ErrorCode.DEADLINE
+        assert steps.entered.wait(60)  # the first one's turn, which lasts until all are there
     assert list(jobs._jobs) == [str(number) for number in range(KEPT_JOBS)]
     steps.go.set()
     until("they are done", lambda: not jobs._jobs)
