@@ -20,15 +20,14 @@ from tests.wait import until
 
 
 @pytest.fixture
-def ports() -> tuple[int, int]:
-    """Those of Prometheus and of the metrics themselves."""
-    first = free_ports(2)
-    return first, first + 1
+def port() -> int:
+    """That of Prometheus."""
+    return free_ports(1)
 
 
 @pytest.fixture
-def watched(slow: Path, tmp_path: Path, ports: tuple[int, int]) -> Iterator[Service]:
-    table = f"[metrics]\nprometheus_port = {ports[0]}\nport = {ports[1]}\n"
+def watched(slow: Path, tmp_path: Path, port: int) -> Iterator[Service]:
+    table = f"[metrics]\nprometheus_port = {port}\n"
     service = compose_service(tmp_path / "watched", slow, "drain_s = 0\n", table)
     result = service.make("up", "OBSERVABILITY=1")
     assert result.returncode == 0, result.stdout + result.stderr
@@ -36,14 +35,14 @@ def watched(slow: Path, tmp_path: Path, ports: tuple[int, int]) -> Iterator[Serv
     service.make("down")
 
 
-def test_it_scrapes_both_workers_by_the_gate_and_down_leaves_nothing(watched: Service, ports: tuple[int, int]) -> None:
+def test_it_scrapes_both_workers_by_the_gate_and_down_leaves_nothing(watched: Service, port: int) -> None:
     def workers() -> set[str]:
-        _, answer = get(f"http://127.0.0.1:{ports[0]}/api/v1/query?query=wanwu_resident_memory_bytes", 60)
+        _, answer = get(f"http://127.0.0.1:{port}/api/v1/query?query=wanwu_resident_memory_bytes", 60)
         rows: list[dict[str, Any]] = answer["data"]["result"]
         return {row["metric"]["worker"] for row in rows}
 
     until("both are there", lambda: workers() == {"slow-0", "slow-1"})
-    assert get(f"http://127.0.0.1:{ports[1]}/metrics")[0] == 200
+    assert get(f"{watched.endpoint}/metrics")[0] == 200
     own = f"{project(run_dir(watched.run_dir))}-observability"
     container = docker.inspect("container", [f"{own}-prometheus-1"])[0]
     assert (container["HostConfig"]["Memory"], container["HostConfig"]["ReadonlyRootfs"]) == (1 << 30, True)
@@ -54,4 +53,4 @@ def test_it_scrapes_both_workers_by_the_gate_and_down_leaves_nothing(watched: Se
     watched.down()
     assert docker.inspect("container", [f"{own}-prometheus-1"]) == []
     assert own not in docker.run(["volume", "ls", "--quiet"]) + docker.run(["network", "ls"])
-    assert port_faults(ports) == []
+    assert port_faults([port]) == []
