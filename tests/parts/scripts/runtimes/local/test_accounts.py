@@ -90,7 +90,7 @@ def test_what_is_started_has_no_rights_and_limits(model: Path) -> None:
     assert status["Gid"].split() == [str(UNPRIVILEGED.pw_gid)] * 4
     assert (status["Groups"].strip(), status["NoNewPrivs"].strip()) == ("", "1")
     assert {status[name].strip() for name in ("CapEff", "CapPrm", "CapInh", "CapAmb")} == {"0" * 16}
-    assert output(start, sys.executable, "-c", LIMITS) == "(4096, 4096) (16384, 16384)\n"
+    assert output(start, sys.executable, "-c", LIMITS) == "(7168, 7168) (16384, 16384)\n"
 
 
 @as_root
