@@ -58,12 +58,16 @@ def _unpack(image: str, folder: Path) -> None:
     as debootstrap does."""
     folder.mkdir()
     created = subprocess.run(["docker", "create", image], check=True, capture_output=True, text=True).stdout.strip()
-    left_out = ("--exclude=.dockerenv", *(f"--exclude=etc/{name}" for name in ("hostname", "hosts", "resolv.conf")))
+    left_out = (
+        "--exclude=.dockerenv",
+        *(f"--exclude=etc/{name}" for name in ("hostname", "hosts", "mtab", "resolv.conf")),
+    )
     with subprocess.Popen(["docker", "export", created], stdout=subprocess.PIPE) as exported:
         subprocess.run(["tar", "-C", folder, "-x", *left_out], stdin=exported.stdout, check=True)
     subprocess.run(["docker", "rm", created], check=True, capture_output=True)
     for name in ("hostname", "resolv.conf"):
         shutil.copy(f"/etc/{name}", folder / "etc")
+    (folder / "etc/mtab").symlink_to("../proc/self/mounts")  # as packages of Debian make it
 
 
 def debian_with(name: str, *packages: str) -> Path:
