@@ -42,6 +42,9 @@ CLASSIFY = --images "$(call option,IMAGES)" --out "$(call option,OUT)" --top-k "
   --ca "$(call option,CA)" --key-variable "$(if $(call option,KEY),KEY,WANWU_KEY)" --wait "$(or $(call option,WAIT),120)" \
   $(if $(call option,RETRY),--retry) $(if $(call option,WATCH),--watch)
 
+START = $(if $(call option,FORCE),--force) $(if $(filter 0,$(call option,BOOT)),--no-boot) \
+  --observability "$(call option,OBSERVABILITY)"
+
 .DEFAULT_GOAL := help
 .PHONY: help up down key key-revoke cert status logs support rollout rollback history update drain backup restore doctor init slots models model-add model-fetch model-prepare model-verify evaluate teach teach-page use classify client-wheel wheelhouse base-image bundle bundle-verify k8s test test-unit test-gpu fuzz chaos format lock version release photos screenshots bench bench-peers
 
@@ -52,8 +55,7 @@ help: ## Print this list
 
 ##@ Serving
 up: ## Start the service, now and at every boot, or change it without losing a request; FORCE=1, BOOT=0, OBSERVABILITY=1: see operations.md
-	@$(WANWU) up $(SERVICE) $(if $(call option,FORCE),--force) $(if $(filter 0,$(call option,BOOT)),--no-boot) \
-	  --observability "$(call option,OBSERVABILITY)"
+	@$(WANWU) up $(SERVICE) $(START)
 
 down: ## Stop everything, after the requests in flight are answered
 	@$(WANWU) down $(SERVICE)
