@@ -789,6 +789,7 @@ def test_the_gate_leaves_no_half_written_file(own: Gateway) -> None:
         "ready.pool_photos.json",
         "reported.json",
         "status.json",
+        "target.json",
         "upstreams.conf",
     }
     assert own.gate
