@@ -26,7 +26,8 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     assert f"port {running.port} of every address asks for a key: 0 known" in running.up()
     yield running
     running.down()
-    assert {path.name for path in running.cluster.parent.iterdir()} == {"cluster.toml", "keys.jsonl", "own.key"}
+    left = {"cluster.toml", "keys.jsonl", "own.key", "run", "run.history"}
+    assert {path.name for path in running.cluster.parent.iterdir()} == left
 
 
 def made(service: Service, *options: str) -> str:

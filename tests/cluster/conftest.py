@@ -111,6 +111,11 @@ class Swarm:
         token = self.manager.docker("swarm", "join-token", "--quiet", "worker").strip()
         self.servers[name].docker("swarm", "join", "--token", token, f"{self.manager.address}:2377")
 
+    def leave(self, name: str) -> None:
+        """Take a server that was drained out of the swarm."""
+        self.servers[name].docker("swarm", "leave")
+        self.manager.docker("node", "rm", "--force", name)
+
     def mend(self) -> None:
         """Give a, b and c their cables, their power and what they served at first, and wait for all their workers."""
         for name in SERVING:
@@ -120,7 +125,10 @@ class Swarm:
         if self.source.read_text() != found:
             self.made("up")
         whole = self.slots()
-        until("every slot of a, b and c is in rotation", lambda: self.answers("a") and self.slots_in() == whole)
+        until(
+            "every slot of a, b and c is in rotation at each gateway",
+            lambda: all(self.answers(name) and self.slots_in(name) == whole for name in SERVING),
+        )
 
     def report(self) -> str:
         """The end of what the tasks did, for a failure's report."""

@@ -48,5 +48,6 @@ def test_the_leader_dies_under_load_and_a_new_server_takes_its_place(whole: Swar
         whole.write("abc")
         whole.made("up")
         until("it manages again", lambda: managers(whole, "a").keys() == {*"abc"})
+        whole.leave("d")
     finally:
         whole.leader = "a"
