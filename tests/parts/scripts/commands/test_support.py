@@ -69,7 +69,7 @@ def test_the_archive_has_what_finds_a_fault_and_no_secret(
     assert "ok  hardware: " in texts["doctor.txt"]
     assert "wanwu " in texts["versions.txt"]
     everything = "\n".join(texts.values())
-    secrets = [given, own, given.split("_")[2], "a key of the caller", "pass-word", "root's own", *hashes]
+    secrets = [given, own, given.split("_", 2)[2], "a key of the caller", "pass-word", "root's own", *hashes]
     secrets += [line for text in private for line in text.splitlines() if not line.startswith("-----")]
     assert len(hashes) > 1
     assert len(private) == 2
