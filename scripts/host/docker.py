@@ -121,11 +121,6 @@ def after_reboot() -> str:
     return "starts with this machine, which starts Docker"
 
 
-def image_exists(image: str) -> bool:
-    """Return whether the engine has `image`, without contacting a registry."""
-    return _run(["docker", "image", "inspect", image]).returncode == 0
-
-
 def image_id(image: str) -> str:
     """Return the ID of the engine's `image`, without contacting a registry; nothing if it has none."""
     return _known("inspect", "--format", "{{.Id}}", image).strip()
