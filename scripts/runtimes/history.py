@@ -6,7 +6,7 @@ It outlives `make down`. Reading and rendering are pure; `History` writes.
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,13 +18,14 @@ from worker.contract.files import write_atomically
 
 CHANGES, PRESENT, PREVIOUS, REPLACED = "changes.jsonl", "present.json", "previous.json", "cluster.toml.replaced"
 OK, INTERRUPTED = "ok", "interrupted"
+UNFINISHED = "did not end: it still runs, or was killed"
 
 
 @dataclass(frozen=True)
 class Change:
     """One command that changed a service, and how it ended."""
 
-    at: str  # ISO 8601, UTC
+    at: str  # when it began: ISO 8601, UTC
     command: str
     by: str
     outcome: str
@@ -51,11 +52,17 @@ def render_change(change: Change) -> str:
 
 
 def read_changes(text: str) -> list[Change]:
-    """Return the changes in `text`, the oldest first, without lines that a full disk or another release spoilt."""
-    changes = []
+    """Return the changes in `text`, the oldest first, without lines that a full disk or another release spoilt.
+
+    A command that serves writes a line when it begins and another when it ends, which takes the first one's place.
+    """
+    changes: list[Change] = []
     for line in text.splitlines():
         with suppress(ValueError, TypeError):
-            changes.append(Change(**json.loads(line)))
+            change = Change(**json.loads(line))
+            if change.outcome != UNFINISHED and changes and changes[-1] == replace(change, outcome=UNFINISHED):
+                changes.pop()
+            changes.append(change)
     return changes
 
 
@@ -132,8 +139,9 @@ class History:
 
 @contextmanager
 def recorded(run: RunDir, command: str) -> Iterator[None]:
-    """Record `command` and how the body ended."""
-    outcome = "failed"
+    """Record `command` before the body, so that even a killed one leaves its line, and how it ended."""
+    began, outcome = Change(now(), command, user(), UNFINISHED), "failed"
+    History(run).add(began)
     try:
         yield
         outcome = OK
@@ -144,4 +152,4 @@ def recorded(run: RunDir, command: str) -> Iterator[None]:
         outcome = INTERRUPTED
         raise
     finally:
-        History(run).add(Change(now(), command, user(), outcome))
+        History(run).add(replace(began, outcome=outcome))

@@ -7,6 +7,7 @@ import pytest
 
 from scripts.base.errors import CommandError
 from scripts.runtimes.history import (
+    UNFINISHED,
     Change,
     History,
     Saved,
@@ -59,6 +60,18 @@ def test_each_command_is_recorded_with_how_it_ended(run: RunDir) -> None:
         ("up", "ok"), ("use", "failed: no room"), ("rollout", "interrupted"), ("down", "ok"),
     ]  # fmt: skip
     assert all(change.at.endswith("Z") and change.by for change in History(run).changes)
+
+
+def test_a_command_that_was_killed_leaves_its_line(run: RunDir) -> None:
+    changes = History(run)
+    with recorded(run, "up"):
+        pass
+    for _ in range(2):  # as if each had been killed in its body
+        changes.add(Change("2026-11-29T08:00:00Z", "rollout", "ann", UNFINISHED))
+    with recorded(run, "up"):
+        assert [change.outcome for change in changes.changes] == ["ok", UNFINISHED, UNFINISHED, UNFINISHED]
+    outcomes = [(change.command, change.outcome) for change in changes.changes]
+    assert outcomes == [("up", "ok"), ("rollout", UNFINISHED), ("rollout", UNFINISHED), ("up", "ok")]
 
 
 def test_where_no_service_was_nothing_is_recorded(tmp_path: Path) -> None:
