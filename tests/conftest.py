@@ -22,8 +22,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # processes would compile the kit's modules for itself.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-# Let the gate of every service probe often: most waits are for the gate to notice that a worker came or went.
-os.environ.setdefault(INTERVAL_VARIABLE, "0.2")
+# Let the gate of every service probe often: most waits are for the gate to notice that a worker came or went. Not more
+# often: a worker that wakes up for a probe has cold caches, and five a second took it a tenth of a core.
+os.environ.setdefault(INTERVAL_VARIABLE, "0.5")
 
 
 def pytest_configure() -> None:

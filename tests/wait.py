@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-POLL_INTERVAL_S = 0.02
+POLL_INTERVAL_S = 0.1
 TIMEOUT_S = 180  # generous, for a busy machine
 T = TypeVar("T")
 

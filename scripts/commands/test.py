@@ -14,14 +14,14 @@ from scripts.host.lanes import run_in_parallel
 from scripts.host.packages import LOAD_GENERATOR, NGINX, TEST_TOOLS, require
 
 UNIT = "tests/unit"
-# The lanes run in parallel, since they mostly wait for processes, and take about as long. They share nothing but the
-# cores: `commands` needs no Docker, `services` uses this machine's Docker engine, `cluster` starts its own engines.
+# The lanes share nothing but the cores: `commands` needs no Docker, `services` uses this machine's Docker engine, and
+# `cluster` starts its own engines. Those that take longest start first.
 LANES: Mapping[str, Sequence[str]] = {
-    "unit": [UNIT, "tests/parts"],
-    "local": ["tests/local"],
-    "commands": ["tests/commands"],
     "services": ["tests/system", "tests/chaos", "tests/browser"],
     "cluster": ["tests/cluster"],
+    "commands": ["tests/commands"],
+    "local": ["tests/local"],
+    "unit": [UNIT, "tests/parts"],
 }
 REPORTS = ROOT / ".pytest_cache"
 SLOWEST = 30  # number of tests in each lane whose durations pytest lists
@@ -46,7 +46,7 @@ def run(service: ServiceOptions, options: Options) -> None:
     checks.run_checks(python.parent)
     types = checks.full_command(checks.CHECKS[checks.TYPES], python.parent)
     tests = {lane: [python, *pytest_arguments(lane), *folders] for lane, folders in LANES.items()}
-    run_in_parallel({"types": types, **tests}, REPORTS)
+    run_in_parallel({**tests, "types": types}, REPORTS)
 
 
 def pytest_arguments(lane: str) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scripts.base.errors import CommandError
-from scripts.host.lanes import run_in_parallel
+from scripts.host.lanes import AT_ONCE, run_in_parallel
 
 
 def shell(code: str) -> list[str]:
@@ -27,12 +27,23 @@ def test_lanes_run_in_parallel_and_are_shown_one_by_one(tmp_path: Path, capfd: p
     lines = capfd.readouterr().out.splitlines()
     minutes = lines[-2:]
     assert lines[:-2] == [
-        f"-- parallel lanes, with logs in {tmp_path}/lane-*.log: slow, quick",
+        f"-- lanes, {AT_ONCE} at a time, with logs in {tmp_path}/lane-*.log: slow, quick",
         "-- lane quick", "three",
         "-- lane slow", "one", "two", "and a fault",
         "-- minutes of each lane",
     ]  # fmt: skip
     assert [re.sub(r"\d+\.\d$", "N", " ".join(line.split())) for line in minutes] == ["quick N", "slow N"]
+
+
+def test_no_more_lanes_run_at_once_than_keep_the_cores_busy(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    # Each notes how many run when it starts; the first ones end when there are as many as may run.
+    started = f"touch {tmp_path}/$$; ls {tmp_path} | grep -vc lane"
+    waiting = f"until [ $(ls {tmp_path} | grep -vc lane) = {AT_ONCE} ]; do sleep 0.05; done"
+    first = {f"first-{number}": shell(f"{started}; {waiting}; sleep 1; rm {tmp_path}/$$") for number in range(AT_ONCE)}
+    run_in_parallel({**first, "last": shell(started)}, tmp_path)
+    last = (tmp_path / "lane-last.log").read_text()
+    assert int(last) <= AT_ONCE
+    assert capfd.readouterr().out.count("-- lane ") == AT_ONCE + 1
 
 
 def test_all_lanes_run_to_their_end_and_failures_are_listed_last(
