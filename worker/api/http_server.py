@@ -1,7 +1,8 @@
 """gunicorn's threaded worker, adapted to a few busy connections, as Nginx keeps them open.
 
 It differs in two ways. It sends an answer in one write, so that a worker that dies leaves no half answer: Nginx tries
-another worker only if it has received nothing. A thread stays with its connection while the next request follows soon.
+another worker only if it has received nothing. A thread stays with its connection while the next request follows soon,
+unless the last one was a GET: probes come a second apart.
 """
 
 import select
@@ -66,7 +67,7 @@ class PredictWorker(gthread.ThreadWorker):
         """Answer `req` and the requests that soon follow it on `conn`; return whether to keep the connection."""
         while keep := self._keepalive_after(conn, self._answer(req, conn)):
             # With more connections than threads, waiting here would delay another connection.
-            if self.nr_conns > self.cfg.threads or not _readable(conn):
+            if self.nr_conns > self.cfg.threads or not _readable(conn, 0 if req.method == "GET" else NEXT_REQUEST_MS):
                 break
             req = next(conn.parser)
         return keep
@@ -95,13 +96,13 @@ class PredictWorker(gthread.ThreadWorker):
         super().handle_error(req, client, addr, exc)
 
 
-def _readable(conn: gthread.TConn) -> bool:
-    """Return whether bytes arrive on `conn` within NEXT_REQUEST_MS, or gunicorn has buffered some already."""
+def _readable(conn: gthread.TConn, within_ms: int) -> bool:
+    """Return whether bytes arrive on `conn` within that time, or gunicorn has buffered some already."""
     if conn.parser.unreader.buf.getbuffer().nbytes:
         return True
     waiting = select.poll()
     waiting.register(conn.sock, select.POLLIN)
-    return bool(waiting.poll(NEXT_REQUEST_MS))
+    return bool(waiting.poll(within_ms))
 
 
 @lru_cache(maxsize=1)
