@@ -102,7 +102,8 @@ find_code() {
     tar -xzf "$BUNDLE/kit.tar.gz" -C "$CODE" --no-same-owner --exclude 'worker/photos/*'
 }
 
-runs_code() { (cd "$CODE" && "$@" -B -s -c 'import scripts.bootstrap.__main__') </dev/null >/dev/null 2>&1; }
+# The bytecode of stage 1 ends with this run.
+runs_code() { (cd "$CODE" && "$@" -X "pycache_prefix=$WORK/bytecode" -s -c 'import scripts.bootstrap.__main__') </dev/null >/dev/null 2>&1; }
 
 # Set PYTHON: this server's own, or the bundle's where --uninstall would remove that or there is none.
 find_python() {
@@ -144,7 +145,7 @@ main() {
     find_code
     find_python
     cd "$CODE"
-    exec "$PYTHON" -B -s -m scripts.bootstrap "$0" "$WORK" "$SYSTEM" "$folder" "$@"
+    exec "$PYTHON" -X "pycache_prefix=$WORK/bytecode" -s -m scripts.bootstrap "$0" "$WORK" "$SYSTEM" "$folder" "$@"
 }
 
 main "$@"

@@ -46,7 +46,7 @@ BROKEN = 71  # the engine cannot answer any more
 # How long a broken worker stays to say so: long enough that the gate sees it and that a worker which breaks again and
 # again does not load its model all the time.
 BROKEN_S = 5.0
-WATCH_S = 0.25
+WATCH_S = 1.0
 READ_PAUSES_S = (1, 2, 4, 8, 16, 32, 60)  # of a worker without a model folder; the last is repeated
 
 log = logging.getLogger(__name__)

@@ -25,7 +25,7 @@ from .status import render_models, render_status
 from .upstreams import listed_pools, listed_servers, render_upstreams
 
 BATCH_S = 0.02  # events that come within this time are applied together
-READ_GAP_S = 0.25  # at most, between two looks at members.json and keys.json: a revoked key must not live on
+READ_GAP_S = 0.5  # at most, between two looks at members.json and keys.json: a revoked key must not live on
 STATUS_S = 1.0  # between two writes of the status, at most, and between two heartbeats
 STATUS_GAP_S = 0.1  # between two writes of the status, at least, however many workers change
 

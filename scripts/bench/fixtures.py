@@ -87,13 +87,13 @@ def in_process(function: str, fixtures: Fixtures, cpus: Cpus, model: str, *more:
 
 def check_photos(folder: Path) -> Path:
     """Return `folder` if it holds images and nothing else; raise CommandError otherwise."""
-    if not folder.is_dir():
-        raise CommandError(f"PHOTOS: {folder}: found no such folder, needed a folder of images: correct the path")
-    needed = f"needed files ending in {', '.join(SUFFIXES)}"
-    if other := sorted(file.name for file in folder.iterdir() if file.suffix.lower() not in SUFFIXES):
-        raise CommandError(f"PHOTOS: {folder}: found {other[0]}, {needed} and no others")
-    if not any(folder.iterdir()):
-        raise CommandError(f"PHOTOS: {folder}: found no images, {needed}")
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    others = [file.name for file in files if file.suffix.lower() not in SUFFIXES]
+    if others or not files:
+        found, needed = others[0] if others else "no images", ", ".join(SUFFIXES)
+        raise CommandError(
+            f"PHOTOS: {folder}: found {found}, needed a folder of files ending in {needed}, and no others"
+        )
     return folder
 
 

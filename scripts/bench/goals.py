@@ -1,7 +1,7 @@
 """The project's performance goals, compared with the results of one run. Pure."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from scripts.bench.results import Results
@@ -10,9 +10,6 @@ from scripts.bench.targets import DOCUMENTED, LARGEST, PHOTOS, REFERENCE, SAME_E
 # The multiples needed at each of SIZES, on processors whose int8 instructions run at half rate and at full rate.
 TO_BASELINE = {PHOTOS: ((7.2, 5.5, 4.5), (9, 7, 5)), REFERENCE: ((5.1, 4.5, 4), (6.3, 6, 5))}
 TO_BEST_PEER = (5, 4.5, 4)
-# Of a gateway with 400 workers of 50 servers, by the names that growth.py uses.
-GROWTH = {"gate, % of a core": 25, "gate, MB": 100, "a killed worker is out after, s": 5}
-GROWTH |= {"a frozen worker is out after, s": 5, "threads of the gate": 20}
 AMD_ZEN_5 = 26  # the first of AMD's CPU families whose VNNI runs at full rate
 
 
@@ -43,8 +40,8 @@ def has_full_rate(cpuinfo: str) -> bool:
     return "amx_int8" in flags or ("avx512_vnni" in flags and not is_half_amd)
 
 
-def goals(results: Results, full_rate: bool, growth: Mapping[str, float]) -> Iterator[Goal]:
-    """Yield every goal; `growth` holds what growth.py measured."""
+def goals(results: Results, full_rate: bool) -> Iterator[Goal]:
+    """Yield every goal; `full_rate` is whether the processor runs int8 at full rate."""
     service, worker, alone = (f"{kind}-{REFERENCE}" for kind in ("service", "worker", "in-process"))
     for model, rates in TO_BASELINE.items():
         for size, needed in zip(SIZES, rates[full_rate], strict=True):
@@ -65,5 +62,3 @@ def goals(results: Results, full_rate: bool, growth: Mapping[str, float]) -> Ite
     for model in (PHOTOS, REFERENCE):
         peak = results.median(f"worker-{model}", Load(LARGEST), lambda sample: sample.loaded.peak)
         yield Goal(f"{model}: memory of a worker under {LARGEST} MP load, MB", 350, peak, True)
-    for name, most in GROWTH.items():
-        yield Goal(f"400 workers of 50 servers: {name}", most, growth.get(name), True)

@@ -6,9 +6,8 @@ from statistics import median
 
 from scripts.base.console import aligned
 from scripts.bench.goals import Goal
-from scripts.bench.procfs import Memory
 from scripts.bench.results import Results, Sample
-from scripts.bench.targets import LARGEST, WORKER, Load
+from scripts.bench.targets import Load
 
 # The columns that hold the median of a quantity, and how they show it.
 QUANTITIES: Mapping[str, tuple[str, Callable[[Sample], float]]] = {
@@ -16,7 +15,9 @@ QUANTITIES: Mapping[str, tuple[str, Callable[[Sample], float]]] = {
     "p50 ms": ("{:.1f}", lambda sample: sample.p50_ms),
     "p99 ms": ("{:.1f}", lambda sample: sample.p99_ms),
     "CPU ms/image": ("{:.2f}", lambda sample: sample.cpu_ms),
+    "MB at rest": ("{:.0f}", lambda sample: sample.at_rest.rss),
     "peak MB": ("{:.0f}", lambda sample: sample.loaded.peak),
+    "anonymous MB": ("{:.0f}", lambda sample: sample.loaded.anonymous),
 }
 HEADER = ["target", "MP", "load", "x baseline", *QUANTITIES, "errors"]
 Lines = Sequence[str]
@@ -28,10 +29,10 @@ def markdown(about: Lines, results: Results, faults: Mapping[str, str], goals: S
     rows = [_row(results, name, load) for name, load in results.rows]
     parts = [
         "# Benchmark results",
-        "\n".join(f"- {line}" for line in about),
+        _list(about),
         _table([HEADER, *rows, *failed]),
         *faults.values(),
-        "\n".join(f"- {line}" for line in [*notes, *_memory_lines(results)]),
+        _list(notes),
         "## Goals",
         _table([("goal", "needed", "measured", ""), *(goal.cells for goal in goals)]),
     ]
@@ -50,20 +51,8 @@ def _row(results: Results, name: str, load: Load) -> list[str]:
     ]
 
 
-def _memory_lines(results: Results) -> list[str]:
-    """Return what the memory of each single worker is, at rest and after the load of the largest images."""
-
-    def text(memories: Sequence[Memory]) -> str:
-        rss, anonymous = (median(getattr(one, part) for one in memories) for part in ("rss", "anonymous"))
-        return f"{rss:.0f} MB, {anonymous:.0f} of weights, heap and buffers, {rss - anonymous:.0f} of libraries"
-
-    return [
-        f"resident memory of {results.targets[name].title}, both its processes: "
-        f"at rest {text([one.at_rest for one in samples])}; "
-        f"after {LARGEST} MP load {text([one.loaded for one in samples])}"
-        for (name, load), samples in results.rows.items()
-        if results.targets[name].kind == WORKER and load == Load(LARGEST)
-    ]
+def _list(lines: Lines) -> str:
+    return "\n".join(f"- {line}" for line in lines)
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

@@ -35,7 +35,7 @@ class Results:
     """The samples of a run, by target and load in the targets' order."""
 
     def __init__(self, samples: Sequence[Sample], targets: Sequence[Target]) -> None:
-        self.samples, self.targets = samples, {target.name: target for target in targets}
+        self.targets = {target.name: target for target in targets}
         self.rows: dict[tuple[str, Load], list[Sample]] = {}
         for sample in sorted(samples, key=lambda one: list(self.targets).index(one.target)):
             self.rows.setdefault((sample.target, sample.load), []).append(sample)

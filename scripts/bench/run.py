@@ -12,13 +12,12 @@ from typing import Annotated
 
 from scripts.base.console import say
 from scripts.base.options import Flag
-from scripts.bench import growth
 from scripts.bench.fixtures import Fixtures, check_photos, expected_labels, prepare_fixtures
 from scripts.bench.goals import goals, has_full_rate
 from scripts.bench.report import markdown
 from scripts.bench.results import Results
 from scripts.bench.runner import Runner
-from scripts.bench.targets import FULL, GROWTH, QUICK, all_targets, choose
+from scripts.bench.targets import FULL, QUICK, choose
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
 from scripts.host.environments import PEERS, SERVE, SERVE_TORCH, TOOLS, ensure
@@ -26,6 +25,10 @@ from scripts.host.packages import LOAD_GENERATOR, NGINX, require
 from worker.contract.cpu_list import format_cpu_list
 from worker.contract.machine import CPUINFO, machine_kind
 
+NOTES = [
+    "all goals are for 8 clients",
+    "memory is that of all processes of a server: at rest, at its peak, and what no file backs: weights, heap, buffers",
+]
 NO_PEERS = "peers are left out: `make bench-peers` installs and measures MOSEC, LitServe, BentoML"
 
 
@@ -44,31 +47,31 @@ def measure(options: BenchOptions, with_peers: bool) -> None:
     """Measure the targets, write the report and the raw samples, print the report; raise CommandError."""
     started, load, out = time.monotonic(), os.getloadavg()[0], options.out.absolute()
     photos = check_photos(Path(options.photos).absolute()) if options.photos else None
-    names = choose([name for name in options.targets.split(",") if name], with_peers)
     scale, folder = (QUICK, out / "material-quick") if options.quick else (FULL, out / "material")
+    targets = choose([name for name in options.targets.split(",") if name], with_peers, scale)
     rounds = options.rounds or scale.rounds
-    require(LOAD_GENERATOR | NGINX)
-    nvidia = bool(read_hardware().gpus)
-    for environment in (SERVE, SERVE_TORCH, TOOLS, *([PEERS] if with_peers else [])):
-        ensure(environment, nvidia)
+    _require(with_peers)
     (out / "logs").mkdir(parents=True, exist_ok=True)
-    fixtures = prepare_fixtures(folder, photos, scale, [one for one in all_targets(scale) if one.name in names])
-    every = all_targets(scale, len(fixtures.slots), len(fixtures.slots[0]), len(fixtures.cpus))
-    targets = [target for target in every if target.name in names]
+    fixtures = prepare_fixtures(folder, photos, scale, targets)
     labels = expected_labels(fixtures, targets)
     samples, faults = Runner(fixtures, labels, out / "logs", scale.seconds).run(targets, rounds)
-    gateway = growth.measure() if GROWTH in names else {}
     cpuinfo, results = CPUINFO.read_text(encoding="utf-8"), Results(samples, targets)
     about = _about(fixtures, cpuinfo, rounds)
     about.append(f"{time.monotonic() - started:.0f} s; load average {load:.1f} before, {os.getloadavg()[0]:.1f} after")
-    notes = ["all goals are for 8 clients", *([] if with_peers else [NO_PEERS])]
-    notes += [f"400 workers of 50 servers: {name}: {value:.2f}" for name, value in gateway.items()]
-    verdicts = [*goals(results, has_full_rate(cpuinfo), gateway)]
-    report = markdown(about, results, faults, verdicts, notes)
+    verdicts = [*goals(results, has_full_rate(cpuinfo))]
+    report = markdown(about, results, faults, verdicts, NOTES if with_peers else [*NOTES, NO_PEERS])
     raw = {"about": about, "faults": faults, "goals": [*map(asdict, verdicts)], "samples": [*map(asdict, samples)]}
     (out / "results.json").write_text(json.dumps(raw), encoding="utf-8")
     (out / "report.md").write_text(report, encoding="utf-8")
     say(f"\n{report}\nwritten: {out / 'report.md'}, {out / 'results.json'}")
+
+
+def _require(with_peers: bool) -> None:
+    """Install the environments that are missing; raise CommandError if a program is."""
+    require(LOAD_GENERATOR | NGINX)
+    nvidia = bool(read_hardware().gpus)
+    for environment in (SERVE, SERVE_TORCH, TOOLS, *([PEERS] if with_peers else [])):
+        ensure(environment, nvidia)
 
 
 def _about(fixtures: Fixtures, cpuinfo: str, rounds: int) -> list[str]:

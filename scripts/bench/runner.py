@@ -21,9 +21,9 @@ from scripts.bench.servers import Running, running
 from scripts.bench.targets import IN_PROCESS, OPEN_SHARE, Load, Target
 
 SCRIPT = Path(__file__).with_name("load.lua")
-TIMEOUT_S, DRAIN_TIMEOUT_S = 60, 120
+TIMEOUT_S = 120  # of a request
 MIN_ARRIVALS = 10  # of an open loop
-DOUBLINGS = 3  # of a closed loop's seconds, until each client may have an answer
+DOUBLINGS = 3  # of a closed loop's seconds, until anything was answered
 Labels = Mapping[str, str]  # by path
 
 
@@ -73,31 +73,35 @@ class Runner:
                 yield replace(sample, at_rest=at_rest)
 
     def _load(self, target: Target, server: Running, load: Load, rate: float) -> Sample:
-        """Send an open loop at `rate`, or a closed loop, again for twice as long if it was short."""
-        (address, pids), cpus = server, self.fixtures.client_cpus(target)
-        labels = self.labels[target.name][load.size]
+        """Send an open loop at `rate`, or a closed loop, again for twice as long if nothing was answered."""
+        (address, pids), labels = server, self.labels[target.name][load.size]
         image, label = min(labels.items())
         request = (address, target.path, *encode(target.encoding, Path(image).read_bytes()), label)
-        open_s = max(self.seconds, ceil(MIN_ARRIVALS / rate)) if load.open else 0
-        errors, used = Counter[str](), 0.0
-        outcome: dict[str, Any] = {}
-        for seconds in [open_s] if load.open else [self.seconds << times for times in range(DOUBLINGS + 1)]:
+        seconds = max(self.seconds, ceil(MIN_ARRIVALS / rate)) if load.open else self.seconds
+        errors = Counter[str]()
+        while True:
             # wrk leaves a request of each client in the server's queue, and some servers do not notice that it has
             # gone. Once this request, sent later, is answered, they are done, and no part of the next load.
-            errors.update(filter(None, [post(*request, DRAIN_TIMEOUT_S)]))
+            errors.update(filter(None, [post(*request, TIMEOUT_S)]))
             before = procfs.cpu_s(pids)
-            if load.open:
-                job = (address, target.path, target.encoding, labels, rate, seconds, TIMEOUT_S)
-                outcome = call(sys.executable, cpus, "client:run", *job)
-            else:
-                outcome = wrk(target, address, labels, load.clients, seconds, cpus)
+            outcome = self._send(target, address, load, rate, seconds)
             used = procfs.cpu_s(pids) - before
             errors.update(outcome.pop("errors"))
-            if outcome["answers"] >= load.clients:
+            if load.open or outcome["answers"] or seconds >= self.seconds << DOUBLINGS:
                 break
+            seconds *= 2
         answers, memory = outcome.pop("answers"), procfs.memory(pids)
         rate, cpu_ms = answers / outcome.pop("seconds"), 1000 * used / max(1, answers)
         return Sample(target.name, load, rate, cpu_ms, **outcome, errors=dict(+errors), loaded=memory)
+
+    def _send(self, target: Target, address: str, load: Load, rate: float, seconds: int) -> dict[str, Any]:
+        """Return the answers, the latencies and the errors of a load of `seconds`."""
+        labels, cpus = self.labels[target.name][load.size], self.fixtures.client_cpus(target)
+        if not load.open:
+            return wrk(target, address, labels, load.clients, seconds, cpus)
+        job = (address, target.path, target.encoding, labels, rate, seconds, TIMEOUT_S)
+        outcome: dict[str, Any] = call(sys.executable, cpus, "client:run", *job)
+        return outcome
 
 
 def wrk(target: Target, address: str, labels: Labels, clients: int, seconds: int, cpus: Cpus) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from scripts.bench.targets import SERVER, SMALLEST, WORKER, Target
 from scripts.cluster.config import ROOT
 from worker.contract.cpu_list import format_cpu_list
 
-START_TIMEOUT_S = 120  # a server that takes longer counts as not started
+START_TIMEOUT_S = 300  # a server that takes longer counts as not started
 
 
 Running = tuple[str, Sequence[int]]  # the address of a server that answers, and its processes
@@ -63,7 +63,8 @@ def cluster_text(target: Target, fixtures: Fixtures, port: int) -> str:
 @contextlib.contextmanager
 def _server(target: Target, fixtures: Fixtures, logs: Path) -> Iterator[Running]:
     port, log = free_ports(1), logs / f"{target.name}.log"
-    argv = [str(word).replace("{port}", str(port)) for word in target.command]
+    shape = {"workers": len(fixtures.slots), "threads": len(fixtures.slots[0]), "half": len(fixtures.cpus) // 2 or 1}
+    argv = [str(word).format(port=port, **shape) for word in target.command]
     cpus, server = fixtures.server_cpus(target), f"127.0.0.1:{port}"
     options: dict[str, Any] = {"cwd": ROOT, "env": fixtures.environ(target.model), "stdin": subprocess.DEVNULL}
     options |= {"start_new_session": True, "preexec_fn": lambda: os.sched_setaffinity(0, cpus)}
@@ -78,7 +79,7 @@ def _server(target: Target, fixtures: Fixtures, logs: Path) -> Iterator[Running]
         return process.poll() is not None or answer.startswith("found")
 
     try:
-        if not wait_until(is_ready_or_ended, START_TIMEOUT_S, 0.05) or process.poll() is not None:
+        if not wait_until(is_ready_or_ended, START_TIMEOUT_S) or process.poll() is not None:
             reason = f"answered {answer}" if process.poll() is None else f"ended with status {process.returncode}"
             last_lines = log.read_text(errors="replace").splitlines()[-LOG_LINES:]
             raise CommandError(f"{target.title}: did not start: it {reason}; {log} ends with:", *last_lines)

@@ -13,7 +13,7 @@ SIZES = SMALLEST, MIDDLE, LARGEST = "0.2", "2", "12"  # megapixels
 CLIENTS = 8  # unless a load is about the number of clients
 OPEN_SHARE = 0.8  # of the rate that the target just reached with CLIENTS clients
 IN_PROCESS, WORKER, SERVICE, SERVER, BASELINE = "in-process", "worker", "service", "server", "baseline"
-SAME_ENGINE, GROWTH = "mosec-engine", "growth"
+SAME_ENGINE = "mosec-engine"
 DOCUMENTED = MOSEC, LITSERVE, BENTOML = "mosec-documented", "litserve-documented", "bentoml-documented"
 
 
@@ -30,7 +30,7 @@ class Scale:
 
 
 FULL = Scale({SMALLEST: 80, MIDDLE: 16, LARGEST: 6}, (1, 64), 4, 3, 48, True)
-QUICK = Scale({SMALLEST: 4, LARGEST: 1}, (), 1, 1, 8, False)
+QUICK = Scale({SMALLEST: 2}, (), 1, 1, 4, False)
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ class Load:
 class Target:
     """One thing to measure: IN_PROCESS, one WORKER, the whole SERVICE, or any SERVER that `command` starts.
 
-    `{port}` in the command stands for the port; `encoding` and `path` are those of its requests.
+    In the command, {port} stands for the port, {workers} and {threads} for the number of this service's workers and of
+    the threads of each, {half} for half of the cores; `encoding` and `path` are those of its requests.
     """
 
     name: str
@@ -78,8 +79,8 @@ class Target:
         return PEERS.python in self.command
 
 
-def all_targets(scale: Scale, workers: int = 1, threads: int = 1, cores: int = 1) -> list[Target]:
-    """Return every target, for `workers` workers of `threads` cores each on a machine of `cores` cores.
+def all_targets(scale: Scale) -> list[Target]:
+    """Return every target.
 
     Those that are compared with each other are neighbours, so that a drift of the machine changes their ratio little.
     """
@@ -88,7 +89,7 @@ def all_targets(scale: Scale, workers: int = 1, threads: int = 1, cores: int = 1
 
     def baseline(model: str) -> Target:
         # gunicorn with its default worker class: none of the source articles sets another.
-        command = ["env", f"OMP_NUM_THREADS={threads}", SERVE_TORCH.python, "-m", "gunicorn", "--workers", workers]
+        command = ["env", "OMP_NUM_THREADS={threads}", SERVE_TORCH.python, "-m", "gunicorn", "--workers", "{workers}"]
         command += [_module("baseline:app"), "--bind", "127.0.0.1:{port}"]
         return Target(f"{BASELINE}-{model}", f"baseline, torch f32: {model}", SERVER, model, full, command)
 
@@ -106,7 +107,7 @@ def all_targets(scale: Scale, workers: int = 1, threads: int = 1, cores: int = 1
     def mosec(program: str) -> Sequence[object]:
         return (PEERS.python, "-m", _module(program), "--timeout", "30000", "--port", "{port}")
 
-    halves = ("env", f"OMP_NUM_THREADS={max(1, cores // 2)}")  # two of MOSEC's processes hold the model
+    halves = ("env", "OMP_NUM_THREADS={half}")  # two of MOSEC's processes hold the model
     litserve = (PEERS.python, "-m", _module("litserve_documented"), "{port}")
     bentoml = (PEERS.python, "-m", "bentoml", "serve", _module("bentoml_documented:Classifier"), "--port", "{port}")
     inference = (mosec("mosec_engine"), "raw", "/inference")
@@ -122,12 +123,12 @@ def all_targets(scale: Scale, workers: int = 1, threads: int = 1, cores: int = 1
     ]
 
 
-def choose(names: Sequence[str], with_peers: bool) -> list[str]:
-    """Return `names`, or those of all targets if there are none; raise CommandError for a name of no target."""
-    known = [target.name for target in all_targets(QUICK) if with_peers or not target.is_peer] + [GROWTH]
+def choose(names: Sequence[str], with_peers: bool, scale: Scale) -> list[Target]:
+    """Return the targets with these names, or all if there are none; raise CommandError for a name of no target."""
+    known = {target.name: target for target in all_targets(scale) if with_peers or not target.is_peer}
     if unknown := [name for name in names if name not in known]:
         raise CommandError(f"TARGETS: found {', '.join(unknown)}, needed some of {','.join(known)}")
-    return [*names] or known
+    return [target for name, target in known.items() if name in (names or known)]
 
 
 def _module(name: str) -> str:

@@ -24,6 +24,7 @@ ENGINE = ("docker.io", "docker-cli", "docker-compose", "docker-buildx", "contain
 # `make up` needs python3 and make. Where the kernel has AppArmor, Docker starts no container without its parser. A
 # model volume may be on NFS. The local runtime needs Nginx, which no server installs unasked.
 OTHER_PACKAGES = ("python3", "make", "apparmor", "ca-certificates", "nfs-common", "nginx-light")
+CACHES = ("pkgcache", "srcpkgcache")  # apt's, of the lists that it has read
 INDEX = "Packages"  # in the folder of the packages, which makes it a repository that apt can read
 NO_RECOMMENDS = ("-o", "APT::Install-Recommends=false")
 
@@ -162,7 +163,7 @@ class Apt:
         files = self._run("indextargets", "--format", "$(FILENAME)", "Identifier: Packages", sources="suite")
         command = ["/usr/lib/apt/apt-helper", "cat-file", *files.split()]
         index = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        return [package for package in read_stanzas(index) if package.fields.get("Priority") == "required"]
+        return read_stanzas("\n\n".join(one for one in index.split("\n\n") if "\nPriority: required\n" in one))
 
     def _closure(self, names: Iterable[str], sources: str) -> list[Package]:
         simulated = self._run("install", "--simulate", *NO_RECOMMENDS, *names, sources=sources)
@@ -182,7 +183,10 @@ class Apt:
     def _start(self, sources: str, command: str, *arguments: str, cwd: Path | None = None) -> "subprocess.Popen[str]":
         program = "apt-cache" if command == "show" else "apt-get"
         environ = os.environ | {"APT_CONFIG": str(self.root / "apt.conf"), "LC_ALL": "C.UTF-8"}
-        full_command = [program, "-q", "-o", f"Dir::Etc::sourceparts={self.root / sources}", command, *arguments]
+        options = ["-q", "-o", f"Dir::Etc::sourceparts={self.root / sources}"]
+        for cache in CACHES:  # each set of sources has its own, or apt would read all lists anew at every change of set
+            options += ["-o", f"Dir::Cache::{cache}={sources}-{cache}.bin"]
+        full_command = [program, *options, command, *arguments]
         return subprocess.Popen(
             full_command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ, cwd=cwd or self.root
         )
@@ -264,9 +268,14 @@ def _settings(root: Path) -> str:
 
 def _known_sources() -> dict[str, str]:
     """Return suite -> mirror URI for this machine's apt sources."""
-    command = ["apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)", "Identifier: Packages"]
-    targets = subprocess.run(command, capture_output=True, text=True).stdout
-    return dict(line.split(" ", 1) for line in targets.splitlines() if " " in line)
+    # Unlike `indextargets`, this reads no list of packages.
+    return read_uris(subprocess.run(["apt-get", "update", "--print-uris"], capture_output=True, text=True).stdout)
+
+
+def read_uris(printed: str) -> dict[str, str]:
+    """Return suite -> mirror URI for what `apt-get update --print-uris` printed."""
+    found = re.findall(r"^'(\S+/)dists/(\S+)/InRelease' ", printed, re.MULTILINE)
+    return {suite: uri for uri, suite in found}
 
 
 def _as_installed(package: Package) -> str:

@@ -16,7 +16,7 @@ MIN_ENGINE = (25, 0)  # the first whose health checks know --start-interval
 MIN_COMPOSE = (2, 24)  # the first that accepts a missing env_file
 LOCAL = "or set RUNTIME=local"
 UNIT = "docker.service"
-ANSWER_TIMEOUT_S = 20.0  # clients of an engine that systemd holds back wait for ever
+ANSWER_TIMEOUT_S = 60.0  # clients of an engine that systemd holds back wait for ever, of a busy one for long
 
 
 def engine_fault() -> str | None:

@@ -29,7 +29,7 @@ RENDERED = f"rendered/{render.PROGRAM}.conf"
 LINKED = ("prometheus.yml", "rules.yml", "alerts.yml")
 TARGETS, TARGET = "targets.json", "../gateway/rendered/target.json"  # of the gate
 GRAFANA = "grafana/grafana"
-START_TIMEOUT_S = 60
+START_TIMEOUT_S = 300  # it takes two, and a busy machine far longer
 
 
 def is_on(run: RunDir) -> bool:

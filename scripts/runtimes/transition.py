@@ -17,7 +17,7 @@ from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.runtime import SideBySide, State
 from scripts.runtimes.waiting import gateway_of, wait_in_rotation, wait_listed
 
-RELOAD_S = 5  # at most, until Nginx begins to end its old processes
+RELOAD_S = 60  # at most, until Nginx begins to end its old processes, on a busy machine
 SHUTTING_DOWN = "shutting down"  # in the title of an Nginx worker process that a reload has replaced
 
 
@@ -52,6 +52,7 @@ class _Transition:
         self.present = dict(before.members)
         self.gateway = gateway_of(before.cluster)
         self.nginx_before: Collection[int] = ()
+        self.served = {*before.members}  # workers that may have requests in flight
 
     def take(self, steps: Sequence[Step]) -> None:
         """Take the steps, but for the end of those workers that stop last."""
@@ -102,6 +103,7 @@ class _Transition:
             step(f"starting {name} on {member.slot}")
             self.runtime.start(self.run, name)
             wait_in_rotation(self.gateway, self.present, self.runtime.watch(self.run, [name]), [name])
+            self.served.add(name)
 
     def _leave(self, names: Iterable[str]) -> None:
         """Stop workers once they get no requests any more."""
@@ -139,8 +141,8 @@ class _Transition:
         def titles() -> list[str]:
             return [title for pid, title in self.runtime.gateway(self.run).items() if pid in known]
 
-        # No reload comes, and none is needed, if none of these workers was in rotation.
-        wait_until(lambda: all(SHUTTING_DOWN in title for title in titles()), RELOAD_S)
+        if self.served.intersection(gone):  # else no reload comes, and none is needed
+            wait_until(lambda: all(SHUTTING_DOWN in title for title in titles()), RELOAD_S)
         if any(SHUTTING_DOWN in title for title in titles()):
             say("   waiting for requests in flight")
         wait_until(lambda: not any(SHUTTING_DOWN in title for title in titles()), interval_s=0.2)

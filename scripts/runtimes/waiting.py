@@ -12,8 +12,10 @@ from scripts.base.waiting import wait_until
 from scripts.cluster.config import Cluster
 from scripts.cluster.keys import own_key
 
-READY_TIMEOUT_S = 300  # for a large network on the torch engine; a converted one takes two
-SWITCH_TIMEOUT_S = 60  # the gate reads its list at once, but lets some seconds pass between two reloads of Nginx
+READY_TIMEOUT_S = 900  # for a large network on the torch engine, on a busy machine; a converted one takes two
+SWITCH_TIMEOUT_S = 180  # the gate reads its list at once, but lets some seconds pass between two reloads of Nginx
+STATUS_TIMEOUT_S = 20  # of one look: no answer is taken for no worker
+POLL_INTERVAL_S = 0.25  # between two looks, which take processor time from the workers that start
 PROCESS_CHECK_INTERVAL_S = 1.0  # between searches for dead processes, which cost more than a request to the gateway
 
 
@@ -26,7 +28,7 @@ class Gateway:
 
     def status(self) -> dict[str, Any]:
         """Return the gateway's status; empty if it does not answer."""
-        code, status = get(f"{self.endpoint}/status", key=self.key)
+        code, status = get(f"{self.endpoint}/status", STATUS_TIMEOUT_S, self.key)
         return status if code == 200 else {}
 
 
@@ -61,7 +63,7 @@ def wait_in_rotation(
             next_check = time.monotonic() + PROCESS_CHECK_INTERVAL_S
         return False
 
-    if not wait_until(are_in_rotation, READY_TIMEOUT_S):
+    if not wait_until(are_in_rotation, READY_TIMEOUT_S, POLL_INTERVAL_S):
         missing = ", ".join(name for name in sorted(awaited) if states.get(name) != "ready")
         missing = missing or "the gateway"
         raise CommandError(f"not in rotation after {READY_TIMEOUT_S} seconds: {missing}; see `make logs`")
@@ -80,7 +82,7 @@ def wait_listed(gateway: Gateway, listed: Collection[str]) -> None:
         known = {report["worker"] for report in status.get("workers", [])} | set(status.get("leaving", []))
         return known == set(listed)
 
-    if not wait_until(is_listed, SWITCH_TIMEOUT_S):
+    if not wait_until(is_listed, SWITCH_TIMEOUT_S, POLL_INTERVAL_S):
         raise CommandError(
             f"{gateway.endpoint}: found {', '.join(sorted(known)) or 'no answer'} after {SWITCH_TIMEOUT_S} seconds, "
             f"needed requests to go to {', '.join(sorted(listed))} alone: see `make logs`"

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from selenium import webdriver
 
+from nginx.gate.__main__ import INTERVAL_VARIABLE
 from tests import folders
-from tests.browser.chromium import Page, chromium
+from tests.browser.chromium import chromium
+from tests.browser.page import Page
 from tests.service import NO_DRAIN, Service, create
 
 EXAMPLES = (folders.RED, folders.GREEN, folders.BLUE)
@@ -17,6 +19,7 @@ description = { en = "3 kinds of fruit, told apart by colour", zh = "按颜色�
 licence = "Apache-2.0"
 """
 UNSURE = "unsure_below = 0.6"
+SELDOM_S = "2"  # between two probes of workers that stay
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     home = tmp_path_factory.mktemp("fruit")
     folder = folders.fruit_folder(home / "model", extra=DESCRIBED, output=UNSURE, examples=EXAMPLES)
     running = create(home / "service", f'[[models]]\nname = "fruit"\nfolder = "{folder}"\n', NO_DRAIN)
-    running.up()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(INTERVAL_VARIABLE, SELDOM_S)
+        running.up()
     yield running
     running.down()
 

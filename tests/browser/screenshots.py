@@ -8,7 +8,8 @@ import io
 import sys
 import tempfile
 from base64 import b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.browser.chromium import chromium
 
-PATIENCE_S = 60
+PATIENCE_S = 180  # for a busy machine
 COLOURS = 256  # a palette: a third of the bytes, and photographs still look like photographs
 LANGUAGES = {"en": "en-US", "zh": "zh-CN"}
 
@@ -39,7 +40,7 @@ class Shot:
 SHOTS = (Shot("page", "light", 1280, 720, 1000), Shot("phone", "dark", 390, 780, 780))
 
 
-def take(url: str, out: Path) -> list[Path]:
+def take(driver: webdriver.Chrome, url: str, out: Path) -> list[Path]:
     """Write every picture in every language into `out`; return the paths. Raise if the page shows other answers."""
     out.mkdir(parents=True, exist_ok=True)
     written = []
@@ -47,11 +48,25 @@ def take(url: str, out: Path) -> list[Path]:
         photos, answers = _examples(url, Path(home))
         for language, preferred in LANGUAGES.items():
             labels = [answer[f"label_{language}"] for answer in answers]
-            with chromium(Path(home) / language, preferred) as driver:
+            with _tab(driver, preferred):
                 for shot in SHOTS:
                     written.append(out / f"{shot.name}.{language}.png")
                     _save(_picture(driver, url, shot, photos, labels), written[-1])
     return written
+
+
+@contextmanager
+def _tab(driver: webdriver.Chrome, language: str) -> Iterator[None]:
+    """Work in a tab whose user prefers `language`; what is set for its pictures ends with it."""
+    before = driver.current_window_handle
+    driver.switch_to.new_window("tab")
+    try:
+        agent = {"userAgent": _run(driver, "navigator.userAgent"), "acceptLanguage": language}
+        driver.execute_cdp_cmd("Emulation.setUserAgentOverride", agent)
+        yield
+    finally:
+        driver.close()
+        driver.switch_to.window(before)
 
 
 def _examples(url: str, home: Path) -> tuple[list[Path], list[dict[str, Any]]]:
@@ -119,5 +134,6 @@ def _save(png: bytes, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    for file in take(sys.argv[1], Path(sys.argv[2])):
-        print(f"   {file}: {file.stat().st_size / 1000:.0f} kB")
+    with tempfile.TemporaryDirectory() as profile, chromium(Path(profile), LANGUAGES["en"]) as browser:
+        for file in take(browser, sys.argv[1], Path(sys.argv[2])):
+            print(f"   {file}: {file.stat().st_size / 1000:.0f} kB")

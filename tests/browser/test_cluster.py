@@ -11,12 +11,12 @@ import requests
 from selenium import webdriver
 
 from tests import folders, processes
-from tests.browser.chromium import Page
 from tests.browser.conftest import Sample
+from tests.browser.page import Page
 from tests.service import Service, create
 from worker.contract.cpu_list import parse_cpu_list
 
-DRAIN = "[limits]\ndrain_s = 3\n"
+DRAIN = "[limits]\ndrain_s = 6\n"  # long enough to be seen on a busy machine
 IN = {"en": "In rotation", "zh": "在线"}
 
 
@@ -35,7 +35,7 @@ def fruits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 def cluster(browser: webdriver.Chrome, fruits: Service) -> Page:
     """The view, once all workers are in rotation."""
     page = Page(browser, fruits.endpoint)
-    page.one("#views [href='#cluster']").click()
+    page.click("#views [href='#cluster']")
     page.wait(lambda: states(page) == [IN["en"]] * 2)
     return page
 
@@ -44,12 +44,16 @@ def states(page: Page) -> list[str]:
     return page.texts("#view-cluster tr .state")
 
 
+CELLS = """
+return [...document.querySelectorAll("#view-cluster tbody tr")]
+  .map((line) => Array.from(line.cells, (cell) => cell.textContent.trim()));
+"""
+
+
 def row(page: Page, slot: str) -> list[str]:
-    (found,) = [line for line in page.all("#view-cluster tbody tr") if line.text.startswith(slot)]
-    cells: list[str] = page.driver.execute_script(
-        "return Array.from(arguments[0].cells, (cell) => cell.textContent.trim())", found
-    )
-    return cells
+    found: list[str]
+    (found,) = (cells for cells in page.run(CELLS) if cells[0] == slot)
+    return found
 
 
 def signal_worker(service: Service, name: str, number: signal.Signals) -> None:
@@ -84,7 +88,7 @@ def test_every_worker_is_shown_with_its_slot_state_model_and_load(cluster: Page,
     cluster.switch_to("zh")
     cluster.wait(lambda: states(cluster) == [IN["zh"]] * 2)
     assert row(cluster, worker["slot"])[:3] == [worker["slot"], f"{cores(worker).split()[0]} 核", "在线"]
-    assert cluster.one("#view-cluster .view-head a").get_attribute("href") == f"{fruits.endpoint}/status"
+    assert cluster.value("#view-cluster .view-head a", "href") == f"{fruits.endpoint}/status"
     assert cluster.console() == []
 
 
@@ -100,7 +104,7 @@ def test_rate_and_percentiles_are_those_of_the_service(cluster: Page, fruits: Se
     assert p50 <= p99
     cluster.wait(lambda: cluster.texts(".model-card dd")[1:] == [milliseconds(p50), milliseconds(p99)])
     assert float(cluster.texts(".model-card dd")[0]) > 0
-    line = cluster.one(".model-card path:last-child").get_attribute("d") or ""
+    line = cluster.run("return document.querySelector('.model-card path:last-child').getAttribute('d')")
     assert len({point.split()[1] for point in line.removeprefix("M").split("L")}) > 1, "it rises where images came"
 
 
@@ -133,7 +137,7 @@ def test_a_worker_that_drains_is_said_to(cluster: Page, fruits: Service) -> None
     slot = status(fruits)["workers"][0]["slot"]
     signal_worker(fruits, "fruit-0", signal.SIGTERM)
     cluster.wait(lambda: row(cluster, slot)[2].startswith("排空中"))
-    assert cluster.one("#view-cluster tr").is_displayed()
+    assert cluster.shown("#view-cluster tr")
     cluster.wait(lambda: states(cluster) == [IN["zh"]] * 2)
 
 

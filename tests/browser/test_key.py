@@ -10,8 +10,8 @@ from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 
 from tests import folders
-from tests.browser.chromium import Page
 from tests.browser.conftest import DESCRIBED, EXAMPLES, Sample
+from tests.browser.page import Page
 from tests.service import NO_DRAIN, Service, create
 
 LOADED = "return [...document.querySelectorAll('.example img')].map((image) => image.naturalWidth)"
@@ -47,37 +47,36 @@ def test_the_page_asks_once_keeps_the_key_for_the_tab_and_forgets_it(
 ) -> None:
     client, admin = made(guarded, "NAME=line-3", "MODELS=fruit"), made(guarded, "NAME=boss", "ROLE=admin")
     page = Page(browser, guarded.endpoint)
-    page.wait(page.one("#key-dialog").is_displayed)
+    page.wait(lambda: page.shown("#key-dialog"))
     assert page.text("#workers") == "A key is needed"
     assert page.text("#key-message").startswith("This service asks for a key")
 
-    page.one("#key-field").send_keys("wanwu_wrong", Keys.ENTER)
+    page.type("#key-field", "wanwu_wrong", Keys.ENTER)
     page.wait(lambda: page.text("#key-message").startswith("The service does not know this key."))
-    page.one("#key-field").send_keys(client, Keys.ENTER)
+    page.type("#key-field", client, Keys.ENTER)
     page.wait(lambda: page.text("#workers") == "Online · 2 workers")
-    page.wait(lambda: all(browser.execute_script(LOADED)) and len(browser.execute_script(LOADED)) == len(EXAMPLES))
-    page.choose(samples[0].path)
-    page.wait_for("done")
+    page.wait(lambda: [width > 0 for width in page.run(LOADED)] == [True] * len(EXAMPLES))
+    page.classify(samples[0].path)
     assert page.best() == [samples[0].en]
 
     page.open()  # in the same tab: it is not asked again, and is not kept anywhere else
     page.wait(lambda: page.text("#workers") == "Online · 2 workers")
-    assert not page.one("#key-dialog").is_displayed()
-    assert client not in str(browser.execute_script("return [document.cookie, {...localStorage}, location.href]"))
-    page.one("#views a[href='#cluster']").click()
+    assert not page.shown("#key-dialog")
+    assert client not in str(page.run("return [document.cookie, {...localStorage}, location.href]"))
+    page.click("#views a[href='#cluster']")
     page.wait(lambda: page.text("#view-cluster .trouble") == "The state of the cluster is for keys of administrators.")
-    page.one("#views a[href='#classify']").click()
+    page.click("#views a[href='#classify']")
 
     page.switch_to("zh")
-    page.one("#key-forget").click()
-    page.wait(page.one("#key-dialog").is_displayed)
+    page.click("#key-forget")
+    page.wait(lambda: page.shown("#key-dialog"))
     page.wait(lambda: page.text("#key-message").startswith("此服务需要密钥"))
-    page.one("#key-cancel").click()
-    page.wait(page.one("#key-enter").is_displayed)
-    page.one("#key-enter").click()
-    page.one("#key-field").send_keys(admin, Keys.ENTER)
+    page.click("#key-cancel")
+    page.wait(lambda: page.shown("#key-enter"))
+    page.click("#key-enter")
+    page.type("#key-field", admin, Keys.ENTER)
     page.wait(lambda: page.text("#workers") == "服务正常 · 2/2")
-    page.one("#views a[href='#cluster']").click()
+    page.click("#views a[href='#cluster']")
     page.wait(lambda: len(page.all("#view-cluster .servers > *")) == 1)
 
 

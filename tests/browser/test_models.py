@@ -8,90 +8,71 @@ import pytest
 import requests
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import Select
 
 from scripts.models import model_store
 from tests import folders
-from tests.browser.chromium import Page
 from tests.browser.conftest import DESCRIBED, EXAMPLES, Sample
+from tests.browser.page import Page
 from tests.service import NO_DRAIN, Service, create
 
-PAUSE_S = 0.5  # between two rounds of images, so that the cores are free for the swap
+PAUSE_S = 2  # between two rounds of images, so that the cores are free for the swap
 JAPANESE = "7 つの果物"
+LOADED = "return [...document.querySelectorAll('.example img')].map((image) => image.naturalWidth)"
 ENGLISH_ONLY = 'description = "Light and dark <b>things</b>"'
 
 
-def test_the_model_is_described_in_both_languages(page: Page) -> None:
+def test_the_model_is_described_in_both_languages_and_not_named_where_it_is_served_alone(
+    page: Page, samples: list[Sample]
+) -> None:
     assert page.text("#knows") == "fruit · 3 kinds of fruit, told apart by colour · 7 classes · Apache-2.0"
-    assert page.one("#knows span").get_attribute("lang") == "en"
+    assert page.value("#knows span", "lang") == "en"
     page.switch_to("zh")
     assert page.text("#knows") == "fruit · 按颜色辨认水果 · 7 个类别 · Apache-2.0"
-    assert page.one("#knows span").get_attribute("lang") == "zh"
-    assert not page.one("#model").is_displayed()
+    assert page.value("#knows span", "lang") == "zh"
+    assert not page.shown("#model")
+    assert page.shown("#examples")
+    page.classify(samples[0].path)
+    assert not page.shown("#examples"), "they give way to images of one's own"
+    page.click(".card .look")
+    page.wait(lambda: page.shown("#overlay"))
+    assert page.models_asked() == [None, None]
+    page.click("#large-close")
+    page.click("#clear")
+    assert page.shown("#examples")
     assert page.console() == []
 
 
-def test_a_model_served_alone_is_not_named_in_a_request(page: Page, samples: list[Sample]) -> None:
-    page.choose(*(sample.path for sample in samples))
-    page.wait_for(*["done"] * len(samples))
-    page.one(".card .look").click()
-    page.wait(page.one("#overlay").is_displayed)
-    assert page.models_asked() == [None] * (len(samples) + 1)
-
-
-def test_an_example_that_is_clicked_is_classified_like_a_file(page: Page, samples: list[Sample], endpoint: str) -> None:
-    buttons = page.all(".example")
-    assert [button.accessible_name for button in buttons] == [sample.en for sample in samples]
-    page.wait(
-        lambda: all(
-            page.driver.execute_script(
-                "return [...document.querySelectorAll('.example img')].map((i) => i.naturalWidth)"
-            )
-        )
-    )
-    buttons[1].click()
+def test_an_example_is_classified_like_a_file_by_a_click_or_by_keyboard_alone(
+    page: Page, samples: list[Sample], endpoint: str
+) -> None:
+    assert page.names(".example") == [sample.en for sample in samples]
+    page.wait(lambda: all(page.run(LOADED)))
+    page.click(".example", 1)
     page.wait_for("done")
     assert page.best() == [samples[1].en]
     assert page.text(".card .file") == samples[1].en
     image = requests.get(f"{endpoint}/models/fruit/examples/1", timeout=60)
     wanted = requests.post(f"{endpoint}/predict", data=image.content, timeout=60).json()["predictions"][0]["score"]
     assert page.text(".card .found > .bars li:first-child .score") == f"{wanted:.1%}"
-    page.all(".example")[2].click()
-    page.wait_for("done", "done")
-    assert page.best() == [samples[1].en, samples[2].en]
     assert page.console() == []
-
-
-def test_examples_are_named_in_the_pages_language_and_used_by_keyboard_alone(page: Page, samples: list[Sample]) -> None:
+    page.click("#clear")
     page.switch_to("zh")
     assert page.text("#try") == "试试这些示例："
-    assert [button.accessible_name for button in page.all(".example")] == [sample.zh for sample in samples]
-    keys = webdriver.ActionChains(page.driver)
-    while page.driver.switch_to.active_element != page.all(".example")[0]:
-        keys.send_keys(Keys.TAB).perform()
-    keys.send_keys(Keys.ENTER).perform()
+    assert page.names(".example") == [sample.zh for sample in samples]
+    page.tab_to(".example")
+    page.press(Keys.ENTER)
     page.wait_for("done")
     asked = page.requests("/status")
     page.wait(lambda: len(page.requests("/status")) > len(asked))
-    assert page.driver.switch_to.active_element == page.all(".example")[0], "the next one is a key away"
-    keys.send_keys(Keys.TAB, Keys.SPACE).perform()
+    assert page.focused(".example:first-child"), "the next one is a key away"
+    page.press(Keys.TAB, Keys.SPACE)
     page.wait_for("done", "done")
     assert page.best() == [samples[0].zh, samples[1].zh]
-
-
-def test_examples_give_way_to_images_of_ones_own_and_come_back(page: Page, samples: list[Sample]) -> None:
-    assert page.one("#examples").is_displayed()
-    page.choose(samples[0].path)
-    page.wait_for("done")
-    assert not page.one("#examples").is_displayed()
-    page.one("#clear").click()
-    assert page.one("#examples").is_displayed()
-
-
-def test_an_example_that_cannot_be_fetched_is_said_to_be_lost(page: Page) -> None:
+    page.click("#clear")
+    page.switch_to("en")
     with page.network(offline=True):
         page.driver.execute_cdp_cmd("Network.clearBrowserCache", {})
-        page.all(".example")[0].click()
+        page.click(".example")
         page.wait(lambda: page.text("#note") == "The example could not be loaded.")
     assert page.states() == []
 
@@ -131,35 +112,32 @@ def test_of_several_models_the_chosen_one_is_shown_and_asked_and_may_be_replaced
     browser: webdriver.Chrome, pair: Service, models: Path, samples: list[Sample]
 ) -> None:
     page = Page(browser, pair.endpoint)
-    choice = Select(page.one("#model"))
     assert page.texts("#model option") == ["fruit", "bright"]
     assert page.text("#knows") == "3 kinds of fruit, told apart by colour · 7 classes · Apache-2.0"
-    choice.select_by_value("bright")
+    page.pick("#model", "bright")
     assert page.text("#knows") == "Light and dark <b>things</b> · 3 classes"
-    assert not page.one("#examples").is_displayed()
+    assert not page.shown("#examples")
     page.switch_to("zh")
     assert page.text("#knows") == "Light and dark <b>things</b> · 3 个类别"
-    assert page.one("#knows span").get_attribute("lang") == "en"
+    assert page.value("#knows span", "lang") == "en"
     page.switch_to("en")
-    page.choose(samples[0].path)
-    page.wait_for("done")
+    page.classify(samples[0].path)
     assert page.best() == ["cat"]
 
-    page.driver.execute_cdp_cmd("Network.enable", {})
-    page.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": [f"{pair.endpoint}/status"]})
-    use(pair, models, "NAME=plums", "INSTEAD_OF=bright")
-    page.choose(samples[2].path)
-    page.wait(lambda: page.text("#trouble") == "The model is being replaced. 1 image waits and continues by itself.")
-    page.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+    with page.blocked("/status"):
+        use(pair, models, "NAME=plums", "INSTEAD_OF=bright")
+        page.choose(samples[2].path)
+        waits = "The model is being replaced. 1 image waits and continues by itself."
+        page.wait(lambda: page.text("#trouble") == waits)
     page.wait_for("done", "done")
     assert page.best() == ["cat", samples[2].en]
     assert page.text("#note") == "Model bright is no longer served; fruit answers the remaining images."
     assert page.texts("#model option") == ["fruit", "plums"]
-    assert page.one("#model").get_attribute("value") == "fruit"
-    choice.select_by_value("plums")
+    assert page.value("#model", "value") == "fruit"
+    page.pick("#model", "plums")
     assert page.text("#knows") == "7 classes"
-    page.one("#settings-button").click()
-    page.one("#rerun").click()
+    page.click("#settings-button")
+    page.click("#rerun")
     page.wait(lambda: page.best() == [samples[0].en, samples[2].en])
     asked = page.models_asked()
     assert [asked[0], *asked[-3:]] == ["bright", None, "plums", "plums"]
@@ -179,23 +157,22 @@ def test_a_model_served_alone_is_replaced_while_images_are_sent_and_none_is_lost
             swap = pool.submit(use, service, models, "NAME=plums")
             swapped = False
             while not swapped:
-                swapped = bool(wait([swap], PAUSE_S).done)  # the last round begins after it
-                page.choose(*[samples[2].path] * 8)
-                page.wait_for(*["done"] * 8)
+                swapped = swap.done()  # the last round begins after it
+                page.classify(*[samples[2].path] * 4)
                 found |= {*page.best()}
-                page.one("#clear").click()
+                page.click("#clear")
+                wait([swap], PAUSE_S)
             swap.result()
         assert found == {"tea", "plum"}
         assert set(page.models_asked()) == {None}
         page.wait(lambda: page.text("#knows") == "plums · 7 classes")
-        page.choose(samples[2].path)
-        page.wait_for("done")
+        page.classify(samples[2].path)
         toml = models / "plums/model.toml"
         toml.write_text(toml.read_text().replace('version = "1"', f'version = "2"\ndescription.ja = "{JAPANESE}"'))
         assert service.make("rollout").returncode == 0
         page.wait(lambda: page.text("#knows") == f"plums · {JAPANESE}")
-        assert page.one("#knows span").get_attribute("lang") == "ja"
-        page.one(".card .look").click()
+        assert page.value("#knows span", "lang") == "ja"
+        page.click(".card .look")
         page.wait(lambda: page.text("#heat-message").startswith("This model is no longer served"))
         assert page.best() == ["plum"], "the answer of the model that was served stays"
         assert page.console() == []

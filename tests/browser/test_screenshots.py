@@ -3,12 +3,15 @@
 from pathlib import Path
 
 from PIL import Image
+from selenium import webdriver
 
 from tests.browser.screenshots import LANGUAGES, SHOTS, take
 
 
-def test_a_picture_of_every_kind_and_language_is_taken_and_small(endpoint: str, tmp_path: Path) -> None:
-    written = take(endpoint, tmp_path / "new/pictures")
+def test_a_picture_of_every_kind_and_language_is_taken_and_small(
+    browser: webdriver.Chrome, endpoint: str, tmp_path: Path
+) -> None:
+    written = take(browser, endpoint, tmp_path / "new/pictures")
     assert {path.name for path in written} == {f"{shot.name}.{code}.png" for shot in SHOTS for code in LANGUAGES}
     widths = {shot.name: shot.width for shot in SHOTS}
     for path in written:

@@ -18,8 +18,8 @@ from PIL.JpegImagePlugin import JpegImageFile
 from selenium import webdriver
 
 from tests import folders
-from tests.browser.chromium import Page
 from tests.browser.conftest import EXAMPLES, Sample
+from tests.browser.page import Page
 from tests.service import NO_DRAIN, Service, create
 from worker.contract.error_codes import ErrorCode
 
@@ -30,12 +30,13 @@ SIZES = re.compile(r"([\d.]+) (kB|MB) \(original ([\d.]+) MB\)")
 
 @pytest.fixture(scope="module")
 def photograph(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A JPEG of 12 megapixels that lies on its side: upright, its centre is red and its ends are blue."""
-    image = Image.effect_noise((4000, 3000), 40).convert("RGB")
-    for box, colour in (((0, 0, 900, 3000), folders.BLUE), ((3100, 0, 4000, 3000), folders.BLUE)):
-        image.paste(Image.blend(image.crop(box), Image.new("RGB", (900, 3000), colour), 0.9), box)
-    middle = (900, 0, 3100, 3000)
-    image.paste(Image.blend(image.crop(middle), Image.new("RGB", (2200, 3000), folders.RED), 0.9), middle)
+    """A JPEG of 6 megapixels that lies on its side: upright, its centre is red and its ends are blue."""
+    width, height, end = 2800, 2100, 600
+    colours = Image.new("RGB", (width, height), folders.RED)
+    for left in (0, width - end):
+        colours.paste(folders.BLUE, (left, 0, left + end, height))
+    noise = Image.effect_noise((width, height), 40).convert("RGB")
+    image = Image.blend(noise, colours, 0.9)
     exif = Image.Exif()
     exif[ORIENTATION] = 6
     path = tmp_path_factory.mktemp("photograph") / "photo.jpg"
@@ -45,9 +46,9 @@ def photograph(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def sent(page: Page) -> str:
     """What the large view of the only image says was sent."""
-    page.one(".card .frame").click()
+    page.click(".card .frame")
     (size,) = (text for text in page.texts("#large .details dd") if text.endswith(("kB", "MB", ")")))
-    page.one("#large-close").click()
+    page.click("#large-close")
     return size
 
 
@@ -58,8 +59,7 @@ def score(page: Page) -> float:
 def test_a_large_photograph_is_scaled_before_it_is_sent_unless_the_original_is_wanted(
     page: Page, photograph: Path, endpoint: str
 ) -> None:
-    page.choose(photograph)
-    page.wait_for("done")
+    page.classify(photograph)
     found = SIZES.fullmatch(sent(page))
     assert found, "two sizes are named"
     assert (float(found[1]) < BELOW / 1000, found[2]) == (True, "kB")
@@ -67,11 +67,10 @@ def test_a_large_photograph_is_scaled_before_it_is_sent_unless_the_original_is_w
     best = answer["predictions"][0]
     assert page.best() == [best["label_en"]]
     assert score(page) == pytest.approx(best["score"], abs=0.05)
-    page.one("#clear").click()
-    page.one("#settings-button").click()
-    page.one("#originals").click()
-    page.choose(photograph)
-    page.wait_for("done")
+    page.click("#clear")
+    page.click("#settings-button")
+    page.click("#originals")
+    page.classify(photograph)
     assert re.fullmatch(r"[\d.]+ MB", sent(page))
     assert score(page) == pytest.approx(best["score"], abs=0.001)
 
@@ -96,48 +95,47 @@ def test_the_pages_own_jpeg_is_as_good_as_pillows_and_keeps_all_colours(page: Pa
         assert errors[0] < errors[1] + 1.5  # levels: a single pixel may be rounded another way
 
 
-@pytest.mark.parametrize("kind", ["TIFF", "PNG"])
-def test_what_the_browser_cannot_show_or_what_is_transparent_is_sent_as_it_is(
-    page: Page, tmp_path: Path, kind: str
-) -> None:
-    picture = Image.effect_noise((1500, 1200), 60).convert("RGB")
-    if kind == "PNG":
-        picture.putalpha(200)
-    path = tmp_path / f"large.{kind.lower()}"
-    picture.save(path)
-    assert path.stat().st_size > BELOW
-    page.choose(path)
-    page.wait_for("done")
-    assert re.fullmatch(r"[\d.]+ MB", sent(page))
+def test_what_the_browser_cannot_show_or_what_is_transparent_is_sent_as_it_is(page: Page, tmp_path: Path) -> None:
+    picture = Image.effect_noise((750, 600), 60).convert("RGB")
+    transparent = picture.copy()
+    transparent.putalpha(200)
+    for kind, image in {"tiff": picture, "png": transparent}.items():
+        path = tmp_path / f"large.{kind}"
+        image.save(path)
+        assert path.stat().st_size > BELOW
+        page.classify(path)
+        assert re.fullmatch(r"[\d.]+ (kB|MB)", sent(page))
+        page.click("#clear")
 
 
-def test_the_progress_of_an_upload_is_said(page: Page, photograph: Path, samples: list[Sample]) -> None:
-    page.one("#settings-button").click()
-    page.one("#originals").click()
-    with page.network(upload_bytes_s=1_000_000):
+def test_the_progress_of_an_upload_is_said(page: Page, photograph: Path) -> None:
+    page.click("#settings-button")
+    page.click("#originals")
+    with page.network(upload_bytes_s=10_000):  # minutes, far longer than it takes to be seen; it ends with the block
         page.choose(photograph)
         page.wait(lambda: re.fullmatch(r"Uploading \d+\.\d%", page.text(".card .message")))
         page.switch_to("zh")
         page.wait(lambda: re.fullmatch(r"上传中 \d+\.\d%", page.text(".card .message")))
-        page.one("#stop").click()
-    page.wait_for("stopped")
+        page.click("#stop")
+        page.wait_for("stopped")
 
 
-def moving(page: Page) -> list[str]:
-    """How the waiting image and the progress of all move."""
-    script = "return [getComputedStyle(document.querySelector(arguments[0]), arguments[1])[arguments[2]]]"
-    styles = ((".card .message", None, "animationName"), ("#progress", "::before", "transitionDuration"))
-    return [page.driver.execute_script(script, *style)[0] for style in styles]
+# How the waiting image and the progress of all move.
+MOVING = """
+return [[".card .message", null, "animationName"], ["#progress", "::before", "transitionDuration"]].map(
+  ([selector, part, name]) => getComputedStyle(document.querySelector(selector), part)[name]);
+"""
 
 
 def test_nothing_moves_for_a_user_who_prefers_that(page: Page, samples: list[Sample]) -> None:
     with page.network(latency_ms=600_000):
         page.choose(samples[0].path)
         page.wait_for("sending")
-        assert moving(page) == ["breathe", "0.2s, 0.6s"]
+        with page.media(reduced_motion="no-preference"):
+            assert page.run(MOVING) == ["breathe", "0.2s, 0.6s"]
         with page.media(reduced_motion="reduce"):
-            assert moving(page) == ["none", "0s"]
-        page.one("#stop").click()
+            assert page.run(MOVING) == ["none", "0s"]
+        page.click("#stop")
 
 
 def test_while_the_service_is_away_the_images_wait_and_go_on_by_themselves(page: Page, samples: list[Sample]) -> None:
@@ -153,7 +151,7 @@ def test_while_the_service_is_away_the_images_wait_and_go_on_by_themselves(page:
         page.switch_to("en")
     page.wait_for("done", "done", "done")
     assert page.best() == [sample.en for sample in samples]
-    page.wait(lambda: not page.one("#banner").is_displayed())
+    page.wait(lambda: not page.shown("#banner"))
     page.wait(lambda: page.text("#workers") == answering)
 
 
@@ -171,10 +169,47 @@ def test_a_file_that_is_gone_is_named_and_the_others_are_answered(
     assert page.texts(".card .file")[0] == "gone.jpg"
 
 
-@pytest.fixture(scope="module")
-def closing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def test_the_settings_go_with_the_images_and_again_with_all_of_them(page: Page, doubtful: Path) -> None:
+    page.click("#settings-button")
+    page.type("#top-k", "2")
+    page.classify(doubtful)
+    assert len(page.texts(".card .found > .bars li")) == 2
+    page.clear("#top-k")
+    page.type("#threshold", "99.5")
+    page.click("#rerun")
+    page.wait(lambda: page.texts(".card .message") == ["No class reaches the lowest score."])
+    assert page.requests("/predict")[-1]["threshold"] == ["0.995"]
+    page.switch_to("zh")
+    assert page.texts(".card .message") == ["没有类别达到最低得分。"]
+
+
+TEXTS = """
+const done = arguments[0];
+const parts = ["page", "sending", "results"].map((name) => import(`/texts/${name}.js`));
+const keys = (texts) => Object.entries(texts).flatMap(([key, value]) =>
+  typeof value === "object" ? Object.keys(value).map((inner) => `${key}.${inner}`) : [key]);
+const used = [...document.querySelectorAll("[data-text]")].map((element) => element.dataset.text);
+Promise.all([import("/texts/errors.js"), ...parts]).then(([{ errors }, ...all]) =>
+  done([errors, all.map(({ TEXTS }) => [keys(TEXTS.zh), keys(TEXTS.en)]), used]));
+"""
+
+
+def test_every_text_and_every_error_code_is_there_in_both_languages(page: Page) -> None:
+    errors, parts, used = page.driver.execute_async_script(TEXTS)
+    for chinese, english in parts:
+        assert chinese == english
+    assert set(used) <= {key for chinese, _ in parts for key in chinese}
+    assert set(errors) == {"zh", "en"}
+    for texts in errors.values():
+        refused = {code: words for code, words in texts["refused"].items() if not code.isdigit()}
+        assert set(refused) - {"unreadable_file", "connection_lost"} == {str(code) for code in ErrorCode}
+        assert all(len(words) == 2 and all(words) for words in refused.values())
+
+
+@pytest.fixture
+def closing(tmp_path: Path) -> Iterator[Service]:
     """Two workers that a test stops and starts, with room for one image at a time each."""
-    home = tmp_path_factory.mktemp("closing")
+    home = tmp_path / "closing"
     folder = folders.fruit_folder(home / "model", examples=EXAMPLES)
     limits = f"{NO_DRAIN}queue = 1\nmax_images = 1\n"
     running = create(home / "service", f'[[models]]\nname = "fruit"\nfolder = "{folder}"\n', limits)
@@ -189,26 +224,6 @@ def control(service: Service, action: str) -> None:
     command = [sys.executable, "-m", "supervisor.supervisorctl", "-s", socket, action, "fruit-0", "fruit-1"]
     # Not in the run directory, whose supervisord.conf it would read.
     subprocess.run(command, cwd=service.cluster.parent, capture_output=True, check=True)
-
-
-def test_without_a_worker_the_next_try_is_counted_down_and_nothing_is_lost(
-    browser: webdriver.Chrome, closing: Service, samples: list[Sample]
-) -> None:
-    page = Page(browser, closing.endpoint)
-    control(closing, "stop")
-    try:
-        page.choose(*(sample.path for sample in samples))
-        waiting = "No worker is available at the moment. 3 images wait and continue by themselves."
-        page.wait(lambda: page.text("#trouble") == waiting)
-        page.wait(lambda: re.fullmatch(r"Next try in \d+ s", page.text("#countdown")))
-        page.switch_to("zh")
-        page.wait(lambda: re.fullmatch(r"\d+ 秒后重试", page.text("#countdown")))
-        assert page.faults() == []
-    finally:
-        control(closing, "start")
-    page.wait_for("done", "done", "done")
-    assert page.best() == [sample.zh for sample in samples]
-    page.wait(lambda: not page.one("#banner").is_displayed())
 
 
 @contextmanager
@@ -231,56 +246,32 @@ def load(service: Service, image: bytes) -> Iterator[None]:
             client.result()
 
 
-def test_while_the_queue_is_full_the_images_wait_and_go_on_by_themselves(
+def test_while_no_worker_is_free_or_there_the_images_wait_and_go_on_by_themselves(
     browser: webdriver.Chrome, closing: Service, samples: list[Sample], tmp_path: Path
 ) -> None:
     slow = tmp_path / "slow.png"
     Image.effect_noise((2000, 2000), 60).convert("RGB").save(slow, compress_level=1)
     page = Page(browser, closing.endpoint)
-    paths = [sample.path for sample in samples] * 3
+    paths = [sample.path for sample in samples]
     with load(closing, slow.read_bytes()):
         page.choose(*paths)
         page.wait(lambda: re.fullmatch(r"The service is busy\. \d images? waits? and .+", page.text("#trouble")))
-    page.wait_for(*["done"] * len(paths))
-    assert page.best() == [sample.en for sample in samples] * 3
-    page.wait(lambda: not page.one("#banner").is_displayed())
+    page.wait_for("done", "done", "done")
+    assert page.best() == [sample.en for sample in samples]
+    page.wait(lambda: not page.shown("#banner"))
 
-
-def test_the_settings_go_with_the_images_and_again_with_all_of_them(page: Page, doubtful: Path) -> None:
-    page.one("#settings-button").click()
-    page.one("#top-k").send_keys("2")
-    page.choose(doubtful)
-    page.wait_for("done")
-    assert len(page.texts(".card .found > .bars li")) == 2
-    page.one("#top-k").clear()
-    page.one("#threshold").send_keys("99.5")
-    page.one("#rerun").click()
-    page.wait(lambda: page.texts(".card .message") == ["No class reaches the lowest score."])
-    assert page.requests("/predict")[-1]["threshold"] == ["0.995"]
-    page.switch_to("zh")
-    assert page.texts(".card .message") == ["没有类别达到最低得分。"]
-
-
-def test_every_error_code_has_a_headline_and_a_remedy_in_both_languages(page: Page) -> None:
-    script = "const done = arguments[0]; import('/texts/errors.js').then(({ errors }) => done(errors))"
-    errors = page.driver.execute_async_script(script)
-    assert set(errors) == {"zh", "en"}
-    for texts in errors.values():
-        refused = {code: words for code, words in texts["refused"].items() if not code.isdigit()}
-        assert set(refused) - {"unreadable_file", "connection_lost"} == {str(code) for code in ErrorCode}
-        assert all(len(words) == 2 and all(words) for words in refused.values())
-
-
-def test_every_text_is_there_in_both_languages(page: Page) -> None:
-    script = """
-    const done = arguments[0];
-    const parts = ["page", "sending", "results"].map((name) => import(`/texts/${name}.js`));
-    const keys = (texts) => Object.entries(texts).flatMap(([key, value]) =>
-      typeof value === "object" ? Object.keys(value).map((inner) => `${key}.${inner}`) : [key]);
-    const used = [...document.querySelectorAll("[data-text]")].map((element) => element.dataset.text);
-    Promise.all(parts).then((all) => done([...all.map(({ TEXTS }) => [keys(TEXTS.zh), keys(TEXTS.en)]), used]));
-    """
-    *parts, used = page.driver.execute_async_script(script)
-    for chinese, english in parts:
-        assert chinese == english
-    assert set(used) <= {key for chinese, _ in parts for key in chinese}
+    page.click("#clear")
+    control(closing, "stop")
+    try:
+        page.choose(*paths)
+        waiting = "No worker is available at the moment. 3 images wait and continue by themselves."
+        page.wait(lambda: page.text("#trouble") == waiting)
+        page.wait(lambda: re.fullmatch(r"Next try in \d+ s", page.text("#countdown")))
+        page.switch_to("zh")
+        page.wait(lambda: re.fullmatch(r"\d+ 秒后重试", page.text("#countdown")))
+        assert page.faults() == []
+    finally:
+        control(closing, "start")
+    page.wait_for("done", "done", "done")
+    assert page.best() == [sample.zh for sample in samples]
+    page.wait(lambda: not page.shown("#banner"))

@@ -7,7 +7,7 @@ import pytest
 from selenium import webdriver
 
 from tests import folders, zero_shot_folders
-from tests.browser.chromium import Page
+from tests.browser.page import Page
 from tests.service import NO_DRAIN, Service, create
 
 
@@ -30,19 +30,18 @@ def test_images_are_told_apart_by_labels_of_ones_own(
 ) -> None:
     folders.image(folders.RED).save(tmp_path / "red.png")
     page = Page(browser, zero_shot.endpoint)
-    page.one("#settings-button").click()
-    page.wait(page.one("#candidates").is_displayed)
-    page.one("#candidates").send_keys("a fox, running\n山\n\n")
-    page.choose(tmp_path / "red.png")
-    page.wait_for("done")
+    page.click("#settings-button")
+    page.wait(lambda: page.shown("#candidates"))
+    page.type("#candidates", "a fox, running\n山\n\n")
+    page.classify(tmp_path / "red.png")
     assert set(page.texts(".card .found > .bars .label")) == {"a fox, running", "山"}
-    page.one("#template").send_keys("no place for a label")
-    page.one("#rerun").click()
+    page.type("#template", "no place for a label")
+    page.click("#rerun")
     page.wait_for("failed")
     assert page.text(".card .message") == "A setting is not valid"
     page.switch_to("zh")
     assert (page.text(".card .message"), page.text(".card .remedy")) == ("设置有误", "请检查“设置”中的内容。")
-    page.one("#template").clear()
-    page.one("#template").send_keys("一张{}的照片")
-    page.one("#rerun").click()
+    page.clear("#template")
+    page.type("#template", "一张{}的照片")
+    page.click("#rerun")
     page.wait_for("done")

@@ -25,7 +25,7 @@ def change(place: Place, times: int) -> Outcome:
 
     def disturb(place: Place, turn: int) -> None:
         text = file.read_text()
-        file.write_text(f"{text}\n[limits]\nqueue = {60 + turn}\n")
+        file.write_text(text.replace("[limits]\n", f"[limits]\nqueue = {60 + turn}\n"))
         _make(place, "up")
         file.write_text(text)
         _make(place, "up")

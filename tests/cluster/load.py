@@ -1,6 +1,7 @@
 """An open loop: requests leave when they are due, whatever became of those before; none is sent twice.
 
-Only when AT_ONCE are on their way is one waited for: a machine that is busy slows the load, and fills no queue.
+Only when AT_ONCE are on their way is one waited for: a machine that is busy slows the load, and fills no queue. A
+request that its worker gives up at the deadline, in the worker's own words, is LATE there, and not lost.
 """
 
 import http.client
@@ -13,9 +14,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from worker.contract.limits import LIMITS
+from worker.pipeline.admission import Deadline
+
 AT_ONCE = 48  # less than the queue of one worker: were all of them with that one, it would refuse none
 PNG = {"Content-Type": "image/png"}
-WRONG = "wrong"
+WRONG, LATE = "wrong", "late"
+DEADLINE_S = LIMITS["deadline_s"].maximum  # of the workers that are asked
+# Nginx has other words for a worker that never answered.
+GIVEN_UP = Deadline(DEADLINE_S).passed().message
 PATIENCE_S = 70  # above all that the gateway may take for two tries
 
 
@@ -26,7 +33,7 @@ class Sent:
     id: str
     left: float
     ended: float
-    outcome: str  # a status, WRONG, or the name of what went wrong
+    outcome: str  # a status, WRONG, LATE, or the name of what went wrong
     worker: str
 
 
@@ -39,7 +46,7 @@ class OpenLoad:
 
     @property
     def lost(self) -> list[Sent]:
-        return [one for one in self.sent if one.outcome != "200"]
+        return [one for one in self.sent if one.outcome not in ("200", LATE)]
 
     def workers(self, since: float = 0.0) -> Counter[str]:
         """Who answered how many of the requests that left after `since`."""
@@ -94,6 +101,8 @@ def _post(load: OpenLoad, address: str, port: int, body: bytes, request_id: str,
         said = answer.read()
         outcome = str(answer.status)
         document = json.loads(said) if answer.status == 200 else {}
+        if answer.status == 504 and json.loads(said)["error"]["message"] == GIVEN_UP:
+            outcome = LATE
         worker = document.get("worker", "")
         if document and label is not None and document["predictions"][0]["label_en"] != label:
             outcome = WRONG

@@ -35,12 +35,12 @@ def test_the_leader_dies_under_load_and_a_new_server_takes_its_place(whole: Swar
             whole.join("d")
             whole.write("bcd")
             whole.made("up")
-            assert whole.slots_in("d") == whole.slots("bcd")
+            until("all are in rotation", lambda: whole.slots_in("d") == whole.slots("bcd"))
         assert sorted(managers(whole, "d")) == ["b", "c", "d"]
         report("leader killed and replaced", load, began, out)
         judge(whole, load, addresses, out, of="b")
 
-        whole.servers["a"].mend()
+        whole.servers["a"].start()
         until(
             "it is a worker", lambda: "false" in whole.servers["a"].docker("info", "-f", "{{.Swarm.ControlAvailable}}")
         )

@@ -17,17 +17,16 @@ import pytest
 
 from scripts.cluster.config import ROOT
 from scripts.host.environments import SERVE
-from tests.cluster.load import open_load
+from tests.commands.services import ONE_WORKER, PATIENT, nothing_lost, table
 from tests.commands.test_make import processes, workers_in
 from tests.folders import openvino_folder
 from tests.invalid_models import wrong_answer
-from tests.service import NO_DRAIN, Service, bare_environment, create
+from tests.service import Service, bare_environment, create
 
 RELEASE = (
     ROOT / "tests/releases/0.1.0.tar.xz"
 )  # `git archive` of what `make up` needs of it; models and page are left out
 CODE = ("Makefile", "compose", "nginx", "scripts", "worker")
-RATE_S = 4
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Site:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
     model = openvino_folder(folder / "models/bright")
-    service = create(folder / "service", f'[[models]]\nname = "bright"\nfolder = "{model}"\n', NO_DRAIN)
+    service = create(folder / "service", table("bright", model), ONE_WORKER + PATIENT)
     with tarfile.open(RELEASE) as archive:
         archive.extractall(folder / "former")  # noqa: S202 - it is our own
     borrow_environment(folder / "former")
@@ -94,47 +93,42 @@ def borrow_environment(kit: Path) -> None:
 
 
 def test_a_service_is_upgraded_changed_and_brought_back_without_losing_a_request(site: Site) -> None:
-    service, image = site.service, site.other / "golden/one.png"
+    service = site.service
     site.former.up()
-    with open_load("127.0.0.1", service.port, image, RATE_S) as load:
-        assert site.names() == {"bright-0", "bright-1"}
+    with nothing_lost(service, site.other / "golden/one.png", "bright"):
+        assert site.names() == {"bright-0"}
         first = processes(service)
 
         service.up()
-        assert site.names() == {"bright-2", "bright-3"}
+        assert site.names() == {"bright-1"}
         assert (service.run_dir / "supervisord.conf").resolve().is_relative_to(service.root)
 
         done = service.make("rollback")
         assert done.returncode == 0, done.stdout + done.stderr
-        assert site.names() == {"bright-0", "bright-1"}
+        assert site.names() == {"bright-0"}
         assert not first.items() & processes(service).items()
         assert (service.run_dir / "supervisord.conf").resolve().is_relative_to(site.former.root)
         before = processes(service)
         assert "-- already running" in site.former.up()
         assert processes(service) == before
 
-        service.up()
         plain = site.change("drain_s = 0", "drain_s = 0\nqueue = 40")
-        names = site.names()
-        limits = {limit_of(pid) for pid in processes(service).values()}
-        assert limits == {"40"}
+        assert [limit_of(pid) for pid in processes(service).values()] == ["40"]
+        one = site.change("workers = 1", f'workers = "auto"\n{table("other", site.other)}')
+        assert {name.rpartition("-")[0] for name in site.names()} == {"bright", "other"}
         done = service.make("rollback")
         assert done.returncode == 0, done.stdout + done.stderr
-        assert service.cluster.read_text() == plain
-        assert not names & site.names()
+        assert plain != service.cluster.read_text() == one
+        assert {name.rpartition("-")[0] for name in site.names()} == {"bright"}
 
-        table = f'[[models]]\nname = "other"\nfolder = "{site.other}"\n'
-        site.change("[limits]", f"{table}[limits]")
-        assert {name.rpartition("-")[0] for name in site.names()} == {"bright", "other"}
-
-        before, text = processes(service), service.cluster.read_text()
+        before = processes(service)
         wrong = wrong_answer(site.other.with_name("wrong"))
-        service.cluster.write_text(text.replace(f'"{site.other}"', f'"{wrong}"'))
+        service.cluster.write_text(one.replace(str(site.other.with_name("bright")), str(wrong)))
         done = service.make("up")
-        service.cluster.write_text(text)
+        service.cluster.write_text(one)
         assert done.returncode != 0
-        assert re.search(r"^!! other-\d is broken: .*golden/one\.png", done.stderr, re.MULTILINE)
-        assert "!! bright and other: served as before; nothing was changed" in done.stderr.splitlines()
+        assert re.search(r"^!! bright-\d is broken: .*golden/one\.png", done.stderr, re.MULTILINE)
+        assert "!! bright: served as before; nothing was changed" in done.stderr.splitlines()
         assert processes(service) == before
         assert "-- already running" in service.up()
 
@@ -147,12 +141,10 @@ def test_a_service_is_upgraded_changed_and_brought_back_without_losing_a_request
         assert done.stderr.splitlines()[0] == (
             f"!! {service.root}: found other code than that which served, needed that: check it out there again"
         )
-    assert load.lost == []
-    assert {worker.rpartition("-")[0] for worker in load.workers()} == {"bright"}
     changes = json.loads(service.make("history", "JSON=1").stdout)
     assert [(change["command"], change["outcome"].partition(":")[0]) for change in changes] == [
-        ("up", "ok"), ("rollback", "ok"), ("up", "ok"), ("up", "ok"), ("rollback", "ok"), ("up", "ok"),
-        ("up", "failed"), ("up", "ok"), ("up", "ok"), ("rollback", "failed"),
+        ("up", "ok"), ("rollback", "ok"), ("up", "ok"), ("up", "ok"), ("rollback", "ok"), ("up", "failed"),
+        ("up", "ok"), ("up", "ok"), ("rollback", "failed"),
     ]  # fmt: skip
 
 

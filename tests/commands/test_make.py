@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,9 +21,9 @@ from scripts.cluster.config import load_cluster
 from scripts.cluster.models import read_models
 from scripts.runtimes.preflight import has_ipv6, port_faults
 from scripts.runtimes.run_directory import run_dir
+from tests.commands.services import LONGEST, ONE_WORKER, PATIENT, make_here, nothing_lost, table
 from tests.folders import openvino_folder, torchvision_folder
-from tests.load import steady_load
-from tests.service import NO_DRAIN, PHOTOS, Service, create
+from tests.service import PHOTOS, Service, create
 from tests.wait import until
 from worker.models.folder import read_folder
 
@@ -40,9 +41,8 @@ def bright(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def running(bright: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service of the small model, shared by the tests that leave it as it was."""
-    models = f'[[models]]\nname = "bright"\nfolder = "{bright}"\n'
-    extra = f'[limits]\nmax_body_mb = 3\n[gateway]\ncors_origins = ["{PAGE}"]\n'
-    service = create(tmp_path_factory.mktemp("running"), models, extra)
+    extra = f'[limits]\nmax_body_mb = 3\n{LONGEST}[gateway]\ncors_origins = ["{PAGE}"]\n'
+    service = create(tmp_path_factory.mktemp("running"), table("bright", bright), extra)
     service.up()
     yield service
     service.down()
@@ -102,14 +102,14 @@ def test_the_lines_of_one_request_are_found_in_all_logs(running: Service) -> Non
         path for path in (running.run_dir / "logs").glob("*.log") if path.stem in ("nginx-log", *processes(running))
     ]
     until("both have logged it", lambda: sum('"the-one"' in text.read_text() for text in texts) == 2)
-    found = running.make("logs", "REQUEST=the-one")
+    found = make_here(running, "logs", "REQUEST=the-one")
     assert found.returncode == 0
     lines = [line.partition(": ") for line in found.stdout.splitlines()]
     assert [(log, json.loads(text)["status"]) for log, _, text in lines] in (
         [("bright-0", 415), ("nginx-log", 415)],
         [("bright-1", 415), ("nginx-log", 415)],
     )
-    assert "found no line of other" in running.make("logs", "REQUEST=other").stderr
+    assert "found no line of other" in make_here(running, "logs", "REQUEST=other").stderr
 
 
 def test_a_second_up_leaves_the_running_service_as_it_is(running: Service) -> None:
@@ -150,7 +150,7 @@ def test_everything_written_lies_in_the_run_directory(running: Service) -> None:
 
 
 def test_status_shows_every_slot(running: Service) -> None:
-    done = running.make("status")
+    done = make_here(running, "status")
     rows = [line.split() for line in done.stdout.splitlines()]
     assert done.returncode == 0
     assert rows[0][:6] == ["server", "slot", "worker", "state", "in", "model"]
@@ -161,13 +161,14 @@ def test_status_shows_every_slot(running: Service) -> None:
 
 def test_logs_show_the_end_of_every_log(running: Service) -> None:
     requests.post(f"{running.endpoint}/predict", headers={"X-Request-ID": "seen-in-the-logs"}, timeout=60)
-    until("the request is in the logs", lambda: "seen-in-the-logs" in running.make("logs").stdout)
-    for name in ("bright-0", "bright-1", "gate", "nginx", "supervisord"):
-        assert f"{name}.log <==" in running.make("logs").stdout
+    until("Nginx has logged it", lambda: "seen-in-the-logs" in (running.run_dir / "logs/nginx-log.log").read_text())
+    shown = running.make("logs").stdout
+    assert "seen-in-the-logs" in shown
+    assert all(f"{name}.log <==" in shown for name in ("bright-0", "bright-1", "gate", "nginx", "supervisord"))
 
 
 def test_doctor_says_that_the_ports_are_ours(running: Service) -> None:
-    done = running.make("doctor")
+    done = make_here(running, "doctor")
     assert done.returncode == 0, done.stdout
     assert (
         f"ok  ports and memory: enough memory, ports {running.port} to {running.port + 2} in use by this service"
@@ -175,40 +176,26 @@ def test_doctor_says_that_the_ports_are_ours(running: Service) -> None:
     )
 
 
-def test_no_request_is_lost_when_a_worker_is_killed(running: Service, bright: Path) -> None:
-    victim = processes(running)["bright-0"]
-    with steady_load(running.endpoint, bright / "golden/one.png") as load:
-        until("both workers answer", lambda: len(load.workers) == 2)
+def test_no_request_is_lost_when_a_worker_is_killed_and_then_the_gate(running: Service, bright: Path) -> None:
+    victim, starts = processes(running)["bright-0"], gate_starts(running)
+    with nothing_lost(running, bright / "golden/one.png", "bright") as load:
+        until("both workers answer", lambda: len(load.workers()) == 2)
         os.killpg(os.getpgid(victim), signal.SIGKILL)
         until("the worker is back under a new process", lambda: processes(running).get("bright-0", victim) != victim)
         until("it is in rotation", lambda: workers_in(running) == {"bright-0", "bright-1"})
-        load.workers.clear()
-        until("it answers again", lambda: load.workers["bright-0"] > 5)
-    assert load.outcomes == {"200": load.answered}
+        back = time.monotonic()
+        until("it answers again", lambda: load.workers(back)["bright-0"] > 3)
+        os.kill(gate(running), signal.SIGKILL)
+        until("a new gate says so", lambda: gate_starts(running) == starts + 1)
 
 
 def test_a_rollout_replaces_every_worker_and_loses_no_request(running: Service, bright: Path) -> None:
     before = processes(running)
-    with steady_load(running.endpoint, bright / "golden/one.png") as load:
+    with nothing_lost(running, bright / "golden/one.png", "bright"):
         done = running.make("rollout")
-    assert done.returncode == 0, done.stdout + done.stderr
+        assert done.returncode == 0, done.stdout + done.stderr
     assert workers_in(running) == processes(running).keys() == {"bright-2", "bright-3"}
     assert not set(processes(running).values()) & set(before.values())
-    assert load.outcomes == {"200": load.answered}
-    assert load.answered > 0
-
-
-def test_a_gate_that_dies_is_started_again_and_nobody_notices(running: Service, bright: Path) -> None:
-    gates = [
-        int(entry.parent.name)
-        for entry in Path("/proc").glob("[0-9]*/cmdline")
-        if f"{running.run_dir}/gateway/rendered/members.json".encode() in _read(entry)
-    ]
-    starts = gate_starts(running)
-    with steady_load(running.endpoint, bright / "golden/one.png") as load:
-        os.kill(gates[0], signal.SIGKILL)
-        until("a new gate says so", lambda: gate_starts(running) == starts + 1)
-    assert load.outcomes == {"200": load.answered}
 
 
 def test_a_change_to_a_port_that_is_taken_leaves_what_runs(running: Service, bright: Path) -> None:
@@ -216,7 +203,7 @@ def test_a_change_to_a_port_that_is_taken_leaves_what_runs(running: Service, bri
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
         running.cluster.write_text(text.replace(f"port = {running.port}", f"port = {port}"))
-        done = running.make("up")
+        done = make_here(running, "up")
         running.cluster.write_text(text)
     assert done.returncode != 0
     assert (
@@ -230,64 +217,64 @@ def test_a_change_to_a_port_that_is_taken_leaves_what_runs(running: Service, bri
 @pytest.fixture(scope="module")
 def abandoned(bright: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service whose supervisord is killed time and again."""
-    models = f'[[models]]\nname = "bright"\nfolder = "{bright}"\n'
-    service = create(tmp_path_factory.mktemp("abandoned"), models, NO_DRAIN)
+    service = create(tmp_path_factory.mktemp("abandoned"), table("bright", bright), PATIENT + ONE_WORKER)
     yield service
     service.make("down")
 
 
-@pytest.fixture
-def unsupervised(abandoned: Service) -> Iterator[Unsupervised]:
-    """The service just after its supervisord was killed."""
-    abandoned.up()
-    supervisord = int((abandoned.run_dir / "supervisord.pid").read_text())
+def without_supervisord(service: Service) -> Unsupervised:
+    """Kill the service's supervisord."""
+    supervisord = int((service.run_dir / "supervisord.pid").read_text())
     os.kill(supervisord, signal.SIGKILL)
     until("it is gone", lambda: supervisord not in session(supervisord))
-    yield Unsupervised(abandoned, supervisord)
-    for pid in session(supervisord):
-        os.kill(pid, signal.SIGKILL)
+    return Unsupervised(service, supervisord)
 
 
-def test_status_and_rollout_say_that_supervisord_is_gone_and_up_starts_anew(unsupervised: Unsupervised) -> None:
-    service = unsupervised.service
+def test_a_killed_supervisord_is_told_and_up_and_down_end_what_it_left(abandoned: Service, running: Service) -> None:
     gone = (
         "!! supervisord is gone: processes that end are not restarted; "
         "`make up` ends the rest and starts the service again"
     )
-    done = service.make("status")
-    assert done.returncode != 0
-    assert [line.split()[3:5] for line in done.stdout.splitlines()[1:]] == [["ready", "yes"]] * 2
-    assert gone in done.stderr.splitlines()
-    assert gone in service.make("rollout").stderr.splitlines()
-    assert f"ports {service.port} to {service.port + 2} in use by this service" in service.make("doctor").stdout
-    assert unsupervised.left
-    assert ORPHANS in service.up().splitlines()
-    assert not unsupervised.left
-    assert workers_in(service) == {"bright-0", "bright-1"}
-
-
-def test_down_ends_all_that_a_killed_supervisord_left(unsupervised: Unsupervised, running: Service) -> None:
     others = processes(running)
-    unsupervised.kill("nginx: master")
-    done = unsupervised.service.make("down")
+    abandoned.up()
+    first = without_supervisord(abandoned)
+    done = make_here(abandoned, "status")
+    assert done.returncode != 0
+    assert [line.split()[3:5] for line in done.stdout.splitlines()[1:]] == [["ready", "yes"]]
+    assert gone in done.stderr.splitlines()
+    assert gone in make_here(abandoned, "rollout").stderr.splitlines()
+    assert (
+        f"ports {abandoned.port} to {abandoned.port + 1} in use by this service"
+        in make_here(abandoned, "doctor").stdout
+    )
+    assert first.left
+    assert ORPHANS in abandoned.up().splitlines()
+    assert not first.left
+    assert workers_in(abandoned) == {"bright-0"}
+
+    second = without_supervisord(abandoned)
+    second.kill("nginx: master")
+    done = abandoned.make("down")
     assert (done.returncode, done.stdout) == (0, f"{ORPHANS}\n")
-    assert not unsupervised.left
-    assert not port_faults([unsupervised.service.port])
-    assert [path.name for path in unsupervised.service.run_dir.iterdir()] == ["logs"]
-    assert unsupervised.service.make("down").stdout == "nothing is running\n"
+    assert not second.left
+    assert not port_faults([abandoned.port])
+    assert [path.name for path in abandoned.run_dir.iterdir()] == ["logs"]
+    assert make_here(abandoned, "down").stdout == "nothing is running\n"
     assert processes(running) == others
     assert requests.get(f"{running.endpoint}/readyz", timeout=60).status_code == 200
 
 
-@pytest.mark.parametrize("target", ["up", "down"])
-def test_an_nginx_of_a_run_directory_that_was_deleted_is_ended(unsupervised: Unsupervised, target: str) -> None:
-    for part in ("-m gate", "gunicorn"):
-        unsupervised.kill(part)
-    shutil.rmtree(unsupervised.service.run_dir)
-    done = unsupervised.service.make(target)
-    assert done.returncode == 0, done.stderr
-    assert ORPHANS in done.stdout.splitlines()
-    assert not unsupervised.left
+def test_an_nginx_of_a_run_directory_that_was_deleted_is_ended_by_up_and_by_down(abandoned: Service) -> None:
+    abandoned.up()
+    for target in ("up", "down"):
+        unsupervised = without_supervisord(abandoned)
+        for part in ("-m gate", "gunicorn"):
+            unsupervised.kill(part)
+        shutil.rmtree(abandoned.run_dir)
+        done = abandoned.make(target)
+        assert done.returncode == 0, done.stderr
+        assert ORPHANS in done.stdout.splitlines()
+        assert not unsupervised.left
 
 
 @dataclass(frozen=True)
@@ -302,9 +289,7 @@ class Pair:
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     small = torchvision_folder(tmp_path_factory.mktemp("torch") / "small")
-    service = create(
-        tmp_path_factory.mktemp("pair"), f'{PHOTOS}[[models]]\nname = "small"\nfolder = "{small}"\n', NO_DRAIN
-    )
+    service = create(tmp_path_factory.mktemp("pair"), PHOTOS + table("small", small), PATIENT)
     yield Pair(service, small, service.up())
     service.down()
 
@@ -344,7 +329,6 @@ def test_a_model_that_needs_torch_gets_it_and_the_others_do_not(pair: Pair) -> N
 
 def test_down_leaves_no_process_no_port_and_no_file_but_the_logs(pair: Pair) -> None:
     service = pair.service
-    assert "already running" in service.up()
     assert len(processes(service)) == 2
     service.down()
     assert [path.name for path in service.run_dir.iterdir()] == ["logs"]
@@ -352,19 +336,19 @@ def test_down_leaves_no_process_no_port_and_no_file_but_the_logs(pair: Pair) -> 
     assert sorted(path.name for path in service.cluster.parent.iterdir()) == ["cluster.toml", "run", "run.history"]
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", service.port)) != 0
-    assert service.make("down").stdout == "nothing is running\n"
+    assert make_here(service, "down").stdout == "nothing is running\n"
 
 
 def _refused(service: Service, target: str = "up") -> list[str]:
     """The lines with which `make` refuses; nothing may be left running or half-written."""
-    done = service.make(target)
+    done = make_here(service, target)
     assert done.returncode != 0
     assert not processes(service)
     return [line.removeprefix("!! ") for line in done.stderr.splitlines() if line.startswith("!! ")]
 
 
 def test_a_port_in_use_is_named(bright: Path, tmp_path: Path) -> None:
-    service = create(tmp_path, f'[[models]]\nname = "bright"\nfolder = "{bright}"\n')
+    service = create(tmp_path, table("bright", bright))
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", service.port + 1))
         holder.listen()
@@ -379,7 +363,7 @@ def test_a_changed_weight_is_named_and_nothing_is_left_running(bright: Path, tmp
     shutil.copytree(bright, folder)
     with (folder / "model.bin").open("ab") as file:
         file.write(b"!")
-    service = create(tmp_path / "service", f'[[models]]\nname = "bright"\nfolder = "{folder}"\n', NO_DRAIN)
+    service = create(tmp_path / "service", table("bright", folder), PATIENT + ONE_WORKER)
     (line,) = _refused(service)[-1:]
     assert re.fullmatch(
         r"bright-\d is broken: changed/model.bin: sha256 is \w{64}, model.toml says \w{64}; copy the file again",
@@ -391,7 +375,7 @@ def test_a_changed_weight_is_named_and_nothing_is_left_running(bright: Path, tmp
 
 
 def test_a_model_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    service = create(tmp_path, '[[models]]\nname = "bright"\nfolder = "/no/such/folder"\n')
+    service = create(tmp_path, table("bright", Path("/no/such/folder")))
     assert _refused(service) == [
         f"{service.cluster}: models/0/folder: /no/such/folder: no such folder: "
         "name an existing one; is the models volume mounted?"
@@ -418,6 +402,12 @@ def test_commands_that_need_a_running_service_say_so(tmp_path: Path) -> None:
     assert _refused(service, "status") == [f"no gateway answers at {service.endpoint}: run `make up`"]
     assert _refused(service, "rollout") == ["nothing is running here: run `make up` first"]
     assert _refused(service, "logs") == [f"{service.run_dir}/logs: no logs: nothing was started here, run `make up`"]
+
+
+def gate(service: Service) -> int:
+    """The process id of the gate that probes."""
+    members = f"{service.run_dir}/gateway/rendered/members.json".encode()
+    return next(int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cmdline") if members in _read(path))
 
 
 def gate_starts(service: Service) -> int:

@@ -18,8 +18,9 @@ from scripts.cluster.config import ROOT
 from scripts.models.tools.prepare import __main__ as tool
 from scripts.models.tools.prepare.effort import THOROUGH
 from tests import in_process
+from tests.commands.services import PATIENT, table
 from tests.folders import SIZE, image
-from tests.service import NO_DRAIN, Service, bare_environment, create
+from tests.service import Service, bare_environment, create
 from worker.contract.engine import Measurement
 from worker.contract.files import sha256
 from worker.contract.machine import machine_kind
@@ -104,8 +105,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> ModelWorkspace:
             shade = tuple(value - number for value in colour)
             image((shade[0], shade[1], shade[2])).save(path / f"images/{name}{number}.png")
     (path / "images/notes.txt").write_text("not an image")
-    models = f'[[models]]\nname = "colours"\nfolder = "{path}/models/colours"\n'
-    return ModelWorkspace(path, create(path / "service", models, NO_DRAIN))
+    return ModelWorkspace(path, create(path / "service", table("colours", path / "models/colours"), PATIENT))
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,10 @@ from PIL import Image
 
 from scripts.cluster.config import ROOT
 from tests import in_process
+from tests.commands.services import ONE_WORKER, PATIENT, table
 from tests.efficientnet import efficientnet_pytorch_state, network_of
 from tests.folders import RED, SIZE, image
-from tests.service import NO_DRAIN, Service, bare_environment, create
+from tests.service import Service, bare_environment, create
 from worker.contract.loaders import LOADERS
 from worker.models import torchvision_ops
 from worker.models.folder import read_folder
@@ -76,8 +77,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> ModelWorkspace:
     for language, lines in LABELS.items():
         (path / f"{language}.txt").write_text("\n".join(lines) + "\n")
         image(RED, (SIZE, SIZE)).save(path / "red.png")
-    models = f'[[models]]\nname = "pets"\nfolder = "{path}/models/pets"\n'
-    return ModelWorkspace(path, create(path / "service", models, NO_DRAIN))
+    return ModelWorkspace(path, create(path / "service", table("pets", path / "models/pets"), PATIENT + ONE_WORKER))
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +223,7 @@ def test_a_name_that_is_taken_is_refused_unless_forced(shelf: ModelWorkspace, ad
     assert shelf.held() == before - {"pets/golden/red.png"} | {"pets/golden/cat.jpg"}
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGHUP])
 def test_an_add_that_is_interrupted_leaves_nothing(shelf: ModelWorkspace, added: str, signum: signal.Signals) -> None:
     before = shelf.held()
     assert end_amid_adding(shelf, signum) != 0

@@ -10,14 +10,16 @@ from urllib.parse import urlencode
 import pytest
 
 from scripts.base.http import get
-from scripts.cluster.config import ROOT
 from scripts.runtimes.preflight import port_faults
+from tests import folders
+from tests.commands.services import PATIENT, table
+from tests.images import encoded
 from tests.local.gateway_harness import ask
-from tests.service import NO_DRAIN, Service, create, free_ports
+from tests.service import Service, create, free_ports
 from tests.unit.test_observability import FOLDER, queries, rules
 from tests.wait import until
 
-CAT = (ROOT / "worker/photos/golden/cat.jpg").read_bytes()
+IMAGE, PNG = encoded(folders.image(folders.RED), "PNG"), {"Content-Type": "image/png"}
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +30,9 @@ def prometheus() -> int:
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory, prometheus: int) -> Iterator[Service]:
-    table = f"[metrics]\nprometheus_port = {prometheus}\n"
-    service = create(tmp_path_factory.mktemp("watched"), extra=NO_DRAIN + table)
+    models = table("bright", folders.openvino_folder(tmp_path_factory.mktemp("models") / "bright"))
+    metrics = f"[metrics]\nprometheus_port = {prometheus}\n"
+    service = create(tmp_path_factory.mktemp("watched"), models, PATIENT + metrics)
     result = service.make("up", "OBSERVABILITY=1")
     assert result.returncode == 0, result.stderr + service.logs()
     assert f"Prometheus: http://127.0.0.1:{prometheus}/alerts" in result.stdout
@@ -46,7 +49,7 @@ def asked(port: int, path: str, **parameters: str) -> Any:
 
 def has_data(service: Service, port: int, query: str) -> bool:
     """Send another image, as rates need, and return whether `query` gives data."""
-    assert ask(service.port, "POST", "/predict", CAT, {"Content-Type": "image/jpeg"}).status == 200
+    assert ask(service.port, "POST", "/predict", IMAGE, PNG).status == 200
     return bool(asked(port, "query", query=query)["result"])
 
 
@@ -81,7 +84,7 @@ def test_both_workers_are_told_with_their_memory_files_and_model(watched: Servic
         until(metric, lambda metric=metric: asked(prometheus, "query", query=metric)["result"])  # type: ignore[misc]
         rows = asked(prometheus, "query", query=metric)["result"]
         assert {(row["metric"]["worker"], row["metric"]["model"]) for row in rows} == {
-            ("photos-0", "photos"), ("photos-1", "photos")
+            ("bright-0", "bright"), ("bright-1", "bright")
         }  # fmt: skip
         assert all(float(row["value"][1]) > 0 for row in rows)
 
@@ -103,7 +106,7 @@ def test_a_later_up_keeps_it_until_it_is_told_not_to(watched: Service, prometheu
     assert (ended.returncode, address in ended.stdout) == (0, False)
     assert port_faults([prometheus]) == []
     assert address not in watched.up()
-    assert ask(watched.port, "POST", "/predict", CAT, {"Content-Type": "image/jpeg"}).status == 200
+    assert ask(watched.port, "POST", "/predict", IMAGE, PNG).status == 200
     assert watched.make("up", "OBSERVABILITY=yes").returncode != 0
 
 

@@ -19,6 +19,7 @@ from PIL import Image, ImageDraw
 
 from scripts.cluster.config import ROOT
 from tests.cluster.init.bundles import link
+from tests.commands.services import LONGEST
 from tests.service import bare_environment, free_ports
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -51,7 +52,8 @@ def clone() -> Iterator[Path]:
     if (ROOT / "wheelhouse").is_dir():  # CI has filled it by the same command: half a gigabyte less to download
         shutil.copytree(ROOT / "wheelhouse", folder / "wheelhouse", copy_function=link)
     cluster = folder / "compose/cluster.toml"
-    cluster.write_text(cluster.read_text().replace("8080", str(free_ports(3))))
+    text = cluster.read_text().replace("8080", str(free_ports(3)))
+    cluster.write_text(text.replace("[limits]", f"[limits]\n{LONGEST}", 1))
     _draw_parts(folder / "parts")
     yield folder
     _make_down(folder)

@@ -13,8 +13,9 @@ from scripts.bundle import layout, wheels
 from scripts.bundle.kit import pack, read_kit
 from scripts.host.pins import python_version
 from tests import no_network
+from tests.commands.services import PATIENT
 from tests.commands.test_teach import COLOURS, draw
-from tests.service import NO_DRAIN, PHOTOS, bare_environment, free_ports
+from tests.service import PHOTOS, bare_environment, free_ports
 
 SITE = """
 set -e
@@ -45,7 +46,7 @@ def site() -> Iterator[Path]:
 def test_a_site_makes_its_environments_serves_and_teaches_from_what_a_bundle_carries(site: Path) -> None:
     for number, (name, colour) in enumerate((name, colour) for name, colour in COLOURS.items() for _ in range(12)):
         draw(site / "images" / name / f"{number}.png", number, colour)
-    (site / "kit/compose/cluster.toml").write_text(f"port = {free_ports(3)}\n{PHOTOS}\n{NO_DRAIN}")
+    (site / "kit/compose/cluster.toml").write_text(f"port = {free_ports(3)}\n{PHOTOS}\n{PATIENT}")
     environ = {name: value for name, value in bare_environment().items() if not name.startswith("PIP_")}
     environ |= {"PIP_CONFIG_FILE": os.devnull, "RUNTIME": "local"}
     done = no_network.run(site, ["sh", "-c", f"cd {site}/kit && {SITE}"], environ)

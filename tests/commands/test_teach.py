@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from scripts.cluster.config import ROOT
+from tests import in_process
 from tests.folders import openvino_folder, small_network
 from tests.html_page import Page
 from tests.local.worker_harness import running
@@ -67,6 +68,15 @@ def teach(models: Path, no_torch: Path, *arguments: str) -> subprocess.Completed
     words = ["make", "--no-print-directory", "teach", f"MODELS={models}", "BASE=small", *arguments]
     environ = bare_environment() | {"PYTHONPATH": str(no_torch)}
     return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, env=environ)
+
+
+def refused(models: Path, *arguments: str) -> str:
+    """What it says instead of starting anything, in this process; nothing may be left."""
+    before = sorted(models.iterdir())
+    done = in_process.make("teach", f"MODELS={models}", "BASE=small", *arguments)
+    assert done.returncode != 0
+    assert sorted(models.iterdir()) == before
+    return done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -139,21 +149,18 @@ def _stranger(folder: Path) -> bytes:
         (["NAME=x", "IMAGES=/no/such"], "IMAGES: /no/such: no such folder: needed a folder with a folder of images"),
         (["NAME=colours", "IMAGES={images}"], "colours: exists already: choose another NAME=, or set FORCE=1"),
         (["NAME=x", "IMAGES={images}", "BASE=none"], "BASE: found 'none', needed one of"),
-        (["NAME=x", "IMAGES={images}/train/红_red"], "found no folder with images, needed a folder for each class"),
     ],
 )
-def test_what_cannot_be_taught_is_refused_and_nothing_is_left(
-    taught: subprocess.CompletedProcess[str],
-    models: Path,
-    images: Path,
-    no_torch: Path,
-    arguments: list[str],
-    said: str,
-) -> None:
+@pytest.mark.usefixtures("taught")
+def test_what_cannot_be_taught_is_refused(models: Path, images: Path, arguments: list[str], said: str) -> None:
+    assert said in refused(models, *(argument.format(images=images) for argument in arguments))
+
+
+def test_images_without_classes_are_refused_and_nothing_is_left(models: Path, images: Path, no_torch: Path) -> None:
     before = sorted(models.iterdir())
-    done = teach(models, no_torch, *(argument.format(images=images) for argument in arguments))
+    done = teach(models, no_torch, "NAME=x", f"IMAGES={images}/train/红_red")
     assert done.returncode != 0
-    assert said in done.stderr
+    assert "found no folder with images, needed a folder for each class" in done.stderr
     assert "Traceback" not in done.stderr
     assert sorted(models.iterdir()) == before
 
@@ -186,8 +193,7 @@ def test_a_second_run_computes_no_features_again_and_takes_more_without_the_imag
     assert networks[0] == networks[1]
 
     shutil.rmtree(moved)
-    refused = teach(models, no_torch, "BASE=", "NAME=again", f"ADD={more}")
-    assert "again: exists already" in refused.stderr
+    assert "again: exists already" in refused(models, "BASE=", "NAME=again", f"ADD={more}")
     done = teach(models, no_torch, "BASE=", "NAME=again", f"ADD={more}", "FORCE=1")
     assert done.returncode == 0, done.stderr
     assert "-- looking at 16 images with again in int8" in done.stdout
@@ -206,14 +212,11 @@ def test_a_second_run_computes_no_features_again_and_takes_more_without_the_imag
     assert len(added) == 16
 
 
-def test_what_was_not_taught_takes_no_more(models: Path, more: Path, no_torch: Path) -> None:
-    done = teach(models, no_torch, "NAME=x", f"ADD={more}")
-    assert "ADD: found small, which was not taught, needed a model made by `make teach`" in done.stderr
-    done = teach(models, no_torch, "NAME=x", f"ADD={more}", f"IMAGES={more}")
-    assert "IMAGES and ADD: found both, needed one" in done.stderr
-    done = teach(models, no_torch, "BASE=", "NAME=x", f"ADD={more}")
-    assert "NAME: found 'x', needed one of" in done.stderr
-    assert not (models / "x").exists()
+def test_what_was_not_taught_takes_no_more(models: Path, more: Path) -> None:
+    said = refused(models, "NAME=x", f"ADD={more}")
+    assert "ADD: found small, which was not taught, needed a model made by `make teach`" in said
+    assert "IMAGES and ADD: found both, needed one" in refused(models, "NAME=x", f"ADD={more}", f"IMAGES={more}")
+    assert "NAME: found 'x', needed one of" in refused(models, "BASE=", "NAME=x", f"ADD={more}")
 
 
 def started(models: Path, images: Path) -> "subprocess.Popen[str]":

@@ -26,7 +26,7 @@ from tests.wait import TIMEOUT_S, until
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
-INTERVAL_S = 0.2
+INTERVAL_S = 0.5
 PROCESSES = 4  # nginx.conf's worker_processes
 # An ordinary user's PATH lacks /usr/sbin, where Debian keeps Nginx.
 NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or "nginx"

@@ -24,7 +24,7 @@ from tests.wait import until
 TABLE = ROOT / ".pytest_cache/hostile.tsv"
 PATIENCE_S = 120  # until a client gives up, and until the service must be whole again after a request
 GRACE_S = 1  # after the deadline: a busy machine may pause between the worker's last look at it and its answer
-LOOK_S, PAUSE_S = 0.1, 0.1  # between two looks at the memory, and between two requests of the victim
+LOOK_S, PAUSE_S = 0.3, 0.3  # between two looks at the memory, and between two requests of the victim
 MESSAGE_BYTES = 2_000  # of an error: it quotes a little of the request, however long that is
 MEGABYTE = 1_000_000
 NOISE_BYTES = 32 * MEGABYTE  # that ordinary requests add and free again

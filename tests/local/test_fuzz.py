@@ -7,7 +7,7 @@ import pytest
 from tests.fuzz import TARGETS, runner
 from tests.fuzz.runner import again, chosen, fuzz
 
-EXAMPLES = 250  # of each target: the same in every run
+EXAMPLES = 100  # of each target: the same in every run
 LONG_S = 600  # that no target needs
 FAULTY = "tests.local.faulty_targets"
 

@@ -62,6 +62,15 @@ def test_an_answer_leaves_in_one_write(worker: WorkerProcess, path: str) -> None
             ask(connection, head(RED, path=path) + RED)
 
 
+def test_requests_sent_one_behind_the_other_are_all_answered(worker: WorkerProcess) -> None:
+    probe, found = b"GET /livez HTTP/1.1\r\nHost: w\r\n\r\n", b""
+    with connected(worker) as connection:
+        connection.sendall(probe * 2 + head(RED) + RED + probe)
+        while found.count(b"HTTP/1.1 200 OK") < 4:
+            found += (data := connection.recv(READ))
+            assert data, found
+
+
 BODIES = {
     "an image": (RED, "image/png", 200),
     "an image in a form": (in_form(RED), FORM, 200),

@@ -97,17 +97,18 @@ def test_the_other_routes_tell_of_the_classes_that_compete(fruit: WorkerProcess)
     assert [text.split(":")[1] for text in best["data"]] == ["0", "2", "1"]
 
 
-def test_a_model_has_defaults_of_its_own(tmp_path: Path) -> None:
+def test_a_model_has_defaults_of_its_own_and_maps_in_the_shortest_queue(tmp_path: Path) -> None:
     folder = folders.fruit_folder(tmp_path / "fruit")
     manifest = folder / "model.toml"
     text = manifest.read_text()
     manifest.write_text(text.replace("[output]\n", "[output]\ntop_k = 2\nthreshold = 0.2\n"))
-    with running(folder, tmp_path / "log", MODEL="fruit") as process:
+    with running(folder, tmp_path / "log", MODEL="fruit", QUEUE=1, MAX_IMAGES=1) as process:
         assert [row["label_en"] for row in answer(process, RED)["predictions"]] == ["apple"]
         assert len(answer(process, RED, "?threshold=0")["predictions"]) == 2
         assert len(answer(process, RED, "?threshold=0&top_k=3")["predictions"]) == 3
         rows = process.ask("POST", "/models/fruit", RED, PNG).json
         assert len(rows) == 1
+        assert len(heat_map(process, RED)) > 0
 
 
 # Heat maps
@@ -232,9 +233,3 @@ def test_maps_hold_as_many_places_as_they_have_images_in_the_queue_and_their_sha
         refused = process.predict(RED, "?heat_map=true")
         assert (refused.status, refused.error["code"]) == (429, "queue_full")
         assert process.predict(RED).status == 200, "the other places are for images"
-
-
-def test_a_queue_shorter_than_that_has_maps_too(tmp_path: Path) -> None:
-    folder = folders.fruit_folder(tmp_path / "fruit")
-    with running(folder, tmp_path / "log", MODEL="fruit", QUEUE=1, MAX_IMAGES=1) as process:
-        assert len(heat_map(process, RED)) > 0

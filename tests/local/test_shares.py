@@ -16,7 +16,7 @@ from tests.local.test_worker import GREY, RED, WHITE, in_flight
 from tests.local.worker_harness import form, running
 from tests.wait import until
 
-MAPS, BULKS, VICTIMS, REQUESTS, IMAGES = 8, 3, 8, 40, 32
+MAPS, BULKS, VICTIMS, REQUESTS, IMAGES = 8, 3, 8, 16, 16
 
 
 @contextmanager

@@ -1,13 +1,12 @@
 """Zero-shot models through a whole worker, and through the gateway with the Hugging Face client."""
 
 import base64
-import functools
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -70,19 +69,14 @@ def made(home: Path, family: str) -> Model:
     return Model(source, read_folder(zero_shot_folders.add_model(source, home / family, *given)))
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Model]:
-    """Return the model of a family, which is made once; a test that changes its folder copies it first."""
-    return functools.cache(lambda family: made(tmp_path_factory.mktemp(family), family))
-
-
 def in_json(image: bytes, **parameters: object) -> bytes:
     return json.dumps({"inputs": base64.b64encode(image).decode(), "parameters": parameters}).encode()
 
 
 @pytest.fixture(scope="module")
-def clip(models: Callable[[str], Model]) -> Model:
-    return models("clip")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """Return the model, which no test changes: one that changes its folder copies it first."""
+    return made(tmp_path_factory.mktemp("clip"), "clip")
 
 
 @pytest.fixture(scope="module")
@@ -120,32 +114,17 @@ def worker(clip: Model, cache: Path, tmp_path_factory: pytest.TempPathFactory) -
         yield process
 
 
-@contextmanager
-def serving(model: Model, family: str, log: Path, request: pytest.FixtureRequest) -> Iterator[WorkerProcess]:
-    """Yield the module's worker if it serves `family`, else one of its own: each needs seconds to import torch."""
-    if family == "clip":
-        yield request.getfixturevalue("worker")
-    else:
-        with running(model.folder.path, log, MODEL=family) as process:
-            yield process
-
-
-# The scores of all families are compared in tests/unit; one of OpenCLIP, with a sigmoid, is served below.
-@pytest.mark.parametrize("family", ["clip", "chinese_clip"])
+# The scores of all families are compared in tests/unit.
 def test_a_worker_gives_the_librarys_scores_for_its_own_labels_and_for_a_requests(
-    models: Callable[[str], Model], tmp_path: Path, request: pytest.FixtureRequest, family: str
+    clip: Model, worker: WorkerProcess
 ) -> None:
-    model = models(family)
-    body = in_json(model.png, candidate_labels=CANDIDATES, hypothesis_template=TEMPLATE)
-    with serving(model, family, tmp_path / "log", request) as process:
-        own = process.predict(model.png, "?top_k=3").json["predictions"]
-        given = process.ask("POST", f"/models/{family}", body, JSON).json
-    language = model.folder.zero_shot.language if model.folder.zero_shot else ""
-    words = list(THINGS.values() if language == "zh" else THINGS)
-    wanted = model.scores([f"a photo of a {word}." for word in words])
+    body = in_json(clip.png, candidate_labels=CANDIDATES, hypothesis_template=TEMPLATE)
+    own = worker.predict(clip.png, "?top_k=3").json["predictions"]
+    given = worker.ask("POST", "/models/clip", body, JSON).json
+    wanted = clip.scores([f"a photo of a {word}." for word in THINGS])
     assert {row["index"]: row["score"] for row in own} == pytest.approx(dict(enumerate(wanted)), abs=CLOSE)
     assert own[0]["label_zh"] == list(THINGS.values())[own[0]["index"]]
-    wanted = model.scores([TEMPLATE.format(label) for label in CANDIDATES])
+    wanted = clip.scores([TEMPLATE.format(label) for label in CANDIDATES])
     assert {row["label"]: row["score"] for row in given} == pytest.approx(
         dict(zip(CANDIDATES, wanted, strict=True)), abs=CLOSE
     )
@@ -316,15 +295,9 @@ def test_a_changed_template_is_read_at_the_start_and_kept(clip: Model, prepared_
         assert len(list((cache / "clip-0/texts").iterdir())) == 1
 
 
-def test_a_prepared_network_of_open_clip_needs_torch_for_new_labels_alone(
-    models: Callable[[str], Model], tmp_path: Path
-) -> None:
-    model = models("open_clip_siglip")
+def test_a_prepared_network_of_open_clip_answers_without_torch(tmp_path: Path) -> None:
+    model = made(tmp_path, "open_clip_siglip")
     with running(prepared(model, tmp_path / "prepared"), tmp_path / "log", MODEL="m") as process:
-        maps = Path(f"/proc/{process.inner_pid}/maps")
         own = process.predict(model.png).json["predictions"]
-        assert "libtorch" not in maps.read_text()
-        given = until("the new labels are read", partial(classified, process, model.png))
-        assert "libtorch" in maps.read_text()
+        assert "libtorch" not in Path(f"/proc/{process.inner_pid}/maps").read_text()
     assert by_index(own) == pytest.approx(dict(enumerate(scores(model, THINGS).values())), abs=CLOSE)
-    assert by_label(given) == pytest.approx(scores(model, ["cat", "dog"]), abs=CLOSE)

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +13,9 @@ from scripts.host import docker
 from scripts.runtimes.compose import containers
 from scripts.runtimes.run_directory import RunDir
 from tests.service import Service
+from tests.wait import until
 
-LIMIT_S = 120  # for a command that hangs
+LIMIT_S = 600  # for a command that hangs, on a machine that may be busy
 LOG_LINES = 40
 
 
@@ -78,10 +80,19 @@ def said(done: subprocess.CompletedProcess[str]) -> list[str]:
 
 
 def status(service: Service) -> dict[str, dict[str, Any]]:
-    """What the gateway says of every worker, by name."""
-    answer = requests.get(f"{service.endpoint}/status", timeout=60).json()
+    """What the gateway says of every worker, by name, as soon as it has a status: it refuses one that grew old."""
+    answer = until(f"{service.endpoint} has a status", lambda: _fresh_status(service))
     return {worker["worker"]: worker for worker in answer["workers"]}
 
 
+def _fresh_status(service: Service) -> dict[str, Any]:
+    """The gateway's status; nothing while it has none, or does not answer."""
+    with suppress(requests.RequestException):
+        answer = requests.get(f"{service.endpoint}/status", timeout=60)
+        return dict(answer.json()) if answer.ok else {}
+    return {}
+
+
 def workers_in(service: Service) -> set[str]:
+    """The workers in rotation."""
     return {name for name, worker in status(service).items() if worker["in"]}

@@ -16,12 +16,11 @@ from scripts.cluster.hardware import read_hardware
 from scripts.host import docker, images
 from tests.service import Service, bare_environment
 from tests.system.conftest import ServiceFactory
-from tests.system.containers import Container, left_over, said, workers_in
+from tests.system.containers import left_over, said
 from tests.unprivileged_user import UNPRIVILEGED
 from tests.wait import until
 from worker.contract.cpu_list import format_cpu_list
 
-WORKERS = {"slow-0", "slow-1"}
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another account or start an engine")
 
 
@@ -129,43 +128,12 @@ def test_an_unknown_runtime(kitchen: ServiceFactory, slow: Path) -> None:
     assert refused(service) == ["RUNTIME: found 'podman', needed one of local, compose, swarm"]
 
 
-def test_another_runtime_than_the_one_that_serves(running: Service) -> None:
-    for target in ("up", "down", "rollout"):
-        assert said(replace(running, runtime="local").make(target)) == [
-            f"{running.run_dir}: found the compose runtime running here, needed local: "
-            "run `make down` first, or set another RUN_DIR="
-        ]
-    assert workers_in(running) == WORKERS
-
-
-def test_a_second_up_leaves_the_running_service_as_it_is(running: Service) -> None:
-    parts = [Container(running, part) for part in ("entrance", "gateway", *sorted(WORKERS))]
-    before = [part.inspect()["State"]["StartedAt"] for part in parts]
-    running.up()
-    assert [part.inspect()["State"]["StartedAt"] for part in parts] == before
-
-
 def test_commands_that_need_a_running_service_say_so(kitchen: ServiceFactory, slow: Path) -> None:
     service = kitchen.make(slow)
     assert refused(service, "status") == [f"no gateway answers at {service.endpoint}: run `make up`"]
     assert refused(service, "rollout") == ["nothing is running here: run `make up` first"]
     assert refused(service, "logs") == [f"{service.run_dir}: no logs: nothing was started here, run `make up`"]
     assert service.make("down").stdout == "nothing is running\n"
-
-
-def test_down_leaves_no_container_no_network_no_port_and_no_file(kitchen: ServiceFactory, slow: Path) -> None:
-    service = kitchen.make(slow)
-    umask = os.umask(0o077)  # a careful administrator's: the containers' accounts read what they must all the same
-    try:
-        assert f"ready: {service.endpoint}/" in service.up()
-    finally:
-        os.umask(umask)
-    assert len(left_over(service)) == 6
-    service.down()
-    assert left_over(service) == []
-    assert not service.run_dir.exists()
-    with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", service.port)) != 0
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from scripts.cluster.config import ROOT
 from scripts.host import docker
+from tests.cluster.init.bundles import link
 from tests.cluster.load import open_load
 from tests.commands.test_changes import RELEASE
 from tests.folders import openvino_folder
@@ -22,6 +23,19 @@ def images(service: Service) -> dict[str, str]:
     chosen = f"label=com.docker.compose.project={project(service)}"
     shown = '{{.Label "com.docker.compose.service"}} {{.Image}}'
     return dict(row.split() for row in docker.run(["ps", "--filter", chosen, "--format", shown]).splitlines())
+
+
+def give_packages(root: Path) -> None:
+    """Give another kit the wheels and lists that this one has: what both install, the engine then builds once.
+
+    The archive has no lists of torch, which no image here installs.
+    """
+    if (ROOT / "wheelhouse").is_dir():
+        shutil.copytree(ROOT / "wheelhouse", root / "wheelhouse", copy_function=link)
+    for path in (ROOT / "worker/requirements").glob("*.txt"):
+        own = root / "worker/requirements" / path.name
+        if not own.exists() or own.read_bytes() == path.read_bytes():
+            shutil.copy(path, own)  # with its mode, to which the engine looks, too
 
 
 def made(service: Service, *arguments: str) -> list[str]:
@@ -40,6 +54,7 @@ def test_a_service_is_upgraded_brought_back_and_changed_without_losing_a_request
     with tarfile.open(RELEASE) as archive:
         archive.extractall(former.root)  # noqa: S202 - it is our own
     shutil.copytree(ROOT / "nginx/web", former.root / "nginx/web")  # the archive has no page
+    give_packages(former.root)
     former.up()
     before = images(service)
     with open_load("127.0.0.1", service.port, image, RATE_S) as load:

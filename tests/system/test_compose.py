@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from itertools import takewhile
 from pathlib import Path
@@ -25,13 +26,13 @@ from scripts.runtimes.preflight import memory_limit
 from tests.folders import image
 from tests.load import steady_load
 from tests.service import Service
-from tests.system.containers import Container, left_over, project, status, workers_in
+from tests.system.containers import Container, left_over, project, said, status, workers_in
 from tests.wait import until
 from worker.contract.cpu_list import format_cpu_list
 from worker.contract.settings import offline_variables
 
 DARK, FAINT = 115, 122  # grey levels: the slow model answers the one at once, the other in a second or so
-SLOW_S = 3  # long enough for the gate to see it, and a seventh of the deadline
+SLOW_S = 4  # long enough for the gate to see it, and a fifth of the deadline
 WORKERS = ("slow-0", "slow-1")
 PARTS = ("entrance", "gateway", *WORKERS)
 
@@ -212,13 +213,13 @@ def test_a_gate_that_is_killed_is_started_again(running: Service, golden: Path) 
 
 # --- The way out ---------------------------------------------------------------------------------------------------
 
-# A second without an answer is a packet that went somewhere; the alarm ends what hangs in a look-up.
+# Seconds without an answer are a packet that went somewhere; the alarm ends what hangs in a look-up.
 ATTEMPTS = """
 import json, signal, socket, sys
-signal.alarm(60)
+signal.alarm(300)
 def attempt(host, port):
     try:
-        socket.create_connection((host, port), timeout=4).close()
+        socket.create_connection((host, port), timeout=20).close()
     except socket.gaierror as error:
         return "gaierror", error.errno
     except OSError as error:
@@ -403,3 +404,22 @@ def test_a_model_that_is_not_served_is_404(running: Service, golden: Path) -> No
     answer = requests.post(f"{running.endpoint}/predict?model=nope", data=golden.read_bytes(), timeout=60)
     assert answer.status_code == 404
     assert answer.json()["error"]["code"] == "unknown_model"
+
+
+# --- Commands that change nothing ------------------------------------------------------------------------------------
+
+
+def test_another_runtime_than_the_one_that_serves(running: Service) -> None:
+    for target in ("up", "down", "rollout"):
+        assert said(replace(running, runtime="local").make(target)) == [
+            f"{running.run_dir}: found the compose runtime running here, needed local: "
+            "run `make down` first, or set another RUN_DIR="
+        ]
+    assert workers_in(running) == set(WORKERS)
+
+
+def test_a_second_up_leaves_the_running_service_as_it_is(running: Service) -> None:
+    parts = [Container(running, part) for part in PARTS]
+    before = [part.inspect()["State"]["StartedAt"] for part in parts]
+    running.up()
+    assert [part.inspect()["State"]["StartedAt"] for part in parts] == before

@@ -1,4 +1,4 @@
-"""Model folders in containers: on the torch engine, broken before a start, and broken between two."""
+"""Model folders in containers: broken before a start, and broken between two."""
 
 import re
 import shutil
@@ -6,19 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 from scripts.base.errors import CommandError
 from scripts.cluster.config import load_cluster
 from scripts.runtimes.compose.runtime import ComposeRuntime
 from scripts.runtimes.live import target
 from scripts.runtimes.run_directory import run_dir
-from tests.folders import torchvision_folder
 from tests.load import steady_load
 from tests.system.conftest import ServiceFactory
 from tests.system.containers import Container, left_over, said, status, workers_in
 from tests.wait import until
-from worker.models.folder import read_folder
 
 WORKERS = {"model-0", "model-1"}
 TIMED_OUT = -1  # the exit code of a health check that a busy machine did not finish
@@ -39,17 +36,6 @@ def changed(worker: str) -> str:
     """What is said of a worker whose weights were changed."""
     file = "model/model.bin"
     return rf"{worker} is broken: {file}: sha256 is \w{{64}}, model.toml says \w{{64}}; copy the file again"
-
-
-def test_a_model_on_the_torch_engine_gets_its_image_and_answers(kitchen: ServiceFactory, tmp_path: Path) -> None:
-    folder = torchvision_folder(tmp_path / "small")
-    service = kitchen.make(folder)
-    service.up()
-    body, headers = (folder / "golden/one.png").read_bytes(), {"Content-Type": "image/png"}
-    answer = requests.post(f"{service.endpoint}/predict", data=body, headers=headers, timeout=60).json()
-    assert {worker["engine"] for worker in status(service).values()} == {"torch"}
-    assert answer["predictions"][0]["index"] == read_folder(folder).golden[0].index
-    assert Container(service, "small-0").inspect()["Config"]["Image"].startswith("wanwu-worker-torch:")
 
 
 def test_a_changed_weight_is_named_and_nothing_is_left_running(kitchen: ServiceFactory, model: Path) -> None:

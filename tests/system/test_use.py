@@ -1,5 +1,7 @@
-"""`make use` on containers: another model in place of the served one, and one whose worker dies."""
+"""A service in containers from its start to its end, with `make use` between: another model, and one that dies."""
 
+import os
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -28,13 +30,16 @@ def models(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def served(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """Two workers of the old one, until the last test swaps them."""
+    """Two workers of the old one, until a test swaps them and the last one takes them down."""
     kitchen = ServiceFactory(tmp_path_factory.mktemp("served"))
     service = kitchen.make(models / "old")
+    umask = os.umask(0o077)  # a careful administrator's: the containers' accounts read what they must all the same
     try:
-        service.up()
+        assert f"ready: {service.endpoint}/" in service.up()
+        os.umask(umask)
         yield service
     finally:
+        os.umask(umask)
         kitchen.close()
 
 
@@ -62,8 +67,13 @@ def test_a_worker_that_dies_while_it_starts_ends_the_swap_and_changes_nothing(se
     text, before, listed = served.cluster.read_bytes(), started(served), left_over(served)
     with nothing_lost(served, models / "old/golden/one.png", "old"), ThreadPoolExecutor(1) as pool:
         using = pool.submit(served.make, "use", "NAME=new", f"MODELS={models}")
-        while not using.done():
+
+        def is_over() -> bool:
+            """Whether the swap has ended, after another blow to its worker."""
             Container(served, "new-0").run("sh", "-c", "kill -9 -1")
+            return using.done()
+
+        until("the swap is given up", is_over)
     lines = said(using.result())
     assert lines[0] == "new-0 exits as soon as it starts; its log ends with:"
     assert lines[-1] == "old: served as before; nothing was changed"
@@ -87,3 +97,12 @@ def test_a_swap_loses_no_request_and_leaves_the_gateway_as_it_is(served: Service
     assert gone.json()["error"]["code"] == "unknown_model"
     served.up()
     assert started(served) == after
+
+
+def test_down_leaves_no_container_no_network_no_port_and_no_file(served: Service) -> None:
+    assert len(left_over(served)) == 6
+    served.down()
+    assert left_over(served) == []
+    assert not served.run_dir.exists()
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", served.port)) != 0

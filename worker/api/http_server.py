@@ -1,10 +1,12 @@
 """gunicorn's threaded worker, adapted to a few busy connections, as Nginx keeps them open.
 
-It differs in two ways. It sends an answer in one write, so that a worker that dies leaves no half answer: Nginx tries
-another worker only if it has received nothing. A thread stays with its connection while the next request follows soon.
+It differs in three ways. It shows that it is alive while it loads the application. It sends an answer in one write, so
+that a worker that dies leaves no half answer: Nginx tries another worker only if it has received nothing. A thread
+stays with its connection while the next request follows soon, unless the last one was a GET: probes come a second apart.
 """
 
 import select
+import threading
 import time
 from functools import lru_cache
 from typing import Any
@@ -15,6 +17,7 @@ from gunicorn.workers import gthread
 
 from worker.contract.limits import MAX_QUOTED_CHARACTERS
 
+BEAT_S = 1.0  # between two signs of life while the application is loaded
 NEXT_REQUEST_MS = 20  # how long a thread waits for its connection's next request; a busy client sends it within 1 ms
 
 
@@ -62,11 +65,30 @@ class PredictWorker(gthread.ThreadWorker):
         self.cfg.__dict__.update({name: setting.get() for name, setting in self.cfg.settings.items()})
         super().init_process()
 
+    def load_wsgi(self) -> None:
+        """Load the application, and show meanwhile that this process is alive: gunicorn kills one that does not.
+
+        A busy machine takes longer to load it than gunicorn waits. A frozen process shows nothing, nor do its threads.
+        """
+        loaded = threading.Event()
+
+        def beat() -> None:
+            while not loaded.wait(BEAT_S):
+                self.notify()
+
+        thread = threading.Thread(target=beat, name="beat", daemon=True)
+        thread.start()
+        try:
+            super().load_wsgi()
+        finally:
+            loaded.set()
+            thread.join()
+
     def handle_request(self, req: Any, conn: gthread.TConn) -> bool:
         """Answer `req` and the requests that soon follow it on `conn`; return whether to keep the connection."""
         while keep := self._keepalive_after(conn, self._answer(req, conn)):
             # With more connections than threads, waiting here would delay another connection.
-            if self.nr_conns > self.cfg.threads or not _readable(conn):
+            if self.nr_conns > self.cfg.threads or not _readable(conn, 0 if req.method == "GET" else NEXT_REQUEST_MS):
                 break
             req = next(conn.parser)
         return keep
@@ -95,13 +117,13 @@ class PredictWorker(gthread.ThreadWorker):
         super().handle_error(req, client, addr, exc)
 
 
-def _readable(conn: gthread.TConn) -> bool:
-    """Return whether bytes arrive on `conn` within NEXT_REQUEST_MS, or gunicorn has buffered some already."""
+def _readable(conn: gthread.TConn, within_ms: int) -> bool:
+    """Return whether bytes arrive on `conn` within that time, or gunicorn has buffered some already."""
     if conn.parser.unreader.buf.getbuffer().nbytes:
         return True
     waiting = select.poll()
     waiting.register(conn.sock, select.POLLIN)
-    return bool(waiting.poll(NEXT_REQUEST_MS))
+    return bool(waiting.poll(within_ms))
 
 
 @lru_cache(maxsize=1)

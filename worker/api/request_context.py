@@ -83,7 +83,11 @@ def is_closed(connection: socket.socket) -> bool:
 def end(service: Service, context: RequestContext, route: str, status: int) -> None:
     """Count, measure and log an answered request soon; `route` is the URL rule that its path matched."""
     notes().leave(context.note)
-    service.deferred(_account, service, context, route, status, context.elapsed(), time.time())
+    account = partial(_account, service, context, route, status, context.elapsed(), time.time())
+    if route in QUIET:  # no other thread of an idle worker wakes up for a probe
+        account()
+    else:
+        service.deferred(account)
 
 
 def _account(service: Service, context: RequestContext, route: str, status: int, seconds: float, ended: float) -> None:

@@ -14,15 +14,16 @@ from scripts.bootstrap.survey.bundle import cluster_file
 from scripts.bootstrap.survey.docker import kit_python
 
 HARDWARE = "from scripts.cluster.hardware import read_hardware; print(read_hardware().to_json())"
-# Without bytecode, which would be left in the kit's folder.
 IN_KIT = 'cd "$0" && exec "$@"'
 
 
 def changes(server: Server) -> Iterator[Change]:
     for path in (places.HARDWARE, places.SLOTS):
         found = _of_kit(server, path)
-        if found.returncode or not says(path, found.stdout):
-            yield Change(f"write {path}", partial(_write, server, path))
+        if found.returncode:  # as in a dry run, where neither the kit nor its Python have come
+            yield Change(f"write {path}", partial(_refuse, path, found))
+        elif not says(path, found.stdout):
+            yield Change(f"write {path}", partial(write, server.record, path, found.stdout))
 
 
 def slots_text(server: Server) -> str:
@@ -31,12 +32,9 @@ def slots_text(server: Server) -> str:
     return "" if found.returncode else found.stdout
 
 
-def _write(server: Server, path: Path) -> None:
-    found = _of_kit(server, path)
-    if found.returncode:
-        why = reason(found).removeprefix("!! ")
-        raise CommandError(f"the kit could not determine this server's {path.stem}: {why}")
-    write(server.record, path, found.stdout)
+def _refuse(path: Path, asked: Result) -> None:
+    why = reason(asked).removeprefix("!! ")
+    raise CommandError(f"the kit could not determine this server's {path.stem}: {why}")
 
 
 def _of_kit(server: Server, path: Path) -> Result:
@@ -44,7 +42,9 @@ def _of_kit(server: Server, path: Path) -> Result:
     cluster = str(cluster_file(server.options))
     of_slots = ["-m", "scripts", "slots", "--cluster", cluster, "--server", server.name, "--gpu", server.options.gpu]
     arguments = of_slots if path == places.SLOTS else ["-c", HARDWARE]
-    return run("sh", "-c", IN_KIT, places.KIT, kit_python() or "python3", "-B", *arguments)
+    # The bytecode of all calls ends with this run: none is left in the kit's folder.
+    python = (kit_python() or "python3", "-X", f"pycache_prefix={server.work}/bytecode")
+    return run("sh", "-c", IN_KIT, places.KIT, *python, *arguments)
 
 
 STEP = Step(changes)

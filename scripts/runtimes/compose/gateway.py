@@ -17,8 +17,7 @@ from scripts.runtimes.compose.containers import (
     run_compose,
 )
 from scripts.runtimes.run_directory import RunDir
-
-READY_TIMEOUT_S = 60  # of a gateway: an image starts in two seconds, and a busy machine takes longer
+from scripts.runtimes.waiting import READY_TIMEOUT_S
 
 
 def is_former(run: RunDir) -> bool:

@@ -22,7 +22,6 @@ from scripts.runtimes.run_directory import RunDir
 
 MODULE = "scripts.runtimes.local.boot_unit"
 GATEWAY_STOP_S = 45  # for Nginx's requests in flight, stopwaitsecs in supervisord.conf, and the gate
-START_TIMEOUT_S = 60  # for the check before the start, too
 
 
 def text(
@@ -63,7 +62,7 @@ def text(
 def start(run: RunDir) -> None:
     """Start the unit; raise CommandError if no supervisord runs soon."""
     systemd.require("restart", unit_file.unit_name(run))
-    if not wait_until(lambda: supervisor.is_running(run), START_TIMEOUT_S, 0.05):
+    if not wait_until(lambda: supervisor.is_running(run), supervisor.START_TIMEOUT_S):
         raise CommandError(f"supervisord did not start: see `journalctl -u {unit_file.unit_name(run)}`")
 
 

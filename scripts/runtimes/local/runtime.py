@@ -25,7 +25,7 @@ from scripts.runtimes.runtime import Checks, SideBySide, State, Updates
 from scripts.runtimes.waiting import gateway_of, wait_in_rotation
 
 SUPERVISORD_GONE = "supervisord is gone"
-RELOAD_TIMEOUT_S = 20  # of Nginx, by a gate that has just started
+RELOAD_TIMEOUT_S = 120  # of Nginx, by a gate that has just started on a busy machine
 
 
 class LocalRuntime(SideBySide):

@@ -16,7 +16,8 @@ from scripts.base.errors import CommandError
 from scripts.base.waiting import wait_until
 from scripts.runtimes.run_directory import RunDir
 
-START_TIMEOUT_S = 20
+START_TIMEOUT_S = 120  # generous: a busy machine takes long, and what fails says so before
+STOP_INTERVAL_S = 0.25  # between two looks at what is being stopped
 GATEWAY = ("gate-watch", "gate", "nginx", "nginx-log")  # in the order in which they are stopped
 ENDED_STATES, FAILED = ("STOPPED", "EXITED", "FATAL"), "BACKOFF"
 
@@ -36,7 +37,7 @@ def start(run: RunDir, python: Path, prefix: Sequence[str], environ: Mapping[str
     Raise CommandError if it does not start.
     """
     result = subprocess.run([*prefix, *command(run, python)], env=environ, capture_output=True, text=True)
-    if result.returncode or not wait_until(lambda: is_running(run), START_TIMEOUT_S, 0.05):
+    if result.returncode or not wait_until(lambda: is_running(run), START_TIMEOUT_S):
         raise CommandError(
             f"supervisord did not start: {(result.stderr or result.stdout).strip() or 'see ' + str(run.logs)}"
         )
@@ -100,8 +101,9 @@ def remove(run: RunDir, names: Iterable[str]) -> None:
     while remaining:
         for name in remaining:  # repeatedly: a crashing process may be between two starts
             _call_if_running(run, "stopProcessGroup", name, False)
-        time.sleep(0.1)
-        for name in [name for name in remaining if processes(run)[name].state in ENDED_STATES]:
+        time.sleep(STOP_INTERVAL_S)
+        known = processes(run)
+        for name in [name for name in remaining if known[name].state in ENDED_STATES]:
             with contextlib.suppress(Fault):
                 _call(run, "removeProcessGroup", name)
                 remaining.remove(name)

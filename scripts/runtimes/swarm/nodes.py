@@ -1,10 +1,11 @@
 """Docker Swarm's nodes, services and tasks, parsed from the engine's JSON."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from scripts.base.errors import CommandError
 from scripts.host import docker
 
 STACK = "wanwu"
@@ -13,6 +14,9 @@ RESOURCE_KIND = "slot"  # kind of the named generic resource in every server's d
 SERVER = "wanwu.server"  # node label: the server's name in cluster.toml
 GATEWAY = "wanwu.gateway"  # node label: whether the node runs a gateway
 SLOT_KEYS = "wanwu.slots"  # engine label: the keys of cluster.toml that its slots were created from, as JSON
+
+# What managers answer between two leaders, or when they are too busy to agree in time.
+UNDECIDED = ("code = DeadlineExceeded", "does not have a leader")
 
 
 @dataclass(frozen=True)
@@ -156,3 +160,17 @@ def _natural_order(slot: str) -> tuple[str, int, str]:
     """Return a sort key that puts a-cpu2 before a-cpu10."""
     digits = len(slot) - len(slot.rstrip("0123456789"))
     return slot[: len(slot) - digits], int(slot[len(slot) - digits :] or 0), slot
+
+
+def once_decided(condition: Callable[[], bool]) -> Callable[[], bool]:
+    """Return the condition as one that is not true yet while the managers elect a leader or do not agree in time."""
+
+    def is_true() -> bool:
+        try:
+            return condition()
+        except CommandError as error:
+            if any(sign in line for sign in UNDECIDED for line in error.lines):
+                return False
+            raise
+
+    return is_true

@@ -80,10 +80,6 @@ def debian_with_sshd() -> Path:
 
 
 def debian_with_systemd() -> Path:
-    return debian_with("systemd", *systemd.PACKAGES)
-
-
-def debian_with_nginx() -> Path:
     """A Debian 12 root with systemd and what the local runtime needs from the distribution."""
     return debian_with("service", *systemd.PACKAGES, "nginx-light", "make", "python3")
 
@@ -179,10 +175,8 @@ class Site:
         until(f"the Docker of {name} answers", lambda: host.run("docker", "version").returncode == 0)
         return host
 
-    def host_with_systemd(
-        self, name: str, media: Path, first: First = systemd.SYSTEMD, base: Path | None = None
-    ) -> Host:
-        base, root = base or debian_with_systemd(), self.folder / name
+    def host_with_systemd(self, name: str, media: Path, first: First = systemd.SYSTEMD) -> Host:
+        base, root = debian_with_systemd(), self.folder / name
         copy_root(base, root)
         systemd.configure(root)
         self.hosts.append(start(base, root, name, media, first=first))
@@ -210,7 +204,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory, tiny: Image) -> Iterator[Host]:
-    """A Debian 12 host that no test changes, with a bundle in /media."""
+    """A Debian 12 host that no test changes, with a bundle in /media; its own Python need not be unpacked each time."""
     own = Site(tmp_path_factory.mktemp("bare"))
-    yield own.host("bookworm", "bare", own.carry(["debian-12"], [tiny], index_only=True))
+    yield own.host_of(debian_with_systemd(), "bare", own.carry(["debian-12"], [tiny], index_only=True))
     own.close()

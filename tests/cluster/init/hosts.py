@@ -7,6 +7,7 @@ way out. A Docker daemon inside has its data in the root and its cgroups below o
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -101,10 +102,11 @@ class Host:
         return self.run("bash", "/media/bundle/init-server.sh", *confirmed(arguments), given=given)
 
     def init_killed_at_new_change(self, known: set[str], *arguments: str) -> tuple[set[str], str]:
-        """Run init-server.sh and kill it with all its children once it begins a change that is not in `known`.
+        """Run init-server.sh and kill it with all its children once it begins a change of a kind not in `known`.
 
-        Returns the changes that were under way or just over then, none when it came to its end, and what it printed.
-        Its output is a pipe that holds one line, so it cannot be further than the change after the one that was read.
+        Returns the kinds of the changes that were under way or just over then, none when it came to its end, and what
+        it printed. Its output is a pipe that holds one line, so it cannot be further than the change after the one that
+        was read.
         """
         output, end = os.pipe2(os.O_DIRECT | os.O_CLOEXEC)
         fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, 4096)
@@ -115,9 +117,9 @@ class Host:
             printed = ""
             for line in lines:
                 printed += line
-                if line.startswith("-> ") and line not in known:
+                if line.startswith("-> ") and kind(line) not in known:
                     self.kill_session("init-server.sh")
-                    return {one for one in [line, *lines] if one.startswith("-> ")}, printed
+                    return {kind(one) for one in [line, *lines] if one.startswith("-> ")}, printed
         return set(), printed
 
     def init_interrupted_at(self, change: str, *arguments: str) -> tuple[int, str]:
@@ -182,6 +184,13 @@ class Host:
     @property
     def cgroup(self) -> str:
         return _cgroup(self.root)
+
+
+def kind(change: str) -> str:
+    """Return what a change does, but not to which file, folder or image: what differs only in that is written alike."""
+    found = re.match("-> (create a swarm|write this|[a-z]+)", change)
+    assert found, change
+    return found[1]
 
 
 def confirmed(arguments: Sequence[str]) -> list[str]:

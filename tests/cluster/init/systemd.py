@@ -60,7 +60,7 @@ SYSTEMD = First(
     ENTER,
     ("--mount", "--net", "--pid", "--uts", "--cgroup"),
     PREPARE,
-    ready="systemctl is-system-running | grep -qxE 'running|degraded'",
+    ready="systemctl is-system-running --wait | grep -qxE 'running|degraded'",
     stop="true",
     end=signal.SIGRTMIN + 4,  # poweroff.target
 )
@@ -69,6 +69,8 @@ SYSTEMD = First(
 def configure(root: Path) -> None:
     for unit in MASKED:
         (root / "etc/systemd/system" / unit).symlink_to("/dev/null")
+    # As `make up` leaves the distribution's Nginx.
+    (root / "etc/systemd/system/multi-user.target.wants/nginx.service").unlink()
     for name, text in FILES.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)

@@ -19,7 +19,8 @@ from worker.contract.version import VERSION
 BUNDLE, MODELS = "/media/bundle", "/media/bundle/models"
 TOKEN = "SWMTKN-1-" + "a" * 50 + "-" + "b" * 25
 LISTEN = "socket(S,2,1,0);bind(S,pack_sockaddr_in(PORT,INADDR_ANY))||die;listen(S,1);$|=1;print 1;sleep"
-COVERED = "/proc/meminfo /etc/os-release /usr/bin/uname /media/bundle/MANIFEST.json /etc /var/lib"
+COVERED = "/proc/meminfo /etc/os-release /usr/bin/uname /usr/bin/python3.11 /media/bundle/MANIFEST.json /etc /var/lib"
+NO_PYTHON = "mount --bind /dev/null /usr/bin/python3.11"
 
 
 def refusal(host: Host, *arguments: str, setup: str = "true", given: str = "") -> str:
@@ -77,7 +78,7 @@ def test_what_cannot_be_meant_is_refused(bare: Host, arguments: list[str], said:
 
 def test_a_server_without_python_needs_that_of_the_system_that_it_derives_from(bare: Host) -> None:
     release = 'ID=mint\nID_LIKE="ubuntu debian"\nVERSION_ID=22\nUBUNTU_CODENAME=noble\nVERSION_CODENAME=wilma\n'
-    assert refusal(bare, setup=over("/etc/os-release", release)) == (
+    assert refusal(bare, setup=f"{over('/etc/os-release', release)} && {NO_PYTHON}") == (
         "found no Python 3.11 or newer on this server, nor packages of it for ubuntu-24.04 in the bundle, needed one: "
         "create the bundle with SYSTEMS=ubuntu-24.04"
     )
@@ -133,7 +134,7 @@ def test_a_flipped_byte_in_the_bundle_is_refused(bare: Host) -> None:
 def test_a_folder_for_temporary_files_in_which_no_program_runs_is_refused(bare: Host) -> None:
     bare.says("mount", "-o", "remount,noexec", "/tmp")
     try:
-        line = refusal(bare)
+        line = refusal(bare, setup=NO_PYTHON)
     finally:
         bare.says("mount", "-o", "remount,exec", "/tmp")
     assert line.startswith("found that the bundle's Python does not run in /tmp/wanwu-init.")
@@ -144,12 +145,12 @@ def test_what_the_checksums_do_not_list_is_not_run(bare: Host) -> None:
     own = "mount -t tmpfs tmpfs /tmp && cp -r --preserve=mode /media/bundle /tmp/bundle"
     added = "mkdir -p /tmp/scripts/bootstrap && echo junk | tee /tmp/scripts/bootstrap/__main__.py"
     junk = "/tmp/bundle/packages/debian-12/python3.11-minimal_9_amd64.deb"
-    bare.says("sh", "-c", f"{own} && {added} >{junk}")
+    bare.says("sh", "-c", f"{own} && {added} >{junk} && {NO_PYTHON}")
     try:
         order = confirmed(["--bundle", "/tmp/bundle", "--models", MODELS, "--dry-run"])
         done = bare.run("bash", "/tmp/bundle/init-server.sh", *order)
     finally:
-        bare.says("umount", "/tmp")
+        bare.says("umount", "/tmp", "/usr/bin/python3.11")
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -1,10 +1,11 @@
-"""init-server.sh on Debian servers with systemd: the mount unit, what Docker requires, what a boot makes of both."""
+"""init-server.sh on Debian servers with systemd: the mount unit, Docker, and what a boot makes of both."""
 
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from scripts.render.unit import compose_unit
 from tests.cluster.init.bundles import Image
 from tests.cluster.init.conftest import Site
 from tests.cluster.init.hosts import Host
@@ -18,6 +19,7 @@ from tests.cluster.init.test_init_server import (
     volume_image,
 )
 from tests.cluster.init.trees import difference, tree
+from tests.wait import until
 
 UNIT = "srv-wanwu-models.mount"
 ON = dict.fromkeys((UNIT, "docker.service", "multi-user.target"), "active")
@@ -105,7 +107,39 @@ def test_a_disk_is_mounted_before_docker_at_every_boot_and_without_it_docker_doe
     assert (media / "bundle/models/photos/model.toml").exists()
 
 
-def test_a_docker_that_ran_before_runs_after_uninstall(site: Site, tiny: Image) -> None:
+# The image has no program: the host's is used.
+PROJECT = """
+services:
+  worker:
+    image: wanwu-tiny:test
+    pull_policy: never
+    network_mode: none
+    command: ["/usr/bin/sleep", "infinity"]
+    restart: unless-stopped
+    volumes:
+      - {type: bind, source: /usr, target: /usr, read_only: true}
+      - {type: bind, source: /lib64, target: /lib64, read_only: true}
+      - {type: bind, source: /lib, target: /lib, read_only: true}
+      - {type: bind, source: /srv/models, target: /models, read_only: true, bind: {create_host_path: false}}
+"""
+AT_BOOT = Path("etc/systemd/system/wanwu.service")
+# What the containers of PROJECT leave.
+TAKE_AWAY = f"""
+systemctl disable --quiet --now wanwu.service
+rm /{AT_BOOT} /srv/project.yaml
+rmdir /srv/models
+systemctl daemon-reload
+docker rm --force site-worker-1
+"""
+
+
+def running(host: Host) -> str:
+    return host.run("docker", "ps", "--format", "{{.Names}}").stdout.strip()
+
+
+def test_containers_come_back_at_boot_and_after_a_late_volume_and_a_docker_that_ran_before_runs_after_uninstall(
+    site: Site, tiny: Image
+) -> None:
     media = site.carry(["debian-12"], [tiny])
     host = site.host_with_systemd("delta", media)
     host.says("sh", "-c", INSTALL)
@@ -115,6 +149,28 @@ def test_a_docker_that_ran_before_runs_after_uninstall(site: Site, tiny: Image) 
     assert (real.returncode, real.stderr) == (0, "")
     assert states(host) == ON
     assert "-> restart Docker" in changes(real.stdout)
+
+    (host.root / "srv/models").mkdir()
+    (host.root / "srv/project.yaml").write_text(PROJECT)
+    command = ["/usr/bin/docker", "compose", "--project-name", "site", "--file", "/srv/project.yaml"]
+    text = compose_unit(Path("/srv/run"), [*command, "up", "--detach", "--no-recreate"], {"HOME": "/root"}, [], 252)
+    (host.root / AT_BOOT).write_text(text)
+    host.says("systemctl", "daemon-reload")
+    host.says("systemctl", "enable", "--now", "wanwu.service")
+    assert running(host) == "site-worker-1"
+
+    host.cut_power()
+    host = site.boot(host, media)
+    until("the container is back", lambda: running(host) == "site-worker-1")
+
+    host.shut_down()
+    (host.root / "srv/models").rmdir()
+    host = site.boot(host, media)
+    until("the unit has tried", lambda: shown(host, "wanwu.service", "Result") == "exit-code")
+    assert running(host) == ""
+    host.says("mkdir", "/srv/models")
+    until("the container is back again", lambda: running(host) == "site-worker-1")
+    host.says("sh", "-c", TAKE_AWAY)
 
     gone = host.init("--uninstall")
     assert (gone.returncode, gone.stderr) == (0, "")

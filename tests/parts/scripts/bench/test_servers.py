@@ -13,7 +13,7 @@ from scripts.bench.fixtures import Fixtures
 from scripts.bench.programs import terminate
 from scripts.bench.results import Sample
 from scripts.bench.runner import Runner
-from scripts.bench.targets import REFERENCE, SERVER, SMALLEST, Load, Target
+from scripts.bench.targets import LARGEST, REFERENCE, SERVER, SIZES, SMALLEST, Load, Target
 from tests.wait import until
 
 PARENT = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600)'])"
@@ -82,7 +82,7 @@ def test_cpu_time_and_memory_include_all_descendants() -> None:
 def run(fixtures: Fixtures, tmp_path: Path, code: str, loads: Sequence[Load]) -> tuple[list[Sample], dict[str, str]]:
     command = (sys.executable, "-c", code, "{port}")
     target = Target("mosec-engine", "some server", SERVER, REFERENCE, loads, command)
-    labels = {"mosec-engine": {SMALLEST: {str(fixtures.images[SMALLEST] / "one.jpg"): "cat"}}}
+    labels = {"mosec-engine": {size: {str(fixtures.images[SMALLEST] / "one.jpg"): "cat"} for size in SIZES}}
     return Runner(fixtures, labels, tmp_path, 1).run([target], 1)
 
 
@@ -91,11 +91,12 @@ def test_a_server_gets_its_slot_and_settings_and_is_loaded(
 ) -> None:
     monkeypatch.setenv("SECRET", "1")
     code = f"answer = lambda _: (200, b'[\"cat\"]'){SERVE}"
-    samples, faults = run(fixtures, tmp_path, code, [Load(), Load(open=True)])
+    samples, faults = run(fixtures, tmp_path, code, [Load(), Load(LARGEST, 2), Load(open=True)])
     assert faults == {}
-    closed, opened = samples
-    assert (closed.errors, opened.errors) == ({}, {})
-    assert closed.rate > 0
+    closed, large, opened = samples
+    assert (closed.errors, large.errors, opened.errors) == ({}, {}, {})
+    assert (closed.load.size, large.load.size, large.load.clients) == (SMALLEST, LARGEST, 2)
+    assert min(closed.rate, large.rate) > 0
     assert closed.loaded.rss > 5
     assert opened.p99_ms > 0
     first = (tmp_path / "mosec-engine.log").read_text().splitlines()[0]

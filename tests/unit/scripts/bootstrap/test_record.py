@@ -1,5 +1,10 @@
 """The record, and what undoes it: files and folders of a test's own."""
 
+import itertools
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -77,6 +82,54 @@ def test_files_and_folders_are_as_before_after_undoing(record: Record, tmp_path:
     assert tree(tmp_path) == before
     assert not places.KEPT.exists()
     assert not places.VOLUME.parent.exists()
+
+
+class Killed(BaseException):
+    """What ends a run at once."""
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("own", [None, "own\n"])
+def test_a_write_that_is_killed_at_any_effect_can_be_undone_and_repeated(
+    record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str | None, again: bool
+) -> None:
+    """Each effect in turn is the first that does not come about."""
+    if own:
+        places.FSTAB.parent.mkdir(parents=True)
+        places.FSTAB.write_text(own)
+    before = tree(tmp_path)
+    for reached in range(1, 100):
+        with monkeypatch.context() as patched:
+            count = kill_at(patched, reached)
+            with suppress(Killed):
+                write(record, places.FSTAB, "ours")
+        if again:
+            write(record, places.FSTAB, "ours")
+            assert places.FSTAB.read_text() == "ours\n"
+        Executor(record, dry_run=False).undo_to(0, UNDO)
+        shutil.rmtree(places.STATE, ignore_errors=True)  # where nothing is recorded yet, a copy may lie
+        assert tree(tmp_path) == before
+        if next(count) <= reached:
+            break
+    assert reached > 5
+
+
+def kill_at(patched: pytest.MonkeyPatch, reached: int) -> Iterator[int]:
+    """Let the `reached`th effect on the disk from now on raise Killed instead; return the count of effects."""
+    count = itertools.count(1)
+
+    def killing(made: Callable[..., object]) -> Callable[..., object]:
+        def effect(*arguments: object, **options: object) -> object:
+            if next(count) == reached:
+                raise Killed
+            return made(*arguments, **options)
+
+        return effect
+
+    effects = [(Path, name) for name in ("mkdir", "write_text", "chmod", "replace")]
+    for owner, name in [*effects, (os, "fsync"), (os, "chown"), (shutil, "copy2")]:
+        patched.setattr(owner, name, killing(getattr(owner, name)))
+    return count
 
 
 def test_files_of_a_server_that_the_release_before_has_set_up_are_restored(record: Record, tmp_path: Path) -> None:

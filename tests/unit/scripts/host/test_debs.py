@@ -6,7 +6,7 @@ import pytest
 
 from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
-from scripts.host.debs import ENGINE, NEWER_SUITE, SYSTEMS, mirrors, preferences, read_stanzas, sources
+from scripts.host.debs import ENGINE, NEWER_SUITE, SYSTEMS, mirrors, preferences, read_stanzas, read_uris, sources
 
 HERE = {
     "bookworm": "http://mirror/debian/",
@@ -50,6 +50,15 @@ def test_a_system_uses_this_machines_mirrors_of_its_distribution() -> None:
     for name in ("debian-12", "debian-13"):
         assert mirrors(SYSTEMS[name], HERE, {}) == ["http://mirror/debian/", "http://mirror/security/"]
     assert mirrors(SYSTEMS["debian-13"], {"trixie": "http://t"}, {}) == ["http://t"]
+
+
+def test_the_mirror_of_each_suite_is_where_apt_fetches_its_release_from() -> None:
+    printed = (
+        "'http://mirror/debian/dists/bookworm/InRelease' mirror_debian_dists_bookworm_InRelease 0 \n"
+        "'http://mirror/security/dists/bookworm-security/InRelease' mirror_InRelease 0 \n"
+        "'http://mirror/debian/dists/bookworm/main/binary-amd64/Packages.xz' mirror_Packages 0 \n"
+    )
+    assert read_uris(printed) == {"bookworm": "http://mirror/debian/", "bookworm-security": "http://mirror/security/"}
 
 
 def test_a_configured_mirror_takes_precedence() -> None:

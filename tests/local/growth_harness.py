@@ -1,31 +1,21 @@
-"""The gateway with 400 workers: real Nginx and gate in front of fake workers on 50 loopback "servers"."""
+"""A gateway in front of hundreds of fake workers on loopback addresses: real Nginx, real gate."""
 
 import asyncio
 import http.client
 import json
 import os
 import shlex
-import shutil
 import subprocess
-import tempfile
+import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from scripts.base.console import step
-from scripts.base.errors import CommandError
-from scripts.base.waiting import wait_until
-from scripts.bench import procfs
-from scripts.bench.programs import free_ports
 from scripts.cluster.config import ROOT
-
-WORKERS, SERVERS = 400, 50
-SECONDS, PATIENCE_S, SETTLE_S, RELOAD_S = 15, 60, 3, 2
-NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or "nginx"
+from tests.local.gateway_harness import NGINX, stop
 
 
 @dataclass(frozen=True)
@@ -136,9 +126,8 @@ class Gateway:
         try:
             yield nginx.pid, gate.pid
         finally:
-            for process in (gate, nginx):
-                process.terminate()
-                process.wait()
+            stop(gate)
+            stop(nginx)
 
     def listed(self, worker: FakeWorker) -> bool:
         return f" {worker.address} " in (self._rendered / "upstreams.conf").read_text()
@@ -153,54 +142,4 @@ class Gateway:
 
     def _gate(self, command: str) -> list[str]:
         files = ["--members", str(self._rendered / "members.json"), "--out", str(self._rendered)]
-        return [shutil.which("python3") or "python3", "-m", "gate", command, *files]
-
-
-def measure() -> dict[str, float]:
-    """Return what a gateway with WORKERS workers of SERVERS servers costs, and how soon a worker leaves, by name.
-
-    CPU times are those of the process, so that other work on the machine changes them little.
-    """
-    step(f"a gateway with {WORKERS} workers of {SERVERS} servers")
-    workers = cluster(WORKERS, SERVERS, free_ports(-(-WORKERS // SERVERS)))
-    with tempfile.TemporaryDirectory(prefix="wanwu-bench-") as folder:
-        os.chmod(folder, 0o755)  # noqa: S103 - Nginx's workers must be able to enter
-        gateway = Gateway(Path(folder), free_ports(1), workers)
-        if fault := gateway.fault():
-            raise CommandError(f"growth: nginx -t: {fault}")
-        fakes = FakeWorkers(workers)
-        with gateway.running() as (nginx, gate):
-            found = {"all are in after, s": _wait("all are in", lambda: gateway.workers_in() == WORKERS)}
-            time.sleep(SETTLE_S)
-            found |= _cost(gate, fakes)
-            for name, action, worker in (("killed", fakes.kill, workers[0]), ("frozen", fakes.freeze, workers[-1])):
-                action(worker)
-                out = _wait(f"a {name} worker is out", lambda one=worker: not gateway.listed(one))  # type: ignore[misc]
-                found[f"a {name} worker is out after, s"] = out
-            cpu = procfs.cpu_s([nginx])
-            subprocess.run([*gateway.command, "-s", "reload"], check=True)
-            time.sleep(RELOAD_S)
-            found["reload, CPU s of Nginx"] = procfs.cpu_s([nginx]) - cpu
-        fakes.stop()
-    return found
-
-
-def _cost(gate: int, fakes: FakeWorkers) -> dict[str, float]:
-    start, cpu, probes, connections = time.monotonic(), procfs.cpu_s([gate]), fakes.probes, fakes.connections
-    time.sleep(SECONDS)
-    passed, status = time.monotonic() - start, procfs.status(gate)
-    return {
-        "gate, % of a core": 100 * (procfs.cpu_s([gate]) - cpu) / passed,
-        "gate, MB": status["VmRSS"] * 1024 / 1e6,
-        "threads of the gate": status["Threads"],
-        "probes/s": (fakes.probes - probes) / passed,
-        "new connections/s": (fakes.connections - connections) / passed,
-    }
-
-
-def _wait(what: str, condition: Callable[[], bool]) -> float:
-    """Return the seconds until `condition` is true; raise CommandError after PATIENCE_S."""
-    start = time.monotonic()
-    if not wait_until(condition, PATIENCE_S, 0.02):
-        raise CommandError(f"growth: waited {PATIENCE_S} s in vain: {what}")
-    return time.monotonic() - start
+        return [sys.executable, "-m", "gate", command, *files]

@@ -1,0 +1,43 @@
+"""What these services share: limits that a busy machine does not reach, and a load that costs it little."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests import in_process
+from tests.cluster.load import OpenLoad, open_load
+from tests.service import NO_DRAIN, Service
+from tests.wait import until
+from worker.contract.limits import LIMITS
+
+LONGEST = "".join(f"{name} = {LIMITS[name].maximum}\n" for name in ("deadline_s", "inference_limit_s"))
+PATIENT = NO_DRAIN + LONGEST
+ONE_WORKER = "[[servers]]\nworkers = 1\n"
+RATE_S = 3  # requests a second
+ENOUGH = 6  # answers, to see whose they are
+
+
+def table(name: str, folder: Path) -> str:
+    """Return the table of a model for a cluster file."""
+    return f'[[models]]\nname = "{name}"\nfolder = "{folder}"\n'
+
+
+def make_here(service: Service, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a make target on `service` in this process: a new one takes a second of a processor."""
+    place = (f"CLUSTER={service.cluster}", f"RUN_DIR={service.run_dir}", f"RUNTIME={service.runtime}")
+    return in_process.make(*arguments, *place)
+
+
+@contextmanager
+def nothing_lost(service: Service, image: Path, *models: str) -> Iterator[OpenLoad]:
+    """Load during the block: `models` must answer all of it, and the last of them alone what is sent afterwards."""
+    with open_load("127.0.0.1", service.port, image, RATE_S) as load:
+        until("requests are answered", lambda: load.workers().total() > ENOUGH)
+        yield load
+        end = time.monotonic()
+        until("requests are answered", lambda: load.workers(end).total() > ENOUGH)
+    assert load.lost == []
+    assert {worker.rpartition("-")[0] for worker in load.workers()} == set(models)
+    assert {worker.rpartition("-")[0] for worker in load.workers(end)} == {models[-1]}
