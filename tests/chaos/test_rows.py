@@ -1,4 +1,4 @@
-"""The rows of `make chaos`, in short, on one service: all but those whose journey under load is a test elsewhere."""
+"""Each row of `make chaos`, in short, on one service."""
 
 from collections.abc import Iterator
 
@@ -7,9 +7,6 @@ import pytest
 from tests.chaos.place import Place, running
 from tests.chaos.rows import ROWS
 
-# tests/commands has a swap (test_use.py) and a change of limits (test_changes.py), and both ways back.
-ELSEWHERE = ("swap", "change")
-
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
@@ -17,7 +14,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield place
 
 
-@pytest.mark.parametrize("name", [name for name in ROWS if name not in ELSEWHERE])
+@pytest.mark.parametrize("name", ROWS)
 def test_clients_notice_no_more_than_is_promised(place: Place, name: str) -> None:
     row, times = ROWS[name]
     outcome = row(place, times)

@@ -2,7 +2,7 @@
 
 It differs in three ways. It shows that it is alive while it loads the application. It sends an answer in one write, so
 that a worker that dies leaves no half answer: Nginx tries another worker only if it has received nothing. A thread
-stays with its connection while the next request follows soon, unless the last one was a GET: probes come a second apart.
+stays with its connection while the next request follows soon, but not after a GET: probes come a second apart.
 """
 
 import select
