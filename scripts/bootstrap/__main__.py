@@ -9,8 +9,18 @@ from pathlib import Path
 from scripts.base.console import say, step, warn
 from scripts.base.errors import CommandError
 from scripts.bootstrap import places
+from scripts.bootstrap.checks.bundle import age_note
 from scripts.bootstrap.executor import Executor
-from scripts.bootstrap.machine import Interrupted, ask, default_signals, defer_signals, run, swarm_state, systemd_runs
+from scripts.bootstrap.machine import (
+    Interrupted,
+    ask,
+    default_signals,
+    defer_signals,
+    run,
+    swarm_state,
+    systemd_runs,
+    text_of,
+)
 from scripts.bootstrap.options import Options, parse
 from scripts.bootstrap.record import Record
 from scripts.bootstrap.server import Server
@@ -49,7 +59,8 @@ def initialise(options: Options, system: str, work: Path) -> None:
     record = Record(places.RECORD)
     server = survey(options, system, work, record)
     step(f"all checks passed: {server.name}, {system}")
-    for note in filter(None, notes(server.port)):
+    age = age_note(server.bundle.created, text_of(places.KIT / places.CREATED).strip())
+    for note in filter(None, (age, *notes(server.port))):
         step(note)
     executor = Executor(record, options.dry_run)
     say("== changes begin here ==")

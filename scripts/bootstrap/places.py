@@ -6,6 +6,7 @@ from scripts.host.offline import SERVER
 
 KITS = Path("/opt/wanwu")
 KIT = KITS / "kit"  # a link to the kit that serves
+CREATED = ".created"  # in a kit's folder: when its bundle was made
 CLUSTER_FILE = Path("/etc/wanwu/cluster.toml")
 SIGNERS = Path("/etc/wanwu/signers")  # whose bundles were confirmed here
 HARDWARE = Path("/etc/wanwu/hardware.json")

@@ -24,6 +24,7 @@ class Bundle:
     """The bundle's folder, and what its manifest says; `packages` are folders by system."""
 
     folder: Path
+    created: str  # ISO 8601, UTC
     revision: str
     kit: Path
     images: tuple[Image, ...]
@@ -34,6 +35,7 @@ class Bundle:
         values: dict[str, Any] = json.loads(manifest)
         return cls(
             folder,
+            str(values.get("created", "")),
             str(values.get("wanwu", {}).get("revision", "")),
             folder / values["kit"],
             tuple(Image(each["reference"], each["id"], each["file"]) for each in values["images"]),

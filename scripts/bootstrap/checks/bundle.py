@@ -18,6 +18,19 @@ def kit_folder(revision: str, archive_sum: str) -> Path:
     return places.KITS / (f"{name}{DIRTY}-{archive_sum[:8]}" if revision.endswith(DIRTY) else name)
 
 
+def age_note(created: str, serving: str) -> str:
+    """Return what the operator should know if the bundle was made before the one whose kit serves; "" if not.
+
+    The signature of an old bundle stays valid: whoever hands it over again brings back the faults that were known.
+    """
+    if not serving or created >= serving:
+        return ""
+    return (
+        f"found a bundle of {created}, older than that of {serving} whose kit serves here: this goes back to it; "
+        "with the newer bundle, run this again to return"
+    )
+
+
 def check_port(port: int, source: str) -> int:
     """Return the gateway's port, which the file `source` sets."""
     if ("tcp", port) in SWARM_PORTS:

@@ -47,6 +47,7 @@ def _unpack(server: Server) -> None:
     own.symlink_to(places.CLUSTER_FILE)
     for data in (places.RUN, places.MODELS, places.WHEELS):
         (new / data.name).symlink_to(data)
+    (new / places.CREATED).write_text(f"{server.bundle.created}\n")
     (new / ".sha256").write_text(f"{kit.sum}\n")
     new.rename(kit.folder)
 

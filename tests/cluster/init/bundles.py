@@ -21,6 +21,7 @@ from tests.cluster.init.hosts import SCRIPT
 from worker.contract.version import VERSION
 
 PYTHON = re.compile("(lib)?(python3|expat1|ssl3)")
+CREATED = "2025-11-20T08:00:00+00:00"
 
 
 @dataclass(frozen=True)
@@ -138,8 +139,8 @@ def link(source: str | Path, target: str | Path) -> None:
         shutil.copy(source, target)
 
 
-def renew(folder: Path, revision: str) -> None:
-    """Make the bundle that of a later revision, which its kit says in a file."""
+def renew(folder: Path, revision: str, created: str = CREATED) -> None:
+    """Make the bundle that of another revision, which its kit says in a file."""
     archive, draft = folder / "kit.tar.gz", folder / "kit.new"
     content = f"{revision}\n".encode()
     with tarfile.open(archive) as old, tarfile.open(draft, "w:gz", compresslevel=1) as new:
@@ -152,3 +153,4 @@ def renew(folder: Path, revision: str) -> None:
     draft.replace(archive)
     with changing(folder) as manifest:
         manifest["wanwu"]["revision"] = revision
+        manifest["created"] = created

@@ -3,6 +3,7 @@
 import subprocess
 from pathlib import Path
 
+from scripts.bootstrap.checks.bundle import age_note
 from scripts.cluster.config import ROOT
 from tests.cluster.init import bundles
 from tests.cluster.init.bundles import Image
@@ -13,6 +14,7 @@ from tests.cluster.init.trees import difference, tree
 
 ORDER = ("--bundle", "/media/bundle", "--models", "/media/bundle/models")
 A, B, C = (letter * 40 for letter in "abc")
+BEFORE = "2025-11-02T08:00:00+00:00"  # when the last of these was made
 KITS, KIT, FILE, MODELS = "/opt/wanwu", "/opt/wanwu/kit", "/etc/wanwu/cluster.toml", "/var/lib/wanwu/models"
 MODEL = '[[models]]\nname = "photos"\nfolder = "worker/photos"\n'
 EDITED = f'port = 9000\n{MODEL}[[servers]]\nname = "zeta"\nworkers = 1\n'
@@ -22,7 +24,7 @@ set -e
 rm {KIT} {FILE}
 mv {KITS}/kit-{A[:12]} {KIT}
 cd {KIT}
-rm -r run models compose/cluster.toml compose/cluster.default.toml .sha256
+rm -r run models compose/cluster.toml compose/cluster.default.toml .created .sha256
 printf '%s' '{EDITED}' >compose/cluster.toml
 mkdir -p models/mine .venv
 echo kept >models/mine/model.toml
@@ -79,12 +81,13 @@ def test_a_later_bundle_leaves_what_is_the_operators_and_the_kit_before(site: Si
     write(host, FILE, EDITED)
 
     host.says("ln", "-sfn", kit(A), KIT)  # back to the one before, then to a third
-    bundles.renew(media / "bundle", C)
+    bundles.renew(media / "bundle", C, BEFORE)
     worker = subprocess.Popen(host.command("sh", "-c", f"cd {KITS}/{kit(B)} && echo && exec sleep 1000"), stdout=-1)
     assert worker.stdout is not None
     worker.stdout.readline()
     said = set_up(host, "unpack", "link")
     assert f"-- {KITS}/{kit(B)} is kept, since something still runs from it" in said.splitlines()
+    assert f"-- {age_note(BEFORE, bundles.CREATED)}" in said.splitlines()
     host.kill_session("sleep 1000")
     worker.wait()
     worker.stdout.close()

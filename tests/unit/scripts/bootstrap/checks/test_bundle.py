@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from scripts.base.errors import CommandError
-from scripts.bootstrap.checks.bundle import check_port, kit_folder
+from scripts.bootstrap.checks.bundle import age_note, check_port, kit_folder
 
 SUM = "e" * 64
 
@@ -15,6 +15,12 @@ def test_a_kit_is_named_after_its_revision_and_after_its_content_where_that_diff
     assert kit_folder("a" * 40 + "-dirty", SUM) == Path("/opt/wanwu/kit-aaaaaaaaaaaa-dirty-eeeeeeee")
     for odd in ("", "../..", "a b"):
         assert kit_folder(odd, SUM) == Path("/opt/wanwu/kit-eeeeeeeeeeee")
+
+
+def test_a_bundle_older_than_that_whose_kit_serves_is_noted() -> None:
+    older, newer = "2026-11-02T08:00:00+00:00", "2026-11-20T08:00:00+00:00"
+    assert age_note(newer, older) == age_note(newer, newer) == age_note(older, "") == ""
+    assert age_note(older, newer).startswith(f"found a bundle of {older}, older than that of {newer} whose kit serves")
 
 
 def test_a_port_that_swarm_needs_is_refused() -> None:

@@ -21,7 +21,7 @@ def server(record: Record, tmp_path: Path) -> Server:
     (places.KITS / "kit-b/.sha256").write_text("sum-b\n")
     places.KIT.symlink_to("kit-a")
     places.STATE.mkdir(parents=True)
-    bundle = Bundle(tmp_path, "b", tmp_path / "kit.tar.gz", (), {})
+    bundle = Bundle(tmp_path, "2026-11-02T08:00:00+00:00", "b", tmp_path / "kit.tar.gz", (), {})
     return Server(
         Options(), record, tmp_path, "debian-12", "a", bundle, Kit(places.KITS / "kit-b", "sum-b", "kit-a"), None, 8080,
         False, Volume("/m", "none", "bind"), Packages(None), None,
