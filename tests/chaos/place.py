@@ -81,6 +81,16 @@ class Place:
         os.kill(pid, number)
         return pid
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Freeze what starts processes again, until the block ends."""
+        pid = supervisor.pid_of(RunDir(self.service.run_dir))
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
     def holds(self) -> dict[str, tuple[int, int]]:
         """Return program -> kilobytes in memory and open files, of all its processes."""
         found = {}

@@ -35,9 +35,10 @@ def all_down(place: Place, times: int) -> Outcome:
 
     def disturb(place: Place, _: int) -> None:
         masters = [place.pid(name) for name in place.workers]
-        for pid in [*masters, *(child for master in masters for child in children(master))]:
-            os.kill(pid, signal.SIGKILL)
-        until("none is in", lambda: place.workers_in() == set())
+        with place.held():  # or they would be back before everybody has seen that none is in
+            for pid in [*masters, *(child for master in masters for child in children(master))]:
+                os.kill(pid, signal.SIGKILL)
+            until("none is in", lambda: place.workers_in() == set())
         until("they are ready", lambda: all(map(place.is_ready, place.workers)))
 
     outcome = repeated(place, times, disturb)
