@@ -32,7 +32,7 @@ CPUS = sorted(os.sched_getaffinity(0))
 NETWORK = os.getpid() % 200 + 20  # of 10.N.0.0/24; others may run these tests beside us
 QUEUE = AT_ONCE + 16  # of one worker, which thus refuses nothing
 # Several gateways ask all workers. And Swarm is seen to call a change done soon after its last task runs.
-PATIENCE = {INTERVAL_VARIABLE: "1", "WANWU_MONITOR": "2s"}
+PATIENCE = {INTERVAL_VARIABLE: "0.5", "WANWU_MONITOR": "5s"}
 BUILD = """
 from scripts.host import images
 wanted = [images.GATEWAY, images.WORKERS[images.PREPARED]]

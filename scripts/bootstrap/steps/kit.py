@@ -1,5 +1,6 @@
 """Unpack the bundle's kit into a folder of its own, and link it; data is outside of the kits."""
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -57,9 +58,11 @@ def _seed(server: Server) -> None:
     make_folder(server.record, places.CLUSTER_FILE.parent)
     server.record.remember("own", places.CLUSTER_FILE)
     source = Path(server.options.cluster or server.kit.folder / "compose/cluster.default.toml")
-    replace(places.CLUSTER_FILE, source.read_text(encoding="utf-8"))
-    # As `sha256sum <FILE` prints it, which earlier releases wrote.
-    places.CLUSTER_SUM.write_text(f"{sha256(places.CLUSTER_FILE)}  -\n")
+    text = source.read_text(encoding="utf-8")
+    # As `sha256sum <FILE` prints it, which earlier releases wrote. Without it, the file of a killed run would be taken
+    # for the operator's, so it comes first.
+    places.CLUSTER_SUM.write_text(f"{hashlib.sha256(text.encode()).hexdigest()}  -\n")
+    replace(places.CLUSTER_FILE, text)
 
 
 def _link(server: Server) -> None:

@@ -1,9 +1,6 @@
 """The record, and what undoes it: files and folders of a test's own."""
 
-import itertools
-import os
 import shutil
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +13,7 @@ from scripts.bootstrap.files import UNDO, make_folder, put, write
 from scripts.bootstrap.record import Record
 from scripts.bootstrap.steps import LAST, STEPS
 from scripts.bootstrap.steps import UNDO as ALL_UNDO
+from tests.unit.scripts.bootstrap.killing import Killed, kill_at
 from worker.contract.files import sha256
 
 # As the bash of the release before wrote it on a bare Debian 12, with fewer packages and images.
@@ -84,10 +82,6 @@ def test_files_and_folders_are_as_before_after_undoing(record: Record, tmp_path:
     assert not places.VOLUME.parent.exists()
 
 
-class Killed(BaseException):
-    """What ends a run at once."""
-
-
 @pytest.mark.parametrize("again", [False, True])
 @pytest.mark.parametrize("own", [None, "own\n"])
 def test_a_write_that_is_killed_at_any_effect_can_be_undone_and_repeated(
@@ -112,24 +106,6 @@ def test_a_write_that_is_killed_at_any_effect_can_be_undone_and_repeated(
         if next(count) <= reached:
             break
     assert reached > 5
-
-
-def kill_at(patched: pytest.MonkeyPatch, reached: int) -> Iterator[int]:
-    """Let the `reached`th effect on the disk from now on raise Killed instead; return the count of effects."""
-    count = itertools.count(1)
-
-    def killing(made: Callable[..., object]) -> Callable[..., object]:
-        def effect(*arguments: object, **options: object) -> object:
-            if next(count) == reached:
-                raise Killed
-            return made(*arguments, **options)
-
-        return effect
-
-    effects = [(Path, name) for name in ("mkdir", "write_text", "chmod", "replace")]
-    for owner, name in [*effects, (os, "fsync"), (os, "chown"), (shutil, "copy2")]:
-        patched.setattr(owner, name, killing(getattr(owner, name)))
-    return count
 
 
 def test_files_of_a_server_that_the_release_before_has_set_up_are_restored(record: Record, tmp_path: Path) -> None:

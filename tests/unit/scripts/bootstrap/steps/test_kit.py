@@ -1,5 +1,6 @@
 """The kit's link, cluster.toml and what an early kit was, on files of the test's own."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from scripts.bootstrap.options import Options
 from scripts.bootstrap.record import Record
 from scripts.bootstrap.server import Bundle, Kit, Packages, Server, Volume
 from scripts.bootstrap.steps import UNDO, kit, old_kits
+from tests.unit.scripts.bootstrap.killing import Killed, kill_at
 
 
 @pytest.fixture
@@ -55,6 +57,22 @@ def test_a_cluster_toml_that_was_edited_survives_undoing(server: Server) -> None
     places.CLUSTER_FILE.write_text("port = 9000\n")
     Executor(server.record, dry_run=False).undo_to(0, UNDO)
     assert places.CLUSTER_FILE.read_text() == "port = 9000\n"
+
+
+def test_a_run_that_is_killed_at_any_effect_leaves_no_cluster_toml_that_undoing_takes_for_the_operators(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for reached in range(1, 100):
+        places.STATE.mkdir(parents=True, exist_ok=True)
+        with monkeypatch.context() as patched:
+            count = kill_at(patched, reached)
+            with suppress(Killed):
+                carry_out(server)
+        Executor(server.record, dry_run=False).undo_to(0, UNDO)
+        assert not places.CLUSTER_FILE.exists()
+        if next(count) <= reached:
+            break
+    assert reached > 5
 
 
 def test_a_kit_that_was_moved_aside_comes_back(server: Server) -> None:
