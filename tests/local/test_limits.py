@@ -15,6 +15,7 @@ POOLS = {"photos": ["photos-0"]}
 # Of all clients 5 bodies of 0.1 to 1 MB, 3 above and 2 chunked ones; of one client 2, 1 and 1.
 OPTIONS = {"max_body_mb": 2, "bodies_mb": 20, "clients": {"bodies_mb": 8, "connections": 3}}
 SMALL = 500_000
+HELD = ("01", "08")  # established, and closed by the other end alone: a socket's state in /proc/net/tcp
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,10 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 def unfinished(
     gateway: Gateway, length: int | None, count: int = 1, source: str = "127.0.0.1"
 ) -> Iterator[list[socket.socket]]:
-    """`count` requests whose bodies never end, from the address `source`; None: chunked. They have their places."""
+    """`count` requests whose bodies never end, from the address `source`; None: chunked. They have their places.
+
+    At the end Nginx has closed them, too: until then it counts them, and would refuse those of the next test.
+    """
     size = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
     head = f"POST /predict HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n{size}\r\n\r\n".encode()
     with contextlib.ExitStack() as stack:
@@ -36,7 +40,16 @@ def unfinished(
             opened.append(stack.enter_context(socket.create_connection(("127.0.0.1", gateway.port), 60, (source, 0))))
             opened[-1].sendall(head)
             assert opened[-1].recv(1 << 16) == b"HTTP/1.1 100 Continue\r\n\r\n"  # sent once it is counted
+        clients = {connection.getsockname()[1] for connection in opened}
         yield opened
+    until("Nginx has closed them, too", lambda: not clients & served(gateway.port))
+
+
+def served(port: int) -> set[int]:
+    """Return the clients' ports of the connections that the server at `port` has not closed."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    ends = [(row[1].partition(":")[2], row[2].partition(":")[2]) for row in rows if row[3] in HELD]
+    return {int(client, 16) for server, client in ends if int(server, 16) == port}
 
 
 def refused(gateway: Gateway, length: int | None, source: str = "127.0.0.1") -> bool:
