@@ -1,4 +1,4 @@
-"""The memory of running processes, from /proc; a process that has ended holds none."""
+"""What /proc says of running processes; one that has ended holds no memory."""
 
 import contextlib
 import re
@@ -30,6 +30,11 @@ def private(pid: int) -> int:
 def reset_high_water(pid: int) -> None:
     with contextlib.suppress(OSError):
         Path(f"/proc/{pid}/clear_refs").write_text(RESET_HIGH_WATER)
+
+
+def stat(folder: Path) -> list[str]:
+    """Return a process's or thread's fields of proc_pid_stat(5) from its state on; raise OSError if it has ended."""
+    return (folder / "stat").read_text().rpartition(")")[2].split()
 
 
 def children(pid: int) -> list[int]:

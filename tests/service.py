@@ -8,6 +8,7 @@ from pathlib import Path
 
 from scripts.cluster.config import ROOT
 from scripts.runtimes.preflight import port_faults
+from worker.contract.limits import LIMITS
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,14 @@ class Service:
 
 # For tests that are not about draining: workers may exit before the gate has taken them out of rotation.
 NO_DRAIN = "[limits]\ndrain_s = 0\n"
+# For tests that are not about a deadline, on a machine that may be busy: a line of the table of NO_DRAIN.
+LONGEST_DEADLINE = f"deadline_s = {LIMITS['deadline_s'].maximum}\n"
 PHOTOS = '[[models]]\nname = "photos"\nfolder = "worker/photos"\n'
+
+
+def table(name: str, folder: Path) -> str:
+    """Return the table of a model for a cluster file."""
+    return f'[[models]]\nname = "{name}"\nfolder = "{folder}"\n'
 
 
 def create(folder: Path, models: str = PHOTOS, extra: str = "") -> Service:

@@ -11,7 +11,7 @@ from nginx.gate.__main__ import INTERVAL_VARIABLE
 from tests import folders
 from tests.browser.chromium import chromium
 from tests.browser.page import Page
-from tests.service import NO_DRAIN, Service, create
+from tests.service import NO_DRAIN, Service, create, table
 
 EXAMPLES = (folders.RED, folders.GREEN, folders.BLUE)
 DESCRIBED = """
@@ -36,7 +36,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """One model, with descriptions, examples, attributes and a score below which it is not sure."""
     home = tmp_path_factory.mktemp("fruit")
     folder = folders.fruit_folder(home / "model", extra=DESCRIBED, output=UNSURE, examples=EXAMPLES)
-    running = create(home / "service", f'[[models]]\nname = "fruit"\nfolder = "{folder}"\n', NO_DRAIN)
+    running = create(home / "service", table("fruit", folder), NO_DRAIN)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(INTERVAL_VARIABLE, SELDOM_S)
         running.up()

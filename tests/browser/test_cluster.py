@@ -13,7 +13,7 @@ from selenium import webdriver
 from tests import folders, processes
 from tests.browser.conftest import Sample
 from tests.browser.page import Page
-from tests.service import Service, create
+from tests.service import Service, create, table
 from worker.contract.cpu_list import parse_cpu_list
 
 DRAIN = "[limits]\ndrain_s = 6\n"  # long enough to be seen on a busy machine
@@ -25,7 +25,7 @@ def fruits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Two workers of one model, which drain before they stop."""
     home = tmp_path_factory.mktemp("cluster")
     folder = folders.fruit_folder(home / "model")
-    running = create(home / "service", f'[[models]]\nname = "fruit"\nfolder = "{folder}"\n', DRAIN)
+    running = create(home / "service", table("fruit", folder), DRAIN)
     running.up()
     yield running
     running.down()

@@ -12,7 +12,7 @@ from selenium.webdriver.common.keys import Keys
 from tests import folders
 from tests.browser.conftest import DESCRIBED, EXAMPLES, Sample
 from tests.browser.page import Page
-from tests.service import NO_DRAIN, Service, create
+from tests.service import NO_DRAIN, Service, create, table
 
 LOADED = "return [...document.querySelectorAll('.example img')].map((image) => image.naturalWidth)"
 
@@ -22,7 +22,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     home = tmp_path_factory.mktemp("guarded")
     folder = folders.fruit_folder(home / "model", extra=DESCRIBED, examples=EXAMPLES)
     access = f"{NO_DRAIN}[access]\nkeys = true\n"
-    running = create(home / "service", f'[[models]]\nname = "fruit"\nfolder = "{folder}"\n', access)
+    running = create(home / "service", table("fruit", folder), access)
     assert f"port {running.port} of every address asks for a key: 0 known" in running.up()
     yield running
     running.down()

@@ -13,7 +13,7 @@ from scripts.models import model_store
 from tests import folders
 from tests.browser.conftest import DESCRIBED, EXAMPLES, Sample
 from tests.browser.page import Page
-from tests.service import NO_DRAIN, Service, create
+from tests.service import NO_DRAIN, Service, create, table
 
 PAUSE_S = 2  # between two rounds of images, so that the cores are free for the swap
 JAPANESE = "7 つの果物"
@@ -89,15 +89,11 @@ def models(tmp_path: Path) -> Path:
     return models
 
 
-def table(folder: Path) -> str:
-    return f'[[models]]\nname = "{folder.name}"\nfolder = "{folder}"\n'
-
-
 @pytest.fixture
 def pair(models: Path, tmp_path: Path) -> Iterator[Service]:
     """A service of two models: fruit, with examples, and bright."""
     fruit = folders.fruit_folder(tmp_path / "fruit", extra=DESCRIBED, examples=EXAMPLES)
-    running = create(tmp_path / "service", table(fruit) + table(models / "bright"), NO_DRAIN)
+    running = create(tmp_path / "service", table(fruit.name, fruit) + table("bright", models / "bright"), NO_DRAIN)
     running.up()
     yield running
     running.down()
@@ -147,7 +143,7 @@ def test_of_several_models_the_chosen_one_is_shown_and_asked_and_may_be_replaced
 def test_a_model_served_alone_is_replaced_while_images_are_sent_and_none_is_lost(
     browser: webdriver.Chrome, models: Path, samples: list[Sample], tmp_path: Path
 ) -> None:
-    service = create(tmp_path / "service", table(models / "bright"), NO_DRAIN)
+    service = create(tmp_path / "service", table("bright", models / "bright"), NO_DRAIN)
     service.up()
     try:
         page = Page(browser, service.endpoint)

@@ -20,7 +20,7 @@ from selenium import webdriver
 from tests import folders
 from tests.browser.conftest import EXAMPLES, Sample
 from tests.browser.page import Page
-from tests.service import NO_DRAIN, Service, create
+from tests.service import NO_DRAIN, Service, create, table
 from worker.contract.error_codes import ErrorCode
 
 BELOW = 200_000  # bytes; a scaled image of the fruit model's size has far fewer
@@ -212,7 +212,7 @@ def closing(tmp_path: Path) -> Iterator[Service]:
     home = tmp_path / "closing"
     folder = folders.fruit_folder(home / "model", examples=EXAMPLES)
     limits = f"{NO_DRAIN}queue = 1\nmax_images = 1\n"
-    running = create(home / "service", f'[[models]]\nname = "fruit"\nfolder = "{folder}"\n', limits)
+    running = create(home / "service", table("fruit", folder), limits)
     running.up()
     yield running
     running.down()

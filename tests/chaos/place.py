@@ -18,9 +18,8 @@ from tests import folders
 from tests.cluster.load import OpenLoad, open_load
 from tests.local.gateway_harness import ask
 from tests.processes import children
-from tests.service import Service, create
+from tests.service import LONGEST_DEADLINE, Service, create, table
 from tests.wait import until
-from worker.contract.limits import LIMITS
 
 POOL, OTHER = "bright", "other"  # the model that is served, and another one with the same answers
 LABEL = "cat"  # the best class of the golden image
@@ -115,8 +114,7 @@ def running(home: Path) -> Iterator[Place]:
     models = home / "models"
     for name in (POOL, OTHER):
         model_store.record(models, folders.openvino_folder(models / name, name=name), good=True)
-    longest = f"[limits]\ndeadline_s = {LIMITS['deadline_s'].maximum}\n"  # on a machine that may be busy
-    service = create(home / "service", f'[[models]]\nname = "{POOL}"\nfolder = "{models / POOL}"\n', longest)
+    service = create(home / "service", table(POOL, models / POOL), f"[limits]\n{LONGEST_DEADLINE}")
     try:
         service.up()
         yield Place(service, models)

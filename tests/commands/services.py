@@ -8,20 +8,15 @@ from pathlib import Path
 
 from tests import in_process
 from tests.cluster.load import OpenLoad, open_load
-from tests.service import NO_DRAIN, Service
+from tests.service import LONGEST_DEADLINE, NO_DRAIN, Service
 from tests.wait import until
 from worker.contract.limits import LIMITS
 
-LONGEST = "".join(f"{name} = {LIMITS[name].maximum}\n" for name in ("deadline_s", "inference_limit_s"))
+LONGEST = f"{LONGEST_DEADLINE}inference_limit_s = {LIMITS['inference_limit_s'].maximum}\n"
 PATIENT = NO_DRAIN + LONGEST
 ONE_WORKER = "[[servers]]\nworkers = 1\n"
 RATE_S = 3  # requests a second
 ENOUGH = 6  # answers, to see whose they are
-
-
-def table(name: str, folder: Path) -> str:
-    """Return the table of a model for a cluster file."""
-    return f'[[models]]\nname = "{name}"\nfolder = "{folder}"\n'
 
 
 def make_here(service: Service, *arguments: str) -> subprocess.CompletedProcess[str]:

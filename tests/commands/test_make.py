@@ -21,9 +21,10 @@ from scripts.cluster.config import load_cluster
 from scripts.cluster.models import read_models
 from scripts.runtimes.preflight import has_ipv6, port_faults
 from scripts.runtimes.run_directory import run_dir
-from tests.commands.services import LONGEST, ONE_WORKER, PATIENT, make_here, nothing_lost, table
+from tests.commands.services import LONGEST, ONE_WORKER, PATIENT, make_here, nothing_lost
 from tests.folders import openvino_folder, torchvision_folder
-from tests.service import PHOTOS, Service, create
+from tests.processes import stat
+from tests.service import PHOTOS, Service, create, table
 from tests.wait import until
 from worker.models.folder import read_folder
 
@@ -54,7 +55,7 @@ def processes(service: Service) -> dict[str, int]:
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             environ = dict(part.split("=", 1) for part in (entry / "environ").read_text().split("\0") if "=" in part)
-            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            parent = int(stat(entry)[1])
         except OSError:
             continue
         if environ.get("HOME") == str(service.run_dir) and "WANWU_WORKER" in environ:
@@ -67,7 +68,7 @@ def session(leader: int) -> dict[int, str]:
     found = {}
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            state, *numbers = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+            state, *numbers = stat(entry)[:4]
             if int(numbers[2]) == leader and state != "Z":
                 found[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")
     return found

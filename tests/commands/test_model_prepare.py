@@ -18,9 +18,9 @@ from scripts.cluster.config import ROOT
 from scripts.models.tools.prepare import __main__ as tool
 from scripts.models.tools.prepare.effort import THOROUGH
 from tests import in_process
-from tests.commands.services import PATIENT, table
+from tests.commands.services import PATIENT
 from tests.folders import SIZE, image
-from tests.service import Service, bare_environment, create
+from tests.service import Service, bare_environment, create, table
 from worker.contract.engine import Measurement
 from worker.contract.files import sha256
 from worker.contract.machine import machine_kind

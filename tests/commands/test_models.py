@@ -16,10 +16,10 @@ from PIL import Image
 
 from scripts.cluster.config import ROOT
 from tests import in_process
-from tests.commands.services import ONE_WORKER, PATIENT, table
+from tests.commands.services import ONE_WORKER, PATIENT
 from tests.efficientnet import efficientnet_pytorch_state, network_of
 from tests.folders import RED, SIZE, image
-from tests.service import Service, bare_environment, create
+from tests.service import Service, bare_environment, create, table
 from worker.contract.loaders import LOADERS
 from worker.models import torchvision_ops
 from worker.models.folder import read_folder

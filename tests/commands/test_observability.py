@@ -12,10 +12,10 @@ import pytest
 from scripts.base.http import get
 from scripts.runtimes.preflight import port_faults
 from tests import folders
-from tests.commands.services import PATIENT, table
+from tests.commands.services import PATIENT
 from tests.images import encoded
 from tests.local.gateway_harness import ask
-from tests.service import Service, create, free_ports
+from tests.service import Service, create, free_ports, table
 from tests.unit.test_observability import FOLDER, queries, rules
 from tests.wait import until
 

@@ -16,7 +16,7 @@ import pytest
 from tests import folders, images
 from tests.local.gateway_harness import Reply
 from tests.local.worker_harness import WorkerProcess, running
-from tests.processes import children
+from tests.processes import children, stat
 from tests.wait import until
 
 PNG, JPEG = (images.encoded(images.photo(), kind) for kind in ("PNG", "JPEG"))
@@ -54,7 +54,7 @@ def states(pid: int) -> list[str]:
     found = []
     for thread in Path(f"/proc/{pid}/task").iterdir():
         with suppress(FileNotFoundError, ProcessLookupError):
-            found.append((thread / "stat").read_text().rpartition(")")[2].split()[0])
+            found.append(stat(thread)[0])
     return found
 
 

@@ -19,6 +19,7 @@ import pytest
 from tests import folders, images
 from tests.local.gateway_harness import ROOT, Reply
 from tests.local.worker_harness import COMMAND, CPU, WorkerProcess, environment, form, running
+from tests.processes import stat
 from tests.wait import TIMEOUT_S, until
 from worker.process.health import shorten_paths
 
@@ -101,8 +102,7 @@ def test_images_are_decoded_in_memory_that_it_kept(worker: WorkerProcess) -> Non
     photo = images.encoded(folders.image(folders.RED, (width, height)), "JPEG")
 
     def page_faults() -> int:
-        found = Path(f"/proc/{worker.inner_pid}/stat").read_text().rpartition(")")[2].split()
-        return int(found[7])  # minflt, proc(5)
+        return int(stat(Path(f"/proc/{worker.inner_pid}"))[7])  # minflt
 
     def classify() -> None:
         for _ in range(requests):

@@ -15,10 +15,9 @@ from scripts.runtimes.compose import containers
 from scripts.runtimes.compose.runtime import ComposeRuntime
 from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.run_directory import run_dir
-from tests.service import Service, create
+from tests.service import LONGEST_DEADLINE, Service, create, table
 from tests.system.containers import last_logs, workers_in
 from tests.wait import until
-from worker.contract.limits import LIMITS
 
 NO_ENGINE = "the system tests need a Docker engine"
 
@@ -137,9 +136,8 @@ def kitchen(tmp_path: Path) -> Iterator[ServiceFactory]:
 
 def compose_service(folder: Path, model: Path, limits: str, extra: str = "") -> Service:
     """Return a service of `model` in containers; `extra` are more tables of the cluster's file."""
-    table = f'[[models]]\nname = "{model.name}"\nfolder = "{model}"\n'
-    longest = LIMITS["deadline_s"].maximum  # a busy machine makes slow requests slower still
-    return replace(create(folder, table, f"[limits]\ndeadline_s = {longest}\n{limits}{extra}"), runtime="compose")
+    tables = f"[limits]\n{LONGEST_DEADLINE}{limits}{extra}"
+    return replace(create(folder, table(model.name, model), tables), runtime="compose")
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.cluster.config import ROOT
+from tests.processes import stat
 from tests.wait import TIMEOUT_S, until
 
 SCRIPT = ROOT / "scripts/init-server.sh"
@@ -258,7 +259,7 @@ def _is_up(host: Host) -> bool:
 def _stat(pid: int) -> list[int]:
     """Return PID, parent, group and session; nothing for a process that has ended."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = stat(Path(f"/proc/{pid}"))
     except OSError:
         return []
     return [] if fields[0] == "Z" else [pid, *(int(field) for field in fields[1:4])]
