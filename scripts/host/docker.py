@@ -16,6 +16,7 @@ MIN_ENGINE = (25, 0)  # the first whose health checks know --start-interval
 MIN_COMPOSE = (2, 24)  # the first that accepts a missing env_file
 LOCAL = "or set RUNTIME=local"
 UNIT = "docker.service"
+_GONE = re.compile(r"not found$|: no such ", re.IGNORECASE)  # what the engine says of an object that it does not have
 ANSWER_TIMEOUT_S = 60.0  # clients of an engine that systemd holds back wait for ever, of a busy one for long
 
 
@@ -91,8 +92,11 @@ def run_combined_output(arguments: Sequence[str]) -> str:
 
 
 def inspect(kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return what `docker inspect` says of each node, service or task in `names` that still exists."""
-    objects: list[dict[str, Any]] = json.loads(_run(["docker", "inspect", "--type", kind, *names]).stdout or "[]")
+    """Return what `docker inspect` says of each one in `names` that still exists; raise CommandError if it fails."""
+    result = _run(["docker", "inspect", "--type", kind, *names])
+    if faults := [line for line in result.stderr.splitlines() if line.strip() and not _GONE.search(line)]:
+        raise CommandError("`docker inspect` failed:", *faults)
+    objects: list[dict[str, Any]] = json.loads(result.stdout or "[]")
     return objects
 
 

@@ -7,7 +7,8 @@ from scripts.base.console import say, step
 from scripts.base.errors import CommandError
 from scripts.base.waiting import wait_until
 from scripts.host import docker
-from scripts.runtimes.swarm.nodes import Node, once_decided, read_nodes
+from scripts.runtimes.swarm import consensus
+from scripts.runtimes.swarm.nodes import Node, read_nodes
 
 DEFAULT = 3  # which go on when one is lost; more than that only slow each other down on a few servers
 REACH_TIMEOUT_S = 120
@@ -53,9 +54,9 @@ def appoint(serving: Sequence[Node], chosen: int | None, leaving: str = "") -> N
     planned = change(read_nodes(), serving, own, chosen, leaving)
     if planned.promote:
         step(f"new managers of the swarm: {_names(planned.promote)}")
-        docker.run(["node", "promote", *(node.id for node in planned.promote)])
+        consensus.run(["node", "promote", *(node.id for node in planned.promote)])
         ids = {node.id for node in planned.promote}
-        if not wait_until(once_decided(lambda: ids <= _reachable()), REACH_TIMEOUT_S, POLL_INTERVAL_S):
+        if not wait_until(lambda: ids <= _reachable(), REACH_TIMEOUT_S, POLL_INTERVAL_S):
             raise CommandError(
                 f"found {_names(planned.promote)} not reachable as managers after {REACH_TIMEOUT_S} seconds, needed "
                 "TCP port 2377 open between all servers: open it, and run this again"
@@ -68,8 +69,8 @@ def appoint(serving: Sequence[Node], chosen: int | None, leaving: str = "") -> N
 
 def _demote(node: Node) -> None:
     """Demote the node, and return once it has no vote: until then no other may be demoted."""
-    docker.run(["node", "demote", node.id])
-    if not wait_until(once_decided(lambda: node.id not in _voting()), REACH_TIMEOUT_S, POLL_INTERVAL_S):
+    consensus.run(["node", "demote", node.id])
+    if not wait_until(lambda: node.id not in _voting(), REACH_TIMEOUT_S, POLL_INTERVAL_S):
         raise CommandError(
             f"found {node.hostname} still a manager after {REACH_TIMEOUT_S} seconds: see `docker node ls`"
         )
@@ -80,8 +81,8 @@ def lock() -> None:
     state = "{{.Swarm.Cluster.Spec.EncryptionConfig.AutoLockManagers}}"
     if docker.run(["info", "--format", state]).strip() == "true":
         return
-    docker.run(["swarm", "update", "--autolock=true"])
-    key = docker.run(["swarm", "unlock-key", "--quiet"]).strip()
+    consensus.run(["swarm", "update", "--autolock=true"])
+    key = consensus.run(["swarm", "unlock-key", "--quiet"]).strip()
     step("the swarm is locked from now on: after a restart, `docker swarm unlock` asks each manager for this key")
     say(f"   {key}")
 

@@ -1,12 +1,11 @@
 """Docker Swarm's nodes, services and tasks, parsed from the engine's JSON."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from scripts.base.errors import CommandError
-from scripts.host import docker
+from scripts.runtimes.swarm import consensus
 
 STACK = "wanwu"
 STACK_LABEL = "com.docker.stack.namespace"
@@ -14,9 +13,6 @@ RESOURCE_KIND = "slot"  # kind of the named generic resource in every server's d
 SERVER = "wanwu.server"  # node label: the server's name in cluster.toml
 GATEWAY = "wanwu.gateway"  # node label: whether the node runs a gateway
 SLOT_KEYS = "wanwu.slots"  # engine label: the keys of cluster.toml that its slots were created from, as JSON
-
-# What managers answer between two leaders, or when they are too busy to agree in time.
-UNDECIDED = ("code = DeadlineExceeded", "does not have a leader")
 
 
 @dataclass(frozen=True)
@@ -71,20 +67,20 @@ class Service:
 
 def read_nodes() -> list[Node]:
     """Return all nodes, sorted by host name; raise CommandError if docker fails."""
-    ids = docker.run(["node", "ls", "--quiet"]).split()
-    return sorted(map(parse_node, docker.inspect("node", ids)), key=lambda one: one.hostname)
+    ids = consensus.run(["node", "ls", "--quiet"]).split()
+    return sorted(map(parse_node, consensus.inspect("node", ids)), key=lambda one: one.hostname)
 
 
 def read_services(stack: str = STACK) -> list[Service]:
-    ids = docker.run(["service", "ls", "--quiet", "--filter", f"label={STACK_LABEL}={stack}"]).split()
-    return sorted(map(parse_service, docker.inspect("service", ids) if ids else []), key=lambda one: one.name)
+    ids = consensus.run(["service", "ls", "--quiet", "--filter", f"label={STACK_LABEL}={stack}"]).split()
+    return sorted(map(parse_service, consensus.inspect("service", ids) if ids else []), key=lambda one: one.name)
 
 
 def read_tasks(services: Iterable[Service]) -> list[Task]:
     """Return every task of `services` that Swarm still remembers, newest first."""
     names = [one.id for one in services]
-    ids = docker.run(["service", "ps", "--quiet", "--no-trunc", *names]).split() if names else []
-    documents = docker.inspect("task", ids) if ids else []
+    ids = consensus.run(["service", "ps", "--quiet", "--no-trunc", *names]).split() if names else []
+    documents = consensus.inspect("task", ids) if ids else []
     return [parse_task(one) for one in sorted(documents, key=lambda one: str(one["CreatedAt"]), reverse=True)]
 
 
@@ -160,17 +156,3 @@ def _natural_order(slot: str) -> tuple[str, int, str]:
     """Return a sort key that puts a-cpu2 before a-cpu10."""
     digits = len(slot) - len(slot.rstrip("0123456789"))
     return slot[: len(slot) - digits], int(slot[len(slot) - digits :] or 0), slot
-
-
-def once_decided(condition: Callable[[], bool]) -> Callable[[], bool]:
-    """Return the condition as one that is not true yet while the managers elect a leader or do not agree in time."""
-
-    def is_true() -> bool:
-        try:
-            return condition()
-        except CommandError as error:
-            if any(sign in line for sign in UNDECIDED for line in error.lines):
-                return False
-            raise
-
-    return is_true

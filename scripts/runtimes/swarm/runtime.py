@@ -16,8 +16,8 @@ from scripts.runtimes.preflight import memory_limit
 from scripts.runtimes.request_lines import Line
 from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.runtime import Runtime, Updates
+from scripts.runtimes.swarm import consensus, managers, status
 from scripts.runtimes.swarm import deployment as swarm_deployment
-from scripts.runtimes.swarm import managers, status
 from scripts.runtimes.swarm.deployment import SwarmDeployment
 from scripts.runtimes.swarm.network import faults_here
 from scripts.runtimes.swarm.nodes import GATEWAY, SERVER, STACK, Service, read_nodes, read_services, read_tasks
@@ -83,7 +83,7 @@ class SwarmRuntime(Runtime):
             run.remove()
             return
         step("stopping: requests in flight are answered first")
-        docker.run(["stack", "rm", STACK])
+        consensus.run(["stack", "rm", STACK])
         wait_gone()
         run.remove()
 
@@ -96,7 +96,7 @@ class SwarmRuntime(Runtime):
 
         Raise CommandError if some workers do not run.
         """
-        _update_services(self.plan(cluster, run), ["service", "rollback"], accepted=ROLLED_BACK)
+        _update_services(self.plan(cluster, run), ["service", "rollback"], repeatable=False, accepted=ROLLED_BACK)
 
     def drain(self, cluster: Cluster, run: RunDir, server: str) -> None:
         """Stop everything on `server` after its requests in flight; the other servers take over its share.
@@ -105,13 +105,13 @@ class SwarmRuntime(Runtime):
         """
         deployment, node = swarm_deployment.plan_without(cluster, run, server)
         step(f"draining {server}: requests in flight are answered first")
-        docker.run(["node", "update", "--availability", "drain", node.id])
+        consensus.run(["node", "update", "--availability", "drain", node.id])
         managers.appoint(list(deployment.nodes.values()), cluster.swarm.managers, leaving=node.id)
         wait_empty(node)
         before = take_snapshot()
         for service in read_services():
             if service.replicas is not None and (count := replicas(deployment)[service.name]) != service.replicas:
-                docker.run(["service", "update", "--detach", "--replicas", str(count), service.name])
+                consensus.run(["service", "update", "--detach", "--replicas", str(count), service.name])
         wait(deployment, before)
         say(f"\n{server} no longer serves and can be removed: remove its table from {cluster.source} and run `make up`")
         say(f"`make up` with its table still there makes {server} serve again")
@@ -206,7 +206,7 @@ def _deploy(deployment: SwarmDeployment, files: Mapping[str, str]) -> None:
     file_options = [f"--compose-file={file}" for file in (ROOT / "compose/stack.yaml", deployment.run.path / WORKERS)]
     # No registry is needed: every server has the images, under tags that identify their content.
     options = ["--detach=true", "--prune", "--resolve-image=never"]
-    docker.run(["stack", "deploy", *options, *file_options, STACK], {**os.environ, **variables})
+    consensus.run(["stack", "deploy", *options, *file_options, STACK], {**os.environ, **variables})
 
 
 def _monitor() -> str:
@@ -230,9 +230,9 @@ def _require_drained(deployment: SwarmDeployment) -> None:
 def _require_encryption(wanted: bool) -> None:
     """Raise CommandError if the workers' network exists and is otherwise: no network changes while it is in use."""
     network = f"{STACK}_{render_swarm.WORKERS}"
-    if not docker.run(["network", "ls", "--quiet", "--filter", f"name=^{network}$"]).strip():
+    if not consensus.run(["network", "ls", "--quiet", "--filter", f"name=^{network}$"]).strip():
         return
-    (found,) = docker.inspect("network", [network])
+    (found,) = consensus.inspect("network", [network])
     if (render_swarm.ENCRYPTED in (found.get("Options") or {})) != wanted:
         raise CommandError(
             f"swarm/encrypted: found {str(wanted).lower()}, needed {str(not wanted).lower()}, as the service runs: "
@@ -249,17 +249,19 @@ def _label_nodes(deployment: SwarmDeployment) -> None:
             expected = {SERVER: server, render_swarm.SERVES: "true", GATEWAY: has_gateway}
             if not node.active or any(node.labels.get(key) != value for key, value in expected.items()):
                 labels = [part for key, value in expected.items() for part in ("--label-add", f"{key}={value}")]
-                docker.run(["node", "update", "--availability", "active", *labels, node.id])
+                consensus.run(["node", "update", "--availability", "active", *labels, node.id])
         elif own_labels := [key for key in (SERVER, render_swarm.SERVES, GATEWAY) if key in node.labels]:
-            docker.run(["node", "update", *(part for key in own_labels for part in ("--label-rm", key)), node.id])
+            consensus.run(["node", "update", *(part for key in own_labels for part in ("--label-rm", key)), node.id])
 
 
-def _update_services(deployment: SwarmDeployment, command: list[str], accepted: str = "") -> None:
+def _update_services(
+    deployment: SwarmDeployment, command: list[str], *, repeatable: bool = True, accepted: str = ""
+) -> None:
     """Run `docker COMMAND SERVICE` for each model's service, waiting after each until it has settled."""
     for service in _complete_services():
         step(f"{' '.join(command)}: {service.name}")
         before: Snapshot = take_snapshot()
-        docker.run([*command, "--detach", service.name])
+        consensus.run([*command, "--detach", service.name], repeatable=repeatable)
         wait(deployment, before, accepted)
 
 

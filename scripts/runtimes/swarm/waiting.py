@@ -9,6 +9,7 @@ from scripts.base.http import get
 from scripts.base.waiting import wait_until
 from scripts.host import docker
 from scripts.render.swarm import service_name
+from scripts.runtimes.swarm import consensus
 from scripts.runtimes.swarm.deployment import SwarmDeployment
 from scripts.runtimes.swarm.nodes import (
     GATEWAY,
@@ -17,7 +18,6 @@ from scripts.runtimes.swarm.nodes import (
     Node,
     Service,
     Task,
-    once_decided,
     read_nodes,
     read_services,
     read_tasks,
@@ -87,13 +87,13 @@ def wait_gone() -> None:
 
     def is_gone() -> bool:
         nodes = [node.id for node in read_nodes() if node.ready]
-        return not docker.run(["node", "ps", "--quiet", "--filter", f"name={STACK}_", *nodes]).split()
+        return not consensus.run(["node", "ps", "--quiet", "--filter", f"name={STACK}_", *nodes]).split()
 
     _wait_for(is_gone, "tasks are still running")
 
 
 def _wait_for(condition: Callable[[], bool], fault: str) -> None:
-    if not wait_until(once_decided(condition), CHANGE_TIMEOUT_S, POLL_INTERVAL_S):
+    if not wait_until(condition, CHANGE_TIMEOUT_S, POLL_INTERVAL_S):
         raise CommandError(f"{fault} after {CHANGE_TIMEOUT_S} seconds; see `make status` and `make logs`")
 
 
