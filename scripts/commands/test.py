@@ -1,6 +1,5 @@
 """`make test`: lint, type-check and run all tests, after installing what they need."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -14,15 +13,9 @@ from scripts.host.lanes import run_in_parallel
 from scripts.host.packages import LOAD_GENERATOR, NGINX, TEST_TOOLS, require
 
 UNIT = "tests/unit"
-# The lanes share nothing but the cores: `commands` needs no Docker, `services` uses this machine's Docker engine, and
-# `cluster` starts its own engines. Those that take longest start first.
-LANES: Mapping[str, Sequence[str]] = {
-    "services": ["tests/system", "tests/chaos", "tests/browser"],
-    "cluster": ["tests/cluster"],
-    "commands": ["tests/commands"],
-    "local": ["tests/local"],
-    "unit": [UNIT, "tests/parts"],
-}
+# Folders whose tests share nothing but the cores, a lane each: `system` uses this machine's Docker engine, `cluster`
+# starts its own ones, the others need none. Those that take longest start first, so that no core waits at the end.
+LANES = ("cluster", "commands", "local", "browser", "system", "chaos", "unit", "parts")
 REPORTS = ROOT / ".pytest_cache"
 SLOWEST = 30  # number of tests in each lane whose durations pytest lists
 
@@ -45,7 +38,7 @@ def run(service: ServiceOptions, options: Options) -> None:
         return
     checks.run_checks(python.parent)
     types = checks.full_command(checks.CHECKS[checks.TYPES], python.parent)
-    tests = {lane: [python, *pytest_arguments(lane), *folders] for lane, folders in LANES.items()}
+    tests = {lane: [python, *pytest_arguments(lane), f"tests/{lane}"] for lane in LANES}
     run_in_parallel({**tests, "types": types}, REPORTS)
 
 
