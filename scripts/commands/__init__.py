@@ -5,16 +5,20 @@ runs is imported.
 """
 
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 from scripts.base.http import trust
+from scripts.base.lock import exclusive
 from scripts.base.options import Flag
 from scripts.cluster.config import ROOT, Cluster, load_cluster
 from scripts.host.certificates import known_certificates
+from scripts.runtimes.history import recorded
+from scripts.runtimes.run_directory import RunDir
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -36,6 +40,12 @@ class ServiceOptions:
         run_dir = self.run_dir.resolve()
         return run_dir.with_name(f"{run_dir.name}.lock")
 
+    @contextmanager
+    def change(self, command: str) -> Iterator[None]:
+        """Let `command` alone change this service in the body, and record it; raise CommandError if another does."""
+        with exclusive(self.lock, command), recorded(RunDir(self.run_dir.resolve()), command):
+            yield
+
     def load_cluster(self) -> Cluster:
         """Return the cluster that the file describes; raise CommandError with a line for every fault."""
         cluster = load_cluster(self.cluster)
@@ -53,7 +63,8 @@ class NoOptions:
 class Command(Generic[OptionsT]):
     """One command: its help text, its own options, and its function, which raises CommandError.
 
-    Of those that change a service (`exclusive`), one at a time may run.
+    Of those that change a service (`exclusive`), one at a time may run. One that changes it by some of its options
+    alone calls `ServiceOptions.change` itself.
     """
 
     help: str

@@ -26,9 +26,14 @@ class Options:
 
 def run(service: ServiceOptions, options: Options) -> None:
     """Print a new key, the only time that it can be seen; without a name, print a table of all keys."""
-    cluster = service.load_cluster()
     if not options.name:
-        return say(_table(cluster))
+        return say(_table(service.load_cluster()))
+    with service.change("key"):
+        return _make(service, options)
+
+
+def _make(service: ServiceOptions, options: Options) -> None:
+    cluster = service.load_cluster()
     models = [name.strip() for name in options.include.split(",") if name.strip()]
     served = [model.name for model in cluster.models]
     if unknown := [name for name in models if name not in served]:

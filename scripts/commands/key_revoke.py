@@ -35,4 +35,4 @@ def run(service: ServiceOptions, options: Options) -> None:
     say(f"revoked: {', '.join(f'{key.id} of {key.name}' for key in ended)}")
 
 
-COMMAND = Command("revoke the keys of a name, or one of them", Options, run)
+COMMAND = Command("revoke the keys of a name, or one of them", Options, run, exclusive=True)
