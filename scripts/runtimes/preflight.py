@@ -41,11 +41,11 @@ def port_faults(ports: Iterable[int]) -> list[str]:
     return faults
 
 
-def listen_faults(addresses: Iterable[str]) -> list[str]:
-    """Return a line for each of `addresses` that this machine does not have."""
+def listen_faults(addresses: Iterable[str], table: str = "gateway") -> list[str]:
+    """Return a line for each of `addresses`, which `listen` of the cluster file's `table` has, that is not one here."""
     families = [((socket.AF_INET6 if ":" in address else socket.AF_INET), address) for address in addresses]
     return [
-        f"gateway/listen: found {address[1]}, needed addresses of this machine: `ip address` lists them"
+        f"{table}/listen: found {address[1]}, needed addresses of this machine: `ip address` lists them"
         for address in families
         if _bind_error(address, 0) is not None
     ]

@@ -42,7 +42,15 @@ def slow(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def described(slow: Path, tmp_path_factory: pytest.TempPathFactory) -> Service:
     """The service that pytest-docker starts, before it is started."""
-    return compose_service(tmp_path_factory.mktemp("compose"), slow, "drain_s = 1\n")
+    service = compose_service(tmp_path_factory.mktemp("compose"), slow, "drain_s = 1\n")
+    with service.cluster.open("a") as file:
+        file.write(f"[metrics]\nport = {metrics_port(service)}\n")
+    return service
+
+
+def metrics_port(service: Service) -> int:
+    """Return the last of the free ports that `create` found."""
+    return service.port + 2
 
 
 @pytest.fixture(scope="module")

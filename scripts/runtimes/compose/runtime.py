@@ -46,7 +46,8 @@ class ComposeRuntime(SideBySide):
     def up(self, cluster: Cluster, run: RunDir, *, force: bool = False, boot: bool = True) -> Deployment:
         """Have everything run that `cluster` describes; if a first start fails, leave nothing running."""
         planned = plan_here(cluster, run)
-        if faults := [*listen_faults(cluster.listen), *_metrics_faults(cluster)]:
+        wanted = {"gateway": cluster.listen, "metrics": cluster.metrics.listen if cluster.metrics.port else ()}
+        if faults := [fault for table, addresses in wanted.items() for fault in listen_faults(addresses, table)]:
             raise CommandError(*(f"{cluster.source}: {fault}" for fault in faults))
         deployment = self._change(planned, force) if self.is_running(run) else self._start(planned)
         if boot and systemd.fault() is None:
@@ -72,7 +73,7 @@ class ComposeRuntime(SideBySide):
         run, cluster = planned.run, planned.cluster
         memory = memory_faults(planned.plan, planned.hardware, planned.models, cluster.settings)
         labels = selinux.faults([model.folder.resolve() for model in cluster.models])
-        if faults := [*port_faults([cluster.port]), *memory, *labels]:
+        if faults := [*port_faults(_ports(cluster)), *memory, *labels]:
             raise CommandError(*faults)
         run.remove()  # files of a runtime that has stopped serving
         self.build_artifacts(planned)
@@ -170,8 +171,8 @@ class ComposeRuntime(SideBySide):
         folders: Checks = {"folders": partial(check_writable, {run.path: "set another with RUN_DIR="})}
         if deployment is None:
             return folders
-        port = deployment.cluster.port
-        return {"ports and memory": lambda: check_capacity(deployment, [port], running=self.is_running(run)), **folders}
+        ports = _ports(deployment.cluster)
+        return {"ports and memory": lambda: check_capacity(deployment, ports, running=self.is_running(run)), **folders}
 
     def build_artifacts(self, deployment: Deployment) -> None:
         """Build the missing ones of the containers' images, and write what all new workers have in common."""
@@ -253,13 +254,9 @@ class ComposeRuntime(SideBySide):
             raise
 
 
-def _metrics_faults(cluster: Cluster) -> list[str]:
-    if not cluster.metrics.port:
-        return []
-    return [
-        f"[metrics] port: found {cluster.metrics.port}, needed 0 under compose, where the gateway has one port: its "
-        "/metrics has all of them"
-    ]
+def _ports(cluster: Cluster) -> list[int]:
+    """Return this machine's ports that the entrance publishes."""
+    return [port for port in (cluster.port, cluster.metrics.port) if port]
 
 
 def _require_engine() -> None:
