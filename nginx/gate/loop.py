@@ -10,6 +10,7 @@ from typing import Any
 
 from .access import loaded_keys, views
 from .answers import Answers, Listed
+from .clock import Clock
 from .configuration import Configuration
 from .endpoint import Endpoint
 from .freshness import beat
@@ -56,6 +57,7 @@ class Gate:
             self.observed.collect,
             self.observed.is_asked,
         )
+        self.clock = Clock()
         self.output_fault = ""  # what was wrong with the files that were written last
         self.kept_whole: frozenset[str] = frozenset()  # models
         self.known_keys: list[str] | None = None  # the ids of those by which Nginx judges requests
@@ -229,6 +231,9 @@ class Gate:
                 self.metrics_at,
             )
             self._follow_answers()
+        if self.clock.was_set_back():  # Nginx would leave out for as long each worker that has just failed
+            log("clock_set_back")
+            self.nginx.loaded = None
         if self.nginx.apply(self.upstreams):
             if self.nginx.refused:
                 self.observed.count("lists_refused_total")
