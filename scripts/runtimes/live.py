@@ -18,11 +18,12 @@ from scripts.runtimes import history
 from scripts.runtimes.change import Members, gaps, plan_steps, read_members
 from scripts.runtimes.deployment import Deployment, name_workers
 from scripts.runtimes.history import History, Saved
-from scripts.runtimes.preflight import worker_bytes
+from scripts.runtimes.preflight import room_for
 from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.runtime import SideBySide, State
 from scripts.runtimes.transition import execute
 from scripts.runtimes.waiting import gateway_of, wait_in_rotation
+from worker.contract import nvidia
 
 
 def change(
@@ -58,7 +59,7 @@ def change(
         commit()
         wait_in_rotation(gateway_of(cluster), after.members, runtime.watch(run, [*after.members]))
     else:
-        _go(runtime, run, before, after, _room(deployment), force, commit)
+        _go(runtime, run, before, after, _room(deployment, before, after), force, commit)
     remember(runtime, run, after, before, renew)
     return deployment
 
@@ -117,7 +118,7 @@ def roll_back(runtime: SideBySide, cluster: Cluster, run: RunDir) -> None:
             edit.replace_text(path, text, saved.text or "")
             say(f"{cluster.source} is what it was; the text that it had until now is in {History(run).keep_text(text)}")
 
-    _go(runtime, run, before, after, _room(deployment), False, restore_text)
+    _go(runtime, run, before, after, _room(deployment, before, after), False, restore_text)
     History(run).keep(saved)
 
 
@@ -182,11 +183,13 @@ def _changed_models(saved: Saved) -> list[str]:
     return faults
 
 
-def _room(deployment: Deployment) -> int:
-    """Return for how many more workers the memory that is free now suffices."""
-    limits, models = deployment.cluster.settings, deployment.models
-    sizes = [worker_bytes(models[worker.model], worker.slot, limits) for worker in deployment.plan.workers]
-    return free_memory() // max(sizes)
+def _room(deployment: Deployment, before: State, after: State) -> int:
+    """Return for how many of the workers that start the memory that is free now suffices."""
+    slots = {member.slot for name, member in after.members.items() if before.members.get(name) != member}
+    starting = [worker for worker in deployment.plan.workers if worker.slot.name in slots]
+    on_gpu = any(worker.slot.gpu for worker in starting)
+    gpus = nvidia.parse_memory(nvidia.smi(*nvidia.MEMORY_QUERY)) if on_gpu else {}
+    return room_for(starting, deployment.models, deployment.cluster.settings, free_memory(), gpus)
 
 
 def _in_rotation(state: State) -> Members:
