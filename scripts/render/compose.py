@@ -130,8 +130,8 @@ def _read(text: str) -> dict[str, Any]:
 
 
 def _cache(worker: Worker) -> str:
-    """Return the name of the volume for what outlives a worker: one a slot, so that no worker can change another's."""
-    return f"cache-{worker.slot.name}"
+    """Return the name of the volume for what outlives a container: one a worker, so that none can change another's."""
+    return f"cache-{worker.name}"
 
 
 def _worker(cluster: Cluster, worker: Worker, image: str, memory: int, offline: Mapping[str, str]) -> dict[str, object]:

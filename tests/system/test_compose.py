@@ -27,7 +27,7 @@ from tests.folders import image
 from tests.load import steady_load
 from tests.service import Service
 from tests.system.conftest import metrics_port
-from tests.system.containers import Container, left_over, project, said, status, workers_in
+from tests.system.containers import Container, left_over, project, said, status, volumes, workers_in
 from tests.wait import until
 from worker.contract.cpu_list import format_cpu_list
 from worker.contract.settings import offline_variables
@@ -158,6 +158,7 @@ def test_a_rollout_replaces_every_worker_and_another_one_gives_them_their_names_
             assert workers_in(running) == set(names)
     after = {name: Container(running, name).inspect()["Id"] for name in PARTS}
     assert [name for name in PARTS if after[name] == before[name]] == ["entrance", "gateway"]
+    assert volumes(running) == {"entrance", *(f"cache-{name}" for name in WORKERS)}
     assert set(left_over(running)) == {Container(running, name).name for name in PARTS} | {
         f"{project(running)}_{name}" for name in ("workers", "outside")
     }

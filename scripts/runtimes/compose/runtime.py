@@ -21,6 +21,7 @@ from scripts.runtimes.compose.containers import (
     containers,
     nginx_workers,
     remove,
+    remove_volumes,
     run_compose,
     watch,
 )
@@ -122,7 +123,7 @@ class ComposeRuntime(SideBySide):
             )
 
     def down(self, run: RunDir) -> None:
-        """Stop and remove the containers, networks and cache; images and models stay."""
+        """Stop and remove the containers, networks and caches; images and models stay."""
         if run.runtime is None:
             say("nothing is running")
             return
@@ -132,6 +133,7 @@ class ComposeRuntime(SideBySide):
         unit_file.remove(run)
         files.adopt(run)
         run_compose(run, "down", "--remove-orphans", "--volumes")
+        remove_volumes(run)
         run.remove()
 
     def rollout(self, cluster: Cluster, run: RunDir) -> None:
@@ -222,6 +224,7 @@ class ComposeRuntime(SideBySide):
     def remove(self, run: RunDir, workers: Iterable[str]) -> None:
         names = set(workers)
         remove([one for one in containers(run) if one.service in names])
+        remove_volumes(run)
 
     def watch(self, run: RunDir, workers: Collection[str]) -> Callable[[], None]:
         return watch(run, workers)

@@ -34,7 +34,7 @@ def test_compose_reads_the_intended_values(tmp_path: Path) -> None:
         for name, service in read.items()
     }
     for number in (0, 1):
-        assert mounted[f"photos-{number}"] == [("bind", folder), ("volume", f"cache-this-cpu{number}")]
+        assert mounted[f"photos-{number}"] == [("bind", folder), ("volume", f"cache-photos-{number}")]
     assert mounted["gateway"] == [("volume", "entrance"), ("bind", str(members)), ("bind", str(members / "tls"))]
     cache = next(volume["target"] for volume in read["photos-0"]["volumes"] if volume["type"] == "volume")
     assert read["photos-0"]["environment"]["WANWU_CACHE"] == cache

@@ -75,7 +75,7 @@ def expected(number: int, cpus: str, gpu: str = "", devices: str = "") -> str:
         "    },\n"
         "    {\n"
         '     "type": "volume",\n'
-        f'     "source": "cache-this-{"gpu" if gpu else "cpu"}{number}",\n'
+        f'     "source": "cache-photos-{number}",\n'
         '     "target": "/cache"\n'
         "    }\n"
         "   ],\n"
@@ -88,7 +88,7 @@ def expected(number: int, cpus: str, gpu: str = "", devices: str = "") -> str:
 def test_workers_on_cpus_render_as_this_text() -> None:
     assert rendered("two-cores", "/srv/models/photos") == (
         f'# {NOTICE}\n{{\n "services": {{\n{expected(0, "0")},\n{expected(1, "1")},\n{ENTRANCE} }},\n'
-        ' "volumes": {\n  "cache-this-cpu0": {},\n  "cache-this-cpu1": {}\n }\n}\n'
+        ' "volumes": {\n  "cache-photos-0": {},\n  "cache-photos-1": {}\n }\n}\n'
     )
 
 
