@@ -11,7 +11,6 @@ from typing import Any
 
 from scripts.base.console import say
 from scripts.base.errors import CommandError
-from scripts.base.lock import exclusive
 from scripts.cluster.config import Cluster
 from scripts.cluster.hardware import read_hardware
 from scripts.host.environments import ensure, serving
@@ -34,15 +33,12 @@ class Report:
         return bool(self.checks) and all(check["ok"] for check in self.checks)
 
 
-def verify(options: VerifyOptions, cluster: Cluster, lock: Path) -> None:
-    """Check the folder called `options.name`, or every one, and print a report; `lock` is that of the service.
-
-    Raise CommandError if any fails.
-    """
+def verify(options: VerifyOptions, cluster: Cluster) -> None:
+    """Check the folder called `options.name`, or every one, and print a report. Raise CommandError if any fails."""
     entries = model_store.select(model_store.entries(options.models, cluster), options.name)
     # Progress messages must not end up in the JSON.
     with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
-        reports = [_verify(options.models, entry, lock) for entry in entries]
+        reports = [_verify(options.models, entry) for entry in entries]
     if options.json:
         say(json.dumps([asdict(report) | {"ok": report.ok} for report in reports], indent=1, ensure_ascii=False))
     if failed := [report.name for report in reports if not report.ok]:
@@ -51,7 +47,7 @@ def verify(options: VerifyOptions, cluster: Cluster, lock: Path) -> None:
         say(f"verified: {', '.join(report.name for report in reports)}")
 
 
-def _verify(models: Path, entry: StoredModel, lock: Path) -> Report:
+def _verify(models: Path, entry: StoredModel) -> Report:
     python = ensure(
         serving(model_store.read_summary(entry.folder).needs(model_store.machine_kind_here())),
         nvidia=bool(read_hardware().gpus),
@@ -60,8 +56,7 @@ def _verify(models: Path, entry: StoredModel, lock: Path) -> Report:
     for check in _checks(python, entry.folder):
         report.checks.append(check)
         say(f"{'ok' if check['ok'] else 'no'}  {entry.name}: {check['check']}: {check['found']}")
-    with exclusive(lock, "model-verify", patient=True):
-        model_store.record(models, entry.folder, report.ok)
+    model_store.record(models, entry.folder, report.ok)
     return report
 
 
