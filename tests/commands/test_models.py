@@ -1,5 +1,6 @@
 """`make model-add`, `model-verify` and `models` on small real models, and an added one through the whole service."""
 
+import itertools
 import json
 import os
 import re
@@ -103,11 +104,11 @@ def add_beside_a_change(shelf: ModelWorkspace, words: list[str]) -> str:
     before, waits = shelf.held(), "-- waiting for make rollout (process "
     with exclusive(ServiceOptions(run_dir=shelf.service.run_dir).lock, "rollout"):
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)  # type: ignore[call-overload]
-        assert any(line.startswith(waits) for line in process.stdout)
+        said = list(itertools.takewhile(lambda line: not line.startswith(waits), process.stdout))
         assert {name.partition("/")[0] for name in shelf.held() - before} == {".pets.new"}
-    printed, _ = process.communicate()
-    assert process.returncode == 0, printed
-    return str(printed)
+    rest, _ = process.communicate()
+    assert process.returncode == 0, rest
+    return "".join([*said, rest])
 
 
 def documented_commands(shelf: ModelWorkspace) -> list[list[str]]:
