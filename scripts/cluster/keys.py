@@ -109,11 +109,18 @@ def read_keys(cluster: Cluster) -> list[Key]:
 
 
 @contextmanager
+def held_keys(cluster: Cluster) -> Iterator[None]:
+    """Let no other command change the keys of `cluster` in the body; raise OSError if their folder cannot be opened."""
+    with locked(keys_file(cluster).parent, patient=True):
+        yield
+
+
+@contextmanager
 def changed_keys(cluster: Cluster) -> Iterator[list[Key]]:
     """Yield the keys of `cluster` as a list, and write what has become of it; one command at a time."""
     path = keys_file(cluster)
     try:
-        with locked(path.parent, patient=True):
+        with held_keys(cluster):
             keys = read_keys(cluster)
             before = list(keys)
             yield keys

@@ -37,13 +37,17 @@ class ServiceOptions:
     @property
     def lock(self) -> Path:
         """Return the path of the lock file of the commands that change this service."""
-        run_dir = self.run_dir.resolve()
-        return run_dir.with_name(f"{run_dir.name}.lock")
+        return self.run.path.with_name(f"{self.run.path.name}.lock")
+
+    @property
+    def run(self) -> RunDir:
+        """Return the run directory, which may be one that no service can use."""
+        return RunDir(self.run_dir.resolve())
 
     @contextmanager
     def change(self, command: str) -> Iterator[None]:
         """Let `command` alone change this service in the body, and record it; raise CommandError if another does."""
-        with exclusive(self.lock, command), recorded(RunDir(self.run_dir.resolve()), command):
+        with exclusive(self.lock, command), recorded(self.run, command):
             yield
 
     def load_cluster(self) -> Cluster:
@@ -64,7 +68,7 @@ class Command(Generic[OptionsT]):
     """One command: its help text, its own options, and its function, which raises CommandError.
 
     Of those that change a service (`exclusive`), one at a time may run. One that changes it by some of its options
-    alone calls `ServiceOptions.change` itself.
+    alone calls `ServiceOptions.change` itself. Keys have a lock of their own: revoking one waits for nothing.
     """
 
     help: str

@@ -49,10 +49,8 @@ def change(
         kept = _previous_members(runtime, run) if renew else {}
         deployment = runtime.place(name_workers(planned, before.members, changed, kept), kept)
         after = target(runtime, deployment)
-    secrets = runtime.secrets(cluster)
-    if not run.has_files(secrets):
+    if runtime.write_secrets(cluster, run):
         step("keys or the certificate changed: the gateway loads them, and keeps its connections")
-        run.write(secrets)
     runtime.remove(run, runtime.workers(run) - before.members.keys())  # an interrupted command left them
     if (before.files, before.members) == (after.files, after.members):
         step("already running")
@@ -111,7 +109,7 @@ def roll_back(runtime: SideBySide, cluster: Cluster, run: RunDir) -> None:
     before, after = _running(runtime, run, cluster, saved.files), _state(runtime, former, saved.files)
     deployment = runtime.plan(former, run)
     runtime.build_artifacts(deployment)
-    run.write(runtime.secrets(former))
+    runtime.write_secrets(former, run)
 
     def restore_text() -> None:
         if saved.text not in (None, text):
