@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from PIL import Image
+from PIL import Image, _imaging
 
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.decode.bounds import Bounds
@@ -102,7 +102,7 @@ def _mapped(values: np.ndarray) -> Image.Image:
     Pillow keeps RGB in this form, and `frombuffer` copies what has another; scaling four bands takes a third longer.
     """
     height, width, _ = values.shape
-    shared = Image.core.map_buffer(values, (width, height), "raw", 0, ("RGB", 0, 1))
+    shared = _imaging.map_buffer(values, (width, height), "raw", 0, ("RGB", 0, 1))
     return Image.new("RGB", (0, 0))._new(shared)
 
 
