@@ -81,7 +81,7 @@ class Gate:
         before = self._configuration.declared
         if not self._configuration.read():
             return
-        self._roster.unlisted = True
+        self._roster.stale = True
         self._publisher.write_models()  # before Nginx leads a new key to its list
         declared = self._configuration.declared
         if declared is not before:

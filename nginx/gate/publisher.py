@@ -64,9 +64,9 @@ class Publisher:
         roster = self._roster
         if not roster.pools:
             return False
-        if roster.unlisted:
+        if roster.stale:
             self._render_list()
-            roster.unlisted = False
+            roster.stale = False
         if self._nginx.apply(self._upstreams):
             if self._nginx.refused:
                 self._observed.count("lists_refused_total")

@@ -13,7 +13,7 @@ from .rules import Peer, Probe, Servers, next_state, select_servers
 
 
 class Roster:
-    """The peer of every member. `unlisted` says that the list for Nginx has to be rendered anew, `moved` why."""
+    """The peer of every member; its list for Nginx is `stale` until it is rendered anew."""
 
     def __init__(self, last_listed: Servers, observed: Observed) -> None:
         self._observed = observed
@@ -22,7 +22,7 @@ class Roster:
         self.peers: dict[Member, Peer] = {}
         self.rates: dict[str, Rate] = {}  # by model
         self.last_listed = last_listed
-        self.unlisted = True
+        self.stale = True
         self.moved = False  # a worker's rotation or state has changed, which the status should tell soon
 
     def declare(self, declared: DeclaredPools, listed: Mapping[str, Servers]) -> None:
@@ -51,7 +51,7 @@ class Roster:
         if before.totals and after.totals:
             self.rates[member.model].add(after.totals.since(before.totals), time.monotonic())
         if after.address != before.address:
-            self.unlisted = True
+            self.stale = True
         if after.state == "broken" != before.state:
             self._observed.count("broken_total", member.model, after.name(member))
         self._log_change(member, before, after)
@@ -97,11 +97,11 @@ class Roster:
             address = self.last_listed.get(member.worker)
             self.peers[member] = Peer("untested" if address else "out", now(), address=address)
         self.rates = {model: self.rates.get(model, Rate()) for model in self.pools}
-        self.unlisted = True
+        self.stale = True
         log("members", models={model: len(members) for model, members in self.pools.items()})
 
     def _log_change(self, member: Member, before: Peer, after: Peer) -> None:
         if (before.rotation, before.state) != (after.rotation, after.state):
             change = {"from": f"{before.rotation}, {before.state}", "to": f"{after.rotation}, {after.state}"}
             log("worker", worker=after.name(member), **change, reason=after.reason)
-            self.unlisted = self.moved = True
+            self.stale = self.moved = True
