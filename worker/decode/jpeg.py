@@ -14,7 +14,7 @@ from worker.decode.pixels import Pixels
 from worker.decode.stream import JPEG_SHRINKS, StreamedFile
 from worker.decode.vips import Left
 
-LAYOUTS = {1: "GRAY", 3: "RGBX"}  # components: simplejpeg's name for what they become
+LAYOUTS = {1: "GRAY", 3: "RGB"}  # components: simplejpeg's name for them
 COEFFICIENT_BYTES = 2
 
 
@@ -56,7 +56,7 @@ class JpegFile:
             raise ValueError("its headers contradict each other")
 
     def decode(self, factor: int, pixels: Pixels, left: Left) -> np.ndarray:
-        """Return uint8 [H, W, bands], shrunk by `factor`: grey, RGB as PADDED, or the bands that `pixels` takes.
+        """Return uint8 [H, W, bands], shrunk by `factor`: grey, RGB, or the bands that `pixels` takes.
 
         Colours that are not RGB or grey, and files with faults, are left to libvips, which refuses what is damaged.
         """

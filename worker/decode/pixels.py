@@ -7,7 +7,6 @@ import numpy as np
 from worker.contract.errors import ErrorCode, ServiceError
 
 GREY, RGB = 1, 3  # channels
-PADDED = 4  # bands of an RGB image as Pillow keeps it: the last one means nothing
 WHITE = (255, 255, 255)
 CUT_SHORT = "it ends before its last pixel"  # why an image cannot be decoded
 ROWS = 256  # of a high-bit-depth image, converted to 8 bits at a time
