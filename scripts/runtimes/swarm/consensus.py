@@ -11,7 +11,7 @@ from scripts.host import docker
 Answer = TypeVar("Answer")
 
 TIMEOUT_S = 120.0  # an election takes seconds, among busy managers more; without a majority there is none
-INTERVAL_S = 1.0
+INTERVAL_S = 2.0  # also of those who wait for a state: each look starts up to half a dozen docker commands
 
 # What managers answer between two leaders, and to a change of what another change has reached in between.
 NOT_DONE = ("does not have a leader", "update out of sequence")

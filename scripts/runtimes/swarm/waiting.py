@@ -24,7 +24,6 @@ from scripts.runtimes.swarm.nodes import (
 )
 
 CHANGE_TIMEOUT_S = 600  # many workers may each load a large network, one after the other
-POLL_INTERVAL_S = 2.0  # each poll starts half a dozen docker commands
 LOG_LINES = 6
 UPDATING_STATES = ("updating", "rollback_started")
 ROLLED_BACK = "rollback_completed"
@@ -93,7 +92,7 @@ def wait_gone() -> None:
 
 
 def _wait_for(condition: Callable[[], bool], fault: str) -> None:
-    if not wait_until(condition, CHANGE_TIMEOUT_S, POLL_INTERVAL_S):
+    if not wait_until(condition, CHANGE_TIMEOUT_S, consensus.INTERVAL_S):
         raise CommandError(f"{fault} after {CHANGE_TIMEOUT_S} seconds; see `make status` and `make logs`")
 
 

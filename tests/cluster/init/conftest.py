@@ -12,8 +12,9 @@ import pytest
 
 from scripts.cluster.config import ROOT
 from scripts.host import images
-from scripts.host.debs import SYSTEMS, Apt
+from scripts.host.debs import Apt
 from scripts.host.images import WORKERS
+from scripts.host.systems import SYSTEMS
 from tests.cluster.init import bundles, systemd
 from tests.cluster.init.bundles import Image
 from tests.cluster.init.hosts import First, Host, copy_root, start
