@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator, Mapping
 
 from scripts.base.errors import CommandError
+from scripts.base.waiting import wait_until
 from scripts.bootstrap.executor import Change, Step
 from scripts.bootstrap.machine import must, run, swarm_state
 from scripts.bootstrap.record import Record
@@ -13,6 +14,8 @@ from scripts.bootstrap.server import Join, Server
 
 SOCKET = "/var/run/docker.sock"
 LISTEN = "0.0.0.0:2377"  # Docker's own default
+GOES_ON = "will continue in the background"  # Docker's words after 20 seconds, which busy managers may need
+JOIN_S, POLL_INTERVAL_S = 300, 2.0
 
 
 def changes(server: Server) -> Iterator[Change]:
@@ -39,7 +42,8 @@ def _join(server: Server, join: Join) -> None:
         "ListenAddr": LISTEN, "AdvertiseAddr": server.options.address,
         "RemoteAddrs": [join.manager], "JoinToken": join.token,
     }  # fmt: skip
-    if fault := _post("/swarm/join", wanted):
+    fault = _post("/swarm/join", wanted)
+    if fault and not (GOES_ON in fault and wait_until(lambda: swarm_state() == "active", JOIN_S, POLL_INTERVAL_S)):
         raise CommandError(
             f"the manager at {join.manager} did not accept this server ({fault}): "
             "get a fresh token with `docker swarm join-token worker` there"
