@@ -64,8 +64,12 @@ def wait(deployment: SwarmDeployment, before: Snapshot, accepted: str = "") -> N
         _report_tasks(services, tasks, before, reported)
         for service in services:
             _check_update(service, tasks, before, accepted)
-        gateway_nodes = [node for node in read_nodes() if _has_gateway(node)]
-        settled = all(_is_settled(service, tasks, gateway_nodes) for service in services)
+        pools = [(one, one.replicas) for one in services if one.replicas is not None]
+        if not all(_is_settled(service, tasks, replicas) for service, replicas in pools):
+            return False
+        gateway_nodes = [node for node in read_nodes() if _has_gateway(node)]  # last: few looks come to this
+        everywhere = [one for one in services if one.replicas is None]
+        settled = all(_is_settled(one, tasks, len(gateway_nodes)) for one in everywhere)
         return settled and _all_in_rotation(deployment, services, gateway_nodes)
 
     _wait_for(is_complete, "the change is not complete")
@@ -136,11 +140,10 @@ def _failure_lines(failed: Sequence[Task]) -> list[str]:
     return [f"{failed[0].slot or failed[0].id[:12]}: {failed[0].message}", *log.splitlines()]
 
 
-def _is_settled(service: Service, tasks: Sequence[Task], gateway_nodes: Sequence[Node]) -> bool:
-    """Return whether the service runs as many tasks as it should, all of them with its current spec."""
+def _is_settled(service: Service, tasks: Sequence[Task], expected: int) -> bool:
+    """Return whether the service runs `expected` tasks and no others, all of them with its current spec."""
     own = [task for task in tasks if task.service == service.id and task.desired_state == "running"]
     current = [task for task in own if task.running and task.spec == service.spec]
-    expected = len(gateway_nodes) if service.replicas is None else service.replicas
     return service.update not in UPDATING_STATES and len(own) == len(current) == expected
 
 
