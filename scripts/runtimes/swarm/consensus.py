@@ -16,7 +16,7 @@ INTERVAL_S = 2.0  # also of those who wait for a state: each look starts up to h
 # What managers answer between two leaders, and to a change of what another change has reached in between.
 NOT_DONE = ("does not have a leader", "update out of sequence")
 # What they answer if they do not agree in time, or if their leader is lost meanwhile: the change may be made.
-PERHAPS_DONE = ("code = DeadlineExceeded", "code = Unavailable", "lost leader status")
+PERHAPS_DONE = ("code = DeadlineExceeded", "context deadline exceeded", "code = Unavailable", "lost leader status")
 
 
 def run(arguments: Sequence[str], environ: Mapping[str, str] | None = None, *, repeatable: bool = True) -> str:
