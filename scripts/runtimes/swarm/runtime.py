@@ -18,7 +18,7 @@ from scripts.runtimes.swarm.deployment import SwarmDeployment
 from scripts.runtimes.swarm.membership import label_nodes, require_drained, require_encryption
 from scripts.runtimes.swarm.network import faults_here
 from scripts.runtimes.swarm.nodes import STACK, read_services
-from scripts.runtimes.swarm.waiting import ROLLED_BACK, take_snapshot, wait, wait_empty, wait_gone
+from scripts.runtimes.swarm.waiting import ROLLED_BACK, take_snapshot, wait, wait_answering, wait_empty, wait_gone
 
 
 class SwarmRuntime(Runtime):
@@ -60,6 +60,8 @@ class SwarmRuntime(Runtime):
         try:
             stack.deploy(deployment, files)
             wait(deployment, before)
+            if is_first_start:
+                wait_answering(deployment)
         except (CommandError, KeyboardInterrupt):
             if is_first_start:
                 self.down(run)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from scripts.base.console import say
 from scripts.base.errors import CommandError
@@ -73,6 +74,23 @@ def wait(deployment: SwarmDeployment, before: Snapshot, accepted: str = "") -> N
         return settled and _all_in_rotation(deployment, services, gateway_nodes)
 
     _wait_for(is_complete, "the change is not complete")
+
+
+def wait_answering(deployment: SwarmDeployment) -> None:
+    """Return once every gateway leads requests to workers.
+
+    On a first start Nginx knows no worker at all until it has gone over to the list that the gate reports, and its
+    former processes take requests for a moment longer: the second look in turn is the one that counts.
+    """
+    looks = 0
+
+    def are_answering() -> bool:
+        nonlocal looks
+        codes = [get(f"{url}/openapi.json", key=deployment.key)[0] for url in deployment.gateways.values()]
+        looks = looks + 1 if all(code == HTTPStatus.OK for code in codes) else 0
+        return looks == 2
+
+    _wait_for(are_answering, "no worker answers at some gateways")
 
 
 def wait_empty(node: Node) -> None:
