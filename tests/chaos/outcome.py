@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 
 from tests.chaos.place import Place
 from tests.cluster.load import Sent
-from tests.wait import until
 
 SLOWEST = 0.99
+
+Disturb = Callable[[Place, int], None]  # disturb the service, for the n-th time
 
 
 @dataclass
@@ -48,22 +49,22 @@ def quantile(sent: Sequence[Sent], share: float) -> float:
 
 @contextmanager
 def observed(place: Place) -> Iterator[Outcome]:
-    """Load the service until the block ends; the outcome has the requests then."""
+    """Load the service until the block ends; the outcome has the requests then, and what failed in the block."""
     outcome = Outcome()
     with place.load() as load:
-        yield outcome
+        try:
+            yield outcome
+        except Exception as error:  # what was sent until then is of use, too
+            outcome.fault = f"{type(error).__name__}: {error}"
     outcome.sent = load.sent
 
 
-def repeated(place: Place, times: int, disturb: Callable[[Place, int], None]) -> Outcome:
+def repeated(disturb: Disturb, place: Place, times: int) -> Outcome:
     """Disturb the service `times`, each time until all of it is back."""
     with observed(place) as outcome:
         for number in range(times):
             started = time.monotonic()
             disturb(place, number)
-            old = place.get("/status")[1].get("as_of")
-            until("the gate reports", lambda old=old: place.get("/status")[1].get("as_of", old) != old)  # type: ignore[misc]
-            place.all_in()
-            place.ready()
+            place.back()
             outcome.note("back after, s", time.monotonic() - started)
     return outcome

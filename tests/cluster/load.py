@@ -5,6 +5,7 @@ request that its worker gives up at the deadline, in the worker's own words, is 
 """
 
 import http.client
+import itertools
 import json
 import threading
 import time
@@ -65,7 +66,7 @@ def open_load(
 
     At most `at_once` are. With a `label`, an answer whose best class is another one is WRONG.
     """
-    load, stop, threads = OpenLoad(), threading.Event(), list[threading.Thread]()
+    load, stop, threads, numbers = OpenLoad(), threading.Event(), list[threading.Thread](), itertools.count()
     room = threading.Semaphore(at_once)
     body, run_id = image.read_bytes(), f"{time.monotonic_ns():x}"
 
@@ -77,7 +78,8 @@ def open_load(
         due = time.monotonic()
         while not stop.wait(max(0.0, due - time.monotonic())):
             with room:  # there is some now
-                threads.append(threading.Thread(target=post, args=(len(threads),)))
+                threads[:] = [thread for thread in threads if thread.is_alive()]
+                threads.append(threading.Thread(target=post, args=(next(numbers),)))
                 threads[-1].start()
             due = max(due, time.monotonic()) + 1 / rate
 
