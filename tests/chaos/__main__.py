@@ -22,7 +22,7 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=0, help="of each disturbance (as many as in a test)")
     parser.add_argument("--rate", type=float, default=RATE, help="requests a second")
     parser.add_argument("--seed", type=int, default=0, help="of the row `drawn`")
-    parser.add_argument("--out", type=Path, default=Path("chaos"), help="for a log of every request")
+    parser.add_argument("--out", type=Path, default=Path("chaos"), help="for a log of every disturbance and request")
     options = parser.parse_args()
     names = options.rows or list(ROWS)
     if unknown := [name for name in names if name not in ROWS]:
@@ -44,6 +44,7 @@ def main() -> int:
                 except AssertionError as error:
                     outcome = Outcome(fault=str(error))
                 with (options.out / f"{name}.jsonl").open("w") as log:
+                    log.writelines(json.dumps(asdict(turn)) + "\n" for turn in outcome.turns)
                     log.writelines(json.dumps(asdict(one)) + "\n" for one in outcome.sent)
                 lines.append(line(name, options.times or times, outcome))
                 kept &= outcome.kept

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.chaos.outcome import Outcome, repeated
+from tests.chaos.outcome import Outcome, disturbed
 from tests.chaos.place import Place
 from tests.cluster.load import PNG
 from tests.local.gateway_harness import PROCESSES
@@ -66,7 +66,7 @@ def reloads(place: Place, times: int) -> Outcome:
     """Have Nginx reload while a client keeps its connection, too; old processes must not stay."""
     nginx, before = place.pid("nginx"), place.memory()
     with _kept_connection(place) as broken:
-        outcome = repeated(reload, place, times)
+        outcome = disturbed(place, [("reload", reload)] * times)
     until("the old processes are gone", lambda: len(children(nginx)) == PROCESSES)
     outcome.figures |= {"resets": len(broken), "more kB": place.memory() - before}
     return outcome

@@ -54,7 +54,7 @@ class Place:
     def load(self) -> Iterator[OpenLoad]:
         """Send requests until the block ends; none is sent twice, and each answer is checked."""
         with open_load("127.0.0.1", self.service.port, self.image, self.rate, LABEL) as load:
-            until("requests are answered", lambda: len(load.sent) > self.rate / 2)
+            until("all workers answer", lambda: load.workers().keys() >= set(self.workers))
             yield load
 
     def get(self, path: str) -> tuple[int, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 from tests.chaos import changes, crowds, gateway, workers
-from tests.chaos.outcome import Disturb, Outcome, observed, repeated
+from tests.chaos.outcome import Disturb, Outcome, disturbed, observed
 from tests.chaos.place import Place
 from tests.local.faulty_worker import ENDLESS_DECODING, ENDLESS_INFERENCE
 
@@ -34,9 +34,14 @@ NOTICED_BY_NOBODY: dict[str, Disturb] = {
 def drawn(place: Place, times: int) -> Outcome:
     """Disturb the service in ways that are drawn at random, `times`."""
     names = random.Random(place.seed).choices(list(NOTICED_BY_NOBODY), k=times)
-    outcome = repeated(lambda place, turn: NOTICED_BY_NOBODY[names[turn]](place, turn), place, times)
-    outcome.figures |= {"seed": place.seed, **Counter(names)}
+    outcome = disturbed(place, [(name, NOTICED_BY_NOBODY[name]) for name in names])
+    outcome.figures |= {"seed": place.seed, **Counter(turn.disturbance for turn in outcome.turns)}
     return outcome
+
+
+def repeated(name: str, place: Place, times: int) -> Outcome:
+    """Disturb the service in this way, `times`."""
+    return disturbed(place, [(name, NOTICED_BY_NOBODY[name])] * times)
 
 
 def leak(place: Place, times: int) -> Outcome:
@@ -52,7 +57,7 @@ def leak(place: Place, times: int) -> Outcome:
 
 
 ROWS: dict[str, tuple[Row, int]] = {  # and how often unless the command says so
-    **{name: (partial(repeated, disturb), 1) for name, disturb in NOTICED_BY_NOBODY.items() if name != "reload"},
+    **{name: (partial(repeated, name), 1) for name in NOTICED_BY_NOBODY if name != "reload"},
     "reloads": (gateway.reloads, 2),
     "hole-500": (partial(workers.black_hole, "500"), 1),
     "hole-length": (partial(workers.black_hole, "short"), 1),

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from tests.chaos.gateway import new_gate
-from tests.chaos.outcome import SLOWEST, Outcome, observed, quantile, repeated
+from tests.chaos.outcome import Outcome, disturbed, observed
 from tests.chaos.place import Place
 from tests.processes import children
 from tests.wait import until
@@ -55,13 +55,12 @@ def black_hole(fault: str, place: Place, times: int) -> Outcome:
         new_gate(signal.SIGKILL, place, 0)  # which knows of no ejection, that would last
         place.back()
     outcome.allowed = 0.01
-    outcome.note("p99, s", quantile(outcome.sent, SLOWEST))
     return outcome
 
 
 def all_down(place: Place, times: int) -> Outcome:
     """Kill all workers; what is answered meanwhile is 503 with Retry-After."""
-    outcome = repeated(_kill_all, place, times)
+    outcome = disturbed(place, [("all-down", _kill_all)] * times)
     outcome.allowed = 1.0
     assert set(outcome.lost) <= {"503"}, outcome.lost
     return outcome
