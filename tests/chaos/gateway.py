@@ -1,4 +1,4 @@
-"""Disturbances of the gateway: its gate dies, freezes, or cannot read or write; Nginx reloads."""
+"""Disturbances of the gateway: its gate dies, freezes, cannot read, write or probe; Nginx reloads."""
 
 import http.client
 import os
@@ -6,12 +6,13 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.chaos.outcome import Outcome, disturbed
 from tests.chaos.place import Place
 from tests.cluster.load import PNG
+from tests.local.faulty_worker import NO_PROBE
 from tests.local.gateway_harness import PROCESSES
 from tests.processes import children
 from tests.wait import TIMEOUT_S, until
@@ -52,6 +53,14 @@ def bad_members(place: Place, turn: int) -> None:
         until("they are refused", lambda: log.read_text().count("members_refused") > refused)
     finally:
         file.write_text(good)
+
+
+def failing_probes(place: Place, turn: int) -> None:
+    """Let every probe fail while the workers answer all else, until the gate has none in rotation."""
+    with ExitStack() as faults:
+        for worker in place.workers:
+            faults.enter_context(place.spoilt(worker, NO_PROBE))
+        until("none is in", lambda: place.workers_in() == set())
 
 
 def reload(place: Place, turn: int) -> None:

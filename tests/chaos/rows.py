@@ -10,7 +10,7 @@ from functools import partial
 from tests.chaos import changes, crowds, gateway, workers
 from tests.chaos.outcome import Disturb, Outcome, disturbed, observed
 from tests.chaos.place import Place
-from tests.local.faulty_worker import ENDLESS_DECODING, ENDLESS_INFERENCE
+from tests.local.faulty_worker import ENDLESS_DECODING, ENDLESS_INFERENCE, FAILED, SHORT
 
 Row = Callable[[Place, int], Outcome]
 NOTICED_BY_NOBODY: dict[str, Disturb] = {
@@ -27,6 +27,7 @@ NOTICED_BY_NOBODY: dict[str, Disturb] = {
     "gate-freeze": partial(gateway.new_gate, signal.SIGSTOP),
     "gate-disk": gateway.full_disk,
     "gate-members": gateway.bad_members,
+    "gate-probes": gateway.failing_probes,
     "reload": gateway.reload,
 }
 
@@ -59,8 +60,8 @@ def leak(place: Place, times: int) -> Outcome:
 ROWS: dict[str, tuple[Row, int]] = {  # and how often unless the command says so
     **{name: (partial(repeated, name), 1) for name in NOTICED_BY_NOBODY if name != "reload"},
     "reloads": (gateway.reloads, 2),
-    "hole-500": (partial(workers.black_hole, "500"), 1),
-    "hole-length": (partial(workers.black_hole, "short"), 1),
+    "hole-500": (partial(workers.black_hole, FAILED), 1),
+    "hole-length": (partial(workers.black_hole, SHORT), 1),
     "all-down": (workers.all_down, 1),
     "slow-clients": (crowds.slow_clients, 1),
     "uploads": (crowds.uploads, 4),

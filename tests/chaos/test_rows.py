@@ -8,7 +8,7 @@ from tests.chaos.place import Place, running
 from tests.chaos.rows import ROWS
 
 RATE = 4.0  # requests a second: each is a dozen processes' waking up
-SEED = 23  # draws the two cheapest
+SEED = 231  # draws the two cheapest
 
 
 @pytest.fixture(scope="module")

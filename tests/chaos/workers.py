@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.chaos.gateway import new_gate
 from tests.chaos.outcome import Outcome, disturbed, observed
 from tests.chaos.place import Place
+from tests.local.faulty_worker import REFUSED
 from tests.processes import children
 from tests.wait import until
 
@@ -41,7 +42,7 @@ def endless(fault: str, place: Place, turn: int) -> None:
 
 def refusals(place: Place, turn: int) -> None:
     """Let a worker answer 503 at once for a time, though it says that it is ready."""
-    with place.spoilt(_of_turn(place, turn), "503"):
+    with place.spoilt(_of_turn(place, turn), REFUSED):
         time.sleep(HOLE_S)
 
 

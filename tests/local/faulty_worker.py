@@ -11,8 +11,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-# Instead of an answer to POST /predict, at once; "short" promises more bytes than it sends.
-ANSWERS = {"503": ("503 Service Unavailable", 2), "500": ("500 Internal Server Error", 2), "short": ("200 OK", 1000)}
+# Path, status and length of what is answered at once; SHORT promises more bytes than it sends.
+REFUSED, FAILED, SHORT, NO_PROBE = "503", "500", "short", "no-probe"
+ANSWERS = {
+    REFUSED: ("/predict", "503 Service Unavailable", 2),
+    FAILED: ("/predict", "500 Internal Server Error", 2),
+    SHORT: ("/predict", "200 OK", 1000),
+    NO_PROBE: ("/readyz", "500 Internal Server Error", 2),
+}
 ENDLESS_INFERENCE, ENDLESS_DECODING = "endless-inference", "endless-decoding"  # the next one never returns
 
 
@@ -58,10 +64,10 @@ class _Failing:
 
 def _failing_answers(answer: Callable[..., Any]) -> Callable[..., Any]:
     def application(environ: Any, start_response: Any) -> Any:
-        if environ["PATH_INFO"] != "/predict" or (fault := _fault()) not in ANSWERS:
+        path, status, promised = ANSWERS.get(_fault(), ("", "", 0))
+        if environ["PATH_INFO"] != path:
             return answer(environ, start_response)
         environ["wsgi.input"].read()
-        status, promised = ANSWERS[fault]
         start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(promised))])
         return _cut_off(b"{}", promised)
 
