@@ -48,7 +48,8 @@ def bad_members(place: Place, turn: int) -> None:
     file = place.service.run_dir / "gateway/rendered/members.json"
     log = place.service.run_dir / "logs/gate.log"
     good, refused = file.read_text(), log.read_text().count("members_refused")
-    file.write_text(f'{{"pools": [{turn}]}}')
+    # The gate logs a fault once: each is another one, since it may not have read the good ones between two.
+    file.write_text(f'{{"pools": [{{"model": "no name {turn}", "members": []}}]}}')
     try:
         until("they are refused", lambda: log.read_text().count("members_refused") > refused)
     finally:
@@ -83,13 +84,16 @@ def reloads(place: Place, times: int) -> Outcome:
 
 @contextmanager
 def _kept_connection(place: Place) -> Iterator[list[str]]:
-    """Send requests over a connection that is kept, until the block ends; the list says how it broke each time."""
+    """Send requests over a connection that is kept, until the block ends; the list says how it broke each time.
+
+    They do not keep step with the load: each of the two would always get the same worker.
+    """
     broken, over = list[str](), threading.Event()
     connection = http.client.HTTPConnection("127.0.0.1", place.service.port, timeout=TIMEOUT_S)
     body = place.image.read_bytes()
 
     def client() -> None:
-        while not over.wait(1 / place.rate):
+        while not over.wait(0.7 / place.rate):
             try:
                 connection.request("POST", "/predict", body, PNG)
                 connection.getresponse().read()
